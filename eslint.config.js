@@ -1,0 +1,112 @@
+import eslint from '@eslint/js';
+import { defineConfig, globalIgnores } from 'eslint/config';
+import globals from 'globals';
+import tseslint from 'typescript-eslint';
+
+/** Packages and modules that have one home each, so that replacing one is a change in one folder. */
+const FENCES = [
+  { group: ['node:sqlite'], home: 'src/storage/sqlite/**', reason: 'SQLite is spoken in storage/sqlite/ only' },
+  { group: ['ioredis', 'ioredis/**'], home: 'src/storage/redis/**', reason: 'Redis is spoken in storage/redis/ only' },
+  { group: ['argon2'], home: 'src/credentials/**', reason: 'passwords are hashed in credentials/ only' },
+  { group: ['oidc-provider/lib/**'], home: 'src/oidc/internals.ts', reason: "the engine's insides stay in one file" },
+  {
+    group: ['node:crypto'],
+    importNames: ['randomBytes', 'randomUUID', 'randomInt', 'randomFill', 'randomFillSync', 'webcrypto'],
+    home: 'src/lib/**',
+    reason: 'take a Random (lib/random.ts) as an argument',
+  },
+  {
+    group: ['node:process', 'process'],
+    importNames: ['env'],
+    home: 'src/config/**',
+    reason: 'config/ reads the environment',
+  },
+];
+
+/** What is read from the machine and not from an argument, so that a test could not move it. */
+const AMBIENT = [
+  { object: 'Date', property: 'now', home: 'src/lib/**', message: 'Take a Clock (lib/clock.ts) as an argument.' },
+  { object: 'Math', property: 'random', home: 'src/lib/**', message: 'Take a Random (lib/random.ts) as an argument.' },
+  {
+    object: 'process',
+    property: 'env',
+    home: 'src/config/**',
+    message: 'Take the value as an argument; config/ reads the environment.',
+  },
+];
+
+const NEW_DATE = {
+  selector: ':matches(NewExpression, CallExpression)[callee.name="Date"][arguments.length=0]',
+  message: 'Take a Clock (lib/clock.ts) as an argument.',
+};
+
+/** The fences as seen from one place: all but those that have their home there. */
+function fencesOutside(home) {
+  const patterns = FENCES.filter((fence) => fence.home !== home).map(({ group, importNames, reason }) => ({
+    group,
+    ...(importNames && { importNames }),
+    message: reason,
+  }));
+  const ambient = AMBIENT.filter((one) => one.home !== home).map(({ object, property, message }) => ({
+    object,
+    property,
+    message,
+  }));
+  return {
+    'no-restricted-imports': ['error', { patterns }],
+    'no-restricted-properties': ['error', ...ambient],
+  };
+}
+
+const HOMES = [...new Set([...FENCES, ...AMBIENT].map((one) => one.home))];
+
+export default defineConfig(
+  globalIgnores(['node_modules/', '.latchkey/', 'dist/']),
+  eslint.configs.recommended,
+  {
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: { eqeqeq: 'error', 'no-var': 'error', 'prefer-const': 'error', 'object-shorthand': 'error' },
+  },
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/prefer-readonly': 'error',
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      // An early end reads well as `return refuse(…)`.
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
+      ],
+      // A string is spread on purpose: into code points.
+      '@typescript-eslint/no-misused-spread': ['error', { allow: ['string'] }],
+      // A synchronous backend keeps the asynchronous port by `async` alone, so that it rejects and never throws.
+      '@typescript-eslint/require-await': 'off',
+      // An index signature is read with brackets (`noPropertyAccessFromIndexSignature`).
+      '@typescript-eslint/dot-notation': ['error', { allowIndexSignaturePropertyAccess: true }],
+      // Unused parameters are the compiler's business (`noUnusedParameters`).
+      '@typescript-eslint/no-unused-vars': ['error', { args: 'none', ignoreRestSiblings: true }],
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
+    rules: {
+      'max-lines': ['error', { max: 350 }],
+      'max-lines-per-function': ['error', { max: 50, skipBlankLines: true, skipComments: true }],
+      complexity: ['error', 12],
+      'max-depth': ['error', 3],
+      'max-params': ['error', 5],
+      'no-console': 'error',
+      'no-restricted-exports': ['error', { restrictDefaultExports: { direct: true, named: true, defaultFrom: true } }],
+      'no-restricted-syntax': ['error', NEW_DATE],
+      ...fencesOutside(undefined),
+    },
+  },
+  HOMES.map((home) => ({ files: [home], rules: fencesOutside(home) })),
+  { files: ['src/lib/**'], rules: { 'no-restricted-syntax': 'off' } },
+  { files: ['src/cli/**', 'src/demo/**'], rules: { 'no-console': 'off' } },
+  // Scripts of the demo apps' and the server's pages.
+  { files: ['src/**/*.js', 'views/**/*.js'], languageOptions: { globals: globals.browser } },
+);

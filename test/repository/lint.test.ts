@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { resolve } from 'node:path';
+import { ESLint, type Linter } from 'eslint';
+import tseslint from 'typescript-eslint';
+
+const FAULTS = [
+  { code: 'export const now = Date.now();', home: 'src/lib/clock.ts', says: /Clock/ },
+  { code: 'export const now = new Date();', home: 'src/lib/clock.ts', says: /Clock/ },
+  { code: 'export const dice = Math.random();', home: 'src/lib/random.ts', says: /Random/ },
+  { code: "export { randomBytes } from 'node:crypto';", home: 'src/lib/random.ts', says: /Random/ },
+  {
+    code: 'export const all = process.env;',
+    home: 'src/config/environment.ts',
+    says: /config\/ reads the environment/,
+  },
+  {
+    code: "export { env } from 'node:process';",
+    home: 'src/config/environment.ts',
+    says: /config\/ reads the environment/,
+  },
+  { code: "export { DatabaseSync } from 'node:sqlite';", home: 'src/storage/sqlite/x.ts', says: /storage\/sqlite/ },
+  { code: "export { Redis } from 'ioredis';", home: 'src/storage/redis/x.ts', says: /storage\/redis/ },
+  { code: "export { hash } from 'argon2';", home: 'src/credentials/x.ts', says: /credentials/ },
+  { code: "export * from 'oidc-provider/lib/helpers/grants.js';", home: 'src/oidc/internals.ts', says: /one file/ },
+];
+
+const REFUSED_EVERYWHERE = [
+  { code: 'export default 1;', says: /default/ },
+  { code: "console.log('x');", says: /console/ },
+];
+
+describe('the lint rules of the house', () => {
+  // The rules that need types are left out: they take seconds, and none of these is among them.
+  const untyped = tseslint.configs.disableTypeChecked as Linter.Config;
+  const eslint = new ESLint({ cwd: resolve('.'), overrideConfig: untyped });
+
+  async function complaints(code: string, filePath: string): Promise<string> {
+    const results = await eslint.lintText(`${code}\n`, { filePath });
+    return results.flatMap((result) => result.messages.map((message) => message.message)).join('\n');
+  }
+
+  for (const { code, home, says } of FAULTS) {
+    it(`refuse ${code} outside ${home}`, async () => assert.match(await complaints(code, 'src/host/x.ts'), says));
+    it(`allow ${code} in ${home}`, async () => assert.equal(await complaints(code, home), ''));
+  }
+
+  for (const { code, says } of REFUSED_EVERYWHERE) {
+    it(`refuse ${code}`, async () => assert.match(await complaints(code, 'src/host/x.ts'), says));
+  }
+});

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+/** Runs Mocha with the project's settings on one file of this text. */
+async function run(text: string, ...options: string[]): Promise<{ lastLine: string | undefined; code: number | null }> {
+  const folder = await mkdtemp(join(tmpdir(), 'latchkey-totals-'));
+  const file = join(folder, 'some.test.ts');
+  await writeFile(file, text);
+  const { stdout, status } = spawnSync(resolve('node_modules/.bin/mocha'), [...options, file], { encoding: 'utf8' });
+  await rm(folder, { recursive: true });
+  return { lastLine: stdout.trimEnd().split('\n').at(-1), code: status };
+}
+
+const PASS = "it('passes', () => {});";
+const FAIL = "it('fails', () => { throw new Error('no'); });";
+
+describe('the last line of a test run', () => {
+  it('counts what passed and what failed', async () => {
+    assert.deepEqual(await run(`${PASS}${FAIL}`), { lastLine: '1 passed, 1 failed', code: 1 });
+  });
+
+  it('counts a test that is skipped as failed', async () => {
+    assert.deepEqual(await run(`${PASS}it.skip('later', () => {});`), { lastLine: '1 passed, 1 failed', code: 1 });
+    assert.deepEqual(await run(`${PASS}it('is only planned');`), { lastLine: '1 passed, 1 failed', code: 1 });
+  });
+
+  it('counts the checks that were made before', async () => {
+    const before = ['--reporter-option', 'passed=3,failed=1'];
+    assert.deepEqual(await run(PASS, ...before), { lastLine: '4 passed, 1 failed', code: 0 });
+  });
+
+  it('is missing where a test shuts out the others, and the run fails', async () => {
+    const { lastLine, code } = await run(`${PASS}it.only('alone', () => {});`);
+    assert.deepEqual({ counts: lastLine?.includes('passed'), code }, { counts: false, code: 1 });
+  });
+});
