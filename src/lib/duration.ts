@@ -1,0 +1,11 @@
+const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
+
+/**
+ * Reads a duration such as `90s`, `15m`, `1h`, `14d`.
+ * @returns whole seconds, or `undefined` when the text is not a duration
+ */
+export function parseDuration(text: string): number | undefined {
+  const match = /^(\d{1,6})([smhd])$/.exec(text);
+  if (match === null) return undefined;
+  return Number(match[1]) * SECONDS[match[2] as keyof typeof SECONDS];
+}

@@ -1,0 +1,18 @@
+import type { Clock } from './clock.ts';
+import type { Random } from './random.ts';
+
+declare const kind: unique symbol;
+
+/** A string that says at compile time what it identifies, so that one kind cannot be passed as another. */
+export type Id<Kind extends string> = string & { readonly [kind]: Kind };
+
+export type AccountId = Id<'account'>;
+
+/**
+ * A new identifier: the prefix, the time in 9 base-36 digits, 16 random bytes. Ids of one prefix sort by their
+ * time of creation. They are names, not secrets.
+ */
+export function newId<Kind extends string>(prefix: string, clock: Clock, random: Random): Id<Kind> {
+  const time = clock.now().toString(36).padStart(9, '0');
+  return `${prefix}_${time}${random.bytes(16).toString('hex')}` as Id<Kind>;
+}
