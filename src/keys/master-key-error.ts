@@ -1,0 +1,62 @@
+export type MasterKeyFault = 'missing' | 'malformed' | 'exposed' | 'inaccessible' | 'wrong' | 'damaged';
+
+/** The master key cannot be used. The message names the file and the way out, and is meant for the operator's terminal. */
+export class MasterKeyError extends Error {
+  override name = 'MasterKeyError';
+  readonly reason: MasterKeyFault;
+
+  constructor(reason: MasterKeyFault, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
+
+  static missing(path: string): MasterKeyError {
+    return new MasterKeyError(
+      'missing',
+      `There is no master key at ${path}. Put yours back, or make one for a new installation as keys/README.md shows.`,
+    );
+  }
+
+  static malformed(path: string): MasterKeyError {
+    return new MasterKeyError(
+      'malformed',
+      `${path} does not hold a master key: it must be 32 random bytes as 43 characters of base64url. ` +
+        'Put yours back, or make one for a new installation as keys/README.md shows.',
+    );
+  }
+
+  static exposed(path: string, mode: number): MasterKeyError {
+    const bits = (mode & 0o777).toString(8).padStart(4, '0');
+    return new MasterKeyError(
+      'exposed',
+      `${path} is open to other users of this machine (mode ${bits}). Run: chmod 600 ${path}`,
+    );
+  }
+
+  static inaccessible(path: string, cause: unknown): MasterKeyError {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    return new MasterKeyError(
+      'inaccessible',
+      `${path} cannot be read or made: ${detail}. Let the user that runs Latchkey own the file and its directory.`,
+      { cause },
+    );
+  }
+
+  /** @param sealedUnder the id of the master key that the stored secret names */
+  static wrong(path: string, id: string, sealedUnder: string): MasterKeyError {
+    return new MasterKeyError(
+      'wrong',
+      `${path} is not the master key of this store: the file holds key ${id}, the store is sealed under ${sealedUnder}. ` +
+        'Put the master key that belongs to this store back; keys/README.md says what is left to do when it is lost.',
+    );
+  }
+
+  static damaged(path: string, purpose: string, cause: unknown): MasterKeyError {
+    return new MasterKeyError(
+      'damaged',
+      `What the store holds as "${purpose}" was damaged or altered: ${path} is its master key but does not open it. ` +
+        'Restore the records store from a backup.',
+      { cause },
+    );
+  }
+}

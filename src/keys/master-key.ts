@@ -1,0 +1,72 @@
+import { hkdfSync } from 'node:crypto';
+import { resolve } from 'node:path';
+import { CompactEncrypt, compactDecrypt, decodeProtectedHeader } from 'jose';
+import type { Random } from '../lib/random.ts';
+import { MasterKeyError } from './master-key-error.ts';
+import { makeMasterKeyFile, readMasterKeyFile } from './master-key-file.ts';
+
+/** Seals what must be read back and yet be worthless in a stolen copy of the store. Cannot be made to show its key. */
+export interface MasterKey {
+  /** Names the key without giving it away; the `kid` of everything sealed under it. */
+  readonly id: string;
+  /** The file it came from, for messages. */
+  readonly path: string;
+  /** @returns a compact JWE (RFC 7516), `dir` with `A256GCM`, that opens only under this key and for this purpose */
+  seal(plaintext: string | Uint8Array, purpose: string): Promise<string>;
+  /** @throws MasterKeyError `wrong` when another master key sealed it, `damaged` when it or its purpose is not the same */
+  open(jwe: string, purpose: string): Promise<Buffer>;
+}
+
+/**
+ * Opens `master.key` in a directory: 32 bytes as base64url, readable by its owner alone. With `create`, a missing
+ * file is made; of any number of processes that start at once, all get the same key.
+ * @throws MasterKeyError when the file is missing, malformed, readable by others, or cannot be read or made
+ */
+export async function openMasterKey(
+  directory: string,
+  options: { create: boolean; random: Random },
+): Promise<MasterKey> {
+  const path = resolve(directory, 'master.key');
+  let text = await readMasterKeyFile(path);
+  if (text === undefined && options.create) {
+    await makeMasterKeyFile(path, options.random);
+    text = await readMasterKeyFile(path);
+  }
+  if (text === undefined) throw MasterKeyError.missing(path);
+  const bytes = Buffer.from(text, 'base64url');
+  // Decoding skips what is not base64url, so only the way back shows that the text was whole.
+  if (bytes.length !== 32 || bytes.toString('base64url') !== text) throw MasterKeyError.malformed(path);
+  return masterKeyOf(bytes, path);
+}
+
+/** @param bytes the 32 bytes of the key */
+function masterKeyOf(bytes: Buffer, path: string): MasterKey {
+  const derive = (info: string, length: number): Uint8Array =>
+    new Uint8Array(hkdfSync('sha256', bytes, '', `latchkey master key: ${info}`, length));
+  const id = Buffer.from(derive('id', 12)).toString('base64url');
+  // A key per purpose: a sealed text that is moved to another place in the store does not open there.
+  const keyFor = (purpose: string): Uint8Array => derive(`seal ${purpose}`, 32);
+
+  return {
+    id,
+    path,
+    seal(plaintext, purpose) {
+      return new CompactEncrypt(Buffer.from(plaintext))
+        .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid: id })
+        .encrypt(keyFor(purpose));
+    },
+    async open(jwe, purpose) {
+      try {
+        const { kid } = decodeProtectedHeader(jwe);
+        if (kid !== undefined && kid !== id) throw MasterKeyError.wrong(path, id, kid);
+        const { plaintext } = await compactDecrypt(jwe, keyFor(purpose), {
+          keyManagementAlgorithms: ['dir'],
+          contentEncryptionAlgorithms: ['A256GCM'],
+        });
+        return Buffer.from(plaintext);
+      } catch (error) {
+        throw error instanceof MasterKeyError ? error : MasterKeyError.damaged(path, purpose, error);
+      }
+    },
+  };
+}

@@ -1,0 +1,25 @@
+import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
+import type { RingKey, SigningAlgorithm } from './ring.ts';
+import type { KeyTimes } from './timetable.ts';
+
+/**
+ * RFC 7518 §3.3 asks for 2048 bits or more. With 3072 a signature costs twice the CPU and a token is 171
+ * characters longer, to protect a key that is replaced within weeks. Who wants more strength has ES256, the default.
+ */
+const RSA_BITS = 2048;
+
+/** Makes a key pair off the main thread. */
+export async function newKey(alg: SigningAlgorithm, times: KeyTimes): Promise<RingKey> {
+  const pair = await generateKeyPair(alg, { modulusLength: RSA_BITS, extractable: true });
+  const publicHalf = await exportJWK(pair.publicKey);
+  const kid = await calculateJwkThumbprint(publicHalf);
+  // The engine prefers keys that carry all three, so a key without one would never be chosen beside them.
+  const marks = { kid, alg, use: 'sig' };
+  return {
+    kid,
+    alg,
+    publicJwk: { ...publicHalf, ...marks },
+    privateJwk: { ...(await exportJWK(pair.privateKey)), ...marks },
+    ...times,
+  };
+}

@@ -1,0 +1,52 @@
+import { type Key, keyspace, type Store } from '../storage/store.ts';
+import type { RingContent } from './ring.ts';
+import type { MasterKey } from './master-key.ts';
+
+/**
+ * The ring at rest: one compact JWE of the whole `RingContent`. Sealing the public halves too means that who can write
+ * to the store still cannot have a key of theirs published, and that a new master key is one compare-and-swap.
+ */
+export interface RingRecord {
+  sealed: string;
+}
+
+/** The channel on which a node says that it has changed the ring. */
+export const RING_CHANNEL = 'key-ring';
+
+const ringKey: Key<RingRecord> = keyspace<RingRecord>('key-ring')('main');
+const PURPOSE = 'key-ring:main';
+
+export interface StoredRing {
+  content: RingContent;
+  /** Tells one state of the record from another, even where a failover has set the version back. */
+  sealed: string;
+  version: number;
+}
+
+/** Reads and writes the one record of the ring. */
+export interface RingRecords {
+  /** Opens the record, unless it is the one that the caller has already opened. */
+  read(known?: string): Promise<StoredRing | 'absent' | 'unchanged'>;
+  /** @param over the version to write over, or `undefined` where there must be none. @returns whether this call wrote */
+  write(content: RingContent, over: number | undefined): Promise<boolean>;
+}
+
+export function ringRecords(store: Store, masterKey: MasterKey): RingRecords {
+  return {
+    async read(known) {
+      const stored = await store.get(ringKey);
+      if (stored === undefined) return 'absent';
+      const { value, version } = stored;
+      if (value.sealed === known) return 'unchanged';
+      const text = await masterKey.open(value.sealed, PURPOSE);
+      // Only a holder of the master key can have written it, so its shape is ours.
+      return { content: JSON.parse(text.toString()) as RingContent, sealed: value.sealed, version };
+    },
+    async write(content, over) {
+      const record = { sealed: await masterKey.seal(JSON.stringify(content), PURPOSE) };
+      const won = await (over === undefined ? store.create(ringKey, record) : store.replace(ringKey, record, over));
+      if (won) await store.publish(RING_CHANNEL, '');
+      return won;
+    },
+  };
+}

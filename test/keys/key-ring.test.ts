@@ -1,0 +1,271 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { calculateJwkThumbprint, createLocalJWKSet, importJWK, type JWK, jwtVerify, SignJWT } from 'jose';
+import { type Clock, systemClock } from '../../src/lib/clock.ts';
+import { systemRandom } from '../../src/lib/random.ts';
+import { type KeyRing, type KeyRingOptions, openKeyRing } from '../../src/keys/key-ring.ts';
+import { MasterKeyError } from '../../src/keys/master-key-error.ts';
+import { type MasterKey, openMasterKey } from '../../src/keys/master-key.ts';
+import { ringRecords } from '../../src/keys/ring-record.ts';
+import { newKey } from '../../src/keys/new-key.ts';
+import { publishedKeys, type RingContent, type RingSnapshot, signingKeys } from '../../src/keys/ring.ts';
+import { firstTimes } from '../../src/keys/timetable.ts';
+import type { Store } from '../../src/storage/store.ts';
+import { openSqliteStore } from '../../src/storage/sqlite/sqlite-store.ts';
+
+const NOW = Date.UTC(2026, 0, 1);
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k'] as const;
+const clock: Clock = { now: () => NOW };
+
+describe('the key ring', () => {
+  let directory: string;
+  let file: string;
+  let records: Store;
+  let masterKey: MasterKey;
+  let opened: KeyRing[];
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'latchkey-key-ring-'));
+    file = join(directory, 'records.db');
+    records = openSqliteStore(file, systemClock);
+    masterKey = await openMasterKey(join(directory, 'keys'), { create: true, random: systemRandom });
+    opened = [];
+  });
+  afterEach(async () => {
+    await Promise.all(opened.map((ring) => ring.close()));
+    await records.close();
+    await rm(directory, { recursive: true });
+  });
+
+  async function openRing(options: Partial<KeyRingOptions> = {}): Promise<KeyRing> {
+    const timetable = { sign: 3600, announce: 600, publish: 1800 };
+    const algorithms = ['ES256'] as const;
+    const ring = await openKeyRing({ records, masterKey, clock, random: systemRandom, algorithms, timetable, ...options });
+    opened.push(ring);
+    return ring;
+  }
+
+  const otherMasterKey = (): Promise<MasterKey> =>
+    openMasterKey(join(directory, 'other-keys'), { create: true, random: systemRandom });
+
+  /** The ring as another node's rotation would leave it: with a second key, which takes over now. */
+  async function rotated(): Promise<{ content: RingContent; version: number; kid: string }> {
+    const stored = await ringRecords(records, masterKey).read();
+    assert.ok(typeof stored === 'object');
+    const key = await newKey('ES256', firstTimes(NOW + 1, { sign: 3600, announce: 600, publish: 1800 }));
+    return { content: { ...stored.content, keys: [...stored.content.keys, key] }, version: stored.version, kid: key.kid };
+  }
+
+  async function rotateElsewhere(sealedBy: MasterKey = masterKey): Promise<string> {
+    const { content, version, kid } = await rotated();
+    assert.ok(await ringRecords(records, sealedBy).write(content, version));
+    return kid;
+  }
+
+  /** The same, but the hint is lost, and the version does not grow, as after a failover to a replica that was behind. */
+  async function rotateUnheard(): Promise<string> {
+    const { content, kid } = await rotated();
+    await records.delete('key-ring:main');
+    await records.create('key-ring:main', { sealed: await masterKey.seal(JSON.stringify(content), 'key-ring:main') });
+    return kid;
+  }
+
+  describe('when it is made', () => {
+    it('has one key per algorithm, which signs at once and is named by its thumbprint', async () => {
+      const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
+      assert.deepEqual(signingKeys(ring, NOW).map((key) => key.alg).toSorted(), ['ES256', 'RS256']);
+      for (const key of ring.keys) assert.equal(key.kid, await calculateJwkThumbprint(key.publicJwk));
+    });
+
+    it('has RSA keys of 2048 bits', async () => {
+      const [key] = (await openRing({ algorithms: ['RS256'] })).current().keys;
+      assert.equal(Buffer.from(key?.publicJwk.n ?? '', 'base64url').length * 8, 2048);
+    });
+
+    it('is the same ring for 20 that open an empty store at once', async () => {
+      const rings = await Promise.all(Array.from({ length: 20 }, () => openRing({ algorithms: ['ES256', 'RS256'] })));
+      assert.equal(new Set(rings.map((ring) => JSON.stringify(essenceOf(ring.current())))).size, 1);
+      assert.equal(rings[0]?.current().keys.length, 2);
+    });
+
+    it('is the same ring for four processes that start at once on nothing', async () => {
+      const program = fileURLToPath(new URL('open-ring.ts', import.meta.url));
+      const arguments_ = [program, join(directory, 'shared.db'), join(directory, 'shared-keys')];
+      const runs = Array.from({ length: 4 }, () => promisify(execFile)(process.execPath, arguments_));
+      const outputs = (await Promise.all(runs)).map((run) => run.stdout);
+      assert.equal(new Set(outputs).size, 1, outputs.join(''));
+      assert.match(outputs[0] ?? '', /^\{"keys":\[\["ES256","[\w-]{43}"\],\["RS256","[\w-]{43}"\]\],"derived":"\w{64}"\}\n$/);
+    });
+  });
+
+  describe('when it is opened again', () => {
+    it('is unchanged', async () => {
+      const before = (await openRing()).current();
+      await records.close();
+      records = openSqliteStore(file, systemClock);
+      assert.deepEqual(essenceOf((await openRing()).current()), essenceOf(before));
+    });
+
+    it('gets the first key of an algorithm that was added, and keeps the others', async () => {
+      const before = (await openRing()).current();
+      const rings = await Promise.all(Array.from({ length: 10 }, () => openRing({ algorithms: ['ES256', 'RS256'] })));
+      const after = rings.map((ring) => ring.current().keys.map((key) => key.kid));
+      assert.equal(new Set(after.map(String)).size, 1);
+      assert.equal(after[0]?.length, 2);
+      assert.equal(after[0][0], before.keys[0]?.kid);
+      assert.equal(rings[0]?.current().derive('csrf').toString('hex'), before.derive('csrf').toString('hex'));
+    });
+
+    it('is refused under another master key, and left as it was', async () => {
+      const before = essenceOf((await openRing()).current());
+      const other = await otherMasterKey();
+      await assert.rejects(openRing({ masterKey: other }), (error) => {
+        assert.ok(error instanceof MasterKeyError);
+        assert.equal(error.reason, 'wrong');
+        assert.equal(
+          error.message,
+          `${other.path} is not the master key of this store: the file holds key ${other.id}, the store is sealed under ` +
+            `${masterKey.id}. Put the master key that belongs to this store back; keys/README.md says what is left to do when it is lost.`,
+        );
+        return true;
+      });
+      assert.deepEqual(essenceOf((await openRing()).current()), before);
+    });
+
+    it('is refused when somebody wrote to its record', async () => {
+      await openRing();
+      const forged = await masterKey.seal(JSON.stringify({ keys: [], cookieKeys: [], root: '' }), 'something else');
+      await records.set('key-ring:main', { sealed: forged });
+      await assert.rejects(openRing(), { name: 'MasterKeyError', reason: 'damaged' });
+    });
+  });
+
+  describe('at rest', () => {
+    it('shows no private key and no secret', async () => {
+      const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
+      const secrets = [...ring.keys.flatMap((key) => privateMembersOf(key.privateJwk)), ...ring.cookieKeys];
+      secrets.push(ring.derive('csrf').toString('base64url'));
+      assert.equal(secrets.length, 1 + 6 + 1 + 1);
+      const names = (await readdir(directory)).filter((name) => name.startsWith('records.db'));
+      const bytes = Buffer.concat(await Promise.all(names.map((name) => readFile(join(directory, name)))));
+      assert.ok(bytes.includes('key-ring:main'), 'the search looks at the right bytes');
+      for (const secret of secrets) {
+        assert.ok(!bytes.includes(secret));
+        assert.ok(!bytes.includes(Buffer.from(secret, 'base64url')));
+        assert.ok(!bytes.includes(Buffer.from(secret, 'base64url').toString('hex')));
+      }
+    });
+  });
+
+  describe('when it is published', () => {
+    it('verifies what its keys sign, by kid', async () => {
+      const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
+      const jwks = createLocalJWKSet({ keys: publishedKeys(ring, NOW) });
+      for (const { alg, kid, privateJwk } of signingKeys(ring, NOW)) {
+        assert.ok(privateJwk !== undefined);
+        const jwt = await new SignJWT({ sub: 'alice' }).setProtectedHeader({ alg, kid }).sign(await importJWK(privateJwk, alg));
+        assert.equal((await jwtVerify(jwt, jwks)).payload.sub, 'alice');
+      }
+    });
+
+    it('shows public members only, each with kid, alg and use', async () => {
+      const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
+      const shown = publishedKeys(ring, NOW).map((jwk) => Object.keys(jwk).toSorted().join(' '));
+      assert.deepEqual(shown, ['alg crv kid kty use x y', 'alg e kid kty n use']);
+      assert.deepEqual(publishedKeys(ring, NOW).map((jwk) => jwk.use), ['sig', 'sig']);
+    });
+  });
+
+  describe('its derived secrets', () => {
+    it('differ by label and from ring to ring, and stay the same over a restart', async () => {
+      const first = (await openRing()).current();
+      const again = (await openRing()).current();
+      const labels = ['csrf', 'dpop-nonce', 'pairwise', ''];
+      const secrets = labels.map((label) => first.derive(label).toString('hex'));
+      assert.equal(new Set(secrets).size, labels.length);
+      assert.deepEqual(labels.map((label) => again.derive(label).toString('hex')), secrets);
+      assert.ok(secrets.every((secret) => secret.length === 64));
+
+      const elsewhere = openSqliteStore(join(directory, 'elsewhere.db'), systemClock);
+      const other = await openRing({ records: elsewhere });
+      assert.notEqual(other.current().derive('csrf').toString('hex'), secrets[0]);
+      await other.close();
+      await elsewhere.close();
+    });
+  });
+
+  describe('when another node changes it', () => {
+    it('is read again by refresh, which tells whether it changed', async () => {
+      const ring = await openRing();
+      const before = ring.current();
+      assert.equal(await ring.refresh(), false);
+      assert.equal(ring.current(), before);
+      const heard: RingSnapshot[] = [];
+      ring.onChange((snapshot) => heard.push(snapshot));
+
+      const kid = await rotateUnheard();
+      assert.deepEqual(await Promise.all([ring.refresh(), ring.refresh()]), [true, false]);
+      assert.deepEqual(namesOf(signingKeys(ring.current(), NOW + 1)), [kid]);
+      assert.deepEqual(heard, [ring.current()]);
+      assert.equal(before.keys.length, 1, 'a snapshot in use does not change');
+    });
+
+    it('is read again before the new key signs, also by a node that missed the hint', async () => {
+      const ring = await openRing({ timetable: { sign: 3600, announce: 5, publish: 1800 } });
+      const changed = new Promise<RingSnapshot>((resolve) => ring.onChange(resolve));
+      const kid = await rotateUnheard();
+      assert.equal((await changed).keys.at(-1)?.kid, kid);
+    });
+
+    it('is read again at the hint, without being asked', async () => {
+      const ring = await openRing();
+      const changed = new Promise<RingSnapshot>((resolve) => ring.onChange(resolve));
+      const kid = await rotateElsewhere();
+      assert.equal((await changed).keys.at(-1)?.kid, kid);
+    });
+
+    it('no longer tells a listener that has stopped', async () => {
+      const ring = await openRing();
+      const stop = ring.onChange(() => assert.fail('was told'));
+      stop();
+      await rotateElsewhere();
+      await ring.refresh();
+      assert.equal(ring.current().keys.length, 2);
+    });
+
+    it('stays what it was, and says why, when the new one does not open', async () => {
+      const failed = Promise.withResolvers<unknown>();
+      const ring = await openRing({ onRefreshFailed: failed.resolve });
+      await rotateElsewhere(await otherMasterKey());
+      const error = await failed.promise;
+      assert.ok(error instanceof MasterKeyError && error.reason === 'wrong');
+      assert.equal(ring.current().keys.length, 1);
+      await assert.rejects(ring.refresh(), { reason: 'wrong' });
+    });
+
+    it('stays what it was when the record is gone', async () => {
+      const ring = await openRing();
+      const before = ring.current();
+      await records.delete('key-ring:main');
+      assert.equal(await ring.refresh(), false);
+      assert.equal(ring.current(), before);
+    });
+  });
+});
+
+function essenceOf(ring: RingSnapshot): unknown {
+  return { ...ring, derive: ring.derive('essence').toString('hex') };
+}
+
+function namesOf(keys: readonly { kid: string }[]): string[] {
+  return keys.map((key) => key.kid);
+}
+
+function privateMembersOf(jwk: JWK | undefined): string[] {
+  return PRIVATE_MEMBERS.flatMap((member) => jwk?.[member] ?? []);
+}

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { publishedKeys, type RingKey, signingKeys } from '../../src/keys/ring.ts';
+import { firstTimes, type KeyState, keyState, type Timetable } from '../../src/keys/timetable.ts';
+
+const START = Date.UTC(2026, 0, 1);
+const timetables: fc.Arbitrary<Timetable> = fc
+  .record({ sign: fc.integer({ min: 2, max: 1000 }), announce: fc.nat(1000), publish: fc.integer({ min: 1, max: 3000 }) })
+  .map((timetable) => ({ ...timetable, announce: timetable.announce % timetable.sign }));
+
+/** Keys in a row, each signing when the one before it ends, as rotation will make them. */
+function row(timetable: Timetable, length: number): RingKey[] {
+  const keys = [keyNamed('key-0', firstTimes(START, timetable))];
+  for (let n = 1; n < length; n += 1) {
+    const times = firstTimes(START + n * timetable.sign * 1000, timetable);
+    keys.push(keyNamed(`key-${String(n)}`, { ...times, announcedAt: times.signsFrom - timetable.announce * 1000 }));
+  }
+  return keys;
+}
+
+function keyNamed(kid: string, times: ReturnType<typeof firstTimes>, alg: RingKey['alg'] = 'ES256'): RingKey {
+  return { kid, alg, publicJwk: { kty: 'EC', kid }, privateJwk: { kty: 'EC', kid, d: 'private' }, ...times };
+}
+
+const namesOf = (keys: readonly { kid?: string }[]): (string | undefined)[] => keys.map((key) => key.kid);
+
+describe("a key's timetable", () => {
+  it('goes through its states in order and never back', () => {
+    const order: KeyState[] = ['announced', 'signing', 'retired', 'expired'];
+    const moments = fc.array(fc.integer({ min: -10_000, max: 5_000_000 }), { minLength: 2, maxLength: 20 });
+    fc.assert(
+      fc.property(timetables, moments, (timetable, offsets) => {
+        const times = firstTimes(START, timetable);
+        const states = offsets.toSorted((a, b) => a - b).map((offset) => order.indexOf(keyState(times, START + offset)));
+        assert.deepEqual(states, states.toSorted());
+      }),
+    );
+  });
+
+  it('changes state at the very millisecond', () => {
+    const times = { announcedAt: 0, signsFrom: 10, signsUntil: 20, publishedUntil: 30 };
+    const states = [9, 10, 19, 20, 29, 30].map((now) => keyState(times, now));
+    assert.deepEqual(states, ['announced', 'signing', 'signing', 'retired', 'retired', 'expired']);
+  });
+
+  it('lets a first key sign at once', () => {
+    const times = firstTimes(START, { sign: 60, announce: 10, publish: 30 });
+    assert.deepEqual(times, {
+      announcedAt: START,
+      signsFrom: START,
+      signsUntil: START + 60_000,
+      publishedUntil: START + 90_000,
+    });
+  });
+});
+
+describe('a ring of keys in a row', () => {
+  const rings = timetables.chain((timetable) =>
+    fc.record({
+      timetable: fc.constant(timetable),
+      keys: fc.integer({ min: 1, max: 5 }).map((length) => row(timetable, length)),
+      signedAt: fc.integer({ min: -10_000, max: timetable.sign * 6000 }).map((offset) => START + offset),
+      later: fc.integer({ min: 0, max: timetable.publish * 1000 - 1 }),
+      skew: fc.integer({ min: 0, max: timetable.announce * 1000 }),
+    }),
+  );
+
+  it('has one signer at every moment, before, during and after its timetable', () => {
+    fc.assert(fc.property(rings, ({ keys, signedAt }) => assert.equal(signingKeys({ keys }, signedAt).length, 1)));
+  });
+
+  it('publishes a signer until the tokens that it signed on time have run out', () => {
+    fc.assert(
+      fc.property(rings, ({ keys, signedAt, later }) => {
+        const last = keys.at(-1);
+        fc.pre(last !== undefined && signedAt < last.signsUntil);
+        const [signer] = namesOf(signingKeys({ keys }, signedAt));
+        assert.ok(namesOf(publishedKeys({ keys }, signedAt + later)).includes(signer));
+      }),
+    );
+  });
+
+  it('publishes every signer to those who fetched within the announce time before', () => {
+    fc.assert(
+      fc.property(rings, ({ keys, signedAt, skew }) => {
+        const [signer] = signingKeys({ keys }, signedAt);
+        assert.ok(signer !== undefined);
+        assert.ok(namesOf(publishedKeys({ keys }, signedAt - skew)).includes(signer.kid));
+      }),
+    );
+  });
+
+  it('gives the same answers whatever the order of its keys', () => {
+    const shuffled = rings.chain((ring) =>
+      fc.shuffledSubarray(ring.keys, { minLength: ring.keys.length }).map((other) => ({ ...ring, other })),
+    );
+    fc.assert(
+      fc.property(shuffled, ({ keys, other, signedAt }) => {
+        assert.deepEqual(signingKeys({ keys: other }, signedAt), signingKeys({ keys }, signedAt));
+        const published = namesOf(publishedKeys({ keys: other }, signedAt));
+        assert.deepEqual(published.toSorted(), namesOf(publishedKeys({ keys }, signedAt)).toSorted());
+      }),
+    );
+  });
+});
+
+describe('the signing keys of a ring', () => {
+  const timetable = { sign: 100, announce: 10, publish: 50 };
+  const long = START + 1_000_000_000;
+
+  it('are one per algorithm', () => {
+    const times = firstTimes(START, timetable);
+    const keys = [keyNamed('a', times, 'ES256'), keyNamed('b', times, 'RS256')];
+    assert.deepEqual(namesOf(signingKeys({ keys }, START)).toSorted(), ['a', 'b']);
+  });
+
+  it('are the same on every node where two begin together', () => {
+    const times = firstTimes(START, timetable);
+    const [a, b] = [keyNamed('a', times), keyNamed('b', times)];
+    assert.deepEqual(signingKeys({ keys: [a, b] }, START), signingKeys({ keys: [b, a] }, START));
+  });
+
+  it('go on past their time while they have no successor, and stay published', () => {
+    const keys = row(timetable, 1);
+    assert.deepEqual(namesOf(signingKeys({ keys }, long)), ['key-0']);
+    assert.deepEqual(namesOf(publishedKeys({ keys }, long)), ['key-0']);
+  });
+
+  it('give way to their successor, and are unpublished in the end', () => {
+    const keys = row(timetable, 2);
+    assert.deepEqual(namesOf(publishedKeys({ keys }, START + 100_000)), ['key-0', 'key-1']);
+    assert.deepEqual(namesOf(publishedKeys({ keys }, START + 150_000)), ['key-1']);
+  });
+
+  it('are used on a node whose clock is behind', () => {
+    assert.deepEqual(namesOf(signingKeys({ keys: row(timetable, 2) }, START - 5000)), ['key-0']);
+  });
+
+  it('are never those whose private half is destroyed', () => {
+    const [first, second] = row(timetable, 2);
+    assert.ok(first !== undefined && second !== undefined);
+    const { privateJwk: destroyed, ...publicOnly } = second;
+    assert.ok(destroyed !== undefined);
+    assert.deepEqual(namesOf(signingKeys({ keys: [first, publicOnly] }, START + 150_000)), ['key-0']);
+  });
+});
