@@ -1,0 +1,124 @@
+import type { Clock } from '../lib/clock.ts';
+import { sha256 } from '../lib/hash.ts';
+import { type AccountId, newId } from '../lib/ids.ts';
+import type { Random } from '../lib/random.ts';
+import { type Index, keyspace, type Store } from '../storage/store.ts';
+import { normaliseEmail } from './email.ts';
+import { normaliseName } from './name.ts';
+
+export interface Account {
+  id: AccountId;
+  /** In the form of {@link normaliseEmail}. */
+  email: string;
+  name: string;
+  roles: readonly string[];
+  /** Milliseconds since the epoch, as are all times here. */
+  createdAt: number;
+  disabledAt?: number;
+}
+
+export interface NewAccount {
+  /** From {@link Accounts.newId}, where something was stored under it beforehand. */
+  id?: AccountId;
+  email: string;
+  name: string;
+  roles: readonly string[];
+}
+
+export interface AccountPage {
+  accounts: Account[];
+  /** Where the next page starts; absent on the last. */
+  next?: string;
+}
+
+export interface Accounts {
+  newId(): AccountId;
+  find(id: string): Promise<Account | undefined>;
+  findByEmail(email: string): Promise<Account | undefined>;
+  /** An address has one account, under any concurrency. @throws RangeError when the email is not an address */
+  create(account: NewAccount): Promise<Account | 'email-taken'>;
+  setRoles(id: AccountId, roles: readonly string[]): Promise<Account | undefined>;
+  disable(id: AccountId): Promise<Account | undefined>;
+  enable(id: AccountId): Promise<Account | undefined>;
+  /** The oldest account first. */
+  list(page?: { after?: string; limit?: number }): Promise<AccountPage>;
+}
+
+/** Says which account an address belongs to; found by the hash of the address. */
+interface EmailClaim {
+  account: AccountId;
+}
+
+const accountKey = keyspace<Account>('account');
+const emailKey = keyspace<EmailClaim>('account-email');
+const everyAccount: Index<Account> = 'accounts';
+
+export function openAccounts(options: { records: Store; clock: Clock; random: Random }): Accounts {
+  const { records, clock, random } = options;
+
+  async function find(id: string): Promise<Account | undefined> {
+    return (await records.get(accountKey(id)))?.value;
+  }
+
+  /** Reads twice also for an unknown address, so that the store's work does not tell the known ones. */
+  async function findByEmail(email: string): Promise<Account | undefined> {
+    const claim = await records.get(claimKey(email));
+    return find(claim?.value.account ?? 'none');
+  }
+
+  /**
+   * The record first, the address second: a crash in between leaves a record that nothing leads to, and never an
+   * address that leads nowhere and that nobody could sign up with again.
+   */
+  async function create(input: NewAccount): Promise<Account | 'email-taken'> {
+    const account = newAccount(input, input.id ?? newId('acc', clock, random), clock.now());
+    const written = await records.create(accountKey(account.id), account, { indexes: [everyAccount] });
+    if (!written) throw new Error('the account id is in use');
+    if (await records.create(claimKey(account.email), { account: account.id })) return account;
+    await records.delete(accountKey(account.id));
+    return 'email-taken';
+  }
+
+  async function change(id: AccountId, edit: (account: Account) => Account): Promise<Account | undefined> {
+    for (;;) {
+      const stored = await records.get(accountKey(id));
+      if (stored === undefined) return undefined;
+      const edited = edit(stored.value);
+      if (await records.replace(accountKey(id), edited, stored.version, { indexes: [everyAccount] })) return edited;
+    }
+  }
+
+  /** Leaves out what the loser of a race for an address, or a crash, left behind. */
+  async function list(page?: { after?: string; limit?: number }): Promise<AccountPage> {
+    const { keys, next } = await records.members(everyAccount, page);
+    const found = (await records.getMany(keys)).flatMap((stored) => (stored === undefined ? [] : [stored.value]));
+    const claims = await records.getMany(found.map((account) => claimKey(account.email)));
+    const accounts = found.filter((account, position) => claims[position]?.value.account === account.id);
+    return { accounts, ...(next !== undefined && { next }) };
+  }
+
+  return {
+    newId: () => newId('acc', clock, random),
+    find,
+    findByEmail,
+    create,
+    setRoles: (id, roles) => change(id, (account) => ({ ...account, roles: unique(roles) })),
+    disable: (id) => change(id, (account) => ({ ...account, disabledAt: account.disabledAt ?? clock.now() })),
+    enable: (id) => change(id, ({ disabledAt: _, ...account }) => account),
+    list,
+  };
+}
+
+function claimKey(email: string) {
+  return emailKey(sha256(normaliseEmail(email) ?? ''));
+}
+
+function newAccount(input: NewAccount, id: AccountId, createdAt: number): Account {
+  const email = normaliseEmail(input.email);
+  if (email === undefined) throw new RangeError('not an email address');
+  return { id, email, name: normaliseName(input.name), roles: unique(input.roles), createdAt };
+}
+
+function unique(roles: readonly string[]): string[] {
+  return [...new Set(roles)];
+}

@@ -1,0 +1,20 @@
+const LONGEST = 100;
+
+/** Characters that break a line or turn the reading direction around, so that a name could pass for other text. */
+const FORBIDDEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
+const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
+
+export type NameProblem = 'empty' | 'too-long' | 'forbidden-character';
+
+/** A person's name as it is stored. */
+export function normaliseName(text: string): string {
+  return text.normalize('NFC').trim();
+}
+
+/** What is wrong with a name: it needs 1 to 100 code points, something to see, and no control characters. */
+export function nameProblem(text: string): NameProblem | undefined {
+  const name = normaliseName(text);
+  if (FORBIDDEN.test(name)) return 'forbidden-character';
+  if (!VISIBLE.test(name)) return 'empty';
+  return [...name].length > LONGEST ? 'too-long' : undefined;
+}

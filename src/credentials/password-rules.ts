@@ -1,0 +1,83 @@
+import type { CommonPasswords } from './common-passwords.ts';
+
+/** At least 64 by SP 800-63B §3.1.1.2. */
+const LONGEST = 256;
+/** A piece or a remainder shorter than this adds nothing that guessing does not go through at once. */
+const TRIVIAL_PIECE = 8;
+const TRIVIAL_REST = 5;
+const SEPARATORS = /[\s.@_-]+/g;
+
+export type PasswordProblem =
+  'too-short' | 'too-long' | 'common' | 'like-your-email' | 'like-your-name' | 'like-this-service';
+
+export interface PasswordContext {
+  email: string;
+  name: string;
+  /** What the server calls itself on its pages. */
+  service: string;
+}
+
+/**
+ * The form in which a password is measured and hashed, so that it is the same from every keyboard
+ * (NIST SP 800-63B §3.1.1.2: NFKC, UAX #15 §12.1). Nothing is cut off or trimmed.
+ */
+export function normalisePassword(password: string): string {
+  return password.normalize('NFKC');
+}
+
+export function isTooLong(normalised: string): boolean {
+  return [...normalised].length > LONGEST;
+}
+
+/**
+ * The rules of NIST SP 800-63B §3.1.1.2: length in code points, a list of the common ones, words of the context; no rule
+ * about kinds of characters. The list and the words refuse a password that is nothing else, not one that contains them.
+ */
+export function passwordProblem(
+  password: string,
+  rules: { minLength: number; common: CommonPasswords; context: PasswordContext },
+): PasswordProblem | undefined {
+  const normalised = normalisePassword(password);
+  if ([...normalised].length < rules.minLength) return 'too-short';
+  if (isTooLong(normalised)) return 'too-long';
+  const text = normalised.toLowerCase();
+  if (isCommon(text, rules.common)) return 'common';
+  if (consistsOf(wordsOf(rules.context.email), text)) return 'like-your-email';
+  if (consistsOf(wordsOf(rules.context.name), text)) return 'like-your-name';
+  return consistsOf(wordsOf(rules.context.service), text) ? 'like-this-service' : undefined;
+}
+
+function isCommon(text: string, common: CommonPasswords): boolean {
+  const piece = repeatedPiece(text);
+  const isTrivial = piece.length < TRIVIAL_PIECE && piece.length * 2 <= text.length;
+  return isTrivial || isStraightRun(piece) || common.has(text) || common.has(piece);
+}
+
+/** `password` of `passwordpassword`, `1234567890` of `123456789012345`; the whole text where nothing repeats. */
+function repeatedPiece(text: string): string {
+  for (let length = 1; length < text.length; length += 1) {
+    if (text.startsWith(text.slice(length))) return text.slice(0, length);
+  }
+  return text;
+}
+
+/** `abcdefgh`, `87654321`. */
+function isStraightRun(text: string): boolean {
+  const codes = Array.from({ length: text.length }, (_, position) => text.charCodeAt(position));
+  return [1, -1].some((step) =>
+    codes.every((code, position) => position === 0 || code - (codes[position - 1] ?? 0) === step),
+  );
+}
+
+function wordsOf(text: string): string[] {
+  const whole = normalisePassword(text).toLowerCase();
+  const words = whole.split(/[^\p{L}\p{M}\p{N}]+/u).filter((word) => word.length > 2);
+  return [...new Set([whole, ...words])].filter((word) => word !== '').toSorted((a, b) => b.length - a.length);
+}
+
+/** Whether next to nothing remains of the text when the words are taken out of it, as in `ann.smith-2024`. */
+function consistsOf(words: readonly string[], text: string): boolean {
+  const rest = words.reduce((left, word) => left.replaceAll(word, ''), text);
+  if (rest === text) return false;
+  return rest.replace(SEPARATORS, '').length < TRIVIAL_REST;
+}

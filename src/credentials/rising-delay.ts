@@ -1,0 +1,77 @@
+import type { Clock } from '../lib/clock.ts';
+import { sha256 } from '../lib/hash.ts';
+import { type Counter, keyspace, type Store } from '../storage/store.ts';
+
+/** How many attempts are free, and how the pause after each further one grows: 1, 2, 4… seconds up to the longest. */
+export interface DelayRule {
+  /** Part of the keys in the store. */
+  name: string;
+  free: number;
+  /** In seconds. */
+  longest: number;
+  /** Seconds from the first attempt until all is forgotten. */
+  memory: number;
+}
+
+/** Counts attempts in the store, so that all nodes share the count. Subjects are stored as hashes. */
+export interface RisingDelay {
+  /** Seconds that the subject has to wait, without counting anything; 0 when it may try. */
+  remaining(subject: string): Promise<number>;
+  /**
+   * Counts an attempt before it is made, so that of any number of parallel ones only as many pass as would one by one.
+   * @returns 0 when it may be made, else the seconds to wait
+   */
+  reserve(subject: string): Promise<number>;
+  /** Uncounts one attempt. */
+  giveBack(subject: string): Promise<void>;
+  /** Forgets the subject's attempts. */
+  clear(subject: string): Promise<void>;
+}
+
+/** Stands in the store for as long as its subject has to wait. */
+type Pause = Record<string, never>;
+
+const pauseKey = keyspace<Pause>('attempt-pause');
+
+export function openRisingDelay(options: { grants: Store; clock: Clock; rule: DelayRule }): RisingDelay {
+  const { grants, clock, rule } = options;
+
+  async function remaining(subject: string): Promise<number> {
+    const pause = await grants.get(pauseKey(hashed(subject)));
+    if (pause === undefined) return 0;
+    return Math.max(1, Math.ceil(((pause.expiresAt ?? 0) - clock.now()) / 1000));
+  }
+
+  async function reserve(subject: string): Promise<number> {
+    const count = await grants.increment(counter(subject), 1, rule.memory);
+    if (count < rule.free) return 0;
+    const pause = Math.min(rule.longest, 2 ** (count - rule.free));
+    // Whoever starts the pause goes on; those who came at the same moment find it begun.
+    const isFirst = await grants.create(pauseKey(hashed(subject)), {}, { ttl: pause });
+    return isFirst ? 0 : Math.max(1, await remaining(subject));
+  }
+
+  async function clear(subject: string): Promise<void> {
+    // By subtracting what was there, so that an attempt that is counted meanwhile stays counted.
+    const count = await grants.increment(counter(subject), 0, rule.memory);
+    if (count > 0) await grants.increment(counter(subject), -count, rule.memory);
+    await grants.delete(pauseKey(hashed(subject)));
+  }
+
+  function hashed(subject: string): string {
+    return sha256(`${rule.name}\n${subject}`);
+  }
+
+  function counter(subject: string): Counter {
+    return `attempts:${hashed(subject)}`;
+  }
+
+  return {
+    remaining,
+    reserve,
+    async giveBack(subject) {
+      await grants.increment(counter(subject), -1, rule.memory);
+    },
+    clear,
+  };
+}

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import type { Account } from '../../src/accounts/accounts.ts';
+import { accountClaims, claimsOfScope } from '../../src/accounts/claims.ts';
+import type { AccountId } from '../../src/lib/ids.ts';
+
+const account: Account = {
+  id: 'acc_1' as AccountId,
+  email: 'ann@example.com',
+  name: 'Ann',
+  roles: ['user'],
+  createdAt: 0,
+  disabledAt: 1,
+};
+
+describe('The claims of an account', () => {
+  it('are only its subject when nothing more is granted', () => {
+    assert.deepEqual(accountClaims(account, []), { sub: 'acc_1' });
+    assert.deepEqual(accountClaims(account, ['openid', 'notes:read', 'constructor']), { sub: 'acc_1' });
+  });
+
+  it('never call an address verified that nobody has verified', () => {
+    assert.deepEqual(accountClaims(account, ['email']), {
+      sub: 'acc_1',
+      email: 'ann@example.com',
+      email_verified: false,
+    });
+  });
+
+  it('are under each scope the ones that the scope is announced to give', () => {
+    for (const [scope, names] of Object.entries(claimsOfScope)) {
+      assert.deepEqual(Object.keys(accountClaims(account, ['openid', scope])), [...new Set(['sub', ...names])]);
+    }
+  });
+});

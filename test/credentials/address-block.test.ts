@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { addressBlock } from '../../src/credentials/address-block.ts';
+
+describe('The block of an address', () => {
+  it('is the whole of an IPv4 address, however it is written', () => {
+    assert.equal(addressBlock('192.0.2.1'), '192.0.2.1');
+    assert.equal(addressBlock('::ffff:192.0.2.1'), '192.0.2.1');
+    assert.equal(addressBlock('::FFFF:c000:0201'), '192.0.2.1');
+  });
+
+  it('is the /64 of an IPv6 address, however it is written', () => {
+    for (const address of ['2001:db8::1', '2001:0DB8:0:0:ffff::', '2001:db8:0:0:1:2:3:4', '2001:db8::1%eth0']) {
+      assert.equal(addressBlock(address), '2001:db8:0:0::/64', address);
+    }
+    assert.equal(addressBlock('::1'), '0:0:0:0::/64');
+    assert.equal(addressBlock('1:2:3:4:5:6:7::'), '1:2:3:4::/64');
+    assert.notEqual(addressBlock('2001:db8:0:1::1'), addressBlock('2001:db8::1'));
+  });
+
+  it('is the same for all of a /64, for any prefix', () => {
+    const group = fc.nat(0xffff).map((number) => number.toString(16));
+    const half = fc.array(group, { minLength: 4, maxLength: 4 });
+    fc.assert(
+      fc.property(half, half, half, (prefix, one, other) => {
+        // All zeros is where IPv4 addresses are mapped to.
+        fc.pre(prefix.some((part) => part !== '0'));
+        const blocks = [one, other].map((rest) => addressBlock([...prefix, ...rest].join(':')));
+        assert.deepEqual(blocks, Array(2).fill(`${prefix.join(':')}::/64`));
+      }),
+    );
+  });
+
+  it('is found without throwing for what is no address, too', () => {
+    assert.equal(addressBlock(''), '');
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.ipV6(), fc.ipV4()), (text) => {
+        assert.equal(typeof addressBlock(text), 'string');
+      }),
+    );
+  });
+});

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { type Attempt, type Attempts, openAttempts } from '../../src/credentials/attempts.ts';
+import { type TemporaryStore, temporaryStore } from '../accounts/temporary-store.ts';
+
+const HOUR = 3600;
+const stranger: Attempt = { email: 'ann@example.com', address: '198.51.100.7', knownDevice: undefined };
+const owner: Attempt = { email: 'ann@example.com', address: '192.0.2.1', knownDevice: undefined };
+
+describe('Attempts to sign in', () => {
+  let place: TemporaryStore;
+  const open = (grants = place.store): Attempts => openAttempts({ grants, clock: place.clock });
+  const wait = async (who: Attempt): Promise<number> => (await open().check(who)).wait;
+
+  beforeEach(() => {
+    place = temporaryStore();
+  });
+  afterEach(() => place.remove());
+
+  /** Tries for so long as often as is allowed, and ends in a pause. @returns how many attempts were let through */
+  async function insist(who: Attempt, seconds: number): Promise<number> {
+    const end = place.clock.now() + seconds * 1000;
+    for (let through = 0; ;) {
+      const pause = await wait(who);
+      if (place.clock.now() + pause * 1000 > end) return through;
+      if (pause === 0) through += 1;
+      else place.clock.pass(pause);
+    }
+  }
+
+  it('are free five times, then need a pause that doubles each time up to an hour', async () => {
+    for (let turn = 0; turn < 5; turn += 1) assert.equal(await wait(stranger), 0);
+    const pauses: number[] = [];
+    for (let turn = 0; turn < 14; turn += 1) {
+      const pause = await wait(stranger);
+      pauses.push(pause);
+      place.clock.pass(pause - 1);
+      assert.equal(await wait(stranger), 1);
+      place.clock.pass(1);
+      assert.equal(await wait(stranger), 0);
+    }
+    assert.deepEqual(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]);
+  });
+
+  it('do not lengthen the pause by asking during it', async () => {
+    await insist(stranger, 10);
+    const before = await wait(stranger);
+    for (let turn = 0; turn < 20; turn += 1) assert.equal(await wait(stranger), before);
+  });
+
+  it('are all counted when fifty are made at once, on two nodes', async () => {
+    const [one, other] = [open(), open(place.again())];
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, turn) => (turn % 2 === 0 ? one : other).check(stranger)),
+    );
+    assert.equal(answers.filter((answer) => answer.wait === 0).length, 5);
+    assert.ok((await other.check(stranger)).wait > 0);
+  });
+
+  it('are counted together by all nodes', async () => {
+    const [one, other] = [open(), open(place.again())];
+    for (let turn = 0; turn < 5; turn += 1) await one.check(stranger);
+    assert.ok((await other.check(stranger)).wait > 0);
+  });
+
+  it('stay fewer than a hundred a day on one account, from one address or from a thousand', async () => {
+    assert.ok((await insist(stranger, 24 * HOUR)) < 50);
+    let through = 0;
+    const end = place.clock.now() + 24 * HOUR * 1000;
+    for (let turn = 0; place.clock.now() < end; turn += 1) {
+      const pause = await wait({ ...stranger, email: 'bob@example.com', address: `10.0.${turn >> 8}.${turn & 255}` });
+      if (pause === 0) through += 1;
+      else place.clock.pass(pause);
+    }
+    assert.ok(through > 20 && through < 100, String(through));
+  });
+
+  it('are limited per address whatever the account, but not for another address', async () => {
+    let through = 0;
+    for (let turn = 0; turn < 120; turn += 1) {
+      if ((await wait({ ...stranger, email: `person-${turn}@example.com` })) === 0) through += 1;
+    }
+    assert.equal(through, 100);
+    assert.equal(await wait({ ...owner, email: 'person-119@example.com' }), 0);
+  });
+
+  it('from one /64 of IPv6 count as one address', async () => {
+    for (let turn = 0; turn < 5; turn += 1) {
+      assert.equal(await wait({ ...stranger, address: `2001:db8:1:2::${turn}` }), 0);
+    }
+    assert.ok((await wait({ ...stranger, address: '2001:db8:1:2:ffff:ffff:ffff:ffff' })) > 0);
+    assert.equal(await wait({ ...stranger, address: '2001:db8:1:3::1' }), 0);
+  });
+
+  it('of a stranger at one address, one by one or in bursts, never make the owner wait elsewhere', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      await Promise.all(Array.from({ length: 100 }, () => wait(stranger)));
+      assert.equal(await wait(owner), 0);
+      await open().succeeded(owner);
+      place.clock.pass(HOUR);
+    }
+    await insist(stranger, 48 * HOUR);
+    assert.ok((await wait(stranger)) > 0);
+    assert.equal(await wait(owner), 0);
+  });
+
+  it('of strangers everywhere never make the owner wait on a known device, even at a shared address', async () => {
+    for (let turn = 0; turn < 60; turn += 1) await wait({ ...stranger, address: `10.0.0.${turn}` });
+    for (let turn = 0; turn < 100; turn += 1) await wait({ ...owner, email: `person-${turn}@example.com` });
+    assert.ok((await wait({ ...stranger, address: '10.0.0.99' })) > 0);
+    assert.ok((await wait({ ...owner, email: 'bob@example.com' })) > 0);
+    assert.equal(await wait({ ...owner, knownDevice: 'phone' }), 0);
+  });
+
+  it('from a known device are limited too, by a count of its own for each account', async () => {
+    const phone = { ...owner, knownDevice: 'phone' };
+    assert.ok((await insist(phone, 24 * HOUR)) < 50);
+    assert.ok((await wait(phone)) > 0);
+    assert.equal(await wait({ ...phone, knownDevice: 'laptop' }), 0);
+    assert.equal(await wait({ ...phone, email: 'bob@example.com' }), 0);
+    assert.equal(await wait(owner), 0);
+  });
+
+  for (const [kind, who] of Object.entries({
+    'from an address': owner,
+    'on a device': { ...owner, knownDevice: 'phone' },
+  })) {
+    it(`${kind} start anew after one that succeeded`, async () => {
+      for (let round = 0; round < 3; round += 1) {
+        for (let turn = 0; turn < 4; turn += 1) assert.equal(await wait(who), 0);
+        await open().succeeded(who);
+      }
+      for (let turn = 0; turn < 5; turn += 1) assert.equal(await wait(who), 0);
+      assert.ok((await wait(who)) > 0);
+    });
+  }
+
+  it('of a guesser are not forgotten because the owner signs in, or the guesser to an own account', async () => {
+    await insist(stranger, 60);
+    const before = await wait(stranger);
+    assert.equal(await wait(owner), 0);
+    await open().succeeded(owner);
+    assert.equal(await wait(stranger), before);
+
+    const crowd = (turn: number) => ({ ...stranger, address: '203.0.113.9', email: `person-${turn}@example.com` });
+    for (let turn = 0; turn < 100; turn += 1) await wait(crowd(turn));
+    place.clock.pass(1);
+    const own = { ...crowd(0), email: 'guesser@example.com' };
+    assert.equal(await wait(own), 0);
+    await open().succeeded(own);
+    assert.ok((await wait(crowd(101))) > 0);
+  });
+
+  it('are forgotten after a day', async () => {
+    await insist(stranger, HOUR);
+    assert.ok((await wait(stranger)) > 0);
+    place.clock.pass(24 * HOUR);
+    for (let turn = 0; turn < 5; turn += 1) assert.equal(await wait(stranger), 0);
+  });
+
+  it('are counted for any email, address and device', async () => {
+    const text = fc.string({ unit: 'binary', maxLength: 60 });
+    await fc.assert(
+      fc.asyncProperty(text, text, fc.option(text, { nil: undefined }), async (email, address, knownDevice) => {
+        const who = { email, address, knownDevice };
+        assert.ok(Number.isSafeInteger(await wait(who)));
+        await open().succeeded(who);
+      }),
+    );
+  });
+});

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { TooBusy } from '../../src/credentials/gate.ts';
+import { openPasswords } from '../../src/credentials/passwords.ts';
+import { newId } from '../../src/lib/ids.ts';
+import { systemRandom } from '../../src/lib/random.ts';
+import { keyspace, type Store } from '../../src/storage/store.ts';
+import { type TemporaryStore, temporaryStore } from '../accounts/temporary-store.ts';
+import { countHashes } from './count-hashes.ts';
+
+const cheap = { memory_kib: 1024, passes: 2, parallelism: 1 };
+const passwordKey = keyspace<{ hash: string }>('password');
+
+describe('Passwords', () => {
+  let place: TemporaryStore;
+  const open = (argon2 = cheap, records: Store = place.store, concurrency = 2) =>
+    openPasswords({ records, clock: place.clock, argon2, minLength: 15, service: 'Latchkey', concurrency });
+  const newAccount = () => newId<'account'>('acc', place.clock, systemRandom);
+  const storedHash = async (account: string) => (await place.store.get(passwordKey(account)))?.value.hash ?? '';
+
+  beforeEach(() => {
+    place = temporaryStore();
+  });
+  afterEach(() => place.remove());
+
+  it('are right for the account that has them, and for no other', async () => {
+    const [ann, bob] = [newAccount(), newAccount()];
+    await open().set(ann, 'correct horse battery');
+    await open().set(bob, 'another one entirely');
+    assert.equal(await open().verify(ann, 'correct horse battery'), 'right');
+    assert.equal(await open().verify(bob, 'correct horse battery'), 'wrong');
+    assert.equal(await open().verify(undefined, 'correct horse battery'), 'wrong');
+  });
+
+  it('are stored as argon2id with the parameters configured and a salt of their own', async () => {
+    const [ann, bob] = [newAccount(), newAccount()];
+    await open().set(ann, 'correct horse battery');
+    await open().set(bob, 'correct horse battery');
+    assert.match(await storedHash(ann), /^\$argon2id\$v=19\$m=1024,p=1,t=2\$/);
+    assert.notEqual(await storedHash(ann), await storedHash(bob));
+  });
+
+  it('are no longer right once they are replaced or removed', async () => {
+    const ann = newAccount();
+    await open().set(ann, 'correct horse battery');
+    await open().set(ann, 'a newer password here');
+    assert.equal(await open().verify(ann, 'correct horse battery'), 'wrong');
+    await open().remove(ann);
+    assert.equal(await open().verify(ann, 'a newer password here'), 'wrong');
+  });
+
+  it('are the same in every Unicode form, and otherwise exactly what was typed', async () => {
+    const ann = newAccount();
+    await open().set(ann, ' Cafe\u0301 \uFB01nder 2 ');
+    assert.equal(await open().verify(ann, ' Caf\u00E9 finder 2 '), 'right');
+    for (const other of ['Café finder 2', ' café finder 2 ', ' Cafe finder 2 ', ' Café finder 2 \u0000']) {
+      assert.equal(await open().verify(ann, other), 'wrong', JSON.stringify(other));
+    }
+  });
+
+  it('count to their last character', async () => {
+    const ann = newAccount();
+    await open().set(ann, `${'x'.repeat(255)}y`);
+    assert.equal(await open().verify(ann, `${'x'.repeat(255)}z`), 'wrong');
+    assert.equal(await open().verify(ann, 'x'.repeat(255)), 'wrong');
+    assert.equal(await open().verify(ann, `${'x'.repeat(255)}y`), 'right');
+  });
+
+  it('take one hash of the same parameters for an account with one, without one, and for nobody', async () => {
+    const [ann, bare] = [newAccount(), newAccount()];
+    await open().set(ann, 'correct horse battery');
+    for (const account of [ann, bare, undefined]) {
+      const { hashes } = await countHashes(() => open().verify(account, 'a wrong password'));
+      assert.equal(hashes, 1);
+    }
+  });
+
+  it('take no hash when they are longer than any password can be, whoever is asked for', async () => {
+    const ann = newAccount();
+    await open().set(ann, 'correct horse battery');
+    for (const account of [ann, undefined]) {
+      const { hashes } = await countHashes(() => open().verify(account, 'x'.repeat(257)));
+      assert.equal(hashes, 0);
+    }
+  });
+
+  describe('when stronger parameters are configured', () => {
+    const stronger = { ...cheap, passes: 3 };
+
+    it('are hashed anew at the next right sign-in, once', async () => {
+      const ann = newAccount();
+      await open().set(ann, 'correct horse battery');
+      assert.equal(await open(stronger).verify(ann, 'a wrong password'), 'wrong');
+      assert.match(await storedHash(ann), /t=2/);
+      assert.equal(await open(stronger).verify(ann, 'correct horse battery'), 'right');
+      assert.match(await storedHash(ann), /t=3/);
+      const { hashes } = await countHashes(() => open(stronger).verify(ann, 'correct horse battery'));
+      assert.equal(hashes, 1);
+      assert.equal(await open(stronger).verify(ann, 'a wrong password'), 'wrong');
+    });
+
+    it('are never hashed anew with weaker ones', async () => {
+      const ann = newAccount();
+      await open(stronger).set(ann, 'correct horse battery');
+      assert.equal(await open({ ...cheap, memory_kib: 512 }).verify(ann, 'correct horse battery'), 'right');
+      assert.match(await storedHash(ann), /m=1024,p=1,t=3/);
+    });
+
+    it('do not come back when they were changed while the old one was being hashed anew', async () => {
+      const ann = newAccount();
+      await open().set(ann, 'correct horse battery');
+      const changing = withWriteBeforeReplace(place.store, () => open().set(ann, 'a newer password here'));
+      assert.equal(await open(stronger, changing).verify(ann, 'correct horse battery'), 'right');
+      assert.equal(await open().verify(ann, 'correct horse battery'), 'wrong');
+      assert.equal(await open().verify(ann, 'a newer password here'), 'right');
+    });
+  });
+
+  it('are hashed no more than two at a time, and beyond the queue the answer is that it is too busy', async () => {
+    const passwords = open();
+    const account = newAccount();
+    await passwords.set(account, 'correct horse battery');
+    const answers: string[] = [];
+    const { atOnce, hashes } = await countHashes(() =>
+      Promise.all(
+        Array.from({ length: 100 }, () =>
+          passwords.verify(account, 'correct horse battery').then(
+            (verdict) => answers.push(verdict),
+            (error: unknown) => answers.push(error instanceof TooBusy ? 'too busy' : 'failed'),
+          ),
+        ),
+      ),
+    );
+    assert.equal(atOnce, 2);
+    assert.equal(hashes, 66);
+    assert.equal(answers.filter((answer) => answer === 'right').length, 66);
+    assert.equal(answers.filter((answer) => answer === 'too busy').length, 34);
+  });
+
+  it('are judged and verified without throwing, whatever is typed', async () => {
+    const passwords = open();
+    const ann = newAccount();
+    const text = fc.string({ unit: 'binary', maxLength: 40 });
+    await fc.assert(
+      fc.asyncProperty(text, text, async (password, other) => {
+        passwords.problem(password, { email: other, name: other });
+        await passwords.set(ann, password);
+        assert.equal(await passwords.verify(ann, password), 'right');
+        const same = other.normalize('NFKC').toWellFormed() === password.normalize('NFKC').toWellFormed();
+        assert.equal(await passwords.verify(ann, other), same ? 'right' : 'wrong');
+      }),
+    );
+  });
+});
+
+/** Lets another writer in between the reading of a record and its replacement. */
+function withWriteBeforeReplace(store: Store, write: () => Promise<void>): Store {
+  return new Proxy(store, {
+    get(target, name): unknown {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== 'function') return member;
+      return async (...given: unknown[]): Promise<unknown> => {
+        if (name === 'replace') await write();
+        return Reflect.apply(member, target, given);
+      };
+    },
+  });
+}

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import type { Account } from '../../src/accounts/accounts.ts';
+import { TooBusy } from '../../src/credentials/gate.ts';
+import { register } from '../../src/credentials/register.ts';
+import { openSignIn, type SignInResult } from '../../src/credentials/sign-in.ts';
+import { type TemporaryStore, temporaryStore } from '../accounts/temporary-store.ts';
+import { countHashes } from './count-hashes.ts';
+import { openParts, type Parts } from './open-parts.ts';
+
+const right = { email: 'ann@example.com', password: 'correct horse battery', address: '192.0.2.1' };
+const wrong = { ...right, password: 'a wrong password' };
+
+type Input = typeof right & { deviceToken?: string };
+
+describe('Signing in', () => {
+  let place: TemporaryStore;
+  let parts: Parts;
+  let ann: Account;
+
+  beforeEach(async () => {
+    place = temporaryStore();
+    parts = openParts(place.store, place.clock);
+    const made = await register(parts, { email: right.email, password: right.password, name: 'Ann', roles: ['user'] });
+    assert.ok(made !== 'email-taken');
+    ann = made;
+  });
+  afterEach(() => place.remove());
+
+  const signIn = (input: Input): Promise<SignInResult> => openSignIn(parts)(input);
+
+  async function tokenOf(input: Input): Promise<string> {
+    const result = await signIn(input);
+    assert.equal(result.outcome, 'signed-in');
+    return result.deviceToken;
+  }
+
+  it('works with the right password and any spelling of the address', async () => {
+    const result = await signIn({ ...right, email: ' ANN@Example.com' });
+    assert.equal(result.outcome, 'signed-in');
+    assert.deepEqual(result.account, ann);
+    assert.ok(parts.devices.verify(result.deviceToken, right.email) !== undefined);
+  });
+
+  it('is refused with one answer, for one hash, to a wrong password, an unknown person and a disabled account', async () => {
+    const disabled = await register(parts, { ...right, email: 'off@example.com', name: 'Off', roles: [] });
+    assert.ok(disabled !== 'email-taken');
+    await parts.accounts.disable(disabled.id);
+    for (const input of [wrong, { ...right, email: 'bob@example.com' }, { ...right, email: 'off@example.com' }]) {
+      const { hashes } = await countHashes(async () => assert.deepEqual(await signIn(input), { outcome: 'refused' }));
+      assert.equal(hashes, 1);
+    }
+  });
+
+  it('makes the guesser wait alike for a known and for an unknown address', async () => {
+    const pauses = [];
+    for (const email of [right.email, 'bob@example.com']) {
+      for (let turn = 0; turn < 5; turn += 1) await signIn({ ...wrong, email });
+      pauses.push(await signIn({ ...wrong, email }));
+    }
+    assert.deepEqual(pauses, Array(2).fill({ outcome: 'wait', seconds: 1 }));
+  });
+
+  it('takes no hash, and no right password, while there is a wait', async () => {
+    for (let turn = 0; turn < 5; turn += 1) await signIn(wrong);
+    const { hashes } = await countHashes(async () => assert.equal((await signIn(right)).outcome, 'wait'));
+    assert.equal(hashes, 0);
+    place.clock.pass(1);
+    assert.equal((await signIn(right)).outcome, 'signed-in');
+  });
+
+  it('looks at no more than five of fifty guesses made at once', async () => {
+    const { hashes } = await countHashes(() =>
+      Promise.all(Array.from({ length: 50 }, (_, turn) => signIn({ ...wrong, password: `guess number ${turn}` }))),
+    );
+    assert.equal(hashes, 5);
+  });
+
+  it('keeps working for the owner on a known device while strangers guess from everywhere', async () => {
+    const deviceToken = await tokenOf(right);
+    for (let turn = 0; turn < 80; turn += 1) await signIn({ ...wrong, address: `10.0.0.${turn}` });
+    assert.equal((await signIn(right)).outcome, 'wait');
+    assert.equal((await signIn({ ...right, deviceToken })).outcome, 'signed-in');
+  });
+
+  it('gives a stranger no tries for a device token of another account or of an own making', async () => {
+    await register(parts, { ...right, email: 'bob@example.com', name: 'Bob', roles: [] });
+    const foreign = await tokenOf({ ...right, email: 'bob@example.com' });
+    for (let turn = 0; turn < 5; turn += 1) await signIn(wrong);
+    for (const deviceToken of [foreign, 'made.9999999999.up', '']) {
+      assert.equal((await signIn({ ...wrong, deviceToken })).outcome, 'wait');
+    }
+  });
+
+  it('keeps one count per device through all its sign-ins', async () => {
+    const first = await tokenOf(right);
+    const second = await tokenOf({ ...right, deviceToken: first });
+    for (let turn = 0; turn < 5; turn += 1) await signIn({ ...wrong, deviceToken: first });
+    assert.equal((await signIn({ ...wrong, deviceToken: second })).outcome, 'wait');
+  });
+
+  it('does not count against a person that the server was too busy to look', async () => {
+    const crowd = Array.from({ length: 80 }, (_, turn) =>
+      signIn({ ...wrong, email: `person-${turn}@example.com`, address: `10.0.0.${turn}` }),
+    );
+    for (let turn = 0; turn < 10; turn += 1) {
+      await assert.rejects(signIn(right), TooBusy);
+    }
+    await Promise.allSettled(crowd);
+    assert.equal((await signIn(right)).outcome, 'signed-in');
+  });
+
+  it('is refused, never broken, whatever is typed', async () => {
+    const text = fc.string({ unit: 'binary', maxLength: 60 });
+    await fc.assert(
+      fc.asyncProperty(text, text, text, text, async (email, password, address, deviceToken) => {
+        for (const address_ of [email, right.email]) {
+          const result = await signIn({ email: address_, password, address, deviceToken });
+          assert.notEqual(result.outcome, 'signed-in');
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+});

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { register } from '../../src/credentials/register.ts';
+import { openSignIn } from '../../src/credentials/sign-in.ts';
+import { openSignUp, type SignUpInput, type SignUpResult } from '../../src/credentials/sign-up.ts';
+import { dyingStore, type TemporaryStore, temporaryStore } from '../accounts/temporary-store.ts';
+import { countHashes } from './count-hashes.ts';
+import { openParts, type Parts } from './open-parts.ts';
+
+const ann = { email: 'ann@example.com', name: 'Ann', password: 'correct horse battery', address: '192.0.2.1' };
+
+describe('Signing up', () => {
+  let place: TemporaryStore;
+  let parts: Parts;
+
+  beforeEach(() => {
+    place = temporaryStore();
+    parts = openParts(place.store, place.clock);
+  });
+  afterEach(() => place.remove());
+
+  const signUp = (input: SignUpInput): Promise<SignUpResult> =>
+    openSignUp({ ...parts, grants: place.store, clock: place.clock, roles: ['user'] })(input);
+  const signIn = (input: SignUpInput) => openSignIn(parts)(input);
+
+  it('makes an account with the roles of new people, whose owner can sign in', async () => {
+    const result = await signUp({ ...ann, email: 'ANN@example.com ' });
+    assert.equal(result.outcome, 'signed-up');
+    assert.deepEqual(result.account.roles, ['user']);
+    assert.equal((await signIn(ann)).outcome, 'signed-in');
+    assert.ok(parts.devices.verify(result.deviceToken, ann.email) !== undefined);
+  });
+
+  it('names what is wrong with every field at once', async () => {
+    const result = await signUp({ ...ann, email: 'ann', name: ' ', password: 'short' });
+    const problems = { email: 'not-an-address', name: 'empty', password: 'too-short' };
+    assert.deepEqual(result, { outcome: 'problems', problems });
+  });
+
+  it('refuses a password that is the own address or name', async () => {
+    for (const password of [ann.email, 'Maximiliane Ann']) {
+      const result = await signUp({ ...ann, name: 'Maximiliane Ann', password });
+      assert.equal(result.outcome, 'problems');
+      assert.deepEqual(Object.keys(result.problems), ['password']);
+    }
+  });
+
+  it('says that an address is taken only when nothing else is wrong, and leaves its account as it is', async () => {
+    await signUp(ann);
+    const other = { ...ann, password: 'a different password' };
+    assert.deepEqual(await signUp(other), { outcome: 'problems', problems: { email: 'email-taken' } });
+    const bad = await signUp({ ...ann, password: 'short' });
+    assert.deepEqual(bad, { outcome: 'problems', problems: { password: 'too-short' } });
+    assert.equal((await signIn(other)).outcome, 'refused');
+    assert.equal((await signIn(ann)).outcome, 'signed-in');
+  });
+
+  it('takes one hash for a free address and for a taken one', async () => {
+    for (const outcome of ['signed-up', 'problems']) {
+      const { hashes } = await countHashes(async () => assert.equal((await signUp(ann)).outcome, outcome));
+      assert.equal(hashes, 1);
+    }
+  });
+
+  it('makes one account of twenty tries at once, and its password is that of the one who got it', async () => {
+    const inputs = Array.from({ length: 20 }, (_, turn) => ({ ...ann, password: `the password of try ${turn}` }));
+    const results = await Promise.all(inputs.map(signUp));
+    const winners = inputs.filter((_, turn) => results[turn]?.outcome === 'signed-up');
+    assert.equal(winners.length, 1);
+    for (const input of inputs) {
+      const { outcome } = await signIn({ ...input, address: `10.0.0.${inputs.indexOf(input)}` });
+      assert.equal(outcome, input === winners[0] ? 'signed-in' : 'refused');
+    }
+    assert.equal((await parts.accounts.list()).accounts.length, 1);
+  });
+
+  it('leaves either an account that opens or a free address, wherever a crash cuts it short', async () => {
+    const outcomes = [];
+    for (const writes of [0, 1, 2, 3]) {
+      const person = { ...ann, email: `crash-${writes}@example.com`, roles: [] };
+      await register(openParts(dyingStore(place.store, writes), place.clock), person).catch(() => undefined);
+      const { outcome } = await signIn(person);
+      outcomes.push(outcome);
+      const again = await register(parts, person);
+      assert.equal(again === 'email-taken', outcome === 'signed-in');
+    }
+    assert.deepEqual(outcomes, ['refused', 'refused', 'refused', 'signed-in']);
+  });
+
+  it('is free twenty times from one address, taken addresses included, then has to wait', async () => {
+    for (let turn = 0; turn < 20; turn += 1) {
+      const { outcome } = await signUp({ ...ann, email: `person-${turn >> 1}@example.com` });
+      assert.equal(outcome, turn % 2 === 0 ? 'signed-up' : 'problems');
+    }
+    assert.deepEqual(await signUp(ann), { outcome: 'wait', seconds: 1 });
+    assert.equal((await signUp({ ...ann, address: '192.0.2.2' })).outcome, 'signed-up');
+  });
+
+  it('gives an answer, never a failure, whatever is typed', async () => {
+    const text = fc.string({ unit: 'binary', maxLength: 60 });
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(text, fc.emailAddress()), text, text, text, async (email, name, password, address) => {
+        const { outcome } = await signUp({ email, name, password, address });
+        assert.ok(['signed-up', 'problems', 'wait'].includes(outcome));
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
