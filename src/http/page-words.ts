@@ -1,0 +1,32 @@
+const OWN = 'http://own.invalid';
+
+/**
+ * An address that is safe to link to: http or https without credentials, or a path on this server.
+ * @returns the address in its normal form, or `undefined` for every other one (`javascript:`, `data:`, `//host`)
+ */
+export function webUrl(text: string | undefined): string | undefined {
+  const url = text === undefined ? null : URL.parse(text, OWN);
+  if (url === null || text === undefined) return undefined;
+  if (url.origin === OWN) return text.startsWith('/') ? url.href.slice(OWN.length) : undefined;
+  const absolute = URL.canParse(text) && url.username === '' && url.password === '';
+  return absolute && ['http:', 'https:'].includes(url.protocol) ? url.href : undefined;
+}
+
+/** An address that an image may be loaded from: https only, as the content security policy says. */
+export function imageUrl(text: string | undefined): string | undefined {
+  const url = webUrl(text);
+  return url?.startsWith('https:') ? url : undefined;
+}
+
+/** The first letter as people see it (a grapheme, not a code unit), which stands in for a picture. */
+export function initial(name: string): string {
+  const [first] = new Intl.Segmenter('en').segment(name.trim());
+  return first?.segment.toLocaleUpperCase('en') ?? '?';
+}
+
+/** Seconds in the words of a person who waits: `5 seconds`, `1 minute`, `2 hours`; rounded up. */
+export function waitInWords(seconds: number): string {
+  const [unit, size] = seconds < 60 ? ['second', 1] : seconds < 3600 ? ['minute', 60] : ['hour', 3600];
+  const count = Math.max(1, Math.ceil(seconds / size));
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,102 @@
+/** A person as a page names them. */
+export interface Person {
+  readonly name: string;
+  readonly email: string;
+}
+
+/** What every page with a form needs: where it goes, and the token that proves that we served it. */
+interface Form {
+  readonly action: string;
+  readonly csrf: string;
+}
+
+interface SignIn extends Form {
+  readonly clientName: string;
+  readonly email?: string;
+  /** Whether "Keep me signed in" is ticked. */
+  readonly remember: boolean;
+  readonly error?: string;
+  /** Seconds until the next attempt is allowed. */
+  readonly wait?: number;
+  readonly signUpUrl?: string;
+  readonly cancelUrl?: string;
+}
+
+interface SignUp extends Form {
+  readonly clientName: string;
+  readonly name?: string;
+  readonly email?: string;
+  /** The shortest password that is accepted, in characters. */
+  readonly minLength: number;
+  /** What is wrong, per field; `form` is for what belongs to none. */
+  readonly errors?: Partial<Record<'form' | 'name' | 'email' | 'password', string>>;
+  readonly signInUrl: string;
+  readonly cancelUrl?: string;
+}
+
+interface Consent extends Form {
+  readonly clientName: string;
+  readonly clientUri?: string;
+  readonly logoUri?: string;
+  readonly policyUri?: string;
+  readonly tosUri?: string;
+  readonly account: Person;
+  /** What the app may do, in words; `resourceName` where it is for an API. */
+  readonly scopes: readonly { readonly description: string; readonly resourceName?: string }[];
+  /** Whether access lasts while the person is away (`offline_access`). */
+  readonly offline?: boolean;
+  /** Where the browser goes next; empty for an app that is opened by a scheme of its own (RFC 8252 §7.1). */
+  readonly redirectHost: string;
+}
+
+interface ChooseAccount extends Form {
+  readonly clientName?: string;
+  readonly accounts: readonly (Person & { readonly value: string })[];
+}
+
+/** The engine supplies this form's address and hidden fields, its CSRF token among them. */
+interface SignOut {
+  readonly clientName?: string;
+  readonly email?: string;
+  readonly action: string;
+  readonly fields: readonly { readonly name: string; readonly value: string }[];
+}
+
+interface SignedOut {
+  readonly clientName?: string;
+  readonly returnUrl?: string;
+}
+
+interface ErrorPage {
+  readonly title: string;
+  readonly message: string;
+  readonly hint?: string;
+  /** The specification's code, such as `invalid_request`. */
+  readonly code?: string;
+  readonly requestId: string;
+  readonly homeUrl?: string;
+}
+
+interface Home {
+  readonly account?: Person;
+  readonly signOutUrl?: string;
+  readonly demo?: readonly { readonly name: string; readonly url: string }[];
+}
+
+/**
+ * Each page with its data. The names that forms submit: sign-in `email password remember=yes`; sign-up
+ * `name email password`; consent `decision=allow|deny`; choose-account `account=VALUE` or `another=yes`;
+ * sign-out `logout=yes` or no `logout`; each with `csrf`, sign-out with the engine's fields instead.
+ */
+export interface PageData {
+  'sign-in': SignIn;
+  'sign-up': SignUp;
+  consent: Consent;
+  'choose-account': ChooseAccount;
+  'sign-out': SignOut;
+  'signed-out': SignedOut;
+  error: ErrorPage;
+  home: Home;
+}
+
+export type PageName = keyof PageData;

@@ -1,0 +1,109 @@
+/** What can go wrong outside the protocol engine, as one closed list. */
+export type ProblemName =
+  | 'bad-form'
+  | 'body-too-large'
+  | 'busy'
+  | 'form-expired'
+  | 'interaction-gone'
+  | 'method-not-allowed'
+  | 'not-found'
+  | 'unavailable'
+  | 'unexpected'
+  | 'unknown-host'
+  | 'unsupported-form';
+
+/** The outer face of a problem: what goes on the wire. `error` is a code of RFC 6749 §4.1.2.1 or §5.2. */
+export interface ProblemFace {
+  status: number;
+  error: 'invalid_request' | 'server_error' | 'temporarily_unavailable';
+  title: string;
+  message: string;
+  hint?: string;
+}
+
+export const faces: Readonly<Record<ProblemName, ProblemFace>> = {
+  'bad-form': {
+    status: 400,
+    error: 'invalid_request',
+    title: 'This form could not be read',
+    message: 'A field is missing, repeated or not valid text.',
+    hint: 'Go back and send the form again.',
+  },
+  'body-too-large': {
+    status: 413,
+    error: 'invalid_request',
+    title: 'This request is too large',
+    message: 'The request is larger than this server accepts.',
+  },
+  busy: {
+    status: 503,
+    error: 'temporarily_unavailable',
+    title: 'Too many people at once',
+    message: 'More people are signing in than this server can take at this moment.',
+    hint: 'Wait a few seconds and try again.',
+  },
+  'form-expired': {
+    status: 403,
+    error: 'invalid_request',
+    title: 'This page is out of date',
+    message: 'The form was not sent from the page that this server showed you.',
+    hint: 'Go back to the app and sign in again.',
+  },
+  'interaction-gone': {
+    status: 400,
+    error: 'invalid_request',
+    title: 'This sign-in has ended',
+    message: 'It was finished in another tab, it waited too long, or the browser does not send cookies.',
+    hint: 'Go back to the app and sign in again.',
+  },
+  'method-not-allowed': {
+    status: 405,
+    error: 'invalid_request',
+    title: 'Not possible here',
+    message: 'This address does not accept this kind of request.',
+  },
+  'not-found': {
+    status: 404,
+    error: 'invalid_request',
+    title: 'There is no such page',
+    message: 'The address may be mistyped, or the page may have moved.',
+  },
+  unavailable: {
+    status: 503,
+    error: 'temporarily_unavailable',
+    title: 'Back in a moment',
+    message: 'The server cannot reach its store.',
+    hint: 'Try again in a few seconds.',
+  },
+  unexpected: {
+    status: 500,
+    error: 'server_error',
+    title: 'Something went wrong',
+    message: 'The server could not complete the request. The fault is ours, and it is in our log.',
+    hint: 'Try again; if it happens again, tell the people who run this server the number below.',
+  },
+  'unknown-host': {
+    status: 400,
+    error: 'invalid_request',
+    title: 'Unknown host',
+    message: 'This server does not answer for the host name in the request.',
+  },
+  'unsupported-form': {
+    status: 415,
+    error: 'invalid_request',
+    title: 'This form could not be read',
+    message: 'Forms are accepted as application/x-www-form-urlencoded only.',
+  },
+};
+
+/** A failure with two faces: its name decides what the wire says, its message says in the log what really happened. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly problem: ProblemName;
+  readonly headers: Readonly<Record<string, string>>;
+  constructor(problem: ProblemName, reason: string, headers: Readonly<Record<string, string>> = {}) {
+    super(reason);
+    this.problem = problem;
+    this.headers = headers;
+  }
+}

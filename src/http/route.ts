@@ -1,0 +1,32 @@
+import Router from '@koa/router';
+import type { Context, Middleware } from 'koa';
+
+/** Lets a request through and hands the handler what it found, or throws. */
+export type Guard<Subject> = (context: Context) => Promise<Subject> | Subject;
+
+/** A route cannot exist without naming its guard. */
+export interface Route {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly handle: (context: Context) => Promise<void>;
+}
+
+export function route<Subject>(
+  method: Route['method'],
+  path: string,
+  guard: Guard<Subject>,
+  handle: (context: Context, subject: Subject) => Promise<void> | void,
+): Route {
+  return { method, path, handle: async (context) => handle(context, await guard(context)) };
+}
+
+/** The guard of a page that anybody may see. */
+export function unsecured(): undefined {
+  return undefined;
+}
+
+export function routesAsMiddleware(routes: readonly Route[]): Middleware {
+  const router = new Router();
+  for (const { method, path, handle } of routes) router.register(path, [method], (context) => handle(context));
+  return router.routes() as Middleware;
+}

@@ -1,0 +1,44 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { Eta } from 'eta/core';
+import { sha256 } from '../lib/hash.ts';
+import type { PageData, PageName } from './pages.ts';
+import { imageUrl, initial, waitInWords, webUrl } from './page-words.ts';
+
+/** A file that pages load. Its path changes with its content, so it may be cached for ever. */
+export interface Asset {
+  readonly path: string;
+  readonly type: string;
+  readonly body: string;
+}
+
+export interface Views {
+  readonly assets: readonly Asset[];
+  /** @returns the page as a whole HTML document */
+  render<Name extends PageName>(page: Name, data: PageData[Name]): string;
+}
+
+/**
+ * Reads and compiles every template of a directory, so that a broken one stops the start, not a request.
+ * @param options.brand what this server calls itself on its pages
+ */
+export function loadViews(options: { directory: string; brand: string }): Views {
+  const { directory, brand } = options;
+  const eta = new Eta({ autoEscape: true });
+  for (const file of readdirSync(directory)) {
+    if (file.endsWith('.eta'))
+      eta.loadTemplate(`@${basename(file, '.eta')}`, readFileSync(join(directory, file), 'utf8'));
+  }
+  const style = loadAsset(directory, 'style', '.css', 'text/css; charset=utf-8');
+  const icon = loadAsset(directory, 'key', '.svg', 'image/svg+xml');
+  const shared = { brand, stylePath: style.path, iconPath: icon.path, webUrl, imageUrl, initial, waitInWords };
+  return {
+    assets: [style, icon],
+    render: (page, data) => eta.render(`@${page}`, { ...data, ...shared }),
+  };
+}
+
+function loadAsset(directory: string, name: string, extension: string, type: string): Asset {
+  const body = readFileSync(join(directory, name + extension), 'utf8');
+  return { path: `/assets/${name}.${sha256(body).slice(0, 16)}${extension}`, type, body };
+}

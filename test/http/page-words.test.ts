@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { imageUrl, initial, waitInWords, webUrl } from '../../src/http/page-words.ts';
+
+describe('a link on a page', () => {
+  it('may lead to the web or to a path of this server', () => {
+    assert.equal(webUrl('https://notes.example'), 'https://notes.example/');
+    assert.equal(webUrl('http://localhost:3001/a?b=c#d'), 'http://localhost:3001/a?b=c#d');
+    assert.equal(webUrl('/interaction/x?a=b'), '/interaction/x?a=b');
+  });
+
+  it('is dropped when it leads anywhere else', () => {
+    const refused = [
+      'javascript:alert(1)',
+      ' JavaScript:alert(1)',
+      'java\nscript:alert(1)',
+      'data:text/html,x',
+      'file:///etc/passwd',
+      'blob:https://a.example/1',
+    ];
+    const elsewhere = [
+      '//evil.example',
+      '/\\evil.example',
+      '/\t/evil.example',
+      '\\\\evil.example',
+      'evil.example',
+      '',
+      'http://',
+      'http://own.invalid/x',
+    ];
+    assert.deepEqual(
+      [...refused, ...elsewhere, 'https://bank.example@evil.example/', undefined].map(webUrl).filter(Boolean),
+      [],
+    );
+  });
+
+  it('never throws and never changes the scheme that a browser would see', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.webUrl()), (text) => {
+        const url = webUrl(text);
+        assert.ok(url === undefined || ['http:', 'https:'].includes(new URL(url, 'https://login.example').protocol));
+      }),
+    );
+  });
+
+  it('loads images over https alone', () => {
+    assert.equal(imageUrl('https://notes.example/logo.png'), 'https://notes.example/logo.png');
+    assert.deepEqual(
+      ['http://notes.example/logo.png', 'data:image/png;base64,AA', '/logo.png', undefined]
+        .map(imageUrl)
+        .filter(Boolean),
+      [],
+    );
+  });
+});
+
+describe('the letter that stands for a name', () => {
+  it('is the first one as people see it', () => {
+    assert.deepEqual(['alice', '  émile', '👩‍🚀 space', 'ñandú', ''].map(initial), ['A', 'É', '👩‍🚀', 'Ñ', '?']);
+  });
+});
+
+describe('a wait', () => {
+  it('is told in whole units, rounded up', () => {
+    assert.deepEqual([0, 1, 59, 60, 61, 3599, 3600, 3601].map(waitInWords), [
+      '1 second',
+      '1 second',
+      '59 seconds',
+      '1 minute',
+      '2 minutes',
+      '60 minutes',
+      '1 hour',
+      '2 hours',
+    ]);
+  });
+});

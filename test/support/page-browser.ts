@@ -1,0 +1,33 @@
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { contentSecurityPolicy } from '../../src/http/content-security-policy.ts';
+import type { Views } from '../../src/http/view.ts';
+
+/** Opens a page's HTML as the host would serve it, with the policy and the assets; any console error is thrown. */
+export async function openPage(
+  browser: Browser,
+  views: Views,
+  html: string,
+  options: BrowserContextOptions,
+): Promise<Page> {
+  const context = await browser.newContext({ ...options, javaScriptEnabled: false });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('console', (message) => complaints.push(message.text()));
+  await page.route('**', async (route) => {
+    const path = new URL(route.request().url()).pathname;
+    const asset = views.assets.find((each) => each.path === path);
+    if (asset !== undefined) return route.fulfill({ contentType: asset.type, body: asset.body });
+    if (path.endsWith('.png')) return route.fulfill({ contentType: 'image/svg+xml', body: LOGO });
+    return route.fulfill({
+      contentType: 'text/html',
+      body: html,
+      headers: { 'content-security-policy': contentSecurityPolicy([]) },
+    });
+  });
+  await page.goto('https://login.example/');
+  if (complaints.length > 0) throw new Error(complaints.join('\n'));
+  return page;
+}
+
+const LOGO =
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 56 56"><rect width="56" height="56" fill="#f2a33a"/><circle cx="28" cy="28" r="13" fill="none" stroke="#fff" stroke-width="5"/></svg>';

@@ -1,0 +1,106 @@
+import type { PageData, PageName } from '../../src/http/pages.ts';
+
+/** Each page's data at its least and at its most. */
+export type PageSamples = {
+  readonly [Name in PageName]: { readonly minimal: PageData[Name]; readonly full: PageData[Name] };
+};
+
+const alice = { name: 'Alice Liddell', email: 'alice@example.com' };
+const form = { action: '/interaction/9qJ2/step', csrf: 'f3Kc0XhYw7' };
+const xsrf = [{ name: 'xsrf', value: 'c2VjcmV0' }];
+
+export const pageSamples: PageSamples = {
+  'sign-in': {
+    minimal: { ...form, clientName: 'Notes', remember: false, signUpUrl: '/interaction/9qJ2/sign-up' },
+    full: {
+      ...form,
+      clientName: 'Notes',
+      email: alice.email,
+      remember: true,
+      error: 'That email and password do not match.',
+      wait: 90,
+      signUpUrl: '/interaction/9qJ2/sign-up',
+      cancelUrl: '/interaction/9qJ2/cancel',
+    },
+  },
+  'sign-up': {
+    minimal: { ...form, clientName: 'Notes', minLength: 15, signInUrl: '/interaction/9qJ2' },
+    full: {
+      ...form,
+      ...alice,
+      clientName: 'Notes',
+      minLength: 15,
+      errors: {
+        form: 'The account was not created.',
+        name: 'This name is too long. Use at most 100 characters.',
+        email: 'Enter an email address, such as name@example.com.',
+        password: 'This password is too common. Choose another one.',
+      },
+      signInUrl: '/interaction/9qJ2',
+      cancelUrl: '/interaction/9qJ2/cancel',
+    },
+  },
+  consent: {
+    minimal: {
+      ...form,
+      clientName: 'Photos',
+      account: alice,
+      scopes: [{ description: 'Know who you are' }],
+      redirectHost: 'photos.example',
+    },
+    full: {
+      ...form,
+      clientName: 'Photos',
+      clientUri: 'https://photos.example/about',
+      logoUri: 'https://photos.example/logo.png',
+      policyUri: 'https://photos.example/privacy',
+      tosUri: 'https://photos.example/terms',
+      account: alice,
+      scopes: [
+        { description: 'Know who you are' },
+        { description: 'See your name and your email address' },
+        { description: 'Read your notes', resourceName: 'Notes API' },
+      ],
+      offline: true,
+      redirectHost: 'photos.example',
+    },
+  },
+  'choose-account': {
+    minimal: { ...form, accounts: [{ ...alice, value: 'acc_1' }] },
+    full: {
+      ...form,
+      clientName: 'Notes',
+      accounts: [
+        { ...alice, value: 'acc_1' },
+        { name: 'Ada Admin', email: 'admin@example.com', value: 'acc_2' },
+      ],
+    },
+  },
+  'sign-out': {
+    minimal: { action: '/logout/confirm', fields: xsrf },
+    full: { action: '/logout/confirm', fields: xsrf, clientName: 'Notes', email: alice.email },
+  },
+  'signed-out': { minimal: {}, full: { clientName: 'Notes', returnUrl: 'https://notes.example/' } },
+  error: {
+    minimal: { title: 'Something went wrong', message: 'The fault is ours, not yours.', requestId: '01JXQ8Z6K4' },
+    full: {
+      title: 'This sign-in has expired',
+      message: 'It was open for too long, or it was already finished in another tab.',
+      hint: 'Go back to the app and choose to sign in again.',
+      code: 'invalid_request',
+      requestId: '01JXQ8Z6K4T7M2V9C3B5N8P0R1',
+      homeUrl: '/',
+    },
+  },
+  home: {
+    minimal: {},
+    full: {
+      account: alice,
+      signOutUrl: '/logout',
+      demo: [
+        { name: 'Notes', url: 'http://localhost:3001/' },
+        { name: 'Photos', url: 'http://localhost:3002/' },
+      ],
+    },
+  },
+};

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import type { Browser, Page } from 'playwright-core';
+import { skeletonOf } from '../support/html.ts';
+import { launchChromium } from '../support/chromium.ts';
+import { openPage } from '../support/page-browser.ts';
+import { pageSamples } from '../support/page-samples.ts';
+import { pageNames, views } from '../support/rendered-pages.ts';
+import { replaceTexts } from '../support/replace-texts.ts';
+
+const PHONE = { viewport: { width: 375, height: 812 } };
+const NARROW = { viewport: { width: 320, height: 640 } };
+const NASTY = `Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamte"'><script>alert(1)</script><b style="`;
+
+const ELEMENTS = `[...document.querySelectorAll('*')]
+  .map((element) => [element.localName, ...element.getAttributeNames()].join(' '))`;
+const FOCUS_RING = `parseFloat(getComputedStyle(document.activeElement).outlineWidth)`;
+
+describe('the pages in Chromium, without JavaScript and under the strict policy', function () {
+  this.timeout(60_000);
+  let browser: Browser;
+  let page: Page;
+
+  before(async () => {
+    browser = await launchChromium();
+  });
+
+  afterEach(() => page.context().close());
+
+  after(() => browser.close());
+
+  for (const name of pageNames()) {
+    it(`fit ${name} into 320 pixels and read the same elements, whatever its texts are`, async () => {
+      const data = pageSamples[name].full;
+      const nasty = replaceTexts(data, (key, text) => (/(uri|url|action)$/i.test(key) ? text : NASTY));
+      page = await openPage(browser, views, views.render(name, nasty), NARROW);
+      assert.equal(await page.evaluate<number>('document.documentElement.scrollWidth'), 320);
+      assert.deepEqual(await page.evaluate<string[]>(ELEMENTS), skeletonOf(views.render(name, data)));
+    });
+
+    it(`make everything on ${name} that is touched 44 pixels high or more`, async () => {
+      page = await openPage(browser, views, views.render(name, pageSamples[name].full), PHONE);
+      for (const target of await page.locator('button, .button, .row, .check, .field input').all()) {
+        const { height } = (await target.boundingBox()) ?? { height: 0 };
+        assert.ok(height >= 44, `${await target.innerText()} (${await target.getAttribute('id')}): ${height} pixels`);
+      }
+    });
+  }
+
+  it('lead the keyboard through sign-in in reading order, with a ring that is seen', async () => {
+    page = await openPage(browser, views, views.render('sign-in', pageSamples['sign-in'].minimal), PHONE);
+    const visited: string[] = [];
+    for (let stop = 0; stop < 5; stop += 1) {
+      const focus = page.locator(':focus');
+      visited.push((await focus.getAttribute('id')) ?? (await focus.innerText()));
+      assert.equal(await page.evaluate<number>(FOCUS_RING), 3);
+      await page.keyboard.press('Tab');
+    }
+    assert.deepEqual(visited, ['email', 'password', 'remember', 'Sign in', 'Create an account']);
+  });
+
+  it('submit sign-in with the Enter key', async () => {
+    page = await openPage(browser, views, views.render('sign-in', pageSamples['sign-in'].minimal), PHONE);
+    await page.keyboard.type('alice@example.com');
+    await page.keyboard.press('Tab');
+    await page.keyboard.type('a password');
+    const posted = page.waitForRequest((request) => request.method() === 'POST');
+    await page.keyboard.press('Enter');
+    assert.equal((await posted).postData(), 'csrf=f3Kc0XhYw7&email=alice%40example.com&password=a+password');
+  });
+
+  it('tie an error to its field and announce it', async () => {
+    page = await openPage(browser, views, views.render('sign-up', pageSamples['sign-up'].full), PHONE);
+    assert.equal(await page.getByRole('alert').innerText(), 'The account was not created.');
+    const password = page.getByLabel('Password');
+    assert.equal(await password.getAttribute('aria-invalid'), 'true');
+    const [hint, error] = (await password.getAttribute('aria-describedby'))?.split(' ') ?? [];
+    assert.match(await page.locator(`#${hint}`).innerText(), /^At least 15 characters\./);
+    assert.match(await page.locator(`#${error}`).innerText(), /^This password is too common\./);
+  });
+
+  it('are not let through with an inline style', async () => {
+    await assert.rejects(openPage(browser, views, '<p style="color: red">x</p>', PHONE), /Content Security Policy/);
+  });
+});
