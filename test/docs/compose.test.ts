@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { loadConfig } from '../../src/config/load.ts';
+import { openMasterKey } from '../../src/keys/master-key.ts';
+import { systemRandom } from '../../src/lib/random.ts';
+
+const service = z.object({
+  read_only: z.literal(true),
+  cap_drop: z.tuple([z.literal('ALL')]),
+  security_opt: z.array(z.string()),
+  user: z.string().optional(),
+  image: z.string(),
+  command: z.string().optional(),
+  deploy: z.object({ replicas: z.int() }).optional(),
+  ports: z.array(z.string()).default([]),
+  volumes: z.array(z.string()),
+  secrets: z.array(z.object({ source: z.string(), target: z.string() })).default([]),
+  networks: z.union([z.array(z.string()), z.record(z.string(), z.object({ ipv4_address: z.string() }))]).default([]),
+  healthcheck: z.object({ test: z.array(z.string()).default([]) }).optional(),
+  depends_on: z.record(z.string(), z.object({ condition: z.string() })).default({}),
+});
+const oneShot = service.extend({
+  entrypoint: z.array(z.string()),
+  command: z.array(z.string()),
+  restart: z.literal('no'),
+});
+const composeFile = z.object({
+  services: z.object({ 'master-key': oneShot, latchkey: service, redis: service, proxy: service }),
+  networks: z.record(z.string(), z.object({ internal: z.boolean().optional() })),
+  volumes: z.record(z.string(), z.null()),
+  secrets: z.record(z.string(), z.object({ file: z.string() })),
+});
+
+const { services, networks, volumes, secrets } = composeFile.parse(
+  parse(readFileSync('docker-compose.yml', 'utf8'), { merge: true }),
+);
+const dockerfile = readFileSync('Dockerfile', 'utf8');
+const caddyfile = readFileSync('docs/compose/Caddyfile', 'utf8');
+const { config } = loadConfig({ file: 'docs/compose/latchkey.yaml', environment: {} });
+
+const isHostPath = (source: string): boolean => source.startsWith('./');
+
+describe('the compose file', () => {
+  for (const [name, { security_opt, volumes: mounts }] of Object.entries(services)) {
+    it(`lets ${name} gain no privilege`, () => assert.deepEqual(security_opt, ['no-new-privileges:true']));
+
+    it(`mounts into ${name} only what is there, and host files read-only`, () => {
+      for (const mount of mounts) {
+        const [source = '', , mode] = mount.split(':');
+        assert.ok(isHostPath(source) ? existsSync(source) && mode === 'ro' : source in volumes, mount);
+      }
+    });
+  }
+
+  it('runs two servers that share one configuration and one master key', () => {
+    assert.equal(services.latchkey.deploy?.replicas, 2);
+    assert.deepEqual(services.latchkey.volumes, [
+      './docs/compose/latchkey.yaml:/etc/latchkey/latchkey.yaml:ro',
+      'keys:/keys:ro',
+    ]);
+    assert.match(dockerfile, /LATCHKEY_KEYS_DIR=\/keys/);
+    assert.match(dockerfile, /CMD \["start", "--config", "\/etc\/latchkey\/latchkey\.yaml"\]/);
+  });
+
+  it('makes a master key that the server accepts, once, before the first server starts', async () => {
+    assert.equal(services.latchkey.depends_on['master-key']?.condition, 'service_completed_successfully');
+    const { entrypoint, command, volumes: mounts } = services['master-key'];
+    assert.deepEqual(mounts, ['keys:/keys']);
+    const keys = mkdtempSync(join(tmpdir(), 'latchkey-keys-'));
+    const [program = '', ...args] = [...entrypoint, ...command.map((line) => line.replace('/keys', keys))];
+    const start = async (): Promise<string> => {
+      execFileSync(program, args);
+      return (await openMasterKey(keys, { create: false, random: systemRandom })).id;
+    };
+    assert.equal(await start(), await start());
+    rmSync(keys, { recursive: true });
+  });
+
+  it('keeps every record in Redis, on disk and without eviction', () => {
+    const command = services.redis.command ?? '';
+    assert.match(command, /--appendonly yes/);
+    assert.match(command, /--maxmemory-policy noeviction/);
+    assert.deepEqual(services.redis.volumes, ['redis:/data']);
+    assert.deepEqual(config.stores, { grants: 'redis://redis:6379' });
+  });
+
+  it('shuts Redis away from everything but the servers', () => {
+    assert.deepEqual(services.redis.networks, ['storage']);
+    assert.equal(networks['storage']?.internal, true);
+    assert.deepEqual(Object.keys(services.proxy.networks), ['edge']);
+  });
+
+  it('opens one port, the proxy, at the address that is the issuer', () => {
+    assert.deepEqual([services.latchkey.ports, services.redis.ports], [[], []]);
+    assert.deepEqual(services.proxy.ports, ['127.0.0.1:8080:8080']);
+    assert.equal(config.issuer, 'http://localhost:8080');
+    assert.match(caddyfile, /^:8080 \{$/m);
+    assert.match(caddyfile, /dynamic a latchkey 3000 /);
+  });
+
+  it('has the servers believe the proxy, and nobody else, about addresses', () => {
+    const { edge } = z.object({ edge: z.object({ ipv4_address: z.ipv4() }) }).parse(services.proxy.networks);
+    assert.deepEqual(config.listen.trusted_proxies, [edge.ipv4_address]);
+  });
+
+  it('hands over secrets as files, where the configuration looks for them', () => {
+    for (const { source, target } of services.latchkey.secrets) {
+      const file = secrets[source]?.file ?? '';
+      assert.equal(target.replace('/etc/latchkey/', 'docs/compose/'), file);
+      assert.ok(existsSync(file), file);
+    }
+    assert.equal(services.latchkey.secrets.length, Object.keys(secrets).length);
+  });
+
+  it('watches the health of every service', () => {
+    assert.deepEqual(services.redis.healthcheck?.test, ['CMD', 'redis-cli', '-e', 'ping']);
+    assert.match(services.proxy.healthcheck?.test.join(' ') ?? '', /localhost:8080\/healthz/);
+    assert.match(dockerfile, /^HEALTHCHECK [^]*127\.0\.0\.1:3000\/healthz/m);
+  });
+});
+
+describe('the container image', () => {
+  it('runs on the major version of Node that the project asks for', () => {
+    const manifest = z.object({ engines: z.object({ node: z.string() }) });
+    const { engines } = manifest.parse(JSON.parse(readFileSync('package.json', 'utf8')));
+    const majors = [...dockerfile.matchAll(/^FROM node:(\d+)-/gm)].map(([, major]) => `>=${major ?? ''}`);
+    assert.deepEqual(majors, [engines.node, engines.node]);
+  });
+
+  it('does not run as root', () => {
+    assert.equal([...dockerfile.matchAll(/^USER (.*)$/gm)].at(-1)?.[1], 'node');
+  });
+
+  it('is built from nothing but what .dockerignore lets in', () => {
+    const allowed = readFileSync('.dockerignore', 'utf8').split('\n').filter(Boolean);
+    assert.equal(allowed.shift(), '*');
+    const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, paths = '']) =>
+      paths.split(' '),
+    );
+    assert.deepEqual(new Set(copied), new Set(allowed.map((line) => line.replace('!', ''))));
+    assert.ok(copied.every((path) => existsSync(path)));
+  });
+});
