@@ -30,7 +30,9 @@ export async function makeMasterKeyFile(path: string, random: Random): Promise<v
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await writeDurably(draft, `${secretToken(random)}\n`);
-    await link(draft, path).catch(unlessOneIsThere).finally(() => rm(draft));
+    await link(draft, path)
+      .catch(unlessOneIsThere)
+      .finally(() => rm(draft));
     // Without this a power cut could leave a store that is sealed under a key which no longer has a name.
     if (POSIX) await sync(directory);
   } catch (error) {

@@ -45,7 +45,15 @@ describe('the key ring', () => {
   async function openRing(options: Partial<KeyRingOptions> = {}): Promise<KeyRing> {
     const timetable = { sign: 3600, announce: 600, publish: 1800 };
     const algorithms = ['ES256'] as const;
-    const ring = await openKeyRing({ records, masterKey, clock, random: systemRandom, algorithms, timetable, ...options });
+    const ring = await openKeyRing({
+      records,
+      masterKey,
+      clock,
+      random: systemRandom,
+      algorithms,
+      timetable,
+      ...options,
+    });
     opened.push(ring);
     return ring;
   }
@@ -58,7 +66,11 @@ describe('the key ring', () => {
     const stored = await ringRecords(records, masterKey).read();
     assert.ok(typeof stored === 'object');
     const key = await newKey('ES256', firstTimes(NOW + 1, { sign: 3600, announce: 600, publish: 1800 }));
-    return { content: { ...stored.content, keys: [...stored.content.keys, key] }, version: stored.version, kid: key.kid };
+    return {
+      content: { ...stored.content, keys: [...stored.content.keys, key] },
+      version: stored.version,
+      kid: key.kid,
+    };
   }
 
   async function rotateElsewhere(sealedBy: MasterKey = masterKey): Promise<string> {
@@ -78,7 +90,12 @@ describe('the key ring', () => {
   describe('when it is made', () => {
     it('has one key per algorithm, which signs at once and is named by its thumbprint', async () => {
       const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
-      assert.deepEqual(signingKeys(ring, NOW).map((key) => key.alg).toSorted(), ['ES256', 'RS256']);
+      assert.deepEqual(
+        signingKeys(ring, NOW)
+          .map((key) => key.alg)
+          .toSorted(),
+        ['ES256', 'RS256'],
+      );
       for (const key of ring.keys) assert.equal(key.kid, await calculateJwkThumbprint(key.publicJwk));
     });
 
@@ -99,7 +116,10 @@ describe('the key ring', () => {
       const runs = Array.from({ length: 4 }, () => promisify(execFile)(process.execPath, arguments_));
       const outputs = (await Promise.all(runs)).map((run) => run.stdout);
       assert.equal(new Set(outputs).size, 1, outputs.join(''));
-      assert.match(outputs[0] ?? '', /^\{"keys":\[\["ES256","[\w-]{43}"\],\["RS256","[\w-]{43}"\]\],"derived":"\w{64}"\}\n$/);
+      assert.match(
+        outputs[0] ?? '',
+        /^\{"keys":\[\["ES256","[\w-]{43}"\],\["RS256","[\w-]{43}"\]\],"derived":"\w{64}"\}\n$/,
+      );
     });
   });
 
@@ -168,7 +188,9 @@ describe('the key ring', () => {
       const jwks = createLocalJWKSet({ keys: publishedKeys(ring, NOW) });
       for (const { alg, kid, privateJwk } of signingKeys(ring, NOW)) {
         assert.ok(privateJwk !== undefined);
-        const jwt = await new SignJWT({ sub: 'alice' }).setProtectedHeader({ alg, kid }).sign(await importJWK(privateJwk, alg));
+        const jwt = await new SignJWT({ sub: 'alice' })
+          .setProtectedHeader({ alg, kid })
+          .sign(await importJWK(privateJwk, alg));
         assert.equal((await jwtVerify(jwt, jwks)).payload.sub, 'alice');
       }
     });
@@ -177,7 +199,10 @@ describe('the key ring', () => {
       const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
       const shown = publishedKeys(ring, NOW).map((jwk) => Object.keys(jwk).toSorted().join(' '));
       assert.deepEqual(shown, ['alg crv kid kty use x y', 'alg e kid kty n use']);
-      assert.deepEqual(publishedKeys(ring, NOW).map((jwk) => jwk.use), ['sig', 'sig']);
+      assert.deepEqual(
+        publishedKeys(ring, NOW).map((jwk) => jwk.use),
+        ['sig', 'sig'],
+      );
     });
   });
 
@@ -188,7 +213,10 @@ describe('the key ring', () => {
       const labels = ['csrf', 'dpop-nonce', 'pairwise', ''];
       const secrets = labels.map((label) => first.derive(label).toString('hex'));
       assert.equal(new Set(secrets).size, labels.length);
-      assert.deepEqual(labels.map((label) => again.derive(label).toString('hex')), secrets);
+      assert.deepEqual(
+        labels.map((label) => again.derive(label).toString('hex')),
+        secrets,
+      );
       assert.ok(secrets.every((secret) => secret.length === 64));
 
       const elsewhere = openSqliteStore(join(directory, 'elsewhere.db'), systemClock);

@@ -5,7 +5,11 @@ import { firstTimes, type KeyState, keyState, type Timetable } from '../../src/k
 
 const START = Date.UTC(2026, 0, 1);
 const timetables: fc.Arbitrary<Timetable> = fc
-  .record({ sign: fc.integer({ min: 2, max: 1000 }), announce: fc.nat(1000), publish: fc.integer({ min: 1, max: 3000 }) })
+  .record({
+    sign: fc.integer({ min: 2, max: 1000 }),
+    announce: fc.nat(1000),
+    publish: fc.integer({ min: 1, max: 3000 }),
+  })
   .map((timetable) => ({ ...timetable, announce: timetable.announce % timetable.sign }));
 
 /** Keys in a row, each signing when the one before it ends, as rotation will make them. */
@@ -31,7 +35,9 @@ describe("a key's timetable", () => {
     fc.assert(
       fc.property(timetables, moments, (timetable, offsets) => {
         const times = firstTimes(START, timetable);
-        const states = offsets.toSorted((a, b) => a - b).map((offset) => order.indexOf(keyState(times, START + offset)));
+        const states = offsets
+          .toSorted((a, b) => a - b)
+          .map((offset) => order.indexOf(keyState(times, START + offset)));
         assert.deepEqual(states, states.toSorted());
       }),
     );
