@@ -1,0 +1,88 @@
+import { checkClients } from './client-checks.ts';
+import type { Fault, Path } from './problems.ts';
+import type { Draft } from './schema.ts';
+import { STANDARD_SCOPES } from './standard-scopes.ts';
+
+/**
+ * What one value alone cannot show. Each check states what it needs and stays silent where that is missing or faulty
+ * itself, so that no fault is reported together with its consequences.
+ */
+const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
+  issuerFitsTls,
+  familyOutlivesToken,
+  rememberedOutlivesDefault,
+  codesAreShort,
+  resourcesAreDistinct,
+  resourceScopesAreTheirOwn,
+  clientsAreDistinct,
+  checkClients,
+  accountsAreDistinct,
+  accountPasswordsAreLongEnough,
+];
+
+export function checkConfig(draft: Draft): Fault[] {
+  return CHECKS.flatMap((check) => check(draft));
+}
+
+function issuerFitsTls({ issuer, listen }: Draft): Fault[] {
+  if (listen?.tls === undefined || issuer === undefined || issuer.startsWith('https:')) return [];
+  return [{ path: ['issuer'], message: 'must be https, as listen.tls is set' }];
+}
+
+function familyOutlivesToken({ tokens }: Draft): Fault[] {
+  if (tokens === undefined || tokens.refresh_family >= tokens.refresh_token) return [];
+  return [{ path: ['tokens', 'refresh_family'], message: 'must not be shorter than tokens.refresh_token' }];
+}
+
+function rememberedOutlivesDefault({ sessions }: Draft): Fault[] {
+  if (sessions === undefined || sessions.remembered >= sessions.default) return [];
+  return [{ path: ['sessions', 'remembered'], message: 'must not be shorter than sessions.default' }];
+}
+
+/** RFC 6749 §4.1.2. */
+function codesAreShort({ tokens }: Draft): Fault[] {
+  if (tokens === undefined || tokens.authorization_code <= 600) return [];
+  return [{ path: ['tokens', 'authorization_code'], message: 'must be at most 10m (RFC 6749 §4.1.2)' }];
+}
+
+function resourcesAreDistinct({ resources }: Draft): Fault[] {
+  return repeated(resources, 'resources', 'identifier', (resource) => resource.identifier);
+}
+
+function resourceScopesAreTheirOwn({ resources }: Draft): Fault[] {
+  return resources.flatMap((resource, index) =>
+    Object.keys(resource?.scopes ?? {})
+      .filter((scope) => STANDARD_SCOPES.includes(scope))
+      .map((scope) => ({
+        path: ['resources', index, 'scopes', scope],
+        message: 'is a scope of OpenID Connect itself',
+      })),
+  );
+}
+
+function clientsAreDistinct({ clients }: Draft): Fault[] {
+  return repeated(clients, 'clients', 'client_id', (client) => client.client_id);
+}
+
+function accountsAreDistinct({ accounts }: Draft): Fault[] {
+  return repeated(accounts, 'accounts', 'email', (account) => account.email.toLowerCase());
+}
+
+function accountPasswordsAreLongEnough({ accounts, passwords }: Draft): Fault[] {
+  return accounts.flatMap((account, index) => {
+    if (account === undefined || passwords === undefined) return [];
+    const message = `is shorter than passwords.min_length (${passwords.min_length})`;
+    const tooShort = [...account.password.reveal()].length < passwords.min_length;
+    return tooShort ? [{ path: ['accounts', index, 'password'], message }] : [];
+  });
+}
+
+function repeated<T>(list: readonly (T | undefined)[], section: string, key: string, of: (item: T) => string): Fault[] {
+  const names = list.map((item) => (item === undefined ? undefined : of(item)));
+  return names.flatMap((name, index) => {
+    const first = names.indexOf(name);
+    if (name === undefined || first === index) return [];
+    const path: Path = [section, index, key];
+    return [{ path, message: `is the ${key} of ${section}[${first}] already` }];
+  });
+}

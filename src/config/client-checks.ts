@@ -1,0 +1,105 @@
+import type { Fault } from './problems.ts';
+import { isPrivateUse } from './rules.ts';
+import type { ClientConfig, Draft, ResourceConfig } from './schema.ts';
+import { STANDARD_SCOPES } from './standard-scopes.ts';
+import { didYouMean } from './suggest.ts';
+
+type ClientCheck = (client: ClientConfig, resources: Draft['resources']) => Fault[];
+
+/** What must hold within a client and between a client and the resources; paths start at the client. */
+const CHECKS: readonly ClientCheck[] = [
+  secretFitsType,
+  secretCanBeSent,
+  redirectUrisFitType,
+  privateSchemesAreForApps,
+  resourcesAreRegistered,
+  defaultResourceIsAllowed,
+  scopesExist,
+  onlyConfidentialClientsIntrospect,
+];
+
+export function checkClients({ clients, resources }: Draft): Fault[] {
+  return clients.flatMap((client, index) => {
+    const faults = client === undefined ? [] : CHECKS.flatMap((check) => check(client, resources));
+    return faults.map(({ path, message }) => ({ path: ['clients', index, ...path], message }));
+  });
+}
+
+function secretFitsType({ type, secret }: ClientConfig): Fault[] {
+  if (type === 'spa' && secret !== undefined) {
+    return [
+      { path: ['secret'], message: 'a client of type spa cannot keep a secret: remove it, or make the type web' },
+    ];
+  }
+  if (type !== 'spa' && secret === undefined) {
+    return [{ path: ['secret'], message: `is required for type ${type}: { file: PATH } or { env: NAME }` }];
+  }
+  return [];
+}
+
+/** RFC 6749 appendix A.2. */
+function secretCanBeSent({ secret }: ClientConfig): Fault[] {
+  if (secret === undefined || /^[\x20-\x7E]+$/.test(secret.reveal())) return [];
+  return [{ path: ['secret'], message: 'must be printable ASCII without line breaks' }];
+}
+
+function redirectUrisFitType(client: ClientConfig): Fault[] {
+  const { type, redirect_uris, post_logout_redirect_uris } = client;
+  if (type !== 'machine') {
+    if (redirect_uris.length > 0) return [];
+    return [{ path: ['redirect_uris'], message: `needs at least one address for type ${type}` }];
+  }
+  const message = 'must be left out for type machine, which signs nobody in';
+  return [
+    ...(redirect_uris.length > 0 ? [{ path: ['redirect_uris'], message }] : []),
+    ...(post_logout_redirect_uris.length > 0 ? [{ path: ['post_logout_redirect_uris'], message }] : []),
+  ];
+}
+
+/** RFC 8252 §7.1: another app can register the same scheme, so it is for public clients, whose codes PKCE protects. */
+function privateSchemesAreForApps(client: ClientConfig): Fault[] {
+  if (client.type === 'spa') return [];
+  return (['redirect_uris', 'post_logout_redirect_uris'] as const).flatMap((key) =>
+    client[key].flatMap((uri, index) =>
+      isPrivateUse(uri) ? [{ path: [key, index], message: `must be https for type ${client.type}` }] : [],
+    ),
+  );
+}
+
+function resourcesAreRegistered(client: ClientConfig, resources: Draft['resources']): Fault[] {
+  const registered = identifiersOf(resources);
+  if (registered === undefined) return [];
+  return client.resources.flatMap((resource, index) =>
+    registered.includes(resource)
+      ? []
+      : [{ path: ['resources', index], message: `is not under resources${didYouMean(resource, registered)}` }],
+  );
+}
+
+function defaultResourceIsAllowed({ default_resource, resources }: ClientConfig): Fault[] {
+  if (default_resource === undefined || resources.includes(default_resource)) return [];
+  return [{ path: ['default_resource'], message: 'must be one of the resources of the client' }];
+}
+
+function scopesExist(client: ClientConfig, resources: Draft['resources']): Fault[] {
+  const own = client.resources.map((identifier) => resources.find((resource) => resource?.identifier === identifier));
+  if (!own.every((resource) => resource !== undefined)) return [];
+  const known = [...STANDARD_SCOPES, ...own.flatMap((resource: ResourceConfig) => Object.keys(resource.scopes))];
+  return client.scopes.flatMap((scope, index) =>
+    known.includes(scope)
+      ? []
+      : [{ path: ['scopes', index], message: `is a scope of none of its resources${didYouMean(scope, known)}` }],
+  );
+}
+
+/** RFC 7662 §2.1: a client that proves nothing of who it is would let everybody ask. */
+function onlyConfidentialClientsIntrospect({ type, introspection }: ClientConfig): Fault[] {
+  if (type !== 'spa' || !introspection) return [];
+  return [{ path: ['introspection'], message: 'must be left out for type spa, which cannot prove who is asking' }];
+}
+
+/** `undefined` while one of them is faulty: what it would have been called is not known. */
+function identifiersOf(resources: Draft['resources']): string[] | undefined {
+  const known = resources.filter((resource) => resource !== undefined);
+  return known.length === resources.length ? known.map((resource) => resource.identifier) : undefined;
+}

@@ -1,0 +1,131 @@
+import { applyEnvironment, hasValue } from './environment.ts';
+import { ConfigError, pathText } from './problems.ts';
+import { isLoopback } from './rules.ts';
+import type { Config } from './schema.ts';
+import { Secret } from './secret.ts';
+import { validate } from './validate.ts';
+
+/** Where everything of the demo is; the ports follow the server's. */
+export interface DemoPlaces {
+  server: string;
+  notes: string;
+  photos: string;
+  api: string;
+  web: string;
+}
+
+export function demoPlaces(port: number, hostname = 'localhost'): DemoPlaces {
+  const at = (offset: number) => `http://${hostname}:${port + offset}`;
+  return { server: at(0), notes: at(1), photos: at(2), api: at(3), web: at(4) };
+}
+
+/** The two apps of the demo, as the server's root page names them. */
+export function demoApps({ clients }: Pick<Config, 'clients'>): { name: string; url: string }[] {
+  return clients
+    .filter(({ type }) => type === 'spa')
+    .map((client) => ({ name: client.client_name, url: client.post_logout_redirect_uris[0] ?? '' }));
+}
+
+/** The demo's password, the same for both accounts: everybody knows it, which is why the demo never leaves loopback. */
+export const DEMO_PASSWORD = 'latchkey-demo';
+
+/**
+ * The configuration of demo mode (design §7). The environment's settings go over it, as over a file.
+ * @throws ConfigError in production, and when the server could be reached from another machine
+ */
+export function demoConfig(options: { port?: number; environment?: NodeJS.ProcessEnv } = {}): Config {
+  const { environment = {} } = options;
+  refuseOutside(environment);
+  const port = options.port ?? demoPort(environment);
+  // The apps share the issuer's host, so that moving the demo to 127.0.0.1 moves all of it.
+  const places = demoPlaces(port, URL.parse(environment['LATCHKEY_ISSUER'] ?? '')?.hostname);
+  const overridden = applyEnvironment(settings(places, port), { ...environment, LATCHKEY_PORT: String(port) });
+  const validated = validate(overridden.value);
+  if ('config' in validated) return validated.config;
+  const named = (path: readonly (string | number)[]) => overridden.variableAt(path) ?? pathText(path);
+  throw new ConfigError(
+    'the environment',
+    validated.faults.map(({ path, message }) => ({ path: named(path), message })),
+  );
+}
+
+function demoPort(environment: NodeJS.ProcessEnv): number {
+  if (!hasValue(environment, 'LATCHKEY_PORT')) return 3000;
+  const port = Number(environment['LATCHKEY_PORT']);
+  if (Number.isInteger(port) && port >= 1 && port <= 65_531) return port;
+  const message = 'must be a whole number from 1 to 65531, as the demo takes the four ports after it too';
+  throw new ConfigError('the environment', [{ path: 'LATCHKEY_PORT', message }]);
+}
+
+function refuseOutside(environment: NodeJS.ProcessEnv): void {
+  const { NODE_ENV: mode, LATCHKEY_ISSUER: issuer = '', LATCHKEY_HOST: host = '' } = environment;
+  const issuerHost = URL.parse(issuer)?.hostname ?? '';
+  const reasons: [variable: string, reason: string | undefined][] = [
+    ['NODE_ENV', mode === 'production' ? 'is production' : undefined],
+    ['LATCHKEY_ISSUER', issuerHost === '' || isLoopback(issuerHost) ? undefined : 'is not a loopback address'],
+    ['LATCHKEY_HOST', host === '' || isLoopback(host) ? undefined : 'is not a loopback address'],
+  ];
+  const fix = 'demo mode has passwords that everybody knows and is for this machine alone; write a latchkey.yaml';
+  const problems = reasons.flatMap(([path, reason]) =>
+    reason === undefined ? [] : [{ path, message: `${reason}; ${fix}` }],
+  );
+  if (problems.length > 0) throw new ConfigError('demo mode', problems);
+}
+
+function settings(places: DemoPlaces, port: number): Record<string, unknown> {
+  return {
+    issuer: places.server,
+    branding: { name: 'Latchkey demo' },
+    listen: { host: '127.0.0.1', port },
+    passwords: { min_length: 12 },
+    resources: [
+      {
+        identifier: places.api,
+        name: 'Notes API',
+        scopes: { 'notes:read': { description: 'Read your notes', roles: ['user'] } },
+      },
+    ],
+    clients: [
+      app('demo-notes', 'Notes', places.notes, places.api),
+      app('demo-photos', 'Photos', places.photos, places.api),
+      {
+        client_id: 'demo-web',
+        client_name: 'Demo web app',
+        type: 'web',
+        secret: new Secret('demo-web-secret'),
+        redirect_uris: [`${places.web}/callback`],
+        post_logout_redirect_uris: [`${places.web}/`],
+        scopes: ['openid', 'profile', 'email', 'roles', 'offline_access', 'notes:read'],
+        resources: [places.api],
+        introspection: true,
+      },
+      {
+        client_id: 'demo-service',
+        client_name: 'Demo service',
+        type: 'machine',
+        secret: new Secret('demo-service-secret'),
+        scopes: ['notes:read'],
+        resources: [places.api],
+        default_resource: places.api,
+      },
+    ],
+    accounts: [
+      { email: 'alice@example.com', name: 'Alice', password: new Secret(DEMO_PASSWORD), roles: ['user'] },
+      { email: 'admin@example.com', name: 'Admin', password: new Secret(DEMO_PASSWORD), roles: ['user', 'admin'] },
+    ],
+  };
+}
+
+function app(id: string, name: string, at: string, api: string): Record<string, unknown> {
+  return {
+    client_id: id,
+    client_name: name,
+    type: 'spa',
+    first_party: true,
+    redirect_uris: [`${at}/callback`, `${at}/silent`],
+    post_logout_redirect_uris: [`${at}/`],
+    scopes: ['openid', 'profile', 'email', 'roles', 'offline_access', 'notes:read'],
+    resources: [api],
+    default_resource: api,
+  };
+}

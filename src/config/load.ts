@@ -1,0 +1,130 @@
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { readYaml, type YamlDocument } from './document.ts';
+import { applyEnvironment, type Overridden } from './environment.ts';
+import { ConfigError, pathText, type Fault, type Problem } from './problems.ts';
+import { configSchema, type Config } from './schema.ts';
+import { codeOf, resolveSecrets } from './secret-references.ts';
+import { isMapping } from './shape.ts';
+import { printableStoreUrl } from './store-url.ts';
+import { validate } from './validate.ts';
+
+export interface LoadedConfig {
+  config: Config;
+  /** What works but should not stay as it is. */
+  warnings: Problem[];
+}
+
+export interface ConfigSource {
+  /** What problems name, as the operator wrote it. */
+  name: string;
+  text: string;
+  /** The folder that the paths of secrets and certificates start from. */
+  folder: string;
+}
+
+/**
+ * Reads the file, puts the environment's settings over it and checks the whole. Without a file, the environment
+ * alone has to do.
+ * @throws ConfigError with every problem
+ */
+export function loadConfig(options: { file?: string; environment: NodeJS.ProcessEnv }): LoadedConfig {
+  const { file, environment } = options;
+  if (file === undefined) return parseConfig({ name: 'the environment', text: '', folder: '.' }, environment);
+  return parseConfig({ name: file, text: readText(file), folder: dirname(file) }, environment);
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError(file, [{ path: '', message: `cannot be read (${codeOf(error)})` }]);
+  }
+}
+
+/** @throws ConfigError with every problem */
+export function parseConfig(source: ConfigSource, environment: NodeJS.ProcessEnv): LoadedConfig {
+  const document = readYaml(source.text);
+  if (!document.readable) throw new ConfigError(source.name, document.problems);
+  const overridden = applyEnvironment(document.value ?? {}, environment);
+  const secrets = resolveSecrets(configSchema, overridden.value, { folder: source.folder, environment });
+  const described = (fault: Fault) => describe(fault, { document, overridden, tree: secrets.value });
+
+  const validated = validate(secrets.value);
+  const faults = [...secrets.faults, ...passwordsInFile(overridden)];
+  if ('config' in validated) {
+    const config = withFullPaths(validated.config, source.folder);
+    faults.push(...unreadableFiles(config));
+    if (faults.length === 0 && document.problems.length === 0)
+      return { config, warnings: secrets.warnings.map(described) };
+  } else {
+    const known = faults.map(({ path }) => pathText(path));
+    faults.push(...validated.faults.filter(({ path }) => !known.includes(pathText(path))));
+  }
+  const problems = [...document.problems, ...faults.map(described)];
+  throw new ConfigError(
+    source.name,
+    problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0)),
+  );
+}
+
+interface Context {
+  document: YamlDocument;
+  overridden: Overridden;
+  tree: unknown;
+}
+
+/** Says where the operator finds the fault: the variable or the line it comes from, and the client it is about. */
+function describe({ path, message }: Fault, { document, overridden, tree }: Context): Problem {
+  const variable = overridden.variableAt(path);
+  if (variable !== undefined) return { path: variable, message: `${message}${serviceLinkHint(variable, tree)}` };
+  const line = document.lineOf(path);
+  const problem = { path: pathText(path), message: `${clientAt(path, tree)}${message}` };
+  return line === undefined ? problem : { ...problem, line };
+}
+
+/** Kubernetes sets `NAME_PORT=tcp://…` in every pod beside a service called NAME. */
+function serviceLinkHint(variable: string, tree: unknown): string {
+  const listen = isMapping(tree) ? tree['listen'] : undefined;
+  const port = isMapping(listen) ? listen['port'] : undefined;
+  const linked = variable === 'LATCHKEY_PORT' && typeof port === 'string' && port.startsWith('tcp://');
+  return linked ? '; Kubernetes set it for a service called latchkey: set enableServiceLinks to false' : '';
+}
+
+function clientAt([section, index]: Fault['path'], tree: unknown): string {
+  const clients = section === 'clients' && isMapping(tree) ? tree['clients'] : undefined;
+  const client: unknown = Array.isArray(clients) && typeof index === 'number' ? clients[index] : undefined;
+  const id = isMapping(client) ? client['client_id'] : undefined;
+  return typeof id === 'string' && id.length <= 128 ? `client ${JSON.stringify(id)}: ` : '';
+}
+
+function passwordsInFile({ value, variableAt }: Overridden): Fault[] {
+  const stores = isMapping(value) && isMapping(value['stores']) ? value['stores'] : {};
+  return Object.entries({ grants: 'LATCHKEY_STORE', records: 'LATCHKEY_RECORDS_STORE' }).flatMap(([role, variable]) => {
+    const url = stores[role];
+    const path = ['stores', role];
+    if (typeof url !== 'string' || url === printableStoreUrl(url) || variableAt(path) !== undefined) return [];
+    return [{ path, message: `a user and password may not stand in this file; give the whole URL by ${variable}` }];
+  });
+}
+
+/** Certificates lie beside the file that names them, wherever the server is started. */
+function withFullPaths(config: Config, folder: string): Config {
+  const { tls } = config.listen;
+  if (tls === undefined) return config;
+  return {
+    ...config,
+    listen: { ...config.listen, tls: { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) } },
+  };
+}
+
+function unreadableFiles({ listen }: Config): Fault[] {
+  return Object.entries(listen.tls ?? {}).flatMap(([key, path]) => {
+    try {
+      accessSync(path, constants.R_OK);
+      return [];
+    } catch (error) {
+      return [{ path: ['listen', 'tls', key], message: `the file cannot be read (${codeOf(error)})` }];
+    }
+  });
+}

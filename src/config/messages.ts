@@ -1,0 +1,65 @@
+import type { z } from 'zod';
+import type { Fault, Path } from './problems.ts';
+import { keysAt } from './shape.ts';
+import { didYouMean } from './suggest.ts';
+
+type Issue = z.core.$ZodIssue;
+type RawIssue = z.core.$ZodRawIssue;
+
+const TYPES: Record<string, string> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a mapping',
+  record: 'a mapping',
+};
+
+/** zod's finding in the operator's words. It quotes no value but one out of a fixed choice. */
+export function inWords(issue: RawIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.input === undefined ? 'is required' : `must be ${TYPES[issue.expected] ?? issue.expected}`;
+    case 'invalid_value':
+      return oneOf(issue.values.map(String), issue.input);
+    case 'too_small':
+      return issue.origin === 'string' && issue.minimum === 1
+        ? 'must not be empty'
+        : bound('least', issue, issue.minimum);
+    case 'too_big':
+      return bound('most', issue, issue.maximum);
+    case 'invalid_format':
+      return FORMATS[issue.format];
+    default:
+      return undefined;
+  }
+}
+
+const FORMATS: Record<string, string> = {
+  url: 'must be an absolute URL',
+  email: 'must be an e-mail address',
+};
+
+function oneOf(values: readonly string[], input: unknown): string {
+  if (input === undefined) return `is required: one of ${values.join(', ')}`;
+  return `must be one of ${values.join(', ')}${typeof input === 'string' ? didYouMean(input, values) : ''}`;
+}
+
+function bound(side: 'least' | 'most', issue: RawIssue, limit: number | bigint): string {
+  return `must be at ${side} ${limit}${issue.origin === 'string' ? ' characters long' : ''}`;
+}
+
+/** zod's issues as faults: one for each unknown key, with the key that was probably meant. */
+export function faultsOf(issues: readonly Issue[], schema: unknown): Fault[] {
+  return issues.flatMap((issue): Fault[] => {
+    const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(key, path, schema));
+    if (issue.code === 'invalid_key') return issue.issues.map(({ message }) => ({ path, message }));
+    return [{ path, message: issue.message }];
+  });
+}
+
+function unknownKey(key: string, path: Path, schema: unknown): Fault {
+  return { path: [...path, key], message: `is not a setting${didYouMean(key, keysAt(schema, path))}` };
+}

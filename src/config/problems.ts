@@ -1,0 +1,55 @@
+/** Where a setting stands: keys and list positions, from the root. */
+export type Path = readonly (string | number)[];
+
+/** Something wrong with a setting, as the checks find it. */
+export interface Fault {
+  path: Path;
+  /** In the operator's words; never holds a secret. */
+  message: string;
+}
+
+/** A fault as the operator reads it. */
+export interface Problem {
+  /** `clients[2].redirect_uris[0]`, or the name of the environment variable that holds the value. */
+  path: string;
+  message: string;
+  /** The line of the file, from 1, where the value or the place that lacks it stands. */
+  line?: number;
+}
+
+/** The configuration cannot be used. Its message is the whole report: every problem, each on its line. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+  readonly problems: readonly Problem[];
+
+  constructor(source: string, problems: readonly Problem[]) {
+    const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
+    super(`${source} has ${count}:\n\n${describeProblems(source, problems)}`);
+    this.problems = problems;
+  }
+}
+
+/** One line for each problem: `latchkey.yaml:14  clients[1].secret: …`. */
+export function describeProblems(source: string, problems: readonly Problem[]): string {
+  const places = problems.map(({ line }) => (line === undefined ? '' : `${source}:${line}`));
+  const width = Math.max(0, ...places.map((place) => place.length));
+  return problems
+    .map(({ path, message }, index) => {
+      const place = (places[index] ?? '').padEnd(width);
+      return `  ${place}${width > 0 ? '  ' : ''}${path === '' ? '' : `${path}: `}${message}`;
+    })
+    .join('\n');
+}
+
+/** `['clients', 2, 'secret']` as `clients[2].secret`. */
+export function pathText(path: Path): string {
+  return path.reduce<string>((text, step) => {
+    if (typeof step === 'number') return `${text}[${step}]`;
+    if (!/^[\w-]+$/.test(step)) return `${text}[${JSON.stringify(step)}]`;
+    return text === '' ? step : `${text}.${step}`;
+  }, '');
+}
+
+export function isWithin(path: Path, ancestor: Path): boolean {
+  return ancestor.every((step, index) => path[index] === step);
+}

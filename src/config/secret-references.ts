@@ -1,0 +1,89 @@
+import { readFileSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { hasValue } from './environment.ts';
+import type { Fault, Path } from './problems.ts';
+import { secret } from './schema.ts';
+import { Secret } from './secret.ts';
+import { isMapping, required, schemaUnder } from './shape.ts';
+
+const MAX_BYTES = 65_536;
+
+export interface SecretSources {
+  /** The folder that relative paths start from. */
+  folder: string;
+  environment: NodeJS.ProcessEnv;
+}
+
+export interface Resolved {
+  value: unknown;
+  faults: Fault[];
+  warnings: Fault[];
+}
+
+/** Puts a `Secret` in the place of every `{ file: PATH }` and `{ env: NAME }` where the schema has a secret. */
+export function resolveSecrets(schema: unknown, value: unknown, sources: SecretSources): Resolved {
+  const faults: Fault[] = [];
+  const warnings: Fault[] = [];
+
+  function walk(at: unknown, current: unknown, path: Path): unknown {
+    if (required(at) === secret) return current === undefined ? undefined : secretAt(current, path);
+    if (Array.isArray(current))
+      return current.map((item, index) => walk(schemaUnder(at, index), item, [...path, index]));
+    if (!isMapping(current) || at === undefined || current instanceof Secret) return current;
+    const entries = Object.entries(current);
+    return Object.fromEntries(entries.map(([key, item]) => [key, walk(schemaUnder(at, key), item, [...path, key])]));
+  }
+
+  function secretAt(reference: unknown, path: Path): Secret {
+    if (reference instanceof Secret) return reference;
+    const read = readSecret(reference, sources);
+    if (read.warning !== undefined) warnings.push({ path, message: read.warning });
+    if (read.fault !== undefined) faults.push({ path, message: read.fault });
+    return new Secret(read.value ?? '');
+  }
+
+  return { value: walk(schema, value, []), faults, warnings };
+}
+
+interface Read {
+  value?: string;
+  fault?: string;
+  warning?: string;
+}
+
+function readSecret(reference: unknown, sources: SecretSources): Read {
+  const [kind, ...others] = isMapping(reference) ? Object.keys(reference) : [];
+  const name = isMapping(reference) && kind !== undefined ? reference[kind] : undefined;
+  if (typeof name === 'string' && name !== '' && others.length === 0) {
+    if (kind === 'env') return fromEnvironment(name, sources.environment);
+    if (kind === 'file') return fromFile(resolve(sources.folder, name), name);
+  }
+  const what = isMapping(reference) ? 'is not a reference to a secret' : 'a secret may not stand in this file';
+  return { fault: `${what}; write { file: PATH } or { env: NAME }` };
+}
+
+function fromEnvironment(name: string, environment: NodeJS.ProcessEnv): Read {
+  if (!hasValue(environment, name)) return { fault: `the environment variable ${name} is not set` };
+  return { value: environment[name] ?? '' };
+}
+
+function fromFile(path: string, name: string): Read {
+  try {
+    const { mode, size } = statSync(path);
+    if (size > MAX_BYTES) return { fault: `the file ${name} is larger than 64 KiB` };
+    // Editors and `echo` end a file with a line break that is not meant to be part of the secret.
+    const value = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+    if (value === '') return { fault: `the file ${name} is empty` };
+    // Not refused: Docker and Kubernetes mount secrets world-readable by default, inside a container of their own.
+    return (mode & 0o004) === 0
+      ? { value }
+      : { value, warning: `everybody on this machine may read ${name}; chmod 600 it` };
+  } catch (error) {
+    return { fault: `the file ${name} cannot be read (${codeOf(error)})` };
+  }
+}
+
+/** The system's name of what went wrong: `ENOENT`, `EACCES`, `EISDIR`. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+}

@@ -1,0 +1,353 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig } from '../../src/config/load.ts';
+import { parse, problemsOf, refusal } from './problems-of.ts';
+
+const ISSUER = 'issuer: https://login.example.com';
+const ENVIRONMENT = { WEB_SECRET: 'a-secret-of-the-web-client' };
+
+/** A valid file but for the settings of one client, whose lines start at line 3. */
+function client(...settings: string[]): string {
+  return [ISSUER, 'clients:', ...settings.map((line, index) => `${index === 0 ? '  - ' : '    '}${line}`)].join('\n');
+}
+
+const SPA = ['client_id: shop', 'client_name: Shop', 'type: spa'];
+const CALLBACK = 'redirect_uris: [https://shop.example.com/callback]';
+const WEB = ['client_id: web', 'client_name: Web', 'type: web', 'secret: { env: WEB_SECRET }'];
+const MACHINE = ['client_id: job', 'client_name: Job', 'type: machine', 'secret: { env: WEB_SECRET }'];
+const API =
+  '\nresources: [{ identifier: https://api.example.com, name: API, scopes: { orders: { description: Orders } } }]';
+const HTTPS_ONLY = 'must be https: http is for loopback addresses only';
+const SPELLING = 'as clients compare it character by character';
+const DURATION = 'must be a duration such as 90s, 15m, 1h or 14d';
+
+/** What is refused: the file, and every problem that it must report. */
+const BAD: Record<string, [text: string, problems: string[]]> = {
+  'an empty file': ['', ['- issuer: is required']],
+  'a file that is a list': ['- issuer', ['- must be a mapping']],
+  'an issuer that is not a URL': ['issuer: login', ['1 issuer: must be an absolute https URL']],
+  'an issuer of another scheme': ['issuer: ftp://example.com', ['1 issuer: must be an absolute https URL']],
+  'an http issuer that is not loopback': ['issuer: http://login.example.com', [`1 issuer: ${HTTPS_ONLY}`]],
+  'an http issuer that only starts like loopback': [
+    'issuer: http://localhost.example.com',
+    [`1 issuer: ${HTTPS_ONLY}`],
+  ],
+  'an issuer with a query': ['issuer: https://a.example?x=1', ['1 issuer: must not have a query or a fragment']],
+  'an issuer with a fragment': ['issuer: "https://a.example#x"', ['1 issuer: must not have a query or a fragment']],
+  'an issuer with a password': ['issuer: https://u:p@a.example', ['1 issuer: must not hold a user name or a password']],
+  'an issuer with a path': [
+    'issuer: https://a.example/auth',
+    ['1 issuer: must not have a path: give the server a host name of its own'],
+  ],
+  'an issuer that ends with a slash': [
+    'issuer: https://a.example/',
+    [`1 issuer: must be written https://a.example, ${SPELLING}`],
+  ],
+  'an issuer that is not in its normal form': [
+    'issuer: HTTPS://A.example:443',
+    [`1 issuer: must be written https://a.example, ${SPELLING}`],
+  ],
+  'an issuer below a path': [
+    'issuer: https://a.example/login',
+    ['1 issuer: must not have a path: give the server a host name of its own'],
+  ],
+  'an unknown setting, with the one that was meant': [
+    `${ISSUER}\nisuer: x\nlisten: { prot: 1 }\nnonsense: 1`,
+    [
+      '2 isuer: is not a setting (did you mean issuer?)',
+      '3 listen.prot: is not a setting (did you mean port?)',
+      '4 nonsense: is not a setting',
+    ],
+  ],
+  'a key that is written twice': [
+    `${ISSUER}\nworkers: 1\nworkers: 2`,
+    ['3 this key is written twice in one mapping; keep one'],
+  ],
+  'text that is not YAML': [`${ISSUER}\n\tworkers: 1`, ['2 is indented with a tab; YAML wants spaces']],
+  'a second document': [`${ISSUER}\n---\n${ISSUER}`, ['2 a second document starts here; one file holds one']],
+  'values of a wrong type': [
+    `${ISSUER}\nworkers: two\nlisten: { port: 1.5, aliases: a }\nsign_up: { enabled: yes }\nbranding: 3\nkeys_dir: ''`,
+    [
+      '2 workers: must be a number',
+      '3 listen.port: must be a whole number',
+      '3 listen.aliases: must be a list',
+      '4 sign_up.enabled: must be true or false',
+      '5 branding: must be a mapping',
+      '6 keys_dir: must not be empty',
+    ],
+  ],
+  'values out of range': [
+    `${ISSUER}\nworkers: 0\nlisten: { port: 65536 }\npasswords: { min_length: 7, argon2: { passes: 1 } }`,
+    [
+      '2 workers: must be at least 1',
+      '3 listen.port: must be at most 65535',
+      '4 passwords.min_length: must be at least 8',
+      '4 passwords.argon2.passes: must be at least 2',
+    ],
+  ],
+  'a choice that there is not': [
+    `${ISSUER}\nlog: { level: inof, format: xml }`,
+    [
+      '2 log.level: must be one of trace, debug, info, warn, error, silent (did you mean info?)',
+      '2 log.format: must be one of auto, pretty, json',
+    ],
+  ],
+  'durations that are none': [
+    `${ISSUER}\ntokens: { access_token: 15, id_token: 4w, interaction: 0s }`,
+    [`2 tokens.access_token: ${DURATION}`, `2 tokens.id_token: ${DURATION}`, `2 tokens.interaction: ${DURATION}`],
+  ],
+  'lives that contradict each other': [
+    `${ISSUER}\ntokens: { refresh_token: 30d, refresh_family: 1d, authorization_code: 11m }\nsessions: { remembered: 1h }`,
+    [
+      '2 tokens.refresh_family: must not be shorter than tokens.refresh_token',
+      '2 tokens.authorization_code: must be at most 10m (RFC 6749 §4.1.2)',
+      '3 sessions.remembered: must not be shorter than sessions.default',
+    ],
+  ],
+  'networks and hosts that are none': [
+    `${ISSUER}\nlisten: { trusted_proxies: [10.0.0.0/33, ::1/129, proxy, 10.0.0.0/8/8], aliases: ['https://x', 'a b'] }\noutgoing: { allow: ['*.internal'] }`,
+    [
+      ...[0, 1].map(
+        (index) =>
+          `2 listen.aliases[${index}]: must be a host with or without a port, such as login.example.com or 10.0.0.5:3000`,
+      ),
+      ...[0, 1, 2, 3].map(
+        (index) => `2 listen.trusted_proxies[${index}]: must be an address or a network such as 10.0.0.0/8 or fd00::/8`,
+      ),
+      '3 outgoing.allow[0]: must be a host, an address or a network such as 10.0.0.0/8',
+    ],
+  ],
+  'a store of an unknown kind': [
+    `${ISSUER}\nstores: { grants: "mysql://localhost", records: "sqlite:" }`,
+    ['grants', 'records'].map(
+      (role) =>
+        `2 stores.${role}: not a store URL: use sqlite:PATH, redis://HOST, redis+sentinel://H1,H2/NAME or redis+cluster://H1,H2 (rediss… for TLS)`,
+    ),
+  ],
+  'TLS files that are not there, and an http issuer with TLS': [
+    'issuer: http://localhost\nlisten: { tls: { cert: no-such.pem, key: no-such.pem } }',
+    ['1 issuer: must be https, as listen.tls is set'],
+  ],
+  'TLS files that are not there': [
+    `${ISSUER}\nlisten:\n  tls:\n    cert: no-such.pem\n    key: no-such.pem`,
+    ['4 listen.tls.cert: the file cannot be read (ENOENT)', '5 listen.tls.key: the file cannot be read (ENOENT)'],
+  ],
+  'a client without anything': [
+    client('{}'),
+    [
+      '3 clients[0].client_id: is required',
+      '3 clients[0].client_name: is required',
+      '3 clients[0].type: is required: one of spa, web, machine',
+    ],
+  ],
+  'a client id that would not survive a header': [
+    client('client_id: "a b"', 'client_name: A', 'type: spa', CALLBACK),
+    ['3 clients[0].client_id: client "a b": must be 1 to 128 visible ASCII characters'],
+  ],
+  'a browser app with a secret': [
+    client(...SPA, CALLBACK, 'secret: { env: WEB_SECRET }'),
+    ['7 clients[0].secret: client "shop": a client of type spa cannot keep a secret: remove it, or make the type web'],
+  ],
+  'a browser app without redirect URIs, that wants to introspect': [
+    client(...SPA, 'introspection: true'),
+    [
+      '3 clients[0].redirect_uris: client "shop": needs at least one address for type spa',
+      '6 clients[0].introspection: client "shop": must be left out for type spa, which cannot prove who is asking',
+    ],
+  ],
+  'a web app without secret and redirect URIs': [
+    client('client_id: web', 'client_name: Web', 'type: web'),
+    [
+      '3 clients[0].secret: client "web": is required for type web: { file: PATH } or { env: NAME }',
+      '3 clients[0].redirect_uris: client "web": needs at least one address for type web',
+    ],
+  ],
+  'a machine with redirect URIs': [
+    client(...MACHINE, CALLBACK, 'post_logout_redirect_uris: [https://shop.example.com/]'),
+    ['redirect_uris', 'post_logout_redirect_uris'].map(
+      (key, index) =>
+        `${7 + index} clients[0].${key}: client "job": must be left out for type machine, which signs nobody in`,
+    ),
+  ],
+  'redirect URIs that could lead elsewhere': [
+    client(
+      ...SPA,
+      'redirect_uris:',
+      ...[
+        '/callback',
+        'https://*.example.com/callback',
+        '"https://shop.example.com/callback#x"',
+        'https://user:pw@shop.example.com/',
+        'http://shop.example.com/callback',
+        '"javascript:alert(1)"',
+        '"myapp:/callback"',
+        '"https://shop.example.com/ callback"',
+        '"data:text/html,x"',
+      ].map((uri) => `  - ${uri}`),
+    ),
+    [
+      'must be an absolute URI',
+      'must not have a wildcard; list every address',
+      'must not have a fragment',
+      'must not hold a user name or a password',
+      HTTPS_ONLY,
+      'must be https, or a private-use scheme with a dot such as com.example.app:/callback',
+      'must be https, or a private-use scheme with a dot such as com.example.app:/callback',
+      'must be an absolute URI',
+      'must be https, or a private-use scheme with a dot such as com.example.app:/callback',
+    ].map((message, index) => `${7 + index} clients[0].redirect_uris[${index}]: client "shop": ${message}`),
+  ],
+  'sign-out addresses by the same rules': [
+    client(...SPA, CALLBACK, 'post_logout_redirect_uris: [http://shop.example.com/]'),
+    [`7 clients[0].post_logout_redirect_uris[0]: client "shop": ${HTTPS_ONLY}`],
+  ],
+  'a private-use scheme for a confidential client': [
+    client(...WEB, 'redirect_uris: ["com.example.app:/callback"]'),
+    ['7 clients[0].redirect_uris[0]: client "web": must be https for type web'],
+  ],
+  'links that a page must not show': [
+    client(...SPA, CALLBACK, 'logo_uri: "javascript:alert(1)"', 'allowed_origins: [https://a.example/]'),
+    [
+      '7 clients[0].logo_uri: client "shop": must be an http or https URL',
+      '8 clients[0].allowed_origins[0]: client "shop": must be an origin: scheme, host and port, with no path and no slash at the end',
+    ],
+  ],
+  'resources and scopes that are not registered': [
+    client(
+      ...SPA,
+      CALLBACK,
+      'scopes: [openid, ordrs]',
+      'resources: [https://api.example.com]',
+      'default_resource: https://other.example.com',
+    ) + API,
+    [
+      '7 clients[0].scopes[1]: client "shop": is a scope of none of its resources (did you mean orders?)',
+      '9 clients[0].default_resource: client "shop": must be one of the resources of the client',
+    ],
+  ],
+  'a resource that is spelt differently': [
+    client(...SPA, CALLBACK, 'resources: [https://api.example.com/]') + API,
+    ['7 clients[0].resources[0]: client "shop": is not under resources (did you mean https://api.example.com?)'],
+  ],
+  'a mistyped setting together with the other faults of its client': [
+    client(...WEB, 'redirect_uri: [https://a.example/]', 'scopes: [opnid]'),
+    [
+      '3 clients[0].redirect_uris: client "web": needs at least one address for type web',
+      '7 clients[0].redirect_uri: client "web": is not a setting (did you mean redirect_uris?)',
+      '8 clients[0].scopes[0]: client "web": is a scope of none of its resources (did you mean openid?)',
+    ],
+  ],
+  'names that are given twice': [
+    `${client(...SPA, CALLBACK)}\n  - { client_id: shop, client_name: B, type: spa, ${CALLBACK} }${API}
+  - { identifier: https://api.example.com, name: B }
+accounts:
+  - { email: a@example.com, name: A, password: { env: WEB_SECRET } }
+  - { email: A@example.com, name: A, password: { env: WEB_SECRET } }`
+      .replace('resources: [{', 'resources:\n  - {')
+      .replace('}]', '}'),
+    [
+      '7 clients[1].client_id: client "shop": is the client_id of clients[0] already',
+      '10 resources[1].identifier: is the identifier of resources[0] already',
+      '13 accounts[1].email: is the email of accounts[0] already',
+    ],
+  ],
+  'resources that cannot be': [
+    `${ISSUER}\nresources:\n  - { identifier: api, name: A, scopes: { openid: { description: x }, "a b": { description: y } } }\n  - { identifier: "https://a.example#x", name: '' }\n  - { identifier: https://b.example, name: B, scopes: { openid: { description: x } } }`,
+    [
+      '3 resources[0].identifier: must be an absolute URI',
+      '3 resources[0].scopes["a b"]: is not a scope (RFC 6749 §3.3)',
+      '4 resources[1].identifier: must not have a fragment',
+      '4 resources[1].name: must not be empty',
+      '5 resources[2].scopes.openid: is a scope of OpenID Connect itself',
+    ],
+  ],
+  'an account whose password its owner could not choose': [
+    `${ISSUER}\naccounts: [{ email: a@example.com, name: A, password: { env: SHORT } }]`,
+    ['2 accounts[0].password: is shorter than passwords.min_length (15)'],
+  ],
+};
+
+describe('A configuration file', () => {
+  for (const [what, [text, problems]] of Object.entries(BAD)) {
+    it(`is refused for ${what}`, () => {
+      assert.deepEqual(problemsOf(text, { environment: { ...ENVIRONMENT, SHORT: 'tooshort' } }), problems);
+    });
+  }
+
+  it('needs no more than an issuer', () => {
+    const { config, warnings } = parse(ISSUER);
+    assert.equal(config.issuer, 'https://login.example.com');
+    assert.equal(config.tokens.access_token, 900);
+    assert.equal(config.stores.grants, 'sqlite:.latchkey/latchkey.db');
+    assert.deepEqual(warnings, []);
+  });
+
+  for (const issuer of [
+    'https://a.example',
+    'https://a.example:8443',
+    'http://localhost:3000',
+    'http://127.0.0.1',
+    'http://[::1]:3000',
+  ]) {
+    it(`may have the issuer ${issuer}`, () => {
+      assert.equal(parse(`issuer: ${issuer}`).config.issuer, issuer);
+    });
+  }
+
+  it('takes redirect URIs of the web, of loopback and of installed apps', () => {
+    const uris = ['https://a.example/cb?x=1', 'http://localhost:3001/cb', 'http://127.0.0.1/cb', 'com.example.app:/cb'];
+    const { config } = parse(client(...SPA, `redirect_uris: ${JSON.stringify(uris)}`));
+    assert.deepEqual(config.clients[0]?.redirect_uris, uris);
+  });
+
+  it('may repeat itself by anchors, a bounded number of times', () => {
+    const { config } = parse(`${ISSUER}\nsign_up: { roles: &roles [user] }\naccounts: []\nlisten: { aliases: *roles }`);
+    assert.deepEqual(config.listen.aliases, ['user']);
+    const bomb = Array.from({ length: 12 }, (_, level) =>
+      level === 0 ? 'a0: &a0 [x, x]' : `a${level}: &a${level} [${`*a${level - 1}, `.repeat(9)}]`,
+    );
+    assert.deepEqual(problemsOf(bomb.join('\n')), ['- has too many aliases, or one that is unknown']);
+  });
+
+  it('is refused, not followed, when it is nested without end or too large', () => {
+    assert.equal(problemsOf('['.repeat(5_000))[0], '1 is nested too deep');
+    assert.deepEqual(problemsOf(`# ${'x'.repeat(1_048_576)}`), ['- is larger than 1 MiB']);
+  });
+
+  it('cannot reach the prototypes of what it describes', () => {
+    assert.deepEqual(problemsOf(`${ISSUER}\n__proto__: { workers: 9 }\nconstructor: 1`), [
+      '2 __proto__: is not a setting',
+      '3 constructor: is not a setting',
+    ]);
+  });
+
+  it('is named by every problem with its line, in one report', () => {
+    const { message } = refusal(() => parse('issuer: http://a.example\nlisten: { port: x }', {}));
+    assert.equal(
+      message,
+      `latchkey.yaml has 2 problems:\n
+  latchkey.yaml:1  issuer: ${HTTPS_ONLY}
+  latchkey.yaml:2  listen.port: must be a number`,
+    );
+  });
+
+  it('is read from the disk, with its certificates beside it', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'latchkey-config-'));
+    try {
+      for (const name of ['cert.pem', 'key.pem']) writeFileSync(join(folder, name), 'PEM');
+      const file = join(folder, 'latchkey.yaml');
+      writeFileSync(file, `${ISSUER}\nlisten: { tls: { cert: cert.pem, key: key.pem } }`);
+      const { config } = loadConfig({ file, environment: {} });
+      assert.deepEqual(config.listen.tls, { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('that is not there is a problem like any other', () => {
+    const { problems } = refusal(() => loadConfig({ file: 'no-such.yaml', environment: {} }));
+    assert.deepEqual(problems, [{ path: '', message: 'cannot be read (ENOENT)' }]);
+  });
+});

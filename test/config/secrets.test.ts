@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { parse, problemsOf, refusal } from './problems-of.ts';
+
+const SECRET = 'hunter2-the-long-version';
+
+function web(secret: string): string {
+  return `issuer: https://login.example.com
+clients:
+  - client_id: web
+    client_name: Web
+    type: web
+    redirect_uris: [https://web.example.com/callback]
+    secret: ${secret}`;
+}
+
+describe('A secret of the configuration', () => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'latchkey-secrets-'));
+  });
+
+  afterEach(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  function write(name: string, text: string, mode = 0o600): void {
+    writeFileSync(join(folder, name), text);
+    chmodSync(join(folder, name), mode);
+  }
+
+  it('is read from a file beside the configuration, without the line break at its end', () => {
+    for (const text of [SECRET, `${SECRET}\n`, `${SECRET}\r\n`]) {
+      write('web', text);
+      const { config, warnings } = parse(web('{ file: web }'), { folder });
+      assert.equal(config.clients[0]?.secret?.reveal(), SECRET);
+      assert.deepEqual(warnings, []);
+    }
+  });
+
+  it('is read from the environment', () => {
+    const { config } = parse(web('{ env: WEB_SECRET }'), { environment: { WEB_SECRET: SECRET } });
+    assert.equal(config.clients[0]?.secret?.reveal(), SECRET);
+  });
+
+  it('is never shown, however the configuration is printed', () => {
+    const { config } = parse(web('{ env: WEB_SECRET }'), { environment: { WEB_SECRET: SECRET } });
+    const shown = [
+      JSON.stringify(config),
+      inspect(config, { depth: 9, showHidden: true }),
+      String(config.clients[0]?.secret),
+    ];
+    for (const text of shown) assert.ok(!text.includes(SECRET), text);
+    assert.match(shown[0] ?? '', /"secret":"\[secret\]"/);
+  });
+
+  it('is refused in the file itself and not repeated in the report', () => {
+    for (const written of [SECRET, `"${SECRET}"`, `[${SECRET}]`]) {
+      const { message } = refusal(() => parse(web(written)));
+      assert.match(message, /yaml:7 .*a secret may not stand in this file; write \{ file: PATH \} or \{ env: NAME \}/);
+      assert.ok(!message.includes(SECRET));
+    }
+  });
+
+  it('is not repeated when the YAML around it is broken', () => {
+    for (const broken of [
+      `"${SECRET}`,
+      `{ ${SECRET}`,
+      `"${SECRET}" ${SECRET}`,
+      `!${SECRET} x`,
+      `*${SECRET}`,
+      `"\\${SECRET}"`,
+    ]) {
+      const { message } = refusal(() => parse(web(broken)));
+      assert.ok(!message.includes(SECRET), message);
+    }
+  });
+
+  it('needs a reference of one of the two forms', () => {
+    for (const written of ['{}', '{ file: a, env: B }', '{ path: a }', '{ env: "" }', '{ file: [a] }']) {
+      assert.deepEqual(problemsOf(web(written), { folder }), [
+        '7 clients[0].secret: client "web": is not a reference to a secret; write { file: PATH } or { env: NAME }',
+      ]);
+    }
+  });
+
+  it('that cannot be had is a problem that says why', () => {
+    write('empty', '\n');
+    write('large', 'x'.repeat(65_537));
+    write('binary', 'a\u0000b');
+    mkdirSync(join(folder, 'directory'));
+    const reasons = {
+      '{ env: NOT_SET }': 'the environment variable NOT_SET is not set',
+      '{ file: no-such }': 'the file no-such cannot be read (ENOENT)',
+      '{ file: directory }': 'the file directory cannot be read (EISDIR)',
+      '{ file: empty }': 'the file empty is empty',
+      '{ file: large }': 'the file large is larger than 64 KiB',
+      '{ file: binary }': 'must be printable ASCII without line breaks',
+    };
+    for (const [written, reason] of Object.entries(reasons)) {
+      assert.deepEqual(problemsOf(web(written), { folder }), [`7 clients[0].secret: client "web": ${reason}`]);
+    }
+  });
+
+  it('that everybody on the machine may read is used with a warning', () => {
+    write('web', SECRET, 0o644);
+    const { config, warnings } = parse(web('{ file: web }'), { folder });
+    assert.equal(config.clients[0]?.secret?.reveal(), SECRET);
+    assert.deepEqual(warnings, [
+      {
+        path: 'clients[0].secret',
+        message: 'client "web": everybody on this machine may read web; chmod 600 it',
+        line: 7,
+      },
+    ]);
+  });
+
+  it('may not hide in the URL of a store, unless the environment gives it', () => {
+    const text = 'issuer: https://a.example\nstores:\n  records: redis://:hunter2@redis:6379';
+    const { message } = refusal(() => parse(text));
+    assert.match(message, /yaml:3 .*give the whole URL by LATCHKEY_RECORDS_STORE/);
+    assert.ok(!message.includes('hunter2'));
+  });
+});

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { parseStoreUrl } from '../../src/config/store-url.ts';
+
+const REDIS = { backend: 'redis', topology: 'single', tls: false, db: 0 };
+const node = (host: string, port: number) => ({ host, port });
+
+describe('A store URL', () => {
+  for (const [url, expected] of [
+    ['sqlite:.latchkey/latchkey.db', { backend: 'sqlite', path: '.latchkey/latchkey.db' }],
+    ['sqlite:/var/lib/a b?c#d.db', { backend: 'sqlite', path: '/var/lib/a b?c#d.db' }],
+    ['redis://localhost', { ...REDIS, nodes: [node('localhost', 6379)] }],
+    ['redis://10.0.0.1:7000/', { ...REDIS, nodes: [node('10.0.0.1', 7000)] }],
+    ['rediss://[::1]:6380/2', { ...REDIS, tls: true, db: 2, nodes: [node('::1', 6380)] }],
+    ['redis://:pa%40ss%2F:x@h', { ...REDIS, password: 'pa@ss/:x', nodes: [node('h', 6379)] }],
+    ['redis://me:pass@h', { ...REDIS, username: 'me', password: 'pass', nodes: [node('h', 6379)] }],
+    [
+      'redis+sentinel://:p@a,b:5000,c/main/3',
+      {
+        ...REDIS,
+        topology: 'sentinel',
+        sentinel: 'main',
+        password: 'p',
+        db: 3,
+        nodes: [node('a', 26_379), node('b', 5000), node('c', 26_379)],
+      },
+    ],
+    [
+      'rediss+sentinel://a/main',
+      { ...REDIS, topology: 'sentinel', sentinel: 'main', tls: true, nodes: [node('a', 26_379)] },
+    ],
+    ['redis+cluster://a,b:7001', { ...REDIS, topology: 'cluster', nodes: [node('a', 6379), node('b', 7001)] }],
+    ['REDISS+cluster://a/', { ...REDIS, topology: 'cluster', tls: true, nodes: [node('a', 6379)] }],
+  ] as const) {
+    it(`is read: ${url}`, () => {
+      assert.deepEqual(parseStoreUrl(url), expected);
+    });
+  }
+
+  for (const [url, reason] of [
+    ['', /not a store URL: use sqlite:PATH/],
+    ['sqlite:', /not a store URL/],
+    ['mysql://h', /not a store URL/],
+    ['redis+mesh://h', /not a store URL/],
+    ['redis://', /not a store URL/],
+    ['redis://h?db=1', /not a store URL/],
+    ['redis+cluster://a,,b', /a host that is none/],
+    ['redis://a:port', /a host that is none/],
+    ['redis://a,b', /several hosts/],
+    ['redis://h:70000', /a port that is none/],
+    ['redis://h/one', /database that is not a number/],
+    ['redis://%zz@h', /not percent-encoded/],
+    ['redis+sentinel://h', /lacks the name of the master set/],
+    ['redis+cluster://h/1', /no database but 0/],
+  ] as const) {
+    it(`is refused with the reason: ${url}`, () => {
+      assert.throws(() => parseStoreUrl(url), reason);
+    });
+  }
+
+  it('is never repeated in a refusal, since it may hold a password', () => {
+    for (const url of ['redis://:hunter2@h/x', 'redis://:hunter2@a:b', 'rodis://:hunter2@h', 'redis://:hunter2%@h']) {
+      assert.throws(
+        () => parseStoreUrl(url),
+        (error: Error) => !error.message.includes('hunter2'),
+      );
+    }
+  });
+});
