@@ -1,0 +1,32 @@
+import type { JWTPayload } from 'jose';
+import { InvalidToken } from './errors.ts';
+
+/** A verified access token (RFC 9068 §2.2). */
+export interface AccessToken {
+  /** Who it speaks for: an account, or the client itself where no person takes part. */
+  readonly sub: string;
+  readonly clientId: string;
+  readonly jti: string;
+  /** Seconds since the Unix epoch. */
+  readonly expiresAt: number;
+  readonly scopes: readonly string[];
+  readonly roles: readonly string[];
+  /** Everything that the token says. */
+  readonly claims: Readonly<JWTPayload>;
+}
+
+/** @throws InvalidToken when a claim that RFC 9068 §2.2 requires is absent or one that is there has the wrong type. */
+export function toAccessToken(claims: JWTPayload): AccessToken {
+  const { sub, jti, exp, client_id: clientId, scope = '', roles = [] } = claims;
+  if (!isName(sub) || !isName(clientId) || !isName(jti)) throw new InvalidToken('claims');
+  if (exp === undefined || typeof scope !== 'string' || !isListOfNames(roles)) throw new InvalidToken('claims');
+  return { sub, clientId, jti, expiresAt: exp, scopes: scope.split(' ').filter(isName), roles, claims };
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+function isListOfNames(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every(isName);
+}

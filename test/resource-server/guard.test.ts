@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { request as httpRequest } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { createVerifier, guard } from '../../src/resource-server/resource-server.ts';
+import type { Needs } from '../../src/resource-server/resource-server.ts';
+import { AUDIENCE, currentDate, startIssuer } from './issuer.ts';
+import type { Issuer } from './issuer.ts';
+import { serve } from './serving.ts';
+
+interface Answer {
+  status: number | undefined;
+  challenge: string | undefined;
+  headers: IncomingMessage['headers'];
+  body: string;
+}
+
+describe('the guard of an API', () => {
+  let issuer: Issuer;
+
+  beforeEach(async () => {
+    issuer = await startIssuer();
+  });
+  afterEach(() => issuer.close());
+
+  async function ask(needs: Needs, headers: OutgoingHttpHeaders | string[], path = '/'): Promise<Answer> {
+    const pass = guard(createVerifier({ issuer: issuer.url, audience: AUDIENCE, currentDate }), needs);
+    await using server = await serve((request, response) => {
+      pass(request, response).then(
+        (token) => token && response.end(`for ${token.sub}`),
+        () => response.destroy(),
+      );
+    });
+    const request = httpRequest({ host: '127.0.0.1', port: server.port, path, headers, agent: false });
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+      request.on('response', resolve).on('error', reject);
+    });
+    request.end();
+    const response = await answered;
+    const body = await text(response);
+    return {
+      status: response.statusCode,
+      challenge: response.headers['www-authenticate'],
+      headers: response.headers,
+      body,
+    };
+  }
+
+  const bearer = (token: string): OutgoingHttpHeaders => ({ authorization: `Bearer ${token}` });
+
+  function assertRefused(answer: Answer, status: number, error: string, description: string, scope = ''): void {
+    const parameters = `realm="${AUDIENCE}", error="${error}", error_description="${description}"${scope}`;
+    assert.equal(answer.challenge, `Bearer ${parameters}`);
+    assert.equal(answer.status, status);
+    assert.equal(answer.headers['content-type'], 'application/json');
+    assert.equal(answer.headers['cache-control'], 'no-store');
+    assert.deepEqual(JSON.parse(answer.body), { error, error_description: description });
+  }
+
+  it('lets a good token pass, whatever the case of the scheme', async () => {
+    for (const scheme of ['Bearer', 'bearer', 'BEARER', 'Bearer  ']) {
+      const answer = await ask({}, { authorization: `${scheme} ${await issuer.token()}` });
+      assert.deepEqual([answer.status, answer.body], [200, 'for account-1']);
+    }
+  });
+
+  it('asks for a token, and says no more, where there is none', async () => {
+    for (const headers of [{}, { authorization: '' }, { authorization: 'Basic YTpi' }, { authorization: 'Bearerx' }]) {
+      const answer = await ask({ scope: 'notes:read' }, headers);
+      assert.deepEqual([answer.status, answer.body], [401, '']);
+      assert.equal(answer.challenge, `Bearer realm="${AUDIENCE}"`);
+    }
+  });
+
+  it('refuses a token in the query, also one that repeats the header, and never lets it in', async () => {
+    const token = await issuer.token();
+    const told = 'The access token belongs in the Authorization header, not in the query';
+    for (const path of [`/?access_token=${token}`, `/?a=1&access%5Ftoken=${token}`, '/?access_token']) {
+      assertRefused(await ask({}, {}, path), 400, 'invalid_request', told);
+      assertRefused(await ask({}, bearer(token), path), 400, 'invalid_request', told);
+    }
+  });
+
+  it('refuses two Authorization headers, in either order', async () => {
+    const good = ['Authorization', `Bearer ${await issuer.token()}`];
+    const other = ['authorization', 'Basic YTpi'];
+    for (const headers of [
+      [...good, ...good],
+      [...good, ...other],
+      [...other, ...good],
+    ]) {
+      const answer = await ask({}, ['Host', 'api.example', ...headers]);
+      assertRefused(answer, 400, 'invalid_request', 'There is more than one Authorization header');
+    }
+  });
+
+  it('refuses an Authorization header that is no bearer token', async () => {
+    const token = await issuer.token();
+    const malformed = [
+      'Bearer',
+      'Bearer a b',
+      `Bearer ${token}, Bearer ${token}`,
+      `Bearer "${token}"`,
+      'Bearer =a',
+      'Bearer ü',
+    ];
+    for (const authorization of malformed) {
+      assertRefused(await ask({}, { authorization }), 400, 'invalid_request', 'The Authorization header is malformed');
+    }
+  });
+
+  it('refuses a bad token with the reason in words, and nothing of the inside', async () => {
+    const expired = await issuer.token({ exp: 1 });
+    assertRefused(await ask({}, bearer(expired)), 401, 'invalid_token', 'The access token expired');
+    const long = 'A'.repeat(12_000);
+    assertRefused(await ask({}, bearer(long)), 401, 'invalid_token', 'The access token is not a signed JWT');
+  });
+
+  it('is never reached by a header that is larger than the server takes', async () => {
+    const answer = await ask({}, bearer('A'.repeat(40_000)));
+    assert.deepEqual([answer.status, answer.body], [431, '']);
+  });
+
+  it('refuses a token that lacks one of the scopes, and names them all', async () => {
+    const answer = await ask({ scope: 'notes:read notes:write' }, bearer(await issuer.token()));
+    const scope = ', scope="notes:read notes:write"';
+    assertRefused(answer, 403, 'insufficient_scope', 'The access token lacks a scope', scope);
+    for (const near of ['notes', 'notes:rea', 'notes:read2', 'NOTES:READ']) {
+      assert.equal((await ask({ scope: near }, bearer(await issuer.token()))).status, 403);
+    }
+    assert.equal((await ask({ scope: 'notes:read openid' }, bearer(await issuer.token()))).status, 200);
+  });
+
+  it('refuses an account that lacks the role, and lets one in that has it', async () => {
+    const scopes = 'admin openid';
+    const answer = await ask({ role: 'admin' }, bearer(await issuer.token({ scope: scopes })));
+    assertRefused(answer, 403, 'insufficient_scope', 'The role admin is required');
+    const admin = await issuer.token({ roles: ['user', 'admin'] });
+    assert.equal((await ask({ role: 'admin' }, bearer(admin))).status, 200);
+    assert.equal((await ask({ role: 'admin', scope: 'notes:write' }, bearer(admin))).status, 403);
+  });
+
+  it('answers 503, without a challenge, while the keys of the issuer cannot be fetched', async () => {
+    issuer.failure = 500;
+    const answer = await ask({}, bearer(await issuer.token()));
+    assert.deepEqual([answer.status, answer.challenge, answer.headers['retry-after']], [503, undefined, '5']);
+    assert.deepEqual(JSON.parse(answer.body), {
+      error: 'temporarily_unavailable',
+      error_description: 'The keys of the token issuer cannot be fetched',
+    });
+  });
+
+  it('cannot be set up with a scope or role that would break out of the header', () => {
+    const verifier = createVerifier({ issuer: 'https://issuer.example', audience: AUDIENCE });
+    for (const bad of ['a"b', 'a\r\nb', 'a\\b', '', 'ü']) {
+      assert.throws(() => guard(verifier, { scope: bad }), TypeError);
+      assert.throws(() => guard(verifier, { role: bad }), TypeError);
+    }
+  });
+});

@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { exportSPKI, importJWK, SignJWT } from 'jose';
+import { createVerifier, InvalidToken, IssuerUnavailable } from '../../src/resource-server/resource-server.ts';
+import type { TokenFault, Verifier } from '../../src/resource-server/resource-server.ts';
+import { serve } from './serving.ts';
+import { AUDIENCE, currentDate, newKey, NOW, startIssuer } from './issuer.ts';
+import type { Issuer } from './issuer.ts';
+
+describe('the verifier of access tokens', () => {
+  let issuer: Issuer;
+  let verifier: Verifier;
+
+  beforeEach(async () => {
+    issuer = await startIssuer();
+    verifier = createVerifier({ issuer: issuer.url, audience: AUDIENCE, currentDate });
+  });
+  afterEach(() => issuer.close());
+
+  async function refuses(token: string, fault: TokenFault): Promise<void> {
+    await assert.rejects(verifier.verify(token), (error) => error instanceof InvalidToken && error.fault === fault);
+  }
+
+  const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+  it('reads from a good token who it speaks for, by which client, and what it may', async () => {
+    const token = await verifier.verify(await issuer.token({ note: 'kept' }));
+    const { claims, ...rest } = token;
+    assert.deepEqual(rest, {
+      sub: 'account-1',
+      clientId: 'demo-notes',
+      jti: 'token-1',
+      expiresAt: NOW + 900,
+      scopes: ['openid', 'notes:read'],
+      roles: ['user'],
+    });
+    assert.equal(claims['note'], 'kept');
+  });
+
+  it('accepts RS256, a list of audiences that names it, and the long form of the type', async () => {
+    const rsa = await newKey('rsa', 'RS256');
+    issuer.published.push(rsa.publicJwk);
+    const header = { alg: 'RS256', kid: 'rsa', typ: 'application/at+jwt' };
+    const token = await issuer.token({ aud: ['https://other.example', AUDIENCE] }, header, rsa.privateKey);
+    assert.equal((await verifier.verify(token)).sub, 'account-1');
+  });
+
+  it('gives no scope and no role to a token without them', async () => {
+    const { scopes, roles } = await verifier.verify(await issuer.token({ scope: undefined, roles: undefined }));
+    assert.deepEqual([scopes, roles], [[], []]);
+  });
+
+  describe('refuses forged signatures', () => {
+    it('of no algorithm at all', async () => {
+      const [, payload = ''] = (await issuer.token()).split('.');
+      for (const alg of ['none', 'None', 'NONE', '']) {
+        const header = base64url({ alg, typ: 'at+jwt', kid: 'first' });
+        await refuses(`${header}.${payload}.`, alg === '' ? 'malformed' : 'algorithm');
+      }
+    });
+
+    it('made with the public key as an HMAC secret', async () => {
+      const publicKey = await importJWK(issuer.key.publicJwk, 'ES256', { extractable: true });
+      assert.ok(!(publicKey instanceof Uint8Array));
+      const [, payload = ''] = (await issuer.token()).split('.');
+      const secrets = [await exportSPKI(publicKey), JSON.stringify(issuer.key.publicJwk)];
+      for (const secret of secrets) {
+        const signed = `${base64url({ alg: 'HS256', typ: 'at+jwt', kid: 'first' })}.${payload}`;
+        const signature = createHmac('sha256', secret).update(signed).digest('base64url');
+        await refuses(`${signed}.${signature}`, 'algorithm');
+      }
+    });
+
+    it('by another key under a published kid, also when the token brings that key along', async () => {
+      const thief = await newKey('first');
+      await refuses(await issuer.token({}, {}, thief.privateKey), 'signature');
+      const own = { jwk: thief.publicJwk, jku: `${issuer.url}/evil`, x5u: `${issuer.url}/evil` };
+      await refuses(await issuer.token({}, own, thief.privateKey), 'signature');
+      assert.ok(!issuer.requests.includes('/evil'));
+    });
+
+    it('over claims that were changed afterwards', async () => {
+      const [header = '', payload = '', signature = ''] = (await issuer.token()).split('.');
+      const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString());
+      const raised = base64url({ ...Object(claims), roles: ['admin'] });
+      await refuses(`${header}.${raised}.${signature}`, 'signature');
+    });
+
+    it('by an algorithm that is good but not on the list', async () => {
+      const rsa = await newKey('rsa', 'RS256');
+      issuer.published.push(rsa.publicJwk);
+      verifier = createVerifier({ issuer: issuer.url, audience: AUDIENCE, algorithms: ['ES256'], currentDate });
+      await refuses(await issuer.token({}, { alg: 'RS256', kid: 'rsa' }, rsa.privateKey), 'algorithm');
+    });
+
+    it('that demand an extension it does not know', async () => {
+      await assert.rejects(issuer.token({}, { crit: ['exp2'] }));
+      const [, payload = '', signature = ''] = (await issuer.token()).split('.');
+      const header = base64url({ alg: 'ES256', typ: 'at+jwt', kid: 'first', crit: ['exp2'], exp2: 1 });
+      await refuses(`${header}.${payload}.${signature}`, 'malformed');
+    });
+  });
+
+  describe('refuses genuine signatures over the wrong thing', () => {
+    it('an ID token, a logout token and a token without a type', async () => {
+      for (const typ of ['JWT', 'logout+jwt', 'at+jwt2', undefined]) {
+        const header = { alg: 'ES256', kid: 'first', ...(typ === undefined ? {} : { typ }) };
+        const claims = { ...(await verifier.verify(await issuer.token())).claims };
+        await refuses(await new SignJWT(claims).setProtectedHeader(header).sign(issuer.key.privateKey), 'type');
+      }
+    });
+
+    const cases: [string, Record<string, unknown>, TokenFault][] = [
+      ['another issuer', { iss: 'https://evil.example' }, 'issuer'],
+      ['no issuer', { iss: undefined }, 'issuer'],
+      ['another audience', { aud: 'https://other.example' }, 'audience'],
+      ['an audience that begins alike', { aud: `${AUDIENCE}/v2` }, 'audience'],
+      ['no audience', { aud: undefined }, 'audience'],
+      ['an expired one', { exp: NOW - 6 }, 'expired'],
+      ['one without expiry', { exp: undefined }, 'claims'],
+      ['one whose expiry is no number', { exp: 'never' }, 'claims'],
+      ['one without time of issue', { iat: undefined }, 'claims'],
+      ['one for later', { nbf: NOW + 6 }, 'not_yet_valid'],
+      ['one without subject', { sub: undefined }, 'claims'],
+      ['one whose subject is no string', { sub: ['account-1'] }, 'claims'],
+      ['one without client', { client_id: undefined }, 'claims'],
+      ['one without identifier', { jti: undefined }, 'claims'],
+      ['one whose scope is a list', { scope: ['notes:read'] }, 'claims'],
+      ['one whose roles are a string', { roles: 'admin' }, 'claims'],
+      ['one bound to a key (DPoP)', { cnf: { jkt: 'thumbprint' } }, 'sender_constrained'],
+    ];
+    for (const [title, claims, fault] of cases) {
+      it(title, async () => refuses(await issuer.token(claims), fault));
+    }
+
+    it('the issuer with a slash more', async () => refuses(await issuer.token({ iss: `${issuer.url}/` }), 'issuer'));
+
+    it('but forgives clocks that differ by the tolerance', async () => {
+      const token = await issuer.token({ exp: NOW - 4, nbf: NOW + 5 });
+      assert.equal((await verifier.verify(token)).sub, 'account-1');
+    });
+  });
+
+  it('refuses garbage of every size without asking the issuer', async () => {
+    const garbage = ['', '.', '..', '....', 'a.b.c', 'e30.e30.e30', 'ünï.cö.de', `${'A'.repeat(100_000)}.e30.AA`, '\0'];
+    for (const token of garbage) await refuses(token, 'malformed');
+    assert.deepEqual(issuer.requests, []);
+  });
+
+  describe('with the keys of the issuer', () => {
+    it('fetches metadata and keys once for many tokens, also for the first ones at the same time', async () => {
+      const token = await issuer.token();
+      await Promise.all(Array.from({ length: 20 }, () => verifier.verify(token)));
+      assert.deepEqual(issuer.requests, ['/.well-known/oauth-authorization-server', '/jwks']);
+    });
+
+    it('does not let made-up kids become requests to the issuer', async () => {
+      for (let n = 0; n < 30; n += 1) await refuses(await issuer.token({}, { kid: `made-up-${n}` }), 'unknown_key');
+      assert.equal(issuer.requests.filter((path) => path === '/jwks').length, 1);
+    });
+
+    it('picks up a key that it did not know and drops one that is no longer published', async () => {
+      verifier = createVerifier({ issuer: issuer.url, audience: AUDIENCE, cooldown: 0, currentDate });
+      const old = await issuer.token();
+      await verifier.verify(old);
+      const next = await newKey('second');
+      issuer.published.splice(0, 1, next.publicJwk);
+      const token = await issuer.token({}, { kid: 'second' }, next.privateKey);
+      assert.equal((await verifier.verify(token)).sub, 'account-1');
+      await refuses(old, 'unknown_key');
+    });
+
+    it('refuses a token without kid where several keys could have signed it', async () => {
+      issuer.published.push((await newKey('second')).publicJwk);
+      const claims = { ...(await verifier.verify(await issuer.token())).claims };
+      const header = { alg: 'ES256', typ: 'at+jwt' };
+      await refuses(await new SignJWT(claims).setProtectedHeader(header).sign(issuer.key.privateKey), 'unknown_key');
+    });
+
+    it('finds them by OpenID Connect metadata where there is no other, and without metadata by their address', async () => {
+      await using openid = await startIssuer('/.well-known/openid-configuration');
+      const options = { issuer: openid.url, audience: AUDIENCE, currentDate };
+      await createVerifier(options).verify(await openid.token());
+      assert.deepEqual(openid.requests.slice(1), ['/.well-known/openid-configuration', '/jwks']);
+
+      await using bare = await startIssuer('/nowhere');
+      const direct = createVerifier({ ...options, issuer: bare.url, jwksUri: `${bare.url}/jwks` });
+      await direct.verify(await bare.token());
+      assert.deepEqual(bare.requests, ['/jwks']);
+    });
+
+    it('looks for the metadata of an issuer with a path where RFC 8414 puts it', async () => {
+      await using tenant = await startIssuer('/.well-known/oauth-authorization-server/tenant');
+      tenant.metadata['issuer'] = `${tenant.url}/tenant`;
+      const options = { issuer: `${tenant.url}/tenant`, audience: AUDIENCE, currentDate };
+      const { claims } = await createVerifier(options).verify(await tenant.token({ iss: options.issuer }));
+      assert.equal(claims.iss, options.issuer);
+    });
+
+    it('does not follow the metadata elsewhere', async () => {
+      await using elsewhere = await serve((_request, response) => {
+        response.writeHead(302, { Location: `${issuer.url}/.well-known/oauth-authorization-server` }).end();
+      });
+      issuer.metadata['issuer'] = elsewhere.url;
+      const led = createVerifier({ issuer: elsewhere.url, audience: AUDIENCE, currentDate });
+      await assert.rejects(led.verify(await issuer.token({ iss: elsewhere.url })), IssuerUnavailable);
+      assert.deepEqual(issuer.requests, []);
+    });
+
+    async function isUnavailable(): Promise<void> {
+      await assert.rejects(verifier.verify(await issuer.token()), IssuerUnavailable);
+    }
+
+    it('believes no metadata that names another issuer or no keys', async () => {
+      for (const lie of [{ issuer: 'https://evil.example' }, { jwks_uri: undefined }, { jwks_uri: 7 }]) {
+        const truth = { ...issuer.metadata };
+        Object.assign(issuer.metadata, lie);
+        await isUnavailable();
+        Object.assign(issuer.metadata, truth);
+      }
+      await verifier.verify(await issuer.token());
+    });
+
+    it('says that they are unavailable, not that the token is bad, and recovers when they are back', async () => {
+      issuer.failure = 500;
+      await isUnavailable();
+      issuer.failure = undefined;
+      assert.equal((await verifier.verify(await issuer.token())).sub, 'account-1');
+    });
+
+    it('keeps verifying by the keys that it has while the issuer is away', async () => {
+      const token = await issuer.token();
+      await verifier.verify(token);
+      await issuer.close();
+      assert.equal((await verifier.verify(token)).sub, 'account-1');
+      await refuses(await issuer.token({}, { kid: 'unknown' }), 'unknown_key');
+    });
+
+    it('says that they are unavailable where nobody listens', async () => {
+      await issuer.close();
+      await isUnavailable();
+    });
+  });
+
+  it('cannot be set up to accept shared secrets or unsigned tokens, or without issuer or audience', () => {
+    const options = { issuer: 'https://issuer.example', audience: AUDIENCE };
+    for (const algorithm of ['none', 'HS256', 'ECDH-ES', '']) {
+      const error = { name: 'TypeError', message: `${algorithm} is not an asymmetric signature algorithm` };
+      assert.throws(() => createVerifier({ ...options, algorithms: ['ES256', algorithm] }), error);
+    }
+    assert.throws(() => createVerifier({ ...options, issuer: 'issuer.example' }), TypeError);
+    assert.throws(() => createVerifier({ ...options, audience: '' }), TypeError);
+  });
+});
