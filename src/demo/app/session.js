@@ -1,0 +1,70 @@
+const { ErrorResponse, InMemoryWebStorage, UserManager, WebStorageStateStore } = globalThis.oidc;
+
+// By these the server says that it cannot go on without a person (OpenID Connect Core §3.1.2.6).
+const NEEDS_PERSON = new Set([
+  'login_required',
+  'interaction_required',
+  'consent_required',
+  'account_selection_required',
+]);
+
+export async function loadConfig() {
+  const response = await fetch('/config.json');
+  return response.json();
+}
+
+export function createManager({ issuer, clientId, origin, scope, api }) {
+  return new UserManager({
+    authority: issuer,
+    client_id: clientId,
+    scope,
+    resource: api,
+    redirect_uri: `${origin}/callback`,
+    silent_redirect_uri: `${origin}/silent`,
+    post_logout_redirect_uri: `${origin}/`,
+    // The tokens live in this page's memory alone: a script that reads the browser's storage finds none,
+    // and each load of the page asks the server again whether somebody is signed in.
+    userStore: new WebStorageStateStore({ store: new InMemoryWebStorage() }),
+    // Who signs in as somebody else in the other app is somebody else here too.
+    validateSubOnSilentRenew: false,
+    requestTimeoutInSeconds: 8,
+    silentRequestTimeoutInSeconds: 8,
+  });
+}
+
+/**
+ * Asks the server, in a hidden frame, whether its session still stands; if so there are new tokens.
+ * Resolves to whether somebody is signed in, and rejects when that cannot be found out.
+ */
+export async function signInSilently(manager, issuer) {
+  await assertReachable(issuer);
+  try {
+    // Always by the session: a refresh token may outlive it.
+    await manager.signinSilent({ forceIframeAuth: true });
+    return true;
+  } catch (error) {
+    if (isRefusal(error) && NEEDS_PERSON.has(error.error)) return false;
+    throw error;
+  }
+}
+
+/** A frame cannot tell a server that is down from a slow one; this can. */
+export async function assertReachable(issuer) {
+  try {
+    await fetch(`${issuer}/.well-known/openid-configuration`, { cache: 'no-store', signal: AbortSignal.timeout(8000) });
+  } catch {
+    throw new Error(`Latchkey, at ${issuer}, does not answer. Is it running?`);
+  }
+}
+
+/** Whether the server itself has said no, in the terms of OAuth 2.0. */
+export function isRefusal(error) {
+  return error instanceof ErrorResponse;
+}
+
+/** What to tell the person about a failed sign-in. */
+export function problemOf(error) {
+  if (!isRefusal(error)) return error.message;
+  if (error.error === 'access_denied') return 'The sign-in was cancelled.';
+  return `The sign-in was refused: ${error.error_description ?? error.error}.`;
+}

@@ -1,0 +1,56 @@
+import type { RequestListener } from 'node:http';
+import { createAppSite } from './app-site.ts';
+import type { AppConfig } from './app-site.ts';
+import { createNotesApi } from './notes-api.ts';
+import { listen } from './listen.ts';
+import type { Listening } from './listen.ts';
+
+export interface DemoOptions {
+  /** The port of the server; the demo takes the three that follow it. */
+  port: number;
+  issuer: string;
+  /** The address to listen on. Default: localhost. */
+  host?: string;
+}
+
+/**
+ * Starts what demo mode shows beside the server: the apps Notes and Photos and the API that both call, on the next
+ * three ports. They need the server only when somebody uses them, so either may be started first.
+ * @throws Error when one of the ports is taken; then none is left open.
+ */
+export async function startDemo({ port, issuer, host = 'localhost' }: DemoOptions): Promise<Listening> {
+  const { hostname } = new URL(issuer);
+  const origin = (offset: number): string => `http://${hostname}:${port + offset}`;
+  const notes = { name: 'Notes', origin: origin(1) };
+  const photos = { name: 'Photos', origin: origin(2) };
+  const api = origin(3);
+
+  const app = (clientId: string, self: typeof notes, other: typeof notes): AppConfig => ({
+    ...self,
+    issuer,
+    api,
+    clientId,
+    scope: 'openid profile email roles notes:read',
+    other,
+  });
+  const listeners: RequestListener[] = [
+    await createAppSite(app('demo-notes', notes, photos)),
+    await createAppSite(app('demo-photos', photos, notes)),
+    createNotesApi({ issuer, audience: api, origins: [notes.origin, photos.origin] }),
+  ];
+  return listenAll(listeners, port + 1, host);
+}
+
+async function listenAll(listeners: readonly RequestListener[], firstPort: number, host: string): Promise<Listening> {
+  const open: Listening[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(open.map((listening) => listening.close()));
+  };
+  try {
+    for (const [index, listener] of listeners.entries()) open.push(await listen(listener, firstPort + index, host));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { close };
+}

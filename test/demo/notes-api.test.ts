@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { createNotesApi } from '../../src/demo/notes-api.ts';
+import { startIssuer } from '../resource-server/issuer.ts';
+import type { Issuer } from '../resource-server/issuer.ts';
+import { serve } from '../resource-server/serving.ts';
+import type { Serving } from '../resource-server/serving.ts';
+
+const AUDIENCE = 'http://localhost:3003';
+const ORIGINS = ['http://localhost:3001', 'http://localhost:3002'];
+/** The year 2096: the API goes by the machine's clock. */
+const LATER = 4_000_000_000;
+
+describe('the API of the demo', () => {
+  let issuer: Issuer;
+  let api: Serving;
+
+  before(async () => {
+    issuer = await startIssuer();
+    api = await serve(createNotesApi({ issuer: issuer.url, audience: AUDIENCE, origins: ORIGINS }));
+  });
+  after(async () => {
+    await api.close();
+    await issuer.close();
+  });
+
+  async function call(
+    path: string,
+    claims: Record<string, unknown> = {},
+    headers: Record<string, string> = {},
+  ): Promise<Response> {
+    const token = await issuer.token({ aud: AUDIENCE, exp: LATER, ...claims });
+    return fetch(api.url + path, { headers: { authorization: `Bearer ${token}`, ...headers } });
+  }
+
+  it('tells anyone with a valid token who they are to it', async () => {
+    const response = await call('/me', { scope: 'openid' });
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get('cache-control'), 'no-store');
+    assert.deepEqual(await response.json(), {
+      sub: 'account-1',
+      roles: ['user'],
+      scope: 'openid',
+      client_id: 'demo-notes',
+    });
+  });
+
+  it('gives the notes of the one who asks to a token with the scope notes:read', async () => {
+    const response = await call('/notes', { sub: 'account-7', scope: 'notes:read' });
+    const body: unknown = await response.json();
+    assert.ok(
+      typeof body === 'object' && body !== null && 'owner' in body && 'notes' in body && Array.isArray(body.notes),
+    );
+    assert.deepEqual([response.status, body.owner, body.notes.length], [200, 'account-7', 3]);
+  });
+
+  it('refuses the notes to a token without the scope, and names it', async () => {
+    const response = await call('/notes', { scope: 'openid profile', roles: ['user', 'admin'] });
+    assert.equal(response.status, 403);
+    assert.match(response.headers.get('www-authenticate') ?? '', /error="insufficient_scope".*, scope="notes:read"$/);
+  });
+
+  it('lets in to /admin who has the role admin, and refuses who has not', async () => {
+    const refused = await call('/admin', { roles: ['user'], scope: 'admin notes:read' });
+    const body = { error: 'insufficient_scope', error_description: 'The role admin is required' };
+    assert.deepEqual([refused.status, await refused.json()], [403, body]);
+    assert.equal((await call('/admin', { roles: ['user', 'admin'] })).status, 200);
+  });
+
+  it('refuses every endpoint without a token, with one for another API, and with one that has run out', async () => {
+    for (const path of ['/me', '/notes', '/admin']) {
+      const response = await fetch(api.url + path);
+      assert.equal(response.status, 401);
+      assert.equal(response.headers.get('www-authenticate'), `Bearer realm="${AUDIENCE}"`);
+      const roles = ['user', 'admin'];
+      assert.equal((await call(path, { roles, aud: 'http://localhost:3004' })).status, 401);
+      assert.equal((await call(path, { roles, exp: 1_000_000_000 })).status, 401);
+    }
+  });
+
+  it('lets the pages of both apps read its answers, refusals too', async () => {
+    for (const origin of ORIGINS) {
+      for (const response of [
+        await call('/me', {}, { origin }),
+        await call('/admin', {}, { origin }),
+        await fetch(`${api.url}/nowhere`, { headers: { origin } }),
+      ]) {
+        assert.equal(response.headers.get('access-control-allow-origin'), origin);
+        assert.equal(response.headers.get('access-control-expose-headers'), 'WWW-Authenticate');
+        assert.equal(response.headers.get('vary'), 'Origin');
+      }
+    }
+  });
+
+  it('allows the header of the token to their preflight', async () => {
+    const headers = { 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' };
+    const [origin = ''] = ORIGINS;
+    const response = await fetch(`${api.url}/me`, { method: 'OPTIONS', headers: { origin, ...headers } });
+    assert.deepEqual([response.status, await response.text()], [204, '']);
+    assert.equal(response.headers.get('access-control-allow-origin'), origin);
+    assert.equal(response.headers.get('access-control-allow-headers'), 'Authorization');
+    assert.equal(response.headers.get('access-control-allow-credentials'), null);
+  });
+
+  it('lets no other page read anything', async () => {
+    for (const origin of ['http://localhost:3004', 'http://localhost:30011', 'https://localhost:3001', 'null', '*']) {
+      const response = await call('/me', {}, { origin });
+      assert.equal(response.headers.get('access-control-allow-origin'), null);
+      assert.equal(response.headers.get('access-control-allow-headers'), null);
+      assert.equal(response.headers.get('vary'), 'Origin');
+    }
+  });
+
+  it('says so, in JSON, when there is no such path', async () => {
+    for (const path of ['/', '/me/', '/ME', '/notes/1', '/__proto__']) {
+      const response = await call(path);
+      const body = { error: 'not_found', error_description: 'There are /me, /notes and /admin' };
+      assert.deepEqual([response.status, await response.json()], [404, body], path);
+    }
+  });
+
+  it('says so, in JSON, when a path can only be read', async () => {
+    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+      const response = await fetch(`${api.url}/me`, { method });
+      const body = { error: 'method_not_allowed', error_description: 'This can only be read' };
+      assert.deepEqual([response.status, await response.json()], [405, body]);
+      assert.equal(response.headers.get('allow'), 'GET, HEAD, OPTIONS');
+    }
+  });
+
+  it('answers 503 while the issuer has never been there', async () => {
+    await using away = await serve(
+      createNotesApi({ issuer: 'http://127.0.0.1:1', audience: AUDIENCE, origins: ORIGINS }),
+    );
+    const headers = { authorization: `Bearer ${await issuer.token()}` };
+    assert.equal((await fetch(`${away.url}/me`, { headers })).status, 503);
+  });
+});
