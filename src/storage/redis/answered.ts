@@ -1,0 +1,32 @@
+import { StoreUnavailable } from '../store.ts';
+
+/** How long a command may take in all, in milliseconds, waiting for a connection included. */
+export const PATIENCE = 2000;
+
+/** Refusals that say the server cannot serve now. Any other is a fault of ours. */
+const OUTAGE =
+  /^(ASK|BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|MOVED|NOAUTH|NOPERM|NOREPLICAS|OOM|READONLY|TRYAGAIN|WRONGPASS)\b/;
+
+/**
+ * Waits for Redis's answer, for a bounded time. A command is never sent twice: one whose answer was lost may have been
+ * done, and a second `consume` would call its own first one a replay.
+ * @throws StoreUnavailable when Redis is away, too slow, or cannot serve
+ */
+export async function answered<T>(reply: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(reject, PATIENCE, new StoreUnavailable(`Redis has not answered within ${PATIENCE} ms`));
+  });
+  try {
+    return await Promise.race([reply, late]);
+  } catch (error) {
+    throw isOutage(error) ? new StoreUnavailable(`Redis: ${error.message}`, { cause: error }) : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function isOutage(error: unknown): error is Error {
+  if (!(error instanceof Error) || error instanceof StoreUnavailable) return false;
+  return error.name !== 'ReplyError' || OUTAGE.test(error.message);
+}

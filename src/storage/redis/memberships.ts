@@ -1,0 +1,72 @@
+import type { Clock } from '../../lib/clock.ts';
+import type { Random } from '../../lib/random.ts';
+import { decodeCursor, encodeCursor } from '../cursor.ts';
+import type { Index, Page } from '../store.ts';
+import { answered } from './answered.ts';
+import type { Client } from './connect.ts';
+
+/** Ends a key within an entry; sorts before any character, so that entries sort as their keys. */
+const SEPARATOR = '\0';
+
+/**
+ * The indexes of records. Index and record are different keys and cannot change in one, so every write of a record has
+ * entries of its own, `KEY \0 WRITE`: they are there before the record, and taking out those of an older write, or of
+ * one that lost, can never touch those of another. A crash in between leaves an entry too many, never one too few.
+ */
+export class Memberships {
+  readonly #client: Client;
+  readonly #clock: Clock;
+  /** Tells this process's entries from every other's. */
+  readonly #writer: string;
+  #writes = 0;
+
+  constructor(client: Client, clock: Clock, random: Random) {
+    this.#client = client;
+    this.#clock = clock;
+    this.#writer = random.bytes(9).toString('base64url');
+  }
+
+  /** Enters a coming write of the record into the indexes. @returns what the record keeps in order to leave them */
+  async enter(key: string, indexes: readonly string[] | undefined, expiresAt: number | ''): Promise<string> {
+    if (indexes === undefined || indexes.length === 0) return '';
+    const names = [...new Set(indexes)];
+    const entry = `${key}${SEPARATOR}${this.#writer}${(this.#writes++).toString(36)}`;
+    const score = expiresAt === '' ? '+inf' : expiresAt;
+    const now = this.#clock.now();
+    await Promise.all(names.map((name) => answered(this.#client.indexEnter(indexKey(name), now, score, entry))));
+    return JSON.stringify([entry, ...names]);
+  }
+
+  /** Takes a write's entries out again. A failure is no fault of the caller's write: the entries expire by themselves. */
+  async leave(memberships: string | null): Promise<void> {
+    if (memberships === null || memberships === '') return;
+    const [entry = '', ...names] = parseStrings(memberships);
+    const now = this.#clock.now();
+    await Promise.allSettled(names.map((name) => answered(this.#client.indexLeave(indexKey(name), now, entry))));
+  }
+
+  async page<T>(index: Index<T>, after: string | undefined, limit: number): Promise<Page<T>> {
+    const { expiresAt, name } = after === undefined ? { expiresAt: '', name: '' } : decodeCursor(after);
+    const score = expiresAt === Infinity ? '+inf' : String(expiresAt);
+    const found = await answered(this.#client.indexPage(indexKey(index), this.#clock.now(), score, name, limit + 1));
+    const entries = found.flatMap((entry, at) => (at % 2 === 0 ? [{ entry, score: found[at + 1] }] : []));
+    const keys = new Set(entries.slice(0, limit).map(({ entry }) => keyOf(entry)));
+    const last = entries.length > limit ? entries[limit - 1] : undefined;
+    if (last === undefined) return { keys: [...keys] };
+    const lastExpiry = last.score === 'inf' ? Infinity : Number(last.score);
+    return { keys: [...keys], next: encodeCursor({ expiresAt: lastExpiry, name: last.entry }) };
+  }
+}
+
+function indexKey(name: string): string {
+  return `index:${name}`;
+}
+
+function keyOf(entry: string): string {
+  return entry.slice(0, entry.lastIndexOf(SEPARATOR));
+}
+
+function parseStrings(text: string): string[] {
+  const parsed: unknown = JSON.parse(text);
+  return Array.isArray(parsed) ? parsed.map(String) : [];
+}

@@ -1,0 +1,171 @@
+import type { Cluster, Redis, Result } from 'ioredis';
+
+/**
+ * The Lua scripts. Each touches exactly one key, so all of them run on a cluster. The caller's clock says what has
+ * expired (`now`, milliseconds); Redis's own expiry only frees the memory and is set as a length of time, so that
+ * clocks that differ cannot make a record live for ever.
+ *
+ * A record is a hash: value, version, consumedAt, expiresAt ('' when durable), memberships (see memberships.ts).
+ */
+
+const RECORD = `
+  local key, now = KEYS[1], tonumber(ARGV[1])
+
+  local function lives(expiresAt)
+    return expiresAt and (expiresAt == '' or tonumber(expiresAt) > now)
+  end
+
+  -- ARGV: now, value, expiresAt, ttl, memberships. A first version is the time in microseconds, so that a version read
+  -- before a delete never matches the record that came after it.
+  local function write()
+    if redis.call('HINCRBY', key, 'version', 1) == 1 then
+      local time = redis.call('TIME')
+      redis.call('HSET', key, 'version', time[1] .. string.format('%06d', time[2]))
+    end
+    redis.call('HSET', key, 'value', ARGV[2], 'expiresAt', ARGV[3], 'memberships', ARGV[5])
+    if ARGV[3] == '' then redis.call('PERSIST', key) else redis.call('PEXPIRE', key, ARGV[4]) end
+  end
+`;
+
+const SET = `${RECORD}
+  local former = redis.call('HGET', key, 'memberships')
+  write()
+  redis.call('HDEL', key, 'consumedAt')
+  return former`;
+
+const CREATE = `${RECORD}
+  local former = redis.call('HMGET', key, 'expiresAt', 'memberships')
+  if lives(former[1]) then return {0, false} end
+  write()
+  redis.call('HDEL', key, 'consumedAt')
+  return {1, former[2]}`;
+
+const REPLACE = `${RECORD}
+  local former = redis.call('HMGET', key, 'expiresAt', 'memberships', 'version')
+  if former[3] ~= ARGV[6] or not lives(former[1]) then return {0, false} end
+  write()
+  return {1, former[2]}`;
+
+const CONSUME = `${RECORD}
+  local found = redis.call('HMGET', key, 'expiresAt', 'consumedAt')
+  if not lives(found[1]) then return 'absent' end
+  if found[2] then return found[2] end
+  redis.call('HSET', key, 'consumedAt', ARGV[1])
+  return 'first'`;
+
+const TAKE = `
+  local found = redis.call('HMGET', KEYS[1], 'value', 'version', 'consumedAt', 'expiresAt', 'memberships')
+  redis.call('DEL', KEYS[1])
+  return found`;
+
+/** An index is a sorted set, scored by expiry; the key itself lives as long as its longest member. */
+const INDEX = `
+  local key, now = KEYS[1], ARGV[1]
+
+  local function coverLongest()
+    local longest = tonumber(redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2])
+    if longest == math.huge then redis.call('PERSIST', key)
+    elseif longest then redis.call('PEXPIRE', key, string.format('%.0f', longest - now)) end
+  end
+`;
+
+/** ARGV: now, score, entry */
+const ENTER = `${INDEX}
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+  redis.call('ZADD', key, ARGV[2], ARGV[3])
+  coverLongest()`;
+
+/** ARGV: now, entry */
+const LEAVE = `${INDEX}
+  if redis.call('ZREM', key, ARGV[2]) == 1 then coverLongest() end`;
+
+/**
+ * ARGV: now, score and entry to start after ('' for the start), how many. Where the entry is gone, its place is found
+ * by putting it back for a moment: exact, and logarithmic however many members share a score.
+ */
+const PAGE = `${INDEX}
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+  local start = 0
+  if ARGV[2] ~= '' then
+    if redis.call('ZADD', key, 'NX', ARGV[2], ARGV[3]) == 1 then
+      start = redis.call('ZRANK', key, ARGV[3])
+      redis.call('ZREM', key, ARGV[3])
+    else
+      start = redis.call('ZRANK', key, ARGV[3]) + 1
+    end
+  end
+  return redis.call('ZRANGE', key, start, start + ARGV[4] - 1, 'WITHSCORES')`;
+
+/** A hash: sum, expiresAt. ARGV: now, by, expiresAt, ttl */
+const INCREMENT = `
+  local key, expiresAt = KEYS[1], redis.call('HGET', KEYS[1], 'expiresAt')
+  if expiresAt and tonumber(expiresAt) <= tonumber(ARGV[1]) then
+    redis.call('DEL', key)
+    expiresAt = false
+  end
+  local sum = redis.call('HINCRBY', key, 'sum', ARGV[2])
+  if not expiresAt then
+    redis.call('HSET', key, 'expiresAt', ARGV[3])
+    redis.call('PEXPIRE', key, ARGV[4])
+  end
+  return sum`;
+
+/** Bytes before a bitmap's own: its expiry as 16 digits, so that bits and expiry change in one. */
+export const BITMAP_HEADER = 16;
+
+/** ARGV: now, header, ttl, offsets… */
+const SET_BITS = `
+  local key, expiresAt = KEYS[1], tonumber(redis.call('GETRANGE', KEYS[1], 0, ${BITMAP_HEADER - 1}))
+  if expiresAt and expiresAt <= tonumber(ARGV[1]) then redis.call('DEL', key) end
+  for i = 4, #ARGV do redis.call('SETBIT', key, ${BITMAP_HEADER * 8} + ARGV[i], 1) end
+  redis.call('SETRANGE', key, 0, ARGV[2])
+  redis.call('PEXPIRE', key, ARGV[3])`;
+
+const SCRIPTS = {
+  recordSet: SET,
+  recordCreate: CREATE,
+  recordReplace: REPLACE,
+  recordConsume: CONSUME,
+  recordTake: TAKE,
+  indexEnter: ENTER,
+  indexLeave: LEAVE,
+  indexPage: PAGE,
+  counterIncrement: INCREMENT,
+  bitmapSet: SET_BITS,
+};
+
+/** What a record's write is made of: now, value, expiresAt, ttl, memberships. */
+export type WriteArguments = [now: number, value: string, expiresAt: number | '', ttl: number, memberships: string];
+/** A field of a hash, absent as null. */
+type Field = string | null;
+
+declare module 'ioredis' {
+  interface RedisCommander<Context> {
+    recordSet(key: string, ...write: WriteArguments): Result<Field, Context>;
+    recordCreate(key: string, ...write: WriteArguments): Result<[won: 0 | 1, former: Field], Context>;
+    recordReplace(
+      key: string,
+      ...write: [...WriteArguments, version: number]
+    ): Result<[won: 0 | 1, former: Field], Context>;
+    recordConsume(key: string, now: number): Result<string, Context>;
+    recordTake(
+      key: string,
+    ): Result<[value: Field, version: Field, consumedAt: Field, expiresAt: Field, memberships: Field], Context>;
+    indexEnter(key: string, now: number, score: number | '+inf', entry: string): Result<null, Context>;
+    indexLeave(key: string, now: number, entry: string): Result<null, Context>;
+    indexPage(key: string, now: number, score: string, entry: string, limit: number): Result<string[], Context>;
+    counterIncrement(key: string, now: number, by: number, expiresAt: number, ttl: number): Result<number, Context>;
+    bitmapSet(
+      key: string,
+      now: number,
+      header: string,
+      ttl: number,
+      ...offsets: readonly number[]
+    ): Result<null, Context>;
+  }
+}
+
+/** Gives the client one method per script; it is sent whole once per connection, by its hash thereafter. */
+export function defineScripts(client: Redis | Cluster): void {
+  for (const [name, lua] of Object.entries(SCRIPTS)) client.defineCommand(name, { numberOfKeys: 1, lua });
+}

@@ -1,0 +1,56 @@
+import { Cluster } from 'ioredis';
+import { answered } from './answered.ts';
+import type { Client } from './connect.ts';
+
+type Listener = (message: string) => void;
+
+const PREFIX = 'latchkey:';
+
+/** Hints by Redis's publish and subscribe. A cluster passes them on among its nodes. */
+export class Subscriptions {
+  readonly #client: Client;
+  readonly #listeners = new Map<string, Set<Listener>>();
+  #subscriber: Client | undefined;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  async publish(channel: string, message: string): Promise<void> {
+    await answered(this.#client.publish(PREFIX + channel, message));
+  }
+
+  async subscribe(channel: string, listener: Listener): Promise<() => Promise<void>> {
+    const name = PREFIX + channel;
+    // Wrapped, so that a listener that is added twice is two listeners, each stopped by itself.
+    const own: Listener = (message) => {
+      listener(message);
+    };
+    const listeners = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, listeners.add(own));
+    this.#subscriber ??= this.#listen();
+    await answered(this.#subscriber.subscribe(name));
+    return async () => {
+      listeners.delete(own);
+      if (listeners.size > 0 || this.#listeners.get(name) !== listeners) return;
+      this.#listeners.delete(name);
+      // Only spares the traffic: nobody is listening any more, so a failure has no consequence.
+      await answered(this.#subscriber?.unsubscribe(name) ?? Promise.resolve()).catch(() => undefined);
+    };
+  }
+
+  stop(): void {
+    this.#listeners.clear();
+    if (this.#subscriber !== this.#client) this.#subscriber?.disconnect();
+  }
+
+  /** A cluster's client holds a connection for this by itself; a single one needs a second. It subscribes again by itself. */
+  #listen(): Client {
+    const subscriber = this.#client instanceof Cluster ? this.#client : this.#client.duplicate();
+    if (subscriber !== this.#client) subscriber.on('error', () => undefined);
+    subscriber.on('message', (channel: string, message: string) => {
+      for (const listener of this.#listeners.get(channel) ?? []) listener(message);
+    });
+    return subscriber;
+  }
+}

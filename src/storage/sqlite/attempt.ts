@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StoreUnavailable } from '../store.ts';
+
+/** SQLite's primary result codes (https://sqlite.org/rescode.html) that mean another process is at it just now. */
+const BUSY = new Set([5, 6]);
+/** Those that mean the file cannot be used: read-only, I/O error, corrupt, full, cannot open, not a database. A closed
+ * database is none of SQLite's own codes; see `isOutage`. */
+const BROKEN = new Set([8, 10, 11, 13, 14, 26]);
+
+/** How long a statement waits in all for other processes, in milliseconds. */
+const PATIENCE = 2000;
+const LONGEST_WAIT = 50;
+
+/**
+ * Runs one statement, which is atomic in itself, and waits out other processes' locks without holding the event loop.
+ * @throws StoreUnavailable when the lock stays or the file is broken; any other error is a fault of ours and passes through
+ */
+export async function attempt<T>(statement: () => T): Promise<T> {
+  for (let wait = 1, waited = 0; ; waited += wait, wait = Math.min(wait * 2, LONGEST_WAIT)) {
+    try {
+      return statement();
+    } catch (error) {
+      if (!isBusy(error))
+        throw isOutage(error) ? new StoreUnavailable(`SQLite: ${error.message}`, { cause: error }) : error;
+      if (waited >= PATIENCE) throw new StoreUnavailable('SQLite: another process keeps the lock', { cause: error });
+    }
+    await sleep(wait);
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return BUSY.has(resultCode(error));
+}
+
+function isOutage(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  return BROKEN.has(resultCode(error)) || ('code' in error && error.code === 'ERR_INVALID_STATE');
+}
+
+/** SQLite's primary result code; 0 for an error that is none of SQLite's. */
+function resultCode(error: unknown): number {
+  const code = error instanceof Error && 'errcode' in error ? error.errcode : 0;
+  return typeof code === 'number' ? code & 0xff : 0;
+}

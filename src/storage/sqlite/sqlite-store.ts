@@ -1,0 +1,179 @@
+import { statSync } from 'node:fs';
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
+import type { Clock } from '../../lib/clock.ts';
+import { decodeCursor, encodeCursor } from '../cursor.ts';
+import type { Bitmap, Consumed, Counter, Index, Key, Page, Store, Stored, WriteOptions } from '../store.ts';
+import { StoreUnavailable } from '../store.ts';
+import { attempt } from './attempt.ts';
+import { Hints } from './hints.ts';
+import { openDatabase } from './open-database.ts';
+import { DURABLE } from './schema.ts';
+import type { Statements } from './statements.ts';
+import { prepareStatements } from './statements.ts';
+import { startSweeper } from './sweeper.ts';
+
+const PAGE = 100;
+
+/** Opens, or makes, the store in the file at `path`. Any number of processes of one machine may share the file. */
+export function openSqliteStore(path: string, clock: Clock): Store {
+  return new SqliteStore(path, clock);
+}
+
+/** Each verb is one SQL statement, so SQLite's own locking makes it atomic among threads and processes. */
+class SqliteStore implements Store {
+  readonly #path: string;
+  readonly #inode: number;
+  readonly #clock: Clock;
+  readonly #database: DatabaseSync;
+  readonly #statements: Statements;
+  readonly #hints: Hints;
+  readonly #stopSweeper: () => void;
+
+  constructor(path: string, clock: Clock) {
+    this.#path = path;
+    this.#clock = clock;
+    this.#database = openDatabase(path);
+    this.#inode = statSync(path).ino;
+    this.#statements = prepareStatements(this.#database);
+    this.#hints = new Hints(this.#statements, clock);
+    this.#stopSweeper = startSweeper(this.#statements.sweeps, clock);
+  }
+
+  get<T>(key: Key<T>): Promise<Stored<T> | undefined> {
+    return this.#run(() => this.#read(key));
+  }
+
+  getMany<T>(keys: readonly Key<T>[]): Promise<(Stored<T> | undefined)[]> {
+    return this.#run(() => keys.map((key) => this.#read(key)));
+  }
+
+  async set<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<void> {
+    const text = JSON.stringify(value);
+    await this.#run(() => this.#statements.set.run(key, text, this.#expiry(options), indexes(options)));
+  }
+
+  create<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<boolean> {
+    const text = JSON.stringify(value);
+    return this.#run(() => {
+      const now = this.#clock.now();
+      return this.#statements.create.run(key, text, this.#expiry(options), indexes(options), now).changes === 1;
+    });
+  }
+
+  replace<T>(key: Key<T>, value: T, version: number, options?: WriteOptions): Promise<boolean> {
+    const text = JSON.stringify(value);
+    return this.#run(() => {
+      const now = this.#clock.now();
+      const written = this.#statements.replace.run(text, this.#expiry(options), indexes(options), key, version, now);
+      return written.changes === 1;
+    });
+  }
+
+  consume<T>(key: Key<T>): Promise<Consumed> {
+    return this.#run(() => {
+      // Loops only when another process clears the mark between the two statements.
+      for (;;) {
+        const now = this.#clock.now();
+        if (this.#statements.consume.run(now, key, now).changes === 1) return { use: 'first' };
+        const record = this.#read(key);
+        if (record === undefined) return { use: 'absent' };
+        if (record.consumedAt !== undefined) return { use: 'already', at: record.consumedAt };
+      }
+    });
+  }
+
+  take<T>(key: Key<T>): Promise<Stored<T> | undefined> {
+    return this.#run(() => stored<T>(this.#statements.take.get(key), this.#clock.now()));
+  }
+
+  async delete<T>(key: Key<T>): Promise<boolean> {
+    return (await this.take(key)) !== undefined;
+  }
+
+  members<T>(index: Index<T>, page: { after?: string; limit?: number } = {}): Promise<Page<T>> {
+    const after = page.after === undefined ? { expiresAt: 0, name: '' } : decodeCursor(page.after);
+    const limit = page.limit ?? PAGE;
+    return this.#run(() => {
+      const expiry = Math.min(after.expiresAt, DURABLE);
+      const rows = this.#statements.members.all(index, expiry, after.name, this.#clock.now(), limit + 1);
+      const keys = rows.slice(0, limit).map((row): Key<T> => String(row['key']));
+      const last = rows.length > limit ? rows[limit - 1] : undefined;
+      if (last === undefined) return { keys };
+      const expiresAt = last['expires_at'] === DURABLE ? Infinity : Number(last['expires_at']);
+      return { keys, next: encodeCursor({ expiresAt, name: String(last['key']) }) };
+    });
+  }
+
+  increment(counter: Counter, by: number, ttl: number): Promise<number> {
+    return this.#run(() => {
+      const now = this.#clock.now();
+      return Number(this.#statements.increment.get(counter, by, this.#expiry({ ttl }), now, now)?.['sum']);
+    });
+  }
+
+  async setBits(bitmap: Bitmap, offsets: readonly number[], ttl: number): Promise<void> {
+    const text = offsets.join(',');
+    await this.#run(() => {
+      this.#statements.setBits.run(bitmap, text, this.#expiry({ ttl }), this.#clock.now(), text);
+    });
+  }
+
+  readBits(bitmap: Bitmap): Promise<Buffer> {
+    return this.#run(() => {
+      const bits = this.#statements.readBits.get(bitmap, this.#clock.now())?.['bits'];
+      return bits instanceof Uint8Array ? Buffer.from(bits) : Buffer.alloc(0);
+    });
+  }
+
+  publish(channel: string, message: string): Promise<void> {
+    return this.#hints.publish(channel, message);
+  }
+
+  subscribe(channel: string, listener: (message: string) => void): Promise<() => Promise<void>> {
+    return this.#hints.subscribe(channel, listener);
+  }
+
+  async health(): Promise<void> {
+    // A file that was removed or replaced goes on answering here, while every other process looks at another one.
+    if (statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#inode) {
+      throw new StoreUnavailable(`the file ${this.#path} was removed or replaced: restart`);
+    }
+    await this.#run(() => this.#statements.health.get());
+  }
+
+  close(): Promise<void> {
+    this.#stopSweeper();
+    this.#hints.stop();
+    if (this.#database.isOpen) this.#database.close();
+    return Promise.resolve();
+  }
+
+  #run<R>(statement: () => R): Promise<R> {
+    return attempt(statement);
+  }
+
+  #read<T>(key: Key<T>): Stored<T> | undefined {
+    return stored<T>(this.#statements.get.get(key), this.#clock.now());
+  }
+
+  #expiry(options: WriteOptions | undefined): number {
+    return options?.ttl === undefined ? DURABLE : Math.ceil(this.#clock.now() + options.ttl * 1000);
+  }
+}
+
+function indexes(options: WriteOptions | undefined): string | null {
+  if (options?.indexes === undefined || options.indexes.length === 0) return null;
+  return JSON.stringify([...new Set(options.indexes)].sort());
+}
+
+function stored<T>(row: Record<string, SQLOutputValue> | undefined, now: number): Stored<T> | undefined {
+  if (row === undefined) return undefined;
+  const { value, version, consumed_at: consumedAt, expires_at: expiresAt } = row;
+  if (Number(expiresAt) <= now) return undefined;
+  return {
+    value: JSON.parse(String(value)) as T, // what is under a Key<T> was written as one
+    version: Number(version),
+    ...(consumedAt !== null && { consumedAt: Number(consumedAt) }),
+    ...(expiresAt !== DURABLE && { expiresAt: Number(expiresAt) }),
+  };
+}

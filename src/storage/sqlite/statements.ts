@@ -1,0 +1,56 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { withBits } from './bits.ts';
+
+/** A version starts at random, so that one read before a delete can never match the record that came after it. */
+const FIRST_VERSION = 'random() & 0xFFFFFFFFFFFF';
+
+const OVERWRITE = `
+  value = excluded.value, version = version + 1, consumed_at = NULL,
+  expires_at = excluded.expires_at, indexes = excluded.indexes`;
+
+const INSERT = `
+  INSERT INTO records (key, value, version, expires_at, indexes) VALUES (?, ?, ${FIRST_VERSION}, ?, ?)
+  ON CONFLICT (key) DO UPDATE SET ${OVERWRITE}`;
+
+/** Every statement of the store, compiled once. Each is one verb of the port, atomic by itself. */
+export function prepareStatements(database: DatabaseSync) {
+  database.function('with_bits', { deterministic: true }, (bytes, offsets) =>
+    bytes instanceof Uint8Array ? withBits(bytes, String(offsets).split(',').filter(Boolean).map(Number)) : null,
+  );
+  return {
+    get: database.prepare('SELECT value, version, consumed_at, expires_at FROM records WHERE key = ?'),
+    set: database.prepare(INSERT),
+    create: database.prepare(`${INSERT} WHERE records.expires_at <= ?`),
+    replace: database.prepare(`
+      UPDATE records SET value = ?, version = version + 1, expires_at = ?, indexes = ?
+      WHERE key = ? AND version = ? AND expires_at > ?`),
+    consume: database.prepare(`
+      UPDATE records SET consumed_at = ? WHERE key = ? AND consumed_at IS NULL AND expires_at > ?`),
+    take: database.prepare('DELETE FROM records WHERE key = ? RETURNING value, version, consumed_at, expires_at'),
+    members: database.prepare(`
+      SELECT key, expires_at FROM members
+      WHERE name = ? AND (expires_at, key) > (?, ?) AND expires_at > ?
+      ORDER BY expires_at, key LIMIT ?`),
+    increment: database.prepare(`
+      INSERT INTO counters (key, sum, expires_at) VALUES (?, ?, ?)
+      ON CONFLICT (key) DO UPDATE SET
+        sum = iif(expires_at > ?, sum, 0) + excluded.sum,
+        expires_at = iif(expires_at > ?, expires_at, excluded.expires_at)
+      RETURNING sum`),
+    setBits: database.prepare(`
+      INSERT INTO bitmaps (key, bits, expires_at) VALUES (?, with_bits(x'', ?), ?)
+      ON CONFLICT (key) DO UPDATE SET
+        bits = with_bits(iif(bitmaps.expires_at > ?, bits, x''), ?), expires_at = excluded.expires_at`),
+    readBits: database.prepare('SELECT bits FROM bitmaps WHERE key = ? AND expires_at > ?'),
+    addHint: database.prepare('INSERT INTO hints (channel, message, expires_at) VALUES (?, ?, ?)'),
+    lastHint: database.prepare("SELECT coalesce(max(seq), 0) AS id FROM sqlite_sequence WHERE name = 'hints'"),
+    hintsAfter: database.prepare('SELECT id, channel, message FROM hints WHERE id > ? ORDER BY id'),
+    health: database.prepare('SELECT 1 FROM records LIMIT 1'),
+    sweeps: ['records', 'counters', 'bitmaps', 'hints'].map((table) =>
+      database.prepare(`
+        DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`),
+    ),
+  };
+}
+
+export type Statements = ReturnType<typeof prepareStatements>;

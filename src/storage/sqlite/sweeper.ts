@@ -1,0 +1,33 @@
+import type { StatementSync } from 'node:sqlite';
+import type { Clock } from '../../lib/clock.ts';
+
+/** Rows per table and sweep: small, since a sweep holds the event loop and the write lock. */
+const BATCH = 200;
+/** Milliseconds from one sweep to the next, when the last one found little and when it found a full batch. */
+const IDLE = 10_000;
+const BACKLOG = 50;
+
+/** Deletes expired rows in the background, a small batch at a time. @returns the way to stop */
+export function startSweeper(sweeps: readonly StatementSync[], clock: Clock): () => void {
+  let timer = setTimeout(next, IDLE).unref();
+
+  function next(): void {
+    timer = setTimeout(next, sweep(sweeps, clock.now()) ? BACKLOG : IDLE).unref();
+  }
+
+  return () => {
+    clearTimeout(timer);
+  };
+}
+
+/** Deletes one batch of what had expired by `now`. @returns whether there may be more */
+export function sweep(sweeps: readonly StatementSync[], now: number): boolean {
+  try {
+    const deleted = sweeps.map((statement) => Number(statement.run(now, BATCH).changes));
+    return deleted.includes(BATCH);
+  } catch {
+    // Another process holds the lock or the file is away. Expired rows read as absent meanwhile, and the next sweep
+    // comes anyway; whether the file is well is for `health` to say.
+    return false;
+  }
+}

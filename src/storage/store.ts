@@ -1,0 +1,86 @@
+/**
+ * The storage port. Every verb acts on one key, atomically, with the same result on every backend under any
+ * concurrency; nothing spans two keys. A record whose time has come is absent, by the store's own clock,
+ * whether or not its bytes are still there.
+ */
+export interface Store {
+  get<T>(key: Key<T>): Promise<Stored<T> | undefined>;
+  /** Reads each key for itself; the answers stand in the order of the keys. */
+  getMany<T>(keys: readonly Key<T>[]): Promise<(Stored<T> | undefined)[]>;
+  /** Writes, whatever was there. Its index memberships become exactly those named. Clears a mark of use. */
+  set<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<void>;
+  /** Writes only where nothing is. @returns whether this call wrote */
+  create<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<boolean>;
+  /** Writes only over the version that was read (compare-and-swap); keeps a mark of use. @returns whether this call wrote */
+  replace<T>(key: Key<T>, value: T, version: number, options?: WriteOptions): Promise<boolean>;
+  /** Marks the first use. The record stays until it expires, so that a replay is seen. */
+  consume<T>(key: Key<T>): Promise<Consumed>;
+  /** Reads and deletes in one: of any number of callers, one gets the record. */
+  take<T>(key: Key<T>): Promise<Stored<T> | undefined>;
+  /** @returns whether there was something to delete */
+  delete<T>(key: Key<T>): Promise<boolean>;
+
+  /**
+   * One page of an index: soonest to expire first, durable last, ties by key. Expired members are pruned.
+   * After a crash a member may name a record that was never written: callers skip what is absent.
+   */
+  members<T>(index: Index<T>, page?: { after?: string; limit?: number }): Promise<Page<T>>;
+
+  /** Adds to a counter; the first addition starts its life of `ttl` seconds. @returns the sum */
+  increment(counter: Counter, by: number, ttl: number): Promise<number>;
+  /** Sets bits of a bitmap to 1, growing it as needed; `ttl` in seconds starts anew. */
+  setBits(bitmap: Bitmap, offsets: readonly number[], ttl: number): Promise<void>;
+  /** The bitmap's bytes, bit 0 being the highest of byte 0; empty when there is none. */
+  readBits(bitmap: Bitmap): Promise<Buffer>;
+
+  /** A hint to every node; it may be lost, so nothing may depend on it. */
+  publish(channel: string, message: string): Promise<void>;
+  /** @returns the way to stop listening */
+  subscribe(channel: string, listener: (message: string) => void): Promise<() => Promise<void>>;
+
+  /** Settles when the backend answers. @throws StoreUnavailable */
+  health(): Promise<void>;
+  close(): Promise<void>;
+}
+
+declare const held: unique symbol;
+/** The name of a record that holds a `T`. Made by a keyspace; see `records.md` for all of them. */
+export type Key<T> = string & { readonly [held]?: T };
+export type Index<T> = string & { readonly [held]?: T };
+export type Counter = string & { readonly [held]?: 'counter' };
+export type Bitmap = string & { readonly [held]?: 'bitmap' };
+
+export interface Stored<T> {
+  value: T;
+  /** Grows with every write. */
+  version: number;
+  /** When it was first used, in milliseconds since the epoch. */
+  consumedAt?: number;
+  /** In milliseconds since the epoch; absent for a durable record. */
+  expiresAt?: number;
+}
+
+export interface WriteOptions {
+  /** Life in seconds from now; without it the record is durable. */
+  ttl?: number;
+  /** The indexes that the record is a member of. */
+  indexes?: readonly Index<unknown>[];
+}
+
+export type Consumed = { use: 'first' } | { use: 'already'; at: number } | { use: 'absent' };
+
+export interface Page<T> {
+  keys: Key<T>[];
+  /** Where the next page starts; absent on the last. */
+  next?: string;
+}
+
+/** Names the records of one kind: `const accountKey = keyspace<Account>('account')`. */
+export function keyspace<T>(name: string): (id: string) => Key<T> {
+  return (id) => `${name}:${id}`;
+}
+
+/** The backend does not answer. The host turns it into 503 with `Retry-After`. */
+export class StoreUnavailable extends Error {
+  override name = 'StoreUnavailable';
+}

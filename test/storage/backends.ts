@@ -1,0 +1,43 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Clock } from '../../src/lib/clock.ts';
+import { startRedis, startRedisCluster, startSentinel } from '../support/redis.ts';
+
+/** A clock that stands still until it is moved. */
+export class MovedClock implements Clock {
+  #time = 1_800_000_000_000;
+  now(): number {
+    return this.#time;
+  }
+  advance(seconds: number): void {
+    this.#time += seconds * 1000;
+  }
+}
+
+export interface RunningBackend {
+  url: string;
+  stop(): Promise<void>;
+}
+
+export interface Backend {
+  name: string;
+  start(): Promise<RunningBackend>;
+}
+
+export const sqlite: Backend = {
+  name: 'SQLite',
+  start: async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'latchkey-sqlite-'));
+    return {
+      url: `sqlite:${join(folder, 'store.db')}`,
+      stop: () => rm(folder, { recursive: true, force: true }),
+    };
+  },
+};
+
+export const redis: Backend = { name: 'Redis', start: () => startRedis() };
+export const redisCluster: Backend = { name: 'Redis Cluster', start: () => startRedisCluster() };
+export const redisSentinel: Backend = { name: 'Redis behind Sentinel', start: () => startSentinel() };
+
+export const backends: readonly Backend[] = [sqlite, redis, redisCluster, redisSentinel];

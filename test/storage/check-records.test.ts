@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { systemClock } from '../../src/lib/clock.ts';
+import { checkRecordsStore, openStore } from '../../src/storage/open-store.ts';
+import { startRedis } from '../support/redis.ts';
+import { sqlite } from './backends.ts';
+
+/** Checks a Redis with these settings as a store of records. @returns its warnings */
+async function check(settings: Parameters<typeof startRedis>[0], credentials = ''): Promise<string[]> {
+  const redis = await startRedis(settings);
+  const store = await openStore(redis.url.replace('//', `//${credentials}`), systemClock);
+  try {
+    return await checkRecordsStore(store);
+  } finally {
+    await store.close();
+    await redis.stop();
+  }
+}
+
+describe('A Redis for records', () => {
+  it('is accepted when it evicts nothing and writes an append-only file or snapshots', async () => {
+    assert.deepEqual(await check({ appendonly: true }), []);
+    assert.deepEqual(await check({ extra: ['--save', '3600 1'] }), []);
+  });
+
+  it('is refused when it would evict, with the setting to change', async () => {
+    await assert.rejects(check({ appendonly: true, policy: 'allkeys-lru' }), {
+      message: /maxmemory-policy allkeys-lru.*CONFIG SET maxmemory-policy noeviction.*redis\.conf/,
+    });
+    await assert.rejects(check({ appendonly: true, policy: 'volatile-ttl' }), /CONFIG SET maxmemory-policy noeviction/);
+  });
+
+  it('is refused when it keeps nothing on disk, with the setting to change', async () => {
+    await assert.rejects(check({}), { message: /at a restart.*CONFIG SET appendonly yes.*redis\.conf/ });
+  });
+
+  it('is warned about when it does not tell its settings', async () => {
+    const extra = ['--user', 'app', 'on', '>pass', '~*', '&*', '+@all', '-config'];
+    const [warning, ...others] = await check({ extra }, 'app:pass@');
+    assert.match(warning ?? '', /does not allow CONFIG GET/);
+    assert.deepEqual(others, []);
+    assert.deepEqual(await check({ appendonly: true, extra }, 'app:pass@'), []);
+  });
+});
+
+describe('A SQLite store for records', () => {
+  it('is accepted', async () => {
+    const running = await sqlite.start();
+    const store = await openStore(running.url, systemClock);
+    assert.deepEqual(await checkRecordsStore(store), []);
+    await store.close();
+    await running.stop();
+  });
+});

@@ -1,0 +1,8 @@
+import { redis, redisCluster, sqlite } from './backends.ts';
+import { concurrency } from './concurrency.ts';
+
+for (const backend of [sqlite, redis, redisCluster]) {
+  describe(`Two processes on one ${backend.name}`, () => {
+    concurrency(backend);
+  });
+}

@@ -1,0 +1,37 @@
+/** Names and values that a careless backend would trip over. */
+export const ODD_NAMES: readonly string[] = [
+  '',
+  ' ',
+  ':',
+  'a:b:c',
+  '{tag}x',
+  '}{',
+  '*',
+  '?[a-z]',
+  "'; DROP TABLE records; --",
+  '"double" \\ back',
+  '__proto__',
+  'constructor',
+  'grüße 日本 🔑',
+  'line\nbreak\ttab\r',
+  '%s %d $1 ?1',
+  'x'.repeat(4000),
+];
+
+export const ODD_VALUES: readonly (readonly [title: string, value: unknown])[] = [
+  ['null', null],
+  ['false', false],
+  ['zero', 0],
+  ['an empty string', ''],
+  ['an empty list', []],
+  ['an empty object', {}],
+  ['a number that looks like a mark', 'first'],
+  ['quotes and breaks', '\'"\\\n\r\0\u2028'],
+  ['text of many languages', 'Grüße, 世界, 🔑🧑‍🚀, \u0000'],
+  ['half a surrogate pair', '\ud800'],
+  ['the largest exact integer', Number.MAX_SAFE_INTEGER],
+  ['a small fraction', 1e-9],
+  ['an own property named __proto__', JSON.parse('{"__proto__":{"admin":true},"constructor":1}')],
+  ['deep nesting', JSON.parse(`${'['.repeat(200)}${']'.repeat(200)}`)],
+  ['a megabyte', 'v'.repeat(1_000_000)],
+];

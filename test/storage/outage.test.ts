@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { systemClock } from '../../src/lib/clock.ts';
+import { openStore } from '../../src/storage/open-store.ts';
+import type { Store } from '../../src/storage/store.ts';
+import { StoreUnavailable } from '../../src/storage/store.ts';
+import type { RedisOfTests } from '../support/redis.ts';
+import { startRedis, startRedisCluster, startSentinel } from '../support/redis.ts';
+
+interface Opened extends AsyncDisposable {
+  server: RedisOfTests;
+  store: Store;
+}
+
+/** Opens a store on a server that is starting; both end with the test, however it ends. */
+async function opened(starting: Promise<RedisOfTests>): Promise<Opened> {
+  const server = await starting;
+  const store = await openStore(server.url, systemClock);
+  return {
+    server,
+    store,
+    [Symbol.asyncDispose]: async () => {
+      await store.close();
+      await server.stop();
+    },
+  };
+}
+
+/** Waits until the store is well again. */
+async function recovery(store: Store): Promise<void> {
+  const isWell = () =>
+    store.health().then(
+      () => true,
+      () => false,
+    );
+  while (!(await isWell())) await sleep(50);
+}
+
+async function assertUnavailable(store: Store): Promise<void> {
+  const answers = await Promise.allSettled([
+    store.get('record:1'),
+    store.set('record:1', 1, { indexes: ['all'] }),
+    store.replace('record:1', 1, 1),
+    store.take('record:1'),
+    store.members('all'),
+    store.increment('counter', 1, 1),
+    store.readBits('bitmap'),
+    store.publish('channel', 'hint'),
+    store.health(),
+  ]);
+  for (const answer of answers) {
+    assert.ok(answer.status === 'rejected' && answer.reason instanceof StoreUnavailable, JSON.stringify(answer));
+  }
+}
+
+describe('A Redis that goes away', () => {
+  it('is told as unavailable when it was killed, and found again by itself when it is back', async () => {
+    await using open = await opened(startRedis());
+    const { server: first, store } = open;
+    await store.create('record:1', 'before');
+    const heard: string[] = [];
+    await store.subscribe('channel', (message) => heard.push(message));
+    await first.stop();
+    await assertUnavailable(store);
+    const second = await startRedis({ port: Number(new URL(first.url).port) });
+    await recovery(store);
+    assert.equal(await store.create('record:1', 'after', { indexes: ['all'] }), true);
+    assert.deepEqual(await store.consume('record:1'), { use: 'first' });
+    while (heard.length === 0) {
+      await store.publish('channel', 'again');
+      await sleep(20);
+    }
+    await second.stop();
+  });
+
+  it('is told as unavailable when it hangs, also to those who wait behind others', async () => {
+    await using open = await opened(startRedis());
+    const { server: redis, store } = open;
+    await store.set('record:2', 'kept');
+    redis.process.kill('SIGSTOP');
+    const first = assert.rejects(store.get('record:1'), StoreUnavailable);
+    await sleep(100);
+    await Promise.all([first, assertUnavailable(store)]);
+    redis.process.kill('SIGCONT');
+    await recovery(store);
+    assert.equal((await store.get('record:2'))?.value, 'kept');
+    assert.equal(await store.create('record:3', 1), true);
+  });
+
+  it('is never sent a command a second time, since the first may have been done', async () => {
+    await using open = await opened(startRedis());
+    const { server: redis, store } = open;
+    redis.process.kill('SIGSTOP');
+    await assert.rejects(store.increment('tries', 1, 600), StoreUnavailable);
+    redis.process.kill('SIGCONT');
+    await recovery(store);
+    assert.ok((await store.increment('tries', 0, 600)) <= 1);
+  });
+
+  it('is told as unavailable when its memory is full, and still read', async () => {
+    await using open = await opened(startRedis({ extra: ['--maxmemory', '3mb'] }));
+    const { store } = open;
+    await store.set('record:1', 'kept');
+    const fill = async () => {
+      for (let at = 0; ; at += 1) await store.set(`filler:${at}`, 'x'.repeat(100_000), { ttl: 600 });
+    };
+    await assert.rejects(fill(), StoreUnavailable);
+    assert.equal((await store.get('record:1'))?.value, 'kept');
+  });
+
+  it('does its work after its scripts were flushed', async () => {
+    await using open = await opened(startRedis());
+    const { server: redis, store } = open;
+    await store.set('record:1', 'before');
+    const { port } = new URL(redis.url);
+    const admin = new Redis(Number(port));
+    await admin.script('FLUSH');
+    admin.disconnect();
+    const writes = ['a', 'b', 'c'].map((value) => store.create(`record:${value}`, value));
+    assert.deepEqual(await Promise.all(writes), [true, true, true]);
+    await store.set('record:1', 'after');
+    assert.equal((await store.get('record:1'))?.value, 'after');
+  });
+
+  it('refuses to open, naming the place and not the password', async () => {
+    const redis = await startRedis({ password: 'right' });
+    const { host } = new URL(redis.url);
+    await assert.rejects(openStore(`redis://:wrong@${host}`, systemClock), (error: Error) => {
+      assert.ok(error instanceof StoreUnavailable);
+      assert.match(error.message, new RegExp(`no Redis at ${host}: .*WRONGPASS`));
+      assert.doesNotMatch(error.message, /wrong@|:wrong/);
+      return true;
+    });
+    const store = await openStore(`${redis.url}/3`, systemClock);
+    await store.health();
+    await store.close();
+    await redis.stop();
+    await assert.rejects(openStore(redis.url, systemClock), { name: 'StoreUnavailable', message: /ECONNREFUSED/ });
+  });
+});
+
+describe('A Redis Cluster that loses a master', () => {
+  it('is told as unavailable, and its keys answer or fail as such', async () => {
+    await using open = await opened(startRedisCluster());
+    const { server: cluster, store } = open;
+    const keys = Array.from({ length: 30 }, (_, at) => `record:${at}`);
+    for (const key of keys) await store.set(key, key);
+    cluster.process.kill('SIGKILL');
+    await assert.rejects(async () => {
+      for (;;) await store.health();
+    }, StoreUnavailable);
+    const results = await Promise.allSettled(keys.map((key) => store.get(key)));
+    const failures = results.filter((result) => result.status === 'rejected');
+    assert.ok(failures.length > 0);
+    for (const { reason } of failures) assert.ok(reason instanceof StoreUnavailable, String(reason));
+  }).timeout(60_000);
+});
+
+describe('A Redis behind Sentinel', () => {
+  it('refuses to open under a name that the Sentinel does not know', async () => {
+    const sentinel = await startSentinel();
+    await assert.rejects(openStore(`${sentinel.url}-other`, systemClock), StoreUnavailable);
+    await sentinel.stop();
+  });
+});

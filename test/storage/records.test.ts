@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '../..');
+const KEYSPACE = /\bkeyspace(?:<[^;]*?>)?\(\s*['"`]([^'"`:$]+)['"`]\s*\)/g;
+/** A value of the type, or a function that makes one: its text begins with the name. */
+const NAMED = (type: string) => new RegExp(`\\b${type}\\s*(?:=>?|\\{\\s*return)\\s*['"\`]([^'"\`:$]+)`, 'g');
+const TABLES = {
+  Records: KEYSPACE,
+  Indexes: NAMED('Index<[^=;]*?>'),
+  Counters: NAMED('Counter'),
+  Bitmaps: NAMED('Bitmap'),
+};
+/** What a source does that needs a name of its own. */
+const USES = { Indexes: /\bindexes: \[[^\]]/, Counters: /\.increment\(/, Bitmaps: /\.setBits\(/ };
+
+const sources = globSync('src/**/*.ts', { cwd: root })
+  .filter((path) => !/^src\/(storage|demo|resource-server)\//.test(path))
+  .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
+const page = readFileSync(join(root, 'src/storage/records.md'), 'utf8');
+
+/** The rows of the table under a heading, each as its cells. */
+function rowsOf(heading: string): string[][] {
+  const section = page.split(/^## /m).find((part) => part.startsWith(heading)) ?? '';
+  const rows = section.split('\n').filter((line) => line.startsWith('| `'));
+  return rows.map((row) => row.split('|').slice(1, -1).map((cell) => cell.trim())); // prettier-ignore
+}
+
+function namesIn(text: string, pattern: RegExp): string[] {
+  return [...text.matchAll(pattern)].map((match) => match[1] ?? '');
+}
+
+describe('records.md', () => {
+  for (const [heading, pattern] of Object.entries(TABLES)) {
+    it(`lists the ${heading.toLowerCase()} that the sources have, each once, and no other`, () => {
+      const used = new Set(sources.flatMap(({ text }) => namesIn(text, pattern)));
+      const listed = rowsOf(heading).map(([name = '']) => name.replaceAll('`', ''));
+      assert.deepEqual(listed.toSorted(), [...used].toSorted());
+    });
+  }
+
+  it('finds the names in the sources at all', () => {
+    assert.ok(sources.some(({ text }) => namesIn(text, TABLES.Records).length > 0));
+    assert.ok(sources.some(({ text }) => namesIn(text, TABLES.Indexes).length > 0));
+    assert.ok(sources.some(({ text }) => namesIn(text, TABLES.Counters).length > 0));
+  });
+
+  for (const [heading, use] of Object.entries(USES)) {
+    it(`can see every name: who writes ${heading.toLowerCase()} names them with their type`, () => {
+      const pattern = TABLES[heading === 'Indexes' || heading === 'Counters' ? heading : 'Bitmaps'];
+      const unnamed = sources.filter(({ text }) => use.test(text) && namesIn(text, pattern).length === 0);
+      assert.deepEqual(
+        unnamed.map(({ path }) => path),
+        [],
+      );
+    });
+  }
+
+  it('says of each its key, role, content, TTL and size', () => {
+    for (const row of Object.keys(TABLES).flatMap(rowsOf)) {
+      assert.equal(row.length, 6, row.join(' | '));
+      assert.ok(!row.includes(''), row.join(' | '));
+      assert.match(row[2] ?? '', /^(records|grants)$/);
+    }
+  });
+
+  it('has an end for everything in grants', () => {
+    for (const [name, , role, , ttl] of Object.keys(TABLES).flatMap(rowsOf)) {
+      assert.ok(role !== 'grants' || ttl !== 'durable', name);
+    }
+  });
+});

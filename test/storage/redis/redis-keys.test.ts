@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { Redis } from 'ioredis';
+import { openRedisStore } from '../../../src/storage/redis/redis-store.ts';
+import type { Store } from '../../../src/storage/store.ts';
+import { startRedis } from '../../support/redis.ts';
+import type { RedisOfTests } from '../../support/redis.ts';
+import { MovedClock } from '../backends.ts';
+
+const DURABLE = -1;
+
+describe('What Redis holds', () => {
+  const clock = new MovedClock();
+  let redis: RedisOfTests;
+  let admin: Redis;
+  let store: Store;
+
+  before(async () => {
+    redis = await startRedis();
+    admin = new Redis(redis.url);
+    store = await openRedisStore(redis.url, clock);
+  });
+  after(async () => {
+    admin.disconnect();
+    await store.close();
+    await redis.stop();
+  });
+  beforeEach(() => admin.flushall());
+
+  /** Every key, with the seconds until Redis drops it, rounded up. */
+  async function lives(): Promise<Record<string, number>> {
+    const keys = (await admin.keys('*')).toSorted();
+    const found: Record<string, number> = {};
+    for (const key of keys) {
+      const life = await admin.pttl(key);
+      found[key] = life < 0 ? life : Math.ceil(life / 1000);
+    }
+    return found;
+  }
+
+  it('has an end for every key but the durable records and their indexes', async () => {
+    await store.set('a:1', 1, { ttl: 100, indexes: ['short'] });
+    await store.create('a:2', 1, { ttl: 300, indexes: ['short', 'mixed'] });
+    await store.set('a:3', 1, { indexes: ['mixed'] });
+    await store.increment('c', 1, 50);
+    await store.setBits('b', [5], 60);
+    await store.consume('a:2');
+    await store.consume('absent');
+    assert.deepEqual(await lives(), {
+      'bitmap:b': 60,
+      'counter:c': 50,
+      'index:mixed': DURABLE,
+      'index:short': 300,
+      'record:a:1': 100,
+      'record:a:2': 300,
+      'record:a:3': DURABLE,
+    });
+  });
+
+  it('ends an index with its longest member, however they come and go', async () => {
+    await store.set('a:1', 1, { ttl: 300, indexes: ['x'] });
+    await store.set('a:2', 1, { ttl: 10, indexes: ['x'] });
+    assert.equal((await lives())['index:x'], 300);
+    await store.set('a:3', 1, { indexes: ['x'] });
+    assert.equal((await lives())['index:x'], DURABLE);
+    await store.delete('a:3');
+    assert.equal((await lives())['index:x'], 300);
+    await store.take('a:1');
+    assert.equal((await lives())['index:x'], 10);
+    await store.set('a:2', 1, { ttl: 20 });
+    assert.equal((await lives())['index:x'], undefined);
+  });
+
+  it('makes a durable record mortal, and a mortal one durable, by a later write', async () => {
+    await store.set('a:1', 1);
+    await store.set('a:1', 1, { ttl: 30 });
+    assert.equal((await lives())['record:a:1'], 30);
+    await store.replace('a:1', 1, (await store.get('a:1'))?.version ?? 0);
+    assert.equal((await lives())['record:a:1'], DURABLE);
+  });
+
+  it('keeps one index entry per record, whatever was tried on it', async () => {
+    for (let at = 0; at < 5; at += 1) {
+      await store.set('a:1', at, { ttl: 100, indexes: ['x'] });
+      await store.create('a:1', at, { ttl: 100, indexes: ['x', 'y'] });
+      await store.replace('a:1', at, 1, { indexes: ['x', 'y'] });
+    }
+    assert.equal(await admin.zcard('index:x'), 1);
+    assert.equal(await admin.exists('index:y'), 0);
+  });
+
+  it('is nothing once all has been taken back', async () => {
+    await store.set('a:1', 1, { indexes: ['x', 'y'] });
+    await store.create('a:2', 1, { ttl: 100, indexes: ['y'] });
+    await store.take('a:1');
+    await store.delete('a:2');
+    assert.deepEqual(await lives(), {});
+  });
+
+  it('lets callers skip a member whose record was never written, as after a crash', async () => {
+    await admin.zadd('index:x', '+inf', 'a:1\0crashed');
+    assert.deepEqual((await store.members('x')).keys, ['a:1']);
+    await store.create('a:1', 1, { indexes: ['x'] });
+    assert.deepEqual((await store.members('x')).keys, ['a:1'], 'and once on a page, though entered twice');
+  });
+});

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openDatabase } from '../../../src/storage/sqlite/open-database.ts';
+import { openSqliteStore } from '../../../src/storage/sqlite/sqlite-store.ts';
+import { prepareStatements } from '../../../src/storage/sqlite/statements.ts';
+import { sweep } from '../../../src/storage/sqlite/sweeper.ts';
+import { StoreUnavailable } from '../../../src/storage/store.ts';
+import { MovedClock } from '../backends.ts';
+import { startContenders } from '../contest.ts';
+
+describe('The SQLite file', () => {
+  const clock = new MovedClock();
+  let folder: string;
+  let path: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'latchkey-sqlite-'));
+    path = join(folder, 'deep/er/store.db');
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  it('is made with its folders, for its owner alone', async () => {
+    const store = openSqliteStore(path, clock);
+    await store.set('record:1', 1);
+    for (const file of [path, `${path}-wal`, `${path}-shm`]) assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.equal(statSync(join(folder, 'deep/er')).mode & 0o777, 0o700);
+    assert.equal(statSync(join(folder, 'deep')).mode & 0o777, 0o700);
+    await store.close();
+  });
+
+  it('keeps everything from one opening to the next', async () => {
+    const first = openSqliteStore(path, clock);
+    await first.set('record:1', { a: 1 }, { ttl: 60, indexes: ['all'] });
+    await first.consume('record:1');
+    const kept = await first.get('record:1');
+    await first.close();
+    const second = openSqliteStore(path, clock);
+    assert.deepEqual(await second.get('record:1'), kept);
+    assert.deepEqual((await second.members('all')).keys, ['record:1']);
+    await second.close();
+  });
+
+  it('is made once when several processes open it at the same moment', async () => {
+    const pairs = await Promise.all([0, 1, 2].map(() => startContenders(`sqlite:${path}`)));
+    const contests = pairs.map((pair) => pair.contest({ verb: 'create', keys: ['record:1'], times: 10 }));
+    const answers = (await Promise.all(contests)).flat(2);
+    assert.equal(answers.filter((won) => won === true).length, 1);
+    assert.equal(answers.length, 60);
+    await Promise.all(pairs.map((pair) => pair.stop()));
+  });
+
+  it('is refused when a newer Latchkey has written it, and left as it is', () => {
+    openDatabase(path).close();
+    const database = new DatabaseSync(path);
+    database.exec('PRAGMA user_version = 99');
+    assert.throws(() => openSqliteStore(path, clock), /schema version 99/);
+    assert.equal(database.prepare('PRAGMA user_version').get()?.['user_version'], 99);
+    database.close();
+  });
+
+  it('is refused when it is no database', () => {
+    openDatabase(path).close();
+    writeFileSync(path, 'a letter to the editor, long enough to be read as a header '.repeat(20));
+    assert.throws(() => openSqliteStore(path, clock), /not a database/);
+  });
+
+  it('is unavailable while another process keeps its lock, read meanwhile, and well again after', async () => {
+    const store = openSqliteStore(path, clock);
+    await store.set('record:1', 1);
+    const other = new DatabaseSync(path);
+    other.exec('BEGIN IMMEDIATE');
+    let turns = 0;
+    const counting = setInterval(() => (turns += 1), 10);
+    await assert.rejects(store.set('record:1', 2), StoreUnavailable);
+    clearInterval(counting);
+    assert.ok(turns > 10, 'the event loop went on');
+    assert.equal((await store.get('record:1'))?.value, 1);
+    const waiting = store.set('record:1', 3);
+    await sleep(20);
+    other.exec('COMMIT');
+    await waiting;
+    assert.equal((await store.get('record:1'))?.value, 3);
+    other.close();
+    await store.close();
+  });
+
+  it('is not well when it was moved away or replaced', async () => {
+    const store = openSqliteStore(path, clock);
+    await store.health();
+    renameSync(path, `${path}.bak`);
+    await assert.rejects(store.health(), StoreUnavailable);
+    writeFileSync(path, '');
+    await assert.rejects(store.health(), StoreUnavailable);
+    rmSync(path);
+    renameSync(`${path}.bak`, path);
+    await store.health();
+    await store.close();
+  });
+
+  it('is cleared of what has expired, batch by batch, and of nothing else', async () => {
+    const store = openSqliteStore(path, clock);
+    for (let at = 0; at < 450; at += 1) await store.set(`old:${at}`, at, { ttl: 10, indexes: ['all'] });
+    await store.set('young:1', 1, { ttl: 20, indexes: ['all'] });
+    await store.set('durable:1', 1);
+    await store.increment('counter', 1, 10);
+    await store.setBits('bitmap', [1], 10);
+    await store.publish('channel', 'hint');
+    const database = openDatabase(path);
+    const { sweeps } = prepareStatements(database);
+    const rows = (table: string) => database.prepare(`SELECT count(*) AS rows FROM ${table}`).get()?.['rows'];
+    assert.equal(sweep(sweeps, clock.now()), false);
+    assert.equal(rows('records'), 452);
+    clock.advance(10);
+    assert.deepEqual(
+      [0, 1, 2, 3].map(() => sweep(sweeps, clock.now())),
+      [true, true, false, false],
+    );
+    assert.deepEqual(['records', 'members', 'counters', 'bitmaps', 'hints'].map(rows), [2, 1, 0, 0, 1]);
+    clock.advance(60);
+    sweep(sweeps, clock.now());
+    assert.deepEqual(['records', 'members', 'hints'].map(rows), [1, 0, 0]);
+    database.close();
+    await store.close();
+  });
+});
