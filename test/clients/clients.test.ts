@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { isClientSecret } from '../../src/clients/client-secret.ts';
+import { openClients, type Client, type Clients } from '../../src/clients/clients.ts';
+import { Secret } from '../../src/config/secret.ts';
+import { clientSchema, type ClientConfig } from '../../src/config/schema.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { systemRandom } from '../../src/lib/random.ts';
+import { openStore } from '../../src/storage/open-store.ts';
+import type { Store } from '../../src/storage/store.ts';
+import { serverStores } from '../oidc/server-stores.ts';
+import type { RunningBackend } from '../storage/backends.ts';
+
+const SECRET = 'made-by-an-operator-0123456789';
+
+const machine = (client_id: string, client_name = 'Machine'): ClientConfig =>
+  clientSchema.parse({ client_id, client_name, type: 'machine', secret: new Secret(SECRET) });
+
+for (const backend of serverStores) {
+  describe(`Clients, beside ${backend.name}`, () => {
+    let running: RunningBackend;
+    let records: Store;
+    let clients: Clients;
+    before(async () => {
+      running = await backend.start();
+      records = await openStore(running.url, systemClock);
+      clients = openClients({ records, configured: [machine('configured')], random: systemRandom });
+    });
+    after(async () => {
+      await records.close();
+      await running.stop();
+    });
+
+    /** The ids of all in the store. */
+    async function everyId(): Promise<string[]> {
+      const ids: string[] = [];
+      let after: string | undefined;
+      do {
+        const page = await clients.stored(after === undefined ? {} : { after });
+        ids.push(...page.clients.map((client: Client) => client.client_id));
+        after = page.next;
+      } while (after !== undefined);
+      return ids;
+    }
+
+    it('are found once saved, by every node, with a hash in place of the secret', async () => {
+      assert.equal(await clients.find('job'), undefined);
+      assert.equal(await clients.save(machine('job')), true);
+      const otherNode = openClients({ records, configured: [], random: systemRandom });
+      const { secret_hash: hash, ...rest } = (await otherNode.find('job')) ?? assert.fail('not found');
+      const { secret: _, ...expected } = machine('job');
+      assert.deepEqual(rest, expected);
+      assert.ok(isClientSecret(hash ?? '', SECRET));
+    });
+
+    it('are replaced by one of the same name, whole', async () => {
+      await clients.save({ ...machine('again'), client_uri: 'https://old.example' });
+      await clients.save(machine('again', 'New name'));
+      const found = await clients.find('again');
+      assert.deepEqual([found?.client_name, found?.client_uri], ['New name', undefined]);
+      assert.equal((await everyId()).filter((id) => id === 'again').length, 1);
+    });
+
+    it('are gone once removed, which says whether there was one', async () => {
+      await clients.save(machine('short-lived'));
+      assert.equal(await clients.remove('short-lived'), true);
+      assert.equal(await clients.find('short-lived'), undefined);
+      assert.ok(!(await everyId()).includes('short-lived'));
+      assert.equal(await clients.remove('short-lived'), false);
+    });
+
+    it('cannot take the name of one of the configuration', async () => {
+      assert.equal(await clients.save(machine('configured', 'Impostor')), false);
+      assert.equal((await clients.find('configured'))?.client_name, 'Machine');
+      assert.ok(!(await everyId()).includes('configured'));
+    });
+
+    it('stand behind one that the configuration was given later', async () => {
+      await clients.save(machine('promoted', 'Of the store'));
+      const restarted = openClients({
+        records,
+        configured: [machine('promoted', 'Of the file')],
+        random: systemRandom,
+      });
+      assert.equal((await restarted.find('promoted'))?.client_name, 'Of the file');
+    });
+
+    it('are all met, each once, page by page', async () => {
+      const before = await everyId();
+      const added = Array.from({ length: 230 }, (_, index) => `many-${index}`);
+      await Promise.all(added.map((id) => clients.save(machine(id))));
+      assert.deepEqual((await everyId()).toSorted(), [...before, ...added].toSorted());
+    });
+
+    it('are not confused by the characters of an id', async () => {
+      const ids = ['a:b', 'a*', '__proto__', 'constructor', '../a', '{a}', "a'b", '%61', 'A', 'a'];
+      for (const id of ids) await clients.save(machine(id, `Named ${id}`));
+      for (const id of ids) assert.equal((await clients.find(id))?.client_name, `Named ${id}`);
+      for (const id of ids) assert.equal(await clients.remove(id), true);
+      for (const id of ids) assert.equal(await clients.find(id), undefined);
+    });
+  });
+}
