@@ -1,0 +1,109 @@
+import { errors, type Adapter, type AdapterPayload } from 'oidc-provider';
+import type { Clients } from '../clients/clients.ts';
+import { sha256 } from '../lib/hash.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import { keyspace, type Index, type Key, type Store } from '../storage/store.ts';
+import { lifetime, unsupported } from './adapter-verbs.ts';
+import { clientMetadata } from './client-metadata.ts';
+import { grantAdapter } from './grant-adapter.ts';
+import { withParallelRefresh } from './parallel-refresh.ts';
+import { replayAdapter } from './replay-adapter.ts';
+import { seal, unseal } from './seal.ts';
+import { sessionAdapter } from './session-adapter.ts';
+
+/** A record that its bearer secret both finds (by its hash) and opens (as a key): the store alone can do neither. */
+interface Sealed {
+  sealed: string;
+}
+
+const sealedKeys: Record<string, (id: string) => Key<Sealed>> = {
+  AccessToken: keyspace<Sealed>('access-token'),
+  AuthorizationCode: keyspace<Sealed>('authorization-code'),
+  ClientCredentials: keyspace<Sealed>('client-credentials'),
+  Interaction: keyspace<Sealed>('interaction'),
+  PushedAuthorizationRequest: keyspace<Sealed>('pushed-authorization-request'),
+};
+const refreshTokenKey = keyspace<Sealed>('refresh-token');
+const tokensOfGrant = (grantId: string): Index<Sealed> => `tokens-of-grant:${grantId}`;
+
+export interface AdapterOptions {
+  grants: Store;
+  clients: Clients;
+  clock: Clock;
+  random: Random;
+  /** The scopes that the engine itself knows. */
+  scopes: readonly string[];
+}
+
+/** Bridges the engine's Adapter to the storage port: one adapter for each of the engine's models. */
+export function adapterFactory(options: AdapterOptions): (model: string) => Adapter {
+  return (model) => {
+    const keys = sealedKeys[model];
+    if (model === 'RefreshToken') return withParallelRefresh(sealedAdapter(options, refreshTokenKey), options.clock);
+    if (keys !== undefined) return sealedAdapter(options, keys);
+    switch (model) {
+      case 'Session':
+        return sessionAdapter(options.grants, options.random);
+      case 'Grant':
+        return grantAdapter(options.grants);
+      case 'ReplayDetection':
+        return replayAdapter(options.grants);
+      case 'Client':
+        return clientAdapter(options);
+      default:
+        return unsupported;
+    }
+  };
+}
+
+function sealedAdapter({ grants, random }: AdapterOptions, keys: (id: string) => Key<Sealed>): Adapter {
+  const keyOf = (id: string): Key<Sealed> => keys(sha256(id));
+  return {
+    ...unsupported,
+    async upsert(id, payload, ttl) {
+      const sealed = seal(id, JSON.stringify(payload), random);
+      // An interaction only mentions a grant: it outlives the revocation, as one that changes the person must.
+      const grantId = payload.kind === 'Interaction' ? undefined : payload.grantId;
+      const indexes = grantId === undefined ? [] : [tokensOfGrant(grantId)];
+      await grants.set(keyOf(id), { sealed }, { ...lifetime(ttl), indexes });
+    },
+    async find(id) {
+      const stored = await grants.get(keyOf(id));
+      if (stored === undefined) return undefined;
+      const payload = JSON.parse(unseal(id, stored.value.sealed)) as AdapterPayload;
+      if (stored.consumedAt === undefined) return payload;
+      return { ...payload, consumed: Math.floor(stored.consumedAt / 1000) };
+    },
+    async consume(id) {
+      const { use } = await grants.consume(keyOf(id));
+      // Of several requests at once one wins; the losers learn it here, after the engine has looked (RFC 6749 §4.1.2).
+      if (use !== 'first') throw new errors.InvalidGrant('lost the race for a single use');
+    },
+    async destroy(id) {
+      await grants.delete(keyOf(id));
+    },
+    async revokeByGrantId(grantId) {
+      await deleteMembers(grants, tokensOfGrant(grantId));
+    },
+  };
+}
+
+async function deleteMembers(store: Store, index: Index<unknown>): Promise<void> {
+  let after: string | undefined;
+  do {
+    const page = await store.members(index, after === undefined ? {} : { after });
+    await Promise.all(page.keys.map((key) => store.delete(key)));
+    after = page.next;
+  } while (after !== undefined);
+}
+
+function clientAdapter({ clients, scopes }: AdapterOptions): Adapter {
+  return {
+    ...unsupported,
+    async find(id) {
+      const client = await clients.find(id);
+      return client === undefined ? undefined : clientMetadata(client, scopes);
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import type { ClientMetadata, Client as EngineClient } from 'oidc-provider';
+import { isNativeRedirect } from '../config/rules.ts';
+import { originsOf, type Client } from '../clients/clients.ts';
+
+/** What the host's hooks need to know of a client beyond the engine's own metadata. */
+export interface ClientPolicy {
+  firstParty: boolean;
+  origins: readonly string[];
+  scopes: readonly string[];
+  resources: readonly string[];
+  defaultResource?: string;
+  mayIntrospect: boolean;
+}
+
+/** The one metadata member of ours that travels through the engine. */
+export const POLICY = 'latchkey_policy';
+
+const GRANTS = {
+  spa: ['authorization_code', 'refresh_token'],
+  web: ['authorization_code', 'refresh_token'],
+  machine: ['client_credentials'],
+} as const;
+
+/** A client in the engine's words: RFC 7591 metadata. */
+export function clientMetadata(client: Client, engineScopes: readonly string[]): ClientMetadata {
+  const signsIn = client.type !== 'machine';
+  const scope = client.scopes.filter((name) => engineScopes.includes(name)).join(' ');
+  return {
+    client_id: client.client_id,
+    client_name: client.client_name,
+    ...(client.secret_hash === undefined ? {} : { client_secret: client.secret_hash }),
+    token_endpoint_auth_method: client.type === 'spa' ? 'none' : client.token_endpoint_auth_method,
+    grant_types: [...GRANTS[client.type]],
+    response_types: signsIn ? ['code'] : [],
+    application_type: isNative(client) ? 'native' : 'web',
+    redirect_uris: client.redirect_uris,
+    post_logout_redirect_uris: client.post_logout_redirect_uris,
+    ...(scope === '' ? {} : { scope }),
+    id_token_signed_response_alg: client.id_token_signing_alg,
+    ...(client.backchannel_logout_uri === undefined
+      ? {}
+      : { backchannel_logout_uri: client.backchannel_logout_uri, backchannel_logout_session_required: true }),
+    ...pick(client, ['client_uri', 'logo_uri', 'policy_uri', 'tos_uri']),
+    [POLICY]: policyFor(client),
+  };
+}
+
+/**
+ * An app on a device (RFC 8252), which nothing but its redirect URIs tells apart. Anybody can build one that passes
+ * for it, so the engine asks the person each time (§8.6).
+ */
+function isNative({ type, redirect_uris, post_logout_redirect_uris }: Client): boolean {
+  return type === 'spa' && [...redirect_uris, ...post_logout_redirect_uris].some(isNativeRedirect);
+}
+
+function policyFor(client: Client): ClientPolicy {
+  return {
+    firstParty: client.first_party,
+    origins: [...originsOf(client)],
+    scopes: client.scopes,
+    resources: client.resources,
+    ...(client.default_resource === undefined ? {} : { defaultResource: client.default_resource }),
+    mayIntrospect: client.introspection,
+  };
+}
+
+/** Reads back what `clientMetadata` put in. */
+export function policyOf(client: EngineClient): ClientPolicy {
+  return client[POLICY] as ClientPolicy;
+}
+
+function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Partial<Pick<T, K>> {
+  return Object.fromEntries(
+    names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]]),
+  ) as Partial<Pick<T, K>>;
+}

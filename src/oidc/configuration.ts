@@ -1,0 +1,155 @@
+import type { Configuration, JWK } from 'oidc-provider';
+import type { Consents } from '../accounts/consents.ts';
+import { accountClaims, claimsOfScope } from '../accounts/claims.ts';
+import type { Clients } from '../clients/clients.ts';
+import type { Config } from '../config/schema.ts';
+import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
+import type { Views } from '../http/view.ts';
+import { signingKeys, type RingSnapshot } from '../keys/ring.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import type { Store } from '../storage/store.ts';
+import { adapterFactory } from './adapter.ts';
+import { clientMetadata, POLICY, policyOf } from './client-metadata.ts';
+import { existingGrant } from './existing-grant.ts';
+import { promptPolicy } from './interaction-policy.ts';
+import { lifetimes } from './lifetimes.ts';
+import { outgoingFetch } from './outgoing.ts';
+import { enginePages, type EnginePages } from './pages.ts';
+import type { AccountOf } from './request-account.ts';
+import { resourceIndicators } from './resource-indicators.ts';
+
+import { accessTokenClaims } from './token-claims.ts';
+
+export interface EngineParts {
+  config: Config;
+  ring: RingSnapshot;
+  grants: Store;
+  clients: Clients;
+  consents: Consents;
+  accountOf: AccountOf;
+  views: Views;
+  clock: Clock;
+  random: Random;
+}
+
+/** How a person is known to have signed in, weakest first (NIST SP 800-63B, authenticator assurance levels). */
+export const acrValues = ['aal1'];
+
+/** Everything that the engine leaves to its host, as one configuration. */
+export function engineConfiguration(parts: EngineParts): Configuration {
+  const { config, ring, clients, accountOf } = parts;
+  const pages = enginePages(parts.views, accountOf);
+  return {
+    adapter: adapterFactory({ ...parts, scopes: STANDARD_SCOPES }),
+    clients: clients.configured.map((client) => clientMetadata(client, STANDARD_SCOPES)),
+    extraClientMetadata: { properties: [POLICY] },
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+    clientBasedCORS: (_context, origin, client) => policyOf(client).origins.includes(origin),
+    jwks: { keys: privateKeys(ring, parts.clock) },
+    enabledJWA: signingAlgorithms(ring),
+
+    scopes: [...STANDARD_SCOPES],
+    claims: claimNames,
+    acrValues,
+    // An app that asks for an API's token has none for /userinfo: the ID token tells it who signed in.
+    conformIdTokenClaims: false,
+    responseTypes: ['code'],
+    // Confidential clients too: a code that leaked is worth nothing in another's session (RFC 9700 §2.1.1).
+    pkce: { required: () => true },
+    subjectTypes: ['public'],
+    ttl: lifetimes(config, parts.clock),
+
+    findAccount: async (context, id) => {
+      const account = await accountOf(context, id);
+      return (
+        account && { accountId: account.id, claims: (_use, scope) => ({ ...accountClaims(account, scope.split(' ')) }) }
+      );
+    },
+    loadExistingGrant: (context) => existingGrant(context, parts),
+    issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
+    rotateRefreshToken: true,
+    extraTokenClaims: (context, token) => accessTokenClaims(context, token, accountOf),
+    interactions: { policy: promptPolicy(), url: (_context, interaction) => `/interaction/${interaction.uid}` },
+    cookies: cookies(config.issuer, ring),
+    routes,
+    fetch: outgoingFetch(config.outgoing.allow),
+    renderError: pages.renderError,
+
+    features: features(parts, pages),
+  };
+}
+
+function features(
+  { config, ring, accountOf }: EngineParts,
+  pages: EnginePages,
+): NonNullable<Configuration['features']> {
+  return {
+    devInteractions: { enabled: false },
+    backchannelLogout: { enabled: true },
+    clientCredentials: { enabled: true },
+    dPoP: { enabled: true, nonceSecret: ring.derive('dpop nonce') },
+    introspection: {
+      enabled: true,
+      allowedPolicy: (_context, client, token) => token.clientId === client.clientId || policyOf(client).mayIntrospect,
+    },
+    resourceIndicators: resourceIndicators({
+      resources: config.resources,
+      accountOf,
+      accessTokenTtl: config.tokens.access_token,
+    }),
+    revocation: { enabled: true, allowedPolicy: (_context, client, token) => token.clientId === client.clientId },
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource: pages.logoutSource,
+      postLogoutSuccessSource: pages.postLogoutSuccessSource,
+    },
+  };
+}
+
+/** One private key for each algorithm: the engine signs with the first that fits. */
+function privateKeys(ring: RingSnapshot, clock: Clock): JWK[] {
+  return signingKeys(ring, clock.now()).flatMap(({ privateJwk }) =>
+    privateJwk === undefined ? [] : [privateJwk as JWK],
+  );
+}
+
+/** The claims that each scope opens; how and when the person signed in is in every ID token. */
+const claimNames = {
+  ...claimsOfScope,
+  openid: [...claimsOfScope.openid, 'acr', 'amr', 'auth_time'],
+  sid: null,
+  iss: null,
+};
+
+export const routes = {
+  authorization: '/authorize',
+  token: '/token',
+  userinfo: '/userinfo',
+  jwks: '/jwks',
+  introspection: '/introspect',
+  revocation: '/revoke',
+  end_session: '/logout',
+  pushed_authorization_request: '/par',
+} as const;
+
+function signingAlgorithms(ring: RingSnapshot): NonNullable<Configuration['enabledJWA']> {
+  const algorithms = [...new Set(ring.keys.map(({ alg }) => alg))];
+  return { idTokenSigningAlgValues: algorithms, userinfoSigningAlgValues: algorithms };
+}
+
+/** `__Host-` ties a cookie to this very host; browsers accept it only over TLS (RFC 6265bis §4.1.3.2). */
+function cookies(issuer: string, ring: RingSnapshot): NonNullable<Configuration['cookies']> {
+  const secure = issuer.startsWith('https:');
+  const options = { httpOnly: true, sameSite: 'lax', secure, signed: true } as const;
+  return {
+    keys: [...ring.cookieKeys],
+    names: {
+      session: secure ? '__Host-session' : 'session',
+      interaction: secure ? '__Secure-interaction' : 'interaction',
+      resume: secure ? '__Secure-resume' : 'resume',
+    },
+    long: options,
+    short: options,
+  };
+}

@@ -1,0 +1,49 @@
+import type { errors, KoaContextWithOIDC, Provider } from 'oidc-provider';
+import type { Logger } from 'pino';
+import type { Announce } from '../events/events.ts';
+import { faces } from '../http/problems.ts';
+import { requestId } from '../http/request-id.ts';
+import { StoreUnavailable } from '../storage/store.ts';
+
+const refusals = [
+  'authorization.error',
+  'grant.error',
+  'introspection.error',
+  'revocation.error',
+  'userinfo.error',
+  'end_session.error',
+  'end_session_confirm.error',
+  'pushed_authorization_request.error',
+] as const;
+
+/** Turns what the engine emits into events and log lines. The engine calls listeners in line: none may throw. */
+export function reportEngineEvents(provider: Provider, announce: Announce, log: Logger): void {
+  const refused = (context: KoaContextWithOIDC, error: errors.OIDCProviderError): void => {
+    const { route, client } = context.oidc;
+    const reason = error.error_detail ?? error.error_description ?? error.message;
+    announce({ type: 'request.refused', endpoint: route, client: client?.clientId, error: error.error, reason });
+  };
+  for (const name of refusals) (provider as NodeJS.EventEmitter).on(name, refused);
+  provider.on('grant.revoked', (context, grant) => {
+    announce({ type: 'family.revoked', client: context.oidc.client?.clientId, grant });
+  });
+  provider.on('end_session.success', (context) => {
+    announce({ type: 'session.ended', account: context.oidc.session?.accountId });
+  });
+  // Koa prints a stack where nobody listens, as when a caller goes away before its answer.
+  (provider as NodeJS.EventEmitter).on('error', (error: Error) => {
+    log.debug({ err: error }, 'an answer could not be sent');
+  });
+  provider.on('server_error', (context, error) => {
+    log.error({ err: error, requestId: requestId(context) }, 'a request failed');
+    showOurFace(context, error);
+  });
+}
+
+/** The engine's answer to a failure of ours names no number to ask for; a store that is away is not a fault of the code. */
+function showOurFace(context: KoaContextWithOIDC, error: Error): void {
+  if (context.body === undefined || typeof context.body === 'string') return;
+  const face = error instanceof StoreUnavailable ? faces.unavailable : faces.unexpected;
+  context.status = face.status;
+  context.body = { error: face.error, error_description: `${face.message} Request ${requestId(context)}.` };
+}

@@ -1,0 +1,25 @@
+import type { Configuration } from 'oidc-provider';
+import type { Config } from '../config/schema.ts';
+import { epochSeconds, type Clock } from '../lib/clock.ts';
+
+/** How long each of the engine's records and tokens lives, in seconds. */
+export function lifetimes(
+  { tokens, sessions }: Pick<Config, 'tokens' | 'sessions'>,
+  clock: Clock,
+): NonNullable<Configuration['ttl']> {
+  return {
+    AccessToken: (_context, token) => token.resourceServer?.accessTokenTTL ?? tokens.access_token,
+    ClientCredentials: (_context, token) => token.resourceServer?.accessTokenTTL ?? tokens.access_token,
+    AuthorizationCode: tokens.authorization_code,
+    IdToken: tokens.id_token,
+    Interaction: tokens.interaction,
+    // A rotated refresh token starts a new life, but the family as a whole ends at its time.
+    RefreshToken: (_context, token) => {
+      const age = epochSeconds(clock) - (token.iiat ?? epochSeconds(clock));
+      return Math.max(1, Math.min(tokens.refresh_token, tokens.refresh_family - age));
+    },
+    // The engine never extends a grant, and nothing of a grant outlives it.
+    Grant: Math.max(tokens.refresh_family, sessions.remembered),
+    Session: (_context, session) => (session.transient === true ? sessions.default : sessions.remembered),
+  };
+}

@@ -1,0 +1,24 @@
+import type { Provider } from 'oidc-provider';
+import { readParameters } from '../http/form.ts';
+import { Problem } from '../http/problems.ts';
+import { route, unsecured, type Route } from '../http/route.ts';
+import { routes } from './configuration.ts';
+
+/** Leaves room in a request head of 16 KiB, Node's limit, for the cookies. */
+const LONGEST = 8192;
+
+/**
+ * Requests that apps may post as well (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2). A browser leaves out
+ * `SameSite=Lax` cookies when another site posts, but sends them when it is then led to the same request as a GET:
+ * so nobody is taken for signed out, and the cookies need not be open to every site.
+ */
+export function postedRequestRoutes(provider: Provider): Route[] {
+  return (['authorization', 'end_session'] as const).map((name) =>
+    route('POST', routes[name], unsecured, async (context) => {
+      const query = (await readParameters(context)).toString();
+      if (query.length > LONGEST) throw new Problem('body-too-large', `a request of ${query.length} characters`);
+      context.status = 303;
+      context.redirect(`${provider.urlFor(name)}?${query}`);
+    }),
+  );
+}

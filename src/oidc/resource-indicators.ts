@@ -1,0 +1,68 @@
+import { errors, type Client, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider';
+import type { ResourceConfig } from '../config/schema.ts';
+import { policyOf } from './client-metadata.ts';
+import type { AccountOf } from './request-account.ts';
+
+/**
+ * The engine's hooks for resource indicators (RFC 8707). A token gets the scopes that the resource has, the client
+ * is registered for and, where a person is involved, one of the person's roles allows.
+ */
+export function resourceIndicators(options: {
+  resources: readonly ResourceConfig[];
+  accountOf: AccountOf;
+  accessTokenTtl: number;
+}) {
+  const resources = new Map(options.resources.map((resource) => [resource.identifier, resource]));
+  return {
+    enabled: true,
+    defaultResource: (context: KoaContextWithOIDC, client: Client, oneOf?: readonly string[]) =>
+      oneOf === undefined ? defaultResource(context, client, resources) : [...oneOf],
+    // Without `resource` in the token request, the token is for what was granted (RFC 8707 §2.2).
+    useGrantedResource: () => true,
+    async getResourceServerInfo(
+      context: KoaContextWithOIDC,
+      identifier: string,
+      client: Client,
+    ): Promise<ResourceServer> {
+      const resource = resources.get(identifier);
+      const policy = policyOf(client);
+      if (resource === undefined || !policy.resources.includes(identifier)) throw new errors.InvalidTarget();
+      const roles = await rolesOf(context, options.accountOf);
+      const scopes = Object.entries(resource.scopes)
+        .filter(([name, scope]) => policy.scopes.includes(name) && mayReceive(roles, scope.roles))
+        .map(([name]) => name);
+      return {
+        audience: identifier,
+        scope: scopes.join(' '),
+        accessTokenFormat: 'jwt',
+        accessTokenTTL: resource.access_token_ttl ?? options.accessTokenTtl,
+        jwt: { sign: { alg: resource.signing_alg } },
+      };
+    },
+  };
+}
+
+/** A client's default stands in when the request asks for one of that resource's scopes, or when it has no person. */
+function defaultResource(
+  context: KoaContextWithOIDC,
+  client: Client,
+  resources: ReadonlyMap<string, ResourceConfig>,
+): string[] {
+  const { defaultResource: identifier } = policyOf(client);
+  const resource = identifier === undefined ? undefined : resources.get(identifier);
+  if (resource === undefined) return [];
+  const hasNoPerson = context.oidc.params?.['grant_type'] === 'client_credentials';
+  const asked = [...context.oidc.requestParamScopes].some((scope) => Object.hasOwn(resource.scopes, scope));
+  return hasNoPerson || asked ? [resource.identifier] : [];
+}
+
+/** The roles of the person whom the request is about; `undefined` while it is about none. */
+async function rolesOf(context: KoaContextWithOIDC, accountOf: AccountOf): Promise<readonly string[] | undefined> {
+  const id = context.oidc.account?.accountId ?? context.oidc.session?.accountId;
+  if (id === undefined) return undefined;
+  return (await accountOf(context, id))?.roles ?? [];
+}
+
+function mayReceive(roles: readonly string[] | undefined, allowed: readonly string[] | undefined): boolean {
+  return roles === undefined || allowed === undefined || allowed.some((role) => roles.includes(role));
+}

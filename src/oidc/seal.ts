@@ -1,0 +1,31 @@
+import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto';
+import type { Random } from '../lib/random.ts';
+
+const ALGORITHM = 'aes-256-gcm';
+const IV = 12;
+const TAG = 16;
+
+/**
+ * Encrypts under a key that only the holder of `secret` can derive, so that the store cannot read the record it
+ * keeps for a token, a code or an interaction.
+ * @returns base64url of IV, tag and ciphertext
+ */
+export function seal(secret: string, plaintext: string, random: Random): string {
+  const iv = random.bytes(IV);
+  const cipher = createCipheriv(ALGORITHM, keyFrom(secret), iv);
+  const body = Buffer.concat([cipher.update(plaintext, 'utf8'), cipher.final()]);
+  return Buffer.concat([iv, cipher.getAuthTag(), body]).toString('base64url');
+}
+
+/** @throws when the text was not sealed under this secret, or was changed */
+export function unseal(secret: string, sealed: string): string {
+  const bytes = Buffer.from(sealed, 'base64url');
+  const decipher = createDecipheriv(ALGORITHM, keyFrom(secret), bytes.subarray(0, IV), { authTagLength: TAG });
+  decipher.setAuthTag(bytes.subarray(IV, IV + TAG));
+  return Buffer.concat([decipher.update(bytes.subarray(IV + TAG)), decipher.final()]).toString('utf8');
+}
+
+/** The secrets have 256 random bits, so one HMAC is as good as a key derivation function. */
+function keyFrom(secret: string): Buffer {
+  return createHmac('sha256', secret).update('latchkey seal').digest();
+}

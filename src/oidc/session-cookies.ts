@@ -1,0 +1,85 @@
+import type { AdapterPayload } from 'oidc-provider';
+import { sha256 } from '../lib/hash.ts';
+import type { Random } from '../lib/random.ts';
+import { keyspace, type Key, type Store, type Stored, type WriteOptions } from '../storage/store.ts';
+import { update } from '../storage/update.ts';
+import { seal, unseal } from './seal.ts';
+
+/** What a session cookie stands for; sealed with the cookie's value, by whose hash it is found. */
+export interface Cookie {
+  /** The session's. */
+  uid: string;
+  /** A question about signing out that waits for its answer, with the secret of its form. */
+  state?: AdapterPayload['state'];
+  /** Another cookie has taken its place. */
+  isRetiring?: true;
+}
+
+interface Sealed {
+  sealed: string;
+}
+
+/** A cookie as a request found it. */
+export interface FoundCookie {
+  readonly id: string;
+  readonly value: Cookie;
+  readonly stored: Stored<Sealed>;
+}
+
+const cookieKey = keyspace<Sealed>('session-cookie');
+
+/** How long a browser's former cookie is good for, in seconds: for requests that were under way, or lost their answer. */
+const GRACE = 60;
+
+export class SessionCookies {
+  readonly #grants: Store;
+  readonly #random: Random;
+
+  constructor(grants: Store, random: Random) {
+    this.#grants = grants;
+    this.#random = random;
+  }
+
+  async find(id: string): Promise<FoundCookie | undefined> {
+    const stored = await this.#grants.get(keyOf(id));
+    return stored && { id, value: open(id, stored.value), stored };
+  }
+
+  async add(id: string, cookie: Cookie, options: WriteOptions): Promise<void> {
+    await this.#grants.set(keyOf(id), this.#close(id, cookie), options);
+  }
+
+  /** Prolongs a cookie's life. One that has been removed or is retiring is left to it. */
+  async keep(found: FoundCookie, change: (now: Cookie) => Cookie, options: WriteOptions): Promise<void> {
+    await this.#update(found, (now) => (now.isRetiring ? undefined : change(now)), options);
+  }
+
+  async retire(found: FoundCookie): Promise<void> {
+    await this.#update(found, (now) => ({ ...now, isRetiring: true }), { ttl: GRACE });
+  }
+
+  /** @returns whether it was there */
+  remove(id: string): Promise<boolean> {
+    return this.#grants.delete(keyOf(id));
+  }
+
+  async #update({ id, stored }: FoundCookie, change: (now: Cookie) => Cookie | undefined, options: WriteOptions) {
+    const changeSealed = (now: Sealed): Sealed | undefined => {
+      const changed = change(open(id, now));
+      return changed && this.#close(id, changed);
+    };
+    await update(this.#grants, keyOf(id), stored, changeSealed, options);
+  }
+
+  #close(id: string, cookie: Cookie): Sealed {
+    return { sealed: seal(id, JSON.stringify(cookie), this.#random) };
+  }
+}
+
+function keyOf(id: string): Key<Sealed> {
+  return cookieKey(sha256(id));
+}
+
+function open(id: string, { sealed }: Sealed): Cookie {
+  return JSON.parse(unseal(id, sealed)) as Cookie;
+}
