@@ -14,31 +14,40 @@ export type Form = ReadonlyMap<string, string>;
  * @throws Problem `unsupported-form`, `body-too-large` or `bad-form`
  */
 export async function readForm(context: Context): Promise<Form> {
-  if (context.is('application/x-www-form-urlencoded') === false) {
-    throw new Problem('unsupported-form', `content type ${context.get('content-type')}`);
-  }
   const fields = new Map<string, string>();
-  for (const [name, value] of new URLSearchParams(await readText(context.req))) {
-    if (fields.has(name)) throw new Problem('bad-form', `the field "${name}" is repeated`);
+  for (const [name, value] of await readParameters(context)) {
+    if (fields.has(name)) throw new Problem('bad-form', 'a field is repeated');
     fields.set(name, value);
   }
   return fields;
 }
 
+/** The same, for whoever allows that a field is repeated. */
+export async function readParameters(context: Context): Promise<URLSearchParams> {
+  if (context.is('application/x-www-form-urlencoded') === false) {
+    throw new Problem('unsupported-form', 'the content type is another');
+  }
+  const parameters = new URLSearchParams(await readText(context.req));
+  // What stands here in place of bytes that are not UTF-8, percent-encoded or not.
+  if (parameters.toString().includes(encodeURIComponent('\uFFFD'))) throw new Problem('bad-form', 'it is not UTF-8');
+  return parameters;
+}
+
 async function readText(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  // The stream is left whole on an error, so that the answer can still be sent.
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > LIMIT) throw new Problem('body-too-large', `a form of more than ${String(LIMIT)} bytes`, CLOSE);
-    chunks.push(chunk);
-  }
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
-  } catch {
-    throw new Problem('bad-form', 'the form is not UTF-8');
+    // The stream is left whole on an error, so that the answer can still be sent.
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > LIMIT) throw new Problem('body-too-large', `a form of more than ${LIMIT} bytes`, CLOSE);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw new Problem('bad-form', 'the caller went away before the form had come');
   }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** @throws Problem `bad-form` when the field is not there */

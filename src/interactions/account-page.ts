@@ -1,0 +1,31 @@
+import type { Context } from 'koa';
+import { clientName, finish, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
+import type { InteractionParts } from './parts.ts';
+import { showSignIn } from './sign-in-page.ts';
+
+/** Which account to go on with (`prompt=select_account`). A browser has one session, so there is one to choose, or another. */
+export async function showAccounts(parts: InteractionParts, context: Context, interaction: Interaction): Promise<void> {
+  const id = interaction.details.session?.accountId;
+  const account = id === undefined ? undefined : await parts.accounts.find(id);
+  if (account === undefined) return showSignIn(parts, context, interaction);
+  const html = parts.views.render('choose-account', {
+    clientName: clientName(interaction.client),
+    accounts: [{ name: account.name, email: account.email, value: account.id }],
+    action: interaction.url('account'),
+    csrf: interaction.csrf,
+  });
+  showPage(context, html);
+}
+
+export async function submitAccount(
+  parts: InteractionParts,
+  context: Context,
+  interaction: SubmittedInteraction,
+): Promise<void> {
+  const chosen = interaction.form.get('account');
+  if (chosen !== undefined && chosen === interaction.details.session?.accountId) {
+    return finish(parts.provider, context, { select_account: {} });
+  }
+  context.status = 303;
+  context.redirect(interaction.url('sign-in'));
+}

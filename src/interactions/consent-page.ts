@@ -1,0 +1,105 @@
+import type { Context } from 'koa';
+import type { Consent } from '../accounts/consents.ts';
+import type { PageData } from '../http/pages.ts';
+import { field } from '../http/form.ts';
+import { Problem } from '../http/problems.ts';
+import { grantConsented } from '../oidc/existing-grant.ts';
+import { standardScopes } from '../config/standard-scopes.ts';
+import { clientName, finish, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
+import type { InteractionParts } from './parts.ts';
+
+export async function showConsent(parts: InteractionParts, context: Context, interaction: Interaction): Promise<void> {
+  const { client, details } = interaction;
+  const account = await parts.accounts.find(accountIdOf(interaction));
+  if (account === undefined) throw new Problem('interaction-gone', 'the account is no more');
+  const asked = whatIsAsked(interaction);
+  const html = parts.views.render('consent', {
+    clientName: clientName(client),
+    ...links(interaction),
+    account,
+    scopes: inWords(parts, asked),
+    offline: asked.scopes.includes('offline_access'),
+    redirectHost: new URL(String(details.params['redirect_uri'])).host,
+    action: interaction.url('consent'),
+    csrf: interaction.csrf,
+  });
+  showPage(context, html);
+}
+
+export async function submitConsent(
+  parts: InteractionParts,
+  context: Context,
+  interaction: SubmittedInteraction,
+): Promise<void> {
+  const { client, details, form } = interaction;
+  const account = accountIdOf(interaction);
+  const said = { account, client: client.clientId };
+  if (field(form, 'decision') !== 'allow') {
+    parts.announce({ type: 'consent.denied', ...said });
+    return finish(parts.provider, context, {
+      error: 'access_denied',
+      error_description: 'the person did not allow it',
+    });
+  }
+  const { Grant } = parts.provider;
+  const known = details.grantId === undefined ? undefined : await Grant.find(details.grantId);
+  const asked = whatIsAsked(interaction);
+  const grant = grantConsented(known ?? new Grant({ accountId: account, clientId: client.clientId }), asked);
+  const grantId = await grant.save();
+  const before = await parts.consents.find(account, client.clientId);
+  await parts.consents.remember(account, client.clientId, union(before, asked));
+  parts.announce({ type: 'consent.given', ...said });
+  return finish(parts.provider, context, { consent: { grantId } });
+}
+
+function accountIdOf({ details }: Interaction): string {
+  const id = details.session?.accountId;
+  if (id === undefined) throw new Problem('interaction-gone', 'nobody is signed in');
+  return id;
+}
+
+/** What the engine found missing; everything asked for, when the app insists on the question (`prompt=consent`). */
+function whatIsAsked({ details }: Interaction): Consent {
+  const { missingOIDCScope, missingResourceScopes } = details.prompt.details as {
+    missingOIDCScope?: string[];
+    missingResourceScopes?: Record<string, string[]>;
+  };
+  if (missingOIDCScope !== undefined || missingResourceScopes !== undefined) {
+    return { scopes: missingOIDCScope ?? [], resources: missingResourceScopes ?? {} };
+  }
+  const { scope } = details.params;
+  const requested = typeof scope === 'string' ? scope.split(' ') : [];
+  return { scopes: requested.filter((name) => Object.hasOwn(standardScopes, name)), resources: {} };
+}
+
+function inWords({ resources }: InteractionParts, asked: Consent): PageData['consent']['scopes'] {
+  const own = asked.scopes
+    .filter((scope) => scope !== 'offline_access')
+    .map((scope) => ({ description: standardScopes[scope as keyof typeof standardScopes] }));
+  const others = Object.entries(asked.resources).flatMap(([identifier, scopes]) => {
+    const resource = resources.find((known) => known.identifier === identifier);
+    if (resource === undefined) return [];
+    return scopes.map((scope) => ({
+      description: resource.scopes[scope]?.description ?? scope,
+      resourceName: resource.name,
+    }));
+  });
+  return [...own, ...others];
+}
+
+function links({ client }: Interaction): Partial<PageData['consent']> {
+  return {
+    ...(client.clientUri === undefined ? {} : { clientUri: client.clientUri }),
+    ...(client.logoUri === undefined ? {} : { logoUri: client.logoUri }),
+    ...(client.policyUri === undefined ? {} : { policyUri: client.policyUri }),
+    ...(client.tosUri === undefined ? {} : { tosUri: client.tosUri }),
+  };
+}
+
+function union(before: Consent | undefined, added: Consent): Consent {
+  const resources: Record<string, readonly string[]> = { ...before?.resources };
+  for (const [identifier, scopes] of Object.entries(added.resources)) {
+    resources[identifier] = [...new Set([...(resources[identifier] ?? []), ...scopes])];
+  }
+  return { scopes: [...new Set([...(before?.scopes ?? []), ...added.scopes])], resources };
+}

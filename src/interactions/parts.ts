@@ -1,0 +1,26 @@
+import type { Provider } from 'oidc-provider';
+import type { Accounts } from '../accounts/accounts.ts';
+import type { Consents } from '../accounts/consents.ts';
+import type { ResourceConfig } from '../config/schema.ts';
+import type { SignIn } from '../credentials/sign-in.ts';
+import type { SignUp } from '../credentials/sign-up.ts';
+import type { Announce } from '../events/events.ts';
+import type { Csrf } from '../http/csrf.ts';
+import type { Views } from '../http/view.ts';
+import type { Clock } from '../lib/clock.ts';
+
+/** What the pages of an interaction are made of. */
+export interface InteractionParts {
+  provider: Provider;
+  views: Views;
+  csrf: Csrf;
+  accounts: Accounts;
+  consents: Consents;
+  signIn: SignIn;
+  /** Absent where the operator makes the accounts. */
+  signUp?: SignUp;
+  passwordMinLength: number;
+  resources: readonly ResourceConfig[];
+  announce: Announce;
+  clock: Clock;
+}

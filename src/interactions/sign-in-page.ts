@@ -1,0 +1,100 @@
+import type { Context } from 'koa';
+import type { Account } from '../accounts/accounts.ts';
+import { clientAddress } from '../http/client-address.ts';
+import { field } from '../http/form.ts';
+import { epochSeconds } from '../lib/clock.ts';
+import { deviceToken, rememberDevice } from './device-cookie.ts';
+import { clientName, finish, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
+import type { InteractionParts } from './parts.ts';
+
+/** What is wrong with the last try, and what to leave in the form. */
+interface Retry {
+  email?: string;
+  remember?: boolean;
+  error?: string;
+  wait?: number;
+  status?: number;
+}
+
+export async function showSignIn(
+  parts: InteractionParts,
+  context: Context,
+  interaction: Interaction,
+  retry: Retry = {},
+): Promise<void> {
+  const { status = 200, ...shown } = retry;
+  const email = shown.email ?? (await suggestedEmail(parts, interaction));
+  const html = parts.views.render('sign-in', {
+    remember: false,
+    ...shown,
+    ...(email === undefined ? {} : { email }),
+    clientName: clientName(interaction.client),
+    action: interaction.url('sign-in'),
+    csrf: interaction.csrf,
+    cancelUrl: interaction.url('cancel'),
+    ...(parts.signUp === undefined ? {} : { signUpUrl: interaction.url('sign-up') }),
+  });
+  showPage(context, html, status);
+}
+
+/** The app's hint, or whoever is signed in and must show again that it is them. */
+async function suggestedEmail(parts: InteractionParts, { details }: Interaction): Promise<string | undefined> {
+  const hint = details.params['login_hint'];
+  if (typeof hint === 'string') return hint;
+  const choosesAnother = details.prompt.name === 'select_account';
+  const id = choosesAnother ? undefined : details.session?.accountId;
+  return id === undefined ? undefined : (await parts.accounts.find(id))?.email;
+}
+
+export async function submitSignIn(
+  parts: InteractionParts,
+  context: Context,
+  interaction: SubmittedInteraction,
+): Promise<void> {
+  const { form } = interaction;
+  const email = field(form, 'email');
+  const remember = form.get('remember') === 'yes';
+  const address = clientAddress(context);
+  const result = await parts.signIn({
+    email,
+    password: field(form, 'password'),
+    address,
+    deviceToken: deviceToken(context),
+  });
+  switch (result.outcome) {
+    case 'signed-in':
+      rememberDevice(context, result.deviceToken);
+      parts.announce({
+        type: 'account.signed-in',
+        account: result.account.id,
+        client: interaction.client.clientId,
+        address,
+      });
+      return finishSignedIn(parts, context, result.account, remember);
+    case 'refused':
+      parts.announce({ type: 'sign-in.refused', address });
+      return showSignIn(parts, context, interaction, {
+        email,
+        remember,
+        error: 'The email address or the password is not right.',
+        status: 401,
+      });
+    case 'wait':
+      parts.announce({ type: 'sign-in.delayed', address, seconds: result.seconds });
+      context.set('Retry-After', String(result.seconds));
+      return showSignIn(parts, context, interaction, { email, remember, wait: result.seconds, status: 429 });
+  }
+}
+
+/** Ends the step: who it is, how they showed it (RFC 8176) and when. */
+export function finishSignedIn(
+  parts: InteractionParts,
+  context: Context,
+  account: Account,
+  remember: boolean,
+): Promise<void> {
+  return finish(parts.provider, context, {
+    login: { accountId: account.id, remember, acr: 'aal1', amr: ['pwd'], ts: epochSeconds(parts.clock) },
+    select_account: {},
+  });
+}

@@ -1,0 +1,96 @@
+import type { Context } from 'koa';
+import type { NameProblem } from '../accounts/name.ts';
+import type { PasswordProblem } from '../credentials/password-rules.ts';
+import type { SignUpProblems } from '../credentials/sign-up.ts';
+import { clientAddress } from '../http/client-address.ts';
+import { field } from '../http/form.ts';
+import { waitInWords } from '../http/page-words.ts';
+import type { PageData } from '../http/pages.ts';
+import { Problem } from '../http/problems.ts';
+import { rememberDevice } from './device-cookie.ts';
+import { clientName, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
+import type { InteractionParts } from './parts.ts';
+import { finishSignedIn } from './sign-in-page.ts';
+
+type Retry = Pick<PageData['sign-up'], 'name' | 'email' | 'errors'> & { status?: number };
+
+export function showSignUp(
+  parts: InteractionParts,
+  context: Context,
+  interaction: Interaction,
+  { status = 200, ...retry }: Retry = {},
+): void {
+  if (parts.signUp === undefined) throw new Problem('not-found', 'sign-up is switched off');
+  const html = parts.views.render('sign-up', {
+    ...retry,
+    clientName: clientName(interaction.client),
+    minLength: parts.passwordMinLength,
+    action: interaction.url('sign-up'),
+    csrf: interaction.csrf,
+    signInUrl: interaction.url('sign-in'),
+    cancelUrl: interaction.url('cancel'),
+  });
+  showPage(context, html, status);
+}
+
+export async function submitSignUp(
+  parts: InteractionParts,
+  context: Context,
+  interaction: SubmittedInteraction,
+): Promise<void> {
+  if (parts.signUp === undefined) throw new Problem('not-found', 'sign-up is switched off');
+  const { form } = interaction;
+  const address = clientAddress(context);
+  const person = { name: field(form, 'name'), email: field(form, 'email') };
+  const result = await parts.signUp({ ...person, password: field(form, 'password'), address });
+  switch (result.outcome) {
+    case 'signed-up':
+      rememberDevice(context, result.deviceToken);
+      parts.announce({ type: 'account.signed-up', account: result.account.id, address });
+      return finishSignedIn(parts, context, result.account, false);
+    case 'problems':
+      showSignUp(parts, context, interaction, {
+        ...person,
+        errors: inWords(result.problems, parts.passwordMinLength),
+        status: 422,
+      });
+      return;
+    case 'wait':
+      context.set('Retry-After', String(result.seconds));
+      showSignUp(parts, context, interaction, {
+        ...person,
+        errors: { form: `Too many accounts were made from here. Try again in ${waitInWords(result.seconds)}.` },
+        status: 429,
+      });
+  }
+}
+
+function inWords(problems: SignUpProblems, minLength: number): NonNullable<PageData['sign-up']['errors']> {
+  return {
+    ...(problems.name === undefined ? {} : { name: nameWords[problems.name] }),
+    ...(problems.email === undefined ? {} : { email: emailWords[problems.email] }),
+    ...(problems.password === undefined ? {} : { password: passwordWords(minLength)[problems.password] }),
+  };
+}
+
+const nameWords: Record<NameProblem, string> = {
+  empty: 'Write your name.',
+  'too-long': 'Write a shorter name: at most 100 characters.',
+  'forbidden-character': 'Write your name without control characters.',
+};
+
+const emailWords: Record<NonNullable<SignUpProblems['email']>, string> = {
+  'not-an-address': 'Write an email address, such as name@example.com.',
+  'email-taken': 'This address has an account already. Sign in instead.',
+};
+
+function passwordWords(minLength: number): Record<PasswordProblem, string> {
+  return {
+    'too-short': `Use at least ${String(minLength)} characters. A few words in a row work well.`,
+    'too-long': 'Use at most 256 characters.',
+    common: 'This is one of the first passwords that anybody tries. Choose another.',
+    'like-your-email': 'This is too close to your email address. Choose another.',
+    'like-your-name': 'This is too close to your name. Choose another.',
+    'like-this-service': 'This is too close to the name of this service. Choose another.',
+  };
+}
