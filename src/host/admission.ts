@@ -1,0 +1,120 @@
+import type { IncomingMessage } from 'node:http';
+import { BlockList, isIP } from 'node:net';
+
+/** Who a request comes from, once it is known that it is meant for us. */
+export interface Admitted {
+  /** The caller's IP address, seen through trusted proxies. */
+  address: string;
+}
+
+export interface Admission {
+  /** Decides once, before Koa begins. @returns false for a host that is neither the issuer's nor an alias */
+  admit(request: IncomingMessage): boolean;
+  /** What was found out about a request that was let in. */
+  admitted(request: object): Admitted | undefined;
+}
+
+/**
+ * Decides whether a request names this server, and who sent it. The engine builds its URLs from the request's host and
+ * protocol, so those are first checked and then replaced by the issuer's; forwarding headers of strangers are dropped.
+ */
+export function admission(options: {
+  issuer: string;
+  aliases: readonly string[];
+  trustedProxies: readonly string[];
+}): Admission {
+  const admissions = new WeakMap<object, Admitted>();
+  const issuer = new URL(options.issuer);
+  const hosts = new Set([issuer.host, ...options.aliases.map((alias) => alias.toLowerCase())]);
+  const proxies = proxyList(options.trustedProxies);
+  const protocol = issuer.protocol.slice(0, -1);
+
+  const decide = (request: IncomingMessage): Admitted | undefined => {
+    const { headers, socket } = request;
+    const peer = plainAddress(socket.remoteAddress ?? '');
+    const isProxy = proxies.has(peer);
+    const host =
+      (isProxy ? lastOf(headers['x-forwarded-host']) : undefined) ?? takeHostOfTarget(request) ?? headers.host;
+    if (host === undefined || !hosts.has(host.toLowerCase())) return undefined;
+    const address = isProxy ? callerBehind(proxies, peer, headers['x-forwarded-for']) : peer;
+    delete headers['x-forwarded-host'];
+    delete headers['x-forwarded-for'];
+    delete headers.forwarded;
+    headers['x-forwarded-proto'] = protocol;
+    headers.host = issuer.host;
+    return { address };
+  };
+  return {
+    admit(request) {
+      const admitted = decide(request);
+      if (admitted !== undefined) admissions.set(request, admitted);
+      return admitted !== undefined;
+    },
+    admitted: (request) => admissions.get(request),
+  };
+}
+
+interface ProxyList {
+  has(address: string): boolean;
+}
+
+/** @param ranges addresses and CIDR ranges, already validated */
+function proxyList(ranges: readonly string[]): ProxyList {
+  const list = new BlockList();
+  for (const range of ranges) {
+    const [address = '', prefix] = range.split('/');
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+    list.addSubnet(address, Number(prefix ?? (family === 'ipv6' ? 128 : 32)), family);
+  }
+  return {
+    has: (address) => {
+      const version = isIP(address);
+      return version !== 0 && list.check(address, version === 6 ? 'ipv6' : 'ipv4');
+    },
+  };
+}
+
+/** A target may be a whole URL, whose host then counts above the header's (RFC 9112 §3.2.2); only its path is left. */
+function takeHostOfTarget(request: IncomingMessage): string | undefined {
+  if (request.url?.startsWith('/') !== false) return undefined;
+  const target = URL.parse(request.url);
+  if (target === null || target.host === '') return undefined;
+  request.url = target.pathname + target.search;
+  return target.host;
+}
+
+/**
+ * The nearest address that is no proxy of ours: everything left of it was written by a stranger. Where a hop cannot be
+ * read, the search ends at the one that added it.
+ */
+function callerBehind(proxies: ProxyList, peer: string, header: string | string[] | undefined): string {
+  let caller = peer;
+  for (const hop of String(header ?? '')
+    .split(',')
+    .toReversed()) {
+    const address = addressOf(hop.trim());
+    if (isIP(address) === 0) return caller;
+    caller = address;
+    if (!proxies.has(caller)) return caller;
+  }
+  return caller;
+}
+
+/** Some proxies add the port: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
+function addressOf(hop: string): string {
+  const withPort = /^\[(.+)\](?::\d+)?$|^([\d.]+):\d+$/.exec(hop);
+  return plainAddress(withPort?.[1] ?? withPort?.[2] ?? hop);
+}
+
+function lastOf(header: string | string[] | undefined): string | undefined {
+  const last = String(header ?? '')
+    .split(',')
+    .at(-1)
+    ?.trim();
+  return last === '' ? undefined : last;
+}
+
+/** An IPv4 caller on a dual-stack socket shows as `::ffff:192.0.2.1`. */
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address;
+}

@@ -1,0 +1,39 @@
+import type { Route } from '../http/route.ts';
+import { routes as engine } from '../oidc/configuration.ts';
+
+/** The methods of every path that is not a route of ours; HEAD goes with GET, and OPTIONS with any. */
+const methods: Readonly<Record<string, readonly string[]>> = {
+  [engine.authorization]: ['GET'],
+  [`${engine.authorization}/:uid`]: ['GET'],
+  [engine.token]: ['POST'],
+  [engine.userinfo]: ['GET', 'POST'],
+  [engine.jwks]: ['GET'],
+  [engine.introspection]: ['POST'],
+  [engine.revocation]: ['POST'],
+  [engine.end_session]: ['GET'],
+  [`${engine.end_session}/confirm`]: ['POST'],
+  [`${engine.end_session}/success`]: ['GET'],
+  [engine.pushed_authorization_request]: ['POST'],
+  '/.well-known/openid-configuration': ['GET'],
+  '/.well-known/oauth-authorization-server': ['GET'],
+  '/healthz': ['GET'],
+  '/readyz': ['GET'],
+};
+
+/** Which methods a path has, for the `Allow` header of a 405 (RFC 9110 §15.5.6); none for a path that does not exist. */
+export function allowedMethods(routes: readonly Route[]): (path: string) => readonly string[] {
+  const table = [
+    ...Object.entries(methods).map(([path, allowed]) => ({ pattern: patternOf(path), allowed })),
+    ...routes.map(({ method, path }) => ({ pattern: patternOf(path), allowed: [method] })),
+  ];
+  return (path) => {
+    const allowed = table.filter(({ pattern }) => pattern.test(path)).flatMap((entry) => entry.allowed);
+    if (allowed.length === 0) return [];
+    return [...new Set(allowed.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))), 'OPTIONS'];
+  };
+}
+
+/** As the routers compare: without regard to case, with or without a slash at the end. */
+function patternOf(path: string): RegExp {
+  return new RegExp(`^${path.replace(/:[a-z]+/g, '[^/]+').replaceAll('.', String.raw`\.`)}/?$`, 'i');
+}

@@ -1,0 +1,58 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { sha256 } from '../lib/hash.ts';
+
+/** Public documents that change only with the key ring: served from memory, before anything else runs. */
+export type Published = ReadonlyMap<string, PublishedDocument>;
+
+interface PublishedDocument {
+  readonly body: Buffer;
+  readonly etag: string;
+  readonly headers: Readonly<Record<string, string | number>>;
+}
+
+/** @param maxAge how long anybody may keep them, in seconds */
+export function published(documents: ReadonlyMap<string, object>, maxAge: number): Published {
+  return new Map([...documents].map(([path, document]) => [path, publishedDocument(document, maxAge)]));
+}
+
+function publishedDocument(document: object, maxAge: number): PublishedDocument {
+  const body = Buffer.from(JSON.stringify(document));
+  const etag = `"${sha256(body.toString()).slice(0, 22)}"`;
+  return {
+    body,
+    etag,
+    headers: {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Cache-Control': `public, max-age=${String(maxAge)}`,
+      ETag: etag,
+      // Apps in a browser read these from any origin; there is nothing secret in them.
+      'Access-Control-Allow-Origin': '*',
+      'X-Content-Type-Options': 'nosniff',
+    },
+  };
+}
+
+/** @returns whether the request was for a published document, and is answered */
+export function servePublished(documents: Published, request: IncomingMessage, response: ServerResponse): boolean {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return false;
+  const document = documents.get(pathOf(request.url ?? ''));
+  if (document === undefined) return false;
+  if (matches(request.headers['if-none-match'], document.etag)) {
+    response.writeHead(304, document.headers).end();
+    return true;
+  }
+  response.writeHead(200, { ...document.headers, 'Content-Length': document.body.length });
+  response.end(request.method === 'HEAD' ? undefined : document.body);
+  return true;
+}
+
+export function pathOf(url: string): string {
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
+}
+
+/** RFC 9110 §13.1.2: weak comparison, any of the list, or `*`. */
+function matches(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false;
+  return header.split(',').some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === etag);
+}

@@ -1,0 +1,77 @@
+import type { Middleware } from 'koa';
+import type { Logger } from 'pino';
+import { contentSecurityPolicy } from '../http/content-security-policy.ts';
+import { Problem } from '../http/problems.ts';
+import { requestId } from '../http/request-id.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import type { Admitted } from './admission.ts';
+
+/** Gives every request a number, for the log and for the person who asks what went wrong. */
+export function numberRequests(random: Random): Middleware {
+  const start = random.bytes(6).toString('base64url');
+  let count = 0;
+  return (context, next) => {
+    count += 1;
+    context.state['requestId'] = `${start}-${count.toString(36)}`;
+    context.set('X-Request-Id', requestId(context));
+    return next();
+  };
+}
+
+/** One line for each request. The path alone: a query may hold a code. */
+export function logRequests(log: Logger, clock: Clock): Middleware {
+  if (!log.isLevelEnabled('debug')) return (_context, next) => next();
+  return async (context, next) => {
+    const start = clock.now();
+    try {
+      await next();
+    } finally {
+      const { method, status } = context;
+      const path = printablePath(context.path);
+      log.debug({ requestId: requestId(context), method, path, status, ms: clock.now() - start }, 'request');
+    }
+  };
+}
+
+/** An interaction's id in a path is half of what opens it; the other half is in a cookie. */
+function printablePath(path: string): string {
+  return path.replace(/[\w-]{32,}/g, ':id');
+}
+
+/** Headers for every answer; a page sets a policy of its own where its forms lead elsewhere. */
+export function secureHeaders(issuer: string): Middleware {
+  const headers: Record<string, string> = {
+    'Content-Security-Policy': contentSecurityPolicy(),
+    'X-Content-Type-Options': 'nosniff',
+    'X-Frame-Options': 'DENY',
+    'Referrer-Policy': 'no-referrer',
+  };
+  if (issuer.startsWith('https:')) headers['Strict-Transport-Security'] = 'max-age=31536000';
+  const entries = Object.entries(headers);
+  return (context, next) => {
+    for (const [name, value] of entries) context.res.setHeader(name, value);
+    return next();
+  };
+}
+
+/** Takes over what was found out before Koa began. */
+export function admitRequests(admitted: (request: object) => Admitted | undefined): Middleware {
+  return (context, next) => {
+    const admission = admitted(context.req);
+    if (admission === undefined) throw new Problem('unknown-host', `host ${context.req.headers.host ?? '(none)'}`);
+    context.state['clientAddress'] = admission.address;
+    return next();
+  };
+}
+
+/** The engine reads no more than this either; a larger body is refused before it is read. */
+const LARGEST_BODY = 56 * 1024;
+
+export const limitBodies: Middleware = async (context, next) => {
+  const length = Number(context.get('Content-Length'));
+  if (length > LARGEST_BODY) throw new Problem('body-too-large', `a body of ${length} bytes`, { Connection: 'close' });
+  await next();
+  // A body without a length that nobody read to its end may have none.
+  if (!context.req.complete && context.get('Transfer-Encoding') !== '') context.set('Connection', 'close');
+};

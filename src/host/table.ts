@@ -1,0 +1,42 @@
+import type { Middleware } from 'koa';
+import type { Logger } from 'pino';
+import { routesAsMiddleware, type Route } from '../http/route.ts';
+import type { Views } from '../http/view.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import type { Store } from '../storage/store.ts';
+import type { Admitted } from './admission.ts';
+import { adviseRetry, answerProblems, answerTheRest } from './answers.ts';
+import { assetRoutes } from './assets.ts';
+import { health } from './health.ts';
+import { allowedMethods } from './methods.ts';
+import { admitRequests, limitBodies, logRequests, numberRequests, secureHeaders } from './steps.ts';
+
+export interface HostParts {
+  issuer: string;
+  views: Views;
+  stores: readonly Store[];
+  routes: readonly Route[];
+  admitted: (request: object) => Admitted | undefined;
+  isDraining: () => boolean;
+  log: Logger;
+  clock: Clock;
+  random: Random;
+}
+
+/** Everything that happens to a request before the engine sees it, in order. */
+export function middlewareTable(parts: HostParts): Middleware[] {
+  const routes = [...assetRoutes(parts.views.assets), ...parts.routes];
+  return [
+    numberRequests(parts.random),
+    logRequests(parts.log, parts.clock),
+    secureHeaders(parts.issuer),
+    answerProblems(parts.views, parts.log),
+    health(parts.stores, parts.isDraining),
+    admitRequests(parts.admitted),
+    limitBodies,
+    answerTheRest(allowedMethods(routes)),
+    adviseRetry,
+    routesAsMiddleware(routes),
+  ];
+}

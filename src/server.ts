@@ -1,0 +1,203 @@
+import { fileURLToPath } from 'node:url';
+import type { Provider } from 'oidc-provider';
+import type { Logger } from 'pino';
+import { homeRoute } from './account-pages/home-page.ts';
+import { openAccounts } from './accounts/accounts.ts';
+import { openConsents } from './accounts/consents.ts';
+import { openClients } from './clients/clients.ts';
+import type { Config } from './config/schema.ts';
+import { openCredentials } from './credentials/credentials.ts';
+import { announceTo } from './events/events.ts';
+import { admission } from './host/admission.ts';
+import { listen } from './host/listener.ts';
+import { openLog } from './host/log.ts';
+import { published } from './host/published.ts';
+import { requestHandler, type Engine } from './host/request-handler.ts';
+import { middlewareTable } from './host/table.ts';
+import { csrfTokens } from './http/csrf.ts';
+import { loadViews } from './http/view.ts';
+import { interactionRoutes } from './interactions/routes.ts';
+import { openKeyRing, type KeyRing } from './keys/key-ring.ts';
+import { openMasterKey } from './keys/master-key.ts';
+import type { RingSnapshot } from './keys/ring.ts';
+import { systemClock, type Clock } from './lib/clock.ts';
+import { systemRandom, type Random } from './lib/random.ts';
+import { backChannelLogout } from './oidc/back-channel-logout.ts';
+import { postedRequestRoutes } from './oidc/posted-requests.ts';
+import { checkClients } from './oidc/check-clients.ts';
+import { createProvider } from './oidc/provider.ts';
+import { publicDocuments } from './oidc/published-documents.ts';
+import { accountLookup } from './oidc/request-account.ts';
+import { openStores, type Stores } from './storage/open-stores.ts';
+
+export interface ServerOptions {
+  config: Config;
+  /** Apps to name on the root page. */
+  apps?: readonly { name: string; url: string }[];
+  clock?: Clock;
+  random?: Random;
+}
+
+export interface RunningServer {
+  /** Where it listens; clients use the issuer's URL. */
+  readonly port: number;
+  /** Lets what has begun end, then closes everything. */
+  close(): Promise<void>;
+  /** Cuts every connection. */
+  closeNow(): void;
+}
+
+/** How long anybody may keep `/jwks` and discovery, in seconds; a key is announced for longer before it signs. */
+const PUBLISHED_MAX_AGE = 300;
+const DAY = 86_400;
+
+type Apps = readonly { name: string; url: string }[];
+
+/** What every part is made of. */
+interface Base {
+  config: Config;
+  stores: Stores;
+  log: Logger;
+  clock: Clock;
+  random: Random;
+}
+
+/** Starts the server that a configuration describes; the only place that sees every part. */
+export async function startServer({ config, apps = [], ...given }: ServerOptions): Promise<RunningServer> {
+  const { clock = systemClock, random = systemRandom } = given;
+  const stores = await openStores(config.stores, clock);
+  try {
+    const base: Base = { config, stores, log: openLog(config.log), clock, random };
+    for (const warning of stores.warnings) base.log.warn(warning);
+    return await serve(base, await openRing(base), apps);
+  } catch (error) {
+    await stores.close();
+    throw error;
+  }
+}
+
+async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServer> {
+  const { config, stores, log } = base;
+  const domain = await openDomain(base, ring);
+  let isDraining = false;
+  const build = () => buildEngine(base, ring.current(), domain, { apps, isDraining: () => isDraining });
+  let engine = build();
+  await checkClients(engine.provider, domain.clients, log);
+  ring.onChange(() => {
+    engine = build();
+  });
+  const handler = requestHandler(domain.admit, () => engine);
+  const listener = await listen(config.listen, handler);
+  log.info({ issuer: config.issuer, port: listener.port }, 'ready');
+  return {
+    port: listener.port,
+    async close() {
+      isDraining = true;
+      await listener.drain();
+      await domain.logouts.close();
+      await ring.close();
+      await stores.close();
+    },
+    closeNow: () => {
+      listener.stop();
+    },
+  };
+}
+
+async function openRing({ config, stores, clock, random, log }: Base): Promise<KeyRing> {
+  // Beside an embedded store the first start makes the master key; nodes that share a store must be handed theirs.
+  const masterKey = await openMasterKey(config.keys_dir, { create: stores.isEmbedded, random });
+  return openKeyRing({
+    records: stores.records,
+    masterKey,
+    clock,
+    random,
+    algorithms: ['ES256', 'RS256'],
+    timetable: { sign: 30 * DAY, announce: DAY, publish: longestTokenLife(config) + PUBLISHED_MAX_AGE },
+    onRefreshFailed: (err) => {
+      log.warn({ err }, 'the key ring could not be read; the one in memory goes on');
+    },
+  });
+}
+
+function longestTokenLife({ tokens, resources }: Config): number {
+  return Math.max(tokens.access_token, tokens.id_token, ...resources.map((one) => one.access_token_ttl ?? 0));
+}
+
+/** What does not change with the keys: the domain's parts, opened once. */
+type Domain = Awaited<ReturnType<typeof openDomain>>;
+
+async function openDomain({ config, stores, log, clock, random }: Base, ring: KeyRing) {
+  const { records, grants } = stores;
+  const secrets = ring.current();
+  const announce = announceTo(log);
+  const accounts = openAccounts({ records, clock, random });
+  const deviceKey = secrets.derive('known devices');
+  const credentials = openCredentials({ config, accounts, records, grants, clock, random, deviceKey });
+  await credentials.makeSeedAccounts(config.accounts);
+  return {
+    announce,
+    accounts,
+    credentials,
+    accountOf: accountLookup(accounts),
+    consents: openConsents(records),
+    clients: openClients({ records, configured: config.clients, random }),
+    csrf: csrfTokens(secrets.derive('csrf')),
+    views: loadViews({ directory: fileURLToPath(new URL('../views', import.meta.url)), brand: config.branding.name }),
+    admit: admission({
+      issuer: config.issuer,
+      aliases: config.listen.aliases,
+      trustedProxies: config.listen.trusted_proxies,
+    }),
+    logouts: backChannelLogout({
+      grants,
+      announce,
+      clock,
+      random,
+      reportFailure: (err) => {
+        log.warn({ err }, 'an app cannot be told of a logout for now');
+      },
+    }),
+  };
+}
+
+/** The engine for one snapshot of the keys, with the host's steps before it. */
+function buildEngine(
+  base: Base,
+  ring: RingSnapshot,
+  domain: Domain,
+  host: { apps: Apps; isDraining: () => boolean },
+): Engine & { provider: Provider } {
+  const { config, stores, clock } = base;
+  const { admit, credentials, logouts, views } = domain;
+  const provider = createProvider({ ...base, ...domain, ring, grants: stores.grants });
+  logouts.watch(provider);
+  const routes = [
+    homeRoute({ ...domain, provider, apps: host.apps }),
+    ...postedRequestRoutes(provider),
+    ...interactionRoutes({
+      ...domain,
+      provider,
+      clock,
+      signIn: credentials.signIn,
+      ...(config.sign_up.enabled && { signUp: credentials.signUp }),
+      passwordMinLength: config.passwords.min_length,
+      resources: config.resources,
+    }),
+  ];
+  const steps = middlewareTable({
+    ...base,
+    ...host,
+    issuer: config.issuer,
+    views,
+    routes,
+    stores: [stores.records, stores.grants],
+    admitted: (request) => admit.admitted(request),
+  });
+  for (const step of steps) provider.use(step);
+  return {
+    provider,
+    handle: provider.callback(),
+    published: published(publicDocuments(provider, ring, clock.now()), PUBLISHED_MAX_AGE),
+  };
+}
