@@ -1,0 +1,26 @@
+import { styleText } from 'node:util';
+import { DEMO_PASSWORD, demoPlaces } from '../config/demo.ts';
+import { printableStoreUrl } from '../config/store-url.ts';
+import type { Config } from '../config/schema.ts';
+
+/** What the demo prints once it runs: what to open, how to sign in, how to stop. In colour where the terminal has it. */
+export function demoBanner({ issuer, listen, stores, keys_dir: keysDir, accounts }: Config): string {
+  const places = demoPlaces(listen.port, new URL(issuer).hostname);
+  const width = places.notes.length + 3;
+  const link = (url: string, text: string) => `${styleText('cyan', url)}${' '.repeat(width - url.length)}${text}`;
+  const signIn = accounts.map(({ email, roles }) => `${email}${' '.repeat(width - email.length)}${roles.join(', ')}`);
+  const rows: [string, string][] = [
+    ['Open', link(places.notes, 'Notes, an app')],
+    ['', link(places.photos, 'Photos, another one: it knows you already')],
+    ['', ''],
+    ...signIn.map((text, index): [string, string] => [index === 0 ? 'Sign in' : '', text]),
+    ['', `password ${styleText('bold', DEMO_PASSWORD)}, or sign up as somebody new`],
+    ['', ''],
+    ['Server', link(issuer, 'its description: /.well-known/openid-configuration')],
+    ['API', link(places.api, 'GET /me, /notes, /admin')],
+    ['Data', `${printableStoreUrl(stores.grants)}, ${keysDir}/   kept until you delete it`],
+    ['Stop', 'Ctrl-C'],
+  ];
+  const lines = rows.map(([label, text]) => `  ${styleText('dim', label.padEnd(8))} ${text}`.trimEnd());
+  return `\n  ${styleText('bold', 'Latchkey runs in demo mode')}, for this machine alone.\n\n${lines.join('\n')}\n`;
+}

@@ -1,0 +1,42 @@
+import { describeProblems } from '../config/problems.ts';
+import { printableStoreUrl } from '../config/store-url.ts';
+import type { Config } from '../config/schema.ts';
+import { chooseConfig, DEFAULT_FILE } from './choose-config.ts';
+import { configOption, textOf, UsageError, type Command } from './command.ts';
+import { table } from './help-text.ts';
+
+export const checkConfig: Command = {
+  name: 'check-config',
+  summary: 'check the configuration without starting anything',
+  details: 'Prints every problem at once. Ends with 0 when the configuration can be used, else with 1.',
+  options: configOption,
+  async run(given, terminal) {
+    const { config, warnings, file } = chooseConfig(textOf(given, 'config'), terminal.environment);
+    if (file === undefined) throw new UsageError(`there is no ${DEFAULT_FILE} here; name a file with --config FILE`);
+    if (warnings.length > 0) terminal.warn(`worth a look:\n${describeProblems(file, warnings)}\n`);
+    terminal.print(`configuration is valid: ${file}\n\n${summary(config)}`);
+    return 0;
+  },
+};
+
+function summary(config: Config): string {
+  const { listen, stores, clients, resources } = config;
+  const grants = printableStoreUrl(stores.grants);
+  const records = printableStoreUrl(stores.records ?? stores.grants);
+  const types = (['spa', 'web', 'machine'] as const).map((type) => ({
+    type,
+    count: clients.filter((client) => client.type === type).length,
+  }));
+  const byType = types.filter(({ count }) => count > 0).map(({ type, count }) => `${count} ${type}`);
+  return table([
+    ['issuer', config.issuer],
+    ['listens on', `${listen.host}:${listen.port}${listen.tls === undefined ? '' : ' with TLS'}`],
+    ['workers', String(config.workers)],
+    ['grants', grants],
+    ['records', records === grants ? 'the same store' : records],
+    ['keys', config.keys_dir],
+    ['clients', clients.length === 0 ? 'none' : `${clients.length} (${byType.join(', ')})`],
+    ['resources', resources.map(({ identifier }) => identifier).join(', ') || 'none'],
+    ['sign-up', config.sign_up.enabled ? 'open' : 'closed'],
+  ]);
+}

@@ -1,0 +1,133 @@
+import { openClients, type Client, type Clients } from '../clients/clients.ts';
+import { loadClients } from '../config/load-clients.ts';
+import { describeProblems } from '../config/problems.ts';
+import { printableStoreUrl } from '../config/store-url.ts';
+import { didYouMean } from '../config/suggest.ts';
+import { systemClock } from '../lib/clock.ts';
+import { systemRandom } from '../lib/random.ts';
+import { chooseConfig, type ChosenConfig } from './choose-config.ts';
+import { configOption, textOf, UsageError, type Arguments, type Command, type Terminal } from './command.ts';
+import { table } from './help-text.ts';
+
+/** What an action is given: the open store, and where the rest of the clients stands. */
+interface Scene {
+  chosen: ChosenConfig;
+  clients: Clients;
+  /** The records store, as it may be printed. */
+  place: string;
+  given: Arguments;
+  terminal: Terminal;
+}
+
+interface Action {
+  /** The name of the word that must follow. */
+  word?: string;
+  run(scene: Scene, word: string): Promise<number>;
+}
+
+const ACTIONS: Readonly<Record<string, Action>> = {
+  list: { run: list },
+  add: { word: 'FILE', run: add },
+  remove: { word: 'CLIENT_ID', run: remove },
+};
+
+export const clients: Command = {
+  name: 'clients',
+  summary: 'list the clients; add some to the store, or remove one from it',
+  details: `clients list               those of the configuration and those of the store
+clients add FILE           puts the client that FILE describes, or several under "clients:", into the store, in the
+                           form that they have in the configuration; one of the same name is replaced
+clients remove CLIENT_ID   takes a client out of the store
+
+A running server on the same store knows of it at once.`,
+  options: { ...configOption, json: { summary: 'for list: as JSON, with every setting but the secrets' } },
+  words: [Object.keys(ACTIONS).join('|'), 'FILE|CLIENT_ID'],
+  async run(given, terminal) {
+    const { action, word } = findAction(given);
+    const chosen = chooseConfig(textOf(given, 'config'), terminal.environment);
+    const { config } = chosen;
+    // Loaded here, so that the commands that open no store do not wait for it.
+    const { openStores } = await import('../storage/open-stores.ts');
+    const stores = await openStores(config.stores, systemClock);
+    try {
+      for (const warning of stores.warnings) terminal.warn(`latchkey: ${warning}`);
+      const open = openClients({ records: stores.records, configured: config.clients, random: systemRandom });
+      const place = printableStoreUrl(config.stores.records ?? config.stores.grants);
+      return await action.run({ chosen, clients: open, place, given, terminal }, word);
+    } finally {
+      await stores.close();
+    }
+  },
+};
+
+function findAction({ words, options }: Arguments): { action: Action; word: string } {
+  const [name, word] = words;
+  const names = Object.keys(ACTIONS);
+  if (name === undefined) throw new UsageError(`clients needs one of ${names.join(', ')}`);
+  const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
+  if (action === undefined) {
+    throw new UsageError(`clients does not ${JSON.stringify(name)}${didYouMean(name, names)}`);
+  }
+  if (action.word !== undefined && word === undefined) throw new UsageError(`clients ${name} needs a ${action.word}`);
+  if (action.word === undefined && word !== undefined)
+    throw new UsageError(`clients ${name} does not take ${JSON.stringify(word)}`);
+  if (name !== 'list' && options['json'] === true) throw new UsageError(`clients ${name} does not take --json`);
+  return { action, word: word ?? '' };
+}
+
+async function list({ clients, given, terminal }: Scene): Promise<number> {
+  const configured = clients.configured.map((client) => ({ client, where: 'configuration' }));
+  const stored = (await everyStored(clients)).map((client) => ({ client, where: 'store' }));
+  const all = [...configured, ...stored];
+  if (given.options['json'] === true) {
+    const withoutHash = all.map(({ client: { secret_hash: _, ...client }, where }) => ({ ...client, where }));
+    terminal.print(JSON.stringify(withoutHash, undefined, 2));
+    return 0;
+  }
+  const rows = all.map(({ client, where }) => [client.client_id, client.type, printable(client.client_name), where]);
+  terminal.print(table([['client_id', 'type', 'name', 'where'], ...rows], ''));
+  return 0;
+}
+
+async function everyStored(clients: Clients): Promise<Client[]> {
+  const found: Client[] = [];
+  let after: string | undefined;
+  do {
+    const page = await clients.stored(after === undefined ? {} : { after });
+    found.push(...page.clients);
+    after = page.next;
+  } while (after !== undefined);
+  return found;
+}
+
+/** A name cannot move the cursor or break the line. */
+function printable(name: string): string {
+  return name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{FFFD}');
+}
+
+async function add({ chosen, clients, place, terminal }: Scene, file: string): Promise<number> {
+  const loaded = loadClients(file, chosen.config, terminal.environment);
+  if (loaded.warnings.length > 0) terminal.warn(`worth a look:\n${describeProblems(file, loaded.warnings)}\n`);
+  for (const client of loaded.clients) {
+    const known = await clients.find(client.client_id);
+    await clients.save(client);
+    terminal.print(`${known === undefined ? 'added' : 'replaced'} client "${client.client_id}" in ${place}`);
+  }
+  return 0;
+}
+
+async function remove({ chosen, clients, place, terminal }: Scene, id: string): Promise<number> {
+  const name = `client ${JSON.stringify(id)}`;
+  const source = chosen.file ?? 'the demo';
+  const isConfigured = clients.configured.some((client) => client.client_id === id);
+  if (await clients.remove(id)) {
+    terminal.print(`removed ${name} from ${place}${isConfigured ? `; the one of ${source} stays` : ''}`);
+    return 0;
+  }
+  terminal.warn(
+    isConfigured
+      ? `latchkey: ${name} is of the configuration: remove it from ${source} and start the server again`
+      : `latchkey: there is no ${name} in ${place}`,
+  );
+  return 1;
+}

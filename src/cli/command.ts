@@ -1,0 +1,53 @@
+/** What a command is given of the world around it. */
+export interface Terminal {
+  environment: NodeJS.ProcessEnv;
+  /** Prints text and a line break on standard output. */
+  print(text: string): void;
+  /** Prints text and a line break on standard error. */
+  warn(text: string): void;
+}
+
+export interface Option {
+  /** The name of the option's value in the help, such as `FILE`; without it the option is a switch. */
+  value?: string;
+  summary: string;
+}
+
+export interface Arguments {
+  options: Readonly<Record<string, string | true>>;
+  /** The words after the command. */
+  words: readonly string[];
+}
+
+export interface Command {
+  name: string;
+  summary: string;
+  /** What the help says beyond the summary. */
+  details?: string;
+  options: Readonly<Record<string, Option>>;
+  /** The names of the words that may follow, such as `COMMAND`. */
+  words?: readonly string[];
+  /** @returns the exit code: 0 done, 1 failed, 2 not understood */
+  run(given: Arguments, terminal: Terminal, commands: readonly Command[]): Promise<number>;
+}
+
+/** The command line is not understood. Exit code 2. */
+export class UsageError extends Error {
+  override name = 'UsageError';
+}
+
+/** The failure has been printed already, by the process where it happened. */
+export class ReportedElsewhere extends Error {
+  override name = 'ReportedElsewhere';
+}
+
+/** `--config FILE`, which several commands share. */
+export const configOption: Readonly<Record<string, Option>> = {
+  config: { value: 'FILE', summary: 'the configuration file (default: latchkey.yaml, where there is one)' },
+};
+
+/** The text that an option was given; `undefined` when it was not. */
+export function textOf({ options }: Arguments, name: string): string | undefined {
+  const given = options[name];
+  return given === true ? undefined : given;
+}

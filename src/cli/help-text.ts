@@ -1,0 +1,35 @@
+import type { Command } from './command.ts';
+
+/** Columns, each aligned but the last. */
+export function table(rows: readonly (readonly string[])[], indent = '  '): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ');
+  return rows.map((row) => `${indent}${line(row).trimEnd()}`).join('\n');
+}
+
+export function overview(commands: readonly Command[]): string {
+  return `Latchkey, a self-hosted OAuth 2.0 and OpenID Connect authorization server
+
+Usage: latchkey [COMMAND] [OPTIONS]
+
+Commands:
+${table(commands.map((command) => [signature(command), command.summary]))}
+
+Without a command it starts. "latchkey COMMAND --help" shows what a command takes.`;
+}
+
+export function helpFor(command: Command): string {
+  const options = Object.entries(command.options).map(([name, { value, summary }]) => [
+    `--${name}${value === undefined ? '' : ` ${value}`}`,
+    summary,
+  ]);
+  const details = command.details === undefined ? '' : `\n\n${command.details}`;
+  return `latchkey ${signature(command)}: ${command.summary}${details}
+
+Options:
+${table([...options, ['--help', 'show this text']])}`;
+}
+
+function signature({ name, words = [] }: Command): string {
+  return [name, ...words.map((word) => `[${word}]`)].join(' ');
+}

@@ -1,0 +1,87 @@
+import cluster, { type Worker } from 'node:cluster';
+import { ReportedElsewhere } from './command.ts';
+import type { Running } from './running.ts';
+
+/** Milliseconds until a worker that ended is replaced: doubled each time one ends without having listened. */
+const FIRST_DELAY = 200;
+const LONGEST_DELAY = 30_000;
+
+/**
+ * Runs this same command in `count` processes that share the port. The first one starts alone: what is made on a first
+ * start is made once, and a configuration that cannot work fails once.
+ * @throws ReportedElsewhere when the first one ends instead of listening
+ */
+export async function startWorkers(count: number, say: (text: string) => void): Promise<Running> {
+  const first = cluster.fork();
+  if (!(await listens(first))) throw new ReportedElsewhere('the first worker did not start');
+  const crew = new Crew(say);
+  say(`worker ${first.process.pid ?? ''} is ready`);
+  crew.keep(first);
+  for (let started = 1; started < count; started++) crew.keep(cluster.fork());
+  return crew;
+}
+
+/** Resolves when the worker listens (true) or has ended before that (false). */
+function listens(worker: Worker): Promise<boolean> {
+  return new Promise((resolve) => {
+    worker.once('listening', () => resolve(true));
+    worker.once('exit', () => resolve(false));
+  });
+}
+
+/** Keeps the number of workers the same until it is told to stop. */
+class Crew implements Running {
+  readonly #say: (text: string) => void;
+  readonly #workers = new Set<Worker>();
+  readonly #replacements = new Set<NodeJS.Timeout>();
+  #stopping = false;
+  #delay = FIRST_DELAY;
+
+  constructor(say: (text: string) => void) {
+    this.#say = say;
+  }
+
+  keep(worker: Worker): void {
+    this.#workers.add(worker);
+    worker.once('listening', () => {
+      this.#delay = FIRST_DELAY;
+      this.#say(`worker ${worker.process.pid ?? ''} is ready`);
+    });
+    worker.once('exit', (code: number | null, signal: string | null) => {
+      this.#workers.delete(worker);
+      if (!this.#stopping)
+        this.#replace(`worker ${worker.process.pid ?? ''} ended (${signal ?? `code ${code ?? ''}`})`);
+    });
+  }
+
+  #replace(reason: string): void {
+    this.#say(`${reason}; another one starts in ${this.#delay} ms`);
+    const timer = setTimeout(() => {
+      this.#replacements.delete(timer);
+      this.keep(cluster.fork());
+    }, this.#delay);
+    this.#replacements.add(timer);
+    this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY);
+  }
+
+  async close(): Promise<void> {
+    this.#stop();
+    const ended = [...this.#workers].map((worker) => new Promise((resolve) => worker.once('exit', resolve)));
+    this.#kill('SIGTERM');
+    await Promise.all(ended);
+  }
+
+  closeNow(): void {
+    this.#stop();
+    this.#kill('SIGKILL');
+  }
+
+  #stop(): void {
+    this.#stopping = true;
+    for (const timer of this.#replacements) clearTimeout(timer);
+  }
+
+  #kill(signal: NodeJS.Signals): void {
+    for (const worker of this.#workers) worker.process.kill(signal);
+  }
+}

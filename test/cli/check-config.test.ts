@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { WorkingDirectory } from './latchkey.ts';
+
+const VALID = `issuer: https://login.example.com
+clients:
+  - client_id: shop
+    client_name: Shop
+    type: spa
+    redirect_uris: [https://shop.example.com/callback]
+  - client_id: job
+    client_name: Job
+    type: machine
+    secret: { env: JOB_SECRET }`;
+
+describe('latchkey check-config', () => {
+  let directory: WorkingDirectory;
+  beforeEach(() => {
+    directory = new WorkingDirectory();
+  });
+  afterEach(() => directory.remove());
+
+  it('sums up what a valid file says, without its secrets, and ends with 0', async () => {
+    directory.write('latchkey.yaml', VALID);
+    const { code, out, err } = await directory.run(['check-config'], {
+      JOB_SECRET: 'hunter2-the-long-version',
+      LATCHKEY_STORE: 'redis://user:hunter2@redis:6379/1',
+    });
+    assert.deepEqual([code, err], [0, '']);
+    assert.equal(
+      out,
+      `configuration is valid: latchkey.yaml
+
+  issuer      https://login.example.com
+  listens on  127.0.0.1:3000
+  workers     1
+  grants      redis://redis:6379/1
+  records     the same store
+  keys        keys
+  clients     2 (1 spa, 1 machine)
+  resources   none
+  sign-up     open
+`,
+    );
+  });
+
+  it('prints every problem of the file that is named and ends with 1', async () => {
+    directory.write('other.yaml', VALID.replace('https://login', 'http://login').replace('type: spa', 'type: spb'));
+    const { code, out, err } = await directory.run(['check-config', '--config', 'other.yaml']);
+    assert.deepEqual([code, out], [1, '']);
+    assert.equal(
+      err,
+      `latchkey: other.yaml has 3 problems:
+
+  other.yaml:1   issuer: must be https: http is for loopback addresses only
+  other.yaml:5   clients[0].type: client "shop": must be one of spa, web, machine (did you mean spa?)
+  other.yaml:10  clients[1].secret: client "job": the environment variable JOB_SECRET is not set
+`,
+    );
+  });
+
+  it('says what is worth a look in a file that can be used', async () => {
+    directory.write('latchkey.yaml', VALID.replace('{ env: JOB_SECRET }', '{ file: job }'));
+    directory.write('job', 'hunter2-the-long-version');
+    const { code, err } = await directory.run(['check-config']);
+    assert.equal(code, 0);
+    assert.match(
+      err,
+      /latchkey\.yaml:10 {2}clients\[1\]\.secret: client "job": everybody on this machine may read job/,
+    );
+  });
+
+  it('names a file that is not there', async () => {
+    const { code, err } = await directory.run(['check-config', '--config', 'none.yaml']);
+    assert.deepEqual([code, err], [1, 'latchkey: none.yaml has a problem:\n\n  cannot be read (ENOENT)\n']);
+  });
+});

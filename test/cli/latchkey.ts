@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const MAIN = join(import.meta.dirname, '../../src/main.ts');
+
+export interface Ended {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+export interface Process {
+  readonly pid: number;
+  /** Waits until what was printed, on either stream, matches so many times. @returns what the pattern's group caught */
+  printed(pattern: RegExp, times?: number): Promise<string[]>;
+  kill(signal: NodeJS.Signals): void;
+  readonly ended: Promise<Ended>;
+}
+
+/** An empty working directory, where `latchkey` finds nothing but what a test puts there. */
+export class WorkingDirectory {
+  readonly path = mkdtempSync(join(tmpdir(), 'latchkey-cli-'));
+
+  write(name: string, text: string): void {
+    writeFileSync(join(this.path, name), text);
+  }
+
+  /** Starts `latchkey` with these arguments and no environment but what Node itself needs and what is given. */
+  start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Process {
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      cwd: this.path,
+      env: { PATH: process.env['PATH'], NO_COLOR: '1', ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let out = '';
+    let err = '';
+    const listeners = new Set<() => void>();
+    const heard = (): void => listeners.forEach((listener) => listener());
+    child.stdout.on('data', (chunk: Buffer) => {
+      out += chunk.toString();
+      heard();
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      err += chunk.toString();
+      heard();
+    });
+    const ended = new Promise<Ended>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code) => resolve({ code, out, err }));
+    });
+    return {
+      pid: child.pid ?? 0,
+      ended,
+      kill: (signal) => void child.kill(signal),
+      async printed(pattern, times = 1) {
+        const matches = () =>
+          [...`${out}\n${err}`.matchAll(new RegExp(pattern, 'g'))].map(([all, group]) => group ?? all);
+        while (matches().length < times) {
+          const more = Promise.withResolvers<undefined>();
+          listeners.add(() => more.resolve(undefined));
+          const isOver = await Promise.race([more.promise, ended.then(() => true)]);
+          if (isOver === true && matches().length < times)
+            throw new Error(`ended before ${String(pattern)}:\n${out}${err}`);
+        }
+        return matches();
+      },
+    };
+  }
+
+  run(args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Ended> {
+    return this.start(args, environment).ended;
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
