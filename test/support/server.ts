@@ -1,0 +1,72 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AddressInfo } from 'node:net';
+import { demoConfig } from '../../src/config/demo.ts';
+import type { Config } from '../../src/config/schema.ts';
+import { openMasterKey } from '../../src/keys/master-key.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import { systemRandom } from '../../src/lib/random.ts';
+import { startServer, type RunningServer } from '../../src/server.ts';
+
+export interface TestServer extends RunningServer {
+  readonly issuer: string;
+  readonly config: Config;
+  /** Where its keys are, and its store when none was given. */
+  readonly directory: string;
+}
+
+export interface TestServerOptions {
+  /** Changes the demo's configuration, which tests start from. */
+  change?: (config: Config) => Config;
+  /** A store URL; an own SQLite file without it. */
+  store?: string;
+  /** Another server's directory and port, for a second node of it or for its next start. */
+  sameAs?: { directory: string; issuer: string };
+  /** Listens here instead of at the issuer's port: another node. */
+  port?: number;
+  clock?: Clock;
+}
+
+/** The real server, in this process, with the demo's clients and accounts, silent, on a free port. */
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const { sameAs, clock } = options;
+  const directory = sameAs?.directory ?? (await mkdtemp(join(tmpdir(), 'latchkey-test-')));
+  // Beside a store that nodes share, a server waits for its operator to hand it the key.
+  if (sameAs === undefined) await openMasterKey(directory, { create: true, random: systemRandom });
+  const issuerPort = sameAs === undefined ? await freePort() : Number(new URL(sameAs.issuer).port);
+  const demo = demoConfig({
+    port: issuerPort,
+    environment: {
+      LATCHKEY_STORE: options.store ?? `sqlite:${join(directory, 'store.db')}`,
+      LATCHKEY_KEYS_DIR: directory,
+      LATCHKEY_LOG_LEVEL: process.env['LATCHKEY_LOG_LEVEL'] ?? 'silent',
+    },
+  });
+  const config = options.change?.(demo) ?? demo;
+  const listening =
+    options.port === undefined ? config : { ...config, listen: { ...config.listen, port: options.port } };
+  const server = await startServer({ config: listening, ...(clock && { clock }) });
+  return {
+    ...server,
+    issuer: config.issuer,
+    config,
+    directory,
+    async close() {
+      await server.close();
+      if (sameAs === undefined) await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
