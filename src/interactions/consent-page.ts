@@ -1,4 +1,5 @@
 import type { Context } from 'koa';
+import type { Grant } from 'oidc-provider';
 import type { Consent } from '../accounts/consents.ts';
 import type { PageData } from '../http/pages.ts';
 import { field } from '../http/form.ts';
@@ -12,7 +13,7 @@ export async function showConsent(parts: InteractionParts, context: Context, int
   const { client, details } = interaction;
   const account = await parts.accounts.find(accountIdOf(interaction));
   if (account === undefined) throw new Problem('interaction-gone', 'the account is no more');
-  const asked = whatIsAsked(interaction);
+  const asked = whatIsAsked(interaction, await knownGrant(parts, interaction));
   const html = parts.views.render('consent', {
     clientName: clientName(client),
     ...links(interaction),
@@ -31,7 +32,7 @@ export async function submitConsent(
   context: Context,
   interaction: SubmittedInteraction,
 ): Promise<void> {
-  const { client, details, form } = interaction;
+  const { client, form } = interaction;
   const account = accountIdOf(interaction);
   const said = { account, client: client.clientId };
   if (field(form, 'decision') !== 'allow') {
@@ -42,8 +43,8 @@ export async function submitConsent(
     });
   }
   const { Grant } = parts.provider;
-  const known = details.grantId === undefined ? undefined : await Grant.find(details.grantId);
-  const asked = whatIsAsked(interaction);
+  const known = await knownGrant(parts, interaction);
+  const asked = whatIsAsked(interaction, known);
   const grant = grantConsented(known ?? new Grant({ accountId: account, clientId: client.clientId }), asked);
   const grantId = await grant.save();
   const before = await parts.consents.find(account, client.clientId);
@@ -58,8 +59,12 @@ function accountIdOf({ details }: Interaction): string {
   return id;
 }
 
-/** What the engine found missing; everything asked for, when the app insists on the question (`prompt=consent`). */
-function whatIsAsked({ details }: Interaction): Consent {
+async function knownGrant({ provider }: InteractionParts, { details }: Interaction): Promise<Grant | undefined> {
+  return details.grantId === undefined ? undefined : provider.Grant.find(details.grantId);
+}
+
+/** What the engine found missing; everything asked for, when the question is put although nothing is (`prompt=consent`). */
+function whatIsAsked({ details }: Interaction, known: Grant | undefined): Consent {
   const { missingOIDCScope, missingResourceScopes } = details.prompt.details as {
     missingOIDCScope?: string[];
     missingResourceScopes?: Record<string, string[]>;
@@ -67,9 +72,16 @@ function whatIsAsked({ details }: Interaction): Consent {
   if (missingOIDCScope !== undefined || missingResourceScopes !== undefined) {
     return { scopes: missingOIDCScope ?? [], resources: missingResourceScopes ?? {} };
   }
-  const { scope } = details.params;
+  const { scope, resource } = details.params;
   const requested = typeof scope === 'string' ? scope.split(' ') : [];
-  return { scopes: requested.filter((name) => Object.hasOwn(standardScopes, name)), resources: {} };
+  const resources = [resource].flat().filter((identifier) => typeof identifier === 'string');
+  const granted = resources.map((identifier) => [identifier, known?.getResourceScopeFiltered(identifier, requested)]);
+  return {
+    scopes: requested.filter((name) => Object.hasOwn(standardScopes, name)),
+    resources: Object.fromEntries(
+      granted.map(([identifier = '', scopes = '']) => [identifier, scopes.split(' ').filter(Boolean)]),
+    ),
+  };
 }
 
 function inWords({ resources }: InteractionParts, asked: Consent): PageData['consent']['scopes'] {

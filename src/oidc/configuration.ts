@@ -56,7 +56,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     conformIdTokenClaims: false,
     responseTypes: ['code'],
     // Confidential clients too: a code that leaked is worth nothing in another's session (RFC 9700 §2.1.1).
-    pkce: { required: () => true },
+    pkce: { required: (_context, client) => client.clientAuthMethod === 'none' },
     subjectTypes: ['public'],
     ttl: lifetimes(config, parts.clock),
 

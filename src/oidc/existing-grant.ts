@@ -1,7 +1,10 @@
-import type { Grant, KoaContextWithOIDC } from 'oidc-provider';
+import type { Client, Grant, KoaContextWithOIDC, Session } from 'oidc-provider';
 import type { Consent, Consents } from '../accounts/consents.ts';
+import type { Config } from '../config/schema.ts';
+import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { keyspace, type Store } from '../storage/store.ts';
 import { policyOf } from './client-metadata.ts';
+import { grantLife } from './lifetimes.ts';
 
 /** Says which of a session's grants for a client was first. */
 const firstGrantKey = keyspace<{ grant: string }>('first-grant');
@@ -10,8 +13,17 @@ const firstGrantKey = keyspace<{ grant: string }>('first-grant');
 const FIRST = 60;
 
 interface Parts {
+  config: Pick<Config, 'tokens'>;
   consents: Consents;
   grants: Store;
+  clock: Clock;
+}
+
+/** Between whom a grant is, and where it was said. */
+interface Between {
+  client: Client;
+  accountId: string;
+  session: Session;
 }
 
 /**
@@ -19,16 +31,27 @@ interface Parts {
  * first-party client, taken as given.
  */
 export async function existingGrant(context: KoaContextWithOIDC, parts: Parts): Promise<Grant | undefined> {
-  const { client, session, account, provider, result } = context.oidc;
+  const { client, session, account } = context.oidc;
   if (client === undefined || session === undefined || account === undefined) return undefined;
-  const { clientId } = client;
-  const { firstParty } = policyOf(client);
-  const id = result?.consent?.grantId ?? session.grantIdFor(clientId);
-  const known = id === undefined ? undefined : await provider.Grant.find(id);
-  const about = { clientId, accountId: account.accountId, session: session.uid, firstParty };
-  const grant = known ?? (await firstGrant(context, about, parts));
-  if (grant !== undefined && firstParty && addWhatIsAsked(context, grant)) await grant.save();
+  const between = { client, session, accountId: account.accountId };
+  const grant = (await knownGrant(context, between)) ?? (await firstGrant(context, between, parts));
+  if (grant === undefined) return undefined;
+  const isWider = policyOf(client).firstParty && addWhatIsAsked(context, grant);
+  if (renew(grant, parts) || isWider) await grant.save();
   return grant;
+}
+
+async function knownGrant({ oidc }: KoaContextWithOIDC, { client, session }: Between): Promise<Grant | undefined> {
+  const id = oidc.result?.consent?.grantId ?? session.grantIdFor(client.clientId);
+  return id === undefined ? undefined : oidc.provider.Grant.find(id);
+}
+
+/** The engine lets a grant end at a fixed time, and with it a family that began the day before. @returns whether it was due */
+function renew(grant: Grant, { clock, config }: Parts): boolean {
+  const now = epochSeconds(clock);
+  if (grant.exp === undefined || grant.exp - now >= config.tokens.refresh_family) return false;
+  grant.exp = now + grantLife(config.tokens);
+  return true;
 }
 
 /**
@@ -37,20 +60,20 @@ export async function existingGrant(context: KoaContextWithOIDC, parts: Parts): 
  */
 async function firstGrant(
   context: KoaContextWithOIDC,
-  about: { clientId: string; accountId: string; session: string; firstParty: boolean },
+  { client, session, accountId }: Between,
   { consents, grants }: Parts,
 ): Promise<Grant | undefined> {
-  const { accountId, clientId } = about;
+  const { clientId } = client;
   const { Grant } = context.oidc.provider;
   const grant = new Grant({ accountId, clientId });
-  if (about.firstParty) {
+  if (policyOf(client).firstParty) {
     addWhatIsAsked(context, grant);
   } else {
     const consent = await consents.find(accountId, clientId);
     if (consent === undefined) return undefined;
     grantConsented(grant, consent);
   }
-  const key = firstGrantKey(`${about.session}:${clientId}`);
+  const key = firstGrantKey(`${session.uid}:${clientId}`);
   if (await grants.create(key, { grant: await grant.save() }, { ttl: FIRST })) return grant;
   const first = await grants.get(key);
   return (first && (await Grant.find(first.value.grant))) ?? grant;

@@ -9,10 +9,15 @@ const { base, Check, Prompt } = interactionPolicy;
 export function promptPolicy(): interactionPolicy.DefaultPolicy {
   const policy = base();
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 0);
-  policy.get('login')?.checks.add(
-    new Check('no_account', 'End-User authentication is required', 'login_required', ({ oidc }) =>
-      oidc.session?.accountId !== undefined && oidc.account === undefined,
-    ),
-  );
+  policy
+    .get('login')
+    ?.checks.add(
+      new Check(
+        'no_account',
+        'End-User authentication is required',
+        'login_required',
+        ({ oidc }) => oidc.session?.accountId !== undefined && oidc.account === undefined,
+      ),
+    );
   return policy;
 }

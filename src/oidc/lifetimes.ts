@@ -2,6 +2,14 @@ import type { Configuration } from 'oidc-provider';
 import type { Config } from '../config/schema.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
 
+/** Nothing outlives its grant, so a grant lives longer than a family that begins on its last day before it is renewed. */
+export function grantLife({ refresh_family }: Pick<Config['tokens'], 'refresh_family'>): number {
+  return refresh_family + RENEWAL;
+}
+
+/** How often a grant in use is renewed, at most, in seconds. */
+const RENEWAL = 7 * 86_400;
+
 /** How long each of the engine's records and tokens lives, in seconds. */
 export function lifetimes(
   { tokens, sessions }: Pick<Config, 'tokens' | 'sessions'>,
@@ -18,8 +26,7 @@ export function lifetimes(
       const age = epochSeconds(clock) - (token.iiat ?? epochSeconds(clock));
       return Math.max(1, Math.min(tokens.refresh_token, tokens.refresh_family - age));
     },
-    // The engine never extends a grant, and nothing of a grant outlives it.
-    Grant: Math.max(tokens.refresh_family, sessions.remembered),
+    Grant: grantLife(tokens),
     Session: (_context, session) => (session.transient === true ? sessions.default : sessions.remembered),
   };
 }

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { Browser, type Page } from './browser.ts';
 
-export const ALICE = { email: 'alice@example.com', password: 'latchkey-demo' };
-export const ADMIN = { email: 'admin@example.com', password: 'latchkey-demo' };
+/** The fields of the sign-in form. */
+export type Person = Record<'email' | 'password', string> & { remember?: 'yes' };
+
+export const ALICE: Person = { email: 'alice@example.com', password: 'latchkey-demo' };
+export const ADMIN: Person = { email: 'admin@example.com', password: 'latchkey-demo' };
 
 /** An authorization request that a demo app would make, with what is needed to go on from it. */
 export interface AuthorizationRequest {
@@ -40,9 +43,9 @@ export function authorizationRequest(
 }
 
 /** Signs in at the page that an authorization request leads to, allows what is asked, and comes back with the answer. */
-export async function signIn(browser: Browser, request: AuthorizationRequest, person = ALICE): Promise<URL> {
+export async function signIn(browser: Browser, request: AuthorizationRequest, person: Person = ALICE): Promise<URL> {
   let page: Page = await browser.visit(request.url, {}, request.redirectUri);
-  if (page.html.includes('type="password"')) page = await browser.submit(page, person, request.redirectUri);
+  if (page.html.includes('type="password"')) page = await browser.submit(page, { ...person }, request.redirectUri);
   // Another person was signed in: the engine first has their session ended, by a form that a script would send.
   if (page.html.includes('name="xsrf"')) page = await browser.submit(page, {}, request.redirectUri);
   if (page.html.includes('value="allow"'))
@@ -115,7 +118,7 @@ export function refresh(
 /** The whole code flow of a new person's browser. */
 export async function tokensFor(
   issuer: string,
-  options: { person?: typeof ALICE; clientId?: string; parameters?: Record<string, string>; browser?: Browser } = {},
+  options: { person?: Person; clientId?: string; parameters?: Record<string, string>; browser?: Browser } = {},
 ): Promise<Record<string, string>> {
   const { person = ALICE, browser = new Browser() } = options;
   const request = authorizationRequest(issuer, options.clientId, options.parameters);

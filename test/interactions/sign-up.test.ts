@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { decodeJwt } from 'jose';
+import { Browser, type Page } from '../support/browser.ts';
+import { answerAtOnce, authorizationRequest, exchangeCode, tokensFor } from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+const BOB = { name: 'Bob <i>Builder</i>', email: 'Bob@Example.com', password: 'a few words in a row' };
+
+describe('Signing up', () => {
+  let server: TestServer;
+  beforeEach(async () => {
+    server = await startTestServer();
+  });
+  afterEach(() => server.close());
+
+  async function open(browser = new Browser()) {
+    const request = authorizationRequest(server.issuer, 'demo-notes', { scope: 'openid profile email roles' });
+    const page = await browser.visit(`${(await browser.visit(request.url)).url}/sign-up`);
+    const submit = (person: Record<string, string>): Promise<Page> => browser.submit(page, person, request.redirectUri);
+    return { browser, request, page, submit };
+  }
+
+  it('makes an account with the usual role, and leads on to the app signed in', async () => {
+    const { browser, request, submit } = await open();
+    const back = await submit(BOB);
+    const { body } = await exchangeCode(server.issuer, request, new URL(back.url));
+    const { name, email, email_verified, roles } = decodeJwt(String(body['id_token']));
+    assert.deepEqual([name, email, email_verified, roles], [BOB.name, 'bob@example.com', false, ['user']]);
+    assert.ok('code' in (await answerAtOnce(browser, authorizationRequest(server.issuer, 'demo-photos'))));
+    const again = await tokensFor(server.issuer, { person: { email: 'bob@example.com', password: BOB.password } });
+    assert.equal(decodeJwt(again['id_token'] ?? '').sub, decodeJwt(String(body['id_token'])).sub);
+  });
+
+  it('says what is wrong at each field, and keeps what was typed but the password', async () => {
+    const { submit } = await open();
+    const page = await submit({ name: '', email: 'alice@example.com', password: 'short' });
+    assert.equal(page.status, 422);
+    assert.match(page.html, /Write your name/);
+    assert.match(page.html, /Use at least 12 characters/);
+    assert.match(page.html, /value="alice@example\.com"/);
+    assert.doesNotMatch(page.html, /value="short"/);
+  });
+
+  it('does not take over an account that is there', async () => {
+    const { submit } = await open();
+    const page = await submit({ ...BOB, email: ' ALICE@example.com ' });
+    assert.equal(page.status, 422);
+    assert.match(page.html, /has an account already/);
+    await tokensFor(server.issuer);
+  });
+
+  it('gives an address to one of several who want it at once', async () => {
+    const forms = [await open(), await open(), await open()];
+    const answers = await Promise.all(forms.map(({ submit }) => submit(BOB)));
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [303, 422, 422]);
+  });
+
+  it('takes no role and no other field from the form', async () => {
+    const { request, submit } = await open();
+    const back = await submit({ ...BOB, roles: 'admin', id: 'acc_0', email_verified: 'true' });
+    const { body } = await exchangeCode(server.issuer, request, new URL(back.url));
+    const { roles, sub, email_verified } = decodeJwt(String(body['id_token']));
+    assert.deepEqual([roles, email_verified], [['user'], false]);
+    assert.notEqual(sub, 'acc_0');
+  });
+
+  it('is nowhere to be found where the operator makes the accounts', async () => {
+    await server.close();
+    server = await startTestServer({
+      change: (config) => ({ ...config, sign_up: { ...config.sign_up, enabled: false } }),
+    });
+    const browser = new Browser();
+    const signIn = await browser.visit(authorizationRequest(server.issuer).url);
+    assert.doesNotMatch(signIn.html, /sign-up/);
+    assert.equal((await browser.visit(`${signIn.url}/sign-up`)).status, 404);
+    const csrf = /name="csrf" value="([^"]+)"/.exec(signIn.html)?.[1] ?? '';
+    const body = new URLSearchParams({ ...BOB, csrf });
+    assert.equal((await browser.request(`${signIn.url}/sign-up`, { method: 'POST', body })).status, 404);
+  });
+});

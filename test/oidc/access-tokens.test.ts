@@ -1,0 +1,226 @@
+import assert from 'node:assert/strict';
+import type { Config } from '../../src/config/schema.ts';
+import { Browser } from '../support/browser.ts';
+import { returnToPresent, travel } from '../support/clock.ts';
+import {
+  answerAtOnce,
+  authorizationRequest,
+  exchangeCode,
+  refresh,
+  signIn,
+  tokenRequest,
+  tokensFor,
+} from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { apiOf, verified } from '../support/tokens.ts';
+
+const LEDGER = 'https://ledger.example';
+
+/** Beside the Notes API one that chose RS256 and a shorter life, and that only the web app may use. */
+function withLedger(config: Config): Config {
+  return {
+    ...config,
+    resources: [
+      ...config.resources,
+      {
+        identifier: LEDGER,
+        name: 'Ledger',
+        scopes: { 'ledger:read': { description: 'Read the ledger' } },
+        signing_alg: 'RS256',
+        access_token_ttl: 60,
+      },
+    ],
+    clients: config.clients.map((client) =>
+      client.client_id === 'demo-web'
+        ? {
+            ...client,
+            first_party: true,
+            scopes: [...client.scopes, 'ledger:read'],
+            resources: [...client.resources, LEDGER],
+          }
+        : client,
+    ),
+  };
+}
+
+describe('Access tokens', () => {
+  let server: TestServer;
+  let alice: Browser;
+  before(async () => {
+    server = await startTestServer({ change: withLedger });
+    alice = new Browser();
+    await signIn(alice, authorizationRequest(server.issuer));
+  });
+  after(() => server.close());
+  afterEach(returnToPresent);
+
+  const tokens = (clientId: string, parameters: Record<string, string>): Promise<Record<string, string>> =>
+    tokensFor(server.issuer, { browser: alice, clientId, parameters });
+
+  it('for an API are signed JWTs that say whose, for whom, for how long and how the person signed in', async () => {
+    const { issuer } = server;
+    const { access_token, id_token, expires_in } = await tokens('demo-notes', { scope: 'openid notes:read' });
+    const { header, claims } = await verified(issuer, access_token, apiOf(issuer));
+    const { claims: person } = await verified(issuer, id_token, 'demo-notes');
+    assert.deepEqual([header.typ, header.alg], ['at+jwt', 'ES256']);
+    const { jti, iat = 0, exp = 0, ...rest } = claims;
+    assert.match(String(jti), /^[\w-]{20,}$/);
+    assert.deepEqual([exp - iat, expires_in], [900, 900]);
+    assert.deepEqual(rest, {
+      iss: issuer,
+      aud: apiOf(issuer),
+      sub: person.sub,
+      client_id: 'demo-notes',
+      scope: 'notes:read',
+      roles: ['user'],
+      acr: 'aal1',
+      amr: ['pwd'],
+      auth_time: person['auth_time'],
+      sid: person['sid'],
+    });
+  });
+
+  it('are signed as the API chose, and live as long as it chose', async () => {
+    const { access_token, expires_in } = await tokens('demo-web', { scope: 'openid ledger:read', resource: LEDGER });
+    const { header, claims } = await verified(server.issuer, access_token, LEDGER);
+    assert.equal(header.alg, 'RS256');
+    assert.deepEqual([(claims.exp ?? 0) - (claims.iat ?? 0), expires_in], [60, 60]);
+  });
+
+  it('of a refresh say the same, with an id of their own', async () => {
+    const first = await tokens('demo-notes', { scope: 'openid notes:read' });
+    travel(60);
+    const { body: second } = await refresh(server.issuer, first['refresh_token']);
+    const [before, after] = await Promise.all(
+      [first, second].map(async ({ access_token }) => {
+        const { claims } = await verified(server.issuer, String(access_token), apiOf(server.issuer));
+        const { jti, iat, exp, ...rest } = claims;
+        return { jti, exp: Number(exp) - Number(iat), rest };
+      }),
+    );
+    assert.deepEqual(after?.rest, before?.rest);
+    assert.equal(after?.exp, before?.exp);
+    assert.notEqual(after?.jti, before?.jti);
+  });
+
+  it('without a scope of an API are opaque, and for /userinfo', async () => {
+    const { access_token = '', scope } = await tokens('demo-notes', { scope: 'openid profile' });
+    assert.match(access_token, /^[\w-]{43}$/);
+    assert.equal(scope, 'openid profile');
+  });
+
+  it('are for the default API when one of its scopes is asked for, and only where the client has a default', async () => {
+    const withDefault = await tokens('demo-notes', { scope: 'openid notes:read' });
+    assert.equal(withDefault['scope'], 'notes:read');
+    const without = await tokens('demo-web', { scope: 'openid notes:read' });
+    assert.match(without['access_token'] ?? '', /^[\w-]{43}$/);
+    assert.equal(without['scope'], 'openid');
+  });
+
+  it('for one of several APIs are named at the token endpoint, one by one', async () => {
+    const api = apiOf(server.issuer);
+    const request = authorizationRequest(server.issuer, 'demo-web', {
+      scope: 'openid notes:read ledger:read',
+      resource: api,
+    });
+    const both = new URL(request.url);
+    both.searchParams.append('resource', LEDGER);
+    const callback = await signIn(alice, { ...request, url: both.href });
+    const basic = 'demo-web:demo-web-secret';
+    const common = {
+      redirect_uri: request.redirectUri,
+      code_verifier: request.verifier,
+      code: callback.searchParams.get('code') ?? '',
+    };
+
+    const first = await tokenRequest(
+      server.issuer,
+      { grant_type: 'authorization_code', ...common, resource: LEDGER },
+      basic,
+    );
+    assert.equal(
+      (await verified(server.issuer, String(first.body['access_token']), LEDGER)).claims['scope'],
+      'ledger:read',
+    );
+    const second = await tokenRequest(
+      server.issuer,
+      { grant_type: 'refresh_token', refresh_token: String(first.body['refresh_token']), resource: api },
+      basic,
+    );
+    assert.equal(
+      (await verified(server.issuer, String(second.body['access_token']), api)).claims['scope'],
+      'notes:read',
+    );
+  });
+
+  for (const [which, resource] of [
+    ['nobody has registered', 'https://unknown.example'],
+    ['the client may not use', LEDGER],
+    ['is no URI', 'ledger'],
+  ] as const) {
+    it(`are refused for an API that ${which}`, async () => {
+      const request = authorizationRequest(server.issuer, 'demo-notes', {
+        scope: 'openid notes:read ledger:read',
+        resource,
+      });
+      const answer = await answerAtOnce(alice, request);
+      assert.equal(answer['error'], 'invalid_target');
+      assert.equal(answer['code'], undefined);
+    });
+  }
+
+  it('are refused at the token endpoint for an API that was not part of the authorization', async () => {
+    const request = authorizationRequest(server.issuer, 'demo-web', {
+      scope: 'openid notes:read',
+      resource: apiOf(server.issuer),
+    });
+    const callback = await signIn(alice, request);
+    const { status, body } = await tokenRequest(
+      server.issuer,
+      {
+        grant_type: 'authorization_code',
+        code: callback.searchParams.get('code') ?? '',
+        redirect_uri: request.redirectUri,
+        code_verifier: request.verifier,
+        resource: LEDGER,
+      },
+      'demo-web:demo-web-secret',
+    );
+    assert.deepEqual([status, body['error']], [400, 'invalid_target']);
+  });
+
+  it('end after fifteen minutes', async () => {
+    const jwt = await tokens('demo-notes', { scope: 'openid notes:read' });
+    const opaque = await tokens('demo-notes', { scope: 'openid' });
+    const userinfo = (): Promise<Response> =>
+      fetch(`${server.issuer}/userinfo`, { headers: { authorization: `Bearer ${String(opaque['access_token'])}` } });
+    travel(899);
+    await verified(server.issuer, jwt['access_token'], apiOf(server.issuer));
+    assert.equal((await userinfo()).status, 200);
+    travel(2);
+    await assert.rejects(verified(server.issuer, jwt['access_token'], apiOf(server.issuer)), {
+      code: 'ERR_JWT_EXPIRED',
+    });
+    assert.equal((await userinfo()).status, 401);
+  });
+
+  it('are not an ID token, nor the other way round', async () => {
+    const { access_token, id_token } = await tokens('demo-notes', { scope: 'openid notes:read' });
+    await assert.rejects(verified(server.issuer, access_token, 'demo-notes'), {
+      code: 'ERR_JWT_CLAIM_VALIDATION_FAILED',
+    });
+    await assert.rejects(verified(server.issuer, id_token, apiOf(server.issuer)), {
+      code: 'ERR_JWT_CLAIM_VALIDATION_FAILED',
+    });
+    const asBearer = await fetch(`${server.issuer}/userinfo`, {
+      headers: { authorization: `Bearer ${String(id_token)}` },
+    });
+    assert.equal(asBearer.status, 401);
+  });
+
+  it('come with the scopes that the answer names', async () => {
+    const request = authorizationRequest(server.issuer, 'demo-notes', { scope: 'openid notes:read made:up' });
+    const { body } = await exchangeCode(server.issuer, request, await signIn(alice, request));
+    assert.equal(body['scope'], 'notes:read');
+  });
+});

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import type { Config } from '../../src/config/schema.ts';
+import { Browser } from '../support/browser.ts';
+import { returnToPresent, travel } from '../support/clock.ts';
+import { authorizationRequest, exchangeCode, refresh, signIn, tokensFor } from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { verified } from '../support/tokens.ts';
+
+const photosChoosesRs256 = (config: Config): Config => ({
+  ...config,
+  clients: config.clients.map((client) =>
+    client.client_id === 'demo-photos' ? { ...client, id_token_signing_alg: 'RS256' } : client,
+  ),
+});
+
+describe('ID tokens', () => {
+  let server: TestServer;
+  before(async () => {
+    server = await startTestServer({ change: photosChoosesRs256 });
+  });
+  after(() => server.close());
+  afterEach(returnToPresent);
+
+  it('say who signed in, when and how, for which client and in which session', async () => {
+    const before = Math.floor(Date.now() / 1000);
+    const request = authorizationRequest(server.issuer, 'demo-notes', { scope: 'openid' });
+    const { body } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request));
+    const { claims } = await verified(server.issuer, String(body['id_token']), 'demo-notes');
+    const { iat = 0, exp = 0, sub, sid, auth_time, ...rest } = claims;
+    assert.deepEqual(rest, {
+      iss: server.issuer,
+      aud: 'demo-notes',
+      nonce: new URL(request.url).searchParams.get('nonce'),
+      acr: 'aal1',
+      amr: ['pwd'],
+    });
+    assert.match(String(sub), /^acc_/);
+    assert.match(String(sid), /^[\w-]{20,}$/);
+    assert.equal(exp - iat, 3600);
+    assert.ok(Number(auth_time) >= before && Number(auth_time) <= iat);
+  });
+
+  it('hold the claims of the scopes that were granted, and no others', async () => {
+    const claimsFor = async (scope: string): Promise<Record<string, unknown>> => {
+      const { id_token } = await tokensFor(server.issuer, { parameters: { scope } });
+      const { name, email, email_verified, roles } = (await verified(server.issuer, id_token, 'demo-notes')).claims;
+      return { name, email, email_verified, roles };
+    };
+    const none = { name: undefined, email: undefined, email_verified: undefined, roles: undefined };
+    assert.deepEqual(await claimsFor('openid profile'), { ...none, name: 'Alice' });
+    assert.deepEqual(await claimsFor('openid email'), { ...none, email: 'alice@example.com', email_verified: false });
+    assert.deepEqual(await claimsFor('openid roles'), { ...none, roles: ['user'] });
+  });
+
+  it('are signed as each client chose', async () => {
+    for (const [clientId, alg] of [
+      ['demo-notes', 'ES256'],
+      ['demo-photos', 'RS256'],
+    ] as const) {
+      const { id_token } = await tokensFor(server.issuer, { clientId });
+      assert.equal((await verified(server.issuer, id_token, clientId)).header.alg, alg);
+    }
+  });
+
+  it('name one person in all apps, but not one session', async () => {
+    const browser = new Browser();
+    const [notes, photos] = [
+      await tokensFor(server.issuer, { browser }),
+      await tokensFor(server.issuer, { browser, clientId: 'demo-photos' }),
+    ];
+    const [inNotes, inPhotos] = [
+      (await verified(server.issuer, notes['id_token'], 'demo-notes')).claims,
+      (await verified(server.issuer, photos['id_token'], 'demo-photos')).claims,
+    ];
+    assert.equal(inNotes.sub, inPhotos.sub);
+    assert.equal(inNotes['auth_time'], inPhotos['auth_time']);
+    assert.notEqual(inNotes['sid'], inPhotos['sid']);
+  });
+
+  it('of a refresh keep the time and the session of the sign-in', async () => {
+    const first = await tokensFor(server.issuer);
+    travel(600);
+    const { body } = await refresh(server.issuer, first['refresh_token']);
+    const [old, renewed] = [
+      (await verified(server.issuer, first['id_token'], 'demo-notes')).claims,
+      (await verified(server.issuer, String(body['id_token']), 'demo-notes')).claims,
+    ];
+    for (const claim of ['sub', 'sid', 'auth_time', 'acr', 'amr']) assert.deepEqual(renewed[claim], old[claim], claim);
+    assert.ok((renewed.iat ?? 0) >= (old.iat ?? 0) + 600);
+  });
+
+  it('are not given without the scope openid', async () => {
+    const { id_token } = await tokensFor(server.issuer, { parameters: { scope: 'notes:read', nonce: '' } });
+    assert.equal(id_token, undefined);
+  });
+});

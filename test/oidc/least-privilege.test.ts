@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import type { Config } from '../../src/config/schema.ts';
+import { Browser } from '../support/browser.ts';
+import {
+  ADMIN,
+  ALICE,
+  authorizationRequest,
+  exchangeCode,
+  refresh,
+  signIn,
+  tokenRequest,
+  tokensFor,
+} from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { apiOf, verified } from '../support/tokens.ts';
+import { withAccount } from './behind-the-server.ts';
+
+/** A scope that only admins may receive, and an app that is not registered for reading. */
+function withAdminScope(config: Config): Config {
+  return {
+    ...config,
+    resources: config.resources.map((resource) => ({
+      ...resource,
+      scopes: { ...resource.scopes, 'notes:admin': { description: 'Manage all notes', roles: ['admin'] } },
+    })),
+    clients: config.clients.map((client) => ({
+      ...client,
+      scopes:
+        client.client_id === 'demo-photos'
+          ? ['openid', 'notes:admin']
+          : client.client_id === 'demo-service'
+            ? ['notes:read']
+            : [...client.scopes, 'notes:admin'],
+    })),
+  };
+}
+
+describe('Least privilege', () => {
+  let server: TestServer;
+  before(async () => {
+    server = await startTestServer({ change: withAdminScope });
+  });
+  after(() => server.close());
+
+  const everything = { scope: 'openid notes:read notes:admin' };
+
+  async function scopesIn(token: unknown): Promise<unknown[]> {
+    const { claims } = await verified(server.issuer, String(token), apiOf(server.issuer));
+    return [claims['scope'], claims['roles']];
+  }
+
+  it('gives each person the scopes that their roles allow', async () => {
+    const ofAlice = await tokensFor(server.issuer, { parameters: everything });
+    assert.deepEqual(await scopesIn(ofAlice['access_token']), ['notes:read', ['user']]);
+    assert.equal(ofAlice['scope'], 'notes:read');
+    const ofAdmin = await tokensFor(server.issuer, { person: ADMIN, parameters: everything });
+    assert.deepEqual(await scopesIn(ofAdmin['access_token']), ['notes:read notes:admin', ['user', 'admin']]);
+  });
+
+  it('gives each client the scopes that it is registered for', async () => {
+    const { access_token } = await tokensFor(server.issuer, {
+      person: ADMIN,
+      clientId: 'demo-photos',
+      parameters: everything,
+    });
+    assert.deepEqual(await scopesIn(access_token), ['notes:admin', ['user', 'admin']]);
+  });
+
+  it('goes by the person who signs in, not by who was signed in before', async () => {
+    const browser = new Browser();
+    await signIn(browser, authorizationRequest(server.issuer), ADMIN);
+    const parameters = { ...everything, prompt: 'login' };
+    const { access_token } = await tokensFor(server.issuer, { browser, person: ALICE, parameters });
+    assert.deepEqual(await scopesIn(access_token), ['notes:read', ['user']]);
+  });
+
+  it('gives a machine its registered scopes, and no role', async () => {
+    const parameters = { grant_type: 'client_credentials', scope: 'notes:read notes:admin' };
+    const { status, body } = await tokenRequest(server.issuer, parameters, 'demo-service:demo-service-secret');
+    assert.equal(status, 200);
+    assert.deepEqual(await scopesIn(body['access_token']), ['notes:read', undefined]);
+  });
+
+  describe('once a role is taken away', () => {
+    afterEach(() => withAccount(server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user', 'admin'])));
+
+    it('lets no refresh give its scopes again, and gives them back with the role', async () => {
+      const first = await tokensFor(server.issuer, { person: ADMIN, parameters: everything });
+      await withAccount(server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user']));
+      const { body: second } = await refresh(server.issuer, first['refresh_token']);
+      assert.deepEqual(await scopesIn(second['access_token']), ['notes:read', ['user']]);
+      assert.equal(second['scope'], 'notes:read');
+      await withAccount(server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['admin', 'user']));
+      const { body: third } = await refresh(server.issuer, String(second['refresh_token']));
+      assert.deepEqual(await scopesIn(third['access_token']), ['notes:read notes:admin', ['admin', 'user']]);
+    });
+
+    it('lets no code give its scopes any more', async () => {
+      const request = authorizationRequest(server.issuer, 'demo-notes', everything);
+      const callback = await signIn(new Browser(), request, ADMIN);
+      await withAccount(server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user']));
+      const { body } = await exchangeCode(server.issuer, request, callback);
+      assert.deepEqual(await scopesIn(body['access_token']), ['notes:read', ['user']]);
+    });
+  });
+
+  describe('of a disabled account', () => {
+    afterEach(() => withAccount(server, ALICE.email, (accounts, { id }) => accounts.enable(id)));
+
+    it('gives nothing: no sign-in, no code, no refresh, no userinfo, no single sign-on', async () => {
+      const browser = new Browser();
+      const tokens = await tokensFor(server.issuer, { browser });
+      const request = authorizationRequest(server.issuer);
+      const callback = await signIn(browser, request);
+      await withAccount(server, ALICE.email, (accounts, { id }) => accounts.disable(id));
+
+      const exchanged = await exchangeCode(server.issuer, request, callback);
+      assert.deepEqual([exchanged.status, exchanged.body['error']], [400, 'invalid_grant']);
+      const refreshed = await refresh(server.issuer, tokens['refresh_token']);
+      assert.deepEqual([refreshed.status, refreshed.body['error']], [400, 'invalid_grant']);
+      const headers = { authorization: `Bearer ${String(tokens['access_token'])}` };
+      assert.equal((await fetch(`${server.issuer}/userinfo`, { headers })).status, 401);
+
+      const page = await browser.visit(authorizationRequest(server.issuer).url, {}, request.redirectUri);
+      assert.match(page.html, /type="password"/);
+      assert.equal((await browser.submit(page, ALICE)).status, 401);
+    });
+  });
+});

@@ -1,0 +1,50 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** An app's endpoint for back-channel logout, on loopback. */
+export interface LogoutReceiver {
+  /** `host:port`, as the list of allowed destinations has it. */
+  readonly host: string;
+  readonly uri: string;
+  /** The bodies that came, in order. */
+  readonly received: { type: string | undefined; body: URLSearchParams }[];
+  /** What it answers from now on. */
+  answerWith(status: number): void;
+  /** Waits until so many have come. */
+  whenReceived(count: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startLogoutReceiver(): Promise<LogoutReceiver> {
+  const received: LogoutReceiver['received'] = [];
+  let status = 200;
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      received.push({ type: request.headers['content-type'], body: new URLSearchParams(body) });
+      response.writeHead(status, { connection: 'close' }).end();
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    host,
+    uri: `http://${host}/backchannel`,
+    received,
+    answerWith(next) {
+      status = next;
+    },
+    async whenReceived(count) {
+      for (let tries = 0; received.length < count; tries += 1) {
+        if (tries > 200) throw new Error(`${received.length} of ${count} logout tokens came`);
+        await sleep(25);
+      }
+    },
+    async close() {
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+import { Browser, type Page } from '../support/browser.ts';
+import { returnToPresent, travel } from '../support/clock.ts';
+import {
+  ADMIN,
+  answerAtOnce,
+  authorizationRequest,
+  exchangeCode,
+  refresh,
+  signIn,
+  tokenRequest,
+  tokensFor,
+} from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+describe('Logout', () => {
+  let server: TestServer;
+  before(async () => {
+    server = await startTestServer();
+  });
+  after(() => server.close());
+  afterEach(returnToPresent);
+
+  /** Where the app at an offset from the server's port wants people to come back to. */
+  const homeOf = (offset: number): string => `http://localhost:${Number(new URL(server.issuer).port) + offset}/`;
+
+  function logout(
+    browser: Browser,
+    parameters: Record<string, string | undefined>,
+    until = 'http://nowhere',
+  ): Promise<Page> {
+    const url = new URL('/logout', server.issuer);
+    for (const [name, value] of Object.entries(parameters)) if (value !== undefined) url.searchParams.set(name, value);
+    return browser.visit(url.href, {}, until);
+  }
+
+  async function isSignedIn(browser: Browser): Promise<boolean> {
+    const request = authorizationRequest(server.issuer, 'demo-notes', { prompt: 'none' });
+    return 'code' in (await answerAtOnce(browser, request));
+  }
+
+  it('asked for with an ID token goes straight back to the app, with the state', async () => {
+    const browser = new Browser();
+    const { id_token } = await tokensFor(server.issuer, { browser });
+    const parameters = { id_token_hint: id_token, post_logout_redirect_uri: homeOf(1), state: 'a b&c' };
+    const page = await logout(browser, parameters, homeOf(1));
+    const back = new URL(page.url);
+    assert.equal(back.href.split('?')[0], homeOf(1));
+    assert.deepEqual([...back.searchParams], [['state', 'a b&c']]);
+    assert.ok(!(await isSignedIn(browser)));
+  });
+
+  it('takes an ID token as a hint also when it has expired', async () => {
+    const browser = new Browser();
+    const { id_token } = await tokensFor(server.issuer, { browser });
+    travel(2 * 3600);
+    const page = await logout(browser, { id_token_hint: id_token, post_logout_redirect_uri: homeOf(1) }, homeOf(1));
+    assert.equal(page.url, homeOf(1));
+  });
+
+  it('with a hint alone ends at a page that says so', async () => {
+    const browser = new Browser();
+    const { id_token } = await tokensFor(server.issuer, { browser });
+    const page = await logout(browser, { id_token_hint: id_token });
+    assert.equal(page.status, 200);
+    assert.match(page.html, /You are signed out/);
+    assert.ok(!(await isSignedIn(browser)));
+  });
+
+  it('without a hint asks the person, who may stay', async () => {
+    const browser = new Browser();
+    await tokensFor(server.issuer, { browser });
+    const question = await logout(browser, {});
+    assert.equal(question.status, 200);
+    assert.match(question.html, /Sign out\?/);
+    assert.match(question.html, /alice@example\.com/);
+    assert.ok(await isSignedIn(browser));
+    await browser.submit(question, {});
+    assert.ok(await isSignedIn(browser));
+    const end = await browser.submit(await logout(browser, {}), { logout: 'yes' });
+    assert.match(end.html, /You are signed out/);
+    assert.ok(!(await isSignedIn(browser)));
+  });
+
+  it('asked for by a client’s name alone asks the person too, and then goes back', async () => {
+    const browser = new Browser();
+    await tokensFor(server.issuer, { browser });
+    const parameters = { client_id: 'demo-notes', post_logout_redirect_uri: homeOf(1), state: 's' };
+    const question = await logout(browser, parameters, homeOf(1));
+    assert.match(question.html, /Sign out\?/);
+    const back = await browser.submit(question, { logout: 'yes' }, homeOf(1));
+    assert.equal(back.url, `${homeOf(1)}?state=s`);
+  });
+
+  it('asks the person when the hint is about another person or another session', async () => {
+    const elsewhere = await tokensFor(server.issuer);
+    const ofAdmin = await tokensFor(server.issuer, { person: ADMIN });
+    for (const { id_token } of [elsewhere, ofAdmin]) {
+      const browser = new Browser();
+      await tokensFor(server.issuer, { browser });
+      const page = await logout(browser, { id_token_hint: id_token, post_logout_redirect_uri: homeOf(1) }, homeOf(1));
+      assert.match(page.html, /Sign out\?/);
+      assert.ok(await isSignedIn(browser));
+    }
+  });
+
+  it('goes back only to where the client is registered', async () => {
+    const browser = new Browser();
+    const { id_token } = await tokensFor(server.issuer, { browser });
+    for (const uri of ['https://evil.example/', homeOf(2), `${homeOf(1)}more`, homeOf(1).slice(0, -1)]) {
+      for (const who of [{ id_token_hint: id_token }, { client_id: 'demo-notes' }]) {
+        const page = await logout(browser, { ...who, post_logout_redirect_uri: uri }, uri);
+        assert.equal(page.status, 400, uri);
+        assert.ok(await isSignedIn(browser));
+      }
+    }
+  });
+
+  it('by nobody in particular leads nowhere else', async () => {
+    const browser = new Browser();
+    await tokensFor(server.issuer, { browser });
+    const question = await logout(
+      browser,
+      { post_logout_redirect_uri: 'https://evil.example/' },
+      'https://evil.example/',
+    );
+    const end = await browser.submit(question, { logout: 'yes' }, 'https://evil.example/');
+    assert.match(end.html, /You are signed out/);
+  });
+
+  it('refuses a hint that names another client than the request, or was tampered with', async () => {
+    const browser = new Browser();
+    const { id_token = '' } = await tokensFor(server.issuer, { browser });
+    const forged = `${id_token.slice(0, id_token.lastIndexOf('.'))}.${'A'.repeat(86)}`;
+    for (const parameters of [{ id_token_hint: id_token, client_id: 'demo-photos' }, { id_token_hint: forged }]) {
+      assert.equal((await logout(browser, parameters)).status, 400);
+      assert.ok(await isSignedIn(browser));
+    }
+  });
+
+  it('cannot be forced by a form from elsewhere', async () => {
+    const browser = new Browser();
+    await tokensFor(server.issuer, { browser });
+    await logout(browser, {});
+    for (const xsrf of ['', 'guessed']) {
+      const body = new URLSearchParams({ xsrf, logout: 'yes' });
+      const response = await browser.request(`${server.issuer}/logout/confirm`, { method: 'POST', body });
+      assert.equal(response.status, 400);
+    }
+    assert.ok(await isSignedIn(browser));
+  });
+
+  it('of a browser that nobody is signed in with leads back all the same', async () => {
+    const { id_token } = await tokensFor(server.issuer);
+    const browser = new Browser();
+    const page = await logout(browser, { id_token_hint: id_token, post_logout_redirect_uri: homeOf(1) }, homeOf(1));
+    const back = page.url === homeOf(1) ? page : await browser.submit(page, {}, homeOf(1));
+    assert.equal(back.url, homeOf(1));
+  });
+
+  it('ends every app’s tokens, and the code that is still on its way', async () => {
+    const browser = new Browser();
+    const notes = await tokensFor(server.issuer, { browser });
+    const photos = await tokensFor(server.issuer, { browser, clientId: 'demo-photos' });
+    const request = authorizationRequest(server.issuer, 'demo-photos');
+    const callback = await signIn(browser, request);
+    await logout(browser, { id_token_hint: notes['id_token'] });
+
+    const refusals = [
+      await refresh(server.issuer, notes['refresh_token']),
+      await refresh(server.issuer, photos['refresh_token'], { client_id: 'demo-photos' }),
+      await exchangeCode(server.issuer, request, callback),
+    ];
+    for (const { status, body } of refusals) assert.deepEqual([status, body['error']], [400, 'invalid_grant']);
+    for (const { access_token } of [notes, photos]) {
+      const headers = { authorization: `Bearer ${String(access_token)}` };
+      assert.equal((await fetch(`${server.issuer}/userinfo`, { headers })).status, 401);
+    }
+  });
+
+  it('in one browser leaves the same person signed in in another', async () => {
+    const [here, there] = [new Browser(), new Browser()];
+    const { id_token } = await tokensFor(server.issuer, { browser: here });
+    const other = await tokensFor(server.issuer, { browser: there });
+    await logout(here, { id_token_hint: id_token });
+    assert.ok(await isSignedIn(there));
+    assert.equal((await refresh(server.issuer, other['refresh_token'])).status, 200);
+  });
+
+  it('leaves an app the offline access that the person allowed it', async () => {
+    const browser = new Browser();
+    const parameters = { scope: 'openid offline_access', prompt: 'consent' };
+    const { id_token, refresh_token = '' } = await tokensFor(server.issuer, {
+      browser,
+      clientId: 'demo-web',
+      parameters,
+    });
+    await logout(browser, { id_token_hint: id_token });
+    assert.ok(!(await isSignedIn(browser)));
+    const body = { grant_type: 'refresh_token', refresh_token };
+    assert.equal((await tokenRequest(server.issuer, body, 'demo-web:demo-web-secret')).status, 200);
+  });
+});

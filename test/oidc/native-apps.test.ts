@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import type { ClientConfig } from '../../src/config/schema.ts';
+import { Browser, type Page } from '../support/browser.ts';
+import { ALICE, authorizationRequest, exchangeCode, type AuthorizationRequest } from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+const OWN_SCHEME = 'com.example.notes:/callback';
+const LOOPBACK = 'http://127.0.0.1/callback';
+
+/** Apps on a device: the demo's app, registered with the redirect URIs of one. */
+const apps = (notes: ClientConfig): ClientConfig[] => [
+  { ...notes, client_id: 'phone', redirect_uris: [OWN_SCHEME], post_logout_redirect_uris: ['com.example.notes:/out'] },
+  { ...notes, client_id: 'command-line', redirect_uris: [LOOPBACK, 'http://[::1]/callback'] },
+];
+
+describe('An app on a device (RFC 8252)', () => {
+  let server: TestServer;
+  before(async () => {
+    server = await startTestServer({
+      change: (config) => ({
+        ...config,
+        clients: config.clients.flatMap((one) => [one, ...(one.client_id === 'demo-notes' ? apps(one) : [])]),
+      }),
+    });
+  });
+  after(() => server.close());
+
+  const requestOf = (
+    clientId: string,
+    redirectUri: string,
+    parameters: Record<string, string> = {},
+  ): AuthorizationRequest =>
+    authorizationRequest(server.issuer, clientId, { redirect_uri: redirectUri, ...parameters });
+
+  const visit = (browser: Browser, request: AuthorizationRequest): Promise<Page> =>
+    browser.visit(request.url, {}, request.redirectUri);
+
+  /** What a person sees after signing in. */
+  const questionOf = async (browser: Browser, request: AuthorizationRequest): Promise<Page> =>
+    browser.submit(await visit(browser, request), ALICE, request.redirectUri);
+
+  const allow = (browser: Browser, question: Page, request: AuthorizationRequest): Promise<Page> =>
+    browser.submit(question, { decision: 'allow' }, request.redirectUri);
+
+  const isAsked = (page: Page): boolean => page.status === 200 && page.html.includes('value="allow"');
+
+  it('gets its code at a scheme of its own, and tokens for it', async () => {
+    const [browser, request] = [new Browser(), requestOf('phone', OWN_SCHEME)];
+    const back = await allow(browser, await questionOf(browser, request), request);
+    assert.match(back.url, /^com\.example\.notes:\/callback\?code=[\w-]+&/);
+    const { status, body } = await exchangeCode(server.issuer, request, new URL(back.url));
+    assert.equal(status, 200);
+    assert.deepEqual([typeof body['access_token'], typeof body['refresh_token']], ['string', 'string']);
+  });
+
+  it('may be led back to from a page: its scheme is a target of the forms, and no other one is', async () => {
+    const [browser, request] = [new Browser(), requestOf('phone', OWN_SCHEME)];
+    const policy = (await questionOf(browser, request)).response.headers.get('content-security-policy');
+    assert.match(policy ?? '', /form-action 'self' com\.example\.notes:(;|$)/);
+  });
+
+  it('is asked about each time, even one of the house, as another app can pass for it (§8.6)', async () => {
+    const [browser, request] = [new Browser(), requestOf('phone', OWN_SCHEME)];
+    const first = await questionOf(browser, request);
+    assert.ok(isAsked(first));
+    await allow(browser, first, request);
+    const again = requestOf('phone', OWN_SCHEME);
+    const second = await visit(browser, again);
+    assert.ok(isAsked(second));
+    const { status } = await exchangeCode(server.issuer, again, new URL((await allow(browser, second, again)).url));
+    assert.equal(status, 200);
+    const silent = new URL((await visit(browser, requestOf('phone', OWN_SCHEME, { prompt: 'none' }))).url);
+    assert.equal(silent.searchParams.get('error'), 'interaction_required');
+  });
+
+  it('learns at its scheme that the person did not allow it', async () => {
+    const [browser, request] = [new Browser(), requestOf('phone', OWN_SCHEME)];
+    const question = await questionOf(browser, request);
+    const back = await browser.submit(question, { decision: 'deny' }, request.redirectUri);
+    assert.match(back.url, /^com\.example\.notes:\/callback\?error=access_denied&/);
+  });
+
+  it('listens at any port of the loopback address that it is registered with (§7.3)', async () => {
+    for (const redirectUri of ['http://127.0.0.1:51004/callback', 'http://[::1]:49152/callback', LOOPBACK]) {
+      const [browser, request] = [new Browser(), requestOf('command-line', redirectUri)];
+      const back = await allow(browser, await questionOf(browser, request), request);
+      assert.ok(back.url.startsWith(`${redirectUri}?code=`), back.url);
+      assert.equal((await exchangeCode(server.issuer, request, new URL(back.url))).status, 200);
+    }
+  });
+
+  const strangers: Record<string, [string, string]> = {
+    'another scheme': ['phone', 'com.example.evil:/callback'],
+    'its scheme with another path': ['phone', 'com.example.notes:/callback/evil'],
+    'its scheme with an authority': ['phone', 'com.example.notes://evil/callback'],
+    'a loopback address where it has a scheme': ['phone', 'http://127.0.0.1:51004/callback'],
+    'another path of the loopback address': ['command-line', 'http://127.0.0.1:51004/other'],
+    'another loopback host': ['command-line', 'http://localhost:51004/callback'],
+    'a user name before a loopback address': ['command-line', 'http://evil@127.0.0.1:51004/callback'],
+    'a loopback address that is only a user name': ['command-line', 'http://127.0.0.1:80@evil.example/callback'],
+    'https on the loopback address': ['command-line', 'https://127.0.0.1:51004/callback'],
+    'another port of a web app in development': ['demo-notes', 'http://localhost:51004/callback'],
+  };
+  for (const [what, [clientId, redirectUri]] of Object.entries(strangers)) {
+    it(`is not led to ${what}`, async () => {
+      const page = await visit(new Browser(), requestOf(clientId, redirectUri));
+      assert.equal(page.status, 400);
+      assert.match(page.html, /redirect_uri/);
+    });
+  }
+
+  it('still has to prove with PKCE that the code is its own (§8.1)', async () => {
+    const [browser, request] = [new Browser(), requestOf('phone', OWN_SCHEME)];
+    const back = await allow(browser, await questionOf(browser, request), request);
+    const stolen = { ...request, verifier: requestOf('phone', OWN_SCHEME).verifier };
+    const { status, body } = await exchangeCode(server.issuer, stolen, new URL(back.url));
+    assert.deepEqual([status, body['error']], [400, 'invalid_grant']);
+  });
+
+  it('is not led back to after a sign-out at an address that is not registered', async () => {
+    const page = await new Browser().visit(
+      `${server.issuer}/logout?client_id=phone&post_logout_redirect_uri=${encodeURIComponent('com.example.evil:/out')}`,
+    );
+    assert.equal(page.status, 400);
+  });
+});

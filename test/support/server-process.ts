@@ -1,0 +1,36 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { freePort } from './server.ts';
+
+/** What a node needs to be another one of a server. */
+export interface NodeOf {
+  directory: string;
+  issuer: string;
+  /** The store URL that both share. */
+  store: string;
+}
+
+export interface ServerProcess {
+  /** Where this node is reached; its issuer is the other's. */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** A second node of a test server, in a process of its own. */
+export async function startServerProcess(node: NodeOf): Promise<ServerProcess> {
+  const port = await freePort();
+  const child = fork(join(import.meta.dirname, 'server-worker.ts'), [JSON.stringify({ ...node, port })]);
+  const ended = once(child, 'exit');
+  await Promise.race([
+    once(child, 'message'),
+    ended.then(([code]) => Promise.reject(new Error(`the server process ended with ${String(code)}`))),
+  ]);
+  return {
+    url: `http://localhost:${port}`,
+    async close() {
+      child.disconnect();
+      await ended;
+    },
+  };
+}

@@ -1,0 +1,13 @@
+/** One node of a test server; see `server-process.ts`. Ends when its parent lets go of it. */
+import type { NodeOf } from './server-process.ts';
+import { startTestServer } from './server.ts';
+
+const { port, store, ...sameAs } = JSON.parse(process.argv[2] ?? '{}') as NodeOf & { port: number };
+const server = await startTestServer({
+  sameAs,
+  store,
+  port,
+  change: (config) => ({ ...config, listen: { ...config.listen, aliases: [`localhost:${port}`] } }),
+});
+process.once('disconnect', () => void server.close());
+process.send?.('listening');
