@@ -25,7 +25,7 @@ export function admission(options: {
 }): Admission {
   const admissions = new WeakMap<object, Admitted>();
   const issuer = new URL(options.issuer);
-  const hosts = new Set([issuer.host, ...options.aliases.map((alias) => alias.toLowerCase())]);
+  const hosts = new Set([...spellings(issuer), ...options.aliases.map((alias) => alias.toLowerCase())]);
   const proxies = proxyList(options.trustedProxies);
   const protocol = issuer.protocol.slice(0, -1);
 
@@ -54,12 +54,18 @@ export function admission(options: {
   };
 }
 
+/** Some clients name the default port, which a URL leaves out. */
+function spellings({ host, port, protocol }: URL): string[] {
+  return port === '' ? [host, `${host}:${protocol === 'https:' ? 443 : 80}`] : [host];
+}
+
 interface ProxyList {
   has(address: string): boolean;
 }
 
 /** @param ranges addresses and CIDR ranges, already validated */
 function proxyList(ranges: readonly string[]): ProxyList {
+  if (ranges.length === 0) return { has: () => false };
   const list = new BlockList();
   for (const range of ranges) {
     const [address = '', prefix] = range.split('/');

@@ -5,7 +5,8 @@ import { sha256 } from '../lib/hash.ts';
 export type Published = ReadonlyMap<string, PublishedDocument>;
 
 interface PublishedDocument {
-  readonly body: Buffer;
+  /** Text: it leaves in one write with its headers, where bytes would leave in a second one. */
+  readonly body: string;
   readonly etag: string;
   readonly headers: Readonly<Record<string, string | number>>;
 }
@@ -16,13 +17,14 @@ export function published(documents: ReadonlyMap<string, object>, maxAge: number
 }
 
 function publishedDocument(document: object, maxAge: number): PublishedDocument {
-  const body = Buffer.from(JSON.stringify(document));
-  const etag = `"${sha256(body.toString()).slice(0, 22)}"`;
+  const body = JSON.stringify(document);
+  const etag = `"${sha256(body).slice(0, 22)}"`;
   return {
     body,
     etag,
     headers: {
       'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': Buffer.byteLength(body),
       'Cache-Control': `public, max-age=${String(maxAge)}`,
       ETag: etag,
       // Apps in a browser read these from any origin; there is nothing secret in them.
@@ -37,12 +39,9 @@ export function servePublished(documents: Published, request: IncomingMessage, r
   if (request.method !== 'GET' && request.method !== 'HEAD') return false;
   const document = documents.get(pathOf(request.url ?? ''));
   if (document === undefined) return false;
-  if (matches(request.headers['if-none-match'], document.etag)) {
-    response.writeHead(304, document.headers).end();
-    return true;
-  }
-  response.writeHead(200, { ...document.headers, 'Content-Length': document.body.length });
-  response.end(request.method === 'HEAD' ? undefined : document.body);
+  const isKnown = matches(request.headers['if-none-match'], document.etag);
+  response.writeHead(isKnown ? 304 : 200, document.headers);
+  response.end(isKnown || request.method === 'HEAD' ? undefined : document.body);
   return true;
 }
 

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { Browser, formOf, type Page } from '../support/browser.ts';
+import { ADMIN, ALICE, authorizationRequest, exchangeCode, signIn } from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+interface Shown {
+  readonly browser: Browser;
+  readonly page: Page;
+  /** What a person would fill in. */
+  readonly fields: Record<string, string>;
+}
+
+describe('attacks on forms', () => {
+  let server: TestServer;
+  before(async () => {
+    server = await startTestServer();
+  });
+  after(() => server.close());
+
+  const start = (parameters: Record<string, string> = {}, client = 'demo-notes') =>
+    authorizationRequest(server.issuer, client, parameters).url;
+
+  /** Each form, as a browser of its own came to it. */
+  const FORMS = {
+    async 'sign-in'() {
+      const browser = new Browser();
+      return { browser, page: await browser.visit(start()), fields: ALICE };
+    },
+    async 'sign-up'() {
+      const browser = new Browser();
+      const page = await browser.visit(`${(await browser.visit(start())).url}/sign-up`);
+      return { browser, page, fields: { name: 'Carl', email: 'carl@example.com', password: 'nine boats at sea' } };
+    },
+    async consent() {
+      const browser = new Browser();
+      const page = await browser.submit(await browser.visit(start({}, 'demo-web')), ADMIN);
+      return { browser, page, fields: { decision: 'allow' } };
+    },
+    async account() {
+      const browser = new Browser();
+      await signIn(browser, authorizationRequest(server.issuer));
+      const page = await browser.visit(start({ prompt: 'select_account' }));
+      const account = /name="account"[^>]*value="([^"]*)"/.exec(page.html)?.[1] ?? assert.fail(page.html);
+      return { browser, page, fields: { account } };
+    },
+    async 'sign-out'() {
+      const browser = new Browser();
+      await signIn(browser, authorizationRequest(server.issuer));
+      return { browser, page: await browser.visit(`${server.issuer}/logout`), fields: { logout: 'yes' } };
+    },
+  } satisfies Record<string, () => Promise<Shown>>;
+
+  function send(browser: Browser, action: string, fields: Record<string, string>): Promise<Response> {
+    return browser.request(action, { method: 'POST', body: new URLSearchParams(fields) });
+  }
+
+  /** Neither leads on, nor gives a session. */
+  async function assertRefused(answer: Response): Promise<void> {
+    assert.ok([400, 403].includes(answer.status), `${answer.status}`);
+    assert.equal(answer.headers.get('location'), null);
+    assert.doesNotMatch(await answer.text(), /<input[^>]+type="hidden"/);
+  }
+
+  for (const [name, show] of Object.entries(FORMS)) {
+    describe(`the ${name} form`, () => {
+      const tokenName = name === 'sign-out' ? 'xsrf' : 'csrf';
+
+      it('is refused without its token, with an empty one and with that of another browser', async () => {
+        const [mine, theirs] = await Promise.all([show(), show()]);
+        const { action } = formOf(mine.page);
+        const foreign = formOf(theirs.page).hidden[tokenName] ?? assert.fail('no token');
+        for (const token of [undefined, '', 'x', foreign]) {
+          const fields = { ...mine.fields, ...(token !== undefined && { [tokenName]: token }) };
+          await assertRefused(await send(mine.browser, action, fields));
+        }
+      });
+
+      it('is refused from a browser that it was not shown to', async () => {
+        const [mine, theirs] = await Promise.all([show(), show()]);
+        const { action, hidden } = formOf(theirs.page);
+        await assertRefused(await send(mine.browser, action, { ...hidden, ...theirs.fields }));
+        await assertRefused(await send(new Browser(), action, { ...hidden, ...theirs.fields }));
+      });
+
+      it('does nothing as a link', async () => {
+        const { browser, page, fields } = await show();
+        const { action, hidden } = formOf(page);
+        const answer = await browser.request(`${action}?${new URLSearchParams({ ...hidden, ...fields }).toString()}`);
+        assert.ok([200, 400, 405].includes(answer.status), `${answer.status}`);
+        assert.equal(answer.headers.get('location'), null);
+      });
+
+      it('works once: sent again, or after the back button, it says that it is over', async () => {
+        const { browser, page, fields } = await show();
+        const { action, hidden } = formOf(page);
+        const until = name === 'sign-out' ? `${server.issuer}/logout/success` : 'http://localhost';
+        const first = await send(browser, action, { ...hidden, ...fields });
+        assert.equal(first.status, 303, await first.text());
+        let at = new URL(first.headers.get('location') ?? '', action).href;
+        while (at.startsWith(server.issuer) && at !== until) {
+          const next = await browser.request(at);
+          if (next.status !== 303) break;
+          at = new URL(next.headers.get('location') ?? '', at).href;
+        }
+        await assertRefused(await send(browser, action, { ...hidden, ...fields }));
+      });
+    });
+  }
+
+  describe('cookies', () => {
+    it('that are changed, unsigned or signed for another name are as good as none', async () => {
+      const { browser: victim } = await FORMS.account();
+      const { value = '' } = victim.cookies.get('session') ?? {};
+      const { value: signature = '' } = victim.cookies.get('session.sig') ?? {};
+      const flipped = (text: string): string => (text.startsWith('a') ? 'b' : 'a') + text.slice(1);
+      const variants = [
+        [flipped(value), signature],
+        [value, flipped(signature)],
+        [value, ''],
+        [value, victim.cookies.get('interaction.sig')?.value ?? 'none'],
+        [`${value} `.repeat(2).trim(), signature],
+      ] as const;
+      for (const [session, sig] of variants) {
+        const thief = new Browser();
+        thief.cookies.set('session', { value: session, path: '/' });
+        if (sig !== '') thief.cookies.set('session.sig', { value: sig, path: '/' });
+        const page = await thief.visit(start());
+        assert.match(page.html, /type="password"/);
+        assert.doesNotMatch((await thief.visit(server.issuer)).html, /alice/i);
+      }
+      assert.match((await victim.visit(server.issuer)).html, /alice@example\.com/);
+    });
+
+    it('of one interaction do not open another', async () => {
+      const [mine, theirs] = await Promise.all([new Browser().visit(start()), new Browser().visit(start())]);
+      const uid = (page: Page): string => new URL(page.url).pathname.split('/')[2] ?? '';
+      const thief = new Browser();
+      await thief.visit(start());
+      const cookie = thief.cookies.get('interaction');
+      thief.cookies.set('interaction', { value: uid(theirs), path: '/' });
+      await assertRefused(await thief.request(theirs.url));
+      thief.cookies.set('interaction', { value: cookie?.value ?? '', path: '/' });
+      await assertRefused(await thief.request(mine.url));
+    });
+  });
+
+  describe('another person’s sign-in', () => {
+    it('cannot be finished in a victim’s browser', async () => {
+      const attacker = new Browser();
+      const page = await attacker.visit(start());
+      const { action, hidden } = formOf(page);
+      const resume = (await send(attacker, action, { ...hidden, ...ADMIN })).headers.get('location') ?? assert.fail();
+      for (const victim of [new Browser(), (await FORMS['sign-in']()).browser]) {
+        await assertRefused(await victim.request(resume));
+        assert.doesNotMatch((await victim.visit(server.issuer)).html, /admin@example\.com/);
+      }
+    });
+
+    it('does not take over the session of somebody who is signed in', async () => {
+      const browser = new Browser();
+      await signIn(browser, authorizationRequest(server.issuer));
+      const before = browser.cookies.get('session')?.value;
+      const request = authorizationRequest(server.issuer, 'demo-notes', { prompt: 'login' });
+      const page = await browser.submit(await browser.visit(request.url), ADMIN, request.redirectUri);
+      // The engine ends the first session before it begins the second; its page does that by script.
+      assert.match(page.html, /\/logout\/confirm/);
+      const { action, hidden } = formOf(page);
+      const callback = await browser.visit(
+        action,
+        { method: 'POST', body: new URLSearchParams(hidden) },
+        request.redirectUri,
+      );
+      const { body } = await exchangeCode(server.issuer, request, new URL(callback.url));
+      assert.equal(typeof body['id_token'], 'string');
+      assert.notEqual(browser.cookies.get('session')?.value, before);
+      const home = await browser.visit(server.issuer);
+      assert.match(home.html, /admin@example\.com/);
+      assert.doesNotMatch(home.html, /alice@example\.com/);
+    });
+  });
+});

@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict';
+import { Browser } from '../support/browser.ts';
+import { authorizationRequest, exchangeCode, signIn, tokenRequest } from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+const WEB = 'demo-web:demo-web-secret';
+
+describe('attacks on the redirect URI', () => {
+  let server: TestServer;
+  let registered: string;
+  let port: string;
+  let signedIn: Browser;
+  before(async () => {
+    server = await startTestServer();
+    registered = authorizationRequest(server.issuer).redirectUri;
+    port = new URL(registered).port;
+    signedIn = new Browser();
+    await signIn(signedIn, authorizationRequest(server.issuer));
+  });
+  after(() => server.close());
+
+  const TRICKS: readonly [name: string, uri: () => string][] = [
+    ['another host', () => 'https://evil.example/callback'],
+    ['another client’s address', () => authorizationRequest(server.issuer, 'demo-photos').redirectUri],
+    ['a subdomain', () => registered.replace('localhost', 'app.localhost')],
+    ['a longer host', () => registered.replace('localhost', 'localhost.evil.example')],
+    ['a dot after the host', () => registered.replace('localhost', 'localhost.')],
+    ['another spelling of the same machine', () => registered.replace('localhost', '127.0.0.1')],
+    ['another port', () => registered.replace(port, '1')],
+    ['no port', () => registered.replace(`:${port}`, '')],
+    ['another scheme', () => registered.replace('http:', 'https:')],
+    ['capitals in the scheme', () => registered.replace('http:', 'HTTP:')],
+    ['capitals in the host', () => registered.replace('localhost', 'LOCALHOST')],
+    ['capitals in the path', () => registered.replace('callback', 'Callback')],
+    ['a longer path', () => `${registered}/more`],
+    ['a slash at the end', () => `${registered}/`],
+    ['a way up in the path', () => `${registered}/../evil`],
+    ['an encoded way up', () => `${registered}/%2e%2e/evil`],
+    ['an encoded letter', () => registered.replace('callback', '%63allback')],
+    ['a query', () => `${registered}?next=https://evil.example`],
+    ['an empty query', () => `${registered}?`],
+    ['a fragment', () => `${registered}#https://evil.example`],
+    ['an empty fragment', () => `${registered}#`],
+    ['a user name', () => registered.replace('localhost', 'localhost@evil.example')],
+    ['a user name that looks like the host', () => registered.replace('//', `//localhost:${port}@evil.example:`)],
+    ['a backslash', () => registered.replace('localhost', 'evil.example\\@localhost')],
+    ['backslashes for slashes', () => registered.replaceAll('/', '\\')],
+    ['an encoded host', () => registered.replace('localhost', 'localhost%2eevil.example')],
+    ['a tab', () => registered.replace('localhost', 'local\thost')],
+    ['a line break at the end', () => `${registered}\r\nX-Injected: 1`],
+    ['a blank before it', () => ` ${registered}`],
+    ['a NUL at the end', () => `${registered}\0`],
+    ['no scheme', () => registered.replace('http:', '')],
+    ['a script', () => 'javascript:alert(1)//callback'],
+    ['data', () => 'data:text/html,<script>alert(1)</script>'],
+    ['this server itself', () => `${server.issuer}/logout`],
+    ['a look-alike letter', () => registered.replace('localhost', 'loсalhost')],
+    ['two addresses', () => `${registered} https://evil.example/`],
+  ];
+
+  for (const [name, uri] of TRICKS) {
+    it(`${name} is refused on a page, whoever asks, and redirects nowhere`, async () => {
+      for (const browser of [new Browser(), signedIn]) {
+        const request = authorizationRequest(server.issuer, 'demo-notes', { redirect_uri: uri() });
+        const answer = await browser.request(request.url);
+        assert.equal(answer.status, 400);
+        assert.equal(answer.headers.get('location'), null);
+        assert.match(await answer.text(), /<dd>invalid_redirect_uri<\/dd>/);
+      }
+    });
+  }
+
+  it('is not taken from a second parameter of the same name', async () => {
+    const { url } = authorizationRequest(server.issuer);
+    for (const order of [
+      `${url}&redirect_uri=https://evil.example/`,
+      `${server.issuer}/authorize?redirect_uri=https://evil.example/&${new URL(url).searchParams.toString()}`,
+      `${url}&redirect_uri[]=https://evil.example/`.replace('redirect_uri=', 'redirect_uri[]='),
+    ]) {
+      const answer = await signedIn.request(order);
+      assert.equal(answer.status, 400);
+      assert.equal(answer.headers.get('location'), null);
+    }
+  });
+
+  it('is not guessed for a client that has several, even to deliver an error', async () => {
+    const answer = await signedIn.request(
+      authorizationRequest(server.issuer, 'demo-notes', { scope: 'x y' }).url.replace(/redirect_uri=[^&]*&/, ''),
+    );
+    assert.equal(answer.status, 400);
+    assert.equal(answer.headers.get('location'), null);
+  });
+
+  it('is refused by the pushed authorization request endpoint', async () => {
+    const url = new URL(authorizationRequest(server.issuer, 'demo-web', { redirect_uri: 'https://evil.example/' }).url);
+    const answer = await fetch(`${server.issuer}/par`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${Buffer.from(WEB).toString('base64')}` },
+      body: url.searchParams,
+    });
+    assert.equal(answer.status, 400);
+    // RFC 9126 §2.3
+    assert.equal(((await answer.json()) as { error: string }).error, 'invalid_request');
+  });
+
+  it('must be the same at the exchange as it was at the request', async () => {
+    const request = authorizationRequest(server.issuer);
+    const callback = await signIn(signedIn, request);
+    const other = { ...request, redirectUri: registered.replace('callback', 'silent') };
+    const { status, body } = await exchangeCode(server.issuer, other, callback);
+    assert.deepEqual([status, body['error']], [400, 'invalid_grant']);
+  });
+
+  it('gets errors with the state, the issuer and nothing else', async () => {
+    const asked = authorizationRequest(server.issuer, 'demo-notes', { prompt: 'none', state: '<s> "t"&=\u00e4%0d%0a' });
+    const answer = await new Browser().request(asked.url);
+    const location = new URL(answer.headers.get('location') ?? '');
+    assert.equal(location.origin + location.pathname, registered);
+    assert.deepEqual([...location.searchParams.keys()].sort(), ['error', 'error_description', 'iss', 'state']);
+    assert.equal(location.searchParams.get('state'), '<s> "t"&=\u00e4%0d%0a');
+    assert.equal(location.searchParams.get('iss'), server.issuer);
+    assert.equal(location.searchParams.get('error'), 'login_required');
+  });
+});
+
+describe('attacks on the authorization code', () => {
+  let server: TestServer;
+  before(async () => {
+    server = await startTestServer();
+  });
+  after(() => server.close());
+
+  type Refused = readonly [name: string, parameters: Record<string, string>];
+  const NO_CHALLENGE: Refused = ['no challenge', { code_challenge: '', code_challenge_method: '' }];
+  const REFUSED: readonly Refused[] = [
+    ['a method without a challenge', { code_challenge: '' }],
+    ['a plain challenge', { code_challenge_method: 'plain' }],
+    ['a challenge whose method defaults to plain', { code_challenge_method: '' }],
+    ['an unknown method', { code_challenge_method: 'S512' }],
+    ['a challenge that is too short', { code_challenge: 'x' }],
+    ['an implicit response', { response_type: 'id_token' }],
+    ['a hybrid response', { response_type: 'code id_token' }],
+    ['a token response', { response_type: 'token' }],
+    ['no response type', { response_type: '' }],
+    ['a response mode that is unknown', { response_mode: 'web_message' }],
+  ];
+  for (const clientId of ['demo-notes', 'demo-web']) {
+    for (const [name, parameters] of clientId === 'demo-notes' ? [...REFUSED, NO_CHALLENGE] : REFUSED) {
+      it(`${clientId} cannot be talked into a request with ${name}`, async () => {
+        const request = authorizationRequest(server.issuer, clientId, parameters);
+        const answer = await new Browser().request(request.url);
+        const location = answer.headers.get('location') ?? '';
+        const error = /error=(\w+)/.exec(location)?.[1] ?? /<dd>(\w+)<\/dd>/.exec(await answer.text())?.[1];
+        assert.match(error ?? 'none', /^(invalid_request|unsupported_response_type|unsupported_response_mode)$/);
+        assert.ok(location === '' || location.startsWith(request.redirectUri));
+      });
+    }
+  }
+
+  const attempts: readonly [name: string, change: (body: Record<string, string>) => Record<string, string>][] = [
+    ['without a verifier', ({ code_verifier: _dropped, ...body }) => body],
+    ['with an empty verifier', (body) => ({ ...body, code_verifier: '' })],
+    ['with another verifier', (body) => ({ ...body, code_verifier: 'x'.repeat(43) })],
+    ['without the redirect URI', ({ redirect_uri: _dropped, ...body }) => body],
+    ['by another public client', (body) => ({ ...body, client_id: 'demo-photos' })],
+  ];
+  for (const [name, change] of attempts) {
+    it(`a code cannot be exchanged ${name}`, async () => {
+      const request = authorizationRequest(server.issuer);
+      const callback = await signIn(new Browser(), request);
+      const { status, body } = await tokenRequest(
+        server.issuer,
+        change({
+          grant_type: 'authorization_code',
+          code: callback.searchParams.get('code') ?? '',
+          redirect_uri: request.redirectUri,
+          code_verifier: request.verifier,
+          client_id: request.clientId,
+        }),
+      );
+      assert.equal(status, 400);
+      assert.match(String(body['error']), /^invalid_(grant|request)$/);
+      assert.equal(body['access_token'], undefined);
+    });
+  }
+
+  it('a code of a public client cannot be exchanged by a confidential one, nor the other way round', async () => {
+    for (const [from, to] of [
+      ['demo-notes', 'demo-web'],
+      ['demo-web', 'demo-notes'],
+    ] as const) {
+      const request = authorizationRequest(server.issuer, from);
+      const callback = await signIn(new Browser(), request);
+      const { status, body } = await exchangeCode(server.issuer, { ...request, clientId: to }, callback);
+      assert.deepEqual([status, body['error']], [400, 'invalid_grant']);
+    }
+  });
+
+  it('a code that is used twice takes back what the first use gave', async () => {
+    const request = authorizationRequest(server.issuer, 'demo-web');
+    const callback = await signIn(new Browser(), request);
+    const first = await exchangeCode(server.issuer, request, callback);
+    const ask = () =>
+      fetch(`${server.issuer}/userinfo`, {
+        headers: { authorization: `Bearer ${String(first.body['access_token'])}` },
+      });
+    assert.equal((await ask()).status, 200);
+    const second = await exchangeCode(server.issuer, request, callback);
+    assert.deepEqual([second.status, second.body['error']], [400, 'invalid_grant']);
+    assert.equal((await ask()).status, 401);
+    const refreshed = await tokenRequest(
+      server.issuer,
+      { grant_type: 'refresh_token', refresh_token: String(first.body['refresh_token']) },
+      WEB,
+    );
+    assert.equal(refreshed.body['error'], 'invalid_grant');
+  });
+
+  it('a refresh token works for its own client alone', async () => {
+    const request = authorizationRequest(server.issuer, 'demo-web');
+    const { body } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request));
+    const stolen = await tokenRequest(server.issuer, {
+      grant_type: 'refresh_token',
+      refresh_token: String(body['refresh_token']),
+      client_id: 'demo-notes',
+    });
+    assert.deepEqual([stolen.status, stolen.body['error']], [400, 'invalid_grant']);
+  });
+});

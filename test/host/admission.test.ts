@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import type { Config } from '../../src/config/schema.ts';
+import { Browser } from '../support/browser.ts';
+import { ALICE, authorizationRequest } from '../support/flows.ts';
+import { requestOf, sendRaw } from '../support/raw-http.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+const ALIAS = 'inside.example:8080';
+
+function behind(trusted: string[]): (config: Config) => Config {
+  return (config) => ({
+    ...config,
+    listen: { ...config.listen, trusted_proxies: trusted, aliases: [ALIAS] },
+  });
+}
+
+describe('host/admission', () => {
+  let open: TestServer;
+  let proxied: TestServer;
+  before(async () => {
+    open = await startTestServer({ change: behind([]) });
+    proxied = await startTestServer({ change: behind(['127.0.0.1', '10.0.0.0/8', 'fd00::/8']) });
+  });
+  after(() => Promise.all([open.close(), proxied.close()]));
+
+  const get = (server: TestServer, target: string, ...headers: string[]) =>
+    sendRaw(server.port, requestOf(`GET ${target} HTTP/1.1`, headers));
+  const hostOf = (server: TestServer): string => new URL(server.issuer).host;
+
+  describe('the host that a request names', () => {
+    const foreign = [
+      'evil.example',
+      'localhost',
+      'localhost:1',
+      'localhost.',
+      'LOCALHOST@evil.example',
+      '127.0.0.1',
+      '',
+    ];
+    for (const host of foreign) {
+      it(`refuses "${host}" everywhere, public documents included`, async () => {
+        for (const target of ['/', '/jwks', '/authorize?client_id=demo-notes', '/.well-known/openid-configuration']) {
+          const answer = await get(open, target, `Host: ${host}`);
+          assert.equal(answer.status, 400, target);
+          assert.equal((JSON.parse(answer.body) as { error: string }).error, 'invalid_request');
+          assert.doesNotMatch(answer.body, /evil/);
+        }
+      });
+    }
+
+    it('is compared without regard to case', async () => {
+      const answer = await get(open, '/', `Host: ${hostOf(open).toUpperCase()}`);
+      assert.equal(answer.status, 200);
+    });
+
+    it('may name the default port where the issuer has it', async () => {
+      const change = (config: Config): Config => ({ ...config, issuer: 'https://login.example' });
+      const server = await startTestServer({ change });
+      for (const [host, status] of [
+        ['login.example', 200],
+        ['login.example:443', 200],
+        ['login.example:80', 400],
+      ] as const) {
+        assert.equal((await get(server, '/jwks', `Host: ${host}`)).status, status, host);
+      }
+      await server.close();
+    });
+
+    it('may be an alias, and the URLs that are handed out are the issuer’s all the same', async () => {
+      const query = new URL(authorizationRequest(open.issuer, 'demo-notes', { redirect_uri: 'x' }).url).search;
+      const answers = await Promise.all([
+        get(open, '/.well-known/openid-configuration', `Host: ${ALIAS}`),
+        get(open, `/authorize${query}`, `Host: ${ALIAS}`),
+        get(open, '/logout', `Host: ${ALIAS}`),
+      ]);
+      for (const { body } of answers) assert.doesNotMatch(body, /inside\.example/);
+      const [discovery, , logout] = answers;
+      assert.equal((JSON.parse(discovery.body) as { issuer: string }).issuer, open.issuer);
+      assert.ok(logout.body.includes(`action="${open.issuer}/logout/confirm"`), logout.body);
+    });
+
+    it('has to be there', async () => {
+      assert.equal((await sendRaw(open.port, 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n')).status, 400);
+      const old = await sendRaw(open.port, 'GET / HTTP/1.0\r\n\r\n');
+      assert.equal(old.status, 400);
+      assert.match(old.body, /"error":"invalid_request"/);
+      assert.equal((await sendRaw(open.port, `GET / HTTP/1.0\r\nHost: ${hostOf(open)}\r\n\r\n`)).status, 200);
+    });
+
+    it('is the one of the target, where a request has a whole URL as its target (RFC 9112 §3.2.2)', async () => {
+      const evil = await get(open, 'http://evil.example/jwks', `Host: ${hostOf(open)}`);
+      assert.equal(evil.status, 400);
+      const ours = await get(open, `${open.issuer}/jwks`, `Host: ${hostOf(open)}`);
+      assert.equal(ours.status, 200);
+      const page = await get(open, `http://evil.example/authorize`, `Host: ${hostOf(open)}`);
+      assert.equal(page.status, 400);
+      assert.match(page.body, /host name/);
+    });
+
+    it('is asked of health checks not: they come by address', async () => {
+      assert.equal((await get(open, '/healthz', 'Host: 10.1.2.3')).status, 200);
+      assert.equal((await get(open, '/readyz', 'Host: 10.1.2.3')).status, 200);
+    });
+  });
+
+  describe('forwarding headers', () => {
+    it('of a stranger say nothing about the host or the protocol', async () => {
+      const answer = await get(
+        open,
+        '/logout',
+        `Host: ${hostOf(open)}`,
+        'X-Forwarded-Host: evil.example',
+        'X-Forwarded-Proto: https',
+        'Forwarded: host=evil.example;proto=https',
+      );
+      assert.equal(answer.status, 200);
+      assert.ok(answer.body.includes(`action="${open.issuer}/logout/confirm"`), answer.body);
+      assert.doesNotMatch([...answer.headers].join('\n'), /evil|[Ss]ecure/);
+    });
+
+    it('of a trusted proxy say which host was asked for', async () => {
+      const named = (forwarded: string, host: string) =>
+        get(proxied, '/', `Host: ${host}`, `X-Forwarded-Host: ${forwarded}`);
+      assert.equal((await named(hostOf(proxied), 'upstream:3000')).status, 200);
+      assert.equal((await named('evil.example', hostOf(proxied))).status, 400);
+      assert.equal((await named(`${hostOf(proxied)}, evil.example`, hostOf(proxied))).status, 400);
+    });
+  });
+
+  describe('the caller’s address', () => {
+    /** Guesses until the server asks to wait; each caller has a count of its own. */
+    async function guesses(server: TestServer, forwardedFor: (guess: number) => string): Promise<number> {
+      const email = `nobody-${forwardedFor(0).replace(/\W/g, '')}@example.com`;
+      const browser = new Browser();
+      const page = await browser.visit(authorizationRequest(server.issuer).url);
+      for (let guess = 0; guess < 8; guess += 1) {
+        browser.headers['x-forwarded-for'] = forwardedFor(guess);
+        const { status } = await browser.submit(page, { email, password: `${ALICE.password}-wrong` });
+        if (status === 429) return guess;
+        assert.equal(status, 401);
+      }
+      return Infinity;
+    }
+
+    it('is the peer’s, whatever a stranger writes into X-Forwarded-For', async () => {
+      assert.equal(await guesses(open, (guess) => `198.51.100.${guess}`), 5);
+    });
+
+    it('is the one that the trusted proxies saw: callers behind them are counted one by one', async () => {
+      assert.equal(await guesses(proxied, (guess) => `198.51.${guess}.7`), Infinity);
+      assert.equal(await guesses(proxied, () => '203.0.113.9'), 5);
+    });
+
+    it('is never one that the caller wrote left of it', async () => {
+      assert.equal(await guesses(proxied, (guess) => `198.51.${guess}.1, 203.0.113.10, 10.0.0.1`), 5);
+      assert.equal(await guesses(proxied, (guess) => `198.51.${guess}.2, 203.0.113.11, ::ffff:10.0.0.1`), 5);
+    });
+
+    it('may come with a port, and what is no address ends the search at the hop before it', async () => {
+      assert.equal(await guesses(proxied, (guess) => `198.51.${guess}.3, 203.0.113.12:4711`), 5);
+      assert.equal(await guesses(proxied, (guess) => `198.51.${guess}.4, [2001:db8::1]:4711`), 5);
+      assert.equal(await guesses(proxied, (guess) => `198.51.${guess}.5, unknown`), 5);
+    });
+  });
+});

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { WorkingDirectory, type Process } from '../cli/latchkey.ts';
+import { Browser, formOf } from '../support/browser.ts';
+import { ALICE, authorizationRequest, exchangeCode, signIn, tokenRequest } from '../support/flows.ts';
+import { freePort } from '../support/server.ts';
+
+const WEB = 'demo-web:demo-web-secret';
+const NEW_PERSON = { name: 'Berta', email: 'berta@example.com', password: 'seven horses in a wood' };
+const WRONG_PASSWORD = 'this was a typo of mine';
+
+const settings = (port: number): string => `
+issuer: http://localhost:${port}
+listen: { port: ${port} }
+log: { level: debug, format: json }
+passwords: { min_length: 12 }
+clients:
+  - client_id: demo-notes
+    client_name: Notes
+    type: spa
+    redirect_uris: ['http://localhost:${port + 1}/callback']
+    scopes: [openid, profile, email, offline_access]
+  - client_id: demo-web
+    client_name: Web
+    type: web
+    secret: { env: WEB_SECRET }
+    redirect_uris: ['http://localhost:${port + 4}/callback']
+    scopes: [openid, profile, email, offline_access]
+    introspection: true
+accounts:
+  - { email: alice@example.com, name: Alice, password: { env: ALICE_PASSWORD } }
+`;
+
+interface Line {
+  event?: string;
+  msg?: string;
+  level: number;
+  reason?: string;
+}
+
+describe('host/log', () => {
+  const directory = new WorkingDirectory();
+  const secrets = new Map<string, string>();
+  let issuer: string;
+  let child: Process;
+  let output: string;
+  let lines: Line[];
+
+  /** Remembers what must not be printed. */
+  const know = (what: string, value: unknown): void => {
+    if (typeof value === 'string' && value.length >= 8) secrets.set(value, what);
+  };
+  const knowBrowser = (browser: Browser): void => {
+    for (const [name, { value }] of browser.cookies) know(`cookie ${name}`, value);
+  };
+
+  async function signInAndOut(): Promise<void> {
+    const browser = new Browser();
+    const request = authorizationRequest(issuer, 'demo-web', {
+      scope: 'openid email offline_access',
+      prompt: 'consent',
+    });
+    know('verifier', request.verifier);
+    const page = await browser.visit(request.url);
+    knowBrowser(browser);
+    know('interaction', new URL(page.url).pathname.split('/')[2]);
+    know('csrf', formOf(page).hidden['csrf']);
+    await browser.submit(page, { ...ALICE, password: WRONG_PASSWORD });
+    const callback = await signIn(browser, request);
+    knowBrowser(browser);
+    know('code', callback.searchParams.get('code'));
+    const { body } = await exchangeCode(issuer, request, callback);
+    for (const name of ['access_token', 'refresh_token', 'id_token']) know(name, body[name]);
+    await exchangeCode(issuer, request, callback);
+    const post = (path: string, token: unknown) =>
+      fetch(issuer + path, {
+        method: 'POST',
+        headers: { authorization: `Basic ${Buffer.from(WEB).toString('base64')}` },
+        body: new URLSearchParams({ token: String(token) }),
+      });
+    const next = await signIn(browser, request);
+    const again = (await exchangeCode(issuer, request, next)).body;
+    for (const name of ['access_token', 'refresh_token', 'id_token']) know(name, again[name]);
+    know('code', next.searchParams.get('code'));
+    for (const refreshToken of [again['refresh_token'], again['refresh_token']]) {
+      const refreshed = await tokenRequest(
+        issuer,
+        { grant_type: 'refresh_token', refresh_token: String(refreshToken) },
+        WEB,
+      );
+      for (const name of ['access_token', 'refresh_token', 'id_token']) know(name, refreshed.body[name]);
+    }
+    await fetch(`${issuer}/userinfo`, { headers: { authorization: `Bearer ${String(again['access_token'])}` } });
+    await fetch(`${issuer}/userinfo?access_token=${String(again['access_token'])}`);
+    await fetch(`${issuer}/nothing/${String(again['refresh_token'])}?code=${String(next.searchParams.get('code'))}`);
+    await post('/introspect', again['access_token']);
+    await post('/revoke', again['refresh_token']);
+    await browser.visit(`${issuer}/logout?id_token_hint=${String(again['id_token'])}`);
+    await browser.visit(`${issuer}/logout?id_token_hint=${String(again['id_token'])}x`);
+    knowBrowser(browser);
+  }
+
+  async function signUp(): Promise<void> {
+    const browser = new Browser();
+    const page = await browser.visit(authorizationRequest(issuer).url);
+    const form = await browser.visit(`${page.url}/sign-up`);
+    await browser.submit(form, { ...NEW_PERSON, password: 'short of it' });
+    await browser.submit(form, NEW_PERSON, `http://localhost:${Number(new URL(issuer).port) + 1}`);
+    knowBrowser(browser);
+  }
+
+  async function mistakes(): Promise<void> {
+    await tokenRequest(issuer, { grant_type: 'client_credentials' }, 'demo-web:a-secret-that-is-wrong');
+    know('wrong secret', 'a-secret-that-is-wrong');
+    await tokenRequest(issuer, { grant_type: 'refresh_token', refresh_token: 'a-token-that-never-was' }, WEB);
+    know('unknown token', 'a-token-that-never-was');
+    await fetch(`${issuer}/token`, { method: 'POST', body: '{"client_secret":"demo-web-secret"' });
+    await fetch(`${issuer}/authorize?client_id=demo-notes&redirect_uri=https://evil.example/?code=not-for-a-log-file`);
+    know('a part of an unknown address', 'not-for-a-log-file');
+    const browser = new Browser();
+    browser.cookies.set('session', { value: 'a-session-of-somebody-else', path: '/' });
+    know('foreign cookie', 'a-session-of-somebody-else');
+    await browser.visit(`${issuer}/`);
+  }
+
+  before(async () => {
+    const port = await freePort();
+    issuer = `http://localhost:${port}`;
+    directory.write('latchkey.yaml', settings(port));
+    child = directory.start(['start'], { WEB_SECRET: 'demo-web-secret', ALICE_PASSWORD: ALICE.password });
+    await child.printed(/"ready"/);
+    for (const value of ['demo-web-secret', ALICE.password, NEW_PERSON.password, WRONG_PASSWORD]) know('typed', value);
+    await signInAndOut();
+    await signUp();
+    await mistakes();
+    child.kill('SIGTERM');
+    const { out, err } = await child.ended;
+    output = out + err;
+    lines = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Line);
+  });
+  after(() => directory.remove());
+
+  it('holds no password, token, code, cookie or secret at its most talkative', () => {
+    assert.ok(secrets.size > 25, `only ${secrets.size} are known`);
+    const found = [...secrets].filter(([value]) => output.includes(value));
+    assert.deepEqual(found, []);
+    for (const part of [...secrets.keys()].filter((value) => value.split('.').length === 3))
+      assert.ok(!output.includes(part.split('.')[2] ?? part), 'the signature of a token');
+  });
+
+  it('has one line of JSON for each event', () => {
+    const count = (event: string): number => lines.filter((line) => line.event === event).length;
+    assert.equal(count('account.signed-in'), 1);
+    assert.equal(count('account.signed-up'), 1);
+    assert.equal(count('sign-in.refused'), 1);
+    assert.ok(count('request.refused') >= 4);
+    assert.ok(count('session.ended') >= 1);
+  });
+
+  it('tells the exact reason where the answer tells the standard’s code', () => {
+    const reasons = lines.filter((line) => line.event === 'request.refused').map((line) => line.reason ?? '');
+    assert.ok(
+      reasons.some((reason) => reason.includes('secret')),
+      reasons.join('; '),
+    );
+    assert.ok(reasons.every((reason) => reason !== ''));
+  });
+
+  it('calls nothing of that an error of the server', () => {
+    assert.deepEqual(
+      lines.filter(({ level }) => level >= 50),
+      [],
+    );
+  });
+});

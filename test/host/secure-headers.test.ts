@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { Browser, type Page } from '../support/browser.ts';
+import { ALICE, authorizationRequest, exchangeCode, signIn } from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+type Policy = ReadonlyMap<string, readonly string[]>;
+
+function policyOf(response: Response): Policy {
+  const header = response.headers.get('content-security-policy');
+  assert.ok(header !== null, `no policy on ${response.url}`);
+  const directives = header.split(';').map((directive) => directive.trim().split(' '));
+  return new Map(directives.map(([name = '', ...sources]) => [name, sources]));
+}
+
+describe('host/secure-headers', () => {
+  let server: TestServer;
+  let appOrigin: string;
+  let pages: Record<string, () => Promise<Page>>;
+  before(async () => {
+    server = await startTestServer();
+    appOrigin = new URL(authorizationRequest(server.issuer).redirectUri).origin;
+    const signedIn = async (): Promise<Browser> => {
+      const browser = new Browser();
+      await signIn(browser, authorizationRequest(server.issuer));
+      return browser;
+    };
+    const demo = (parameters: Record<string, string> = {}, client = 'demo-notes') =>
+      authorizationRequest(server.issuer, client, parameters).url;
+    const signUp = async (): Promise<Page> => {
+      const browser = new Browser();
+      const page = await browser.visit(demo());
+      return browser.visit(`${page.url}/sign-up`);
+    };
+    pages = {
+      'the home page': () => new Browser().visit(server.issuer),
+      'the sign-in page': () => new Browser().visit(demo()),
+      'the sign-in page after a wrong password': async () => {
+        const browser = new Browser();
+        return browser.submit(await browser.visit(demo()), { ...ALICE, password: 'wrong wrong wrong' });
+      },
+      'the sign-up page': signUp,
+      'the consent page': async () => {
+        const browser = new Browser();
+        return browser.submit(await browser.visit(demo({}, 'demo-web')), ALICE);
+      },
+      'the account choice': async () => (await signedIn()).visit(demo({ prompt: 'select_account' })),
+      'the sign-out page': async () => (await signedIn()).visit(`${server.issuer}/logout`),
+      'the signed-out page': () => new Browser().visit(`${server.issuer}/logout/success`),
+      'an error page of the engine': () => new Browser().visit(`${server.issuer}/authorize`),
+      'an error page of ours': () => new Browser().visit(`${server.issuer}/nothing`),
+    };
+  });
+  after(() => server.close());
+
+  const NAMES = [
+    'the home page',
+    'the sign-in page',
+    'the sign-in page after a wrong password',
+    'the sign-up page',
+    'the consent page',
+    'the account choice',
+    'the sign-out page',
+    'the signed-out page',
+    'an error page of the engine',
+    'an error page of ours',
+  ];
+  for (const name of NAMES) {
+    it(`${name} lets nothing run, loads only our own, goes into no frame and is not kept`, async () => {
+      const { response, html } = (await pages[name]?.()) ?? assert.fail();
+      const policy = policyOf(response);
+      assert.deepEqual(policy.get('default-src'), ["'none'"]);
+      assert.deepEqual(policy.get('script-src'), []);
+      assert.deepEqual(policy.get('style-src'), ["'self'"]);
+      assert.deepEqual(policy.get('base-uri'), ["'none'"]);
+      assert.deepEqual(policy.get('frame-ancestors'), ["'none'"]);
+      assert.ok(policy.has('form-action'), 'forms of this page may go anywhere');
+      assert.equal(response.headers.get('x-content-type-options'), 'nosniff');
+      assert.equal(response.headers.get('x-frame-options'), 'DENY');
+      assert.equal(response.headers.get('referrer-policy'), 'no-referrer');
+      assert.equal(response.headers.get('cache-control'), 'no-store');
+      assert.match(response.headers.get('x-request-id') ?? '', /^[\w-]+$/);
+      assert.equal(response.headers.get('x-powered-by'), null);
+      assert.doesNotMatch(html, /<script|<style|\sstyle=|\son[a-z]+=|javascript:/i);
+    });
+  }
+
+  const FORM_TARGETS: readonly [page: string, targets: () => string[]][] = [
+    ['the home page', () => ["'self'"]],
+    ['the sign-in page', () => ["'self'", appOrigin]],
+    ['the sign-up page', () => ["'self'", appOrigin]],
+    ['the account choice', () => ["'self'", appOrigin]],
+    ['the sign-out page', () => ["'self'"]],
+    ['an error page of ours', () => ["'self'"]],
+  ];
+  for (const [name, targets] of FORM_TARGETS) {
+    it(`${name} lets its forms end nowhere but where they belong`, async () => {
+      const { response } = (await pages[name]?.()) ?? assert.fail();
+      assert.deepEqual(policyOf(response).get('form-action'), targets());
+    });
+  }
+
+  it('the sign-out page lets its form end at the app that asked for it', async () => {
+    const browser = new Browser();
+    await signIn(browser, authorizationRequest(server.issuer));
+    const returnTo = `${appOrigin}/`;
+    const query = new URLSearchParams({ client_id: 'demo-notes', post_logout_redirect_uri: returnTo });
+    const page = await browser.visit(`${server.issuer}/logout?${query.toString()}`);
+    assert.deepEqual(policyOf(page.response).get('form-action'), ["'self'", appOrigin]);
+    const end = await browser.submit(page, { logout: 'yes' }, returnTo);
+    assert.equal(end.url, returnTo);
+  });
+
+  it('the one script that exists, which sends a form_post answer, is allowed by its hash alone', async () => {
+    const browser = new Browser();
+    await signIn(browser, authorizationRequest(server.issuer));
+    const request = authorizationRequest(server.issuer, 'demo-notes', { response_mode: 'form_post' });
+    const { html, response } = await browser.visit(request.url);
+    const [, script = ''] = /<script>([^<]*)<\/script>/.exec(html) ?? [];
+    assert.notEqual(script, '');
+    const hash = createHash('sha256').update(script).digest('base64');
+    assert.deepEqual(policyOf(response).get('script-src'), [`'sha256-${hash}'`]);
+    assert.equal(/<form method="post" action="([^"]*)"/.exec(html)?.[1], request.redirectUri);
+  });
+
+  it('answers that hold tokens, codes or claims are not kept', async () => {
+    const request = authorizationRequest(server.issuer);
+    const callback = await signIn(new Browser(), request);
+    const { response, body } = await exchangeCode(server.issuer, request, callback);
+    assert.equal(response.headers.get('cache-control'), 'no-store');
+    const userinfo = await fetch(`${server.issuer}/userinfo`, {
+      headers: { authorization: `Bearer ${String(body['access_token'])}` },
+    });
+    assert.equal(userinfo.status, 200);
+    assert.equal(userinfo.headers.get('cache-control'), 'no-store');
+  });
+
+  it('every request has an id of its own, and the caller cannot choose it', async () => {
+    const ids = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const response = await fetch(server.issuer, { headers: { 'x-request-id': 'chosen' } });
+        return response.headers.get('x-request-id');
+      }),
+    );
+    assert.equal(new Set(ids).size, 20);
+    assert.ok(!ids.includes('chosen') && !ids.includes(null));
+  });
+
+  it('an issuer that has https asks browsers to keep to it, and its cookies go nowhere else', async () => {
+    const behindTls = await startTestServer({
+      change: (config) => ({
+        ...config,
+        issuer: 'https://login.example',
+        listen: { ...config.listen, trusted_proxies: ['127.0.0.1'] },
+      }),
+    });
+    try {
+      const { port } = behindTls;
+      const request = authorizationRequest(`http://localhost:${port}`);
+      const response = await fetch(`http://127.0.0.1:${port}/authorize${new URL(request.url).search}`, {
+        redirect: 'manual',
+        headers: { 'x-forwarded-host': 'login.example' },
+      });
+      assert.equal(response.headers.get('strict-transport-security'), 'max-age=31536000');
+      const cookies = response.headers.getSetCookie();
+      assert.ok(cookies.length > 0);
+      for (const cookie of cookies) {
+        assert.match(cookie, /^__(Host|Secure)-/);
+        assert.match(cookie, /; secure/i);
+        assert.match(cookie, /; httponly/i);
+        assert.match(cookie, /; samesite=lax/i);
+      }
+    } finally {
+      await behindTls.close();
+    }
+  });
+});
