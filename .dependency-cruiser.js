@@ -30,6 +30,7 @@ const SIDE_ROOMS = {
   'storage/open-store.ts': ['storage/open-stores.ts', 'server.ts', 'cli'],
   'storage/open-stores.ts': ['server.ts', 'cli'],
   'config/load.ts': ['server.ts', 'cli'],
+  'config/load-clients.ts': ['cli'],
 };
 
 const path = (room) => (room.endsWith('.ts') ? `^src/${room.replace('.', '\\.')}$` : `^src/${room}/`);

@@ -9,13 +9,12 @@ import { chooseConfig, type ChosenConfig } from './choose-config.ts';
 import { configOption, textOf, UsageError, type Arguments, type Command, type Terminal } from './command.ts';
 import { table } from './help-text.ts';
 
-/** What an action is given: the open store, and where the rest of the clients stands. */
+/** What an action is given. */
 interface Scene {
   chosen: ChosenConfig;
-  clients: Clients;
   /** The records store, as it may be printed. */
   place: string;
-  given: Arguments;
+  options: Arguments['options'];
   terminal: Terminal;
 }
 
@@ -45,18 +44,8 @@ A running server on the same store knows of it at once.`,
   async run(given, terminal) {
     const { action, word } = findAction(given);
     const chosen = chooseConfig(textOf(given, 'config'), terminal.environment);
-    const { config } = chosen;
-    // Loaded here, so that the commands that open no store do not wait for it.
-    const { openStores } = await import('../storage/open-stores.ts');
-    const stores = await openStores(config.stores, systemClock);
-    try {
-      for (const warning of stores.warnings) terminal.warn(`latchkey: ${warning}`);
-      const open = openClients({ records: stores.records, configured: config.clients, random: systemRandom });
-      const place = printableStoreUrl(config.stores.records ?? config.stores.grants);
-      return await action.run({ chosen, clients: open, place, given, terminal }, word);
-    } finally {
-      await stores.close();
-    }
+    const { grants, records = grants } = chosen.config.stores;
+    return action.run({ chosen, place: printableStoreUrl(records), options: given.options, terminal }, word);
   },
 };
 
@@ -75,11 +64,23 @@ function findAction({ words, options }: Arguments): { action: Action; word: stri
   return { action, word: word ?? '' };
 }
 
-async function list({ clients, given, terminal }: Scene): Promise<number> {
-  const configured = clients.configured.map((client) => ({ client, where: 'configuration' }));
-  const stored = (await everyStored(clients)).map((client) => ({ client, where: 'store' }));
-  const all = [...configured, ...stored];
-  if (given.options['json'] === true) {
+async function withClients<T>({ chosen, terminal }: Scene, work: (clients: Clients) => Promise<T>): Promise<T> {
+  const { config } = chosen;
+  // Loaded here, so that the commands that open no store do not wait for it.
+  const { openStores } = await import('../storage/open-stores.ts');
+  const stores = await openStores(config.stores, systemClock);
+  try {
+    for (const warning of stores.warnings) terminal.warn(`latchkey: ${warning}`);
+    return await work(openClients({ records: stores.records, configured: config.clients, random: systemRandom }));
+  } finally {
+    await stores.close();
+  }
+}
+
+async function list(scene: Scene): Promise<number> {
+  const { options, terminal } = scene;
+  const all = await withClients(scene, everyClient);
+  if (options['json'] === true) {
     const withoutHash = all.map(({ client: { secret_hash: _, ...client }, where }) => ({ ...client, where }));
     terminal.print(JSON.stringify(withoutHash, undefined, 2));
     return 0;
@@ -89,12 +90,12 @@ async function list({ clients, given, terminal }: Scene): Promise<number> {
   return 0;
 }
 
-async function everyStored(clients: Clients): Promise<Client[]> {
-  const found: Client[] = [];
+async function everyClient(clients: Clients): Promise<{ client: Client; where: string }[]> {
+  const found = clients.configured.map((client) => ({ client, where: 'configuration' }));
   let after: string | undefined;
   do {
     const page = await clients.stored(after === undefined ? {} : { after });
-    found.push(...page.clients);
+    found.push(...page.clients.map((client) => ({ client, where: 'store' })));
     after = page.next;
   } while (after !== undefined);
   return found;
@@ -105,29 +106,32 @@ function printable(name: string): string {
   return name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{FFFD}');
 }
 
-async function add({ chosen, clients, place, terminal }: Scene, file: string): Promise<number> {
+async function add(scene: Scene, file: string): Promise<number> {
+  const { chosen, place, terminal } = scene;
   const loaded = loadClients(file, chosen.config, terminal.environment);
   if (loaded.warnings.length > 0) terminal.warn(`worth a look:\n${describeProblems(file, loaded.warnings)}\n`);
-  for (const client of loaded.clients) {
-    const known = await clients.find(client.client_id);
-    await clients.save(client);
-    terminal.print(`${known === undefined ? 'added' : 'replaced'} client "${client.client_id}" in ${place}`);
-  }
-  return 0;
+  return withClients(scene, async (clients) => {
+    for (const client of loaded.clients) {
+      const known = await clients.find(client.client_id);
+      await clients.save(client);
+      terminal.print(`${known === undefined ? 'added' : 'replaced'} client "${client.client_id}" in ${place}`);
+    }
+    return 0;
+  });
 }
 
-async function remove({ chosen, clients, place, terminal }: Scene, id: string): Promise<number> {
+async function remove(scene: Scene, id: string): Promise<number> {
+  const { chosen, place, terminal } = scene;
   const name = `client ${JSON.stringify(id)}`;
   const source = chosen.file ?? 'the demo';
-  const isConfigured = clients.configured.some((client) => client.client_id === id);
-  if (await clients.remove(id)) {
+  const isConfigured = chosen.config.clients.some((client) => client.client_id === id);
+  if (await withClients(scene, (clients) => clients.remove(id))) {
     terminal.print(`removed ${name} from ${place}${isConfigured ? `; the one of ${source} stays` : ''}`);
     return 0;
   }
-  terminal.warn(
-    isConfigured
-      ? `latchkey: ${name} is of the configuration: remove it from ${source} and start the server again`
-      : `latchkey: there is no ${name} in ${place}`,
-  );
+  const reason = isConfigured
+    ? `${name} is of the configuration: remove it from ${source} and start the server again`
+    : `there is no ${name} in ${place}`;
+  terminal.warn(`latchkey: ${reason}`);
   return 1;
 }

@@ -1,5 +1,5 @@
 import type { Fault } from './problems.ts';
-import { isPrivateUse } from './rules.ts';
+import { isLoopback, isNativeRedirect, isPrivateUse } from './rules.ts';
 import type { ClientConfig, Draft, ResourceConfig } from './schema.ts';
 import { STANDARD_SCOPES } from './standard-scopes.ts';
 import { didYouMean } from './suggest.ts';
@@ -12,6 +12,7 @@ const CHECKS: readonly ClientCheck[] = [
   secretCanBeSent,
   redirectUrisFitType,
   privateSchemesAreForApps,
+  nativeAppsAreReached,
   resourcesAreRegistered,
   defaultResourceIsAllowed,
   scopesExist,
@@ -23,6 +24,20 @@ export function checkClients({ clients, resources }: Draft): Fault[] {
     const faults = client === undefined ? [] : CHECKS.flatMap((check) => check(client, resources));
     return faults.map(({ path, message }) => ({ path: ['clients', index, ...path], message }));
   });
+}
+
+/** A client of the store would stand in the shadow of one of the configuration with the same name. */
+export function namesAreFree({ clients }: Draft, taken: readonly string[]): Fault[] {
+  return clients.flatMap((client, index) =>
+    client !== undefined && taken.includes(client.client_id)
+      ? [
+          {
+            path: ['clients', index, 'client_id'],
+            message: 'is the name of a client of the configuration: change it there',
+          },
+        ]
+      : [],
+  );
 }
 
 function secretFitsType({ type, secret }: ClientConfig): Fault[] {
@@ -56,13 +71,29 @@ function redirectUrisFitType(client: ClientConfig): Fault[] {
   ];
 }
 
+const REDIRECTS = ['redirect_uris', 'post_logout_redirect_uris'] as const;
+
 /** RFC 8252 §7.1: another app can register the same scheme, so it is for public clients, whose codes PKCE protects. */
 function privateSchemesAreForApps(client: ClientConfig): Fault[] {
   if (client.type === 'spa') return [];
-  return (['redirect_uris', 'post_logout_redirect_uris'] as const).flatMap((key) =>
+  return REDIRECTS.flatMap((key) =>
     client[key].flatMap((uri, index) =>
       isPrivateUse(uri) ? [{ path: [key, index], message: `must be https for type ${client.type}` }] : [],
     ),
+  );
+}
+
+/** RFC 8252 §7.2 and §7.3: an app claims https addresses of its own domain, and any port of the loopback interface. */
+function nativeAppsAreReached(client: ClientConfig): Fault[] {
+  if (client.type !== 'spa' || !REDIRECTS.some((key) => client[key].some(isNativeRedirect))) return [];
+  return REDIRECTS.flatMap((key) =>
+    client[key].flatMap((uri, index) => {
+      const { protocol, hostname } = new URL(uri);
+      const path = [key, index];
+      if (protocol === 'https:' && isLoopback(hostname)) return [{ path, message: 'must be http for a native app' }];
+      if (protocol !== 'http:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname)) return [];
+      return [{ path, message: 'must be at 127.0.0.1, [::1] or localhost for a native app' }];
+    }),
   );
 }
 

@@ -41,7 +41,7 @@ export function demoConfig(options: { port?: number; environment?: NodeJS.Proces
   const places = demoPlaces(port, URL.parse(environment['LATCHKEY_ISSUER'] ?? '')?.hostname);
   const overridden = applyEnvironment(settings(places, port), { ...environment, LATCHKEY_PORT: String(port) });
   const validated = validate(overridden.value);
-  if ('config' in validated) return validated.config;
+  if ('value' in validated) return validated.value;
   const named = (path: readonly (string | number)[]) => overridden.variableAt(path) ?? pathText(path);
   throw new ConfigError(
     'the environment',

@@ -1,11 +1,12 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
-import { readYaml, type YamlDocument } from './document.ts';
+import { accessSync, constants } from 'node:fs';
+import { resolve } from 'node:path';
+import type { YamlDocument } from './document.ts';
 import { applyEnvironment, type Overridden } from './environment.ts';
-import { ConfigError, pathText, type Fault, type Problem } from './problems.ts';
+import type { Fault, Problem } from './problems.ts';
 import { configSchema, type Config } from './schema.ts';
 import { codeOf, resolveSecrets } from './secret-references.ts';
 import { isMapping } from './shape.ts';
+import { clientAt, newsBeside, problemAt, readDocument, readSource, refusal, type ConfigSource } from './source.ts';
 import { printableStoreUrl } from './store-url.ts';
 import { validate } from './validate.ts';
 
@@ -13,14 +14,6 @@ export interface LoadedConfig {
   config: Config;
   /** What works but should not stay as it is. */
   warnings: Problem[];
-}
-
-export interface ConfigSource {
-  /** What problems name, as the operator wrote it. */
-  name: string;
-  text: string;
-  /** The folder that the paths of secrets and certificates start from. */
-  folder: string;
 }
 
 /**
@@ -31,41 +24,27 @@ export interface ConfigSource {
 export function loadConfig(options: { file?: string; environment: NodeJS.ProcessEnv }): LoadedConfig {
   const { file, environment } = options;
   if (file === undefined) return parseConfig({ name: 'the environment', text: '', folder: '.' }, environment);
-  return parseConfig({ name: file, text: readText(file), folder: dirname(file) }, environment);
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new ConfigError(file, [{ path: '', message: `cannot be read (${codeOf(error)})` }]);
-  }
+  return parseConfig(readSource(file), environment);
 }
 
 /** @throws ConfigError with every problem */
 export function parseConfig(source: ConfigSource, environment: NodeJS.ProcessEnv): LoadedConfig {
-  const document = readYaml(source.text);
-  if (!document.readable) throw new ConfigError(source.name, document.problems);
+  const document = readDocument(source);
   const overridden = applyEnvironment(document.value ?? {}, environment);
   const secrets = resolveSecrets(configSchema, overridden.value, { folder: source.folder, environment });
   const described = (fault: Fault) => describe(fault, { document, overridden, tree: secrets.value });
 
   const validated = validate(secrets.value);
   const faults = [...secrets.faults, ...passwordsInFile(overridden)];
-  if ('config' in validated) {
-    const config = withFullPaths(validated.config, source.folder);
+  if ('value' in validated) {
+    const config = withFullPaths(validated.value, source.folder);
     faults.push(...unreadableFiles(config));
     if (faults.length === 0 && document.problems.length === 0)
       return { config, warnings: secrets.warnings.map(described) };
   } else {
-    const known = faults.map(({ path }) => pathText(path));
-    faults.push(...validated.faults.filter(({ path }) => !known.includes(pathText(path))));
+    faults.push(...newsBeside(faults, validated.faults));
   }
-  const problems = [...document.problems, ...faults.map(described)];
-  throw new ConfigError(
-    source.name,
-    problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0)),
-  );
+  throw refusal(source, [...document.problems, ...faults.map(described)]);
 }
 
 interface Context {
@@ -78,9 +57,7 @@ interface Context {
 function describe({ path, message }: Fault, { document, overridden, tree }: Context): Problem {
   const variable = overridden.variableAt(path);
   if (variable !== undefined) return { path: variable, message: `${message}${serviceLinkHint(variable, tree)}` };
-  const line = document.lineOf(path);
-  const problem = { path: pathText(path), message: `${clientAt(path, tree)}${message}` };
-  return line === undefined ? problem : { ...problem, line };
+  return problemAt(path, `${clientAt(path, tree)}${message}`, document);
 }
 
 /** Kubernetes sets `NAME_PORT=tcp://…` in every pod beside a service called NAME. */
@@ -89,13 +66,6 @@ function serviceLinkHint(variable: string, tree: unknown): string {
   const port = isMapping(listen) ? listen['port'] : undefined;
   const linked = variable === 'LATCHKEY_PORT' && typeof port === 'string' && port.startsWith('tcp://');
   return linked ? '; Kubernetes set it for a service called latchkey: set enableServiceLinks to false' : '';
-}
-
-function clientAt([section, index]: Fault['path'], tree: unknown): string {
-  const clients = section === 'clients' && isMapping(tree) ? tree['clients'] : undefined;
-  const client: unknown = Array.isArray(clients) && typeof index === 'number' ? clients[index] : undefined;
-  const id = isMapping(client) ? client['client_id'] : undefined;
-  return typeof id === 'string' && id.length <= 128 ? `client ${JSON.stringify(id)}: ` : '';
 }
 
 function passwordsInFile({ value, variableAt }: Overridden): Fault[] {

@@ -42,6 +42,14 @@ export function isPrivateUse(uri: string): boolean {
   return /^[a-z][a-z0-9+-]*\.[a-z0-9.+-]+:/i.test(uri);
 }
 
+/**
+ * What only an app on the device can receive: a scheme of its own (RFC 8252 §7.1), or a loopback address without a
+ * port, since the system gives the app another one each time (§7.3). `localhost` is a web app in development (§8.3).
+ */
+export function isNativeRedirect(uri: string): boolean {
+  return isPrivateUse(uri) || /^http:\/\/(127\.0\.0\.1|\[::1\])([/?]|$)/i.test(uri);
+}
+
 /** A place for the client's browser or for the server to call. */
 export const webUrlRule: Rule = (text) => {
   const url = URL.parse(text);

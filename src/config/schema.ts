@@ -63,6 +63,12 @@ export const clientSchema = z.strictObject({
   tos_uri: ruled(rules.webUrlRule).optional(),
 });
 
+/** Clients by themselves, for the store. */
+export const clientsSchema = z.strictObject(
+  { clients: z.array(clientSchema).min(1, 'needs at least one client') },
+  'must be a client, or a list of them under clients',
+);
+
 const seedAccount = z.strictObject({
   email: z.email(),
   name: z.string().min(1),

@@ -1,23 +1,40 @@
 import type { z } from 'zod';
 import { checkConfig } from './checks.ts';
+import { namesAreFree } from './client-checks.ts';
 import { faultsOf, inWords } from './messages.ts';
 import { isWithin, type Fault } from './problems.ts';
-import { clientSchema, configSchema, type ClientConfig, type Config, type Draft } from './schema.ts';
+import { clientSchema, clientsSchema, configSchema, type ClientConfig, type Config, type Draft } from './schema.ts';
 import { isMapping } from './shape.ts';
 
-export type Validated = { config: Config } | { faults: Fault[] };
+export type Validated<T> = { value: T } | { faults: Fault[] };
 
 /** Reads a tree of plain values and `Secret`s as a configuration: the one way to a `Config`. */
-export function validate(tree: unknown): Validated {
-  const parsed = configSchema.safeParse(tree, { error: inWords });
-  if (parsed.success) {
-    const faults = checkConfig(parsed.data);
-    return faults.length === 0 ? { config: parsed.data } : { faults };
-  }
-  const faults = faultsOf(parsed.error.issues, configSchema);
+export function validate(tree: unknown): Validated<Config> {
+  return read(configSchema, tree, (config) => checkConfig(config ?? draftOf(tree)));
+}
+
+/** Reads a tree with a list of clients as a configuration would, beside the clients that the configuration has. */
+export function validateClients(tree: unknown, config: Config): Validated<{ clients: ClientConfig[] }> {
+  const taken = config.clients.map((client) => client.client_id);
+  return read(clientsSchema, tree, () => {
+    const draft = { ...draftOf(tree), resources: config.resources };
+    return [...checkConfig(draft), ...namesAreFree(draft, taken)];
+  });
+}
+
+/** @param check is given what was read, unless it is faulty */
+function read<S extends z.ZodType>(
+  schema: S,
+  tree: unknown,
+  check: (parsed: z.output<S> | undefined) => Fault[],
+): Validated<z.output<S>> {
+  const parsed = schema.safeParse(tree, { error: inWords });
+  const found = check(parsed.data);
+  if (parsed.success) return found.length === 0 ? { value: parsed.data } : { faults: found };
+  const faults = faultsOf(parsed.error.issues, schema);
   // Where a value is faulty itself, what it does to the check of the same place is a consequence and not news.
   const news = ({ path }: Fault) => !faults.some((fault) => isWithin(path, fault.path) || isWithin(fault.path, path));
-  return { faults: [...faults, ...checkConfig(draftOf(tree)).filter(news)] };
+  return { faults: [...faults, ...found.filter(news)] };
 }
 
 /** What of a faulty tree can be read. Items of a list keep their places, so that paths stay true. */
