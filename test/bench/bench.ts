@@ -1,0 +1,106 @@
+/**
+ * `npm run bench [-- --quick] [-- --only NAME] [-- --profile DIRECTORY]`: how fast the server is, beside a floor that is
+ * measured in the same minutes. See docs/performance.md.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startRedis } from '../support/redis.ts';
+import { freePort } from '../support/server.ts';
+import { issuerAt, PEOPLE_PASSWORD, SECRET, writeConfig } from './config.ts';
+import { measure, type Result, type Sizes } from './measure.ts';
+import { leaveTheMeasuredCpu, startCommand, startMeasured, type Program } from './processes.ts';
+import { rows, signPeopleIn } from './rows.ts';
+import { timeToFirstToken } from './start-time.ts';
+import { table } from './table.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
+    profile: { type: 'string' },
+  },
+});
+const sizes: Sizes = options.quick ? { rounds: 3, turn: 150, warmUp: 250 } : { rounds: 5, turn: 1000, warmUp: 1000 };
+const NAMES = { sqlite: 'SQLite', redis: 'Redis' };
+const FLOOR = new URL('floor.ts', import.meta.url).pathname;
+
+process.env['BENCH_SECRET'] = SECRET;
+process.env['BENCH_PASSWORD'] = PEOPLE_PASSWORD;
+const start = await timeToFirstToken();
+leaveTheMeasuredCpu();
+print(await onSqlite());
+print(await onRedis());
+print(
+  `first token after ${Math.round(start.first)} ms on the very first start, ${Math.round(start.later)} ms on later ones`,
+);
+
+function onSqlite(): Promise<string> {
+  return inDirectory((directory) => {
+    const at = (name: string): string => `sqlite:${join(directory, name)}`;
+    return measureBackend('sqlite', directory, { server: at('store.db'), floor: at('floor.db') });
+  });
+}
+
+async function onRedis(): Promise<string> {
+  const redis = await startRedis({ appendonly: true });
+  try {
+    return await inDirectory((directory) =>
+      measureBackend('redis', directory, { server: redis.url, floor: redis.url }),
+    );
+  } finally {
+    await redis.stop();
+  }
+}
+
+async function measureBackend(
+  store: Program['store'],
+  directory: string,
+  stores: { server: string; floor: string },
+): Promise<string> {
+  const [port, floorPort] = [await freePort(), await freePort()];
+  const config = await writeConfig(directory, { port, store: stores.server });
+  const profiler = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`];
+  const server = await startMeasured({
+    options: [...startCommand.options, ...profiler],
+    line: [...startCommand.line, '--config', config],
+    url: issuerAt(port),
+    store,
+  });
+  const floor = await startMeasured({
+    line: [FLOOR, String(floorPort), stores.floor],
+    url: issuerAt(floorPort),
+    store,
+  });
+  try {
+    const fresh = (await server.usage()).rss;
+    const bench = { issuer: issuerAt(port), browsers: await signPeopleIn(issuerAt(port)) };
+    const results: Result[] = [];
+    for (const row of rows.filter((one) => one.name.includes(options.only))) {
+      process.stderr.write(`${NAMES[store]}: ${row.name}\n`);
+      results.push(await measure(row, { bench, server, floor, sizes }));
+    }
+    const { rss } = await server.usage();
+    return `${NAMES[store]}\n\n${table(results)}\n\nresident: ${megabytes(fresh)} after the start, ${megabytes(rss)} after all of the above\n`;
+  } finally {
+    await Promise.all([server.stop(), floor.stop()]);
+  }
+}
+
+async function inDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
+  const directory = await mkdtemp(join(tmpdir(), 'latchkey-bench-'));
+  try {
+    return await work(directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 1e6)} MB`;
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
