@@ -45,7 +45,7 @@ export function servePublished(documents: Published, request: IncomingMessage, r
   return true;
 }
 
-export function pathOf(url: string): string {
+function pathOf(url: string): string {
   const query = url.indexOf('?');
   return query === -1 ? url : url.slice(0, query);
 }

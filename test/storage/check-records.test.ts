@@ -7,9 +7,10 @@ import { sqlite } from './backends.ts';
 /** Checks a Redis with these settings as a store of records. @returns its warnings */
 async function check(settings: Parameters<typeof startRedis>[0], credentials = ''): Promise<string[]> {
   const redis = await startRedis(settings);
-  const store = await openStore(redis.url.replace('//', `//${credentials}`), systemClock);
+  const url = redis.url.replace('//', `//${credentials}`);
+  const store = await openStore(url, systemClock);
   try {
-    return await checkRecordsStore(store);
+    return await checkRecordsStore(url, store);
   } finally {
     await store.close();
     await redis.stop();
@@ -46,7 +47,7 @@ describe('A SQLite store for records', () => {
   it('is accepted', async () => {
     const running = await sqlite.start();
     const store = await openStore(running.url, systemClock);
-    assert.deepEqual(await checkRecordsStore(store), []);
+    assert.deepEqual(await checkRecordsStore(running.url, store), []);
     await store.close();
     await running.stop();
   });

@@ -25,7 +25,7 @@ export function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: OPENING_PATIENCE });
   try {
     database.exec('PRAGMA journal_mode = WAL');
-    database.exec('PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 16777216');
+    database.exec('PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216');
     prepareSchema(database);
     database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT}`);
     return database;
