@@ -18,7 +18,6 @@ import { outgoingFetch } from './outgoing.ts';
 import { enginePages, type EnginePages } from './pages.ts';
 import type { AccountOf } from './request-account.ts';
 import { resourceIndicators } from './resource-indicators.ts';
-
 import { accessTokenClaims } from './token-claims.ts';
 
 export interface EngineParts {
@@ -34,7 +33,7 @@ export interface EngineParts {
 }
 
 /** How a person is known to have signed in, weakest first (NIST SP 800-63B, authenticator assurance levels). */
-export const acrValues = ['aal1'];
+const acrValues = ['aal1'];
 
 /** Everything that the engine leaves to its host, as one configuration. */
 export function engineConfiguration(parts: EngineParts): Configuration {
@@ -55,7 +54,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     // An app that asks for an API's token has none for /userinfo: the ID token tells it who signed in.
     conformIdTokenClaims: false,
     responseTypes: ['code'],
-    // Confidential clients too: a code that leaked is worth nothing in another's session (RFC 9700 §2.1.1).
+    // A confidential client proves itself by its secret; where it sends a challenge, that is verified all the same.
     pkce: { required: (_context, client) => client.clientAuthMethod === 'none' },
     subjectTypes: ['public'],
     ttl: lifetimes(config, parts.clock),
@@ -91,7 +90,12 @@ function features(
     dPoP: { enabled: true, nonceSecret: ring.derive('dpop nonce') },
     introspection: {
       enabled: true,
-      allowedPolicy: (_context, client, token) => token.clientId === client.clientId || policyOf(client).mayIntrospect,
+      allowedPolicy: async (context, client, token) => {
+        if (token.clientId !== client.clientId && !policyOf(client).mayIntrospect) return false;
+        // A token of an account that may not be used is worth nothing.
+        const accountId = token.kind === 'ClientCredentials' ? undefined : token.accountId;
+        return accountId === undefined || (await accountOf(context, accountId)) !== undefined;
+      },
     },
     resourceIndicators: resourceIndicators({
       resources: config.resources,

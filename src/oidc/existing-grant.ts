@@ -6,7 +6,7 @@ import { keyspace, type Store } from '../storage/store.ts';
 import { policyOf } from './client-metadata.ts';
 import { grantLife } from './lifetimes.ts';
 
-/** Says which of a session's grants for a client was first. */
+/** Says which of a person's grants for a client was first in a session. */
 const firstGrantKey = keyspace<{ grant: string }>('first-grant');
 
 /** For how long several requests may be a client's first, in seconds: longer than a request takes. */
@@ -73,7 +73,7 @@ async function firstGrant(
     if (consent === undefined) return undefined;
     grantConsented(grant, consent);
   }
-  const key = firstGrantKey(`${session.uid}:${clientId}`);
+  const key = firstGrantKey(`${session.uid}:${accountId}:${clientId}`);
   if (await grants.create(key, { grant: await grant.save() }, { ttl: FIRST })) return grant;
   const first = await grants.get(key);
   return (first && (await Grant.find(first.value.grant))) ?? grant;

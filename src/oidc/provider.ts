@@ -13,6 +13,8 @@ export function createProvider(parts: EngineParts & { announce: Announce; log: L
   provider.Client.prototype.compareClientSecret = function compareClientSecret(actual: string) {
     return isClientSecret(this.clientSecret ?? '', actual);
   };
+  // The engine takes a client that is registered for none of its scopes for one that may have them all.
+  Object.assign(provider.Client.prototype, { scope: ' ' });
   // The engine would name the session only to clients that listen for its end; logout by ID token needs it from all.
   provider.Client.prototype.includeSid = () => true;
   reportEngineEvents(provider, parts.announce, parts.log);

@@ -15,7 +15,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 import { apiOf, verified } from '../support/tokens.ts';
 import { withAccount } from './behind-the-server.ts';
 
-/** A scope that only admins may receive, and an app that is not registered for reading. */
+/** A scope that only admins may receive, an app that is not registered for reading, and one that is for nothing else. */
 function withAdminScope(config: Config): Config {
   return {
     ...config,
@@ -23,15 +23,20 @@ function withAdminScope(config: Config): Config {
       ...resource,
       scopes: { ...resource.scopes, 'notes:admin': { description: 'Manage all notes', roles: ['admin'] } },
     })),
-    clients: config.clients.map((client) => ({
-      ...client,
-      scopes:
-        client.client_id === 'demo-photos'
-          ? ['openid', 'notes:admin']
-          : client.client_id === 'demo-service'
-            ? ['notes:read']
-            : [...client.scopes, 'notes:admin'],
-    })),
+    clients: [
+      ...config.clients.map((client) => ({
+        ...client,
+        scopes:
+          client.client_id === 'demo-photos'
+            ? ['openid', 'notes:admin']
+            : client.client_id === 'demo-service'
+              ? ['notes:read']
+              : [...client.scopes, 'notes:admin'],
+      })),
+      ...config.clients
+        .filter(({ client_id }) => client_id === 'demo-notes')
+        .map((client) => ({ ...client, client_id: 'api-only', scopes: ['notes:read'] })),
+    ],
   };
 }
 
@@ -64,6 +69,33 @@ describe('Least privilege', () => {
       parameters: everything,
     });
     assert.deepEqual(await scopesIn(access_token), ['notes:admin', ['user', 'admin']]);
+  });
+
+  it('gives a client that is registered for no scope of this server none of them', async () => {
+    for (const scope of ['openid', 'profile notes:read', 'email', 'roles']) {
+      const request = authorizationRequest(server.issuer, 'api-only', { scope, nonce: '' });
+      const answer = await new Browser().visit(request.url, {}, request.redirectUri);
+      assert.equal(new URL(answer.url).searchParams.get('error'), 'invalid_scope', scope);
+    }
+    const asMachine = { grant_type: 'client_credentials', scope: 'openid email' };
+    const { body } = await tokenRequest(server.issuer, asMachine, 'demo-service:demo-service-secret');
+    assert.equal(body['error'], 'invalid_scope');
+    const parameters = { scope: 'notes:read', nonce: '' };
+    const tokens = await tokensFor(server.issuer, { clientId: 'api-only', parameters });
+    assert.deepEqual([tokens['scope'], tokens['id_token']], ['notes:read', undefined]);
+  });
+
+  it('shows the roles to an app of somebody else only where the person allowed it', async () => {
+    const rolesFor = async (scope: string): Promise<unknown> => {
+      const parameters = { scope, resource: apiOf(server.issuer) };
+      const { access_token } = await tokensFor(server.issuer, { person: ADMIN, clientId: 'demo-web', parameters });
+      return (await scopesIn(access_token))[1];
+    };
+    assert.equal(await rolesFor('openid'), undefined);
+    assert.equal(await rolesFor('openid notes:read'), undefined);
+    assert.deepEqual(await rolesFor('openid roles'), ['user', 'admin']);
+    // What was allowed stays, and still is not given to who does not ask for it.
+    assert.equal(await rolesFor('openid notes:read'), undefined);
   });
 
   it('goes by the person who signs in, not by who was signed in before', async () => {
@@ -107,7 +139,7 @@ describe('Least privilege', () => {
   describe('of a disabled account', () => {
     afterEach(() => withAccount(server, ALICE.email, (accounts, { id }) => accounts.enable(id)));
 
-    it('gives nothing: no sign-in, no code, no refresh, no userinfo, no single sign-on', async () => {
+    it('gives nothing: no sign-in, no code, no refresh, no userinfo, no introspection, no single sign-on', async () => {
       const browser = new Browser();
       const tokens = await tokensFor(server.issuer, { browser });
       const request = authorizationRequest(server.issuer);
@@ -120,6 +152,14 @@ describe('Least privilege', () => {
       assert.deepEqual([refreshed.status, refreshed.body['error']], [400, 'invalid_grant']);
       const headers = { authorization: `Bearer ${String(tokens['access_token'])}` };
       assert.equal((await fetch(`${server.issuer}/userinfo`, { headers })).status, 401);
+      for (const token of [tokens['access_token'], tokens['refresh_token']]) {
+        const answer = await fetch(`${server.issuer}/introspect`, {
+          method: 'POST',
+          body: new URLSearchParams({ token: String(token) }),
+          headers: { authorization: `Basic ${Buffer.from('demo-web:demo-web-secret').toString('base64')}` },
+        });
+        assert.deepEqual(await answer.json(), { active: false });
+      }
 
       const page = await browser.visit(authorizationRequest(server.issuer).url, {}, request.redirectUri);
       assert.match(page.html, /type="password"/);

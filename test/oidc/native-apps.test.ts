@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { decodeJwt } from 'jose';
 import type { ClientConfig } from '../../src/config/schema.ts';
 import { Browser, type Page } from '../support/browser.ts';
 import { ALICE, authorizationRequest, exchangeCode, type AuthorizationRequest } from '../support/flows.ts';
@@ -71,6 +72,17 @@ describe('An app on a device (RFC 8252)', () => {
     assert.equal(status, 200);
     const silent = new URL((await visit(browser, requestOf('phone', OWN_SCHEME, { prompt: 'none' }))).url);
     assert.equal(silent.searchParams.get('error'), 'interaction_required');
+  });
+
+  it('shows an API the roles of a person only where the person allowed that', async () => {
+    const rolesFor = async (scope: string): Promise<unknown> => {
+      const [browser, request] = [new Browser(), requestOf('phone', OWN_SCHEME, { scope })];
+      const answer = await allow(browser, await questionOf(browser, request), request);
+      const { body } = await exchangeCode(server.issuer, request, new URL(answer.url));
+      return decodeJwt(String(body['access_token']))['roles'];
+    };
+    assert.equal(await rolesFor('openid notes:read'), undefined);
+    assert.deepEqual(await rolesFor('openid roles notes:read'), ['user']);
   });
 
   it('learns at its scheme that the person did not allow it', async () => {
