@@ -27,6 +27,10 @@ export function lifetimes(
       return Math.max(1, Math.min(tokens.refresh_token, tokens.refresh_family - age));
     },
     Grant: grantLife(tokens),
-    Session: (_context, session) => (session.transient === true ? sessions.default : sessions.remembered),
+    Session: (_context, session) => {
+      // Anybody can have one that nobody is signed in with, as often as they ask: it ends with the question that it holds.
+      if (session.accountId === undefined) return tokens.interaction;
+      return session.transient === true ? sessions.default : sessions.remembered;
+    },
   };
 }

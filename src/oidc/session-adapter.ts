@@ -54,10 +54,11 @@ export function sessionAdapter(grants: Store, random: Random): Adapter {
       else await rename(parts, write, seen, context?.oidc.result?.login !== undefined);
     },
     async destroy(id) {
+      const session = Provider.ctx?.oidc.session;
       // The engine also destroys what it renames, before it writes; that is for `rename` to do, and afterwards.
-      if (Provider.ctx?.oidc.session?.jti !== id) return;
-      const cookie = await cookies.find(id);
-      if (cookie !== undefined) await grants.delete(sessionKey(cookie.value.uid));
+      if (session?.jti !== id) return;
+      // By its uid: while apps were told of the end, another request may have put another cookie in this one's place.
+      await grants.delete(sessionKey(session.uid));
       await cookies.remove(id);
     },
   };

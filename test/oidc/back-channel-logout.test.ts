@@ -7,9 +7,10 @@ import { decodeJwt } from 'jose';
 import type { Config } from '../../src/config/schema.ts';
 import { Browser } from '../support/browser.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
-import { tokensFor } from '../support/flows.ts';
+import { answerAtOnce, authorizationRequest, signIn, tokensFor } from '../support/flows.ts';
 import { freePort, startTestServer, type TestServer } from '../support/server.ts';
 import { verified } from '../support/tokens.ts';
+import { recordsOf } from './behind-the-server.ts';
 import { startLogoutReceiver, type LogoutReceiver } from './logout-receiver.ts';
 
 /** Longer than the server takes to look for what is due. */
@@ -76,6 +77,22 @@ describe('Back-channel logout', () => {
     assert.deepEqual(pairs(told), pairs(due));
   });
 
+  it('ends the session also when its cookie changes while the apps are told', async () => {
+    server = await startTestServer({ change: listening([receiver.host]) });
+    const browser = new Browser();
+    const { id_token = '' } = await tokensFor(server.issuer, { browser });
+    const otherTab = new Browser();
+    for (const [name, cookie] of browser.cookies) otherTab.cookies.set(name, cookie);
+    const release = receiver.hold();
+    const signingOut = otherTab.visit(`${server.issuer}/logout?id_token_hint=${id_token}`);
+    await receiver.whenReceived(1);
+    await signIn(browser, authorizationRequest(server.issuer, 'demo-notes', { prompt: 'login' }));
+    release();
+    assert.match((await signingOut).html, /You are signed out/);
+    const silently = authorizationRequest(server.issuer, 'demo-notes', { prompt: 'none' });
+    assert.equal((await answerAtOnce(browser, silently))['error'], 'login_required');
+  });
+
   it('is tried again until the app takes it, and then no more', async () => {
     server = await startTestServer({ change: listening([receiver.host]) });
     receiver.answerWith(500);
@@ -99,6 +116,20 @@ describe('Back-channel logout', () => {
     assert.equal(claims['sid'], decodeJwt(idToken)['sid']);
   });
 
+  it('is tried again however many others wait for apps that stay away', async () => {
+    server = await startTestServer({ change: listening([receiver.host]) });
+    const store = await recordsOf(server);
+    const waiting = { client: 'demo-photos', account: 'a', sid: 's', attempts: 5, dueAt: Date.now() + 7_200_000 };
+    // Written an hour ago, so that they stand before what comes now.
+    const options = { ttl: 82_800, indexes: ['logout-deliveries'] };
+    for (let count = 0; count < 150; count += 1) await store.create(`logout-delivery:${count}`, waiting, options);
+    await store.close();
+    receiver.answerWith(500);
+    await signInAndOut();
+    travel(3);
+    await receiver.whenReceived(2);
+  });
+
   it('is not given up when the server stops meanwhile', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'latchkey-logout-'));
     const sameAs = { directory, issuer: `http://localhost:${await freePort()}` };
@@ -115,6 +146,12 @@ describe('Back-channel logout', () => {
     } finally {
       await rm(directory, { recursive: true, force: true });
     }
+  });
+
+  it('is sent to a listed host at any port, where no port is listed', async () => {
+    server = await startTestServer({ change: listening(['127.0.0.1']) });
+    await signInAndOut();
+    assert.equal(receiver.received.length, 1);
   });
 
   it('calls no loopback address that the operator has not listed, and signs out all the same', async () => {

@@ -13,6 +13,8 @@ export interface LogoutReceiver {
   readonly received: { type: string | undefined; body: URLSearchParams }[];
   /** What it answers from now on. */
   answerWith(status: number): void;
+  /** Lets those that come from now on wait for their answer. @returns what gives it */
+  hold(): () => void;
   /** Waits until so many have come. */
   whenReceived(count: number): Promise<void>;
   close(): Promise<void>;
@@ -21,9 +23,11 @@ export interface LogoutReceiver {
 export async function startLogoutReceiver(): Promise<LogoutReceiver> {
   const received: LogoutReceiver['received'] = [];
   let status = 200;
+  let held: Promise<unknown> = Promise.resolve();
   const server = createServer((request, response) => {
-    void text(request).then((body) => {
+    void text(request).then(async (body) => {
       received.push({ type: request.headers['content-type'], body: new URLSearchParams(body) });
+      await held;
       response.writeHead(status, { connection: 'close' }).end();
     });
   }).listen(0, '127.0.0.1');
@@ -35,6 +39,13 @@ export async function startLogoutReceiver(): Promise<LogoutReceiver> {
     received,
     answerWith(next) {
       status = next;
+    },
+    hold() {
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      held = promise;
+      return () => {
+        resolve(undefined);
+      };
     },
     async whenReceived(count) {
       for (let tries = 0; received.length < count; tries += 1) {

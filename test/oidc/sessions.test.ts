@@ -101,6 +101,13 @@ for (const backend of serverStores) {
       }
     });
 
+    it('that nobody is signed in with ends within the hour, as anybody can have any number of them', async () => {
+      const response = await new Browser().request(`${server.issuer}/logout`);
+      const cookie = response.headers.getSetCookie().find((line) => line.startsWith('session=')) ?? '';
+      const until = Date.parse(/expires=([^;]+)/i.exec(cookie)?.[1] ?? '');
+      assert.ok(until > Date.now() && until <= Date.now() + server.config.tokens.interaction * 1000, cookie);
+    });
+
     it('that was ended does not come back through a request that began before', async () => {
       for (let round = 0; round < 4; round += 1) {
         const { browser, former, logOut } = await withFormerCookie();
