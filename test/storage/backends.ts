@@ -1,19 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Clock } from '../../src/lib/clock.ts';
 import { startRedis, startRedisCluster, startSentinel } from '../support/redis.ts';
-
-/** A clock that stands still until it is moved. */
-export class MovedClock implements Clock {
-  #time = 1_800_000_000_000;
-  now(): number {
-    return this.#time;
-  }
-  advance(seconds: number): void {
-    this.#time += seconds * 1000;
-  }
-}
 
 export interface RunningBackend {
   url: string;

@@ -4,7 +4,7 @@ import { openStore } from '../../src/storage/open-store.ts';
 import type { Counter, Index, Key, Store } from '../../src/storage/store.ts';
 import { keyspace, StoreUnavailable } from '../../src/storage/store.ts';
 import type { Backend, RunningBackend } from './backends.ts';
-import { MovedClock } from './backends.ts';
+import { MovedClock } from '../support/clock.ts';
 import { ODD_NAMES, ODD_VALUES } from './odd.ts';
 
 const recordKey = keyspace<unknown>('record');

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { openStore } from '../../src/storage/open-store.ts';
 import type { Index, Key, Store, Stored } from '../../src/storage/store.ts';
 import type { RunningBackend } from './backends.ts';
-import { MovedClock, redis, redisCluster, sqlite } from './backends.ts';
+import { MovedClock } from '../support/clock.ts';
+import { redis, redisCluster, sqlite } from './backends.ts';
 import type { Step } from './model.ts';
 import { Model, steps } from './model.ts';
 

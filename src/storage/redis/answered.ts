@@ -20,10 +20,16 @@ export async function answered<T>(reply: Promise<T>): Promise<T> {
   try {
     return await Promise.race([reply, late]);
   } catch (error) {
-    throw isOutage(error) ? new StoreUnavailable(`Redis: ${error.message}`, { cause: error }) : error;
+    throw isOutage(error) ? new StoreUnavailable(`Redis: ${error.message}`, { cause: error }) : withoutCommand(error);
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** The client hangs the command on a refusal, values and all; the error may end in a log. */
+function withoutCommand(error: unknown): unknown {
+  if (error instanceof Error) Reflect.deleteProperty(error, 'command');
+  return error;
 }
 
 function isOutage(error: unknown): error is Error {

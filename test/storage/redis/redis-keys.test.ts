@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
 import { Redis } from 'ioredis';
 import { openRedisStore } from '../../../src/storage/redis/redis-store.ts';
 import type { Store } from '../../../src/storage/store.ts';
 import { startRedis } from '../../support/redis.ts';
 import type { RedisOfTests } from '../../support/redis.ts';
-import { MovedClock } from '../backends.ts';
+import { MovedClock } from '../../support/clock.ts';
 
 const DURABLE = -1;
 
@@ -94,6 +95,14 @@ describe('What Redis holds', () => {
     await store.take('a:1');
     await store.delete('a:2');
     assert.deepEqual(await lives(), {});
+  });
+
+  it('is not told by the error where a name holds what it should not: that goes into the log', async () => {
+    await admin.set('record:a:1', 'not a record');
+    const failure = await store.set('a:1', 'what nobody may read').catch((error: unknown) => error);
+    assert.ok(failure instanceof Error);
+    assert.match(failure.message, /WRONGTYPE/);
+    assert.ok(!inspect(failure, { depth: Infinity, showHidden: true }).includes('what nobody may read'));
   });
 
   it('lets callers skip a member whose record was never written, as after a crash', async () => {

@@ -9,7 +9,7 @@ import { openSqliteStore } from '../../../src/storage/sqlite/sqlite-store.ts';
 import { prepareStatements } from '../../../src/storage/sqlite/statements.ts';
 import { sweep } from '../../../src/storage/sqlite/sweeper.ts';
 import { StoreUnavailable } from '../../../src/storage/store.ts';
-import { MovedClock } from '../backends.ts';
+import { MovedClock } from '../../support/clock.ts';
 import { startContenders } from '../contest.ts';
 
 describe('The SQLite file', () => {
