@@ -1,5 +1,6 @@
 import type { ClientConfig } from '../config/schema.ts';
 import type { Random } from '../lib/random.ts';
+import { everyMember } from '../storage/every-member.ts';
 import { keyspace, type Index, type Store } from '../storage/store.ts';
 import { hashClientSecret } from './client-secret.ts';
 
@@ -10,8 +11,8 @@ export interface Clients {
   /** Those of the configuration file, which are known without the store. */
   readonly configured: readonly Client[];
   find(clientId: string): Promise<Client | undefined>;
-  /** One page of those in the store. */
-  stored(page?: { after?: string }): Promise<{ clients: Client[]; next?: string }>;
+  /** Those in the store. */
+  stored(): AsyncIterable<Client>;
   /** Puts a client into the store, over one of the same name. @returns false when the configuration has that name */
   save(client: ClientConfig): Promise<boolean>;
   /** @returns whether the store had it */
@@ -30,11 +31,10 @@ export function openClients(options: { records: Store; configured: readonly Clie
     async find(clientId) {
       return configured.get(clientId) ?? (await records.get(clientKey(clientId)))?.value;
     },
-    async stored(page) {
-      const { keys, next } = await records.members(everyClient, page);
-      const found = await records.getMany(keys);
-      const clients = found.flatMap((stored) => (stored === undefined ? [] : [stored.value]));
-      return { clients, ...(next !== undefined && { next }) };
+    async *stored() {
+      for await (const keys of everyMember(records, everyClient)) {
+        for (const stored of await records.getMany(keys)) if (stored !== undefined) yield stored.value;
+      }
     },
     async save(client) {
       if (configured.has(client.client_id)) return false;

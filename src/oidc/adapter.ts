@@ -3,6 +3,7 @@ import type { Clients } from '../clients/clients.ts';
 import { sha256 } from '../lib/hash.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
+import { everyMember } from '../storage/every-member.ts';
 import { keyspace, type Index, type Key, type Store } from '../storage/store.ts';
 import { lifetime, unsupported } from './adapter-verbs.ts';
 import { clientMetadata } from './client-metadata.ts';
@@ -84,18 +85,11 @@ function sealedAdapter({ grants, random }: AdapterOptions, keys: (id: string) =>
       await grants.delete(keyOf(id));
     },
     async revokeByGrantId(grantId) {
-      await deleteMembers(grants, tokensOfGrant(grantId));
+      for await (const keys of everyMember(grants, tokensOfGrant(grantId))) {
+        await Promise.all(keys.map((key) => grants.delete(key)));
+      }
     },
   };
-}
-
-async function deleteMembers(store: Store, index: Index<unknown>): Promise<void> {
-  let after: string | undefined;
-  do {
-    const page = await store.members(index, after === undefined ? {} : { after });
-    await Promise.all(page.keys.map((key) => store.delete(key)));
-    after = page.next;
-  } while (after !== undefined);
 }
 
 function clientAdapter({ clients, scopes }: AdapterOptions): Adapter {

@@ -53,8 +53,13 @@ export function backChannelLogout(parts: {
     const dueAt = clock.now() + (PAUSES[0] ?? 0) * 1000;
     await grants.create(key, { ...delivery, attempts: 1, dueAt }, { ttl: LIFE, indexes: [allDeliveries] });
   };
+  // A page at a time, and on from there: apps that stay away must not hide what is due to the others.
+  let after: string | undefined;
+  const look = async (): Promise<void> => {
+    if (current !== undefined) after = await deliverDue(current, parts, after);
+  };
   const timer = setInterval(() => {
-    looking = looking.then(() => current && deliverDue(current, parts)).catch(reportFailure);
+    looking = looking.then(look).catch(reportFailure);
   }, LOOK_EVERY).unref();
 
   return {
@@ -83,9 +88,10 @@ export function backChannelLogout(parts: {
 
 type Parts = Pick<Parameters<typeof backChannelLogout>[0], 'grants' | 'clock' | 'announce'>;
 
-async function deliverDue(provider: Provider, parts: Parts): Promise<void> {
+/** @returns where the next look starts */
+async function deliverDue(provider: Provider, parts: Parts, after: string | undefined): Promise<string | undefined> {
   const { grants, clock } = parts;
-  const { keys } = await grants.members(allDeliveries);
+  const { keys, next } = await grants.members(allDeliveries, after === undefined ? {} : { after });
   const found = await grants.getMany(keys);
   for (const [index, stored] of found.entries()) {
     const key = keys[index];
@@ -99,6 +105,7 @@ async function deliverDue(provider: Provider, parts: Parts): Promise<void> {
     });
     if (mine && (await deliver(provider, parts, { ...stored.value, attempts }))) await grants.delete(key);
   }
+  return next;
 }
 
 /** @returns whether nothing is left to do: it was delivered, or given up */

@@ -12,15 +12,10 @@ export async function checkClients(provider: Provider, clients: Clients, log: Lo
     const fault = await faultOf(provider, client);
     if (fault !== undefined) throw new Error(`client "${client.client_id}" cannot be used: ${fault}`);
   }
-  let after: string | undefined;
-  do {
-    const page = await clients.stored(after === undefined ? {} : { after });
-    for (const client of page.clients) {
-      const fault = await faultOf(provider, client);
-      if (fault !== undefined) log.error({ client: client.client_id, fault }, 'a client of the store cannot be used');
-    }
-    after = page.next;
-  } while (after !== undefined);
+  for await (const client of clients.stored()) {
+    const fault = await faultOf(provider, client);
+    if (fault !== undefined) log.error({ client: client.client_id, fault }, 'a client of the store cannot be used');
+  }
 }
 
 async function faultOf(provider: Provider, { client_id: id }: Client): Promise<string | undefined> {

@@ -29,7 +29,8 @@ export function clientMetadata(client: Client, engineScopes: readonly string[]):
     client_id: client.client_id,
     client_name: client.client_name,
     ...(client.secret_hash === undefined ? {} : { client_secret: client.secret_hash }),
-    token_endpoint_auth_method: client.type === 'spa' ? 'none' : client.token_endpoint_auth_method,
+    // The engine takes the secret from the header and from the body alike, whichever of the two stands here.
+    token_endpoint_auth_method: client.type === 'spa' ? 'none' : 'client_secret_basic',
     grant_types: [...GRANTS[client.type]],
     response_types: signsIn ? ['code'] : [],
     application_type: isNative(client) ? 'native' : 'web',

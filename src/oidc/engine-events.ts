@@ -1,9 +1,8 @@
 import type { errors, KoaContextWithOIDC, Provider } from 'oidc-provider';
 import type { Logger } from 'pino';
 import type { Announce } from '../events/events.ts';
-import { faces } from '../http/problems.ts';
 import { requestId } from '../http/request-id.ts';
-import { StoreUnavailable } from '../storage/store.ts';
+import { ourFace } from './our-face.ts';
 
 const refusals = [
   'authorization.error',
@@ -21,11 +20,20 @@ export function reportEngineEvents(provider: Provider, announce: Announce, log: 
   const refused = (context: KoaContextWithOIDC, error: errors.OIDCProviderError): void => {
     const { route, client } = context.oidc;
     const reason = error.error_detail ?? error.error_description ?? error.message;
-    announce({ type: 'request.refused', endpoint: route, client: client?.clientId, error: error.error, reason });
+    announce({
+      type: 'request.refused',
+      requestId: requestId(context),
+      endpoint: route,
+      client: client?.clientId,
+      error: error.error,
+      reason,
+    });
   };
   for (const name of refusals) (provider as NodeJS.EventEmitter).on(name, refused);
   provider.on('grant.revoked', (context, grant) => {
-    announce({ type: 'family.revoked', client: context.oidc.client?.clientId, grant });
+    const { route, client } = context.oidc;
+    // At the token endpoint nobody asks for it: a code or a refresh token came a second time.
+    announce({ type: route === 'token' ? 'family.replayed' : 'family.revoked', client: client?.clientId, grant });
   });
   provider.on('end_session.success', (context) => {
     announce({ type: 'session.ended', account: context.oidc.session?.accountId });
@@ -40,10 +48,10 @@ export function reportEngineEvents(provider: Provider, announce: Announce, log: 
   });
 }
 
-/** The engine's answer to a failure of ours names no number to ask for; a store that is away is not a fault of the code. */
+/** The engine's answer to a failure of ours names no number to ask for. */
 function showOurFace(context: KoaContextWithOIDC, error: Error): void {
   if (context.body === undefined || typeof context.body === 'string') return;
-  const face = error instanceof StoreUnavailable ? faces.unavailable : faces.unexpected;
+  const face = ourFace(error);
   context.status = face.status;
   context.body = { error: face.error, error_description: `${face.message} Request ${requestId(context)}.` };
 }

@@ -1,10 +1,9 @@
 import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider';
 import { contentSecurityPolicy, formTarget } from '../http/content-security-policy.ts';
 import { requestId } from '../http/request-id.ts';
-import { StoreUnavailable } from '../storage/store.ts';
-import { faces } from '../http/problems.ts';
 import type { Views } from '../http/view.ts';
 import { endSessionNow } from './internals.ts';
+import { ourFace } from './our-face.ts';
 import type { AccountOf } from './request-account.ts';
 
 export type EnginePages = ReturnType<typeof enginePages>;
@@ -13,9 +12,9 @@ export type EnginePages = ReturnType<typeof enginePages>;
 export function enginePages(views: Views, accountOf: AccountOf) {
   return {
     renderError: (context: KoaContextWithOIDC, out: ErrorOut, error: Error): void => {
-      if (error instanceof StoreUnavailable) context.status = faces.unavailable.status;
-      const face = error instanceof StoreUnavailable ? faces.unavailable : faces.unexpected;
+      const face = ourFace(error);
       const ours = out.error === 'server_error';
+      if (ours) context.status = face.status;
       show(
         context,
         views.render('error', {

@@ -31,7 +31,7 @@ export async function openStores(
     };
     const grants = await open(grantsUrl);
     const records = recordsUrl === grantsUrl ? grants : await open(recordsUrl);
-    const warnings = await checkRecordsStore(records);
+    const warnings = await checkRecordsStore(recordsUrl, records);
     return { records, grants, isEmbedded: recordsUrl.startsWith('sqlite:'), warnings, close };
   } catch (error) {
     await close();

@@ -1,0 +1,7 @@
+import { faces, type ProblemFace } from '../http/problems.ts';
+import { StoreUnavailable } from '../storage/store.ts';
+
+/** What the wire says of a failure inside the engine that is ours; a store that is away is not a fault of the code. */
+export function ourFace(error: Error): ProblemFace {
+  return error instanceof StoreUnavailable ? faces.unavailable : faces.unexpected;
+}
