@@ -12,23 +12,42 @@ export type BusinessEvent =
   | { type: 'consent.given'; account: string; client: string }
   | { type: 'consent.denied'; account: string; client: string }
   | { type: 'session.ended'; account: string | undefined }
+  | { type: 'family.replayed'; client: string | undefined; grant: string }
   | { type: 'family.revoked'; client: string | undefined; grant: string }
   | { type: 'logout.delivered'; client: string; attempt: number }
   | { type: 'logout.undelivered'; client: string; attempt: number; reason: string; givenUp: boolean }
-  | { type: 'request.refused'; endpoint: string; client: string | undefined; error: string; reason: string };
+  | RequestRefused;
+
+interface RequestRefused {
+  type: 'request.refused';
+  /** The number that an error page names. */
+  requestId: string;
+  endpoint: string;
+  client: string | undefined;
+  error: string;
+  reason: string;
+}
 
 /** Says that something happened. One call writes it wherever it belongs. */
 export type Announce = (event: BusinessEvent) => void;
 
 const warnings: ReadonlySet<BusinessEvent['type']> = new Set([
-  'family.revoked',
+  'family.replayed',
   'logout.undelivered',
   'sign-in.delayed',
 ]);
 
+/** How apps learn that somebody must be asked: with `prompt=none`, as often as they like (OpenID Connect Core §3.1.2.6). */
+const expected: ReadonlySet<string> = new Set(['login_required', 'consent_required', 'interaction_required']);
+
+function levelOf(event: BusinessEvent): 'debug' | 'info' | 'warn' {
+  if (event.type === 'request.refused' && expected.has(event.error)) return 'debug';
+  return warnings.has(event.type) ? 'warn' : 'info';
+}
+
 export function announceTo(log: Logger): Announce {
-  return ({ type, ...facts }) => {
-    const level = warnings.has(type) ? 'warn' : 'info';
-    log[level]({ event: type, ...facts }, type);
+  return (event) => {
+    const { type, ...facts } = event;
+    log[levelOf(event)]({ event: type, ...facts }, type);
   };
 }

@@ -33,8 +33,8 @@ export function admission(options: {
     const { headers, socket } = request;
     const peer = plainAddress(socket.remoteAddress ?? '');
     const isProxy = proxies.has(peer);
-    const host =
-      (isProxy ? lastOf(headers['x-forwarded-host']) : undefined) ?? takeHostOfTarget(request) ?? headers.host;
+    const hostOfTarget = takeHostOfTarget(request);
+    const host = (isProxy ? lastOf(headers['x-forwarded-host']) : undefined) ?? hostOfTarget ?? headers.host;
     if (host === undefined || !hosts.has(host.toLowerCase())) return undefined;
     const address = isProxy ? callerBehind(proxies, peer, headers['x-forwarded-for']) : peer;
     delete headers['x-forwarded-host'];

@@ -7,7 +7,7 @@ export function contentSecurityPolicy(formTargets?: readonly string[]): string {
   const policy = [
     "default-src 'none'",
     "style-src 'self'",
-    "img-src 'self' data: https:",
+    "img-src 'self' https:",
     // Without a source it allows nothing, and the engine adds the hashes of its own inline scripts.
     'script-src',
     "base-uri 'none'",

@@ -15,8 +15,9 @@ interface SignIn extends Form {
   readonly email?: string;
   /** Whether "Keep me signed in" is ticked. */
   readonly remember: boolean;
+  /** What is wrong with the last attempt. */
   readonly error?: string;
-  /** Seconds until the next attempt is allowed. */
+  /** Seconds until the next attempt is allowed; it takes the place of an error. */
   readonly wait?: number;
   readonly signUpUrl?: string;
   readonly cancelUrl?: string;
@@ -74,7 +75,6 @@ interface ErrorPage {
   /** The specification's code, such as `invalid_request`. */
   readonly code?: string;
   readonly requestId: string;
-  readonly homeUrl?: string;
 }
 
 interface Home {

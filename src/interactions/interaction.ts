@@ -29,8 +29,8 @@ export function interactionGuard(provider: Provider, csrf: Csrf): Guard<Interact
     const redirectUri = String(details.params['redirect_uri']);
     context.set('Content-Security-Policy', contentSecurityPolicy([formTarget(redirectUri)]));
     context.set('Cache-Control', 'no-store');
-    const base = `/interaction/${details.uid}`;
-    return { details, client, csrf: csrf.token(details.uid), url: (page) => (page === '' ? base : `${base}/${page}`) };
+    const url = (page: string): string => `/interaction/${details.uid}/${page}`;
+    return { details, client, csrf: csrf.token(details.uid), url };
   };
 }
 
