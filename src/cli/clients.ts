@@ -92,12 +92,7 @@ async function list(scene: Scene): Promise<number> {
 
 async function everyClient(clients: Clients): Promise<{ client: Client; where: string }[]> {
   const found = clients.configured.map((client) => ({ client, where: 'configuration' }));
-  let after: string | undefined;
-  do {
-    const page = await clients.stored(after === undefined ? {} : { after });
-    found.push(...page.clients.map((client) => ({ client, where: 'store' })));
-    after = page.next;
-  } while (after !== undefined);
+  for await (const client of clients.stored()) found.push({ client, where: 'store' });
   return found;
 }
 

@@ -40,7 +40,7 @@ async function startOne({ config, file }: ChosenConfig): Promise<Running> {
 async function startDemoApps({ listen, issuer }: Config, server: Running): Promise<Running> {
   const { startDemo } = await import('../demo/demo.ts');
   try {
-    const apps = await startDemo({ port: listen.port, issuer });
+    const apps = await startDemo({ host: listen.host, port: listen.port, issuer });
     return { close: () => apps.close(), closeNow: () => void apps.close() };
   } catch (error) {
     server.closeNow();

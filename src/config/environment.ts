@@ -7,7 +7,7 @@ export function processEnvironment(): NodeJS.ProcessEnv {
 }
 
 /** The settings that a deployment may give by environment, and where each belongs. */
-export const OVERRIDES = {
+const OVERRIDES = {
   LATCHKEY_ISSUER: ['issuer'],
   LATCHKEY_HOST: ['listen', 'host'],
   LATCHKEY_PORT: ['listen', 'port'],

@@ -1,10 +1,11 @@
 import { accessSync, constants } from 'node:fs';
 import { resolve } from 'node:path';
+import { codeOf } from '../lib/error-code.ts';
 import type { YamlDocument } from './document.ts';
 import { applyEnvironment, type Overridden } from './environment.ts';
 import type { Fault, Problem } from './problems.ts';
 import { configSchema, type Config } from './schema.ts';
-import { codeOf, resolveSecrets } from './secret-references.ts';
+import { resolveSecrets } from './secret-references.ts';
 import { isMapping } from './shape.ts';
 import { clientAt, newsBeside, problemAt, readDocument, readSource, refusal, type ConfigSource } from './source.ts';
 import { printableStoreUrl } from './store-url.ts';
@@ -17,13 +18,10 @@ export interface LoadedConfig {
 }
 
 /**
- * Reads the file, puts the environment's settings over it and checks the whole. Without a file, the environment
- * alone has to do.
+ * Reads the file, puts the environment's settings over it and checks the whole.
  * @throws ConfigError with every problem
  */
-export function loadConfig(options: { file?: string; environment: NodeJS.ProcessEnv }): LoadedConfig {
-  const { file, environment } = options;
-  if (file === undefined) return parseConfig({ name: 'the environment', text: '', folder: '.' }, environment);
+export function loadConfig({ file, environment }: { file: string; environment: NodeJS.ProcessEnv }): LoadedConfig {
   return parseConfig(readSource(file), environment);
 }
 

@@ -90,13 +90,8 @@ export const networkRule: Rule = (text) => {
     : 'must be an address or a network such as 10.0.0.0/8 or fd00::/8';
 };
 
-/** What a `Host` header may say. */
+/** What a `Host` header may say; also how the operator names a host that the server may call. */
 export const hostRule: Rule = (text) =>
   /^(\[[\da-f:.]+\]|[a-z\d]([a-z\d.-]*[a-z\d])?)(:\d{1,5})?$/i.test(text)
     ? undefined
     : 'must be a host with or without a port, such as login.example.com or 10.0.0.5:3000';
-
-export const destinationRule: Rule = (text) =>
-  networkRule(text) === undefined || hostRule(text) === undefined
-    ? undefined
-    : 'must be a host, an address or a network such as 10.0.0.0/8';

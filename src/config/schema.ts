@@ -46,7 +46,6 @@ export const clientSchema = z.strictObject({
   client_name: z.string().min(1),
   type: z.enum(['spa', 'web', 'machine']),
   secret: secret.optional(),
-  token_endpoint_auth_method: z.enum(['client_secret_basic', 'client_secret_post']).default('client_secret_basic'),
   redirect_uris: z.array(ruled(rules.redirectUriRule)).default([]),
   post_logout_redirect_uris: z.array(ruled(rules.redirectUriRule)).default([]),
   allowed_origins: z.array(origin).default([]),
@@ -131,7 +130,7 @@ export const configSchema = z.strictObject({
   resources: z.array(resource).default([]),
   clients: z.array(clientSchema).default([]),
   accounts: z.array(seedAccount).default([]),
-  outgoing: z.strictObject({ allow: z.array(ruled(rules.destinationRule)).default([]) }).prefault({}),
+  outgoing: z.strictObject({ allow: z.array(ruled(rules.hostRule)).default([]) }).prefault({}),
 });
 
 /** The configuration once read: every default filled in, durations in seconds, secrets unprintable. */

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { codeOf } from '../lib/error-code.ts';
 import { hasValue } from './environment.ts';
 import type { Fault, Path } from './problems.ts';
 import { secret } from './schema.ts';
@@ -81,9 +82,4 @@ function fromFile(path: string, name: string): Read {
   } catch (error) {
     return { fault: `the file ${name} cannot be read (${codeOf(error)})` };
   }
-}
-
-/** The system's name of what went wrong: `ENOENT`, `EACCES`, `EISDIR`. */
-export function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
 }

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { codeOf } from '../lib/error-code.ts';
 import { readYaml, type YamlDocument } from './document.ts';
 import { ConfigError, pathText, type Fault, type Path, type Problem } from './problems.ts';
-import { codeOf } from './secret-references.ts';
 import { isMapping } from './shape.ts';
 
 export interface ConfigSource {

@@ -150,7 +150,6 @@ job        machine  Nightly job  store
       client_id: 'job',
       client_name: 'Nightly job',
       type: 'machine',
-      token_endpoint_auth_method: 'client_secret_basic',
       redirect_uris: [],
       post_logout_redirect_uris: [],
       allowed_origins: [],

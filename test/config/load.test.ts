@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { parse, problemsOf, refusal } from './problems-of.ts';
 
 const ISSUER = 'issuer: https://login.example.com';
+const NO_HOST = 'must be a host with or without a port, such as login.example.com or 10.0.0.5:3000';
 const ENVIRONMENT = { WEB_SECRET: 'a-secret-of-the-web-client' };
 
 /** A valid file but for the settings of one client, whose lines start at line 3. */
@@ -107,16 +108,13 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
     ],
   ],
   'networks and hosts that are none': [
-    `${ISSUER}\nlisten: { trusted_proxies: [10.0.0.0/33, ::1/129, proxy, 10.0.0.0/8/8], aliases: ['https://x', 'a b'] }\noutgoing: { allow: ['*.internal'] }`,
+    `${ISSUER}\nlisten: { trusted_proxies: [10.0.0.0/33, ::1/129, proxy, 10.0.0.0/8/8], aliases: ['https://x', 'a b'] }\noutgoing: { allow: ['*.internal', 10.0.0.0/8] }`,
     [
-      ...[0, 1].map(
-        (index) =>
-          `2 listen.aliases[${index}]: must be a host with or without a port, such as login.example.com or 10.0.0.5:3000`,
-      ),
+      ...['2 listen.aliases[0]', '2 listen.aliases[1]'].map((path) => `${path}: ${NO_HOST}`),
       ...[0, 1, 2, 3].map(
         (index) => `2 listen.trusted_proxies[${index}]: must be an address or a network such as 10.0.0.0/8 or fd00::/8`,
       ),
-      '3 outgoing.allow[0]: must be a host, an address or a network such as 10.0.0.0/8',
+      ...['3 outgoing.allow[0]', '3 outgoing.allow[1]'].map((path) => `${path}: ${NO_HOST}`),
     ],
   ],
   'a store of an unknown kind': [
