@@ -3,7 +3,7 @@ import { openAccounts } from '../../src/accounts/accounts.ts';
 import { newId } from '../../src/lib/ids.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import type { Store } from '../../src/storage/store.ts';
-import { dyingStore, type TemporaryStore, temporaryStore } from './temporary-store.ts';
+import { dyingStore, type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
 
 const ann = { email: 'ann@example.com', name: 'Ann', roles: ['user'] };
 
@@ -88,7 +88,7 @@ describe('Accounts', () => {
     const { id } = await created();
     const first = place.clock.now();
     await open().disable(id);
-    place.clock.pass(60);
+    place.clock.advance(60);
     assert.equal((await open().disable(id))?.disabledAt, first);
     assert.deepEqual(await open().enable(id), { ...ann, id, createdAt: first });
   });
@@ -104,7 +104,7 @@ describe('Accounts', () => {
     const emails = ['c@example.com', 'a@example.com', 'b@example.com'];
     for (const email of emails) {
       const { id } = await created({ ...ann, email });
-      place.clock.pass(1);
+      place.clock.advance(1);
       if (email === 'c@example.com') await open().setRoles(id, ['admin']);
     }
     const first = await open().list({ limit: 2 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { type Attempt, type Attempts, openAttempts } from '../../src/credentials/attempts.ts';
-import { type TemporaryStore, temporaryStore } from '../accounts/temporary-store.ts';
+import { type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
 
 const HOUR = 3600;
 const stranger: Attempt = { email: 'ann@example.com', address: '198.51.100.7', knownDevice: undefined };
@@ -24,7 +24,7 @@ describe('Attempts to sign in', () => {
       const pause = await wait(who);
       if (place.clock.now() + pause * 1000 > end) return through;
       if (pause === 0) through += 1;
-      else place.clock.pass(pause);
+      else place.clock.advance(pause);
     }
   }
 
@@ -34,9 +34,9 @@ describe('Attempts to sign in', () => {
     for (let turn = 0; turn < 14; turn += 1) {
       const pause = await wait(stranger);
       pauses.push(pause);
-      place.clock.pass(pause - 1);
+      place.clock.advance(pause - 1);
       assert.equal(await wait(stranger), 1);
-      place.clock.pass(1);
+      place.clock.advance(1);
       assert.equal(await wait(stranger), 0);
     }
     assert.deepEqual(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]);
@@ -70,7 +70,7 @@ describe('Attempts to sign in', () => {
     for (let turn = 0; place.clock.now() < end; turn += 1) {
       const pause = await wait({ ...stranger, email: 'bob@example.com', address: `10.0.${turn >> 8}.${turn & 255}` });
       if (pause === 0) through += 1;
-      else place.clock.pass(pause);
+      else place.clock.advance(pause);
     }
     assert.ok(through > 20 && through < 100, String(through));
   });
@@ -97,7 +97,7 @@ describe('Attempts to sign in', () => {
       await Promise.all(Array.from({ length: 100 }, () => wait(stranger)));
       assert.equal(await wait(owner), 0);
       await open().succeeded(owner);
-      place.clock.pass(HOUR);
+      place.clock.advance(HOUR);
     }
     await insist(stranger, 48 * HOUR);
     assert.ok((await wait(stranger)) > 0);
@@ -144,7 +144,7 @@ describe('Attempts to sign in', () => {
 
     const crowd = (turn: number) => ({ ...stranger, address: '203.0.113.9', email: `person-${turn}@example.com` });
     for (let turn = 0; turn < 100; turn += 1) await wait(crowd(turn));
-    place.clock.pass(1);
+    place.clock.advance(1);
     const own = { ...crowd(0), email: 'guesser@example.com' };
     assert.equal(await wait(own), 0);
     await open().succeeded(own);
@@ -154,7 +154,7 @@ describe('Attempts to sign in', () => {
   it('are forgotten after a day', async () => {
     await insist(stranger, HOUR);
     assert.ok((await wait(stranger)) > 0);
-    place.clock.pass(24 * HOUR);
+    place.clock.advance(24 * HOUR);
     for (let turn = 0; turn < 5; turn += 1) assert.equal(await wait(stranger), 0);
   });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { KNOWN_DEVICE_LIFE, openKnownDevices } from '../../src/credentials/known-device.ts';
 import { systemRandom } from '../../src/lib/random.ts';
-import { MovedClock } from '../accounts/temporary-store.ts';
+import { MovedClock } from '../support/clock.ts';
 
 describe('A known-device token', () => {
   const email = 'ann@example.com';
@@ -28,9 +28,9 @@ describe('A known-device token', () => {
 
   it('ends after its life, which nobody can lengthen', () => {
     const token = open().issue(email, undefined);
-    clock.pass(KNOWN_DEVICE_LIFE - 1);
+    clock.advance(KNOWN_DEVICE_LIFE - 1);
     assert.ok(open().verify(token, email) !== undefined);
-    clock.pass(1);
+    clock.advance(1);
     assert.equal(open().verify(token, email), undefined);
     const [device, expiresAt, signature] = token.split('.');
     assert.equal(open().verify([device, Number(expiresAt) + 3600, signature].join('.'), email), undefined);

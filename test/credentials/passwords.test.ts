@@ -5,7 +5,7 @@ import { openPasswords } from '../../src/credentials/passwords.ts';
 import { newId } from '../../src/lib/ids.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { keyspace, type Store } from '../../src/storage/store.ts';
-import { type TemporaryStore, temporaryStore } from '../accounts/temporary-store.ts';
+import { type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
 import { countHashes } from './count-hashes.ts';
 
 const cheap = { memory_kib: 1024, passes: 2, parallelism: 1 };
@@ -13,8 +13,8 @@ const passwordKey = keyspace<{ hash: string }>('password');
 
 describe('Passwords', () => {
   let place: TemporaryStore;
-  const open = (argon2 = cheap, records: Store = place.store, concurrency = 2) =>
-    openPasswords({ records, clock: place.clock, argon2, minLength: 15, service: 'Latchkey', concurrency });
+  const open = (argon2 = cheap, records: Store = place.store) =>
+    openPasswords({ records, clock: place.clock, argon2, minLength: 15, service: 'Latchkey' });
   const newAccount = () => newId<'account'>('acc', place.clock, systemRandom);
   const storedHash = async (account: string) => (await place.store.get(passwordKey(account)))?.value.hash ?? '';
 

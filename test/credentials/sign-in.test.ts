@@ -4,7 +4,7 @@ import type { Account } from '../../src/accounts/accounts.ts';
 import { TooBusy } from '../../src/credentials/gate.ts';
 import { register } from '../../src/credentials/register.ts';
 import { openSignIn, type SignInResult } from '../../src/credentials/sign-in.ts';
-import { type TemporaryStore, temporaryStore } from '../accounts/temporary-store.ts';
+import { type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
 import { countHashes } from './count-hashes.ts';
 import { openParts, type Parts } from './open-parts.ts';
 
@@ -65,7 +65,7 @@ describe('Signing in', () => {
     for (let turn = 0; turn < 5; turn += 1) await signIn(wrong);
     const { hashes } = await countHashes(async () => assert.equal((await signIn(right)).outcome, 'wait'));
     assert.equal(hashes, 0);
-    place.clock.pass(1);
+    place.clock.advance(1);
     assert.equal((await signIn(right)).outcome, 'signed-in');
   });
 

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { register } from '../../src/credentials/register.ts';
 import { openSignIn } from '../../src/credentials/sign-in.ts';
 import { openSignUp, type SignUpInput, type SignUpResult } from '../../src/credentials/sign-up.ts';
-import { dyingStore, type TemporaryStore, temporaryStore } from '../accounts/temporary-store.ts';
+import { dyingStore, type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
 import { countHashes } from './count-hashes.ts';
 import { openParts, type Parts } from './open-parts.ts';
 

@@ -114,7 +114,6 @@ async function storeClient(store: Store): Promise<void> {
     client_id: STORED_CLIENT.id,
     client_name: 'Stored client',
     type: 'machine',
-    token_endpoint_auth_method: 'client_secret_basic',
     redirect_uris: [],
     post_logout_redirect_uris: [],
     allowed_origins: [],

@@ -125,6 +125,12 @@ describe('host/admission', () => {
       assert.equal((await named('evil.example', hostOf(proxied))).status, 400);
       assert.equal((await named(`${hostOf(proxied)}, evil.example`, hostOf(proxied))).status, 400);
     });
+
+    it('count above the target, which then makes no URL either', async () => {
+      const forwarded = `X-Forwarded-Host: ${hostOf(proxied)}`;
+      const answer = await get(proxied, 'http://evil.example/logout', 'Host: upstream:3000', forwarded);
+      assert.ok(answer.body.includes(`action="${proxied.issuer}/logout/confirm"`), answer.body);
+    });
   });
 
   describe('the caller’s address', () => {

@@ -32,6 +32,7 @@ accounts:
 
 interface Line {
   event?: string;
+  requestId?: string;
   msg?: string;
   level: number;
   reason?: string;
@@ -44,6 +45,8 @@ describe('host/log', () => {
   let child: Process;
   let output: string;
   let lines: Line[];
+  /** As the error page names it, for whoever asks for help. */
+  let numberOnPage: string | undefined;
 
   /** Remembers what must not be printed. */
   const know = (what: string, value: unknown): void => {
@@ -114,7 +117,9 @@ describe('host/log', () => {
     await tokenRequest(issuer, { grant_type: 'refresh_token', refresh_token: 'a-token-that-never-was' }, WEB);
     know('unknown token', 'a-token-that-never-was');
     await fetch(`${issuer}/token`, { method: 'POST', body: '{"client_secret":"demo-web-secret"' });
-    await fetch(`${issuer}/authorize?client_id=demo-notes&redirect_uri=https://evil.example/?code=not-for-a-log-file`);
+    const unknown = 'redirect_uri=https://evil.example/?code=not-for-a-log-file';
+    const refusal = await new Browser().visit(`${issuer}/authorize?client_id=demo-notes&${unknown}`);
+    numberOnPage = /Request number[^<]*<\/dt><dd>([^<]+)/.exec(refusal.html)?.[1];
     know('a part of an unknown address', 'not-for-a-log-file');
     const browser = new Browser();
     browser.cookies.set('session', { value: 'a-session-of-somebody-else', path: '/' });
@@ -166,6 +171,17 @@ describe('host/log', () => {
       reasons.join('; '),
     );
     assert.ok(reasons.every((reason) => reason !== ''));
+  });
+
+  it('can be searched for the number on an error page', () => {
+    assert.match(numberOnPage ?? '', /./);
+    const reasons = lines.filter((line) => line.requestId === numberOnPage).map(({ reason }) => reason);
+    assert.ok(reasons.includes("redirect_uri did not match any of the client's registered redirect_uris"));
+  });
+
+  it('warns of a code that came twice, and not of a family that was ended on purpose', () => {
+    const levels = (event: string) => new Set(lines.filter((line) => line.event === event).map(({ level }) => level));
+    assert.deepEqual([levels('family.replayed'), levels('family.revoked')], [new Set([40]), new Set([30])]);
   });
 
   it('calls nothing of that an error of the server', () => {

@@ -21,7 +21,6 @@ const stored = (client_id: string, redirect_uris: string[]): Client => ({
   client_id,
   client_name: 'Stored',
   type: 'spa',
-  token_endpoint_auth_method: 'client_secret_basic',
   redirect_uris,
   post_logout_redirect_uris: [],
   allowed_origins: [],

@@ -5,7 +5,7 @@ import { tokenRequest, type TokenAnswer } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { apiOf, verified } from '../support/tokens.ts';
 
-/** A second machine, which sends its secret in the body; the secret has what a URL would trip over. */
+/** A second machine, whose secret has what a URL would trip over. */
 const POSTER = { client_id: 'demo-poster', client_secret: 'a:b%c+d e&f' };
 
 function withPoster(config: Config): Config {
@@ -15,7 +15,6 @@ function withPoster(config: Config): Config {
       ...client,
       client_id: POSTER.client_id,
       secret: new Secret(POSTER.client_secret),
-      token_endpoint_auth_method: 'client_secret_post' as const,
     }));
   return { ...config, clients: [...config.clients, ...posters] };
 }

@@ -13,7 +13,6 @@ const clientKey = keyspace<Client>('client');
 const SECRET = 'made-by-an-operator-0123456789';
 
 const common: Omit<Client, 'client_id' | 'client_name' | 'type' | 'scopes' | 'resources'> = {
-  token_endpoint_auth_method: 'client_secret_basic',
   redirect_uris: [],
   post_logout_redirect_uris: [],
   allowed_origins: [],

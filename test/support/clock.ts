@@ -1,3 +1,5 @@
+import type { Clock } from '../../src/lib/clock.ts';
+
 const SystemDate = Date;
 let ahead = 0;
 
@@ -17,4 +19,15 @@ export function travel(seconds: number): void {
 export function returnToPresent(): void {
   ahead = 0;
   globalThis.Date = SystemDate;
+}
+
+/** A clock for parts that are handed one: it stands still until it is moved. */
+export class MovedClock implements Clock {
+  #time = 1_800_000_000_000;
+  now(): number {
+    return this.#time;
+  }
+  advance(seconds: number): void {
+    this.#time += seconds * 1000;
+  }
 }

@@ -18,7 +18,6 @@ export const pageSamples: PageSamples = {
       email: alice.email,
       remember: true,
       error: 'That email and password do not match.',
-      wait: 90,
       signUpUrl: '/interaction/9qJ2/sign-up',
       cancelUrl: '/interaction/9qJ2/cancel',
     },
@@ -89,7 +88,6 @@ export const pageSamples: PageSamples = {
       hint: 'Go back to the app and choose to sign in again.',
       code: 'invalid_request',
       requestId: '01JXQ8Z6K4T7M2V9C3B5N8P0R1',
-      homeUrl: '/',
     },
   },
   home: {

@@ -3,17 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openSqliteStore } from '../../src/storage/sqlite/sqlite-store.ts';
 import { type Store, StoreUnavailable } from '../../src/storage/store.ts';
-
-/** A clock that stands still until it is moved. */
-export class MovedClock {
-  #now = Date.UTC(2030, 0, 1);
-  now(): number {
-    return this.#now;
-  }
-  pass(seconds: number): void {
-    this.#now += seconds * 1000;
-  }
-}
+import { MovedClock } from './clock.ts';
 
 export interface TemporaryStore {
   store: Store;
