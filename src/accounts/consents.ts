@@ -1,4 +1,3 @@
-import type { AccountId } from '../lib/ids.ts';
 import { keyspace, type Store } from '../storage/store.ts';
 
 /** What a person has let a client do. Outlives the session in which it was said. */
@@ -10,8 +9,8 @@ export interface Consent {
 }
 
 export interface Consents {
-  find(account: AccountId | string, clientId: string): Promise<Consent | undefined>;
-  remember(account: AccountId | string, clientId: string, consent: Consent): Promise<void>;
+  find(account: string, clientId: string): Promise<Consent | undefined>;
+  remember(account: string, clientId: string, consent: Consent): Promise<void>;
 }
 
 const consentKey = keyspace<Consent>('consent');

@@ -27,8 +27,6 @@ export interface PasswordOptions {
   minLength: number;
   /** What the server calls itself; a password that only says this is refused. */
   service: string;
-  /** Hashes at once. They share libuv's four threads with token signing, which must not wait for them. */
-  concurrency?: number;
 }
 
 interface PasswordRecord {
@@ -40,6 +38,8 @@ interface PasswordRecord {
 
 const passwordKey = keyspace<PasswordRecord>('password');
 
+/** Hashes at once. They share libuv's four threads with token signing, which must not wait for them. */
+const AT_ONCE = 2;
 /** About a second of work: whoever stands further back is better told to come again. */
 const WAITING = 64;
 
@@ -52,7 +52,7 @@ export function openPasswords(options: PasswordOptions): Passwords {
     parallelism: options.argon2.parallelism,
   };
   const common = readCommonPasswords();
-  const gate = openGate({ atOnce: options.concurrency ?? 2, waiting: WAITING });
+  const gate = openGate({ atOnce: AT_ONCE, waiting: WAITING });
   const nobodysHash = hashThatNothingMatches(options.argon2);
 
   async function verify(account: AccountId | undefined, password: string): Promise<'right' | 'wrong'> {

@@ -9,8 +9,8 @@ export interface DemoOptions {
   /** The port of the server; the demo takes the three that follow it. */
   port: number;
   issuer: string;
-  /** The address to listen on. Default: localhost. */
-  host?: string;
+  /** The address to listen on. */
+  host: string;
 }
 
 /**
@@ -18,7 +18,7 @@ export interface DemoOptions {
  * three ports. They need the server only when somebody uses them, so either may be started first.
  * @throws Error when one of the ports is taken; then none is left open.
  */
-export async function startDemo({ port, issuer, host = 'localhost' }: DemoOptions): Promise<Listening> {
+export async function startDemo({ port, issuer, host }: DemoOptions): Promise<Listening> {
   const { hostname } = new URL(issuer);
   const origin = (offset: number): string => `http://${hostname}:${port + offset}`;
   const notes = { name: 'Notes', origin: origin(1) };

@@ -59,14 +59,14 @@ function pollingPeriod({ announce }: Timetable): number {
 function follow(records: RingRecords, first: StoredRing): KeyRing {
   const listeners = new Set<(snapshot: RingSnapshot) => void>();
   let { sealed } = first;
-  let snapshot = snapshotOf(first.content, first.version);
+  let snapshot = snapshotOf(first.content);
 
   const readAgain = async (): Promise<boolean> => {
     const stored = await records.read(sealed);
     // A record that is gone was deleted by hand. What it held stays good until a restart makes another.
     if (stored === 'unchanged' || stored === 'absent') return false;
     sealed = stored.sealed;
-    snapshot = snapshotOf(stored.content, stored.version);
+    snapshot = snapshotOf(stored.content);
     for (const listener of listeners) listener(snapshot);
     return true;
   };

@@ -1,5 +1,6 @@
 import { type FileHandle, link, mkdir, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { codeOf } from '../lib/error-code.ts';
 import { type Random, secretToken } from '../lib/random.ts';
 import { MasterKeyError } from './master-key-error.ts';
 
@@ -57,8 +58,4 @@ async function sync(directory: string): Promise<void> {
 
 function unlessOneIsThere(error: unknown): void {
   if (codeOf(error) !== 'EEXIST') throw error;
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

@@ -25,18 +25,15 @@ export interface RingContent {
 
 /** The ring as one node last read it. Immutable; a change is a new snapshot. */
 export interface RingSnapshot {
-  /** The record's version. */
-  readonly version: number;
   readonly keys: readonly RingKey[];
   readonly cookieKeys: readonly string[];
   /** 32 bytes for the use that the label names, the same on every node and after every restart (HKDF-SHA-256, RFC 5869). */
   derive(label: string): Buffer;
 }
 
-export function snapshotOf(content: RingContent, version: number): RingSnapshot {
+export function snapshotOf(content: RingContent): RingSnapshot {
   const root = Buffer.from(content.root, 'base64url');
   return {
-    version,
     keys: content.keys,
     cookieKeys: content.cookieKeys,
     derive: (label) => Buffer.from(hkdfSync('sha256', root, '', `latchkey ring: ${label}`, 32)),
