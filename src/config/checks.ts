@@ -1,4 +1,5 @@
 import { checkClients } from './client-checks.ts';
+import { checkKeys } from './key-checks.ts';
 import type { Fault, Path } from './problems.ts';
 import type { Draft } from './schema.ts';
 import { STANDARD_SCOPES } from './standard-scopes.ts';
@@ -9,6 +10,7 @@ import { STANDARD_SCOPES } from './standard-scopes.ts';
  */
 const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
   issuerFitsTls,
+  checkKeys,
   familyOutlivesToken,
   rememberedOutlivesDefault,
   codesAreShort,

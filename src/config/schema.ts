@@ -24,7 +24,7 @@ const origin = ruled(rules.originRule);
 export const secret = z.instanceof(Secret, { message: 'must be a secret: { file: PATH } or { env: NAME }' });
 const scopeName = z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]+$/, 'is not a scope (RFC 6749 §3.3)');
 const roleName = z.string().regex(/^[a-z][a-z0-9_-]{0,63}$/, 'must be lower case letters, digits, _ and -');
-const signingAlgorithm = z.enum(['ES256', 'RS256']);
+const signingAlgorithm = z.enum(['ES256', 'RS256', 'PS256', 'EdDSA', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87']);
 
 const scope = z.strictObject({
   description: z.string().min(1),
@@ -95,6 +95,16 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   keys_dir: z.string().min(1).default('keys'),
+  keys: z
+    .strictObject({
+      algorithms: z.array(signingAlgorithm).default(['ES256', 'RS256']),
+      sign: duration.prefault('30d'),
+      announce: duration.prefault('24h'),
+      publish: duration.optional(),
+      clock_skew: duration.prefault('60s'),
+      jwks_max_age: duration.prefault('5m'),
+    })
+    .prefault({}),
   log: z
     .strictObject({
       level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
@@ -138,11 +148,13 @@ export type Config = z.output<typeof configSchema>;
 export type ClientConfig = z.output<typeof clientSchema>;
 export type ResourceConfig = z.output<typeof resource>;
 export type AccountConfig = z.output<typeof seedAccount>;
+export type SigningAlgorithm = z.output<typeof signingAlgorithm>;
 
 /** The parts of a configuration that concern each other, as far as each could be read: a faulty one is `undefined`. */
 export interface Draft {
   issuer: Config['issuer'] | undefined;
   listen: Config['listen'] | undefined;
+  keys: Config['keys'] | undefined;
   tokens: Config['tokens'] | undefined;
   sessions: Config['sessions'] | undefined;
   passwords: Config['passwords'] | undefined;

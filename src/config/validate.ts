@@ -17,7 +17,7 @@ export function validate(tree: unknown): Validated<Config> {
 export function validateClients(tree: unknown, config: Config): Validated<{ clients: ClientConfig[] }> {
   const taken = config.clients.map((client) => client.client_id);
   return read(clientsSchema, tree, () => {
-    const draft = { ...draftOf(tree), resources: config.resources };
+    const draft = { ...config, clients: draftOf(tree).clients };
     return [...checkConfig(draft), ...namesAreFree(draft, taken)];
   });
 }
@@ -40,10 +40,11 @@ function read<S extends z.ZodType>(
 /** What of a faulty tree can be read. Items of a list keep their places, so that paths stay true. */
 function draftOf(tree: unknown): Draft {
   const root = isMapping(tree) ? tree : {};
-  const { issuer, listen, tokens, sessions, passwords, resources, accounts } = configSchema.shape;
+  const { issuer, listen, keys, tokens, sessions, passwords, resources, accounts } = configSchema.shape;
   return {
     issuer: readable(issuer, root['issuer']),
     listen: readable(listen, root['listen']),
+    keys: readable(keys, root['keys']),
     tokens: readable(tokens, root['tokens']),
     sessions: readable(sessions, root['sessions']),
     passwords: readable(passwords, root['passwords']),

@@ -9,3 +9,10 @@ export function parseDuration(text: string): number | undefined {
   if (match === null) return undefined;
   return Number(match[1]) * SECONDS[match[2] as keyof typeof SECONDS];
 }
+
+/** Writes whole seconds as `parseDuration` reads them, in the largest unit that needs no fraction. */
+export function durationText(seconds: number): string {
+  const units = Object.entries(SECONDS).toReversed();
+  const [unit = 's', size = 1] = units.find(([, size]) => seconds % size === 0) ?? [];
+  return `${seconds / size}${unit}`;
+}

@@ -114,4 +114,12 @@ describe('Clients that are not of the configuration', () => {
       assert.deepEqual(others, []);
     });
   }
+
+  it('have their ID tokens signed with an algorithm that the configuration lists', () => {
+    const app = "client_id: app\nclient_name: App\ntype: spa\nredirect_uris: ['https://app.example/callback']\n";
+    assert.deepEqual(problemsOf(`${app}id_token_signing_alg: PS256`), [
+      '5 id_token_signing_alg: client "app": is PS256, which keys.algorithms does not list: ES256, RS256',
+    ]);
+    assert.equal(load(`${app}id_token_signing_alg: RS256`).clients[0]?.id_token_signing_alg, 'RS256');
+  });
 });

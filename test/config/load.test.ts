@@ -107,6 +107,37 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
       '3 sessions.remembered: must not be shorter than sessions.default',
     ],
   ],
+  'keys that would meet an API unprepared, or leave it before its tokens do': [
+    `${ISSUER}\nkeys: { sign: 5m, announce: 6m, publish: 60m, jwks_max_age: 5m }`,
+    [
+      '2 keys.sign: must not be shorter than keys.announce (6m)',
+      '2 keys.announce: must be longer than keys.jwks_max_age plus keys.clock_skew (6m), or an API that keeps /jwks for as long as it may would meet a key that it does not know',
+      '2 keys.publish: must be at least 61m: tokens.id_token (1h) plus keys.clock_skew (1m), or tokens would outlive the key that verifies them',
+    ],
+  ],
+  'keys that the tokens of one API outlive': [
+    `${ISSUER}\nkeys: { publish: 2h }\nresources: [{ identifier: https://api.example.com, name: API, access_token_ttl: 2h }]`,
+    [
+      '2 keys.publish: must be at least 121m: resources[0].access_token_ttl (2h) plus keys.clock_skew (1m), or tokens would outlive the key that verifies them',
+    ],
+  ],
+  'an algorithm that is none': [
+    `${ISSUER}\nkeys: { algorithms: [ES256, none] }`,
+    ['2 keys.algorithms[1]: must be one of ES256, RS256, PS256, EdDSA, ML-DSA-44, ML-DSA-65, ML-DSA-87'],
+  ],
+  'an algorithm that is there twice': [
+    `${ISSUER}\nkeys: { algorithms: [ES256, RS256, ES256] }`,
+    ['2 keys.algorithms[2]: ES256 is in the list already'],
+  ],
+  'no algorithm at all': [`${ISSUER}\nkeys: { algorithms: [] }`, ['2 keys.algorithms: needs at least one algorithm']],
+  'algorithms that no key is there for': [
+    client(...SPA, CALLBACK, 'id_token_signing_alg: PS256') +
+      '\nresources: [{ identifier: https://api.example.com, name: API }]\nkeys: { algorithms: [EdDSA] }',
+    [
+      '7 clients[0].id_token_signing_alg: client "shop": is PS256, which keys.algorithms does not list: EdDSA',
+      '8 resources[0].signing_alg: is ES256, which keys.algorithms does not list: EdDSA',
+    ],
+  ],
   'networks and hosts that are none': [
     `${ISSUER}\nlisten: { trusted_proxies: [10.0.0.0/33, ::1/129, proxy, 10.0.0.0/8/8], aliases: ['https://x', 'a b'] }\noutgoing: { allow: ['*.internal', 10.0.0.0/8] }`,
     [
@@ -347,5 +378,17 @@ describe('A configuration file', () => {
   it('that is not there is a problem like any other', () => {
     const { problems } = refusal(() => loadConfig({ file: 'no-such.yaml', environment: {} }));
     assert.deepEqual(problems, [{ path: '', message: 'cannot be read (ENOENT)' }]);
+  });
+
+  it('lets tokens be signed with any algorithm that has keys', () => {
+    const algorithms = ['ES256', 'RS256', 'PS256', 'EdDSA', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'];
+    const resources = algorithms.map(
+      (alg) => `{ identifier: "https://${alg}.example.com", name: API, signing_alg: ${alg} }`,
+    );
+    const text = `${ISSUER}\nkeys: { algorithms: [${algorithms.join()}] }\nresources: [${resources.join()}]`;
+    assert.deepEqual(
+      parse(text).config.resources.map((resource) => resource.signing_alg),
+      algorithms,
+    );
   });
 });

@@ -1,0 +1,109 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { durationText } from '../lib/duration.ts';
+import { longestToken } from './longest-token.ts';
+import type { Fault } from './problems.ts';
+import type { Draft, SigningAlgorithm } from './schema.ts';
+
+const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
+  algorithmsAreListedOnce,
+  algorithmsAreThere,
+  announcedBeforeSigning,
+  announcedForLongEnough,
+  publishedForLongEnough,
+  resourcesAreSignedFor,
+  clientsAreSignedFor,
+];
+
+/** What must hold so that keys change without a token that fails because of it. */
+export function checkKeys(draft: Draft): Fault[] {
+  return CHECKS.flatMap((check) => check(draft));
+}
+
+function algorithmsAreListedOnce({ keys }: Draft): Fault[] {
+  if (keys === undefined) return [];
+  const { algorithms } = keys;
+  const path = ['keys', 'algorithms'];
+  if (algorithms.length === 0) return [{ path, message: 'needs at least one algorithm' }];
+  return algorithms.flatMap((alg, index) =>
+    algorithms.indexOf(alg) === index ? [] : [{ path: [...path, index], message: `${alg} is in the list already` }],
+  );
+}
+
+/** ML-DSA comes with OpenSSL 3.5, which a Node.js that is built against the system's OpenSSL may lack. */
+function algorithmsAreThere({ keys }: Draft): Fault[] {
+  return (keys?.algorithms ?? []).flatMap((alg, index) =>
+    isAvailable(alg)
+      ? []
+      : [
+          {
+            path: ['keys', 'algorithms', index],
+            message: `this Node.js (${process.version}) cannot do ${alg}: it takes 24.7 or newer with OpenSSL 3.5`,
+          },
+        ],
+  );
+}
+
+function isAvailable(alg: SigningAlgorithm): boolean {
+  const type = { 'ML-DSA-44': 'ml-dsa-44', 'ML-DSA-65': 'ml-dsa-65', 'ML-DSA-87': 'ml-dsa-87' } as const;
+  if (!(alg in type)) return true;
+  try {
+    generateKeyPairSync(type[alg as keyof typeof type]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Else keys would be announced faster than they come to sign, and `/jwks` would fill with them. */
+function announcedBeforeSigning({ keys }: Draft): Fault[] {
+  if (keys === undefined || keys.sign >= keys.announce) return [];
+  return [
+    { path: ['keys', 'sign'], message: `must not be shorter than keys.announce (${durationText(keys.announce)})` },
+  ];
+}
+
+function announcedForLongEnough({ keys }: Draft): Fault[] {
+  if (keys === undefined) return [];
+  const least = keys.jwks_max_age + keys.clock_skew;
+  if (keys.announce > least) return [];
+  const sum = `keys.jwks_max_age plus keys.clock_skew (${durationText(least)})`;
+  return [
+    {
+      path: ['keys', 'announce'],
+      message: `must be longer than ${sum}, or an API that keeps /jwks for as long as it may would meet a key that it does not know`,
+    },
+  ];
+}
+
+function publishedForLongEnough({ keys, tokens, resources }: Draft): Fault[] {
+  if (keys?.publish === undefined || tokens === undefined) return [];
+  const { setting, life } = longestToken(tokens, resources);
+  const least = life + keys.clock_skew;
+  if (keys.publish >= least) return [];
+  const sum = `${setting} (${durationText(life)}) plus keys.clock_skew (${durationText(keys.clock_skew)})`;
+  return [
+    {
+      path: ['keys', 'publish'],
+      message: `must be at least ${durationText(least)}: ${sum}, or tokens would outlive the key that verifies them`,
+    },
+  ];
+}
+
+function resourcesAreSignedFor({ keys, resources }: Draft): Fault[] {
+  return resources.flatMap((resource, index) =>
+    unlisted(keys, resource?.signing_alg, ['resources', index, 'signing_alg']),
+  );
+}
+
+function clientsAreSignedFor({ keys, clients }: Draft): Fault[] {
+  return clients.flatMap((client, index) =>
+    client?.type === 'machine'
+      ? []
+      : unlisted(keys, client?.id_token_signing_alg, ['clients', index, 'id_token_signing_alg']),
+  );
+}
+
+function unlisted(keys: Draft['keys'], alg: SigningAlgorithm | undefined, path: Fault['path']): Fault[] {
+  if (keys === undefined || alg === undefined || keys.algorithms.includes(alg)) return [];
+  return [{ path, message: `is ${alg}, which keys.algorithms does not list: ${keys.algorithms.join(', ')}` }];
+}

@@ -1,0 +1,23 @@
+import type { Config, ResourceConfig } from './schema.ts';
+
+/** The token that an API or an app may have to verify for the longest time, by the setting that gives it its life. */
+export interface LongestToken {
+  setting: string;
+  /** In seconds. */
+  life: number;
+}
+
+export function longestToken(
+  tokens: Config['tokens'],
+  resources: readonly (ResourceConfig | undefined)[],
+): LongestToken {
+  const lives = [
+    { setting: 'tokens.access_token', life: tokens.access_token },
+    { setting: 'tokens.id_token', life: tokens.id_token },
+    ...resources.map((resource, index) => ({
+      setting: `resources[${index}].access_token_ttl`,
+      life: resource?.access_token_ttl ?? 0,
+    })),
+  ];
+  return lives.reduce((longest, one) => (one.life > longest.life ? one : longest));
+}
