@@ -20,6 +20,7 @@ import { interactionRoutes } from './interactions/routes.ts';
 import { openKeyRing, type KeyRing } from './keys/key-ring.ts';
 import { openMasterKey } from './keys/master-key.ts';
 import type { RingSnapshot } from './keys/ring.ts';
+import { timetableOf } from './keys/timetable.ts';
 import { systemClock, type Clock } from './lib/clock.ts';
 import { systemRandom, type Random } from './lib/random.ts';
 import { backChannelLogout } from './oidc/back-channel-logout.ts';
@@ -46,10 +47,6 @@ export interface RunningServer {
   /** Cuts every connection. */
   closeNow(): void;
 }
-
-/** How long anybody may keep `/jwks` and discovery, in seconds; a key is announced for longer before it signs. */
-const PUBLISHED_MAX_AGE = 300;
-const DAY = 86_400;
 
 type Apps = readonly { name: string; url: string }[];
 
@@ -112,16 +109,12 @@ async function openRing({ config, stores, clock, random, log }: Base): Promise<K
     masterKey,
     clock,
     random,
-    algorithms: ['ES256', 'RS256'],
-    timetable: { sign: 30 * DAY, announce: DAY, publish: longestTokenLife(config) + PUBLISHED_MAX_AGE },
-    onRefreshFailed: (err) => {
-      log.warn({ err }, 'the key ring could not be read; the one in memory goes on');
+    algorithms: config.keys.algorithms,
+    timetable: timetableOf(config),
+    reportFailure: (err) => {
+      log.warn({ err }, 'the key ring could not be kept up; what is in memory goes on');
     },
   });
-}
-
-function longestTokenLife({ tokens, resources }: Config): number {
-  return Math.max(tokens.access_token, tokens.id_token, ...resources.map((one) => one.access_token_ttl ?? 0));
 }
 
 /** What does not change with the keys: the domain's parts, opened once. */
@@ -198,6 +191,6 @@ function buildEngine(
   return {
     provider,
     handle: provider.callback(),
-    published: published(publicDocuments(provider, ring, clock.now()), PUBLISHED_MAX_AGE),
+    published: published(publicDocuments(provider, ring), config.keys.jwks_max_age),
   };
 }

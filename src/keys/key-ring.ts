@@ -1,29 +1,33 @@
+import type { SigningAlgorithm } from '../config/schema.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Random, secretToken } from '../lib/random.ts';
-import type { Store } from '../storage/store.ts';
 import type { MasterKey } from './master-key.ts';
-import { newKey } from './new-key.ts';
-import { RING_CHANNEL, type RingRecords, ringRecords, type StoredRing } from './ring-record.ts';
-import { type RingContent, type RingKey, type RingSnapshot, type SigningAlgorithm, snapshotOf } from './ring.ts';
-import { firstTimes, type Timetable } from './timetable.ts';
+import { newCookieKey, newKey } from './new-key.ts';
+import { RING_CHANNEL, type RingRecords, ringRecords, type RingStore, type StoredRing } from './ring-record.ts';
+import { type RingContent, type RingSnapshot, snapshotOf } from './ring.ts';
+import { advance, dueFor } from './rotation.ts';
+import { pollingPeriod, type Timetable } from './timetable.ts';
 
 export interface KeyRingOptions {
-  records: Store;
+  records: RingStore;
   masterKey: MasterKey;
   clock: Clock;
   random: Random;
   algorithms: readonly SigningAlgorithm[];
   timetable: Timetable;
-  /** Told when the ring could not be read in the background; the node goes on with the ring that it has. */
-  onRefreshFailed?: (error: unknown) => void;
+  /** Told what went wrong in the background; the node goes on with the ring that it has, and tries again. */
+  reportFailure?: (error: unknown) => void;
 }
 
-/** The ring as this node knows it. It follows the record by a hint and by polling. */
+/**
+ * The ring as this node knows it. It follows the record by a hint and by polling, takes each step that is due, and
+ * derives from the record and its clock what signs and what is published.
+ */
 export interface KeyRing {
   current(): RingSnapshot;
-  /** Reads the record again. @returns whether the ring had changed */
+  /** Reads the record again and takes the steps that are due. @returns whether the ring had changed */
   refresh(): Promise<boolean>;
-  /** @returns the way to stop listening */
+  /** Tells of every new snapshot, whether the record or time made it. @returns the way to stop listening */
   onChange(listener: (snapshot: RingSnapshot) => void): () => void;
   close(): Promise<void>;
 }
@@ -35,89 +39,126 @@ export interface KeyRing {
  */
 export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
   const records = ringRecords(options.records, options.masterKey);
-  const following = follow(records, await completeRing(records, options));
+  const ring = new FollowedRing(records, options, await keepUp(records, options));
   const refreshUnasked = (): void => {
-    following.refresh().catch((error: unknown) => options.onRefreshFailed?.(error));
+    ring.refresh().catch((error: unknown) => options.reportFailure?.(error));
   };
   const unsubscribe = await options.records.subscribe(RING_CHANNEL, refreshUnasked);
-  const timer = setInterval(refreshUnasked, pollingPeriod(options.timetable)).unref();
+  const timer = setInterval(refreshUnasked, pollingPeriod(options.timetable) * 1000).unref();
   return {
-    ...following,
+    current: () => ring.current(),
+    refresh: () => ring.refresh(),
+    onChange: (listener) => ring.onChange(listener),
     async close() {
       clearInterval(timer);
       await unsubscribe();
-      await following.close();
+      await ring.close();
     },
   };
 }
 
-/** A key must be known to every node before it signs, so a node that missed the hint looks several times while it is announced. */
-function pollingPeriod({ announce }: Timetable): number {
-  return Math.min(60_000, Math.max(1_000, announce * 100));
-}
+/** The longest wait before the clock is looked at again, in milliseconds: it may have been set in between. */
+const LONGEST_WAIT = 60_000;
 
-function follow(records: RingRecords, first: StoredRing): KeyRing {
-  const listeners = new Set<(snapshot: RingSnapshot) => void>();
-  let { sealed } = first;
-  let snapshot = snapshotOf(first.content);
+class FollowedRing implements KeyRing {
+  readonly #records: RingRecords;
+  readonly #options: KeyRingOptions;
+  readonly #listeners = new Set<(snapshot: RingSnapshot) => void>();
+  #stored: StoredRing;
+  #snapshot: RingSnapshot;
+  #timer: NodeJS.Timeout | undefined;
+  #last: Promise<unknown> = Promise.resolve();
 
-  const readAgain = async (): Promise<boolean> => {
-    const stored = await records.read(sealed);
-    // A record that is gone was deleted by hand. What it held stays good until a restart makes another.
-    if (stored === 'unchanged' || stored === 'absent') return false;
-    sealed = stored.sealed;
-    snapshot = snapshotOf(stored.content);
-    for (const listener of listeners) listener(snapshot);
-    return true;
-  };
-  // One after the other, so that a slow early read never overwrites a late one.
-  let last: Promise<unknown> = Promise.resolve();
+  constructor(records: RingRecords, options: KeyRingOptions, stored: StoredRing) {
+    this.#records = records;
+    this.#options = options;
+    this.#stored = stored;
+    this.#snapshot = this.#derive();
+    this.#waitForTime();
+  }
 
-  return {
-    current: () => snapshot,
-    refresh() {
-      const reading = last.then(readAgain);
-      last = reading.catch(() => undefined);
-      return reading;
-    },
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    async close() {
-      listeners.clear();
-      await last;
-    },
-  };
-}
+  current(): RingSnapshot {
+    if (this.#options.clock.now() >= this.#snapshot.until) this.#change();
+    return this.#snapshot;
+  }
 
-/** Reads the ring; makes what it lacks and reads again until it lacks nothing, since another node may have been first. */
-async function completeRing(records: RingRecords, options: KeyRingOptions): Promise<StoredRing> {
-  for (;;) {
-    const stored = await records.read();
-    if (typeof stored === 'string') {
-      await records.write(await newRing(options), undefined);
-      continue;
+  refresh(): Promise<boolean> {
+    // One after the other, so that a slow early read never overwrites a late one.
+    const reading = this.#last.then(() => this.#readAgain());
+    this.#last = reading.catch(() => undefined);
+    return reading;
+  }
+
+  onChange(listener: (snapshot: RingSnapshot) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#listeners.clear();
+    await this.#last;
+    clearTimeout(this.#timer);
+  }
+
+  async #readAgain(): Promise<boolean> {
+    const before = this.#stored;
+    this.#stored = await keepUp(this.#records, this.#options, before);
+    const hasChanged = this.#stored.sealed !== before.sealed;
+    if (hasChanged) this.#change();
+    return hasChanged;
+  }
+
+  #derive(): RingSnapshot {
+    const { clock, algorithms } = this.#options;
+    return snapshotOf(this.#stored, clock.now(), algorithms);
+  }
+
+  #change(): void {
+    this.#snapshot = this.#derive();
+    this.#waitForTime();
+    for (const listener of this.#listeners) {
+      try {
+        listener(this.#snapshot);
+      } catch (error) {
+        this.#options.reportFailure?.(error);
+      }
     }
-    const { content, version } = stored;
-    const signable = new Set(content.keys.filter((key) => key.privateJwk !== undefined).map((key) => key.alg));
-    const lacking = options.algorithms.filter((alg) => !signable.has(alg));
-    if (lacking.length === 0) return stored;
-    const keys = [...content.keys, ...(await firstKeys(lacking, options))];
-    await records.write({ ...content, keys }, version);
+  }
+
+  #waitForTime(): void {
+    clearTimeout(this.#timer);
+    const { clock } = this.#options;
+    const look = (): void => {
+      if (clock.now() >= this.#snapshot.until) this.#change();
+      else this.#waitForTime();
+    };
+    this.#timer = setTimeout(look, Math.min(this.#snapshot.until - clock.now(), LONGEST_WAIT)).unref();
   }
 }
 
-async function newRing(options: KeyRingOptions): Promise<RingContent> {
-  const { algorithms, random } = options;
-  return {
-    keys: await firstKeys(algorithms, options),
-    cookieKeys: [secretToken(random)],
-    root: secretToken(random),
-  };
+/**
+ * Reads the ring and takes the steps that are due, until there is none left: another node may have been first.
+ * @param known what this node has. Where the record is gone since, somebody deleted it by hand, and what it held stays
+ * good until a restart makes another.
+ */
+async function keepUp(records: RingRecords, options: KeyRingOptions, known?: StoredRing): Promise<StoredRing> {
+  for (let latest = known; ;) {
+    const stored = await records.read(latest);
+    if (stored === undefined && latest !== undefined) return latest;
+    const content = stored?.content ?? { keys: [], cookieKeys: [], root: secretToken(options.random) };
+    const next = await nextStep(content, options);
+    if (stored !== undefined && next === content) return stored;
+    await records.write(next, stored?.version);
+    latest = stored;
+  }
 }
 
-function firstKeys(algorithms: readonly SigningAlgorithm[], options: KeyRingOptions): Promise<RingKey[]> {
-  const times = firstTimes(options.clock.now(), options.timetable);
-  return Promise.all(algorithms.map((alg) => newKey(alg, times)));
+async function nextStep(content: RingContent, options: KeyRingOptions): Promise<RingContent> {
+  const now = options.clock.now();
+  const due = dueFor(content, now, options);
+  const keys = await Promise.all(due.algorithms.map(newKey));
+  return advance(content, now, options, {
+    keys,
+    ...(due.cookieKey && { cookieKey: newCookieKey(options.random) }),
+  });
 }

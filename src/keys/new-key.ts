@@ -1,6 +1,8 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
-import type { RingKey, SigningAlgorithm } from './ring.ts';
-import type { KeyTimes } from './timetable.ts';
+import type { SigningAlgorithm } from '../config/schema.ts';
+import { sha256 } from '../lib/hash.ts';
+import { secretToken, type Random } from '../lib/random.ts';
+import type { FreshCookieKey, FreshKey } from './rotation.ts';
 
 /**
  * RFC 7518 §3.3 asks for 2048 bits or more. With 3072 a signature costs twice the CPU and a token is 171
@@ -9,7 +11,7 @@ import type { KeyTimes } from './timetable.ts';
 const RSA_BITS = 2048;
 
 /** Makes a key pair off the main thread. */
-export async function newKey(alg: SigningAlgorithm, times: KeyTimes): Promise<RingKey> {
+export async function newKey(alg: SigningAlgorithm): Promise<FreshKey> {
   const pair = await generateKeyPair(alg, { modulusLength: RSA_BITS, extractable: true });
   const publicHalf = await exportJWK(pair.publicKey);
   const kid = await calculateJwkThumbprint(publicHalf);
@@ -20,6 +22,10 @@ export async function newKey(alg: SigningAlgorithm, times: KeyTimes): Promise<Ri
     alg,
     publicJwk: { ...publicHalf, ...marks },
     privateJwk: { ...(await exportJWK(pair.privateKey)), ...marks },
-    ...times,
   };
+}
+
+export function newCookieKey(random: Random): FreshCookieKey {
+  const secret = secretToken(random);
+  return { kid: sha256(secret), secret };
 }

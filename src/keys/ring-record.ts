@@ -16,6 +16,9 @@ export const RING_CHANNEL = 'key-ring';
 const ringKey: Key<RingRecord> = keyspace<RingRecord>('key-ring')('main');
 const PURPOSE = 'key-ring:main';
 
+/** The verbs of the store that the ring needs. */
+export type RingStore = Pick<Store, 'get' | 'create' | 'replace' | 'publish' | 'subscribe'>;
+
 export interface StoredRing {
   content: RingContent;
   /** Tells one state of the record from another, even where a failover has set the version back. */
@@ -25,22 +28,23 @@ export interface StoredRing {
 
 /** Reads and writes the one record of the ring. */
 export interface RingRecords {
-  /** Opens the record, unless it is the one that the caller has already opened. */
-  read(known?: string): Promise<StoredRing | 'absent' | 'unchanged'>;
+  /** @returns `known` itself, unopened, where nothing has changed since */
+  read(known?: StoredRing): Promise<StoredRing | undefined>;
   /** @param over the version to write over, or `undefined` where there must be none. @returns whether this call wrote */
   write(content: RingContent, over: number | undefined): Promise<boolean>;
 }
 
-export function ringRecords(store: Store, masterKey: MasterKey): RingRecords {
+export function ringRecords(store: RingStore, masterKey: MasterKey): RingRecords {
   return {
     async read(known) {
       const stored = await store.get(ringKey);
-      if (stored === undefined) return 'absent';
-      const { value, version } = stored;
-      if (value.sealed === known) return 'unchanged';
-      const text = await masterKey.open(value.sealed, PURPOSE);
+      if (stored === undefined) return undefined;
+      const { sealed } = stored.value;
+      const { version } = stored;
+      if (sealed === known?.sealed) return version === known.version ? known : { ...known, version };
+      const text = await masterKey.open(sealed, PURPOSE);
       // Only a holder of the master key can have written it, so its shape is ours.
-      return { content: JSON.parse(text.toString()) as RingContent, sealed: value.sealed, version };
+      return { content: JSON.parse(text.toString()) as RingContent, sealed, version };
     },
     async write(content, over) {
       const record = { sealed: await masterKey.seal(JSON.stringify(content), PURPOSE) };

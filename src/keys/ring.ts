@@ -1,10 +1,10 @@
 import { hkdfSync } from 'node:crypto';
 import type { JWK } from 'jose';
-import { type KeyTimes, keyState } from './timetable.ts';
+import type { SigningAlgorithm } from '../config/schema.ts';
+import { signerOf, type RowKey } from './row.ts';
+import { keyState, type KeyState } from './timetable.ts';
 
-export type SigningAlgorithm = 'ES256' | 'RS256';
-
-export interface RingKey extends KeyTimes {
+export interface RingKey extends RowKey {
   /** The public half's thumbprint (RFC 7638). */
   kid: string;
   alg: SigningAlgorithm;
@@ -14,53 +14,89 @@ export interface RingKey extends KeyTimes {
   privateJwk?: JWK;
 }
 
+export interface CookieKey extends RowKey {
+  secret: string;
+}
+
 /** Everything that is sealed in the ring's record. */
 export interface RingContent {
   keys: readonly RingKey[];
-  /** Newest first: the first one signs cookies, all of them verify. */
-  cookieKeys: readonly string[];
+  cookieKeys: readonly CookieKey[];
   /** 32 bytes as base64url, of which every other secret is derived. */
   root: string;
 }
 
-/** The ring as one node last read it. Immutable; a change is a new snapshot. */
+/** What the ring says at one moment. Immutable; a change is a new snapshot. */
 export interface RingSnapshot {
+  /** The record's version. */
+  readonly version: number;
   readonly keys: readonly RingKey[];
+  /** What signs, one key for each algorithm. */
+  readonly signing: readonly SigningKey[];
+  /** What `/jwks` shows: announced, signing and retired keys, public halves only. */
+  readonly published: readonly JWK[];
+  /** The public halves of all that does not sign: ID tokens that come back as a hint may be from before. */
+  readonly verifying: readonly JWK[];
+  /** The first one signs cookies, all of them verify. */
   readonly cookieKeys: readonly string[];
+  /** When time alone makes this snapshot untrue, in milliseconds since the epoch. */
+  readonly until: number;
   /** 32 bytes for the use that the label names, the same on every node and after every restart (HKDF-SHA-256, RFC 5869). */
   derive(label: string): Buffer;
 }
 
-export function snapshotOf(content: RingContent): RingSnapshot {
+export type SigningKey = RingKey & { privateJwk: JWK };
+
+/** @param algorithms those that this node signs with */
+export function snapshotOf(
+  { content, version }: { content: RingContent; version: number },
+  now: number,
+  algorithms: readonly SigningAlgorithm[],
+): RingSnapshot {
+  const { keys } = content;
   const root = Buffer.from(content.root, 'base64url');
+  const signing = signingKeys(keys, now, algorithms);
+  const signs = new Set(signing.map(({ kid }) => kid));
+  const shown = keys.filter(({ kid, publishedUntil }) => signs.has(kid) || now < publishedUntil);
+  const remembered = keys.filter(({ kid, rememberedUntil }) => !signs.has(kid) && now < rememberedUntil);
   return {
-    keys: content.keys,
-    cookieKeys: content.cookieKeys,
+    version,
+    keys,
+    signing,
+    published: shown.map(({ publicJwk }) => publicJwk),
+    verifying: remembered.map(({ publicJwk }) => publicJwk),
+    cookieKeys: cookieSecrets(content.cookieKeys, now),
+    until: nextMoment([...keys, ...content.cookieKeys], now),
     derive: (label) => Buffer.from(hkdfSync('sha256', root, '', `latchkey ring: ${label}`, 32)),
   };
 }
 
-/**
- * The key that signs now, one per algorithm: the last whose time to sign has come. It goes on past its time until a
- * successor's has come, and a node whose clock is behind uses the first key before its time: a late key is better than
- * a server that cannot sign.
- */
-export function signingKeys(ring: Pick<RingSnapshot, 'keys'>, now: number): RingKey[] {
-  const signers = new Map<SigningAlgorithm, RingKey>();
-  for (const key of ring.keys.toSorted(bySignsFrom)) {
-    if (key.privateJwk === undefined) continue;
-    if (key.signsFrom <= now || !signers.has(key.alg)) signers.set(key.alg, key);
-  }
-  return [...signers.values()];
+/** The key of each algorithm that signs now. */
+export function signingKeys(
+  keys: readonly RingKey[],
+  now: number,
+  algorithms: readonly SigningAlgorithm[],
+): SigningKey[] {
+  const able = keys.filter((key) => key.privateJwk !== undefined) as SigningKey[];
+  return algorithms.flatMap((alg) => signerOf(able.filter((key) => key.alg === alg), now) ?? []); // prettier-ignore
 }
 
-/** What `/jwks` shows now: announced, signing and retired keys, public halves only. */
-export function publishedKeys(ring: Pick<RingSnapshot, 'keys'>, now: number): JWK[] {
-  const signers = new Set(signingKeys(ring, now));
-  return ring.keys.filter((key) => signers.has(key) || keyState(key, now) !== 'expired').map((key) => key.publicJwk);
+/** What a key is to this ring now: one that goes on past its time, or was needed before it, is signing. */
+export function stateIn({ keys, signing }: RingSnapshot, kid: string, now: number): KeyState | undefined {
+  const key = keys.find((one) => one.kid === kid);
+  if (key === undefined) return undefined;
+  if (signing.some((one) => one.kid === kid)) return 'signing';
+  const state = keyState(key, now);
+  return state === 'signing' ? 'retired' : state;
 }
 
-/** Ties go by kid, so that every node breaks them alike. */
-function bySignsFrom(a: RingKey, b: RingKey): number {
-  return a.signsFrom - b.signsFrom || (a.kid < b.kid ? -1 : 1);
+function cookieSecrets(row: readonly CookieKey[], now: number): string[] {
+  const signer = signerOf(row, now);
+  const others = row.filter((key) => key !== signer && now < key.rememberedUntil);
+  return (signer === undefined ? others : [signer, ...others]).map(({ secret }) => secret);
+}
+
+function nextMoment(keys: readonly RowKey[], now: number): number {
+  const moments = keys.flatMap((key) => [key.signsFrom, key.publishedUntil, key.rememberedUntil]);
+  return Math.min(Infinity, ...moments.filter((moment) => moment > now));
 }

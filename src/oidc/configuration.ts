@@ -5,7 +5,7 @@ import type { Clients } from '../clients/clients.ts';
 import type { Config } from '../config/schema.ts';
 import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
 import type { Views } from '../http/view.ts';
-import { signingKeys, type RingSnapshot } from '../keys/ring.ts';
+import type { RingSnapshot } from '../keys/ring.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';
@@ -45,7 +45,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     extraClientMetadata: { properties: [POLICY] },
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
     clientBasedCORS: (_context, origin, client) => policyOf(client).origins.includes(origin),
-    jwks: { keys: privateKeys(ring, parts.clock) },
+    jwks: { keys: ring.signing.map(({ privateJwk }) => privateJwk as JWK) },
     enabledJWA: signingAlgorithms(ring),
 
     scopes: [...STANDARD_SCOPES],
@@ -111,13 +111,6 @@ function features(
   };
 }
 
-/** One private key for each algorithm: the engine signs with the first that fits. */
-function privateKeys(ring: RingSnapshot, clock: Clock): JWK[] {
-  return signingKeys(ring, clock.now()).flatMap(({ privateJwk }) =>
-    privateJwk === undefined ? [] : [privateJwk as JWK],
-  );
-}
-
 /** The claims that each scope opens; how and when the person signed in is in every ID token. */
 const claimNames = {
   ...claimsOfScope,
@@ -138,7 +131,7 @@ export const routes = {
 } as const;
 
 function signingAlgorithms(ring: RingSnapshot): NonNullable<Configuration['enabledJWA']> {
-  const algorithms = [...new Set(ring.keys.map(({ alg }) => alg))];
+  const algorithms = ring.signing.map(({ alg }) => alg);
   return { idTokenSigningAlgValues: algorithms, userinfoSigningAlgValues: algorithms };
 }
 

@@ -1,13 +1,13 @@
 import type { Provider } from 'oidc-provider';
-import { publishedKeys, type RingSnapshot } from '../keys/ring.ts';
+import type { RingSnapshot } from '../keys/ring.ts';
 import { discoveryDocument } from './internals.ts';
 
 /** The documents that others learn this server from (OpenID Connect Discovery 1.0 §4, RFC 8414 §3, RFC 7517 §5), by path. */
-export function publicDocuments(provider: Provider, ring: RingSnapshot, now: number): Map<string, object> {
+export function publicDocuments(provider: Provider, ring: RingSnapshot): Map<string, object> {
   const discovery = discoveryDocument(provider);
   return new Map<string, object>([
     ['/.well-known/openid-configuration', discovery],
     ['/.well-known/oauth-authorization-server', discovery],
-    ['/jwks', { keys: publishedKeys(ring, now) }],
+    ['/jwks', { keys: ring.published }],
   ]);
 }

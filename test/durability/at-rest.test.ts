@@ -130,7 +130,7 @@ async function storeClient(store: Store): Promise<void> {
 async function keysOf({ directory }: Place, store: Store): Promise<[Buffer | string, string][]> {
   const master = (await readFile(join(directory, 'master.key'), 'utf8')).trim();
   const ring = await ringRecords(store, await openKey(directory)).read();
-  assert.ok(typeof ring === 'object');
+  assert.ok(ring !== undefined);
   const { keys, cookieKeys, root } = ring.content;
   const members = keys.flatMap(({ kid, privateJwk }) =>
     (['d', 'p', 'q', 'dp', 'dq', 'qi'] as const).flatMap((name): [string, string][] => {
@@ -142,7 +142,7 @@ async function keysOf({ directory }: Place, store: Store): Promise<[Buffer | str
   return [
     [master, 'master key'],
     [root, 'root of the ring'],
-    ...cookieKeys.map((key): [string, string] => [key, 'cookie key']),
+    ...cookieKeys.map(({ secret }): [string, string] => [secret, 'cookie key']),
     ...members,
   ];
 }

@@ -13,14 +13,24 @@ import { MasterKeyError } from '../../src/keys/master-key-error.ts';
 import { type MasterKey, openMasterKey } from '../../src/keys/master-key.ts';
 import { ringRecords } from '../../src/keys/ring-record.ts';
 import { newKey } from '../../src/keys/new-key.ts';
-import { publishedKeys, type RingContent, type RingSnapshot, signingKeys } from '../../src/keys/ring.ts';
-import { firstTimes } from '../../src/keys/timetable.ts';
+import type { RingContent, RingSnapshot } from '../../src/keys/ring.ts';
+import { newTimes, type Timetable } from '../../src/keys/timetable.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/sqlite-store.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k'] as const;
-const clock: Clock = { now: () => NOW };
+let now = NOW;
+const clock: Clock = { now: () => now };
+const TIMETABLE: Timetable = {
+  sign: 3600,
+  announce: 600,
+  publish: 1800,
+  remember: 7200,
+  cookies: 7200,
+  skew: 10,
+  cache: 60,
+};
 
 describe('the key ring', () => {
   let directory: string;
@@ -30,6 +40,7 @@ describe('the key ring', () => {
   let opened: KeyRing[];
 
   beforeEach(async () => {
+    now = NOW;
     directory = await mkdtemp(join(tmpdir(), 'latchkey-key-ring-'));
     file = join(directory, 'records.db');
     records = openSqliteStore(file, systemClock);
@@ -43,7 +54,6 @@ describe('the key ring', () => {
   });
 
   async function openRing(options: Partial<KeyRingOptions> = {}): Promise<KeyRing> {
-    const timetable = { sign: 3600, announce: 600, publish: 1800 };
     const algorithms = ['ES256'] as const;
     const ring = await openKeyRing({
       records,
@@ -51,7 +61,7 @@ describe('the key ring', () => {
       clock,
       random: systemRandom,
       algorithms,
-      timetable,
+      timetable: TIMETABLE,
       ...options,
     });
     opened.push(ring);
@@ -61,11 +71,11 @@ describe('the key ring', () => {
   const otherMasterKey = (): Promise<MasterKey> =>
     openMasterKey(join(directory, 'other-keys'), { create: true, random: systemRandom });
 
-  /** The ring as another node's rotation would leave it: with a second key, which takes over now. */
+  /** The ring as another node's rotation would leave it: with a second key, which takes over in a millisecond. */
   async function rotated(): Promise<{ content: RingContent; version: number; kid: string }> {
     const stored = await ringRecords(records, masterKey).read();
-    assert.ok(typeof stored === 'object');
-    const key = await newKey('ES256', firstTimes(NOW + 1, { sign: 3600, announce: 600, publish: 1800 }));
+    assert.ok(stored !== undefined);
+    const key = { ...(await newKey('ES256')), ...newTimes(NOW, NOW + 1, TIMETABLE) };
     return {
       content: { ...stored.content, keys: [...stored.content.keys, key] },
       version: stored.version,
@@ -90,12 +100,7 @@ describe('the key ring', () => {
   describe('when it is made', () => {
     it('has one key per algorithm, which signs at once and is named by its thumbprint', async () => {
       const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
-      assert.deepEqual(
-        signingKeys(ring, NOW)
-          .map((key) => key.alg)
-          .toSorted(),
-        ['ES256', 'RS256'],
-      );
+      assert.deepEqual(ring.signing.map((key) => key.alg).toSorted(), ['ES256', 'RS256']);
       for (const key of ring.keys) assert.equal(key.kid, await calculateJwkThumbprint(key.publicJwk));
     });
 
@@ -112,7 +117,7 @@ describe('the key ring', () => {
 
     it('is the same ring for four processes that start at once on nothing', async () => {
       const program = fileURLToPath(new URL('open-ring.ts', import.meta.url));
-      const arguments_ = [program, join(directory, 'shared.db'), join(directory, 'shared-keys')];
+      const arguments_ = [program, `sqlite:${join(directory, 'shared.db')}`, join(directory, 'shared-keys')];
       const runs = Array.from({ length: 4 }, () => promisify(execFile)(process.execPath, arguments_));
       const outputs = (await Promise.all(runs)).map((run) => run.stdout);
       assert.equal(new Set(outputs).size, 1, outputs.join(''));
@@ -185,9 +190,8 @@ describe('the key ring', () => {
   describe('when it is published', () => {
     it('verifies what its keys sign, by kid', async () => {
       const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
-      const jwks = createLocalJWKSet({ keys: publishedKeys(ring, NOW) });
-      for (const { alg, kid, privateJwk } of signingKeys(ring, NOW)) {
-        assert.ok(privateJwk !== undefined);
+      const jwks = createLocalJWKSet({ keys: [...ring.published] });
+      for (const { alg, kid, privateJwk } of ring.signing) {
         const jwt = await new SignJWT({ sub: 'alice' })
           .setProtectedHeader({ alg, kid })
           .sign(await importJWK(privateJwk, alg));
@@ -197,10 +201,10 @@ describe('the key ring', () => {
 
     it('shows public members only, each with kid, alg and use', async () => {
       const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
-      const shown = publishedKeys(ring, NOW).map((jwk) => Object.keys(jwk).toSorted().join(' '));
+      const shown = ring.published.map((jwk) => Object.keys(jwk).toSorted().join(' '));
       assert.deepEqual(shown, ['alg crv kid kty use x y', 'alg e kid kty n use']);
       assert.deepEqual(
-        publishedKeys(ring, NOW).map((jwk) => jwk.use),
+        ring.published.map((jwk) => jwk.use),
         ['sig', 'sig'],
       );
     });
@@ -237,14 +241,15 @@ describe('the key ring', () => {
       ring.onChange((snapshot) => heard.push(snapshot));
 
       const kid = await rotateUnheard();
+      now = NOW + 1;
       assert.deepEqual(await Promise.all([ring.refresh(), ring.refresh()]), [true, false]);
-      assert.deepEqual(namesOf(signingKeys(ring.current(), NOW + 1)), [kid]);
+      assert.deepEqual(namesOf(ring.current().signing), [kid]);
       assert.deepEqual(heard, [ring.current()]);
       assert.equal(before.keys.length, 1, 'a snapshot in use does not change');
     });
 
     it('is read again before the new key signs, also by a node that missed the hint', async () => {
-      const ring = await openRing({ timetable: { sign: 3600, announce: 5, publish: 1800 } });
+      const ring = await openRing({ timetable: { ...TIMETABLE, announce: 71 } });
       const changed = new Promise<RingSnapshot>((resolve) => ring.onChange(resolve));
       const kid = await rotateUnheard();
       assert.equal((await changed).keys.at(-1)?.kid, kid);
@@ -268,7 +273,7 @@ describe('the key ring', () => {
 
     it('stays what it was, and says why, when the new one does not open', async () => {
       const failed = Promise.withResolvers<unknown>();
-      const ring = await openRing({ onRefreshFailed: failed.resolve });
+      const ring = await openRing({ reportFailure: failed.resolve });
       await rotateElsewhere(await otherMasterKey());
       const error = await failed.promise;
       assert.ok(error instanceof MasterKeyError && error.reason === 'wrong');
@@ -282,6 +287,71 @@ describe('the key ring', () => {
       await records.delete('key-ring:main');
       assert.equal(await ring.refresh(), false);
       assert.equal(ring.current(), before);
+    });
+  });
+
+  describe('when time passes', () => {
+    const later = (seconds: number): void => {
+      now = NOW + seconds * 1000;
+    };
+
+    it('turns by itself: announces, signs, and destroys what has retired', async () => {
+      const ring = await openRing();
+      const first = ring.current().signing[0]?.kid;
+      later(TIMETABLE.sign - TIMETABLE.announce);
+      assert.equal(await ring.refresh(), true);
+      const second = ring.current().keys[1]?.kid;
+      assert.deepEqual(namesOf(ring.current().signing), [first]);
+      assert.equal(ring.current().published.length, 2);
+
+      later(TIMETABLE.sign);
+      assert.deepEqual(namesOf(ring.current().signing), [second], 'without reading anything');
+      later(TIMETABLE.sign + TIMETABLE.skew);
+      await ring.refresh();
+      const stored = await ringRecords(records, masterKey).read();
+      assert.deepEqual(namesOf(stored?.content.keys.filter((key) => key.privateJwk !== undefined) ?? []), [second]);
+    });
+
+    it('gets one successor from 20 nodes that see at once that one is due', async () => {
+      const rings = await Promise.all(Array.from({ length: 20 }, () => openRing()));
+      later(TIMETABLE.sign - TIMETABLE.announce);
+      await Promise.all(rings.map((ring) => ring.refresh()));
+      const seen = rings.map((ring) => namesOf(ring.current().keys).join());
+      assert.equal(new Set(seen).size, 1);
+      assert.equal(rings[0]?.current().keys.length, 2);
+    });
+
+    it('tells who listens that another key signs, though nothing was read', async () => {
+      const timetable = { ...TIMETABLE, sign: 1, announce: 1 };
+      const ring = await openRing({ timetable, clock: systemClock });
+      const [first] = ring.current().signing;
+      const change = await new Promise<RingSnapshot>((resolve) => ring.onChange(resolve));
+      assert.notEqual(change.signing[0]?.kid, first?.kid);
+      assert.equal(change, ring.current());
+    });
+
+    it('tells every listener, also when one of them fails', async () => {
+      const failures: unknown[] = [];
+      const ring = await openRing({ reportFailure: (error) => failures.push(error) });
+      const failure = new Error('this listener is broken');
+      ring.onChange(() => {
+        throw failure;
+      });
+      const heard: RingSnapshot[] = [];
+      ring.onChange((snapshot) => heard.push(snapshot));
+      later(TIMETABLE.sign - TIMETABLE.announce);
+      await ring.refresh();
+      assert.deepEqual(heard, [ring.current()]);
+      assert.deepEqual(failures, [failure]);
+    });
+
+    it('tells nobody any more once it is closed, also when it was just reading', async () => {
+      const ring = await openRing();
+      ring.onChange(() => assert.fail('was told'));
+      later(TIMETABLE.sign - TIMETABLE.announce);
+      const refreshing = ring.refresh();
+      await ring.close();
+      assert.equal(await refreshing, true);
     });
   });
 });

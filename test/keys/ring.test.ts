@@ -1,16 +1,23 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { publishedKeys, type RingKey, signingKeys } from '../../src/keys/ring.ts';
-import { firstTimes, type KeyState, keyState, type Timetable } from '../../src/keys/timetable.ts';
+import { type RingKey, type RingSnapshot, snapshotOf } from '../../src/keys/ring.ts';
+import { type KeyState, keyState, type KeyTimes, newTimes, type Timetable } from '../../src/keys/timetable.ts';
 
 const START = Date.UTC(2026, 0, 1);
+const REST = { remember: 0, cookies: 0, skew: 0, cache: 0 };
 const timetables: fc.Arbitrary<Timetable> = fc
   .record({
     sign: fc.integer({ min: 2, max: 1000 }),
     announce: fc.nat(1000),
     publish: fc.integer({ min: 1, max: 3000 }),
   })
-  .map((timetable) => ({ ...timetable, announce: timetable.announce % timetable.sign }));
+  .map((timetable) => ({ ...REST, ...timetable, announce: timetable.announce % timetable.sign }));
+
+const firstTimes = (now: number, timetable: Timetable): KeyTimes => newTimes(now, now, timetable);
+
+/** What a ring of these keys says. */
+const at = (keys: readonly RingKey[], now: number): RingSnapshot =>
+  snapshotOf({ content: { keys, cookieKeys: [], root: '' }, version: 1 }, now, ['ES256', 'RS256']);
 
 /** Keys in a row, each signing when the one before it ends, as rotation will make them. */
 function row(timetable: Timetable, length: number): RingKey[] {
@@ -27,6 +34,8 @@ function keyNamed(kid: string, times: ReturnType<typeof firstTimes>, alg: RingKe
 }
 
 const namesOf = (keys: readonly { kid?: string }[]): (string | undefined)[] => keys.map((key) => key.kid);
+const signersAt = (keys: readonly RingKey[], now: number) => namesOf(at(keys, now).signing);
+const publishedAt = (keys: readonly RingKey[], now: number) => namesOf(at(keys, now).published);
 
 describe("a key's timetable", () => {
   it('goes through its states in order and never back', () => {
@@ -44,18 +53,19 @@ describe("a key's timetable", () => {
   });
 
   it('changes state at the very millisecond', () => {
-    const times = { announcedAt: 0, signsFrom: 10, signsUntil: 20, publishedUntil: 30 };
+    const times = { announcedAt: 0, signsFrom: 10, signsUntil: 20, publishedUntil: 30, rememberedUntil: 40 };
     const states = [9, 10, 19, 20, 29, 30].map((now) => keyState(times, now));
     assert.deepEqual(states, ['announced', 'signing', 'signing', 'retired', 'retired', 'expired']);
   });
 
   it('lets a first key sign at once', () => {
-    const times = firstTimes(START, { sign: 60, announce: 10, publish: 30 });
+    const times = firstTimes(START, { ...REST, sign: 60, announce: 10, publish: 30, remember: 50 });
     assert.deepEqual(times, {
       announcedAt: START,
       signsFrom: START,
       signsUntil: START + 60_000,
       publishedUntil: START + 90_000,
+      rememberedUntil: START + 110_000,
     });
   });
 });
@@ -72,7 +82,7 @@ describe('a ring of keys in a row', () => {
   );
 
   it('has one signer at every moment, before, during and after its timetable', () => {
-    fc.assert(fc.property(rings, ({ keys, signedAt }) => assert.equal(signingKeys({ keys }, signedAt).length, 1)));
+    fc.assert(fc.property(rings, ({ keys, signedAt }) => assert.equal(signersAt(keys, signedAt).length, 1)));
   });
 
   it('publishes a signer until the tokens that it signed on time have run out', () => {
@@ -80,8 +90,8 @@ describe('a ring of keys in a row', () => {
       fc.property(rings, ({ keys, signedAt, later }) => {
         const last = keys.at(-1);
         fc.pre(last !== undefined && signedAt < last.signsUntil);
-        const [signer] = namesOf(signingKeys({ keys }, signedAt));
-        assert.ok(namesOf(publishedKeys({ keys }, signedAt + later)).includes(signer));
+        const [signer] = signersAt(keys, signedAt);
+        assert.ok(publishedAt(keys, signedAt + later).includes(signer));
       }),
     );
   });
@@ -89,9 +99,9 @@ describe('a ring of keys in a row', () => {
   it('publishes every signer to those who fetched within the announce time before', () => {
     fc.assert(
       fc.property(rings, ({ keys, signedAt, skew }) => {
-        const [signer] = signingKeys({ keys }, signedAt);
+        const [signer] = signersAt(keys, signedAt);
         assert.ok(signer !== undefined);
-        assert.ok(namesOf(publishedKeys({ keys }, signedAt - skew)).includes(signer.kid));
+        assert.ok(publishedAt(keys, signedAt - skew).includes(signer));
       }),
     );
   });
@@ -102,44 +112,44 @@ describe('a ring of keys in a row', () => {
     );
     fc.assert(
       fc.property(shuffled, ({ keys, other, signedAt }) => {
-        assert.deepEqual(signingKeys({ keys: other }, signedAt), signingKeys({ keys }, signedAt));
-        const published = namesOf(publishedKeys({ keys: other }, signedAt));
-        assert.deepEqual(published.toSorted(), namesOf(publishedKeys({ keys }, signedAt)).toSorted());
+        assert.deepEqual(signersAt(other, signedAt), signersAt(keys, signedAt));
+        const published = publishedAt(other, signedAt);
+        assert.deepEqual(published.toSorted(), publishedAt(keys, signedAt).toSorted());
       }),
     );
   });
 });
 
 describe('the signing keys of a ring', () => {
-  const timetable = { sign: 100, announce: 10, publish: 50 };
+  const timetable = { ...REST, sign: 100, announce: 10, publish: 50 };
   const long = START + 1_000_000_000;
 
   it('are one per algorithm', () => {
     const times = firstTimes(START, timetable);
     const keys = [keyNamed('a', times, 'ES256'), keyNamed('b', times, 'RS256')];
-    assert.deepEqual(namesOf(signingKeys({ keys }, START)).toSorted(), ['a', 'b']);
+    assert.deepEqual(signersAt(keys, START).toSorted(), ['a', 'b']);
   });
 
   it('are the same on every node where two begin together', () => {
     const times = firstTimes(START, timetable);
     const [a, b] = [keyNamed('a', times), keyNamed('b', times)];
-    assert.deepEqual(signingKeys({ keys: [a, b] }, START), signingKeys({ keys: [b, a] }, START));
+    assert.deepEqual(signersAt([a, b], START), signersAt([b, a], START));
   });
 
   it('go on past their time while they have no successor, and stay published', () => {
     const keys = row(timetable, 1);
-    assert.deepEqual(namesOf(signingKeys({ keys }, long)), ['key-0']);
-    assert.deepEqual(namesOf(publishedKeys({ keys }, long)), ['key-0']);
+    assert.deepEqual(signersAt(keys, long), ['key-0']);
+    assert.deepEqual(publishedAt(keys, long), ['key-0']);
   });
 
   it('give way to their successor, and are unpublished in the end', () => {
     const keys = row(timetable, 2);
-    assert.deepEqual(namesOf(publishedKeys({ keys }, START + 100_000)), ['key-0', 'key-1']);
-    assert.deepEqual(namesOf(publishedKeys({ keys }, START + 150_000)), ['key-1']);
+    assert.deepEqual(publishedAt(keys, START + 100_000), ['key-0', 'key-1']);
+    assert.deepEqual(publishedAt(keys, START + 150_000), ['key-1']);
   });
 
   it('are used on a node whose clock is behind', () => {
-    assert.deepEqual(namesOf(signingKeys({ keys: row(timetable, 2) }, START - 5000)), ['key-0']);
+    assert.deepEqual(signersAt(row(timetable, 2), START - 5000), ['key-0']);
   });
 
   it('are never those whose private half is destroyed', () => {
@@ -147,6 +157,6 @@ describe('the signing keys of a ring', () => {
     assert.ok(first !== undefined && second !== undefined);
     const { privateJwk: destroyed, ...publicOnly } = second;
     assert.ok(destroyed !== undefined);
-    assert.deepEqual(namesOf(signingKeys({ keys: [first, publicOnly] }, START + 150_000)), ['key-0']);
+    assert.deepEqual(signersAt([first, publicOnly], START + 150_000), ['key-0']);
   });
 });
