@@ -66,7 +66,11 @@ export async function startServer({ config, apps = [], ...given }: ServerOptions
   try {
     const base: Base = { config, stores, log: openLog(config.log), clock, random };
     for (const warning of stores.warnings) base.log.warn(warning);
-    return await serve(base, await openRing(base), apps);
+    const ring = await openRing(base);
+    return await serve(base, ring, apps).catch(async (error: unknown) => {
+      await ring.close();
+      throw error;
+    });
   } catch (error) {
     await stores.close();
     throw error;
@@ -79,10 +83,11 @@ async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServ
   let isDraining = false;
   const build = () => buildEngine(base, ring.current(), domain, { apps, isDraining: () => isDraining });
   let engine = build();
-  await checkClients(engine.provider, domain.clients, log);
-  ring.onChange(() => {
+  ring.onChange(({ signing, published }) => {
     engine = build();
+    domain.announce({ type: 'keys.changed', signing: kidsOf(signing), published: kidsOf(published) });
   });
+  await checkClients(engine.provider, domain.clients, log);
   const handler = requestHandler(domain.admit, () => engine);
   const listener = await listen(config.listen, handler);
   log.info({ issuer: config.issuer, port: listener.port }, 'ready');
@@ -99,6 +104,10 @@ async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServ
       listener.stop();
     },
   };
+}
+
+function kidsOf(keys: readonly { kid?: string }[]): string[] {
+  return keys.map(({ kid = '' }) => kid);
 }
 
 async function openRing({ config, stores, clock, random, log }: Base): Promise<KeyRing> {

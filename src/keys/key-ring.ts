@@ -105,6 +105,7 @@ class FollowedRing implements KeyRing {
     this.#stored = await keepUp(this.#records, this.#options, before);
     const hasChanged = this.#stored.sealed !== before.sealed;
     if (hasChanged) this.#change();
+    else this.current();
     return hasChanged;
   }
 

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
+import type { Config } from '../../src/config/schema.ts';
+import { serverStores } from './server-stores.ts';
+import { Browser } from '../support/browser.ts';
+import { answerAtOnce, authorizationRequest, refresh, tokenRequest, tokensFor } from '../support/flows.ts';
+import { freePort, startTestServer, type TestServer } from '../support/server.ts';
+import { apiOf } from '../support/tokens.ts';
+import type { RunningBackend } from '../storage/backends.ts';
+
+/** Faster than a configuration may ask for: a new key signs each second. */
+function everySecond(port: number) {
+  return (config: Config): Config => ({
+    ...config,
+    keys: { ...config.keys, algorithms: ['ES256'], sign: 1, announce: 3, clock_skew: 1, jwks_max_age: 1 },
+    listen: { ...config.listen, aliases: [`localhost:${port}`] },
+  });
+}
+
+for (const backend of serverStores) {
+  describe(`Keys that turn every second under two servers on ${backend.name}`, function () {
+    this.timeout(30_000);
+    let store: RunningBackend;
+    let servers: TestServer[];
+    let issuer: string;
+
+    before(async () => {
+      store = await backend.start();
+      const port = await freePort();
+      const change = everySecond(port);
+      const first = await startTestServer({ change, store: store.url });
+      const second = await startTestServer({ change, store: store.url, sameAs: first, port });
+      servers = [first, second];
+      ({ issuer } = first);
+    });
+    after(async () => {
+      for (const server of servers.toReversed()) await server.close();
+      await store.stop();
+    });
+
+    const kidOf = (token: string | undefined): string => decodeProtectedHeader(token ?? '').kid ?? '';
+
+    const machineToken = async (): Promise<string> => {
+      const answer = await tokenRequest(
+        issuer,
+        { grant_type: 'client_credentials', scope: 'notes:read' },
+        'demo-service:demo-service-secret',
+      );
+      assert.equal(answer.status, 200, JSON.stringify(answer.body));
+      return String(answer.body['access_token']);
+    };
+
+    /** Waits until tokens are signed with other keys, so many times. */
+    async function untilTurned(times: number): Promise<void> {
+      const kids = new Set<string>();
+      while (kids.size <= times) {
+        kids.add(kidOf(await machineToken()));
+        await sleep(100);
+      }
+    }
+
+    it('refuse no request, and let the other server’s readers verify every token', async () => {
+      const keySets = servers.map(({ port }) =>
+        createRemoteJWKSet(new URL(`http://localhost:${port}/jwks`), {
+          // What a reader may keep, and no second look at a key that it does not know.
+          cacheMaxAge: 1000,
+          cooldownDuration: 1000,
+        }),
+      );
+      const kids = new Set<string>();
+      while (kids.size < 4) {
+        const tokens = await Promise.all([machineToken(), machineToken(), machineToken()]);
+        for (const token of tokens) {
+          for (const keys of keySets) await jwtVerify(token, keys, { issuer, audience: apiOf(issuer) });
+          kids.add(kidOf(token));
+        }
+      }
+    });
+
+    it('leave people signed in, and refresh tokens good', async () => {
+      const browser = new Browser();
+      const parameters = { scope: 'openid offline_access', prompt: 'consent' };
+      const { refresh_token } = await tokensFor(issuer, { browser, parameters });
+      await untilTurned(2);
+      assert.ok(
+        'code' in (await answerAtOnce(browser, authorizationRequest(issuer, 'demo-notes', { prompt: 'none' }))),
+      );
+      assert.equal((await refresh(issuer, refresh_token)).status, 200);
+    });
+
+    it('let an ID token from before be a hint, at /authorize and at /logout', async () => {
+      const browser = new Browser();
+      const { id_token = '' } = await tokensFor(issuer, { browser });
+      await untilTurned(2);
+      const silent = authorizationRequest(issuer, 'demo-notes', { prompt: 'none', id_token_hint: id_token });
+      assert.ok('code' in (await answerAtOnce(browser, silent)));
+      const home = `http://localhost:${Number(new URL(issuer).port) + 1}/`;
+      const logout = new URL('/logout', issuer);
+      logout.search = String(new URLSearchParams({ id_token_hint: id_token, post_logout_redirect_uri: home }));
+      assert.equal((await browser.visit(logout.href, {}, home)).url, home);
+    });
+
+    it('do not let a hint be signed by a stranger who borrows the name of a former key', async () => {
+      const { id_token = '' } = await tokensFor(issuer);
+      await untilTurned(1);
+      const [header = '', claims = ''] = id_token.split('.');
+      const forged = `${header}.${claims}.${Buffer.alloc(64, 1).toString('base64url')}`;
+      const request = authorizationRequest(issuer, 'demo-notes', { prompt: 'none', id_token_hint: forged });
+      assert.equal((await answerAtOnce(new Browser(), request))['error'], 'invalid_request');
+    });
+
+    it('are published for as long as the configuration says that /jwks may be kept', async () => {
+      const response = await fetch(new URL('/jwks', issuer));
+      assert.equal(response.headers.get('cache-control'), 'public, max-age=1');
+    });
+  });
+}
