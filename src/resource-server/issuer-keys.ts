@@ -9,11 +9,13 @@ export interface IssuerKeysOptions {
   cooldown: number;
   /** Seconds. */
   timeout: number;
+  /** Seconds. */
+  maxAge: number;
 }
 
 /**
- * Finds the key that a token names among those its issuer publishes. The key set is fetched once and kept; a `kid` that
- * is not in it has it fetched again, at most once per cooldown, so that made-up `kid`s cannot be turned into load on the issuer.
+ * Finds the key that a token names among those its issuer publishes. The key set is fetched and kept for a time, so that a
+ * key which its issuer took back is soon refused; a `kid` that is not in it has it fetched again, at most once per cooldown, so that made-up `kid`s cannot be turned into load on the issuer.
  * @throws IssuerUnavailable, or jose's error when the set is there and holds no such key.
  */
 export function issuerKeys(options: IssuerKeysOptions): JWTVerifyGetKey {
@@ -38,9 +40,13 @@ export function issuerKeys(options: IssuerKeysOptions): JWTVerifyGetKey {
   };
 }
 
-async function openKeySet({ issuer, jwksUri, cooldown, timeout }: IssuerKeysOptions): Promise<JWTVerifyGetKey> {
+async function openKeySet({ issuer, jwksUri, cooldown, timeout, maxAge }: IssuerKeysOptions): Promise<JWTVerifyGetKey> {
   const url = jwksUri === undefined ? await discoverJwksUri(issuer, timeout) : new URL(jwksUri);
-  return createRemoteJWKSet(url, { cooldownDuration: cooldown * 1000, timeoutDuration: timeout * 1000 });
+  return createRemoteJWKSet(url, {
+    cooldownDuration: cooldown * 1000,
+    timeoutDuration: timeout * 1000,
+    cacheMaxAge: maxAge * 1000,
+  });
 }
 
 function isAboutTheToken(error: unknown): boolean {

@@ -17,6 +17,8 @@ export interface VerifierOptions {
   jwksUri?: string;
   /** How far the clocks of issuer and API may differ, in seconds. Default: 5. */
   clockTolerance?: number;
+  /** How long, in seconds, the keys are kept. A key that the issuer revokes is refused after that. Default: 300. */
+  maxAge?: number;
   /** How long, in seconds, an unknown `kid` does not have the keys fetched again. Default: 30. */
   cooldown?: number;
   /** How long, in seconds, the issuer may take to answer. Default: 5. */
@@ -49,6 +51,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     jwksUri: options.jwksUri,
     cooldown: options.cooldown ?? 30,
     timeout: options.timeout ?? 5,
+    maxAge: options.maxAge ?? 300,
   });
   const checks: JWTVerifyOptions = {
     algorithms: [...algorithms],

@@ -170,6 +170,14 @@ describe('the verifier of access tokens', () => {
       await refuses(old, 'unknown_key');
     });
 
+    it('refuses what a revoked key signed as soon as it has kept the keys for as long as it may', async () => {
+      verifier = createVerifier({ issuer: issuer.url, audience: AUDIENCE, maxAge: 0, currentDate });
+      const token = await issuer.token();
+      await verifier.verify(token);
+      issuer.published.splice(0, 1, (await newKey('second')).publicJwk);
+      await refuses(token, 'unknown_key');
+    });
+
     it('refuses a token without kid where several keys could have signed it', async () => {
       issuer.published.push((await newKey('second')).publicJwk);
       const claims = { ...(await verifier.verify(await issuer.token())).claims };
