@@ -16,6 +16,7 @@ import { newKey } from '../../src/keys/new-key.ts';
 import type { RingContent, RingSnapshot } from '../../src/keys/ring.ts';
 import { newTimes, type Timetable } from '../../src/keys/timetable.ts';
 import type { Store } from '../../src/storage/store.ts';
+import { startRedis } from '../support/redis.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/sqlite-store.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
@@ -115,16 +116,32 @@ describe('the key ring', () => {
       assert.equal(rings[0]?.current().keys.length, 2);
     });
 
-    it('is the same ring for four processes that start at once on nothing', async () => {
+    /** What processes that start at once on nothing but a master key get, each. */
+    async function startedAtOnce(count: number, url: string): Promise<string[]> {
       const program = fileURLToPath(new URL('open-ring.ts', import.meta.url));
-      const arguments_ = [program, `sqlite:${join(directory, 'shared.db')}`, join(directory, 'shared-keys')];
-      const runs = Array.from({ length: 4 }, () => promisify(execFile)(process.execPath, arguments_));
-      const outputs = (await Promise.all(runs)).map((run) => run.stdout);
+      const arguments_ = [program, url, join(directory, 'shared-keys')];
+      const runs = Array.from({ length: count }, () => promisify(execFile)(process.execPath, arguments_));
+      return (await Promise.all(runs)).map((run) => run.stdout);
+    }
+    const ONE_KEY_EACH = /^\{"keys":\[\["ES256","[\w-]{43}"\],\["RS256","[\w-]{43}"\]\],"derived":"\w{64}"\}\n$/;
+
+    it('is the same ring for four processes that start at once on nothing', async () => {
+      const outputs = await startedAtOnce(4, `sqlite:${join(directory, 'shared.db')}`);
       assert.equal(new Set(outputs).size, 1, outputs.join(''));
-      assert.match(
-        outputs[0] ?? '',
-        /^\{"keys":\[\["ES256","[\w-]{43}"\],\["RS256","[\w-]{43}"\]\],"derived":"\w{64}"\}\n$/,
-      );
+      assert.match(outputs[0] ?? '', ONE_KEY_EACH);
+    });
+
+    it('is the same ring for 20 processes that start at once on an empty Redis', async function () {
+      this.timeout(60_000);
+      const redis = await startRedis({ appendonly: true });
+      try {
+        const outputs = await startedAtOnce(20, redis.url);
+        assert.equal(outputs.length, 20);
+        assert.equal(new Set(outputs).size, 1, outputs.join(''));
+        assert.match(outputs[0] ?? '', ONE_KEY_EACH);
+      } finally {
+        await redis.stop();
+      }
     });
   });
 
