@@ -57,7 +57,10 @@ function optionValue(command: Command, { name, rawName, value }: OptionToken): s
   const known = Object.hasOwn(command.options, name) ? command.options[name] : undefined;
   if (known === undefined && name !== 'help') {
     const names = [...Object.keys(command.options), 'help'].map((other) => `--${other}`);
-    throw new UsageError(`${command.name} has no option ${rawName}${didYouMean(rawName, names)}`);
+    // A key's name may begin with a dash.
+    const isWord = command.words !== undefined && /^-[^-]/.test(rawName);
+    const hint = isWord ? '; a word that begins with a dash stands after --' : didYouMean(rawName, names);
+    throw new UsageError(`${command.name} has no option ${rawName}${hint}`);
   }
   if (known?.value === undefined) {
     if (value !== undefined) throw new UsageError(`${rawName} does not take a value`);

@@ -2,11 +2,11 @@ import { openClients, type Client, type Clients } from '../clients/clients.ts';
 import { loadClients } from '../config/load-clients.ts';
 import { describeProblems } from '../config/problems.ts';
 import { printableStoreUrl } from '../config/store-url.ts';
-import { didYouMean } from '../config/suggest.ts';
 import { systemClock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
+import { findAction, type Actions } from './actions.ts';
 import { chooseConfig, type ChosenConfig } from './choose-config.ts';
-import { configOption, textOf, UsageError, type Arguments, type Command, type Terminal } from './command.ts';
+import { configOption, textOf, type Arguments, type Command, type Terminal } from './command.ts';
 import { table } from './help-text.ts';
 
 /** What an action is given. */
@@ -18,14 +18,8 @@ interface Scene {
   terminal: Terminal;
 }
 
-interface Action {
-  /** The name of the word that must follow. */
-  word?: string;
-  run(scene: Scene, word: string): Promise<number>;
-}
-
-const ACTIONS: Readonly<Record<string, Action>> = {
-  list: { run: list },
+const ACTIONS: Actions<Scene> = {
+  list: { options: ['json'], run: list },
   add: { word: 'FILE', run: add },
   remove: { word: 'CLIENT_ID', run: remove },
 };
@@ -42,27 +36,12 @@ A running server on the same store knows of it at once.`,
   options: { ...configOption, json: { summary: 'for list: as JSON, with every setting but the secrets' } },
   words: [Object.keys(ACTIONS).join('|'), 'FILE|CLIENT_ID'],
   async run(given, terminal) {
-    const { action, word } = findAction(given);
+    const { action, word } = findAction('clients', ACTIONS, given);
     const chosen = chooseConfig(textOf(given, 'config'), terminal.environment);
     const { grants, records = grants } = chosen.config.stores;
     return action.run({ chosen, place: printableStoreUrl(records), options: given.options, terminal }, word);
   },
 };
-
-function findAction({ words, options }: Arguments): { action: Action; word: string } {
-  const [name, word] = words;
-  const names = Object.keys(ACTIONS);
-  if (name === undefined) throw new UsageError(`clients needs one of ${names.join(', ')}`);
-  const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
-  if (action === undefined) {
-    throw new UsageError(`clients does not ${JSON.stringify(name)}${didYouMean(name, names)}`);
-  }
-  if (action.word !== undefined && word === undefined) throw new UsageError(`clients ${name} needs a ${action.word}`);
-  if (action.word === undefined && word !== undefined)
-    throw new UsageError(`clients ${name} does not take ${JSON.stringify(word)}`);
-  if (name !== 'list' && options['json'] === true) throw new UsageError(`clients ${name} does not take --json`);
-  return { action, word: word ?? '' };
-}
 
 async function withClients<T>({ chosen, terminal }: Scene, work: (clients: Clients) => Promise<T>): Promise<T> {
   const { config } = chosen;

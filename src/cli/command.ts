@@ -5,6 +5,8 @@ export interface Terminal {
   print(text: string): void;
   /** Prints text and a line break on standard error. */
   warn(text: string): void;
+  /** Asks the person at the terminal; `undefined` where nobody is there. */
+  ask(question: string): Promise<string | undefined>;
 }
 
 export interface Option {

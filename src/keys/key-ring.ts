@@ -1,20 +1,13 @@
-import type { SigningAlgorithm } from '../config/schema.ts';
-import type { Clock } from '../lib/clock.ts';
-import { type Random, secretToken } from '../lib/random.ts';
+import { secretToken } from '../lib/random.ts';
 import type { MasterKey } from './master-key.ts';
-import { newCookieKey, newKey } from './new-key.ts';
 import { RING_CHANNEL, type RingRecords, ringRecords, type RingStore, type StoredRing } from './ring-record.ts';
-import { type RingContent, type RingSnapshot, snapshotOf } from './ring.ts';
-import { advance, dueFor } from './rotation.ts';
-import { pollingPeriod, type Timetable } from './timetable.ts';
+import { type RingSnapshot, snapshotOf } from './ring.ts';
+import { nextStep, type StepOptions } from './steps.ts';
+import { pollingPeriod } from './timetable.ts';
 
-export interface KeyRingOptions {
+export interface KeyRingOptions extends StepOptions {
   records: RingStore;
   masterKey: MasterKey;
-  clock: Clock;
-  random: Random;
-  algorithms: readonly SigningAlgorithm[];
-  timetable: Timetable;
   /** Told what went wrong in the background; the node goes on with the ring that it has, and tries again. */
   reportFailure?: (error: unknown) => void;
 }
@@ -152,14 +145,4 @@ async function keepUp(records: RingRecords, options: KeyRingOptions, known?: Sto
     await records.write(next, stored?.version);
     latest = stored;
   }
-}
-
-async function nextStep(content: RingContent, options: KeyRingOptions): Promise<RingContent> {
-  const now = options.clock.now();
-  const due = dueFor(content, now, options);
-  const keys = await Promise.all(due.algorithms.map(newKey));
-  return advance(content, now, options, {
-    keys,
-    ...(due.cookieKey && { cookieKey: newCookieKey(options.random) }),
-  });
 }

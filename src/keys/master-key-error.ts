@@ -51,6 +51,15 @@ export class MasterKeyError extends Error {
     );
   }
 
+  /** A change of the master key was interrupted between the store and the files. */
+  static unfinished(path: string, next: string): MasterKeyError {
+    return new MasterKeyError(
+      'wrong',
+      `${path} is no longer the master key of this store: ${next} is, since "latchkey keys rewrap" was interrupted. ` +
+        'Run it again to finish.',
+    );
+  }
+
   static damaged(path: string, purpose: string, cause: unknown): MasterKeyError {
     return new MasterKeyError(
       'damaged',

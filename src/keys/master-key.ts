@@ -22,14 +22,18 @@ export interface MasterKey {
  * file is made; of any number of processes that start at once, all get the same key.
  * @throws MasterKeyError when the file is missing, malformed, readable by others, or cannot be read or made
  */
-export async function openMasterKey(
+export function openMasterKey(
   directory: string,
-  options: { create: boolean; random: Random },
+  { create, random }: { create: boolean; random: Random },
 ): Promise<MasterKey> {
-  const path = resolve(directory, 'master.key');
+  return openMasterKeyFile(resolve(directory, 'master.key'), create ? random : undefined);
+}
+
+/** The same for a file of any name. @param random makes it where it is missing */
+export async function openMasterKeyFile(path: string, random?: Random): Promise<MasterKey> {
   let text = await readMasterKeyFile(path);
-  if (text === undefined && options.create) {
-    await makeMasterKeyFile(path, options.random);
+  if (text === undefined && random !== undefined) {
+    await makeMasterKeyFile(path, random);
     text = await readMasterKeyFile(path);
   }
   if (text === undefined) throw MasterKeyError.missing(path);
@@ -37,6 +41,11 @@ export async function openMasterKey(
   // Decoding skips what is not base64url, so only the way back shows that the text was whole.
   if (bytes.length !== 32 || bytes.toString('base64url') !== text) throw MasterKeyError.malformed(path);
   return masterKeyOf(bytes, path);
+}
+
+/** Where a new master key waits while the store is being sealed under it. */
+export function nextKeyFile({ path }: Pick<MasterKey, 'path'>): string {
+  return `${path}.new`;
 }
 
 /** @param bytes the 32 bytes of the key */
@@ -58,7 +67,7 @@ function masterKeyOf(bytes: Buffer, path: string): MasterKey {
     async open(jwe, purpose) {
       try {
         const { kid } = decodeProtectedHeader(jwe);
-        if (kid !== undefined && kid !== id) throw MasterKeyError.wrong(path, id, kid);
+        if (kid !== undefined && kid !== id) throw await notThisKey(path, id, kid);
         const { plaintext } = await compactDecrypt(jwe, keyFor(purpose), {
           keyManagementAlgorithms: ['dir'],
           contentEncryptionAlgorithms: ['A256GCM'],
@@ -69,4 +78,11 @@ function masterKeyOf(bytes: Buffer, path: string): MasterKey {
       }
     },
   };
+}
+
+async function notThisKey(path: string, id: string, sealedUnder: string): Promise<MasterKeyError> {
+  const waiting = await openMasterKeyFile(nextKeyFile({ path })).catch(() => undefined);
+  return waiting?.id === sealedUnder
+    ? MasterKeyError.unfinished(path, waiting.path)
+    : MasterKeyError.wrong(path, id, sealedUnder);
 }

@@ -118,6 +118,7 @@ describe('latchkey clients', () => {
         environment,
         print: (text) => void (printed.out += show(text)),
         warn: (text) => void (printed.err += show(text)),
+        ask: () => Promise.resolve(undefined),
       },
     );
     return { code, ...printed };

@@ -1,0 +1,46 @@
+import { stateIn, type RingKey, type RingSnapshot } from '../keys/ring.ts';
+import type { KeyState } from '../keys/timetable.ts';
+import { systemClock } from '../lib/clock.ts';
+import { table } from './help-text.ts';
+import { printJson, timeText, withRing, type KeysScene } from './keys-scene.ts';
+
+/** Which of a key's moments end what it does now. */
+const ENDS = {
+  announced: 'signsFrom',
+  signing: 'signsUntil',
+  retired: 'publishedUntil',
+  expired: 'rememberedUntil',
+} as const satisfies Record<KeyState, keyof RingKey>;
+
+export function list(scene: KeysScene): Promise<number> {
+  const { options, terminal } = scene;
+  return withRing(scene, ({ snapshot }) => {
+    const keys = described(snapshot);
+    if (options['json'] === true) printJson(terminal, keys);
+    else terminal.print(table([['kid', 'algorithm', 'state', 'from', 'until'], ...keys.map(rowOf)], ''));
+    return Promise.resolve(0);
+  });
+}
+
+type Described = ReturnType<typeof described>[number];
+
+function described(ring: RingSnapshot) {
+  const now = systemClock.now();
+  return ring.keys
+    .toSorted((a, b) => (a.alg === b.alg ? a.signsFrom - b.signsFrom : a.alg < b.alg ? -1 : 1))
+    .map((key) => ({
+      kid: key.kid,
+      algorithm: key.alg,
+      state: stateIn(ring, key.kid, now) ?? 'expired',
+      announcedAt: timeText(key.announcedAt),
+      signsFrom: timeText(key.signsFrom),
+      signsUntil: timeText(key.signsUntil),
+      publishedUntil: timeText(key.publishedUntil),
+      rememberedUntil: timeText(key.rememberedUntil),
+    }));
+}
+
+function rowOf(key: Described): string[] {
+  const from = key.state === 'announced' ? key.announcedAt : key.state === 'signing' ? key.signsFrom : key.signsUntil;
+  return [key.kid, key.algorithm, key.state, from, key[ENDS[key.state]]];
+}

@@ -1,0 +1,57 @@
+import type { Config, SigningAlgorithm } from '../config/schema.ts';
+import { didYouMean } from '../config/suggest.ts';
+import { stateIn, type RingKey } from '../keys/ring.ts';
+import { without } from '../keys/rotation.ts';
+import { changeRing, revokeNow } from '../keys/steps.ts';
+import { pollingPeriod, timetableOf, type KeyState } from '../keys/timetable.ts';
+import { systemClock } from '../lib/clock.ts';
+import { durationText } from '../lib/duration.ts';
+import { confirmed } from './confirm.ts';
+import { printJson, snapshotNow, timeText, withRing, type KeysScene } from './keys-scene.ts';
+
+export function revoke(scene: KeysScene, kid: string): Promise<number> {
+  const { config, options, terminal } = scene;
+  return withRing(scene, async ({ records, content, snapshot, steps }) => {
+    const key = snapshot.keys.find((one) => one.kid === kid);
+    if (key === undefined) {
+      const hint = didYouMean(kid, snapshot.keys.map((one) => one.kid)); // prettier-ignore
+      terminal.warn(`latchkey: there is no key ${JSON.stringify(kid)}${hint}; "latchkey keys list" shows all`);
+      return 1;
+    }
+    const state = stateIn(snapshot, kid, systemClock.now()) ?? 'expired';
+    const rest = snapshotNow(scene, { content: without(kid, content, systemClock.now()), version: snapshot.version });
+    const heir = rest.signing.find(({ alg }) => alg === key.alg)?.kid;
+    if (!(await confirmed(options, terminal, planFor(key, state, heir, config)))) return 1;
+    const changed = await changeRing(records, (ring) => revokeNow(ring, kid, steps));
+    const signer = snapshotNow(scene, changed).signing.find(({ alg }) => alg === key.alg);
+    if (options['json'] === true)
+      printJson(terminal, { revoked: kid, algorithm: key.alg, signing: signer?.kid ?? null });
+    else terminal.print(`revoked ${kid}${signer === undefined ? '' : `; ${signer.kid} signs ${key.alg}`}`);
+    return 0;
+  });
+}
+
+/** What revoking it does, when, and to whom. */
+function planFor(key: RingKey, state: KeyState, heir: string | undefined, config: Config): string {
+  const everyNode = durationText(Math.ceil(pollingPeriod(timetableOf(config))));
+  const everyApi = durationText(config.keys.jwks_max_age);
+  const lines = [
+    `/jwks stops showing it: at most ${everyNode} from now on every node, and ${everyApi} later for who keeps /jwks`,
+    ...(state === 'signing' ? [`${heir ?? 'a new key'} signs at once`] : []),
+    ...(state === 'announced' ? ['it has signed nothing'] : deadTokens(key.alg, config)),
+    'sessions and refresh tokens stay good: apps get new tokens with them',
+  ];
+  const since = timeText(state === 'announced' ? key.announcedAt : key.signsFrom);
+  return `revoking ${key.alg} key ${key.kid}, ${state} since ${since}\n${lines.map((line) => `  - ${line}`).join('\n')}`;
+}
+
+function deadTokens(alg: SigningAlgorithm, { resources, clients }: Config): string[] {
+  const apis = resources.filter((one) => one.signing_alg === alg).map(({ identifier }) => identifier);
+  const apps = clients
+    .filter((one) => one.type !== 'machine' && one.id_token_signing_alg === alg)
+    .map(({ client_id: id }) => id);
+  return [
+    `access tokens that it has signed are refused: for ${apis.join(', ') || 'no API of the configuration'}`,
+    `ID tokens that it has signed are refused: of ${apps.join(', ') || 'no app of the configuration'}, and of the store's apps with ${alg}`,
+  ];
+}

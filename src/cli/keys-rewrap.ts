@@ -1,0 +1,39 @@
+import { resolve } from 'node:path';
+import { nextKeyFile, openMasterKeyFile, type MasterKey } from '../keys/master-key.ts';
+import { replaceKeyFile, resealRing } from '../keys/rewrap.ts';
+import { systemRandom } from '../lib/random.ts';
+import { confirmed } from './confirm.ts';
+import { printJson, withKeyStore, type KeysScene } from './keys-scene.ts';
+
+/** Interrupted anywhere, it is finished by running it again: the new key's file comes first, then the store, then the names. */
+export function rewrap(scene: KeysScene): Promise<number> {
+  const { options, terminal } = scene;
+  return withKeyStore(scene, async (store, present) => {
+    const to = typeof options['to'] === 'string' ? resolve(options['to']) : undefined;
+    const path = to ?? nextKeyFile(present);
+    if (!(await confirmed(options, terminal, planFor(present, to)))) return 1;
+    const next = await openMasterKeyFile(path, systemRandom);
+    await resealRing(store, present, next);
+    if (to === undefined) await replaceKeyFile(present.path, path);
+    if (options['json'] === true) printJson(terminal, { sealedUnder: next.id, before: present.id });
+    else terminal.print(doneText(present, next, to));
+    return 0;
+  });
+}
+
+function planFor(present: MasterKey, to: string | undefined): string {
+  const lines = [
+    `the keys in the store are sealed under ${to ?? 'a new master key'} instead of ${present.path}`,
+    ...(to === undefined ? [`${present.path} becomes the new key, and the present one ${present.path}.old`] : []),
+    'no signing key changes, no token and no session ends',
+    'servers that run go on with the keys that they have, but do not learn of new ones until they start again',
+  ];
+  return `changing the master key\n${lines.map((line) => `  - ${line}`).join('\n')}`;
+}
+
+function doneText(present: MasterKey, next: MasterKey, to: string | undefined): string {
+  return to === undefined
+    ? `${present.path} is the new master key, ${next.id}. Give it to every node and start them again.\n` +
+        `${present.path}.old, ${present.id}, opens backups of the store from before: keep it apart, or delete it.`
+    : `${to} is the master key now, ${next.id}. Give it to every node as its master.key and start them again.`;
+}

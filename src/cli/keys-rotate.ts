@@ -1,0 +1,39 @@
+import type { Config, SigningAlgorithm } from '../config/schema.ts';
+import { didYouMean } from '../config/suggest.ts';
+import { changeRing, rotateNow } from '../keys/steps.ts';
+import { systemClock } from '../lib/clock.ts';
+import { durationText } from '../lib/duration.ts';
+import { UsageError } from './command.ts';
+import { printJson, timeText, withRing, type KeysScene } from './keys-scene.ts';
+
+export function rotate(scene: KeysScene): Promise<number> {
+  const { config, options, terminal } = scene;
+  const algorithms = algorithmsOf(config, options['alg']);
+  const isJson = options['json'] === true;
+  if (!isJson) {
+    const after = durationText(config.keys.announce);
+    terminal.print(`announcing the next key of ${algorithms.join(', ')}; it signs ${after} later, when APIs know it\n`);
+  }
+  return withRing(scene, async ({ records, snapshot, steps }) => {
+    const { content } = await changeRing(records, (ring) => rotateNow(ring, algorithms, steps));
+    const before = new Set(snapshot.keys.map(({ kid }) => kid));
+    const coming = content.keys
+      .filter(({ alg, signsFrom }) => algorithms.includes(alg) && signsFrom > systemClock.now())
+      .map(({ kid, alg, signsFrom }) => ({ kid, algorithm: alg, signsFrom, isNew: !before.has(kid) }));
+    if (isJson) printJson(terminal, coming.map((key) => ({ ...key, signsFrom: timeText(key.signsFrom) }))); // prettier-ignore
+    for (const { kid, algorithm, signsFrom, isNew } of isJson ? [] : coming) {
+      terminal.print(`${algorithm}  ${kid}  ${isNew ? 'announced' : 'was announced before'}, signs from ${timeText(signsFrom)}`); // prettier-ignore
+    }
+    return 0;
+  });
+}
+
+function algorithmsOf({ keys }: Config, named: string | true | undefined): readonly SigningAlgorithm[] {
+  if (named === undefined) return keys.algorithms;
+  const found = keys.algorithms.filter((alg) => alg === named);
+  if (found.length > 0) return found;
+  const known = keys.algorithms.join(', ');
+  throw new UsageError(
+    `keys.algorithms does not list ${String(named)}: it has ${known}${didYouMean(String(named), keys.algorithms)}`,
+  );
+}

@@ -1,0 +1,36 @@
+import { link, rename, rm } from 'node:fs/promises';
+import { MasterKeyError } from './master-key-error.ts';
+import type { MasterKey } from './master-key.ts';
+import { ringRecords, type RingStore } from './ring-record.ts';
+import { storedRing } from './steps.ts';
+
+/**
+ * Seals the ring under another master key, in one compare-and-swap: at every moment one of the two opens it.
+ * @returns `already` when it was sealed under the other key before
+ * @throws MasterKeyError when neither opens it
+ */
+export async function resealRing(store: RingStore, from: MasterKey, to: MasterKey): Promise<'done' | 'already'> {
+  for (;;) {
+    if (await opens(store, to)) return 'already';
+    const { content, version } = await storedRing(ringRecords(store, from));
+    if (await ringRecords(store, to).write(content, version)) return 'done';
+  }
+}
+
+async function opens(store: RingStore, masterKey: MasterKey): Promise<boolean> {
+  try {
+    await storedRing(ringRecords(store, masterKey));
+    return true;
+  } catch (error) {
+    if (error instanceof MasterKeyError && error.reason === 'wrong') return false;
+    throw error;
+  }
+}
+
+/** Puts a new key's file in the place of the present one, which stays beside it as `.old`. There is always one in place. */
+export async function replaceKeyFile(present: string, next: string): Promise<void> {
+  const old = `${present}.old`;
+  await rm(old, { force: true });
+  await link(present, old);
+  await rename(next, present);
+}
