@@ -11,7 +11,8 @@ import { systemRandom } from '../../src/lib/random.ts';
 import { type KeyRing, type KeyRingOptions, openKeyRing } from '../../src/keys/key-ring.ts';
 import { MasterKeyError } from '../../src/keys/master-key-error.ts';
 import { type MasterKey, openMasterKey } from '../../src/keys/master-key.ts';
-import { ringRecords } from '../../src/keys/ring-record.ts';
+import { ringRecords, type RingStore } from '../../src/keys/ring-record.ts';
+import { changeRing, revokeNow } from '../../src/keys/steps.ts';
 import { newKey } from '../../src/keys/new-key.ts';
 import type { RingContent, RingSnapshot } from '../../src/keys/ring.ts';
 import { newTimes, type Timetable } from '../../src/keys/timetable.ts';
@@ -270,6 +271,24 @@ describe('the key ring', () => {
       const changed = new Promise<RingSnapshot>((resolve) => ring.onChange(resolve));
       const kid = await rotateUnheard();
       assert.equal((await changed).keys.at(-1)?.kid, kid);
+    });
+
+    it('lets go of a key that was revoked, also where the hint was lost', async () => {
+      const ring = await openRing({ timetable: { ...TIMETABLE, announce: 71 } });
+      const kid = ring.current().signing[0]?.kid ?? '';
+      const changed = new Promise<RingSnapshot>((resolve) => ring.onChange(resolve));
+      const mute: RingStore = {
+        get: (key) => records.get(key),
+        create: (key, value) => records.create(key, value),
+        replace: (key, value, version) => records.replace(key, value, version),
+        publish: () => Promise.resolve(),
+        subscribe: () => Promise.resolve(() => Promise.resolve()),
+      };
+      const steps = { clock, random: systemRandom, algorithms: ['ES256'] as const, timetable: TIMETABLE };
+      await changeRing(ringRecords(mute, masterKey), (content) => revokeNow(content, kid, steps));
+      const after = await changed;
+      assert.equal(after.signing.length, 1);
+      assert.ok(!namesOf(after.keys).includes(kid));
     });
 
     it('is read again at the hint, without being asked', async () => {

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { decodeProtectedHeader } from 'jose';
+import { run } from '../../src/cli/run.ts';
+import type { Config } from '../../src/config/schema.ts';
+import { createVerifier, InvalidToken } from '../../src/resource-server/resource-server.ts';
+import type { RunningBackend } from '../storage/backends.ts';
+import { Browser } from '../support/browser.ts';
+import { answerAtOnce, authorizationRequest, refresh, tokensFor } from '../support/flows.ts';
+import { freePort, startTestServer, type TestServer } from '../support/server.ts';
+import { apiOf } from '../support/tokens.ts';
+import { serverStores } from './server-stores.ts';
+
+for (const backend of serverStores) {
+  describe(`latchkey keys revoke, beside two servers on ${backend.name}`, function () {
+    this.timeout(30_000);
+    let store: RunningBackend;
+    let servers: TestServer[];
+    let first: TestServer;
+    let nodes: string[];
+
+    before(async () => {
+      store = await backend.start();
+      const port = await freePort();
+      const change = (config: Config): Config => ({
+        ...config,
+        listen: { ...config.listen, aliases: [`localhost:${port}`] },
+      });
+      first = await startTestServer({ change, store: store.url });
+      servers = [first, await startTestServer({ change, store: store.url, sameAs: first, port })];
+      nodes = [first.issuer, `http://localhost:${port}`];
+    });
+    after(async () => {
+      for (const server of servers.toReversed()) await server.close();
+      await store.stop();
+    });
+
+    async function revoke(kid: string): Promise<void> {
+      const said: string[] = [];
+      const environment = {
+        LATCHKEY_STORE: store.url,
+        LATCHKEY_KEYS_DIR: first.directory,
+        LATCHKEY_ISSUER: first.issuer,
+        LATCHKEY_PORT: new URL(first.issuer).port,
+      };
+      const say = (text: string): void => void said.push(text);
+      const ask = () => Promise.resolve(undefined);
+      const code = await run(['keys', 'revoke', '--yes', '--', kid], { environment, print: say, warn: say, ask });
+      assert.equal(code, 0, said.join('\n'));
+    }
+
+    async function untilUnpublished(node: string, kid: string): Promise<void> {
+      while ((await (await fetch(`${node}/jwks`)).text()).includes(kid)) await sleep(50);
+    }
+
+    it('has every node stop publishing the key and sign with another, and every API refuse its tokens', async () => {
+      const { issuer } = first;
+      const browser = new Browser();
+      const parameters = { scope: 'openid offline_access notes:read', prompt: 'consent' };
+      const tokens = await tokensFor(issuer, { browser, parameters });
+      const verifiers = nodes.map((node) =>
+        createVerifier({ issuer, audience: apiOf(issuer), jwksUri: `${node}/jwks`, maxAge: 0 }),
+      );
+      for (const verifier of verifiers) await verifier.verify(tokens['access_token'] ?? '');
+      const kid = decodeProtectedHeader(tokens['access_token'] ?? '').kid ?? '';
+
+      await revoke(kid);
+      for (const node of nodes) await untilUnpublished(node, kid);
+      for (const verifier of verifiers) {
+        await assert.rejects(
+          verifier.verify(tokens['access_token'] ?? ''),
+          (error) => error instanceof InvalidToken && error.fault === 'unknown_key',
+        );
+      }
+
+      const renewed = await refresh(issuer, tokens['refresh_token']);
+      assert.equal(renewed.status, 200);
+      for (const verifier of verifiers) await verifier.verify(String(renewed.body['access_token']));
+      assert.ok(
+        'code' in (await answerAtOnce(browser, authorizationRequest(issuer, 'demo-notes', { prompt: 'none' }))),
+      );
+    });
+
+    it('has the key’s ID tokens refused as hints', async () => {
+      const { issuer } = first;
+      const browser = new Browser();
+      const { id_token = '' } = await tokensFor(issuer, { browser });
+      const kid = decodeProtectedHeader(id_token).kid ?? '';
+      const request = authorizationRequest(issuer, 'demo-notes', { prompt: 'none', id_token_hint: id_token });
+      assert.ok('code' in (await answerAtOnce(browser, request)));
+      await revoke(kid);
+      await untilUnpublished(issuer, kid);
+      assert.equal((await answerAtOnce(browser, request))['error'], 'invalid_request');
+    });
+  });
+}
