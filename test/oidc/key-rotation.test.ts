@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { queryObjects } from 'node:v8';
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
+import { Provider } from 'oidc-provider';
 import type { Config } from '../../src/config/schema.ts';
 import { serverStores } from './server-stores.ts';
 import { Browser } from '../support/browser.ts';
@@ -108,6 +110,13 @@ for (const backend of serverStores) {
       const forged = `${header}.${claims}.${Buffer.alloc(64, 1).toString('base64url')}`;
       const request = authorizationRequest(issuer, 'demo-notes', { prompt: 'none', id_token_hint: forged });
       assert.equal((await answerAtOnce(new Browser(), request))['error'], 'invalid_request');
+    });
+
+    it('leave no former engine in memory', async () => {
+      // Collects garbage, and counts what is left.
+      const before = queryObjects(Provider, { format: 'count' });
+      await untilTurned(2);
+      assert.ok(queryObjects(Provider, { format: 'count' }) <= before);
     });
 
     it('are published for as long as the configuration says that /jwks may be kept', async () => {
