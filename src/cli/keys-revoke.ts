@@ -19,7 +19,7 @@ export function revoke(scene: KeysScene, kid: string): Promise<number> {
       return 1;
     }
     const state = stateIn(snapshot, kid, systemClock.now()) ?? 'expired';
-    const rest = snapshotNow(scene, { content: without(kid, content, systemClock.now()), version: snapshot.version });
+    const rest = snapshotNow(scene, without(kid, content, systemClock.now()));
     const heir = rest.signing.find(({ alg }) => alg === key.alg)?.kid;
     if (!(await confirmed(options, terminal, planFor(key, state, heir, config)))) return 1;
     const changed = await changeRing(records, (ring) => revokeNow(ring, kid, steps));

@@ -15,7 +15,7 @@ export function rotate(scene: KeysScene): Promise<number> {
     terminal.print(`announcing the next key of ${algorithms.join(', ')}; it signs ${after} later, when APIs know it\n`);
   }
   return withRing(scene, async ({ records, snapshot, steps }) => {
-    const { content } = await changeRing(records, (ring) => rotateNow(ring, algorithms, steps));
+    const content = await changeRing(records, (ring) => rotateNow(ring, algorithms, steps));
     const before = new Set(snapshot.keys.map(({ kid }) => kid));
     const coming = content.keys
       .filter(({ alg, signsFrom }) => algorithms.includes(alg) && signsFrom > systemClock.now())

@@ -30,8 +30,8 @@ export interface OpenRing {
 export function withRing<T>(scene: KeysScene, work: (ring: OpenRing) => Promise<T>): Promise<T> {
   return withKeyStore(scene, async (store, masterKey) => {
     const records = ringRecords(store, masterKey);
-    const stored = await storedRing(records);
-    return work({ records, content: stored.content, snapshot: snapshotNow(scene, stored), steps: stepsOf(scene) });
+    const { content } = await storedRing(records);
+    return work({ records, content, snapshot: snapshotNow(scene, content), steps: stepsOf(scene) });
   });
 }
 
@@ -52,8 +52,8 @@ export async function withKeyStore<T>(
   }
 }
 
-export function snapshotNow({ config }: KeysScene, stored: { content: RingContent; version: number }): RingSnapshot {
-  return snapshotOf(stored, systemClock.now(), config.keys.algorithms);
+export function snapshotNow({ config }: KeysScene, content: RingContent): RingSnapshot {
+  return snapshotOf(content, systemClock.now(), config.keys.algorithms);
 }
 
 function stepsOf({ config }: KeysScene): StepOptions {

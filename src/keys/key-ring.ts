@@ -104,7 +104,7 @@ class FollowedRing implements KeyRing {
 
   #derive(): RingSnapshot {
     const { clock, algorithms } = this.#options;
-    return snapshotOf(this.#stored, clock.now(), algorithms);
+    return snapshotOf(this.#stored.content, clock.now(), algorithms);
   }
 
   #change(): void {

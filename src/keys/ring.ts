@@ -28,8 +28,6 @@ export interface RingContent {
 
 /** What the ring says at one moment. Immutable; a change is a new snapshot. */
 export interface RingSnapshot {
-  /** The record's version. */
-  readonly version: number;
   readonly keys: readonly RingKey[];
   /** What signs, one key for each algorithm. */
   readonly signing: readonly SigningKey[];
@@ -48,11 +46,7 @@ export interface RingSnapshot {
 export type SigningKey = RingKey & { privateJwk: JWK };
 
 /** @param algorithms those that this node signs with */
-export function snapshotOf(
-  { content, version }: { content: RingContent; version: number },
-  now: number,
-  algorithms: readonly SigningAlgorithm[],
-): RingSnapshot {
+export function snapshotOf(content: RingContent, now: number, algorithms: readonly SigningAlgorithm[]): RingSnapshot {
   const { keys } = content;
   const root = Buffer.from(content.root, 'base64url');
   const signing = signingKeys(keys, now, algorithms);
@@ -60,7 +54,6 @@ export function snapshotOf(
   const shown = keys.filter(({ kid, publishedUntil }) => signs.has(kid) || now < publishedUntil);
   const remembered = keys.filter(({ kid, rememberedUntil }) => !signs.has(kid) && now < rememberedUntil);
   return {
-    version,
     keys,
     signing,
     published: shown.map(({ publicJwk }) => publicJwk),

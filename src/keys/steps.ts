@@ -46,11 +46,11 @@ export function revokeNow(content: RingContent, kid: string, options: StepOption
 export async function changeRing(
   records: RingRecords,
   decide: (content: RingContent) => Promise<RingContent>,
-): Promise<{ content: RingContent; version: number }> {
+): Promise<RingContent> {
   for (;;) {
     const stored = await storedRing(records);
     const content = await decide(stored.content);
-    if (content === stored.content || (await records.write(content, stored.version))) return { ...stored, content };
+    if (content === stored.content || (await records.write(content, stored.version))) return content;
   }
 }
 

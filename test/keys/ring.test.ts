@@ -17,7 +17,7 @@ const firstTimes = (now: number, timetable: Timetable): KeyTimes => newTimes(now
 
 /** What a ring of these keys says. */
 const at = (keys: readonly RingKey[], now: number): RingSnapshot =>
-  snapshotOf({ content: { keys, cookieKeys: [], root: '' }, version: 1 }, now, ['ES256', 'RS256']);
+  snapshotOf({ keys, cookieKeys: [], root: '' }, now, ['ES256', 'RS256']);
 
 /** Keys in a row, each signing when the one before it ends, as rotation will make them. */
 function row(timetable: Timetable, length: number): RingKey[] {

@@ -39,7 +39,7 @@ function stepped(content: RingContent, second: number, rules = RULES): RingConte
 }
 
 function at(content: RingContent, second: number, { algorithms } = RULES): RingSnapshot {
-  return snapshotOf({ content, version: 1 }, START + second * 1000, algorithms);
+  return snapshotOf(content, START + second * 1000, algorithms);
 }
 
 const namesOf = (keys: readonly { kid?: string }[]) => keys.map(({ kid }) => kid);
