@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startRedis } from '../support/redis.ts';
-import { freePort } from '../support/server.ts';
+import { freePort } from '../support/free-port.ts';
 import { issuerAt, PEOPLE_PASSWORD, SECRET, writeConfig } from './config.ts';
 import { measure, type Result, type Sizes } from './measure.ts';
 import { leaveTheMeasuredCpu, startCommand, startMeasured, type Program } from './processes.ts';

@@ -7,7 +7,7 @@ import { systemRandom } from '../../src/lib/random.ts';
 import { serverStores } from '../oidc/server-stores.ts';
 import type { RunningBackend } from '../storage/backends.ts';
 import { tokenRequest } from '../support/flows.ts';
-import { freePort } from '../support/server.ts';
+import { freePort } from '../support/free-port.ts';
 import { WorkingDirectory, type Ended, type Process } from './latchkey.ts';
 
 const API = 'https://api.example.com';

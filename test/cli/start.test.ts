@@ -1,28 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { freePort } from '../support/free-port.ts';
 import { WorkingDirectory, type Process } from './latchkey.ts';
 
 const FILE = 'issuer: http://localhost:3000\nlisten: { port: 0 }\nlog: { format: json }\n';
 const READY = /"port":(\d+).*"ready"/;
 const WORKER = /worker (\d+) is ready/;
-
-/** A port with four free ones after it. Nobody promises that they stay free, so it is looked for just before its use. */
-async function freePorts(): Promise<number> {
-  for (let base = 21_000 + (process.pid % 1000) * 10; ; base += 10) {
-    const servers = [0, 1, 2, 3].map((offset) => createServer().listen(base + offset, '127.0.0.1'));
-    const free = await Promise.all(
-      servers.map((server) =>
-        once(server, 'listening').then(
-          () => true,
-          () => false,
-        ),
-      ),
-    );
-    for (const server of servers) server.close();
-    if (free.every(Boolean)) return base;
-  }
-}
 
 /** A request that the server has begun, as its `100 Continue` says, and that never ends. */
 async function unfinishedRequest(port: number): Promise<Socket> {
@@ -135,7 +119,7 @@ describe('latchkey start', function () {
   });
 
   it('without a file starts the demo and prints what to open and how to sign in', async () => {
-    const port = await freePorts();
+    const port = await freePort(4);
     running = directory.start([], { LATCHKEY_PORT: String(port) });
     await running.printed(/Ctrl-C/);
     for (const text of [/alice@example\.com/, /admin@example\.com/, /password latchkey-demo/])

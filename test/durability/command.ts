@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openMasterKey } from '../../src/keys/master-key.ts';
 import { systemRandom } from '../../src/lib/random.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** Where a server lives: what stays when its process ends. */
 export interface Place {
@@ -23,7 +23,7 @@ export interface Place {
 export async function newPlace(store?: string): Promise<Place> {
   const directory = await mkdtemp(join(tmpdir(), 'latchkey-durability-'));
   await openMasterKey(directory, { create: true, random: systemRandom });
-  const port = await freePorts(4);
+  const port = await freePort(4);
   return {
     directory,
     port,
@@ -87,27 +87,4 @@ async function untilReady(issuer: string): Promise<void> {
     await sleep(10);
   }
   throw new Error(`${issuer} does not become ready`);
-}
-
-/** The first of some ports in a row that were free a moment ago. */
-async function freePorts(count: number): Promise<number> {
-  for (;;) {
-    const [first, close] = await listenAt(0);
-    const others = await Promise.all(
-      Array.from({ length: count - 1 }, (_, at) => listenAt(first + 1 + at).catch(() => undefined)),
-    );
-    await Promise.all([close(), ...others.map((other) => other?.[1]())]);
-    if (others.every((other) => other !== undefined) && first < 65_000) return first;
-  }
-}
-
-async function listenAt(port: number): Promise<[port: number, close: () => Promise<void>]> {
-  const server = createServer().listen(port, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  const close = async (): Promise<void> => {
-    server.close();
-    await once(server, 'close');
-  };
-  return [typeof address === 'object' && address !== null ? address.port : port, close];
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { WorkingDirectory, type Process } from '../cli/latchkey.ts';
 import { Browser, formOf } from '../support/browser.ts';
 import { ALICE, authorizationRequest, exchangeCode, signIn, tokenRequest } from '../support/flows.ts';
-import { freePort } from '../support/server.ts';
+import { freePort } from '../support/free-port.ts';
 
 const WEB = 'demo-web:demo-web-secret';
 const NEW_PERSON = { name: 'Berta', email: 'berta@example.com', password: 'seven horses in a wood' };

@@ -7,7 +7,8 @@ import { keyspace, type Index } from '../../src/storage/store.ts';
 import { WorkingDirectory, type Process } from '../cli/latchkey.ts';
 import { Browser } from '../support/browser.ts';
 import { authorizationRequest, tokenRequest } from '../support/flows.ts';
-import { freePort, startTestServer } from '../support/server.ts';
+import { freePort } from '../support/free-port.ts';
+import { startTestServer } from '../support/server.ts';
 
 /** What the configuration's own checks would not let through: the engine's word counts too. */
 const FAULTY_URI = 'https://app.example/callback#fragment';

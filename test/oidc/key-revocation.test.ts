@@ -7,7 +7,8 @@ import { createVerifier, InvalidToken } from '../../src/resource-server/resource
 import type { RunningBackend } from '../storage/backends.ts';
 import { Browser } from '../support/browser.ts';
 import { answerAtOnce, authorizationRequest, refresh, tokensFor } from '../support/flows.ts';
-import { freePort, startTestServer, type TestServer } from '../support/server.ts';
+import { freePort } from '../support/free-port.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
 import { apiOf } from '../support/tokens.ts';
 import { serverStores } from './server-stores.ts';
 

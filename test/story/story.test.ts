@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { launchChromium } from '../support/chromium.ts';
 import { startDemoProcess, type DemoProcess } from '../support/demo-process.ts';
-import { freePort } from '../support/server.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** What a newcomer does with `npm start`, in one browser, in this order. */
 describe('The story of the demo, in a browser', function () {
@@ -20,7 +20,7 @@ describe('The story of the demo, in a browser', function () {
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'latchkey-story-'));
-    port = await freePort();
+    port = await freePort(4);
     demo = await startDemoProcess(directory, port);
     chromium = await launchChromium();
     person = await chromium.newContext();

@@ -2,11 +2,11 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import { freePort } from './free-port.ts';
 
 export interface RedisOfTests {
   /** The store URL that reaches it. */
@@ -33,8 +33,6 @@ interface Server {
 }
 
 const HOST = '127.0.0.1';
-/** A cluster's servers talk to each other on their port and this much more. */
-const CLUSTER_BUS = 10_000;
 const SLOTS = 16_384;
 
 /** One Redis, with nothing on disk unless asked. */
@@ -125,18 +123,6 @@ function optionsOf(settings: Settings, port: number, folder: string): string[] {
     ...(settings.password === undefined ? [] : ['--requirepass', settings.password]),
     ...(settings.extra ?? []),
   ];
-}
-
-/** A port that is free, and whose cluster bus port is one too. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const server = createServer().listen(0, HOST);
-    await once(server, 'listening');
-    const address = server.address();
-    server.close();
-    await once(server, 'close');
-    if (typeof address === 'object' && address !== null && address.port + CLUSTER_BUS < 65_536) return address.port;
-  }
 }
 
 async function command<T>(port: number, work: (client: Redis) => Promise<T>, password = ''): Promise<T> {

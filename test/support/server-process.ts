@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { freePort } from './server.ts';
+import { freePort } from './free-port.ts';
 
 /** What a node needs to be another one of a server. */
 export interface NodeOf {

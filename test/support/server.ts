@@ -1,15 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AddressInfo } from 'node:net';
 import { demoConfig } from '../../src/config/demo.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { openMasterKey } from '../../src/keys/master-key.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { startServer, type RunningServer } from '../../src/server.ts';
+import { freePort } from './free-port.ts';
 
 export interface TestServer extends RunningServer {
   readonly issuer: string;
@@ -36,7 +34,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const directory = sameAs?.directory ?? (await mkdtemp(join(tmpdir(), 'latchkey-test-')));
   // Beside a store that nodes share, a server waits for its operator to hand it the key.
   if (sameAs === undefined) await openMasterKey(directory, { create: true, random: systemRandom });
-  const issuerPort = sameAs === undefined ? await freePort() : Number(new URL(sameAs.issuer).port);
+  const issuerPort = sameAs === undefined ? await freePort(5) : Number(new URL(sameAs.issuer).port);
   const demo = demoConfig({
     port: issuerPort,
     environment: {
@@ -59,14 +57,4 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       if (sameAs === undefined) await rm(directory, { recursive: true, force: true });
     },
   };
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
