@@ -116,7 +116,7 @@ describe('openid-client', () => {
       scope: 'notes:read',
       resource: apiOf(server.issuer),
     });
-    assert.deepEqual([tokens.scope, tokens.token_type, tokens.expiresIn()], ['notes:read', 'bearer', 900]);
+    assert.deepEqual([tokens.scope, tokens.token_type, tokens.expires_in], ['notes:read', 'bearer', 900]);
   });
 
   it('signs a person in with tokens bound to a key by DPoP, with the server’s nonces', async () => {
