@@ -25,6 +25,9 @@ export async function openPage(
     });
   });
   await page.goto('https://login.example/');
+  // The page takes the focus a moment after it has loaded; what is typed before goes nowhere.
+  const focused = page.locator('[autofocus]');
+  if ((await focused.count()) > 0) await page.locator('[autofocus]:focus').waitFor();
   if (complaints.length > 0) throw new Error(complaints.join('\n'));
   return page;
 }
