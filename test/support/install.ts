@@ -7,6 +7,8 @@ const OS_RELEASE = '/etc/os-release';
 
 interface Need {
   name: string;
+  /** The one suite that needs it; without it, every one. */
+  suite?: string;
   present: () => boolean;
   /** The commands that install it with apt-get at hand, as root. */
   install: (ubuntu: boolean) => string[][];
@@ -56,13 +58,13 @@ function run([program = '', ...args]: string[]): void {
 }
 
 /**
- * Sees to it that the programs which the tests run against are there. As root on Debian and Ubuntu it installs what is
+ * Sees to it that the programs which a suite runs against are there. As root on Debian and Ubuntu it installs what is
  * missing; elsewhere it says what to install.
  * @returns whether all are there
  */
-export function installPrograms(): boolean {
+export function installPrograms(suite: string): boolean {
   const system = debianAsRoot();
-  const missing = NEEDS.filter((need) => !need.present());
+  const missing = NEEDS.filter((need) => (need.suite ?? suite) === suite && !need.present());
   if (system !== undefined && missing.length > 0) {
     console.log(`Installing for the tests: ${missing.map((need) => need.name).join(', ')}`);
     run(['apt-get', 'update']);

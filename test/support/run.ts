@@ -1,13 +1,30 @@
 /**
- * The whole test run, as `npm test` starts it: the machine's programs, the checks of the sources, then Mocha. A check
- * that fails does not hide what the tests say. The last line is `N passed, N failed`, the checks included.
+ * A whole test run: the machine's programs, for `npm test` the checks of the sources, then Mocha. A check that fails
+ * does not hide what the tests say. The last line is `N passed, N failed`, the checks included.
+ *
+ *   node test/support/run.ts [soak|interop] [MOCHA OPTIONS]
  */
 import { spawn } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
 import { installPrograms } from './install.ts';
 
-const TESTS = 'test/**/*.test.ts';
-const CHECKS = ['format:check', 'lint', 'types', 'imports'];
+interface Suite {
+  files: string[];
+  checks: string[];
+}
+
+const SOAK = 'test/soak/**/*.test.ts';
+const INTEROP = 'test/interop/**/*.test.ts';
+
+/** `soak` is what needs minutes: load, and models with many seeds. `interop` is software by others, as it is installed. */
+const SUITES: Record<string, Suite> = {
+  test: {
+    files: ['test/**/*.test.ts', '--ignore', SOAK, '--ignore', INTEROP],
+    checks: ['format:check', 'lint', 'types', 'imports'],
+  },
+  soak: { files: [SOAK], checks: [] },
+  interop: { files: [INTEROP], checks: [] },
+};
 
 /** Runs one npm script, its output held back. @returns whether it passed */
 async function check(script: string): Promise<boolean> {
@@ -23,9 +40,9 @@ async function check(script: string): Promise<boolean> {
 }
 
 /** Runs Mocha, which prints the totals; where it broke before it could, they are printed here. @returns its exit code */
-async function runTests(passed: number, failed: number): Promise<number> {
+async function runTests(args: string[], passed: number, failed: number): Promise<number> {
   const totals = ['--reporter-option', `passed=${passed},failed=${failed}`];
-  const child = spawn('mocha', [...totals, TESTS, ...process.argv.slice(2)], {
+  const child = spawn('mocha', [...totals, ...args], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   const reports: unknown[] = [];
@@ -44,17 +61,19 @@ function ended(child: ReturnType<typeof spawn>): Promise<number> {
   });
 }
 
-async function main(): Promise<number> {
-  if (!installPrograms()) {
+async function main([name = '', ...options]: string[]): Promise<number> {
+  const suite = SUITES[name];
+  if (suite === undefined) return main(['test', name, ...options].filter((word) => word !== ''));
+  if (!installPrograms(name)) {
     console.log('0 passed, 1 failed');
     return 1;
   }
-  console.log(`Checking: ${CHECKS.join(', ')}`);
-  const results = await Promise.all(CHECKS.map(check));
+  if (suite.checks.length > 0) console.log(`Checking: ${suite.checks.join(', ')}`);
+  const results = await Promise.all(suite.checks.map(check));
   const passed = results.filter(Boolean).length;
   const failed = results.length - passed;
-  const code = await runTests(passed, failed);
+  const code = await runTests([...suite.files, ...options], passed, failed);
   return failed > 0 ? 1 : code;
 }
 
-process.exitCode = await main();
+process.exitCode = await main(process.argv.slice(2));
