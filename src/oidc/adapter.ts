@@ -10,7 +10,7 @@ import { clientMetadata } from './client-metadata.ts';
 import { grantAdapter } from './grant-adapter.ts';
 import { withParallelRefresh } from './parallel-refresh.ts';
 import { replayAdapter } from './replay-adapter.ts';
-import { seal, unseal } from './seal.ts';
+import { seal, unseal } from '../lib/seal.ts';
 import { sessionAdapter } from './session-adapter.ts';
 
 /** A record that its bearer secret both finds (by its hash) and opens (as a key): the store alone can do neither. */

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject } from 'node:crypto';
-import type { Random } from '../lib/random.ts';
+import type { Random } from './random.ts';
 
 const ALGORITHM = 'aes-256-gcm';
 const IV = 12;
