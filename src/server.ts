@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { homeRoute } from './account-pages/home-page.ts';
 import { openAccounts } from './accounts/accounts.ts';
 import { openConsents } from './accounts/consents.ts';
-import { openClients } from './clients/clients.ts';
+import { CLIENT_SECRETS, openClients } from './clients/clients.ts';
 import type { Config } from './config/schema.ts';
 import { openCredentials } from './credentials/credentials.ts';
 import { announceTo } from './events/events.ts';
@@ -143,7 +143,12 @@ async function openDomain({ config, stores, log, clock, random }: Base, ring: Ke
     credentials,
     accountOf: accountLookup(accounts),
     consents: openConsents(records),
-    clients: openClients({ records, configured: config.clients, random }),
+    clients: openClients({
+      records,
+      configured: config.clients,
+      random,
+      sealingKey: () => Promise.resolve(secrets.derive(CLIENT_SECRETS).toString('base64url')),
+    }),
     csrf: csrfTokens(secrets.derive('csrf')),
     views: loadViews({ directory: fileURLToPath(new URL('../views', import.meta.url)), brand: config.branding.name }),
     admit: admission({
@@ -172,7 +177,7 @@ function buildEngine(
 ): Engine & { provider: Provider } {
   const { config, stores, clock } = base;
   const { admit, credentials, logouts, views } = domain;
-  const provider = createProvider({ ...base, ...domain, ring, grants: stores.grants });
+  const provider = createProvider({ ...base, ...domain, ring, grants: stores.grants, grantTypes: [] });
   logouts.watch(provider);
   const routes = [
     homeRoute({ ...domain, provider, apps: host.apps }),

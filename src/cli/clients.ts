@@ -1,9 +1,15 @@
-import { openClients, type Client, type Clients } from '../clients/clients.ts';
+import { CLIENT_SECRETS, openClients, type Client, type Clients } from '../clients/clients.ts';
 import { loadClients } from '../config/load-clients.ts';
 import { describeProblems } from '../config/problems.ts';
 import { printableStoreUrl } from '../config/store-url.ts';
+import type { Config } from '../config/schema.ts';
+import { openMasterKey } from '../keys/master-key.ts';
+import { ringRecords } from '../keys/ring-record.ts';
+import { snapshotOf } from '../keys/ring.ts';
+import { storedRing } from '../keys/steps.ts';
 import { systemClock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
+import type { Store } from '../storage/store.ts';
 import { findAction, type Actions } from './actions.ts';
 import { chooseConfig, type ChosenConfig } from './choose-config.ts';
 import { configOption, textOf, type Arguments, type Command, type Terminal } from './command.ts';
@@ -43,6 +49,8 @@ A running server on the same store knows of it at once.`,
   },
 };
 
+const NO_SECRETS = { secret_hash: undefined, previous_secret_hash: undefined, signing_secret: undefined };
+
 async function withClients<T>({ chosen, terminal }: Scene, work: (clients: Clients) => Promise<T>): Promise<T> {
   const { config } = chosen;
   // Loaded here, so that the commands that open no store do not wait for it.
@@ -50,18 +58,28 @@ async function withClients<T>({ chosen, terminal }: Scene, work: (clients: Clien
   const stores = await openStores(config.stores, systemClock);
   try {
     for (const warning of stores.warnings) terminal.warn(`latchkey: ${warning}`);
-    return await work(openClients({ records: stores.records, configured: config.clients, random: systemRandom }));
+    const sealingKey = (): Promise<string> => sealingKeyOf(config, stores.records);
+    return await work(
+      openClients({ records: stores.records, configured: config.clients, random: systemRandom, sealingKey }),
+    );
   } finally {
     await stores.close();
   }
+}
+
+/** @throws MasterKeyError, or Error where the server has not started yet */
+async function sealingKeyOf({ keys_dir: directory, keys }: Config, records: Store): Promise<string> {
+  const masterKey = await openMasterKey(directory, { create: false, random: systemRandom });
+  const { content } = await storedRing(ringRecords(records, masterKey));
+  return snapshotOf(content, systemClock.now(), keys.algorithms).derive(CLIENT_SECRETS).toString('base64url');
 }
 
 async function list(scene: Scene): Promise<number> {
   const { options, terminal } = scene;
   const all = await withClients(scene, everyClient);
   if (options['json'] === true) {
-    const withoutHash = all.map(({ client: { secret_hash: _, ...client }, where }) => ({ ...client, where }));
-    terminal.print(JSON.stringify(withoutHash, undefined, 2));
+    const withoutSecrets = all.map(({ client, where }) => ({ ...client, ...NO_SECRETS, where }));
+    terminal.print(JSON.stringify(withoutSecrets, undefined, 2));
     return 0;
   }
   const rows = all.map(({ client, where }) => [client.client_id, client.type, printable(client.client_name), where]);

@@ -1,11 +1,21 @@
+import { signsWithSecret } from '../config/client-auth-checks.ts';
 import type { ClientConfig } from '../config/schema.ts';
+import { Secret } from '../config/secret.ts';
 import type { Random } from '../lib/random.ts';
+import { seal, unseal } from '../lib/seal.ts';
 import { everyMember } from '../storage/every-member.ts';
 import { keyspace, type Index, type Store } from '../storage/store.ts';
 import { hashClientSecret } from './client-secret.ts';
 
-/** A registered client: its configuration, with the secret only as a hash. */
-export type Client = Omit<ClientConfig, 'secret'> & { secret_hash?: string };
+/** A registered client: its configuration, with its secrets only as hashes, newest first. */
+export type Client = Omit<ClientConfig, 'secret' | 'previous_secret'> & {
+  secret_hash?: string;
+  previous_secret_hash?: string;
+  /** The secret itself, where signatures are made with it (RFC 7518 §3.2). */
+  signing_secret?: Secret;
+};
+
+type ClientRecord = Omit<Client, 'signing_secret'> & { sealed_secret?: string };
 
 export interface Clients {
   /** Those of the configuration file, which are known without the store. */
@@ -19,35 +29,58 @@ export interface Clients {
   remove(clientId: string): Promise<boolean>;
 }
 
-const clientKey = keyspace<Client>('client');
-const everyClient: Index<Client> = 'clients';
+export interface ClientsOptions {
+  records: Store;
+  configured: readonly ClientConfig[];
+  random: Random;
+  /** Asked for only where a client's secret must be read back; `CLIENT_SECRETS` of the key ring. */
+  sealingKey: () => Promise<string>;
+}
+
+/** What the ring derives the sealing key for. */
+export const CLIENT_SECRETS = 'client secrets';
+
+const clientKey = keyspace<ClientRecord>('client');
+const everyClient: Index<ClientRecord> = 'clients';
 
 /** Clients of the configuration come first: a record in the store cannot take the name of one. */
-export function openClients(options: { records: Store; configured: readonly ClientConfig[]; random: Random }): Clients {
-  const { records, random } = options;
+export function openClients(options: ClientsOptions): Clients {
+  const { records, random, sealingKey } = options;
   const configured = new Map(options.configured.map((client) => [client.client_id, register(client, random)]));
+  const opened = async ({ sealed_secret: sealed, ...client }: ClientRecord): Promise<Client> =>
+    sealed === undefined ? client : { ...client, signing_secret: new Secret(unseal(await sealingKey(), sealed)) };
   return {
     configured: [...configured.values()],
     async find(clientId) {
-      return configured.get(clientId) ?? (await records.get(clientKey(clientId)))?.value;
+      const known = configured.get(clientId);
+      if (known !== undefined) return known;
+      const stored = await records.get(clientKey(clientId));
+      return stored && opened(stored.value);
     },
     async *stored() {
       for await (const keys of everyMember(records, everyClient)) {
-        for (const stored of await records.getMany(keys)) if (stored !== undefined) yield stored.value;
+        for (const stored of await records.getMany(keys)) if (stored !== undefined) yield opened(stored.value);
       }
     },
     async save(client) {
       if (configured.has(client.client_id)) return false;
-      await records.set(clientKey(client.client_id), register(client, random), { indexes: [everyClient] });
+      const { signing_secret: secret, ...record } = register(client, random);
+      const sealed = secret && { sealed_secret: seal(await sealingKey(), secret.reveal(), random) };
+      await records.set(clientKey(client.client_id), { ...record, ...sealed }, { indexes: [everyClient] });
       return true;
     },
     remove: (clientId) => records.delete(clientKey(clientId)),
   };
 }
 
-function register({ secret, ...client }: ClientConfig, random: Random): Client {
-  if (secret === undefined) return client;
-  return { ...client, secret_hash: hashClientSecret(secret.reveal(), random) };
+function register(config: ClientConfig, random: Random): Client {
+  const { secret, previous_secret: previous, ...client } = config;
+  return {
+    ...client,
+    ...(secret && { secret_hash: hashClientSecret(secret.reveal(), random) }),
+    ...(previous && { previous_secret_hash: hashClientSecret(previous.reveal(), random) }),
+    ...(secret && signsWithSecret(config) && { signing_secret: secret }),
+  };
 }
 
 /** The origins from which a browser may call this client's endpoints: those listed and those of its redirect URIs. */

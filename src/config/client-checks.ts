@@ -1,27 +1,28 @@
+import { checkClientAuth } from './client-auth-checks.ts';
 import type { Fault } from './problems.ts';
 import { isLoopback, isNativeRedirect, isPrivateUse } from './rules.ts';
 import type { ClientConfig, Draft, ResourceConfig } from './schema.ts';
 import { STANDARD_SCOPES } from './standard-scopes.ts';
 import { didYouMean } from './suggest.ts';
 
-type ClientCheck = (client: ClientConfig, resources: Draft['resources']) => Fault[];
+type ClientCheck = (client: ClientConfig, draft: Pick<Draft, 'resources' | 'keys'>) => Fault[];
 
 /** What must hold within a client and between a client and the resources; paths start at the client. */
 const CHECKS: readonly ClientCheck[] = [
-  secretFitsType,
-  secretCanBeSent,
+  (client, { keys }) => checkClientAuth(client, keys),
   redirectUrisFitType,
   privateSchemesAreForApps,
   nativeAppsAreReached,
+  grantTypesFitType,
   resourcesAreRegistered,
   defaultResourceIsAllowed,
   scopesExist,
   onlyConfidentialClientsIntrospect,
 ];
 
-export function checkClients({ clients, resources }: Draft): Fault[] {
+export function checkClients({ clients, ...draft }: Draft): Fault[] {
   return clients.flatMap((client, index) => {
-    const faults = client === undefined ? [] : CHECKS.flatMap((check) => check(client, resources));
+    const faults = client === undefined ? [] : CHECKS.flatMap((check) => check(client, draft));
     return faults.map(({ path, message }) => ({ path: ['clients', index, ...path], message }));
   });
 }
@@ -38,24 +39,6 @@ export function namesAreFree({ clients }: Draft, taken: readonly string[]): Faul
         ]
       : [],
   );
-}
-
-function secretFitsType({ type, secret }: ClientConfig): Fault[] {
-  if (type === 'spa' && secret !== undefined) {
-    return [
-      { path: ['secret'], message: 'a client of type spa cannot keep a secret: remove it, or make the type web' },
-    ];
-  }
-  if (type !== 'spa' && secret === undefined) {
-    return [{ path: ['secret'], message: `is required for type ${type}: { file: PATH } or { env: NAME }` }];
-  }
-  return [];
-}
-
-/** RFC 6749 appendix A.2. */
-function secretCanBeSent({ secret }: ClientConfig): Fault[] {
-  if (secret === undefined || /^[\x20-\x7E]+$/.test(secret.reveal())) return [];
-  return [{ path: ['secret'], message: 'must be printable ASCII without line breaks' }];
 }
 
 function redirectUrisFitType(client: ClientConfig): Fault[] {
@@ -97,7 +80,17 @@ function nativeAppsAreReached(client: ClientConfig): Fault[] {
   );
 }
 
-function resourcesAreRegistered(client: ClientConfig, resources: Draft['resources']): Fault[] {
+/** A person's grants need a place to come back to, and only a client that proves itself acts for itself (RFC 6749 §4.4). */
+function grantTypesFitType({ type, grant_types: grantTypes = [] }: ClientConfig): Fault[] {
+  const refused = { spa: ['client_credentials'], web: [], machine: ['authorization_code', 'refresh_token'] }[type];
+  return grantTypes.flatMap((name, index) =>
+    (refused as readonly string[]).includes(name)
+      ? [{ path: ['grant_types', index], message: `must not be ${name} for type ${type}` }]
+      : [],
+  );
+}
+
+function resourcesAreRegistered(client: ClientConfig, { resources }: Pick<Draft, 'resources'>): Fault[] {
   const registered = identifiersOf(resources);
   if (registered === undefined) return [];
   return client.resources.flatMap((resource, index) =>
@@ -112,7 +105,7 @@ function defaultResourceIsAllowed({ default_resource, resources }: ClientConfig)
   return [{ path: ['default_resource'], message: 'must be one of the resources of the client' }];
 }
 
-function scopesExist(client: ClientConfig, resources: Draft['resources']): Fault[] {
+function scopesExist(client: ClientConfig, { resources }: Pick<Draft, 'resources'>): Fault[] {
   const own = client.resources.map((identifier) => resources.find((resource) => resource?.identifier === identifier));
   if (!own.every((resource) => resource !== undefined)) return [];
   const known = [...STANDARD_SCOPES, ...own.flatMap((resource: ResourceConfig) => Object.keys(resource.scopes))];

@@ -97,9 +97,9 @@ function resourcesAreSignedFor({ keys, resources }: Draft): Fault[] {
 
 function clientsAreSignedFor({ keys, clients }: Draft): Fault[] {
   return clients.flatMap((client, index) =>
-    client?.type === 'machine'
+    client === undefined || client.type === 'machine' || client.id_token_signing_alg === 'HS256'
       ? []
-      : unlisted(keys, client?.id_token_signing_alg, ['clients', index, 'id_token_signing_alg']),
+      : unlisted(keys, client.id_token_signing_alg, ['clients', index, 'id_token_signing_alg']),
   );
 }
 

@@ -1,5 +1,6 @@
 import type { Fault, Problem } from './problems.ts';
-import { clientsSchema, type ClientConfig, type Config } from './schema.ts';
+import { clientsSchema } from './client-schema.ts';
+import type { ClientConfig, Config } from './schema.ts';
 import { resolveSecrets } from './secret-references.ts';
 import { isMapping } from './shape.ts';
 import { clientAt, newsBeside, problemAt, readDocument, readSource, refusal } from './source.ts';

@@ -1,30 +1,17 @@
 import { z } from 'zod';
-import { parseDuration } from '../lib/duration.ts';
+import { clientSchema } from './client-schema.ts';
 import * as rules from './rules.ts';
-import { Secret } from './secret.ts';
-
-/** A duration as text (`15m`), as whole seconds once read. */
-const duration = z.string('must be a duration such as 90s, 15m, 1h or 14d').transform((text, context) => {
-  const seconds = parseDuration(text);
-  if (seconds !== undefined && seconds > 0) return seconds;
-  context.addIssue({ code: 'custom', message: 'must be a duration such as 90s, 15m, 1h or 14d' });
-  return z.NEVER;
-});
-
-/** Text that one rule holds for. */
-function ruled(rule: rules.Rule) {
-  return z.string().check((context) => {
-    const message = rule(context.value);
-    if (message !== undefined) context.issues.push({ code: 'custom', message, input: context.value });
-  });
-}
-
-const origin = ruled(rules.originRule);
-/** Known by identity to whoever resolves references to secrets. */
-export const secret = z.instanceof(Secret, { message: 'must be a secret: { file: PATH } or { env: NAME }' });
-const scopeName = z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]+$/, 'is not a scope (RFC 6749 §3.3)');
-const roleName = z.string().regex(/^[a-z][a-z0-9_-]{0,63}$/, 'must be lower case letters, digits, _ and -');
-const signingAlgorithm = z.enum(['ES256', 'RS256', 'PS256', 'EdDSA', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87']);
+import {
+  contentEncryption,
+  duration,
+  keyEncryption,
+  publicJwk,
+  roleName,
+  ruled,
+  scopeName,
+  secret,
+  signingAlgorithm,
+} from './values.ts';
 
 const scope = z.strictObject({
   description: z.string().min(1),
@@ -38,35 +25,10 @@ const resource = z.strictObject({
   scopes: z.record(scopeName, scope).default({}),
   signing_alg: signingAlgorithm.default('ES256'),
   access_token_ttl: duration.optional(),
+  access_token_encryption: z
+    .strictObject({ alg: keyEncryption, enc: contentEncryption.default('A256GCM'), jwk: publicJwk })
+    .optional(),
 });
-
-/** A client as the file and the store describe it; names follow RFC 7591 where it has one. */
-export const clientSchema = z.strictObject({
-  client_id: z.string().regex(/^[\x21-\x7E]{1,128}$/, 'must be 1 to 128 visible ASCII characters'),
-  client_name: z.string().min(1),
-  type: z.enum(['spa', 'web', 'machine']),
-  secret: secret.optional(),
-  redirect_uris: z.array(ruled(rules.redirectUriRule)).default([]),
-  post_logout_redirect_uris: z.array(ruled(rules.redirectUriRule)).default([]),
-  allowed_origins: z.array(origin).default([]),
-  backchannel_logout_uri: ruled(rules.backchannelUriRule).optional(),
-  scopes: z.array(scopeName).default(['openid']),
-  resources: z.array(z.string()).default([]),
-  default_resource: z.string().optional(),
-  first_party: z.boolean().default(false),
-  id_token_signing_alg: signingAlgorithm.default('ES256'),
-  introspection: z.boolean().default(false),
-  client_uri: ruled(rules.webUrlRule).optional(),
-  logo_uri: ruled(rules.webUrlRule).optional(),
-  policy_uri: ruled(rules.webUrlRule).optional(),
-  tos_uri: ruled(rules.webUrlRule).optional(),
-});
-
-/** Clients by themselves, for the store. */
-export const clientsSchema = z.strictObject(
-  { clients: z.array(clientSchema).min(1, 'needs at least one client') },
-  'must be a client, or a list of them under clients',
-);
 
 const seedAccount = z.strictObject({
   email: z.email(),
@@ -103,6 +65,7 @@ export const configSchema = z.strictObject({
       publish: duration.optional(),
       clock_skew: duration.prefault('60s'),
       jwks_max_age: duration.prefault('5m'),
+      hs256: z.boolean().default(false),
     })
     .prefault({}),
   log: z
@@ -145,10 +108,10 @@ export const configSchema = z.strictObject({
 
 /** The configuration once read: every default filled in, durations in seconds, secrets unprintable. */
 export type Config = z.output<typeof configSchema>;
-export type ClientConfig = z.output<typeof clientSchema>;
+export type ClientConfig = Config['clients'][number];
+export type SigningAlgorithm = Config['keys']['algorithms'][number];
 export type ResourceConfig = z.output<typeof resource>;
 export type AccountConfig = z.output<typeof seedAccount>;
-export type SigningAlgorithm = z.output<typeof signingAlgorithm>;
 
 /** The parts of a configuration that concern each other, as far as each could be read: a faulty one is `undefined`. */
 export interface Draft {

@@ -3,9 +3,10 @@ import { resolve } from 'node:path';
 import { codeOf } from '../lib/error-code.ts';
 import { hasValue } from './environment.ts';
 import type { Fault, Path } from './problems.ts';
-import { secret } from './schema.ts';
+
 import { Secret } from './secret.ts';
 import { isMapping, required, schemaUnder } from './shape.ts';
+import { secret } from './values.ts';
 
 const MAX_BYTES = 65_536;
 

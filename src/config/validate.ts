@@ -3,7 +3,8 @@ import { checkConfig } from './checks.ts';
 import { namesAreFree } from './client-checks.ts';
 import { faultsOf, inWords } from './messages.ts';
 import { isWithin, type Fault } from './problems.ts';
-import { clientSchema, clientsSchema, configSchema, type ClientConfig, type Config, type Draft } from './schema.ts';
+import { clientSchema, clientsSchema } from './client-schema.ts';
+import { configSchema, type ClientConfig, type Config, type Draft } from './schema.ts';
 import { isMapping } from './shape.ts';
 
 export type Validated<T> = { value: T } | { faults: Fault[] };

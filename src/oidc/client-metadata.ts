@@ -1,4 +1,5 @@
 import type { ClientMetadata, Client as EngineClient } from 'oidc-provider';
+import { authMethodOf } from '../config/client-auth-checks.ts';
 import { isNativeRedirect } from '../config/rules.ts';
 import { originsOf, type Client } from '../clients/clients.ts';
 
@@ -10,6 +11,8 @@ export interface ClientPolicy {
   resources: readonly string[];
   defaultResource?: string;
   mayIntrospect: boolean;
+  /** The hashes of the secrets that it may prove itself with; two while one takes over from the other. */
+  secretHashes: readonly string[];
 }
 
 /** The one metadata member of ours that travels through the engine. */
@@ -21,6 +24,23 @@ const GRANTS = {
   machine: ['client_credentials'],
 } as const;
 
+/** What travels as it is. */
+const UNCHANGED = [
+  'client_uri',
+  'logo_uri',
+  'policy_uri',
+  'tos_uri',
+  'jwks',
+  'jwks_uri',
+  'dpop_bound_access_tokens',
+  'require_pushed_authorization_requests',
+  'id_token_encrypted_response_alg',
+  'id_token_encrypted_response_enc',
+  'userinfo_signed_response_alg',
+  'userinfo_encrypted_response_alg',
+  'userinfo_encrypted_response_enc',
+] as const;
+
 /** A client in the engine's words: RFC 7591 metadata. */
 export function clientMetadata(client: Client, engineScopes: readonly string[]): ClientMetadata {
   const signsIn = client.type !== 'machine';
@@ -28,10 +48,10 @@ export function clientMetadata(client: Client, engineScopes: readonly string[]):
   return {
     client_id: client.client_id,
     client_name: client.client_name,
-    ...(client.secret_hash === undefined ? {} : { client_secret: client.secret_hash }),
-    // The engine takes the secret from the header and from the body alike, whichever of the two stands here.
-    token_endpoint_auth_method: client.type === 'spa' ? 'none' : 'client_secret_basic',
-    grant_types: [...GRANTS[client.type]],
+    ...secretFor(client),
+    // The engine takes a secret from the header and from the body alike, whichever of the two stands here.
+    token_endpoint_auth_method: authMethodOf(client),
+    grant_types: [...(client.grant_types ?? GRANTS[client.type])],
     response_types: signsIn ? ['code'] : [],
     application_type: isNative(client) ? 'native' : 'web',
     redirect_uris: client.redirect_uris,
@@ -41,9 +61,15 @@ export function clientMetadata(client: Client, engineScopes: readonly string[]):
     ...(client.backchannel_logout_uri === undefined
       ? {}
       : { backchannel_logout_uri: client.backchannel_logout_uri, backchannel_logout_session_required: true }),
-    ...pick(client, ['client_uri', 'logo_uri', 'policy_uri', 'tos_uri']),
+    ...pick(client, UNCHANGED),
     [POLICY]: policyFor(client),
   };
+}
+
+/** The engine wants to see a secret; what it compares is up to the host, so it sees one only where it signs with it. */
+function secretFor({ secret_hash: hash, signing_secret: secret }: Client): { client_secret?: string } {
+  if (hash === undefined) return {};
+  return { client_secret: secret?.reveal() ?? hash };
 }
 
 /**
@@ -62,6 +88,7 @@ function policyFor(client: Client): ClientPolicy {
     resources: client.resources,
     ...(client.default_resource === undefined ? {} : { defaultResource: client.default_resource }),
     mayIntrospect: client.introspection,
+    secretHashes: [client.secret_hash, client.previous_secret_hash].filter((hash) => hash !== undefined),
   };
 }
 

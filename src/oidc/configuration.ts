@@ -3,13 +3,16 @@ import type { Consents } from '../accounts/consents.ts';
 import { accountClaims, claimsOfScope } from '../accounts/claims.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { Config } from '../config/schema.ts';
+import { AUTH_METHODS } from '../config/client-schema.ts';
 import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
+import { contentEncryption, keyEncryption } from '../config/values.ts';
 import type { Views } from '../http/view.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';
 import { adapterFactory } from './adapter.ts';
+import { ASSERTION_ALGORITHMS, assertClientAssertion } from './client-assertion.ts';
 import { clientMetadata, POLICY, policyOf } from './client-metadata.ts';
 import { existingGrant } from './existing-grant.ts';
 import { promptPolicy } from './interaction-policy.ts';
@@ -43,10 +46,11 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     adapter: adapterFactory({ ...parts, scopes: STANDARD_SCOPES }),
     clients: clients.configured.map((client) => clientMetadata(client, STANDARD_SCOPES)),
     extraClientMetadata: { properties: [POLICY] },
-    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+    clientAuthMethods: [...AUTH_METHODS],
+    assertJwtClientAuthClaimsAndHeader: assertClientAssertion(config.issuer, parts.clock),
     clientBasedCORS: (_context, origin, client) => policyOf(client).origins.includes(origin),
     jwks: { keys: ring.signing.map(({ privateJwk }) => privateJwk as JWK) },
-    enabledJWA: signingAlgorithms(ring),
+    enabledJWA: algorithms(config, ring),
 
     scopes: [...STANDARD_SCOPES],
     claims: claimNames,
@@ -87,6 +91,8 @@ function features(
     devInteractions: { enabled: false },
     backchannelLogout: { enabled: true },
     clientCredentials: { enabled: true },
+    encryption: { enabled: true },
+    jwtUserinfo: { enabled: true },
     dPoP: { enabled: true, nonceSecret: ring.derive('dpop nonce') },
     introspection: {
       enabled: true,
@@ -130,9 +136,17 @@ export const routes = {
   pushed_authorization_request: '/par',
 } as const;
 
-function signingAlgorithms(ring: RingSnapshot): NonNullable<Configuration['enabledJWA']> {
-  const algorithms = ring.signing.map(({ alg }) => alg);
-  return { idTokenSigningAlgValues: algorithms, userinfoSigningAlgValues: algorithms };
+function algorithms({ keys }: Config, ring: RingSnapshot): NonNullable<Configuration['enabledJWA']> {
+  const signing = ring.signing.map(({ alg }) => alg);
+  return {
+    idTokenSigningAlgValues: keys.hs256 ? [...signing, 'HS256'] : signing,
+    userinfoSigningAlgValues: signing,
+    idTokenEncryptionAlgValues: [...keyEncryption.options],
+    idTokenEncryptionEncValues: [...contentEncryption.options],
+    userinfoEncryptionAlgValues: [...keyEncryption.options],
+    userinfoEncryptionEncValues: [...contentEncryption.options],
+    clientAuthSigningAlgValues: [...ASSERTION_ALGORITHMS],
+  };
 }
 
 /** `__Host-` ties a cookie to this very host; browsers accept it only over TLS (RFC 6265bis §4.1.3.2). */

@@ -1,24 +1,44 @@
 import type { Logger } from 'pino';
-import { Provider } from 'oidc-provider';
+import { errors, Provider, type Client } from 'oidc-provider';
 import { isClientSecret } from '../clients/client-secret.ts';
 import type { Announce } from '../events/events.ts';
 import { engineConfiguration, type EngineParts } from './configuration.ts';
+import { policyOf } from './client-metadata.ts';
 import { reportEngineEvents } from './engine-events.ts';
+import type { GrantType } from './grant-type.ts';
 import { verifyHintsBy } from './internals.ts';
 
 /** Builds the engine for one snapshot of the key ring. Cheap enough to do again whenever the ring changes. */
-export function createProvider(parts: EngineParts & { announce: Announce; log: Logger }): Provider {
+export function createProvider(
+  parts: EngineParts & { grantTypes: readonly GrantType[]; announce: Announce; log: Logger },
+): Provider {
   const provider = new Provider(parts.config.issuer, engineConfiguration(parts));
   verifyHintsBy(provider, parts.ring.verifying);
   // The host has checked every forwarded header, and removed those of strangers.
   provider.proxy = true;
   provider.Client.prototype.compareClientSecret = function compareClientSecret(actual: string) {
-    return isClientSecret(this.clientSecret ?? '', actual);
+    return policyOf(this)
+      .secretHashes.map((hash) => isClientSecret(hash, actual))
+      .includes(true);
   };
+  refuseGrantsByName(provider);
+  for (const { name, handle, parameters, repeatable = [] } of parts.grantTypes)
+    provider.registerGrantType(name, handle, [...parameters], [...repeatable]);
   // The engine takes a client that is registered for none of its scopes for one that may have them all.
   Object.assign(provider.Client.prototype, { scope: ' ' });
   // The engine would name the session only to clients that listen for its end; logout by ID token needs it from all.
   provider.Client.prototype.includeSid = () => true;
   reportEngineEvents(provider, parts.announce, parts.log);
   return provider;
+}
+
+/** RFC 6749 §5.2 has an error of its own for a client that may not use a grant type; the engine calls it a bad request. */
+function refuseGrantsByName(provider: Provider): void {
+  const allowed = (client: Client, name: string) => client.grantTypes?.includes(name) === true;
+  provider.Client.prototype.grantTypeAllowed = function grantTypeAllowed(name: string) {
+    const oidc = Provider.ctx?.oidc;
+    if (oidc?.route === 'token' && oidc.params?.['grant_type'] === name && !allowed(this, name))
+      throw new errors.UnauthorizedClient(`the client is not registered for ${name}`);
+    return allowed(this, name);
+  };
 }

@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto';
 import { errors, type Client, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider';
 import type { ResourceConfig } from '../config/schema.ts';
 import { policyOf } from './client-metadata.ts';
@@ -36,7 +37,7 @@ export function resourceIndicators(options: {
         scope: scopes.join(' '),
         accessTokenFormat: 'jwt',
         accessTokenTTL: resource.access_token_ttl ?? options.accessTokenTtl,
-        jwt: { sign: { alg: resource.signing_alg } },
+        jwt: { sign: { alg: resource.signing_alg }, ...encryption(resource) },
       };
     },
   };
@@ -65,4 +66,14 @@ async function rolesOf(context: KoaContextWithOIDC, accountOf: AccountOf): Promi
 
 function mayReceive(roles: readonly string[] | undefined, allowed: readonly string[] | undefined): boolean {
   return roles === undefined || allowed === undefined || allowed.some((role) => roles.includes(role));
+}
+
+/** Only the API itself can read what its tokens say (RFC 7516), where it has a key for that. */
+function encryption({
+  access_token_encryption: chosen,
+}: ResourceConfig): Pick<NonNullable<ResourceServer['jwt']>, 'encrypt'> | undefined {
+  if (chosen === undefined) return undefined;
+  const { alg, enc, jwk } = chosen;
+  const kid = typeof jwk['kid'] === 'string' ? { kid: jwk['kid'] } : {};
+  return { encrypt: { alg, enc, key: createPublicKey({ key: jwk, format: 'jwk' }), ...kid } };
 }

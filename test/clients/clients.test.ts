@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { isClientSecret } from '../../src/clients/client-secret.ts';
 import { openClients, type Clients } from '../../src/clients/clients.ts';
 import { Secret } from '../../src/config/secret.ts';
-import { clientSchema, type ClientConfig } from '../../src/config/schema.ts';
+import { clientSchema } from '../../src/config/client-schema.ts';
+import type { ClientConfig } from '../../src/config/schema.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { openStore } from '../../src/storage/open-store.ts';
@@ -11,6 +12,8 @@ import { serverStores } from '../oidc/server-stores.ts';
 import type { RunningBackend } from '../storage/backends.ts';
 
 const SECRET = 'made-by-an-operator-0123456789';
+
+const sealingKey = (): Promise<string> => Promise.resolve('a key of the ring');
 
 const machine = (client_id: string, client_name = 'Machine'): ClientConfig =>
   clientSchema.parse({ client_id, client_name, type: 'machine', secret: new Secret(SECRET) });
@@ -23,7 +26,7 @@ for (const backend of serverStores) {
     before(async () => {
       running = await backend.start();
       records = await openStore(running.url, systemClock);
-      clients = openClients({ records, configured: [machine('configured')], random: systemRandom });
+      clients = openClients({ records, configured: [machine('configured')], random: systemRandom, sealingKey });
     });
     after(async () => {
       await records.close();
@@ -40,7 +43,7 @@ for (const backend of serverStores) {
     it('are found once saved, by every node, with a hash in place of the secret', async () => {
       assert.equal(await clients.find('job'), undefined);
       assert.equal(await clients.save(machine('job')), true);
-      const otherNode = openClients({ records, configured: [], random: systemRandom });
+      const otherNode = openClients({ records, configured: [], random: systemRandom, sealingKey });
       const { secret_hash: hash, ...rest } = (await otherNode.find('job')) ?? assert.fail('not found');
       const { secret: _, ...expected } = machine('job');
       assert.deepEqual(rest, expected);
@@ -75,6 +78,7 @@ for (const backend of serverStores) {
         records,
         configured: [machine('promoted', 'Of the file')],
         random: systemRandom,
+        sealingKey,
       });
       assert.equal((await restarted.find('promoted'))?.client_name, 'Of the file');
     });

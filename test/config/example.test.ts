@@ -11,6 +11,7 @@ import { isMapping, required, schemaUnder } from '../../src/config/shape.ts';
 import { parse } from './problems-of.ts';
 
 const TEXT = readFileSync(new URL('../../docs/latchkey.example.yaml', import.meta.url), 'utf8');
+const SECRETS = { PARTNER_CLIENT_SECRET: 'partner-secret', PARTNER_CLIENT_SECRET_BEFORE: 'one-before' };
 const LINES = TEXT.split('\n');
 const EXAMPLE = readYaml(TEXT);
 
@@ -82,7 +83,7 @@ function inner(value: unknown): object {
 /** The settings that need a file are beside the point here. */
 function withoutSecrets(tree: unknown): unknown {
   return JSON.parse(
-    JSON.stringify(tree, (key, value: unknown) => (key === 'secret' || key === 'accounts' ? undefined : value)),
+    JSON.stringify(tree, (key, value: unknown) => (key.endsWith('secret') || key === 'accounts' ? undefined : value)),
   );
 }
 
@@ -94,10 +95,10 @@ describe('The example of the configuration', () => {
       for (const name of ['secrets/orders-api', 'secrets/admin-password', 'tls/fullchain.pem', 'tls/key.pem']) {
         writeFileSync(join(folder, name), 'a-value-that-is-long-enough', { mode: 0o600 });
       }
-      const { config, warnings } = parse(TEXT, { folder, environment: { PARTNER_CLIENT_SECRET: 'partner-secret' } });
+      const { config, warnings } = parse(TEXT, { folder, environment: SECRETS });
       assert.deepEqual(
         config.clients.map(({ client_id }) => client_id),
-        ['shop', 'partner', 'orders-api'],
+        ['shop', 'partner', 'orders-api', 'ledger', 'archive'],
       );
       assert.deepEqual(warnings, []);
     } finally {

@@ -186,6 +186,40 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
       '6 clients[0].introspection: client "shop": must be left out for type spa, which cannot prove who is asking',
     ],
   ],
+  'an app that proves itself by a key and registers none': [
+    client('client_id: web', 'client_name: Web', 'type: web', 'token_endpoint_auth_method: private_key_jwt', CALLBACK),
+    ['3 clients[0].jwks_uri: client "web": or jwks is required for private_key_jwt'],
+  ],
+  'a secret beside a key': [
+    client(...WEB, 'token_endpoint_auth_method: private_key_jwt', 'jwks_uri: https://app.example/jwks', CALLBACK),
+    ['6 clients[0].secret: client "web": must be left out: the client proves itself by private_key_jwt'],
+  ],
+  'a private key where a public one belongs': [
+    client(...WEB, CALLBACK, 'jwks: { keys: [{ kty: EC, d: x }] }'),
+    ['8 clients[0].jwks.keys[0]: client "web": must be a public key, and this one is private'],
+  ],
+  'a machine that asks in the name of people': [
+    client(...MACHINE, 'grant_types: [client_credentials, refresh_token]'),
+    ['7 clients[0].grant_types[1]: client "job": must not be refresh_token for type machine'],
+  ],
+  'HS256 where it is not allowed, with a short secret': [
+    client(...WEB, CALLBACK, 'id_token_signing_alg: HS256'),
+    [
+      '6 clients[0].secret: client "web": must be at least 32 characters long, as signatures are made with it',
+      '8 clients[0].id_token_signing_alg: client "web": is HS256, which keys.hs256 does not allow: who verifies such a token could make one',
+    ],
+  ],
+  'HS256 for an app without a secret': [
+    client(...SPA, CALLBACK, 'id_token_signing_alg: HS256'),
+    ['7 clients[0].id_token_signing_alg: client "shop": must not be HS256 for type spa, which keeps no secret'],
+  ],
+  'an app that proves nothing, of type web': [
+    client(...WEB, CALLBACK, 'token_endpoint_auth_method: none'),
+    [
+      '6 clients[0].secret: client "web": must be left out: the client proves itself by none',
+      '8 clients[0].token_endpoint_auth_method: client "web": must not be none for type web',
+    ],
+  ],
   'a web app without secret and redirect URIs': [
     client('client_id: web', 'client_name: Web', 'type: web'),
     [

@@ -88,8 +88,8 @@ describe('Client credentials', () => {
   });
 
   it('are refused to clients that are not registered for them', async () => {
-    await refused(ask({ client_id: 'demo-notes' }), 400, 'invalid_request');
-    await refused(ask({}, 'demo-web:demo-web-secret'), 400, 'invalid_request');
+    await refused(ask({ client_id: 'demo-notes' }), 400, 'unauthorized_client');
+    await refused(ask({}, 'demo-web:demo-web-secret'), 400, 'unauthorized_client');
   });
 
   it('are refused for an API that the machine may not use', async () => {
@@ -98,7 +98,7 @@ describe('Client credentials', () => {
 
   it('are the only way that a machine gets tokens', async () => {
     const code = { grant_type: 'authorization_code', code: 'x', redirect_uri: 'https://app.example/' };
-    await refused(tokenRequest(server.issuer, code, BASIC), 400, 'invalid_request');
+    await refused(tokenRequest(server.issuer, code, BASIC), 400, 'unauthorized_client');
     const password = { grant_type: 'password', username: 'alice@example.com', password: 'latchkey-demo' };
     await refused(tokenRequest(server.issuer, password, BASIC), 400, 'unsupported_grant_type');
   });

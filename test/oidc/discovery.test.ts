@@ -49,6 +49,8 @@ describe('Discovery and /jwks', () => {
     assert.deepEqual(document['token_endpoint_auth_methods_supported'], [
       'client_secret_basic',
       'client_secret_post',
+      'client_secret_jwt',
+      'private_key_jwt',
       'none',
     ]);
     assert.equal(document['authorization_response_iss_parameter_supported'], true);

@@ -1,0 +1,115 @@
+import type { Fault } from './problems.ts';
+import type { ClientConfig, Config } from './schema.ts';
+
+type Check = (client: ClientConfig, keys: Config['keys'] | undefined) => Fault[];
+
+/** What must hold of how a client proves who asks, and of the keys that it registers; paths start at the client. */
+const CHECKS: readonly Check[] = [
+  methodFitsType,
+  secretFitsMethod,
+  previousSecretFollowsOne,
+  secretsCanBeSent,
+  keysAreThere,
+  keysStandOnce,
+  hs256IsAllowed,
+  signingSecretIsLong,
+  encryptionIsWhole,
+];
+
+export function checkClientAuth(client: ClientConfig, keys: Config['keys'] | undefined): Fault[] {
+  return CHECKS.flatMap((check) => check(client, keys));
+}
+
+/** How a client proves who asks where it says nothing of it. */
+export function authMethodOf({
+  type,
+  token_endpoint_auth_method: method,
+}: Pick<ClientConfig, 'type' | 'token_endpoint_auth_method'>) {
+  return method ?? (type === 'spa' ? 'none' : 'client_secret_basic');
+}
+
+/** Whether signatures are made with the secret itself, so that its hash does not do (RFC 7518 §3.2). */
+export function signsWithSecret(client: ClientConfig): boolean {
+  return authMethodOf(client) === 'client_secret_jwt' || client.id_token_signing_alg === 'HS256';
+}
+
+function methodFitsType(client: ClientConfig): Fault[] {
+  const path = ['token_endpoint_auth_method'];
+  const isPublic = authMethodOf(client) === 'none';
+  if (client.type === 'spa' && !isPublic)
+    return [{ path, message: 'must be none for type spa, which keeps no secret' }];
+  if (client.type !== 'spa' && isPublic) return [{ path, message: `must not be none for type ${client.type}` }];
+  return [];
+}
+
+function secretFitsMethod(client: ClientConfig): Fault[] {
+  const { type, secret } = client;
+  if (type === 'spa') {
+    if (secret === undefined) return [];
+    return [
+      { path: ['secret'], message: 'a client of type spa cannot keep a secret: remove it, or make the type web' },
+    ];
+  }
+  const method = authMethodOf(client);
+  const needsOne = method.startsWith('client_secret_') || signsWithSecret(client);
+  if (needsOne && secret === undefined) {
+    return [{ path: ['secret'], message: `is required for type ${type}: { file: PATH } or { env: NAME }` }];
+  }
+  if (needsOne || secret === undefined) return [];
+  return [{ path: ['secret'], message: `must be left out: the client proves itself by ${method}` }];
+}
+
+function previousSecretFollowsOne(client: ClientConfig): Fault[] {
+  if (client.previous_secret === undefined) return [];
+  const path = ['previous_secret'];
+  if (client.secret === undefined) return [{ path, message: 'must be left out where there is no secret' }];
+  if (!signsWithSecret(client)) return [];
+  return [{ path, message: 'must be left out where the secret signs: a signature is made with one' }];
+}
+
+/** RFC 6749 appendix A.2. */
+function secretsCanBeSent(client: ClientConfig): Fault[] {
+  return (['secret', 'previous_secret'] as const).flatMap((key) => {
+    const secret = client[key];
+    if (secret === undefined || /^[\x20-\x7E]+$/.test(secret.reveal())) return [];
+    return [{ path: [key], message: 'must be printable ASCII without line breaks' }];
+  });
+}
+
+function keysAreThere(client: ClientConfig): Fault[] {
+  if (client.jwks !== undefined || client.jwks_uri !== undefined) return [];
+  const reason =
+    authMethodOf(client) === 'private_key_jwt'
+      ? 'private_key_jwt'
+      : (['id_token_encrypted_response_alg', 'userinfo_encrypted_response_alg'] as const).find((key) => client[key]);
+  return reason === undefined ? [] : [{ path: ['jwks_uri'], message: `or jwks is required for ${reason}` }];
+}
+
+/** RFC 7591 §2. */
+function keysStandOnce({ jwks, jwks_uri: uri }: ClientConfig): Fault[] {
+  if (jwks === undefined || uri === undefined) return [];
+  return [{ path: ['jwks'], message: 'must be left out where jwks_uri is set' }];
+}
+
+function hs256IsAllowed({ type, id_token_signing_alg: alg }: ClientConfig, keys: Config['keys'] | undefined): Fault[] {
+  if (alg !== 'HS256') return [];
+  const path = ['id_token_signing_alg'];
+  if (type === 'spa') return [{ path, message: 'must not be HS256 for type spa, which keeps no secret' }];
+  if (keys === undefined || keys.hs256) return [];
+  return [{ path, message: 'is HS256, which keys.hs256 does not allow: who verifies such a token could make one' }];
+}
+
+/** RFC 7518 §3.2. */
+function signingSecretIsLong(client: ClientConfig): Fault[] {
+  if (client.secret === undefined || !signsWithSecret(client)) return [];
+  if (Buffer.byteLength(client.secret.reveal()) >= 32) return [];
+  return [{ path: ['secret'], message: 'must be at least 32 characters long, as signatures are made with it' }];
+}
+
+function encryptionIsWhole(client: ClientConfig): Fault[] {
+  return (['id_token', 'userinfo'] as const).flatMap((what) => {
+    const [alg, enc] = [`${what}_encrypted_response_alg`, `${what}_encrypted_response_enc`] as const;
+    if (client[enc] === undefined || client[alg] !== undefined) return [];
+    return [{ path: [enc], message: `must be left out where ${alg} is` }];
+  });
+}

@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import * as rules from './rules.ts';
+import {
+  contentEncryption,
+  idTokenAlgorithm,
+  keyEncryption,
+  publicJwk,
+  ruled,
+  scopeName,
+  secret,
+  signingAlgorithm,
+} from './values.ts';
+
+/** How a client proves who asks (OpenID Connect Core §9). */
+export const AUTH_METHODS = [
+  'client_secret_basic',
+  'client_secret_post',
+  'client_secret_jwt',
+  'private_key_jwt',
+  'none',
+] as const;
+
+const origin = ruled(rules.originRule);
+
+const GRANT_TYPES = ['authorization_code', 'refresh_token', 'client_credentials'] as const;
+
+/** A client as the file and the store describe it; names follow RFC 7591 where it has one. */
+export const clientSchema = z.strictObject({
+  client_id: z.string().regex(/^[\x21-\x7E]{1,128}$/, 'must be 1 to 128 visible ASCII characters'),
+  client_name: z.string().min(1),
+  type: z.enum(['spa', 'web', 'machine']),
+  secret: secret.optional(),
+  previous_secret: secret.optional(),
+  token_endpoint_auth_method: z.enum(AUTH_METHODS).optional(),
+  grant_types: z.array(z.enum(GRANT_TYPES)).optional(),
+  jwks: z.strictObject({ keys: z.array(publicJwk).min(1) }).optional(),
+  jwks_uri: ruled(rules.webUrlRule).optional(),
+  dpop_bound_access_tokens: z.boolean().optional(),
+  require_pushed_authorization_requests: z.boolean().optional(),
+  redirect_uris: z.array(ruled(rules.redirectUriRule)).default([]),
+  post_logout_redirect_uris: z.array(ruled(rules.redirectUriRule)).default([]),
+  allowed_origins: z.array(origin).default([]),
+  backchannel_logout_uri: ruled(rules.backchannelUriRule).optional(),
+  scopes: z.array(scopeName).default(['openid']),
+  resources: z.array(z.string()).default([]),
+  default_resource: z.string().optional(),
+  first_party: z.boolean().default(false),
+  id_token_signing_alg: idTokenAlgorithm.default('ES256'),
+  id_token_encrypted_response_alg: keyEncryption.optional(),
+  id_token_encrypted_response_enc: contentEncryption.optional(),
+  userinfo_signed_response_alg: signingAlgorithm.optional(),
+  userinfo_encrypted_response_alg: keyEncryption.optional(),
+  userinfo_encrypted_response_enc: contentEncryption.optional(),
+  introspection: z.boolean().default(false),
+  client_uri: ruled(rules.webUrlRule).optional(),
+  logo_uri: ruled(rules.webUrlRule).optional(),
+  policy_uri: ruled(rules.webUrlRule).optional(),
+  tos_uri: ruled(rules.webUrlRule).optional(),
+});
+
+/** Clients by themselves, for the store. */
+export const clientsSchema = z.strictObject(
+  { clients: z.array(clientSchema).min(1, 'needs at least one client') },
+  'must be a client, or a list of them under clients',
+);

@@ -1,0 +1,13 @@
+import type { KoaContextWithOIDC } from 'oidc-provider';
+
+/** A grant type beside the engine's own (RFC 6749 §4.5). The client has proved who it is before `handle` is called. */
+export interface GrantType {
+  /** What `grant_type` says, and what a client must be registered for. */
+  name: string;
+  /** The parameters that it reads; the engine drops all others. */
+  parameters: readonly string[];
+  /** Those of them that may come more than once (RFC 8707 §2). */
+  repeatable?: readonly string[];
+  /** Sets `context.body` to the token response. @throws the engine's errors, which become OAuth error responses */
+  handle: (context: KoaContextWithOIDC) => Promise<void>;
+}
