@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import type { Config } from '../../src/config/schema.ts';
 import { freePort } from './free-port.ts';
 
 /** What a node needs to be another one of a server. */
@@ -9,17 +10,21 @@ export interface NodeOf {
   issuer: string;
   /** The store URL that both share. */
   store: string;
+  /** Goes over the settings of the keys, unchecked: keys may turn faster than a configuration may ask for. */
+  keys?: Partial<Config['keys']>;
+  /** The port to listen at; another free one without it. */
+  at?: number;
 }
 
 export interface ServerProcess {
-  /** Where this node is reached; its issuer is the other's. */
+  /** Where this node is reached. */
   readonly url: string;
   close(): Promise<void>;
 }
 
-/** A second node of a test server, in a process of its own. */
+/** A node of a test server, in a process of its own. */
 export async function startServerProcess(node: NodeOf): Promise<ServerProcess> {
-  const port = await freePort();
+  const port = node.at ?? (await freePort());
   const child = fork(join(import.meta.dirname, 'server-worker.ts'), [JSON.stringify({ ...node, port })]);
   const ended = once(child, 'exit');
   await Promise.race([

@@ -2,12 +2,16 @@
 import type { NodeOf } from './server-process.ts';
 import { startTestServer } from './server.ts';
 
-const { port, store, ...sameAs } = JSON.parse(process.argv[2] ?? '{}') as NodeOf & { port: number };
+const { port, store, keys, ...sameAs } = JSON.parse(process.argv[2] ?? '{}') as NodeOf & { port: number };
 const server = await startTestServer({
   sameAs,
   store,
   port,
-  change: (config) => ({ ...config, listen: { ...config.listen, aliases: [`localhost:${port}`] } }),
+  change: (config) => ({
+    ...config,
+    keys: { ...config.keys, ...keys },
+    listen: { ...config.listen, aliases: [`localhost:${port}`] },
+  }),
 });
 process.once('disconnect', () => void server.close());
 process.send?.('listening');
