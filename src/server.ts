@@ -153,8 +153,9 @@ async function openDomain({ config, stores, log, clock, random }: Base, ring: Ke
     views: loadViews({ directory: fileURLToPath(new URL('../views', import.meta.url)), brand: config.branding.name }),
     admit: admission({
       issuer: config.issuer,
-      aliases: config.listen.aliases,
+      aliases: aliasesOf(config.listen),
       trustedProxies: config.listen.trusted_proxies,
+      certificateHeader: config.listen.client_certificates?.header,
     }),
     logouts: backChannelLogout({
       grants,
@@ -166,6 +167,11 @@ async function openDomain({ config, stores, log, clock, random }: Base, ring: Ke
       },
     }),
   };
+}
+
+/** Hosts that requests may name besides the issuer's. */
+function aliasesOf({ aliases, client_certificates: certificates }: Config['listen']): string[] {
+  return certificates?.url === undefined ? aliases : [...aliases, new URL(certificates.url).host];
 }
 
 /** The engine for one snapshot of the keys, with the host's steps before it. */
@@ -205,6 +211,6 @@ function buildEngine(
   return {
     provider,
     handle: provider.callback(),
-    published: published(publicDocuments(provider, ring), config.keys.jwks_max_age),
+    published: published(publicDocuments(provider, ring, config.listen.client_certificates), config.keys.jwks_max_age),
   };
 }

@@ -10,6 +10,7 @@ import { STANDARD_SCOPES } from './standard-scopes.ts';
  */
 const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
   issuerFitsTls,
+  certificatesCanCome,
   checkKeys,
   familyOutlivesToken,
   rememberedOutlivesDefault,
@@ -29,6 +30,22 @@ export function checkConfig(draft: Draft): Fault[] {
 function issuerFitsTls({ issuer, listen }: Draft): Fault[] {
   if (listen?.tls === undefined || issuer === undefined || issuer.startsWith('https:')) return [];
   return [{ path: ['issuer'], message: 'must be https, as listen.tls is set' }];
+}
+
+/** RFC 8705: with the TLS connection itself, at a port of its own, or from the proxy that ended it. */
+function certificatesCanCome({ listen }: Draft): Fault[] {
+  const settings = listen?.client_certificates;
+  if (listen === undefined || settings === undefined) return [];
+  const path = ['listen', 'client_certificates'];
+  const { port, header } = settings;
+  if (port === undefined && header === undefined) return [{ path, message: 'needs port, header or both' }];
+  if (port !== undefined && listen.tls === undefined)
+    return [{ path: [...path, 'port'], message: 'needs listen.tls; where a proxy ends TLS, write header' }];
+  if (header !== undefined && listen.trusted_proxies.length === 0)
+    return [{ path: [...path, 'header'], message: 'needs listen.trusted_proxies: anybody else could write it' }];
+  if (port !== undefined && settings.url === undefined)
+    return [{ path: [...path, 'url'], message: 'is required beside port: the URL by which clients reach it' }];
+  return [];
 }
 
 function familyOutlivesToken({ tokens }: Draft): Fault[] {

@@ -1,7 +1,8 @@
 import type { Fault } from './problems.ts';
-import type { ClientConfig, Config } from './schema.ts';
+import type { ClientConfig, Draft } from './schema.ts';
 
-type Check = (client: ClientConfig, keys: Config['keys'] | undefined) => Fault[];
+type Settings = Pick<Draft, 'keys' | 'listen'>;
+type Check = (client: ClientConfig, settings: Settings) => Fault[];
 
 /** What must hold of how a client proves who asks, and of the keys that it registers; paths start at the client. */
 const CHECKS: readonly Check[] = [
@@ -11,13 +12,15 @@ const CHECKS: readonly Check[] = [
   secretsCanBeSent,
   keysAreThere,
   keysStandOnce,
+  certificatesAreAskedFor,
+  certificateHasOneName,
   hs256IsAllowed,
   signingSecretIsLong,
   encryptionIsWhole,
 ];
 
-export function checkClientAuth(client: ClientConfig, keys: Config['keys'] | undefined): Fault[] {
-  return CHECKS.flatMap((check) => check(client, keys));
+export function checkClientAuth(client: ClientConfig, settings: Settings): Fault[] {
+  return CHECKS.flatMap((check) => check(client, settings));
 }
 
 /** How a client proves who asks where it says nothing of it. */
@@ -78,9 +81,10 @@ function secretsCanBeSent(client: ClientConfig): Fault[] {
 
 function keysAreThere(client: ClientConfig): Fault[] {
   if (client.jwks !== undefined || client.jwks_uri !== undefined) return [];
+  const method = authMethodOf(client);
   const reason =
-    authMethodOf(client) === 'private_key_jwt'
-      ? 'private_key_jwt'
+    method === 'private_key_jwt' || method === 'self_signed_tls_client_auth'
+      ? method
       : (['id_token_encrypted_response_alg', 'userinfo_encrypted_response_alg'] as const).find((key) => client[key]);
   return reason === undefined ? [] : [{ path: ['jwks_uri'], message: `or jwks is required for ${reason}` }];
 }
@@ -91,7 +95,38 @@ function keysStandOnce({ jwks, jwks_uri: uri }: ClientConfig): Fault[] {
   return [{ path: ['jwks'], message: 'must be left out where jwks_uri is set' }];
 }
 
-function hs256IsAllowed({ type, id_token_signing_alg: alg }: ClientConfig, keys: Config['keys'] | undefined): Fault[] {
+function certificatesAreAskedFor(client: ClientConfig, { listen }: Settings): Fault[] {
+  if (listen === undefined) return [];
+  const { client_certificates: certificates } = listen;
+  const method = authMethodOf(client);
+  const path = ['token_endpoint_auth_method'];
+  if (method === 'tls_client_auth' && certificates?.ca === undefined)
+    return [{ path, message: 'is tls_client_auth, for which listen.client_certificates.ca must be set' }];
+  if (certificates !== undefined) return [];
+  const message = 'needs listen.client_certificates';
+  if (method === 'self_signed_tls_client_auth') return [{ path, message }];
+  const isBound = client.tls_client_certificate_bound_access_tokens === true;
+  return isBound ? [{ path: ['tls_client_certificate_bound_access_tokens'], message }] : [];
+}
+
+const SUBJECTS = [
+  'tls_client_auth_subject_dn',
+  'tls_client_auth_san_dns',
+  'tls_client_auth_san_uri',
+  'tls_client_auth_san_ip',
+  'tls_client_auth_san_email',
+] as const;
+
+/** RFC 8705 §2.1.2. */
+function certificateHasOneName(client: ClientConfig): Fault[] {
+  const given = SUBJECTS.filter((key) => client[key] !== undefined);
+  if (authMethodOf(client) !== 'tls_client_auth')
+    return given.map((key) => ({ path: [key], message: 'is for tls_client_auth' }));
+  if (given.length === 1) return [];
+  return [{ path: [SUBJECTS[0]], message: `or another tls_client_auth_* is required, and one only` }];
+}
+
+function hs256IsAllowed({ type, id_token_signing_alg: alg }: ClientConfig, { keys }: Settings): Fault[] {
   if (alg !== 'HS256') return [];
   const path = ['id_token_signing_alg'];
   if (type === 'spa') return [{ path, message: 'must not be HS256 for type spa, which keeps no secret' }];

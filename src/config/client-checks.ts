@@ -5,11 +5,11 @@ import type { ClientConfig, Draft, ResourceConfig } from './schema.ts';
 import { STANDARD_SCOPES } from './standard-scopes.ts';
 import { didYouMean } from './suggest.ts';
 
-type ClientCheck = (client: ClientConfig, draft: Pick<Draft, 'resources' | 'keys'>) => Fault[];
+type ClientCheck = (client: ClientConfig, draft: Pick<Draft, 'resources' | 'keys' | 'listen'>) => Fault[];
 
 /** What must hold within a client and between a client and the resources; paths start at the client. */
 const CHECKS: readonly ClientCheck[] = [
-  (client, { keys }) => checkClientAuth(client, keys),
+  checkClientAuth,
   redirectUrisFitType,
   privateSchemesAreForApps,
   nativeAppsAreReached,

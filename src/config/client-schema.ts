@@ -17,6 +17,8 @@ export const AUTH_METHODS = [
   'client_secret_post',
   'client_secret_jwt',
   'private_key_jwt',
+  'tls_client_auth',
+  'self_signed_tls_client_auth',
   'none',
 ] as const;
 
@@ -35,6 +37,12 @@ export const clientSchema = z.strictObject({
   grant_types: z.array(z.enum(GRANT_TYPES)).optional(),
   jwks: z.strictObject({ keys: z.array(publicJwk).min(1) }).optional(),
   jwks_uri: ruled(rules.webUrlRule).optional(),
+  tls_client_auth_subject_dn: z.string().min(1).optional(),
+  tls_client_auth_san_dns: z.string().min(1).optional(),
+  tls_client_auth_san_uri: z.string().min(1).optional(),
+  tls_client_auth_san_ip: z.string().min(1).optional(),
+  tls_client_auth_san_email: z.string().min(1).optional(),
+  tls_client_certificate_bound_access_tokens: z.boolean().optional(),
   dpop_bound_access_tokens: z.boolean().optional(),
   require_pushed_authorization_requests: z.boolean().optional(),
   redirect_uris: z.array(ruled(rules.redirectUriRule)).default([]),

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { codeOf } from '../lib/error-code.ts';
 import type { YamlDocument } from './document.ts';
 import { applyEnvironment, type Overridden } from './environment.ts';
-import type { Fault, Problem } from './problems.ts';
+import type { Fault, Path, Problem } from './problems.ts';
 import { configSchema, type Config } from './schema.ts';
 import { resolveSecrets } from './secret-references.ts';
 import { isMapping } from './shape.ts';
@@ -78,21 +78,30 @@ function passwordsInFile({ value, variableAt }: Overridden): Fault[] {
 
 /** Certificates lie beside the file that names them, wherever the server is started. */
 function withFullPaths(config: Config, folder: string): Config {
-  const { tls } = config.listen;
-  if (tls === undefined) return config;
+  const { tls, client_certificates: certificates } = config.listen;
+  const ca = certificates?.ca && { ca: resolve(folder, certificates.ca) };
   return {
     ...config,
-    listen: { ...config.listen, tls: { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) } },
+    listen: {
+      ...config.listen,
+      ...(tls && { tls: { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) } }),
+      ...(certificates && { client_certificates: { ...certificates, ...ca } }),
+    },
   };
 }
 
-function unreadableFiles({ listen }: Config): Fault[] {
-  return Object.entries(listen.tls ?? {}).flatMap(([key, path]) => {
+function unreadableFiles({ listen: { tls, client_certificates: certificates } }: Config): Fault[] {
+  const files: [path: Path, file: string | undefined][] = [
+    [['listen', 'tls', 'cert'], tls?.cert],
+    [['listen', 'tls', 'key'], tls?.key],
+    [['listen', 'client_certificates', 'ca'], certificates?.ca],
+  ];
+  return files.flatMap(([path, file]) => {
     try {
-      accessSync(path, constants.R_OK);
+      if (file !== undefined) accessSync(file, constants.R_OK);
       return [];
     } catch (error) {
-      return [{ path: ['listen', 'tls', key], message: `the file cannot be read (${codeOf(error)})` }];
+      return [{ path, message: `the file cannot be read (${codeOf(error)})` }];
     }
   });
 }

@@ -47,6 +47,17 @@ export const configSchema = z.strictObject({
       aliases: z.array(ruled(rules.hostRule)).default([]),
       trusted_proxies: z.array(ruled(rules.networkRule)).default([]),
       tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
+      client_certificates: z
+        .strictObject({
+          port: z.int().min(0).max(65_535).optional(),
+          header: z
+            .string()
+            .regex(/^[a-z][a-z0-9-]*$/, 'must be the name of a header, in lower case')
+            .optional(),
+          url: ruled(rules.originRule).optional(),
+          ca: z.string().min(1).optional(),
+        })
+        .optional(),
     })
     .prefault({}),
   workers: z.int().min(1).max(64).default(1),

@@ -1,10 +1,15 @@
+import type { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { certificateFromHeader } from '../http/client-certificate.ts';
 
 /** Who a request comes from, once it is known that it is meant for us. */
 export interface Admitted {
   /** The caller's IP address, seen through trusted proxies. */
   address: string;
+  /** The certificate that the caller holds the key of. */
+  certificate: X509Certificate | undefined;
 }
 
 export interface Admission {
@@ -22,6 +27,8 @@ export function admission(options: {
   issuer: string;
   aliases: readonly string[];
   trustedProxies: readonly string[];
+  /** Where trusted proxies put the caller's certificate. */
+  certificateHeader?: string | undefined;
 }): Admission {
   const admissions = new WeakMap<object, Admitted>();
   const issuer = new URL(options.issuer);
@@ -37,12 +44,13 @@ export function admission(options: {
     const host = (isProxy ? lastOf(headers['x-forwarded-host']) : undefined) ?? hostOfTarget ?? headers.host;
     if (host === undefined || !hosts.has(host.toLowerCase())) return undefined;
     const address = isProxy ? callerBehind(proxies, peer, headers['x-forwarded-for']) : peer;
+    const certificate = certificateOf(request, isProxy ? options.certificateHeader : undefined);
     delete headers['x-forwarded-host'];
     delete headers['x-forwarded-for'];
     delete headers.forwarded;
     headers['x-forwarded-proto'] = protocol;
     headers.host = issuer.host;
-    return { address };
+    return { address, certificate };
   };
   return {
     admit(request) {
@@ -52,6 +60,12 @@ export function admission(options: {
     },
     admitted: (request) => admissions.get(request),
   };
+}
+
+/** A connection that a proxy made proves the proxy, so there its header alone counts. */
+function certificateOf({ headers, socket }: IncomingMessage, header: string | undefined): X509Certificate | undefined {
+  if (header !== undefined) return certificateFromHeader(String(headers[header] ?? ''));
+  return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
 }
 
 /** Some clients name the default port, which a URL leaves out. */

@@ -19,13 +19,29 @@ const REQUEST_TIMEOUT = 30_000;
 /** Longer than load balancers keep idle connections, so that they are the ones who close. */
 const KEEP_ALIVE = 65_000;
 
-/** @throws the system's error (`EADDRINUSE`, `EACCES`, …) when the address cannot be listened on */
-export async function listen({ host, port, tls }: Config['listen'], handler: Handler): Promise<Listener> {
+/**
+ * Listens at the port of the configuration and, where client certificates come from connections of its own, at a second
+ * one that asks for them, so that browsers at the first never do.
+ * @throws the system's error (`EADDRINUSE`, `EACCES`, …) when an address cannot be listened on
+ */
+export async function listen(settings: Config['listen'], handler: Handler): Promise<Listener> {
+  const { host, port, tls, client_certificates: certificates } = settings;
   const options = { requestTimeout: REQUEST_TIMEOUT, keepAliveTimeout: KEEP_ALIVE };
-  const server: Server =
-    tls === undefined
-      ? createServer(options)
-      : createTlsServer({ ...options, cert: readFileSync(tls.cert), key: readFileSync(tls.key) });
+  if (tls === undefined) return open(createServer(options), handler, host, port);
+  const secure = { ...options, cert: readFileSync(tls.cert), key: readFileSync(tls.key) };
+  const main = await open(createTlsServer(secure), handler, host, port);
+  if (certificates?.port === undefined) return main;
+  // Whether a certificate is good enough depends on the client that shows it.
+  const asking = createTlsServer({ ...secure, requestCert: true, rejectUnauthorized: false });
+  try {
+    return both(main, await open(asking, handler, host, certificates.port));
+  } catch (error) {
+    main.stop();
+    throw error;
+  }
+}
+
+async function open(server: Server, handler: Handler, host: string, port: number): Promise<Listener> {
   const drain = serve(server, handler);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -37,6 +53,19 @@ export async function listen({ host, port, tls }: Config['listen'], handler: Han
     stop: () => {
       server.closeAllConnections();
       server.close();
+    },
+  };
+}
+
+function both(main: Listener, asking: Listener): Listener {
+  return {
+    port: main.port,
+    drain: async () => {
+      await Promise.all([main.drain(), asking.drain()]);
+    },
+    stop: () => {
+      main.stop();
+      asking.stop();
     },
   };
 }

@@ -61,6 +61,7 @@ export function admitRequests(admitted: (request: object) => Admitted | undefine
     const admission = admitted(context.req);
     if (admission === undefined) throw new Problem('unknown-host', `host ${context.req.headers.host ?? '(none)'}`);
     context.state['clientAddress'] = admission.address;
+    context.state['clientCertificate'] = admission.certificate;
     return next();
   };
 }

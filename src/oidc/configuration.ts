@@ -13,6 +13,7 @@ import type { Random } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';
 import { adapterFactory } from './adapter.ts';
 import { ASSERTION_ALGORITHMS, assertClientAssertion } from './client-assertion.ts';
+import { mutualTls, type MutualTls } from './client-certificates.ts';
 import { clientMetadata, POLICY, policyOf } from './client-metadata.ts';
 import { existingGrant } from './existing-grant.ts';
 import { promptPolicy } from './interaction-policy.ts';
@@ -42,11 +43,12 @@ const acrValues = ['aal1'];
 export function engineConfiguration(parts: EngineParts): Configuration {
   const { config, ring, clients, accountOf } = parts;
   const pages = enginePages(parts.views, accountOf);
+  const mTLS = mutualTls(config.listen, parts.clock);
   return {
     adapter: adapterFactory({ ...parts, scopes: STANDARD_SCOPES }),
     clients: clients.configured.map((client) => clientMetadata(client, STANDARD_SCOPES)),
     extraClientMetadata: { properties: [POLICY] },
-    clientAuthMethods: [...AUTH_METHODS],
+    clientAuthMethods: authMethods(mTLS),
     assertJwtClientAuthClaimsAndHeader: assertClientAssertion(config.issuer, parts.clock),
     clientBasedCORS: (_context, origin, client) => policyOf(client).origins.includes(origin),
     jwks: { keys: ring.signing.map(({ privateJwk }) => privateJwk as JWK) },
@@ -79,7 +81,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     fetch: outgoingFetch(config.outgoing.allow),
     renderError: pages.renderError,
 
-    features: features(parts, pages),
+    features: { ...features(parts, pages), mTLS },
   };
 }
 
@@ -135,6 +137,15 @@ export const routes = {
   end_session: '/logout',
   pushed_authorization_request: '/par',
 } as const;
+
+/** All that clients can use here: a certificate proves nothing where nobody asks for one. */
+function authMethods({ tlsClientAuth = false, selfSignedTlsClientAuth = false }: MutualTls) {
+  const offered: Record<string, boolean> = {
+    tls_client_auth: tlsClientAuth,
+    self_signed_tls_client_auth: selfSignedTlsClientAuth,
+  };
+  return AUTH_METHODS.filter((method) => offered[method] ?? true);
+}
 
 function algorithms({ keys }: Config, ring: RingSnapshot): NonNullable<Configuration['enabledJWA']> {
   const signing = ring.signing.map(({ alg }) => alg);

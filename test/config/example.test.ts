@@ -92,13 +92,30 @@ describe('The example of the configuration', () => {
     const folder = mkdtempSync(join(tmpdir(), 'latchkey-example-'));
     try {
       for (const name of ['secrets', 'tls']) mkdirSync(join(folder, name));
-      for (const name of ['secrets/orders-api', 'secrets/admin-password', 'tls/fullchain.pem', 'tls/key.pem']) {
+      for (const name of [
+        'secrets/orders-api',
+        'secrets/admin-password',
+        'tls/fullchain.pem',
+        'tls/key.pem',
+        'tls/client-ca.pem',
+      ]) {
         writeFileSync(join(folder, name), 'a-value-that-is-long-enough', { mode: 0o600 });
       }
       const { config, warnings } = parse(TEXT, { folder, environment: SECRETS });
       assert.deepEqual(
         config.clients.map(({ client_id }) => client_id),
-        ['shop', 'partner', 'orders-api', 'ledger', 'archive'],
+        [
+          'shop',
+          'partner',
+          'orders-api',
+          'ledger',
+          'payroll',
+          'orders-service',
+          'mailer',
+          'gateway',
+          'printer',
+          'archive',
+        ],
       );
       assert.deepEqual(warnings, []);
     } finally {

@@ -220,6 +220,21 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
       '8 clients[0].token_endpoint_auth_method: client "web": must not be none for type web',
     ],
   ],
+  'a client with a certificate that nobody asks for': [
+    client('client_id: job', 'client_name: Job', 'type: machine', 'token_endpoint_auth_method: tls_client_auth'),
+    [
+      '3 clients[0].tls_client_auth_subject_dn: client "job": or another tls_client_auth_* is required, and one only',
+      '6 clients[0].token_endpoint_auth_method: client "job": is tls_client_auth, for which listen.client_certificates.ca must be set',
+    ],
+  ],
+  'certificates from a header that anybody could write': [
+    `${ISSUER}\nlisten: { client_certificates: { header: client-cert } }`,
+    ['2 listen.client_certificates.header: needs listen.trusted_proxies: anybody else could write it'],
+  ],
+  'certificates at a port without TLS': [
+    `${ISSUER}\nlisten: { client_certificates: { port: 3443, url: "https://mtls.example.com" } }`,
+    ['2 listen.client_certificates.port: needs listen.tls; where a proxy ends TLS, write header'],
+  ],
   'a web app without secret and redirect URIs': [
     client('client_id: web', 'client_name: Web', 'type: web'),
     [

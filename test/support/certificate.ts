@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 
 /** ASN.1 DER, as much of it as a certificate needs: tag, length, content. */
 function der(tag: number, ...contents: readonly Uint8Array[]): Buffer {
@@ -13,25 +13,73 @@ const utcTime = (text: string): Buffer => der(0x17, Buffer.from(text));
 const ECDSA_SHA256 = sequence(oid('2a8648ce3d040302'));
 const SUBJECT_ALT_NAME = oid('551d11');
 
-/** A self-signed certificate for `localhost` (RFC 5280), good for decades, and its key; both as PEM. */
-export function selfSignedCertificate(): { cert: string; key: string } {
+export interface Certificate {
+  /** PEM. */
+  cert: string;
+  /** PEM, PKCS #8. */
+  key: string;
+}
+
+export interface Subject {
+  /** Attributes in the order of the certificate: country first, common name last. */
+  name: readonly (readonly [type: 'C' | 'O' | 'CN', value: string])[];
+  dns?: string;
+  uri?: string;
+  email?: string;
+  ip?: readonly number[];
+  isAuthority?: boolean;
+  /** `YYMMDDHHMMSSZ` */
+  until?: string;
+}
+
+const ATTRIBUTES = { C: '550406', O: '55040a', CN: '550403' };
+const BASIC_CONSTRAINTS = oid('551d13');
+
+/** A certificate (RFC 5280) by an issuer, or by itself. */
+export function certificateFor(subject: Subject, issuer?: Certificate & { subject: Subject }): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const name = sequence(der(0x31, sequence(oid('550403'), der(0x0c, Buffer.from('localhost')))));
-  const altNames = sequence(SUBJECT_ALT_NAME, der(0x04, sequence(der(0x82, Buffer.from('localhost')))));
   const body = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, Buffer.from([1]), randomBytes(8)),
     ECDSA_SHA256,
-    name,
-    sequence(utcTime('200101000000Z'), utcTime('491231235959Z')),
-    name,
+    nameOf(issuer?.subject ?? subject),
+    sequence(utcTime('200101000000Z'), utcTime(subject.until ?? '491231235959Z')),
+    nameOf(subject),
     publicKey.export({ type: 'spki', format: 'der' }),
-    der(0xa3, sequence(altNames)),
+    der(0xa3, sequence(...extensions(subject))),
   );
-  const signature = der(0x03, Buffer.from([0]), sign('sha256', body, privateKey));
-  const base64 = sequence(body, ECDSA_SHA256, signature).toString('base64').replace(/.{64}/g, '$&\n');
+  const signer = issuer === undefined ? privateKey : createPrivateKey(issuer.key);
+  const signature = der(0x03, Buffer.from([0]), sign('sha256', body, signer));
+  const base64 = sequence(body, ECDSA_SHA256, signature)
+    .toString('base64')
+    .replace(/.{64}(?=.)/g, '$&\n');
   return {
     cert: `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   };
+}
+
+function nameOf({ name }: Subject): Buffer {
+  const attributes = name.map(([type, value]) =>
+    der(0x31, sequence(oid(ATTRIBUTES[type]), der(type === 'C' ? 0x13 : 0x0c, Buffer.from(value)))),
+  );
+  return sequence(...attributes);
+}
+
+function extensions({ dns, uri, email, ip, isAuthority = false }: Subject): Buffer[] {
+  const names = [
+    ...(email === undefined ? [] : [der(0x81, Buffer.from(email))]),
+    ...(dns === undefined ? [] : [der(0x82, Buffer.from(dns))]),
+    ...(uri === undefined ? [] : [der(0x86, Buffer.from(uri))]),
+    ...(ip === undefined ? [] : [der(0x87, Buffer.from(ip))]),
+  ];
+  return [
+    sequence(BASIC_CONSTRAINTS, der(0x04, sequence(...(isAuthority ? [der(0x01, Buffer.from([0xff]))] : [])))),
+    ...(names.length === 0 ? [] : [sequence(SUBJECT_ALT_NAME, der(0x04, sequence(...names)))]),
+  ];
+}
+
+/** A self-signed certificate for `localhost`, good for decades, and its key. */
+export function selfSignedCertificate(): Certificate {
+  return certificateFor({ name: [['CN', 'localhost']], dns: 'localhost' });
 }
