@@ -7,7 +7,7 @@
 const LEVELS = [
   ['lib'],
   ['config'],
-  ['storage', 'events', 'http'],
+  ['storage', 'events', 'http', 'outgoing'],
   ['accounts', 'credentials', 'clients', 'issuers', 'keys', 'audit', 'metrics'],
   ['interactions', 'account-pages', 'admin', 'oidc', 'grants', 'revocation'],
   ['host'],

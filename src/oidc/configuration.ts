@@ -18,7 +18,7 @@ import { clientMetadata, POLICY, policyOf } from './client-metadata.ts';
 import { existingGrant } from './existing-grant.ts';
 import { promptPolicy } from './interaction-policy.ts';
 import { lifetimes } from './lifetimes.ts';
-import { outgoingFetch } from './outgoing.ts';
+import { outgoingFetch } from '../outgoing/outgoing-fetch.ts';
 import { enginePages, type EnginePages } from './pages.ts';
 import type { AccountOf } from './request-account.ts';
 import { resourceIndicators } from './resource-indicators.ts';
@@ -78,7 +78,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     interactions: { policy: promptPolicy(), url: (_context, interaction) => `/interaction/${interaction.uid}` },
     cookies: cookies(config.issuer, ring),
     routes,
-    fetch: outgoingFetch(config.outgoing.allow),
+    fetch: outgoingFetch(config.outgoing),
     renderError: pages.renderError,
 
     features: { ...features(parts, pages), mTLS },

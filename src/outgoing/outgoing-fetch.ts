@@ -1,0 +1,124 @@
+import { Resolver } from 'node:dns/promises';
+import * as http from 'node:http';
+import * as https from 'node:https';
+import { isIP, type LookupFunction } from 'node:net';
+import { isPublicAddress } from './public-address.ts';
+
+/** Finds every address of a host name. */
+export type Resolve = (hostname: string) => Promise<string[]>;
+
+export interface OutgoingOptions {
+  /** Hosts of the operator's, which may be private and may speak http: `HOST` for any port, or `HOST:PORT`. */
+  allow: readonly string[];
+  /** For the hosts that are not listed. */
+  resolve?: Resolve;
+  /** The largest body that is read, in bytes. */
+  maxBytes?: number;
+  /** From the call to the last byte of the answer, in milliseconds. */
+  timeout?: number;
+}
+
+/** Why a place was not called, or its answer not taken; the message is for the operator. */
+export class OutgoingRefused extends Error {
+  override name = 'OutgoingRefused';
+}
+
+/**
+ * A `fetch` for addresses that strangers chose (RFC 9700 §4.16, RFC 7591 §5). It opens a connection for each call, has read
+ * the whole answer when it returns, follows no redirect, takes no compressed body, and knows neither cookies nor proxies.
+ */
+export function outgoingFetch(options: OutgoingOptions): typeof fetch {
+  const { maxBytes = 262_144, timeout = 5000, resolve = resolvePublicly } = options;
+  const allowed = new Set(options.allow.map((host) => host.toLowerCase()));
+  return async (input, init) => {
+    const request = new Request(input, init);
+    const url = new URL(request.url);
+    const signal = AbortSignal.any([request.signal, AbortSignal.timeout(timeout)]);
+    const lookup = isListed(url, allowed) ? {} : { lookup: publicLookup(checked(url, resolve)) };
+    try {
+      const answer = await send(url, request, { signal, ...lookup });
+      return response(answer, await bytesOf(answer, maxBytes));
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error;
+    }
+  };
+}
+
+function isListed({ hostname, port, protocol }: URL, allowed: ReadonlySet<string>): boolean {
+  const effectivePort = port === '' ? (protocol === 'https:' ? '443' : '80') : port;
+  return /^https?:$/.test(protocol) && (allowed.has(hostname) || allowed.has(`${hostname}:${effectivePort}`));
+}
+
+/** @throws OutgoingRefused where the URL alone shows that it must not be called; a name shows no more than its addresses */
+function checked({ protocol, hostname }: URL, resolve: Resolve): Resolve {
+  if (protocol !== 'https:') throw new OutgoingRefused(`${protocol}//${hostname} is not https: see outgoing.allow`);
+  const literal = hostname.replace(/^\[(.*)\]$/, '$1');
+  if (isIP(literal) !== 0) refuseUnlessPublic(hostname, [literal]);
+  return resolve;
+}
+
+function refuseUnlessPublic(hostname: string, addresses: readonly string[]): void {
+  if (addresses.length > 0 && addresses.every(isPublicAddress)) return;
+  throw new OutgoingRefused(`${hostname} has no address, or one that is not public: see outgoing.allow`);
+}
+
+/** What it finds and checks is what the socket connects to: a name that changes its mind in between gains nothing. */
+function publicLookup(resolve: Resolve): LookupFunction {
+  return (hostname, { all }, callback) => {
+    const answer = async (): Promise<{ address: string; family: number }[]> => {
+      const addresses = await resolve(hostname);
+      refuseUnlessPublic(hostname, addresses);
+      return addresses.map((address) => ({ address, family: isIP(address) }));
+    };
+    answer().then(
+      (found) => (all === true ? callback(null, found) : callback(null, found[0]?.address ?? '', found[0]?.family)),
+      (error: unknown) => callback(error as NodeJS.ErrnoException, []),
+    );
+  };
+}
+
+/**
+ * Asks DNS itself, without the search domains and the hosts file of this machine. The system's resolver would hold one of
+ * the few threads that hash passwords and sign tokens, for as long as a stranger's name server likes.
+ */
+async function resolvePublicly(hostname: string): Promise<string[]> {
+  const resolver = new Resolver({ timeout: 1000, tries: 2 });
+  const found = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
+  return found.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
+}
+
+async function send(url: URL, request: Request, options: https.RequestOptions): Promise<http.IncomingMessage> {
+  const body = request.body === null ? '' : Buffer.from(await request.arrayBuffer());
+  const headers = { ...Object.fromEntries(request.headers), 'accept-encoding': 'identity' };
+  return new Promise((resolve, reject) => {
+    // The shared agent would keep connections, and knows the proxies of the environment.
+    const call = { ...options, method: request.method, headers, agent: false };
+    (url.protocol === 'https:' ? https : http).request(url, call, resolve).on('error', reject).end(body);
+  });
+}
+
+async function bytesOf(answer: http.IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const { statusCode = 0, headers } = answer;
+  const refuse = (reason: string): never => {
+    answer.destroy();
+    throw new OutgoingRefused(`answered ${reason}`);
+  };
+  if (statusCode >= 300 && statusCode < 400) refuse(`${statusCode}, and redirects are not followed`);
+  if ((headers['content-encoding'] ?? 'identity') !== 'identity') refuse('in a compressed form');
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > maxBytes) refuse(`with more than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function response({ statusCode = 0, headersDistinct }: http.IncomingMessage, bytes: Buffer): Response {
+  const headers = new Headers();
+  for (const [name, values = []] of Object.entries(headersDistinct)) {
+    for (const value of values) headers.append(name, value);
+  }
+  return new Response(bytes.length === 0 ? null : new Uint8Array(bytes), { status: statusCode, headers });
+}

@@ -1,0 +1,16 @@
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
+
+/** All that is assigned so far of the global unicast addresses (RFC 4291 §2.4); translations of IPv4 lie outside it. */
+const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
+
+/**
+ * Whether an address, as the resolver writes it, belongs to a machine on the public internet, and not to this machine,
+ * its networks, a group, a tunnel or a reserved range (RFC 6890 and the IANA registries of special-purpose addresses).
+ */
+export function isPublicAddress(text: string): boolean {
+  if (isIP(text) === 0) return false;
+  const address = ipaddr.parse(text);
+  if (address.range() !== 'unicast') return false;
+  return address.kind() === 'ipv4' || address.match(GLOBAL_UNICAST);
+}
