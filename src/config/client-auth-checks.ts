@@ -79,13 +79,21 @@ function secretsCanBeSent(client: ClientConfig): Fault[] {
   });
 }
 
+const NEEDS_KEYS = [
+  'id_token_encrypted_response_alg',
+  'userinfo_encrypted_response_alg',
+  'authorization_encrypted_response_alg',
+  'request_object_signing_alg',
+  'require_signed_request_object',
+] as const;
+
 function keysAreThere(client: ClientConfig): Fault[] {
   if (client.jwks !== undefined || client.jwks_uri !== undefined) return [];
   const method = authMethodOf(client);
   const reason =
     method === 'private_key_jwt' || method === 'self_signed_tls_client_auth'
       ? method
-      : (['id_token_encrypted_response_alg', 'userinfo_encrypted_response_alg'] as const).find((key) => client[key]);
+      : NEEDS_KEYS.find((key) => client[key]);
   return reason === undefined ? [] : [{ path: ['jwks_uri'], message: `or jwks is required for ${reason}` }];
 }
 
@@ -142,7 +150,7 @@ function signingSecretIsLong(client: ClientConfig): Fault[] {
 }
 
 function encryptionIsWhole(client: ClientConfig): Fault[] {
-  return (['id_token', 'userinfo'] as const).flatMap((what) => {
+  return (['id_token', 'userinfo', 'authorization'] as const).flatMap((what) => {
     const [alg, enc] = [`${what}_encrypted_response_alg`, `${what}_encrypted_response_enc`] as const;
     if (client[enc] === undefined || client[alg] !== undefined) return [];
     return [{ path: [enc], message: `must be left out where ${alg} is` }];

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import * as rules from './rules.ts';
 import {
+  clientSignature,
   contentEncryption,
   idTokenAlgorithm,
   keyEncryption,
@@ -59,6 +60,12 @@ export const clientSchema = z.strictObject({
   userinfo_signed_response_alg: signingAlgorithm.optional(),
   userinfo_encrypted_response_alg: keyEncryption.optional(),
   userinfo_encrypted_response_enc: contentEncryption.optional(),
+  introspection_signed_response_alg: signingAlgorithm.optional(),
+  request_object_signing_alg: clientSignature.optional(),
+  require_signed_request_object: z.boolean().optional(),
+  authorization_signed_response_alg: signingAlgorithm.optional(),
+  authorization_encrypted_response_alg: keyEncryption.optional(),
+  authorization_encrypted_response_enc: contentEncryption.optional(),
   introspection: z.boolean().default(false),
   client_uri: ruled(rules.webUrlRule).optional(),
   logo_uri: ruled(rules.webUrlRule).optional(),

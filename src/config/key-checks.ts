@@ -95,11 +95,20 @@ function resourcesAreSignedFor({ keys, resources }: Draft): Fault[] {
   );
 }
 
+const SIGNED_FOR_CLIENTS = [
+  'id_token_signing_alg',
+  'userinfo_signed_response_alg',
+  'authorization_signed_response_alg',
+  'introspection_signed_response_alg',
+] as const;
+
 function clientsAreSignedFor({ keys, clients }: Draft): Fault[] {
   return clients.flatMap((client, index) =>
-    client === undefined || client.type === 'machine' || client.id_token_signing_alg === 'HS256'
-      ? []
-      : unlisted(keys, client.id_token_signing_alg, ['clients', index, 'id_token_signing_alg']),
+    SIGNED_FOR_CLIENTS.flatMap((key) => {
+      // A machine has no ID token, and HS256 needs no key of the ring.
+      const alg = client?.type === 'machine' && key === 'id_token_signing_alg' ? undefined : client?.[key];
+      return alg === 'HS256' ? [] : unlisted(keys, alg, ['clients', index, key]);
+    }),
   );
 }
 

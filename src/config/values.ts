@@ -31,6 +31,9 @@ export const signingAlgorithm = z.enum(SIGNING);
 /** An ID token may also be signed with its client's secret (RFC 7518 §3.2). */
 export const idTokenAlgorithm = z.enum([...SIGNING, 'HS256']);
 
+/** What a client may sign with its own keys; never with a secret, which this server keeps as a hash. */
+export const clientSignature = z.enum(['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519']);
+
 /** How a content key is encrypted to a public key (RFC 7518 §4); RSA1_5 is not among them (RFC 8725 §3.2). */
 export const keyEncryption = z.enum(['ECDH-ES', 'ECDH-ES+A256KW', 'RSA-OAEP-256']);
 export const contentEncryption = z.enum(['A256GCM', 'A128GCM', 'A128CBC-HS256', 'A256CBC-HS512']);

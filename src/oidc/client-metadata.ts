@@ -45,6 +45,10 @@ const UNCHANGED = [
   'userinfo_signed_response_alg',
   'userinfo_encrypted_response_alg',
   'userinfo_encrypted_response_enc',
+  'request_object_signing_alg',
+  'require_signed_request_object',
+  'authorization_encrypted_response_alg',
+  'authorization_encrypted_response_enc',
 ] as const;
 
 /** A client in the engine's words: RFC 7591 metadata. */
@@ -64,6 +68,9 @@ export function clientMetadata(client: Client, engineScopes: readonly string[]):
     post_logout_redirect_uris: client.post_logout_redirect_uris,
     ...(scope === '' ? {} : { scope }),
     id_token_signed_response_alg: client.id_token_signing_alg,
+    // The engine's default is RS256, which the ring need not have.
+    authorization_signed_response_alg: client.authorization_signed_response_alg ?? client.id_token_signing_alg,
+    introspection_signed_response_alg: client.introspection_signed_response_alg ?? client.id_token_signing_alg,
     ...(client.backchannel_logout_uri === undefined
       ? {}
       : { backchannel_logout_uri: client.backchannel_logout_uri, backchannel_logout_session_required: true }),

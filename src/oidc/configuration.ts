@@ -5,7 +5,7 @@ import type { Clients } from '../clients/clients.ts';
 import type { Config } from '../config/schema.ts';
 import { AUTH_METHODS } from '../config/client-schema.ts';
 import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
-import { contentEncryption, keyEncryption } from '../config/values.ts';
+import { clientSignature, contentEncryption, keyEncryption } from '../config/values.ts';
 import type { Views } from '../http/view.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -21,6 +21,7 @@ import { lifetimes } from './lifetimes.ts';
 import { outgoingFetch } from '../outgoing/outgoing-fetch.ts';
 import { enginePages, type EnginePages } from './pages.ts';
 import type { AccountOf } from './request-account.ts';
+import { requestObjects } from './request-objects.ts';
 import { resourceIndicators } from './resource-indicators.ts';
 import { accessTokenClaims } from './token-claims.ts';
 
@@ -44,6 +45,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
   const { config, ring, clients, accountOf } = parts;
   const pages = enginePages(parts.views, accountOf);
   const mTLS = mutualTls(config.listen, parts.clock);
+  const requests = requestObjects(parts.clock);
   return {
     adapter: adapterFactory({ ...parts, scopes: STANDARD_SCOPES }),
     clients: clients.configured.map((client) => clientMetadata(client, STANDARD_SCOPES)),
@@ -81,13 +83,16 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     fetch: outgoingFetch(config.outgoing),
     renderError: pages.renderError,
 
-    features: { ...features(parts, pages), mTLS },
+    // The engine's one hook between the last check of a request and what it does about it.
+    extraParams: { client_id: (context, _value, client) => requests.claimRequestObject(context, client) },
+    features: { ...features(parts, pages, requests), mTLS },
   };
 }
 
 function features(
   { config, ring, accountOf }: EngineParts,
   pages: EnginePages,
+  requests: ReturnType<typeof requestObjects>,
 ): NonNullable<Configuration['features']> {
   return {
     devInteractions: { enabled: false },
@@ -95,6 +100,9 @@ function features(
     clientCredentials: { enabled: true },
     encryption: { enabled: true },
     jwtUserinfo: { enabled: true },
+    jwtResponseModes: { enabled: true },
+    jwtIntrospection: { enabled: true },
+    requestObjects: { enabled: true, assertJwtClaimsAndHeader: requests.assertRequestObject },
     dPoP: { enabled: true, nonceSecret: ring.derive('dpop nonce') },
     introspection: {
       enabled: true,
@@ -149,9 +157,20 @@ function authMethods({ tlsClientAuth = false, selfSignedTlsClientAuth = false }:
 
 function algorithms({ keys }: Config, ring: RingSnapshot): NonNullable<Configuration['enabledJWA']> {
   const signing = ring.signing.map(({ alg }) => alg);
+  const forClients = keys.hs256 ? [...signing, 'HS256' as const] : signing;
   return {
-    idTokenSigningAlgValues: keys.hs256 ? [...signing, 'HS256'] : signing,
+    idTokenSigningAlgValues: forClients,
     userinfoSigningAlgValues: signing,
+    authorizationSigningAlgValues: forClients,
+    introspectionSigningAlgValues: forClients,
+    requestObjectSigningAlgValues: [...clientSignature.options],
+    // Requests come over TLS, and the ring holds no keys that others could encrypt to.
+    requestObjectEncryptionAlgValues: [],
+    requestObjectEncryptionEncValues: [],
+    authorizationEncryptionAlgValues: [...keyEncryption.options],
+    authorizationEncryptionEncValues: [...contentEncryption.options],
+    introspectionEncryptionAlgValues: [],
+    introspectionEncryptionEncValues: [],
     idTokenEncryptionAlgValues: [...keyEncryption.options],
     idTokenEncryptionEncValues: [...contentEncryption.options],
     userinfoEncryptionAlgValues: [...keyEncryption.options],

@@ -10,10 +10,15 @@ export function publicDocuments(
   ring: RingSnapshot,
   certificates: Config['listen']['client_certificates'],
 ): Map<string, object> {
-  const discovery = withMtlsAliases(discoveryDocument(provider), certificates);
+  const discovery = withoutEmptyLists(withMtlsAliases(discoveryDocument(provider), certificates));
   return new Map<string, object>([
     ['/.well-known/openid-configuration', discovery],
     ['/.well-known/oauth-authorization-server', discovery],
     ['/jwks', { keys: ring.published }],
   ]);
+}
+
+/** RFC 8414 §3.2: what has no element is left out. */
+function withoutEmptyLists(document: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(document).filter(([, value]) => !Array.isArray(value) || value.length > 0));
 }

@@ -5,6 +5,7 @@ import { Secret } from '../../src/config/secret.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
 import { tokensFor } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
+import { verified } from '../support/tokens.ts';
 
 /** A machine of somebody else's, which may not look into foreign tokens. */
 function withStranger(config: Config): Config {
@@ -54,6 +55,19 @@ describe('Introspection', () => {
     });
     assert.equal(Number(exp) - Number(iat), 900);
     assert.equal(sid, decodeJwt(id_token)['sid']);
+  });
+
+  it('signs what it says for a client that asks for it', async () => {
+    const { access_token = '' } = await tokensFor(server.issuer);
+    const response = await fetch(`${server.issuer}/introspect`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${btoa(GATEWAY)}`, accept: 'application/token-introspection+jwt' },
+      body: new URLSearchParams({ token: access_token }),
+    });
+    assert.match(response.headers.get('content-type') ?? '', /^application\/token-introspection\+jwt/);
+    const { header, claims } = await verified(server.issuer, await response.text(), 'demo-web');
+    assert.equal(header.typ, 'token-introspection+jwt');
+    assert.equal((claims['token_introspection'] as Record<string, unknown>)['active'], true);
   });
 
   it('knows refresh tokens, whatever the hint', async () => {
