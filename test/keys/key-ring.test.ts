@@ -16,7 +16,7 @@ import { changeRing, revokeNow } from '../../src/keys/steps.ts';
 import { newKey } from '../../src/keys/new-key.ts';
 import type { RingContent, RingSnapshot } from '../../src/keys/ring.ts';
 import { newTimes, type Timetable } from '../../src/keys/timetable.ts';
-import type { Store } from '../../src/storage/store.ts';
+import { type Store, StoreUnavailable } from '../../src/storage/store.ts';
 import { startRedis } from '../support/redis.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/sqlite-store.ts';
 
@@ -273,7 +273,7 @@ describe('the key ring', () => {
       assert.equal((await changed).keys.at(-1)?.kid, kid);
     });
 
-    it('lets go of a key that was revoked, also where the hint was lost', async () => {
+    it('lets go of a key that was revoked, also where no hint can be sent', async () => {
       const ring = await openRing({ timetable: { ...TIMETABLE, announce: 71 } });
       const kid = ring.current().signing[0]?.kid ?? '';
       const changed = new Promise<RingSnapshot>((resolve) => ring.onChange(resolve));
@@ -281,7 +281,7 @@ describe('the key ring', () => {
         get: (key) => records.get(key),
         create: (key, value) => records.create(key, value),
         replace: (key, value, version) => records.replace(key, value, version),
-        publish: () => Promise.resolve(),
+        publish: () => Promise.reject(new StoreUnavailable('no hints')),
         subscribe: () => Promise.resolve(() => Promise.resolve()),
       };
       const steps = { clock, random: systemRandom, algorithms: ['ES256'] as const, timetable: TIMETABLE };
