@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeProtectedHeader } from 'jose';
-import { run } from '../../src/cli/run.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { createVerifier, InvalidToken } from '../../src/resource-server/resource-server.ts';
 import type { RunningBackend } from '../storage/backends.ts';
 import { Browser } from '../support/browser.ts';
 import { answerAtOnce, authorizationRequest, refresh, tokensFor } from '../support/flows.ts';
 import { freePort } from '../support/free-port.ts';
+import { keysCommand } from '../support/keys-command.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { apiOf } from '../support/tokens.ts';
 import { serverStores } from './server-stores.ts';
@@ -36,19 +36,8 @@ for (const backend of serverStores) {
       await store.stop();
     });
 
-    async function revoke(kid: string): Promise<void> {
-      const said: string[] = [];
-      const environment = {
-        LATCHKEY_STORE: store.url,
-        LATCHKEY_KEYS_DIR: first.directory,
-        LATCHKEY_ISSUER: first.issuer,
-        LATCHKEY_PORT: new URL(first.issuer).port,
-      };
-      const say = (text: string): void => void said.push(text);
-      const ask = () => Promise.resolve(undefined);
-      const code = await run(['keys', 'revoke', '--yes', '--', kid], { environment, print: say, warn: say, ask });
-      assert.equal(code, 0, said.join('\n'));
-    }
+    const revoke = (kid: string): Promise<void> =>
+      keysCommand({ ...first, store: store.url }, 'revoke', '--yes', '--', kid);
 
     async function untilUnpublished(node: string, kid: string): Promise<void> {
       while ((await (await fetch(`${node}/jwks`)).text()).includes(kid)) await sleep(50);
