@@ -12,11 +12,14 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 import { apiOf } from '../support/tokens.ts';
 import type { RunningBackend } from '../storage/backends.ts';
 
-/** Faster than a configuration may ask for: a new key signs each second. */
+/**
+ * Faster than a configuration may ask for: a new key signs each second. Clocks do not differ here, so that their two
+ * seconds are there for a busy machine.
+ */
 function everySecond(port: number) {
   return (config: Config): Config => ({
     ...config,
-    keys: { ...config.keys, algorithms: ['ES256'], sign: 1, announce: 3, clock_skew: 1, jwks_max_age: 1 },
+    keys: { ...config.keys, algorithms: ['ES256'], sign: 1, announce: 4, clock_skew: 2, jwks_max_age: 1 },
     listen: { ...config.listen, aliases: [`localhost:${port}`] },
   });
 }
