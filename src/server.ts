@@ -8,6 +8,7 @@ import { CLIENT_SECRETS, openClients } from './clients/clients.ts';
 import type { Config } from './config/schema.ts';
 import { openCredentials } from './credentials/credentials.ts';
 import { announceTo } from './events/events.ts';
+import { refreshGrant } from './grants/refresh/refresh-grant.ts';
 import { admission } from './host/admission.ts';
 import { listen } from './host/listener.ts';
 import { openLog } from './host/log.ts';
@@ -149,6 +150,7 @@ async function openDomain({ config, stores, log, clock, random }: Base, ring: Ke
       random,
       sealingKey: () => Promise.resolve(secrets.derive(CLIENT_SECRETS).toString('base64url')),
     }),
+    refresh: refreshGrant({ grants, clock, random, window: config.tokens.refresh_window }),
     csrf: csrfTokens(secrets.derive('csrf')),
     views: loadViews({ directory: fileURLToPath(new URL('../views', import.meta.url)), brand: config.branding.name }),
     admit: admission({
@@ -182,8 +184,10 @@ function buildEngine(
   host: { apps: Apps; isDraining: () => boolean },
 ): Engine & { provider: Provider } {
   const { config, stores, clock } = base;
-  const { admit, credentials, logouts, views } = domain;
-  const provider = createProvider({ ...base, ...domain, ring, grants: stores.grants, grantTypes: [] });
+  const { admit, credentials, logouts, refresh, views } = domain;
+  const adapters = { RefreshToken: refresh.adapter };
+  const provider = createProvider({ ...base, ...domain, ring, grants: stores.grants, grantTypes: [], adapters });
+  refresh.extend(provider);
   logouts.watch(provider);
   const routes = [
     homeRoute({ ...domain, provider, apps: host.apps }),

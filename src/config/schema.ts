@@ -6,6 +6,7 @@ import {
   duration,
   keyEncryption,
   publicJwk,
+  refreshWindow,
   roleName,
   ruled,
   scopeName,
@@ -91,6 +92,7 @@ export const configSchema = z.strictObject({
       id_token: duration.prefault('1h'),
       refresh_token: duration.prefault('14d'),
       refresh_family: duration.prefault('90d'),
+      refresh_window: refreshWindow.prefault('30s'),
       authorization_code: duration.prefault('60s'),
       interaction: duration.prefault('1h'),
     })

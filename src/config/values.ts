@@ -12,6 +12,16 @@ export const duration = z.string('must be a duration such as 90s, 15m, 1h or 14d
   return z.NEVER;
 });
 
+/** For how long a refresh may be repeated: a duration, or `0s` for not at all; as whole seconds once read. */
+export const refreshWindow = z
+  .string('must be a duration of at most 10m, or 0s for none')
+  .transform((text, context) => {
+    const seconds = parseDuration(text);
+    if (seconds !== undefined && seconds <= 600) return seconds;
+    context.addIssue({ code: 'custom', message: 'must be a duration of at most 10m, or 0s for none' });
+    return z.NEVER;
+  });
+
 /** Text that one rule holds for. */
 export function ruled(rule: Rule) {
   return z.string().check((context) => {

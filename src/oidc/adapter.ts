@@ -1,20 +1,18 @@
 import { errors, type Adapter, type AdapterPayload } from 'oidc-provider';
 import type { Clients } from '../clients/clients.ts';
 import { sha256 } from '../lib/hash.ts';
-import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import { everyMember } from '../storage/every-member.ts';
 import { keyspace, type Index, type Key, type Store } from '../storage/store.ts';
 import { lifetime, unsupported } from './adapter-verbs.ts';
 import { clientMetadata } from './client-metadata.ts';
 import { grantAdapter } from './grant-adapter.ts';
-import { withParallelRefresh } from './parallel-refresh.ts';
 import { replayAdapter } from './replay-adapter.ts';
 import { seal, unseal } from '../lib/seal.ts';
 import { sessionAdapter } from './session-adapter.ts';
 
 /** A record that its bearer secret both finds (by its hash) and opens (as a key): the store alone can do neither. */
-interface Sealed {
+export interface Sealed {
   sealed: string;
 }
 
@@ -25,14 +23,14 @@ const sealedKeys: Record<string, (id: string) => Key<Sealed>> = {
   Interaction: keyspace<Sealed>('interaction'),
   PushedAuthorizationRequest: keyspace<Sealed>('pushed-authorization-request'),
 };
-const refreshTokenKey = keyspace<Sealed>('refresh-token');
 const tokensOfGrant = (grantId: string): Index<Sealed> => `tokens-of-grant:${grantId}`;
 
 export interface AdapterOptions {
   grants: Store;
   clients: Clients;
-  clock: Clock;
   random: Random;
+  /** What grants of our own bring along for a model, instead of the usual. */
+  adapters: Readonly<Record<string, Adapter>>;
   /** The scopes that the engine itself knows. */
   scopes: readonly string[];
 }
@@ -40,8 +38,9 @@ export interface AdapterOptions {
 /** Bridges the engine's Adapter to the storage port: one adapter for each of the engine's models. */
 export function adapterFactory(options: AdapterOptions): (model: string) => Adapter {
   return (model) => {
+    const own = options.adapters[model];
     const keys = sealedKeys[model];
-    if (model === 'RefreshToken') return withParallelRefresh(sealedAdapter(options, refreshTokenKey), options.clock);
+    if (own !== undefined) return own;
     if (keys !== undefined) return sealedAdapter(options, keys);
     switch (model) {
       case 'Session':
@@ -58,7 +57,11 @@ export function adapterFactory(options: AdapterOptions): (model: string) => Adap
   };
 }
 
-function sealedAdapter({ grants, random }: AdapterOptions, keys: (id: string) => Key<Sealed>): Adapter {
+/** Keeps records sealed, found by their hash and listed for their grant. */
+export function sealedAdapter(
+  { grants, random }: Pick<AdapterOptions, 'grants' | 'random'>,
+  keys: (id: string) => Key<Sealed>,
+): Adapter {
   const keyOf = (id: string): Key<Sealed> => keys(sha256(id));
   return {
     ...unsupported,

@@ -13,6 +13,8 @@ export interface ClientPolicy {
   mayIntrospect: boolean;
   /** The hashes of the secrets that it may prove itself with; two while one takes over from the other. */
   secretHashes: readonly string[];
+  /** In seconds; the server's where there is none. */
+  refreshWindow?: number;
 }
 
 /** The one metadata member of ours that travels through the engine. */
@@ -102,6 +104,7 @@ function policyFor(client: Client): ClientPolicy {
     ...(client.default_resource === undefined ? {} : { defaultResource: client.default_resource }),
     mayIntrospect: client.introspection,
     secretHashes: [client.secret_hash, client.previous_secret_hash].filter((hash) => hash !== undefined),
+    ...(client.refresh_window === undefined ? {} : { refreshWindow: client.refresh_window }),
   };
 }
 

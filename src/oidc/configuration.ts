@@ -1,4 +1,4 @@
-import type { Configuration, JWK } from 'oidc-provider';
+import type { Adapter, Configuration, JWK } from 'oidc-provider';
 import type { Consents } from '../accounts/consents.ts';
 import { accountClaims, claimsOfScope } from '../accounts/claims.ts';
 import type { Clients } from '../clients/clients.ts';
@@ -33,6 +33,7 @@ export interface EngineParts {
   consents: Consents;
   accountOf: AccountOf;
   views: Views;
+  adapters: Readonly<Record<string, Adapter>>;
   clock: Clock;
   random: Random;
 }

@@ -2,11 +2,17 @@
  * The one seam to what the engine does not export. Each import is a risk at every update of the engine: its reason
  * stands beside it, and a test fails when it is gone.
  */
+import type { X509Certificate } from 'node:crypto';
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
 // @ts-expect-error: not part of the engine's types
 import engineDiscovery from 'oidc-provider/lib/actions/discovery.js';
 // @ts-expect-error: not part of the engine's types
 import { confirm as engineConfirm } from 'oidc-provider/lib/actions/end_session.js';
+// @ts-expect-error: not part of the engine's types
+import certificateThumbprint from 'oidc-provider/lib/helpers/certificate_thumbprint.js';
+import { validateDpop } from 'oidc-provider/lib/helpers/grants.js';
+// @ts-expect-error: not part of the engine's types
+import engineRevoke from 'oidc-provider/lib/helpers/revoke.js';
 // @ts-expect-error: not part of the engine's types
 import engineParts from 'oidc-provider/lib/helpers/weak_cache.js';
 
@@ -33,6 +39,48 @@ export async function endSessionNow(context: KoaContextWithOIDC): Promise<void> 
  * only, and those that sign no more have none.
  */
 export function verifyHintsBy(provider: Provider, keys: readonly object[]): void {
-  const { keystore } = (engineParts as (provider: Provider) => { keystore: { add(key: object): void } })(provider);
+  const { keystore } = partsOf(provider);
   for (const key of keys) keystore.add({ ...key, key_ops: ['verify'] });
+}
+
+/** Answers a request at the token endpoint, in `context.body`. */
+export type GrantHandler = (context: KoaContextWithOIDC) => Promise<void>;
+
+/** Puts a handler of ours around the engine's for a grant type; its parameters stay. */
+export function aroundGrant(provider: Provider, name: string, wrap: (engine: GrantHandler) => GrantHandler): void {
+  const handlers = partsOf(provider).grantTypeHandlers;
+  const engine = handlers.get(name);
+  if (engine === undefined) throw new Error(`the engine has no grant ${name}`);
+  handlers.set(name, wrap(engine));
+}
+
+/** Deletes every token of a grant, and the grant, as the engine does on a replay, and emits `grant.revoked`. */
+export async function endFamily(context: KoaContextWithOIDC, grantId: string | undefined): Promise<void> {
+  await (engineRevoke as (context: KoaContextWithOIDC, grantId: string | undefined) => Promise<void>)(context, grantId);
+}
+
+/**
+ * The key that the sender of a token request proves to hold, and that the engine binds its tokens to (RFC 9449 §5,
+ * RFC 8705 §3). A proof is looked at once for each request, however often it is asked for.
+ * @throws the engine's error for a proof that is not valid
+ */
+export async function senderKey(context: KoaContextWithOIDC): Promise<string | undefined> {
+  const { provider, client } = context.oidc;
+  const proof = await validateDpop(provider, context as Parameters<typeof validateDpop>[1]);
+  if (proof !== undefined) return `jkt ${proof.thumbprint}`;
+  if (client?.tlsClientCertificateBoundAccessTokens !== true) return undefined;
+  const certificate = partsOf(provider).configuration.features.mTLS.getCertificate(context);
+  return certificate && `x5t#S256 ${(certificateThumbprint as (certificate: Certificate) => string)(certificate)}`;
+}
+
+type Certificate = string | X509Certificate;
+
+interface EngineParts {
+  keystore: { add(key: object): void };
+  grantTypeHandlers: Map<string, GrantHandler>;
+  configuration: { features: { mTLS: { getCertificate(context: KoaContextWithOIDC): Certificate | undefined } } };
+}
+
+function partsOf(provider: Provider): EngineParts {
+  return (engineParts as (provider: Provider) => EngineParts)(provider);
 }

@@ -1,0 +1,128 @@
+import { errors, type Adapter, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
+import type { Clock } from '../../lib/clock.ts';
+import type { Random } from '../../lib/random.ts';
+import { policyOf } from '../../oidc/client-metadata.ts';
+import { aroundGrant, endFamily, senderKey, type GrantHandler } from '../../oidc/internals.ts';
+import type { Store } from '../../storage/store.ts';
+import { KeptAnswers } from './kept-answers.ts';
+import { ChecksPassed, isUsed, nameOf, RefreshTokens, type FoundToken, type UsedToken } from './refresh-tokens.ts';
+import { askedFor, judge } from './repeats.ts';
+
+export interface RefreshGrant {
+  /** The engine's storage of refresh tokens. */
+  readonly adapter: Adapter;
+  /** Goes around the engine's own grant. */
+  extend(provider: Provider): void;
+}
+
+interface Parts {
+  grants: Store;
+  clock: Clock;
+  random: Random;
+  /** For how long an answer may be fetched again, in seconds; 0 for never. */
+  window: number;
+}
+
+/**
+ * Refresh that is never lost and never doubled. The engine makes an answer while the token still counts as unused; the
+ * answer is kept; then one swap of the token's record decides, and only what it decided for is given out. So a crash or a
+ * refusal on the way uses nothing up, and of any number of requests at once all give the same answer.
+ */
+export function refreshGrant(parts: Parts): RefreshGrant {
+  const tokens = new RefreshTokens(parts.grants, parts.clock, parts.random);
+  const answers = new KeptAnswers(parts.grants, parts.random);
+  const refresh = new Refresh(tokens, answers, parts.window);
+  return {
+    adapter: tokens.adapter,
+    extend(provider) {
+      aroundGrant(provider, 'refresh_token', (engine) => (context) => refresh.handle(context, engine));
+    },
+  };
+}
+
+interface Request {
+  readonly context: KoaContextWithOIDC;
+  readonly engine: GrantHandler;
+  /** The key that it proves to hold. */
+  readonly sender: string | undefined;
+  /** For how long its answer is kept, in seconds. */
+  readonly window: number;
+}
+
+class Refresh {
+  readonly #tokens: RefreshTokens;
+  readonly #answers: KeptAnswers;
+  readonly #window: number;
+
+  constructor(tokens: RefreshTokens, answers: KeptAnswers, window: number) {
+    this.#tokens = tokens;
+    this.#answers = answers;
+    this.#window = window;
+  }
+
+  async handle(context: KoaContextWithOIDC, engine: GrantHandler): Promise<void> {
+    const { client, params } = context.oidc;
+    const value = params?.['refresh_token'];
+    // The engine says what is missing.
+    if (typeof value !== 'string' || client === undefined) return engine(context);
+    const window = policyOf(client).refreshWindow ?? this.#window;
+    const request = { context, engine, sender: await senderKey(context), window };
+    const token = await this.#tokens.find(value);
+    if (token === undefined) throw new errors.InvalidGrant('refresh token not found');
+    this.#tokens.present(context, token);
+    if (isUsed(token)) await this.#repeat(request, token);
+    else await this.#answer(request, token);
+  }
+
+  async #repeat(request: Request, token: UsedToken): Promise<void> {
+    const { context, engine } = request;
+    const body = await this.#kept(request, token);
+    await engine(context).catch(unlessChecksPassed);
+    context.body = body;
+  }
+
+  async #answer(request: Request, token: FoundToken): Promise<void> {
+    const { context, engine, sender, window } = request;
+    await engine(context).catch(async (error: unknown) => {
+      await discard(context);
+      throw error;
+    });
+    const successor = successorOf(context);
+    const answer = { body: context.body, sender, asked: askedFor(context) };
+    if (window > 0) await this.#answers.keep(token.value, successor, answer, window);
+    if (await this.#tokens.use(token, successor)) return;
+    const now = await this.#tokens.find(token.value);
+    // The store's client asks again where the connection broke, and then meets its own first attempt.
+    if (now?.use?.successor === successor) return;
+    await Promise.all([discard(context), this.#answers.forget(successor)]);
+    if (now === undefined || !isUsed(now)) throw new errors.InvalidGrant('refresh token revoked meanwhile');
+    context.body = await this.#kept(request, now, { wasUnderWay: true });
+  }
+
+  /** @throws InvalidGrant where this is no repeat */
+  async #kept(request: Request, token: UsedToken, { wasUnderWay = false } = {}): Promise<unknown> {
+    const judgement = await judge(request, token, { tokens: this.#tokens, answers: this.#answers });
+    if (judgement.is === 'repeat') return judgement.body;
+    if (judgement.is === 'other') throw new errors.InvalidGrant('refreshed a moment ago, for something else');
+    // A node may stand still in the middle of a refresh, while the app asks another one and goes on from there.
+    const isHarmless = judgement.is === 'late' && wasUnderWay && request.window > 0;
+    if (!isHarmless) await endFamily(request.context, token.payload.grantId);
+    throw new errors.InvalidGrant(`refresh token came again ${judgement.reason}`);
+  }
+}
+
+function successorOf({ oidc: { entities } }: KoaContextWithOIDC): string {
+  const { RefreshToken: successor } = entities;
+  if (successor === undefined) throw new Error('the engine did not rotate the refresh token');
+  return nameOf(successor.jti);
+}
+
+/** Takes back what the engine has stored for an answer that is not given. What cannot be deleted now, nobody knows. */
+async function discard({ oidc: { entities } }: KoaContextWithOIDC): Promise<void> {
+  if (entities.RotatedRefreshToken === undefined) return;
+  await Promise.allSettled([entities.RefreshToken?.destroy(), entities.AccessToken?.destroy()]);
+}
+
+function unlessChecksPassed(error: unknown): void {
+  if (!(error instanceof ChecksPassed)) throw error;
+}

@@ -1,0 +1,106 @@
+import { Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } from 'oidc-provider';
+import { sha256 } from '../../lib/hash.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Random } from '../../lib/random.ts';
+import { sealedAdapter, type Sealed } from '../../oidc/adapter.ts';
+import { unseal } from '../../lib/seal.ts';
+import { keyspace, type Store, type Stored } from '../../storage/store.ts';
+
+/** A refresh token's record. A used one stays until it expires, so that a replay is seen. */
+interface Token extends Sealed {
+  use?: Use;
+}
+
+/** What was made of a token: one thing only, since the record is swapped as a whole. */
+export interface Use {
+  /** In milliseconds since the epoch. */
+  at: number;
+  /** The name of the token that took its place. */
+  successor: string;
+}
+
+/** A token as a request found it. */
+export interface FoundToken {
+  readonly value: string;
+  readonly payload: AdapterPayload;
+  readonly use?: Use;
+  readonly stored: Stored<Token>;
+}
+
+export type UsedToken = FoundToken & { readonly use: Use };
+
+export function isUsed(token: FoundToken): token is UsedToken {
+  return token.use !== undefined;
+}
+
+/** What the engine comes to when it has made all of its checks of a token that has been used. */
+export class ChecksPassed extends Error {
+  override name = 'ChecksPassed';
+}
+
+const tokenKey = keyspace<Token>('refresh-token');
+
+/** The name that a token is stored under. */
+export const nameOf = sha256;
+
+export class RefreshTokens {
+  /** For the engine. Within a refresh it is shown what the refresh has found, and nothing is used before there is an answer. */
+  readonly adapter: Adapter;
+  readonly #grants: Store;
+  readonly #clock: Clock;
+  readonly #refreshing = new WeakMap<KoaContextWithOIDC, FoundToken>();
+
+  constructor(grants: Store, clock: Clock, random: Random) {
+    this.#grants = grants;
+    this.#clock = clock;
+    this.adapter = {
+      ...sealedAdapter({ grants, random }, tokenKey),
+      find: (value) => this.#show(value),
+      consume: (value) => this.#passChecks(value),
+    };
+  }
+
+  async find(value: string): Promise<FoundToken | undefined> {
+    const stored = await this.#grants.get(tokenKey(nameOf(value)));
+    if (stored === undefined) return undefined;
+    const { sealed, use } = stored.value;
+    const payload = JSON.parse(unseal(value, sealed)) as AdapterPayload;
+    return { value, payload, stored, ...(use && { use }) };
+  }
+
+  async isUnused(name: string): Promise<boolean> {
+    const stored = await this.#grants.get(tokenKey(name));
+    return stored !== undefined && stored.value.use === undefined;
+  }
+
+  /** Has the engine take this token, in this request, for one that has not been used. */
+  present(context: KoaContextWithOIDC, token: FoundToken): void {
+    this.#refreshing.set(context, token);
+  }
+
+  /**
+   * Puts the successor in the token's place, if the token is still as it was found. A used token leaves the tokens of its
+   * grant: there is nothing left to revoke.
+   * @returns whether this call did it
+   */
+  async use({ value, stored }: FoundToken, successor: string): Promise<boolean> {
+    const now = this.#clock.now();
+    const used = { ...stored.value, use: { at: now, successor } };
+    const life = stored.expiresAt === undefined ? {} : { ttl: Math.max(1, (stored.expiresAt - now) / 1000) };
+    return this.#grants.replace(tokenKey(nameOf(value)), used, stored.version, life);
+  }
+
+  async #show(value: string): Promise<AdapterPayload | undefined> {
+    const presented = Provider.ctx && this.#refreshing.get(Provider.ctx);
+    if (presented?.value === value) return presented.payload;
+    const found = await this.find(value);
+    if (found?.use === undefined) return found?.payload;
+    return { ...found.payload, consumed: Math.floor(found.use.at / 1000) };
+  }
+
+  #passChecks(value: string): Promise<void> {
+    const presented = Provider.ctx && this.#refreshing.get(Provider.ctx);
+    if (presented?.value !== value) throw new Error('a refresh token is used outside of a refresh');
+    return presented.use === undefined ? Promise.resolve() : Promise.reject(new ChecksPassed());
+  }
+}
