@@ -1,27 +1,11 @@
 import assert from 'node:assert/strict';
-import { createHash, randomUUID } from 'node:crypto';
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
+import { createHash } from 'node:crypto';
+import { calculateJwkThumbprint } from 'jose';
 import { Browser } from '../support/browser.ts';
+import { newHolder, proof, type Holder } from '../support/dpop.ts';
 import { authorizationRequest, signIn } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { apiOf, verified } from '../support/tokens.ts';
-
-interface Holder {
-  key: CryptoKey;
-  jwk: JWK;
-}
-
-async function newHolder(): Promise<Holder> {
-  const { privateKey, publicKey } = await generateKeyPair('ES256');
-  return { key: privateKey, jwk: await exportJWK(publicKey) };
-}
-
-function proof({ key, jwk }: Holder, claims: Record<string, string>): Promise<string> {
-  return new SignJWT({ jti: randomUUID(), ...claims })
-    .setProtectedHeader({ typ: 'dpop+jwt', alg: 'ES256', jwk })
-    .setIssuedAt()
-    .sign(key);
-}
 
 describe('DPoP', () => {
   let server: TestServer;

@@ -43,8 +43,9 @@ export async function startRedis(settings: Settings = {}): Promise<RedisOfTests>
 }
 
 /** A cluster of three masters, each with a third of the slots. */
-export async function startRedisCluster(): Promise<RedisOfTests> {
-  const servers = await Promise.all([0, 1, 2].map(() => startServer({ extra: ['--cluster-enabled', 'yes'] })));
+export async function startRedisCluster(settings: Pick<Settings, 'appendonly'> = {}): Promise<RedisOfTests> {
+  const extra = ['--cluster-enabled', 'yes'];
+  const servers = await Promise.all([0, 1, 2].map(() => startServer({ ...settings, extra })));
   const [first, ...others] = servers;
   if (first === undefined) throw new Error('no server');
   const stop = async () => {

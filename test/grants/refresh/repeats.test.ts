@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict';
+import type { Config } from '../../../src/config/schema.ts';
+import { withAccount } from '../../oidc/behind-the-server.ts';
+import { Browser } from '../../support/browser.ts';
+import { returnToPresent, travel } from '../../support/clock.ts';
+import { newHolder, proof, type Holder } from '../../support/dpop.ts';
+import { ALICE, authorizationRequest, signIn } from '../../support/flows.ts';
+import { startTestServer, type TestServer } from '../../support/server.ts';
+import { apiOf } from '../../support/tokens.ts';
+import { liveTokens } from './live-tokens.ts';
+
+const WEB = `Basic ${Buffer.from('demo-web:demo-web-secret').toString('base64')}`;
+
+/** The photos app refuses every repeat; the web app has a minute. */
+const withWindows = (config: Config): Config => ({
+  ...config,
+  clients: config.clients.map((client) => ({
+    ...client,
+    ...(client.client_id === 'demo-photos' && { refresh_window: 0 }),
+    ...(client.client_id === 'demo-web' && { refresh_window: 60 }),
+  })),
+});
+
+interface Answer {
+  status: number;
+  text: string;
+  body: Record<string, string>;
+}
+
+describe('A refresh that is repeated', () => {
+  let server: TestServer;
+  let alice: Browser;
+  before(async () => {
+    server = await startTestServer({ change: withWindows });
+  });
+  beforeEach(() => {
+    alice = new Browser();
+  });
+  after(() => server.close());
+  afterEach(returnToPresent);
+
+  async function post(parameters: Record<string, string>, headers: Record<string, string> = {}): Promise<Answer> {
+    const response = await fetch(`${server.issuer}/token`, {
+      method: 'POST',
+      headers,
+      body: new URLSearchParams(parameters),
+    });
+    const text = await response.text();
+    return { status: response.status, text, body: JSON.parse(text) as Record<string, string> };
+  }
+
+  const identity = (clientId: string): { parameters: Record<string, string>; headers: Record<string, string> } =>
+    clientId === 'demo-web'
+      ? { parameters: {}, headers: { authorization: WEB } }
+      : { parameters: { client_id: clientId }, headers: {} };
+
+  const proven = async (holder: Holder | undefined): Promise<Record<string, string>> =>
+    holder === undefined ? {} : { dpop: await proof(holder, { htm: 'POST', htu: `${server.issuer}/token` }) };
+
+  interface Options {
+    clientId?: string;
+    holder?: Holder;
+    [parameter: string]: string | Holder | undefined;
+  }
+
+  async function firstToken({ clientId = 'demo-notes', holder, ...more }: Options = {}): Promise<string> {
+    const parameters = { scope: 'openid notes:read', resource: apiOf(server.issuer), prompt: 'consent', ...more };
+    const request = authorizationRequest(server.issuer, clientId, parameters);
+    const callback = await signIn(alice, request, ALICE);
+    const { parameters: by, headers } = identity(clientId);
+    const code = { code: callback.searchParams.get('code') ?? '', redirect_uri: request.redirectUri };
+    const exchange = { grant_type: 'authorization_code', code_verifier: request.verifier, ...code, ...by };
+    const { status, text, body } = await post(exchange, { ...headers, ...(await proven(holder)) });
+    assert.equal(status, 200, text);
+    return body['refresh_token'] ?? '';
+  }
+
+  async function refresh(token: string, { clientId = 'demo-notes', holder, ...more }: Options = {}): Promise<Answer> {
+    const { parameters, headers } = identity(clientId);
+    const all = { grant_type: 'refresh_token', refresh_token: token, ...parameters, ...more };
+    return post(all, { ...headers, ...(await proven(holder)) });
+  }
+
+  async function refreshed(token: string, options: Options = {}): Promise<Answer> {
+    const answer = await refresh(token, options);
+    assert.equal(answer.status, 200, answer.text);
+    return answer;
+  }
+
+  function assertRefused({ status, body }: Answer, error = 'invalid_grant'): void {
+    assert.deepEqual([status, Object.keys(body), body['error']], [400, ['error', 'error_description'], error]);
+  }
+
+  const alive = (token: string): Promise<{ refresh: number; access: number }> =>
+    liveTokens(server.config.stores.grants, token);
+
+  it('gets the same answer, with the ID token and to the byte, until its window ends', async () => {
+    const token = await firstToken();
+    const first = await refreshed(token);
+    assert.ok(first.body['id_token'] !== undefined);
+    travel(15);
+    assert.equal((await refreshed(token)).text, first.text);
+    travel(14);
+    assert.equal((await refreshed(token)).text, first.text);
+    assert.equal((await alive(token)).refresh, 1);
+    await refreshed(first.body['refresh_token'] ?? '');
+  });
+
+  it('is a replay after the window, and ends the family with its access tokens', async () => {
+    const token = await firstToken({ scope: 'openid', resource: '' });
+    const { body } = await refreshed(token);
+    assert.deepEqual(await alive(token), { refresh: 1, access: 2 });
+    travel(31);
+    assertRefused(await refresh(token));
+    assertRefused(await refresh(body['refresh_token'] ?? ''));
+    const headers = { authorization: `Bearer ${String(body['access_token'])}` };
+    assert.equal((await fetch(`${server.issuer}/userinfo`, { headers })).status, 401);
+  });
+
+  it('is a replay once its successor has been used, and ends the family', async () => {
+    const token = await firstToken();
+    const second = await refreshed(token);
+    const third = await refreshed(second.body['refresh_token'] ?? '');
+    assertRefused(await refresh(token));
+    assert.equal((await alive(token)).refresh, 0);
+    assertRefused(await refresh(third.body['refresh_token'] ?? ''));
+  });
+
+  it('is a replay from another client, and ends the family', async () => {
+    const token = await firstToken();
+    const { body } = await refreshed(token);
+    assertRefused(await refresh(token, { clientId: 'demo-web' }));
+    assertRefused(await refresh(body['refresh_token'] ?? ''));
+  });
+
+  it('is a replay with another key or none, and ends the family', async () => {
+    const [holder, thief] = [await newHolder(), await newHolder()];
+    for (const clientId of ['demo-notes', 'demo-web']) {
+      for (const other of [{ holder: thief }, {}]) {
+        const token = await firstToken({ clientId, holder });
+        const { body } = await refreshed(token, { clientId, holder });
+        assert.equal(body['token_type'], 'DPoP');
+        assertRefused(await refresh(token, { clientId, ...other }));
+        assertRefused(await refresh(body['refresh_token'] ?? '', { clientId, holder }));
+      }
+    }
+  });
+
+  it('gets the same answer with the same key, but each proof works once', async () => {
+    const holder = await newHolder();
+    const token = await firstToken({ holder });
+    const first = await refreshed(token, { holder });
+    const parameters = { grant_type: 'refresh_token', refresh_token: token, client_id: 'demo-notes' };
+    const once = await proven(holder);
+    assert.equal((await post(parameters, once)).text, first.text);
+    assertRefused(await post(parameters, once));
+    assert.equal((await refreshed(token, { holder })).text, first.text);
+  });
+
+  it('gets the same answer whatever the order of its scopes', async () => {
+    const token = await firstToken({ scope: 'openid profile notes:read' });
+    const first = await refreshed(token, { scope: 'profile notes:read openid' });
+    assert.equal((await refreshed(token, { scope: 'openid profile notes:read profile' })).text, first.text);
+  });
+
+  it('is refused for another scope or resource, and nothing else happens', async () => {
+    const token = await firstToken();
+    const first = await refreshed(token);
+    for (const other of [{ scope: 'openid' }, { resource: apiOf(server.issuer) }]) {
+      assertRefused(await refresh(token, other));
+    }
+    assert.equal((await refreshed(token)).text, first.text);
+    await refreshed(first.body['refresh_token'] ?? '', { scope: 'openid' });
+  });
+
+  it('works after a request that was refused, which used nothing up and left nothing behind', async () => {
+    const token = await firstToken();
+    assertRefused(await refresh(token, { resource: 'https://elsewhere.example' }), 'invalid_target');
+    assert.equal((await alive(token)).refresh, 1);
+    travel(60);
+    await refreshed(token);
+  });
+
+  it('gets nothing once the person’s account is disabled, the session over, or the token revoked', async () => {
+    const disabled = await firstToken();
+    await refreshed(disabled);
+    await withAccount(server, ALICE.email, (accounts, { id }) => accounts.disable(id));
+    assertRefused(await refresh(disabled));
+    await withAccount(server, ALICE.email, (accounts, { id }) => accounts.enable(id));
+    await refreshed(disabled);
+
+    const { body } = await refreshed(disabled);
+    const revocation = new URLSearchParams({ token: body['refresh_token'] ?? '', client_id: 'demo-notes' });
+    await fetch(`${server.issuer}/revoke`, { method: 'POST', body: revocation });
+    assertRefused(await refresh(disabled));
+
+    const signedOut = await firstToken();
+    const { body: last } = await refreshed(signedOut);
+    await alice.visit(`${server.issuer}/logout?id_token_hint=${String(last['id_token'])}`);
+    assertRefused(await refresh(signedOut));
+  });
+
+  it('ends its family when the app revokes the token that it has, though it is used', async () => {
+    const token = await firstToken();
+    const { body } = await refreshed(token);
+    await fetch(`${server.issuer}/revoke`, {
+      method: 'POST',
+      body: new URLSearchParams({ token, client_id: 'demo-notes' }),
+    });
+    assertRefused(await refresh(body['refresh_token'] ?? ''));
+  });
+
+  it('has the window of its client', async () => {
+    const token = await firstToken({ clientId: 'demo-web' });
+    const first = await refreshed(token, { clientId: 'demo-web' });
+    travel(59);
+    assert.equal((await refreshed(token, { clientId: 'demo-web' })).text, first.text);
+    travel(2);
+    assertRefused(await refresh(token, { clientId: 'demo-web' }));
+  });
+
+  it('is a replay at once where the window is 0, also at the same moment', async () => {
+    const clientId = 'demo-photos';
+    const one = await firstToken({ clientId });
+    const { body } = await refreshed(one, { clientId });
+    assertRefused(await refresh(one, { clientId }));
+    assertRefused(await refresh(body['refresh_token'] ?? '', { clientId }));
+
+    const shared = await firstToken({ clientId });
+    const answers = await Promise.all([1, 2, 3].map(() => refresh(shared, { clientId })));
+    assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 400, 400]);
+    const winner = answers.find(({ status }) => status === 200);
+    assertRefused(await refresh(winner?.body['refresh_token'] ?? '', { clientId }));
+  });
+});
