@@ -54,7 +54,7 @@ for (const backend of sharedStores) {
         // The code's access token and this answer's.
         assert.deepEqual(await liveTokens(store.url, token), { refresh: 1, access: 2 });
         const last = nodes.at(-1) ?? '';
-        assert.equal((await refresh(last, String(body.refresh_token))).status, 200);
+        assert.equal((await refresh(last, String(body['refresh_token']))).status, 200);
         assert.equal((await refresh(last, token)).status, 400);
         assert.deepEqual(await liveTokens(store.url, token), { refresh: 0, access: 0 });
       });
