@@ -30,12 +30,26 @@ const NEEDS: Need[] = [
     install: (ubuntu) => [ubuntu ? playwrightInstall : aptInstall('chromium')],
     advice: 'Debian: sudo apt-get install chromium    else: npx playwright-core install --with-deps chromium',
   },
+  {
+    name: 'Apache with mod_auth_openidc',
+    suite: 'interop',
+    present: () => existsSync('/usr/lib/apache2/modules/mod_auth_openidc.so'),
+    install: () => [aptInstall('apache2', 'libapache2-mod-auth-openidc')],
+    advice: 'Debian, Ubuntu: sudo apt-get install apache2 libapache2-mod-auth-openidc',
+  },
+  {
+    name: 'oidc-agent',
+    suite: 'interop',
+    present: () => spawnSync('oidc-agent', ['--version']).status === 0,
+    install: () => [aptInstall('oidc-agent-cli')],
+    advice: 'Debian, Ubuntu: sudo apt-get install oidc-agent-cli    macOS: brew install oidc-agent',
+  },
 ];
 
 const playwrightInstall = ['npx', 'playwright-core', 'install', '--with-deps', 'chromium'];
 
-function aptInstall(name: string): string[] {
-  return ['apt-get', 'install', '--yes', '--no-install-recommends', name];
+function aptInstall(...names: string[]): string[] {
+  return ['apt-get', 'install', '--yes', '--no-install-recommends', ...names];
 }
 
 /** The major version of the `redis-server` in the path; 0 without one. */
