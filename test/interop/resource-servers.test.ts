@@ -171,7 +171,7 @@ describe('An API by others, with what it keeps of /jwks by default', function ()
     assert.match((await answersTo(token)).join(), /no applicable key found in the JSON Web Key Set/);
   });
 
-  it('refuses them after the time that jwks-rsa was told to keep keys for', async () => {
+  it('refuses the tokens of a revoked key after the time that jwks-rsa was told to keep keys for', async () => {
     await start({ 'jwks-rsa': withJwksRsa({ cacheMaxAge: 500 }) });
     const token = await newToken('RS256');
     await allAccept([token]);
