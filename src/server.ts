@@ -2,12 +2,12 @@ import { fileURLToPath } from 'node:url';
 import type { Provider } from 'oidc-provider';
 import type { Logger } from 'pino';
 import { homeRoute } from './account-pages/home-page.ts';
-import { openAccounts } from './accounts/accounts.ts';
+import { openAccounts, type Accounts } from './accounts/accounts.ts';
 import { openConsents } from './accounts/consents.ts';
 import { CLIENT_SECRETS, openClients } from './clients/clients.ts';
 import type { Config } from './config/schema.ts';
 import { openCredentials } from './credentials/credentials.ts';
-import { announceTo } from './events/events.ts';
+import { announceTo, type Announce } from './events/events.ts';
 import { refreshGrant } from './grants/refresh/refresh-grant.ts';
 import { admission } from './host/admission.ts';
 import { listen } from './host/listener.ts';
@@ -17,6 +17,7 @@ import { requestHandler, type Engine } from './host/request-handler.ts';
 import { middlewareTable } from './host/table.ts';
 import { csrfTokens } from './http/csrf.ts';
 import { loadViews } from './http/view.ts';
+import { jwtBearer } from './grants/jwt-bearer/jwt-bearer.ts';
 import { interactionRoutes } from './interactions/routes.ts';
 import { openKeyRing, type KeyRing } from './keys/key-ring.ts';
 import { openMasterKey } from './keys/master-key.ts';
@@ -30,6 +31,7 @@ import { checkClients } from './oidc/check-clients.ts';
 import { createProvider } from './oidc/provider.ts';
 import { publicDocuments } from './oidc/published-documents.ts';
 import { accountLookup } from './oidc/request-account.ts';
+import { outgoingFetch } from './outgoing/outgoing-fetch.ts';
 import { openStores, type Stores } from './storage/open-stores.ts';
 
 export interface ServerOptions {
@@ -130,7 +132,8 @@ async function openRing({ config, stores, clock, random, log }: Base): Promise<K
 /** What does not change with the keys: the domain's parts, opened once. */
 type Domain = Awaited<ReturnType<typeof openDomain>>;
 
-async function openDomain({ config, stores, log, clock, random }: Base, ring: KeyRing) {
+async function openDomain(base: Base, ring: KeyRing) {
+  const { config, stores, log, clock, random } = base;
   const { records, grants } = stores;
   const secrets = ring.current();
   const announce = announceTo(log);
@@ -151,6 +154,7 @@ async function openDomain({ config, stores, log, clock, random }: Base, ring: Ke
       sealingKey: () => Promise.resolve(secrets.derive(CLIENT_SECRETS).toString('base64url')),
     }),
     refresh: refreshGrant({ grants, clock, random, window: config.tokens.refresh_window }),
+    grantTypes: ownGrants(base, { accounts, announce }),
     csrf: csrfTokens(secrets.derive('csrf')),
     views: loadViews({ directory: fileURLToPath(new URL('../views', import.meta.url)), brand: config.branding.name }),
     admit: admission({
@@ -176,6 +180,21 @@ function aliasesOf({ aliases, client_certificates: certificates }: Config['liste
   return certificates?.url === undefined ? aliases : [...aliases, new URL(certificates.url).host];
 }
 
+/** The grant types that the engine does not have. */
+function ownGrants({ config, stores, log, ...base }: Base, domain: { accounts: Accounts; announce: Announce }) {
+  const { grant } = jwtBearer({
+    ...base,
+    ...stores,
+    ...domain,
+    config,
+    fetch: outgoingFetch(config.outgoing),
+    reportFailure: (address, err) => {
+      log.warn({ err, address }, "a trusted issuer's keys cannot be fetched for now");
+    },
+  });
+  return [grant];
+}
+
 /** The engine for one snapshot of the keys, with the host's steps before it. */
 function buildEngine(
   base: Base,
@@ -186,7 +205,7 @@ function buildEngine(
   const { config, stores, clock } = base;
   const { admit, credentials, logouts, refresh, views } = domain;
   const adapters = { RefreshToken: refresh.adapter };
-  const provider = createProvider({ ...base, ...domain, ring, grants: stores.grants, grantTypes: [], adapters });
+  const provider = createProvider({ ...base, ...domain, ring, grants: stores.grants, adapters });
   refresh.extend(provider);
   logouts.watch(provider);
   const routes = [

@@ -1,4 +1,5 @@
 import { checkClients } from './client-checks.ts';
+import { checkIssuers } from './issuer-checks.ts';
 import { checkKeys } from './key-checks.ts';
 import type { Fault, Path } from './problems.ts';
 import type { Draft } from './schema.ts';
@@ -19,6 +20,8 @@ const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
   resourceScopesAreTheirOwn,
   clientsAreDistinct,
   checkClients,
+  issuersAreDistinct,
+  checkIssuers,
   accountsAreDistinct,
   accountPasswordsAreLongEnough,
 ];
@@ -81,6 +84,10 @@ function resourceScopesAreTheirOwn({ resources }: Draft): Fault[] {
 
 function clientsAreDistinct({ clients }: Draft): Fault[] {
   return repeated(clients, 'clients', 'client_id', (client) => client.client_id);
+}
+
+function issuersAreDistinct({ trusted_issuers: issuers }: Draft): Fault[] {
+  return repeated(issuers, 'trusted_issuers', 'issuer', ({ issuer }) => issuer);
 }
 
 function accountsAreDistinct({ accounts }: Draft): Fault[] {

@@ -1,4 +1,5 @@
 import { checkClientAuth } from './client-auth-checks.ts';
+import { JWT_BEARER } from './client-schema.ts';
 import type { Fault } from './problems.ts';
 import { isLoopback, isNativeRedirect, isPrivateUse } from './rules.ts';
 import type { ClientConfig, Draft, ResourceConfig } from './schema.ts';
@@ -82,7 +83,11 @@ function nativeAppsAreReached(client: ClientConfig): Fault[] {
 
 /** A person's grants need a place to come back to, and only a client that proves itself acts for itself (RFC 6749 §4.4). */
 function grantTypesFitType({ type, grant_types: grantTypes = [] }: ClientConfig): Fault[] {
-  const refused = { spa: ['client_credentials'], web: [], machine: ['authorization_code', 'refresh_token'] }[type];
+  const refused = {
+    spa: ['client_credentials', JWT_BEARER],
+    web: [],
+    machine: ['authorization_code', 'refresh_token'],
+  }[type];
   return grantTypes.flatMap((name, index) =>
     (refused as readonly string[]).includes(name)
       ? [{ path: ['grant_types', index], message: `must not be ${name} for type ${type}` }]

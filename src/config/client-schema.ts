@@ -26,7 +26,10 @@ export const AUTH_METHODS = [
 
 const origin = ruled(rules.originRule);
 
-const GRANT_TYPES = ['authorization_code', 'refresh_token', 'client_credentials'] as const;
+/** A token of a trusted issuer as a grant (RFC 7523 §2.1). */
+export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+
+const GRANT_TYPES = ['authorization_code', 'refresh_token', 'client_credentials', JWT_BEARER] as const;
 
 /** A client as the file and the store describe it; names follow RFC 7591 where it has one. */
 export const clientSchema = z.strictObject({

@@ -24,6 +24,16 @@ export const issuerRule: Rule = (text) => {
   return text === spelling ? undefined : `must be written ${spelling}, as clients compare it character by character`;
 };
 
+/** Another issuer spells itself as it likes: tokens are compared with this character by character (RFC 7519 §4.1.1). */
+export const trustedIssuerRule: Rule = (text) => {
+  const url = /^[\x21-\x7E]+$/.test(text) ? URL.parse(text) : null;
+  if (url === null || !/^https?:$/.test(url.protocol)) return 'must be an absolute https URL';
+  if (url.protocol === 'http:' && !isLoopback(url.hostname))
+    return 'must be https: http is for loopback addresses only';
+  if (/[?#]/.test(text)) return 'must not have a query or a fragment';
+  return url.username === '' && url.password === '' ? undefined : 'must not hold a user name or a password';
+};
+
 /** RFC 6749 §3.1.2, RFC 8252 §7 and RFC 9700 §2.1: compared exactly, so nothing in it may be a pattern. */
 export const redirectUriRule: Rule = (text) => {
   const url = /^[\x21-\x7E]+$/.test(text) ? URL.parse(text) : null;

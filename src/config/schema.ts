@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { clientSchema } from './client-schema.ts';
+import { issuerSchema } from './issuer-schema.ts';
 import * as rules from './rules.ts';
 import {
   contentEncryption,
@@ -115,6 +116,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   resources: z.array(resource).default([]),
   clients: z.array(clientSchema).default([]),
+  trusted_issuers: z.array(issuerSchema).default([]),
   accounts: z.array(seedAccount).default([]),
   outgoing: z.strictObject({ allow: z.array(ruled(rules.hostRule)).default([]) }).prefault({}),
 });
@@ -122,6 +124,7 @@ export const configSchema = z.strictObject({
 /** The configuration once read: every default filled in, durations in seconds, secrets unprintable. */
 export type Config = z.output<typeof configSchema>;
 export type ClientConfig = Config['clients'][number];
+export type TrustedIssuer = Config['trusted_issuers'][number];
 export type SigningAlgorithm = Config['keys']['algorithms'][number];
 export type ResourceConfig = z.output<typeof resource>;
 export type AccountConfig = z.output<typeof seedAccount>;
@@ -134,7 +137,9 @@ export interface Draft {
   tokens: Config['tokens'] | undefined;
   sessions: Config['sessions'] | undefined;
   passwords: Config['passwords'] | undefined;
+  sign_up: Config['sign_up'] | undefined;
   resources: readonly (ResourceConfig | undefined)[];
   clients: readonly (ClientConfig | undefined)[];
+  trusted_issuers: readonly (TrustedIssuer | undefined)[];
   accounts: readonly (AccountConfig | undefined)[];
 }

@@ -1,10 +1,12 @@
 import type { z } from 'zod';
 import { checkConfig } from './checks.ts';
 import { namesAreFree } from './client-checks.ts';
+import { issuersAreFree } from './issuer-checks.ts';
+import { issuersSchema } from './issuer-schema.ts';
 import { faultsOf, inWords } from './messages.ts';
 import { isWithin, type Fault } from './problems.ts';
 import { clientSchema, clientsSchema } from './client-schema.ts';
-import { configSchema, type ClientConfig, type Config, type Draft } from './schema.ts';
+import { configSchema, type ClientConfig, type Config, type Draft, type TrustedIssuer } from './schema.ts';
 import { isMapping } from './shape.ts';
 
 export type Validated<T> = { value: T } | { faults: Fault[] };
@@ -20,6 +22,15 @@ export function validateClients(tree: unknown, config: Config): Validated<{ clie
   return read(clientsSchema, tree, () => {
     const draft = { ...config, clients: draftOf(tree).clients };
     return [...checkConfig(draft), ...namesAreFree(draft, taken)];
+  });
+}
+
+/** The same for trusted issuers. */
+export function validateIssuers(tree: unknown, config: Config): Validated<{ trusted_issuers: TrustedIssuer[] }> {
+  const taken = config.trusted_issuers.map(({ issuer }) => issuer);
+  return read(issuersSchema, tree, () => {
+    const draft = { ...config, trusted_issuers: draftOf(tree).trusted_issuers };
+    return [...checkConfig(draft), ...issuersAreFree(draft, taken)];
   });
 }
 
@@ -41,7 +52,7 @@ function read<S extends z.ZodType>(
 /** What of a faulty tree can be read. Items of a list keep their places, so that paths stay true. */
 function draftOf(tree: unknown): Draft {
   const root = isMapping(tree) ? tree : {};
-  const { issuer, listen, keys, tokens, sessions, passwords, resources, accounts } = configSchema.shape;
+  const { issuer, listen, keys, tokens, sessions, passwords, sign_up, resources, ...lists } = configSchema.shape;
   return {
     issuer: readable(issuer, root['issuer']),
     listen: readable(listen, root['listen']),
@@ -49,9 +60,13 @@ function draftOf(tree: unknown): Draft {
     tokens: readable(tokens, root['tokens']),
     sessions: readable(sessions, root['sessions']),
     passwords: readable(passwords, root['passwords']),
+    sign_up: readable(sign_up, root['sign_up']),
     resources: listOf(root['resources']).map((item) => readable(resources.unwrap().element, item)),
     clients: listOf(root['clients']).map(readableClient),
-    accounts: listOf(root['accounts']).map((item) => readable(accounts.unwrap().element, item)),
+    trusted_issuers: listOf(root['trusted_issuers']).map((item) =>
+      readable(lists.trusted_issuers.unwrap().element, item),
+    ),
+    accounts: listOf(root['accounts']).map((item) => readable(lists.accounts.unwrap().element, item)),
   };
 }
 

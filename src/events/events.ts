@@ -16,6 +16,7 @@ export type BusinessEvent =
   | { type: 'family.revoked'; client: string | undefined; grant: string }
   | { type: 'logout.delivered'; client: string; attempt: number }
   | { type: 'logout.undelivered'; client: string; attempt: number; reason: string; givenUp: boolean }
+  | { type: 'assertion.accepted'; issuer: string; subject: string; client: string; account: string | undefined }
   | { type: 'keys.changed'; signing: readonly string[]; published: readonly string[] }
   | RequestRefused;
 

@@ -1,4 +1,4 @@
-import type { KoaContextWithOIDC } from 'oidc-provider';
+import type { TokenEndpointGrantContext } from 'oidc-provider';
 
 /** A grant type beside the engine's own (RFC 6749 §4.5). The client has proved who it is before `handle` is called. */
 export interface GrantType {
@@ -9,5 +9,5 @@ export interface GrantType {
   /** Those of them that may come more than once (RFC 8707 §2). */
   repeatable?: readonly string[];
   /** Sets `context.body` to the token response. @throws the engine's errors, which become OAuth error responses */
-  handle: (context: KoaContextWithOIDC) => Promise<void>;
+  handle: (context: TokenEndpointGrantContext) => Promise<void>;
 }

@@ -15,6 +15,8 @@ export interface Process {
   readonly pid: number;
   /** Waits until what was printed, on either stream, matches so many times. @returns what the pattern's group caught */
   printed(pattern: RegExp, times?: number): Promise<string[]>;
+  /** Standard output so far. */
+  output(): string;
   kill(signal: NodeJS.Signals): void;
   readonly ended: Promise<Ended>;
 }
@@ -53,6 +55,7 @@ export class WorkingDirectory {
     return {
       pid: child.pid ?? 0,
       ended,
+      output: () => out,
       kill: (signal) => void child.kill(signal),
       async printed(pattern, times = 1) {
         const matches = () =>

@@ -41,7 +41,12 @@ describe('Discovery and /jwks', () => {
     const document = await metadata();
     assert.deepEqual(document['response_types_supported'], ['code']);
     assert.deepEqual(document['code_challenge_methods_supported'], ['S256']);
-    assert.deepEqual(document['grant_types_supported'], ['authorization_code', 'refresh_token', 'client_credentials']);
+    assert.deepEqual(document['grant_types_supported'], [
+      'authorization_code',
+      'refresh_token',
+      'client_credentials',
+      'urn:ietf:params:oauth:grant-type:jwt-bearer',
+    ]);
     assert.deepEqual(
       new Set(document['id_token_signing_alg_values_supported'] as string[]),
       new Set(['ES256', 'RS256']),

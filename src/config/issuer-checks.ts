@@ -1,0 +1,91 @@
+import type { Fault } from './problems.ts';
+import type { Draft, ResourceConfig, TrustedIssuer } from './schema.ts';
+import { didYouMean } from './suggest.ts';
+
+type Surroundings = Pick<Draft, 'issuer' | 'resources' | 'sign_up'>;
+type IssuerCheck = (issuer: TrustedIssuer, surroundings: Surroundings) => Fault[];
+
+/** In seconds: that an assertion was used is remembered for as long. */
+const LONGEST_LIFETIME = 86_400;
+const LARGEST_SKEW = 300;
+
+/** What must hold within a trusted issuer and between it and the resources; paths start at the issuer. */
+const CHECKS: readonly IssuerCheck[] = [
+  isSomebodyElse,
+  keysStandOnce,
+  timesAreBounded,
+  servicesAreNamed,
+  emailsAreProved,
+  resourcesAreRegistered,
+  scopesExist,
+];
+
+export function checkIssuers({ trusted_issuers: issuers, ...surroundings }: Draft): Fault[] {
+  return issuers.flatMap((issuer, index) => {
+    const faults = issuer === undefined ? [] : CHECKS.flatMap((check) => check(issuer, surroundings));
+    return faults.map(({ path, message }) => ({ path: ['trusted_issuers', index, ...path], message }));
+  });
+}
+
+/** An issuer of the store would stand in the shadow of one of the configuration. */
+export function issuersAreFree({ trusted_issuers: issuers }: Draft, taken: readonly string[]): Fault[] {
+  return issuers.flatMap((issuer, index) =>
+    issuer !== undefined && taken.includes(issuer.issuer)
+      ? [{ path: ['trusted_issuers', index, 'issuer'], message: 'is in the configuration already: change it there' }]
+      : [],
+  );
+}
+
+/** It would turn its own grants into wider ones (draft-ietf-oauth-identity-assertion-authz-grant, "Cross-Domain Use"). */
+function isSomebodyElse({ issuer }: TrustedIssuer, surroundings: Surroundings): Fault[] {
+  if (issuer !== surroundings.issuer) return [];
+  return [{ path: ['issuer'], message: 'must be another than this server' }];
+}
+
+function keysStandOnce({ jwks, jwks_uri: uri }: TrustedIssuer): Fault[] {
+  if (jwks === undefined && uri === undefined) return [{ path: ['jwks_uri'], message: 'or jwks is required' }];
+  if (jwks === undefined || uri === undefined) return [];
+  return [{ path: ['jwks'], message: 'must be left out where jwks_uri is set' }];
+}
+
+function timesAreBounded({ max_lifetime: life, clock_skew: skew }: TrustedIssuer): Fault[] {
+  return [
+    ...(life > LONGEST_LIFETIME ? [{ path: ['max_lifetime'], message: 'must be at most 24h' }] : []),
+    ...(skew > LARGEST_SKEW ? [{ path: ['clock_skew'], message: 'must be at most 5m' }] : []),
+  ];
+}
+
+/** Anybody can have a token of a public CI or of a cluster that many share. */
+function servicesAreNamed({ subject, claims }: TrustedIssuer): Fault[] {
+  if (subject.is !== 'service' || Object.keys(claims).length > 0) return [];
+  const message = 'is required for subject.is service, or all whom the issuer knows would be the service';
+  return [{ path: ['claims'], message }];
+}
+
+/** Whoever signed up with somebody else's address would get what the issuer says of its owner. */
+function emailsAreProved({ subject }: TrustedIssuer, { sign_up: signUp }: Surroundings): Fault[] {
+  if (!subject.match_email || signUp?.enabled !== true) return [];
+  const message = 'must be false while sign_up.enabled lets strangers take any address';
+  return [{ path: ['subject', 'match_email'], message }];
+}
+
+function resourcesAreRegistered(issuer: TrustedIssuer, { resources }: Surroundings): Fault[] {
+  const known = resources.flatMap((resource) => (resource === undefined ? [] : [resource.identifier]));
+  if (known.length !== resources.length) return [];
+  return issuer.resources.flatMap((resource, index) =>
+    known.includes(resource)
+      ? []
+      : [{ path: ['resources', index], message: `is not under resources${didYouMean(resource, known)}` }],
+  );
+}
+
+function scopesExist(issuer: TrustedIssuer, { resources }: Surroundings): Fault[] {
+  const own = issuer.resources.map((identifier) => resources.find((resource) => resource?.identifier === identifier));
+  if (!own.every((resource) => resource !== undefined)) return [];
+  const known = own.flatMap((resource: ResourceConfig) => Object.keys(resource.scopes));
+  return issuer.scopes.flatMap((scope, index) =>
+    known.includes(scope)
+      ? []
+      : [{ path: ['scopes', index], message: `is a scope of none of its resources${didYouMean(scope, known)}` }],
+  );
+}

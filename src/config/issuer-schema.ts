@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import * as rules from './rules.ts';
+import { duration, publicJwk, roleName, ruled, scopeName } from './values.ts';
+
+/** What an assertion may be signed with: keys that only its issuer has, so nothing symmetric (RFC 8725 §3.2). */
+const ALGORITHMS = z.enum([
+  ...(['ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512'] as const),
+  ...(['PS256', 'PS384', 'PS512', 'EdDSA'] as const),
+]);
+
+/** The `typ` of an Identity Assertion JWT Authorization Grant (draft-ietf-oauth-identity-assertion-authz-grant §3). */
+export const ID_JAG_TYPE = 'oauth-id-jag+jwt';
+
+/** What a token says that it is (RFC 8725 §3.11); one without a `typ` is a JWT. */
+const TOKEN_TYPES = ['JWT', 'at+jwt', 'authorization-grant+jwt', ID_JAG_TYPE] as const;
+
+/** Whom an assertion stands for. */
+const subject = z.strictObject({
+  is: z.enum(['account', 'new_account', 'service']),
+  claim: z.string().min(1).default('sub'),
+  match_email: z.boolean().default(false),
+  links: z.record(z.string().min(1), z.email()).default({}),
+  roles: z.array(roleName).default(['user']),
+});
+
+/** Somebody whose tokens clients may bring as grants (RFC 7523 §2.1), and what they are worth. */
+export const issuerSchema = z.strictObject({
+  issuer: ruled(rules.trustedIssuerRule),
+  jwks: z.strictObject({ keys: z.array(publicJwk).min(1) }).optional(),
+  jwks_uri: ruled(rules.webUrlRule).optional(),
+  algorithms: z.array(ALGORITHMS).min(1).default(['ES256', 'RS256']),
+  token_types: z.array(z.enum(TOKEN_TYPES)).min(1).default(['JWT']),
+  claims: z.record(z.string().min(1), z.array(z.string()).min(1)).default({}),
+  subject,
+  clients: z.array(z.string()).min(1),
+  resources: z.array(z.string()).min(1),
+  scopes: z.array(scopeName).default([]),
+  max_lifetime: duration.prefault('10m'),
+  clock_skew: duration.prefault('60s'),
+});
+
+/** Trusted issuers by themselves, for the store. */
+export const issuersSchema = z.strictObject(
+  { trusted_issuers: z.array(issuerSchema).min(1, 'needs at least one issuer') },
+  'must be a trusted issuer, or a list of them under trusted_issuers',
+);

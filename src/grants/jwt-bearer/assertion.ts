@@ -1,0 +1,49 @@
+import { repeatsName } from '../../lib/json.ts';
+
+/** The members of a JSON object; those of one that could not be read are none. */
+export type Members = Readonly<Record<string, unknown>>;
+
+/** One of the two readable parts of a JWT. */
+interface Part {
+  readonly members: Members;
+  readonly isObject: boolean;
+  readonly repeatsName: boolean;
+}
+
+/** A text that should be a signed JWT (RFC 7519 §7.2), taken apart. Nothing of it is believed yet. */
+export interface Assertion {
+  readonly text: string;
+  readonly parts: readonly string[];
+  readonly header: Part;
+  readonly claims: Part;
+}
+
+/** In characters; the tokens of issuers have a tenth of it. */
+export const LONGEST_ASSERTION = 16_384;
+
+/** Never throws: what cannot be read is empty, and the checks say so. */
+export function readAssertion(text: string): Assertion {
+  const parts = text.length > LONGEST_ASSERTION ? [] : text.split('.');
+  return { text, parts, header: readPart(parts[0]), claims: readPart(parts[1]) };
+}
+
+/** Whether a text is base64url as it is written in one way only: no padding, no stray bits (RFC 7515 §2, RFC 4648 §3.5). */
+export function isBase64url(text: string): boolean {
+  return Buffer.from(text, 'base64url').toString('base64url') === text;
+}
+
+function readPart(part = ''): Part {
+  try {
+    // A byte order mark is kept, so that it is refused as no JSON (RFC 8259 §8.1).
+    const json = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(part, 'base64url'));
+    const value: unknown = JSON.parse(json);
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return NOTHING;
+    // Without a prototype, so that no claim is found that the token does not have.
+    const members = Object.assign(Object.create(null) as object, value) as Members;
+    return { members, isObject: true, repeatsName: repeatsName(json) };
+  } catch {
+    return NOTHING;
+  }
+}
+
+const NOTHING: Part = { members: {}, isObject: false, repeatsName: false };

@@ -1,0 +1,138 @@
+import { compactVerify } from 'jose';
+import type { TrustedIssuer } from '../../config/schema.ts';
+import type { KeyChoice } from '../../issuers/choose-key.ts';
+import type { Assertion, Members } from './assertion.ts';
+import type { Subject } from './subject.ts';
+
+/** The client that brings an assertion. */
+export interface Bearer {
+  readonly id: string;
+  /** Whether it has proved who it is. */
+  readonly isProved: boolean;
+  readonly resources: readonly string[];
+  readonly defaultResource?: string | undefined;
+}
+
+/** What a client asks for with an assertion. */
+export interface Request {
+  readonly assertion: Assertion;
+  readonly client: Bearer;
+  readonly scopes: readonly string[];
+  readonly resources: readonly string[];
+  /** The thumbprint of the key that the sender proves to hold (RFC 9449 §6.1). */
+  readonly jkt?: string | undefined;
+}
+
+/** Where an examination finds out what does not stand in the assertion. */
+export interface Sources {
+  readonly keyOf: (issuer: TrustedIssuer, header: { kid?: string; alg: string }) => Promise<KeyChoice>;
+  readonly subjectOf: (issuer: TrustedIssuer, claims: Members) => Promise<Subject>;
+  /** @returns whether it is the first to say so of this assertion; `life` in seconds is for how long it must be known */
+  readonly claimOnce: (issuer: string, jti: string, life: number) => Promise<boolean>;
+}
+
+/** Everything that the checks may look at. What must be fetched is fetched when the first check asks for it. */
+export class Examination {
+  readonly request: Request;
+  readonly header: Members;
+  readonly claims: Members;
+  /** The one whom `iss` names; {@link NOBODY} where it names none. */
+  readonly issuer: TrustedIssuer;
+  /** This server, as its issuer's URL. */
+  readonly here: string;
+  /** In seconds since the epoch. */
+  readonly now: number;
+  readonly #sources: Sources;
+  #key: Promise<KeyChoice> | undefined;
+  #subject: Promise<Subject> | undefined;
+
+  constructor(of: { request: Request; issuer: TrustedIssuer; here: string; now: number; sources: Sources }) {
+    this.request = of.request;
+    this.header = of.request.assertion.header.members;
+    this.claims = of.request.assertion.claims.members;
+    this.issuer = of.issuer;
+    this.here = of.here;
+    this.now = of.now;
+    this.#sources = of.sources;
+  }
+
+  get isIdJag(): boolean {
+    return this.type === 'oauth-id-jag+jwt';
+  }
+
+  /** The media type in its short form (RFC 7515 §4.1.9); a token that says nothing is a JWT. */
+  get type(): string {
+    const { typ = 'JWT' } = this.header;
+    return typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : '';
+  }
+
+  key(): Promise<KeyChoice> {
+    const { kid, alg } = this.header;
+    const header = { alg: String(alg), ...(typeof kid === 'string' && { kid }) };
+    this.#key ??= this.#sources.keyOf(this.issuer, header);
+    return this.#key;
+  }
+
+  async isSigned(): Promise<boolean> {
+    const key = await this.key();
+    if (typeof key === 'string') return false;
+    try {
+      await compactVerify(this.request.assertion.text, key.jwk, { algorithms: [String(this.header['alg'])] });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  subject(): Promise<Subject> {
+    this.#subject ??= this.#sources.subjectOf(this.issuer, this.claims);
+    return this.#subject;
+  }
+
+  isFirst(): Promise<boolean> {
+    const { jti, exp } = this.claims;
+    const life = Number(exp) + this.issuer.clock_skew - this.now;
+    return this.#sources.claimOnce(this.issuer.issuer, String(jti), Math.max(1, Math.ceil(life)));
+  }
+
+  /** The scopes that are asked for: by the request, or else by what the assertion grants. */
+  get scopes(): readonly string[] {
+    return this.request.scopes.length > 0 ? this.request.scopes : (this.grantedScopes ?? []);
+  }
+
+  /** What an ID-JAG grants itself; other assertions leave it to the issuer's policy. */
+  get grantedScopes(): readonly string[] | undefined {
+    const { scope } = this.claims;
+    if (!this.isIdJag || scope === undefined) return undefined;
+    return typeof scope === 'string' ? scope.split(' ').filter((name) => name !== '') : [];
+  }
+
+  get grantedResources(): readonly string[] | undefined {
+    const { resource } = this.claims;
+    if (!this.isIdJag || resource === undefined) return undefined;
+    return [resource].flat().filter((one) => typeof one === 'string');
+  }
+
+  /** The one API that the token is for; `undefined` where nothing says which. */
+  get resource(): string | undefined {
+    const { client, resources } = this.request;
+    const named = resources.length > 0 ? resources : this.grantedResources;
+    if (named !== undefined) return named.length === 1 ? named[0] : undefined;
+    if (client.defaultResource !== undefined) return client.defaultResource;
+    return this.issuer.resources.length === 1 ? this.issuer.resources[0] : undefined;
+  }
+}
+
+/** Stands for an issuer that is not known, and trusts nothing: with it, a check that came too early would still refuse. */
+export const NOBODY: TrustedIssuer = {
+  issuer: '',
+  algorithms: [],
+  token_types: [],
+  claims: {},
+  subject: { is: 'account', claim: 'sub', match_email: false, links: {}, roles: [] },
+  clients: [],
+  resources: [],
+  scopes: [],
+  max_lifetime: 0,
+  clock_skew: 0,
+};

@@ -1,0 +1,103 @@
+import { errors, type TokenEndpointGrantContext } from 'oidc-provider';
+import type { Account } from '../../accounts/accounts.ts';
+import { JWT_BEARER } from '../../config/client-schema.ts';
+import type { Announce } from '../../events/events.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { newId } from '../../lib/ids.ts';
+import type { Random } from '../../lib/random.ts';
+import { policyOf } from '../../oidc/client-metadata.ts';
+import type { GrantType } from '../../oidc/grant-type.ts';
+import { resolveResource, senderConstraint, tokenResponse, type SenderConstraint } from '../../oidc/internals.ts';
+import { readAssertion } from './assertion.ts';
+import { firstFailure } from './checks.ts';
+import type { Examination, Request } from './examination.ts';
+import type { Examiner } from './examiner.ts';
+import type { Subjects } from './subject.ts';
+
+export interface JwtBearerParts {
+  examine: Examiner;
+  subjects: Subjects;
+  announce: Announce;
+  clock: Clock;
+  random: Random;
+}
+
+/**
+ * A token of a trusted issuer as a grant (RFC 7523 §2.1). It gives an access token alone: whoever could have the
+ * assertion can have another one, so there is no refresh token, and nobody has signed in here, so there is no ID token.
+ */
+export function jwtBearerGrant(parts: JwtBearerParts): GrantType {
+  const { examine, subjects, announce } = parts;
+  return {
+    name: JWT_BEARER,
+    parameters: ['assertion', 'scope', 'resource'],
+    repeatable: ['resource'],
+    async handle(context) {
+      // First, so that a proof that must be made anew (DPoP's nonces) does not use up the assertion.
+      const sender = await senderConstraint(context);
+      const examination = await examine(requestOf(context, sender));
+      const { claims, issuer, request } = examination;
+      const failed = await firstFailure(examination);
+      if (failed !== undefined) throw new errors.InvalidGrant(`assertion refused: ${failed.reason}: ${failed.says}`);
+      const subject = await examination.subject();
+      const account = await subjects.settle(subject, issuer, claims);
+      if (account === undefined && subject.is !== 'service')
+        throw new errors.InvalidGrant('assertion refused: no account');
+      await giveToken(context, { examination, account, sender, parts });
+      announce({
+        type: 'assertion.accepted',
+        issuer: issuer.issuer,
+        subject: String(claims['sub']),
+        client: request.client.id,
+        account: account?.id,
+      });
+    },
+  };
+}
+
+function requestOf({ oidc: { client, params } }: TokenEndpointGrantContext, sender: SenderConstraint): Request {
+  const { assertion, scope, resource = [] } = params as Record<string, string | string[] | undefined>;
+  if (typeof assertion !== 'string') throw new errors.InvalidRequest("missing required parameter 'assertion'");
+  const policy = policyOf(client);
+  return {
+    assertion: readAssertion(assertion),
+    client: {
+      id: client.clientId,
+      isProved: client.clientAuthMethod !== 'none',
+      resources: policy.resources,
+      defaultResource: policy.defaultResource,
+    },
+    scopes: typeof scope === 'string' ? scope.split(' ').filter((name) => name !== '') : [],
+    resources: [resource].flat(),
+    jkt: sender.jkt,
+  };
+}
+
+interface Given {
+  examination: Examination;
+  account: Account | undefined;
+  sender: SenderConstraint;
+  parts: JwtBearerParts;
+}
+
+/** The scopes are those asked for that the API has, the client may have and the account's roles allow. */
+async function giveToken(context: TokenEndpointGrantContext, { examination, account, sender, parts }: Given) {
+  const { client, provider } = context.oidc;
+  if (account !== undefined) context.oidc.entity('Account', { accountId: account.id });
+  const resourceServer = await resolveResource(context, examination.resource ?? '');
+  const possible = resourceServer.scope.split(' ');
+  const scope = examination.scopes.filter((name) => possible.includes(name)).join(' ');
+  const common = { client, resourceServer, ...(scope !== '' && { scope }) };
+  const token =
+    account === undefined
+      ? new provider.ClientCredentials(common)
+      : new provider.AccessToken({
+          ...common,
+          accountId: account.id,
+          grantId: newId('grt', parts.clock, parts.random),
+          gty: JWT_BEARER,
+        });
+  sender.bind(token);
+  context.oidc.entity(token.kind, token);
+  context.body = tokenResponse(context, token, await token.save());
+}

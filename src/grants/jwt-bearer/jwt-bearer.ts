@@ -1,0 +1,39 @@
+import type { Accounts } from '../../accounts/accounts.ts';
+import type { Config } from '../../config/schema.ts';
+import type { Announce } from '../../events/events.ts';
+import { IssuerKeys, type IssuerKeysOptions } from '../../issuers/issuer-keys.ts';
+import { openIssuers } from '../../issuers/issuers.ts';
+import type { Random } from '../../lib/random.ts';
+import type { GrantType } from '../../oidc/grant-type.ts';
+import type { Store } from '../../storage/store.ts';
+import { examiner, usedAssertions, type Examiner } from './examiner.ts';
+import { jwtBearerGrant } from './grant.ts';
+import { openSubjects } from './subject.ts';
+
+export interface JwtBearerOptions extends IssuerKeysOptions {
+  config: Pick<Config, 'issuer' | 'trusted_issuers'>;
+  accounts: Accounts;
+  records: Store;
+  grants: Store;
+  announce: Announce;
+  random: Random;
+}
+
+/** Puts the JWT bearer grant together: the registry, its keys, the checks and what passes them. */
+export function jwtBearer(options: JwtBearerOptions): { grant: GrantType; rehearse: Examiner } {
+  const { config, records, clock } = options;
+  const subjects = openSubjects(options);
+  const { claimOnce, isFree } = usedAssertions(options.grants);
+  const parts = {
+    here: config.issuer,
+    issuers: openIssuers({ records, configured: config.trusted_issuers }),
+    keys: new IssuerKeys(options),
+    subjects,
+    clock,
+  };
+  return {
+    grant: jwtBearerGrant({ ...options, subjects, examine: examiner({ ...parts, claimOnce }) }),
+    /** For trying an assertion without using it up. */
+    rehearse: examiner({ ...parts, claimOnce: isFree }),
+  };
+}

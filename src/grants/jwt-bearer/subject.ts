@@ -1,0 +1,92 @@
+import type { Account, Accounts } from '../../accounts/accounts.ts';
+import { normaliseEmail } from '../../accounts/email.ts';
+import { nameProblem } from '../../accounts/name.ts';
+import type { TrustedIssuer } from '../../config/schema.ts';
+import { sha256 } from '../../lib/hash.ts';
+import { keyspace, type Key, type Store } from '../../storage/store.ts';
+import type { Members } from './assertion.ts';
+
+/** Whom an assertion stands for. */
+export type Subject =
+  | { is: 'service' }
+  | { is: 'account'; account: Account }
+  /** Found by the address for the first time, or not there yet: to be linked, or made, once all checks have passed. */
+  | { is: 'linkable'; account: Account }
+  | { is: 'new'; email: string; name: string }
+  | { is: 'nobody'; because: 'unlinked' | 'address not proved' | 'address taken' };
+
+/** Who somebody is here whom a trusted issuer knows under a name of its own. */
+interface Link {
+  account: string;
+}
+
+const linkKey = keyspace<Link>('issuer-link');
+
+export interface Subjects {
+  /** Changes nothing. */
+  find(issuer: TrustedIssuer, claims: Members): Promise<Subject>;
+  /** Makes true what was found. @returns the account, or `undefined` for a service and for nobody */
+  settle(subject: Subject, issuer: TrustedIssuer, claims: Members): Promise<Account | undefined>;
+}
+
+export function openSubjects({ accounts, records }: { accounts: Accounts; records: Store }): Subjects {
+  const linked = async (issuer: TrustedIssuer, name: string): Promise<Account | undefined> => {
+    const email = Object.hasOwn(issuer.subject.links, name) ? issuer.subject.links[name] : undefined;
+    if (email !== undefined) return accounts.findByEmail(email);
+    const link = await records.get(keyOf(issuer, name));
+    return link && accounts.find(link.value.account);
+  };
+
+  async function find(issuer: TrustedIssuer, claims: Members): Promise<Subject> {
+    const { is, match_email: matchesEmail } = issuer.subject;
+    if (is === 'service') return { is };
+    const account = await linked(issuer, nameIn(issuer, claims));
+    if (account !== undefined) return { is: 'account', account };
+    if (is === 'account' && !matchesEmail) return { is: 'nobody', because: 'unlinked' };
+    const email = provedEmail(claims);
+    if (email === undefined) return { is: 'nobody', because: 'address not proved' };
+    const owner = await accounts.findByEmail(email);
+    if (owner !== undefined && matchesEmail) return { is: 'linkable', account: owner };
+    if (owner !== undefined) return { is: 'nobody', because: 'address taken' };
+    return is === 'account' ? { is: 'nobody', because: 'unlinked' } : { is: 'new', email, name: nameOf(claims, email) };
+  }
+
+  async function settle(subject: Subject, issuer: TrustedIssuer, claims: Members): Promise<Account | undefined> {
+    if (subject.is === 'account') return subject.account;
+    if (subject.is === 'service' || subject.is === 'nobody') return undefined;
+    const made =
+      subject.is === 'linkable'
+        ? subject.account
+        : await accounts.create({ email: subject.email, name: subject.name, roles: issuer.subject.roles });
+    // Another assertion of the same person was faster: look again at what it left.
+    if (made === 'email-taken') return settleAgain(issuer, claims);
+    await records.set(keyOf(issuer, nameIn(issuer, claims)), { account: made.id });
+    return made;
+  }
+
+  async function settleAgain(issuer: TrustedIssuer, claims: Members): Promise<Account | undefined> {
+    const now = await find(issuer, claims);
+    return now.is === 'new' ? undefined : settle(now, issuer, claims);
+  }
+
+  return { find, settle };
+}
+
+/** What the issuer calls somebody, in the claim that its rule names. */
+function nameIn({ subject }: TrustedIssuer, claims: Members): string {
+  const name = claims[subject.claim];
+  return typeof name === 'string' ? name : '';
+}
+
+function keyOf({ issuer }: TrustedIssuer, name: string): Key<Link> {
+  return linkKey(sha256(JSON.stringify([issuer, name])));
+}
+
+/** OpenID Connect Core §5.1: only what the issuer has verified, said as a boolean, says whose address it is. */
+function provedEmail({ email, email_verified: isVerified }: Members): string | undefined {
+  return isVerified === true && typeof email === 'string' ? normaliseEmail(email) : undefined;
+}
+
+function nameOf({ name }: Members, email: string): string {
+  return typeof name === 'string' && nameProblem(name) === undefined ? name : email;
+}

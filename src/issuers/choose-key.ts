@@ -1,0 +1,35 @@
+import type { JWK } from 'jose';
+
+/** What came of looking for the key of a signature. */
+export type KeyChoice = { jwk: JWK } | 'unavailable' | 'unknown' | 'ambiguous' | 'unfit';
+
+/** The `kty` and, where it is fixed, the curve that an algorithm's key has (RFC 7518 §3.1, RFC 8037 §3.1). */
+const KINDS: Readonly<Record<string, { kty: string; crv?: string }>> = {
+  ES256: { kty: 'EC', crv: 'P-256' },
+  ES384: { kty: 'EC', crv: 'P-384' },
+  ES512: { kty: 'EC', crv: 'P-521' },
+  EdDSA: { kty: 'OKP', crv: 'Ed25519' },
+};
+const RSA = { kty: 'RSA', crv: undefined };
+
+/**
+ * The one key that a token's header means. The algorithm never chooses: it must be one that the key is for
+ * (RFC 8725 §3.1), so that no key is used in a way that its owner did not mean.
+ */
+export function chooseKey(keys: readonly JWK[], { kid, alg }: { kid?: string | undefined; alg: string }): KeyChoice {
+  const meant = kid === undefined ? keys : keys.filter((key) => key.kid === kid);
+  const [jwk, ...others] = meant.filter((key) => fits(key, alg));
+  if (jwk === undefined) return kid === undefined || meant.length === 0 ? 'unknown' : 'unfit';
+  return others.length === 0 ? { jwk } : 'ambiguous';
+}
+
+function fits(key: JWK, alg: string): boolean {
+  const { kty, crv } = KINDS[alg] ?? RSA;
+  return (
+    key.kty === kty &&
+    (crv === undefined || key.crv === crv) &&
+    (key.alg === undefined || key.alg === alg) &&
+    (key.use === undefined || key.use === 'sig') &&
+    (key.key_ops === undefined || key.key_ops.includes('verify'))
+  );
+}

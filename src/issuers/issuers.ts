@@ -1,0 +1,49 @@
+import type { TrustedIssuer } from '../config/schema.ts';
+import { sha256 } from '../lib/hash.ts';
+import { everyMember } from '../storage/every-member.ts';
+import { keyspace, type Index, type Key, type Store } from '../storage/store.ts';
+
+export interface Issuers {
+  /** Those of the configuration file, which are known without the store. */
+  readonly configured: readonly TrustedIssuer[];
+  /** By the `iss` of a token, compared character by character. */
+  find(issuer: string): Promise<TrustedIssuer | undefined>;
+  /** Those in the store. */
+  stored(): AsyncIterable<TrustedIssuer>;
+  /** Puts an issuer into the store, over the same one. @returns false when the configuration has it */
+  save(issuer: TrustedIssuer): Promise<boolean>;
+  /** @returns whether the store had it */
+  remove(issuer: string): Promise<boolean>;
+}
+
+const issuerKey = keyspace<TrustedIssuer>('trusted-issuer');
+const everyIssuer: Index<TrustedIssuer> = 'trusted-issuers';
+
+/** The registry of trusted issuers. Those of the configuration come first; every node asks the store each time. */
+export function openIssuers({
+  records,
+  configured,
+}: {
+  records: Store;
+  configured: readonly TrustedIssuer[];
+}): Issuers {
+  const fixed = new Map(configured.map((issuer) => [issuer.issuer, issuer]));
+  const keyOf = (issuer: string): Key<TrustedIssuer> => issuerKey(sha256(issuer));
+  return {
+    configured,
+    async find(issuer) {
+      return fixed.get(issuer) ?? (await records.get(keyOf(issuer)))?.value;
+    },
+    async *stored() {
+      for await (const keys of everyMember(records, everyIssuer)) {
+        for (const stored of await records.getMany(keys)) if (stored !== undefined) yield stored.value;
+      }
+    },
+    async save(issuer) {
+      if (fixed.has(issuer.issuer)) return false;
+      await records.set(keyOf(issuer.issuer), issuer, { indexes: [everyIssuer] });
+      return true;
+    },
+    remove: (issuer) => records.delete(keyOf(issuer)),
+  };
+}
