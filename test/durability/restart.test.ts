@@ -136,7 +136,7 @@ for (const [name, start] of Object.entries(stores)) {
       await load(people, restartOneByOne());
       const broken = await Promise.all(people.map((person) => person.checkPromises()));
       assert.deepEqual(broken.flat(), []);
-    });
+    }).timeout(60_000);
   });
 }
 
