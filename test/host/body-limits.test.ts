@@ -60,7 +60,7 @@ describe('host/body limits', () => {
     const page = await browser.visit(authorizationRequest(server.issuer).url);
     const { action, hidden } = formOf(page);
     const csrf = `csrf=${hidden['csrf'] ?? ''}`;
-    const post = async (body: string | Buffer, type = 'application/x-www-form-urlencoded') =>
+    const post = async (body: string | Uint8Array<ArrayBuffer>, type = 'application/x-www-form-urlencoded') =>
       (await browser.request(action, { method: 'POST', body, headers: { 'content-type': type } })).status;
     const whole = `${csrf}&email=alice%40example.com&password=x`;
     assert.equal(await post(whole), 401);
