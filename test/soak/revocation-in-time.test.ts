@@ -57,7 +57,7 @@ describe('latchkey keys revoke, beside two processes on Redis', function () {
   });
 
   it('has both follow at their next look where no hint can be sent', async () => {
-    server = await startTwoNodes({ announce: ANNOUNCE });
+    server = await startTwoNodes({ keys: { announce: ANNOUNCE } });
     const redis = new Redis(server.place.store);
     try {
       await redis.call('ACL', 'SETUSER', 'default', '-publish');

@@ -19,7 +19,7 @@ describe('Keys that turn every second, in two processes on Redis under 32 connec
   afterEach(() => server.stop());
 
   async function start(keys: typeof EVERY_SECOND): Promise<{ load: Load; readers: Readers }> {
-    server = await startTwoNodes(keys);
+    server = await startTwoNodes({ keys });
     const readers = new Readers(server.place.issuer, server.nodes, keys.jwks_max_age);
     const load = new Load(readers);
     await load.signIn(server, CONNECTIONS);

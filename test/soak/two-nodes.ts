@@ -1,7 +1,7 @@
-import type { Config } from '../../src/config/schema.ts';
 import { newPlace, type Place } from '../durability/command.ts';
+import type { RunningBackend } from '../storage/backends.ts';
 import { startRedis } from '../support/redis.ts';
-import { startServerProcess, type ServerProcess } from '../support/server-process.ts';
+import { startServerProcess, type NodeOf, type ServerProcess } from '../support/server-process.ts';
 
 export interface TwoNodes {
   readonly place: Place;
@@ -9,20 +9,26 @@ export interface TwoNodes {
   stop(): Promise<void>;
 }
 
-/** A server of two processes on one Redis, the first of them at the issuer's address. @param keys goes over the settings of the keys, unchecked */
-export async function startTwoNodes(keys: Partial<Config['keys']> = {}): Promise<TwoNodes> {
-  const redis = await startRedis({ appendonly: true });
-  const place = await newPlace(redis.url);
+/**
+ * A server of two processes on one store, a Redis unless another is given, the first of them at the issuer's address.
+ * @param settings go over the demo's, unchecked
+ */
+export async function startTwoNodes(
+  settings: Pick<NodeOf, 'keys' | 'tokens'> = {},
+  start: () => Promise<RunningBackend> = () => startRedis({ appendonly: true }),
+): Promise<TwoNodes> {
+  const store = await start();
+  const place = await newPlace(store.url);
   const nodes = [
-    await startServerProcess({ ...place, keys, at: place.port }),
-    await startServerProcess({ ...place, keys }),
+    await startServerProcess({ ...place, ...settings, at: place.port }),
+    await startServerProcess({ ...place, ...settings }),
   ] as const;
   return {
     place,
     nodes,
     async stop() {
       await Promise.all(nodes.map((node) => node.close()));
-      await redis.stop();
+      await store.stop();
       await place.remove();
     },
   };

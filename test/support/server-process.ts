@@ -10,8 +10,9 @@ export interface NodeOf {
   issuer: string;
   /** The store URL that both share. */
   store: string;
-  /** Goes over the settings of the keys, unchecked: keys may turn faster than a configuration may ask for. */
+  /** These go over the settings, unchecked: keys may turn faster than a configuration may ask for. */
   keys?: Partial<Config['keys']>;
+  tokens?: Partial<Config['tokens']>;
   /** The port to listen at; another free one without it. */
   at?: number;
 }

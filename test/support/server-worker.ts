@@ -2,7 +2,7 @@
 import type { NodeOf } from './server-process.ts';
 import { startTestServer } from './server.ts';
 
-const { port, store, keys, ...sameAs } = JSON.parse(process.argv[2] ?? '{}') as NodeOf & { port: number };
+const { port, store, keys, tokens, ...sameAs } = JSON.parse(process.argv[2] ?? '{}') as NodeOf & { port: number };
 const server = await startTestServer({
   sameAs,
   store,
@@ -10,6 +10,7 @@ const server = await startTestServer({
   change: (config) => ({
     ...config,
     keys: { ...config.keys, ...keys },
+    tokens: { ...config.tokens, ...tokens },
     listen: { ...config.listen, aliases: [`localhost:${port}`] },
   }),
 });

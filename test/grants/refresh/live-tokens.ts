@@ -7,21 +7,20 @@ import { openStore } from '../../../src/storage/open-store.ts';
 import type { Store } from '../../../src/storage/store.ts';
 
 /** How many tokens of each kind could be used, in the store, of the family that a refresh token belongs to. */
-export async function liveTokens(store: string, member: string): Promise<{ refresh: number; access: number }> {
-  const grants = await openStore(store, systemClock);
+export async function liveTokens(url: string, member: string): Promise<{ refresh: number; access: number }> {
+  const grants = await openStore(url, systemClock);
   try {
-    const token = await new RefreshTokens(grants, systemClock, systemRandom).find(member);
-    assert.ok(token?.payload.grantId !== undefined, 'the token is not in the store');
-    return await count(grants, token.payload.grantId);
+    return await liveTokensIn(grants, member);
   } finally {
     await grants.close();
   }
 }
 
-/** Of a grant by its id. */
-async function count(grants: Store, grantId: string): Promise<{ refresh: number; access: number }> {
+export async function liveTokensIn(grants: Store, member: string): Promise<{ refresh: number; access: number }> {
+  const token = await new RefreshTokens(grants, systemClock, systemRandom).find(member);
+  assert.ok(token?.payload.grantId !== undefined, 'the token is not in the store');
   const found = { refresh: 0, access: 0 };
-  for await (const keys of everyMember<{ use?: unknown }>(grants, `tokens-of-grant:${grantId}`)) {
+  for await (const keys of everyMember<{ use?: unknown }>(grants, `tokens-of-grant:${token.payload.grantId}`)) {
     for (const [at, stored] of (await grants.getMany(keys)).entries()) {
       if (stored === undefined || stored.value.use !== undefined) continue;
       if (keys[at]?.startsWith('refresh-token:')) found.refresh += 1;
