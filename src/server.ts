@@ -9,6 +9,7 @@ import type { Config } from './config/schema.ts';
 import { openCredentials } from './credentials/credentials.ts';
 import { announceTo, type Announce } from './events/events.ts';
 import { refreshGrant } from './grants/refresh/refresh-grant.ts';
+import { tokenExchange } from './grants/token-exchange/token-exchange.ts';
 import { admission } from './host/admission.ts';
 import { listen } from './host/listener.ts';
 import { openLog } from './host/log.ts';
@@ -205,7 +206,9 @@ function buildEngine(
   const { config, stores, clock } = base;
   const { admit, credentials, logouts, refresh, views } = domain;
   const adapters = { RefreshToken: refresh.adapter };
-  const provider = createProvider({ ...base, ...domain, ring, grants: stores.grants, adapters });
+  const shared = { ...base, ...domain, ring, grants: stores.grants };
+  const grantTypes = [...domain.grantTypes, tokenExchange({ ...shared, issuer: config.issuer })];
+  const provider = createProvider({ ...shared, grantTypes, adapters });
   refresh.extend(provider);
   logouts.watch(provider);
   const routes = [

@@ -1,5 +1,6 @@
 import { checkClientAuth } from './client-auth-checks.ts';
-import { JWT_BEARER } from './client-schema.ts';
+import { JWT_BEARER, TOKEN_EXCHANGE } from './client-schema.ts';
+import { checkTokenExchange } from './exchange-checks.ts';
 import type { Fault } from './problems.ts';
 import { isLoopback, isNativeRedirect, isPrivateUse } from './rules.ts';
 import type { ClientConfig, Draft, ResourceConfig } from './schema.ts';
@@ -15,6 +16,7 @@ const CHECKS: readonly ClientCheck[] = [
   privateSchemesAreForApps,
   nativeAppsAreReached,
   grantTypesFitType,
+  checkTokenExchange,
   resourcesAreRegistered,
   defaultResourceIsAllowed,
   scopesExist,
@@ -84,7 +86,8 @@ function nativeAppsAreReached(client: ClientConfig): Fault[] {
 /** A person's grants need a place to come back to, and only a client that proves itself acts for itself (RFC 6749 §4.4). */
 function grantTypesFitType({ type, grant_types: grantTypes = [] }: ClientConfig): Fault[] {
   const refused = {
-    spa: ['client_credentials', JWT_BEARER],
+import { JWT_BEARER, TOKEN_EXCHANGE } from './client-schema.ts';
+import { checkTokenExchange } from './exchange-checks.ts';
     web: [],
     machine: ['authorization_code', 'refresh_token'],
   }[type];

@@ -29,7 +29,22 @@ const origin = ruled(rules.originRule);
 /** A token of a trusted issuer as a grant (RFC 7523 §2.1). */
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
-const GRANT_TYPES = ['authorization_code', 'refresh_token', 'client_credentials', JWT_BEARER] as const;
+/** RFC 8693 §2.1. */
+export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+
+const GRANT_TYPES = ['authorization_code', 'refresh_token', 'client_credentials', JWT_BEARER, TOKEN_EXCHANGE] as const;
+
+const exchangedType = z.enum(['access_token', 'id_token']);
+
+/** What a client may exchange for what (RFC 8693); without it, nothing. */
+const tokenExchange = z.strictObject({
+  clients: z.array(z.string()).min(1, 'needs at least one client'),
+  audiences: z.array(z.string()).default([]),
+  resources: z.array(z.string()).default([]),
+  subject_token_types: z.array(exchangedType).min(1, 'needs at least one type').default(['access_token']),
+  actor_token_types: z.array(exchangedType).default([]),
+  impersonation: z.boolean().default(false),
+});
 
 /** A client as the file and the store describe it; names follow RFC 7591 where it has one. */
 export const clientSchema = z.strictObject({
@@ -72,6 +87,8 @@ export const clientSchema = z.strictObject({
   authorization_encrypted_response_enc: contentEncryption.optional(),
   introspection: z.boolean().default(false),
   refresh_window: refreshWindow.optional(),
+  token_exchange: tokenExchange.optional(),
+  may_act: z.string().optional(),
   client_uri: ruled(rules.webUrlRule).optional(),
   logo_uri: ruled(rules.webUrlRule).optional(),
   policy_uri: ruled(rules.webUrlRule).optional(),

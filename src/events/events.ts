@@ -14,11 +14,23 @@ export type BusinessEvent =
   | { type: 'session.ended'; account: string | undefined }
   | { type: 'family.replayed'; client: string | undefined; grant: string }
   | { type: 'family.revoked'; client: string | undefined; grant: string }
+  | TokenExchanged
   | { type: 'logout.delivered'; client: string; attempt: number }
   | { type: 'logout.undelivered'; client: string; attempt: number; reason: string; givenUp: boolean }
   | { type: 'assertion.accepted'; issuer: string; subject: string; client: string; account: string | undefined }
   | { type: 'keys.changed'; signing: readonly string[]; published: readonly string[] }
   | RequestRefused;
+
+interface TokenExchanged {
+  type: 'token.exchanged';
+  client: string;
+  /** Whom the tokens speak for, and whom the one that was handed in was issued to. */
+  subject: string;
+  from: string;
+  /** Who acts, the latest first; nobody for an impersonation. */
+  actors: readonly string[];
+  audience: string;
+}
 
 interface RequestRefused {
   type: 'request.refused';

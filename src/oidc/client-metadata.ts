@@ -11,6 +11,10 @@ export interface ClientPolicy {
   resources: readonly string[];
   defaultResource?: string;
   mayIntrospect: boolean;
+  /** What it may exchange for what. */
+  tokenExchange?: NonNullable<Client['token_exchange']>;
+  /** The client that may act with the tokens that this one gets; others may not, once there is one. */
+  mayAct?: string;
   /** The hashes of the secrets that it may prove itself with; two while one takes over from the other. */
   secretHashes: readonly string[];
   /** In seconds; the server's where there is none. */
@@ -103,6 +107,8 @@ function policyFor(client: Client): ClientPolicy {
     resources: client.resources,
     ...(client.default_resource === undefined ? {} : { defaultResource: client.default_resource }),
     mayIntrospect: client.introspection,
+    ...(client.token_exchange === undefined ? {} : { tokenExchange: client.token_exchange }),
+    ...(client.may_act === undefined ? {} : { mayAct: client.may_act }),
     secretHashes: [client.secret_hash, client.previous_secret_hash].filter((hash) => hash !== undefined),
     ...(client.refresh_window === undefined ? {} : { refreshWindow: client.refresh_window }),
   };

@@ -23,6 +23,17 @@ import engineRevoke from 'oidc-provider/lib/helpers/revoke.js';
 // @ts-expect-error: not part of the engine's types
 import engineParts from 'oidc-provider/lib/helpers/weak_cache.js';
 
+/** What the engine's own grants are made of, for grants of ours. */
+export {
+  buildTokenResponse,
+  checkDpopReplay,
+  checkDpopRequired,
+  checkMtlsCert,
+  findAccount,
+  resolveRequestedResources,
+  validateDpop,
+} from 'oidc-provider/lib/helpers/grants.js';
+
 /** The engine's metadata document, for serving it from memory. `context.oidc` needs no request to make it. */
 export function discoveryDocument(provider: Provider): Record<string, unknown> {
   const context = {

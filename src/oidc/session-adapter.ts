@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Random } from '../lib/random.ts';
-import { keyspace, type Store, type Stored } from '../storage/store.ts';
+import { everyMember } from '../storage/every-member.ts';
+import { keyspace, type Index, type Store, type Stored, type WriteOptions } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 import { lifetime, unsupported } from './adapter-verbs.ts';
 import { mergeChanges } from './merge.ts';
@@ -11,6 +12,7 @@ import { SessionCookies, type FoundCookie } from './session-cookies.ts';
 type Session = Pick<AdapterPayload, 'kind' | 'accountId' | 'exp' | 'authorizations'>;
 
 const sessionKey = keyspace<Session>('session');
+const sessionsOfAccount = (accountId: string): Index<Session> => `sessions-of-account:${accountId}`;
 
 /** What a request saw when it began. */
 interface Seen {
@@ -75,10 +77,32 @@ interface Write {
   options: { ttl?: number };
 }
 
+/** A stranger's session is nobody's. */
+function ofItsAccount({ accountId }: Session): WriteOptions {
+  return { indexes: accountId === undefined ? [] : [sessionsOfAccount(accountId)] };
+}
+
+/**
+ * The part of a client in a person's session, by the name that the client has for the session (`sid`).
+ * @returns undefined once the session has ended, for the person or for the client
+ */
+export async function sessionNamed(
+  grants: Store,
+  { accountId, clientId, sid }: { accountId: string; clientId: string; sid: string },
+): Promise<{ grantId?: string | undefined } | undefined> {
+  for await (const keys of everyMember(grants, sessionsOfAccount(accountId))) {
+    for (const stored of await grants.getMany(keys)) {
+      const authorization = stored?.value.authorizations?.[clientId];
+      if (authorization?.sid === sid && stored?.value.accountId === accountId) return authorization;
+    }
+  }
+  return undefined;
+}
+
 /** The session first, so that a crash leaves no cookie that leads nowhere. */
 async function begin({ grants, cookies }: Parts, { id, payload, options }: Write): Promise<void> {
   const { uid, state, session } = split(payload);
-  await grants.set(sessionKey(uid), session, options);
+  await grants.set(sessionKey(uid), session, { ...options, ...ofItsAccount(session) });
   await cookies.add(id, { uid, state }, options);
 }
 
@@ -114,7 +138,7 @@ function writeChanges(
   options: { ttl?: number },
 ): Promise<boolean> {
   const change = (now: Session): Session => mergeChanges(seen.session.value, session, now);
-  return update(grants, sessionKey(uid), seen.session, change, options);
+  return update(grants, sessionKey(uid), seen.session, change, { ...options, ...ofItsAccount(session) });
 }
 
 function split({ jti: _secret, uid = '', state, ...session }: AdapterPayload) {

@@ -1,10 +1,18 @@
-import type { AccessToken, ClientCredentials, KoaContextWithOIDC, UnknownObject } from 'oidc-provider';
+import type { AccessToken, Client, ClientCredentials, KoaContextWithOIDC, UnknownObject } from 'oidc-provider';
 import { policyOf } from './client-metadata.ts';
 import type { AccountOf } from './request-account.ts';
 
+const claimsOf = new WeakMap<object, UnknownObject>();
+
+/** Has an access token say this, and nothing else beyond the engine's claims: for grants that know it better. */
+export function sayInToken(token: AccessToken, claims: UnknownObject): void {
+  claimsOf.set(token, claims);
+}
+
 /**
  * What an access token says beyond the engine's claims: the person's roles, and how and when they signed in
- * (RFC 9068 §2.2.1, §2.2.3.1). An API may let a role alone do things, so an app of somebody else's gets the roles only
+ * (RFC 9068 §2.2.1, §2.2.3.1), and under which grant, so that it can be seen whether that still holds when the token
+ * comes back to be exchanged. An API may let a role alone do things, so an app of somebody else's gets the roles only
  * where the person allowed it.
  */
 export async function accessTokenClaims(
@@ -12,7 +20,9 @@ export async function accessTokenClaims(
   token: AccessToken | ClientCredentials,
   accountOf: AccountOf,
 ): Promise<UnknownObject | undefined> {
-  if (token.kind !== 'AccessToken') return undefined;
+  const given = claimsOf.get(token);
+  if (given !== undefined) return given;
+  if (token.kind !== 'AccessToken') return mayAct(context.oidc.client);
   const source = context.oidc.entities.RotatedRefreshToken ?? context.oidc.entities.AuthorizationCode;
   const account = await accountOf(context, token.accountId);
   return defined({
@@ -21,6 +31,9 @@ export async function accessTokenClaims(
     amr: source?.amr,
     auth_time: source?.authTime,
     sid: source?.sid,
+    // The record of an opaque token has it anyway.
+    grant_id: token.aud === undefined ? undefined : token.grantId,
+    ...mayAct(context.oidc.client),
   });
 }
 
@@ -31,6 +44,12 @@ function showsRoles({ oidc: { client, grant } }: KoaContextWithOIDC, source?: { 
   return isGranted && source?.scopes.has('roles') === true;
 }
 
-function defined(claims: UnknownObject): UnknownObject {
+/** RFC 8693 §4.4: who may act with a token of this client. */
+export function mayAct(client: Client | undefined): UnknownObject {
+  const actor = client && policyOf(client).mayAct;
+  return actor === undefined ? {} : { may_act: { sub: actor } };
+}
+
+export function defined(claims: UnknownObject): UnknownObject {
   return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined));
 }

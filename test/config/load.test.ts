@@ -202,6 +202,30 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
     client(...MACHINE, 'grant_types: [client_credentials, refresh_token]'),
     ['7 clients[0].grant_types[1]: client "job": must not be refresh_token for type machine'],
   ],
+  'token exchange by an app that cannot prove who it is, and without a policy': [
+    client(...SPA, CALLBACK, 'grant_types: [urn:ietf:params:oauth:grant-type:token-exchange]'),
+    [
+      '3 clients[0].token_exchange: client "shop": is required for urn:ietf:params:oauth:grant-type:token-exchange',
+      '7 clients[0].grant_types[0]: client "shop": must not be urn:ietf:params:oauth:grant-type:token-exchange for type spa',
+    ],
+  ],
+  'a policy for token exchange without the grant type': [
+    client(...MACHINE, 'token_exchange: { clients: [shop] }'),
+    [
+      '7 clients[0].token_exchange: client "job": needs urn:ietf:params:oauth:grant-type:token-exchange under grant_types',
+    ],
+  ],
+  'token exchange for an API that nobody knows, to one that is not the client’s own': [
+    client(
+      ...MACHINE,
+      'grant_types: [urn:ietf:params:oauth:grant-type:token-exchange]',
+      'token_exchange: { clients: [shop], audiences: [https://api.example.co], resources: [https://api.example.com] }',
+    ) + API,
+    [
+      '8 clients[0].token_exchange.audiences[0]: client "job": is not under resources (did you mean https://api.example.com?)',
+      '8 clients[0].token_exchange.resources[0]: client "job": must be one of the resources of the client',
+    ],
+  ],
   'HS256 where it is not allowed, with a short secret': [
     client(...WEB, CALLBACK, 'id_token_signing_alg: HS256'),
     [

@@ -63,8 +63,8 @@ describe('Access tokens', () => {
     const { header, claims } = await verified(issuer, access_token, apiOf(issuer));
     const { claims: person } = await verified(issuer, id_token, 'demo-notes');
     assert.deepEqual([header.typ, header.alg], ['at+jwt', 'ES256']);
-    const { jti, iat = 0, exp = 0, ...rest } = claims;
-    assert.match(String(jti), /^[\w-]{20,}$/);
+    const { jti, iat = 0, exp = 0, grant_id, ...rest } = claims;
+    for (const id of [jti, grant_id]) assert.match(String(id), /^[\w-]{20,}$/);
     assert.deepEqual([exp - iat, expires_in], [900, 900]);
     assert.deepEqual(rest, {
       iss: issuer,

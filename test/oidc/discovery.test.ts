@@ -46,6 +46,7 @@ describe('Discovery and /jwks', () => {
       'refresh_token',
       'client_credentials',
       'urn:ietf:params:oauth:grant-type:jwt-bearer',
+      'urn:ietf:params:oauth:grant-type:token-exchange',
     ]);
     assert.deepEqual(
       new Set(document['id_token_signing_alg_values_supported'] as string[]),

@@ -1,0 +1,37 @@
+import { TOKEN_EXCHANGE } from './client-schema.ts';
+import type { Fault } from './problems.ts';
+import type { ClientConfig, Draft } from './schema.ts';
+import { didYouMean } from './suggest.ts';
+
+/** What must hold of what a client may exchange (RFC 8693); paths start at the client. */
+export function checkTokenExchange(client: ClientConfig, { resources }: Pick<Draft, 'resources'>): Fault[] {
+  const policy = client.token_exchange;
+  const isRegistered = client.grant_types?.includes(TOKEN_EXCHANGE) === true;
+  if (policy === undefined)
+    return isRegistered ? [{ path: ['token_exchange'], message: `is required for ${TOKEN_EXCHANGE}` }] : [];
+  if (!isRegistered) return [{ path: ['token_exchange'], message: `needs ${TOKEN_EXCHANGE} under grant_types` }];
+  return [...audiencesAreRegistered(policy.audiences, resources), ...resourcesAreOwn(policy.resources, client)];
+}
+
+function audiencesAreRegistered(audiences: readonly string[], resources: Draft['resources']): Fault[] {
+  if (!resources.every((resource) => resource !== undefined)) return [];
+  const known = resources.map((resource) => resource.identifier);
+  return audiences.flatMap((audience, index) =>
+    known.includes(audience)
+      ? []
+      : [
+          {
+            path: ['token_exchange', 'audiences', index],
+            message: `is not under resources${didYouMean(audience, known)}`,
+          },
+        ],
+  );
+}
+
+function resourcesAreOwn(targets: readonly string[], { resources }: ClientConfig): Fault[] {
+  return targets.flatMap((target, index) =>
+    resources.includes(target)
+      ? []
+      : [{ path: ['token_exchange', 'resources', index], message: 'must be one of the resources of the client' }],
+  );
+}

@@ -1,0 +1,33 @@
+import type { TokenEndpointGrantContext } from 'oidc-provider';
+import { z } from 'zod';
+import type { Act } from './actors.ts';
+import type { Policy, PresentedToken } from './presented-token.ts';
+import { TOKEN_TYPE } from './token-types.ts';
+
+const text = z.string().optional();
+const list = z.union([z.string().transform((one) => [one]), z.array(z.string())]).default([]);
+
+/** RFC 8693 §2.1. */
+export const parametersSchema = z.object({
+  subject_token: z.string('subject_token is required'),
+  subject_token_type: z.string('subject_token_type is required'),
+  actor_token: text,
+  actor_token_type: text,
+  requested_token_type: z.string().default(TOKEN_TYPE.access_token),
+  resource: list,
+  audience: list,
+  scope: text,
+});
+
+/** An exchange whose tokens are good and whose client may make it: what is left is the new token. */
+export interface Exchange {
+  policy: Policy;
+  parameters: z.infer<typeof parametersSchema>;
+  subject: PresentedToken;
+  actor: PresentedToken | undefined;
+  /** What the new token says of who acts. */
+  act: Act | undefined;
+}
+
+/** Makes the token that was asked for, in `context.body`. */
+export type IssueToken = (context: TokenEndpointGrantContext, exchange: Exchange) => Promise<void>;

@@ -1,0 +1,91 @@
+import { errors, type AccessToken, type ResourceServerInstance, type TokenEndpointGrantContext } from 'oidc-provider';
+import { TOKEN_EXCHANGE } from '../../config/client-schema.ts';
+import type { Announce } from '../../events/events.ts';
+import { epochSeconds, type Clock } from '../../lib/clock.ts';
+import { buildTokenResponse, findAccount, resolveRequestedResources } from '../../oidc/internals.ts';
+import { bindToSender } from '../../oidc/sender-constraint.ts';
+import { defined, mayAct, sayInToken } from '../../oidc/token-claims.ts';
+import { namesOf } from './actors.ts';
+import type { Exchange, IssueToken } from './exchange.ts';
+import type { PresentedToken } from './presented-token.ts';
+import { unacceptable, type Role } from './refusal.ts';
+
+/** An access token for one of the APIs that the client's policy names. */
+export function exchangedAccessToken({ announce, clock }: { announce: Announce; clock: Clock }): IssueToken {
+  return async (context, exchange) => {
+    const { provider, client } = context.oidc;
+    const { subject, actor, act } = exchange;
+    const target = await targetOf(context, exchange);
+    const ends = Math.min(subject.exp, actor?.exp ?? subject.exp);
+    const token = new provider.AccessToken({
+      accountId: subject.sub,
+      client,
+      // Of what a machine may do, nobody granted anything.
+      grantId: subject.grant_id ?? '',
+      gty: TOKEN_EXCHANGE,
+      resourceServer: target,
+      scope: scopeOf(exchange, target),
+      expiresIn: Math.min(target.accessTokenTTL ?? Infinity, ends - epochSeconds(clock)),
+    });
+    await bindToSender(context, token);
+    staysBound('subject_token', subject, token);
+    if (actor !== undefined) staysBound('actor_token', actor, token);
+    const { acr, amr, auth_time, sid, grant_id } = subject;
+    const roles = subject.roles.filter((role) => subject.account?.roles.includes(role));
+    sayInToken(token, {
+      ...defined({ acr, amr, auth_time, sid, grant_id, act, roles: roles.length === 0 ? undefined : roles }),
+      ...mayAct(client),
+    });
+    context.oidc.entity('AccessToken', token);
+    context.body = buildTokenResponse(provider, {
+      accessToken: await token.save(),
+      issuedTokenType: exchange.parameters.requested_token_type,
+      tokenType: token.tokenType,
+      expiresIn: token.expiration,
+      scope: token.scope,
+    });
+    announce({
+      type: 'token.exchanged',
+      client: client.clientId,
+      subject: subject.sub,
+      from: subject.client_id,
+      actors: namesOf(act),
+      audience: target.identifier(),
+    });
+  };
+}
+
+/** RFC 8693 §2.1: `resource` and `audience` both say where the token is to be used; here both are an API's identifier. */
+async function targetOf(
+  context: TokenEndpointGrantContext,
+  { policy, parameters, subject }: Exchange,
+): Promise<ResourceServerInstance> {
+  const [target, ...others] = new Set([...parameters.resource, ...parameters.audience]);
+  if (target === undefined) throw new errors.InvalidTarget('resource or audience is required');
+  if (others.length > 0) throw new errors.InvalidTarget('a token is for one resource');
+  if (!policy.resources.includes(target)) throw new errors.InvalidTarget();
+  // What the resource allows depends on the person's roles.
+  if (subject.account !== undefined)
+    context.oidc.entity('Account', await findAccount(context.oidc.provider, context, subject.sub));
+  context.oidc.params.resource = target;
+  const [found] = await resolveRequestedResources(context.oidc.provider, context);
+  if (found === undefined) throw new errors.InvalidTarget();
+  return found;
+}
+
+/** What the token handed in, the client, the API and the person's roles all allow. */
+function scopeOf({ parameters, subject }: Exchange, target: ResourceServerInstance): string | undefined {
+  const had = new Set(subject.scope.split(' '));
+  const allowed = [...target.scopes].filter((scope) => had.has(scope));
+  const asked = parameters.scope?.split(' ') ?? allowed;
+  const wider = asked.filter((scope) => !allowed.includes(scope));
+  if (wider.length > 0) throw new errors.InvalidScope('requested scope is not allowed', wider.join(' '));
+  return asked.length === 0 ? undefined : asked.join(' ');
+}
+
+/** A token that works only with a key is exchanged only by who holds that key, for one that is bound to it as well. */
+function staysBound(role: Role, { cnf }: PresentedToken, token: AccessToken): void {
+  if (cnf === undefined) return;
+  if (cnf.jkt !== token.jkt || cnf['x5t#S256'] !== token['x5t#S256'])
+    throw unacceptable(role, 'bound to a key that was not shown');
+}

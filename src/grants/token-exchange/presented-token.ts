@@ -1,0 +1,141 @@
+import { createLocalJWKSet, errors as joseErrors, jwtVerify, type JWTVerifyOptions, type JWTVerifyResult } from 'jose';
+import type { TokenEndpointGrantContext } from 'oidc-provider';
+import { z } from 'zod';
+import type { Account } from '../../accounts/accounts.ts';
+import type { ClientConfig } from '../../config/schema.ts';
+import type { RingSnapshot } from '../../keys/ring.ts';
+import { epochSeconds, type Clock } from '../../lib/clock.ts';
+import type { AccountOf } from '../../oidc/request-account.ts';
+import { sessionNamed } from '../../oidc/session-adapter.ts';
+import type { Store } from '../../storage/store.ts';
+import { actSchema, mayActSchema } from './actors.ts';
+import { unacceptable, type Role } from './refusal.ts';
+import type { PresentedType } from './token-types.ts';
+
+/** What counts of a token that was handed in, in the words of RFC 9068 §2.2 and RFC 8693 §4. */
+const claimsSchema = z.object({
+  sub: z.string().min(1),
+  /** Whom it was issued to. */
+  client_id: z.string().min(1),
+  exp: z.number(),
+  scope: z.string().default(''),
+  roles: z.array(z.string()).default([]),
+  acr: z.string().optional(),
+  amr: z.array(z.string()).optional(),
+  auth_time: z.number().optional(),
+  sid: z.string().optional(),
+  grant_id: z.string().optional(),
+  act: actSchema.optional(),
+  may_act: mayActSchema.optional(),
+  cnf: z.strictObject({ jkt: z.string().optional(), 'x5t#S256': z.string().optional() }).optional(),
+});
+
+export type Policy = NonNullable<ClientConfig['token_exchange']>;
+
+/** A token that is good: ours, alive, and one that this client may hand in. */
+export interface PresentedToken extends z.infer<typeof claimsSchema> {
+  /** The person it speaks for; absent where a client speaks for itself. */
+  account?: Account;
+}
+
+export interface Presented {
+  role: Role;
+  type: PresentedType;
+  token: string;
+}
+
+export interface PresentedTokenParts {
+  issuer: string;
+  ring: Pick<RingSnapshot, 'published'>;
+  accountOf: AccountOf;
+  grants: Store;
+  clock: Clock;
+}
+
+export type ReadPresented = (
+  context: TokenEndpointGrantContext,
+  presented: Presented,
+  policy: Policy,
+) => Promise<PresentedToken>;
+
+/** Reads tokens that are handed in for an exchange. @throws InvalidRequest, with the reason for the log */
+export function presentedTokens(parts: PresentedTokenParts): ReadPresented {
+  const keys = createLocalJWKSet({ keys: [...parts.ring.published] });
+  const algorithms = parts.ring.published.flatMap(({ alg }) => alg ?? []);
+  const verify: Verify = (token, options) => jwtVerify(token, keys, { ...options, issuer: parts.issuer, algorithms });
+
+  return async (context, presented, policy) => {
+    const refuse = (reason: string): Error => unacceptable(presented.role, reason);
+    const read = await readerOf(presented)(verify, context, presented.token, policy).catch((error: unknown) => {
+      throw error instanceof joseErrors.JOSEError ? refuse(error.message) : error;
+    });
+    if (typeof read === 'string') throw refuse(read);
+    const { data: claims, error } = claimsSchema.safeParse(read);
+    if (claims === undefined) throw refuse(z.prettifyError(error));
+    if (claims.exp <= epochSeconds(parts.clock)) throw refuse('expired');
+    if (!policy.clients.includes(claims.client_id)) throw refuse(`issued to ${claims.client_id}`);
+    if ((await context.oidc.provider.Client.find(claims.client_id)) === undefined) throw refuse('its client is gone');
+    const holder = await holderOf(context, claims, presented.type, parts);
+    if (typeof holder === 'string') throw refuse(holder);
+    return { ...claims, ...holder };
+  };
+}
+
+type Verify = (token: string, options: JWTVerifyOptions) => Promise<JWTVerifyResult>;
+
+/** @returns the token's claims, or why it is refused */
+type Reader = (
+  verify: Verify,
+  context: TokenEndpointGrantContext,
+  token: string,
+  policy: Policy,
+) => Promise<object | string>;
+
+function readerOf({ type, token }: Presented): Reader {
+  if (type === 'id_token') return readIdToken;
+  return token.includes('.') ? readJwtAccessToken : readOpaqueAccessToken;
+}
+
+/** An API hands in what was sent to it, and nothing that was meant for another (RFC 9068 §4). */
+const readJwtAccessToken: Reader = async (verify, _context, token, { audiences }) =>
+  (await verify(token, { typ: 'at+jwt', audience: [...audiences] })).payload;
+
+/** Opaque ones are for this server itself. */
+const readOpaqueAccessToken: Reader = async (_verify, { oidc }, token) => {
+  const found = await oidc.provider.AccessToken.find(token);
+  if (found === undefined) return 'not known, or ended';
+  const { accountId, clientId, exp, scope, sid, grantId, jkt, 'x5t#S256': x5t, extra } = found;
+  return {
+    ...extra,
+    ...{ sub: accountId, client_id: clientId, exp, scope, sid, grant_id: grantId },
+    ...((jkt ?? x5t) !== undefined && { cnf: { jkt, 'x5t#S256': x5t } }),
+  };
+};
+
+/** For one client, whatever scopes came with it: so it opens nothing (OpenID Connect Core §2). */
+const readIdToken: Reader = async (verify, _context, token, { clients }) => {
+  // Of what else this server signs for clients, everything has a type of its own, or no `sid`.
+  const { protectedHeader, payload } = await verify(token, { audience: [...clients], requiredClaims: ['sid'] });
+  if (protectedHeader.typ !== undefined) return `is of type ${protectedHeader.typ}`;
+  const { aud, sub, exp, acr, amr, auth_time, sid } = payload;
+  return { ...{ sub, exp, acr, amr, auth_time, sid }, client_id: aud };
+};
+
+/** Whom a token speaks for, and the grant behind it, if both still stand. @returns why not, otherwise */
+async function holderOf(
+  context: TokenEndpointGrantContext,
+  claims: z.infer<typeof claimsSchema>,
+  type: PresentedType,
+  { accountOf, grants }: PresentedTokenParts,
+): Promise<{ account?: Account; grant_id?: string } | string> {
+  const { Client, Grant } = context.oidc.provider;
+  const { sub, client_id: clientId, sid = '' } = claims;
+  const session = type === 'id_token' ? await sessionNamed(grants, { accountId: sub, clientId, sid }) : undefined;
+  if (type === 'id_token' && session === undefined) return 'its session has ended';
+  const grantId = session?.grantId ?? claims.grant_id;
+  if (grantId === undefined) return (await Client.find(sub)) === undefined ? 'its client is gone' : {};
+  const grant = await Grant.find(grantId);
+  if (grant?.accountId !== sub) return 'its grant has ended';
+  const account = await accountOf(context, sub);
+  return account === undefined ? 'its account may not be used' : { account, grant_id: grantId };
+}

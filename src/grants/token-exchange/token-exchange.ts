@@ -1,0 +1,66 @@
+import { errors } from 'oidc-provider';
+import { TOKEN_EXCHANGE } from '../../config/client-schema.ts';
+import type { Announce } from '../../events/events.ts';
+import { policyOf } from '../../oidc/client-metadata.ts';
+import type { GrantType } from '../../oidc/grant-type.ts';
+import { actorsOf } from './actors.ts';
+import { parametersSchema, type Exchange, type IssueToken } from './exchange.ts';
+import { exchangedAccessToken } from './exchanged-access-token.ts';
+import { presentedTokens, type PresentedToken, type PresentedTokenParts } from './presented-token.ts';
+import { unacceptable, type Role } from './refusal.ts';
+import { presentedType, TOKEN_TYPE } from './token-types.ts';
+
+/**
+ * Token exchange (RFC 8693): for a token that was sent to it, or that it holds itself, a client gets one for another API.
+ * The new token never allows more than the one handed in, nor for longer, and names who acts. Nothing is allowed but
+ * what the client's policy names.
+ * @param issuers for further values of `requested_token_type`
+ */
+export function tokenExchange(
+  parts: PresentedTokenParts & { announce: Announce; issuers?: Readonly<Record<string, IssueToken>> },
+): GrantType {
+  const read = presentedTokens(parts);
+  const accessToken = exchangedAccessToken(parts);
+  const issuers: Readonly<Record<string, IssueToken>> = {
+    ...parts.issuers,
+    [TOKEN_TYPE.access_token]: accessToken,
+    [TOKEN_TYPE.jwt]: accessToken,
+  };
+  return {
+    name: TOKEN_EXCHANGE,
+    parameters: Object.keys(parametersSchema.shape),
+    repeatable: ['resource', 'audience'],
+    async handle(context) {
+      const { client, params } = context.oidc;
+      const { tokenExchange: policy } = policyOf(client);
+      if (policy === undefined || client.clientAuthMethod === 'none')
+        throw new errors.UnauthorizedClient('the client has no policy for token exchange');
+      const { data: parameters, error } = parametersSchema.safeParse(params);
+      if (parameters === undefined) throw new errors.InvalidRequest(error.issues[0]?.message ?? 'parameters');
+      const issue = issuers[parameters.requested_token_type];
+      if (issue === undefined) throw new errors.InvalidRequest('requested_token_type is not supported');
+      const present = async (role: Role, token: string, type: string): Promise<PresentedToken> => {
+        const known = presentedType(type);
+        if (known === undefined || !policy[`${role}_types`].includes(known)) throw unacceptable(role, `is a ${type}`);
+        return read(context, { role, token, type: known }, policy);
+      };
+      const subject = await present('subject_token', parameters.subject_token, parameters.subject_token_type);
+      const actor = await presentedActor(parameters, present);
+      const act = actorsOf(subject, actor?.sub ?? client.clientId, actor !== undefined || !policy.impersonation);
+      await issue(context, { policy, parameters, subject, actor, act });
+    },
+  };
+}
+
+async function presentedActor(
+  { actor_token: token, actor_token_type: type }: Exchange['parameters'],
+  present: (role: Role, token: string, type: string) => Promise<PresentedToken>,
+): Promise<PresentedToken | undefined> {
+  if ((token === undefined) !== (type === undefined))
+    throw new errors.InvalidRequest('actor_token and actor_token_type come together');
+  if (token === undefined || type === undefined) return undefined;
+  const actor = await present('actor_token', token, type);
+  // Who acts for somebody already cannot say that they themselves act for another as well.
+  if (actor.act !== undefined) throw unacceptable('actor_token', 'is a delegation itself');
+  return actor;
+}

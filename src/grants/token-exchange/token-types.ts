@@ -1,0 +1,13 @@
+/** What a token is, as an exchange names it (RFC 8693 §3). */
+export const TOKEN_TYPE = {
+  access_token: 'urn:ietf:params:oauth:token-type:access_token',
+  id_token: 'urn:ietf:params:oauth:token-type:id_token',
+  jwt: 'urn:ietf:params:oauth:token-type:jwt',
+} as const;
+
+/** What may be handed in, by the name that the configuration has for it. */
+export type PresentedType = 'access_token' | 'id_token';
+
+export function presentedType(urn: string): PresentedType | undefined {
+  return (['access_token', 'id_token'] as const).find((name) => TOKEN_TYPE[name] === urn);
+}

@@ -1,0 +1,269 @@
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { decodeProtectedHeader, generateKeyPair, SignJWT } from 'jose';
+import { withAccount } from '../oidc/behind-the-server.ts';
+import { Browser } from '../support/browser.ts';
+import { returnToPresent, travel } from '../support/clock.ts';
+import { newHolder, proof, type Holder } from '../support/dpop.ts';
+import { ADMIN, ALICE, tokenRequest, type TokenAnswer } from '../support/flows.ts';
+import { apiOf, verified } from '../support/tokens.ts';
+import {
+  ACCESS_TOKEN,
+  appTokens,
+  ARCHIVE,
+  exchange,
+  EXCHANGE,
+  exchanged,
+  ID_TOKEN,
+  machineToken,
+  secretOf,
+  startWorld,
+  VAULT,
+  type World,
+} from './exchange-world.ts';
+
+describe('Token exchange refuses', () => {
+  let world: World;
+  let token: string;
+  before(async () => {
+    world = await startWorld();
+    token = (await appTokens(world))['access_token'] ?? '';
+  });
+  after(() => world.server.close());
+  afterEach(returnToPresent);
+
+  async function refused(answer: Promise<TokenAnswer>, error = 'invalid_request', status = 400): Promise<unknown> {
+    const { status: actual, body } = await answer;
+    assert.deepEqual([actual, body['error'], body['access_token']], [status, error, undefined], JSON.stringify(body));
+    return body['error_description'];
+  }
+
+  /** Says only which of the two tokens it is. */
+  async function unacceptable(answer: Promise<TokenAnswer>, which = 'subject_token'): Promise<void> {
+    assert.equal(await refused(answer), `the ${which} is not acceptable`);
+  }
+
+  const payloadOf = async (): Promise<Record<string, unknown>> =>
+    (await verified(world.server.issuer, token, apiOf(world.server.issuer))).claims;
+
+  describe('who', () => {
+    const ask = (parameters: Record<string, string>, basic?: string): Promise<TokenAnswer> => {
+      const all = { grant_type: EXCHANGE, subject_token: token, subject_token_type: ACCESS_TOKEN, resource: ARCHIVE };
+      return tokenRequest(world.server.issuer, { ...all, ...parameters }, basic);
+    };
+
+    it('does not prove who it is', async () => {
+      await refused(ask({ client_id: 'notes-api' }), 'invalid_client', 401);
+      await refused(ask({}, 'notes-api:wrong'), 'invalid_client', 401);
+    });
+
+    it('is public, or not registered for it', async () => {
+      await refused(ask({ client_id: 'demo-notes' }), 'unauthorized_client');
+      await refused(ask({}, 'demo-web:demo-web-secret'), 'unauthorized_client');
+    });
+  });
+
+  describe('a wider token:', () => {
+    it('a scope that the one handed in did not have', async () => {
+      const narrow = (await appTokens(world, { scope: 'openid notes:read' }))['access_token'];
+      await refused(exchange(world, 'notes-api', narrow, { scope: 'notes:read notes:purge' }), 'invalid_scope');
+      await refused(exchange(world, 'notes-api', token, { scope: 'openid' }), 'invalid_scope');
+    });
+
+    it('a scope for which the person has lost the role', async () => {
+      const admin = await appTokens(world, {}, { browser: new Browser(), person: ADMIN });
+      const purge = () => exchange(world, 'notes-api', admin['access_token'], { scope: 'notes:purge' });
+      assert.equal((await purge()).status, 200);
+      await withAccount(world.server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user']));
+      await refused(purge(), 'invalid_scope');
+      const { claims } = await exchanged(world, exchange(world, 'notes-api', admin['access_token']));
+      assert.deepEqual([claims['scope'], claims['roles']], ['notes:read', ['user']]);
+      await withAccount(world.server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user', 'admin']));
+    });
+
+    it('an API that the policy of the client does not name, though the client may use it', async () => {
+      await refused(exchange(world, 'notes-api', token, { resource: VAULT }), 'invalid_target');
+      await refused(exchange(world, 'notes-api', token, { audience: VAULT }), 'invalid_target');
+      await refused(exchange(world, 'notes-api', token, { resource: 'https://unknown.example' }), 'invalid_target');
+      await refused(exchange(world, 'notes-api', token, { resource: '' }), 'invalid_target');
+    });
+  });
+
+  describe('a subject token that', () => {
+    it('was sent to another API', async () => {
+      const { token: archived } = await exchanged(world, exchange(world, 'notes-api', token));
+      await unacceptable(exchange(world, 'notes-api', archived));
+      await unacceptable(exchange(world, 'archive-api', token));
+    });
+
+    it('was issued to an app that the policy does not name', async () => {
+      const other = await machineToken(world);
+      await unacceptable(exchange(world, 'notes-api', other));
+    });
+
+    it('has ended', async () => {
+      travel(901);
+      await unacceptable(exchange(world, 'notes-api', token));
+    });
+
+    it('another issuer made, or nobody', async () => {
+      const claims = await payloadOf();
+      const header = decodeProtectedHeader(token) as { alg: string; kid: string };
+      const { privateKey } = await generateKeyPair('ES256');
+      const sign = (more: object, head: object = {}) =>
+        new SignJWT({ ...claims, ...more }).setProtectedHeader({ ...header, ...head }).sign(privateKey);
+      const [head = '', body = '', signature = ''] = token.split('.');
+      const none = Buffer.from(JSON.stringify({ ...header, alg: 'none' })).toString('base64url');
+      const hmac = Buffer.from(JSON.stringify({ ...header, alg: 'HS256' })).toString('base64url');
+      const jwks = await (await fetch(`${world.server.issuer}/jwks`)).text();
+      const mac = createHmac('sha256', jwks).update(`${hmac}.${body}`).digest('base64url');
+      const wider = Buffer.from(JSON.stringify({ ...claims, scope: 'notes:purge' })).toString('base64url');
+      for (const forged of [
+        await sign({}),
+        await sign({ iss: 'https://elsewhere.example' }),
+        await sign({}, { kid: 'another' }),
+        `${none}.${body}.`,
+        `${hmac}.${body}.${mac}`,
+        `${head}.${wider}.${signature}`,
+        `${head}.${body}`,
+        'made-up',
+        '.',
+      ])
+        await unacceptable(exchange(world, 'notes-api', forged));
+    });
+
+    it('is of another type than it is said to be, or of one that the policy does not name', async () => {
+      const { id_token = '', refresh_token = '' } = await appTokens(world);
+      await unacceptable(exchange(world, 'reader', id_token));
+      await unacceptable(exchange(world, 'reader', token, { subject_token_type: ID_TOKEN }));
+      await unacceptable(exchange(world, 'notes-api', id_token, { subject_token_type: ID_TOKEN }));
+      for (const type of ['refresh_token', 'jwt', 'saml2', 'made-up']) {
+        const parameters = { subject_token_type: `urn:ietf:params:oauth:token-type:${type}` };
+        await unacceptable(exchange(world, 'reader', refresh_token, parameters));
+      }
+    });
+
+    it('is an ID token of an app that the policy does not name', async () => {
+      const { id_token } = await appTokens(world, {}, { browser: world.alice, person: ALICE });
+      await unacceptable(exchange(world, 'desk', id_token, { subject_token_type: ID_TOKEN }));
+    });
+
+    it('has passed through too many hands', async () => {
+      let { token: passed } = await exchanged(world, exchange(world, 'notes-api', token));
+      for (let hands = 1; hands < 5; hands += 1)
+        ({ token: passed } = await exchanged(world, exchange(world, 'archive-api', passed)));
+      await unacceptable(exchange(world, 'archive-api', passed));
+    });
+
+    it('is not there', async () => {
+      assert.equal(await refused(exchange(world, 'notes-api', '')), 'subject_token is required');
+      assert.equal(
+        await refused(exchange(world, 'notes-api', token, { subject_token_type: '' })),
+        'subject_token_type is required',
+      );
+    });
+  });
+
+  describe('an actor token', () => {
+    it('from a client whose policy takes none', async () => {
+      const parameters = { actor_token: await machineToken(world), actor_token_type: ACCESS_TOKEN };
+      await unacceptable(exchange(world, 'notes-api', token, parameters), 'actor_token');
+    });
+
+    it('without its type, and a type without a token', async () => {
+      await refused(exchange(world, 'desk', token, { actor_token: token }));
+      await refused(exchange(world, 'desk', token, { actor_token_type: ACCESS_TOKEN }));
+    });
+
+    it('that is no token of ours, or for another API', async () => {
+      const { token: archived } = await exchanged(world, exchange(world, 'notes-api', token));
+      for (const actor_token of ['made-up', archived]) {
+        const parameters = { actor_token, actor_token_type: ACCESS_TOKEN };
+        await unacceptable(exchange(world, 'desk', token, parameters), 'actor_token');
+      }
+    });
+  });
+
+  describe('what has been taken back:', () => {
+    const newcomer = () => appTokens(world, {}, { browser: new Browser(), person: ALICE });
+
+    it('the token’s grant was revoked', async () => {
+      const { access_token, refresh_token = '' } = await newcomer();
+      assert.equal((await exchange(world, 'notes-api', access_token)).status, 200);
+      const body = new URLSearchParams({ client_id: 'demo-notes', token: refresh_token });
+      await fetch(`${world.server.issuer}/revoke`, { method: 'POST', body });
+      await unacceptable(exchange(world, 'notes-api', access_token));
+    });
+
+    it('the person signed out, for access tokens, what came of them, and ID tokens', async () => {
+      const browser = new Browser();
+      const { access_token, id_token = '' } = await appTokens(world, {}, { browser, person: ALICE });
+      const { token: archived } = await exchanged(world, exchange(world, 'notes-api', access_token));
+      const asIdToken = { subject_token_type: ID_TOKEN };
+      assert.equal((await exchange(world, 'reader', id_token, asIdToken)).status, 200);
+      await browser.visit(`${world.server.issuer}/logout?id_token_hint=${id_token}`);
+      await unacceptable(exchange(world, 'notes-api', access_token));
+      await unacceptable(exchange(world, 'archive-api', archived));
+      await unacceptable(exchange(world, 'reader', id_token, asIdToken));
+    });
+
+    it('the account was disabled', async () => {
+      const tokens = await appTokens(world, {}, { browser: new Browser(), person: ADMIN });
+      await withAccount(world.server, ADMIN.email, (accounts, { id }) => accounts.disable(id));
+      await unacceptable(exchange(world, 'notes-api', tokens['access_token']));
+      await unacceptable(exchange(world, 'reader', tokens['id_token'], { subject_token_type: ID_TOKEN }));
+      await withAccount(world.server, ADMIN.email, (accounts, { id }) => accounts.enable(id));
+      assert.equal((await exchange(world, 'notes-api', tokens['access_token'])).status, 200);
+    });
+  });
+
+  describe('a token that is bound to a key', () => {
+    const shown = (holder: Holder): Promise<string> =>
+      proof(holder, { htm: 'POST', htu: `${world.server.issuer}/token` });
+
+    async function exchangeWith(dpop: string | undefined, subject: string, clientId = 'bound'): Promise<TokenAnswer> {
+      const response = await fetch(`${world.server.issuer}/token`, {
+        method: 'POST',
+        headers: {
+          authorization: `Basic ${Buffer.from(`${clientId}:${secretOf(clientId)}`).toString('base64')}`,
+          ...(dpop !== undefined && { dpop }),
+        },
+        body: new URLSearchParams({
+          grant_type: EXCHANGE,
+          subject_token: subject,
+          subject_token_type: ACCESS_TOKEN,
+          resource: ARCHIVE,
+        }),
+      });
+      return { status: response.status, body: (await response.json()) as Record<string, unknown>, response };
+    }
+
+    async function boundToken(holder: Holder): Promise<string> {
+      const { refresh_token = '' } = await appTokens(world);
+      const response = await fetch(`${world.server.issuer}/token`, {
+        method: 'POST',
+        headers: { dpop: await shown(holder) },
+        body: new URLSearchParams({ client_id: 'demo-notes', grant_type: 'refresh_token', refresh_token }),
+      });
+      const { access_token } = (await response.json()) as Record<string, string>;
+      assert.ok(access_token !== undefined);
+      return access_token;
+    }
+
+    it('without a proof of that key, and with the proof of another', async () => {
+      const [holder, thief] = [await newHolder(), await newHolder()];
+      const bound = await boundToken(holder);
+      await unacceptable(exchange(world, 'notes-api', bound));
+      await unacceptable(exchangeWith(await shown(thief), bound));
+      const { status, body } = await exchangeWith(await shown(holder), bound, 'notes-api');
+      assert.deepEqual([status, body['token_type']], [200, 'DPoP']);
+    });
+
+    it('from a client that must show a key and shows none, or the same proof twice', async () => {
+      await refused(exchangeWith(undefined, token), 'invalid_grant');
+      const once = await shown(await newHolder());
+      assert.equal((await exchangeWith(once, token)).body['token_type'], 'DPoP');
+      await refused(exchangeWith(once, token), 'invalid_grant');
+    });
+  });
+});
