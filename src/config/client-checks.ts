@@ -86,8 +86,7 @@ function nativeAppsAreReached(client: ClientConfig): Fault[] {
 /** A person's grants need a place to come back to, and only a client that proves itself acts for itself (RFC 6749 §4.4). */
 function grantTypesFitType({ type, grant_types: grantTypes = [] }: ClientConfig): Fault[] {
   const refused = {
-import { JWT_BEARER, TOKEN_EXCHANGE } from './client-schema.ts';
-import { checkTokenExchange } from './exchange-checks.ts';
+    spa: ['client_credentials', JWT_BEARER, TOKEN_EXCHANGE],
     web: [],
     machine: ['authorization_code', 'refresh_token'],
   }[type];
