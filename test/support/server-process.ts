@@ -21,6 +21,8 @@ export interface ServerProcess {
   /** Where this node is reached. */
   readonly url: string;
   close(): Promise<void>;
+  /** Kills, freezes (SIGSTOP) or thaws it (SIGCONT). */
+  signal(name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void;
 }
 
 /** A node of a test server, in a process of its own. */
@@ -35,8 +37,11 @@ export async function startServerProcess(node: NodeOf): Promise<ServerProcess> {
   return {
     url: `http://localhost:${port}`,
     async close() {
-      child.disconnect();
+      if (child.connected) child.disconnect();
       await ended;
+    },
+    signal(name) {
+      child.kill(name);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { errors, type Adapter, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
@@ -104,11 +105,18 @@ class Refresh {
     const judgement = await judge(request, token, { tokens: this.#tokens, answers: this.#answers });
     if (judgement.is === 'repeat') return judgement.body;
     if (judgement.is === 'other') throw new errors.InvalidGrant('refreshed a moment ago, for something else');
-    // A node may stand still in the middle of a refresh, while the app asks another one and goes on from there.
-    const isHarmless = judgement.is === 'late' && wasUnderWay && request.window > 0;
+    // A node may stand still or be busy, while the app gives up on it, asks another one and goes on from there.
+    const isLeftBehind = wasUnderWay || (await hasHungUp(request.context));
+    const isHarmless = judgement.is === 'late' && isLeftBehind && request.window > 0;
     if (!isHarmless) await endFamily(request.context, token.payload.grantId);
     throw new errors.InvalidGrant(`refresh token came again ${judgement.reason}`);
   }
+}
+
+/** Whether nobody waits for the answer any more. After a standstill the hang-up lies behind the request, still to be read. */
+async function hasHungUp({ response }: KoaContextWithOIDC): Promise<boolean> {
+  for (let turns = 0; turns < 2; turns += 1) await nextTurn();
+  return !response.writable;
 }
 
 function successorOf({ oidc: { entities } }: KoaContextWithOIDC): string {
