@@ -237,6 +237,6 @@ function buildEngine(
   return {
     provider,
     handle: provider.callback(),
-    published: published(publicDocuments(provider, ring, config.listen.client_certificates), config.keys.jwks_max_age),
+    published: published(publicDocuments(provider, ring, config), config.keys.jwks_max_age),
   };
 }

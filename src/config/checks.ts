@@ -1,6 +1,7 @@
 import { checkClients } from './client-checks.ts';
 import { checkIssuers } from './issuer-checks.ts';
 import { checkKeys } from './key-checks.ts';
+import { checkServerProfile } from './profile-checks.ts';
 import type { Fault, Path } from './problems.ts';
 import type { Draft } from './schema.ts';
 import { STANDARD_SCOPES } from './standard-scopes.ts';
@@ -16,6 +17,7 @@ const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
   familyOutlivesToken,
   rememberedOutlivesDefault,
   codesAreShort,
+  checkServerProfile,
   resourcesAreDistinct,
   resourceScopesAreTheirOwn,
   clientsAreDistinct,

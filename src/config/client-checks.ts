@@ -1,13 +1,14 @@
 import { checkClientAuth } from './client-auth-checks.ts';
 import { JWT_BEARER, TOKEN_EXCHANGE } from './client-schema.ts';
 import { checkTokenExchange } from './exchange-checks.ts';
+import { checkClientProfile } from './profile-checks.ts';
 import type { Fault } from './problems.ts';
 import { isLoopback, isNativeRedirect, isPrivateUse } from './rules.ts';
 import type { ClientConfig, Draft, ResourceConfig } from './schema.ts';
 import { STANDARD_SCOPES } from './standard-scopes.ts';
 import { didYouMean } from './suggest.ts';
 
-type ClientCheck = (client: ClientConfig, draft: Pick<Draft, 'resources' | 'keys' | 'listen'>) => Fault[];
+type ClientCheck = (client: ClientConfig, draft: Pick<Draft, 'resources' | 'keys' | 'listen' | 'profile'>) => Fault[];
 
 /** What must hold within a client and between a client and the resources; paths start at the client. */
 const CHECKS: readonly ClientCheck[] = [
@@ -21,6 +22,7 @@ const CHECKS: readonly ClientCheck[] = [
   defaultResourceIsAllowed,
   scopesExist,
   onlyConfidentialClientsIntrospect,
+  (client, { profile }) => checkClientProfile(client, profile),
 ];
 
 export function checkClients({ clients, ...draft }: Draft): Fault[] {

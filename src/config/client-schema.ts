@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PROFILES } from './profiles.ts';
 import * as rules from './rules.ts';
 import {
   clientSignature,
@@ -53,6 +54,7 @@ export const clientSchema = z.strictObject({
   type: z.enum(['spa', 'web', 'machine']),
   secret: secret.optional(),
   previous_secret: secret.optional(),
+  profile: z.enum(PROFILES).optional(),
   token_endpoint_auth_method: z.enum(AUTH_METHODS).optional(),
   grant_types: z.array(z.enum(GRANT_TYPES)).optional(),
   jwks: z.strictObject({ keys: z.array(publicJwk).min(1) }).optional(),

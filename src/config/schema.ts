@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { clientSchema } from './client-schema.ts';
 import { issuerSchema } from './issuer-schema.ts';
+import { PROFILES } from './profiles.ts';
 import * as rules from './rules.ts';
 import {
   contentEncryption,
@@ -41,6 +42,7 @@ const seedAccount = z.strictObject({
 
 export const configSchema = z.strictObject({
   issuer: ruled(rules.issuerRule),
+  profile: z.enum(PROFILES).default('oauth2.1'),
   branding: z.strictObject({ name: z.string().min(1).max(60).default('Latchkey') }).prefault({}),
   listen: z
     .strictObject({
@@ -132,6 +134,7 @@ export type AccountConfig = z.output<typeof seedAccount>;
 /** The parts of a configuration that concern each other, as far as each could be read: a faulty one is `undefined`. */
 export interface Draft {
   issuer: Config['issuer'] | undefined;
+  profile: Config['profile'] | undefined;
   listen: Config['listen'] | undefined;
   keys: Config['keys'] | undefined;
   tokens: Config['tokens'] | undefined;

@@ -52,9 +52,11 @@ function read<S extends z.ZodType>(
 /** What of a faulty tree can be read. Items of a list keep their places, so that paths stay true. */
 function draftOf(tree: unknown): Draft {
   const root = isMapping(tree) ? tree : {};
-  const { issuer, listen, keys, tokens, sessions, passwords, sign_up, resources, ...lists } = configSchema.shape;
+  const { issuer, profile, listen, keys, tokens, sessions, passwords, sign_up, resources, ...lists } =
+    configSchema.shape;
   return {
     issuer: readable(issuer, root['issuer']),
+    profile: readable(profile, root['profile']),
     listen: readable(listen, root['listen']),
     keys: readable(keys, root['keys']),
     tokens: readable(tokens, root['tokens']),

@@ -1,4 +1,5 @@
 import { errors, type Adapter, type AdapterPayload } from 'oidc-provider';
+import type { Profile } from '../config/profiles.ts';
 import type { Clients } from '../clients/clients.ts';
 import { sha256 } from '../lib/hash.ts';
 import type { Random } from '../lib/random.ts';
@@ -33,6 +34,8 @@ export interface AdapterOptions {
   adapters: Readonly<Record<string, Adapter>>;
   /** The scopes that the engine itself knows. */
   scopes: readonly string[];
+  /** The server's. */
+  profile: Profile;
 }
 
 /** Bridges the engine's Adapter to the storage port: one adapter for each of the engine's models. */
@@ -95,12 +98,12 @@ export function sealedAdapter(
   };
 }
 
-function clientAdapter({ clients, scopes }: AdapterOptions): Adapter {
+function clientAdapter({ clients, scopes, profile }: AdapterOptions): Adapter {
   return {
     ...unsupported,
     async find(id) {
       const client = await clients.find(id);
-      return client === undefined ? undefined : clientMetadata(client, scopes);
+      return client === undefined ? undefined : clientMetadata(client, { engineScopes: scopes, profile });
     },
   };
 }

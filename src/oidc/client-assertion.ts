@@ -1,5 +1,6 @@
 import { errors, type Configuration } from 'oidc-provider';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
+import { rulesOf } from './client-metadata.ts';
 import { LONGEST_PROOF } from './replay-adapter.ts';
 
 /** What a client may sign its assertions with (RFC 7523 §2.2). */
@@ -13,7 +14,10 @@ export function assertClientAssertion(
   issuer: string,
   clock: Clock,
 ): NonNullable<Configuration['assertJwtClientAuthClaimsAndHeader']> {
-  return (_context, { aud, exp }) => {
+  return (_context, { aud, exp }, { alg }, client) => {
+    const { algorithms } = rulesOf(client);
+    if (algorithms?.some((one) => one === alg) === false)
+      throw new errors.InvalidClientAuth('the profile of the client does not allow this algorithm');
     if (aud !== issuer) throw new errors.InvalidClientAuth('the audience (aud) must be the issuer, and nothing else');
     if (typeof exp !== 'number' || exp > epochSeconds(clock) + LONGEST_PROOF)
       throw new errors.InvalidClientAuth(`the assertion must expire (exp) within ${LONGEST_PROOF} seconds`);

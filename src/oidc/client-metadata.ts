@@ -1,10 +1,17 @@
 import type { ClientMetadata, Client as EngineClient } from 'oidc-provider';
 import { authMethodOf } from '../config/client-auth-checks.ts';
+import { pathText } from '../config/problems.ts';
+import { checkClientProfile } from '../config/profile-checks.ts';
+import { profiles, type Profile, type ProfileRules } from '../config/profiles.ts';
 import { isNativeRedirect } from '../config/rules.ts';
 import { originsOf, type Client } from '../clients/clients.ts';
+import { askedBy } from './profile-metadata.ts';
 
 /** What the host's hooks need to know of a client beyond the engine's own metadata. */
 export interface ClientPolicy {
+  profile: Profile;
+  /** Why its profile refuses it: it was registered before the server had that profile. */
+  fault?: string;
   firstParty: boolean;
   origins: readonly string[];
   scopes: readonly string[];
@@ -58,7 +65,10 @@ const UNCHANGED = [
 ] as const;
 
 /** A client in the engine's words: RFC 7591 metadata. */
-export function clientMetadata(client: Client, engineScopes: readonly string[]): ClientMetadata {
+export function clientMetadata(
+  client: Client,
+  { engineScopes, profile }: { engineScopes: readonly string[]; profile: Profile },
+): ClientMetadata {
   const signsIn = client.type !== 'machine';
   const scope = client.scopes.filter((name) => engineScopes.includes(name)).join(' ');
   return {
@@ -81,7 +91,8 @@ export function clientMetadata(client: Client, engineScopes: readonly string[]):
       ? {}
       : { backchannel_logout_uri: client.backchannel_logout_uri, backchannel_logout_session_required: true }),
     ...pick(client, UNCHANGED),
-    [POLICY]: policyFor(client),
+    ...askedBy(client.profile ?? profile, client),
+    [POLICY]: policyFor(client, profile),
   };
 }
 
@@ -99,8 +110,11 @@ function isNative({ type, redirect_uris, post_logout_redirect_uris }: Client): b
   return type === 'spa' && [...redirect_uris, ...post_logout_redirect_uris].some(isNativeRedirect);
 }
 
-function policyFor(client: Client): ClientPolicy {
+function policyFor(client: Client, serverProfile: Profile): ClientPolicy {
+  const [fault] = checkClientProfile(client, serverProfile);
   return {
+    profile: client.profile ?? serverProfile,
+    ...(fault && { fault: `${pathText(fault.path)} ${fault.message}` }),
     firstParty: client.first_party,
     origins: [...originsOf(client)],
     scopes: client.scopes,
@@ -117,6 +131,11 @@ function policyFor(client: Client): ClientPolicy {
 /** Reads back what `clientMetadata` put in. */
 export function policyOf(client: EngineClient): ClientPolicy {
   return client[POLICY] as ClientPolicy;
+}
+
+/** What is asked of a client and of its requests. */
+export function rulesOf(client: EngineClient): ProfileRules {
+  return profiles[policyOf(client).profile];
 }
 
 function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Partial<Pick<T, K>> {

@@ -14,12 +14,13 @@ import type { Store } from '../storage/store.ts';
 import { adapterFactory } from './adapter.ts';
 import { ASSERTION_ALGORITHMS, assertClientAssertion } from './client-assertion.ts';
 import { mutualTls, type MutualTls } from './client-certificates.ts';
-import { clientMetadata, POLICY, policyOf } from './client-metadata.ts';
+import { clientMetadata, POLICY, policyOf, rulesOf } from './client-metadata.ts';
 import { existingGrant } from './existing-grant.ts';
 import { promptPolicy } from './interaction-policy.ts';
 import { lifetimes } from './lifetimes.ts';
 import { outgoingFetch } from '../outgoing/outgoing-fetch.ts';
 import { enginePages, type EnginePages } from './pages.ts';
+import { dPoPAlgorithms, needsChallenge, refuseFaulty, rotatesRefreshTokens } from './profile-rules.ts';
 import type { AccountOf } from './request-account.ts';
 import { requestObjects } from './request-objects.ts';
 import { resourceIndicators } from './resource-indicators.ts';
@@ -48,9 +49,11 @@ export function engineConfiguration(parts: EngineParts): Configuration {
   const mTLS = mutualTls(config.listen, parts.clock);
   const requests = requestObjects(parts.clock);
   return {
-    adapter: adapterFactory({ ...parts, scopes: STANDARD_SCOPES }),
-    clients: clients.configured.map((client) => clientMetadata(client, STANDARD_SCOPES)),
-    extraClientMetadata: { properties: [POLICY] },
+    adapter: adapterFactory({ ...parts, scopes: STANDARD_SCOPES, profile: config.profile }),
+    clients: clients.configured.map((client) =>
+      clientMetadata(client, { engineScopes: STANDARD_SCOPES, profile: config.profile }),
+    ),
+    extraClientMetadata: { properties: [POLICY], validator: refuseFaulty },
     clientAuthMethods: authMethods(mTLS),
     assertJwtClientAuthClaimsAndHeader: assertClientAssertion(config.issuer, parts.clock),
     clientBasedCORS: (_context, origin, client) => policyOf(client).origins.includes(origin),
@@ -63,8 +66,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     // An app that asks for an API's token has none for /userinfo: the ID token tells it who signed in.
     conformIdTokenClaims: false,
     responseTypes: ['code'],
-    // A confidential client proves itself by its secret; where it sends a challenge, that is verified all the same.
-    pkce: { required: (_context, client) => client.clientAuthMethod === 'none' },
+    pkce: { required: needsChallenge },
     subjectTypes: ['public'],
     ttl: lifetimes(config, parts.clock),
 
@@ -76,7 +78,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     },
     loadExistingGrant: (context) => existingGrant(context, parts),
     issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
-    rotateRefreshToken: true,
+    rotateRefreshToken: ({ oidc }) => oidc.client === undefined || rotatesRefreshTokens(oidc.client),
     extraTokenClaims: (context, token) => accessTokenClaims(context, token, accountOf),
     interactions: { policy: promptPolicy(), url: (_context, interaction) => `/interaction/${interaction.uid}` },
     cookies: cookies(config.issuer, ring),
@@ -104,6 +106,11 @@ function features(
     jwtResponseModes: { enabled: true },
     jwtIntrospection: { enabled: true },
     requestObjects: { enabled: true, assertJwtClaimsAndHeader: requests.assertRequestObject },
+    // All that the engine's profile does is to have the redirect URI named; the rest is up to ours.
+    fapi: {
+      enabled: true,
+      profile: (_context, client) => (rulesOf(client).namesRedirect ? '2.0' : undefined),
+    },
     dPoP: { enabled: true, nonceSecret: ring.derive('dpop nonce') },
     introspection: {
       enabled: true,
@@ -156,7 +163,7 @@ function authMethods({ tlsClientAuth = false, selfSignedTlsClientAuth = false }:
   return AUTH_METHODS.filter((method) => offered[method] ?? true);
 }
 
-function algorithms({ keys }: Config, ring: RingSnapshot): NonNullable<Configuration['enabledJWA']> {
+function algorithms({ keys, profile }: Config, ring: RingSnapshot): NonNullable<Configuration['enabledJWA']> {
   const signing = ring.signing.map(({ alg }) => alg);
   const forClients = keys.hs256 ? [...signing, 'HS256' as const] : signing;
   return {
@@ -164,6 +171,7 @@ function algorithms({ keys }: Config, ring: RingSnapshot): NonNullable<Configura
     userinfoSigningAlgValues: signing,
     authorizationSigningAlgValues: forClients,
     introspectionSigningAlgValues: forClients,
+    ...dPoPAlgorithms(profile),
     requestObjectSigningAlgValues: [...clientSignature.options],
     // Requests come over TLS, and the ring holds no keys that others could encrypt to.
     requestObjectEncryptionAlgValues: [],

@@ -1,6 +1,7 @@
 import type { Configuration } from 'oidc-provider';
 import type { Config } from '../config/schema.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
+import { rulesOf } from './client-metadata.ts';
 
 /** Nothing outlives its grant, so a grant lives longer than a family that begins on its last day before it is renewed. */
 export function grantLife({ refresh_family }: Pick<Config['tokens'], 'refresh_family'>): number {
@@ -18,7 +19,8 @@ export function lifetimes(
   return {
     AccessToken: (_context, token) => token.resourceServer?.accessTokenTTL ?? tokens.access_token,
     ClientCredentials: (_context, token) => token.resourceServer?.accessTokenTTL ?? tokens.access_token,
-    AuthorizationCode: tokens.authorization_code,
+    AuthorizationCode: (_context, _code, client) =>
+      Math.min(tokens.authorization_code, rulesOf(client).codeLife ?? Infinity),
     IdToken: tokens.id_token,
     Interaction: tokens.interaction,
     // A rotated refresh token starts a new life, but the family as a whole ends at its time.

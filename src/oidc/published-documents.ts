@@ -3,14 +3,17 @@ import type { Config } from '../config/schema.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
 import { withMtlsAliases } from './client-certificates.ts';
 import { discoveryDocument } from './internals.ts';
+import { withProfile } from './profile-metadata.ts';
 
 /** The documents that others learn this server from (OpenID Connect Discovery 1.0 §4, RFC 8414 §3, RFC 7517 §5), by path. */
 export function publicDocuments(
   provider: Provider,
   ring: RingSnapshot,
-  certificates: Config['listen']['client_certificates'],
+  config: Pick<Config, 'listen' | 'profile'>,
 ): Map<string, object> {
-  const discovery = withoutEmptyLists(withMtlsAliases(discoveryDocument(provider), certificates));
+  const discovery = withoutEmptyLists(
+    withProfile(withMtlsAliases(discoveryDocument(provider), config.listen.client_certificates), config.profile),
+  );
   return new Map<string, object>([
     ['/.well-known/openid-configuration', discovery],
     ['/.well-known/oauth-authorization-server', discovery],

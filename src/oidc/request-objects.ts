@@ -1,7 +1,10 @@
 import { errors, type Client, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
+import type { ProfileRules } from '../config/profiles.ts';
+import { rulesOf } from './client-metadata.ts';
 import { LONGEST_PROOF } from './replay-adapter.ts';
 
+type JwtClaims = Readonly<Record<string, unknown>>;
 type AssertRequestObject = NonNullable<
   NonNullable<NonNullable<Configuration['features']>['requestObjects']>['assertJwtClaimsAndHeader']
 >;
@@ -17,7 +20,8 @@ export function requestObjects(clock: Clock) {
   /** Named request objects whose signature is not known to be good yet. */
   const named = new WeakMap<KoaContextWithOIDC, { jti: string; exp: number }>();
 
-  const assertRequestObject: AssertRequestObject = (context, { exp, jti, sub }, { typ }, client) => {
+  const assertRequestObject: AssertRequestObject = (context, claims, { alg, typ }, client) => {
+    const { exp, jti, sub } = claims;
     // What was handed in at /par comes by again, from our own store.
     if (context.oidc.entities.PushedAuthorizationRequest !== undefined) return;
     if (typ !== undefined && (typeof typ !== 'string' || !TYPES.includes(typ.toLowerCase())))
@@ -26,6 +30,7 @@ export function requestObjects(clock: Clock) {
       throw new errors.InvalidRequestObject('the subject (sub) must not be the client: that is a client assertion');
     if (typeof exp !== 'number' || exp > epochSeconds(clock) + LONGEST_PROOF)
       throw new errors.InvalidRequestObject(`the request must expire (exp) within ${LONGEST_PROOF} seconds`);
+    assertProfile(claims, alg, rulesOf(client));
     if (typeof jti === 'string') named.set(context, { jti, exp });
   };
 
@@ -39,4 +44,16 @@ export function requestObjects(clock: Clock) {
   }
 
   return { assertRequestObject, claimRequestObject };
+}
+
+/** FAPI 2.0 Message Signing §5.3.1, and the algorithms of the client's profile. */
+function assertProfile(claims: JwtClaims, alg: unknown, { algorithms, signedRequests }: ProfileRules): void {
+  if (algorithms?.some((one) => one === alg) === false)
+    throw new errors.InvalidRequestObject('the profile of the client does not allow this algorithm');
+  if (!signedRequests) return;
+  const { exp, nbf } = claims;
+  if (typeof nbf !== 'number' || typeof exp !== 'number' || exp - nbf > LONGEST_PROOF)
+    throw new errors.InvalidRequestObject(
+      `the request must begin (nbf) at most ${LONGEST_PROOF} seconds before it ends`,
+    );
 }

@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto';
 import { errors, type Client, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider';
 import type { ResourceConfig } from '../config/schema.ts';
-import { policyOf } from './client-metadata.ts';
+import { policyOf, rulesOf } from './client-metadata.ts';
 import type { AccountOf } from './request-account.ts';
 
 /**
@@ -51,10 +51,12 @@ function defaultResource(
 ): string[] {
   const { defaultResource: identifier } = policyOf(client);
   const resource = identifier === undefined ? undefined : resources.get(identifier);
-  if (resource === undefined) return [];
   const hasNoPerson = context.oidc.params?.['grant_type'] === 'client_credentials';
-  const asked = [...context.oidc.requestParamScopes].some((scope) => Object.hasOwn(resource.scopes, scope));
-  return hasNoPerson || asked ? [resource.identifier] : [];
+  const asked = [...context.oidc.requestParamScopes];
+  if (resource !== undefined && (hasNoPerson || asked.some((scope) => Object.hasOwn(resource.scopes, scope))))
+    return [resource.identifier];
+  if (rulesOf(client).resource) throw new errors.InvalidTarget('the profile of the client asks for a resource');
+  return [];
 }
 
 /** The roles of the person whom the request is about; `undefined` while it is about none. */

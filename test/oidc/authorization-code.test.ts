@@ -161,7 +161,7 @@ describe('Authorization code', () => {
     'says prompt=none and another prompt': [{ prompt: 'none login' }, 'invalid_request'],
     'has an unknown prompt': [{ prompt: 'dance' }, 'invalid_request'],
     'has a negative age': [{ max_age: '-1' }, 'invalid_request'],
-    'carries a request object': [{ request: 'e30.e30.' }, 'request_not_supported'],
+    'carries a request that nobody signed': [{ request: 'e30.e30.' }, 'invalid_request_object'],
   };
   for (const [fault, [parameters, error]] of Object.entries(errors)) {
     it(`is refused at the redirect URI when the request ${fault}`, async () => {

@@ -3,6 +3,7 @@ import { errors, type Adapter, type KoaContextWithOIDC, type Provider } from 'oi
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import { policyOf } from '../../oidc/client-metadata.ts';
+import { rotatesRefreshTokens } from '../../oidc/profile-rules.ts';
 import { aroundGrant, endFamily, senderKey, type GrantHandler } from '../../oidc/internals.ts';
 import type { Store } from '../../storage/store.ts';
 import { KeptAnswers } from './kept-answers.ts';
@@ -66,6 +67,8 @@ class Refresh {
     const value = params?.['refresh_token'];
     // The engine says what is missing.
     if (typeof value !== 'string' || client === undefined) return engine(context);
+    // A token that stays has no answer to lose and no second life to come to.
+    if (!rotatesRefreshTokens(client)) return engine(context);
     const window = policyOf(client).refreshWindow ?? this.#window;
     const request = { context, engine, sender: await senderKey(context), window };
     const token = await this.#tokens.find(value);

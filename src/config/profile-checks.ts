@@ -1,0 +1,98 @@
+import { authMethodOf } from './client-auth-checks.ts';
+import type { Fault, Path } from './problems.ts';
+import { profiles, type Profile, type ProfileRules } from './profiles.ts';
+import type { ClientConfig, Draft } from './schema.ts';
+
+/** A client as far as profiles look at it: one of the file or one of the store. */
+type ProfiledClient = Omit<ClientConfig, 'secret' | 'previous_secret'>;
+
+/** What a profile of the server asks of its keys, its tokens and its APIs; its clients are checked one by one. */
+export function checkServerProfile({ profile, keys, tokens, resources }: Draft): Fault[] {
+  if (profile === undefined) return [];
+  const { algorithms, codeLife } = profiles[profile];
+  const code = tokens?.authorization_code ?? 0;
+  return [
+    ...(keys?.algorithms ?? []).flatMap((alg, index) => unlisted(profile, alg, ['keys', 'algorithms', index])),
+    ...resources.flatMap((resource, index) =>
+      // What the ring does not sign with is a fault already.
+      algorithms === undefined || keys?.algorithms.includes(resource?.signing_alg ?? 'ES256')
+        ? []
+        : unlisted(profile, resource?.signing_alg, ['resources', index, 'signing_alg']),
+    ),
+    ...(codeLife !== undefined && code > codeLife
+      ? [{ path: ['tokens', 'authorization_code'], message: `must be at most ${codeLife}s for profile ${profile}` }]
+      : []),
+  ];
+}
+
+type Check = (client: ProfiledClient, rules: ProfileRules, profile: Profile) => Fault[];
+
+const CHECKS: readonly Check[] = [
+  methodIsAllowed,
+  algorithmsAreAllowed,
+  flowsAreAllowed,
+  nothingIsTakenBack,
+  signersHaveKeys,
+];
+
+/**
+ * What a client's own profile, or else the server's, asks of what it is registered with; paths start at the client.
+ * It holds for clients of the store as well, when they are used.
+ */
+export function checkClientProfile(client: ProfiledClient, serverProfile: Profile | undefined): Fault[] {
+  const profile = client.profile ?? serverProfile;
+  return profile === undefined ? [] : CHECKS.flatMap((check) => check(client, profiles[profile], profile));
+}
+
+function methodIsAllowed(client: ProfiledClient, { authMethods }: ProfileRules, profile: Profile): Fault[] {
+  const method = authMethodOf(client);
+  if (authMethods === undefined || authMethods.includes(method)) return [];
+  const message = `must not be ${method} for profile ${profile}: ${authMethods.join(', ')}`;
+  return [{ path: ['token_endpoint_auth_method'], message }];
+}
+
+const SIGNED = [
+  'id_token_signing_alg',
+  'userinfo_signed_response_alg',
+  'authorization_signed_response_alg',
+  'introspection_signed_response_alg',
+  'request_object_signing_alg',
+] as const;
+
+function algorithmsAreAllowed(client: ProfiledClient, _rules: ProfileRules, profile: Profile): Fault[] {
+  return SIGNED.flatMap((key) => unlisted(profile, client[key], [key]));
+}
+
+const OLD_GRANTS: readonly string[] = ['implicit', 'password'];
+
+function flowsAreAllowed(client: ProfiledClient, { oldFlows }: ProfileRules, profile: Profile): Fault[] {
+  if (oldFlows) return [];
+  return (client.grant_types ?? []).flatMap((name, index) =>
+    OLD_GRANTS.includes(name)
+      ? [{ path: ['grant_types', index], message: `must not be ${name} for profile ${profile}` }]
+      : [],
+  );
+}
+
+function nothingIsTakenBack(client: ProfiledClient, rules: ProfileRules, profile: Profile): Fault[] {
+  const asked = {
+    require_pushed_authorization_requests: rules.pushed,
+    require_signed_request_object: rules.signedRequests,
+    dpop_bound_access_tokens: rules.boundTokens && client.tls_client_certificate_bound_access_tokens !== true,
+  };
+  return (Object.keys(asked) as (keyof typeof asked)[]).flatMap((key) =>
+    asked[key] && client[key] === false ? [{ path: [key], message: `must not be false for profile ${profile}` }] : [],
+  );
+}
+
+function signersHaveKeys(client: ProfiledClient, { signedRequests }: ProfileRules, profile: Profile): Fault[] {
+  const hasKeys = client.jwks !== undefined || client.jwks_uri !== undefined;
+  if (!signedRequests || hasKeys || client.type === 'machine') return [];
+  return [{ path: ['jwks_uri'], message: `or jwks is required for profile ${profile}, as requests are signed` }];
+}
+
+function unlisted(profile: Profile, alg: string | undefined, path: Path): Fault[] {
+  const { algorithms } = profiles[profile];
+  if (alg === undefined || algorithms === undefined || algorithms.includes(alg)) return [];
+  return [{ path, message: `must not be ${alg} for profile ${profile}: ${algorithms.join(', ')}` }];
+}

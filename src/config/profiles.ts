@@ -1,0 +1,64 @@
+import type { AUTH_METHODS } from './client-schema.ts';
+
+/** What is asked of clients and of their requests, by one word for the server or for a client. */
+export const PROFILES = ['oauth2.1', 'fapi2-security', 'fapi2-message-signing', 'mcp', 'legacy'] as const;
+
+export type Profile = (typeof PROFILES)[number];
+
+export interface ProfileRules {
+  /** Whose requests for a code carry a challenge (RFC 7636): a public client's do in every profile. */
+  readonly pkce: 'of everybody' | 'or a nonce' | 'of public clients';
+  /** Whether tokens may come through the browser, and passwords through the client, where it is registered for that. */
+  readonly oldFlows: boolean;
+  /** Whether a request names its redirect URI even where one alone is registered. */
+  readonly namesRedirect: boolean;
+  /** Whether every token is for an API that was named (RFC 8707). */
+  readonly resource: boolean;
+  /** Whether requests are pushed (RFC 9126), and signed (RFC 9101). */
+  readonly pushed: boolean;
+  readonly signedRequests: boolean;
+  /** Whether answers are signed (JARM). */
+  readonly signedAnswers: boolean;
+  /** Whether access tokens are bound to a key (RFC 8705, RFC 9449), which leaves nothing for rotation to find out. */
+  readonly boundTokens: boolean;
+  /** How clients may prove who asks; `undefined` leaves it to their type. */
+  readonly authMethods?: readonly (typeof AUTH_METHODS)[number][];
+  /** What everything is signed with; `undefined` is all that this server can. */
+  readonly algorithms?: readonly string[];
+  /** The longest life of a code, in seconds. */
+  readonly codeLife?: number;
+}
+
+/** draft-ietf-oauth-v2-1: §7.6 lets a confidential client rely on the nonce of OpenID Connect; §10 lists what is gone. */
+const oauth21: ProfileRules = {
+  pkce: 'or a nonce',
+  oldFlows: false,
+  namesRedirect: false,
+  resource: false,
+  pushed: false,
+  signedRequests: false,
+  signedAnswers: false,
+  boundTokens: false,
+};
+
+/** FAPI 2.0 Security Profile, §5.3.2 and §5.4. */
+const fapi2Security: ProfileRules = {
+  ...oauth21,
+  pkce: 'of everybody',
+  namesRedirect: true,
+  pushed: true,
+  boundTokens: true,
+  authMethods: ['private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth'],
+  algorithms: ['PS256', 'ES256', 'EdDSA', 'Ed25519'],
+  codeLife: 60,
+};
+
+export const profiles: Readonly<Record<Profile, ProfileRules>> = {
+  'oauth2.1': oauth21,
+  'fapi2-security': fapi2Security,
+  /** FAPI 2.0 Message Signing, §5.3 and §5.4. */
+  'fapi2-message-signing': { ...fapi2Security, signedRequests: true, signedAnswers: true },
+  /** Model Context Protocol, Authorization: "Access Token Audience Binding", "Authorization Code Protection". */
+  mcp: { ...oauth21, pkce: 'of everybody', resource: true },
+  legacy: { ...oauth21, pkce: 'of public clients', oldFlows: true },
+};

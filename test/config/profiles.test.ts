@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { parse, problemsOf } from './problems-of.ts';
+
+const JWKS = 'jwks_uri: https://app.example.com/jwks';
+
+/** A server of a profile with one web app, as the file would have it. */
+function withApp(profile: string, settings: readonly string[], server: readonly string[] = []): string {
+  return [
+    'issuer: https://login.example.com',
+    `profile: ${profile}`,
+    ...server,
+    'clients:',
+    '  - client_id: app',
+    '    client_name: App',
+    '    type: web',
+    '    redirect_uris: [https://app.example.com/callback]',
+    ...settings.map((line) => `    ${line}`),
+  ].join('\n');
+}
+
+const ES256 = 'keys: { algorithms: [ES256] }';
+const SIGNED = ['token_endpoint_auth_method: private_key_jwt', JWKS];
+
+describe('The profile of a configuration', () => {
+  it('is oauth2.1 where nothing is said', () => {
+    assert.equal(parse('issuer: https://login.example.com').config.profile, 'oauth2.1');
+  });
+
+  it('must be a known one, for the server and for a client', () => {
+    const known = 'oauth2.1, fapi2-security, fapi2-message-signing, mcp, legacy';
+    assert.deepEqual(problemsOf('issuer: https://login.example.com\nprofile: fapi2'), [
+      `2 profile: must be one of ${known}`,
+    ]);
+    assert.deepEqual(problemsOf(withApp('mcp', [...SIGNED, 'profile: strict'])), [
+      `10 clients[0].profile: client "app": must be one of ${known}`,
+    ]);
+  });
+
+  it('is satisfied by what it asks for', () => {
+    parse(withApp('fapi2-security', SIGNED, [ES256]));
+    parse(withApp('fapi2-message-signing', SIGNED, [ES256]));
+  });
+
+  it('names every setting of the server that it does not allow', () => {
+    const server = ['keys: { algorithms: [ES256, RS256] }', 'tokens: { authorization_code: 2m }'];
+    assert.deepEqual(problemsOf(withApp('fapi2-security', SIGNED, server)), [
+      '3 keys.algorithms[1]: must not be RS256 for profile fapi2-security: PS256, ES256, EdDSA, Ed25519',
+      '4 tokens.authorization_code: must be at most 60s for profile fapi2-security',
+    ]);
+  });
+
+  it('names every setting of a client that it does not allow', () => {
+    const settings = [
+      'secret: { env: APP_SECRET }',
+      'request_object_signing_alg: RS256',
+      'require_pushed_authorization_requests: false',
+      'require_signed_request_object: false',
+      'dpop_bound_access_tokens: false',
+    ];
+    const given = { environment: { APP_SECRET: 'a-secret' } };
+    const named = problemsOf(withApp('fapi2-message-signing', [...settings, JWKS], [ES256]), given);
+    assert.deepEqual(
+      named.map((problem) => problem.replace(/^\d+ clients\[0\]\.(\S+): client "app": /, '$1 ')),
+      [
+        'token_endpoint_auth_method must not be client_secret_basic for profile fapi2-message-signing: private_key_jwt, tls_client_auth, self_signed_tls_client_auth',
+        'request_object_signing_alg must not be RS256 for profile fapi2-message-signing: PS256, ES256, EdDSA, Ed25519',
+        'require_pushed_authorization_requests must not be false for profile fapi2-message-signing',
+        'require_signed_request_object must not be false for profile fapi2-message-signing',
+        'dpop_bound_access_tokens must not be false for profile fapi2-message-signing',
+      ],
+    );
+  });
+
+  it('of a client goes over the server’s', () => {
+    const settings = ['secret: { env: APP_SECRET }', 'profile: oauth2.1'];
+    parse(withApp('fapi2-security', settings, [ES256]), { environment: { APP_SECRET: 'a-secret' } });
+    assert.equal(
+      problemsOf(withApp('legacy', [...SIGNED, 'profile: fapi2-security', 'id_token_signing_alg: RS256'])).length,
+      1,
+    );
+  });
+});
