@@ -32,6 +32,7 @@ const SIDE_ROOMS = {
   'storage/open-stores.ts': ['server.ts', 'cli'],
   'config/load.ts': ['server.ts', 'cli'],
   'config/load-clients.ts': ['cli'],
+  'config/load-issuers.ts': ['cli'],
 };
 
 const path = (room) => (room.endsWith('.ts') ? `^src/${room.replace('.', '\\.')}$` : `^src/${room}/`);

@@ -5,11 +5,12 @@ import { ReportedElsewhere, UsageError, type Command, type Terminal } from './co
 import { describeFailure } from './failure.ts';
 import { helpFor } from './help-text.ts';
 import { help } from './help.ts';
+import { issuers } from './issuers.ts';
 import { keys } from './keys.ts';
 import { start } from './start.ts';
 import { version } from './version.ts';
 
-const COMMANDS: readonly Command[] = [start, checkConfig, clients, keys, help, version];
+const COMMANDS: readonly Command[] = [start, checkConfig, clients, issuers, keys, help, version];
 
 /**
  * Runs a command line and prints what went wrong with it, if anything.

@@ -1,3 +1,4 @@
+import { JWT_BEARER } from './client-schema.ts';
 import type { Fault } from './problems.ts';
 import type { ClientConfig, Draft } from './schema.ts';
 
@@ -41,8 +42,13 @@ function methodFitsType(client: ClientConfig): Fault[] {
   const isPublic = authMethodOf(client) === 'none';
   if (client.type === 'spa' && !isPublic)
     return [{ path, message: 'must be none for type spa, which keeps no secret' }];
-  if (client.type !== 'spa' && isPublic) return [{ path, message: `must not be none for type ${client.type}` }];
-  return [];
+  if (client.type === 'spa' || !isPublic || bringsAssertionsOnly(client)) return [];
+  return [{ path, message: `must not be none for type ${client.type}` }];
+}
+
+/** A job or a pod needs no secret of its own where a token of its platform says what it is (RFC 7521 §4.1). */
+function bringsAssertionsOnly({ type, grant_types: grants = [] }: ClientConfig): boolean {
+  return type === 'machine' && grants.length > 0 && grants.every((name) => name === JWT_BEARER);
 }
 
 function secretFitsMethod(client: ClientConfig): Fault[] {

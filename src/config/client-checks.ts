@@ -1,4 +1,4 @@
-import { checkClientAuth } from './client-auth-checks.ts';
+import { authMethodOf, checkClientAuth } from './client-auth-checks.ts';
 import { JWT_BEARER, TOKEN_EXCHANGE } from './client-schema.ts';
 import { checkTokenExchange } from './exchange-checks.ts';
 import { checkClientProfile } from './profile-checks.ts';
@@ -126,9 +126,11 @@ function scopesExist(client: ClientConfig, { resources }: Pick<Draft, 'resources
 }
 
 /** RFC 7662 §2.1: a client that proves nothing of who it is would let everybody ask. */
-function onlyConfidentialClientsIntrospect({ type, introspection }: ClientConfig): Fault[] {
-  if (type !== 'spa' || !introspection) return [];
-  return [{ path: ['introspection'], message: 'must be left out for type spa, which cannot prove who is asking' }];
+function onlyConfidentialClientsIntrospect(client: ClientConfig): Fault[] {
+  if (authMethodOf(client) !== 'none' || !client.introspection) return [];
+  const what = client.type === 'spa' ? 'type spa' : 'token_endpoint_auth_method none';
+  const message = `must be left out for ${what}, which cannot prove who is asking`;
+  return [{ path: ['introspection'], message }];
 }
 
 /** `undefined` while one of them is faulty: what it would have been called is not known. */

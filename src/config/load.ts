@@ -7,7 +7,7 @@ import type { Fault, Path, Problem } from './problems.ts';
 import { configSchema, type Config } from './schema.ts';
 import { resolveSecrets } from './secret-references.ts';
 import { isMapping } from './shape.ts';
-import { clientAt, newsBeside, problemAt, readDocument, readSource, refusal, type ConfigSource } from './source.ts';
+import { itemAt, newsBeside, problemAt, readDocument, readSource, refusal, type ConfigSource } from './source.ts';
 import { printableStoreUrl } from './store-url.ts';
 import { validate } from './validate.ts';
 
@@ -55,7 +55,7 @@ interface Context {
 function describe({ path, message }: Fault, { document, overridden, tree }: Context): Problem {
   const variable = overridden.variableAt(path);
   if (variable !== undefined) return { path: variable, message: `${message}${serviceLinkHint(variable, tree)}` };
-  return problemAt(path, `${clientAt(path, tree)}${message}`, document);
+  return problemAt(path, `${itemAt(path, tree)}${message}`, document);
 }
 
 /** Kubernetes sets `NAME_PORT=tcp://…` in every pod beside a service called NAME. */

@@ -36,12 +36,19 @@ export function problemAt(path: Path, message: string, document: YamlDocument): 
   return line === undefined ? problem : { ...problem, line };
 }
 
-/** The client that a path leads into, as the beginning of a message about it. */
-export function clientAt([section, index]: Path, tree: unknown): string {
-  const clients = section === 'clients' && isMapping(tree) ? tree['clients'] : undefined;
-  const client: unknown = Array.isArray(clients) && typeof index === 'number' ? clients[index] : undefined;
-  const id = isMapping(client) ? client['client_id'] : undefined;
-  return typeof id === 'string' && id.length <= 128 ? `client ${JSON.stringify(id)}: ` : '';
+/** What the items of a list are called, and what names them. */
+const ITEMS: Readonly<Record<string, { noun: string; name: string }>> = {
+  clients: { noun: 'client', name: 'client_id' },
+  trusted_issuers: { noun: 'issuer', name: 'issuer' },
+};
+
+/** The client or the issuer that a path leads into, as the beginning of a message about it. */
+export function itemAt([section = '', index]: Path, tree: unknown): string {
+  const kind = ITEMS[section];
+  const list = kind !== undefined && isMapping(tree) ? tree[section] : undefined;
+  const item: unknown = Array.isArray(list) && typeof index === 'number' ? list[index] : undefined;
+  const name = kind !== undefined && isMapping(item) ? item[kind.name] : undefined;
+  return typeof name === 'string' && name.length <= 128 ? `${kind?.noun ?? ''} ${JSON.stringify(name)}: ` : '';
 }
 
 /** The faults of places that nothing is known about yet. */

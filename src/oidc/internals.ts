@@ -3,19 +3,12 @@
  * stands beside it, and a test fails when it is gone.
  */
 import type { X509Certificate } from 'node:crypto';
-import type {
-  AccessToken,
-  ClientCredentials,
-  KoaContextWithOIDC,
-  Provider,
-  ResourceServerInstance,
-  TokenEndpointGrantContext,
-} from 'oidc-provider';
+import type { KoaContextWithOIDC, Provider, TokenEndpointGrantContext } from 'oidc-provider';
 // @ts-expect-error: not part of the engine's types
 import engineDiscovery from 'oidc-provider/lib/actions/discovery.js';
 // @ts-expect-error: not part of the engine's types
 import { confirm as engineConfirm } from 'oidc-provider/lib/actions/end_session.js';
-import * as grants from 'oidc-provider/lib/helpers/grants.js';
+import { validateDpop } from 'oidc-provider/lib/helpers/grants.js';
 // @ts-expect-error: not part of the engine's types
 import certificateThumbprint from 'oidc-provider/lib/helpers/certificate_thumbprint.js';
 // @ts-expect-error: not part of the engine's types
@@ -84,7 +77,7 @@ export async function endFamily(context: KoaContextWithOIDC, grantId: string | u
  */
 export async function senderKey(context: KoaContextWithOIDC): Promise<string | undefined> {
   const { provider, client } = context.oidc;
-  const proof = await grants.validateDpop(provider, context as TokenEndpointGrantContext);
+  const proof = await validateDpop(provider, context as TokenEndpointGrantContext);
   if (proof !== undefined) return `jkt ${proof.thumbprint}`;
   if (client?.tlsClientCertificateBoundAccessTokens !== true) return undefined;
   const certificate = partsOf(provider).configuration.features.mTLS.getCertificate(context);
@@ -101,52 +94,4 @@ interface EngineParts {
 
 function partsOf(provider: Provider): EngineParts {
   return (engineParts as (provider: Provider) => EngineParts)(provider);
-}
-
-/** What the sender of a token request proves to hold, and tokens are bound to. */
-export interface SenderConstraint {
-  /** The thumbprint of its key (RFC 9449 §6.1). */
-  readonly jkt: string | undefined;
-  bind(token: AccessToken | ClientCredentials): void;
-}
-
-/** Checks and uses up a DPoP proof, or takes the client's certificate, as the engine's own grants do. */
-export async function senderConstraint(context: TokenEndpointGrantContext): Promise<SenderConstraint> {
-  const { client, provider } = context.oidc;
-  const proof = await grants.validateDpop(provider, context);
-  grants.checkDpopRequired(provider, context, proof);
-  const certificate = grants.checkMtlsCert(provider, context);
-  await grants.checkDpopReplay(provider, context, proof, client.clientId);
-  return {
-    jkt: proof?.thumbprint,
-    bind(token) {
-      if (certificate !== undefined) token.setThumbprint('x5t', certificate);
-      if (proof !== undefined) token.setThumbprint('jkt', proof.thumbprint);
-    },
-  };
-}
-
-/** The API that a token is for, by the host's own hook. @throws errors.InvalidTarget */
-export async function resolveResource(
-  context: TokenEndpointGrantContext,
-  identifier: string,
-): Promise<ResourceServerInstance> {
-  Object.assign(context.oidc.params, { resource: identifier });
-  const [resource] = await grants.resolveRequestedResources(context.oidc.provider, context);
-  if (resource === undefined) throw new Error('the engine found no resource');
-  return resource;
-}
-
-/** The answer of the token endpoint (RFC 6749 §5.1), with an access token alone. */
-export function tokenResponse(
-  context: TokenEndpointGrantContext,
-  token: AccessToken | ClientCredentials,
-  value: string,
-): object {
-  return grants.buildTokenResponse(context.oidc.provider, {
-    accessToken: value,
-    expiresIn: token.expiration,
-    scope: token.scope,
-    tokenType: token.tokenType,
-  });
 }

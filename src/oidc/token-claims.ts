@@ -32,7 +32,7 @@ export async function accessTokenClaims(
     auth_time: source?.authTime,
     sid: source?.sid,
     // The record of an opaque token has it anyway.
-    grant_id: token.aud === undefined ? undefined : token.grantId,
+    grant_id: token.aud === undefined || token.grantId === '' ? undefined : token.grantId,
     ...mayAct(context.oidc.client),
   });
 }

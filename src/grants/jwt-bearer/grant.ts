@@ -2,12 +2,11 @@ import { errors, type TokenEndpointGrantContext } from 'oidc-provider';
 import type { Account } from '../../accounts/accounts.ts';
 import { JWT_BEARER } from '../../config/client-schema.ts';
 import type { Announce } from '../../events/events.ts';
-import type { Clock } from '../../lib/clock.ts';
-import { newId } from '../../lib/ids.ts';
-import type { Random } from '../../lib/random.ts';
 import { policyOf } from '../../oidc/client-metadata.ts';
 import type { GrantType } from '../../oidc/grant-type.ts';
-import { resolveResource, senderConstraint, tokenResponse, type SenderConstraint } from '../../oidc/internals.ts';
+import { buildTokenResponse, resolveRequestedResources } from '../../oidc/internals.ts';
+import { senderConstraint, type SenderConstraint } from '../../oidc/sender-constraint.ts';
+
 import { readAssertion } from './assertion.ts';
 import { firstFailure } from './checks.ts';
 import type { Examination, Request } from './examination.ts';
@@ -18,16 +17,13 @@ export interface JwtBearerParts {
   examine: Examiner;
   subjects: Subjects;
   announce: Announce;
-  clock: Clock;
-  random: Random;
 }
 
 /**
  * A token of a trusted issuer as a grant (RFC 7523 §2.1). It gives an access token alone: whoever could have the
  * assertion can have another one, so there is no refresh token, and nobody has signed in here, so there is no ID token.
  */
-export function jwtBearerGrant(parts: JwtBearerParts): GrantType {
-  const { examine, subjects, announce } = parts;
+export function jwtBearerGrant({ examine, subjects, announce }: JwtBearerParts): GrantType {
   return {
     name: JWT_BEARER,
     parameters: ['assertion', 'scope', 'resource'],
@@ -43,7 +39,7 @@ export function jwtBearerGrant(parts: JwtBearerParts): GrantType {
       const account = await subjects.settle(subject, issuer, claims);
       if (account === undefined && subject.is !== 'service')
         throw new errors.InvalidGrant('assertion refused: no account');
-      await giveToken(context, { examination, account, sender, parts });
+      await giveToken(context, { examination, account, sender });
       announce({
         type: 'assertion.accepted',
         issuer: issuer.issuer,
@@ -77,27 +73,29 @@ interface Given {
   examination: Examination;
   account: Account | undefined;
   sender: SenderConstraint;
-  parts: JwtBearerParts;
 }
 
 /** The scopes are those asked for that the API has, the client may have and the account's roles allow. */
-async function giveToken(context: TokenEndpointGrantContext, { examination, account, sender, parts }: Given) {
-  const { client, provider } = context.oidc;
+async function giveToken(context: TokenEndpointGrantContext, { examination, account, sender }: Given): Promise<void> {
+  const { client, params, provider } = context.oidc;
   if (account !== undefined) context.oidc.entity('Account', { accountId: account.id });
-  const resourceServer = await resolveResource(context, examination.resource ?? '');
+  Object.assign(params, { resource: examination.resource });
+  const [resourceServer] = await resolveRequestedResources(provider, context);
+  if (resourceServer === undefined) throw new errors.InvalidTarget();
   const possible = resourceServer.scope.split(' ');
   const scope = examination.scopes.filter((name) => possible.includes(name)).join(' ');
   const common = { client, resourceServer, ...(scope !== '' && { scope }) };
   const token =
     account === undefined
       ? new provider.ClientCredentials(common)
-      : new provider.AccessToken({
-          ...common,
-          accountId: account.id,
-          grantId: newId('grt', parts.clock, parts.random),
-          gty: JWT_BEARER,
-        });
+      : // The account's owner granted nothing here: the trust is the operator's.
+        new provider.AccessToken({ ...common, accountId: account.id, grantId: '', gty: JWT_BEARER });
   sender.bind(token);
   context.oidc.entity(token.kind, token);
-  context.body = tokenResponse(context, token, await token.save());
+  context.body = buildTokenResponse(provider, {
+    accessToken: await token.save(),
+    expiresIn: token.expiration,
+    scope: token.scope,
+    tokenType: token.tokenType,
+  });
 }

@@ -2,8 +2,7 @@ import type { Accounts } from '../../accounts/accounts.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Announce } from '../../events/events.ts';
 import { IssuerKeys, type IssuerKeysOptions } from '../../issuers/issuer-keys.ts';
-import { openIssuers } from '../../issuers/issuers.ts';
-import type { Random } from '../../lib/random.ts';
+import { openIssuers, type Issuers } from '../../issuers/issuers.ts';
 import type { GrantType } from '../../oidc/grant-type.ts';
 import type { Store } from '../../storage/store.ts';
 import { examiner, usedAssertions, type Examiner } from './examiner.ts';
@@ -16,23 +15,24 @@ export interface JwtBearerOptions extends IssuerKeysOptions {
   records: Store;
   grants: Store;
   announce: Announce;
-  random: Random;
 }
 
 /** Puts the JWT bearer grant together: the registry, its keys, the checks and what passes them. */
-export function jwtBearer(options: JwtBearerOptions): { grant: GrantType; rehearse: Examiner } {
+export function jwtBearer(options: JwtBearerOptions): { grant: GrantType; issuers: Issuers; rehearse: Examiner } {
   const { config, records, clock } = options;
   const subjects = openSubjects(options);
   const { claimOnce, isFree } = usedAssertions(options.grants);
+  const issuers = openIssuers({ records, configured: config.trusted_issuers });
   const parts = {
     here: config.issuer,
-    issuers: openIssuers({ records, configured: config.trusted_issuers }),
+    issuers,
     keys: new IssuerKeys(options),
     subjects,
     clock,
   };
   return {
     grant: jwtBearerGrant({ ...options, subjects, examine: examiner({ ...parts, claimOnce }) }),
+    issuers,
     /** For trying an assertion without using it up. */
     rehearse: examiner({ ...parts, claimOnce: isFree }),
   };

@@ -1,0 +1,102 @@
+import { openAccounts } from '../accounts/accounts.ts';
+import { openClients, type Client } from '../clients/clients.ts';
+import { authMethodOf } from '../config/client-auth-checks.ts';
+import { CHECKS, firstFailure } from '../grants/jwt-bearer/checks.ts';
+import { readAssertion } from '../grants/jwt-bearer/assertion.ts';
+import type { Examination } from '../grants/jwt-bearer/examination.ts';
+import { jwtBearer } from '../grants/jwt-bearer/jwt-bearer.ts';
+import type { Subject } from '../grants/jwt-bearer/subject.ts';
+import { systemClock } from '../lib/clock.ts';
+import { systemRandom } from '../lib/random.ts';
+import { outgoingFetch } from '../outgoing/outgoing-fetch.ts';
+import type { Stores } from '../storage/open-stores.ts';
+import { textOf, UsageError } from './command.ts';
+import { table } from './help-text.ts';
+import { withStores, type IssuersScene } from './issuers-scene.ts';
+
+/** Tries a token as the token endpoint would, by the same checks, but uses nothing up and makes nothing. */
+export function test(scene: IssuersScene, token: string): Promise<number> {
+  const { terminal } = scene;
+  return withStores(scene, async (stores) => {
+    const examination = await examine(scene, stores, token);
+    const failed = await firstFailure(examination);
+    terminal.print(table([...facts(examination)], ''));
+    if (failed === undefined) {
+      terminal.print(`\naccepted, for ${whom(await examination.subject())}`);
+      return 0;
+    }
+    const passed = CHECKS.indexOf(failed);
+    terminal.print(
+      `\nrefused: ${failed.reason}, after ${passed} of ${CHECKS.length} checks; it must hold that ${failed.says}`,
+    );
+    return 1;
+  });
+}
+
+async function examine(scene: IssuersScene, { records, grants }: Stores, token: string): Promise<Examination> {
+  const { config } = scene.chosen;
+  const accounts = openAccounts({ records, clock: systemClock, random: systemRandom });
+  const { issuers, rehearse } = jwtBearer({
+    config,
+    accounts,
+    records,
+    grants,
+    announce: () => undefined,
+    clock: systemClock,
+    fetch: outgoingFetch(config.outgoing),
+    reportFailure: (address, error) => {
+      scene.terminal.warn(`latchkey: ${address}: ${error instanceof Error ? error.message : String(error)}`);
+    },
+  });
+  const assertion = readAssertion(token.trim());
+  const { iss } = assertion.claims.members;
+  const issuer = typeof iss === 'string' ? await issuers.find(iss) : undefined;
+  const id = textOf(scene.given, 'client') ?? issuer?.clients[0] ?? '';
+  const client = await findClient(scene, records, id);
+  const { resources = [], default_resource: defaultResource } = client ?? {};
+  const isProved = client !== undefined && authMethodOf(client) !== 'none';
+  return rehearse({ assertion, client: { id, isProved, resources, defaultResource }, scopes: [], resources: [] });
+}
+
+async function findClient({ chosen, given }: IssuersScene, records: Stores['records'], id: string) {
+  const clients = openClients({
+    records,
+    configured: chosen.config.clients,
+    random: systemRandom,
+    // Nothing is signed here.
+    sealingKey: () => Promise.reject(new Error('a test needs no secret')),
+  });
+  const client: Client | undefined = await clients.find(id);
+  if (client === undefined && textOf(given, 'client') !== undefined) {
+    throw new UsageError(`there is no client ${JSON.stringify(id)}`);
+  }
+  return client;
+}
+
+/** What the token says, and who would bring it. */
+function* facts({ header, claims, request, resource }: Examination): Generator<string[]> {
+  yield ['client', request.client.id];
+  yield ['resource', resource ?? ''];
+  for (const name of ['typ', 'alg', 'kid']) yield [name, printable(header[name])];
+  for (const name of ['iss', 'sub', 'aud', 'iat', 'exp', 'jti']) yield [name, printable(claims[name])];
+}
+
+/** A stranger's text cannot move the cursor: JSON has escapes for most of it, and the rest is left out. */
+function printable(value: unknown): string {
+  return (value === undefined ? '' : JSON.stringify(value)).replace(/[^\x20-\x7E]/g, '\u{FFFD}').slice(0, 200);
+}
+
+function whom(subject: Subject): string {
+  switch (subject.is) {
+    case 'service':
+      return 'the client itself';
+    case 'account':
+      return `the account ${subject.account.email}`;
+    case 'linkable':
+      return `the account ${subject.account.email}, which it would be linked to`;
+    case 'new':
+      return `a new account ${subject.email}`;
+    case 'nobody':
+      return 'nobody';
+  }
+}

@@ -1,0 +1,41 @@
+import type { z } from 'zod';
+import type { Fault, Problem } from './problems.ts';
+import { resolveSecrets } from './secret-references.ts';
+import { isMapping } from './shape.ts';
+import { itemAt, newsBeside, problemAt, readDocument, readSource, refusal } from './source.ts';
+import type { Validated } from './validate.ts';
+
+export interface LoadedItems<T> {
+  value: T;
+  /** What works but should not stay as it is. */
+  warnings: Problem[];
+}
+
+export interface ItemsKind<T> {
+  /** The list of the configuration that they would stand in. */
+  section: string;
+  schema: z.ZodType;
+  validate: (tree: unknown) => Validated<T>;
+}
+
+/**
+ * Reads what is not of the configuration, in the form that it would have there: one item, or a list of them under the
+ * name of their section.
+ * @throws ConfigError with every problem
+ */
+export function loadItems<T>(file: string, environment: NodeJS.ProcessEnv, kind: ItemsKind<T>): LoadedItems<T> {
+  const source = readSource(file);
+  const document = readDocument(source);
+  const isOne = isMapping(document.value) && !Object.hasOwn(document.value, kind.section);
+  const tree = isOne ? { [kind.section]: [document.value] } : document.value;
+  const secrets = resolveSecrets(kind.schema, tree, { folder: source.folder, environment });
+  const described = ({ path, message }: Fault) =>
+    problemAt(isOne ? path.slice(2) : path, `${itemAt(path, tree)}${message}`, document);
+
+  const validated = kind.validate(secrets.value);
+  const faults = [...secrets.faults];
+  if ('faults' in validated) faults.push(...newsBeside(faults, validated.faults));
+  else if (faults.length === 0 && document.problems.length === 0)
+    return { value: validated.value, warnings: secrets.warnings.map(described) };
+  throw refusal(source, [...document.problems, ...faults.map(described)]);
+}

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { run as runLine } from '../../src/cli/run.ts';
+import { foreignIssuer, JWT_BEARER, now, type ForeignIssuer } from '../grants/jwt-bearer/foreign-issuer.ts';
+import { WorkingDirectory, type Ended } from './latchkey.ts';
+
+const HERE = 'https://login.example.com';
+const API = 'https://api.example.com';
+
+describe('latchkey issuers', () => {
+  let directory: WorkingDirectory;
+  let partner: ForeignIssuer;
+  let cluster: ForeignIssuer;
+
+  beforeEach(() => {
+    directory = new WorkingDirectory();
+    partner = foreignIssuer('https://partner.example', HERE);
+    cluster = foreignIssuer('https://cluster.example', HERE, 'RS256');
+    const client = {
+      client_name: 'Portal',
+      type: 'machine',
+      secret: { env: 'SECRET' },
+      grant_types: [JWT_BEARER],
+      resources: [API],
+    };
+    write('latchkey.yaml', {
+      issuer: HERE,
+      stores: { grants: `sqlite:${join(directory.path, 'store.db')}` },
+      resources: [{ identifier: API, name: 'API', scopes: { 'orders:read': { description: 'Read' } } }],
+      clients: [
+        { ...client, client_id: 'portal' },
+        { ...client, client_id: 'other' },
+      ],
+      trusted_issuers: [entry(cluster)],
+    });
+    write('partner.yaml', entry(partner, { subject: { is: 'new_account' }, claims: {} }));
+  });
+  afterEach(() => directory.remove());
+
+  /** JSON is YAML too. */
+  function write(name: string, content: object): void {
+    directory.write(name, JSON.stringify(content, undefined, 1));
+  }
+
+  function entry({ issuer, jwk }: ForeignIssuer, more: object = {}): object {
+    return {
+      issuer,
+      jwks: { keys: [jwk] },
+      subject: { is: 'service' },
+      claims: { sub: ['system:serviceaccount:shop:orders'] },
+      clients: ['portal'],
+      resources: [API],
+      scopes: ['orders:read'],
+      ...more,
+    };
+  }
+
+  /** Runs the command in this process, on the files of the directory, whose own path is left out of what is printed. */
+  async function run(...words: string[]): Promise<Ended> {
+    const printed = { out: '', err: '' };
+    const show = (text: string): string => `${text.replaceAll(`${directory.path}/`, '')}\n`;
+    const inDirectory = words.map((word) => (word.endsWith('.yaml') ? join(directory.path, word) : word));
+    const code = await runLine(['issuers', ...inDirectory, '--config', join(directory.path, 'latchkey.yaml')], {
+      environment: { SECRET: 'a-secret-that-is-long-enough' },
+      print: (text) => void (printed.out += show(text)),
+      warn: (text) => void (printed.err += show(text)),
+      ask: () => Promise.resolve(undefined),
+    });
+    return { code, ...printed };
+  }
+
+  const pod = (claims: object = {}): string =>
+    cluster.assertion({ sub: 'system:serviceaccount:shop:orders', aud: [HERE], ...claims });
+  const verdict = ({ out }: Ended): string => out.trimEnd().split('\n').at(-1) ?? '';
+
+  it('lists those of the configuration, and those of the store once they are added', async () => {
+    const added = await run('add', 'partner.yaml');
+    assert.deepEqual(added, { code: 0, out: 'added issuer "https://partner.example" in sqlite:store.db\n', err: '' });
+    const { out } = await run('list');
+    assert.equal(
+      out,
+      `issuer                   stands for   clients  where
+https://cluster.example  service      portal   configuration
+https://partner.example  new_account  portal   store
+`,
+    );
+    const [, stored] = JSON.parse((await run('list', '--json')).out) as Record<string, unknown>[];
+    assert.deepEqual([stored?.['issuer'], stored?.['max_lifetime']], ['https://partner.example', 600]);
+  });
+
+  it('replaces one of the store, and removes it', async () => {
+    await run('add', 'partner.yaml');
+    assert.match((await run('add', 'partner.yaml')).out, /^replaced issuer/);
+    assert.deepEqual(await run('remove', 'https://partner.example'), {
+      code: 0,
+      out: 'removed issuer "https://partner.example" from sqlite:store.db\n',
+      err: '',
+    });
+    assert.equal((await run('remove', 'https://partner.example')).code, 1);
+    assert.match((await run('list')).out, /^.*\n.*cluster.*\n$/);
+  });
+
+  it('adds none that the configuration has, or that has a problem, and says what it is', async () => {
+    write('partner.yaml', entry(cluster));
+    const taken = await run('add', 'partner.yaml');
+    assert.equal(taken.code, 1);
+    assert.match(taken.err, /issuer: issuer "https:\/\/cluster\.example": is in the configuration already/);
+    write('partner.yaml', entry(partner, { claims: {}, max_lifetime: '2d', resources: ['https://apy.example.com'] }));
+    const { code, err } = await run('add', 'partner.yaml');
+    assert.equal(code, 1);
+    assert.match(err, /has 3 problems/);
+    assert.match(err, /max_lifetime: .*must be at most 24h/);
+    assert.match(err, /claims: .*is required for subject\.is service/);
+    assert.match(err, /resources\[0\]: .*is not under resources \(did you mean https:\/\/api\.example\.com\?\)/);
+  });
+
+  it('says that one of the configuration is removed there', async () => {
+    const { code, err } = await run('remove', cluster.issuer);
+    assert.deepEqual([code, err.includes('remove it from latchkey.yaml and start the server again')], [1, true]);
+  });
+
+  it('says what a token would become, as often as it is asked', async () => {
+    await run('add', 'partner.yaml');
+    const token = pod();
+    for (const tried of [await run('test', token), await run('test', token)]) {
+      assert.deepEqual([tried.code, verdict(tried), tried.err], [0, 'accepted, for the client itself', '']);
+      assert.match(tried.out, /^client {4}portal\nresource {2}https:\/\/api\.example\.com\n/);
+    }
+    const person = partner.assertion({ email: 'zoe@partner.example', email_verified: true });
+    assert.equal(verdict(await run('test', person)), 'accepted, for a new account zoe@partner.example');
+  });
+
+  it('says which check refuses a token, and why', async () => {
+    const refusals: [token: string, reason: string, more?: string[]][] = [
+      ['nonsense', 'not_a_jwt, after 2 of'],
+      [partner.assertion(), 'issuer_unknown,'],
+      [pod({ aud: API }), 'audience_foreign,'],
+      [pod({ exp: now() - 100 }), 'expired,'],
+      [pod({ sub: 'system:serviceaccount:shop:other' }), 'claim_not_accepted,'],
+      [pod(), 'client_not_allowed,', ['--client', 'other']],
+    ];
+    for (const [token, reason, more = []] of refusals) {
+      const tried = await run('test', token, ...more);
+      assert.deepEqual([tried.code, tried.err], [1, '']);
+      assert.ok(verdict(tried).startsWith(`refused: ${reason}`), verdict(tried));
+    }
+  });
+
+  it('shows nothing of a token that would move the cursor', async () => {
+    const { out } = await run('test', pod({ sub: '\u001B[2J\u202Eevil' }));
+    assert.doesNotMatch(out, /[^\n\x20-\x7E\uFFFD]/);
+  });
+
+  it('does not know a client that there is not', async () => {
+    const { code, err } = await run('test', pod(), '--client', 'nobody');
+    assert.deepEqual([code, err.split('\n')[0]], [2, 'latchkey: there is no client "nobody"']);
+  });
+});

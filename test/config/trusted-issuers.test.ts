@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { parse, problemsOf } from './problems-of.ts';
+
+const JWK = {
+  kty: 'EC',
+  crv: 'P-256',
+  x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+  y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
+};
+const API = 'https://api.example.com';
+
+const ISSUER = {
+  issuer: 'https://partner.example/realm/',
+  jwks: { keys: [JWK] },
+  subject: { is: 'account' },
+  clients: ['portal'],
+  resources: [API],
+};
+
+/** A configuration with these trusted issuers; JSON is YAML too. */
+function configWith(issuers: object[], more: object = {}): string {
+  return JSON.stringify({
+    issuer: 'https://login.example.com',
+    resources: [{ identifier: API, name: 'API', scopes: { 'orders:read': { description: 'Read' } } }],
+    trusted_issuers: issuers,
+    ...more,
+  });
+}
+
+const CLOSED = { sign_up: { enabled: false } };
+
+/** What is wrong with an issuer that differs from a good one in this, after its place. */
+function faultsOf(changed: object, more?: object): string[] {
+  return problemsOf(configWith([{ ...ISSUER, ...changed }], more)).map((problem) =>
+    problem.replace(/^.*?trusted_issuers\[0\]\.?/, '').replace(/issuer "[^"]*": /, ''),
+  );
+}
+
+describe('A trusted issuer of the configuration', () => {
+  it('needs keys, a subject, clients and resources, and no more', () => {
+    const [issuer] = parse(configWith([ISSUER])).config.trusted_issuers;
+    assert.deepEqual(issuer, {
+      ...ISSUER,
+      algorithms: ['ES256', 'RS256'],
+      token_types: ['JWT'],
+      claims: {},
+      subject: { is: 'account', claim: 'sub', match_email: false, links: {}, roles: ['user'] },
+      scopes: [],
+      max_lifetime: 600,
+      clock_skew: 60,
+    });
+  });
+
+  const faults: Record<string, [changed: object, problems: string[], more?: object]> = {
+    'is this server itself': [{ issuer: 'https://login.example.com' }, ['issuer: must be another than this server']],
+    'is no URL': [{ issuer: 'partner' }, ['issuer: must be an absolute https URL']],
+    'is not safe on the way': [
+      { issuer: 'http://partner.example' },
+      ['issuer: must be https: http is for loopback addresses only'],
+    ],
+    'has a query': [{ issuer: 'https://partner.example?a' }, ['issuer: must not have a query or a fragment']],
+    'has a password': [
+      { issuer: 'https://me:you@partner.example' },
+      ['issuer: must not hold a user name or a password'],
+    ],
+    'has no keys': [{ jwks: undefined }, ['jwks_uri: or jwks is required']],
+    'has keys twice': [{ jwks_uri: 'https://partner.example/jwks' }, ['jwks: must be left out where jwks_uri is set']],
+    'has a private key': [
+      { jwks: { keys: [{ ...JWK, d: 'x' }] } },
+      ['jwks.keys[0]: must be a public key, and this one is private'],
+    ],
+    'has a secret for a key': [
+      { jwks: { keys: [{ kty: 'oct', k: 'x' }] } },
+      ['jwks.keys[0].kty: must be the kty of a public key: EC, RSA, OKP or AKP'],
+    ],
+    'signs with secrets': [
+      { algorithms: ['HS256'] },
+      [
+        'algorithms[0]: must be one of ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512, EdDSA (did you mean ES256?)',
+      ],
+    ],
+    'is for no client': [{ clients: [] }, ['clients: must be at least 1']],
+    'has tokens for days': [{ max_lifetime: '25h' }, ['max_lifetime: must be at most 24h']],
+    'has a clock that is hours wrong': [{ clock_skew: '1h' }, ['clock_skew: must be at most 5m']],
+    'stands for a service with all that it knows': [
+      { subject: { is: 'service' } },
+      ['claims: is required for subject.is service, or all whom the issuer knows would be the service'],
+    ],
+    'matches addresses that strangers may take here': [
+      { subject: { is: 'account', match_email: true } },
+      ['subject.match_email: must be false while sign_up.enabled lets strangers take any address'],
+    ],
+    'is for an API that there is not': [
+      { resources: ['https://apy.example.com'] },
+      [`resources[0]: is not under resources (did you mean ${API}?)`],
+    ],
+    'has a scope of no API': [
+      { scopes: ['orders:reed'] },
+      ['scopes[0]: is a scope of none of its resources (did you mean orders:read?)'],
+    ],
+    'has a setting that there is not': [{ audience: 'x' }, ['audience: is not a setting']],
+  };
+  for (const [what, [changed, problems, more]] of Object.entries(faults)) {
+    it(`is refused when it ${what}`, () => assert.deepEqual(faultsOf(changed, more), problems));
+  }
+
+  it('may match addresses where nobody can sign up', () => {
+    const { config } = parse(configWith([{ ...ISSUER, subject: { is: 'account', match_email: true } }], CLOSED));
+    assert.equal(config.trusted_issuers[0]?.subject.match_email, true);
+  });
+
+  it('stands there once, character by character', () => {
+    const others = [{ ...ISSUER, issuer: 'https://partner.example/realm' }];
+    assert.equal(parse(configWith([ISSUER, ...others])).config.trusted_issuers.length, 2);
+    assert.match(
+      problemsOf(configWith([ISSUER, ISSUER])).join(),
+      /trusted_issuers\[1\]\.issuer: .*is the issuer of trusted_issuers\[0\] already/,
+    );
+  });
+});
+
+describe('A machine without a secret', () => {
+  const client = { client_id: 'job', client_name: 'Job', type: 'machine', token_endpoint_auth_method: 'none' };
+  const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+  const problems = (changed: object): string[] => problemsOf(configWith([], { clients: [{ ...client, ...changed }] }));
+
+  it('may bring assertions, and do nothing else', () => {
+    assert.equal(
+      parse(configWith([], { clients: [{ ...client, grant_types: [JWT_BEARER] }] })).config.clients.length,
+      1,
+    );
+    for (const grants of [undefined, [], [JWT_BEARER, 'client_credentials']])
+      assert.match(
+        problems({ grant_types: grants }).join(),
+        /token_endpoint_auth_method: .*must not be none for type machine/,
+      );
+  });
+
+  it('may not ask about tokens', () => {
+    assert.match(
+      problems({ grant_types: [JWT_BEARER], introspection: true }).join(),
+      /introspection: .*must be left out for token_endpoint_auth_method none, which cannot prove who is asking/,
+    );
+  });
+});
