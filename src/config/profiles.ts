@@ -7,7 +7,7 @@ export type Profile = (typeof PROFILES)[number];
 
 export interface ProfileRules {
   /** Whose requests for a code carry a challenge (RFC 7636): a public client's do in every profile. */
-  readonly pkce: 'of everybody' | 'or a nonce' | 'of public clients';
+  readonly pkce: 'of everybody' | 'or OpenID Connect' | 'of public clients';
   /** Whether tokens may come through the browser, and passwords through the client, where it is registered for that. */
   readonly oldFlows: boolean;
   /** Whether a request names its redirect URI even where one alone is registered. */
@@ -29,9 +29,9 @@ export interface ProfileRules {
   readonly codeLife?: number;
 }
 
-/** draft-ietf-oauth-v2-1: §7.6 lets a confidential client rely on the nonce of OpenID Connect; §10 lists what is gone. */
+/** draft-ietf-oauth-v2-1: §7.6 lets a confidential client rely on OpenID Connect instead; §10 lists what is gone. */
 const oauth21: ProfileRules = {
-  pkce: 'or a nonce',
+  pkce: 'or OpenID Connect',
   oldFlows: false,
   namesRedirect: false,
   resource: false,

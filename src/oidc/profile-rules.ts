@@ -11,14 +11,14 @@ export function refuseFaulty(_context: unknown, name: string, value: unknown): v
 }
 
 /**
- * Whether a code must be bound to a challenge (RFC 7636). A confidential client proves itself besides, and with OpenID
- * Connect its nonce binds the code to who asked; where it sends a challenge, that is verified all the same.
+ * Whether a code must be bound to a challenge (RFC 7636). A confidential client proves itself besides, and OpenID Connect
+ * gives it the nonce to compare; where it sends a challenge, that is verified all the same.
  */
 export function needsChallenge({ oidc }: KoaContextWithOIDC, client: Client): boolean {
   const { pkce } = rulesOf(client);
   if (client.clientAuthMethod === 'none' || pkce === 'of everybody') return true;
   if (pkce === 'of public clients') return false;
-  return !oidc.requestParamScopes.has('openid') || typeof oidc.params?.['nonce'] !== 'string';
+  return !oidc.requestParamScopes.has('openid');
 }
 
 /** FAPI 2.0 Security Profile §5.3.2.1: where the client proves itself by its keys each time, a refresh token stays the same. */

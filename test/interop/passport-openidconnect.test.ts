@@ -18,8 +18,7 @@ describe('passport-openidconnect', () => {
     const url = `http://localhost:${port}`;
     const callbackURL = `${url}/callback`;
     server = await startTestServer({
-      // It sends neither a challenge nor a nonce.
-      change: webClientAt(`${url}/`, { redirect_uris: [callbackURL], first_party: true, profile: 'legacy' }),
+      change: webClientAt(`${url}/`, { redirect_uris: [callbackURL], first_party: true }),
     });
     const authenticator = new passport.Passport();
     authenticator.use(
