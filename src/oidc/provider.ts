@@ -22,6 +22,7 @@ export function createProvider(
       .includes(true);
   };
   refuseGrantsByName(provider);
+  takeOnlyIdTokensAsHints(provider);
   for (const { name, handle, parameters, repeatable = [] } of parts.grantTypes)
     provider.registerGrantType(name, handle, [...parameters], [...repeatable]);
   // The engine takes a client that is registered for none of its scopes for one that may have them all.
@@ -40,5 +41,19 @@ function refuseGrantsByName(provider: Provider): void {
     if (oidc?.route === 'token' && oidc.params?.['grant_type'] === name && !allowed(this, name))
       throw new errors.UnauthorizedClient(`the client is not registered for ${name}`);
     return allowed(this, name);
+  };
+}
+
+/**
+ * A logout token has the issuer, the audience, the subject and the key of an ID token, and only its type says that it
+ * is none (RFC 8725 §3.12); the engine does not ask for it.
+ */
+function takeOnlyIdTokensAsHints({ IdToken }: Provider): void {
+  const validate = IdToken.validate.bind(IdToken);
+  IdToken.validate = async (token, client) => {
+    const hint = await validate(token, client);
+    const { typ = 'JWT' } = hint.header;
+    if (typ !== 'JWT') throw new errors.InvalidRequest('the hint must be an ID token');
+    return hint;
   };
 }

@@ -24,7 +24,7 @@ export class OutgoingRefused extends Error {
 }
 
 /**
- * A `fetch` for addresses that strangers chose (RFC 9700 §4.16, RFC 7591 §5). It opens a connection for each call, has read
+ * A `fetch` for addresses that strangers chose (RFC 7591 §5). It opens a connection for each call, has read
  * the whole answer when it returns, follows no redirect, takes no compressed body, and knows neither cookies nor proxies.
  */
 export function outgoingFetch(options: OutgoingOptions): typeof fetch {

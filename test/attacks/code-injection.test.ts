@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { decodeJwt } from 'jose';
+import { Browser } from '../support/browser.ts';
+import { ADMIN, authorizationRequest, exchangeCode, signIn, tokenRequest } from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+const WEB = 'demo-web:demo-web-secret';
+
+describe('RFC 9700 §4.5: authorization code injection', () => {
+  let server: TestServer;
+  let alice: Browser;
+  before(async () => {
+    server = await startTestServer();
+    alice = new Browser();
+    await signIn(alice, authorizationRequest(server.issuer));
+  });
+  after(() => server.close());
+
+  const attempts: readonly [name: string, change: (body: Record<string, string>) => Record<string, string>][] = [
+    ['without a verifier', ({ code_verifier: _dropped, ...body }) => body],
+    ['with an empty verifier', (body) => ({ ...body, code_verifier: '' })],
+    ['with another verifier', (body) => ({ ...body, code_verifier: 'x'.repeat(43) })],
+    ['without the redirect URI', ({ redirect_uri: _dropped, ...body }) => body],
+    ['by another public client', (body) => ({ ...body, client_id: 'demo-photos' })],
+  ];
+  for (const [name, change] of attempts) {
+    it(`a code cannot be exchanged ${name}`, async () => {
+      const request = authorizationRequest(server.issuer);
+      const callback = await signIn(alice, request);
+      const { status, body } = await tokenRequest(
+        server.issuer,
+        change({
+          grant_type: 'authorization_code',
+          code: callback.searchParams.get('code') ?? '',
+          redirect_uri: request.redirectUri,
+          code_verifier: request.verifier,
+          client_id: request.clientId,
+        }),
+      );
+      assert.equal(status, 400);
+      assert.match(String(body['error']), /^invalid_(grant|request)$/);
+      assert.equal(body['access_token'], undefined);
+    });
+  }
+
+  for (const clientId of ['demo-notes', 'demo-web']) {
+    it(`a victim’s code in the attacker’s own session with ${clientId} (§4.5.3.1)`, async () => {
+      const victims = authorizationRequest(server.issuer, clientId);
+      const stolen = (await signIn(alice, victims)).searchParams.get('code') ?? '';
+      const attackers = authorizationRequest(server.issuer, clientId);
+      const callback = await signIn(new Browser(), attackers, ADMIN);
+      callback.searchParams.set('code', stolen);
+      // The app has the verifier of the session that the answer comes to.
+      const { status, body } = await exchangeCode(server.issuer, attackers, callback);
+      assert.deepEqual([status, body['error'], body['access_token']], [400, 'invalid_grant', undefined]);
+    });
+  }
+
+  it('the code of a client without PKCE shows by its nonce whose request it answers (§4.5.3.2)', async () => {
+    const without = { code_challenge: '', code_challenge_method: '' };
+    const victims = authorizationRequest(server.issuer, 'demo-web', { ...without, nonce: 'of-the-victim' });
+    const stolen = (await signIn(alice, victims)).searchParams.get('code') ?? '';
+    const { body } = await tokenRequest(
+      server.issuer,
+      { grant_type: 'authorization_code', code: stolen, redirect_uri: victims.redirectUri, nonce: 'of-the-attacker' },
+      WEB,
+    );
+    assert.equal(decodeJwt(String(body['id_token']))['nonce'], 'of-the-victim');
+  });
+
+  it('a code of a public client cannot be exchanged by a confidential one, nor the other way round', async () => {
+    for (const [from, to] of [
+      ['demo-notes', 'demo-web'],
+      ['demo-web', 'demo-notes'],
+    ] as const) {
+      const request = authorizationRequest(server.issuer, from);
+      const callback = await signIn(alice, request);
+      const { status, body } = await exchangeCode(server.issuer, { ...request, clientId: to }, callback);
+      assert.deepEqual([status, body['error']], [400, 'invalid_grant']);
+    }
+  });
+
+  it('a code that is used twice takes back what the first use gave', async () => {
+    const request = authorizationRequest(server.issuer, 'demo-web');
+    const callback = await signIn(alice, request);
+    const first = await exchangeCode(server.issuer, request, callback);
+    const ask = () =>
+      fetch(`${server.issuer}/userinfo`, {
+        headers: { authorization: `Bearer ${String(first.body['access_token'])}` },
+      });
+    assert.equal((await ask()).status, 200);
+    const second = await exchangeCode(server.issuer, request, callback);
+    assert.deepEqual([second.status, second.body['error']], [400, 'invalid_grant']);
+    assert.equal((await ask()).status, 401);
+    const refreshed = await tokenRequest(
+      server.issuer,
+      { grant_type: 'refresh_token', refresh_token: String(first.body['refresh_token']) },
+      WEB,
+    );
+    assert.equal(refreshed.body['error'], 'invalid_grant');
+  });
+});

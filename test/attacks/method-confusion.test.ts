@@ -1,0 +1,296 @@
+import assert from 'node:assert/strict';
+import { SignJWT, type JWTPayload } from 'jose';
+import { clientSchema } from '../../src/config/client-schema.ts';
+import { Secret } from '../../src/config/secret.ts';
+import { startLogoutReceiver, type LogoutReceiver } from '../oidc/logout-receiver.ts';
+import { Browser } from '../support/browser.ts';
+import { newHolder, proof } from '../support/dpop.ts';
+import {
+  answerAtOnce,
+  authorizationRequest,
+  exchangeCode,
+  signIn,
+  tokenRequest,
+  tokensFor,
+  type TokenAnswer,
+} from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { clientKey, requestObject, type ClientKey } from '../support/signed-request.ts';
+
+const WEB = 'demo-web:demo-web-secret';
+const ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+/** Long enough to sign with, which only the client that is registered for it may do. */
+const SECRET = 'a-secret-of-thirty-two-characters-and-more';
+
+const KEYED = 'https://keyed.example/callback';
+
+/** Everything that this server hands out, or takes from a client, of one and the same person and client. */
+const THINGS = [
+  ...['code', 'opaque access token', 'access token', 'ID token', 'refresh token', 'logout token'],
+  ...['signed answer', 'signed userinfo', 'client assertion', 'signed request', 'DPoP proof'],
+] as const;
+type Thing = (typeof THINGS)[number];
+
+/** RFC 8725 §3.12: what is good in one place must be good in no other. */
+describe('RFC 9700 §4.5, RFC 8725 §3.12: one thing in the place of another', () => {
+  let server: TestServer;
+  let receiver: LogoutReceiver;
+  let alice: Browser;
+  let key: ClientKey;
+  let things: Record<Thing, string>;
+
+  before(async () => {
+    [receiver, key] = [await startLogoutReceiver(), await clientKey()];
+    server = await startTestServer({
+      change: (config) => ({
+        ...config,
+        outgoing: { allow: [receiver.host] },
+        clients: [
+          ...config.clients.map((client) =>
+            client.client_id === 'demo-web'
+              ? {
+                  ...client,
+                  jwks: key.jwks,
+                  backchannel_logout_uri: receiver.uri,
+                  userinfo_signed_response_alg: 'ES256' as const,
+                }
+              : client,
+          ),
+          clientSchema.parse({
+            ...{ client_id: 'keyed', client_name: 'Keyed', type: 'web', jwks: key.jwks, redirect_uris: [KEYED] },
+            ...{ token_endpoint_auth_method: 'private_key_jwt' },
+            grant_types: ['authorization_code', 'client_credentials'],
+          }),
+          clientSchema.parse({
+            ...{ client_id: 'plain', client_name: 'Plain', type: 'machine', secret: new Secret(SECRET) },
+          }),
+        ],
+      }),
+    });
+    alice = new Browser();
+    await signIn(alice, authorizationRequest(server.issuer, 'demo-web'));
+    things = await gather();
+  });
+  after(async () => {
+    await server.close();
+    await receiver.close();
+  });
+
+  async function logoutToken(): Promise<string> {
+    const browser = new Browser();
+    const { id_token = '' } = await tokensFor(server.issuer, { clientId: 'demo-web', browser });
+    await browser.visit(`${server.issuer}/logout?id_token_hint=${id_token}`);
+    await receiver.whenReceived(1);
+    return receiver.received[0]?.body.get('logout_token') ?? '';
+  }
+
+  async function gather(): Promise<Record<Thing, string>> {
+    const { issuer } = server;
+    const request = authorizationRequest(issuer, 'demo-web');
+    const tokens = (await exchangeCode(issuer, request, await signIn(alice, request))).body as Record<string, string>;
+    const api = new URL(issuer);
+    api.port = String(Number(api.port) + 3);
+    const forApi = await tokensFor(issuer, {
+      clientId: 'demo-web',
+      browser: alice,
+      parameters: { scope: 'openid notes:read', resource: api.origin },
+    });
+    const userinfo = await fetch(`${issuer}/userinfo`, {
+      headers: { authorization: `Bearer ${tokens['access_token'] ?? ''}` },
+    });
+    const signed = await answerAtOnce(alice, authorizationRequest(issuer, 'demo-web', { response_mode: 'jwt' }));
+    const withoutPkce = authorizationRequest(issuer, 'demo-web', { code_challenge: '', code_challenge_method: '' });
+    // Of a client that proves itself with the same key: nothing but its claims tells it from an assertion.
+    const claims = { client_id: 'keyed', redirect_uri: KEYED, jti: crypto.randomUUID() };
+    return {
+      code: (await answerAtOnce(alice, withoutPkce))['code'] ?? '',
+      'opaque access token': tokens['access_token'] ?? '',
+      'access token': forApi['access_token'] ?? '',
+      'ID token': tokens['id_token'] ?? '',
+      'refresh token': tokens['refresh_token'] ?? '',
+      'logout token': await logoutToken(),
+      'signed answer': signed['response'] ?? '',
+      'signed userinfo': await userinfo.text(),
+      'client assertion': await assertionOf('keyed'),
+      'signed request': await requestObject({ ...request, clientId: 'keyed' }, { key: key.privateKey, issuer, claims }),
+      'DPoP proof': await proof(await newHolder(), { htm: 'POST', htu: `${issuer}/token` }),
+    };
+  }
+
+  function assertionOf(client: string, changed: JWTPayload = {}, secret?: string): Promise<string> {
+    const now = Math.floor(Date.now() / 1000);
+    const usual = { iss: client, sub: client, aud: server.issuer, jti: crypto.randomUUID(), iat: now, exp: now + 60 };
+    return new SignJWT({ ...usual, ...changed })
+      .setProtectedHeader({ alg: secret === undefined ? 'ES256' : 'HS256' })
+      .sign(secret === undefined ? key.privateKey : new TextEncoder().encode(secret));
+  }
+
+  const web = (parameters: Record<string, string>): Promise<TokenAnswer> =>
+    tokenRequest(server.issuer, parameters, WEB);
+  const tokenError = async (asked: Promise<TokenAnswer>): Promise<unknown> => {
+    const { status, body } = await asked;
+    assert.deepEqual([status >= 400 && status < 500, body['access_token']], [true, undefined], JSON.stringify(body));
+    return body['error'];
+  };
+
+  /** Each place: what belongs there, and how the server refuses everything else. */
+  const PLACES: Record<string, { takes: readonly Thing[]; refuses: (value: string) => Promise<void> }> = {
+    'the code': {
+      takes: ['code'],
+      async refuses(code) {
+        const { redirectUri: redirect_uri } = authorizationRequest(server.issuer, 'demo-web');
+        assert.equal(await tokenError(web({ grant_type: 'authorization_code', code, redirect_uri })), 'invalid_grant');
+      },
+    },
+    'the refresh token': {
+      takes: ['refresh token'],
+      async refuses(refresh_token) {
+        assert.equal(await tokenError(web({ grant_type: 'refresh_token', refresh_token })), 'invalid_grant');
+      },
+    },
+    'the token at /userinfo': {
+      takes: ['opaque access token'],
+      async refuses(token) {
+        const answer = await fetch(`${server.issuer}/userinfo`, { headers: { authorization: `Bearer ${token}` } });
+        assert.equal(answer.status, 401);
+      },
+    },
+    'the client assertion': {
+      takes: ['client assertion'],
+      async refuses(client_assertion) {
+        const shown = { client_assertion_type: ASSERTION, client_assertion };
+        for (const client_id of ['keyed', 'demo-web']) {
+          const error = await tokenError(
+            tokenRequest(server.issuer, { grant_type: 'client_credentials', client_id, ...shown }),
+          );
+          // The latter where it names another client, or is no JWT.
+          assert.match(String(error), /^invalid_(client|request)$/);
+        }
+      },
+    },
+    'the signed request': {
+      takes: ['signed request'],
+      async refuses(request) {
+        const url = `${server.issuer}/authorize?${new URLSearchParams({ client_id: 'keyed', request }).toString()}`;
+        const page = await alice.visit(url, {}, KEYED);
+        assert.equal(new URL(page.url).searchParams.get('error'), 'invalid_request_object');
+      },
+    },
+    'the ID token that is a hint at /authorize': {
+      takes: ['ID token', 'signed userinfo'],
+      async refuses(id_token_hint) {
+        const request = authorizationRequest(server.issuer, 'demo-web', { id_token_hint, prompt: 'none' });
+        assert.equal((await answerAtOnce(alice, request))['error'], 'invalid_request');
+      },
+    },
+    'the token at /introspect': {
+      takes: ['opaque access token', 'access token', 'refresh token'],
+      async refuses(token) {
+        const answer = await fetch(`${server.issuer}/introspect`, {
+          method: 'POST',
+          headers: { authorization: `Basic ${btoa(WEB)}` },
+          body: new URLSearchParams({ token }),
+        });
+        const { active = false } = (await answer.json()) as { active?: boolean };
+        assert.equal(active, false);
+      },
+    },
+    'the ID token that is a hint at /logout': {
+      takes: ['ID token', 'signed userinfo'],
+      async refuses(id_token_hint) {
+        const page = await alice.visit(`${server.issuer}/logout?id_token_hint=${encodeURIComponent(id_token_hint)}`);
+        assert.equal(page.status, 400);
+        assert.doesNotMatch(page.html, /signed out/i);
+      },
+    },
+    'the DPoP proof': {
+      takes: ['DPoP proof'],
+      async refuses(dpop) {
+        const answer = await fetch(`${server.issuer}/token`, {
+          method: 'POST',
+          headers: { dpop, authorization: `Basic ${btoa('demo-service:demo-service-secret')}` },
+          body: new URLSearchParams({ grant_type: 'client_credentials' }),
+        });
+        const { error } = (await answer.json()) as Record<string, string>;
+        assert.deepEqual([answer.status, error], [400, 'invalid_dpop_proof']);
+      },
+    },
+  };
+
+  for (const [place, { takes, refuses }] of Object.entries(PLACES)) {
+    for (const thing of THINGS.filter((name) => !takes.includes(name))) {
+      it(`a ${thing} is refused in place of ${place}`, async () => {
+        await refuses(things[thing]);
+      });
+    }
+  }
+
+  it('each is good in its own place', async () => {
+    const fresh = await gather();
+    // The last one signs the person out, and ends what came before.
+    for (const [place, { takes, refuses }] of Object.entries(PLACES)) {
+      const value = takes[0] && fresh[takes[0]];
+      await assert.rejects(refuses(value ?? ''), assert.AssertionError, place);
+    }
+  });
+
+  describe('client authentication', () => {
+    const machine = (parameters: Record<string, string>, basic?: string) =>
+      tokenError(tokenRequest(server.issuer, { grant_type: 'client_credentials', ...parameters }, basic));
+
+    it('by a name alone is none, for every client that has something to prove itself with', async () => {
+      for (const client_id of ['plain', 'keyed', 'demo-web', 'demo-service'])
+        assert.equal(await machine({ client_id }), 'invalid_client');
+    });
+
+    it('by a secret is none for a client that signs, and by a signature none for a client that sends its secret', async () => {
+      const client_assertion_type = ASSERTION;
+      assert.equal(await machine({}, 'keyed:anything'), 'invalid_client');
+      assert.equal(await machine({ client_id: 'keyed', client_secret: 'anything' }), 'invalid_client');
+      const bySecret = await assertionOf('plain', {}, SECRET);
+      assert.equal(await machine({ client_assertion_type, client_assertion: bySecret }), 'invalid_client');
+    });
+
+    it('of one client is none for another that the request names', async () => {
+      const client_assertion = await assertionOf('keyed');
+      const both = { client_assertion_type: ASSERTION, client_assertion, client_id: 'plain' };
+      assert.match(String(await machine(both)), /^invalid_(client|request)$/);
+      assert.equal(await machine({ client_id: 'plain' }, 'demo-service:demo-service-secret'), 'invalid_request');
+    });
+
+    it('in two ways at once is refused, though both are right', async () => {
+      assert.equal(await machine({ client_id: 'plain', client_secret: SECRET }, `plain:${SECRET}`), 'invalid_request');
+    });
+
+    it('of another type than it says it is, is refused', async () => {
+      const client_assertion = await assertionOf('keyed');
+      for (const type of ['', 'urn:ietf:params:oauth:client-assertion-type:saml2-bearer'])
+        assert.match(
+          String(await machine({ client_id: 'keyed', client_assertion_type: type, client_assertion })),
+          /^invalid_(client|request)$/,
+        );
+    });
+  });
+
+  describe('the grant', () => {
+    it('is one: what belongs to another grant beside it is worth nothing', async () => {
+      const request = authorizationRequest(server.issuer, 'demo-web');
+      const code = (await signIn(alice, request)).searchParams.get('code') ?? '';
+      const all = { code, redirect_uri: request.redirectUri, code_verifier: request.verifier };
+      assert.equal(
+        await tokenError(web({ grant_type: 'refresh_token', refresh_token: 'made-up', ...all })),
+        'invalid_grant',
+      );
+      const twice = new URLSearchParams({ grant_type: 'authorization_code', ...all });
+      twice.append('grant_type', 'refresh_token');
+      const answer = await fetch(`${server.issuer}/token`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${btoa(WEB)}` },
+        body: twice,
+      });
+      assert.deepEqual([answer.status, ((await answer.json()) as { error: string }).error], [400, 'invalid_request']);
+      // It was not used up by either.
+      assert.equal((await web({ grant_type: 'authorization_code', ...all })).status, 200);
+    });
+  });
+});
