@@ -31,6 +31,7 @@ const SIDE_ROOMS = {
   'storage/open-store.ts': ['storage/open-stores.ts', 'server.ts', 'cli'],
   'storage/open-stores.ts': ['server.ts', 'cli'],
   'config/load.ts': ['server.ts', 'cli'],
+  'keys/pkcs11': ['keys/open-external.ts'],
   'config/load-clients.ts': ['cli'],
   'config/load-issuers.ts': ['cli'],
 };

@@ -21,8 +21,8 @@ import { loadViews } from './http/view.ts';
 import { jwtBearer } from './grants/jwt-bearer/jwt-bearer.ts';
 import { interactionRoutes } from './interactions/routes.ts';
 import { openKeyRing, type KeyRing } from './keys/key-ring.ts';
+import { openExternal } from './keys/open-external.ts';
 import { openMasterKey } from './keys/master-key.ts';
-import type { RingSnapshot } from './keys/ring.ts';
 import { timetableOf } from './keys/timetable.ts';
 import { systemClock, type Clock } from './lib/clock.ts';
 import { systemRandom, type Random } from './lib/random.ts';
@@ -85,7 +85,7 @@ async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServ
   const { config, stores, log } = base;
   const domain = await openDomain(base, ring);
   let isDraining = false;
-  const build = () => buildEngine(base, ring.current(), domain, { apps, isDraining: () => isDraining });
+  const build = () => buildEngine(base, ring, domain, { apps, isDraining: () => isDraining });
   let engine = build();
   ring.onChange(({ signing, published }) => {
     engine = build();
@@ -120,6 +120,7 @@ async function openRing({ config, stores, clock, random, log }: Base): Promise<K
   return openKeyRing({
     records: stores.records,
     masterKey,
+    external: await openExternal(config),
     clock,
     random,
     algorithms: config.keys.algorithms,
@@ -199,16 +200,17 @@ function ownGrants({ config, stores, log, ...base }: Base, domain: { accounts: A
 /** The engine for one snapshot of the keys, with the host's steps before it. */
 function buildEngine(
   base: Base,
-  ring: RingSnapshot,
+  keys: KeyRing,
   domain: Domain,
   host: { apps: Apps; isDraining: () => boolean },
 ): Engine & { provider: Provider } {
   const { config, stores, clock } = base;
   const { admit, credentials, logouts, refresh, views } = domain;
+  const ring = keys.current();
   const adapters = { RefreshToken: refresh.adapter };
   const shared = { ...base, ...domain, ring, grants: stores.grants };
   const grantTypes = [...domain.grantTypes, tokenExchange({ ...shared, issuer: config.issuer })];
-  const provider = createProvider({ ...shared, grantTypes, adapters });
+  const provider = createProvider({ ...shared, signatures: keys, grantTypes, adapters });
   refresh.extend(provider);
   logouts.watch(provider);
   const routes = [
@@ -231,6 +233,7 @@ function buildEngine(
     views,
     routes,
     stores: [stores.records, stores.grants],
+    canSign: () => keys.ready(),
     admitted: (request) => admit.admitted(request),
   });
   for (const step of steps) provider.use(step);

@@ -17,7 +17,8 @@ export function list(scene: KeysScene): Promise<number> {
   return withRing(scene, ({ snapshot }) => {
     const keys = described(snapshot);
     if (options['json'] === true) printJson(terminal, keys);
-    else terminal.print(table([['kid', 'algorithm', 'state', 'from', 'until'], ...keys.map(rowOf)], ''));
+    else
+      terminal.print(table([['kid', 'algorithm', 'state', 'from', 'until', 'private half'], ...keys.map(rowOf)], ''));
     return Promise.resolve(0);
   });
 }
@@ -37,10 +38,16 @@ function described(ring: RingSnapshot) {
       signsUntil: timeText(key.signsUntil),
       publishedUntil: timeText(key.publishedUntil),
       rememberedUntil: timeText(key.rememberedUntil),
+      privateHalf: privateHalfOf(key),
     }));
+}
+
+function privateHalfOf({ privateJwk, external }: RingKey): string {
+  if (external !== undefined) return `HSM: ${external}`;
+  return privateJwk === undefined ? 'destroyed' : 'ring';
 }
 
 function rowOf(key: Described): string[] {
   const from = key.state === 'announced' ? key.announcedAt : key.state === 'signing' ? key.signsFrom : key.signsUntil;
-  return [key.kid, key.algorithm, key.state, from, key[ENDS[key.state]]];
+  return [key.kid, key.algorithm, key.state, from, key[ENDS[key.state]], key.privateHalf];
 }

@@ -2,16 +2,16 @@ import type { Config, SigningAlgorithm } from '../config/schema.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { stateIn, type RingKey } from '../keys/ring.ts';
 import { without } from '../keys/rotation.ts';
-import { changeRing, revokeNow } from '../keys/steps.ts';
+import { revokeNow } from '../keys/steps.ts';
 import { pollingPeriod, timetableOf, type KeyState } from '../keys/timetable.ts';
 import { systemClock } from '../lib/clock.ts';
 import { durationText } from '../lib/duration.ts';
 import { confirmed } from './confirm.ts';
-import { printJson, snapshotNow, timeText, withRing, type KeysScene } from './keys-scene.ts';
+import { change, printJson, snapshotNow, timeText, withRing, type KeysScene } from './keys-scene.ts';
 
 export function revoke(scene: KeysScene, kid: string): Promise<number> {
   const { config, options, terminal } = scene;
-  return withRing(scene, async ({ records, content, snapshot, steps }) => {
+  return withRing(scene, async ({ records, content, snapshot }) => {
     const key = snapshot.keys.find((one) => one.kid === kid);
     if (key === undefined) {
       const hint = didYouMean(kid, snapshot.keys.map((one) => one.kid)); // prettier-ignore
@@ -22,7 +22,7 @@ export function revoke(scene: KeysScene, kid: string): Promise<number> {
     const rest = snapshotNow(scene, without(kid, content, systemClock.now()));
     const heir = rest.signing.find(({ alg }) => alg === key.alg)?.kid;
     if (!(await confirmed(options, terminal, planFor(key, state, heir, config)))) return 1;
-    const changed = await changeRing(records, (ring) => revokeNow(ring, kid, steps));
+    const changed = await change(scene, records, (ring, steps) => revokeNow(ring, kid, steps));
     const signer = snapshotNow(scene, changed).signing.find(({ alg }) => alg === key.alg);
     if (options['json'] === true)
       printJson(terminal, { revoked: kid, algorithm: key.alg, signing: signer?.kid ?? null });

@@ -1,10 +1,10 @@
 import type { Config, SigningAlgorithm } from '../config/schema.ts';
 import { didYouMean } from '../config/suggest.ts';
-import { changeRing, rotateNow } from '../keys/steps.ts';
+import { rotateNow } from '../keys/steps.ts';
 import { systemClock } from '../lib/clock.ts';
 import { durationText } from '../lib/duration.ts';
 import { UsageError } from './command.ts';
-import { printJson, timeText, withRing, type KeysScene } from './keys-scene.ts';
+import { change, printJson, timeText, withRing, type KeysScene } from './keys-scene.ts';
 
 export function rotate(scene: KeysScene): Promise<number> {
   const { config, options, terminal } = scene;
@@ -14,8 +14,8 @@ export function rotate(scene: KeysScene): Promise<number> {
     const after = durationText(config.keys.announce);
     terminal.print(`announcing the next key of ${algorithms.join(', ')}; it signs ${after} later, when APIs know it\n`);
   }
-  return withRing(scene, async ({ records, snapshot, steps }) => {
-    const content = await changeRing(records, (ring) => rotateNow(ring, algorithms, steps));
+  return withRing(scene, async ({ records, snapshot }) => {
+    const content = await change(scene, records, (ring, steps) => rotateNow(ring, algorithms, steps));
     const before = new Set(snapshot.keys.map(({ kid }) => kid));
     const coming = content.keys
       .filter(({ alg, signsFrom }) => algorithms.includes(alg) && signsFrom > systemClock.now())

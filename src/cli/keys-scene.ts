@@ -1,9 +1,12 @@
 import type { Config } from '../config/schema.ts';
 import type { MasterKey } from '../keys/master-key.ts';
 import { openMasterKey } from '../keys/master-key.ts';
+import type { External } from '../keys/external-keys.ts';
+import { absentSigner, SignerUnavailable } from '../keys/external-signer.ts';
+import { openExternal } from '../keys/open-external.ts';
 import { ringRecords, type RingRecords } from '../keys/ring-record.ts';
 import { snapshotOf, type RingContent, type RingSnapshot } from '../keys/ring.ts';
-import { storedRing, type StepOptions } from '../keys/steps.ts';
+import { changeRing, storedRing, type StepOptions } from '../keys/steps.ts';
 import { timetableOf } from '../keys/timetable.ts';
 import { systemClock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
@@ -22,8 +25,6 @@ export interface OpenRing {
   content: RingContent;
   /** What the ring in the store says now. */
   snapshot: RingSnapshot;
-  /** What this configuration's nodes do with it. */
-  steps: StepOptions;
 }
 
 /** Opens the ring for one piece of work. @throws MasterKeyError, StoreUnavailable, or Error where there is none yet */
@@ -31,8 +32,40 @@ export function withRing<T>(scene: KeysScene, work: (ring: OpenRing) => Promise<
   return withKeyStore(scene, async (store, masterKey) => {
     const records = ringRecords(store, masterKey);
     const { content } = await storedRing(records);
-    return work({ records, content, snapshot: snapshotNow(scene, content), steps: stepsOf(scene) });
+    return work({ records, content, snapshot: snapshotNow(scene, content) });
   });
+}
+
+/** A key that may have leaked is taken out although the HSM is away, which says so when it is needed. */
+async function externalOrWhyNot(config: Config): Promise<External | undefined> {
+  try {
+    return await openExternal(config);
+  } catch (error) {
+    if (!(error instanceof SignerUnavailable)) throw error;
+    return { signer: absentSigner(error), makesNewKeys: config.keys.signer === 'pkcs11' };
+  }
+}
+
+/** Changes the ring as a node of this configuration would, with its HSM where it has one. @throws SignerUnavailable */
+export async function change(
+  { config, terminal }: KeysScene,
+  records: RingRecords,
+  decide: (content: RingContent, steps: StepOptions) => Promise<RingContent>,
+): Promise<RingContent> {
+  const external = await externalOrWhyNot(config);
+  const steps: StepOptions = {
+    clock: systemClock,
+    random: systemRandom,
+    algorithms: config.keys.algorithms,
+    timetable: timetableOf(config),
+    external,
+    reportFailure: (error) => terminal.warn(`latchkey: ${error instanceof Error ? error.message : String(error)}`),
+  };
+  try {
+    return await changeRing(records, steps, (content) => decide(content, steps));
+  } finally {
+    await external?.signer.close();
+  }
 }
 
 /** The store of the ring, and the master key that should open it. */
@@ -54,15 +87,6 @@ export async function withKeyStore<T>(
 
 export function snapshotNow({ config }: KeysScene, content: RingContent): RingSnapshot {
   return snapshotOf(content, systemClock.now(), config.keys.algorithms);
-}
-
-function stepsOf({ config }: KeysScene): StepOptions {
-  return {
-    clock: systemClock,
-    random: systemRandom,
-    algorithms: config.keys.algorithms,
-    timetable: timetableOf(config),
-  };
 }
 
 /** A moment as a person and a program read it: `2026-01-31T12:00:00Z`. */

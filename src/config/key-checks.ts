@@ -7,6 +7,8 @@ import type { Draft, SigningAlgorithm } from './schema.ts';
 const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
   algorithmsAreListedOnce,
   algorithmsAreThere,
+  signerIsThere,
+  signerCanDoAlgorithms,
   announcedBeforeSigning,
   announcedForLongEnough,
   publishedForLongEnough,
@@ -52,6 +54,20 @@ function isAvailable(alg: SigningAlgorithm): boolean {
   } catch {
     return false;
   }
+}
+
+function signerIsThere({ keys }: Draft): Fault[] {
+  if (keys?.signer !== 'pkcs11' || keys.pkcs11 !== undefined) return [];
+  return [{ path: ['keys', 'signer'], message: 'is pkcs11, but keys.pkcs11 does not say where that is' }];
+}
+
+function signerCanDoAlgorithms({ keys }: Draft): Fault[] {
+  if (keys?.signer !== 'pkcs11') return [];
+  return keys.algorithms.flatMap((alg, index) =>
+    alg.startsWith('ML-DSA')
+      ? [{ path: ['keys', 'algorithms', index], message: `PKCS#11 modules cannot do ${alg} yet; keys.signer ring can` }]
+      : [],
+  );
 }
 
 /** Else keys would be announced faster than they come to sign, and `/jwks` would fill with them. */

@@ -76,9 +76,10 @@ function passwordsInFile({ value, variableAt }: Overridden): Fault[] {
   });
 }
 
-/** Certificates lie beside the file that names them, wherever the server is started. */
+/** Certificates and modules lie beside the file that names them, wherever the server is started. */
 function withFullPaths(config: Config, folder: string): Config {
   const { tls, client_certificates: certificates } = config.listen;
+  const { pkcs11 } = config.keys;
   const ca = certificates?.ca && { ca: resolve(folder, certificates.ca) };
   return {
     ...config,
@@ -87,14 +88,16 @@ function withFullPaths(config: Config, folder: string): Config {
       ...(tls && { tls: { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) } }),
       ...(certificates && { client_certificates: { ...certificates, ...ca } }),
     },
+    ...(pkcs11 && { keys: { ...config.keys, pkcs11: { ...pkcs11, module: resolve(folder, pkcs11.module) } } }),
   };
 }
 
-function unreadableFiles({ listen: { tls, client_certificates: certificates } }: Config): Fault[] {
+function unreadableFiles({ keys, listen: { tls, client_certificates: certificates } }: Config): Fault[] {
   const files: [path: Path, file: string | undefined][] = [
     [['listen', 'tls', 'cert'], tls?.cert],
     [['listen', 'tls', 'key'], tls?.key],
     [['listen', 'client_certificates', 'ca'], certificates?.ca],
+    [['keys', 'pkcs11', 'module'], keys.pkcs11?.module],
   ];
   return files.flatMap(([path, file]) => {
     try {

@@ -16,6 +16,9 @@ import {
   signingAlgorithm,
 } from './values.ts';
 
+/** PKCS #11 §4.4.4: 32 bytes, padded with blanks. */
+const tokenLabel = z.string().regex(/^\S(.{0,30}\S)?$/u, 'must be the label of a token: 1 to 32 characters');
+
 const scope = z.strictObject({
   description: z.string().min(1),
   roles: z.array(roleName).optional(),
@@ -81,6 +84,8 @@ export const configSchema = z.strictObject({
       clock_skew: duration.prefault('60s'),
       jwks_max_age: duration.prefault('5m'),
       hs256: z.boolean().default(false),
+      signer: z.enum(['ring', 'pkcs11']).default('ring'),
+      pkcs11: z.strictObject({ module: z.string().min(1), token: tokenLabel, pin: secret }).optional(),
     })
     .prefault({}),
   log: z

@@ -1,12 +1,23 @@
 import type { Middleware } from 'koa';
 import type { Store } from '../storage/store.ts';
 
-/** Alive as long as it answers; ready while its stores answer and it takes new requests. */
-export function health(stores: readonly Store[], isDraining: () => boolean): Middleware {
-  const readiness = async (): Promise<'ready' | 'draining' | 'store unavailable'> => {
+export interface HealthParts {
+  stores: readonly Store[];
+  /** Rejects while tokens cannot be signed. */
+  canSign: () => Promise<void>;
+  isDraining: () => boolean;
+}
+
+/** Alive as long as it answers; ready while its stores answer, its keys can sign and it takes new requests. */
+export function health({ stores, canSign, isDraining }: HealthParts): Middleware {
+  const readiness = async (): Promise<'ready' | 'draining' | 'store unavailable' | 'signer unavailable'> => {
     if (isDraining()) return 'draining';
     const answers = await Promise.allSettled(stores.map((store) => store.health()));
-    return answers.every(({ status }) => status === 'fulfilled') ? 'ready' : 'store unavailable';
+    if (answers.some(({ status }) => status === 'rejected')) return 'store unavailable';
+    return canSign().then(
+      () => 'ready',
+      () => 'signer unavailable',
+    );
   };
   return async (context, next) => {
     const isAsked = ['/healthz', '/readyz'].includes(context.path) && ['GET', 'HEAD'].includes(context.method);

@@ -4,21 +4,18 @@ import { routesAsMiddleware, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
-import type { Store } from '../storage/store.ts';
 import type { Admitted } from './admission.ts';
 import { adviseRetry, answerProblems, answerTheRest } from './answers.ts';
 import { assetRoutes } from './assets.ts';
-import { health } from './health.ts';
+import { health, type HealthParts } from './health.ts';
 import { allowedMethods } from './methods.ts';
 import { admitRequests, limitBodies, logRequests, numberRequests, secureHeaders } from './steps.ts';
 
-export interface HostParts {
+export interface HostParts extends HealthParts {
   issuer: string;
   views: Views;
-  stores: readonly Store[];
   routes: readonly Route[];
   admitted: (request: object) => Admitted | undefined;
-  isDraining: () => boolean;
   log: Logger;
   clock: Clock;
   random: Random;
@@ -32,7 +29,7 @@ export function middlewareTable(parts: HostParts): Middleware[] {
     logRequests(parts.log, parts.clock),
     secureHeaders(parts.issuer),
     answerProblems(parts.views, parts.log),
-    health(parts.stores, parts.isDraining),
+    health(parts),
     admitRequests(parts.admitted),
     limitBodies,
     answerTheRest(allowedMethods(routes)),

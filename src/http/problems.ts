@@ -3,6 +3,7 @@ export type ProblemName =
   | 'bad-form'
   | 'body-too-large'
   | 'busy'
+  | 'cannot-sign'
   | 'form-expired'
   | 'interaction-gone'
   | 'method-not-allowed'
@@ -41,6 +42,13 @@ export const faces: Readonly<Record<ProblemName, ProblemFace>> = {
     title: 'Too many people at once',
     message: 'More people are signing in than this server can take at this moment.',
     hint: 'Wait a few seconds and try again.',
+  },
+  'cannot-sign': {
+    status: 503,
+    error: 'temporarily_unavailable',
+    title: 'Back in a moment',
+    message: 'The server cannot sign tokens for now.',
+    hint: 'Try again in a few seconds.',
   },
   'form-expired': {
     status: 403,

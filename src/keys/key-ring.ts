@@ -1,27 +1,29 @@
 import { secretToken } from '../lib/random.ts';
+import { checkExternalKeys, writeRing } from './external-keys.ts';
+import { externalSigning, type ExternalSigning } from './external-signing.ts';
+import { SignerUnavailable } from './external-signer.ts';
 import type { MasterKey } from './master-key.ts';
 import { RING_CHANNEL, type RingRecords, ringRecords, type RingStore, type StoredRing } from './ring-record.ts';
-import { type RingSnapshot, snapshotOf } from './ring.ts';
+import { type RingContent, type RingSnapshot, snapshotOf } from './ring.ts';
 import { nextStep, type StepOptions } from './steps.ts';
 import { pollingPeriod } from './timetable.ts';
 
 export interface KeyRingOptions extends StepOptions {
   records: RingStore;
   masterKey: MasterKey;
-  /** Told what went wrong in the background; the node goes on with the ring that it has, and tries again. */
-  reportFailure?: (error: unknown) => void;
 }
 
 /**
  * The ring as this node knows it. It follows the record by a hint and by polling, takes each step that is due, and
  * derives from the record and its clock what signs and what is published.
  */
-export interface KeyRing {
+export interface KeyRing extends ExternalSigning {
   current(): RingSnapshot;
   /** Reads the record again and takes the steps that are due. @returns whether the ring had changed */
   refresh(): Promise<boolean>;
   /** Tells of every new snapshot, whether the record or time made it. @returns the way to stop listening */
   onChange(listener: (snapshot: RingSnapshot) => void): () => void;
+  /** Closes the external signer too. */
   close(): Promise<void>;
 }
 
@@ -29,16 +31,36 @@ export interface KeyRing {
  * Opens the ring that all nodes share, making it, or the first key of an algorithm that it lacks, where needed: of any
  * number of nodes that do so at once, one wins and all get its ring.
  * @throws MasterKeyError when the ring does not open under the master key
+ * @throws SignerUnavailable when keys are, or should be made, in a signer that does not have them or is away
  */
 export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
+  try {
+    return await openWith(options);
+  } catch (error) {
+    await options.external?.signer.close();
+    throw error;
+  }
+}
+
+async function openWith(options: KeyRingOptions): Promise<KeyRing> {
+  const { clock, external } = options;
   const records = ringRecords(options.records, options.masterKey);
-  const ring = new FollowedRing(records, options, await keepUp(records, options));
+  const stored = await keepUp(records, options);
+  await checkExternalKeys(records, stored, options);
+  const ring = new FollowedRing(records, options, stored);
   const refreshUnasked = (): void => {
     ring.refresh().catch((error: unknown) => options.reportFailure?.(error));
   };
   const unsubscribe = await options.records.subscribe(RING_CHANNEL, refreshUnasked);
   const timer = setInterval(refreshUnasked, pollingPeriod(options.timetable) * 1000).unref();
   return {
+    // A key that cannot sign may have been revoked a moment ago.
+    ...externalSigning({
+      signer: external?.signer,
+      clock,
+      signing: () => ring.current().signing,
+      onFailure: refreshUnasked,
+    }),
     current: () => ring.current(),
     refresh: () => ring.refresh(),
     onChange: (listener) => ring.onChange(listener),
@@ -46,14 +68,18 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
       clearInterval(timer);
       await unsubscribe();
       await ring.close();
+      await external?.signer.close();
     },
   };
 }
 
+/** How often a node looks for private halves that were left in the external signer, in milliseconds. */
+const CHECK_EVERY = 3_600_000;
+
 /** The longest wait before the clock is looked at again, in milliseconds: it may have been set in between. */
 const LONGEST_WAIT = 60_000;
 
-class FollowedRing implements KeyRing {
+class FollowedRing {
   readonly #records: RingRecords;
   readonly #options: KeyRingOptions;
   readonly #listeners = new Set<(snapshot: RingSnapshot) => void>();
@@ -61,11 +87,13 @@ class FollowedRing implements KeyRing {
   #snapshot: RingSnapshot;
   #timer: NodeJS.Timeout | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  #checkedAt: number;
 
   constructor(records: RingRecords, options: KeyRingOptions, stored: StoredRing) {
     this.#records = records;
     this.#options = options;
     this.#stored = stored;
+    this.#checkedAt = options.clock.now();
     this.#snapshot = this.#derive();
     this.#waitForTime();
   }
@@ -99,7 +127,18 @@ class FollowedRing implements KeyRing {
     const hasChanged = this.#stored.sealed !== before.sealed;
     if (hasChanged) this.#change();
     else this.current();
+    await this.#check(hasChanged);
     return hasChanged;
+  }
+
+  /** A node that lacks a private half learns it while the key is announced, not when it should sign. */
+  async #check(hasChanged: boolean): Promise<void> {
+    const { clock, reportFailure } = this.#options;
+    if (!hasChanged && clock.now() < this.#checkedAt + CHECK_EVERY) return;
+    this.#checkedAt = clock.now();
+    await checkExternalKeys(this.#records, this.#stored, this.#options).catch((error: unknown) =>
+      reportFailure?.(error),
+    );
   }
 
   #derive(): RingSnapshot {
@@ -139,10 +178,22 @@ async function keepUp(records: RingRecords, options: KeyRingOptions, known?: Sto
   for (let latest = known; ;) {
     const stored = await records.read(latest);
     if (stored === undefined && latest !== undefined) return latest;
-    const content = stored?.content ?? { keys: [], cookieKeys: [], root: secretToken(options.random) };
-    const next = await nextStep(content, options);
-    if (stored !== undefined && next === content) return stored;
-    await records.write(next, stored?.version);
+    // Its root comes first: by that all nodes name what they make elsewhere.
+    if (stored === undefined) await records.write(emptyRing(options), undefined);
+    else {
+      const next = await nextStep(stored.content, options).catch((error: unknown) => {
+        // A key that comes late is made later; what else has changed must be known now.
+        if (known === undefined || !(error instanceof SignerUnavailable)) throw error;
+        options.reportFailure?.(error);
+        return stored.content;
+      });
+      if (next === stored.content) return stored;
+      await writeRing(records, next, stored, options);
+    }
     latest = stored;
   }
+}
+
+function emptyRing({ random }: KeyRingOptions): RingContent {
+  return { keys: [], cookieKeys: [], root: secretToken(random) };
 }

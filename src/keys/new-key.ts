@@ -1,4 +1,4 @@
-import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose';
 import type { SigningAlgorithm } from '../config/schema.ts';
 import { sha256 } from '../lib/hash.ts';
 import { secretToken, type Random } from '../lib/random.ts';
@@ -8,21 +8,24 @@ import type { FreshCookieKey, FreshKey } from './rotation.ts';
  * RFC 7518 §3.3 asks for 2048 bits or more. With 3072 a signature costs twice the CPU and a token is 171
  * characters longer, to protect a key that is replaced within weeks. Who wants more strength has ES256, the default.
  */
-const RSA_BITS = 2048;
+export const RSA_BITS = 2048;
 
 /** Makes a key pair off the main thread. */
 export async function newKey(alg: SigningAlgorithm): Promise<FreshKey> {
   const pair = await generateKeyPair(alg, { modulusLength: RSA_BITS, extractable: true });
-  const publicHalf = await exportJWK(pair.publicKey);
+  const key = await keyOf(alg, await exportJWK(pair.publicKey));
+  return { ...key, privateJwk: { ...(await exportJWK(pair.privateKey)), ...marks(key) } };
+}
+
+/** A key by its public half, named by its thumbprint (RFC 7638). */
+export async function keyOf(alg: SigningAlgorithm, publicHalf: JWK): Promise<FreshKey> {
   const kid = await calculateJwkThumbprint(publicHalf);
-  // The engine prefers keys that carry all three, so a key without one would never be chosen beside them.
-  const marks = { kid, alg, use: 'sig' };
-  return {
-    kid,
-    alg,
-    publicJwk: { ...publicHalf, ...marks },
-    privateJwk: { ...(await exportJWK(pair.privateKey)), ...marks },
-  };
+  return { kid, alg, publicJwk: { ...publicHalf, ...marks({ kid, alg }) } };
+}
+
+/** The engine prefers keys that carry all three, so a key without one would never be chosen beside them. */
+function marks({ kid, alg }: Pick<FreshKey, 'kid' | 'alg'>): JWK {
+  return { kid, alg, use: 'sig' };
 }
 
 export function newCookieKey(random: Random): FreshCookieKey {

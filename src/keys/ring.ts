@@ -12,6 +12,8 @@ export interface RingKey extends RowKey {
   publicJwk: JWK;
   /** With `kid`, `alg` and `use`; absent once destroyed. In clear in memory only. */
   privateJwk?: JWK;
+  /** Instead of it the name of the private half in the external signer; absent once that was destroyed. */
+  external?: string;
 }
 
 export interface CookieKey extends RowKey {
@@ -43,12 +45,16 @@ export interface RingSnapshot {
   derive(label: string): Buffer;
 }
 
-export type SigningKey = RingKey & { privateJwk: JWK };
+/** A key whose private half is there, in the ring or in the external signer. */
+export type SigningKey = RingKey & ({ privateJwk: JWK } | { external: string });
+
+export function canSign(key: RingKey): key is SigningKey {
+  return key.privateJwk !== undefined || key.external !== undefined;
+}
 
 /** @param algorithms those that this node signs with */
 export function snapshotOf(content: RingContent, now: number, algorithms: readonly SigningAlgorithm[]): RingSnapshot {
   const { keys } = content;
-  const root = Buffer.from(content.root, 'base64url');
   const signing = signingKeys(keys, now, algorithms);
   const signs = new Set(signing.map(({ kid }) => kid));
   const shown = keys.filter(({ kid, publishedUntil }) => signs.has(kid) || now < publishedUntil);
@@ -60,8 +66,13 @@ export function snapshotOf(content: RingContent, now: number, algorithms: readon
     verifying: remembered.map(({ publicJwk }) => publicJwk),
     cookieKeys: cookieSecrets(content.cookieKeys, now),
     until: nextMoment([...keys, ...content.cookieKeys], now),
-    derive: (label) => Buffer.from(hkdfSync('sha256', root, '', `latchkey ring: ${label}`, 32)),
+    derive: (label) => derived(content, label),
   };
+}
+
+/** 32 bytes for the use that the label names, of the ring's root. */
+export function derived({ root }: Pick<RingContent, 'root'>, label: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', Buffer.from(root, 'base64url'), '', `latchkey ring: ${label}`, 32));
 }
 
 /** The key of each algorithm that signs now. */
@@ -70,7 +81,7 @@ export function signingKeys(
   now: number,
   algorithms: readonly SigningAlgorithm[],
 ): SigningKey[] {
-  const able = keys.filter((key) => key.privateJwk !== undefined) as SigningKey[];
+  const able = keys.filter(canSign);
   return algorithms.flatMap((alg) => signerOf(able.filter((key) => key.alg === alg), now) ?? []); // prettier-ignore
 }
 

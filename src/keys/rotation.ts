@@ -1,5 +1,5 @@
 import type { SigningAlgorithm } from '../config/schema.ts';
-import type { CookieKey, RingContent, RingKey } from './ring.ts';
+import { canSign, type CookieKey, type RingContent, type RingKey } from './ring.ts';
 import { needsSuccessor, withSuccessor, type RowKey } from './row.ts';
 import { signingUntil, type Afterlife, type KeyTimes, type Timetable } from './timetable.ts';
 
@@ -61,7 +61,7 @@ function nextKeys(
   }
   return keys
     .map((key) => (hasRetired(key, keys, now, rules) ? withoutPrivateHalf(key) : key))
-    .filter((key) => key.privateJwk !== undefined || now < key.rememberedUntil);
+    .filter((key) => canSign(key) || now < key.rememberedUntil);
 }
 
 function nextCookieKeys(
@@ -92,7 +92,7 @@ export function without(kid: string, content: RingContent, now: number): RingCon
 }
 
 function ableToSign(keys: readonly RingKey[], alg: SigningAlgorithm): RingKey[] {
-  return keys.filter((key) => key.alg === alg && key.privateJwk !== undefined);
+  return keys.filter((key) => key.alg === alg && canSign(key));
 }
 
 /** Longer lives of tokens in a new configuration are those of the present keys' tokens too. */
@@ -108,14 +108,14 @@ function hasRetired(
   { algorithms, timetable }: RotationRules,
 ): boolean {
   const onEveryClock = now - timetable.skew * 1000;
-  if (key.privateJwk === undefined || key.signsUntil > onEveryClock) return false;
+  if (!canSign(key) || key.signsUntil > onEveryClock) return false;
   const isFollowed = ableToSign(keys, key.alg).some(
     ({ signsFrom }) => signsFrom > key.signsFrom && signsFrom <= onEveryClock,
   );
   return isFollowed || !algorithms.includes(key.alg);
 }
 
-function withoutPrivateHalf({ privateJwk: _destroyed, ...key }: RingKey): RingKey {
+function withoutPrivateHalf({ privateJwk: _destroyed, external: _released, ...key }: RingKey): RingKey {
   return key;
 }
 

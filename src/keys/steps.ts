@@ -1,21 +1,18 @@
 import type { SigningAlgorithm } from '../config/schema.ts';
-import type { Clock } from '../lib/clock.ts';
-import type { Random } from '../lib/random.ts';
+import { newExternalKey, writeRing, type ExternalOptions } from './external-keys.ts';
+import { SignerUnavailable } from './external-signer.ts';
 import { newCookieKey, newKey } from './new-key.ts';
 import type { RingRecords, StoredRing } from './ring-record.ts';
 import type { RingContent } from './ring.ts';
-import { advance, dueFor, without, type RotationRules } from './rotation.ts';
+import { advance, dueFor, without, type FreshKey, type RotationRules } from './rotation.ts';
 
-export interface StepOptions extends RotationRules {
-  clock: Clock;
-  random: Random;
-}
+export interface StepOptions extends RotationRules, ExternalOptions {}
 
 /** The ring with what is due now. @returns the very same content when nothing is */
 export async function nextStep(content: RingContent, options: StepOptions): Promise<RingContent> {
   const now = options.clock.now();
   const due = dueFor(content, now, options);
-  const keys = await Promise.all(due.algorithms.map(newKey));
+  const keys = await newKeys(due.algorithms, content, options);
   return advance(content, now, options, {
     keys,
     ...(due.cookieKey && { cookieKey: newCookieKey(options.random) }),
@@ -30,13 +27,32 @@ export async function rotateNow(
 ): Promise<RingContent> {
   const now = options.clock.now();
   const isAnnounced = (alg: SigningAlgorithm) => content.keys.some((key) => key.alg === alg && key.signsFrom > now);
-  const keys = await Promise.all(algorithms.filter((alg) => !isAnnounced(alg)).map(newKey));
+  const due = algorithms.filter((alg) => !isAnnounced(alg));
+  const keys = await newKeys(due, content, options);
   return advance(content, now, options, { keys }, now);
 }
 
-/** Takes a key out at once, and makes what is then missing. */
-export function revokeNow(content: RingContent, kid: string, options: StepOptions): Promise<RingContent> {
-  return nextStep(without(kid, content, options.clock.now()), options);
+/** Takes a key out at once, and makes what is then missing. Where that cannot be made now, the key goes all the same. */
+export async function revokeNow(content: RingContent, kid: string, options: StepOptions): Promise<RingContent> {
+  const rest = without(kid, content, options.clock.now());
+  try {
+    return await nextStep(rest, options);
+  } catch (error) {
+    if (!(error instanceof SignerUnavailable)) throw error;
+    options.reportFailure?.(error);
+    return rest;
+  }
+}
+
+function newKeys(
+  algorithms: readonly SigningAlgorithm[],
+  content: RingContent,
+  options: StepOptions,
+): Promise<FreshKey[]> {
+  const { external } = options;
+  const make = (alg: SigningAlgorithm): Promise<FreshKey> =>
+    external?.makesNewKeys === true ? newExternalKey(alg, content, external.signer, options) : newKey(alg);
+  return Promise.all(algorithms.map(make));
 }
 
 /**
@@ -45,12 +61,13 @@ export function revokeNow(content: RingContent, kid: string, options: StepOption
  */
 export async function changeRing(
   records: RingRecords,
+  options: StepOptions,
   decide: (content: RingContent) => Promise<RingContent>,
 ): Promise<RingContent> {
   for (;;) {
     const stored = await storedRing(records);
     const content = await decide(stored.content);
-    if (content === stored.content || (await records.write(content, stored.version))) return content;
+    if (content === stored.content || (await writeRing(records, content, stored, options))) return content;
   }
 }
 

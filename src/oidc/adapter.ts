@@ -36,6 +36,8 @@ export interface AdapterOptions {
   scopes: readonly string[];
   /** The server's. */
   profile: Profile;
+  /** Rejects while no token could be signed. */
+  canSign: () => Promise<void>;
 }
 
 /** Bridges the engine's Adapter to the storage port: one adapter for each of the engine's models. */
@@ -44,7 +46,7 @@ export function adapterFactory(options: AdapterOptions): (model: string) => Adap
     const own = options.adapters[model];
     const keys = sealedKeys[model];
     if (own !== undefined) return own;
-    if (keys !== undefined) return sealedAdapter(options, keys);
+    if (keys !== undefined) return usedToSign(sealedAdapter(options, keys), options.canSign);
     switch (model) {
       case 'Session':
         return sessionAdapter(options.grants, options.random);
@@ -94,6 +96,17 @@ export function sealedAdapter(
       for await (const keys of everyMember(grants, tokensOfGrant(grantId))) {
         await Promise.all(keys.map((key) => grants.delete(key)));
       }
+    },
+  };
+}
+
+/** What is used up for tokens, such as a code, stays as it is while they could not be signed. */
+function usedToSign(adapter: Adapter, canSign: AdapterOptions['canSign']): Adapter {
+  return {
+    ...adapter,
+    async consume(id) {
+      await canSign();
+      await adapter.consume(id);
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Adapter, Configuration, JWK } from 'oidc-provider';
+import type { Adapter, Configuration } from 'oidc-provider';
 import type { Consents } from '../accounts/consents.ts';
 import { accountClaims, claimsOfScope } from '../accounts/claims.ts';
 import type { Clients } from '../clients/clients.ts';
@@ -7,6 +7,7 @@ import { AUTH_METHODS } from '../config/client-schema.ts';
 import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
 import { clientSignature, contentEncryption, keyEncryption } from '../config/values.ts';
 import type { Views } from '../http/view.ts';
+import type { ExternalSigning } from '../keys/external-signing.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
@@ -24,11 +25,13 @@ import { dPoPAlgorithms, needsChallenge, refuseFaulty, rotatesRefreshTokens } fr
 import type { AccountOf } from './request-account.ts';
 import { requestObjects } from './request-objects.ts';
 import { resourceIndicators } from './resource-indicators.ts';
+import { engineKeys } from './signing-keys.ts';
 import { accessTokenClaims } from './token-claims.ts';
 
 export interface EngineParts {
   config: Config;
   ring: RingSnapshot;
+  signatures: ExternalSigning;
   grants: Store;
   clients: Clients;
   consents: Consents;
@@ -49,7 +52,12 @@ export function engineConfiguration(parts: EngineParts): Configuration {
   const mTLS = mutualTls(config.listen, parts.clock);
   const requests = requestObjects(parts.clock);
   return {
-    adapter: adapterFactory({ ...parts, scopes: STANDARD_SCOPES, profile: config.profile }),
+    adapter: adapterFactory({
+      ...parts,
+      scopes: STANDARD_SCOPES,
+      profile: config.profile,
+      canSign: () => parts.signatures.ready(),
+    }),
     clients: clients.configured.map((client) =>
       clientMetadata(client, { engineScopes: STANDARD_SCOPES, profile: config.profile }),
     ),
@@ -57,7 +65,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     clientAuthMethods: authMethods(mTLS),
     assertJwtClientAuthClaimsAndHeader: assertClientAssertion(config.issuer, parts.clock),
     clientBasedCORS: (_context, origin, client) => policyOf(client).origins.includes(origin),
-    jwks: { keys: ring.signing.map(({ privateJwk }) => privateJwk as JWK) },
+    jwks: { keys: engineKeys(ring.signing, parts.signatures) },
     enabledJWA: algorithms(config, ring),
 
     scopes: [...STANDARD_SCOPES],
@@ -102,6 +110,8 @@ function features(
     backchannelLogout: { enabled: true },
     clientCredentials: { enabled: true },
     encryption: { enabled: true },
+    // Experimental in the engine: "ack" says that its form may change, which the tests with a real token would show.
+    externalSigningSupport: { enabled: true, ack: 'experimental-01' },
     jwtUserinfo: { enabled: true },
     jwtResponseModes: { enabled: true },
     jwtIntrospection: { enabled: true },

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, linkSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, linkSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run as runLine } from '../../src/cli/run.ts';
@@ -14,6 +14,7 @@ import { systemRandom } from '../../src/lib/random.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/sqlite-store.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { parse } from '../config/problems-of.ts';
+import { freshToken, PIN, privateKeysIn, type Pkcs11 } from '../support/softhsm.ts';
 import { WorkingDirectory, type Ended } from './latchkey.ts';
 
 const DAY = 86_400_000;
@@ -96,7 +97,7 @@ describe('latchkey keys', () => {
       assert.match(
         out,
         new RegExp(
-          `^kid +algorithm  state    from +until\n[\\w-]{43}  ES256      signing  ${time}  ${time}\n[\\w-]{43}  RS256      signing  ${time}  ${time}\n$`,
+          `^kid +algorithm  state    from +until +private half\n[\\w-]{43}  ES256      signing  ${time}  ${time}  ring\n[\\w-]{43}  RS256      signing  ${time}  ${time}  ring\n$`,
         ),
       );
       await startNode();
@@ -231,6 +232,56 @@ describe('latchkey keys', () => {
           ['RS256', 'sig'],
         ],
       );
+    });
+  });
+
+  describe('with keys in an HSM', () => {
+    let token: Pkcs11;
+
+    /** The same configuration, with its keys in a token of its own. */
+    function useHsm(change: Partial<Pkcs11> = {}): void {
+      const { module, token: label } = { ...token, ...change };
+      directory.write('pin', PIN);
+      chmodSync(join(directory.path, 'pin'), 0o600);
+      directory.write(
+        'latchkey.yaml',
+        `${config}keys:\n  signer: pkcs11\n  pkcs11: { module: ${module}, token: ${label}, pin: { file: pin } }\n`,
+      );
+    }
+
+    before(() => {
+      token = freshToken();
+    });
+
+    it('moves them there at the next turn, shows where each is, and destroys one there that is revoked', async () => {
+      await startNode();
+      useHsm();
+      const { code, err } = await run('rotate');
+      assert.deepEqual([code, err], [0, '']);
+      const made = await privateKeysIn(token);
+      assert.equal(made.length, 2);
+      const { out } = await run('list');
+      assert.equal(out.match(/ {2}ring$/gm)?.length, 2);
+      assert.deepEqual([...out.matchAll(/ {2}HSM: (\S+)$/gm)].map(([, name]) => name).toSorted(), made);
+
+      assert.equal((await run(`revoke --yes -- ${await kidOf('ES256', 'announced')}`)).code, 0);
+      assert.equal((await privateKeysIn(token)).filter((name) => made.includes(name)).length, 1);
+      assert.equal((await run('rewrap --yes')).code, 0);
+      assert.match((await run('list')).out, / {2}HSM: \S+$/m);
+    });
+
+    it('says why none can be made when the token is not there, but takes out one that leaked', async () => {
+      await startNode();
+      useHsm({ token: 'no such token' });
+      const { code, err } = await run('rotate');
+      assert.equal(code, 1);
+      assert.match(err, /keys\.pkcs11\.token "no such token" is not there: \S+ has "/);
+
+      const kid = await kidOf('ES256');
+      const revoked = await run(`revoke --yes -- ${kid}`);
+      assert.equal(revoked.code, 0);
+      assert.match(revoked.err, /keys\.pkcs11\.token "no such token" is not there/);
+      assert.ok(!(await run('export-public')).out.includes(kid));
     });
   });
 

@@ -83,7 +83,9 @@ function inner(value: unknown): object {
 /** The settings that need a file are beside the point here. */
 function withoutSecrets(tree: unknown): unknown {
   return JSON.parse(
-    JSON.stringify(tree, (key, value: unknown) => (key.endsWith('secret') || key === 'accounts' ? undefined : value)),
+    JSON.stringify(tree, (key, value: unknown) =>
+      key.endsWith('secret') || key === 'accounts' || key === 'pkcs11' ? undefined : value,
+    ),
   );
 }
 
@@ -91,13 +93,15 @@ describe('The example of the configuration', () => {
   it('can be used as it stands', () => {
     const folder = mkdtempSync(join(tmpdir(), 'latchkey-example-'));
     try {
-      for (const name of ['secrets', 'tls']) mkdirSync(join(folder, name));
+      for (const name of ['secrets', 'tls', 'hsm']) mkdirSync(join(folder, name));
       for (const name of [
         'secrets/orders-api',
         'secrets/admin-password',
+        'secrets/hsm-pin',
         'tls/fullchain.pem',
         'tls/key.pem',
         'tls/client-ca.pem',
+        'hsm/pkcs11.so',
       ]) {
         writeFileSync(join(folder, name), 'a-value-that-is-long-enough', { mode: 0o600 });
       }

@@ -130,6 +130,25 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
     ['2 keys.algorithms[2]: ES256 is in the list already'],
   ],
   'no algorithm at all': [`${ISSUER}\nkeys: { algorithms: [] }`, ['2 keys.algorithms: needs at least one algorithm']],
+  'keys in an HSM that is not named': [
+    `${ISSUER}\nkeys: { signer: pkcs11 }`,
+    ['2 keys.signer: is pkcs11, but keys.pkcs11 does not say where that is'],
+  ],
+  'algorithms that no HSM can do': [
+    `${ISSUER}\nkeys:\n  algorithms: [ES256, RS256, ML-DSA-44]\n  signer: pkcs11\n  pkcs11: { module: /dev/null, token: a, pin: { env: WEB_SECRET } }`,
+    ['3 keys.algorithms[2]: PKCS#11 modules cannot do ML-DSA-44 yet; keys.signer ring can'],
+  ],
+  'an HSM whose module is not there': [
+    `${ISSUER}\nkeys: { pkcs11: { module: no-such.so, token: a, pin: { env: WEB_SECRET } } }`,
+    ['2 keys.pkcs11.module: the file cannot be read (ENOENT)'],
+  ],
+  'an HSM with a label that no token can have, and a PIN in the file': [
+    `${ISSUER}\nkeys:\n  pkcs11:\n    module: no-such.so\n    token: ' blank'\n    pin: 1234`,
+    [
+      '5 keys.pkcs11.token: must be the label of a token: 1 to 32 characters',
+      '6 keys.pkcs11.pin: a secret may not stand in this file; write { file: PATH } or { env: NAME }',
+    ],
+  ],
   'algorithms that no key is there for': [
     client(...SPA, CALLBACK, 'id_token_signing_alg: PS256') +
       '\nresources: [{ identifier: https://api.example.com, name: API }]\nkeys: { algorithms: [EdDSA] }',

@@ -210,6 +210,7 @@ describe('the key ring', () => {
       const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
       const jwks = createLocalJWKSet({ keys: [...ring.published] });
       for (const { alg, kid, privateJwk } of ring.signing) {
+        assert.ok(privateJwk !== undefined);
         const jwt = await new SignJWT({ sub: 'alice' })
           .setProtectedHeader({ alg, kid })
           .sign(await importJWK(privateJwk, alg));
@@ -285,7 +286,7 @@ describe('the key ring', () => {
         subscribe: () => Promise.resolve(() => Promise.resolve()),
       };
       const steps = { clock, random: systemRandom, algorithms: ['ES256'] as const, timetable: TIMETABLE };
-      await changeRing(ringRecords(mute, masterKey), (content) => revokeNow(content, kid, steps));
+      await changeRing(ringRecords(mute, masterKey), steps, (content) => revokeNow(content, kid, steps));
       const after = await changed;
       assert.equal(after.signing.length, 1);
       assert.ok(!namesOf(after.keys).includes(kid));

@@ -211,7 +211,7 @@ export class RotatingWorld {
       this.verified += 1;
     }
     const [signer] = node.ring.current().signing;
-    assert.ok(signer !== undefined);
+    assert.ok(signer?.privateJwk !== undefined);
     this.#sample ??= {
       jwt: await new SignJWT({})
         .setProtectedHeader({ alg: signer.alg, kid: signer.kid })

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { findChromium } from './chromium.ts';
+import { findSoftHsm } from './softhsm.ts';
 
 const OLDEST_REDIS = 7;
 const OS_RELEASE = '/etc/os-release';
@@ -43,6 +44,13 @@ const NEEDS: Need[] = [
     present: () => spawnSync('oidc-agent', ['--version']).status === 0,
     install: () => [aptInstall('oidc-agent-cli')],
     advice: 'Debian, Ubuntu: sudo apt-get install oidc-agent-cli    macOS: brew install oidc-agent',
+  },
+  {
+    name: 'softhsm2',
+    present: () => findSoftHsm() !== undefined && spawnSync('softhsm2-util', ['--version']).status === 0,
+    install: () => [aptInstall('softhsm2')],
+    advice:
+      'Debian, Ubuntu: sudo apt-get install softhsm2    macOS: brew install softhsm    Fedora: sudo dnf install softhsm',
   },
 ];
 

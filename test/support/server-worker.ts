@@ -1,6 +1,8 @@
 /** One node of a test server; see `server-process.ts`. Ends when its parent lets go of it. */
+import { Secret } from '../../src/config/secret.ts';
 import type { NodeOf } from './server-process.ts';
 import { startTestServer } from './server.ts';
+import { PIN } from './softhsm.ts';
 
 const { port, store, keys, tokens, ...sameAs } = JSON.parse(process.argv[2] ?? '{}') as NodeOf & { port: number };
 const server = await startTestServer({
@@ -9,7 +11,8 @@ const server = await startTestServer({
   port,
   change: (config) => ({
     ...config,
-    keys: { ...config.keys, ...keys },
+    // A secret does not travel as JSON.
+    keys: { ...config.keys, ...keys, ...(keys?.pkcs11 && { pkcs11: { ...keys.pkcs11, pin: new Secret(PIN) } }) },
     tokens: { ...config.tokens, ...tokens },
     listen: { ...config.listen, aliases: [`localhost:${port}`] },
   }),

@@ -1,0 +1,121 @@
+import type { SigningAlgorithm } from '../config/schema.ts';
+import type { Clock } from '../lib/clock.ts';
+import { newId, timeOfId } from '../lib/ids.ts';
+import type { Random } from '../lib/random.ts';
+import { SignerUnavailable, type ExternalSigner } from './external-signer.ts';
+import { keyOf } from './new-key.ts';
+import type { RingRecords, StoredRing } from './ring-record.ts';
+import { derived, type RingContent, type RingKey } from './ring.ts';
+import type { FreshKey } from './rotation.ts';
+
+/** Where private halves are that the ring only names. */
+export interface External {
+  signer: ExternalSigner;
+  /** Whether new keys are made there; else it signs only with those that it has. */
+  makesNewKeys: boolean;
+}
+
+export interface ExternalOptions {
+  external?: External | undefined;
+  clock: Clock;
+  random: Random;
+  /** Told what went wrong in the background and is tried again later. */
+  reportFailure?: ((error: unknown) => void) | undefined;
+}
+
+/**
+ * Older than this, a private half that no ring mentions was left by a node that ended between making it and writing
+ * it, or by a destruction that failed. Far longer than both take, on clocks that differ.
+ */
+const ORPHAN_AGE = 3_600_000;
+
+/** Makes a key in the signer. Its name tells when, for whoever finds it left behind. */
+export async function newExternalKey(
+  alg: SigningAlgorithm,
+  ring: Pick<RingContent, 'root'>,
+  signer: ExternalSigner,
+  { clock, random }: ExternalOptions,
+): Promise<FreshKey> {
+  const external = newId('key', clock, random);
+  return { ...(await keyOf(alg, await signer.generate(alg, external, ownerOf(ring)))), external };
+}
+
+/**
+ * Writes a change of the ring. The private halves that only the loser mentions are destroyed: those that were made in
+ * vain, or those of keys that have retired. Where the store did not answer, nobody knows yet which those are.
+ * @returns whether it was written
+ */
+export async function writeRing(
+  records: RingRecords,
+  content: RingContent,
+  over: StoredRing | undefined,
+  options: ExternalOptions,
+): Promise<boolean> {
+  const isWritten = await records.write(content, over?.version);
+  const [kept, lost] = isWritten ? [content, over?.content] : [over?.content, content];
+  const stay = new Set(namesIn(kept));
+  await destroyAll(namesIn(lost).filter((name) => !stay.has(name)), options); // prettier-ignore
+  return isWritten;
+}
+
+/**
+ * Compares what the ring mentions with what is there, and destroys what has been left behind.
+ * @throws SignerUnavailable when this server cannot sign with a key of the ring
+ */
+export async function checkExternalKeys(
+  records: RingRecords,
+  stored: StoredRing,
+  options: ExternalOptions,
+): Promise<void> {
+  const { external, clock } = options;
+  if (external === undefined) {
+    requireNone(stored.content);
+    return;
+  }
+  const present = await external.signer.names(ownerOf(stored.content));
+  // What another node has destroyed in between is not in the ring any more.
+  const latest = ((await records.read(stored)) ?? stored).content;
+  const mentioned = new Set(namesIn(latest));
+  const missing = stored.content.keys.find(
+    ({ external: name }) => name !== undefined && mentioned.has(name) && !present.includes(name),
+  );
+  if (missing !== undefined) throw new SignerUnavailable(missingText(missing));
+  const isOld = (name: string): boolean => timeOfId(name) < clock.now() - ORPHAN_AGE;
+  await destroyAll(present.filter((name) => !mentioned.has(name) && isOld(name)), options); // prettier-ignore
+}
+
+function requireNone({ keys }: RingContent): void {
+  const key = keys.find(({ external }) => external !== undefined);
+  if (key === undefined) return;
+  throw new SignerUnavailable(
+    `The private half of ${key.alg} key ${key.kid} is in an HSM, but the configuration names none: set keys.pkcs11 ` +
+      'until that key has retired.',
+  );
+}
+
+function missingText({ alg, kid, external = '' }: RingKey): string {
+  return (
+    `The private half of ${alg} key ${kid} is not in the HSM, where it should be as ${external}: every node needs ` +
+    `the same token. If it is lost for good, run "latchkey keys revoke -- ${kid}".`
+  );
+}
+
+/** Several rings may share a token; this one's keys are marked with a name that a copy of the store keeps. */
+function ownerOf(ring: Pick<RingContent, 'root'>): string {
+  return `latchkey ${derived(ring, 'owner of external keys').toString('base64url').slice(0, 16)}`;
+}
+
+function namesIn(content: RingContent | undefined): string[] {
+  return (content?.keys ?? []).flatMap(({ external }) => external ?? []);
+}
+
+async function destroyAll(names: readonly string[], { external, reportFailure }: ExternalOptions): Promise<void> {
+  for (const name of names) {
+    try {
+      if (external === undefined) throw new SignerUnavailable(`${name} stays in an HSM that is not configured here`);
+      await external.signer.destroy(name);
+    } catch (error) {
+      reportFailure?.(error);
+    }
+  }
+}

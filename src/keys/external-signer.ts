@@ -1,0 +1,31 @@
+import type { JWK } from 'jose';
+import type { SigningAlgorithm } from '../config/schema.ts';
+
+/** What signs with private halves that never leave it: a hardware security module. Every verb throws SignerUnavailable. */
+export interface ExternalSigner {
+  /**
+   * Makes a key pair and keeps the private half.
+   * @param name what the private half is found by from now on
+   * @param owner the ring that it belongs to: others may keep theirs in the same place
+   * @returns the public half, without `kid`, `alg` and `use`
+   */
+  generate(alg: SigningAlgorithm, name: string, owner: string): Promise<JWK>;
+  /** @returns the signature as JWS has it (RFC 7518 §3, RFC 8037 §3.1) */
+  sign(name: string, alg: SigningAlgorithm, data: Uint8Array): Promise<Uint8Array>;
+  /** The private halves of one ring, by name. */
+  names(owner: string): Promise<string[]>;
+  /** Destroys a private half for good. Done already where there is none. */
+  destroy(name: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The signer does not do its work now, or not for this server. The message is for the operator and names the way out. */
+export class SignerUnavailable extends Error {
+  override name = 'SignerUnavailable';
+}
+
+/** Stands for one that could not be opened. */
+export function absentSigner(reason: SignerUnavailable): ExternalSigner {
+  const refuse = (): Promise<never> => Promise.reject(reason);
+  return { generate: refuse, sign: refuse, names: refuse, destroy: refuse, close: () => Promise.resolve() };
+}

@@ -1,0 +1,19 @@
+import type { Config } from '../config/schema.ts';
+import type { External } from './external-keys.ts';
+import { SignerUnavailable } from './external-signer.ts';
+
+/**
+ * Opens the HSM that the configuration names, if any. Its code is loaded only then: it calls into a library of others.
+ * @throws SignerUnavailable when the HSM does not let this server work with it
+ */
+export async function openExternal({ keys }: Pick<Config, 'keys'>): Promise<External | undefined> {
+  const { algorithms, pkcs11, signer } = keys;
+  if (pkcs11 === undefined) return undefined;
+  const makesNewKeys = signer === 'pkcs11';
+  const { openPkcs11Signer } = await import('./pkcs11/pkcs11-signer.ts').catch((cause: unknown) => {
+    throw new SignerUnavailable('keys.pkcs11 needs the binary of the package koffi: install without --omit=optional.', {
+      cause,
+    });
+  });
+  return { signer: await openPkcs11Signer(pkcs11, makesNewKeys ? algorithms : []), makesNewKeys };
+}

@@ -1,0 +1,145 @@
+import { endianness } from 'node:os';
+import koffi, { type KoffiFunc, type LibraryHandle } from 'koffi';
+import { SignerUnavailable } from '../external-signer.ts';
+import { CKF, CKR, returnValueName } from './constants.ts';
+import { struct, ulong, type Struct } from './memory.ts';
+
+/** Where a function stands in CK_FUNCTION_LIST (pkcs11f.h), and its parameters. */
+const FUNCTIONS = {
+  C_Initialize: [0, 'void *'],
+  C_Finalize: [1, 'void *'],
+  C_GetSlotList: [4, 'uchar', 'void *', 'void *'],
+  C_GetTokenInfo: [6, 'ulong', 'void *'],
+  C_GetMechanismInfo: [8, 'ulong', 'ulong', 'void *'],
+  C_OpenSession: [12, 'ulong', 'ulong', 'void *', 'void *', 'void *'],
+  C_CloseSession: [13, 'ulong'],
+  C_Login: [18, 'ulong', 'ulong', 'void *', 'ulong'],
+  C_DestroyObject: [22, 'ulong', 'ulong'],
+  C_GetAttributeValue: [24, 'ulong', 'ulong', 'void *', 'ulong'],
+  C_FindObjectsInit: [26, 'ulong', 'void *', 'ulong'],
+  C_FindObjects: [27, 'ulong', 'void *', 'ulong', 'void *'],
+  C_FindObjectsFinal: [28, 'ulong'],
+  C_SignInit: [42, 'ulong', 'void *', 'ulong'],
+  C_Sign: [43, 'ulong', 'void *', 'ulong', 'void *', 'void *'],
+  C_GenerateKeyPair: [59, 'ulong', 'void *', 'void *', 'ulong', 'void *', 'ulong', 'void *', 'void *'],
+} as const satisfies Record<string, readonly [position: number, ...parameters: string[]]>;
+
+type FunctionName = keyof typeof FUNCTIONS;
+type Argument = number | bigint | Buffer | Struct | null;
+type Native = KoffiFunc<(...given: (number | bigint | Buffer | null)[]) => number>;
+
+/** A function of the module did not return CKR_OK. */
+export class CryptokiError extends Error {
+  override name = 'CryptokiError';
+  readonly code: number;
+
+  constructor(functionName: string, code: number) {
+    super(`${functionName}: ${returnValueName(code)}`);
+    this.code = code;
+  }
+}
+
+/** A PKCS #11 module, loaded and initialized. Its functions run on the thread pool, as one may wait for a network. */
+export interface Cryptoki {
+  /** @throws CryptokiError where it does not return CKR_OK */
+  call(name: FunctionName, ...given: Argument[]): Promise<void>;
+  /** Has the module forget everything, sessions included, and begin anew. Nothing else may run in it meanwhile. */
+  restart(): Promise<void>;
+}
+
+/**
+ * Loads a module. Loading it again gives the same one, as it belongs to the process: it is not finalized at the end.
+ * @throws SignerUnavailable when the file is no such module, or it does not start
+ */
+export async function loadCryptoki(path: string): Promise<Cryptoki> {
+  refuseOtherLayouts();
+  const functionList = functionListOf(path);
+  const functions = new Map(
+    Object.entries(FUNCTIONS).map(([name, [position, ...parameters]]) => {
+      const pointer: unknown = koffi.decode(functionList, VERSION_SIZE + position * POINTER_SIZE, 'void *');
+      return [name, koffi.decode(pointer, koffi.proto('ulong', [...parameters])) as Native];
+    }),
+  );
+  const inFlight = new Set<Argument[]>();
+  const call: Cryptoki['call'] = (name, ...given) =>
+    new Promise((resolve, reject) => {
+      const native = functions.get(name);
+      if (native === undefined) throw new TypeError(name);
+      // The library reads and writes this memory while the collector runs: it must stay reachable.
+      inFlight.add(given);
+      native.async(...given.map(passed), (error: unknown, code) => {
+        inFlight.delete(given);
+        if (error === null && code === 0) resolve();
+        else reject(error instanceof Error ? error : new CryptokiError(name, code));
+      });
+    });
+  await initialize(call, path);
+  return {
+    call,
+    async restart() {
+      await call('C_Finalize', null).catch(unless(CKR.CRYPTOKI_NOT_INITIALIZED));
+      await initialize(call, path);
+    },
+  };
+}
+
+/** CK_VERSION, padded to the next pointer. */
+const VERSION_SIZE = 8;
+const POINTER_SIZE = 8;
+
+/** Structures are laid out by hand: those of Windows are packed, and where CK_ULONG is short they are others again. */
+function refuseOtherLayouts(): void {
+  const isKnown =
+    ['linux', 'darwin'].includes(process.platform) && koffi.sizeof('ulong') === 8 && endianness() === 'LE';
+  if (isKnown) return;
+  throw new SignerUnavailable(`keys.pkcs11 works on 64-bit Linux and macOS only, not on ${process.platform}`);
+}
+
+/** Else the collector would unload them, from under the threads that may run in them. */
+const loaded = new Set<LibraryHandle>();
+
+function functionListOf(path: string): bigint {
+  const list = ulong(0);
+  try {
+    // Node brings an OpenSSL of its own, which the module must not take for the one that it was built with.
+    const library = koffi.load(path, { deep: true });
+    const code: unknown = library.func('C_GetFunctionList', 'ulong', ['void *'])(list);
+    loaded.add(library);
+    if (code !== 0) throw new CryptokiError('C_GetFunctionList', Number(code));
+  } catch (error) {
+    throw new SignerUnavailable(
+      `keys.pkcs11.module ${path} is not a PKCS#11 module that can be loaded: ${reasonOf(error)}. ` +
+        "Name the library of your HSM's maker for this machine.",
+      { cause: error },
+    );
+  }
+  return list.readBigUInt64LE();
+}
+
+async function initialize(call: Cryptoki['call'], path: string): Promise<void> {
+  const [noFunction, reserved] = [0, 0];
+  const options = struct(noFunction, noFunction, noFunction, noFunction, CKF.OS_LOCKING_OK, reserved);
+  try {
+    await call('C_Initialize', options).catch(unless(CKR.CRYPTOKI_ALREADY_INITIALIZED));
+  } catch (error) {
+    throw new SignerUnavailable(
+      `keys.pkcs11.module ${path} does not start: ${reasonOf(error)}. Look into its own configuration and log.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Lets pass what is as good as done. */
+function unless(code: number): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof CryptokiError) || error.code !== code) throw error;
+  };
+}
+
+function passed(argument: Argument): number | bigint | Buffer | null {
+  return typeof argument === 'object' && argument !== null && 'bytes' in argument ? argument.bytes : argument;
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,44 @@
+import koffi from 'koffi';
+
+/** A C structure, with the memory that its pointers lead to. */
+export interface Struct {
+  bytes: Buffer;
+  held: readonly Buffer[];
+}
+
+/** What a template says of an object (CK_ATTRIBUTE): the kind of a value, and the value. */
+export type Attribute = readonly [type: number, value: Buffer];
+
+/** A CK_ULONG of its own: as a value to read, or for a function to write to. */
+export function ulong(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(value));
+  return bytes;
+}
+
+export function bool(value: boolean): Buffer {
+  return Buffer.from([value ? 1 : 0]);
+}
+
+/** A structure whose members are CK_ULONGs and pointers: all of them take eight bytes. */
+export function struct(...members: readonly (number | Buffer)[]): Struct {
+  const bytes = Buffer.alloc(members.length * 8);
+  for (const [index, member] of members.entries()) {
+    const isPointer = typeof member !== 'number';
+    bytes.writeBigUInt64LE(isPointer ? koffi.address(member) : BigInt(member), index * 8);
+  }
+  return { bytes, held: members.filter((member) => typeof member !== 'number') };
+}
+
+/** An array of CK_ATTRIBUTE: `type`, `pValue`, `ulValueLen`. */
+export function template(attributes: readonly Attribute[]): Struct {
+  return struct(...attributes.flatMap(([type, value]) => [type, value, value.length]));
+}
+
+/** CK_MECHANISM: `mechanism`, `pParameter`, `ulParameterLen`. */
+export function mechanism(type: number, parameter?: Struct): Struct {
+  if (parameter === undefined) return struct(type, 0, 0);
+  const { bytes, held } = parameter;
+  const whole = struct(type, bytes, bytes.length);
+  return { bytes: whole.bytes, held: [...whole.held, ...held] };
+}

@@ -1,0 +1,128 @@
+import type { JWK } from 'jose';
+import type { SigningAlgorithm } from '../../config/schema.ts';
+import { SignerUnavailable, type ExternalSigner } from '../external-signer.ts';
+import { CKA, CKF, CKO_PRIVATE_KEY } from './constants.ts';
+import { CryptokiError, loadCryptoki } from './cryptoki.ts';
+import { bool, ulong, type Attribute } from './memory.ts';
+import { recipes, type Recipe } from './recipes.ts';
+import type { Handle, Session } from './session.ts';
+import { Sessions } from './sessions.ts';
+import { Token, type TokenOptions } from './token.ts';
+
+/**
+ * Opens the token of an HSM through its PKCS #11 module, and logs in.
+ * @param algorithms those of keys that will be made there
+ * @throws SignerUnavailable when the module, the token, the PIN or an algorithm does not fit
+ */
+export async function openPkcs11Signer(
+  options: TokenOptions,
+  algorithms: readonly SigningAlgorithm[],
+): Promise<ExternalSigner> {
+  const cryptoki = await loadCryptoki(options.module);
+  const token = new Token(cryptoki, options);
+  const sessions = new Sessions(
+    () => token.open(),
+    () => cryptoki.restart(),
+  );
+  // A wrong PIN stops the start, not the first sign-in.
+  await sessions.run(() => Promise.resolve());
+  try {
+    for (const alg of algorithms) await requireMechanisms(token, alg, options);
+  } catch (error) {
+    await sessions.close();
+    throw error;
+  }
+  return {
+    generate: (alg, name, owner) => sessions.run((session) => generate(session, recipeOf(alg), name, owner)),
+    sign: (name, alg, data) => sessions.run((session) => sign(session, recipeOf(alg), name, data)),
+    names: (owner) => sessions.run((session) => names(session, owner)),
+    destroy: (name) => sessions.run((session) => destroy(session, name)),
+    close: () => sessions.close(),
+  };
+}
+
+async function requireMechanisms(token: Token, alg: SigningAlgorithm, options: TokenOptions): Promise<void> {
+  const { generation, signing } = recipeOf(alg);
+  if ((await token.can(generation, CKF.GENERATE_KEY_PAIR)) && (await token.can(signing, CKF.SIGN))) return;
+  throw new SignerUnavailable(
+    `keys.pkcs11.token ${JSON.stringify(options.token)} cannot do ${alg}: take it out of keys.algorithms, or set keys.signer to ring.`,
+  );
+}
+
+function recipeOf(alg: SigningAlgorithm): Recipe {
+  const recipe = recipes[alg];
+  if (recipe === undefined) throw new SignerUnavailable(`PKCS#11 has no ${alg}`);
+  return recipe;
+}
+
+async function generate(session: Session, recipe: Recipe, name: string, owner: string): Promise<JWK> {
+  // Of an attempt that failed half way.
+  await destroy(session, name);
+  const named: Attribute[] = [
+    [CKA.ID, Buffer.from(name)],
+    [CKA.LABEL, Buffer.from(owner)],
+  ];
+  const publicKey = await firstOf(recipe.publicHalf, (parameters) =>
+    // It is read at once, and nobody needs it in the token afterwards.
+    session.generate(
+      recipe.generation,
+      [...named, ...parameters, [CKA.TOKEN, bool(false)], [CKA.VERIFY, bool(true)]],
+      [...named, ...PRIVATE_HALF],
+    ),
+  );
+  const publicJwk = await recipe.publicJwk((attribute) => session.read(publicKey, attribute));
+  await session.destroy(publicKey);
+  return publicJwk;
+}
+
+/** It stays in the token, cannot be read from it by anybody, and does nothing but sign. */
+const PRIVATE_HALF: readonly Attribute[] = [
+  [CKA.TOKEN, bool(true)],
+  [CKA.PRIVATE, bool(true)],
+  [CKA.SENSITIVE, bool(true)],
+  [CKA.EXTRACTABLE, bool(false)],
+  [CKA.SIGN, bool(true)],
+];
+
+/** What the first of some ways gives that the token knows. */
+async function firstOf<W, T>(ways: readonly W[], go: (way: W) => Promise<T>): Promise<T> {
+  const [way, ...others] = ways;
+  if (way === undefined) throw new SignerUnavailable('the HSM knows no way to make such a key');
+  try {
+    return await go(way);
+  } catch (error) {
+    if (!(error instanceof CryptokiError) || others.length === 0) throw error;
+    return firstOf(others, go);
+  }
+}
+
+async function sign(session: Session, recipe: Recipe, name: string, data: Uint8Array): Promise<Buffer> {
+  const key = session.keys.get(name) ?? onlyOne(await session.find(privateHalf(CKA.ID, name)), name);
+  session.keys.set(name, key);
+  return session.sign(recipe.mechanism(), key, recipe.input(data));
+}
+
+function onlyOne([found, another]: readonly Handle[], name: string): Handle {
+  if (found === undefined) throw new SignerUnavailable(`the HSM has no key ${name}`);
+  if (another !== undefined) throw new SignerUnavailable(`the HSM has several keys ${name}`);
+  return found;
+}
+
+async function names(session: Session, owner: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const key of await session.find(privateHalf(CKA.LABEL, owner))) {
+    found.push((await session.read(key, CKA.ID)).toString());
+  }
+  return found;
+}
+
+async function destroy(session: Session, name: string): Promise<void> {
+  for (const object of await session.find([[CKA.ID, Buffer.from(name)]])) await session.destroy(object);
+}
+
+function privateHalf(attribute: number, value: string): Attribute[] {
+  return [
+    [CKA.CLASS, ulong(CKO_PRIVATE_KEY)],
+    [attribute, Buffer.from(value)],
+  ];
+}

@@ -1,0 +1,94 @@
+import { hash } from 'node:crypto';
+import type { JWK } from 'jose';
+import type { SigningAlgorithm } from '../../config/schema.ts';
+import { RSA_BITS } from '../new-key.ts';
+import { CKA, CKG_MGF1_SHA256, CKM } from './constants.ts';
+import { mechanism, struct, ulong, type Attribute, type Struct } from './memory.ts';
+
+/** How the keys of one JWS algorithm are made, read and used through PKCS #11. */
+export interface Recipe {
+  generation: number;
+  /** What a public half must be like; where a token knows a curve by another name, the next one is tried. */
+  publicHalf: readonly (readonly Attribute[])[];
+  signing: number;
+  /** The mechanism with its parameters, made anew for each signature. */
+  mechanism: () => Struct;
+  /** What the token is given to sign. */
+  input: (data: Uint8Array) => Buffer;
+  publicJwk: (read: (attribute: number) => Promise<Buffer>) => Promise<JWK>;
+}
+
+const PUBLIC_EXPONENT = Buffer.from([1, 0, 1]);
+/** CK_RSA_PKCS_PSS_PARAMS: the salt is as long as the hash (RFC 7518 §3.5). */
+const PSS_PARAMETERS = [CKM.SHA256, CKG_MGF1_SHA256, 32] as const;
+
+/** CKA_EC_PARAMS: the DER of prime256v1, of id-Ed25519 (RFC 8410 §3), and of the older PrintableString "edwards25519". */
+const P256 = Buffer.from('06082a8648ce3d030107', 'hex');
+const ED25519 = [Buffer.from('06032b6570', 'hex'), Buffer.from('130c656477617264733235353139', 'hex')];
+
+function rsa(signing: number, parameter?: () => Struct): Recipe {
+  return {
+    generation: CKM.RSA_PKCS_KEY_PAIR_GEN,
+    publicHalf: [
+      [
+        [CKA.MODULUS_BITS, ulong(RSA_BITS)],
+        [CKA.PUBLIC_EXPONENT, PUBLIC_EXPONENT],
+      ],
+    ],
+    signing,
+    mechanism: () => mechanism(signing, parameter?.()),
+    input: (data) => Buffer.from(data),
+    publicJwk: async (read) => ({
+      kty: 'RSA',
+      n: unsigned(await read(CKA.MODULUS)),
+      e: unsigned(await read(CKA.PUBLIC_EXPONENT)),
+    }),
+  };
+}
+
+const es256: Recipe = {
+  generation: CKM.EC_KEY_PAIR_GEN,
+  publicHalf: [[[CKA.EC_PARAMS, P256]]],
+  signing: CKM.ECDSA,
+  mechanism: () => mechanism(CKM.ECDSA),
+  // The one with the hash inside is rarer; what this one gives is what JWS has: r and s, one after the other.
+  input: (data) => hash('sha256', data, 'buffer'),
+  publicJwk: async (read) => {
+    const point = coordinates(await read(CKA.EC_POINT), 64);
+    const [x, y] = [point.subarray(0, 32), point.subarray(32)].map((half) => half.toString('base64url'));
+    return { kty: 'EC', crv: 'P-256', x: x ?? '', y: y ?? '' };
+  },
+};
+
+const eddsa: Recipe = {
+  generation: CKM.EC_EDWARDS_KEY_PAIR_GEN,
+  publicHalf: ED25519.map((curve) => [[CKA.EC_PARAMS, curve]] as const),
+  signing: CKM.EDDSA,
+  mechanism: () => mechanism(CKM.EDDSA),
+  input: (data) => Buffer.from(data),
+  publicJwk: async (read) => ({
+    kty: 'OKP',
+    crv: 'Ed25519',
+    x: coordinates(await read(CKA.EC_POINT), 32).toString('base64url'),
+  }),
+};
+
+/** ML-DSA is in PKCS #11 since v3.2, which modules do not speak yet. */
+export const recipes: Partial<Record<SigningAlgorithm, Recipe>> = {
+  RS256: rsa(CKM.SHA256_RSA_PKCS),
+  PS256: rsa(CKM.SHA256_RSA_PKCS_PSS, () => struct(...PSS_PARAMETERS)),
+  ES256: es256,
+  EdDSA: eddsa,
+};
+
+/** The end of CKA_EC_POINT: before it stand, by version and maker, a DER header and the mark of an uncompressed point. */
+function coordinates(point: Buffer, length: number): Buffer {
+  if (point.length < length) throw new Error(`a point of ${point.length} bytes on a curve that has ${length}`);
+  return point.subarray(-length);
+}
+
+/** A big number as a JWK has it, without zeros in front (RFC 7518 §2, Base64urlUInt). */
+function unsigned(bytes: Buffer): string {
+  const start = bytes.findIndex((byte) => byte !== 0);
+  return bytes.subarray(Math.max(start, 0)).toString('base64url');
+}
