@@ -75,10 +75,8 @@ export async function withoutHsm<T>(work: () => Promise<T>): Promise<T> {
 /** The names of all private keys that are in a token. */
 export async function privateKeysIn(options: Pkcs11): Promise<string[]> {
   const session = await new Token(await loadCryptoki(options.module), options).open();
-  const names: string[] = [];
-  for (const key of await session.find([[CKA.CLASS, ulong(CKO_PRIVATE_KEY)]])) {
-    names.push((await session.read(key, CKA.ID)).toString());
-  }
+  const found = await session.find([[CKA.CLASS, ulong(CKO_PRIVATE_KEY)]]);
+  const names = (await session.readAll(found, CKA.ID)).map(String);
   await session.close();
   return names.toSorted();
 }

@@ -109,11 +109,8 @@ function onlyOne([found, another]: readonly Handle[], name: string): Handle {
 }
 
 async function names(session: Session, owner: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const key of await session.find(privateHalf(CKA.LABEL, owner))) {
-    found.push((await session.read(key, CKA.ID)).toString());
-  }
-  return found;
+  const found = await session.find(privateHalf(CKA.LABEL, owner));
+  return (await session.readAll(found, CKA.ID)).map(String);
 }
 
 async function destroy(session: Session, name: string): Promise<void> {

@@ -1,4 +1,5 @@
-import type { Cryptoki } from './cryptoki.ts';
+import { CKR } from './constants.ts';
+import { CryptokiError, type Cryptoki } from './cryptoki.ts';
 import { mechanism, struct, template, ulong, type Attribute, type Struct } from './memory.ts';
 
 /** Longer than any signature or public half here: RSA of 4096 bits has 512 bytes. */
@@ -38,6 +39,20 @@ export class Session {
     const attribute = struct(type, value, value.length);
     await this.#cryptoki.call('C_GetAttributeValue', this.#handle, object, attribute, 1);
     return value.subarray(0, Number(attribute.bytes.readBigUInt64LE(16)));
+  }
+
+  /** The same of many, without those that another process has destroyed since they were found. */
+  async readAll(objects: readonly Handle[], type: number): Promise<Buffer[]> {
+    const values: Buffer[] = [];
+    for (const object of objects) {
+      await this.read(object, type).then(
+        (value) => values.push(value),
+        (error: unknown) => {
+          if (!(error instanceof CryptokiError) || error.code !== CKR.OBJECT_HANDLE_INVALID) throw error;
+        },
+      );
+    }
+    return values;
   }
 
   /** @returns the public half */
