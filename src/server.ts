@@ -27,6 +27,7 @@ import { timetableOf } from './keys/timetable.ts';
 import { systemClock, type Clock } from './lib/clock.ts';
 import { systemRandom, type Random } from './lib/random.ts';
 import { backChannelLogout } from './oidc/back-channel-logout.ts';
+import { deviceQrRoute } from './oidc/device-qr.ts';
 import { postedRequestRoutes } from './oidc/posted-requests.ts';
 import { checkClients } from './oidc/check-clients.ts';
 import { createProvider } from './oidc/provider.ts';
@@ -216,6 +217,7 @@ function buildEngine(
   const routes = [
     homeRoute({ ...domain, provider, apps: host.apps }),
     ...postedRequestRoutes(provider),
+    deviceQrRoute(config.issuer),
     ...interactionRoutes({
       ...domain,
       provider,

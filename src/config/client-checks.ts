@@ -1,5 +1,5 @@
 import { authMethodOf, checkClientAuth } from './client-auth-checks.ts';
-import { JWT_BEARER, TOKEN_EXCHANGE } from './client-schema.ts';
+import { DEVICE_GRANT, JWT_BEARER, TOKEN_EXCHANGE, TYPICAL_GRANTS } from './client-schema.ts';
 import { checkTokenExchange } from './exchange-checks.ts';
 import { checkClientProfile } from './profile-checks.ts';
 import type { Fault } from './problems.ts';
@@ -49,7 +49,7 @@ export function namesAreFree({ clients }: Draft, taken: readonly string[]): Faul
 function redirectUrisFitType(client: ClientConfig): Fault[] {
   const { type, redirect_uris, post_logout_redirect_uris } = client;
   if (type !== 'machine') {
-    if (redirect_uris.length > 0) return [];
+    if (redirect_uris.length > 0 || !usesRedirects(client)) return [];
     return [{ path: ['redirect_uris'], message: `needs at least one address for type ${type}` }];
   }
   const message = 'must be left out for type machine, which signs nobody in';
@@ -57,6 +57,11 @@ function redirectUrisFitType(client: ClientConfig): Fault[] {
     ...(redirect_uris.length > 0 ? [{ path: ['redirect_uris'], message }] : []),
     ...(post_logout_redirect_uris.length > 0 ? [{ path: ['post_logout_redirect_uris'], message }] : []),
   ];
+}
+
+/** A client that is let in from another device has no address to come back to (RFC 8628 §1). */
+export function usesRedirects({ type, grant_types }: Pick<ClientConfig, 'type' | 'grant_types'>): boolean {
+  return (grant_types ?? TYPICAL_GRANTS[type]).some((name) => name === 'authorization_code');
 }
 
 const REDIRECTS = ['redirect_uris', 'post_logout_redirect_uris'] as const;
@@ -90,7 +95,7 @@ function grantTypesFitType({ type, grant_types: grantTypes = [] }: ClientConfig)
   const refused = {
     spa: ['client_credentials', JWT_BEARER, TOKEN_EXCHANGE],
     web: [],
-    machine: ['authorization_code', 'refresh_token'],
+    machine: ['authorization_code', 'refresh_token', DEVICE_GRANT],
   }[type];
   return grantTypes.flatMap((name, index) =>
     (refused as readonly string[]).includes(name)

@@ -33,7 +33,17 @@ export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 /** RFC 8693 §2.1. */
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
-const GRANT_TYPES = ['authorization_code', 'refresh_token', 'client_credentials', JWT_BEARER, TOKEN_EXCHANGE] as const;
+/** RFC 8628 §3.4. */
+export const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
+
+const GRANT_TYPES = [
+  'authorization_code',
+  'refresh_token',
+  'client_credentials',
+  JWT_BEARER,
+  TOKEN_EXCHANGE,
+  DEVICE_GRANT,
+] as const;
 
 const exchangedType = z.enum(['access_token', 'id_token']);
 
@@ -46,6 +56,15 @@ const tokenExchange = z.strictObject({
   actor_token_types: z.array(exchangedType).default([]),
   impersonation: z.boolean().default(false),
 });
+
+type GrantType = (typeof GRANT_TYPES)[number];
+
+/** What a client of each type may do where it says nothing of it. */
+export const TYPICAL_GRANTS = {
+  spa: ['authorization_code', 'refresh_token'],
+  web: ['authorization_code', 'refresh_token'],
+  machine: ['client_credentials'],
+} as const satisfies Record<string, readonly GrantType[]>;
 
 /** A client as the file and the store describe it; names follow RFC 7591 where it has one. */
 export const clientSchema = z.strictObject({

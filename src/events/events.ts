@@ -11,6 +11,9 @@ export type BusinessEvent =
   | { type: 'sign-in.delayed'; address: string; seconds: number }
   | { type: 'consent.given'; account: string; client: string }
   | { type: 'consent.denied'; account: string; client: string }
+  | { type: 'device.allowed'; account: string; client: string; address: string }
+  | { type: 'device.denied'; client: string; address: string }
+  | { type: 'device.guessing-delayed'; address: string; seconds: number }
   | { type: 'session.ended'; account: string | undefined }
   | { type: 'family.replayed'; client: string | undefined; grant: string }
   | { type: 'family.revoked'; client: string | undefined; grant: string }
@@ -46,13 +49,20 @@ interface RequestRefused {
 export type Announce = (event: BusinessEvent) => void;
 
 const warnings: ReadonlySet<BusinessEvent['type']> = new Set([
+  'device.guessing-delayed',
   'family.replayed',
   'logout.undelivered',
   'sign-in.delayed',
 ]);
 
-/** How apps learn that somebody must be asked: with `prompt=none`, as often as they like (OpenID Connect Core §3.1.2.6). */
-const expected: ReadonlySet<string> = new Set(['login_required', 'consent_required', 'interaction_required']);
+/**
+ * How apps learn that somebody must be asked, with `prompt=none` (OpenID Connect Core §3.1.2.6), or has not answered yet
+ * (RFC 8628 §3.5): they ask as often as they like.
+ */
+const expected: ReadonlySet<string> = new Set([
+  ...['login_required', 'consent_required', 'interaction_required'],
+  ...['authorization_pending', 'slow_down'],
+]);
 
 function levelOf(event: BusinessEvent): 'debug' | 'info' | 'warn' {
   if (event.type === 'request.refused' && expected.has(event.error)) return 'debug';

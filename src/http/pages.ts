@@ -47,7 +47,41 @@ interface Consent extends Form {
   /** Whether access lasts while the person is away (`offline_access`). */
   readonly offline?: boolean;
   /** Where the browser goes next; empty for an app that is opened by a scheme of its own (RFC 8252 §7.1). */
-  readonly redirectHost: string;
+  readonly redirectHost?: string;
+  /** Whether a device waits for the answer, and the browser goes nowhere. */
+  readonly onDevice?: boolean;
+}
+
+/** The engine's token against forged forms, for the pages of the device flow. */
+interface DeviceForm {
+  readonly action: string;
+  readonly xsrf: string;
+}
+
+interface DeviceCode extends DeviceForm {
+  readonly userCode?: string;
+  readonly error?: string;
+  /** Seconds until the next code may be tried; it takes the place of an error. */
+  readonly wait?: number;
+}
+
+interface DeviceConfirm extends DeviceForm {
+  readonly userCode: string;
+  readonly clientName: string;
+  readonly logoUri?: string;
+  /** Who is signed in already. */
+  readonly account?: Person;
+  readonly scopes: Consent['scopes'];
+  readonly offline?: boolean;
+  /** Where the device asked from: an IP address, and whether this browser is in the same network. */
+  readonly address: string;
+  readonly isNear: boolean;
+  readonly secondsAgo: number;
+}
+
+interface DeviceDone {
+  readonly isAllowed: boolean;
+  readonly clientName?: string;
 }
 
 interface ChooseAccount extends Form {
@@ -86,13 +120,17 @@ interface Home {
 /**
  * Each page with its data. The names that forms submit: sign-in `email password remember=yes`; sign-up
  * `name email password`; consent `decision=allow|deny`; choose-account `account=VALUE` or `another=yes`;
- * sign-out `logout=yes` or no `logout`; each with `csrf`, sign-out with the engine's fields instead.
+ * sign-out `logout=yes` or no `logout`; device-code `user_code`; device-confirm `confirm=yes` or `abort=yes`; each with
+ * `csrf`, or with the engine's `xsrf` where the engine takes the form.
  */
 export interface PageData {
   'sign-in': SignIn;
   'sign-up': SignUp;
   consent: Consent;
   'choose-account': ChooseAccount;
+  'device-code': DeviceCode;
+  'device-confirm': DeviceConfirm;
+  'device-done': DeviceDone;
   'sign-out': SignOut;
   'signed-out': SignedOut;
   error: ErrorPage;

@@ -1,12 +1,20 @@
 import type { Context } from 'koa';
 import type { Grant } from 'oidc-provider';
 import type { Consent } from '../accounts/consents.ts';
+import { scopesInWords } from '../accounts/scopes-in-words.ts';
 import type { PageData } from '../http/pages.ts';
 import { field } from '../http/form.ts';
 import { Problem } from '../http/problems.ts';
 import { grantConsented } from '../oidc/existing-grant.ts';
 import { standardScopes } from '../config/standard-scopes.ts';
-import { clientName, finish, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
+import {
+  clientName,
+  finish,
+  redirectUriOf,
+  showPage,
+  type Interaction,
+  type SubmittedInteraction,
+} from './interaction.ts';
 import type { InteractionParts } from './parts.ts';
 
 export async function showConsent(parts: InteractionParts, context: Context, interaction: Interaction): Promise<void> {
@@ -14,13 +22,14 @@ export async function showConsent(parts: InteractionParts, context: Context, int
   const account = await parts.accounts.find(accountIdOf(interaction));
   if (account === undefined) throw new Problem('interaction-gone', 'the account is no more');
   const asked = whatIsAsked(interaction, await knownGrant(parts, interaction));
+  const redirectUri = redirectUriOf(details);
   const html = parts.views.render('consent', {
     clientName: clientName(client),
     ...links(interaction),
     account,
-    scopes: inWords(parts, asked),
+    scopes: scopesInWords(asked, parts.resources),
     offline: asked.scopes.includes('offline_access'),
-    redirectHost: new URL(String(details.params['redirect_uri'])).host,
+    ...(redirectUri === undefined ? { onDevice: true } : { redirectHost: new URL(redirectUri).host }),
     action: interaction.url('consent'),
     csrf: interaction.csrf,
   });
@@ -82,21 +91,6 @@ function whatIsAsked({ details }: Interaction, known: Grant | undefined): Consen
       granted.map(([identifier = '', scopes = '']) => [identifier, scopes.split(' ').filter(Boolean)]),
     ),
   };
-}
-
-function inWords({ resources }: InteractionParts, asked: Consent): PageData['consent']['scopes'] {
-  const own = asked.scopes
-    .filter((scope) => scope !== 'offline_access')
-    .map((scope) => ({ description: standardScopes[scope as keyof typeof standardScopes] }));
-  const others = Object.entries(asked.resources).flatMap(([identifier, scopes]) => {
-    const resource = resources.find((known) => known.identifier === identifier);
-    if (resource === undefined) return [];
-    return scopes.map((scope) => ({
-      description: resource.scopes[scope]?.description ?? scope,
-      resourceName: resource.name,
-    }));
-  });
-  return [...own, ...others];
 }
 
 function links({ client }: Interaction): Partial<PageData['consent']> {

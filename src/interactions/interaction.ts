@@ -26,8 +26,9 @@ export function interactionGuard(provider: Provider, csrf: Csrf): Guard<Interact
     const details = await findInteraction(provider, context);
     const client = await provider.Client.find(String(details.params['client_id']));
     if (client === undefined) throw new Problem('interaction-gone', 'the client of the interaction is no more');
-    const redirectUri = String(details.params['redirect_uri']);
-    context.set('Content-Security-Policy', contentSecurityPolicy([formTarget(redirectUri)]));
+    const redirectUri = redirectUriOf(details);
+    const targets = redirectUri === undefined ? [] : [formTarget(redirectUri)];
+    context.set('Content-Security-Policy', contentSecurityPolicy(targets));
     context.set('Cache-Control', 'no-store');
     const url = (page: string): string => `/interaction/${details.uid}/${page}`;
     return { details, client, csrf: csrf.token(details.uid), url };
@@ -45,6 +46,12 @@ export function submittedInteractionGuard(provider: Provider, csrf: Csrf): Guard
     }
     return { ...interaction, form };
   };
+}
+
+/** Where the answer goes; nowhere in this browser when a device waits for it (RFC 8628). */
+export function redirectUriOf({ params }: EngineInteraction): string | undefined {
+  const uri = params['redirect_uri'];
+  return typeof uri === 'string' ? uri : undefined;
 }
 
 async function findInteraction(provider: Provider, context: Context): Promise<EngineInteraction> {

@@ -6,11 +6,13 @@ import type { Random } from '../lib/random.ts';
 import { everyMember } from '../storage/every-member.ts';
 import { keyspace, type Index, type Key, type Store } from '../storage/store.ts';
 import { lifetime, unsupported } from './adapter-verbs.ts';
+import { answerOnce, waitsForAnswer } from './answered-once.ts';
 import { clientMetadata } from './client-metadata.ts';
 import { grantAdapter } from './grant-adapter.ts';
 import { replayAdapter } from './replay-adapter.ts';
 import { seal, unseal } from '../lib/seal.ts';
 import { sessionAdapter } from './session-adapter.ts';
+import type { UserCodes } from './user-codes.ts';
 
 /** A record that its bearer secret both finds (by its hash) and opens (as a key): the store alone can do neither. */
 export interface Sealed {
@@ -24,6 +26,7 @@ const sealedKeys: Record<string, (id: string) => Key<Sealed>> = {
   Interaction: keyspace<Sealed>('interaction'),
   PushedAuthorizationRequest: keyspace<Sealed>('pushed-authorization-request'),
 };
+const deviceCodeKey = keyspace<Sealed>('device-code');
 const tokensOfGrant = (grantId: string): Index<Sealed> => `tokens-of-grant:${grantId}`;
 
 export interface AdapterOptions {
@@ -32,6 +35,7 @@ export interface AdapterOptions {
   random: Random;
   /** What grants of our own bring along for a model, instead of the usual. */
   adapters: Readonly<Record<string, Adapter>>;
+  userCodes: UserCodes;
   /** The scopes that the engine itself knows. */
   scopes: readonly string[];
   /** The server's. */
@@ -48,6 +52,8 @@ export function adapterFactory(options: AdapterOptions): (model: string) => Adap
     if (own !== undefined) return own;
     if (keys !== undefined) return usedToSign(sealedAdapter(options, keys), options.canSign);
     switch (model) {
+      case 'DeviceCode':
+        return deviceCodeAdapter(options);
       case 'Session':
         return sessionAdapter(options.grants, options.random);
       case 'Grant':
@@ -75,7 +81,9 @@ export function sealedAdapter(
       // An interaction only mentions a grant: it outlives the revocation, as one that changes the person must.
       const grantId = payload.kind === 'Interaction' ? undefined : payload.grantId;
       const indexes = grantId === undefined ? [] : [tokensOfGrant(grantId)];
-      await grants.set(keyOf(id), { sealed }, { ...lifetime(ttl), indexes });
+      const write = { key: keyOf(id), value: { sealed }, options: { ...lifetime(ttl), indexes } };
+      if (!waitsForAnswer(payload)) await grants.set(write.key, write.value, write.options);
+      else await answerOnce(grants, write, ({ sealed: now }) => JSON.parse(unseal(id, now)) as AdapterPayload);
     },
     async find(id) {
       const stored = await grants.get(keyOf(id));
@@ -107,6 +115,24 @@ function usedToSign(adapter: Adapter, canSign: AdapterOptions['canSign']): Adapt
     async consume(id) {
       await canSign();
       await adapter.consume(id);
+    },
+  };
+}
+
+/** A person who turns back half-way may type the code again: what is under way is not noted, only what was answered. */
+function deviceCodeAdapter(options: AdapterOptions): Adapter {
+  const { userCodes } = options;
+  const codes = usedToSign(sealedAdapter(options, deviceCodeKey), options.canSign);
+  return {
+    ...codes,
+    async upsert(id, { inFlight: _underWay, ...payload }, ttl) {
+      const isOurs = await userCodes.remember(payload.userCode ?? '', id, lifetime(ttl));
+      if (!isOurs) throw new errors.TemporarilyUnavailable('the code is in use; ask again');
+      await codes.upsert(id, payload, ttl);
+    },
+    async findByUserCode(userCode) {
+      const id = await userCodes.deviceCodeOf(userCode);
+      return id === undefined ? undefined : codes.find(id);
     },
   };
 }

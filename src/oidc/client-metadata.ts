@@ -1,5 +1,7 @@
 import type { ClientMetadata, Client as EngineClient } from 'oidc-provider';
 import { authMethodOf } from '../config/client-auth-checks.ts';
+import { usesRedirects } from '../config/client-checks.ts';
+import { TYPICAL_GRANTS } from '../config/client-schema.ts';
 import { pathText } from '../config/problems.ts';
 import { checkClientProfile } from '../config/profile-checks.ts';
 import { profiles, type Profile, type ProfileRules } from '../config/profiles.ts';
@@ -30,12 +32,6 @@ export interface ClientPolicy {
 
 /** The one metadata member of ours that travels through the engine. */
 export const POLICY = 'latchkey_policy';
-
-const GRANTS = {
-  spa: ['authorization_code', 'refresh_token'],
-  web: ['authorization_code', 'refresh_token'],
-  machine: ['client_credentials'],
-} as const;
 
 /** What travels as it is. */
 const UNCHANGED = [
@@ -69,7 +65,6 @@ export function clientMetadata(
   client: Client,
   { engineScopes, profile }: { engineScopes: readonly string[]; profile: Profile },
 ): ClientMetadata {
-  const signsIn = client.type !== 'machine';
   const scope = client.scopes.filter((name) => engineScopes.includes(name)).join(' ');
   return {
     client_id: client.client_id,
@@ -77,8 +72,8 @@ export function clientMetadata(
     ...secretFor(client),
     // The engine takes a secret from the header and from the body alike, whichever of the two stands here.
     token_endpoint_auth_method: authMethodOf(client),
-    grant_types: [...(client.grant_types ?? GRANTS[client.type])],
-    response_types: signsIn ? ['code'] : [],
+    grant_types: [...(client.grant_types ?? TYPICAL_GRANTS[client.type])],
+    response_types: usesRedirects(client) ? ['code'] : [],
     application_type: isNative(client) ? 'native' : 'web',
     redirect_uris: client.redirect_uris,
     post_logout_redirect_uris: client.post_logout_redirect_uris,
@@ -103,11 +98,12 @@ function secretFor({ secret_hash: hash, signing_secret: secret }: Client): { cli
 }
 
 /**
- * An app on a device (RFC 8252), which nothing but its redirect URIs tells apart. Anybody can build one that passes
- * for it, so the engine asks the person each time (§8.6).
+ * An app on a device (RFC 8252), which nothing but its redirect URIs tells apart, or that it has none. Anybody can
+ * build one that passes for it, so the engine asks the person each time (§8.6).
  */
-function isNative({ type, redirect_uris, post_logout_redirect_uris }: Client): boolean {
-  return type === 'spa' && [...redirect_uris, ...post_logout_redirect_uris].some(isNativeRedirect);
+function isNative(client: Client): boolean {
+  const redirects = [...client.redirect_uris, ...client.post_logout_redirect_uris];
+  return client.type === 'spa' && (!usesRedirects(client) || redirects.some(isNativeRedirect));
 }
 
 function policyFor(client: Client, serverProfile: Profile): ClientPolicy {

@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.ts';
 import { AUTH_METHODS } from '../config/client-schema.ts';
 import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
 import { clientSignature, contentEncryption, keyEncryption } from '../config/values.ts';
+import type { Announce } from '../events/events.ts';
 import type { Views } from '../http/view.ts';
 import type { ExternalSigning } from '../keys/external-signing.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
@@ -16,6 +17,7 @@ import { adapterFactory } from './adapter.ts';
 import { ASSERTION_ALGORITHMS, assertClientAssertion } from './client-assertion.ts';
 import { mutualTls, type MutualTls } from './client-certificates.ts';
 import { clientMetadata, POLICY, policyOf, rulesOf } from './client-metadata.ts';
+import { devicePages } from './device-pages.ts';
 import { existingGrant } from './existing-grant.ts';
 import { promptPolicy } from './interaction-policy.ts';
 import { lifetimes } from './lifetimes.ts';
@@ -27,6 +29,7 @@ import { requestObjects } from './request-objects.ts';
 import { resourceIndicators } from './resource-indicators.ts';
 import { engineKeys } from './signing-keys.ts';
 import { accessTokenClaims } from './token-claims.ts';
+import { openUserCodes } from './user-codes.ts';
 
 export interface EngineParts {
   config: Config;
@@ -38,6 +41,7 @@ export interface EngineParts {
   accountOf: AccountOf;
   views: Views;
   adapters: Readonly<Record<string, Adapter>>;
+  announce: Announce;
   clock: Clock;
   random: Random;
 }
@@ -54,6 +58,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
   return {
     adapter: adapterFactory({
       ...parts,
+      userCodes: openUserCodes({ ...parts, key: ring.derive('user codes') }),
       scopes: STANDARD_SCOPES,
       profile: config.profile,
       canSign: () => parts.signatures.ready(),
@@ -87,6 +92,8 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     loadExistingGrant: (context) => existingGrant(context, parts),
     issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: ({ oidc }) => oidc.client === undefined || rotatesRefreshTokens(oidc.client),
+    // A device stays signed in when the browser in which it was let in signs out.
+    expiresWithSession: (_context, source) => source.kind !== 'DeviceCode' && !source.scopes.has('offline_access'),
     extraTokenClaims: (context, token) => accessTokenClaims(context, token, accountOf),
     interactions: { policy: promptPolicy(), url: (_context, interaction) => `/interaction/${interaction.uid}` },
     cookies: cookies(config.issuer, ring),
@@ -101,14 +108,16 @@ export function engineConfiguration(parts: EngineParts): Configuration {
 }
 
 function features(
-  { config, ring, accountOf }: EngineParts,
+  parts: EngineParts,
   pages: EnginePages,
   requests: ReturnType<typeof requestObjects>,
 ): NonNullable<Configuration['features']> {
+  const { config, ring, accountOf } = parts;
   return {
     devInteractions: { enabled: false },
     backchannelLogout: { enabled: true },
     clientCredentials: { enabled: true },
+    deviceFlow: devicePages({ ...parts, resources: config.resources }, pages),
     encryption: { enabled: true },
     // Experimental in the engine: "ack" says that its form may change, which the tests with a real token would show.
     externalSigningSupport: { enabled: true, ack: 'experimental-01' },
@@ -162,6 +171,8 @@ export const routes = {
   revocation: '/revoke',
   end_session: '/logout',
   pushed_authorization_request: '/par',
+  device_authorization: '/device_authorization',
+  code_verification: '/device',
 } as const;
 
 /** All that clients can use here: a certificate proves nothing where nobody asks for one. */

@@ -13,6 +13,9 @@ const refusals = [
   'end_session.error',
   'end_session_confirm.error',
   'pushed_authorization_request.error',
+  'device_authorization.error',
+  'code_verification.error',
+  'device_resume.error',
 ] as const;
 
 /** Turns what the engine emits into events and log lines. The engine calls listeners in line: none may throw. */

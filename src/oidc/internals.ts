@@ -45,6 +45,14 @@ export async function endSessionNow(context: KoaContextWithOIDC): Promise<void> 
   await action(context);
 }
 
+/** The engine's own handlers of the token endpoint, by grant type; what is put in their place is called instead. */
+export function grantHandlers(provider: Provider): Map<string, (context: KoaContextWithOIDC) => Promise<void>> {
+  interface Parts {
+    grantTypeHandlers: ReturnType<typeof grantHandlers>;
+  }
+  return (engineParts as (provider: Provider) => Parts)(provider).grantTypeHandlers;
+}
+
 /**
  * Has ID tokens that come back as a hint verified by these keys too. The engine's configuration takes private keys
  * only, and those that sign no more have none.

@@ -11,6 +11,9 @@ export function grantLife({ refresh_family }: Pick<Config['tokens'], 'refresh_fa
 /** How often a grant in use is renewed, at most, in seconds. */
 const RENEWAL = 7 * 86_400;
 
+/** How long a question may wait for a person on another device, at the longest, in seconds. */
+export const QUESTION_LIFE = 600;
+
 /** How long each of the engine's records and tokens lives, in seconds. */
 export function lifetimes(
   { tokens, sessions }: Pick<Config, 'tokens' | 'sessions'>,
@@ -19,6 +22,7 @@ export function lifetimes(
   return {
     AccessToken: (_context, token) => token.resourceServer?.accessTokenTTL ?? tokens.access_token,
     ClientCredentials: (_context, token) => token.resourceServer?.accessTokenTTL ?? tokens.access_token,
+    DeviceCode: QUESTION_LIFE,
     AuthorizationCode: (_context, _code, client) =>
       Math.min(tokens.authorization_code, rulesOf(client).codeLife ?? Infinity),
     IdToken: tokens.id_token,

@@ -1,17 +1,17 @@
 import type { Logger } from 'pino';
 import { errors, Provider, type Client } from 'oidc-provider';
 import { isClientSecret } from '../clients/client-secret.ts';
-import type { Announce } from '../events/events.ts';
 import { engineConfiguration, type EngineParts } from './configuration.ts';
 import { policyOf } from './client-metadata.ts';
+import { completeDeviceFlow } from './device-flow.ts';
 import { reportEngineEvents } from './engine-events.ts';
 import type { GrantType } from './grant-type.ts';
 import { verifyHintsBy } from './internals.ts';
+import { pacePolling } from './polling.ts';
+import { limitGuesses } from './user-code-guesses.ts';
 
 /** Builds the engine for one snapshot of the key ring. Cheap enough to do again whenever the ring changes. */
-export function createProvider(
-  parts: EngineParts & { grantTypes: readonly GrantType[]; announce: Announce; log: Logger },
-): Provider {
+export function createProvider(parts: EngineParts & { grantTypes: readonly GrantType[]; log: Logger }): Provider {
   const provider = new Provider(parts.config.issuer, engineConfiguration(parts));
   verifyHintsBy(provider, parts.ring.verifying);
   // The host has checked every forwarded header, and removed those of strangers.
@@ -25,6 +25,9 @@ export function createProvider(
   takeOnlyIdTokensAsHints(provider);
   for (const { name, handle, parameters, repeatable = [] } of parts.grantTypes)
     provider.registerGrantType(name, handle, [...parameters], [...repeatable]);
+  completeDeviceFlow(provider);
+  limitGuesses(provider, parts);
+  pacePolling(provider, parts);
   // The engine takes a client that is registered for none of its scopes for one that may have them all.
   Object.assign(provider.Client.prototype, { scope: ' ' });
   // The engine would name the session only to clients that listen for its end; logout by ID token needs it from all.

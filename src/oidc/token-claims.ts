@@ -23,7 +23,7 @@ export async function accessTokenClaims(
   const given = claimsOf.get(token);
   if (given !== undefined) return given;
   if (token.kind !== 'AccessToken') return mayAct(context.oidc.client);
-  const source = context.oidc.entities.RotatedRefreshToken ?? context.oidc.entities.AuthorizationCode;
+  const source = sourceOf(context);
   const account = await accountOf(context, token.accountId);
   return defined({
     roles: showsRoles(context, source) ? account?.roles : undefined,
@@ -35,6 +35,11 @@ export async function accessTokenClaims(
     grant_id: token.aud === undefined || token.grantId === '' ? undefined : token.grantId,
     ...mayAct(context.oidc.client),
   });
+}
+
+/** What the token was given for. */
+function sourceOf({ oidc: { entities } }: KoaContextWithOIDC) {
+  return entities.RotatedRefreshToken ?? entities.AuthorizationCode ?? entities.DeviceCode;
 }
 
 function showsRoles({ oidc: { client, grant } }: KoaContextWithOIDC, source?: { scopes: Set<string> }): boolean {

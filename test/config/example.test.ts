@@ -118,6 +118,7 @@ describe('The example of the configuration', () => {
           'mailer',
           'gateway',
           'printer',
+          'television',
           'archive',
         ],
       );

@@ -50,6 +50,12 @@ describe('Clients that are not of the configuration', () => {
     assert.deepEqual([app?.client_id, app?.scopes], ['app', ['openid']]);
   });
 
+  it('need no address to come back to where people let them in from another device', () => {
+    const tv =
+      'client_id: tv\nclient_name: TV\ntype: spa\ngrant_types: [urn:ietf:params:oauth:grant-type:device_code]\n';
+    assert.deepEqual(load(tv).clients[0]?.redirect_uris, []);
+  });
+
   it('are told of every problem at once, each with its line and its client', () => {
     const problems = problemsOf(`clients:
   - { client_id: sound, client_name: Sound, type: spa, redirect_uris: ['https://app.example/callback'] }

@@ -15,6 +15,7 @@ function client(...settings: string[]): string {
 }
 
 const SPA = ['client_id: shop', 'client_name: Shop', 'type: spa'];
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 const CALLBACK = 'redirect_uris: [https://shop.example.com/callback]';
 const WEB = ['client_id: web', 'client_name: Web', 'type: web', 'secret: { env: WEB_SECRET }'];
 const MACHINE = ['client_id: job', 'client_name: Job', 'type: machine', 'secret: { env: WEB_SECRET }'];
@@ -204,6 +205,14 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
       '3 clients[0].redirect_uris: client "shop": needs at least one address for type spa',
       '6 clients[0].introspection: client "shop": must be left out for type spa, which cannot prove who is asking',
     ],
+  ],
+  'an app that signs people in here and from devices, without redirect URIs': [
+    client(...SPA, `grant_types: [authorization_code, ${DEVICE_GRANT}]`),
+    ['3 clients[0].redirect_uris: client "shop": needs at least one address for type spa'],
+  ],
+  'a machine that lets devices in': [
+    client(...MACHINE, `grant_types: [${DEVICE_GRANT}]`),
+    [`7 clients[0].grant_types[0]: client "job": must not be ${DEVICE_GRANT} for type machine`],
   ],
   'an app that proves itself by a key and registers none': [
     client('client_id: web', 'client_name: Web', 'type: web', 'token_endpoint_auth_method: private_key_jwt', CALLBACK),

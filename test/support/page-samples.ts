@@ -7,6 +7,7 @@ export type PageSamples = {
 
 const alice = { name: 'Alice Liddell', email: 'alice@example.com' };
 const form = { action: '/interaction/9qJ2/step', csrf: 'f3Kc0XhYw7' };
+const deviceForm = { action: '/device', xsrf: 'c2VjcmV0' };
 const xsrf = [{ name: 'xsrf', value: 'c2VjcmV0' }];
 
 export const pageSamples: PageSamples = {
@@ -75,6 +76,34 @@ export const pageSamples: PageSamples = {
       ],
     },
   },
+  'device-code': {
+    minimal: deviceForm,
+    full: { ...deviceForm, userCode: 'WDJB-MJHT', error: 'This code leads to no device.' },
+  },
+  'device-confirm': {
+    minimal: {
+      ...deviceForm,
+      userCode: 'WDJB-MJHT',
+      clientName: 'Living-room TV',
+      scopes: [{ description: 'Know that it is you' }],
+      address: '203.0.113.7',
+      isNear: false,
+      secondsAgo: 12,
+    },
+    full: {
+      ...deviceForm,
+      userCode: 'WDJB-MJHT',
+      clientName: 'Living-room TV',
+      logoUri: 'https://photos.example/logo.png',
+      account: alice,
+      scopes: [{ description: 'Know that it is you' }, { description: 'Read your notes', resourceName: 'Notes API' }],
+      offline: true,
+      address: '2001:db8:85a3:8d3:1319:8a2e:370:7348',
+      isNear: true,
+      secondsAgo: 95,
+    },
+  },
+  'device-done': { minimal: { isAllowed: false }, full: { isAllowed: true, clientName: 'Living-room TV' } },
   'sign-out': {
     minimal: { action: '/logout/confirm', fields: xsrf },
     full: { action: '/logout/confirm', fields: xsrf, clientName: 'Notes', email: alice.email },

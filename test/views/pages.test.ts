@@ -47,7 +47,7 @@ describe('every page', () => {
       });
 
       it('posts its forms, each with its CSRF token', () => {
-        const token = name === 'sign-out' ? 'xsrf' : 'csrf';
+        const token = ['sign-out', 'device-code', 'device-confirm'].includes(name) ? 'xsrf' : 'csrf';
         const forms = html.match(/<form[^]*?<\/form>/g) ?? [];
         assert.equal(forms.length, named('form').length);
         for (const form of forms) {

@@ -1,0 +1,154 @@
+import type { Client, Configuration, KoaContextWithOIDC } from 'oidc-provider';
+import type { ResourceConfig } from '../config/schema.ts';
+import { scopesInWords } from '../accounts/scopes-in-words.ts';
+import { addressBlock } from '../credentials/address-block.ts';
+import type { Announce } from '../events/events.ts';
+import { clientAddress } from '../http/client-address.ts';
+import { contentSecurityPolicy } from '../http/content-security-policy.ts';
+import type { PageData, PageName } from '../http/pages.ts';
+import { faces } from '../http/problems.ts';
+import { requestId } from '../http/request-id.ts';
+import type { Views } from '../http/view.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { EnginePages } from './pages.ts';
+import type { AccountOf } from './request-account.ts';
+import { TooManyGuesses } from './user-code-guesses.ts';
+import { whatIsAsked } from './what-is-asked.ts';
+
+type DeviceFlow = NonNullable<NonNullable<Configuration['features']>['deviceFlow']>;
+
+interface Parts {
+  views: Views;
+  accountOf: AccountOf;
+  resources: readonly ResourceConfig[];
+  announce: Announce;
+  clock: Clock;
+}
+
+/** Where and when a device asked, to be compared with where and when the person does (RFC 8628 §5.4). */
+interface Origin {
+  address: string;
+  /** In milliseconds since the epoch. */
+  at: number;
+}
+
+/** The pages on which a person lets a device in (RFC 8628 §3.3). */
+export function devicePages(parts: Parts, { renderError }: Pick<EnginePages, 'renderError'>): DeviceFlow {
+  return {
+    enabled: true,
+    charset: 'base-20',
+    mask: '****-****',
+    deviceInfo: (context) => ({ address: clientAddress(context), at: parts.clock.now() }) satisfies Origin,
+
+    userCodeInputSource(context, _form, out, error) {
+      if (error !== undefined && out?.error === 'server_error') renderError(context, out, error);
+      else if (error?.name === 'AbortedError') showRefused(parts, context);
+      else if (error !== undefined && hasNoSession(context)) showOutOfDate(parts, context);
+      else
+        show(parts, context, 'device-code', {
+          ...formOf(context),
+          ...typedCode(context),
+          ...complaint(context, error),
+        });
+    },
+
+    async userCodeConfirmSource(context, _form, client, origin, userCode) {
+      show(parts, context, 'device-confirm', {
+        ...formOf(context),
+        userCode,
+        ...(await whoAsksForWhat(parts, context, client)),
+        ...whereFrom(context, origin as unknown as Origin, parts.clock),
+      });
+    },
+
+    successSource(context) {
+      const { client, session } = context.oidc;
+      const address = clientAddress(context);
+      parts.announce({
+        type: 'device.allowed',
+        account: session?.accountId ?? '',
+        client: client?.clientId ?? '',
+        address,
+      });
+      show(parts, context, 'device-done', { isAllowed: true, clientName: client?.clientName ?? '' });
+    },
+  };
+}
+
+function show<Name extends PageName>({ views }: Parts, context: KoaContextWithOIDC, page: Name, data: PageData[Name]) {
+  context.type = 'html';
+  context.set('Cache-Control', 'no-store');
+  context.set('Content-Security-Policy', contentSecurityPolicy([]));
+  context.body = views.render(page, data);
+}
+
+/** The engine's own form token, which it keeps in the session. */
+function formOf({ oidc }: KoaContextWithOIDC): { action: string; xsrf: string } {
+  const secret: unknown = oidc.session?.state?.['secret'];
+  return { action: new URL(oidc.urlFor('code_verification')).pathname, xsrf: typeof secret === 'string' ? secret : '' };
+}
+
+function showRefused(parts: Parts, context: KoaContextWithOIDC): void {
+  const client = context.oidc.entities.DeviceCode?.clientId ?? '';
+  parts.announce({ type: 'device.denied', client, address: clientAddress(context) });
+  show(parts, context, 'device-done', { isAllowed: false });
+}
+
+/** Where no cookie came, there is nothing that a form's token could be kept in. */
+function hasNoSession({ oidc }: KoaContextWithOIDC): boolean {
+  return oidc.session?.exp === undefined;
+}
+
+function showOutOfDate(parts: Parts, context: KoaContextWithOIDC): void {
+  const { title, message } = faces['form-expired'];
+  const { oidc } = context;
+  // The engine has put a token into the session, and would fail to save one that was never begun.
+  Object.assign(oidc.session ?? {}, { touched: false });
+  const hint = `Open ${oidc.urlFor('code_verification')} and enter the code again, in a browser that keeps cookies.`;
+  show(parts, context, 'error', { title, message, hint, requestId: requestId(context) });
+}
+
+/** What was typed, or came with the address that the device shows as a picture (RFC 8628 §3.3.1). */
+function typedCode({ oidc, originalUrl }: KoaContextWithOIDC): { userCode?: string } {
+  const typed = oidc.params?.['user_code'] ?? new URL(originalUrl, oidc.issuer).searchParams.get('user_code');
+  return typeof typed === 'string' && typed.length <= 20 ? { userCode: typed } : {};
+}
+
+const complaints: Readonly<Record<string, string>> = {
+  NoCodeError: 'Enter the code that the device shows.',
+  NotFoundError: 'This code leads to no device. Compare it with the one that the device shows.',
+  ExpiredError: 'This code has expired. Start again on the device, and enter the new code.',
+  AlreadyUsedError: 'This code has been used already. Start again on the device, and enter the new code.',
+};
+
+function complaint(
+  context: KoaContextWithOIDC,
+  error: Error | undefined,
+): Pick<PageData['device-code'], 'error' | 'wait'> {
+  if (error === undefined) return {};
+  if (error instanceof TooManyGuesses) {
+    context.set('Retry-After', String(error.seconds));
+    return { wait: error.seconds };
+  }
+  return { error: complaints[error.name] ?? 'This page was out of date. Enter the code again.' };
+}
+
+async function whoAsksForWhat(parts: Parts, context: KoaContextWithOIDC, client: Client) {
+  const asked = whatIsAsked(context.oidc.entities.DeviceCode?.params ?? {}, client, parts.resources);
+  const account = await parts.accountOf(context, context.oidc.session?.accountId ?? '');
+  return {
+    clientName: client.clientName ?? client.clientId,
+    ...(client.logoUri === undefined ? {} : { logoUri: client.logoUri }),
+    ...(account === undefined ? {} : { account: { name: account.name, email: account.email } }),
+    scopes: scopesInWords(asked, parts.resources),
+    offline: asked.scopes.includes('offline_access'),
+  };
+}
+
+function whereFrom(context: KoaContextWithOIDC, { address, at }: Origin, clock: Clock) {
+  return {
+    address,
+    secondsAgo: (clock.now() - at) / 1000,
+    isNear: addressBlock(address) === addressBlock(clientAddress(context)),
+  };
+}

@@ -1,0 +1,65 @@
+import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
+import { DEVICE_GRANT } from '../config/client-schema.ts';
+import type { Clock } from '../lib/clock.ts';
+import { sha256 } from '../lib/hash.ts';
+import { keyspace, type Store } from '../storage/store.ts';
+import { grantHandlers } from './internals.ts';
+import { QUESTION_LIFE } from './lifetimes.ts';
+
+/** How often a client asked whether a person has answered. */
+interface Pace {
+  /** Seconds that it must leave between two requests. */
+  interval: number;
+  /** The last request, in milliseconds since the epoch. */
+  at: number;
+}
+
+const paceKey = keyspace<Pace>('poll-pace');
+
+/** The `interval` of a first answer, in seconds, and what each `slow_down` adds to it (RFC 8628 §3.2, §3.5). */
+export const POLL_INTERVAL = 5;
+
+/** Two requests that were sent an interval apart may arrive a little closer, in milliseconds. */
+const JITTER = 500;
+
+interface Parts {
+  grants: Store;
+  clock: Clock;
+}
+
+/** Has clients that ask again too soon slow down; the engine tells them only that nobody has answered yet. */
+export function pacePolling(provider: Provider, parts: Parts): void {
+  const handlers = grantHandlers(provider);
+  for (const [name, parameter] of [[DEVICE_GRANT, 'device_code']] as const) {
+    const handle = handlers.get(name);
+    if (handle === undefined) throw new Error(`the engine has no ${name}`);
+    handlers.set(name, async (context: KoaContextWithOIDC) => {
+      try {
+        await handle(context);
+      } catch (error) {
+        const isPending = error instanceof errors.AuthorizationPending;
+        if (isPending && (await isTooSoon(parts, String(context.oidc.params?.[parameter]))))
+          throw new errors.SlowDown();
+        throw error;
+      }
+    });
+  }
+}
+
+/** Of requests at one moment, on whatever nodes, one writes; the others find what it wrote, and are too soon. */
+async function isTooSoon({ grants, clock }: Parts, code: string): Promise<boolean> {
+  const key = paceKey(sha256(code));
+  const options = { ttl: QUESTION_LIFE };
+  for (;;) {
+    const stored = await grants.get(key);
+    const at = clock.now();
+    if (stored === undefined) {
+      if (await grants.create(key, { interval: POLL_INTERVAL, at }, options)) return false;
+      continue;
+    }
+    const { interval, at: last } = stored.value;
+    const tooSoon = at - last < interval * 1000 - JITTER;
+    const next = { interval: tooSoon ? interval + POLL_INTERVAL : interval, at };
+    if (await grants.replace(key, next, stored.version, options)) return tooSoon;
+  }
+}

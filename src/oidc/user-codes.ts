@@ -1,0 +1,41 @@
+import { hmacSha256, sha256 } from '../lib/hash.ts';
+import type { Random } from '../lib/random.ts';
+import { seal, unseal } from '../lib/seal.ts';
+import { keyspace, type Store } from '../storage/store.ts';
+
+/** Leads from the code that a person types to the device's own code. */
+interface UserCode {
+  sealed: string;
+}
+
+export interface UserCodes {
+  /** @returns false where the code leads to another device */
+  remember(userCode: string, deviceCode: string, options: { ttl?: number }): Promise<boolean>;
+  deviceCodeOf(userCode: string): Promise<string | undefined>;
+}
+
+const userCodeKey = keyspace<UserCode>('user-code');
+
+/**
+ * A person's code has 34 bits (RFC 8628 §6.1), which whoever stole the store could try out; what finds and opens the
+ * record is therefore made of it with a key that is not in the store.
+ */
+export function openUserCodes({ grants, random, key }: { grants: Store; random: Random; key: Buffer }): UserCodes {
+  const secretOf = (userCode: string): string => hmacSha256(key, userCode);
+
+  async function deviceCodeOf(userCode: string): Promise<string | undefined> {
+    const secret = secretOf(userCode);
+    const stored = await grants.get(userCodeKey(sha256(secret)));
+    return stored && unseal(secret, stored.value.sealed);
+  }
+
+  return {
+    deviceCodeOf,
+    async remember(userCode, deviceCode, options) {
+      const secret = secretOf(userCode);
+      const sealed = seal(secret, deviceCode, random);
+      if (await grants.create(userCodeKey(sha256(secret)), { sealed }, options)) return true;
+      return (await deviceCodeOf(userCode)) === deviceCode;
+    },
+  };
+}

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { Browser, formOf } from '../support/browser.ts';
+import type { Config } from '../../src/config/schema.ts';
+import { serverStores } from '../oidc/server-stores.ts';
+import type { RunningBackend } from '../storage/backends.ts';
+import { enterCode, letIn, poll, startDevice, withTelevision } from '../support/device.ts';
+import { freePort } from '../support/free-port.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+/** Twenty are free for an address, five for a browser; on a slow machine a pause or two may be over before all have come. */
+const FEW = { ofBrowser: 8, ofAddress: 25 };
+
+for (const backend of serverStores) {
+  describe(`The codes of devices, at two nodes on ${backend.name}`, () => {
+    let store: RunningBackend;
+    let server: TestServer;
+    let second: TestServer;
+    let nodes: string[];
+    beforeEach(async () => {
+      store = await backend.start();
+      const port = await freePort();
+      const change = (config: Config): Config => ({
+        ...withTelevision(config),
+        listen: { ...config.listen, aliases: [`localhost:${port}`] },
+      });
+      server = await startTestServer({ change, store: store.url });
+      second = await startTestServer({ change, store: store.url, sameAs: server, port });
+      nodes = [server.issuer, `http://localhost:${port}`];
+    });
+    afterEach(async () => {
+      await second.close();
+      await server.close();
+      await store.stop();
+    });
+
+    /** @returns how many of the pages said that the code leads nowhere, and how many that it was not looked at */
+    async function guess(count: number, browserFor: (index: number) => Promise<Browser>): Promise<[number, number]> {
+      const answers = await Promise.all(
+        Array.from({ length: count }, async (_, index) => {
+          const browser = await browserFor(index);
+          const { action, hidden } = formOf(await browser.visit(`${server.issuer}/device`));
+          const code = `BBBB${'BCDFGHJKLM'[Math.floor(index / 10)] ?? ''}${'BCDFGHJKLM'[index % 10] ?? ''}BB`;
+          const body = new URLSearchParams({ ...hidden, user_code: code });
+          return browser.visit(action, { method: 'POST', body });
+        }),
+      );
+      const refused = answers.filter(({ html }) => html.includes('Too many wrong codes'));
+      for (const { status, response } of refused) {
+        assert.equal(status, 429);
+        assert.ok(Number(response.headers.get('retry-after')) > 0);
+      }
+      return [answers.filter(({ html }) => html.includes('leads to no device')).length, refused.length];
+    }
+
+    it('are guessed no more than a few times from one address, with however many browsers', async () => {
+      const [wrong, refused] = await guess(60, () => Promise.resolve(new Browser()));
+      assert.ok(wrong <= FEW.ofAddress, `${wrong} looked at`);
+      assert.equal(wrong + refused, 60);
+    });
+
+    it('are guessed less often from one browser, one guess after the other', async () => {
+      const browser = new Browser();
+      let looked = 0;
+      for (let index = 0; index < 12; index += 1) {
+        const [wrong] = await guess(1, () => Promise.resolve(browser));
+        looked += wrong;
+      }
+      assert.ok(looked <= FEW.ofBrowser, `${looked} looked at`);
+    });
+
+    it('are not guessed more easily with right codes in between', async () => {
+      const browser = new Browser();
+      let looked = 0;
+      for (let index = 0; index < 12; index += 1) {
+        await enterCode(server.issuer, browser, (await startDevice(server.issuer)).userCode);
+        const [wrong] = await guess(1, () => Promise.resolve(browser));
+        looked += wrong;
+      }
+      assert.ok(looked <= FEW.ofBrowser, `${looked} looked at`);
+    });
+
+    it('that are right are never slowed down', async () => {
+      const browser = new Browser();
+      for (let index = 0; index < 12; index += 1) await letIn(server.issuer, browser, await startDevice(server.issuer));
+    });
+
+    it('are polled for by one client, whichever node it asks: one answer is "pending", the others "slow down"', async () => {
+      const device = await startDevice(server.issuer);
+      const answers = await Promise.all([...nodes, ...nodes].map((node) => poll(node, device)));
+      assert.deepEqual(answers.map(({ body }) => String(body['error'])).toSorted(), [
+        'authorization_pending',
+        'slow_down',
+        'slow_down',
+        'slow_down',
+      ]);
+    });
+
+    it('are fetched once, whichever node is asked', async () => {
+      const device = await startDevice(server.issuer);
+      await letIn(server.issuer, new Browser(), device);
+      const answers = await Promise.all([...nodes, ...nodes].map((node) => poll(node, device)));
+      assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 400, 400, 400]);
+    });
+  });
+}

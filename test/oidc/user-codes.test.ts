@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { openUserCodes } from '../../src/oidc/user-codes.ts';
+import { systemRandom } from '../../src/lib/random.ts';
+import type { Store } from '../../src/storage/store.ts';
+import { temporaryStore, type TemporaryStore } from '../support/temporary-store.ts';
+
+describe('A code that a person types', () => {
+  const key = Buffer.alloc(32, 1);
+  const CODE = 'WDJBMJHT';
+  let temporary: TemporaryStore;
+  let grants: Store;
+  beforeEach(() => {
+    temporary = temporaryStore();
+    grants = temporary.store;
+  });
+  afterEach(() => temporary.remove());
+
+  it('leads to its device, and to no other that would get the same', async () => {
+    const codes = openUserCodes({ grants, random: systemRandom, key });
+    assert.equal(await codes.remember(CODE, 'the-first-device', { ttl: 60 }), true);
+    assert.equal(await codes.remember(CODE, 'the-first-device', { ttl: 60 }), true);
+    assert.equal(await codes.remember(CODE, 'another-device', { ttl: 60 }), false);
+    assert.equal(await codes.deviceCodeOf(CODE), 'the-first-device');
+    assert.equal(await codes.deviceCodeOf('WDJBMJHK'), undefined);
+  });
+
+  it('finds nothing in a stolen store without the key of the ring', async () => {
+    await openUserCodes({ grants, random: systemRandom, key }).remember(CODE, 'the-device', { ttl: 60 });
+    const thief = openUserCodes({ grants, random: systemRandom, key: Buffer.alloc(32, 2) });
+    assert.equal(await thief.deviceCodeOf(CODE), undefined);
+  });
+});
