@@ -100,6 +100,13 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
     `${ISSUER}\ntokens: { access_token: 15, id_token: 4w, interaction: 0s }`,
     [`2 tokens.access_token: ${DURATION}`, `2 tokens.id_token: ${DURATION}`, `2 tokens.interaction: ${DURATION}`],
   ],
+  'windows for refreshing that are too long, or none': [
+    `${ISSUER}\ntokens: { refresh_window: 11m }\nclients: [{ client_id: app, client_name: App, type: spa, redirect_uris: ['https://app.example.com/'], refresh_window: 0 }]`,
+    [
+      '2 tokens.refresh_window: must be a duration of at most 10m, or 0s for none',
+      '3 clients[0].refresh_window: client "app": must be a duration of at most 10m, or 0s for none',
+    ],
+  ],
   'lives that contradict each other': [
     `${ISSUER}\ntokens: { refresh_token: 30d, refresh_family: 1d, authorization_code: 11m }\nsessions: { remembered: 1h }`,
     [

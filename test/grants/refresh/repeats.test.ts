@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { Config } from '../../../src/config/schema.ts';
 import { withAccount } from '../../oidc/behind-the-server.ts';
 import { Browser } from '../../support/browser.ts';
+import { selfSignedCertificate, type Certificate } from '../../support/certificate.ts';
 import { returnToPresent, travel } from '../../support/clock.ts';
 import { newHolder, proof, type Holder } from '../../support/dpop.ts';
 import { ALICE, authorizationRequest, signIn } from '../../support/flows.ts';
@@ -9,16 +10,18 @@ import { startTestServer, type TestServer } from '../../support/server.ts';
 import { apiOf } from '../../support/tokens.ts';
 import { liveTokens } from './live-tokens.ts';
 
-const WEB = `Basic ${Buffer.from('demo-web:demo-web-secret').toString('base64')}`;
+const basic = (clientId: string): string => `Basic ${Buffer.from(`${clientId}:demo-web-secret`).toString('base64')}`;
 
-/** The photos app refuses every repeat; the web app has a minute. */
+/** The photos app refuses every repeat; the web app has a minute. `bound-web` is one whose tokens are bound to certificates. */
 const withWindows = (config: Config): Config => ({
   ...config,
-  clients: config.clients.map((client) => ({
-    ...client,
-    ...(client.client_id === 'demo-photos' && { refresh_window: 0 }),
-    ...(client.client_id === 'demo-web' && { refresh_window: 60 }),
-  })),
+  listen: { ...config.listen, trusted_proxies: ['127.0.0.1', '::1'], client_certificates: { header: 'client-cert' } },
+  clients: config.clients.flatMap((client) => {
+    if (client.client_id === 'demo-photos') return { ...client, refresh_window: 0 };
+    if (client.client_id !== 'demo-web') return client;
+    const bound = { ...client, client_id: 'bound-web', tls_client_certificate_bound_access_tokens: true };
+    return [{ ...client, refresh_window: 60 }, bound];
+  }),
 });
 
 interface Answer {
@@ -49,36 +52,45 @@ describe('A refresh that is repeated', () => {
     return { status: response.status, text, body: JSON.parse(text) as Record<string, string> };
   }
 
-  const identity = (clientId: string): { parameters: Record<string, string>; headers: Record<string, string> } =>
-    clientId === 'demo-web'
-      ? { parameters: {}, headers: { authorization: WEB } }
-      : { parameters: { client_id: clientId }, headers: {} };
-
-  const proven = async (holder: Holder | undefined): Promise<Record<string, string>> =>
-    holder === undefined ? {} : { dpop: await proof(holder, { htm: 'POST', htu: `${server.issuer}/token` }) };
-
   interface Options {
     clientId?: string;
-    holder?: Holder;
-    [parameter: string]: string | Holder | undefined;
+    /** What the sender proves to hold: a key, or a certificate. */
+    holder?: Holder | undefined;
+    certificate?: Certificate | undefined;
+    /** Goes over the usual parameters. */
+    more?: Record<string, string>;
   }
 
-  async function firstToken({ clientId = 'demo-notes', holder, ...more }: Options = {}): Promise<string> {
-    const parameters = { scope: 'openid notes:read', resource: apiOf(server.issuer), prompt: 'consent', ...more };
-    const request = authorizationRequest(server.issuer, clientId, parameters);
+  async function identity(options: Options): Promise<{ by: Record<string, string>; headers: Record<string, string> }> {
+    const { clientId = 'demo-notes', holder, certificate } = options;
+    const isConfidential = clientId.endsWith('web');
+    return {
+      by: isConfidential ? {} : { client_id: clientId },
+      headers: {
+        ...(isConfidential && { authorization: basic(clientId) }),
+        ...(holder && { dpop: await proof(holder, { htm: 'POST', htu: `${server.issuer}/token` }) }),
+        ...(certificate && { 'client-cert': encodeURIComponent(certificate.cert) }),
+      },
+    };
+  }
+
+  async function firstToken(options: Options = {}): Promise<string> {
+    const { clientId = 'demo-notes', more } = options;
+    const redirectUri = server.config.clients.find(({ client_id: id }) => id === clientId)?.redirect_uris[0] ?? '';
+    const wish = { scope: 'openid notes:read', resource: apiOf(server.issuer), prompt: 'consent' };
+    const request = authorizationRequest(server.issuer, clientId, { ...wish, redirect_uri: redirectUri, ...more });
     const callback = await signIn(alice, request, ALICE);
-    const { parameters: by, headers } = identity(clientId);
-    const code = { code: callback.searchParams.get('code') ?? '', redirect_uri: request.redirectUri };
+    const { by, headers } = await identity(options);
+    const code = { code: callback.searchParams.get('code') ?? '', redirect_uri: redirectUri };
     const exchange = { grant_type: 'authorization_code', code_verifier: request.verifier, ...code, ...by };
-    const { status, text, body } = await post(exchange, { ...headers, ...(await proven(holder)) });
+    const { status, text, body } = await post(exchange, headers);
     assert.equal(status, 200, text);
     return body['refresh_token'] ?? '';
   }
 
-  async function refresh(token: string, { clientId = 'demo-notes', holder, ...more }: Options = {}): Promise<Answer> {
-    const { parameters, headers } = identity(clientId);
-    const all = { grant_type: 'refresh_token', refresh_token: token, ...parameters, ...more };
-    return post(all, { ...headers, ...(await proven(holder)) });
+  async function refresh(token: string, options: Options = {}): Promise<Answer> {
+    const { by, headers } = await identity(options);
+    return post({ grant_type: 'refresh_token', refresh_token: token, ...by, ...options.more }, headers);
   }
 
   async function refreshed(token: string, options: Options = {}): Promise<Answer> {
@@ -107,7 +119,7 @@ describe('A refresh that is repeated', () => {
   });
 
   it('is a replay after the window, and ends the family with its access tokens', async () => {
-    const token = await firstToken({ scope: 'openid', resource: '' });
+    const token = await firstToken({ more: { scope: 'openid', resource: '' } });
     const { body } = await refreshed(token);
     assert.deepEqual(await alive(token), { refresh: 1, access: 2 });
     travel(31);
@@ -146,36 +158,48 @@ describe('A refresh that is repeated', () => {
     }
   });
 
+  it('is a replay with another certificate or none, and ends the family', async () => {
+    const [own, stolen] = [selfSignedCertificate(), selfSignedCertificate()];
+    for (const other of [stolen, undefined]) {
+      const by = { clientId: 'bound-web', certificate: own };
+      const token = await firstToken(by);
+      const first = await refreshed(token, by);
+      assert.equal((await refreshed(token, by)).text, first.text);
+      assertRefused(await refresh(token, { ...by, certificate: other }));
+      assertRefused(await refresh(first.body['refresh_token'] ?? '', by));
+    }
+  });
+
   it('gets the same answer with the same key, but each proof works once', async () => {
     const holder = await newHolder();
     const token = await firstToken({ holder });
     const first = await refreshed(token, { holder });
     const parameters = { grant_type: 'refresh_token', refresh_token: token, client_id: 'demo-notes' };
-    const once = await proven(holder);
+    const { headers: once } = await identity({ holder });
     assert.equal((await post(parameters, once)).text, first.text);
     assertRefused(await post(parameters, once));
     assert.equal((await refreshed(token, { holder })).text, first.text);
   });
 
   it('gets the same answer whatever the order of its scopes', async () => {
-    const token = await firstToken({ scope: 'openid profile notes:read' });
-    const first = await refreshed(token, { scope: 'profile notes:read openid' });
-    assert.equal((await refreshed(token, { scope: 'openid profile notes:read profile' })).text, first.text);
+    const token = await firstToken({ more: { scope: 'openid profile notes:read' } });
+    const first = await refreshed(token, { more: { scope: 'profile notes:read openid' } });
+    assert.equal((await refreshed(token, { more: { scope: 'openid profile notes:read profile' } })).text, first.text);
   });
 
   it('is refused for another scope or resource, and nothing else happens', async () => {
     const token = await firstToken();
     const first = await refreshed(token);
-    for (const other of [{ scope: 'openid' }, { resource: apiOf(server.issuer) }]) {
-      assertRefused(await refresh(token, other));
+    for (const more of [{ scope: 'openid' }, { resource: apiOf(server.issuer) }]) {
+      assertRefused(await refresh(token, { more }));
     }
     assert.equal((await refreshed(token)).text, first.text);
-    await refreshed(first.body['refresh_token'] ?? '', { scope: 'openid' });
+    await refreshed(first.body['refresh_token'] ?? '', { more: { scope: 'openid' } });
   });
 
   it('works after a request that was refused, which used nothing up and left nothing behind', async () => {
     const token = await firstToken();
-    assertRefused(await refresh(token, { resource: 'https://elsewhere.example' }), 'invalid_target');
+    assertRefused(await refresh(token, { more: { resource: 'https://elsewhere.example' } }), 'invalid_target');
     assert.equal((await alive(token)).refresh, 1);
     travel(60);
     await refreshed(token);
