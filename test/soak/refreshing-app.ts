@@ -19,6 +19,8 @@ export class RefreshingApp {
   /** How often it has refreshed. */
   refreshes = 0;
   refreshToken = '';
+  /** The longest that one took with all its tries, in milliseconds. */
+  longest = 0;
   /** What the server said when it refused to go on. */
   refusal: string | undefined;
   readonly #issuer: string;
@@ -48,10 +50,14 @@ export class RefreshingApp {
   /** Refreshes once, however often it takes to hear of it. */
   async refresh(connection: RawConnection): Promise<void> {
     const parameters = { grant_type: 'refresh_token', refresh_token: this.refreshToken };
+    const began = performance.now();
     let answer = await connection.ask(this.#request(parameters));
-    while (answer === undefined) answer = await connection.ask(this.#request(parameters));
+    // Nothing came, or the store was busy: neither says whether it was done.
+    while (answer === undefined || answer.status >= 500) answer = await connection.ask(this.#request(parameters));
+    const took = performance.now() - began;
+    this.longest = Math.max(this.longest, took);
     if (answer.status !== 200) {
-      this.refusal = `${this.#clientId}: ${answer.status} ${answer.body}`;
+      this.refusal = `${this.#clientId} after ${Math.round(took)} ms: ${answer.status} ${answer.body}`;
       return;
     }
     this.refreshes += 1;
