@@ -39,6 +39,7 @@ function planFor(key: RingKey, state: KeyState, heir: string | undefined, config
     `/jwks stops showing it: at most ${everyNode} from now on every node, and ${everyApi} later for who keeps /jwks`,
     ...(state === 'signing' ? [`${heir ?? 'a new key'} signs at once`] : []),
     ...(state === 'announced' ? ['it has signed nothing'] : deadTokens(key.alg, config)),
+    ...(key.external === undefined ? [] : [`its private half is destroyed in the HSM: ${key.external}`]),
     'sessions and refresh tokens stay good: apps get new tokens with them',
   ];
   const since = timeText(state === 'announced' ? key.announcedAt : key.signsFrom);

@@ -1,3 +1,4 @@
+import { base64url, compactVerify, importJWK } from 'jose';
 import type { SigningAlgorithm } from '../config/schema.ts';
 import type { Clock } from '../lib/clock.ts';
 import { newId, timeOfId } from '../lib/ids.ts';
@@ -37,7 +38,22 @@ export async function newExternalKey(
   { clock, random }: ExternalOptions,
 ): Promise<FreshKey> {
   const external = newId('key', clock, random);
-  return { ...(await keyOf(alg, await signer.generate(alg, external, ownerOf(ring)))), external };
+  const key = await keyOf(alg, await signer.generate(alg, external, ownerOf(ring)));
+  await prove(key, external, signer);
+  return { ...key, external };
+}
+
+/** What a signer of others says of a key is believed once a signature shows it: from then on every token depends on it. */
+async function prove({ kid, alg, publicJwk }: FreshKey, name: string, signer: ExternalSigner): Promise<void> {
+  const [head, body] = [{ alg }, {}].map((part) => base64url.encode(JSON.stringify(part)));
+  const input = `${head ?? ''}.${body ?? ''}`;
+  const signature = base64url.encode(await signer.sign(name, alg, Buffer.from(input)));
+  try {
+    await compactVerify(`${input}.${signature}`, await importJWK(publicJwk, alg));
+  } catch (cause) {
+    await signer.destroy(name);
+    throw new SignerUnavailable(`the HSM signs wrongly with the ${alg} key ${kid} that it has made`, { cause });
+  }
 }
 
 /**

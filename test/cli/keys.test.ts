@@ -264,7 +264,9 @@ describe('latchkey keys', () => {
       assert.equal(out.match(/ {2}ring$/gm)?.length, 2);
       assert.deepEqual([...out.matchAll(/ {2}HSM: (\S+)$/gm)].map(([, name]) => name).toSorted(), made);
 
-      assert.equal((await run(`revoke --yes -- ${await kidOf('ES256', 'announced')}`)).code, 0);
+      const revoked = await run(`revoke --yes -- ${await kidOf('ES256', 'announced')}`);
+      assert.equal(revoked.code, 0);
+      assert.match(revoked.err, / {2}- its private half is destroyed in the HSM: key_\w+\n/);
       assert.equal((await privateKeysIn(token)).filter((name) => made.includes(name)).length, 1);
       assert.equal((await run('rewrap --yes')).code, 0);
       assert.match((await run('list')).out, / {2}HSM: \S+$/m);

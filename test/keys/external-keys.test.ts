@@ -178,6 +178,29 @@ describe('Keys in an HSM', () => {
     assert.equal(ring.current().keys.length, 2);
   });
 
+  it('are missed by a node that has another token as soon as they are announced', async () => {
+    const inRing = { signer: shared(), makesNewKeys: false };
+    const here = await openRing({ external: inRing });
+    const elsewhere = await openPkcs11Signer(freshToken(), ['ES256']);
+    const there = await openRing({ external: { signer: elsewhere, makesNewKeys: true } });
+    await here.close();
+    temporary.clock.advance(TIMETABLE.sign - TIMETABLE.announce);
+    await openRing();
+    await there.refresh();
+    assert.equal(there.current().keys.length, 2);
+    const messages = failures.map(String);
+    assert.ok(messages.length > 0 && messages.every((text) => text.includes('every node needs the same token')));
+  });
+
+  it('are not announced when what the HSM signs does not verify', async () => {
+    const broken: ExternalSigner = { ...shared(), sign: () => Promise.resolve(Buffer.alloc(64)) };
+    await assert.rejects(openRing({ external: { signer: broken, makesNewKeys: true } }), {
+      name: 'SignerUnavailable',
+      message: /^the HSM signs wrongly with the ES256 key \S+ that it has made$/,
+    });
+    assert.deepEqual((await content()).keys, []);
+  });
+
   describe('and keys in the ring', () => {
     it('follow each other, there and back, each serving out its time', async () => {
       const inRing = { signer: shared(), makesNewKeys: false };

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import type { Config } from '../../src/config/schema.ts';
+import { freshToken, privateKeysIn } from '../support/softhsm.ts';
 import { Load } from './load.ts';
 import { Readers } from './readers.ts';
 import { startTwoNodes, type TwoNodes } from './two-nodes.ts';
@@ -13,12 +15,14 @@ const MINUTE = 60_000;
  */
 const EVERY_SECOND = { algorithms: ['ES256' as const], sign: 0.9, announce: 4, clock_skew: 1, jwks_max_age: 1 };
 
+type Keys = typeof EVERY_SECOND & Partial<Config['keys']>;
+
 describe('Keys that turn every second, in two processes on Redis under 32 connections', function () {
   this.timeout(5 * MINUTE);
   let server: TwoNodes;
   afterEach(() => server.stop());
 
-  async function start(keys: typeof EVERY_SECOND): Promise<{ load: Load; readers: Readers }> {
+  async function start(keys: Keys): Promise<{ load: Load; readers: Readers }> {
     server = await startTwoNodes({ keys });
     const readers = new Readers(server.place.issuer, server.nodes, keys.jwks_max_age);
     const load = new Load(readers);
@@ -46,6 +50,16 @@ describe('Keys that turn every second, in two processes on Redis under 32 connec
     print();
     assert.deepEqual(load.faults, []);
     await load.lookBack();
+  });
+
+  it('fail none either when they are made, used and destroyed in an HSM', async () => {
+    const token = freshToken();
+    const { load, readers } = await start({ ...EVERY_SECOND, signer: 'pkcs11', pkcs11: token });
+    await load.run(() => load.faults.length > 0 || readers.rotations >= ROTATIONS / 2);
+    assert.deepEqual(load.faults, []);
+    await load.lookBack();
+    // Those that sign, are announced or have just retired: what came before is destroyed.
+    assert.ok((await privateKeysIn(token)).length < ROTATIONS / 4);
   });
 
   it('would fail readers if keys were not announced for as long as /jwks is kept', async () => {
