@@ -226,6 +226,7 @@ function buildEngine(
       ...(config.sign_up.enabled && { signUp: credentials.signUp }),
       passwordMinLength: config.passwords.min_length,
       resources: config.resources,
+      detailTypes: config.authorization_details_types,
     }),
   ];
   const steps = middlewareTable({

@@ -1,6 +1,7 @@
 import { checkClients } from './client-checks.ts';
 import { checkIssuers } from './issuer-checks.ts';
 import { checkKeys } from './key-checks.ts';
+import { checkDetailTypes } from './detail-checks.ts';
 import { checkServerProfile } from './profile-checks.ts';
 import type { Fault, Path } from './problems.ts';
 import type { Draft } from './schema.ts';
@@ -18,6 +19,7 @@ const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
   rememberedOutlivesDefault,
   codesAreShort,
   checkServerProfile,
+  checkDetailTypes,
   resourcesAreDistinct,
   resourceScopesAreTheirOwn,
   clientsAreDistinct,

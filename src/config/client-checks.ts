@@ -1,6 +1,7 @@
 import { authMethodOf, checkClientAuth } from './client-auth-checks.ts';
 import { DEVICE_GRANT, JWT_BEARER, TOKEN_EXCHANGE, TYPICAL_GRANTS } from './client-schema.ts';
 import { checkTokenExchange } from './exchange-checks.ts';
+import { clientDetailTypesExist } from './detail-checks.ts';
 import { checkClientProfile } from './profile-checks.ts';
 import type { Fault } from './problems.ts';
 import { isLoopback, isNativeRedirect, isPrivateUse } from './rules.ts';
@@ -8,7 +9,10 @@ import type { ClientConfig, Draft, ResourceConfig } from './schema.ts';
 import { STANDARD_SCOPES } from './standard-scopes.ts';
 import { didYouMean } from './suggest.ts';
 
-type ClientCheck = (client: ClientConfig, draft: Pick<Draft, 'resources' | 'keys' | 'listen' | 'profile'>) => Fault[];
+type ClientCheck = (
+  client: ClientConfig,
+  draft: Pick<Draft, 'resources' | 'keys' | 'listen' | 'profile' | 'authorization_details_types'>,
+) => Fault[];
 
 /** What must hold within a client and between a client and the resources; paths start at the client. */
 const CHECKS: readonly ClientCheck[] = [
@@ -22,6 +26,7 @@ const CHECKS: readonly ClientCheck[] = [
   defaultResourceIsAllowed,
   scopesExist,
   onlyConfidentialClientsIntrospect,
+  clientDetailTypesExist,
   (client, { profile }) => checkClientProfile(client, profile),
 ];
 

@@ -106,6 +106,7 @@ export const clientSchema = z.strictObject({
   authorization_signed_response_alg: signingAlgorithm.optional(),
   authorization_encrypted_response_alg: keyEncryption.optional(),
   authorization_encrypted_response_enc: contentEncryption.optional(),
+  authorization_details_types: z.array(z.string()).optional(),
   introspection: z.boolean().default(false),
   refresh_window: refreshWindow.optional(),
   token_exchange: tokenExchange.optional(),

@@ -1,5 +1,3 @@
-import type { AUTH_METHODS } from './client-schema.ts';
-
 /** What is asked of clients and of their requests, by one word for the server or for a client. */
 export const PROFILES = ['oauth2.1', 'fapi2-security', 'fapi2-message-signing', 'mcp', 'legacy'] as const;
 
@@ -22,7 +20,7 @@ export interface ProfileRules {
   /** Whether access tokens are bound to a key (RFC 8705, RFC 9449), which leaves nothing for rotation to find out. */
   readonly boundTokens: boolean;
   /** How clients may prove who asks; `undefined` leaves it to their type. */
-  readonly authMethods?: readonly (typeof AUTH_METHODS)[number][];
+  readonly authMethods?: readonly string[];
   /** What everything is signed with; `undefined` is all that this server can. */
   readonly algorithms?: readonly string[];
   /** The longest life of a code, in seconds. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { clientSchema } from './client-schema.ts';
 import { issuerSchema } from './issuer-schema.ts';
 import { PROFILES } from './profiles.ts';
+import { detailType } from './detail-types.ts';
 import * as rules from './rules.ts';
 import {
   contentEncryption,
@@ -122,6 +123,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   resources: z.array(resource).default([]),
+  authorization_details_types: z.array(detailType).default([]),
   clients: z.array(clientSchema).default([]),
   trusted_issuers: z.array(issuerSchema).default([]),
   accounts: z.array(seedAccount).default([]),
@@ -147,6 +149,7 @@ export interface Draft {
   passwords: Config['passwords'] | undefined;
   sign_up: Config['sign_up'] | undefined;
   resources: readonly (ResourceConfig | undefined)[];
+  authorization_details_types: Config['authorization_details_types'] | undefined;
   clients: readonly (ClientConfig | undefined)[];
   trusted_issuers: readonly (TrustedIssuer | undefined)[];
   accounts: readonly (AccountConfig | undefined)[];

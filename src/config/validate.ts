@@ -64,6 +64,7 @@ function draftOf(tree: unknown): Draft {
     passwords: readable(passwords, root['passwords']),
     sign_up: readable(sign_up, root['sign_up']),
     resources: listOf(root['resources']).map((item) => readable(resources.unwrap().element, item)),
+    authorization_details_types: readable(lists.authorization_details_types, root['authorization_details_types']),
     clients: listOf(root['clients']).map(readableClient),
     trusted_issuers: listOf(root['trusted_issuers']).map((item) =>
       readable(lists.trusted_issuers.unwrap().element, item),

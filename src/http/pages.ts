@@ -44,6 +44,11 @@ interface Consent extends Form {
   readonly account: Person;
   /** What the app may do, in words; `resourceName` where it is for an API. */
   readonly scopes: readonly { readonly description: string; readonly resourceName?: string }[];
+  /** What it asks for once, in detail (RFC 9396): payments and the like. */
+  readonly details?: readonly {
+    readonly description: string;
+    readonly facts: readonly { readonly label: string; readonly value: string }[];
+  }[];
   /** Whether access lasts while the person is away (`offline_access`). */
   readonly offline?: boolean;
   /** Where the browser goes next; empty for an app that is opened by a scheme of its own (RFC 8252 §7.1). */

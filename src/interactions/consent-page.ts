@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import type { Grant } from 'oidc-provider';
+import type { AuthorizationDetail, Grant } from 'oidc-provider';
 import type { Consent } from '../accounts/consents.ts';
 import { scopesInWords } from '../accounts/scopes-in-words.ts';
 import type { PageData } from '../http/pages.ts';
@@ -7,6 +7,7 @@ import { field } from '../http/form.ts';
 import { Problem } from '../http/problems.ts';
 import { grantConsented } from '../oidc/existing-grant.ts';
 import { standardScopes } from '../config/standard-scopes.ts';
+import { detailsInWords } from './detail-words.ts';
 import {
   clientName,
   finish,
@@ -28,6 +29,7 @@ export async function showConsent(parts: InteractionParts, context: Context, int
     ...links(interaction),
     account,
     scopes: scopesInWords(asked, parts.resources),
+    details: detailsInWords(detailsAsked(interaction), parts.detailTypes),
     offline: asked.scopes.includes('offline_access'),
     ...(redirectUri === undefined ? { onDevice: true } : { redirectHost: new URL(redirectUri).host }),
     action: interaction.url('consent'),
@@ -91,6 +93,11 @@ function whatIsAsked({ details }: Interaction, known: Grant | undefined): Consen
       granted.map(([identifier = '', scopes = '']) => [identifier, scopes.split(' ').filter(Boolean)]),
     ),
   };
+}
+
+/** A new question each time: what was allowed once, such as a payment, is not allowed again by that. */
+function detailsAsked({ details }: Interaction): readonly AuthorizationDetail[] {
+  return (details.prompt.details['rar'] as AuthorizationDetail[] | undefined) ?? [];
 }
 
 function links({ client }: Interaction): Partial<PageData['consent']> {

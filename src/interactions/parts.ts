@@ -1,6 +1,7 @@
 import type { Provider } from 'oidc-provider';
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Consents } from '../accounts/consents.ts';
+import type { DetailType } from '../config/detail-types.ts';
 import type { ResourceConfig } from '../config/schema.ts';
 import type { SignIn } from '../credentials/sign-in.ts';
 import type { SignUp } from '../credentials/sign-up.ts';
@@ -21,6 +22,7 @@ export interface InteractionParts {
   signUp?: SignUp;
   passwordMinLength: number;
   resources: readonly ResourceConfig[];
+  detailTypes: readonly DetailType[];
   announce: Announce;
   clock: Clock;
 }

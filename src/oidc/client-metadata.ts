@@ -58,6 +58,7 @@ const UNCHANGED = [
   'require_signed_request_object',
   'authorization_encrypted_response_alg',
   'authorization_encrypted_response_enc',
+  'authorization_details_types',
 ] as const;
 
 /** A client in the engine's words: RFC 7591 metadata. */

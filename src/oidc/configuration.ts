@@ -13,6 +13,7 @@ import type { RingSnapshot } from '../keys/ring.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';
+import { richAuthorizationRequests } from './authorization-details.ts';
 import { adapterFactory } from './adapter.ts';
 import { ASSERTION_ALGORITHMS, assertClientAssertion } from './client-assertion.ts';
 import { mutualTls, type MutualTls } from './client-certificates.ts';
@@ -145,6 +146,7 @@ function features(
       accountOf,
       accessTokenTtl: config.tokens.access_token,
     }),
+    richAuthorizationRequests: richAuthorizationRequests(config.authorization_details_types),
     revocation: { enabled: true, allowedPolicy: (_context, client, token) => token.clientId === client.clientId },
     rpInitiatedLogout: {
       enabled: true,

@@ -51,9 +51,10 @@ function defaultResource(
 ): string[] {
   const { defaultResource: identifier } = policyOf(client);
   const resource = identifier === undefined ? undefined : resources.get(identifier);
-  const hasNoPerson = context.oidc.params?.['grant_type'] === 'client_credentials';
+  const { grant_type: grantType, authorization_details: details } = context.oidc.params ?? {};
+  const isEnough = grantType === 'client_credentials' || details !== undefined;
   const asked = [...context.oidc.requestParamScopes];
-  if (resource !== undefined && (hasNoPerson || asked.some((scope) => Object.hasOwn(resource.scopes, scope))))
+  if (resource !== undefined && (isEnough || asked.some((scope) => Object.hasOwn(resource.scopes, scope))))
     return [resource.identifier];
   if (rulesOf(client).resource) throw new errors.InvalidTarget('the profile of the client asks for a resource');
   return [];

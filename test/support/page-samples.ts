@@ -61,6 +61,15 @@ export const pageSamples: PageSamples = {
         { description: 'See your name and your email address' },
         { description: 'Read your notes', resourceName: 'Notes API' },
       ],
+      details: [
+        {
+          description: 'Make a payment',
+          facts: [
+            { label: 'Amount', value: '12.50' },
+            { label: 'To', value: 'Merchant A' },
+          ],
+        },
+      ],
       offline: true,
       redirectHost: 'photos.example',
     },
