@@ -84,22 +84,26 @@ describe('host/log', () => {
     const again = (await exchangeCode(issuer, request, next)).body;
     for (const name of ['access_token', 'refresh_token', 'id_token']) know(name, again[name]);
     know('code', next.searchParams.get('code'));
-    for (const refreshToken of [again['refresh_token'], again['refresh_token']]) {
-      const refreshed = await tokenRequest(
-        issuer,
-        { grant_type: 'refresh_token', refresh_token: String(refreshToken) },
-        WEB,
-      );
-      for (const name of ['access_token', 'refresh_token', 'id_token']) know(name, refreshed.body[name]);
-    }
+    await renewed(again);
     await fetch(`${issuer}/userinfo`, { headers: { authorization: `Bearer ${String(again['access_token'])}` } });
     await fetch(`${issuer}/userinfo?access_token=${String(again['access_token'])}`);
     await fetch(`${issuer}/nothing/${String(again['refresh_token'])}?code=${String(next.searchParams.get('code'))}`);
     await post('/introspect', again['access_token']);
     await post('/revoke', again['refresh_token']);
+    const last = (await exchangeCode(issuer, request, await signIn(browser, request))).body;
+    await renewed(await renewed(last));
+    // A repeat would be answered; now that its successor has been used, it is a replay.
+    await renewed(last);
     await browser.visit(`${issuer}/logout?id_token_hint=${String(again['id_token'])}`);
     await browser.visit(`${issuer}/logout?id_token_hint=${String(again['id_token'])}x`);
     knowBrowser(browser);
+  }
+
+  async function renewed({ refresh_token: token }: Record<string, unknown>): Promise<Record<string, unknown>> {
+    const parameters = { grant_type: 'refresh_token', refresh_token: String(token) };
+    const { body } = await tokenRequest(issuer, parameters, WEB);
+    for (const name of ['access_token', 'refresh_token', 'id_token']) know(name, body[name]);
+    return body;
   }
 
   async function signUp(): Promise<void> {
@@ -177,6 +181,11 @@ describe('host/log', () => {
     assert.match(numberOnPage ?? '', /./);
     const reasons = lines.filter((line) => line.requestId === numberOnPage).map(({ reason }) => reason);
     assert.ok(reasons.includes("redirect_uri did not match any of the client's registered redirect_uris"));
+  });
+
+  it('warns of a refresh token that came again too late, and says how late', () => {
+    const at = lines.findIndex(({ reason }) => reason === 'refresh token came again after its successor was used');
+    assert.deepEqual([lines[at - 1]?.event, lines[at - 1]?.level], ['family.replayed', 40]);
   });
 
   it('warns of a code that came twice, and not of a family that was ended on purpose', () => {
