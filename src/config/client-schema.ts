@@ -45,6 +45,14 @@ const GRANT_TYPES = [
   DEVICE_GRANT,
 ] as const;
 
+/** Where a client may go with a person's identity (draft-ietf-oauth-identity-assertion-authz-grant). */
+const idJag = z.strictObject({
+  audience: ruled(rules.trustedIssuerRule),
+  client_id: z.string().min(1).optional(),
+  resources: z.array(ruled(rules.resourceIdentifierRule)).min(1),
+  scopes: z.array(scopeName).default([]),
+});
+
 const exchangedType = z.enum(['access_token', 'id_token']);
 
 /** What a client may exchange for what (RFC 8693); without it, nothing. */
@@ -55,6 +63,7 @@ const tokenExchange = z.strictObject({
   subject_token_types: z.array(exchangedType).min(1, 'needs at least one type').default(['access_token']),
   actor_token_types: z.array(exchangedType).default([]),
   impersonation: z.boolean().default(false),
+  id_jag: z.array(idJag).optional(),
 });
 
 type GrantType = (typeof GRANT_TYPES)[number];

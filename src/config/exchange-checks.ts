@@ -3,6 +3,8 @@ import type { Fault } from './problems.ts';
 import type { ClientConfig, Draft } from './schema.ts';
 import { didYouMean } from './suggest.ts';
 
+type TokenExchange = NonNullable<ClientConfig['token_exchange']>;
+
 /** What must hold of what a client may exchange (RFC 8693); paths start at the client. */
 export function checkTokenExchange(client: ClientConfig, { resources }: Pick<Draft, 'resources'>): Fault[] {
   const policy = client.token_exchange;
@@ -10,7 +12,11 @@ export function checkTokenExchange(client: ClientConfig, { resources }: Pick<Dra
   if (policy === undefined)
     return isRegistered ? [{ path: ['token_exchange'], message: `is required for ${TOKEN_EXCHANGE}` }] : [];
   if (!isRegistered) return [{ path: ['token_exchange'], message: `needs ${TOKEN_EXCHANGE} under grant_types` }];
-  return [...audiencesAreRegistered(policy.audiences, resources), ...resourcesAreOwn(policy.resources, client)];
+  return [
+    ...audiencesAreRegistered(policy.audiences, resources),
+    ...resourcesAreOwn(policy.resources, client),
+    ...identityIsShown(policy),
+  ];
 }
 
 function audiencesAreRegistered(audiences: readonly string[], resources: Draft['resources']): Fault[] {
@@ -34,4 +40,10 @@ function resourcesAreOwn(targets: readonly string[], { resources }: ClientConfig
       ? []
       : [{ path: ['token_exchange', 'resources', index], message: 'must be one of the resources of the client' }],
   );
+}
+
+/** An ID-JAG is given for an ID token alone. */
+function identityIsShown({ id_jag: targets = [], subject_token_types: types }: TokenExchange): Fault[] {
+  if (targets.length === 0 || types.includes('id_token')) return [];
+  return [{ path: ['token_exchange', 'subject_token_types'], message: 'must have id_token, which id_jag needs' }];
 }

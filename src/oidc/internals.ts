@@ -12,6 +12,8 @@ import { validateDpop } from 'oidc-provider/lib/helpers/grants.js';
 // @ts-expect-error: not part of the engine's types
 import certificateThumbprint from 'oidc-provider/lib/helpers/certificate_thumbprint.js';
 // @ts-expect-error: not part of the engine's types
+import { sign as engineSign } from 'oidc-provider/lib/helpers/jwt.js';
+// @ts-expect-error: not part of the engine's types
 import engineRevoke from 'oidc-provider/lib/helpers/revoke.js';
 // @ts-expect-error: not part of the engine's types
 import engineParts from 'oidc-provider/lib/helpers/weak_cache.js';
@@ -94,8 +96,25 @@ export async function senderKey(context: KoaContextWithOIDC): Promise<string | u
 
 type Certificate = string | X509Certificate;
 
+/** Signs claims with the engine's key for an algorithm, wherever its private half is. */
+export async function signJwt(
+  provider: Provider,
+  claims: Readonly<Record<string, unknown>>,
+  { alg, typ }: { alg: string; typ: string },
+): Promise<string> {
+  const { keystore } = partsOf(provider);
+  const [key] = keystore.selectForSign({ alg, use: 'sig' });
+  if (key === undefined) throw new Error(`there is no key for ${alg}`);
+  const sign = engineSign as (claims: object, key: object, alg: string, options: object) => Promise<string>;
+  return sign({ ...claims }, keystore.getKeyObject(key), alg, { typ, fields: { kid: key.kid } });
+}
+
 interface EngineParts {
-  keystore: { add(key: object): void };
+  keystore: {
+    add(key: object): void;
+    selectForSign(how: { alg: string; use: 'sig' }): { kid: string }[];
+    getKeyObject(key: object): object;
+  };
   grantTypeHandlers: Map<string, GrantHandler>;
   configuration: { features: { mTLS: { getCertificate(context: KoaContextWithOIDC): Certificate | undefined } } };
 }

@@ -1,11 +1,14 @@
 import { errors } from 'oidc-provider';
 import { TOKEN_EXCHANGE } from '../../config/client-schema.ts';
 import type { Announce } from '../../events/events.ts';
+import type { RingSnapshot } from '../../keys/ring.ts';
+import type { Random } from '../../lib/random.ts';
 import { policyOf } from '../../oidc/client-metadata.ts';
 import type { GrantType } from '../../oidc/grant-type.ts';
 import { actorsOf } from './actors.ts';
 import { parametersSchema, type Exchange, type IssueToken } from './exchange.ts';
 import { exchangedAccessToken } from './exchanged-access-token.ts';
+import { idJag } from './id-jag.ts';
 import { presentedTokens, type PresentedToken, type PresentedTokenParts } from './presented-token.ts';
 import { unacceptable, type Role } from './refusal.ts';
 import { presentedType, TOKEN_TYPE } from './token-types.ts';
@@ -14,17 +17,17 @@ import { presentedType, TOKEN_TYPE } from './token-types.ts';
  * Token exchange (RFC 8693): for a token that was sent to it, or that it holds itself, a client gets one for another API.
  * The new token never allows more than the one handed in, nor for longer, and names who acts. Nothing is allowed but
  * what the client's policy names.
- * @param issuers for further values of `requested_token_type`
  */
 export function tokenExchange(
-  parts: PresentedTokenParts & { announce: Announce; issuers?: Readonly<Record<string, IssueToken>> },
+  parts: PresentedTokenParts & { ring: Pick<RingSnapshot, 'signing'>; announce: Announce; random: Random },
 ): GrantType {
   const read = presentedTokens(parts);
   const accessToken = exchangedAccessToken(parts);
+  /** By `requested_token_type`. */
   const issuers: Readonly<Record<string, IssueToken>> = {
-    ...parts.issuers,
     [TOKEN_TYPE.access_token]: accessToken,
     [TOKEN_TYPE.jwt]: accessToken,
+    [TOKEN_TYPE.id_jag]: idJag(parts),
   };
   return {
     name: TOKEN_EXCHANGE,

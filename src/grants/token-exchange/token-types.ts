@@ -3,6 +3,7 @@ export const TOKEN_TYPE = {
   access_token: 'urn:ietf:params:oauth:token-type:access_token',
   id_token: 'urn:ietf:params:oauth:token-type:id_token',
   jwt: 'urn:ietf:params:oauth:token-type:jwt',
+  id_jag: 'urn:ietf:params:oauth:token-type:id-jag',
 } as const;
 
 /** What may be handed in, by the name that the configuration has for it. */
