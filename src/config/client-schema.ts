@@ -77,7 +77,11 @@ export const TYPICAL_GRANTS = {
 
 /** A client as the file and the store describe it; names follow RFC 7591 where it has one. */
 export const clientSchema = z.strictObject({
-  client_id: z.string().regex(/^[\x21-\x7E]{1,128}$/, 'must be 1 to 128 visible ASCII characters'),
+  client_id: z
+    .string()
+    .regex(/^[\x21-\x7E]{1,128}$/, 'must be 1 to 128 visible ASCII characters')
+    // RFC 9700 §4.15: where a client acts for itself, its name stands where an API looks for a person's.
+    .refine((name) => !/^acc_/i.test(name), 'must not begin with acc_, as the names of accounts do'),
   client_name: z.string().min(1),
   type: z.enum(['spa', 'web', 'machine']),
   secret: secret.optional(),

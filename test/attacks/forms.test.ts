@@ -10,7 +10,7 @@ interface Shown {
   readonly fields: Record<string, string>;
 }
 
-describe('attacks on forms', () => {
+describe('RFC 9700 §4.7, §4.12: forms', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer();

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { Browser, formOf } from '../support/browser.ts';
+import { ADMIN, ALICE, authorizationRequest, exchangeCode, signIn } from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+/** Keeps everything that a browser sees go by. */
+class WatchedBrowser extends Browser {
+  readonly answers: { url: string; response: Response }[] = [];
+  override async request(url: string, init: RequestInit = {}): Promise<Response> {
+    const response = await super.request(url, init);
+    this.answers.push({ url, response });
+    return response;
+  }
+}
+
+describe('What a URL, a referrer or a history would give away', () => {
+  let server: TestServer;
+  let browser: WatchedBrowser;
+  let tokens: Record<string, string>;
+  before(async () => {
+    server = await startTestServer();
+    browser = new WatchedBrowser();
+    for (const mode of ['query', 'fragment', 'form_post']) {
+      const request = authorizationRequest(server.issuer, 'demo-web', { response_mode: mode });
+      if (mode === 'form_post') await browser.visit(request.url);
+      else {
+        const callback = await signIn(browser, request);
+        if (mode === 'query') tokens = (await exchangeCode(server.issuer, request, callback)).body as typeof tokens;
+      }
+    }
+    await browser.visit(`${server.issuer}/logout?client_id=demo-web`);
+    await browser.submit(await browser.visit(`${server.issuer}/logout`), { logout: 'yes' });
+  });
+  after(() => server.close());
+
+  it('RFC 9700 §4.2.4: every page and every redirect of a whole visit asks the browser for no referrer', () => {
+    assert.ok(browser.answers.length > 12);
+    for (const { url, response } of browser.answers)
+      assert.equal(response.headers.get('referrer-policy'), 'no-referrer', url);
+  });
+
+  it('RFC 9700 §4.3: no browser and no cache keeps an answer that holds a code, or a page on the way to it', () => {
+    for (const { url, response } of browser.answers)
+      assert.match(response.headers.get('cache-control') ?? 'none', /no-store/, url);
+  });
+
+  it('RFC 9700 §4.3.2: no URL of the whole visit holds a token, a password or a cookie', () => {
+    const urls = browser.answers
+      .flatMap(({ url, response }) => [url, response.headers.get('location') ?? ''])
+      .join('\n');
+    const lines = browser.answers.flatMap(({ response }) => response.headers.getSetCookie());
+    // The id of an interaction stands in its path too; the signature is what only the browser has.
+    const cookies = lines.flatMap((line) => /^(?:session|\w+\.sig)=([^;]+)/.exec(line)?.[1] ?? []);
+    assert.ok(cookies.length > 3);
+    const secrets = [tokens['access_token'], tokens['refresh_token'], tokens['id_token'], ALICE.password, ...cookies];
+    assert.match(urls, /[?&#]code=/);
+    for (const secret of secrets) assert.ok(!urls.includes(secret ?? assert.fail()), 'a secret stands in a URL');
+  });
+
+  it('RFC 9700 §4.2.2: a page on the way loads nothing from elsewhere', async () => {
+    const person = new Browser();
+    const page = await person.visit(authorizationRequest(server.issuer, 'demo-web').url);
+    const consent = await person.submit(page, { ...ADMIN });
+    for (const { html } of [page, consent]) {
+      const loaded = [...html.matchAll(/(?:src|<link[^>]*href)="([^"]*)"/g)].map(([, url = '']) => url);
+      assert.ok(loaded.length > 0);
+      assert.deepEqual(
+        loaded.filter((url) => !url.startsWith("/assets/")),
+        [],
+      );
+    }
+  });
+
+  describe('RFC 9700 §4.3.2, RFC 6749 §3.2: parameters in a URL', () => {
+    const query = (parameters: Record<string, string>): string => new URLSearchParams(parameters).toString();
+    const web = { client_id: 'demo-web', client_secret: 'demo-web-secret' };
+
+    it('bring no tokens: neither code, refresh token nor secret is read there', async () => {
+      for (const parameters of [
+        { grant_type: 'client_credentials', client_id: 'demo-service', client_secret: 'demo-service-secret' },
+        { ...web, grant_type: 'refresh_token', refresh_token: tokens['refresh_token'] ?? '' },
+      ]) {
+        const url = `${server.issuer}/token?${query(parameters)}`;
+        for (const init of [{ method: 'POST' }, { method: 'POST', body: new URLSearchParams() }, { method: 'GET' }]) {
+          const answer = await fetch(url, init);
+          assert.ok([400, 401, 404, 405].includes(answer.status), `${answer.status}`);
+          assert.equal(((await answer.json()) as Record<string, unknown>)['access_token'], undefined);
+        }
+      }
+    });
+
+    it('prove nobody and push nothing: introspection, revocation and /par read none either', async () => {
+      for (const path of ['/introspect', '/revoke', '/par']) {
+        const url = `${server.issuer}${path}?${query({ ...web, token: 'x', response_type: 'code' })}`;
+        const answer = await fetch(url, { method: 'POST', body: new URLSearchParams() });
+        assert.ok([400, 401].includes(answer.status), `${path}: ${answer.status}`);
+      }
+    });
+
+    it('sign nobody in: a password in the URL of the form is not looked at', async () => {
+      const person = new Browser();
+      const { action, hidden } = formOf(await person.visit(authorizationRequest(server.issuer).url));
+      const answer = await person.request(`${action}?${query(ALICE)}`, {
+        method: 'POST',
+        body: new URLSearchParams(hidden),
+      });
+      assert.deepEqual([answer.status, answer.headers.get('location')], [400, null]);
+    });
+  });
+});

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { SignJWT } from 'jose';
+import { clientSchema } from '../../src/config/client-schema.ts';
+import type { ClientConfig, Config } from '../../src/config/schema.ts';
+import { Browser } from '../support/browser.ts';
+import { authorizationRequest, exchangeCode, signIn, tokenRequest, tokensFor } from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { clientKey, requestObject, withRequestObject, type ClientKey } from '../support/signed-request.ts';
+
+/** What an attacker would have the server call: something on its own machine, behind its firewall. */
+interface Inside {
+  readonly host: string;
+  readonly paths: string[];
+  close(): void;
+}
+
+async function startInside(): Promise<Inside> {
+  const paths: string[] = [];
+  const server: Server = createServer((request, response) => {
+    paths.push(request.url ?? '');
+    response.setHeader('content-type', 'application/json').end('{"keys":[]}');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    paths,
+    close() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+/**
+ * Which addresses are refused, however they are written, is shown with the guard (test/outgoing). Here: that every URL
+ * that somebody else chose goes through it.
+ */
+describe('RFC 7591 §5: URLs that a client registers', () => {
+  let inside: Inside;
+  let key: ClientKey;
+  before(async () => {
+    [inside, key] = [await startInside(), await clientKey()];
+  });
+  after(() => {
+    inside.close();
+  });
+
+  /** Each URL, at `/NAME` inside; who is registered with it; and what makes the server call it. */
+  const URLS: Record<
+    string,
+    { client: (url: string) => Partial<ClientConfig>; call: (server: TestServer) => Promise<void> }
+  > = {
+    'jwks_uri for assertions': {
+      client: (jwks_uri) => ({ jwks_uri, token_endpoint_auth_method: 'private_key_jwt', secret: undefined }),
+      async call({ issuer }) {
+        const now = Math.floor(Date.now() / 1000);
+        const named = { iss: 'demo-web', sub: 'demo-web', aud: issuer, jti: crypto.randomUUID() };
+        const client_assertion = await new SignJWT({ ...named, iat: now, exp: now + 60 })
+          .setProtectedHeader({ alg: 'ES256' })
+          .sign(key.privateKey);
+        const { status, body } = await tokenRequest(issuer, {
+          grant_type: 'refresh_token',
+          refresh_token: 'x',
+          client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+          client_assertion,
+        });
+        assert.deepEqual([status, body['error']], [401, 'invalid_client']);
+      },
+    },
+    'jwks_uri for signed requests': {
+      client: (jwks_uri) => ({ jwks_uri }),
+      async call({ issuer }) {
+        const request = authorizationRequest(issuer, 'demo-web');
+        const object = await requestObject(request, { key: key.privateKey, issuer });
+        const page = await new Browser().visit(withRequestObject(request, object).url, {}, request.redirectUri);
+        assert.match(page.url, /error=invalid_(request_object|client_metadata)&/);
+      },
+    },
+    'jwks_uri for encryption': {
+      client: (jwks_uri) => ({ jwks_uri, id_token_encrypted_response_alg: 'ECDH-ES' }),
+      async call({ issuer }) {
+        const request = authorizationRequest(issuer, 'demo-web');
+        const { status, body } = await exchangeCode(issuer, request, await signIn(new Browser(), request));
+        assert.deepEqual([status, body['id_token']], [400, undefined]);
+      },
+    },
+    backchannel_logout_uri: {
+      client: (backchannel_logout_uri) => ({ backchannel_logout_uri }),
+      async call({ issuer }) {
+        const browser = new Browser();
+        const { id_token = '' } = await tokensFor(issuer, { clientId: 'demo-web', browser });
+        assert.match((await browser.visit(`${issuer}/logout?id_token_hint=${id_token}`)).html, /signed out/);
+      },
+    },
+  };
+
+  const serverWith = (client: Partial<ClientConfig>, allow: string[] = []): Promise<TestServer> =>
+    startTestServer({
+      change: (config: Config) => ({
+        ...config,
+        outgoing: { allow },
+        clients: config.clients.map((one) => (one.client_id === 'demo-web' ? { ...one, ...client } : one)),
+      }),
+    });
+
+  for (const [name, { client, call }] of Object.entries(URLS)) {
+    it(`${name} reaches nothing inside, unless the operator has listed it`, async () => {
+      const reached = async (url: string, allow: string[] = []): Promise<boolean> => {
+        const server = await serverWith(client(url), allow);
+        inside.paths.length = 0;
+        try {
+          await call(server);
+        } finally {
+          await server.close();
+        }
+        return inside.paths.length > 0;
+      };
+      const url = `http://${inside.host}/${encodeURIComponent(name)}`;
+      assert.equal(await reached(url.replace('http:', 'https:')), false);
+      // What proves that it would have been called.
+      assert.equal(await reached(url, [inside.host]), true);
+    });
+  }
+
+  it('request_uri is never fetched, also from a listed host', async () => {
+    const server = await serverWith({}, [inside.host]);
+    inside.paths.length = 0;
+    const { url } = authorizationRequest(server.issuer, 'demo-web');
+    const answer = await new Browser().request(`${url}&request_uri=http://${inside.host}/request`);
+    assert.match(
+      answer.headers.get('location') ?? '',
+      /error=(invalid_request|request_uri_not_supported|invalid_request_uri)/,
+    );
+    assert.deepEqual(inside.paths, []);
+    await server.close();
+  });
+
+  it('what is only shown is only a web address: no page of ours carries another scheme', () => {
+    for (const name of ['client_uri', 'logo_uri', 'policy_uri', 'tos_uri', 'jwks_uri', 'backchannel_logout_uri']) {
+      for (const url of ['javascript:alert(1)', 'file:///etc/passwd', 'gopher://x/', 'data:text/html,x', '//x/', 'x']) {
+        const client = { client_id: 'x', client_name: 'X', type: 'web', redirect_uris: ['https://x.example/'] };
+        const { success, error } = clientSchema.safeParse({ ...client, [name]: url });
+        assert.equal(success, false, `${name}: ${url}`);
+        assert.deepEqual(
+          error.issues.map(({ path }) => path[0]),
+          [name],
+        );
+      }
+    }
+  });
+});
