@@ -65,7 +65,7 @@ describe('What a URL, a referrer or a history would give away', () => {
       const loaded = [...html.matchAll(/(?:src|<link[^>]*href)="([^"]*)"/g)].map(([, url = '']) => url);
       assert.ok(loaded.length > 0);
       assert.deepEqual(
-        loaded.filter((url) => !url.startsWith("/assets/")),
+        loaded.filter((url) => !url.startsWith('/assets/')),
         [],
       );
     }
