@@ -8,6 +8,17 @@ export const claimsOfScope = {
   roles: ['roles'],
 } as const;
 
+/** The scope that opens a claim of the account; `sub` needs none. */
+export function scopeOfClaim(claim: string): 'profile' | 'email' | 'roles' | undefined {
+  return (['profile', 'email', 'roles'] as const).find((scope) =>
+    (claimsOfScope[scope] as readonly string[]).includes(claim),
+  );
+}
+
+export function scopesOfClaims(claims: readonly string[]): string[] {
+  return claims.map(scopeOfClaim).filter((scope) => scope !== undefined);
+}
+
 export interface AccountClaims {
   sub: string;
   name?: string;

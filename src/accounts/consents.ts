@@ -4,6 +4,8 @@ import { keyspace, type Store } from '../storage/store.ts';
 export interface Consent {
   /** Scopes of this server itself: `openid`, `profile`, … */
   scopes: readonly string[];
+  /** Claims that were asked for one by one (OpenID Connect Core §5.5). */
+  claims?: readonly string[];
   /** Scopes per resource server, by its identifier (RFC 8707). */
   resources: Readonly<Record<string, readonly string[]>>;
 }

@@ -1,5 +1,6 @@
 import type { ResourceConfig } from '../config/schema.ts';
 import { standardScopes } from '../config/standard-scopes.ts';
+import { scopesOfClaims } from './claims.ts';
 import type { Consent } from './consents.ts';
 
 /** What somebody may do, in words; `resourceName` where it is for an API. */
@@ -10,7 +11,8 @@ export interface ScopeInWords {
 
 /** All but `offline_access`, for which pages have a sentence of their own. */
 export function scopesInWords(asked: Consent, resources: readonly ResourceConfig[]): ScopeInWords[] {
-  const own = asked.scopes
+  // A claim is told as its scope would be: neither less nor, for the few claims that there are, more.
+  const own = [...new Set([...asked.scopes, ...scopesOfClaims(asked.claims ?? [])])]
     .filter((scope) => scope !== 'offline_access')
     .map((scope) => ({ description: standardScopes[scope as keyof typeof standardScopes] }));
   const others = Object.entries(asked.resources).flatMap(([identifier, scopes]) => {

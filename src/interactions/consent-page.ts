@@ -5,6 +5,7 @@ import { scopesInWords } from '../accounts/scopes-in-words.ts';
 import type { PageData } from '../http/pages.ts';
 import { field } from '../http/form.ts';
 import { Problem } from '../http/problems.ts';
+import { claimsAsked } from '../oidc/claims-parameter.ts';
 import { grantConsented } from '../oidc/existing-grant.ts';
 import { standardScopes } from '../config/standard-scopes.ts';
 import { detailsInWords } from './detail-words.ts';
@@ -76,12 +77,13 @@ async function knownGrant({ provider }: InteractionParts, { details }: Interacti
 
 /** What the engine found missing; everything asked for, when the question is put although nothing is (`prompt=consent`). */
 function whatIsAsked({ details }: Interaction, known: Grant | undefined): Consent {
-  const { missingOIDCScope, missingResourceScopes } = details.prompt.details as {
+  const { missingOIDCScope, missingOIDCClaims, missingResourceScopes } = details.prompt.details as {
     missingOIDCScope?: string[];
+    missingOIDCClaims?: string[];
     missingResourceScopes?: Record<string, string[]>;
   };
-  if (missingOIDCScope !== undefined || missingResourceScopes !== undefined) {
-    return { scopes: missingOIDCScope ?? [], resources: missingResourceScopes ?? {} };
+  if ((missingOIDCScope ?? missingOIDCClaims ?? missingResourceScopes) !== undefined) {
+    return { scopes: missingOIDCScope ?? [], claims: missingOIDCClaims ?? [], resources: missingResourceScopes ?? {} };
   }
   const { scope, resource } = details.params;
   const requested = typeof scope === 'string' ? scope.split(' ') : [];
@@ -89,6 +91,7 @@ function whatIsAsked({ details }: Interaction, known: Grant | undefined): Consen
   const granted = resources.map((identifier) => [identifier, known?.getResourceScopeFiltered(identifier, requested)]);
   return {
     scopes: requested.filter((name) => Object.hasOwn(standardScopes, name)),
+    claims: claimsAsked(details.params['claims']),
     resources: Object.fromEntries(
       granted.map(([identifier = '', scopes = '']) => [identifier, scopes.split(' ').filter(Boolean)]),
     ),
@@ -114,5 +117,9 @@ function union(before: Consent | undefined, added: Consent): Consent {
   for (const [identifier, scopes] of Object.entries(added.resources)) {
     resources[identifier] = [...new Set([...(resources[identifier] ?? []), ...scopes])];
   }
-  return { scopes: [...new Set([...(before?.scopes ?? []), ...added.scopes])], resources };
+  return {
+    scopes: [...new Set([...(before?.scopes ?? []), ...added.scopes])],
+    claims: [...new Set([...(before?.claims ?? []), ...(added.claims ?? [])])],
+    resources,
+  };
 }

@@ -6,6 +6,7 @@ import {
   type KoaContextWithOIDC,
   type RichAuthorizationRequestsActiveConfiguration,
 } from 'oidc-provider';
+import { SCOPES_ONLY } from './claims-parameter.ts';
 import type { DetailField, DetailType } from '../config/detail-types.ts';
 
 type Feature = RichAuthorizationRequestsActiveConfiguration & {
@@ -76,7 +77,7 @@ function isFor(
 }
 
 function validate(type: DetailType, { oidc }: KoaContextWithOIDC, detail: AuthorizationDetail): void {
-  if (oidc.route === 'backchannel_authentication') throw refused('a person must be shown them, on the consent page');
+  if (SCOPES_ONLY.includes(oidc.route)) throw refused('a person must be shown them, on the consent page');
   if ((asked(oidc.params)?.length ?? 0) > MOST_DETAILS) throw refused(`more than ${MOST_DETAILS} details`);
   const { type: _name, ...members } = detail;
   validateMembers(type.fields, members, type.type);

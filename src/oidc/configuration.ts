@@ -1,6 +1,6 @@
 import type { Adapter, Configuration } from 'oidc-provider';
 import type { Consents } from '../accounts/consents.ts';
-import { accountClaims, claimsOfScope } from '../accounts/claims.ts';
+import { accountClaims, claimsOfScope, scopesOfClaims } from '../accounts/claims.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { Config } from '../config/schema.ts';
 import { AUTH_METHODS } from '../config/client-schema.ts';
@@ -17,6 +17,7 @@ import { richAuthorizationRequests } from './authorization-details.ts';
 import { adapterFactory } from './adapter.ts';
 import { ASSERTION_ALGORITHMS, assertClientAssertion } from './client-assertion.ts';
 import { mutualTls, type MutualTls } from './client-certificates.ts';
+import { assertClaimsParameter } from './claims-parameter.ts';
 import { clientMetadata, POLICY, policyOf, rulesOf } from './client-metadata.ts';
 import { devicePages } from './device-pages.ts';
 import { existingGrant } from './existing-grant.ts';
@@ -87,7 +88,12 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     findAccount: async (context, id) => {
       const account = await accountOf(context, id);
       return (
-        account && { accountId: account.id, claims: (_use, scope) => ({ ...accountClaims(account, scope.split(' ')) }) }
+        account && {
+          accountId: account.id,
+          claims: (_use, scope, claims) => ({
+            ...accountClaims(account, [...scope.split(' '), ...scopesOfClaims(Object.keys(claims))]),
+          }),
+        }
       );
     },
     loadExistingGrant: (context) => existingGrant(context, parts),
@@ -147,6 +153,7 @@ function features(
       accessTokenTtl: config.tokens.access_token,
     }),
     richAuthorizationRequests: richAuthorizationRequests(config.authorization_details_types),
+    claimsParameter: { enabled: true, assertClaimsParameter },
     revocation: { enabled: true, allowedPolicy: (_context, client, token) => token.clientId === client.clientId },
     rpInitiatedLogout: {
       enabled: true,

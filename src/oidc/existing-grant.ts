@@ -83,6 +83,8 @@ async function firstGrant(
 function addWhatIsAsked(context: KoaContextWithOIDC, grant: Grant): boolean {
   const before = JSON.stringify([grant.openid, grant.resources]);
   grant.addOIDCScope([...context.oidc.requestParamOIDCScopes].join(' '));
+  const claims = [...context.oidc.requestParamClaims];
+  if (claims.length > 0) grant.addOIDCClaims(claims);
   for (const [identifier, resource] of Object.entries(context.oidc.resourceServers ?? {})) {
     const asked = [...context.oidc.requestParamScopes].filter((scope) => resource.scopes.has(scope));
     if (asked.length > 0) grant.addResourceScope(identifier, asked.join(' '));
@@ -92,6 +94,7 @@ function addWhatIsAsked(context: KoaContextWithOIDC, grant: Grant): boolean {
 
 export function grantConsented(grant: Grant, consent: Consent): Grant {
   if (consent.scopes.length > 0) grant.addOIDCScope(consent.scopes.join(' '));
+  if (consent.claims !== undefined && consent.claims.length > 0) grant.addOIDCClaims([...consent.claims]);
   for (const [identifier, scopes] of Object.entries(consent.resources)) {
     if (scopes.length > 0) grant.addResourceScope(identifier, scopes.join(' '));
   }

@@ -5,7 +5,7 @@ import { lifetime, unsupported } from './adapter-verbs.ts';
 
 /** What a person let a client do, in the engine's shape. */
 type Grant = AdapterPayload & {
-  openid?: { scope?: string };
+  openid?: { scope?: string; claims?: string[] };
   /** Scopes by resource. */
   resources?: Record<string, string>;
 };
@@ -40,7 +40,12 @@ export function grantAdapter(grants: Store): Adapter {
 }
 
 function unite(ours: Grant, now: Grant): Grant {
-  const openid = { ...ours.openid, ...scopes({ scope: ours.openid?.scope }, { scope: now.openid?.scope }) };
+  const claims = [...new Set([...(ours.openid?.claims ?? []), ...(now.openid?.claims ?? [])])];
+  const openid = {
+    ...ours.openid,
+    ...scopes({ scope: ours.openid?.scope }, { scope: now.openid?.scope }),
+    ...(claims.length > 0 && { claims }),
+  };
   return { ...ours, openid, resources: scopes(ours.resources ?? {}, now.resources ?? {}) };
 }
 

@@ -1,0 +1,29 @@
+import { errors, type ClaimsParameter, type Client, type KoaContextWithOIDC } from 'oidc-provider';
+import { scopeOfClaim } from '../accounts/claims.ts';
+import { policyOf } from './client-metadata.ts';
+
+/** Requests whose person is asked on other pages, which speak of scopes only. */
+export const SCOPES_ONLY: readonly string[] = ['device_authorization', 'backchannel_authentication'];
+
+/**
+ * OpenID Connect Core §5.5: single claims. Each belongs to a scope, and a client may ask for those of its own scopes; names
+ * that are nobody's are left to the engine, which ignores them.
+ */
+export function assertClaimsParameter({ oidc }: KoaContextWithOIDC, claims: ClaimsParameter, client: Client): void {
+  if (SCOPES_ONLY.includes(oidc.route)) throw new errors.InvalidRequest('claims are asked for by scopes here');
+  for (const name of namesIn(claims)) {
+    const scope = scopeOfClaim(name);
+    if (scope !== undefined && !policyOf(client).scopes.includes(scope))
+      throw new errors.InvalidRequest(`the client is not registered for the scope of the claim ${name}`);
+  }
+}
+
+/** The claims of the account that a request names. */
+export function claimsAsked(parameter: unknown): string[] {
+  if (typeof parameter !== 'string') return [];
+  return namesIn(JSON.parse(parameter) as ClaimsParameter).filter((name) => scopeOfClaim(name) !== undefined);
+}
+
+function namesIn({ id_token: idToken, userinfo }: ClaimsParameter): string[] {
+  return [...new Set([...Object.keys(idToken ?? {}), ...Object.keys(userinfo ?? {})])];
+}
