@@ -9,7 +9,7 @@ const LEVELS = [
   ['config'],
   ['storage', 'events', 'http', 'outgoing'],
   ['accounts', 'credentials', 'clients', 'issuers', 'keys', 'audit', 'metrics'],
-  ['interactions', 'account-pages', 'admin', 'oidc', 'grants', 'revocation'],
+  ['interactions', 'account-pages', 'admin', 'oidc', 'grants', 'revocation', 'registration'],
   ['host'],
   ['server.ts'],
   ['cli'],

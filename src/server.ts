@@ -29,11 +29,12 @@ import { systemRandom, type Random } from './lib/random.ts';
 import { backChannelLogout } from './oidc/back-channel-logout.ts';
 import { deviceQrRoute } from './oidc/device-qr.ts';
 import { postedRequestRoutes } from './oidc/posted-requests.ts';
-import { checkClients } from './oidc/check-clients.ts';
+import { acceptClient, checkClients } from './oidc/check-clients.ts';
 import { createProvider } from './oidc/provider.ts';
 import { publicDocuments } from './oidc/published-documents.ts';
 import { accountLookup } from './oidc/request-account.ts';
 import { outgoingFetch } from './outgoing/outgoing-fetch.ts';
+import { openRegistration } from './registration/registration.ts';
 import { openStores, type Stores } from './storage/open-stores.ts';
 
 export interface ServerOptions {
@@ -158,6 +159,7 @@ async function openDomain(base: Base, ring: KeyRing) {
     }),
     refresh: refreshGrant({ grants, clock, random, window: config.tokens.refresh_window }),
     grantTypes: ownGrants(base, { accounts, announce }),
+    registration: selfRegistration(base, announce),
     csrf: csrfTokens(secrets.derive('csrf')),
     views: loadViews({ directory: fileURLToPath(new URL('../views', import.meta.url)), brand: config.branding.name }),
     admit: admission({
@@ -198,6 +200,18 @@ function ownGrants({ config, stores, log, ...base }: Base, domain: { accounts: A
   return [grant];
 }
 
+function selfRegistration({ stores, log, ...base }: Base, announce: Announce) {
+  return openRegistration({
+    ...base,
+    ...stores,
+    announce,
+    fetch: outgoingFetch(base.config.outgoing),
+    reportFailure: (err) => {
+      log.warn({ err }, 'a client in use could not be renewed; its next use tries again');
+    },
+  });
+}
+
 /** The engine for one snapshot of the keys, with the host's steps before it. */
 function buildEngine(
   base: Base,
@@ -206,18 +220,20 @@ function buildEngine(
   host: { apps: Apps; isDraining: () => boolean },
 ): Engine & { provider: Provider } {
   const { config, stores, clock } = base;
-  const { admit, credentials, logouts, refresh, views } = domain;
+  const { admit, credentials, logouts, refresh, registration, views } = domain;
   const ring = keys.current();
   const adapters = { RefreshToken: refresh.adapter };
   const shared = { ...base, ...domain, ring, grants: stores.grants };
   const grantTypes = [...domain.grantTypes, tokenExchange({ ...shared, issuer: config.issuer })];
-  const provider = createProvider({ ...shared, signatures: keys, grantTypes, adapters });
+  const clientUsed = registration.used;
+  const provider = createProvider({ ...shared, signatures: keys, grantTypes, adapters, clientUsed });
   refresh.extend(provider);
   logouts.watch(provider);
   const routes = [
     homeRoute({ ...domain, provider, apps: host.apps }),
     ...postedRequestRoutes(provider),
     deviceQrRoute(config.issuer),
+    ...registration.routes((client) => acceptClient(provider, client, config.profile)),
     ...interactionRoutes({
       ...domain,
       provider,

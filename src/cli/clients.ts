@@ -11,35 +11,35 @@ import { systemClock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';
 import { findAction, type Actions } from './actions.ts';
-import { chooseConfig, type ChosenConfig } from './choose-config.ts';
-import { configOption, textOf, type Arguments, type Command, type Terminal } from './command.ts';
+import { chooseConfig } from './choose-config.ts';
+import { invite } from './clients-invite.ts';
+import { withRecords, type Scene } from './clients-scene.ts';
+import { configOption, textOf, type Command } from './command.ts';
 import { table } from './help-text.ts';
-
-/** What an action is given. */
-interface Scene {
-  chosen: ChosenConfig;
-  /** The records store, as it may be printed. */
-  place: string;
-  options: Arguments['options'];
-  terminal: Terminal;
-}
 
 const ACTIONS: Actions<Scene> = {
   list: { options: ['json'], run: list },
   add: { word: 'FILE', run: add },
   remove: { word: 'CLIENT_ID', run: remove },
+  invite: { options: ['uses', 'expires'], run: invite },
 };
 
 export const clients: Command = {
   name: 'clients',
-  summary: 'list the clients; add some to the store, or remove one from it',
+  summary: 'list the clients; add some to the store, remove one from it, let somebody register one',
   details: `clients list               those of the configuration and those of the store
 clients add FILE           puts the client that FILE describes, or several under "clients:", into the store, in the
                            form that they have in the configuration; one of the same name is replaced
 clients remove CLIENT_ID   takes a client out of the store
+clients invite             prints an initial access token, with which somebody else can register a client
 
 A running server on the same store knows of it at once.`,
-  options: { ...configOption, json: { summary: 'for list: as JSON, with every setting but the secrets' } },
+  options: {
+    ...configOption,
+    json: { summary: 'for list: as JSON, with every setting but the secrets' },
+    uses: { value: 'N', summary: 'for invite: how many clients it registers (default: 1)' },
+    expires: { value: 'DURATION', summary: 'for invite: how long it can be used (default: 1d)' },
+  },
   words: [Object.keys(ACTIONS).join('|'), 'FILE|CLIENT_ID'],
   async run(given, terminal) {
     const { action, word } = findAction('clients', ACTIONS, given);
@@ -49,22 +49,19 @@ A running server on the same store knows of it at once.`,
   },
 };
 
-const NO_SECRETS = { secret_hash: undefined, previous_secret_hash: undefined, signing_secret: undefined };
+const NO_SECRETS = {
+  secret_hash: undefined,
+  previous_secret_hash: undefined,
+  signing_secret: undefined,
+  registration: undefined,
+};
 
-async function withClients<T>({ chosen, terminal }: Scene, work: (clients: Clients) => Promise<T>): Promise<T> {
-  const { config } = chosen;
-  // Loaded here, so that the commands that open no store do not wait for it.
-  const { openStores } = await import('../storage/open-stores.ts');
-  const stores = await openStores(config.stores, systemClock);
-  try {
-    for (const warning of stores.warnings) terminal.warn(`latchkey: ${warning}`);
-    const sealingKey = (): Promise<string> => sealingKeyOf(config, stores.records);
-    return await work(
-      openClients({ records: stores.records, configured: config.clients, random: systemRandom, sealingKey }),
-    );
-  } finally {
-    await stores.close();
-  }
+async function withClients<T>(scene: Scene, work: (clients: Clients) => Promise<T>): Promise<T> {
+  const { config } = scene.chosen;
+  return withRecords(scene, (records) => {
+    const sealingKey = (): Promise<string> => sealingKeyOf(config, records);
+    return work(openClients({ records, configured: config.clients, random: systemRandom, sealingKey }));
+  });
 }
 
 /** @throws MasterKeyError, or Error where the server has not started yet */
@@ -89,7 +86,8 @@ async function list(scene: Scene): Promise<number> {
 
 async function everyClient(clients: Clients): Promise<{ client: Client; where: string }[]> {
   const found = clients.configured.map((client) => ({ client, where: 'configuration' }));
-  for await (const client of clients.stored()) found.push({ client, where: 'store' });
+  for await (const client of clients.stored())
+    found.push({ client, where: client.registration === undefined ? 'store' : 'registered itself' });
   return found;
 }
 

@@ -13,9 +13,19 @@ export type Client = Omit<ClientConfig, 'secret' | 'previous_secret'> & {
   previous_secret_hash?: string;
   /** The secret itself, where signatures are made with it (RFC 7518 §3.2). */
   signing_secret?: Secret;
+  /** Of a client that registered itself (RFC 7591). */
+  registration?: Registration;
 };
 
-type ClientRecord = Omit<Client, 'signing_secret'> & { sealed_secret?: string };
+export interface Registration {
+  /** In seconds since the epoch. */
+  issued_at: number;
+  /** SHA-256 of the registration access token, with which the client manages itself (RFC 7592). */
+  access_token_hash: string;
+  software_statement?: string;
+}
+
+export type ClientRecord = Omit<Client, 'signing_secret'> & { sealed_secret?: string };
 
 export interface Clients {
   /** Those of the configuration file, which are known without the store. */
@@ -40,8 +50,8 @@ export interface ClientsOptions {
 /** What the ring derives the sealing key for. */
 export const CLIENT_SECRETS = 'client secrets';
 
-const clientKey = keyspace<ClientRecord>('client');
-const everyClient: Index<ClientRecord> = 'clients';
+export const clientKey = keyspace<ClientRecord>('client');
+export const everyClient: Index<ClientRecord> = 'clients';
 
 /** Clients of the configuration come first: a record in the store cannot take the name of one. */
 export function openClients(options: ClientsOptions): Clients {
@@ -73,7 +83,8 @@ export function openClients(options: ClientsOptions): Clients {
   };
 }
 
-function register(config: ClientConfig, random: Random): Client {
+/** The client as it is kept: secrets only as hashes. */
+export function register(config: ClientConfig, random: Random): Client {
   const { secret, previous_secret: previous, ...client } = config;
   return {
     ...client,

@@ -3,6 +3,7 @@ import { checkIssuers } from './issuer-checks.ts';
 import { checkKeys } from './key-checks.ts';
 import { checkDetailTypes } from './detail-checks.ts';
 import { checkServerProfile } from './profile-checks.ts';
+import { checkRegistration } from './registration-checks.ts';
 import type { Fault, Path } from './problems.ts';
 import type { Draft } from './schema.ts';
 import { STANDARD_SCOPES } from './standard-scopes.ts';
@@ -26,6 +27,7 @@ const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
   checkClients,
   issuersAreDistinct,
   checkIssuers,
+  checkRegistration,
   accountsAreDistinct,
   accountPasswordsAreLongEnough,
 ];

@@ -9,10 +9,8 @@ import type { ClientConfig, Draft, ResourceConfig } from './schema.ts';
 import { STANDARD_SCOPES } from './standard-scopes.ts';
 import { didYouMean } from './suggest.ts';
 
-type ClientCheck = (
-  client: ClientConfig,
-  draft: Pick<Draft, 'resources' | 'keys' | 'listen' | 'profile' | 'authorization_details_types'>,
-) => Fault[];
+type Surroundings = Pick<Draft, 'resources' | 'keys' | 'listen' | 'profile' | 'authorization_details_types'>;
+type ClientCheck = (client: ClientConfig, draft: Surroundings) => Fault[];
 
 /** What must hold within a client and between a client and the resources; paths start at the client. */
 const CHECKS: readonly ClientCheck[] = [
@@ -32,9 +30,14 @@ const CHECKS: readonly ClientCheck[] = [
 
 export function checkClients({ clients, ...draft }: Draft): Fault[] {
   return clients.flatMap((client, index) => {
-    const faults = client === undefined ? [] : CHECKS.flatMap((check) => check(client, draft));
+    const faults = client === undefined ? [] : checkClient(client, draft);
     return faults.map(({ path, message }) => ({ path: ['clients', index, ...path], message }));
   });
+}
+
+/** @returns faults whose paths start at the client */
+export function checkClient(client: ClientConfig, draft: Surroundings): Fault[] {
+  return CHECKS.flatMap((check) => check(client, draft));
 }
 
 /** A client of the store would stand in the shadow of one of the configuration with the same name. */
@@ -109,7 +112,9 @@ function grantTypesFitType({ type, grant_types: grantTypes = [] }: ClientConfig)
   );
 }
 
-function resourcesAreRegistered(client: ClientConfig, { resources }: Pick<Draft, 'resources'>): Fault[] {
+type Reach = Pick<ClientConfig, 'scopes' | 'resources'>;
+
+export function resourcesAreRegistered(client: Reach, { resources }: Pick<Draft, 'resources'>): Fault[] {
   const registered = identifiersOf(resources);
   if (registered === undefined) return [];
   return client.resources.flatMap((resource, index) =>
@@ -124,7 +129,7 @@ function defaultResourceIsAllowed({ default_resource, resources }: ClientConfig)
   return [{ path: ['default_resource'], message: 'must be one of the resources of the client' }];
 }
 
-function scopesExist(client: ClientConfig, { resources }: Pick<Draft, 'resources'>): Fault[] {
+export function scopesExist(client: Reach, { resources }: Pick<Draft, 'resources'>): Fault[] {
   const own = client.resources.map((identifier) => resources.find((resource) => resource?.identifier === identifier));
   if (!own.every((resource) => resource !== undefined)) return [];
   const known = [...STANDARD_SCOPES, ...own.flatMap((resource: ResourceConfig) => Object.keys(resource.scopes))];

@@ -25,7 +25,7 @@ export const AUTH_METHODS = [
   'none',
 ] as const;
 
-const origin = ruled(rules.originRule);
+export const origin = ruled(rules.originRule);
 
 /** A token of a trusted issuer as a grant (RFC 7523 §2.1). */
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';

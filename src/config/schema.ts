@@ -3,6 +3,7 @@ import { clientSchema } from './client-schema.ts';
 import { issuerSchema } from './issuer-schema.ts';
 import { PROFILES } from './profiles.ts';
 import { detailType } from './detail-types.ts';
+import { documentsSchema, registrationSchema } from './registration-schema.ts';
 import * as rules from './rules.ts';
 import {
   contentEncryption,
@@ -127,6 +128,8 @@ export const configSchema = z.strictObject({
   clients: z.array(clientSchema).default([]),
   trusted_issuers: z.array(issuerSchema).default([]),
   accounts: z.array(seedAccount).default([]),
+  registration: registrationSchema.prefault({}),
+  client_id_metadata_documents: documentsSchema.prefault({}),
   outgoing: z.strictObject({ allow: z.array(ruled(rules.hostRule)).default([]) }).prefault({}),
 });
 
@@ -148,6 +151,8 @@ export interface Draft {
   sessions: Config['sessions'] | undefined;
   passwords: Config['passwords'] | undefined;
   sign_up: Config['sign_up'] | undefined;
+  registration: Config['registration'] | undefined;
+  client_id_metadata_documents: Config['client_id_metadata_documents'] | undefined;
   resources: readonly (ResourceConfig | undefined)[];
   authorization_details_types: Config['authorization_details_types'] | undefined;
   clients: readonly (ClientConfig | undefined)[];

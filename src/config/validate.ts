@@ -1,8 +1,8 @@
 import type { z } from 'zod';
 import { checkConfig } from './checks.ts';
-import { namesAreFree } from './client-checks.ts';
 import { issuersAreFree } from './issuer-checks.ts';
 import { issuersSchema } from './issuer-schema.ts';
+import { checkClient, namesAreFree } from './client-checks.ts';
 import { faultsOf, inWords } from './messages.ts';
 import { isWithin, type Fault } from './problems.ts';
 import { clientSchema, clientsSchema } from './client-schema.ts';
@@ -34,6 +34,11 @@ export function validateIssuers(tree: unknown, config: Config): Validated<{ trus
   });
 }
 
+/** Reads what a client says of itself, in the form that it would have in the configuration; paths start at the client. */
+export function validateClient(tree: object, config: Config): Validated<ClientConfig> {
+  return read(clientSchema, tree, (client) => (client === undefined ? [] : checkClient(client, config)));
+}
+
 /** @param check is given what was read, unless it is faulty */
 function read<S extends z.ZodType>(
   schema: S,
@@ -63,6 +68,8 @@ function draftOf(tree: unknown): Draft {
     sessions: readable(sessions, root['sessions']),
     passwords: readable(passwords, root['passwords']),
     sign_up: readable(sign_up, root['sign_up']),
+    registration: readable(lists.registration, root['registration']),
+    client_id_metadata_documents: readable(lists.client_id_metadata_documents, root['client_id_metadata_documents']),
     resources: listOf(root['resources']).map((item) => readable(resources.unwrap().element, item)),
     authorization_details_types: readable(lists.authorization_details_types, root['authorization_details_types']),
     clients: listOf(root['clients']).map(readableClient),

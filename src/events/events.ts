@@ -21,6 +21,10 @@ export type BusinessEvent =
   | { type: 'logout.delivered'; client: string; attempt: number }
   | { type: 'logout.undelivered'; client: string; attempt: number; reason: string; givenUp: boolean }
   | { type: 'assertion.accepted'; issuer: string; subject: string; client: string; account: string | undefined }
+  | { type: 'client.registered'; client: string; name: string; address: string; invited: boolean; vouchedBy?: string }
+  | { type: 'client.updated'; client: string; address: string }
+  | { type: 'client.deleted'; client: string; address: string }
+  | { type: 'registration.refused'; address: string; error: string; reason: string }
   | { type: 'keys.changed'; signing: readonly string[]; published: readonly string[] }
   | RequestRefused;
 

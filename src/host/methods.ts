@@ -32,7 +32,7 @@ export function allowedMethods(routes: readonly Route[]): (path: string) => read
   return (path) => {
     const allowed = table.filter(({ pattern }) => pattern.test(path)).flatMap((entry) => entry.allowed);
     if (allowed.length === 0) return [];
-    return [...new Set(allowed.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))), 'OPTIONS'];
+    return [...new Set([...allowed.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])), 'OPTIONS'])];
   };
 }
 

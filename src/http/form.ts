@@ -1,11 +1,6 @@
-import type { IncomingMessage } from 'node:http';
 import type { Context } from 'koa';
+import { readText } from './body.ts';
 import { Problem } from './problems.ts';
-
-/** Larger than any form of ours, smaller than anything that hurts. */
-const LIMIT = 16 * 1024;
-/** What is left of the request is not read. */
-const CLOSE = { Connection: 'close' };
 
 export type Form = ReadonlyMap<string, string>;
 
@@ -31,23 +26,6 @@ export async function readParameters(context: Context): Promise<URLSearchParams>
   // What stands here in place of bytes that are not UTF-8, percent-encoded or not.
   if (parameters.toString().includes(encodeURIComponent('\uFFFD'))) throw new Problem('bad-form', 'it is not UTF-8');
   return parameters;
-}
-
-async function readText(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    // The stream is left whole on an error, so that the answer can still be sent.
-    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > LIMIT) throw new Problem('body-too-large', `a form of more than ${LIMIT} bytes`, CLOSE);
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    if (error instanceof Problem) throw error;
-    throw new Problem('bad-form', 'the caller went away before the form had come');
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** @throws Problem `bad-form` when the field is not there */

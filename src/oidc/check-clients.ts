@@ -1,6 +1,9 @@
-import type { Provider } from 'oidc-provider';
+import type { ClientMetadata, Provider } from 'oidc-provider';
 import type { Logger } from 'pino';
 import type { Client, Clients } from '../clients/clients.ts';
+import type { Config } from '../config/schema.ts';
+import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
+import { clientMetadata } from './client-metadata.ts';
 
 /**
  * The engine looks at a client when it is first used; this looks at all of them at the start. One of the configuration
@@ -16,6 +19,14 @@ export async function checkClients(provider: Provider, clients: Clients, log: Lo
     const fault = await faultOf(provider, client);
     if (fault !== undefined) log.error({ client: client.client_id, fault }, 'a client of the store cannot be used');
   }
+}
+
+/** The engine can look at a client without taking it; its types do not say so. */
+type EngineClients = Provider['Client'] & { validate(metadata: ClientMetadata): Promise<void> };
+
+/** @throws errors.InvalidClientMetadata for a client that the engine would refuse at its first use */
+export async function acceptClient(provider: Provider, client: Client, profile: Config['profile']): Promise<void> {
+  await (provider.Client as EngineClients).validate(clientMetadata(client, { engineScopes: STANDARD_SCOPES, profile }));
 }
 
 async function faultOf(provider: Provider, { client_id: id }: Client): Promise<string | undefined> {

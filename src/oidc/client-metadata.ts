@@ -24,6 +24,8 @@ export interface ClientPolicy {
   tokenExchange?: NonNullable<Client['token_exchange']>;
   /** The client that may act with the tokens that this one gets; others may not, once there is one. */
   mayAct?: string;
+  /** Nobody here has looked at it: it registered itself. */
+  isSelfDescribed: boolean;
   /** The hashes of the secrets that it may prove itself with; two while one takes over from the other. */
   secretHashes: readonly string[];
   /** In seconds; the server's where there is none. */
@@ -120,6 +122,7 @@ function policyFor(client: Client, serverProfile: Profile): ClientPolicy {
     mayIntrospect: client.introspection,
     ...(client.token_exchange === undefined ? {} : { tokenExchange: client.token_exchange }),
     ...(client.may_act === undefined ? {} : { mayAct: client.may_act }),
+    isSelfDescribed: client.registration !== undefined,
     secretHashes: [client.secret_hash, client.previous_secret_hash].filter((hash) => hash !== undefined),
     ...(client.refresh_window === undefined ? {} : { refreshWindow: client.refresh_window }),
   };

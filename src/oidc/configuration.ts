@@ -104,7 +104,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     extraTokenClaims: (context, token) => accessTokenClaims(context, token, accountOf),
     interactions: { policy: promptPolicy(), url: (_context, interaction) => `/interaction/${interaction.uid}` },
     cookies: cookies(config.issuer, ring),
-    routes,
+    ...endpoints(config),
     fetch: outgoingFetch(config.outgoing),
     renderError: pages.renderError,
 
@@ -183,6 +183,11 @@ export const routes = {
   device_authorization: '/device_authorization',
   code_verification: '/device',
 } as const;
+
+/** Registration is our own, so the engine does not know where it is. */
+function endpoints({ issuer, registration }: Config): Pick<Configuration, 'routes' | 'discovery'> {
+  return { routes, discovery: registration.enabled ? { registration_endpoint: `${issuer}/register` } : {} };
+}
 
 /** All that clients can use here: a certificate proves nothing where nobody asks for one. */
 function authMethods({ tlsClientAuth = false, selfSignedTlsClientAuth = false }: MutualTls) {

@@ -2,6 +2,7 @@ import type { errors, KoaContextWithOIDC, Provider } from 'oidc-provider';
 import type { Logger } from 'pino';
 import type { Announce } from '../events/events.ts';
 import { requestId } from '../http/request-id.ts';
+import { policyOf } from './client-metadata.ts';
 import { ourFace } from './our-face.ts';
 
 const refusals = [
@@ -48,6 +49,13 @@ export function reportEngineEvents(provider: Provider, announce: Announce, log: 
   provider.on('server_error', (context, error) => {
     log.error({ err: error, requestId: requestId(context) }, 'a request failed');
     showOurFace(context, error);
+  });
+}
+
+/** A client that nobody here registered lives as long as it is used. */
+export function reportClientUse(provider: Provider, used: (clientId: string) => void): void {
+  provider.on('grant.success', ({ oidc: { client } }) => {
+    if (client !== undefined && policyOf(client).isSelfDescribed) used(client.clientId);
   });
 }
 

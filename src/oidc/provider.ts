@@ -4,14 +4,21 @@ import { isClientSecret } from '../clients/client-secret.ts';
 import { engineConfiguration, type EngineParts } from './configuration.ts';
 import { policyOf } from './client-metadata.ts';
 import { completeDeviceFlow } from './device-flow.ts';
-import { reportEngineEvents } from './engine-events.ts';
+import { reportClientUse, reportEngineEvents } from './engine-events.ts';
 import type { GrantType } from './grant-type.ts';
 import { verifyHintsBy } from './internals.ts';
 import { pacePolling } from './polling.ts';
 import { limitGuesses } from './user-code-guesses.ts';
 
 /** Builds the engine for one snapshot of the key ring. Cheap enough to do again whenever the ring changes. */
-export function createProvider(parts: EngineParts & { grantTypes: readonly GrantType[]; log: Logger }): Provider {
+export function createProvider(
+  parts: EngineParts & {
+    grantTypes: readonly GrantType[];
+    log: Logger;
+    /** Told of each token that a client which registered itself is given. */
+    clientUsed: (clientId: string) => void;
+  },
+): Provider {
   const provider = new Provider(parts.config.issuer, engineConfiguration(parts));
   verifyHintsBy(provider, parts.ring.verifying);
   // The host has checked every forwarded header, and removed those of strangers.
@@ -33,6 +40,7 @@ export function createProvider(parts: EngineParts & { grantTypes: readonly Grant
   // The engine would name the session only to clients that listen for its end; logout by ID token needs it from all.
   provider.Client.prototype.includeSid = () => true;
   reportEngineEvents(provider, parts.announce, parts.log);
+  reportClientUse(provider, parts.clientUsed);
   return provider;
 }
 

@@ -245,6 +245,19 @@ job        machine  Nightly job  store
     assert.deepEqual(await places(), ['shop: configuration', 'job: configuration']);
   });
 
+  it('invites, with a token that is alone on standard output and in clear nowhere else', async () => {
+    const { code, out, err } = await run('invite --uses 3 --expires 2h');
+    assert.equal(code, 0);
+    assert.match(out, /^[\w-]{43}\n$/);
+    assert.equal(
+      err,
+      'registers 3 clients at http://localhost:3000/register within 2h; it is shown only now\n' +
+        'latchkey: registration.enabled is not set, so nobody can use it\n',
+    );
+    const files = readdirSync(directory.path).filter((name) => name.startsWith('store.db'));
+    for (const name of files) assert.ok(!readFileSync(join(directory.path, name)).includes(out.trim()), name);
+  });
+
   it('prints no password of a store', async () => {
     const { code, out, err } = await run('list', { LATCHKEY_STORE: 'redis://me:hunter2-the-long@127.0.0.1:1' });
     assert.equal(code, 1);
@@ -252,7 +265,7 @@ job        machine  Nightly job  store
   });
 
   const misunderstood: Record<string, string> = {
-    '': 'clients needs one of list, add, remove',
+    '': 'clients needs one of list, add, remove, invite',
     lsit: 'clients does not "lsit" (did you mean list?)',
     toString: 'clients does not "toString"',
     add: 'clients add needs a FILE',
@@ -260,6 +273,11 @@ job        machine  Nightly job  store
     'list shop': 'clients list does not take "shop"',
     'add job.yaml other.yaml': 'clients does not take "other.yaml"',
     'add job.yaml --json': 'clients add does not take --json',
+    'list --uses 2': 'clients list does not take --uses',
+    'invite --uses 0': '--uses must be 1 to 10000',
+    'invite --uses many': '--uses must be 1 to 10000',
+    'invite --expires soon': '--expires must be 1s to 365d',
+    'invite --expires 366d': '--expires must be 1s to 365d',
   };
   for (const [line, message] of Object.entries(misunderstood)) {
     it(`does not understand "clients ${line}", says so and ends with 2`, async () => {

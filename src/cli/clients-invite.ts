@@ -1,0 +1,28 @@
+import { openInvitations } from '../clients/invitations.ts';
+import { systemClock } from '../lib/clock.ts';
+import { durationText, parseDuration } from '../lib/duration.ts';
+import { systemRandom } from '../lib/random.ts';
+import { withRecords, type Scene } from './clients-scene.ts';
+import { UsageError } from './command.ts';
+
+const DAY = 86_400;
+
+/** Prints the initial access token alone on standard output, for scripts, and what it is good for beside it. */
+export async function invite(scene: Scene): Promise<number> {
+  const { chosen, options, terminal } = scene;
+  const uses = Number(options['uses'] ?? 1);
+  if (!Number.isInteger(uses) || uses < 1 || uses > 10_000) throw new UsageError('--uses must be 1 to 10000');
+  const ttl = parseDuration(String(options['expires'] ?? '1d'));
+  if (ttl === undefined || ttl === 0 || ttl > 365 * DAY) throw new UsageError('--expires must be 1s to 365d');
+  const token = await withRecords(scene, (records) =>
+    openInvitations({ records, clock: systemClock, random: systemRandom }).make({ uses, ttl }),
+  );
+  terminal.print(token);
+  const times = uses === 1 ? 'one client' : `${uses} clients`;
+  terminal.warn(
+    `registers ${times} at ${chosen.config.issuer}/register within ${durationText(ttl)}; it is shown only now`,
+  );
+  if (!chosen.config.registration.enabled)
+    terminal.warn('latchkey: registration.enabled is not set, so nobody can use it');
+  return 0;
+}

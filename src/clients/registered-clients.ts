@@ -1,0 +1,93 @@
+import type { ClientConfig } from '../config/schema.ts';
+import type { Clock } from '../lib/clock.ts';
+import { equalInConstantTime, sha256 } from '../lib/hash.ts';
+import type { Random } from '../lib/random.ts';
+import type { Index, Store, Stored, WriteOptions } from '../storage/store.ts';
+import { clientKey, everyClient, register, type Client, type ClientRecord, type Registration } from './clients.ts';
+
+/** Clients that registered themselves: each lives as long as it is used. */
+export interface RegisteredClients {
+  /** Whether there may be one more; a few more come in where many come at the same moment. */
+  hasRoom(): Promise<boolean>;
+  add(client: ClientConfig, registration: Registration): Promise<Client>;
+  /** @returns undefined for a client that is not there, did not register itself, or has another access token */
+  open(clientId: string, accessToken: string): Promise<OpenClient | undefined>;
+  /** Lets a client live on, as it is in use. */
+  renew(clientId: string): Promise<void>;
+}
+
+export interface OpenClient {
+  readonly client: Client;
+  /**
+   * Puts this in its place; a secret that it has stays its secret while it needs one.
+   * @returns undefined when it has changed or gone meanwhile
+   */
+  replace(client: ClientConfig, softwareStatement: string | undefined): Promise<Client | undefined>;
+  remove(): Promise<void>;
+}
+
+const registeredClients: Index<ClientRecord> = 'registered-clients';
+
+export function openRegisteredClients(parts: {
+  records: Store;
+  clock: Clock;
+  random: Random;
+  /** Seconds after the last use until a client disappears. */
+  unused: number;
+  /** How many there may be. */
+  most: number;
+}): RegisteredClients {
+  const { records, clock, random, unused, most } = parts;
+  const life: WriteOptions = { ttl: unused, indexes: [everyClient, registeredClients] };
+  return {
+    hasRoom: async () => (await countUpTo(records, most)) < most,
+    async add(config, registration) {
+      const client = { ...register(config, random), registration };
+      await records.set(clientKey(client.client_id), client, life);
+      return client;
+    },
+    async open(clientId, accessToken) {
+      const stored = await records.get(clientKey(clientId));
+      const registration = stored?.value.registration;
+      if (stored === undefined || registration === undefined) return undefined;
+      if (!equalInConstantTime(registration.access_token_hash, sha256(accessToken))) return undefined;
+      return openClient(stored, registration);
+    },
+    async renew(clientId) {
+      const stored = await records.get(clientKey(clientId));
+      // Half of its life is long enough to write once, and not at every token.
+      if (stored?.expiresAt === undefined || stored.expiresAt - clock.now() > unused * 500) return;
+      await records.replace(clientKey(clientId), stored.value, stored.version, life);
+    },
+  };
+
+  function openClient({ value: before, version }: Stored<ClientRecord>, registration: Registration): OpenClient {
+    const key = clientKey(before.client_id);
+    return {
+      client: before,
+      async replace(config, statement) {
+        const keepsSecret = config.secret !== undefined && before.secret_hash !== undefined;
+        const client = {
+          ...register(config, random),
+          ...(keepsSecret && { secret_hash: before.secret_hash }),
+          registration: { ...registration, ...(statement !== undefined && { software_statement: statement }) },
+        };
+        return (await records.replace(key, client, version, life)) ? client : undefined;
+      },
+      async remove() {
+        await records.delete(key);
+      },
+    };
+  }
+}
+
+async function countUpTo(records: Store, most: number): Promise<number> {
+  let count = 0;
+  let after: string | undefined;
+  do {
+    const page = await records.members(registeredClients, { limit: 1000, ...(after !== undefined && { after }) });
+    count += page.keys.length;
+    after = page.next;
+  } while (after !== undefined && count < most);
+  return count;
+}

@@ -1,0 +1,35 @@
+import { scopesExist, resourcesAreRegistered } from './client-checks.ts';
+import type { Fault, Path } from './problems.ts';
+import type { Draft } from './schema.ts';
+
+/** What must hold between the rules for clients that nobody here registered and the rest. */
+export function checkRegistration(draft: Draft): Fault[] {
+  return [...reachExists(draft), ...unusedOutlivesTokens(draft), ...statementsCanBeVerified(draft)];
+}
+
+function reachExists({ resources, ...draft }: Draft): Fault[] {
+  return (['registration', 'client_id_metadata_documents'] as const).flatMap((section) => {
+    const reach = draft[section];
+    if (reach === undefined) return [];
+    const faults = [...resourcesAreRegistered(reach, { resources }), ...scopesExist(reach, { resources })];
+    return faults.map(({ path, message }) => ({ path: [section, ...path], message }));
+  });
+}
+
+/** A refresh token must find its client again. */
+function unusedOutlivesTokens({ registration, tokens }: Draft): Fault[] {
+  if (registration === undefined || tokens === undefined || registration.unused >= tokens.refresh_token) return [];
+  return [{ path: ['registration', 'unused'], message: 'must not be shorter than tokens.refresh_token' }];
+}
+
+function statementsCanBeVerified({ registration }: Draft): Fault[] {
+  const { issuers = [], required = false } = registration?.software_statements ?? {};
+  const path: Path = ['registration', 'software_statements'];
+  const keyless = issuers.flatMap(({ jwks, jwks_uri: uri }, index) =>
+    (jwks === undefined) === (uri === undefined)
+      ? [{ path: [...path, 'issuers', index], message: 'needs either jwks or jwks_uri' }]
+      : [],
+  );
+  if (!required || issuers.length > 0) return keyless;
+  return [{ path: [...path, 'issuers'], message: 'needs at least one issuer where a statement is required' }];
+}

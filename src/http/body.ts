@@ -1,0 +1,25 @@
+import type { IncomingMessage } from 'node:http';
+import { Problem } from './problems.ts';
+
+/** Larger than anything that is posted to us, smaller than anything that hurts. */
+const LIMIT = 16 * 1024;
+/** What is left of the request is not read. */
+const CLOSE = { Connection: 'close' };
+
+/** Reads a body as UTF-8. @throws Problem `body-too-large` or `bad-form` */
+export async function readText(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    // The stream is left whole on an error, so that the answer can still be sent.
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > LIMIT) throw new Problem('body-too-large', `a body of more than ${LIMIT} bytes`, CLOSE);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw new Problem('bad-form', 'the caller went away before the body had come');
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

@@ -1,0 +1,45 @@
+import type { Context } from 'koa';
+
+/** RFC 7591 §3.2.2, RFC 6750 §3.1, and RFC 6749 §4.1.2.1 for what passes. */
+export type RefusalCode =
+  | 'invalid_client_metadata'
+  | 'invalid_redirect_uri'
+  | 'invalid_software_statement'
+  | 'unapproved_software_statement'
+  | 'invalid_request'
+  | 'invalid_token'
+  | 'temporarily_unavailable';
+
+const STATUS: Partial<Record<RefusalCode, number>> = { invalid_token: 401, temporarily_unavailable: 429 };
+
+/** Why a registration is not made, read or changed; the message is for whoever asked. */
+export class Refusal extends Error {
+  override name = 'Refusal';
+  readonly code: RefusalCode;
+  /** What the operator learns beyond the message. */
+  readonly reason: string;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    code: RefusalCode,
+    message: string,
+    more: { reason?: string; headers?: Readonly<Record<string, string>> } = {},
+  ) {
+    super(message);
+    this.code = code;
+    this.reason = more.reason ?? message;
+    this.headers = more.headers ?? {};
+  }
+}
+
+/** One answer for every token that does not fit, so that nobody learns which clients there are (RFC 6750 §3). */
+export function tokenRefused(reason: string): Refusal {
+  const headers = { 'WWW-Authenticate': 'Bearer error="invalid_token"' };
+  return new Refusal('invalid_token', 'the access token is missing, wrong or used up', { reason, headers });
+}
+
+export function answerRefusal(context: Context, { code, message, headers }: Refusal): void {
+  context.status = STATUS[code] ?? 400;
+  context.set(headers);
+  context.body = { error: code, error_description: message };
+}

@@ -1,0 +1,108 @@
+import type { Context } from 'koa';
+import type { Client } from '../clients/clients.ts';
+import type { Invitations } from '../clients/invitations.ts';
+import type { RegisteredClients } from '../clients/registered-clients.ts';
+import { metadataOf, selfDescribedClient, type Metadata } from '../clients/self-description.ts';
+import { pathText } from '../config/problems.ts';
+import type { ClientConfig, Config } from '../config/schema.ts';
+import type { Announce } from '../events/events.ts';
+import { clientAddress } from '../http/client-address.ts';
+import { epochSeconds, type Clock } from '../lib/clock.ts';
+import { sha256 } from '../lib/hash.ts';
+import { newId } from '../lib/ids.ts';
+import { secretToken, type Random } from '../lib/random.ts';
+import type { Store } from '../storage/store.ts';
+import { limitAddress } from './limits.ts';
+import { readMetadata } from './metadata-body.ts';
+import { Refusal, tokenRefused } from './refusal.ts';
+import type { SoftwareStatements } from './software-statements.ts';
+
+export interface RegistrationParts {
+  config: Config;
+  registered: RegisteredClients;
+  invitations: Invitations;
+  statements: SoftwareStatements;
+  /** Whether the engine takes such a client. @throws Error that says why not */
+  accept: (client: Client) => Promise<void>;
+  grants: Store;
+  announce: Announce;
+  clock: Clock;
+  random: Random;
+}
+
+/** Client Registration Request (RFC 7591 §3.1). */
+export async function register(parts: RegistrationParts, context: Context): Promise<void> {
+  const { config, registered, invitations, clock, random } = parts;
+  const { initial_access_token: access, max_per_hour: mostPerHour } = config.registration;
+  await limitAddress(parts.grants, clientAddress(context), mostPerHour);
+  const invitation = bearerToken(context);
+  const needsInvitation = access === 'required';
+  if (needsInvitation && !(await invitations.isGood(invitation))) throw tokenRefused('no such invitation');
+  const metadata = await readMetadata(context);
+  const { claims, statement, issuer } = await parts.statements.read(metadata);
+  const clientId = newId('client', clock, random);
+  const client = await describe(parts, clientId, { ...metadata, ...claims });
+
+  if (!(await registered.hasRoom()))
+    throw new Refusal('temporarily_unavailable', 'no more clients can register for now');
+  // Once nothing else can go wrong: a mistype must not cost the invitation.
+  if (needsInvitation && !(await invitations.use(invitation))) throw tokenRefused('the invitation has just been used');
+  const accessToken = secretToken(random);
+  const saved = await registered.add(client, {
+    issued_at: epochSeconds(clock),
+    access_token_hash: sha256(accessToken),
+    ...(statement !== undefined && { software_statement: statement }),
+  });
+  parts.announce({
+    type: 'client.registered',
+    client: clientId,
+    name: client.client_name,
+    address: clientAddress(context),
+    invited: needsInvitation,
+    ...(issuer !== undefined && { vouchedBy: issuer }),
+  });
+  context.status = 201;
+  context.body = answer(config.issuer, saved, accessToken, client.secret?.reveal());
+}
+
+/** @throws Refusal that names everything that is wrong */
+export async function describe(
+  { config, accept, random }: RegistrationParts,
+  clientId: string,
+  metadata: Metadata,
+): Promise<ClientConfig> {
+  const given = { clientId, secret: secretToken(random), reach: config.registration, config };
+  const read = selfDescribedClient(metadata, given);
+  if ('faults' in read) {
+    const message = read.faults.map(({ path, message }) => `${pathText(path)} ${message}`).join('; ');
+    const isAboutRedirects = read.faults.every(({ path }) => path[0] === 'redirect_uris');
+    throw new Refusal(isAboutRedirects ? 'invalid_redirect_uri' : 'invalid_client_metadata', printable(message));
+  }
+  const { secret, previous_secret: _none, ...client } = read.value;
+  await accept({ ...client, ...(secret && { secret_hash: 'to be' }) }).catch((error: unknown) => {
+    const { error_description: why } = error as { error_description?: string };
+    if (why === undefined) throw error;
+    throw new Refusal('invalid_client_metadata', printable(why));
+  });
+  return read.value;
+}
+
+/** RFC 6749 §5.2 allows no other characters in a description. */
+function printable(text: string): string {
+  return text.replace(/[^\x20\x21\x23-\x5B\x5D-\x7E]/g, '?').slice(0, 500);
+}
+
+/** Client Information Response (RFC 7591 §3.2.1). */
+export function answer(issuer: string, client: Client, accessToken: string, secret: string | undefined): Metadata {
+  return {
+    ...metadataOf(client),
+    ...(secret !== undefined && { client_secret: secret, client_secret_expires_at: 0 }),
+    registration_access_token: accessToken,
+    registration_client_uri: `${issuer}/register/${client.client_id}`,
+  };
+}
+
+/** RFC 6750 §2.1; empty where there is none. */
+export function bearerToken(context: Context): string {
+  return /^Bearer +([\w~+/.=-]+)$/i.exec(context.get('Authorization'))?.[1] ?? '';
+}

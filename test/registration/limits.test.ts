@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { Browser } from '../support/browser.ts';
+import { returnToPresent, travel } from '../support/clock.ts';
+import { authorizationRequest, exchangeCode, refresh, signIn } from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { openToAll, REDIRECT, register, send } from './registering.ts';
+
+const DAY = 86_400;
+
+describe('Limits of registration', () => {
+  let server: TestServer;
+  afterEach(async () => {
+    returnToPresent();
+    await server.close();
+  });
+
+  const from = (address: string) => ({ headers: { 'x-forwarded-for': address } });
+
+  it('let one address register so many clients in an hour, also when all come at once', async () => {
+    server = await startTestServer({
+      change: (config) => ({
+        ...openToAll({ max_per_hour: 3 })(config),
+        listen: { ...config.listen, trusted_proxies: ['127.0.0.1', '::1'] },
+      }),
+    });
+    const answers = await Promise.all(Array.from({ length: 6 }, () => register(server, {}, from('192.0.2.1'))));
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 201, 201, 429, 429, 429]);
+    const refused = answers.find(({ status }) => status === 429);
+    assert.deepEqual(
+      [refused?.body['error'], refused?.headers.get('retry-after')],
+      ['temporarily_unavailable', '3600'],
+    );
+    assert.equal((await register(server, {}, from('192.0.2.2'))).status, 201);
+    for (const host of ['1', '2', '3'])
+      assert.equal((await register(server, {}, from(`2001:db8::${host}`))).status, 201);
+    assert.equal((await register(server, {}, from('2001:db8::ffff'))).status, 429);
+    travel(3601);
+    assert.equal((await register(server, {}, from('192.0.2.1'))).status, 201);
+  });
+
+  it('let only so many clients be there at a time', async () => {
+    server = await startTestServer({ change: openToAll({ max_clients: 2 }) });
+    const { body } = await register(server);
+    assert.equal((await register(server)).status, 201);
+    assert.equal((await register(server)).status, 429);
+    const own = { method: 'DELETE', token: body['registration_access_token'] };
+    assert.equal((await send(String(body['registration_client_uri']), own)).status, 204);
+    assert.equal((await register(server)).status, 201);
+    assert.equal((await register(server)).status, 429);
+  });
+
+  it('let a client that nobody uses disappear, and its place with it', async () => {
+    server = await startTestServer({ change: openToAll({ unused: 30 * DAY, max_clients: 1 }) });
+    const { body } = await register(server);
+    const own = { method: 'GET', token: body['registration_access_token'] };
+    travel(29 * DAY);
+    assert.equal((await send(String(body['registration_client_uri']), own)).status, 200);
+    travel(2 * DAY);
+    assert.equal((await send(String(body['registration_client_uri']), own)).status, 401);
+    const page = await new Browser().visit(
+      authorizationRequest(server.issuer, String(body['client_id']), { redirect_uri: REDIRECT }).url,
+    );
+    assert.equal(page.status, 400);
+    assert.equal((await register(server)).status, 201);
+  });
+
+  it('keep a client that is used', async () => {
+    server = await startTestServer({ change: openToAll({ unused: 20 * DAY }) });
+    const { body } = await register(server, {
+      token_endpoint_auth_method: 'none',
+      grant_types: ['authorization_code', 'refresh_token'],
+    });
+    const clientId = String(body['client_id']);
+    const offline = { scope: 'openid offline_access', prompt: 'consent' };
+    const request = authorizationRequest(server.issuer, clientId, { redirect_uri: REDIRECT, ...offline });
+    const { body: tokens } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request));
+    let token = String(tokens['refresh_token']);
+    for (let uses = 0; uses < 4; uses += 1) {
+      travel(11 * DAY);
+      const answer = await refresh(server.issuer, token, { client_id: clientId });
+      assert.equal(answer.status, 200, JSON.stringify(answer.body));
+      token = String(answer.body['refresh_token']);
+    }
+    const own = { method: 'GET', token: body['registration_access_token'] };
+    assert.equal((await send(String(body['registration_client_uri']), own)).status, 200);
+  });
+});
+
+describe('Registration from browsers', () => {
+  let server: TestServer;
+  before(async () => {
+    server = await startTestServer({
+      change: openToAll({ allowed_origins: ['https://inspector.example'], initial_access_token: 'required' }),
+    });
+  });
+  after(() => server.close());
+
+  const asked = async (method: string, origin: string) => {
+    const response = await fetch(`${server.issuer}/register`, { method, headers: { origin } });
+    const get = (name: string): string | null => response.headers.get(`access-control-${name}`);
+    return [response.status, get('allow-origin'), get('allow-headers'), get('allow-credentials')];
+  };
+
+  it('is open to the origins that are listed, without cookies', async () => {
+    const origin = 'https://inspector.example';
+    assert.deepEqual(await asked('OPTIONS', origin), [204, origin, 'Authorization, Content-Type', null]);
+    assert.deepEqual(await asked('POST', origin), [401, origin, null, null]);
+  });
+
+  it('is closed to all others', async () => {
+    for (const origin of ['https://evil.example', 'null', 'https://inspector.example.evil.example']) {
+      assert.deepEqual(await asked('OPTIONS', origin), [204, null, null, null]);
+      assert.deepEqual(await asked('POST', origin), [401, null, null, null]);
+    }
+  });
+});
