@@ -40,17 +40,15 @@ describe('draft-ietf-oauth-security-topics-update: audience injection', () => {
     '/revoke': { token: 'made-up' },
   };
 
-  async function statusOf(endpoint: string, aud: string | string[]): Promise<number> {
-    const client_assertion = await new SignJWT({
-      iss: 'of-both',
-      sub: 'of-both',
-      jti: crypto.randomUUID(),
-      aud,
-    })
+  function assertionFor(aud: string | string[]): Promise<string> {
+    return new SignJWT({ iss: 'of-both', sub: 'of-both', jti: crypto.randomUUID(), aud })
       .setProtectedHeader({ alg: 'ES256' })
       .setIssuedAt()
       .setExpirationTime('1 min')
       .sign(key.privateKey);
+  }
+
+  async function statusOf(endpoint: string, client_assertion: string): Promise<number> {
     const { status } = await fetch(`${server.issuer}${endpoint}`, {
       method: 'POST',
       body: new URLSearchParams({
@@ -67,9 +65,16 @@ describe('draft-ietf-oauth-security-topics-update: audience injection', () => {
     it(`${endpoint} takes an assertion for the issuer alone, and for none of its own addresses`, async () => {
       const addresses = Object.keys(ENDPOINTS).map((path) => `${server.issuer}${path}`);
       for (const aud of [...addresses, `${server.issuer}/`, 'https://attacker.example', [server.issuer, 'x'], ''])
-        assert.equal(await statusOf(endpoint, aud), 401, String(aud));
-      const good = await statusOf(endpoint, server.issuer);
+        assert.equal(await statusOf(endpoint, await assertionFor(aud)), 401, String(aud));
+      const good = await statusOf(endpoint, await assertionFor(server.issuer));
       assert.ok([200, 201].includes(good), String(good));
     });
   }
+
+  it('an assertion that one endpoint has seen is worth nothing at the next', async () => {
+    const assertion = await assertionFor(server.issuer);
+    const [first, ...others] = Object.keys(ENDPOINTS);
+    assert.equal(await statusOf(first ?? '', assertion), 200);
+    for (const endpoint of others) assert.equal(await statusOf(endpoint, assertion), 401, endpoint);
+  });
 });

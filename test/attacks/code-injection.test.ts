@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { decodeJwt } from 'jose';
+import { calculateJwkThumbprint, decodeJwt } from 'jose';
 import { Browser } from '../support/browser.ts';
+import { newHolder, proof } from '../support/dpop.ts';
 import { ADMIN, authorizationRequest, exchangeCode, signIn, tokenRequest } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
@@ -66,6 +67,25 @@ describe('RFC 9700 §4.5: authorization code injection', () => {
       WEB,
     );
     assert.equal(decodeJwt(String(body['id_token']))['nonce'], 'of-the-victim');
+  });
+
+  it('a code that was asked for with a key is worth nothing without it, also beside the verifier (RFC 9449 §10)', async () => {
+    const [holder, thief] = [await newHolder(), await newHolder()];
+    const dpop_jkt = await calculateJwkThumbprint(holder.jwk);
+    for (const shown of [undefined, thief]) {
+      const request = authorizationRequest(server.issuer, 'demo-notes', { dpop_jkt });
+      const code = (await signIn(alice, request)).searchParams.get('code') ?? '';
+      const stolen = await fetch(`${server.issuer}/token`, {
+        method: 'POST',
+        headers: shown ? { dpop: await proof(shown, { htm: 'POST', htu: `${server.issuer}/token` }) } : {},
+        body: new URLSearchParams({
+          ...{ grant_type: 'authorization_code', client_id: 'demo-notes', code },
+          ...{ redirect_uri: request.redirectUri, code_verifier: request.verifier },
+        }),
+      });
+      const body = (await stolen.json()) as Record<string, unknown>;
+      assert.deepEqual([stolen.status, body['error'], body['access_token']], [400, 'invalid_grant', undefined]);
+    }
   });
 
   it('a code of a public client cannot be exchanged by a confidential one, nor the other way round', async () => {

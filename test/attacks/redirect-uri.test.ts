@@ -76,11 +76,25 @@ describe('RFC 9700 §4.1: the redirect URI', () => {
       `${url}&redirect_uri=https://evil.example/`,
       `${server.issuer}/authorize?redirect_uri=https://evil.example/&${new URL(url).searchParams.toString()}`,
       `${url}&redirect_uri[]=https://evil.example/`.replace('redirect_uri=', 'redirect_uri[]='),
+      `${url}&redirect%5Furi=https://evil.example/`,
+      `${url}&%72edirect_uri=https://evil.example/`,
+      url.replace(/(redirect_uri=[^&]*)/, '$1;redirect_uri=https://evil.example/'),
+      url.replace(/(redirect_uri=[^&]*)/, '$1%26redirect_uri=https://evil.example/'),
     ]) {
       const answer = await signedIn.request(order);
       assert.equal(answer.status, 400);
       assert.equal(answer.headers.get('location'), null);
     }
+  });
+
+  it('is not taken from the URL of a posted request', async () => {
+    const { url, redirectUri } = authorizationRequest(server.issuer);
+    const page = await signedIn.visit(
+      `${server.issuer}/authorize?redirect_uri=https://evil.example/`,
+      { method: 'POST', body: new URL(url).searchParams },
+      redirectUri,
+    );
+    assert.ok(page.url.startsWith(redirectUri), page.url);
   });
 
   it('is not guessed for a client that has several, even to deliver an error', async () => {

@@ -125,6 +125,33 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
     });
   }
 
+  it('the headers of a JWT name no key that is fetched (RFC 8725 §3.10)', async () => {
+    const server = await serverWith({ jwks: key.jwks }, [inside.host]);
+    inside.paths.length = 0;
+    const { issuer } = server;
+    const url = `http://${inside.host}/keys`;
+    const stranger = await clientKey();
+    const named = { iss: 'demo-web', sub: 'demo-web', aud: issuer, jti: crypto.randomUUID() };
+    for (const header of [{ jku: url }, { x5u: url }, { jku: url, kid: url }]) {
+      const forged = (claims: object, typ?: string): Promise<string> =>
+        new SignJWT({ ...named, ...claims })
+          .setProtectedHeader({ alg: 'ES256', ...header, ...(typ && { typ }) })
+          .setExpirationTime('1 min')
+          .sign(stranger.privateKey);
+      const request = authorizationRequest(issuer, 'demo-web');
+      const search = Object.fromEntries(new URL(request.url).searchParams);
+      const [hint, object, dpop] = [await forged({}), await forged(search), await forged({ htm: 'POST' }, 'dpop+jwt')];
+      const browser = new Browser();
+      await browser.visit(withRequestObject(request, object).url, {}, request.redirectUri);
+      await browser.visit(`${request.url}&id_token_hint=${hint}`, {}, request.redirectUri);
+      await browser.visit(`${issuer}/logout?id_token_hint=${hint}`);
+      for (const more of [{ headers: { dpop } }, { headers: { authorization: `Bearer ${hint}` } }])
+        await fetch(`${issuer}/userinfo`, more);
+    }
+    assert.deepEqual(inside.paths, []);
+    await server.close();
+  });
+
   it('request_uri is never fetched, also from a listed host', async () => {
     const server = await serverWith({}, [inside.host]);
     inside.paths.length = 0;
