@@ -13,7 +13,12 @@ export type Subject =
   /** Found by the address for the first time, or not there yet: to be linked, or made, once all checks have passed. */
   | { is: 'linkable'; account: Account }
   | { is: 'new'; email: string; name: string }
-  | { is: 'nobody'; because: 'unlinked' | 'address not proved' | 'address taken' };
+  | Nobody;
+
+export interface Nobody {
+  is: 'nobody';
+  because: 'unlinked' | 'address not proved' | 'address taken';
+}
 
 /** Who somebody is here whom a trusted issuer knows under a name of its own. */
 interface Link {

@@ -19,6 +19,7 @@ export interface Judge {
   readonly issuer: string;
   /** The URL of its store. */
   readonly store: string;
+  /** @param basic `client_id:client_secret`; empty for a client that proves nothing */
   judge(parameters: Record<string, string>, basic?: string): Promise<Verdict>;
   close(): Promise<void>;
 }
@@ -74,7 +75,7 @@ export async function startJudge(
     async judge(parameters, basic = 'partner:partner-secret-0123456789') {
       const response = await fetch(new URL('/token', issuer), {
         method: 'POST',
-        headers: { authorization: `Basic ${Buffer.from(basic).toString('base64')}` },
+        headers: basic === '' ? {} : { authorization: `Basic ${Buffer.from(basic).toString('base64')}` },
         body: new URLSearchParams({ grant_type: JWT_BEARER, ...parameters }),
       });
       const body = (await response.json()) as Record<string, unknown>;

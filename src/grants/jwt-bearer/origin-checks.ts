@@ -1,0 +1,47 @@
+import { isText, type Check } from './check.ts';
+
+/** Whose it is (RFC 7523 §3, items 1 and 9). */
+export const ORIGIN: readonly Check[] = [
+  { reason: 'issuer_missing', says: 'it names its issuer (iss)', holds: ({ claims }) => isText(claims['iss'], 2048) },
+  {
+    reason: 'issuer_unknown',
+    says: 'its issuer (iss) is in the registry, character by character',
+    holds: ({ claims, issuer }) => issuer.issuer === claims['iss'],
+  },
+  {
+    reason: 'type_not_accepted',
+    says: 'its typ is one of token_types',
+    holds: (it) => it.issuer.token_types.some((type) => type.toLowerCase() === it.type),
+  },
+  {
+    reason: 'algorithm_not_accepted',
+    says: 'its alg is one of algorithms',
+    holds: ({ header, issuer }) => issuer.algorithms.some((alg) => alg === header['alg']),
+  },
+  {
+    reason: 'kid_malformed',
+    says: 'its kid, where it has one, is a short text',
+    holds: ({ header: { kid } }) => kid === undefined || isText(kid),
+  },
+  {
+    reason: 'keys_unavailable',
+    says: "the issuer's keys can be fetched",
+    holds: async (it) => (await it.key()) !== 'unavailable',
+  },
+  {
+    reason: 'key_unknown',
+    says: 'the issuer has the key that it names (kid), or one for its alg where it names none',
+    holds: async (it) => (await it.key()) !== 'unknown',
+  },
+  {
+    reason: 'key_ambiguous',
+    says: 'only one key of the issuer could have signed it',
+    holds: async (it) => (await it.key()) !== 'ambiguous',
+  },
+  {
+    reason: 'key_unfit',
+    says: 'the key is one for this algorithm, and for signatures',
+    holds: async (it) => (await it.key()) !== 'unfit',
+  },
+  { reason: 'signature_wrong', says: "the issuer's key has signed it", holds: (it) => it.isSigned() },
+];

@@ -1,0 +1,67 @@
+import { isText, type Check } from './check.ts';
+
+/** What it is worth here: the policy of the issuer and of the client (RFC 7521 §5.2; draft ID-JAG). */
+export const POLICY: readonly Check[] = [
+  {
+    reason: 'subject_missing',
+    says: 'it says whom it is about (sub, and the claim that the subject rule names)',
+    holds: ({ claims, issuer }) => isText(claims['sub'], 512) && isText(claims[issuer.subject.claim], 512),
+  },
+  {
+    reason: 'claim_not_accepted',
+    says: 'each of claims has one of the values that are listed for it',
+    holds: ({ claims, issuer }) =>
+      Object.entries(issuer.claims).every(([name, values]) => values.some((value) => value === claims[name])),
+  },
+  {
+    reason: 'client_not_allowed',
+    says: 'the client is one of clients',
+    holds: ({ issuer, request }) => issuer.clients.includes(request.client.id),
+  },
+  {
+    reason: 'client_not_proved',
+    says: 'a client that brings an ID-JAG proves who it is',
+    holds: ({ isIdJag, request }) => !isIdJag || request.client.isProved,
+  },
+  {
+    reason: 'client_mismatch',
+    says: 'the client is the one that the ID-JAG names (client_id)',
+    holds: ({ isIdJag, claims, request }) => !isIdJag || claims['client_id'] === request.client.id,
+  },
+  {
+    reason: 'key_not_proved',
+    says: 'the sender holds the key that the assertion is bound to (cnf)',
+    holds: ({ claims: { cnf }, request }) => cnf === undefined || isBoundTo(cnf, request.jkt),
+  },
+  {
+    reason: 'resource_missing',
+    says: 'the request, the ID-JAG or the default names one resource',
+    holds: ({ resource }) => resource !== undefined,
+  },
+  {
+    reason: 'resource_not_granted',
+    says: 'the ID-JAG is for the resource',
+    holds: ({ grantedResources, resource = '' }) => grantedResources?.includes(resource) !== false,
+  },
+  {
+    reason: 'resource_not_allowed',
+    says: 'the resource is one of the resources of the issuer and of the client',
+    holds: ({ issuer, request, resource = '' }) =>
+      issuer.resources.includes(resource) && request.client.resources.includes(resource),
+  },
+  {
+    reason: 'scope_not_granted',
+    says: 'the ID-JAG has every scope that is asked for',
+    holds: ({ grantedScopes, scopes }) => scopes.every((scope) => grantedScopes?.includes(scope) !== false),
+  },
+  {
+    reason: 'scope_not_allowed',
+    says: 'every scope that is asked for is one of scopes',
+    holds: ({ issuer, scopes }) => scopes.every((scope) => issuer.scopes.includes(scope)),
+  },
+];
+
+/** RFC 7800 §3.1 and RFC 9449 §6.1: a binding that cannot be checked is one that does not hold. */
+function isBoundTo(cnf: unknown, jkt: string | undefined): boolean {
+  return jkt !== undefined && typeof cnf === 'object' && cnf !== null && 'jkt' in cnf && cnf.jkt === jkt;
+}

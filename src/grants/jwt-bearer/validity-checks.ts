@@ -1,0 +1,60 @@
+import { isText, type Check } from './check.ts';
+
+const isTime = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
+const isTimeOrMissing = (value: unknown): boolean => value === undefined || isTime(value);
+/** A claim that may be one text or a list of them. */
+const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : [value]);
+
+/** Whom it is for, and when (RFC 7523 §3, items 3 to 7). */
+export const VALIDITY: readonly Check[] = [
+  {
+    reason: 'audience_missing',
+    says: 'it says whom it is for (aud)',
+    holds: ({ claims: { aud } }) =>
+      aud !== undefined && listOf(aud).length > 0 && listOf(aud).every((one) => isText(one, 2048)),
+  },
+  {
+    reason: 'audience_several',
+    says: 'it is for one audience alone: another one could pass it on',
+    holds: ({ claims: { aud } }) => listOf(aud).length === 1,
+  },
+  {
+    reason: 'audience_foreign',
+    says: "its audience (aud) is this server's issuer, character by character",
+    holds: ({ claims: { aud }, here }) => listOf(aud)[0] === here,
+  },
+  { reason: 'expiry_missing', says: 'it expires (exp, a number)', holds: ({ claims: { exp } }) => isTime(exp) },
+  {
+    reason: 'expired',
+    says: 'it has not expired (exp)',
+    holds: ({ claims: { exp }, now, issuer }) => Number(exp) + issuer.clock_skew > now,
+  },
+  {
+    reason: 'not_before_malformed',
+    says: 'its nbf, where it has one, is a number',
+    holds: ({ claims: { nbf } }) => isTimeOrMissing(nbf),
+  },
+  {
+    reason: 'not_yet_valid',
+    says: 'it is valid already (nbf)',
+    holds: ({ claims: { nbf = 0 }, now, issuer }) => Number(nbf) - issuer.clock_skew <= now,
+  },
+  {
+    reason: 'issued_at_malformed',
+    says: 'its iat is a number; an ID-JAG has one',
+    holds: ({ claims: { iat }, isIdJag }) => (isIdJag ? isTime(iat) : isTimeOrMissing(iat)),
+  },
+  {
+    reason: 'issued_in_future',
+    says: 'it was issued in the past (iat)',
+    holds: ({ claims: { iat = 0 }, now, issuer }) => Number(iat) - issuer.clock_skew <= now,
+  },
+  {
+    reason: 'lifetime_too_long',
+    says: 'it lives for max_lifetime at most, from iat to exp and from now on',
+    holds: ({ claims: { iat, exp }, now, issuer }) =>
+      Number(exp) - Number(iat ?? now) <= issuer.max_lifetime &&
+      Number(exp) - now <= issuer.max_lifetime + issuer.clock_skew,
+  },
+  { reason: 'jti_missing', says: 'it has a name of its own (jti)', holds: ({ claims: { jti } }) => isText(jti) },
+];

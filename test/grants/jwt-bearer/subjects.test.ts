@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { calculateJwkThumbprint } from 'jose';
+import { clientSchema } from '../../../src/config/client-schema.ts';
+import { issuerSchema } from '../../../src/config/issuer-schema.ts';
+import type { Config } from '../../../src/config/schema.ts';
+import { Secret } from '../../../src/config/secret.ts';
+import { openIssuers, type Issuers } from '../../../src/issuers/issuers.ts';
+import type { Store } from '../../../src/storage/store.ts';
+import { recordsOf, withAccount } from '../../oidc/behind-the-server.ts';
+import { newHolder, proof } from '../../support/dpop.ts';
+import { ADMIN, ALICE, tokenRequest, tokensFor, type Person } from '../../support/flows.ts';
+import { startTestServer, type TestServer } from '../../support/server.ts';
+import { apiOf, verified } from '../../support/tokens.ts';
+import { foreignIssuer, JWT_BEARER, type ForeignIssuer } from './foreign-issuer.ts';
+
+describe('Whom an assertion stands for', () => {
+  let server: TestServer;
+  let partner: ForeignIssuer;
+  let records: Store;
+  let issuers: Issuers;
+
+  before(async () => {
+    server = await startTestServer({ change: withPortal });
+    partner = foreignIssuer('https://partner.example', server.issuer);
+    records = await recordsOf(server);
+    issuers = openIssuers({ records, configured: [] });
+  });
+  after(async () => {
+    await records.close();
+    await server.close();
+  });
+
+  function withPortal(config: Config): Config {
+    const client = (id: string, more: object = {}) =>
+      clientSchema.parse({
+        client_id: id,
+        client_name: 'Portal',
+        type: 'machine',
+        secret: new Secret('portal-secret'),
+        grant_types: [JWT_BEARER],
+        scopes: ['notes:read', 'notes:purge'],
+        resources: [apiOf(config.issuer)],
+        ...more,
+      });
+    const [api] = config.resources;
+    assert.ok(api !== undefined);
+    const scopes = { ...api.scopes, 'notes:purge': { description: 'Purge', roles: ['admin'] } };
+    return {
+      ...config,
+      sign_up: { ...config.sign_up, enabled: false },
+      resources: [{ ...api, scopes }],
+      clients: [...config.clients, client('portal'), client('holder', { dpop_bound_access_tokens: true })],
+    };
+  }
+
+  /** Trusts the partner with this rule from now on. */
+  async function trust(subject: object, more: object = {}): Promise<void> {
+    await issuers.save(
+      issuerSchema.parse({
+        issuer: partner.issuer,
+        jwks: { keys: [partner.jwk] },
+        subject,
+        clients: ['portal', 'holder'],
+        resources: [apiOf(server.issuer)],
+        scopes: ['notes:read', 'notes:purge'],
+        ...more,
+      }),
+    );
+  }
+
+  async function bring(claims: object, scope = 'notes:read notes:purge') {
+    const parameters = { grant_type: JWT_BEARER, assertion: partner.assertion({ ...claims }), scope };
+    const { status, body } = await tokenRequest(server.issuer, parameters, 'portal:portal-secret');
+    if (status !== 200) return { status, error: body['error'] };
+    const { claims: said } = await verified(server.issuer, String(body['access_token']), apiOf(server.issuer));
+    return { status, sub: said.sub, scope: said['scope'] };
+  }
+
+  async function idOf(person: Person): Promise<string | undefined> {
+    const { id_token: idToken = '' } = await tokensFor(server.issuer, { person });
+    return (await verified(server.issuer, idToken, 'demo-notes')).claims.sub;
+  }
+
+  const refused = { status: 400, error: 'invalid_grant' };
+
+  it('is the client for a service, whose scopes are those of the issuer’s policy', async () => {
+    await trust({ is: 'service' }, { claims: { sub: ['job'] } });
+    assert.deepEqual(await bring({ sub: 'job' }), { status: 200, sub: 'portal', scope: 'notes:read notes:purge' });
+  });
+
+  it('is the account of a link, which gets what its roles allow', async () => {
+    await trust({ is: 'account', links: { one: 'alice@example.com', two: 'admin@example.com' } });
+    const [alice, admin] = [await idOf(ALICE), await idOf(ADMIN)];
+    assert.deepEqual(await bring({ sub: 'one' }), { status: 200, sub: alice, scope: 'notes:read' });
+    assert.deepEqual(await bring({ sub: 'two' }), { status: 200, sub: admin, scope: 'notes:read notes:purge' });
+    assert.deepEqual(await bring({ sub: 'three' }), refused);
+  });
+
+  it('is found by the claim that the rule names', async () => {
+    await trust({ is: 'account', claim: 'employee', links: { 'E-7': 'alice@example.com' } });
+    assert.equal((await bring({ sub: 'x', employee: 'E-7' })).sub, await idOf(ALICE));
+    assert.deepEqual(await bring({ sub: 'E-7' }), refused);
+  });
+
+  it('is the account with the verified address, and stays it when the address is another', async () => {
+    await trust({ is: 'account', match_email: true });
+    const alice = await idOf(ALICE);
+    assert.deepEqual(await bring({ sub: 'a1', email: 'alice@example.com' }), refused);
+    assert.equal((await bring({ sub: 'a1', email: 'ALICE@Example.com', email_verified: true })).sub, alice);
+    assert.equal((await bring({ sub: 'a1', email: 'admin@example.com', email_verified: true })).sub, alice);
+    assert.equal((await bring({ sub: 'a1' })).sub, alice);
+  });
+
+  it('is nobody by the link of another issuer', async () => {
+    await trust({ is: 'account', match_email: true });
+    await bring({ sub: 'b1', email: 'alice@example.com', email_verified: true });
+    const other = foreignIssuer('https://other.example', server.issuer);
+    await issuers.save(
+      issuerSchema.parse({
+        issuer: other.issuer,
+        jwks: { keys: [other.jwk] },
+        subject: { is: 'account' },
+        clients: ['portal'],
+        resources: [apiOf(server.issuer)],
+      }),
+    );
+    const parameters = { grant_type: JWT_BEARER, assertion: other.assertion({ sub: 'b1' }) };
+    const { status, body } = await tokenRequest(server.issuer, parameters, 'portal:portal-secret');
+    assert.deepEqual([status, body['error']], [400, 'invalid_grant']);
+  });
+
+  it('is a new account with the rule’s roles, made once', async () => {
+    await trust({ is: 'new_account', roles: ['admin'] });
+    const first = await bring({ sub: 'n1', email: 'zoe@partner.example', email_verified: true, name: 'Zoë' });
+    assert.deepEqual([first.status, first.scope], [200, 'notes:purge']);
+    assert.equal((await bring({ sub: 'n1', email: 'zoe@elsewhere.example', email_verified: true })).sub, first.sub);
+    await withAccount(server, 'zoe@partner.example', (_accounts, account) => {
+      assert.deepEqual([account.id, account.name, account.roles], [first.sub, 'Zoë', ['admin']]);
+      return Promise.resolve();
+    });
+  });
+
+  it('makes no account for what is refused, and none with a name that could pass for other text', async () => {
+    await trust({ is: 'new_account' });
+    const yan = { sub: 'n2', email: 'yan@partner.example', email_verified: true, name: 'Y\u202Ean' };
+    assert.deepEqual(await bring({ ...yan }, 'notes:unknown'), refused);
+    await assert.rejects(
+      withAccount(server, yan.email, () => Promise.resolve()),
+      /no account/,
+    );
+    assert.equal((await bring(yan)).status, 200);
+    await withAccount(server, yan.email, (_accounts, account) => {
+      assert.equal(account.name, yan.email);
+      return Promise.resolve();
+    });
+  });
+
+  it('is nobody once the account is disabled, and somebody again when it is enabled', async () => {
+    await trust({ is: 'new_account' });
+    const xena = { sub: 'n3', email: 'xena@partner.example', email_verified: true };
+    const { sub } = await bring(xena);
+    await withAccount(server, xena.email, (accounts, { id }) => accounts.disable(id));
+    assert.deepEqual(await bring(xena), refused);
+    await withAccount(server, xena.email, (accounts, { id }) => accounts.enable(id));
+    assert.equal((await bring(xena)).sub, sub);
+  });
+
+  it('is nobody at once when the issuer is removed', async () => {
+    await trust({ is: 'account', links: { one: 'alice@example.com' } });
+    assert.equal((await bring({ sub: 'one' })).status, 200);
+    await issuers.remove(partner.issuer);
+    assert.deepEqual(await bring({ sub: 'one' }), refused);
+  });
+
+  it('gets a token that is bound to the sender’s key, if the assertion is bound to it or the client must show one', async () => {
+    await trust({ is: 'account', links: { one: 'alice@example.com' } });
+    const [holder, thief] = [await newHolder(), await newHolder()];
+    const show = async (claims: object, shown: typeof holder | undefined, client: string) => {
+      const response = await fetch(`${server.issuer}/token`, {
+        method: 'POST',
+        headers: {
+          authorization: `Basic ${Buffer.from(`${client}:portal-secret`).toString('base64')}`,
+          ...(shown && { dpop: await proof(shown, { htm: 'POST', htu: `${server.issuer}/token` }) }),
+        },
+        body: new URLSearchParams({ grant_type: JWT_BEARER, assertion: partner.assertion({ sub: 'one', ...claims }) }),
+      });
+      const body = (await response.json()) as Record<string, string>;
+      return { status: response.status, type: body['token_type'], error: body['error'], token: body['access_token'] };
+    };
+    const cnf = { jkt: await calculateJwkThumbprint(holder.jwk) };
+    const bound = await show({ cnf }, holder, 'portal');
+    assert.deepEqual([bound.status, bound.type], [200, 'DPoP']);
+    const { claims } = await verified(server.issuer, bound.token, apiOf(server.issuer));
+    assert.deepEqual(claims['cnf'], cnf);
+    for (const [said, shown, client] of [
+      [{ cnf }, thief, 'portal'],
+      [{ cnf }, undefined, 'portal'],
+      [{}, undefined, 'holder'],
+    ] as const) {
+      const { status, error } = await show(said, shown, client);
+      assert.deepEqual([status, error], [400, 'invalid_grant']);
+    }
+    assert.equal((await show({}, holder, 'holder')).type, 'DPoP');
+  });
+});
