@@ -1,8 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import type { Provider } from 'oidc-provider';
 import type { Logger } from 'pino';
+import { approvalRoute } from './account-pages/approval-route.ts';
 import { homeRoute } from './account-pages/home-page.ts';
 import { openAccounts, type Accounts } from './accounts/accounts.ts';
+import { openApprovals } from './accounts/approvals.ts';
 import { openConsents } from './accounts/consents.ts';
 import { CLIENT_SECRETS, openClients } from './clients/clients.ts';
 import type { Config } from './config/schema.ts';
@@ -28,6 +30,7 @@ import { systemClock, type Clock } from './lib/clock.ts';
 import { systemRandom, type Random } from './lib/random.ts';
 import { backChannelLogout } from './oidc/back-channel-logout.ts';
 import { deviceQrRoute } from './oidc/device-qr.ts';
+import { backchannelRequests } from './oidc/backchannel-requests.ts';
 import { postedRequestRoutes } from './oidc/posted-requests.ts';
 import { acceptClient, checkClients } from './oidc/check-clients.ts';
 import { createProvider } from './oidc/provider.ts';
@@ -145,10 +148,14 @@ async function openDomain(base: Base, ring: KeyRing) {
   const deviceKey = secrets.derive('known devices');
   const credentials = openCredentials({ config, accounts, records, grants, clock, random, deviceKey });
   await credentials.makeSeedAccounts(config.accounts);
+  const approvals = openApprovals({ grants, clock, random, key: secrets.derive('approvals') });
+  const { resources } = config;
   return {
     announce,
     accounts,
     credentials,
+    approvals,
+    backchannel: backchannelRequests({ accounts, approvals, resources, grants, announce, clock }),
     accountOf: accountLookup(accounts),
     consents: openConsents(records),
     clients: openClients({
@@ -230,7 +237,8 @@ function buildEngine(
   refresh.extend(provider);
   logouts.watch(provider);
   const routes = [
-    homeRoute({ ...domain, provider, apps: host.apps }),
+    homeRoute({ ...shared, provider, resources: config.resources, apps: host.apps }),
+    approvalRoute({ ...domain, provider, answer: domain.backchannel.answer }),
     ...postedRequestRoutes(provider),
     deviceQrRoute(config.issuer),
     ...registration.routes((client) => acceptClient(provider, client, config.profile)),

@@ -1,26 +1,55 @@
 import type { Context } from 'koa';
 import type { Provider } from 'oidc-provider';
 import type { Accounts } from '../accounts/accounts.ts';
+import type { Approvals } from '../accounts/approvals.ts';
+import { scopesInWords } from '../accounts/scopes-in-words.ts';
+import type { ResourceConfig } from '../config/schema.ts';
 import { contentSecurityPolicy } from '../http/content-security-policy.ts';
+import type { Csrf } from '../http/csrf.ts';
+import type { PageData } from '../http/pages.ts';
 import { route, unsecured, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
+import type { Clock } from '../lib/clock.ts';
+import { signedIn, type SignedIn } from './signed-in.ts';
 
-/** The page at the root: whose server this is, who is signed in here, and the way to sign out. */
-export function homeRoute(parts: {
+interface Parts {
   provider: Provider;
   views: Views;
   accounts: Accounts;
+  approvals: Approvals;
+  resources: readonly ResourceConfig[];
+  csrf: Csrf;
+  clock: Clock;
   apps: readonly { name: string; url: string }[];
-}): Route {
+}
+
+/** The page at the root: whose server this is, who is signed in here, what waits for their answer, and the way to sign out. */
+export function homeRoute(parts: Parts): Route {
   return route('GET', '/', unsecured, async (context: Context) => {
-    const session = await parts.provider.Session.get(context);
-    const account = session.accountId === undefined ? undefined : await parts.accounts.find(session.accountId);
+    const person = await signedIn(parts.provider, parts.accounts, context);
     context.set('Content-Security-Policy', contentSecurityPolicy([]));
     context.set('Cache-Control', 'no-store');
     context.type = 'html';
     context.body = parts.views.render('home', {
-      ...(account === undefined ? {} : { account, signOutUrl: '/logout' }),
+      ...(person === undefined ? {} : await ownPart(parts, person)),
       ...(parts.apps.length === 0 ? {} : { demo: parts.apps }),
     });
   });
+}
+
+async function ownPart(parts: Parts, { account, binding }: SignedIn): Promise<PageData['home']> {
+  const waiting = await parts.approvals.waiting(account.id);
+  return {
+    account,
+    signOutUrl: '/logout',
+    approvals: waiting.map((approval) => ({
+      action: `/approvals/${approval.id}`,
+      csrf: parts.csrf.token(binding),
+      clientName: approval.clientName,
+      scopes: scopesInWords(approval.asked, parts.resources),
+      offline: approval.asked.scopes.includes('offline_access'),
+      secondsAgo: (parts.clock.now() - approval.askedAt) / 1000,
+      ...(approval.bindingMessage === undefined ? {} : { bindingMessage: approval.bindingMessage }),
+    })),
+  };
 }

@@ -1,5 +1,5 @@
 import { authMethodOf, checkClientAuth } from './client-auth-checks.ts';
-import { DEVICE_GRANT, JWT_BEARER, TOKEN_EXCHANGE, TYPICAL_GRANTS } from './client-schema.ts';
+import { CIBA_GRANT, DEVICE_GRANT, JWT_BEARER, TOKEN_EXCHANGE, TYPICAL_GRANTS } from './client-schema.ts';
 import { checkTokenExchange } from './exchange-checks.ts';
 import { clientDetailTypesExist } from './detail-checks.ts';
 import { checkClientProfile } from './profile-checks.ts';
@@ -19,6 +19,7 @@ const CHECKS: readonly ClientCheck[] = [
   privateSchemesAreForApps,
   nativeAppsAreReached,
   grantTypesFitType,
+  pingHasAnEndpoint,
   checkTokenExchange,
   resourcesAreRegistered,
   defaultResourceIsAllowed,
@@ -101,15 +102,27 @@ function nativeAppsAreReached(client: ClientConfig): Fault[] {
 /** A person's grants need a place to come back to, and only a client that proves itself acts for itself (RFC 6749 §4.4). */
 function grantTypesFitType({ type, grant_types: grantTypes = [] }: ClientConfig): Fault[] {
   const refused = {
-    spa: ['client_credentials', JWT_BEARER, TOKEN_EXCHANGE],
+    spa: ['client_credentials', JWT_BEARER, TOKEN_EXCHANGE, CIBA_GRANT],
     web: [],
-    machine: ['authorization_code', 'refresh_token', DEVICE_GRANT],
+    machine: ['authorization_code', 'refresh_token', DEVICE_GRANT, CIBA_GRANT],
   }[type];
   return grantTypes.flatMap((name, index) =>
     (refused as readonly string[]).includes(name)
       ? [{ path: ['grant_types', index], message: `must not be ${name} for type ${type}` }]
       : [],
   );
+}
+
+/** OpenID Connect CIBA Core 1.0 §4. */
+function pingHasAnEndpoint(client: ClientConfig): Fault[] {
+  const [mode, endpoint] = ['backchannel_token_delivery_mode', 'backchannel_client_notification_endpoint'] as const;
+  if (client.grant_types?.includes(CIBA_GRANT) !== true) {
+    const settings = [mode, endpoint].filter((key) => client[key] !== undefined);
+    return settings.map((key) => ({ path: [key], message: `is for clients with the grant type ${CIBA_GRANT}` }));
+  }
+  const isPinged = client[mode] === 'ping';
+  if (isPinged === (client[endpoint] !== undefined)) return [];
+  return [{ path: [endpoint], message: isPinged ? `is required where ${mode} is ping` : `is only for ${mode} ping` }];
 }
 
 type Reach = Pick<ClientConfig, 'scopes' | 'resources'>;

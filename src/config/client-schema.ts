@@ -36,6 +36,9 @@ export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 /** RFC 8628 §3.4. */
 export const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 
+/** OpenID Connect CIBA Core 1.0 §4. */
+export const CIBA_GRANT = 'urn:openid:params:grant-type:ciba';
+
 const GRANT_TYPES = [
   'authorization_code',
   'refresh_token',
@@ -43,6 +46,7 @@ const GRANT_TYPES = [
   JWT_BEARER,
   TOKEN_EXCHANGE,
   DEVICE_GRANT,
+  CIBA_GRANT,
 ] as const;
 
 /** Where a client may go with a person's identity (draft-ietf-oauth-identity-assertion-authz-grant). */
@@ -103,6 +107,8 @@ export const clientSchema = z.strictObject({
   post_logout_redirect_uris: z.array(ruled(rules.redirectUriRule)).default([]),
   allowed_origins: z.array(origin).default([]),
   backchannel_logout_uri: ruled(rules.backchannelUriRule).optional(),
+  backchannel_token_delivery_mode: z.enum(['poll', 'ping']).optional(),
+  backchannel_client_notification_endpoint: ruled(rules.notificationRule).optional(),
   scopes: z.array(scopeName).default(['openid']),
   resources: z.array(z.string()).default([]),
   default_resource: z.string().optional(),

@@ -75,6 +75,10 @@ export const originRule: Rule = (text) => {
 export const backchannelUriRule: Rule = (text) =>
   webUrlRule(text) ?? (text.includes('#') ? 'must not have a fragment' : undefined);
 
+/** OpenID Connect CIBA Core 1.0 §4: the call carries a token. */
+export const notificationRule: Rule = (text) =>
+  URL.parse(text)?.protocol === 'https:' ? backchannelUriRule(text) : 'must be an https URL';
+
 /** RFC 8707 §2. */
 export const resourceIdentifierRule: Rule = (text) => {
   if (!/^[\x21-\x7E]+$/.test(text) || URL.parse(text) === null) return 'must be an absolute URI';

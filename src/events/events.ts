@@ -14,6 +14,8 @@ export type BusinessEvent =
   | { type: 'device.allowed'; account: string; client: string; address: string }
   | { type: 'device.denied'; client: string; address: string }
   | { type: 'device.guessing-delayed'; address: string; seconds: number }
+  | { type: 'approval.given' | 'approval.denied'; account: string; client: string }
+  | { type: 'approval.ping-failed'; client: string; reason: string }
   | { type: 'session.ended'; account: string | undefined }
   | { type: 'family.replayed'; client: string | undefined; grant: string }
   | { type: 'family.revoked'; client: string | undefined; grant: string }
@@ -54,6 +56,7 @@ export type Announce = (event: BusinessEvent) => void;
 
 const warnings: ReadonlySet<BusinessEvent['type']> = new Set([
   'device.guessing-delayed',
+  'approval.ping-failed',
   'family.replayed',
   'logout.undelivered',
   'sign-in.delayed',

@@ -15,6 +15,7 @@ const methods: Readonly<Record<string, readonly string[]>> = {
   [`${engine.end_session}/success`]: ['GET'],
   [engine.pushed_authorization_request]: ['POST'],
   [engine.device_authorization]: ['POST'],
+  [engine.backchannel_authentication]: ['POST'],
   [engine.code_verification]: ['GET', 'POST'],
   [`${engine.code_verification}/:uid`]: ['GET'],
   '/.well-known/openid-configuration': ['GET'],

@@ -116,15 +116,31 @@ interface ErrorPage {
   readonly requestId: string;
 }
 
+/** What an app asks of a person from elsewhere. */
+interface Approval extends Form {
+  readonly clientName: string;
+  /** What the app shows as well. */
+  readonly bindingMessage?: string;
+  readonly scopes: Consent['scopes'];
+  readonly offline?: boolean;
+  readonly secondsAgo: number;
+}
+
+interface ApprovalDone {
+  readonly isAllowed: boolean;
+  readonly clientName: string;
+}
+
 interface Home {
   readonly account?: Person;
+  readonly approvals?: readonly Approval[];
   readonly signOutUrl?: string;
   readonly demo?: readonly { readonly name: string; readonly url: string }[];
 }
 
 /**
  * Each page with its data. The names that forms submit: sign-in `email password remember=yes`; sign-up
- * `name email password`; consent `decision=allow|deny`; choose-account `account=VALUE` or `another=yes`;
+ * `name email password`; consent and each approval of home `decision=allow|deny`; choose-account `account=VALUE` or `another=yes`;
  * sign-out `logout=yes` or no `logout`; device-code `user_code`; device-confirm `confirm=yes` or `abort=yes`; each with
  * `csrf`, or with the engine's `xsrf` where the engine takes the form.
  */
@@ -139,6 +155,7 @@ export interface PageData {
   'sign-out': SignOut;
   'signed-out': SignedOut;
   error: ErrorPage;
+  'approval-done': ApprovalDone;
   home: Home;
 }
 

@@ -22,6 +22,7 @@ export interface Sealed {
 const sealedKeys: Record<string, (id: string) => Key<Sealed>> = {
   AccessToken: keyspace<Sealed>('access-token'),
   AuthorizationCode: keyspace<Sealed>('authorization-code'),
+  BackchannelAuthenticationRequest: keyspace<Sealed>('backchannel-request'),
   ClientCredentials: keyspace<Sealed>('client-credentials'),
   Interaction: keyspace<Sealed>('interaction'),
   PushedAuthorizationRequest: keyspace<Sealed>('pushed-authorization-request'),

@@ -2,9 +2,9 @@ import { errors, type AdapterPayload } from 'oidc-provider';
 import type { Key, Store, WriteOptions } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 
-/** Records of a question that waits for a person elsewhere: a device that wants to be let in. */
+/** Records of a question that waits for a person elsewhere. */
 export function waitsForAnswer({ kind }: AdapterPayload): boolean {
-  return kind === 'DeviceCode';
+  return kind === 'DeviceCode' || kind === 'BackchannelAuthenticationRequest';
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { ClientMetadata, Client as EngineClient } from 'oidc-provider';
 import { authMethodOf } from '../config/client-auth-checks.ts';
 import { usesRedirects } from '../config/client-checks.ts';
-import { TYPICAL_GRANTS } from '../config/client-schema.ts';
+import { CIBA_GRANT, TYPICAL_GRANTS } from '../config/client-schema.ts';
 import { pathText } from '../config/problems.ts';
 import { checkClientProfile } from '../config/profile-checks.ts';
 import { profiles, type Profile, type ProfileRules } from '../config/profiles.ts';
@@ -61,6 +61,8 @@ const UNCHANGED = [
   'authorization_encrypted_response_alg',
   'authorization_encrypted_response_enc',
   'authorization_details_types',
+  'backchannel_token_delivery_mode',
+  'backchannel_client_notification_endpoint',
 ] as const;
 
 /** A client in the engine's words: RFC 7591 metadata. */
@@ -88,6 +90,7 @@ export function clientMetadata(
     ...(client.backchannel_logout_uri === undefined
       ? {}
       : { backchannel_logout_uri: client.backchannel_logout_uri, backchannel_logout_session_required: true }),
+    ...(client.grant_types?.includes(CIBA_GRANT) && { backchannel_token_delivery_mode: 'poll' }),
     ...pick(client, UNCHANGED),
     ...askedBy(client.profile ?? profile, client),
     [POLICY]: policyFor(client, profile),

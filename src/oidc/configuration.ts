@@ -15,6 +15,7 @@ import type { Random } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';
 import { richAuthorizationRequests } from './authorization-details.ts';
 import { adapterFactory } from './adapter.ts';
+import type { BackchannelRequests } from './backchannel-requests.ts';
 import { ASSERTION_ALGORITHMS, assertClientAssertion } from './client-assertion.ts';
 import { mutualTls, type MutualTls } from './client-certificates.ts';
 import { assertClaimsParameter } from './claims-parameter.ts';
@@ -44,6 +45,7 @@ export interface EngineParts {
   views: Views;
   adapters: Readonly<Record<string, Adapter>>;
   announce: Announce;
+  backchannel: BackchannelRequests;
   clock: Clock;
   random: Random;
 }
@@ -124,6 +126,7 @@ function features(
     devInteractions: { enabled: false },
     backchannelLogout: { enabled: true },
     clientCredentials: { enabled: true },
+    ciba: parts.backchannel.feature,
     deviceFlow: devicePages({ ...parts, resources: config.resources }, pages),
     encryption: { enabled: true },
     // Experimental in the engine: "ack" says that its form may change, which the tests with a real token would show.
@@ -182,6 +185,7 @@ export const routes = {
   pushed_authorization_request: '/par',
   device_authorization: '/device_authorization',
   code_verification: '/device',
+  backchannel_authentication: '/backchannel_authentication',
 } as const;
 
 /** Registration is our own, so the engine does not know where it is. */

@@ -17,6 +17,7 @@ const refusals = [
   'device_authorization.error',
   'code_verification.error',
   'device_resume.error',
+  'backchannel_authentication.error',
 ] as const;
 
 /** Turns what the engine emits into events and log lines. The engine calls listeners in line: none may throw. */

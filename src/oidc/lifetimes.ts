@@ -23,6 +23,8 @@ export function lifetimes(
     AccessToken: (_context, token) => token.resourceServer?.accessTokenTTL ?? tokens.access_token,
     ClientCredentials: (_context, token) => token.resourceServer?.accessTokenTTL ?? tokens.access_token,
     DeviceCode: QUESTION_LIFE,
+    BackchannelAuthenticationRequest: ({ oidc }) =>
+      Math.min(QUESTION_LIFE, Number(oidc.params?.['requested_expiry'] ?? QUESTION_LIFE)),
     AuthorizationCode: (_context, _code, client) =>
       Math.min(tokens.authorization_code, rulesOf(client).codeLife ?? Infinity),
     IdToken: tokens.id_token,

@@ -1,5 +1,5 @@
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
-import { DEVICE_GRANT } from '../config/client-schema.ts';
+import { CIBA_GRANT, DEVICE_GRANT } from '../config/client-schema.ts';
 import type { Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
 import { keyspace, type Store } from '../storage/store.ts';
@@ -22,6 +22,12 @@ export const POLL_INTERVAL = 5;
 /** Two requests that were sent an interval apart may arrive a little closer, in milliseconds. */
 const JITTER = 500;
 
+/** The grants that wait for a person, and with what a client asks after them. */
+const POLLED = [
+  [DEVICE_GRANT, 'device_code'],
+  [CIBA_GRANT, 'auth_req_id'],
+] as const;
+
 interface Parts {
   grants: Store;
   clock: Clock;
@@ -30,7 +36,7 @@ interface Parts {
 /** Has clients that ask again too soon slow down; the engine tells them only that nobody has answered yet. */
 export function pacePolling(provider: Provider, parts: Parts): void {
   const handlers = grantHandlers(provider);
-  for (const [name, parameter] of [[DEVICE_GRANT, 'device_code']] as const) {
+  for (const [name, parameter] of POLLED) {
     const handle = handlers.get(name);
     if (handle === undefined) throw new Error(`the engine has no ${name}`);
     handlers.set(name, async (context: KoaContextWithOIDC) => {

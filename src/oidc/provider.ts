@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { errors, Provider, type Client } from 'oidc-provider';
 import { isClientSecret } from '../clients/client-secret.ts';
 import { engineConfiguration, type EngineParts } from './configuration.ts';
+import { pingWithoutFail } from './backchannel-requests.ts';
 import { policyOf } from './client-metadata.ts';
 import { completeDeviceFlow } from './device-flow.ts';
 import { reportClientUse, reportEngineEvents } from './engine-events.ts';
@@ -35,6 +36,7 @@ export function createProvider(
   completeDeviceFlow(provider);
   limitGuesses(provider, parts);
   pacePolling(provider, parts);
+  pingWithoutFail(provider, parts.announce);
   // The engine takes a client that is registered for none of its scopes for one that may have them all.
   Object.assign(provider.Client.prototype, { scope: ' ' });
   // The engine would name the session only to clients that listen for its end; logout by ID token needs it from all.

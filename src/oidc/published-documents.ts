@@ -11,8 +11,9 @@ export function publicDocuments(
   ring: RingSnapshot,
   config: Pick<Config, 'listen' | 'profile'>,
 ): Map<string, object> {
+  const document = { ...discoveryDocument(provider), backchannel_user_code_parameter_supported: false };
   const discovery = withoutEmptyLists(
-    withProfile(withMtlsAliases(discoveryDocument(provider), config.listen.client_certificates), config.profile),
+    withProfile(withMtlsAliases(document, config.listen.client_certificates), config.profile),
   );
   return new Map<string, object>([
     ['/.well-known/openid-configuration', discovery],

@@ -39,7 +39,8 @@ export async function accessTokenClaims(
 
 /** What the token was given for. */
 function sourceOf({ oidc: { entities } }: KoaContextWithOIDC) {
-  return entities.RotatedRefreshToken ?? entities.AuthorizationCode ?? entities.DeviceCode;
+  const answered = entities.DeviceCode ?? entities.BackchannelAuthenticationRequest;
+  return entities.RotatedRefreshToken ?? entities.AuthorizationCode ?? answered;
 }
 
 function showsRoles({ oidc: { client, grant } }: KoaContextWithOIDC, source?: { scopes: Set<string> }): boolean {

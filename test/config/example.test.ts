@@ -11,7 +11,11 @@ import { isMapping, required, schemaUnder } from '../../src/config/shape.ts';
 import { parse } from './problems-of.ts';
 
 const TEXT = readFileSync(new URL('../../docs/latchkey.example.yaml', import.meta.url), 'utf8');
-const SECRETS = { PARTNER_CLIENT_SECRET: 'partner-secret', PARTNER_CLIENT_SECRET_BEFORE: 'one-before' };
+const SECRETS = {
+  PARTNER_CLIENT_SECRET: 'partner-secret',
+  CALL_CENTRE_SECRET: 'call-centre-secret',
+  PARTNER_CLIENT_SECRET_BEFORE: 'one-before',
+};
 const LINES = TEXT.split('\n');
 const EXAMPLE = readYaml(TEXT);
 
@@ -118,6 +122,7 @@ describe('The example of the configuration', () => {
           'mailer',
           'gateway',
           'printer',
+          'call-centre',
           'television',
           'archive',
         ],

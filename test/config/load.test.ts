@@ -15,6 +15,7 @@ function client(...settings: string[]): string {
 }
 
 const SPA = ['client_id: shop', 'client_name: Shop', 'type: spa'];
+const CIBA_GRANT = 'urn:openid:params:grant-type:ciba';
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 const CALLBACK = 'redirect_uris: [https://shop.example.com/callback]';
 const WEB = ['client_id: web', 'client_name: Web', 'type: web', 'secret: { env: WEB_SECRET }'];
@@ -216,6 +217,26 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
   'an app that signs people in here and from devices, without redirect URIs': [
     client(...SPA, `grant_types: [authorization_code, ${DEVICE_GRANT}]`),
     ['3 clients[0].redirect_uris: client "shop": needs at least one address for type spa'],
+  ],
+  'an app that wants to be called and says not where': [
+    client(...WEB, `grant_types: [${CIBA_GRANT}]`, 'backchannel_token_delivery_mode: ping'),
+    [
+      '3 clients[0].backchannel_client_notification_endpoint: client "web": is required where backchannel_token_delivery_mode is ping',
+    ],
+  ],
+  'an app that would be called in clear, and asks nobody': [
+    client(...WEB, CALLBACK, 'backchannel_client_notification_endpoint: http://app.example/'),
+    ['8 clients[0].backchannel_client_notification_endpoint: client "web": must be an https URL'],
+  ],
+  'an app that asks nobody and would be called': [
+    client(...WEB, CALLBACK, 'backchannel_client_notification_endpoint: https://app.example/'),
+    [
+      `8 clients[0].backchannel_client_notification_endpoint: client "web": is for clients with the grant type ${CIBA_GRANT}`,
+    ],
+  ],
+  'an app without a secret that asks people from elsewhere': [
+    client(...SPA, CALLBACK, `grant_types: [authorization_code, ${CIBA_GRANT}]`),
+    [`7 clients[0].grant_types[1]: client "shop": must not be ${CIBA_GRANT} for type spa`],
   ],
   'a machine that lets devices in': [
     client(...MACHINE, `grant_types: [${DEVICE_GRANT}]`),

@@ -20,6 +20,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   '/introspect': 'POST, OPTIONS',
   '/revoke': 'POST, OPTIONS',
   '/par': 'POST, OPTIONS',
+  '/backchannel_authentication': 'POST, OPTIONS',
+  '/approvals/some-approval': 'POST, OPTIONS',
   '/device_authorization': 'POST, OPTIONS',
   '/device': 'GET, HEAD, POST, OPTIONS',
   '/device/some-interaction': READ,

@@ -34,6 +34,7 @@ describe('Discovery and /jwks', () => {
       revocation_endpoint: `${issuer}/revoke`,
       end_session_endpoint: `${issuer}/logout`,
       pushed_authorization_request_endpoint: `${issuer}/par`,
+      backchannel_authentication_endpoint: `${issuer}/backchannel_authentication`,
       device_authorization_endpoint: `${issuer}/device_authorization`,
     });
   });
@@ -47,6 +48,7 @@ describe('Discovery and /jwks', () => {
       'refresh_token',
       'client_credentials',
       'urn:ietf:params:oauth:grant-type:device_code',
+      'urn:openid:params:grant-type:ciba',
       'urn:ietf:params:oauth:grant-type:jwt-bearer',
       'urn:ietf:params:oauth:grant-type:token-exchange',
     ]);

@@ -128,11 +128,29 @@ export const pageSamples: PageSamples = {
       requestId: '01JXQ8Z6K4T7M2V9C3B5N8P0R1',
     },
   },
+  'approval-done': {
+    minimal: { isAllowed: false, clientName: 'Example Bank' },
+    full: { isAllowed: true, clientName: 'Example Bank' },
+  },
   home: {
     minimal: {},
     full: {
       account: alice,
       signOutUrl: '/logout',
+      approvals: [
+        {
+          ...form,
+          clientName: 'Example Bank',
+          bindingMessage: 'Pay 25.00 to Bob – W4SCT',
+          scopes: [
+            { description: 'Know that it is you' },
+            { description: 'Read your notes', resourceName: 'Notes API' },
+          ],
+          offline: true,
+          secondsAgo: 20,
+        },
+        { ...form, clientName: 'Call centre', scopes: [{ description: 'Know that it is you' }], secondsAgo: 130 },
+      ],
       demo: [
         { name: 'Notes', url: 'http://localhost:3001/' },
         { name: 'Photos', url: 'http://localhost:3002/' },

@@ -1,0 +1,24 @@
+import type { Context } from 'koa';
+import type { Provider } from 'oidc-provider';
+import type { Account, Accounts } from '../accounts/accounts.ts';
+
+/** Who is signed in in a browser, and how. */
+export interface SignedIn {
+  account: Account;
+  session: { acr: string | undefined; amr: string[] | undefined; authTime: number | undefined };
+  /** What ties a form to this browser. */
+  binding: string;
+}
+
+/** @returns nothing where nobody is, or their account may not be used */
+export async function signedIn(
+  provider: Provider,
+  accounts: Accounts,
+  context: Context,
+): Promise<SignedIn | undefined> {
+  const session = await provider.Session.get(context);
+  const account = session.accountId === undefined ? undefined : await accounts.find(session.accountId);
+  if (account === undefined || account.disabledAt !== undefined) return undefined;
+  const { acr, amr, uid } = session;
+  return { account, session: { acr, amr, authTime: session.authTime() }, binding: `account page ${uid}` };
+}

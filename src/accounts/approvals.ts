@@ -1,0 +1,62 @@
+import type { Clock } from '../lib/clock.ts';
+import { newId } from '../lib/ids.ts';
+import type { Random } from '../lib/random.ts';
+import { seal, unseal } from '../lib/seal.ts';
+import { keyspace, type Index, type Store } from '../storage/store.ts';
+import type { Consent } from './consents.ts';
+
+/** What an app asks of a person who is not in front of it, until they answer on their own page. */
+export interface Approval {
+  id: string;
+  account: string;
+  client: string;
+  /** The name that people know the client by. */
+  clientName: string;
+  asked: Consent;
+  /** What the app shows as well, so that the person knows which request this is. */
+  bindingMessage?: string;
+  /** With what the app will come for the answer; a secret between it and this server. */
+  request: string;
+  /** In milliseconds since the epoch. */
+  askedAt: number;
+}
+
+export interface Approvals {
+  /** @param ttl in seconds */
+  ask(approval: Omit<Approval, 'id' | 'askedAt'>, ttl: number): Promise<void>;
+  /** Those of an account that are open, the first to end first. */
+  waiting(account: string): Promise<Approval[]>;
+  /** Of any number of answers one gets it; only the account's own. */
+  take(id: string, account: string): Promise<Approval | undefined>;
+}
+
+interface SealedApproval {
+  sealed: string;
+}
+
+const approvalKey = keyspace<SealedApproval>('approval');
+const approvalsOf = (account: string): Index<SealedApproval> => `approvals:${account}`;
+
+/** @param options.key seals them, since the page that shows them holds no secret of theirs */
+export function openApprovals(options: { grants: Store; clock: Clock; random: Random; key: Buffer }): Approvals {
+  const { grants, clock, random } = options;
+  const secret = options.key.toString('base64url');
+  const open = ({ sealed }: SealedApproval): Approval => JSON.parse(unseal(secret, sealed)) as Approval;
+  return {
+    async ask(asked, ttl) {
+      const approval: Approval = { ...asked, id: newId('apr', clock, random), askedAt: clock.now() };
+      const sealed = seal(secret, JSON.stringify(approval), random);
+      await grants.set(approvalKey(approval.id), { sealed }, { ttl, indexes: [approvalsOf(approval.account)] });
+    },
+    async waiting(account) {
+      const { keys } = await grants.members(approvalsOf(account));
+      return (await grants.getMany(keys)).flatMap((stored) => (stored === undefined ? [] : [open(stored.value)]));
+    },
+    async take(id, account) {
+      const stored = await grants.get(approvalKey(id));
+      if (stored === undefined || open(stored.value).account !== account) return undefined;
+      const taken = await grants.take(approvalKey(id));
+      return taken && open(taken.value);
+    },
+  };
+}

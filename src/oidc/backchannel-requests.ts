@@ -1,0 +1,143 @@
+import {
+  errors,
+  type CIBAEnabledConfiguration,
+  type Client,
+  type KoaContextWithOIDC,
+  type Provider,
+} from 'oidc-provider';
+import type { Accounts } from '../accounts/accounts.ts';
+import type { Approval, Approvals } from '../accounts/approvals.ts';
+import type { ResourceConfig } from '../config/schema.ts';
+import { openRisingDelay, type DelayRule, type RisingDelay } from '../credentials/rising-delay.ts';
+import type { Announce } from '../events/events.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Store } from '../storage/store.ts';
+import { grantConsented } from './existing-grant.ts';
+import { POLL_INTERVAL } from './polling.ts';
+import { whatIsAsked } from './what-is-asked.ts';
+
+/** How a person who approves has signed in. */
+export interface SignedIn {
+  acr: string | undefined;
+  amr: string[] | undefined;
+  /** In seconds since the epoch. */
+  authTime: number | undefined;
+}
+
+export interface BackchannelRequests {
+  readonly feature: CIBAEnabledConfiguration;
+  /** Hands the app what the person said, and tells it that there is an answer where it wants to be told. */
+  readonly answer: (
+    provider: Provider,
+    approval: Approval,
+    said: { isAllowed: boolean; by: SignedIn },
+  ) => Promise<void>;
+}
+
+interface Parts {
+  accounts: Accounts;
+  approvals: Approvals;
+  resources: readonly ResourceConfig[];
+  grants: Store;
+  announce: Announce;
+  clock: Clock;
+}
+
+/** How often an app may ask one person who does not say yes: a tired one says yes in the end. */
+const RULE: DelayRule = { name: 'approval', free: 5, longest: 3600, memory: 86_400 };
+/** How many questions of one app a person finds on the page at most. */
+const WAITING = 3;
+
+/** Requests without a browser, which people answer on their account's page (OpenID Connect CIBA Core 1.0). */
+export function backchannelRequests(parts: Parts): BackchannelRequests {
+  const delay = openRisingDelay({ ...parts, rule: RULE });
+  return {
+    feature: {
+      enabled: true,
+      deliveryModes: ['poll', 'ping'],
+      processLoginHint: async (_context, hint = '') => (await findByHint(parts.accounts, hint))?.id,
+      processLoginHintToken: () => {
+        throw new errors.InvalidRequest('login_hint_token is not supported');
+      },
+      verifyUserCode: ({ oidc }, { accountId }) => refuseFlood(parts, delay, accountId, oidc.client),
+      validateBindingMessage: (_context, message) => {
+        if (message === undefined || BINDING_MESSAGE.test(message)) return;
+        throw new errors.InvalidBindingMessage('it must be 1 to 60 letters, digits, signs and spaces');
+      },
+      validateRequestContext: ({ oidc }) => {
+        if (oidc.params?.['authorization_details'] === undefined) return;
+        throw new errors.InvalidRequest('authorization_details are not supported here');
+      },
+      triggerAuthenticationDevice: async (context, request, _account, client) => {
+        await parts.approvals.ask(approvalOf(context, client, parts.resources), request.expiration);
+        context.body = { ...(context.body as object), interval: POLL_INTERVAL };
+      },
+    },
+    answer: async (provider, approval, said) => {
+      const { account, client } = approval;
+      if (said.isAllowed) await delay.clear(`${account}\n${client}`);
+      parts.announce({ type: said.isAllowed ? 'approval.given' : 'approval.denied', account, client });
+      const { Grant } = provider;
+      const grant = grantConsented(new Grant({ accountId: account, clientId: client }), approval.asked);
+      if (said.isAllowed) await grant.save();
+      const result = said.isAllowed ? grant : new errors.AccessDenied('the person did not allow it');
+      await provider.backchannelResult(approval.request, result, defined(said.by));
+    },
+  };
+}
+
+/** What a person can compare with another screen: no control characters, none that turn the reading direction. */
+const BINDING_MESSAGE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]{1,60}$/u;
+
+/** An address, or the `sub` of an ID token. */
+async function findByHint(accounts: Accounts, hint: string) {
+  return (await accounts.findByEmail(hint)) ?? (await accounts.find(hint));
+}
+
+async function refuseFlood(
+  { approvals }: Parts,
+  delay: RisingDelay,
+  account: string,
+  client: Client | undefined,
+): Promise<void> {
+  const waiting = (await approvals.waiting(account)).filter((one) => one.client === client?.clientId);
+  const subject = `${account}\n${client?.clientId ?? ''}`;
+  const isTooMany = waiting.length >= WAITING || (await delay.remaining(subject)) > 0;
+  if (!isTooMany && (await delay.reserve(subject)) === 0) return;
+  const refused = new errors.OIDCProviderError(403, 'access_denied');
+  throw Object.assign(refused, { error_description: 'this person has been asked too often; wait for an answer' });
+}
+
+function approvalOf(
+  { oidc }: KoaContextWithOIDC,
+  client: Client,
+  resources: readonly ResourceConfig[],
+): Omit<Approval, 'id' | 'askedAt'> {
+  const { params = {}, account, entities } = oidc;
+  const message = params['binding_message'];
+  return {
+    account: account?.accountId ?? '',
+    client: client.clientId,
+    clientName: client.clientName ?? client.clientId,
+    asked: whatIsAsked(params, client, resources),
+    ...(typeof message === 'string' ? { bindingMessage: message } : {}),
+    request: entities.BackchannelAuthenticationRequest?.jti ?? '',
+  };
+}
+
+function defined({ acr, amr, authTime }: SignedIn): Parameters<Provider['backchannelResult']>[2] {
+  return { ...(acr && { acr }), ...(amr && { amr }), ...(authTime && { authTime }) };
+}
+
+/** A client that cannot be reached polls; the person's answer holds. */
+export function pingWithoutFail(provider: Provider, announce: Announce): void {
+  type Pinged = Client & { backchannelPing(request: object): Promise<void> };
+  const prototype = provider.Client.prototype as Pinged;
+  const ping = Reflect.get<Pinged, 'backchannelPing'>(prototype, 'backchannelPing');
+  prototype.backchannelPing = async function backchannelPing(this: Pinged, request) {
+    await ping.call(this, request).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : 'unknown';
+      announce({ type: 'approval.ping-failed', client: this.clientId, reason });
+    });
+  };
+}

@@ -1,0 +1,290 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:https';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { decodeJwt } from 'jose';
+import type { ClientConfig, Config } from '../../src/config/schema.ts';
+import { Browser, formOf, type Page } from '../support/browser.ts';
+import { returnToPresent, travel } from '../support/clock.ts';
+import {
+  ADMIN,
+  ALICE,
+  authorizationRequest,
+  signIn,
+  tokenRequest,
+  tokensFor,
+  type TokenAnswer,
+} from '../support/flows.ts';
+import { selfSignedCertificate } from '../support/certificate.ts';
+import { freePort } from '../support/free-port.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { apiOf, verified } from '../support/tokens.ts';
+import { withAccount } from './behind-the-server.ts';
+
+const CIBA = 'urn:openid:params:grant-type:ciba';
+const SECRET = 'demo-web-secret';
+
+/** Two apps that ask people from elsewhere: a bank that polls, and a till that is told at a port. */
+function withAskers(config: Config, port: number): Config {
+  const web = config.clients.find(({ client_id }) => client_id === 'demo-web');
+  assert.ok(web !== undefined);
+  const [api = ''] = web.resources;
+  const asker = { ...web, default_resource: api, redirect_uris: [], post_logout_redirect_uris: [] };
+  const pinged: Partial<ClientConfig> = {
+    backchannel_token_delivery_mode: 'ping',
+    backchannel_client_notification_endpoint: `https://localhost:${port}/ping`,
+  };
+  return {
+    ...config,
+    outgoing: { ...config.outgoing, allow: [`localhost:${port}`] },
+    clients: [
+      ...config.clients,
+      { ...asker, client_id: 'bank', client_name: 'The Bank', grant_types: [CIBA, 'refresh_token'] },
+      { ...asker, ...pinged, client_id: 'till', client_name: 'The Till', grant_types: [CIBA] },
+    ],
+  };
+}
+
+describe('An app that asks somebody who is elsewhere (CIBA)', () => {
+  let server: TestServer;
+  let told: Server;
+  let pings: { authorization: string | undefined; body: unknown }[];
+  const authorities = getCACertificates('default');
+
+  beforeEach(async () => {
+    pings = [];
+    const port = await freePort();
+    const certificate = selfSignedCertificate();
+    setDefaultCACertificates([...authorities, certificate.cert]);
+    told = createServer(certificate, (request, response) => {
+      let text = '';
+      request.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      request.on('end', () => {
+        pings.push({ authorization: request.headers.authorization, body: JSON.parse(text) });
+        response.writeHead(204).end();
+      });
+    }).listen(port, 'localhost');
+    await once(told, 'listening');
+    server = await startTestServer({ change: (config) => withAskers(config, port) });
+  });
+  afterEach(async () => {
+    returnToPresent();
+    setDefaultCACertificates(authorities);
+    told.close();
+    await server.close();
+  });
+
+  async function ask(parameters: Record<string, string>, client = 'bank'): Promise<TokenAnswer> {
+    const response = await fetch(`${server.issuer}/backchannel_authentication`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${Buffer.from(`${client}:${SECRET}`).toString('base64')}` },
+      body: new URLSearchParams({ scope: 'openid profile notes:read', login_hint: ALICE.email, ...parameters }),
+    });
+    return { status: response.status, body: (await response.json()) as Record<string, unknown>, response };
+  }
+
+  /** @returns what the app comes with for the answer */
+  async function asked(parameters: Record<string, string> = {}, client = 'bank'): Promise<string> {
+    const { status, body } = await ask(parameters, client);
+    assert.equal(status, 200, JSON.stringify(body));
+    return String(body['auth_req_id']);
+  }
+
+  const poll = (id: string, client = 'bank'): Promise<TokenAnswer> =>
+    tokenRequest(server.issuer, { grant_type: CIBA, auth_req_id: id }, `${client}:${SECRET}`);
+
+  async function signedIn(person = ALICE): Promise<Browser> {
+    const browser = new Browser();
+    await signIn(browser, authorizationRequest(server.issuer), person);
+    return browser;
+  }
+
+  const home = (browser: Browser): Promise<Page> => browser.visit(`${server.issuer}/`);
+
+  /** Answers the only request on the page. */
+  async function answer(browser: Browser, decision: 'allow' | 'deny'): Promise<Page> {
+    return browser.submit(await home(browser), { decision });
+  }
+
+  it('gets tokens once the person has allowed it, which tell how that person had signed in', async () => {
+    const browser = await signedIn();
+    const { body: begun } = await ask({ binding_message: 'Pay 25.00 – W4SCT' });
+    assert.deepEqual([begun['expires_in'], begun['interval']], [600, 5]);
+    const id = String(begun['auth_req_id']);
+    assert.equal((await poll(id)).body['error'], 'authorization_pending');
+    const page = await home(browser);
+    for (const text of [/The Bank/, /Pay 25\.00 – W4SCT/, /Read your notes/]) assert.match(page.html, text);
+    assert.match((await answer(browser, 'allow')).html, /You allowed it/);
+    const { status, body } = await poll(id);
+    assert.equal(status, 200, JSON.stringify(body));
+    const idToken = decodeJwt(String(body['id_token']));
+    assert.deepEqual([idToken['name'], idToken['acr'], idToken['amr']], ['Alice', 'aal1', ['pwd']]);
+    assert.equal(typeof idToken['auth_time'], 'number');
+    assert.equal(idToken['urn:openid:params:jwt:claim:auth_req_id'], undefined);
+    const { claims } = await verified(server.issuer, String(body['access_token']), apiOf(server.issuer));
+    assert.deepEqual([claims['client_id'], claims['scope']], ['bank', 'notes:read']);
+    assert.doesNotMatch((await home(browser)).html, /The Bank/);
+  });
+
+  it('gets them once, and not for another app', async () => {
+    const browser = await signedIn();
+    const id = await asked();
+    await answer(browser, 'allow');
+    assert.equal((await poll(id, 'till')).body['error'], 'invalid_grant');
+    const answers = await Promise.all([poll(id), poll(id), poll(id)]);
+    assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 400, 400]);
+  });
+
+  it('is told that the person refused', async () => {
+    const id = await asked();
+    assert.match((await answer(await signedIn(), 'deny')).html, /You did not allow it/);
+    const { status, body } = await poll(id);
+    assert.deepEqual([status, body['error']], [400, 'access_denied']);
+  });
+
+  it('is told to slow down when it polls too often', async () => {
+    const id = await asked();
+    const errors = [];
+    for (const seconds of [0, 1, 5, 15]) {
+      travel(seconds);
+      errors.push((await poll(id)).body['error']);
+    }
+    assert.deepEqual(errors, ['authorization_pending', 'slow_down', 'slow_down', 'authorization_pending']);
+  });
+
+  it('may ask for less time, and neither gets an answer nor shows a question after it', async () => {
+    const browser = await signedIn();
+    const { body } = await ask({ requested_expiry: '30' });
+    assert.equal(body['expires_in'], 30);
+    assert.equal((await ask({ requested_expiry: '86400' }, 'bank')).body['expires_in'], 600);
+    await answer(browser, 'deny');
+    travel(31);
+    assert.notEqual((await poll(String(body['auth_req_id']))).status, 200);
+  });
+
+  it('is called when there is an answer, with the token that it gave, where it wants to be', async () => {
+    const browser = await signedIn();
+    assert.equal((await ask({}, 'till')).body['error'], 'invalid_request');
+    const id = await asked({ client_notification_token: 'a-token-of-the-till' }, 'till');
+    assert.deepEqual(pings, []);
+    await answer(browser, 'allow');
+    assert.deepEqual(pings, [{ authorization: 'Bearer a-token-of-the-till', body: { auth_req_id: id } }]);
+    assert.equal((await poll(id, 'till')).status, 200);
+  });
+
+  it('gets its answer also when it could not be called', async () => {
+    const browser = await signedIn();
+    const id = await asked({ client_notification_token: 'a-token-of-the-till' }, 'till');
+    told.close();
+    told.closeAllConnections();
+    assert.match((await answer(browser, 'allow')).html, /You allowed it/);
+    assert.equal((await poll(id, 'till')).status, 200);
+  });
+
+  it('names the person by address, by subject or by an ID token of its own, and in no other way', async () => {
+    const browser = await signedIn();
+    const id = await asked();
+    await answer(browser, 'allow');
+    const hint = String((await poll(id)).body['id_token']);
+    assert.equal((await ask({ login_hint: decodeJwt(hint).sub ?? '' })).status, 200);
+    assert.equal((await ask({ login_hint: '', id_token_hint: hint })).status, 200);
+    const { id_token: foreign = '' } = await tokensFor(server.issuer, { clientId: 'demo-notes' });
+    assert.equal((await ask({ login_hint: '', id_token_hint: foreign })).body['error'], 'invalid_request');
+    for (const [parameters, error] of [
+      [{ login_hint: 'nobody@example.com' }, 'unknown_user_id'],
+      [{ login_hint: '', login_hint_token: 'x' }, 'invalid_request'],
+      [{ login_hint: ALICE.email, id_token_hint: hint }, 'invalid_request'],
+      [{ login_hint: '' }, 'invalid_request'],
+      [{ binding_message: 'x'.repeat(61) }, 'invalid_binding_message'],
+      [{ binding_message: 'Pay\u202e00.1' }, 'invalid_binding_message'],
+      [{ binding_message: 'Pay\n1.00' }, 'invalid_binding_message'],
+    ] as const)
+      assert.equal((await ask(parameters)).body['error'], error, JSON.stringify(parameters));
+  });
+
+  it('must be registered for that, and prove who it is', async () => {
+    assert.equal((await ask({}, 'demo-web')).status, 400);
+    const response = await fetch(`${server.issuer}/backchannel_authentication`, {
+      method: 'POST',
+      body: new URLSearchParams({ client_id: 'bank', scope: 'openid', login_hint: ALICE.email }),
+    });
+    assert.equal(response.status, 401);
+  });
+
+  it('cannot flood a person: few questions wait, and after a few without a yes there is a pause', async () => {
+    const browser = await signedIn();
+    const answers = await Promise.all(Array.from({ length: 12 }, () => ask({})));
+    const statuses = answers.map(({ status }) => status);
+    assert.ok(statuses.filter((status) => status === 200).length <= 6, statuses.join());
+    assert.ok(statuses.every((status) => [200, 403].includes(status)));
+    assert.equal(answers.find(({ status }) => status === 403)?.body['error'], 'access_denied');
+    assert.equal((await ask({ login_hint: ADMIN.email })).status, 200);
+    assert.equal((await ask({ client_notification_token: 't' }, 'till')).status, 200);
+    assert.ok((await home(browser)).html.split('The Bank').length - 1 <= 6);
+  });
+
+  it('is answered by nobody but the person asked', async () => {
+    const id = await asked();
+    const [alice, admin] = [await signedIn(), await signedIn(ADMIN)];
+    const { action, hidden } = formOf(await home(alice));
+    assert.doesNotMatch((await home(admin)).html, /The Bank/);
+    await asked({ login_hint: ADMIN.email });
+    const own = formOf(await home(admin)).hidden;
+    for (const [browser, csrf, status] of [
+      [admin, own['csrf'], 400],
+      [admin, hidden['csrf'], 403],
+      [alice, own['csrf'], 403],
+      [alice, '', 403],
+      [new Browser(), hidden['csrf'], 400],
+    ] as const) {
+      const body = new URLSearchParams({ csrf: csrf ?? '', decision: 'allow' });
+      assert.equal((await browser.request(action, { method: 'POST', body })).status, status);
+    }
+    assert.equal((await poll(id)).body['error'], 'authorization_pending');
+    assert.match((await alice.submit(await home(alice), { decision: 'allow' })).html, /You allowed it/);
+  });
+
+  it('gets an answer to the question that was shown, whatever it asked since', async () => {
+    const browser = await signedIn();
+    const shown = await asked({ binding_message: 'Pay 1.00' });
+    const page = await home(browser);
+    const since = await asked({ binding_message: 'Pay 1000.00' });
+    await browser.submit(page, { decision: 'allow' });
+    assert.equal((await poll(shown)).status, 200);
+    assert.equal((await poll(since)).body['error'], 'authorization_pending');
+  });
+
+  it('gets one answer of two that are given at once', async () => {
+    const browser = await signedIn();
+    const id = await asked();
+    const { action, hidden } = formOf(await home(browser));
+    const answers = await Promise.all(
+      ['allow', 'deny', 'allow', 'deny'].map(async (decision) => {
+        const body = new URLSearchParams({ ...hidden, decision });
+        return (await browser.request(action, { method: 'POST', body })).status;
+      }),
+    );
+    assert.deepEqual(answers.toSorted(), [200, 400, 400, 400]);
+    assert.notEqual((await poll(id)).body['error'], 'authorization_pending');
+  });
+
+  it('gets nothing for a person whose account is switched off, before or after the question or the answer', async () => {
+    const browser = await signedIn();
+    const answered = await asked();
+    await answer(browser, 'allow');
+    const waiting = await asked();
+    const page = await home(browser);
+    await withAccount(server, ALICE.email, (accounts, { id }) => accounts.disable(id));
+    assert.equal((await ask({})).body['error'], 'unknown_user_id');
+    assert.equal((await browser.submit(page, { decision: 'allow' })).status, 400);
+    assert.doesNotMatch((await home(browser)).html, /The Bank/);
+    assert.equal((await poll(waiting)).body['error'], 'authorization_pending');
+    assert.equal((await poll(answered)).body['error'], 'invalid_grant');
+  });
+
+  it('shows what it calls itself and its message as text', async () => {
+    const browser = await signedIn();
+    await asked({ binding_message: '<b>"Pay" & go</b>' });
+    assert.match((await home(browser)).html, /&lt;b&gt;&quot;Pay&quot; &amp; go&lt;\/b&gt;/);
+  });
+});
