@@ -7,10 +7,12 @@ import { openAccounts, type Accounts } from './accounts/accounts.ts';
 import { openApprovals } from './accounts/approvals.ts';
 import { openConsents } from './accounts/consents.ts';
 import { CLIENT_SECRETS, openClients } from './clients/clients.ts';
+import { takesPasswords } from './config/deprecated.ts';
 import type { Config } from './config/schema.ts';
 import { openCredentials } from './credentials/credentials.ts';
 import { announceTo, type Announce } from './events/events.ts';
 import { refreshGrant } from './grants/refresh/refresh-grant.ts';
+import { passwordGrant } from './grants/password.ts';
 import { tokenExchange } from './grants/token-exchange/token-exchange.ts';
 import { admission } from './host/admission.ts';
 import { listen } from './host/listener.ts';
@@ -33,6 +35,7 @@ import { deviceQrRoute } from './oidc/device-qr.ts';
 import { backchannelRequests } from './oidc/backchannel-requests.ts';
 import { postedRequestRoutes } from './oidc/posted-requests.ts';
 import { acceptClient, checkClients } from './oidc/check-clients.ts';
+import type { GrantType } from './oidc/grant-type.ts';
 import { createProvider } from './oidc/provider.ts';
 import { publicDocuments } from './oidc/published-documents.ts';
 import { accountLookup } from './oidc/request-account.ts';
@@ -219,6 +222,18 @@ function selfRegistration({ stores, log, ...base }: Base, announce: Announce) {
   });
 }
 
+/** Those of them that are made anew with the engine. */
+function changingGrants(
+  config: Config,
+  { credentials }: Domain,
+  parts: Omit<Parameters<typeof tokenExchange>[0], 'issuer'>,
+): GrantType[] {
+  return [
+    tokenExchange({ ...parts, issuer: config.issuer }),
+    ...(takesPasswords(config) ? [passwordGrant({ ...parts, signIn: credentials.signIn })] : []),
+  ];
+}
+
 /** The engine for one snapshot of the keys, with the host's steps before it. */
 function buildEngine(
   base: Base,
@@ -231,7 +246,7 @@ function buildEngine(
   const ring = keys.current();
   const adapters = { RefreshToken: refresh.adapter };
   const shared = { ...base, ...domain, ring, grants: stores.grants };
-  const grantTypes = [...domain.grantTypes, tokenExchange({ ...shared, issuer: config.issuer })];
+  const grantTypes = [...domain.grantTypes, ...changingGrants(config, domain, shared)];
   const clientUsed = registration.used;
   const provider = createProvider({ ...shared, signatures: keys, grantTypes, adapters, clientUsed });
   refresh.extend(provider);

@@ -20,6 +20,8 @@ const CHECKS: readonly ClientCheck[] = [
   nativeAppsAreReached,
   grantTypesFitType,
   pingHasAnEndpoint,
+  responseTypesFitType,
+  passwordsAreForTheHouse,
   checkTokenExchange,
   resourcesAreRegistered,
   defaultResourceIsAllowed,
@@ -104,7 +106,7 @@ function grantTypesFitType({ type, grant_types: grantTypes = [] }: ClientConfig)
   const refused = {
     spa: ['client_credentials', JWT_BEARER, TOKEN_EXCHANGE, CIBA_GRANT],
     web: [],
-    machine: ['authorization_code', 'refresh_token', DEVICE_GRANT, CIBA_GRANT],
+    machine: ['authorization_code', 'refresh_token', DEVICE_GRANT, CIBA_GRANT, 'password'],
   }[type];
   return grantTypes.flatMap((name, index) =>
     (refused as readonly string[]).includes(name)
@@ -123,6 +125,25 @@ function pingHasAnEndpoint(client: ClientConfig): Fault[] {
   const isPinged = client[mode] === 'ping';
   if (isPinged === (client[endpoint] !== undefined)) return [];
   return [{ path: [endpoint], message: isPinged ? `is required where ${mode} is ping` : `is only for ${mode} ping` }];
+}
+
+function responseTypesFitType({
+  type,
+  response_types: types,
+  dpop_bound_access_tokens: isBound,
+}: ClientConfig): Fault[] {
+  const path = ['response_types'];
+  if (type === 'machine' && types !== undefined)
+    return [{ path, message: 'must be left out for type machine, which signs nobody in' }];
+  if (isBound !== true || types?.every((name) => !/\btoken$/.test(name)) !== false) return [];
+  return [{ path, message: 'must not give tokens to the browser where dpop_bound_access_tokens is set' }];
+}
+
+/** RFC 6749 §1.3.3: whoever asks for the password of a person learns it. */
+function passwordsAreForTheHouse({ first_party: isOurs, grant_types: grantTypes = [] }: ClientConfig): Fault[] {
+  const index = grantTypes.indexOf('password');
+  if (index === -1 || isOurs) return [];
+  return [{ path: ['grant_types', index], message: 'must not be password unless first_party is true' }];
 }
 
 type Reach = Pick<ClientConfig, 'scopes' | 'resources'>;

@@ -47,7 +47,18 @@ const GRANT_TYPES = [
   TOKEN_EXCHANGE,
   DEVICE_GRANT,
   CIBA_GRANT,
+  'password',
 ] as const;
+
+/** What an authorization request may ask for (OAuth 2.0 Multiple Response Type Encoding Practices, §3 and §5). */
+export const responseType = z.enum([
+  'code',
+  'code id_token',
+  'code token',
+  'code id_token token',
+  'id_token',
+  'id_token token',
+]);
 
 /** Where a client may go with a person's identity (draft-ietf-oauth-identity-assertion-authz-grant). */
 const idJag = z.strictObject({
@@ -93,6 +104,7 @@ export const clientSchema = z.strictObject({
   profile: z.enum(PROFILES).optional(),
   token_endpoint_auth_method: z.enum(AUTH_METHODS).optional(),
   grant_types: z.array(z.enum(GRANT_TYPES)).optional(),
+  response_types: z.array(responseType).min(1, 'needs at least one type').optional(),
   jwks: z.strictObject({ keys: z.array(publicJwk).min(1) }).optional(),
   jwks_uri: ruled(rules.webUrlRule).optional(),
   tls_client_auth_subject_dn: z.string().min(1).optional(),

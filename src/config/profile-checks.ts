@@ -67,11 +67,14 @@ const OLD_GRANTS: readonly string[] = ['implicit', 'password'];
 
 function flowsAreAllowed(client: ProfiledClient, { oldFlows }: ProfileRules, profile: Profile): Fault[] {
   if (oldFlows) return [];
-  return (client.grant_types ?? []).flatMap((name, index) =>
-    OLD_GRANTS.includes(name)
-      ? [{ path: ['grant_types', index], message: `must not be ${name} for profile ${profile}` }]
-      : [],
-  );
+  const faults = (key: 'grant_types' | 'response_types', isOld: (name: string) => boolean): Fault[] =>
+    (client[key] ?? []).flatMap((name, index) =>
+      isOld(name) ? [{ path: [key, index], message: `must not be ${name} for profile ${profile}` }] : [],
+    );
+  return [
+    ...faults('grant_types', (name) => OLD_GRANTS.includes(name)),
+    ...faults('response_types', (name) => name !== 'code'),
+  ];
 }
 
 function nothingIsTakenBack(client: ProfiledClient, rules: ProfileRules, profile: Profile): Fault[] {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { clientSchema } from './client-schema.ts';
+import { clientSchema, responseType } from './client-schema.ts';
 import { issuerSchema } from './issuer-schema.ts';
 import { PROFILES } from './profiles.ts';
 import { detailType } from './detail-types.ts';
@@ -130,6 +130,9 @@ export const configSchema = z.strictObject({
   accounts: z.array(seedAccount).default([]),
   registration: registrationSchema.prefault({}),
   client_id_metadata_documents: documentsSchema.prefault({}),
+  deprecated: z
+    .strictObject({ password_grant: z.boolean().default(false), response_types: z.array(responseType).default([]) })
+    .prefault({}),
   outgoing: z.strictObject({ allow: z.array(ruled(rules.hostRule)).default([]) }).prefault({}),
 });
 

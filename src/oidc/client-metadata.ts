@@ -78,7 +78,7 @@ export function clientMetadata(
     // The engine takes a secret from the header and from the body alike, whichever of the two stands here.
     token_endpoint_auth_method: authMethodOf(client),
     grant_types: [...(client.grant_types ?? TYPICAL_GRANTS[client.type])],
-    response_types: usesRedirects(client) ? ['code'] : [],
+    response_types: usesRedirects(client) ? [...(client.response_types ?? ['code'])] : [],
     application_type: isNative(client) ? 'native' : 'web',
     redirect_uris: client.redirect_uris,
     post_logout_redirect_uris: client.post_logout_redirect_uris,

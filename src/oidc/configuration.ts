@@ -2,6 +2,7 @@ import type { Adapter, Configuration } from 'oidc-provider';
 import type { Consents } from '../accounts/consents.ts';
 import { accountClaims, claimsOfScope, scopesOfClaims } from '../accounts/claims.ts';
 import type { Clients } from '../clients/clients.ts';
+import { responseTypesOf } from '../config/deprecated.ts';
 import type { Config } from '../config/schema.ts';
 import { AUTH_METHODS } from '../config/client-schema.ts';
 import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
@@ -82,7 +83,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     acrValues,
     // An app that asks for an API's token has none for /userinfo: the ID token tells it who signed in.
     conformIdTokenClaims: false,
-    responseTypes: ['code'],
+    responseTypes: responseTypesOf(config),
     pkce: { required: needsChallenge },
     subjectTypes: ['public'],
     ttl: lifetimes(config, parts.clock),

@@ -79,8 +79,8 @@ async function firstGrant(
   return (first && (await Grant.find(first.value.grant))) ?? grant;
 }
 
-/** @returns whether there was anything to add */
-function addWhatIsAsked(context: KoaContextWithOIDC, grant: Grant): boolean {
+/** For a first-party client. @returns whether there was anything to add */
+export function addWhatIsAsked(context: KoaContextWithOIDC, grant: Grant): boolean {
   const before = JSON.stringify([grant.openid, grant.resources]);
   grant.addOIDCScope([...context.oidc.requestParamOIDCScopes].join(' '));
   const claims = [...context.oidc.requestParamClaims];

@@ -3,12 +3,14 @@
  * stands beside it, and a test fails when it is gone.
  */
 import type { X509Certificate } from 'node:crypto';
-import type { KoaContextWithOIDC, Provider, TokenEndpointGrantContext } from 'oidc-provider';
+import type { AuthorizationCode, Grant, KoaContextWithOIDC, Provider, TokenEndpointGrantContext } from 'oidc-provider';
 // @ts-expect-error: not part of the engine's types
 import engineDiscovery from 'oidc-provider/lib/actions/discovery.js';
 // @ts-expect-error: not part of the engine's types
 import { confirm as engineConfirm } from 'oidc-provider/lib/actions/end_session.js';
-import { validateDpop } from 'oidc-provider/lib/helpers/grants.js';
+// @ts-expect-error: not part of the engine's types
+import { issueTokens as engineIssueTokens } from 'oidc-provider/lib/helpers/grant_common.js';
+import * as grants from 'oidc-provider/lib/helpers/grants.js';
 // @ts-expect-error: not part of the engine's types
 import certificateThumbprint from 'oidc-provider/lib/helpers/certificate_thumbprint.js';
 // @ts-expect-error: not part of the engine's types
@@ -26,6 +28,7 @@ export {
   checkMtlsCert,
   findAccount,
   resolveRequestedResources,
+  validateClientScope,
   validateDpop,
 } from 'oidc-provider/lib/helpers/grants.js';
 
@@ -87,7 +90,7 @@ export async function endFamily(context: KoaContextWithOIDC, grantId: string | u
  */
 export async function senderKey(context: KoaContextWithOIDC): Promise<string | undefined> {
   const { provider, client } = context.oidc;
-  const proof = await validateDpop(provider, context as TokenEndpointGrantContext);
+  const proof = await grants.validateDpop(provider, context as TokenEndpointGrantContext);
   if (proof !== undefined) return `jkt ${proof.thumbprint}`;
   if (client?.tlsClientCertificateBoundAccessTokens !== true) return undefined;
   const certificate = partsOf(provider).configuration.features.mTLS.getCertificate(context);
@@ -121,4 +124,27 @@ interface EngineParts {
 
 function partsOf(provider: Provider): EngineParts {
   return (engineParts as (provider: Provider) => EngineParts)(provider);
+}
+
+/**
+ * Answers with the tokens of the code flow: the access token, and the refresh and the ID token where they are due.
+ * @param source what a code would say; it need not be saved
+ */
+export async function codeFlowTokens(
+  context: TokenEndpointGrantContext,
+  { source, grant, name }: { source: AuthorizationCode; grant: Grant; name: string },
+): Promise<void> {
+  const { provider } = context.oidc;
+  const dPoP = await grants.validateDpop(provider, context);
+  grants.checkDpopRequired(provider, context, dPoP);
+  const cert = grants.checkMtlsCert(provider, context);
+  // The engine's own grants are handed these with the provider filled in.
+  const helpers = Object.fromEntries(
+    Object.entries(grants).map(([helper, run]) => [
+      helper,
+      (...given: unknown[]) => (run as (...all: unknown[]) => unknown)(provider, ...given),
+    ]),
+  );
+  const issue = engineIssueTokens as (...all: unknown[]) => Promise<void>;
+  await issue(provider, helpers, context, source, grant, { gty: name, entityLabel: name, cert, dPoP });
 }

@@ -31,6 +31,7 @@ export function createProvider(
   };
   refuseGrantsByName(provider);
   takeOnlyIdTokensAsHints(provider);
+  refuseResponseTypesByName(provider);
   for (const { name, handle, parameters, repeatable = [] } of parts.grantTypes)
     provider.registerGrantType(name, handle, [...parameters], [...repeatable]);
   completeDeviceFlow(provider);
@@ -68,5 +69,13 @@ function takeOnlyIdTokensAsHints({ IdToken }: Provider): void {
     const { typ = 'JWT' } = hint.header;
     if (typ !== 'JWT') throw new errors.InvalidRequest('the hint must be an ID token');
     return hint;
+  };
+}
+
+/** RFC 6749 §4.1.2.1 tells a type that this client may not ask for from one that nobody may; the engine calls it a bad request. */
+function refuseResponseTypesByName(provider: Provider): void {
+  provider.Client.prototype.responseTypeAllowed = function responseTypeAllowed(type: string) {
+    if (this.responseTypes?.some((own) => own === type)) return true;
+    throw new errors.UnauthorizedClient(`the client is not registered for ${type}`);
   };
 }

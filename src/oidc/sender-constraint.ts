@@ -26,9 +26,3 @@ export async function senderConstraint(context: TokenEndpointGrantContext): Prom
     },
   };
 }
-
-/** Binds a token to what its request proves to hold. @throws as {@link senderConstraint} */
-export async function bindToSender(context: TokenEndpointGrantContext, token: AccessToken): Promise<void> {
-  const sender = await senderConstraint(context);
-  sender.bind(token);
-}

@@ -37,13 +37,26 @@ export async function accessTokenClaims(
   });
 }
 
-/** What the token was given for. */
-function sourceOf({ oidc: { entities } }: KoaContextWithOIDC) {
-  const answered = entities.DeviceCode ?? entities.BackchannelAuthenticationRequest;
-  return entities.RotatedRefreshToken ?? entities.AuthorizationCode ?? answered;
+interface Source {
+  scopes: Set<string>;
+  acr?: string | undefined;
+  amr?: string[] | undefined;
+  authTime?: number | undefined;
+  sid?: string | undefined;
 }
 
-function showsRoles({ oidc: { client, grant } }: KoaContextWithOIDC, source?: { scopes: Set<string> }): boolean {
+/** Where it is said how the person signed in; for a token that goes to the browser, that is the session itself. */
+function sourceOf({ oidc }: KoaContextWithOIDC): Source | undefined {
+  const { RotatedRefreshToken, AuthorizationCode, DeviceCode, BackchannelAuthenticationRequest } = oidc.entities;
+  const source = RotatedRefreshToken ?? AuthorizationCode ?? DeviceCode ?? BackchannelAuthenticationRequest;
+  const { client, session } = oidc;
+  if (source !== undefined || client === undefined || session?.accountId === undefined) return source;
+  const { acr, amr } = session;
+  const [authTime, sid] = [session.authTime(), session.sidFor(client.clientId)];
+  return { acr, amr, authTime, sid, scopes: oidc.requestParamScopes };
+}
+
+function showsRoles({ oidc: { client, grant } }: KoaContextWithOIDC, source: Source | undefined): boolean {
   // Other software on a device can pass for an app of the house there (RFC 8252 §8.6).
   if (client?.applicationType === 'web' && policyOf(client).firstParty) return true;
   const isGranted = grant?.getOIDCScopeFiltered(new Set(['roles'])) === 'roles';

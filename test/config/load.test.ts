@@ -258,6 +258,27 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
     client(...MACHINE, 'grant_types: [client_credentials, refresh_token]'),
     ['7 clients[0].grant_types[1]: client "job": must not be refresh_token for type machine'],
   ],
+  'the password grant for an app of somebody else, and for a machine': [
+    client(...WEB, CALLBACK, 'profile: legacy', 'grant_types: [authorization_code, password]') +
+      client(...MACHINE, 'profile: legacy', 'first_party: true', 'grant_types: [password]').replace(
+        /^[^]*clients:/,
+        '',
+      ),
+    [
+      '9 clients[0].grant_types[1]: client "web": must not be password unless first_party is true',
+      '16 clients[1].grant_types[0]: client "job": must not be password for type machine',
+    ],
+  ],
+  'response types for a machine': [
+    client(...MACHINE, 'response_types: [code]'),
+    ['7 clients[0].response_types: client "job": must be left out for type machine, which signs nobody in'],
+  ],
+  'tokens to the browser where they must be bound to a key': [
+    client(...SPA, CALLBACK, 'profile: legacy', 'dpop_bound_access_tokens: true', 'response_types: [code, code token]'),
+    [
+      '9 clients[0].response_types: client "shop": must not give tokens to the browser where dpop_bound_access_tokens is set',
+    ],
+  ],
   'token exchange by an app that cannot prove who it is, and without a policy': [
     client(...SPA, CALLBACK, 'grant_types: [urn:ietf:params:oauth:grant-type:token-exchange]'),
     [

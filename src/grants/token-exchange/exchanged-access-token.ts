@@ -2,8 +2,8 @@ import { errors, type AccessToken, type ResourceServerInstance, type TokenEndpoi
 import { TOKEN_EXCHANGE } from '../../config/client-schema.ts';
 import type { Announce } from '../../events/events.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
-import { buildTokenResponse, findAccount, resolveRequestedResources } from '../../oidc/internals.ts';
-import { bindToSender } from '../../oidc/sender-constraint.ts';
+import { buildTokenResponse, resolveRequestedResources } from '../../oidc/internals.ts';
+import { senderConstraint } from '../../oidc/sender-constraint.ts';
 import { defined, mayAct, sayInToken } from '../../oidc/token-claims.ts';
 import { namesOf } from './actors.ts';
 import type { Exchange, IssueToken } from './exchange.ts';
@@ -15,8 +15,11 @@ export function exchangedAccessToken({ announce, clock }: { announce: Announce; 
   return async (context, exchange) => {
     const { provider, client } = context.oidc;
     const { subject, actor, act } = exchange;
+    const sender = await senderConstraint(context);
     const target = await targetOf(context, exchange);
-    const ends = Math.min(subject.exp, actor?.exp ?? subject.exp);
+    const left = Math.min(subject.exp, actor?.exp ?? subject.exp) - epochSeconds(clock);
+    // Nothing left would count as nothing said, and give a whole new life.
+    if (left < 1) throw unacceptable('subject_token', 'expired');
     const token = new provider.AccessToken({
       accountId: subject.sub,
       client,
@@ -25,9 +28,9 @@ export function exchangedAccessToken({ announce, clock }: { announce: Announce; 
       gty: TOKEN_EXCHANGE,
       resourceServer: target,
       scope: scopeOf(exchange, target),
-      expiresIn: Math.min(target.accessTokenTTL ?? Infinity, ends - epochSeconds(clock)),
+      expiresIn: Math.min(target.accessTokenTTL ?? left, left),
     });
-    await bindToSender(context, token);
+    sender.bind(token);
     staysBound('subject_token', subject, token);
     if (actor !== undefined) staysBound('actor_token', actor, token);
     const { acr, amr, auth_time, sid, grant_id } = subject;
@@ -65,8 +68,7 @@ async function targetOf(
   if (others.length > 0) throw new errors.InvalidTarget('a token is for one resource');
   if (!policy.resources.includes(target)) throw new errors.InvalidTarget();
   // What the resource allows depends on the person's roles.
-  if (subject.account !== undefined)
-    context.oidc.entity('Account', await findAccount(context.oidc.provider, context, subject.sub));
+  if (subject.account !== undefined) context.oidc.entity('Account', { accountId: subject.account.id });
   context.oidc.params.resource = target;
   const [found] = await resolveRequestedResources(context.oidc.provider, context);
   if (found === undefined) throw new errors.InvalidTarget();

@@ -1,0 +1,27 @@
+import type { ClientConfig, Config } from './schema.ts';
+
+type ResponseType = Config['deprecated']['response_types'][number];
+type Settings = Pick<Config, 'clients' | 'deprecated'>;
+
+/** The response types that the server offers: the code flow, and what a client or the operator brings besides. */
+export function responseTypesOf({ clients, deprecated }: Settings): ResponseType[] {
+  return [
+    ...new Set<ResponseType>([
+      'code',
+      ...deprecated.response_types,
+      ...clients.flatMap((client) => client.response_types ?? []),
+    ]),
+  ];
+}
+
+/** Whether the server takes passwords at `/token`: only where a client or the operator brings that. */
+export function takesPasswords({ clients, deprecated }: Settings): boolean {
+  return deprecated.password_grant || clients.some((client) => client.grant_types?.includes('password'));
+}
+
+/** What a client is registered for although RFC 9700 advises against it (§2.1.2 and §2.4). */
+export function deprecatedUses(client: Pick<ClientConfig, 'grant_types' | 'response_types'>): string[] {
+  const password = client.grant_types?.includes('password') === true ? ['grant type password'] : [];
+  const types = client.response_types?.filter((type) => type !== 'code') ?? [];
+  return [...password, ...types.map((type) => `response type ${type}`)];
+}

@@ -1,0 +1,106 @@
+import { errors, type TokenEndpointGrantContext } from 'oidc-provider';
+import type { SignIn, SignInResult } from '../credentials/sign-in.ts';
+import { TooBusy } from '../credentials/gate.ts';
+import type { Announce } from '../events/events.ts';
+import { clientAddress } from '../http/client-address.ts';
+import { epochSeconds, type Clock } from '../lib/clock.ts';
+import { policyOf } from '../oidc/client-metadata.ts';
+import { addWhatIsAsked } from '../oidc/existing-grant.ts';
+import type { GrantType } from '../oidc/grant-type.ts';
+import { codeFlowTokens, resolveRequestedResources, validateClientScope } from '../oidc/internals.ts';
+
+interface Parts {
+  signIn: SignIn;
+  announce: Announce;
+  clock: Clock;
+}
+
+/**
+ * The resource owner's password as a grant (RFC 6749 §4.3), for moving old apps of the house; RFC 9700 §2.4 rules it out
+ * for everything else. Attempts are counted together with those at the sign-in page.
+ */
+export function passwordGrant(parts: Parts): GrantType {
+  return {
+    name: 'password',
+    parameters: ['username', 'password', 'scope', 'resource'],
+    async handle(context) {
+      const { client, params } = context.oidc;
+      if (!policyOf(client).firstParty) throw new errors.UnauthorizedClient('the client is not first-party');
+      const { username, password } = params;
+      if (typeof username !== 'string' || typeof password !== 'string')
+        throw new errors.InvalidRequest('username and password are required');
+      // Before the password is looked at, so that a faulty request is no attempt.
+      const scopes = validateClientScope(context.oidc.provider, context);
+      const accountId = await signedIn(context, { username, password }, parts);
+      await giveTokens(context, { scopes, accountId, authTime: epochSeconds(parts.clock) });
+    },
+  };
+}
+
+/** @returns the account's id. Whatever is not signed in is refused: also who would have to show a second factor first. */
+async function signedIn(
+  context: TokenEndpointGrantContext,
+  { username: email, password }: { username: string; password: string },
+  { signIn, announce }: Parts,
+): Promise<string> {
+  const address = clientAddress(context);
+  const result = await signIn({ email, password, address }).catch((error: unknown) => {
+    throw error instanceof TooBusy ? later(context, error.retryAfter, { status: 503, reason: error.message }) : error;
+  });
+  if (result.outcome === 'signed-in') {
+    const { id } = result.account;
+    announce({ type: 'account.signed-in', account: id, client: context.oidc.client.clientId, address });
+    return id;
+  }
+  throw refusal(context, result, address, announce);
+}
+
+function refusal(
+  context: TokenEndpointGrantContext,
+  result: Exclude<SignInResult, { outcome: 'signed-in' }>,
+  address: string,
+  announce: Announce,
+): Error {
+  if (result.outcome === 'wait') {
+    announce({ type: 'sign-in.delayed', address, seconds: result.seconds });
+    return later(context, result.seconds, { status: 429, reason: 'too many attempts' });
+  }
+  announce({ type: 'sign-in.refused', address });
+  return new errors.InvalidGrant(`the password does not sign in: ${result.outcome}`);
+}
+
+/** No error of RFC 6749 §5.2 says that an app should come again. */
+function later(
+  context: TokenEndpointGrantContext,
+  seconds: number,
+  { status, reason }: { status: number; reason: string },
+): Error {
+  context.set('Retry-After', String(seconds));
+  const error = new errors.CustomOIDCProviderError('temporarily_unavailable', 'try again later', { detail: reason });
+  return Object.assign(error, { status, statusCode: status });
+}
+
+/** As if the person had signed in at the page and come back with a code, but without a session. */
+async function giveTokens(
+  context: TokenEndpointGrantContext,
+  { scopes, accountId, authTime }: { scopes: ReadonlySet<string>; accountId: string; authTime: number },
+): Promise<void> {
+  const { provider, client, params } = context.oidc;
+  context.oidc.entity('Account', { accountId });
+  await resolveRequestedResources(provider, context);
+  const [resource] = Object.keys(context.oidc.resourceServers);
+  // The client's default stands there as a list, which would count as several.
+  delete params.resource;
+  const grant = new provider.Grant({ accountId, clientId: client.clientId });
+  addWhatIsAsked(context, grant);
+  const grantId = await grant.save();
+  const source = new provider.AuthorizationCode({
+    ...{ accountId, client, grantId, authTime, acr: 'aal1', amr: ['pwd'] },
+    scope: [...scopes].join(' '),
+    resource,
+    gty: 'password',
+  });
+  context.oidc.entity('Grant', grant);
+  context.oidc.entity('AuthorizationCode', source);
+  await codeFlowTokens(context, { source, grant, name: 'password' });
+}
