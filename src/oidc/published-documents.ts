@@ -5,13 +5,19 @@ import { withMtlsAliases } from './client-certificates.ts';
 import { discoveryDocument } from './internals.ts';
 import { withProfile } from './profile-metadata.ts';
 
+/** That this server gives and takes ID-JAGs (draft-ietf-oauth-identity-assertion-authz-grant, on metadata). */
+const ID_JAG = {
+  identity_chaining_requested_token_types_supported: ['urn:ietf:params:oauth:token-type:id-jag'],
+  authorization_grant_profiles_supported: ['urn:ietf:params:oauth:grant-profile:id-jag'],
+};
+
 /** The documents that others learn this server from (OpenID Connect Discovery 1.0 §4, RFC 8414 §3, RFC 7517 §5), by path. */
 export function publicDocuments(
   provider: Provider,
   ring: RingSnapshot,
   config: Pick<Config, 'listen' | 'profile'>,
 ): Map<string, object> {
-  const document = { ...discoveryDocument(provider), backchannel_user_code_parameter_supported: false };
+  const document = { ...discoveryDocument(provider), ...ID_JAG, backchannel_user_code_parameter_supported: false };
   const discovery = withoutEmptyLists(
     withProfile(withMtlsAliases(document, config.listen.client_certificates), config.profile),
   );

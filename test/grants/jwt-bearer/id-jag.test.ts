@@ -139,6 +139,15 @@ describe('An ID-JAG', () => {
     });
   });
 
+  it('is what a server says that it gives and takes', async () => {
+    const response = await fetch(`${company.issuer}/.well-known/oauth-authorization-server`);
+    const metadata = (await response.json()) as Record<string, unknown>;
+    assert.deepEqual(metadata['identity_chaining_requested_token_types_supported'], [`${TOKEN_TYPE}:id-jag`]);
+    assert.deepEqual(metadata['authorization_grant_profiles_supported'], [
+      'urn:ietf:params:oauth:grant-profile:id-jag',
+    ]);
+  });
+
   it('becomes an access token at the other server, for the account there, without another question', async () => {
     const { status, body } = await bring(await idJag());
     assert.deepEqual([status, body['scope'], body['token_type']], [200, 'notes:read', 'Bearer']);
