@@ -33,6 +33,7 @@ import { systemRandom, type Random } from './lib/random.ts';
 import { backChannelLogout } from './oidc/back-channel-logout.ts';
 import { deviceQrRoute } from './oidc/device-qr.ts';
 import { backchannelRequests } from './oidc/backchannel-requests.ts';
+import { frontChannelLogout } from './oidc/front-channel-logout.ts';
 import { postedRequestRoutes } from './oidc/posted-requests.ts';
 import { acceptClient, checkClients } from './oidc/check-clients.ts';
 import type { GrantType } from './oidc/grant-type.ts';
@@ -279,6 +280,7 @@ function buildEngine(
     admitted: (request) => admit.admitted(request),
   });
   for (const step of steps) provider.use(step);
+  if (config.sessions.front_channel_logout) provider.use(frontChannelLogout(provider, views));
   return {
     provider,
     handle: provider.callback(),

@@ -28,6 +28,7 @@ const CHECKS: readonly ClientCheck[] = [
   scopesExist,
   onlyConfidentialClientsIntrospect,
   clientDetailTypesExist,
+  frontChannelIsItsOwn,
   (client, { profile }) => checkClientProfile(client, profile),
 ];
 
@@ -186,4 +187,12 @@ function onlyConfidentialClientsIntrospect(client: ClientConfig): Fault[] {
 function identifiersOf(resources: Draft['resources']): string[] | undefined {
   const known = resources.filter((resource) => resource !== undefined);
   return known.length === resources.length ? known.map((resource) => resource.identifier) : undefined;
+}
+
+/** OpenID Connect Front-Channel Logout 1.0 §2: a place of the client's own. */
+function frontChannelIsItsOwn({ frontchannel_logout_uri: uri, redirect_uris: redirects }: ClientConfig): Fault[] {
+  if (uri === undefined || redirects.some((redirect) => new URL(redirect).origin === new URL(uri).origin)) return [];
+  return [
+    { path: ['frontchannel_logout_uri'], message: 'must have the scheme, host and port of one of redirect_uris' },
+  ];
 }

@@ -121,6 +121,8 @@ export const clientSchema = z.strictObject({
   backchannel_logout_uri: ruled(rules.backchannelUriRule).optional(),
   backchannel_token_delivery_mode: z.enum(['poll', 'ping']).optional(),
   backchannel_client_notification_endpoint: ruled(rules.notificationRule).optional(),
+  frontchannel_logout_uri: ruled(rules.backchannelUriRule).optional(),
+  frontchannel_logout_session_required: z.boolean().optional(),
   scopes: z.array(scopeName).default(['openid']),
   resources: z.array(z.string()).default([]),
   default_resource: z.string().optional(),

@@ -107,7 +107,13 @@ export const configSchema = z.strictObject({
       interaction: duration.prefault('1h'),
     })
     .prefault({}),
-  sessions: z.strictObject({ default: duration.prefault('12h'), remembered: duration.prefault('30d') }).prefault({}),
+  sessions: z
+    .strictObject({
+      default: duration.prefault('12h'),
+      remembered: duration.prefault('30d'),
+      front_channel_logout: z.boolean().default(false),
+    })
+    .prefault({}),
   sign_up: z
     .strictObject({ enabled: z.boolean().default(true), roles: z.array(roleName).default(['user']) })
     .prefault({}),

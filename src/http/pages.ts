@@ -102,6 +102,13 @@ interface SignOut {
   readonly fields: readonly { readonly name: string; readonly value: string }[];
 }
 
+/** Frames in which the apps of a session end theirs (OpenID Connect Front-Channel Logout 1.0 §3). */
+interface SigningOut {
+  readonly frames: readonly string[];
+  /** Where the person goes on to. */
+  readonly next: string;
+}
+
 interface SignedOut {
   readonly clientName?: string;
   readonly returnUrl?: string;
@@ -154,6 +161,7 @@ export interface PageData {
   'device-done': DeviceDone;
   'sign-out': SignOut;
   'signed-out': SignedOut;
+  'signing-out': SigningOut;
   error: ErrorPage;
   'approval-done': ApprovalDone;
   home: Home;

@@ -20,6 +20,7 @@ export interface ClientPolicy {
   resources: readonly string[];
   defaultResource?: string;
   mayIntrospect: boolean;
+  frontChannelLogout?: { uri: string; sessionRequired: boolean };
   /** What it may exchange for what. */
   tokenExchange?: NonNullable<Client['token_exchange']>;
   /** The client that may act with the tokens that this one gets; others may not, once there is one. */
@@ -123,6 +124,12 @@ function policyFor(client: Client, serverProfile: Profile): ClientPolicy {
     resources: client.resources,
     ...(client.default_resource === undefined ? {} : { defaultResource: client.default_resource }),
     mayIntrospect: client.introspection,
+    ...(client.frontchannel_logout_uri !== undefined && {
+      frontChannelLogout: {
+        uri: client.frontchannel_logout_uri,
+        sessionRequired: client.frontchannel_logout_session_required ?? false,
+      },
+    }),
     ...(client.token_exchange === undefined ? {} : { tokenExchange: client.token_exchange }),
     ...(client.may_act === undefined ? {} : { mayAct: client.may_act }),
     isSelfDescribed: client.registration !== undefined,

@@ -88,17 +88,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     subjectTypes: ['public'],
     ttl: lifetimes(config, parts.clock),
 
-    findAccount: async (context, id) => {
-      const account = await accountOf(context, id);
-      return (
-        account && {
-          accountId: account.id,
-          claims: (_use, scope, claims) => ({
-            ...accountClaims(account, [...scope.split(' '), ...scopesOfClaims(Object.keys(claims))]),
-          }),
-        }
-      );
-    },
+    findAccount: accountFinder(accountOf),
     loadExistingGrant: (context) => existingGrant(context, parts),
     issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: ({ oidc }) => oidc.client === undefined || rotatesRefreshTokens(oidc.client),
@@ -113,6 +103,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
 
     // The engine's one hook between the last check of a request and what it does about it.
     extraParams: { client_id: (context, _value, client) => requests.claimRequestObject(context, client) },
+    discovery: logoutMetadata(config.sessions),
     features: { ...features(parts, pages, requests), mTLS },
   };
 }
@@ -164,6 +155,23 @@ function features(
       logoutSource: pages.logoutSource,
       postLogoutSuccessSource: pages.postLogoutSuccessSource,
     },
+  };
+}
+
+function logoutMetadata({ front_channel_logout: isOn }: Config['sessions']): Record<string, boolean> {
+  return isOn ? { frontchannel_logout_supported: true, frontchannel_logout_session_supported: true } : {};
+}
+
+function accountFinder(accountOf: AccountOf): NonNullable<Configuration['findAccount']> {
+  return async (context, id) => {
+    const account = await accountOf(context, id);
+    if (account === undefined) return undefined;
+    return {
+      accountId: account.id,
+      claims: (_use, scope, claims) => ({
+        ...accountClaims(account, [...scope.split(' '), ...scopesOfClaims(Object.keys(claims))]),
+      }),
+    };
   };
 }
 

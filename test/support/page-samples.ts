@@ -117,6 +117,10 @@ export const pageSamples: PageSamples = {
     minimal: { action: '/logout/confirm', fields: xsrf },
     full: { action: '/logout/confirm', fields: xsrf, clientName: 'Notes', email: alice.email },
   },
+  'signing-out': {
+    minimal: { frames: [], next: 'https://photos.example/' },
+    full: { frames: [], next: 'https://photos.example/?state=done' },
+  },
   'signed-out': { minimal: {}, full: { clientName: 'Notes', returnUrl: 'https://notes.example/' } },
   error: {
     minimal: { title: 'Something went wrong', message: 'The fault is ours, not yours.', requestId: '01JXQ8Z6K4' },

@@ -1,0 +1,69 @@
+import type { Middleware } from 'koa';
+import { errors, type Provider } from 'oidc-provider';
+import { contentSecurityPolicy } from '../http/content-security-policy.ts';
+import type { Views } from '../http/view.ts';
+import { policyOf } from './client-metadata.ts';
+
+/** Seconds that the apps have to load before the person goes on. */
+const WAIT = 3;
+
+/** The clients of a session that has ended, each with the name that it knew the session by. */
+type Ended = readonly { clientId: string; sid: string | undefined }[];
+
+/**
+ * OpenID Connect Front-Channel Logout 1.0: before the person goes where a logout leads, a page loads the address of each
+ * app of the session in a frame. Back-channel logout is surer: browsers may keep an app's cookies from its frame.
+ */
+export function frontChannelLogout(provider: Provider, views: Views): Middleware {
+  const ended = new WeakMap<object, Ended>();
+  provider.on('end_session.success', (context) => {
+    const { session, params } = context.oidc;
+    if (params?.['logout'] === undefined) return;
+    const clientIds = Object.keys(session?.authorizations ?? {});
+    ended.set(
+      context,
+      clientIds.map((clientId) => ({ clientId, sid: session?.sidFor(clientId) })),
+    );
+  });
+  return async (context, next) => {
+    await next();
+    const clients = ended.get(context);
+    const location = context.response.get('Location');
+    if (clients === undefined || context.status !== 303 || location === '') return;
+    const frames = await addresses(provider, clients);
+    if (frames.length === 0) return;
+    context.status = 200;
+    context.response.remove('Location');
+    context.set('Refresh', `${WAIT};url=${location}`);
+    context.set('Content-Security-Policy', `${contentSecurityPolicy([])};frame-src ${originsOf(frames).join(' ')}`);
+    context.type = 'html';
+    context.body = views.render('signing-out', { frames, next: location });
+  };
+}
+
+async function addresses(provider: Provider, clients: Ended): Promise<string[]> {
+  const all = await Promise.all(clients.map((client) => address(provider, client)));
+  return all.filter((one) => one !== undefined);
+}
+
+async function address(provider: Provider, { clientId, sid }: Ended[number]): Promise<string | undefined> {
+  const client = await provider.Client.find(clientId).catch(unlessInvalid);
+  const frontChannel = client && policyOf(client).frontChannelLogout;
+  if (frontChannel === undefined) return undefined;
+  const url = new URL(frontChannel.uri);
+  if (frontChannel.sessionRequired) {
+    url.searchParams.set('iss', provider.issuer);
+    url.searchParams.set('sid', sid ?? '');
+  }
+  return url.href;
+}
+
+/** A client that cannot be used any more does not keep the others from being told. */
+function unlessInvalid(error: unknown): undefined {
+  if (!(error instanceof errors.OIDCProviderError)) throw error;
+  return undefined;
+}
+
+function originsOf(urls: readonly string[]): string[] {
+  return [...new Set(urls.map((url) => new URL(url).origin))];
+}
