@@ -63,7 +63,12 @@ export async function enterCode(issuer: string, browser: Browser, userCode: stri
 }
 
 /** A person enters the code, says that the device is theirs, signs in where asked, and allows what it asks for. */
-export async function letIn(issuer: string, browser: Browser, device: Device, person: Person = ALICE): Promise<Page> {
+export async function letIn(
+  issuer: string,
+  browser: Browser,
+  device: Pick<Device, 'userCode'>,
+  person: Person = ALICE,
+): Promise<Page> {
   let page = await browser.submit(await enterCode(issuer, browser, device.userCode), { confirm: 'yes' });
   if (page.html.includes('type="password"')) page = await browser.submit(page, { ...person });
   if (page.html.includes('value="allow"')) page = await browser.submit(page, { decision: 'allow' });
