@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { openToAll, REDIRECT, register } from '../registration/registering.ts';
 import { Browser } from '../support/browser.ts';
 import { authorizationRequest, exchangeCode, signIn } from '../support/flows.ts';
 import { requestOf, sendRaw } from '../support/raw-http.ts';
@@ -10,7 +11,7 @@ describe('RFC 9700 §4.11.2: the server as an open redirector', () => {
   let idToken: string;
   let home: string;
   before(async () => {
-    server = await startTestServer();
+    server = await startTestServer({ change: openToAll() });
     home = `http://localhost:${Number(new URL(server.issuer).port) + 1}/`;
     alice = new Browser();
     const request = authorizationRequest(server.issuer);
@@ -93,5 +94,31 @@ describe('RFC 9700 §4.11.2: the server as an open redirector', () => {
       const answer = await new Browser().request(request.url);
       assert.deepEqual([answer.status, answer.headers.get('location')], [400, null], JSON.stringify(fault));
     }
+  });
+
+  describe('for an app that anybody registered', () => {
+    const ask = (clientId: unknown, parameters: Record<string, string>) =>
+      authorizationRequest(server.issuer, String(clientId), { redirect_uri: REDIRECT, ...parameters });
+
+    it('does not lead anybody to it by a fault, whoever they are', async () => {
+      const { body } = await register(server);
+      const faults = [{ response_type: 'id_token' }, { response_mode: 'x' }, { code_challenge_method: 'plain' }];
+      for (const fault of [...faults, { max_age: '-1' }, { resource: 'https://x.example' }, { id_token_hint: 'x' }]) {
+        for (const browser of [new Browser(), alice]) {
+          const answer = await browser.request(ask(body['client_id'], fault).url);
+          assert.deepEqual([answer.status, answer.headers.get('location')], [400, null], JSON.stringify(fault));
+        }
+      }
+    });
+
+    it('tells it what a person decides, and what it asks silently', async () => {
+      const { body } = await register(server);
+      const browser = new Browser();
+      const page = await browser.visit(ask(body['client_id'], {}).url);
+      const cancelled = await browser.visit(`${page.url}/cancel`, {}, REDIRECT);
+      assert.equal(new URL(cancelled.url).searchParams.get('error'), 'access_denied');
+      const silent = await browser.visit(ask(body['client_id'], { prompt: 'none' }).url, {}, REDIRECT);
+      assert.equal(new URL(silent.url).searchParams.get('error'), 'login_required');
+    });
   });
 });

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { SignJWT } from 'jose';
 import { clientSchema } from '../../src/config/client-schema.ts';
 import type { ClientConfig, Config } from '../../src/config/schema.ts';
+import { openToAll, REDIRECT, register } from '../registration/registering.ts';
 import { Browser } from '../support/browser.ts';
 import { authorizationRequest, exchangeCode, signIn, tokenRequest, tokensFor } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
@@ -148,6 +149,28 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
       for (const more of [{ headers: { dpop } }, { headers: { authorization: `Bearer ${hint}` } }])
         await fetch(`${issuer}/userinfo`, more);
     }
+    assert.deepEqual(inside.paths, []);
+    await server.close();
+  });
+
+  it('nothing is fetched because somebody registers it, whatever it is', async () => {
+    const server = await startTestServer({
+      change: (config) => ({ ...openToAll()(config), outgoing: { allow: [inside.host] } }),
+    });
+    inside.paths.length = 0;
+    const url = `http://${inside.host}/`;
+    const names = ['jwks_uri', 'backchannel_logout_uri', 'client_uri', 'logo_uri', 'policy_uri', 'tos_uri'];
+    const ignored = [
+      'sector_identifier_uri',
+      'initiate_login_uri',
+      'software_statement_uri',
+      'registration_client_uri',
+    ];
+    const uris = Object.fromEntries([...names, ...ignored].map((name) => [name, `${url}${name}`]));
+    const { status, body } = await register(server, { ...uris, request_uris: [url] });
+    assert.equal(status, 201, JSON.stringify(body));
+    const request = authorizationRequest(server.issuer, String(body['client_id']), { redirect_uri: REDIRECT });
+    await signIn(new Browser(), request);
     assert.deepEqual(inside.paths, []);
     await server.close();
   });
