@@ -56,21 +56,12 @@ const acrValues = ['aal1'];
 
 /** Everything that the engine leaves to its host, as one configuration. */
 export function engineConfiguration(parts: EngineParts): Configuration {
-  const { config, ring, clients, accountOf } = parts;
+  const { config, ring, accountOf } = parts;
   const pages = enginePages(parts.views, accountOf);
   const mTLS = mutualTls(config.listen, parts.clock);
   const requests = requestObjects(parts.clock);
   return {
-    adapter: adapterFactory({
-      ...parts,
-      userCodes: openUserCodes({ ...parts, key: ring.derive('user codes') }),
-      scopes: STANDARD_SCOPES,
-      profile: config.profile,
-      canSign: () => parts.signatures.ready(),
-    }),
-    clients: clients.configured.map((client) =>
-      clientMetadata(client, { engineScopes: STANDARD_SCOPES, profile: config.profile }),
-    ),
+    ...storage(parts),
     extraClientMetadata: { properties: [POLICY], validator: refuseFaulty },
     clientAuthMethods: authMethods(mTLS),
     assertJwtClientAuthClaimsAndHeader: assertClientAssertion(config.issuer, parts.clock),
@@ -105,6 +96,22 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     extraParams: { client_id: (context, _value, client) => requests.claimRequestObject(context, client) },
     discovery: logoutMetadata(config.sessions),
     features: { ...features(parts, pages, requests), mTLS },
+  };
+}
+
+/** Where the engine keeps what it must remember, and the clients that it need not look up. */
+function storage(parts: EngineParts): Pick<Configuration, 'adapter' | 'clients'> {
+  const { ring, clients } = parts;
+  const { profile } = parts.config;
+  return {
+    adapter: adapterFactory({
+      ...parts,
+      userCodes: openUserCodes({ ...parts, key: ring.derive('user codes') }),
+      scopes: STANDARD_SCOPES,
+      profile,
+      canSign: () => parts.signatures.ready(),
+    }),
+    clients: clients.configured.map((client) => clientMetadata(client, { engineScopes: STANDARD_SCOPES, profile })),
   };
 }
 
