@@ -65,16 +65,16 @@ function algorithmsAreAllowed(client: ProfiledClient, _rules: ProfileRules, prof
 
 const OLD_GRANTS: readonly string[] = ['implicit', 'password'];
 
-function flowsAreAllowed(client: ProfiledClient, { oldFlows }: ProfileRules, profile: Profile): Fault[] {
-  if (oldFlows) return [];
-  const faults = (key: 'grant_types' | 'response_types', isOld: (name: string) => boolean): Fault[] =>
+function flowsAreAllowed(client: ProfiledClient, rules: ProfileRules, profile: Profile): Fault[] {
+  if (rules.oldFlows) return [];
+  // OAuth 2.1 has no more access tokens in the browser; an ID token beside the code is OpenID Connect's own affair.
+  const isGone = (type: string) =>
+    rules.pkce === 'of everybody' ? type !== 'code' : type.split(' ').includes('token');
+  const refused = (key: 'grant_types' | 'response_types', isRefused: (name: string) => boolean) =>
     (client[key] ?? []).flatMap((name, index) =>
-      isOld(name) ? [{ path: [key, index], message: `must not be ${name} for profile ${profile}` }] : [],
+      isRefused(name) ? [{ path: [key, index], message: `must not be ${name} for profile ${profile}` }] : [],
     );
-  return [
-    ...faults('grant_types', (name) => OLD_GRANTS.includes(name)),
-    ...faults('response_types', (name) => name !== 'code'),
-  ];
+  return [...refused('grant_types', (name) => OLD_GRANTS.includes(name)), ...refused('response_types', isGone)];
 }
 
 function nothingIsTakenBack(client: ProfiledClient, rules: ProfileRules, profile: Profile): Fault[] {

@@ -94,7 +94,6 @@ export function engineConfiguration(parts: EngineParts): Configuration {
 
     // The engine's one hook between the last check of a request and what it does about it.
     extraParams: { client_id: (context, _value, client) => requests.claimRequestObject(context, client) },
-    discovery: logoutMetadata(config.sessions),
     features: { ...features(parts, pages, requests), mTLS },
   };
 }
@@ -165,10 +164,6 @@ function features(
   };
 }
 
-function logoutMetadata({ front_channel_logout: isOn }: Config['sessions']): Record<string, boolean> {
-  return isOn ? { frontchannel_logout_supported: true, frontchannel_logout_session_supported: true } : {};
-}
-
 function accountFinder(accountOf: AccountOf): NonNullable<Configuration['findAccount']> {
   return async (context, id) => {
     const account = await accountOf(context, id);
@@ -205,8 +200,15 @@ export const routes = {
 } as const;
 
 /** Registration is our own, so the engine does not know where it is. */
-function endpoints({ issuer, registration }: Config): Pick<Configuration, 'routes' | 'discovery'> {
-  return { routes, discovery: registration.enabled ? { registration_endpoint: `${issuer}/register` } : {} };
+function endpoints({ issuer, registration, sessions }: Config): Pick<Configuration, 'routes' | 'discovery'> {
+  const frontChannel = { frontchannel_logout_supported: true, frontchannel_logout_session_supported: true };
+  return {
+    routes,
+    discovery: {
+      ...(registration.enabled && { registration_endpoint: `${issuer}/register` }),
+      ...(sessions.front_channel_logout && frontChannel),
+    },
+  };
 }
 
 /** All that clients can use here: a certificate proves nothing where nobody asks for one. */

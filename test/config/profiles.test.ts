@@ -79,4 +79,20 @@ describe('The profile of a configuration', () => {
       1,
     );
   });
+
+  it('leaves tokens in the browser and passwords in the app to legacy', () => {
+    const settings = [...SIGNED, 'first_party: true', 'grant_types: [authorization_code, password]'];
+    const types = 'response_types: [code, code id_token, id_token token]';
+    const faults = (profile: string) =>
+      problemsOf(withApp(profile, [...settings, types], [ES256])).map(
+        (line) => /\S+: client "app": (.*) for/.exec(line)?.[1],
+      );
+    assert.deepEqual(faults('oauth2.1'), ['must not be password', 'must not be id_token token']);
+    assert.deepEqual(faults('mcp'), [
+      'must not be password',
+      'must not be code id_token',
+      'must not be id_token token',
+    ]);
+    parse(withApp('legacy', [...settings, types], [ES256]));
+  });
 });
