@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { SignJWT } from 'jose';
-import { clientSchema } from '../../src/config/client-schema.ts';
+import { CIBA_GRANT, clientSchema, DEVICE_GRANT } from '../../src/config/client-schema.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { clientKey, type ClientKey } from '../support/signed-request.ts';
 
@@ -21,7 +21,7 @@ describe('draft-ietf-oauth-security-topics-update: audience injection', () => {
           clientSchema.parse({
             ...{ client_id: 'of-both', client_name: 'Of both', type: 'web', jwks: key.jwks, introspection: true },
             ...{ token_endpoint_auth_method: 'private_key_jwt', redirect_uris: ['https://client.example/callback'] },
-            grant_types: ['authorization_code', 'client_credentials'],
+            grant_types: ['authorization_code', 'client_credentials', DEVICE_GRANT, CIBA_GRANT],
           }),
         ],
       }),
@@ -38,6 +38,8 @@ describe('draft-ietf-oauth-security-topics-update: audience injection', () => {
     },
     '/introspect': { token: 'made-up' },
     '/revoke': { token: 'made-up' },
+    '/device_authorization': { scope: 'openid' },
+    '/backchannel_authentication': { scope: 'openid', login_hint: 'alice@example.com' },
   };
 
   function assertionFor(aud: string | string[]): Promise<string> {

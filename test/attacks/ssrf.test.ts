@@ -1,38 +1,39 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SignJWT } from 'jose';
-import { clientSchema } from '../../src/config/client-schema.ts';
+import { CIBA_GRANT, clientSchema } from '../../src/config/client-schema.ts';
 import type { ClientConfig, Config } from '../../src/config/schema.ts';
 import { openToAll, REDIRECT, register } from '../registration/registering.ts';
 import { Browser } from '../support/browser.ts';
-import { authorizationRequest, exchangeCode, signIn, tokenRequest, tokensFor } from '../support/flows.ts';
+import { ALICE, authorizationRequest, exchangeCode, signIn, tokenRequest, tokensFor } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { clientKey, requestObject, withRequestObject, type ClientKey } from '../support/signed-request.ts';
 
 /** What an attacker would have the server call: something on its own machine, behind its firewall. */
 interface Inside {
   readonly host: string;
-  readonly paths: string[];
+  /** How many connections came, whatever was said on them. */
+  calls: number;
   close(): void;
 }
 
 async function startInside(): Promise<Inside> {
-  const paths: string[] = [];
-  const server: Server = createServer((request, response) => {
-    paths.push(request.url ?? '');
+  const server = createServer((_request, response) => {
     response.setHeader('content-type', 'application/json').end('{"keys":[]}');
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return {
+  const inside = {
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    paths,
+    calls: 0,
     close() {
       server.closeAllConnections();
       server.close();
     },
   };
+  server.on('connection', () => (inside.calls += 1));
+  return inside;
 }
 
 /**
@@ -88,6 +89,27 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
         assert.deepEqual([status, body['id_token']], [400, undefined]);
       },
     },
+    backchannel_client_notification_endpoint: {
+      client: (url) => ({
+        grant_types: [CIBA_GRANT],
+        backchannel_token_delivery_mode: 'ping',
+        backchannel_client_notification_endpoint: url.replace('http:', 'https:'),
+      }),
+      async call({ issuer }) {
+        const asked = await fetch(`${issuer}/backchannel_authentication`, {
+          method: 'POST',
+          headers: { authorization: `Basic ${btoa('demo-web:demo-web-secret')}` },
+          body: new URLSearchParams({
+            ...{ scope: 'openid', login_hint: ALICE.email, client_notification_token: 'x'.repeat(32) },
+          }),
+        });
+        assert.equal(asked.status, 200);
+        const browser = new Browser();
+        await signIn(browser, authorizationRequest(issuer));
+        const answered = await browser.submit(await browser.visit(`${issuer}/`), { decision: 'allow' });
+        assert.match(answered.html, /You allowed it/);
+      },
+    },
     backchannel_logout_uri: {
       client: (backchannel_logout_uri) => ({ backchannel_logout_uri }),
       async call({ issuer }) {
@@ -111,13 +133,13 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
     it(`${name} reaches nothing inside, unless the operator has listed it`, async () => {
       const reached = async (url: string, allow: string[] = []): Promise<boolean> => {
         const server = await serverWith(client(url), allow);
-        inside.paths.length = 0;
+        inside.calls = 0;
         try {
           await call(server);
         } finally {
           await server.close();
         }
-        return inside.paths.length > 0;
+        return inside.calls > 0;
       };
       const url = `http://${inside.host}/${encodeURIComponent(name)}`;
       assert.equal(await reached(url.replace('http:', 'https:')), false);
@@ -128,7 +150,7 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
 
   it('the headers of a JWT name no key that is fetched (RFC 8725 §3.10)', async () => {
     const server = await serverWith({ jwks: key.jwks }, [inside.host]);
-    inside.paths.length = 0;
+    inside.calls = 0;
     const { issuer } = server;
     const url = `http://${inside.host}/keys`;
     const stranger = await clientKey();
@@ -149,7 +171,7 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
       for (const more of [{ headers: { dpop } }, { headers: { authorization: `Bearer ${hint}` } }])
         await fetch(`${issuer}/userinfo`, more);
     }
-    assert.deepEqual(inside.paths, []);
+    assert.equal(inside.calls, 0);
     await server.close();
   });
 
@@ -157,7 +179,7 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
     const server = await startTestServer({
       change: (config) => ({ ...openToAll()(config), outgoing: { allow: [inside.host] } }),
     });
-    inside.paths.length = 0;
+    inside.calls = 0;
     const url = `http://${inside.host}/`;
     const names = ['jwks_uri', 'backchannel_logout_uri', 'client_uri', 'logo_uri', 'policy_uri', 'tos_uri'];
     const ignored = [
@@ -171,20 +193,20 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
     assert.equal(status, 201, JSON.stringify(body));
     const request = authorizationRequest(server.issuer, String(body['client_id']), { redirect_uri: REDIRECT });
     await signIn(new Browser(), request);
-    assert.deepEqual(inside.paths, []);
+    assert.equal(inside.calls, 0);
     await server.close();
   });
 
   it('request_uri is never fetched, also from a listed host', async () => {
     const server = await serverWith({}, [inside.host]);
-    inside.paths.length = 0;
+    inside.calls = 0;
     const { url } = authorizationRequest(server.issuer, 'demo-web');
     const answer = await new Browser().request(`${url}&request_uri=http://${inside.host}/request`);
     assert.match(
       answer.headers.get('location') ?? '',
       /error=(invalid_request|request_uri_not_supported|invalid_request_uri)/,
     );
-    assert.deepEqual(inside.paths, []);
+    assert.equal(inside.calls, 0);
     await server.close();
   });
 
