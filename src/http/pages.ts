@@ -51,6 +51,8 @@ interface Consent extends Form {
   }[];
   /** Whether access lasts while the person is away (`offline_access`). */
   readonly offline?: boolean;
+  /** The host that an app comes from which nobody here has looked at. */
+  readonly comesFrom?: string;
   /** Where the browser goes next; empty for an app that is opened by a scheme of its own (RFC 8252 §7.1). */
   readonly redirectHost?: string;
   /** Whether a device waits for the answer, and the browser goes nowhere. */

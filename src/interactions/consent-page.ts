@@ -6,6 +6,7 @@ import type { PageData } from '../http/pages.ts';
 import { field } from '../http/form.ts';
 import { Problem } from '../http/problems.ts';
 import { claimsAsked } from '../oidc/claims-parameter.ts';
+import { policyOf } from '../oidc/client-metadata.ts';
 import { grantConsented } from '../oidc/existing-grant.ts';
 import { standardScopes } from '../config/standard-scopes.ts';
 import { detailsInWords } from './detail-words.ts';
@@ -28,6 +29,7 @@ export async function showConsent(parts: InteractionParts, context: Context, int
   const html = parts.views.render('consent', {
     clientName: clientName(client),
     ...links(interaction),
+    ...origin(interaction),
     account,
     scopes: scopesInWords(asked, parts.resources),
     details: detailsInWords(detailsAsked(interaction), parts.detailTypes),
@@ -101,6 +103,13 @@ function whatIsAsked({ details }: Interaction, known: Grant | undefined): Consen
 /** A new question each time: what was allowed once, such as a payment, is not allowed again by that. */
 function detailsAsked({ details }: Interaction): readonly AuthorizationDetail[] {
   return (details.prompt.details['rar'] as AuthorizationDetail[] | undefined) ?? [];
+}
+
+/** What stands behind an app that describes itself: the host of its document, or where it sends people. */
+function origin({ client, details }: Interaction): Pick<PageData['consent'], 'comesFrom'> {
+  if (!policyOf(client).isSelfDescribed) return {};
+  const address = client.clientId.startsWith('https://') ? client.clientId : String(details.params['redirect_uri']);
+  return { comesFrom: new URL(address).host || 'this device' };
 }
 
 function links({ client }: Interaction): Partial<PageData['consent']> {

@@ -113,7 +113,8 @@ function isNative(client: Client): boolean {
   return client.type === 'spa' && (!usesRedirects(client) || redirects.some(isNativeRedirect));
 }
 
-function policyFor(client: Client, serverProfile: Profile): ClientPolicy {
+/** @param serverProfile what is asked of clients that have no profile of their own */
+export function policyFor(client: Client, serverProfile: Profile): ClientPolicy {
   const [fault] = checkClientProfile(client, serverProfile);
   return {
     profile: client.profile ?? serverProfile,

@@ -26,6 +26,7 @@ import { existingGrant } from './existing-grant.ts';
 import { promptPolicy } from './interaction-policy.ts';
 import { lifetimes } from './lifetimes.ts';
 import { outgoingFetch } from '../outgoing/outgoing-fetch.ts';
+import { metadataDocuments } from './metadata-documents.ts';
 import { enginePages, type EnginePages } from './pages.ts';
 import { dPoPAlgorithms, needsChallenge, refuseFaulty, rotatesRefreshTokens } from './profile-rules.ts';
 import type { AccountOf } from './request-account.ts';
@@ -121,6 +122,7 @@ function features(
 ): NonNullable<Configuration['features']> {
   const { config, ring, accountOf } = parts;
   return {
+    clientIdMetadataDocument: metadataDocuments(parts),
     devInteractions: { enabled: false },
     backchannelLogout: { enabled: true },
     clientCredentials: { enabled: true },

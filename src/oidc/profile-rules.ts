@@ -4,9 +4,12 @@ import { profiles, type Profile } from '../config/profiles.ts';
 import { clientSignature } from '../config/values.ts';
 import { POLICY, rulesOf, type ClientPolicy } from './client-metadata.ts';
 
-/** Looked at when a client is used, since a profile may be newer than a client of the store. */
+/**
+ * Looked at when a client is used, since a profile may be newer than a client of the store. One that describes itself gets
+ * its policy later.
+ */
 export function refuseFaulty(_context: unknown, name: string, value: unknown): void {
-  const fault = name === POLICY ? (value as ClientPolicy).fault : undefined;
+  const fault = name === POLICY ? (value as ClientPolicy | undefined)?.fault : undefined;
   if (fault !== undefined) throw new errors.InvalidClientMetadata(fault);
 }
 

@@ -1,0 +1,62 @@
+import { errors, type Client, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
+import { selfDescribedClient, type Reach } from '../clients/self-description.ts';
+import { pathText } from '../config/problems.ts';
+import type { ClientConfig, Config } from '../config/schema.ts';
+import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
+import { addressBlock } from '../credentials/address-block.ts';
+import { clientAddress } from '../http/client-address.ts';
+import { sha256 } from '../lib/hash.ts';
+import type { Counter, Store } from '../storage/store.ts';
+import { POLICY, policyFor } from './client-metadata.ts';
+
+type Feature = NonNullable<NonNullable<Configuration['features']>['clientIdMetadataDocument']>;
+
+const HOUR = 3600;
+const fetches = (block: string): Counter => `document-fetches:${sha256(block)}`;
+
+/**
+ * Clients whose id is the URL of a document that describes them (draft-ietf-oauth-client-id-metadata-document). The engine
+ * fetches and caches it; what the document says is held to the same rules as a registration, each time it is used.
+ */
+export function metadataDocuments(parts: { config: Config; grants: Store }): Feature {
+  const { config, grants } = parts;
+  const { enabled, allow, max_per_hour: most } = config.client_id_metadata_documents;
+  const hosts = new Set(allow.map((host) => host.toLowerCase()));
+  return {
+    enabled,
+    ack: 'draft-02',
+    // A document that says nothing is asked for again soon; none stays for longer than a day.
+    cacheDuration: { min: 60, max: 24 * HOUR },
+    async allowFetch(context: KoaContextWithOIDC, id: string) {
+      const { host, hostname } = new URL(id);
+      if (id.length > 128 || !(hosts.has('*') || hosts.has(host) || hosts.has(hostname))) return false;
+      return (await grants.increment(fetches(addressBlock(clientAddress(context))), 1, HOUR)) <= most;
+    },
+    allowClient(_context: KoaContextWithOIDC, client: Client) {
+      const described = describedBy(client, config);
+      const policy = policyFor(described, config.profile);
+      if (policy.fault !== undefined) throw new errors.InvalidClientMetadata(policy.fault);
+      // Over anything that the document itself may hold under this name.
+      Object.assign(client, {
+        [POLICY]: { ...policy, isSelfDescribed: true },
+        grantTypes: described.grant_types,
+        scope: described.scopes.filter((name) => STANDARD_SCOPES.includes(name)).join(' '),
+      });
+      return true;
+    },
+  };
+}
+
+/** @throws errors.InvalidClientMetadata */
+function describedBy(client: Client, config: Config): ClientConfig {
+  const reach: Reach = {
+    ...config.client_id_metadata_documents,
+    grant_types: ['authorization_code', 'refresh_token'],
+    token_endpoint_auth_methods: ['none', 'private_key_jwt'],
+  };
+  const given = { clientId: client.clientId, secret: '', reach, config };
+  const read = selfDescribedClient(client.metadata(), given);
+  if (!('faults' in read)) return read.value;
+  const faults = read.faults.map(({ path, message }) => `${pathText(path)} ${message}`);
+  throw new errors.InvalidClientMetadata(`the document of the client cannot be used: ${faults.join('; ')}`);
+}

@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import type { Config } from '../../src/config/schema.ts';
+import { Browser, type Page } from '../support/browser.ts';
+import { selfSignedCertificate } from '../support/certificate.ts';
+import { authorizationRequest, exchangeCode, signIn, ALICE } from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+const REDIRECT = 'https://app.example/callback';
+const API = 'http://localhost:3003';
+
+describe('Client ID metadata documents', () => {
+  const certificates = getCACertificates('default');
+  let host: string;
+  let site: Server;
+  let server: TestServer;
+  /** What the site has at each path. */
+  const documents = new Map<string, unknown>();
+  let asked: string[] = [];
+
+  before(async () => {
+    const certificate = selfSignedCertificate();
+    setDefaultCACertificates([...certificates, certificate.cert]);
+    site = createServer(certificate, (request, response) => {
+      asked.push(request.url ?? '');
+      const document = documents.get(request.url ?? '');
+      if (document === undefined) response.writeHead(302, { location: `https://${host}/good` }).end();
+      else response.setHeader('content-type', 'application/json').end(JSON.stringify(document));
+    }).listen(0, '127.0.0.1');
+    await once(site, 'listening');
+    host = `localhost:${(site.address() as AddressInfo).port}`;
+    server = await startTestServer({ change: open() });
+  });
+  after(async () => {
+    await server.close();
+    site.closeAllConnections();
+    site.close();
+    setDefaultCACertificates(certificates);
+  });
+  beforeEach(() => {
+    asked = [];
+  });
+
+  const open =
+    (changes: Partial<Config['client_id_metadata_documents']> = {}, allow = [host]) =>
+    (config: Config): Config => ({
+      ...config,
+      outgoing: { allow },
+      client_id_metadata_documents: {
+        ...config.client_id_metadata_documents,
+        enabled: true,
+        max_per_hour: 1000,
+        ...changes,
+      },
+    });
+
+  /** Puts a document at a path of its own. @returns the client's id */
+  function publish(path: string, changes: object = {}): string {
+    const id = `https://${host}/${path}`;
+    documents.set(`/${path}`, {
+      client_id: id,
+      client_name: 'Notebook',
+      redirect_uris: [REDIRECT],
+      token_endpoint_auth_method: 'none',
+      grant_types: ['authorization_code', 'refresh_token'],
+      ...changes,
+    });
+    return id;
+  }
+
+  const request = (clientId: string, { issuer } = server, parameters: Record<string, string> = {}) =>
+    authorizationRequest(issuer, clientId, { redirect_uri: REDIRECT, ...parameters });
+
+  const refused = async (clientId: string, at = server): Promise<Page> => {
+    const page = await new Browser().visit(request(clientId, at).url, {}, REDIRECT);
+    assert.equal(page.status, 400, page.url);
+    return page;
+  };
+
+  it('are announced by the server', async () => {
+    const metadata = await fetch(`${server.issuer}/.well-known/oauth-authorization-server`);
+    assert.match(await metadata.text(), /"client_id_metadata_document_supported":true/);
+  });
+
+  it('make a client that signs people in, after a page that names the host, and are fetched once', async () => {
+    const clientId = publish('good', { client_uri: 'https://app.example', latchkey_policy: { firstParty: true } });
+    const browser = new Browser();
+    const page = await browser.submit(await browser.visit(request(clientId).url), { ...ALICE }, REDIRECT);
+    assert.match(page.html, new RegExp(`It comes from <strong><bdi>${host}</bdi></strong>`));
+    const again = request(clientId);
+    const { status, body } = await exchangeCode(server.issuer, again, await signIn(new Browser(), again));
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.match(String(body['refresh_token']), /./);
+    assert.deepEqual(asked, ['/good']);
+  });
+
+  it('give a client no API and no scope beyond what the configuration lists', async () => {
+    const page = await new Browser().visit(request(publish('far'), server, { resource: API }).url, {}, REDIRECT);
+    assert.match(`${page.url} ${page.html}`, /invalid_target/);
+  });
+
+  const hostile: Record<string, object> = {
+    'another id': { client_id: 'https://bank.example/client' },
+    'a secret': { client_secret: 'x' },
+    'a method that needs a secret': { token_endpoint_auth_method: 'client_secret_basic' },
+    'a wildcard to return to': { redirect_uris: ['https://*.example/callback'] },
+    'a script to return to': { redirect_uris: ['javascript:alert(1)'], application_type: 'native' },
+    'a plain address to return to': { redirect_uris: ['http://app.example/callback'] },
+    'a script as its picture': { logo_uri: 'javascript:alert(1)' },
+    'a name that turns around': { client_name: 'a\u202Eb' },
+    'only its own grant': { grant_types: ['client_credentials'], response_types: [], redirect_uris: [] },
+    'more than it may hold': { contacts: ['a@example.com'.padStart(6000, 'x')] },
+  };
+  for (const [what, changes] of Object.entries(hostile)) {
+    it(`are refused with ${what}`, async () => {
+      await refused(publish(`hostile-${encodeURIComponent(what)}`, changes));
+      assert.ok(asked.length > 0);
+    });
+  }
+
+  it('are not looked for behind a redirect', async () => {
+    await refused(`https://${host}/moved`);
+    assert.deepEqual([...new Set(asked)], ['/moved']);
+  });
+
+  it('are not fetched from private addresses that the operator has not listed, nor from other hosts than allowed', async () => {
+    for (const change of [open({}, []), open({ allow: ['apps.example'] }), open({ enabled: false })]) {
+      const other = await startTestServer({ change });
+      try {
+        await refused(publish('good'), other);
+        assert.deepEqual(asked, []);
+      } finally {
+        await other.close();
+      }
+    }
+  });
+
+  it('are no way to call a private address by their keys', async () => {
+    const id = publish('keys', { token_endpoint_auth_method: 'private_key_jwt', jwks_uri: 'https://127.0.0.1:1/jwks' });
+    const assertion = `${Buffer.from('{"alg":"ES256"}').toString('base64url')}.${Buffer.from(
+      JSON.stringify({ iss: id, sub: id, aud: server.issuer, jti: 'x', exp: Math.floor(Date.now() / 1000) + 60 }),
+    ).toString('base64url')}.${'A'.repeat(86)}`;
+    const response = await fetch(`${server.issuer}/token`, {
+      method: 'POST',
+      body: new URLSearchParams({
+        grant_type: 'authorization_code',
+        code: 'x',
+        client_assertion: assertion,
+        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      }),
+    });
+    assert.ok([400, 401].includes(response.status));
+  });
+
+  it('are fetched so often for one address', async () => {
+    const other = await startTestServer({ change: open({ max_per_hour: 2 }) });
+    try {
+      for (const path of ['one', 'two', 'three']) await new Browser().visit(request(publish(path), other).url);
+      assert.deepEqual(asked, ['/one', '/two']);
+      const known = await new Browser().visit(request(`https://${host}/one`, other).url);
+      assert.equal(known.status, 200);
+    } finally {
+      await other.close();
+    }
+  });
+});
