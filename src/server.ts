@@ -242,30 +242,29 @@ function buildEngine(
   domain: Domain,
   host: { apps: Apps; isDraining: () => boolean },
 ): Engine & { provider: Provider } {
-  const { config, stores, clock } = base;
+  const { config, stores } = base;
   const { admit, credentials, logouts, refresh, registration, views } = domain;
   const ring = keys.current();
   const adapters = { RefreshToken: refresh.adapter };
-  const shared = { ...base, ...domain, ring, grants: stores.grants };
+  const { resources } = config;
+  const shared = { ...base, ...domain, ring, grants: stores.grants, resources };
   const grantTypes = [...domain.grantTypes, ...changingGrants(config, domain, shared)];
   const clientUsed = registration.used;
   const provider = createProvider({ ...shared, signatures: keys, grantTypes, adapters, clientUsed });
   refresh.extend(provider);
   logouts.watch(provider);
   const routes = [
-    homeRoute({ ...shared, provider, resources: config.resources, apps: host.apps }),
+    homeRoute({ ...shared, provider, apps: host.apps }),
     approvalRoute({ ...domain, provider, answer: domain.backchannel.answer }),
     ...postedRequestRoutes(provider),
     deviceQrRoute(config.issuer),
     ...registration.routes((client) => acceptClient(provider, client, config.profile)),
     ...interactionRoutes({
-      ...domain,
+      ...shared,
       provider,
-      clock,
       signIn: credentials.signIn,
       ...(config.sign_up.enabled && { signUp: credentials.signUp }),
       passwordMinLength: config.passwords.min_length,
-      resources: config.resources,
       detailTypes: config.authorization_details_types,
     }),
   ];
