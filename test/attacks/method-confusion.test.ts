@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { SignJWT, type JWTPayload } from 'jose';
-import { clientSchema } from '../../src/config/client-schema.ts';
+import { CIBA_GRANT, clientSchema, DEVICE_GRANT } from '../../src/config/client-schema.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { startLogoutReceiver, type LogoutReceiver } from '../oidc/logout-receiver.ts';
 import { Browser } from '../support/browser.ts';
 import { newHolder, proof } from '../support/dpop.ts';
 import {
+  ALICE,
   answerAtOnce,
   authorizationRequest,
   exchangeCode,
@@ -22,12 +23,16 @@ const ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 /** Long enough to sign with, which only the client that is registered for it may do. */
 const SECRET = 'a-secret-of-thirty-two-characters-and-more';
 
+/** All that a person can be asked by. */
+const GRANTS = ['authorization_code', 'refresh_token', DEVICE_GRANT, CIBA_GRANT] as const;
+
 const KEYED = 'https://keyed.example/callback';
 
 /** Everything that this server hands out, or takes from a client, of one and the same person and client. */
 const THINGS = [
   ...['code', 'opaque access token', 'access token', 'ID token', 'refresh token', 'logout token'],
   ...['signed answer', 'signed userinfo', 'client assertion', 'signed request', 'DPoP proof'],
+  ...['device code', 'CIBA request', 'pushed request'],
 ] as const;
 type Thing = (typeof THINGS)[number];
 
@@ -51,6 +56,7 @@ describe('RFC 9700 §4.5, RFC 8725 §3.12: one thing in the place of another', (
               ? {
                   ...client,
                   jwks: key.jwks,
+                  grant_types: [...GRANTS],
                   backchannel_logout_uri: receiver.uri,
                   userinfo_signed_response_alg: 'ES256' as const,
                 }
@@ -114,7 +120,22 @@ describe('RFC 9700 §4.5, RFC 8725 §3.12: one thing in the place of another', (
       'client assertion': await assertionOf('keyed'),
       'signed request': await requestObject({ ...request, clientId: 'keyed' }, { key: key.privateKey, issuer, claims }),
       'DPoP proof': await proof(await newHolder(), { htm: 'POST', htu: `${issuer}/token` }),
+      'device code': await handle('/device_authorization', 'device_code', { scope: 'openid' }),
+      'CIBA request': await handle('/backchannel_authentication', 'auth_req_id', {
+        ...{ scope: 'openid', login_hint: ALICE.email },
+      }),
+      'pushed request': await handle('/par', 'request_uri', Object.fromEntries(new URL(request.url).searchParams)),
     };
+  }
+
+  /** What an endpoint gives the client to come back with. */
+  async function handle(path: string, name: string, parameters: Record<string, string>): Promise<string> {
+    const answer = await fetch(`${server.issuer}${path}`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${btoa(WEB)}` },
+      body: new URLSearchParams(parameters),
+    });
+    return ((await answer.json()) as Record<string, string>)[name] ?? assert.fail(`${path}: ${answer.status}`);
   }
 
   function assertionOf(client: string, changed: JWTPayload = {}, secret?: string): Promise<string> {
@@ -146,6 +167,30 @@ describe('RFC 9700 §4.5, RFC 8725 §3.12: one thing in the place of another', (
       takes: ['refresh token'],
       async refuses(refresh_token) {
         assert.equal(await tokenError(web({ grant_type: 'refresh_token', refresh_token })), 'invalid_grant');
+      },
+    },
+    'the device code': {
+      takes: ['device code'],
+      async refuses(device_code) {
+        assert.equal(await tokenError(web({ grant_type: DEVICE_GRANT, device_code })), 'invalid_grant');
+      },
+    },
+    'the CIBA request': {
+      takes: ['CIBA request'],
+      async refuses(auth_req_id) {
+        assert.equal(await tokenError(web({ grant_type: CIBA_GRANT, auth_req_id })), 'invalid_grant');
+      },
+    },
+    'the pushed request': {
+      takes: ['pushed request'],
+      async refuses(value) {
+        const handles = value.startsWith('urn:') ? [value] : [value, `urn:ietf:params:oauth:request_uri:${value}`];
+        for (const request_uri of handles) {
+          const query = new URLSearchParams({ client_id: 'demo-web', request_uri }).toString();
+          const answer = await alice.request(`${server.issuer}/authorize?${query}`);
+          const error = `${answer.headers.get('location') ?? ''}${await answer.text()}`;
+          assert.match(error, /invalid_request_uri|request_uri_not_supported|invalid_request\b/);
+        }
       },
     },
     'the token at /userinfo': {
