@@ -247,10 +247,9 @@ function buildEngine(
   const ring = keys.current();
   const adapters = { RefreshToken: refresh.adapter };
   const { resources } = config;
-  const shared = { ...base, ...domain, ring, grants: stores.grants, resources };
+  const shared = { ...base, ...domain, ring, grants: stores.grants, resources, clientUsed: registration.used };
   const grantTypes = [...domain.grantTypes, ...changingGrants(config, domain, shared)];
-  const clientUsed = registration.used;
-  const provider = createProvider({ ...shared, signatures: keys, grantTypes, adapters, clientUsed });
+  const provider = createProvider({ ...shared, signatures: keys, grantTypes, adapters });
   refresh.extend(provider);
   logouts.watch(provider);
   const routes = [
