@@ -4,7 +4,7 @@ import { TooBusy } from '../credentials/gate.ts';
 import type { Announce } from '../events/events.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
-import { policyOf } from '../oidc/client-metadata.ts';
+import { policyOf } from '../oidc/clients/client-metadata.ts';
 import { addWhatIsAsked } from '../oidc/existing-grant.ts';
 import type { GrantType } from '../oidc/grant-type.ts';
 import { codeFlowTokens, resolveRequestedResources, validateClientScope } from '../oidc/internals.ts';

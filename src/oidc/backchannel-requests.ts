@@ -14,7 +14,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../storage/store.ts';
 import { grantConsented } from './existing-grant.ts';
 import { POLL_INTERVAL } from './polling.ts';
-import { whatIsAsked } from './what-is-asked.ts';
+import { whatIsAsked } from './requests/what-is-asked.ts';
 
 /** How a person who approves has signed in. */
 export interface SignedIn {

@@ -11,9 +11,9 @@ import { requestId } from '../http/request-id.ts';
 import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { EnginePages } from './pages.ts';
-import type { AccountOf } from './request-account.ts';
+import type { AccountOf } from './requests/request-account.ts';
 import { TooManyGuesses } from './user-code-guesses.ts';
-import { whatIsAsked } from './what-is-asked.ts';
+import { whatIsAsked } from './requests/what-is-asked.ts';
 
 type DeviceFlow = NonNullable<NonNullable<Configuration['features']>['deviceFlow']>;
 

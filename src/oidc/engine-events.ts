@@ -2,7 +2,7 @@ import type { errors, KoaContextWithOIDC, Provider } from 'oidc-provider';
 import type { Logger } from 'pino';
 import type { Announce } from '../events/events.ts';
 import { requestId } from '../http/request-id.ts';
-import { policyOf } from './client-metadata.ts';
+import { policyOf } from './clients/client-metadata.ts';
 import { ourFace } from './our-face.ts';
 
 const refusals = [

@@ -3,7 +3,7 @@ import type { Consent, Consents } from '../accounts/consents.ts';
 import type { Config } from '../config/schema.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { keyspace, type Store } from '../storage/store.ts';
-import { policyOf } from './client-metadata.ts';
+import { policyOf } from './clients/client-metadata.ts';
 import { grantLife } from './lifetimes.ts';
 
 /** Says which of a person's grants for a client was first in a session. */

@@ -1,7 +1,7 @@
 import type { Configuration } from 'oidc-provider';
 import type { Config } from '../config/schema.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
-import { rulesOf } from './client-metadata.ts';
+import { rulesOf } from './clients/client-metadata.ts';
 
 /** Nothing outlives its grant, so a grant lives longer than a family that begins on its last day before it is renewed. */
 export function grantLife({ refresh_family }: Pick<Config['tokens'], 'refresh_family'>): number {

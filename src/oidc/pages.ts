@@ -4,7 +4,7 @@ import { requestId } from '../http/request-id.ts';
 import type { Views } from '../http/view.ts';
 import { endSessionNow } from './internals.ts';
 import { ourFace } from './our-face.ts';
-import type { AccountOf } from './request-account.ts';
+import type { AccountOf } from './requests/request-account.ts';
 
 export type EnginePages = ReturnType<typeof enginePages>;
 

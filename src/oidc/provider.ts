@@ -3,14 +3,14 @@ import { errors, Provider, type Client } from 'oidc-provider';
 import { isClientSecret } from '../clients/client-secret.ts';
 import { engineConfiguration, type EngineParts } from './configuration.ts';
 import { pingWithoutFail } from './backchannel-requests.ts';
-import { policyOf } from './client-metadata.ts';
+import { policyOf } from './clients/client-metadata.ts';
 import { completeDeviceFlow } from './device-flow.ts';
 import { reportClientUse, reportEngineEvents } from './engine-events.ts';
 import type { GrantType } from './grant-type.ts';
 import { verifyHintsBy } from './internals.ts';
 import { pacePolling } from './polling.ts';
 import { limitGuesses } from './user-code-guesses.ts';
-import { keepFaultsOfStrangers } from './strangers-faults.ts';
+import { keepFaultsOfStrangers } from './clients/strangers-faults.ts';
 
 /** Builds the engine for one snapshot of the key ring. Cheap enough to do again whenever the ring changes. */
 export function createProvider(

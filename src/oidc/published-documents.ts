@@ -1,9 +1,9 @@
 import type { Provider } from 'oidc-provider';
 import type { Config } from '../config/schema.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
-import { withMtlsAliases } from './client-certificates.ts';
+import { withMtlsAliases } from './clients/client-certificates.ts';
 import { discoveryDocument } from './internals.ts';
-import { withProfile } from './profile-metadata.ts';
+import { withProfile } from './clients/profile-metadata.ts';
 
 /** That this server gives and takes ID-JAGs (draft-ietf-oauth-identity-assertion-authz-grant, on metadata). */
 const ID_JAG = {

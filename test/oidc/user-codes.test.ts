@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { openUserCodes } from '../../src/oidc/user-codes.ts';
+import { openUserCodes } from '../../src/oidc/storage/user-codes.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { temporaryStore, type TemporaryStore } from '../support/temporary-store.ts';

@@ -2,7 +2,7 @@ import { errors, type TokenEndpointGrantContext } from 'oidc-provider';
 import type { Account } from '../../accounts/accounts.ts';
 import { JWT_BEARER } from '../../config/client-schema.ts';
 import type { Announce } from '../../events/events.ts';
-import { policyOf } from '../../oidc/client-metadata.ts';
+import { policyOf } from '../../oidc/clients/client-metadata.ts';
 import type { GrantType } from '../../oidc/grant-type.ts';
 import { buildTokenResponse, resolveRequestedResources } from '../../oidc/internals.ts';
 import { senderConstraint, type SenderConstraint } from '../../oidc/sender-constraint.ts';

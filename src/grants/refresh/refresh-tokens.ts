@@ -2,7 +2,7 @@ import { Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } 
 import { sha256 } from '../../lib/hash.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
-import { sealedAdapter, type Sealed } from '../../oidc/adapter.ts';
+import { sealedAdapter, type Sealed } from '../../oidc/storage/adapter.ts';
 import { unseal } from '../../lib/seal.ts';
 import { keyspace, type Store, type Stored } from '../../storage/store.ts';
 

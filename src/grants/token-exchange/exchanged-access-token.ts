@@ -4,7 +4,7 @@ import type { Announce } from '../../events/events.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import { buildTokenResponse, resolveRequestedResources } from '../../oidc/internals.ts';
 import { senderConstraint } from '../../oidc/sender-constraint.ts';
-import { defined, mayAct, sayInToken } from '../../oidc/token-claims.ts';
+import { defined, mayAct, sayInToken } from '../../oidc/requests/token-claims.ts';
 import { namesOf } from './actors.ts';
 import type { Exchange, IssueToken } from './exchange.ts';
 import type { PresentedToken } from './presented-token.ts';

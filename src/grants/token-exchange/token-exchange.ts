@@ -3,7 +3,7 @@ import { TOKEN_EXCHANGE } from '../../config/client-schema.ts';
 import type { Announce } from '../../events/events.ts';
 import type { RingSnapshot } from '../../keys/ring.ts';
 import type { Random } from '../../lib/random.ts';
-import { policyOf } from '../../oidc/client-metadata.ts';
+import { policyOf } from '../../oidc/clients/client-metadata.ts';
 import type { GrantType } from '../../oidc/grant-type.ts';
 import { actorsOf } from './actors.ts';
 import { parametersSchema, type Exchange, type IssueToken } from './exchange.ts';

@@ -1,8 +1,8 @@
 import type { Client, UnknownObject } from 'oidc-provider';
-import type { Consent } from '../accounts/consents.ts';
-import type { ResourceConfig } from '../config/schema.ts';
-import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
-import { policyOf } from './client-metadata.ts';
+import type { Consent } from '../../accounts/consents.ts';
+import type { ResourceConfig } from '../../config/schema.ts';
+import { STANDARD_SCOPES } from '../../config/standard-scopes.ts';
+import { policyOf } from '../clients/client-metadata.ts';
 
 /** What a request that no browser brought asks for, before anybody is known whose roles might narrow it. */
 export function whatIsAsked(

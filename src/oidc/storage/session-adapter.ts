@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } from 'oidc-provider';
-import type { Random } from '../lib/random.ts';
-import { everyMember } from '../storage/every-member.ts';
-import { keyspace, type Index, type Store, type Stored, type WriteOptions } from '../storage/store.ts';
-import { update } from '../storage/update.ts';
+import type { Random } from '../../lib/random.ts';
+import { everyMember } from '../../storage/every-member.ts';
+import { keyspace, type Index, type Store, type Stored, type WriteOptions } from '../../storage/store.ts';
+import { update } from '../../storage/update.ts';
 import { lifetime, unsupported } from './adapter-verbs.ts';
 import { mergeChanges } from './merge.ts';
 import { SessionCookies, type FoundCookie } from './session-cookies.ts';

@@ -1,9 +1,9 @@
 import type { AdapterPayload } from 'oidc-provider';
-import { sha256 } from '../lib/hash.ts';
-import type { Random } from '../lib/random.ts';
-import { keyspace, type Key, type Store, type Stored, type WriteOptions } from '../storage/store.ts';
-import { update } from '../storage/update.ts';
-import { seal, unseal } from '../lib/seal.ts';
+import { sha256 } from '../../lib/hash.ts';
+import type { Random } from '../../lib/random.ts';
+import { keyspace, type Key, type Store, type Stored, type WriteOptions } from '../../storage/store.ts';
+import { update } from '../../storage/update.ts';
+import { seal, unseal } from '../../lib/seal.ts';
 
 /** What a session cookie stands for; sealed with the cookie's value, by whose hash it is found. */
 export interface Cookie {

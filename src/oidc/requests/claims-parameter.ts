@@ -1,6 +1,6 @@
 import { errors, type ClaimsParameter, type Client, type KoaContextWithOIDC } from 'oidc-provider';
-import { scopeOfClaim } from '../accounts/claims.ts';
-import { policyOf } from './client-metadata.ts';
+import { scopeOfClaim } from '../../accounts/claims.ts';
+import { policyOf } from '../clients/client-metadata.ts';
 
 /** Requests whose person is asked on other pages, which speak of scopes only. */
 export const SCOPES_ONLY: readonly string[] = ['device_authorization', 'backchannel_authentication'];

@@ -1,12 +1,12 @@
 import type { ClientMetadata, Client as EngineClient } from 'oidc-provider';
-import { authMethodOf } from '../config/client-auth-checks.ts';
-import { usesRedirects } from '../config/client-checks.ts';
-import { CIBA_GRANT, TYPICAL_GRANTS } from '../config/client-schema.ts';
-import { pathText } from '../config/problems.ts';
-import { checkClientProfile } from '../config/profile-checks.ts';
-import { profiles, type Profile, type ProfileRules } from '../config/profiles.ts';
-import { isNativeRedirect } from '../config/rules.ts';
-import { originsOf, type Client } from '../clients/clients.ts';
+import { authMethodOf } from '../../config/client-auth-checks.ts';
+import { usesRedirects } from '../../config/client-checks.ts';
+import { CIBA_GRANT, TYPICAL_GRANTS } from '../../config/client-schema.ts';
+import { pathText } from '../../config/problems.ts';
+import { checkClientProfile } from '../../config/profile-checks.ts';
+import { profiles, type Profile, type ProfileRules } from '../../config/profiles.ts';
+import { isNativeRedirect } from '../../config/rules.ts';
+import { originsOf, type Client } from '../../clients/clients.ts';
 import { askedBy } from './profile-metadata.ts';
 
 /** What the host's hooks need to know of a client beyond the engine's own metadata. */

@@ -1,12 +1,12 @@
 import { errors, type Client, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
-import { selfDescribedClient, type Reach } from '../clients/self-description.ts';
-import { pathText } from '../config/problems.ts';
-import type { ClientConfig, Config } from '../config/schema.ts';
-import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
-import { addressBlock } from '../credentials/address-block.ts';
-import { clientAddress } from '../http/client-address.ts';
-import { sha256 } from '../lib/hash.ts';
-import type { Counter, Store } from '../storage/store.ts';
+import { selfDescribedClient, type Reach } from '../../clients/self-description.ts';
+import { pathText } from '../../config/problems.ts';
+import type { ClientConfig, Config } from '../../config/schema.ts';
+import { STANDARD_SCOPES } from '../../config/standard-scopes.ts';
+import { addressBlock } from '../../credentials/address-block.ts';
+import { clientAddress } from '../../http/client-address.ts';
+import { sha256 } from '../../lib/hash.ts';
+import type { Counter, Store } from '../../storage/store.ts';
 import { POLICY, policyFor } from './client-metadata.ts';
 
 type Feature = NonNullable<NonNullable<Configuration['features']>['clientIdMetadataDocument']>;

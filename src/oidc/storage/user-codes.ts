@@ -1,7 +1,7 @@
-import { hmacSha256, sha256 } from '../lib/hash.ts';
-import type { Random } from '../lib/random.ts';
-import { seal, unseal } from '../lib/seal.ts';
-import { keyspace, type Store } from '../storage/store.ts';
+import { hmacSha256, sha256 } from '../../lib/hash.ts';
+import type { Random } from '../../lib/random.ts';
+import { seal, unseal } from '../../lib/seal.ts';
+import { keyspace, type Store } from '../../storage/store.ts';
 
 /** Leads from the code that a person types to the device's own code. */
 interface UserCode {

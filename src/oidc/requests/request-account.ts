@@ -1,5 +1,5 @@
 import type { KoaContextWithOIDC } from 'oidc-provider';
-import type { Account, Accounts } from '../accounts/accounts.ts';
+import type { Account, Accounts } from '../../accounts/accounts.ts';
 
 /** Finds an account that may be used; reads each once for a request, however often the engine asks. */
 export type AccountOf = (context: KoaContextWithOIDC, id: string) => Promise<Account | undefined>;

@@ -1,5 +1,5 @@
 import type { AccessToken, Client, ClientCredentials, KoaContextWithOIDC, UnknownObject } from 'oidc-provider';
-import { policyOf } from './client-metadata.ts';
+import { policyOf } from '../clients/client-metadata.ts';
 import type { AccountOf } from './request-account.ts';
 
 const claimsOf = new WeakMap<object, UnknownObject>();

@@ -1,8 +1,8 @@
 import { errors, type Client, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
-import { epochSeconds, type Clock } from '../lib/clock.ts';
-import type { ProfileRules } from '../config/profiles.ts';
-import { rulesOf } from './client-metadata.ts';
-import { LONGEST_PROOF } from './replay-adapter.ts';
+import { epochSeconds, type Clock } from '../../lib/clock.ts';
+import type { ProfileRules } from '../../config/profiles.ts';
+import { rulesOf } from '../clients/client-metadata.ts';
+import { LONGEST_PROOF } from '../storage/replay-adapter.ts';
 
 type JwtClaims = Readonly<Record<string, unknown>>;
 type AssertRequestObject = NonNullable<

@@ -1,6 +1,6 @@
 import { errors, type AdapterPayload } from 'oidc-provider';
-import type { Key, Store, WriteOptions } from '../storage/store.ts';
-import { update } from '../storage/update.ts';
+import type { Key, Store, WriteOptions } from '../../storage/store.ts';
+import { update } from '../../storage/update.ts';
 
 /** Records of a question that waits for a person elsewhere. */
 export function waitsForAnswer({ kind }: AdapterPayload): boolean {

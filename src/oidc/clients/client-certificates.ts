@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Configuration } from 'oidc-provider';
-import type { Config } from '../config/schema.ts';
-import { clientCertificate } from '../http/client-certificate.ts';
-import type { Clock } from '../lib/clock.ts';
+import type { Config } from '../../config/schema.ts';
+import { clientCertificate } from '../../http/client-certificate.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { isNamed } from './certificate-names.ts';
 
 /** The engine's hooks for client certificates. */

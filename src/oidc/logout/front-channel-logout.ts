@@ -1,8 +1,8 @@
 import type { Middleware } from 'koa';
 import { errors, type Provider } from 'oidc-provider';
-import { contentSecurityPolicy } from '../http/content-security-policy.ts';
-import type { Views } from '../http/view.ts';
-import { policyOf } from './client-metadata.ts';
+import { contentSecurityPolicy } from '../../http/content-security-policy.ts';
+import type { Views } from '../../http/view.ts';
+import { policyOf } from '../clients/client-metadata.ts';
 
 /** Seconds that the apps have to load before the person goes on. */
 const WAIT = 3;

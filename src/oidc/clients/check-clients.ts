@@ -1,9 +1,9 @@
 import type { ClientMetadata, Provider } from 'oidc-provider';
 import type { Logger } from 'pino';
-import type { Client, Clients } from '../clients/clients.ts';
-import { deprecatedUses } from '../config/deprecated.ts';
-import type { Config } from '../config/schema.ts';
-import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
+import type { Client, Clients } from '../../clients/clients.ts';
+import { deprecatedUses } from '../../config/deprecated.ts';
+import type { Config } from '../../config/schema.ts';
+import { STANDARD_SCOPES } from '../../config/standard-scopes.ts';
 import { clientMetadata } from './client-metadata.ts';
 
 /**

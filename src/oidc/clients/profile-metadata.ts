@@ -1,6 +1,6 @@
 import type { ClientMetadata } from 'oidc-provider';
-import { profiles, type Profile } from '../config/profiles.ts';
-import type { Client } from '../clients/clients.ts';
+import { profiles, type Profile } from '../../config/profiles.ts';
+import type { Client } from '../../clients/clients.ts';
 
 const SIGNED_ANSWERS = ['jwt', 'query.jwt', 'fragment.jwt', 'form_post.jwt'];
 

@@ -1,7 +1,7 @@
 /** What a client's profile asks, where the engine asks its host. */
 import { errors, type Client, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
-import { profiles, type Profile } from '../config/profiles.ts';
-import { clientSignature } from '../config/values.ts';
+import { profiles, type Profile } from '../../config/profiles.ts';
+import { clientSignature } from '../../config/values.ts';
 import { POLICY, rulesOf, type ClientPolicy } from './client-metadata.ts';
 
 /**

@@ -1,16 +1,16 @@
 import { errors, type Adapter, type AdapterPayload } from 'oidc-provider';
-import type { Profile } from '../config/profiles.ts';
-import type { Clients } from '../clients/clients.ts';
-import { sha256 } from '../lib/hash.ts';
-import type { Random } from '../lib/random.ts';
-import { everyMember } from '../storage/every-member.ts';
-import { keyspace, type Index, type Key, type Store } from '../storage/store.ts';
+import type { Profile } from '../../config/profiles.ts';
+import type { Clients } from '../../clients/clients.ts';
+import { sha256 } from '../../lib/hash.ts';
+import type { Random } from '../../lib/random.ts';
+import { everyMember } from '../../storage/every-member.ts';
+import { keyspace, type Index, type Key, type Store } from '../../storage/store.ts';
 import { lifetime, unsupported } from './adapter-verbs.ts';
 import { answerOnce, waitsForAnswer } from './answered-once.ts';
-import { clientMetadata } from './client-metadata.ts';
+import { clientMetadata } from '../clients/client-metadata.ts';
 import { grantAdapter } from './grant-adapter.ts';
 import { replayAdapter } from './replay-adapter.ts';
-import { seal, unseal } from '../lib/seal.ts';
+import { seal, unseal } from '../../lib/seal.ts';
 import { sessionAdapter } from './session-adapter.ts';
 import type { UserCodes } from './user-codes.ts';
 

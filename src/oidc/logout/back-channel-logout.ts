@@ -1,9 +1,9 @@
 import type { Client, Provider } from 'oidc-provider';
-import type { Announce } from '../events/events.ts';
-import type { Clock } from '../lib/clock.ts';
-import { newId } from '../lib/ids.ts';
-import type { Random } from '../lib/random.ts';
-import { keyspace, type Index, type Store } from '../storage/store.ts';
+import type { Announce } from '../../events/events.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { newId } from '../../lib/ids.ts';
+import type { Random } from '../../lib/random.ts';
+import { keyspace, type Index, type Store } from '../../storage/store.ts';
 
 /** The engine's client can send its own logout token; its types do not say so. */
 type LogoutClient = Client & { backchannelLogout(account: string, sid: string): Promise<void> };

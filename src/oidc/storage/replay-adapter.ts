@@ -1,6 +1,6 @@
 import type { Adapter } from 'oidc-provider';
-import { sha256 } from '../lib/hash.ts';
-import { keyspace, type Store } from '../storage/store.ts';
+import { sha256 } from '../../lib/hash.ts';
+import { keyspace, type Store } from '../../storage/store.ts';
 import { lifetime, unsupported } from './adapter-verbs.ts';
 
 const replayKey = keyspace<{ seen: true }>('replay');

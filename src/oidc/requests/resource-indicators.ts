@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto';
 import { errors, type Client, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider';
-import type { ResourceConfig } from '../config/schema.ts';
-import { policyOf, rulesOf } from './client-metadata.ts';
+import type { ResourceConfig } from '../../config/schema.ts';
+import { policyOf, rulesOf } from '../clients/client-metadata.ts';
 import type { AccountOf } from './request-account.ts';
 
 /**

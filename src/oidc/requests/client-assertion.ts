@@ -1,7 +1,7 @@
 import { errors, type Configuration } from 'oidc-provider';
-import { epochSeconds, type Clock } from '../lib/clock.ts';
-import { rulesOf } from './client-metadata.ts';
-import { LONGEST_PROOF } from './replay-adapter.ts';
+import { epochSeconds, type Clock } from '../../lib/clock.ts';
+import { rulesOf } from '../clients/client-metadata.ts';
+import { LONGEST_PROOF } from '../storage/replay-adapter.ts';
 
 /** What a client may sign its assertions with (RFC 7523 §2.2). */
 export const ASSERTION_ALGORITHMS = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519', 'HS256'] as const;

@@ -1,6 +1,6 @@
 import { Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } from 'oidc-provider';
-import { keyspace, type Key, type Store, type Stored } from '../storage/store.ts';
-import { update } from '../storage/update.ts';
+import { keyspace, type Key, type Store, type Stored } from '../../storage/store.ts';
+import { update } from '../../storage/update.ts';
 import { lifetime, unsupported } from './adapter-verbs.ts';
 
 /** What a person let a client do, in the engine's shape. */
