@@ -5,12 +5,17 @@
  *   node test/support/run.ts [soak|interop] [MOCHA OPTIONS]
  */
 import { spawn } from 'node:child_process';
+import { globSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { installPrograms } from './install.ts';
 
 interface Suite {
-  files: string[];
+  /** The patterns of its files, and of those that are not its. */
+  files: string;
+  except: string[];
   checks: string[];
+  /** In how many processes at once its files run. */
+  processes: number;
 }
 
 const SOAK = 'test/soak/**/*.test.ts';
@@ -19,11 +24,13 @@ const INTEROP = 'test/interop/**/*.test.ts';
 /** `soak` is what needs minutes: load, and models with many seeds. `interop` is software by others, as it is installed. */
 const SUITES: Record<string, Suite> = {
   test: {
-    files: ['test/**/*.test.ts', '--ignore', SOAK, '--ignore', INTEROP],
+    files: 'test/**/*.test.ts',
+    except: [SOAK, INTEROP],
     checks: ['format:check', 'lint', 'types', 'imports'],
+    processes: 2,
   },
-  soak: { files: [SOAK], checks: [] },
-  interop: { files: [INTEROP], checks: [] },
+  soak: { files: SOAK, except: [], checks: [], processes: 1 },
+  interop: { files: INTEROP, except: [], checks: [], processes: 1 },
 };
 
 /** Runs one npm script, its output held back. @returns whether it passed */
@@ -39,17 +46,39 @@ async function check(script: string): Promise<boolean> {
   return passed;
 }
 
-/** Runs Mocha, which prints the totals; where it broke before it could, they are printed here. @returns its exit code */
-async function runTests(args: string[], passed: number, failed: number): Promise<number> {
-  const totals = ['--reporter-option', `passed=${passed},failed=${failed}`];
-  const child = spawn('mocha', [...totals, ...args], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
-  const reports: unknown[] = [];
-  child.on('message', (report) => reports.push(report));
-  const code = await ended(child);
-  if (reports.length === 0) console.log(`${passed} passed, ${failed + 1} failed`);
-  return code;
+interface Totals {
+  passed: number;
+  failed: number;
+}
+
+/** Runs Mocha on some files. What it says is shown as it comes, or held back until `show`. */
+function startMocha(args: readonly string[], { isShown }: { isShown: boolean }) {
+  const output = isShown ? 'inherit' : 'pipe';
+  const child = spawn('mocha', [...args], { stdio: ['ignore', output, output, 'ipc'] });
+  const held: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => held.push(chunk));
+  // Mocha that breaks before it can count counts as one failure.
+  let totals: Totals = { passed: 0, failed: 1 };
+  child.on('message', (message) => (totals = message as Totals));
+  const result = ended(child).then((code) => ({ ...totals, code }));
+  return { result, show: () => process.stdout.write(Buffer.concat(held)) };
+}
+
+/** Runs a suite's files, dealt out to its processes in turn; with options of Mocha's own, in one. */
+async function runTests({ files, except, processes }: Suite, options: string[]): Promise<Totals & { code: number }> {
+  const all = globSync(files, { exclude: except }).sort();
+  const count = options.length > 0 ? 1 : processes;
+  const shares = Array.from({ length: count }, (_, share) => all.filter((_file, index) => index % count === share));
+  const runs = shares.map((share, index) => startMocha([...options, ...share], { isShown: index === 0 }));
+  const sum = { passed: 0, failed: 0, code: 0 };
+  for (const { result, show } of runs) {
+    const { passed, failed, code } = await result;
+    show();
+    sum.passed += passed;
+    sum.failed += failed;
+    sum.code = Math.max(sum.code, code);
+  }
+  return sum;
 }
 
 function ended(child: ReturnType<typeof spawn>): Promise<number> {
@@ -71,9 +100,10 @@ async function main([name = '', ...options]: string[]): Promise<number> {
   if (suite.checks.length > 0) console.log(`Checking: ${suite.checks.join(', ')}`);
   const results = await Promise.all(suite.checks.map(check));
   const passed = results.filter(Boolean).length;
-  const failed = results.length - passed;
-  const code = await runTests([...suite.files, ...options], passed, failed);
-  return failed > 0 ? 1 : code;
+  const tests = await runTests(suite, options);
+  const failed = results.length - passed + tests.failed;
+  console.log(`${passed + tests.passed} passed, ${failed} failed`);
+  return failed > 0 ? 1 : tests.code;
 }
 
 process.exitCode = await main(process.argv.slice(2));
