@@ -102,6 +102,23 @@ describe('Client ID metadata documents', () => {
     assert.match(`${page.url} ${page.html}`, /invalid_target/);
   });
 
+  it('bring their client nothing that a registration would not', async () => {
+    const other = await startTestServer({
+      change: (config) => ({
+        ...open()(config),
+        deprecated: { ...config.deprecated, response_types: ['id_token'] },
+      }),
+    });
+    try {
+      const types = { response_types: ['code', 'id_token'], grant_types: ['authorization_code', 'implicit'] };
+      const implicit = request(publish('implicit', types), other, { response_type: 'id_token' });
+      const page = await new Browser().visit(implicit.url, {}, REDIRECT);
+      assert.match(page.html, /unauthorized_client/, page.url);
+    } finally {
+      await other.close();
+    }
+  });
+
   const hostile: Record<string, object> = {
     'another id': { client_id: 'https://bank.example/client' },
     'a secret': { client_secret: 'x' },

@@ -1,4 +1,4 @@
-import { errors, type Client, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
+import { errors, type Client, type ClientMetadata, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
 import { selfDescribedClient, type Reach } from '../../clients/self-description.ts';
 import { pathText } from '../../config/problems.ts';
 import type { ClientConfig, Config } from '../../config/schema.ts';
@@ -7,7 +7,7 @@ import { addressBlock } from '../../credentials/address-block.ts';
 import { clientAddress } from '../../http/client-address.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Counter, Store } from '../../storage/store.ts';
-import { POLICY, policyFor } from './client-metadata.ts';
+import { clientMetadata, POLICY, policyFor } from './client-metadata.ts';
 
 type Feature = NonNullable<NonNullable<Configuration['features']>['clientIdMetadataDocument']>;
 
@@ -32,16 +32,16 @@ export function metadataDocuments(parts: { config: Config; grants: Store }): Fea
       if (id.length > 128 || !(hosts.has('*') || hosts.has(host) || hosts.has(hostname))) return false;
       return (await grants.increment(fetches(addressBlock(clientAddress(context))), 1, HOUR)) <= most;
     },
-    allowClient(_context: KoaContextWithOIDC, client: Client) {
+    allowClient(_context: unknown, client: Client) {
       const described = describedBy(client, config);
       const policy = policyFor(described, config.profile);
       if (policy.fault !== undefined) throw new errors.InvalidClientMetadata(policy.fault);
-      // Over anything that the document itself may hold under this name.
-      Object.assign(client, {
-        [POLICY]: { ...policy, isSelfDescribed: true },
-        grantTypes: described.grant_types,
-        scope: described.scopes.filter((name) => STANDARD_SCOPES.includes(name)).join(' '),
-      });
+      const metadata = clientMetadata(described, { engineScopes: STANDARD_SCOPES, profile: config.profile });
+      const EngineClient = client.constructor as new (metadata: ClientMetadata) => Client;
+      const held = new EngineClient({ ...metadata, [POLICY]: { ...policy, isSelfDescribed: true } });
+      // What the document says beyond a registration would count with the engine: none of it stays.
+      for (const name of Object.keys(client)) Reflect.deleteProperty(client, name);
+      Object.assign(client, held);
       return true;
     },
   };
