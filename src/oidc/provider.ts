@@ -10,7 +10,7 @@ import type { GrantType } from './grant-type.ts';
 import { verifyHintsBy } from './internals.ts';
 import { pacePolling } from './polling.ts';
 import { limitGuesses } from './user-code-guesses.ts';
-import { keepFaultsOfStrangers } from './clients/strangers-faults.ts';
+import { keepFaultsOfStrangers, keepSignOutsOfStrangers } from './clients/strangers-faults.ts';
 
 /** Builds the engine for one snapshot of the key ring. Cheap enough to do again whenever the ring changes. */
 export function createProvider(
@@ -44,6 +44,7 @@ export function createProvider(
   // The engine would name the session only to clients that listen for its end; logout by ID token needs it from all.
   provider.Client.prototype.includeSid = () => true;
   keepFaultsOfStrangers(provider);
+  keepSignOutsOfStrangers(provider);
   reportEngineEvents(provider, parts.announce, parts.log);
   reportClientUse(provider, parts.clientUsed);
   return provider;

@@ -111,6 +111,18 @@ describe('RFC 9700 §4.11.2: the server as an open redirector', () => {
       }
     });
 
+    it('does not lead anybody on to it from a sign-out that nobody was asked about', async () => {
+      const { body } = await register(server, { post_logout_redirect_uris: ['https://evil.example/'] });
+      const query = new URLSearchParams({
+        client_id: String(body['client_id']),
+        post_logout_redirect_uri: 'https://evil.example/',
+      });
+      const browser = new Browser();
+      const page = await browser.visit(`${server.issuer}/logout?${query.toString()}`, {}, 'https://evil.example/');
+      const next = page.html.includes('<form') ? await browser.submit(page, {}, 'https://evil.example/') : page;
+      assert.equal(new URL(next.url).host, new URL(server.issuer).host, next.url);
+    });
+
     it('tells it what a person decides, and what it asks silently', async () => {
       const { body } = await register(server);
       const browser = new Browser();

@@ -1,4 +1,4 @@
-import type { Provider } from 'oidc-provider';
+import { Provider, type Client } from 'oidc-provider';
 import { policyOf } from './client-metadata.ts';
 
 /**
@@ -13,4 +13,22 @@ export function keepFaultsOfStrangers(provider: Provider): void {
     // The engine asks for this after it has told us.
     if (policyOf(client).isSelfDescribed) error.allow_redirect = false;
   });
+}
+
+/**
+ * Nor by a sign-out: where nobody is signed in, the engine asks nobody and goes on at once. The person then stays on our
+ * own page, whatever such an app is registered with.
+ */
+export function keepSignOutsOfStrangers({ Client }: Provider): void {
+  const isRegistered = Reflect.get<Client, 'postLogoutRedirectUriAllowed'>(
+    Client.prototype,
+    'postLogoutRedirectUriAllowed',
+  );
+  Client.prototype.postLogoutRedirectUriAllowed = function postLogoutRedirectUriAllowed(uri: string) {
+    const { session, params } = Provider.ctx?.oidc ?? {};
+    const isAllowed = isRegistered.call(this, uri);
+    if (isAllowed && policyOf(this).isSelfDescribed && session?.accountId === undefined)
+      Object.assign(params ?? {}, { post_logout_redirect_uri: undefined });
+    return isAllowed;
+  };
 }
