@@ -7,6 +7,8 @@ import { defineScripts } from './scripts.ts';
 
 export type Client = Redis | Cluster;
 
+/** How long the first connection may take, in milliseconds: a start has more time than a request. */
+const START_PATIENCE = 5000;
 /** Milliseconds between two tries to connect again; grows to the last. */
 const FIRST_RETRY = 50;
 const LAST_RETRY = 500;
@@ -22,7 +24,9 @@ export async function connectRedis(url: RedisUrl): Promise<Client> {
   // the reason, and that is where it is told.
   client.on('error', (error: Error) => (last = error));
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => (timer = setTimeout(reject, PATIENCE, new Error('no answer'))));
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(reject, START_PATIENCE, new Error('no answer'));
+  });
   try {
     await Promise.race([client.connect(), late]);
     return client;
