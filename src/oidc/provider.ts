@@ -8,6 +8,7 @@ import { completeDeviceFlow } from './device-flow.ts';
 import { reportClientUse, reportEngineEvents } from './engine-events.ts';
 import type { GrantType } from './grant-type.ts';
 import { verifyHintsBy } from './internals.ts';
+import { passOverUnusableClients } from './logout/unusable-clients.ts';
 import { pacePolling } from './polling.ts';
 import { limitGuesses } from './user-code-guesses.ts';
 import { keepFaultsOfStrangers, keepSignOutsOfStrangers } from './clients/strangers-faults.ts';
@@ -45,6 +46,7 @@ export function createProvider(
   provider.Client.prototype.includeSid = () => true;
   keepFaultsOfStrangers(provider);
   keepSignOutsOfStrangers(provider);
+  passOverUnusableClients(provider);
   reportEngineEvents(provider, parts.announce, parts.log);
   reportClientUse(provider, parts.clientUsed);
   return provider;

@@ -6,6 +6,7 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import type { Config } from '../../src/config/schema.ts';
 import { Browser, type Page } from '../support/browser.ts';
 import { selfSignedCertificate } from '../support/certificate.ts';
+import { returnToPresent, travel } from '../support/clock.ts';
 import { authorizationRequest, exchangeCode, signIn, ALICE } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
@@ -117,6 +118,38 @@ describe('Client ID metadata documents', () => {
     } finally {
       await other.close();
     }
+  });
+
+  describe('that are no longer remembered', () => {
+    afterEach(returnToPresent);
+
+    it('are fetched again for the pages of a person who takes their time', async () => {
+      const asking = request(publish('slow'));
+      const browser = new Browser();
+      const page = await browser.visit(asking.url);
+      travel(90);
+      const consent = await browser.submit(page, { ...ALICE }, REDIRECT);
+      travel(90);
+      const back = await browser.submit(consent, { decision: 'allow' }, REDIRECT);
+      assert.ok(new URL(back.url).searchParams.has('code'), back.html);
+    });
+
+    it('keep nobody from signing out, whatever became of them', async () => {
+      for (const changes of [{ client_id: 'https://bank.example/client' }, { logo_uri: 'javascript:x' }, undefined]) {
+        const asking = request(publish('gone'));
+        const browser = new Browser();
+        await signIn(browser, asking);
+        if (changes === undefined) documents.delete('/gone');
+        else publish('gone', changes);
+        travel(90);
+        const page = await browser.visit(`${server.issuer}/logout`);
+        const out = await browser.submit(page, { logout: 'yes' });
+        assert.equal(out.status, 200, `${out.url} ${out.html}`);
+        const again = await browser.visit(authorizationRequest(server.issuer).url);
+        assert.match(again.html, /type="password"/);
+        returnToPresent();
+      }
+    });
   });
 
   const hostile: Record<string, object> = {

@@ -27,10 +27,12 @@ export function metadataDocuments(parts: { config: Config; grants: Store }): Fea
     ack: 'draft-02',
     // A document that says nothing is asked for again soon; none stays for longer than a day.
     cacheDuration: { min: 60, max: 24 * HOUR },
-    async allowFetch(context: KoaContextWithOIDC, id: string) {
+    async allowFetch(context: KoaContextWithOIDC | undefined, id: string) {
       const { host, hostname } = new URL(id);
       if (id.length > 128 || !(hosts.has('*') || hosts.has(host) || hosts.has(hostname))) return false;
-      return (await grants.increment(fetches(addressBlock(clientAddress(context))), 1, HOUR)) <= most;
+      // A page of ours asks again for an app that a person is on the way to; that counts for the app's host.
+      const asker = context === undefined ? host : addressBlock(clientAddress(context));
+      return (await grants.increment(fetches(asker), 1, HOUR)) <= most;
     },
     allowClient(_context: unknown, client: Client) {
       const described = describedBy(client, config);

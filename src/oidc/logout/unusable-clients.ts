@@ -1,0 +1,20 @@
+import { errors, Provider } from 'oidc-provider';
+
+const SIGN_OUT: readonly string[] = ['end_session', 'end_session_confirm'];
+
+/**
+ * The engine looks up every app of a session that ends, and would not end it for one that cannot be used any more: its
+ * document or the server's profile has changed. Such an app is passed over, so that none keeps a person signed in.
+ */
+export function passOverUnusableClients({ Client }: Provider): void {
+  const find = Client.find.bind(Client);
+  Client.find = async (id) => {
+    try {
+      return await find(id);
+    } catch (error) {
+      const isSignOut = SIGN_OUT.includes(Provider.ctx?.oidc.route ?? '');
+      if (isSignOut && error instanceof errors.InvalidClientMetadata) return undefined;
+      throw error;
+    }
+  };
+}
