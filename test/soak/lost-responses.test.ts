@@ -15,8 +15,6 @@ const REFRESHES = 100;
 const CONNECTIONS = 64;
 const EVERY_THIRD = 3;
 const MINUTE = 60_000;
-/** Longer than the default, in seconds: on a busy machine a node may stand still for 30 s, writing to its disk. */
-const WINDOW = 120;
 
 describe('Apps whose every third answer is lost, between two nodes', function () {
   this.timeout(20 * MINUTE);
@@ -83,7 +81,7 @@ describe('Apps whose every third answer is lost, between two nodes', function ()
 
   for (const backend of sharedStores) {
     it(`lose no session and keep one family each, on ${backend.name}`, async () => {
-      await start({ tokens: { refresh_window: WINDOW } }, () => backend.start());
+      await start({}, () => backend.start());
       const apps = await signedIn(APPS);
       await tellProgress(apps, refreshAll(apps, REFRESHES));
       assert.deepEqual(refusalsOf(apps), []);
