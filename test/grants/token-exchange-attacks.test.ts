@@ -63,6 +63,11 @@ describe('Token exchange refuses', () => {
     });
   });
 
+  it('a kind of token that there is not, whatever it is called', async () => {
+    for (const type of ['urn:ietf:params:oauth:token-type:refresh_token', 'constructor', 'valueOf', '__proto__'])
+      await refused(exchange(world, 'notes-api', token, { requested_token_type: type }));
+  });
+
   describe('a wider token:', () => {
     it('a scope that the one handed in did not have', async () => {
       const narrow = (await appTokens(world, { scope: 'openid notes:read' }))['access_token'];

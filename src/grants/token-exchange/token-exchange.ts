@@ -24,11 +24,11 @@ export function tokenExchange(
   const read = presentedTokens(parts);
   const accessToken = exchangedAccessToken(parts);
   /** By `requested_token_type`. */
-  const issuers: Readonly<Record<string, IssueToken>> = {
-    [TOKEN_TYPE.access_token]: accessToken,
-    [TOKEN_TYPE.jwt]: accessToken,
-    [TOKEN_TYPE.id_jag]: idJag(parts),
-  };
+  const issuers = new Map<string, IssueToken>([
+    [TOKEN_TYPE.access_token, accessToken],
+    [TOKEN_TYPE.jwt, accessToken],
+    [TOKEN_TYPE.id_jag, idJag(parts)],
+  ]);
   return {
     name: TOKEN_EXCHANGE,
     parameters: Object.keys(parametersSchema.shape),
@@ -40,7 +40,7 @@ export function tokenExchange(
         throw new errors.UnauthorizedClient('the client has no policy for token exchange');
       const { data: parameters, error } = parametersSchema.safeParse(params);
       if (parameters === undefined) throw new errors.InvalidRequest(error.issues[0]?.message ?? 'parameters');
-      const issue = issuers[parameters.requested_token_type];
+      const issue = issuers.get(parameters.requested_token_type);
       if (issue === undefined) throw new errors.InvalidRequest('requested_token_type is not supported');
       const present = async (role: Role, token: string, type: string): Promise<PresentedToken> => {
         const known = presentedType(type);
