@@ -27,6 +27,7 @@ import { interactionRoutes } from './interactions/routes.ts';
 import { openKeyRing, type KeyRing } from './keys/key-ring.ts';
 import { openExternal } from './keys/open-external.ts';
 import { openMasterKey } from './keys/master-key.ts';
+import type { RingSnapshot } from './keys/ring.ts';
 import { timetableOf } from './keys/timetable.ts';
 import { systemClock, type Clock } from './lib/clock.ts';
 import { systemRandom, type Random } from './lib/random.ts';
@@ -34,6 +35,7 @@ import { backChannelLogout } from './oidc/logout/back-channel-logout.ts';
 import { deviceQrRoute } from './oidc/device-qr.ts';
 import { backchannelRequests } from './oidc/backchannel-requests.ts';
 import { frontChannelLogout } from './oidc/logout/front-channel-logout.ts';
+import { checkSessionRoute, sessionManagement } from './oidc/logout/session-management.ts';
 import { postedRequestRoutes } from './oidc/posted-requests.ts';
 import { acceptClient, checkClients } from './oidc/clients/check-clients.ts';
 import type { GrantType } from './oidc/grant-type.ts';
@@ -257,6 +259,7 @@ function buildEngine(
     approvalRoute({ ...domain, provider, answer: domain.backchannel.answer }),
     ...postedRequestRoutes(provider),
     deviceQrRoute(config.issuer),
+    ...(config.sessions.session_management ? [checkSessionRoute(config.issuer)] : []),
     ...registration.routes((client) => acceptClient(provider, client, config.profile)),
     ...interactionRoutes({
       ...shared,
@@ -278,10 +281,17 @@ function buildEngine(
     admitted: (request) => admit.admitted(request),
   });
   for (const step of steps) provider.use(step);
-  if (config.sessions.front_channel_logout) provider.use(frontChannelLogout(provider, views));
+  tellBrowsers(provider, base, domain, ring);
   return {
     provider,
     handle: provider.callback(),
     published: published(publicDocuments(provider, ring, config), config.keys.jwks_max_age),
   };
+}
+
+/** What the operator has turned on of the ways by which an app's page learns of a sign-out. */
+function tellBrowsers(provider: Provider, { config, random }: Base, { views }: Domain, ring: RingSnapshot): void {
+  const { front_channel_logout: frames, session_management: isWatched } = config.sessions;
+  if (frames) provider.use(frontChannelLogout(provider, views));
+  if (isWatched) provider.use(sessionManagement(provider, { key: ring.derive('browser state'), random }));
 }

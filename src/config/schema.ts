@@ -112,6 +112,7 @@ export const configSchema = z.strictObject({
       default: duration.prefault('12h'),
       remembered: duration.prefault('30d'),
       front_channel_logout: z.boolean().default(false),
+      session_management: z.boolean().default(false),
     })
     .prefault({}),
   sign_up: z

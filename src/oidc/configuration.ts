@@ -25,6 +25,7 @@ import { devicePages } from './device-pages.ts';
 import { existingGrant } from './existing-grant.ts';
 import { promptPolicy } from './interaction-policy.ts';
 import { lifetimes } from './lifetimes.ts';
+import { CHECK_SESSION } from './logout/session-management.ts';
 import { outgoingFetch } from '../outgoing/outgoing-fetch.ts';
 import { metadataDocuments } from './clients/metadata-documents.ts';
 import { enginePages, type EnginePages } from './pages.ts';
@@ -209,6 +210,7 @@ function endpoints({ issuer, registration, sessions }: Config): Pick<Configurati
     discovery: {
       ...(registration.enabled && { registration_endpoint: `${issuer}/register` }),
       ...(sessions.front_channel_logout && frontChannel),
+      ...(sessions.session_management && { check_session_iframe: `${issuer}${CHECK_SESSION}` }),
     },
   };
 }

@@ -1,0 +1,103 @@
+import { hash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Context, Middleware } from 'koa';
+import type { KoaContextWithOIDC, Provider, Session } from 'oidc-provider';
+import { route, unsecured, type Route } from '../../http/route.ts';
+import { hmacSha256, sha256 } from '../../lib/hash.ts';
+import type { Random } from '../../lib/random.ts';
+
+/** Where the OP iframe is. */
+export const CHECK_SESSION = '/check-session';
+
+/** What the browser is to know, once an answer is ready: somebody's session, or that nobody is signed in. */
+type State = Session | undefined;
+
+/**
+ * OpenID Connect Session Management 1.0: a cookie tells the browser which session it has, each answer to an app names it
+ * in a form for that app alone, and a script in a frame compares the two whenever the app asks.
+ */
+export function sessionManagement(provider: Provider, { key, random }: { key: Buffer; random: Random }): Middleware {
+  const states = new WeakMap<object, State>();
+  const see = (context: KoaContextWithOIDC): void => {
+    const { session, params, route: name } = context.oidc;
+    if (session === undefined) return;
+    const isOver = name === 'end_session_confirm' && params?.['logout'] !== undefined;
+    states.set(context, isOver || session.accountId === undefined ? undefined : session);
+  };
+  provider.on('end_session.success', see);
+  provider.on('authorization.error', see);
+  provider.on('authorization.success', (context, answer) => {
+    see(context);
+    const state = sessionState(context, key, random);
+    if (answer !== undefined && state !== undefined) answer['session_state'] = state;
+  });
+  return async (context, next) => {
+    // After the engine, since the session's end is known once it is saved.
+    await next();
+    if (states.has(context)) setCookie(context, provider.issuer, states.get(context), key);
+  };
+}
+
+/** Nothing but a name: it leads to no session, and two sessions' names do not resemble each other. */
+function browserState(key: Buffer, { uid, accountId = '' }: Session): string {
+  return hmacSha256(key, `${uid} ${accountId}`);
+}
+
+/** @returns `session_state` (§2), for an app on the web that signs people in */
+function sessionState({ oidc }: KoaContextWithOIDC, key: Buffer, random: Random): string | undefined {
+  const { client, session, params } = oidc;
+  const redirect = params?.['redirect_uri'];
+  if (client === undefined || session === undefined || typeof redirect !== 'string') return undefined;
+  const { origin } = new URL(redirect);
+  if (origin === 'null' || !oidc.requestParamScopes.has('openid')) return undefined;
+  const salt = random.bytes(16).toString('base64url');
+  return `${sha256(`${client.clientId} ${origin} ${browserState(key, session)} ${salt}`)}.${salt}`;
+}
+
+function isSecure(issuer: string): boolean {
+  return issuer.startsWith('https:');
+}
+
+function cookieName(issuer: string): string {
+  return isSecure(issuer) ? '__Host-opbs' : 'opbs';
+}
+
+/** Read by the script, in a frame on any site; without TLS, browsers allow it on the server's own site only. */
+function setCookie(context: Context, issuer: string, session: State, key: Buffer): void {
+  const secure = isSecure(issuer);
+  const ends = session === undefined || session.transient ? {} : { expires: new Date(session.exp * 1000) };
+  context.cookies.set(cookieName(issuer), session === undefined ? null : browserState(key, session), {
+    httpOnly: false,
+    secure,
+    sameSite: secure ? 'none' : 'lax',
+    signed: false,
+    overwrite: true,
+    ...ends,
+  });
+}
+
+/**
+ * An app loads the page without saying which app it is, so every place where one may be registered may frame it. To
+ * others it tells nothing: only who has been given a `session_state` for its own origin hears more than `changed`.
+ */
+const FRAME_ANCESTORS = 'https: http://localhost:* http://127.0.0.1:*';
+
+/** The OP iframe (§3.2). */
+export function checkSessionRoute(issuer: string): Route {
+  const script = readFileSync(new URL('check-session.js', import.meta.url), 'utf8');
+  const policy = [
+    "default-src 'none'",
+    `script-src 'sha256-${hash('sha256', script, 'base64')}'`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    `frame-ancestors ${FRAME_ANCESTORS}`,
+  ].join(';');
+  const page = `<!doctype html><title>Session</title><script data-cookie="${cookieName(issuer)}">${script}</script>`;
+  return route('GET', CHECK_SESSION, unsecured, (context) => {
+    context.remove('X-Frame-Options');
+    context.set('Content-Security-Policy', policy);
+    context.set('Cache-Control', 'public, max-age=3600');
+    context.type = 'html';
+    context.body = page;
+  });
+}
