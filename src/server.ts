@@ -1,39 +1,21 @@
-import { fileURLToPath } from 'node:url';
 import type { Provider } from 'oidc-provider';
-import type { Logger } from 'pino';
 import { approvalRoute } from './account-pages/approval-route.ts';
 import { homeRoute } from './account-pages/home-page.ts';
-import { openAccounts, type Accounts } from './accounts/accounts.ts';
-import { openApprovals } from './accounts/approvals.ts';
-import { openConsents } from './accounts/consents.ts';
-import { CLIENT_SECRETS, openClients } from './clients/clients.ts';
 import { takesPasswords } from './config/deprecated.ts';
 import type { Config } from './config/schema.ts';
-import { openCredentials } from './credentials/credentials.ts';
-import { announceTo, type Announce } from './events/events.ts';
-import { refreshGrant } from './grants/refresh/refresh-grant.ts';
 import { passwordGrant } from './grants/password.ts';
 import { tokenExchange } from './grants/token-exchange/token-exchange.ts';
-import { admission } from './host/admission.ts';
 import { listen } from './host/listener.ts';
 import { openLog } from './host/log.ts';
 import { published } from './host/published.ts';
 import { requestHandler, type Engine } from './host/request-handler.ts';
 import { middlewareTable } from './host/table.ts';
-import { csrfTokens } from './http/csrf.ts';
-import { loadViews } from './http/view.ts';
-import { jwtBearer } from './grants/jwt-bearer/jwt-bearer.ts';
 import { interactionRoutes } from './interactions/routes.ts';
-import { openKeyRing, type KeyRing } from './keys/key-ring.ts';
-import { openExternal } from './keys/open-external.ts';
-import { openMasterKey } from './keys/master-key.ts';
+import type { KeyRing } from './keys/key-ring.ts';
 import type { RingSnapshot } from './keys/ring.ts';
-import { timetableOf } from './keys/timetable.ts';
 import { systemClock, type Clock } from './lib/clock.ts';
 import { systemRandom, type Random } from './lib/random.ts';
-import { backChannelLogout } from './oidc/logout/back-channel-logout.ts';
 import { deviceQrRoute } from './oidc/device-qr.ts';
-import { backchannelRequests } from './oidc/backchannel-requests.ts';
 import { frontChannelLogout } from './oidc/logout/front-channel-logout.ts';
 import { checkSessionRoute, sessionManagement } from './oidc/logout/session-management.ts';
 import { postedRequestRoutes } from './oidc/posted-requests.ts';
@@ -41,10 +23,10 @@ import { acceptClient, checkClients } from './oidc/clients/check-clients.ts';
 import type { GrantType } from './oidc/grant-type.ts';
 import { createProvider } from './oidc/provider.ts';
 import { publicDocuments } from './oidc/published-documents.ts';
-import { accountLookup } from './oidc/requests/request-account.ts';
-import { outgoingFetch } from './outgoing/outgoing-fetch.ts';
-import { openRegistration } from './registration/registration.ts';
-import { openStores, type Stores } from './storage/open-stores.ts';
+import { openStores } from './storage/open-stores.ts';
+import type { Base } from './server/base.ts';
+import { openDomain, type Domain } from './server/domain.ts';
+import { openRing } from './server/ring.ts';
 
 export interface ServerOptions {
   config: Config;
@@ -64,15 +46,6 @@ export interface RunningServer {
 }
 
 type Apps = readonly { name: string; url: string }[];
-
-/** What every part is made of. */
-interface Base {
-  config: Config;
-  stores: Stores;
-  log: Logger;
-  clock: Clock;
-  random: Random;
-}
 
 /** Starts the server that a configuration describes; the only place that sees every part. */
 export async function startServer({ config, apps = [], ...given }: ServerOptions): Promise<RunningServer> {
@@ -123,106 +96,6 @@ async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServ
 
 function kidsOf(keys: readonly { kid?: string }[]): string[] {
   return keys.map(({ kid = '' }) => kid);
-}
-
-async function openRing({ config, stores, clock, random, log }: Base): Promise<KeyRing> {
-  // Beside an embedded store the first start makes the master key; nodes that share a store must be handed theirs.
-  const masterKey = await openMasterKey(config.keys_dir, { create: stores.isEmbedded, random });
-  return openKeyRing({
-    records: stores.records,
-    masterKey,
-    external: await openExternal(config),
-    clock,
-    random,
-    algorithms: config.keys.algorithms,
-    timetable: timetableOf(config),
-    reportFailure: (err) => {
-      log.warn({ err }, 'the key ring could not be kept up; what is in memory goes on');
-    },
-  });
-}
-
-/** What does not change with the keys: the domain's parts, opened once. */
-type Domain = Awaited<ReturnType<typeof openDomain>>;
-
-async function openDomain(base: Base, ring: KeyRing) {
-  const { config, stores, log, clock, random } = base;
-  const { records, grants } = stores;
-  const secrets = ring.current();
-  const announce = announceTo(log);
-  const accounts = openAccounts({ records, clock, random });
-  const deviceKey = secrets.derive('known devices');
-  const credentials = openCredentials({ config, accounts, records, grants, clock, random, deviceKey });
-  await credentials.makeSeedAccounts(config.accounts);
-  const approvals = openApprovals({ grants, clock, random, key: secrets.derive('approvals') });
-  const { resources } = config;
-  return {
-    announce,
-    accounts,
-    credentials,
-    approvals,
-    backchannel: backchannelRequests({ accounts, approvals, resources, grants, announce, clock }),
-    accountOf: accountLookup(accounts),
-    consents: openConsents(records),
-    clients: openClients({
-      records,
-      configured: config.clients,
-      random,
-      sealingKey: () => Promise.resolve(secrets.derive(CLIENT_SECRETS).toString('base64url')),
-    }),
-    refresh: refreshGrant({ grants, clock, random, window: config.tokens.refresh_window }),
-    grantTypes: ownGrants(base, { accounts, announce }),
-    registration: selfRegistration(base, announce),
-    csrf: csrfTokens(secrets.derive('csrf')),
-    views: loadViews({ directory: fileURLToPath(new URL('../views', import.meta.url)), brand: config.branding.name }),
-    admit: admission({
-      issuer: config.issuer,
-      aliases: aliasesOf(config.listen),
-      trustedProxies: config.listen.trusted_proxies,
-      certificateHeader: config.listen.client_certificates?.header,
-    }),
-    logouts: backChannelLogout({
-      grants,
-      announce,
-      clock,
-      random,
-      reportFailure: (err) => {
-        log.warn({ err }, 'an app cannot be told of a logout for now');
-      },
-    }),
-  };
-}
-
-/** Hosts that requests may name besides the issuer's. */
-function aliasesOf({ aliases, client_certificates: certificates }: Config['listen']): string[] {
-  return certificates?.url === undefined ? aliases : [...aliases, new URL(certificates.url).host];
-}
-
-/** The grant types that the engine does not have. */
-function ownGrants({ config, stores, log, ...base }: Base, domain: { accounts: Accounts; announce: Announce }) {
-  const { grant } = jwtBearer({
-    ...base,
-    ...stores,
-    ...domain,
-    config,
-    fetch: outgoingFetch(config.outgoing),
-    reportFailure: (address, err) => {
-      log.warn({ err, address }, "a trusted issuer's keys cannot be fetched for now");
-    },
-  });
-  return [grant];
-}
-
-function selfRegistration({ stores, log, ...base }: Base, announce: Announce) {
-  return openRegistration({
-    ...base,
-    ...stores,
-    announce,
-    fetch: outgoingFetch(base.config.outgoing),
-    reportFailure: (err) => {
-      log.warn({ err }, 'a client in use could not be renewed; its next use tries again');
-    },
-  });
 }
 
 /** Those of them that are made anew with the engine. */

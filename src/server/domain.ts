@@ -1,0 +1,119 @@
+import { fileURLToPath } from 'node:url';
+import { openAccounts, type Accounts } from '../accounts/accounts.ts';
+import { openApprovals } from '../accounts/approvals.ts';
+import { openConsents } from '../accounts/consents.ts';
+import { CLIENT_SECRETS, openClients, type Clients } from '../clients/clients.ts';
+import type { Config } from '../config/schema.ts';
+import { openCredentials } from '../credentials/credentials.ts';
+import { announceTo, type Announce } from '../events/events.ts';
+import { refreshGrant } from '../grants/refresh/refresh-grant.ts';
+import { admission } from '../host/admission.ts';
+import { csrfTokens } from '../http/csrf.ts';
+import { loadViews } from '../http/view.ts';
+import { jwtBearer } from '../grants/jwt-bearer/jwt-bearer.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
+import type { RingSnapshot } from '../keys/ring.ts';
+import { backChannelLogout } from '../oidc/logout/back-channel-logout.ts';
+import { backchannelRequests } from '../oidc/backchannel-requests.ts';
+import { accountLookup } from '../oidc/requests/request-account.ts';
+import { outgoingFetch } from '../outgoing/outgoing-fetch.ts';
+import { openRegistration } from '../registration/registration.ts';
+import type { Base } from './base.ts';
+
+const VIEWS = fileURLToPath(new URL('../../views', import.meta.url));
+
+/** What does not change with the keys: the domain's parts, opened once. */
+export type Domain = Awaited<ReturnType<typeof openDomain>>;
+
+export async function openDomain(base: Base, ring: KeyRing) {
+  const { config, stores, log, clock, random } = base;
+  const { grants } = stores;
+  const secrets = ring.current();
+  const announce = announceTo(log);
+  const people = await openPeople(base, secrets, announce);
+  return {
+    announce,
+    ...people,
+    clients: openClientRegistry(base, secrets),
+    registration: selfRegistration(base, announce),
+    refresh: refreshGrant({ grants, clock, random, window: config.tokens.refresh_window }),
+    grantTypes: ownGrants(base, { accounts: people.accounts, announce }),
+    csrf: csrfTokens(secrets.derive('csrf')),
+    views: loadViews({ directory: VIEWS, brand: config.branding.name }),
+    admit: admission({
+      issuer: config.issuer,
+      aliases: aliasesOf(config.listen),
+      trustedProxies: config.listen.trusted_proxies,
+      certificateHeader: config.listen.client_certificates?.header,
+    }),
+    logouts: backChannelLogout({
+      grants,
+      announce,
+      clock,
+      random,
+      reportFailure: (err) => {
+        log.warn({ err }, 'an app cannot be told of a logout for now');
+      },
+    }),
+  };
+}
+
+/** Who signs in, by what, what they allow, and what they are asked while they are elsewhere. */
+async function openPeople({ config, stores, clock, random }: Base, secrets: RingSnapshot, announce: Announce) {
+  const { records, grants } = stores;
+  const accounts = openAccounts({ records, clock, random });
+  const deviceKey = secrets.derive('known devices');
+  const credentials = openCredentials({ config, accounts, records, grants, clock, random, deviceKey });
+  await credentials.makeSeedAccounts(config.accounts);
+  const approvals = openApprovals({ grants, clock, random, key: secrets.derive('approvals') });
+  const { resources } = config;
+  return {
+    accounts,
+    credentials,
+    approvals,
+    backchannel: backchannelRequests({ accounts, approvals, resources, grants, announce, clock }),
+    accountOf: accountLookup(accounts),
+    consents: openConsents(records),
+  };
+}
+
+function openClientRegistry({ config, stores, random }: Base, secrets: RingSnapshot): Clients {
+  return openClients({
+    records: stores.records,
+    configured: config.clients,
+    random,
+    sealingKey: () => Promise.resolve(secrets.derive(CLIENT_SECRETS).toString('base64url')),
+  });
+}
+
+/** Hosts that requests may name besides the issuer's. */
+function aliasesOf({ aliases, client_certificates: certificates }: Config['listen']): string[] {
+  return certificates?.url === undefined ? aliases : [...aliases, new URL(certificates.url).host];
+}
+
+/** The grant types that the engine does not have. */
+function ownGrants({ config, stores, log, ...base }: Base, domain: { accounts: Accounts; announce: Announce }) {
+  const { grant } = jwtBearer({
+    ...base,
+    ...stores,
+    ...domain,
+    config,
+    fetch: outgoingFetch(config.outgoing),
+    reportFailure: (address, err) => {
+      log.warn({ err, address }, "a trusted issuer's keys cannot be fetched for now");
+    },
+  });
+  return [grant];
+}
+
+function selfRegistration({ stores, log, ...base }: Base, announce: Announce) {
+  return openRegistration({
+    ...base,
+    ...stores,
+    announce,
+    fetch: outgoingFetch(base.config.outgoing),
+    reportFailure: (err) => {
+      log.warn({ err }, 'a client in use could not be renewed; its next use tries again');
+    },
+  });
+}
