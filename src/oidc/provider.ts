@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { errors, Provider, type Client } from 'oidc-provider';
+import { errors, Provider, type Client, type Grant } from 'oidc-provider';
 import { isClientSecret } from '../clients/client-secret.ts';
 import { engineConfiguration, type EngineParts } from './configuration.ts';
 import { pingWithoutFail } from './backchannel-requests.ts';
@@ -47,6 +47,7 @@ export function createProvider(
   keepFaultsOfStrangers(provider);
   keepSignOutsOfStrangers(provider);
   passOverUnusableClients(provider);
+  takeScopesBack(provider);
   reportEngineEvents(provider, parts.announce, parts.log);
   reportClientUse(provider, parts.clientUsed);
   return provider;
@@ -82,5 +83,16 @@ function refuseResponseTypesByName(provider: Provider): void {
   provider.Client.prototype.responseTypeAllowed = function responseTypeAllowed(type: string) {
     if (this.responseTypes?.some((own) => own === type)) return true;
     throw new errors.UnauthorizedClient(`the client is not registered for ${type}`);
+  };
+}
+
+/** What a person once allowed counts as far as the client is still registered for it; the engine asks only at the start. */
+function takeScopesBack({ Grant }: Provider): void {
+  const filtered = Reflect.get<Grant, 'getOIDCScopeFiltered'>(Grant.prototype, 'getOIDCScopeFiltered');
+  Grant.prototype.getOIDCScopeFiltered = function getOIDCScopeFiltered(filter: string[] | Set<string>) {
+    const client = Provider.ctx?.oidc.client;
+    if (client === undefined || client.clientId !== this.clientId) return filtered.call(this, filter);
+    const { scopes } = policyOf(client);
+    return filtered.call(this, new Set([...filter].filter((name) => scopes.includes(name))));
   };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { startTestServer, type TestServer } from '../support/server.ts';
-import { tokenRequest } from '../support/flows.ts';
+import { Browser } from '../support/browser.ts';
+import { authorizationRequest, exchangeCode, refresh, signIn, tokenRequest } from '../support/flows.ts';
 import { openToAll, REDIRECT, register, send, type Answer } from './registering.ts';
 
 const MOVED = 'https://app.example/moved';
@@ -72,6 +73,24 @@ describe('Registration management', () => {
       );
     }
     assert.equal(await isKnownBy(client, client.secret), true);
+  });
+
+  it('leaves tokens and refreshes no scope that the client is no longer registered for', async () => {
+    const grants = { grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_method: 'none' };
+    const client = await ownClient({ ...grants, scope: 'openid email' });
+    const request = authorizationRequest(server.issuer, client.id, { redirect_uri: REDIRECT, scope: 'openid email' });
+    const { body: first } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request));
+    assert.equal(first['scope'], 'openid email');
+    assert.equal((await client.ask('PUT', update(client, { ...grants, scope: 'openid' }))).status, 200);
+    const next = await refresh(server.issuer, String(first['refresh_token']), { client_id: client.id });
+    assert.equal(next.body['scope'], 'openid');
+    for (const { access_token: token } of [first, next.body]) {
+      const answer = await fetch(`${server.issuer}/userinfo`, {
+        headers: { authorization: `Bearer ${String(token)}` },
+      });
+      const person = (await answer.json()) as Record<string, unknown>;
+      assert.deepEqual([answer.status, Object.keys(person)], [200, ['sub']]);
+    }
   });
 
   it('lets a client name its secret, and no other', async () => {
