@@ -10,6 +10,7 @@ import { openLog } from './host/log.ts';
 import { published } from './host/published.ts';
 import { requestHandler, type Engine } from './host/request-handler.ts';
 import { middlewareTable } from './host/table.ts';
+import type { Route } from './http/route.ts';
 import { interactionRoutes } from './interactions/routes.ts';
 import type { KeyRing } from './keys/key-ring.ts';
 import type { RingSnapshot } from './keys/ring.ts';
@@ -118,7 +119,7 @@ function buildEngine(
   host: { apps: Apps; isDraining: () => boolean },
 ): Engine & { provider: Provider } {
   const { config, stores } = base;
-  const { admit, credentials, logouts, refresh, registration, views } = domain;
+  const { admit, logouts, refresh, registration, views } = domain;
   const ring = keys.current();
   const adapters = { RefreshToken: refresh.adapter };
   const { resources } = config;
@@ -127,8 +128,32 @@ function buildEngine(
   const provider = createProvider({ ...shared, signatures: keys, grantTypes, adapters });
   refresh.extend(provider);
   logouts.watch(provider);
-  const routes = [
-    homeRoute({ ...shared, provider, apps: host.apps }),
+  const steps = middlewareTable({
+    ...base,
+    ...host,
+    issuer: config.issuer,
+    views,
+    routes: routesOf(provider, base, domain, host.apps),
+    stores: [stores.records, stores.grants],
+    canSign: () => keys.ready(),
+    admitted: (request) => admit.admitted(request),
+  });
+  for (const step of steps) provider.use(step);
+  tellBrowsers(provider, base, domain, ring);
+  return {
+    provider,
+    handle: provider.callback(),
+    published: published(publicDocuments(provider, ring, config), config.keys.jwks_max_age),
+  };
+}
+
+/** The paths that are not the engine's. */
+function routesOf(provider: Provider, base: Base, domain: Domain, apps: Apps): Route[] {
+  const { config } = base;
+  const { credentials, registration } = domain;
+  const shared = { ...base, ...domain, grants: base.stores.grants, resources: config.resources };
+  return [
+    homeRoute({ ...shared, provider, apps }),
     approvalRoute({ ...domain, provider, answer: domain.backchannel.answer }),
     ...postedRequestRoutes(provider),
     deviceQrRoute(config.issuer),
@@ -143,23 +168,6 @@ function buildEngine(
       detailTypes: config.authorization_details_types,
     }),
   ];
-  const steps = middlewareTable({
-    ...base,
-    ...host,
-    issuer: config.issuer,
-    views,
-    routes,
-    stores: [stores.records, stores.grants],
-    canSign: () => keys.ready(),
-    admitted: (request) => admit.admitted(request),
-  });
-  for (const step of steps) provider.use(step);
-  tellBrowsers(provider, base, domain, ring);
-  return {
-    provider,
-    handle: provider.callback(),
-    published: published(publicDocuments(provider, ring, config), config.keys.jwks_max_age),
-  };
 }
 
 /** What the operator has turned on of the ways by which an app's page learns of a sign-out. */
