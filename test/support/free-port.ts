@@ -2,9 +2,12 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-/** Below the ports that the system hands out by itself, so that nobody's outgoing connection takes one meanwhile. */
-const LOWEST = 12_000;
-const HIGHEST = 32_000;
+/**
+ * Below the ports that the system hands out by itself, so that nobody's outgoing connection takes one meanwhile; processes
+ * that run at the same time each have their own.
+ */
+const RANGES: Record<string, [lowest: number, highest: number]> = { 0: [12_000, 22_000], 1: [22_000, 32_000] };
+const [LOWEST, HIGHEST] = RANGES[process.env['TEST_SHARE'] ?? ''] ?? [12_000, 32_000];
 
 /** The first of some ports in a row that were free a moment ago. */
 export async function freePort(inARow = 1): Promise<number> {

@@ -44,8 +44,7 @@ export async function startRedis(settings: Settings = {}): Promise<RedisOfTests>
 
 /** A cluster of three masters, each with a third of the slots. */
 export async function startRedisCluster(settings: Pick<Settings, 'appendonly'> = {}): Promise<RedisOfTests> {
-  const extra = ['--cluster-enabled', 'yes'];
-  const servers = await Promise.all([0, 1, 2].map(() => startServer({ ...settings, extra })));
+  const servers = await Promise.all([0, 1, 2].map(() => startClusterNode(settings)));
   const [first, ...others] = servers;
   if (first === undefined) throw new Error('no server');
   const stop = async () => {
@@ -56,7 +55,7 @@ export async function startRedisCluster(settings: Pick<Settings, 'appendonly'> =
       servers.map((server, at) => command(server.port, (client) => assignSlots(client, at, servers.length))),
     );
     await command(first.port, async (client) => {
-      for (const { port } of others) await client.cluster('MEET', HOST, port);
+      for (const { port } of others) await client.call('CLUSTER', ['MEET', HOST, port, busOf(port)]);
     });
     await Promise.all(servers.map(({ port }) => until(port, clusterIsComplete(servers.length))));
   } catch (error) {
@@ -65,6 +64,15 @@ export async function startRedisCluster(settings: Pick<Settings, 'appendonly'> =
   }
   const hosts = servers.map(({ port }) => `${HOST}:${port}`).join(',');
   return { url: `redis+cluster://${hosts}`, process: first.process, stop };
+}
+
+/** By default the nodes would talk 10,000 ports above, where the system takes its own for outgoing connections. */
+const busOf = (port: number): number => port + 1;
+
+async function startClusterNode(settings: Settings): Promise<Server> {
+  const port = await freePort(2);
+  const extra = ['--cluster-enabled', 'yes', '--cluster-port', String(busOf(port))];
+  return startServer({ ...settings, port, extra });
 }
 
 /** A master, and one Sentinel that watches it. */

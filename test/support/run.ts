@@ -51,10 +51,11 @@ interface Totals {
   failed: number;
 }
 
-/** Runs Mocha on some files. What it says is shown as it comes, or held back until `show`. */
-function startMocha(args: readonly string[], { isShown }: { isShown: boolean }) {
-  const output = isShown ? 'inherit' : 'pipe';
-  const child = spawn('mocha', [...args], { stdio: ['ignore', output, output, 'ipc'] });
+/** Runs Mocha on one share of the files. What the first says is shown as it comes, of the others on `show`. */
+function startMocha(args: readonly string[], { share }: { share: number }) {
+  const output = share === 0 ? 'inherit' : 'pipe';
+  const env = { ...process.env, TEST_SHARE: String(share) };
+  const child = spawn('mocha', [...args], { stdio: ['ignore', output, output, 'ipc'], env });
   const held: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => held.push(chunk));
   // Mocha that breaks before it can count counts as one failure.
@@ -69,7 +70,7 @@ async function runTests({ files, except, processes }: Suite, options: string[]):
   const all = globSync(files, { exclude: except }).sort();
   const count = options.length > 0 ? 1 : processes;
   const shares = Array.from({ length: count }, (_, share) => all.filter((_file, index) => index % count === share));
-  const runs = shares.map((share, index) => startMocha([...options, ...share], { isShown: index === 0 }));
+  const runs = shares.map((own, share) => startMocha([...options, ...own], { share }));
   const sum = { passed: 0, failed: 0, code: 0 };
   for (const { result, show } of runs) {
     const { passed, failed, code } = await result;
