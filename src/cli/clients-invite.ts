@@ -2,19 +2,18 @@ import { openInvitations } from '../clients/invitations.ts';
 import { systemClock } from '../lib/clock.ts';
 import { durationText, parseDuration } from '../lib/duration.ts';
 import { systemRandom } from '../lib/random.ts';
-import { withRecords, type Scene } from './clients-scene.ts';
 import { UsageError } from './command.ts';
+import { withStores, type StoreScene } from './store-scene.ts';
 
 const DAY = 86_400;
 
 /** Prints the initial access token alone on standard output, for scripts, and what it is good for beside it. */
-export async function invite(scene: Scene): Promise<number> {
-  const { chosen, options, terminal } = scene;
+export async function invite({ chosen, given: { options }, terminal }: StoreScene): Promise<number> {
   const uses = Number(options['uses'] ?? 1);
   if (!Number.isInteger(uses) || uses < 1 || uses > 10_000) throw new UsageError('--uses must be 1 to 10000');
   const ttl = parseDuration(String(options['expires'] ?? '1d'));
   if (ttl === undefined || ttl === 0 || ttl > 365 * DAY) throw new UsageError('--expires must be 1s to 365d');
-  const token = await withRecords(scene, (records) =>
+  const token = await withStores(chosen.config, terminal, ({ records }) =>
     openInvitations({ records, clock: systemClock, random: systemRandom }).make({ uses, ttl }),
   );
   terminal.print(token);

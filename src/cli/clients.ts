@@ -1,7 +1,6 @@
 import { CLIENT_SECRETS, openClients, type Client, type Clients } from '../clients/clients.ts';
 import { loadClients } from '../config/load-clients.ts';
 import { describeProblems } from '../config/problems.ts';
-import { printableStoreUrl } from '../config/store-url.ts';
 import type { Config } from '../config/schema.ts';
 import { openMasterKey } from '../keys/master-key.ts';
 import { ringRecords } from '../keys/ring-record.ts';
@@ -11,13 +10,12 @@ import { systemClock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';
 import { findAction, type Actions } from './actions.ts';
-import { chooseConfig } from './choose-config.ts';
 import { invite } from './clients-invite.ts';
-import { withRecords, type Scene } from './clients-scene.ts';
-import { configOption, textOf, type Command } from './command.ts';
+import { configOption, type Command } from './command.ts';
 import { table } from './help-text.ts';
+import { removed, storeScene, withStores, type StoreScene } from './store-scene.ts';
 
-const ACTIONS: Actions<Scene> = {
+const ACTIONS: Actions<StoreScene> = {
   list: { options: ['json'], run: list },
   add: { word: 'FILE', run: add },
   remove: { word: 'CLIENT_ID', run: remove },
@@ -43,9 +41,7 @@ A running server on the same store knows of it at once.`,
   words: [Object.keys(ACTIONS).join('|'), 'FILE|CLIENT_ID'],
   async run(given, terminal) {
     const { action, word } = findAction('clients', ACTIONS, given);
-    const chosen = chooseConfig(textOf(given, 'config'), terminal.environment);
-    const { grants, records = grants } = chosen.config.stores;
-    return action.run({ chosen, place: printableStoreUrl(records), options: given.options, terminal }, word);
+    return action.run(storeScene(given, terminal), word);
   },
 };
 
@@ -56,9 +52,9 @@ const NO_SECRETS = {
   registration: undefined,
 };
 
-async function withClients<T>(scene: Scene, work: (clients: Clients) => Promise<T>): Promise<T> {
-  const { config } = scene.chosen;
-  return withRecords(scene, (records) => {
+function withClients<T>({ chosen, terminal }: StoreScene, work: (clients: Clients) => Promise<T>): Promise<T> {
+  const { config } = chosen;
+  return withStores(config, terminal, ({ records }) => {
     const sealingKey = (): Promise<string> => sealingKeyOf(config, records);
     return work(openClients({ records, configured: config.clients, random: systemRandom, sealingKey }));
   });
@@ -71,10 +67,10 @@ async function sealingKeyOf({ keys_dir: directory, keys }: Config, records: Stor
   return snapshotOf(content, systemClock.now(), keys.algorithms).derive(CLIENT_SECRETS).toString('base64url');
 }
 
-async function list(scene: Scene): Promise<number> {
-  const { options, terminal } = scene;
+async function list(scene: StoreScene): Promise<number> {
+  const { given, terminal } = scene;
   const all = await withClients(scene, everyClient);
-  if (options['json'] === true) {
+  if (given.options['json'] === true) {
     const withoutSecrets = all.map(({ client, where }) => ({ ...client, ...NO_SECRETS, where }));
     terminal.print(JSON.stringify(withoutSecrets, undefined, 2));
     return 0;
@@ -96,7 +92,7 @@ function printable(name: string): string {
   return name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{FFFD}');
 }
 
-async function add(scene: Scene, file: string): Promise<number> {
+async function add(scene: StoreScene, file: string): Promise<number> {
   const { chosen, place, terminal } = scene;
   const loaded = loadClients(file, chosen.config, terminal.environment);
   if (loaded.warnings.length > 0) terminal.warn(`worth a look:\n${describeProblems(file, loaded.warnings)}\n`);
@@ -110,18 +106,10 @@ async function add(scene: Scene, file: string): Promise<number> {
   });
 }
 
-async function remove(scene: Scene, id: string): Promise<number> {
-  const { chosen, place, terminal } = scene;
-  const name = `client ${JSON.stringify(id)}`;
-  const source = chosen.file ?? 'the demo';
-  const isConfigured = chosen.config.clients.some((client) => client.client_id === id);
-  if (await withClients(scene, (clients) => clients.remove(id))) {
-    terminal.print(`removed ${name} from ${place}${isConfigured ? `; the one of ${source} stays` : ''}`);
-    return 0;
-  }
-  const reason = isConfigured
-    ? `${name} is of the configuration: remove it from ${source} and start the server again`
-    : `there is no ${name} in ${place}`;
-  terminal.warn(`latchkey: ${reason}`);
-  return 1;
+async function remove(scene: StoreScene, id: string): Promise<number> {
+  return removed(scene, {
+    name: `client ${JSON.stringify(id)}`,
+    wasStored: await withClients(scene, (clients) => clients.remove(id)),
+    isConfigured: scene.chosen.config.clients.some((one) => one.client_id === id),
+  });
 }

@@ -12,12 +12,12 @@ import { outgoingFetch } from '../outgoing/outgoing-fetch.ts';
 import type { Stores } from '../storage/open-stores.ts';
 import { textOf, UsageError } from './command.ts';
 import { table } from './help-text.ts';
-import { withStores, type IssuersScene } from './issuers-scene.ts';
+import { withStores, type StoreScene } from './store-scene.ts';
 
 /** Tries a token as the token endpoint would, by the same checks, but uses nothing up and makes nothing. */
-export function test(scene: IssuersScene, token: string): Promise<number> {
+export function test(scene: StoreScene, token: string): Promise<number> {
   const { terminal } = scene;
-  return withStores(scene, async (stores) => {
+  return withStores(scene.chosen.config, terminal, async (stores) => {
     const examination = await examine(scene, stores, token);
     const failed = await firstFailure(examination);
     terminal.print(table([...facts(examination)], ''));
@@ -33,7 +33,7 @@ export function test(scene: IssuersScene, token: string): Promise<number> {
   });
 }
 
-async function examine(scene: IssuersScene, { records, grants }: Stores, token: string): Promise<Examination> {
+async function examine(scene: StoreScene, { records, grants }: Stores, token: string): Promise<Examination> {
   const { config } = scene.chosen;
   const accounts = openAccounts({ records, clock: systemClock, random: systemRandom });
   const { issuers, rehearse } = jwtBearer({
@@ -58,7 +58,7 @@ async function examine(scene: IssuersScene, { records, grants }: Stores, token: 
   return rehearse({ assertion, client: { id, isProved, resources, defaultResource }, scopes: [], resources: [] });
 }
 
-async function findClient({ chosen, given }: IssuersScene, records: Stores['records'], id: string) {
+async function findClient({ chosen, given }: StoreScene, records: Stores['records'], id: string) {
   const clients = openClients({
     records,
     configured: chosen.config.clients,

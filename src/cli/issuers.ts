@@ -1,14 +1,12 @@
 import { loadIssuers } from '../config/load-issuers.ts';
-import { printableStoreUrl } from '../config/store-url.ts';
 import { openIssuers, type Issuers } from '../issuers/issuers.ts';
 import { findAction, type Actions } from './actions.ts';
-import { chooseConfig } from './choose-config.ts';
-import { configOption, textOf, type Command } from './command.ts';
+import { configOption, type Command } from './command.ts';
 import { table } from './help-text.ts';
-import { withStores, type IssuersScene } from './issuers-scene.ts';
 import { test } from './issuers-test.ts';
+import { removed, storeScene, withStores, type StoreScene } from './store-scene.ts';
 
-const ACTIONS: Actions<IssuersScene> = {
+const ACTIONS: Actions<StoreScene> = {
   list: { options: ['json'], run: list },
   add: { word: 'FILE', run: add },
   remove: { word: 'ISSUER', run: remove },
@@ -36,18 +34,19 @@ A running server on the same store knows of it at once.`,
   words: [Object.keys(ACTIONS).join('|'), 'FILE|ISSUER|TOKEN'],
   async run(given, terminal) {
     const { action, word } = findAction('issuers', ACTIONS, given);
-    const chosen = chooseConfig(textOf(given, 'config'), terminal.environment);
-    const { grants, records = grants } = chosen.config.stores;
-    return action.run({ chosen, place: printableStoreUrl(records), given, terminal }, word);
+    return action.run(storeScene(given, terminal), word);
   },
 };
 
-function withIssuers<T>(scene: IssuersScene, work: (issuers: Issuers) => Promise<T>): Promise<T> {
-  const { trusted_issuers: configured } = scene.chosen.config;
-  return withStores(scene, ({ records }) => work(openIssuers({ records, configured })));
+function withIssuers<T>(
+  { chosen: { config }, terminal }: StoreScene,
+  work: (issuers: Issuers) => Promise<T>,
+): Promise<T> {
+  const { trusted_issuers: configured } = config;
+  return withStores(config, terminal, ({ records }) => work(openIssuers({ records, configured })));
 }
 
-async function list(scene: IssuersScene): Promise<number> {
+async function list(scene: StoreScene): Promise<number> {
   const { given, terminal } = scene;
   const all = await withIssuers(scene, async (issuers) => {
     const found = issuers.configured.map((issuer) => ({ ...issuer, where: 'configuration' }));
@@ -62,7 +61,7 @@ async function list(scene: IssuersScene): Promise<number> {
   return 0;
 }
 
-async function add(scene: IssuersScene, file: string): Promise<number> {
+async function add(scene: StoreScene, file: string): Promise<number> {
   const { chosen, place, terminal } = scene;
   const loaded = loadIssuers(file, chosen.config, terminal.environment);
   return withIssuers(scene, async (issuers) => {
@@ -75,18 +74,10 @@ async function add(scene: IssuersScene, file: string): Promise<number> {
   });
 }
 
-async function remove(scene: IssuersScene, issuer: string): Promise<number> {
-  const { chosen, place, terminal } = scene;
-  const name = `issuer ${JSON.stringify(issuer)}`;
-  const source = chosen.file ?? 'the demo';
-  const isConfigured = chosen.config.trusted_issuers.some((one) => one.issuer === issuer);
-  if (await withIssuers(scene, (issuers) => issuers.remove(issuer))) {
-    terminal.print(`removed ${name} from ${place}${isConfigured ? `; the one of ${source} stays` : ''}`);
-    return 0;
-  }
-  const reason = isConfigured
-    ? `${name} is of the configuration: remove it from ${source} and start the server again`
-    : `there is no ${name} in ${place}`;
-  terminal.warn(`latchkey: ${reason}`);
-  return 1;
+async function remove(scene: StoreScene, issuer: string): Promise<number> {
+  return removed(scene, {
+    name: `issuer ${JSON.stringify(issuer)}`,
+    wasStored: await withIssuers(scene, (issuers) => issuers.remove(issuer)),
+    isConfigured: scene.chosen.config.trusted_issuers.some((one) => one.issuer === issuer),
+  });
 }

@@ -12,6 +12,7 @@ import { systemClock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';
 import type { Arguments, Terminal } from './command.ts';
+import { withStores } from './store-scene.ts';
 
 /** What an action of `keys` is given. */
 export interface KeysScene {
@@ -74,15 +75,7 @@ export async function withKeyStore<T>(
   work: (store: Store, masterKey: MasterKey) => Promise<T>,
 ): Promise<T> {
   const masterKey = await openMasterKey(config.keys_dir, { create: false, random: systemRandom });
-  // Loaded here, so that the commands that open no store do not wait for it.
-  const { openStores } = await import('../storage/open-stores.ts');
-  const stores = await openStores(config.stores, systemClock);
-  try {
-    for (const warning of stores.warnings) terminal.warn(`latchkey: ${warning}`);
-    return await work(stores.records, masterKey);
-  } finally {
-    await stores.close();
-  }
+  return withStores(config, terminal, ({ records }) => work(records, masterKey));
 }
 
 export function snapshotNow({ config }: KeysScene, content: RingContent): RingSnapshot {
