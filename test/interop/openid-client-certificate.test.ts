@@ -80,7 +80,6 @@ describe('openid-client with a certificate', () => {
       const config = await client.discovery(new URL(server.issuer), method, metadata, client.TlsClientAuth(), {
         [client.customFetch]: withCertificate,
       });
-      config[client.customFetch] = withCertificate;
       const resource = apiOf(server.issuer);
       const { access_token: token } = await client.clientCredentialsGrant(config, { scope: 'notes:read', resource });
       const { raw } = new X509Certificate(own.cert);
