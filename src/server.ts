@@ -99,7 +99,7 @@ function kidsOf(keys: readonly { kid?: string }[]): string[] {
   return keys.map(({ kid = '' }) => kid);
 }
 
-/** Those of them that are made anew with the engine. */
+/** The grant types of ours that change with the keys. */
 function changingGrants(
   config: Config,
   { credentials }: Domain,

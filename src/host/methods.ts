@@ -1,5 +1,5 @@
 import type { Route } from '../http/route.ts';
-import { routes as engine } from '../oidc/configuration.ts';
+import { routes as engine } from '../oidc/endpoints.ts';
 
 /** The methods of every path that is not a route of ours; HEAD goes with GET, and OPTIONS with any. */
 const methods: Readonly<Record<string, readonly string[]>> = {

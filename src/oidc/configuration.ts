@@ -1,40 +1,39 @@
 import type { Adapter, Configuration } from 'oidc-provider';
-import type { Consents } from '../accounts/consents.ts';
 import { accountClaims, claimsOfScope, scopesOfClaims } from '../accounts/claims.ts';
+import type { Consents } from '../accounts/consents.ts';
 import type { Clients } from '../clients/clients.ts';
 import { responseTypesOf } from '../config/deprecated.ts';
 import type { Config } from '../config/schema.ts';
-import { AUTH_METHODS } from '../config/client-schema.ts';
 import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
-import { clientSignature, contentEncryption, keyEncryption } from '../config/values.ts';
 import type { Announce } from '../events/events.ts';
 import type { Views } from '../http/view.ts';
 import type { ExternalSigning } from '../keys/external-signing.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
+import { outgoingFetch } from '../outgoing/outgoing-fetch.ts';
 import type { Store } from '../storage/store.ts';
-import { richAuthorizationRequests } from './requests/authorization-details.ts';
-import { adapterFactory } from './storage/adapter.ts';
+import { algorithms, authMethods } from './algorithms.ts';
 import type { BackchannelRequests } from './backchannel-requests.ts';
-import { ASSERTION_ALGORITHMS, assertClientAssertion } from './requests/client-assertion.ts';
-import { mutualTls, type MutualTls } from './clients/client-certificates.ts';
-import { assertClaimsParameter } from './requests/claims-parameter.ts';
+import type { MutualTls } from './clients/client-certificates.ts';
 import { clientMetadata, POLICY, policyOf, rulesOf } from './clients/client-metadata.ts';
+import { metadataDocuments } from './clients/metadata-documents.ts';
+import { needsChallenge, refuseFaulty, rotatesRefreshTokens } from './clients/profile-rules.ts';
 import { devicePages } from './device-pages.ts';
+import { endpoints } from './endpoints.ts';
 import { existingGrant } from './existing-grant.ts';
 import { promptPolicy } from './interaction-policy.ts';
 import { lifetimes } from './lifetimes.ts';
-import { CHECK_SESSION } from './logout/session-management.ts';
-import { outgoingFetch } from '../outgoing/outgoing-fetch.ts';
-import { metadataDocuments } from './clients/metadata-documents.ts';
 import { enginePages, type EnginePages } from './pages.ts';
-import { dPoPAlgorithms, needsChallenge, refuseFaulty, rotatesRefreshTokens } from './clients/profile-rules.ts';
+import { richAuthorizationRequests } from './requests/authorization-details.ts';
+import { assertClaimsParameter } from './requests/claims-parameter.ts';
+import { assertClientAssertion } from './requests/client-assertion.ts';
 import type { AccountOf } from './requests/request-account.ts';
 import { requestObjects } from './requests/request-objects.ts';
 import { resourceIndicators } from './requests/resource-indicators.ts';
-import { engineKeys } from './signing-keys.ts';
 import { accessTokenClaims } from './requests/token-claims.ts';
+import { engineKeys } from './signing-keys.ts';
+import { adapterFactory } from './storage/adapter.ts';
 import { openUserCodes } from './storage/user-codes.ts';
 
 export interface EngineParts {
@@ -49,6 +48,7 @@ export interface EngineParts {
   adapters: Readonly<Record<string, Adapter>>;
   announce: Announce;
   backchannel: BackchannelRequests;
+  mTLS: MutualTls;
   clock: Clock;
   random: Random;
 }
@@ -58,9 +58,8 @@ const acrValues = ['aal1'];
 
 /** Everything that the engine leaves to its host, as one configuration. */
 export function engineConfiguration(parts: EngineParts): Configuration {
-  const { config, ring, accountOf } = parts;
+  const { config, ring, accountOf, mTLS } = parts;
   const pages = enginePages(parts.views, accountOf);
-  const mTLS = mutualTls(config.listen, parts.clock);
   const requests = requestObjects(parts.clock);
   return {
     ...storage(parts),
@@ -187,67 +186,6 @@ const claimNames = {
   sid: null,
   iss: null,
 };
-
-export const routes = {
-  authorization: '/authorize',
-  token: '/token',
-  userinfo: '/userinfo',
-  jwks: '/jwks',
-  introspection: '/introspect',
-  revocation: '/revoke',
-  end_session: '/logout',
-  pushed_authorization_request: '/par',
-  device_authorization: '/device_authorization',
-  code_verification: '/device',
-  backchannel_authentication: '/backchannel_authentication',
-} as const;
-
-/** Registration is our own, so the engine does not know where it is. */
-function endpoints({ issuer, registration, sessions }: Config): Pick<Configuration, 'routes' | 'discovery'> {
-  const frontChannel = { frontchannel_logout_supported: true, frontchannel_logout_session_supported: true };
-  return {
-    routes,
-    discovery: {
-      ...(registration.enabled && { registration_endpoint: `${issuer}/register` }),
-      ...(sessions.front_channel_logout && frontChannel),
-      ...(sessions.session_management && { check_session_iframe: `${issuer}${CHECK_SESSION}` }),
-    },
-  };
-}
-
-/** All that clients can use here: a certificate proves nothing where nobody asks for one. */
-function authMethods({ tlsClientAuth = false, selfSignedTlsClientAuth = false }: MutualTls) {
-  const offered: Record<string, boolean> = {
-    tls_client_auth: tlsClientAuth,
-    self_signed_tls_client_auth: selfSignedTlsClientAuth,
-  };
-  return AUTH_METHODS.filter((method) => offered[method] ?? true);
-}
-
-function algorithms({ keys, profile }: Config, ring: RingSnapshot): NonNullable<Configuration['enabledJWA']> {
-  const signing = ring.signing.map(({ alg }) => alg);
-  const forClients = keys.hs256 ? [...signing, 'HS256' as const] : signing;
-  return {
-    idTokenSigningAlgValues: forClients,
-    userinfoSigningAlgValues: signing,
-    authorizationSigningAlgValues: forClients,
-    introspectionSigningAlgValues: forClients,
-    ...dPoPAlgorithms(profile),
-    requestObjectSigningAlgValues: [...clientSignature.options],
-    // Requests come over TLS, and the ring holds no keys that others could encrypt to.
-    requestObjectEncryptionAlgValues: [],
-    requestObjectEncryptionEncValues: [],
-    authorizationEncryptionAlgValues: [...keyEncryption.options],
-    authorizationEncryptionEncValues: [...contentEncryption.options],
-    introspectionEncryptionAlgValues: [],
-    introspectionEncryptionEncValues: [],
-    idTokenEncryptionAlgValues: [...keyEncryption.options],
-    idTokenEncryptionEncValues: [...contentEncryption.options],
-    userinfoEncryptionAlgValues: [...keyEncryption.options],
-    userinfoEncryptionEncValues: [...contentEncryption.options],
-    clientAuthSigningAlgValues: [...ASSERTION_ALGORITHMS],
-  };
-}
 
 /** `__Host-` ties a cookie to this very host; browsers accept it only over TLS (RFC 6265bis §4.1.3.2). */
 function cookies(issuer: string, ring: RingSnapshot): NonNullable<Configuration['cookies']> {

@@ -1,5 +1,5 @@
 import type { Provider } from 'oidc-provider';
-import { routes } from './configuration.ts';
+import { routes } from './endpoints.ts';
 import { POLL_INTERVAL } from './polling.ts';
 
 /** What the engine leaves out of the device flow: how often to poll, and a page that needs no script. */

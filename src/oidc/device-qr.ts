@@ -1,7 +1,7 @@
 import { renderSVG } from 'uqr';
 import { Problem } from '../http/problems.ts';
 import { route, unsecured, type Route } from '../http/route.ts';
-import { routes } from './configuration.ts';
+import { routes } from './endpoints.ts';
 
 /**
  * The address of a device's code as a picture, for a device that shows it but cannot draw it (RFC 8628 §3.3.1). It says

@@ -2,7 +2,7 @@ import type { Provider } from 'oidc-provider';
 import { readParameters } from '../http/form.ts';
 import { Problem } from '../http/problems.ts';
 import { route, unsecured, type Route } from '../http/route.ts';
-import { routes } from './configuration.ts';
+import { routes } from './endpoints.ts';
 
 /** Leaves room in a request head of 16 KiB, Node's limit, for the cookies. */
 const LONGEST = 8192;

@@ -13,6 +13,7 @@ import { loadViews } from '../http/view.ts';
 import { jwtBearer } from '../grants/jwt-bearer/jwt-bearer.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
+import { mutualTls } from '../oidc/clients/client-certificates.ts';
 import { backChannelLogout } from '../oidc/logout/back-channel-logout.ts';
 import { backchannelRequests } from '../oidc/backchannel-requests.ts';
 import { accountLookup } from '../oidc/requests/request-account.ts';
@@ -38,6 +39,8 @@ export async function openDomain(base: Base, ring: KeyRing) {
     registration: selfRegistration(base, announce),
     refresh: refreshGrant({ grants, clock, random, window: config.tokens.refresh_window }),
     grantTypes: ownGrants(base, { accounts: people.accounts, announce }),
+    // Read once: a file that is gone later must not keep the engine from being built for new keys.
+    mTLS: mutualTls(config.listen, clock),
     csrf: csrfTokens(secrets.derive('csrf')),
     views: loadViews({ directory: VIEWS, brand: config.branding.name }),
     admit: admission({
@@ -91,7 +94,7 @@ function aliasesOf({ aliases, client_certificates: certificates }: Config['liste
   return certificates?.url === undefined ? aliases : [...aliases, new URL(certificates.url).host];
 }
 
-/** The grant types that the engine does not have. */
+/** The grant types of ours that do not change with the keys. */
 function ownGrants({ config, stores, log, ...base }: Base, domain: { accounts: Accounts; announce: Announce }) {
   const { grant } = jwtBearer({
     ...base,

@@ -2,7 +2,6 @@ import { openKeyRing, type KeyRing } from '../keys/key-ring.ts';
 import { openExternal } from '../keys/open-external.ts';
 import { openMasterKey } from '../keys/master-key.ts';
 import { timetableOf } from '../keys/timetable.ts';
-
 import type { Base } from './base.ts';
 
 /** The keys of this installation, as this node keeps them up. */

@@ -1,0 +1,43 @@
+import type { Configuration } from 'oidc-provider';
+import { AUTH_METHODS } from '../config/client-schema.ts';
+import type { Config } from '../config/schema.ts';
+import { clientSignature, contentEncryption, keyEncryption } from '../config/values.ts';
+import type { RingSnapshot } from '../keys/ring.ts';
+import type { MutualTls } from './clients/client-certificates.ts';
+import { dPoPAlgorithms } from './clients/profile-rules.ts';
+import { ASSERTION_ALGORITHMS } from './requests/client-assertion.ts';
+
+/** All that clients can use here: a certificate proves nothing where nobody asks for one. */
+export function authMethods({ tlsClientAuth = false, selfSignedTlsClientAuth = false }: MutualTls) {
+  const offered: Record<string, boolean> = {
+    tls_client_auth: tlsClientAuth,
+    self_signed_tls_client_auth: selfSignedTlsClientAuth,
+  };
+  return AUTH_METHODS.filter((method) => offered[method] ?? true);
+}
+
+/** What everything may be signed with and encrypted by. */
+export function algorithms({ keys, profile }: Config, ring: RingSnapshot): NonNullable<Configuration['enabledJWA']> {
+  const signing = ring.signing.map(({ alg }) => alg);
+  const forClients = keys.hs256 ? [...signing, 'HS256' as const] : signing;
+  return {
+    idTokenSigningAlgValues: forClients,
+    userinfoSigningAlgValues: signing,
+    authorizationSigningAlgValues: forClients,
+    introspectionSigningAlgValues: forClients,
+    ...dPoPAlgorithms(profile),
+    requestObjectSigningAlgValues: [...clientSignature.options],
+    // Requests come over TLS, and the ring holds no keys that others could encrypt to.
+    requestObjectEncryptionAlgValues: [],
+    requestObjectEncryptionEncValues: [],
+    authorizationEncryptionAlgValues: [...keyEncryption.options],
+    authorizationEncryptionEncValues: [...contentEncryption.options],
+    introspectionEncryptionAlgValues: [],
+    introspectionEncryptionEncValues: [],
+    idTokenEncryptionAlgValues: [...keyEncryption.options],
+    idTokenEncryptionEncValues: [...contentEncryption.options],
+    userinfoEncryptionAlgValues: [...keyEncryption.options],
+    userinfoEncryptionEncValues: [...contentEncryption.options],
+    clientAuthSigningAlgValues: [...ASSERTION_ALGORITHMS],
+  };
+}

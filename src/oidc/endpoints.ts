@@ -1,0 +1,30 @@
+import type { Configuration } from 'oidc-provider';
+import type { Config } from '../config/schema.ts';
+import { CHECK_SESSION } from './logout/session-management.ts';
+
+export const routes = {
+  authorization: '/authorize',
+  token: '/token',
+  userinfo: '/userinfo',
+  jwks: '/jwks',
+  introspection: '/introspect',
+  revocation: '/revoke',
+  end_session: '/logout',
+  pushed_authorization_request: '/par',
+  device_authorization: '/device_authorization',
+  code_verification: '/device',
+  backchannel_authentication: '/backchannel_authentication',
+} as const;
+
+/** Registration is our own, so the engine does not know where it is. */
+export function endpoints({ issuer, registration, sessions }: Config): Pick<Configuration, 'routes' | 'discovery'> {
+  const frontChannel = { frontchannel_logout_supported: true, frontchannel_logout_session_supported: true };
+  return {
+    routes,
+    discovery: {
+      ...(registration.enabled && { registration_endpoint: `${issuer}/register` }),
+      ...(sessions.front_channel_logout && frontChannel),
+      ...(sessions.session_management && { check_session_iframe: `${issuer}${CHECK_SESSION}` }),
+    },
+  };
+}
