@@ -25,6 +25,11 @@ export interface Store {
    * After a crash a member may name a record that was never written: callers skip what is absent.
    */
   members<T>(index: Index<T>, page?: { after?: string; limit?: number }): Promise<Page<T>>;
+  /**
+   * Enters a member by itself, for what has no record, for `ttl` seconds. Expired members are pruned here too. One that
+   * is entered again stays until the later end, and may be met once for each time.
+   */
+  enlist<T>(index: Index<T>, member: Key<T>, ttl: number): Promise<void>;
 
   /** Adds to a counter; the first addition starts its life of `ttl` seconds. @returns the sum */
   increment(counter: Counter, by: number, ttl: number): Promise<number>;

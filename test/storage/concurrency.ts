@@ -106,6 +106,13 @@ export function concurrency(backend: Backend): void {
     }
   });
 
+  it('loses no member that has no record', async () => {
+    const keys = keysOf('enlist').slice(0, 3);
+    await contest('enlist', keys);
+    const entries = Array.from({ length: TRIES }, (_, at) => `entry:${at}`);
+    for (const key of keys) assert.deepEqual(await membersOf(`entries-of-${key}`), entries.toSorted());
+  });
+
   it('leaves each record in the index of its last write, and in no other', async () => {
     const keys = keysOf('set');
     await contest('set', keys);

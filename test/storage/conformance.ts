@@ -323,6 +323,30 @@ export function conformance(backend: Backend): void {
       assert.deepEqual((await store.members(index)).keys, []);
     });
 
+    it('takes members that have no record, among those that have', async () => {
+      const [early, late] = [recordKey(`${count}-early`), recordKey(`${count}-late`)];
+      await store.enlist(index, late, 300);
+      await store.set(key, 1, { ttl: 200, indexes: [index] });
+      await store.enlist(index, early, 100);
+      for (const limit of [1, 2, 100]) assert.deepEqual(await walk(limit), [early, key, late]);
+      assert.equal(await store.get(early), undefined);
+      assert.equal(await store.delete(early), false);
+      clock.advance(100);
+      assert.deepEqual(await walk(100), [key, late]);
+      clock.advance(200);
+      assert.deepEqual(await walk(100), []);
+    });
+
+    it('keeps a member that is entered again until the later end', async () => {
+      await store.enlist(index, key, 300);
+      await store.enlist(index, key, 100);
+      clock.advance(200);
+      assert.deepEqual(await walk(100), [key]);
+      await store.enlist(index, key, 300);
+      clock.advance(200);
+      assert.deepEqual(await walk(100), [key]);
+    });
+
     it('shares no name with a record, a counter or a bitmap', async () => {
       const name = `same-${count}`;
       const record: Key<unknown> = name;

@@ -4,7 +4,7 @@ import { openStore } from '../../src/storage/open-store.ts';
 import type { Key, Store } from '../../src/storage/store.ts';
 
 export interface Contest {
-  verb: 'create' | 'consume' | 'take' | 'replace' | 'increment' | 'setBits' | 'set';
+  verb: 'create' | 'consume' | 'take' | 'replace' | 'increment' | 'setBits' | 'set' | 'enlist';
   keys: string[];
   /** How many times this process tries on each key, all at once. */
   times: number;
@@ -28,6 +28,7 @@ const VERBS: Record<Contest['verb'], Try> = {
   replace: (store, key, _at, version) => store.replace(key, side, version, { ttl: LIFE, indexes: ['all'] }),
   increment: (store, key) => store.increment(String(key), 1, LIFE),
   setBits: (store, key, at) => store.setBits(String(key), [2 * at + side], LIFE),
+  enlist: (store, key, at) => store.enlist(`entries-of-${key}`, `entry:${2 * at + side}`, LIFE),
   set: (store, key, at) => store.set(key, `${side}-${at}`, { ttl: LIFE + at, indexes: [`${side}-${at}`] }),
 };
 

@@ -20,6 +20,7 @@ async function perform(store: Store, clock: MovedClock, run: number, step: Step)
     return undefined;
   }
   if (step.verb === 'members') return walk(store, run, step.index, step.limit);
+  if (step.verb === 'enlist') return store.enlist(`${run}-${step.index}`, `${run}:${step.key}`, step.ttl);
   const key: Key<unknown> = `${run}:${step.key}`;
   switch (step.verb) {
     case 'set':
@@ -52,7 +53,9 @@ async function walk(store: Store, run: number, index: number, limit: number): Pr
     keys.push(...page.keys);
     after = page.next;
   } while (after !== undefined);
-  return keys.map((key) => Number(key.split(':')[1]));
+  // One that was entered again may come again; where it stays longest is its place.
+  const numbers = keys.map((key) => Number(key.split(':')[1]));
+  return numbers.filter((number, at) => numbers.lastIndexOf(number) === at);
 }
 
 function shown(record: Stored<unknown> | undefined): unknown {

@@ -5,6 +5,7 @@ export type Step =
   | { verb: 'set' | 'create'; key: number; value: unknown; ttl: number | undefined; indexes: number[] }
   | { verb: 'replace'; key: number; value: unknown; ttl: number | undefined; indexes: number[]; stale: boolean }
   | { verb: 'get' | 'consume' | 'take' | 'delete'; key: number }
+  | { verb: 'enlist'; index: number; key: number; ttl: number }
   | { verb: 'members'; index: number; limit: number }
   | { verb: 'increment'; key: number; by: number; ttl: number }
   | { verb: 'setBits'; key: number; offsets: number[]; ttl: number }
@@ -27,6 +28,7 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
     fc.record({ verb: fc.constantFrom('set' as const, 'create' as const), ...write }),
     fc.record({ verb: fc.constant('replace' as const), ...write, stale: fc.boolean() }),
     fc.record({ verb: fc.constantFrom('get' as const, 'consume' as const, 'take' as const, 'delete' as const), key }),
+    fc.record({ verb: fc.constant('enlist' as const), index, key: fc.integer({ min: 4, max: 6 }), ttl: life }),
     fc.record({ verb: fc.constant('members' as const), index, limit: fc.integer({ min: 1, max: 5 }) }),
     fc.record({ verb: fc.constant('increment' as const), key, by: fc.integer({ min: -5, max: 5 }), ttl: life }),
     fc.record({ verb: fc.constant('setBits' as const), key, offsets: fc.array(fc.nat(40)), ttl: life }),
@@ -47,6 +49,8 @@ interface ModelRecord {
 export class Model {
   #now: number;
   readonly #records = new Map<number, ModelRecord>();
+  /** The members that have no record, of each index. */
+  readonly #entries = [new Map<number, { expiresAt: number }>(), new Map<number, { expiresAt: number }>()];
   readonly #counters = new Map<number, { sum: number; expiresAt: number }>();
   readonly #bitmaps = new Map<number, { ones: Set<number>; expiresAt: number }>();
 
@@ -57,6 +61,7 @@ export class Model {
   /** What the store has to answer. */
   run(step: Step): unknown {
     this.#forget(this.#records);
+    for (const entries of this.#entries) this.#forget(entries);
     this.#forget(this.#counters);
     this.#forget(this.#bitmaps);
     switch (step.verb) {
@@ -81,6 +86,12 @@ export class Model {
         const shown = this.#shown(step.key);
         const was = this.#records.delete(step.key);
         return step.verb === 'take' ? shown : was;
+      }
+      case 'enlist': {
+        const expiresAt = this.#now + step.ttl * 1000;
+        const entries = this.#entries[step.index];
+        if (expiresAt > (entries?.get(step.key)?.expiresAt ?? 0)) entries?.set(step.key, { expiresAt });
+        return undefined;
       }
       case 'members':
         return this.#members(step.index);
@@ -137,8 +148,9 @@ export class Model {
   }
 
   #members(index: number): number[] {
-    const members = [...this.#records].filter(([, { indexes }]) => indexes.includes(index));
-    const bySooner = (left: ModelRecord, right: ModelRecord) =>
+    const records = [...this.#records].filter(([, { indexes }]) => indexes.includes(index));
+    const members: [number, { expiresAt: number }][] = [...records, ...(this.#entries[index] ?? [])];
+    const bySooner = (left: { expiresAt: number }, right: { expiresAt: number }) =>
       left.expiresAt === right.expiresAt ? 0 : left.expiresAt - right.expiresAt;
     return members.toSorted(([a, left], [b, right]) => bySooner(left, right) || a - b).map(([key]) => key);
   }

@@ -37,6 +37,11 @@ export class Memberships {
     return JSON.stringify([entry, ...names]);
   }
 
+  /** Enters what has no record, and so no write of its own that could leave. */
+  async enlist(index: string, member: string, expiresAt: number): Promise<void> {
+    await answered(this.#client.indexEnter(indexKey(index), this.#clock.now(), expiresAt, `${member}${SEPARATOR}`));
+  }
+
   /** Takes a write's entries out again. A failure is no fault of the caller's write: the entries expire by themselves. */
   async leave(memberships: string | null): Promise<void> {
     if (memberships === null || memberships === '') return;

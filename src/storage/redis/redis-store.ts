@@ -79,6 +79,10 @@ export class RedisStore implements Store {
     return this.#memberships.page(index, page.after, page.limit ?? PAGE);
   }
 
+  enlist<T>(index: Index<T>, member: Key<T>, ttl: number): Promise<void> {
+    return this.#memberships.enlist(index, member, this.#times(ttl).expiresAt);
+  }
+
   increment(counter: Counter, by: number, ttl: number): Promise<number> {
     const { now, expiresAt, life } = this.#times(ttl);
     return answered(this.#client.counterIncrement(`counter:${counter}`, now, by, expiresAt, life));

@@ -72,7 +72,7 @@ const INDEX = `
 /** ARGV: now, score, entry */
 const ENTER = `${INDEX}
   redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-  redis.call('ZADD', key, ARGV[2], ARGV[3])
+  redis.call('ZADD', key, 'GT', ARGV[2], ARGV[3])
   coverLongest()`;
 
 /** ARGV: now, entry */

@@ -6,13 +6,11 @@ import type { DatabaseSync } from 'node:sqlite';
  */
 export const DURABLE = Number.MAX_SAFE_INTEGER;
 
-const VERSION = 1;
-
 /**
  * `indexes` is a JSON array of names, NULL for none. The triggers keep `members` equal to it inside the very statement
  * that writes the record, so every verb of the port stays one statement.
  */
-const SCHEMA = `
+const RECORDS = `
   CREATE TABLE records (
     key TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL,
@@ -57,17 +55,32 @@ const SCHEMA = `
   CREATE INDEX hints_by_expiry ON hints (expires_at);
 `;
 
-/** Brings an empty file to this version's tables. @throws Error when a newer Latchkey has written the file */
+/** Members that have no record, and so nothing that takes them out but their expiry. */
+const ENTRIES = `
+  CREATE TABLE entries (
+    name TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    PRIMARY KEY (name, expires_at, key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX entries_by_expiry ON entries (expires_at);
+`;
+
+/** What each version added; a file of an older one is brought up to date. */
+const VERSIONS = [RECORDS, ENTRIES];
+
+/** Brings an empty or older file to this version's tables. @throws Error when a newer Latchkey has written the file */
 export function prepareSchema(database: DatabaseSync): void {
   database.exec('BEGIN IMMEDIATE');
   try {
     const found = database.prepare('PRAGMA user_version').get()?.['user_version'];
-    if (found === 0) database.exec(`${SCHEMA} PRAGMA user_version = ${VERSION}`);
-    else if (found !== VERSION) {
+    if (Number(found) > VERSIONS.length) {
       throw new Error(
-        `the store has schema version ${String(found)}, this Latchkey reads ${VERSION}: start the newer one`,
+        `the store has schema version ${String(found)}, this Latchkey reads ${VERSIONS.length}: start the newer one`,
       );
     }
+    for (const step of VERSIONS.slice(Number(found))) database.exec(step);
+    database.exec(`PRAGMA user_version = ${VERSIONS.length}`);
   } finally {
     database.exec('COMMIT');
   }

@@ -95,13 +95,18 @@ class SqliteStore implements Store {
     const limit = page.limit ?? PAGE;
     return this.#run(() => {
       const expiry = Math.min(after.expiresAt, DURABLE);
-      const rows = this.#statements.members.all(index, expiry, after.name, this.#clock.now(), limit + 1);
+      const now = this.#clock.now();
+      const rows = this.#statements.members.all({ index, expiry, name: after.name, now, limit: limit + 1 });
       const keys = rows.slice(0, limit).map((row): Key<T> => String(row['key']));
       const last = rows.length > limit ? rows[limit - 1] : undefined;
       if (last === undefined) return { keys };
       const expiresAt = last['expires_at'] === DURABLE ? Infinity : Number(last['expires_at']);
       return { keys, next: encodeCursor({ expiresAt, name: String(last['key']) }) };
     });
+  }
+
+  async enlist<T>(index: Index<T>, member: Key<T>, ttl: number): Promise<void> {
+    await this.#run(() => this.#statements.enlist.run(index, this.#expiry({ ttl }), member));
   }
 
   increment(counter: Counter, by: number, ttl: number): Promise<number> {

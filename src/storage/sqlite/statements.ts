@@ -12,6 +12,15 @@ const INSERT = `
   INSERT INTO records (key, value, version, expires_at, indexes) VALUES (?, ?, ${FIRST_VERSION}, ?, ?)
   ON CONFLICT (key) DO UPDATE SET ${OVERWRITE}`;
 
+/** The tables that expired rows are deleted from, and what tells their rows apart. */
+const SWEPT = {
+  records: 'rowid',
+  entries: 'name, expires_at, key',
+  counters: 'rowid',
+  bitmaps: 'rowid',
+  hints: 'rowid',
+};
+
 /** Every statement of the store, compiled once. Each is one verb of the port, atomic by itself. */
 export function prepareStatements(database: DatabaseSync) {
   database.function('with_bits', { deterministic: true }, (bytes, offsets) =>
@@ -29,8 +38,12 @@ export function prepareStatements(database: DatabaseSync) {
     take: database.prepare('DELETE FROM records WHERE key = ? RETURNING value, version, consumed_at, expires_at'),
     members: database.prepare(`
       SELECT key, expires_at FROM members
-      WHERE name = ? AND (expires_at, key) > (?, ?) AND expires_at > ?
-      ORDER BY expires_at, key LIMIT ?`),
+      WHERE name = $index AND (expires_at, key) > ($expiry, $name) AND expires_at > $now
+      UNION
+      SELECT key, expires_at FROM entries
+      WHERE name = $index AND (expires_at, key) > ($expiry, $name) AND expires_at > $now
+      ORDER BY expires_at, key LIMIT $limit`),
+    enlist: database.prepare('INSERT INTO entries (name, expires_at, key) VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
     increment: database.prepare(`
       INSERT INTO counters (key, sum, expires_at) VALUES (?, ?, ?)
       ON CONFLICT (key) DO UPDATE SET
@@ -46,9 +59,9 @@ export function prepareStatements(database: DatabaseSync) {
     lastHint: database.prepare("SELECT coalesce(max(seq), 0) AS id FROM sqlite_sequence WHERE name = 'hints'"),
     hintsAfter: database.prepare('SELECT id, channel, message FROM hints WHERE id > ? ORDER BY id'),
     health: database.prepare('SELECT 1 FROM records LIMIT 1'),
-    sweeps: ['records', 'counters', 'bitmaps', 'hints'].map((table) =>
+    sweeps: Object.entries(SWEPT).map(([table, id]) =>
       database.prepare(`
-        DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`),
+        DELETE FROM ${table} WHERE (${id}) IN (SELECT ${id} FROM ${table} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`),
     ),
   };
 }

@@ -55,6 +55,18 @@ describe('The SQLite file', () => {
     await Promise.all(pairs.map((pair) => pair.stop()));
   });
 
+  it('of an older Latchkey is brought up to date, with all that is in it', async () => {
+    const old = openDatabase(path);
+    old.exec("INSERT INTO records (key, value, version, expires_at) VALUES ('record:1', '1', 1, 9007199254740991)");
+    old.exec('DROP TABLE entries; PRAGMA user_version = 1');
+    old.close();
+    const store = openSqliteStore(path, clock);
+    await store.enlist('all', 'entry:1', 60);
+    assert.deepEqual((await store.members('all')).keys, ['entry:1']);
+    assert.equal((await store.get('record:1'))?.value, 1);
+    await store.close();
+  });
+
   it('is refused when a newer Latchkey has written it, and left as it is', () => {
     openDatabase(path).close();
     const database = new DatabaseSync(path);
@@ -108,11 +120,14 @@ describe('The SQLite file', () => {
     for (let at = 0; at < 450; at += 1) await store.set(`old:${at}`, at, { ttl: 10, indexes: ['all'] });
     await store.set('young:1', 1, { ttl: 20, indexes: ['all'] });
     await store.set('durable:1', 1);
+    await store.enlist('all', 'old-entry:1', 10);
+    await store.enlist('all', 'young-entry:1', 20);
     await store.increment('counter', 1, 10);
     await store.setBits('bitmap', [1], 10);
     await store.publish('channel', 'hint');
     const database = openDatabase(path);
     const { sweeps } = prepareStatements(database);
+    const TABLES = ['records', 'members', 'entries', 'counters', 'bitmaps', 'hints'];
     const rows = (table: string) => database.prepare(`SELECT count(*) AS rows FROM ${table}`).get()?.['rows'];
     assert.equal(sweep(sweeps, clock.now()), false);
     assert.equal(rows('records'), 452);
@@ -121,10 +136,10 @@ describe('The SQLite file', () => {
       [0, 1, 2, 3].map(() => sweep(sweeps, clock.now())),
       [true, true, false, false],
     );
-    assert.deepEqual(['records', 'members', 'counters', 'bitmaps', 'hints'].map(rows), [2, 1, 0, 0, 1]);
+    assert.deepEqual(TABLES.map(rows), [2, 1, 1, 0, 0, 1]);
     clock.advance(60);
     sweep(sweeps, clock.now());
-    assert.deepEqual(['records', 'members', 'hints'].map(rows), [1, 0, 0]);
+    assert.deepEqual(TABLES.map(rows), [1, 0, 0, 0, 0, 0]);
     database.close();
     await store.close();
   });
