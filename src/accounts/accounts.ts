@@ -37,7 +37,11 @@ export interface Accounts {
   findByEmail(email: string): Promise<Account | undefined>;
   /** An address has one account, under any concurrency. @throws RangeError when the email is not an address */
   create(account: NewAccount): Promise<Account | 'email-taken'>;
-  setRoles(id: AccountId, roles: readonly string[]): Promise<Account | undefined>;
+  /** What is made of the roles that it has loses no change that is made at the same time. */
+  setRoles(
+    id: AccountId,
+    roles: readonly string[] | ((now: readonly string[]) => readonly string[]),
+  ): Promise<Account | undefined>;
   disable(id: AccountId): Promise<Account | undefined>;
   enable(id: AccountId): Promise<Account | undefined>;
   /** The oldest account first. */
@@ -102,7 +106,11 @@ export function openAccounts(options: { records: Store; clock: Clock; random: Ra
     find,
     findByEmail,
     create,
-    setRoles: (id, roles) => change(id, (account) => ({ ...account, roles: unique(roles) })),
+    setRoles: (id, roles) =>
+      change(id, (account) => ({
+        ...account,
+        roles: unique(typeof roles === 'function' ? roles(account.roles) : roles),
+      })),
     disable: (id) => change(id, (account) => ({ ...account, disabledAt: account.disabledAt ?? clock.now() })),
     enable: (id) => change(id, ({ disabledAt: _, ...account }) => account),
     list,

@@ -3,12 +3,12 @@ import { UsageError, type Arguments } from './command.ts';
 
 /** What a command with several actions does for one of them, such as `clients add`. */
 export interface Action<Scene> {
-  /** The name of the word that must follow. */
-  word?: string;
+  /** The names of the words that must follow. */
+  words?: readonly string[];
   /** Which of the command's options it takes, besides `--config`. */
   options?: readonly string[];
   /** @returns the exit code */
-  run(scene: Scene, word: string): Promise<number>;
+  run(scene: Scene, ...words: string[]): Promise<number>;
 }
 
 export type Actions<Scene> = Readonly<Record<string, Action<Scene>>>;
@@ -17,9 +17,8 @@ export type Actions<Scene> = Readonly<Record<string, Action<Scene>>>;
 export function findAction<Scene>(
   command: string,
   actions: Actions<Scene>,
-  { words, options }: Arguments,
-): { action: Action<Scene>; word: string } {
-  const [name, word] = words;
+  { words: [name, ...words], options }: Arguments,
+): { action: Action<Scene>; words: string[] } {
   const names = Object.keys(actions);
   if (name === undefined) throw new UsageError(`${command} needs one of ${names.join(', ')}`);
   const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
@@ -29,10 +28,12 @@ export function findAction<Scene>(
   const refuse = (what: string): never => {
     throw new UsageError(`${command} ${name} ${what}`);
   };
-  if (action.word !== undefined && word === undefined) refuse(`needs a ${action.word}`);
-  if (action.word === undefined && word !== undefined) refuse(`does not take ${JSON.stringify(word)}`);
+  const { words: needed = [] } = action;
+  const [missing, surplus] = [needed[words.length], words[needed.length]];
+  if (missing !== undefined) refuse(`needs ${/^[AEIOU]/.test(missing) ? 'an' : 'a'} ${missing}`);
+  if (surplus !== undefined) refuse(`does not take ${JSON.stringify(surplus)}`);
   const taken = ['config', 'help', ...(action.options ?? [])];
   const foreign = Object.keys(options).find((option) => !taken.includes(option));
   if (foreign !== undefined) refuse(`does not take --${foreign}`);
-  return { action, word: word ?? '' };
+  return { action, words };
 }

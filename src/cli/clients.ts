@@ -17,8 +17,8 @@ import { removed, storeScene, withStores, type StoreScene } from './store-scene.
 
 const ACTIONS: Actions<StoreScene> = {
   list: { options: ['json'], run: list },
-  add: { word: 'FILE', run: add },
-  remove: { word: 'CLIENT_ID', run: remove },
+  add: { words: ['FILE'], run: add },
+  remove: { words: ['CLIENT_ID'], run: remove },
   invite: { options: ['uses', 'expires'], run: invite },
 };
 
@@ -40,8 +40,8 @@ A running server on the same store knows of it at once.`,
   },
   words: [Object.keys(ACTIONS).join('|'), 'FILE|CLIENT_ID'],
   async run(given, terminal) {
-    const { action, word } = findAction('clients', ACTIONS, given);
-    return action.run(storeScene(given, terminal), word);
+    const { action, words } = findAction('clients', ACTIONS, given);
+    return action.run(storeScene(given, terminal), ...words);
   },
 };
 

@@ -5,8 +5,10 @@ export interface Terminal {
   print(text: string): void;
   /** Prints text and a line break on standard error. */
   warn(text: string): void;
-  /** Asks the person at the terminal; `undefined` where nobody is there. */
-  ask(question: string): Promise<string | undefined>;
+  /** Asks the person at the terminal; `undefined` where nobody is there. An answer that is a secret is not shown. */
+  ask(question: string, options?: { isSecret?: boolean }): Promise<string | undefined>;
+  /** All of standard input. */
+  input(): Promise<string>;
 }
 
 export interface Option {

@@ -8,9 +8,9 @@ import { removed, storeScene, withStores, type StoreScene } from './store-scene.
 
 const ACTIONS: Actions<StoreScene> = {
   list: { options: ['json'], run: list },
-  add: { word: 'FILE', run: add },
-  remove: { word: 'ISSUER', run: remove },
-  test: { word: 'TOKEN', options: ['client'], run: test },
+  add: { words: ['FILE'], run: add },
+  remove: { words: ['ISSUER'], run: remove },
+  test: { words: ['TOKEN'], options: ['client'], run: test },
 };
 
 export const issuers: Command = {
@@ -33,8 +33,8 @@ A running server on the same store knows of it at once.`,
   },
   words: [Object.keys(ACTIONS).join('|'), 'FILE|ISSUER|TOKEN'],
   async run(given, terminal) {
-    const { action, word } = findAction('issuers', ACTIONS, given);
-    return action.run(storeScene(given, terminal), word);
+    const { action, words } = findAction('issuers', ACTIONS, given);
+    return action.run(storeScene(given, terminal), ...words);
   },
 };
 

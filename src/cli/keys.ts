@@ -11,7 +11,7 @@ import type { KeysScene } from './keys-scene.ts';
 const ACTIONS: Actions<KeysScene> = {
   list: { options: ['json'], run: list },
   rotate: { options: ['json', 'alg'], run: rotate },
-  revoke: { word: 'KID', options: ['json', 'yes'], run: revoke },
+  revoke: { words: ['KID'], options: ['json', 'yes'], run: revoke },
   rewrap: { options: ['json', 'yes', 'to'], run: rewrap },
   'export-public': { options: ['json'], run: exportPublic },
 };
@@ -37,8 +37,8 @@ Running servers follow by themselves, except after rewrap, which says what to do
   },
   words: [Object.keys(ACTIONS).join('|'), 'KID'],
   run(given, terminal) {
-    const { action, word } = findAction('keys', ACTIONS, given);
+    const { action, words } = findAction('keys', ACTIONS, given);
     const { config } = chooseConfig(textOf(given, 'config'), terminal.environment);
-    return action.run({ config, options: given.options, terminal }, word);
+    return action.run({ config, options: given.options, terminal }, ...words);
   },
 };

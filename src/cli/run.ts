@@ -1,3 +1,4 @@
+import { accounts } from './accounts.ts';
 import { findCommand, readArguments } from './arguments.ts';
 import { checkConfig } from './check-config.ts';
 import { clients } from './clients.ts';
@@ -10,7 +11,7 @@ import { keys } from './keys.ts';
 import { start } from './start.ts';
 import { version } from './version.ts';
 
-const COMMANDS: readonly Command[] = [start, checkConfig, clients, issuers, keys, help, version];
+const COMMANDS: readonly Command[] = [start, checkConfig, accounts, clients, issuers, keys, help, version];
 
 /**
  * Runs a command line and prints what went wrong with it, if anything.

@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import type { NameProblem } from '../accounts/name.ts';
-import type { PasswordProblem } from '../credentials/password-rules.ts';
+import { passwordWords } from '../credentials/password-words.ts';
 import type { SignUpProblems } from '../credentials/sign-up.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { field } from '../http/form.ts';
@@ -83,14 +83,3 @@ const emailWords: Record<NonNullable<SignUpProblems['email']>, string> = {
   'not-an-address': 'Write an email address, such as name@example.com.',
   'email-taken': 'This address has an account already. Sign in instead.',
 };
-
-function passwordWords(minLength: number): Record<PasswordProblem, string> {
-  return {
-    'too-short': `Use at least ${String(minLength)} characters. A few words in a row work well.`,
-    'too-long': 'Use at most 256 characters.',
-    common: 'This is one of the first passwords that anybody tries. Choose another.',
-    'like-your-email': 'This is too close to your email address. Choose another.',
-    'like-your-name': 'This is too close to your name. Choose another.',
-    'like-this-service': 'This is too close to the name of this service. Choose another.',
-  };
-}

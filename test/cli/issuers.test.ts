@@ -65,6 +65,7 @@ describe('latchkey issuers', () => {
       print: (text) => void (printed.out += show(text)),
       warn: (text) => void (printed.err += show(text)),
       ask: () => Promise.resolve(undefined),
+      input: () => Promise.resolve(''),
     });
     return { code, ...printed };
   }

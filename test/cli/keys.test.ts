@@ -52,6 +52,7 @@ describe('latchkey keys', () => {
       print: (text) => void (printed.out += show(text)),
       warn: (text) => void (printed.err += show(text)),
       ask: () => Promise.resolve(answer),
+      input: () => Promise.resolve(''),
     });
     return { code, ...printed };
   }

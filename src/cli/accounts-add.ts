@@ -1,0 +1,44 @@
+import { nameProblem } from '../accounts/name.ts';
+import { normaliseEmail } from '../accounts/email.ts';
+import { register } from '../credentials/register.ts';
+import { withPeople } from './accounts-scene.ts';
+import { textOf, UsageError } from './command.ts';
+import { askPassword, assertGood } from './new-password.ts';
+import { areMeant, readRoles } from './roles-word.ts';
+import type { StoreScene } from './store-scene.ts';
+
+export function add(scene: StoreScene, word: string): Promise<number> {
+  const { chosen, given, place, terminal } = scene;
+  const { config } = chosen;
+  const person = personOf(scene, word);
+  return withPeople(scene, async ({ accounts, passwords }) => {
+    if ((await accounts.findByEmail(person.email)) !== undefined) return taken(scene, person.email);
+    if (!(await areMeant(person.roles, { config, options: given.options, terminal }))) return 1;
+    const password = await askPassword(scene);
+    if (password !== undefined) assertGood(password, person, { passwords, config });
+    const added = await (password === undefined
+      ? accounts.create(person)
+      : register({ accounts, passwords }, { ...person, password }));
+    if (added === 'email-taken') return taken(scene, person.email);
+    terminal.print(`added account ${added.email} in ${place}: ${added.id}`);
+    if (password === undefined)
+      terminal.warn(`latchkey: it has no password; "latchkey accounts password ${added.email}" sets one`);
+    return 0;
+  });
+}
+
+/** @throws UsageError */
+function personOf({ chosen, given }: StoreScene, word: string): { email: string; name: string; roles: string[] } {
+  const email = normaliseEmail(word);
+  if (email === undefined) throw new UsageError(`${JSON.stringify(word)} is not an email address`);
+  const name = textOf(given, 'name') ?? email.slice(0, email.indexOf('@')).slice(0, 100);
+  if (nameProblem(name) !== undefined) throw new UsageError('--name must be 1 to 100 characters, none of them hidden');
+  const roles = textOf(given, 'roles');
+  return { email, name, roles: roles === undefined ? chosen.config.sign_up.roles : readRoles(roles) };
+}
+
+function taken({ place, terminal }: StoreScene, email: string): number {
+  const next = `"latchkey accounts show ${email}" shows it`;
+  terminal.warn(`latchkey: ${email} has an account in ${place} already; ${next}`);
+  return 1;
+}

@@ -1,0 +1,57 @@
+import type { Account, Accounts } from '../accounts/accounts.ts';
+import { textOf, type Terminal } from './command.ts';
+import { withPeople } from './accounts-scene.ts';
+import { table } from './help-text.ts';
+import type { StoreScene } from './store-scene.ts';
+
+/** There may be more accounts than fit into memory: they are printed as they are read. */
+const PAGE = 500;
+const HEAD = ['email', 'name', 'roles', 'state', 'id'];
+
+export function list(scene: StoreScene): Promise<number> {
+  const { given, terminal } = scene;
+  const role = textOf(given, 'role');
+  return withPeople(scene, async ({ accounts }) => {
+    const pages = pagesOf(accounts, role);
+    if (given.options['json'] === true) await printJson(pages, terminal);
+    else await printTable(pages, terminal);
+    return 0;
+  });
+}
+
+async function* pagesOf(accounts: Accounts, role: string | undefined): AsyncGenerator<Account[]> {
+  let after: string | undefined;
+  do {
+    const page = await accounts.list({ limit: PAGE, ...(after !== undefined && { after }) });
+    yield page.accounts.filter(({ roles }) => role === undefined || roles.includes(role));
+    after = page.next;
+  } while (after !== undefined);
+}
+
+async function printTable(pages: AsyncIterable<Account[]>, terminal: Terminal): Promise<void> {
+  let isFirst = true;
+  for await (const page of pages) {
+    if (page.length === 0 && !isFirst) continue;
+    const [head = '', ...lines] = table([HEAD, ...page.map(rowOf)], '').split('\n');
+    terminal.print([...(isFirst ? [head] : []), ...lines].join('\n'));
+    isFirst = false;
+  }
+}
+
+function rowOf({ email, name, roles, id, disabledAt }: Account): string[] {
+  return [email, name, roles.join(',') || '-', disabledAt === undefined ? 'active' : 'disabled', id];
+}
+
+/** One array, an account in each line. */
+async function printJson(pages: AsyncIterable<Account[]>, terminal: Terminal): Promise<void> {
+  let before = '[';
+  for await (const account of everyOne(pages)) {
+    terminal.print(`${before}${JSON.stringify(account)}`);
+    before = ',';
+  }
+  terminal.print(before === '[' ? '[]' : ']');
+}
+
+async function* everyOne(pages: AsyncIterable<Account[]>): AsyncGenerator<Account> {
+  for await (const page of pages) yield* page;
+}

@@ -1,0 +1,35 @@
+import { didYouMean } from '../config/suggest.ts';
+import { withAccount } from './accounts-scene.ts';
+import { areMeant, readRoles } from './roles-word.ts';
+import type { StoreScene } from './store-scene.ts';
+
+export function addRole(scene: StoreScene, name: string, word: string): Promise<number> {
+  const { chosen, given, terminal } = scene;
+  const roles = readRoles(word);
+  return withAccount(scene, name, async ({ accounts }, account) => {
+    if (!(await areMeant(roles, { config: chosen.config, options: given.options, terminal }))) return 1;
+    const changed = await accounts.setRoles(account.id, (now) => [...now, ...roles]);
+    terminal.print(`${account.email} has the roles ${listed(changed?.roles)}; its next tokens say so`);
+    return 0;
+  });
+}
+
+export function removeRole(scene: StoreScene, name: string, word: string): Promise<number> {
+  const { terminal } = scene;
+  const roles = readRoles(word);
+  return withAccount(scene, name, async ({ accounts }, account) => {
+    const missing = roles.find((role) => !account.roles.includes(role));
+    if (missing !== undefined) {
+      const hint = didYouMean(missing, account.roles);
+      terminal.warn(`latchkey: ${account.email} has no role "${missing}"${hint}; it has ${listed(account.roles)}`);
+      return 1;
+    }
+    const changed = await accounts.setRoles(account.id, (now) => now.filter((role) => !roles.includes(role)));
+    terminal.print(`${account.email} has the roles ${listed(changed?.roles)}`);
+    return 0;
+  });
+}
+
+function listed(roles: readonly string[] = []): string {
+  return roles.join(', ') || 'none';
+}

@@ -1,0 +1,42 @@
+import { openAccounts, type Account, type Accounts } from '../accounts/accounts.ts';
+import { openPasswords, type Passwords } from '../credentials/passwords.ts';
+import { systemClock } from '../lib/clock.ts';
+import { systemRandom } from '../lib/random.ts';
+import type { Stores } from '../storage/open-stores.ts';
+import { withStores, type StoreScene } from './store-scene.ts';
+
+/** The people of the store, as the server has them. */
+export interface People {
+  accounts: Accounts;
+  passwords: Passwords;
+  stores: Stores;
+}
+
+/** Opens the accounts for one piece of work. @throws StoreUnavailable */
+export function withPeople<T>({ chosen: { config }, terminal }: StoreScene, work: (people: People) => Promise<T>) {
+  return withStores(config, terminal, (stores) => {
+    const { records } = stores;
+    const { argon2, min_length: minLength } = config.passwords;
+    return work({
+      accounts: openAccounts({ records, clock: systemClock, random: systemRandom }),
+      passwords: openPasswords({ records, clock: systemClock, argon2, minLength, service: config.branding.name }),
+      stores,
+    });
+  });
+}
+
+/** The same for the work on one account, named by its address or its id. @returns 1 where there is none */
+export function withAccount(
+  scene: StoreScene,
+  name: string,
+  work: (people: People, account: Account) => Promise<number>,
+): Promise<number> {
+  return withPeople(scene, async (people) => {
+    const { accounts } = people;
+    const account = name.includes('@') ? await accounts.findByEmail(name) : await accounts.find(name);
+    if (account !== undefined) return work(people, account);
+    const list = '"latchkey accounts list" shows all';
+    scene.terminal.warn(`latchkey: there is no account ${JSON.stringify(name)} in ${scene.place}; ${list}`);
+    return 1;
+  });
+}

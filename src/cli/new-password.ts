@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import type { Config } from '../config/schema.ts';
+import type { Passwords } from '../credentials/passwords.ts';
+import { passwordWords } from '../credentials/password-words.ts';
+import { textOf, UsageError, type Option } from './command.ts';
+import type { StoreScene } from './store-scene.ts';
+
+/** `--password-file FILE`, which several actions share. A password on the command line would be seen by everybody on the machine. */
+export const passwordOption: Option = {
+  value: 'FILE',
+  summary: 'for add and password: the file that the password is in, - for standard input (default: asks)',
+};
+
+/** A new password from the file that is named, or from the person at the terminal. @returns undefined for none */
+export async function askPassword({ given, terminal }: StoreScene): Promise<string | undefined> {
+  const file = textOf(given, 'password-file');
+  if (file !== undefined) {
+    const text = file === '-' ? await terminal.input() : readFileSync(file, 'utf8');
+    const password = text.replace(/\r?\n$/, '');
+    if (password === '') throw new UsageError(`there is no password in ${file === '-' ? 'standard input' : file}`);
+    return password;
+  }
+  const password = await terminal.ask('Password, or nothing for none: ', { isSecret: true });
+  if (password === undefined || password === '') return undefined;
+  const again = await terminal.ask('The same again: ', { isSecret: true });
+  if (again !== password) throw new UsageError('the two passwords are not the same');
+  return password;
+}
+
+/** @throws UsageError for what nobody may choose on the pages either */
+export function assertGood(
+  password: string,
+  person: { email: string; name: string },
+  { passwords, config }: { passwords: Passwords; config: Config },
+): void {
+  const problem = passwords.problem(password, person);
+  if (problem === undefined) return;
+  throw new UsageError(`this password cannot be used. ${passwordWords(config.passwords.min_length)[problem]}`);
+}

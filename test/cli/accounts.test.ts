@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openAccounts } from '../../src/accounts/accounts.ts';
+import { openPasswords } from '../../src/credentials/passwords.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { systemRandom } from '../../src/lib/random.ts';
+import { openSqliteStore } from '../../src/storage/sqlite/sqlite-store.ts';
+import { command, type Said } from '../support/command.ts';
+import { WorkingDirectory } from './latchkey.ts';
+
+const PASSWORD = 'plum cassette harbour';
+const CONFIG = `issuer: http://localhost:3000
+stores: { grants: 'sqlite:STORE' }
+resources:
+  - identifier: https://api.example.com
+    name: API
+    scopes: { 'orders:refund': { description: Refund orders, roles: [staff, admin] } }
+`;
+
+describe('latchkey accounts', () => {
+  let directory: WorkingDirectory;
+  before(() => {
+    directory = new WorkingDirectory();
+    directory.write('latchkey.yaml', CONFIG.replace('STORE', join(directory.path, 'store.db')));
+  });
+  after(() => directory.remove());
+
+  const run = (line: string, said?: Said) =>
+    command(['accounts', ...line.split(' ').filter(Boolean), '--config', join(directory.path, 'latchkey.yaml')], said);
+
+  /** Runs it where it has to succeed. @returns standard output */
+  async function succeeds(line: string, said?: Said): Promise<string> {
+    const { code, out, err } = await run(line, said);
+    assert.equal(code, 0, out + err);
+    return out;
+  }
+
+  async function fails(line: string, code: number, message: string, said?: Said): Promise<void> {
+    const ended = await run(line, said);
+    assert.deepEqual([ended.code, ended.out], [code, ''], ended.err);
+    const shown = ended.err.replaceAll(`${directory.path}/`, '');
+    assert.ok(shown.includes(message), shown);
+  }
+
+  async function inTheStore<T>(work: (parts: ReturnType<typeof openParts>) => Promise<T>): Promise<T> {
+    const records = openSqliteStore(join(directory.path, 'store.db'), systemClock);
+    return work(openParts(records)).finally(() => records.close());
+  }
+
+  const isPassword = (email: string, password: string): Promise<boolean> =>
+    inTheStore(async ({ accounts, passwords }) => {
+      const account = await accounts.findByEmail(email);
+      return (await passwords.verify(account?.id, password)) === 'right';
+    });
+
+  const rolesOf = (email: string): Promise<readonly string[] | undefined> =>
+    inTheStore(async ({ accounts }) => (await accounts.findByEmail(email))?.roles);
+
+  describe('list', () => {
+    it('says that there is none in a table, and in JSON', async () => {
+      assert.equal(await succeeds('list'), 'email  name  roles  state  id\n');
+      assert.deepEqual(JSON.parse(await succeeds('list --json')), []);
+    });
+
+    it('shows every account over many pages, or those that have a role', async () => {
+      const made = await inTheStore(async ({ accounts }) => {
+        for (let count = 0; count < 1003; count += 1) {
+          const roles = count === 1001 ? ['user', 'auditor'] : [];
+          await accounts.create({ email: `n${count}@many.example.com`, name: `Nobody ${count}`, roles });
+        }
+        return accounts.findByEmail('n1001@many.example.com');
+      });
+      const lines = (await succeeds('list')).trimEnd().split('\n');
+      assert.equal(lines.length, 1004);
+      assert.match(lines[1] ?? '', /^n0@many\.example\.com +Nobody 0 +- +active +acc_\w+$/);
+      assert.equal(lines.filter((line) => line.startsWith('email ')).length, 1);
+      const one = (await succeeds('list --role auditor')).trimEnd().split('\n');
+      assert.deepEqual(one.slice(1), [`n1001@many.example.com  Nobody 1001  user,auditor  active  ${made?.id}`]);
+      assert.deepEqual(JSON.parse(await succeeds('list --role auditor --json')), [made]);
+      const all = JSON.parse(await succeeds('list --json')) as { email: string }[];
+      assert.equal(new Set(all.map(({ email }) => email)).size, 1003);
+    });
+  });
+
+  describe('add', () => {
+    it('asks for the password twice, without showing it, and leaves it nowhere in clear', async () => {
+      const { code, out, err, asked } = await run('add Ann@Example.com --name Ann', { answers: [PASSWORD, PASSWORD] });
+      assert.deepEqual([code, err], [0, '']);
+      assert.match(out, /^added account ann@example\.com in sqlite:.*store\.db: acc_\w+\n$/);
+      assert.deepEqual(asked, ['(secretly) Password, or nothing for none: ', '(secretly) The same again: ']);
+      assert.ok(await isPassword('ann@example.com', PASSWORD));
+      assert.deepEqual(await rolesOf('ann@example.com'), ['user']);
+      for (const name of readdirSync(directory.path).filter((file) => file.startsWith('store.db')))
+        assert.ok(!readFileSync(join(directory.path, name)).includes(PASSWORD), name);
+    });
+
+    it('takes the password from standard input or a file, in a real process too', async () => {
+      directory.write('secret', `${PASSWORD}\n`);
+      await succeeds('add bea@example.com --password-file -', { input: `${PASSWORD}\r\n` });
+      const ended = await directory.run(['accounts', 'add', 'cid@example.com', '--password-file', 'secret']);
+      assert.deepEqual([ended.code, ended.err], [0, '']);
+      assert.ok(await isPassword('bea@example.com', PASSWORD));
+      assert.ok(await isPassword('cid@example.com', PASSWORD));
+    });
+
+    it('makes an account without a password where nobody is asked, and says what to do then', async () => {
+      const { code, err } = await run('add dan@example.com');
+      assert.equal(code, 0);
+      assert.equal(err, 'latchkey: it has no password; "latchkey accounts password dan@example.com" sets one\n');
+    });
+
+    it('takes no password that the pages would not take, nor one that was mistyped', async () => {
+      const short = { answers: ['short', 'short'] };
+      await fails('add eve@example.com', 2, 'this password cannot be used. Use at least 15 characters.', short);
+      await fails('add eve@example.com', 2, 'the two passwords are not the same', { answers: [PASSWORD, 'another'] });
+      await fails('add eve@example.com --password-file -', 2, 'there is no password in standard input');
+      assert.equal(await rolesOf('eve@example.com'), undefined);
+    });
+
+    it('leaves an account as it is whose address is taken, and asks for no password', async () => {
+      await succeeds('add fay@example.com', { answers: [PASSWORD, PASSWORD] });
+      const { code, err, asked } = await run('add FAY@example.com --roles admin', { answers: ['y', 'n', 'n'] });
+      assert.deepEqual([code, asked], [1, []]);
+      assert.match(err, /fay@example\.com has an account in .* already; "latchkey accounts show fay@example\.com"/);
+      assert.ok(await isPassword('fay@example.com', PASSWORD));
+      assert.deepEqual(await rolesOf('fay@example.com'), ['user']);
+    });
+
+    it('takes no address and no name that the pages would not take', async () => {
+      await fails('add ann', 2, '"ann" is not an email address');
+      await fails('add gus@example.com --name \u202Etxt', 2, '--name must be 1 to 100 characters');
+    });
+  });
+
+  describe('add-role and remove-role', () => {
+    before(() => succeeds('add rob@example.com'));
+
+    it('give roles that the configuration names and take them away, one or several', async () => {
+      const has = 'rob@example.com has the roles';
+      assert.equal(
+        await succeeds('add-role rob@example.com staff,admin'),
+        `${has} user, staff, admin; its next tokens say so\n`,
+      );
+      assert.equal(await succeeds('remove-role rob@example.com staff,user'), `${has} admin\n`);
+      assert.deepEqual(await rolesOf('rob@example.com'), ['admin']);
+    });
+
+    it('ask about a role that the configuration does not name, and tell which it may be', async () => {
+      await fails('add-role rob@example.com stuff', 2, 'there is no terminal to ask at: say --yes to go on');
+      await fails('add-role rob@example.com stuff', 1, 'names no role "stuff" (did you mean staff?)', {
+        answers: ['n'],
+      });
+      assert.deepEqual(await rolesOf('rob@example.com'), ['admin']);
+      await succeeds('add-role rob@example.com stuff', { answers: ['y'] });
+      await succeeds('remove-role rob@example.com stuff');
+      await succeeds('add-role rob@example.com --yes stuff');
+      assert.deepEqual(await rolesOf('rob@example.com'), ['admin', 'stuff']);
+    });
+
+    it('do not pass over a role that the account does not have: it may be mistyped', async () => {
+      await fails(
+        'remove-role rob@example.com admn',
+        1,
+        'has no role "admn" (did you mean admin?); it has admin, stuff',
+      );
+    });
+
+    it('know an account by its id too, and say where to look for one that is not there', async () => {
+      const id = await inTheStore(async ({ accounts }) => (await accounts.findByEmail('rob@example.com'))?.id);
+      await succeeds(`add-role ${id} user`);
+      await fails(
+        'add-role bob@example.com user',
+        1,
+        'there is no account "bob@example.com" in sqlite:store.db; "latchkey accounts list"',
+      );
+    });
+  });
+
+  const misunderstood: Record<string, string> = {
+    '': 'accounts needs one of list, add,',
+    lsit: 'accounts does not "lsit" (did you mean list?)',
+    add: 'accounts add needs an EMAIL',
+    'add-role ann@example.com': 'accounts add-role needs a ROLE',
+    'list ann@example.com': 'accounts list does not take "ann@example.com"',
+    'add ann@example.com bob@example.com': 'accounts add does not take "bob@example.com"',
+    'add-role ann@example.com Admin': '"Admin" is no role: one is written in lower case letters, digits, _ and -',
+    'add ann@example.com --password=hunter2': 'accounts has no option --password',
+  };
+  for (const [line, message] of Object.entries(misunderstood)) {
+    it(`does not understand "accounts ${line}", says so and ends with 2`, () => fails(line, 2, message));
+  }
+});
+
+function openParts(records: ReturnType<typeof openSqliteStore>) {
+  const cost = { memory_kib: 19_456, passes: 2, parallelism: 1 };
+  const clock = systemClock;
+  return {
+    accounts: openAccounts({ records, clock, random: systemRandom }),
+    passwords: openPasswords({ records, clock, argon2: cost, minLength: 15, service: 'Latchkey' }),
+  };
+}
