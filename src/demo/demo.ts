@@ -33,12 +33,19 @@ export async function startDemo({ port, issuer, host }: DemoOptions): Promise<Li
     scope: 'openid profile email roles notes:read',
     other,
   });
+  const notesApi = createNotesApi({ issuer, audience: api, origins: [notes.origin, photos.origin] });
   const listeners: RequestListener[] = [
     await createAppSite(app('demo-notes', notes, photos)),
     await createAppSite(app('demo-photos', photos, notes)),
-    createNotesApi({ issuer, audience: api, origins: [notes.origin, photos.origin] }),
+    notesApi,
   ];
-  return listenAll(listeners, port + 1, host);
+  const listening = await listenAll(listeners, port + 1, host);
+  return {
+    async close() {
+      notesApi.close();
+      await listening.close();
+    },
+  };
 }
 
 async function listenAll(listeners: readonly RequestListener[], firstPort: number, host: string): Promise<Listening> {

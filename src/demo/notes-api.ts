@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { createVerifier, guard } from '../resource-server/resource-server.ts';
+import { createVerifier, guard, serveMetadata } from '../resource-server/resource-server.ts';
 import type { AccessToken, Guard } from '../resource-server/resource-server.ts';
 
 export interface NotesApiOptions {
@@ -10,21 +10,32 @@ export interface NotesApiOptions {
   origins: readonly string[];
 }
 
+/** Answers requests, until it is closed. */
+export interface NotesApi extends RequestListener {
+  close(): void;
+}
+
 interface Endpoint {
   pass: Guard;
   answer: (token: AccessToken) => unknown;
 }
 
 /** The protected API of the demo: who may call what is the table below. */
-export function createNotesApi({ issuer, audience, origins }: NotesApiOptions): RequestListener {
-  const verifier = createVerifier({ issuer, audience });
+export function createNotesApi({ issuer, audience, origins }: NotesApiOptions): NotesApi {
+  const verifier = createVerifier({
+    issuer,
+    audience,
+    metadata: { resource_name: 'Latchkey demo: notes', scopes_supported: ['notes:read'] },
+  });
+  const isMetadata = serveMetadata(verifier);
   const endpoints = new Map<string, Endpoint>([
     ['/me', { pass: guard(verifier), answer: me }],
     ['/notes', { pass: guard(verifier, { scope: 'notes:read' }), answer: notes }],
     ['/admin', { pass: guard(verifier, { role: 'admin' }), answer: admin }],
   ]);
 
-  return (request, response) => {
+  const listener: RequestListener = (request, response) => {
+    if (isMetadata(request, response)) return;
     allowOrigin(request, response, origins);
     const endpoint = endpoints.get(request.url?.split('?', 1)[0] ?? '');
     if (endpoint === undefined) {
@@ -38,6 +49,7 @@ export function createNotesApi({ issuer, audience, origins }: NotesApiOptions): 
       void answer(endpoint, request, response);
     }
   };
+  return Object.assign(listener, { close: () => verifier.close() });
 }
 
 async function answer(endpoint: Endpoint, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,18 +1,7 @@
 /** What is wrong with a token, for logs and metrics. */
-export type TokenFault =
-  | 'malformed'
-  | 'algorithm'
-  | 'unknown_key'
-  | 'signature'
-  | 'type'
-  | 'issuer'
-  | 'audience'
-  | 'expired'
-  | 'not_yet_valid'
-  | 'claims'
-  | 'sender_constrained';
+export type TokenFault = keyof typeof FAULT_TEXTS;
 
-const FAULT_TEXTS: Record<TokenFault, string> = {
+const FAULT_TEXTS = {
   malformed: 'The access token is not a signed JWT',
   algorithm: 'The access token is signed with an algorithm that is not accepted here',
   unknown_key: 'The access token is signed with a key that its issuer does not publish',
@@ -24,18 +13,24 @@ const FAULT_TEXTS: Record<TokenFault, string> = {
   not_yet_valid: 'The access token is not valid yet',
   claims: 'The access token lacks a required claim or holds a malformed one',
   sender_constrained: 'The access token is bound to a key and cannot be used as a bearer token',
-};
+  unbound: 'The access token is not bound to a key, as it must be here',
+  key_binding: 'The access token is bound to another key than that of the DPoP proof',
+  certificate: 'The access token is bound to another certificate than that of this connection',
+  revoked: 'The access token was taken back',
+} as const;
 
 /**
  * A request that must not be answered. `message` is a fixed text, made to be sent; `cause`, where there is one, is what
- * happened inside and must stay there. `code` is RFC 6750 §3.1's error code; a request without any token has none.
+ * happened inside and must stay there. `code` is the error code of RFC 6750 §3.1, RFC 9449 §7.1 or RFC 9470 §3; a request
+ * without any token has none. `parameters` are those that the challenge has besides.
  */
 export abstract class AccessRefused extends Error {
   abstract readonly status: 400 | 401 | 403 | 503;
   abstract readonly code: string | undefined;
+  readonly parameters: Readonly<Record<string, string>> = {};
 }
 
-/** The request carries no bearer token. */
+/** The request carries no access token. */
 export class MissingToken extends AccessRefused {
   override readonly name = 'MissingToken';
   readonly status = 401;
@@ -66,26 +61,81 @@ export class InvalidToken extends AccessRefused {
   }
 }
 
+/** The DPoP proof does not prove what it must for this request (RFC 9449 §4.3). */
+export class InvalidProof extends AccessRefused {
+  override readonly name = 'InvalidProof';
+  readonly status = 401;
+  readonly code = 'invalid_dpop_proof';
+}
+
+/** The DPoP proof must hold a nonce of this API that is still good; one comes with the refusal (RFC 9449 §9). */
+export class NonceRequired extends AccessRefused {
+  override readonly name = 'NonceRequired';
+  readonly status = 401;
+  readonly code = 'use_dpop_nonce';
+
+  constructor() {
+    super('The DPoP proof must hold the nonce that comes with this answer');
+  }
+}
+
 /** The token is good but does not reach this far. `scope` is what it lacks; absent where no scope would help. */
 export class InsufficientScope extends AccessRefused {
   override readonly name = 'InsufficientScope';
   readonly status = 403;
   readonly code = 'insufficient_scope';
   readonly scope: string | undefined;
+  override readonly parameters: Readonly<Record<string, string>>;
 
   constructor(message: string, scope?: string) {
     super(message);
     this.scope = scope;
+    this.parameters = scope === undefined ? {} : { scope };
   }
 }
 
-/** The issuer's metadata or keys cannot be fetched, so nothing can be said about the token. */
-export class IssuerUnavailable extends AccessRefused {
-  override readonly name = 'IssuerUnavailable';
+/** The person has to sign in again, more strongly or just now (RFC 9470 §3). */
+export class InsufficientAuthentication extends AccessRefused {
+  override readonly name = 'InsufficientAuthentication';
+  readonly status = 401;
+  readonly code = 'insufficient_user_authentication';
+  override readonly parameters: Readonly<Record<string, string>>;
+
+  constructor(parameters: Record<string, string>) {
+    super('A stronger or more recent sign-in is required');
+    this.parameters = parameters;
+  }
+}
+
+/** What this API must know cannot be known now, so nothing can be said about the token. */
+abstract class Unavailable extends AccessRefused {
   readonly status = 503;
   readonly code = 'temporarily_unavailable';
+}
+
+/** The issuer's metadata or keys cannot be fetched. */
+export class IssuerUnavailable extends Unavailable {
+  override readonly name = 'IssuerUnavailable';
 
   constructor(options?: ErrorOptions) {
     super('The keys of the token issuer cannot be fetched', options);
+  }
+}
+
+/** Whether the token was taken back could not be confirmed in time. */
+export class StatusUnavailable extends Unavailable {
+  override readonly name = 'StatusUnavailable';
+
+  constructor(options?: ErrorOptions) {
+    super('Whether the access token was taken back cannot be confirmed', options);
+  }
+}
+
+/** More proofs came than can be remembered, so that a replay would not be noticed. */
+export class TooManyProofs extends Unavailable {
+  override readonly name = 'TooManyProofs';
+
+  constructor() {
+    super('There are too many DPoP proofs at once');
   }
 }

@@ -1,52 +1,108 @@
-import { createRemoteJWKSet, errors } from 'jose';
-import type { JWTVerifyGetKey } from 'jose';
+import { createLocalJWKSet, errors } from 'jose';
+import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose';
+import { age, now } from './clock.ts';
 import { IssuerUnavailable } from './errors.ts';
+import { fetchFromIssuer } from './issuer-fetch.ts';
 
 export interface IssuerKeysOptions {
-  issuer: string;
-  jwksUri: string | undefined;
-  /** Seconds. */
+  /** Where the keys are; asked again after it failed. */
+  jwksUri: () => Promise<URL>;
+  /** How long an unknown `kid` does not have the keys fetched again, in seconds. */
   cooldown: number;
   /** Seconds. */
   timeout: number;
-  /** Seconds. */
+  /** How long the keys are good, in seconds. */
   maxAge: number;
 }
 
-/**
- * Finds the key that a token names among those its issuer publishes. The key set is fetched and kept for a time, so that a
- * key which its issuer took back is soon refused; a `kid` that is not in it has it fetched again, at most once per cooldown, so that made-up `kid`s cannot be turned into load on the issuer.
- * @throws IssuerUnavailable, or jose's error when the set is there and holds no such key.
- */
-export function issuerKeys(options: IssuerKeysOptions): JWTVerifyGetKey {
-  let keySet: Promise<JWTVerifyGetKey> | undefined;
+/** At this part of their time the keys are fetched anew, while those that are there still serve. */
+const AHEAD = 0.8;
 
-  // Opened by the first token, not at start: an API must be able to start before its issuer does. A failure is not kept.
-  function open(): Promise<JWTVerifyGetKey> {
-    keySet ??= openKeySet(options).catch((error: unknown) => {
-      keySet = undefined;
-      throw error;
+/** The keys that an issuer publishes. */
+export class IssuerKeys {
+  readonly #options: IssuerKeysOptions;
+  #keySet: JWTVerifyGetKey | undefined;
+  /** When the request for these keys was sent: what was changed after that may not be among them. */
+  #askedAt = -Infinity;
+  #lastTry: { at: number; failed: boolean } = { at: -Infinity, failed: false };
+  #loading: Promise<JWTVerifyGetKey> | undefined;
+
+  constructor(options: IssuerKeysOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Finds the key that a token names. One that is not there has the keys fetched again, at most once per cooldown, so that
+   * made-up names cannot be turned into load on the issuer.
+   * @throws IssuerUnavailable, or jose's error when the keys are there and this is not one of them
+   */
+  readonly find: JWTVerifyGetKey = async (header, token) => {
+    try {
+      return await (
+        await this.#current()
+      )(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw this.#aboutTokenOrIssuer(error);
+      if (age(this.#lastTry.at) >= this.#options.cooldown * 1000) return await this.#findAgain(header, token);
+      // It may be among those that could not be fetched.
+      throw this.#lastTry.failed ? new IssuerUnavailable({ cause: error }) : error;
+    }
+  };
+
+  /** Has the keys fetched anew, also while they are: that answer may be older than the news. Failing changes nothing. */
+  renew(): void {
+    const earlier = this.#loading ?? Promise.resolve();
+    earlier
+      .catch(() => undefined)
+      .then(() => this.#load())
+      .catch(() => undefined);
+  }
+
+  readonly #findAgain: JWTVerifyGetKey = async (header, token) => {
+    try {
+      return await (
+        await this.#load()
+      )(header, token);
+    } catch (error) {
+      throw this.#aboutTokenOrIssuer(error);
+    }
+  };
+
+  async #current(): Promise<JWTVerifyGetKey> {
+    const passed = age(this.#askedAt);
+    const good = this.#options.maxAge * 1000;
+    if (this.#keySet === undefined || passed >= good) return await this.#load();
+    if (passed >= good * AHEAD && age(this.#lastTry.at) >= 1000) this.#load().catch(() => undefined);
+    return this.#keySet;
+  }
+
+  #load(): Promise<JWTVerifyGetKey> {
+    this.#loading ??= this.#fetch().finally(() => {
+      this.#loading = undefined;
     });
+    return this.#loading;
+  }
+
+  async #fetch(): Promise<JWTVerifyGetKey> {
+    const askedAt = now();
+    this.#lastTry = { at: askedAt, failed: true };
+    const { timeout, jwksUri } = this.#options;
+    const url = await jwksUri();
+    const { status, body } = await fetchFromIssuer(url, {
+      timeout,
+      accept: 'application/jwk-set+json, application/json',
+    });
+    if (status !== 200) throw new Error(`${url.href} answers ${status}`);
+    const keySet = createLocalJWKSet(JSON.parse(body) as JSONWebKeySet);
+    this.#keySet = keySet;
+    this.#askedAt = askedAt;
+    this.#lastTry = { at: askedAt, failed: false };
     return keySet;
   }
 
-  return async (header, token) => {
-    try {
-      const getKey = await open();
-      return await getKey(header, token);
-    } catch (error) {
-      throw isAboutTheToken(error) ? error : new IssuerUnavailable({ cause: error });
-    }
-  };
-}
-
-async function openKeySet({ issuer, jwksUri, cooldown, timeout, maxAge }: IssuerKeysOptions): Promise<JWTVerifyGetKey> {
-  const url = jwksUri === undefined ? await discoverJwksUri(issuer, timeout) : new URL(jwksUri);
-  return createRemoteJWKSet(url, {
-    cooldownDuration: cooldown * 1000,
-    timeoutDuration: timeout * 1000,
-    cacheMaxAge: maxAge * 1000,
-  });
+  #aboutTokenOrIssuer(error: unknown): unknown {
+    return isAboutTheToken(error) ? error : new IssuerUnavailable({ cause: error });
+  }
 }
 
 function isAboutTheToken(error: unknown): boolean {
@@ -55,34 +111,4 @@ function isAboutTheToken(error: unknown): boolean {
     error instanceof errors.JWKSMultipleMatchingKeys ||
     error instanceof errors.JOSENotSupported
   );
-}
-
-async function discoverJwksUri(issuer: string, timeout: number): Promise<URL> {
-  for (const url of metadataUrls(issuer)) {
-    const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(timeout * 1000) });
-    if (response.ok) return jwksUriOf(await response.json(), issuer);
-    await response.body?.cancel();
-  }
-  throw new Error(`${issuer} publishes no metadata`);
-}
-
-/** RFC 8414 §3.1 puts the issuer's path behind the well-known part, OpenID Connect Discovery §4 before it. */
-function metadataUrls(issuer: string): string[] {
-  const { origin, pathname } = new URL(issuer);
-  const path = pathname.replace(/\/$/, '');
-  return [
-    `${origin}/.well-known/oauth-authorization-server${path}`,
-    `${origin}${path}/.well-known/openid-configuration`,
-  ];
-}
-
-function jwksUriOf(metadata: unknown, issuer: string): URL {
-  if (typeof metadata !== 'object' || metadata === null) throw new Error('The metadata is not an object');
-  // RFC 8414 §3.3: metadata that names another issuer must not be used.
-  if (!('issuer' in metadata) || metadata.issuer !== issuer) throw new Error('The metadata is of another issuer');
-  if (!('jwks_uri' in metadata) || typeof metadata.jwks_uri !== 'string')
-    throw new Error('The metadata lacks jwks_uri');
-  const url = new URL(metadata.jwks_uri);
-  if (new URL(issuer).protocol === 'https:' && url.protocol !== 'https:') throw new Error('jwks_uri is not https');
-  return url;
 }

@@ -1,101 +1,79 @@
-import { errors, jwtVerify } from 'jose';
-import type { JWTPayload, JWTVerifyOptions } from 'jose';
-import { toAccessToken } from './access-token.ts';
 import type { AccessToken } from './access-token.ts';
-import { AccessRefused, InvalidToken } from './errors.ts';
-import type { TokenFault } from './errors.ts';
-import { issuerKeys } from './issuer-keys.ts';
-
-export interface VerifierOptions {
-  /** The issuer identifier, character by character as in its metadata. */
-  issuer: string;
-  /** This API's resource identifier: what `aud` must hold. */
-  audience: string;
-  /** Signature algorithms that are accepted; asymmetric ones only. Default: ES256 and RS256. */
-  algorithms?: readonly string[];
-  /** Where the keys are. Default: what the issuer's metadata says. */
-  jwksUri?: string;
-  /** How far the clocks of issuer and API may differ, in seconds. Default: 5. */
-  clockTolerance?: number;
-  /** How long, in seconds, the keys are kept. A key that the issuer revokes is refused after that. Default: 300. */
-  maxAge?: number;
-  /** How long, in seconds, an unknown `kid` does not have the keys fetched again. Default: 30. */
-  cooldown?: number;
-  /** How long, in seconds, the issuer may take to answer. Default: 5. */
-  timeout?: number;
-  /** The time by which tokens expire. Default: the machine's. */
-  currentDate?: () => Date;
-}
+import type { ApiRequest } from './api-request.ts';
+import { decide } from './decision.ts';
+import type { Decision, DecisionRules } from './decision.ts';
+import { InvalidToken } from './errors.ts';
+import { issuerOf } from './issuer.ts';
+import { demand } from './needs.ts';
+import type { Needs } from './needs.ts';
+import type { VerifierOptions } from './options.ts';
+import { resourceMetadata } from './resource-metadata.ts';
+import type { ResourceMetadata } from './resource-metadata.ts';
+import { bindingOf } from './sender.ts';
+import { schemesOf, senderRules } from './sender-rules.ts';
+import { settingsOf } from './settings.ts';
+import { signedTokens } from './signed-token.ts';
 
 export interface Verifier {
   readonly audience: string;
-  /** @throws InvalidToken, IssuerUnavailable */
+  /** What this API says about itself (RFC 9728); nothing where `audience` is no http URL. */
+  readonly metadata: ResourceMetadata | undefined;
+  /**
+   * Verifies a token that came without an HTTP request. One that is bound to a key is refused: nothing proves who sends it.
+   * @throws InvalidToken, IssuerUnavailable, StatusUnavailable
+   */
   verify(token: string): Promise<AccessToken>;
+  /**
+   * Decides on requests; the guards for the frameworks are made of it.
+   * @throws TypeError when a need could not stand in a header or never be fulfilled.
+   */
+  guard(needs?: Needs): (request: ApiRequest) => Promise<Decision>;
+  /** Ends what goes on in the background. None of it keeps a process alive. */
+  close(): void;
 }
 
-const ASYMMETRIC = /^(?:(?:ES|RS|PS)(?:256|384|512)|EdDSA|Ed25519|ML-DSA-(?:44|65|87))$/;
-
 /**
- * Verifies JWT access tokens as RFC 9068 §4 says, by the keys that their issuer publishes.
+ * Verifies JWT access tokens as RFC 9068 §4 says, by the keys that their issuer publishes, and whether it took them back.
  * @throws TypeError when an option cannot be right.
  */
 export function createVerifier(options: VerifierOptions): Verifier {
-  const { issuer, audience, algorithms = ['ES256', 'RS256'], clockTolerance = 5, currentDate } = options;
-  new URL(issuer);
-  if (audience === '') throw new TypeError('audience must not be empty');
-  const refused = algorithms.find((algorithm) => !ASYMMETRIC.test(algorithm));
-  if (refused !== undefined) throw new TypeError(`${refused} is not an asymmetric signature algorithm`);
-
-  const keys = issuerKeys({
-    issuer,
-    jwksUri: options.jwksUri,
-    cooldown: options.cooldown ?? 30,
-    timeout: options.timeout ?? 5,
-    maxAge: options.maxAge ?? 300,
-  });
-  const checks: JWTVerifyOptions = {
-    algorithms: [...algorithms],
-    typ: 'at+jwt',
-    issuer,
-    audience,
-    clockTolerance,
-    requiredClaims: ['exp', 'iat'],
+  const settings = settingsOf(options);
+  const { audience, currentDate } = settings;
+  const now = (): number => currentDate().getTime() / 1000;
+  const { keys, statusLists } = issuerOf(settings);
+  const sender = senderRules(settings, now);
+  const schemes = schemesOf(sender);
+  const metadata = resourceMetadata(settings, schemes, sender.proofs.algorithms);
+  const rules: DecisionRules = {
+    readToken: signedTokens(settings, keys.find),
+    sender,
+    checkStatus: async ({ claims }) => statusLists?.check(claims),
+    challenges: {
+      realm: audience,
+      schemes,
+      dpopAlgorithms: sender.proofs.algorithms,
+      resourceMetadata: metadata?.url,
+    },
+    onRefusal: settings.onRefusal,
   };
 
   return {
     audience,
-    async verify(token) {
-      try {
-        const now = currentDate === undefined ? {} : { currentDate: currentDate() };
-        const { payload } = await jwtVerify(token, keys, { ...checks, ...now });
-        return acceptedAsBearer(payload);
-      } catch (error) {
-        if (error instanceof AccessRefused || !(error instanceof errors.JOSEError)) throw error;
-        throw new InvalidToken(faultOf(error), { cause: error });
-      }
+    metadata,
+    async verify(text) {
+      const token = await rules.readToken(text);
+      const { jkt, thumbprint } = bindingOf(token.claims);
+      if ((jkt ?? thumbprint) !== undefined) throw new InvalidToken('sender_constrained');
+      if (sender.dpopRequired) throw new InvalidToken('unbound');
+      await rules.checkStatus(token);
+      return token;
+    },
+    guard(needs = {}) {
+      const demanded = demand(needs, { ...settings, now });
+      return (request) => decide(request, demanded, rules);
+    },
+    close() {
+      statusLists?.close();
     },
   };
-}
-
-function acceptedAsBearer(payload: JWTPayload): AccessToken {
-  // RFC 9449 §7.2: a token bound to a key proves nothing without that key, and a thief would present it exactly so.
-  if (payload['cnf'] !== undefined) throw new InvalidToken('sender_constrained');
-  return toAccessToken(payload);
-}
-
-const CLAIM_FAULTS = new Map<string, TokenFault>([
-  ['typ', 'type'],
-  ['iss', 'issuer'],
-  ['aud', 'audience'],
-  ['nbf', 'not_yet_valid'],
-]);
-
-function faultOf(error: errors.JOSEError): TokenFault {
-  if (error instanceof errors.JWTExpired) return 'expired';
-  if (error instanceof errors.JWTClaimValidationFailed) return CLAIM_FAULTS.get(error.claim) ?? 'claims';
-  if (error instanceof errors.JWSSignatureVerificationFailed) return 'signature';
-  if (error instanceof errors.JOSEAlgNotAllowed) return 'algorithm';
-  if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys)
-    return 'unknown_key';
-  return 'malformed';
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createNotesApi } from '../../src/demo/notes-api.ts';
+import type { NotesApi } from '../../src/demo/notes-api.ts';
 import { startIssuer } from '../resource-server/issuer.ts';
 import type { Issuer } from '../resource-server/issuer.ts';
 import { serve } from '../resource-server/serving.ts';
@@ -12,13 +13,16 @@ const LATER = 4_000_000_000;
 
 describe('the API of the demo', () => {
   let issuer: Issuer;
+  let notesApi: NotesApi;
   let api: Serving;
 
   before(async () => {
     issuer = await startIssuer();
-    api = await serve(createNotesApi({ issuer: issuer.url, audience: AUDIENCE, origins: ORIGINS }));
+    notesApi = createNotesApi({ issuer: issuer.url, audience: AUDIENCE, origins: ORIGINS });
+    api = await serve(notesApi);
   });
   after(async () => {
+    notesApi.close();
     await api.close();
     await issuer.close();
   });
@@ -56,7 +60,7 @@ describe('the API of the demo', () => {
   it('refuses the notes to a token without the scope, and names it', async () => {
     const response = await call('/notes', { scope: 'openid profile', roles: ['user', 'admin'] });
     assert.equal(response.status, 403);
-    assert.match(response.headers.get('www-authenticate') ?? '', /error="insufficient_scope".*, scope="notes:read"$/);
+    assert.match(response.headers.get('www-authenticate') ?? '', /error="insufficient_scope".*, scope="notes:read",/);
   });
 
   it('lets in to /admin who has the role admin, and refuses who has not', async () => {
@@ -70,11 +74,25 @@ describe('the API of the demo', () => {
     for (const path of ['/me', '/notes', '/admin']) {
       const response = await fetch(api.url + path);
       assert.equal(response.status, 401);
-      assert.equal(response.headers.get('www-authenticate'), `Bearer realm="${AUDIENCE}"`);
+      const described = `resource_metadata="${AUDIENCE}/.well-known/oauth-protected-resource"`;
+      const dpop = `DPoP realm="${AUDIENCE}", algs="ES256 EdDSA Ed25519 PS256 RS256", ${described}`;
+      assert.equal(response.headers.get('www-authenticate'), `Bearer realm="${AUDIENCE}", ${described}, ${dpop}`);
       const roles = ['user', 'admin'];
       assert.equal((await call(path, { roles, aud: 'http://localhost:3004' })).status, 401);
       assert.equal((await call(path, { roles, exp: 1_000_000_000 })).status, 401);
     }
+  });
+
+  it('describes itself to anybody', async () => {
+    const response = await fetch(`${api.url}/.well-known/oauth-protected-resource`);
+    assert.deepEqual(await response.json(), {
+      resource: AUDIENCE,
+      authorization_servers: [issuer.url],
+      bearer_methods_supported: ['header'],
+      dpop_signing_alg_values_supported: ['ES256', 'EdDSA', 'Ed25519', 'PS256', 'RS256'],
+      resource_name: 'Latchkey demo: notes',
+      scopes_supported: ['notes:read'],
+    });
   });
 
   it('lets the pages of both apps read its answers, refusals too', async () => {

@@ -1,19 +1,11 @@
 import assert from 'node:assert/strict';
-import { request as httpRequest } from 'node:http';
-import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
-import { text } from 'node:stream/consumers';
+import type { OutgoingHttpHeaders } from 'node:http';
 import { createVerifier, guard } from '../../src/resource-server/resource-server.ts';
 import type { Needs } from '../../src/resource-server/resource-server.ts';
-import { AUDIENCE, currentDate, startIssuer } from './issuer.ts';
+import { bearer, startApi } from './api.ts';
+import type { ApiAnswer } from './api.ts';
+import { AUDIENCE, startIssuer } from './issuer.ts';
 import type { Issuer } from './issuer.ts';
-import { serve } from './serving.ts';
-
-interface Answer {
-  status: number | undefined;
-  challenge: string | undefined;
-  headers: IncomingMessage['headers'];
-  body: string;
-}
 
 describe('the guard of an API', () => {
   let issuer: Issuer;
@@ -23,34 +15,17 @@ describe('the guard of an API', () => {
   });
   afterEach(() => issuer.close());
 
-  async function ask(needs: Needs, headers: OutgoingHttpHeaders | string[], path = '/'): Promise<Answer> {
-    const pass = guard(createVerifier({ issuer: issuer.url, audience: AUDIENCE, currentDate }), needs);
-    await using server = await serve((request, response) => {
-      pass(request, response).then(
-        (token) => token && response.end(`for ${token.sub}`),
-        () => response.destroy(),
-      );
-    });
-    const request = httpRequest({ host: '127.0.0.1', port: server.port, path, headers, agent: false });
-    const answered = new Promise<IncomingMessage>((resolve, reject) => {
-      request.on('response', resolve).on('error', reject);
-    });
-    request.end();
-    const response = await answered;
-    const body = await text(response);
-    return {
-      status: response.statusCode,
-      challenge: response.headers['www-authenticate'],
-      headers: response.headers,
-      body,
-    };
+  async function ask(needs: Needs, headers: OutgoingHttpHeaders | string[], path = '/'): Promise<ApiAnswer> {
+    await using api = await startApi(issuer, {}, needs);
+    return await api.ask({ path, headers });
   }
 
-  const bearer = (token: string): OutgoingHttpHeaders => ({ authorization: `Bearer ${token}` });
+  const described = `resource_metadata="${AUDIENCE}/.well-known/oauth-protected-resource"`;
+  const dpop = `DPoP realm="${AUDIENCE}", algs="ES256 EdDSA Ed25519 PS256 RS256", ${described}`;
 
-  function assertRefused(answer: Answer, status: number, error: string, description: string, scope = ''): void {
-    const parameters = `realm="${AUDIENCE}", error="${error}", error_description="${description}"${scope}`;
-    assert.equal(answer.challenge, `Bearer ${parameters}`);
+  function assertRefused(answer: ApiAnswer, status: number, error: string, description: string, scope = ''): void {
+    const parameters = `realm="${AUDIENCE}", error="${error}", error_description="${description}"${scope}, ${described}`;
+    assert.deepEqual(answer.challenges, [`Bearer ${parameters}`, ...(status === 401 ? [dpop] : [])]);
     assert.equal(answer.status, status);
     assert.equal(answer.headers['content-type'], 'application/json');
     assert.equal(answer.headers['cache-control'], 'no-store');
@@ -68,7 +43,7 @@ describe('the guard of an API', () => {
     for (const headers of [{}, { authorization: '' }, { authorization: 'Basic YTpi' }, { authorization: 'Bearerx' }]) {
       const answer = await ask({ scope: 'notes:read' }, headers);
       assert.deepEqual([answer.status, answer.body], [401, '']);
-      assert.equal(answer.challenge, `Bearer realm="${AUDIENCE}"`);
+      assert.deepEqual(answer.challenges, [`Bearer realm="${AUDIENCE}", ${described}`, dpop]);
     }
   });
 
@@ -143,7 +118,7 @@ describe('the guard of an API', () => {
   it('answers 503, without a challenge, while the keys of the issuer cannot be fetched', async () => {
     issuer.failure = 500;
     const answer = await ask({}, bearer(await issuer.token()));
-    assert.deepEqual([answer.status, answer.challenge, answer.headers['retry-after']], [503, undefined, '5']);
+    assert.deepEqual([answer.status, answer.challenges, answer.headers['retry-after']], [503, [], '5']);
     assert.deepEqual(JSON.parse(answer.body), {
       error: 'temporarily_unavailable',
       error_description: 'The keys of the token issuer cannot be fetched',

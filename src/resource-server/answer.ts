@@ -1,0 +1,57 @@
+import type { Scheme } from './credentials.ts';
+import type { AccessRefused } from './errors.ts';
+
+/** An HTTP answer, for any framework to send. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  /** JSON, or empty. */
+  readonly body: string;
+}
+
+export interface Challenges {
+  realm: string;
+  /** The authentication schemes that this API takes. */
+  schemes: readonly Scheme[];
+  dpopAlgorithms: readonly string[];
+  /** Where this API describes itself (RFC 9728 §5.1). */
+  resourceMetadata: string | undefined;
+}
+
+/** The answer to a refused request, by RFC 6750 §3, RFC 9449 §7.1 and §9, RFC 9470 §3 and RFC 9728 §5.1. */
+export function refusalAnswer(error: AccessRefused, used: Scheme | undefined, challenges: Challenges): Answer {
+  const headers: Record<string, string | string[]> = { 'Cache-Control': 'no-store' };
+  if (error.status === 503) headers['Retry-After'] = '5';
+  else headers['WWW-Authenticate'] = challengesOf(error, used, challenges);
+  // RFC 6750 §3: who sent no token is told nothing but that one is needed.
+  if (error.code === undefined) return { status: error.status, headers, body: '' };
+  headers['Content-Type'] = 'application/json';
+  const body = JSON.stringify({ error: error.code, error_description: error.message });
+  return { status: error.status, headers, body };
+}
+
+/**
+ * Of who has not proved who they are any scheme is asked, with one challenge each; the error stands in that of the scheme that
+ * was used, which alone is told what else is wrong with the request.
+ */
+function challengesOf(error: AccessRefused, used: Scheme | undefined, challenges: Challenges): string[] {
+  const { realm, schemes, dpopAlgorithms, resourceMetadata } = challenges;
+  const told = used ?? schemes[0];
+  return schemes
+    .filter((scheme) => scheme === told || error.status === 401)
+    .map((scheme) => {
+      const parameters = {
+        realm,
+        ...(scheme === told && error.code !== undefined && { error: error.code, error_description: error.message }),
+        ...(scheme === told && error.parameters),
+        ...(scheme === 'DPoP' && { algs: dpopAlgorithms.join(' ') }),
+        ...(resourceMetadata !== undefined && { resource_metadata: resourceMetadata }),
+      };
+      const texts = Object.entries(parameters).map(([name, value]) => `${name}=${quoted(value)}`);
+      return `${scheme} ${texts.join(', ')}`;
+    });
+}
+
+function quoted(value: string): string {
+  return `"${value.replace(/["\\]/g, '\\$&')}"`;
+}

@@ -1,0 +1,56 @@
+import type { AccessToken } from './access-token.ts';
+import { refusalAnswer } from './answer.ts';
+import type { Answer, Challenges } from './answer.ts';
+import type { ApiRequest } from './api-request.ts';
+import { credentialsOf, schemeOf } from './credentials.ts';
+import { AccessRefused } from './errors.ts';
+import { checkSender } from './sender.ts';
+import type { SenderRules } from './sender.ts';
+
+/** What becomes of a request: it passes by its token, or is answered with a refusal. */
+export type Decision =
+  | {
+      readonly token: AccessToken;
+      /** For the API's own answer. */
+      readonly headers: Readonly<Record<string, string>>;
+    }
+  | (Answer & { readonly token: undefined; readonly refusal: AccessRefused });
+
+export interface DecisionRules {
+  readToken: (token: string) => Promise<AccessToken>;
+  sender: SenderRules;
+  checkStatus: (token: AccessToken) => Promise<void>;
+  challenges: Challenges;
+  onRefusal: ((refusal: AccessRefused, request: ApiRequest) => void) | undefined;
+}
+
+/** @param demand throws where the token is good but not for this */
+export async function decide(
+  request: ApiRequest,
+  demand: (token: AccessToken) => void,
+  rules: DecisionRules,
+): Promise<Decision> {
+  try {
+    const credentials = credentialsOf(request, rules.challenges.schemes);
+    const token = await rules.readToken(credentials.token);
+    const needsNonce = await checkSender(token.claims, credentials, request, rules.sender);
+    await rules.checkStatus(token);
+    demand(token);
+    return { token, headers: needsNonce ? nonceHeader(rules.sender) : {} };
+  } catch (error) {
+    if (!(error instanceof AccessRefused)) throw error;
+    rules.onRefusal?.(error, request);
+    return refuse(request, error, rules);
+  }
+}
+
+function refuse(request: ApiRequest, refusal: AccessRefused, { challenges, sender }: DecisionRules): Decision {
+  const used = schemeOf(request.headers('authorization')[0] ?? '', challenges.schemes);
+  const answer = refusalAnswer(refusal, used, challenges);
+  const headers = { ...answer.headers, ...(used === 'DPoP' && nonceHeader(sender)) };
+  return { ...answer, headers, token: undefined, refusal };
+}
+
+function nonceHeader({ proofs }: SenderRules): Record<string, string> {
+  return proofs.nonces === undefined ? {} : { 'DPoP-Nonce': proofs.nonces.current() };
+}

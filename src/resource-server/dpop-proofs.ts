@@ -1,0 +1,90 @@
+import { hash } from 'node:crypto';
+import { calculateJwkThumbprint, decodeProtectedHeader, EmbeddedJWK, jwtVerify } from 'jose';
+import type { JWTPayload } from 'jose';
+import { AccessRefused, InvalidProof, InvalidToken, NonceRequired } from './errors.ts';
+import type { Nonces } from './dpop-nonces.ts';
+import type { ReplayStore } from './dpop-replays.ts';
+import { normalised } from './public-url.ts';
+
+export interface ProofRules {
+  algorithms: readonly string[];
+  /** Seconds that a proof's `iat` may be off, in either direction; where there are nonces, these tell its time. */
+  window: number;
+  nonces: Nonces | undefined;
+  replays: ReplayStore;
+  /** Seconds since the Unix epoch. */
+  now: () => number;
+}
+
+/** What a proof has to be for. */
+export interface Proven {
+  method: string;
+  url: string;
+  token: string;
+  /** Thumbprint of the key that the token is bound to. */
+  jkt: string;
+}
+
+/** The headers of a request leave room for the largest proofs that make sense, of ML-DSA-87. */
+const MAX_LENGTH = 12_000;
+
+/**
+ * Checks a DPoP proof as RFC 9449 §4.3 says. What needs no signature is checked before it, so that only who has the token
+ * has one verified.
+ * @returns claims of the proof
+ * @throws InvalidProof, InvalidToken, NonceRequired, TooManyProofs
+ */
+export async function checkProof(proofs: readonly string[], proven: Proven, rules: ProofRules): Promise<JWTPayload> {
+  const claims = await verifiedClaims(theOnly(proofs), proven.jkt, rules);
+  checkPurpose(claims, proven);
+  if (rules.nonces === undefined) checkTime(claims, rules);
+  else if (!rules.nonces.accepts(claims['nonce'])) throw new NonceRequired();
+  const { jti } = claims;
+  if (typeof jti !== 'string' || jti === '') throw new InvalidProof('The DPoP proof lacks its jti');
+  // Twice the window: from the earliest moment at which it is accepted to the latest.
+  const isFirst = await rules.replays.claim(proven.jkt, hash('sha256', jti, 'base64url'), 2 * rules.window);
+  if (!isFirst) throw new InvalidProof('The DPoP proof was used before');
+  return claims;
+}
+
+function theOnly([proof, ...others]: readonly string[]): string {
+  if (proof === undefined) throw new InvalidProof('The DPoP header is missing');
+  if (others.length > 0) throw new InvalidProof('There is more than one DPoP header');
+  if (proof.length > MAX_LENGTH) throw new InvalidProof('The DPoP proof is too long');
+  return proof;
+}
+
+function checkPurpose({ htm, htu, ath }: JWTPayload, { method, url, token }: Proven): void {
+  if (htm !== method) throw new InvalidProof('The DPoP proof is for another method');
+  const expected = normalised(url);
+  if (expected === undefined || typeof htu !== 'string' || normalised(htu) !== expected) {
+    throw new InvalidProof('The DPoP proof is for another URL');
+  }
+  if (ath !== hash('sha256', token, 'base64url')) throw new InvalidProof('The DPoP proof is for another token');
+}
+
+async function verifiedClaims(proof: string, jkt: string, rules: ProofRules): Promise<JWTPayload> {
+  try {
+    const { jwk } = decodeProtectedHeader(proof);
+    if (jwk === undefined) throw new InvalidProof('The DPoP proof lacks its key');
+    if ((await calculateJwkThumbprint(jwk)) !== jkt) throw new InvalidToken('key_binding');
+    const { payload } = await jwtVerify(proof, EmbeddedJWK, {
+      typ: 'dpop+jwt',
+      algorithms: [...rules.algorithms],
+      currentDate: new Date(rules.now() * 1000),
+      clockTolerance: rules.window,
+    });
+    if (typeof payload.iat !== 'number') throw new InvalidProof('The DPoP proof lacks its iat');
+    return payload;
+  } catch (error) {
+    if (error instanceof AccessRefused) throw error;
+    // Not only errors of jose: a key that is none has the runtime throw its own.
+    throw new InvalidProof('The DPoP proof is malformed or its signature wrong', { cause: error });
+  }
+}
+
+function checkTime({ iat = NaN }: JWTPayload, { now, window }: ProofRules): void {
+  const offset = now() - iat;
+  if (offset > window) throw new InvalidProof('The DPoP proof is too old');
+  if (!(offset >= -window)) throw new InvalidProof('The DPoP proof is from the future');
+}

@@ -1,0 +1,36 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { fromNode } from './api-request.ts';
+import { remember } from './guarded.ts';
+import { answerWith, serveMetadata } from './guard.ts';
+import type { Needs } from './needs.ts';
+import type { Verifier } from './verifier.ts';
+
+/** What the kit touches of a handler's arguments. A mounted router changes `url` and keeps `originalUrl`. */
+export type ExpressHandler = (
+  request: IncomingMessage & { originalUrl?: string },
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => void;
+
+/** For Express: goes on only with a good token, which `accessTokenOf(request)` gives, and answers the other requests. */
+export function expressGuard(verifier: Verifier, needs?: Needs): ExpressHandler {
+  const decide = verifier.guard(needs);
+  return (request, response, next) => {
+    decide(fromNode(request, request.originalUrl))
+      .then((decision) => {
+        const token = answerWith(response, decision);
+        if (token === undefined) return;
+        remember(request, token);
+        next();
+      })
+      .catch(next);
+  };
+}
+
+/** For Express: serves the API's metadata (RFC 9728 §3.1). */
+export function expressMetadata(verifier: Verifier): ExpressHandler {
+  const serve = serveMetadata(verifier);
+  return (request, response, next) => {
+    if (!serve(request, response)) next();
+  };
+}

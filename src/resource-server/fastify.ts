@@ -1,0 +1,47 @@
+import type { IncomingMessage } from 'node:http';
+import { fromNode } from './api-request.ts';
+import { remember } from './guarded.ts';
+import type { Answer } from './answer.ts';
+import type { Needs } from './needs.ts';
+import { metadataAnswer } from './resource-metadata.ts';
+import type { Verifier } from './verifier.ts';
+
+/** What the kit touches of Fastify's request and reply. */
+export interface FastifyRequest {
+  readonly raw: IncomingMessage;
+  readonly originalUrl: string;
+}
+export interface FastifyReply {
+  code(status: number): unknown;
+  header(name: string, value: string | string[]): unknown;
+  send(body: string): unknown;
+}
+export type FastifyHook = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
+
+/** For Fastify, as `onRequest`: goes on only with a good token, which `accessTokenOf(request)` gives. */
+export function fastifyGuard(verifier: Verifier, needs?: Needs): FastifyHook {
+  const decide = verifier.guard(needs);
+  return async (request, reply) => {
+    const decision = await decide(fromNode(request.raw, request.originalUrl));
+    if (decision.token === undefined) return send(reply, decision);
+    for (const [name, value] of Object.entries(decision.headers)) reply.header(name, value);
+    remember(request, decision.token);
+    return undefined;
+  };
+}
+
+/** For Fastify, as `onRequest` of the whole application: serves the API's metadata (RFC 9728 §3.1). */
+export function fastifyMetadata(verifier: Verifier): FastifyHook {
+  return async (request, reply) => {
+    const answer = metadataAnswer(verifier, request.raw.method, request.originalUrl);
+    return answer === undefined ? undefined : send(reply, answer);
+  };
+}
+
+/** What Fastify is given back when a hook has answered. */
+function send(reply: FastifyReply, { status, headers, body }: Answer): FastifyReply {
+  reply.code(status);
+  for (const [name, value] of Object.entries(headers)) reply.header(name, value);
+  reply.send(body);
+  return reply;
+}

@@ -1,0 +1,58 @@
+import type { AccessToken } from './access-token.ts';
+import type { Answer } from './answer.ts';
+import type { ApiRequest } from './api-request.ts';
+import type { Needs } from './needs.ts';
+import { metadataAnswer } from './resource-metadata.ts';
+import type { Verifier } from './verifier.ts';
+
+export type FetchHandler = (request: Request, token: AccessToken) => Response | Promise<Response>;
+
+/** For what answers a Fetch `Request`: has the handler answer only where there is a good token. */
+export function fetchGuard(
+  verifier: Verifier,
+  needs: Needs,
+  handler: FetchHandler,
+): (request: Request) => Promise<Response> {
+  const decide = verifier.guard(needs);
+  return async (request) => {
+    const decision = await decide(fromFetch(request));
+    if (decision.token === undefined) return toResponse(decision);
+    const response = await handler(request, decision.token);
+    if (Object.keys(decision.headers).length === 0) return response;
+    // The headers of a redirect or of what was fetched cannot be changed.
+    const headers = new Headers(response.headers);
+    for (const [name, value] of Object.entries(decision.headers)) headers.set(name, value);
+    return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
+  };
+}
+
+/** The API's metadata (RFC 9728 §3.1) where the request is for it, otherwise nothing. */
+export function fetchMetadata(verifier: Verifier): (request: Request) => Response | undefined {
+  return (request) => {
+    const answer = metadataAnswer(verifier, request.method, targetOf(request));
+    return answer === undefined ? undefined : toResponse(answer);
+  };
+}
+
+function fromFetch(request: Request): ApiRequest {
+  return {
+    method: request.method,
+    target: targetOf(request),
+    // Values that were sent apart come as one, joined by commas, which is refused as malformed.
+    headers(name) {
+      const value = request.headers.get(name);
+      return value === null ? [] : [value];
+    },
+  };
+}
+
+function targetOf({ url }: Request): string {
+  const { pathname, search } = new URL(url);
+  return pathname + search;
+}
+
+function toResponse({ status, headers, body }: Answer): Response {
+  const list = new Headers();
+  for (const [name, value] of Object.entries(headers)) for (const one of [value].flat()) list.append(name, one);
+  return new Response(body, { status, headers: list });
+}

@@ -1,0 +1,145 @@
+import { age, now } from './clock.ts';
+import { Echo } from './echo.ts';
+import { fetchFromIssuer } from './issuer-fetch.ts';
+import { readStatusList } from './status-list.ts';
+import type { ListRules, StatusList } from './status-list.ts';
+
+export interface FollowRules extends ListRules {
+  /** How long the issuer may take to answer, in seconds. */
+  timeout: number;
+  /** Numbers the lives of the event stream; 0 while there is none. */
+  streamLife: () => number;
+}
+
+/** Seconds for which the stream's word is taken without having fetched: a stream that is slow or lies is found out. */
+const STREAM_TRUSTED_FOR = 120;
+/** Seconds. */
+const FETCHED_EVERY = 60;
+/** Tokens that the list, as far as it is there, has no place for yet, but which the stream said were taken back. */
+const MAX_HEARD = 100_000;
+
+/** A status list of the issuer, kept up to date. All moments are in milliseconds. */
+export class FollowedList {
+  readonly #uri: string;
+  readonly #url: URL;
+  readonly #rules: FollowRules;
+  readonly #echo = new Echo(() => this.refreshAgain());
+  #list: StatusList | undefined;
+  #etag: string | undefined;
+  readonly #heard = new Set<number>();
+  /** When the issuer was known to stand by this list: when it was asked for it, or told so by the stream. */
+  #confirmedAt = -Infinity;
+  #fetchedAt = -Infinity;
+  #followedIn = 0;
+  #refreshing: Promise<void> | undefined;
+  #failure: { at: number; cause: unknown } | undefined;
+  usedAt = now();
+
+  /** @param uri as the tokens name it, `url` where that is */
+  constructor(uri: string, url: URL, rules: FollowRules) {
+    this.#uri = uri;
+    this.#url = url;
+    this.#rules = rules;
+  }
+
+  get isLoaded(): boolean {
+    return this.#list !== undefined;
+  }
+
+  /** The last failure, unless it has been made good. */
+  get failure(): { at: number; cause: unknown } | undefined {
+    return this.#failure;
+  }
+
+  /** 0 for a good token; nothing for a place that the list does not have. */
+  at(index: number): number | undefined {
+    return this.#heard.has(index) ? 1 : this.#list?.at(index);
+  }
+
+  /** Whether the issuer stood by this list so recently that it may be relied on. @param grace seconds beyond its `ttl` */
+  isConfirmed(grace = 0): boolean {
+    if (this.#list === undefined) return false;
+    const allowed = this.#rules.clockTolerance + grace;
+    return !this.#expiresWithin(-allowed) && age(this.#confirmedAt) <= (this.#list.ttl + grace) * 1000;
+  }
+
+  /** Whether it is time to fetch it again, well before it must not be relied on. */
+  get isDue(): boolean {
+    const half = ((this.#list?.ttl ?? 0) * 1000) / 2;
+    return age(this.#confirmedAt) >= half || age(this.#fetchedAt) >= Math.max(half, FETCHED_EVERY * 1000);
+  }
+
+  /** Fetches it, once for all who ask meanwhile. Never fails: `isConfirmed` tells. */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#fetch()
+      .then(
+        () => (this.#failure = undefined),
+        (cause: unknown) => (this.#failure = { at: now(), cause }),
+      )
+      .then(() => (this.#refreshing = undefined));
+    return this.#refreshing;
+  }
+
+  /** Fetches it, also while it is being fetched: that answer may be older than the news. */
+  refreshAgain(): void {
+    void (this.#refreshing ?? Promise.resolve()).then(() => this.refresh());
+  }
+
+  /** The stream says that these have been taken back. */
+  revoke(indexes: readonly number[]): void {
+    for (const index of indexes) {
+      if (this.#list?.at(index) !== undefined) this.#list.revoke(index);
+      else if (this.#heard.size < MAX_HEARD) this.#heard.add(index);
+      else this.changed();
+    }
+  }
+
+  /** The stream says that there is news, without saying what. */
+  changed(): void {
+    this.#echo.news();
+  }
+
+  /** The stream says that it has told everything up to now. */
+  confirm(): void {
+    const isFollowed = this.#followedIn !== 0 && this.#followedIn === this.#rules.streamLife();
+    if (isFollowed && age(this.#fetchedAt) <= STREAM_TRUSTED_FOR * 1000) this.#confirmedAt = now();
+  }
+
+  close(): void {
+    this.#echo.close();
+  }
+
+  async #fetch(): Promise<void> {
+    const askedAt = now();
+    const life = this.#rules.streamLife();
+    const fetched = await fetchFromIssuer(this.#url, {
+      timeout: this.#rules.timeout,
+      accept: 'application/statuslist+jwt',
+      // A copy that is about to expire must be replaced, even by one that says the same.
+      etag: this.#expiresWithin(this.#list?.ttl ?? 0) ? undefined : this.#etag,
+    });
+    if (fetched.status === 200) await this.#open(fetched.body);
+    else if (fetched.status !== 304 || this.#list === undefined) {
+      throw new Error(`${this.#url.href} answers ${fetched.status}`);
+    }
+    this.#etag = fetched.etag;
+    this.#fetchedAt = askedAt;
+    // Unless the stream has confirmed it since.
+    if (age(this.#confirmedAt) > age(askedAt)) this.#confirmedAt = askedAt;
+    this.#followedIn = life;
+  }
+
+  #expiresWithin(seconds: number): boolean {
+    return this.#list !== undefined && this.#list.expiresAt <= this.#rules.currentDate().getTime() / 1000 + seconds;
+  }
+
+  async #open(token: string): Promise<void> {
+    const list = await readStatusList(token, this.#uri, this.#rules);
+    if (this.#list === undefined) this.#echo.later();
+    else list.keep(this.#list);
+    this.#list = list;
+    const heard = [...this.#heard];
+    this.#heard.clear();
+    this.revoke(heard);
+  }
+}

@@ -1,0 +1,47 @@
+import { fetchFromIssuer } from './issuer-fetch.ts';
+
+/** What the kit must know of an issuer (RFC 8414 §2). */
+export interface IssuerMetadata {
+  readonly jwksUri: URL;
+  /** Where the issuer tells at once what it took back; nothing where it does not. */
+  readonly statusEvents: URL | undefined;
+}
+
+/** @throws Error when there is none, or none that may be believed */
+export async function fetchIssuerMetadata(issuer: string, timeout: number): Promise<IssuerMetadata> {
+  for (const url of metadataUrls(issuer)) {
+    const { status, body } = await fetchFromIssuer(url, { timeout, accept: 'application/json' });
+    if (status === 200) return read(JSON.parse(body), issuer);
+  }
+  throw new Error(`${issuer} publishes no metadata`);
+}
+
+/** RFC 8414 §3.1 puts the issuer's path behind the well-known part, OpenID Connect Discovery §4 before it. */
+function metadataUrls(issuer: string): URL[] {
+  const { origin, pathname } = new URL(issuer);
+  const path = pathname.replace(/\/$/, '');
+  return [
+    new URL(`${origin}/.well-known/oauth-authorization-server${path}`),
+    new URL(`${origin}${path}/.well-known/openid-configuration`),
+  ];
+}
+
+function read(metadata: unknown, issuer: string): IssuerMetadata {
+  if (typeof metadata !== 'object' || metadata === null) throw new Error('The metadata is not an object');
+  // RFC 8414 §3.3: metadata that names another issuer must not be used.
+  if (!('issuer' in metadata) || metadata.issuer !== issuer) throw new Error('The metadata is of another issuer');
+  if (!('jwks_uri' in metadata) || typeof metadata.jwks_uri !== 'string') {
+    throw new Error('The metadata lacks jwks_uri');
+  }
+  const jwksUri = new URL(metadata.jwks_uri);
+  if (new URL(issuer).protocol === 'https:' && jwksUri.protocol !== 'https:') throw new Error('jwks_uri is not https');
+  const events = 'status_events_endpoint' in metadata ? metadata.status_events_endpoint : undefined;
+  return { jwksUri, statusEvents: typeof events === 'string' ? urlOfIssuer(events, issuer) : undefined };
+}
+
+/** A URL that the issuer itself answers for: of its origin. Nothing for any other. */
+export function urlOfIssuer(url: string, issuer: string): URL | undefined {
+  if (!URL.canParse(url)) return undefined;
+  const parsed = new URL(url);
+  return parsed.origin === new URL(issuer).origin ? parsed : undefined;
+}

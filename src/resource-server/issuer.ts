@@ -1,0 +1,43 @@
+import { IssuerKeys } from './issuer-keys.ts';
+import { fetchIssuerMetadata } from './issuer-metadata.ts';
+import type { IssuerMetadata } from './issuer-metadata.ts';
+import { acceptFor } from './settings.ts';
+import type { Settings } from './settings.ts';
+import { StatusLists } from './status-lists.ts';
+
+/** What an issuer publishes and the kit goes by; all of it is fetched when it is first needed. */
+export interface Issuer {
+  readonly keys: IssuerKeys;
+  /** Nothing where the API's owner does not want it. */
+  readonly statusLists: StatusLists | undefined;
+}
+
+export function issuerOf(settings: Settings): Issuer {
+  const { issuer, jwksUri, timeout, status } = settings;
+  const metadata = remembered(() => fetchIssuerMetadata(issuer, timeout));
+  const keys = new IssuerKeys({
+    ...settings,
+    jwksUri: async () => (jwksUri === undefined ? (await metadata()).jwksUri : new URL(jwksUri)),
+  });
+  if (status.check === 'off') return { keys, statusLists: undefined };
+  const statusLists = new StatusLists({
+    ...settings,
+    keys,
+    isRequired: status.check === 'required',
+    acceptFor: acceptFor(status),
+    eventsUrl: status.push ? async () => (await metadata()).statusEvents : undefined,
+  });
+  return { keys, statusLists };
+}
+
+/** Loads once for all who ask, but again after a failure. */
+function remembered(load: () => Promise<IssuerMetadata>): () => Promise<IssuerMetadata> {
+  let loading: Promise<IssuerMetadata> | undefined;
+  return () => {
+    loading ??= load().catch((error: unknown) => {
+      loading = undefined;
+      throw error;
+    });
+    return loading;
+  };
+}

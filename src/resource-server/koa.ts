@@ -1,0 +1,49 @@
+import type { IncomingMessage } from 'node:http';
+import type { Answer } from './answer.ts';
+import { fromNode } from './api-request.ts';
+import { remember } from './guarded.ts';
+import type { Needs } from './needs.ts';
+import { metadataAnswer } from './resource-metadata.ts';
+import type { Verifier } from './verifier.ts';
+
+/** What the kit touches of Koa's context. */
+export interface KoaContext {
+  readonly req: IncomingMessage;
+  readonly originalUrl: string;
+  status: number;
+  body: unknown;
+  set(name: string, value: string | string[]): void;
+}
+
+export type KoaMiddleware = (context: KoaContext, next: () => Promise<unknown>) => Promise<void>;
+
+/** For Koa: goes on only with a good token, which `accessTokenOf(context)` gives, and answers the other requests. */
+export function koaGuard(verifier: Verifier, needs?: Needs): KoaMiddleware {
+  const decide = verifier.guard(needs);
+  return async (context, next) => {
+    const decision = await decide(fromNode(context.req, context.originalUrl));
+    if (decision.token === undefined) {
+      send(context, decision);
+      return;
+    }
+    for (const [name, value] of Object.entries(decision.headers)) context.set(name, value);
+    remember(context, decision.token);
+    await next();
+  };
+}
+
+/** For Koa: serves the API's metadata (RFC 9728 §3.1). */
+export function koaMetadata(verifier: Verifier): KoaMiddleware {
+  return async (context, next) => {
+    const answer = metadataAnswer(verifier, context.req.method, context.originalUrl);
+    if (answer === undefined) await next();
+    else send(context, answer);
+  };
+}
+
+function send(context: KoaContext, { status, headers, body }: Answer): void {
+  context.status = status;
+  // An empty text, unlike nothing, keeps Koa from writing the status in words.
+  context.body = body;
+  for (const [name, value] of Object.entries(headers)) context.set(name, value);
+}

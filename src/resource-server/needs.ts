@@ -1,0 +1,65 @@
+import type { AccessToken } from './access-token.ts';
+import { InsufficientAuthentication, InsufficientScope } from './errors.ts';
+
+/** What a token must have for a part of an API. */
+export interface Needs {
+  /** Scopes, separated by spaces, all of which the token must have. */
+  scope?: string;
+  /** A role that the token's subject must have. */
+  role?: string;
+  /** How the person must have signed in (`acr`): so, or by a later one of the verifier's `acrValues` (RFC 9470). */
+  acr?: string;
+  /** How long ago, in seconds, the person may have signed in (`auth_time`, RFC 9470). */
+  maxAge?: number;
+}
+
+export interface Circumstances {
+  /** Authentication contexts from the weakest to the strongest. */
+  acrValues: readonly string[];
+  /** Seconds. */
+  clockTolerance: number;
+  /** Seconds since the Unix epoch. */
+  now: () => number;
+}
+
+// What RFC 6750 §3 lets stand in `scope` and `error_description` without quoting.
+const PLAIN = /^[\x20\x21\x23-\x5B\x5D-\x7E]+$/;
+
+/**
+ * What throws where a token does not fulfil the needs: InsufficientScope, InsufficientAuthentication.
+ * @throws TypeError when a need could not stand in a header or never be fulfilled.
+ */
+export function demand(needs: Needs, { acrValues, clockTolerance, now }: Circumstances): (token: AccessToken) => void {
+  const { scope, role, acr, maxAge } = needs;
+  for (const name of [scope, role, acr]) {
+    if (name !== undefined && !PLAIN.test(name)) throw new TypeError(`${JSON.stringify(name)} cannot be asked for`);
+  }
+  if (maxAge !== undefined && !(maxAge >= 0)) throw new TypeError('maxAge is a number of seconds');
+  const scopes = scope?.split(' ') ?? [];
+  const enough = acr === undefined ? undefined : atLeast(acr, acrValues);
+  const challenge = {
+    ...(enough && { acr_values: enough.join(' ') }),
+    ...(maxAge !== undefined && { max_age: String(maxAge) }),
+  };
+
+  return ({ scopes: held, roles, claims }) => {
+    if (!scopes.every((name) => held.includes(name))) {
+      throw new InsufficientScope('The access token lacks a scope', scope);
+    }
+    if (role !== undefined && !roles.includes(role)) throw new InsufficientScope(`The role ${role} is required`);
+    const isStrong = enough?.some((value) => value === claims['acr']) ?? true;
+    const isRecent = maxAge === undefined || now() - timeOf(claims['auth_time']) <= maxAge + clockTolerance;
+    if (!isStrong || !isRecent) throw new InsufficientAuthentication(challenge);
+  };
+}
+
+function atLeast(acr: string, acrValues: readonly string[]): readonly string[] {
+  if (acrValues.length === 0) return [acr];
+  const at = acrValues.indexOf(acr);
+  if (at === -1) throw new TypeError(`${acr} is not among acrValues`);
+  return acrValues.slice(at);
+}
+
+function timeOf(claim: unknown): number {
+  return typeof claim === 'number' ? claim : -Infinity;
+}

@@ -1,0 +1,52 @@
+import type { Answer } from './answer.ts';
+import type { Scheme } from './credentials.ts';
+import { normalised } from './public-url.ts';
+import type { Settings } from './settings.ts';
+
+/** What an API says about itself (RFC 9728). */
+export interface ResourceMetadata {
+  /** The path where it is served. */
+  readonly path: string;
+  readonly url: string;
+  readonly document: Readonly<Record<string, unknown>>;
+}
+
+/** Nothing for an API whose identifier is no URL: RFC 9728 §3 has no place for its metadata. */
+export function resourceMetadata(
+  { issuer, audience, metadata }: Settings,
+  schemes: readonly Scheme[],
+  dpopAlgorithms: readonly string[],
+): ResourceMetadata | undefined {
+  if (normalised(audience) === undefined) return undefined;
+  const { origin, pathname, search } = new URL(audience);
+  const path = `/.well-known/oauth-protected-resource${pathname === '/' ? '' : pathname}${search}`;
+  const document = {
+    resource: audience,
+    authorization_servers: [issuer],
+    bearer_methods_supported: ['header'],
+    ...(schemes.includes('DPoP') && { dpop_signing_alg_values_supported: dpopAlgorithms }),
+    ...(!schemes.includes('Bearer') && { dpop_bound_access_tokens_required: true }),
+    ...metadata,
+  };
+  return { path, url: origin + path, document };
+}
+
+/** Nothing where the request, by its method and its path with the query, is for something else. */
+export function metadataAnswer(
+  { metadata }: { metadata: ResourceMetadata | undefined },
+  method: string | undefined,
+  target: string | undefined,
+): Answer | undefined {
+  const isAsked = (method === 'GET' || method === 'HEAD') && metadata?.path === target;
+  return isAsked && metadata !== undefined ? describe(metadata) : undefined;
+}
+
+/** Anybody may read it, also pages of other origins, whose apps learn from it where to sign in. */
+function describe({ document }: ResourceMetadata): Answer {
+  const headers = {
+    'Content-Type': 'application/json',
+    'Cache-Control': 'public, max-age=300',
+    'Access-Control-Allow-Origin': '*',
+  };
+  return { status: 200, headers, body: JSON.stringify(document) };
+}

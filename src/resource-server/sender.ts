@@ -1,0 +1,62 @@
+import type { JWTPayload } from 'jose';
+import type { ApiRequest } from './api-request.ts';
+import { checkCertificate } from './certificate-binding.ts';
+import type { CertificateOf } from './certificate-binding.ts';
+import type { Credentials } from './credentials.ts';
+import { checkProof } from './dpop-proofs.ts';
+import type { ProofRules } from './dpop-proofs.ts';
+import { InvalidToken } from './errors.ts';
+
+export interface SenderRules {
+  proofs: ProofRules;
+  /** What stands before the target of a request; nothing where DPoP is not offered. */
+  publicPrefix: string | undefined;
+  dpopRequired: boolean;
+  certificateOf: CertificateOf | undefined;
+}
+
+/**
+ * Checks that who sends a token is whom it is bound to (`cnf`), if to anybody.
+ * @returns whether the proof's nonce is about to end, so that the client should have the next one (RFC 9449 §8.2)
+ * @throws InvalidToken, InvalidProof, NonceRequired, TooManyProofs
+ */
+export async function checkSender(
+  claims: JWTPayload,
+  { scheme, token }: Credentials,
+  request: ApiRequest,
+  rules: SenderRules,
+): Promise<boolean> {
+  const { jkt, thumbprint } = bindingOf(claims);
+  if (thumbprint !== undefined) checkCertificate(request, thumbprint, rules.certificateOf);
+  if (jkt === undefined) {
+    // RFC 9449 §7.1: with this scheme the client means that a proof is asked for.
+    if (scheme === 'DPoP' || rules.dpopRequired) throw new InvalidToken('unbound');
+    return false;
+  }
+  // RFC 9449 §7.2: a token bound to a key proves nothing without that key, and a thief would present it exactly so.
+  if (scheme !== 'DPoP' || rules.publicPrefix === undefined) throw new InvalidToken('sender_constrained');
+  const proven = { method: request.method, url: rules.publicPrefix + request.target, token, jkt };
+  const { nonce } = await checkProof(request.headers('dpop'), proven, rules.proofs);
+  return rules.proofs.nonces !== undefined && nonce !== rules.proofs.nonces.current();
+}
+
+interface Binding {
+  jkt?: string;
+  thumbprint?: string;
+}
+
+/** A confirmation that is not understood is none that could be checked, so the token is refused. */
+export function bindingOf({ cnf }: JWTPayload): Binding {
+  if (cnf === undefined) return {};
+  if (typeof cnf !== 'object' || cnf === null) throw new InvalidToken('claims');
+  const { jkt, 'x5t#S256': thumbprint, ...unknown } = cnf as Record<string, unknown>;
+  if (!isOptionalText(jkt) || !isOptionalText(thumbprint)) throw new InvalidToken('claims');
+  if (Object.keys(unknown).length > 0 || (jkt ?? thumbprint) === undefined) {
+    throw new InvalidToken('sender_constrained');
+  }
+  return { ...(jkt !== undefined && { jkt }), ...(thumbprint !== undefined && { thumbprint }) };
+}
+
+function isOptionalText(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === 'string';
+}

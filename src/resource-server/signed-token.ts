@@ -1,0 +1,47 @@
+import { errors, jwtVerify } from 'jose';
+import type { JWTVerifyGetKey, JWTVerifyOptions } from 'jose';
+import { toAccessToken } from './access-token.ts';
+import type { AccessToken } from './access-token.ts';
+import { InvalidToken } from './errors.ts';
+import type { TokenFault } from './errors.ts';
+import type { Settings } from './settings.ts';
+
+/** Verifies what a token says by itself: its signature and claims (RFC 9068 §4). @throws InvalidToken */
+export function signedTokens(settings: Settings, keys: JWTVerifyGetKey): (token: string) => Promise<AccessToken> {
+  const { issuer, audience, algorithms, clockTolerance, currentDate } = settings;
+  const checks: JWTVerifyOptions = {
+    algorithms: [...algorithms],
+    typ: 'at+jwt',
+    issuer,
+    audience,
+    clockTolerance,
+    requiredClaims: ['exp', 'iat'],
+  };
+  return async (token) => {
+    try {
+      const { payload } = await jwtVerify(token, keys, { ...checks, currentDate: currentDate() });
+      return toAccessToken(payload);
+    } catch (error) {
+      if (!(error instanceof errors.JOSEError)) throw error;
+      throw new InvalidToken(faultOf(error), { cause: error });
+    }
+  };
+}
+
+const CLAIM_FAULTS = new Map<string, TokenFault>([
+  ['typ', 'type'],
+  ['iss', 'issuer'],
+  ['aud', 'audience'],
+  ['nbf', 'not_yet_valid'],
+]);
+
+function faultOf(error: errors.JOSEError): TokenFault {
+  if (error instanceof errors.JWTExpired) return 'expired';
+  if (error instanceof errors.JWTClaimValidationFailed) return CLAIM_FAULTS.get(error.claim) ?? 'claims';
+  if (error instanceof errors.JWSSignatureVerificationFailed) return 'signature';
+  if (error instanceof errors.JOSEAlgNotAllowed) return 'algorithm';
+  if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) {
+    return 'unknown_key';
+  }
+  return 'malformed';
+}

@@ -1,0 +1,96 @@
+import { promisify } from 'node:util';
+import { inflate } from 'node:zlib';
+import { jwtVerify } from 'jose';
+import type { JWTPayload, JWTVerifyGetKey } from 'jose';
+
+const inflated = promisify(inflate);
+
+/** Bytes. More than a million tokens with eight bits each is no list but an attack on memory. */
+const MAX_SIZE = 2 ** 22;
+/** Seconds that a list may be kept whose issuer does not say. */
+const DEFAULT_TTL = 300;
+
+/** The states of many tokens, a few bits for each (draft-ietf-oauth-status-list §4). */
+export class StatusList {
+  readonly #bits: number;
+  readonly #bytes: Uint8Array;
+  /** Seconds since the Unix epoch. */
+  readonly expiresAt: number;
+  /** Seconds that it may be kept without asking again. */
+  readonly ttl: number;
+
+  constructor({ bits, bytes, expiresAt, ttl }: { bits: number; bytes: Uint8Array; expiresAt: number; ttl: number }) {
+    this.#bits = bits;
+    this.#bytes = bytes;
+    this.expiresAt = expiresAt;
+    this.ttl = ttl;
+  }
+
+  /** 0 where all is well (§7.1); nothing for a place that the list does not have. */
+  at(index: number): number | undefined {
+    const perByte = 8 / this.#bits;
+    const byte = this.#bytes[Math.floor(index / perByte)];
+    return byte === undefined ? undefined : (byte >> ((index % perByte) * this.#bits)) & ((1 << this.#bits) - 1);
+  }
+
+  /** Marks a token as taken back, before the issuer's list that says so has been fetched. */
+  revoke(index: number): void {
+    const perByte = 8 / this.#bits;
+    const at = Math.floor(index / perByte);
+    const byte = this.#bytes[at];
+    if (byte !== undefined && this.at(index) === 0) this.#bytes[at] = byte | (1 << ((index % perByte) * this.#bits));
+  }
+
+  /**
+   * Keeps what an earlier copy of this list said: with one bit a token, what was taken back never comes back, so a copy that
+   * lacks it is the older one, from a cache or from a node that lags behind.
+   */
+  keep(earlier: StatusList): void {
+    if (this.#bits !== 1 || earlier.#bits !== 1) return;
+    const shared = Math.min(this.#bytes.length, earlier.#bytes.length);
+    for (let at = 0; at < shared; at += 1) this.#bytes[at] = (this.#bytes[at] ?? 0) | (earlier.#bytes[at] ?? 0);
+  }
+}
+
+export interface ListRules {
+  issuer: string;
+  algorithms: readonly string[];
+  keys: JWTVerifyGetKey;
+  /** Seconds. */
+  clockTolerance: number;
+  currentDate: () => Date;
+}
+
+/**
+ * Verifies and opens a published list (draft-ietf-oauth-status-list §5.1 and §8.3).
+ * @param uri where it was fetched: it must be the list that is for there
+ * @throws Error
+ */
+export async function readStatusList(token: string, uri: string, rules: ListRules): Promise<StatusList> {
+  const { payload } = await jwtVerify(token, rules.keys, {
+    algorithms: [...rules.algorithms],
+    typ: 'statuslist+jwt',
+    subject: uri,
+    requiredClaims: ['iat'],
+    clockTolerance: rules.clockTolerance,
+    currentDate: rules.currentDate(),
+  });
+  if (payload.iss !== undefined && payload.iss !== rules.issuer)
+    throw new Error('The status list is of another issuer');
+  const { bits, lst } = packed(payload);
+  const bytes = await inflated(Buffer.from(lst, 'base64url'), { maxOutputLength: MAX_SIZE });
+  return new StatusList({ bits, bytes, expiresAt: payload.exp ?? Infinity, ttl: ttlOf(payload) });
+}
+
+function packed({ status_list: list }: JWTPayload): { bits: number; lst: string } {
+  const { bits, lst } = typeof list === 'object' && list !== null ? (list as Record<string, unknown>) : {};
+  if (typeof bits !== 'number' || ![1, 2, 4, 8].includes(bits) || typeof lst !== 'string') {
+    throw new Error('The status list is malformed');
+  }
+  return { bits, lst };
+}
+
+function ttlOf({ ttl = DEFAULT_TTL }: JWTPayload): number {
+  if (typeof ttl !== 'number' || !(ttl > 0)) throw new Error('The status list has a malformed ttl');
+  return ttl;
+}

@@ -1,0 +1,159 @@
+import type { JWTPayload } from 'jose';
+import { age, now } from './clock.ts';
+import { Echo } from './echo.ts';
+import { InvalidToken, StatusUnavailable } from './errors.ts';
+import { FollowedList } from './followed-list.ts';
+import type { IssuerKeys } from './issuer-keys.ts';
+import { urlOfIssuer } from './issuer-metadata.ts';
+import { StatusEvents } from './status-events.ts';
+import type { ListRules } from './status-list.ts';
+
+export interface StatusRules extends Omit<ListRules, 'keys'> {
+  keys: IssuerKeys;
+  /** Whether a token without a place in a list is refused. */
+  isRequired: boolean;
+  /** Seconds beyond a list's `ttl` for which it serves where it cannot be confirmed. */
+  acceptFor: number;
+  /** Seconds. */
+  timeout: number;
+  /** Where the issuer's stream of events is; absent where it shall not be used. */
+  eventsUrl: (() => Promise<URL | undefined>) | undefined;
+}
+
+const MAX_LISTS = 256;
+/** Seconds: for how long a list is kept up to date, and kept at all, after a token of it was seen. */
+const KEPT_UP_FOR = 300;
+const KEPT_FOR = 1800;
+/** Milliseconds. */
+const TICK = 1000;
+
+/** The status lists of an issuer: fetched when a token first names one, then kept up to date in the background. */
+export class StatusLists {
+  readonly #rules: StatusRules;
+  readonly #lists = new Map<string, FollowedList>();
+  readonly #keysChanged: Echo;
+  #events: StatusEvents | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(rules: StatusRules) {
+    this.#rules = rules;
+    this.#keysChanged = new Echo(() => rules.keys.renew());
+  }
+
+  /** @throws InvalidToken when the token was taken back, StatusUnavailable when that cannot be known now */
+  async check(claims: JWTPayload): Promise<void> {
+    const place = placeOf(claims);
+    if (place === undefined) {
+      if (this.#rules.isRequired) throw new InvalidToken('claims');
+      return;
+    }
+    const list = this.#lists.get(place.uri) ?? this.#add(place.uri);
+    if (list === undefined) throw new InvalidToken('claims');
+    list.usedAt = now();
+    if (!list.isConfirmed()) await this.#confirm(list);
+    let status = list.at(place.index);
+    if (status === undefined) {
+      // The list may have grown since.
+      await list.refresh();
+      status = list.at(place.index);
+      if (status === undefined && list.failure !== undefined)
+        throw new StatusUnavailable({ cause: list.failure.cause });
+    }
+    if (status !== 0) throw new InvalidToken(status === undefined ? 'claims' : 'revoked');
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    this.#events?.close();
+    this.#keysChanged.close();
+    for (const list of this.#lists.values()) list.close();
+  }
+
+  async #confirm(list: FollowedList): Promise<void> {
+    const { acceptFor, timeout } = this.#rules;
+    const failedAgo = age(list.failure?.at ?? -Infinity);
+    const isAway = failedAgo <= timeout * 1000 + 2 * TICK;
+    // While an issuer is away, requests that may pass do not wait for it, and the others not each for itself.
+    const refreshed = isAway && failedAgo < TICK ? undefined : list.refresh();
+    if (!isAway || !list.isConfirmed(acceptFor)) await refreshed;
+    if (!list.isConfirmed(acceptFor)) throw new StatusUnavailable({ cause: list.failure?.cause });
+  }
+
+  /** A token must not send the kit anywhere else than to its issuer; nothing then. */
+  #add(uri: string): FollowedList | undefined {
+    const url = urlOfIssuer(uri, this.#rules.issuer);
+    if (url === undefined) return undefined;
+    this.#begin();
+    if (this.#lists.size >= MAX_LISTS) this.#dropLeastUsed();
+    const list = new FollowedList(uri, url, {
+      ...this.#rules,
+      keys: this.#rules.keys.find,
+      streamLife: () => this.#events?.life ?? 0,
+    });
+    this.#lists.set(uri, list);
+    return list;
+  }
+
+  /** Only now: an API must be able to start before its issuer does, and none whose tokens have no status needs any of it. */
+  #begin(): void {
+    if (this.#timer !== undefined || this.#isClosed) return;
+    this.#timer = setInterval(() => this.#tick(), TICK).unref();
+    if (this.#rules.eventsUrl === undefined) return;
+    this.#events = new StatusEvents(this.#rules.eventsUrl, {
+      onStart: () => {
+        this.#keysChanged.news();
+        for (const list of this.#lists.values()) list.changed();
+      },
+      onRevoked: (uri, indexes) => {
+        // Of a list that is not there yet it is kept too: the first copy may come from a node that does not know yet.
+        const list = this.#lists.get(uri) ?? (this.#lists.size < MAX_LISTS ? this.#add(uri) : undefined);
+        list?.revoke(indexes);
+      },
+      onChanged: (uri) => this.#lists.get(uri)?.changed(),
+      onKeys: () => this.#keysChanged.news(),
+      onCurrent: () => {
+        for (const list of this.#lists.values()) list.confirm();
+      },
+    });
+    this.#events.open();
+  }
+
+  #tick(): void {
+    for (const [uri, list] of this.#lists) {
+      const unused = age(list.usedAt) / 1000;
+      if (unused > KEPT_FOR || (!list.isLoaded && unused > 10)) this.#drop(uri);
+      else if (unused <= KEPT_UP_FOR && list.isDue) void list.refresh();
+    }
+  }
+
+  #dropLeastUsed(): void {
+    const [oldest] = [...this.#lists].sort(([, one], [, other]) => one.usedAt - other.usedAt);
+    if (oldest !== undefined) this.#drop(oldest[0]);
+  }
+
+  #drop(uri: string): void {
+    this.#lists.get(uri)?.close();
+    this.#lists.delete(uri);
+  }
+}
+
+interface Place {
+  uri: string;
+  index: number;
+}
+
+/** Where the token's status is (draft-ietf-oauth-status-list §6.2). @throws InvalidToken */
+function placeOf({ status }: JWTPayload): Place | undefined {
+  if (status === undefined) return undefined;
+  const list = member(status, 'status_list');
+  const [uri, index] = [member(list, 'uri'), member(list, 'idx')];
+  if (typeof uri !== 'string' || uri.length > 2048) throw new InvalidToken('claims');
+  if (!Number.isSafeInteger(index) || Number(index) < 0) throw new InvalidToken('claims');
+  return { uri, index: Number(index) };
+}
+
+function member(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}

@@ -1,0 +1,304 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose';
+import type { JWK } from 'jose';
+import type { VerifierOptions } from '../../src/resource-server/resource-server.ts';
+import { returnToPresent, travel } from '../support/clock.ts';
+import { newHolder } from '../support/dpop.ts';
+import type { Holder } from '../support/dpop.ts';
+import { bearer, startApi } from './api.ts';
+import type { Api, ApiAnswer } from './api.ts';
+import { AUDIENCE, NOW, startIssuer } from './issuer.ts';
+import type { Issuer } from './issuer.ts';
+
+const described = `resource_metadata="${AUDIENCE}/.well-known/oauth-protected-resource"`;
+const algs = 'algs="ES256 EdDSA Ed25519 PS256 RS256"';
+
+/** `undefined` leaves out what a good one has. */
+type Changes = Record<string, unknown>;
+
+describe('an API that takes tokens bound to a key (DPoP)', () => {
+  let issuer: Issuer;
+  let api: Api;
+  let holder: Holder;
+  let token: string;
+  let proofs = 0;
+
+  beforeEach(async () => {
+    issuer = await startIssuer();
+    api = await startApi(issuer);
+    holder = await newHolder();
+    token = await boundTo(holder.jwk);
+  });
+  afterEach(async () => {
+    returnToPresent();
+    await api.close();
+    await issuer.close();
+  });
+
+  const boundTo = async (jwk: JWK): Promise<string> =>
+    issuer.token({ cnf: { jkt: await calculateJwkThumbprint(jwk) } });
+  const athOf = (text: string): string => createHash('sha256').update(text).digest('base64url');
+
+  /** A good proof for `GET /`, except where the arguments say otherwise; `undefined` leaves a claim out. */
+  function proof(claims: Changes = {}, header: Changes = {}, by = holder): Promise<string> {
+    proofs += 1;
+    const good = { htm: 'GET', htu: `${AUDIENCE}/`, iat: NOW, ath: athOf(token), jti: `proof-${proofs}` };
+    return new SignJWT({ ...good, ...claims })
+      .setProtectedHeader({ typ: 'dpop+jwt', alg: 'ES256', jwk: by.jwk, ...header })
+      .sign(by.key);
+  }
+
+  const send = (dpop: string | string[], path = '/', method = 'GET'): Promise<ApiAnswer> =>
+    api.ask({ path, method, headers: { authorization: `DPoP ${token}`, dpop } });
+
+  function assertRefused(answer: ApiAnswer, error: string, description: string): void {
+    assert.deepEqual(answer.challenges, [
+      `Bearer realm="${AUDIENCE}", ${described}`,
+      `DPoP realm="${AUDIENCE}", error="${error}", error_description="${description}", ${algs}, ${described}`,
+    ]);
+    assert.deepEqual(JSON.parse(answer.body), { error, error_description: description });
+    assert.equal(answer.status, 401);
+  }
+
+  const refusesProof = async (dpop: string | string[], description: string): Promise<void> =>
+    assertRefused(await send(dpop), 'invalid_dpop_proof', description);
+
+  it('lets the holder of the key pass, with a proof for each request', async () => {
+    for (const scheme of ['DPoP', 'dpop']) {
+      const headers = { authorization: `${scheme} ${token}`, dpop: await proof() };
+      assert.deepEqual([(await api.ask({ headers })).status], [200]);
+    }
+  });
+
+  it('takes every spelling of its URL that means the same, whatever the query', async () => {
+    const spellings = [
+      'HTTPS://API.example/a~b',
+      'https://api.example:443/x/../a%7Eb',
+      'https://api.example/a%7eb?q#f',
+    ];
+    for (const htu of spellings) {
+      assert.equal((await send(await proof({ htu }), '/a~b?page=2')).status, 200, htu);
+    }
+  });
+
+  it('refuses a proof for another URL', async () => {
+    const others = [`${AUDIENCE}/x`, `${AUDIENCE}:8443/`, 'http://api.example/', 'https://evil.example/', '/', '', 7];
+    for (const htu of [...others, undefined, 'ftp://api.example/', 'https://api.example.evil/']) {
+      await refusesProof(await proof({ htu }), 'The DPoP proof is for another URL');
+    }
+  });
+
+  it('believes neither Host nor X-Forwarded-Host about its own URL', async () => {
+    const dpop = await proof({ htu: 'https://evil.example/' });
+    const headers = { authorization: `DPoP ${token}`, dpop, host: 'evil.example', 'x-forwarded-host': 'evil.example' };
+    assertRefused(await api.ask({ headers }), 'invalid_dpop_proof', 'The DPoP proof is for another URL');
+    const absolute = await send(await proof({ htu: 'https://evil.example/' }), 'https://evil.example/');
+    assertRefused(absolute, 'invalid_dpop_proof', 'The DPoP proof is for another URL');
+  });
+
+  it('goes by the public URL that its owner tells, with what a proxy takes away', async () => {
+    await using behind = await startApi(issuer, { publicUrl: 'https://public.example/v1/' });
+    const headers = { authorization: `DPoP ${token}`, dpop: await proof({ htu: 'https://public.example/v1/notes' }) };
+    assert.equal((await behind.ask({ path: '/notes', headers })).status, 200);
+  });
+
+  it('refuses a proof for another method, another token, or none', async () => {
+    await refusesProof(await proof({ htm: 'POST' }), 'The DPoP proof is for another method');
+    await refusesProof(await proof({ htm: 'get' }), 'The DPoP proof is for another method');
+    await refusesProof(await proof({ ath: athOf('other') }), 'The DPoP proof is for another token');
+    await refusesProof(await proof({ ath: undefined }), 'The DPoP proof is for another token');
+    const forPost = await send(await proof(), '/', 'POST');
+    assertRefused(forPost, 'invalid_dpop_proof', 'The DPoP proof is for another method');
+  });
+
+  it('refuses a proof that was used before, at once and for as long as it could be accepted', async () => {
+    const ahead = await proof({ iat: NOW + 59 });
+    const answers = await Promise.all([send(ahead), send(ahead), send(ahead)]);
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 401, 401]);
+    travel(118);
+    await refusesProof(ahead, 'The DPoP proof was used before');
+  });
+
+  it('refuses one from more than a minute ago or ahead, and one without a time', async () => {
+    assert.equal((await send(await proof({ iat: NOW - 60 }))).status, 200);
+    await refusesProof(await proof({ iat: NOW - 61 }), 'The DPoP proof is too old');
+    await refusesProof(await proof({ iat: NOW + 61 }), 'The DPoP proof is from the future');
+    await refusesProof(await proof({ iat: undefined }), 'The DPoP proof lacks its iat');
+  });
+
+  it('refuses none, two, an oversized one and one without an identifier', async () => {
+    assertRefused(
+      await api.ask({ headers: { authorization: `DPoP ${token}` } }),
+      'invalid_dpop_proof',
+      'The DPoP header is missing',
+    );
+    await refusesProof([await proof(), await proof()], 'There is more than one DPoP header');
+    await refusesProof('A'.repeat(12_001), 'The DPoP proof is too long');
+    for (const jti of ['', 7, undefined]) {
+      await refusesProof(await proof({ jti }), 'The DPoP proof lacks its jti');
+    }
+  });
+
+  it('refuses what is no proof, or signed by nobody', async () => {
+    const [head = '', body = ''] = (await proof()).split('.');
+    const unsigned = Buffer.from(JSON.stringify({ typ: 'dpop+jwt', alg: 'none', jwk: holder.jwk })).toString(
+      'base64url',
+    );
+    const malformed = 'The DPoP proof is malformed or its signature wrong';
+    const texts = ['x', 'a.b.c', `${head}.${body}.`, `${unsigned}.${body}.`, `${await proof()}, ${await proof()}`, '.'];
+    for (const text of texts) await refusesProof(text, malformed);
+    await refusesProof(await proof({}, { typ: 'JWT' }), malformed);
+    await refusesProof(await proof({}, { typ: undefined }), malformed);
+    await refusesProof(await proof({}, { jwk: undefined }), 'The DPoP proof lacks its key');
+  });
+
+  it('refuses a proof whose key is private, shared or none', async () => {
+    const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
+    const [privateJwk, publicJwk] = [await exportJWK(privateKey), await exportJWK(publicKey)];
+    token = await boundTo(publicJwk);
+    const malformed = 'The DPoP proof is malformed or its signature wrong';
+    await refusesProof(await proof({}, { jwk: privateJwk }, { key: privateKey, jwk: publicJwk }), malformed);
+    await refusesProof(await proof({}, { jwk: { kty: 'EC' } }), malformed);
+    const offCurve = { ...holder.jwk, x: holder.jwk.y, y: holder.jwk.x } as JWK;
+    token = await boundTo(offCurve);
+    await refusesProof(await proof({}, { jwk: offCurve }), malformed);
+
+    const secret = new Uint8Array(32);
+    const shared = { kty: 'oct', k: Buffer.from(secret).toString('base64url') };
+    token = await boundTo(shared);
+    const claims = { htm: 'GET', htu: `${AUDIENCE}/`, iat: NOW, ath: athOf(token), jti: 'shared' };
+    const header = { typ: 'dpop+jwt', alg: 'HS256', jwk: shared };
+    await refusesProof(await new SignJWT(claims).setProtectedHeader(header).sign(secret), malformed);
+  });
+
+  it('refuses a proof by another key, and one whose key is only claimed', async () => {
+    const thief = await newHolder();
+    const byThief = await send(await proof({}, {}, thief));
+    assertRefused(byThief, 'invalid_token', 'The access token is bound to another key than that of the DPoP proof');
+    const claimed = await proof({}, { jwk: holder.jwk }, thief);
+    await refusesProof(claimed, 'The DPoP proof is malformed or its signature wrong');
+  });
+
+  it('refuses an algorithm that is not on the list', async () => {
+    const { privateKey, publicKey } = await generateKeyPair('ES384');
+    const other = { key: privateKey, jwk: await exportJWK(publicKey) };
+    token = await boundTo(other.jwk);
+    const malformed = 'The DPoP proof is malformed or its signature wrong';
+    await refusesProof(await proof({}, { alg: 'ES384' }, other), malformed);
+  });
+
+  it('refuses a bound token as a bearer token, with or without a proof', async () => {
+    const description = 'The access token is bound to a key and cannot be used as a bearer token';
+    for (const headers of [bearer(token), { ...bearer(token), dpop: await proof() }]) {
+      const { status, challenges } = await api.ask({ headers });
+      assert.equal(status, 401);
+      assert.deepEqual(challenges, [
+        `Bearer realm="${AUDIENCE}", error="invalid_token", error_description="${description}", ${described}`,
+        `DPoP realm="${AUDIENCE}", ${algs}, ${described}`,
+      ]);
+    }
+  });
+
+  it('refuses a token that is not bound, sent as if it were', async () => {
+    token = await issuer.token();
+    assertRefused(
+      await send(await proof()),
+      'invalid_token',
+      'The access token is not bound to a key, as it must be here',
+    );
+  });
+
+  it('refuses a token with a confirmation that it does not know or cannot read', async () => {
+    for (const cnf of [{ jwk: holder.jwk }, { jkt: 'x', kid: 'y' }, {}, 'jkt', null, { jkt: 7 }]) {
+      for (const scheme of ['DPoP', 'Bearer']) {
+        token = await issuer.token({ cnf });
+        const headers = { authorization: `${scheme} ${token}`, dpop: await proof() };
+        assert.equal((await api.ask({ headers })).status, 401, JSON.stringify(cnf));
+      }
+    }
+  });
+
+  describe('and no others', () => {
+    it('asks for this scheme alone, and refuses bearer tokens', async () => {
+      await using strict = await startApi(issuer, { dpop: { required: true } });
+      const nothing = await strict.ask({});
+      assert.deepEqual(nothing.challenges, [`DPoP realm="${AUDIENCE}", ${algs}, ${described}`]);
+      const answer = await strict.ask({ headers: bearer(await issuer.token()) });
+      assert.deepEqual([answer.status, answer.challenges], [401, nothing.challenges]);
+      assert.equal(
+        (await strict.ask({ headers: { authorization: `DPoP ${token}`, dpop: await proof() } })).status,
+        200,
+      );
+      await assert.rejects(strict.verifier.verify(await issuer.token()), { code: 'invalid_token', fault: 'unbound' });
+    });
+  });
+
+  describe('with nonces of its own', () => {
+    let at: number;
+    beforeEach(() => {
+      at = NOW;
+    });
+
+    async function startWithNonces(dpop: VerifierOptions['dpop'] = {}): Promise<string> {
+      await api.close();
+      api = await startApi(issuer, { dpop: { nonces: true, ...dpop }, currentDate: () => new Date(at * 1000) });
+      const { headers } = await send(await proof());
+      return String(headers['dpop-nonce']);
+    }
+
+    it('asks for one in the words of RFC 9449, and takes the proof that holds it', async () => {
+      await startWithNonces();
+      const asked = await send(await proof());
+      assertRefused(asked, 'use_dpop_nonce', 'The DPoP proof must hold the nonce that comes with this answer');
+      const nonce = asked.headers['dpop-nonce'];
+      const answer = await send(await proof({ nonce }));
+      assert.deepEqual([answer.status, answer.headers['dpop-nonce']], [200, undefined]);
+    });
+
+    it('goes by the nonce and not by the clock of the client', async () => {
+      const nonce = await startWithNonces();
+      assert.equal((await send(await proof({ nonce, iat: 1 }))).status, 200);
+    });
+
+    it('hands out the next one in time, and refuses the one before the last', async () => {
+      const nonce = await startWithNonces();
+      at += 60;
+      const late = await send(await proof({ nonce }));
+      assert.equal(late.status, 200);
+      const next = late.headers['dpop-nonce'];
+      assert.ok(typeof next === 'string' && next !== nonce);
+      at += 60;
+      assert.equal((await send(await proof({ nonce }))).status, 401);
+      assert.equal((await send(await proof({ nonce: next }))).status, 200);
+    });
+
+    it('refuses made-up ones, and those of another API, but not those of its other processes', async () => {
+      const nonceSecret = new Uint8Array(32).fill(7);
+      const own = await startWithNonces({ nonceSecret });
+      const other = await startWithNonces();
+      for (const nonce of [own, 'x', '', 7, null]) {
+        assert.equal((await send(await proof({ nonce }))).status, 401, String(nonce));
+      }
+      assert.equal((await send(await proof({ nonce: other }))).status, 200);
+      await startWithNonces({ nonceSecret });
+      assert.equal((await send(await proof({ nonce: own }))).status, 200);
+    });
+  });
+
+  describe('and remembers used proofs', () => {
+    it('where its owner wants: once for all processes', async () => {
+      const used = new Set<string>();
+      const claim = async (key: string, jti: string): Promise<boolean> => {
+        const isFirst = !used.has(key + jti);
+        used.add(key + jti);
+        return isFirst;
+      };
+      await using one = await startApi(issuer, { dpop: { replays: { claim } } });
+      await using other = await startApi(issuer, { dpop: { replays: { claim } } });
+      const headers = { authorization: `DPoP ${token}`, dpop: await proof() };
+      assert.equal((await one.ask({ headers })).status, 200);
+      assert.equal((await other.ask({ headers })).status, 401);
+    });
+  });
+});
