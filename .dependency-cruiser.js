@@ -8,7 +8,7 @@ const LEVELS = [
   ['lib'],
   ['config'],
   ['storage', 'events', 'http', 'outgoing'],
-  ['accounts', 'credentials', 'clients', 'issuers', 'keys', 'audit', 'metrics'],
+  ['accounts', 'credentials', 'clients', 'issuers', 'keys', 'status', 'audit', 'metrics'],
   ['interactions', 'account-pages', 'admin', 'oidc', 'grants', 'revocation', 'registration'],
   ['host'],
   ['server'],

@@ -22,8 +22,10 @@ import { checkSessionRoute, sessionManagement } from './oidc/logout/session-mana
 import { postedRequestRoutes } from './oidc/posted-requests.ts';
 import { acceptClient, checkClients } from './oidc/clients/check-clients.ts';
 import type { GrantType } from './oidc/grant-type.ts';
+import { signJwt } from './oidc/internals.ts';
 import { createProvider } from './oidc/provider.ts';
 import { publicDocuments } from './oidc/published-documents.ts';
+import { statusRoutes } from './status/routes.ts';
 import { openStores } from './storage/open-stores.ts';
 import type { Base } from './server/base.ts';
 import { openDomain, type Domain } from './server/domain.ts';
@@ -68,12 +70,13 @@ export async function startServer({ config, apps = [], ...given }: ServerOptions
 
 async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServer> {
   const { config, stores, log } = base;
-  const domain = await openDomain(base, ring);
+  const domain = await openDomain(base, ring, (claims) => signList(engine.provider, ring.current(), claims));
   let isDraining = false;
   const build = () => buildEngine(base, ring, domain, { apps, isDraining: () => isDraining });
   let engine = build();
   ring.onChange(({ signing, published }) => {
     engine = build();
+    domain.status.keysChanged();
     domain.announce({ type: 'keys.changed', signing: kidsOf(signing), published: kidsOf(published) });
   });
   await checkClients(engine.provider, domain.clients, log);
@@ -84,7 +87,9 @@ async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServ
     port: listener.port,
     async close() {
       isDraining = true;
+      domain.status.streams.close();
       await listener.drain();
+      await domain.status.close();
       await domain.logouts.close();
       await ring.close();
       await stores.close();
@@ -93,6 +98,13 @@ async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServ
       listener.stop();
     },
   };
+}
+
+/** By the algorithm that APIs take by default, where the ring has it. */
+function signList(provider: Provider, { signing }: RingSnapshot, claims: Readonly<Record<string, unknown>>) {
+  const algorithms = signing.map(({ alg }) => alg);
+  const alg = algorithms.find((one) => one === 'ES256') ?? algorithms[0] ?? 'ES256';
+  return signJwt(provider, claims, { alg, typ: 'statuslist+jwt' });
 }
 
 function kidsOf(keys: readonly { kid?: string }[]): string[] {
@@ -157,6 +169,7 @@ function routesOf(provider: Provider, base: Base, domain: Domain, apps: Apps): R
     approvalRoute({ ...domain, provider, answer: domain.backchannel.answer }),
     ...postedRequestRoutes(provider),
     deviceQrRoute(config.issuer),
+    ...statusRoutes(domain.status),
     ...(config.sessions.session_management ? [checkSessionRoute(config.issuer)] : []),
     ...registration.routes((client) => acceptClient(provider, client, config.profile)),
     ...interactionRoutes({

@@ -21,3 +21,8 @@ export function longestToken(
   ];
   return lives.reduce((longest, one) => (one.life > longest.life ? one : longest));
 }
+
+/** The life of the longest access token, in seconds. */
+export function longestAccessToken({ tokens, resources }: Pick<Config, 'tokens' | 'resources'>): number {
+  return Math.max(tokens.access_token, ...resources.map((resource) => resource.access_token_ttl ?? 0));
+}

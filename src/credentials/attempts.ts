@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../storage/store.ts';
-import { addressBlock } from './address-block.ts';
+import { addressBlock } from '../http/address-block.ts';
 import { type DelayRule, openRisingDelay, type RisingDelay } from './rising-delay.ts';
 
 export interface Attempt {

@@ -3,7 +3,7 @@ import { normaliseEmail } from '../accounts/email.ts';
 import { nameProblem, type NameProblem } from '../accounts/name.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../storage/store.ts';
-import { addressBlock } from './address-block.ts';
+import { addressBlock } from '../http/address-block.ts';
 import type { KnownDevices } from './known-device.ts';
 import type { PasswordProblem } from './password-rules.ts';
 import type { Passwords } from './passwords.ts';

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { sha256 } from '../lib/hash.ts';
+import { etagOf, matchesEtag } from '../http/etag.ts';
 
 /** Public documents that change only with the key ring: served from memory, before anything else runs. */
 export type Published = ReadonlyMap<string, PublishedDocument>;
@@ -18,7 +18,7 @@ export function published(documents: ReadonlyMap<string, object>, maxAge: number
 
 function publishedDocument(document: object, maxAge: number): PublishedDocument {
   const body = JSON.stringify(document);
-  const etag = `"${sha256(body).slice(0, 22)}"`;
+  const etag = etagOf(body);
   return {
     body,
     etag,
@@ -39,7 +39,7 @@ export function servePublished(documents: Published, request: IncomingMessage, r
   if (request.method !== 'GET' && request.method !== 'HEAD') return false;
   const document = documents.get(pathOf(request.url ?? ''));
   if (document === undefined) return false;
-  const isKnown = matches(request.headers['if-none-match'], document.etag);
+  const isKnown = matchesEtag(request.headers['if-none-match'], document.etag);
   response.writeHead(isKnown ? 304 : 200, document.headers);
   response.end(isKnown || request.method === 'HEAD' ? undefined : document.body);
   return true;
@@ -48,10 +48,4 @@ export function servePublished(documents: Published, request: IncomingMessage, r
 function pathOf(url: string): string {
   const query = url.indexOf('?');
   return query === -1 ? url : url.slice(0, query);
-}
-
-/** RFC 9110 §13.1.2: weak comparison, any of the list, or `*`. */
-function matches(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return false;
-  return header.split(',').some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === etag);
 }

@@ -7,13 +7,14 @@ import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { Admitted } from './admission.ts';
 
-/** Gives every request a number, for the log and for the person who asks what went wrong. */
-export function numberRequests(random: Random): Middleware {
+/** Gives every request a number, for the log and for the person who asks what went wrong, and notes when it began. */
+export function numberRequests(random: Random, clock: Clock): Middleware {
   const start = random.bytes(6).toString('base64url');
   let count = 0;
   return (context, next) => {
     count += 1;
     context.state['requestId'] = `${start}-${count.toString(36)}`;
+    context.state['startedAt'] = clock.now();
     context.set('X-Request-Id', requestId(context));
     return next();
   };

@@ -25,7 +25,7 @@ export interface HostParts extends HealthParts {
 export function middlewareTable(parts: HostParts): Middleware[] {
   const routes = [...assetRoutes(parts.views.assets), ...parts.routes];
   return [
-    numberRequests(parts.random),
+    numberRequests(parts.random, parts.clock),
     logRequests(parts.log, parts.clock),
     secureHeaders(parts.issuer),
     answerProblems(parts.views, parts.log),

@@ -32,6 +32,8 @@ import type { AccountOf } from './requests/request-account.ts';
 import { requestObjects } from './requests/request-objects.ts';
 import { resourceIndicators } from './requests/resource-indicators.ts';
 import { accessTokenClaims } from './requests/token-claims.ts';
+import { statusClaim } from './requests/token-status.ts';
+import type { TokenStatus } from '../status/status.ts';
 import { engineKeys } from './signing-keys.ts';
 import { adapterFactory } from './storage/adapter.ts';
 import { openUserCodes } from './storage/user-codes.ts';
@@ -49,6 +51,7 @@ export interface EngineParts {
   announce: Announce;
   backchannel: BackchannelRequests;
   mTLS: MutualTls;
+  status: Pick<TokenStatus, 'assign'>;
   clock: Clock;
   random: Random;
 }
@@ -86,7 +89,13 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     rotateRefreshToken: ({ oidc }) => oidc.client === undefined || rotatesRefreshTokens(oidc.client),
     // A device stays signed in when the browser in which it was let in signs out.
     expiresWithSession: (_context, source) => source.kind !== 'DeviceCode' && !source.scopes.has('offline_access'),
-    extraTokenClaims: (context, token) => accessTokenClaims(context, token, accountOf),
+    extraTokenClaims: async (context, token) => {
+      const [claims, status] = await Promise.all([
+        accessTokenClaims(context, token, accountOf),
+        statusClaim(context, token, parts),
+      ]);
+      return { ...claims, ...status };
+    },
     interactions: { policy: promptPolicy(), url: (_context, interaction) => `/interaction/${interaction.uid}` },
     cookies: cookies(config.issuer, ring),
     ...endpoints(config),

@@ -1,5 +1,6 @@
 import type { Configuration } from 'oidc-provider';
 import type { Config } from '../config/schema.ts';
+import { STATUS_ROUTES } from '../status/routes.ts';
 import { CHECK_SESSION } from './logout/session-management.ts';
 
 export const routes = {
@@ -22,6 +23,8 @@ export function endpoints({ issuer, registration, sessions }: Config): Pick<Conf
   return {
     routes,
     discovery: {
+      status_list_aggregation_endpoint: issuer + STATUS_ROUTES.aggregation,
+      status_events_endpoint: issuer + STATUS_ROUTES.events,
       ...(registration.enabled && { registration_endpoint: `${issuer}/register` }),
       ...(sessions.front_channel_logout && frontChannel),
       ...(sessions.session_management && { check_session_iframe: `${issuer}${CHECK_SESSION}` }),

@@ -1,5 +1,5 @@
 import { errors, Provider as Engine, type Provider } from 'oidc-provider';
-import { addressBlock } from '../credentials/address-block.ts';
+import { addressBlock } from '../http/address-block.ts';
 import { openRisingDelay, type DelayRule } from '../credentials/rising-delay.ts';
 import type { Announce } from '../events/events.ts';
 import { clientAddress } from '../http/client-address.ts';

@@ -1,4 +1,4 @@
-import { addressBlock } from '../credentials/address-block.ts';
+import { addressBlock } from '../http/address-block.ts';
 import { sha256 } from '../lib/hash.ts';
 import type { Counter, Store } from '../storage/store.ts';
 import { Refusal } from './refusal.ts';

@@ -3,6 +3,7 @@ import { openAccounts, type Accounts } from '../accounts/accounts.ts';
 import { openApprovals } from '../accounts/approvals.ts';
 import { openConsents } from '../accounts/consents.ts';
 import { CLIENT_SECRETS, openClients, type Clients } from '../clients/clients.ts';
+import { longestAccessToken } from '../config/longest-token.ts';
 import type { Config } from '../config/schema.ts';
 import { openCredentials } from '../credentials/credentials.ts';
 import { announceTo, type Announce } from '../events/events.ts';
@@ -19,6 +20,8 @@ import { backchannelRequests } from '../oidc/backchannel-requests.ts';
 import { accountLookup } from '../oidc/requests/request-account.ts';
 import { outgoingFetch } from '../outgoing/outgoing-fetch.ts';
 import { openRegistration } from '../registration/registration.ts';
+import type { SigningParts } from '../status/signed-list.ts';
+import { openStatus, type TokenStatus } from '../status/status.ts';
 import type { Base } from './base.ts';
 
 const VIEWS = fileURLToPath(new URL('../../views', import.meta.url));
@@ -26,7 +29,7 @@ const VIEWS = fileURLToPath(new URL('../../views', import.meta.url));
 /** What does not change with the keys: the domain's parts, opened once. */
 export type Domain = Awaited<ReturnType<typeof openDomain>>;
 
-export async function openDomain(base: Base, ring: KeyRing) {
+export async function openDomain(base: Base, ring: KeyRing, sign: SigningParts['sign']) {
   const { config, stores, log, clock, random } = base;
   const { grants } = stores;
   const secrets = ring.current();
@@ -49,6 +52,7 @@ export async function openDomain(base: Base, ring: KeyRing) {
       trustedProxies: config.listen.trusted_proxies,
       certificateHeader: config.listen.client_certificates?.header,
     }),
+    status: await openLists(base, sign),
     logouts: backChannelLogout({
       grants,
       announce,
@@ -59,6 +63,22 @@ export async function openDomain(base: Base, ring: KeyRing) {
       },
     }),
   };
+}
+
+/** Where JWT access tokens stand, and are taken back. */
+function openLists({ config, stores, log, clock, random }: Base, sign: SigningParts['sign']): Promise<TokenStatus> {
+  return openStatus({
+    grants: stores.grants,
+    clock,
+    random,
+    sign,
+    issuer: config.issuer,
+    ttl: config.status_lists.ttl,
+    longest: longestAccessToken(config),
+    reportFailure: (err) => {
+      log.warn({ err }, 'the status lists cannot be compared with the store for now');
+    },
+  });
 }
 
 /** Who signs in, by what, what they allow, and what they are asked while they are elsewhere. */

@@ -39,8 +39,9 @@ describe('Token exchange', () => {
         scope: 'notes:read',
       },
     );
-    const { jti, iat, ...rest } = claims;
+    const { jti, iat, status, ...rest } = claims;
     assert.ok(jti !== before.jti && typeof iat === 'number');
+    assert.ok(status !== undefined, 'it can be taken back');
     assert.deepEqual(rest, {
       iss: world.server.issuer,
       aud: ARCHIVE,

@@ -63,7 +63,8 @@ describe('Access tokens', () => {
     const { header, claims } = await verified(issuer, access_token, apiOf(issuer));
     const { claims: person } = await verified(issuer, id_token, 'demo-notes');
     assert.deepEqual([header.typ, header.alg], ['at+jwt', 'ES256']);
-    const { jti, iat = 0, exp = 0, grant_id, ...rest } = claims;
+    const { jti, iat = 0, exp = 0, grant_id, status, ...rest } = claims;
+    assert.match(JSON.stringify(status), /^\{"status_list":\{"idx":\d+,"uri":"[^"]+"\}\}$/);
     for (const id of [jti, grant_id]) assert.match(String(id), /^[\w-]{20,}$/);
     assert.deepEqual([exp - iat, expires_in], [900, 900]);
     assert.deepEqual(rest, {
@@ -94,7 +95,7 @@ describe('Access tokens', () => {
     const [before, after] = await Promise.all(
       [first, second].map(async ({ access_token }) => {
         const { claims } = await verified(server.issuer, String(access_token), apiOf(server.issuer));
-        const { jti, iat, exp, ...rest } = claims;
+        const { jti, iat, exp, status: _place, ...rest } = claims;
         return { jti, exp: Number(exp) - Number(iat), rest };
       }),
     );

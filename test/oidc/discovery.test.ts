@@ -36,6 +36,8 @@ describe('Discovery and /jwks', () => {
       pushed_authorization_request_endpoint: `${issuer}/par`,
       backchannel_authentication_endpoint: `${issuer}/backchannel_authentication`,
       device_authorization_endpoint: `${issuer}/device_authorization`,
+      status_list_aggregation_endpoint: `${issuer}/status`,
+      status_events_endpoint: `${issuer}/status/events`,
     });
   });
 

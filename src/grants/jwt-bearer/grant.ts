@@ -5,6 +5,7 @@ import type { Announce } from '../../events/events.ts';
 import { policyOf } from '../../oidc/clients/client-metadata.ts';
 import type { GrantType } from '../../oidc/grant-type.ts';
 import { buildTokenResponse, resolveRequestedResources } from '../../oidc/internals.ts';
+import { trustedBy } from '../../oidc/requests/token-status.ts';
 import { senderConstraint, type SenderConstraint } from '../../oidc/sender-constraint.ts';
 
 import { readAssertion } from './assertion.ts';
@@ -39,7 +40,7 @@ export function jwtBearerGrant({ examine, subjects, announce }: JwtBearerParts):
       const account = await subjects.settle(subject, issuer, claims);
       if (account === undefined && subject.is !== 'service')
         throw new errors.InvalidGrant('assertion refused: no account');
-      await giveToken(context, { examination, account, sender });
+      await giveToken(context, { examination, account, sender, issuer: issuer.issuer });
       announce({
         type: 'assertion.accepted',
         issuer: issuer.issuer,
@@ -73,10 +74,12 @@ interface Given {
   examination: Examination;
   account: Account | undefined;
   sender: SenderConstraint;
+  issuer: string;
 }
 
 /** The scopes are those asked for that the API has, the client may have and the account's roles allow. */
-async function giveToken(context: TokenEndpointGrantContext, { examination, account, sender }: Given): Promise<void> {
+async function giveToken(context: TokenEndpointGrantContext, given: Given): Promise<void> {
+  const { examination, account, sender, issuer } = given;
   const { client, params, provider } = context.oidc;
   if (account !== undefined) context.oidc.entity('Account', { accountId: account.id });
   Object.assign(params, { resource: examination.resource });
@@ -91,6 +94,7 @@ async function giveToken(context: TokenEndpointGrantContext, { examination, acco
       : // The account's owner granted nothing here: the trust is the operator's.
         new provider.AccessToken({ ...common, accountId: account.id, grantId: '', gty: JWT_BEARER });
   sender.bind(token);
+  trustedBy(token, issuer);
   context.oidc.entity(token.kind, token);
   context.body = buildTokenResponse(provider, {
     accessToken: await token.save(),

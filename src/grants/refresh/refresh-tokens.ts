@@ -54,7 +54,7 @@ export class RefreshTokens {
     this.#grants = grants;
     this.#clock = clock;
     this.adapter = {
-      ...sealedAdapter({ grants, random }, tokenKey),
+      ...sealedAdapter({ grants, clock, random }, tokenKey),
       find: (value) => this.#show(value),
       consume: (value) => this.#passChecks(value),
     };

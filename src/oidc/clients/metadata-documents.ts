@@ -3,7 +3,7 @@ import { selfDescribedClient, type Reach } from '../../clients/self-description.
 import { pathText } from '../../config/problems.ts';
 import type { ClientConfig, Config } from '../../config/schema.ts';
 import { STANDARD_SCOPES } from '../../config/standard-scopes.ts';
-import { addressBlock } from '../../credentials/address-block.ts';
+import { addressBlock } from '../../http/address-block.ts';
 import { clientAddress } from '../../http/client-address.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Counter, Store } from '../../storage/store.ts';

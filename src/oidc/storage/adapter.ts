@@ -1,9 +1,12 @@
-import { errors, type Adapter, type AdapterPayload } from 'oidc-provider';
+import { errors, Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Profile } from '../../config/profiles.ts';
 import type { Clients } from '../../clients/clients.ts';
+import { requestStart } from '../../http/request-start.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Random } from '../../lib/random.ts';
-import { everyMember } from '../../storage/every-member.ts';
+import { indexesOf, tokensOfGrant } from '../../status/ledger.ts';
+import { revokeMembers } from '../../status/revoker.ts';
 import { keyspace, type Index, type Key, type Store } from '../../storage/store.ts';
 import { lifetime, unsupported } from './adapter-verbs.ts';
 import { answerOnce, waitsForAnswer } from './answered-once.ts';
@@ -17,6 +20,8 @@ import type { UserCodes } from './user-codes.ts';
 /** A record that its bearer secret both finds (by its hash) and opens (as a key): the store alone can do neither. */
 export interface Sealed {
   sealed: string;
+  /** When the request that led to it began, in milliseconds since the epoch, for what can be taken back. */
+  startedAt?: number;
 }
 
 const sealedKeys: Record<string, (id: string) => Key<Sealed>> = {
@@ -28,11 +33,11 @@ const sealedKeys: Record<string, (id: string) => Key<Sealed>> = {
   PushedAuthorizationRequest: keyspace<Sealed>('pushed-authorization-request'),
 };
 const deviceCodeKey = keyspace<Sealed>('device-code');
-const tokensOfGrant = (grantId: string): Index<Sealed> => `tokens-of-grant:${grantId}`;
 
 export interface AdapterOptions {
   grants: Store;
   clients: Clients;
+  clock: Clock;
   random: Random;
   /** What grants of our own bring along for a model, instead of the usual. */
   adapters: Readonly<Record<string, Adapter>>;
@@ -71,7 +76,7 @@ export function adapterFactory(options: AdapterOptions): (model: string) => Adap
 
 /** Keeps records sealed, found by their hash and listed for their grant. */
 export function sealedAdapter(
-  { grants, random }: Pick<AdapterOptions, 'grants' | 'random'>,
+  { grants, clock, random }: Pick<AdapterOptions, 'grants' | 'clock' | 'random'>,
   keys: (id: string) => Key<Sealed>,
 ): Adapter {
   const keyOf = (id: string): Key<Sealed> => keys(sha256(id));
@@ -79,10 +84,9 @@ export function sealedAdapter(
     ...unsupported,
     async upsert(id, payload, ttl) {
       const sealed = seal(id, JSON.stringify(payload), random);
-      // An interaction only mentions a grant: it outlives the revocation, as one that changes the person must.
-      const grantId = payload.kind === 'Interaction' ? undefined : payload.grantId;
-      const indexes = grantId === undefined ? [] : [tokensOfGrant(grantId)];
-      const write = { key: keyOf(id), value: { sealed }, options: { ...lifetime(ttl), indexes } };
+      const indexes = foundBy(payload);
+      const value = { sealed, ...(indexes.length > 0 && { startedAt: startOf(Provider.ctx, clock) }) };
+      const write = { key: keyOf(id), value, options: { ...lifetime(ttl), indexes } };
       if (!waitsForAnswer(payload)) await grants.set(write.key, write.value, write.options);
       else await answerOnce(grants, write, ({ sealed: now }) => JSON.parse(unseal(id, now)) as AdapterPayload);
     },
@@ -102,11 +106,20 @@ export function sealedAdapter(
       await grants.delete(keyOf(id));
     },
     async revokeByGrantId(grantId) {
-      for await (const keys of everyMember(grants, tokensOfGrant(grantId))) {
-        await Promise.all(keys.map((key) => grants.delete(key)));
-      }
+      await revokeMembers({ grants, clock }, tokensOfGrant(grantId));
     },
   };
+}
+
+/** By which a record is found when it is to be taken back. */
+function foundBy({ kind, clientId = '', accountId, grantId }: AdapterPayload): Index<unknown>[] {
+  if (kind === 'AccessToken' || kind === 'ClientCredentials') return indexesOf({ clientId, accountId, grantId });
+  // An interaction only mentions a grant: it outlives the revocation, as one that changes the person must.
+  return grantId === undefined || kind === 'Interaction' ? [] : [tokensOfGrant(grantId)];
+}
+
+function startOf(context: KoaContextWithOIDC | undefined, clock: Clock): number {
+  return context === undefined ? clock.now() : requestStart(context);
 }
 
 /** What is used up for tokens, such as a code, stays as it is while they could not be signed. */

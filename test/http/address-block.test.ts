@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { addressBlock } from '../../src/credentials/address-block.ts';
+import { addressBlock } from '../../src/http/address-block.ts';
 
 describe('The block of an address', () => {
   it('is the whole of an IPv4 address, however it is written', () => {

@@ -1,0 +1,40 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Bitmap, Index, Store } from '../storage/store.ts';
+import { offsetOf } from './bits.ts';
+import { lifeOf, listKey, type ListRecord, type StatusList } from './lists.ts';
+
+/** Told to every node when a list has changed. It may be lost: each looks by itself every second. */
+export const LISTS_CHANGED = 'status-lists';
+
+/** All that are alive. */
+export const LISTS: Index<ListRecord> = 'status-lists';
+export const bitsOf = (list: string): Bitmap => `status-bits:${list}`;
+
+/** Bits in one call, so that a long one keeps nobody waiting. */
+const MOST = 10_000;
+
+/** Sets bits of a list, and then moves its version, by which every node sees that they are there. */
+export async function markBits(
+  { grants, clock }: { grants: Store; clock: Clock },
+  list: StatusList,
+  indexes: readonly number[],
+): Promise<void> {
+  const ttl = lifeOf(list, clock);
+  for (let at = 0; at < indexes.length; at += MOST) {
+    await grants.setBits(bitsOf(list.id), indexes.slice(at, at + MOST).map(offsetOf), ttl);
+  }
+  await writeList({ grants, clock }, list, true);
+}
+
+export async function writeList(
+  { grants, clock }: { grants: Store; clock: Clock },
+  list: StatusList,
+  hasBits: boolean,
+): Promise<void> {
+  await grants.set(listKey(list.id), { hasBits }, { ttl: lifeOf(list, clock), indexes: [LISTS] });
+}
+
+/** Whether the store still has what it was told of a list: one that evicts, or came back from an older copy, may not. */
+export function isWhole(record: ListRecord | undefined, bits: Uint8Array): boolean {
+  return record !== undefined && (!record.hasBits || bits.length > 0);
+}

@@ -1,0 +1,76 @@
+import type { Context } from 'koa';
+import { matchesEtag } from '../http/etag.ts';
+import { addressBlock } from '../http/address-block.ts';
+import { clientAddress } from '../http/client-address.ts';
+import { Problem } from '../http/problems.ts';
+import { route, unsecured, type Route } from '../http/route.ts';
+import type { TokenStatus } from './status.ts';
+
+export const STATUS_ROUTES = { aggregation: '/status', events: '/status/events', list: '/status/:id' } as const;
+
+const TYPE = 'application/statuslist+jwt';
+
+/** What anybody may read: which tokens were taken back says nothing of whose they were. */
+export function statusRoutes(status: TokenStatus): Route[] {
+  return [
+    route('GET', STATUS_ROUTES.aggregation, unsecured, async (context) => {
+      openToAll(context);
+      context.body = { status_lists: await status.uris() };
+    }),
+    route('GET', STATUS_ROUTES.events, unsecured, (context) => giveStream(context, status)),
+    route('GET', STATUS_ROUTES.list, unsecured, (context) => giveList(context, status)),
+    route('OPTIONS', STATUS_ROUTES.list, unsecured, (context) => {
+      openToAll(context);
+      context.set('Access-Control-Allow-Headers', 'If-None-Match, Cache-Control');
+      context.set('Access-Control-Max-Age', '3600');
+      context.status = 204;
+    }),
+  ];
+}
+
+/** draft-ietf-oauth-status-list-20 §8. */
+async function giveList(context: Context, status: TokenStatus): Promise<void> {
+  openToAll(context);
+  if (context.query['time'] !== undefined) {
+    refuse(context, 501, 'lists of other times are not kept');
+    return;
+  }
+  const list = await status.signed(String((context['params'] as Record<string, unknown>)['id']));
+  if (list === undefined) throw new Problem('not-found', 'no such list, or it has ended');
+  context.set('ETag', list.etag);
+  if (matchesEtag(context.req.headers['if-none-match'], list.etag)) {
+    context.status = 304;
+    return;
+  }
+  context.type = TYPE;
+  context.body = list.token;
+}
+
+async function giveStream(context: Context, status: TokenStatus): Promise<void> {
+  const from = addressBlock(clientAddress(context));
+  if (!status.streams.hasRoom(from)) {
+    refuse(context, 503, 'too many listen already; fetch the lists instead');
+    return;
+  }
+  const first = await status.greeting();
+  openToAll(context);
+  context.set({ 'Content-Type': 'text/event-stream; charset=utf-8', 'X-Accel-Buffering': 'no' });
+  context.status = 200;
+  context.respond = false;
+  context.res.flushHeaders();
+  status.streams.add(context.res, from, first);
+}
+
+function refuse(context: Context, status: 501 | 503, reason: string): void {
+  context.status = status;
+  context.body = { error: status === 501 ? 'invalid_request' : 'temporarily_unavailable', error_description: reason };
+}
+
+/** A cache in between must ask here each time: what it kept would put off a revocation. */
+function openToAll(context: Context): void {
+  context.set({
+    'Access-Control-Allow-Origin': '*',
+    'Access-Control-Expose-Headers': 'ETag',
+    'Cache-Control': 'no-cache',
+  });
+}

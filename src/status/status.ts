@@ -1,0 +1,98 @@
+import { hash } from 'node:crypto';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import type { Store } from '../storage/store.ts';
+import { FollowedLists, type FollowedList } from './followed-lists.ts';
+import { Ledger } from './assign.ts';
+import { listUris, type Place } from './lists.ts';
+import type { NewToken } from './ledger.ts';
+import { Places } from './places.ts';
+import { revoker, type Revoker } from './revoker.ts';
+import { SignedLists, type SignedList, type SigningParts } from './signed-list.ts';
+import { eventText, Streams } from './streams.ts';
+
+export interface TokenStatus extends Revoker {
+  /**
+   * Gives a token that is about to be issued its place. When this resolves, it can be found by what it belongs to.
+   * @throws StoreUnavailable
+   */
+  assign(token: NewToken): Promise<Place>;
+  /** The list of that name, signed. @throws StoreUnavailable when it could not be compared with the store for too long */
+  signed(id: string): Promise<SignedList | undefined>;
+  /** Where the live lists are. @throws StoreUnavailable as `signed` */
+  uris(): Promise<string[]>;
+  /** What a stream begins with. @throws StoreUnavailable as `signed` */
+  greeting(): Promise<string>;
+  readonly streams: Streams;
+  /** Has the lists signed with the keys that are current now, and those who listen fetch the keys. */
+  keysChanged(): void;
+  close(): Promise<void>;
+}
+
+export interface StatusParts extends Pick<SigningParts, 'sign'> {
+  grants: Store;
+  clock: Clock;
+  random: Random;
+  issuer: string;
+  /** How long anybody may go without looking at a list again, in seconds. */
+  ttl: number;
+  /** The life of the longest access token, in seconds. */
+  longest: number;
+  /** How many places a list has. */
+  capacity?: number;
+  reportFailure: (error: unknown) => void;
+}
+
+/** For how long a list takes new tokens, at most, in seconds. */
+const OPEN_FOR = 900;
+/** So many indexes in one event; of more, those who listen fetch the list. */
+const MOST_TOLD = 1000;
+
+/** Begins to follow the lists. @throws StoreUnavailable */
+export async function openStatus(parts: StatusParts): Promise<TokenStatus> {
+  const { clock, issuer, longest } = parts;
+  const { uriOf } = listUris(issuer);
+  const streams = new Streams(clock);
+  const places = new Places({ ...parts, openFor: Math.min(longest, OPEN_FOR) });
+  const ledger = new Ledger({ ...parts, places, uriOf });
+  const signedLists = new SignedLists({ ...parts, uriOf });
+  const lists = new FollowedLists({
+    ...parts,
+    onRevoked: (list, indexes) => streams.tell(revokedText(uriOf(list), indexes)),
+    onVerified: () => streams.beat(),
+    onLost: (list) => places.abandon(list),
+  });
+  await lists.open();
+  return {
+    ...revoker(parts),
+    assign: (token) => ledger.assign(token),
+    async signed(id) {
+      const list = await lists.find(id);
+      return list && signedLists.of(list);
+    },
+    uris: async () => (await lists.verified()).map(uriOf),
+    greeting: async () => greeting(await lists.verified(), uriOf),
+    streams,
+    keysChanged() {
+      signedLists.forget();
+      streams.tell(eventText('keys', {}));
+    },
+    async close() {
+      streams.close();
+      await lists.close();
+    },
+  };
+}
+
+function revokedText(uri: string, indexes: readonly number[]): string {
+  return indexes.length > MOST_TOLD ? eventText('changed', { uri }) : eventText('revoked', { uri, idx: indexes });
+}
+
+function greeting(lists: readonly FollowedList[], uriOf: (list: FollowedList) => string): string {
+  return eventText('lists', { lists: Object.fromEntries(lists.map((list) => [uriOf(list), contentOf(list)])) });
+}
+
+/** A number that stands for what a list says, the same on every node that knows the same. */
+function contentOf({ bits }: FollowedList): number {
+  return hash('sha256', bits, 'buffer').readUIntBE(0, 6);
+}

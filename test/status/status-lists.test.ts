@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { tokensOfClient, tokensOfGrant } from '../../src/status/ledger.ts';
+import { decodeJwt } from 'jose';
+import { serverStores } from '../oidc/server-stores.ts';
+import { tokensFor } from '../support/flows.ts';
+import { until } from '../support/until.ts';
+import { fetchList, isTakenBack, placeOf } from './published-lists.ts';
+import { startTwoNodes, type TwoNodes } from './two-nodes.ts';
+
+for (const backend of serverStores) {
+  describe(`The status lists of two nodes on ${backend.name}`, function () {
+    this.timeout(30_000);
+    let two: TwoNodes;
+    before(async () => {
+      two = await startTwoNodes(backend);
+    });
+    after(() => two.stop());
+
+    it('are signed, and say for how long they are good', async () => {
+      const { uri } = placeOf(await two.machineToken());
+      const { response, claims, typ, alg, bits } = await fetchList(uri);
+      assert.deepEqual([typ, alg, claims.sub, claims['ttl']], ['statuslist+jwt', 'ES256', uri, 10]);
+      assert.ok(Number(claims.exp) - Number(claims.iat) >= 60);
+      assert.equal(bits.length, 131_072, 'every place that a token can have is in it');
+      assert.equal(response.headers.get('content-type'), 'application/statuslist+jwt');
+      assert.equal(response.headers.get('access-control-allow-origin'), '*');
+      assert.match(response.headers.get('cache-control') ?? '', /no-cache|no-store/);
+    });
+
+    it('are sent again only when they have changed', async () => {
+      const { uri } = placeOf(await two.machineToken());
+      const etag = (await fetch(uri)).headers.get('etag') ?? '';
+      const again = await fetch(uri, { headers: { 'if-none-match': etag } });
+      assert.deepEqual([again.status, await again.text(), again.headers.get('etag')], [304, '', etag]);
+      const head = await fetch(uri, { method: 'HEAD' });
+      assert.deepEqual([head.status, head.headers.get('etag')], [200, etag]);
+      assert.equal((await fetch(uri, { headers: { 'if-none-match': '"another"' } })).status, 200);
+    });
+
+    it('show within a second at both nodes what a client’s index takes back, and nothing else', async () => {
+      const machine = placeOf(await two.machineToken());
+      const person = placeOf(
+        (await tokensFor(two.issuer, { parameters: { scope: 'openid notes:read' } }))['access_token'],
+      );
+      for (const origin of two.origins) assert.equal(await isTakenBack(machine, origin), false);
+      assert.ok((await two.revoker.revokeMembers(tokensOfClient('demo-service'))) >= 1);
+      for (const origin of two.origins) await until(() => isTakenBack(machine, origin), 1500);
+      for (const origin of two.origins) assert.equal(await isTakenBack(person, origin), false);
+      assert.equal(await two.revoker.isRevoked(machine), true);
+      assert.equal(await two.revoker.isRevoked(person), false);
+      assert.equal(await two.revoker.revokeMembers(tokensOfClient('demo-service')), 0, 'nothing is left to take back');
+    });
+
+    it('show what a grant’s index takes back, and what alone is taken back', async () => {
+      const tokens = await tokensFor(two.issuer, { parameters: { scope: 'openid notes:read' } });
+      const { grant_id } = decodeJwt(tokens['access_token'] ?? '');
+      const [person, machine] = [placeOf(tokens['access_token']), placeOf(await two.machineToken())];
+      await two.revoker.revokeMembers(tokensOfGrant(String(grant_id)));
+      await two.revoker.revokeToken(machine);
+      for (const origin of two.origins)
+        for (const place of [person, machine]) await until(() => isTakenBack(place, origin), 1500);
+    });
+
+    it('spare what began after an instant', async () => {
+      const early = placeOf(await two.machineToken());
+      const instant = Date.now() + 1;
+      await until(() => Date.now() > instant);
+      const late = placeOf(await two.machineToken());
+      await two.revoker.revokeMembers(tokensOfClient('demo-service'), { startedBefore: instant });
+      assert.deepEqual(await Promise.all([early, late].map((place) => two.revoker.isRevoked(place))), [true, false]);
+    });
+
+    it('are named where APIs look for them', async () => {
+      const { uri } = placeOf(await two.machineToken());
+      const metadata = (await (await fetch(`${two.issuer}/.well-known/openid-configuration`)).json()) as Record<
+        string,
+        string
+      >;
+      const response = await fetch(metadata['status_list_aggregation_endpoint'] ?? '');
+      assert.match(response.headers.get('content-type') ?? '', /^application\/json/);
+      const { status_lists: uris } = (await response.json()) as { status_lists: string[] };
+      assert.ok(uris.includes(uri));
+      for (const each of uris) await fetchList(each);
+    });
+
+    it('are not there under names that nobody gave', async () => {
+      const { issuer } = two;
+      const names = [
+        'x',
+        '0',
+        'zzzzzz-AAAAAAAA',
+        '100000-AAAAAAAA',
+        '..%2fjwks',
+        '%00',
+        'a'.repeat(5000),
+        'issued:x.1.1',
+      ];
+      for (const name of names) {
+        const response = await fetch(`${issuer}/status/${name}`);
+        assert.equal(response.status, 404, name);
+        assert.equal(((await response.json()) as { error: string }).error, 'invalid_request');
+      }
+      const { uri, idx } = placeOf(await two.machineToken());
+      const odd = [
+        { uri, idx: -1 },
+        { uri, idx: 0.5 },
+        { uri, idx: 2 ** 31 },
+        { uri: `${uri}/`, idx },
+        { uri: 'x', idx },
+      ];
+      for (const place of odd) {
+        assert.equal(await two.revoker.isRevoked(place), true, JSON.stringify(place));
+        await two.revoker.revokeToken(place);
+      }
+      assert.equal(await two.revoker.isRevoked({ uri, idx }), false);
+    });
+
+    it('are neither changed by anybody nor kept for other times', async () => {
+      const { uri } = placeOf(await two.machineToken());
+      for (const method of ['POST', 'PUT', 'DELETE']) assert.equal((await fetch(uri, { method })).status, 405, method);
+      assert.equal((await fetch(`${uri}?time=1686925000`)).status, 501);
+      const preflight = await fetch(uri, { method: 'OPTIONS', headers: { origin: 'https://api.example' } });
+      assert.deepEqual([preflight.status, preflight.headers.get('access-control-allow-origin')], [204, '*']);
+    });
+  });
+}
