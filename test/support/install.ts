@@ -19,7 +19,7 @@ interface Need {
 const NEEDS: Need[] = [
   {
     name: `redis-server ${OLDEST_REDIS} or newer`,
-    present: () => redisVersion() >= OLDEST_REDIS,
+    present: () => versionOf(/v=(\d+)\./, 'redis-server', '--version') >= OLDEST_REDIS,
     install: () => [aptInstall('redis-server')],
     advice:
       'Debian, Ubuntu: sudo apt-get install redis-server    macOS: brew install redis    else: https://redis.io/downloads',
@@ -41,13 +41,35 @@ const NEEDS: Need[] = [
   {
     name: 'oidc-agent',
     suite: 'interop',
-    present: () => spawnSync('oidc-agent', ['--version']).status === 0,
+    present: () => runs('oidc-agent', '--version'),
     install: () => [aptInstall('oidc-agent-cli')],
     advice: 'Debian, Ubuntu: sudo apt-get install oidc-agent-cli    macOS: brew install oidc-agent',
   },
   {
+    name: 'Python 3.9 or newer with venv',
+    suite: 'interop',
+    present: () => runs('python3', '-c', 'import sys, venv, ensurepip; assert sys.version_info >= (3, 9)'),
+    install: () => [aptInstall('python3-venv')],
+    advice: 'Debian, Ubuntu: sudo apt-get install python3-venv    else: https://www.python.org/downloads',
+  },
+  {
+    // From 1.21 on, Go brings the newer Go that a module asks for.
+    name: 'Go 1.21 or newer',
+    suite: 'interop',
+    present: () => versionOf(/go1\.(\d+)/, 'go', 'version') >= 21,
+    install: () => [aptInstall('golang-go')],
+    advice: 'Debian 13, Ubuntu 24.04: sudo apt-get install golang-go    else: https://go.dev/dl',
+  },
+  {
+    name: 'a JDK 17 or newer and Maven',
+    suite: 'interop',
+    present: () => versionOf(/jdk\.compiler@(\d+)/, 'java', '--list-modules') >= 17 && runs('mvn', '--version'),
+    install: () => [aptInstall('default-jdk-headless', 'maven')],
+    advice: 'Debian, Ubuntu: sudo apt-get install default-jdk-headless maven    macOS: brew install openjdk maven',
+  },
+  {
     name: 'softhsm2',
-    present: () => findSoftHsm() !== undefined && spawnSync('softhsm2-util', ['--version']).status === 0,
+    present: () => findSoftHsm() !== undefined && runs('softhsm2-util', '--version'),
     install: () => [aptInstall('softhsm2')],
     advice:
       'Debian, Ubuntu: sudo apt-get install softhsm2    macOS: brew install softhsm    Fedora: sudo dnf install softhsm',
@@ -60,10 +82,14 @@ function aptInstall(...names: string[]): string[] {
   return ['apt-get', 'install', '--yes', '--no-install-recommends', ...names];
 }
 
-/** The major version of the `redis-server` in the path; 0 without one. */
-function redisVersion(): number {
-  const { stdout } = spawnSync('redis-server', ['--version'], { encoding: 'utf8' });
-  return Number(/v=(\d+)\./.exec(stdout)?.[1] ?? 0);
+function runs(program: string, ...args: string[]): boolean {
+  return spawnSync(program, args).status === 0;
+}
+
+/** The number in what a program in the path says of itself; 0 without one. */
+function versionOf(pattern: RegExp, program: string, ...args: string[]): number {
+  const { stdout } = spawnSync(program, args, { encoding: 'utf8' });
+  return Number(pattern.exec(stdout)?.[1] ?? 0);
 }
 
 /** Debian or Ubuntu with the right to install; `undefined` elsewhere. */
