@@ -22,6 +22,7 @@ const EXCEPTIONS = [
   { from: 'credentials', to: 'accounts', reason: 'a credential is held by an account, and signing up makes both' },
   { from: 'interactions', to: 'oidc', reason: "a page answers the engine in the engine's terms: grants and scopes" },
   { from: 'grants', to: 'oidc', reason: 'a grant is an extension of the engine' },
+  { from: 'revocation', to: 'oidc', reason: 'sessions and grants are records of the engine, and so are logout tokens' },
   { from: 'cli', to: 'demo', reason: 'the start command serves the demo apps in demo mode' },
 ];
 

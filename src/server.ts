@@ -82,6 +82,7 @@ async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServ
   await checkClients(engine.provider, domain.clients, log);
   const handler = requestHandler(domain.admit, () => engine);
   const listener = await listen(config.listen, handler);
+  domain.revocations.watch();
   log.info({ issuer: config.issuer, port: listener.port }, 'ready');
   return {
     port: listener.port,
@@ -89,6 +90,7 @@ async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServ
       isDraining = true;
       domain.status.streams.close();
       await listener.drain();
+      await domain.revocations.close();
       await domain.status.close();
       await domain.logouts.close();
       await ring.close();

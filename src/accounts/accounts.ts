@@ -44,6 +44,8 @@ export interface Accounts {
   ): Promise<Account | undefined>;
   disable(id: AccountId): Promise<Account | undefined>;
   enable(id: AccountId): Promise<Account | undefined>;
+  /** Its address is free for another account from then on. @returns whether it was there */
+  remove(id: AccountId): Promise<boolean>;
   /** The oldest account first. */
   list(page?: { after?: string; limit?: number }): Promise<AccountPage>;
 }
@@ -113,8 +115,18 @@ export function openAccounts(options: { records: Store; clock: Clock; random: Ra
       })),
     disable: (id) => change(id, (account) => ({ ...account, disabledAt: account.disabledAt ?? clock.now() })),
     enable: (id) => change(id, ({ disabledAt: _, ...account }) => account),
+    remove: (id) => remove(records, id),
     list,
   };
+}
+
+/** The address first: a crash in between leaves a record that nothing leads to, and that can be removed again. */
+async function remove(records: Store, id: AccountId): Promise<boolean> {
+  const account = (await records.get(accountKey(id)))?.value;
+  if (account === undefined) return false;
+  const claim = await records.get(claimKey(account.email));
+  if (claim?.value.account === id) await records.delete(claimKey(account.email));
+  return records.delete(accountKey(id));
 }
 
 function claimKey(email: string) {

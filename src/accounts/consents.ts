@@ -1,4 +1,5 @@
-import { keyspace, type Store } from '../storage/store.ts';
+import { everyMember } from '../storage/every-member.ts';
+import { keyspace, type Index, type Store } from '../storage/store.ts';
 
 /** What a person has let a client do. Outlives the session in which it was said. */
 export interface Consent {
@@ -13,9 +14,14 @@ export interface Consent {
 export interface Consents {
   find(account: string, clientId: string): Promise<Consent | undefined>;
   remember(account: string, clientId: string, consent: Consent): Promise<void>;
+  /** What a person has let clients do, client by client. */
+  list(account: string): AsyncIterable<{ client: string; consent: Consent }>;
+  /** @returns whether there was anything that the person had let the client do */
+  withdraw(account: string, clientId: string): Promise<boolean>;
 }
 
 const consentKey = keyspace<Consent>('consent');
+const consentsOf = (account: string): Index<Consent> => `consents-of-account:${account}`;
 
 export function openConsents(records: Store): Consents {
   const keyOf = (account: string, clientId: string): string => consentKey(`${account}:${clientId}`);
@@ -24,7 +30,17 @@ export function openConsents(records: Store): Consents {
       return (await records.get<Consent>(keyOf(account, clientId)))?.value;
     },
     async remember(account, clientId, consent) {
-      await records.set<Consent>(keyOf(account, clientId), consent);
+      await records.set<Consent>(keyOf(account, clientId), consent, { indexes: [consentsOf(account)] });
     },
+    async *list(account) {
+      for await (const keys of everyMember(records, consentsOf(account))) {
+        const found = await records.getMany(keys);
+        for (const [index, key] of keys.entries()) {
+          const consent = found[index]?.value;
+          if (consent !== undefined) yield { client: key.slice(keyOf(account, '').length), consent };
+        }
+      }
+    },
+    withdraw: (account, clientId) => records.delete(keyOf(account, clientId)),
   };
 }

@@ -1,19 +1,13 @@
-import { CLIENT_SECRETS, openClients, type Client, type Clients } from '../clients/clients.ts';
+import type { Client, Clients } from '../clients/clients.ts';
 import { loadClients } from '../config/load-clients.ts';
 import { describeProblems } from '../config/problems.ts';
-import type { Config } from '../config/schema.ts';
-import { openMasterKey } from '../keys/master-key.ts';
-import { ringRecords } from '../keys/ring-record.ts';
-import { snapshotOf } from '../keys/ring.ts';
-import { storedRing } from '../keys/steps.ts';
-import { systemClock } from '../lib/clock.ts';
-import { systemRandom } from '../lib/random.ts';
-import type { Store } from '../storage/store.ts';
 import { findAction, type Actions } from './actions.ts';
 import { invite } from './clients-invite.ts';
+import { withClients } from './clients-scene.ts';
 import { configOption, type Command } from './command.ts';
+import { withEndings } from './endings.ts';
 import { table } from './help-text.ts';
-import { removed, storeScene, withStores, type StoreScene } from './store-scene.ts';
+import { removed, storeScene, type StoreScene } from './store-scene.ts';
 
 const ACTIONS: Actions<StoreScene> = {
   list: { options: ['json'], run: list },
@@ -28,7 +22,7 @@ export const clients: Command = {
   details: `clients list               those of the configuration and those of the store
 clients add FILE           puts the client that FILE describes, or several under "clients:", into the store, in the
                            form that they have in the configuration; one of the same name is replaced
-clients remove CLIENT_ID   takes a client out of the store
+clients remove CLIENT_ID   takes a client out of the store; what was issued to it is worth nothing from then on
 clients invite             prints an initial access token, with which somebody else can register a client
 
 A running server on the same store knows of it at once.`,
@@ -51,21 +45,6 @@ const NO_SECRETS = {
   signing_secret: undefined,
   registration: undefined,
 };
-
-function withClients<T>({ chosen, terminal }: StoreScene, work: (clients: Clients) => Promise<T>): Promise<T> {
-  const { config } = chosen;
-  return withStores(config, terminal, ({ records }) => {
-    const sealingKey = (): Promise<string> => sealingKeyOf(config, records);
-    return work(openClients({ records, configured: config.clients, random: systemRandom, sealingKey }));
-  });
-}
-
-/** @throws MasterKeyError, or Error where the server has not started yet */
-async function sealingKeyOf({ keys_dir: directory, keys }: Config, records: Store): Promise<string> {
-  const masterKey = await openMasterKey(directory, { create: false, random: systemRandom });
-  const { content } = await storedRing(ringRecords(records, masterKey));
-  return snapshotOf(content, systemClock.now(), keys.algorithms).derive(CLIENT_SECRETS).toString('base64url');
-}
 
 async function list(scene: StoreScene): Promise<number> {
   const { given, terminal } = scene;
@@ -109,7 +88,7 @@ async function add(scene: StoreScene, file: string): Promise<number> {
 async function remove(scene: StoreScene, id: string): Promise<number> {
   return removed(scene, {
     name: `client ${JSON.stringify(id)}`,
-    wasStored: await withClients(scene, (clients) => clients.remove(id)),
+    wasStored: await withEndings(scene.chosen.config, scene.terminal, (endings) => endings.removeClient(id)),
     isConfigured: scene.chosen.config.clients.some((one) => one.client_id === id),
   });
 }

@@ -2,6 +2,7 @@ import { loadIssuers } from '../config/load-issuers.ts';
 import { openIssuers, type Issuers } from '../issuers/issuers.ts';
 import { findAction, type Actions } from './actions.ts';
 import { configOption, type Command } from './command.ts';
+import { withEndings } from './endings.ts';
 import { table } from './help-text.ts';
 import { test } from './issuers-test.ts';
 import { removed, storeScene, withStores, type StoreScene } from './store-scene.ts';
@@ -19,7 +20,7 @@ export const issuers: Command = {
   details: `issuers list            those of the configuration and those of the store
 issuers add FILE        puts the issuer that FILE describes, or several under "trusted_issuers:", into the store, in the
                         form that they have in the configuration; the same issuer is replaced
-issuers remove ISSUER   takes an issuer out of the store
+issuers remove ISSUER   takes an issuer out of the store, and back what was issued for its tokens
 issuers test TOKEN      says what a client would get for a token, or which check refuses it; the token stays good
 
 A running server on the same store knows of it at once.`,
@@ -77,7 +78,7 @@ async function add(scene: StoreScene, file: string): Promise<number> {
 async function remove(scene: StoreScene, issuer: string): Promise<number> {
   return removed(scene, {
     name: `issuer ${JSON.stringify(issuer)}`,
-    wasStored: await withIssuers(scene, (issuers) => issuers.remove(issuer)),
+    wasStored: await withEndings(scene.chosen.config, scene.terminal, (endings) => endings.removeIssuer(issuer)),
     isConfigured: scene.chosen.config.trusted_issuers.some((one) => one.issuer === issuer),
   });
 }

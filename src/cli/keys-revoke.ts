@@ -7,6 +7,7 @@ import { pollingPeriod, timetableOf, type KeyState } from '../keys/timetable.ts'
 import { systemClock } from '../lib/clock.ts';
 import { durationText } from '../lib/duration.ts';
 import { confirmed } from './confirm.ts';
+import { withEndings } from './endings.ts';
 import { change, printJson, snapshotNow, timeText, withRing, type KeysScene } from './keys-scene.ts';
 
 export function revoke(scene: KeysScene, kid: string): Promise<number> {
@@ -23,6 +24,7 @@ export function revoke(scene: KeysScene, kid: string): Promise<number> {
     const heir = rest.signing.find(({ alg }) => alg === key.alg)?.kid;
     if (!(await confirmed(options, terminal, planFor(key, state, heir, config)))) return 1;
     const changed = await change(scene, records, (ring, steps) => revokeNow(ring, kid, steps));
+    await withEndings(config, terminal, (endings) => endings.keyRevoked(kid));
     const signer = snapshotNow(scene, changed).signing.find(({ alg }) => alg === key.alg);
     if (options['json'] === true)
       printJson(terminal, { revoked: kid, algorithm: key.alg, signing: signer?.kid ?? null });

@@ -37,6 +37,11 @@ export interface Clients {
   save(client: ClientConfig): Promise<boolean>;
   /** @returns whether the store had it */
   remove(clientId: string): Promise<boolean>;
+  /** Keeps a client from being used, one of the configuration too, until it is enabled. */
+  disable(clientId: string): Promise<void>;
+  /** @returns whether it was disabled */
+  enable(clientId: string): Promise<boolean>;
+  isDisabled(clientId: string): Promise<boolean>;
 }
 
 export interface ClientsOptions {
@@ -52,6 +57,8 @@ export const CLIENT_SECRETS = 'client secrets';
 
 export const clientKey = keyspace<ClientRecord>('client');
 export const everyClient: Index<ClientRecord> = 'clients';
+/** By itself, since a client of the configuration has no record. */
+const disabledKey = keyspace<{ disabled: true }>('disabled-client');
 
 /** Clients of the configuration come first: a record in the store cannot take the name of one. */
 export function openClients(options: ClientsOptions): Clients {
@@ -80,6 +87,9 @@ export function openClients(options: ClientsOptions): Clients {
       return true;
     },
     remove: (clientId) => records.delete(clientKey(clientId)),
+    disable: (clientId) => records.set(disabledKey(clientId), { disabled: true }),
+    enable: (clientId) => records.delete(disabledKey(clientId)),
+    isDisabled: async (clientId) => (await records.get(disabledKey(clientId))) !== undefined,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { RevocationCause, RevocationTarget } from './revocations.ts';
 
 /**
  * What happens in the domain, as one closed list. Reasons are for the operator: they may say what the wire must not.
@@ -16,9 +17,7 @@ export type BusinessEvent =
   | { type: 'device.guessing-delayed'; address: string; seconds: number }
   | { type: 'approval.given' | 'approval.denied'; account: string; client: string }
   | { type: 'approval.ping-failed'; client: string; reason: string }
-  | { type: 'session.ended'; account: string | undefined }
-  | { type: 'family.replayed'; client: string | undefined; grant: string }
-  | { type: 'family.revoked'; client: string | undefined; grant: string }
+  | TakenBack
   | TokenExchanged
   | { type: 'logout.delivered'; client: string; attempt: number }
   | { type: 'logout.undelivered'; client: string; attempt: number; reason: string; givenUp: boolean }
@@ -29,6 +28,16 @@ export type BusinessEvent =
   | { type: 'registration.refused'; address: string; error: string; reason: string }
   | { type: 'keys.changed'; signing: readonly string[]; published: readonly string[] }
   | RequestRefused;
+
+/** Whatever it was, and whose, where that is known. */
+type TakenBack = {
+  type: 'revoked';
+  /** The same in every log line about it. */
+  revocation: string;
+  cause: RevocationCause;
+  account?: string;
+  client?: string;
+} & RevocationTarget;
 
 interface TokenExchanged {
   type: 'token.exchanged';
@@ -57,7 +66,6 @@ export type Announce = (event: BusinessEvent) => void;
 const warnings: ReadonlySet<BusinessEvent['type']> = new Set([
   'device.guessing-delayed',
   'approval.ping-failed',
-  'family.replayed',
   'logout.undelivered',
   'sign-in.delayed',
 ]);
@@ -71,7 +79,11 @@ const expected: ReadonlySet<string> = new Set([
   ...['authorization_pending', 'slow_down'],
 ]);
 
+/** A code or a token is in two hands. */
+const replays: ReadonlySet<RevocationCause> = new Set(['code-replayed', 'refresh-token-replayed']);
+
 function levelOf(event: BusinessEvent): 'debug' | 'info' | 'warn' {
+  if (event.type === 'revoked' && replays.has(event.cause)) return 'warn';
   if (event.type === 'request.refused' && expected.has(event.error)) return 'debug';
   return warnings.has(event.type) ? 'warn' : 'info';
 }

@@ -2,6 +2,7 @@ import type { Context } from 'koa';
 import type { Account } from '../accounts/accounts.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { field } from '../http/form.ts';
+import { requestStart } from '../http/request-start.ts';
 import { epochSeconds } from '../lib/clock.ts';
 import { deviceToken, rememberDevice } from './device-cookie.ts';
 import { clientName, finish, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
@@ -93,8 +94,10 @@ export function finishSignedIn(
   account: Account,
   remember: boolean,
 ): Promise<void> {
+  const ts = epochSeconds(parts.clock);
+  const startedAt = requestStart(context);
   return finish(parts.provider, context, {
-    login: { accountId: account.id, remember, acr: 'aal1', amr: ['pwd'], ts: epochSeconds(parts.clock) },
+    login: { accountId: account.id, remember, acr: 'aal1', amr: ['pwd'], ts, startedAt },
     select_account: {},
   });
 }

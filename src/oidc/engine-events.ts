@@ -35,14 +35,6 @@ export function reportEngineEvents(provider: Provider, announce: Announce, log: 
     });
   };
   for (const name of refusals) (provider as NodeJS.EventEmitter).on(name, refused);
-  provider.on('grant.revoked', (context, grant) => {
-    const { route, client } = context.oidc;
-    // At the token endpoint nobody asks for it: a code or a refresh token came a second time.
-    announce({ type: route === 'token' ? 'family.replayed' : 'family.revoked', client: client?.clientId, grant });
-  });
-  provider.on('end_session.success', (context) => {
-    announce({ type: 'session.ended', account: context.oidc.session?.accountId });
-  });
   // Koa prints a stack where nobody listens, as when a caller goes away before its answer.
   (provider as NodeJS.EventEmitter).on('error', (error: Error) => {
     log.debug({ err: error }, 'an answer could not be sent');

@@ -1,13 +1,16 @@
 import type { Logger } from 'pino';
 import { errors, Provider, type Client, type Grant } from 'oidc-provider';
 import { isClientSecret } from '../clients/client-secret.ts';
+import type { Revoke } from '../events/revocations.ts';
 import { engineConfiguration, type EngineParts } from './configuration.ts';
 import { pingWithoutFail } from './backchannel-requests.ts';
 import { policyOf } from './clients/client-metadata.ts';
 import { completeDeviceFlow } from './device-flow.ts';
+import { leaveOutDisabledClients } from './clients/disabled-clients.ts';
 import { reportClientUse, reportEngineEvents } from './engine-events.ts';
 import type { GrantType } from './grant-type.ts';
 import { verifyHintsBy } from './internals.ts';
+import { revokeInOnePlace } from './one-revocation.ts';
 import { passOverUnusableClients } from './logout/unusable-clients.ts';
 import { pacePolling } from './polling.ts';
 import { limitGuesses } from './user-code-guesses.ts';
@@ -20,6 +23,7 @@ export function createProvider(
     log: Logger;
     /** Told of each token that a client which registered itself is given. */
     clientUsed: (clientId: string) => void;
+    revoke: Revoke;
   },
 ): Provider {
   const provider = new Provider(parts.config.issuer, engineConfiguration(parts));
@@ -46,8 +50,10 @@ export function createProvider(
   provider.Client.prototype.includeSid = () => true;
   keepFaultsOfStrangers(provider);
   keepSignOutsOfStrangers(provider);
+  leaveOutDisabledClients(provider, parts.clients);
   passOverUnusableClients(provider);
   takeScopesBack(provider);
+  revokeInOnePlace(provider, parts.revoke);
   reportEngineEvents(provider, parts.announce, parts.log);
   reportClientUse(provider, parts.clientUsed);
   return provider;

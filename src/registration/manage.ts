@@ -60,9 +60,10 @@ function refuseForeignValues(metadata: Metadata, { client }: OpenClient): void {
   if (!isIts) throw new Refusal('invalid_request', 'client_secret must be left out or its own');
 }
 
-/** RFC 7592 §2.3. Its access token goes with it, and its refresh tokens find no client. */
+/** RFC 7592 §2.3. Its access token goes with it, and all that was issued to it. */
 export async function remove(parts: RegistrationParts, context: Context, open: OpenClient): Promise<void> {
   await open.remove();
+  await parts.revoke({ what: 'client', client: open.client.client_id }, 'client-deleted');
   parts.announce({ type: 'client.deleted', client: open.client.client_id, address: clientAddress(context) });
   context.status = 204;
 }

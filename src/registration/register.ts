@@ -6,6 +6,7 @@ import { metadataOf, selfDescribedClient, type Metadata } from '../clients/self-
 import { pathText } from '../config/problems.ts';
 import type { ClientConfig, Config } from '../config/schema.ts';
 import type { Announce } from '../events/events.ts';
+import type { Revoke } from '../events/revocations.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
@@ -26,6 +27,7 @@ export interface RegistrationParts {
   accept: (client: Client) => Promise<void>;
   grants: Store;
   announce: Announce;
+  revoke: Revoke;
   clock: Clock;
   random: Random;
 }

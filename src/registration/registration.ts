@@ -3,6 +3,7 @@ import { openInvitations } from '../clients/invitations.ts';
 import { openRegisteredClients } from '../clients/registered-clients.ts';
 import type { Config } from '../config/schema.ts';
 import type { Announce } from '../events/events.ts';
+import type { Revoke } from '../events/revocations.ts';
 import type { Route } from '../http/route.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
@@ -22,6 +23,7 @@ export function openRegistration(parts: {
   records: Store;
   grants: Store;
   announce: Announce;
+  revoke: Revoke;
   clock: Clock;
   random: Random;
   /** For the keys of those who vouch for software. */

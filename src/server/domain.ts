@@ -7,6 +7,7 @@ import { longestAccessToken } from '../config/longest-token.ts';
 import type { Config } from '../config/schema.ts';
 import { openCredentials } from '../credentials/credentials.ts';
 import { announceTo, type Announce } from '../events/events.ts';
+import type { Revoke } from '../events/revocations.ts';
 import { refreshGrant } from '../grants/refresh/refresh-grant.ts';
 import { admission } from '../host/admission.ts';
 import { csrfTokens } from '../http/csrf.ts';
@@ -18,8 +19,11 @@ import { mutualTls } from '../oidc/clients/client-certificates.ts';
 import { backChannelLogout } from '../oidc/logout/back-channel-logout.ts';
 import { backchannelRequests } from '../oidc/backchannel-requests.ts';
 import { accountLookup } from '../oidc/requests/request-account.ts';
+import { grantLife } from '../oidc/lifetimes.ts';
 import { outgoingFetch } from '../outgoing/outgoing-fetch.ts';
 import { openRegistration } from '../registration/registration.ts';
+import { Revocations } from '../revocation/revocations.ts';
+import { openTokens } from '../revocation/tokens.ts';
 import type { SigningParts } from '../status/signed-list.ts';
 import { openStatus, type TokenStatus } from '../status/status.ts';
 import type { Base } from './base.ts';
@@ -35,11 +39,16 @@ export async function openDomain(base: Base, ring: KeyRing, sign: SigningParts['
   const secrets = ring.current();
   const announce = announceTo(log);
   const people = await openPeople(base, secrets, announce);
+  const clients = openClientRegistry(base, secrets);
+  const takenBack = takingBack(base, { ...people, clients, announce });
+  const { revoke } = takenBack.revocations;
   return {
     announce,
     ...people,
-    clients: openClientRegistry(base, secrets),
-    registration: selfRegistration(base, announce),
+    clients,
+    ...takenBack,
+    revoke,
+    registration: selfRegistration(base, { announce, revoke }),
     refresh: refreshGrant({ grants, clock, random, window: config.tokens.refresh_window }),
     grantTypes: ownGrants(base, { accounts: people.accounts, announce }),
     // Read once: a file that is gone later must not keep the engine from being built for new keys.
@@ -53,15 +62,6 @@ export async function openDomain(base: Base, ring: KeyRing, sign: SigningParts['
       certificateHeader: config.listen.client_certificates?.header,
     }),
     status: await openLists(base, sign),
-    logouts: backChannelLogout({
-      grants,
-      announce,
-      clock,
-      random,
-      reportFailure: (err) => {
-        log.warn({ err }, 'an app cannot be told of a logout for now');
-      },
-    }),
   };
 }
 
@@ -79,6 +79,33 @@ function openLists({ config, stores, log, clock, random }: Base, sign: SigningPa
       log.warn({ err }, 'the status lists cannot be compared with the store for now');
     },
   });
+}
+
+/** What ends things, and tells the apps of it. */
+function takingBack(
+  { config, stores, log, clock, random }: Base,
+  { announce, ...domain }: { accounts: Accounts; clients: Clients; announce: Announce },
+) {
+  const { grants } = stores;
+  const logouts = backChannelLogout({
+    grants,
+    announce,
+    clock,
+    reportFailure: (err) => {
+      log.warn({ err }, 'an app cannot be told of a logout for now');
+    },
+  });
+  const reportFailure = (err: unknown): void => {
+    log.warn({ err }, 'a revocation could not be brought to its end; it is tried again');
+  };
+  const revocations = new Revocations({
+    ...domain,
+    ...{ grants, clock, random },
+    tokens: openTokens({ grants, clock, issuer: config.issuer }),
+    cutLife: grantLife(config.tokens),
+    server: { announce, logouts, reportFailure },
+  });
+  return { logouts, revocations };
 }
 
 /** Who signs in, by what, what they allow, and what they are asked while they are elsewhere. */
@@ -129,11 +156,11 @@ function ownGrants({ config, stores, log, ...base }: Base, domain: { accounts: A
   return [grant];
 }
 
-function selfRegistration({ stores, log, ...base }: Base, announce: Announce) {
+function selfRegistration({ stores, log, ...base }: Base, domain: { announce: Announce; revoke: Revoke }) {
   return openRegistration({
     ...base,
     ...stores,
-    announce,
+    ...domain,
     fetch: outgoingFetch(base.config.outgoing),
     reportFailure: (err) => {
       log.warn({ err }, 'a client in use could not be renewed; its next use tries again');

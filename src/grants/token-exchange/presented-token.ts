@@ -6,7 +6,7 @@ import type { ClientConfig } from '../../config/schema.ts';
 import type { RingSnapshot } from '../../keys/ring.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import type { AccountOf } from '../../oidc/requests/request-account.ts';
-import { sessionNamed } from '../../oidc/storage/session-adapter.ts';
+import { sessionNamed } from '../../oidc/storage/session-records.ts';
 import type { Store } from '../../storage/store.ts';
 import { actSchema, mayActSchema } from './actors.ts';
 import { unacceptable, type Role } from './refusal.ts';

@@ -1,18 +1,22 @@
 import type { Client, Provider } from 'oidc-provider';
 import type { Announce } from '../../events/events.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { newId } from '../../lib/ids.ts';
-import type { Random } from '../../lib/random.ts';
-import { keyspace, type Index, type Store } from '../../storage/store.ts';
+import { sha256 } from '../../lib/hash.ts';
+import { keyspace, type Index, type Key, type Store, type Stored } from '../../storage/store.ts';
+import { isWholeSignOut } from './whole-sign-out.ts';
 
 /** The engine's client can send its own logout token; its types do not say so. */
 type LogoutClient = Client & { backchannelLogout(account: string, sid: string): Promise<void> };
 
-/** A logout token that an app has not taken yet. The token itself is made anew for each attempt, since it is short-lived. */
-interface Delivery {
+/** Whom an app is to sign out, by the name that it has for the session. */
+export interface Logout {
   client: string;
   account: string;
   sid: string;
+}
+
+/** A logout token that an app has not taken yet. The token itself is made anew for each attempt, since it is short-lived. */
+export interface Delivery extends Logout {
   /** How many attempts were made. */
   attempts: number;
   /** When the next one is due, in milliseconds since the epoch. */
@@ -22,63 +26,72 @@ interface Delivery {
 const deliveryKey = keyspace<Delivery>('logout-delivery');
 const allDeliveries: Index<Delivery> = 'logout-deliveries';
 
-/** Seconds before each further attempt; after the last the app is given up. */
-const PAUSES = [2, 10, 60, 300, 1800, 7200];
+/** Seconds before each further attempt, longer than one takes; after the last the app is given up. */
+const PAUSES = [3, 10, 60, 300, 1800, 7200];
 const LIFE = 86_400;
 const LOOK_EVERY = 1000;
 
+/** Keeps what an app is to be told, due at once; once, however often it is asked for before the app has taken it. */
+export async function keepLogout(grants: Store, clock: Clock, logout: Logout): Promise<Key<Delivery>> {
+  const key = deliveryKey(sha256(`${logout.client} ${logout.sid}`));
+  const delivery = { ...logout, attempts: 0, dueAt: clock.now() };
+  await grants.create(key, delivery, { ttl: LIFE, indexes: [allDeliveries] });
+  return key;
+}
+
 export interface BackChannelLogout {
-  /** Takes a provider as the current one, and listens to it for deliveries that failed. */
+  /** Takes a provider as the current one: it makes and sends the tokens. */
   watch(provider: Provider): void;
+  /** Tries at once what is kept under these names; what fails is tried again, as is what nobody calls this for. */
+  deliver(keys: readonly Key<Delivery>[]): Promise<void>;
   close(): Promise<void>;
 }
 
-/**
- * Back-channel logout that outlives an app's outage (OpenID Connect Back-Channel Logout 1.0 §2.5). The engine tries once,
- * while the person waits; what fails is kept in the store and tried again by whichever node gets to it first.
- */
-export function backChannelLogout(parts: {
+interface Parts {
   grants: Store;
   announce: Announce;
   clock: Clock;
-  random: Random;
   /** Told when the store was away: what was kept in it is tried again later. */
   reportFailure: (error: unknown) => void;
-}): BackChannelLogout {
-  const { grants, announce, clock, random, reportFailure } = parts;
+}
+
+/**
+ * Back-channel logout that outlives an app's outage (OpenID Connect Back-Channel Logout 1.0 §2.5): what an app is to be
+ * told is kept in the store first, and tried by whichever node gets to it first until the app takes it.
+ */
+export function backChannelLogout(parts: Parts): BackChannelLogout {
+  const { grants, clock, reportFailure } = parts;
   let looking: Promise<void> = Promise.resolve();
-  let current: Provider | undefined;
-  const keep = async (delivery: Omit<Delivery, 'attempts' | 'dueAt'>): Promise<void> => {
-    const key = deliveryKey(newId('lod', clock, random));
-    const dueAt = clock.now() + (PAUSES[0] ?? 0) * 1000;
-    await grants.create(key, { ...delivery, attempts: 1, dueAt }, { ttl: LIFE, indexes: [allDeliveries] });
-  };
+  let send: Send | undefined;
   // A page at a time, and on from there: apps that stay away must not hide what is due to the others.
   let after: string | undefined;
   const look = async (): Promise<void> => {
-    if (current !== undefined) after = await deliverDue(current, parts, after);
+    if (send === undefined) return;
+    const { keys, next } = await grants.members(allDeliveries, after === undefined ? {} : { after });
+    after = next;
+    const found = await grants.getMany(keys);
+    const sending = send;
+    await Promise.all(keys.map((key, index) => attempt(sending, parts, key, found[index])));
   };
   const timer = setInterval(() => {
     looking = looking.then(look).catch(reportFailure);
   }, LOOK_EVERY).unref();
+  const deliver = async (keys: readonly Key<Delivery>[]): Promise<void> => {
+    const sending = send;
+    if (sending === undefined) return;
+    await Promise.all(keys.map(async (key) => attempt(sending, parts, key, await grants.get(key))));
+  };
 
   return {
     watch(provider) {
-      current = provider;
-      provider.on('backchannel.error', (_context, error, client, account, sid) => {
-        announce({
-          type: 'logout.undelivered',
-          client: client.clientId,
-          attempt: 1,
-          reason: error.message,
-          givenUp: false,
-        });
-        keep({ client: client.clientId, account, sid }).catch(reportFailure);
-      });
-      provider.on('backchannel.success', (_context, client) => {
-        announce({ type: 'logout.delivered', client: client.clientId, attempt: 1 });
-      });
+      send = sender(provider);
+      (provider.Client.prototype as LogoutClient).backchannelLogout = async function tell(account, sid) {
+        // With a session as a whole, all of its apps are told.
+        if (isWholeSignOut()) return;
+        await deliver([await keepLogout(grants, clock, { client: this.clientId, account, sid })]);
+      };
     },
+    deliver,
     async close() {
       clearInterval(timer);
       await looking;
@@ -86,41 +99,43 @@ export function backChannelLogout(parts: {
   };
 }
 
-type Parts = Pick<Parameters<typeof backChannelLogout>[0], 'grants' | 'clock' | 'announce'>;
+type Send = (delivery: Delivery) => Promise<void>;
 
-/** @returns where the next look starts */
-async function deliverDue(provider: Provider, parts: Parts, after: string | undefined): Promise<string | undefined> {
+/** By the engine's own way, which is to be asked for before another takes its place. */
+function sender({ Client }: Provider): Send {
+  const send = Reflect.get<LogoutClient, 'backchannelLogout'>(Client.prototype as LogoutClient, 'backchannelLogout');
+  return async ({ client: id, account, sid }) => {
+    const client = (await Client.find(id)) as LogoutClient | undefined;
+    if (client?.backchannelLogoutUri !== undefined) await send.call(client, account, sid);
+  };
+}
+
+async function attempt(
+  send: Send,
+  parts: Parts,
+  key: Key<Delivery>,
+  stored: Stored<Delivery> | undefined,
+): Promise<void> {
   const { grants, clock } = parts;
-  const { keys, next } = await grants.members(allDeliveries, after === undefined ? {} : { after });
-  const found = await grants.getMany(keys);
-  for (const [index, stored] of found.entries()) {
-    const key = keys[index];
-    if (key === undefined || stored === undefined || stored.value.dueAt > clock.now()) continue;
-    const attempts = stored.value.attempts + 1;
-    const dueAt = clock.now() + (PAUSES[attempts - 1] ?? 0) * 1000;
-    // Whoever moves the due time has the attempt; other nodes find it not due.
-    const mine = await grants.replace(key, { ...stored.value, attempts, dueAt }, stored.version, {
-      ttl: LIFE,
-      indexes: [allDeliveries],
-    });
-    if (mine && (await deliver(provider, parts, { ...stored.value, attempts }))) await grants.delete(key);
-  }
-  return next;
+  if (stored === undefined || stored.value.dueAt > clock.now()) return;
+  const attempts = stored.value.attempts + 1;
+  const delivery = { ...stored.value, attempts, dueAt: clock.now() + (PAUSES[attempts - 1] ?? 0) * 1000 };
+  // Whoever moves the due time has the attempt; other nodes find it not due.
+  const isMine = await grants.replace(key, delivery, stored.version, { ttl: LIFE, indexes: [allDeliveries] });
+  if (isMine && (await isSettled(send, parts, delivery))) await grants.delete(key);
 }
 
 /** @returns whether nothing is left to do: it was delivered, or given up */
-async function deliver(provider: Provider, { announce }: Parts, delivery: Delivery): Promise<boolean> {
-  const { attempts, client: clientId } = delivery;
+async function isSettled(send: Send, { announce }: Parts, delivery: Delivery): Promise<boolean> {
+  const { attempts, client } = delivery;
   try {
-    const client = (await provider.Client.find(clientId)) as LogoutClient | undefined;
-    if (client?.backchannelLogoutUri === undefined) return true;
-    await client.backchannelLogout(delivery.account, delivery.sid);
-    announce({ type: 'logout.delivered', client: clientId, attempt: attempts });
+    await send(delivery);
+    announce({ type: 'logout.delivered', client, attempt: attempts });
     return true;
   } catch (error) {
     const givenUp = attempts > PAUSES.length;
     const reason = error instanceof Error ? error.message : 'unknown';
-    announce({ type: 'logout.undelivered', client: clientId, attempt: attempts, reason, givenUp });
+    announce({ type: 'logout.undelivered', client, attempt: attempts, reason, givenUp });
     return givenUp;
   }
 }

@@ -1,6 +1,5 @@
-import { errors, Provider } from 'oidc-provider';
-
-const SIGN_OUT: readonly string[] = ['end_session', 'end_session_confirm'];
+import { errors, type Provider } from 'oidc-provider';
+import { isSignOut } from './whole-sign-out.ts';
 
 /**
  * The engine looks up every app of a session that ends, and would not end it for one that cannot be used any more: its
@@ -12,8 +11,7 @@ export function passOverUnusableClients({ Client }: Provider): void {
     try {
       return await find(id);
     } catch (error) {
-      const isSignOut = SIGN_OUT.includes(Provider.ctx?.oidc.route ?? '');
-      if (isSignOut && error instanceof errors.InvalidClientMetadata) return undefined;
+      if (isSignOut() && error instanceof errors.InvalidClientMetadata) return undefined;
       throw error;
     }
   };

@@ -1,4 +1,7 @@
-import type { Adapter } from 'oidc-provider';
+import type { Adapter, KoaContextWithOIDC } from 'oidc-provider';
+import { requestStart } from '../../http/request-start.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Stored } from '../../storage/store.ts';
 
 /** Every verb that a model does not use. Reaching one means that the engine asks for something that is not wired. */
 export const unsupported: Adapter = {
@@ -18,4 +21,14 @@ function refuse(): Promise<never> {
 /** The engine gives no lifetime to what it never lets expire. */
 export function lifetime(ttl: number | undefined): { ttl?: number } {
   return ttl === undefined ? {} : { ttl: Math.max(1, ttl) };
+}
+
+/** For a write that leaves a record's end where it is. */
+export function remainingLife({ expiresAt }: Stored<unknown>, clock: Clock): { ttl?: number } {
+  return lifetime(expiresAt === undefined ? undefined : (expiresAt - clock.now()) / 1000);
+}
+
+/** When the request began that writes a record. The pages of our own write outside of the engine's requests. */
+export function startOf(context: KoaContextWithOIDC | undefined, clock: Clock): number {
+  return context === undefined ? clock.now() : requestStart(context);
 }

@@ -1,14 +1,12 @@
-import { errors, Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } from 'oidc-provider';
+import { errors, Provider, type Adapter, type AdapterPayload } from 'oidc-provider';
 import type { Profile } from '../../config/profiles.ts';
 import type { Clients } from '../../clients/clients.ts';
-import { requestStart } from '../../http/request-start.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Random } from '../../lib/random.ts';
 import { indexesOf, tokensOfGrant } from '../../status/ledger.ts';
-import { revokeMembers } from '../../status/revoker.ts';
 import { keyspace, type Index, type Key, type Store } from '../../storage/store.ts';
-import { lifetime, unsupported } from './adapter-verbs.ts';
+import { lifetime, startOf, unsupported } from './adapter-verbs.ts';
 import { answerOnce, waitsForAnswer } from './answered-once.ts';
 import { clientMetadata } from '../clients/client-metadata.ts';
 import { grantAdapter } from './grant-adapter.ts';
@@ -61,9 +59,9 @@ export function adapterFactory(options: AdapterOptions): (model: string) => Adap
       case 'DeviceCode':
         return deviceCodeAdapter(options);
       case 'Session':
-        return sessionAdapter(options.grants, options.random);
+        return sessionAdapter(options.grants, options.random, options.clock);
       case 'Grant':
-        return grantAdapter(options.grants);
+        return grantAdapter(options.grants, options.clock);
       case 'ReplayDetection':
         return replayAdapter(options.grants);
       case 'Client':
@@ -105,9 +103,6 @@ export function sealedAdapter(
     async destroy(id) {
       await grants.delete(keyOf(id));
     },
-    async revokeByGrantId(grantId) {
-      await revokeMembers({ grants, clock }, tokensOfGrant(grantId));
-    },
   };
 }
 
@@ -116,10 +111,6 @@ function foundBy({ kind, clientId = '', accountId, grantId }: AdapterPayload): I
   if (kind === 'AccessToken' || kind === 'ClientCredentials') return indexesOf({ clientId, accountId, grantId });
   // An interaction only mentions a grant: it outlives the revocation, as one that changes the person must.
   return grantId === undefined || kind === 'Interaction' ? [] : [tokensOfGrant(grantId)];
-}
-
-function startOf(context: KoaContextWithOIDC | undefined, clock: Clock): number {
-  return context === undefined ? clock.now() : requestStart(context);
 }
 
 /** What is used up for tokens, such as a code, stays as it is while they could not be signed. */

@@ -1,52 +1,51 @@
-import { Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } from 'oidc-provider';
-import { keyspace, type Key, type Store, type Stored } from '../../storage/store.ts';
+import { Provider, type Adapter, type KoaContextWithOIDC } from 'oidc-provider';
+import type { Clock } from '../../lib/clock.ts';
+import type { Store, Stored } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
-import { lifetime, unsupported } from './adapter-verbs.ts';
-
-/** What a person let a client do, in the engine's shape. */
-type Grant = AdapterPayload & {
-  openid?: { scope?: string; claims?: string[] };
-  /** Scopes by resource. */
-  resources?: Record<string, string>;
-};
-
-const grantKey: (id: string) => Key<Grant> = keyspace<Grant>('grant');
+import { startOf, unsupported } from './adapter-verbs.ts';
+import { grantCounts, grantKey, grantOptions, type GrantRecord } from './grant-records.ts';
+import { signInStart } from './session-records.ts';
 
 /**
  * Grants only ever grow. The engine writes the whole of one, so of parallel requests the last would take back what the
  * others had been granted; here what any of them wrote stays. One that was revoked meanwhile does not come back.
  */
-export function grantAdapter(grants: Store): Adapter {
-  const seenBy = new WeakMap<KoaContextWithOIDC, Map<string, Stored<Grant>>>();
+export function grantAdapter(grants: Store, clock: Clock): Adapter {
+  const seenBy = new WeakMap<KoaContextWithOIDC, Map<string, Stored<GrantRecord>>>();
   return {
     ...unsupported,
     async find(id) {
       const stored = await grants.get(grantKey(id));
-      if (stored !== undefined && Provider.ctx !== undefined) {
+      if (stored === undefined || !(await grantCounts(grants, stored.value))) return undefined;
+      if (Provider.ctx !== undefined) {
         seenBy.set(Provider.ctx, new Map([...(seenBy.get(Provider.ctx) ?? []), [id, stored]]));
       }
-      return stored && structuredClone(stored.value);
+      return structuredClone(stored.value);
     },
     async upsert(id, payload, ttl) {
+      const key = grantKey(id);
+      const options = grantOptions(payload, ttl);
+      const startedAt = signInStart(Provider.ctx) ?? startOf(Provider.ctx, clock);
       const seen = Provider.ctx && seenBy.get(Provider.ctx)?.get(id);
-      if (seen === undefined && (await grants.create(grantKey(id), payload, lifetime(ttl)))) return;
-      const read = seen ?? (await grants.get(grantKey(id)));
-      await update(grants, grantKey(id), read, (now) => unite(payload, now), lifetime(ttl));
+      if (seen === undefined && (await grants.create(key, { ...payload, startedAt }, options))) return;
+      const change = (now: GrantRecord) => (now.endedAt === undefined ? unite(payload, now) : undefined);
+      await update(grants, key, seen ?? (await grants.get(key)), change, options);
     },
-    async destroy(id) {
-      await grants.delete(grantKey(id));
-    },
+    // Who has the engine take one back has it ended beforehand, in a way that what is under way still finds.
+    destroy: () => Promise.resolve(),
   };
 }
 
-function unite(ours: Grant, now: Grant): Grant {
+function unite(ours: GrantRecord, now: GrantRecord): GrantRecord {
+  const { startedAt } = now;
   const claims = [...new Set([...(ours.openid?.claims ?? []), ...(now.openid?.claims ?? [])])];
   const openid = {
     ...ours.openid,
     ...scopes({ scope: ours.openid?.scope }, { scope: now.openid?.scope }),
     ...(claims.length > 0 && { claims }),
   };
-  return { ...ours, openid, resources: scopes(ours.resources ?? {}, now.resources ?? {}) };
+  const resources = scopes(ours.resources ?? {}, now.resources ?? {});
+  return { ...ours, openid, resources, ...(startedAt !== undefined && { startedAt }) };
 }
 
 /** Scopes by name, of both. */

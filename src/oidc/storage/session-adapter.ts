@@ -1,23 +1,18 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } from 'oidc-provider';
+import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
-import { everyMember } from '../../storage/every-member.ts';
-import { keyspace, type Index, type Store, type Stored, type WriteOptions } from '../../storage/store.ts';
+import type { Store, Stored } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
-import { lifetime, unsupported } from './adapter-verbs.ts';
+import { lifetime, startOf, unsupported } from './adapter-verbs.ts';
 import { mergeChanges } from './merge.ts';
 import { SessionCookies, type FoundCookie } from './session-cookies.ts';
-
-/** A session without what belongs to one of its cookies. */
-type Session = Pick<AdapterPayload, 'kind' | 'accountId' | 'exp' | 'authorizations'>;
-
-const sessionKey = keyspace<Session>('session');
-const sessionsOfAccount = (accountId: string): Index<Session> => `sessions-of-account:${accountId}`;
+import { ofItsAccount, sessionCounts, sessionKey, signInStart, type SessionRecord } from './session-records.ts';
 
 /** What a request saw when it began. */
 interface Seen {
   cookie: FoundCookie;
-  session: Stored<Session>;
+  session: Stored<SessionRecord>;
 }
 
 /**
@@ -26,7 +21,7 @@ interface Seen {
  * here a write makes only the request's own changes. Once signed out, the session is gone and no request that is still
  * under way brings it back.
  */
-export function sessionAdapter(grants: Store, random: Random): Adapter {
+export function sessionAdapter(grants: Store, random: Random, clock: Clock): Adapter {
   const cookies = new SessionCookies(grants, random);
   const seenBy = new WeakMap<KoaContextWithOIDC, Seen>();
   const parts = { grants, cookies };
@@ -37,7 +32,7 @@ export function sessionAdapter(grants: Store, random: Random): Adapter {
       const cookie = await cookies.find(id);
       if (cookie === undefined) return undefined;
       const session = await grants.get(sessionKey(cookie.value.uid));
-      if (session === undefined) return undefined;
+      if (session === undefined || !(await sessionCounts(grants, session.value))) return undefined;
       if (Provider.ctx !== undefined) seenBy.set(Provider.ctx, { cookie, session });
       const { uid, state } = cookie.value;
       // A copy, since the engine writes into what it is given.
@@ -45,12 +40,18 @@ export function sessionAdapter(grants: Store, random: Random): Adapter {
     },
     async findByUid(uid) {
       const session = await grants.get(sessionKey(uid));
-      return session && { ...session.value, uid };
+      if (session === undefined || !(await sessionCounts(grants, session.value))) return undefined;
+      return { ...session.value, uid };
     },
     async upsert(id, payload, ttl) {
       const context = Provider.ctx;
       const seen = context && seenBy.get(context);
-      const write = { id, payload, options: lifetime(ttl) };
+      const startedAt = signInOf(payload, seen?.session.value, context, clock);
+      const write = {
+        id,
+        payload: { ...payload, ...(startedAt !== undefined && { startedAt }) },
+        options: lifetime(ttl),
+      };
       if (seen === undefined) await begin(parts, write);
       else if (seen.cookie.id === id) await goOn(parts, write, seen);
       else await rename(parts, write, seen, context?.oidc.result?.login !== undefined);
@@ -59,8 +60,7 @@ export function sessionAdapter(grants: Store, random: Random): Adapter {
       const session = Provider.ctx?.oidc.session;
       // The engine also destroys what it renames, before it writes; that is for `rename` to do, and afterwards.
       if (session?.jti !== id) return;
-      // By its uid: while apps were told of the end, another request may have put another cookie in this one's place.
-      await grants.delete(sessionKey(session.uid));
+      // The session itself has ended by then: it is remembered for a while, for what was under way in it.
       await cookies.remove(id);
     },
   };
@@ -77,26 +77,15 @@ interface Write {
   options: { ttl?: number };
 }
 
-/** A stranger's session is nobody's. */
-function ofItsAccount({ accountId }: Session): WriteOptions {
-  return { indexes: accountId === undefined ? [] : [sessionsOfAccount(accountId)] };
-}
-
-/**
- * The part of a client in a person's session, by the name that the client has for the session (`sid`).
- * @returns undefined once the session has ended, for the person or for the client
- */
-export async function sessionNamed(
-  grants: Store,
-  { accountId, clientId, sid }: { accountId: string; clientId: string; sid: string },
-): Promise<{ grantId?: string | undefined } | undefined> {
-  for await (const keys of everyMember(grants, sessionsOfAccount(accountId))) {
-    for (const stored of await grants.getMany(keys)) {
-      const authorization = stored?.value.authorizations?.[clientId];
-      if (authorization?.sid === sid && stored?.value.accountId === accountId) return authorization;
-    }
-  }
-  return undefined;
+/** A person's session counts from when they signed in, or signed in again. */
+function signInOf(
+  { accountId }: AdapterPayload,
+  before: SessionRecord | undefined,
+  context: KoaContextWithOIDC | undefined,
+  clock: Clock,
+): number | undefined {
+  if (accountId === undefined) return undefined;
+  return signInStart(context) ?? before?.startedAt ?? startOf(context, clock);
 }
 
 /** The session first, so that a crash leaves no cookie that leads nowhere. */
@@ -133,11 +122,12 @@ async function rename(parts: Parts, { id, payload, options }: Write, seen: Seen,
 function writeChanges(
   grants: Store,
   uid: string,
-  session: Session,
+  session: SessionRecord,
   seen: Seen,
   options: { ttl?: number },
 ): Promise<boolean> {
-  const change = (now: Session): Session => mergeChanges(seen.session.value, session, now);
+  const change = (now: SessionRecord): SessionRecord | undefined =>
+    now.endedAt === undefined ? mergeChanges(seen.session.value, session, now) : undefined;
   return update(grants, sessionKey(uid), seen.session, change, { ...options, ...ofItsAccount(session) });
 }
 

@@ -1,0 +1,29 @@
+import { CLIENT_SECRETS, openClients, type Clients } from '../clients/clients.ts';
+import type { Config } from '../config/schema.ts';
+import { openMasterKey } from '../keys/master-key.ts';
+import { ringRecords } from '../keys/ring-record.ts';
+import { snapshotOf } from '../keys/ring.ts';
+import { storedRing } from '../keys/steps.ts';
+import { systemClock } from '../lib/clock.ts';
+import { systemRandom } from '../lib/random.ts';
+import type { Store } from '../storage/store.ts';
+import { withStores, type StoreScene } from './store-scene.ts';
+
+/** Opens the clients for one piece of work. @throws StoreUnavailable */
+export function withClients<T>({ chosen, terminal }: StoreScene, work: (clients: Clients) => Promise<T>): Promise<T> {
+  const { config } = chosen;
+  return withStores(config, terminal, ({ records }) => work(clientsOf(config, records)));
+}
+
+/** The clients of the configuration and of the store, as the server has them. */
+export function clientsOf(config: Config, records: Store): Clients {
+  const sealingKey = (): Promise<string> => sealingKeyOf(config, records);
+  return openClients({ records, configured: config.clients, random: systemRandom, sealingKey });
+}
+
+/** @throws MasterKeyError, or Error where the server has not started yet */
+async function sealingKeyOf({ keys_dir: directory, keys }: Config, records: Store): Promise<string> {
+  const masterKey = await openMasterKey(directory, { create: false, random: systemRandom });
+  const { content } = await storedRing(ringRecords(records, masterKey));
+  return snapshotOf(content, systemClock.now(), keys.algorithms).derive(CLIENT_SECRETS).toString('base64url');
+}

@@ -1,0 +1,38 @@
+import { openAccounts } from '../accounts/accounts.ts';
+import { openConsents } from '../accounts/consents.ts';
+import type { Config } from '../config/schema.ts';
+import { openPasswords } from '../credentials/passwords.ts';
+import { openIssuers } from '../issuers/issuers.ts';
+import { systemClock } from '../lib/clock.ts';
+import { systemRandom } from '../lib/random.ts';
+import { grantLife } from '../oidc/lifetimes.ts';
+import { openEndings, type Endings } from '../revocation/endings.ts';
+import { Revocations } from '../revocation/revocations.ts';
+import { openTokens } from '../revocation/tokens.ts';
+import type { Stores } from '../storage/open-stores.ts';
+import { clientsOf } from './clients-scene.ts';
+import type { Terminal } from './command.ts';
+import { withStores } from './store-scene.ts';
+
+/** What a command ends has ended when it returns, on every node, whether or not one runs. @throws StoreUnavailable */
+export function withEndings<T>(config: Config, terminal: Terminal, work: (endings: Endings) => Promise<T>): Promise<T> {
+  return withStores(config, terminal, (stores) => work(endingsOf(config, stores)));
+}
+
+export function endingsOf(config: Config, { records, grants }: Stores): Endings {
+  const [clock, random] = [systemClock, systemRandom];
+  const { argon2, min_length: minLength } = config.passwords;
+  const accounts = openAccounts({ records, clock, random });
+  const clients = clientsOf(config, records);
+  const { revoke } = new Revocations({
+    ...{ grants, accounts, clients, clock, random },
+    tokens: openTokens({ grants, clock, issuer: config.issuer }),
+    cutLife: grantLife(config.tokens),
+  });
+  return openEndings({
+    ...{ revoke, accounts, clients },
+    consents: openConsents(records),
+    issuers: openIssuers({ records, configured: config.trusted_issuers }),
+    passwords: openPasswords({ records, clock, argon2, minLength, service: config.branding.name }),
+  });
+}

@@ -1,0 +1,58 @@
+/** What is taken back. Times are in milliseconds since the epoch; without `before`, it is all that there is by now. */
+export type RevocationTarget =
+  | TokenTarget
+  /** What a person let a client do: its codes, its refresh and its access tokens. */
+  | { what: 'grant'; grant: string }
+  /** By its uid. What an app may do while nobody is there (`offline_access`) stays. */
+  | { what: 'session'; session: string }
+  | { what: 'account'; account: string; before?: number; exceptSession?: string }
+  | { what: 'consent'; account: string; client: string }
+  | { what: 'client'; client: string; before?: number }
+  | { what: 'trusted-issuer'; issuer: string }
+  | { what: 'key'; kid: string }
+  | { what: 'everything'; before?: number };
+
+/** One access token: of a JWT, its place in a status list; of an opaque one, the name of its record. */
+export interface TokenTarget {
+  what: 'token';
+  client: string;
+  account?: string;
+  token: { uri: string; idx: number } | { record: string };
+}
+
+export type RevocationCause =
+  /** A client gave it back (RFC 7009). */
+  | 'token-revoked'
+  | 'code-replayed'
+  | 'refresh-token-replayed'
+  /** Here or from an app. */
+  | 'signed-out'
+  /** By its owner, from another place. */
+  | 'session-ended'
+  | 'password-changed'
+  | 'factor-changed'
+  | 'account-disabled'
+  | 'account-deleted'
+  | 'consent-withdrawn'
+  | 'client-disabled'
+  | 'client-deleted'
+  | 'client-secret-rolled'
+  | 'trusted-issuer-removed'
+  | 'key-revoked'
+  /** Everything issued before an instant, for an account, a client or all. */
+  | 'ended-by-operator';
+
+/** Takes something back everywhere. Settled, it is over in the store; a rejection means that a node goes on with it. */
+export type Revoke = (target: RevocationTarget, because: RevocationCause) => Promise<void>;
+
+/** What was taken back, and whose it was where the target alone does not tell. */
+export interface Revoked {
+  /** The same however often it is told. */
+  id: string;
+  target: RevocationTarget;
+  cause: RevocationCause;
+  /** In milliseconds since the epoch. */
+  at: number;
+  account?: string;
+  client?: string;
+}

@@ -1,0 +1,44 @@
+import type { AdapterPayload } from 'oidc-provider';
+import { keyspace, type Index, type Key, type Store, type Stored, type WriteOptions } from '../../storage/store.ts';
+import { update } from '../../storage/update.ts';
+import { isCut } from './cuts.ts';
+import { lifetime } from './adapter-verbs.ts';
+
+/** What a person let a client do, in the engine's shape, and from when to when that counts. */
+export type GrantRecord = AdapterPayload & {
+  openid?: { scope?: string; claims?: string[] };
+  /** Scopes by resource. */
+  resources?: Record<string, string>;
+  /** When the request that it comes from began, or the sign-in, where that was before. */
+  startedAt?: number;
+  endedAt?: number;
+};
+
+export const grantKey: (id: string) => Key<GrantRecord> = keyspace<GrantRecord>('grant');
+export const grantsOfAccount = (account: string): Index<GrantRecord> => `grants-of-account:${account}`;
+
+/** For how long what has ended is remembered, in seconds: until everything that was under way then is found through it. */
+export const REMEMBERED = 3600;
+
+export function grantOptions({ accountId }: GrantRecord, ttl: number | undefined): WriteOptions {
+  return { ...lifetime(ttl), indexes: accountId === undefined ? [] : [grantsOfAccount(accountId)] };
+}
+
+/** Of a record from before there was `startedAt`, the engine's whole seconds are all that is known. */
+export function startOfGrant({ startedAt, iat = 0 }: GrantRecord): number {
+  return startedAt ?? iat * 1000;
+}
+
+/** Whether it still counts: it has not ended, and is from before no cut. */
+export async function grantCounts(grants: Store, grant: GrantRecord): Promise<boolean> {
+  if (grant.endedAt !== undefined) return false;
+  const { accountId: account, clientId: client } = grant;
+  return !(await isCut(grants, { account, client, startedAt: startOfGrant(grant) }));
+}
+
+/** Ends a grant, for everybody at once; whoever asks again within {@link REMEMBERED} finds it ended. */
+export async function endGrantRecord(grants: Store, stored: Stored<GrantRecord>, key: Key<GrantRecord>, at: number) {
+  const end = (now: GrantRecord): GrantRecord | undefined =>
+    now.endedAt === undefined ? { ...now, endedAt: at } : undefined;
+  await update(grants, key, stored, end, grantOptions(stored.value, REMEMBERED));
+}

@@ -1,0 +1,80 @@
+import type { AdapterPayload, KoaContextWithOIDC } from 'oidc-provider';
+import { everyMember } from '../../storage/every-member.ts';
+import { keyspace, type Index, type Key, type Store, type Stored, type WriteOptions } from '../../storage/store.ts';
+import { update } from '../../storage/update.ts';
+import { isCut } from './cuts.ts';
+
+/** A session without what belongs to one of its cookies. */
+export type SessionRecord = Pick<AdapterPayload, 'kind' | 'accountId' | 'exp' | 'loginTs' | 'authorizations'> & {
+  /** When the request began in which the person signed in. */
+  startedAt?: number;
+  endedAt?: number;
+  /** The apps that took part have been told of the end, or will be. */
+  isTold?: true;
+};
+
+export type Authorization = NonNullable<SessionRecord['authorizations']>[string];
+
+export const sessionKey: (uid: string) => Key<SessionRecord> = keyspace<SessionRecord>('session');
+export const sessionsOfAccount = (account: string): Index<SessionRecord> => `sessions-of-account:${account}`;
+
+/** A stranger's session is nobody's. */
+export function ofItsAccount({ accountId }: SessionRecord): WriteOptions {
+  return { indexes: accountId === undefined ? [] : [sessionsOfAccount(accountId)] };
+}
+
+/** When the person began to sign in, in the request that now makes something of it. */
+export function signInStart(context: KoaContextWithOIDC | undefined): number | undefined {
+  const startedAt = context?.oidc.result?.login?.['startedAt'];
+  return typeof startedAt === 'number' ? startedAt : undefined;
+}
+
+/** Of a record from before there was `startedAt`, the engine's whole seconds are all that is known. */
+export function startOfSession({ startedAt, loginTs = 0 }: SessionRecord): number {
+  return startedAt ?? loginTs * 1000;
+}
+
+/** Whether it still counts: it has not ended, and is from before no cut. Nobody's counts until somebody signs in. */
+export async function sessionCounts(grants: Store, session: SessionRecord): Promise<boolean> {
+  const { accountId: account, endedAt } = session;
+  if (endedAt !== undefined) return false;
+  return account === undefined || !(await isCut(grants, { account, startedAt: startOfSession(session) }));
+}
+
+/**
+ * The part of a client in a person's session, by the name that the client has for the session (`sid`).
+ * @returns undefined once the session has ended, for the person or for the client
+ */
+export async function sessionNamed(
+  grants: Store,
+  { accountId, clientId, sid }: { accountId: string; clientId: string; sid: string },
+): Promise<Authorization | undefined> {
+  for await (const keys of everyMember(grants, sessionsOfAccount(accountId))) {
+    for (const stored of await grants.getMany(keys)) {
+      const authorization = stored?.value.authorizations?.[clientId];
+      if (stored === undefined || authorization?.sid !== sid || stored.value.accountId !== accountId) continue;
+      if (await sessionCounts(grants, stored.value)) return authorization;
+    }
+  }
+  return undefined;
+}
+
+/** For how long what has ended is remembered, in seconds: until everything that was under way then is found through it. */
+const REMEMBERED = 3600;
+
+/**
+ * Ends a session, for everybody at once; nothing is added to it from then on.
+ * @returns the session as it is then; undefined when there is none
+ */
+export async function endSessionRecord(
+  grants: Store,
+  key: Key<SessionRecord>,
+  at: number,
+): Promise<Stored<SessionRecord> | undefined> {
+  const stored = await grants.get(key);
+  if (stored === undefined) return undefined;
+  const end = (now: SessionRecord): SessionRecord | undefined =>
+    now.endedAt === undefined ? { ...now, endedAt: at } : undefined;
+  await update(grants, key, stored, end, { ttl: REMEMBERED, ...ofItsAccount(stored.value) });
+  return grants.get(key);
+}

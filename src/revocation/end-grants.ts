@@ -1,0 +1,38 @@
+import { endGrantRecord, grantKey, grantsOfAccount, startOfGrant } from '../oidc/storage/grant-records.ts';
+import type { GrantRecord } from '../oidc/storage/grant-records.ts';
+import { everyMember } from '../storage/every-member.ts';
+import type { Key } from '../storage/store.ts';
+import type { WalkParts } from './parts.ts';
+
+type Parts = Pick<WalkParts, 'grants' | 'tokens' | 'clock'>;
+
+/** Nothing more comes of a grant, and then all that has come of it ends: what was under way is met by the next sweep. */
+export async function endGrant(parts: Parts, id: string): Promise<void> {
+  const { grants, tokens, clock } = parts;
+  const key = grantKey(id);
+  const stored = await grants.get(key);
+  if (stored !== undefined) await endGrantRecord(grants, stored, key, clock.now());
+  await tokens.endOfGrant(id);
+}
+
+/** Those of an account that are a client's, or that began before an instant. */
+export async function endGrantsOf(
+  parts: Parts,
+  account: string,
+  which: { client: string } | { before: number },
+): Promise<void> {
+  const isMeant = (grant: GrantRecord): boolean =>
+    'client' in which ? grant.clientId === which.client : startOfGrant(grant) < which.before;
+  for await (const keys of everyMember(parts.grants, grantsOfAccount(account))) {
+    const found = await parts.grants.getMany(keys);
+    const meant = keys.filter((_key, index) => {
+      const grant = found[index]?.value;
+      return grant !== undefined && isMeant(grant);
+    });
+    for (const key of meant) await endGrant(parts, idOf(key));
+  }
+}
+
+function idOf(key: Key<GrantRecord>): string {
+  return key.slice(grantKey('').length);
+}

@@ -1,0 +1,107 @@
+import { keepLogout } from '../oidc/logout/back-channel-logout.ts';
+import { grantKey, grantOptions, startOfGrant, type GrantRecord } from '../oidc/storage/grant-records.ts';
+import {
+  endSessionRecord,
+  ofItsAccount,
+  sessionKey,
+  sessionsOfAccount,
+  startOfSession,
+  type Authorization,
+  type SessionRecord,
+} from '../oidc/storage/session-records.ts';
+import { remainingLife } from '../oidc/storage/adapter-verbs.ts';
+import { everyMember } from '../storage/every-member.ts';
+import type { Key } from '../storage/store.ts';
+import { update } from '../storage/update.ts';
+import { endGrant } from './end-grants.ts';
+import type { Told, WalkParts } from './parts.ts';
+
+/**
+ * Ends a session and what its apps may do, and has each of them told. It ends first, so that no app is added to it after
+ * they have been looked up.
+ */
+export async function endSession(
+  parts: WalkParts,
+  key: Key<SessionRecord>,
+  { keepsOffline }: { keepsOffline: boolean },
+): Promise<Told> {
+  const { grants, clock } = parts;
+  const ended = await endSessionRecord(grants, key, clock.now());
+  if (ended === undefined) return [];
+  const { accountId: account, authorizations = {} } = ended.value;
+  for (const { grantId, persistsLogout } of Object.values(authorizations))
+    if (grantId !== undefined && !(keepsOffline && persistsLogout)) await endGrant(parts, grantId);
+  if (ended.value.isTold === true || account === undefined) return [];
+  const told: Told = [];
+  for (const [client, authorization] of Object.entries(authorizations))
+    told.push(...(await tellApp(parts, { account, client }, authorization)));
+  const tell = (now: SessionRecord): SessionRecord => ({ ...now, isTold: true });
+  await update(grants, key, ended, tell, { ...remainingLife(ended, clock), ...ofItsAccount(ended.value) });
+  return told;
+}
+
+/** Those of an account that began before an instant. */
+export async function endSessionsOf(parts: WalkParts, account: string, before: number): Promise<Told> {
+  const told: Told = [];
+  for await (const keys of everyMember(parts.grants, sessionsOfAccount(account))) {
+    const found = await parts.grants.getMany(keys);
+    for (const [index, key] of keys.entries()) {
+      const session = found[index]?.value;
+      if (session !== undefined && startOfSession(session) < before)
+        told.push(...(await endSession(parts, key, { keepsOffline: false })));
+    }
+  }
+  return told;
+}
+
+/** What is left out counts as begun now, and so do the grants of its apps. */
+export async function keepSession({ grants, clock }: WalkParts, uid: string, from: number): Promise<void> {
+  const key = sessionKey(uid);
+  const stored = await grants.get(key);
+  if (stored === undefined) return;
+  for (const { grantId } of Object.values(stored.value.authorizations ?? {})) {
+    const grant = grantId === undefined ? undefined : await grants.get(grantKey(grantId));
+    if (grantId === undefined || grant === undefined) continue;
+    const keep = (now: GrantRecord) => ({ ...now, startedAt: Math.max(startOfGrant(now), from) });
+    const options = grantOptions(grant.value, remainingLife(grant, clock).ttl);
+    await update(grants, grantKey(grantId), grant, keep, options);
+  }
+  const keep = (now: SessionRecord) => ({ ...now, startedAt: Math.max(startOfSession(now), from) });
+  await update(grants, key, stored, keep, { ...remainingLife(stored, clock), ...ofItsAccount(stored.value) });
+}
+
+/** The person's sessions go on without an app, which is told. */
+export async function forgetApp(
+  parts: WalkParts,
+  { account, client }: { account: string; client: string },
+): Promise<Told> {
+  const { grants, clock } = parts;
+  const told: Told = [];
+  for await (const keys of everyMember(grants, sessionsOfAccount(account))) {
+    const found = await grants.getMany(keys);
+    for (const [index, key] of keys.entries()) {
+      const stored = found[index];
+      const authorization = stored?.value.authorizations?.[client];
+      if (stored === undefined || authorization === undefined || stored.value.endedAt !== undefined) continue;
+      told.push(...(await tellApp(parts, { account, client }, authorization)));
+      const forget = (now: SessionRecord): SessionRecord => {
+        const { [client]: _app, ...authorizations } = now.authorizations ?? {};
+        return { ...now, authorizations };
+      };
+      await update(grants, key, stored, forget, { ...remainingLife(stored, clock), ...ofItsAccount(stored.value) });
+    }
+  }
+  return told;
+}
+
+/** Apps whose metadata is fetched are asked later whether they listen. */
+async function tellApp(
+  { grants, clients, clock }: WalkParts,
+  of: { account: string; client: string },
+  { sid }: Authorization,
+): Promise<Told> {
+  if (sid === undefined) return [];
+  const client = await clients.find(of.client);
+  if (client !== undefined && client.backchannel_logout_uri === undefined) return [];
+  return [await keepLogout(grants, clock, { ...of, sid })];
+}

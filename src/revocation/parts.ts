@@ -1,0 +1,20 @@
+import type { Accounts } from '../accounts/accounts.ts';
+import type { Clients } from '../clients/clients.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Delivery } from '../oidc/logout/back-channel-logout.ts';
+import type { Key, Store } from '../storage/store.ts';
+import type { Tokens } from './tokens.ts';
+
+/** What it takes to end things: the stores alone, so that a command does it as a server does. */
+export interface WalkParts {
+  grants: Store;
+  accounts: Pick<Accounts, 'list'>;
+  clients: Pick<Clients, 'find'>;
+  tokens: Tokens;
+  clock: Clock;
+  /** For how long a cut is kept, in seconds: longer than anything lives that it is to end. */
+  cutLife: number;
+}
+
+/** Logout tokens that are now kept for apps. */
+export type Told = Key<Delivery>[];

@@ -1,0 +1,42 @@
+import type { TokenTarget } from '../events/revocations.ts';
+import {
+  clientsWithTokens,
+  tokensOfAccount,
+  tokensOfClient,
+  tokensOfGrant,
+  tokensOfTrustedIssuer,
+} from '../status/ledger.ts';
+import { revoker, type RevokerParts } from '../status/revoker.ts';
+import type { Index } from '../storage/store.ts';
+
+/** Access tokens, JWTs and opaque ones, and what gives more of them: codes and refresh tokens. */
+export interface Tokens {
+  end(token: TokenTarget['token']): Promise<void>;
+  endOfGrant(grant: string): Promise<void>;
+  /** Those that nobody granted: of assertions. `before` is in milliseconds since the epoch, here and below. */
+  endOfAccount(account: string, before: number): Promise<void>;
+  endOfClient(client: string, before: number): Promise<void>;
+  endOfTrustedIssuer(issuer: string, before: number): Promise<void>;
+  endOfEveryClient(before: number): Promise<void>;
+}
+
+export function openTokens(parts: RevokerParts): Tokens {
+  const issued = revoker(parts);
+  const endIn = async (index: Index<unknown>, startedBefore?: number): Promise<void> => {
+    await issued.revokeMembers(index, { startedBefore });
+  };
+  return {
+    async end(token) {
+      if ('record' in token) await parts.grants.delete(token.record);
+      else await issued.revokeToken(token);
+    },
+    endOfGrant: (grant) => endIn(tokensOfGrant(grant)),
+    endOfAccount: (account, before) => endIn(tokensOfAccount(account), before),
+    endOfClient: (client, before) => endIn(tokensOfClient(client), before),
+    endOfTrustedIssuer: (issuer, before) => endIn(tokensOfTrustedIssuer(issuer), before),
+    async endOfEveryClient(before) {
+      for await (const clients of clientsWithTokens(parts.grants))
+        for (const client of clients) await endIn(tokensOfClient(client), before);
+    },
+  };
+}

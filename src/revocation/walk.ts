@@ -1,0 +1,83 @@
+import type { Revoked, RevocationTarget } from '../events/revocations.ts';
+import { writeCut } from '../oidc/storage/cuts.ts';
+import { sessionKey } from '../oidc/storage/session-records.ts';
+import { endGrant, endGrantsOf } from './end-grants.ts';
+import { endSession, endSessionsOf, forgetApp, keepSession } from './end-sessions.ts';
+import type { Told, WalkParts } from './parts.ts';
+
+type Walk<T extends RevocationTarget> = (parts: WalkParts, target: T, at: number) => Promise<Told>;
+type Walks = { [What in RevocationTarget['what']]: Walk<Extract<RevocationTarget, { what: What }>> };
+
+const walks: Walks = {
+  async token({ tokens }, { token }) {
+    await tokens.end(token);
+    return [];
+  },
+  async grant(parts, { grant }) {
+    await endGrant(parts, grant);
+    return [];
+  },
+  session: (parts, { session }) => endSession(parts, sessionKey(session), { keepsOffline: true }),
+  async account(parts, { account, exceptSession, before }, at) {
+    const until = before ?? at;
+    if (exceptSession !== undefined) await keepSession(parts, exceptSession, until);
+    await writeCut(parts.grants, { account }, until, parts.cutLife);
+    return endAccount(parts, account, until);
+  },
+  async consent(parts, { account, client }) {
+    await endGrantsOf(parts, account, { client });
+    return forgetApp(parts, { account, client });
+  },
+  async client({ grants, tokens, cutLife }, { client, before }, at) {
+    const until = before ?? at;
+    await writeCut(grants, { client }, until, cutLife);
+    await tokens.endOfClient(client, until);
+    return [];
+  },
+  async 'trusted-issuer'({ tokens }, { issuer }, at) {
+    await tokens.endOfTrustedIssuer(issuer, at);
+    return [];
+  },
+  // The ring has dropped it, and with it everything that it signed.
+  key: () => Promise.resolve([]),
+  /** The cut comes first: it counts for all of it at once, while the walk may take long. */
+  async everything(parts, { before }, at) {
+    const until = before ?? at;
+    await writeCut(parts.grants, 'everybody', until, parts.cutLife);
+    await parts.tokens.endOfEveryClient(until);
+    return endEveryAccount(parts, until);
+  },
+};
+
+/** Ends all that a revocation is about. It may be done any number of times, by several at once, and be broken off anywhere. */
+export function walk({ target, at }: Revoked, parts: WalkParts): Promise<Told> {
+  return walkBy(target.what, target, at, parts);
+}
+
+function walkBy<What extends RevocationTarget['what']>(
+  what: What,
+  target: Extract<RevocationTarget, { what: What }>,
+  at: number,
+  parts: WalkParts,
+): Promise<Told> {
+  return walks[what](parts, target, at);
+}
+
+/** What began before an instant. */
+async function endAccount(parts: WalkParts, account: string, before: number): Promise<Told> {
+  const told = await endSessionsOf(parts, account, before);
+  await endGrantsOf(parts, account, { before });
+  await parts.tokens.endOfAccount(account, before);
+  return told;
+}
+
+async function endEveryAccount(parts: WalkParts, before: number): Promise<Told> {
+  const told: Told = [];
+  let after: string | undefined;
+  do {
+    const page = await parts.accounts.list(after === undefined ? {} : { after });
+    for (const { id } of page.accounts) told.push(...(await endAccount(parts, id, before)));
+    after = page.next;
+  } while (after !== undefined);
+  return told;
+}

@@ -1,0 +1,21 @@
+import type { RevocationTarget, Revoked } from '../events/revocations.ts';
+import { grantKey } from '../oidc/storage/grant-records.ts';
+import { sessionKey } from '../oidc/storage/session-records.ts';
+import type { Store } from '../storage/store.ts';
+
+/** What only the record tells that is about to end. */
+export async function whoseItWas(
+  grants: Store,
+  target: RevocationTarget,
+): Promise<Pick<Revoked, 'account' | 'client'>> {
+  if (target.what === 'session') {
+    const { accountId } = (await grants.get(sessionKey(target.session)))?.value ?? {};
+    return accountId === undefined ? {} : { account: accountId };
+  }
+  if (target.what !== 'grant') return {};
+  const { accountId, clientId } = (await grants.get(grantKey(target.grant)))?.value ?? {};
+  return {
+    ...(accountId !== undefined && { account: accountId }),
+    ...(clientId !== undefined && { client: clientId }),
+  };
+}
