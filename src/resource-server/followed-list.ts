@@ -11,6 +11,12 @@ export interface FollowRules extends ListRules {
   streamLife: () => number;
 }
 
+/**
+ * Parts of a list's `ttl`: when it is fetched again, and for how long it is relied on. The rest is for the issuer, whose answer may
+ * itself be some seconds behind, so that together they stay within the `ttl`.
+ */
+const DUE = 0.4;
+const RELIED_ON = 0.7;
 /** Seconds for which the stream's word is taken without having fetched: a stream that is slow or lies is found out. */
 const STREAM_TRUSTED_FOR = 120;
 /** Seconds. */
@@ -60,13 +66,13 @@ export class FollowedList {
   isConfirmed(grace = 0): boolean {
     if (this.#list === undefined) return false;
     const allowed = this.#rules.clockTolerance + grace;
-    return !this.#expiresWithin(-allowed) && age(this.#confirmedAt) <= (this.#list.ttl + grace) * 1000;
+    return !this.#expiresWithin(-allowed) && age(this.#confirmedAt) <= (this.#list.ttl * RELIED_ON + grace) * 1000;
   }
 
   /** Whether it is time to fetch it again, well before it must not be relied on. */
   get isDue(): boolean {
-    const half = ((this.#list?.ttl ?? 0) * 1000) / 2;
-    return age(this.#confirmedAt) >= half || age(this.#fetchedAt) >= Math.max(half, FETCHED_EVERY * 1000);
+    const due = (this.#list?.ttl ?? 0) * DUE * 1000;
+    return age(this.#confirmedAt) >= due || age(this.#fetchedAt) >= Math.max(due, FETCHED_EVERY * 1000);
   }
 
   /** Fetches it, once for all who ask meanwhile. Never fails: `isConfirmed` tells. */
@@ -118,6 +124,7 @@ export class FollowedList {
       // A copy that is about to expire must be replaced, even by one that says the same.
       etag: this.#expiresWithin(this.#list?.ttl ?? 0) ? undefined : this.#etag,
     });
+    if (this.#list === undefined && life !== 0) this.#echo.later();
     if (fetched.status === 200) await this.#open(fetched.body);
     else if (fetched.status !== 304 || this.#list === undefined) {
       throw new Error(`${this.#url.href} answers ${fetched.status}`);
@@ -135,8 +142,7 @@ export class FollowedList {
 
   async #open(token: string): Promise<void> {
     const list = await readStatusList(token, this.#uri, this.#rules);
-    if (this.#list === undefined) this.#echo.later();
-    else list.keep(this.#list);
+    if (this.#list !== undefined) list.keep(this.#list);
     this.#list = list;
     const heard = [...this.#heard];
     this.#heard.clear();

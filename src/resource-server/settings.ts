@@ -17,7 +17,7 @@ const DPOP_DEFAULTS = {
   nonces: false,
 };
 const STATUS_DEFAULTS = {
-  check: 'off' as NonNullable<StatusOptions['check']>,
+  check: 'when-present' as NonNullable<StatusOptions['check']>,
   push: true,
   whenUnreachable: 'refuse' as NonNullable<StatusOptions['whenUnreachable']>,
 };

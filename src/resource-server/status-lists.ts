@@ -52,15 +52,9 @@ export class StatusLists {
     if (list === undefined) throw new InvalidToken('claims');
     list.usedAt = now();
     if (!list.isConfirmed()) await this.#confirm(list);
-    let status = list.at(place.index);
-    if (status === undefined) {
-      // The list may have grown since.
-      await list.refresh();
-      status = list.at(place.index);
-      if (status === undefined && list.failure !== undefined)
-        throw new StatusUnavailable({ cause: list.failure.cause });
-    }
-    if (status !== 0) throw new InvalidToken(status === undefined ? 'claims' : 'revoked');
+    else if (list.isDue && this.#mayTry(list)) void list.refresh();
+    const status = list.at(place.index) ?? (await statusInGrown(list, place.index));
+    if (status !== 0) throw new InvalidToken('revoked');
   }
 
   close(): void {
@@ -73,12 +67,16 @@ export class StatusLists {
 
   async #confirm(list: FollowedList): Promise<void> {
     const { acceptFor, timeout } = this.#rules;
-    const failedAgo = age(list.failure?.at ?? -Infinity);
-    const isAway = failedAgo <= timeout * 1000 + 2 * TICK;
-    // While an issuer is away, requests that may pass do not wait for it, and the others not each for itself.
-    const refreshed = isAway && failedAgo < TICK ? undefined : list.refresh();
+    const refreshed = this.#mayTry(list) ? list.refresh() : undefined;
+    // While the issuer is known to be away, what may pass without it does not wait for it.
+    const isAway = failedAgo(list) <= timeout * 1000 + 2 * TICK;
     if (!isAway || !list.isConfirmed(acceptFor)) await refreshed;
     if (!list.isConfirmed(acceptFor)) throw new StatusUnavailable({ cause: list.failure?.cause });
+  }
+
+  /** While the issuer is away it is not asked for every request. */
+  #mayTry(list: FollowedList): boolean {
+    return failedAgo(list) >= TICK;
   }
 
   /** A token must not send the kit anywhere else than to its issuer; nothing then. */
@@ -137,6 +135,19 @@ export class StatusLists {
     this.#lists.get(uri)?.close();
     this.#lists.delete(uri);
   }
+}
+
+/** Milliseconds; infinitely long where the last attempt did not fail. */
+function failedAgo({ failure }: FollowedList): number {
+  return age(failure?.at ?? -Infinity);
+}
+
+/** The list may have grown since it was fetched. */
+async function statusInGrown(list: FollowedList, index: number): Promise<number> {
+  await list.refresh();
+  const status = list.at(index);
+  if (status !== undefined) return status;
+  throw list.failure === undefined ? new InvalidToken('claims') : new StatusUnavailable({ cause: list.failure.cause });
 }
 
 interface Place {

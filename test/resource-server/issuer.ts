@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { CryptoKey, JWK, JWTHeaderParameters, JWTPayload } from 'jose';
 import { serve } from './serving.ts';
@@ -19,6 +20,8 @@ export interface Issuer extends AsyncDisposable {
   /** The metadata document; change it to lie. */
   readonly metadata: Record<string, unknown>;
   readonly key: IssuerKey;
+  /** What else it answers, by path. */
+  readonly routes: Map<string, RequestListener>;
   /** When set, `/jwks` answers so. */
   failure: number | undefined;
   /** A good token of this issuer, except where the arguments say otherwise; `undefined` leaves a claim out. */
@@ -36,9 +39,15 @@ export async function startIssuer(wellKnown = '/.well-known/oauth-authorization-
   const published = [key.publicJwk];
   const requests: string[] = [];
   const metadata: Record<string, unknown> = {};
+  const routes = new Map<string, RequestListener>();
 
   const { url, close } = await serve((request, response) => {
     requests.push(request.url ?? '');
+    const route = routes.get(request.url ?? '');
+    if (route !== undefined) {
+      route(request, response);
+      return;
+    }
     response.setHeader('Content-Type', 'application/json');
     if (request.url === wellKnown) response.end(JSON.stringify(metadata));
     else if (request.url === '/jwks' && issuer.failure === undefined) response.end(JSON.stringify({ keys: published }));
@@ -51,6 +60,7 @@ export async function startIssuer(wellKnown = '/.well-known/oauth-authorization-
     requests,
     published,
     metadata,
+    routes,
     key,
     failure: undefined,
     token: (claims = {}, header = {}, signingKey = key.privateKey) =>
