@@ -8,10 +8,10 @@ export interface Serving extends AsyncDisposable {
   readonly close: () => Promise<void>;
 }
 
-/** Serves on a free port of this machine until it is closed; closing twice is closing once. */
-export async function serve(listener: RequestListener): Promise<Serving> {
+/** Serves on a free port of this machine, or on the one that is given, until it is closed; closing twice is closing once. */
+export async function serve(listener: RequestListener, at = 0): Promise<Serving> {
   const server = createServer(listener);
-  server.listen(0, '127.0.0.1');
+  server.listen(at, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('The server has no port');
