@@ -115,7 +115,9 @@ export const configSchema = z.strictObject({
       session_management: z.boolean().default(false),
     })
     .prefault({}),
-  status_lists: z.strictObject({ ttl: duration.prefault('10s') }).prefault({}),
+  status_lists: z
+    .strictObject({ ttl: duration.refine((seconds) => seconds >= 2, 'must be at least 2s').prefault('10s') })
+    .prefault({}),
   sign_up: z
     .strictObject({ enabled: z.boolean().default(true), roles: z.array(roleName).default(['user']) })
     .prefault({}),

@@ -17,8 +17,8 @@ export interface FollowedList extends StatusList {
 const PERIOD = 1000;
 /** The least time from one look to the next, in milliseconds, however many hints come. */
 const PACE = 50;
-/** What was found out longer ago, in milliseconds, is vouched for no more. */
-const BELIEVED = 3000;
+/** What was found out longer ago, in milliseconds, is vouched for no more. An API's bound counts it in. */
+export const BELIEVED = 1000;
 /** How often all bits are compared, also of lists whose version has not moved, in milliseconds. */
 const COMPARED = 30_000;
 

@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { deflate } from 'node:zlib';
 import { etagOf } from '../http/etag.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
-import type { FollowedList } from './followed-lists.ts';
+import { BELIEVED, type FollowedList } from './followed-lists.ts';
 
 /** A Status List Token (draft-ietf-oauth-status-list-20 §5.1) as it is served. */
 export interface SignedList {
@@ -15,7 +15,7 @@ export interface SigningParts {
   sign: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
   clock: Clock;
   issuer: string;
-  /** In seconds. */
+  /** How long after a token was taken back an API may accept it that looks at lists alone, in seconds; at least 2. */
   ttl: number;
   uriOf: (list: FollowedList) => string;
 }
@@ -75,7 +75,7 @@ export class SignedLists {
     // A copy: the bits go on changing while another thread compresses them.
     const bytes = await compress(Buffer.from(list.bits), { level: 9 });
     const token = await sign({
-      ...{ iss: issuer, sub: uriOf(list), iat: now, exp: now + this.#life, ttl },
+      ...{ iss: issuer, sub: uriOf(list), iat: now, exp: now + this.#life, ttl: ttl - BELIEVED / 1000 },
       status_list: { bits: 1, lst: bytes.toString('base64url') },
     });
     return { token, etag: etagOf(token) };

@@ -34,7 +34,7 @@ export interface StatusParts extends Pick<SigningParts, 'sign'> {
   clock: Clock;
   random: Random;
   issuer: string;
-  /** How long anybody may go without looking at a list again, in seconds. */
+  /** How long after a token was taken back an API may accept it that looks at lists alone, in seconds; at least 2. */
   ttl: number;
   /** The life of the longest access token, in seconds. */
   longest: number;
