@@ -9,7 +9,7 @@ const LEVELS = [
   ['config'],
   ['storage', 'events', 'http', 'outgoing'],
   ['accounts', 'credentials', 'clients', 'issuers', 'keys', 'status', 'audit', 'metrics'],
-  ['interactions', 'account-pages', 'admin', 'oidc', 'grants', 'revocation', 'registration'],
+  ['interactions', 'account-pages', 'admin', 'oidc', 'grants', 'revocation', 'registration', 'signals'],
   ['host'],
   ['server'],
   ['server.ts'],

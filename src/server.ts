@@ -23,8 +23,10 @@ import { postedRequestRoutes } from './oidc/posted-requests.ts';
 import { acceptClient, checkClients } from './oidc/clients/check-clients.ts';
 import type { GrantType } from './oidc/grant-type.ts';
 import { signJwt } from './oidc/internals.ts';
+import { clientToken } from './oidc/own-access-token.ts';
 import { createProvider } from './oidc/provider.ts';
 import { publicDocuments } from './oidc/published-documents.ts';
+import { transmitterIdentifier } from './oidc/requests/transmitter.ts';
 import { statusRoutes } from './status/routes.ts';
 import { openStores } from './storage/open-stores.ts';
 import type { Base } from './server/base.ts';
@@ -70,7 +72,11 @@ export async function startServer({ config, apps = [], ...given }: ServerOptions
 
 async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServer> {
   const { config, stores, log } = base;
-  const domain = await openDomain(base, ring, (claims) => signList(engine.provider, ring.current(), claims));
+  const domain = await openDomain(base, ring, {
+    list: (claims) => signAs({ alg: 'ES256', typ: 'statuslist+jwt' }, engine.provider, ring.current(), claims),
+    // CAEP Interoperability Profile 1.0 §2.6 knows RS256 alone.
+    event: (claims) => signAs({ alg: 'RS256', typ: 'secevent+jwt' }, engine.provider, ring.current(), claims),
+  });
   let isDraining = false;
   const build = () => buildEngine(base, ring, domain, { apps, isDraining: () => isDraining });
   let engine = build();
@@ -89,9 +95,11 @@ async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServ
     async close() {
       isDraining = true;
       domain.status.streams.close();
+      domain.signals.release();
       await listener.drain();
       await domain.revocations.close();
       await domain.status.close();
+      await domain.signals.close();
       await domain.logouts.close();
       await ring.close();
       await stores.close();
@@ -102,11 +110,16 @@ async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServ
   };
 }
 
-/** By the algorithm that APIs take by default, where the ring has it. */
-function signList(provider: Provider, { signing }: RingSnapshot, claims: Readonly<Record<string, unknown>>) {
-  const algorithms = signing.map(({ alg }) => alg);
-  const alg = algorithms.find((one) => one === 'ES256') ?? algorithms[0] ?? 'ES256';
-  return signJwt(provider, claims, { alg, typ: 'statuslist+jwt' });
+/** By the algorithm that is named, which readers take by default, where the ring has it. */
+function signAs(
+  { alg: preferred, typ }: { alg: string; typ: string },
+  provider: Provider,
+  { signing }: RingSnapshot,
+  claims: Readonly<Record<string, unknown>>,
+): Promise<string> {
+  const algorithms: string[] = signing.map(({ alg }) => alg);
+  const alg = algorithms.find((one) => one === preferred) ?? algorithms[0] ?? preferred;
+  return signJwt(provider, claims, { alg, typ });
 }
 
 function kidsOf(keys: readonly { kid?: string }[]): string[] {
@@ -138,8 +151,9 @@ function buildEngine(
   const adapters = { RefreshToken: refresh.adapter };
   const { resources } = config;
   const shared = { ...base, ...domain, ring, grants: stores.grants, resources, clientUsed: registration.used };
+  const { introduce } = domain.signals;
   const grantTypes = [...domain.grantTypes, ...changingGrants(config, domain, shared)];
-  const provider = createProvider({ ...shared, signatures: keys, grantTypes, adapters });
+  const provider = createProvider({ ...shared, signatures: keys, grantTypes, adapters, introduce });
   refresh.extend(provider);
   logouts.watch(provider);
   const steps = middlewareTable({
@@ -173,6 +187,7 @@ function routesOf(provider: Provider, base: Base, domain: Domain, apps: Apps): R
     deviceQrRoute(config.issuer),
     ...statusRoutes(domain.status),
     ...(config.sessions.session_management ? [checkSessionRoute(config.issuer)] : []),
+    ...domain.signals.routes((context) => clientToken(provider, context, transmitterIdentifier(config.issuer))),
     ...registration.routes((client) => acceptClient(provider, client, config.profile)),
     ...interactionRoutes({
       ...shared,

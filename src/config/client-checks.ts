@@ -9,7 +9,10 @@ import type { ClientConfig, Draft, ResourceConfig } from './schema.ts';
 import { STANDARD_SCOPES } from './standard-scopes.ts';
 import { didYouMean } from './suggest.ts';
 
-type Surroundings = Pick<Draft, 'resources' | 'keys' | 'listen' | 'profile' | 'authorization_details_types'>;
+type Surroundings = Pick<
+  Draft,
+  'resources' | 'keys' | 'listen' | 'profile' | 'authorization_details_types' | 'shared_signals'
+>;
 type ClientCheck = (client: ClientConfig, draft: Surroundings) => Fault[];
 
 /** What must hold within a client and between a client and the resources; paths start at the client. */
@@ -27,6 +30,7 @@ const CHECKS: readonly ClientCheck[] = [
   defaultResourceIsAllowed,
   scopesExist,
   onlyConfidentialClientsIntrospect,
+  receiversCanAsk,
   clientDetailTypesExist,
   frontChannelIsItsOwn,
   (client, { profile }) => checkClientProfile(client, profile),
@@ -181,6 +185,15 @@ function onlyConfidentialClientsIntrospect(client: ClientConfig): Fault[] {
   const what = client.type === 'spa' ? 'type spa' : 'token_endpoint_auth_method none';
   const message = `must be left out for ${what}, which cannot prove who is asking`;
   return [{ path: ['introspection'], message }];
+}
+
+/** A receiver manages its streams with a token that it gets for itself (CAEP Interoperability Profile 1.0 §2.7). */
+function receiversCanAsk(client: ClientConfig, { shared_signals: signals }: Surroundings): Fault[] {
+  if (client.shared_signals === undefined) return [];
+  const path = ['shared_signals'];
+  if (signals?.enabled === false) return [{ path, message: 'needs shared_signals.enabled' }];
+  if ((client.grant_types ?? TYPICAL_GRANTS[client.type]).some((name) => name === 'client_credentials')) return [];
+  return [{ path, message: 'needs the grant type client_credentials' }];
 }
 
 /** `undefined` while one of them is faulty: what it would have been called is not known. */

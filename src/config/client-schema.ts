@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { PROFILES } from './profiles.ts';
 import * as rules from './rules.ts';
+import { receiverSchema } from './signals-schema.ts';
 import {
   clientSignature,
   contentEncryption,
@@ -144,6 +145,7 @@ export const clientSchema = z.strictObject({
   refresh_window: refreshWindow.optional(),
   token_exchange: tokenExchange.optional(),
   may_act: z.string().optional(),
+  shared_signals: receiverSchema.optional(),
   client_uri: ruled(rules.webUrlRule).optional(),
   logo_uri: ruled(rules.webUrlRule).optional(),
   policy_uri: ruled(rules.webUrlRule).optional(),

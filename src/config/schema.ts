@@ -5,6 +5,7 @@ import { PROFILES } from './profiles.ts';
 import { detailType } from './detail-types.ts';
 import { documentsSchema, registrationSchema } from './registration-schema.ts';
 import * as rules from './rules.ts';
+import { signalsSchema } from './signals-schema.ts';
 import {
   contentEncryption,
   duration,
@@ -140,6 +141,7 @@ export const configSchema = z.strictObject({
   accounts: z.array(seedAccount).default([]),
   registration: registrationSchema.prefault({}),
   client_id_metadata_documents: documentsSchema.prefault({}),
+  shared_signals: signalsSchema.prefault({}),
   deprecated: z
     .strictObject({ password_grant: z.boolean().default(false), response_types: z.array(responseType).default([]) })
     .prefault({}),
@@ -166,6 +168,7 @@ export interface Draft {
   sign_up: Config['sign_up'] | undefined;
   registration: Config['registration'] | undefined;
   client_id_metadata_documents: Config['client_id_metadata_documents'] | undefined;
+  shared_signals: Config['shared_signals'] | undefined;
   resources: readonly (ResourceConfig | undefined)[];
   authorization_details_types: Config['authorization_details_types'] | undefined;
   clients: readonly (ClientConfig | undefined)[];

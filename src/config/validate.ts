@@ -70,6 +70,7 @@ function draftOf(tree: unknown): Draft {
     sign_up: readable(sign_up, root['sign_up']),
     registration: readable(lists.registration, root['registration']),
     client_id_metadata_documents: readable(lists.client_id_metadata_documents, root['client_id_metadata_documents']),
+    shared_signals: readable(lists.shared_signals, root['shared_signals']),
     resources: listOf(root['resources']).map((item) => readable(resources.unwrap().element, item)),
     authorization_details_types: readable(lists.authorization_details_types, root['authorization_details_types']),
     clients: listOf(root['clients']).map(readableClient),

@@ -26,6 +26,7 @@ export type BusinessEvent =
   | { type: 'client.updated'; client: string; address: string }
   | { type: 'client.deleted'; client: string; address: string }
   | { type: 'registration.refused'; address: string; error: string; reason: string }
+  | SignalsEvent
   | { type: 'keys.changed'; signing: readonly string[]; published: readonly string[] }
   | RequestRefused;
 
@@ -50,6 +51,16 @@ interface TokenExchanged {
   audience: string;
 }
 
+/** Of a receiver's stream of shared signals. */
+type SignalsEvent = { client: string; stream: string } & (
+  | { type: 'signals.stream-created' | 'signals.stream-deleted' }
+  | { type: 'signals.stream-changed'; status: string }
+  | { type: 'signals.paused'; reason: string }
+  | { type: 'signals.delivered'; jti: string }
+  | { type: 'signals.undelivered'; jti: string; attempt: number; reason: string }
+  | { type: 'signals.refused'; jti: string; reason: string }
+);
+
 interface RequestRefused {
   type: 'request.refused';
   /** The number that an error page names. */
@@ -68,6 +79,9 @@ const warnings: ReadonlySet<BusinessEvent['type']> = new Set([
   'approval.ping-failed',
   'logout.undelivered',
   'sign-in.delayed',
+  'signals.paused',
+  'signals.refused',
+  'signals.undelivered',
 ]);
 
 /**

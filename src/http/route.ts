@@ -6,7 +6,7 @@ export type Guard<Subject> = (context: Context) => Promise<Subject> | Subject;
 
 /** A route cannot exist without naming its guard. */
 export interface Route {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'OPTIONS';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
   readonly path: string;
   readonly handle: (context: Context) => Promise<void>;
 }

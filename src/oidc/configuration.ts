@@ -34,6 +34,7 @@ import { resourceIndicators } from './requests/resource-indicators.ts';
 import { accessTokenClaims } from './requests/token-claims.ts';
 import { statusClaim } from './requests/token-status.ts';
 import type { TokenStatus } from '../status/status.ts';
+import { transmitterOf } from './requests/transmitter.ts';
 import { engineKeys } from './signing-keys.ts';
 import { adapterFactory } from './storage/adapter.ts';
 import { openUserCodes } from './storage/user-codes.ts';
@@ -50,6 +51,8 @@ export interface EngineParts {
   adapters: Readonly<Record<string, Adapter>>;
   announce: Announce;
   backchannel: BackchannelRequests;
+  /** Told before a client is given anything of an account's. */
+  introduce: (account: string, client: string) => Promise<void>;
   mTLS: MutualTls;
   status: Pick<TokenStatus, 'assign'>;
   clock: Clock;
@@ -163,6 +166,7 @@ function features(
       resources: config.resources,
       accountOf,
       accessTokenTtl: config.tokens.access_token,
+      transmitter: transmitterOf(config),
     }),
     richAuthorizationRequests: richAuthorizationRequests(config.authorization_details_types),
     claimsParameter: { enabled: true, assertClaimsParameter },

@@ -3,6 +3,7 @@
  * stands beside it, and a test fails when it is gone.
  */
 import type { X509Certificate } from 'node:crypto';
+import type { Context } from 'koa';
 import type { AuthorizationCode, Grant, KoaContextWithOIDC, Provider, TokenEndpointGrantContext } from 'oidc-provider';
 // @ts-expect-error: not part of the engine's types
 import engineDiscovery from 'oidc-provider/lib/actions/discovery.js';
@@ -95,6 +96,30 @@ export async function senderKey(context: KoaContextWithOIDC): Promise<string | u
   if (client?.tlsClientCertificateBoundAccessTokens !== true) return undefined;
   const certificate = partsOf(provider).configuration.features.mTLS.getCertificate(context);
   return certificate && `x5t#S256 ${(certificateThumbprint as (certificate: Certificate) => string)(certificate)}`;
+}
+
+/** SHA-256 of a certificate, as tokens that are bound to it say it (RFC 8705 §3.1). */
+export function thumbprintOf(certificate: X509Certificate | undefined): string | undefined {
+  return certificate && (certificateThumbprint as (certificate: Certificate) => string)(certificate);
+}
+
+/**
+ * The key that a request to an endpoint of ours proves to hold, for a token that is bound to one (RFC 9449 §7.1); the
+ * engine looks at proofs for its own endpoints, and knows their addresses by name.
+ * @param options.url the endpoint's
+ * @returns its thumbprint, or undefined where there is no proof
+ * @throws the engine's error for a proof that is not valid, or that was used before
+ */
+export async function keyProof(
+  provider: Provider,
+  context: Context,
+  { url, token, client }: { url: string; token: string; client: string },
+): Promise<string | undefined> {
+  const oidc = { value: { provider, route: 'own', urlFor: () => url } };
+  const seen = Object.create(context, { oidc }) as TokenEndpointGrantContext;
+  const proof = await grants.validateDpop(provider, seen, token);
+  await grants.checkDpopReplay(provider, seen, proof, client);
+  return proof?.thumbprint;
 }
 
 type Certificate = string | X509Certificate;

@@ -29,7 +29,7 @@ export class OutgoingRefused extends Error {
  */
 export function outgoingFetch(options: OutgoingOptions): typeof fetch {
   const { maxBytes = 262_144, timeout = 5000, resolve = resolvePublicly } = options;
-  const allowed = new Set(options.allow.map((host) => host.toLowerCase()));
+  const allowed = listed(options.allow);
   return async (input, init) => {
     const request = new Request(input, init);
     const url = new URL(request.url);
@@ -44,15 +44,33 @@ export function outgoingFetch(options: OutgoingOptions): typeof fetch {
   };
 }
 
+/** Why a URL would never be called, in words for whoever gave it; undefined where only a call can show it. */
+export function whyNotCalled(url: string, allow: readonly string[]): string | undefined {
+  const parsed = new URL(url);
+  if (isListed(parsed, listed(allow))) return undefined;
+  if (parsed.protocol !== 'https:') return 'must be https';
+  const literal = literalOf(parsed);
+  return isIP(literal) === 0 || isPublicAddress(literal) ? undefined : 'must not be a private address';
+}
+
+function listed(allow: readonly string[]): Set<string> {
+  return new Set(allow.map((host) => host.toLowerCase()));
+}
+
+function literalOf({ hostname }: URL): string {
+  return hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
 function isListed({ hostname, port, protocol }: URL, allowed: ReadonlySet<string>): boolean {
   const effectivePort = port === '' ? (protocol === 'https:' ? '443' : '80') : port;
   return /^https?:$/.test(protocol) && (allowed.has(hostname) || allowed.has(`${hostname}:${effectivePort}`));
 }
 
 /** @throws OutgoingRefused where the URL alone shows that it must not be called; a name shows no more than its addresses */
-function checked({ protocol, hostname }: URL, resolve: Resolve): Resolve {
+function checked(url: URL, resolve: Resolve): Resolve {
+  const { protocol, hostname } = url;
   if (protocol !== 'https:') throw new OutgoingRefused(`${protocol}//${hostname} is not https: see outgoing.allow`);
-  const literal = hostname.replace(/^\[(.*)\]$/, '$1');
+  const literal = literalOf(url);
   if (isIP(literal) !== 0) refuseUnlessPublic(hostname, [literal]);
   return resolve;
 }

@@ -26,6 +26,8 @@ import { Revocations } from '../revocation/revocations.ts';
 import { openTokens } from '../revocation/tokens.ts';
 import type { SigningParts } from '../status/signed-list.ts';
 import { openStatus, type TokenStatus } from '../status/status.ts';
+import type { SignSet } from '../signals/security-event-token.ts';
+import { openTransmitter } from '../signals/signals.ts';
 import type { Base } from './base.ts';
 
 const VIEWS = fileURLToPath(new URL('../../views', import.meta.url));
@@ -33,7 +35,13 @@ const VIEWS = fileURLToPath(new URL('../../views', import.meta.url));
 /** What does not change with the keys: the domain's parts, opened once. */
 export type Domain = Awaited<ReturnType<typeof openDomain>>;
 
-export async function openDomain(base: Base, ring: KeyRing, sign: SigningParts['sign']) {
+/** Signs what is not the engine's, with the keys that sign at that moment. */
+export interface Signers {
+  list: SigningParts['sign'];
+  event: SignSet;
+}
+
+export async function openDomain(base: Base, ring: KeyRing, sign: Signers) {
   const { config, stores, log, clock, random } = base;
   const { grants } = stores;
   const secrets = ring.current();
@@ -42,12 +50,25 @@ export async function openDomain(base: Base, ring: KeyRing, sign: SigningParts['
   const clients = openClientRegistry(base, secrets);
   const takenBack = takingBack(base, { ...people, clients, announce });
   const { revoke } = takenBack.revocations;
+  const signals = await openTransmitter({
+    ...base,
+    ...stores,
+    ...people,
+    clients,
+    announce,
+    sign: sign.event,
+    sealingKey: secrets.derive('signal receivers').toString('base64url'),
+    reportFailure: (err) => {
+      log.warn({ err }, 'signals cannot be delivered for now; they wait');
+    },
+  });
   return {
     announce,
     ...people,
     clients,
     ...takenBack,
     revoke,
+    signals,
     registration: selfRegistration(base, { announce, revoke }),
     refresh: refreshGrant({ grants, clock, random, window: config.tokens.refresh_window }),
     grantTypes: ownGrants(base, { accounts: people.accounts, announce }),
@@ -61,7 +82,7 @@ export async function openDomain(base: Base, ring: KeyRing, sign: SigningParts['
       trustedProxies: config.listen.trusted_proxies,
       certificateHeader: config.listen.client_certificates?.header,
     }),
-    status: await openLists(base, sign),
+    status: await openLists(base, sign.list),
   };
 }
 

@@ -20,6 +20,8 @@ export interface ClientPolicy {
   resources: readonly string[];
   defaultResource?: string;
   mayIntrospect: boolean;
+  /** Whether it may have streams of shared signals. */
+  receivesSignals: boolean;
   frontChannelLogout?: { uri: string; sessionRequired: boolean };
   /** What it may exchange for what. */
   tokenExchange?: NonNullable<Client['token_exchange']>;
@@ -125,6 +127,7 @@ export function policyFor(client: Client, serverProfile: Profile): ClientPolicy 
     resources: client.resources,
     ...(client.default_resource === undefined ? {} : { defaultResource: client.default_resource }),
     mayIntrospect: client.introspection,
+    receivesSignals: client.shared_signals !== undefined,
     ...(client.frontchannel_logout_uri !== undefined && {
       frontChannelLogout: {
         uri: client.frontchannel_logout_uri,

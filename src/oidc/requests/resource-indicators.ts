@@ -3,6 +3,7 @@ import { errors, type Client, type KoaContextWithOIDC, type ResourceServer } fro
 import type { ResourceConfig } from '../../config/schema.ts';
 import { policyOf, rulesOf } from '../clients/client-metadata.ts';
 import type { AccountOf } from './request-account.ts';
+import type { Transmitter } from './transmitter.ts';
 
 /**
  * The engine's hooks for resource indicators (RFC 8707). A token gets the scopes that the resource has, the client
@@ -12,12 +13,17 @@ export function resourceIndicators(options: {
   resources: readonly ResourceConfig[];
   accountOf: AccountOf;
   accessTokenTtl: number;
+  transmitter: Transmitter | undefined;
 }) {
+  const { transmitter } = options;
   const resources = new Map(options.resources.map((resource) => [resource.identifier, resource]));
   return {
     enabled: true,
-    defaultResource: (context: KoaContextWithOIDC, client: Client, oneOf?: readonly string[]) =>
-      oneOf === undefined ? defaultResource(context, client, resources) : [...oneOf],
+    defaultResource: (context: KoaContextWithOIDC, client: Client, oneOf?: readonly string[]) => {
+      if (oneOf !== undefined) return [...oneOf];
+      if (transmitter?.isMeant(context, client) === true) return [transmitter.identifier];
+      return defaultResource(context, client, resources);
+    },
     // Without `resource` in the token request, the token is for what was granted (RFC 8707 §2.2).
     useGrantedResource: () => true,
     async getResourceServerInfo(
@@ -25,6 +31,7 @@ export function resourceIndicators(options: {
       identifier: string,
       client: Client,
     ): Promise<ResourceServer> {
+      if (identifier === transmitter?.identifier) return transmitter.describe(context, client);
       const resource = resources.get(identifier);
       const policy = policyOf(client);
       if (resource === undefined || !policy.resources.includes(identifier)) throw new errors.InvalidTarget();

@@ -44,6 +44,8 @@ export interface AdapterOptions {
   scopes: readonly string[];
   /** The server's. */
   profile: Profile;
+  /** Told before a client is given anything of an account's. */
+  introduce: (account: string, client: string) => Promise<void>;
   /** Rejects while no token could be signed. */
   canSign: () => Promise<void>;
 }
@@ -61,7 +63,7 @@ export function adapterFactory(options: AdapterOptions): (model: string) => Adap
       case 'Session':
         return sessionAdapter(options.grants, options.random, options.clock);
       case 'Grant':
-        return grantAdapter(options.grants, options.clock);
+        return introducing(grantAdapter(options.grants, options.clock), options.introduce);
       case 'ReplayDetection':
         return replayAdapter(options.grants);
       case 'Client':
@@ -120,6 +122,18 @@ function usedToSign(adapter: Adapter, canSign: AdapterOptions['canSign']): Adapt
     async consume(id) {
       await canSign();
       await adapter.consume(id);
+    },
+  };
+}
+
+/** A client that a person has let in is one that hears of what happens to them. */
+function introducing(adapter: Adapter, introduce: AdapterOptions['introduce']): Adapter {
+  return {
+    ...adapter,
+    async upsert(id, payload, ttl) {
+      const { accountId, clientId } = payload;
+      if (accountId !== undefined && clientId !== undefined) await introduce(accountId, clientId);
+      await adapter.upsert(id, payload, ttl);
     },
   };
 }

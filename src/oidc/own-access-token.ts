@@ -1,0 +1,49 @@
+import type { Context } from 'koa';
+import { errors, type ClientCredentials, type Provider } from 'oidc-provider';
+import { clientCertificate } from '../http/client-certificate.ts';
+import { keyProof, thumbprintOf } from './internals.ts';
+
+/** What a client shows at an endpoint of this server that it was given a token for. */
+export interface ClientToken {
+  readonly client: string;
+  readonly scopes: ReadonlySet<string>;
+}
+
+const CREDENTIALS = /^(Bearer|DPoP) +([\w~+/.=-]+)$/i;
+
+/**
+ * The token that a request brings for a resource of this server, in its header alone (RFC 6750 §2.1).
+ * @returns the challenge for a proof of a key that must be made anew; undefined where there is no token that is good here
+ */
+export async function clientToken(
+  provider: Provider,
+  context: Context,
+  audience: string,
+): Promise<ClientToken | { challenge: string } | undefined> {
+  const [, scheme = '', value = ''] = CREDENTIALS.exec(context.get('Authorization')) ?? [];
+  const token = value === '' ? undefined : await provider.ClientCredentials.find(value);
+  if (token?.clientId === undefined || token.aud !== audience) return undefined;
+  const isBound = token.jkt !== undefined;
+  if (isBound !== (scheme.toLowerCase() === 'dpop')) return undefined;
+  try {
+    const isSenders = await isHeldBy(provider, context, { token, value, client: token.clientId });
+    return isSenders ? { client: token.clientId, scopes: token.scopes } : undefined;
+  } catch (error) {
+    if (!(error instanceof errors.OIDCProviderError)) throw error;
+    return { challenge: `DPoP error="${error.error}"` };
+  }
+}
+
+/** A token that is bound to a key or a certificate is good only with that (RFC 9449 §7.1, RFC 8705 §3). */
+async function isHeldBy(
+  provider: Provider,
+  context: Context,
+  { token, value, client }: { token: ClientCredentials; value: string; client: string },
+): Promise<boolean> {
+  const { jkt, 'x5t#S256': certificate } = token;
+  if (certificate !== undefined && certificate !== thumbprintOf(clientCertificate(context))) return false;
+  if (jkt === undefined) return true;
+  return (
+    (await keyProof(provider, context, { url: `${provider.issuer}${context.path}`, token: value, client })) === jkt
+  );
+}

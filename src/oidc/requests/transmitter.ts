@@ -1,0 +1,37 @@
+import { errors, type Client, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider';
+import type { Config } from '../../config/schema.ts';
+import { policyOf } from '../clients/client-metadata.ts';
+
+/** CAEP Interoperability Profile 1.0 §2.7.2: what a token for the management of streams may do. */
+export const STREAM_SCOPES = ['ssf.manage', 'ssf.read'] as const;
+
+/** The transmitter of shared signals, as a resource of this server itself (RFC 8707). */
+export interface Transmitter {
+  readonly identifier: string;
+  /** Whether a request without `resource` means it: receivers of others name a scope alone. */
+  isMeant(context: KoaContextWithOIDC, client: Client): boolean;
+  /** @throws InvalidTarget for whoever may receive nothing, and where a person is involved */
+  describe(context: KoaContextWithOIDC, client: Client): ResourceServer;
+}
+
+/** Where the operator has turned it on. */
+export function transmitterOf({ issuer, shared_signals: signals }: Config): Transmitter | undefined {
+  if (!signals.enabled) return undefined;
+  const identifier = transmitterIdentifier(issuer);
+  const mayHave = ({ oidc }: KoaContextWithOIDC, client: Client): boolean =>
+    oidc.params?.['grant_type'] === 'client_credentials' && policyOf(client).receivesSignals;
+  return {
+    identifier,
+    isMeant: (context, client) =>
+      mayHave(context, client) && STREAM_SCOPES.some((name) => context.oidc.requestParamScopes.has(name)),
+    describe(context, client) {
+      if (!mayHave(context, client)) throw new errors.InvalidTarget();
+      // Opaque: it comes back to this server alone, which then need not ask anybody whether it still holds.
+      return { audience: identifier, scope: STREAM_SCOPES.join(' '), accessTokenFormat: 'opaque' };
+    },
+  };
+}
+
+export function transmitterIdentifier(issuer: string): string {
+  return `${issuer}/ssf`;
+}

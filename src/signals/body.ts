@@ -1,0 +1,25 @@
+import type { Context } from 'koa';
+import { z } from 'zod';
+import { readText } from '../http/body.ts';
+import { Refusal } from './refusal.ts';
+
+/**
+ * The JSON object that a receiver posts; what this server does not know in it is passed over. Receivers need not say that
+ * it is JSON: the examples of the specification do not.
+ * @throws Refusal, or Problem where the body is too large or broken off
+ */
+export async function readBody<S extends z.ZodType>(context: Context, schema: S): Promise<z.output<S>> {
+  const { data, error } = schema.safeParse(parse(await readText(context.req)));
+  if (error === undefined) return data;
+  const [{ path, message } = { path: [], message: '' }] = error.issues;
+  throw new Refusal('invalid_request', `${path.map(String).join('.')} ${message}`.trim());
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text, (key, member: unknown) => (key === '__proto__' ? undefined : member));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new Refusal('invalid_request', 'the body must be JSON');
+    throw error;
+  }
+}

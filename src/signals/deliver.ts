@@ -1,0 +1,147 @@
+import { newId } from '../lib/ids.ts';
+import type { Random } from '../lib/random.ts';
+import type { Signal } from './occurrence.ts';
+import { isTransmitted } from './outbox.ts';
+import type { Pushed } from './push.ts';
+import type { Queue } from './queues.ts';
+import { pauseIfStuck, type StandstillParts } from './standstill.ts';
+import type { Stream } from './streams.ts';
+
+/** Seconds before a stream is tried again, the last of them again and again. */
+const PAUSES = [1, 5, 15, 60, 300, 900, 3600];
+/** How long a node that says no more is taken to be pushing, in milliseconds: longer than one push can take. */
+const LEASE = 10_000;
+const LOOK_EVERY = 1000;
+/** Streams that one node pushes at a time. */
+const MOST_AT_ONCE = 100;
+
+export interface DeliverParts extends StandstillParts {
+  /** Whether the client may still receive at all. */
+  mayReceive: (client: string) => Promise<boolean>;
+  push: (stream: Stream, signal: Signal) => Promise<Pushed>;
+  /** Told when the store was away: what waits in it is pushed later. */
+  reportFailure: (error: unknown) => void;
+}
+
+/**
+ * Pushes what waits, each stream by one node at a time and in order, until its receiver has taken it: at least once. A
+ * receiver that stays away holds up nobody else. What a node leaves behind when it dies, another goes on with.
+ * @returns the way to stop, which lets what is being sent end
+ */
+export async function startDelivery(parts: DeliverParts): Promise<() => Promise<void>> {
+  const { queues, reportFailure } = parts;
+  const me = newId('node', parts.clock, parts.random);
+  const running = new Map<string, Promise<void>>();
+  const stopping = new AbortController();
+  const serve = (stream: string): void => {
+    if (stopping.signal.aborted || running.has(stream) || running.size >= MOST_AT_ONCE) return;
+    const work = pushAll({ ...parts, me, isStopping: () => stopping.signal.aborted }, stream)
+      .catch(reportFailure)
+      .finally(() => running.delete(stream));
+    running.set(stream, work);
+  };
+  const look = async (): Promise<void> => {
+    for (const stream of await queues.due()) serve(stream);
+  };
+  let looking: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    looking = looking.then(look).catch(reportFailure);
+  }, LOOK_EVERY).unref();
+  const unsubscribe = await queues.onHint(serve);
+  return async () => {
+    stopping.abort();
+    clearInterval(timer);
+    await unsubscribe();
+    await looking;
+    await Promise.all(running.values());
+  };
+}
+
+type Work = DeliverParts & { me: string; isStopping: () => boolean };
+
+async function pushAll(work: Work, id: string): Promise<void> {
+  const stream = await work.streams.find(id);
+  if (stream === undefined) return work.outbox.clear(id);
+  if (!(await claim(work, stream))) return;
+  while (await pushOnce(work, id)) if (await isDone(work, id)) return;
+}
+
+/** Whoever moves the due time pushes; other nodes find it not due. */
+async function claim({ queues, clock, me }: Work, stream: Stream): Promise<boolean> {
+  const queue = await queues.get(stream.id);
+  if (queue === undefined || queue.value.dueAt > clock.now()) return false;
+  return queues.replace(stream, { ...queue.value, owner: me, dueAt: clock.now() + LEASE }, queue.version, true);
+}
+
+/** @returns whether it came to the end of what waits */
+async function pushOnce(work: Work, id: string): Promise<boolean> {
+  for await (const signal of work.outbox.waiting(id)) {
+    if (work.isStopping()) return giveBack(work, id);
+    // Read anew each time: the receiver may have changed its mind, or the operator.
+    const stream = await work.streams.find(id);
+    if (stream === undefined || !(await work.mayReceive(stream.client))) {
+      await work.outbox.clear(id);
+      return false;
+    }
+    if (!isTransmitted(stream, signal)) continue;
+    if (!(await settle(work, stream, signal, await work.push(stream, signal)))) return false;
+  }
+  return true;
+}
+
+/** @returns whether to go on with the next */
+async function settle(work: Work, stream: Stream, signal: Signal, pushed: Pushed): Promise<boolean> {
+  const { clock, announce, outbox } = work;
+  const facts = { client: stream.client, stream: stream.id, jti: signal.jti };
+  if (pushed.became === 'failed') {
+    let attempt = 0;
+    await hold(work, stream, ({ owner: _, ...queue }) => {
+      attempt = queue.attempts + 1;
+      return { ...queue, attempts: attempt, dueAt: clock.now() + pauseAfter(attempt, work.random) };
+    });
+    announce({ type: 'signals.undelivered', ...facts, attempt, reason: pushed.reason });
+    await pauseIfStuck(work, stream);
+    return false;
+  }
+  await outbox.remove(stream, [signal.jti]);
+  if (pushed.became === 'taken') announce({ type: 'signals.delivered', ...facts });
+  else announce({ type: 'signals.refused', ...facts, reason: pushed.reason });
+  return hold(work, stream, (queue) => ({ ...queue, attempts: 0, dueAt: clock.now() + LEASE }));
+}
+
+/** Changes the queue while it is this node's. @returns whether it still was */
+async function hold({ queues, me }: Work, stream: Stream, change: (queue: Queue) => Queue): Promise<boolean> {
+  for (;;) {
+    const queue = await queues.get(stream.id);
+    if (queue?.value.owner !== me) return false;
+    if (await queues.replace(stream, change(queue.value), queue.version, true)) return true;
+  }
+}
+
+/** A node that stops lets another go on at once. @returns false: there is more */
+async function giveBack(work: Work, id: string): Promise<boolean> {
+  const stream = await work.streams.find(id);
+  const free = ({ owner: _, ...queue }: Queue): Queue => ({ ...queue, dueAt: work.clock.now() });
+  if (stream !== undefined) await hold(work, stream, free);
+  return false;
+}
+
+/** Whether nothing came meanwhile: the queue is looked at first, so that a change after that keeps it from being left. */
+async function isDone({ outbox, queues, streams, me, clock }: Work, id: string): Promise<boolean> {
+  const stream = await streams.find(id);
+  const queue = await queues.get(id);
+  if (stream === undefined || queue?.value.owner !== me) return true;
+  let held = 0;
+  for await (const signal of outbox.waiting(id)) {
+    if (isTransmitted(stream, signal)) return false;
+    held += 1;
+  }
+  const { owner: _, ...free } = queue.value;
+  return queues.replace(stream, { ...free, waiting: held, dueAt: clock.now() }, queue.version, false);
+}
+
+/** In milliseconds; a quarter more or less, so that streams that failed together do not come back together. */
+function pauseAfter(attempt: number, random: Random): number {
+  const seconds = PAUSES[Math.min(attempt, PAUSES.length) - 1] ?? 0;
+  return seconds * 1000 * (0.75 + random.bytes(2).readUInt16BE() / 131_070);
+}

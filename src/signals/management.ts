@@ -1,0 +1,128 @@
+import type { Context } from 'koa';
+import { z } from 'zod';
+import type { Announce } from '../events/events.ts';
+import { route, type Route } from '../http/route.ts';
+import { readBody } from './body.ts';
+import type { Outbox } from './outbox.ts';
+import { ownStream, type Receiver, type StreamScope } from './receiver.ts';
+import { Refusal } from './refusal.ts';
+import {
+  changeSchema,
+  deliveryFrom,
+  describe,
+  refuseForeignValues,
+  suppliedSchema,
+  type Change,
+  type Supplied,
+} from './stream-configuration.ts';
+import { POLL, PUSH, type Stream, type Streams } from './streams.ts';
+import type { Subjects } from './subjects.ts';
+
+/** So many streams one receiver may have. */
+const MOST_STREAMS = 10;
+
+export interface ManagementParts {
+  issuer: string;
+  streams: Streams;
+  subjects: Subjects;
+  outbox: Outbox;
+  guard: (needed: StreamScope) => (context: Context) => Promise<Receiver>;
+  /** Seals what this server alone may read again. */
+  seal: (text: string) => string;
+  /** Why the server would never call an address; undefined where it may. */
+  whyNotCalled: (url: string) => string | undefined;
+  announce: Announce;
+}
+
+const PATH = '/ssf/streams';
+
+/** Event stream management (Shared Signals Framework 1.0 §8.1.1). */
+export function managementRoutes(parts: ManagementParts): Route[] {
+  const manage = parts.guard('ssf.manage');
+  return [
+    route('POST', PATH, manage, (context, receiver) => create(parts, context, receiver)),
+    route('GET', PATH, parts.guard('ssf.read'), (context, receiver) => read(parts, context, receiver)),
+    route('PATCH', PATH, manage, (context, receiver) => change(parts, context, receiver, updated)),
+    route('PUT', PATH, manage, (context, receiver) => change(parts, context, receiver, replaced)),
+    route('DELETE', PATH, manage, (context, receiver) => remove(parts, context, receiver)),
+  ];
+}
+
+async function create(parts: ManagementParts, context: Context, { client, reach }: Receiver): Promise<void> {
+  const { issuer, streams, announce } = parts;
+  const supplied = await readBody(context, suppliedSchema);
+  refuseUncallable(parts, supplied);
+  if ((await streams.list(client)).length >= MOST_STREAMS)
+    throw new Refusal('access_denied', `this client has ${MOST_STREAMS} streams already`);
+  const stream = await streams.create({
+    client,
+    // Shared Signals Framework 1.0 §8.1.1.1: without a word of it, the receiver polls.
+    delivery: deliveryFrom(supplied.delivery ?? { method: POLL }, parts.seal),
+    requested: supplied.events_requested ?? [],
+    ...(supplied.description !== undefined && { description: supplied.description }),
+    status: 'enabled',
+  });
+  announce({ type: 'signals.stream-created', client, stream: stream.id });
+  context.status = 201;
+  context.body = describe(issuer, stream, reach);
+}
+
+async function read({ issuer, streams }: ManagementParts, context: Context, receiver: Receiver): Promise<void> {
+  const { stream_id: id } = context.query;
+  if (id !== undefined) context.body = describe(issuer, await ownStream(streams, receiver, id), receiver.reach);
+  else context.body = (await streams.list(receiver.client)).map((stream) => describe(issuer, stream, receiver.reach));
+}
+
+type Edit = (parts: ManagementParts, now: Stream, change: Change) => Stream;
+
+async function change(parts: ManagementParts, context: Context, receiver: Receiver, edit: Edit): Promise<void> {
+  const { issuer, streams, announce, outbox } = parts;
+  const asked = await readBody(context, changeSchema);
+  const before = await ownStream(streams, receiver, asked.stream_id);
+  refuseForeignValues(asked, describe(issuer, before, receiver.reach));
+  refuseUncallable(parts, asked);
+  const after = await streams.change(before.id, (now) => edit(parts, now, asked));
+  if (after === undefined) throw new Refusal('not_found', 'there is no such stream');
+  // What waits goes the new way.
+  if (after.status === 'enabled') await outbox.resume(after);
+  announce({ type: 'signals.stream-changed', client: receiver.client, stream: after.id, status: after.status });
+  context.body = describe(issuer, after, receiver.reach);
+}
+
+/** What is not said stays (§8.1.1.3). */
+function updated({ seal }: ManagementParts, now: Stream, asked: Change): Stream {
+  return {
+    ...now,
+    ...(asked.delivery && { delivery: deliveryFrom(asked.delivery, seal, now.delivery) }),
+    ...(asked.events_requested && { requested: asked.events_requested }),
+    ...(asked.description !== undefined && { description: asked.description }),
+  };
+}
+
+/** What is not said is no more (§8.1.1.4). */
+function replaced({ seal }: ManagementParts, { description: _, ...now }: Stream, asked: Change): Stream {
+  return {
+    ...now,
+    delivery: deliveryFrom(asked.delivery ?? { method: POLL }, seal, now.delivery),
+    requested: asked.events_requested ?? [],
+    ...(asked.description !== undefined && { description: asked.description }),
+  };
+}
+
+async function remove(parts: ManagementParts, context: Context, receiver: Receiver): Promise<void> {
+  const { streams, subjects, outbox, announce } = parts;
+  const { stream_id: id } = z.object({ stream_id: z.string() }).safeParse(context.query).data ?? {};
+  const stream = await ownStream(streams, receiver, id);
+  await streams.remove(stream.id);
+  await subjects.forgetStream(stream.id);
+  await outbox.clear(stream.id);
+  announce({ type: 'signals.stream-deleted', client: receiver.client, stream: stream.id });
+  context.status = 204;
+}
+
+/** Refused now where the address alone shows it; a name may yet turn out to lead to a private place when it is called. */
+function refuseUncallable({ whyNotCalled }: ManagementParts, { delivery }: Supplied): void {
+  if (delivery?.method !== PUSH) return;
+  const why = whyNotCalled(delivery.endpoint_url);
+  if (why !== undefined) throw new Refusal('invalid_request', `delivery.endpoint_url ${why}`);
+}

@@ -1,0 +1,96 @@
+import { sha256 } from '../lib/hash.ts';
+import { uriOf, type Reach } from './event-types.ts';
+
+/** Something that happened to an account and that receivers may learn. */
+export type Occurrence = {
+  /** Names it: the same one published again changes nothing. */
+  id: string;
+  account: string;
+  /** In milliseconds since the epoch. */
+  at: number;
+  /** CAEP 1.0 §2. */
+  initiatedBy: 'admin' | 'user' | 'policy' | 'system';
+  /** For the administrators of receivers, in English: it names nobody else. */
+  reason: string;
+} & (
+  | {
+      type: 'session-revoked';
+      /** What each client of the sessions calls its own; all sessions of the account where they are not named. */
+      sessions?: readonly { client: string; sid: string }[];
+      /** Where it is the account's sessions with one client alone. */
+      client?: string;
+    }
+  | {
+      type: 'credential-change';
+      /** CAEP 1.0 §3.3.1, `credential_type`. */
+      credential: string;
+      change: 'create' | 'revoke' | 'update' | 'delete';
+    }
+  | { type: 'token-claims-change'; claims: Readonly<Record<string, unknown>> }
+  | { type: 'account-disabled' | 'account-enabled' | 'account-purged' }
+);
+
+/** A subject identifier (RFC 9493 §3), or several of one subject (Shared Signals Framework 1.0 §3.3). */
+export type SubjectId =
+  | { format: 'iss_sub'; iss: string; sub: string }
+  | { format: 'opaque'; id: string }
+  | { format: 'complex'; user: SubjectId; session: SubjectId };
+
+/** An event that waits in a stream; it is signed anew each time that it is handed out. */
+export interface Signal {
+  jti: string;
+  /** The same for all that one occurrence led to. */
+  txn?: string;
+  /** In seconds since the epoch. */
+  iat: number;
+  subject: SubjectId;
+  /** The URI of its type. */
+  type: string;
+  event: Readonly<Record<string, unknown>>;
+}
+
+/** What of an occurrence one client is told: one event, or one for each session. */
+export function signalsFor(
+  occurrence: Occurrence,
+  { issuer, client, reach }: { issuer: string; client: string; reach: Reach },
+): Omit<Signal, 'jti'>[] {
+  const type = uriOf(occurrence.type);
+  const user: SubjectId = { format: 'iss_sub', iss: issuer, sub: occurrence.account };
+  const common = { txn: occurrence.id, iat: Math.floor(occurrence.at / 1000), type, event: eventOf(occurrence) };
+  if (occurrence.type !== 'session-revoked') return [{ ...common, subject: user }];
+  if (occurrence.client !== undefined && occurrence.client !== client) return [];
+  if (occurrence.sessions === undefined) return [{ ...common, subject: user }];
+  // A name that another client has for the session says nothing to this one, unless it sees all of them.
+  const named = occurrence.sessions.filter((session) => reach.accounts === 'all' || session.client === client);
+  return [...new Set(named.map(({ sid }) => sid))].map((sid) => ({
+    ...common,
+    subject: { format: 'complex', user, session: { format: 'opaque', id: sid } },
+  }));
+}
+
+/** The same for the same event in the same stream, however often it is made. Sorts by time. */
+export function nameOf(stream: string, { txn, iat, subject, type }: Omit<Signal, 'jti'>): string {
+  return `${iat.toString(36)}-${sha256(JSON.stringify([stream, txn, type, subject]))}`;
+}
+
+function eventOf(occurrence: Occurrence): Record<string, unknown> {
+  const { at, initiatedBy, reason } = occurrence;
+  const common = {
+    event_timestamp: Math.floor(at / 1000),
+    initiating_entity: initiatedBy,
+    reason_admin: { en: reason },
+  };
+  switch (occurrence.type) {
+    case 'credential-change':
+      return { ...common, credential_type: occurrence.credential, change_type: occurrence.change };
+    case 'token-claims-change':
+      return { ...common, claims: occurrence.claims };
+    case 'session-revoked':
+      return common;
+    case 'account-disabled':
+    case 'account-enabled':
+    case 'account-purged':
+      // RISC 1.0 §2 has no such members for these.
+      return {};
+  }
+}

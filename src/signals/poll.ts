@@ -1,0 +1,119 @@
+import type { Context } from 'koa';
+import { z } from 'zod';
+import type { Announce } from '../events/events.ts';
+import { Problem } from '../http/problems.ts';
+import { route, type Route } from '../http/route.ts';
+import type { Clock } from '../lib/clock.ts';
+import { readBody } from './body.ts';
+import type { Signal } from './occurrence.ts';
+import { isTransmitted, type Outbox } from './outbox.ts';
+import { ownStream, type Receiver, type StreamScope } from './receiver.ts';
+import { Refusal } from './refusal.ts';
+import { setClaims, type SignSet } from './security-event-token.ts';
+import { POLL, type Stream, type Streams } from './streams.ts';
+import type { Waiting } from './waiting.ts';
+
+/** In one answer: each is signed for it. */
+const MOST_EVENTS = 50;
+/** How long a request is held open, in milliseconds: less than proxies wait. */
+const LONGEST_POLL = 25_000;
+/** How long a hint is relied on, in milliseconds. */
+const LOOK_EVERY = 2000;
+
+const jti = z.string().max(200);
+const pollSchema = z.object({
+  maxEvents: z.int().min(0).optional(),
+  returnImmediately: z.boolean().default(false),
+  ack: z.array(jti).default([]),
+  setErrs: z.record(jti, z.object({ err: z.string(), description: z.string().optional() })).default({}),
+});
+
+export interface PollParts {
+  issuer: string;
+  streams: Streams;
+  outbox: Outbox;
+  waiting: Waiting;
+  sign: SignSet;
+  guard: (needed: StreamScope) => (context: Context) => Promise<Receiver>;
+  announce: Announce;
+  clock: Clock;
+}
+
+/** Poll delivery (RFC 8936). An event comes again with every poll until it is acknowledged. */
+export function pollRoute(parts: PollParts): Route {
+  return route('POST', '/ssf/poll/:stream', parts.guard('ssf.manage'), async (context, receiver) => {
+    const asked = await readBody(context, pollSchema);
+    const { stream: id } = context['params'] as Record<string, unknown>;
+    const stream = await pollable(parts, receiver, id);
+    await acknowledge(parts, stream, asked);
+    const most = Math.min(asked.maxEvents ?? MOST_EVENTS, MOST_EVENTS);
+    const isHeld = !asked.returnImmediately && most > 0;
+    const found = isHeld ? await wait(parts, context, receiver, stream) : await take(parts, stream);
+    if (found.length === 0) await parts.outbox.settle(stream);
+    const signals = found.slice(0, most);
+    context.body = { sets: await signed(parts, stream, signals), moreAvailable: found.length > signals.length };
+  });
+}
+
+async function pollable({ streams }: PollParts, receiver: Receiver, id: unknown): Promise<Stream> {
+  const stream = await ownStream(streams, receiver, id);
+  if (stream.delivery.method === POLL) return stream;
+  throw new Refusal('not_found', 'the events of this stream are pushed');
+}
+
+async function acknowledge(
+  { outbox, announce }: PollParts,
+  stream: Stream,
+  { ack, setErrs }: z.output<typeof pollSchema>,
+): Promise<void> {
+  const removed = await outbox.remove(stream, [...new Set([...ack, ...Object.keys(setErrs)])]);
+  for (const name of removed) {
+    const facts = { client: stream.client, stream: stream.id, jti: name };
+    const { err, description = '' } = setErrs[name] ?? { err: undefined };
+    if (err === undefined) announce({ type: 'signals.delivered', ...facts });
+    else announce({ type: 'signals.refused', ...facts, reason: `${err} ${description}`.slice(0, 300).trim() });
+  }
+}
+
+/** What may go out now, one more than goes into an answer. */
+async function take({ outbox }: PollParts, stream: Stream): Promise<Signal[]> {
+  const found: Signal[] = [];
+  for await (const signal of outbox.waiting(stream.id)) {
+    if (isTransmitted(stream, signal)) found.push(signal);
+    if (found.length > MOST_EVENTS) break;
+  }
+  return found;
+}
+
+/** Long polling (RFC 8936 §2.4): until something comes, the receiver goes away, or it has been long enough. */
+async function wait(parts: PollParts, context: Context, receiver: Receiver, stream: Stream): Promise<Signal[]> {
+  const { clock, waiting } = parts;
+  const until = clock.now() + LONGEST_POLL;
+  const gone = new AbortController();
+  context.res.once('close', () => {
+    gone.abort();
+  });
+  for (let now = stream; ; now = await pollable(parts, receiver, stream.id)) {
+    // Begun before the look, so that nothing comes unseen between the two.
+    const turn = waiting.begin(stream.id);
+    const found = await take(parts, now);
+    if (found.length > 0 || turn === undefined || gone.signal.aborted || clock.now() >= until) {
+      turn?.end();
+      return found;
+    }
+    await turn.until(Math.min(LOOK_EVERY, until - clock.now()), gone.signal);
+  }
+}
+
+async function signed(
+  { issuer, sign }: PollParts,
+  stream: Stream,
+  signals: readonly Signal[],
+): Promise<Record<string, string>> {
+  try {
+    const sets = signals.map(async (signal) => [signal.jti, await sign(setClaims(issuer, stream, signal))] as const);
+    return Object.fromEntries(await Promise.all(sets));
+  } catch (error) {
+    throw new Problem('cannot-sign', error instanceof Error ? error.message : 'unknown', { 'Retry-After': '5' });
+  }
+}

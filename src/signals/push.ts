@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { unseal } from '../lib/seal.ts';
+import type { Signal } from './occurrence.ts';
+import { setClaims, type SignSet } from './security-event-token.ts';
+import { PUSH, type Stream } from './streams.ts';
+
+/** What became of an event that was pushed. */
+export type Pushed = { became: 'taken' } | { became: 'refused' | 'failed'; reason: string };
+
+/** RFC 8935 §2.4: faults of the stream and not of the one event; what follows would meet the same. */
+const FAULTS_OF_STREAM = [
+  'invalid_key',
+  'invalid_issuer',
+  'invalid_audience',
+  'authentication_failed',
+  'access_denied',
+];
+
+const refusal = z.object({ err: z.string().max(100), description: z.string().default('') });
+
+/** Push delivery (RFC 8935 §2). An event that its receiver cannot make sense of is not sent to it again. */
+export async function push(
+  parts: { issuer: string; fetch: typeof fetch; sign: SignSet; sealingKey: string },
+  stream: Stream,
+  signal: Signal,
+): Promise<Pushed> {
+  const { delivery } = stream;
+  if (delivery.method !== PUSH) return { became: 'failed', reason: 'the receiver fetches its events now' };
+  const { endpoint_url: url, authorization: sealed } = delivery;
+  const authorization = sealed && { authorization: unseal(parts.sealingKey, sealed) };
+  try {
+    const response = await parts.fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/secevent+jwt', accept: 'application/json', ...authorization },
+      body: await parts.sign(setClaims(parts.issuer, stream, signal)),
+    });
+    return response.ok ? { became: 'taken' } : await refused(response);
+  } catch (error) {
+    return { became: 'failed', reason: error instanceof Error ? error.message : 'unknown' };
+  }
+}
+
+async function refused(response: Response): Promise<Pushed> {
+  const reason = `the receiver answered ${response.status}`;
+  if (response.status !== 400) return { became: 'failed', reason };
+  const { data } = refusal.safeParse(await response.json().catch(() => undefined));
+  if (data === undefined) return { became: 'failed', reason };
+  const became = FAULTS_OF_STREAM.includes(data.err) ? 'failed' : 'refused';
+  return { became, reason: `${data.err} ${data.description.slice(0, 300)}`.trim() };
+}

@@ -1,0 +1,81 @@
+import type { Clock } from '../lib/clock.ts';
+import { everyMember } from '../storage/every-member.ts';
+import { keyspace, type Index, type Store, type Stored, type WriteOptions } from '../storage/store.ts';
+import { update } from '../storage/update.ts';
+import { PUSH, type Stream } from './streams.ts';
+
+/** How long a queue that nobody touches is remembered, and an event waits for its receiver, in seconds. */
+export const LIFE = 7 * 86_400;
+/** Told that a stream has something new. */
+const HINTS = 'signals';
+
+/** How the events of one stream get on. It changes with every event, so that nobody takes it for empty who looked before. */
+export interface Queue {
+  stream: string;
+  /** About how many wait; made right whenever none does. */
+  waiting: number;
+  /** When the last one was taken, or the first one came. In milliseconds since the epoch, as `dueAt`. */
+  since: number;
+  /** Pushes that failed in a row. */
+  attempts: number;
+  /** When it may be pushed next; later while somebody is pushing it. */
+  dueAt: number;
+  /** The node that is pushing it. */
+  owner?: string;
+}
+
+export interface Queues {
+  get(stream: string): Promise<Stored<Queue> | undefined>;
+  /** Changes a queue, or makes it, and tells every node. @param isBusy whether there is something to push */
+  touch(stream: Stream, change: (now: Queue) => Queue, isBusy: boolean): Promise<void>;
+  /** Changes a queue if there is one, and says nothing of it. */
+  adjust(stream: Stream, change: (now: Queue) => Queue): Promise<void>;
+  /** @returns whether nobody has changed it meanwhile */
+  replace(stream: Stream, queue: Queue, version: number, isBusy: boolean): Promise<boolean>;
+  remove(stream: string): Promise<void>;
+  /** The streams that may be pushed now. */
+  due(): Promise<string[]>;
+  /** @returns the way to stop listening */
+  onHint(listener: (stream: string) => void): Promise<() => Promise<void>>;
+}
+
+const queueKey = keyspace<Queue>('signal-queue');
+/** Those that have something to push. */
+const queuesToPush: Index<Queue> = 'signal-queues';
+
+export function openQueues({ grants, clock }: { grants: Store; clock: Clock }): Queues {
+  const get = (stream: string) => grants.get(queueKey(stream));
+  return {
+    get,
+    async touch(stream, change, isBusy) {
+      const { id } = stream;
+      const [key, write, now] = [queueKey(id), options(stream, isBusy), clock.now()];
+      const fresh: Queue = { stream: id, waiting: 0, since: now, attempts: 0, dueAt: now };
+      while (!(await update(grants, key, await get(id), change, write)))
+        if (await grants.create(key, change(fresh), write)) break;
+      await grants.publish(HINTS, id);
+    },
+    async adjust(stream, change) {
+      const isBusy = stream.status === 'enabled';
+      await update(grants, queueKey(stream.id), await get(stream.id), change, options(stream, isBusy));
+    },
+    replace: (stream, queue, version, isBusy) =>
+      grants.replace(queueKey(stream.id), queue, version, options(stream, isBusy)),
+    async remove(stream) {
+      await grants.delete(queueKey(stream));
+    },
+    async due() {
+      const found: (Stored<Queue> | undefined)[] = [];
+      for await (const keys of everyMember(grants, queuesToPush)) found.push(...(await grants.getMany(keys)));
+      const now = clock.now();
+      return found.flatMap((stored) =>
+        stored !== undefined && stored.value.dueAt <= now ? [stored.value.stream] : [],
+      );
+    },
+    onHint: (listener) => grants.subscribe(HINTS, listener),
+  };
+}
+
+function options({ delivery }: Stream, isBusy: boolean): WriteOptions {
+  return { ttl: LIFE, indexes: isBusy && delivery.method === PUSH ? [queuesToPush] : [] };
+}

@@ -1,0 +1,159 @@
+import type { Context } from 'koa';
+import type { Accounts } from '../accounts/accounts.ts';
+import type { Consents } from '../accounts/consents.ts';
+import type { Clients } from '../clients/clients.ts';
+import type { Config } from '../config/schema.ts';
+import type { Announce } from '../events/events.ts';
+import type { Route } from '../http/route.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import { seal } from '../lib/seal.ts';
+import { outgoingFetch, whyNotCalled } from '../outgoing/outgoing-fetch.ts';
+import type { Store } from '../storage/store.ts';
+import { startDelivery } from './deliver.ts';
+import { managementRoutes } from './management.ts';
+import { metadataRoute } from './metadata.ts';
+import type { Occurrence } from './occurrence.ts';
+import { openOutbox } from './outbox.ts';
+import { pollRoute } from './poll.ts';
+import { publish, reachOf, type PublishParts } from './publish.ts';
+import { push } from './push.ts';
+import { openQueues } from './queues.ts';
+import { receiverGuard, type FindToken } from './receiver.ts';
+import { answerRefusal, Refusal } from './refusal.ts';
+import type { SignSet } from './security-event-token.ts';
+import { statusRoutes } from './stream-status.ts';
+import { openStreams } from './streams.ts';
+import { openSubjects } from './subjects.ts';
+import { subjectRoutes } from './subject-endpoints.ts';
+import { openWaiting } from './waiting.ts';
+
+/** What is told of accounts to those who may know; works on the stores alone, so that every command can use it. */
+export interface Signals {
+  publish: (occurrence: Occurrence) => Promise<void>;
+  /** That an account has let a client in. */
+  introduce: (account: string, client: string) => Promise<void>;
+  /** That it has shown it the door. */
+  part: (account: string, client: string) => Promise<void>;
+}
+
+export interface SignalsParts {
+  config: Config;
+  records: Store;
+  grants: Store;
+  clients: Clients;
+  consents: Consents;
+  announce: Announce;
+  clock: Clock;
+  random: Random;
+}
+
+export function openSignals(parts: SignalsParts): Signals {
+  return signalsOf(open(parts));
+}
+
+type Opened = PublishParts & { grants: Store };
+
+function open(parts: SignalsParts): Opened {
+  const queues = openQueues(parts);
+  const subjects = openSubjects(parts.records);
+  return { ...parts, streams: openStreams(parts), subjects, queues, outbox: openOutbox({ ...parts, queues }) };
+}
+
+function signalsOf(parts: PublishParts): Signals {
+  const { config, clients, subjects } = parts;
+  const isOn = config.shared_signals.enabled;
+  return {
+    publish: (occurrence) => publish(parts, occurrence),
+    async introduce(account, client) {
+      if (isOn && (await reachOf({ clients }, client)) !== undefined) await subjects.introduce(account, client);
+    },
+    async part(account, client) {
+      if (isOn) await subjects.part(account, client);
+    },
+  };
+}
+
+/** A server's transmitter: besides telling, it delivers. */
+export interface Transmitter extends Signals {
+  routes(findToken: FindToken): Route[];
+  /** Lets receivers that wait go; to be called before the server waits for its requests to end. */
+  release(): void;
+  /** Lets what is being pushed end. */
+  close(): Promise<void>;
+}
+
+export async function openTransmitter(
+  parts: SignalsParts & {
+    accounts: Accounts;
+    sign: SignSet;
+    /** Of the ring; seals what receivers want to be shown. */
+    sealingKey: string;
+    reportFailure: (error: unknown) => void;
+  },
+): Promise<Transmitter> {
+  const opened = { ...parts, ...open(parts), waiting: openWaiting() };
+  const { config, queues, waiting, sign, sealingKey } = opened;
+  const { issuer } = config;
+  const fetch = outgoingFetch(config.outgoing);
+  if (!config.shared_signals.enabled) return { ...signalsOf(opened), ...asleep };
+  const stopDelivery = await startDelivery({
+    ...opened,
+    mayReceive: async (client) => (await reachOf(opened, client)) !== undefined,
+    push: (stream, signal) => push({ issuer, fetch, sign, sealingKey }, stream, signal),
+  });
+  const stopHints = await queues.onHint((stream) => {
+    waiting.wake(stream);
+  });
+  return {
+    ...signalsOf(opened),
+    routes: (findToken) => routes({ ...opened, issuer, findToken }),
+    release: () => {
+      waiting.end();
+    },
+    async close() {
+      await stopHints();
+      await stopDelivery();
+    },
+  };
+}
+
+const asleep: Omit<Transmitter, keyof Signals> = {
+  routes: () => [],
+  release: () => undefined,
+  close: () => Promise.resolve(),
+};
+
+function routes(
+  opened: Opened & {
+    accounts: Accounts;
+    waiting: ReturnType<typeof openWaiting>;
+    issuer: string;
+    sealingKey: string;
+    sign: SignSet;
+    findToken: FindToken;
+  },
+): Route[] {
+  const { config, random, sealingKey } = opened;
+  const parts = {
+    ...opened,
+    guard: receiverGuard(opened),
+    seal: (text: string) => seal(sealingKey, text, random),
+    whyNotCalled: (url: string) => whyNotCalled(url, config.outgoing.allow),
+  };
+  const forReceivers = [...managementRoutes(parts), ...statusRoutes(parts), ...subjectRoutes(parts), pollRoute(parts)];
+  return [metadataRoute(config), ...forReceivers.map((one) => ({ ...one, handle: answering(one.handle) }))];
+}
+
+/** Every answer, also a refusal, is for who asked alone. */
+function answering(handle: Route['handle']): Route['handle'] {
+  return async (context: Context) => {
+    context.set('Cache-Control', 'no-store');
+    try {
+      await handle(context);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      answerRefusal(context, error);
+    }
+  };
+}

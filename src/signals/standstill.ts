@@ -1,0 +1,51 @@
+import type { Announce } from '../events/events.ts';
+import { epochSeconds, type Clock } from '../lib/clock.ts';
+import { newId } from '../lib/ids.ts';
+import type { Random } from '../lib/random.ts';
+import { STREAM_UPDATED } from './event-types.ts';
+import type { Outbox } from './outbox.ts';
+import type { Queue, Queues } from './queues.ts';
+import type { Stream, Streams } from './streams.ts';
+
+/** So many may wait in one stream: a receiver that is gone must not fill the store. */
+const MOST_WAITING = 10_000;
+/** Nobody may have fetched or taken anything for so long, in milliseconds: a day before the first event is lost. */
+const LONGEST_STANDSTILL = 6 * 86_400_000;
+
+export interface StandstillParts {
+  queues: Queues;
+  streams: Streams;
+  outbox: Outbox;
+  announce: Announce;
+  clock: Clock;
+  random: Random;
+}
+
+/**
+ * Pauses a stream whose receiver has been gone for too long or has too much waiting. What waits stays; what happens from
+ * then on is lost, and the stream and its status say so (Shared Signals Framework 1.0 §8.1.5).
+ * @returns whether it is stuck, so that no more is kept for it
+ */
+export async function pauseIfStuck(parts: StandstillParts, { id, client, reason }: Stream): Promise<boolean> {
+  const { streams, outbox, queues, announce, clock, random } = parts;
+  const queue = (await queues.get(id))?.value;
+  const stuck = queue && whyStuck(queue, clock.now());
+  if (stuck === undefined || stuck === reason) return stuck !== undefined;
+  const paused = await streams.change(id, (now) => ({ ...now, status: 'paused', reason: stuck }));
+  if (paused === undefined) return true;
+  announce({ type: 'signals.paused', client, stream: id, reason: stuck });
+  await outbox.add(paused, {
+    jti: newId('set', clock, random),
+    iat: epochSeconds(clock),
+    subject: { format: 'opaque', id },
+    type: STREAM_UPDATED,
+    event: { status: 'paused', reason: stuck },
+  });
+  return true;
+}
+
+function whyStuck({ waiting, since }: Queue, now: number): string | undefined {
+  if (waiting >= MOST_WAITING) return 'too many events wait for the receiver';
+  if (waiting > 0 && now - since > LONGEST_STANDSTILL) return 'the receiver has taken no event for six days';
+  return undefined;
+}

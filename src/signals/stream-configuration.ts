@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import { eventsSupported, type Reach } from './event-types.ts';
+import { Refusal } from './refusal.ts';
+import { POLL, PUSH, type Delivery, type Stream } from './streams.ts';
+
+/** Seconds between two verification requests. */
+export const MIN_VERIFICATION_INTERVAL = 30;
+const LONGEST_DESCRIPTION = 200;
+
+/** Visible, and no line breaks that would begin another header. */
+const headerValue = z.string().regex(/^[\x21-\x7E]([\x20-\x7E]{0,4094}[\x21-\x7E])?$/, 'must be printable ASCII');
+
+const delivery = z.discriminatedUnion('method', [
+  z.object({ method: z.literal(POLL), endpoint_url: z.string().optional() }),
+  z.object({
+    method: z.literal(PUSH),
+    endpoint_url: z.url().max(2048),
+    authorization_header: headerValue.optional(),
+  }),
+]);
+
+/** What a receiver says of its stream (Shared Signals Framework 1.0 §8.1.1). */
+export const suppliedSchema = z.object({
+  delivery: delivery.optional(),
+  events_requested: z.array(z.string().max(300)).max(100).optional(),
+  description: z
+    .string()
+    .transform((text) => text.slice(0, LONGEST_DESCRIPTION))
+    .optional(),
+});
+
+export type Supplied = z.output<typeof suppliedSchema>;
+
+/** A change names the stream; what the transmitter supplies may stand there too. */
+export const changeSchema = suppliedSchema.extend({
+  stream_id: z.string(),
+  iss: z.unknown().optional(),
+  aud: z.unknown().optional(),
+  events_supported: z.unknown().optional(),
+  events_delivered: z.unknown().optional(),
+  min_verification_interval: z.unknown().optional(),
+});
+
+export type Change = z.output<typeof changeSchema>;
+
+/** A stream as its receiver sees it, without what opens the receiver's own door. */
+export function describe(issuer: string, { id, client, delivery, ...stream }: Stream, reach: Reach) {
+  const supported = eventsSupported(reach);
+  return {
+    stream_id: id,
+    iss: issuer,
+    aud: client,
+    events_supported: supported,
+    events_requested: stream.requested,
+    events_delivered: supported.filter((type) => stream.requested.includes(type)),
+    delivery: {
+      method: delivery.method,
+      endpoint_url: delivery.method === PUSH ? delivery.endpoint_url : `${issuer}/ssf/poll/${id}`,
+    },
+    min_verification_interval: MIN_VERIFICATION_INTERVAL,
+    ...(stream.description !== undefined && { description: stream.description }),
+  };
+}
+
+/** What the transmitter supplies may be sent back, as it is. @throws Refusal where it is not */
+export function refuseForeignValues(change: Change, now: ReturnType<typeof describe>): void {
+  const names = ['iss', 'aud', 'events_supported', 'events_delivered', 'min_verification_interval'] as const;
+  const wrong = names.find((name) => change[name] !== undefined && !isSame(change[name], now[name]));
+  if (wrong !== undefined) throw new Refusal('invalid_request', `${wrong} is not for the receiver to say`);
+  const { delivery: asked } = change;
+  if (asked?.method === POLL && asked.endpoint_url !== undefined && asked.endpoint_url !== now.delivery.endpoint_url)
+    throw new Refusal('invalid_request', 'delivery.endpoint_url is not for the receiver to say');
+}
+
+function isSame(given: unknown, ours: unknown): boolean {
+  const sorted = (value: unknown): unknown => (Array.isArray(value) ? value.map(String).toSorted() : value);
+  return JSON.stringify(sorted(given)) === JSON.stringify(sorted(ours));
+}
+
+/**
+ * How events are to be delivered from now on. What was to be shown at an address stays, also when it is not said again,
+ * since it is not read back; at another address it is never shown.
+ */
+export function deliveryFrom(
+  asked: NonNullable<Supplied['delivery']>,
+  seal: (text: string) => string,
+  before?: Delivery,
+): Delivery {
+  if (asked.method === POLL) return { method: POLL };
+  const { endpoint_url, authorization_header: header } = asked;
+  const known = before?.method === PUSH && before.endpoint_url === endpoint_url ? before.authorization : undefined;
+  const authorization = header === undefined ? known : seal(header);
+  return { method: PUSH, endpoint_url, ...(authorization !== undefined && { authorization }) };
+}

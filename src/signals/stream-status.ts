@@ -1,0 +1,77 @@
+import type { Context } from 'koa';
+import { z } from 'zod';
+import { route, type Route } from '../http/route.ts';
+import { epochSeconds, type Clock } from '../lib/clock.ts';
+import { newId } from '../lib/ids.ts';
+import type { Random } from '../lib/random.ts';
+import { keyspace, type Store } from '../storage/store.ts';
+import { readBody } from './body.ts';
+import { VERIFICATION } from './event-types.ts';
+import type { ManagementParts } from './management.ts';
+import { ownStream, type Receiver } from './receiver.ts';
+import { Refusal } from './refusal.ts';
+import { MIN_VERIFICATION_INTERVAL } from './stream-configuration.ts';
+import type { Stream } from './streams.ts';
+
+type Parts = ManagementParts & { grants: Store; clock: Clock; random: Random };
+
+const statusSchema = z.object({
+  stream_id: z.string(),
+  status: z.enum(['enabled', 'paused', 'disabled']),
+  reason: z.string().max(300).optional(),
+});
+const verificationSchema = z.object({ stream_id: z.string(), state: z.string().max(1000).optional() });
+
+/** That a stream was verified a moment ago. */
+const verifiedKey = keyspace<{ verified: true }>('signal-verification');
+
+/** Whether a stream flows (Shared Signals Framework 1.0 §8.1.2), and a way to see that it does (§8.1.4). */
+export function statusRoutes(parts: Parts): Route[] {
+  const manage = parts.guard('ssf.manage');
+  return [
+    route('GET', '/ssf/status', parts.guard('ssf.read'), async (context, receiver) => {
+      context.body = statusOf(await ownStream(parts.streams, receiver, context.query['stream_id']));
+    }),
+    route('POST', '/ssf/status', manage, (context, receiver) => setStatus(parts, context, receiver)),
+    route('POST', '/ssf/verification', manage, (context, receiver) => verify(parts, context, receiver)),
+  ];
+}
+
+function statusOf({ id, status, reason }: Stream) {
+  return { stream_id: id, status, ...(reason !== undefined && { reason }) };
+}
+
+async function setStatus(parts: Parts, context: Context, receiver: Receiver): Promise<void> {
+  const { streams, outbox, announce } = parts;
+  const { stream_id: id, status, reason } = await readBody(context, statusSchema);
+  await ownStream(streams, receiver, id);
+  const stream = await streams.change(id, ({ reason: _, ...now }) => ({
+    ...now,
+    status,
+    ...(reason !== undefined && { reason }),
+  }));
+  if (stream === undefined) throw new Refusal('not_found', 'there is no such stream');
+  if (status === 'enabled') await outbox.resume(stream);
+  if (status === 'disabled') await outbox.clear(id);
+  announce({ type: 'signals.stream-changed', client: receiver.client, stream: id, status });
+  context.body = statusOf(stream);
+}
+
+async function verify(parts: Parts, context: Context, receiver: Receiver): Promise<void> {
+  const { streams, outbox, grants, clock, random } = parts;
+  const { stream_id: id, state } = await readBody(context, verificationSchema);
+  const stream = await ownStream(streams, receiver, id);
+  if (stream.status === 'disabled') throw new Refusal('invalid_request', 'the stream is disabled');
+  if (!(await grants.create(verifiedKey(id), { verified: true }, { ttl: MIN_VERIFICATION_INTERVAL }))) {
+    const headers = { 'Retry-After': String(MIN_VERIFICATION_INTERVAL) };
+    throw new Refusal('too_many_requests', `at most once in ${MIN_VERIFICATION_INTERVAL} seconds`, headers);
+  }
+  await outbox.add(stream, {
+    jti: newId('set', clock, random),
+    iat: epochSeconds(clock),
+    subject: { format: 'opaque', id },
+    type: VERIFICATION,
+    event: state === undefined ? {} : { state },
+  });
+  context.status = 204;
+}

@@ -1,0 +1,78 @@
+import type { Clock } from '../lib/clock.ts';
+import { newId } from '../lib/ids.ts';
+import type { Random } from '../lib/random.ts';
+import { everyMember } from '../storage/every-member.ts';
+import { keyspace, type Index, type Store, type Stored } from '../storage/store.ts';
+import { update } from '../storage/update.ts';
+
+export const PUSH = 'urn:ietf:rfc:8935';
+export const POLL = 'urn:ietf:rfc:8936';
+
+/** Shared Signals Framework 1.0 §8.1.2.1. */
+export type StreamState = 'enabled' | 'paused' | 'disabled';
+
+/** A receiver's stream of events, as it is kept. */
+export interface Stream {
+  id: string;
+  /** Whose it is, and the audience of its events. */
+  client: string;
+  delivery: Delivery;
+  /** Event types as URIs, also such that are not known here. */
+  requested: readonly string[];
+  description?: string;
+  status: StreamState;
+  reason?: string;
+}
+
+export type Delivery =
+  | { method: typeof POLL }
+  | {
+      method: typeof PUSH;
+      endpoint_url: string;
+      /** What the receiver wants to see in `Authorization`, sealed. */
+      authorization?: string;
+    };
+
+export interface Streams {
+  create(stream: Omit<Stream, 'id'>): Promise<Stream>;
+  find(id: string): Promise<Stream | undefined>;
+  /** Those of one client, or all. */
+  list(client?: string): Promise<Stream[]>;
+  /** @returns the stream as it is then; undefined once it is gone */
+  change(id: string, edit: (now: Stream) => Stream): Promise<Stream | undefined>;
+  /** @returns whether it was there */
+  remove(id: string): Promise<boolean>;
+}
+
+const streamKey = keyspace<Stream>('signal-stream');
+const allStreams: Index<Stream> = 'signal-streams';
+const streamsOfClient = (client: string): Index<Stream> => `signal-streams-of-client:${client}`;
+
+export function openStreams({ records, clock, random }: { records: Store; clock: Clock; random: Random }): Streams {
+  const indexes = (client: string) => ({ indexes: [allStreams, streamsOfClient(client)] });
+  return {
+    async create(described) {
+      const stream = { ...described, id: newId('str', clock, random) };
+      await records.create(streamKey(stream.id), stream, indexes(stream.client));
+      return stream;
+    },
+    async find(id) {
+      return (await records.get(streamKey(id)))?.value;
+    },
+    async list(client) {
+      const found: (Stored<Stream> | undefined)[] = [];
+      const index = client === undefined ? allStreams : streamsOfClient(client);
+      for await (const keys of everyMember(records, index)) found.push(...(await records.getMany(keys)));
+      return found.flatMap((stored) => (stored === undefined ? [] : [stored.value]));
+    },
+    async change(id, edit) {
+      const stored = await records.get(streamKey(id));
+      if (stored === undefined) return undefined;
+      let changed = stored.value;
+      const write = (now: Stream): Stream => (changed = edit(now));
+      const isThere = await update(records, streamKey(id), stored, write, indexes(stored.value.client));
+      return isThere ? changed : undefined;
+    },
+    remove: (id) => records.delete(streamKey(id)),
+  };
+}

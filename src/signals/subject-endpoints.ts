@@ -1,0 +1,42 @@
+import type { Context } from 'koa';
+import { z } from 'zod';
+import type { Accounts } from '../accounts/accounts.ts';
+import { route, type Route } from '../http/route.ts';
+import { readBody } from './body.ts';
+import type { ManagementParts } from './management.ts';
+import { ownStream, type Receiver } from './receiver.ts';
+import { Refusal } from './refusal.ts';
+
+type Parts = ManagementParts & { accounts: Accounts };
+
+/**
+ * An account by the name that ID tokens have for it, or the person of several subjects in one. Not by address: by the
+ * events that then came a receiver would learn whose address it is.
+ */
+const person = z.object({ format: z.literal('iss_sub'), iss: z.string(), sub: z.string().max(100) });
+const subject = z.union([person, z.object({ format: z.literal('complex'), user: person })], {
+  error: 'must have the format iss_sub, or complex with such a user',
+});
+const choiceSchema = z.object({ stream_id: z.string(), subject });
+
+/** Which accounts a receiver wants to hear of (Shared Signals Framework 1.0 §8.1.3). */
+export function subjectRoutes(parts: Parts): Route[] {
+  const manage = parts.guard('ssf.manage');
+  return [
+    route('POST', '/ssf/subjects/add', manage, (context, receiver) => choose(parts, context, receiver, true)),
+    route('POST', '/ssf/subjects/remove', manage, (context, receiver) => choose(parts, context, receiver, false)),
+  ];
+}
+
+/** The answer is the same whether or not there is such an account (§9.1). */
+async function choose(parts: Parts, context: Context, receiver: Receiver, isWanted: boolean): Promise<void> {
+  const { issuer, streams, subjects, accounts } = parts;
+  const { stream_id: id, subject: given } = await readBody(context, choiceSchema);
+  const stream = await ownStream(streams, receiver, id);
+  const { iss, sub } = given.format === 'complex' ? given.user : given;
+  if (iss !== issuer) throw new Refusal('invalid_request', `subject.iss must be ${issuer}`);
+  if ((await accounts.find(sub)) !== undefined) await subjects.choose(stream.id, sub, isWanted);
+  if (isWanted) context.status = 200;
+  else context.status = 204;
+  if (isWanted) context.body = '';
+}

@@ -1,0 +1,58 @@
+import { everyMember } from '../storage/every-member.ts';
+import { keyspace, type Index, type Store } from '../storage/store.ts';
+
+/** Whether a receiver asked for, or did not want, what happens to one account. */
+interface Choice {
+  wanted: boolean;
+}
+
+/** That a client was once let in by an account: what happens to the account is its business from then on. */
+interface Acquaintance {
+  known: true;
+}
+
+const choiceKey = keyspace<Choice>('signal-subject');
+const choicesOfStream = (stream: string): Index<Choice> => `signal-subjects-of-stream:${stream}`;
+const acquaintanceKey = keyspace<Acquaintance>('signal-acquaintance');
+const recordsOfAccount = (account: string): Index<unknown> => `signal-records-of-account:${account}`;
+
+/** Which accounts a stream is about, and which a client may hear of at all. */
+export interface Subjects {
+  /** Lets a client hear of an account from now on. */
+  introduce(account: string, client: string): Promise<void>;
+  isKnown(account: string, client: string): Promise<boolean>;
+  /** A client hears of an account no more, until it is let in again. */
+  part(account: string, client: string): Promise<void>;
+  choose(stream: string, account: string, wanted: boolean): Promise<void>;
+  /** @returns undefined where the receiver has said nothing */
+  choice(stream: string, account: string): Promise<boolean | undefined>;
+  forgetStream(stream: string): Promise<void>;
+  forgetAccount(account: string): Promise<void>;
+}
+
+export function openSubjects(records: Store): Subjects {
+  const remove = async (index: Index<unknown>): Promise<void> => {
+    for await (const keys of everyMember(records, index)) await Promise.all(keys.map((key) => records.delete(key)));
+  };
+  return {
+    async introduce(account, client) {
+      const key = acquaintanceKey(`${client}:${account}`);
+      await records.create(key, { known: true }, { indexes: [recordsOfAccount(account)] });
+    },
+    async isKnown(account, client) {
+      return (await records.get(acquaintanceKey(`${client}:${account}`))) !== undefined;
+    },
+    async part(account, client) {
+      await records.delete(acquaintanceKey(`${client}:${account}`));
+    },
+    async choose(stream, account, wanted) {
+      const indexes = [choicesOfStream(stream), recordsOfAccount(account)];
+      await records.set(choiceKey(`${stream}:${account}`), { wanted }, { indexes });
+    },
+    async choice(stream, account) {
+      return (await records.get(choiceKey(`${stream}:${account}`)))?.value.wanted;
+    },
+    forgetStream: (stream) => remove(choicesOfStream(stream)),
+    forgetAccount: (account) => remove(recordsOfAccount(account)),
+  };
+}

@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict';
+import { decodeJwt } from 'jose';
+import { serverStores } from '../oidc/server-stores.ts';
+import type { RunningBackend } from '../storage/backends.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { startSignalReceiver, type SignalReceiver } from './signal-receiver.ts';
+import {
+  accountId,
+  ACCOUNT_DISABLED,
+  occurrence,
+  publish,
+  PUSH,
+  Receiver,
+  SESSION_REVOKED,
+  startSecondNode,
+  VERIFICATION,
+  verifySet,
+  withSignals,
+} from './world.ts';
+
+for (const backend of serverStores) {
+  describe(`Push delivery of shared signals by two nodes on ${backend.name}`, () => {
+    let store: RunningBackend;
+    let receiver: SignalReceiver;
+    let dead: SignalReceiver;
+    let server: TestServer;
+    let second: TestServer;
+    let alice: string;
+    let manager: Receiver;
+    let stream: string;
+
+    before(async () => {
+      store = await backend.start();
+      [receiver, dead] = [await startSignalReceiver(), await startSignalReceiver()];
+      const change = withSignals({ allow: [receiver.host, dead.host] });
+      server = await startTestServer({ store: store.url, change });
+      second = await startSecondNode(server, store.url, change);
+      alice = await accountId(server, 'alice@example.com');
+      manager = await Receiver.of(server.issuer, 'watch');
+    });
+
+    after(async () => {
+      await second.close();
+      await server.close();
+      await receiver.close();
+      await dead.close();
+      await store.stop();
+    });
+
+    beforeEach(async () => {
+      receiver.answerWith({ status: 202 });
+      receiver.arrived.length = 0;
+      const delivery = { method: PUSH, endpoint_url: receiver.url, authorization_header: 'Bearer of-the-receiver' };
+      stream = await manager.stream({ delivery, events_requested: [SESSION_REVOKED, ACCOUNT_DISABLED] });
+    });
+
+    afterEach(async () => {
+      await manager.call('DELETE', `/ssf/streams?stream_id=${stream}`);
+    });
+
+    const signOuts = (count: number) =>
+      Array.from({ length: count }, (_, at) =>
+        occurrence(alice, { type: 'session-revoked', sessions: [{ client: 'demo-notes', sid: `sid-${at}` }] }),
+      );
+
+    /** What came, each by its session or its event. */
+    const came = (): unknown[] =>
+      receiver.arrived.map(({ token }) => {
+        const { sub_id: subject } = decodeJwt<{ sub_id: { session?: { id: string }; id?: string } }>(token);
+        return subject.session?.id ?? subject.id;
+      });
+
+    it('sends a signed event of the right form, with what the receiver wants to be shown', async () => {
+      const [happened = assert.fail()] = signOuts(1);
+      await publish(server.config, happened);
+      await receiver.whenArrived(1);
+      const { token = '', headers = {} } = receiver.arrived[0] ?? {};
+      assert.equal(headers['content-type'], 'application/secevent+jwt');
+      assert.equal(headers['accept'], 'application/json');
+      assert.equal(headers['authorization'], 'Bearer of-the-receiver');
+      const { header, claims, type, event, subject } = await verifySet(server.issuer, token, 'watch');
+      assert.equal(header.alg, 'RS256');
+      assert.deepEqual([claims.sub, claims.exp, claims['txn']], [undefined, undefined, happened.id]);
+      assert.equal(type, SESSION_REVOKED);
+      assert.deepEqual(subject, {
+        format: 'complex',
+        user: { format: 'iss_sub', iss: server.issuer, sub: alice },
+        session: { format: 'opaque', id: 'sid-0' },
+      });
+      assert.deepEqual(event, {
+        event_timestamp: Math.floor(happened.at / 1000),
+        initiating_entity: 'user',
+        reason_admin: { en: 'The person signed out' },
+      });
+    });
+
+    it('sends many events in the order in which they happened, each once though both nodes look', async () => {
+      const happened = signOuts(20);
+      await publish(server.config, ...happened);
+      await receiver.whenArrived(20);
+      // A round of its own, in which whatever is left would come.
+      await manager.call('POST', '/ssf/verification', { stream_id: stream });
+      await receiver.whenArrived(21);
+      assert.deepEqual(came(), [...happened.map((_, at) => `sid-${at}`), stream]);
+    });
+
+    it('puts an occurrence that is told twice into a stream once', async () => {
+      const [happened = assert.fail()] = signOuts(1);
+      await Promise.all([publish(server.config, happened), publish(server.config, happened)]);
+      await receiver.whenArrived(1);
+      await publish(server.config, happened);
+      await manager.call('POST', '/ssf/verification', { stream_id: stream });
+      await receiver.whenArrived(2);
+      assert.deepEqual(came(), ['sid-0', stream]);
+    });
+
+    it('tries again after an outage: the same events, in the same order, none left out', async () => {
+      receiver.answerWith({ status: 503 });
+      await publish(server.config, ...signOuts(3));
+      await receiver.whenArrived(1);
+      receiver.answerWith({ status: 202 });
+      const failed = receiver.arrived.length;
+      await receiver.whenArrived(failed + 3);
+      assert.deepEqual(new Set(came().slice(0, failed)), new Set(['sid-0']));
+      assert.deepEqual(came().slice(failed), ['sid-0', 'sid-1', 'sid-2']);
+      const names = receiver.arrived.map(({ token }) => decodeJwt(token).jti);
+      assert.equal(new Set(names).size, 3);
+      assert.equal(names[0], names[failed]);
+    });
+
+    it('gives up one event that its receiver cannot make sense of, and goes on with the next (RFC 8935 §2.4)', async () => {
+      receiver.answerWith((token) =>
+        token.split('.')[1] !== undefined && JSON.stringify(decodeJwt(token)).includes('sid-0')
+          ? { status: 400, body: { err: 'invalid_request', description: 'no such session' } }
+          : { status: 202 },
+      );
+      await publish(server.config, ...signOuts(2));
+      await receiver.whenArrived(2);
+      await manager.call('POST', '/ssf/verification', { stream_id: stream });
+      await receiver.whenArrived(3);
+      assert.deepEqual(came(), ['sid-0', 'sid-1', stream]);
+    });
+
+    it('tries again where the receiver refuses the key, and not the event', async () => {
+      receiver.answerWith({ status: 400, body: { err: 'invalid_key', description: 'not in my cache' } });
+      await publish(server.config, ...signOuts(1));
+      await receiver.whenArrived(1);
+      receiver.answerWith({ status: 202 });
+      await receiver.whenArrived(2);
+      assert.deepEqual(came(), ['sid-0', 'sid-0']);
+    });
+
+    it('lets no receiver that stays away hold up another', async () => {
+      dead.answerWith({ status: 500 });
+      const delivery = { method: PUSH, endpoint_url: dead.url };
+      const other = await manager.stream({ delivery, events_requested: [SESSION_REVOKED] });
+      await publish(server.config, ...signOuts(2));
+      await receiver.whenArrived(2);
+      await dead.whenArrived(1);
+      assert.deepEqual(came(), ['sid-0', 'sid-1']);
+      await manager.call('DELETE', `/ssf/streams?stream_id=${other}`);
+    });
+
+    it('holds what happens while the stream is paused, and sends it once it is enabled', async () => {
+      const paused = { stream_id: stream, status: 'paused', reason: 'maintenance' };
+      assert.deepEqual((await manager.call('POST', '/ssf/status', paused)).body, paused);
+      assert.deepEqual((await manager.call('GET', `/ssf/status?stream_id=${stream}`)).body, paused);
+      await publish(server.config, ...signOuts(2));
+      const other = await manager.stream({ delivery: { method: PUSH, endpoint_url: dead.url } });
+      dead.answerWith({ status: 202 });
+      const before = dead.arrived.length;
+      await manager.call('POST', '/ssf/verification', { stream_id: other });
+      await dead.whenArrived(before + 1);
+      assert.deepEqual(came(), []);
+      await manager.call('POST', '/ssf/status', { stream_id: stream, status: 'enabled' });
+      await receiver.whenArrived(2);
+      assert.deepEqual(came(), ['sid-0', 'sid-1']);
+      await manager.call('DELETE', `/ssf/streams?stream_id=${other}`);
+    });
+
+    it('forgets what waits once the stream is disabled, and keeps nothing from then on', async () => {
+      await manager.call('POST', '/ssf/status', { stream_id: stream, status: 'paused' });
+      await publish(server.config, ...signOuts(1));
+      await manager.call('POST', '/ssf/status', { stream_id: stream, status: 'disabled' });
+      await publish(server.config, ...signOuts(1));
+      await manager.call('POST', '/ssf/status', { stream_id: stream, status: 'enabled' });
+      const verified = await manager.call('POST', '/ssf/verification', { stream_id: stream, state: 'again' });
+      assert.equal(verified.status, 204);
+      await receiver.whenArrived(1);
+      const { type, event, subject } = await verifySet(server.issuer, receiver.arrived[0]?.token ?? '', 'watch');
+      assert.deepEqual([type, event, subject], [VERIFICATION, { state: 'again' }, { format: 'opaque', id: stream }]);
+    });
+
+    it('sends to where the stream leads at that moment, and shows a new place nothing that was for the old', async () => {
+      dead.answerWith({ status: 202 });
+      const before = dead.arrived.length;
+      await manager.call('POST', '/ssf/status', { stream_id: stream, status: 'paused' });
+      await publish(server.config, ...signOuts(1));
+      const delivery = { method: PUSH, endpoint_url: dead.url };
+      assert.equal((await manager.call('PATCH', '/ssf/streams', { stream_id: stream, delivery })).status, 200);
+      await manager.call('POST', '/ssf/status', { stream_id: stream, status: 'enabled' });
+      await dead.whenArrived(before + 1);
+      assert.equal(dead.arrived.at(-1)?.headers['authorization'], undefined);
+      assert.deepEqual(came(), []);
+    });
+  });
+}
