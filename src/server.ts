@@ -1,6 +1,9 @@
 import type { Provider } from 'oidc-provider';
 import { approvalRoute } from './account-pages/approval-route.ts';
+import { appsRoutes } from './account-pages/apps-page.ts';
 import { homeRoute } from './account-pages/home-page.ts';
+import { passwordRoutes } from './account-pages/password-page.ts';
+import { sessionsRoutes } from './account-pages/sessions-page.ts';
 import { takesPasswords } from './config/deprecated.ts';
 import type { Config } from './config/schema.ts';
 import { passwordGrant } from './grants/password.ts';
@@ -25,6 +28,7 @@ import type { GrantType } from './oidc/grant-type.ts';
 import { signJwt } from './oidc/internals.ts';
 import { clientToken } from './oidc/own-access-token.ts';
 import { createProvider } from './oidc/provider.ts';
+import { appsWithAccess, liveSessions } from './oidc/storage/access.ts';
 import { publicDocuments } from './oidc/published-documents.ts';
 import { transmitterIdentifier } from './oidc/requests/transmitter.ts';
 import { statusRoutes } from './status/routes.ts';
@@ -183,6 +187,7 @@ function routesOf(provider: Provider, base: Base, domain: Domain, apps: Apps): R
   return [
     homeRoute({ ...shared, provider, apps }),
     approvalRoute({ ...domain, provider, answer: domain.backchannel.answer }),
+    ...accountPages({ ...shared, provider }),
     ...postedRequestRoutes(provider),
     deviceQrRoute(config.issuer),
     ...statusRoutes(domain.status),
@@ -196,6 +201,31 @@ function routesOf(provider: Provider, base: Base, domain: Domain, apps: Apps): R
       ...(config.sign_up.enabled && { signUp: credentials.signUp }),
       passwordMinLength: config.passwords.min_length,
       detailTypes: config.authorization_details_types,
+    }),
+  ];
+}
+
+/** The pages of a person's own, on which they end what is theirs. */
+function accountPages(
+  parts: Base & Domain & Pick<Parameters<typeof appsRoutes>[0], 'provider' | 'resources'>,
+): Route[] {
+  const { config, credentials, endings, stores } = parts;
+  return [
+    ...sessionsRoutes({
+      ...parts,
+      sessionsOf: (account) => liveSessions(stores.grants, account),
+      endSession: (session) => endings.endSession(session),
+    }),
+    ...appsRoutes({
+      ...parts,
+      appsOf: (account) => appsWithAccess({ ...parts, grants: stores.grants }, account),
+      removeAccess: (account, client) => endings.withdrawConsent(account, client),
+    }),
+    ...passwordRoutes({
+      ...parts,
+      changePassword: credentials.changePassword,
+      passwordMinLength: config.passwords.min_length,
+      endOthers: (account, session) => endings.credentialsChanged(account, 'password-changed', session),
     }),
   ];
 }

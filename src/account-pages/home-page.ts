@@ -4,12 +4,12 @@ import type { Accounts } from '../accounts/accounts.ts';
 import type { Approvals } from '../accounts/approvals.ts';
 import { scopesInWords } from '../accounts/scopes-in-words.ts';
 import type { ResourceConfig } from '../config/schema.ts';
-import { contentSecurityPolicy } from '../http/content-security-policy.ts';
 import type { Csrf } from '../http/csrf.ts';
 import type { PageData } from '../http/pages.ts';
 import { route, unsecured, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
+import { showPage } from './show-page.ts';
 import { signedIn, type SignedIn } from './signed-in.ts';
 
 interface Parts {
@@ -23,17 +23,21 @@ interface Parts {
   apps: readonly { name: string; url: string }[];
 }
 
+const PAGES = [
+  { name: 'Where you are signed in', url: '/sessions' },
+  { name: 'Apps with access', url: '/apps' },
+  { name: 'Change your password', url: '/password' },
+];
+
 /** The page at the root: whose server this is, who is signed in here, what waits for their answer, and the way to sign out. */
 export function homeRoute(parts: Parts): Route {
   return route('GET', '/', unsecured, async (context: Context) => {
     const person = await signedIn(parts.provider, parts.accounts, context);
-    context.set('Content-Security-Policy', contentSecurityPolicy([]));
-    context.set('Cache-Control', 'no-store');
-    context.type = 'html';
-    context.body = parts.views.render('home', {
+    const html = parts.views.render('home', {
       ...(person === undefined ? {} : await ownPart(parts, person)),
       ...(parts.apps.length === 0 ? {} : { demo: parts.apps }),
     });
+    showPage(context, html);
   });
 }
 
@@ -41,6 +45,7 @@ async function ownPart(parts: Parts, { account, binding }: SignedIn): Promise<Pa
   const waiting = await parts.approvals.waiting(account.id);
   return {
     account,
+    pages: PAGES,
     signOutUrl: '/logout',
     approvals: waiting.map((approval) => ({
       action: `/approvals/${approval.id}`,

@@ -5,7 +5,7 @@ import type { Account, Accounts } from '../accounts/accounts.ts';
 /** Who is signed in in a browser, and how. */
 export interface SignedIn {
   account: Account;
-  session: { acr: string | undefined; amr: string[] | undefined; authTime: number | undefined };
+  session: { uid: string; acr: string | undefined; amr: string[] | undefined; authTime: number | undefined };
   /** What ties a form to this browser. */
   binding: string;
 }
@@ -20,5 +20,9 @@ export async function signedIn(
   const account = session.accountId === undefined ? undefined : await accounts.find(session.accountId);
   if (account === undefined || account.disabledAt !== undefined) return undefined;
   const { acr, amr, uid } = session;
-  return { account, session: { acr, amr, authTime: session.authTime() }, binding: `account page ${uid}` };
+  return {
+    account,
+    session: { uid, acr, amr, authTime: session.authTime() },
+    binding: `account page ${uid} ${account.id}`,
+  };
 }

@@ -4,8 +4,9 @@ import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';
 import { openAttempts } from './attempts.ts';
+import { openChangePassword, type ChangePassword } from './change-password.ts';
 import { openKnownDevices } from './known-device.ts';
-import { openPasswords } from './passwords.ts';
+import { openPasswords, type Passwords } from './passwords.ts';
 import { register } from './register.ts';
 import { openSignIn, type SignIn } from './sign-in.ts';
 import { openSignUp, type SignUp } from './sign-up.ts';
@@ -13,6 +14,8 @@ import { openSignUp, type SignUp } from './sign-up.ts';
 export interface Credentials {
   signIn: SignIn;
   signUp: SignUp;
+  changePassword: ChangePassword;
+  passwords: Passwords;
   /** Makes the accounts that the configuration names and that are not there yet. */
   makeSeedAccounts(seeds: Config['accounts']): Promise<void>;
 }
@@ -32,8 +35,11 @@ export function openCredentials(parts: {
   const passwords = openPasswords({ records, clock, argon2, minLength, service: config.branding.name });
   const devices = openKnownDevices({ key: parts.deviceKey, clock, random });
   const attempts = openAttempts({ grants, clock });
+  const signIn = openSignIn({ accounts, passwords, attempts, devices });
   return {
-    signIn: openSignIn({ accounts, passwords, attempts, devices }),
+    signIn,
+    changePassword: openChangePassword({ signIn, passwords }),
+    passwords,
     signUp: openSignUp({ accounts, passwords, devices, grants, clock, roles: config.sign_up.roles }),
     async makeSeedAccounts(seeds) {
       for (const { password, ...person } of seeds) {

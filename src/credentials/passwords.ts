@@ -11,6 +11,8 @@ export interface Passwords {
   problem(password: string, person: { email: string; name: string }): PasswordProblem | undefined;
   /** Takes the password as it is; ask {@link Passwords.problem} before. @throws TooBusy */
   set(account: AccountId, password: string): Promise<void>;
+  /** When it was set, in milliseconds since the epoch; undefined where there is none. */
+  changedAt(account: AccountId): Promise<number | undefined>;
   remove(account: AccountId): Promise<void>;
   /**
    * Does the same work whether or not the account is known and has a password. A hash weaker than the configuration
@@ -77,6 +79,9 @@ export function openPasswords(options: PasswordOptions): Passwords {
     async set(account, password) {
       const hash = await gate.run(() => argon2.hash(normalisePassword(password), cost));
       await records.set(passwordKey(account), { hash, changedAt: clock.now() });
+    },
+    async changedAt(account) {
+      return (await records.get(passwordKey(account)))?.value.changedAt;
     },
     async remove(account) {
       await records.delete(passwordKey(account));

@@ -10,6 +10,7 @@ export type BusinessEvent =
   | { type: 'account.signed-in'; account: string; client: string; address: string }
   | { type: 'sign-in.refused'; address: string }
   | { type: 'sign-in.delayed'; address: string; seconds: number }
+  | { type: 'password.changed'; account: string; address: string }
   | { type: 'consent.given'; account: string; client: string }
   | { type: 'consent.denied'; account: string; client: string }
   | { type: 'device.allowed'; account: string; client: string; address: string }

@@ -24,6 +24,14 @@ export function initial(name: string): string {
   return first?.segment.toLocaleUpperCase('en') ?? '?';
 }
 
+/** How long ago something was: `a moment ago`, `5 minutes ago`, `3 days ago`; rounded down. */
+export function agoInWords(seconds: number): string {
+  if (seconds < 60) return 'a moment ago';
+  const [unit, size] = seconds < 3600 ? ['minute', 60] : seconds < 86_400 ? ['hour', 3600] : ['day', 86_400];
+  const count = Math.floor(seconds / size);
+  return `${count} ${unit}${count === 1 ? '' : 's'} ago`;
+}
+
 /** Seconds in the words of a person who waits: `5 seconds`, `1 minute`, `2 hours`; rounded up. */
 export function waitInWords(seconds: number): string {
   const [unit, size] = seconds < 60 ? ['second', 1] : seconds < 3600 ? ['minute', 60] : ['hour', 3600];

@@ -140,8 +140,45 @@ interface ApprovalDone {
   readonly clientName: string;
 }
 
+/** Where the person is signed in, the latest first. */
+interface Sessions extends Form {
+  readonly sessions: readonly {
+    /** What its form names it by; absent for this browser, which signs out by itself. */
+    readonly value?: string;
+    /** Which browser it is, in words. */
+    readonly browser?: string;
+    /** The names of the apps that were used in it. */
+    readonly apps: readonly string[];
+    readonly signedInAgo: number;
+    /** In seconds, as above. */
+    readonly usedAgo?: number;
+  }[];
+}
+
+/** The apps that may use the account. */
+interface Apps extends Form {
+  readonly apps: readonly {
+    readonly value: string;
+    readonly name: string;
+    readonly logoUri?: string;
+    readonly scopes: Consent['scopes'];
+    readonly offline?: boolean;
+  }[];
+}
+
+interface ChangePassword extends Form {
+  /** Whose it is, for password managers. */
+  readonly email: string;
+  readonly minLength: number;
+  readonly errors?: Partial<Record<'current' | 'next' | 'again', string>>;
+  /** Seconds until the next attempt is allowed. */
+  readonly wait?: number;
+}
+
 interface Home {
   readonly account?: Person;
+  /** The pages of the person's own. */
+  readonly pages?: readonly { readonly name: string; readonly url: string }[];
   readonly approvals?: readonly Approval[];
   readonly signOutUrl?: string;
   readonly demo?: readonly { readonly name: string; readonly url: string }[];
@@ -150,7 +187,8 @@ interface Home {
 /**
  * Each page with its data. The names that forms submit: sign-in `email password remember=yes`; sign-up
  * `name email password`; consent and each approval of home `decision=allow|deny`; choose-account `account=VALUE` or `another=yes`;
- * sign-out `logout=yes` or no `logout`; device-code `user_code`; device-confirm `confirm=yes` or `abort=yes`; each with
+ * sign-out `logout=yes` or no `logout`; sessions `session=VALUE` or `session=others`; apps `app=VALUE`; change-password
+ * `current next again`; device-code `user_code`; device-confirm `confirm=yes` or `abort=yes`; each with
  * `csrf`, or with the engine's `xsrf` where the engine takes the form.
  */
 export interface PageData {
@@ -167,6 +205,10 @@ export interface PageData {
   error: ErrorPage;
   'approval-done': ApprovalDone;
   home: Home;
+  sessions: Sessions;
+  apps: Apps;
+  'change-password': ChangePassword;
+  'password-changed': { readonly email: string };
 }
 
 export type PageName = keyof PageData;

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { Eta } from 'eta/core';
 import { sha256 } from '../lib/hash.ts';
 import type { PageData, PageName } from './pages.ts';
-import { imageUrl, initial, waitInWords, webUrl } from './page-words.ts';
+import { agoInWords, imageUrl, initial, waitInWords, webUrl } from './page-words.ts';
 
 /** A file that pages load. Its path changes with its content, so it may be cached for ever. */
 export interface Asset {
@@ -31,7 +31,16 @@ export function loadViews(options: { directory: string; brand: string }): Views 
   }
   const style = loadAsset(directory, 'style', '.css', 'text/css; charset=utf-8');
   const icon = loadAsset(directory, 'key', '.svg', 'image/svg+xml');
-  const shared = { brand, stylePath: style.path, iconPath: icon.path, webUrl, imageUrl, initial, waitInWords };
+  const shared = {
+    brand,
+    stylePath: style.path,
+    iconPath: icon.path,
+    webUrl,
+    imageUrl,
+    initial,
+    waitInWords,
+    agoInWords,
+  };
   return {
     assets: [style, icon],
     render: (page, data) => eta.render(`@${page}`, { ...data, ...shared }),

@@ -1,10 +1,11 @@
 import type { Context } from 'koa';
 import type { Account } from '../accounts/accounts.ts';
+import { KNOWN_DEVICE_LIFE } from '../credentials/known-device.ts';
 import { clientAddress } from '../http/client-address.ts';
+import { deviceToken, rememberDevice } from '../http/device-cookie.ts';
 import { field } from '../http/form.ts';
 import { requestStart } from '../http/request-start.ts';
 import { epochSeconds } from '../lib/clock.ts';
-import { deviceToken, rememberDevice } from './device-cookie.ts';
 import { clientName, finish, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
 import type { InteractionParts } from './parts.ts';
 
@@ -64,7 +65,7 @@ export async function submitSignIn(
   });
   switch (result.outcome) {
     case 'signed-in':
-      rememberDevice(context, result.deviceToken);
+      rememberDevice(context, result.deviceToken, KNOWN_DEVICE_LIFE);
       parts.announce({
         type: 'account.signed-in',
         account: result.account.id,

@@ -1,13 +1,14 @@
 import type { Context } from 'koa';
 import type { NameProblem } from '../accounts/name.ts';
+import { KNOWN_DEVICE_LIFE } from '../credentials/known-device.ts';
 import { passwordWords } from '../credentials/password-words.ts';
 import type { SignUpProblems } from '../credentials/sign-up.ts';
 import { clientAddress } from '../http/client-address.ts';
+import { rememberDevice } from '../http/device-cookie.ts';
 import { field } from '../http/form.ts';
 import { waitInWords } from '../http/page-words.ts';
 import type { PageData } from '../http/pages.ts';
 import { Problem } from '../http/problems.ts';
-import { rememberDevice } from './device-cookie.ts';
 import { clientName, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
 import type { InteractionParts } from './parts.ts';
 import { finishSignedIn } from './sign-in-page.ts';
@@ -45,7 +46,7 @@ export async function submitSignUp(
   const result = await parts.signUp({ ...person, password: field(form, 'password'), address });
   switch (result.outcome) {
     case 'signed-up':
-      rememberDevice(context, result.deviceToken);
+      rememberDevice(context, result.deviceToken, KNOWN_DEVICE_LIFE);
       parts.announce({ type: 'account.signed-up', account: result.account.id, address });
       return finishSignedIn(parts, context, result.account, false);
     case 'problems':

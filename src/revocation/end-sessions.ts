@@ -1,5 +1,4 @@
 import { keepLogout } from '../oidc/logout/back-channel-logout.ts';
-import { grantKey, grantOptions, startOfGrant, type GrantRecord } from '../oidc/storage/grant-records.ts';
 import {
   endSessionRecord,
   ofItsAccount,
@@ -54,18 +53,11 @@ export async function endSessionsOf(parts: WalkParts, account: string, before: n
   return told;
 }
 
-/** What is left out counts as begun now, and so do the grants of its apps. */
+/** What is left out counts as begun now. What its apps hold ends all the same: they get it anew without a question. */
 export async function keepSession({ grants, clock }: WalkParts, uid: string, from: number): Promise<void> {
   const key = sessionKey(uid);
   const stored = await grants.get(key);
   if (stored === undefined) return;
-  for (const { grantId } of Object.values(stored.value.authorizations ?? {})) {
-    const grant = grantId === undefined ? undefined : await grants.get(grantKey(grantId));
-    if (grantId === undefined || grant === undefined) continue;
-    const keep = (now: GrantRecord) => ({ ...now, startedAt: Math.max(startOfGrant(now), from) });
-    const options = grantOptions(grant.value, remainingLife(grant, clock).ttl);
-    await update(grants, grantKey(grantId), grant, keep, options);
-  }
   const keep = (now: SessionRecord) => ({ ...now, startedAt: Math.max(startOfSession(now), from) });
   await update(grants, key, stored, keep, { ...remainingLife(stored, clock), ...ofItsAccount(stored.value) });
 }

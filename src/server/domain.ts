@@ -22,6 +22,7 @@ import { accountLookup } from '../oidc/requests/request-account.ts';
 import { grantLife } from '../oidc/lifetimes.ts';
 import { outgoingFetch } from '../outgoing/outgoing-fetch.ts';
 import { openRegistration } from '../registration/registration.ts';
+import { personEndings } from '../revocation/endings.ts';
 import { Revocations } from '../revocation/revocations.ts';
 import { openTokens } from '../revocation/tokens.ts';
 import type { SigningParts } from '../status/signed-list.ts';
@@ -102,10 +103,12 @@ function openLists({ config, stores, log, clock, random }: Base, sign: SigningPa
   });
 }
 
+type People = Awaited<ReturnType<typeof openPeople>>;
+
 /** What ends things, and tells the apps of it. */
 function takingBack(
   { config, stores, log, clock, random }: Base,
-  { announce, ...domain }: { accounts: Accounts; clients: Clients; announce: Announce },
+  { announce, ...domain }: People & { clients: Clients; announce: Announce },
 ) {
   const { grants } = stores;
   const logouts = backChannelLogout({
@@ -126,7 +129,9 @@ function takingBack(
     cutLife: grantLife(config.tokens),
     server: { announce, logouts, reportFailure },
   });
-  return { logouts, revocations };
+  const { revoke } = revocations;
+  const endings = personEndings({ ...domain, revoke, passwords: domain.credentials.passwords });
+  return { logouts, revocations, endings };
 }
 
 /** Who signs in, by what, what they allow, and what they are asked while they are elsewhere. */

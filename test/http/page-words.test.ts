@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { imageUrl, initial, waitInWords, webUrl } from '../../src/http/page-words.ts';
+import { agoInWords, imageUrl, initial, waitInWords, webUrl } from '../../src/http/page-words.ts';
 
 describe('a link on a page', () => {
   it('may lead to the web or to a path of this server', () => {
@@ -71,6 +71,23 @@ describe('a wait', () => {
       '60 minutes',
       '1 hour',
       '2 hours',
+    ]);
+  });
+});
+
+describe('a time that has passed', () => {
+  it('is told in whole units, rounded down', () => {
+    assert.deepEqual([-5, 0, 59, 60, 3599, 3600, 7300, 86_399, 86_400, 2_600_000].map(agoInWords), [
+      'a moment ago',
+      'a moment ago',
+      'a moment ago',
+      '1 minute ago',
+      '59 minutes ago',
+      '1 hour ago',
+      '2 hours ago',
+      '23 hours ago',
+      '1 day ago',
+      '30 days ago',
     ]);
   });
 });

@@ -43,9 +43,9 @@ for (const backend of serverStores) {
       assert.deepEqual(await world.left(elsewhere), ALL);
     });
 
-    it('a changed password ends every session but the one in which it was changed', async () => {
+    it('a changed password ends what every app has, and every session but the one in which it was changed', async () => {
       await world.endings.credentialsChanged(account, 'password-changed', await sessionOf(here));
-      assert.deepEqual(await world.left(here), ALL);
+      assert.deepEqual(await world.left(here), SESSION_ALONE);
       assert.deepEqual(await world.left(elsewhere), NOTHING);
       assert.deepEqual(await world.left(stranger), ALL);
       assert.deepEqual(await world.left(await world.holding()), ALL);

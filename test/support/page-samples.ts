@@ -136,11 +136,61 @@ export const pageSamples: PageSamples = {
     minimal: { isAllowed: false, clientName: 'Example Bank' },
     full: { isAllowed: true, clientName: 'Example Bank' },
   },
+  sessions: {
+    minimal: { ...form, sessions: [{ apps: [], signedInAgo: 5 }] },
+    full: {
+      ...form,
+      sessions: [
+        { browser: 'Firefox on Linux', apps: ['Notes', 'Photos'], signedInAgo: 12_000, usedAgo: 4 },
+        { value: 's_2', browser: 'Safari on iPhone', apps: ['Notes'], signedInAgo: 400_000, usedAgo: 7300 },
+        { value: 's_3', apps: [], signedInAgo: 2_000_000 },
+      ],
+    },
+  },
+  apps: {
+    minimal: { ...form, apps: [] },
+    full: {
+      ...form,
+      apps: [
+        {
+          value: 'demo-photos',
+          name: 'Photos',
+          logoUri: 'https://photos.example/logo.png',
+          scopes: [
+            { description: 'Know that it is you' },
+            { description: 'Read your notes', resourceName: 'Notes API' },
+          ],
+          offline: true,
+        },
+        { value: 'tv', name: 'Living-room TV', scopes: [{ description: 'Know that it is you' }] },
+      ],
+    },
+  },
+  'change-password': {
+    minimal: { ...form, email: alice.email, minLength: 15 },
+    full: {
+      ...form,
+      email: alice.email,
+      minLength: 15,
+      errors: {
+        current: 'This is not your present password.',
+        next: 'This is one of the first passwords that anybody tries. Choose another.',
+        again: 'This is not the same as above.',
+      },
+      wait: 61,
+    },
+  },
+  'password-changed': { minimal: { email: alice.email }, full: { email: alice.email } },
   home: {
     minimal: {},
     full: {
       account: alice,
       signOutUrl: '/logout',
+      pages: [
+        { name: 'Where you are signed in', url: '/sessions' },
+        { name: 'Apps with access', url: '/apps' },
+        { name: 'Change your password', url: '/password' },
+      ],
       approvals: [
         {
           ...form,

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } from 'oidc-provider';
+import { browserInWords } from '../../http/browser-words.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { Store, Stored } from '../../storage/store.ts';
@@ -47,11 +48,8 @@ export function sessionAdapter(grants: Store, random: Random, clock: Clock): Ada
       const context = Provider.ctx;
       const seen = context && seenBy.get(context);
       const startedAt = signInOf(payload, seen?.session.value, context, clock);
-      const write = {
-        id,
-        payload: { ...payload, ...(startedAt !== undefined && { startedAt }) },
-        options: lifetime(ttl),
-      };
+      const facts = startedAt === undefined ? {} : { startedAt, ...useOf(context, clock) };
+      const write = { id, payload: { ...payload, ...facts }, options: lifetime(ttl) };
       if (seen === undefined) await begin(parts, write);
       else if (seen.cookie.id === id) await goOn(parts, write, seen);
       else await rename(parts, write, seen, context?.oidc.result?.login !== undefined);
@@ -86,6 +84,11 @@ function signInOf(
 ): number | undefined {
   if (accountId === undefined) return undefined;
   return signInStart(context) ?? before?.startedAt ?? startOf(context, clock);
+}
+
+function useOf(context: KoaContextWithOIDC | undefined, clock: Clock): Pick<SessionRecord, 'browser' | 'usedAt'> {
+  const browser = browserInWords(context?.get('user-agent') ?? '');
+  return { usedAt: clock.now(), ...(browser !== undefined && { browser }) };
 }
 
 /** The session first, so that a crash leaves no cookie that leads nowhere. */

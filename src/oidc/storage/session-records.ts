@@ -9,6 +9,9 @@ export type SessionRecord = Pick<AdapterPayload, 'kind' | 'accountId' | 'exp' | 
   /** When the request began in which the person signed in. */
   startedAt?: number;
   endedAt?: number;
+  /** For its owner, who looks where they are signed in: which browser it is, in words, and when an app last came by it. */
+  browser?: string;
+  usedAt?: number;
   /** The apps that took part have been told of the end, or will be. */
   isTold?: true;
 };

@@ -1,0 +1,18 @@
+import type { Context } from 'koa';
+import { contentSecurityPolicy } from '../http/content-security-policy.ts';
+
+/** Answers with a page that is for this person's eyes alone. */
+export function showPage(context: Context, html: string, status = 200): void {
+  context.set('Content-Security-Policy', contentSecurityPolicy([]));
+  context.set('Cache-Control', 'no-store');
+  context.status = status;
+  context.type = 'html';
+  context.body = html;
+}
+
+/** Goes on to another page of ours, which a reload does not send the form to again. */
+export function goTo(context: Context, path: string): void {
+  context.set('Cache-Control', 'no-store');
+  context.status = 303;
+  context.redirect(path);
+}

@@ -1,0 +1,88 @@
+import type { Consent, Consents } from '../../accounts/consents.ts';
+import { everyMember } from '../../storage/every-member.ts';
+import type { Index, Store } from '../../storage/store.ts';
+import { grantCounts, grantKey, grantsOfAccount, type GrantRecord } from './grant-records.ts';
+import { sessionCounts, sessionKey, sessionsOfAccount } from './session-records.ts';
+
+/** A browser in which somebody is signed in. Times are in milliseconds since the epoch. */
+export interface LiveSession {
+  uid: string;
+  /** Which browser it is, in words. */
+  browser: string | undefined;
+  /** The ids of the clients that were used in it. */
+  clients: string[];
+  /** Of them, what each got. */
+  grants: string[];
+  signedInAt: number;
+  usedAt: number | undefined;
+}
+
+/** What an app may do with an account, whether or not it does it now. */
+export interface AppAccess {
+  client: string;
+  allowed: Consent;
+}
+
+/** The sessions of an account that have not ended. */
+export async function liveSessions(grants: Store, account: string): Promise<LiveSession[]> {
+  const live: LiveSession[] = [];
+  for await (const keys of everyMember(grants, sessionsOfAccount(account))) {
+    for (const [index, stored] of (await grants.getMany(keys)).entries()) {
+      if (stored?.value.accountId !== account || !(await sessionCounts(grants, stored.value))) continue;
+      const { browser, usedAt, loginTs = 0, authorizations = {} } = stored.value;
+      live.push({
+        ...{ browser, usedAt, signedInAt: loginTs * 1000 },
+        uid: keys[index]?.slice(sessionKey('').length) ?? '',
+        clients: Object.keys(authorizations),
+        grants: Object.values(authorizations).flatMap(({ grantId }) => grantId ?? []),
+      });
+    }
+  }
+  return live;
+}
+
+/** The apps that the person allowed something for good, and those that hold something of theirs now. */
+export async function appsWithAccess(
+  { grants, consents }: { grants: Store; consents: Pick<Consents, 'list'> },
+  account: string,
+): Promise<AppAccess[]> {
+  const all = new Map<string, Consent>();
+  const add = (client: string, allowed: Consent): void => void all.set(client, united(all.get(client), allowed));
+  for await (const { client, consent } of consents.list(account)) add(client, consent);
+  const inSessions = new Set((await liveSessions(grants, account)).flatMap((session) => session.grants));
+  for await (const keys of everyMember(grants, grantsOfAccount(account))) {
+    for (const [index, stored] of (await grants.getMany(keys)).entries()) {
+      if (stored === undefined || !(await grantCounts(grants, stored.value))) continue;
+      const id = keys[index]?.slice(grantKey('').length) ?? '';
+      // A grant outlives what came of it.
+      if (inSessions.has(id) || (await hasTokens(grants, id)))
+        add(stored.value.clientId ?? '', consentOf(stored.value));
+    }
+  }
+  return [...all].map(([client, allowed]) => ({ client, allowed }));
+}
+
+async function hasTokens(grants: Store, grant: string): Promise<boolean> {
+  const tokens: Index<unknown> = `tokens-of-grant:${grant}`;
+  return (await grants.members(tokens, { limit: 1 })).keys.length > 0;
+}
+
+function consentOf({ openid, resources = {} }: GrantRecord): Consent {
+  const words = (text: string | undefined): string[] => text?.split(' ').filter(Boolean) ?? [];
+  return {
+    scopes: words(openid?.scope),
+    claims: openid?.claims ?? [],
+    resources: Object.fromEntries(Object.entries(resources).map(([identifier, scopes]) => [identifier, words(scopes)])),
+  };
+}
+
+function united(a: Consent | undefined, b: Consent): Consent {
+  if (a === undefined) return b;
+  const all = (x: readonly string[] = [], y: readonly string[] = []): string[] => [...new Set([...x, ...y])];
+  const identifiers = all(Object.keys(a.resources), Object.keys(b.resources));
+  return {
+    scopes: all(a.scopes, b.scopes),
+    claims: all(a.claims, b.claims),
+    resources: Object.fromEntries(identifiers.map((name) => [name, all(a.resources[name], b.resources[name])])),
+  };
+}

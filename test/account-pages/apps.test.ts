@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { serverStores } from '../oidc/server-stores.ts';
+import { ADMIN, authorizationRequest } from '../support/flows.ts';
+import { startTwoNodes, type TwoNodes } from '../status/two-nodes.ts';
+import { buttonsOf, canRefresh, inNewBrowser, isSignedIn, wordsOf } from './people.ts';
+
+const LASTING = 'openid profile offline_access notes:read';
+
+for (const backend of serverStores) {
+  describe(`Apps with access, on two nodes with ${backend.name}`, function () {
+    this.timeout(20_000);
+    let nodes: TwoNodes;
+    let page: string;
+    before(async () => {
+      nodes = await startTwoNodes(backend);
+      page = `${nodes.issuer}/apps`;
+    });
+    after(() => nodes.stop());
+
+    it('are shown with what they may do, and lose it on every node when it is taken from them', async () => {
+      const {
+        issuer,
+        origins: [, other],
+      } = nodes;
+      const web = await inNewBrowser(issuer, { clientId: 'demo-web', scope: LASTING });
+      const notes = await inNewBrowser(issuer, { browser: web.browser });
+      const admins = await inNewBrowser(issuer, { person: ADMIN, clientId: 'demo-web', scope: LASTING });
+      const shown = await web.browser.visit(page);
+      assert.match(
+        wordsOf(shown),
+        /Demo web app Know that it is you See your name Keep this access while you are not using it Remove access of/,
+      );
+
+      const after = await web.browser.submit(shown, {
+        app: buttonsOf(shown).get('Remove access of Demo web app') ?? '',
+      });
+      assert.equal(after.url, page);
+      assert.doesNotMatch(wordsOf(after), /Demo web app/);
+      assert.ok(!(await canRefresh(other, web, 'demo-web')));
+      assert.ok(await canRefresh(other, notes));
+      assert.ok(await canRefresh(other, admins, 'demo-web'));
+      assert.ok(await isSignedIn(nodes, web));
+      const again = await web.browser.visit(authorizationRequest(issuer, 'demo-web', { scope: 'openid' }).url);
+      assert.match(again.html, /Allow <bdi>Demo web app<\/bdi> to use your account\?/);
+    });
+
+    it('are there while they hold something, and gone with the session that they were used in', async () => {
+      const { issuer } = nodes;
+      const person = ADMIN;
+      const [desk, phone] = [
+        await inNewBrowser(issuer, { person }),
+        await inNewBrowser(issuer, { person, on: 'a phone', clientId: 'demo-photos' }),
+      ];
+      assert.match(wordsOf(await desk.browser.visit(page)), /Photos/);
+      const sessions = await desk.browser.visit(`${issuer}/sessions`);
+      await desk.browser.submit(sessions, { session: buttonsOf(sessions).get('Sign out Safari on iPhone') ?? '' });
+      assert.ok(!(await canRefresh(issuer, phone, 'demo-photos')));
+      const words = wordsOf(await desk.browser.visit(page));
+      assert.doesNotMatch(words, /Photos/);
+      assert.match(words, /Notes/);
+    });
+  });
+}

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { serverStores } from '../oidc/server-stores.ts';
+import { Browser, type Page } from '../support/browser.ts';
+import { ADMIN, ALICE, authorizationRequest } from '../support/flows.ts';
+import { startTwoNodes, type TwoNodes } from '../status/two-nodes.ts';
+import { canRefresh, inNewBrowser, isSignedIn, wordsOf, type SignedInBrowser } from './people.ts';
+
+const NEXT = 'plum cassette harbour';
+
+for (const backend of serverStores) {
+  describe(`Changing the password, on two nodes with ${backend.name}`, function () {
+    this.timeout(20_000);
+    let nodes: TwoNodes;
+    beforeEach(async () => {
+      nodes = await startTwoNodes(backend);
+    });
+    afterEach(() => nodes.stop());
+
+    const change = async (
+      { browser }: Pick<SignedInBrowser, 'browser'>,
+      current: string,
+      next = NEXT,
+      again = next,
+    ): Promise<Page> => browser.submit(await browser.visit(`${nodes.issuer}/password`), { current, next, again });
+
+    const signsIn = async (password: string): Promise<boolean> => {
+      const browser = new Browser();
+      const page = await browser.visit(authorizationRequest(nodes.issuer).url);
+      return (await browser.submit(page, { email: ALICE.email, password }, 'http://localhost:')).status !== 401;
+    };
+
+    it('ends every other session and every family on every node, and leaves this browser signed in', async () => {
+      const {
+        issuer,
+        origins: [, other],
+      } = nodes;
+      const desk = await inNewBrowser(issuer);
+      const phone = await inNewBrowser(issuer, { on: 'a phone' });
+      const lasting = await inNewBrowser(issuer, { clientId: 'demo-web', scope: 'openid offline_access' });
+      const admin = await inNewBrowser(issuer, { person: ADMIN });
+
+      const done = await change(desk, ALICE.password);
+      assert.match(wordsOf(done), /^Your password is changed alice@example\.com signs in with the new one\./);
+      assert.ok(await isSignedIn(nodes, desk));
+      for (const one of [phone, lasting]) assert.ok(!(await isSignedIn(nodes, one)));
+      assert.ok(!(await canRefresh(other, desk)));
+      assert.ok(!(await canRefresh(other, phone)));
+      assert.ok(!(await canRefresh(other, lasting, 'demo-web')));
+      assert.ok(await isSignedIn(nodes, admin));
+      assert.ok(await canRefresh(other, admin));
+      assert.ok(!(await signsIn(ALICE.password)));
+      assert.ok(await signsIn(NEXT));
+      // What the app gets from now on in this browser lasts.
+      assert.ok(await canRefresh(other, await inNewBrowser(issuer, { browser: desk.browser })));
+    });
+
+    it('is refused to who sits at a browser that was left open, and slowed down as a sign-in is', async () => {
+      const desk = await inNewBrowser(nodes.issuer);
+      const wrong = await change(desk, 'a wrong password');
+      assert.equal(wrong.status, 401);
+      assert.match(wrong.html, /This is not your present password\./);
+      let page = wrong;
+      for (let turn = 0; turn < 6 && page.status === 401; turn += 1) page = await change(desk, 'a wrong password');
+      assert.equal(page.status, 429);
+      assert.match(page.response.headers.get('retry-after') ?? '', /^\d+$/);
+      assert.match(wordsOf(page), /Too many attempts\. Try again in/);
+      assert.equal((await change(desk, ALICE.password)).status, 429);
+      assert.ok(await isSignedIn(nodes, desk));
+    });
+
+    it('says what is wrong with the new one, changes and ends nothing, and leaves no password in the page', async () => {
+      const desk = await inNewBrowser(nodes.issuer);
+      const phone = await inNewBrowser(nodes.issuer, { on: 'a phone' });
+      const cases: [Page, RegExp][] = [
+        [await change(desk, ALICE.password, NEXT, 'another'), /This is not the same as above\./],
+        [await change(desk, ALICE.password, 'short'), /Use at least \d+ characters\./],
+        [await change(desk, ALICE.password, 'alice@example.com'), /This is too close to your email address\./],
+        [await change(desk, ALICE.password, ALICE.password), /(present password|this service)\. Choose another\./],
+      ];
+      for (const [{ status, html }, words] of cases) {
+        assert.equal(status, 422);
+        assert.match(html, words);
+        assert.doesNotMatch(html, new RegExp(`${NEXT}|${ALICE.password}`));
+      }
+      assert.ok(await canRefresh(nodes.origins[1], phone));
+    });
+
+    it('is made by no form but that of a page which this browser was shown', async () => {
+      const { issuer } = nodes;
+      const [desk, phone] = [await inNewBrowser(issuer), await inNewBrowser(issuer, { on: 'a phone' })];
+      const theirs = /name="csrf" value="([^"]+)"/.exec((await phone.browser.visit(`${issuer}/password`)).html)?.[1];
+      const fields = { current: ALICE.password, next: NEXT, again: NEXT };
+      for (const csrf of [theirs ?? '', '', 'x']) {
+        const body = new URLSearchParams({ ...fields, csrf });
+        assert.equal((await desk.browser.request(`${issuer}/password`, { method: 'POST', body })).status, 403);
+      }
+      assert.ok(await signsIn(ALICE.password));
+    });
+  });
+}

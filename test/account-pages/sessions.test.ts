@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { serverStores } from '../oidc/server-stores.ts';
+import { Browser } from '../support/browser.ts';
+import { ADMIN } from '../support/flows.ts';
+import { startTwoNodes, type TwoNodes } from '../status/two-nodes.ts';
+import { buttonsOf, canRefresh, inNewBrowser, isSignedIn, wordsOf } from './people.ts';
+
+for (const backend of serverStores) {
+  describe(`Where a person is signed in, on two nodes with ${backend.name}`, function () {
+    this.timeout(20_000);
+    let nodes: TwoNodes;
+    let page: string;
+    beforeEach(async () => {
+      nodes = await startTwoNodes(backend);
+      page = `${nodes.issuer}/sessions`;
+    });
+    afterEach(() => nodes.stop());
+
+    it('is shown with browser, apps and time, and each other browser can be signed out, on every node', async () => {
+      const {
+        issuer,
+        origins: [, other],
+      } = nodes;
+      const desk = await inNewBrowser(issuer);
+      const phone = await inNewBrowser(issuer, { on: 'a phone' });
+      const television = await inNewBrowser(issuer, {
+        browser: new Browser({ 'user-agent': 'TV' }),
+        clientId: 'demo-photos',
+      });
+      const admin = await inNewBrowser(issuer, { person: ADMIN });
+
+      const shown = await desk.browser.visit(page);
+      const words = wordsOf(shown);
+      const moment = 'Signed in a moment ago, last used a moment ago, for';
+      assert.match(words, new RegExp(`Firefox on Linux This browser ${moment} Notes\\.`));
+      assert.match(words, new RegExp(`Safari on iPhone ${moment} Notes\\.`));
+      assert.match(words, new RegExp(`A browser ${moment} Photos\\.`));
+      const buttons = buttonsOf(shown);
+      assert.deepEqual([...buttons.keys()].toSorted(), [
+        'Sign out A browser',
+        'Sign out Safari on iPhone',
+        'Sign out everywhere else',
+      ]);
+
+      const session = buttons.get('Sign out Safari on iPhone') ?? '';
+      const after = await desk.browser.submit(shown, { session });
+      assert.equal(after.url, page);
+      assert.doesNotMatch(wordsOf(after), /iPhone/);
+      const signedIn = [desk, phone, television, admin].map((one) => isSignedIn(nodes, one));
+      assert.deepEqual(await Promise.all(signedIn), [true, false, true, true]);
+      assert.ok(!(await canRefresh(other, phone)));
+      assert.ok(await canRefresh(other, desk));
+      assert.ok(await canRefresh(other, television, 'demo-photos'));
+      assert.ok(await canRefresh(other, admin));
+    });
+
+    it('ends everywhere else with one button, and stays as it is here', async () => {
+      const {
+        issuer,
+        origins: [, other],
+      } = nodes;
+      const desk = await inNewBrowser(issuer);
+      const others = [await inNewBrowser(issuer, { on: 'a phone' }), await inNewBrowser(issuer)];
+      const shown = await desk.browser.visit(`${other}/sessions`);
+      const after = await desk.browser.submit(shown, { session: 'others' });
+      assert.deepEqual([...buttonsOf(after).keys()], []);
+      for (const one of others) {
+        assert.ok(!(await isSignedIn(nodes, one)));
+        assert.ok(!(await canRefresh(issuer, one)));
+      }
+      assert.ok(await isSignedIn(nodes, desk));
+      assert.ok(await canRefresh(issuer, desk));
+    });
+
+    it("ends no session of somebody else, whose id a form may name, nor this browser's own", async () => {
+      const { issuer } = nodes;
+      const desk = await inNewBrowser(issuer);
+      const admins = [await inNewBrowser(issuer, { person: ADMIN }), await inNewBrowser(issuer, { person: ADMIN })];
+      const [one, two] = admins;
+      assert.ok(one !== undefined && two !== undefined);
+      const session = buttonsOf(await two.browser.visit(page)).get('Sign out Firefox on Linux') ?? '';
+      assert.match(session, /^[\w-]{43}$/);
+      const shown = await desk.browser.visit(page);
+      for (const named of [session, 'nobody', '', '../x'])
+        await postTo(desk.browser, { csrf: csrfOf(shown), session: named });
+      for (const each of [desk, ...admins]) assert.ok(await isSignedIn(nodes, each));
+    });
+
+    it('is ended by no form but that of a page which this browser was shown for this account', async () => {
+      const { issuer } = nodes;
+      const [desk, phone] = [await inNewBrowser(issuer), await inNewBrowser(issuer, { on: 'a phone' })];
+      const admin = await inNewBrowser(issuer, { person: ADMIN });
+      const foreign = [csrfOf(await phone.browser.visit(page)), csrfOf(await admin.browser.visit(page))];
+      await inNewBrowser(issuer);
+      for (const csrf of [...foreign, 'x', '']) {
+        const { status } = await postTo(desk.browser, { csrf, session: 'others' });
+        assert.equal(status, 403);
+      }
+      assert.equal((await postTo(desk.browser, { session: 'others' })).status, 403);
+      assert.equal((await postTo(new Browser(), { csrf: foreign[0] ?? '', session: 'others' })).status, 400);
+
+      // The same browser, in which somebody else has signed in since the form was shown.
+      const old = csrfOf(await desk.browser.visit(page));
+      await desk.browser.submit(await desk.browser.visit(`${issuer}/logout`), { logout: 'yes' });
+      await inNewBrowser(issuer, { person: ADMIN, browser: desk.browser });
+      assert.equal((await postTo(desk.browser, { csrf: old, session: 'others' })).status, 403);
+      assert.ok(await isSignedIn(nodes, phone));
+      assert.ok(await isSignedIn(nodes, admin));
+    });
+
+    it('is shown to nobody else: not in a frame, not from a cache, not to who is signed out', async () => {
+      const desk = await inNewBrowser(nodes.issuer);
+      for (const path of ['/sessions', '/apps', '/password']) {
+        const { response } = await desk.browser.visit(nodes.issuer + path);
+        assert.equal(response.headers.get('x-frame-options'), 'DENY');
+        assert.equal(response.headers.get('cache-control'), 'no-store');
+        const policy = response.headers.get('content-security-policy') ?? '';
+        for (const rule of ["default-src 'none'", "frame-ancestors 'none'", "form-action 'self'"])
+          assert.ok(policy.split(';').includes(rule), policy);
+        const stranger = await new Browser().request(nodes.issuer + path);
+        assert.deepEqual([stranger.status, stranger.headers.get('location')], [303, '/']);
+      }
+    });
+
+    const csrfOf = ({ html }: { html: string }): string => /name="csrf" value="([^"]+)"/.exec(html)?.[1] ?? '';
+
+    const postTo = (browser: Browser, fields: Record<string, string>): Promise<Response> =>
+      browser.request(page, { method: 'POST', body: new URLSearchParams(fields) });
+  });
+}
