@@ -2,6 +2,7 @@ import { didYouMean } from '../config/suggest.ts';
 import { withAccount } from './accounts-scene.ts';
 import { areMeant, readRoles } from './roles-word.ts';
 import type { StoreScene } from './store-scene.ts';
+import { bullets, howSoon } from './what-ends.ts';
 
 export function addRole(scene: StoreScene, name: string, word: string): Promise<number> {
   const { chosen, given, terminal } = scene;
@@ -15,9 +16,9 @@ export function addRole(scene: StoreScene, name: string, word: string): Promise<
 }
 
 export function removeRole(scene: StoreScene, name: string, word: string): Promise<number> {
-  const { terminal } = scene;
+  const { chosen, terminal } = scene;
   const roles = readRoles(word);
-  return withAccount(scene, name, async ({ accounts }, account) => {
+  return withAccount(scene, name, async ({ accounts, endings }, account) => {
     const missing = roles.find((role) => !account.roles.includes(role));
     if (missing !== undefined) {
       const hint = didYouMean(missing, account.roles);
@@ -25,7 +26,12 @@ export function removeRole(scene: StoreScene, name: string, word: string): Promi
       return 1;
     }
     const changed = await accounts.setRoles(account.id, (now) => now.filter((role) => !roles.includes(role)));
-    terminal.print(`${account.email} has the roles ${listed(changed?.roles)}`);
+    await endings.roleRemoved(account.id);
+    const effects = [
+      'its access tokens are taken back; its apps stay signed in, and get others',
+      howSoon(chosen.config),
+    ];
+    terminal.print(`${account.email} has the roles ${listed(changed?.roles)}\n${bullets(effects)}`);
     return 0;
   });
 }

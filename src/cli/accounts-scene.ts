@@ -1,28 +1,39 @@
 import { openAccounts, type Account, type Accounts } from '../accounts/accounts.ts';
+import { openConsents, type Consents } from '../accounts/consents.ts';
+import type { Config } from '../config/schema.ts';
 import { openPasswords, type Passwords } from '../credentials/passwords.ts';
 import { systemClock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
+import type { Endings } from '../revocation/endings.ts';
 import type { Stores } from '../storage/open-stores.ts';
+import type { Store } from '../storage/store.ts';
+import { endingsOf } from './endings.ts';
 import { withStores, type StoreScene } from './store-scene.ts';
 
 /** The people of the store, as the server has them. */
 export interface People {
   accounts: Accounts;
   passwords: Passwords;
-  stores: Stores;
+  consents: Consents;
+  endings: Endings;
+  grants: Store;
 }
 
 /** Opens the accounts for one piece of work. @throws StoreUnavailable */
 export function withPeople<T>({ chosen: { config }, terminal }: StoreScene, work: (people: People) => Promise<T>) {
-  return withStores(config, terminal, (stores) => {
-    const { records } = stores;
-    const { argon2, min_length: minLength } = config.passwords;
-    return work({
-      accounts: openAccounts({ records, clock: systemClock, random: systemRandom }),
-      passwords: openPasswords({ records, clock: systemClock, argon2, minLength, service: config.branding.name }),
-      stores,
-    });
-  });
+  return withStores(config, terminal, (stores) => work(peopleOf(config, stores)));
+}
+
+function peopleOf(config: Config, stores: Stores): People {
+  const { records, grants } = stores;
+  const { argon2, min_length: minLength } = config.passwords;
+  return {
+    grants,
+    accounts: openAccounts({ records, clock: systemClock, random: systemRandom }),
+    passwords: openPasswords({ records, clock: systemClock, argon2, minLength, service: config.branding.name }),
+    consents: openConsents(records),
+    endings: endingsOf(config, stores),
+  };
 }
 
 /** The same for the work on one account, named by its address or its id. @returns 1 where there is none */

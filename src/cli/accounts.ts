@@ -1,30 +1,46 @@
-import { addRole, removeRole } from './accounts-roles.ts';
 import { add } from './accounts-add.ts';
+import { disable, enable, remove, setPassword, signOut } from './accounts-end.ts';
 import { list } from './accounts-list.ts';
+import { addRole, removeRole } from './accounts-roles.ts';
+import { show } from './accounts-show.ts';
 import { findAction, type Actions } from './actions.ts';
 import { configOption, type Command } from './command.ts';
 import { passwordOption } from './new-password.ts';
 import { storeScene, type StoreScene } from './store-scene.ts';
 
+const ACCOUNT = ['ACCOUNT'];
+
 const ACTIONS: Actions<StoreScene> = {
   list: { options: ['json', 'role'], run: list },
+  show: { words: ACCOUNT, options: ['json'], run: show },
   add: { words: ['EMAIL'], options: ['name', 'roles', 'password-file', 'yes'], run: add },
   'add-role': { words: ['ACCOUNT', 'ROLE'], options: ['yes'], run: addRole },
   'remove-role': { words: ['ACCOUNT', 'ROLE'], run: removeRole },
+  password: { words: ACCOUNT, options: ['password-file'], run: setPassword },
+  'sign-out': { words: ACCOUNT, run: signOut },
+  disable: { words: ACCOUNT, run: disable },
+  enable: { words: ACCOUNT, run: enable },
+  remove: { words: ACCOUNT, options: ['yes'], run: remove },
 };
 
 export const accounts: Command = {
   name: 'accounts',
-  summary: 'list the accounts; add one, change what one may do',
+  summary: 'list the accounts; add one, change what one may do, end what one has',
   details: `accounts list                       every account, the oldest first, or those with --role
+accounts show ACCOUNT               its roles and what they open, where it is signed in, which apps have access
 accounts add EMAIL                  makes an account; asks for its password, unless --password-file names it
 accounts add-role ACCOUNT ROLE      gives it a role, or several with commas between: its next tokens say so
-accounts remove-role ACCOUNT ROLE   takes a role away
+accounts remove-role ACCOUNT ROLE   takes a role away, and back the access tokens that say otherwise
+accounts password ACCOUNT           sets a new password, and ends every session and what every app has
+accounts sign-out ACCOUNT           ends every session and what every app has
+accounts disable ACCOUNT            the same, and nobody signs in to it until it is enabled
+accounts enable ACCOUNT             lets it sign in again
+accounts remove ACCOUNT             removes it with all that it has; asks first
 
 An ACCOUNT is named by its email address or by its id. A running server on the same store knows of it at once.`,
   options: {
     ...configOption,
-    json: { summary: 'for list: as JSON' },
+    json: { summary: 'for list and show: as JSON' },
     role: { value: 'ROLE', summary: 'for list: only those that have this role' },
     name: { value: 'NAME', summary: 'for add: what the person is called (default: what stands before the @)' },
     roles: { value: 'ROLES', summary: 'for add: with commas between (default: sign_up.roles)' },

@@ -6,6 +6,8 @@ export type RevocationTarget =
   /** By its uid. What an app may do while nobody is there (`offline_access`) stays. */
   | { what: 'session'; session: string }
   | { what: 'account'; account: string; before?: number; exceptSession?: string }
+  /** The access tokens of an account alone: its apps go on, and get others. */
+  | { what: 'access'; account: string }
   | { what: 'consent'; account: string; client: string }
   | { what: 'client'; client: string; before?: number }
   | { what: 'trusted-issuer'; issuer: string }
@@ -33,6 +35,8 @@ export type RevocationCause =
   | 'factor-changed'
   | 'account-disabled'
   | 'account-deleted'
+  /** Its access tokens say more than it may. */
+  | 'role-removed'
   | 'consent-withdrawn'
   | 'client-disabled'
   | 'client-deleted'

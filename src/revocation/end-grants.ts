@@ -23,13 +23,25 @@ export async function endGrantsOf(
 ): Promise<void> {
   const isMeant = (grant: GrantRecord): boolean =>
     'client' in which ? grant.clientId === which.client : startOfGrant(grant) < which.before;
-  for await (const keys of everyMember(parts.grants, grantsOfAccount(account))) {
-    const found = await parts.grants.getMany(keys);
-    const meant = keys.filter((_key, index) => {
+  for await (const id of grantsWhere(parts, account, isMeant)) await endGrant(parts, id);
+}
+
+/** The grants of an account go on; the access tokens that came of them before an instant do not. */
+export async function endAccessOf(parts: Parts, account: string, before: number): Promise<void> {
+  for await (const id of grantsWhere(parts, account, () => true)) await parts.tokens.endAccessOfGrant(id, before);
+}
+
+async function* grantsWhere(
+  { grants }: Parts,
+  account: string,
+  isMeant: (grant: GrantRecord) => boolean,
+): AsyncGenerator<string> {
+  for await (const keys of everyMember(grants, grantsOfAccount(account))) {
+    const found = await grants.getMany(keys);
+    for (const [index, key] of keys.entries()) {
       const grant = found[index]?.value;
-      return grant !== undefined && isMeant(grant);
-    });
-    for (const key of meant) await endGrant(parts, idOf(key));
+      if (grant !== undefined && isMeant(grant)) yield idOf(key);
+    }
   }
 }
 

@@ -18,6 +18,8 @@ interface PersonEndings {
     because: Extract<RevocationCause, 'password-changed' | 'factor-changed'>,
     exceptSession?: string,
   ): Promise<void>;
+  /** After a role was taken away: access tokens that still say so are taken back, and apps get others. */
+  roleRemoved(account: AccountId): Promise<void>;
   /** By its owner, from another place. @param session its uid */
   endSession(session: string): Promise<void>;
   withdrawConsent(account: string, client: string): Promise<boolean>;
@@ -73,6 +75,7 @@ export function personEndings({ revoke, accounts, passwords, consents }: PersonP
     },
     credentialsChanged: (account, because, exceptSession) =>
       revoke({ what: 'account', account, ...(exceptSession !== undefined && { exceptSession }) }, because),
+    roleRemoved: (account) => revoke({ what: 'access', account }, 'role-removed'),
     endSession: (session) => revoke({ what: 'session', session }, 'session-ended'),
     async withdrawConsent(account, client) {
       const was = await consents.withdraw(account, client);

@@ -13,6 +13,8 @@ import type { Index } from '../storage/store.ts';
 export interface Tokens {
   end(token: TokenTarget['token']): Promise<void>;
   endOfGrant(grant: string): Promise<void>;
+  /** Its access tokens alone. */
+  endAccessOfGrant(grant: string, before: number): Promise<void>;
   /** Those that nobody granted: of assertions. `before` is in milliseconds since the epoch, here and below. */
   endOfAccount(account: string, before: number): Promise<void>;
   endOfClient(client: string, before: number): Promise<void>;
@@ -31,6 +33,9 @@ export function openTokens(parts: RevokerParts): Tokens {
       else await issued.revokeToken(token);
     },
     endOfGrant: (grant) => endIn(tokensOfGrant(grant)),
+    async endAccessOfGrant(grant, startedBefore) {
+      await issued.revokeMembers(tokensOfGrant(grant), { startedBefore, accessOnly: true });
+    },
     endOfAccount: (account, before) => endIn(tokensOfAccount(account), before),
     endOfClient: (client, before) => endIn(tokensOfClient(client), before),
     endOfTrustedIssuer: (issuer, before) => endIn(tokensOfTrustedIssuer(issuer), before),

@@ -1,7 +1,7 @@
 import type { Revoked, RevocationTarget } from '../events/revocations.ts';
 import { writeCut } from '../oidc/storage/cuts.ts';
 import { sessionKey } from '../oidc/storage/session-records.ts';
-import { endGrant, endGrantsOf } from './end-grants.ts';
+import { endAccessOf, endGrant, endGrantsOf } from './end-grants.ts';
 import { endSession, endSessionsOf, forgetApp, keepSession } from './end-sessions.ts';
 import type { Told, WalkParts } from './parts.ts';
 
@@ -23,6 +23,11 @@ const walks: Walks = {
     if (exceptSession !== undefined) await keepSession(parts, exceptSession, until);
     await writeCut(parts.grants, { account }, until, parts.cutLife);
     return endAccount(parts, account, until);
+  },
+  async access(parts, { account }, at) {
+    await endAccessOf(parts, account, at);
+    await parts.tokens.endOfAccount(account, at);
+    return [];
   },
   async consent(parts, { account, client }) {
     await endGrantsOf(parts, account, { client });

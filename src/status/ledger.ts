@@ -63,6 +63,11 @@ export function issuedName({ list, idx, startedAt }: Issued): Key<unknown> {
   return `issued:${list}.${idx}.${startedAt.toString(36)}`;
 }
 
+/** Whether a member is the record of an opaque access token. */
+export function isAccessToken(member: string): boolean {
+  return member.startsWith('access-token:');
+}
+
 /** @returns `undefined` for a member that is the name of a record */
 export function parseIssued(member: string): Issued | undefined {
   const [, list, idx, startedAt] = ISSUED.exec(member) ?? [];

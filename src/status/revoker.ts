@@ -3,7 +3,7 @@ import { everyMember } from '../storage/every-member.ts';
 import type { Index, Key, Store } from '../storage/store.ts';
 import { bitsOf, isWhole, LISTS_CHANGED, markBits, writeList } from './bit-store.ts';
 import { isSet, setBit, wholeList } from './bits.ts';
-import { parseIssued, type Issued } from './ledger.ts';
+import { isAccessToken, parseIssued, type Issued } from './ledger.ts';
 import { CAPACITY, isLive, listKey, listNamed, listUris, type Place, type StatusList } from './lists.ts';
 
 export interface RevokerParts {
@@ -15,6 +15,8 @@ export interface RevokerParts {
 export interface Which {
   /** Only what requests that began before this instant have led to, in milliseconds since the epoch. */
   startedBefore?: number | undefined;
+  /** Only access tokens, not what gives more of them. */
+  accessOnly?: boolean;
 }
 
 /** Takes tokens back, by the store alone. */
@@ -62,13 +64,15 @@ export function revoker(parts: RevokerParts): Revoker {
 export async function revokeMembers(
   parts: Omit<RevokerParts, 'issuer'>,
   index: Index<unknown>,
-  { startedBefore = Infinity }: Which = {},
+  { startedBefore = Infinity, accessOnly = false }: Which = {},
 ): Promise<number> {
   const walk = new Walk(parts);
   for await (const members of everyMember(parts.grants, index, 1000)) {
     const issued = members.flatMap((member) => parseIssued(member) ?? []);
     await walk.take(issued.filter(({ startedAt }) => startedAt < startedBefore));
-    const records = members.filter((member) => parseIssued(member) === undefined);
+    const records = members.filter(
+      (member) => parseIssued(member) === undefined && (!accessOnly || isAccessToken(member)),
+    );
     await deleteRecords(parts.grants, records, startedBefore);
   }
   return walk.end();

@@ -1,0 +1,87 @@
+import type { Account } from '../accounts/accounts.ts';
+import type { Consent } from '../accounts/consents.ts';
+import type { Config } from '../config/schema.ts';
+import { appsWithAccess, liveSessions, type LiveSession } from '../oidc/storage/access.ts';
+import { withAccount, type People } from './accounts-scene.ts';
+import { table } from './help-text.ts';
+import { printJson, timeText } from './keys-scene.ts';
+import type { StoreScene } from './store-scene.ts';
+
+export function show(scene: StoreScene, name: string): Promise<number> {
+  const { chosen, given, terminal } = scene;
+  return withAccount(scene, name, async (people, account) => {
+    const shown = await described(people, account, chosen.config);
+    if (given.options['json'] === true) printJson(terminal, shown);
+    else terminal.print(inText(shown));
+    return 0;
+  });
+}
+
+type Shown = Awaited<ReturnType<typeof described>>;
+
+async function described(people: People, account: Account, config: Config) {
+  const { createdAt, disabledAt, ...rest } = account;
+  const passwordAt = await people.passwords.changedAt(account.id);
+  const sessions = await liveSessions(people.grants, account.id);
+  return {
+    ...rest,
+    state: disabledAt === undefined ? 'active' : 'disabled',
+    createdAt: timeText(createdAt),
+    disabledAt: disabledAt === undefined ? null : timeText(disabledAt),
+    passwordSetAt: passwordAt === undefined ? null : timeText(passwordAt),
+    opens: scopesOpenedBy(account.roles, config),
+    sessions: sessions.map(describedSession),
+    apps: await appsWithAccess(people, account.id),
+  };
+}
+
+function describedSession({ uid, browser, clients, signedInAt, usedAt }: LiveSession) {
+  return {
+    session: uid,
+    browser: browser ?? null,
+    signedInAt: timeText(signedInAt),
+    usedAt: usedAt === undefined ? null : timeText(usedAt),
+    clients,
+  };
+}
+
+/** The scopes that not everybody may have, and these roles may. */
+function scopesOpenedBy(roles: readonly string[], { resources }: Config): string[] {
+  const opened = resources.flatMap(({ scopes }) =>
+    Object.entries(scopes).flatMap(([name, scope]) =>
+      scope.roles?.some((role) => roles.includes(role)) ? [name] : [],
+    ),
+  );
+  return [...new Set(opened)];
+}
+
+function inText(shown: Shown): string {
+  const facts = [
+    ['email', shown.email],
+    ['name', shown.name],
+    ['id', shown.id],
+    ['state', shown.disabledAt === null ? shown.state : `disabled since ${shown.disabledAt}`],
+    ['created', shown.createdAt],
+    ['password', shown.passwordSetAt === null ? 'none' : `set ${shown.passwordSetAt}`],
+    ['roles', shown.roles.join(', ') || 'none'],
+    ['which open', shown.opens.join(', ') || 'no scope that others do not have'],
+  ];
+  const sessions = shown.sessions.map(({ session, browser, signedInAt, usedAt, clients }) => [
+    ...[session, browser ?? '-', signedInAt, usedAt ?? '-', clients.join(',') || '-'],
+  ]);
+  const apps = shown.apps.map(({ client, allowed }) => [client, inWords(allowed)]);
+  return [
+    table(facts, ''),
+    section(['session', 'browser', 'signed in', 'last used', 'apps'], sessions, 'no session'),
+    section(['app', 'may'], apps, 'no app has access'),
+  ].join('\n\n');
+}
+
+function section(head: string[], rows: string[][], none: string): string {
+  return rows.length === 0 ? none : table([head, ...rows], '');
+}
+
+function inWords({ scopes, resources }: Consent): string {
+  const apis = Object.entries(resources).map(([identifier, names]) => `${names.join(' ') || '-'} at ${identifier}`);
+  return [...(scopes.length > 0 ? [scopes.join(' ')] : []), ...apis].join('; ') || '-';
+}

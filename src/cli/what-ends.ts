@@ -1,0 +1,22 @@
+import type { Account } from '../accounts/accounts.ts';
+import type { Config } from '../config/schema.ts';
+import { durationText } from '../lib/duration.ts';
+import { appsWithAccess, liveSessions } from '../oidc/storage/access.ts';
+import type { People } from './accounts-scene.ts';
+
+/** What ends with an account's access, as lines to print: counted before it ends. */
+export async function whatEnds({ grants, consents }: People, { id }: Account, config: Config): Promise<string[]> {
+  const sessions = await liveSessions(grants, id);
+  const apps = await appsWithAccess({ grants, consents }, id);
+  const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;
+  return [`${count(sessions.length, 'session')}, and what ${count(apps.length, 'app')} may do`, howSoon(config)];
+}
+
+/** When those know it who have accepted a token until now. */
+export function howSoon({ status_lists: { ttl } }: Pick<Config, 'status_lists'>): string {
+  return `APIs refuse its access tokens within 1s where they listen for it, within ${durationText(ttl)} where they ask`;
+}
+
+export function bullets(lines: readonly string[]): string {
+  return lines.map((line) => `  - ${line}`).join('\n');
+}
