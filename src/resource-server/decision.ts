@@ -19,7 +19,8 @@ export type Decision =
 export interface DecisionRules {
   readToken: (token: string) => Promise<AccessToken>;
   sender: SenderRules;
-  checkStatus: (token: AccessToken) => Promise<void>;
+  /** At once where it gives no promise. */
+  checkStatus: (token: AccessToken) => Promise<void> | undefined;
   challenges: Challenges;
   onRefusal: ((refusal: AccessRefused, request: ApiRequest) => void) | undefined;
 }

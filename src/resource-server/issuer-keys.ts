@@ -1,8 +1,9 @@
-import { createLocalJWKSet, errors } from 'jose';
-import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose';
+import { errors } from 'jose';
+import type { CryptoKey, JWTVerifyGetKey } from 'jose';
 import { age, now } from './clock.ts';
 import { IssuerUnavailable } from './errors.ts';
 import { fetchFromIssuer } from './issuer-fetch.ts';
+import { isAboutTheToken, KeySet } from './key-set.ts';
 
 export interface IssuerKeysOptions {
   /** Where the keys are; asked again after it failed. */
@@ -15,17 +16,19 @@ export interface IssuerKeysOptions {
   maxAge: number;
 }
 
+type Asked = Parameters<JWTVerifyGetKey>;
+
 /** At this part of their time the keys are fetched anew, while those that are there still serve. */
 const AHEAD = 0.8;
 
 /** The keys that an issuer publishes. */
 export class IssuerKeys {
   readonly #options: IssuerKeysOptions;
-  #keySet: JWTVerifyGetKey | undefined;
+  #keySet: KeySet | undefined;
   /** When the request for these keys was sent: what was changed after that may not be among them. */
   #askedAt = -Infinity;
   #lastTry: { at: number; failed: boolean } = { at: -Infinity, failed: false };
-  #loading: Promise<JWTVerifyGetKey> | undefined;
+  #loading: Promise<KeySet> | undefined;
 
   constructor(options: IssuerKeysOptions) {
     this.#options = options;
@@ -36,18 +39,8 @@ export class IssuerKeys {
    * made-up names cannot be turned into load on the issuer.
    * @throws IssuerUnavailable, or jose's error when the keys are there and this is not one of them
    */
-  readonly find: JWTVerifyGetKey = async (header, token) => {
-    try {
-      return await (
-        await this.#current()
-      )(header, token);
-    } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey)) throw this.#aboutTokenOrIssuer(error);
-      if (age(this.#lastTry.at) >= this.#options.cooldown * 1000) return await this.#findAgain(header, token);
-      // It may be among those that could not be fetched.
-      throw this.#lastTry.failed ? new IssuerUnavailable({ cause: error }) : error;
-    }
-  };
+  readonly find = (...asked: Asked): CryptoKey | Promise<CryptoKey> =>
+    this.#usable()?.known(asked[0]) ?? this.#search(asked);
 
   /** Has the keys fetched anew, also while they are: that answer may be older than the news. Failing changes nothing. */
   renew(): void {
@@ -58,32 +51,42 @@ export class IssuerKeys {
       .catch(() => undefined);
   }
 
-  readonly #findAgain: JWTVerifyGetKey = async (header, token) => {
+  async #search(asked: Asked): Promise<CryptoKey> {
     try {
-      return await (
-        await this.#load()
-      )(header, token);
+      return await (this.#usable() ?? (await this.#load())).find(...asked);
     } catch (error) {
-      throw this.#aboutTokenOrIssuer(error);
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw aboutTokenOrIssuer(error);
+      if (age(this.#lastTry.at) >= this.#options.cooldown * 1000) return await this.#searchAgain(asked);
+      // It may be among those that could not be fetched.
+      throw this.#lastTry.failed ? new IssuerUnavailable({ cause: error }) : error;
     }
-  };
+  }
 
-  async #current(): Promise<JWTVerifyGetKey> {
+  async #searchAgain(asked: Asked): Promise<CryptoKey> {
+    try {
+      return await (await this.#load()).find(...asked);
+    } catch (error) {
+      throw aboutTokenOrIssuer(error);
+    }
+  }
+
+  /** The keys, unless they are too old. */
+  #usable(): KeySet | undefined {
     const passed = age(this.#askedAt);
     const good = this.#options.maxAge * 1000;
-    if (this.#keySet === undefined || passed >= good) return await this.#load();
+    if (passed >= good) return undefined;
     if (passed >= good * AHEAD && age(this.#lastTry.at) >= 1000) this.#load().catch(() => undefined);
     return this.#keySet;
   }
 
-  #load(): Promise<JWTVerifyGetKey> {
+  #load(): Promise<KeySet> {
     this.#loading ??= this.#fetch().finally(() => {
       this.#loading = undefined;
     });
     return this.#loading;
   }
 
-  async #fetch(): Promise<JWTVerifyGetKey> {
+  async #fetch(): Promise<KeySet> {
     const askedAt = now();
     this.#lastTry = { at: askedAt, failed: true };
     const { timeout, jwksUri } = this.#options;
@@ -93,22 +96,13 @@ export class IssuerKeys {
       accept: 'application/jwk-set+json, application/json',
     });
     if (status !== 200) throw new Error(`${url.href} answers ${status}`);
-    const keySet = createLocalJWKSet(JSON.parse(body) as JSONWebKeySet);
-    this.#keySet = keySet;
+    this.#keySet = new KeySet(JSON.parse(body));
     this.#askedAt = askedAt;
     this.#lastTry = { at: askedAt, failed: false };
-    return keySet;
-  }
-
-  #aboutTokenOrIssuer(error: unknown): unknown {
-    return isAboutTheToken(error) ? error : new IssuerUnavailable({ cause: error });
+    return this.#keySet;
   }
 }
 
-function isAboutTheToken(error: unknown): boolean {
-  return (
-    error instanceof errors.JWKSNoMatchingKey ||
-    error instanceof errors.JWKSMultipleMatchingKeys ||
-    error instanceof errors.JOSENotSupported
-  );
+function aboutTokenOrIssuer(error: unknown): unknown {
+  return isAboutTheToken(error) ? error : new IssuerUnavailable({ cause: error });
 }

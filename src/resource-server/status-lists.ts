@@ -41,20 +41,24 @@ export class StatusLists {
     this.#keysChanged = new Echo(() => rules.keys.renew());
   }
 
-  /** @throws InvalidToken when the token was taken back, StatusUnavailable when that cannot be known now */
-  async check(claims: JWTPayload): Promise<void> {
+  /**
+   * Says at once, as nearly always, or after asking the issuer.
+   * @throws InvalidToken when the token was taken back, StatusUnavailable when that cannot be known now
+   */
+  check(claims: JWTPayload): Promise<void> | undefined {
     const place = placeOf(claims);
     if (place === undefined) {
       if (this.#rules.isRequired) throw new InvalidToken('claims');
-      return;
+      return undefined;
     }
     const list = this.#lists.get(place.uri) ?? this.#add(place.uri);
     if (list === undefined) throw new InvalidToken('claims');
     list.usedAt = now();
-    if (!list.isConfirmed()) await this.#confirm(list);
-    else if (list.isDue && this.#mayTry(list)) void list.refresh();
-    const status = list.at(place.index) ?? (await statusInGrown(list, place.index));
-    if (status !== 0) throw new InvalidToken('revoked');
+    const status = list.at(place.index);
+    if (status === undefined || !list.isConfirmed()) return this.#checkAnew(list, place.index);
+    if (list.isDue && this.#mayTry(list)) void list.refresh();
+    refuseUnlessGood(status);
+    return undefined;
   }
 
   close(): void {
@@ -63,6 +67,15 @@ export class StatusLists {
     this.#events?.close();
     this.#keysChanged.close();
     for (const list of this.#lists.values()) list.close();
+  }
+
+  async #checkAnew(list: FollowedList, index: number): Promise<void> {
+    if (!list.isConfirmed()) await this.#confirm(list);
+    // It may have grown since it was fetched.
+    if (list.at(index) === undefined) await list.refresh();
+    const status = list.at(index);
+    if (status === undefined && list.failure !== undefined) throw new StatusUnavailable({ cause: list.failure.cause });
+    refuseUnlessGood(status);
   }
 
   async #confirm(list: FollowedList): Promise<void> {
@@ -142,12 +155,8 @@ function failedAgo({ failure }: FollowedList): number {
   return age(failure?.at ?? -Infinity);
 }
 
-/** The list may have grown since it was fetched. */
-async function statusInGrown(list: FollowedList, index: number): Promise<number> {
-  await list.refresh();
-  const status = list.at(index);
-  if (status !== undefined) return status;
-  throw list.failure === undefined ? new InvalidToken('claims') : new StatusUnavailable({ cause: list.failure.cause });
+function refuseUnlessGood(status: number | undefined): void {
+  if (status !== 0) throw new InvalidToken(status === undefined ? 'claims' : 'revoked');
 }
 
 interface Place {

@@ -47,7 +47,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const rules: DecisionRules = {
     readToken: signedTokens(settings, keys.find),
     sender,
-    checkStatus: async ({ claims }) => statusLists?.check(claims),
+    checkStatus: ({ claims }) => statusLists?.check(claims),
     challenges: {
       realm: audience,
       schemes,

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { startRedis } from '../support/redis.ts';
 import { freePort } from '../support/free-port.ts';
 import { issuerAt, PEOPLE_PASSWORD, SECRET, writeConfig } from './config.ts';
+import { measureKit } from './kit.ts';
 import { measure, type Result, type Sizes } from './measure.ts';
 import { leaveTheMeasuredCpu, startCommand, startMeasured, type Program } from './processes.ts';
 import { rows, signPeopleIn } from './rows.ts';
@@ -28,6 +29,7 @@ const FLOOR = new URL('floor.ts', import.meta.url).pathname;
 
 process.env['BENCH_SECRET'] = SECRET;
 process.env['BENCH_PASSWORD'] = PEOPLE_PASSWORD;
+if ('kit verification'.includes(options.only)) print(await measureKit(sizes));
 const start = await timeToFirstToken();
 leaveTheMeasuredCpu();
 print(await onSqlite());

@@ -1,0 +1,33 @@
+import { hash } from 'node:crypto';
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { now } from './clock.ts';
+
+/** Headers of a request that a DPoP client makes. */
+export interface DpopHeaders {
+  readonly authorization: string;
+  readonly dpop: string;
+}
+
+/** A client with a key of its own, to which its tokens are bound (RFC 9449). */
+export interface TestDpopClient {
+  /** For the claim `cnf` of its tokens. */
+  readonly jkt: string;
+  /** What goes with one request: each needs its own. @param url with scheme and host */
+  headers(token: string, method: string, url: string, nonce?: string): Promise<DpopHeaders>;
+}
+
+export async function createDpopClient(): Promise<TestDpopClient> {
+  const { privateKey, publicKey } = await generateKeyPair('ES256');
+  const jwk = await exportJWK(publicKey);
+  return {
+    jkt: await calculateJwkThumbprint(jwk),
+    async headers(token, method, url, nonce) {
+      const claims = { htm: method, htu: url, ath: hash('sha256', token, 'base64url'), jti: crypto.randomUUID() };
+      const dpop = await new SignJWT({ ...claims, ...(nonce !== undefined && { nonce }) })
+        .setProtectedHeader({ typ: 'dpop+jwt', alg: 'ES256', jwk })
+        .setIssuedAt(now() / 1000)
+        .sign(privateKey);
+      return { authorization: `DPoP ${token}`, dpop };
+    },
+  };
+}

@@ -1,0 +1,94 @@
+// The public face of what an API's own tests need (`latchkey/resource-server/testing`).
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose';
+import type { JWTPayload } from 'jose';
+import { now } from './clock.ts';
+import { createDpopClient } from './testing-dpop.ts';
+import type { TestDpopClient } from './testing-dpop.ts';
+import { TestStatus } from './testing-status.ts';
+
+export type { DpopHeaders, TestDpopClient } from './testing-dpop.ts';
+
+export interface TestIssuer extends AsyncDisposable {
+  /** The issuer identifier, for `createVerifier`. */
+  readonly issuer: string;
+  /**
+   * An access token for the API: of `test-account` by `test-client`, good for five minutes, without scopes and roles, except
+   * where the claims say otherwise (`sub`, `scope`, `roles`, `exp`, `acr`, …).
+   */
+  token(claims?: JWTPayload): Promise<string>;
+  /** A client with a key: `token({ cnf: { jkt: client.jkt } })` is bound to it. */
+  dpopClient(): Promise<TestDpopClient>;
+  /** Takes a token back, which every verifier that has seen a token hears at once. */
+  revoke(token: string): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a real issuer on a free port of this machine: metadata, keys, a status list and its stream.
+ * @param options `audience`: the API's, as in its verifier
+ */
+export async function createTestIssuer({ audience }: { audience: string }): Promise<TestIssuer> {
+  const { privateKey, publicKey } = await generateKeyPair('ES256');
+  const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: 'test', alg: 'ES256', use: 'sig' }] };
+  const sign = (claims: Record<string, unknown>, typ: string): Promise<string> =>
+    new SignJWT(claims).setProtectedHeader({ alg: 'ES256', typ, kid: 'test' }).sign(privateKey);
+
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const issuer = `http://127.0.0.1:${portOf(server)}`;
+  const status = new TestStatus(`${issuer}/status/test`, sign);
+  publish(server, issuer, jwks, status);
+
+  const close = async (): Promise<void> => {
+    status.close();
+    server.closeAllConnections();
+    if (server.listening) await new Promise((resolve) => server.close(resolve));
+  };
+  return {
+    issuer,
+    token(claims = {}) {
+      const iat = Math.floor(now() / 1000);
+      const names = { iss: issuer, aud: audience, sub: 'test-account', client_id: 'test-client' };
+      const rest = { jti: crypto.randomUUID(), iat, exp: iat + 300, status: status.nextPlace() };
+      return sign({ ...names, ...rest, ...claims }, 'at+jwt');
+    },
+    dpopClient: createDpopClient,
+    revoke(token) {
+      const { status: claim } = decodeJwt<{ status?: { status_list: { idx: number } } }>(token);
+      if (claim === undefined) throw new Error('The token has no place in the status list');
+      status.revoke(claim.status_list.idx);
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function publish(server: Server, issuer: string, jwks: object, status: TestStatus): void {
+  const metadata = { issuer, jwks_uri: `${issuer}/jwks`, status_events_endpoint: `${issuer}/status/events` };
+  server.on('request', (request, response) => {
+    const give = (value: object): unknown =>
+      response.setHeader('Content-Type', 'application/json').end(JSON.stringify(value));
+    switch (request.url) {
+      case '/.well-known/oauth-authorization-server':
+        return give(metadata);
+      case '/jwks':
+        return give(jwks);
+      case '/status/test':
+        return status.giveList(response);
+      case '/status/events':
+        return status.giveStream(response);
+      default:
+        return response.writeHead(404).end();
+    }
+  });
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('The server has no port');
+  return address.port;
+}

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createTestIssuer } from '../../src/resource-server/testing.ts';
+import type { TestIssuer } from '../../src/resource-server/testing.ts';
+import { bearer, startApi } from './api.ts';
+import type { Api } from './api.ts';
+import { AUDIENCE } from './issuer.ts';
+
+describe('the issuer for the tests of an API', () => {
+  let issuer: TestIssuer;
+  let api: Api;
+
+  beforeEach(async () => {
+    issuer = await createTestIssuer({ audience: AUDIENCE });
+    const dpop = { nonces: true };
+    api = await startApi({ url: issuer.issuer }, { currentDate: () => new Date(), dpop }, { scope: 'notes:read' });
+  });
+  afterEach(async () => {
+    await api.close();
+    await issuer.close();
+  });
+
+  const statusOf = async (token: string): Promise<unknown> => (await api.ask({ headers: bearer(token) })).status;
+
+  it('mints tokens that the kit accepts, and others that it does not', async () => {
+    const good = await issuer.token({ sub: 'alice', scope: 'notes:read', roles: ['admin'] });
+    assert.equal((await api.ask({ headers: bearer(good) })).body, 'for alice');
+    assert.equal(await statusOf(await issuer.token()), 403);
+    assert.equal(await statusOf(await issuer.token({ scope: 'notes:read', exp: 1 })), 401);
+    assert.equal(await statusOf(await issuer.token({ scope: 'notes:read', aud: 'https://other.example' })), 401);
+  });
+
+  it('takes one token back, which is refused within a second, and no other', async () => {
+    const [one, other] = [await issuer.token({ scope: 'notes:read' }), await issuer.token({ scope: 'notes:read' })];
+    assert.deepEqual([await statusOf(one), await statusOf(other)], [200, 200]);
+    const revokedAt = performance.now();
+    issuer.revoke(one);
+    while ((await statusOf(one)) === 200) await sleep(5);
+    assert.ok(performance.now() - revokedAt < 1000);
+    assert.deepEqual([await statusOf(one), await statusOf(other)], [401, 200]);
+  });
+
+  it('takes back a token that no API has seen yet', async () => {
+    const token = await issuer.token({ scope: 'notes:read' });
+    issuer.revoke(token);
+    assert.equal(await statusOf(token), 401);
+    assert.throws(() => issuer.revoke('e30.e30.e30'), Error);
+  });
+
+  it('plays a client with DPoP, nonces included', async () => {
+    const client = await issuer.dpopClient();
+    const token = await issuer.token({ scope: 'notes:read', cnf: { jkt: client.jkt } });
+    const first = await api.ask({ headers: { ...(await client.headers(token, 'GET', `${AUDIENCE}/`)) } });
+    const nonce = String(first.headers['dpop-nonce']);
+    const second = await api.ask({ headers: { ...(await client.headers(token, 'GET', `${AUDIENCE}/`, nonce)) } });
+    assert.deepEqual([first.status, second.status], [401, 200]);
+    assert.equal(await statusOf(token), 401);
+  });
+
+  it('leaves nothing open when it is closed', async () => {
+    await issuer.close();
+    await issuer.close();
+    await assert.rejects(fetch(`${issuer.issuer}/jwks`), TypeError);
+  });
+});
