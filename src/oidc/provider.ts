@@ -12,6 +12,7 @@ import type { GrantType } from './grant-type.ts';
 import { verifyHintsBy } from './internals.ts';
 import { revokeInOnePlace } from './one-revocation.ts';
 import { passOverUnusableClients } from './logout/unusable-clients.ts';
+import { giveOnlyEntered } from './requests/token-status.ts';
 import { pacePolling } from './polling.ts';
 import { limitGuesses } from './user-code-guesses.ts';
 import { keepFaultsOfStrangers, keepSignOutsOfStrangers } from './clients/strangers-faults.ts';
@@ -54,6 +55,7 @@ export function createProvider(
   passOverUnusableClients(provider);
   takeScopesBack(provider);
   revokeInOnePlace(provider, parts.revoke);
+  giveOnlyEntered(provider);
   reportEngineEvents(provider, parts.announce, parts.log);
   reportClientUse(provider, parts.clientUsed);
   return provider;

@@ -13,6 +13,13 @@ interface LedgerParts {
   longest: number;
 }
 
+/** A token's place, and when it can be found by what it belongs to. It must not be handed out before. */
+export interface Assigned {
+  place: Place;
+  /** Rejects with StoreUnavailable. */
+  entered: Promise<unknown>;
+}
+
 /** How long this node takes a client that it has entered for entered, in milliseconds. */
 const KNOWN = 3_600_000;
 
@@ -26,26 +33,25 @@ export class Ledger {
     this.#parts = parts;
   }
 
-  async assign(token: NewToken): Promise<Place> {
+  async assign(token: NewToken): Promise<Assigned> {
     const { grants, clock, places, uriOf } = this.#parts;
     const expiresAt = token.expiresAt * 1000;
-    const { list, idx } = await places.take(expiresAt);
+    const { list, idx } = places.takeAtHand(expiresAt) ?? (await places.take(expiresAt));
     const member = issuedName({ list: list.id, idx, startedAt: token.startedAt });
     const ttl = Math.max(1, (expiresAt + LEEWAY - clock.now()) / 1000);
-    await Promise.all([
-      ...indexesOf(token).map((index) => grants.enlist(index, member, ttl)),
-      this.#enterClient(token.clientId),
-    ]);
-    return { idx, uri: uriOf(list) };
+    const entries = indexesOf(token).map((index) => grants.enlist(index, member, ttl));
+    if (!this.#hasEntered(token.clientId)) entries.push(this.#enterClient(token.clientId));
+    return { place: { idx, uri: uriOf(list) }, entered: Promise.all(entries) };
+  }
+
+  #hasEntered(clientId: string): boolean {
+    const now = this.#parts.clock.now();
+    if (Math.abs(now - this.#since) >= KNOWN) [this.#since, this.#clients] = [now, new Set()];
+    return this.#clients.has(clientId);
   }
 
   async #enterClient(clientId: string): Promise<void> {
-    const { grants, clock, longest } = this.#parts;
-    if (Math.abs(clock.now() - this.#since) >= KNOWN) {
-      this.#since = clock.now();
-      this.#clients = new Set();
-    }
-    if (this.#clients.has(clientId)) return;
+    const { grants, longest } = this.#parts;
     await enterClient(grants, clientId, KNOWN / 1000 + longest + LEEWAY / 1000);
     this.#clients.add(clientId);
   }

@@ -40,6 +40,11 @@ interface Block {
   indexes: number[];
 }
 
+export interface Taken {
+  list: StatusList;
+  idx: number;
+}
+
 /** Gives tokens their places: no two of any nodes the same one. */
 export class Places {
   readonly #parts: PlacesParts;
@@ -53,13 +58,19 @@ export class Places {
   }
 
   /** @param expiresAt the token's, in milliseconds since the epoch */
-  async take(expiresAt: number): Promise<{ list: StatusList; idx: number }> {
+  async take(expiresAt: number): Promise<Taken> {
     for (;;) {
-      const block = this.#fitting(expiresAt);
-      const idx = block?.indexes.pop();
-      if (block !== undefined && idx !== undefined) return { list: block.list, idx };
+      const taken = this.takeAtHand(expiresAt);
+      if (taken !== undefined) return taken;
       await this.#fetch(expiresAt);
     }
+  }
+
+  /** As nearly always there is one: one of those that this node has. */
+  takeAtHand(expiresAt: number): Taken | undefined {
+    const block = this.#fitting(expiresAt);
+    const idx = block?.indexes.pop();
+    return block === undefined || idx === undefined ? undefined : { list: block.list, idx };
   }
 
   /** Gives no more places of a list, here or elsewhere: the store may have forgotten which ones were given. */

@@ -3,8 +3,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';
 import { FollowedLists, type FollowedList } from './followed-lists.ts';
-import { Ledger } from './assign.ts';
-import { listUris, type Place } from './lists.ts';
+import { Ledger, type Assigned } from './assign.ts';
+import { listUris } from './lists.ts';
 import type { NewToken } from './ledger.ts';
 import { Places } from './places.ts';
 import { revoker, type Revoker } from './revoker.ts';
@@ -13,10 +13,10 @@ import { eventText, Streams } from './streams.ts';
 
 export interface TokenStatus extends Revoker {
   /**
-   * Gives a token that is about to be issued its place. When this resolves, it can be found by what it belongs to.
+   * Gives a token that is about to be issued its place.
    * @throws StoreUnavailable
    */
-  assign(token: NewToken): Promise<Place>;
+  assign(token: NewToken): Promise<Assigned>;
   /** The list of that name, signed. @throws StoreUnavailable when it could not be compared with the store for too long */
   signed(id: string): Promise<SignedList | undefined>;
   /** Where the live lists are. @throws StoreUnavailable as `signed` */

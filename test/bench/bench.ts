@@ -11,6 +11,8 @@ import { freePort } from '../support/free-port.ts';
 import { issuerAt, PEOPLE_PASSWORD, SECRET, writeConfig } from './config.ts';
 import { measureKit } from './kit.ts';
 import { measure, type Result, type Sizes } from './measure.ts';
+import { million } from './million.ts';
+import { costOfPlaces, type Cost } from './places.ts';
 import { leaveTheMeasuredCpu, startCommand, startMeasured, type Program } from './processes.ts';
 import { rows, signPeopleIn } from './rows.ts';
 import { timeToFirstToken } from './start-time.ts';
@@ -34,6 +36,7 @@ const start = await timeToFirstToken();
 leaveTheMeasuredCpu();
 print(await onSqlite());
 print(await onRedis());
+print(await statusLists());
 print(
   `first token after ${Math.round(start.first)} ms on the very first start, ${Math.round(start.later)} ms on later ones`,
 );
@@ -51,6 +54,29 @@ async function onRedis(): Promise<string> {
     return await inDirectory((directory) =>
       measureBackend('redis', directory, { server: redis.url, floor: redis.url }),
     );
+  } finally {
+    await redis.stop();
+  }
+}
+
+/** What the status lists cost, whatever was asked for by name. */
+async function statusLists(): Promise<string> {
+  const redis = await startRedis({ appendonly: true });
+  try {
+    const costs = { sqlite: [] as Cost[], redis: [] as Cost[] };
+    for (const store of ['sqlite', 'redis'] as const)
+      costs[store] = await inDirectory((directory) => {
+        const url = store === 'redis' ? redis.url : `sqlite:${join(directory, 'store.db')}`;
+        return costOfPlaces(store, { directory, store: url, sizes, only: options.only });
+      });
+    const share = (part: number): string => `${(part * 100).toFixed(1)} %`;
+    const lines = Object.entries(costs).flatMap(([store, of]) =>
+      of.map(({ name, byCpu, byTime }) => `${store}, ${name}: ${share(byCpu)} by CPU, ${share(byTime)} by time`),
+    );
+    const { raw, published, rebuilt, held } = await million();
+    const size = `a million tokens, 0.1 % taken back: ${raw} bytes, published as ${published}`;
+    const time = `rebuilt in ${rebuilt.toFixed(1)} ms; the event loop waited ${held.toFixed(1)} ms at most`;
+    return ['a place for each token costs', ...lines, size, time].join('\n');
   } finally {
     await redis.stop();
   }

@@ -9,6 +9,8 @@ import type { Usage } from './probe.ts';
 export interface Measured {
   readonly url: string;
   usage(): Promise<Usage>;
+  /** Sends a question and waits for the answer. */
+  ask(question: string): Promise<unknown>;
   /** Says something to it and waits for its answer. */
   tell(message: object): Promise<void>;
   stop(): Promise<void>;
@@ -41,13 +43,14 @@ export async function startMeasured({ options = [], line, url, store }: Program)
   // Its log goes nowhere, but it is written, as in production.
   const child = spawn(file, rest, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
   await untilAnswers(`${url}/healthz`, child);
-  const ask = async (message: object | 'usage'): Promise<unknown> => {
+  const ask = async (message: object | string): Promise<unknown> => {
     const answer = once(child, 'message') as Promise<[unknown]>;
     child.send(message);
     return (await answer)[0];
   };
   return {
     url,
+    ask,
     usage: async () => (await ask('usage')) as Usage,
     async tell(message) {
       await ask(message);

@@ -1,32 +1,51 @@
-import type { AccessToken, ClientCredentials, KoaContextWithOIDC, UnknownObject } from 'oidc-provider';
+import type { AccessToken, ClientCredentials, KoaContextWithOIDC, Provider, UnknownObject } from 'oidc-provider';
 import { requestStart } from '../../http/request-start.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import type { TokenStatus } from '../../status/status.ts';
 
-const issuerOf = new WeakMap<object, string>();
+type Token = AccessToken | ClientCredentials;
+
+const issuerOf = new WeakMap<Token, string>();
+const entering = new WeakMap<Token, Promise<unknown>>();
 
 /** Has an access token found by the trusted issuer that vouched for its subject. */
-export function trustedBy(token: AccessToken | ClientCredentials, issuer: string): void {
+export function trustedBy(token: Token, issuer: string): void {
   issuerOf.set(token, issuer);
 }
 
 /**
  * Gives a JWT access token its place in a status list (draft-ietf-oauth-status-list-20 §6.2), by which it can be taken back.
- * @throws StoreUnavailable: a token that could not be taken back is not given
+ * It is signed while its place is entered.
+ * @throws StoreUnavailable
  */
 export async function statusClaim(
   context: KoaContextWithOIDC,
-  token: AccessToken | ClientCredentials,
+  token: Token,
   { status, clock }: { status: Pick<TokenStatus, 'assign'>; clock: Clock },
 ): Promise<UnknownObject> {
   // One without an audience is opaque, and has a record.
   if (token.aud === undefined) return {};
-  const place = await status.assign({
+  const { place, entered } = await status.assign({
     clientId: token.clientId ?? '',
     ...(token.kind === 'AccessToken' && { accountId: token.accountId, grantId: token.grantId }),
     issuer: issuerOf.get(token),
     expiresAt: token.exp ?? epochSeconds(clock) + token.expiration,
     startedAt: requestStart(context),
   });
+  // A failure is for who waits for it; until then the token is being signed.
+  entered.catch(() => undefined);
+  entering.set(token, entered);
   return { status: { status_list: place } };
+}
+
+/** Holds every access token back until it can be found by what it belongs to; one that cannot be is not given. */
+export function giveOnlyEntered(provider: Provider): void {
+  for (const { prototype } of [provider.AccessToken, provider.ClientCredentials]) {
+    const save = Reflect.get<Token, 'save'>(prototype, 'save');
+    prototype.save = async function saveEntered(this: Token): Promise<string> {
+      const value = await save.call(this);
+      await entering.get(this);
+      return value;
+    };
+  }
 }

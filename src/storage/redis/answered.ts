@@ -15,7 +15,9 @@ const OUTAGE =
 export async function answered<T>(reply: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(reject, PATIENCE, new StoreUnavailable(`Redis has not answered within ${PATIENCE} ms`));
+    timer = setTimeout(() => {
+      reject(new StoreUnavailable(`Redis has not answered within ${PATIENCE} ms`));
+    }, PATIENCE);
   });
   try {
     return await Promise.race([reply, late]);

@@ -2,11 +2,18 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import type { Index, Page } from '../store.ts';
+import { Turn } from '../turn.ts';
 import { answered } from './answered.ts';
 import type { Client } from './connect.ts';
 
 /** Ends a key within an entry; sorts before any character, so that entries sort as their keys. */
 const SEPARATOR = '\0';
+
+/** A member that has no record: the index, its expiry and its entry. */
+interface Enlisted {
+  index: string;
+  entry: [expiresAt: number, entry: string];
+}
 
 /**
  * The indexes of records. Index and record are different keys and cannot change in one, so every write of a record has
@@ -19,6 +26,7 @@ export class Memberships {
   /** Tells this process's entries from every other's. */
   readonly #writer: string;
   #writes = 0;
+  readonly #enlisted = new Turn<Enlisted>((enlisted) => this.#enter(enlisted));
 
   constructor(client: Client, clock: Clock, random: Random) {
     this.#client = client;
@@ -38,8 +46,18 @@ export class Memberships {
   }
 
   /** Enters what has no record, and so no write of its own that could leave. */
-  async enlist(index: string, member: string, expiresAt: number): Promise<void> {
-    await answered(this.#client.indexEnter(indexKey(index), this.#clock.now(), expiresAt, `${member}${SEPARATOR}`));
+  enlist(index: string, member: string, expiresAt: number): Promise<void> {
+    return this.#enlisted.add({ index, entry: [expiresAt, `${member}${SEPARATOR}`] });
+  }
+
+  async #enter(enlisted: readonly Enlisted[]): Promise<void> {
+    const now = this.#clock.now();
+    const byIndex = [...Map.groupBy(enlisted, ({ index }) => index)];
+    await Promise.all(
+      byIndex.map(([index, of]) =>
+        answered(this.#client.indexEnter(indexKey(index), now, ...of.flatMap(({ entry }) => entry))),
+      ),
+    );
   }
 
   /** Takes a write's entries out again. A failure is no fault of the caller's write: the entries expire by themselves. */

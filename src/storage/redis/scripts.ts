@@ -69,10 +69,10 @@ const INDEX = `
   end
 `;
 
-/** ARGV: now, score, entry */
+/** ARGV: now, then score and entry of each */
 const ENTER = `${INDEX}
   redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-  redis.call('ZADD', key, 'GT', ARGV[2], ARGV[3])
+  for i = 2, #ARGV, 2 do redis.call('ZADD', key, 'GT', ARGV[i], ARGV[i + 1]) end
   coverLongest()`;
 
 /** ARGV: now, entry */
@@ -151,7 +151,7 @@ declare module 'ioredis' {
     recordTake(
       key: string,
     ): Result<[value: Field, version: Field, consumedAt: Field, expiresAt: Field, memberships: Field], Context>;
-    indexEnter(key: string, now: number, score: number | '+inf', entry: string): Result<null, Context>;
+    indexEnter(key: string, now: number, ...entries: readonly (number | string)[]): Result<null, Context>;
     indexLeave(key: string, now: number, entry: string): Result<null, Context>;
     indexPage(key: string, now: number, score: string, entry: string, limit: number): Result<string[], Context>;
     counterIncrement(key: string, now: number, by: number, expiresAt: number, ttl: number): Result<number, Context>;

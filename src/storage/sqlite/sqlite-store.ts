@@ -4,6 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import type { Bitmap, Consumed, Counter, Index, Key, Page, Store, Stored, WriteOptions } from '../store.ts';
 import { StoreUnavailable } from '../store.ts';
+import { Turn } from '../turn.ts';
 import { attempt } from './attempt.ts';
 import { Hints } from './hints.ts';
 import { openDatabase } from './open-database.ts';
@@ -28,6 +29,9 @@ class SqliteStore implements Store {
   readonly #statements: Statements;
   readonly #hints: Hints;
   readonly #stopSweeper: () => void;
+  readonly #entries = new Turn<[index: string, expiresAt: number, member: string]>(async (entries) => {
+    await this.#run(() => this.#statements.enlist.run(JSON.stringify(entries)));
+  });
 
   constructor(path: string, clock: Clock) {
     this.#path = path;
@@ -105,8 +109,8 @@ class SqliteStore implements Store {
     });
   }
 
-  async enlist<T>(index: Index<T>, member: Key<T>, ttl: number): Promise<void> {
-    await this.#run(() => this.#statements.enlist.run(index, this.#expiry({ ttl }), member));
+  enlist<T>(index: Index<T>, member: Key<T>, ttl: number): Promise<void> {
+    return this.#entries.add([index, this.#expiry({ ttl }), member]);
   }
 
   increment(counter: Counter, by: number, ttl: number): Promise<number> {

@@ -43,7 +43,9 @@ export function prepareStatements(database: DatabaseSync) {
       SELECT key, expires_at FROM entries
       WHERE name = $index AND (expires_at, key) > ($expiry, $name) AND expires_at > $now
       ORDER BY expires_at, key LIMIT $limit`),
-    enlist: database.prepare('INSERT INTO entries (name, expires_at, key) VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
+    enlist: database.prepare(`
+      INSERT INTO entries (name, expires_at, key) SELECT value->>0, value->>1, value->>2 FROM json_each(?)
+      WHERE true ON CONFLICT DO NOTHING`),
     increment: database.prepare(`
       INSERT INTO counters (key, sum, expires_at) VALUES (?, ?, ?)
       ON CONFLICT (key) DO UPDATE SET
