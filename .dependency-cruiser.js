@@ -23,6 +23,11 @@ const EXCEPTIONS = [
   { from: 'interactions', to: 'oidc', reason: "a page answers the engine in the engine's terms: grants and scopes" },
   { from: 'grants', to: 'oidc', reason: 'a grant is an extension of the engine' },
   { from: 'revocation', to: 'oidc', reason: 'sessions and grants are records of the engine, and so are logout tokens' },
+  {
+    from: 'signals',
+    to: 'oidc',
+    reason: 'what each app calls a session stands in the record that the engine keeps of it',
+  },
   { from: 'cli', to: 'demo', reason: 'the start command serves the demo apps in demo mode' },
 ];
 

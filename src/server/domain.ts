@@ -63,6 +63,7 @@ export async function openDomain(base: Base, ring: KeyRing, sign: Signers) {
       log.warn({ err }, 'signals cannot be delivered for now; they wait');
     },
   });
+  takenBack.revocations.onRevoked(signals.revoked);
   return {
     announce,
     ...people,

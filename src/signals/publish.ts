@@ -50,12 +50,18 @@ async function mayHear(parts: PublishParts, stream: Stream, reach: Reach, occurr
   const { account } = occurrence;
   const isWanted = (await subjects.choice(stream.id, account)) ?? config.shared_signals.default_subjects === 'ALL';
   if (!isWanted) return false;
-  if (reach.accounts === 'all') return true;
+  if (reach.accounts === 'all' || isOwn(occurrence, stream.client)) return true;
   const consent = await parts.consents.find(account, stream.client);
   // Roles are told to those alone whose tokens may say them.
   if (occurrence.type === 'token-claims-change' && !(await showsRoles(parts, stream.client, consent?.scopes)))
     return false;
   return consent !== undefined || (await subjects.isKnown(account, stream.client));
+}
+
+/** A session that was the client's own, also when nothing else is left of what the person let it do. */
+function isOwn(occurrence: Occurrence, client: string): boolean {
+  if (occurrence.type !== 'session-revoked') return false;
+  return occurrence.client === client || occurrence.sessions?.some((session) => session.client === client) === true;
 }
 
 async function showsRoles(parts: PublishParts, client: string, consented: readonly string[] = []): Promise<boolean> {

@@ -4,6 +4,7 @@ import type { Consents } from '../accounts/consents.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { Config } from '../config/schema.ts';
 import type { Announce } from '../events/events.ts';
+import type { Revoked } from '../events/revocations.ts';
 import type { Route } from '../http/route.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
@@ -26,6 +27,7 @@ import { statusRoutes } from './stream-status.ts';
 import { openStreams } from './streams.ts';
 import { openSubjects } from './subjects.ts';
 import { subjectRoutes } from './subject-endpoints.ts';
+import { takenBack } from './taken-back.ts';
 import { openWaiting } from './waiting.ts';
 
 /** What is told of accounts to those who may know; works on the stores alone, so that every command can use it. */
@@ -33,8 +35,6 @@ export interface Signals {
   publish: (occurrence: Occurrence) => Promise<void>;
   /** That an account has let a client in. */
   introduce: (account: string, client: string) => Promise<void>;
-  /** That it has shown it the door. */
-  part: (account: string, client: string) => Promise<void>;
 }
 
 export interface SignalsParts {
@@ -68,14 +68,13 @@ function signalsOf(parts: PublishParts): Signals {
     async introduce(account, client) {
       if (isOn && (await reachOf({ clients }, client)) !== undefined) await subjects.introduce(account, client);
     },
-    async part(account, client) {
-      if (isOn) await subjects.part(account, client);
-    },
   };
 }
 
 /** A server's transmitter: besides telling, it delivers. */
 export interface Transmitter extends Signals {
+  /** Tells what a revocation means for accounts; may be called any number of times. */
+  revoked: (revoked: Revoked) => Promise<void>;
   routes(findToken: FindToken): Route[];
   /** Lets receivers that wait go; to be called before the server waits for its requests to end. */
   release(): void;
@@ -107,6 +106,11 @@ export async function openTransmitter(
   });
   return {
     ...signalsOf(opened),
+    async revoked(revoked) {
+      for await (const occurrence of takenBack(revoked, opened)) await publish(opened, occurrence);
+      const { target } = revoked;
+      if (target.what === 'consent') await opened.subjects.part(target.account, target.client);
+    },
     routes: (findToken) => routes({ ...opened, issuer, findToken }),
     release: () => {
       waiting.end();
@@ -119,6 +123,7 @@ export async function openTransmitter(
 }
 
 const asleep: Omit<Transmitter, keyof Signals> = {
+  revoked: () => Promise.resolve(),
   routes: () => [],
   release: () => undefined,
   close: () => Promise.resolve(),

@@ -62,6 +62,28 @@ export async function sessionNamed(
   return undefined;
 }
 
+/** What a session is called by each of its apps (`sid`). */
+type SessionNames = { client: string; sid: string }[];
+
+/** Also of a session that has ended, as long as it is remembered. */
+export async function sessionNames(grants: Store, uid: string): Promise<SessionNames> {
+  return namesIn((await grants.get(sessionKey(uid)))?.value);
+}
+
+/** Of the sessions of an account that have ended since. */
+export async function endedSessionNames(grants: Store, account: string, since: number): Promise<SessionNames> {
+  const names: SessionNames = [];
+  for await (const keys of everyMember(grants, sessionsOfAccount(account))) {
+    for (const stored of await grants.getMany(keys))
+      if ((stored?.value.endedAt ?? 0) >= since) names.push(...namesIn(stored?.value));
+  }
+  return names;
+}
+
+function namesIn({ authorizations = {} }: Pick<SessionRecord, 'authorizations'> = {}): SessionNames {
+  return Object.entries(authorizations).flatMap(([client, { sid }]) => (sid === undefined ? [] : [{ client, sid }]));
+}
+
 /** For how long what has ended is remembered, in seconds: until everything that was under way then is found through it. */
 const REMEMBERED = 3600;
 

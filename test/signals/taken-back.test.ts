@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { decodeJwt } from 'jose';
+import { endingsOf } from '../../src/cli/endings.ts';
+import type { AccountId } from '../../src/lib/ids.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import type { Endings } from '../../src/revocation/endings.ts';
+import { openStores, type Stores } from '../../src/storage/open-stores.ts';
+import { serverStores } from '../oidc/server-stores.ts';
+import type { RunningBackend } from '../storage/backends.ts';
+import { Browser } from '../support/browser.ts';
+import { ADMIN, ALICE, refresh, tokensFor, type Person } from '../support/flows.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import {
+  accountId,
+  ACCOUNT_DISABLED,
+  ACCOUNT_PURGED,
+  CREDENTIAL_CHANGE,
+  Receiver,
+  SESSION_REVOKED,
+  startSecondNode,
+  verifySet,
+  withSignals,
+  type Set,
+} from './world.ts';
+
+const EVERYTHING = [SESSION_REVOKED, CREDENTIAL_CHANGE, ACCOUNT_DISABLED, ACCOUNT_PURGED];
+
+for (const backend of serverStores) {
+  describe(`What receivers hear of what is taken back, by two nodes on ${backend.name}`, () => {
+    let store: RunningBackend;
+    let server: TestServer;
+    let second: TestServer & { url: string };
+    let stores: Stores;
+    let endings: Endings;
+    let [alice, admin]: AccountId[] = [];
+    let [web, watch]: Listening[] = [];
+
+    interface Listening {
+      client: string;
+      stream: string;
+    }
+
+    before(async () => {
+      store = await backend.start();
+      server = await startTestServer({ store: store.url, change: withSignals() });
+      second = await startSecondNode(server, store.url, withSignals());
+      stores = await openStores(server.config.stores, systemClock);
+      endings = endingsOf(server.config, stores);
+      alice = (await accountId(server, 'alice@example.com')) as AccountId;
+      admin = (await accountId(server, 'admin@example.com')) as AccountId;
+      [web, watch] = [await listen('demo-web'), await listen('watch')];
+    });
+
+    after(async () => {
+      await stores.close();
+      await second.close();
+      await server.close();
+      await store.stop();
+    });
+
+    async function listen(client: string): Promise<Listening> {
+      const receiver = await Receiver.of(server.issuer, client, { base: second.url });
+      return { client, stream: await receiver.stream({ events_requested: EVERYTHING }) };
+    }
+
+    /** What a receiver is told until so much has come, and that nothing else did. */
+    async function hears(listening: Listening | undefined, count: number): Promise<Set[]> {
+      assert.ok(listening !== undefined);
+      const { client, stream } = listening;
+      // With a new token: what takes everything back does so with a receiver's too.
+      const receiver = await Receiver.of(server.issuer, client, { base: second.url });
+      const sets: string[] = [];
+      for (let ack: string[] = [], isOver = false; !isOver; isOver = ack.length === 0) {
+        const answer = await receiver.poll(stream, { ack, returnImmediately: sets.length >= count });
+        sets.push(...Object.values(answer.sets));
+        ack = Object.keys(answer.sets);
+      }
+      assert.equal(sets.length, count);
+      return Promise.all(sets.map((token) => verifySet(server.issuer, token, receiver.client)));
+    }
+
+    async function signIn(clientId: string, options: { person?: Person; browser?: Browser; scope?: string } = {}) {
+      const { person = ALICE, browser = new Browser(), scope = 'openid' } = options;
+      const tokens = await tokensFor(server.issuer, { clientId, person, browser, parameters: { scope } });
+      return { browser, tokens, sid: String(decodeJwt(tokens['id_token'] ?? '')['sid']) };
+    }
+
+    const told = (sets: Set[]): unknown[] =>
+      sets.map(({ type, subject }) => [type, (subject['session'] as { id: string } | undefined)?.id ?? subject['sub']]);
+    const entities = (sets: Set[]) => sets.map(({ event }) => event['initiating_entity']);
+    const sorted = (list: unknown[]): unknown[] => list.toSorted((a, b) => (String(a) < String(b) ? -1 : 1));
+
+    it('a sign-out is the end of the session under the name that each app has for it', async () => {
+      const browser = new Browser();
+      const [own, notes] = [await signIn('demo-web', { browser }), await signIn('demo-notes', { browser })];
+      await browser.visit(`${server.issuer}/logout?id_token_hint=${String(own.tokens['id_token'])}`);
+      const [event = assert.fail()] = await hears(web, 1);
+      assert.deepEqual(told([event]), [[SESSION_REVOKED, own.sid]]);
+      assert.deepEqual(event.subject['user'], { format: 'iss_sub', iss: server.issuer, sub: alice });
+      const { event_timestamp: at, ...rest } = event.event;
+      assert.ok(Math.abs(Number(at) - Date.now() / 1000) < 30);
+      assert.deepEqual(rest, { initiating_entity: 'user', reason_admin: { en: 'The person signed out' } });
+      const all = await hears(watch, 2);
+      assert.deepEqual(sorted(told(all)), sorted([own.sid, notes.sid].map((sid) => [SESSION_REVOKED, sid])));
+      assert.deepEqual(new Set(all.map(({ claims }) => claims['txn'])), new Set([event.claims['txn']]));
+    });
+
+    it('a session in which an app took no part is no business of its receiver', async () => {
+      const { browser, tokens, sid } = await signIn('demo-notes');
+      await browser.visit(`${server.issuer}/logout?id_token_hint=${String(tokens['id_token'])}`);
+      assert.deepEqual(told(await hears(watch, 1)), [[SESSION_REVOKED, sid]]);
+      assert.deepEqual(await hears(web, 0), []);
+    });
+
+    it('a new password is told, and the sessions that it ended, but not the one in which it was set', async () => {
+      const [kept, ended] = [await signIn('demo-web'), await signIn('demo-web')];
+      const { keys } = await stores.grants.members<{ authorizations?: Record<string, { sid: string }> }>(
+        `sessions-of-account:${alice ?? ''}`,
+      );
+      const records = await stores.grants.getMany(keys);
+      const at = records.findIndex((record) => record?.value.authorizations?.['demo-web']?.sid === kept.sid);
+      const session = (keys[at] ?? '').replace('session:', '');
+      await endings.credentialsChanged(alice ?? assert.fail(), 'password-changed', session);
+      const heard = await hears(web, 2);
+      assert.deepEqual(
+        sorted(told(heard)),
+        sorted([
+          [SESSION_REVOKED, ended.sid],
+          [CREDENTIAL_CHANGE, alice],
+        ]),
+      );
+      const [change] = heard.filter(({ type }) => type === CREDENTIAL_CHANGE);
+      assert.deepEqual([change?.event['credential_type'], change?.event['change_type']], ['password', 'update']);
+      await hears(watch, 2);
+    });
+
+    it('an app that a person takes their consent back from hears that, and from then on nothing', async () => {
+      await signIn('demo-web');
+      await endings.withdrawConsent(alice ?? assert.fail(), 'demo-web');
+      assert.deepEqual(told(await hears(web, 1)), [[SESSION_REVOKED, alice]]);
+      await endings.credentialsChanged(alice ?? assert.fail(), 'password-changed');
+      assert.deepEqual(
+        sorted(told(await hears(watch, 2))),
+        sorted([
+          [SESSION_REVOKED, alice],
+          [CREDENTIAL_CHANGE, alice],
+        ]),
+      );
+      assert.deepEqual(await hears(web, 0), []);
+    });
+
+    it('a replayed refresh token, or a client that is disabled, is told by no event about an account', async () => {
+      const { tokens } = await signIn('demo-notes', { scope: 'openid offline_access' });
+      const first = await refresh(server.issuer, tokens['refresh_token']);
+      await refresh(server.issuer, String(first.body['refresh_token']));
+      await endings.rollClientSecret('demo-web');
+      await endings.endBefore({ client: 'demo-notes' });
+      // The one after them tells that all of them are through.
+      await signIn('demo-web');
+      await endings.endBefore({ account: alice ?? assert.fail() });
+      const all = await hears(watch, 1);
+      assert.deepEqual(told(all), [[SESSION_REVOKED, alice]]);
+      assert.deepEqual(entities(all), ['admin']);
+      assert.deepEqual(told(await hears(web, 1)), [[SESSION_REVOKED, alice]]);
+    });
+
+    it('the end of everything is the end of each session that there was', async () => {
+      const [own, other] = [await signIn('demo-web'), await signIn('demo-notes', { person: ADMIN })];
+      await endings.endBefore('everybody');
+      assert.deepEqual(
+        sorted(told(await hears(watch, 2))),
+        sorted([own.sid, other.sid].map((sid) => [SESSION_REVOKED, sid])),
+      );
+      assert.deepEqual(told(await hears(web, 1)), [[SESSION_REVOKED, own.sid]]);
+    });
+
+    it('an account that is disabled is told as that, and so is one that is deleted, to those who know it', async () => {
+      await signIn('demo-web', { person: ADMIN });
+      await endings.disableAccount(alice ?? assert.fail());
+      const heard = await hears(web, 2);
+      assert.deepEqual(
+        sorted(told(heard)),
+        sorted([
+          [SESSION_REVOKED, alice],
+          [ACCOUNT_DISABLED, alice],
+        ]),
+      );
+      assert.equal(new Set(heard.map(({ claims }) => claims['txn'])).size, 1);
+      await hears(watch, 2);
+      await endings.removeAccount(admin ?? assert.fail());
+      const about = sorted([
+        [SESSION_REVOKED, admin],
+        [ACCOUNT_PURGED, admin],
+      ]);
+      assert.deepEqual(sorted(told(await hears(web, 2))), about);
+      assert.deepEqual(sorted(told(await hears(watch, 2))), about);
+      assert.deepEqual((await stores.records.members(`signal-records-of-account:${admin ?? ''}`)).keys, []);
+    });
+  });
+}
