@@ -27,6 +27,7 @@ const CHECKS: readonly ClientCheck[] = [
   passwordsAreForTheHouse,
   checkTokenExchange,
   resourcesAreRegistered,
+  introspectedResourcesExist,
   defaultResourceIsAllowed,
   scopesExist,
   onlyConfidentialClientsIntrospect,
@@ -179,9 +180,19 @@ export function scopesExist(client: Reach, { resources }: Pick<Draft, 'resources
   );
 }
 
+function introspectedResourcesExist({ introspection }: ClientConfig, { resources }: Pick<Draft, 'resources'>): Fault[] {
+  const registered = identifiersOf(resources);
+  if (typeof introspection === 'boolean' || registered === undefined) return [];
+  return introspection.flatMap((resource, index) =>
+    registered.includes(resource)
+      ? []
+      : [{ path: ['introspection', index], message: `is not under resources${didYouMean(resource, registered)}` }],
+  );
+}
+
 /** RFC 7662 §2.1: a client that proves nothing of who it is would let everybody ask. */
 function onlyConfidentialClientsIntrospect(client: ClientConfig): Fault[] {
-  if (authMethodOf(client) !== 'none' || !client.introspection) return [];
+  if (authMethodOf(client) !== 'none' || client.introspection === false) return [];
   const what = client.type === 'spa' ? 'type spa' : 'token_endpoint_auth_method none';
   const message = `must be left out for ${what}, which cannot prove who is asking`;
   return [{ path: ['introspection'], message }];

@@ -141,7 +141,7 @@ export const clientSchema = z.strictObject({
   authorization_encrypted_response_alg: keyEncryption.optional(),
   authorization_encrypted_response_enc: contentEncryption.optional(),
   authorization_details_types: z.array(z.string()).optional(),
-  introspection: z.boolean().default(false),
+  introspection: z.union([z.boolean(), z.array(z.string()).min(1, 'needs at least one resource')]).default(false),
   refresh_window: refreshWindow.optional(),
   token_exchange: tokenExchange.optional(),
   may_act: z.string().optional(),

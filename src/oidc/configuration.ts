@@ -1,4 +1,4 @@
-import type { Adapter, Configuration } from 'oidc-provider';
+import type { Adapter, Client, Configuration } from 'oidc-provider';
 import { accountClaims, claimsOfScope, scopesOfClaims } from '../accounts/claims.ts';
 import type { Consents } from '../accounts/consents.ts';
 import type { Clients } from '../clients/clients.ts';
@@ -54,7 +54,7 @@ export interface EngineParts {
   /** Told before a client is given anything of an account's. */
   introduce: (account: string, client: string) => Promise<void>;
   mTLS: MutualTls;
-  status: Pick<TokenStatus, 'assign'>;
+  status: Pick<TokenStatus, 'assign' | 'isRevoked'>;
   clock: Clock;
   random: Random;
 }
@@ -156,7 +156,7 @@ function features(
     introspection: {
       enabled: true,
       allowedPolicy: async (context, client, token) => {
-        if (token.clientId !== client.clientId && !policyOf(client).mayIntrospect) return false;
+        if (token.clientId !== client.clientId && !mayIntrospect(client, token)) return false;
         // A token of an account that may not be used is worth nothing.
         const accountId = token.kind === 'ClientCredentials' ? undefined : token.accountId;
         return accountId === undefined || (await accountOf(context, accountId)) !== undefined;
@@ -177,6 +177,13 @@ function features(
       postLogoutSuccessSource: pages.postLogoutSuccessSource,
     },
   };
+}
+
+/** A resource server is told of what is for it, and of nothing else (RFC 7662 §4, RFC 9701 §5). */
+function mayIntrospect(client: Client, token: object): boolean {
+  const { introspects } = policyOf(client);
+  if (typeof introspects === 'boolean') return introspects;
+  return 'aud' in token && introspects.some((identifier) => identifier === token.aud);
 }
 
 function accountFinder(accountOf: AccountOf): NonNullable<Configuration['findAccount']> {

@@ -10,6 +10,10 @@ import engineDiscovery from 'oidc-provider/lib/actions/discovery.js';
 // @ts-expect-error: not part of the engine's types
 import { confirm as engineConfirm } from 'oidc-provider/lib/actions/end_session.js';
 // @ts-expect-error: not part of the engine's types
+import engineIntrospection from 'oidc-provider/lib/actions/introspection.js';
+// @ts-expect-error: not part of the engine's types
+import engineRevocation from 'oidc-provider/lib/actions/revocation.js';
+// @ts-expect-error: not part of the engine's types
 import { issueTokens as engineIssueTokens } from 'oidc-provider/lib/helpers/grant_common.js';
 import * as grants from 'oidc-provider/lib/helpers/grants.js';
 // @ts-expect-error: not part of the engine's types
@@ -20,6 +24,8 @@ import { sign as engineSign } from 'oidc-provider/lib/helpers/jwt.js';
 import engineRevoke from 'oidc-provider/lib/helpers/revoke.js';
 // @ts-expect-error: not part of the engine's types
 import engineParts from 'oidc-provider/lib/helpers/weak_cache.js';
+// @ts-expect-error: not part of the engine's types
+import engineRejectsJwts from 'oidc-provider/lib/shared/reject_structured_tokens.js';
 
 /** What the engine's own grants are made of, for grants of ours. */
 export {
@@ -32,6 +38,22 @@ export {
   validateClientScope,
   validateDpop,
 } from 'oidc-provider/lib/helpers/grants.js';
+
+type EngineStep = (context: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>;
+
+/**
+ * The engine takes no JWT where a token is introspected or revoked. Here it takes those that it can read, and says of the
+ * others, which are encrypted for an API, what it says of all (RFC 7009 §2.2.1). Its steps are every provider's, and
+ * are changed before there is one.
+ */
+for (const steps of [engineIntrospection, engineRevocation] as EngineStep[][]) {
+  const at = steps.indexOf(engineRejectsJwts as EngineStep);
+  if (at === -1) throw new Error('the engine no longer turns JWTs away');
+  steps[at] = (context, next) => {
+    const token = String(context.oidc.params?.['token']);
+    return token.split('.').length === 5 ? (engineRejectsJwts as EngineStep)(context, next) : next();
+  };
+}
 
 /** The engine's metadata document, for serving it from memory. `context.oidc` needs no request to make it. */
 export function discoveryDocument(provider: Provider): Record<string, unknown> {

@@ -10,6 +10,7 @@ import { leaveOutDisabledClients } from './clients/disabled-clients.ts';
 import { reportClientUse, reportEngineEvents } from './engine-events.ts';
 import type { GrantType } from './grant-type.ts';
 import { verifyHintsBy } from './internals.ts';
+import { knowJwtAccessTokens } from './jwt-access-tokens.ts';
 import { revokeInOnePlace } from './one-revocation.ts';
 import { passOverUnusableClients } from './logout/unusable-clients.ts';
 import { giveOnlyEntered } from './requests/token-status.ts';
@@ -56,6 +57,7 @@ export function createProvider(
   takeScopesBack(provider);
   revokeInOnePlace(provider, parts.revoke);
   giveOnlyEntered(provider);
+  knowJwtAccessTokens(provider, { ...parts, issuer: parts.config.issuer });
   reportEngineEvents(provider, parts.announce, parts.log);
   reportClientUse(provider, parts.clientUsed);
   return provider;

@@ -1,29 +1,49 @@
 import assert from 'node:assert/strict';
-import { decodeJwt } from 'jose';
+import { generateKeyPairSync } from 'node:crypto';
+import { decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose';
 import type { Config } from '../../src/config/schema.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
-import { tokensFor } from '../support/flows.ts';
+import { refresh, tokenRequest, tokensFor } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { verified } from '../support/tokens.ts';
 
-/** A machine of somebody else's, which may not look into foreign tokens. */
-function withStranger(config: Config): Config {
-  const machines = config.clients.filter(({ type }) => type === 'machine');
-  const strangers = machines.map((client) => ({
-    ...client,
-    client_id: 'stranger',
-    secret: new Secret('stranger-secret'),
-  }));
-  return { ...config, clients: [...config.clients, ...strangers] };
+/** A machine of somebody else's, which may not look into foreign tokens; the demo's API, and another one. */
+function withOthers(config: Config): Config {
+  const [api] = config.resources;
+  const [machine] = config.clients.filter(({ type }) => type === 'machine');
+  if (api === undefined || machine === undefined) throw new Error('the demo has an API and a machine');
+  const named = (client_id: string, introspection: boolean | string[]) => ({
+    ...machine,
+    ...{ client_id, introspection, secret: new Secret(`${client_id}-secret`) },
+  });
+  const others = [named('stranger', false), named('api', [api.identifier]), named('other-api', [OTHER_API])];
+  const sealed = { ...api, identifier: SEALED_API, access_token_encryption: encryption };
+  return {
+    ...config,
+    resources: [api, { ...api, identifier: OTHER_API }, sealed],
+    clients: [...config.clients, ...others].map((client) => ({
+      ...client,
+      resources: [...client.resources, SEALED_API],
+    })),
+  };
 }
 
+const OTHER_API = 'https://other.example/';
+const SEALED_API = 'https://sealed.example/';
+const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const jwk = { ...publicKey.export({ format: 'jwk' }), kty: 'EC', kid: 'sealed', use: 'enc' } as const;
+const encryption = { alg: 'ECDH-ES', enc: 'A256GCM', jwk } as const;
+
 const GATEWAY = 'demo-web:demo-web-secret';
+const API = 'api:api-secret';
+const SERVICE = 'demo-service:demo-service-secret';
+const FOR_API = { parameters: { scope: 'openid notes:read' } };
 
 describe('Introspection', () => {
   let server: TestServer;
   before(async () => {
-    server = await startTestServer({ change: withStranger });
+    server = await startTestServer({ change: withOthers });
   });
   after(() => server.close());
   afterEach(returnToPresent);
@@ -92,6 +112,116 @@ describe('Introspection', () => {
     const body = new URLSearchParams({ token: refresh_token ?? '', client_id: 'demo-notes' });
     await fetch(`${server.issuer}/revoke`, { method: 'POST', body });
     assert.deepEqual(await introspect(refresh_token), { active: false });
+  });
+
+  it('tells the API that a JWT is for what the token says, and so its client and a gateway', async () => {
+    const { access_token = '' } = await tokensFor(server.issuer, FOR_API);
+    const said = { ...decodeJwt(access_token), active: true, token_type: 'Bearer' };
+    for (const who of [API, GATEWAY]) assert.deepEqual(await introspect(access_token, who), said);
+    const body = new URLSearchParams({ token: access_token, client_id: 'demo-notes' });
+    const own = await fetch(`${server.issuer}/introspect`, { method: 'POST', body });
+    assert.deepEqual(await own.json(), said);
+  });
+
+  it('tells the same of a machine’s JWT, whatever the hint', async () => {
+    const { body } = await tokenRequest(server.issuer, { grant_type: 'client_credentials' }, SERVICE);
+    const said = { ...decodeJwt(String(body['access_token'])), active: true, token_type: 'Bearer' };
+    for (const hint of ['', 'access_token', 'refresh_token', 'nonsense'])
+      assert.deepEqual(await introspect(String(body['access_token']), API, hint), said, hint);
+  });
+
+  it('tells another API and a stranger nothing of a JWT that is not for them', async () => {
+    const { access_token, refresh_token } = await tokensFor(server.issuer, FOR_API);
+    for (const who of ['other-api:other-api-secret', 'stranger:stranger-secret'])
+      assert.deepEqual(await introspect(access_token, who), { active: false });
+    for (const token of [refresh_token, (await tokensFor(server.issuer))['access_token']])
+      assert.deepEqual(await introspect(token, API), { active: false }, 'it is for no API');
+  });
+
+  it('signs what it says for the API alone that asks (RFC 9701 §5)', async () => {
+    const { access_token = '' } = await tokensFor(server.issuer, FOR_API);
+    const signed = async (token: string) => {
+      const response = await fetch(`${server.issuer}/introspect`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${btoa(API)}`, accept: 'application/token-introspection+jwt' },
+        body: new URLSearchParams({ token }),
+      });
+      return verified(server.issuer, await response.text(), 'api');
+    };
+    const { header, claims } = await signed(access_token);
+    assert.equal(header.typ, 'token-introspection+jwt');
+    assert.deepEqual(Object.keys(claims).sort(), ['aud', 'iat', 'iss', 'token_introspection']);
+    assert.deepEqual([claims.iss, claims.aud], [server.issuer, 'api']);
+    const inside = { ...decodeJwt(access_token), active: true, token_type: 'Bearer' };
+    assert.deepEqual(claims['token_introspection'], inside);
+    assert.deepEqual((await signed('made-up')).claims['token_introspection'], { active: false });
+  });
+
+  it('says of a JWT that has expired, was taken back, or whose client or grant has gone, only that it is not active', async () => {
+    const { access_token = '', refresh_token = '' } = await tokensFor(server.issuer, FOR_API);
+    const { body: next } = await refresh(server.issuer, refresh_token);
+    const machine = await tokenRequest(server.issuer, { grant_type: 'client_credentials' }, SERVICE);
+    const revoke = (token: string) =>
+      fetch(`${server.issuer}/revoke`, {
+        method: 'POST',
+        body: new URLSearchParams({ token, client_id: 'demo-notes' }),
+      });
+    await revoke(access_token);
+    assert.deepEqual(await introspect(access_token), { active: false });
+    assert.equal((await introspect(String(next['access_token'])))['active'], true, 'it was given back alone');
+    await revoke(String(next['refresh_token']));
+    assert.deepEqual(await introspect(String(next['access_token'])), { active: false });
+    assert.equal((await introspect(String(machine.body['access_token'])))['active'], true);
+    travel(901);
+    assert.deepEqual(await introspect(String(machine.body['access_token'])), { active: false });
+  });
+
+  it('believes no JWT that only looks like one of its own', async () => {
+    const { access_token = '', id_token } = await tokensFor(server.issuer, FOR_API);
+    const claims = decodeJwt(access_token);
+    const header = { ...decodeProtectedHeader(access_token), alg: 'ES256' };
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const [head = '', body = '', signature = ''] = access_token.split('.');
+    const { keys } = (await (await fetch(`${server.issuer}/jwks`)).json()) as { keys: object[] };
+    const otherPlace = { status_list: { uri: 'https://evil.example/status/1', idx: 0 } };
+    const forged = {
+      'signed by another key': await new SignJWT(claims).setProtectedHeader(header).sign(privateKey),
+      'signed with the public key as a secret': await new SignJWT(claims)
+        .setProtectedHeader({ ...header, alg: 'HS256' })
+        .sign(Buffer.from(JSON.stringify(keys[0]))),
+      'not signed': new UnsecuredJWT(claims).encode(),
+      'its key brought along': await new SignJWT({ ...claims, status: otherPlace })
+        .setProtectedHeader({ ...header, jwk: publicKey.export({ format: 'jwk' }), jku: 'https://evil.example/jwks' })
+        .sign(privateKey),
+      'another signature': [head, body, signature.split('').reverse().join('')].join('.'),
+      'without its signature': `${head}.${body}.`,
+      'an ID token': id_token,
+      'half of one': `${head}.${body}`,
+      'very long': `${head}.${'x'.repeat(40_000)}.${signature}`,
+    };
+    for (const [what, token] of Object.entries(forged))
+      assert.deepEqual(await introspect(token, GATEWAY), { active: false }, what);
+    assert.equal((await introspect(access_token))['active'], true);
+  });
+
+  it('says of a token that only its API can read that it cannot be asked about here', async () => {
+    const parameters = { grant_type: 'client_credentials', resource: SEALED_API };
+    const { body } = await tokenRequest(server.issuer, parameters, SERVICE);
+    for (const path of ['introspect', 'revoke']) {
+      const response = await fetch(`${server.issuer}/${path}`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${btoa(SERVICE)}` },
+        body: new URLSearchParams({ token: String(body['access_token']) }),
+      });
+      assert.equal(response.status, 400);
+      assert.equal(((await response.json()) as { error: string }).error, 'unsupported_token_type', path);
+    }
+  });
+
+  it('opens nothing at /userinfo with a JWT that is for an API', async () => {
+    const { access_token = '' } = await tokensFor(server.issuer, FOR_API);
+    const answer = await fetch(`${server.issuer}/userinfo`, { headers: { authorization: `Bearer ${access_token}` } });
+    assert.equal(answer.status, 401);
   });
 
   it('is refused to a public client, to a wrong secret and to nobody', async () => {

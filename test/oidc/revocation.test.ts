@@ -1,13 +1,34 @@
 import assert from 'node:assert/strict';
-import { refresh, tokensFor } from '../support/flows.ts';
+import { generateKeyPairSync } from 'node:crypto';
+import { decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose';
+import { systemClock } from '../../src/lib/clock.ts';
+import { revoker, type Revoker } from '../../src/status/revoker.ts';
+import type { Store } from '../../src/storage/store.ts';
+import { isTakenBack, placeOf } from '../status/published-lists.ts';
+import { refresh, tokenRequest, tokensFor } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
+import { until } from '../support/until.ts';
+import { recordsOf } from './behind-the-server.ts';
 
 describe('Revocation', () => {
   let server: TestServer;
+  let grants: Store;
+  let status: Revoker;
   before(async () => {
     server = await startTestServer();
+    grants = await recordsOf(server);
+    status = revoker({ grants, clock: systemClock, issuer: server.issuer });
   });
-  after(() => server.close());
+  after(async () => {
+    await grants.close();
+    await server.close();
+  });
+
+  async function machineToken(): Promise<string> {
+    const basic = 'demo-service:demo-service-secret';
+    const { body } = await tokenRequest(server.issuer, { grant_type: 'client_credentials' }, basic);
+    return String(body['access_token']);
+  }
 
   const revoke = (
     token: string | undefined,
@@ -31,10 +52,57 @@ describe('Revocation', () => {
     assert.equal(await userinfo(String(second['access_token'])), 401);
   });
 
-  it('of an access token ends it', async () => {
-    const { access_token } = await tokensFor(server.issuer);
+  it('of an access token ends it alone, also under the wrong hint', async () => {
+    const { access_token, refresh_token } = await tokensFor(server.issuer);
+    const { body: next } = await refresh(server.issuer, refresh_token);
     assert.equal((await revoke(access_token, 'demo-notes', { token_type_hint: 'refresh_token' })).status, 200);
     assert.equal(await userinfo(access_token), 401);
+    assert.equal(await userinfo(String(next['access_token'])), 200);
+    assert.equal((await refresh(server.issuer, String(next['refresh_token']))).status, 200);
+  });
+
+  const FOR_API = { parameters: { scope: 'openid notes:read' } };
+
+  it('of a JWT access token shows in the published list, alone, and may be asked for again', async () => {
+    const { access_token, refresh_token } = await tokensFor(server.issuer, FOR_API);
+    const { body: next } = await refresh(server.issuer, refresh_token);
+    for (const hint of ['access_token', 'refresh_token', 'nonsense'])
+      assert.equal((await revoke(access_token, 'demo-notes', { token_type_hint: hint })).status, 200);
+    await until(() => isTakenBack(placeOf(access_token)), 1500);
+    assert.equal(await isTakenBack(placeOf(next['access_token'])), false);
+    assert.equal((await refresh(server.issuer, String(next['refresh_token']))).status, 200);
+  });
+
+  it('of a refresh token ends the JWT access tokens of its grant', async () => {
+    const { access_token, refresh_token } = await tokensFor(server.issuer, FOR_API);
+    const elsewhere = await tokensFor(server.issuer, FOR_API);
+    await revoke(refresh_token);
+    await until(() => isTakenBack(placeOf(access_token)), 1500);
+    assert.equal(await isTakenBack(placeOf(elsewhere['access_token'])), false);
+  });
+
+  it('of a machine’s token ends it alone', async () => {
+    const [given, kept] = await Promise.all([machineToken(), machineToken()]);
+    const secret = { client_secret: 'demo-service-secret' };
+    assert.equal((await revoke(given, 'demo-service', secret)).status, 200);
+    await until(() => isTakenBack(placeOf(given)), 1500);
+    assert.equal(await isTakenBack(placeOf(kept)), false);
+  });
+
+  it('takes back no token of a client’s own that it made up itself', async () => {
+    const { access_token = '' } = await tokensFor(server.issuer, FOR_API);
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const theirs = placeOf(await machineToken());
+    const claims = { ...decodeJwt(access_token), status: { status_list: theirs } };
+    const { kid = '' } = decodeProtectedHeader(access_token);
+    const forged = [
+      await new SignJWT(claims).setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid }).sign(privateKey),
+      new UnsecuredJWT(claims).encode(),
+      `${access_token}x`,
+      'x'.repeat(50_000),
+    ];
+    for (const token of forged) assert.equal((await revoke(token)).status, 200);
+    for (const place of [theirs, placeOf(access_token)]) assert.equal(await status.isRevoked(place), false);
   });
 
   it('of a token that is none succeeds (RFC 7009 §2.2)', async () => {
@@ -43,8 +111,11 @@ describe('Revocation', () => {
 
   it('of another client’s token changes nothing', async () => {
     const { access_token, refresh_token } = await tokensFor(server.issuer);
-    for (const token of [access_token, refresh_token]) await revoke(token, 'demo-photos');
+    const jwt = (await tokensFor(server.issuer, FOR_API))['access_token'];
+    for (const token of [access_token, refresh_token, jwt])
+      assert.equal((await revoke(token, 'demo-photos')).status, 200, 'it does not learn that the token is good');
     assert.equal(await userinfo(access_token), 200);
+    assert.equal(await status.isRevoked(placeOf(jwt)), false);
     assert.equal((await refresh(server.issuer, refresh_token)).status, 200);
   });
 

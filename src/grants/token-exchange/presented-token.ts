@@ -1,12 +1,14 @@
-import { createLocalJWKSet, errors as joseErrors, jwtVerify, type JWTVerifyOptions, type JWTVerifyResult } from 'jose';
+import { errors as joseErrors } from 'jose';
 import type { TokenEndpointGrantContext } from 'oidc-provider';
 import { z } from 'zod';
 import type { Account } from '../../accounts/accounts.ts';
 import type { ClientConfig } from '../../config/schema.ts';
 import type { RingSnapshot } from '../../keys/ring.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
+import { statusSchema, verifyOurs, type VerifyOurs } from '../../oidc/requests/issued-jwt.ts';
 import type { AccountOf } from '../../oidc/requests/request-account.ts';
 import { sessionNamed } from '../../oidc/storage/session-records.ts';
+import type { Revoker } from '../../status/revoker.ts';
 import type { Store } from '../../storage/store.ts';
 import { actSchema, mayActSchema } from './actors.ts';
 import { unacceptable, type Role } from './refusal.ts';
@@ -25,6 +27,7 @@ const claimsSchema = z.object({
   auth_time: z.number().optional(),
   sid: z.string().optional(),
   grant_id: z.string().optional(),
+  status: statusSchema.optional(),
   act: actSchema.optional(),
   may_act: mayActSchema.optional(),
   cnf: z.strictObject({ jkt: z.string().optional(), 'x5t#S256': z.string().optional() }).optional(),
@@ -49,6 +52,7 @@ export interface PresentedTokenParts {
   ring: Pick<RingSnapshot, 'published'>;
   accountOf: AccountOf;
   grants: Store;
+  status: Pick<Revoker, 'isRevoked'>;
   clock: Clock;
 }
 
@@ -60,9 +64,7 @@ export type ReadPresented = (
 
 /** Reads tokens that are handed in for an exchange. @throws InvalidRequest, with the reason for the log */
 export function presentedTokens(parts: PresentedTokenParts): ReadPresented {
-  const keys = createLocalJWKSet({ keys: [...parts.ring.published] });
-  const algorithms = parts.ring.published.flatMap(({ alg }) => alg ?? []);
-  const verify: Verify = (token, options) => jwtVerify(token, keys, { ...options, issuer: parts.issuer, algorithms });
+  const verify = verifyOurs(parts);
 
   return async (context, presented, policy) => {
     const refuse = (reason: string): Error => unacceptable(presented.role, reason);
@@ -74,6 +76,8 @@ export function presentedTokens(parts: PresentedTokenParts): ReadPresented {
     if (claims === undefined) throw refuse(z.prettifyError(error));
     if (claims.exp <= epochSeconds(parts.clock)) throw refuse('expired');
     if (!policy.clients.includes(claims.client_id)) throw refuse(`issued to ${claims.client_id}`);
+    if (claims.status !== undefined && (await parts.status.isRevoked(claims.status.status_list)))
+      throw refuse('taken back');
     if ((await context.oidc.provider.Client.find(claims.client_id)) === undefined) throw refuse('its client is gone');
     const holder = await holderOf(context, claims, presented.type, parts);
     if (typeof holder === 'string') throw refuse(holder);
@@ -81,11 +85,9 @@ export function presentedTokens(parts: PresentedTokenParts): ReadPresented {
   };
 }
 
-type Verify = (token: string, options: JWTVerifyOptions) => Promise<JWTVerifyResult>;
-
 /** @returns the token's claims, or why it is refused */
 type Reader = (
-  verify: Verify,
+  verify: VerifyOurs,
   context: TokenEndpointGrantContext,
   token: string,
   policy: Policy,

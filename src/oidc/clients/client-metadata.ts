@@ -19,7 +19,8 @@ export interface ClientPolicy {
   scopes: readonly string[];
   resources: readonly string[];
   defaultResource?: string;
-  mayIntrospect: boolean;
+  /** All tokens, or those for the APIs that it is. */
+  introspects: boolean | readonly string[];
   /** Whether it may have streams of shared signals. */
   receivesSignals: boolean;
   frontChannelLogout?: { uri: string; sessionRequired: boolean };
@@ -126,7 +127,7 @@ export function policyFor(client: Client, serverProfile: Profile): ClientPolicy 
     scopes: client.scopes,
     resources: client.resources,
     ...(client.default_resource === undefined ? {} : { defaultResource: client.default_resource }),
-    mayIntrospect: client.introspection,
+    introspects: client.introspection,
     receivesSignals: client.shared_signals !== undefined,
     ...(client.frontchannel_logout_uri !== undefined && {
       frontChannelLogout: {

@@ -50,6 +50,13 @@ export interface AdapterOptions {
   canSign: () => Promise<void>;
 }
 
+/** The name of an opaque token's record. */
+export function recordOf({ kind, jti }: { kind: string; jti: string }): Key<Sealed> {
+  const keys = sealedKeys[kind];
+  if (keys === undefined) throw new Error(`there are no records of ${kind}`);
+  return keys(sha256(jti));
+}
+
 /** Bridges the engine's Adapter to the storage port: one adapter for each of the engine's models. */
 export function adapterFactory(options: AdapterOptions): (model: string) => Adapter {
   return (model) => {

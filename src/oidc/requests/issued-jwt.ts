@@ -1,0 +1,44 @@
+import { createLocalJWKSet, errors, jwtVerify, type JWTVerifyOptions, type JWTVerifyResult } from 'jose';
+import { z } from 'zod';
+import type { RingSnapshot } from '../../keys/ring.ts';
+
+/** Where a token stands: draft-ietf-oauth-status-list-20 §6.2. */
+export const statusSchema = z.object({ status_list: z.object({ uri: z.string(), idx: z.int() }) });
+
+/** What an access token of ours says (RFC 9068 §2.2), as far as the server itself goes by it. */
+const claimsSchema = z.looseObject({
+  sub: z.string(),
+  client_id: z.string(),
+  aud: z.string(),
+  jti: z.string(),
+  iat: z.number(),
+  exp: z.number(),
+  scope: z.string().optional(),
+  sid: z.string().optional(),
+  grant_id: z.string().optional(),
+  authorization_details: z.array(z.looseObject({ type: z.string() })).optional(),
+  cnf: z.object({ jkt: z.string().optional(), 'x5t#S256': z.string().optional() }).optional(),
+  status: statusSchema,
+});
+
+export type AccessTokenClaims = z.infer<typeof claimsSchema>;
+
+/** Verifies a JWT as one that this server has signed. @throws errors.JOSEError */
+export type VerifyOurs = (jwt: string, options: JWTVerifyOptions) => Promise<JWTVerifyResult>;
+
+export function verifyOurs({ issuer, ring }: { issuer: string; ring: Pick<RingSnapshot, 'published'> }): VerifyOurs {
+  const keys = createLocalJWKSet({ keys: [...ring.published] });
+  const algorithms = ring.published.flatMap(({ alg }) => alg ?? []);
+  return (jwt, options) => jwtVerify(jwt, keys, { ...options, issuer, algorithms });
+}
+
+/** @returns undefined for what is no access token of ours, or none any more */
+export async function readAccessToken(verify: VerifyOurs, token: string): Promise<AccessTokenClaims | undefined> {
+  try {
+    const { payload } = await verify(token, { typ: 'at+jwt' });
+    return claimsSchema.parse(payload);
+  } catch (error) {
+    if (error instanceof errors.JOSEError || error instanceof z.ZodError) return undefined;
+    throw error;
+  }
+}
