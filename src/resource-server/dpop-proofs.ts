@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { calculateJwkThumbprint, decodeProtectedHeader, EmbeddedJWK, jwtVerify } from 'jose';
 import type { JWTPayload } from 'jose';
-import { AccessRefused, InvalidProof, InvalidToken, NonceRequired } from './errors.ts';
+import { AccessRefused, InvalidProof, InvalidToken, NonceRequired, ReplaysUnavailable } from './errors.ts';
 import type { Nonces } from './dpop-nonces.ts';
 import type { ReplayStore } from './dpop-replays.ts';
 import { normalised } from './public-url.ts';
@@ -32,7 +32,7 @@ const MAX_LENGTH = 12_000;
  * Checks a DPoP proof as RFC 9449 §4.3 says. What needs no signature is checked before it, so that only who has the token
  * has one verified.
  * @returns claims of the proof
- * @throws InvalidProof, InvalidToken, NonceRequired, TooManyProofs
+ * @throws InvalidProof, InvalidToken, NonceRequired, ReplaysUnavailable
  */
 export async function checkProof(proofs: readonly string[], proven: Proven, rules: ProofRules): Promise<JWTPayload> {
   const claims = await verifiedClaims(theOnly(proofs), proven.jkt, rules);
@@ -41,10 +41,17 @@ export async function checkProof(proofs: readonly string[], proven: Proven, rule
   else if (!rules.nonces.accepts(claims['nonce'])) throw new NonceRequired();
   const { jti } = claims;
   if (typeof jti !== 'string' || jti === '') throw new InvalidProof('The DPoP proof lacks its jti');
-  // Twice the window: from the earliest moment at which it is accepted to the latest.
-  const isFirst = await rules.replays.claim(proven.jkt, hash('sha256', jti, 'base64url'), 2 * rules.window);
-  if (!isFirst) throw new InvalidProof('The DPoP proof was used before');
+  if (!(await isFirstUse(proven.jkt, jti, rules))) throw new InvalidProof('The DPoP proof was used before');
   return claims;
+}
+
+/** Remembered for twice the window: from the earliest moment at which the proof is accepted to the latest. */
+async function isFirstUse(jkt: string, jti: string, { replays, window }: ProofRules): Promise<boolean> {
+  try {
+    return await replays.claim(jkt, hash('sha256', jti, 'base64url'), 2 * window);
+  } catch (cause) {
+    throw cause instanceof AccessRefused ? cause : new ReplaysUnavailable({ cause });
+  }
 }
 
 function theOnly([proof, ...others]: readonly string[]): string {

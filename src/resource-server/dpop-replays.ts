@@ -1,5 +1,5 @@
 import { age, now } from './clock.ts';
-import { TooManyProofs } from './errors.ts';
+import { ReplaysUnavailable } from './errors.ts';
 
 /** Remembers which proofs have been used. */
 export interface ReplayStore {
@@ -30,12 +30,12 @@ export class MemoryReplays implements ReplayStore {
     this.#capacity = capacity;
   }
 
-  /** @throws TooManyProofs */
+  /** @throws ReplaysUnavailable */
   claim(key: string, jti: string, seconds: number): boolean {
     this.#turn(seconds * 1000);
     const young = this.#young.get(key) ?? new Set();
     if (young.has(jti) || this.#old.get(key)?.has(jti) === true) return false;
-    if (this.#size >= this.#capacity || young.size >= this.#capacity / 2) throw new TooManyProofs();
+    if (this.#size >= this.#capacity || young.size >= this.#capacity / 2) throw new ReplaysUnavailable();
     this.#young.set(key, young.add(jti));
     this.#size += 1;
     return true;

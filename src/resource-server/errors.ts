@@ -131,11 +131,11 @@ export class StatusUnavailable extends Unavailable {
   }
 }
 
-/** More proofs came than can be remembered, so that a replay would not be noticed. */
-export class TooManyProofs extends Unavailable {
-  override readonly name = 'TooManyProofs';
+/** Whether a proof was used before cannot be told: no more can be remembered, or the owner's store does not answer. */
+export class ReplaysUnavailable extends Unavailable {
+  override readonly name = 'ReplaysUnavailable';
 
-  constructor() {
-    super('There are too many DPoP proofs at once');
+  constructor(options?: ErrorOptions) {
+    super('Whether the DPoP proof was used before cannot be told', options);
   }
 }

@@ -11,12 +11,8 @@ export interface FollowRules extends ListRules {
   streamLife: () => number;
 }
 
-/**
- * Parts of a list's `ttl`: when it is fetched again, and for how long it is relied on. The rest is for the issuer, whose answer may
- * itself be some seconds behind, so that together they stay within the `ttl`.
- */
-const DUE = 0.4;
-const RELIED_ON = 0.7;
+/** The part of a list's `ttl` after which it is fetched again, while the copy that is there still serves. */
+const DUE = 0.5;
 /** Seconds for which the stream's word is taken without having fetched: a stream that is slow or lies is found out. */
 const STREAM_TRUSTED_FOR = 120;
 /** Seconds. */
@@ -66,7 +62,7 @@ export class FollowedList {
   isConfirmed(grace = 0): boolean {
     if (this.#list === undefined) return false;
     const allowed = this.#rules.clockTolerance + grace;
-    return !this.#expiresWithin(-allowed) && age(this.#confirmedAt) <= (this.#list.ttl * RELIED_ON + grace) * 1000;
+    return !this.#expiresWithin(-allowed) && age(this.#confirmedAt) <= (this.#list.ttl + grace) * 1000;
   }
 
   /** Whether it is time to fetch it again, well before it must not be relied on. */

@@ -15,7 +15,7 @@ export {
   MissingToken,
   NonceRequired,
   StatusUnavailable,
-  TooManyProofs,
+  ReplaysUnavailable,
 } from './errors.ts';
 export type { TokenFault } from './errors.ts';
 export { expressGuard, expressMetadata } from './express.ts';

@@ -18,7 +18,7 @@ export interface SenderRules {
 /**
  * Checks that who sends a token is whom it is bound to (`cnf`), if to anybody.
  * @returns whether the proof's nonce is about to end, so that the client should have the next one (RFC 9449 §8.2)
- * @throws InvalidToken, InvalidProof, NonceRequired, TooManyProofs
+ * @throws InvalidToken, InvalidProof, NonceRequired, ReplaysUnavailable
  */
 export async function checkSender(
   claims: JWTPayload,

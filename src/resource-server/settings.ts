@@ -62,6 +62,7 @@ function check({ issuer, audience, algorithms, dpop, status, ...more }: Settings
   for (const [name, value] of Object.entries(seconds)) {
     if (!(value >= 0 && value < Infinity)) throw new TypeError(`${name} is a number of seconds`);
   }
+  if (dpop.window < 1) throw new TypeError('window is at least a second');
   if (dpop.nonceSecret !== undefined && dpop.nonceSecret.length < 32) {
     throw new TypeError('nonceSecret is shorter than 32 bytes');
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { MemoryReplays } from '../../src/resource-server/dpop-replays.ts';
-import { TooManyProofs } from '../../src/resource-server/resource-server.ts';
+import { ReplaysUnavailable } from '../../src/resource-server/resource-server.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
 
 describe('the memory for used proofs', () => {
@@ -28,7 +28,7 @@ describe('the memory for used proofs', () => {
     ] as const) {
       assert.ok(replays.claim(key, jti, 120));
     }
-    assert.throws(() => replays.claim('c', '1', 120), TooManyProofs);
+    assert.throws(() => replays.claim('c', '1', 120), ReplaysUnavailable);
     assert.ok(!replays.claim('a', '1', 120));
     travel(120);
     assert.ok(replays.claim('c', '1', 120));
@@ -38,7 +38,7 @@ describe('the memory for used proofs', () => {
   it('gives no key more than half of the room', () => {
     const replays = new MemoryReplays(4);
     assert.ok(replays.claim('greedy', '1', 120) && replays.claim('greedy', '2', 120));
-    assert.throws(() => replays.claim('greedy', '3', 120), TooManyProofs);
+    assert.throws(() => replays.claim('greedy', '3', 120), ReplaysUnavailable);
     assert.ok(replays.claim('modest', '1', 120));
   });
 

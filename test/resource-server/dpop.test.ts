@@ -300,5 +300,14 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
       assert.equal((await one.ask({ headers })).status, 200);
       assert.equal((await other.ask({ headers })).status, 401);
     });
+
+    it('and answers 503 where that cannot be asked', async () => {
+      const claim = (): Promise<boolean> => Promise.reject(new Error('away'));
+      await using blind = await startApi(issuer, { dpop: { replays: { claim } } });
+      const answer = await blind.ask({ headers: { authorization: `DPoP ${token}`, dpop: await proof() } });
+      assert.deepEqual([answer.status, answer.challenges], [503, []]);
+      const description = 'Whether the DPoP proof was used before cannot be told';
+      assert.deepEqual(JSON.parse(answer.body), { error: 'temporarily_unavailable', error_description: description });
+    });
   });
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { exportSPKI, importJWK, SignJWT } from 'jose';
 import { createVerifier, InvalidToken, IssuerUnavailable } from '../../src/resource-server/resource-server.ts';
 import type { TokenFault, Verifier } from '../../src/resource-server/resource-server.ts';
@@ -182,6 +183,53 @@ describe('the verifier of access tokens', () => {
       await verifier.verify(token);
       travel(61);
       await refuses(token, 'unknown_key');
+    });
+
+    it('fetches them again before their time, while those that it has still serve', async () => {
+      const token = await issuer.token();
+      await verifier.verify(token);
+      issuer.routes.set('/jwks', () => undefined);
+      travel(241);
+      await verifier.verify(token);
+      while (issuer.requests.filter((path) => path === '/jwks').length < 2) await sleep(5);
+      travel(58);
+      await verifier.verify(token);
+    });
+
+    it('lets no good token wait while made-up ones have the issuer asked', async () => {
+      const token = await issuer.token();
+      await verifier.verify(token);
+      let asked = 0;
+      issuer.routes.set('/jwks', () => (asked += 1));
+      travel(31);
+      const madeUp = await Promise.all(Array.from({ length: 50 }, (_, n) => issuer.token({}, { kid: `made-up-${n}` })));
+      const waiting = madeUp.map((text) => verifier.verify(text).catch(() => undefined));
+      for (let n = 0; n < 50; n += 1) await verifier.verify(token);
+      assert.equal(asked, 1);
+      await issuer.close();
+      await Promise.all(waiting);
+    });
+
+    it('cannot tell a made-up key from a new one while the issuer is away, and says so', async () => {
+      await verifier.verify(await issuer.token());
+      issuer.failure = 500;
+      travel(31);
+      const unknown = await issuer.token({}, { kid: 'made-up' });
+      for (let n = 0; n < 2; n += 1) await assert.rejects(verifier.verify(unknown), IssuerUnavailable);
+      assert.equal(issuer.requests.filter((path) => path === '/jwks').length, 2);
+      await verifier.verify(await issuer.token());
+    });
+
+    it('refuses a key set that is none, larger than any, or holds a broken key', async () => {
+      const bodies = ['x', '[]', '{"keys":7}', ' '.repeat(3_000_000)];
+      for (const body of bodies) {
+        issuer.routes.set('/jwks', (_request, response) => response.end(body));
+        await isUnavailable();
+      }
+      const broken = { ...issuer.key.publicJwk, x: issuer.key.publicJwk.y };
+      issuer.routes.set('/jwks', (_request, response) => response.end(JSON.stringify({ keys: [broken] })));
+      const fresh = createVerifier({ issuer: issuer.url, audience: AUDIENCE, currentDate });
+      await assert.rejects(fresh.verify(await issuer.token()), IssuerUnavailable);
     });
 
     it('refuses a token without kid where several keys could have signed it', async () => {

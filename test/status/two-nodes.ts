@@ -14,6 +14,8 @@ export interface TwoNodes {
   /** Each answers to its own origin too. */
   readonly nodes: readonly [TestServer, TestServer];
   readonly origins: readonly [string, string];
+  /** Its URL. */
+  readonly store: string;
   readonly grants: Store;
   readonly revoker: Revoker;
   machineToken(): Promise<string>;
@@ -33,6 +35,7 @@ export async function startTwoNodes(backend: Backend, change = (config: Config):
     issuer,
     nodes: [first, second],
     origins: [issuer, `http://localhost:${port}`],
+    store: store.url,
     grants,
     revoker: revoker({ grants, clock: systemClock, issuer }),
     async machineToken() {

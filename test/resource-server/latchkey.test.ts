@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { decodeProtectedHeader } from 'jose';
+import { createVerifier, InvalidToken } from '../../src/resource-server/resource-server.ts';
+import type { TokenFault, Verifier } from '../../src/resource-server/resource-server.ts';
+import { tokensOfClient } from '../../src/status/ledger.ts';
+import { serverStores } from '../oidc/server-stores.ts';
+import { startTwoNodes } from '../status/two-nodes.ts';
+import type { TwoNodes } from '../status/two-nodes.ts';
+import { tokensFor } from '../support/flows.ts';
+import { keysCommand } from '../support/keys-command.ts';
+import { apiOf } from '../support/tokens.ts';
+
+/** Seconds, as configured: the bound without the stream. */
+const TTL = 3;
+
+for (const backend of serverStores) {
+  describe(`APIs of two servers on ${backend.name}`, function () {
+    this.timeout(30_000);
+    let two: TwoNodes;
+    let listening: Verifier;
+    let polling: Verifier;
+
+    before(async () => {
+      two = await startTwoNodes(backend, (config) => ({ ...config, status_lists: { ttl: TTL } }));
+    });
+    after(() => two.stop());
+    beforeEach(() => {
+      const options = { issuer: two.issuer, audience: apiOf(two.issuer) };
+      listening = createVerifier({ ...options, status: { check: 'required' } });
+      polling = createVerifier({ ...options, status: { check: 'required', push: false } });
+    });
+    afterEach(() => {
+      listening.close();
+      polling.close();
+    });
+
+    const personsToken = async (): Promise<string> => {
+      const { access_token } = await tokensFor(two.issuer, { parameters: { scope: 'openid notes:read' } });
+      return access_token ?? '';
+    };
+
+    async function accept(token: string): Promise<void> {
+      for (const verifier of [listening, polling]) await verifier.verify(token);
+    }
+
+    /** Seconds until it is refused, with requests all the time. */
+    async function untilRefused(verifier: Verifier, token: string, fault: TokenFault): Promise<number> {
+      const from = performance.now();
+      for (;;) {
+        try {
+          await verifier.verify(token);
+        } catch (error) {
+          assert.ok(error instanceof InvalidToken && error.fault === fault, String(error));
+          return (performance.now() - from) / 1000;
+        }
+        await sleep(10);
+      }
+    }
+
+    it('refuse a token that was taken back within a second with the stream, within the ttl without, and no other', async () => {
+      const [machine, person] = [await two.machineToken(), await personsToken()];
+      await accept(machine);
+      await accept(person);
+      // The stream says once a second that it has told everything.
+      await sleep(1500);
+      await two.revoker.revokeMembers(tokensOfClient('demo-service'));
+      const [pushed, polled] = await Promise.all([
+        untilRefused(listening, machine, 'revoked'),
+        untilRefused(polling, machine, 'revoked'),
+      ]);
+      assert.ok(pushed <= 1, `${pushed} s with the stream`);
+      assert.ok(polled <= TTL, `${polled} s without`);
+      await accept(person);
+      await accept(await two.machineToken());
+    });
+
+    it('refuse what a revoked key signed within a second with the stream', async () => {
+      const token = await personsToken();
+      await accept(token);
+      await sleep(1500);
+      await keysCommand(
+        { ...two.nodes[0], store: two.store },
+        'revoke',
+        '--yes',
+        '--',
+        decodeProtectedHeader(token).kid ?? '',
+      );
+      assert.ok((await untilRefused(listening, token, 'unknown_key')) <= 1);
+      await listening.verify(await personsToken());
+    });
+  });
+}
