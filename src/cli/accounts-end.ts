@@ -1,4 +1,4 @@
-import { withAccount } from './accounts-scene.ts';
+import { tell, withAccount } from './accounts-scene.ts';
 import { confirmed } from './confirm.ts';
 import { UsageError } from './command.ts';
 import { askPassword, assertGood } from './new-password.ts';
@@ -18,8 +18,9 @@ export function disable(scene: StoreScene, name: string): Promise<number> {
 }
 
 export function enable({ terminal, ...scene }: StoreScene, name: string): Promise<number> {
-  return withAccount({ terminal, ...scene }, name, async ({ accounts }, account) => {
+  return withAccount({ terminal, ...scene }, name, async ({ accounts, signals }, account) => {
     await accounts.enable(account.id);
+    if (account.disabledAt !== undefined) await tell({ signals }, account, { type: 'account-enabled' });
     const was = account.disabledAt === undefined ? 'was not disabled' : 'is enabled: it signs in again';
     terminal.print(`${account.email} ${was}`);
     return 0;

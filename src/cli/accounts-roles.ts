@@ -1,5 +1,5 @@
 import { didYouMean } from '../config/suggest.ts';
-import { withAccount } from './accounts-scene.ts';
+import { tell, withAccount } from './accounts-scene.ts';
 import { areMeant, readRoles } from './roles-word.ts';
 import type { StoreScene } from './store-scene.ts';
 import { bullets, howSoon } from './what-ends.ts';
@@ -7,9 +7,11 @@ import { bullets, howSoon } from './what-ends.ts';
 export function addRole(scene: StoreScene, name: string, word: string): Promise<number> {
   const { chosen, given, terminal } = scene;
   const roles = readRoles(word);
-  return withAccount(scene, name, async ({ accounts }, account) => {
+  return withAccount(scene, name, async ({ accounts, signals }, account) => {
     if (!(await areMeant(roles, { config: chosen.config, options: given.options, terminal }))) return 1;
     const changed = await accounts.setRoles(account.id, (now) => [...now, ...roles]);
+    if (changed !== undefined)
+      await tell({ signals }, account, { type: 'token-claims-change', claims: { roles: changed.roles } });
     terminal.print(`${account.email} has the roles ${listed(changed?.roles)}; its next tokens say so`);
     return 0;
   });

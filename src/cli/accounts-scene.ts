@@ -3,10 +3,13 @@ import { openConsents, type Consents } from '../accounts/consents.ts';
 import type { Config } from '../config/schema.ts';
 import { openPasswords, type Passwords } from '../credentials/passwords.ts';
 import { systemClock } from '../lib/clock.ts';
+import { newId } from '../lib/ids.ts';
 import { systemRandom } from '../lib/random.ts';
 import type { Endings } from '../revocation/endings.ts';
+import { openSignals, type Signals } from '../signals/signals.ts';
 import type { Stores } from '../storage/open-stores.ts';
 import type { Store } from '../storage/store.ts';
+import { clientsOf } from './clients-scene.ts';
 import { endingsOf } from './endings.ts';
 import { withStores, type StoreScene } from './store-scene.ts';
 
@@ -16,6 +19,8 @@ export interface People {
   passwords: Passwords;
   consents: Consents;
   endings: Endings;
+  /** For what takes nothing back, and receivers of shared signals hear of all the same. */
+  signals: Signals;
   grants: Store;
 }
 
@@ -27,13 +32,28 @@ export function withPeople<T>({ chosen: { config }, terminal }: StoreScene, work
 function peopleOf(config: Config, stores: Stores): People {
   const { records, grants } = stores;
   const { argon2, min_length: minLength } = config.passwords;
+  const [clock, random] = [systemClock, systemRandom];
+  const consents = openConsents(records);
+  const clients = clientsOf(config, records);
   return {
     grants,
-    accounts: openAccounts({ records, clock: systemClock, random: systemRandom }),
-    passwords: openPasswords({ records, clock: systemClock, argon2, minLength, service: config.branding.name }),
-    consents: openConsents(records),
+    signals: openSignals({ ...stores, config, clients, consents, clock, random, announce: () => undefined }),
+    accounts: openAccounts({ records, clock, random }),
+    passwords: openPasswords({ records, clock, argon2, minLength, service: config.branding.name }),
+    consents,
     endings: endingsOf(config, stores),
   };
+}
+
+/** Tells receivers of shared signals what an administrator did to an account. */
+export async function tell(
+  { signals }: Pick<People, 'signals'>,
+  account: Account,
+  what: { type: 'account-enabled' } | { type: 'token-claims-change'; claims: { roles: readonly string[] } },
+): Promise<void> {
+  const reason = what.type === 'account-enabled' ? 'The account was enabled' : 'A role was given';
+  const [id, at] = [newId('occ', systemClock, systemRandom), systemClock.now()];
+  await signals.publish({ ...what, id, at, account: account.id, initiatedBy: 'admin', reason });
 }
 
 /** The same for the work on one account, named by its address or its id. @returns 1 where there is none */

@@ -19,9 +19,14 @@ export interface PublishParts extends StandstillParts {
  * with the same occurrence it changes nothing.
  */
 export async function publish(parts: PublishParts, occurrence: Occurrence): Promise<void> {
-  if (!parts.config.shared_signals.enabled) return;
+  if (!parts.config.shared_signals.enabled || isNothing(occurrence)) return;
   for (const stream of await parts.streams.list()) await publishTo(parts, stream, occurrence);
   if (occurrence.type === 'account-purged') await parts.subjects.forgetAccount(occurrence.account);
+}
+
+/** Of the many accounts that an operator ends at once, most are signed in nowhere. */
+function isNothing(occurrence: Occurrence): boolean {
+  return occurrence.type === 'session-revoked' && occurrence.sessions?.length === 0;
 }
 
 async function publishTo(parts: PublishParts, stream: Stream, occurrence: Occurrence): Promise<void> {
@@ -37,7 +42,8 @@ async function publishTo(parts: PublishParts, stream: Stream, occurrence: Occurr
 
 /** What a client may receive now; the operator may have thought better of it since it made the stream. */
 export async function reachOf({ clients }: Pick<PublishParts, 'clients'>, client: string): Promise<Reach | undefined> {
-  return (await clients.find(client))?.shared_signals;
+  const { shared_signals: reach } = (await clients.find(client)) ?? {};
+  return reach === undefined || (await clients.isDisabled(client)) ? undefined : reach;
 }
 
 function delivers(stream: Stream, reach: Reach, name: Occurrence['type']): boolean {

@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
 import type { Clients } from '../clients/clients.ts';
 import type { Reach } from './event-types.ts';
+import { reachOf } from './publish.ts';
 import { Refusal } from './refusal.ts';
 import type { Stream, Streams } from './streams.ts';
 
@@ -28,7 +29,7 @@ export function receiverGuard({ clients, findToken }: { clients: Clients; findTo
         const challenge = `Bearer error="insufficient_scope", scope="${needed}"`;
         throw new Refusal('insufficient_scope', `needs ${needed}`, { 'WWW-Authenticate': challenge });
       }
-      const reach = (await clients.find(token.client))?.shared_signals;
+      const reach = await reachOf({ clients }, token.client);
       if (reach === undefined) throw new Refusal('access_denied', 'this client receives no signals');
       return { client: token.client, reach };
     };

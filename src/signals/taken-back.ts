@@ -14,49 +14,61 @@ const WHY: Partial<Record<RevocationCause, Why>> = {
   'factor-changed': { initiatedBy: 'user', reason: 'A factor was changed' },
   'account-disabled': { initiatedBy: 'admin', reason: 'The account was disabled' },
   'account-deleted': { initiatedBy: 'admin', reason: 'The account was deleted' },
+  'role-removed': { initiatedBy: 'admin', reason: 'A role was taken away' },
   'consent-withdrawn': { initiatedBy: 'user', reason: 'The person took back what the app may do' },
   'ended-by-operator': { initiatedBy: 'admin', reason: 'An administrator ended it' },
 };
 
+interface Parts {
+  grants: Store;
+  accounts: Pick<Accounts, 'list' | 'find'>;
+}
+
 /** What a revocation means for the accounts that it is about. What ends tokens alone is told by the status lists. */
-export async function* takenBack(
-  { target, ...revoked }: Revoked,
-  { grants, accounts }: { grants: Store; accounts: Pick<Accounts, 'list'> },
-): AsyncGenerator<Occurrence> {
-  const { id, at, cause } = revoked;
+export async function* takenBack(revoked: Revoked, parts: Parts): AsyncGenerator<Occurrence> {
+  const { id, at, cause, target } = revoked;
   const why = WHY[cause];
   if (why === undefined) return;
   const happened = { ...why, id, at };
   if (target.what === 'session' && revoked.account !== undefined) {
-    const sessions = await sessionNames(grants, target.session);
+    const sessions = await sessionNames(parts.grants, target.session);
     yield { ...happened, account: revoked.account, type: 'session-revoked', sessions };
   } else if (target.what === 'consent') {
     yield { ...happened, account: target.account, type: 'session-revoked', client: target.client };
-  } else if (target.what === 'account') {
-    const isAll = target.before === undefined && target.exceptSession === undefined;
-    yield {
-      ...{ ...happened, account: target.account, type: 'session-revoked' },
-      ...(!isAll && { sessions: await endedSessionNames(grants, target.account, at) }),
-    };
-    // Last: once an account is deleted, nobody hears of it any more.
-    yield* accountChanged({ ...happened, account: target.account }, cause);
   } else if (target.what === 'everything') {
-    for await (const account of everyAccount(accounts))
-      yield { ...happened, account, type: 'session-revoked', sessions: await endedSessionNames(grants, account, at) };
+    for await (const account of everyAccount(parts.accounts)) yield sessionsEnded({ ...happened, account }, parts);
+  } else if (target.what === 'account') {
+    yield* accountEnded({ ...happened, account: target.account }, { ...target, cause }, parts);
+  } else if (target.what === 'access') {
+    const { roles } = (await parts.accounts.find(target.account)) ?? {};
+    const account = { ...happened, account: target.account };
+    if (roles !== undefined) yield { ...account, type: 'token-claims-change', claims: { roles } };
   }
 }
 
 type Happened = Pick<Occurrence, 'id' | 'at' | 'account'> & Why;
 
-/** Beside the end of its sessions. Which factor it was, and so what a receiver should make of it, the cause does not say. */
-function* accountChanged(happened: Happened, cause: RevocationCause): Generator<Occurrence> {
+async function sessionsEnded(happened: Happened, { grants }: Parts): Promise<Occurrence> {
+  const sessions = await endedSessionNames(grants, happened.account, happened.at);
+  return { ...happened, type: 'session-revoked', sessions };
+}
+
+/** Which factor was changed, and so what a receiver should make of it, the cause does not say. */
+async function* accountEnded(
+  happened: Happened,
+  { before, exceptSession, cause }: { before?: number; exceptSession?: string; cause: RevocationCause },
+  parts: Parts,
+): AsyncGenerator<Occurrence> {
+  const isAll = before === undefined && exceptSession === undefined;
+  yield isAll ? { ...happened, type: 'session-revoked' } : await sessionsEnded(happened, parts);
   if (cause === 'password-changed')
     yield { ...happened, type: 'credential-change', credential: 'password', change: 'update' };
   if (cause === 'account-disabled') yield { ...happened, type: 'account-disabled' };
+  // Last: from then on nobody hears of the account.
   if (cause === 'account-deleted') yield { ...happened, type: 'account-purged' };
 }
 
-async function* everyAccount(accounts: Pick<Accounts, 'list'>): AsyncGenerator<string> {
+async function* everyAccount(accounts: Parts['accounts']): AsyncGenerator<string> {
   let after: string | undefined;
   do {
     const page = await accounts.list(after === undefined ? {} : { after });

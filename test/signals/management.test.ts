@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { newPlace } from '../durability/command.ts';
 import { recordsOf } from '../oidc/behind-the-server.ts';
 import { newHolder, proof } from '../support/dpop.ts';
 import { tokenRequest, tokensFor } from '../support/flows.ts';
@@ -265,6 +267,25 @@ describe('The management of streams', () => {
     const id = await manager.stream({ events_requested: [] });
     const moved = await manager.call('PATCH', '/ssf/streams', { stream_id: id, ...push(inside.url) });
     assert.equal(moved.status, 400);
+  });
+
+  it('calls no private place that the operator has listed no longer, though the stream is from before', async () => {
+    const place = await newPlace();
+    const start = (allow: string[]) =>
+      startTestServer({ sameAs: place, store: place.store, change: withSignals({ allow }) });
+    const listing = await start([inside.host]);
+    const receiver = await Receiver.of(place.issuer, 'watch');
+    const stream = await receiver.stream(push(inside.url));
+    await listing.close();
+    const strict = await start([]);
+    assert.equal((await receiver.call('POST', '/ssf/verification', { stream_id: stream })).status, 204);
+    const store = await recordsOf(strict);
+    const attempts = async () => (await store.get<{ attempts: number }>(`signal-queue:${stream}`))?.value.attempts ?? 0;
+    while ((await attempts()) === 0) await sleep(25);
+    assert.deepEqual(inside.arrived, []);
+    await store.close();
+    await strict.close();
+    await place.remove();
   });
 
   it('answers hostile bodies with what is wrong, and never with a failure of its own', async () => {

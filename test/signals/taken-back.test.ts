@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { decodeJwt } from 'jose';
+import { enable } from '../../src/cli/accounts-end.ts';
+import { addRole, removeRole } from '../../src/cli/accounts-roles.ts';
+import { clientsOf } from '../../src/cli/clients-scene.ts';
+import type { Terminal } from '../../src/cli/command.ts';
 import { endingsOf } from '../../src/cli/endings.ts';
+import type { StoreScene } from '../../src/cli/store-scene.ts';
+import type { Config } from '../../src/config/schema.ts';
 import type { AccountId } from '../../src/lib/ids.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { Endings } from '../../src/revocation/endings.ts';
@@ -13,17 +19,34 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 import {
   accountId,
   ACCOUNT_DISABLED,
+  ACCOUNT_ENABLED,
   ACCOUNT_PURGED,
   CREDENTIAL_CHANGE,
   Receiver,
   SESSION_REVOKED,
   startSecondNode,
+  TOKEN_CLAIMS_CHANGE,
   verifySet,
   withSignals,
   type Set,
 } from './world.ts';
 
-const EVERYTHING = [SESSION_REVOKED, CREDENTIAL_CHANGE, ACCOUNT_DISABLED, ACCOUNT_PURGED];
+const EVERYTHING = [
+  ...[SESSION_REVOKED, CREDENTIAL_CHANGE, TOKEN_CLAIMS_CHANGE],
+  ...[ACCOUNT_DISABLED, ACCOUNT_ENABLED, ACCOUNT_PURGED],
+];
+
+/** What a command is given, with the servers' own configuration. */
+function sceneOf(config: Config): StoreScene {
+  const terminal: Terminal = {
+    environment: {},
+    print: () => undefined,
+    warn: () => undefined,
+    ask: () => Promise.resolve(undefined),
+    input: () => Promise.resolve(''),
+  };
+  return { chosen: { config, warnings: [] }, place: 'the store', given: { options: {}, words: [] }, terminal };
+}
 
 for (const backend of serverStores) {
   describe(`What receivers hear of what is taken back, by two nodes on ${backend.name}`, () => {
@@ -174,6 +197,32 @@ for (const backend of serverStores) {
       assert.deepEqual(told(await hears(web, 1)), [[SESSION_REVOKED, own.sid]]);
     });
 
+    it('a role that is given or taken away is told, by the command that does it and by what it takes back', async () => {
+      await signIn('demo-web', { scope: 'openid roles' });
+      const scene = sceneOf(server.config);
+      assert.equal(await addRole(scene, 'alice@example.com', 'admin'), 0);
+      assert.equal(await removeRole(scene, 'alice@example.com', 'admin'), 0);
+      for (const listening of [web, watch]) {
+        const heard = await hears(listening, 2);
+        assert.deepEqual(
+          heard.map(({ type, event, subject }) => [type, event['claims'], subject['sub']]),
+          [
+            [TOKEN_CLAIMS_CHANGE, { roles: ['user', 'admin'] }, alice],
+            [TOKEN_CLAIMS_CHANGE, { roles: ['user'] }, alice],
+          ],
+        );
+        assert.deepEqual(entities(heard), ['admin', 'admin']);
+      }
+    });
+
+    it('a client that is disabled hears nothing, and nothing of that time once it is enabled', async () => {
+      await endings.disableClient('demo-web');
+      await endings.endBefore({ account: alice ?? assert.fail() });
+      await hears(watch, 1);
+      await clientsOf(server.config, stores.records).enable('demo-web');
+      assert.deepEqual(await hears(web, 0), []);
+    });
+
     it('an account that is disabled is told as that, and so is one that is deleted, to those who know it', async () => {
       await signIn('demo-web', { person: ADMIN });
       await endings.disableAccount(alice ?? assert.fail());
@@ -187,6 +236,10 @@ for (const backend of serverStores) {
       );
       assert.equal(new Set(heard.map(({ claims }) => claims['txn'])).size, 1);
       await hears(watch, 2);
+      assert.equal(await enable(sceneOf(server.config), 'alice@example.com'), 0);
+      assert.equal(await enable(sceneOf(server.config), 'alice@example.com'), 0);
+      assert.deepEqual(told(await hears(web, 1)), [[ACCOUNT_ENABLED, alice]]);
+      await hears(watch, 1);
       await endings.removeAccount(admin ?? assert.fail());
       const about = sorted([
         [SESSION_REVOKED, admin],
