@@ -9,6 +9,8 @@ export interface FollowRules extends ListRules {
   timeout: number;
   /** Numbers the lives of the event stream; 0 while there is none. */
   streamLife: () => number;
+  /** Has the keys fetched too: without the stream nobody tells of one that was taken back. */
+  keepUpKeys: () => void;
 }
 
 /** The part of a list's `ttl` after which it is fetched again, while the copy that is there still serves. */
@@ -114,6 +116,7 @@ export class FollowedList {
   async #fetch(): Promise<void> {
     const askedAt = now();
     const life = this.#rules.streamLife();
+    if (life === 0) this.#rules.keepUpKeys();
     const fetched = await fetchFromIssuer(this.#url, {
       timeout: this.#rules.timeout,
       accept: 'application/statuslist+jwt',

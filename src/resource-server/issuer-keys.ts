@@ -42,6 +42,21 @@ export class IssuerKeys {
   readonly find = (...asked: Asked): CryptoKey | Promise<CryptoKey> =>
     this.#usable()?.known(asked[0]) ?? this.#search(asked);
 
+  /** The same for what the issuer itself publishes, which makes no names up: an unknown one is of a key that is new. */
+  readonly findOfIssuer = async (...asked: Asked): Promise<CryptoKey> => {
+    const known = this.#usable()?.known(asked[0]);
+    if (known !== undefined) return known;
+    return await (this.#usable() ?? (await this.#load())).find(...asked).catch((error: unknown) => {
+      if (error instanceof errors.JWKSNoMatchingKey) return this.#searchAgain(asked);
+      throw error;
+    });
+  };
+
+  /** Has the keys fetched for who is not told when they change. */
+  keepUp(): void {
+    if (age(this.#lastTry.at) >= 1000) this.#load().catch(() => undefined);
+  }
+
   /** Has the keys fetched anew, also while they are: that answer may be older than the news. Failing changes nothing. */
   renew(): void {
     const earlier = this.#loading ?? Promise.resolve();

@@ -100,7 +100,10 @@ export class StatusLists {
     if (this.#lists.size >= MAX_LISTS) this.#dropLeastUsed();
     const list = new FollowedList(uri, url, {
       ...this.#rules,
-      keys: this.#rules.keys.find,
+      keys: this.#rules.keys.findOfIssuer,
+      keepUpKeys: () => {
+        this.#rules.keys.keepUp();
+      },
       streamLife: () => this.#events?.life ?? 0,
     });
     this.#lists.set(uri, list);
