@@ -6,7 +6,7 @@ import type { Index, Key, Store } from '../storage/store.ts';
 export const tokensOfGrant = (grantId: string): Index<unknown> => `tokens-of-grant:${grantId}`;
 /** The access tokens of an account that no grant is behind, such as those for an assertion of a trusted issuer. */
 export const tokensOfAccount = (accountId: string): Index<unknown> => `tokens-of-account:${accountId}`;
-/** Every access token of a client. */
+/** Every access token of a client, and what others were given in exchange for them. */
 export const tokensOfClient = (clientId: string): Index<unknown> => `tokens-of-client:${clientId}`;
 /** The access tokens for assertions of a trusted issuer. */
 export const tokensOfTrustedIssuer = (issuer: string): Index<unknown> => `tokens-of-trusted-issuer:${sha256(issuer)}`;
@@ -19,6 +19,8 @@ export interface Owners {
   grantId?: string | undefined;
   /** The trusted issuer whose assertion it was given for. */
   issuer?: string | undefined;
+  /** The clients of the tokens that it was exchanged for: it ends with what they have. */
+  formerClients?: readonly string[] | undefined;
 }
 
 /** An access token that is about to be issued. */
@@ -30,10 +32,10 @@ export interface NewToken extends Owners {
 }
 
 /** By which an access token is found when it is to be taken back. */
-export function indexesOf({ clientId, accountId, grantId, issuer }: Owners): Index<unknown>[] {
+export function indexesOf({ clientId, accountId, grantId, issuer, formerClients = [] }: Owners): Index<unknown>[] {
   const hasGrant = grantId !== undefined && grantId !== '';
   return [
-    tokensOfClient(clientId),
+    ...Array.from(new Set([clientId, ...formerClients]), tokensOfClient),
     ...(hasGrant ? [tokensOfGrant(grantId)] : accountId === undefined ? [] : [tokensOfAccount(accountId)]),
     ...(issuer === undefined ? [] : [tokensOfTrustedIssuer(issuer)]),
   ];

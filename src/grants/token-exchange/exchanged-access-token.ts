@@ -5,6 +5,7 @@ import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import { buildTokenResponse, resolveRequestedResources } from '../../oidc/internals.ts';
 import { senderConstraint } from '../../oidc/sender-constraint.ts';
 import { defined, mayAct, sayInToken } from '../../oidc/requests/token-claims.ts';
+import { exchangedFrom } from '../../oidc/requests/token-status.ts';
 import { namesOf } from './actors.ts';
 import type { Exchange, IssueToken } from './exchange.ts';
 import type { PresentedToken } from './presented-token.ts';
@@ -30,6 +31,7 @@ export function exchangedAccessToken({ announce, clock }: { announce: Announce; 
       scope: scopeOf(exchange, target),
       expiresIn: Math.min(target.accessTokenTTL ?? left, left),
     });
+    exchangedFrom(token, formerClientsOf(subject));
     sender.bind(token);
     staysBound('subject_token', subject, token);
     if (actor !== undefined) staysBound('actor_token', actor, token);
@@ -56,6 +58,11 @@ export function exchangedAccessToken({ announce, clock }: { announce: Announce; 
       audience: target.identifier(),
     });
   };
+}
+
+/** Whose token it was last, and whose it was first: the client of the grant, or without one the machine itself. */
+function formerClientsOf({ client_id: last, grant_client: first, account, sub }: PresentedToken): string[] {
+  return [last, ...(first === undefined ? [] : [first]), ...(account === undefined ? [sub] : [])];
 }
 
 /** RFC 8693 §2.1: `resource` and `audience` both say where the token is to be used; here both are an API's identifier. */

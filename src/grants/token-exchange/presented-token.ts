@@ -11,6 +11,7 @@ import { sessionNamed } from '../../oidc/storage/session-records.ts';
 import type { Revoker } from '../../status/revoker.ts';
 import type { Store } from '../../storage/store.ts';
 import { actSchema, mayActSchema } from './actors.ts';
+import { defined } from '../../oidc/requests/token-claims.ts';
 import { unacceptable, type Role } from './refusal.ts';
 import type { PresentedType } from './token-types.ts';
 
@@ -39,6 +40,8 @@ export type Policy = NonNullable<ClientConfig['token_exchange']>;
 export interface PresentedToken extends z.infer<typeof claimsSchema> {
   /** The person it speaks for; absent where a client speaks for itself. */
   account?: Account;
+  /** The client that the grant behind it was given to, if there is one. */
+  grant_client?: string;
 }
 
 export interface Presented {
@@ -129,7 +132,7 @@ async function holderOf(
   claims: z.infer<typeof claimsSchema>,
   type: PresentedType,
   { accountOf, grants }: PresentedTokenParts,
-): Promise<{ account?: Account; grant_id?: string } | string> {
+): Promise<Pick<PresentedToken, 'account' | 'grant_id' | 'grant_client'> | string> {
   const { Client, Grant } = context.oidc.provider;
   const { sub, client_id: clientId, sid = '' } = claims;
   const session = type === 'id_token' ? await sessionNamed(grants, { accountId: sub, clientId, sid }) : undefined;
@@ -139,5 +142,6 @@ async function holderOf(
   const grant = await Grant.find(grantId);
   if (grant?.accountId !== sub) return 'its grant has ended';
   const account = await accountOf(context, sub);
-  return account === undefined ? 'its account may not be used' : { account, grant_id: grantId };
+  if (account === undefined) return 'its account may not be used';
+  return { account, grant_id: grantId, ...defined({ grant_client: grant.clientId }) };
 }

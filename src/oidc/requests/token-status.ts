@@ -6,11 +6,17 @@ import type { TokenStatus } from '../../status/status.ts';
 type Token = AccessToken | ClientCredentials;
 
 const issuerOf = new WeakMap<Token, string>();
+const formerClientsOf = new WeakMap<Token, readonly string[]>();
 const entering = new WeakMap<Token, Promise<unknown>>();
 
 /** Has an access token found by the trusted issuer that vouched for its subject. */
 export function trustedBy(token: Token, issuer: string): void {
   issuerOf.set(token, issuer);
+}
+
+/** Has an access token found by the clients that had what it was exchanged for. */
+export function exchangedFrom(token: Token, clients: readonly string[]): void {
+  formerClientsOf.set(token, clients);
 }
 
 /**
@@ -29,6 +35,7 @@ export async function statusClaim(
     clientId: token.clientId ?? '',
     ...(token.kind === 'AccessToken' && { accountId: token.accountId, grantId: token.grantId }),
     issuer: issuerOf.get(token),
+    formerClients: formerClientsOf.get(token),
     expiresAt: token.exp ?? epochSeconds(clock) + token.expiration,
     startedAt: requestStart(context),
   });
