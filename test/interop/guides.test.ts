@@ -103,6 +103,19 @@ for (const language of ['python', 'go', 'java']) {
       assert.match(await api.answerTo(await newToken(), '/admin'), insufficient);
     });
 
+    it('refuses a token that was taken back, and no other', async () => {
+      const [token, other] = [await newToken(), await newToken()];
+      assert.match(await api.answerTo(token), /^200/);
+      const revoked = await fetch(`${server.issuer}/revoke`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${btoa(SERVICE)}` },
+        body: new URLSearchParams({ token }),
+      });
+      assert.equal(revoked.status, 200);
+      assert.match(await nextAnswer(token), INVALID);
+      assert.match(await api.answerTo(other), /^200/);
+    });
+
     it('answers nobody once the server has been away for as long as a list may be used, and again when it is back', async () => {
       const token = await newToken();
       assert.match(await api.answerTo(token), /^200/);
