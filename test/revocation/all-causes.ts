@@ -1,0 +1,309 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Endings } from '../../src/revocation/endings.ts';
+import { Browser } from '../support/browser.ts';
+import { authorizationRequest, exchangeCode, signIn } from '../support/flows.ts';
+import type { Held } from './held.ts';
+import { decodeProtectedHeader } from 'jose';
+import { foreignIssuer, JWT_BEARER } from '../grants/jwt-bearer/foreign-issuer.ts';
+import { apiOf } from '../support/tokens.ts';
+import type { Stage } from './stage.ts';
+
+/** A reason to take something back, and all that follows from it. */
+export interface Cause {
+  /** What its people and apps are named after. */
+  readonly id: string;
+  /** What happens, in words. */
+  readonly when: string;
+  begin(stage: Stage): Promise<Scene>;
+}
+
+/** What there is before it happens, and all of which works. */
+export interface Scene {
+  readonly ends: readonly Held[];
+  readonly stays: readonly Held[];
+  /** Settled, it has been reported to whoever asked for it. */
+  act(): Promise<unknown>;
+  /** The apps that are told by back-channel logout. */
+  readonly told?: readonly string[];
+}
+
+const all = ({ jwt, refreshToken }: { jwt: Held; refreshToken: Held }): Held[] => [jwt, refreshToken];
+
+const OF_ACCOUNTS: [id: string, when: string, ...line: string[]][] = [
+  ['account-disabled', 'an operator disables an account', 'disable'],
+  ['account-removed', 'an operator removes an account', 'remove', '--yes'],
+  ['account-signed-out', 'an operator ends everything of an account from before this instant', 'sign-out'],
+];
+
+const OF_CLIENTS: [id: string, when: string, end: (endings: Endings, client: string) => Promise<unknown>][] = [
+  ['client-disabled', 'a client is disabled', (endings, client) => endings.disableClient(client)],
+  [
+    'client-rolled',
+    'the secret of a client is rolled with prejudice',
+    (endings, client) => endings.rollClientSecret(client),
+  ],
+  [
+    'client-ended',
+    'everything of a client from before this instant ends',
+    (endings, client) => endings.endBefore({ client }),
+  ],
+];
+
+export const CAUSES: readonly Cause[] = [
+  {
+    id: 'jwt-given-back',
+    when: 'an app gives a JWT access token back (RFC 7009)',
+    async begin(stage) {
+      const first = await stage.signIn();
+      const elsewhere = await stage.signIn();
+      return {
+        ends: [first.jwt],
+        stays: [first.session, first.refreshToken, ...all(elsewhere)],
+        act: () => stage.giveBack(first.tokens['access_token'] ?? ''),
+      };
+    },
+  },
+  {
+    id: 'opaque-given-back',
+    when: 'an app gives an opaque access token back (RFC 7009)',
+    async begin(stage) {
+      const first = await stage.signIn();
+      const opaque = await stage.opaque(first);
+      const elsewhere = await stage.signIn();
+      return {
+        ends: [opaque],
+        stays: [first.session, ...all(elsewhere)],
+        act: () => stage.giveBack(opaque.token),
+      };
+    },
+  },
+  {
+    id: 'refresh-token-given-back',
+    when: 'an app gives a refresh token back (RFC 7009)',
+    async begin(stage) {
+      const first = await stage.signIn();
+      const opaque = await stage.opaque(first);
+      const exchanged = await stage.exchanged(first);
+      const other = await stage.signIn({ app: stage.otherApp, browser: first.browser });
+      const elsewhere = await stage.signIn({ at: 1 });
+      return {
+        ends: [...all(first), opaque, exchanged],
+        stays: [first.session, ...all(other), ...all(elsewhere)],
+        act: () => stage.giveBack(first.tokens['refresh_token'] ?? ''),
+      };
+    },
+  },
+  {
+    id: 'code-replayed',
+    when: 'a code comes a second time',
+    async begin(stage) {
+      const { issuer } = stage.world;
+      const browser = new Browser();
+      const request = authorizationRequest(issuer, stage.app, { scope: 'openid notes:read' });
+      const callback = await signIn(browser, request, stage.person);
+      const { body } = await exchangeCode(issuer, request, callback);
+      const first = stage.held(stage.app, browser, body as Record<string, string>);
+      const elsewhere = await stage.signIn({ at: 1 });
+      return {
+        ends: all(first),
+        stays: [first.session, ...all(elsewhere)],
+        act: async () => assert.equal((await exchangeCode(issuer, request, callback)).status, 400),
+      };
+    },
+  },
+  {
+    id: 'refresh-token-replayed',
+    when: 'a refresh token comes again after its successor was used',
+    async begin(stage) {
+      const first = await stage.signIn({ at: 1 });
+      const second = await stage.refreshed(first);
+      const third = await stage.refreshed(second);
+      const elsewhere = await stage.signIn();
+      return {
+        ends: [first.jwt, second.jwt, ...all(third)],
+        stays: [first.session, ...all(elsewhere)],
+        act: async () => assert.equal((await stage.refresh(first)).status, 400),
+      };
+    },
+  },
+  {
+    id: 'signed-out-here',
+    when: 'a person signs out here',
+    async begin(stage) {
+      const first = await stage.signIn();
+      const other = await stage.signIn({ app: stage.otherApp, browser: first.browser, at: 1 });
+      const opaque = await stage.opaque(other, stage.otherApp);
+      const elsewhere = await stage.signIn();
+      return {
+        ends: [first.session, ...all(first), ...all(other), opaque],
+        stays: [elsewhere.session, ...all(elsewhere)],
+        act: async () => {
+          const page = await first.browser.visit(`${stage.world.issuer}/logout`);
+          await first.browser.submit(page, { logout: 'yes' });
+        },
+        told: [stage.app, stage.otherApp],
+      };
+    },
+  },
+  {
+    id: 'signed-out-from-an-app',
+    when: 'a person signs out from an app',
+    async begin(stage) {
+      const first = await stage.signIn();
+      const offline = await stage.signIn({ app: stage.otherApp, browser: first.browser, offline: true });
+      const elsewhere = await stage.signIn({ at: 1 });
+      return {
+        ends: [first.session, ...all(first)],
+        stays: [...all(offline), elsewhere.session, ...all(elsewhere)],
+        act: () =>
+          first.browser.visit(`${stage.world.issuer}/logout?id_token_hint=${String(first.tokens['id_token'])}`),
+        told: [stage.app, stage.otherApp],
+      };
+    },
+  },
+  {
+    id: 'password-changed',
+    when: 'a person changes their password',
+    async begin(stage) {
+      const here = await stage.signIn();
+      const elsewhere = await stage.signIn({ at: 1 });
+      const offline = await stage.signIn({ app: stage.otherApp, offline: true });
+      const neighbour = await stage.signIn({ person: stage.otherPerson });
+      const next = 'quite another phrase of somebody';
+      return {
+        // What the apps of this session hold ends too: they get it anew without a question.
+        ends: [...all(here), elsewhere.session, ...all(elsewhere), offline.session, ...all(offline)],
+        stays: [here.session, neighbour.session, ...all(neighbour)],
+        act: () => stage.form(here, '/password', { current: stage.person.password, next, again: next }),
+        told: [stage.app, stage.otherApp],
+      };
+    },
+  },
+  {
+    id: 'session-ended',
+    when: 'a person ends their session in another browser',
+    async begin(stage) {
+      const here = await stage.signIn();
+      const lost = await stage.signIn({ at: 1 });
+      return {
+        ends: [lost.session, ...all(lost)],
+        stays: [here.session, ...all(here)],
+        act: () => stage.form(here, '/sessions', { session: 'others' }),
+        told: [stage.app],
+      };
+    },
+  },
+  {
+    id: 'consent-withdrawn',
+    when: 'a person withdraws what an app may do',
+    async begin(stage) {
+      const here = await stage.signIn({ offline: true });
+      const elsewhere = await stage.signIn({ offline: true, at: 1 });
+      const other = await stage.signIn({ app: stage.otherApp, browser: here.browser });
+      const neighbour = await stage.signIn({ person: stage.otherPerson });
+      return {
+        ends: [...all(here), ...all(elsewhere)],
+        stays: [here.session, ...all(other), ...all(neighbour)],
+        act: () => stage.form(here, '/apps', { app: stage.app }),
+        told: [stage.app],
+      };
+    },
+  },
+  ...OF_ACCOUNTS.map(([id, when, ...line]): Cause => ({
+    id,
+    when,
+    async begin(stage) {
+      const first = await stage.signIn();
+      const opaque = await stage.opaque(first);
+      const offline = await stage.signIn({ app: stage.otherApp, offline: true, at: 1 });
+      const neighbour = await stage.signIn({ person: stage.otherPerson });
+      return {
+        ends: [first.session, ...all(first), opaque, offline.session, ...all(offline)],
+        stays: [neighbour.session, ...all(neighbour)],
+        act: () => stage.world.command('accounts', ...line, stage.person.email),
+        told: [stage.app, stage.otherApp],
+      };
+    },
+  })),
+  ...OF_CLIENTS.map(([id, when, end]): Cause => ({
+    id,
+    when,
+    async begin(stage) {
+      const first = await stage.signIn({ offline: true });
+      const opaque = await stage.opaque(first);
+      const exchanged = await stage.exchanged(first);
+      const neighbour = await stage.signIn({ person: stage.otherPerson, at: 1 });
+      const machine = await stage.machineToken();
+      const other = await stage.signIn({ app: stage.otherApp, browser: first.browser });
+      return {
+        ends: [...all(first), opaque, exchanged, ...all(neighbour)],
+        stays: [machine, ...all(other), other.session],
+        act: () => end(stage.world.endings, stage.app),
+      };
+    },
+  })),
+  {
+    id: 'issuer-removed',
+    when: 'a trusted issuer is removed',
+    async begin(stage) {
+      const [bad, good] = [await trustIssuer(stage, 'bad'), await trustIssuer(stage, 'good')];
+      const own = await stage.machineToken();
+      return {
+        ends: [bad.token],
+        stays: [good.token, own],
+        act: () => stage.world.command('issuers', 'remove', bad.issuer),
+      };
+    },
+  },
+];
+
+/** These end what the others have left. */
+export const LAST_CAUSES: readonly Cause[] = [
+  {
+    id: 'everything-before',
+    when: 'everything from before an instant is ended',
+    async begin(stage) {
+      const first = await stage.signIn();
+      const offline = await stage.signIn({ app: stage.otherApp, person: stage.otherPerson, offline: true, at: 1 });
+      const machine = await stage.machineToken();
+      return {
+        ends: [first.session, ...all(first), offline.session, ...all(offline), machine],
+        stays: [],
+        act: () => stage.world.endings.endBefore('everybody'),
+        told: [stage.app, stage.otherApp],
+      };
+    },
+  },
+  {
+    id: 'key-revoked',
+    when: 'a signing key is revoked',
+    async begin(stage) {
+      const first = await stage.signIn();
+      const machine = await stage.machineToken();
+      const kid = decodeProtectedHeader(machine.token).kid ?? '';
+      return {
+        ends: [first.jwt, machine],
+        stays: [first.session, first.refreshToken],
+        act: () => stage.world.command('keys', 'revoke', '--yes', '--', kid),
+      };
+    },
+  },
+];
+
+/** Trusts another issuer, and brings an assertion of it. */
+async function trustIssuer(stage: Stage, which: string) {
+  const { world, machine } = stage;
+  const issuer = foreignIssuer(`https://${which}.example`, world.issuer);
+  const file = join(world.place.directory, `${which}.json`);
+  const trusted = {
+    ...{ issuer: issuer.issuer, jwks: { keys: [issuer.jwk] } },
+    ...{ subject: { is: 'account', links: { 'their-alice': stage.person.email } }, claims: {} },
+    ...{ clients: [machine], resources: [apiOf(world.issuer)], scopes: ['notes:read'] },
+  };
+  await writeFile(file, JSON.stringify(trusted));
+  await world.command('issuers', 'add', file);
+  const token = await stage.machineToken(machine, { grant_type: JWT_BEARER, assertion: issuer.assertion() });
+  return { issuer: issuer.issuer, token };
+}

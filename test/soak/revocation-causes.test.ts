@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { decodeJwt } from 'jose';
+import { serverStores } from '../oidc/server-stores.ts';
+import { CAUSES, LAST_CAUSES, type Cause, type Scene } from '../revocation/all-causes.ts';
+import { acceptances, refusals } from '../revocation/held.ts';
+import { Stage, withCasts } from '../revocation/stage.ts';
+import { startWorld, type World } from '../revocation/two-nodes.ts';
+
+/** How many causes are tried at the same time: none has to do with another. */
+const AT_ONCE = 4;
+
+interface Played {
+  scene: Scene;
+  /** What was accepted for too long, in words. */
+  accepted: string[];
+}
+
+for (const backend of serverStores) {
+  describe(`Beside two nodes on ${backend.name}, every API refuses in time what is taken back, and nothing else`, function () {
+    this.timeout(300_000);
+    let world: World;
+    let played: Map<Cause, Promise<Played>>;
+
+    before(async () => {
+      const ids = [...CAUSES, ...LAST_CAUSES].map(({ id }) => id);
+      world = await startWorld(backend, (config, logoutUri) => withCasts(ids, config, logoutUri));
+      played = new Map();
+      const waiting = [...CAUSES];
+      const work = async (): Promise<void> => {
+        for (let cause = waiting.shift(); cause !== undefined; cause = waiting.shift()) {
+          const playing = play(cause);
+          played.set(cause, playing);
+          await playing.catch(() => undefined);
+        }
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, work));
+    });
+    after(() => world.close());
+
+    async function play(cause: Cause): Promise<Played> {
+      const scene = await cause.begin(new Stage(world, cause.id));
+      assert.deepEqual(await refusals([...scene.ends, ...scene.stays]), [], 'before anything happened');
+      await scene.act();
+      return { scene, accepted: await acceptances(scene.ends) };
+    }
+
+    /** The apps of a cause that were sent logout tokens. */
+    function toldBy({ id }: Cause): Set<string> {
+      const apps = world.receiver.received.map(({ body }) => String(decodeJwt(body.get('logout_token') ?? '').aud));
+      return new Set(apps.filter((app) => app.endsWith(id)));
+    }
+
+    for (const cause of [...CAUSES, ...LAST_CAUSES]) {
+      it(`when ${cause.when}`, async () => {
+        const { scene, accepted } = await (played.get(cause) ?? play(cause));
+        assert.deepEqual(accepted, []);
+        assert.deepEqual(await refusals(scene.stays), []);
+        const due = new Set(scene.told);
+        while (toldBy(cause).size < due.size) await sleep(50);
+        assert.deepEqual(toldBy(cause), due);
+      });
+    }
+  });
+}
