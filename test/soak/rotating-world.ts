@@ -10,6 +10,7 @@ import type { Timetable } from '../../src/keys/timetable.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/sqlite-store.ts';
+import { seeded } from '../support/seeded.ts';
 
 const START = Date.UTC(2026, 0, 1);
 const NODES = 5;
@@ -223,15 +224,4 @@ export class RotatingWorld {
 
 function forget(until: Map<string, number>, now: number): void {
   for (const [name, end] of until) if (end <= now) until.delete(name);
-}
-
-/** The same numbers from 0 to 1 for the same seed (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

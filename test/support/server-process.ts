@@ -10,9 +10,12 @@ export interface NodeOf {
   issuer: string;
   /** The store URL that both share. */
   store: string;
+  /** Where the records are, if not there. */
+  records?: string;
   /** These go over the settings, unchecked: keys may turn faster than a configuration may ask for. */
   keys?: Partial<Config['keys']>;
   tokens?: Partial<Config['tokens']>;
+  statusLists?: Partial<Config['status_lists']>;
   /** The port to listen at; another free one without it. */
   at?: number;
 }

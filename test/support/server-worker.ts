@@ -4,7 +4,9 @@ import type { NodeOf } from './server-process.ts';
 import { startTestServer } from './server.ts';
 import { PIN } from './softhsm.ts';
 
-const { port, store, keys, tokens, ...sameAs } = JSON.parse(process.argv[2] ?? '{}') as NodeOf & { port: number };
+const { port, store, records, statusLists, keys, tokens, ...sameAs } = JSON.parse(process.argv[2] ?? '{}') as NodeOf & {
+  port: number;
+};
 const server = await startTestServer({
   sameAs,
   store,
@@ -14,6 +16,8 @@ const server = await startTestServer({
     // A secret does not travel as JSON.
     keys: { ...config.keys, ...keys, ...(keys?.pkcs11 && { pkcs11: { ...keys.pkcs11, pin: new Secret(PIN) } }) },
     tokens: { ...config.tokens, ...tokens },
+    stores: { ...config.stores, ...(records !== undefined && { records }) },
+    status_lists: { ...config.status_lists, ...statusLists },
     listen: { ...config.listen, aliases: [`localhost:${port}`] },
   }),
 });
