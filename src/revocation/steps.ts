@@ -39,7 +39,7 @@ function stepsOf({ what }: RevocationTarget): readonly Step[] {
 }
 
 /** For how long whoever takes a step has it to itself, in milliseconds; after a crash another one takes it again. */
-const CLAIM = 5000;
+const CLAIM = 3000;
 
 /** The revocations that are not over yet, and who does the next step of each. */
 export class OpenRevocations {

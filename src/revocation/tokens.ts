@@ -37,7 +37,11 @@ export function openTokens(parts: RevokerParts): Tokens {
       await issued.revokeMembers(tokensOfGrant(grant), { startedBefore, accessOnly: true });
     },
     endOfAccount: (account, before) => endIn(tokensOfAccount(account), before),
-    endOfClient: (client, before) => endIn(tokensOfClient(client), before),
+    async endOfClient(client, before) {
+      await endIn(tokensOfClient(client), before);
+      // What others have exchanged its own tokens for speaks for it, as for an account.
+      await endIn(tokensOfAccount(client), before);
+    },
     endOfTrustedIssuer: (issuer, before) => endIn(tokensOfTrustedIssuer(issuer), before),
     async endOfEveryClient(before) {
       for await (const clients of clientsWithTokens(parts.grants))

@@ -1,73 +1,116 @@
 import assert from 'node:assert/strict';
+import { decodeJwt } from 'jose';
 import { endingsOf } from '../../src/cli/endings.ts';
+import { openAccounts, type Accounts } from '../../src/accounts/accounts.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { systemClock } from '../../src/lib/clock.ts';
+import type { AccountId } from '../../src/lib/ids.ts';
+import { systemRandom } from '../../src/lib/random.ts';
+import { sessionsOfAccount } from '../../src/oidc/storage/session-records.ts';
 import type { Endings } from '../../src/revocation/endings.ts';
 import { openStores, type Stores } from '../../src/storage/open-stores.ts';
+import { isTakenBack, placeOf } from '../status/published-lists.ts';
 import type { Backend, RunningBackend } from '../storage/backends.ts';
 import { Browser } from '../support/browser.ts';
-import { ALICE, answerAtOnce, authorizationRequest, tokensFor, type Person } from '../support/flows.ts';
-import { startServerProcess, type ServerProcess } from '../support/server-process.ts';
+import { ALICE, answerAtOnce, authorizationRequest, tokenRequest, tokensFor, type Person } from '../support/flows.ts';
+import { freePort } from '../support/free-port.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
+import { until } from '../support/until.ts';
 
-/** What one app holds of one person. */
+/** What one app holds of one person: a session, and of one grant a refresh token, a JWT for an API and an opaque token. */
 export interface Holding {
   browser: Browser;
   client: string;
-  tokens: Record<string, string>;
+  account: AccountId;
+  sid: string;
+  refresh: string;
+  jwt: string;
+  opaque: string;
 }
+
+/** What of a holding is still good. */
+export interface Left {
+  session: boolean;
+  refresh: boolean;
+  jwt: boolean;
+  opaque: boolean;
+}
+
+export const ALL: Left = { session: true, refresh: true, jwt: true, opaque: true };
+export const NOTHING: Left = { session: false, refresh: false, jwt: false, opaque: false };
+export const SESSION_ALONE: Left = { ...NOTHING, session: true };
+
+/** The bound: how long after a revocation a published list may be without it, in milliseconds. */
+const BOUND = 1000;
 
 /** Two nodes on one store, and a command beside them. What happens at one of them is looked at through the other. */
 export class World {
   readonly node: TestServer;
-  readonly other: ServerProcess;
   readonly stores: Stores;
+  readonly accounts: Accounts;
   /** As a command has them. */
   readonly endings: Endings;
-  readonly #store: RunningBackend;
+  /** The other node. */
+  readonly other: string;
+  readonly #stop: () => Promise<void>;
 
-  private constructor(node: TestServer, other: ServerProcess, stores: Stores, store: RunningBackend) {
+  private constructor(node: TestServer, other: string, stores: Stores, stop: () => Promise<void>) {
     this.node = node;
     this.other = other;
     this.stores = stores;
+    this.accounts = openAccounts({ records: stores.records, clock: systemClock, random: systemRandom });
     this.endings = endingsOf(node.config, stores);
-    this.#store = store;
+    this.#stop = stop;
   }
 
-  static async start(backend: Backend, change?: (config: Config) => Config): Promise<World> {
-    const store = await backend.start();
-    const node = await startTestServer({ store: store.url, ...(change && { change }) });
-    const { directory, issuer } = node;
-    const other = await startServerProcess({ directory, issuer, store: store.url });
+  static async start(backend: Backend, change = (config: Config): Config => config): Promise<World> {
+    const store: RunningBackend = await backend.start();
+    const port = await freePort();
+    const withAlias = (config: Config): Config =>
+      change({ ...config, listen: { ...config.listen, aliases: [`localhost:${port}`] } });
+    const node = await startTestServer({ store: store.url, change: withAlias });
+    const other = await startTestServer({ store: store.url, change: withAlias, sameAs: node, port });
     const stores = await openStores(node.config.stores, systemClock);
-    return new World(node, other, stores, store);
+    return new World(node, `http://localhost:${port}`, stores, async () => {
+      await stores.close();
+      await other.close();
+      await node.close();
+      await store.stop();
+    });
   }
 
-  async stop(): Promise<void> {
-    await this.stores.close();
-    await this.other.close();
-    await this.node.close();
-    await this.#store.stop();
+  stop(): Promise<void> {
+    return this.#stop();
   }
 
-  async holding(
-    options: { person?: Person; client?: string; browser?: Browser; scope?: string } = {},
-  ): Promise<Holding> {
-    const { person = ALICE, client = 'demo-notes', browser = new Browser(), scope = 'openid email' } = options;
-    const parameters = { scope, ...(scope.includes('offline_access') && { prompt: 'consent' }) };
-    const tokens = await tokensFor(this.node.issuer, { person, clientId: client, browser, parameters });
-    return { browser, client, tokens };
+  async holding(options: { person?: Person; client?: string; browser?: Browser } = {}): Promise<Holding> {
+    const { person = ALICE, client = 'demo-notes', browser = new Browser() } = options;
+    const of = (scope: string) =>
+      tokensFor(this.node.issuer, { person, clientId: client, browser, parameters: { scope } });
+    const { access_token: opaque = '' } = await of('openid email');
+    const { access_token: jwt = '', refresh_token: refresh = '', id_token = '' } = await of('openid notes:read');
+    const { sub, sid } = decodeJwt(id_token);
+    return { browser, client, account: sub as AccountId, sid: String(sid), refresh, jwt, opaque };
   }
 
-  /** Whether the other node takes a token for good. */
-  async isActive(token: string | undefined): Promise<boolean> {
-    const response = await fetch(`${this.other.url}/introspect`, {
+  async machineToken(basic = 'demo-service:demo-service-secret'): Promise<string> {
+    const { body, status } = await tokenRequest(this.node.issuer, { grant_type: 'client_credentials' }, basic);
+    assert.equal(status, 200, JSON.stringify(body));
+    return String(body['access_token']);
+  }
+
+  /** Whether the other node takes a token for good. For a JWT its published list must say the same within the bound. */
+  async isActive(token: string): Promise<boolean> {
+    const response = await fetch(`${this.other}/introspect`, {
       method: 'POST',
       headers: { authorization: `Basic ${btoa('demo-web:demo-web-secret')}` },
-      body: new URLSearchParams({ token: token ?? '' }),
+      body: new URLSearchParams({ token }),
     });
     assert.equal(response.status, 200);
-    return ((await response.json()) as { active: boolean }).active;
+    const { active } = (await response.json()) as { active: boolean };
+    if (token.split('.').length === 3)
+      await until(async () => (await isTakenBack(placeOf(token), this.other)) !== active, BOUND);
+    return active;
   }
 
   async isSignedIn({ browser, client }: Pick<Holding, 'browser' | 'client'>): Promise<boolean> {
@@ -75,22 +118,23 @@ export class World {
     return 'code' in (await answerAtOnce(browser, request));
   }
 
-  /** What is left of a holding: its session, its refresh token, its access token. */
-  async left(holding: Holding): Promise<{ session: boolean; refresh: boolean; access: boolean }> {
-    const { refresh_token, access_token } = holding.tokens;
-    const [refresh, access] = await Promise.all([this.isActive(refresh_token), this.isActive(access_token)]);
-    return { session: await this.isSignedIn(holding), refresh, access };
+  async left(holding: Holding): Promise<Left> {
+    const [refresh, jwt, opaque] = await Promise.all(
+      [holding.refresh, holding.jwt, holding.opaque].map((token) => this.isActive(token)),
+    );
+    return {
+      session: await this.isSignedIn(holding),
+      refresh: refresh ?? true,
+      jwt: jwt ?? true,
+      opaque: opaque ?? true,
+    };
   }
 
-  async accountOf(person: Person = ALICE): Promise<string> {
-    const { access_token = '' } = (await this.holding({ person })).tokens;
-    const answer = await fetch(`${this.node.issuer}/userinfo`, {
-      headers: { authorization: `Bearer ${access_token}` },
-    });
-    return ((await answer.json()) as { sub: string }).sub;
+  /** The uid of a holding's session. */
+  async sessionOf({ account, client, sid }: Holding): Promise<string> {
+    const { keys } = await this.stores.grants.members(sessionsOfAccount(account));
+    const found = await this.stores.grants.getMany(keys);
+    const at = found.findIndex((stored) => stored?.value.authorizations?.[client]?.sid === sid);
+    return keys[at]?.slice('session:'.length) ?? assert.fail('there is no such session');
   }
 }
-
-export const ALL = { session: true, refresh: true, access: true };
-export const NOTHING = { session: false, refresh: false, access: false };
-export const SESSION_ALONE = { session: true, refresh: false, access: false };

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
+import { json } from 'node:stream/consumers';
+import { join } from 'node:path';
+import type { IncomingMessage } from 'node:http';
+import { serverStores } from '../oidc/server-stores.ts';
+import { Browser } from '../support/browser.ts';
+import { ADMIN, ALICE, authorizationRequest, exchangeCode } from '../support/flows.ts';
+import { isTakenBack, placeOf } from '../status/published-lists.ts';
+import { until } from '../support/until.ts';
+import { ALL, NOTHING, World } from './world.ts';
+
+/** A form whose second half comes when it is asked for: the request has begun long before it can be answered. */
+function slowForm(url: URL, form: string): { finish(): Promise<Record<string, unknown>> } {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': form.length };
+  const request = httpRequest(url, { method: 'POST', headers });
+  const answered = once(request, 'response') as Promise<[IncomingMessage]>;
+  request.write(form.slice(0, 10));
+  return {
+    async finish() {
+      request.end(form.slice(10));
+      const [response] = await answered;
+      return (await json(response)) as Record<string, unknown>;
+    },
+  };
+}
+
+for (const backend of serverStores) {
+  describe(`What is under way while things are taken back on ${backend.name}`, function () {
+    this.timeout(40_000);
+    let world: World;
+    before(async () => {
+      world = await World.start(backend);
+    });
+    after(() => world.stop());
+
+    it('gives a machine a token that is met by a sweep, where the request had begun before', async () => {
+      const credentials = { client_id: 'demo-service', client_secret: 'demo-service-secret' };
+      const form = new URLSearchParams({ grant_type: 'client_credentials', ...credentials }).toString();
+      const slow = slowForm(new URL('/token', world.node.issuer), form);
+      const begun = Date.now();
+      await until(() => Date.now() > begun + 50);
+      await world.endings.rollClientSecret('demo-service');
+      const { access_token = '' } = await slow.finish();
+      const later = await world.machineToken();
+      await until(async () => !(await world.isActive(String(access_token))), 3000);
+      assert.ok(await world.isActive(later));
+    });
+
+    it('does not let a sign-in by a former password count, whenever it comes to its end', async () => {
+      const { issuer } = world.node;
+      const browser = new Browser();
+      const request = authorizationRequest(issuer, 'demo-notes', { scope: 'openid offline_access notes:read' });
+      const page = await browser.visit(request.url, {}, request.redirectUri);
+      // The password was right; the browser is told where to go on, and waits.
+      const resume = await browser.submit(page, { ...ALICE }, `${issuer}/authorize/`);
+      const { account } = await world.holding();
+      await world.endings.credentialsChanged(account, 'password-changed');
+      const back = await browser.visit(resume.url, {}, request.redirectUri);
+      const callback = new URL(back.url);
+      assert.equal((await exchangeCode(issuer, request, callback)).body['error'], 'invalid_grant');
+      assert.equal(await world.isSignedIn({ browser, client: 'demo-notes' }), false);
+    });
+
+    it('is gone on with where a process was killed in the middle', async () => {
+      const person = ADMIN;
+      const [here, elsewhere] = [await world.holding({ person }), await world.holding({ person })];
+      const { issuer, stores } = world.node.config;
+      const work = { issuer, grants: stores.grants, account: here.account };
+      const child = fork(join(import.meta.dirname, 'dying-command.ts'), [JSON.stringify(work)]);
+      const [, signal] = (await once(child, 'exit')) as [number | null, string | null];
+      assert.equal(signal, 'SIGKILL');
+      const places = [here, elsewhere].map(({ jwt }) => placeOf(jwt));
+      const takenBack = async () => {
+        const each = await Promise.all(places.map((place) => isTakenBack(place, world.other)));
+        return each.filter(Boolean).length;
+      };
+      await until(async () => (await takenBack()) > 0);
+      assert.equal(await takenBack(), 1, 'it was in the middle');
+      await until(async () => (await takenBack()) === 2, 10_000);
+      for (const holding of [here, elsewhere]) assert.deepEqual(await world.left(holding), NOTHING);
+      assert.deepEqual(await world.left(await world.holding({ person })), ALL);
+    });
+  });
+}
