@@ -1,4 +1,4 @@
-import { CLIENT_SECRETS, openClients, type Clients } from '../clients/clients.ts';
+import { CLIENT_SECRETS, openClients, type Clients, type ClientsOptions } from '../clients/clients.ts';
 import type { Config } from '../config/schema.ts';
 import { openMasterKey } from '../keys/master-key.ts';
 import { ringRecords } from '../keys/ring-record.ts';
@@ -17,8 +17,12 @@ export function withClients<T>({ chosen, terminal }: StoreScene, work: (clients:
 
 /** The clients of the configuration and of the store, as the server has them. */
 export function clientsOf(config: Config, records: Store): Clients {
+  return openClients(clientsOptions(config, records));
+}
+
+export function clientsOptions(config: Config, records: Store): ClientsOptions {
   const sealingKey = (): Promise<string> => sealingKeyOf(config, records);
-  return openClients({ records, configured: config.clients, random: systemRandom, sealingKey });
+  return { records, configured: config.clients, random: systemRandom, sealingKey };
 }
 
 /** @throws MasterKeyError, or Error where the server has not started yet */

@@ -2,37 +2,45 @@ import type { Client, Clients } from '../clients/clients.ts';
 import { loadClients } from '../config/load-clients.ts';
 import { describeProblems } from '../config/problems.ts';
 import { findAction, type Actions } from './actions.ts';
+import { disable, enable, remove } from './clients-end.ts';
 import { invite } from './clients-invite.ts';
+import { rollSecret } from './clients-roll-secret.ts';
 import { withClients } from './clients-scene.ts';
 import { configOption, type Command } from './command.ts';
-import { withEndings } from './endings.ts';
 import { table } from './help-text.ts';
-import { removed, storeScene, type StoreScene } from './store-scene.ts';
+import { storeScene, type StoreScene } from './store-scene.ts';
 
 const ACTIONS: Actions<StoreScene> = {
   list: { options: ['json'], run: list },
   add: { words: ['FILE'], run: add },
   remove: { words: ['CLIENT_ID'], run: remove },
+  disable: { words: ['CLIENT_ID'], run: disable },
+  enable: { words: ['CLIENT_ID'], run: enable },
+  'roll-secret': { words: ['CLIENT_ID'], options: ['now'], run: rollSecret },
   invite: { options: ['uses', 'expires'], run: invite },
 };
 
 export const clients: Command = {
   name: 'clients',
-  summary: 'list the clients; add some to the store, remove one from it, let somebody register one',
-  details: `clients list               those of the configuration and those of the store
-clients add FILE           puts the client that FILE describes, or several under "clients:", into the store, in the
-                           form that they have in the configuration; one of the same name is replaced
-clients remove CLIENT_ID   takes a client out of the store; what was issued to it is worth nothing from then on
-clients invite             prints an initial access token, with which somebody else can register a client
+  summary: 'list the clients; add some to the store, remove, disable or give one another secret',
+  details: `clients list                    those of the configuration and those of the store
+clients add FILE                puts the client that FILE describes, or several under "clients:", into the store, in the
+                                form that they have in the configuration; one of the same name is replaced
+clients remove CLIENT_ID        takes a client out of the store; what was issued to it is worth nothing from then on
+clients disable CLIENT_ID       the same, for one of the configuration too, until it is enabled
+clients enable CLIENT_ID        lets it in again, to new tokens
+clients roll-secret CLIENT_ID   gives one of the store another secret, and prints that
+clients invite                  prints an initial access token, with which somebody else can register a client
 
 A running server on the same store knows of it at once.`,
   options: {
     ...configOption,
     json: { summary: 'for list: as JSON, with every setting but the secrets' },
+    now: { summary: 'for roll-secret: it has leaked; the one before and what was issued end at once' },
     uses: { value: 'N', summary: 'for invite: how many clients it registers (default: 1)' },
     expires: { value: 'DURATION', summary: 'for invite: how long it can be used (default: 1d)' },
   },
-  words: [Object.keys(ACTIONS).join('|'), 'FILE|CLIENT_ID'],
+  words: ['ACTION', 'FILE|CLIENT_ID'],
   async run(given, terminal) {
     const { action, words } = findAction('clients', ACTIONS, given);
     return action.run(storeScene(given, terminal), ...words);
@@ -50,20 +58,23 @@ async function list(scene: StoreScene): Promise<number> {
   const { given, terminal } = scene;
   const all = await withClients(scene, everyClient);
   if (given.options['json'] === true) {
-    const withoutSecrets = all.map(({ client, where }) => ({ ...client, ...NO_SECRETS, where }));
+    const withoutSecrets = all.map(({ client, ...state }) => ({ ...client, ...NO_SECRETS, ...state }));
     terminal.print(JSON.stringify(withoutSecrets, undefined, 2));
     return 0;
   }
-  const rows = all.map(({ client, where }) => [client.client_id, client.type, printable(client.client_name), where]);
+  const rows = all.map(({ client, where, disabled }) => [
+    ...[client.client_id, client.type, printable(client.client_name)],
+    disabled ? `${where}, disabled` : where,
+  ]);
   terminal.print(table([['client_id', 'type', 'name', 'where'], ...rows], ''));
   return 0;
 }
 
-async function everyClient(clients: Clients): Promise<{ client: Client; where: string }[]> {
+async function everyClient(clients: Clients): Promise<{ client: Client; where: string; disabled: boolean }[]> {
   const found = clients.configured.map((client) => ({ client, where: 'configuration' }));
   for await (const client of clients.stored())
     found.push({ client, where: client.registration === undefined ? 'store' : 'registered itself' });
-  return found;
+  return Promise.all(found.map(async (one) => ({ ...one, disabled: await clients.isDisabled(one.client.client_id) })));
 }
 
 /** A name cannot move the cursor or break the line. */
@@ -82,13 +93,5 @@ async function add(scene: StoreScene, file: string): Promise<number> {
       terminal.print(`${known === undefined ? 'added' : 'replaced'} client "${client.client_id}" in ${place}`);
     }
     return 0;
-  });
-}
-
-async function remove(scene: StoreScene, id: string): Promise<number> {
-  return removed(scene, {
-    name: `client ${JSON.stringify(id)}`,
-    wasStored: await withEndings(scene.chosen.config, scene.terminal, (endings) => endings.removeClient(id)),
-    isConfigured: scene.chosen.config.clients.some((one) => one.client_id === id),
   });
 }

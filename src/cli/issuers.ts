@@ -80,5 +80,6 @@ async function remove(scene: StoreScene, issuer: string): Promise<number> {
     name: `issuer ${JSON.stringify(issuer)}`,
     wasStored: await withEndings(scene.chosen.config, scene.terminal, (endings) => endings.removeIssuer(issuer)),
     isConfigured: scene.chosen.config.trusted_issuers.some((one) => one.issuer === issuer),
+    ends: `latchkey revoke --issuer ${issuer}`,
   });
 }

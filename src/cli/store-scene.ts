@@ -40,7 +40,7 @@ export async function withStores<T>(
 /** Says what has become of an item that was to be taken out of the store. @returns the exit code */
 export function removed(
   { chosen, place, terminal }: StoreScene,
-  { name, wasStored, isConfigured }: { name: string; wasStored: boolean; isConfigured: boolean },
+  { name, wasStored, isConfigured, ends }: { name: string; wasStored: boolean; isConfigured: boolean; ends: string },
 ): number {
   const source = chosen.file ?? 'the demo';
   if (wasStored) {
@@ -48,7 +48,7 @@ export function removed(
     return 0;
   }
   const reason = isConfigured
-    ? `${name} is of the configuration: remove it from ${source} and start the server again`
+    ? `${name} is of the configuration: remove it from ${source} and start the server again, then "${ends}"`
     : `there is no ${name} in ${place}`;
   terminal.warn(`latchkey: ${reason}`);
   return 1;

@@ -4,7 +4,7 @@ import { Secret } from '../config/secret.ts';
 import type { Random } from '../lib/random.ts';
 import { seal, unseal } from '../lib/seal.ts';
 import { everyMember } from '../storage/every-member.ts';
-import { keyspace, type Index, type Store } from '../storage/store.ts';
+import { keyspace, type Index, type Store, type WriteOptions } from '../storage/store.ts';
 import { hashClientSecret } from './client-secret.ts';
 
 /** A registered client: its configuration, with its secrets only as hashes, newest first. */
@@ -57,6 +57,8 @@ export const CLIENT_SECRETS = 'client secrets';
 
 export const clientKey = keyspace<ClientRecord>('client');
 export const everyClient: Index<ClientRecord> = 'clients';
+/** One that an operator put into the store stays until it is taken out. */
+export const durableClient: WriteOptions = { indexes: [everyClient] };
 /** By itself, since a client of the configuration has no record. */
 const disabledKey = keyspace<{ disabled: true }>('disabled-client');
 
@@ -83,7 +85,7 @@ export function openClients(options: ClientsOptions): Clients {
       if (configured.has(client.client_id)) return false;
       const { signing_secret: secret, ...record } = register(client, random);
       const sealed = secret && { sealed_secret: seal(await sealingKey(), secret.reveal(), random) };
-      await records.set(clientKey(client.client_id), { ...record, ...sealed }, { indexes: [everyClient] });
+      await records.set(clientKey(client.client_id), { ...record, ...sealed }, durableClient);
       return true;
     },
     remove: (clientId) => records.delete(clientKey(clientId)),

@@ -1,18 +1,13 @@
 import assert from 'node:assert/strict';
-import { createVerifier, guard, type Verifier } from '../../src/resource-server/resource-server.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { canRefresh, inNewBrowser, isSignedIn, type SignedInBrowser } from '../account-pages/people.ts';
 import { serverStores } from '../oidc/server-stores.ts';
-import { serve, type Serving } from '../resource-server/serving.ts';
-import { startTwoNodes, type TwoNodes } from '../status/two-nodes.ts';
-import { besides, command, type Said } from '../support/command.ts';
+import type { TwoNodes } from '../status/two-nodes.ts';
+import type { Said } from '../support/command.ts';
 import { ADMIN, ALICE, authorizationRequest, refresh } from '../support/flows.ts';
 import { Browser } from '../support/browser.ts';
-import { apiOf } from '../support/tokens.ts';
-import { until } from '../support/until.ts';
+import { startApiWorld, type ApiWorld } from './api-world.ts';
 
-/** With the stream of events, and with room for a busy machine. */
-const BOUND = 3000;
 const EVERYTHING = 'openid notes:read notes:admin';
 
 /** A scope that only admins may receive. */
@@ -30,46 +25,17 @@ function withAdminScope(config: Config): Config {
 for (const backend of serverStores) {
   describe(`latchkey accounts, beside an API and two nodes on ${backend.name}`, function () {
     this.timeout(30_000);
+    let world: ApiWorld;
     let nodes: TwoNodes;
-    let verifier: Verifier;
-    let api: Serving;
     beforeEach(async () => {
-      nodes = await startTwoNodes(backend, withAdminScope);
-      const { issuer } = nodes;
-      verifier = createVerifier({ issuer, audience: apiOf(issuer), status: { check: 'required' } });
-      const guards = new Map([
-        ['/notes', guard(verifier, { scope: 'notes:read' })],
-        ['/by-role', guard(verifier, { role: 'admin' })],
-        ['/by-scope', guard(verifier, { scope: 'notes:admin' })],
-      ]);
-      api = await serve((request, response) => {
-        void guards
-          .get(request.url ?? '')?.(request, response)
-          .then((token) => token && response.end());
-      });
+      world = await startApiWorld(backend, withAdminScope);
+      ({ nodes } = world);
     });
-    afterEach(async () => {
-      await api.close();
-      verifier.close();
-      await nodes.stop();
-    });
+    afterEach(() => world.stop());
 
-    async function latchkey(line: string, said: Said = {}): Promise<string> {
-      const [{ config, directory }] = nodes.nodes;
-      const environment = besides({ directory, issuer: nodes.issuer, store: config.stores.grants });
-      const { code, out, err } = await command(['accounts', ...line.split(' ')], { ...said, environment });
-      assert.equal(code, 0, out + err);
-      return out;
-    }
-
-    const call = async (path: string, { tokens }: SignedInBrowser): Promise<number> =>
-      (await fetch(api.url + path, { headers: { authorization: `Bearer ${tokens['access_token']}` } })).status;
-
-    const isTaken = async (one: SignedInBrowser): Promise<boolean> => {
-      const status = await call('/notes', one);
-      assert.ok(status === 200 || status === 401, String(status));
-      return status === 200;
-    };
+    const latchkey = (line: string, said?: Said): Promise<string> => world.succeeds(`accounts ${line}`, said);
+    const isTaken = ({ tokens }: SignedInBrowser): Promise<boolean> => world.takes(tokens['access_token']);
+    const untilRefused = ({ tokens }: SignedInBrowser): Promise<void> => world.untilRefused(tokens['access_token']);
 
     /** Refreshes at the other node, and goes on with the new tokens. */
     async function renew(one: SignedInBrowser): Promise<void> {
@@ -96,7 +62,7 @@ for (const backend of serverStores) {
       const alice = await inNewBrowser(issuer, { scope: EVERYTHING });
       const admin = await inNewBrowser(issuer, { person: ADMIN, scope: EVERYTHING });
       const seen = async (one: SignedInBrowser): Promise<number[]> =>
-        Promise.all(['/notes', '/by-role', '/by-scope'].map((path) => call(path, one)));
+        Promise.all(['/', '/by-role', '/by-scope'].map((path) => world.call(path, one.tokens['access_token'])));
       assert.deepEqual(await seen(alice), [200, 403, 403]);
 
       await latchkey(`add-role ${ALICE.email} admin`);
@@ -107,7 +73,7 @@ for (const backend of serverStores) {
       const before = { ...withAdmin, tokens: { ...withAdmin.tokens } };
       const out = await latchkey(`remove-role ${ALICE.email} admin`);
       assert.match(out, /^alice@example\.com has the roles user\n {2}- its access tokens are taken back;/);
-      await until(async () => !(await isTaken(before)), BOUND);
+      await untilRefused(before);
       assert.deepEqual(await seen(before), [401, 401, 401]);
       assert.ok(await isSignedIn(nodes, withAdmin));
       await renew(withAdmin);
@@ -129,7 +95,7 @@ for (const backend of serverStores) {
   - "latchkey accounts enable alice@example.com" lets it in again, to new sessions
 `,
       );
-      for (const each of [one, two]) await until(async () => !(await isTaken(each)), BOUND);
+      for (const each of [one, two]) await untilRefused(each);
       assert.ok(!(await signsIn(ALICE.email, ALICE.password)));
       assert.deepEqual(await left(admin), [true, true, true]);
 
@@ -142,7 +108,7 @@ for (const backend of serverStores) {
     it('signs an account out everywhere, and it signs in again', async () => {
       const one = await inNewBrowser(nodes.issuer);
       assert.match(await latchkey(`sign-out ${ALICE.email}`), /^signed alice@example\.com out everywhere/);
-      await until(async () => !(await isTaken(one)), BOUND);
+      await untilRefused(one);
       assert.deepEqual(await left(one), [false, false, false]);
       assert.deepEqual(await left(await inNewBrowser(nodes.issuer)), [true, true, true]);
     });
@@ -151,7 +117,7 @@ for (const backend of serverStores) {
       const one = await inNewBrowser(nodes.issuer);
       const input = 'plum cassette harbour';
       await latchkey(`password ${ALICE.email} --password-file -`, { input });
-      await until(async () => !(await isTaken(one)), BOUND);
+      await untilRefused(one);
       assert.deepEqual(await left(one), [false, false, false]);
       assert.ok(!(await signsIn(ALICE.email, ALICE.password)));
       assert.ok(await signsIn(ALICE.email, input));
@@ -159,21 +125,19 @@ for (const backend of serverStores) {
 
     it('removes an account when told to, whose address is then free for another', async () => {
       const one = await inNewBrowser(nodes.issuer, { clientId: 'demo-notes' });
-      const [{ config, directory }] = nodes.nodes;
-      const environment = besides({ directory, issuer: nodes.issuer, store: config.stores.grants });
-      const asked = await command(['accounts', 'remove', ALICE.email], { environment, answers: ['n'] });
+      const asked = await world.latchkey(`accounts remove ${ALICE.email}`, { answers: ['n'] });
       assert.equal(asked.code, 1);
       assert.match(asked.err, /^removing alice@example\.com \(acc_\w+\), its password, and\n {2}- 1 session, and/);
       assert.match(asked.err, /the configuration names it under accounts/);
       assert.deepEqual(await left(one), [true, true, true]);
 
       await latchkey(`remove ${ALICE.email} --yes`);
-      await until(async () => !(await isTaken(one)), BOUND);
+      await untilRefused(one);
       assert.deepEqual(await left(one), [false, false, false]);
       await latchkey(`add ${ALICE.email}`);
       assert.ok(!(await signsIn(ALICE.email, ALICE.password)));
       assert.deepEqual(await left(one), [false, false, false]);
-      const { err } = await command(['accounts', 'show', 'ghost@example.com'], { environment });
+      const { err } = await world.latchkey('accounts show ghost@example.com');
       assert.match(err, /there is no account "ghost@example\.com"/);
     });
 

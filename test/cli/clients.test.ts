@@ -162,6 +162,7 @@ job        machine  Nightly job  store
       id_token_signing_alg: 'ES256',
       introspection: false,
       where: 'store',
+      disabled: false,
     });
   });
 
@@ -233,7 +234,8 @@ job        machine  Nightly job  store
     assert.deepEqual([code, out], [1, '']);
     assert.equal(
       err,
-      'latchkey: client "shop" is of the configuration: remove it from latchkey.yaml and start the server again\n',
+      'latchkey: client "shop" is of the configuration: remove it from latchkey.yaml and start the server again, ' +
+        'then "latchkey revoke --client shop"\n',
     );
   });
 
@@ -266,7 +268,7 @@ job        machine  Nightly job  store
   });
 
   const misunderstood: Record<string, string> = {
-    '': 'clients needs one of list, add, remove, invite',
+    '': 'clients needs one of list, add, remove, disable, enable, roll-secret, invite',
     lsit: 'clients does not "lsit" (did you mean list?)',
     toString: 'clients does not "toString"',
     add: 'clients add needs a FILE',

@@ -1,0 +1,42 @@
+import { rollSecret as roll, type WhyNotRolled } from '../clients/roll-secret.ts';
+import { clientsOptions } from './clients-scene.ts';
+import { endingsOf } from './endings.ts';
+import { withStores, type StoreScene } from './store-scene.ts';
+import { howSoon } from './what-ends.ts';
+
+/** Prints the new secret alone on standard output, for scripts, and what becomes of the one before beside it. */
+export function rollSecret(scene: StoreScene, id: string): Promise<number> {
+  const { chosen, given, terminal } = scene;
+  const { config } = chosen;
+  const hasLeaked = given.options['now'] === true;
+  return withStores(config, terminal, async (stores) => {
+    const rolled = await roll(clientsOptions(config, stores.records), id, { hasLeaked });
+    if (typeof rolled === 'string') return explain(scene, id, rolled);
+    // Printed first: it is kept nowhere, and good from now on.
+    terminal.print(rolled.secret);
+    terminal.warn(`the new secret of client ${JSON.stringify(id)}; it is shown only now`);
+    if (hasLeaked) {
+      await endingsOf(config, stores).rollClientSecret(id);
+      terminal.warn(`the one before is worth nothing, and what was issued to the client has ended; ${howSoon(config)}`);
+    } else terminal.warn(rolled.previousGoesOn ? PREVIOUS_GOES_ON : ONE_SIGNS);
+    return 0;
+  });
+}
+
+const PREVIOUS_GOES_ON = 'the one before goes on until it is rolled again; if it has leaked, roll it with --now';
+const ONE_SIGNS = 'the one before is worth nothing: signatures are made with one secret alone';
+
+function explain({ chosen, place, terminal }: StoreScene, id: string, why: WhyNotRolled): number {
+  const source = chosen.file ?? 'the demo';
+  const name = `client ${JSON.stringify(id)}`;
+  const reasons: Record<WhyNotRolled, string> = {
+    absent: `there is no ${name} in ${place}`,
+    configured:
+      `${name} is of the configuration: put a new secret into ${source}, the present one under previous_secret, and start ` +
+      `the server again; if it has leaked, leave it out there, and end what it opened by "latchkey revoke --client ${id}"`,
+    'registered-itself': `${name} registered itself and would not learn of it: disable or remove it`,
+    'no-secret': `${name} has no secret: it proves itself by keys or a certificate, or not at all`,
+  };
+  terminal.warn(`latchkey: ${reasons[why]}`);
+  return 1;
+}

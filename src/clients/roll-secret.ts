@@ -1,0 +1,42 @@
+import { signsWithSecret } from '../config/client-auth-checks.ts';
+import { secretToken } from '../lib/random.ts';
+import { seal } from '../lib/seal.ts';
+import { hashClientSecret } from './client-secret.ts';
+import { clientKey, durableClient, type ClientRecord, type ClientsOptions } from './clients.ts';
+
+/** The new secret, which is kept nowhere, and whether the one before is still good. */
+export interface RolledSecret {
+  secret: string;
+  previousGoesOn: boolean;
+}
+
+export type WhyNotRolled = 'absent' | 'configured' | 'registered-itself' | 'no-secret';
+
+/**
+ * Gives a client of the store another secret. The one before goes on beside it, so that no app stands still meanwhile,
+ * unless it has leaked, or signatures are made with it: there is one of those.
+ */
+export async function rollSecret(
+  { records, configured, random, sealingKey }: ClientsOptions,
+  clientId: string,
+  { hasLeaked }: { hasLeaked: boolean },
+): Promise<RolledSecret | WhyNotRolled> {
+  if (configured.some((client) => client.client_id === clientId)) return 'configured';
+  const secret = secretToken(random);
+  const key = clientKey(clientId);
+  for (let stored = await records.get(key); stored !== undefined; stored = await records.get(key)) {
+    const { previous_secret_hash: _older, secret_hash: previous, ...client } = stored.value;
+    if (client.registration !== undefined) return 'registered-itself';
+    if (previous === undefined) return 'no-secret';
+    const signs = signsWithSecret(client);
+    const previousGoesOn = !hasLeaked && !signs;
+    const rolled: ClientRecord = {
+      ...client,
+      secret_hash: hashClientSecret(secret, random),
+      ...(previousGoesOn && { previous_secret_hash: previous }),
+      ...(signs && { sealed_secret: seal(await sealingKey(), secret, random) }),
+    };
+    if (await records.replace(key, rolled, stored.version, durableClient)) return { secret, previousGoesOn };
+  }
+  return 'absent';
+}
