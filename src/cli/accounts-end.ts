@@ -3,11 +3,11 @@ import { confirmed } from './confirm.ts';
 import { UsageError } from './command.ts';
 import { askPassword, assertGood } from './new-password.ts';
 import type { StoreScene } from './store-scene.ts';
-import { bullets, whatEnds } from './what-ends.ts';
+import { bullets, howSoon, whatEnds } from './what-ends.ts';
 
 export function disable(scene: StoreScene, name: string): Promise<number> {
   return withAccount(scene, name, async (people, account) => {
-    const ended = await whatEnds(people, account, scene.chosen.config);
+    const ended = [await whatEnds(people, account), howSoon(scene.chosen.config)];
     await people.endings.disableAccount(account.id);
     const enable = `"latchkey accounts enable ${account.email}" lets it in again, to new sessions`;
     scene.terminal.print(
@@ -29,7 +29,7 @@ export function enable({ terminal, ...scene }: StoreScene, name: string): Promis
 
 export function signOut(scene: StoreScene, name: string): Promise<number> {
   return withAccount(scene, name, async (people, account) => {
-    const ended = await whatEnds(people, account, scene.chosen.config);
+    const ended = [await whatEnds(people, account), howSoon(scene.chosen.config)];
     await people.endings.endBefore({ account: account.id });
     scene.terminal.print(`signed ${account.email} out everywhere: this has ended\n${bullets(ended)}`);
     return 0;
@@ -39,7 +39,7 @@ export function signOut(scene: StoreScene, name: string): Promise<number> {
 export function remove(scene: StoreScene, name: string): Promise<number> {
   const { chosen, given, place, terminal } = scene;
   return withAccount(scene, name, async (people, account) => {
-    const ended = await whatEnds(people, account, chosen.config);
+    const ended = [await whatEnds(people, account), howSoon(chosen.config)];
     const isSeed = chosen.config.accounts.some(({ email }) => email === account.email);
     const seed = `the configuration names it under accounts: the next start makes it anew, as another account`;
     const lines = [...ended, 'there is no way back', ...(isSeed ? [seed] : [])];
@@ -57,7 +57,7 @@ export function setPassword(scene: StoreScene, name: string): Promise<number> {
     const password = await askPassword(scene);
     if (password === undefined) throw new UsageError('there is no password: name its file with --password-file');
     assertGood(password, account, { passwords: people.passwords, config });
-    const ended = await whatEnds(people, account, config);
+    const ended = [await whatEnds(people, account), howSoon(config)];
     await people.passwords.set(account.id, password);
     await people.endings.credentialsChanged(account.id, 'password-changed');
     scene.terminal.print(`${account.email} has a new password: this has ended\n${bullets(ended)}`);

@@ -29,7 +29,7 @@ export function withPeople<T>({ chosen: { config }, terminal }: StoreScene, work
   return withStores(config, terminal, (stores) => work(peopleOf(config, stores)));
 }
 
-function peopleOf(config: Config, stores: Stores): People {
+export function peopleOf(config: Config, stores: Stores): People {
   const { records, grants } = stores;
   const { argon2, min_length: minLength } = config.passwords;
   const [clock, random] = [systemClock, systemRandom];
@@ -63,11 +63,14 @@ export function withAccount(
   work: (people: People, account: Account) => Promise<number>,
 ): Promise<number> {
   return withPeople(scene, async (people) => {
-    const { accounts } = people;
-    const account = name.includes('@') ? await accounts.findByEmail(name) : await accounts.find(name);
+    const account = await findAccount(people, name);
     if (account !== undefined) return work(people, account);
     const list = '"latchkey accounts list" shows all';
     scene.terminal.warn(`latchkey: there is no account ${JSON.stringify(name)} in ${scene.place}; ${list}`);
     return 1;
   });
+}
+
+export function findAccount({ accounts }: Pick<People, 'accounts'>, name: string): Promise<Account | undefined> {
+  return name.includes('@') ? accounts.findByEmail(name) : accounts.find(name);
 }

@@ -1,6 +1,7 @@
 import { openAccounts } from '../accounts/accounts.ts';
 import { openConsents } from '../accounts/consents.ts';
 import type { Config } from '../config/schema.ts';
+import type { Revoke } from '../events/revocations.ts';
 import { openPasswords } from '../credentials/passwords.ts';
 import { openIssuers } from '../issuers/issuers.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -19,20 +20,29 @@ export function withEndings<T>(config: Config, terminal: Terminal, work: (ending
   return withStores(config, terminal, (stores) => work(endingsOf(config, stores)));
 }
 
-export function endingsOf(config: Config, { records, grants }: Stores): Endings {
+export function endingsOf(config: Config, { records, grants }: Pick<Stores, 'records' | 'grants'>): Endings {
   const [clock, random] = [systemClock, systemRandom];
   const { argon2, min_length: minLength } = config.passwords;
   const accounts = openAccounts({ records, clock, random });
-  const clients = clientsOf(config, records);
-  const { revoke } = new Revocations({
-    ...{ grants, accounts, clients, clock, random },
-    tokens: openTokens({ grants, clock, issuer: config.issuer }),
-    cutLife: grantLife(config.tokens),
-  });
   return openEndings({
-    ...{ revoke, accounts, clients },
+    accounts,
+    revoke: revokeOf(config, { records, grants }),
+    clients: clientsOf(config, records),
     consents: openConsents(records),
     issuers: openIssuers({ records, configured: config.trusted_issuers }),
     passwords: openPasswords({ records, clock, argon2, minLength, service: config.branding.name }),
   });
+}
+
+/** The one way in which anything is taken back, on the stores alone. */
+export function revokeOf(config: Config, { records, grants }: Pick<Stores, 'records' | 'grants'>): Revoke {
+  const [clock, random] = [systemClock, systemRandom];
+  const { revoke } = new Revocations({
+    ...{ grants, clock, random },
+    accounts: openAccounts({ records, clock, random }),
+    clients: clientsOf(config, records),
+    tokens: openTokens({ grants, clock, issuer: config.issuer }),
+    cutLife: grantLife(config.tokens),
+  });
+  return revoke;
 }

@@ -8,10 +8,11 @@ import { helpFor } from './help-text.ts';
 import { help } from './help.ts';
 import { issuers } from './issuers.ts';
 import { keys } from './keys.ts';
+import { revoke } from './revoke.ts';
 import { start } from './start.ts';
 import { version } from './version.ts';
 
-const COMMANDS: readonly Command[] = [start, checkConfig, accounts, clients, issuers, keys, help, version];
+const COMMANDS: readonly Command[] = [start, checkConfig, accounts, clients, issuers, keys, revoke, help, version];
 
 /**
  * Runs a command line and prints what went wrong with it, if anything.

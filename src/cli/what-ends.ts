@@ -4,12 +4,12 @@ import { durationText } from '../lib/duration.ts';
 import { appsWithAccess, liveSessions } from '../oidc/storage/access.ts';
 import type { People } from './accounts-scene.ts';
 
-/** What ends with an account's access, as lines to print: counted before it ends. */
-export async function whatEnds({ grants, consents }: People, { id }: Account, config: Config): Promise<string[]> {
+/** What ends with an account's access, as a line to print: counted before it ends. */
+export async function whatEnds({ grants, consents }: People, { id }: Account): Promise<string> {
   const sessions = await liveSessions(grants, id);
   const apps = await appsWithAccess({ grants, consents }, id);
   const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;
-  return [`${count(sessions.length, 'session')}, and what ${count(apps.length, 'app')} may do`, howSoon(config)];
+  return `${count(sessions.length, 'session')}, and what ${count(apps.length, 'app')} may do`;
 }
 
 /** When those know it who have accepted a token until now. */

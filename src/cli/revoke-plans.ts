@@ -1,0 +1,82 @@
+import { sessionCounts, sessionKey } from '../oidc/storage/session-records.ts';
+import { findAccount, peopleOf } from './accounts-scene.ts';
+import { clientsOf } from './clients-scene.ts';
+import { timeText } from './keys-scene.ts';
+import type { Asked, Plan } from './revoke-plan.ts';
+import { tokenPlan } from './revoke-token.ts';
+import { whatEnds } from './what-ends.ts';
+
+/** What each option means. @returns a text where there is no such thing */
+export const PLANS: Record<string, (asked: Asked, name: string) => Promise<Plan | string>> = {
+  account: planAccount,
+  client: planClient,
+  issuer: planIssuer,
+  session: planSession,
+  token: tokenPlan,
+  everything: planEverything,
+};
+
+const ANEW = 'whoever is meant signs in again, and apps ask again for what they need';
+
+async function planAccount({ scene, stores, before }: Asked, name: string): Promise<Plan | string> {
+  const people = peopleOf(scene.chosen.config, stores);
+  const account = await findAccount(people, name);
+  if (account === undefined) return `there is no account ${JSON.stringify(name)}; "latchkey accounts list" shows all`;
+  const everything = await whatEnds(people, account);
+  return {
+    target: { what: 'account', account: account.id, ...until(before) },
+    what: `what ${account.email} has${since(before)}`,
+    lines: [before === undefined ? everything : `of ${everything}`, ANEW],
+  };
+}
+
+/** It may be gone already: its tokens are what is left of it. */
+async function planClient({ scene, stores, before }: Asked, client: string): Promise<Plan> {
+  const isThere = (await clientsOf(scene.chosen.config, stores.records).find(client)) !== undefined;
+  const name = JSON.stringify(client);
+  return {
+    target: { what: 'client', client, ...until(before) },
+    what: `what client ${name} has of everybody${since(before)}`,
+    lines: [...(isThere ? [] : [`there is no client ${name} now`]), 'people stay signed in', ANEW],
+  };
+}
+
+function planIssuer({ scene }: Asked, issuer: string): Promise<Plan> {
+  const isConfigured = scene.chosen.config.trusted_issuers.some((one) => one.issuer === issuer);
+  const goesOn = 'it is trusted by the configuration: clients get new tokens for its tokens';
+  return Promise.resolve({
+    target: { what: 'trusted-issuer', issuer },
+    what: `what was issued for tokens of ${issuer}`,
+    lines: isConfigured ? [goesOn] : [],
+  });
+}
+
+async function planSession({ scene, stores }: Asked, session: string): Promise<Plan | string> {
+  const stored = await stores.grants.get(sessionKey(session));
+  const { accountId, browser = 'a browser', loginTs = 0, authorizations = {} } = stored?.value ?? {};
+  if (stored === undefined || accountId === undefined || !(await sessionCounts(stores.grants, stored.value)))
+    return `there is no session ${JSON.stringify(session)}; "latchkey accounts show ACCOUNT" shows those of an account`;
+  const account = await peopleOf(scene.chosen.config, stores).accounts.find(accountId);
+  const apps = Object.keys(authorizations).join(', ') || 'no app';
+  return {
+    target: { what: 'session', session },
+    what: `the session of ${account?.email ?? accountId} in ${browser}, signed in ${timeText(loginTs * 1000)}`,
+    lines: [`it was used for ${apps}`, 'an app that keeps access while the person is away keeps it'],
+  };
+}
+
+function planEverything({ before }: Asked): Promise<Plan> {
+  return Promise.resolve({
+    target: { what: 'everything', ...until(before) },
+    what: `everything that was issued${since(before)}, to everybody`,
+    lines: ['every person signs in again, and every app and machine asks for new tokens'],
+  });
+}
+
+function until(before: number | undefined): { before?: number } {
+  return before === undefined ? {} : { before };
+}
+
+function since(before: number | undefined): string {
+  return before === undefined ? '' : ` from before ${timeText(before)}`;
+}

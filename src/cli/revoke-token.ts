@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs';
+import type { AdapterPayload } from 'oidc-provider';
+import type { RevocationTarget } from '../events/revocations.ts';
+import { openMasterKey } from '../keys/master-key.ts';
+import { ringRecords } from '../keys/ring-record.ts';
+import { snapshotOf } from '../keys/ring.ts';
+import { storedRing } from '../keys/steps.ts';
+import { systemClock } from '../lib/clock.ts';
+import { sha256 } from '../lib/hash.ts';
+import { systemRandom } from '../lib/random.ts';
+import { unseal } from '../lib/seal.ts';
+import { readAccessToken, verifyOurs } from '../oidc/requests/issued-jwt.ts';
+import type { Stores } from '../storage/open-stores.ts';
+import type { Key } from '../storage/store.ts';
+import type { Asked, Plan } from './revoke-plan.ts';
+import type { Config } from '../config/schema.ts';
+
+/** One token, in whatever form it was found. A token that nobody here signed takes nothing back. */
+export async function tokenPlan({ scene, stores }: Asked, file: string): Promise<Plan | string> {
+  const { chosen, terminal } = scene;
+  const text = file === '-' ? await terminal.input() : readFileSync(file, 'utf8');
+  const token = text.trim();
+  const plan = (await planJwt(chosen.config, stores, token)) ?? (await planOpaque(stores, token));
+  return plan ?? 'this is no token of this server, or none any more: it has expired, or was taken back before';
+}
+
+async function planJwt(config: Config, { records }: Stores, token: string): Promise<Plan | undefined> {
+  if (token.split('.').length !== 3) return undefined;
+  const masterKey = await openMasterKey(config.keys_dir, { create: false, random: systemRandom });
+  const { content } = await storedRing(ringRecords(records, masterKey));
+  const ring = snapshotOf(content, systemClock.now(), config.keys.algorithms);
+  const claims = await readAccessToken(verifyOurs({ issuer: config.issuer, ring }), token);
+  if (claims === undefined) return undefined;
+  const { client_id: client, sub, status, aud } = claims;
+  const target: RevocationTarget = {
+    ...{ what: 'token', client, token: status.status_list },
+    ...(sub.startsWith('acc_') && { account: sub }),
+  };
+  return { target, what: `an access token of client "${client}" for ${aud}`, lines: [ALONE] };
+}
+
+const ALONE = 'what else the client has stays: "latchkey revoke --client" and "--account" take that back';
+
+interface Sealed {
+  sealed: string;
+}
+
+async function planOpaque({ grants }: Stores, token: string): Promise<Plan | undefined> {
+  for (const kind of ['access-token', 'client-credentials', 'refresh-token']) {
+    const record: Key<Sealed> = `${kind}:${sha256(token)}`;
+    const stored = await grants.get(record);
+    if (stored === undefined) continue;
+    const { clientId = '', accountId, grantId } = JSON.parse(unseal(token, stored.value.sealed)) as AdapterPayload;
+    if (kind === 'refresh-token' && grantId !== undefined) {
+      const lines = ['it and all that came of the same sign-in: its refresh and access tokens'];
+      return { target: { what: 'grant', grant: grantId }, what: `a refresh token of client "${clientId}"`, lines };
+    }
+    const account = accountId === undefined ? {} : { account: accountId };
+    const target: RevocationTarget = { what: 'token', client: clientId, ...account, token: { record } };
+    return { target, what: `an access token of client "${clientId}"`, lines: [ALONE] };
+  }
+  return undefined;
+}

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SignJWT, decodeJwt, decodeProtectedHeader, generateKeyPair } from 'jose';
+import { canRefresh, inNewBrowser, isSignedIn } from '../account-pages/people.ts';
+import { serverStores } from '../oidc/server-stores.ts';
+import { command } from '../support/command.ts';
+import { ADMIN, ALICE, tokenRequest } from '../support/flows.ts';
+import { startApiWorld, type ApiWorld } from './api-world.ts';
+
+for (const backend of serverStores) {
+  describe(`latchkey revoke, beside an API and two nodes on ${backend.name}`, function () {
+    this.timeout(30_000);
+    let world: ApiWorld;
+    before(async () => {
+      world = await startApiWorld(backend);
+    });
+    after(() => world.stop());
+
+    const holder = (options: Parameters<typeof inNewBrowser>[1] = {}) => inNewBrowser(world.nodes.issuer, options);
+
+    /** What is left of what an app and a browser had: session, refresh token, access token. */
+    async function left(one: Awaited<ReturnType<typeof holder>>): Promise<boolean[]> {
+      const { nodes } = world;
+      return [
+        await isSignedIn(nodes, one),
+        await canRefresh(nodes.origins[1], one),
+        await world.takes(one.tokens['access_token']),
+      ];
+    }
+
+    it('says what it will take back and asks, and takes nothing back unless told to', async () => {
+      const alice = await holder();
+      const asked = await world.latchkey(`revoke --account ${ALICE.email}`, { answers: ['n'] });
+      assert.deepEqual([asked.code, asked.out], [1, '']);
+      assert.match(
+        asked.err,
+        /^taking back what alice@example\.com has\n {2}- \d+ sessions?, and what \d+ apps? may do\n(?: {2}- .*\n){2}latchkey: nothing was changed\n$/,
+      );
+      const nobody = await world.latchkey(`revoke --account ${ALICE.email}`);
+      assert.equal(nobody.code, 2);
+      assert.deepEqual(await left(alice), [true, true, true]);
+    });
+
+    it('takes back what an account has, and no other', async () => {
+      const [alice, admin] = [await holder(), await holder({ person: ADMIN })];
+      await world.succeeds(`revoke --account ${ALICE.email} --yes`);
+      await world.untilRefused(alice.tokens['access_token']);
+      assert.deepEqual(await left(alice), [false, false, false]);
+      assert.deepEqual(await left(admin), [true, true, true]);
+    });
+
+    it('takes back what was issued before an instant, and spares what came later', async () => {
+      const early = await holder();
+      await sleep(5);
+      const instant = new Date().toISOString();
+      await sleep(5);
+      const late = await holder();
+      const out = await world.succeeds(`revoke --account ${ALICE.email} --before ${instant} --yes`);
+      assert.match(out, /^took back what alice@example\.com has from before 2\d{3}-/);
+      await world.untilRefused(early.tokens['access_token']);
+      assert.deepEqual(await left(early), [false, false, false]);
+      assert.deepEqual(await left(late), [true, true, true]);
+      await world.succeeds(`revoke --everything --before 1h --yes`);
+      assert.deepEqual(await left(late), [true, true, true]);
+    });
+
+    it('takes back what a client has of everybody, and says so where there is no such client', async () => {
+      const notes = await holder();
+      const photos = await holder({ browser: notes.browser, clientId: 'demo-photos' });
+      await world.succeeds('revoke --client demo-photos --yes');
+      await world.untilRefused(photos.tokens['access_token']);
+      assert.ok(!(await canRefresh(world.nodes.origins[1], photos, 'demo-photos')));
+      assert.deepEqual(await left(notes), [true, true, true]);
+      const { code, err } = await world.latchkey('revoke --client demo-foto', { answers: ['n'] });
+      assert.equal(code, 1);
+      assert.match(err, /there is no client "demo-foto" now/);
+    });
+
+    it('takes back one session, which it names with its person, browser and apps', async () => {
+      const [desk, phone] = [await holder(), await holder({ on: 'a phone' })];
+      const shown = JSON.parse(await world.succeeds(`accounts show ${ALICE.email} --json`)) as {
+        sessions: { session: string; browser: string }[];
+      };
+      const session = shown.sessions.find(({ browser }) => browser === 'Safari on iPhone')?.session;
+      const { code, out } = await world.latchkey(`revoke --session ${session} --yes`);
+      assert.equal(code, 0);
+      assert.match(out, /^took back the session of alice@example\.com in Safari on iPhone, signed in 2\d{3}-/);
+      await world.untilRefused(phone.tokens['access_token']);
+      assert.deepEqual(await left(phone), [false, false, false]);
+      assert.deepEqual(await left(desk), [true, true, true]);
+      const again = await world.latchkey(`revoke --session ${session} --yes`);
+      assert.match(again.err, /there is no session/);
+    });
+
+    it('takes back one access token alone, and with a refresh token all that came with it', async () => {
+      const [one, other] = [await holder(), await holder()];
+      const input = `${one.tokens['access_token']}\n`;
+      assert.match(
+        await world.succeeds('revoke --token - --yes', { input }),
+        /^took back an access token of client "demo-notes" for http/,
+      );
+      await world.untilRefused(one.tokens['access_token']);
+      assert.deepEqual(await left(one), [true, true, false]);
+
+      await world.succeeds('revoke --token - --yes', { input: other.tokens['refresh_token'] ?? '' });
+      await world.untilRefused(other.tokens['access_token']);
+      assert.deepEqual(await left(other), [true, false, false]);
+    });
+
+    it('takes back an opaque access token', async () => {
+      const one = await holder({ scope: 'openid' });
+      const token = one.tokens['access_token'] ?? '';
+      const knows = async (): Promise<number> =>
+        (await fetch(`${world.nodes.origins[1]}/userinfo`, { headers: { authorization: `Bearer ${token}` } })).status;
+      assert.equal(await knows(), 200);
+      await world.succeeds('revoke --token - --yes', { input: token });
+      assert.equal(await knows(), 401);
+    });
+
+    it('takes nothing back for a token that nobody here has signed, whatever place it names', async () => {
+      const alice = await holder();
+      const token = alice.tokens['access_token'] ?? '';
+      const { privateKey } = await generateKeyPair('ES256');
+      const header = { ...decodeProtectedHeader(token), alg: 'ES256' };
+      const forged = await new SignJWT(decodeJwt(token)).setProtectedHeader(header).sign(privateKey);
+      for (const input of [forged, 'nonsense', 'a.b.c']) {
+        const { code, err } = await world.latchkey('revoke --token - --yes', { input });
+        assert.equal(code, 1);
+        assert.match(err, /^latchkey: this is no token of this server, or none any more/);
+      }
+      assert.deepEqual(await left(alice), [true, true, true]);
+    });
+
+    it('takes back everything, and everybody gets in again', async () => {
+      const all = [await holder(), await holder({ person: ADMIN })];
+      const machine = async (): Promise<string> => {
+        const { body } = await tokenRequest(
+          world.nodes.issuer,
+          { grant_type: 'client_credentials' },
+          'demo-service:demo-service-secret',
+        );
+        return String(body['access_token']);
+      };
+      const job = await machine();
+      assert.ok(await world.takes(job));
+      await world.succeeds('revoke --everything --yes');
+      for (const token of [...all.map(({ tokens }) => tokens['access_token']), job]) await world.untilRefused(token);
+      for (const one of all) assert.deepEqual(await left(one), [false, false, false]);
+      assert.deepEqual(await left(await holder()), [true, true, true]);
+      assert.ok(await world.takes(await machine()));
+    });
+  });
+}
+
+describe('latchkey revoke', () => {
+  const KINDS = '--account, --client, --issuer, --session, --token, --everything';
+  const misunderstood: Record<string, string> = {
+    '': `revoke needs one of ${KINDS}`,
+    '--account a@example.com --client b': `revoke needs one of ${KINDS}`,
+    '--session x --before 1h': '--before does not go with --session',
+    '--everything --before soon': '--before must be a moment such as 2026-01-31T12:00:00Z, or how long ago',
+    '--everything --before 2026-02-30x': '--before must be a moment such as',
+    '--everything --before 2996-01-31': '--before must be a moment that has been',
+    '--acount a@example.com': 'revoke has no option --acount (did you mean --account?)',
+    'demo-notes': 'revoke does not take "demo-notes"',
+  };
+  for (const [line, message] of Object.entries(misunderstood)) {
+    it(`does not understand "revoke ${line}", says so and ends with 2`, async () => {
+      const { code, out, err } = await command(['revoke', ...line.split(' ').filter(Boolean)]);
+      assert.deepEqual([code, out], [2, '']);
+      assert.ok(err.includes(message), err);
+    });
+  }
+});
