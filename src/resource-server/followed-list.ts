@@ -35,6 +35,8 @@ export class FollowedList {
   #confirmedAt = -Infinity;
   #fetchedAt = -Infinity;
   #followedIn = 0;
+  /** How often the stream said that there is news of which it does not say what. */
+  #news = 0;
   #refreshing: Promise<void> | undefined;
   #failure: { at: number; cause: unknown } | undefined;
   usedAt = now();
@@ -98,15 +100,18 @@ export class FollowedList {
     }
   }
 
-  /** The stream says that there is news, without saying what. */
+  /** The stream says that there is news, without saying what: until that has been fetched, it cannot confirm what is here. */
   changed(): void {
+    this.#news += 1;
+    this.#followedIn = 0;
     this.#echo.news();
   }
 
-  /** The stream says that it has told everything up to now. */
+  /** The stream says that it has told everything up to now: which completes a copy that could be fetched. */
   confirm(): void {
     const isFollowed = this.#followedIn !== 0 && this.#followedIn === this.#rules.streamLife();
-    if (isFollowed && age(this.#fetchedAt) <= STREAM_TRUSTED_FOR * 1000) this.#confirmedAt = now();
+    const isWhole = isFollowed && this.#failure === undefined;
+    if (isWhole && age(this.#fetchedAt) <= STREAM_TRUSTED_FOR * 1000) this.#confirmedAt = now();
   }
 
   close(): void {
@@ -115,7 +120,7 @@ export class FollowedList {
 
   async #fetch(): Promise<void> {
     const askedAt = now();
-    const life = this.#rules.streamLife();
+    const [life, news] = [this.#rules.streamLife(), this.#news];
     if (life === 0) this.#rules.keepUpKeys();
     const fetched = await fetchFromIssuer(this.#url, {
       timeout: this.#rules.timeout,
@@ -132,7 +137,7 @@ export class FollowedList {
     this.#fetchedAt = askedAt;
     // Unless the stream has confirmed it since.
     if (age(this.#confirmedAt) > age(askedAt)) this.#confirmedAt = askedAt;
-    this.#followedIn = life;
+    this.#followedIn = news === this.#news ? life : 0;
   }
 
   #expiresWithin(seconds: number): boolean {

@@ -48,11 +48,12 @@ async function giveList(context: Context, status: TokenStatus): Promise<void> {
 
 async function giveStream(context: Context, status: TokenStatus): Promise<void> {
   const from = addressBlock(clientAddress(context));
+  const first = await status.greeting();
+  // Last of all: who came at the same moment counts too.
   if (!status.streams.hasRoom(from)) {
     refuse(context, 503, 'too many listen already; fetch the lists instead');
     return;
   }
-  const first = await status.greeting();
   openToAll(context);
   context.set({ 'Content-Type': 'text/event-stream; charset=utf-8', 'X-Accel-Buffering': 'no' });
   context.status = 200;

@@ -92,7 +92,13 @@ function greeting(lists: readonly FollowedList[], uriOf: (list: FollowedList) =>
   return eventText('lists', { lists: Object.fromEntries(lists.map((list) => [uriOf(list), contentOf(list)])) });
 }
 
-/** A number that stands for what a list says, the same on every node that knows the same. */
-function contentOf({ bits }: FollowedList): number {
-  return hash('sha256', bits, 'buffer').readUIntBE(0, 6);
+const contents = new WeakMap<FollowedList, { changes: number; content: number }>();
+
+/** A number that stands for what a list says, the same on every node that knows the same. Anybody may ask for it, and often. */
+function contentOf(list: FollowedList): number {
+  const known = contents.get(list);
+  if (known?.changes === list.changes) return known.content;
+  const content = hash('sha256', list.bits, 'buffer').readUIntBE(0, 6);
+  contents.set(list, { changes: list.changes, content });
+  return content;
 }

@@ -107,6 +107,21 @@ describe('an API that listens to the stream of status events', () => {
     await assert.rejects(verifier.verify(token), StatusUnavailable);
   });
 
+  const unfetchable: Record<string, PublishedList['instead']> = {
+    'is refused': away,
+    'does not come': (_request, response) => setTimeout(() => response.destroy(), 300),
+  };
+  for (const [title, instead] of Object.entries(unfetchable)) {
+    it(`does not let it vouch for a copy that it said is old, while another ${title}`, async () => {
+      await follow();
+      list.statuses.set(3, 1);
+      list.instead = instead;
+      stream.tell('changed', { uri: list.uri });
+      await passWithBeats(10);
+      await assert.rejects(verifier.verify(token), StatusUnavailable);
+    });
+  }
+
   it('polls when it falls silent, though the connection stands, and opens it again', async () => {
     await follow();
     stream.tell('current', {});
