@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { systemRandom } from '../../src/lib/random.ts';
+import { Places, type Taken } from '../../src/status/places.ts';
+import { openStore } from '../../src/storage/open-store.ts';
+import type { Store } from '../../src/storage/store.ts';
+import { redis, redisCluster, sqlite, type RunningBackend } from '../storage/backends.ts';
+import { MovedClock } from '../support/clock.ts';
+
+const LONGEST = 600;
+const OPEN_FOR = 300;
+
+for (const backend of [sqlite, redis, redisCluster]) {
+  describe(`Places of two nodes on ${backend.name}`, () => {
+    let running: RunningBackend;
+    let stores: [Store, Store];
+    let clock: MovedClock;
+    let nodes: [Places, Places];
+
+    before(async function () {
+      this.timeout(60_000);
+      running = await backend.start();
+    });
+    after(() => running.stop());
+    beforeEach(async () => {
+      clock = new MovedClock();
+      // Of another time than the last test's, so that its open list is closed.
+      clock.advance(passed);
+      passed += 100_000;
+      stores = [await openStore(running.url, clock), await openStore(running.url, clock)];
+      nodes = [node(stores[0]), node(stores[1])];
+    });
+    afterEach(() => Promise.all(stores.map((store) => store.close())));
+    let passed = 0;
+
+    function node(grants: Store, capacity?: number): Places {
+      const parts = { grants, clock, random: systemRandom, longest: LONGEST, openFor: OPEN_FOR };
+      return new Places({ ...parts, ...(capacity !== undefined && { capacity }) });
+    }
+    const take = (places: Places, life = LONGEST): Promise<Taken> => places.take(clock.now() + life * 1000);
+    const takeMany = (places: Places, count: number): Promise<Taken[]> =>
+      Promise.all(Array.from({ length: count }, () => take(places)));
+    const names = (taken: readonly Taken[]): string[] => taken.map(({ list, idx }) => `${list.id}.${idx}`);
+
+    it('are never given twice, however many ask at once', async () => {
+      const taken = (await Promise.all(nodes.map((places) => takeMany(places, 3000)))).flat();
+      assert.equal(new Set(names(taken)).size, 6000);
+      assert.equal(new Set(taken.map(({ list }) => list.id)).size, 1, 'both give them in one list');
+    });
+
+    it('come in an order that does not show how many there were', async () => {
+      const [first, second] = await Promise.all(nodes.map((places) => takeMany(places, 500)));
+      const steps = (first ?? []).map(({ idx }, at) => idx - (first?.[at - 1]?.idx ?? idx));
+      assert.ok(new Set(steps).size > 200);
+      assert.ok(steps.filter((step) => step === 1).length < 20);
+      assert.notDeepEqual(
+        first?.map(({ idx }) => idx % 1024),
+        second?.map(({ idx }) => idx % 1024),
+      );
+    });
+
+    it('go on in another list when one is full', async () => {
+      const small = [node(stores[0], 2048), node(stores[1], 2048)];
+      const taken = (await Promise.all(small.map((places) => takeMany(places, 2500)))).flat();
+      assert.equal(new Set(names(taken)).size, 5000);
+      assert.ok(taken.every(({ idx }) => idx < 2048));
+      assert.ok(new Set(taken.map(({ list }) => list.id)).size >= 3);
+    });
+
+    it('go on in another list after its time, and each list outlives the last of its tokens', async () => {
+      const early = await take(nodes[0]);
+      clock.advance(OPEN_FOR - 1);
+      const last = await take(nodes[1]);
+      assert.equal(last.list.id, early.list.id);
+      assert.ok(last.list.endsAt >= clock.now() + LONGEST * 1000);
+      clock.advance(1);
+      const next = await take(nodes[0]);
+      assert.notEqual(next.list.id, early.list.id);
+      assert.equal((await take(nodes[1])).list.id, next.list.id);
+      assert.ok(next.list.endsAt < clock.now() + 2 * (LONGEST + OPEN_FOR) * 1000, 'no list lives on for ever');
+    });
+
+    it('are in a list that is long enough for a token that another configuration gave a longer life', async () => {
+      await take(nodes[0]);
+      const long = await take(nodes[1], 10 * LONGEST);
+      assert.ok(long.list.endsAt >= clock.now() + 10 * LONGEST * 1000);
+    });
+
+    it('are given no more in a list that the store has forgotten some of', async () => {
+      const before = await takeMany(nodes[0], 1500);
+      const [{ list } = assert.fail()] = before;
+      // A counter that comes from an older copy begins again below what this node has been given.
+      await stores[1].increment(`status-blocks:${list.id}`, -2, 1);
+      const after = await takeMany(nodes[0], 3000);
+      assert.equal(new Set(names([...before, ...after])).size, 4500);
+    });
+
+    it('are given no more in a list that was abandoned', async () => {
+      const { list } = await take(nodes[0]);
+      await nodes[0].abandon(list);
+      assert.notEqual((await take(nodes[0])).list.id, list.id);
+      await nodes[0].abandon(list);
+    });
+  });
+}
