@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Config } from '../config/schema.ts';
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -16,6 +16,8 @@ export interface Listener {
 
 /** A request must arrive whole within this; slower ones are held open on purpose. */
 const REQUEST_TIMEOUT = 30_000;
+/** How long a client that has connected may still take to ask something once the drain has begun. */
+const SILENCE = 1000;
 /** Longer than load balancers keep idle connections, so that they are the ones who close. */
 const KEEP_ALIVE = 65_000;
 
@@ -73,8 +75,15 @@ function both(main: Listener, asking: Listener): Listener {
 /** Hands requests to the handler. @returns the drain; Node's own `close` leaves open what falls idle after it */
 function serve(server: Server, handler: Handler): Listener['drain'] {
   const answers = new Set<ServerResponse>();
+  /** Connections that clients made ahead, and have asked nothing on: Node would wait for them. */
+  const silent = new Set<Socket>();
   let isDraining = false;
+  server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+  });
   server.on('request', (request, response) => {
+    silent.delete(request.socket);
     answers.add(response);
     response.once('close', () => {
       answers.delete(response);
@@ -85,6 +94,9 @@ function serve(server: Server, handler: Handler): Listener['drain'] {
   });
   return () => {
     isDraining = true;
+    setTimeout(() => {
+      for (const socket of silent) socket.destroy();
+    }, SILENCE).unref();
     for (const answer of answers) if (!answer.headersSent) answer.setHeader('Connection', 'close');
     return new Promise((resolve) => {
       server.close(() => resolve());

@@ -9,7 +9,7 @@ import { isLive, listKey, listNamed, type ListRecord, type StatusList } from './
 /** A list as this node knows it. */
 export interface FollowedList extends StatusList {
   readonly bits: Buffer;
-  /** How often it has changed here. */
+  /** Grows whenever it changes here. */
   readonly changes: number;
 }
 
@@ -21,6 +21,8 @@ const PACE = 50;
 export const BELIEVED = 1000;
 /** How often all bits are compared, also of lists whose version has not moved, in milliseconds. */
 const COMPARED = 30_000;
+
+const NONE = new Uint8Array();
 
 interface Followed extends FollowedList {
   changes: number;
@@ -73,6 +75,12 @@ export class FollowedLists {
   async verified(): Promise<FollowedList[]> {
     await this.#verify();
     return [...this.#lists.values()].filter((list) => isLive(list, this.#parts.clock));
+  }
+
+  /** The live lists, as of this call. @throws StoreUnavailable */
+  async latest(): Promise<FollowedList[]> {
+    await this.look();
+    return this.verified();
   }
 
   /** @returns `undefined` for one that is not there, or no longer. @throws StoreUnavailable as `verified` */
@@ -154,24 +162,28 @@ export class FollowedLists {
     if (known !== undefined) {
       await this.#merge(known, record, wholeList(stored));
     } else if (record !== undefined && isWhole(record.value, stored)) {
-      this.#lists.set(list.id, { ...list, bits: wholeList(stored), changes: 0, version: record.version });
+      const found = { ...list, bits: wholeList(stored), changes: 0, version: record.version };
+      this.#lists.set(list.id, found);
+      // Somebody who listens here may have it from another node, from before.
+      this.#tell(found, setOnlyIn(found.bits, NONE));
     }
   }
 
   async #merge(known: Followed, record: Stored<ListRecord> | undefined, stored: Buffer): Promise<void> {
-    const { onRevoked, onLost } = this.#parts;
+    const { onLost } = this.#parts;
     const lost = setOnlyIn(known.bits, stored);
     const found = setOnlyIn(stored, known.bits);
     for (const idx of found) setBit(known.bits, idx);
-    if (found.length > 0) {
-      known.changes += 1;
-      onRevoked(known, found);
-    }
+    known.changes += found.length;
+    this.#tell(known, found);
     const wentBack = record === undefined || record.version < known.version;
     if (lost.length > 0) await markBits(this.#parts, known, lost);
-    else if (record === undefined)
-      await writeList(this.#parts, known, setOnlyIn(known.bits, Buffer.alloc(0)).length > 0);
+    else if (record === undefined) await writeList(this.#parts, known, setOnlyIn(known.bits, NONE).length > 0);
     if (wentBack || lost.length > 0) await onLost(known);
     known.version = record?.version ?? 0;
+  }
+
+  #tell(list: FollowedList, found: readonly number[]): void {
+    if (found.length > 0) this.#parts.onRevoked(list, found);
   }
 }

@@ -21,7 +21,7 @@ export interface TokenStatus extends Revoker {
   signed(id: string): Promise<SignedList | undefined>;
   /** Where the live lists are. @throws StoreUnavailable as `signed` */
   uris(): Promise<string[]>;
-  /** What a stream begins with. @throws StoreUnavailable as `signed` */
+  /** What a stream begins with, from after this call. @throws StoreUnavailable */
   greeting(): Promise<string>;
   readonly streams: Streams;
   /** Has the lists signed with the keys that are current now, and those who listen fetch the keys. */
@@ -71,7 +71,7 @@ export async function openStatus(parts: StatusParts): Promise<TokenStatus> {
       return list && signedLists.of(list);
     },
     uris: async () => (await lists.verified()).map(uriOf),
-    greeting: async () => greeting(await lists.verified(), uriOf),
+    greeting: async () => greeting(await lists.latest(), uriOf),
     streams,
     keysChanged() {
       signedLists.forget();

@@ -32,6 +32,7 @@ export class Streams {
     reader.once('close', () => this.#readers.delete(reader));
     reader.on('error', () => reader.destroy());
     reader.write(first);
+    if (this.#isClosed) reader.end();
   }
 
   tell(event: string): void {

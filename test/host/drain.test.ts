@@ -41,6 +41,13 @@ describe('host/drain', () => {
     host = new URL(server.issuer).host;
   });
 
+  it('waits for no connection on which nothing was ever asked', async () => {
+    const silent = await connected(server.port);
+    const closed = once(silent, 'close');
+    await server.close();
+    await closed;
+  });
+
   it('lets a request that has begun end, and closes its connection with the answer', async () => {
     const socket = await connected(server.port);
     const answer = readAll(socket);

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { systemClock } from '../../src/lib/clock.ts';
+import { LISTS_CHANGED, markBits } from '../../src/status/bit-store.ts';
+import { listNamed, type StatusList } from '../../src/status/lists.ts';
+import { serverStores } from '../oidc/server-stores.ts';
+import { startTestServer } from '../support/server.ts';
+import { until } from '../support/until.ts';
+import { EventReader } from './event-reader.ts';
+import { placeOf } from './published-lists.ts';
+import { startTwoNodes, type TwoNodes } from './two-nodes.ts';
+
+function listAt(uri: string): StatusList {
+  return listNamed(uri.split('/').at(-1) ?? '') ?? assert.fail(uri);
+}
+
+for (const backend of serverStores) {
+  describe(`The events of two nodes on ${backend.name}`, function () {
+    this.timeout(30_000);
+    let two: TwoNodes;
+    let readers: EventReader[];
+    before(async () => {
+      two = await startTwoNodes(backend);
+    });
+    after(() => two.stop());
+    beforeEach(async () => {
+      await two.machineToken();
+      readers = await Promise.all(two.origins.map((origin) => EventReader.open(origin)));
+    });
+    afterEach(() => {
+      for (const reader of readers) reader.close();
+    });
+
+    it('begin with what each list says, by a number that is the same at both', async () => {
+      const { uri } = placeOf(await two.machineToken());
+      for (const { response } of readers) {
+        assert.match(response.headers.get('content-type') ?? '', /^text\/event-stream/);
+        assert.equal(response.headers.get('access-control-allow-origin'), '*');
+      }
+      await until(() => readers.every(({ events }) => events.length > 0));
+      const [one, other] = readers.map(({ events }) => events[0]);
+      assert.equal(one?.name, 'lists');
+      assert.equal(typeof one.data.lists?.[uri], 'number');
+      assert.deepEqual(other, one);
+    });
+
+    it('tell within a second at both what was taken back, and what a list says then has another number', async () => {
+      const place = placeOf(await two.machineToken());
+      const told = readers.map((reader) => reader.next('revoked', 1000));
+      await two.revoker.revokeToken(place);
+      for (const { data } of await Promise.all(told)) assert.deepEqual(data, { uri: place.uri, idx: [place.idx] });
+      const later = await EventReader.open(two.issuer);
+      await until(() => later.events.length > 0);
+      assert.notEqual(later.events[0]?.data.lists?.[place.uri], readers[0]?.events[0]?.data.lists?.[place.uri]);
+      later.close();
+    });
+
+    it('tell of it also when the hint is lost', async () => {
+      const place = placeOf(await two.machineToken());
+      const told = readers.map((reader) => reader.next('revoked', 2000));
+      await markBits({ grants: two.grants, clock: systemClock }, listAt(place.uri), [place.idx]);
+      for (const { data } of await Promise.all(told)) assert.deepEqual(data.idx, [place.idx]);
+    });
+
+    it('name the list alone when there are very many', async () => {
+      const { uri } = placeOf(await two.machineToken());
+      const many = Array.from({ length: 1001 }, (_, at) => 900_000 + at);
+      const told = readers.map((reader) => reader.next('changed'));
+      await markBits({ grants: two.grants, clock: systemClock }, listAt(uri), many);
+      await two.grants.publish(LISTS_CHANGED, '');
+      for (const { data } of await Promise.all(told)) assert.deepEqual(data, { uri });
+    });
+
+    it('say every second that all this is current', async () => {
+      for (const reader of readers) {
+        await reader.next('current', 2500);
+        await reader.next('current', 2500);
+      }
+    });
+  });
+}
+
+describe('A stream of events', function () {
+  this.timeout(30_000);
+
+  it('tells that the keys have changed', async () => {
+    const server = await startTestServer({
+      change: (config) => ({
+        ...config,
+        keys: { ...config.keys, algorithms: ['ES256'], sign: 1, announce: 4, clock_skew: 2, jwks_max_age: 1 },
+      }),
+    });
+    const reader = await EventReader.open(server.issuer);
+    await reader.next('keys', 8000);
+    reader.close();
+    await server.close();
+  });
+
+  it('ends at once when the server stops, so that the server need not wait', async () => {
+    const server = await startTestServer();
+    const reader = await EventReader.open(server.issuer);
+    await until(() => reader.events.length > 0);
+    await Promise.all([server.close(), reader.ended]);
+  });
+
+  it('is for so many from one address, and whoever comes after them is told to fetch', async () => {
+    const server = await startTestServer();
+    const readers = await Promise.all(Array.from({ length: 256 }, () => EventReader.open(server.issuer)));
+    const refused = await fetch(`${server.issuer}/status/events`);
+    assert.equal(refused.status, 503);
+    assert.ok(refused.headers.has('retry-after'));
+    await refused.body?.cancel();
+    readers[0]?.close();
+    await until(async () => {
+      const again = await EventReader.open(server.issuer);
+      again.close();
+      return again.response.status === 200;
+    });
+    for (const reader of readers) reader.close();
+    await server.close();
+  });
+});

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { DatabaseSync } from 'node:sqlite';
+import { Redis } from 'ioredis';
+import { systemClock } from '../../src/lib/clock.ts';
+import { revoker } from '../../src/status/revoker.ts';
+import { openStore } from '../../src/storage/open-store.ts';
+import { tokenRequest } from '../support/flows.ts';
+import { startRedis, type RedisOfTests } from '../support/redis.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { serverStores } from '../oidc/server-stores.ts';
+import { until } from '../support/until.ts';
+import { EventReader } from './event-reader.ts';
+import { isTakenBack, placeOf } from './published-lists.ts';
+import { startTwoNodes } from './two-nodes.ts';
+
+/** What a store does that comes back from a copy of before there were any lists. */
+async function forgetLists(url: string): Promise<void> {
+  if (url.startsWith('sqlite:')) {
+    const database = new DatabaseSync(url.slice('sqlite:'.length), { timeout: 5000 });
+    database.exec("DELETE FROM bitmaps; DELETE FROM records WHERE key LIKE '%status-list:%'; DELETE FROM counters");
+    database.close();
+    return;
+  }
+  const client = new Redis(url);
+  for (const key of await client.keys('*status-*')) await client.del(key);
+  client.disconnect();
+}
+
+for (const backend of serverStores) {
+  describe(`A store on ${backend.name} that came back from an older copy`, function () {
+    this.timeout(60_000);
+
+    it('gets back what was taken back, and no token gets a place that another has', async () => {
+      const two = await startTwoNodes(backend);
+      const [revoked, live] = [placeOf(await two.machineToken()), placeOf(await two.machineToken())];
+      await two.revoker.revokeToken(revoked);
+      for (const origin of two.origins) await until(() => isTakenBack(revoked, origin));
+      await forgetLists(two.nodes[0].config.stores.grants);
+      await until(async () => (await two.grants.members('status-lists')).keys.length > 0);
+      await until(async () => !(await two.revoker.isRevoked(live)));
+      assert.equal(await two.revoker.isRevoked(revoked), true);
+      for (const origin of two.origins)
+        assert.deepEqual(await Promise.all([revoked, live].map((place) => isTakenBack(place, origin))), [true, false]);
+      const after = placeOf(await two.machineToken());
+      assert.ok(after.uri !== live.uri || after.idx !== live.idx);
+      await two.stop();
+    });
+  });
+}
+
+describe('While the store of the status lists is away', function () {
+  this.timeout(60_000);
+  let redis: RedisOfTests;
+  let server: TestServer;
+  before(async () => {
+    redis = await startRedis({ appendonly: true });
+    server = await startTestServer({ store: redis.url });
+  });
+  after(async () => {
+    await server.close();
+    await redis.stop();
+  });
+
+  const ask = () =>
+    tokenRequest(server.issuer, { grant_type: 'client_credentials' }, 'demo-service:demo-service-secret');
+
+  it('no list is vouched for, no token given and nothing said to be current, until it is back', async () => {
+    const place = placeOf((await ask()).body['access_token']);
+    const reader = await EventReader.open(server.issuer);
+    await reader.next('current');
+    const url = redis.url;
+    await redis.stop();
+    await until(async () => (await fetch(place.uri)).status === 503, 10_000);
+    const refused = await fetch(place.uri);
+    assert.ok(refused.headers.has('retry-after'));
+    assert.equal((await fetch(`${server.issuer}/status`)).status, 503);
+    assert.equal((await fetch(`${server.issuer}/status/events`)).status, 503);
+    assert.equal((await ask()).status, 503);
+    const said = reader.named('current').length;
+    await until(async () => (await ask()).status === 503);
+    assert.equal(reader.named('current').length, said);
+    redis = await startRedis({ appendonly: true, port: Number(new URL(url).port) });
+    await until(async () => (await fetch(place.uri)).status === 200, 10_000);
+    await reader.next('current');
+    assert.equal(await isTakenBack(place), false);
+    reader.close();
+  });
+
+  it('what could not be asked is an error, and not an answer', async () => {
+    const place = placeOf((await ask()).body['access_token']);
+    const grants = await openStore(redis.url, systemClock);
+    await grants.close();
+    const command = revoker({ grants, clock: systemClock, issuer: server.issuer });
+    await assert.rejects(command.isRevoked(place), { name: 'StoreUnavailable' });
+    await assert.rejects(command.revokeToken(place), { name: 'StoreUnavailable' });
+  });
+});
