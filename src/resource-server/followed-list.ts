@@ -129,11 +129,12 @@ export class FollowedList {
       etag: this.#expiresWithin(this.#list?.ttl ?? 0) ? undefined : this.#etag,
     });
     if (this.#list === undefined && life !== 0) this.#echo.later();
-    if (fetched.status === 200) await this.#open(fetched.body);
-    else if (fetched.status !== 304 || this.#list === undefined) {
+    if (fetched.status === 200) {
+      await this.#open(fetched.body);
+      this.#etag = fetched.etag;
+    } else if (fetched.status !== 304 || this.#list === undefined) {
       throw new Error(`${this.#url.href} answers ${fetched.status}`);
     }
-    this.#etag = fetched.etag;
     this.#fetchedAt = askedAt;
     // Unless the stream has confirmed it since.
     if (age(this.#confirmedAt) > age(askedAt)) this.#confirmedAt = askedAt;

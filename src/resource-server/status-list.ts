@@ -7,6 +7,8 @@ const inflated = promisify(inflate);
 
 /** Bytes. More than a million tokens with eight bits each is no list but an attack on memory. */
 const MAX_SIZE = 2 ** 22;
+/** The status of what was taken back for good (§7.1). */
+const REVOKED = 1;
 /** Seconds that a list may be kept whose issuer does not say. */
 const DEFAULT_TTL = 300;
 
@@ -28,27 +30,44 @@ export class StatusList {
 
   /** 0 where all is well (§7.1); nothing for a place that the list does not have. */
   at(index: number): number | undefined {
-    const perByte = 8 / this.#bits;
-    const byte = this.#bytes[Math.floor(index / perByte)];
-    return byte === undefined ? undefined : (byte >> ((index % perByte) * this.#bits)) & ((1 << this.#bits) - 1);
+    const byte = this.#bytes[Math.floor(index / this.#perByte)];
+    return byte === undefined ? undefined : (byte >> this.#shift(index)) & this.#mask;
   }
 
   /** Marks a token as taken back, before the issuer's list that says so has been fetched. */
   revoke(index: number): void {
-    const perByte = 8 / this.#bits;
-    const at = Math.floor(index / perByte);
+    const at = Math.floor(index / this.#perByte);
     const byte = this.#bytes[at];
-    if (byte !== undefined && this.at(index) === 0) this.#bytes[at] = byte | (1 << ((index % perByte) * this.#bits));
+    if (byte === undefined) return;
+    const others = byte & ~(this.#mask << this.#shift(index));
+    this.#bytes[at] = others | (REVOKED << this.#shift(index));
   }
 
   /**
-   * Keeps what an earlier copy of this list said: with one bit a token, what was taken back never comes back, so a copy that
-   * lacks it is the older one, from a cache or from a node that lags behind.
+   * Keeps what an earlier copy of this list said to be taken back: that never comes back, so a copy that lacks it is the older
+   * one, from a cache or from a node that lags behind. A suspension (2) may end.
    */
   keep(earlier: StatusList): void {
-    if (this.#bits !== 1 || earlier.#bits !== 1) return;
-    const shared = Math.min(this.#bytes.length, earlier.#bytes.length);
-    for (let at = 0; at < shared; at += 1) this.#bytes[at] = (this.#bytes[at] ?? 0) | (earlier.#bytes[at] ?? 0);
+    if (this.#bits !== earlier.#bits) return;
+    for (let at = 0; at < earlier.#bytes.length; at += 1) {
+      if (earlier.#bytes[at] === 0 || earlier.#bytes[at] === this.#bytes[at]) continue;
+      for (let index = at * this.#perByte; index < (at + 1) * this.#perByte; index += 1) {
+        if (earlier.at(index) === REVOKED) this.revoke(index);
+      }
+    }
+  }
+
+  get #perByte(): number {
+    return 8 / this.#bits;
+  }
+
+  get #mask(): number {
+    return (1 << this.#bits) - 1;
+  }
+
+  /** The first place of a byte is in its lowest bits (§4.1). */
+  #shift(index: number): number {
+    return (index % this.#perByte) * this.#bits;
   }
 }
 

@@ -138,7 +138,7 @@ export class StatusLists {
     for (const [uri, list] of this.#lists) {
       const unused = age(list.usedAt) / 1000;
       if (unused > KEPT_FOR || (!list.isLoaded && unused > 10)) this.#drop(uri);
-      else if (unused <= KEPT_UP_FOR && list.isDue) void list.refresh();
+      else if (unused <= KEPT_UP_FOR && list.isLoaded && list.isDue) void list.refresh();
     }
   }
 

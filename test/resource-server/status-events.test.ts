@@ -73,6 +73,25 @@ describe('an API that listens to the stream of status events', () => {
     await accepts(other);
   });
 
+  it('is not talked out of what the stream said by a copy from before it, whatever the number of bits', async () => {
+    for (const bits of [1, 2, 4, 8] as const) {
+      const wide = issuer.list(`wide-${bits}`);
+      wide.bits = bits;
+      const [revoked, other] = [await issuer.tokenAt(wide, 9), await issuer.tokenAt(wide, 8)];
+      await accepts(revoked);
+      await stream.untilOpened(1);
+      await sleep(20);
+      stream.tell('revoked', { uri: wide.uri, idx: [9] });
+      await untilRefused(revoked);
+      // A change elsewhere, so that the issuer sends the list again.
+      wide.statuses.set(700, 1);
+      stream.tell('changed', { uri: wide.uri });
+      await untilRefused(await issuer.tokenAt(wide, 700));
+      await refuses(revoked);
+      await accepts(other);
+    }
+  });
+
   it('fetches a list that it says has changed', async () => {
     await follow();
     list.statuses.set(3, 1);
