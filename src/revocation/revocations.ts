@@ -23,6 +23,8 @@ export interface RevocationParts extends WalkParts {
 }
 
 const LOOK_EVERY = 500;
+/** How many a node goes on with at once. */
+const AT_ONCE = 20;
 /** How many apps are told at once, while the caller waits; the others are told by whoever looks for them. */
 const TOLD_AT_ONCE = 100;
 
@@ -31,6 +33,8 @@ export class Revocations {
   readonly #parts: RevocationParts;
   readonly #open: OpenRevocations;
   readonly #listeners: RevocationListener[] = [];
+  /** What this node goes on with, and its look for more. */
+  readonly #goingOn = new Set<Promise<void>>();
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -66,34 +70,56 @@ export class Revocations {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await this.#looking;
+    await Promise.all(this.#goingOn);
   }
 
+  /** One that takes long, such as the end of everything, holds up no other. */
   async #takeDue(): Promise<void> {
-    for await (const revocation of this.#open.due())
-      await this.#goOn(revocation).catch(this.#parts.server?.reportFailure);
+    if (this.#goingOn.size >= AT_ONCE) return;
+    for await (const revocation of this.#open.due()) {
+      const goingOn = this.#goOn(revocation)
+        .catch(this.#parts.server?.reportFailure)
+        .finally(() => this.#goingOn.delete(goingOn));
+      this.#goingOn.add(goingOn);
+      if (this.#goingOn.size >= AT_ONCE) return;
+    }
   }
 
+  /** What is due now, up to what only a server can do. */
   async #goOn(revocation: Revocation): Promise<void> {
     const { server } = this.#parts;
-    const step = this.#open.nextStep(revocation);
-    if (step?.does === 'walk') await this.#end(revocation);
-    else if (server !== undefined) await this.#tell(revocation, server.announce);
+    let now = revocation;
+    for (let step = this.#open.nextStep(now); step !== undefined; step = this.#open.nextStep(now)) {
+      if (step.does === 'tell' && server === undefined) return this.#open.leave(now);
+      now = step.does === 'walk' ? await this.#end(now) : await this.#tell(now);
+      if ((this.#open.nextStep(now)?.pause ?? 0) > 0) return;
+    }
   }
 
   async #end(revocation: Revocation): Promise<Revocation> {
     let told: Told = [];
     const ended = await this.#open.take(revocation, async () => {
       told = await walk(revocation, this.#parts);
+      return {};
     });
     await this.#parts.server?.logouts.deliver(told.slice(0, TOLD_AT_ONCE));
     return ended;
   }
 
-  async #tell(revocation: Revocation, announce: Announce): Promise<void> {
-    await this.#open.take(revocation, async () => {
-      for (const listener of this.#listeners) await listener(revocation);
-      const { id, target, cause, at: _time, done: _done, dueAt: _due, ...whose } = revocation;
-      announce({ type: 'revoked', revocation: id, cause, ...target, ...whose });
+  /** A listener that fails must not hold up the sweeps: it is told at the end, until it takes it. */
+  async #tell(revocation: Revocation): Promise<Revocation> {
+    return this.#open.take(revocation, async () => {
+      const { id, target, cause, at: _time, done: _done, dueAt: _due, isTold = false, ...whose } = revocation;
+      if (isTold) return {};
+      try {
+        for (const listener of this.#listeners) await listener(revocation);
+      } catch (error) {
+        if (this.#open.isLast(revocation)) throw error;
+        this.#parts.server?.reportFailure(error);
+        return {};
+      }
+      this.#parts.server?.announce({ type: 'revoked', revocation: id, cause, ...target, ...whose });
+      return { isTold: true };
     });
   }
 }

@@ -8,6 +8,8 @@ import { update } from '../storage/update.ts';
 export interface Revocation extends Revoked {
   /** How many of its steps are done. */
   done: number;
+  /** Everybody has been told. */
+  isTold?: true;
   /** From when on any node may take the next one, in milliseconds since the epoch. */
   dueAt: number;
 }
@@ -31,6 +33,7 @@ const STEPS: readonly Step[] = [
   { does: 'walk', pause: 1000 },
   { does: 'walk', pause: 4000 },
   { does: 'walk', pause: 30_000 },
+  { does: 'tell', pause: 0 },
 ];
 
 /** Nothing makes more of one token, or of a key that is gone. */
@@ -79,24 +82,36 @@ export class OpenRevocations {
     return stepsOf(target)[done];
   }
 
-  /** Does a step, which stays the caller's for as long as it takes, and notes that it is done. */
-  async take(revocation: Revocation, step: () => Promise<void>): Promise<Revocation> {
+  isLast({ target, done }: Revocation): boolean {
+    return done === stepsOf(target).length - 1;
+  }
+
+  /** Has somebody else take the next step. */
+  async leave(revocation: Revocation): Promise<void> {
+    await this.#change(revocation, (now) => ({ ...now, dueAt: this.#clock.now() }));
+  }
+
+  /**
+   * Does a step, which stays the caller's for as long as it takes, and notes that it is done, with what it returns. A next
+   * one without a pause is the caller's too.
+   */
+  async take(revocation: Revocation, step: () => Promise<Pick<Revocation, 'isTold'>>): Promise<Revocation> {
     const claim = setInterval(() => {
       // Without it another node does the same once more.
       this.#change(revocation, (now) => ({ ...now, dueAt: this.#clock.now() + CLAIM })).catch(() => undefined);
     }, CLAIM / 2).unref();
     try {
-      await step();
+      return await this.#pass({ ...revocation, ...(await step()) });
     } finally {
       clearInterval(claim);
     }
-    return this.#pass(revocation);
   }
 
   async #pass(revocation: Revocation): Promise<Revocation> {
     const done = revocation.done + 1;
     const next = this.nextStep({ ...revocation, done });
-    const passed = { ...revocation, done, dueAt: this.#clock.now() + (next?.pause ?? 0) };
+    const pause = next === undefined || next.pause === 0 ? CLAIM : next.pause;
+    const passed = { ...revocation, done, dueAt: this.#clock.now() + pause };
     if (next === undefined) await this.#grants.delete(revocationKey(revocation.id));
     else await this.#change(revocation, (now) => (now.done < done ? passed : undefined));
     return passed;

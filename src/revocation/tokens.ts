@@ -44,8 +44,12 @@ export function openTokens(parts: RevokerParts): Tokens {
     },
     endOfTrustedIssuer: (issuer, before) => endIn(tokensOfTrustedIssuer(issuer), before),
     async endOfEveryClient(before) {
+      const ended = new Set<string>();
       for await (const clients of clientsWithTokens(parts.grants))
-        for (const client of clients) await endIn(tokensOfClient(client), before);
+        for (const client of clients) {
+          if (!ended.has(client)) await this.endOfClient(client, before);
+          ended.add(client);
+        }
     },
   };
 }

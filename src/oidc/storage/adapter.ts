@@ -4,7 +4,7 @@ import type { Clients } from '../../clients/clients.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Random } from '../../lib/random.ts';
-import { indexesOf, tokensOfGrant } from '../../status/ledger.ts';
+import { enterClient, indexesOf, tokensOfGrant } from '../../status/ledger.ts';
 import { keyspace, type Index, type Key, type Store } from '../../storage/store.ts';
 import { lifetime, startOf, unsupported } from './adapter-verbs.ts';
 import { answerOnce, waitsForAnswer } from './answered-once.ts';
@@ -94,6 +94,8 @@ export function sealedAdapter(
       const indexes = foundBy(payload);
       const value = { sealed, ...(indexes.length > 0 && { startedAt: startOf(Provider.ctx, clock) }) };
       const write = { key: keyOf(id), value, options: { ...lifetime(ttl), indexes } };
+      // Of all opaque tokens, those that no account leads to.
+      if (payload.kind === 'ClientCredentials') await enterClient(grants, payload.clientId ?? '', ttl ?? 1);
       if (!waitsForAnswer(payload)) await grants.set(write.key, write.value, write.options);
       else await answerOnce(grants, write, ({ sealed: now }) => JSON.parse(unseal(id, now)) as AdapterPayload);
     },
