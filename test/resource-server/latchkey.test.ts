@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeProtectedHeader } from 'jose';
-import { createVerifier, InvalidToken } from '../../src/resource-server/resource-server.ts';
+import { createVerifier, InvalidToken, StatusUnavailable } from '../../src/resource-server/resource-server.ts';
 import type { TokenFault, Verifier } from '../../src/resource-server/resource-server.ts';
 import { tokensOfClient } from '../../src/status/ledger.ts';
 import { serverStores } from '../oidc/server-stores.ts';
@@ -9,6 +9,7 @@ import { startTwoNodes } from '../status/two-nodes.ts';
 import type { TwoNodes } from '../status/two-nodes.ts';
 import { tokensFor } from '../support/flows.ts';
 import { keysCommand } from '../support/keys-command.ts';
+import { startTestServer } from '../support/server.ts';
 import { apiOf } from '../support/tokens.ts';
 
 /** Seconds, as configured: the bound without the stream. */
@@ -91,3 +92,25 @@ for (const backend of serverStores) {
     });
   });
 }
+
+describe('APIs of a server that goes away', () => {
+  it('cannot tell within the ttl, with the stream or without, and accept for as long as their owner says', async () => {
+    const server = await startTestServer({ change: (config) => ({ ...config, status_lists: { ttl: TTL } }) });
+    const { issuer } = server;
+    const api = { issuer, audience: apiOf(issuer) };
+    const listening = createVerifier(api);
+    const polling = createVerifier({ ...api, status: { push: false } });
+    const lenient = createVerifier({ ...api, status: { whenUnreachable: { acceptFor: 600 } } });
+    try {
+      const { access_token: token = '' } = await tokensFor(issuer, { parameters: { scope: 'openid notes:read' } });
+      for (const verifier of [listening, polling, lenient]) await verifier.verify(token);
+      await server.close();
+      await sleep(TTL * 1000);
+      for (const verifier of [listening, polling]) await assert.rejects(verifier.verify(token), StatusUnavailable);
+      await lenient.verify(token);
+    } finally {
+      for (const verifier of [listening, polling, lenient]) verifier.close();
+      await server.close();
+    }
+  });
+});
