@@ -5,7 +5,7 @@ import { isTransmitted } from './outbox.ts';
 import type { Pushed } from './push.ts';
 import type { Queue } from './queues.ts';
 import { pauseIfStuck, type StandstillParts } from './standstill.ts';
-import type { Stream } from './streams.ts';
+import { isPushed, type PushStream, type Stream } from './streams.ts';
 
 /** Seconds before a stream is tried again, the last of them again and again. */
 const PAUSES = [1, 5, 15, 60, 300, 900, 3600];
@@ -18,7 +18,7 @@ const MOST_AT_ONCE = 100;
 export interface DeliverParts extends StandstillParts {
   /** Whether the client may still receive at all. */
   mayReceive: (client: string) => Promise<boolean>;
-  push: (stream: Stream, signal: Signal) => Promise<Pushed>;
+  push: (stream: PushStream, signal: Signal) => Promise<Pushed>;
   /** Told when the store was away: what waits in it is pushed later. */
   reportFailure: (error: unknown) => void;
 }
@@ -33,21 +33,23 @@ export async function startDelivery(parts: DeliverParts): Promise<() => Promise<
   const me = newId('node', parts.clock, parts.random);
   const running = new Map<string, Promise<void>>();
   const stopping = new AbortController();
-  const serve = (stream: string): void => {
+  const serve = (stream: string, isListed: boolean): void => {
     if (stopping.signal.aborted || running.has(stream) || running.size >= MOST_AT_ONCE) return;
-    const work = pushAll({ ...parts, me, isStopping: () => stopping.signal.aborted }, stream)
+    const work = pushAll({ ...parts, me, isStopping: () => stopping.signal.aborted }, stream, isListed)
       .catch(reportFailure)
       .finally(() => running.delete(stream));
     running.set(stream, work);
   };
   const look = async (): Promise<void> => {
-    for (const stream of await queues.due()) serve(stream);
+    for (const stream of await queues.due()) serve(stream, true);
   };
   let looking: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
     looking = looking.then(look).catch(reportFailure);
   }, LOOK_EVERY).unref();
-  const unsubscribe = await queues.onHint(serve);
+  const unsubscribe = await queues.onHint((stream) => {
+    serve(stream, false);
+  });
   return async () => {
     stopping.abort();
     clearInterval(timer);
@@ -59,9 +61,11 @@ export async function startDelivery(parts: DeliverParts): Promise<() => Promise<
 
 type Work = DeliverParts & { me: string; isStopping: () => boolean };
 
-async function pushAll(work: Work, id: string): Promise<void> {
+/** @param isListed whether there is something to push for sure; of a hint, a stream that stands still makes nothing */
+async function pushAll(work: Work, id: string, isListed: boolean): Promise<void> {
   const stream = await work.streams.find(id);
   if (stream === undefined) return work.outbox.clear(id);
+  if (!isPushed(stream) || !(isListed || stream.status === 'enabled')) return;
   if (!(await claim(work, stream))) return;
   while (await pushOnce(work, id)) if (await isDone(work, id)) return;
 }
@@ -83,6 +87,7 @@ async function pushOnce(work: Work, id: string): Promise<boolean> {
       await work.outbox.clear(id);
       return false;
     }
+    if (!isPushed(stream)) return giveBack(work, id);
     if (!isTransmitted(stream, signal)) continue;
     if (!(await settle(work, stream, signal, await work.push(stream, signal)))) return false;
   }

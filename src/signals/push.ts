@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { unseal } from '../lib/seal.ts';
 import type { Signal } from './occurrence.ts';
 import { setClaims, type SignSet } from './security-event-token.ts';
-import { PUSH, type Stream } from './streams.ts';
+import type { PushStream } from './streams.ts';
 
 /** What became of an event that was pushed. */
 export type Pushed = { became: 'taken' } | { became: 'refused' | 'failed'; reason: string };
@@ -21,12 +21,10 @@ const refusal = z.object({ err: z.string().max(100), description: z.string().def
 /** Push delivery (RFC 8935 §2). An event that its receiver cannot make sense of is not sent to it again. */
 export async function push(
   parts: { issuer: string; fetch: typeof fetch; sign: SignSet; sealingKey: string },
-  stream: Stream,
+  stream: PushStream,
   signal: Signal,
 ): Promise<Pushed> {
-  const { delivery } = stream;
-  if (delivery.method !== PUSH) return { became: 'failed', reason: 'the receiver fetches its events now' };
-  const { endpoint_url: url, authorization: sealed } = delivery;
+  const { endpoint_url: url, authorization: sealed } = stream.delivery;
   const authorization = sealed && { authorization: unseal(parts.sealingKey, sealed) };
   try {
     const response = await parts.fetch(url, {

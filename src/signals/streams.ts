@@ -33,6 +33,13 @@ export type Delivery =
       authorization?: string;
     };
 
+/** A stream whose events are pushed. */
+export type PushStream = Stream & { delivery: Extract<Delivery, { method: typeof PUSH }> };
+
+export function isPushed(stream: Stream): stream is PushStream {
+  return stream.delivery.method === PUSH;
+}
+
 export interface Streams {
   create(stream: Omit<Stream, 'id'>): Promise<Stream>;
   find(id: string): Promise<Stream | undefined>;

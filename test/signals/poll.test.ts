@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { serverStores } from '../oidc/server-stores.ts';
+import { recordsOf } from '../oidc/behind-the-server.ts';
 import type { RunningBackend } from '../storage/backends.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import {
@@ -75,6 +76,10 @@ for (const backend of serverStores) {
       const rest = await other.poll(stream, { ack: [...ack, 'unknown', ...ack] });
       assert.deepEqual(await sessionsOf(rest.sets), ['sid-2']);
       assert.deepEqual(await first.poll(stream, { ack: Object.keys(rest.sets) }), { sets: {}, moreAvailable: false });
+      const records = await recordsOf(server);
+      const queue = await records.get<{ waiting: number; attempts: number }>(`signal-queue:${stream}`);
+      await records.close();
+      assert.deepEqual([queue?.value.waiting, queue?.value.attempts], [0, 0]);
     });
 
     it('holds a request until something happens, wherever it is told', async () => {

@@ -18,7 +18,7 @@ const MODULES = [
   '/usr/local/lib/softhsm/libsofthsm2.so',
 ];
 /** SoftHSM looks for tokens when a process first loads it: all that the tests of one process use are made before. */
-const TOKENS = 12;
+const TOKENS = 13;
 export const PIN = '4711';
 
 interface SoftHsm {

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../../src/config/schema.ts';
+import { returnToPresent, travel } from '../support/clock.ts';
+import { keysCommand } from '../support/keys-command.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { freshToken, withoutHsm } from '../support/softhsm.ts';
+import {
+  accountId,
+  ACCOUNT_DISABLED,
+  occurrence,
+  publish,
+  Receiver,
+  verifySet,
+  withSignals,
+  type Set,
+} from './world.ts';
+
+describe('The signature of an event', () => {
+  let server: TestServer;
+  let receiver: Receiver;
+  let stream: string;
+
+  async function start(change: (config: Config) => Config = withSignals()): Promise<void> {
+    server = await startTestServer({ change });
+    receiver = await Receiver.of(server.issuer, 'watch');
+    stream = await receiver.stream({ events_requested: [ACCOUNT_DISABLED] });
+    const alice = await accountId(server, 'alice@example.com');
+    await publish(server.config, occurrence(alice, { type: 'account-disabled' }));
+  }
+
+  afterEach(async () => {
+    returnToPresent();
+    await server.close();
+  });
+
+  async function next(): Promise<Set> {
+    const [token = ''] = Object.values((await receiver.poll(stream)).sets);
+    return verifySet(server.issuer, token, 'watch');
+  }
+
+  it('is made when the event is handed out: a key that was revoked meanwhile stands in no event’s way', async () => {
+    await start();
+    const before = await next();
+    const kid = before.header.kid ?? '';
+    await keysCommand({ ...server, store: server.config.stores.grants }, 'revoke', '--yes', '--', kid);
+    while ((await (await fetch(`${server.issuer}/jwks`)).text()).includes(kid)) await sleep(50);
+    const after = await next();
+    assert.notEqual(after.header.kid, kid);
+    assert.deepEqual(after.claims, before.claims);
+  });
+
+  it('is by another algorithm of the ring where it has no RS256', async () => {
+    await start((config) => ({ ...withSignals()(config), keys: { ...config.keys, algorithms: ['ES256'] } }));
+    assert.equal((await next()).header.alg, 'ES256');
+  });
+
+  it('is made in the HSM where the keys are there; while that is away, the event waits', async () => {
+    const pkcs11 = freshToken();
+    await start((config) => ({ ...withSignals()(config), keys: { ...config.keys, signer: 'pkcs11', pkcs11 } }));
+    assert.equal((await next()).header.alg, 'RS256');
+    travel(2);
+    await withoutHsm(async () => {
+      const { status, headers } = await receiver.call('POST', `/ssf/poll/${stream}`, { returnImmediately: true });
+      assert.deepEqual([status, headers.get('retry-after')], [503, '5']);
+    });
+    travel(2);
+    assert.equal((await next()).type, ACCOUNT_DISABLED);
+  });
+});
