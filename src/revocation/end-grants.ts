@@ -15,14 +15,14 @@ export async function endGrant(parts: Parts, id: string): Promise<void> {
   await tokens.endOfGrant(id);
 }
 
-/** Those of an account that are a client's, or that began before an instant. */
+/** Those of an account that began before an instant: a client's, or all. What a person allows anew since then stays. */
 export async function endGrantsOf(
   parts: Parts,
   account: string,
-  which: { client: string } | { before: number },
+  { client, before }: { client?: string; before: number },
 ): Promise<void> {
   const isMeant = (grant: GrantRecord): boolean =>
-    'client' in which ? grant.clientId === which.client : startOfGrant(grant) < which.before;
+    (client === undefined || grant.clientId === client) && startOfGrant(grant) < before;
   for await (const id of grantsWhere(parts, account, isMeant)) await endGrant(parts, id);
 }
 

@@ -1,4 +1,5 @@
 import { keepLogout } from '../oidc/logout/back-channel-logout.ts';
+import { grantKey } from '../oidc/storage/grant-records.ts';
 import {
   endSessionRecord,
   ofItsAccount,
@@ -10,7 +11,7 @@ import {
 } from '../oidc/storage/session-records.ts';
 import { remainingLife } from '../oidc/storage/adapter-verbs.ts';
 import { everyMember } from '../storage/every-member.ts';
-import type { Key } from '../storage/store.ts';
+import type { Key, Store } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 import { endGrant } from './end-grants.ts';
 import type { Told, WalkParts } from './parts.ts';
@@ -62,7 +63,7 @@ export async function keepSession({ grants, clock }: WalkParts, uid: string, fro
   await update(grants, key, stored, keep, { ...remainingLife(stored, clock), ...ofItsAccount(stored.value) });
 }
 
-/** The person's sessions go on without an app, which is told. */
+/** The person's sessions go on without an app whose grant has ended, and which is told. */
 export async function forgetApp(
   parts: WalkParts,
   { account, client }: { account: string; client: string },
@@ -75,6 +76,7 @@ export async function forgetApp(
       const stored = found[index];
       const authorization = stored?.value.authorizations?.[client];
       if (stored === undefined || authorization === undefined || stored.value.endedAt !== undefined) continue;
+      if (await hasGrant(grants, authorization)) continue;
       told.push(...(await tellApp(parts, { account, client }, authorization)));
       const forget = (now: SessionRecord): SessionRecord => {
         const { [client]: _app, ...authorizations } = now.authorizations ?? {};
@@ -84,6 +86,12 @@ export async function forgetApp(
     }
   }
   return told;
+}
+
+/** The person has allowed it anew. */
+async function hasGrant(grants: Store, { grantId }: Authorization): Promise<boolean> {
+  const grant = grantId === undefined ? undefined : await grants.get(grantKey(grantId));
+  return grant !== undefined && grant.value.endedAt === undefined;
 }
 
 /** Apps whose metadata is fetched are asked later whether they listen. */

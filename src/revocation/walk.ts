@@ -29,8 +29,8 @@ const walks: Walks = {
     await parts.tokens.endOfAccount(account, at);
     return [];
   },
-  async consent(parts, { account, client }) {
-    await endGrantsOf(parts, account, { client });
+  async consent(parts, { account, client }, at) {
+    await endGrantsOf(parts, account, { client, before: at });
     return forgetApp(parts, { account, client });
   },
   async client({ grants, tokens, cutLife }, { client, before }, at) {
