@@ -27,7 +27,7 @@ registerHooks({
     const source = `
       import { givesPlace } from ${JSON.stringify(import.meta.url)};
       import * as own from ${JSON.stringify(`${url}?own`)};
-      export const { trustedBy, giveOnlyEntered } = own;
+      export * from ${JSON.stringify(`${url}?own`)};
       export const statusClaim = async (...parts) => (givesPlace() ? own.statusClaim(...parts) : {});
     `;
     return { format: 'module', source, shortCircuit: true };
