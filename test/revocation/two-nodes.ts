@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Config } from '../../src/config/schema.ts';
-import { AccessRefused, createVerifier, InvalidToken } from '../../src/resource-server/resource-server.ts';
+import {
+  AccessRefused,
+  createVerifier,
+  InvalidToken,
+  type TokenFault,
+} from '../../src/resource-server/resource-server.ts';
 import { endingsOf } from '../../src/cli/endings.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { Endings } from '../../src/revocation/endings.ts';
@@ -17,7 +22,8 @@ import { apiOf } from '../support/tokens.ts';
 /** The `ttl` of status lists here, in seconds. */
 export const TTL = 4;
 
-export type Answer = 'accepted' | 'refused' | 'unavailable';
+/** With what is wrong with it, where it is refused. */
+export type Answer = 'accepted' | 'unavailable' | `refused: ${TokenFault}`;
 
 export interface Api {
   readonly name: string;
@@ -114,7 +120,7 @@ function newApi(issuer: string, where: string, attachment: Attachment, hasStream
         verifier.verify(token).then(
           () => 'accepted',
           (error: unknown) => {
-            if (error instanceof InvalidToken) return 'refused';
+            if (error instanceof InvalidToken) return `refused: ${error.fault}` as const;
             if (error instanceof AccessRefused) return 'unavailable';
             throw error;
           },
