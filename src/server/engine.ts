@@ -1,0 +1,74 @@
+import type { Provider } from 'oidc-provider';
+import { takesPasswords } from '../config/deprecated.ts';
+import type { Config } from '../config/schema.ts';
+import { passwordGrant } from '../grants/password.ts';
+import { tokenExchange } from '../grants/token-exchange/token-exchange.ts';
+import { published } from '../host/published.ts';
+import type { Engine } from '../host/request-handler.ts';
+import { middlewareTable } from '../host/table.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
+import type { RingSnapshot } from '../keys/ring.ts';
+import type { GrantType } from '../oidc/grant-type.ts';
+import { frontChannelLogout } from '../oidc/logout/front-channel-logout.ts';
+import { sessionManagement } from '../oidc/logout/session-management.ts';
+import { createProvider } from '../oidc/provider.ts';
+import { publicDocuments } from '../oidc/published-documents.ts';
+import type { Base } from './base.ts';
+import type { Domain } from './domain.ts';
+import { routesOf, type Apps } from './routes.ts';
+
+/** The engine for one snapshot of the keys, with the host's steps before it. */
+export function buildEngine(
+  base: Base,
+  keys: KeyRing,
+  domain: Domain,
+  host: { apps: Apps; isDraining: () => boolean },
+): Engine & { provider: Provider } {
+  const { config, stores } = base;
+  const { admit, logouts, refresh, registration, views } = domain;
+  const ring = keys.current();
+  const adapters = { RefreshToken: refresh.adapter };
+  const { resources } = config;
+  const shared = { ...base, ...domain, ring, grants: stores.grants, resources, clientUsed: registration.used };
+  const { introduce } = domain.signals;
+  const grantTypes = [...domain.grantTypes, ...changingGrants(config, domain, shared)];
+  const provider = createProvider({ ...shared, signatures: keys, grantTypes, adapters, introduce });
+  refresh.extend(provider);
+  logouts.watch(provider);
+  const steps = middlewareTable({
+    ...base,
+    ...host,
+    issuer: config.issuer,
+    views,
+    routes: routesOf(provider, base, domain, host.apps),
+    stores: [stores.records, stores.grants],
+    canSign: () => keys.ready(),
+    admitted: (request) => admit.admitted(request),
+  });
+  for (const step of steps) provider.use(step);
+  tellBrowsers(provider, base, domain, ring);
+  return {
+    provider,
+    handle: provider.callback(),
+    published: published(publicDocuments(provider, ring, config), config.keys.jwks_max_age),
+  };
+}
+
+/** The grant types of ours that change with the keys. */
+function changingGrants(
+  config: Config,
+  { credentials }: Domain,
+  parts: Omit<Parameters<typeof tokenExchange>[0], 'issuer'>,
+): GrantType[] {
+  return [
+    tokenExchange({ ...parts, issuer: config.issuer }),
+    ...(takesPasswords(config) ? [passwordGrant({ ...parts, signIn: credentials.signIn })] : []),
+  ];
+}
+
+/** What the operator has turned on of the ways by which an app's page learns of a sign-out. */
+function tellBrowsers(provider: Provider, { config, random }: Base, { views }: Domain, ring: RingSnapshot): void {
+  const { front_channel_logout: frames, session_management: isWatched } = config.sessions;
+  if (frames) provider.use(frontChannelLogout(provider, views));
+  if (isWatched) provider.use(sessionManagement(provider, { key: ring.derive('browser state'), random }));
+}
