@@ -14,6 +14,7 @@ import { measure, type Result, type Sizes } from './measure.ts';
 import { million } from './million.ts';
 import { costOfPlaces, type Cost } from './places.ts';
 import { leaveTheMeasuredCpu, startCommand, startMeasured, type Program } from './processes.ts';
+import { timeToRefusal } from './refusal.ts';
 import { rows, signPeopleIn } from './rows.ts';
 import { timeToFirstToken } from './start-time.ts';
 import { table } from './table.ts';
@@ -37,6 +38,7 @@ leaveTheMeasuredCpu();
 print(await onSqlite());
 print(await onRedis());
 print(await statusLists());
+if ('revoke to refusal'.includes(options.only)) print(await timeToRefusal(options.quick ? 10 : 50));
 print(
   `first token after ${Math.round(start.first)} ms on the very first start, ${Math.round(start.later)} ms on later ones`,
 );

@@ -142,4 +142,28 @@ describe('oauth4webapi', () => {
     const seen = await oauth.validateJwtAccessToken(as, request, apiOf(server.issuer), insecure);
     assert.match(String(seen.cnf?.jkt), /./);
   });
+
+  it('reads what introspection says of a JWT access token, also as a JWT (RFC 9701), until it is revoked', async () => {
+    const machine: oauth.Client = { client_id: 'demo-service' };
+    const gateway: oauth.Client = { client_id: 'demo-web', introspection_signed_response_alg: 'ES256' };
+    const [proof, ofGateway] = ['demo-service-secret', 'demo-web-secret'].map((secret) =>
+      oauth.ClientSecretBasic(secret),
+    );
+    assert.ok(proof !== undefined && ofGateway !== undefined);
+    const request = await oauth.clientCredentialsGrantRequest(as, machine, proof, { scope: 'notes:read' }, insecure);
+    const { access_token: token } = await oauth.processClientCredentialsResponse(as, machine, request);
+    const ask = async (requestJwtResponse: boolean): Promise<oauth.IntrospectionResponse> => {
+      const options = { ...insecure, requestJwtResponse };
+      const response = await oauth.introspectionRequest(as, gateway, ofGateway, token, options);
+      const answer = await oauth.processIntrospectionResponse(as, gateway, response);
+      if (requestJwtResponse) await oauth.validateApplicationLevelSignature(as, response, insecure);
+      return answer;
+    };
+    for (const isSigned of [false, true]) {
+      const { active, client_id, aud, scope } = await ask(isSigned);
+      assert.deepEqual([active, client_id, aud, scope], [true, 'demo-service', apiOf(server.issuer), 'notes:read']);
+    }
+    await oauth.processRevocationResponse(await oauth.revocationRequest(as, machine, proof, token, insecure));
+    for (const isSigned of [false, true]) assert.deepEqual((await ask(isSigned)).active, false);
+  });
 });
