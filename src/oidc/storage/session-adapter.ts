@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } from 'oidc-provider';
 import { browserInWords } from '../../http/browser-words.ts';
+import { Problem } from '../../http/problems.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { Store, Stored } from '../../storage/store.ts';
@@ -50,9 +51,12 @@ export function sessionAdapter(grants: Store, random: Random, clock: Clock): Ada
       const startedAt = signInOf(payload, seen?.session.value, context, clock);
       const facts = startedAt === undefined ? {} : { startedAt, ...useOf(context, clock) };
       const write = { id, payload: { ...payload, ...facts }, options: lifetime(ttl) };
-      if (seen === undefined) await begin(parts, write);
-      else if (seen.cookie.id === id) await goOn(parts, write, seen);
-      else await rename(parts, write, seen, context?.oidc.result?.login !== undefined);
+      if (seen === undefined) return begin(parts, write);
+      const signsIn = context?.oidc.result?.login !== undefined;
+      const goesOn = seen.cookie.id === id ? goOn(parts, write, seen) : rename(parts, write, seen, signsIn);
+      // A code is worth nothing then, but who ended the session knew nothing of this token.
+      if (!(await goesOn) && context?.oidc.entities.AccessToken !== undefined)
+        throw new Problem('interaction-gone', 'the session has ended');
     },
     async destroy(id) {
       const session = Provider.ctx?.oidc.session;
@@ -98,11 +102,13 @@ async function begin({ grants, cookies }: Parts, { id, payload, options }: Write
   await cookies.add(id, { uid, state }, options);
 }
 
-async function goOn({ grants, cookies }: Parts, { payload, options }: Write, seen: Seen): Promise<void> {
+/** @returns false when the session has ended, as `rename` */
+async function goOn({ grants, cookies }: Parts, { payload, options }: Write, seen: Seen): Promise<boolean> {
   const { uid, state, session } = split(payload);
   const isAsking = !isDeepStrictEqual(state, seen.cookie.value.state);
-  if (!(await writeChanges(grants, uid, session, seen, options))) return;
+  if (!(await writeChanges(grants, uid, session, seen, options))) return false;
   await cookies.keep(seen.cookie, (now) => (isAsking ? { ...now, state } : now), options);
+  return true;
 }
 
 /**
@@ -110,28 +116,33 @@ async function goOn({ grants, cookies }: Parts, { payload, options }: Write, see
  * put it there to be signed in with it (session fixation); of several that sign in with it at once, one does. A crash on
  * the way loses no session: until the new cookie is there, the old one stays.
  */
-async function rename(parts: Parts, { id, payload, options }: Write, seen: Seen, signsIn: boolean): Promise<void> {
+async function rename(parts: Parts, { id, payload, options }: Write, seen: Seen, signsIn: boolean): Promise<boolean> {
   const { grants, cookies } = parts;
   const { uid, state, session } = split(payload);
   const wasAnonymous = seen.session.value.accountId === undefined;
-  if (wasAnonymous && !(await cookies.remove(seen.cookie.id))) return;
-  if (!(await writeChanges(grants, uid, session, seen, options))) return;
+  if (wasAnonymous && !(await cookies.remove(seen.cookie.id))) return false;
+  if (!(await writeChanges(grants, uid, session, seen, options))) return false;
   await cookies.add(id, { uid, state }, options);
   if (signsIn) await cookies.remove(seen.cookie.id);
   else await cookies.retire(seen.cookie);
+  return true;
 }
 
 /** @returns false when the session has ended */
-function writeChanges(
+async function writeChanges(
   grants: Store,
   uid: string,
   session: SessionRecord,
   seen: Seen,
   options: { ttl?: number },
 ): Promise<boolean> {
-  const change = (now: SessionRecord): SessionRecord | undefined =>
-    now.endedAt === undefined ? mergeChanges(seen.session.value, session, now) : undefined;
-  return update(grants, sessionKey(uid), seen.session, change, { ...options, ...ofItsAccount(session) });
+  let hasEnded = false;
+  const change = (now: SessionRecord): SessionRecord | undefined => {
+    hasEnded = now.endedAt !== undefined;
+    return hasEnded ? undefined : mergeChanges(seen.session.value, session, now);
+  };
+  const write = { ...options, ...ofItsAccount(session) };
+  return (await update(grants, sessionKey(uid), seen.session, change, write)) && !hasEnded;
 }
 
 function split({ jti: _secret, uid = '', state, ...session }: AdapterPayload) {

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { decodeJwt } from 'jose';
+import type { Config } from '../../src/config/schema.ts';
+import { liveSessions } from '../../src/oidc/storage/access.ts';
+import { serverStores } from '../oidc/server-stores.ts';
+import { World } from '../revocation/world.ts';
+import { Browser } from '../support/browser.ts';
+import { authorizationRequest, signIn, tokensFor } from '../support/flows.ts';
+import { apiOf } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
+
+/** An app of former times, to which tokens come through the browser, and a machine that no API is registered for. */
+function withOddClients(config: Config): Config {
+  const change = (client: Config['clients'][number]): Config['clients'][number] => {
+    if (client.client_id === 'demo-web')
+      return { ...client, profile: 'legacy', first_party: true, response_types: ['code', 'id_token token'] };
+    if (client.client_id !== 'demo-service') return client;
+    const { default_resource: _, ...machine } = client;
+    return { ...machine, resources: [] };
+  };
+  return { ...config, clients: config.clients.map(change) };
+}
+
+for (const backend of serverStores) {
+  describe(`Whoever would keep a token beyond its revocation on ${backend.name}`, function () {
+    this.timeout(40_000);
+    let world: World;
+    before(async () => {
+      world = await World.start(backend, withOddClients);
+    });
+    after(() => world.stop());
+
+    /** Asks silently, and says what came back in the fragment. */
+    async function askForToken(browser: Browser): Promise<string | undefined> {
+      const { issuer } = world.node;
+      const wants = { response_type: 'id_token token', scope: 'openid notes:read', resource: apiOf(issuer) };
+      const without = { code_challenge: '', code_challenge_method: '' };
+      const request = authorizationRequest(issuer, 'demo-web', { prompt: 'none', ...wants, ...without });
+      const page = await browser.visit(request.url, {}, request.redirectUri);
+      assert.ok(page.status < 500, page.html);
+      return new URLSearchParams(new URL(page.url).hash.slice(1)).get('access_token') ?? undefined;
+    }
+
+    it('gets none through the browser by asking while the session ends', async () => {
+      const { issuer } = world.node;
+      const tokens: string[] = [];
+      for (const pause of [5, 10, 20, 40]) {
+        const browser = new Browser();
+        const { id_token = '' } = await tokensFor(issuer, { browser });
+        const sessions = await liveSessions(world.stores.grants, decodeJwt(id_token).sub ?? '');
+        const asked = Array.from({ length: 16 }, async (_, at) => sleep(at * 2).then(() => askForToken(browser)));
+        await sleep(pause);
+        for (const { uid } of sessions) await world.endings.endSession(uid);
+        tokens.push(...(await Promise.all(asked)).flatMap((token) => token ?? []));
+        assert.equal(await askForToken(browser), undefined);
+      }
+      await until(async () => !(await Promise.all(tokens.map((token) => world.isActive(token)))).includes(true), 3000);
+    });
+
+    it('has none left once everything is taken back, though it is for no API and of no person', async () => {
+      const machine = await world.machineToken();
+      assert.equal(machine.includes('.'), false);
+      assert.equal(await world.isActive(machine), true);
+      await world.endings.endBefore('everybody');
+      assert.equal(await world.isActive(machine), false);
+    });
+
+    it('asks in vain where it was signed in before', async () => {
+      const browser = new Browser();
+      await signIn(browser, authorizationRequest(world.node.issuer));
+      await world.endings.endBefore('everybody');
+      assert.equal(await askForToken(browser), undefined);
+    });
+  });
+}
