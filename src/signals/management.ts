@@ -27,8 +27,8 @@ export interface ManagementParts {
   subjects: Subjects;
   outbox: Outbox;
   guard: (needed: StreamScope) => (context: Context) => Promise<Receiver>;
-  /** Seals what this server alone may read again. */
-  seal: (text: string) => string;
+  /** Seals what this server alone may read again, and show at that address alone. */
+  seal: (url: string, text: string) => string;
   /** Why the server would never call an address; undefined where it may. */
   whyNotCalled: (url: string) => string | undefined;
   announce: Announce;

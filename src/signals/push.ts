@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { unseal } from '../lib/seal.ts';
+import { seal, unseal } from '../lib/seal.ts';
+import type { Random } from '../lib/random.ts';
 import type { Signal } from './occurrence.ts';
 import { setClaims, type SignSet } from './security-event-token.ts';
 import type { PushStream } from './streams.ts';
@@ -18,6 +19,22 @@ const FAULTS_OF_STREAM = [
 
 const refusal = z.object({ err: z.string().max(100), description: z.string().default('') });
 
+/**
+ * Seals what a receiver wants to be shown, for its address alone: whoever can write to the store but not read the key
+ * cannot have it sent elsewhere.
+ */
+export function sealFor(
+  url: string,
+  text: string,
+  { sealingKey, random }: { sealingKey: string; random: Random },
+): string {
+  return seal(secretFor(url, sealingKey), text, random);
+}
+
+function secretFor(url: string, sealingKey: string): string {
+  return `${sealingKey} ${url}`;
+}
+
 /** Push delivery (RFC 8935 §2). An event that its receiver cannot make sense of is not sent to it again. */
 export async function push(
   parts: { issuer: string; fetch: typeof fetch; sign: SignSet; sealingKey: string },
@@ -25,8 +42,8 @@ export async function push(
   signal: Signal,
 ): Promise<Pushed> {
   const { endpoint_url: url, authorization: sealed } = stream.delivery;
-  const authorization = sealed && { authorization: unseal(parts.sealingKey, sealed) };
   try {
+    const authorization = sealed && { authorization: unseal(secretFor(url, parts.sealingKey), sealed) };
     const response = await parts.fetch(url, {
       method: 'POST',
       headers: { 'content-type': 'application/secevent+jwt', accept: 'application/json', ...authorization },

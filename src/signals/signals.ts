@@ -8,7 +8,6 @@ import type { Revoked } from '../events/revocations.ts';
 import type { Route } from '../http/route.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
-import { seal } from '../lib/seal.ts';
 import { outgoingFetch, whyNotCalled } from '../outgoing/outgoing-fetch.ts';
 import type { Store } from '../storage/store.ts';
 import { startDelivery } from './deliver.ts';
@@ -18,7 +17,7 @@ import type { Occurrence } from './occurrence.ts';
 import { openOutbox } from './outbox.ts';
 import { pollRoute } from './poll.ts';
 import { publish, reachOf, type PublishParts } from './publish.ts';
-import { push } from './push.ts';
+import { push, sealFor } from './push.ts';
 import { openQueues } from './queues.ts';
 import { receiverGuard, type FindToken } from './receiver.ts';
 import { answerRefusal, Refusal } from './refusal.ts';
@@ -143,7 +142,7 @@ function routes(
   const parts = {
     ...opened,
     guard: receiverGuard(opened),
-    seal: (text: string) => seal(sealingKey, text, random),
+    seal: (url: string, text: string) => sealFor(url, text, { sealingKey, random }),
     whyNotCalled: (url: string) => whyNotCalled(url, config.outgoing.allow),
   };
   const forReceivers = [...managementRoutes(parts), ...statusRoutes(parts), ...subjectRoutes(parts), pollRoute(parts)];

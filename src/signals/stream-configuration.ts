@@ -83,12 +83,12 @@ function isSame(given: unknown, ours: unknown): boolean {
  */
 export function deliveryFrom(
   asked: NonNullable<Supplied['delivery']>,
-  seal: (text: string) => string,
+  seal: (url: string, text: string) => string,
   before?: Delivery,
 ): Delivery {
   if (asked.method === POLL) return { method: POLL };
   const { endpoint_url, authorization_header: header } = asked;
   const known = before?.method === PUSH && before.endpoint_url === endpoint_url ? before.authorization : undefined;
-  const authorization = header === undefined ? known : seal(header);
+  const authorization = header === undefined ? known : seal(endpoint_url, header);
   return { method: PUSH, endpoint_url, ...(authorization !== undefined && { authorization }) };
 }

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { decodeJwt } from 'jose';
+import { systemClock } from '../../src/lib/clock.ts';
+import { systemRandom } from '../../src/lib/random.ts';
+import { openQueues } from '../../src/signals/queues.ts';
+import { openStreams } from '../../src/signals/streams.ts';
+import { openStores } from '../../src/storage/open-stores.ts';
 import { serverStores } from '../oidc/server-stores.ts';
 import type { RunningBackend } from '../storage/backends.ts';
+import { until } from '../support/until.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { startSignalReceiver, type SignalReceiver } from './signal-receiver.ts';
 import {
@@ -92,6 +98,22 @@ for (const backend of serverStores) {
         initiating_entity: 'user',
         reason_admin: { en: 'The person signed out' },
       });
+    });
+
+    it('shows no other address what the receiver wants to be shown, also when the store says so', async () => {
+      const stores = await openStores(server.config.stores, systemClock);
+      const streams = openStreams({ ...stores, clock: systemClock, random: systemRandom });
+      const redirect = (endpoint_url: string) =>
+        streams.change(stream, (now) => ({ ...now, delivery: { ...now.delivery, method: PUSH, endpoint_url } }));
+      await redirect(dead.url);
+      await publish(server.config, ...signOuts(1));
+      const queue = () => openQueues({ ...stores, clock: systemClock }).get(stream);
+      await until(async () => ((await queue())?.value.attempts ?? 0) > 0);
+      await redirect(receiver.url);
+      await receiver.whenArrived(1);
+      assert.equal(receiver.arrived[0]?.headers['authorization'], 'Bearer of-the-receiver');
+      assert.deepEqual(dead.arrived, []);
+      await stores.close();
     });
 
     it('sends many events in the order in which they happened, each once though both nodes look', async () => {
