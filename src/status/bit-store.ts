@@ -31,7 +31,11 @@ export async function writeList(
   list: StatusList,
   hasBits: boolean,
 ): Promise<void> {
-  await grants.set(listKey(list.id), { hasBits }, { ttl: lifeOf(list, clock), indexes: [LISTS] });
+  await grants.set(
+    listKey(list.id),
+    { hasBits, writtenAt: clock.now() },
+    { ttl: lifeOf(list, clock), indexes: [LISTS] },
+  );
 }
 
 /** Whether the store still has what it was told of a list: one that evicts, or came back from an older copy, may not. */

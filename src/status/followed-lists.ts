@@ -28,6 +28,7 @@ interface Followed extends FollowedList {
   changes: number;
   /** Of its record when the bits were read. */
   version: number;
+  writtenAt: number | undefined;
 }
 
 export interface FollowedListsParts {
@@ -157,12 +158,18 @@ export class FollowedLists {
 
   async #follow(list: StatusList, record: Stored<ListRecord> | undefined, isCompared: boolean): Promise<void> {
     const known = this.#lists.get(list.id);
-    if (record !== undefined && record.version === known?.version && !isCompared) return;
+    if (record !== undefined && isSame(record, known) && !isCompared) return;
     const stored = await this.#parts.grants.readBits(bitsOf(list.id));
     if (known !== undefined) {
       await this.#merge(known, record, wholeList(stored));
     } else if (record !== undefined && isWhole(record.value, stored)) {
-      const found = { ...list, bits: wholeList(stored), changes: 0, version: record.version };
+      const found = {
+        ...list,
+        bits: wholeList(stored),
+        changes: 0,
+        version: record.version,
+        writtenAt: record.value.writtenAt,
+      };
       this.#lists.set(list.id, found);
       // Somebody who listens here may have it from another node, from before.
       this.#tell(found, setOnlyIn(found.bits, NONE));
@@ -181,9 +188,14 @@ export class FollowedLists {
     else if (record === undefined) await writeList(this.#parts, known, setOnlyIn(known.bits, NONE).length > 0);
     if (wentBack || lost.length > 0) await onLost(known);
     known.version = record?.version ?? 0;
+    known.writtenAt = record?.value.writtenAt;
   }
 
   #tell(list: FollowedList, found: readonly number[]): void {
     if (found.length > 0) this.#parts.onRevoked(list, found);
   }
+}
+
+function isSame({ version, value }: Stored<ListRecord>, known: Followed | undefined): boolean {
+  return version === known?.version && value.writtenAt === known.writtenAt;
 }

@@ -13,6 +13,8 @@ export interface StatusList {
 export interface ListRecord {
   /** Whether there are bits: where they are gone nevertheless, the store has lost them. */
   hasBits: boolean;
+  /** In milliseconds since the epoch. In a store that lost the list, versions begin again and may come to the same number. */
+  writtenAt?: number;
 }
 
 /** Where an access token stands: draft-ietf-oauth-status-list-20 §6.2. */
