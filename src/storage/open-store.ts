@@ -17,10 +17,25 @@ export async function openStore(url: string, clock: Clock): Promise<Store> {
 
 /** Checks that the store that a URL named may hold `records`: see `checkRecordsRedis`. @returns warnings */
 export async function checkRecordsStore(url: string, store: Store): Promise<string[]> {
+  return checkRedis(url, store, ({ checkRecordsRedis }) => checkRecordsRedis);
+}
+
+/** Looks whether the store that a URL named keeps what `grants` hold: see `checkGrantsRedis`. @returns warnings */
+export async function checkGrantsStore(url: string, store: Store): Promise<string[]> {
+  return checkRedis(url, store, ({ checkGrantsRedis }) => checkGrantsRedis);
+}
+
+type Checks = typeof import('./redis/check-redis.ts');
+
+async function checkRedis(
+  url: string,
+  store: Store,
+  choose: (checks: Checks) => Checks['checkGrantsRedis'],
+): Promise<string[]> {
   if (parseStoreUrl(url).backend === 'sqlite') return [];
-  const [{ RedisStore }, { checkRecordsRedis }] = await Promise.all([
+  const [{ RedisStore }, checks] = await Promise.all([
     import('./redis/redis-store.ts'),
-    import('./redis/check-records.ts'),
+    import('./redis/check-redis.ts'),
   ]);
-  return store instanceof RedisStore ? checkRecordsRedis(store) : [];
+  return store instanceof RedisStore ? choose(checks)(store) : [];
 }

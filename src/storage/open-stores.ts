@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../lib/clock.ts';
-import { checkRecordsStore, openStore } from './open-store.ts';
+import { checkGrantsStore, checkRecordsStore, openStore } from './open-store.ts';
 import type { Store } from './store.ts';
 
 /** The two roles of storage: what must never be lost, and what lives for a time. */
@@ -9,7 +9,7 @@ export interface Stores {
   grants: Store;
   /** Whether the records are in a file of this machine. */
   isEmbedded: boolean;
-  /** What could not be checked of the store for records. */
+  /** What could not be checked of the store for records, and what is better changed of that for grants. */
   warnings: readonly string[];
   close(): Promise<void>;
 }
@@ -32,6 +32,8 @@ export async function openStores(
     const grants = await open(grantsUrl);
     const records = recordsUrl === grantsUrl ? grants : await open(recordsUrl);
     const warnings = await checkRecordsStore(recordsUrl, records);
+    // One for both has just been refused if it evicts.
+    if (recordsUrl !== grantsUrl) warnings.push(...(await checkGrantsStore(grantsUrl, grants)));
     return { records, grants, isEmbedded: recordsUrl.startsWith('sqlite:'), warnings, close };
   } catch (error) {
     await close();

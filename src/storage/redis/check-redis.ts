@@ -12,13 +12,38 @@ export async function checkRecordsRedis(store: RedisStore): Promise<string[]> {
   return [...new Set(warnings.flat())];
 }
 
+/**
+ * Looks at a Redis for `grants`, which has a time for everything that it holds, and must keep it until then: what names the
+ * tokens of an account or an app is needed to take them back.
+ * @returns warnings
+ */
+export async function checkGrantsRedis(store: RedisStore): Promise<string[]> {
+  // A user that may not ask may still keep grants.
+  const asked = await Promise.allSettled(store.masters().map((master) => answered(master.info())));
+  const facts = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const evicting = new Set(facts.flatMap((one) => evictionPolicy(one) ?? []));
+  return [...evicting].map(
+    (policy) =>
+      'the grants store may lose sessions, and tokens that can then be taken back no more, when its memory is full: ' +
+      `its Redis has maxmemory-policy ${policy}. ${NO_EVICTION}`,
+  );
+}
+
+const NO_EVICTION = 'Run CONFIG SET maxmemory-policy noeviction, and put "maxmemory-policy noeviction" into redis.conf';
+
+/** @returns `undefined` where nothing is evicted */
+function evictionPolicy(facts: string): string | undefined {
+  const policy = /^maxmemory_policy:(\S+)/m.exec(facts)?.[1];
+  return policy === 'noeviction' ? undefined : policy;
+}
+
 async function checkServer(server: Redis): Promise<string[]> {
   const facts = await answered(server.info());
-  const policy = /^maxmemory_policy:(\S+)/m.exec(facts)?.[1];
-  if (policy !== undefined && policy !== 'noeviction') {
+  const policy = evictionPolicy(facts);
+  if (policy !== undefined) {
     throw new Error(
-      `the records store would lose accounts and keys when its memory is full: its Redis has maxmemory-policy ${policy}. ` +
-        `Run CONFIG SET maxmemory-policy noeviction, and put "maxmemory-policy noeviction" into redis.conf`,
+      'the records store would lose accounts and keys when its memory is full: ' +
+        `its Redis has maxmemory-policy ${policy}. ${NO_EVICTION}`,
     );
   }
   if (/^aof_enabled:1/m.test(facts)) return [];

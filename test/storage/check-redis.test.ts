@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
 import { systemClock } from '../../src/lib/clock.ts';
-import { checkRecordsStore, openStore } from '../../src/storage/open-store.ts';
+import { checkGrantsStore, checkRecordsStore, openStore } from '../../src/storage/open-store.ts';
 import { startRedis } from '../support/redis.ts';
 import { sqlite } from './backends.ts';
 
-/** Checks a Redis with these settings as a store of records. @returns its warnings */
-async function check(settings: Parameters<typeof startRedis>[0], credentials = ''): Promise<string[]> {
+/** Checks a Redis with these settings, as a store of records unless said otherwise. @returns its warnings */
+async function check(
+  settings: Parameters<typeof startRedis>[0],
+  credentials = '',
+  checkStore = checkRecordsStore,
+): Promise<string[]> {
   const redis = await startRedis(settings);
   const url = redis.url.replace('//', `//${credentials}`);
   const store = await openStore(url, systemClock);
   try {
-    return await checkRecordsStore(url, store);
+    return await checkStore(url, store);
   } finally {
     await store.close();
     await redis.stop();
@@ -40,6 +44,21 @@ describe('A Redis for records', () => {
     assert.match(warning ?? '', /does not allow CONFIG GET/);
     assert.deepEqual(others, []);
     assert.deepEqual(await check({ appendonly: true, extra }, 'app:pass@'), []);
+  });
+});
+
+describe('A Redis for grants', () => {
+  it('need not save to disk', async () => {
+    assert.deepEqual(await check({}, '', checkGrantsStore), []);
+  });
+
+  it('is warned about when it would evict, with the setting to change', async () => {
+    const [warning, ...others] = await check({ policy: 'volatile-lru' }, '', checkGrantsStore);
+    assert.match(
+      warning ?? '',
+      /taken back no more.*maxmemory-policy volatile-lru.*CONFIG SET maxmemory-policy noeviction/,
+    );
+    assert.deepEqual(others, []);
   });
 });
 
