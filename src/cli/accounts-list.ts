@@ -1,3 +1,4 @@
+import { everyAccount } from '../accounts/every-account.ts';
 import type { Account, Accounts } from '../accounts/accounts.ts';
 import { textOf, type Terminal } from './command.ts';
 import { withPeople } from './accounts-scene.ts';
@@ -20,12 +21,8 @@ export function list(scene: StoreScene): Promise<number> {
 }
 
 async function* pagesOf(accounts: Accounts, role: string | undefined): AsyncGenerator<Account[]> {
-  let after: string | undefined;
-  do {
-    const page = await accounts.list({ limit: PAGE, ...(after !== undefined && { after }) });
-    yield page.accounts.filter(({ roles }) => role === undefined || roles.includes(role));
-    after = page.next;
-  } while (after !== undefined);
+  for await (const page of everyAccount(accounts, PAGE))
+    yield page.filter(({ roles }) => role === undefined || roles.includes(role));
 }
 
 async function printTable(pages: AsyncIterable<Account[]>, terminal: Terminal): Promise<void> {

@@ -1,3 +1,4 @@
+import { everyAccount } from '../accounts/every-account.ts';
 import type { Revoked, RevocationTarget } from '../events/revocations.ts';
 import { writeCut } from '../oidc/storage/cuts.ts';
 import { sessionKey } from '../oidc/storage/session-records.ts';
@@ -78,11 +79,7 @@ async function endAccount(parts: WalkParts, account: string, before: number): Pr
 
 async function endEveryAccount(parts: WalkParts, before: number): Promise<Told> {
   const told: Told = [];
-  let after: string | undefined;
-  do {
-    const page = await parts.accounts.list(after === undefined ? {} : { after });
-    for (const { id } of page.accounts) told.push(...(await endAccount(parts, id, before)));
-    after = page.next;
-  } while (after !== undefined);
+  for await (const accounts of everyAccount(parts.accounts))
+    for (const { id } of accounts) told.push(...(await endAccount(parts, id, before)));
   return told;
 }

@@ -1,3 +1,4 @@
+import { everyAccount } from '../accounts/every-account.ts';
 import type { Accounts } from '../accounts/accounts.ts';
 import type { RevocationCause, Revoked } from '../events/revocations.ts';
 import { endedSessionNames, sessionNames } from '../oidc/storage/session-records.ts';
@@ -36,7 +37,8 @@ export async function* takenBack(revoked: Revoked, parts: Parts): AsyncGenerator
   } else if (target.what === 'consent') {
     yield { ...happened, account: target.account, type: 'session-revoked', client: target.client };
   } else if (target.what === 'everything') {
-    for await (const account of everyAccount(parts.accounts)) yield sessionsEnded({ ...happened, account }, parts);
+    for await (const accounts of everyAccount(parts.accounts))
+      for (const { id: account } of accounts) yield sessionsEnded({ ...happened, account }, parts);
   } else if (target.what === 'account') {
     yield* accountEnded({ ...happened, account: target.account }, { ...target, cause }, parts);
   } else if (target.what === 'access') {
@@ -66,13 +68,4 @@ async function* accountEnded(
   if (cause === 'account-disabled') yield { ...happened, type: 'account-disabled' };
   // Last: from then on nobody hears of the account.
   if (cause === 'account-deleted') yield { ...happened, type: 'account-purged' };
-}
-
-async function* everyAccount(accounts: Parts['accounts']): AsyncGenerator<string> {
-  let after: string | undefined;
-  do {
-    const page = await accounts.list(after === undefined ? {} : { after });
-    for (const { id } of page.accounts) yield id;
-    after = page.next;
-  } while (after !== undefined);
 }
