@@ -1,4 +1,4 @@
-import { everyMember } from '../storage/every-member.ts';
+import { everyRecord } from '../storage/every-member.ts';
 import { keyspace, type Index, type Store } from '../storage/store.ts';
 
 /** What a person has let a client do. Outlives the session in which it was said. */
@@ -33,13 +33,8 @@ export function openConsents(records: Store): Consents {
       await records.set<Consent>(keyOf(account, clientId), consent, { indexes: [consentsOf(account)] });
     },
     async *list(account) {
-      for await (const keys of everyMember(records, consentsOf(account))) {
-        const found = await records.getMany(keys);
-        for (const [index, key] of keys.entries()) {
-          const consent = found[index]?.value;
-          if (consent !== undefined) yield { client: key.slice(keyOf(account, '').length), consent };
-        }
-      }
+      for await (const { key, value: consent } of everyRecord(records, consentsOf(account)))
+        yield { client: key.slice(keyOf(account, '').length), consent };
     },
     withdraw: (account, clientId) => records.delete(keyOf(account, clientId)),
   };

@@ -3,7 +3,7 @@ import type { ClientConfig } from '../config/schema.ts';
 import { Secret } from '../config/secret.ts';
 import type { Random } from '../lib/random.ts';
 import { seal, unseal } from '../lib/seal.ts';
-import { everyMember } from '../storage/every-member.ts';
+import { everyRecord } from '../storage/every-member.ts';
 import { keyspace, type Index, type Store, type WriteOptions } from '../storage/store.ts';
 import { hashClientSecret } from './client-secret.ts';
 
@@ -77,9 +77,7 @@ export function openClients(options: ClientsOptions): Clients {
       return stored && opened(stored.value);
     },
     async *stored() {
-      for await (const keys of everyMember(records, everyClient)) {
-        for (const stored of await records.getMany(keys)) if (stored !== undefined) yield opened(stored.value);
-      }
+      for await (const { value } of everyRecord(records, everyClient)) yield opened(value);
     },
     async save(client) {
       if (configured.has(client.client_id)) return false;

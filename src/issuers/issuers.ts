@@ -1,6 +1,6 @@
 import type { TrustedIssuer } from '../config/schema.ts';
 import { sha256 } from '../lib/hash.ts';
-import { everyMember } from '../storage/every-member.ts';
+import { everyRecord } from '../storage/every-member.ts';
 import { keyspace, type Index, type Key, type Store } from '../storage/store.ts';
 
 export interface Issuers {
@@ -35,9 +35,7 @@ export function openIssuers({
       return fixed.get(issuer) ?? (await records.get(keyOf(issuer)))?.value;
     },
     async *stored() {
-      for await (const keys of everyMember(records, everyIssuer)) {
-        for (const stored of await records.getMany(keys)) if (stored !== undefined) yield stored.value;
-      }
+      for await (const { value } of everyRecord(records, everyIssuer)) yield value;
     },
     async save(issuer) {
       if (fixed.has(issuer.issuer)) return false;

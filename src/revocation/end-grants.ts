@@ -1,7 +1,7 @@
 import { endGrantRecord, grantKey, grantsOfAccount, startOfGrant } from '../oidc/storage/grant-records.ts';
 import type { GrantRecord } from '../oidc/storage/grant-records.ts';
-import { everyMember } from '../storage/every-member.ts';
-import type { Key } from '../storage/store.ts';
+import { everyRecord } from '../storage/every-member.ts';
+import { idOf } from '../storage/store.ts';
 import type { WalkParts } from './parts.ts';
 
 type Parts = Pick<WalkParts, 'grants' | 'tokens' | 'clock'>;
@@ -36,15 +36,5 @@ async function* grantsWhere(
   account: string,
   isMeant: (grant: GrantRecord) => boolean,
 ): AsyncGenerator<string> {
-  for await (const keys of everyMember(grants, grantsOfAccount(account))) {
-    const found = await grants.getMany(keys);
-    for (const [index, key] of keys.entries()) {
-      const grant = found[index]?.value;
-      if (grant !== undefined && isMeant(grant)) yield idOf(key);
-    }
-  }
-}
-
-function idOf(key: Key<GrantRecord>): string {
-  return key.slice(grantKey('').length);
+  for await (const { key, value } of everyRecord(grants, grantsOfAccount(account))) if (isMeant(value)) yield idOf(key);
 }

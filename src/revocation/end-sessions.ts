@@ -10,8 +10,8 @@ import {
   type SessionRecord,
 } from '../oidc/storage/session-records.ts';
 import { remainingLife } from '../oidc/storage/adapter-verbs.ts';
-import { everyMember } from '../storage/every-member.ts';
-import type { Key, Store } from '../storage/store.ts';
+import { everyRecord } from '../storage/every-member.ts';
+import type { Key, Store, Stored } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 import { endGrant } from './end-grants.ts';
 import type { Told, WalkParts } from './parts.ts';
@@ -35,32 +35,24 @@ export async function endSession(
   const told: Told = [];
   for (const [client, authorization] of Object.entries(authorizations))
     told.push(...(await tellApp(parts, { account, client }, authorization)));
-  const tell = (now: SessionRecord): SessionRecord => ({ ...now, isTold: true });
-  await update(grants, key, ended, tell, { ...remainingLife(ended, clock), ...ofItsAccount(ended.value) });
+  await change(parts, key, ended, (now) => ({ ...now, isTold: true }));
   return told;
 }
 
 /** Those of an account that began before an instant. */
 export async function endSessionsOf(parts: WalkParts, account: string, before: number): Promise<Told> {
   const told: Told = [];
-  for await (const keys of everyMember(parts.grants, sessionsOfAccount(account))) {
-    const found = await parts.grants.getMany(keys);
-    for (const [index, key] of keys.entries()) {
-      const session = found[index]?.value;
-      if (session !== undefined && startOfSession(session) < before)
-        told.push(...(await endSession(parts, key, { keepsOffline: false })));
-    }
-  }
+  for await (const { key, value } of everyRecord(parts.grants, sessionsOfAccount(account)))
+    if (startOfSession(value) < before) told.push(...(await endSession(parts, key, { keepsOffline: false })));
   return told;
 }
 
 /** What is left out counts as begun now. What its apps hold ends all the same: they get it anew without a question. */
-export async function keepSession({ grants, clock }: WalkParts, uid: string, from: number): Promise<void> {
+export async function keepSession(parts: WalkParts, uid: string, from: number): Promise<void> {
   const key = sessionKey(uid);
-  const stored = await grants.get(key);
+  const stored = await parts.grants.get(key);
   if (stored === undefined) return;
-  const keep = (now: SessionRecord) => ({ ...now, startedAt: Math.max(startOfSession(now), from) });
-  await update(grants, key, stored, keep, { ...remainingLife(stored, clock), ...ofItsAccount(stored.value) });
+  await change(parts, key, stored, (now) => ({ ...now, startedAt: Math.max(startOfSession(now), from) }));
 }
 
 /** The person's sessions go on without an app whose grant has ended, and which is told. */
@@ -68,24 +60,29 @@ export async function forgetApp(
   parts: WalkParts,
   { account, client }: { account: string; client: string },
 ): Promise<Told> {
-  const { grants, clock } = parts;
+  const { grants } = parts;
   const told: Told = [];
-  for await (const keys of everyMember(grants, sessionsOfAccount(account))) {
-    const found = await grants.getMany(keys);
-    for (const [index, key] of keys.entries()) {
-      const stored = found[index];
-      const authorization = stored?.value.authorizations?.[client];
-      if (stored === undefined || authorization === undefined || stored.value.endedAt !== undefined) continue;
-      if (await hasGrant(grants, authorization)) continue;
-      told.push(...(await tellApp(parts, { account, client }, authorization)));
-      const forget = (now: SessionRecord): SessionRecord => {
-        const { [client]: _app, ...authorizations } = now.authorizations ?? {};
-        return { ...now, authorizations };
-      };
-      await update(grants, key, stored, forget, { ...remainingLife(stored, clock), ...ofItsAccount(stored.value) });
-    }
+  for await (const session of everyRecord(grants, sessionsOfAccount(account))) {
+    const authorization = session.value.authorizations?.[client];
+    if (authorization === undefined || session.value.endedAt !== undefined) continue;
+    if (await hasGrant(grants, authorization)) continue;
+    told.push(...(await tellApp(parts, { account, client }, authorization)));
+    await change(parts, session.key, session, (now) => {
+      const { [client]: _app, ...authorizations } = now.authorizations ?? {};
+      return { ...now, authorizations };
+    });
   }
   return told;
+}
+
+/** Leaves its end where it is. */
+async function change(
+  { grants, clock }: Pick<WalkParts, 'grants' | 'clock'>,
+  key: Key<SessionRecord>,
+  session: Stored<SessionRecord>,
+  edit: (now: SessionRecord) => SessionRecord,
+): Promise<void> {
+  await update(grants, key, session, edit, { ...remainingLife(session, clock), ...ofItsAccount(session.value) });
 }
 
 /** The person has allowed it anew. */

@@ -1,6 +1,6 @@
 import type { RevocationTarget, Revoked } from '../events/revocations.ts';
 import type { Clock } from '../lib/clock.ts';
-import { everyMember } from '../storage/every-member.ts';
+import { everyRecord } from '../storage/every-member.ts';
 import { keyspace, type Index, type Key, type Store, type WriteOptions } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 
@@ -66,14 +66,10 @@ export class OpenRevocations {
 
   /** Those whose next step is due; it is the caller's once it is yielded. */
   async *due(): AsyncGenerator<Revocation> {
-    for await (const keys of everyMember(this.#grants, openRevocations)) {
-      const found = await this.#grants.getMany(keys);
-      for (const [index, key] of keys.entries()) {
-        const stored = found[index];
-        if (stored === undefined || stored.value.dueAt > this.#clock.now()) continue;
-        const claimed = { ...stored.value, dueAt: this.#clock.now() + CLAIM };
-        if (await this.#grants.replace(key, claimed, stored.version, this.#options)) yield claimed;
-      }
+    for await (const { key, value, version } of everyRecord(this.#grants, openRevocations)) {
+      if (value.dueAt > this.#clock.now()) continue;
+      const claimed = { ...value, dueAt: this.#clock.now() + CLAIM };
+      if (await this.#grants.replace(key, claimed, version, this.#options)) yield claimed;
     }
   }
 

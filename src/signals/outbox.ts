@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
-import { everyMember } from '../storage/every-member.ts';
+import { everyMember, everyRecord } from '../storage/every-member.ts';
 import { keyspace, type Index, type Key, type Store } from '../storage/store.ts';
 import { STREAM_UPDATED } from './event-types.ts';
 import type { Signal } from './occurrence.ts';
@@ -32,7 +32,6 @@ const signalsOfStream = (stream: string): Index<Kept> => `signals-of-stream:${st
 
 export function openOutbox({ grants, queues, clock }: { grants: Store; queues: Queues; clock: Clock }): Outbox {
   let latest = 0;
-  const pages = (stream: string) => everyMember(grants, signalsOfStream(stream));
   return {
     /** The event first, the queue second: who takes the queue for empty meanwhile finds that it has changed. */
     async add(stream, signal) {
@@ -49,9 +48,7 @@ export function openOutbox({ grants, queues, clock }: { grants: Store; queues: Q
       await queues.touch(stream, (queue) => ({ ...queue, attempts: 0, since: now, dueAt: now }), true);
     },
     async *waiting(stream) {
-      for await (const keys of pages(stream))
-        for (const stored of await grants.getMany(keys))
-          if (stored !== undefined && 'jti' in stored.value) yield stored.value;
+      for await (const { value } of everyRecord(grants, signalsOfStream(stream))) if ('jti' in value) yield value;
     },
     async remove(stream, names) {
       const keys = names.map((jti) => keyOf(stream.id, jti));
@@ -73,12 +70,13 @@ export function openOutbox({ grants, queues, clock }: { grants: Store; queues: Q
       // Looked at before the events are: what comes in between changes it, and then it stays.
       const queue = await queues.get(stream.id);
       if (queue === undefined || queue.value.waiting === 0) return;
-      for await (const keys of pages(stream.id))
-        if ((await grants.getMany(keys)).some((stored) => stored !== undefined)) return;
+      const first = await everyRecord(grants, signalsOfStream(stream.id)).next();
+      if (first.done !== true) return;
       await queues.replace(stream, { ...queue.value, waiting: 0 }, queue.version, false);
     },
     async clear(stream) {
-      for await (const keys of pages(stream)) await Promise.all(keys.map((key) => grants.delete(key)));
+      for await (const keys of everyMember(grants, signalsOfStream(stream)))
+        await Promise.all(keys.map((key) => grants.delete(key)));
       await queues.remove(stream);
     },
   };

@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
-import { everyMember } from '../storage/every-member.ts';
+import { everyRecord } from '../storage/every-member.ts';
 import { keyspace, type Index, type Store, type Stored, type WriteOptions } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 import { PUSH, type Stream } from './streams.ts';
@@ -65,12 +65,10 @@ export function openQueues({ grants, clock }: { grants: Store; clock: Clock }): 
       await grants.delete(queueKey(stream));
     },
     async due() {
-      const found: (Stored<Queue> | undefined)[] = [];
-      for await (const keys of everyMember(grants, queuesToPush)) found.push(...(await grants.getMany(keys)));
-      const now = clock.now();
-      return found.flatMap((stored) =>
-        stored !== undefined && stored.value.dueAt <= now ? [stored.value.stream] : [],
-      );
+      const due: string[] = [];
+      for await (const { value } of everyRecord(grants, queuesToPush))
+        if (value.dueAt <= clock.now()) due.push(value.stream);
+      return due;
     },
     onHint: (listener) => grants.subscribe(HINTS, listener),
   };

@@ -1,8 +1,8 @@
 import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
-import { everyMember } from '../storage/every-member.ts';
-import { keyspace, type Index, type Store, type Stored } from '../storage/store.ts';
+import { everyRecord } from '../storage/every-member.ts';
+import { keyspace, type Index, type Store } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 
 export const PUSH = 'urn:ietf:rfc:8935';
@@ -67,10 +67,10 @@ export function openStreams({ records, clock, random }: { records: Store; clock:
       return (await records.get(streamKey(id)))?.value;
     },
     async list(client) {
-      const found: (Stored<Stream> | undefined)[] = [];
       const index = client === undefined ? allStreams : streamsOfClient(client);
-      for await (const keys of everyMember(records, index)) found.push(...(await records.getMany(keys)));
-      return found.flatMap((stored) => (stored === undefined ? [] : [stored.value]));
+      const found: Stream[] = [];
+      for await (const { value } of everyRecord(records, index)) found.push(value);
+      return found;
     },
     async change(id, edit) {
       const stored = await records.get(streamKey(id));

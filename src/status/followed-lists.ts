@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../lib/clock.ts';
 import { everyMember } from '../storage/every-member.ts';
-import { StoreUnavailable, type Store, type Stored } from '../storage/store.ts';
+import { idOf, StoreUnavailable, type Store, type Stored } from '../storage/store.ts';
 import { bitsOf, isWhole, LISTS, LISTS_CHANGED, markBits, writeList } from './bit-store.ts';
 import { setBit, setOnlyIn, wholeList } from './bits.ts';
 import { isLive, listKey, listNamed, type ListRecord, type StatusList } from './lists.ts';
@@ -151,8 +151,7 @@ export class FollowedLists {
   async #allLists(): Promise<StatusList[]> {
     const { grants, clock } = this.#parts;
     const ids = new Set(this.#lists.keys());
-    for await (const keys of everyMember(grants, LISTS, 1000))
-      for (const key of keys) ids.add(key.slice(key.indexOf(':') + 1));
+    for await (const keys of everyMember(grants, LISTS, 1000)) for (const key of keys) ids.add(idOf(key));
     return [...ids].flatMap((id) => listNamed(id) ?? []).filter((list) => isLive(list, clock));
   }
 

@@ -85,6 +85,11 @@ export function keyspace<T>(name: string): (id: string) => Key<T> {
   return (id) => `${name}:${id}`;
 }
 
+/** What a record is called among those of its kind. */
+export function idOf(key: Key<unknown>): string {
+  return key.slice(key.indexOf(':') + 1);
+}
+
 /** The backend does not answer. The host turns it into 503 with `Retry-After`. */
 export class StoreUnavailable extends Error {
   override name = 'StoreUnavailable';

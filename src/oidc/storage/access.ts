@@ -1,8 +1,9 @@
 import type { Consent, Consents } from '../../accounts/consents.ts';
-import { everyMember } from '../../storage/every-member.ts';
-import type { Index, Store } from '../../storage/store.ts';
-import { grantCounts, grantKey, grantsOfAccount, type GrantRecord } from './grant-records.ts';
-import { sessionCounts, sessionKey, sessionsOfAccount } from './session-records.ts';
+import { tokensOfGrant } from '../../status/ledger.ts';
+import { everyRecord } from '../../storage/every-member.ts';
+import { idOf, type Store } from '../../storage/store.ts';
+import { grantCounts, grantsOfAccount, type GrantRecord } from './grant-records.ts';
+import { sessionCounts, sessionsOfAccount } from './session-records.ts';
 
 /** A browser in which somebody is signed in. Times are in milliseconds since the epoch. */
 export interface LiveSession {
@@ -26,17 +27,15 @@ export interface AppAccess {
 /** The sessions of an account that have not ended. */
 export async function liveSessions(grants: Store, account: string): Promise<LiveSession[]> {
   const live: LiveSession[] = [];
-  for await (const keys of everyMember(grants, sessionsOfAccount(account))) {
-    for (const [index, stored] of (await grants.getMany(keys)).entries()) {
-      if (stored?.value.accountId !== account || !(await sessionCounts(grants, stored.value))) continue;
-      const { browser, usedAt, loginTs = 0, authorizations = {} } = stored.value;
-      live.push({
-        ...{ browser, usedAt, signedInAt: loginTs * 1000 },
-        uid: keys[index]?.slice(sessionKey('').length) ?? '',
-        clients: Object.keys(authorizations),
-        grants: Object.values(authorizations).flatMap(({ grantId }) => grantId ?? []),
-      });
-    }
+  for await (const { key, value: session } of everyRecord(grants, sessionsOfAccount(account))) {
+    if (session.accountId !== account || !(await sessionCounts(grants, session))) continue;
+    const { browser, usedAt, loginTs = 0, authorizations = {} } = session;
+    live.push({
+      ...{ browser, usedAt, signedInAt: loginTs * 1000 },
+      uid: idOf(key),
+      clients: Object.keys(authorizations),
+      grants: Object.values(authorizations).flatMap(({ grantId }) => grantId ?? []),
+    });
   }
   return live;
 }
@@ -50,21 +49,17 @@ export async function appsWithAccess(
   const add = (client: string, allowed: Consent): void => void all.set(client, united(all.get(client), allowed));
   for await (const { client, consent } of consents.list(account)) add(client, consent);
   const inSessions = new Set((await liveSessions(grants, account)).flatMap((session) => session.grants));
-  for await (const keys of everyMember(grants, grantsOfAccount(account))) {
-    for (const [index, stored] of (await grants.getMany(keys)).entries()) {
-      if (stored === undefined || !(await grantCounts(grants, stored.value))) continue;
-      const id = keys[index]?.slice(grantKey('').length) ?? '';
-      // A grant outlives what came of it.
-      if (inSessions.has(id) || (await hasTokens(grants, id)))
-        add(stored.value.clientId ?? '', consentOf(stored.value));
-    }
+  for await (const { key, value: grant } of everyRecord(grants, grantsOfAccount(account))) {
+    if (!(await grantCounts(grants, grant))) continue;
+    const id = idOf(key);
+    // A grant outlives what came of it.
+    if (inSessions.has(id) || (await hasTokens(grants, id))) add(grant.clientId ?? '', consentOf(grant));
   }
   return [...all].map(([client, allowed]) => ({ client, allowed }));
 }
 
 async function hasTokens(grants: Store, grant: string): Promise<boolean> {
-  const tokens: Index<unknown> = `tokens-of-grant:${grant}`;
-  return (await grants.members(tokens, { limit: 1 })).keys.length > 0;
+  return (await grants.members(tokensOfGrant(grant), { limit: 1 })).keys.length > 0;
 }
 
 function consentOf({ openid, resources = {} }: GrantRecord): Consent {

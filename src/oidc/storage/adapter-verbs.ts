@@ -3,6 +3,9 @@ import { requestStart } from '../../http/request-start.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Stored } from '../../storage/store.ts';
 
+/** For how long what has ended is remembered, in seconds: until everything that was under way then is found through it. */
+export const REMEMBERED = 3600;
+
 /** Every verb that a model does not use. Reaching one means that the engine asks for something that is not wired. */
 export const unsupported: Adapter = {
   upsert: refuse,

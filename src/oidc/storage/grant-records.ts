@@ -2,7 +2,7 @@ import type { AdapterPayload } from 'oidc-provider';
 import { keyspace, type Index, type Key, type Store, type Stored, type WriteOptions } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 import { isCut } from './cuts.ts';
-import { lifetime } from './adapter-verbs.ts';
+import { lifetime, REMEMBERED } from './adapter-verbs.ts';
 
 /** What a person let a client do, in the engine's shape, and from when to when that counts. */
 export type GrantRecord = AdapterPayload & {
@@ -16,9 +16,6 @@ export type GrantRecord = AdapterPayload & {
 
 export const grantKey: (id: string) => Key<GrantRecord> = keyspace<GrantRecord>('grant');
 export const grantsOfAccount = (account: string): Index<GrantRecord> => `grants-of-account:${account}`;
-
-/** For how long what has ended is remembered, in seconds: until everything that was under way then is found through it. */
-export const REMEMBERED = 3600;
 
 export function grantOptions({ accountId }: GrantRecord, ttl: number | undefined): WriteOptions {
   return { ...lifetime(ttl), indexes: accountId === undefined ? [] : [grantsOfAccount(accountId)] };

@@ -1,7 +1,8 @@
 import type { AdapterPayload, KoaContextWithOIDC } from 'oidc-provider';
-import { everyMember } from '../../storage/every-member.ts';
+import { everyRecord } from '../../storage/every-member.ts';
 import { keyspace, type Index, type Key, type Store, type Stored, type WriteOptions } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
+import { REMEMBERED } from './adapter-verbs.ts';
 import { isCut } from './cuts.ts';
 
 /** A session without what belongs to one of its cookies. */
@@ -52,12 +53,10 @@ export async function sessionNamed(
   grants: Store,
   { accountId, clientId, sid }: { accountId: string; clientId: string; sid: string },
 ): Promise<Authorization | undefined> {
-  for await (const keys of everyMember(grants, sessionsOfAccount(accountId))) {
-    for (const stored of await grants.getMany(keys)) {
-      const authorization = stored?.value.authorizations?.[clientId];
-      if (stored === undefined || authorization?.sid !== sid || stored.value.accountId !== accountId) continue;
-      if (await sessionCounts(grants, stored.value)) return authorization;
-    }
+  for await (const { value: session } of everyRecord(grants, sessionsOfAccount(accountId))) {
+    const authorization = session.authorizations?.[clientId];
+    if (authorization?.sid !== sid || session.accountId !== accountId) continue;
+    if (await sessionCounts(grants, session)) return authorization;
   }
   return undefined;
 }
@@ -73,19 +72,14 @@ export async function sessionNames(grants: Store, uid: string): Promise<SessionN
 /** Of the sessions of an account that have ended since. */
 export async function endedSessionNames(grants: Store, account: string, since: number): Promise<SessionNames> {
   const names: SessionNames = [];
-  for await (const keys of everyMember(grants, sessionsOfAccount(account))) {
-    for (const stored of await grants.getMany(keys))
-      if ((stored?.value.endedAt ?? 0) >= since) names.push(...namesIn(stored?.value));
-  }
+  for await (const { value } of everyRecord(grants, sessionsOfAccount(account)))
+    if ((value.endedAt ?? 0) >= since) names.push(...namesIn(value));
   return names;
 }
 
 function namesIn({ authorizations = {} }: Pick<SessionRecord, 'authorizations'> = {}): SessionNames {
   return Object.entries(authorizations).flatMap(([client, { sid }]) => (sid === undefined ? [] : [{ client, sid }]));
 }
-
-/** For how long what has ended is remembered, in seconds: until everything that was under way then is found through it. */
-const REMEMBERED = 3600;
 
 /**
  * Ends a session, for everybody at once; nothing is added to it from then on.
