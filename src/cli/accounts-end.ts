@@ -3,7 +3,8 @@ import { confirmed } from './confirm.ts';
 import { UsageError } from './command.ts';
 import { askPassword, assertGood } from './new-password.ts';
 import type { StoreScene } from './store-scene.ts';
-import { bullets, howSoon, whatEnds } from './what-ends.ts';
+import { bullets } from './help-text.ts';
+import { howSoon, whatEnds } from './what-ends.ts';
 
 export function disable(scene: StoreScene, name: string): Promise<number> {
   return withAccount(scene, name, async (people, account) => {

@@ -2,7 +2,8 @@ import { didYouMean } from '../config/suggest.ts';
 import { tell, withAccount } from './accounts-scene.ts';
 import { areMeant, readRoles } from './roles-word.ts';
 import type { StoreScene } from './store-scene.ts';
-import { bullets, howSoon } from './what-ends.ts';
+import { bullets } from './help-text.ts';
+import { howSoon } from './what-ends.ts';
 
 export function addRole(scene: StoreScene, name: string, word: string): Promise<number> {
   const { chosen, given, terminal } = scene;

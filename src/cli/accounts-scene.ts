@@ -1,7 +1,7 @@
 import { openAccounts, type Account, type Accounts } from '../accounts/accounts.ts';
 import { openConsents, type Consents } from '../accounts/consents.ts';
 import type { Config } from '../config/schema.ts';
-import { openPasswords, type Passwords } from '../credentials/passwords.ts';
+import type { Passwords } from '../credentials/passwords.ts';
 import { systemClock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import { systemRandom } from '../lib/random.ts';
@@ -10,7 +10,7 @@ import { openSignals, type Signals } from '../signals/signals.ts';
 import type { Stores } from '../storage/open-stores.ts';
 import type { Store } from '../storage/store.ts';
 import { clientsOf } from './clients-scene.ts';
-import { endingsOf } from './endings.ts';
+import { endingsOf, passwordsOf } from './endings.ts';
 import { withStores, type StoreScene } from './store-scene.ts';
 
 /** The people of the store, as the server has them. */
@@ -31,7 +31,6 @@ export function withPeople<T>({ chosen: { config }, terminal }: StoreScene, work
 
 export function peopleOf(config: Config, stores: Stores): People {
   const { records, grants } = stores;
-  const { argon2, min_length: minLength } = config.passwords;
   const [clock, random] = [systemClock, systemRandom];
   const consents = openConsents(records);
   const clients = clientsOf(config, records);
@@ -39,7 +38,7 @@ export function peopleOf(config: Config, stores: Stores): People {
     grants,
     signals: openSignals({ ...stores, config, clients, consents, clock, random, announce: () => undefined }),
     accounts: openAccounts({ records, clock, random }),
-    passwords: openPasswords({ records, clock, argon2, minLength, service: config.branding.name }),
+    passwords: passwordsOf(config, records),
     consents,
     endings: endingsOf(config, stores),
   };

@@ -2,7 +2,8 @@ import type { Clients } from '../clients/clients.ts';
 import { withClients } from './clients-scene.ts';
 import { withEndings } from './endings.ts';
 import { removed, type StoreScene } from './store-scene.ts';
-import { bullets, howSoon } from './what-ends.ts';
+import { bullets } from './help-text.ts';
+import { howSoon } from './what-ends.ts';
 
 export async function remove(scene: StoreScene, id: string): Promise<number> {
   const { chosen, terminal } = scene;

@@ -1,13 +1,9 @@
 import { CLIENT_SECRETS, openClients, type Clients, type ClientsOptions } from '../clients/clients.ts';
 import type { Config } from '../config/schema.ts';
-import { openMasterKey } from '../keys/master-key.ts';
-import { ringRecords } from '../keys/ring-record.ts';
-import { snapshotOf } from '../keys/ring.ts';
-import { storedRing } from '../keys/steps.ts';
-import { systemClock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';
 import { withStores, type StoreScene } from './store-scene.ts';
+import { ringNow } from './stored-ring.ts';
 
 /** Opens the clients for one piece of work. @throws StoreUnavailable */
 export function withClients<T>({ chosen, terminal }: StoreScene, work: (clients: Clients) => Promise<T>): Promise<T> {
@@ -25,9 +21,7 @@ export function clientsOptions(config: Config, records: Store): ClientsOptions {
   return { records, configured: config.clients, random: systemRandom, sealingKey };
 }
 
-/** @throws MasterKeyError, or Error where the server has not started yet */
-async function sealingKeyOf({ keys_dir: directory, keys }: Config, records: Store): Promise<string> {
-  const masterKey = await openMasterKey(directory, { create: false, random: systemRandom });
-  const { content } = await storedRing(ringRecords(records, masterKey));
-  return snapshotOf(content, systemClock.now(), keys.algorithms).derive(CLIENT_SECRETS).toString('base64url');
+/** @throws as `ringNow` */
+async function sealingKeyOf(config: Config, records: Store): Promise<string> {
+  return (await ringNow(config, records)).derive(CLIENT_SECRETS).toString('base64url');
 }

@@ -2,7 +2,7 @@ import { openAccounts } from '../accounts/accounts.ts';
 import { openConsents } from '../accounts/consents.ts';
 import type { Config } from '../config/schema.ts';
 import type { Revoke } from '../events/revocations.ts';
-import { openPasswords } from '../credentials/passwords.ts';
+import { openPasswords, type Passwords } from '../credentials/passwords.ts';
 import { openIssuers } from '../issuers/issuers.ts';
 import { systemClock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
@@ -11,6 +11,7 @@ import { openEndings, type Endings } from '../revocation/endings.ts';
 import { Revocations } from '../revocation/revocations.ts';
 import { openTokens } from '../revocation/tokens.ts';
 import type { Stores } from '../storage/open-stores.ts';
+import type { Store } from '../storage/store.ts';
 import { clientsOf } from './clients-scene.ts';
 import type { Terminal } from './command.ts';
 import { withStores } from './store-scene.ts';
@@ -22,7 +23,6 @@ export function withEndings<T>(config: Config, terminal: Terminal, work: (ending
 
 export function endingsOf(config: Config, { records, grants }: Pick<Stores, 'records' | 'grants'>): Endings {
   const [clock, random] = [systemClock, systemRandom];
-  const { argon2, min_length: minLength } = config.passwords;
   const accounts = openAccounts({ records, clock, random });
   return openEndings({
     accounts,
@@ -30,8 +30,13 @@ export function endingsOf(config: Config, { records, grants }: Pick<Stores, 'rec
     clients: clientsOf(config, records),
     consents: openConsents(records),
     issuers: openIssuers({ records, configured: config.trusted_issuers }),
-    passwords: openPasswords({ records, clock, argon2, minLength, service: config.branding.name }),
+    passwords: passwordsOf(config, records),
   });
+}
+
+export function passwordsOf({ passwords, branding }: Config, records: Store): Passwords {
+  const { argon2, min_length: minLength } = passwords;
+  return openPasswords({ records, clock: systemClock, argon2, minLength, service: branding.name });
 }
 
 /** The one way in which anything is taken back, on the stores alone. */

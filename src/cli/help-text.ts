@@ -33,3 +33,7 @@ ${table([...options, ['--help', 'show this text']])}`;
 function signature({ name, words = [] }: Command): string {
   return [name, ...words.map((word) => `[${word}]`)].join(' ');
 }
+
+export function bullets(lines: readonly string[]): string {
+  return lines.map((line) => `  - ${line}`).join('\n');
+}

@@ -9,6 +9,7 @@ import { durationText } from '../lib/duration.ts';
 import { confirmed } from './confirm.ts';
 import { withEndings } from './endings.ts';
 import { change, printJson, snapshotNow, timeText, withRing, type KeysScene } from './keys-scene.ts';
+import { bullets } from './help-text.ts';
 
 export function revoke(scene: KeysScene, kid: string): Promise<number> {
   const { config, options, terminal } = scene;
@@ -45,7 +46,7 @@ function planFor(key: RingKey, state: KeyState, heir: string | undefined, config
     'sessions and refresh tokens stay good: apps get new tokens with them',
   ];
   const since = timeText(state === 'announced' ? key.announcedAt : key.signsFrom);
-  return `revoking ${key.alg} key ${key.kid}, ${state} since ${since}\n${lines.map((line) => `  - ${line}`).join('\n')}`;
+  return `revoking ${key.alg} key ${key.kid}, ${state} since ${since}\n${bullets(lines)}`;
 }
 
 function deadTokens(alg: SigningAlgorithm, { resources, clients }: Config): string[] {

@@ -3,6 +3,7 @@ import { nextKeyFile, openMasterKeyFile, type MasterKey } from '../keys/master-k
 import { replaceKeyFile, resealRing } from '../keys/rewrap.ts';
 import { systemRandom } from '../lib/random.ts';
 import { confirmed } from './confirm.ts';
+import { bullets } from './help-text.ts';
 import { printJson, withKeyStore, type KeysScene } from './keys-scene.ts';
 
 /** Interrupted anywhere, it is finished by running it again: the new key's file comes first, then the store, then the names. */
@@ -28,7 +29,7 @@ function planFor(present: MasterKey, to: string | undefined): string {
     'no signing key changes, no token and no session ends',
     'servers that run go on with the keys that they have, but do not learn of new ones until they start again',
   ];
-  return `changing the master key\n${lines.map((line) => `  - ${line}`).join('\n')}`;
+  return `changing the master key\n${bullets(lines)}`;
 }
 
 function doneText(present: MasterKey, next: MasterKey, to: string | undefined): string {

@@ -1,19 +1,14 @@
 import { readFileSync } from 'node:fs';
 import type { AdapterPayload } from 'oidc-provider';
+import type { Config } from '../config/schema.ts';
 import type { RevocationTarget } from '../events/revocations.ts';
-import { openMasterKey } from '../keys/master-key.ts';
-import { ringRecords } from '../keys/ring-record.ts';
-import { snapshotOf } from '../keys/ring.ts';
-import { storedRing } from '../keys/steps.ts';
-import { systemClock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
-import { systemRandom } from '../lib/random.ts';
 import { unseal } from '../lib/seal.ts';
 import { readAccessToken, verifyOurs } from '../oidc/requests/issued-jwt.ts';
 import type { Stores } from '../storage/open-stores.ts';
 import type { Key } from '../storage/store.ts';
 import type { Asked, Plan } from './revoke-plan.ts';
-import type { Config } from '../config/schema.ts';
+import { ringNow } from './stored-ring.ts';
 
 /** One token, in whatever form it was found. A token that nobody here signed takes nothing back. */
 export async function tokenPlan({ scene, stores }: Asked, file: string): Promise<Plan | string> {
@@ -26,9 +21,7 @@ export async function tokenPlan({ scene, stores }: Asked, file: string): Promise
 
 async function planJwt(config: Config, { records }: Stores, token: string): Promise<Plan | undefined> {
   if (token.split('.').length !== 3) return undefined;
-  const masterKey = await openMasterKey(config.keys_dir, { create: false, random: systemRandom });
-  const { content } = await storedRing(ringRecords(records, masterKey));
-  const ring = snapshotOf(content, systemClock.now(), config.keys.algorithms);
+  const ring = await ringNow(config, records);
   const claims = await readAccessToken(verifyOurs({ issuer: config.issuer, ring }), token);
   if (claims === undefined) return undefined;
   const { client_id: client, sub, status, aud } = claims;

@@ -4,7 +4,8 @@ import { revokeOf } from './endings.ts';
 import { readInstant } from './instant.ts';
 import { PLANS } from './revoke-plans.ts';
 import { storeScene, withStores } from './store-scene.ts';
-import { bullets, howSoon } from './what-ends.ts';
+import { bullets } from './help-text.ts';
+import { howSoon } from './what-ends.ts';
 
 /** Whose tokens can be told by when they were issued. */
 const DATED = ['account', 'client', 'everything'];

@@ -16,7 +16,3 @@ export async function whatEnds({ grants, consents }: People, { id }: Account): P
 export function howSoon({ status_lists: { ttl } }: Pick<Config, 'status_lists'>): string {
   return `APIs refuse its access tokens within 1s where they listen for it, within ${durationText(ttl)} where they ask`;
 }
-
-export function bullets(lines: readonly string[]): string {
-  return lines.map((line) => `  - ${line}`).join('\n');
-}
