@@ -14,6 +14,8 @@ import { apiOf } from '../support/tokens.ts';
 
 /** Seconds, as configured: the bound without the stream. */
 const TTL = 3;
+/** Seconds by which a busy machine may be late to ask, besides. */
+const BUSY = 0.5;
 
 for (const backend of serverStores) {
   describe(`APIs of two servers on ${backend.name}`, function () {
@@ -70,8 +72,8 @@ for (const backend of serverStores) {
         untilRefused(listening, machine, 'revoked'),
         untilRefused(polling, machine, 'revoked'),
       ]);
-      assert.ok(pushed <= 1, `${pushed} s with the stream`);
-      assert.ok(polled <= TTL, `${polled} s without`);
+      assert.ok(pushed <= 1 + BUSY, `${pushed} s with the stream`);
+      assert.ok(polled <= TTL + BUSY, `${polled} s without`);
       await accept(person);
       await accept(await two.machineToken());
     });
@@ -87,7 +89,7 @@ for (const backend of serverStores) {
         '--',
         decodeProtectedHeader(token).kid ?? '',
       );
-      assert.ok((await untilRefused(listening, token, 'unknown_key')) <= 1);
+      assert.ok((await untilRefused(listening, token, 'unknown_key')) <= 1 + BUSY);
       await listening.verify(await personsToken());
     });
   });
