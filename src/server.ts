@@ -65,6 +65,7 @@ async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServ
     domain.announce({ type: 'keys.changed', signing: kidsOf(signing), published: kidsOf(published) });
   });
   await checkClients(engine.provider, domain.clients, log);
+  await domain.signals.start();
   const handler = requestHandler(domain.admit, () => engine);
   const listener = await listen(config.listen, handler);
   domain.revocations.watch();

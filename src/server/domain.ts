@@ -41,7 +41,7 @@ export async function openDomain(base: Base, ring: KeyRing, sign: Signers) {
   const clients = openClientRegistry(base, secrets);
   const takenBack = takingBack(base, { ...people, clients, announce });
   const { revoke } = takenBack.revocations;
-  const signals = await openTransmitter({
+  const signals = openTransmitter({
     ...base,
     ...stores,
     ...people,

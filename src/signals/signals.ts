@@ -75,13 +75,15 @@ export interface Transmitter extends Signals {
   /** Tells what a revocation means for accounts; may be called any number of times. */
   revoked: (revoked: Revoked) => Promise<void>;
   routes(findToken: FindToken): Route[];
+  /** Begins to deliver, also what waits from before; to be called once events can be signed. @throws StoreUnavailable */
+  start(): Promise<void>;
   /** Lets receivers that wait go; to be called before the server waits for its requests to end. */
   release(): void;
   /** Lets what is being pushed end. */
   close(): Promise<void>;
 }
 
-export async function openTransmitter(
+export function openTransmitter(
   parts: SignalsParts & {
     accounts: Accounts;
     sign: SignSet;
@@ -89,22 +91,24 @@ export async function openTransmitter(
     sealingKey: string;
     reportFailure: (error: unknown) => void;
   },
-): Promise<Transmitter> {
+): Transmitter {
   const opened = { ...parts, ...open(parts), waiting: openWaiting() };
   const { config, queues, waiting, sign, sealingKey } = opened;
   const { issuer } = config;
   const fetch = outgoingFetch(config.outgoing);
   if (!config.shared_signals.enabled) return { ...signalsOf(opened), ...asleep };
-  const stopDelivery = await startDelivery({
-    ...opened,
-    mayReceive: async (client) => (await reachOf(opened, client)) !== undefined,
-    push: (stream, signal) => push({ issuer, fetch, sign, sealingKey }, stream, signal),
-  });
-  const stopHints = await queues.onHint((stream) => {
-    waiting.wake(stream);
-  });
+  const stops: (() => Promise<void>)[] = [];
   return {
     ...signalsOf(opened),
+    async start() {
+      const delivery = startDelivery({
+        ...opened,
+        mayReceive: async (client) => (await reachOf(opened, client)) !== undefined,
+        push: (stream, signal) => push({ issuer, fetch, sign, sealingKey }, stream, signal),
+      });
+      stops.push(await delivery);
+      stops.push(await queues.onHint((stream) => waiting.wake(stream)));
+    },
     async revoked(revoked) {
       for await (const occurrence of takenBack(revoked, opened)) await publish(opened, occurrence);
       const { target } = revoked;
@@ -115,14 +119,14 @@ export async function openTransmitter(
       waiting.end();
     },
     async close() {
-      await stopHints();
-      await stopDelivery();
+      for (const stop of stops.toReversed()) await stop();
     },
   };
 }
 
 const asleep: Omit<Transmitter, keyof Signals> = {
   revoked: () => Promise.resolve(),
+  start: () => Promise.resolve(),
   routes: () => [],
   release: () => undefined,
   close: () => Promise.resolve(),
