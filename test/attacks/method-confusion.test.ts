@@ -3,6 +3,8 @@ import { SignJWT, type JWTPayload } from 'jose';
 import { CIBA_GRANT, clientSchema, DEVICE_GRANT } from '../../src/config/client-schema.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { startLogoutReceiver, type LogoutReceiver } from '../oidc/logout-receiver.ts';
+import { Receiver } from '../signals/world.ts';
+import { placeOf } from '../status/published-lists.ts';
 import { Browser } from '../support/browser.ts';
 import { newHolder, proof } from '../support/dpop.ts';
 import {
@@ -32,7 +34,7 @@ const KEYED = 'https://keyed.example/callback';
 const THINGS = [
   ...['code', 'opaque access token', 'access token', 'ID token', 'refresh token', 'logout token'],
   ...['signed answer', 'signed userinfo', 'client assertion', 'signed request', 'DPoP proof'],
-  ...['device code', 'CIBA request', 'pushed request'],
+  ...['device code', 'CIBA request', 'pushed request', 'status list', 'security event'],
 ] as const;
 type Thing = (typeof THINGS)[number];
 
@@ -50,13 +52,15 @@ describe('RFC 9700 §4.5, RFC 8725 §3.12: one thing in the place of another', (
       change: (config) => ({
         ...config,
         outgoing: { allow: [receiver.host] },
+        shared_signals: { ...config.shared_signals, enabled: true },
         clients: [
           ...config.clients.map((client) =>
             client.client_id === 'demo-web'
               ? {
                   ...client,
                   jwks: key.jwks,
-                  grant_types: [...GRANTS],
+                  grant_types: [...GRANTS, 'client_credentials' as const],
+                  shared_signals: { events: [], accounts: 'own' as const },
                   backchannel_logout_uri: receiver.uri,
                   userinfo_signed_response_alg: 'ES256' as const,
                 }
@@ -125,7 +129,16 @@ describe('RFC 9700 §4.5, RFC 8725 §3.12: one thing in the place of another', (
         ...{ scope: 'openid', login_hint: ALICE.email },
       }),
       'pushed request': await handle('/par', 'request_uri', Object.fromEntries(new URL(request.url).searchParams)),
+      'status list': await (await fetch(placeOf(forApi['access_token']).uri)).text(),
+      'security event': await securityEvent(),
     };
+  }
+
+  async function securityEvent(): Promise<string> {
+    const signals = await Receiver.of(server.issuer, 'demo-web');
+    const stream = await signals.stream({});
+    assert.equal((await signals.call('POST', '/ssf/verification', { stream_id: stream })).status, 204);
+    return Object.values((await signals.poll(stream)).sets)[0] ?? assert.fail('no event came');
   }
 
   /** What an endpoint gives the client to come back with. */
