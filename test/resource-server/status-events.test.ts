@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { InvalidToken, StatusUnavailable } from '../../src/resource-server/resource-server.ts';
 import type { TokenFault, Verifier } from '../../src/resource-server/resource-server.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
+import { until } from '../support/until.ts';
 import { startApi } from './api.ts';
 import type { Api } from './api.ts';
 import { newKey } from './issuer.ts';
@@ -42,7 +43,7 @@ describe('an API that listens to the stream of status events', () => {
   const refuses = (text: string, fault: TokenFault = 'revoked'): Promise<void> =>
     assert.rejects(verifier.verify(text), (error) => error instanceof InvalidToken && error.fault === fault);
   const untilRefused = async (text: string, fault: TokenFault = 'revoked'): Promise<void> => {
-    while ((await verifier.verify(text).catch(() => undefined)) !== undefined) await sleep(5);
+    await until(async () => (await verifier.verify(text).catch(() => undefined)) === undefined);
     await refuses(text, fault);
   };
   const away: PublishedList['instead'] = (_request, response) => response.writeHead(503).end();
@@ -51,7 +52,7 @@ describe('an API that listens to the stream of status events', () => {
   async function follow(): Promise<void> {
     await accepts(token);
     await stream.untilOpened(1);
-    while (list.answers.length < 2) await sleep(5);
+    await until(() => list.answers.length >= 2);
     await sleep(20);
   }
 
@@ -159,7 +160,7 @@ describe('an API that listens to the stream of status events', () => {
     stream.drop();
     await untilRefused(token);
     assert.equal(stream.opened, 2);
-    while (jwks() === before) await sleep(5);
+    await until(() => jwks() > before);
   });
 
   it('finds out within two minutes that it lies or lags, whatever it says', async () => {
@@ -234,7 +235,7 @@ describe('an API that listens to the stream of status events', () => {
   it('ends the connection when it is closed, and opens no other', async () => {
     await follow();
     verifier.close();
-    while (stream.listeners.size > 0) await sleep(5);
+    await until(() => stream.listeners.size === 0);
     await sleep(600);
     assert.equal(stream.opened, 1);
   });

@@ -9,6 +9,7 @@ import type {
   VerifierOptions,
 } from '../../src/resource-server/resource-server.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
+import { until } from '../support/until.ts';
 import { bearer, startApi } from './api.ts';
 import type { Api } from './api.ts';
 import { newKey, NOW } from './issuer.ts';
@@ -46,11 +47,6 @@ describe('an API that polls status lists', () => {
     assert.rejects(verifier.verify(token), (error) => error instanceof InvalidToken && error.fault === fault);
   const cannotTell = (token: string): Promise<void> => assert.rejects(verifier.verify(token), StatusUnavailable);
   const away: PublishedList['instead'] = (_request, response) => response.writeHead(503).end();
-
-  /** Until what goes on in the background has come to this. */
-  async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-    while (!(await isSo())) await sleep(5);
-  }
 
   for (const bits of [1, 2, 4, 8] as const) {
     it(`reads lists with ${bits} bits for each token`, async () => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../support/until.ts';
 import type { Issuer } from './issuer.ts';
 
 /** The issuer's stream of events, told by tests. */
@@ -34,7 +34,7 @@ export function streamOf(issuer: Issuer): StatusStream {
       for (const listener of listeners) listener.destroy();
     },
     async untilOpened(times) {
-      while (opened < times) await sleep(5);
+      await until(() => opened >= times);
     },
   };
   const open = (request: IncomingMessage, response: ServerResponse): void => {

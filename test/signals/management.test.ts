@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { newPlace } from '../durability/command.ts';
 import { recordsOf } from '../oidc/behind-the-server.ts';
 import { newHolder, proof } from '../support/dpop.ts';
 import { tokenRequest, tokensFor } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { apiOf } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 import { startSignalReceiver, type SignalReceiver } from './signal-receiver.ts';
 import { ACCOUNT_DISABLED, CREDENTIAL_CHANGE, POLL, PUSH, Receiver, SESSION_REVOKED, withSignals } from './world.ts';
 
@@ -281,7 +281,7 @@ describe('The management of streams', () => {
     assert.equal((await receiver.call('POST', '/ssf/verification', { stream_id: stream })).status, 204);
     const store = await recordsOf(strict);
     const attempts = async () => (await store.get<{ attempts: number }>(`signal-queue:${stream}`))?.value.attempts ?? 0;
-    while ((await attempts()) === 0) await sleep(25);
+    await until(async () => (await attempts()) > 0);
     assert.deepEqual(inside.arrived, []);
     await store.close();
     await strict.close();
