@@ -80,8 +80,10 @@ export function prepareSchema(database: DatabaseSync): void {
       );
     }
     for (const step of VERSIONS.slice(Number(found))) database.exec(step);
-    database.exec(`PRAGMA user_version = ${VERSIONS.length}`);
-  } finally {
-    database.exec('COMMIT');
+    database.exec(`PRAGMA user_version = ${VERSIONS.length}; COMMIT`);
+  } catch (error) {
+    // Half a version would be taken for none by the next start.
+    database.exec('ROLLBACK');
+    throw error;
   }
 }
