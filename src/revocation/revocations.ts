@@ -3,6 +3,7 @@ import type { Revoke, Revoked } from '../events/revocations.ts';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import type { BackChannelLogout } from '../oidc/logout/back-channel-logout.ts';
+import type { TokenStatus } from '../status/status.ts';
 import type { Told, WalkParts } from './parts.ts';
 import { OpenRevocations, type Revocation } from './steps.ts';
 import { walk } from './walk.ts';
@@ -17,6 +18,8 @@ export interface RevocationParts extends WalkParts {
   server?: {
     announce: Announce;
     logouts: Pick<BackChannelLogout, 'deliver'>;
+    /** This node knows by itself too what was taken back, before it says that it is done: the store may lose its last moments. */
+    status: Pick<TokenStatus, 'catchUp'>;
     /** Told of steps that failed; they are taken again. */
     reportFailure: (error: unknown) => void;
   };
@@ -100,6 +103,7 @@ export class Revocations {
     let told: Told = [];
     const ended = await this.#open.take(revocation, async () => {
       told = await walk(revocation, this.#parts);
+      await this.#parts.server?.status.catchUp();
       return {};
     });
     await this.#parts.server?.logouts.deliver(told.slice(0, TOLD_AT_ONCE));

@@ -39,7 +39,8 @@ export async function openDomain(base: Base, ring: KeyRing, sign: Signers) {
   const announce = announceTo(log);
   const people = await openPeople(base, secrets, announce);
   const clients = openClientRegistry(base, secrets);
-  const takenBack = takingBack(base, { ...people, clients, announce });
+  const status = await openLists(base, sign.list);
+  const takenBack = takingBack(base, { ...people, clients, announce, status });
   const { revoke } = takenBack.revocations;
   const signals = openTransmitter({
     ...base,
@@ -74,7 +75,7 @@ export async function openDomain(base: Base, ring: KeyRing, sign: Signers) {
       trustedProxies: config.listen.trusted_proxies,
       certificateHeader: config.listen.client_certificates?.header,
     }),
-    status: await openLists(base, sign.list),
+    status,
   };
 }
 

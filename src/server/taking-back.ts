@@ -14,7 +14,7 @@ import type { People } from './people.ts';
 /** What ends things, and tells the apps of it. */
 export function takingBack(
   { config, stores, log, clock, random }: Base,
-  { announce, ...domain }: People & { clients: Clients; announce: Announce },
+  { announce, status, ...domain }: People & { clients: Clients; announce: Announce; status: TokenStatus },
 ) {
   const { grants } = stores;
   const logouts = backChannelLogout({
@@ -33,7 +33,7 @@ export function takingBack(
     ...{ grants, clock, random },
     tokens: openTokens({ grants, clock, issuer: config.issuer }),
     cutLife: grantLife(config.tokens),
-    server: { announce, logouts, reportFailure },
+    server: { announce, logouts, status, reportFailure },
   });
   const { revoke } = revocations;
   const endings = personEndings({ ...domain, revoke, passwords: domain.credentials.passwords });

@@ -21,6 +21,8 @@ export interface TokenStatus extends Revoker {
   signed(id: string): Promise<SignedList | undefined>;
   /** Where the live lists are. @throws StoreUnavailable as `signed` */
   uris(): Promise<string[]>;
+  /** Has this node know what was taken back until now: a store that loses it gets it back from here. @throws StoreUnavailable */
+  catchUp(): Promise<void>;
   /** What a stream begins with, from after this call. @throws StoreUnavailable */
   greeting(): Promise<string>;
   readonly streams: Streams;
@@ -71,6 +73,7 @@ export async function openStatus(parts: StatusParts): Promise<TokenStatus> {
       return list && signedLists.of(list);
     },
     uris: async () => (await lists.verified()).map(uriOf),
+    catchUp: () => lists.look(),
     greeting: async () => greeting(await lists.latest(), uriOf),
     streams,
     keysChanged() {

@@ -40,6 +40,7 @@ describe('A revocation', () => {
     const server = {
       announce: (event: BusinessEvent) => events.push(event),
       logouts: { deliver: () => Promise.resolve() },
+      status: { catchUp: () => Promise.resolve() },
       reportFailure: (error: unknown) => failures.push(error),
     };
     const revocations = new Revocations({ ...partsOf(), server });
