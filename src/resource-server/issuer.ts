@@ -1,7 +1,7 @@
 import { IssuerKeys } from './issuer-keys.ts';
 import { fetchIssuerMetadata } from './issuer-metadata.ts';
 import type { IssuerMetadata } from './issuer-metadata.ts';
-import { acceptFor } from './settings.ts';
+import { acceptFor, ASYMMETRIC } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { StatusLists } from './status-lists.ts';
 
@@ -23,6 +23,8 @@ export function issuerOf(settings: Settings): Issuer {
   const statusLists = new StatusLists({
     ...settings,
     keys,
+    // What an API chooses is for its tokens; a list is for the tokens of all APIs.
+    algorithms: ASYMMETRIC,
     isRequired: status.check === 'required',
     acceptFor: acceptFor(status),
     eventsUrl: status.push ? async () => (await metadata()).statusEvents : undefined,

@@ -49,13 +49,17 @@ function given<Options extends object>(options: Options): Options {
   return copy;
 }
 
-const ASYMMETRIC = /^(?:(?:ES|RS|PS)(?:256|384|512)|EdDSA|Ed25519|ML-DSA-(?:44|65|87))$/;
+/** Every algorithm by which who verifies cannot sign. */
+export const ASYMMETRIC: readonly string[] = [
+  ...['ES', 'RS', 'PS'].flatMap((family) => ['256', '384', '512'].map((size) => family + size)),
+  ...['EdDSA', 'Ed25519', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'],
+];
 
 function check({ issuer, audience, algorithms, dpop, status, ...more }: Settings): void {
   new URL(issuer);
   if (audience === '') throw new TypeError('audience must not be empty');
   if (!/^[\x20-\x7E]*$/.test(audience)) throw new TypeError('audience cannot stand in a header');
-  const refused = [...algorithms, ...dpop.algorithms].find((algorithm) => !ASYMMETRIC.test(algorithm));
+  const refused = [...algorithms, ...dpop.algorithms].find((algorithm) => !ASYMMETRIC.includes(algorithm));
   if (refused !== undefined) throw new TypeError(`${refused} is not an asymmetric signature algorithm`);
   const { clockTolerance, maxAge, cooldown, timeout } = more;
   const seconds = { clockTolerance, maxAge, cooldown, timeout, window: dpop.window, acceptFor: acceptFor(status) };
