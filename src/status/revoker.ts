@@ -60,8 +60,7 @@ export function revoker(parts: RevokerParts): Revoker {
   };
 }
 
-/** As `Revoker` says, for who has no places to ask for. */
-export async function revokeMembers(
+async function revokeMembers(
   parts: Omit<RevokerParts, 'issuer'>,
   index: Index<unknown>,
   { startedBefore = Infinity, accessOnly = false }: Which = {},

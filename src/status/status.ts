@@ -11,7 +11,7 @@ import { revoker, type Revoker } from './revoker.ts';
 import { SignedLists, type SignedList, type SigningParts } from './signed-list.ts';
 import { eventText, Streams } from './streams.ts';
 
-export interface TokenStatus extends Revoker {
+export interface TokenStatus extends Pick<Revoker, 'isRevoked'> {
   /**
    * Gives a token that is about to be issued its place.
    * @throws StoreUnavailable
@@ -40,8 +40,6 @@ export interface StatusParts extends Pick<SigningParts, 'sign'> {
   ttl: number;
   /** The life of the longest access token, in seconds. */
   longest: number;
-  /** How many places a list has. */
-  capacity?: number;
   reportFailure: (error: unknown) => void;
 }
 
@@ -66,7 +64,7 @@ export async function openStatus(parts: StatusParts): Promise<TokenStatus> {
   });
   await lists.open();
   return {
-    ...revoker(parts),
+    isRevoked: revoker(parts).isRevoked,
     assign: (token) => ledger.assign(token),
     async signed(id) {
       const list = await lists.find(id);
