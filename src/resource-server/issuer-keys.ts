@@ -14,6 +14,8 @@ export interface IssuerKeysOptions {
   timeout: number;
   /** How long the keys are good, in seconds. */
   maxAge: number;
+  /** How long keys still serve of which it was said that they have changed, where the new ones cannot be fetched, in seconds. */
+  outdatedFor: number;
 }
 
 type Asked = Parameters<JWTVerifyGetKey>;
@@ -27,6 +29,8 @@ export class IssuerKeys {
   #keySet: KeySet | undefined;
   /** When the request for these keys was sent: what was changed after that may not be among them. */
   #askedAt = -Infinity;
+  /** When it was first said that they have changed since. */
+  #changedAt = -Infinity;
   #lastTry: { at: number; failed: boolean } = { at: -Infinity, failed: false };
   #loading: Promise<KeySet> | undefined;
 
@@ -57,8 +61,9 @@ export class IssuerKeys {
     if (age(this.#lastTry.at) >= 1000) this.#load().catch(() => undefined);
   }
 
-  /** Has the keys fetched anew, also while they are: that answer may be older than the news. Failing changes nothing. */
+  /** Has the keys fetched anew, also while they are: that answer may be older than the news. */
   renew(): void {
+    if (this.#changedAt <= this.#askedAt) this.#changedAt = now();
     const earlier = this.#loading ?? Promise.resolve();
     earlier
       .catch(() => undefined)
@@ -89,9 +94,13 @@ export class IssuerKeys {
   #usable(): KeySet | undefined {
     const passed = age(this.#askedAt);
     const good = this.#options.maxAge * 1000;
-    if (passed >= good) return undefined;
+    if (passed >= good || this.#isOutdated()) return undefined;
     if (passed >= good * AHEAD && age(this.#lastTry.at) >= 1000) this.#load().catch(() => undefined);
     return this.#keySet;
+  }
+
+  #isOutdated(): boolean {
+    return this.#changedAt > this.#askedAt && age(this.#changedAt) >= this.#options.outdatedFor * 1000;
   }
 
   #load(): Promise<KeySet> {

@@ -5,6 +5,9 @@ import { acceptFor, ASYMMETRIC } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { StatusLists } from './status-lists.ts';
 
+/** Seconds: as long as a list may go unconfirmed. */
+const OUTDATED_FOR = 10;
+
 /** What an issuer publishes and the kit goes by; all of it is fetched when it is first needed. */
 export interface Issuer {
   readonly keys: IssuerKeys;
@@ -17,6 +20,7 @@ export function issuerOf(settings: Settings): Issuer {
   const metadata = remembered(() => fetchIssuerMetadata(issuer, timeout));
   const keys = new IssuerKeys({
     ...settings,
+    outdatedFor: OUTDATED_FOR + acceptFor(status),
     jwksUri: async () => (jwksUri === undefined ? (await metadata()).jwksUri : new URL(jwksUri)),
   });
   if (status.check === 'off') return { keys, statusLists: undefined };

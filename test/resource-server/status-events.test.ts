@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { InvalidToken, StatusUnavailable } from '../../src/resource-server/resource-server.ts';
+import { InvalidToken, IssuerUnavailable, StatusUnavailable } from '../../src/resource-server/resource-server.ts';
 import type { TokenFault, Verifier } from '../../src/resource-server/resource-server.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
 import { until } from '../support/until.ts';
@@ -114,6 +114,18 @@ describe('an API that listens to the stream of status events', () => {
     issuer.published.splice(0, 1, (await newKey('second')).publicJwk);
     stream.tell('keys', {});
     await untilRefused(token, 'unknown_key');
+  });
+
+  it('relies on keys that it says have changed for ten seconds, where the new ones cannot be fetched', async () => {
+    await follow();
+    issuer.failure = 503;
+    stream.tell('keys', {});
+    await passWithBeats(8);
+    await accepts(token);
+    await passWithBeats(4);
+    await assert.rejects(verifier.verify(token), IssuerUnavailable);
+    issuer.failure = undefined;
+    await accepts(token);
   });
 
   it('relies on a list for as long as it says that all is told, and no longer than the ttl after that', async () => {
