@@ -52,6 +52,7 @@ const MOST_TOLD = 1000;
 export async function openStatus(parts: StatusParts): Promise<TokenStatus> {
   const { clock, issuer, longest } = parts;
   const { uriOf } = listUris(issuer);
+  const revoked = revoker(parts);
   const streams = new Streams(clock);
   const places = new Places({ ...parts, openFor: Math.min(longest, OPEN_FOR) });
   const ledger = new Ledger({ ...parts, places, uriOf });
@@ -64,7 +65,7 @@ export async function openStatus(parts: StatusParts): Promise<TokenStatus> {
   });
   await lists.open();
   return {
-    isRevoked: revoker(parts).isRevoked,
+    isRevoked: (place) => revoked.isRevoked(place),
     assign: (token) => ledger.assign(token),
     async signed(id) {
       const list = await lists.find(id);
