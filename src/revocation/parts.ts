@@ -18,3 +18,6 @@ export interface WalkParts {
 
 /** Logout tokens that are now kept for apps. */
 export type Told = Key<Delivery>[];
+
+/** How many apps are told at once, while the caller waits; the others are told by whoever looks for them. */
+export const TOLD_AT_ONCE = 100;

@@ -4,7 +4,7 @@ import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import type { BackChannelLogout } from '../oidc/logout/back-channel-logout.ts';
 import type { TokenStatus } from '../status/status.ts';
-import type { Told, WalkParts } from './parts.ts';
+import { TOLD_AT_ONCE, type Told, type WalkParts } from './parts.ts';
 import { OpenRevocations, type Revocation } from './steps.ts';
 import { walk } from './walk.ts';
 import { whoseItWas } from './whose-it-was.ts';
@@ -28,8 +28,6 @@ export interface RevocationParts extends WalkParts {
 const LOOK_EVERY = 500;
 /** How many a node goes on with at once. */
 const AT_ONCE = 20;
-/** How many apps are told at once, while the caller waits; the others are told by whoever looks for them. */
-const TOLD_AT_ONCE = 100;
 
 /** The one way in which anything is taken back. It is durable before anything happens, so that a crash undoes nothing. */
 export class Revocations {

@@ -4,7 +4,7 @@ import { writeCut } from '../oidc/storage/cuts.ts';
 import { sessionKey } from '../oidc/storage/session-records.ts';
 import { endAccessOf, endGrant, endGrantsOf } from './end-grants.ts';
 import { endSession, endSessionsOf, forgetApp, keepSession } from './end-sessions.ts';
-import type { Told, WalkParts } from './parts.ts';
+import { TOLD_AT_ONCE, type Told, type WalkParts } from './parts.ts';
 
 type Walk<T extends RevocationTarget> = (parts: WalkParts, target: T, at: number) => Promise<Told>;
 type Walks = { [What in RevocationTarget['what']]: Walk<Extract<RevocationTarget, { what: What }>> };
@@ -80,6 +80,10 @@ async function endAccount(parts: WalkParts, account: string, before: number): Pr
 async function endEveryAccount(parts: WalkParts, before: number): Promise<Told> {
   const told: Told = [];
   for await (const accounts of everyAccount(parts.accounts))
-    for (const { id } of accounts) told.push(...(await endAccount(parts, id, before)));
+    for (const { id } of accounts) {
+      const more = await endAccount(parts, id, before);
+      // There may be millions, and each is kept for whoever tells it.
+      if (told.length < TOLD_AT_ONCE) told.push(...more);
+    }
   return told;
 }
