@@ -4,7 +4,7 @@ import { queryObjects } from 'node:v8';
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { Provider } from 'oidc-provider';
 import type { Config } from '../../src/config/schema.ts';
-import { serverStores } from './server-stores.ts';
+import { serverStores } from '../oidc/server-stores.ts';
 import { Browser } from '../support/browser.ts';
 import { answerAtOnce, authorizationRequest, refresh, tokenRequest, tokensFor } from '../support/flows.ts';
 import { freePort } from '../support/free-port.ts';
