@@ -8,7 +8,7 @@ import { CAST, RevocationPlay, withShortKeys } from './revocation-play.ts';
 import { sequences } from './revocation-model.ts';
 
 /** How long the sequences may take on each store, in milliseconds. */
-const TIME = 80_000;
+const TIME = 50_000;
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 
 for (const backend of serverStores) {
