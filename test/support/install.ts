@@ -47,7 +47,7 @@ const NEEDS: Need[] = [
   },
   {
     name: 'Python 3.9 or newer with venv',
-    suite: 'interop',
+    suite: 'guides',
     present: () => runs('python3', '-c', 'import sys, venv, ensurepip; assert sys.version_info >= (3, 9)'),
     install: () => [aptInstall('python3-venv')],
     advice: 'Debian, Ubuntu: sudo apt-get install python3-venv    else: https://www.python.org/downloads',
@@ -55,14 +55,14 @@ const NEEDS: Need[] = [
   {
     // From 1.21 on, Go brings the newer Go that a module asks for.
     name: 'Go 1.21 or newer',
-    suite: 'interop',
+    suite: 'guides',
     present: () => versionOf(/go1\.(\d+)/, 'go', 'version') >= 21,
     install: () => [aptInstall('golang-go')],
     advice: 'Debian 13, Ubuntu 24.04: sudo apt-get install golang-go    else: https://go.dev/dl',
   },
   {
     name: 'a JDK 17 or newer and Maven',
-    suite: 'interop',
+    suite: 'guides',
     present: () => versionOf(/jdk\.compiler@(\d+)/, 'java', '--list-modules') >= 17 && runs('mvn', '--version'),
     install: () => [aptInstall('default-jdk-headless', 'maven')],
     advice: 'Debian, Ubuntu: sudo apt-get install default-jdk-headless maven    macOS: brew install openjdk maven',
