@@ -8,7 +8,8 @@ const LEVELS = [
   ['lib'],
   ['config'],
   ['storage', 'events', 'http', 'outgoing'],
-  ['accounts', 'credentials', 'clients', 'issuers', 'keys', 'status', 'audit', 'metrics'],
+  ['limits'],
+  ['accounts', 'credentials', 'clients', 'forms', 'issuers', 'keys', 'status', 'audit', 'metrics'],
   ['interactions', 'account-pages', 'admin', 'oidc', 'grants', 'revocation', 'registration', 'signals'],
   ['host'],
   ['server'],
@@ -86,7 +87,11 @@ const apart = [
 ];
 
 const ROOMS = [...LEVELS.flat(), 'resource-server', 'demo'];
-const ENTRIES = ['main.ts', 'resource-server', 'demo'].map(path);
+/** Where programs and threads begin. */
+const ENTRIES = [
+  ...['main.ts', 'credentials/background-process.ts', 'credentials/strength-worker.ts'],
+  ...['resource-server', 'demo'],
+].map(path);
 
 const everywhere = [
   {
