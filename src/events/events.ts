@@ -16,6 +16,7 @@ export type BusinessEvent =
   | { type: 'device.allowed'; account: string; client: string; address: string }
   | { type: 'device.denied'; client: string; address: string }
   | { type: 'device.guessing-delayed'; address: string; seconds: number }
+  | { type: 'client.guessing-delayed'; client: string; address: string; seconds: number }
   | { type: 'approval.given' | 'approval.denied'; account: string; client: string }
   | { type: 'approval.ping-failed'; client: string; reason: string }
   | TakenBack
@@ -39,6 +40,8 @@ type TakenBack = {
   cause: RevocationCause;
   account?: string;
   client?: string;
+  /** The process that began it died, perhaps before it made the change behind it: look, and do it again. */
+  isBrokenOff?: true;
 } & RevocationTarget;
 
 interface TokenExchanged {
@@ -75,11 +78,10 @@ interface RequestRefused {
 /** Says that something happened. One call writes it wherever it belongs. */
 export type Announce = (event: BusinessEvent) => void;
 
+/** For the operator to look into. Guesses that were slowed are none: any stranger can cause them. */
 const warnings: ReadonlySet<BusinessEvent['type']> = new Set([
-  'device.guessing-delayed',
   'approval.ping-failed',
   'logout.undelivered',
-  'sign-in.delayed',
   'signals.paused',
   'signals.refused',
   'signals.undelivered',
@@ -98,7 +100,7 @@ const expected: ReadonlySet<string> = new Set([
 const replays: ReadonlySet<RevocationCause> = new Set(['code-replayed', 'refresh-token-replayed']);
 
 function levelOf(event: BusinessEvent): 'debug' | 'info' | 'warn' {
-  if (event.type === 'revoked' && replays.has(event.cause)) return 'warn';
+  if (event.type === 'revoked' && (replays.has(event.cause) || event.isBrokenOff === true)) return 'warn';
   if (event.type === 'request.refused' && expected.has(event.error)) return 'debug';
   return warnings.has(event.type) ? 'warn' : 'info';
 }

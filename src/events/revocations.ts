@@ -46,8 +46,16 @@ export type RevocationCause =
   /** Everything issued before an instant, for an account, a client or all. */
   | 'ended-by-operator';
 
-/** Takes something back everywhere. Settled, it is over in the store; a rejection means that a node goes on with it. */
-export type Revoke = (target: RevocationTarget, because: RevocationCause) => Promise<void>;
+/**
+ * Revokes something everywhere. Settled, it is over in the store; a rejection means that a node goes on with it.
+ * @param change made once the revocation is durable and before anything ends: the new password, the removed role. Where it
+ *   fails, or its process dies, a node ends all the same what was issued until then, since the change may have been made
+ */
+export type Revoke = (
+  target: RevocationTarget,
+  because: RevocationCause,
+  change?: () => Promise<unknown>,
+) => Promise<void>;
 
 /** What was taken back, and whose it was where the target alone does not tell. */
 export interface Revoked {
@@ -59,4 +67,6 @@ export interface Revoked {
   at: number;
   account?: string;
   client?: string;
+  /** Another node ended it: nobody knows if the change behind it was made. */
+  isBrokenOff?: true;
 }

@@ -1,6 +1,3 @@
-/** Every name of a member, and where an object begins and ends; in other places of a JSON text a brace is in a string. */
-const LANDMARK = /("(?:[^"\\]+|\\.)*")([ \t\n\r]*:)?|[{}]/g;
-
 /**
  * Whether an object in a JSON text has two members of one name, also when they are spelled differently. Readers
  * disagree on which one counts (RFC 8259 §4), so what one has checked the next may not see.
@@ -8,15 +5,33 @@ const LANDMARK = /("(?:[^"\\]+|\\.)*")([ \t\n\r]*:)?|[{}]/g;
  */
 export function repeatsName(json: string): boolean {
   const open: Set<string>[] = [];
-  for (const [landmark, text, colon] of json.matchAll(LANDMARK)) {
+  for (let at = 0; at < json.length; at += 1) {
+    const landmark = json[at];
     if (landmark === '{') open.push(new Set());
-    else if (landmark === '}') open.pop();
-    else if (text !== undefined && colon !== undefined) {
-      const names = open.at(-1);
-      const name = String(JSON.parse(text));
-      if (names?.has(name) === true) return true;
-      names?.add(name);
-    }
+    if (landmark === '}') open.pop();
+    if (landmark !== '"') continue;
+    const end = endOfText(json, at);
+    if (isBeforeColon(json, end) && !isNew(JSON.parse(json.slice(at, end)), open.at(-1))) return true;
+    at = end - 1;
   }
   return false;
+}
+
+function isNew(name: unknown, names: Set<string> | undefined): boolean {
+  const before = names?.size;
+  names?.add(String(name));
+  return names?.size !== before || names === undefined;
+}
+
+/** @param start of a text's opening quote. @returns the index after its closing one */
+function endOfText(json: string, start: number): number {
+  let at = start + 1;
+  while (at < json.length && json[at] !== '"') at += json[at] === '\\' ? 2 : 1;
+  return at + 1;
+}
+
+function isBeforeColon(json: string, start: number): boolean {
+  let at = start;
+  while (' \t\n\r'.includes(json[at] ?? '.')) at += 1;
+  return json[at] === ':';
 }

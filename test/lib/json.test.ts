@@ -28,6 +28,16 @@ describe('A JSON text that names a member twice', () => {
     it(`is not mistaken for ${what}`, () => assert.equal(repeatsName(json), false));
   }
 
+  it('is looked for in time that grows with the text, also in one that is not JSON', () => {
+    for (const text of [
+      '"' + 'a'.repeat(2_000_000),
+      '"'.repeat(2_000_001),
+      '{"' + '\\'.repeat(2_000_001),
+      ' '.repeat(2_000_000),
+    ])
+      assert.equal(repeatsName(text), false);
+  });
+
   it('is never what JSON.stringify writes, and always that with a member repeated', () => {
     fc.assert(
       fc.property(fc.json(), fc.string(), (json, name) => {

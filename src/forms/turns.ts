@@ -1,0 +1,51 @@
+import { PATIENCE } from './patience.ts';
+import { Problem } from '../http/problems.ts';
+
+/** Requests that wait for one name, at most. */
+const WAITING = 8;
+
+interface Waiter {
+  begin: () => void;
+}
+
+/**
+ * Lets the requests of this node that are about one thing through one after the other, so that the store is asked for
+ * one of them only. It is asked often by each that waits there, and a stranger can send one form many times.
+ */
+export class Turns {
+  /** Names whose turn is under way, with those who wait for it. */
+  readonly #queues = new Map<string, Waiter[]>();
+
+  /** @throws Problem `busy` when it takes too long, `sent-too-often` when others wait already */
+  async run<T>(name: string, task: () => Promise<T>): Promise<T> {
+    await this.#enter(name);
+    try {
+      return await task();
+    } finally {
+      this.#leave(name);
+    }
+  }
+
+  async #enter(name: string): Promise<void> {
+    const queue = this.#queues.get(name);
+    if (queue === undefined) {
+      this.#queues.set(name, []);
+      return;
+    }
+    if (queue.length >= WAITING) throw new Problem('sent-too-often', 'others wait already', { 'Retry-After': '2' });
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+    const waiter = { begin: () => resolve(undefined) };
+    queue.push(waiter);
+    const timer = setTimeout(() => {
+      queue.splice(queue.indexOf(waiter), 1);
+      reject(new Problem('busy', 'other requests for the same form do not come to their end', { 'Retry-After': '2' }));
+    }, PATIENCE);
+    await promise.finally(() => clearTimeout(timer));
+  }
+
+  #leave(name: string): void {
+    const next = this.#queues.get(name)?.shift();
+    if (next === undefined) this.#queues.delete(name);
+    else next.begin();
+  }
+}

@@ -1,0 +1,35 @@
+import { domainToASCII } from 'node:url';
+import { foldsIntoAscii } from './folding.ts';
+
+/** RFC 5321 §4.5.3.1: 64 octets before the at sign, 254 in all (256 with the angle brackets of a path). */
+const LONGEST = 254;
+const LONGEST_LOCAL_PART = 64;
+
+/** HTML, "valid email address", in lower case. */
+const LOCAL_PART = /^[a-z0-9.!#$%&'*+/=?^_`{|}~-]+$/;
+const DOMAIN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
+/** Labels in Unicode, before they become A-labels; `URL` would also decode escapes and numbers. */
+const UNICODE_DOMAIN = /^[\p{L}\p{M}\p{N}\p{Join_Control}.\u3002\u00B7\u30FB-]+$/u;
+
+/**
+ * An email address in the one form in which it is stored and compared. The local part is folded to lower case too:
+ * RFC 5321 would let `Ann@` and `ann@` be two people, but no mail service people use does, and they would be
+ * mistaken for each other. The domain is in its A-label form (RFC 5890), as mail programs send it. A character that would
+ * only become an ASCII one by folding, such as U+212A, is refused: the address is another person's as it stands.
+ * @returns the address, or `undefined` when the text is none
+ */
+export function normaliseEmail(text: string): string | undefined {
+  const trimmed = text.trim();
+  const at = trimmed.lastIndexOf('@');
+  if (at < 1 || at > LONGEST_LOCAL_PART || foldsIntoAscii(trimmed)) return undefined;
+  const local = trimmed.slice(0, at).toLowerCase();
+  const domain = asciiDomain(trimmed.slice(at + 1)).toLowerCase();
+  if (!LOCAL_PART.test(local) || !DOMAIN.test(domain)) return undefined;
+  const email = `${local}@${domain}`;
+  return email.length <= LONGEST ? email : undefined;
+}
+
+function asciiDomain(domain: string): string {
+  if (!/\P{ASCII}/u.test(domain)) return domain;
+  return UNICODE_DOMAIN.test(domain) ? domainToASCII(domain) : '';
+}
