@@ -1,0 +1,80 @@
+import type { Clock } from '../lib/clock.ts';
+import { sha256 } from '../lib/hash.ts';
+import type { Counter, Store } from '../storage/store.ts';
+import { RefusalMemory } from './refusal-memory.ts';
+
+/** A subject, and the most that it may spend in one span. */
+export interface Share {
+  readonly subject: string;
+  readonly most: number;
+  /** Belongs to everybody, so it is asked only once the subject's own shares have enough left. */
+  readonly isCommon?: true;
+}
+
+export interface Budget {
+  /** Spends from every share, or from none. @returns whether each had enough left */
+  spend(shares: readonly Share[], amount: number): Promise<boolean>;
+  /** Tells, without asking the store, that one of the shares had nothing left a moment ago: `spend` would refuse. */
+  isSpent(shares: readonly Share[]): boolean;
+  /** Unspends what is no longer needed. What was spent in a span that is over is no credit in the next. */
+  giveBack(subjects: readonly string[], amount: number): Promise<void>;
+}
+
+const spentBy = (subject: string): Counter => `spent:${sha256(subject)}`;
+
+/** For how long this node takes a subject that had nothing left as spent, without asking the store, in milliseconds. */
+const REMEMBERED = 5000;
+
+/**
+ * A subject's span begins with the first amount that it spends. Two spans may meet within any period as long as one, so
+ * in such a period a subject spends twice its most, at the worst.
+ */
+export function openBudget(parts: {
+  grants: Store;
+  clock: Clock;
+  /** Part of the keys in the store. */
+  name: string;
+  /** In seconds. */
+  span: number;
+}): Budget {
+  const { grants, clock, name, span } = parts;
+  const refused = new RefusalMemory(clock);
+  const isSpent = (shares: readonly Share[]) => shares.some(({ subject }) => refused.remaining(subject) > 0);
+
+  function add(subjects: readonly string[], by: number): Promise<number[]> {
+    return Promise.all(subjects.map((subject) => grants.increment(spentBy(`${name}\n${subject}`), by, span)));
+  }
+
+  async function spendAll(shares: readonly Share[], amount: number): Promise<boolean> {
+    const subjects = shares.map(({ subject }) => subject);
+    const sums = await add(subjects, amount);
+    const over = shares.filter(({ most }, index) => (sums[index] ?? 0) > most);
+    if (over.length === 0) return true;
+    for (const { subject } of over) refused.note(subject, REMEMBERED);
+    // A block that is refused must not spend what belongs to its neighbours.
+    await add(subjects, -amount);
+    return false;
+  }
+
+  return {
+    async spend(shares, amount) {
+      if (isSpent(shares)) return false;
+      const common = shares.filter(({ isCommon }) => isCommon === true);
+      const own = shares.filter(({ isCommon }) => isCommon !== true);
+      // A burst that its own share refuses must not use up everybody's for a moment.
+      if (!(await spendAll(own, amount))) return false;
+      if (common.length === 0 || (await spendAll(common, amount))) return true;
+      await add(
+        own.map(({ subject }) => subject),
+        -amount,
+      );
+      return false;
+    },
+    isSpent,
+    async giveBack(subjects, amount) {
+      const sums = await add(subjects, -amount);
+      const below = subjects.map((subject, index) => ({ subject, by: -(sums[index] ?? 0) })).filter(({ by }) => by > 0);
+      await Promise.all(below.map(({ subject, by }) => add([subject], by)));
+    },
+  };
+}

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { openBudget, type Budget, type Share } from '../../src/limits/budget.ts';
+import { temporaryStore, type TemporaryStore } from '../support/temporary-store.ts';
+
+const SPAN = 600;
+const all: Share = { subject: 'all', most: 100, isCommon: true };
+const shares = (subject: string): Share[] => [{ subject, most: 20 }, all];
+
+describe('A budget', () => {
+  let place: TemporaryStore;
+  let budget: Budget;
+  beforeEach(() => {
+    place = temporaryStore();
+    budget = openBudget({ grants: place.store, clock: place.clock, name: 'test', span: SPAN });
+  });
+  afterEach(() => place.remove());
+
+  it('is not used up for everybody, not for a moment either, by a burst of one that has nothing left', async () => {
+    const burst = Array.from({ length: 50 }, () => budget.spend(shares('flooder'), 10));
+    const other = budget.spend(shares('other'), 10);
+    assert.equal((await Promise.all(burst)).filter(Boolean).length <= 2, true);
+    assert.equal(await other, true);
+    assert.equal(await budget.spend(shares('third'), 10), true);
+  });
+
+  it('takes nothing from one whom everybody else has left nothing', async () => {
+    for (const subject of ['a', 'b', 'c', 'd', 'e']) assert.equal(await budget.spend(shares(subject), 20), true);
+    assert.equal(await budget.spend(shares('late'), 20), false);
+    place.clock.advance(6);
+    await budget.giveBack(['a', 'all'], 20);
+    assert.equal(await budget.spend(shares('late'), 20), true);
+  });
+
+  it('gives no credit for what was spent in a span that is over', async () => {
+    await budget.spend(shares('one'), 20);
+    place.clock.advance(SPAN + 1);
+    await budget.giveBack(['one', 'all'], 20);
+    assert.equal(await budget.spend(shares('one'), 20), true);
+    assert.equal(await budget.spend(shares('one'), 10), false);
+  });
+
+  it('tells for a few seconds, without asking the store, that a subject has nothing left', async () => {
+    assert.equal(budget.isSpent(shares('one')), false);
+    await budget.spend(shares('one'), 20);
+    assert.equal(budget.isSpent(shares('one')), false);
+    assert.equal(await budget.spend(shares('one'), 1), false);
+    assert.deepEqual([budget.isSpent(shares('one')), budget.isSpent(shares('other'))], [true, false]);
+    place.clock.advance(6);
+    assert.equal(budget.isSpent(shares('one')), false);
+  });
+});

@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict';
+import { RefusalMemory } from '../../src/limits/refusal-memory.ts';
+import { MovedClock } from '../support/clock.ts';
+
+describe('The memory of who is refused', () => {
+  it('ends with the time that was noted', () => {
+    const clock = new MovedClock();
+    const memory = new RefusalMemory(clock);
+    memory.note('a', 3000);
+    clock.advance(1);
+    assert.deepEqual([memory.remaining('a'), memory.remaining('b')], [2000, 0]);
+    clock.advance(2);
+    assert.equal(memory.remaining('a'), 0);
+  });
+
+  it('forgets the oldest of very many, and no more than that', () => {
+    const memory = new RefusalMemory(new MovedClock());
+    for (let subject = 0; subject < 10_001; subject += 1) memory.note(String(subject), 3000);
+    assert.deepEqual([memory.remaining('0'), memory.remaining('1'), memory.remaining('10000')], [0, 3000, 3000]);
+  });
+});
