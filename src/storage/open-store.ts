@@ -1,18 +1,25 @@
+import { existsSync } from 'node:fs';
 import { parseStoreUrl } from '../config/store-url.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from './store.ts';
 
 // A server has one kind of backend, seldom both, so each is loaded when a URL names it.
 
-/** Opens the store that a URL names. @throws Error for a URL that is none, StoreUnavailable when nothing answers */
-export async function openStore(url: string, clock: Clock): Promise<Store> {
+/** Opens the store that a URL names. @param isReplicated whether writes wait for replicas. @throws Error for a URL that is none, StoreUnavailable when nothing answers */
+export async function openStore(url: string, clock: Clock, isReplicated = false): Promise<Store> {
   const parsed = parseStoreUrl(url);
   if (parsed.backend === 'sqlite') {
     const { openSqliteStore } = await import('./sqlite/sqlite-store.ts');
     return openSqliteStore(parsed.path, clock);
   }
   const { openRedisStore } = await import('./redis/redis-store.ts');
-  return openRedisStore(url, clock);
+  return openRedisStore(url, clock, isReplicated);
+}
+
+/** Tells whether there is a file where a URL names one; of a Redis only its contents tell. */
+export function storeFileExists(url: string): boolean {
+  const parsed = parseStoreUrl(url);
+  return parsed.backend !== 'sqlite' || existsSync(parsed.path);
 }
 
 /** Checks that the store that a URL named may hold `records`: see `checkRecordsRedis`. @returns warnings */
@@ -23,6 +30,17 @@ export async function checkRecordsStore(url: string, store: Store): Promise<stri
 /** Looks whether the store that a URL named keeps what `grants` hold: see `checkGrantsRedis`. @returns warnings */
 export async function checkGrantsStore(url: string, store: Store): Promise<string[]> {
   return checkRedis(url, store, ({ checkGrantsRedis }) => checkGrantsRedis);
+}
+
+/** Looks how much a failover of the store that a URL named may lose: see `checkReplicas`. @returns warnings */
+export async function checkStoreReplicas(url: string, store: Store, isReplicated: boolean): Promise<string[]> {
+  return checkRedis(
+    url,
+    store,
+    ({ checkReplicas }) =>
+      (redis) =>
+        checkReplicas(redis, isReplicated),
+  );
 }
 
 type Checks = typeof import('./redis/check-redis.ts');

@@ -1,7 +1,9 @@
 import type { Config } from '../config/schema.ts';
-import type { Clock } from '../lib/clock.ts';
-import { checkGrantsStore, checkRecordsStore, openStore } from './open-store.ts';
-import type { Store } from './store.ts';
+import { isReplicated } from '../config/store-durability.ts';
+import { systemClock, type Clock } from '../lib/clock.ts';
+import { clockWarnings, SharedClock } from '../lib/shared-clock.ts';
+import { checkGrantsStore, checkRecordsStore, checkStoreReplicas, openStore, storeFileExists } from './open-store.ts';
+import { StoreMissing, type Store } from './store.ts';
 
 /** The two roles of storage: what must never be lost, and what lives for a time. */
 export interface Stores {
@@ -9,32 +11,57 @@ export interface Stores {
   grants: Store;
   /** Whether the records are in a file of this machine. */
   isEmbedded: boolean;
+  /** The time by which records expire and are compared: that of the grants store, on every node. */
+  clock: SharedClock;
+  /** Compares this machine's clock with it once more. @throws StoreUnavailable */
+  measureClock(): Promise<void>;
   /** What could not be checked of the store for records, and what is better changed of that for grants. */
   warnings: readonly string[];
   close(): Promise<void>;
 }
 
-/** @throws StoreUnavailable, or Error for a store that could lose records */
-export async function openStores(
-  { grants: grantsUrl, records: recordsUrl = grantsUrl }: Config['stores'],
-  clock: Clock,
-): Promise<Stores> {
+/**
+ * Opens stores that a server has made before, and makes none.
+ * @throws StoreMissing, and as `openStores`
+ */
+export async function openExistingStores(settings: Config['stores']): Promise<Stores> {
+  const { grants, records = grants } = settings;
+  const missing = [records, grants].find((url) => !storeFileExists(url));
+  if (missing !== undefined) throw new StoreMissing(missing);
+  return openStores(settings);
+}
+
+/**
+ * @param given the time in place of the grants store's, for those who move it
+ * @throws StoreUnavailable, or Error for a store that could lose records
+ */
+export async function openStores(settings: Config['stores'], given?: Clock): Promise<Stores> {
+  const { grants: grantsUrl, records: recordsUrl = grantsUrl } = settings;
+  const isSafe = { grants: isReplicated(settings, 'grants'), records: isReplicated(settings, 'records') };
+  const clock = new SharedClock(given ?? systemClock);
   const opened: Store[] = [];
   const close = async (): Promise<void> => {
     for (const store of opened) await store.close();
   };
   try {
-    const open = async (url: string): Promise<Store> => {
-      const store = await openStore(url, clock);
+    const open = async (url: string, waits: boolean): Promise<Store> => {
+      const store = await openStore(url, clock, waits);
       opened.push(store);
       return store;
     };
-    const grants = await open(grantsUrl);
-    const records = recordsUrl === grantsUrl ? grants : await open(recordsUrl);
+    const grants = await open(grantsUrl, isSafe.grants);
+    const isOne = recordsUrl === grantsUrl && isSafe.records === isSafe.grants;
+    const records = isOne ? grants : await open(recordsUrl, isSafe.records);
     const warnings = await checkRecordsStore(recordsUrl, records);
     // One for both has just been refused if it evicts.
     if (recordsUrl !== grantsUrl) warnings.push(...(await checkGrantsStore(grantsUrl, grants)));
-    return { records, grants, isEmbedded: recordsUrl.startsWith('sqlite:'), warnings, close };
+    warnings.push(...(await checkStoreReplicas(grantsUrl, grants, isSafe.grants)));
+    if (!isOne) warnings.push(...(await checkStoreReplicas(recordsUrl, records, isSafe.records)));
+    const measureClock = () => (given === undefined ? clock.measure(() => grants.time()) : Promise.resolve());
+    await measureClock();
+    warnings.push(...clockWarnings(clock));
+    const isEmbedded = recordsUrl.startsWith('sqlite:');
+    return { records, grants, clock, measureClock, isEmbedded, warnings: [...new Set(warnings)], close };
   } catch (error) {
     await close();
     throw error;

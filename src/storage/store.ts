@@ -43,6 +43,8 @@ export interface Store {
   /** @returns the way to stop listening */
   subscribe(channel: string, listener: (message: string) => void): Promise<() => Promise<void>>;
 
+  /** The backend's clock, in milliseconds since the epoch. @throws StoreUnavailable */
+  time(): Promise<number>;
   /** Settles when the backend answers. @throws StoreUnavailable */
   health(): Promise<void>;
   close(): Promise<void>;
@@ -88,6 +90,18 @@ export function keyspace<T>(name: string): (id: string) => Key<T> {
 /** What a record is called among those of its kind. */
 export function idOf(key: Key<unknown>): string {
   return key.slice(key.indexOf(':') + 1);
+}
+
+/** No server has made a store at this URL yet. */
+export class StoreMissing extends Error {
+  override name = 'StoreMissing';
+  /** With its password, if it has one. */
+  readonly url: string;
+
+  constructor(url: string) {
+    super('there is no store');
+    this.url = url;
+  }
 }
 
 /** The backend does not answer. The host turns it into 503 with `Retry-After`. */

@@ -44,6 +44,8 @@ export interface Command {
 }
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
+/** The time a server may take to start on a busy machine, in milliseconds. */
+const START_LIMIT = 45_000;
 
 /** Runs `latchkey start` in demo mode. */
 export async function startCommand(place: Place, environment: NodeJS.ProcessEnv = {}): Promise<Command> {
@@ -67,7 +69,10 @@ export async function startCommand(place: Place, environment: NodeJS.ProcessEnv 
   await Promise.race([
     untilReady(place.issuer),
     ended.then(([code]) => Promise.reject(new Error(`the server ended with ${String(code)}:\n${output()}`))),
-  ]);
+  ]).catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw error;
+  });
   return {
     startedIn: Math.round(performance.now() - start),
     output,
@@ -80,7 +85,7 @@ export async function startCommand(place: Place, environment: NodeJS.ProcessEnv 
 }
 
 async function untilReady(issuer: string): Promise<void> {
-  for (let tries = 0; tries < 1000; tries += 1) {
+  for (const until = performance.now() + START_LIMIT; performance.now() < until;) {
     const answer = await fetch(new URL('/readyz', issuer)).catch(() => undefined);
     await answer?.arrayBuffer();
     if (answer?.status === 200) return;

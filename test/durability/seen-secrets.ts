@@ -11,7 +11,7 @@ const PUBLIC = new Set([
     'error_description',
   ],
   // An account's id, its address and its name; the name of its session at one client, which is in every ID token.
-  ...['sub', 'username', 'email', 'name', 'account', 'sid'],
+  ...['sub', 'username', 'preferred_username', 'email', 'name', 'account', 'sid'],
 ]);
 
 /** Shorter ones are words such as `yes` and `login`, or guessed in no time. */

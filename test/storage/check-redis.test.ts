@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { systemClock } from '../../src/lib/clock.ts';
-import { checkGrantsStore, checkRecordsStore, openStore } from '../../src/storage/open-store.ts';
+import { checkGrantsStore, checkRecordsStore, checkStoreReplicas, openStore } from '../../src/storage/open-store.ts';
 import { startRedis } from '../support/redis.ts';
+import { until } from '../support/until.ts';
 import { sqlite } from './backends.ts';
 
 /** Checks a Redis with these settings, as a store of records unless said otherwise. @returns its warnings */
@@ -59,6 +60,49 @@ describe('A Redis for grants', () => {
       /taken back no more.*maxmemory-policy volatile-lru.*CONFIG SET maxmemory-policy noeviction/,
     );
     assert.deepEqual(others, []);
+  });
+});
+
+describe('A Redis with replicas', () => {
+  /** Checks a primary that has one replica. @returns its warnings */
+  async function checkPair(extra: string[], isReplicated = false): Promise<string[]> {
+    const primary = await startRedis({ extra });
+    const replica = await startRedis({ extra: ['--replicaof', '127.0.0.1', new URL(primary.url).port] });
+    const store = await openStore(primary.url, systemClock);
+    try {
+      let warnings: string[] = [];
+      await until(async () => {
+        warnings = await checkStoreReplicas(primary.url, store, isReplicated).catch(() => ['no replica yet']);
+        return warnings.length > 0 || extra.length > 0;
+      });
+      return warnings;
+    } finally {
+      await store.close();
+      await Promise.all([replica.stop(), primary.stop()]);
+    }
+  }
+
+  it('is warned about when it would go on alone, with the settings to change', async () => {
+    const [warning, ...others] = await checkPair([]);
+    assert.match(warning ?? '', /min-replicas-to-write 0.*CONFIG SET min-replicas-to-write 1.*min-replicas-max-lag 5/);
+    assert.deepEqual(others, []);
+  });
+
+  it('is not warned about when it stops without its replicas', async () => {
+    const extra = ['--min-replicas-to-write', '1', '--min-replicas-max-lag', '5'];
+    assert.deepEqual(await checkPair(extra), []);
+  });
+
+  it('is refused without a replica where writes wait for one', async () => {
+    const redis = await startRedis();
+    const store = await openStore(redis.url, systemClock);
+    try {
+      assert.deepEqual(await checkStoreReplicas(redis.url, store, false), []);
+      await assert.rejects(checkStoreReplicas(redis.url, store, true), /replicated, but the Redis has no replica/);
+    } finally {
+      await store.close();
+      await redis.stop();
+    }
   });
 });
 

@@ -3,9 +3,15 @@ import { StoreUnavailable } from '../store.ts';
 /** How long a command may take in all, in milliseconds, waiting for a connection included. */
 export const PATIENCE = 2000;
 
-/** Refusals that say the server cannot serve now. Any other is a fault of ours. */
-const OUTAGE =
-  /^(ASK|BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|MOVED|NOAUTH|NOPERM|NOREPLICAS|OOM|READONLY|TRYAGAIN|WRONGPASS)\b/;
+/**
+ * Refusals that say the server cannot serve now: of a primary that has become a replica too, at WAIT or while it was
+ * waiting (UNBLOCKED). Any other is a fault of ours.
+ */
+const OUTAGES = [
+  /^(ASK|BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|MOVED|NOAUTH|NOPERM|NOREPLICAS|OOM|READONLY|TRYAGAIN|WRONGPASS)\b/,
+  /^UNBLOCKED\b/,
+  /^ERR (WAIT cannot be used with replica|max number of clients reached)/,
+];
 
 /**
  * Waits for Redis's answer, for a bounded time. A command is never sent twice: one whose answer was lost may have been
@@ -36,5 +42,5 @@ function withoutCommand(error: unknown): unknown {
 
 function isOutage(error: unknown): error is Error {
   if (!(error instanceof Error) || error instanceof StoreUnavailable) return false;
-  return error.name !== 'ReplyError' || OUTAGE.test(error.message);
+  return error.name !== 'ReplyError' || OUTAGES.some((outage) => outage.test(error.message));
 }

@@ -29,6 +29,47 @@ export async function checkGrantsRedis(store: RedisStore): Promise<string[]> {
   );
 }
 
+/** The longest `min-replicas-max-lag` that keeps the loss within what the documents say, in seconds. */
+const LONGEST_LAG = 10;
+const FENCE =
+  'Run CONFIG SET min-replicas-to-write 1 and CONFIG SET min-replicas-max-lag 5 on every server of the set, and put ' +
+  '"min-replicas-to-write 1" and "min-replicas-max-lag 5" into each redis.conf';
+
+/**
+ * Looks whether a Redis that was cut off from its replicas goes on taking writes, which are lost as soon as one of them
+ * takes its place; and whether there are replicas where writes wait for them.
+ * @returns warnings
+ * @throws Error where there are none
+ */
+export async function checkReplicas(store: RedisStore, isReplicated: boolean): Promise<string[]> {
+  const warnings = await Promise.all(store.masters().map((master) => checkFence(master, store, isReplicated)));
+  const { named, known } = store.sentinels?.counts ?? { named: 0, known: 0 };
+  if (known > named) {
+    warnings.push([
+      `the store URL names ${named} of ${known} Sentinels: name them all, since a majority of those that it names must ` +
+        'confirm the primary',
+    ]);
+  }
+  return [...new Set(warnings.flat())];
+}
+
+async function checkFence(server: Redis, { sentinels }: RedisStore, isReplicated: boolean): Promise<string[]> {
+  const facts = await answered(server.info('replication')).catch(() => '');
+  const hasReplicas = sentinels?.hasReplicas === true || /^connected_slaves:[1-9]/m.test(facts);
+  if (!hasReplicas && isReplicated) {
+    throw new Error('stores.durability is replicated, but the Redis has no replica: add one, or write primary');
+  }
+  if (!hasReplicas) return [];
+  const least = await setting(server, 'min-replicas-to-write');
+  const lag = await setting(server, 'min-replicas-max-lag');
+  if (least === undefined || lag === undefined) return [];
+  if (Number(least) > 0 && Number(lag) > 0 && Number(lag) <= LONGEST_LAG) return [];
+  return [
+    'a Redis that is cut off from its replicas would go on taking writes, which are lost when a replica takes its ' +
+      `place: it has min-replicas-to-write ${least} and min-replicas-max-lag ${lag}. ${FENCE}`,
+  ];
+}
+
 const NO_EVICTION = 'Run CONFIG SET maxmemory-policy noeviction, and put "maxmemory-policy noeviction" into redis.conf';
 
 /** @returns `undefined` where nothing is evicted */
@@ -47,7 +88,8 @@ async function checkServer(server: Redis): Promise<string[]> {
     );
   }
   if (/^aof_enabled:1/m.test(facts)) return [];
-  const snapshots = await snapshotSetting(server);
+  // Empty when there are no snapshots.
+  const snapshots = await setting(server, 'save');
   if (snapshots === undefined) {
     return ['could not find out whether the Redis of the records store saves to disk: it does not allow CONFIG GET'];
   }
@@ -58,10 +100,10 @@ async function checkServer(server: Redis): Promise<string[]> {
   );
 }
 
-/** The `save` setting, empty when there are no snapshots; `undefined` when the server does not tell. */
-async function snapshotSetting(server: Redis): Promise<string | undefined> {
+/** @returns `undefined` when the server does not tell */
+async function setting(server: Redis, name: string): Promise<string | undefined> {
   try {
-    const answer: unknown = await answered(server.config('GET', 'save'));
+    const answer: unknown = await answered(server.config('GET', name));
     return Array.isArray(answer) ? String(answer[1]) : undefined;
   } catch {
     return undefined;

@@ -3,9 +3,11 @@ import { Cluster, Redis } from 'ioredis';
 import type { RedisUrl } from '../../config/store-url.ts';
 import { StoreUnavailable } from '../store.ts';
 import { PATIENCE } from './answered.ts';
+import type { Client } from './client.ts';
+import { PrimaryWatch } from './primary-watch.ts';
+import { Replication } from './replication.ts';
 import { defineScripts } from './scripts.ts';
-
-export type Client = Redis | Cluster;
+import { Sentinels } from './sentinels.ts';
 
 /** How long the first connection may take, in milliseconds: a start has more time than a request. */
 const START_PATIENCE = 5000;
@@ -15,34 +17,66 @@ const LAST_RETRY = 500;
 /** How often a cluster's map of slots is read again, in milliseconds, so that a failover is found without an error. */
 const SLOTS_REFRESH = 5000;
 
-/** Connects, with the scripts defined. @throws StoreUnavailable when no server answers in time */
-export async function connectRedis(url: RedisUrl): Promise<Client> {
-  const client = makeClient(url);
-  defineScripts(client);
-  let last: Error | undefined;
-  // Without a listener each failed try to reconnect would be an uncaught exception; the commands themselves fail with
-  // the reason, and that is where it is told.
-  client.on('error', (error: Error) => (last = error));
+/** Connections to a Redis: reads go over one connection, writes over another where they wait for replicas. */
+export interface Connection {
+  reader: Client;
+  writer: Client;
+  watch: PrimaryWatch;
+  /** Only where a write is acknowledged once the replicas have it. */
+  replication: Replication | undefined;
+  sentinels: Sentinels | undefined;
+  close(): void;
+}
+
+/** Connects, with the scripts defined. @throws StoreUnavailable when no primary answers in time */
+export async function connectRedis(url: RedisUrl, isReplicated: boolean): Promise<Connection> {
+  const sentinels = url.topology === 'sentinel' ? new Sentinels(url) : undefined;
+  const reader = newClient(url, sentinels);
+  // WAIT holds up its connection, and with it all that is read there. A cluster has a connection of its own to each node.
+  const writer = isReplicated && reader instanceof Redis ? newClient(url, sentinels) : reader;
+  const clients = [...new Set([reader, writer])];
+  const watch = new PrimaryWatch(clients, sentinels);
+  const close = (): void => {
+    watch.close();
+    for (const client of clients) client.disconnect();
+    sentinels?.close();
+  };
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(reject, START_PATIENCE, new Error('no answer'));
   });
   try {
-    await Promise.race([client.connect(), late]);
-    return client;
+    await Promise.race([connectAll(clients).then(() => watch.confirm()), late]);
+    const replication = isReplicated ? new Replication(writer, watch) : undefined;
+    return { reader, writer, watch, replication, sentinels, close };
   } catch (error) {
-    client.disconnect();
+    close();
     const where = url.nodes.map(({ host, port }) => `${host}:${port}`).join(', ');
-    const reason = last ?? error;
-    throw new StoreUnavailable(`no Redis at ${where}: ${reason instanceof Error ? reason.message : 'no answer'}`, {
-      cause: error,
-    });
+    const reason = clients.map((client) => lastErrors.get(client)).find((one) => one !== undefined) ?? error;
+    const told = reason instanceof Error ? reason.message : 'no answer';
+    throw new StoreUnavailable(`no Redis at ${where}: ${told}${fixFor(told)}`, { cause: error });
   } finally {
     clearTimeout(timer);
   }
 }
 
-function makeClient(url: RedisUrl): Client {
+/** Of clients that could not connect. */
+const lastErrors = new WeakMap<Client, Error>();
+
+async function connectAll(clients: readonly Client[]): Promise<void> {
+  await Promise.all(clients.map((client) => client.connect()));
+}
+
+function newClient(url: RedisUrl, sentinels: Sentinels | undefined): Client {
+  const client = makeClient(url, sentinels);
+  defineScripts(client);
+  // Without a listener each failed try to reconnect would be an uncaught exception; the commands themselves fail with
+  // the reason, and that is where it is told.
+  client.on('error', (error: Error) => void lastErrors.set(client, error));
+  return client;
+}
+
+function makeClient(url: RedisUrl, sentinels: Sentinels | undefined): Client {
   const options = connectionOptions(url);
   if (url.topology === 'cluster') {
     return new Cluster(url.nodes, {
@@ -58,16 +92,7 @@ function makeClient(url: RedisUrl): Client {
   // Commands of one turn of the event loop go out in one write. Not on a cluster, where a pipeline that meets a slot on
   // the move fails for the commands that a lone one would have been redirected for.
   const pipelined = { ...options, enableAutoPipelining: true };
-  if (url.sentinel !== undefined) {
-    return new Redis({
-      ...pipelined,
-      sentinels: url.nodes,
-      name: url.sentinel,
-      sentinelRetryStrategy: retryDelay,
-      enableTLSForSentinelMode: url.tls,
-      ...(url.tls && { sentinelTLS: {} }),
-    });
-  }
+  if (sentinels !== undefined) return new Redis({ ...pipelined, Connector: sentinels.connector() });
   return new Redis({ ...pipelined, ...url.nodes[0] });
 }
 
@@ -90,4 +115,13 @@ function connectionOptions(url: RedisUrl) {
 
 function retryDelay(tries: number): number {
   return Math.min(tries * FIRST_RETRY, LAST_RETRY);
+}
+
+/** The remedies for answers to a wrong store URL. */
+function fixFor(told: string): string {
+  if (/WRONGPASS|NOAUTH|invalid (username-)?password/i.test(told))
+    return '. Its user or password is wrong or missing: give the whole URL by LATCHKEY_STORE, redis://USER:PASSWORD@HOST';
+  if (/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|no answer/.test(told))
+    return '. Start it, or mend the host and port in the store URL';
+  return '';
 }

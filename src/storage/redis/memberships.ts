@@ -3,8 +3,7 @@ import type { Random } from '../../lib/random.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import type { Index, Page } from '../store.ts';
 import { Turn } from '../turn.ts';
-import { answered } from './answered.ts';
-import type { Client } from './connect.ts';
+import type { Connection } from './connect.ts';
 
 /** Ends a key within an entry; sorts before any character, so that entries sort as their keys. */
 const SEPARATOR = '\0';
@@ -21,15 +20,15 @@ interface Enlisted {
  * one that lost, can never touch those of another. A crash in between leaves an entry too many, never one too few.
  */
 export class Memberships {
-  readonly #client: Client;
+  readonly #connection: Pick<Connection, 'reader' | 'writer' | 'watch'>;
   readonly #clock: Clock;
   /** Tells this process's entries from every other's. */
   readonly #writer: string;
   #writes = 0;
   readonly #enlisted = new Turn<Enlisted>((enlisted) => this.#enter(enlisted));
 
-  constructor(client: Client, clock: Clock, random: Random) {
-    this.#client = client;
+  constructor(connection: Pick<Connection, 'reader' | 'writer' | 'watch'>, clock: Clock, random: Random) {
+    this.#connection = connection;
     this.#clock = clock;
     this.#writer = random.bytes(9).toString('base64url');
   }
@@ -41,7 +40,8 @@ export class Memberships {
     const entry = `${key}${SEPARATOR}${this.#writer}${(this.#writes++).toString(36)}`;
     const score = expiresAt === '' ? '+inf' : expiresAt;
     const now = this.#clock.now();
-    await Promise.all(names.map((name) => answered(this.#client.indexEnter(indexKey(name), now, score, entry))));
+    const { watch, writer } = this.#connection;
+    await Promise.all(names.map((name) => watch.confirmed(writer.indexEnter(indexKey(name), now, score, entry))));
     return JSON.stringify([entry, ...names]);
   }
 
@@ -52,10 +52,11 @@ export class Memberships {
 
   async #enter(enlisted: readonly Enlisted[]): Promise<void> {
     const now = this.#clock.now();
+    const { watch, writer } = this.#connection;
     const byIndex = [...Map.groupBy(enlisted, ({ index }) => index)];
     await Promise.all(
       byIndex.map(([index, of]) =>
-        answered(this.#client.indexEnter(indexKey(index), now, ...of.flatMap(({ entry }) => entry))),
+        watch.confirmed(writer.indexEnter(indexKey(index), now, ...of.flatMap(({ entry }) => entry))),
       ),
     );
   }
@@ -65,13 +66,16 @@ export class Memberships {
     if (memberships === null || memberships === '') return;
     const [entry = '', ...names] = parseStrings(memberships);
     const now = this.#clock.now();
-    await Promise.allSettled(names.map((name) => answered(this.#client.indexLeave(indexKey(name), now, entry))));
+    const { watch, writer } = this.#connection;
+    await Promise.allSettled(names.map((name) => watch.confirmed(writer.indexLeave(indexKey(name), now, entry))));
   }
 
   async page<T>(index: Index<T>, after: string | undefined, limit: number): Promise<Page<T>> {
     const { expiresAt, name } = after === undefined ? { expiresAt: '', name: '' } : decodeCursor(after);
     const score = expiresAt === Infinity ? '+inf' : String(expiresAt);
-    const found = await answered(this.#client.indexPage(indexKey(index), this.#clock.now(), score, name, limit + 1));
+    const { watch, reader } = this.#connection;
+    const page = reader.indexPage(indexKey(index), this.#clock.now(), score, name, limit + 1);
+    const found = await watch.confirmed(page);
     const entries = found.flatMap((entry, at) => (at % 2 === 0 ? [{ entry, score: found[at + 1] }] : []));
     const keys = new Set(entries.slice(0, limit).map(({ entry }) => keyOf(entry)));
     const last = entries.length > limit ? entries[limit - 1] : undefined;

@@ -5,9 +5,10 @@ import { systemRandom } from '../../lib/random.ts';
 import type { Bitmap, Consumed, Counter, Index, Key, Page, Store, Stored, WriteOptions } from '../store.ts';
 import { StoreUnavailable } from '../store.ts';
 import { answered } from './answered.ts';
-import type { Client } from './connect.ts';
-import { connectRedis } from './connect.ts';
+import { mastersOf, type Client } from './client.ts';
+import { connectRedis, type Connection } from './connect.ts';
 import { Memberships } from './memberships.ts';
+import type { PrimaryWatch } from './primary-watch.ts';
 import type { WriteArguments } from './scripts.ts';
 import { BITMAP_HEADER } from './scripts.ts';
 import { Subscriptions } from './subscriptions.ts';
@@ -15,60 +16,71 @@ import { Subscriptions } from './subscriptions.ts';
 const PAGE = 100;
 
 /** Connects to a single Redis, one behind Sentinel, or a Cluster. @throws StoreUnavailable when it does not answer */
-export async function openRedisStore(url: string, clock: Clock): Promise<RedisStore> {
+export async function openRedisStore(url: string, clock: Clock, isReplicated = false): Promise<RedisStore> {
   const parsed = parseStoreUrl(url);
   if (parsed.backend !== 'redis') throw new Error('not the URL of a Redis');
-  return new RedisStore(await connectRedis(parsed), clock);
+  return new RedisStore(await connectRedis(parsed, isReplicated), clock);
 }
 
 /** Each verb is one command or one script on one key, so Redis's single thread makes it atomic, also on a Cluster. */
 export class RedisStore implements Store {
-  readonly #client: Client;
+  readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #memberships: Memberships;
   readonly #subscriptions: Subscriptions;
 
-  constructor(client: Client, clock: Clock) {
-    this.#client = client;
+  constructor(connection: Connection, clock: Clock) {
+    this.#connection = connection;
     this.#clock = clock;
-    this.#memberships = new Memberships(client, clock, systemRandom);
-    this.#subscriptions = new Subscriptions(client);
+    this.#memberships = new Memberships(connection, clock, systemRandom);
+    this.#subscriptions = new Subscriptions(connection.reader);
   }
 
   async get<T>(key: Key<T>): Promise<Stored<T> | undefined> {
-    const fields = await answered(this.#client.hmget(recordKey(key), 'value', 'version', 'consumedAt', 'expiresAt'));
-    return this.#stored<T>(fields);
+    const { reader, watch } = this.#connection;
+    const fields = reader.hmget(recordKey(key), 'value', 'version', 'consumedAt', 'expiresAt');
+    return this.#stored<T>(await watch.confirmed(fields));
   }
 
   getMany<T>(keys: readonly Key<T>[]): Promise<(Stored<T> | undefined)[]> {
     return Promise.all(keys.map((key) => this.get(key)));
   }
 
-  async set<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<void> {
-    const write = await this.#prepare(key, value, options);
-    await this.#memberships.leave(await answered(this.#client.recordSet(recordKey(key), ...write)));
+  set<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<void> {
+    return this.#write(async (writer, confirmed) => {
+      const write = await this.#prepare(key, value, options);
+      await this.#memberships.leave(await confirmed(writer.recordSet(recordKey(key), ...write)));
+    });
   }
 
-  async create<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<boolean> {
-    const write = await this.#prepare(key, value, options);
-    return this.#settle(write, await answered(this.#client.recordCreate(recordKey(key), ...write)));
+  create<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<boolean> {
+    return this.#write(async (writer, confirmed) => {
+      const write = await this.#prepare(key, value, options);
+      return this.#settle(write, await confirmed(writer.recordCreate(recordKey(key), ...write)));
+    });
   }
 
-  async replace<T>(key: Key<T>, value: T, version: number, options?: WriteOptions): Promise<boolean> {
-    const write = await this.#prepare(key, value, options);
-    return this.#settle(write, await answered(this.#client.recordReplace(recordKey(key), ...write, version)));
+  replace<T>(key: Key<T>, value: T, version: number, options?: WriteOptions): Promise<boolean> {
+    return this.#write(async (writer, confirmed) => {
+      const write = await this.#prepare(key, value, options);
+      return this.#settle(write, await confirmed(writer.recordReplace(recordKey(key), ...write, version)));
+    });
   }
 
-  async consume<T>(key: Key<T>): Promise<Consumed> {
-    const use = await answered(this.#client.recordConsume(recordKey(key), this.#clock.now()));
-    if (use === 'first' || use === 'absent') return { use };
-    return { use: 'already', at: Number(use) };
+  consume<T>(key: Key<T>): Promise<Consumed> {
+    return this.#write(async (writer, confirmed) => {
+      const use = await confirmed(writer.recordConsume(recordKey(key), this.#clock.now()));
+      if (use === 'first' || use === 'absent') return { use };
+      return { use: 'already', at: Number(use) };
+    });
   }
 
-  async take<T>(key: Key<T>): Promise<Stored<T> | undefined> {
-    const fields = await answered(this.#client.recordTake(recordKey(key)));
-    await this.#memberships.leave(fields[4]);
-    return this.#stored<T>(fields);
+  take<T>(key: Key<T>): Promise<Stored<T> | undefined> {
+    return this.#write(async (writer, confirmed) => {
+      const fields = await confirmed(writer.recordTake(recordKey(key)));
+      await this.#memberships.leave(fields[4]);
+      return this.#stored<T>(fields);
+    });
   }
 
   async delete<T>(key: Key<T>): Promise<boolean> {
@@ -80,22 +92,27 @@ export class RedisStore implements Store {
   }
 
   enlist<T>(index: Index<T>, member: Key<T>, ttl: number): Promise<void> {
-    return this.#memberships.enlist(index, member, this.#times(ttl).expiresAt);
+    return this.#write(() => this.#memberships.enlist(index, member, this.#times(ttl).expiresAt));
   }
 
   increment(counter: Counter, by: number, ttl: number): Promise<number> {
     const { now, expiresAt, life } = this.#times(ttl);
-    return answered(this.#client.counterIncrement(`counter:${counter}`, now, by, expiresAt, life));
+    return this.#write((writer, confirmed) =>
+      confirmed(writer.counterIncrement(`counter:${counter}`, now, by, expiresAt, life)),
+    );
   }
 
   async setBits(bitmap: Bitmap, offsets: readonly number[], ttl: number): Promise<void> {
     const { now, expiresAt, life } = this.#times(ttl);
     const header = String(expiresAt).padStart(BITMAP_HEADER, '0');
-    await answered(this.#client.bitmapSet(bitmapKey(bitmap), now, header, life, ...offsets));
+    await this.#write((writer, confirmed) =>
+      confirmed(writer.bitmapSet(bitmapKey(bitmap), now, header, life, ...offsets)),
+    );
   }
 
   async readBits(bitmap: Bitmap): Promise<Buffer> {
-    const bytes = await answered(this.#client.getBuffer(bitmapKey(bitmap)));
+    const { reader, watch } = this.#connection;
+    const bytes = await watch.confirmed(reader.getBuffer(bitmapKey(bitmap)));
     if (bytes === null) return Buffer.alloc(0);
     const expiresAt = Number(bytes.toString('latin1', 0, BITMAP_HEADER));
     return expiresAt > this.#clock.now() ? bytes.subarray(BITMAP_HEADER) : Buffer.alloc(0);
@@ -109,24 +126,46 @@ export class RedisStore implements Store {
     return this.#subscriptions.subscribe(channel, listener);
   }
 
+  /** A cluster's: that of its first master. */
+  async time(): Promise<number> {
+    const [master] = this.masters();
+    if (master === undefined) throw new StoreUnavailable('no Redis master answers');
+    const [seconds, microseconds] = await answered(master.time());
+    return Number(seconds) * 1000 + Number(microseconds) / 1000;
+  }
+
   /** Asks every server that holds records: without one of its masters a cluster cannot serve every key. */
   async health(): Promise<void> {
+    const { reader, watch } = this.#connection;
+    await watch.confirm();
     const masters = this.masters();
     await Promise.all(masters.map((master) => answered(master.ping())));
-    const expected = this.#client instanceof Redis ? 1 : countMasters(await answered(this.#client.cluster('SLOTS')));
+    const expected = reader instanceof Redis ? 1 : countMasters(await answered(reader.cluster('SLOTS')));
     // A master that went away is dropped from the client's list, while the cluster goes on naming it.
     if (masters.length < expected) throw new StoreUnavailable(`${masters.length} of ${expected} Redis masters answer`);
   }
 
   close(): Promise<void> {
     this.#subscriptions.stop();
-    this.#client.disconnect();
+    this.#connection.close();
     return Promise.resolve();
   }
 
   /** The servers that hold the records: one, or each master of a cluster. */
   masters(): Redis[] {
-    return this.#client instanceof Redis ? [this.#client] : this.#client.nodes('master');
+    return mastersOf(this.#connection.reader);
+  }
+
+  /** The Sentinels, where there are any. */
+  get sentinels(): Connection['sentinels'] {
+    return this.#connection.sentinels;
+  }
+
+  /** Acknowledged by a primary, and by its replicas where that is asked for. */
+  #write<T>(work: (writer: Client, confirmed: PrimaryWatch['confirmed']) => Promise<T>): Promise<T> {
+    const { writer, watch, replication } = this.#connection;
+    const write = () => work(writer, watch.confirmed);
+    return replication === undefined ? write() : replication.replicated(write);
   }
 
   /** Enters the indexes and builds the arguments of the write that follows. */

@@ -60,19 +60,26 @@ const TAKE = `
 
 /** An index is a sorted set, scored by expiry; the key itself lives as long as its longest member. */
 const INDEX = `
-  local key, now = KEYS[1], ARGV[1]
+  local key, now = KEYS[1], tonumber(ARGV[1])
+  -- What a caller with a fast clock takes for over is hidden from it, and not thrown away.
+  local time = redis.call('TIME')
+  local over = math.min(now, time[1] * 1000 + math.floor(time[2] / 1000))
+
+  local function prune()
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', over))
+  end
 
   local function coverLongest()
     local longest = tonumber(redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2])
     if longest == math.huge then redis.call('PERSIST', key)
-    elseif longest then redis.call('PEXPIRE', key, string.format('%.0f', longest - now)) end
+    elseif longest then redis.call('PEXPIRE', key, string.format('%.0f', longest - over)) end
   end
 `;
 
-/** ARGV: now, then score and entry of each */
+/** ARGV: now, then score and entry of each. Redis refuses for want of memory only what a script writes first. */
 const ENTER = `${INDEX}
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
   for i = 2, #ARGV, 2 do redis.call('ZADD', key, 'GT', ARGV[i], ARGV[i + 1]) end
+  prune()
   coverLongest()`;
 
 /** ARGV: now, entry */
@@ -84,14 +91,14 @@ const LEAVE = `${INDEX}
  * by putting it back for a moment: exact, and logarithmic however many members share a score.
  */
 const PAGE = `${INDEX}
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-  local start = 0
+  prune()
+  local start = redis.call('ZCOUNT', key, '-inf', string.format('%.0f', now))
   if ARGV[2] ~= '' then
     if redis.call('ZADD', key, 'NX', ARGV[2], ARGV[3]) == 1 then
-      start = redis.call('ZRANK', key, ARGV[3])
+      start = math.max(start, redis.call('ZRANK', key, ARGV[3]))
       redis.call('ZREM', key, ARGV[3])
     else
-      start = redis.call('ZRANK', key, ARGV[3]) + 1
+      start = math.max(start, redis.call('ZRANK', key, ARGV[3]) + 1)
     end
   end
   return redis.call('ZRANGE', key, start, start + ARGV[4] - 1, 'WITHSCORES')`;

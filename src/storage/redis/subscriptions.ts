@@ -1,6 +1,6 @@
 import { Cluster } from 'ioredis';
 import { answered } from './answered.ts';
-import type { Client } from './connect.ts';
+import type { Client } from './client.ts';
 
 type Listener = (message: string) => void;
 

@@ -6,6 +6,8 @@ const BUSY = new Set([5, 6]);
 /** Those that mean the file cannot be used: read-only, I/O error, corrupt, full, cannot open, not a database. A closed
  * database is none of SQLite's own codes; see `isOutage`. */
 const BROKEN = new Set([8, 10, 11, 13, 14, 26]);
+/** Of these, those that a process gets over only with a file that it opens anew: corrupt, not a database. */
+const DAMAGED = new Set([11, 26]);
 
 /** How long a statement waits in all for other processes, in milliseconds. */
 const PATIENCE = 2000;
@@ -21,7 +23,9 @@ export async function attempt<T>(statement: () => T): Promise<T> {
       return statement();
     } catch (error) {
       if (!isBusy(error))
-        throw isOutage(error) ? new StoreUnavailable(`SQLite: ${error.message}`, { cause: error }) : error;
+        throw isOutage(error)
+          ? new StoreUnavailable(`SQLite: ${error.message}${adviceOn(error)}`, { cause: error })
+          : error;
       if (waited >= PATIENCE) throw new StoreUnavailable('SQLite: another process keeps the lock', { cause: error });
     }
     await sleep(wait);
@@ -35,6 +39,11 @@ function isBusy(error: unknown): boolean {
 function isOutage(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   return BROKEN.has(resultCode(error)) || ('code' in error && error.code === 'ERR_INVALID_STATE');
+}
+
+function adviceOn(error: Error): string {
+  if (!DAMAGED.has(resultCode(error))) return '';
+  return '; stop every server that uses the file, repair it or put a copy in its place, and start again';
 }
 
 /** SQLite's primary result code; 0 for an error that is none of SQLite's. */

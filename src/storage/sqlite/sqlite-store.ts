@@ -1,11 +1,11 @@
-import { statSync } from 'node:fs';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import type { Clock } from '../../lib/clock.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import type { Bitmap, Consumed, Counter, Index, Key, Page, Store, Stored, WriteOptions } from '../store.ts';
-import { StoreUnavailable } from '../store.ts';
 import { Turn } from '../turn.ts';
 import { attempt } from './attempt.ts';
+import { startCheckpoints } from './checkpoints.ts';
+import { FileIdentity } from './file-identity.ts';
 import { Hints } from './hints.ts';
 import { openDatabase } from './open-database.ts';
 import { DURABLE } from './schema.ts';
@@ -22,25 +22,25 @@ export function openSqliteStore(path: string, clock: Clock): Store {
 
 /** Each verb is one SQL statement, so SQLite's own locking makes it atomic among threads and processes. */
 class SqliteStore implements Store {
-  readonly #path: string;
-  readonly #inode: number;
   readonly #clock: Clock;
   readonly #database: DatabaseSync;
   readonly #statements: Statements;
   readonly #hints: Hints;
+  readonly #file: FileIdentity;
   readonly #stopSweeper: () => void;
+  readonly #stopCheckpoints: () => void;
   readonly #entries = new Turn<[index: string, expiresAt: number, member: string]>(async (entries) => {
     await this.#run(() => this.#statements.enlist.run(JSON.stringify(entries)));
   });
 
   constructor(path: string, clock: Clock) {
-    this.#path = path;
     this.#clock = clock;
     this.#database = openDatabase(path);
-    this.#inode = statSync(path).ino;
+    this.#file = new FileIdentity(path);
     this.#statements = prepareStatements(this.#database);
     this.#hints = new Hints(this.#statements, clock);
     this.#stopSweeper = startSweeper(this.#statements.sweeps, clock);
+    this.#stopCheckpoints = startCheckpoints(this.#database);
   }
 
   get<T>(key: Key<T>): Promise<Stored<T> | undefined> {
@@ -142,23 +142,29 @@ class SqliteStore implements Store {
     return this.#hints.subscribe(channel, listener);
   }
 
+  time(): Promise<number> {
+    return this.#run(() => Number(this.#statements.time.get()?.['time']));
+  }
+
   async health(): Promise<void> {
-    // A file that was removed or replaced goes on answering here, while every other process looks at another one.
-    if (statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#inode) {
-      throw new StoreUnavailable(`the file ${this.#path} was removed or replaced: restart`);
-    }
     await this.#run(() => this.#statements.health.get());
   }
 
   close(): Promise<void> {
     this.#stopSweeper();
+    this.#stopCheckpoints();
     this.#hints.stop();
     if (this.#database.isOpen) this.#database.close();
     return Promise.resolve();
   }
 
+  /** Nothing is acknowledged that went into a file that nobody finds any more. */
   #run<R>(statement: () => R): Promise<R> {
-    return attempt(statement);
+    return attempt(() => {
+      const result = statement();
+      this.#file.check();
+      return result;
+    });
   }
 
   #read<T>(key: Key<T>): Stored<T> | undefined {

@@ -60,6 +60,7 @@ export function prepareStatements(database: DatabaseSync) {
     addHint: database.prepare('INSERT INTO hints (channel, message, expires_at) VALUES (?, ?, ?)'),
     lastHint: database.prepare("SELECT coalesce(max(seq), 0) AS id FROM sqlite_sequence WHERE name = 'hints'"),
     hintsAfter: database.prepare('SELECT id, channel, message FROM hints WHERE id > ? ORDER BY id'),
+    time: database.prepare("SELECT unixepoch('subsec') * 1000 AS time"),
     health: database.prepare('SELECT 1 FROM records LIMIT 1'),
     sweeps: Object.entries(SWEPT).map(([table, id]) =>
       database.prepare(`

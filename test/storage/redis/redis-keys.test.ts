@@ -5,12 +5,11 @@ import { openRedisStore } from '../../../src/storage/redis/redis-store.ts';
 import type { Store } from '../../../src/storage/store.ts';
 import { startRedis } from '../../support/redis.ts';
 import type { RedisOfTests } from '../../support/redis.ts';
-import { MovedClock } from '../../support/clock.ts';
+import { systemClock } from '../../../src/lib/clock.ts';
 
 const DURABLE = -1;
 
 describe('What Redis holds', () => {
-  const clock = new MovedClock();
   let redis: RedisOfTests;
   let admin: Redis;
   let store: Store;
@@ -18,7 +17,7 @@ describe('What Redis holds', () => {
   before(async () => {
     redis = await startRedis();
     admin = new Redis(redis.url);
-    store = await openRedisStore(redis.url, clock);
+    store = await openRedisStore(redis.url, systemClock);
   });
   after(async () => {
     admin.disconnect();
@@ -87,6 +86,30 @@ describe('What Redis holds', () => {
     }
     assert.equal(await admin.zcard('index:x'), 1);
     assert.equal(await admin.exists('index:y'), 0);
+  });
+
+  it('keeps in an index what only a caller with a fast clock takes for over, and does not show it to that caller', async () => {
+    await store.enlist('x', 'entry:1', 100);
+    const fast = await openRedisStore(redis.url, { now: () => systemClock.now() + 3_600_000 });
+    try {
+      await fast.enlist('x', 'entry:2', 1);
+      assert.deepEqual((await fast.members('x')).keys, ['entry:2']);
+      await fast.set('a:1', 1, { ttl: 1, indexes: ['x'] });
+      await fast.delete('a:1');
+    } finally {
+      await fast.close();
+    }
+    assert.deepEqual((await store.members('x')).keys, ['entry:1', 'entry:2']);
+    assert.deepEqual((await store.members('x', { limit: 1 })).keys, ['entry:1']);
+  });
+
+  it('enters nothing into an index while its memory is full, as it refuses everything else', async () => {
+    await admin.config('SET', 'maxmemory', '1');
+    try {
+      await assert.rejects(store.enlist('x', 'entry:1', 100), { name: 'StoreUnavailable', message: /OOM/ });
+    } finally {
+      await admin.config('SET', 'maxmemory', '0');
+    }
   });
 
   it('is nothing once all has been taken back', async () => {

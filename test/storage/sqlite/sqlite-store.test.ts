@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { checkpoint } from '../../../src/storage/sqlite/checkpoints.ts';
 import { openDatabase } from '../../../src/storage/sqlite/open-database.ts';
 import { openSqliteStore } from '../../../src/storage/sqlite/sqlite-store.ts';
 import { prepareStatements } from '../../../src/storage/sqlite/statements.ts';
@@ -112,6 +123,58 @@ describe('The SQLite file', () => {
     rmSync(path);
     renameSync(`${path}.bak`, path);
     await store.health();
+    await store.close();
+  });
+
+  it('acknowledges nothing once it was removed, or its log was', async () => {
+    const store = openSqliteStore(path, clock);
+    await store.set('record:1', 1);
+    for (const file of [path, `${path}-wal`]) {
+      renameSync(file, `${file}.bak`);
+      await assert.rejects(store.set('record:1', 2), {
+        name: 'StoreUnavailable',
+        message: /removed.*stop every server/,
+      });
+      await assert.rejects(store.get('record:1'), StoreUnavailable);
+      await assert.rejects(store.enlist('all', 'entry:1', 60), StoreUnavailable);
+      renameSync(`${file}.bak`, file);
+      await store.set('record:1', 3);
+    }
+    await store.close();
+  });
+
+  it('has all that was written until the last checkpoint in a copy of the file alone', async () => {
+    const store = openSqliteStore(path, clock);
+    const copied = () => {
+      copyFileSync(path, `${path}.copy`);
+      const copy = new DatabaseSync(`${path}.copy`);
+      const records = copy.prepare('SELECT key FROM records').all();
+      copy.close();
+      return records.map(({ key }) => key);
+    };
+    assert.deepEqual(copied(), [], 'it has its tables from the start');
+    await store.set('record:1', 1);
+    const database = openDatabase(path);
+    checkpoint(database);
+    database.close();
+    assert.deepEqual(copied(), ['record:1']);
+    await store.close();
+  });
+
+  it('says to start again when it is damaged', async () => {
+    const store = openSqliteStore(path, clock);
+    for (let at = 0; at < 500; at += 1) await store.set(`record:${at}`, 'x'.repeat(500));
+    const database = openDatabase(path);
+    database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    database.close();
+    const size = statSync(path).size;
+    const file = openSync(path, 'r+');
+    writeSync(file, Buffer.alloc(size - 4096, 7), 0, size - 4096, 4096);
+    closeSync(file);
+    const refusal = { name: 'StoreUnavailable', message: /stop every server.*start again/ };
+    await assert.rejects(async () => {
+      for (let at = 0; at < 500; at += 1) await store.get(`record:${at}`);
+    }, refusal);
     await store.close();
   });
 

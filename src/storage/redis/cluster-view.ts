@@ -1,0 +1,53 @@
+import type { Redis } from 'ioredis';
+import { answered } from './answered.ts';
+
+/** One node of a cluster as another sees it. */
+interface SeenNode {
+  id: string;
+  address: string;
+  flags: string[];
+  epoch: number;
+}
+
+/** One node's view of all nodes, itself included. */
+interface ClusterView {
+  own: SeenNode | undefined;
+  nodes: SeenNode[];
+  /** Grows with every failover. */
+  epoch: number;
+}
+
+/**
+ * The nodes that take themselves for masters while those who know of the latest failover do not: they were cut off from
+ * the others, and not from here. A node that does not answer says nothing.
+ * @returns their addresses
+ */
+export async function deposedMasters(nodes: readonly Redis[]): Promise<string[]> {
+  const answers = await Promise.allSettled(nodes.map((node) => answered(node.cluster('NODES'))));
+  return deposedIn(answers.flatMap((answer) => (answer.status === 'fulfilled' ? [viewOf(String(answer.value))] : [])));
+}
+
+/** @returns the addresses of those that the latest views do not have for masters */
+export function deposedIn(views: readonly ClusterView[]): string[] {
+  const latest = Math.max(...views.map(({ epoch }) => epoch));
+  const informed = views.filter(({ epoch }) => epoch === latest);
+  const masters = views.flatMap(({ own }) => (own?.flags.includes('master') === true ? [own] : []));
+  const isReplaced = ({ id }: SeenNode): boolean =>
+    informed.some(({ nodes }) =>
+      nodes.some((node) => node.id === id && ['slave', 'fail'].some((flag) => node.flags.includes(flag))),
+    );
+  return masters.filter(isReplaced).map(({ address }) => address);
+}
+
+/** Reads the answer to `CLUSTER NODES`: a node a line. */
+export function viewOf(text: string): ClusterView {
+  const nodes = text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => {
+      const [id = '', address = '', flags = '', , , , epoch = '0'] = line.split(' ');
+      return { id, address: address.replace(/@.*$/, ''), flags: flags.split(','), epoch: Number(epoch) };
+    });
+  const own = nodes.find(({ flags }) => flags.includes('myself'));
+  return { own, nodes, epoch: Math.max(0, ...nodes.map(({ epoch }) => epoch)) };
+}

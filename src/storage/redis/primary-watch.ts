@@ -1,0 +1,109 @@
+import { Cluster, type Redis } from 'ioredis';
+import { StoreUnavailable } from '../store.ts';
+import { answered } from './answered.ts';
+import { mastersOf, type Client } from './client.ts';
+import { deposedMasters } from './cluster-view.ts';
+import type { Sentinels } from './sentinels.ts';
+
+/** Milliseconds between questions to each primary for its role, and to the Sentinels for the primary. */
+const PERIOD = 1000;
+/** For how long an answer is believed, in milliseconds. A deposed primary is used for no longer. */
+const BELIEVED = 3000;
+/** After a refusal nobody asks again for so long, in milliseconds, however many wait. */
+const PAUSE = 100;
+/** For how long a replica that has gone is still waited for, in milliseconds, where no Sentinel knows of it. */
+const MISSED = 60_000;
+
+/**
+ * Knows whether the servers that this process uses are primaries, by their own word and by that of those who appoint
+ * them. Nothing is acknowledged that the last few seconds did not confirm.
+ */
+export class PrimaryWatch {
+  readonly #clients: readonly Client[];
+  readonly #sentinels: Sentinels | undefined;
+  readonly #timer: NodeJS.Timeout;
+  readonly #replicas = new WeakMap<Redis, { count: number; at: number }>();
+  #confirmedAt = -Infinity;
+  #refusal: { error: unknown; at: number } | undefined;
+  #looking: Promise<void> | undefined;
+
+  constructor(clients: readonly Client[], sentinels: Sentinels | undefined) {
+    this.#clients = clients;
+    this.#sentinels = sentinels;
+    this.#timer = setInterval(() => void this.#look().catch(() => undefined), PERIOD).unref();
+  }
+
+  /** Waits for an answer, and hands it on when it came from a primary. @throws StoreUnavailable */
+  readonly confirmed = async <T>(reply: Promise<T>): Promise<T> => {
+    const answer = await answered(reply);
+    if (performance.now() - this.#confirmedAt > BELIEVED) await this.confirm();
+    return answer;
+  };
+
+  /** @throws StoreUnavailable when a server is no primary, or nobody says that it is one */
+  async confirm(): Promise<void> {
+    const { at, error } = this.#refusal ?? { at: -Infinity, error: undefined };
+    if (performance.now() - at < PAUSE) throw error;
+    await this.#look();
+  }
+
+  /** The number of replicas that must have a write before it is safe. */
+  neededReplicas(primary: Redis): number {
+    if (this.#sentinels !== undefined) return this.#sentinels.neededReplicas;
+    return Math.max(1, this.#replicas.get(primary)?.count ?? 1);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): Promise<void> {
+    this.#looking ??= this.#ask().finally(() => (this.#looking = undefined));
+    return this.#looking;
+  }
+
+  async #ask(): Promise<void> {
+    const startedAt = performance.now();
+    try {
+      await Promise.all([this.#sentinels?.primary(), ...this.#clients.map((client) => this.#askClient(client))]);
+      this.#confirmedAt = startedAt;
+      this.#refusal = undefined;
+    } catch (error) {
+      this.#confirmedAt = -Infinity;
+      this.#refusal = { error, at: performance.now() };
+      throw error;
+    }
+  }
+
+  async #askClient(client: Client): Promise<void> {
+    if (!(client instanceof Cluster)) return this.#askRole(client);
+    // One that does not answer acknowledges nothing, and the others serve on.
+    await Promise.all(mastersOf(client).map((master) => this.#askRole(master).catch(unlessItAnswered)));
+    const deposed = await deposedMasters(client.nodes('all'));
+    if (deposed.length === 0) return;
+    client.refreshSlotsCache();
+    throw new StoreUnavailable(`Redis: the cluster has replaced ${deposed.join(', ')}`);
+  }
+
+  async #askRole(server: Redis): Promise<void> {
+    const [role, , replicas] = await answered(server.role());
+    if (role !== 'master') {
+      // A new connection may lead to the primary.
+      server.disconnect(true);
+      throw new NoPrimary(`Redis: the server is a replica (its role is ${String(role)})`);
+    }
+    const count = Array.isArray(replicas) ? replicas.length : 0;
+    const known = this.#replicas.get(server);
+    const now = performance.now();
+    if (known === undefined || count >= known.count || now - known.at > MISSED) {
+      this.#replicas.set(server, { count, at: now });
+    }
+  }
+}
+
+/** A server's own word. */
+class NoPrimary extends StoreUnavailable {}
+
+function unlessItAnswered(error: unknown): void {
+  if (error instanceof NoPrimary) throw error;
+}

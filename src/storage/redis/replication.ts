@@ -1,0 +1,54 @@
+import { Cluster } from 'ioredis';
+import { StoreUnavailable } from '../store.ts';
+import { Turn } from '../turn.ts';
+import { answered } from './answered.ts';
+import { mastersOf, type Client } from './client.ts';
+import type { PrimaryWatch } from './primary-watch.ts';
+
+/** Milliseconds that the replicas may take to have a write. */
+const PATIENCE = 1000;
+
+/** Lets a write be acknowledged once the replicas have it, so that no failover loses it. */
+export class Replication {
+  readonly #client: Client;
+  readonly #watch: PrimaryWatch;
+  readonly #waits = new Turn<undefined>(() => this.#wait());
+  /** Counts the connections that broke: a new one knows nothing of the writes of the former. */
+  #breaks = 0;
+
+  constructor(client: Client, watch: PrimaryWatch) {
+    this.#client = client;
+    this.#watch = watch;
+    const count = (): void => void (this.#breaks += 1);
+    if (!(client instanceof Cluster)) {
+      client.on('close', count);
+      return;
+    }
+    for (const node of client.nodes('all')) node.on('close', count);
+    client.on('+node', (node: Client) => void node.on('close', count));
+    client.on('-node', count);
+  }
+
+  /** Writes by this client's connections alone, and waits for the replicas. @throws StoreUnavailable */
+  async replicated<T>(write: () => Promise<T>): Promise<T> {
+    const before = this.#breaks;
+    const answer = await write();
+    await this.#waits.add(undefined);
+    if (this.#breaks !== before) throw new StoreUnavailable('Redis: the connection broke before the replicas had all');
+    return answer;
+  }
+
+  /** Covers all that these connections have written so far. */
+  async #wait(): Promise<void> {
+    await Promise.all(
+      mastersOf(this.#client).map(async (master) => {
+        const needed = this.#watch.neededReplicas(master);
+        const reached = needed === Infinity ? 0 : await answered(master.wait(needed, PATIENCE));
+        if (reached < needed) {
+          const wanted = needed === Infinity ? 'and its Sentinels see the primary as down' : `of ${needed}`;
+          throw new StoreUnavailable(`Redis: the write has reached ${reached} replicas ${wanted}`);
+        }
+      }),
+    );
+  }
+}

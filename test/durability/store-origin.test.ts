@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { openAccounts } from '../../src/accounts/accounts.ts';
+import { OPERATOR } from '../../src/credentials/lane.ts';
+import { passwordsFor } from '../../src/credentials/passwords.ts';
+import { register } from '../../src/credentials/register.ts';
+import { startServer } from '../../src/server.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { systemRandom } from '../../src/lib/random.ts';
+import { openStores } from '../../src/storage/open-stores.ts';
+import type { Store } from '../../src/storage/store.ts';
+import { sqlite, type Backend, type RunningBackend } from '../storage/backends.ts';
+import { startRedis } from '../support/redis.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { ALICE, tokensFor } from '../support/flows.ts';
+
+const DEMO =
+  /^ForeignStore: the store .* was made by the demo, whose password everybody knows: a configured server does not open it\. Name another store under stores or by LATCHKEY_STORE$/;
+const UNMARKED =
+  /has an account of the demo \(alice@example\.com or admin@example\.com\), .* remove those accounts with "latchkey accounts remove ACCOUNT"/;
+const CONFIGURED =
+  /^ForeignStore: the store .* was made by a configured server, .* Name the configuration with --config FILE, or unset LATCHKEY_STORE/;
+
+const redis: Backend = { name: 'Redis', start: () => startRedis({ appendonly: true }) };
+
+for (const backend of [sqlite, redis]) {
+  describe(`The origin of a store on ${backend.name}`, () => {
+    let store: RunningBackend;
+    let made: TestServer | undefined;
+
+    beforeEach(async () => {
+      store = await backend.start();
+    });
+    afterEach(async () => {
+      await made?.close();
+      made = undefined;
+      await store.stop();
+    });
+
+    /** Makes the store by a start of the demo, or of a server with a configuration. */
+    async function make(isDemo: boolean): Promise<void> {
+      const accounts = isDemo ? {} : { accounts: [] };
+      made = await startTestServer({ store: store.url, change: (config) => ({ ...config, ...accounts, isDemo }) });
+    }
+
+    /** Starts a server of one kind on the store. @throws as the server does */
+    async function start(isDemo: boolean): Promise<void> {
+      const { config } = made ?? assert.fail('nobody made the store');
+      const listen = { ...config.listen, port: 0 };
+      const server = await startServer({ config: { ...config, listen, accounts: [], isDemo } });
+      await server.close();
+    }
+
+    async function inTheStore<T>(work: (records: Store) => Promise<T>): Promise<T> {
+      const stores = await openStores({ grants: store.url });
+      return work(stores.records).finally(() => stores.close());
+    }
+
+    const unmark = () => inTheStore((records) => records.delete('store-origin:main'));
+
+    it('keeps a configured server out of the store of the demo, and lets the demo in again', async () => {
+      await make(true);
+      await assert.rejects(start(false), DEMO);
+      await start(true);
+    });
+
+    it('keeps the demo out of the store of a configured server, and lets that in again', async () => {
+      await make(false);
+      await assert.rejects(start(true), CONFIGURED);
+      await start(false);
+    });
+
+    it('is that of a configured server where an earlier version left no mark', async () => {
+      await make(false);
+      await unmark();
+      await assert.rejects(start(true), CONFIGURED);
+      await start(false);
+      assert.deepEqual((await inTheStore((records) => records.get('store-origin:main')))?.value, {
+        maker: 'configured',
+      });
+    });
+
+    it('is that of the demo without a mark for as long as an account has the password of the demo', async () => {
+      await make(true);
+      await unmark();
+      await assert.rejects(start(false), UNMARKED);
+      await inTheStore(async (records) => {
+        const accounts = openAccounts({ records, clock: systemClock, random: systemRandom });
+        for (const { id } of (await accounts.list()).accounts) await accounts.remove(id);
+      });
+      await start(false);
+      await assert.rejects(start(true), CONFIGURED);
+    });
+
+    it('is the same for all of the servers that make it at once', async () => {
+      await make(true);
+      await inTheStore(async (records) => {
+        for (const key of ['store-origin:main', 'key-ring:main', 'store-marker:main']) await records.delete(key);
+        const accounts = openAccounts({ records, clock: systemClock, random: systemRandom });
+        for (const { id } of (await accounts.list()).accounts) await accounts.remove(id);
+      });
+      const kinds = [true, false, true, false];
+      const ended = await Promise.allSettled(kinds.map((isDemo) => start(isDemo)));
+      const winners = new Set(kinds.filter((_, index) => ended[index]?.status === 'fulfilled'));
+      assert.equal(winners.size, 1);
+    });
+  });
+}
+
+describe('An account with the password of the demo', () => {
+  it('opens nothing on a configured server', async () => {
+    const server = await startTestServer({ change: (config) => ({ ...config, accounts: [], isDemo: false }) });
+    const stores = await openStores(server.config.stores, systemClock);
+    try {
+      const parts = { records: stores.records, clock: systemClock, random: systemRandom };
+      // Of an earlier version, which checked nothing.
+      const passwords = passwordsFor({ ...server.config, isDemo: true }, parts);
+      const account = { email: ALICE.email, name: 'Alice', roles: [], origin: 'operator' as const };
+      await register({ accounts: openAccounts(parts), passwords }, { ...account, password: ALICE.password }, OPERATOR);
+      passwords.close();
+      await assert.rejects(tokensFor(server.issuer), /did not come back/);
+    } finally {
+      await stores.close();
+      await server.close();
+    }
+  });
+
+  it('is made by no configuration', async () => {
+    await assert.rejects(
+      startTestServer({ change: (config) => ({ ...config, isDemo: false }) }),
+      /accounts\[0\]\.password: cannot be used for alice@example\.com\. This is the password of the Latchkey demo/,
+    );
+  });
+});

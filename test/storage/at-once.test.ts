@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { forEachAtOnce } from '../../src/storage/at-once.ts';
+
+describe('Work on many records at once', () => {
+  it('rejects with the first failure, once all that had begun are over', async () => {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const begun: number[] = [];
+    let isOver = false;
+    const work = forEachAtOnce([1, 2, 3], async (item) => {
+      begun.push(item);
+      if (item === 2) throw new Error('the second');
+      if (item === 1) await promise;
+    }).finally(() => (isOver = true));
+    await new Promise(setImmediate);
+    assert.deepEqual({ begun, isOver }, { begun: [1, 2], isOver: false });
+    resolve(undefined);
+    await assert.rejects(work, /the second/);
+  });
+
+  it('waits for what had begun where the records cannot be read on', async () => {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    let isOver = false;
+
+    async function* records() {
+      yield 1;
+      throw new Error('the store is away');
+    }
+    const work = forEachAtOnce(records(), () => promise).finally(() => (isOver = true));
+    work.catch(() => undefined);
+    await new Promise(setImmediate);
+    assert.equal(isOver, false);
+    resolve(undefined);
+    await assert.rejects(work, /the store is away/);
+  });
+});
