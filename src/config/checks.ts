@@ -1,3 +1,5 @@
+import { normaliseEmail } from '../lib/email.ts';
+import { resourceClaimsFit } from './claim-checks.ts';
 import { checkClients } from './client-checks.ts';
 import { checkIssuers } from './issuer-checks.ts';
 import { checkKeys } from './key-checks.ts';
@@ -7,6 +9,7 @@ import { checkRegistration } from './registration-checks.ts';
 import type { Fault, Path } from './problems.ts';
 import type { Draft } from './schema.ts';
 import { STANDARD_SCOPES } from './standard-scopes.ts';
+import { durabilityIsPossible } from './store-durability.ts';
 
 /**
  * What one value alone cannot show. Each check states what it needs and stays silent where that is missing or faulty
@@ -15,6 +18,7 @@ import { STANDARD_SCOPES } from './standard-scopes.ts';
 const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
   issuerFitsTls,
   certificatesCanCome,
+  durabilityIsPossible,
   checkKeys,
   familyOutlivesToken,
   rememberedOutlivesDefault,
@@ -23,6 +27,7 @@ const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
   checkDetailTypes,
   resourcesAreDistinct,
   resourceScopesAreTheirOwn,
+  resourceClaimsFit,
   clientsAreDistinct,
   checkClients,
   issuersAreDistinct,
@@ -97,12 +102,12 @@ function issuersAreDistinct({ trusted_issuers: issuers }: Draft): Fault[] {
 }
 
 function accountsAreDistinct({ accounts }: Draft): Fault[] {
-  return repeated(accounts, 'accounts', 'email', (account) => account.email.toLowerCase());
+  return repeated(accounts, 'accounts', 'email', (account) => normaliseEmail(account.email) ?? '');
 }
 
 function accountPasswordsAreLongEnough({ accounts, passwords }: Draft): Fault[] {
   return accounts.flatMap((account, index) => {
-    if (account === undefined || passwords === undefined) return [];
+    if (account?.password.isRead !== true || passwords === undefined) return [];
     const message = `is shorter than passwords.min_length (${passwords.min_length})`;
     const tooShort = [...account.password.reveal()].length < passwords.min_length;
     return tooShort ? [{ path: ['accounts', index, 'password'], message }] : [];

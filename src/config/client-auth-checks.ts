@@ -1,3 +1,4 @@
+import { verifies } from '../lib/public-key.ts';
 import { JWT_BEARER } from './client-schema.ts';
 import type { Fault } from './problems.ts';
 import type { ClientConfig, Draft } from './schema.ts';
@@ -8,11 +9,14 @@ type Check = (client: ClientConfig, settings: Settings) => Fault[];
 /** What must hold of how a client proves who asks, and of the keys that it registers; paths start at the client. */
 const CHECKS: readonly Check[] = [
   methodFitsType,
+  assertionAlgorithmFits,
+  audienceIsOfAssertions,
   secretFitsMethod,
   previousSecretFollowsOne,
   secretsCanBeSent,
   keysAreThere,
   keysStandOnce,
+  keysCanVerify,
   certificatesAreAskedFor,
   certificateHasOneName,
   hs256IsAllowed,
@@ -44,6 +48,25 @@ function methodFitsType(client: ClientConfig): Fault[] {
     return [{ path, message: 'must be none for type spa, which keeps no secret' }];
   if (client.type === 'spa' || !isPublic || bringsAssertionsOnly(client)) return [];
   return [{ path, message: `must not be none for type ${client.type}` }];
+}
+
+/** OpenID Connect Dynamic Client Registration §2. */
+function assertionAlgorithmFits(client: ClientConfig): Fault[] {
+  const { token_endpoint_auth_signing_alg: alg } = client;
+  const path = ['token_endpoint_auth_signing_alg'];
+  const method = authMethodOf(client);
+  if (alg === undefined) return [];
+  if (method !== 'private_key_jwt' && method !== 'client_secret_jwt')
+    return [{ path, message: `is for private_key_jwt and client_secret_jwt, not for ${method}` }];
+  if ((alg === 'HS256') === (method === 'client_secret_jwt')) return [];
+  return [{ path, message: `must ${alg === 'HS256' ? 'not be' : 'be'} HS256 for ${method}` }];
+}
+
+function audienceIsOfAssertions(client: ClientConfig): Fault[] {
+  const method = authMethodOf(client);
+  if (client.client_assertion_audience === undefined || method.endsWith('_jwt')) return [];
+  const message = `is for private_key_jwt and client_secret_jwt, not for ${method}`;
+  return [{ path: ['client_assertion_audience'], message }];
 }
 
 /** A job or a pod needs no secret of its own where a token of its platform says what it is (RFC 7521 §4.1). */
@@ -80,7 +103,7 @@ function previousSecretFollowsOne(client: ClientConfig): Fault[] {
 function secretsCanBeSent(client: ClientConfig): Fault[] {
   return (['secret', 'previous_secret'] as const).flatMap((key) => {
     const secret = client[key];
-    if (secret === undefined || /^[\x20-\x7E]+$/.test(secret.reveal())) return [];
+    if (secret?.isRead !== true || /^[\x20-\x7E]+$/.test(secret.reveal())) return [];
     return [{ path: [key], message: 'must be printable ASCII without line breaks' }];
   });
 }
@@ -90,8 +113,22 @@ const NEEDS_KEYS = [
   'userinfo_encrypted_response_alg',
   'authorization_encrypted_response_alg',
   'request_object_signing_alg',
+  'backchannel_authentication_request_signing_alg',
   'require_signed_request_object',
 ] as const;
+
+/** Algorithms of a client's signatures, which need its public key here (RFC 7517 §4.2). */
+const SIGNED = [
+  'request_object_signing_alg',
+  'require_signed_request_object',
+  'backchannel_authentication_request_signing_alg',
+] as const;
+
+function keysCanVerify(client: ClientConfig): Fault[] {
+  const reason = authMethodOf(client) === 'private_key_jwt' ? 'private_key_jwt' : SIGNED.find((key) => client[key]);
+  if (reason === undefined || client.jwks?.keys.some(verifies) !== false) return [];
+  return [{ path: ['jwks'], message: `needs a key that verifies signatures (use: sig) for ${reason}` }];
+}
 
 function keysAreThere(client: ClientConfig): Fault[] {
   if (client.jwks !== undefined || client.jwks_uri !== undefined) return [];
@@ -150,7 +187,7 @@ function hs256IsAllowed({ type, id_token_signing_alg: alg }: ClientConfig, { key
 
 /** RFC 7518 §3.2. */
 function signingSecretIsLong(client: ClientConfig): Fault[] {
-  if (client.secret === undefined || !signsWithSecret(client)) return [];
+  if (client.secret?.isRead !== true || !signsWithSecret(client)) return [];
   if (Buffer.byteLength(client.secret.reveal()) >= 32) return [];
   return [{ path: ['secret'], message: 'must be at least 32 characters long, as signatures are made with it' }];
 }

@@ -1,17 +1,19 @@
 import { authMethodOf, checkClientAuth } from './client-auth-checks.ts';
+import { claimsFitType } from './claim-checks.ts';
 import { CIBA_GRANT, DEVICE_GRANT, JWT_BEARER, TOKEN_EXCHANGE, TYPICAL_GRANTS } from './client-schema.ts';
 import { checkTokenExchange } from './exchange-checks.ts';
 import { clientDetailTypesExist } from './detail-checks.ts';
 import { checkClientProfile } from './profile-checks.ts';
 import type { Fault } from './problems.ts';
-import { isLoopback, isNativeRedirect, isPrivateUse } from './rules.ts';
+import { isLoopback, isNativeRedirect, isOfDomain, isPrivateUse, schemeOf } from './rules.ts';
 import type { ClientConfig, Draft, ResourceConfig } from './schema.ts';
+import { sectorIsKnown } from './sector.ts';
 import { STANDARD_SCOPES } from './standard-scopes.ts';
 import { didYouMean } from './suggest.ts';
 
 type Surroundings = Pick<
   Draft,
-  'resources' | 'keys' | 'listen' | 'profile' | 'authorization_details_types' | 'shared_signals'
+  'resources' | 'keys' | 'listen' | 'profile' | 'authorization_details_types' | 'shared_signals' | 'redirect_schemes'
 >;
 type ClientCheck = (client: ClientConfig, draft: Surroundings) => Fault[];
 
@@ -20,6 +22,7 @@ const CHECKS: readonly ClientCheck[] = [
   checkClientAuth,
   redirectUrisFitType,
   privateSchemesAreForApps,
+  schemesAreKnown,
   nativeAppsAreReached,
   grantTypesFitType,
   pingHasAnEndpoint,
@@ -34,6 +37,8 @@ const CHECKS: readonly ClientCheck[] = [
   receiversCanAsk,
   clientDetailTypesExist,
   frontChannelIsItsOwn,
+  sectorIsKnown,
+  claimsFitType,
   (client, { profile }) => checkClientProfile(client, profile),
 ];
 
@@ -81,6 +86,17 @@ export function usesRedirects({ type, grant_types }: Pick<ClientConfig, 'type' |
   return (grant_types ?? TYPICAL_GRANTS[type]).some((name) => name === 'authorization_code');
 }
 
+/**
+ * An app on a device (RFC 8252), which nothing but its redirect URIs tells apart, or that it has none. Anybody can
+ * build one that passes for it, so the engine asks the person each time (§8.6).
+ */
+export function isNativeApp(
+  client: Pick<ClientConfig, 'type' | 'grant_types' | 'redirect_uris' | 'post_logout_redirect_uris'>,
+): boolean {
+  const redirects = [...client.redirect_uris, ...client.post_logout_redirect_uris];
+  return client.type === 'spa' && (!usesRedirects(client) || redirects.some(isNativeRedirect));
+}
+
 const REDIRECTS = ['redirect_uris', 'post_logout_redirect_uris'] as const;
 
 /** RFC 8252 §7.1: another app can register the same scheme, so it is for public clients, whose codes PKCE protects. */
@@ -91,6 +107,20 @@ function privateSchemesAreForApps(client: ClientConfig): Fault[] {
       isPrivateUse(uri) ? [{ path: [key, index], message: `must be https for type ${client.type}` }] : [],
     ),
   );
+}
+
+/** RFC 8252 §7.1: a scheme that is no domain is any app's, so the operator says which are taken. */
+function schemesAreKnown(client: ClientConfig, { redirect_schemes: listed }: Surroundings): Fault[] {
+  if (listed === undefined) return [];
+  const message = `must be https, or a private-use scheme with a dot such as com.example.app:/callback; redirect_schemes lists others`;
+  return REDIRECTS.flatMap((key) =>
+    client[key].flatMap((uri, index) => (isAnyApps(uri, listed) ? [{ path: [key, index], message }] : [])),
+  );
+}
+
+/** A private-use scheme that is neither a domain nor listed by the operator. */
+export function isAnyApps(uri: string, listed: readonly string[]): boolean {
+  return isPrivateUse(uri) && !isOfDomain(uri) && !listed.includes(schemeOf(uri));
 }
 
 /** RFC 8252 §7.2 and §7.3: an app claims https addresses of its own domain, and any port of the loopback interface. */
@@ -125,7 +155,9 @@ function grantTypesFitType({ type, grant_types: grantTypes = [] }: ClientConfig)
 function pingHasAnEndpoint(client: ClientConfig): Fault[] {
   const [mode, endpoint] = ['backchannel_token_delivery_mode', 'backchannel_client_notification_endpoint'] as const;
   if (client.grant_types?.includes(CIBA_GRANT) !== true) {
-    const settings = [mode, endpoint].filter((key) => client[key] !== undefined);
+    const settings = [mode, endpoint, 'backchannel_authentication_request_signing_alg' as const].filter(
+      (key) => client[key] !== undefined,
+    );
     return settings.map((key) => ({ path: [key], message: `is for clients with the grant type ${CIBA_GRANT}` }));
   }
   const isPinged = client[mode] === 'ping';
@@ -176,7 +208,12 @@ export function scopesExist(client: Reach, { resources }: Pick<Draft, 'resources
   return client.scopes.flatMap((scope, index) =>
     known.includes(scope)
       ? []
-      : [{ path: ['scopes', index], message: `is a scope of none of its resources${didYouMean(scope, known)}` }],
+      : [
+          {
+            path: ['scopes', index],
+            message: `is a scope of none of its resources${didYouMean(scope, known)}; there are ${known.join(', ')}`,
+          },
+        ],
   );
 }
 

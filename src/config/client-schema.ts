@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { claimsSchema } from './claims.ts';
 import { PROFILES } from './profiles.ts';
 import * as rules from './rules.ts';
 import { receiverSchema } from './signals-schema.ts';
@@ -91,19 +92,25 @@ export const TYPICAL_GRANTS = {
   machine: ['client_credentials'],
 } as const satisfies Record<string, readonly GrantType[]>;
 
+/** The server's own pages, where people sign in without an app. */
+export const ACCOUNT_CLIENT = 'latchkey-account';
+
 /** A client as the file and the store describe it; names follow RFC 7591 where it has one. */
 export const clientSchema = z.strictObject({
   client_id: z
     .string()
     .regex(/^[\x21-\x7E]{1,128}$/, 'must be 1 to 128 visible ASCII characters')
     // RFC 9700 §4.15: where a client acts for itself, its name stands where an API looks for a person's.
-    .refine((name) => !/^acc_/i.test(name), 'must not begin with acc_, as the names of accounts do'),
+    .refine((name) => !/^acc_/i.test(name), 'must not begin with acc_, as the names of accounts do')
+    .refine((name) => name !== ACCOUNT_CLIENT, `must not be ${ACCOUNT_CLIENT}, the name of this server's own pages`),
   client_name: z.string().min(1),
   type: z.enum(['spa', 'web', 'machine']),
   secret: secret.optional(),
   previous_secret: secret.optional(),
   profile: z.enum(PROFILES).optional(),
   token_endpoint_auth_method: z.enum(AUTH_METHODS).optional(),
+  client_assertion_audience: z.enum(['issuer', 'endpoint']).optional(),
+  token_endpoint_auth_signing_alg: z.enum([...clientSignature.options, 'HS256']).optional(),
   grant_types: z.array(z.enum(GRANT_TYPES)).optional(),
   response_types: z.array(responseType).min(1, 'needs at least one type').optional(),
   jwks: z.strictObject({ keys: z.array(publicJwk).min(1) }).optional(),
@@ -121,14 +128,16 @@ export const clientSchema = z.strictObject({
   allowed_origins: z.array(origin).default([]),
   backchannel_logout_uri: ruled(rules.backchannelUriRule).optional(),
   backchannel_token_delivery_mode: z.enum(['poll', 'ping']).optional(),
-  backchannel_client_notification_endpoint: ruled(rules.notificationRule).optional(),
+  backchannel_authentication_request_signing_alg: clientSignature.optional(),
+  backchannel_client_notification_endpoint: ruled(rules.httpsUrlRule).optional(),
   frontchannel_logout_uri: ruled(rules.backchannelUriRule).optional(),
   frontchannel_logout_session_required: z.boolean().optional(),
-  scopes: z.array(scopeName).default(['openid']),
+  scopes: z.array(scopeName).default(['openid', 'profile', 'email']),
   resources: z.array(z.string()).default([]),
   default_resource: z.string().optional(),
   first_party: z.boolean().default(false),
-  id_token_signing_alg: idTokenAlgorithm.default('ES256'),
+  api_tokens_at_userinfo: z.boolean().optional(),
+  id_token_signing_alg: idTokenAlgorithm.optional(),
   id_token_encrypted_response_alg: keyEncryption.optional(),
   id_token_encrypted_response_enc: contentEncryption.optional(),
   userinfo_signed_response_alg: signingAlgorithm.optional(),
@@ -146,6 +155,11 @@ export const clientSchema = z.strictObject({
   token_exchange: tokenExchange.optional(),
   may_act: z.string().optional(),
   shared_signals: receiverSchema.optional(),
+  claims: claimsSchema.optional(),
+  subject_type: z.enum(['public', 'pairwise']).optional(),
+  sector_identifier_uri: ruled(rules.httpsUrlRule).optional(),
+  initiate_login_uri: ruled(rules.httpsUrlRule).optional(),
+  default_max_age: z.int().min(0).optional(),
   client_uri: ruled(rules.webUrlRule).optional(),
   logo_uri: ruled(rules.webUrlRule).optional(),
   policy_uri: ruled(rules.webUrlRule).optional(),

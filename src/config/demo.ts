@@ -1,3 +1,4 @@
+import { DEMO_EMAILS, DEMO_PASSWORD } from './demo-password.ts';
 import { applyEnvironment, hasValue } from './environment.ts';
 import { ConfigError, pathText } from './problems.ts';
 import { isLoopback } from './rules.ts';
@@ -26,9 +27,6 @@ export function demoApps({ clients }: Pick<Config, 'clients'>): { name: string; 
     .map((client) => ({ name: client.client_name, url: client.post_logout_redirect_uris[0] ?? '' }));
 }
 
-/** The demo's password, the same for both accounts: everybody knows it, which is why the demo never leaves loopback. */
-export const DEMO_PASSWORD = 'latchkey-demo';
-
 /**
  * The configuration of demo mode (design §7). The environment's settings go over it, as over a file.
  * @throws ConfigError in production, and when the server could be reached from another machine
@@ -41,7 +39,7 @@ export function demoConfig(options: { port?: number; environment?: NodeJS.Proces
   const places = demoPlaces(port, URL.parse(environment['LATCHKEY_ISSUER'] ?? '')?.hostname);
   const overridden = applyEnvironment(settings(places, port), { ...environment, LATCHKEY_PORT: String(port) });
   const validated = validate(overridden.value);
-  if ('value' in validated) return validated.value;
+  if ('value' in validated) return { ...validated.value, isDemo: true };
   const named = (path: readonly (string | number)[]) => overridden.variableAt(path) ?? pathText(path);
   throw new ConfigError(
     'the environment',
@@ -77,7 +75,11 @@ function settings(places: DemoPlaces, port: number): Record<string, unknown> {
     issuer: places.server,
     branding: { name: 'Latchkey demo' },
     listen: { host: '127.0.0.1', port },
+    // Nothing of the demo is where a configured server looks for its own.
+    stores: { grants: 'sqlite:.latchkey/demo/latchkey.db' },
+    keys_dir: '.latchkey/demo/keys',
     passwords: { min_length: 12 },
+    sign_up: { enabled: true },
     resources: [
       {
         identifier: places.api,
@@ -109,11 +111,12 @@ function settings(places: DemoPlaces, port: number): Record<string, unknown> {
         default_resource: places.api,
       },
     ],
-    accounts: [
-      { email: 'alice@example.com', name: 'Alice', password: new Secret(DEMO_PASSWORD), roles: ['user'] },
-      { email: 'admin@example.com', name: 'Admin', password: new Secret(DEMO_PASSWORD), roles: ['user', 'admin'] },
-    ],
+    accounts: [account(DEMO_EMAILS[0], 'Alice', ['user']), account(DEMO_EMAILS[1], 'Admin', ['user', 'admin'])],
   };
+}
+
+function account(email: string, name: string, roles: string[]): Record<string, unknown> {
+  return { email, name, password: new Secret(DEMO_PASSWORD), roles, email_verified: true };
 }
 
 function app(id: string, name: string, at: string, api: string): Record<string, unknown> {

@@ -1,14 +1,15 @@
 import type { ClientConfig, Config } from './schema.ts';
 
 type ResponseType = Config['deprecated']['response_types'][number];
-type Settings = Pick<Config, 'clients' | 'deprecated'>;
+type Settings = Pick<Config, 'clients' | 'deprecated' | 'registration'>;
 
 /** The response types that the server offers: the code flow, and what a client or the operator brings besides. */
-export function responseTypesOf({ clients, deprecated }: Settings): ResponseType[] {
+export function responseTypesOf({ clients, deprecated, registration }: Settings): ResponseType[] {
   return [
     ...new Set<ResponseType>([
       'code',
       ...deprecated.response_types,
+      ...(registration.enabled ? registration.response_types : []),
       ...clients.flatMap((client) => client.response_types ?? []),
     ]),
   ];

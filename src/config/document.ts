@@ -1,4 +1,4 @@
-import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type Document, type YAMLError } from 'yaml';
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type YAMLError } from 'yaml';
 import type { Path, Problem } from './problems.ts';
 
 /** A thousand clients fit in a third of this. */
@@ -24,7 +24,8 @@ export function readYaml(text: string): YamlDocument {
     return read(text);
   } catch (error) {
     // What is left to be thrown: recursion without end (nesting), and too many aliases.
-    const message = error instanceof RangeError ? 'is nested too deep' : 'has too many aliases, or one that is unknown';
+    const message =
+      error instanceof RangeError ? 'is nested too deep' : 'has more than 100 aliases that repeat each other';
     return unreadable({ path: '', message });
   }
 }
@@ -37,17 +38,60 @@ function read(text: string): YamlDocument {
     stringKeys: true,
     logLevel: 'error',
   });
+  const aliases = aliasProblems(document, lines);
   const faults = [...document.errors, ...document.warnings].slice(0, MAX_FAULTS);
-  const readable = document.errors.every((error) => error.code === 'DUPLICATE_KEY');
+  const readable = aliases.length === 0 && document.errors.every((error) => error.code === 'DUPLICATE_KEY');
   return {
     value: readable ? document.toJS({ maxAliasCount: MAX_ALIASES }) : undefined,
     readable,
-    problems: faults.map((fault) => ({ path: '', message: inWords(fault), line: lines.linePos(fault.pos[0]).line })),
+    problems: [
+      ...aliases,
+      ...faults.map((fault) => ({
+        path: '',
+        message: fault.code === 'DUPLICATE_KEY' ? twice(document, lines, fault.pos[0]) : inWords(fault),
+        line: lines.linePos(fault.pos[0]).line,
+      })),
+    ],
     lineOf: (path) => {
       const offset = offsetOf(document, path);
       return offset === undefined ? undefined : lines.linePos(offset).line;
     },
   };
+}
+
+/** An alias of an anchor that is not there before it, or that it stands in itself. Names could be secrets, by mistake. */
+function aliasProblems(document: Document, lines: LineCounter): Problem[] {
+  const anchors = new Set<string>();
+  const found: Problem[] = [];
+  const add = (offset: number, message: string) => found.push({ path: '', message, line: lines.linePos(offset).line });
+  visit(document, {
+    Node: (_key, node) => {
+      if ('anchor' in node && typeof node.anchor === 'string') anchors.add(node.anchor);
+    },
+    Alias: (_key, { source, range }, ancestors) => {
+      const isInside = ancestors.some((node) => isNode(node) && 'anchor' in node && node.anchor === source);
+      const offset = range?.[0] ?? 0;
+      if (isInside) add(offset, 'is an alias (*) inside the anchor (&) that it repeats: write the value out');
+      else if (!anchors.has(source)) add(offset, 'is an alias (*) of an anchor (&) that is not there before it');
+    },
+  });
+  return found;
+}
+
+/** @param offset that of the second key */
+function twice(document: Document, lines: LineCounter, offset: number): string {
+  let [name, first] = ['', offset];
+  visit(document, {
+    Map: (_key, { items }) => {
+      const keys = items.flatMap(({ key }) => (isScalar(key) ? [key] : []));
+      const second = keys.find((key) => key.range?.[0] === offset);
+      const other = keys.find((key) => second !== undefined && key.value === second.value);
+      if (second === undefined || other === undefined) return;
+      [name, first] = [String(second.value), other.range?.[0] ?? offset];
+    },
+  });
+  const key = /^[\w.:/-]{1,64}$/.test(name) ? name : 'this key';
+  return `${key} is written twice in one mapping, first on line ${lines.linePos(first).line}; keep one`;
 }
 
 function offsetOf(document: Document, path: Path): number | undefined {
@@ -67,7 +111,6 @@ function offsetOf(document: Document, path: Path): number | undefined {
 }
 
 function inWords({ code, message }: YAMLError): string {
-  if (code === 'DUPLICATE_KEY') return 'this key is written twice in one mapping; keep one';
   if (code === 'TAB_AS_INDENT') return 'is indented with a tab; YAML wants spaces';
   if (code === 'MULTIPLE_DOCS') return 'a second document starts here; one file holds one';
   if (message.includes('call stack')) return 'is nested too deep';

@@ -16,6 +16,14 @@ const OVERRIDES = {
   LATCHKEY_KEYS_DIR: ['keys_dir'],
   LATCHKEY_LOG_LEVEL: ['log', 'level'],
   LATCHKEY_WORKERS: ['workers'],
+  LATCHKEY_DRAIN_DELAY: ['drain', 'delay'],
+} as const satisfies Record<string, readonly string[]>;
+
+/** Settings that an image or a package gives, and that count where neither the file nor the environment says otherwise. */
+const DEFAULTS = {
+  LATCHKEY_DEFAULT_HOST: ['listen', 'host'],
+  LATCHKEY_DEFAULT_STORE: ['stores', 'grants'],
+  LATCHKEY_DEFAULT_KEYS_DIR: ['keys_dir'],
 } as const satisfies Record<string, readonly string[]>;
 
 const NUMBERS: readonly string[] = ['LATCHKEY_PORT', 'LATCHKEY_WORKERS'];
@@ -28,12 +36,23 @@ export interface Overridden {
 
 /** Puts the environment's settings over those of the file. An empty variable counts as unset, as in Compose files. */
 export function applyEnvironment(value: unknown, environment: NodeJS.ProcessEnv): Overridden {
-  const given = Object.entries(OVERRIDES).filter(([name]) => hasValue(environment, name));
-  const overridden = given.reduce<unknown>((tree, [name, path]) => put(tree, path, read(name, environment)), value);
+  const given: [name: string, path: readonly string[]][] = [
+    ...Object.entries(OVERRIDES).filter(([name]) => hasValue(environment, name)),
+    ...Object.entries(DEFAULTS).filter(([name, path]) => hasValue(environment, name) && isOpen(value, path)),
+  ];
+  // The first one that names a setting counts.
+  const overridden = given
+    .toReversed()
+    .reduce<unknown>((tree, [name, path]) => put(tree, path, read(name, environment)), value);
   return {
     value: overridden,
     variableAt: (path) => given.find(([, known]) => known.join() === path.join())?.[0],
   };
+}
+
+function isOpen(tree: unknown, [first = '', ...rest]: readonly string[]): boolean {
+  const found = isMapping(tree) ? tree[first] : undefined;
+  return rest.length === 0 ? found === undefined || found === null : isOpen(found, rest);
 }
 
 export function hasValue(environment: NodeJS.ProcessEnv, name: string): boolean {
@@ -51,6 +70,11 @@ function put(tree: unknown, path: readonly string[], value: unknown): unknown {
   if (first === undefined) return value;
   if (tree === undefined || tree === null) return { [first]: put(undefined, rest, value) };
   return isMapping(tree) ? { ...tree, [first]: put(tree[first], rest, value) } : tree;
+}
+
+/** The configuration file that the environment names, for where nobody writes `--config`. */
+export function configNamedBy(environment: NodeJS.ProcessEnv): string | undefined {
+  return hasValue(environment, 'LATCHKEY_CONFIG') ? environment['LATCHKEY_CONFIG'] : undefined;
 }
 
 /** Whether the operator asks for stacks: `LATCHKEY_LOG_LEVEL` of `debug` or `trace`. */

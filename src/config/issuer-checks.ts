@@ -1,5 +1,7 @@
+import { verifies } from '../lib/public-key.ts';
 import type { Fault } from './problems.ts';
 import type { Draft, ResourceConfig, TrustedIssuer } from './schema.ts';
+import { LARGEST_SKEW } from './largest-skew.ts';
 import { didYouMean } from './suggest.ts';
 
 type Surroundings = Pick<Draft, 'issuer' | 'resources' | 'sign_up'>;
@@ -7,12 +9,12 @@ type IssuerCheck = (issuer: TrustedIssuer, surroundings: Surroundings) => Fault[
 
 /** In seconds: that an assertion was used is remembered for as long. */
 const LONGEST_LIFETIME = 86_400;
-const LARGEST_SKEW = 300;
 
 /** What must hold within a trusted issuer and between it and the resources; paths start at the issuer. */
 const CHECKS: readonly IssuerCheck[] = [
   isSomebodyElse,
   keysStandOnce,
+  keysCanVerify,
   timesAreBounded,
   servicesAreNamed,
   emailsAreProved,
@@ -46,6 +48,11 @@ function keysStandOnce({ jwks, jwks_uri: uri }: TrustedIssuer): Fault[] {
   if (jwks === undefined && uri === undefined) return [{ path: ['jwks_uri'], message: 'or jwks is required' }];
   if (jwks === undefined || uri === undefined) return [];
   return [{ path: ['jwks'], message: 'must be left out where jwks_uri is set' }];
+}
+
+function keysCanVerify({ jwks }: TrustedIssuer): Fault[] {
+  if (jwks?.keys.some(verifies) !== false) return [];
+  return [{ path: ['jwks'], message: 'needs a key that verifies signatures (use: sig)' }];
 }
 
 function timesAreBounded({ max_lifetime: life, clock_skew: skew }: TrustedIssuer): Fault[] {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import * as rules from './rules.ts';
-import { duration, publicJwk, roleName, ruled, scopeName } from './values.ts';
+import { duration, email, publicJwk, roleName, ruled, scopeName } from './values.ts';
 
 /** What an assertion may be signed with: keys that only its issuer has, so nothing symmetric (RFC 8725 §3.2). */
 const ALGORITHMS = z.enum([
@@ -19,7 +19,7 @@ const subject = z.strictObject({
   is: z.enum(['account', 'new_account', 'service']),
   claim: z.string().min(1).default('sub'),
   match_email: z.boolean().default(false),
-  links: z.record(z.string().min(1), z.email()).default({}),
+  links: z.record(z.string().min(1), email).default({}),
   roles: z.array(roleName).default(['user']),
 });
 

@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { durationText } from '../lib/duration.ts';
+import { LARGEST_SKEW } from './largest-skew.ts';
 import { longestToken } from './longest-token.ts';
 import type { Fault } from './problems.ts';
 import type { Draft, SigningAlgorithm } from './schema.ts';
@@ -9,6 +10,7 @@ const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
   algorithmsAreThere,
   signerIsThere,
   signerCanDoAlgorithms,
+  clocksAreClose,
   announcedBeforeSigning,
   announcedForLongEnough,
   publishedForLongEnough,
@@ -68,6 +70,12 @@ function signerCanDoAlgorithms({ keys }: Draft): Fault[] {
       ? [{ path: ['keys', 'algorithms', index], message: `PKCS#11 modules cannot do ${alg} yet; keys.signer ring can` }]
       : [],
   );
+}
+
+/** Used proofs are remembered for twice as long beyond their end, and a node whose clock is off by less serves. */
+function clocksAreClose({ keys }: Draft): Fault[] {
+  if (keys === undefined || keys.clock_skew <= LARGEST_SKEW) return [];
+  return [{ path: ['keys', 'clock_skew'], message: 'must be at most 5m' }];
 }
 
 /** Else keys would be announced faster than they come to sign, and `/jwks` would fill with them. */

@@ -2,6 +2,7 @@ import { clientsSchema } from './client-schema.ts';
 import { loadItems } from './load-items.ts';
 import type { Problem } from './problems.ts';
 import type { ClientConfig, Config } from './schema.ts';
+import { weakSecrets } from './secret-strength.ts';
 import { validateClients } from './validate.ts';
 
 export interface LoadedClients {
@@ -19,7 +20,11 @@ export function loadClients(file: string, config: Config, environment: NodeJS.Pr
   const { value, warnings } = loadItems(file, environment, {
     section: 'clients',
     schema: clientsSchema,
-    validate: (tree) => validateClients(tree, config),
+    validate: (tree) => {
+      const validated = validateClients(tree, config);
+      const faults = 'value' in validated ? weakSecrets(validated.value.clients) : [];
+      return faults.length === 0 ? validated : { faults };
+    },
   });
   return { ...value, warnings };
 }

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Fault, Problem } from './problems.ts';
+import { quotableAt } from './quotable.ts';
 import { resolveSecrets } from './secret-references.ts';
 import { isMapping } from './shape.ts';
 import { itemAt, newsBeside, problemAt, readDocument, readSource, refusal } from './source.ts';
@@ -30,7 +31,12 @@ export function loadItems<T>(file: string, environment: NodeJS.ProcessEnv, kind:
   const tree = isOne ? { [kind.section]: [document.value] } : document.value;
   const secrets = resolveSecrets(kind.schema, tree, { folder: source.folder, environment });
   const described = ({ path, message }: Fault) =>
-    problemAt(isOne ? path.slice(2) : path, `${itemAt(path, tree)}${message}`, document);
+    problemAt(
+      isOne ? path.slice(2) : path,
+      `${itemAt(path, tree)}${message}`,
+      document,
+      quotableAt(kind.schema, tree, path),
+    );
 
   const validated = kind.validate(secrets.value);
   const faults = [...secrets.faults];

@@ -1,13 +1,13 @@
-import { accessSync, constants } from 'node:fs';
-import { resolve } from 'node:path';
-import { codeOf } from '../lib/error-code.ts';
 import type { YamlDocument } from './document.ts';
 import { applyEnvironment, type Overridden } from './environment.ts';
-import type { Fault, Path, Problem } from './problems.ts';
+import { movedFiles, unreadableFiles, withFullPaths } from './paths.ts';
+import type { Fault, Problem } from './problems.ts';
 import { configSchema, type Config } from './schema.ts';
+import { publishedPasswords, weakSecrets } from './secret-strength.ts';
 import { resolveSecrets } from './secret-references.ts';
 import { isMapping } from './shape.ts';
 import { itemAt, newsBeside, problemAt, readDocument, readSource, refusal, type ConfigSource } from './source.ts';
+import { quotableAt } from './quotable.ts';
 import { printableStoreUrl } from './store-url.ts';
 import { validate } from './validate.ts';
 
@@ -17,26 +17,35 @@ export interface LoadedConfig {
   warnings: Problem[];
 }
 
+export interface LoadOptions {
+  environment: NodeJS.ProcessEnv;
+  /** Allows secrets and certificates to be out of reach: for commands that use none of them. */
+  areFilesSpared?: boolean;
+}
+
 /**
  * Reads the file, puts the environment's settings over it and checks the whole.
  * @throws ConfigError with every problem
  */
-export function loadConfig({ file, environment }: { file: string; environment: NodeJS.ProcessEnv }): LoadedConfig {
-  return parseConfig(readSource(file), environment);
+export function loadConfig({ file, environment, ...options }: LoadOptions & { file: string }): LoadedConfig {
+  return parseConfig(readSource(file), { environment, ...options });
 }
 
 /** @throws ConfigError with every problem */
-export function parseConfig(source: ConfigSource, environment: NodeJS.ProcessEnv): LoadedConfig {
+export function parseConfig(source: ConfigSource, { environment, areFilesSpared = false }: LoadOptions): LoadedConfig {
   const document = readDocument(source);
   const overridden = applyEnvironment(document.value ?? {}, environment);
-  const secrets = resolveSecrets(configSchema, overridden.value, { folder: source.folder, environment });
+  const secrets = resolveSecrets(configSchema, overridden.value, {
+    ...{ folder: source.folder, environment, areSpared: areFilesSpared },
+  });
   const described = (fault: Fault) => describe(fault, { document, overridden, tree: secrets.value });
 
   const validated = validate(secrets.value);
   const faults = [...secrets.faults, ...passwordsInFile(overridden)];
   if ('value' in validated) {
     const config = withFullPaths(validated.value, source.folder);
-    faults.push(...unreadableFiles(config));
+    faults.push(...movedFiles(validated.value, source.folder), ...(areFilesSpared ? [] : unreadableFiles(config)));
+    faults.push(...weakSecrets(config.clients), ...publishedPasswords(config.accounts));
     if (faults.length === 0 && document.problems.length === 0)
       return { config, warnings: secrets.warnings.map(described) };
   } else {
@@ -54,8 +63,14 @@ interface Context {
 /** Says where the operator finds the fault: the variable or the line it comes from, and the client it is about. */
 function describe({ path, message }: Fault, { document, overridden, tree }: Context): Problem {
   const variable = overridden.variableAt(path);
-  if (variable !== undefined) return { path: variable, message: `${message}${serviceLinkHint(variable, tree)}` };
-  return problemAt(path, `${itemAt(path, tree)}${message}`, document);
+  const value = quotableAt(configSchema, overridden.value, path);
+  if (variable !== undefined)
+    return {
+      path: variable,
+      message: `${message}${serviceLinkHint(variable, tree)}`,
+      ...(value !== undefined && { value }),
+    };
+  return problemAt(path, `${itemAt(path, tree)}${message}`, document, value);
 }
 
 /** Kubernetes sets `NAME_PORT=tcp://…` in every pod beside a service called NAME. */
@@ -73,38 +88,5 @@ function passwordsInFile({ value, variableAt }: Overridden): Fault[] {
     const path = ['stores', role];
     if (typeof url !== 'string' || url === printableStoreUrl(url) || variableAt(path) !== undefined) return [];
     return [{ path, message: `a user and password may not stand in this file; give the whole URL by ${variable}` }];
-  });
-}
-
-/** Certificates and modules lie beside the file that names them, wherever the server is started. */
-function withFullPaths(config: Config, folder: string): Config {
-  const { tls, client_certificates: certificates } = config.listen;
-  const { pkcs11 } = config.keys;
-  const ca = certificates?.ca && { ca: resolve(folder, certificates.ca) };
-  return {
-    ...config,
-    listen: {
-      ...config.listen,
-      ...(tls && { tls: { cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) } }),
-      ...(certificates && { client_certificates: { ...certificates, ...ca } }),
-    },
-    ...(pkcs11 && { keys: { ...config.keys, pkcs11: { ...pkcs11, module: resolve(folder, pkcs11.module) } } }),
-  };
-}
-
-function unreadableFiles({ keys, listen: { tls, client_certificates: certificates } }: Config): Fault[] {
-  const files: [path: Path, file: string | undefined][] = [
-    [['listen', 'tls', 'cert'], tls?.cert],
-    [['listen', 'tls', 'key'], tls?.key],
-    [['listen', 'client_certificates', 'ca'], certificates?.ca],
-    [['keys', 'pkcs11', 'module'], keys.pkcs11?.module],
-  ];
-  return files.flatMap(([path, file]) => {
-    try {
-      if (file !== undefined) accessSync(file, constants.R_OK);
-      return [];
-    } catch (error) {
-      return [{ path, message: `the file cannot be read (${codeOf(error)})` }];
-    }
   });
 }

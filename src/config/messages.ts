@@ -60,6 +60,35 @@ export function faultsOf(issues: readonly Issue[], schema: unknown): Fault[] {
   });
 }
 
+/** Settings of other servers: their place here, or that there is none. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  port: 'write listen.port',
+  host: 'write listen.host',
+  tls: 'write listen.tls',
+  database: 'write stores.grants',
+  redis: 'write stores.grants',
+  store: 'write stores.grants',
+  users: 'write accounts',
+  apis: 'write resources',
+  apps: 'write clients',
+  client_secret: 'write secret: { file: PATH } or { env: NAME }',
+  scope: 'write scopes, a list',
+  mail: 'this version sends no mail: remove it',
+  smtp: 'this version sends no mail: remove it',
+  email: 'this version sends no mail: remove it',
+  logo: 'there is branding.name alone: remove it',
+};
+
 function unknownKey(key: string, path: Path, schema: unknown): Fault {
-  return { path: [...path, key], message: `is not a setting${didYouMean(key, keysAt(schema, path))}` };
+  return { path: [...path, key], message: `is not a setting${hintFor(key, keysAt(schema, path))}` };
+}
+
+function hintFor(key: string, known: readonly string[]): string {
+  const meant = didYouMean(key, known);
+  const elsewhere = Object.hasOwn(ELSEWHERE, key) ? ELSEWHERE[key] : undefined;
+  if (meant !== '' || elsewhere === undefined) {
+    const where = known.length > 12 ? 'docs/latchkey.example.yaml lists all' : `there are ${known.join(', ')}`;
+    return meant || `: ${where}`;
+  }
+  return `: ${elsewhere}`;
 }

@@ -13,6 +13,8 @@ export interface Problem {
   /** `clients[2].redirect_uris[0]`, or the name of the environment variable that holds the value. */
   path: string;
   message: string;
+  /** The value that is wrong, as JSON; absent where it may be a secret, or is not one value. */
+  value?: string;
   /** The line of the file, from 1, where the value or the place that lacks it stands. */
   line?: number;
 }
@@ -34,9 +36,9 @@ export function describeProblems(source: string, problems: readonly Problem[]): 
   const places = problems.map(({ line }) => (line === undefined ? '' : `${source}:${line}`));
   const width = Math.max(0, ...places.map((place) => place.length));
   return problems
-    .map(({ path, message }, index) => {
+    .map(({ path, message, value }, index) => {
       const place = (places[index] ?? '').padEnd(width);
-      return `  ${place}${width > 0 ? '  ' : ''}${path === '' ? '' : `${path}: `}${message}`;
+      return `  ${place}${width > 0 ? '  ' : ''}${path === '' ? '' : `${path}: `}${message}${value === undefined ? '' : ` (it is ${value})`}`;
     })
     .join('\n');
 }

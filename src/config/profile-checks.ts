@@ -7,9 +7,9 @@ import type { ClientConfig, Draft } from './schema.ts';
 type ProfiledClient = Omit<ClientConfig, 'secret' | 'previous_secret'>;
 
 /** What a profile of the server asks of its keys, its tokens and its APIs; its clients are checked one by one. */
-export function checkServerProfile({ profile, keys, tokens, resources }: Draft): Fault[] {
+export function checkServerProfile({ profile, keys, listen, tokens, resources }: Draft): Fault[] {
   if (profile === undefined) return [];
-  const { algorithms, codeLife } = profiles[profile];
+  const { algorithms, ciphers, codeLife } = profiles[profile];
   const code = tokens?.authorization_code ?? 0;
   return [
     ...(keys?.algorithms ?? []).flatMap((alg, index) => unlisted(profile, alg, ['keys', 'algorithms', index])),
@@ -18,6 +18,16 @@ export function checkServerProfile({ profile, keys, tokens, resources }: Draft):
       algorithms === undefined || keys?.algorithms.includes(resource?.signing_alg ?? 'ES256')
         ? []
         : unlisted(profile, resource?.signing_alg, ['resources', index, 'signing_alg']),
+    ),
+    ...(listen?.tls?.ciphers ?? []).flatMap((suite, index) =>
+      ciphers?.includes(suite) === false
+        ? [
+            {
+              path: ['listen', 'tls', 'ciphers', index],
+              message: `must not be ${suite} for profile ${profile}: ${ciphers.join(', ')}`,
+            },
+          ]
+        : [],
     ),
     ...(codeLife !== undefined && code > codeLife
       ? [{ path: ['tokens', 'authorization_code'], message: `must be at most ${codeLife}s for profile ${profile}` }]
@@ -33,6 +43,7 @@ const CHECKS: readonly Check[] = [
   flowsAreAllowed,
   nothingIsTakenBack,
   signersHaveKeys,
+  audienceIsAllowed,
 ];
 
 /**
@@ -57,6 +68,8 @@ const SIGNED = [
   'authorization_signed_response_alg',
   'introspection_signed_response_alg',
   'request_object_signing_alg',
+  'backchannel_authentication_request_signing_alg',
+  'token_endpoint_auth_signing_alg',
 ] as const;
 
 function algorithmsAreAllowed(client: ProfiledClient, _rules: ProfileRules, profile: Profile): Fault[] {
@@ -92,6 +105,11 @@ function signersHaveKeys(client: ProfiledClient, { signedRequests }: ProfileRule
   const hasKeys = client.jwks !== undefined || client.jwks_uri !== undefined;
   if (!signedRequests || hasKeys || client.type === 'machine') return [];
   return [{ path: ['jwks_uri'], message: `or jwks is required for profile ${profile}, as requests are signed` }];
+}
+
+function audienceIsAllowed(client: ProfiledClient, { endpointAudience }: ProfileRules, profile: Profile): Fault[] {
+  if (client.client_assertion_audience !== 'endpoint' || endpointAudience !== 'never') return [];
+  return [{ path: ['client_assertion_audience'], message: `must be issuer for profile ${profile}` }];
 }
 
 function unlisted(profile: Profile, alg: string | undefined, path: Path): Fault[] {

@@ -1,3 +1,4 @@
+import { verifies } from '../lib/public-key.ts';
 import { scopesExist, resourcesAreRegistered } from './client-checks.ts';
 import type { Fault, Path } from './problems.ts';
 import type { Draft } from './schema.ts';
@@ -25,11 +26,16 @@ function unusedOutlivesTokens({ registration, tokens }: Draft): Fault[] {
 function statementsCanBeVerified({ registration }: Draft): Fault[] {
   const { issuers = [], required = false } = registration?.software_statements ?? {};
   const path: Path = ['registration', 'software_statements'];
+  const unable = issuers.flatMap(({ jwks }, index) =>
+    jwks?.keys.some(verifies) === false
+      ? [{ path: [...path, 'issuers', index, 'jwks'], message: 'needs a key that verifies signatures (use: sig)' }]
+      : [],
+  );
   const keyless = issuers.flatMap(({ jwks, jwks_uri: uri }, index) =>
     (jwks === undefined) === (uri === undefined)
       ? [{ path: [...path, 'issuers', index], message: 'needs either jwks or jwks_uri' }]
       : [],
   );
-  if (!required || issuers.length > 0) return keyless;
+  if (!required || issuers.length > 0) return [...keyless, ...unable];
   return [{ path: [...path, 'issuers'], message: 'needs at least one issuer where a statement is required' }];
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { origin } from './client-schema.ts';
+import { origin, responseType } from './client-schema.ts';
 import * as rules from './rules.ts';
 import { duration, publicJwk, ruled, scopeName } from './values.ts';
 
@@ -27,6 +27,7 @@ export const registrationSchema = z.strictObject({
   grant_types: z
     .array(z.enum(['authorization_code', 'refresh_token', 'client_credentials']))
     .default(['authorization_code', 'refresh_token']),
+  response_types: z.array(responseType).min(1, 'needs at least one type').default(['code']),
   token_endpoint_auth_methods: z
     .array(z.enum(['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt']))
     .default(['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt']),

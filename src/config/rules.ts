@@ -10,6 +10,15 @@ export function isLoopback(hostname: string): boolean {
   return ['localhost', '[::1]', '::1'].includes(hostname) || hostname.endsWith('.localhost');
 }
 
+/**
+ * URLs allow more in a host than names of hosts have: `;` and `,` would end what a policy header says of it
+ * (Content Security Policy §4.1).
+ */
+function hostFault({ protocol, hostname }: URL): string | undefined {
+  if (!/^https?:$/.test(protocol) || /^(\[[\da-f:.]+\]|[a-z\d._-]+)$/.test(hostname)) return undefined;
+  return 'must have a host of letters, digits, dots and hyphens';
+}
+
 /** OpenID Connect Discovery §3 and RFC 8414 §2. Clients compare it character by character, so it has one spelling. */
 export const issuerRule: Rule = (text) => {
   const url = URL.parse(text);
@@ -18,9 +27,12 @@ export const issuerRule: Rule = (text) => {
     return 'must be https: http is for loopback addresses only';
   if (/[?#]/.test(text)) return 'must not have a query or a fragment';
   if (url.username !== '' || url.password !== '') return 'must not hold a user name or a password';
+  const host = hostFault(url);
+  if (host !== undefined) return host;
   // With a host of its own, no other software shares its cookies or its origin.
   if (url.pathname !== '/') return 'must not have a path: give the server a host name of its own';
-  const spelling = url.href.replace(/\/+$/, '');
+  // Its path is "/" here.
+  const spelling = url.origin;
   return text === spelling ? undefined : `must be written ${spelling}, as clients compare it character by character`;
 };
 
@@ -31,7 +43,7 @@ export const trustedIssuerRule: Rule = (text) => {
   if (url.protocol === 'http:' && !isLoopback(url.hostname))
     return 'must be https: http is for loopback addresses only';
   if (/[?#]/.test(text)) return 'must not have a query or a fragment';
-  return url.username === '' && url.password === '' ? undefined : 'must not hold a user name or a password';
+  return url.username === '' && url.password === '' ? hostFault(url) : 'must not hold a user name or a password';
 };
 
 /** RFC 6749 §3.1.2, RFC 8252 §7 and RFC 9700 §2.1: compared exactly, so nothing in it may be a pattern. */
@@ -41,30 +53,58 @@ export const redirectUriRule: Rule = (text) => {
   if (text.includes('*')) return 'must not have a wildcard; list every address';
   if (text.includes('#')) return 'must not have a fragment';
   if (url.username !== '' || url.password !== '') return 'must not hold a user name or a password';
-  if (url.protocol === 'https:' || isPrivateUse(text)) return undefined;
+  if (url.protocol === 'https:' || isPrivateUse(text)) return hostFault(url);
   if (url.protocol !== 'http:')
     return `must be https, or a private-use scheme with a dot such as com.example.app:/callback`;
-  return isLoopback(url.hostname) ? undefined : 'must be https: http is for loopback addresses only';
+  return isLoopback(url.hostname) ? hostFault(url) : 'must be https: http is for loopback addresses only';
 };
 
-/** A scheme that an app registers with the operating system: a domain of its maker, reversed (RFC 8252 §7.1). */
+/** Schemes that mean something to a browser or a system, whatever app registers them. */
+const NOT_OF_APPS: ReadonlySet<string> = new Set([
+  ...['http', 'https', 'ws', 'wss', 'ftp', 'file', 'filesystem', 'data', 'blob', 'javascript', 'vbscript', 'about'],
+  ...['view-source', 'jar', 'resource', 'chrome', 'content', 'intent', 'mailto', 'tel', 'sms', 'callto', 'urn'],
+]);
+
+/** The name of a scheme that an app can register with the operating system (RFC 8252 §7.1). */
+export const appSchemeRule: Rule = (text) =>
+  /^[a-z][a-z0-9+.-]*$/.test(text) && !NOT_OF_APPS.has(text)
+    ? undefined
+    : 'must be the scheme of an app, such as cursor, without a colon';
+
+/** A scheme that an app registers with the operating system (RFC 8252 §7.1). */
 export function isPrivateUse(uri: string): boolean {
-  return /^[a-z][a-z0-9+-]*\.[a-z0-9.+-]+:/i.test(uri);
+  return appSchemeRule(schemeOf(uri)) === undefined;
+}
+
+/** Tells whether it is a domain of its maker, reversed, as RFC 8252 §7.1 has it: others may be any app's. */
+export function isOfDomain(uri: string): boolean {
+  return schemeOf(uri).includes('.');
+}
+
+export function schemeOf(uri: string): string {
+  return (/^([a-z][a-z0-9+.-]*):/i.exec(uri)?.[1] ?? '').toLowerCase();
 }
 
 /**
- * What only an app on the device can receive: a scheme of its own (RFC 8252 §7.1), or a loopback address without a
- * port, since the system gives the app another one each time (§7.3). `localhost` is a web app in development (§8.3).
+ * Redirect URIs that only an app on the device can receive: a scheme of its own (RFC 8252 §7.1), or a loopback address, with or without
+ * a port, on which any program of the device can listen (§7.3, §8.6). `localhost` is a web app in development (§8.3).
  */
 export function isNativeRedirect(uri: string): boolean {
-  return isPrivateUse(uri) || /^http:\/\/(127\.0\.0\.1|\[::1\])([/?]|$)/i.test(uri);
+  if (isPrivateUse(uri)) return true;
+  const { protocol, hostname } = new URL(uri);
+  return protocol === 'http:' && isLoopback(hostname) && !/(^|\.)localhost$/.test(hostname);
 }
 
 /** A place for the client's browser or for the server to call. */
 export const webUrlRule: Rule = (text) => {
   const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) ? undefined : 'must be an http or https URL';
+  return url !== null && /^https?:$/.test(url.protocol) ? hostFault(url) : 'must be an http or https URL';
 };
+
+/** An address that the first digits of a hash come after. */
+export const rangeUrlRule: Rule = (text) =>
+  webUrlRule(text) ??
+  (/[^?#]\/$/.test(text) && !/[?#]/.test(text) ? undefined : 'must end with a slash, with no query and no fragment');
 
 /** What a browser sends as `Origin` (RFC 6454 §6.1). */
 export const originRule: Rule = (text) => {
@@ -75,8 +115,8 @@ export const originRule: Rule = (text) => {
 export const backchannelUriRule: Rule = (text) =>
   webUrlRule(text) ?? (text.includes('#') ? 'must not have a fragment' : undefined);
 
-/** OpenID Connect CIBA Core 1.0 §4: the call carries a token. */
-export const notificationRule: Rule = (text) =>
+/** A place that must be https also where it is on loopback (OpenID Connect Dynamic Client Registration §2, CIBA Core §4). */
+export const httpsUrlRule: Rule = (text) =>
   URL.parse(text)?.protocol === 'https:' ? backchannelUriRule(text) : 'must be an https URL';
 
 /** RFC 8707 §2. */

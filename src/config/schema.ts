@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { claimsSchema } from './claims.ts';
 import { clientSchema, responseType } from './client-schema.ts';
 import { issuerSchema } from './issuer-schema.ts';
 import { PROFILES } from './profiles.ts';
@@ -7,8 +8,11 @@ import { documentsSchema, registrationSchema } from './registration-schema.ts';
 import * as rules from './rules.ts';
 import { signalsSchema } from './signals-schema.ts';
 import {
+  cipherSuite,
   contentEncryption,
+  drainDelay,
   duration,
+  email,
   keyEncryption,
   publicJwk,
   refreshWindow,
@@ -34,16 +38,22 @@ const resource = z.strictObject({
   scopes: z.record(scopeName, scope).default({}),
   signing_alg: signingAlgorithm.default('ES256'),
   access_token_ttl: duration.optional(),
+  access_token_type: z.enum(['at+jwt', 'jwt']).optional(),
+  claims: claimsSchema.optional(),
   access_token_encryption: z
     .strictObject({ alg: keyEncryption, enc: contentEncryption.default('A256GCM'), jwk: publicJwk })
     .optional(),
 });
 
+/** The servers that have a write before it is acknowledged: the primary alone, or its replicas, too. */
+const durability = z.enum(['primary', 'replicated']);
+
 const seedAccount = z.strictObject({
-  email: z.email(),
+  email,
   name: z.string().min(1),
   password: secret,
   roles: z.array(roleName).default(['user']),
+  email_verified: z.boolean().default(false),
 });
 
 export const configSchema = z.strictObject({
@@ -56,7 +66,13 @@ export const configSchema = z.strictObject({
       port: z.int().min(0).max(65_535).default(3000),
       aliases: z.array(ruled(rules.hostRule)).default([]),
       trusted_proxies: z.array(ruled(rules.networkRule)).default([]),
-      tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
+      tls: z
+        .strictObject({
+          cert: z.string().min(1),
+          key: z.string().min(1),
+          ciphers: z.array(cipherSuite).min(1, 'needs at least one cipher suite').optional(),
+        })
+        .optional(),
       client_certificates: z
         .strictObject({
           port: z.int().min(0).max(65_535).optional(),
@@ -71,10 +87,14 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   workers: z.int().min(1).max(64).default(1),
+  drain: z.strictObject({ delay: drainDelay.prefault('5s') }).prefault({}),
   stores: z
     .strictObject({
       grants: ruled(rules.storeUrlRule).default('sqlite:.latchkey/latchkey.db'),
       records: ruled(rules.storeUrlRule).optional(),
+      durability: z
+        .union([durability, z.strictObject({ grants: durability.optional(), records: durability.optional() })])
+        .optional(),
     })
     .prefault({}),
   keys_dir: z.string().min(1).default('keys'),
@@ -108,6 +128,12 @@ export const configSchema = z.strictObject({
       interaction: duration.prefault('1h'),
     })
     .prefault({}),
+  pending_requests: z
+    .strictObject({
+      kib_per_address: z.int().min(64).default(1024),
+      kib_total: z.int().min(256).default(32_768),
+    })
+    .prefault({}),
   sessions: z
     .strictObject({
       default: duration.prefault('12h'),
@@ -120,7 +146,7 @@ export const configSchema = z.strictObject({
     .strictObject({ ttl: duration.refine((seconds) => seconds >= 2, 'must be at least 2s').prefault('10s') })
     .prefault({}),
   sign_up: z
-    .strictObject({ enabled: z.boolean().default(true), roles: z.array(roleName).default(['user']) })
+    .strictObject({ enabled: z.boolean().default(false), roles: z.array(roleName).default(['user']) })
     .prefault({}),
   passwords: z
     .strictObject({
@@ -132,10 +158,21 @@ export const configSchema = z.strictObject({
           parallelism: z.int().min(1).default(1),
         })
         .prefault({}),
+      breached: z
+        .strictObject({ file: z.string().min(1).optional(), range_url: ruled(rules.rangeUrlRule).optional() })
+        .optional(),
     })
     .prefault({}),
   resources: z.array(resource).default([]),
   authorization_details_types: z.array(detailType).default([]),
+  ciba: z
+    .strictObject({
+      waiting: z.int().min(1).max(100).default(3),
+      unanswered: z.int().min(1).max(1000).default(5),
+      longest_pause: duration.prefault('1h'),
+    })
+    .prefault({}),
+  redirect_schemes: z.array(ruled(rules.appSchemeRule)).default([]),
   clients: z.array(clientSchema).default([]),
   trusted_issuers: z.array(issuerSchema).default([]),
   accounts: z.array(seedAccount).default([]),
@@ -145,11 +182,16 @@ export const configSchema = z.strictObject({
   deprecated: z
     .strictObject({ password_grant: z.boolean().default(false), response_types: z.array(responseType).default([]) })
     .prefault({}),
-  outgoing: z.strictObject({ allow: z.array(ruled(rules.hostRule)).default([]) }).prefault({}),
+  outgoing: z
+    .strictObject({ allow: z.array(ruled(rules.hostRule)).default([]), ca: z.string().min(1).optional() })
+    .prefault({}),
 });
 
 /** The configuration once read: every default filled in, durations in seconds, secrets unprintable. */
-export type Config = z.output<typeof configSchema>;
+export type Config = z.output<typeof configSchema> & {
+  /** Demo mode, whose passwords are published. Nothing that an operator writes sets it. */
+  isDemo?: boolean;
+};
 export type ClientConfig = Config['clients'][number];
 export type TrustedIssuer = Config['trusted_issuers'][number];
 export type SigningAlgorithm = Config['keys']['algorithms'][number];
@@ -161,6 +203,7 @@ export interface Draft {
   issuer: Config['issuer'] | undefined;
   profile: Config['profile'] | undefined;
   listen: Config['listen'] | undefined;
+  stores: Config['stores'] | undefined;
   keys: Config['keys'] | undefined;
   tokens: Config['tokens'] | undefined;
   sessions: Config['sessions'] | undefined;
@@ -171,6 +214,7 @@ export interface Draft {
   shared_signals: Config['shared_signals'] | undefined;
   resources: readonly (ResourceConfig | undefined)[];
   authorization_details_types: Config['authorization_details_types'] | undefined;
+  redirect_schemes: Config['redirect_schemes'] | undefined;
   clients: readonly (ClientConfig | undefined)[];
   trusted_issuers: readonly (TrustedIssuer | undefined)[];
   accounts: readonly (AccountConfig | undefined)[];

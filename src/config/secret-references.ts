@@ -2,8 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { codeOf } from '../lib/error-code.ts';
 import { hasValue } from './environment.ts';
-import type { Fault, Path } from './problems.ts';
-
+import { pathText, type Fault, type Path } from './problems.ts';
 import { Secret } from './secret.ts';
 import { isMapping, required, schemaUnder } from './shape.ts';
 import { secret } from './values.ts';
@@ -14,6 +13,8 @@ export interface SecretSources {
   /** The folder that relative paths start from. */
   folder: string;
   environment: NodeJS.ProcessEnv;
+  /** Excuses a secret that cannot be read: for commands that use none. */
+  areSpared?: boolean;
 }
 
 export interface Resolved {
@@ -40,8 +41,9 @@ export function resolveSecrets(schema: unknown, value: unknown, sources: SecretS
     if (reference instanceof Secret) return reference;
     const read = readSecret(reference, sources);
     if (read.warning !== undefined) warnings.push({ path, message: read.warning });
-    if (read.fault !== undefined) faults.push({ path, message: read.fault });
-    return new Secret(read.value ?? '');
+    const isSpared = sources.areSpared === true && read.isAbsent === true;
+    if (read.fault !== undefined && !isSpared) faults.push({ path, message: read.fault });
+    return isSpared ? new Secret(undefined, `${pathText(path)}: ${read.fault}`) : new Secret(read.value ?? '');
   }
 
   return { value: walk(schema, value, []), faults, warnings };
@@ -50,6 +52,8 @@ export function resolveSecrets(schema: unknown, value: unknown, sources: SecretS
 interface Read {
   value?: string;
   fault?: string;
+  /** Set where the reference is right, but its target is not there for this command. */
+  isAbsent?: boolean;
   warning?: string;
 }
 
@@ -65,7 +69,9 @@ function readSecret(reference: unknown, sources: SecretSources): Read {
 }
 
 function fromEnvironment(name: string, environment: NodeJS.ProcessEnv): Read {
-  if (!hasValue(environment, name)) return { fault: `the environment variable ${name} is not set` };
+  if (!hasValue(environment, name)) {
+    return { fault: `the environment variable ${name} is not set`, isAbsent: true };
+  }
   return { value: environment[name] ?? '' };
 }
 
@@ -81,6 +87,6 @@ function fromFile(path: string, name: string): Read {
       ? { value }
       : { value, warning: `everybody on this machine may read ${name}; chmod 600 it` };
   } catch (error) {
-    return { fault: `the file ${name} cannot be read (${codeOf(error)})` };
+    return { fault: `the file ${path} cannot be read (${codeOf(error)})`, isAbsent: true };
   }
 }

@@ -2,12 +2,20 @@ import { inspect } from 'node:util';
 
 /** A value that must not be printed: it shows as `[secret]` in logs, errors, JSON and the console. */
 export class Secret {
-  readonly #value: string;
-  constructor(value: string) {
+  readonly #value: string | undefined;
+  readonly #whyNot: string;
+  /** @param value `undefined` for one that is configured and could not be read. @param whyNot then says why */
+  constructor(value: string | undefined, whyNot = 'a secret was not read') {
     this.#value = value;
+    this.#whyNot = whyNot;
   }
-  /** The value itself, for the one place that needs it. */
+  /** False where a command that does without it could not read it. */
+  get isRead(): boolean {
+    return this.#value !== undefined;
+  }
+  /** The value itself, for the one place that needs it. @throws Error where it was not read */
   reveal(): string {
+    if (this.#value === undefined) throw new Error(this.#whyNot);
     return this.#value;
   }
   toString(): string {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { codeOf } from '../lib/error-code.ts';
 import { readYaml, type YamlDocument } from './document.ts';
 import { ConfigError, pathText, type Fault, type Path, type Problem } from './problems.ts';
@@ -18,8 +18,18 @@ export function readSource(file: string): ConfigSource {
   try {
     return { name: file, text: readFileSync(file, 'utf8'), folder: dirname(file) };
   } catch (error) {
-    throw new ConfigError(file, [{ path: '', message: `cannot be read (${codeOf(error)})` }]);
+    throw new ConfigError(file, [{ path: '', message: `cannot be read (${codeOf(error)}): ${whyNot(error, file)}` }]);
   }
+}
+
+/** The remedy for a file that cannot be read. */
+function whyNot(error: unknown, file: string): string {
+  const reasons: Record<string, string> = {
+    ENOENT: `there is no ${resolve(file)}; name one that is there`,
+    EACCES: 'let the user that runs this command read it',
+    EISDIR: 'it is a folder; name the file in it',
+  };
+  return reasons[codeOf(error)] ?? `look at ${resolve(file)}`;
 }
 
 /** @throws ConfigError for a text of which nothing can be read */
@@ -30,10 +40,9 @@ export function readDocument({ name, text }: ConfigSource): YamlDocument {
 }
 
 /** A fault with the line that it stands on, if it stands in the document at all. */
-export function problemAt(path: Path, message: string, document: YamlDocument): Problem {
+export function problemAt(path: Path, message: string, document: YamlDocument, value?: string): Problem {
   const line = document.lineOf(path);
-  const problem = { path: pathText(path), message };
-  return line === undefined ? problem : { ...problem, line };
+  return { path: pathText(path), message, ...(value !== undefined && { value }), ...(line !== undefined && { line }) };
 }
 
 /** What the items of a list are called, and what names them. */

@@ -3,8 +3,8 @@
  * what it means, in words for the person who is asked.
  */
 export const standardScopes = {
-  openid: 'Know that it is you',
-  profile: 'See your name',
+  openid: 'Confirm your identity',
+  profile: 'See your name and the address that you sign in with',
   email: 'See your email address',
   roles: 'See your roles',
   offline_access: 'Stay connected while you are away',

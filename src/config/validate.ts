@@ -57,12 +57,13 @@ function read<S extends z.ZodType>(
 /** What of a faulty tree can be read. Items of a list keep their places, so that paths stay true. */
 function draftOf(tree: unknown): Draft {
   const root = isMapping(tree) ? tree : {};
-  const { issuer, profile, listen, keys, tokens, sessions, passwords, sign_up, resources, ...lists } =
+  const { issuer, profile, listen, stores, keys, tokens, sessions, passwords, sign_up, resources, ...lists } =
     configSchema.shape;
   return {
     issuer: readable(issuer, root['issuer']),
     profile: readable(profile, root['profile']),
     listen: readable(listen, root['listen']),
+    stores: readable(stores, root['stores']),
     keys: readable(keys, root['keys']),
     tokens: readable(tokens, root['tokens']),
     sessions: readable(sessions, root['sessions']),
@@ -73,6 +74,7 @@ function draftOf(tree: unknown): Draft {
     shared_signals: readable(lists.shared_signals, root['shared_signals']),
     resources: listOf(root['resources']).map((item) => readable(resources.unwrap().element, item)),
     authorization_details_types: readable(lists.authorization_details_types, root['authorization_details_types']),
+    redirect_schemes: readable(lists.redirect_schemes, root['redirect_schemes']),
     clients: listOf(root['clients']).map(readableClient),
     trusted_issuers: listOf(root['trusted_issuers']).map((item) =>
       readable(lists.trusted_issuers.unwrap().element, item),

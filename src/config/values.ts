@@ -1,6 +1,8 @@
 /** The kinds of single values that the configuration is made of. */
 import { z } from 'zod';
 import { parseDuration } from '../lib/duration.ts';
+import { normaliseEmail } from '../lib/email.ts';
+import { publicKeyFault } from '../lib/public-key.ts';
 import type { Rule } from './rules.ts';
 import { Secret } from './secret.ts';
 
@@ -13,14 +15,20 @@ export const duration = z.string('must be a duration such as 90s, 15m, 1h or 14d
 });
 
 /** For how long a refresh may be repeated: a duration, or `0s` for not at all; as whole seconds once read. */
-export const refreshWindow = z
-  .string('must be a duration of at most 10m, or 0s for none')
-  .transform((text, context) => {
+export const refreshWindow = durationUpTo(600, 'must be a duration of at most 10m, or 0s for none');
+
+/** The time for which a server that was told to stop still accepts connections; whole seconds once read. */
+export const drainDelay = durationUpTo(300, 'must be a duration of at most 5m, or 0s for none');
+
+/** A duration that may be `0s`. */
+function durationUpTo(most: number, message: string) {
+  return z.string(message).transform((text, context) => {
     const seconds = parseDuration(text);
-    if (seconds !== undefined && seconds <= 600) return seconds;
-    context.addIssue({ code: 'custom', message: 'must be a duration of at most 10m, or 0s for none' });
+    if (seconds !== undefined && seconds <= most) return seconds;
+    context.addIssue({ code: 'custom', message });
     return z.NEVER;
   });
+}
 
 /** Text that one rule holds for. */
 export function ruled(rule: Rule) {
@@ -29,6 +37,8 @@ export function ruled(rule: Rule) {
     if (message !== undefined) context.issues.push({ code: 'custom', message, input: context.value });
   });
 }
+
+export const email = z.string().refine((text) => normaliseEmail(text) !== undefined, 'must be an e-mail address');
 
 /** Known by identity to whoever resolves references to secrets. */
 export const secret = z.instanceof(Secret, { message: 'must be a secret: { file: PATH } or { env: NAME }' });
@@ -44,6 +54,17 @@ export const idTokenAlgorithm = z.enum([...SIGNING, 'HS256']);
 /** What a client may sign with its own keys; never with a secret, which this server keeps as a hash. */
 export const clientSignature = z.enum(['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519']);
 
+/** TLS 1.2 suites with forward secrecy and authenticated encryption, by their OpenSSL names (RFC 9325 §4.2). */
+export const cipherSuite = z.enum([
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+]);
+export type CipherSuite = z.output<typeof cipherSuite>;
+
 /** How a content key is encrypted to a public key (RFC 7518 §4); RSA1_5 is not among them (RFC 8725 §3.2). */
 export const keyEncryption = z.enum(['ECDH-ES', 'ECDH-ES+A256KW', 'RSA-OAEP-256']);
 export const contentEncryption = z.enum(['A256GCM', 'A128GCM', 'A128CBC-HS256', 'A256CBC-HS512']);
@@ -51,4 +72,7 @@ export const contentEncryption = z.enum(['A256GCM', 'A128GCM', 'A128CBC-HS256', 
 /** A public key that encrypts or verifies (RFC 7517); which members it needs depends on its `kty`. */
 export const publicJwk = z
   .looseObject({ kty: z.enum(['EC', 'RSA', 'OKP', 'AKP'], 'must be the kty of a public key: EC, RSA, OKP or AKP') })
-  .refine((jwk) => !['d', 'k', 'priv'].some((name) => name in jwk), 'must be a public key, and this one is private');
+  .check((context) => {
+    const message = publicKeyFault(context.value);
+    if (message !== undefined) context.issues.push({ code: 'custom', message, input: context.value });
+  });

@@ -30,7 +30,7 @@ describe('Demo mode', () => {
         ['admin@example.com', 'latchkey-demo', ['user', 'admin']],
       ],
     );
-    assert.deepEqual([stores.grants, keys_dir], ['sqlite:.latchkey/latchkey.db', 'keys']);
+    assert.deepEqual([stores.grants, keys_dir], ['sqlite:.latchkey/demo/latchkey.db', '.latchkey/demo/keys']);
   });
 
   it('moves as a whole with its port', () => {

@@ -12,9 +12,9 @@ import { parse } from './problems-of.ts';
 
 const TEXT = readFileSync(new URL('../../docs/latchkey.example.yaml', import.meta.url), 'utf8');
 const SECRETS = {
-  PARTNER_CLIENT_SECRET: 'partner-secret',
-  CALL_CENTRE_SECRET: 'call-centre-secret',
-  PARTNER_CLIENT_SECRET_BEFORE: 'one-before',
+  PARTNER_CLIENT_SECRET: 'the-secret-of-the-partner-of-us',
+  CALL_CENTRE_SECRET: 'the-secret-of-the-call-centre-here',
+  PARTNER_CLIENT_SECRET_BEFORE: 'the-secret-of-the-partner-before',
 };
 const LINES = TEXT.split('\n');
 const EXAMPLE = readYaml(TEXT);
@@ -50,7 +50,8 @@ function settingsOf(schema: unknown, name = ''): string[] {
 const general = ({ path }: Setting) =>
   pathText(path)
     .replace(/\[\d+\]/g, '[]')
-    .replace(/(\.scopes)(\["[^"]+"\])/, '$1.*');
+    .replace(/(\.scopes)(\["[^"]+"\])/, '$1.*')
+    .replace(/(\.claims)\.\w+/, '$1.*');
 
 /** The default that the line of a setting states: `# default: 15m`. */
 function statedDefault({ path }: Setting): string | undefined {
@@ -97,7 +98,7 @@ describe('The example of the configuration', () => {
   it('can be used as it stands', () => {
     const folder = mkdtempSync(join(tmpdir(), 'latchkey-example-'));
     try {
-      for (const name of ['secrets', 'tls', 'hsm']) mkdirSync(join(folder, name));
+      for (const name of ['secrets', 'tls', 'hsm', 'breached']) mkdirSync(join(folder, name));
       for (const name of [
         'secrets/orders-api',
         'secrets/admin-password',
@@ -105,7 +106,9 @@ describe('The example of the configuration', () => {
         'tls/fullchain.pem',
         'tls/key.pem',
         'tls/client-ca.pem',
+        'tls/internal-ca.pem',
         'hsm/pkcs11.so',
+        'breached/pwned-passwords.txt',
       ]) {
         writeFileSync(join(folder, name), 'a-value-that-is-long-enough', { mode: 0o600 });
       }

@@ -30,7 +30,7 @@ describe('Clients that are not of the configuration', () => {
 
   function load(text: string): LoadedClients {
     writeFileSync(join(folder, 'clients.yaml'), text);
-    return loadClients(join(folder, 'clients.yaml'), config, { JOB_SECRET: 'the-secret-of-the-job' });
+    return loadClients(join(folder, 'clients.yaml'), config, { JOB_SECRET: 'the-secret-of-the-nightly-job' });
   }
 
   const problemsOf = (text: string): string[] =>
@@ -45,9 +45,9 @@ describe('Clients that are not of the configuration', () => {
   - { client_id: app, client_name: App, type: spa, redirect_uris: ['com.example.app:/callback', 'http://127.0.0.1/callback'] }
 `).clients;
     assert.deepEqual([alone[0]?.client_id, alone[0]?.introspection, alone.length], ['job', false, 1]);
-    assert.equal(alone[0]?.secret?.reveal(), 'the-secret-of-the-job');
+    assert.equal(alone[0]?.secret?.reveal(), 'the-secret-of-the-nightly-job');
     assert.equal(JSON.stringify(listed), JSON.stringify(alone[0]));
-    assert.deepEqual([app?.client_id, app?.scopes], ['app', ['openid']]);
+    assert.deepEqual([app?.client_id, app?.scopes], ['app', ['openid', 'profile', 'email']]);
   });
 
   it('need no address to come back to where people let them in from another device', () => {
@@ -102,7 +102,7 @@ describe('Clients that are not of the configuration', () => {
       '1 issuer: is not a setting',
     ],
     'what is not YAML': ['client_id: "job', '1 is not YAML'],
-    'a setting twice': [`${JOB}type: machine\n`, '7 this key is written twice in one mapping; keep one'],
+    'a setting twice': [`${JOB}type: machine\n`, '7 type is written twice in one mapping, first on line 3; keep one'],
     'a hash in place of a secret': [`${JOB}secret_hash: a.b\n`, '7 secret_hash: client "job": is not a setting'],
     'an app on a device that listens there with https': [
       app("redirect_uris: ['com.example.app:/cb', 'https://localhost/cb']"),

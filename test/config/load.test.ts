@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { loadConfig } from '../../src/config/load.ts';
 import { parse, problemsOf, refusal } from './problems-of.ts';
 
@@ -28,6 +28,14 @@ const DURATION = 'must be a duration such as 90s, 15m, 1h or 14d';
 
 /** What is refused: the file, and every problem that it must report. */
 const BAD: Record<string, [text: string, problems: string[]]> = {
+  'writes to a file that wait for replicas': [
+    `${ISSUER}\nstores: { grants: 'redis://r1', records: 'sqlite:a.db', durability: replicated }`,
+    ['2 stores.durability: must not be replicated for records, which are in a file: only a Redis has replicas'],
+  ],
+  'one role in a file whose writes wait for replicas': [
+    `${ISSUER}\nstores: { durability: { grants: replicated } }`,
+    ['2 stores.durability.grants: must not be replicated for grants, which are in a file: only a Redis has replicas'],
+  ],
   'an empty file': ['', ['- issuer: is required']],
   'a file that is a list': ['- issuer', ['- must be a mapping']],
   'an issuer that is not a URL': ['issuer: login', ['1 issuer: must be an absolute https URL']],
@@ -61,12 +69,12 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
     [
       '2 isuer: is not a setting (did you mean issuer?)',
       '3 listen.prot: is not a setting (did you mean port?)',
-      '4 nonsense: is not a setting',
+      '4 nonsense: is not a setting: docs/latchkey.example.yaml lists all',
     ],
   ],
   'a key that is written twice': [
     `${ISSUER}\nworkers: 1\nworkers: 2`,
-    ['3 this key is written twice in one mapping; keep one'],
+    ['3 workers is written twice in one mapping, first on line 2; keep one'],
   ],
   'text that is not YAML': [`${ISSUER}\n\tworkers: 1`, ['2 is indented with a tab; YAML wants spaces']],
   'a second document': [`${ISSUER}\n---\n${ISSUER}`, ['2 a second document starts here; one file holds one']],
@@ -124,6 +132,10 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
       '2 keys.publish: must be at least 61m: tokens.id_token (1h) plus keys.clock_skew (1m), or tokens would outlive the key that verifies them',
     ],
   ],
+  'clocks that may be further apart than proofs should be remembered': [
+    `${ISSUER}\nkeys: { clock_skew: 301s }`,
+    ['2 keys.clock_skew: must be at most 5m'],
+  ],
   'keys that the tokens of one API outlive': [
     `${ISSUER}\nkeys: { publish: 2h }\nresources: [{ identifier: https://api.example.com, name: API, access_token_ttl: 2h }]`,
     [
@@ -149,7 +161,7 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
   ],
   'an HSM whose module is not there': [
     `${ISSUER}\nkeys: { pkcs11: { module: no-such.so, token: a, pin: { env: WEB_SECRET } } }`,
-    ['2 keys.pkcs11.module: the file cannot be read (ENOENT)'],
+    [`2 keys.pkcs11.module: the file ${resolve('no-such.so')} cannot be read (ENOENT)`],
   ],
   'an HSM with a label that no token can have, and a PIN in the file': [
     `${ISSUER}\nkeys:\n  pkcs11:\n    module: no-such.so\n    token: ' blank'\n    pin: 1234`,
@@ -189,7 +201,10 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
   ],
   'TLS files that are not there': [
     `${ISSUER}\nlisten:\n  tls:\n    cert: no-such.pem\n    key: no-such.pem`,
-    ['4 listen.tls.cert: the file cannot be read (ENOENT)', '5 listen.tls.key: the file cannot be read (ENOENT)'],
+    [
+      `4 listen.tls.cert: the file ${resolve('no-such.pem')} cannot be read (ENOENT)`,
+      `5 listen.tls.key: the file ${resolve('no-such.pem')} cannot be read (ENOENT)`,
+    ],
   ],
   'a client without anything': [
     client('{}'),
@@ -253,6 +268,10 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
   'a private key where a public one belongs': [
     client(...WEB, CALLBACK, 'jwks: { keys: [{ kty: EC, d: x }] }'),
     ['8 clients[0].jwks.keys[0]: client "web": must be a public key, and this one is private'],
+  ],
+  'a key that is too weak': [
+    client(...WEB, CALLBACK, 'jwks: { keys: [{ kty: RSA, n: AQAB, e: AQAB }] }'),
+    ['8 clients[0].jwks.keys[0]: client "web": must have 2048 to 8192 bits, and this one has 17'],
   ],
   'a machine that asks in the name of people': [
     client(...MACHINE, 'grant_types: [client_credentials, refresh_token]'),
@@ -328,6 +347,45 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
       '6 clients[0].token_endpoint_auth_method: client "job": is tls_client_auth, for which listen.client_certificates.ca must be set',
     ],
   ],
+  'authorities for outgoing calls in a file that is not there': [
+    `${ISSUER}\noutgoing: { ca: no-such.pem }`,
+    [`2 outgoing.ca: the file ${resolve('no-such.pem')} cannot be read (ENOENT)`],
+  ],
+  'a cipher suite that FAPI 2.0 does not allow': [
+    `${ISSUER}\nprofile: fapi2-security\nkeys: { algorithms: [ES256] }\nlisten: { tls: { cert: load.test.ts, key: load.test.ts, ciphers: [ECDHE-RSA-CHACHA20-POLY1305] } }`,
+    [
+      '4 listen.tls.ciphers[0]: must not be ECDHE-RSA-CHACHA20-POLY1305 for profile fapi2-security: ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-RSA-AES128-GCM-SHA256, ECDHE-ECDSA-AES256-GCM-SHA384, ECDHE-RSA-AES256-GCM-SHA384',
+    ],
+  ],
+  'claims that cannot be set, or that say nothing': [
+    client(
+      ...['client_id: web', 'client_name: Web', 'type: spa', CALLBACK],
+      'claims: { sub: { value: x }, email_verified: { value: true }, "a b": { value: x }, groups: { from: groups },',
+      '  both: { from: name, value: x }, none: {}, place: { value: x, in: [token] } }',
+    ),
+    [
+      '7 clients[0].claims.sub: client "web": is a claim with a meaning of its own, which cannot be set',
+      '7 clients[0].claims.email_verified: client "web": is a claim with a meaning of its own, which cannot be set',
+      '7 clients[0].claims["a b"]: client "web": must be the name of a claim: letters, digits and _ . : / -, at most 128',
+      '7 clients[0].claims.groups.from: client "web": must be one of sub, email, email_verified, name, roles, updated_at',
+      '8 clients[0].claims.both: client "web": needs either from or value',
+      '8 clients[0].claims.none: client "web": needs either from or value',
+      '8 clients[0].claims.place.in[0]: client "web": must be one of id_token, userinfo, access_token, introspection',
+    ],
+  ],
+  'claims where nobody signs in': [
+    `${ISSUER}\nresources: [{ identifier: "https://api.example", name: A, claims: { a: { value: x, in: [userinfo] } } }]`,
+    ['2 resources[0].claims.a.in[0]: is for clients: those of a resource stand in access_token and introspection'],
+  ],
+  'pairwise subjects of several hosts': [
+    client(
+      ...['client_id: web', 'client_name: Web', 'type: spa', 'subject_type: pairwise'],
+      'redirect_uris: [https://a.example/, https://b.example/]',
+    ),
+    [
+      '3 clients[0].sector_identifier_uri: client "web": is required for pairwise subjects: redirect_uris have several hosts',
+    ],
+  ],
   'certificates from a header that anybody could write': [
     `${ISSUER}\nlisten: { client_certificates: { header: client-cert } }`,
     ['2 listen.client_certificates.header: needs listen.trusted_proxies: anybody else could write it'],
@@ -361,7 +419,6 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
         'https://user:pw@shop.example.com/',
         'http://shop.example.com/callback',
         '"javascript:alert(1)"',
-        '"myapp:/callback"',
         '"https://shop.example.com/ callback"',
         '"data:text/html,x"',
       ].map((uri) => `  - ${uri}`),
@@ -373,10 +430,19 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
       'must not hold a user name or a password',
       HTTPS_ONLY,
       'must be https, or a private-use scheme with a dot such as com.example.app:/callback',
-      'must be https, or a private-use scheme with a dot such as com.example.app:/callback',
       'must be an absolute URI',
       'must be https, or a private-use scheme with a dot such as com.example.app:/callback',
     ].map((message, index) => `${7 + index} clients[0].redirect_uris[${index}]: client "shop": ${message}`),
+  ],
+  'a scheme that any app can have, and one that no app has': [
+    `${client(...SPA, 'redirect_uris: ["myapp:/callback", "listed:/callback"]')}\nredirect_schemes: [listed, javascript]`,
+    ['7 redirect_schemes[1]: must be the scheme of an app, such as cursor, without a colon'],
+  ],
+  'a scheme that is no domain': [
+    `${client(...SPA, 'redirect_uris: ["myapp:/callback", "listed:/callback"]')}\nredirect_schemes: [listed]`,
+    [
+      '6 clients[0].redirect_uris[0]: client "shop": must be https, or a private-use scheme with a dot such as com.example.app:/callback; redirect_schemes lists others',
+    ],
   ],
   'sign-out addresses by the same rules': [
     client(...SPA, CALLBACK, 'post_logout_redirect_uris: [http://shop.example.com/]'),
@@ -402,7 +468,7 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
       'default_resource: https://other.example.com',
     ) + API,
     [
-      '7 clients[0].scopes[1]: client "shop": is a scope of none of its resources (did you mean orders?)',
+      '7 clients[0].scopes[1]: client "shop": is a scope of none of its resources (did you mean orders?); there are openid, profile, email, roles, offline_access, orders',
       '9 clients[0].default_resource: client "shop": must be one of the resources of the client',
     ],
   ],
@@ -415,7 +481,7 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
     [
       '3 clients[0].redirect_uris: client "web": needs at least one address for type web',
       '7 clients[0].redirect_uri: client "web": is not a setting (did you mean redirect_uris?)',
-      '8 clients[0].scopes[0]: client "web": is a scope of none of its resources (did you mean openid?)',
+      '8 clients[0].scopes[0]: client "web": is a scope of none of its resources (did you mean openid?); there are openid, profile, email, roles, offline_access',
     ],
   ],
   'names that are given twice': [
@@ -459,7 +525,7 @@ describe('A configuration file', () => {
     const { config, warnings } = parse(ISSUER);
     assert.equal(config.issuer, 'https://login.example.com');
     assert.equal(config.tokens.access_token, 900);
-    assert.equal(config.stores.grants, 'sqlite:.latchkey/latchkey.db');
+    assert.equal(config.stores.grants, `sqlite:${resolve('.latchkey/latchkey.db')}`);
     assert.deepEqual(warnings, []);
   });
 
@@ -487,7 +553,7 @@ describe('A configuration file', () => {
     const bomb = Array.from({ length: 12 }, (_, level) =>
       level === 0 ? 'a0: &a0 [x, x]' : `a${level}: &a${level} [${`*a${level - 1}, `.repeat(9)}]`,
     );
-    assert.deepEqual(problemsOf(bomb.join('\n')), ['- has too many aliases, or one that is unknown']);
+    assert.deepEqual(problemsOf(bomb.join('\n')), ['- has more than 100 aliases that repeat each other']);
   });
 
   it('is refused, not followed, when it is nested without end or too large', () => {
@@ -497,8 +563,8 @@ describe('A configuration file', () => {
 
   it('cannot reach the prototypes of what it describes', () => {
     assert.deepEqual(problemsOf(`${ISSUER}\n__proto__: { workers: 9 }\nconstructor: 1`), [
-      '2 __proto__: is not a setting',
-      '3 constructor: is not a setting',
+      '2 __proto__: is not a setting: docs/latchkey.example.yaml lists all',
+      '3 constructor: is not a setting: docs/latchkey.example.yaml lists all',
     ]);
   });
 
@@ -507,8 +573,8 @@ describe('A configuration file', () => {
     assert.equal(
       message,
       `latchkey.yaml has 2 problems:\n
-  latchkey.yaml:1  issuer: ${HTTPS_ONLY}
-  latchkey.yaml:2  listen.port: must be a number`,
+  latchkey.yaml:1  issuer: ${HTTPS_ONLY} (it is "http://a.example")
+  latchkey.yaml:2  listen.port: must be a number (it is "x")`,
     );
   });
 
@@ -527,7 +593,12 @@ describe('A configuration file', () => {
 
   it('that is not there is a problem like any other', () => {
     const { problems } = refusal(() => loadConfig({ file: 'no-such.yaml', environment: {} }));
-    assert.deepEqual(problems, [{ path: '', message: 'cannot be read (ENOENT)' }]);
+    assert.deepEqual(problems, [
+      {
+        path: '',
+        message: `cannot be read (ENOENT): there is no ${resolve('no-such.yaml')}; name one that is there`,
+      },
+    ]);
   });
 
   it('lets tokens be signed with any algorithm that has keys', () => {

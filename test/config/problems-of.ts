@@ -10,7 +10,7 @@ export interface Given {
 
 /** Reads a configuration file's text, as `latchkey.yaml`. */
 export function parse(text: string, { environment = {}, folder = '.' }: Given = {}): LoadedConfig {
-  return parseConfig({ name: 'latchkey.yaml', text, folder }, environment);
+  return parseConfig({ name: 'latchkey.yaml', text, folder }, { environment });
 }
 
 /** The problems of a configuration that must not be valid, one line each: `3 clients[0].secret: …`. */

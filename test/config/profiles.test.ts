@@ -57,7 +57,7 @@ describe('The profile of a configuration', () => {
       'require_signed_request_object: false',
       'dpop_bound_access_tokens: false',
     ];
-    const given = { environment: { APP_SECRET: 'a-secret' } };
+    const given = { environment: { APP_SECRET: 'the-secret-of-an-app-of-somebody' } };
     const named = problemsOf(withApp('fapi2-message-signing', [...settings, JWKS], [ES256]), given);
     assert.deepEqual(
       named.map((problem) => problem.replace(/^\d+ clients\[0\]\.(\S+): client "app": /, '$1 ')),
@@ -73,7 +73,9 @@ describe('The profile of a configuration', () => {
 
   it('of a client goes over the server’s', () => {
     const settings = ['secret: { env: APP_SECRET }', 'profile: oauth2.1'];
-    parse(withApp('fapi2-security', settings, [ES256]), { environment: { APP_SECRET: 'a-secret' } });
+    parse(withApp('fapi2-security', settings, [ES256]), {
+      environment: { APP_SECRET: 'the-secret-of-an-app-of-somebody' },
+    });
     assert.equal(
       problemsOf(withApp('legacy', [...SIGNED, 'profile: fapi2-security', 'id_token_signing_alg: RS256'])).length,
       1,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { parse, problemsOf, refusal } from './problems-of.ts';
 
-const SECRET = 'hunter2-the-long-version';
+const SECRET = 'hunter2-the-long-and-longer-version';
 
 function web(secret: string): string {
   return `issuer: https://login.example.com
@@ -95,8 +95,8 @@ describe('A secret of the configuration', () => {
     mkdirSync(join(folder, 'directory'));
     const reasons = {
       '{ env: NOT_SET }': 'the environment variable NOT_SET is not set',
-      '{ file: no-such }': 'the file no-such cannot be read (ENOENT)',
-      '{ file: directory }': 'the file directory cannot be read (EISDIR)',
+      '{ file: no-such }': `the file ${join(folder, 'no-such')} cannot be read (ENOENT)`,
+      '{ file: directory }': `the file ${join(folder, 'directory')} cannot be read (EISDIR)`,
       '{ file: empty }': 'the file empty is empty',
       '{ file: large }': 'the file large is larger than 64 KiB',
       '{ file: binary }': 'must be printable ASCII without line breaks',

@@ -27,7 +27,7 @@ function configWith(issuers: object[], more: object = {}): string {
   });
 }
 
-const CLOSED = { sign_up: { enabled: false } };
+const OPEN = { sign_up: { enabled: true } };
 
 /** What is wrong with an issuer that differs from a good one in this, after its place. */
 function faultsOf(changed: object, more?: object): string[] {
@@ -69,6 +69,14 @@ describe('A trusted issuer of the configuration', () => {
       { jwks: { keys: [{ ...JWK, d: 'x' }] } },
       ['jwks.keys[0]: must be a public key, and this one is private'],
     ],
+    'has a key that is no point of its curve': [
+      { jwks: { keys: [{ ...JWK, x: JWK.y }] } },
+      ['jwks.keys[0]: must be a whole public key, whose point is on its curve'],
+    ],
+    'has keys for encryption alone': [
+      { jwks: { keys: [{ ...JWK, use: 'enc' }] } },
+      ['jwks: needs a key that verifies signatures (use: sig)'],
+    ],
     'has a secret for a key': [
       { jwks: { keys: [{ kty: 'oct', k: 'x' }] } },
       ['jwks.keys[0].kty: must be the kty of a public key: EC, RSA, OKP or AKP'],
@@ -89,6 +97,7 @@ describe('A trusted issuer of the configuration', () => {
     'matches addresses that strangers may take here': [
       { subject: { is: 'account', match_email: true } },
       ['subject.match_email: must be false while sign_up.enabled lets strangers take any address'],
+      OPEN,
     ],
     'is for an API that there is not': [
       { resources: ['https://apy.example.com'] },
@@ -98,14 +107,19 @@ describe('A trusted issuer of the configuration', () => {
       { scopes: ['orders:reed'] },
       ['scopes[0]: is a scope of none of its resources (did you mean orders:read?)'],
     ],
-    'has a setting that there is not': [{ audience: 'x' }, ['audience: is not a setting']],
+    'has a setting that there is not': [
+      { audience: 'x' },
+      [
+        'audience: is not a setting: there are issuer, jwks, jwks_uri, algorithms, token_types, claims, subject, clients, resources, scopes, max_lifetime, clock_skew',
+      ],
+    ],
   };
   for (const [what, [changed, problems, more]] of Object.entries(faults)) {
     it(`is refused when it ${what}`, () => assert.deepEqual(faultsOf(changed, more), problems));
   }
 
   it('may match addresses where nobody can sign up', () => {
-    const { config } = parse(configWith([{ ...ISSUER, subject: { is: 'account', match_email: true } }], CLOSED));
+    const { config } = parse(configWith([{ ...ISSUER, subject: { is: 'account', match_email: true } }]));
     assert.equal(config.trusted_issuers[0]?.subject.match_email, true);
   });
 

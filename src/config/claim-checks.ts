@@ -1,0 +1,22 @@
+import { OF_A_PERSON, OF_A_TOKEN, type MappedClaims } from './claims.ts';
+import type { Fault } from './problems.ts';
+import type { ClientConfig, Draft } from './schema.ts';
+
+/** A machine has nobody who signs in; paths start at the client. */
+export function claimsFitType({ type, claims }: Pick<ClientConfig, 'type' | 'claims'>): Fault[] {
+  return type === 'machine' ? misplaced(claims, 'is for clients that sign people in') : [];
+}
+
+/** An API has tokens, and no sign-in of its own. */
+export function resourceClaimsFit({ resources }: Pick<Draft, 'resources'>): Fault[] {
+  const message = `is for clients: those of a resource stand in ${OF_A_TOKEN.join(' and ')}`;
+  return resources.flatMap((resource, index) =>
+    misplaced(resource?.claims, message).map((fault) => ({ ...fault, path: ['resources', index, ...fault.path] })),
+  );
+}
+
+function misplaced(claims: MappedClaims | undefined, message: string): Fault[] {
+  return Object.entries(claims ?? {}).flatMap(([name, { in: stated = [] }]) =>
+    stated.flatMap((place, at) => (OF_A_PERSON.includes(place) ? [{ path: ['claims', name, 'in', at], message }] : [])),
+  );
+}

@@ -1,0 +1,48 @@
+import { z } from 'zod';
+
+/** The account data that a claim may carry. */
+export const CLAIM_SOURCES = ['sub', 'email', 'email_verified', 'name', 'roles', 'updated_at'] as const;
+export type ClaimSource = (typeof CLAIM_SOURCES)[number];
+
+export const CLAIM_PLACES = ['id_token', 'userinfo', 'access_token', 'introspection'] as const;
+export type ClaimPlace = (typeof CLAIM_PLACES)[number];
+
+/** Claims that say who was authenticated, for whom, until when and with what effect: they have one meaning. */
+const RESERVED: ReadonlySet<string> = new Set([
+  ...['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'typ', 'azp', 'nonce', 'auth_time', 'acr', 'amr', 'sid'],
+  ...['at_hash', 'c_hash', 's_hash', 'cnf', 'act', 'may_act', 'client_id', 'scope', 'grant_id', 'status'],
+  ...['authorization_details', 'active', 'token_type', 'events', 'sub_id', 'txn', 'token_introspection'],
+  ...['email', 'email_verified', 'roles', '_claim_names', '_claim_sources', 'constructor', '__proto__'],
+]);
+
+const claimName = z
+  .string()
+  .regex(/^[A-Za-z_][\w.:/-]{0,127}$/, 'must be the name of a claim: letters, digits and _ . : / -, at most 128')
+  .refine((name) => !RESERVED.has(name), 'is a claim with a meaning of its own, which cannot be set');
+
+const text = z.string().min(1).max(1000);
+
+/** A claim's place and its value: data of the account, or a constant. */
+const mappedClaim = z
+  .strictObject({
+    from: z.enum(CLAIM_SOURCES).optional(),
+    value: z.union([text, z.number(), z.boolean(), z.array(text).min(1).max(50)]).optional(),
+    in: z.array(z.enum(CLAIM_PLACES)).min(1, 'needs at least one place').optional(),
+  })
+  .refine(({ from, value }) => (from === undefined) !== (value === undefined), 'needs either from or value');
+
+export const claimsSchema = z.record(claimName, mappedClaim);
+export type MappedClaims = z.output<typeof claimsSchema>;
+
+/** Claims of a person's sign-in, and claims of tokens for APIs. */
+export const OF_A_PERSON: readonly ClaimPlace[] = ['id_token', 'userinfo'];
+export const OF_A_TOKEN: readonly ClaimPlace[] = ['access_token', 'introspection'];
+
+/** A claim that says where it stands. */
+export type PlacedClaims = Readonly<Record<string, Omit<MappedClaims[string], 'in'> & { in: readonly ClaimPlace[] }>>;
+
+/** The claims of a client or a resource; one that does not say where it stands does so where libraries look for it. */
+export function placed(claims: MappedClaims, of: 'spa' | 'web' | 'machine' | 'resource'): PlacedClaims {
+  const usual = of === 'spa' || of === 'web' ? OF_A_PERSON : (['access_token'] as const);
+  return Object.fromEntries(Object.entries(claims).map(([name, claim]) => [name, { ...claim, in: claim.in ?? usual }]));
+}

@@ -1,0 +1,26 @@
+import type { Path } from './problems.ts';
+import { isMapping, required, schemaUnder } from './shape.ts';
+import { secret } from './values.ts';
+
+const LONGEST = 100;
+
+/**
+ * The value at a path, as JSON, where a report may show it: one text, number or switch at a place that holds no secret.
+ * Beside a known setting alone, since what stands beside a mistyped one may be meant for any.
+ */
+export function quotableAt(schema: unknown, tree: unknown, path: Path): string | undefined {
+  let [at, value] = [schema, tree];
+  for (const step of path) {
+    at = schemaUnder(at, step);
+    value = isMapping(value) || Array.isArray(value) ? Object.getOwnPropertyDescriptor(value, step)?.value : undefined;
+    if (at === undefined || required(at) === secret) return undefined;
+  }
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (typeof value !== 'string' || value.length > LONGEST || holdsPassword(value)) return undefined;
+  return JSON.stringify(value);
+}
+
+/** A URL with a user, or what may have been meant as one. */
+function holdsPassword(text: string): boolean {
+  return text.includes('@') && !/^[^\s:/@]+@[^\s:/@]+$/.test(text);
+}

@@ -1,0 +1,93 @@
+import { DEMO_PASSWORD } from './demo-password.ts';
+import type { Fault } from './problems.ts';
+import type { AccountConfig, ClientConfig } from './schema.ts';
+
+/** Least possible entropy of a client's secret, in bits (RFC 6749 §10.10 asks for 128). */
+export const LEAST_BITS = 128;
+
+/** A stretch of at least this many characters that repeats earlier text, or counts up or down, adds one character. */
+const STRETCH = 8;
+
+/**
+ * The most entropy that a secret could have which looks like this, in bits: the number of characters that do not follow from
+ * those before, by the size of the alphabet that they seem to be of. Nobody can tell from a text how it was chosen, so
+ * this finds short, monotonous and repeated ones, and no phrase of a book.
+ */
+export function possibleBits(secret: string): number {
+  // Hexadecimal as it is grouped by UUIDs and fingerprints.
+  const bare = /^[0-9a-f:-]+$/i.test(secret) ? secret.replace(/[:-]/g, '') : withoutPadding(secret);
+  return Math.floor(independentCharacters(bare) * Math.log2(alphabetOf(bare)));
+}
+
+/** Without the signs at the end of base64. */
+function withoutPadding(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === '=') end -= 1;
+  return text.slice(0, end);
+}
+
+function alphabetOf(text: string): number {
+  if (/^\d*$/.test(text)) return 10;
+  if (/^([0-9a-f]*|[0-9A-F]*)$/.test(text)) return 16;
+  const others = new Set(text.replace(/[A-Za-z0-9]/g, '')).size;
+  const [lower, upper, digits] = [/[a-z]/, /[A-Z]/, /\d/].map((kind) => kind.test(text));
+  // A random text of base64 may lack digits or signs.
+  const letters = lower === true && upper === true ? 62 : 26 + (digits === true ? 10 : 0);
+  return letters + (others >= 3 ? 33 : letters === 62 ? Math.max(others, 2) : others);
+}
+
+function independentCharacters(text: string): number {
+  let count = 0;
+  for (let at = 0; at < text.length;) {
+    const length = Math.max(repeatedFrom(text, at), countedFrom(text, at));
+    count += 1;
+    at += length >= STRETCH ? length : 1;
+  }
+  return count;
+}
+
+/** Counts the characters from here that stand somewhere before as well, in this order; the two may overlap. */
+function repeatedFrom(text: string, at: number): number {
+  let longest = 0;
+  for (let from = 0; from < at; from += 1) {
+    let length = 0;
+    while (at + length < text.length && text[from + length] === text[at + length]) length += 1;
+    longest = Math.max(longest, length);
+  }
+  return longest;
+}
+
+/** Counts the characters from here that go up or down by one, or stay the same. */
+function countedFrom(text: string, at: number): number {
+  const step = text.charCodeAt(at + 1) - text.charCodeAt(at);
+  if (!(Math.abs(step) <= 1)) return 1;
+  let length = 2;
+  while (text.charCodeAt(at + length) - text.charCodeAt(at + length - 1) === step) length += 1;
+  return length;
+}
+
+/** A secret that an attacker could guess (RFC 6749 §10.10); paths start at the file. The demo's are known to everybody. */
+export function weakSecrets(clients: readonly ClientConfig[]): Fault[] {
+  return clients.flatMap((client, index) =>
+    (['secret', 'previous_secret'] as const).flatMap((key) => {
+      const bits = client[key]?.isRead === true ? possibleBits(client[key].reveal()) : LEAST_BITS;
+      if (bits >= LEAST_BITS) return [];
+      const fix = 'make one with: latchkey secret new';
+      return [
+        {
+          path: ['clients', index, key],
+          message: `can be guessed: it has at most ${bits} of the ${LEAST_BITS} bits that it needs; ${fix}`,
+        },
+      ];
+    }),
+  );
+}
+
+/** The demo's password is for the demo alone. */
+export function publishedPasswords(accounts: readonly AccountConfig[]): Fault[] {
+  return accounts.flatMap(({ password }, index) => {
+    const isPublished = password.isRead && password.reveal().normalize('NFKC').toLowerCase() === DEMO_PASSWORD;
+    const message = 'is the password of the demo, which everybody knows; choose another';
+    return isPublished ? [{ path: ['accounts', index, 'password'], message }] : [];
+  });
+}
