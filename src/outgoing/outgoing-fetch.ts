@@ -1,7 +1,9 @@
 import { Resolver } from 'node:dns/promises';
+import { readFileSync } from 'node:fs';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
+import { getCACertificates } from 'node:tls';
 import { isPublicAddress } from './public-address.ts';
 
 /** Finds every address of a host name. */
@@ -10,6 +12,8 @@ export type Resolve = (hostname: string) => Promise<string[]>;
 export interface OutgoingOptions {
   /** Hosts of the operator's, which may be private and may speak http: `HOST` for any port, or `HOST:PORT`. */
   allow: readonly string[];
+  /** A PEM file with authorities that the certificates of listed hosts may be of, besides those that Node trusts. */
+  ca?: string | undefined;
   /** For the hosts that are not listed. */
   resolve?: Resolve;
   /** The largest body that is read, in bytes. */
@@ -30,18 +34,26 @@ export class OutgoingRefused extends Error {
 export function outgoingFetch(options: OutgoingOptions): typeof fetch {
   const { maxBytes = 262_144, timeout = 5000, resolve = resolvePublicly } = options;
   const allowed = listed(options.allow);
+  const trusted = options.ca === undefined ? {} : { ca: [...getCACertificates(), ...authoritiesIn(options.ca)] };
   return async (input, init) => {
     const request = new Request(input, init);
     const url = new URL(request.url);
     const signal = AbortSignal.any([request.signal, AbortSignal.timeout(timeout)]);
-    const lookup = isListed(url, allowed) ? {} : { lookup: publicLookup(checked(url, resolve)) };
+    const guard = isListed(url, allowed) ? trusted : { lookup: publicLookup(checked(url, resolve)) };
     try {
-      const answer = await send(url, request, { signal, ...lookup });
+      const answer = await send(url, request, { signal, ...guard });
       return response(answer, await bytesOf(answer, maxBytes));
     } catch (error) {
       throw signal.aborted ? signal.reason : error;
     }
   };
+}
+
+/** @throws Error for a file without a certificate, which would leave calls failing one by one */
+function authoritiesIn(file: string): string[] {
+  const blocks = readFileSync(file, 'utf8').match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (blocks.length === 0) throw new Error(`outgoing.ca: ${file} must hold certificates in PEM, and has none`);
+  return blocks;
 }
 
 /** Why a URL would never be called, in words for whoever gave it; undefined where only a call can show it. */

@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { OutgoingRefused, outgoingFetch } from '../../src/outgoing/outgoing-fetch.ts';
+import { selfSignedCertificate } from '../support/certificate.ts';
 
 /** Public by its number, but nobody has been given it: a call to it reaches no one. */
 const NOWHERE = '2d00::1';
@@ -160,6 +165,33 @@ describe('Outgoing requests', () => {
       await assert.rejects(elsewhere(`https://127.0.0.1:${portOf()}/`), refused(/not public/));
       await assert.rejects(elsewhere(`http://localhost:${portOf()}/`), refused(/not https/));
       assert.equal(connections, 1);
+    });
+
+    it('take a certificate of the operator’s authority where the host is listed', async () => {
+      const { cert, key } = selfSignedCertificate();
+      const directory = await mkdtemp(join(tmpdir(), 'latchkey-authority-'));
+      const secure = createTlsServer({ cert, key }, (_request, response) => response.end('here')).listen(
+        0,
+        '127.0.0.1',
+      );
+      try {
+        await once(secure, 'listening');
+        const url = `https://localhost:${(secure.address() as AddressInfo).port}/`;
+        const [ca, empty] = [join(directory, 'ca.pem'), join(directory, 'empty.pem')];
+        await writeFile(ca, `The authority:\n${cert}`);
+        await writeFile(empty, 'no certificate');
+        assert.equal(await (await outgoingFetch({ allow: ['localhost'], ca })(url)).text(), 'here');
+        await assert.rejects(outgoingFetch({ allow: ['localhost'] })(url), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+        const other = outgoingFetch({ allow: [], ca, resolve: async () => ['127.0.0.1'] });
+        await assert.rejects(other(url), refused(/not public/));
+        assert.throws(
+          () => outgoingFetch({ allow: [], ca: empty }),
+          /outgoing\.ca: .*empty\.pem must hold certificates/,
+        );
+      } finally {
+        secure.close();
+        await rm(directory, { recursive: true, force: true });
+      }
     });
 
     it('follow no redirect, neither to a private address nor to the same host', async () => {

@@ -1,0 +1,112 @@
+import type { Clock } from '../lib/clock.ts';
+
+/** In milliseconds. */
+const HOUR = 3_600_000;
+/** In milliseconds: an address that has not answered for as long gives up its place in the reserve. */
+const DAY = 86_400_000;
+const MOST_NAMES = 30_000;
+/** The share of what is left at a host that one caller may have used. */
+const SHARE = 1 / 10;
+/** Fetches an hour that an address keeps for itself once it has answered. Keys are good for an hour. */
+const KEPT_FETCHES = 2;
+/** Addresses that one caller may bring to a host's reserve. */
+const PROVEN_BY_CALLER = 5;
+const MOST_PROVEN = 10_000;
+
+/** The fetches allowed in one hour. */
+export interface FetchLimits {
+  /** By one caller, from all hosts. */
+  readonly caller: number;
+  /** From one host, without its reserve. */
+  readonly common: number;
+  /** From one host, for the addresses there that have answered before. */
+  readonly reserve: number;
+}
+
+interface Proven {
+  readonly host: string;
+  readonly caller: string | undefined;
+  readonly answeredAt: number;
+}
+
+/**
+ * Limits for one hour what the server fetches because strangers ask it to: for one caller, so that nobody uses the server
+ * to send many requests for a few, and from one host, so that many callers together do not either. A caller gets a tenth
+ * of what is left at a host, so that a few do not use it up. An address that has answered keeps two fetches for itself.
+ */
+export class FetchBudget {
+  readonly #clock: Clock;
+  readonly #most: FetchLimits;
+  readonly #counts = new Map<string, number>();
+  /** The addresses that have answered, the one that answered least recently first. */
+  readonly #proven = new Map<string, Proven>();
+  #begin = 0;
+
+  constructor({ clock, most }: { clock: Clock; most: FetchLimits }) {
+    this.#clock = clock;
+    this.#most = most;
+  }
+
+  /** @returns whether the address may be fetched once more; only then it is counted */
+  take(address: string, caller: string | undefined): boolean {
+    const now = this.#clock.now();
+    if (now - this.#begin >= HOUR) {
+      this.#begin = now;
+      this.#counts.clear();
+    }
+    const { host } = new URL(address);
+    const names = this.#mayTakeCommon(host, caller) ?? this.#mayTakeReserve(host, address);
+    for (const name of names ?? []) this.#count(name);
+    return names !== undefined;
+  }
+
+  /** Notes that an address gave what was asked of it. */
+  answered(address: string, caller: string | undefined): void {
+    const { host } = new URL(address);
+    const now = this.#clock.now();
+    for (const [silent, { answeredAt }] of this.#proven) {
+      if (now - answeredAt < DAY && this.#proven.size < MOST_PROVEN) break;
+      this.#proven.delete(silent);
+    }
+    const known = this.#proven.get(address);
+    if (known === undefined && !this.#hasPlace(host, caller)) return;
+    this.#proven.delete(address);
+    this.#proven.set(address, { host, caller, ...known, answeredAt: now });
+  }
+
+  /** @returns the names to count it by */
+  #mayTakeCommon(host: string, caller: string | undefined): string[] | undefined {
+    const ofHost = `host ${host}`;
+    const left = this.#most.common - this.#countOf(ofHost);
+    if (left <= 0) return undefined;
+    if (caller === undefined) return [ofHost];
+    const [ofCaller, here] = [`caller ${caller}`, `caller ${caller} at ${host}`];
+    if (this.#countOf(ofCaller) >= this.#most.caller) return undefined;
+    return this.#countOf(here) < Math.max(1, left * SHARE) ? [ofHost, ofCaller, here] : undefined;
+  }
+
+  #mayTakeReserve(host: string, address: string): string[] | undefined {
+    const [ofReserve, own] = [`reserve ${host}`, `address ${address}`];
+    const hasLeft = this.#countOf(ofReserve) < this.#most.reserve && this.#countOf(own) < KEPT_FETCHES;
+    return hasLeft && this.#proven.has(address) ? [ofReserve, own] : undefined;
+  }
+
+  /** A host's reserve is enough for each address in it. */
+  #hasPlace(host: string, caller: string | undefined): boolean {
+    const there = [...this.#proven.values()].filter((proven) => proven.host === host);
+    const theirs = there.filter((proven) => proven.caller === caller);
+    return there.length < this.#most.reserve / KEPT_FETCHES && theirs.length < PROVEN_BY_CALLER;
+  }
+
+  #countOf(name: string): number {
+    return this.#counts.get(name) ?? 0;
+  }
+
+  #count(name: string): void {
+    const count = this.#countOf(name) + 1;
+    this.#counts.delete(name);
+    this.#counts.set(name, count);
+    const [oldest] = this.#counts.keys();
+    if (this.#counts.size > MOST_NAMES && oldest !== undefined) this.#counts.delete(oldest);
+  }
+}

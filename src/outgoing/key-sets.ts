@@ -1,0 +1,136 @@
+import type { Clock } from '../lib/clock.ts';
+import type { FetchBudget } from './fetch-budget.ts';
+
+/** In seconds between two requests to one address, whatever came of the first. */
+const COOLDOWN = 30;
+const MOST_KEYS = 100;
+/** The texts of all sets that are kept, in bytes. */
+const MOST_BYTES = 8_388_608;
+const MOST_SETS = 2000;
+
+/** The keys at one address, as they were last fetched. */
+export interface KeySet {
+  /** As they came: which of them are of use is for the reader to say. */
+  readonly keys: readonly unknown[];
+  /** In milliseconds since the epoch; 0 where they never came. */
+  readonly fetchedAt: number;
+  /** The `Cache-Control` that came with them. */
+  readonly cacheControl: string;
+}
+
+export interface KeySetsOptions {
+  /** Guards the calls: the address may be a stranger's. */
+  fetch: typeof fetch;
+  clock: Clock;
+  /** Limits what one caller may have fetched, and from one host. */
+  budget?: FetchBudget;
+  /** Told when the keys of an address could not be had. */
+  reportFailure: (address: string, error: unknown) => void;
+}
+
+interface Place {
+  set: KeySet;
+  triedAt: number;
+  bytes: number;
+  /** The request that is under way. */
+  flight?: Promise<void> | undefined;
+}
+
+const NOTHING: KeySet = { keys: [], fetchedAt: 0, cacheControl: '' };
+
+/**
+ * The JWK Sets (RFC 7517 §5) of others: clients, trusted issuers, those who vouch for software. An address is asked by one
+ * request at a time and at most every 30 seconds, also where it answers nothing of use.
+ */
+export class KeySets {
+  readonly #options: KeySetsOptions;
+  /** The least recently used first. */
+  readonly #places = new Map<string, Place>();
+  #bytes = 0;
+
+  constructor(options: KeySetsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The keys at an address, fetched again where they are older than `maxAge` seconds. Never rejects: where they cannot be
+   * fetched it is those of before, whose age the caller judges.
+   * @param payer whose share of the budget a request is counted to
+   */
+  async at(address: string, { maxAge, payer }: { maxAge: number; payer?: string | undefined }): Promise<KeySet> {
+    const known = this.#places.get(address);
+    if (known !== undefined) this.#use(address, known);
+    if (known !== undefined && this.age(known.set) <= maxAge) return known.set;
+    const place = this.#isResting(known) ? known : this.#refresh(address, known, payer);
+    // Whoever comes while a request is under way waits for it.
+    await place?.flight;
+    return place?.set ?? NOTHING;
+  }
+
+  /** In seconds. */
+  age({ fetchedAt }: KeySet): number {
+    return this.#since(fetchedAt);
+  }
+
+  #since(time: number): number {
+    return (this.#options.clock.now() - time) / 1000;
+  }
+
+  #use(address: string, place: Place): void {
+    this.#places.delete(address);
+    this.#places.set(address, place);
+    this.#forget(address);
+  }
+
+  #isResting(place: Place | undefined): boolean {
+    return place !== undefined && (place.flight !== undefined || this.#since(place.triedAt) < COOLDOWN);
+  }
+
+  /** An address gets a place only where the budget has enough for it, so that naming addresses displaces nobody's keys. */
+  #refresh(address: string, known: Place | undefined, payer: string | undefined): Place | undefined {
+    if (this.#options.budget?.take(address, payer) === false) return known;
+    const place = known ?? { set: NOTHING, triedAt: 0, bytes: 0 };
+    place.triedAt = this.#options.clock.now();
+    place.flight = this.#fetch(address, place, payer).finally(() => (place.flight = undefined));
+    this.#use(address, place);
+    return place;
+  }
+
+  async #fetch(address: string, place: Place, payer: string | undefined): Promise<void> {
+    try {
+      const response = await this.#options.fetch(address, { headers: { accept: 'application/json' } });
+      if (response.status !== 200) throw new Error(`answered ${response.status}`);
+      const text = await response.text();
+      const keys = keysIn(JSON.parse(text));
+      const cacheControl = (response.headers.get('cache-control') ?? '').slice(0, 200);
+      place.set = { keys, fetchedAt: this.#options.clock.now(), cacheControl };
+      this.#count(address, place, text.length);
+      this.#options.budget?.answered(address, payer);
+    } catch (error) {
+      this.#options.reportFailure(address, error);
+    }
+  }
+
+  #count(address: string, place: Place, bytes: number): void {
+    if (this.#places.get(address) !== place) return;
+    this.#bytes += bytes - place.bytes;
+    place.bytes = bytes;
+    this.#forget(address);
+  }
+
+  #forget(kept: string): void {
+    for (const [address, { bytes, flight }] of this.#places) {
+      if (this.#bytes <= MOST_BYTES && this.#places.size <= MOST_SETS) return;
+      if (address === kept || flight !== undefined) continue;
+      this.#places.delete(address);
+      this.#bytes -= bytes;
+    }
+  }
+}
+
+/** @throws where it is no JWK set */
+export function keysIn(set: unknown): unknown[] {
+  const keys: unknown = typeof set === 'object' && set !== null && 'keys' in set ? set.keys : undefined;
+  if (!Array.isArray(keys) || keys.length > MOST_KEYS) throw new Error(`is no JWK set of up to ${MOST_KEYS} keys`);
+  return keys;
+}
