@@ -1,12 +1,14 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
 import { type AccountId, newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import { type Index, keyspace, type Store } from '../storage/store.ts';
-import { normaliseEmail } from './email.ts';
+import { normaliseEmail } from '../lib/email.ts';
 import { normaliseName } from './name.ts';
+import type { AccountOrigin, EmailVoucher, Provenance } from './vouching.ts';
 
-export interface Account {
+export interface Account extends Provenance {
   id: AccountId;
   /** In the form of {@link normaliseEmail}. */
   email: string;
@@ -14,6 +16,8 @@ export interface Account {
   roles: readonly string[];
   /** Milliseconds since the epoch, as are all times here. */
   createdAt: number;
+  /** Since when what it says of the person is as it is; absent where that is since it was made. */
+  updatedAt?: number;
   disabledAt?: number;
 }
 
@@ -23,6 +27,10 @@ export interface NewAccount {
   email: string;
   name: string;
   roles: readonly string[];
+  origin: AccountOrigin;
+  /** Absent where nobody has verified the address. */
+  emailVerifiedBy?: EmailVoucher;
+  madeFor?: string;
 }
 
 export interface AccountPage {
@@ -42,6 +50,10 @@ export interface Accounts {
     id: AccountId,
     roles: readonly string[] | ((now: readonly string[]) => readonly string[]),
   ): Promise<Account | undefined>;
+  /** Takes note that the address is its owner's. The first one to say so stays. */
+  verifyEmail(id: AccountId, by: EmailVoucher): Promise<Account | undefined>;
+  /** Says of an account of an earlier version, which does not tell how it came to be, that the configuration made it. */
+  claimForConfiguration(id: AccountId): Promise<Account | undefined>;
   disable(id: AccountId): Promise<Account | undefined>;
   enable(id: AccountId): Promise<Account | undefined>;
   /** Its address is free for another account from then on. @returns whether it was there */
@@ -108,16 +120,23 @@ export function openAccounts(options: { records: Store; clock: Clock; random: Ra
     find,
     findByEmail,
     create,
-    setRoles: (id, roles) =>
-      change(id, (account) => ({
-        ...account,
-        roles: unique(typeof roles === 'function' ? roles(account.roles) : roles),
-      })),
+    setRoles: (id, roles) => change(id, (account) => withRoles(account, roles, clock.now())),
+    verifyEmail: (id, by) => change(id, (account) => verified(account, by, clock.now())),
+    claimForConfiguration: (id) => change(id, (account) => ({ ...account, origin: account.origin ?? 'configuration' })),
     disable: (id) => change(id, (account) => ({ ...account, disabledAt: account.disabledAt ?? clock.now() })),
     enable: (id) => change(id, ({ disabledAt: _, ...account }) => account),
     remove: (id) => remove(records, id),
     list,
   };
+}
+
+function withRoles(account: Account, roles: Parameters<Accounts['setRoles']>[1], now: number): Account {
+  const given = unique(typeof roles === 'function' ? roles(account.roles) : roles);
+  return isDeepStrictEqual(given, account.roles) ? account : { ...account, roles: given, updatedAt: now };
+}
+
+function verified(account: Account, by: EmailVoucher, now: number): Account {
+  return account.emailVerified === undefined ? { ...account, emailVerified: { by, at: now }, updatedAt: now } : account;
 }
 
 /** The address first: a crash in between leaves a record that nothing leads to, and that can be removed again. */
@@ -136,7 +155,13 @@ function claimKey(email: string) {
 function newAccount(input: NewAccount, id: AccountId, createdAt: number): Account {
   const email = normaliseEmail(input.email);
   if (email === undefined) throw new RangeError('not an email address');
-  return { id, email, name: normaliseName(input.name), roles: unique(input.roles), createdAt };
+  const { origin, emailVerifiedBy: by, madeFor } = input;
+  const person = { id, email, name: normaliseName(input.name), roles: unique(input.roles), createdAt, origin };
+  return {
+    ...person,
+    ...(by !== undefined && { emailVerified: { by, at: createdAt } }),
+    ...(madeFor !== undefined && { madeFor }),
+  };
 }
 
 function unique(roles: readonly string[]): string[] {

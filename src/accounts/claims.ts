@@ -3,7 +3,7 @@ import type { Account } from './accounts.ts';
 /** Which claims a scope asks for (OpenID Connect Core §5.4; `roles` is RFC 9068 §2.2.3.1's). */
 export const claimsOfScope = {
   openid: ['sub'],
-  profile: ['name'],
+  profile: ['name', 'preferred_username', 'updated_at'],
   email: ['email', 'email_verified'],
   roles: ['roles'],
 } as const;
@@ -22,6 +22,10 @@ export function scopesOfClaims(claims: readonly string[]): string[] {
 export interface AccountClaims {
   sub: string;
   name?: string;
+  /** The sign-in name, which no other account has: names can be chosen to pass for another's. */
+  preferred_username?: string;
+  /** In seconds since the epoch. */
+  updated_at?: number;
   email?: string;
   email_verified?: boolean;
   roles?: readonly string[];
@@ -34,9 +38,14 @@ export function accountClaims(account: Account, scopes: Iterable<string>): Accou
   const granted = new Set(scopes);
   return {
     sub: account.id,
-    ...(granted.has('profile') && { name: account.name }),
-    // Nobody has proved that the address is theirs: there is no mail channel to prove it by.
-    ...(granted.has('email') && { email: account.email, email_verified: false }),
+    ...(granted.has('profile') && {
+      name: account.name,
+      preferred_username: account.email,
+      updated_at: Math.floor((account.updatedAt ?? account.createdAt) / 1000),
+    }),
+    ...(granted.has('email') && { email: account.email }),
+    // Left out where nobody vouches for it: `false` would make apps turn people away for good.
+    ...(granted.has('email') && account.emailVerified && { email_verified: true }),
     ...(granted.has('roles') && { roles: account.roles }),
   };
 }

@@ -5,7 +5,7 @@ import { systemRandom } from '../../src/lib/random.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { dyingStore, type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
 
-const ann = { email: 'ann@example.com', name: 'Ann', roles: ['user'] };
+const ann = { email: 'ann@example.com', name: 'Ann', roles: ['user'], origin: 'operator' as const };
 
 describe('Accounts', () => {
   let place: TemporaryStore;
@@ -23,7 +23,12 @@ describe('Accounts', () => {
   }
 
   it('are found by id and by any spelling of their address', async () => {
-    const account = await created({ email: ' Ann@Example.COM ', name: ' Ann ', roles: ['user', 'user'] });
+    const account = await created({
+      email: ' Ann@Example.COM ',
+      name: ' Ann ',
+      roles: ['user', 'user'],
+      origin: 'operator' as const,
+    });
     assert.deepEqual(account, { ...ann, id: account.id, createdAt: place.clock.now() });
     assert.match(account.id, /^acc_/);
     assert.deepEqual(await open().find(account.id), account);

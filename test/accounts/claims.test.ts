@@ -12,6 +12,8 @@ const account: Account = {
   disabledAt: 1,
 };
 
+const verified: Account = { ...account, emailVerified: { by: 'operator', at: 0 } };
+
 describe('The claims of an account', () => {
   it('are only its subject when nothing more is granted', () => {
     assert.deepEqual(accountClaims(account, []), { sub: 'acc_1' });
@@ -19,16 +21,20 @@ describe('The claims of an account', () => {
   });
 
   it('never call an address verified that nobody has verified', () => {
-    assert.deepEqual(accountClaims(account, ['email']), {
+    assert.deepEqual(accountClaims(account, ['email']), { sub: 'acc_1', email: 'ann@example.com' });
+  });
+
+  it('call an address verified that somebody vouched for', () => {
+    assert.deepEqual(accountClaims(verified, ['email']), {
       sub: 'acc_1',
       email: 'ann@example.com',
-      email_verified: false,
+      email_verified: true,
     });
   });
 
   it('are under each scope the ones that the scope is announced to give', () => {
     for (const [scope, names] of Object.entries(claimsOfScope)) {
-      assert.deepEqual(Object.keys(accountClaims(account, ['openid', scope])), [...new Set(['sub', ...names])]);
+      assert.deepEqual(Object.keys(accountClaims(verified, ['openid', scope])), [...new Set(['sub', ...names])]);
     }
   });
 });

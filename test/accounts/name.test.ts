@@ -7,16 +7,26 @@ describe('A name', () => {
     for (const name of ['Ann', "Siobhán O'Brien-Łuk", '李小龍', 'نوشین', 'X Æ A-12', '👩‍🚀']) {
       assert.equal(nameProblem(name), undefined, name);
     }
+    for (const mark of ['\u200E', '\u200F', '\u061C']) assert.equal(nameProblem(`נועה${mark} (Noa)`), undefined);
     assert.equal(normaliseName('  Jose\u0301 '), 'José');
   });
 
   it('has something to see in it', () => {
-    for (const name of ['', '   ', '\u200B', '\u3000\u00A0'])
+    for (const name of ['', '   ', '\u200F', '\u200B', '\u3000\u00A0'])
       assert.equal(nameProblem(name), 'empty', JSON.stringify(name));
   });
 
   it('cannot break a line, end a string or turn the text around', () => {
-    for (const name of ['Ann\nadmin', 'Ann\u0000', '\u202Enna', 'A\u2028nn', 'Ann\u2066x', 'Ann\uD800']) {
+    for (const name of [
+      'Ann\nadmin',
+      'Ann\u0000',
+      '\u202Enna',
+      'A\u2028nn',
+      'Ann\u2066x',
+      'Ann\u202Ax',
+      'Ann\u2069x',
+      'Ann\uD800',
+    ]) {
       assert.equal(nameProblem(name), 'forbidden-character', JSON.stringify(name));
     }
   });
