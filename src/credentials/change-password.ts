@@ -1,21 +1,33 @@
 import type { Account } from '../accounts/accounts.ts';
+import { widestBlock } from '../http/address-block.ts';
+import { StoreUnavailable } from '../storage/store.ts';
+import type { KnownDevices } from './known-device.ts';
+import type { PasswordCheck } from './password-check.ts';
 import { normalisePassword, type PasswordProblem } from './password-rules.ts';
 import type { Passwords } from './passwords.ts';
-import type { SignIn } from './sign-in.ts';
 
 export interface PasswordChange {
   account: Account;
   current: string;
   next: string;
+  /** Whether the person typed the new one twice alike; without that nothing is changed, and all problems are told. */
+  isAgreed: boolean;
   /** The caller's IP address. */
   address: string;
   deviceToken?: string | undefined;
+  /** Stores the new password by `store`, and ends what was signed in by the old one. */
+  replace: (store: () => Promise<void>) => Promise<void>;
+}
+
+/** The problem with each of the two passwords. */
+export interface PasswordChangeProblems {
+  current?: 'wrong';
+  next?: PasswordProblem | 'same';
 }
 
 export type PasswordChangeResult =
   | { outcome: 'changed'; deviceToken: string }
-  | { outcome: 'refused' }
-  | { outcome: 'problem'; problem: PasswordProblem | 'same' }
+  | { outcome: 'problems'; problems: PasswordChangeProblems }
   | { outcome: 'wait'; seconds: number };
 
 /** @throws TooBusy, StoreUnavailable */
@@ -23,17 +35,46 @@ export type ChangePassword = (change: PasswordChange) => Promise<PasswordChangeR
 
 /**
  * A change by the owner, who shows the present password as at a sign-in: a browser that was left open must not be enough,
- * nor be a place to guess at. What was signed in by the old password is for the caller to end.
+ * nor be a place to guess at. Of the known devices this one alone stays known.
  */
-export function openChangePassword({ signIn, passwords }: { signIn: SignIn; passwords: Passwords }): ChangePassword {
-  return async ({ account, current, next, ...caller }) => {
-    const problem = passwords.problem(next, account);
-    if (problem !== undefined) return { outcome: 'problem', problem };
-    const shown = await signIn({ ...caller, email: account.email, password: current });
+export function openChangePassword(parts: {
+  check: PasswordCheck;
+  passwords: Passwords;
+  devices: KnownDevices;
+}): ChangePassword {
+  const { check, passwords, devices } = parts;
+  return async ({ account, current, next, isAgreed, replace, ...caller }) => {
+    const shown = await check({ ...caller, email: account.email, password: current }, account.id);
     if (shown.outcome === 'wait') return shown;
-    if (shown.outcome === 'refused' || shown.account.id !== account.id) return { outcome: 'refused' };
-    if (normalisePassword(next) === normalisePassword(current)) return { outcome: 'problem', problem: 'same' };
-    await passwords.set(account.id, next);
-    return { outcome: 'changed', deviceToken: shown.deviceToken };
+    const isRight = shown.outcome === 'right';
+    const owner = { block: widestBlock(caller.address), account: account.email, isKnown: isRight };
+    const settle = isRight ? shown.settle : () => Promise.resolve();
+    const settleAndThrow = async (error: unknown): Promise<never> => {
+      await settle();
+      throw error;
+    };
+    const isSame = isRight && normalisePassword(next) === normalisePassword(current);
+    const problem = isSame ? 'same' : await passwords.problem(next, account, owner).catch(settleAndThrow);
+    if (!isRight || problem !== undefined || !isAgreed) {
+      await settle();
+      return {
+        outcome: 'problems',
+        problems: { ...(!isRight && { current: 'wrong' }), ...(problem && { next: problem }) },
+      };
+    }
+    const { version, store } = await passwords.prepare(account.id, next, owner, shown.read).catch(settleAndThrow);
+    const change = { isStored: false };
+    const noteStored = async (): Promise<void> => {
+      change.isStored = await store();
+    };
+    // If the store fails the latter, the change stands, and the attempt counts on for a while.
+    await Promise.all([replace(noteStored), settle().catch(onlyStoreUnavailable)]);
+    // An operator has set another one meanwhile, maybe because this one is in other hands.
+    if (!change.isStored) return { outcome: 'problems', problems: { current: 'wrong' } };
+    return { outcome: 'changed', deviceToken: devices.issue({ account: account.id, version }, undefined) };
   };
+}
+
+function onlyStoreUnavailable(error: unknown): void {
+  if (!(error instanceof StoreUnavailable)) throw error;
 }

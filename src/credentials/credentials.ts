@@ -1,51 +1,96 @@
 import type { Accounts } from '../accounts/accounts.ts';
+import { ConfigError, pathText, type Problem } from '../config/problems.ts';
 import type { Config } from '../config/schema.ts';
-import type { Clock } from '../lib/clock.ts';
-import type { Random } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';
 import { openAttempts } from './attempts.ts';
 import { openChangePassword, type ChangePassword } from './change-password.ts';
 import { openKnownDevices } from './known-device.ts';
-import { openPasswords, type Passwords } from './passwords.ts';
+import { OPERATOR } from './lane.ts';
+import { type AdmitAttempt, openAdmission, openPasswordCheck } from './password-check.ts';
+import { passwordWords } from './password-words.ts';
+import { passwordsFor, type PasswordParts, type Passwords, type PasswordSettings } from './passwords.ts';
 import { register } from './register.ts';
 import { openSignIn, type SignIn } from './sign-in.ts';
 import { openSignUp, type SignUp } from './sign-up.ts';
 
 export interface Credentials {
   signIn: SignIn;
+  /** To be asked before a sign-in is read. */
+  admitAttempt: AdmitAttempt;
   signUp: SignUp;
   changePassword: ChangePassword;
   passwords: Passwords;
-  /** Makes the accounts that the configuration names and that are not there yet. */
+  /** The id of a browser in which anybody has signed in, by its device token. */
+  knownBrowser: (token: string | undefined) => string | undefined;
+  /**
+   * Makes the accounts that the configuration names and that are not there yet.
+   * @throws ConfigError that names each one whose password is too easy to guess
+   */
   makeSeedAccounts(seeds: Config['accounts']): Promise<void>;
 }
 
+/** Accounts whose hashes are looked at when a server starts. */
+const COST_SAMPLE = 2000;
+
 /** @param parts.deviceKey signs the tokens of known devices, the same on every node */
-export function openCredentials(parts: {
-  config: Pick<Config, 'passwords' | 'sign_up' | 'branding'>;
-  accounts: Accounts;
-  records: Store;
-  grants: Store;
-  deviceKey: Buffer;
-  clock: Clock;
-  random: Random;
-}): Credentials {
-  const { config, accounts, records, grants, clock, random } = parts;
-  const { argon2, min_length: minLength } = config.passwords;
-  const passwords = openPasswords({ records, clock, argon2, minLength, service: config.branding.name });
+export function openCredentials(
+  parts: PasswordParts & {
+    config: PasswordSettings & Pick<Config, 'sign_up'>;
+    accounts: Accounts;
+    grants: Store;
+    deviceKey: Buffer;
+  },
+): Credentials {
+  const { config, accounts, grants, clock, random } = parts;
+  const { min_length: minLength } = config.passwords;
+  const passwords = passwordsFor(config, parts);
   const devices = openKnownDevices({ key: parts.deviceKey, clock, random });
   const attempts = openAttempts({ grants, clock });
-  const signIn = openSignIn({ accounts, passwords, attempts, devices });
+  const checking = { accounts, passwords, attempts, devices };
   return {
-    signIn,
-    changePassword: openChangePassword({ signIn, passwords }),
+    signIn: openSignIn(checking),
+    admitAttempt: openAdmission(checking),
+    changePassword: openChangePassword({ check: openPasswordCheck(checking), passwords, devices }),
     passwords,
+    knownBrowser: (token) => devices.browser(token),
     signUp: openSignUp({ accounts, passwords, devices, grants, clock, roles: config.sign_up.roles }),
     async makeSeedAccounts(seeds) {
-      for (const { password, ...person } of seeds) {
-        if ((await accounts.findByEmail(person.email)) !== undefined) continue;
-        await register({ accounts, passwords }, { ...person, password: password.reveal() });
+      const { accounts: oldest, next } = await accounts.list({ limit: COST_SAMPLE });
+      const ids = oldest.map(({ id }) => id);
+      await passwords.learnCosts(ids, next === undefined);
+      const seeding = { accounts, passwords, minLength, isDemo: config.isDemo === true };
+      const faults: Problem[] = [];
+      for (const [index, seed] of seeds.entries()) {
+        const fault = await makeSeedAccount(seeding, seed);
+        if (fault !== undefined) faults.push({ path: pathText(['accounts', index, 'password']), message: fault });
       }
+      if (faults.length > 0) throw new ConfigError('the configuration', faults);
     },
   };
+}
+
+/**
+ * An account that is there stays as it is, but for what an earlier version did not keep.
+ * @returns why its password cannot be used, for one that is not there
+ */
+async function makeSeedAccount(
+  parts: { accounts: Accounts; passwords: Passwords; minLength: number; isDemo: boolean },
+  { password, email_verified: isVerified, ...person }: Config['accounts'][number],
+): Promise<string | undefined> {
+  const { accounts, passwords, minLength } = parts;
+  const origin = 'configuration';
+  const found = await accounts.findByEmail(person.email);
+  if (found === undefined) {
+    // The demo cannot be reached from elsewhere.
+    const problem = parts.isDemo ? undefined : await passwords.problem(password.reveal(), person, OPERATOR);
+    if (problem !== undefined) return `cannot be used for ${person.email}. ${passwordWords(minLength)[problem]}`;
+    const vouched = isVerified ? ({ emailVerifiedBy: origin } as const) : {};
+    await register(parts, { ...person, ...vouched, origin, password: password.reveal() }, OPERATOR);
+    return undefined;
+  }
+  // Whoever signed up with the address first may not be the person whom the configuration means.
+  if (found.origin === 'sign-up') return undefined;
+  if (found.origin === undefined) await accounts.claimForConfiguration(found.id);
+  if (isVerified && found.emailVerified === undefined) await accounts.verifyEmail(found.id, origin);
+  return undefined;
 }

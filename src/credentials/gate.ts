@@ -1,3 +1,5 @@
+import { type Caller, Lane } from './lane.ts';
+
 /** More work was asked for than may wait. The host turns it into 503 with `Retry-After`. */
 export class TooBusy extends Error {
   override name = 'TooBusy';
@@ -5,39 +7,60 @@ export class TooBusy extends Error {
   readonly retryAfter = 2;
 }
 
-/** Lets a bounded number of tasks run at once and a bounded number wait, in order. */
-export interface Gate {
-  /** @throws TooBusy when the queue is full, before the task has started */
-  run<T>(task: () => Promise<T>): Promise<T>;
+export interface GateLimits {
+  /** Tasks that run at the same time, at least two. */
+  atOnce: number;
+  /** Tasks that may wait, in each of the two lanes. */
+  waiting: { known: number; unknown: number };
+  /** Tasks under way (waiting or running) for one address block, in each lane. */
+  perBlock: number;
+  /** Tasks under way for one account, in each lane. */
+  perAccount: number;
+  /** Unknown callers who wait, from which on it counts as a crowd. */
+  crowd: number;
 }
 
-export function openGate(limits: { atOnce: number; waiting: number }): Gate {
-  const queue: (() => void)[] = [];
-  let running = 0;
+/**
+ * Runs a bounded number of tasks at once and lets a bounded number wait, in two lanes. Unknown callers use all places but
+ * one, so that a known device never waits for them. Known callers may use every idle place, but the next one that
+ * becomes free goes to an unknown caller when none of those is running.
+ */
+export interface Gate {
+  /**
+   * @param task is told whether it is one of a crowd of unknown callers, who can wait
+   * @throws TooBusy when there is no room, before the task has started
+   */
+  run<T>(caller: Caller, task: (isOfCrowd: boolean) => Promise<T>): Promise<T>;
+  /** @throws TooBusy when a task would find no room now */
+  assertRoom(caller: Caller): void;
+}
 
-  async function enter(): Promise<void> {
-    if (running < limits.atOnce) {
-      running += 1;
-      return;
+export function openGate(limits: GateLimits): Gate {
+  const { atOnce, waiting, crowd, ...perCaller } = limits;
+  const refusal = () => new TooBusy('the queue for password hashing is full');
+  const known = new Lane({ ...perCaller, waiting: waiting.known }, refusal);
+  const unknown = new Lane({ ...perCaller, waiting: waiting.unknown }, refusal);
+
+  function fill(): void {
+    while (known.running + unknown.running < atOnce) {
+      const isTheirTurn = unknown.running === 0 || (known.waiting === 0 && unknown.running < atOnce - 1);
+      const started = isTheirTurn ? unknown.startNext() || known.startNext() : known.startNext();
+      if (!started) return;
     }
-    if (queue.length >= limits.waiting) throw new TooBusy('the queue for password hashing is full');
-    await new Promise<void>((resolve) => queue.push(resolve));
-  }
-
-  // A place is handed straight to the next in line, so that no newcomer can slip in between.
-  function leave(): void {
-    const next = queue.shift();
-    if (next === undefined) running -= 1;
-    else next();
   }
 
   return {
-    async run(task) {
-      await enter();
+    assertRoom: (caller) => (caller.isKnown ? known : unknown).assertRoom(caller),
+    async run(caller, task) {
+      const lane = caller.isKnown ? known : unknown;
+      const entered = lane.enter(caller);
+      fill();
+      await entered;
       try {
-        return await task();
+        return await task(lane === unknown && lane.waiting >= crowd);
       } finally {
-        leave();
+        lane.leave(caller);
+        fill();
       }
     },
   };

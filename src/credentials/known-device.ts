@@ -1,41 +1,65 @@
 import type { Clock } from '../lib/clock.ts';
 import { epochSeconds } from '../lib/clock.ts';
-import { equalInConstantTime, hmacSha256, sha256 } from '../lib/hash.ts';
+import { equalInConstantTime, hmacSha256 } from '../lib/hash.ts';
 import type { Random } from '../lib/random.ts';
 
 /** How long a device stays known after a sign-in, in seconds; also the cookie's Max-Age. */
 export const KNOWN_DEVICE_LIFE = 365 * 24 * 3600;
 
+/** The credential with which somebody signed in on a device. */
+export interface DeviceCredential {
+  account: string;
+  /** Another one after each password change, which ends the tokens of all devices. */
+  version: string;
+}
+
 /**
- * Tokens that say "someone has signed in to this account from this device". One opens nothing: it only lets the
- * device's attempts be counted apart from everybody else's (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
+ * Tokens that say "someone has signed in to this account, by its present password, on this device". One opens nothing: it
+ * only lets the device's attempts be counted apart from everybody else's (OWASP, "Slow Down Online Guessing Attacks with
+ * Device Cookies").
  */
 export interface KnownDevices {
-  /** Emails are normalised ones. A device that is known keeps its id, so that it keeps its count. */
-  issue(email: string, knownDevice: string | undefined): string;
-  /** @returns the device's id, when the token is for this email, unaltered and not expired */
-  verify(token: string | undefined, email: string): string | undefined;
+  /** A device that is known keeps its id, so that it keeps its count. */
+  issue(credential: DeviceCredential, knownDevice: string | undefined): string;
+  /** @returns the device's id, when the token is for this credential, unaltered and not expired */
+  verify(token: string | undefined, credential: DeviceCredential): string | undefined;
+  /** @returns the device's id, where anybody ever signed in on it; needs no account, and says nothing about one */
+  browser(token: string | undefined): string | undefined;
 }
 
 export function openKnownDevices(options: { key: string | Buffer; clock: Clock; random: Random }): KnownDevices {
   const { key, clock, random } = options;
 
-  function sign(device: string, expiresAt: string, email: string): string {
-    return hmacSha256(key, ['known-device', device, expiresAt, sha256(email)].join('\n'));
+  function sign(device: string, expiresAt: string, { account, version }: DeviceCredential): string {
+    return hmacSha256(key, ['known-device of a credential', device, expiresAt, account, version].join('\n'));
+  }
+
+  function mark(device: string, expiresAt: string): string {
+    return hmacSha256(key, ['known browser', device, expiresAt].join('\n'));
+  }
+
+  /** @returns the parts of a token that this server issued and that has not expired */
+  function read(token: string | undefined): { device: string; expiresAt: string; signature: string } | undefined {
+    const [device, expiresAt, signature, marked, ...rest] = token?.split('.') ?? [];
+    if (device === undefined || expiresAt === undefined || signature === undefined || marked === undefined)
+      return undefined;
+    if (rest.length > 0 || !equalInConstantTime(marked, mark(device, expiresAt))) return undefined;
+    return Number(expiresAt) > epochSeconds(clock) ? { device, expiresAt, signature } : undefined;
   }
 
   return {
-    issue(email, knownDevice) {
+    issue(credential, knownDevice) {
       const device = knownDevice ?? random.bytes(16).toString('base64url');
       const expiresAt = String(epochSeconds(clock) + KNOWN_DEVICE_LIFE);
-      return [device, expiresAt, sign(device, expiresAt, email)].join('.');
+      return [device, expiresAt, sign(device, expiresAt, credential), mark(device, expiresAt)].join('.');
     },
-    verify(token, email) {
-      const [device, expiresAt, signature, ...rest] = token?.split('.') ?? [];
-      if (device === undefined || expiresAt === undefined || signature === undefined || rest.length > 0)
-        return undefined;
-      if (!equalInConstantTime(signature, sign(device, expiresAt, email))) return undefined;
-      return Number(expiresAt) > epochSeconds(clock) ? device : undefined;
+    verify(token, credential) {
+      const known = read(token);
+      if (known === undefined) return undefined;
+      return equalInConstantTime(known.signature, sign(known.device, known.expiresAt, credential))
+        ? known.device
+        : undefined;
     },
+    browser: (token) => read(token)?.device,
   };
 }

@@ -1,4 +1,6 @@
+import { DEMO_PASSWORD } from '../config/demo-password.ts';
 import type { CommonPasswords } from './common-passwords.ts';
+import type { Weakness } from './strength.ts';
 
 /** At least 64 by SP 800-63B §3.1.1.2. */
 const LONGEST = 256;
@@ -8,7 +10,15 @@ const TRIVIAL_REST = 5;
 const SEPARATORS = /[\s.@_-]+/g;
 
 export type PasswordProblem =
-  'too-short' | 'too-long' | 'common' | 'like-your-email' | 'like-your-name' | 'like-this-service';
+  | 'published'
+  | 'too-short'
+  | 'too-long'
+  | 'common'
+  | 'like-your-email'
+  | 'like-your-name'
+  | 'like-this-service'
+  | 'breached'
+  | Weakness;
 
 export interface PasswordContext {
   email: string;
@@ -25,13 +35,18 @@ export function normalisePassword(password: string): string {
   return password.normalize('NFKC');
 }
 
+/** The demo's password, which everybody can read in the documents. */
+export function isPublished(password: string): boolean {
+  return normalisePassword(password).toLowerCase() === DEMO_PASSWORD;
+}
+
 export function isTooLong(normalised: string): boolean {
   return [...normalised].length > LONGEST;
 }
 
 /**
- * The rules of NIST SP 800-63B §3.1.1.2: length in code points, a list of the common ones, words of the context; no rule
- * about kinds of characters. The list and the words refuse a password that is nothing else, not one that contains them.
+ * The rules of NIST SP 800-63B §3.1.1.2 that cost nothing to apply: length in code points, a list of the common ones, words
+ * of the context; no rule about kinds of characters. The list and the words refuse a password that is nothing else.
  */
 export function passwordProblem(
   password: string,
@@ -67,6 +82,11 @@ function isStraightRun(text: string): boolean {
   return [1, -1].some((step) =>
     codes.every((code, position) => position === 0 || code - (codes[position - 1] ?? 0) === step),
   );
+}
+
+/** Words of the context, which whoever guesses tries first. */
+export function ownWords({ email, name, service }: PasswordContext): string[] {
+  return [email, name, service].flatMap(wordsOf);
 }
 
 function wordsOf(text: string): string[] {

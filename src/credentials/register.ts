@@ -1,4 +1,5 @@
-import type { Account, Accounts } from '../accounts/accounts.ts';
+import type { Account, Accounts, NewAccount } from '../accounts/accounts.ts';
+import type { Caller } from './lane.ts';
 import type { Passwords } from './passwords.ts';
 
 /**
@@ -7,13 +8,14 @@ import type { Passwords } from './passwords.ts';
  */
 export async function register(
   parts: { accounts: Accounts; passwords: Passwords },
-  person: { email: string; name: string; password: string; roles: readonly string[] },
+  person: NewAccount & { password: string },
+  caller: Caller,
 ): Promise<Account | 'email-taken'> {
   const { accounts, passwords } = parts;
   const { password, ...account } = person;
   const id = accounts.newId();
-  await passwords.set(id, password);
-  const created = await accounts.create({ id, ...account });
+  await passwords.set(id, password, caller);
+  const created = await accounts.create({ ...account, id });
   if (created === 'email-taken') await passwords.remove(id);
   return created;
 }

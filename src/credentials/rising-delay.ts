@@ -52,10 +52,13 @@ export function openRisingDelay(options: { grants: Store; clock: Clock; rule: De
   }
 
   async function clear(subject: string): Promise<void> {
-    // By subtracting what was there, so that an attempt that is counted meanwhile stays counted.
+    await Promise.all([forget(subject), grants.delete(pauseKey(hashed(subject)))]);
+  }
+
+  /** By subtracting what was there, so that an attempt that is counted meanwhile stays counted. */
+  async function forget(subject: string): Promise<void> {
     const count = await grants.increment(counter(subject), 0, rule.memory);
     if (count > 0) await grants.increment(counter(subject), -count, rule.memory);
-    await grants.delete(pauseKey(hashed(subject)));
   }
 
   function hashed(subject: string): string {
@@ -70,7 +73,9 @@ export function openRisingDelay(options: { grants: Store; clock: Clock; rule: De
     remaining,
     reserve,
     async giveBack(subject) {
-      await grants.increment(counter(subject), -1, rule.memory);
+      const count = await grants.increment(counter(subject), -1, rule.memory);
+      // The count is forgotten already: it is no credit for further attempts.
+      if (count < 0) await grants.increment(counter(subject), 1, rule.memory);
     },
     clear,
   };

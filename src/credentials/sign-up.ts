@@ -1,14 +1,15 @@
 import type { Account, Accounts } from '../accounts/accounts.ts';
-import { normaliseEmail } from '../accounts/email.ts';
+import { normaliseEmail } from '../lib/email.ts';
 import { nameProblem, type NameProblem } from '../accounts/name.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../storage/store.ts';
-import { addressBlock } from '../http/address-block.ts';
+import { addressBlock, widestBlock } from '../http/address-block.ts';
 import type { KnownDevices } from './known-device.ts';
+import type { Caller } from './lane.ts';
 import type { PasswordProblem } from './password-rules.ts';
 import type { Passwords } from './passwords.ts';
 import { register } from './register.ts';
-import { type DelayRule, openRisingDelay } from './rising-delay.ts';
+import { type DelayRule, openRisingDelay, type RisingDelay } from './rising-delay.ts';
 
 export interface SignUpInput {
   email: string;
@@ -32,8 +33,11 @@ export type SignUpResult =
 /** @throws TooBusy, StoreUnavailable */
 export type SignUp = (input: SignUpInput) => Promise<SignUpResult>;
 
-/** Generous, for a whole office or school may share one address. */
+/** Generous, for a whole office or school may share one address, and many of them an IPv6 /48. */
 const RULE: DelayRule = { name: 'sign-up', free: 20, longest: 600, memory: 3600 };
+const SITE_RULE: DelayRule = { ...RULE, name: 'sign-up-site', free: 100 };
+/** Forms that are looked at, with faults or without: estimating the strength of a password is work. */
+const FORM_RULE: DelayRule = { name: 'sign-up-forms', free: 200, longest: 60, memory: 60 };
 
 /**
  * Signing up by password. It says when an address has an account already: without a mail channel there is no other way
@@ -51,25 +55,42 @@ export function openSignUp(parts: {
   roles: readonly string[];
 }): SignUp {
   const { accounts, passwords, devices, roles } = parts;
-  const attempts = openRisingDelay({ grants: parts.grants, clock: parts.clock, rule: RULE });
+  const [here, site, forms] = [RULE, SITE_RULE, FORM_RULE].map((rule) => openRisingDelay({ ...parts, rule })) as [
+    RisingDelay,
+    RisingDelay,
+    RisingDelay,
+  ];
+
+  async function wait(address: string): Promise<number> {
+    const [block, widest] = [addressBlock(address), widestBlock(address)];
+    const pause = Math.max(await here.remaining(block), await site.remaining(widest));
+    return pause || (await here.reserve(block)) || (await site.reserve(widest));
+  }
 
   return async ({ address, ...person }) => {
-    const problems = problemsOf(person, passwords);
+    const caller = { block: widestBlock(address), isKnown: false };
+    const pause = await forms.reserve(caller.block);
+    if (pause > 0) return { outcome: 'wait', seconds: pause };
+    const problems = await problemsOf(person, passwords, caller);
     if (Object.keys(problems).length > 0) return { outcome: 'problems', problems };
-    const block = addressBlock(address);
-    const seconds = (await attempts.remaining(block)) || (await attempts.reserve(block));
+    const seconds = await wait(address);
     if (seconds > 0) return { outcome: 'wait', seconds };
 
-    const account = await register({ accounts, passwords }, { ...person, roles });
+    const account = await register({ accounts, passwords }, { ...person, roles, origin: 'sign-up' }, caller);
     if (account === 'email-taken') return { outcome: 'problems', problems: { email: 'email-taken' } };
-    return { outcome: 'signed-up', account, deviceToken: devices.issue(account.email, undefined) };
+    const version = (await passwords.versionOf(account.id)) ?? '';
+    return { outcome: 'signed-up', account, deviceToken: devices.issue({ account: account.id, version }, undefined) };
   };
 }
 
-function problemsOf(person: Omit<SignUpInput, 'address'>, passwords: Passwords): SignUpProblems {
+async function problemsOf(
+  person: Omit<SignUpInput, 'address'>,
+  passwords: Passwords,
+  caller: Caller,
+): Promise<SignUpProblems> {
   const email = normaliseEmail(person.email);
   const name = nameProblem(person.name);
-  const password = passwords.problem(person.password, { email: email ?? '', name: person.name });
+  const password = await passwords.problem(person.password, { email: email ?? '', name: person.name }, caller);
   return {
     ...(email === undefined && { email: 'not-an-address' as const }),
     ...(name !== undefined && { name }),

@@ -92,6 +92,27 @@ describe('Attempts to sign in', () => {
     assert.equal(await wait({ ...stranger, address: '2001:db8:1:3::1' }), 0);
   });
 
+  for (const [block, most, networkOf] of [
+    ['/56', 300, (turn: number) => `2001:db8:1:${(turn & 0xff).toString(16)}`],
+    ['/48', 500, (turn: number) => `2001:db8:1:${((turn * 0x101) & 0xffff).toString(16)}`],
+  ] as const) {
+    it(`in an hour from one ${block} are few, whatever addresses are made up, so the store keeps few counters`, async () => {
+      const end = place.clock.now() + HOUR * 1000;
+      let through = 0;
+      for (let turn = 0; place.clock.now() < end && through <= most; turn += 1) {
+        const pause = await wait({
+          ...stranger,
+          email: `made-up-${turn}@example.com`,
+          address: `${networkOf(turn)}::1`,
+        });
+        if (pause === 0) through += 1;
+        else place.clock.advance(pause);
+      }
+      assert.ok(through > most / 2 && through <= most, String(through));
+      assert.equal(await wait({ ...stranger, address: '2001:db8:2::1' }), 0);
+    });
+  }
+
   it('of a stranger at one address, one by one or in bursts, never make the owner wait elsewhere', async () => {
     for (let round = 0; round < 5; round += 1) {
       await Promise.all(Array.from({ length: 100 }, () => wait(stranger)));
@@ -116,9 +137,71 @@ describe('Attempts to sign in', () => {
     const phone = { ...owner, knownDevice: 'phone' };
     assert.ok((await insist(phone, 24 * HOUR)) < 50);
     assert.ok((await wait(phone)) > 0);
-    assert.equal(await wait({ ...phone, knownDevice: 'laptop' }), 0);
+    assert.equal(await wait({ ...phone, knownDevice: 'laptop', address: '192.0.2.77' }), 0);
     assert.equal(await wait({ ...phone, email: 'bob@example.com' }), 0);
     assert.equal(await wait(owner), 0);
+  });
+
+  it('from all known devices of an account together stay few, and then count as those of strangers', async () => {
+    const devices = Array.from({ length: 12 }, (_, turn) => ({
+      ...owner,
+      knownDevice: `device-${turn}`,
+      version: 'v1',
+    }));
+    let through = 0;
+    for (let turn = 0; turn < 5; turn += 1) for (const who of devices) through += (await wait(who)) === 0 ? 1 : 0;
+    // Twenty, and five as from an unknown place.
+    assert.equal(through, 25);
+    assert.equal(await wait({ ...owner, knownDevice: 'another', version: 'v1', address: '192.0.2.77' }), 0);
+    assert.equal(await wait({ ...owner, knownDevice: 'another', version: 'v2' }), 0);
+  });
+
+  it('stay fewer than a hundred a day on one account, from strangers and stolen devices together', async () => {
+    let through = 0;
+    const end = place.clock.now() + 24 * HOUR * 1000;
+    for (let turn = 0; place.clock.now() < end; turn += 1) {
+      const stranger = { ...owner, address: `10.0.${turn >> 8}.${turn & 255}` };
+      const pauses = [await wait(stranger), await wait({ ...stranger, knownDevice: `device-${turn}`, version: 'v1' })];
+      through += pauses.filter((pause) => pause === 0).length;
+      if (!pauses.includes(0)) place.clock.advance(Math.min(...pauses));
+    }
+    assert.ok(through > 60 && through < 100, String(through));
+  });
+
+  it('that are right are bounded in a minute for one account, and leave a neighbour and a known device room', async () => {
+    let through = 0;
+    for (let turn = 0; turn < 400; turn += 1) {
+      const { wait: pause, counted } = await open().check(owner);
+      if (pause > 0) continue;
+      through += 1;
+      await open().succeeded(counted);
+    }
+    assert.ok(through >= 300 && through <= 302, String(through));
+    assert.equal(await wait({ ...owner, email: 'bob@example.com' }), 0);
+    assert.equal(await wait({ ...owner, knownDevice: 'phone', version: 'v1' }), 0);
+    place.clock.advance(60);
+    assert.equal(await wait(owner), 0);
+  });
+
+  it('that are right are bounded in a minute for one address, whatever the accounts', async () => {
+    let through = 0;
+    for (let turn = 0; turn < 800; turn += 1) {
+      const { wait: pause, counted } = await open().check({ ...owner, email: `person-${turn % 90}@example.com` });
+      if (pause > 0) continue;
+      through += 1;
+      await open().succeeded(counted);
+    }
+    assert.ok(through >= 600 && through <= 602, String(through));
+    assert.equal(await wait({ ...owner, knownDevice: 'phone', version: 'v1' }), 0);
+    assert.equal(await wait({ ...owner, address: '192.0.2.77' }), 0);
+  });
+
+  it('that were not made leave every count as it was', async () => {
+    for (let turn = 0; turn < 700; turn += 1) {
+      const { wait: pause, counted } = await open().check(owner);
+      assert.equal(pause, 0);
+      await open().notMade(counted);
+    }
   });
 
   for (const [kind, who] of Object.entries({

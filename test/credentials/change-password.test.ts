@@ -5,6 +5,8 @@ import {
   type PasswordChange,
   type PasswordChangeResult,
 } from '../../src/credentials/change-password.ts';
+import { OPERATOR } from '../../src/credentials/lane.ts';
+import { openPasswordCheck } from '../../src/credentials/password-check.ts';
 import { register } from '../../src/credentials/register.ts';
 import { openSignIn } from '../../src/credentials/sign-in.ts';
 import { type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
@@ -23,29 +25,47 @@ describe('Changing a password', () => {
   beforeEach(async () => {
     place = temporaryStore();
     parts = openParts(place.store, place.clock);
-    const made = await register(parts, { email: 'ann@example.com', password: PRESENT, name: 'Ann', roles: [] });
+    const made = await register(
+      parts,
+      { email: 'ann@example.com', password: PRESENT, name: 'Ann', roles: [], origin: 'operator' as const },
+      OPERATOR,
+    );
     assert.ok(made !== 'email-taken');
     ann = made;
   });
   afterEach(() => place.remove());
 
   const change = (changes: Partial<PasswordChange> = {}): Promise<PasswordChangeResult> =>
-    openChangePassword({ signIn: openSignIn(parts), passwords: parts.passwords })({
-      ...{ account: ann, current: PRESENT, next: NEXT, address },
+    openChangePassword({ ...parts, check: openPasswordCheck(parts) })({
+      ...{ account: ann, current: PRESENT, next: NEXT, isAgreed: true, address, replace: (store) => store() },
       ...changes,
     });
 
   it('takes the present one, and from then on the new one alone is good', async () => {
     place.clock.advance(60);
     assert.equal((await change()).outcome, 'changed');
-    assert.equal(await parts.passwords.verify(ann.id, PRESENT), 'wrong');
-    assert.equal(await parts.passwords.verify(ann.id, NEXT), 'right');
+    assert.equal(await parts.passwords.verify(ann.id, PRESENT, OPERATOR), 'wrong');
+    assert.equal(await parts.passwords.verify(ann.id, NEXT, OPERATOR), 'right');
     assert.equal(await parts.passwords.changedAt(ann.id), place.clock.now());
   });
 
+  it('leaves alone a password that an operator has set meanwhile', async () => {
+    const set = 'an operator chose this one';
+    const result = await change({
+      async replace(store) {
+        await parts.passwords.set(ann.id, set, OPERATOR);
+        await store();
+      },
+    });
+    assert.deepEqual(result, { outcome: 'problems', problems: { current: 'wrong' } });
+    assert.equal(await parts.passwords.verify(ann.id, set, OPERATOR), 'right');
+    assert.equal(await parts.passwords.verify(ann.id, NEXT, OPERATOR), 'wrong');
+  });
+
   it('is refused to who does not know the present one', async () => {
-    assert.deepEqual(await change({ current: 'a wrong password' }), { outcome: 'refused' });
-    assert.equal(await parts.passwords.verify(ann.id, PRESENT), 'right');
+    const result = await change({ current: 'a wrong password' });
+    assert.deepEqual(result, { outcome: 'problems', problems: { current: 'wrong' } });
+    assert.equal(await parts.passwords.verify(ann.id, PRESENT, OPERATOR), 'right');
   });
 
   it('is no place to guess: its attempts count as those of a sign-in, and make both wait', async () => {
@@ -53,28 +73,36 @@ describe('Changing a password', () => {
     assert.equal((await change()).outcome, 'wait');
     const atTheDoor = await openSignIn(parts)({ email: ann.email, password: PRESENT, address });
     assert.equal(atTheDoor.outcome, 'wait');
-    assert.equal(await parts.passwords.verify(ann.id, PRESENT), 'right');
+    assert.equal(await parts.passwords.verify(ann.id, PRESENT, OPERATOR), 'right');
   });
 
-  it('says what is wrong with the new one before it hashes or counts anything', async () => {
+  it('names what is wrong with both passwords at once, and counts that as an attempt', async () => {
     const { hashes } = await countHashes(async () => {
-      for (let turn = 0; turn < 20; turn += 1)
-        assert.deepEqual(await change({ next: 'short' }), { outcome: 'problem', problem: 'too-short' });
-      assert.deepEqual(await change({ next: 'passwordpassword' }), { outcome: 'problem', problem: 'common' });
+      const result = await change({ current: 'a wrong password', next: 'qwertyuiopasdfgh' });
+      assert.deepEqual(result, { outcome: 'problems', problems: { current: 'wrong', next: 'near-common' } });
     });
-    assert.equal(hashes, 0);
+    assert.equal(hashes, 1);
+    for (let turn = 0; turn < 5; turn += 1) await change({ current: 'a wrong password', next: 'short' });
+    assert.equal((await change()).outcome, 'wait');
+  });
+
+  it('counts no attempt of the owner, whatever is wrong with the new one', async () => {
+    for (let turn = 0; turn < 8; turn += 1)
+      assert.deepEqual(await change({ next: 'short' }), { outcome: 'problems', problems: { next: 'too-short' } });
+    assert.deepEqual(await change({ isAgreed: false }), { outcome: 'problems', problems: {} });
+    assert.equal(await parts.passwords.verify(ann.id, PRESENT, OPERATOR), 'right');
     assert.equal((await change()).outcome, 'changed');
   });
 
   it('is none when the new one is the present one in another form', async () => {
     const present = 'correct horse Battery ﬁnal';
-    await parts.passwords.set(ann.id, present);
+    await parts.passwords.set(ann.id, present, OPERATOR);
     const result = await change({ current: present, next: present.normalize('NFKC') });
-    assert.deepEqual(result, { outcome: 'problem', problem: 'same' });
+    assert.deepEqual(result, { outcome: 'problems', problems: { next: 'same' } });
   });
 
   it('is refused to an account that has been disabled meanwhile', async () => {
     await parts.accounts.disable(ann.id);
-    assert.deepEqual(await change(), { outcome: 'refused' });
+    assert.deepEqual(await change(), { outcome: 'problems', problems: { current: 'wrong' } });
   });
 });

@@ -1,56 +1,160 @@
 import assert from 'node:assert/strict';
 import { setImmediate as settled } from 'node:timers/promises';
-import { openGate, TooBusy } from '../../src/credentials/gate.ts';
+import { type Gate, type GateLimits, openGate, TooBusy } from '../../src/credentials/gate.ts';
+import type { Caller } from '../../src/credentials/lane.ts';
 
-/** A task that ends when it is told to. */
-function heldTask(started: string[], name: string) {
-  const { promise, resolve } = Promise.withResolvers<string>();
-  const task = () => {
-    started.push(name);
-    return promise;
-  };
-  return { task, end: () => resolve(name) };
+const ROOMY: GateLimits = { atOnce: 2, waiting: { known: 10, unknown: 10 }, perBlock: 10, perAccount: 10, crowd: 2 };
+
+/** Tasks that end when they are told to, by the names of their callers' blocks. */
+class Scene {
+  readonly started: string[] = [];
+  readonly refused: string[] = [];
+  readonly ofCrowd: string[] = [];
+  readonly #gate: Gate;
+  readonly #ends = new Map<string, () => void>();
+
+  constructor(limits: Partial<GateLimits> = {}) {
+    this.#gate = openGate({ ...ROOMY, ...limits });
+  }
+
+  /** Lets callers come, as `block` or `block/task`, one after the other. */
+  async come(isKnown: boolean, names: readonly string[], account?: string): Promise<void> {
+    for (const name of names) {
+      const [block = ''] = name.split('/');
+      void this.#run(name, { block, isKnown, ...(account !== undefined && { account }) });
+      await settled();
+    }
+  }
+
+  async end(name = this.started.at(-1) ?? ''): Promise<void> {
+    this.#ends.get(name)?.();
+    await settled();
+  }
+
+  async #run(name: string, caller: Caller): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.#ends.set(name, () => resolve(undefined));
+    await this.#gate
+      .run(caller, (isOfCrowd) => {
+        this.started.push(name);
+        if (isOfCrowd) this.ofCrowd.push(name);
+        return promise;
+      })
+      .catch((error: unknown) => {
+        assert.ok(error instanceof TooBusy);
+        this.refused.push(name);
+      });
+  }
 }
 
-describe('The gate', () => {
-  it('starts as many tasks as may run, then the next in line as each one ends', async () => {
-    const gate = openGate({ atOnce: 2, waiting: 10 });
-    const started: string[] = [];
-    const tasks = ['a', 'b', 'c', 'd'].map((name) => heldTask(started, name));
-    const results = tasks.map(({ task }) => gate.run(task));
-    await settled();
-    assert.deepEqual(started, ['a', 'b']);
-    tasks[1]?.end();
-    await results[1];
-    await settled();
-    assert.deepEqual(started, ['a', 'b', 'c']);
-    tasks.forEach(({ end }) => end());
-    assert.deepEqual(await Promise.all(results), ['a', 'b', 'c', 'd']);
+describe('The gate of password hashing', () => {
+  it('runs one task of unknown callers at a time and keeps the other place for a known device', async () => {
+    const scene = new Scene();
+    await scene.come(false, ['a', 'b', 'c']);
+    assert.deepEqual(scene.started, ['a']);
+    await scene.come(true, ['owner']);
+    assert.deepEqual(scene.started, ['a', 'owner']);
+    await scene.end('a');
+    assert.deepEqual(scene.started, ['a', 'owner', 'b']);
   });
 
-  it('turns away at once, unstarted, what finds the queue full', async () => {
-    const gate = openGate({ atOnce: 1, waiting: 1 });
-    const started: string[] = [];
-    const tasks = ['a', 'b', 'c'].map((name) => heldTask(started, name));
-    const [first, second, third] = tasks.map(({ task }) => gate.run(task));
-    await assert.rejects(third ?? assert.fail(), TooBusy);
-    tasks.forEach(({ end }) => end());
-    assert.deepEqual([await first, await second], ['a', 'b']);
-    assert.deepEqual(started, ['a', 'b']);
+  it('lets known devices use both places, and gives the next free one to an unknown caller', async () => {
+    const scene = new Scene();
+    await scene.come(true, ['a', 'b', 'c', 'd']);
+    await scene.come(false, ['newcomer']);
+    assert.deepEqual(scene.started, ['a', 'b']);
+    await scene.end('a');
+    assert.deepEqual(scene.started, ['a', 'b', 'newcomer']);
+    await scene.end('b');
+    assert.deepEqual(scene.started, ['a', 'b', 'newcomer', 'c']);
   });
 
-  it('gives a place back when its task fails', async () => {
-    const gate = openGate({ atOnce: 1, waiting: 0 });
-    await assert.rejects(
-      gate.run(() => Promise.reject(new Error('no'))),
-      { message: 'no' },
-    );
-    await assert.rejects(
-      gate.run(() => {
-        throw new Error('at once');
+  it('tells the tasks of unknown callers, and no others, that they are of a crowd', async () => {
+    const scene = new Scene();
+    await scene.come(false, ['a', 'b', 'c', 'd']);
+    for (const name of ['a', 'b', 'c', 'd']) await scene.end(name);
+    await scene.come(true, ['owner/1', 'owner/2', 'owner/3', 'owner/4', 'owner/5']);
+    for (let turn = 1; turn <= 5; turn += 1) await scene.end(`owner/${turn}`);
+    assert.equal(scene.started.length, 9);
+    assert.deepEqual(scene.ofCrowd, ['b']);
+  });
+
+  it('serves address blocks in turn, and the tasks of each in their order', async () => {
+    const scene = new Scene();
+    await scene.come(false, ['flood/1', 'flood/2', 'flood/3', 'flood/4', 'a/1', 'b/1', 'a/2']);
+    for (let turn = 0; turn < 7; turn += 1) await scene.end();
+    assert.deepEqual(scene.started, ['flood/1', 'flood/2', 'a/1', 'b/1', 'flood/3', 'a/2', 'flood/4']);
+  });
+
+  it('has room for a bounded number of tasks of one block, whatever their accounts', async () => {
+    const scene = new Scene({ perBlock: 2 });
+    await scene.come(false, ['flood/1', 'flood/2', 'flood/3', 'a']);
+    assert.deepEqual(scene.refused, ['flood/3']);
+    await scene.end('flood/1');
+    await scene.come(false, ['flood/4']);
+    assert.deepEqual(scene.refused, ['flood/3']);
+  });
+
+  it('has room for a bounded number of tasks of one account, whatever their blocks, and apart for known devices', async () => {
+    const scene = new Scene({ perAccount: 2, crowd: 2 });
+    await scene.come(false, ['a', 'b', 'c'], 'ann@example.com');
+    assert.deepEqual(scene.refused, ['c']);
+    await scene.come(true, ['home'], 'ann@example.com');
+    await scene.come(false, ['d'], 'bob@example.com');
+    assert.deepEqual(scene.refused, ['c']);
+    assert.deepEqual(scene.started, ['a', 'home']);
+  });
+
+  it('refuses what finds the lane full, and not the callers of the other one', async () => {
+    const scene = new Scene({ waiting: { known: 1, unknown: 2 } });
+    await scene.come(false, ['a', 'b', 'c', 'd']);
+    assert.deepEqual(scene.refused, ['d']);
+    await scene.come(true, ['home']);
+    assert.deepEqual(scene.started, ['a', 'home']);
+    assert.deepEqual(scene.refused, ['d']);
+  });
+
+  it('lets a newcomer to a full lane displace the last of the block with the most waiting', async () => {
+    const scene = new Scene({ waiting: { known: 1, unknown: 3 } });
+    await scene.come(false, ['flood/1', 'flood/2', 'flood/3', 'flood/4', 'a', 'b', 'c']);
+    assert.deepEqual(scene.refused, ['flood/4', 'flood/3', 'c']);
+    for (let turn = 0; turn < 4; turn += 1) await scene.end();
+    assert.deepEqual(scene.started, ['flood/1', 'flood/2', 'a', 'b']);
+  });
+
+  it('has its places back when tasks fail, at once or later', async () => {
+    const gate = openGate({ ...ROOMY, perBlock: 1, perAccount: 1, crowd: 2 });
+    const caller = { block: 'a', account: 'ann@example.com', isKnown: false };
+    const fails = [
+      () => Promise.reject(new Error('no')),
+      () => {
+        throw new Error('no');
+      },
+    ];
+    for (const task of fails) await assert.rejects(gate.run(caller, task), { message: 'no' });
+    assert.equal(await gate.run(caller, () => Promise.resolve('in')), 'in');
+  });
+
+  it('runs every task that it admits exactly once, in a storm of callers of both kinds', async () => {
+    const gate = openGate({ ...ROOMY, waiting: { known: 5, unknown: 5 }, perBlock: 4, perAccount: 2, crowd: 2 });
+    let [ran, running, most] = [0, 0, 0];
+    const results = await Promise.allSettled(
+      Array.from({ length: 500 }, async (_, turn) => {
+        for (let pause = 0; pause < turn % 17; pause += 1) await settled();
+        const caller = { block: `b${turn % 7}`, account: `a${turn % 11}`, isKnown: turn % 3 === 0 };
+        await gate.run(caller, async () => {
+          running += 1;
+          most = Math.max(most, running);
+          await settled();
+          running -= 1;
+          ran += 1;
+        });
       }),
-      { message: 'at once' },
     );
-    assert.equal(await gate.run(() => Promise.resolve('in')), 'in');
+    assert.equal(ran, results.filter(({ status }) => status === 'fulfilled').length);
+    assert.ok(ran > 10 && ran < 500, String(ran));
+    assert.equal(most, 2);
+    const again = { block: 'b1', account: 'a1', isKnown: false };
+    assert.equal(await gate.run(again, () => Promise.resolve('in')), 'in');
   });
 });

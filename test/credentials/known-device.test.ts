@@ -5,53 +5,66 @@ import { systemRandom } from '../../src/lib/random.ts';
 import { MovedClock } from '../support/clock.ts';
 
 describe('A known-device token', () => {
-  const email = 'ann@example.com';
+  const ann = { account: 'acc_ann', version: 'v1' };
   const clock = new MovedClock();
   const open = (key = 'k'.repeat(32)) => openKnownDevices({ key, clock, random: systemRandom });
 
   it('names its device for the account that signed in there, and for no other', () => {
-    const token = open().issue(email, undefined);
-    assert.match(open().verify(token, email) ?? '', /^[\w-]{22}$/);
-    assert.equal(open().verify(token, 'bob@example.com'), undefined);
-    assert.equal(open('x'.repeat(32)).verify(token, email), undefined);
+    const token = open().issue(ann, undefined);
+    assert.match(open().verify(token, ann) ?? '', /^[\w-]{22}$/);
+    assert.equal(open().verify(token, { ...ann, account: 'acc_bob' }), undefined);
+    assert.equal(open('x'.repeat(32)).verify(token, ann), undefined);
   });
 
-  it('does not show the address', () => {
-    assert.doesNotMatch(open().issue(email, undefined), /ann|example/);
+  it('does not show the account', () => {
+    assert.doesNotMatch(open().issue(ann, undefined), /ann|v1/);
+  });
+
+  it('is worth nothing once the account has another password', () => {
+    const token = open().issue(ann, undefined);
+    assert.equal(open().verify(token, { ...ann, version: 'v2' }), undefined);
   });
 
   it('keeps the device when it is renewed, and differs between devices', () => {
-    const device = open().verify(open().issue(email, undefined), email);
-    assert.equal(open().verify(open().issue(email, device), email), device);
-    assert.notEqual(open().verify(open().issue(email, undefined), email), device);
+    const device = open().verify(open().issue(ann, undefined), ann);
+    assert.equal(open().verify(open().issue(ann, device), ann), device);
+    assert.notEqual(open().verify(open().issue(ann, undefined), ann), device);
   });
 
   it('ends after its life, which nobody can lengthen', () => {
-    const token = open().issue(email, undefined);
+    const token = open().issue(ann, undefined);
     clock.advance(KNOWN_DEVICE_LIFE - 1);
-    assert.ok(open().verify(token, email) !== undefined);
+    assert.ok(open().verify(token, ann) !== undefined);
     clock.advance(1);
-    assert.equal(open().verify(token, email), undefined);
-    const [device, expiresAt, signature] = token.split('.');
-    assert.equal(open().verify([device, Number(expiresAt) + 3600, signature].join('.'), email), undefined);
+    assert.equal(open().verify(token, ann), undefined);
+    const [device, expiresAt, ...rest] = token.split('.');
+    assert.equal(open().verify([device, Number(expiresAt) + 3600, ...rest].join('.'), ann), undefined);
   });
 
   it('is worth nothing when anything in it is altered, missing or added', () => {
-    const token = open().issue(email, undefined);
+    const token = open().issue(ann, undefined);
     for (let position = 0; position < token.length; position += 1) {
       const altered = token.slice(0, position) + (token[position] === 'A' ? 'B' : 'A') + token.slice(position + 1);
-      assert.equal(open().verify(altered, email), undefined, altered);
+      assert.equal(open().verify(altered, ann), undefined, altered);
     }
     for (const other of [undefined, '', '.', '..', '...', `${token}.x`, token.slice(1), token.slice(0, -1)]) {
-      assert.equal(open().verify(other, email), undefined, other);
+      assert.equal(open().verify(other, ann), undefined, other);
     }
+  });
+
+  it('tells a browser in which anybody has signed in, whatever became of the password, and no altered one', () => {
+    const token = open().issue(ann, undefined);
+    assert.equal(open().browser(token), open().verify(token, ann));
+    assert.equal(open('x'.repeat(32)).browser(token), undefined);
+    assert.equal(open().browser(token.replace(/\w/, (first) => (first === 'A' ? 'B' : 'A'))), undefined);
+    assert.equal(open().browser(token.split('.').slice(0, 3).join('.')), undefined);
   });
 
   it('is read from any text without throwing', () => {
     const text = fc.string({ unit: 'binary' });
     fc.assert(
       fc.property(fc.array(text, { maxLength: 4 }), text, (parts, person) => {
-        assert.equal(open().verify(parts.join('.'), person), undefined);
+        assert.equal(open().verify(parts.join('.'), { account: person, version: person }), undefined);
       }),
     );
   });

@@ -18,7 +18,14 @@ export function openParts(store: Store, clock: Clock): Parts {
   const argon2 = { memory_kib: 64, passes: 2, parallelism: 1 };
   return {
     accounts: openAccounts({ records: store, clock, random: systemRandom }),
-    passwords: openPasswords({ records: store, clock, argon2, minLength: 15, service: 'Latchkey' }),
+    passwords: openPasswords({
+      records: store,
+      clock,
+      random: systemRandom,
+      argon2,
+      minLength: 15,
+      service: 'Latchkey',
+    }),
     attempts: openAttempts({ grants: store, clock }),
     devices: openKnownDevices({ key: 'k'.repeat(32), clock, random: systemRandom }),
   };

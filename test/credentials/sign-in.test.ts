@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { hmacSha256, sha256 } from '../../src/lib/hash.ts';
 import type { Account } from '../../src/accounts/accounts.ts';
 import { TooBusy } from '../../src/credentials/gate.ts';
+import { OPERATOR } from '../../src/credentials/lane.ts';
 import { register } from '../../src/credentials/register.ts';
 import { openSignIn, type SignInResult } from '../../src/credentials/sign-in.ts';
 import { type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
@@ -21,7 +23,11 @@ describe('Signing in', () => {
   beforeEach(async () => {
     place = temporaryStore();
     parts = openParts(place.store, place.clock);
-    const made = await register(parts, { email: right.email, password: right.password, name: 'Ann', roles: ['user'] });
+    const made = await register(
+      parts,
+      { email: right.email, password: right.password, name: 'Ann', roles: ['user'], origin: 'operator' as const },
+      OPERATOR,
+    );
     assert.ok(made !== 'email-taken');
     ann = made;
   });
@@ -39,11 +45,16 @@ describe('Signing in', () => {
     const result = await signIn({ ...right, email: ' ANN@Example.com' });
     assert.equal(result.outcome, 'signed-in');
     assert.deepEqual(result.account, ann);
-    assert.ok(parts.devices.verify(result.deviceToken, right.email) !== undefined);
+    const version = (await parts.passwords.versionOf(ann.id)) ?? '';
+    assert.ok(parts.devices.verify(result.deviceToken, { account: ann.id, version }) !== undefined);
   });
 
   it('is refused with one answer, for one hash, to a wrong password, an unknown person and a disabled account', async () => {
-    const disabled = await register(parts, { ...right, email: 'off@example.com', name: 'Off', roles: [] });
+    const disabled = await register(
+      parts,
+      { ...right, email: 'off@example.com', name: 'Off', roles: [], origin: 'operator' as const },
+      OPERATOR,
+    );
     assert.ok(disabled !== 'email-taken');
     await parts.accounts.disable(disabled.id);
     for (const input of [wrong, { ...right, email: 'bob@example.com' }, { ...right, email: 'off@example.com' }]) {
@@ -84,7 +95,11 @@ describe('Signing in', () => {
   });
 
   it('gives a stranger no tries for a device token of another account or of an own making', async () => {
-    await register(parts, { ...right, email: 'bob@example.com', name: 'Bob', roles: [] });
+    await register(
+      parts,
+      { ...right, email: 'bob@example.com', name: 'Bob', roles: [], origin: 'operator' as const },
+      OPERATOR,
+    );
     const foreign = await tokenOf({ ...right, email: 'bob@example.com' });
     for (let turn = 0; turn < 5; turn += 1) await signIn(wrong);
     for (const deviceToken of [foreign, 'made.9999999999.up', '']) {
@@ -108,6 +123,34 @@ describe('Signing in', () => {
     }
     await Promise.allSettled(crowd);
     assert.equal((await signIn(right)).outcome, 'signed-in');
+  });
+
+  it('leaves no device known that somebody had before the password was changed', async () => {
+    const old = await tokenOf(right);
+    await parts.passwords.set(ann.id, 'plum cassette harbour', OPERATOR);
+    for (let turn = 0; turn < 5; turn += 1) await signIn(wrong);
+    assert.equal((await signIn({ ...wrong, deviceToken: old })).outcome, 'wait');
+  });
+
+  it('takes a device cookie of the format before this one for none', async () => {
+    for (let turn = 0; turn < 5; turn += 1) await signIn(wrong);
+    const [device, expiresAt] = (await tokenOf({ ...right, address: '192.0.2.9' })).split('.');
+    const input = ['known-device', device, expiresAt, sha256(right.email)].join('\n');
+    const old = [device, expiresAt, hmacSha256('k'.repeat(32), input)].join('.');
+    assert.equal((await signIn({ ...wrong, deviceToken: old })).outcome, 'wait');
+  });
+
+  it('looks at no more guesses from twelve stolen device cookies than from a few, and the owner may still sign in', async () => {
+    const mine = await tokenOf(right);
+    const stolen = [];
+    for (let turn = 0; turn < 12; turn += 1) stolen.push(await tokenOf(right));
+    const guesses = stolen.flatMap((deviceToken) => Array.from({ length: 5 }, () => ({ ...wrong, deviceToken })));
+    const { hashes } = await countHashes(async () => {
+      for (const guess of guesses) await signIn(guess);
+    });
+    // Twenty from all devices, five as from an unknown place.
+    assert.equal(hashes, 25);
+    assert.equal((await signIn({ ...right, address: '203.0.113.4', deviceToken: mine })).outcome, 'signed-in');
   });
 
   it('is refused, never broken, whatever is typed', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { OPERATOR } from '../../src/credentials/lane.ts';
 import { register } from '../../src/credentials/register.ts';
 import { openSignIn } from '../../src/credentials/sign-in.ts';
 import { openSignUp, type SignUpInput, type SignUpResult } from '../../src/credentials/sign-up.ts';
@@ -26,9 +27,11 @@ describe('Signing up', () => {
   it('makes an account with the roles of new people, whose owner can sign in', async () => {
     const result = await signUp({ ...ann, email: 'ANN@example.com ' });
     assert.equal(result.outcome, 'signed-up');
-    assert.deepEqual(result.account.roles, ['user']);
+    assert.deepEqual([result.account.roles, result.account.origin], [['user'], 'sign-up']);
+    assert.equal(result.account.emailVerified, undefined);
     assert.equal((await signIn(ann)).outcome, 'signed-in');
-    assert.ok(parts.devices.verify(result.deviceToken, ann.email) !== undefined);
+    const version = (await parts.passwords.versionOf(result.account.id)) ?? '';
+    assert.ok(parts.devices.verify(result.deviceToken, { account: result.account.id, version }) !== undefined);
   });
 
   it('names what is wrong with every field at once', async () => {
@@ -77,11 +80,11 @@ describe('Signing up', () => {
   it('leaves either an account that opens or a free address, wherever a crash cuts it short', async () => {
     const outcomes = [];
     for (const writes of [0, 1, 2, 3]) {
-      const person = { ...ann, email: `crash-${writes}@example.com`, roles: [] };
-      await register(openParts(dyingStore(place.store, writes), place.clock), person).catch(() => undefined);
+      const person = { ...ann, email: `crash-${writes}@example.com`, roles: [], origin: 'operator' as const };
+      await register(openParts(dyingStore(place.store, writes), place.clock), person, OPERATOR).catch(() => undefined);
       const { outcome } = await signIn(person);
       outcomes.push(outcome);
-      const again = await register(parts, person);
+      const again = await register(parts, person, OPERATOR);
       assert.equal(again === 'email-taken', outcome === 'signed-in');
     }
     assert.deepEqual(outcomes, ['refused', 'refused', 'refused', 'signed-in']);
@@ -94,6 +97,16 @@ describe('Signing up', () => {
     }
     assert.deepEqual(await signUp(ann), { outcome: 'wait', seconds: 1 });
     assert.equal((await signUp({ ...ann, address: '192.0.2.2' })).outcome, 'signed-up');
+  });
+
+  it('is bounded for the networks of one IPv6 site together', async () => {
+    const outcomes = [];
+    for (let turn = 0; turn < 110; turn += 1) {
+      const address = `2001:db8:1:${turn.toString(16)}::1`;
+      outcomes.push((await signUp({ ...ann, email: `person-${turn}@example.com`, address })).outcome);
+    }
+    assert.equal(outcomes.filter((outcome) => outcome === 'signed-up').length, 100);
+    assert.equal((await signUp({ ...ann, address: '2001:db8:2::1' })).outcome, 'signed-up');
   });
 
   it('gives an answer, never a failure, whatever is typed', async () => {

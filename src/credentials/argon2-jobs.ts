@@ -1,0 +1,14 @@
+import argon2, { type HashOptions } from 'argon2';
+
+/** One call of argon2, in a form that another process can be told. */
+export type Argon2Job =
+  | { readonly verb: 'hash'; readonly text: string; readonly options: HashOptions }
+  | { readonly verb: 'verify'; readonly text: string; readonly hash: string };
+
+/** The new hash, or `right` or `wrong`. */
+export type Argon2Result = string;
+
+export async function doArgon2Job(job: Argon2Job): Promise<Argon2Result> {
+  if (job.verb === 'hash') return argon2.hash(job.text, job.options);
+  return (await argon2.verify(job.hash, job.text)) ? 'right' : 'wrong';
+}

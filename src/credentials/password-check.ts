@@ -1,0 +1,115 @@
+import type { Account, Accounts } from '../accounts/accounts.ts';
+import { widestBlock } from '../http/address-block.ts';
+import { normaliseEmail } from '../lib/email.ts';
+import type { AccountId } from '../lib/ids.ts';
+import type { Attempts } from './attempts.ts';
+import type { DeviceCredential, KnownDevices } from './known-device.ts';
+import type { PasswordAsRead, Passwords } from './passwords.ts';
+
+export interface PasswordShown {
+  email: string;
+  password: string;
+  /** The caller's IP address. */
+  address: string;
+  deviceToken?: string | undefined;
+}
+
+export type PasswordCheckResult =
+  | {
+      outcome: 'right';
+      account: Account;
+      deviceToken: string;
+      read: PasswordAsRead;
+      /** Uncounts the attempt. */
+      settle: () => Promise<void>;
+    }
+  | { outcome: 'refused' }
+  | { outcome: 'wait'; seconds: number };
+
+/**
+ * @param id the account, where the caller knows it: nothing is looked up by its address
+ * @throws TooBusy, StoreUnavailable
+ */
+export type PasswordCheck = (shown: PasswordShown, id?: AccountId) => Promise<PasswordCheckResult>;
+
+export interface PasswordCheckParts {
+  accounts: Accounts;
+  passwords: Passwords;
+  attempts: Attempts;
+  devices: KnownDevices;
+}
+
+/**
+ * Refuses a flood before anything is read of what it sends, by what this node knows by itself. Whoever has a cookie of a
+ * known browser is let through: only their account can tell what they are.
+ * @returns seconds to wait, or 0. @throws TooBusy
+ */
+export type AdmitAttempt = (who: Pick<PasswordShown, 'address' | 'deviceToken'>) => number;
+
+export function openAdmission({ passwords, attempts, devices }: PasswordCheckParts): AdmitAttempt {
+  return ({ address, deviceToken }) => {
+    if (devices.browser(deviceToken) !== undefined) return 0;
+    const pause = attempts.blockPause(address);
+    if (pause === 0) passwords.assertRoom({ block: widestBlock(address), isKnown: false });
+    return pause;
+  };
+}
+
+/**
+ * The check of a password that somebody shows. A wrong password, an unknown address and a disabled account get the same
+ * answer for the same work, and attempts on each are counted alike. The password is read once, before the attempt is
+ * counted: a session that begins by one that is being replaced counts from the start of its request, so it ends too.
+ */
+export function openPasswordCheck(parts: PasswordCheckParts): PasswordCheck {
+  const { passwords, attempts, devices } = parts;
+
+  return async ({ password, address, deviceToken, ...shown }, id) => {
+    const email = normaliseEmail(shown.email);
+    // No account can have it, so there is nothing to hide.
+    if (email === undefined) return { outcome: 'refused' };
+    const unknown = { block: widestBlock(address), account: email, isKnown: false };
+    // A flood that finds no room costs the store nothing.
+    if (devices.browser(deviceToken) === undefined) passwords.assertRoom(unknown);
+    const { found, read, credential } = await look(parts, email, id);
+    const knownDevice = devices.verify(deviceToken, credential);
+    const { wait, counted } = await attempts.check({ email, address, knownDevice, version: credential.version });
+    if (wait > 0) return { outcome: 'wait', seconds: wait };
+
+    const account = found?.disabledAt === undefined ? found : undefined;
+    const caller = { ...unknown, isKnown: knownDevice !== undefined && !counted.isDistrusted };
+    const verdict = await passwords.verify(account?.id, password, caller, read).catch(async (error: unknown) => {
+      // Whoever came when the server was too busy must not have to wait for that afterwards as well.
+      await attempts.notMade(counted);
+      throw error;
+    });
+    if (verdict === 'wrong' || account === undefined) return { outcome: 'refused' };
+    const settle = (): Promise<void> => attempts.succeeded(counted);
+    return { outcome: 'right', account, deviceToken: devices.issue(credential, knownDevice), read, settle };
+  };
+}
+
+interface Found {
+  found: Account | undefined;
+  read: PasswordAsRead;
+  /** No token was ever issued for an empty one. */
+  credential: DeviceCredential;
+}
+
+/** Reads as often for an unknown address. */
+async function look(
+  { accounts, passwords }: PasswordCheckParts,
+  email: string,
+  id: AccountId | undefined,
+): Promise<Found> {
+  if (id === undefined) {
+    const found = await accounts.findByEmail(email);
+    return asFound(found, await passwords.read(found?.id));
+  }
+  const [account, read] = await Promise.all([accounts.find(id), passwords.read(id)]);
+  // Attempts are counted by address, so it must be the account's.
+  return asFound(account?.email === email ? account : undefined, read);
+}
+
+function asFound(found: Account | undefined, read: PasswordAsRead): Found {
+  return { found, read, credential: { account: found?.id ?? '', version: read.version ?? '' } };
+}

@@ -1,0 +1,88 @@
+import { openAccounts } from '../accounts/accounts.ts';
+import { DEMO_EMAILS } from '../config/demo-password.ts';
+import { type Index, keyspace, type Key } from '../storage/store.ts';
+import { passwordsFor, type PasswordParts, type PasswordSettings } from './passwords.ts';
+
+/** The kind of server that made a store. */
+export type Maker = 'demo' | 'configured';
+
+export interface StoreOrigin {
+  maker: Maker;
+  /** Set where the store says so itself; else it follows from its accounts. */
+  isMarked: boolean;
+}
+
+interface OriginRecord {
+  maker: Maker;
+}
+
+export interface OriginParts extends PasswordParts {
+  config: PasswordSettings;
+}
+
+const originKey: Key<OriginRecord> = keyspace<OriginRecord>('store-origin')('main');
+
+/** Records that each server has written since the first version, and the index of what its commands write. */
+const SIGNS_OF_LIFE: Key<unknown>[] = ['key-ring:main', 'store-marker:main'];
+const everyAccount: Index<unknown> = 'accounts';
+
+/** The origin of a store; undefined for one that no server has started on. @throws StoreUnavailable */
+export async function originOf(parts: OriginParts): Promise<StoreOrigin | undefined> {
+  const { records } = parts;
+  const marked = await records.get(originKey);
+  if (marked !== undefined) return { maker: marked.value.maker, isMarked: true };
+  const signs = await records.getMany(SIGNS_OF_LIFE);
+  const { keys: accounts } = await records.members(everyAccount, { limit: 1 });
+  if (accounts.length === 0 && signs.every((sign) => sign === undefined)) return undefined;
+  return { maker: (await hasDemoAccounts(parts)) ? 'demo' : 'configured', isMarked: false };
+}
+
+/**
+ * Marks the store as this kind of server's, at its first start or where an earlier version left it unmarked.
+ * @returns the origin of a store of the other kind, which stays as it is. @throws StoreUnavailable
+ */
+export async function claimStore(parts: OriginParts, maker: Maker): Promise<StoreOrigin | undefined> {
+  const found = await originOf(parts);
+  if (found !== undefined && found.maker !== maker) return found;
+  if (found?.isMarked === true || (await parts.records.create(originKey, { maker }))) return undefined;
+  // Another server was faster.
+  return claimStore(parts, maker);
+}
+
+/** Tells whether an account of the demo still has the password that everybody knows. */
+async function hasDemoAccounts({ config, ...parts }: OriginParts): Promise<boolean> {
+  const accounts = openAccounts(parts);
+  const passwords = passwordsFor(config, parts);
+  try {
+    for (const email of DEMO_EMAILS) {
+      const account = await accounts.findByEmail(email);
+      if (account !== undefined && (await passwords.isPublished(account.id))) return true;
+    }
+    return false;
+  } finally {
+    passwords.close();
+  }
+}
+
+/** Another kind of server made the store. */
+export class ForeignStore extends Error {
+  override name = 'ForeignStore';
+}
+
+/** @param place the store URL, as it may be printed */
+export function foreignStore({ maker, isMarked }: StoreOrigin, place: string): ForeignStore {
+  if (maker === 'configured') {
+    return new ForeignStore(
+      `the store ${place} was made by a configured server, and the demo would put accounts into it whose password ` +
+        'everybody knows. Name the configuration with --config FILE, or unset LATCHKEY_STORE to start the demo on its own store',
+    );
+  }
+  const [first, second] = DEMO_EMAILS;
+  const why = isMarked ? 'was made by the demo' : `has an account of the demo (${first} or ${second})`;
+  const keep =
+    'If the store has become yours, remove those accounts with "latchkey accounts remove ACCOUNT" and start again';
+  return new ForeignStore(
+    `the store ${place} ${why}, whose password everybody knows: a configured server does not open it. ` +
+      `Name another store under stores or by LATCHKEY_STORE${isMarked ? '' : `. ${keep}`}`,
+  );
+}

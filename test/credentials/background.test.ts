@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { constants, getPriority } from 'node:os';
+import type { Argon2Job } from '../../src/credentials/argon2-jobs.ts';
+import { Background } from '../../src/credentials/background.ts';
+import { until } from '../support/until.ts';
+
+const JOB: Argon2Job = { verb: 'hash', text: 'plum cassette', options: { memoryCost: 1024, timeCost: 2 } };
+
+describe('Password hashing in the background', () => {
+  let background: Background;
+  beforeEach(async () => {
+    background = new Background();
+    await untilThere();
+  });
+  afterEach(() => background.close());
+
+  async function untilThere(): Promise<void> {
+    await until(async () => {
+      await background.run(JOB);
+      return background.pid !== undefined;
+    });
+  }
+
+  it('gives the results of argon2, by a process of lower priority', async () => {
+    assert.equal(getPriority(background.pid), constants.priority.PRIORITY_BELOW_NORMAL);
+    const hash = await background.run(JOB);
+    assert.match(hash, /^\$argon2id\$v=19\$m=1024,p=\d,t=2\$/);
+    assert.equal(await background.run({ verb: 'verify', text: 'plum cassette', hash }), 'right');
+    assert.equal(await background.run({ verb: 'verify', text: 'another', hash }), 'wrong');
+  });
+
+  it('goes on in this process when the other one dies, and in a new one later', async () => {
+    const first = background.pid ?? assert.fail('there is no process');
+    const results = Array.from({ length: 20 }, () => background.run(JOB));
+    process.kill(first, 'SIGKILL');
+    assert.equal(new Set(await Promise.all(results)).size, 20);
+    await until(() => background.pid !== first);
+    await untilThere();
+    assert.notEqual(background.pid, first);
+  });
+
+  it('leaves no process without work, or once it is closed', async () => {
+    const idle = new Background(100);
+    await until(async () => {
+      await idle.run(JOB);
+      return idle.pid !== undefined;
+    });
+    await until(() => idle.pid === undefined);
+    background.close();
+    assert.match(await background.run(JOB), /^\$argon2id/);
+    await until(() => background.pid === undefined);
+  });
+});

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { openCredentials } from '../../src/credentials/credentials.ts';
+import { Secret } from '../../src/config/secret.ts';
+import { systemRandom } from '../../src/lib/random.ts';
+import { keyspace } from '../../src/storage/store.ts';
+import { type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
+import { openParts } from './open-parts.ts';
+
+const ANN = { email: 'ann@example.com', name: 'Ann', password: new Secret('correct horse battery'), roles: ['user'] };
+
+describe('The accounts of the configuration', () => {
+  let place: TemporaryStore;
+  beforeEach(() => {
+    place = temporaryStore();
+  });
+  afterEach(() => place.remove());
+
+  async function start(isVerified: boolean) {
+    const { accounts } = openParts(place.store, place.clock);
+    const credentials = openCredentials({
+      config: {
+        passwords: { min_length: 15, argon2: { memory_kib: 64, passes: 2, parallelism: 1 } },
+        sign_up: { enabled: true, roles: [] },
+        branding: { name: 'Latchkey' },
+      },
+      ...{ accounts, records: place.store, grants: place.store, deviceKey: Buffer.alloc(32) },
+      ...{ clock: place.clock, random: systemRandom },
+    });
+    await credentials.makeSeedAccounts([{ ...ANN, email_verified: isVerified }]);
+    const account = await accounts.findByEmail(ANN.email);
+    return [account?.origin, account?.emailVerified?.by];
+  }
+
+  it('are vouched for where it says so, also from a later start on', async () => {
+    assert.deepEqual(await start(false), ['configuration', undefined]);
+    assert.deepEqual(await start(true), ['configuration', 'configuration']);
+    assert.deepEqual(await start(false), ['configuration', 'configuration']);
+  });
+
+  it('are never vouched for where a stranger signed up with the address before', async () => {
+    const { accounts } = openParts(place.store, place.clock);
+    await accounts.create({ ...ANN, origin: 'sign-up' });
+    assert.deepEqual(await start(true), ['sign-up', undefined]);
+  });
+
+  it('are those of an earlier version, which does not say how they came to be', async () => {
+    const { accounts } = openParts(place.store, place.clock);
+    const made = await accounts.create({ ...ANN, origin: 'configuration' });
+    assert.ok(made !== 'email-taken');
+    const { origin: _, ...old } = made;
+    await place.store.set(keyspace('account')(made.id), old, { indexes: ['accounts'] });
+    assert.deepEqual(await start(true), ['configuration', 'configuration']);
+  });
+});
