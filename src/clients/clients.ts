@@ -93,13 +93,13 @@ export function openClients(options: ClientsOptions): Clients {
   };
 }
 
-/** The client as it is kept: secrets only as hashes. */
+/** The client as it is kept: secrets only as hashes, and none of those that a command spared. */
 export function register(config: ClientConfig, random: Random): Client {
   const { secret, previous_secret: previous, ...client } = config;
   return {
     ...client,
-    ...(secret && { secret_hash: hashClientSecret(secret.reveal(), random) }),
-    ...(previous && { previous_secret_hash: hashClientSecret(previous.reveal(), random) }),
+    ...(secret?.isRead === true && { secret_hash: hashClientSecret(secret.reveal(), random) }),
+    ...(previous?.isRead === true && { previous_secret_hash: hashClientSecret(previous.reveal(), random) }),
     ...(secret && signsWithSecret(config) && { signing_secret: secret }),
   };
 }

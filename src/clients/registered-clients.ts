@@ -7,8 +7,11 @@ import { clientKey, everyClient, register, type Client, type ClientRecord, type 
 
 /** Clients that registered themselves: each lives as long as it is used. */
 export interface RegisteredClients {
-  /** Whether there may be one more; a few more come in where many come at the same moment. */
-  hasRoom(): Promise<boolean>;
+  /**
+   * Makes room for one more, where need be in the place of the one that would disappear first and was never used.
+   * @returns false where every other is in use; a few more come in where many come at the same moment
+   */
+  makeRoom(): Promise<boolean>;
   add(client: ClientConfig, registration: Registration): Promise<Client>;
   /** @returns undefined for a client that is not there, did not register itself, or has another access token */
   open(clientId: string, accessToken: string): Promise<OpenClient | undefined>;
@@ -23,10 +26,15 @@ export interface OpenClient {
    * @returns undefined when it has changed or gone meanwhile
    */
   replace(client: ClientConfig, softwareStatement: string | undefined): Promise<Client | undefined>;
-  remove(): Promise<void>;
+  remove(): Promise<unknown>;
 }
 
+/** Seconds that a client may wait for its first use: anybody can register any number of them. */
+const UNUSED_LIFE = 3600;
+
 const registeredClients: Index<ClientRecord> = 'registered-clients';
+
+const lives = (ttl: number): WriteOptions => ({ ttl, indexes: [everyClient, registeredClients] });
 
 export function openRegisteredClients(parts: {
   records: Store;
@@ -38,12 +46,15 @@ export function openRegisteredClients(parts: {
   most: number;
 }): RegisteredClients {
   const { records, clock, random, unused, most } = parts;
-  const life: WriteOptions = { ttl: unused, indexes: [everyClient, registeredClients] };
+  const remaining = (stored: Stored<ClientRecord>): number => secondsLeft(stored, clock);
+  /** A client with so little time left was never used, or not for a long time. */
+  const isUnused = (stored: Stored<ClientRecord>): boolean => remaining(stored) <= Math.min(UNUSED_LIFE, unused / 2);
+
   return {
-    hasRoom: async () => (await countUpTo(records, most)) < most,
+    makeRoom: async () => (await countUpTo(records, most)) < most || displaceFirst(records, isUnused),
     async add(config, registration) {
       const client = { ...register(config, random), registration };
-      await records.set(clientKey(client.client_id), client, life);
+      await records.set(clientKey(client.client_id), client, lives(Math.min(UNUSED_LIFE, unused)));
       return client;
     },
     async open(clientId, accessToken) {
@@ -56,12 +67,13 @@ export function openRegisteredClients(parts: {
     async renew(clientId) {
       const stored = await records.get(clientKey(clientId));
       // Half of its life is long enough to write once, and not at every token.
-      if (stored?.expiresAt === undefined || stored.expiresAt - clock.now() > unused * 500) return;
-      await records.replace(clientKey(clientId), stored.value, stored.version, life);
+      if (stored?.expiresAt === undefined || remaining(stored) > unused / 2) return;
+      await records.replace(clientKey(clientId), stored.value, stored.version, lives(unused));
     },
   };
 
-  function openClient({ value: before, version }: Stored<ClientRecord>, registration: Registration): OpenClient {
+  function openClient(stored: Stored<ClientRecord>, registration: Registration): OpenClient {
+    const { value: before, version } = stored;
     const key = clientKey(before.client_id);
     return {
       client: before,
@@ -72,11 +84,11 @@ export function openRegisteredClients(parts: {
           ...(keepsSecret && { secret_hash: before.secret_hash }),
           registration: { ...registration, ...(statement !== undefined && { software_statement: statement }) },
         };
-        return (await records.replace(key, client, version, life)) ? client : undefined;
+        // To look after its registration is no use of it, or a client that nobody uses would live for ever.
+        const ttl = isUnused(stored) ? Math.max(1, remaining(stored)) : unused;
+        return (await records.replace(key, client, version, lives(ttl))) ? client : undefined;
       },
-      async remove() {
-        await records.delete(key);
-      },
+      remove: () => records.delete(key),
     };
   }
 }
@@ -90,4 +102,15 @@ async function countUpTo(records: Store, most: number): Promise<number> {
     after = page.next;
   } while (after !== undefined && count < most);
   return count;
+}
+
+/** Removes the client that would disappear first, if it is unused. @returns whether it did */
+async function displaceFirst(records: Store, isUnused: (stored: Stored<ClientRecord>) => boolean): Promise<boolean> {
+  const { keys } = await records.members(registeredClients, { limit: 20 });
+  const first = (await records.getMany(keys)).find((stored) => stored !== undefined);
+  return first !== undefined && isUnused(first) && records.delete(clientKey(first.value.client_id));
+}
+
+function secondsLeft({ expiresAt = 0 }: Stored<ClientRecord>, clock: Clock): number {
+  return (expiresAt - clock.now()) / 1000;
 }

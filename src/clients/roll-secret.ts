@@ -12,6 +12,21 @@ export interface RolledSecret {
 
 export type WhyNotRolled = 'absent' | 'configured' | 'registered-itself' | 'no-secret';
 
+/** @returns nothing where `rollSecret` would give it another one */
+export async function whyNotRolled(
+  { records, configured }: Pick<ClientsOptions, 'records' | 'configured'>,
+  clientId: string,
+): Promise<WhyNotRolled | undefined> {
+  if (configured.some((client) => client.client_id === clientId)) return 'configured';
+  const stored = await records.get(clientKey(clientId));
+  return stored === undefined ? 'absent' : problemOf(stored.value);
+}
+
+function problemOf({ registration, secret_hash: hash }: ClientRecord): WhyNotRolled | undefined {
+  if (registration !== undefined) return 'registered-itself';
+  return hash === undefined ? 'no-secret' : undefined;
+}
+
 /**
  * Gives a client of the store another secret. The one before goes on beside it, so that no app stands still meanwhile,
  * unless it has leaked, or signatures are made with it: there is one of those.
@@ -26,8 +41,8 @@ export async function rollSecret(
   const key = clientKey(clientId);
   for (let stored = await records.get(key); stored !== undefined; stored = await records.get(key)) {
     const { previous_secret_hash: _older, secret_hash: previous, ...client } = stored.value;
-    if (client.registration !== undefined) return 'registered-itself';
-    if (previous === undefined) return 'no-secret';
+    const problem = problemOf(stored.value);
+    if (problem !== undefined || previous === undefined) return problem ?? 'no-secret';
     const signs = signsWithSecret(client);
     const previousGoesOn = !hasLeaked && !signs;
     const rolled: ClientRecord = {

@@ -1,8 +1,11 @@
 import { authMethodOf } from '../config/client-auth-checks.ts';
+import { isAnyApps, isNativeApp } from '../config/client-checks.ts';
 import type { Fault } from '../config/problems.ts';
+import { usualAlgorithm } from '../config/profiles.ts';
 import type { ClientConfig, Config } from '../config/schema.ts';
 import { Secret } from '../config/secret.ts';
 import { validateClient, type Validated } from '../config/validate.ts';
+import { hasHiddenCharacters } from '../lib/hidden-characters.ts';
 import type { Client } from './clients.ts';
 
 /** Client metadata as a stranger hands it in (RFC 7591 §2): any JSON object. */
@@ -11,10 +14,10 @@ export type Metadata = Readonly<Record<string, unknown>>;
 /** The most that a client may have which nobody here registered. */
 export type Reach = Pick<
   Config['registration'],
-  'scopes' | 'resources' | 'grant_types' | 'token_endpoint_auth_methods'
+  'scopes' | 'resources' | 'grant_types' | 'response_types' | 'token_endpoint_auth_methods'
 >;
 
-/** What is taken as it is, once it has passed the rules of the configuration; all other members are ignored (§2). */
+/** Metadata taken as it is, once it has passed the rules of the configuration. */
 const TAKEN = [
   'redirect_uris',
   'post_logout_redirect_uris',
@@ -23,6 +26,20 @@ const TAKEN = [
   'dpop_bound_access_tokens',
   'require_pushed_authorization_requests',
   'backchannel_logout_uri',
+  'frontchannel_logout_uri',
+  'frontchannel_logout_session_required',
+  'tls_client_certificate_bound_access_tokens',
+  'subject_type',
+  'sector_identifier_uri',
+  'initiate_login_uri',
+  'default_max_age',
+  'token_endpoint_auth_signing_alg',
+  'request_object_signing_alg',
+  'require_signed_request_object',
+  'authorization_signed_response_alg',
+  'authorization_encrypted_response_alg',
+  'authorization_encrypted_response_enc',
+  'introspection_signed_response_alg',
   'id_token_encrypted_response_alg',
   'id_token_encrypted_response_enc',
   'userinfo_signed_response_alg',
@@ -34,8 +51,40 @@ const TAKEN = [
   'tos_uri',
 ] as const;
 
+/**
+ * What would change how the client or its people are protected, and that is not done for clients which register themselves:
+ * a registration that asks for it is refused, since one that left it out would be taken for granted. Members that are not
+ * known, or that only describe the client, are ignored (RFC 7591 §2).
+ */
+const NOT_DONE = [
+  'request_uris',
+  'request_object_encryption_alg',
+  'request_object_encryption_enc',
+  'introspection_encrypted_response_alg',
+  'introspection_encrypted_response_enc',
+  'tls_client_auth_subject_dn',
+  'tls_client_auth_san_dns',
+  'tls_client_auth_san_uri',
+  'tls_client_auth_san_ip',
+  'tls_client_auth_san_email',
+  'authorization_details_types',
+  'backchannel_token_delivery_mode',
+  'backchannel_client_notification_endpoint',
+  'backchannel_authentication_request_signing_alg',
+  'backchannel_user_code_parameter',
+] as const;
+
 /** Where our settings have other names than the metadata. */
 const NAMES: Record<string, string> = { scopes: 'scope', id_token_signing_alg: 'id_token_signed_response_alg' };
+
+interface Given {
+  clientId: string;
+  secret: string;
+  reach: Reach;
+  config: Config;
+  /** Set where it says so to every server, by a document, and not to this one alone. */
+  isDocument: boolean;
+}
 
 /**
  * Reads what a client says of itself as the configuration would read it, and holds it to what such clients may have.
@@ -43,31 +92,45 @@ const NAMES: Record<string, string> = { scopes: 'scope', id_token_signing_alg: '
  * @param secret becomes the client's own where its way of proving itself needs one
  * @returns faults whose paths start at the metadata
  */
-export function selfDescribedClient(
-  metadata: Metadata,
-  given: { clientId: string; secret: string; reach: Reach; config: Config },
-): Validated<ClientConfig> {
+export function selfDescribedClient(metadata: Metadata, given: Given): Validated<ClientConfig> {
   const said = withoutNothings(metadata);
-  const faults = ownFaults(said, given.reach);
+  const faults = [
+    ...ownFaults(said, given),
+    ...(given.isDocument ? documentFaults(said) : notDoneFaults(said, given.config)),
+  ];
   const validated = validateClient(settingsOf(said, given), given.config);
   if (!('faults' in validated) && faults.length === 0) return validated;
   return { faults: [...faults, ...('faults' in validated ? validated.faults.map(inTheirWords) : [])] };
 }
 
-function settingsOf(said: Metadata, { clientId, secret, reach, config }: Parameters<typeof selfDescribedClient>[1]) {
+function settingsOf(said: Metadata, { clientId, secret, reach, config }: Given) {
   const method = methodOf(said);
   return {
     ...Object.fromEntries(TAKEN.filter((name) => said[name] !== undefined).map((name) => [name, said[name]])),
+    ...withoutAnyApps(said, config.redirect_schemes),
     client_id: clientId,
     client_name: said['client_name'] ?? 'Unnamed app',
     type: method === 'none' ? 'spa' : isMachine(said) ? 'machine' : 'web',
     token_endpoint_auth_method: method,
     ...((method === 'client_secret_basic' || method === 'client_secret_post') && { secret: new Secret(secret) }),
-    grant_types: within(reach.grant_types, said['grant_types'] ?? ['authorization_code']),
+    grant_types: within(reach.grant_types, grantsOf(said)),
+    ...responseTypes(said, reach),
     scopes: within(reach.scopes, scopeList(said['scope']) ?? reach.scopes),
     resources: reach.resources,
-    id_token_signing_alg: said['id_token_signed_response_alg'] ?? usualAlgorithm(config),
+    id_token_signing_alg:
+      said['id_token_signed_response_alg'] ?? usualAlgorithm(config.keys.algorithms, config.profile),
   };
+}
+
+/** Leaves out addresses of any app's scheme where others stand beside them: the answer says which were kept (§2). */
+function withoutAnyApps(said: Metadata, listed: readonly string[]): Record<string, unknown> {
+  const kept = (['redirect_uris', 'post_logout_redirect_uris'] as const).flatMap((name) => {
+    const uris: unknown = said[name];
+    if (!Array.isArray(uris)) return [];
+    const taken = (uris as unknown[]).filter((uri) => typeof uri !== 'string' || !isAnyApps(uri, listed));
+    return taken.length === 0 ? [] : [[name, taken] as const];
+  });
+  return Object.fromEntries(kept);
 }
 
 function methodOf(said: Metadata): unknown {
@@ -83,9 +146,29 @@ function isMachine({ grant_types: grantTypes, redirect_uris: uris }: Metadata): 
   return uris === undefined && Array.isArray(grantTypes) && grantTypes.every((name) => name === 'client_credentials');
 }
 
-/** OpenID Connect Registration §2 has RS256 where nothing is said. */
-function usualAlgorithm({ keys }: Config): string {
-  return keys.algorithms.find((alg) => alg === 'RS256') ?? keys.algorithms[0] ?? 'ES256';
+/** `implicit` names no request at the token endpoint: what it gives follows from the response types. */
+function grantsOf({ grant_types: asked = ['authorization_code'] }: Metadata): unknown {
+  if (!Array.isArray(asked) || !asked.includes('implicit')) return asked;
+  return [...(asked as unknown[]).filter((name) => name !== 'implicit'), 'authorization_code'];
+}
+
+/** A document describes its client to every server, so one type that this server has will do. */
+function typesAreAllowed(asked: unknown, { response_types: allowed }: Reach, isDocument: boolean): boolean {
+  if (!Array.isArray(asked) || asked.length === 0) return false;
+  const isAllowed = (type: unknown) => allowed.some((one) => one === sorted(type));
+  return isDocument ? asked.some(isAllowed) : asked.every(isAllowed);
+}
+
+/** The code flow alone need not be said. */
+function responseTypes(said: Metadata, { response_types: allowed }: Reach): { response_types?: string[] } {
+  const asked = Array.isArray(said['response_types']) ? said['response_types'].map(sorted) : ['code'];
+  const types = allowed.filter((type) => asked.includes(type));
+  return isMachine(said) || types.every((type) => type === 'code') ? {} : { response_types: types };
+}
+
+/** The parts of a type come in any order (OAuth 2.0 Multiple Response Type Encoding Practices §3). */
+function sorted(type: unknown): string {
+  return String(type).split(' ').toSorted().join(' ');
 }
 
 function scopeList(scope: unknown): unknown {
@@ -97,30 +180,63 @@ function within(allowed: readonly string[], asked: unknown): unknown {
   return Array.isArray(asked) ? allowed.filter((name) => asked.includes(name)) : asked;
 }
 
-function ownFaults(said: Metadata, reach: Reach): Fault[] {
+function ownFaults(said: Metadata, { reach, isDocument }: Given): Fault[] {
   const faults: Fault[] = clientNameFaults(said['client_name']);
   const refuse = (name: string, message: string) => faults.push({ path: [name], message });
   if (!(reach.token_endpoint_auth_methods as readonly unknown[]).includes(methodOf(said)))
     refuse('token_endpoint_auth_method', `must be one of ${reach.token_endpoint_auth_methods.join(', ')}`);
-  const { grant_types: grantTypes = ['authorization_code'], response_types: responseTypes = ['code'] } = said;
+  const grantTypes = grantsOf(said);
+  const asked = said['response_types'];
   if (Array.isArray(grantTypes) && !grantTypes.some((name) => (reach.grant_types as readonly unknown[]).includes(name)))
     refuse('grant_types', `must have one of ${reach.grant_types.join(', ')}`);
-  if (!isMachine(said) && !(Array.isArray(responseTypes) && responseTypes.includes('code')))
-    refuse('response_types', 'must have code');
+  if (!isMachine(said) && asked !== undefined && !typesAreAllowed(asked, reach, isDocument))
+    refuse('response_types', `must be among ${reach.response_types.join(', ')}`);
   // Its key would be a secret that is stored so that it can be read back.
   if (said['id_token_signed_response_alg'] === 'HS256')
     refuse('id_token_signed_response_alg', 'must be an algorithm with a public key');
   return faults;
 }
 
-/** A name is shown to people beside ours: no line breaks, nothing that turns the direction of writing. */
+function notDoneFaults(said: Metadata, { sessions }: Config): Fault[] {
+  const faults: Fault[] = NOT_DONE.filter((name) => isSet(said[name])).map((name) => ({
+    path: [name],
+    message: 'must be left out: this server does not do that for clients that register themselves',
+  }));
+  const { require_auth_time: authTime, default_acr_values: acr, application_type: type } = said;
+  if (authTime !== undefined && typeof authTime !== 'boolean')
+    faults.push({ path: ['require_auth_time'], message: 'must be true or false; auth_time is in every ID token' });
+  if (acr !== undefined && !(Array.isArray(acr) && acr.every((one) => one === 'aal1')))
+    faults.push({ path: ['default_acr_values'], message: 'must be left out or ["aal1"]' });
+  if (type !== undefined && type !== 'web' && type !== 'native')
+    faults.push({ path: ['application_type'], message: 'must be web or native' });
+  if (isSet(said['frontchannel_logout_uri']) && !sessions.front_channel_logout)
+    faults.push({ path: ['frontchannel_logout_uri'], message: 'must be left out: front-channel logout is off here' });
+  return faults;
+}
+
+/** Nobody would look whether the sector has the client each time that its document is read. */
+function documentFaults(said: Metadata): Fault[] {
+  if (said['sector_identifier_uri'] === undefined) return [];
+  return [{ path: ['sector_identifier_uri'], message: 'must be left out in a document' }];
+}
+
+/** Tells whether the value asks for anything: libraries send what they do not use as false or as an empty list. */
+function isSet(value: unknown): boolean {
+  return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
+}
+
+/** A name is shown to people beside ours. */
 function clientNameFaults(name: unknown): Fault[] {
-  if (typeof name !== 'string' || (name.length <= 100 && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(name))) return [];
-  return [{ path: ['client_name'], message: 'must be at most 100 characters long, without control characters' }];
+  if (typeof name !== 'string' || (name.length <= 100 && !hasHiddenCharacters(name))) return [];
+  return [{ path: ['client_name'], message: 'must be at most 100 characters long, without hidden characters' }];
 }
 
 function inTheirWords({ path: [first = '', ...rest], message }: Fault): Fault {
   return { path: [NAMES[String(first)] ?? first, ...rest], message };
+}
+
+function isImplicit(type: string): boolean {
+  return type !== 'code';
 }
 
 /** What is known of such a client, as RFC 7591 §3.2.1 answers it; without any secret. */
@@ -130,10 +246,17 @@ export function metadataOf(client: Client): Metadata {
     client_id_issued_at: client.registration?.issued_at,
     client_name: client.client_name,
     token_endpoint_auth_method: authMethodOf(client),
-    grant_types: client.grant_types,
-    response_types: client.grant_types?.includes('authorization_code') === true ? ['code'] : [],
+    grant_types: [
+      ...(client.grant_types ?? []),
+      ...(client.response_types?.some(isImplicit) === true ? ['implicit'] : []),
+    ],
+    response_types:
+      client.grant_types?.includes('authorization_code') === true ? (client.response_types ?? ['code']) : [],
     scope: client.scopes.join(' '),
     id_token_signed_response_alg: client.id_token_signing_alg,
+    application_type: isNativeApp(client) ? 'native' : 'web',
+    require_auth_time: true,
+    ...(client.backchannel_logout_uri !== undefined && { backchannel_logout_session_required: true }),
     ...Object.fromEntries(TAKEN.map((name) => [name, client[name]])),
     software_statement: client.registration?.software_statement,
   };

@@ -1,16 +1,20 @@
-import { addressBlock } from '../http/address-block.ts';
-import { sha256 } from '../lib/hash.ts';
-import type { Counter, Store } from '../storage/store.ts';
+import { blockShares } from '../limits/block-shares.ts';
+import { openBudget } from '../limits/budget.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Store } from '../storage/store.ts';
 import { Refusal } from './refusal.ts';
 
 const HOUR = 3600;
-const registrations = (block: string): Counter => `registrations:${sha256(block)}`;
 
-/** Counts a request to register. @throws Refusal for more than `most` in an hour from one address, or one network of IPv6 */
-export async function limitAddress(grants: Store, address: string, most: number): Promise<void> {
-  if ((await grants.increment(registrations(addressBlock(address)), 1, HOUR)) <= most) return;
-  const headers = { 'Retry-After': String(HOUR) };
-  throw new Refusal('temporarily_unavailable', 'too many registrations from this address: try again later', {
-    headers,
-  });
+/** Counts the requests to register of each address, and of the wider blocks that one subscriber may hold. */
+export function registrationLimit({ grants, clock, most }: { grants: Store; clock: Clock; most: number }) {
+  const budget = openBudget({ grants, clock, name: 'registrations', span: HOUR });
+  /** @throws Refusal for more than `most` in an hour from one address */
+  return async (address: string): Promise<void> => {
+    if (await budget.spend(blockShares(address, most), 1)) return;
+    const headers = { 'Retry-After': String(HOUR) };
+    throw new Refusal('temporarily_unavailable', 'too many registrations from this address: try again later', {
+      headers,
+    });
+  };
 }

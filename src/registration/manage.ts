@@ -62,8 +62,7 @@ function refuseForeignValues(metadata: Metadata, { client }: OpenClient): void {
 
 /** RFC 7592 §2.3. Its access token goes with it, and all that was issued to it. */
 export async function remove(parts: RegistrationParts, context: Context, open: OpenClient): Promise<void> {
-  await open.remove();
-  await parts.revoke({ what: 'client', client: open.client.client_id }, 'client-deleted');
+  await parts.revoke({ what: 'client', client: open.client.client_id }, 'client-deleted', () => open.remove());
   parts.announce({ type: 'client.deleted', client: open.client.client_id, address: clientAddress(context) });
   context.status = 204;
 }

@@ -12,8 +12,6 @@ import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
 import { newId } from '../lib/ids.ts';
 import { secretToken, type Random } from '../lib/random.ts';
-import type { Store } from '../storage/store.ts';
-import { limitAddress } from './limits.ts';
 import { readMetadata } from './metadata-body.ts';
 import { Refusal, tokenRefused } from './refusal.ts';
 import type { SoftwareStatements } from './software-statements.ts';
@@ -25,7 +23,8 @@ export interface RegistrationParts {
   statements: SoftwareStatements;
   /** Whether the engine takes such a client. @throws Error that says why not */
   accept: (client: Client) => Promise<void>;
-  grants: Store;
+  /** Counts a request of an address. @throws Refusal */
+  limitAddress: (address: string) => Promise<void>;
   announce: Announce;
   revoke: Revoke;
   clock: Clock;
@@ -35,8 +34,8 @@ export interface RegistrationParts {
 /** Client Registration Request (RFC 7591 §3.1). */
 export async function register(parts: RegistrationParts, context: Context): Promise<void> {
   const { config, registered, invitations, clock, random } = parts;
-  const { initial_access_token: access, max_per_hour: mostPerHour } = config.registration;
-  await limitAddress(parts.grants, clientAddress(context), mostPerHour);
+  const { initial_access_token: access } = config.registration;
+  await parts.limitAddress(clientAddress(context));
   const invitation = bearerToken(context);
   const needsInvitation = access === 'required';
   if (needsInvitation && !(await invitations.isGood(invitation))) throw tokenRefused('no such invitation');
@@ -45,7 +44,7 @@ export async function register(parts: RegistrationParts, context: Context): Prom
   const clientId = newId('client', clock, random);
   const client = await describe(parts, clientId, { ...metadata, ...claims });
 
-  if (!(await registered.hasRoom()))
+  if (!(await registered.makeRoom()))
     throw new Refusal('temporarily_unavailable', 'no more clients can register for now');
   // Once nothing else can go wrong: a mistype must not cost the invitation.
   if (needsInvitation && !(await invitations.use(invitation))) throw tokenRefused('the invitation has just been used');
@@ -73,7 +72,7 @@ export async function describe(
   clientId: string,
   metadata: Metadata,
 ): Promise<ClientConfig> {
-  const given = { clientId, secret: secretToken(random), reach: config.registration, config };
+  const given = { clientId, secret: secretToken(random), reach: config.registration, config, isDocument: false };
   const read = selfDescribedClient(metadata, given);
   if ('faults' in read) {
     const message = read.faults.map(({ path, message }) => `${pathText(path)} ${message}`).join('; ');

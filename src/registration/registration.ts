@@ -7,8 +7,10 @@ import type { Revoke } from '../events/revocations.ts';
 import type { Route } from '../http/route.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
+import type { KeySets } from '../outgoing/key-sets.ts';
 import type { Store } from '../storage/store.ts';
 import { registrationRoutes } from './endpoint.ts';
+import { registrationLimit } from './limits.ts';
 import { openSoftwareStatements } from './software-statements.ts';
 
 export interface Registration {
@@ -27,7 +29,7 @@ export function openRegistration(parts: {
   clock: Clock;
   random: Random;
   /** For the keys of those who vouch for software. */
-  fetch: typeof fetch;
+  keySets: KeySets;
   /** Told when the store was away: the client is renewed at its next use. */
   reportFailure: (error: unknown) => void;
 }): Registration {
@@ -35,9 +37,11 @@ export function openRegistration(parts: {
   const { enabled, unused, max_clients: most, software_statements: rules } = config.registration;
   const registered = openRegisteredClients({ ...parts, unused, most });
   const invitations = openInvitations(parts);
-  const statements = openSoftwareStatements({ rules, issuer: config.issuer, clock, fetch: parts.fetch });
+  const limitAddress = registrationLimit({ ...parts, most: config.registration.max_per_hour });
+  const statements = openSoftwareStatements({ rules, issuer: config.issuer, clock, keySets: parts.keySets });
   return {
-    routes: (accept) => (enabled ? registrationRoutes({ ...parts, registered, invitations, statements, accept }) : []),
+    routes: (accept) =>
+      enabled ? registrationRoutes({ ...parts, registered, invitations, statements, limitAddress, accept }) : [],
     used(clientId) {
       registered.renew(clientId).catch(parts.reportFailure);
     },

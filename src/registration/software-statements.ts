@@ -1,19 +1,20 @@
 import {
-  createLocalJWKSet,
-  createRemoteJWKSet,
-  customFetch,
   decodeJwt,
   errors,
   jwtVerify,
+  type JWK,
+  type JWSHeaderParameters,
+  type JWTHeaderParameters,
   type JWTPayload,
 } from 'jose';
 import type { Metadata } from '../clients/self-description.ts';
 import type { Config } from '../config/schema.ts';
+import { IssuerKeys } from '../issuers/issuer-keys.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { KeySets } from '../outgoing/key-sets.ts';
 import { Refusal } from './refusal.ts';
 
 type Rules = Config['registration']['software_statements'];
-type KeyFinder = Parameters<typeof jwtVerify>[1];
 
 /** Signatures that everybody can verify and only the issuer can make. */
 const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'RS256', 'PS256', 'EdDSA', 'Ed25519'];
@@ -37,10 +38,11 @@ export function openSoftwareStatements(parts: {
   rules: Rules;
   issuer: string;
   clock: Clock;
-  fetch: typeof fetch;
+  keySets: KeySets;
 }): SoftwareStatements {
   const { rules, issuer, clock } = parts;
-  const keys = new Map(rules.issuers.map((trusted) => [trusted.issuer, keysOf(trusted, parts.fetch)]));
+  const keys = new IssuerKeys(parts.keySets);
+  const trusted = new Map(rules.issuers.map((one) => [one.issuer, one]));
   return {
     async read({ software_statement: given }, known) {
       // Without it the client could take back by an update what others vouched for.
@@ -55,17 +57,33 @@ export function openSoftwareStatements(parts: {
   };
 
   async function verify(statement: string, { iss = '', aud }: JWTPayload): Promise<void> {
-    const finder = keys.get(iss);
-    if (finder === undefined) throw new Refusal('unapproved_software_statement', 'its issuer is not trusted here');
+    const voucher = trusted.get(iss);
+    if (voucher === undefined) throw new Refusal('unapproved_software_statement', 'its issuer is not trusted here');
     const now = new Date(clock.now());
     // Any other token of that issuer is signed by the same keys: this claim makes it a statement about software.
     const options = { algorithms: ALGORITHMS, currentDate: now, requiredClaims: ['software_id'] };
     const audience = aud === undefined ? {} : { audience: issuer };
-    await jwtVerify(statement, finder, { issuer: iss, ...options, ...audience }).catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message : 'unknown';
-      throw new Refusal('invalid_software_statement', 'it is not valid', { reason });
-    });
+    const keyOf = async ({ kid, alg = '' }: JWSHeaderParameters): Promise<JWK> => {
+      const choice = await keys.find(voucher, { kid, alg });
+      if (typeof choice === 'string') throw new Error(`the key of its signature is ${choice}`);
+      return choice.jwk;
+    };
+    const verified = await jwtVerify(statement, keyOf, { issuer: iss, ...options, ...audience }).catch(
+      (error: unknown) => {
+        const reason = error instanceof Error ? error.message : 'unknown';
+        throw new Refusal('invalid_software_statement', 'it is not valid', { reason });
+      },
+    );
+    refuseForeignHeader(verified.protectedHeader);
   }
+}
+
+/** RFC 8725 §3.11: RFC 7591 gives statements no type of their own. RFC 7515 §4.1.11: no extension is understood here. */
+function refuseForeignHeader({ typ = 'JWT', ...header }: JWTHeaderParameters): void {
+  if (!/^jwt$/i.test(typ))
+    throw new Refusal('invalid_software_statement', 'its type (typ) is that of another kind of JWT');
+  if ('crit' in header || 'b64' in header)
+    throw new Refusal('invalid_software_statement', 'its header demands an extension (crit, b64)');
 }
 
 function claimsOf(statement: string): JWTPayload {
@@ -75,9 +93,4 @@ function claimsOf(statement: string): JWTPayload {
     if (!(error instanceof errors.JOSEError)) throw error;
     throw new Refusal('invalid_software_statement', 'it is not a JWT');
   }
-}
-
-function keysOf({ jwks, jwks_uri: uri }: Rules['issuers'][number], outgoing: typeof fetch): KeyFinder {
-  if (uri !== undefined) return createRemoteJWKSet(new URL(uri), { [customFetch]: outgoing });
-  return createLocalJWKSet({ keys: jwks?.keys ?? [] });
 }

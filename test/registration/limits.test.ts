@@ -16,6 +16,23 @@ describe('Limits of registration', () => {
 
   const from = (address: string) => ({ headers: { 'x-forwarded-for': address } });
 
+  type Registered = Awaited<ReturnType<typeof register>>;
+
+  /** The first token makes a client one that is used. */
+  async function use({ body }: Registered): Promise<void> {
+    const clientId = String(body['client_id']);
+    const request = authorizationRequest(server.issuer, clientId, { redirect_uri: REDIRECT, prompt: 'consent' });
+    const { status } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request));
+    assert.equal(status, 200);
+  }
+
+  async function registerAndUse(): Promise<Registered> {
+    const registered = await register(server, { token_endpoint_auth_method: 'none' });
+    assert.equal(registered.status, 201, JSON.stringify(registered.body));
+    await use(registered);
+    return registered;
+  }
+
   it('let one address register so many clients in an hour, also when all come at once', async () => {
     server = await startTestServer({
       change: (config) => ({
@@ -38,20 +55,57 @@ describe('Limits of registration', () => {
     assert.equal((await register(server, {}, from('192.0.2.1'))).status, 201);
   });
 
-  it('let only so many clients be there at a time', async () => {
-    server = await startTestServer({ change: openToAll({ max_clients: 2 }) });
-    const { body } = await register(server);
-    assert.equal((await register(server)).status, 201);
-    assert.equal((await register(server)).status, 429);
-    const own = { method: 'DELETE', token: body['registration_access_token'] };
-    assert.equal((await send(String(body['registration_client_uri']), own)).status, 204);
-    assert.equal((await register(server)).status, 201);
-    assert.equal((await register(server)).status, 429);
+  it('count the requests of a /56 and a /48 together, since one subscriber may hold those', async () => {
+    server = await startTestServer({
+      change: (config) => ({
+        ...openToAll({ max_per_hour: 2 })(config),
+        listen: { ...config.listen, trusted_proxies: ['127.0.0.1', '::1'] },
+      }),
+    });
+    const taken = async (addresses: string[]) => {
+      const answers = [];
+      for (const address of addresses) answers.push((await register(server, {}, from(address))).status);
+      return answers.filter((status) => status === 201).length;
+    };
+    const networks = Array.from({ length: 12 }, (_, index) => index.toString(16));
+    assert.equal(await taken(networks.map((network) => `2001:db8:1:${network}::1`)), 4, 'in a /56');
+    assert.equal(await taken(networks.map((network) => `2001:db8:2:${network}00::1`)), 8, 'in a /48');
+    assert.equal(await taken(['2001:db8:1:100::1', '2001:db8:3::1']), 2, 'elsewhere');
   });
 
-  it('let a client that nobody uses disappear, and its place with it', async () => {
+  it('let only so many clients be there at a time, and displace those that were never used', async () => {
+    server = await startTestServer({ change: openToAll({ max_clients: 2 }) });
+    const used = await registerAndUse();
+    const [displaced, last] = [await register(server), await register(server, { token_endpoint_auth_method: 'none' })];
+    const read = ({ body }: Registered) =>
+      send(String(body['registration_client_uri']), { method: 'GET', token: body['registration_access_token'] });
+    assert.deepEqual(
+      await Promise.all([used, displaced, last].map(async (one) => (await read(one)).status)),
+      [200, 401, 200],
+    );
+    await use(last);
+    assert.equal((await register(server)).status, 429, 'while all are in use');
+    const own = { method: 'DELETE', token: last.body['registration_access_token'] };
+    assert.equal((await send(String(last.body['registration_client_uri']), own)).status, 204);
+    assert.equal((await register(server)).status, 201);
+  });
+
+  it('let a client that is not used within an hour disappear, however it looks after itself', async () => {
     server = await startTestServer({ change: openToAll({ unused: 30 * DAY, max_clients: 1 }) });
     const { body } = await register(server);
+    const token = body['registration_access_token'];
+    const own = String(body['registration_client_uri']);
+    travel(3500);
+    const { registration_access_token: _token, registration_client_uri: _uri, ...metadata } = body;
+    const { client_id_issued_at: _at, client_secret_expires_at: _end, ...mine } = metadata;
+    assert.equal((await send(own, { method: 'PUT', token, body: mine })).status, 200);
+    travel(101);
+    assert.equal((await send(own, { method: 'GET', token })).status, 401);
+  });
+
+  it('let a client that nobody uses any more disappear, and its place with it', async () => {
+    server = await startTestServer({ change: openToAll({ unused: 30 * DAY, max_clients: 1 }) });
+    const { body } = await registerAndUse();
     const own = { method: 'GET', token: body['registration_access_token'] };
     travel(29 * DAY);
     assert.equal((await send(String(body['registration_client_uri']), own)).status, 200);

@@ -1,9 +1,22 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { Browser } from '../support/browser.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
 import { authorizationRequest, refresh, signIn, tokenRequest } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { invite, openToAll, REDIRECT, register, send, type Answer } from './registering.ts';
+
+const EC = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' });
+const SHORT = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
+const LONG = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' });
+
+const UNFIT_KEYS: Record<string, [key: object, reason: RegExp]> = {
+  'has 1024 bits': [SHORT, /this one has 1024/],
+  'has the exponent 1': [{ ...LONG, e: 'AQ' }, /odd public exponent/],
+  'is off its curve': [{ ...EC, x: EC.y, y: EC.x }, /on its curve/],
+  'is for encryption where it must sign': [{ ...EC, use: 'enc' }, /needs a key that verifies signatures/],
+  'may not verify': [{ ...EC, key_ops: ['deriveBits'] }, /needs a key that verifies signatures/],
+};
 
 describe('Dynamic registration', () => {
   describe('open to all', () => {
@@ -44,6 +57,8 @@ describe('Dynamic registration', () => {
         response_types: ['code'],
         scope: 'openid profile email offline_access',
         id_token_signed_response_alg: 'RS256',
+        application_type: 'web',
+        require_auth_time: true,
       });
     });
 
@@ -147,11 +162,17 @@ describe('Dynamic registration', () => {
       ['data as its terms', { tos_uri: 'data:text/html,x' }, 'invalid_client_metadata', /tos_uri must be/],
       ['a file as its keys', { jwks_uri: 'file:///etc/passwd' }, 'invalid_client_metadata', /jwks_uri must be/],
       ['a broken logout', { backchannel_logout_uri: 'x' }, 'invalid_client_metadata', /backchannel_logout_uri must be/],
-      ['a name that turns around', { client_name: 'evil\u202Egnp' }, 'invalid_client_metadata', /control characters/],
-      ['a name over lines', { client_name: 'a\nb' }, 'invalid_client_metadata', /control characters/],
+      ['a name that turns around', { client_name: 'evil\u202Egnp' }, 'invalid_client_metadata', /hidden characters/],
+      ['a name of nothing', { client_name: '\u3164' }, 'invalid_client_metadata', /hidden characters/],
+      ['a name over lines', { client_name: 'a\nb' }, 'invalid_client_metadata', /hidden characters/],
       ['a long name', { client_name: 'x'.repeat(101) }, 'invalid_client_metadata', /at most 100/],
       ['a name that is none', { client_name: { a: 1 } }, 'invalid_client_metadata', /client_name must be text/],
-      ['a token instead of a code', { response_types: ['token'] }, 'invalid_client_metadata', /must have code/],
+      [
+        'a token instead of a code',
+        { response_types: ['token'] },
+        'invalid_client_metadata',
+        /response_types must be among code/,
+      ],
       ['only foreign grants', { grant_types: ['password'] }, 'invalid_client_metadata', /grant_types must have one of/],
       [
         'a certificate',
@@ -171,6 +192,12 @@ describe('Dynamic registration', () => {
         'invalid_client_metadata',
         /this one is private/,
       ],
+      ...Object.entries(UNFIT_KEYS).map(([what, [key, reason]]): [string, object, string, RegExp] => [
+        `a key that ${what}`,
+        { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [key] } },
+        'invalid_client_metadata',
+        reason,
+      ]),
       ['HS256', { id_token_signed_response_alg: 'HS256' }, 'invalid_client_metadata', /with a public key/],
       [
         'none',

@@ -43,9 +43,9 @@ describe('Software statements', () => {
   });
   afterEach(returnToPresent);
 
-  const statement = (claims: JWTPayload = {}, key = keys.privateKey): Promise<string> =>
+  const statement = (claims: JWTPayload = {}, key = keys.privateKey, header = {}): Promise<string> =>
     new SignJWT({ iss: ISSUER, software_id: 'shop', redirect_uris: [VOUCHED], client_name: 'Shop', ...claims })
-      .setProtectedHeader({ alg: 'ES256' })
+      .setProtectedHeader({ alg: 'ES256', ...header })
       .sign(key);
 
   it('go over what the client says, and come back unchanged', async () => {
@@ -111,6 +111,9 @@ describe('Software statements', () => {
       [{}, 'invalid_software_statement'],
       [await statement({}, other.privateKey), 'invalid_software_statement'],
       [await statement({ exp: now - 60 }), 'invalid_software_statement'],
+      [await statement({}, keys.privateKey, { typ: 'at+jwt' }), 'invalid_software_statement'],
+      [await statement({}, keys.privateKey, { typ: 'secevent+jwt' }), 'invalid_software_statement'],
+      [await statement({}, keys.privateKey, { crit: ['b64'], b64: true }), 'invalid_software_statement'],
       [await statement({ nbf: now + 600 }), 'invalid_software_statement'],
       [await statement({ aud: 'https://elsewhere.example' }), 'invalid_software_statement'],
       [await statement({ ...idToken, software_id: undefined }), 'invalid_software_statement'],
@@ -129,7 +132,7 @@ describe('Software statements', () => {
     const { body } = await register(server, {
       software_statement: await statement({ exp: Math.floor(Date.now() / 1000) + 60 }),
     });
-    travel(3600);
+    travel(3500);
     const answer = await send(String(body['registration_client_uri']), {
       method: 'PUT',
       token: body['registration_access_token'],
