@@ -1,7 +1,7 @@
 import type { JWK } from 'jose';
 
 /** What came of looking for the key of a signature. */
-export type KeyChoice = { jwk: JWK } | 'unavailable' | 'unknown' | 'ambiguous' | 'unfit';
+export type KeyChoice = { jwk: JWK } | 'unavailable' | 'unknown' | 'ambiguous' | 'unfit' | 'weak';
 
 /** The `kty` and, where it is fixed, the curve that an algorithm's key has (RFC 7518 §3.1, RFC 8037 §3.1). */
 const KINDS: Readonly<Record<string, { kty: string; crv?: string }>> = {

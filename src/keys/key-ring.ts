@@ -6,7 +6,7 @@ import type { MasterKey } from './master-key.ts';
 import { RING_CHANNEL, type RingRecords, ringRecords, type RingStore, type StoredRing } from './ring-record.ts';
 import { type RingContent, type RingSnapshot, snapshotOf } from './ring.ts';
 import { nextStep, type StepOptions } from './steps.ts';
-import { pollingPeriod } from './timetable.ts';
+import { pollingPeriod, trustedFor } from './timetable.ts';
 
 export interface KeyRingOptions extends StepOptions {
   records: RingStore;
@@ -21,6 +21,12 @@ export interface KeyRing extends ExternalSigning {
   current(): RingSnapshot;
   /** Reads the record again and takes the steps that are due. @returns whether the ring had changed */
   refresh(): Promise<boolean>;
+  /**
+   * The look at the record that must come before anything is signed or published: the last one is so long ago, as on a
+   * machine that was paused, that a key which this node does not know may sign at another. It never fails.
+   * @returns nothing to wait for in the ordinary case, and where the store has just refused such a look
+   */
+  overdue(): Promise<unknown> | undefined;
   /** Tells of every new snapshot, whether the record or time made it. @returns the way to stop listening */
   onChange(listener: (snapshot: RingSnapshot) => void): () => void;
   /** Closes the external signer too. */
@@ -45,9 +51,10 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
 async function openWith(options: KeyRingOptions): Promise<KeyRing> {
   const { clock, external } = options;
   const records = ringRecords(options.records, options.masterKey);
+  const lookedAt = clock.now();
   const stored = await keepUp(records, options);
   await checkExternalKeys(records, stored, options);
-  const ring = new FollowedRing(records, options, stored);
+  const ring = new FollowedRing(records, options, stored, lookedAt);
   const refreshUnasked = (): void => {
     ring.refresh().catch((error: unknown) => options.reportFailure?.(error));
   };
@@ -63,6 +70,7 @@ async function openWith(options: KeyRingOptions): Promise<KeyRing> {
     }),
     current: () => ring.current(),
     refresh: () => ring.refresh(),
+    overdue: () => ring.overdue(),
     onChange: (listener) => ring.onChange(listener),
     async close() {
       clearInterval(timer);
@@ -87,12 +95,20 @@ class FollowedRing {
   #snapshot: RingSnapshot;
   #timer: NodeJS.Timeout | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  /** The look that has not begun yet. */
+  #next: Promise<boolean> | undefined;
   #checkedAt: number;
+  /** The instant at which the last answered look began. */
+  #lookedAt: number;
+  #overdue: Promise<unknown> | undefined;
+  /** Until when nobody waits for another look, since one has just failed. */
+  #excusedUntil = -Infinity;
 
-  constructor(records: RingRecords, options: KeyRingOptions, stored: StoredRing) {
+  constructor(records: RingRecords, options: KeyRingOptions, stored: StoredRing, lookedAt: number) {
     this.#records = records;
     this.#options = options;
     this.#stored = stored;
+    this.#lookedAt = lookedAt;
     this.#checkedAt = options.clock.now();
     this.#snapshot = this.#derive();
     this.#waitForTime();
@@ -104,10 +120,30 @@ class FollowedRing {
   }
 
   refresh(): Promise<boolean> {
-    // One after the other, so that a slow early read never overwrites a late one.
-    const reading = this.#last.then(() => this.#readAgain());
+    // One after the other, so that a slow early read never overwrites a late one; all who ask meanwhile share the next.
+    if (this.#next !== undefined) return this.#next;
+    const reading = this.#last.then(() => {
+      this.#next = undefined;
+      return this.#readAgain();
+    });
+    this.#next = reading;
     this.#last = reading.catch(() => undefined);
     return reading;
+  }
+
+  overdue(): Promise<unknown> | undefined {
+    const { clock, timetable, reportFailure } = this.#options;
+    const now = clock.now();
+    if (now - this.#lookedAt <= trustedFor(timetable) * 1000 || now < this.#excusedUntil) return undefined;
+    this.#overdue ??= this.refresh()
+      .catch((error: unknown) => {
+        this.#excusedUntil = clock.now() + pollingPeriod(timetable) * 1000;
+        reportFailure?.(error);
+      })
+      .finally(() => {
+        this.#overdue = undefined;
+      });
+    return this.#overdue;
   }
 
   onChange(listener: (snapshot: RingSnapshot) => void): () => void {
@@ -123,7 +159,9 @@ class FollowedRing {
 
   async #readAgain(): Promise<boolean> {
     const before = this.#stored;
+    const lookedAt = this.#options.clock.now();
     this.#stored = await keepUp(this.#records, this.#options, before);
+    this.#lookedAt = lookedAt;
     const hasChanged = this.#stored.sealed !== before.sealed;
     if (hasChanged) this.#change();
     else this.current();

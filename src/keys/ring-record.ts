@@ -16,6 +16,11 @@ export const RING_CHANNEL = 'key-ring';
 const ringKey: Key<RingRecord> = keyspace<RingRecord>('key-ring')('main');
 const PURPOSE = 'key-ring:main';
 
+/** Tells whether a ring is there, whatever master key it is sealed under. */
+export async function holdsRing(store: Pick<Store, 'get'>): Promise<boolean> {
+  return (await store.get(ringKey)) !== undefined;
+}
+
 /** The verbs of the store that the ring needs. */
 export type RingStore = Pick<Store, 'get' | 'create' | 'replace' | 'publish' | 'subscribe'>;
 

@@ -10,10 +10,10 @@ export interface StepOptions extends RotationRules, ExternalOptions {}
 
 /** The ring with what is due now. @returns the very same content when nothing is */
 export async function nextStep(content: RingContent, options: StepOptions): Promise<RingContent> {
-  const now = options.clock.now();
-  const due = dueFor(content, now, options);
+  const due = dueFor(content, options.clock.now(), options);
   const keys = await newKeys(due.algorithms, content, options);
-  return advance(content, now, options, {
+  // Making a key may take seconds, in an HSM above all, by which it must not be announced for less.
+  return advance(content, options.clock.now(), options, {
     keys,
     ...(due.cookieKey && { cookieKey: newCookieKey(options.random) }),
   });
@@ -25,10 +25,11 @@ export async function rotateNow(
   algorithms: readonly SigningAlgorithm[],
   options: StepOptions,
 ): Promise<RingContent> {
-  const now = options.clock.now();
-  const isAnnounced = (alg: SigningAlgorithm) => content.keys.some((key) => key.alg === alg && key.signsFrom > now);
+  const asked = options.clock.now();
+  const isAnnounced = (alg: SigningAlgorithm) => content.keys.some((key) => key.alg === alg && key.signsFrom > asked);
   const due = algorithms.filter((alg) => !isAnnounced(alg));
   const keys = await newKeys(due, content, options);
+  const now = options.clock.now();
   return advance(content, now, options, { keys }, now);
 }
 

@@ -64,11 +64,19 @@ export function signingUntil<K extends KeyTimes>(key: K, signsUntil: number, { p
 }
 
 /**
- * How often a node looks at the ring, in seconds: twice within what the announce time leaves, so that one that misses
- * the hint and one look still publishes a key in time.
+ * For how long after a look at the ring a node may sign and publish by it, in seconds. What it publishes then is kept for
+ * `cache`; only later does a key that was announced since sign on any clock.
  */
-export function pollingPeriod({ announce, cache, skew }: Timetable): number {
-  return Math.min(60, Math.max(1, (announce - cache - skew) / 2));
+export function trustedFor({ announce, cache, skew }: Timetable): number {
+  return announce - cache - skew;
+}
+
+/**
+ * How often a node looks at the ring, in seconds: twice within the time for which it may trust a look, so that one that
+ * misses the hint and one look still publishes a key in time.
+ */
+export function pollingPeriod(timetable: Timetable): number {
+  return Math.min(60, Math.max(1, trustedFor(timetable) / 2));
 }
 
 /** The timetable that a configuration asks for. */

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { issuerSchema } from '../../src/config/issuer-schema.ts';
 import type { TrustedIssuer } from '../../src/config/schema.ts';
 import { IssuerKeys } from '../../src/issuers/issuer-keys.ts';
+import { KeySets } from '../../src/outgoing/key-sets.ts';
 import { outgoingFetch } from '../../src/outgoing/outgoing-fetch.ts';
 import { newKeys } from '../grants/jwt-bearer/foreign-issuer.ts';
 import { MovedClock } from '../support/clock.ts';
@@ -54,7 +56,8 @@ describe('The keys of an issuer that publishes them', () => {
 
   function opened(allow: string[]): IssuerKeys {
     const reportFailure = (_address: string, error: unknown) => void failures.push(String(error));
-    return new IssuerKeys({ fetch: outgoingFetch({ allow, maxBytes: 65_536, timeout: 2000 }), clock, reportFailure });
+    const fetch = outgoingFetch({ allow, maxBytes: 65_536, timeout: 15_000 });
+    return new IssuerKeys(new KeySets({ fetch, clock, reportFailure }));
   }
 
   function publish(...kids: string[]): void {
@@ -141,6 +144,15 @@ describe('The keys of an issuer that publishes them', () => {
       null,
     ];
     [status, body] = [200, JSON.stringify({ keys: set })];
-    assert.equal(await find('one'), 'unknown');
+    assert.deepEqual([await find('one'), await find('two')], ['weak', 'unknown']);
+  });
+
+  it('are found beside one that is too weak, which is not used', async () => {
+    const short = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
+    [status, body] = [200, JSON.stringify({ keys: [{ ...short, kid: 'short' }, KEYS['one']] })];
+    const choice = await keys.find(issuer, { kid: 'short', alg: 'RS256' });
+    assert.deepEqual([choice, await find('one')], ['weak', 'one']);
+    const inline = { jwks: JSON.parse(body) as NonNullable<TrustedIssuer['jwks']> };
+    assert.equal(await keys.find(inline, { kid: 'short', alg: 'RS256' }), 'weak');
   });
 });

@@ -178,6 +178,21 @@ describe('Keys in an HSM', () => {
     assert.equal(ring.current().keys.length, 2);
   });
 
+  it('are announced for their full time from when they were made, however long that took', async () => {
+    const slow: ExternalSigner = {
+      ...shared(),
+      generate(...what) {
+        temporary.clock.advance(TIMETABLE.cache);
+        return shared().generate(...what);
+      },
+    };
+    const ring = await openRing({ external: { signer: slow, makesNewKeys: true } });
+    temporary.clock.advance(TIMETABLE.sign - TIMETABLE.announce);
+    await ring.refresh();
+    const next = ring.current().keys[1] ?? assert.fail();
+    assert.equal(next.signsFrom, temporary.clock.now() + TIMETABLE.announce * 1000);
+  });
+
   it('are missed by a node that has another token as soon as they are announced', async () => {
     const inRing = { signer: shared(), makesNewKeys: false };
     const here = await openRing({ external: inRing });

@@ -261,7 +261,8 @@ describe('the key ring', () => {
 
       const kid = await rotateUnheard();
       now = NOW + 1;
-      assert.deepEqual(await Promise.all([ring.refresh(), ring.refresh()]), [true, false]);
+      assert.deepEqual(await Promise.all([ring.refresh(), ring.refresh()]), [true, true], 'one look for both');
+      assert.equal(await ring.refresh(), false);
       assert.deepEqual(namesOf(ring.current().signing), [kid]);
       assert.deepEqual(heard, [ring.current()]);
       assert.equal(before.keys.length, 1, 'a snapshot in use does not change');
@@ -305,6 +306,42 @@ describe('the key ring', () => {
       stop();
       await rotateElsewhere();
       await ring.refresh();
+      assert.equal(ring.current().keys.length, 2);
+    });
+
+    it('is waited for where the last look is too long ago, as on a machine that was paused', async () => {
+      const ring = await openRing();
+      const kid = await rotateUnheard();
+      now = NOW + (TIMETABLE.announce - TIMETABLE.cache - TIMETABLE.skew) * 1000;
+      assert.equal(ring.overdue(), undefined, 'no key that this node does not know signs before /jwks is let go');
+      now += 1;
+      await ring.overdue();
+      assert.equal(ring.current().keys.at(-1)?.kid, kid);
+      assert.equal(ring.overdue(), undefined);
+    });
+
+    it('is not waited for again and again where it cannot be read', async () => {
+      const failures: unknown[] = [];
+      let isAway = false;
+      const ring = await openRing({
+        records: {
+          get: (key) => (isAway ? Promise.reject(new StoreUnavailable('away')) : records.get(key)),
+          create: (key, value) => records.create(key, value),
+          replace: (key, value, version) => records.replace(key, value, version),
+          publish: (channel, message) => records.publish(channel, message),
+          subscribe: () => Promise.resolve(() => Promise.resolve()),
+        },
+        reportFailure: (error) => failures.push(error),
+      });
+      await rotateUnheard();
+      isAway = true;
+      now = NOW + TIMETABLE.announce * 1000;
+      await Promise.all(Array.from({ length: 20 }, () => ring.overdue() ?? assert.fail()));
+      assert.equal(failures.length, 1, 'one look for all');
+      assert.equal(ring.overdue(), undefined);
+      isAway = false;
+      now += 60_000;
+      await ring.overdue();
       assert.equal(ring.current().keys.length, 2);
     });
 
