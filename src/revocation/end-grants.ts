@@ -1,40 +1,73 @@
 import { endGrantRecord, grantKey, grantsOfAccount, startOfGrant } from '../oidc/storage/grant-records.ts';
 import type { GrantRecord } from '../oidc/storage/grant-records.ts';
+import { forEachAtOnce } from '../storage/at-once.ts';
 import { everyRecord } from '../storage/every-member.ts';
-import { idOf } from '../storage/store.ts';
+import { idOf, type Key, type Stored } from '../storage/store.ts';
 import type { WalkParts } from './parts.ts';
 
 type Parts = Pick<WalkParts, 'grants' | 'tokens' | 'clock'>;
 
-/** Nothing more comes of a grant, and then all that has come of it ends: what was under way is met by the next sweep. */
-export async function endGrant(parts: Parts, id: string): Promise<void> {
-  const { grants, tokens, clock } = parts;
-  const key = grantKey(id);
-  const stored = await grants.get(key);
-  if (stored !== undefined) await endGrantRecord(grants, stored, key, clock.now());
-  await tokens.endOfGrant(id);
+/** Nothing more comes of a grant, and all that has come of it ends: what was under way is met by the next sweep. */
+export async function endGrants(parts: Parts, ids: readonly string[]): Promise<void> {
+  const { grants, tokens } = parts;
+  if (ids.length === 0) return;
+  const keys = ids.map(grantKey);
+  const end = async (): Promise<void> => endRecords(parts, keys, await grants.getMany(keys));
+  await Promise.all([end(), tokens.endOfGrants(ids)]);
 }
 
-/** Those of an account that began before an instant: a client's, or all. What a person allows anew since then stays. */
+/**
+ * Those of an account that began before an instant: a client's, or all. What a person allows anew since then stays.
+ * @returns their ids
+ */
 export async function endGrantsOf(
   parts: Parts,
   account: string,
   { client, before }: { client?: string; before: number },
-): Promise<void> {
-  const isMeant = (grant: GrantRecord): boolean =>
-    (client === undefined || grant.clientId === client) && startOfGrant(grant) < before;
-  for await (const id of grantsWhere(parts, account, isMeant)) await endGrant(parts, id);
+): Promise<Set<string>> {
+  const ids = new Set<string>();
+  for await (const page of pagesOf(parts, account)) {
+    const meant = page.filter(
+      ({ value }) => (client === undefined || value.clientId === client) && startOfGrant(value) < before,
+    );
+    const keys = meant.map(({ key }) => key);
+    await Promise.all([endRecords(parts, keys, meant), parts.tokens.endOfGrants(keys.map(idOf))]);
+    for (const key of keys) ids.add(idOf(key));
+  }
+  return ids;
 }
 
 /** The grants of an account go on; the access tokens that came of them before an instant do not. */
 export async function endAccessOf(parts: Parts, account: string, before: number): Promise<void> {
-  for await (const id of grantsWhere(parts, account, () => true)) await parts.tokens.endAccessOfGrant(id, before);
+  for await (const page of pagesOf(parts, account))
+    await parts.tokens.endAccessOfGrants(
+      page.map(({ key }) => idOf(key)),
+      before,
+    );
 }
 
-async function* grantsWhere(
-  { grants }: Parts,
-  account: string,
-  isMeant: (grant: GrantRecord) => boolean,
-): AsyncGenerator<string> {
-  for await (const { key, value } of everyRecord(grants, grantsOfAccount(account))) if (isMeant(value)) yield idOf(key);
+type Found = Stored<GrantRecord> & { key: Key<GrantRecord> };
+
+/** A hundred at a time. */
+async function* pagesOf({ grants }: Parts, account: string): AsyncGenerator<Found[]> {
+  let page: Found[] = [];
+  for await (const found of everyRecord(grants, grantsOfAccount(account))) {
+    page.push(found);
+    if (page.length === 100) {
+      yield page;
+      page = [];
+    }
+  }
+  if (page.length > 0) yield page;
+}
+
+async function endRecords(
+  { grants, clock }: Parts,
+  keys: readonly Key<GrantRecord>[],
+  found: readonly (Stored<GrantRecord> | undefined)[],
+): Promise<void> {
+  await forEachAtOnce(keys.entries(), async ([at, key]) => {
+    const stored = found[at];
+    if (stored !== undefined) await endGrantRecord(grants, stored, key, clock.now());
+  });
 }

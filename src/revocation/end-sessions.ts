@@ -1,5 +1,5 @@
 import { keepLogout } from '../oidc/logout/back-channel-logout.ts';
-import { grantKey } from '../oidc/storage/grant-records.ts';
+import { grantKey, startOfGrant } from '../oidc/storage/grant-records.ts';
 import {
   endSessionRecord,
   ofItsAccount,
@@ -10,10 +10,11 @@ import {
   type SessionRecord,
 } from '../oidc/storage/session-records.ts';
 import { remainingLife } from '../oidc/storage/adapter-verbs.ts';
+import { forEachAtOnce } from '../storage/at-once.ts';
 import { everyRecord } from '../storage/every-member.ts';
-import type { Key, Store, Stored } from '../storage/store.ts';
+import { idOf, type Key, type Store, type Stored } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
-import { endGrant } from './end-grants.ts';
+import { endGrants } from './end-grants.ts';
 import type { Told, WalkParts } from './parts.ts';
 
 /**
@@ -26,25 +27,45 @@ export async function endSession(
   { keepsOffline }: { keepsOffline: boolean },
 ): Promise<Told> {
   const { grants, clock } = parts;
-  const ended = await endSessionRecord(grants, key, clock.now());
-  if (ended === undefined) return [];
-  const { accountId: account, authorizations = {} } = ended.value;
-  for (const { grantId, persistsLogout } of Object.values(authorizations))
-    if (grantId !== undefined && !(keepsOffline && persistsLogout)) await endGrant(parts, grantId);
-  if (ended.value.isTold === true || account === undefined) return [];
-  const told: Told = [];
-  for (const [client, authorization] of Object.entries(authorizations))
-    told.push(...(await tellApp(parts, { account, client }, authorization)));
-  await change(parts, key, ended, (now) => ({ ...now, isTold: true }));
+  const stored = await grants.get(key);
+  const ended = stored && (await endSessionRecord(grants, key, stored, clock.now()));
+  if (stored === undefined || ended === undefined) return [];
+  const ending = Object.values(ended.authorizations ?? {}).flatMap(({ grantId, persistsLogout }) =>
+    grantId === undefined || (keepsOffline && persistsLogout) ? [] : [grantId],
+  );
+  const [, told] = await Promise.all([endGrants(parts, ending), tellApps(parts, key, ended)]);
   return told;
 }
 
-/** Those of an account that began before an instant. */
-export async function endSessionsOf(parts: WalkParts, account: string, before: number): Promise<Told> {
+/** Those of an account that began before an instant, but for one. @returns also the grants of their apps */
+export async function endSessionsOf(
+  parts: WalkParts,
+  account: string,
+  { before, except }: { before: number; except: string | undefined },
+): Promise<{ told: Told; ofApps: string[] }> {
   const told: Told = [];
-  for await (const { key, value } of everyRecord(parts.grants, sessionsOfAccount(account)))
-    if (startOfSession(value) < before) told.push(...(await endSession(parts, key, { keepsOffline: false })));
-  return told;
+  const ofApps: string[] = [];
+  await forEachAtOnce(everyRecord(parts.grants, sessionsOfAccount(account)), async ({ key, ...stored }) => {
+    if (startOfSession(stored.value) >= before || idOf(key) === except) return;
+    const ended = await endSessionRecord(parts.grants, key, stored, parts.clock.now());
+    if (ended === undefined) return;
+    for (const { grantId } of Object.values(ended.authorizations ?? {}))
+      if (grantId !== undefined) ofApps.push(grantId);
+    told.push(...(await tellApps(parts, key, ended)));
+  });
+  return { told, ofApps };
+}
+
+/** Has each app of a session that has ended told of it, once. */
+async function tellApps(parts: WalkParts, key: Key<SessionRecord>, ended: SessionRecord): Promise<Told> {
+  const { accountId: account, authorizations = {}, isTold = false } = ended;
+  if (isTold || account === undefined) return [];
+  const each = await Promise.all(
+    Object.entries(authorizations).map(([client, one]) => tellApp(parts, { account, client }, one)),
+  );
+  const stored = await parts.grants.get(key);
+  if (stored !== undefined) await change(parts, key, stored, (now) => ({ ...now, isTold: true }));
+  return each.flat();
 }
 
 /** What is left out counts as begun now. What its apps hold ends all the same: they get it anew without a question. */
@@ -55,23 +76,23 @@ export async function keepSession(parts: WalkParts, uid: string, from: number): 
   await change(parts, key, stored, (now) => ({ ...now, startedAt: Math.max(startOfSession(now), from) }));
 }
 
-/** The person's sessions go on without an app whose grant has ended, and which is told. */
+/** The person's sessions go on without an app whose grant began before an instant, and which is told. */
 export async function forgetApp(
   parts: WalkParts,
-  { account, client }: { account: string; client: string },
+  { account, client, before }: { account: string; client: string; before: number },
 ): Promise<Told> {
   const { grants } = parts;
   const told: Told = [];
-  for await (const session of everyRecord(grants, sessionsOfAccount(account))) {
+  await forEachAtOnce(everyRecord(grants, sessionsOfAccount(account)), async (session) => {
     const authorization = session.value.authorizations?.[client];
-    if (authorization === undefined || session.value.endedAt !== undefined) continue;
-    if (await hasGrant(grants, authorization)) continue;
+    if (authorization === undefined || session.value.endedAt !== undefined) return;
+    if (await wasAllowedSince(grants, authorization, before)) return;
     told.push(...(await tellApp(parts, { account, client }, authorization)));
     await change(parts, session.key, session, (now) => {
       const { [client]: _app, ...authorizations } = now.authorizations ?? {};
       return { ...now, authorizations };
     });
-  }
+  });
   return told;
 }
 
@@ -86,9 +107,9 @@ async function change(
 }
 
 /** The person has allowed it anew. */
-async function hasGrant(grants: Store, { grantId }: Authorization): Promise<boolean> {
+async function wasAllowedSince(grants: Store, { grantId }: Authorization, instant: number): Promise<boolean> {
   const grant = grantId === undefined ? undefined : await grants.get(grantKey(grantId));
-  return grant !== undefined && grant.value.endedAt === undefined;
+  return grant !== undefined && grant.value.endedAt === undefined && startOfGrant(grant.value) >= instant;
 }
 
 /** Apps whose metadata is fetched are asked later whether they listen. */

@@ -3,7 +3,6 @@ import type { Revoke, Revoked } from '../events/revocations.ts';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import type { BackChannelLogout } from '../oidc/logout/back-channel-logout.ts';
-import type { TokenStatus } from '../status/status.ts';
 import { TOLD_AT_ONCE, type Told, type WalkParts } from './parts.ts';
 import { OpenRevocations, type Revocation } from './steps.ts';
 import { walk } from './walk.ts';
@@ -18,8 +17,6 @@ export interface RevocationParts extends WalkParts {
   server?: {
     announce: Announce;
     logouts: Pick<BackChannelLogout, 'deliver'>;
-    /** This node knows by itself too what was taken back, before it says that it is done: the store may lose its last moments. */
-    status: Pick<TokenStatus, 'catchUp'>;
     /** Told of steps that failed; they are taken again. */
     reportFailure: (error: unknown) => void;
   };
@@ -41,16 +38,20 @@ export class Revocations {
 
   constructor(parts: RevocationParts) {
     this.#parts = parts;
-    this.#open = new OpenRevocations(parts.grants, parts.clock, parts.cutLife);
+    this.#open = new OpenRevocations(parts.grants, parts.clock, {
+      life: parts.cutLife,
+      canTell: parts.server !== undefined,
+    });
   }
 
-  readonly revoke: Revoke = async (target, cause) => {
+  readonly revoke: Revoke = async (target, cause, change) => {
     const { grants, clock, random, server } = this.#parts;
     const [id, at] = [newId('rev', clock, random), clock.now()];
     const whose = await whoseItWas(grants, target);
-    const ended = await this.#end(await this.#open.begin({ id, target, cause, at, ...whose }));
-    // It has ended, whether or not everybody can be told now.
-    await this.#goOn(ended).catch(server?.reportFailure);
+    const begun = await this.#open.begin({ id, target, cause, at, ...whose }, change !== undefined);
+    const ended = await this.#end(begun, change);
+    // It has ended: whoever asked need not wait until everybody has been told.
+    if (server !== undefined) this.#keepOn(ended);
   };
 
   onRevoked(listener: RevocationListener): void {
@@ -78,12 +79,16 @@ export class Revocations {
   async #takeDue(): Promise<void> {
     if (this.#goingOn.size >= AT_ONCE) return;
     for await (const revocation of this.#open.due()) {
-      const goingOn = this.#goOn(revocation)
-        .catch(this.#parts.server?.reportFailure)
-        .finally(() => this.#goingOn.delete(goingOn));
-      this.#goingOn.add(goingOn);
+      this.#keepOn(revocation);
       if (this.#goingOn.size >= AT_ONCE) return;
     }
+  }
+
+  #keepOn(revocation: Revocation): void {
+    const goingOn = this.#goOn(revocation)
+      .catch(this.#parts.server?.reportFailure)
+      .finally(() => this.#goingOn.delete(goingOn));
+    this.#goingOn.add(goingOn);
   }
 
   /** What is due now, up to what only a server can do. */
@@ -91,37 +96,45 @@ export class Revocations {
     const { server } = this.#parts;
     let now = revocation;
     for (let step = this.#open.nextStep(now); step !== undefined; step = this.#open.nextStep(now)) {
-      if (step.does === 'tell' && server === undefined) return this.#open.leave(now);
+      if (step.does === 'tell' && server === undefined) return;
       now = step.does === 'walk' ? await this.#end(now) : await this.#tell(now);
       if ((this.#open.nextStep(now)?.pause ?? 0) > 0) return;
     }
   }
 
-  async #end(revocation: Revocation): Promise<Revocation> {
+  /** @param change to be made first; a node that goes on with another's does not know of it */
+  async #end(revocation: Revocation, change?: () => Promise<unknown>): Promise<Revocation> {
     let told: Told = [];
     const ended = await this.#open.take(revocation, async () => {
-      told = await walk(revocation, this.#parts);
-      await this.#parts.server?.status.catchUp();
-      return {};
+      await change?.();
+      const settled = this.#settled(revocation, change !== undefined);
+      told = await walk(settled, this.#parts);
+      return settled;
     });
     await this.#parts.server?.logouts.deliver(told.slice(0, TOLD_AT_ONCE));
     return ended;
+  }
+
+  /** Sign-ins by the former password while the new one was being stored ends too, so it counts from now. */
+  #settled({ isPending, ...revocation }: Revocation, isOurs: boolean): Revocation {
+    if (isPending === undefined) return revocation;
+    return { ...revocation, at: this.#parts.clock.now(), ...(!isOurs && { isBrokenOff: true }) };
   }
 
   /** A listener that fails must not hold up the sweeps: it is told at the end, until it takes it. */
   async #tell(revocation: Revocation): Promise<Revocation> {
     return this.#open.take(revocation, async () => {
       const { id, target, cause, at: _time, done: _done, dueAt: _due, isTold = false, ...whose } = revocation;
-      if (isTold) return {};
+      if (isTold) return revocation;
       try {
         for (const listener of this.#listeners) await listener(revocation);
       } catch (error) {
         if (this.#open.isLast(revocation)) throw error;
         this.#parts.server?.reportFailure(error);
-        return {};
+        return revocation;
       }
       this.#parts.server?.announce({ type: 'revoked', revocation: id, cause, ...target, ...whose });
-      return { isTold: true };
+      return { ...revocation, isTold: true };
     });
   }
 }

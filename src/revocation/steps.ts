@@ -1,13 +1,15 @@
 import type { RevocationTarget, Revoked } from '../events/revocations.ts';
 import type { Clock } from '../lib/clock.ts';
 import { everyRecord } from '../storage/every-member.ts';
-import { keyspace, type Index, type Key, type Store, type WriteOptions } from '../storage/store.ts';
+import { keyspace, type Index, type Key, type Store, type Stored, type WriteOptions } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 
 /** A revocation on its way through the store. */
 export interface Revocation extends Revoked {
   /** How many of its steps are done. */
   done: number;
+  /** The change behind it is not known to be made: it counts from the moment at which its first step is done. */
+  isPending?: true;
   /** Everybody has been told. */
   isTold?: true;
   /** From when on any node may take the next one, in milliseconds since the epoch. */
@@ -49,17 +51,20 @@ export class OpenRevocations {
   readonly #grants: Store;
   readonly #clock: Clock;
   readonly #options: WriteOptions;
+  readonly #canTell: boolean;
 
-  /** @param life of what nobody goes on with, in seconds */
-  constructor(grants: Store, clock: Clock, life: number) {
+  /** @param rules the life of what nobody goes on with, in seconds, and whether this process is one that can tell */
+  constructor(grants: Store, clock: Clock, { life, canTell }: { life: number; canTell: boolean }) {
+    this.#canTell = canTell;
     this.#grants = grants;
     this.#clock = clock;
     this.#options = { ttl: life, indexes: [openRevocations] };
   }
 
-  /** Makes it durable; its first step is the caller's. */
-  async begin(revoked: Revoked): Promise<Revocation> {
-    const revocation = { ...revoked, done: 0, dueAt: this.#clock.now() + CLAIM };
+  /** Makes it durable; its first step is the caller's. @param isPending a change is to be made first, in that step */
+  async begin(revoked: Revoked, isPending: boolean): Promise<Revocation> {
+    const pending = isPending ? ({ isPending } as const) : {};
+    const revocation = { ...revoked, ...pending, done: 0, dueAt: this.#clock.now() + CLAIM };
     await this.#grants.create(revocationKey(revoked.id), revocation, this.#options);
     return revocation;
   }
@@ -82,39 +87,49 @@ export class OpenRevocations {
     return done === stepsOf(target).length - 1;
   }
 
-  /** Has somebody else take the next step. */
-  async leave(revocation: Revocation): Promise<void> {
-    await this.#change(revocation, (now) => ({ ...now, dueAt: this.#clock.now() }));
-  }
-
   /**
-   * Does a step, which stays the caller's for as long as it takes, and notes that it is done, with what it returns. A next
-   * one without a pause is the caller's too.
+   * Does a step, which stays the caller's for as long as it takes, and notes that it is done, with what the step returns.
+   * A next one without a pause is the caller's too.
    */
-  async take(revocation: Revocation, step: () => Promise<Pick<Revocation, 'isTold'>>): Promise<Revocation> {
+  async take(revocation: Revocation, step: () => Promise<Revocation>): Promise<Revocation> {
     const claim = setInterval(() => {
       // Without it another node does the same once more.
       this.#change(revocation, (now) => ({ ...now, dueAt: this.#clock.now() + CLAIM })).catch(() => undefined);
     }, CLAIM / 2).unref();
+    // Read beside the step, so that noting it is one wait; whoever changed it meanwhile is met by the version.
+    const seen = this.#grants.get(revocationKey(revocation.id));
+    seen.catch(() => undefined);
     try {
-      return await this.#pass({ ...revocation, ...(await step()) });
+      return await this.#pass(await step(), await seen);
     } finally {
       clearInterval(claim);
     }
   }
 
-  async #pass(revocation: Revocation): Promise<Revocation> {
+  async #pass(revocation: Revocation, seen: Stored<Revocation> | undefined): Promise<Revocation> {
     const done = revocation.done + 1;
     const next = this.nextStep({ ...revocation, done });
-    const pause = next === undefined || next.pause === 0 ? CLAIM : next.pause;
-    const passed = { ...revocation, done, dueAt: this.#clock.now() + pause };
-    if (next === undefined) await this.#grants.delete(revocationKey(revocation.id));
-    else await this.#change(revocation, (now) => (now.done < done ? passed : undefined));
+    const passed = { ...revocation, done, dueAt: this.#clock.now() + this.#pauseBefore(next) };
+    const key = revocationKey(revocation.id);
+    if (next === undefined) {
+      await this.#grants.delete(key);
+      return passed;
+    }
+    // Another node may have gone on with it while this one stood still, from an earlier instant than the change.
+    const isAhead = (now: Revocation): boolean => now.done >= done && now.at >= passed.at;
+    const isThere = await update(this.#grants, key, seen, (now) => (isAhead(now) ? undefined : passed), this.#options);
+    if (!isThere) await this.#grants.create(key, passed, this.#options);
     return passed;
   }
 
-  async #change({ id }: Revocation, change: (now: Revocation) => Revocation | undefined): Promise<void> {
+  /** A step without a pause is the caller's too; one that it cannot do is anybody's at once. */
+  #pauseBefore(next: Step | undefined): number {
+    if (next?.does === 'tell' && !this.#canTell) return 0;
+    return next === undefined || next.pause === 0 ? CLAIM : next.pause;
+  }
+
+  async #change({ id }: Revocation, change: (now: Revocation) => Revocation | undefined): Promise<boolean> {
     const key = revocationKey(id);
-    await update(this.#grants, key, await this.#grants.get(key), change, this.#options);
+    return update(this.#grants, key, await this.#grants.get(key), change, this.#options);
   }
 }

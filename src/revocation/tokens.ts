@@ -7,14 +7,15 @@ import {
   tokensOfTrustedIssuer,
 } from '../status/ledger.ts';
 import { revoker, type RevokerParts } from '../status/revoker.ts';
+import { forEachAtOnce } from '../storage/at-once.ts';
 import type { Index } from '../storage/store.ts';
 
 /** Access tokens, JWTs and opaque ones, and what gives more of them: codes and refresh tokens. */
 export interface Tokens {
   end(token: TokenTarget['token']): Promise<void>;
-  endOfGrant(grant: string): Promise<void>;
-  /** Its access tokens alone. */
-  endAccessOfGrant(grant: string, before: number): Promise<void>;
+  endOfGrants(grants: readonly string[]): Promise<void>;
+  /** Their access tokens alone. */
+  endAccessOfGrants(grants: readonly string[], before: number): Promise<void>;
   /** Those that nobody granted: of assertions. `before` is in milliseconds since the epoch, here and below. */
   endOfAccount(account: string, before: number): Promise<void>;
   endOfClient(client: string, before: number): Promise<void>;
@@ -24,32 +25,29 @@ export interface Tokens {
 
 export function openTokens(parts: RevokerParts): Tokens {
   const issued = revoker(parts);
-  const endIn = async (index: Index<unknown>, startedBefore?: number): Promise<void> => {
-    await issued.revokeMembers(index, { startedBefore });
+  const endIn = async (indexes: readonly Index<unknown>[], startedBefore?: number): Promise<void> => {
+    await issued.revokeMembers(indexes, { startedBefore });
   };
   return {
     async end(token) {
       if ('record' in token) await parts.grants.delete(token.record);
       else await issued.revokeToken(token);
     },
-    endOfGrant: (grant) => endIn(tokensOfGrant(grant)),
-    async endAccessOfGrant(grant, startedBefore) {
-      await issued.revokeMembers(tokensOfGrant(grant), { startedBefore, accessOnly: true });
+    endOfGrants: (grants) => endIn(grants.map(tokensOfGrant)),
+    async endAccessOfGrants(grants, startedBefore) {
+      await issued.revokeMembers(grants.map(tokensOfGrant), { startedBefore, accessOnly: true });
     },
-    endOfAccount: (account, before) => endIn(tokensOfAccount(account), before),
-    async endOfClient(client, before) {
-      await endIn(tokensOfClient(client), before);
-      // What others have exchanged its own tokens for speaks for it, as for an account.
-      await endIn(tokensOfAccount(client), before);
-    },
-    endOfTrustedIssuer: (issuer, before) => endIn(tokensOfTrustedIssuer(issuer), before),
+    endOfAccount: (account, before) => endIn([tokensOfAccount(account)], before),
+    // A token that others got in exchange for its own speaks for it, as for an account.
+    endOfClient: (client, before) => endIn([tokensOfClient(client), tokensOfAccount(client)], before),
+    endOfTrustedIssuer: (issuer, before) => endIn([tokensOfTrustedIssuer(issuer)], before),
     async endOfEveryClient(before) {
       const ended = new Set<string>();
-      for await (const clients of clientsWithTokens(parts.grants))
-        for (const client of clients) {
-          if (!ended.has(client)) await this.endOfClient(client, before);
-          ended.add(client);
-        }
+      for await (const clients of clientsWithTokens(parts.grants)) {
+        const others = [...new Set(clients)].filter((client) => !ended.has(client));
+        for (const client of others) ended.add(client);
+        await forEachAtOnce(others, (client) => this.endOfClient(client, before));
+      }
     },
   };
 }

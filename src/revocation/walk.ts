@@ -2,7 +2,8 @@ import { everyAccount } from '../accounts/every-account.ts';
 import type { Revoked, RevocationTarget } from '../events/revocations.ts';
 import { writeCut } from '../oidc/storage/cuts.ts';
 import { sessionKey } from '../oidc/storage/session-records.ts';
-import { endAccessOf, endGrant, endGrantsOf } from './end-grants.ts';
+import { forEachAtOnce } from '../storage/at-once.ts';
+import { endAccessOf, endGrants, endGrantsOf } from './end-grants.ts';
 import { endSession, endSessionsOf, forgetApp, keepSession } from './end-sessions.ts';
 import { TOLD_AT_ONCE, type Told, type WalkParts } from './parts.ts';
 
@@ -15,29 +16,33 @@ const walks: Walks = {
     return [];
   },
   async grant(parts, { grant }) {
-    await endGrant(parts, grant);
+    await endGrants(parts, [grant]);
     return [];
   },
   session: (parts, { session }) => endSession(parts, sessionKey(session), { keepsOffline: true }),
   async account(parts, { account, exceptSession, before }, at) {
     const until = before ?? at;
-    if (exceptSession !== undefined) await keepSession(parts, exceptSession, until);
-    await writeCut(parts.grants, { account }, until, parts.cutLife);
-    return endAccount(parts, account, until);
+    const cut = async (): Promise<void> => {
+      if (exceptSession !== undefined) await keepSession(parts, exceptSession, until);
+      await writeCut(parts.grants, { account }, until, parts.cutLife);
+    };
+    const [, told] = await Promise.all([cut(), endAccount(parts, account, { before: until, except: exceptSession })]);
+    return told;
   },
   async access(parts, { account }, at) {
-    await endAccessOf(parts, account, at);
-    await parts.tokens.endOfAccount(account, at);
+    await Promise.all([endAccessOf(parts, account, at), parts.tokens.endOfAccount(account, at)]);
     return [];
   },
   async consent(parts, { account, client }, at) {
-    await endGrantsOf(parts, account, { client, before: at });
-    return forgetApp(parts, { account, client });
+    const [told] = await Promise.all([
+      forgetApp(parts, { account, client, before: at }),
+      endGrantsOf(parts, account, { client, before: at }),
+    ]);
+    return told;
   },
   async client({ grants, tokens, cutLife }, { client, before }, at) {
     const until = before ?? at;
-    await writeCut(grants, { client }, until, cutLife);
-    await tokens.endOfClient(client, until);
+    await Promise.all([writeCut(grants, { client }, until, cutLife), tokens.endOfClient(client, until)]);
     return [];
   },
   async 'trusted-issuer'({ tokens }, { issuer }, at) {
@@ -70,20 +75,30 @@ function walkBy<What extends RevocationTarget['what']>(
 }
 
 /** What began before an instant. */
-async function endAccount(parts: WalkParts, account: string, before: number): Promise<Told> {
-  const told = await endSessionsOf(parts, account, before);
-  await endGrantsOf(parts, account, { before });
-  await parts.tokens.endOfAccount(account, before);
+async function endAccount(
+  parts: WalkParts,
+  account: string,
+  { before, except }: { before: number; except?: string | undefined },
+): Promise<Told> {
+  const [{ told, ofApps }, ended] = await Promise.all([
+    endSessionsOf(parts, account, { before, except }),
+    endGrantsOf(parts, account, { before }),
+    parts.tokens.endOfAccount(account, before),
+  ]);
+  await endGrants(
+    parts,
+    ofApps.filter((grant) => !ended.has(grant)),
+  );
   return told;
 }
 
 async function endEveryAccount(parts: WalkParts, before: number): Promise<Told> {
   const told: Told = [];
   for await (const accounts of everyAccount(parts.accounts))
-    for (const { id } of accounts) {
-      const more = await endAccount(parts, id, before);
+    await forEachAtOnce(accounts, async ({ id }) => {
+      const more = await endAccount(parts, id, { before });
       // There may be millions, and each is kept for whoever tells it.
       if (told.length < TOLD_AT_ONCE) told.push(...more);
-    }
+    });
   return told;
 }

@@ -9,7 +9,7 @@ import type { Signal } from './occurrence.ts';
 import { isTransmitted, type Outbox } from './outbox.ts';
 import { ownStream, type Receiver, type StreamScope } from './receiver.ts';
 import { Refusal } from './refusal.ts';
-import { setClaims, type SignSet } from './security-event-token.ts';
+import { setClaims, type SetParts, type SignSet } from './security-event-token.ts';
 import { POLL, type Stream, type Streams } from './streams.ts';
 import type { Waiting } from './waiting.ts';
 
@@ -28,8 +28,7 @@ const pollSchema = z.object({
   setErrs: z.record(jti, z.object({ err: z.string(), description: z.string().optional() })).default({}),
 });
 
-export interface PollParts {
-  issuer: string;
+export interface PollParts extends SetParts {
   streams: Streams;
   outbox: Outbox;
   waiting: Waiting;
@@ -90,6 +89,8 @@ async function wait(parts: PollParts, context: Context, receiver: Receiver, stre
   const { clock, waiting } = parts;
   const until = clock.now() + LONGEST_POLL;
   const gone = new AbortController();
+  // The `close` of one that hung up before has been emitted.
+  if (context.res.destroyed) gone.abort();
   context.res.once('close', () => {
     gone.abort();
   });
@@ -105,13 +106,11 @@ async function wait(parts: PollParts, context: Context, receiver: Receiver, stre
   }
 }
 
-async function signed(
-  { issuer, sign }: PollParts,
-  stream: Stream,
-  signals: readonly Signal[],
-): Promise<Record<string, string>> {
+async function signed(parts: PollParts, stream: Stream, signals: readonly Signal[]): Promise<Record<string, string>> {
   try {
-    const sets = signals.map(async (signal) => [signal.jti, await sign(setClaims(issuer, stream, signal))] as const);
+    const sets = signals.map(
+      async (signal) => [signal.jti, await parts.sign(await setClaims(parts, stream, signal))] as const,
+    );
     return Object.fromEntries(await Promise.all(sets));
   } catch (error) {
     throw new Problem('cannot-sign', error instanceof Error ? error.message : 'unknown', { 'Retry-After': '5' });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { seal, unseal } from '../lib/seal.ts';
 import type { Random } from '../lib/random.ts';
 import type { Signal } from './occurrence.ts';
-import { setClaims, type SignSet } from './security-event-token.ts';
+import { setClaims, type SetParts, type SignSet } from './security-event-token.ts';
 import type { PushStream } from './streams.ts';
 
 /** What became of an event that was pushed. */
@@ -37,7 +37,7 @@ function secretFor(url: string, sealingKey: string): string {
 
 /** Push delivery (RFC 8935 §2). An event that its receiver cannot make sense of is not sent to it again. */
 export async function push(
-  parts: { issuer: string; fetch: typeof fetch; sign: SignSet; sealingKey: string },
+  parts: SetParts & { fetch: typeof fetch; sign: SignSet; sealingKey: string },
   stream: PushStream,
   signal: Signal,
 ): Promise<Pushed> {
@@ -47,7 +47,7 @@ export async function push(
     const response = await parts.fetch(url, {
       method: 'POST',
       headers: { 'content-type': 'application/secevent+jwt', accept: 'application/json', ...authorization },
-      body: await parts.sign(setClaims(parts.issuer, stream, signal)),
+      body: await parts.sign(await setClaims(parts, stream, signal)),
     });
     return response.ok ? { became: 'taken' } : await refused(response);
   } catch (error) {

@@ -1,22 +1,43 @@
-import type { Signal } from './occurrence.ts';
+import type { SubjectNames } from '../accounts/pairwise.ts';
+import type { Clients } from '../clients/clients.ts';
+import { sectorOf } from '../config/sector.ts';
+import type { Signal, SubjectId } from './occurrence.ts';
 import type { Stream } from './streams.ts';
 
 /** Signs claims as a Security Event Token with the key that signs now. */
 export type SignSet = (claims: Readonly<Record<string, unknown>>) => Promise<string>;
 
+export interface SetParts {
+  issuer: string;
+  clients: Pick<Clients, 'find'>;
+  subjectNames: SubjectNames;
+}
+
 /**
  * RFC 8417 §2, in the profile of Shared Signals Framework 1.0 §4.1: no `sub`, no `exp`. It is signed when it is handed
  * out, so that no key that was replaced or revoked since it happened stands in the way.
  */
-export function setClaims(issuer: string, { client }: Stream, signal: Signal): Record<string, unknown> {
+export async function setClaims(
+  { issuer, clients, subjectNames }: SetParts,
+  { client }: Stream,
+  signal: Signal,
+): Promise<Record<string, unknown>> {
   const { jti, txn, iat, subject, type, event } = signal;
+  const registered = await clients.find(client);
+  const sector = registered && sectorOf(registered);
   return {
     iss: issuer,
     aud: client,
     jti,
     iat,
     ...(txn !== undefined && { txn }),
-    sub_id: subject,
+    sub_id: inSector(subject, (account) => subjectNames.subjectFor(account, sector)),
     events: { [type]: event },
   };
+}
+
+/** The same subject by the name that ID tokens of the receiver have for the account. */
+function inSector(subject: SubjectId, nameOf: (account: string) => string): SubjectId {
+  if (subject.format === 'complex') return { ...subject, user: inSector(subject.user, nameOf) };
+  return subject.format === 'iss_sub' ? { ...subject, sub: nameOf(subject.sub) } : subject;
 }

@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Consents } from '../accounts/consents.ts';
+import type { SubjectNames } from '../accounts/pairwise.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { Config } from '../config/schema.ts';
 import type { Announce } from '../events/events.ts';
@@ -86,6 +87,7 @@ export interface Transmitter extends Signals {
 export function openTransmitter(
   parts: SignalsParts & {
     accounts: Accounts;
+    subjectNames: SubjectNames;
     sign: SignSet;
     /** Of the ring; seals what receivers want to be shown. */
     sealingKey: string;
@@ -104,7 +106,7 @@ export function openTransmitter(
       const delivery = startDelivery({
         ...opened,
         mayReceive: async (client) => (await reachOf(opened, client)) !== undefined,
-        push: (stream, signal) => push({ issuer, fetch, sign, sealingKey }, stream, signal),
+        push: (stream, signal) => push({ ...opened, issuer, fetch, sign, sealingKey }, stream, signal),
       });
       stops.push(await delivery);
       stops.push(await queues.onHint((stream) => waiting.wake(stream)));
@@ -135,6 +137,7 @@ const asleep: Omit<Transmitter, keyof Signals> = {
 function routes(
   opened: Opened & {
     accounts: Accounts;
+    subjectNames: SubjectNames;
     waiting: ReturnType<typeof openWaiting>;
     issuer: string;
     sealingKey: string;

@@ -1,19 +1,22 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
 import type { Accounts } from '../accounts/accounts.ts';
+import type { SubjectNames } from '../accounts/pairwise.ts';
+import type { Clients } from '../clients/clients.ts';
+import { sectorOf } from '../config/sector.ts';
 import { route, type Route } from '../http/route.ts';
 import { readBody } from './body.ts';
 import type { ManagementParts } from './management.ts';
 import { ownStream, type Receiver } from './receiver.ts';
 import { Refusal } from './refusal.ts';
 
-type Parts = ManagementParts & { accounts: Accounts };
+type Parts = ManagementParts & { accounts: Accounts; clients: Pick<Clients, 'find'>; subjectNames: SubjectNames };
 
 /**
  * An account by the name that ID tokens have for it, or the person of several subjects in one. Not by address: by the
  * events that then came a receiver would learn whose address it is.
  */
-const person = z.object({ format: z.literal('iss_sub'), iss: z.string(), sub: z.string().max(100) });
+const person = z.object({ format: z.literal('iss_sub'), iss: z.string(), sub: z.string().max(255) });
 const subject = z.union([person, z.object({ format: z.literal('complex'), user: person })], {
   error: 'must have the format iss_sub, or complex with such a user',
 });
@@ -30,12 +33,15 @@ export function subjectRoutes(parts: Parts): Route[] {
 
 /** The answer is the same whether or not there is such an account (§9.1). */
 async function choose(parts: Parts, context: Context, receiver: Receiver, isWanted: boolean): Promise<void> {
-  const { issuer, streams, subjects, accounts } = parts;
+  const { issuer, streams, subjects, accounts, subjectNames } = parts;
   const { stream_id: id, subject: given } = await readBody(context, choiceSchema);
   const stream = await ownStream(streams, receiver, id);
   const { iss, sub } = given.format === 'complex' ? given.user : given;
   if (iss !== issuer) throw new Refusal('invalid_request', `subject.iss must be ${issuer}`);
-  if ((await accounts.find(sub)) !== undefined) await subjects.choose(stream.id, sub, isWanted);
+  const registered = await parts.clients.find(stream.client);
+  const account = subjectNames.accountFor(sub, registered && sectorOf(registered));
+  if (account !== undefined && (await accounts.find(account)) !== undefined)
+    await subjects.choose(stream.id, account, isWanted);
   if (isWanted) context.status = 200;
   else context.status = 204;
   if (isWanted) context.body = '';

@@ -40,12 +40,20 @@ export async function* takenBack(revoked: Revoked, parts: Parts): AsyncGenerator
     for await (const accounts of everyAccount(parts.accounts))
       for (const { id: account } of accounts) yield sessionsEnded({ ...happened, account }, parts);
   } else if (target.what === 'account') {
-    yield* accountEnded({ ...happened, account: target.account }, { ...target, cause }, parts);
+    const settled = { ...target, cause: await causeNow(revoked, target.account, parts) };
+    yield* accountEnded({ ...happened, account: target.account }, settled, parts);
   } else if (target.what === 'access') {
     const { roles } = (await parts.accounts.find(target.account)) ?? {};
     const account = { ...happened, account: target.account };
     if (roles !== undefined) yield { ...account, type: 'token-claims-change', claims: { roles } };
   }
+}
+
+/** Of a revocation that was broken off, only what can be seen of it is told: its sessions have ended in any case. */
+async function causeNow({ cause, isBrokenOff }: Revoked, id: string, { accounts }: Parts): Promise<RevocationCause> {
+  if (isBrokenOff === undefined || (cause !== 'account-disabled' && cause !== 'account-deleted')) return cause;
+  const account = await accounts.find(id);
+  return account?.disabledAt === undefined ? 'ended-by-operator' : 'account-disabled';
 }
 
 type Happened = Pick<Occurrence, 'id' | 'at' | 'account'> & Why;

@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import { everyMember } from '../storage/every-member.ts';
 import { idOf, StoreUnavailable, type Store, type Stored } from '../storage/store.ts';
 import { bitsOf, isWhole, LISTS, LISTS_CHANGED, markBits, writeList } from './bit-store.ts';
-import { setBit, setOnlyIn, wholeList } from './bits.ts';
+import { isSet, setBit, setOnlyIn, wholeList } from './bits.ts';
 import { isLive, listKey, listNamed, type ListRecord, type StatusList } from './lists.ts';
 
 /** A list as this node knows it. */
@@ -14,11 +14,13 @@ export interface FollowedList extends StatusList {
 }
 
 /** How often a node asks the store what has changed, in milliseconds. */
-const PERIOD = 1000;
+const PERIOD = 300;
 /** The least time from one look to the next, in milliseconds, however many hints come. */
 const PACE = 50;
 /** What was found out longer ago, in milliseconds, is vouched for no more. An API's bound counts it in. */
 export const BELIEVED = 1000;
+/** Milliseconds after which a comparison is not called current: the node has stood still, or its store is slow. */
+const CURRENT = 300;
 /** How often all bits are compared, also of lists whose version has not moved, in milliseconds. */
 const COMPARED = 30_000;
 
@@ -37,7 +39,7 @@ export interface FollowedListsParts {
   reportFailure: (error: unknown) => void;
   /** Told of bits that this node had not seen before. */
   onRevoked: (list: FollowedList, indexes: readonly number[]) => void;
-  /** Told each time that the lists have just been compared with the store. */
+  /** Told each time that the lists have just been compared with the store, quickly. */
   onVerified: () => void;
   /** Told of a list that the store knows less of than before. */
   onLost: (list: StatusList) => Promise<void>;
@@ -100,6 +102,21 @@ export class FollowedLists {
     return this.#coming;
   }
 
+  /**
+   * Takes up bits that this node has just set: a store that loses its last moments gets them back from here.
+   * @throws StoreUnavailable where the list is not known here yet
+   */
+  async learn(list: StatusList, indexes: readonly number[]): Promise<void> {
+    const known = this.#lists.get(list.id);
+    if (known === undefined) return this.#readOne(list);
+    const found = indexes.filter((idx) => !isSet(known.bits, idx));
+    for (const idx of found) setBit(known.bits, idx);
+    known.changes += found.length;
+    // The next look compares the bits, whatever version it meets.
+    known.version = 0;
+    this.#tell(known, found);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
@@ -125,7 +142,7 @@ export class FollowedLists {
     this.look().catch(() => undefined);
   }
 
-  /** A clock that was set, or a machine that slept, shows as well as a store that does not answer. */
+  /** A process that stood still shows as well as a store that does not answer. */
   async #verify(): Promise<void> {
     const age = this.#parts.clock.now() - this.#verifiedAt;
     if (age >= 0 && age <= BELIEVED) return;
@@ -144,7 +161,7 @@ export class FollowedLists {
     if (all) this.#comparedAt = startedAt;
     this.#verifiedAt = startedAt;
     this.#failed = false;
-    this.#parts.onVerified();
+    if (Math.abs(clock.now() - startedAt) <= CURRENT) this.#parts.onVerified();
   }
 
   /** Those that the store names, and those that it named before. */
@@ -155,24 +172,31 @@ export class FollowedLists {
     return [...ids].flatMap((id) => listNamed(id) ?? []).filter((list) => isLive(list, clock));
   }
 
+  /** Reads a list that no look has met yet, with fewer waits than a look takes. */
+  async #readOne(list: StatusList): Promise<void> {
+    const { grants } = this.#parts;
+    const [record, stored] = await Promise.all([grants.get(listKey(list.id)), grants.readBits(bitsOf(list.id))]);
+    // A look that met it meanwhile may have read it before the bits were set.
+    if (this.#lists.has(list.id) || !this.#begin(list, record, stored)) await this.look();
+  }
+
+  /** Begins to follow a list. @returns whether the store has it whole */
+  #begin(list: StatusList, record: Stored<ListRecord> | undefined, stored: Uint8Array): boolean {
+    if (record === undefined || !isWhole(record.value, stored)) return false;
+    const { version, value } = record;
+    const found = { ...list, bits: wholeList(stored), changes: 0, version, writtenAt: value.writtenAt };
+    this.#lists.set(list.id, found);
+    // Somebody who listens here may have it from another node, from before.
+    this.#tell(found, setOnlyIn(found.bits, NONE));
+    return true;
+  }
+
   async #follow(list: StatusList, record: Stored<ListRecord> | undefined, isCompared: boolean): Promise<void> {
     const known = this.#lists.get(list.id);
     if (record !== undefined && isSame(record, known) && !isCompared) return;
     const stored = await this.#parts.grants.readBits(bitsOf(list.id));
-    if (known !== undefined) {
-      await this.#merge(known, record, wholeList(stored));
-    } else if (record !== undefined && isWhole(record.value, stored)) {
-      const found = {
-        ...list,
-        bits: wholeList(stored),
-        changes: 0,
-        version: record.version,
-        writtenAt: record.value.writtenAt,
-      };
-      this.#lists.set(list.id, found);
-      // Somebody who listens here may have it from another node, from before.
-      this.#tell(found, setOnlyIn(found.bits, NONE));
-    }
+    if (known === undefined) this.#begin(list, record, stored);
+    else await this.#merge(known, record, wholeList(stored));
   }
 
   async #merge(known: Followed, record: Stored<ListRecord> | undefined, stored: Buffer): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
+import { forEachAtOnce } from '../storage/at-once.ts';
 import { everyMember } from '../storage/every-member.ts';
 import type { Index, Key, Store } from '../storage/store.ts';
 import { bitsOf, isWhole, LISTS_CHANGED, markBits, writeList } from './bit-store.ts';
@@ -6,10 +7,15 @@ import { isSet, setBit, wholeList } from './bits.ts';
 import { isAccessToken, parseIssued, type Issued } from './ledger.ts';
 import { CAPACITY, isLive, listKey, listNamed, listUris, type Place, type StatusList } from './lists.ts';
 
+/** Takes up bits that are set in the store. */
+export type Learn = (list: StatusList, indexes: readonly number[]) => Promise<void>;
+
 export interface RevokerParts {
   grants: Store;
   clock: Clock;
   issuer: string;
+  /** The lists of a running server, which know at once. */
+  learn?: Learn;
 }
 
 export interface Which {
@@ -22,11 +28,11 @@ export interface Which {
 /** Takes tokens back, by the store alone. */
 export interface Revoker {
   /**
-   * Takes back what an index names: sets the bits of JWTs, deletes the records of the rest. It may be done again.
+   * Takes back what indexes name: sets the bits of JWTs, deletes the records of the rest. It may be done again.
    * @returns how many JWTs were taken back anew
    * @throws StoreUnavailable: what was done stays done
    */
-  revokeMembers(index: Index<unknown>, which?: Which): Promise<number>;
+  revokeMembers(indexes: readonly Index<unknown>[], which?: Which): Promise<number>;
   /** A place that is no longer, or never was, is none to take back. */
   revokeToken(place: Place): Promise<void>;
   /** What the store says, not memory. A place in an unknown list counts as taken back. */
@@ -42,7 +48,7 @@ export function revoker(parts: RevokerParts): Revoker {
   const { grants, clock, issuer } = parts;
   const uris = listUris(issuer);
   return {
-    revokeMembers: (index, which) => revokeMembers(parts, index, which),
+    revokeMembers: (indexes, which) => revokeMembers(parts, indexes, which),
     async revokeToken(place) {
       const found = uris.placeIn(place);
       if (found === undefined) return;
@@ -62,25 +68,38 @@ export function revoker(parts: RevokerParts): Revoker {
 
 async function revokeMembers(
   parts: Omit<RevokerParts, 'issuer'>,
-  index: Index<unknown>,
+  indexes: readonly Index<unknown>[],
   { startedBefore = Infinity, accessOnly = false }: Which = {},
 ): Promise<number> {
   const walk = new Walk(parts);
-  for await (const members of everyMember(parts.grants, index, 1000)) {
-    const issued = members.flatMap((member) => parseIssued(member) ?? []);
-    await walk.take(issued.filter(({ startedAt }) => startedAt < startedBefore));
-    const records = members.filter(
-      (member) => parseIssued(member) === undefined && (!accessOnly || isAccessToken(member)),
-    );
-    await deleteRecords(parts.grants, records, startedBefore);
-  }
+  await forEachAtOnce(indexes, async (index) => {
+    for await (const members of everyMember(parts.grants, index, 1000)) {
+      const issued = members.flatMap((member) => parseIssued(member) ?? []);
+      const records = members.filter(
+        (member) => parseIssued(member) === undefined && (!accessOnly || isAccessToken(member)),
+      );
+      await Promise.all([
+        walk.take(issued.filter(({ startedAt }) => startedAt < startedBefore)),
+        deleteRecords(parts.grants, records, startedBefore),
+      ]);
+    }
+  });
   return walk.end();
 }
 
-/** One walk over an index: each list is read once, and only new bits are written. */
+interface Walked {
+  list: StatusList;
+  bits: Promise<Uint8Array>;
+  moved: boolean;
+  /** Still to be written, and the write that takes them along. */
+  fresh: number[];
+  marking?: Promise<void> | undefined;
+}
+
+/** One walk over indexes: each list is read once, and only new bits are written. */
 class Walk {
   readonly #parts: Omit<RevokerParts, 'issuer'>;
-  readonly #lists = new Map<string, { list: StatusList; bits: Uint8Array; moved: boolean }>();
+  readonly #lists = new Map<string, Walked>();
   #count = 0;
 
   constructor(parts: Omit<RevokerParts, 'issuer'>) {
@@ -98,21 +117,31 @@ class Walk {
     const unmoved = lists.filter(({ moved }) => !moved);
     await Promise.all(unmoved.map(({ list }) => writeList(this.#parts, list, true)));
     // A hint that is lost is made good by the next look of each node.
-    if (lists.length > 0) await this.#parts.grants.publish(LISTS_CHANGED, '').catch(() => undefined);
+    if (lists.length > 0) this.#parts.grants.publish(LISTS_CHANGED, '').catch(() => undefined);
     return this.#count;
   }
 
   async #takeOf(id: string, issued: readonly Issued[]): Promise<void> {
     const list = listNamed(id);
     if (list === undefined || !isLive(list, this.#parts.clock)) return;
-    const known = this.#lists.get(id) ?? { list, bits: await this.#bitsOf(id), moved: false };
+    const known = this.#lists.get(id) ?? { list, bits: this.#bitsOf(id), moved: false, fresh: [] };
     this.#lists.set(id, known);
-    const indexes = new Set(issued.map(({ idx }) => idx));
-    const fresh = [...indexes].filter((idx) => idx < CAPACITY && !isSet(known.bits, idx));
-    if (fresh.length === 0) return;
-    await markBits(this.#parts, list, fresh);
-    for (const idx of fresh) setBit(known.bits, idx);
+    const bits = await known.bits;
+    const indexes = [...new Set(issued.map(({ idx }) => idx))].filter((idx) => idx < CAPACITY);
+    const fresh = indexes.filter((idx) => !isSet(bits, idx));
+    for (const idx of fresh) setBit(bits, idx);
+    known.fresh.push(...fresh);
     this.#count += fresh.length;
+    // Those of other indexes that come at the same time are written with them.
+    if (fresh.length > 0) known.marking ??= Promise.resolve().then(() => this.#mark(known));
+    await known.marking;
+    await this.#parts.learn?.(list, indexes);
+  }
+
+  async #mark(known: Walked): Promise<void> {
+    const all = known.fresh.splice(0);
+    known.marking = undefined;
+    await markBits(this.#parts, known.list, all);
     known.moved = true;
   }
 

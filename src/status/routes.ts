@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import { matchesEtag } from '../http/etag.ts';
-import { addressBlock } from '../http/address-block.ts';
+import { addressBlocks } from '../http/address-block.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { Problem } from '../http/problems.ts';
 import { route, unsecured, type Route } from '../http/route.ts';
@@ -10,14 +10,19 @@ export const STATUS_ROUTES = { aggregation: '/status', events: '/status/events',
 
 const TYPE = 'application/statuslist+jwt';
 
+/** The client that a request authenticates as, the answer to wrong credentials, or undefined where there are none. */
+export type FindClient = (
+  context: Context,
+) => Promise<{ client: string } | { status: number; error: string; error_description: string } | undefined>;
+
 /** What anybody may read: which tokens were taken back says nothing of whose they were. */
-export function statusRoutes(status: TokenStatus): Route[] {
+export function statusRoutes(status: TokenStatus, findClient: FindClient): Route[] {
   return [
     route('GET', STATUS_ROUTES.aggregation, unsecured, async (context) => {
       openToAll(context);
       context.body = { status_lists: await status.uris() };
     }),
-    route('GET', STATUS_ROUTES.events, unsecured, (context) => giveStream(context, status)),
+    route('GET', STATUS_ROUTES.events, unsecured, (context) => giveStream(context, status, findClient)),
     route('GET', STATUS_ROUTES.list, unsecured, (context) => giveList(context, status)),
     route('OPTIONS', STATUS_ROUTES.list, unsecured, (context) => {
       openToAll(context);
@@ -46,12 +51,25 @@ async function giveList(context: Context, status: TokenStatus): Promise<void> {
   context.body = list.token;
 }
 
-async function giveStream(context: Context, status: TokenStatus): Promise<void> {
-  const from = addressBlock(clientAddress(context));
-  const first = await status.greeting();
-  // Last of all: who came at the same moment counts too.
+/** Needs no credentials; with those of a client it takes one of the places that no stranger can hold. */
+async function giveStream(context: Context, status: TokenStatus, findClient: FindClient): Promise<void> {
+  const found = await findClient(context);
+  if (found !== undefined && 'error' in found) {
+    const { status: code, ...body } = found;
+    context.status = code;
+    context.body = body;
+    return;
+  }
+  const from = { blocks: addressBlocks(clientAddress(context)), client: found?.client };
+  // A flood that finds no room costs the store nothing.
   if (!status.streams.hasRoom(from)) {
-    refuse(context, 503, 'too many listen already; fetch the lists instead');
+    refuseStream(context);
+    return;
+  }
+  const first = await status.greeting();
+  // Callers of the same moment count too.
+  if (!status.streams.hasRoom(from)) {
+    refuseStream(context);
     return;
   }
   openToAll(context);
@@ -60,6 +78,10 @@ async function giveStream(context: Context, status: TokenStatus): Promise<void> 
   context.respond = false;
   context.res.flushHeaders();
   status.streams.add(context.res, from, first);
+}
+
+function refuseStream(context: Context): void {
+  refuse(context, 503, 'too many listen already; fetch the lists instead');
 }
 
 function refuse(context: Context, status: 501 | 503, reason: string): void {

@@ -7,9 +7,9 @@ import { Ledger, type Assigned } from './assign.ts';
 import { listUris } from './lists.ts';
 import type { NewToken } from './ledger.ts';
 import { Places } from './places.ts';
-import { revoker, type Revoker } from './revoker.ts';
+import { revoker, type Learn, type Revoker } from './revoker.ts';
 import { SignedLists, type SignedList, type SigningParts } from './signed-list.ts';
-import { eventText, Streams } from './streams.ts';
+import { eventText, Streams, TRUSTED_FOR } from './streams.ts';
 
 export interface TokenStatus extends Pick<Revoker, 'isRevoked'> {
   /**
@@ -21,8 +21,8 @@ export interface TokenStatus extends Pick<Revoker, 'isRevoked'> {
   signed(id: string): Promise<SignedList | undefined>;
   /** Where the live lists are. @throws StoreUnavailable as `signed` */
   uris(): Promise<string[]>;
-  /** Has this node know what was taken back until now: a store that loses it gets it back from here. @throws StoreUnavailable */
-  catchUp(): Promise<void>;
+  /** Has this node know what it has revoked: a store that loses it gets it back from here. @throws StoreUnavailable */
+  readonly learn: Learn;
   /** What a stream begins with, from after this call. @throws StoreUnavailable */
   greeting(): Promise<string>;
   readonly streams: Streams;
@@ -72,7 +72,7 @@ export async function openStatus(parts: StatusParts): Promise<TokenStatus> {
       return list && signedLists.of(list);
     },
     uris: async () => (await lists.verified()).map(uriOf),
-    catchUp: () => lists.look(),
+    learn: (list, indexes) => lists.learn(list, indexes),
     greeting: async () => greeting(await lists.latest(), uriOf),
     streams,
     keysChanged() {
@@ -91,7 +91,8 @@ function revokedText(uri: string, indexes: readonly number[]): string {
 }
 
 function greeting(lists: readonly FollowedList[], uriOf: (list: FollowedList) => string): string {
-  return eventText('lists', { lists: Object.fromEntries(lists.map((list) => [uriOf(list), contentOf(list)])) });
+  const within = TRUSTED_FOR / 1000;
+  return eventText('lists', { within, lists: Object.fromEntries(lists.map((list) => [uriOf(list), contentOf(list)])) });
 }
 
 const contents = new WeakMap<FollowedList, { changes: number; content: number }>();

@@ -1,18 +1,31 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../lib/clock.ts';
 
-/** How many may listen at once: in all, and from one address block, behind which a whole cluster of APIs may be. */
+/** Streams at once: in all, and those of callers without credentials. The other half is kept for authenticated clients. */
 const MOST = 2000;
-const MOST_OF_ONE = 256;
+const MOST_ANONYMOUS = 1000;
+/** Streams of one client, of which each process of a cluster of APIs may hold one. */
+const MOST_OF_CLIENT = 256;
+/** Streams of an IPv4 address or /64, a /56, and a /48 without credentials. */
+const MOST_OF_BLOCK = [32, 64, 128];
 /** What may wait for a reader, in bytes. Who does not read is dropped, and comes again. */
 const MOST_WAITING = 64 * 1024;
-/** The least time from one sign of life to the next, in milliseconds. */
-const BEAT = 900;
+/** The least time from one `current` to the next, in milliseconds. */
+const BEAT = 250;
+/** Milliseconds without a `current` after which an API must trust the stream no more: the node may hang. */
+export const TRUSTED_FOR = 700;
+
+export interface Listener {
+  /** The address blocks of the caller, narrowest first. */
+  readonly blocks: readonly string[];
+  /** The client that authenticated, if one did. */
+  readonly client?: string | undefined;
+}
 
 /** Those who hear of every revocation as it becomes known here (server-sent events, WHATWG HTML §9.2). */
 export class Streams {
   readonly #clock: Clock;
-  readonly #readers = new Map<ServerResponse, string>();
+  readonly #readers = new Map<ServerResponse, Listener>();
   #beatAt = -Infinity;
   #isClosed = false;
 
@@ -20,14 +33,24 @@ export class Streams {
     this.#clock = clock;
   }
 
-  /** @param from the address block of the reader. @returns whether there is room for one more */
-  hasRoom(from: string): boolean {
-    const ofOne = [...this.#readers.values()].filter((other) => other === from).length;
-    return !this.#isClosed && this.#readers.size < MOST && ofOne < MOST_OF_ONE;
+  /** @returns whether there is room for one more */
+  hasRoom({ blocks, client }: Listener): boolean {
+    if (this.#isClosed || this.#readers.size >= MOST) return false;
+    if (client !== undefined) return this.#count((other) => other.client === client) < MOST_OF_CLIENT;
+    const isAnonymous = (other: Listener) => other.client === undefined;
+    return (
+      this.#count(isAnonymous) < MOST_ANONYMOUS &&
+      blocks.every((block, index) => {
+        const held = this.#count((other) => isAnonymous(other) && other.blocks[index] === block);
+        return held < (MOST_OF_BLOCK[index] ?? 0);
+      })
+    );
   }
 
-  /** Has a reader listen from now on, beginning with `first`. */
-  add(reader: ServerResponse, from: string, first: string): void {
+  /** Has a reader listen from now on, beginning with `first`. One that has left takes no place. */
+  add(reader: ServerResponse, from: Listener, first: string): void {
+    // Its `close` has been emitted, so nothing would give the place back.
+    if (reader.destroyed) return;
     this.#readers.set(reader, from);
     reader.once('close', () => this.#readers.delete(reader));
     reader.on('error', () => reader.destroy());
@@ -54,6 +77,10 @@ export class Streams {
   close(): void {
     this.#isClosed = true;
     for (const reader of this.#readers.keys()) reader.end();
+  }
+
+  #count(isMeant: (listener: Listener) => boolean): number {
+    return [...this.#readers.values()].filter(isMeant).length;
   }
 }
 

@@ -29,6 +29,7 @@ export interface Scene {
   readonly told?: readonly string[];
 }
 
+const done = (): Promise<void> => Promise.resolve();
 const all = ({ jwt, refreshToken }: { jwt: Held; refreshToken: Held }): Held[] => [jwt, refreshToken];
 
 const OF_ACCOUNTS: [id: string, when: string, ...line: string[]][] = [
@@ -42,7 +43,7 @@ const OF_CLIENTS: [id: string, when: string, end: (endings: Endings, client: str
   [
     'client-rolled',
     'the secret of a client is rolled with prejudice',
-    (endings, client) => endings.rollClientSecret(client),
+    (endings, client) => endings.rollClientSecret(client, done),
   ],
   [
     'client-ended',

@@ -21,8 +21,8 @@ const { revoke } = new Revocations({
   clients: { find: () => Promise.resolve(undefined) },
   tokens: {
     ...tokens,
-    async endOfGrant(grant) {
-      await tokens.endOfGrant(grant);
+    async endOfGrants(ids) {
+      await tokens.endOfGrants(ids.slice(0, 1));
       process.kill(process.pid, 'SIGKILL');
     },
   },

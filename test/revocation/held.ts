@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser } from '../support/browser.ts';
 import { answerAtOnce, authorizationRequest } from '../support/flows.ts';
+import { MachineTime } from '../support/machine-time.ts';
 import { TTL, type World } from './two-nodes.ts';
 
 /** Somebody to whom it can be shown, and who accepts it or does not. */
@@ -85,21 +86,23 @@ export async function refusals(held: readonly Held[]): Promise<string[]> {
  * @returns who accepted what for longer than they may from now on, in words
  */
 export async function acceptances(held: readonly Held[]): Promise<string[]> {
+  using machine = new MachineTime();
   const start = performance.now();
+  const elapsed = (): number => performance.now() - start - machine.lost;
   const late = held.flatMap(({ name, judges }) =>
     judges.map(async (judge) => {
-      const last = await lastAcceptance(judge, start);
+      const last = await lastAcceptance(judge, elapsed);
       return last <= judge.bound + BUSY ? [] : [`${judge.name} accepted ${name} after ${last.toFixed()} ms`];
     }),
   );
   return (await Promise.all(late)).flat();
 }
 
-/** @returns when it last asked and was let in, in milliseconds; after the bound and more, it asks no more */
-async function lastAcceptance(judge: Judge, start: number): Promise<number> {
+/** @returns when it last asked and was let in, in milliseconds of this process; after the bound and more, it asks no more */
+async function lastAcceptance(judge: Judge, elapsed: () => number): Promise<number> {
   let last = 0;
   while (last <= judge.bound + BUSY) {
-    const asked = performance.now() - start;
+    const asked = elapsed();
     if (!(await judge.accepts())) break;
     last = asked;
     await sleep(20);

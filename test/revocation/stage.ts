@@ -159,7 +159,13 @@ export function withCasts(causes: readonly string[], config: Config, logoutUri: 
     accounts: [
       ...config.accounts,
       ...casts.flatMap(({ people }) =>
-        people.map(({ email, password }) => ({ email, name: email, password: new Secret(password), roles: ['user'] })),
+        people.map(({ email, password }) => ({
+          email,
+          name: email,
+          password: new Secret(password),
+          roles: ['user'],
+          email_verified: false,
+        })),
       ),
     ],
   };

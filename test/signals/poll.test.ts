@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
 import { serverStores } from '../oidc/server-stores.ts';
 import { recordsOf } from '../oidc/behind-the-server.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningBackend } from '../storage/backends.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
+import { until } from '../support/until.ts';
 import {
   accountId,
-  occurrence,
   POLL,
   publish,
   Receiver,
   SESSION_REVOKED,
+  signOuts,
   startSecondNode,
   VERIFICATION,
   verifySet,
@@ -45,11 +47,6 @@ for (const backend of serverStores) {
       stream = await first.stream({ delivery: { method: POLL }, events_requested: [SESSION_REVOKED] });
     });
 
-    const signOuts = (count: number) =>
-      Array.from({ length: count }, (_, at) =>
-        occurrence(alice, { type: 'session-revoked', sessions: [{ client: 'demo-notes', sid: `sid-${at}` }] }),
-      );
-
     /** The sessions of some events, in order, each verified. */
     async function sessionsOf(sets: Record<string, string>): Promise<unknown[]> {
       const read = await Promise.all(Object.values(sets).map((token) => verifySet(server.issuer, token, 'watch')));
@@ -62,7 +59,7 @@ for (const backend of serverStores) {
 
     it('hands out the same events, in order, until they are acknowledged, at whichever node', async () => {
       assert.ok(first !== undefined && other !== undefined);
-      await publish(server.config, ...signOuts(3));
+      await publish(server.config, ...signOuts(alice, 3));
       const all = await first.poll(stream);
       assert.deepEqual(await sessionsOf(all.sets), ['sid-0', 'sid-1', 'sid-2']);
       assert.equal(all.moreAvailable, false);
@@ -85,13 +82,29 @@ for (const backend of serverStores) {
     it('holds a request until something happens, wherever it is told', async () => {
       assert.ok(first !== undefined && other !== undefined);
       const held = [first, other].map((receiver) => receiver.poll(stream, { returnImmediately: false }));
-      await publish(server.config, ...signOuts(1));
+      await publish(server.config, ...signOuts(alice, 1));
       for (const answer of await Promise.all(held)) assert.deepEqual(await sessionsOf(answer.sets), ['sid-0']);
     });
 
+    it('keeps no place for requests that were hung up', async () => {
+      assert.ok(first !== undefined);
+      const receiver = first;
+      for (let turn = 0; turn < 4; turn += 1)
+        await Promise.all(Array.from({ length: 40 }, (_, after) => receiver.leave(stream, after)));
+      // A request that finds no place is answered at once.
+      await until(async () => {
+        const held = first?.poll(stream, { returnImmediately: false });
+        const isHeld = (await Promise.race([held, sleep(300, 'held')])) === 'held';
+        if (isHeld) await publish(server.config, ...signOuts(alice, 1));
+        const sets = (await held)?.sets ?? {};
+        await first?.poll(stream, { ack: Object.keys(sets) });
+        return isHeld;
+      }, 10_000);
+    }).timeout(20_000);
+
     it('takes out an event that the receiver reports as faulty', async () => {
       assert.ok(first !== undefined);
-      await publish(server.config, ...signOuts(2));
+      await publish(server.config, ...signOuts(alice, 2));
       const { sets } = await first.poll(stream, { maxEvents: 1 });
       const setErrs = Object.fromEntries(Object.keys(sets).map((name) => [name, { err: 'invalid_request' }]));
       assert.deepEqual(await sessionsOf((await first.poll(stream, { setErrs })).sets), ['sid-1']);
@@ -100,7 +113,7 @@ for (const backend of serverStores) {
     it('acknowledges nothing of another stream', async () => {
       assert.ok(first !== undefined);
       const mine = await first.stream({ events_requested: [SESSION_REVOKED] });
-      await publish(server.config, ...signOuts(1));
+      await publish(server.config, ...signOuts(alice, 1));
       const { sets } = await first.poll(stream);
       await first.poll(mine, { ack: [...Object.keys(sets), `../${stream}:${Object.keys(sets)[0] ?? ''}`] });
       assert.deepEqual(await first.poll(stream), { sets, moreAvailable: false });
@@ -109,7 +122,7 @@ for (const backend of serverStores) {
     it('hands out nothing while the stream is paused, and all of it afterwards', async () => {
       assert.ok(first !== undefined);
       await first.call('POST', '/ssf/status', { stream_id: stream, status: 'paused' });
-      await publish(server.config, ...signOuts(2));
+      await publish(server.config, ...signOuts(alice, 2));
       assert.deepEqual(await first.poll(stream), { sets: {}, moreAvailable: false });
       await first.call('POST', '/ssf/status', { stream_id: stream, status: 'enabled' });
       assert.deepEqual(await sessionsOf((await first.poll(stream)).sets), ['sid-0', 'sid-1']);
@@ -130,7 +143,7 @@ for (const backend of serverStores) {
       const node = await startSecondNode(server, store.url, withSignals());
       const waiting = await Receiver.of(server.issuer, 'watch', { base: node.url });
       assert.ok(first !== undefined);
-      await publish(server.config, ...signOuts(1));
+      await publish(server.config, ...signOuts(alice, 1));
       const ack = Object.keys((await first.poll(stream)).sets);
       const held = waiting.poll(stream, { ack, returnImmediately: false });
       // What it acknowledged is gone: it has arrived.

@@ -13,11 +13,11 @@ import { startSignalReceiver, type SignalReceiver } from './signal-receiver.ts';
 import {
   accountId,
   ACCOUNT_DISABLED,
-  occurrence,
   publish,
   PUSH,
   Receiver,
   SESSION_REVOKED,
+  signOuts,
   startSecondNode,
   VERIFICATION,
   verifySet,
@@ -64,11 +64,6 @@ for (const backend of serverStores) {
       await manager.call('DELETE', `/ssf/streams?stream_id=${stream}`);
     });
 
-    const signOuts = (count: number) =>
-      Array.from({ length: count }, (_, at) =>
-        occurrence(alice, { type: 'session-revoked', sessions: [{ client: 'demo-notes', sid: `sid-${at}` }] }),
-      );
-
     /** What came, each by its session or its event. */
     const came = (): unknown[] =>
       receiver.arrived.map(({ token }) => {
@@ -77,7 +72,7 @@ for (const backend of serverStores) {
       });
 
     it('sends a signed event of the right form, with what the receiver wants to be shown', async () => {
-      const [happened = assert.fail()] = signOuts(1);
+      const [happened = assert.fail()] = signOuts(alice, 1);
       await publish(server.config, happened);
       await receiver.whenArrived(1);
       const { token = '', headers = {} } = receiver.arrived[0] ?? {};
@@ -106,7 +101,7 @@ for (const backend of serverStores) {
       const redirect = (endpoint_url: string) =>
         streams.change(stream, (now) => ({ ...now, delivery: { ...now.delivery, method: PUSH, endpoint_url } }));
       await redirect(dead.url);
-      await publish(server.config, ...signOuts(1));
+      await publish(server.config, ...signOuts(alice, 1));
       const queue = () => openQueues({ ...stores, clock: systemClock }).get(stream);
       await until(async () => ((await queue())?.value.attempts ?? 0) > 0);
       await redirect(receiver.url);
@@ -117,7 +112,7 @@ for (const backend of serverStores) {
     });
 
     it('sends many events in the order in which they happened, each once though both nodes look', async () => {
-      const happened = signOuts(20);
+      const happened = signOuts(alice, 20);
       await publish(server.config, ...happened);
       await receiver.whenArrived(20);
       // A round of its own, in which whatever is left would come.
@@ -127,7 +122,7 @@ for (const backend of serverStores) {
     });
 
     it('puts an occurrence that is told twice into a stream once', async () => {
-      const [happened = assert.fail()] = signOuts(1);
+      const [happened = assert.fail()] = signOuts(alice, 1);
       await Promise.all([publish(server.config, happened), publish(server.config, happened)]);
       await receiver.whenArrived(1);
       await publish(server.config, happened);
@@ -138,7 +133,7 @@ for (const backend of serverStores) {
 
     it('tries again after an outage: the same events, in the same order, none left out', async () => {
       receiver.answerWith({ status: 503 });
-      await publish(server.config, ...signOuts(3));
+      await publish(server.config, ...signOuts(alice, 3));
       await receiver.whenArrived(1);
       receiver.answerWith({ status: 202 });
       const failed = receiver.arrived.length;
@@ -156,7 +151,7 @@ for (const backend of serverStores) {
           ? { status: 400, body: { err: 'invalid_request', description: 'no such session' } }
           : { status: 202 },
       );
-      await publish(server.config, ...signOuts(2));
+      await publish(server.config, ...signOuts(alice, 2));
       await receiver.whenArrived(2);
       await manager.call('POST', '/ssf/verification', { stream_id: stream });
       await receiver.whenArrived(3);
@@ -165,7 +160,7 @@ for (const backend of serverStores) {
 
     it('tries again where the receiver refuses the key, and not the event', async () => {
       receiver.answerWith({ status: 400, body: { err: 'invalid_key', description: 'not in my cache' } });
-      await publish(server.config, ...signOuts(1));
+      await publish(server.config, ...signOuts(alice, 1));
       await receiver.whenArrived(1);
       receiver.answerWith({ status: 202 });
       await receiver.whenArrived(2);
@@ -176,7 +171,7 @@ for (const backend of serverStores) {
       dead.answerWith({ status: 500 });
       const delivery = { method: PUSH, endpoint_url: dead.url };
       const other = await manager.stream({ delivery, events_requested: [SESSION_REVOKED] });
-      await publish(server.config, ...signOuts(2));
+      await publish(server.config, ...signOuts(alice, 2));
       await receiver.whenArrived(2);
       await dead.whenArrived(1);
       assert.deepEqual(came(), ['sid-0', 'sid-1']);
@@ -187,7 +182,7 @@ for (const backend of serverStores) {
       const paused = { stream_id: stream, status: 'paused', reason: 'maintenance' };
       assert.deepEqual((await manager.call('POST', '/ssf/status', paused)).body, paused);
       assert.deepEqual((await manager.call('GET', `/ssf/status?stream_id=${stream}`)).body, paused);
-      await publish(server.config, ...signOuts(2));
+      await publish(server.config, ...signOuts(alice, 2));
       const other = await manager.stream({ delivery: { method: PUSH, endpoint_url: dead.url } });
       dead.answerWith({ status: 202 });
       const before = dead.arrived.length;
@@ -202,9 +197,9 @@ for (const backend of serverStores) {
 
     it('forgets what waits once the stream is disabled, and keeps nothing from then on', async () => {
       await manager.call('POST', '/ssf/status', { stream_id: stream, status: 'paused' });
-      await publish(server.config, ...signOuts(1));
+      await publish(server.config, ...signOuts(alice, 1));
       await manager.call('POST', '/ssf/status', { stream_id: stream, status: 'disabled' });
-      await publish(server.config, ...signOuts(1));
+      await publish(server.config, ...signOuts(alice, 1));
       await manager.call('POST', '/ssf/status', { stream_id: stream, status: 'enabled' });
       const verified = await manager.call('POST', '/ssf/verification', { stream_id: stream, state: 'again' });
       assert.equal(verified.status, 204);
@@ -217,7 +212,7 @@ for (const backend of serverStores) {
       dead.answerWith({ status: 202 });
       const before = dead.arrived.length;
       await manager.call('POST', '/ssf/status', { stream_id: stream, status: 'paused' });
-      await publish(server.config, ...signOuts(1));
+      await publish(server.config, ...signOuts(alice, 1));
       const delivery = { method: PUSH, endpoint_url: dead.url };
       assert.equal((await manager.call('PATCH', '/ssf/streams', { stream_id: stream, delivery })).status, 200);
       await manager.call('POST', '/ssf/status', { stream_id: stream, status: 'enabled' });

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../support/until.ts';
 
 /** What a push receiver answers (RFC 8935 §2.3, §2.4). */
 export interface PushAnswer {
@@ -51,10 +51,9 @@ export async function startSignalReceiver(port = 0): Promise<SignalReceiver> {
       answer = typeof next === 'function' ? next : () => next;
     },
     async whenArrived(count) {
-      for (let tries = 0; arrived.length < count; tries += 1) {
-        if (tries > 500) throw new Error(`${arrived.length} of ${count} events came`);
-        await sleep(25);
-      }
+      await until(() => arrived.length >= count).catch((error: unknown) => {
+        throw new Error(`${arrived.length} of ${count} events came`, { cause: error });
+      });
     },
     async close() {
       server.closeAllConnections();

@@ -48,6 +48,8 @@ function sceneOf(config: Config): StoreScene {
   return { chosen: { config, warnings: [] }, place: 'the store', given: { options: {}, words: [] }, terminal };
 }
 
+const done = (): Promise<void> => Promise.resolve();
+
 for (const backend of serverStores) {
   describe(`What receivers hear of what is taken back, by two nodes on ${backend.name}`, () => {
     let store: RunningBackend;
@@ -143,7 +145,8 @@ for (const backend of serverStores) {
       const records = await stores.grants.getMany(keys);
       const at = records.findIndex((record) => record?.value.authorizations?.['demo-web']?.sid === kept.sid);
       const session = (keys[at] ?? '').replace('session:', '');
-      await endings.credentialsChanged(alice ?? assert.fail(), 'password-changed', session);
+      const change = { store: done, exceptSession: session };
+      await endings.changeCredentials(alice ?? assert.fail(), 'password-changed', change);
       const heard = await hears(web, 2);
       assert.deepEqual(
         sorted(told(heard)),
@@ -152,8 +155,8 @@ for (const backend of serverStores) {
           [CREDENTIAL_CHANGE, alice],
         ]),
       );
-      const [change] = heard.filter(({ type }) => type === CREDENTIAL_CHANGE);
-      assert.deepEqual([change?.event['credential_type'], change?.event['change_type']], ['password', 'update']);
+      const [changed] = heard.filter(({ type }) => type === CREDENTIAL_CHANGE);
+      assert.deepEqual([changed?.event['credential_type'], changed?.event['change_type']], ['password', 'update']);
       await hears(watch, 2);
     });
 
@@ -161,7 +164,7 @@ for (const backend of serverStores) {
       await signIn('demo-web');
       await endings.withdrawConsent(alice ?? assert.fail(), 'demo-web');
       assert.deepEqual(told(await hears(web, 1)), [[SESSION_REVOKED, alice]]);
-      await endings.credentialsChanged(alice ?? assert.fail(), 'password-changed');
+      await endings.changeCredentials(alice ?? assert.fail(), 'password-changed', { store: done });
       assert.deepEqual(
         sorted(told(await hears(watch, 2))),
         sorted([
@@ -176,7 +179,7 @@ for (const backend of serverStores) {
       const { tokens } = await signIn('demo-notes', { scope: 'openid offline_access' });
       const first = await refresh(server.issuer, tokens['refresh_token']);
       await refresh(server.issuer, String(first.body['refresh_token']));
-      await endings.rollClientSecret('demo-web');
+      await endings.rollClientSecret('demo-web', done);
       await endings.endBefore({ client: 'demo-notes' });
       // The one after them tells that all of them are through.
       await signIn('demo-web');

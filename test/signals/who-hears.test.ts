@@ -253,4 +253,35 @@ describe('A transmitter that tells of no account by itself', () => {
     assert.deepEqual(told, [admin]);
     await server.close();
   });
+
+  it('names a person to a receiver with pairwise subjects as its ID tokens do, and takes that name alone', async () => {
+    const server = await startTestServer({
+      change: withSignals({
+        settings: { default_subjects: 'NONE' },
+        clients: { 'demo-web': { subject_type: 'pairwise' } },
+      }),
+    });
+    try {
+      const receiver = await Receiver.of(server.issuer, 'demo-web');
+      const stream = await receiver.stream({ events_requested: [ACCOUNT_DISABLED, SESSION_REVOKED] });
+      const alice = await accountId(server, 'alice@example.com');
+      const { id_token } = await tokensFor(server.issuer, { clientId: 'demo-web', parameters: { scope: 'openid' } });
+      const name = String(decodeJwt(id_token ?? '').sub);
+      const told = async (): Promise<unknown[]> => {
+        await publish(server.config, occurrence(alice, { type: 'account-disabled' }));
+        const { sets } = await receiver.poll(stream);
+        await receiver.poll(stream, { ack: Object.keys(sets), maxEvents: 0 });
+        return Object.values(sets).map((token) => decodeJwt(token)['sub_id']);
+      };
+      const add = (sub: string): Promise<unknown> =>
+        receiver.call('POST', '/ssf/subjects/add', { stream_id: stream, subject: { format: 'iss_sub', iss: server.issuer, sub } }); // prettier-ignore
+      await add(alice);
+      assert.deepEqual(await told(), []);
+      await add(name);
+      assert.deepEqual(await told(), [{ format: 'iss_sub', iss: server.issuer, sub: name }]);
+      assert.notEqual(name, alice);
+    } finally {
+      await server.close();
+    }
+  });
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { request } from 'node:http';
 import { createRemoteJWKSet, jwtVerify, type JWTHeaderParameters, type JWTPayload } from 'jose';
 import pino from 'pino';
 import { openConsents } from '../../src/accounts/consents.ts';
@@ -109,6 +110,18 @@ export class Receiver {
     return { status: response.status, body: read, headers: response.headers };
   }
 
+  /** Begins to wait for events, and hangs up after so many milliseconds. */
+  leave(stream: string, after: number): Promise<void> {
+    return new Promise((resolve) => {
+      const options = { method: 'POST', agent: false, headers: { authorization: `Bearer ${this.#token}` } };
+      const sent = request(new URL(`/ssf/poll/${stream}`, this.#base), options);
+      sent.once('finish', () => setTimeout(() => sent.destroy(), after));
+      sent.once('close', resolve).on('error', () => undefined);
+      // Names that the server looks for before it waits.
+      sent.end(JSON.stringify({ ack: Array.from({ length: 300 }, (_, index) => `none-${index}`) }));
+    });
+  }
+
   /** @returns the stream's id */
   async stream(supplied: { delivery?: object; events_requested?: string[]; description?: string }): Promise<string> {
     const { status, body } = await this.call('POST', '/ssf/streams', supplied);
@@ -172,6 +185,13 @@ export function occurrence(account: string, what: Partial<Occurrence> = {}): Occ
   count += 1;
   const common = { id: `rev_${count}`, account, at: Date.now(), initiatedBy: 'user', reason: 'The person signed out' };
   return { ...common, type: 'session-revoked', ...what } as Occurrence;
+}
+
+/** So many sessions of an account that ended at an app, `sid-0` first. */
+export function signOuts(account: string, count: number): Occurrence[] {
+  return Array.from({ length: count }, (_, at) =>
+    occurrence(account, { type: 'session-revoked', sessions: [{ client: 'demo-notes', sid: `sid-${at}` }] }),
+  );
 }
 
 /** A second node of a server, at an address of its own. */

@@ -70,7 +70,7 @@ describe('While the store of the status lists is away', function () {
     await reader.next('current');
     const url = redis.url;
     await redis.stop();
-    await until(async () => (await fetch(place.uri)).status === 503, 10_000);
+    await until(async () => (await fetch(place.uri)).status === 503);
     const refused = await fetch(place.uri);
     assert.ok(refused.headers.has('retry-after'));
     assert.equal((await fetch(`${server.issuer}/status`)).status, 503);
@@ -80,7 +80,7 @@ describe('While the store of the status lists is away', function () {
     await until(async () => (await ask()).status === 503);
     assert.equal(reader.named('current').length, said);
     redis = await startRedis({ appendonly: true, port: Number(new URL(url).port) });
-    await until(async () => (await fetch(place.uri)).status === 200, 10_000);
+    await until(async () => (await fetch(place.uri)).status === 200);
     await reader.next('current');
     assert.equal(await isTakenBack(place), false);
     reader.close();

@@ -9,7 +9,7 @@ import { startTwoNodes, type TwoNodes } from './two-nodes.ts';
 
 for (const backend of serverStores) {
   describe(`The status lists of two nodes on ${backend.name}`, function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     let two: TwoNodes;
     before(async () => {
       two = await startTwoNodes(backend);
@@ -37,28 +37,32 @@ for (const backend of serverStores) {
       assert.equal((await fetch(uri, { headers: { 'if-none-match': '"another"' } })).status, 200);
     });
 
-    it('show within a second at both nodes what a client’s index takes back, and nothing else', async () => {
+    it('show at both nodes what a client’s index takes back, and nothing else', async () => {
       const machine = placeOf(await two.machineToken());
       const person = placeOf(
         (await tokensFor(two.issuer, { parameters: { scope: 'openid notes:read' } }))['access_token'],
       );
       for (const origin of two.origins) assert.equal(await isTakenBack(machine, origin), false);
-      assert.ok((await two.revoker.revokeMembers(tokensOfClient('demo-service'))) >= 1);
-      for (const origin of two.origins) await until(() => isTakenBack(machine, origin), 1500);
+      assert.ok((await two.revoker.revokeMembers([tokensOfClient('demo-service')])) >= 1);
+      for (const origin of two.origins) await until(() => isTakenBack(machine, origin));
       for (const origin of two.origins) assert.equal(await isTakenBack(person, origin), false);
       assert.equal(await two.revoker.isRevoked(machine), true);
       assert.equal(await two.revoker.isRevoked(person), false);
-      assert.equal(await two.revoker.revokeMembers(tokensOfClient('demo-service')), 0, 'nothing is left to take back');
+      assert.equal(
+        await two.revoker.revokeMembers([tokensOfClient('demo-service')]),
+        0,
+        'nothing is left to take back',
+      );
     });
 
     it('show what a grant’s index takes back, and what alone is taken back', async () => {
       const tokens = await tokensFor(two.issuer, { parameters: { scope: 'openid notes:read' } });
       const { grant_id } = decodeJwt(tokens['access_token'] ?? '');
       const [person, machine] = [placeOf(tokens['access_token']), placeOf(await two.machineToken())];
-      await two.revoker.revokeMembers(tokensOfGrant(String(grant_id)));
+      await two.revoker.revokeMembers([tokensOfGrant(String(grant_id))]);
       await two.revoker.revokeToken(machine);
       for (const origin of two.origins)
-        for (const place of [person, machine]) await until(() => isTakenBack(place, origin), 1500);
+        for (const place of [person, machine]) await until(() => isTakenBack(place, origin));
     });
 
     it('spare what began after an instant', async () => {
@@ -66,7 +70,7 @@ for (const backend of serverStores) {
       const instant = Date.now() + 1;
       await until(() => Date.now() > instant);
       const late = placeOf(await two.machineToken());
-      await two.revoker.revokeMembers(tokensOfClient('demo-service'), { startedBefore: instant });
+      await two.revoker.revokeMembers([tokensOfClient('demo-service')], { startedBefore: instant });
       assert.deepEqual(await Promise.all([early, late].map((place) => two.revoker.isRevoked(place))), [true, false]);
     });
 

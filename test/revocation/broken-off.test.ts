@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { OPERATOR } from '../../src/credentials/lane.ts';
+import { endingsOf } from '../../src/cli/endings.ts';
+import { clientsOf, clientsOptions } from '../../src/cli/clients-scene.ts';
+import { passwordsOf } from '../../src/cli/endings.ts';
+import { rollSecret } from '../../src/clients/roll-secret.ts';
+import type { Config } from '../../src/config/schema.ts';
+import { Secret } from '../../src/config/secret.ts';
+import type { Endings } from '../../src/revocation/endings.ts';
+import { serverStores } from '../oidc/server-stores.ts';
+import { DyingNode } from '../support/dying-node.ts';
+import type { Person } from '../support/flows.ts';
+import { until } from '../support/until.ts';
+import { ALL, NOTHING, World, type Holding, type Left } from './world.ts';
+
+/** An operation that ends things, and somebody to whom it is done. */
+interface Case {
+  /** Does it, at the node that dies. */
+  act: () => Promise<unknown>;
+  /** What is to be over whenever it was broken off, as long as anything of it was done. */
+  isOver: () => Promise<boolean>;
+}
+
+/** More than any operation writes. */
+const MOST = 60;
+const NEXT = 'quite another phrase of somebody';
+/** As cheap as hashing can be: here are many people. */
+const cheap = (config: Config): Config => ({
+  ...config,
+  passwords: { ...config.passwords, argon2: { memory_kib: 64, passes: 1, parallelism: 1 } },
+});
+
+for (const backend of serverStores) {
+  describe(`A change that ends access, on ${backend.name}, where its node dies between any two writes,`, function () {
+    this.timeout(300_000);
+    const dying = new DyingNode();
+    let world: World;
+    /** As a command has them that dies. */
+    let endings: Endings;
+    let people = 0;
+
+    before(async () => {
+      world = await World.start(backend, cheap, dying.openStores);
+      endings = endingsOf(world.node.config, dying.around(world.stores));
+    });
+    after(() => world.stop());
+
+    function newPerson(): Promise<Person> {
+      people += 1;
+      return world.newPerson(`person-${people}`);
+    }
+
+    const overFor = (holdings: readonly Holding[], expected: Left) => async (): Promise<boolean> => {
+      const each = await Promise.all(holdings.map((holding) => world.left(holding)));
+      const isOver = (left: Left): boolean =>
+        Object.entries(left).every(([what, is]) => !is || expected[what as keyof Left]);
+      return each.every(isOver);
+    };
+
+    /** Two browsers of one person. */
+    async function twoHoldings(): Promise<[Holding, Holding, Person]> {
+      const person = await newPerson();
+      return [await world.holding({ person }), await world.holding({ person }), person];
+    }
+
+    const form = async ({ browser }: Holding, path: string, fields: Record<string, string>): Promise<void> => {
+      const page = await browser.visit(world.node.issuer + path);
+      await browser.submit(page, fields);
+    };
+
+    const cases: Record<string, () => Promise<Case>> = {
+      'a password that its owner changes: what the old one had opened': async () => {
+        const [here, elsewhere, { password }] = await twoHoldings();
+        const page = await here.browser.visit(`${world.node.issuer}/password`);
+        return {
+          act: () => here.browser.submit(page, { current: password, next: NEXT, again: NEXT }),
+          isOver: async () => {
+            // What failed before the change was begun has changed nothing.
+            if ((await world.left(elsewhere)).session && (await isStill({ ...here, password }))) return true;
+            return (await overFor([elsewhere], NOTHING)()) && (await overFor([here], { ...NOTHING, session: true })());
+          },
+        };
+      },
+      'a password that an operator sets: all that the account had': async () => {
+        const [here, elsewhere] = await twoHoldings();
+        const { store } = await passwordsOf(world.node.config, dying.around(world.stores)).prepare(
+          here.account,
+          NEXT,
+          OPERATOR,
+        );
+        return {
+          act: () => endings.changeCredentials(here.account, 'password-changed', { store }),
+          isOver: overFor([here, elsewhere], NOTHING),
+        };
+      },
+      'an account that is disabled: all that it had': async () => {
+        const [here, elsewhere] = await twoHoldings();
+        return { act: () => endings.disableAccount(here.account), isOver: overFor([here, elsewhere], NOTHING) };
+      },
+      'an account that is removed: all that it had': async () => {
+        const [here, elsewhere] = await twoHoldings();
+        return { act: () => endings.removeAccount(here.account), isOver: overFor([here, elsewhere], NOTHING) };
+      },
+      'a role that is removed: the access tokens that name it': async () => {
+        const [here, elsewhere] = await twoHoldings();
+        const remove = () => world.accounts.setRoles(here.account, []);
+        return {
+          act: () => endings.removeRole(here.account, remove),
+          isOver: overFor([here, elsewhere], { ...ALL, jwt: false, opaque: false }),
+        };
+      },
+      'consent that is withdrawn: what the app had': async () => {
+        const person = await newPerson();
+        const photos = await world.holding({ person, client: 'demo-photos' });
+        return {
+          act: () => endings.withdrawConsent(photos.account, 'demo-photos'),
+          isOver: overFor([photos], { ...NOTHING, session: true }),
+        };
+      },
+      'a session that is ended: its apps': async () => {
+        const [here, lost] = await twoHoldings();
+        const session = await world.sessionOf(lost);
+        return { act: () => form(here, '/sessions', { session }), isOver: overFor([lost], NOTHING) };
+      },
+      'a client that is disabled: its tokens': async () => {
+        const { client, tokens } = await newMachine();
+        return { act: () => endings.disableClient(client), isOver: noneActive(tokens) };
+      },
+      'a client that is removed: its tokens': async () => {
+        const { client, tokens } = await newMachine();
+        return { act: () => endings.removeClient(client), isOver: noneActive(tokens) };
+      },
+      'a client secret that has leaked: the tokens issued for it': async () => {
+        const { client, tokens } = await newMachine();
+        const options = clientsOptions(world.node.config, dying.around(world.stores).records);
+        const roll = () => rollSecret(options, client, { hasLeaked: true });
+        return { act: () => endings.rollClientSecret(client, roll), isOver: noneActive(tokens) };
+      },
+    };
+
+    async function newMachine(): Promise<{ client: string; tokens: string[] }> {
+      people += 1;
+      const client = `machine-${people}`;
+      const machine = world.node.config.clients.find(({ client_id: id }) => id === 'demo-service');
+      assert.ok(machine);
+      const secret = 'a-secret-of-a-machine-of-the-store';
+      const clients = clientsOf(world.node.config, world.stores.records);
+      await clients.save({ ...machine, client_id: client, secret: new Secret(secret) });
+      const basic = `${client}:${secret}`;
+      return { client, tokens: [await world.machineToken(basic), await world.machineToken(basic)] };
+    }
+
+    const noneActive = (tokens: readonly string[]) => async (): Promise<boolean> =>
+      (await Promise.all(tokens.map((token) => world.isActive(token)))).every((active) => !active);
+
+    async function isStill({ account, password }: Holding & { password: string }): Promise<boolean> {
+      return (await passwordsOf(world.node.config, world.stores).verify(account, password, OPERATOR)) === 'right';
+    }
+
+    for (const [what, begin] of Object.entries(cases))
+      it(`ends ${what}`, async () => {
+        const begun: { writes: number; isOver: Case['isOver'] }[] = [];
+        let hasDied = true;
+        for (let writes = 1; hasDied; writes += 1) {
+          assert.ok(writes <= MOST, 'it never comes to its end');
+          const { act, isOver } = await begin();
+          dying.dieAfter(writes);
+          await act().catch(() => undefined);
+          hasDied = dying.revive();
+          begun.push({ writes, isOver });
+        }
+        assert.ok(begun.length > 2, 'it wrote only once');
+        const left = new Set(begun);
+        const look = async (): Promise<boolean> => {
+          for (const one of left) if (await one.isOver().catch(() => false)) left.delete(one);
+          return left.size === 0;
+        };
+        await until(look, 60_000).catch((error: unknown) => {
+          const where = [...left].map(({ writes }) => writes).join(', ');
+          throw new Error(`not where it died after write ${where} of ${begun.length - 1}`, { cause: error });
+        });
+      });
+  });
+}

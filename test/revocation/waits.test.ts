@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { clientsOf } from '../../src/cli/clients-scene.ts';
+import { endingsOf, passwordsOf } from '../../src/cli/endings.ts';
+import type { Config } from '../../src/config/schema.ts';
+import { Secret } from '../../src/config/secret.ts';
+import { OPERATOR } from '../../src/credentials/lane.ts';
+import type { Endings } from '../../src/revocation/endings.ts';
+import { sqlite } from '../storage/backends.ts';
+import { Browser } from '../support/browser.ts';
+import { CountingNode } from '../support/counting-node.ts';
+import { authorizationRequest, refresh, tokenRequest, type Person } from '../support/flows.ts';
+import { World, type Holding } from './world.ts';
+
+/** How often anything may wait for the store in a row. */
+const MOST = 20;
+const NEXT = 'quite another phrase of somebody';
+
+/** As cheap as hashing can be. */
+const cheap = (config: Config): Config => ({
+  ...config,
+  passwords: { ...config.passwords, argon2: { memory_kib: 64, passes: 1, parallelism: 1 } },
+});
+
+describe('Nobody waits long for a slow store', function () {
+  this.timeout(120_000);
+  const counting = new CountingNode();
+  let world: World;
+  /** As a command has them. */
+  let endings: Endings;
+  let person: Person;
+  let holdings: Holding[];
+  let people = 0;
+
+  before(async () => {
+    world = await World.start(sqlite, cheap, counting.openStores);
+    endings = endingsOf(world.node.config, counting.around(world.stores));
+  });
+  after(() => world.stop());
+  beforeEach(async () => {
+    people += 1;
+    person = await world.newPerson(`person-${people}`);
+    holdings = [];
+    // Three sessions, two apps in each.
+    while (holdings.length < 6) {
+      const here = await world.holding({ person });
+      holdings.push(here, await world.holding({ person, browser: here.browser, client: 'demo-photos' }));
+    }
+  });
+
+  const first = (): Holding => holdings[0] ?? assert.fail();
+
+  async function assertFew(work: () => Promise<unknown>): Promise<void> {
+    const turns = await counting.count(work);
+    const inWords = turns.map((turn, at) => `${at + 1}. ${turn.join(', ')}`).join('\n');
+    assert.ok(turns.length > 0, 'nothing was counted');
+    assert.ok(turns.length <= MOST, `${turns.length} times:\n${inWords}`);
+  }
+
+  async function submit(path: string, fields: Record<string, string>): Promise<void> {
+    const { browser } = first();
+    const page = await browser.visit(world.node.issuer + path);
+    // The page that it leads to is another request.
+    await assertFew(() => browser.submit(page, fields, world.node.issuer + path));
+  }
+
+  it('when a person changes their password, with three sessions and two apps in each', () =>
+    submit('/password', { current: person.password, next: NEXT, again: NEXT }));
+
+  it('when a person ends their other sessions', () => submit('/sessions', { session: 'others' }));
+
+  it('when a person takes from an app what it may do', () => submit('/apps', { app: 'demo-photos' }));
+
+  it('when a person signs out', () => submit('/logout', { logout: 'yes' }));
+
+  it('when a person signs in', async () => {
+    const browser = new Browser();
+    const { url } = authorizationRequest(world.node.issuer);
+    const page = await browser.visit(url);
+    await assertFew(() => browser.submit(page, { ...person }, `${world.node.issuer}/authorize/`));
+  });
+
+  it('when an app revokes a refresh token, or refreshes', async () => {
+    const [one, other] = [first(), holdings[2] ?? assert.fail()];
+    await assertFew(() => refresh(world.node.issuer, other.refresh, { client_id: other.client }));
+    const body = new URLSearchParams({ token: one.refresh, client_id: one.client });
+    await assertFew(() => fetch(`${world.node.issuer}/revoke`, { method: 'POST', body }));
+  });
+
+  it('when a machine asks for a token', () =>
+    assertFew(() =>
+      tokenRequest(world.node.issuer, { grant_type: 'client_credentials' }, 'demo-service:demo-service-secret'),
+    ));
+
+  it('when an operator sets a password', async () => {
+    const { store } = await passwordsOf(world.node.config, counting.around(world.stores)).prepare(
+      first().account,
+      NEXT,
+      OPERATOR,
+    );
+    await assertFew(() => endings.changeCredentials(first().account, 'password-changed', { store }));
+  });
+
+  it('when an operator disables an account', () => assertFew(() => endings.disableAccount(first().account)));
+
+  it('when an operator removes an account', () => assertFew(() => endings.removeAccount(first().account)));
+
+  it('when an operator removes a role', () =>
+    assertFew(() => endings.removeRole(first().account, () => Promise.resolve())));
+
+  it('when an operator disables a client', async () => {
+    await assertFew(() => endings.disableClient('demo-photos'));
+    await clientsOf(world.node.config, world.stores.records).enable('demo-photos');
+  });
+
+  it('when an operator removes a client that has tokens', async () => {
+    const machine = world.node.config.clients.find(({ client_id: id }) => id === 'demo-service') ?? assert.fail();
+    const client = { ...machine, client_id: 'of-the-store', secret: new Secret('of-the-store-secret') };
+    assert.ok(await clientsOf(world.node.config, world.stores.records).save(client));
+    const token = await world.machineToken('of-the-store:of-the-store-secret');
+    await assertFew(async () => assert.ok(await endings.removeClient('of-the-store')));
+    assert.equal(await world.isActive(token), false);
+  });
+});
