@@ -8,6 +8,8 @@ import { certificateFromHeader } from '../http/client-certificate.ts';
 export interface Admitted {
   /** The caller's IP address, seen through trusted proxies. */
   address: string;
+  /** The host and port that it named, in lower case. */
+  host: string;
   /** The certificate that the caller holds the key of. */
   certificate: X509Certificate | undefined;
 }
@@ -50,7 +52,7 @@ export function admission(options: {
     delete headers.forwarded;
     headers['x-forwarded-proto'] = protocol;
     headers.host = issuer.host;
-    return { address, certificate };
+    return { address, host: host.toLowerCase(), certificate };
   };
   return {
     admit(request) {

@@ -2,13 +2,30 @@ import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { TooBusy } from '../credentials/gate.ts';
 import { contentSecurityPolicy } from '../http/content-security-policy.ts';
-import { faces, Problem, type ProblemName } from '../http/problems.ts';
+import { faces, Problem, type ProblemName, type Way } from '../http/problems.ts';
 import { requestId } from '../http/request-id.ts';
 import type { Views } from '../http/view.ts';
+import { letOriginRead } from './machine-endpoints.ts';
 import { StoreUnavailable } from '../storage/store.ts';
+
+/** Milliseconds between two warnings that strangers can cause. */
+const SELDOM = 60_000;
+
+/** A proxy that is set up wrong is worth a warning; whoever sends wrong hosts on purpose gets one a minute. */
+function seldom(): () => boolean {
+  let last = -Infinity;
+  return () => {
+    const now = performance.now();
+    if (now - last < SELDOM) return false;
+    last = now;
+    return true;
+  };
+}
 
 /** Turns whatever a later step throws into its outer face, and tells the log the inner one. */
 export function answerProblems(views: Views, log: Logger): Middleware {
+  const pages = problemPages(views);
+  const mayWarn = seldom();
   return async (context, next) => {
     try {
       await next();
@@ -17,8 +34,9 @@ export function answerProblems(views: Views, log: Logger): Middleware {
       const { problem: name, message: reason } = problem;
       const line = { requestId: requestId(context), problem: name, reason, ...detail(error) };
       if (name === 'unexpected' || name === 'unavailable') log.error(line, 'a request failed');
+      else if (name === 'unknown-host' && mayWarn()) log.warn(line, 'a request was refused');
       else log.info(line, 'a request was refused');
-      show(context, views, problem);
+      show(context, pages, problem);
     }
   };
 }
@@ -31,7 +49,8 @@ function problemOf(error: unknown): Problem {
 }
 
 function detail(error: unknown): object {
-  return error instanceof Problem ? {} : { err: error };
+  // Strangers can fill the queue as they like, so it says no more than that it is full.
+  return error instanceof Problem || error instanceof TooBusy ? {} : { err: error };
 }
 
 /** Everything that no step answered. */
@@ -55,22 +74,43 @@ export const adviseRetry: Middleware = async (context, next) => {
   if (context.status === 503 && !context.res.hasHeader('Retry-After')) context.set('Retry-After', '5');
 };
 
-function show(context: Context, views: Views, problem: Problem): void {
+function show(context: Context, pages: ProblemPages, problem: Problem): void {
   const face = faces[problem.problem satisfies ProblemName];
   context.status = face.status;
   context.set({ 'Cache-Control': 'no-store', ...problem.headers });
+  letOriginRead(context);
   if (context.accepts('json', 'html') === 'html') {
-    const { title, message, hint, error: code } = face;
     context.set('Content-Security-Policy', contentSecurityPolicy([]));
     context.type = 'html';
-    context.body = views.render('error', {
-      title,
-      message,
-      code,
-      requestId: requestId(context),
-      ...(hint && { hint }),
-    });
+    context.body = pages(problem, requestId(context));
   } else {
     context.body = { error: face.error, error_description: `${face.message} Request ${requestId(context)}.` };
   }
+}
+
+type ProblemPages = (problem: Problem, requestId: string) => string;
+
+/** Stands in for the one thing that differs between two pages of a problem. */
+const ID = 'REQUEST-ID';
+
+/** Renders each problem's page once, unless it leads to a place of its own: a flood that is refused must cost next to nothing. */
+function problemPages(views: Views): ProblemPages {
+  const rendered = new Map<ProblemName, string>();
+  return ({ problem: name, way }, id) => {
+    const page = (way === undefined ? rendered.get(name) : undefined) ?? render(views, name, way);
+    if (way === undefined) rendered.set(name, page);
+    return page.replaceAll(ID, id);
+  };
+}
+
+function render(views: Views, name: ProblemName, own: Way | undefined): string {
+  const { title, message, hint, error: code, way = own } = faces[name];
+  return views.render('error', {
+    title,
+    message,
+    // It tells a person nothing where they can go on by themselves.
+    ...(way === undefined ? { code } : { link: own ?? way }),
+    requestId: ID,
+    ...(hint && { hint }),
+  });
 }

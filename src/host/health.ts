@@ -1,22 +1,30 @@
 import type { Middleware } from 'koa';
-import type { Store } from '../storage/store.ts';
+import type { StoreChecks, StoreFault } from './store-checks.ts';
 
 export interface HealthParts {
-  stores: readonly Store[];
+  storeChecks: Pick<StoreChecks, 'report'>;
   /** Rejects while tokens cannot be signed. */
   canSign: () => Promise<void>;
   isDraining: () => boolean;
 }
 
-/** Alive as long as it answers; ready while its stores answer, its keys can sign and it takes new requests. */
-export function health({ stores, canSign, isDraining }: HealthParts): Middleware {
-  const readiness = async (): Promise<'ready' | 'draining' | 'store unavailable' | 'signer unavailable'> => {
-    if (isDraining()) return 'draining';
-    const answers = await Promise.allSettled(stores.map((store) => store.health()));
-    if (answers.some(({ status }) => status === 'rejected')) return 'store unavailable';
+/** As an answer has it. */
+interface Health {
+  status: 'ok' | 'ready' | 'draining' | StoreFault | 'signer unavailable';
+  /** The roles whose store came back empty. */
+  lost?: string[];
+}
+
+/** Alive as long as it answers; ready while its stores take writes, its keys can sign and it takes new requests. */
+export function health({ storeChecks, canSign, isDraining }: HealthParts): Middleware {
+  const readiness = async (): Promise<Health> => {
+    if (isDraining()) return { status: 'draining' };
+    const { fault, lost } = await storeChecks.report();
+    const shown = lost.length > 0 ? { lost } : {};
+    if (fault !== undefined) return { status: fault, ...shown };
     return canSign().then(
-      () => 'ready',
-      () => 'signer unavailable',
+      () => ({ status: 'ready', ...shown }),
+      () => ({ status: 'signer unavailable', ...shown }),
     );
   };
   return async (context, next) => {
@@ -25,9 +33,9 @@ export function health({ stores, canSign, isDraining }: HealthParts): Middleware
       await next();
       return;
     }
-    const status = context.path === '/healthz' ? 'ok' : await readiness();
-    context.status = status === 'ok' || status === 'ready' ? 200 : 503;
-    context.body = { status };
+    const answer: Health = context.path === '/healthz' ? { status: 'ok' } : await readiness();
+    context.status = answer.status === 'ok' || answer.status === 'ready' ? 200 : 503;
+    context.body = answer;
     context.set('Cache-Control', 'no-store');
   };
 }

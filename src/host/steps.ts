@@ -56,12 +56,18 @@ export function secureHeaders(issuer: string): Middleware {
   };
 }
 
+const NOT_OURS =
+  'is neither that of the issuer nor in listen.aliases. A proxy must pass Host on, or stand in listen.trusted_proxies and ' +
+  'name the host in X-Forwarded-Host';
+
 /** Takes over what was found out before Koa began. */
 export function admitRequests(admitted: (request: object) => Admitted | undefined): Middleware {
   return (context, next) => {
     const admission = admitted(context.req);
-    if (admission === undefined) throw new Problem('unknown-host', `host ${context.req.headers.host ?? '(none)'}`);
+    if (admission === undefined)
+      throw new Problem('unknown-host', `host ${context.req.headers.host ?? '(none)'} ${NOT_OURS}`);
     context.state['clientAddress'] = admission.address;
+    context.state['calledHost'] = admission.host;
     context.state['clientCertificate'] = admission.certificate;
     return next();
   };

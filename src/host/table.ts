@@ -8,6 +8,7 @@ import type { Admitted } from './admission.ts';
 import { adviseRetry, answerProblems, answerTheRest } from './answers.ts';
 import { assetRoutes } from './assets.ts';
 import { health, type HealthParts } from './health.ts';
+import { requireContentType, speakJson } from './machine-endpoints.ts';
 import { allowedMethods } from './methods.ts';
 import { admitRequests, limitBodies, logRequests, numberRequests, secureHeaders } from './steps.ts';
 
@@ -28,10 +29,12 @@ export function middlewareTable(parts: HostParts): Middleware[] {
     numberRequests(parts.random, parts.clock),
     logRequests(parts.log, parts.clock),
     secureHeaders(parts.issuer),
+    speakJson,
     answerProblems(parts.views, parts.log),
     health(parts),
     admitRequests(parts.admitted),
     limitBodies,
+    requireContentType,
     answerTheRest(allowedMethods(routes)),
     adviseRetry,
     routesAsMiddleware(routes),

@@ -1,23 +1,69 @@
 import { isIPv6 } from 'node:net';
 
+/** Prefix lengths of one IPv6 subscriber, in bits: a network, a household's networks, a site's (RFC 6177). */
+const PREFIXES = [64, 56, 48] as const;
+
 /**
- * What one subscriber holds of the address space: an IPv4 address, or the /64 of an IPv6 address (RFC 6177 §2), within
+ * The narrowest block that one subscriber holds: an IPv4 address, or the /64 of an IPv6 address (RFC 6177 §2), within
  * which anyone may pick new addresses at will. Text that is no address stands for itself.
  */
 export function addressBlock(address: string): string {
+  return addressBlocks(address)[0];
+}
+
+/** The widest block that one subscriber may hold: an IPv4 address, or the /48 of an IPv6 address. */
+export function widestBlock(address: string): string {
+  return addressBlocks(address).at(-1) ?? address;
+}
+
+/**
+ * Every block that one subscriber may hold, narrowest first: the IPv4 address alone, or the /64, /56 and /48 of an IPv6
+ * address. Text that is no address stands for itself.
+ */
+export function addressBlocks(address: string): readonly [string, ...string[]] {
   const bare = address.replace(/%.*$/s, '');
-  if (!isIPv6(bare)) return bare;
+  if (!isIPv6(bare)) return [bare];
   const groups = groupsOf(bare);
-  const isMappedIPv4 = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
-  if (isMappedIPv4)
-    return groups
-      .slice(6)
-      .flatMap((group) => [group >> 8, group & 255])
-      .join('.');
-  return `${groups
-    .slice(0, 4)
-    .map((group) => group.toString(16))
-    .join(':')}::/64`;
+  const inner = innerIPv4(groups);
+  if (inner !== undefined) return [inner];
+  const [narrowest, ...wider] = PREFIXES;
+  return [prefixOf(groups, narrowest), ...wider.map((length) => prefixOf(groups, length))];
+}
+
+/**
+ * The IPv4 address that an IPv6 address stands for: mapped (RFC 4291 §2.5.5.2), translated by NAT64 (RFC 6052 §2.1,
+ * RFC 8215), or tunnelled by 6to4 (RFC 3056) and Teredo (RFC 4380 §4, where it stands inverted).
+ */
+function innerIPv4(groups: readonly number[]): string | undefined {
+  const [first, second = 0, third = 0, , , , high = 0, low = 0] = groups;
+  if (isMapped(groups) || isTranslated(groups)) return ipv4(high, low);
+  if (first === 0x2002) return ipv4(second, third);
+  if (first === 0x2001 && second === 0) return ipv4(high ^ 0xffff, low ^ 0xffff);
+  return undefined;
+}
+
+function isMapped(groups: readonly number[]): boolean {
+  return areZero(groups.slice(0, 5)) && groups[5] === 0xffff;
+}
+
+function isTranslated([first, second, third, ...rest]: readonly number[]): boolean {
+  return first === 0x64 && second === 0xff9b && (third === 1 || (third === 0 && areZero(rest.slice(0, 3))));
+}
+
+function areZero(groups: readonly number[]): boolean {
+  return groups.every((group) => group === 0);
+}
+
+function ipv4(...groups: readonly [high: number, low: number]): string {
+  return groups.flatMap((group) => [group >> 8, group & 255]).join('.');
+}
+
+function prefixOf(groups: readonly number[], length: (typeof PREFIXES)[number]): string {
+  const kept = [0, 1, 2, 3].map((index) => {
+    const bits = Math.min(16, Math.max(0, length - 16 * index));
+    return (groups[index] ?? 0) & (0xffff << (16 - bits)) & 0xffff;
+  });
+  return `${kept.map((group) => group.toString(16)).join(':')}::/${String(length)}`;
 }
 
 /** The eight numbers of a valid IPv6 address. `URL` writes every spelling, also `::1.2.3.4`, in the form of RFC 5952. */

@@ -1,19 +1,24 @@
+/** An origin, or the scheme of an app (RFC 8252 §7.1), of characters that end neither a source nor a directive. */
+const SOURCE = /^(https?:\/\/(\[[\da-f:.]+\]|[a-z\d._-]+)(:\d+)?|[a-z][a-z\d+.-]*:)$/;
+
 /**
  * The policy of every page: nothing but our style sheet and images, no frame around it, no script.
  * @param formTargets where its forms may end up, redirects included; `undefined` leaves that open, for the engine's
  * pages that post to a client's redirect URI
+ * @param frames origins that the page may load in frames
  */
-export function contentSecurityPolicy(formTargets?: readonly string[]): string {
+export function contentSecurityPolicy(formTargets?: readonly string[], frames: readonly string[] = []): string {
   const policy = [
     "default-src 'none'",
     "style-src 'self'",
-    "img-src 'self' https:",
+    "img-src 'self'",
     // Without a source it allows nothing, and the engine adds the hashes of its own inline scripts.
     'script-src',
     "base-uri 'none'",
     "frame-ancestors 'none'",
   ];
-  if (formTargets !== undefined) policy.push(`form-action ${["'self'", ...formTargets].join(' ')}`);
+  if (formTargets !== undefined) policy.push(`form-action ${["'self'", ...sources(formTargets)].join(' ')}`);
+  if (sources(frames).length > 0) policy.push(`frame-src ${sources(frames).join(' ')}`);
   return policy.join(';');
 }
 
@@ -21,4 +26,9 @@ export function contentSecurityPolicy(formTargets?: readonly string[]): string {
 export function formTarget(url: string): string {
   const { origin, protocol } = new URL(url);
   return origin === 'null' ? protocol : origin;
+}
+
+/** No address may write into the policy: one that is no plain source gets no place in it. */
+function sources(addresses: readonly string[]): string[] {
+  return [...new Set(addresses)].filter((address) => SOURCE.test(address));
 }

@@ -1,13 +1,30 @@
+import type { Context } from 'koa';
 import { equalInConstantTime, hmacSha256 } from '../lib/hash.ts';
+import type { Random } from '../lib/random.ts';
+import { browserFor, browsersOf } from './browser-cookie.ts';
 
-/** Tokens that prove that a form comes from a page of ours, shown to this very browser. */
+/** Tokens that prove that a form comes from a page of this server, shown to this very browser. */
 export interface Csrf {
-  /** @param binding a value that only this browser holds: its interaction or session */
-  token(binding: string): string;
-  verify(binding: string, token: string | undefined): boolean;
+  /**
+   * A new token for each form that is shown, so that it also tells one form from another.
+   * @param purpose the form's interaction or session
+   */
+  token(context: Context, purpose: string): string;
+  verify(context: Context, purpose: string, token: string | undefined): boolean;
 }
 
-export function csrfTokens(key: Buffer): Csrf {
-  const token = (binding: string): string => hmacSha256(key, binding);
-  return { token, verify: (binding, given) => given !== undefined && equalInConstantTime(token(binding), given) };
+export function csrfTokens(key: Buffer, random: Random): Csrf {
+  const sign = (browser: string, purpose: string, nonce: string): string =>
+    hmacSha256(key, [browser, purpose, nonce].join('\n'));
+  return {
+    token(context, purpose) {
+      const nonce = random.bytes(16).toString('base64url');
+      return `${nonce}.${sign(browserFor(context, random), purpose, nonce)}`;
+    },
+    verify(context, purpose, token = '') {
+      const [nonce = '', signature = '', ...rest] = token.split('.');
+      if (rest.length > 0) return false;
+      return browsersOf(context).some((browser) => equalInConstantTime(sign(browser, purpose, nonce), signature));
+    },
+  };
 }

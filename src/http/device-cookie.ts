@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 
 /** Names a device from which somebody has signed in; opens nothing by itself, and needs no signature of ours. */
-const name = (context: Context): string => (context.secure ? '__Host-device' : 'device');
+const name = (context: Context): string => (context.secure ? '__Host-device' : 'latchkey_device');
 
 export function deviceToken(context: Context): string | undefined {
   return context.cookies.get(name(context), { signed: false });

@@ -31,14 +31,23 @@ interface SignUp extends Form {
   readonly minLength: number;
   /** What is wrong, per field; `form` is for what belongs to none. */
   readonly errors?: Partial<Record<'form' | 'name' | 'email' | 'password', string>>;
+  /** Seconds until the next attempt is allowed. */
+  readonly wait?: number;
   readonly signInUrl: string;
   readonly cancelUrl?: string;
+}
+
+/** The picture of an app, which the page loads through this server. */
+interface AppLogo {
+  readonly uri: string;
+  /** Tells whether the operator named the address, and not the app itself. */
+  readonly isOfOperator: boolean;
 }
 
 interface Consent extends Form {
   readonly clientName: string;
   readonly clientUri?: string;
-  readonly logoUri?: string;
+  readonly logo?: AppLogo;
   readonly policyUri?: string;
   readonly tosUri?: string;
   readonly account: Person;
@@ -75,7 +84,7 @@ interface DeviceCode extends DeviceForm {
 interface DeviceConfirm extends DeviceForm {
   readonly userCode: string;
   readonly clientName: string;
-  readonly logoUri?: string;
+  readonly logo?: AppLogo;
   /** Who is signed in already. */
   readonly account?: Person;
   readonly scopes: Consent['scopes'];
@@ -122,6 +131,8 @@ interface ErrorPage {
   readonly hint?: string;
   /** The specification's code, such as `invalid_request`. */
   readonly code?: string;
+  /** A way on. */
+  readonly link?: { readonly url: string; readonly label: string };
   readonly requestId: string;
 }
 
@@ -160,7 +171,7 @@ interface Apps extends Form {
   readonly apps: readonly {
     readonly value: string;
     readonly name: string;
-    readonly logoUri?: string;
+    readonly logo?: AppLogo;
     readonly scopes: Consent['scopes'];
     readonly offline?: boolean;
   }[];
@@ -180,6 +191,7 @@ interface Home {
   /** The pages of the person's own. */
   readonly pages?: readonly { readonly name: string; readonly url: string }[];
   readonly approvals?: readonly Approval[];
+  readonly signInUrl?: string;
   readonly signOutUrl?: string;
   readonly demo?: readonly { readonly name: string; readonly url: string }[];
 }
@@ -201,6 +213,7 @@ export interface PageData {
   'device-done': DeviceDone;
   'sign-out': SignOut;
   'signed-out': SignedOut;
+  stayed: object;
   'signing-out': SigningOut;
   error: ErrorPage;
   'approval-done': ApprovalDone;

@@ -7,7 +7,12 @@ export type ProblemName =
   | 'form-expired'
   | 'interaction-gone'
   | 'method-not-allowed'
+  | 'no-content-type'
   | 'not-found'
+  | 'too-many-guesses'
+  | 'too-many-waiting'
+  | 'sent-too-often'
+  | 'signed-out'
   | 'unavailable'
   | 'unexpected'
   | 'unknown-host'
@@ -20,6 +25,14 @@ export interface ProblemFace {
   title: string;
   message: string;
   hint?: string;
+  /** A link by which a person can go on. */
+  way?: Way;
+}
+
+/** A link on a page. */
+export interface Way {
+  readonly url: string;
+  readonly label: string;
 }
 
 export const faces: Readonly<Record<ProblemName, ProblemFace>> = {
@@ -55,7 +68,7 @@ export const faces: Readonly<Record<ProblemName, ProblemFace>> = {
     error: 'invalid_request',
     title: 'This page is out of date',
     message: 'The form was not sent from the page that this server showed you.',
-    hint: 'Go back to the app and sign in again.',
+    hint: 'Nothing was changed. Open the page again, or go back to the app.',
   },
   'interaction-gone': {
     status: 400,
@@ -63,6 +76,7 @@ export const faces: Readonly<Record<ProblemName, ProblemFace>> = {
     title: 'This sign-in has ended',
     message: 'It was finished in another tab, it waited too long, or the browser does not send cookies.',
     hint: 'Go back to the app and sign in again.',
+    way: { url: '/', label: 'Go to your account' },
   },
   'method-not-allowed': {
     status: 405,
@@ -70,11 +84,46 @@ export const faces: Readonly<Record<ProblemName, ProblemFace>> = {
     title: 'Not possible here',
     message: 'This address does not accept this kind of request.',
   },
+  'no-content-type': {
+    status: 400,
+    error: 'invalid_request',
+    title: 'This request could not be read',
+    message: 'The body has no content type: send it as application/x-www-form-urlencoded.',
+  },
   'not-found': {
     status: 404,
     error: 'invalid_request',
     title: 'There is no such page',
     message: 'The address may be mistyped, or the page may have moved.',
+    way: { url: '/', label: 'Go to the start page' },
+  },
+  'too-many-guesses': {
+    status: 429,
+    error: 'temporarily_unavailable',
+    title: 'Too many attempts from your network',
+    message: 'More passwords were tried from your network than this server checks.',
+    hint: 'Wait a minute, then go back and try again.',
+  },
+  'too-many-waiting': {
+    status: 429,
+    error: 'temporarily_unavailable',
+    title: 'Too many requests from your network',
+    message: 'More sign-ins have been started from your network than this server keeps open.',
+    hint: 'Wait a few minutes, then go back to the app and try again.',
+  },
+  'sent-too-often': {
+    status: 429,
+    error: 'temporarily_unavailable',
+    title: 'One at a time',
+    message: 'This form was sent many times at once.',
+    hint: 'Wait a few seconds and try again.',
+  },
+  'signed-out': {
+    status: 400,
+    error: 'invalid_request',
+    title: 'Your session has ended',
+    message: 'Nobody is signed in here now, so nothing was changed.',
+    hint: 'Sign in again to go on.',
   },
   unavailable: {
     status: 503,
@@ -87,7 +136,7 @@ export const faces: Readonly<Record<ProblemName, ProblemFace>> = {
     status: 500,
     error: 'server_error',
     title: 'Something went wrong',
-    message: 'The server could not complete the request. The fault is ours, and it is in our log.',
+    message: 'Something went wrong on our side, and the server could not complete the request.',
     hint: 'Try again; if it happens again, tell the people who run this server the number below.',
   },
   'unknown-host': {
@@ -109,9 +158,12 @@ export class Problem extends Error {
   override readonly name = 'Problem';
   readonly problem: ProblemName;
   readonly headers: Readonly<Record<string, string>>;
-  constructor(problem: ProblemName, reason: string, headers: Readonly<Record<string, string>> = {}) {
+  /** In place of the face's. */
+  readonly way: Way | undefined;
+  constructor(problem: ProblemName, reason: string, headers: Readonly<Record<string, string>> = {}, way?: Way) {
     super(reason);
     this.problem = problem;
     this.headers = headers;
+    this.way = way;
   }
 }

@@ -2,8 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Eta } from 'eta/core';
 import { sha256 } from '../lib/hash.ts';
+import type { LogoAddresses } from './logo-address.ts';
 import type { PageData, PageName } from './pages.ts';
-import { agoInWords, imageUrl, initial, waitInWords, webUrl } from './page-words.ts';
+import { agoInWords, initial, waitInWords, webUrl } from './page-words.ts';
 
 /** A file that pages load. Its path changes with its content, so it may be cached for ever. */
 export interface Asset {
@@ -22,8 +23,8 @@ export interface Views {
  * Reads and compiles every template of a directory, so that a broken one stops the start, not a request.
  * @param options.brand what this server calls itself on its pages
  */
-export function loadViews(options: { directory: string; brand: string }): Views {
-  const { directory, brand } = options;
+export function loadViews(options: { directory: string; brand: string; logoPath: LogoAddresses['pathOf'] }): Views {
+  const { directory, brand, logoPath } = options;
   const eta = new Eta({ autoEscape: true });
   for (const file of readdirSync(directory)) {
     if (file.endsWith('.eta'))
@@ -36,7 +37,7 @@ export function loadViews(options: { directory: string; brand: string }): Views 
     stylePath: style.path,
     iconPath: icon.path,
     webUrl,
-    imageUrl,
+    logoPath,
     initial,
     waitInWords,
     agoInWords,

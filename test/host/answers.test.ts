@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { sha256 } from '../../src/lib/hash.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { openStore } from '../../src/storage/open-store.ts';
-import type { Store } from '../../src/storage/store.ts';
+import type { Key, Store } from '../../src/storage/store.ts';
 import { Browser } from '../support/browser.ts';
 import { authorizationRequest, exchangeCode, signIn } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
@@ -19,7 +19,10 @@ describe('host/answers to a fault of the server', () => {
     await server.close();
   });
 
-  const spoil = (kind: string, id: string) => grants.set(`${kind}:${sha256(id)}`, { sealed: 'spoilt' }, { ttl: 60 });
+  async function spoil(kind: string, id: string): Promise<void> {
+    const key: Key<object> = `${kind}:${sha256(id)}`;
+    await grants.set(key, { ...(await grants.get(key))?.value, sealed: 'spoilt' }, { ttl: 60 });
+  }
 
   it('is server_error with the number of the request in JSON, and nothing of the cause', async () => {
     const request = authorizationRequest(server.issuer);
@@ -29,7 +32,7 @@ describe('host/answers to a fault of the server', () => {
     assert.equal(status, 500);
     assert.deepEqual(body, {
       error: 'server_error',
-      error_description: `The server could not complete the request. The fault is ours, and it is in our log. Request ${response.headers.get('x-request-id') ?? ''}.`,
+      error_description: `Something went wrong on our side, and the server could not complete the request. Request ${response.headers.get('x-request-id') ?? ''}.`,
     });
   });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { WorkingDirectory } from '../cli/latchkey.ts';
-import { parseAnswer, readAll } from '../support/raw-http.ts';
+import { parseAnswer, readAll, requestOf, sendRaw } from '../support/raw-http.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
 const BODY = 'grant_type=client_credentials';
@@ -84,6 +84,29 @@ describe('host/drain', () => {
     assert.equal(status, 503);
     assert.deepEqual(JSON.parse(body), { status: 'draining' });
     await closed;
+  });
+
+  it('accepts connections still once it has said that it leaves, and closes each with its answer', async () => {
+    const resting = await connected(server.port);
+    await ask(resting, `GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    const busy = await connected(server.port);
+    const answerOfBusy = readAll(busy);
+    busy.write(tokenRequestHead(host) + BODY.slice(0, 5));
+    await ask(await connected(server.port), `GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    server.leave();
+    busy.write(BODY.slice(5));
+    const fresh = await connected(server.port);
+    const sent = `${tokenRequestHead(host)}${BODY}`;
+    const answers = [answerOfBusy, readAll(resting), readAll(fresh)];
+    resting.write(sent);
+    fresh.write(sent);
+    for (const answer of await Promise.all(answers)) {
+      const { status, headers } = parseAnswer(answer);
+      assert.deepEqual([status, headers.get('connection')], [200, 'close']);
+    }
+    const ready = await sendRaw(server.port, requestOf('GET /readyz HTTP/1.1', [`Host: ${host}`]));
+    assert.deepEqual([ready.status, JSON.parse(ready.body)], [503, { status: 'draining' }]);
+    await server.close();
   });
 
   it('cuts everything when it must stop now', async () => {

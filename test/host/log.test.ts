@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { WorkingDirectory, type Process } from '../cli/latchkey.ts';
 import { Browser, formOf } from '../support/browser.ts';
-import { ALICE, authorizationRequest, exchangeCode, signIn, tokenRequest } from '../support/flows.ts';
+import { authorizationRequest, exchangeCode, signIn, tokenRequest } from '../support/flows.ts';
 import { freePort } from '../support/free-port.ts';
 
-const WEB = 'demo-web:demo-web-secret';
+const SECRET = 'demo-web-secret-that-is-long-and-longer';
+const WEB = `demo-web:${SECRET}`;
+const PERSON = { email: 'alice@example.com', password: 'a phrase that only Alice knows' };
 const NEW_PERSON = { name: 'Berta', email: 'berta@example.com', password: 'seven horses in a wood' };
 const WRONG_PASSWORD = 'this was a typo of mine';
 
@@ -13,6 +15,7 @@ issuer: http://localhost:${port}
 listen: { port: ${port} }
 log: { level: debug, format: json }
 passwords: { min_length: 12 }
+sign_up: { enabled: true }
 clients:
   - client_id: demo-notes
     client_name: Notes
@@ -39,6 +42,8 @@ interface Line {
   cause?: string;
 }
 
+const UNKNOWN_CLIENT = `nope<b>\u202E\n${'x'.repeat(300)}`;
+
 describe('host/log', () => {
   const directory = new WorkingDirectory();
   const secrets = new Map<string, string>();
@@ -47,6 +52,7 @@ describe('host/log', () => {
   let output: string;
   let lines: Line[];
   /** As the error page names it, for whoever asks for help. */
+  let pageOfUnknown: string;
   let numberOnPage: string | undefined;
 
   /** Remembers what must not be printed. */
@@ -68,21 +74,21 @@ describe('host/log', () => {
     knowBrowser(browser);
     know('interaction', new URL(page.url).pathname.split('/')[2]);
     know('csrf', formOf(page).hidden['csrf']);
-    await browser.submit(page, { ...ALICE, password: WRONG_PASSWORD });
-    const callback = await signIn(browser, request);
+    await browser.submit(page, { ...PERSON, password: WRONG_PASSWORD });
+    const callback = await signIn(browser, request, PERSON);
     knowBrowser(browser);
     know('code', callback.searchParams.get('code'));
-    const { body } = await exchangeCode(issuer, request, callback);
+    const { body } = await exchangeCode(issuer, request, callback, WEB);
     for (const name of ['access_token', 'refresh_token', 'id_token']) know(name, body[name]);
-    await exchangeCode(issuer, request, callback);
+    await exchangeCode(issuer, request, callback, WEB);
     const post = (path: string, token: unknown) =>
       fetch(issuer + path, {
         method: 'POST',
         headers: { authorization: `Basic ${Buffer.from(WEB).toString('base64')}` },
         body: new URLSearchParams({ token: String(token) }),
       });
-    const next = await signIn(browser, request);
-    const again = (await exchangeCode(issuer, request, next)).body;
+    const next = await signIn(browser, request, PERSON);
+    const again = (await exchangeCode(issuer, request, next, WEB)).body;
     for (const name of ['access_token', 'refresh_token', 'id_token']) know(name, again[name]);
     know('code', next.searchParams.get('code'));
     await renewed(again);
@@ -91,7 +97,7 @@ describe('host/log', () => {
     await fetch(`${issuer}/nothing/${String(again['refresh_token'])}?code=${String(next.searchParams.get('code'))}`);
     await post('/introspect', again['access_token']);
     await post('/revoke', again['refresh_token']);
-    const last = (await exchangeCode(issuer, request, await signIn(browser, request))).body;
+    const last = (await exchangeCode(issuer, request, await signIn(browser, request, PERSON), WEB)).body;
     await renewed(await renewed(last));
     // A repeat would be answered; now that its successor has been used, it is a replay.
     await renewed(last);
@@ -121,13 +127,18 @@ describe('host/log', () => {
     know('wrong secret', 'a-secret-that-is-wrong');
     await tokenRequest(issuer, { grant_type: 'refresh_token', refresh_token: 'a-token-that-never-was' }, WEB);
     know('unknown token', 'a-token-that-never-was');
-    await fetch(`${issuer}/token`, { method: 'POST', body: '{"client_secret":"demo-web-secret"' });
+    await fetch(`${issuer}/token`, {
+      method: 'POST',
+      body: `{"client_secret":"${SECRET}"`,
+    });
     const unknown = 'redirect_uri=https://evil.example/?code=not-for-a-log-file';
     const refusal = await new Browser().visit(`${issuer}/authorize?client_id=demo-notes&${unknown}`);
     numberOnPage = /Request number[^<]*<\/dt><dd>([^<]+)/.exec(refusal.html)?.[1];
     know('a part of an unknown address', 'not-for-a-log-file');
+    pageOfUnknown = (await new Browser().visit(`${issuer}/authorize?client_id=${encodeURIComponent(UNKNOWN_CLIENT)}`))
+      .html;
     const browser = new Browser();
-    browser.cookies.set('session', { value: 'a-session-of-somebody-else', path: '/' });
+    browser.cookies.set('latchkey_session', { value: 'a-session-of-somebody-else', path: '/' });
     know('foreign cookie', 'a-session-of-somebody-else');
     await browser.visit(`${issuer}/`);
   }
@@ -136,9 +147,12 @@ describe('host/log', () => {
     const port = await freePort();
     issuer = `http://localhost:${port}`;
     directory.write('latchkey.yaml', settings(port));
-    child = directory.start(['start'], { WEB_SECRET: 'demo-web-secret', ALICE_PASSWORD: ALICE.password });
+    child = directory.start(['start'], {
+      WEB_SECRET: SECRET,
+      ALICE_PASSWORD: PERSON.password,
+    });
     await child.printed(/"ready"/);
-    for (const value of ['demo-web-secret', ALICE.password, NEW_PERSON.password, WRONG_PASSWORD]) know('typed', value);
+    for (const value of [SECRET, PERSON.password, NEW_PERSON.password, WRONG_PASSWORD]) know('typed', value);
     await signInAndOut();
     await signUp();
     await mistakes();
@@ -176,6 +190,16 @@ describe('host/log', () => {
       reasons.join('; '),
     );
     assert.ok(reasons.every((reason) => reason !== ''));
+  });
+
+  it('names a client that does not exist, as the page does, in bounded and harmless text', () => {
+    const shown = `nope<b>\uFFFD\uFFFD${'x'.repeat(91)}…`;
+    assert.ok(
+      lines.some(({ reason }) => reason === `client not found: "${shown}"`),
+      output,
+    );
+    assert.ok(pageOfUnknown.includes(shown.replace('<b>', '&lt;b&gt;').slice(0, 60)), pageOfUnknown);
+    assert.ok(!pageOfUnknown.includes('<b>') && !pageOfUnknown.includes('x'.repeat(92)));
   });
 
   it('can be searched for the number on an error page', () => {

@@ -40,6 +40,23 @@ describe('host while the store is away', () => {
     });
   const token = (name: string): string => String(tokens[name]);
 
+  it('lets a page of another origin read that', async () => {
+    const origin = 'https://notes.example';
+    const exchange = { grant_type: 'refresh_token', refresh_token: 'x', client_id: 'demo-notes' };
+    const answers = [
+      await fetch(`${server.issuer}/token`, {
+        method: 'POST',
+        headers: { origin, accept: 'text/html' },
+        body: new URLSearchParams(exchange),
+      }),
+    ];
+    for (const answer of answers) {
+      assert.equal(answer.status, 503, answer.url);
+      assert.match(answer.headers.get('access-control-allow-origin') ?? '', /^(https:\/\/notes\.example|\*)$/);
+      assert.equal(((await answer.json()) as { error: string }).error, 'temporarily_unavailable');
+    }
+  });
+
   const programs: readonly [what: string, ask: () => Promise<Response>][] = [
     ['an exchange of a code', () => post('/token', { grant_type: 'authorization_code', code, redirect_uri: 'x' })],
     ['a refresh', () => post('/token', { grant_type: 'refresh_token', refresh_token: token('refresh_token') })],

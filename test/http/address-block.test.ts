@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { addressBlock } from '../../src/http/address-block.ts';
+import { addressBlock, addressBlocks } from '../../src/http/address-block.ts';
 
 describe('The block of an address', () => {
   it('is the whole of an IPv4 address, however it is written', () => {
@@ -23,12 +23,31 @@ describe('The block of an address', () => {
     const half = fc.array(group, { minLength: 4, maxLength: 4 });
     fc.assert(
       fc.property(half, half, half, (prefix, one, other) => {
-        // All zeros is where IPv4 addresses are mapped to.
-        fc.pre(prefix.some((part) => part !== '0'));
+        // Below these, IPv4 addresses stand for themselves.
+        fc.pre(!['0', '64', '2001', '2002'].includes(prefix[0] ?? ''));
         const blocks = [one, other].map((rest) => addressBlock([...prefix, ...rest].join(':')));
         assert.deepEqual(blocks, Array(2).fill(`${prefix.join(':')}::/64`));
       }),
     );
+  });
+
+  it('is the IPv4 address inside of a translated or tunnelled one', () => {
+    const inside = ['64:ff9b::192.0.2.1', '64:ff9b::c000:201', '64:ff9b:1::c000:201', '2002:c000:201:5:6:7:8:9'];
+    // Teredo writes the client's address with every bit inverted.
+    inside.push('2001:0:4136:e378:8000:63bf:3fff:fdfe');
+    for (const address of inside) assert.deepEqual(addressBlocks(address), ['192.0.2.1'], address);
+    assert.equal(addressBlock('64:ff9b:2::c000:201'), '64:ff9b:2:0::/64');
+    assert.equal(addressBlock('2001:1::c000:201'), '2001:1:0:0::/64');
+  });
+
+  it('comes with the wider ones that one subscriber may hold, narrowest first', () => {
+    assert.deepEqual(addressBlocks('192.0.2.1'), ['192.0.2.1']);
+    assert.deepEqual(addressBlocks('2001:db8:aaaa:bbcc:1:2:3:4'), [
+      '2001:db8:aaaa:bbcc::/64',
+      '2001:db8:aaaa:bb00::/56',
+      '2001:db8:aaaa:0::/48',
+    ]);
+    assert.deepEqual(addressBlocks('no address'), ['no address']);
   });
 
   it('is found without throwing for what is no address, too', () => {

@@ -1,0 +1,68 @@
+import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { createSecureContext } from 'node:tls';
+import type { Logger } from 'pino';
+
+/** In milliseconds between two looks at the files. Notices from the system get lost where a file is a link, as in Kubernetes. */
+const INTERVAL = 1000;
+/** In milliseconds: a renewal writes two files, one after the other. */
+const SETTLED = 500;
+
+export interface CertificateAndKey {
+  cert: Buffer;
+  key: Buffer;
+}
+
+/** A TLS certificate chain and its key in files that another program renews. */
+export class CertificateFiles {
+  readonly #files: { cert: string; key: string };
+  readonly #log: Logger;
+  readonly #uses: ((renewed: CertificateAndKey) => void)[] = [];
+  #settling: NodeJS.Timeout | undefined;
+
+  constructor(files: { cert: string; key: string }, log: Logger) {
+    this.#files = files;
+    this.#log = log;
+  }
+
+  /** @throws the system's error, or that of OpenSSL where the two do not belong together */
+  read(): CertificateAndKey {
+    const { cert, key } = this.#files;
+    const read = { cert: readFileSync(cert), key: readFileSync(key) };
+    createSecureContext(read);
+    return read;
+  }
+
+  /** Looks at the files from now on. @param use is handed each certificate that can be used */
+  watch(use: (renewed: CertificateAndKey) => void): void {
+    this.#uses.push(use);
+    if (this.#uses.length > 1) return;
+    for (const file of this.#paths()) watchFile(file, { interval: INTERVAL, persistent: false }, this.#changed);
+  }
+
+  /** Reads the files again. A certificate that cannot be used is logged, and the one before stays. */
+  reload(): void {
+    try {
+      const renewed = this.read();
+      for (const use of this.#uses) use(renewed);
+      this.#log.info(this.#files, 'the TLS certificate was read again');
+    } catch (err) {
+      this.#log.error({ ...this.#files, err }, 'the TLS certificate cannot be read again; the one before stays in use');
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#settling);
+    for (const file of this.#paths()) unwatchFile(file, this.#changed);
+  }
+
+  #paths(): string[] {
+    return [this.#files.cert, this.#files.key];
+  }
+
+  readonly #changed = (): void => {
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => {
+      this.reload();
+    }, SETTLED).unref();
+  };
+}

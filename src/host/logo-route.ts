@@ -1,0 +1,24 @@
+import { widestBlock } from '../http/address-block.ts';
+import { clientAddress } from '../http/client-address.ts';
+import { LOGO_PATH, type LogoAddresses } from '../http/logo-address.ts';
+import { Problem } from '../http/problems.ts';
+import { route, unsecured, type Route } from '../http/route.ts';
+import type { Outgoing } from '../outgoing/outgoing.ts';
+
+/** The pictures of apps, from here. What an app's host sends is a picture for the browser and nothing else. */
+export function logoRoute({ logos, outgoing }: { logos: LogoAddresses; outgoing: Outgoing }): Route {
+  return route('GET', LOGO_PATH, unsecured, async (context) => {
+    const place = logos.read(context.URL.searchParams);
+    if (place === undefined) throw new Problem('not-found', 'no page of this server has this picture');
+    const side = place.isOfOperator ? outgoing.ofOperator : outgoing.ofStrangers;
+    const logo = await side.logos.find(place.url, widestBlock(clientAddress(context)));
+    if (logo === undefined) throw new Problem('not-found', 'there is no picture that may be shown');
+    context.set({
+      'Content-Security-Policy': "default-src 'none'; sandbox; frame-ancestors 'none'",
+      'Cross-Origin-Resource-Policy': 'same-origin',
+      'Cache-Control': 'private, max-age=86400',
+    });
+    context.type = logo.type;
+    context.body = logo.bytes;
+  });
+}

@@ -1,0 +1,185 @@
+import type { Logger } from 'pino';
+import { newId } from '../lib/ids.ts';
+import type { Random } from '../lib/random.ts';
+import { clockWarnings, type SharedClock } from '../lib/shared-clock.ts';
+import { keyspace, StoreUnavailable, type Key, type Store, type Stored } from '../storage/store.ts';
+
+/** A node's last write, for readiness. */
+interface Probe {
+  at: number;
+}
+
+/** Tells a store from one that was emptied or replaced while a node was using it. */
+interface Marker {
+  id: string;
+}
+
+const probeKey: (node: string) => Key<Probe> = keyspace<Probe>('readiness');
+const markerKey: Key<Marker> = keyspace<Marker>('store-marker')('main');
+
+/** For how long a check counts, in milliseconds: more often nothing is written. */
+const PERIOD = 1000;
+/** Milliseconds between checks while nobody asks whether the node is ready. */
+const UNASKED = 10_000;
+/** Milliseconds that a check may take, so that a store that hangs is noticed in time. */
+const PATIENCE = 2000;
+const PROBE_LIFE = 60;
+/** In seconds, where a store holds nothing that is durable. */
+const MARKER_LIFE = 30 * 86_400;
+/** Milliseconds for which a loss is shown. */
+const SHOWN = 3_600_000;
+
+export type StoreFault = 'store unavailable' | 'clock differs';
+
+/** As `/readyz` says it. */
+export interface StoreReport {
+  fault: StoreFault | undefined;
+  /** The roles whose store came back without what it held: `grants` for an hour, `records` until they are restored. */
+  lost: string[];
+}
+
+export interface StoreChecksParts {
+  stores: { records: Store; grants: Store; clock: SharedClock; measureClock(): Promise<void> };
+  log: Logger;
+  random: Random;
+  /** By how much this machine's clock may differ from the store's, in seconds. */
+  clockSkew: number;
+}
+
+interface Checked {
+  role: 'records' | 'grants';
+  store: Store;
+  marker?: string;
+  lostAt?: number;
+  problem?: string;
+}
+
+/** Tells whether the stores take writes, still hold what they held, and agree with this machine on the time. */
+export class StoreChecks {
+  readonly #parts: StoreChecksParts;
+  readonly #node: string;
+  readonly #checked: Checked[];
+  #timer: NodeJS.Timeout | undefined;
+  #last: { report: Promise<StoreReport>; at: number } | undefined;
+  #clockWarnings: string[] = [];
+
+  constructor(parts: StoreChecksParts) {
+    this.#parts = parts;
+    const { records, grants, clock } = parts.stores;
+    this.#node = newId('node', clock, parts.random);
+    this.#checked = [{ role: 'records', store: records }];
+    if (grants !== records) this.#checked.push({ role: 'grants', store: grants });
+    this.#clockWarnings = clockWarnings(clock);
+  }
+
+  /** Checks from now on, also when nobody asks. */
+  async begin(): Promise<void> {
+    await this.report();
+    this.#timer = setInterval(() => void this.report(), UNASKED).unref();
+  }
+
+  /** Of those who ask within a second, one checks. */
+  report(): Promise<StoreReport> {
+    const now = performance.now();
+    if (this.#last === undefined || now - this.#last.at >= PERIOD) this.#last = { report: this.#check(), at: now };
+    return this.#last.report;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #check(): Promise<StoreReport> {
+    const problems = await Promise.all([...this.#checked.map((one) => this.#checkStore(one)), this.#checkClock()]);
+    const now = performance.now();
+    const lost = this.#checked.filter(({ lostAt = -Infinity }) => now - lostAt < SHOWN).map(({ role }) => role);
+    return { fault: problems.find((problem) => problem !== undefined), lost };
+  }
+
+  async #checkStore(checked: Checked): Promise<StoreFault | undefined> {
+    const problem = await within(PATIENCE, this.#use(checked)).then(
+      () => undefined,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
+    const { role } = checked;
+    if (problem !== undefined && checked.problem === undefined) {
+      this.#parts.log.error({ store: role, reason: problem }, `the store for ${role} cannot be used: ${problem}`);
+    }
+    if (problem === undefined && checked.problem !== undefined) {
+      this.#parts.log.warn({ store: role }, `the store for ${role} can be used again`);
+    }
+    if (problem === undefined) delete checked.problem;
+    else checked.problem = problem;
+    return problem === undefined ? undefined : 'store unavailable';
+  }
+
+  async #use(checked: Checked): Promise<void> {
+    const { store } = checked;
+    const at = this.#parts.stores.clock.now();
+    await Promise.all([
+      store.health(),
+      store.set(probeKey(this.#node), { at }, { ttl: PROBE_LIFE }),
+      this.#compareMarker(checked),
+    ]);
+  }
+
+  /** The marker that was found first must stay. Where it is gone, or another is there, so is all else. */
+  async #compareMarker(checked: Checked): Promise<void> {
+    const { store, role, marker: known } = checked;
+    const found = await store.get(markerKey);
+    if (known === undefined) {
+      checked.marker = found?.value.id ?? (await this.#mark(checked));
+    } else if (found?.value.id === known) {
+      if (role === 'records') delete checked.lostAt;
+      else await renewMarker(store, found, this.#parts.stores.clock.now());
+    } else {
+      this.#tellLoss(checked);
+      // Accounts and keys may still be restored; what grants held is gone.
+      if (role === 'grants') checked.marker = found?.value.id ?? (await this.#mark(checked));
+    }
+  }
+
+  #tellLoss(checked: Checked): void {
+    const isKnown = checked.role === 'records' && checked.lostAt !== undefined;
+    checked.lostAt = performance.now();
+    if (isKnown) return;
+    this.#parts.log.error(
+      { store: checked.role },
+      `the store for ${checked.role} does not hold any more what it held: it was emptied or replaced. ` +
+        'Restore it from a backup, or restart every server to go on with what is there',
+    );
+  }
+
+  /** @returns the marker of the store: this node's, or that of a faster one */
+  async #mark({ store, role }: Checked): Promise<string> {
+    const id = newId('store', this.#parts.stores.clock, this.#parts.random);
+    const life = role === 'grants' ? { ttl: MARKER_LIFE } : {};
+    if (await store.create(markerKey, { id }, life)) return id;
+    return (await store.get(markerKey))?.value.id ?? id;
+  }
+
+  async #checkClock(): Promise<StoreFault | undefined> {
+    const { stores, log, clockSkew } = this.#parts;
+    // A store that does not answer is another fault.
+    await within(PATIENCE, stores.measureClock()).catch(() => undefined);
+    const warnings = clockWarnings(stores.clock);
+    const isOff = Math.abs(stores.clock.ahead) > clockSkew * 1000;
+    if (warnings.length > 0 && this.#clockWarnings.length === 0) log.warn(warnings[0]);
+    this.#clockWarnings = warnings;
+    return isOff ? 'clock differs' : undefined;
+  }
+}
+
+/** Keeps the marker for as long as a node uses the store. */
+async function renewMarker(store: Store, found: Stored<Marker>, now: number): Promise<void> {
+  const { value, version, expiresAt = Infinity } = found;
+  if (expiresAt - now < MARKER_LIFE * 500) await store.replace(markerKey, value, version, { ttl: MARKER_LIFE });
+}
+
+function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(reject, milliseconds, new StoreUnavailable(`no answer within ${milliseconds} ms`));
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
