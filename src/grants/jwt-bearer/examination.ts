@@ -4,6 +4,9 @@ import type { KeyChoice } from '../../issuers/choose-key.ts';
 import type { Assertion, Members } from './assertion.ts';
 import type { Subject } from './subject.ts';
 
+/** Seconds within which all nodes reckon the time of the store, by which an assertion is judged and remembered. */
+const RECKONED_APART = 60;
+
 /** The client that brings an assertion. */
 export interface Bearer {
   readonly id: string;
@@ -91,7 +94,7 @@ export class Examination {
 
   isFirst(): Promise<boolean> {
     const { jti, exp } = this.claims;
-    const life = Number(exp) + this.issuer.clock_skew - this.now;
+    const life = Number(exp) + this.issuer.clock_skew + RECKONED_APART - this.now;
     return this.#sources.claimOnce(this.issuer.issuer, String(jti), Math.max(1, Math.ceil(life)));
   }
 

@@ -1,15 +1,20 @@
 import type { Accounts } from '../../accounts/accounts.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Announce } from '../../events/events.ts';
-import { IssuerKeys, type IssuerKeysOptions } from '../../issuers/issuer-keys.ts';
+import { IssuerKeys } from '../../issuers/issuer-keys.ts';
 import { openIssuers, type Issuers } from '../../issuers/issuers.ts';
 import type { GrantType } from '../../oidc/grant-type.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { KeySets } from '../../outgoing/key-sets.ts';
 import type { Store } from '../../storage/store.ts';
 import { examiner, usedAssertions, type Examiner } from './examiner.ts';
 import { jwtBearerGrant } from './grant.ts';
 import { openSubjects } from './subject.ts';
 
-export interface JwtBearerOptions extends IssuerKeysOptions {
+export interface JwtBearerOptions {
+  /** Of the places that the operator named. */
+  keySets: KeySets;
+  clock: Clock;
   config: Pick<Config, 'issuer' | 'trusted_issuers'>;
   accounts: Accounts;
   records: Store;
@@ -26,7 +31,7 @@ export function jwtBearer(options: JwtBearerOptions): { grant: GrantType; issuer
   const parts = {
     here: config.issuer,
     issuers,
-    keys: new IssuerKeys(options),
+    keys: new IssuerKeys(options.keySets),
     subjects,
     clock,
   };

@@ -34,6 +34,11 @@ export const ORIGIN: readonly Check[] = [
     holds: async (it) => (await it.key()) !== 'unknown',
   },
   {
+    reason: 'key_weak',
+    says: 'the key that it names (kid) is whole, public and strong',
+    holds: async (it) => (await it.key()) !== 'weak',
+  },
+  {
     reason: 'key_ambiguous',
     says: 'only one key of the issuer could have signed it',
     holds: async (it) => (await it.key()) !== 'ambiguous',

@@ -15,6 +15,11 @@ export const SUBJECT: readonly Check[] = [
     holds: async (it) => !(await isNobody(it, 'address taken')),
   },
   {
+    reason: 'account_unverified',
+    says: 'the operator made the account with its address or vouches for it (latchkey accounts verify)',
+    holds: async (it) => !(await isNobody(it, 'account not vouched for')),
+  },
+  {
     reason: 'account_unknown',
     says: 'an account is linked to its subject, or has its address',
     holds: async (it) => !(await isNobody(it, 'unlinked')),

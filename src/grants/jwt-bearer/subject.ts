@@ -1,6 +1,7 @@
-import type { Account, Accounts } from '../../accounts/accounts.ts';
-import { normaliseEmail } from '../../accounts/email.ts';
+import type { Account, Accounts, NewAccount } from '../../accounts/accounts.ts';
+import { normaliseEmail } from '../../lib/email.ts';
 import { nameProblem } from '../../accounts/name.ts';
+import { isOwnersAddress, isUnverifiedSignUp } from '../../accounts/vouching.ts';
 import type { TrustedIssuer } from '../../config/schema.ts';
 import { sha256 } from '../../lib/hash.ts';
 import { keyspace, type Key, type Store } from '../../storage/store.ts';
@@ -12,12 +13,18 @@ export type Subject =
   | { is: 'account'; account: Account }
   /** Found by the address for the first time, or not there yet: to be linked, or made, once all checks have passed. */
   | { is: 'linkable'; account: Account }
-  | { is: 'new'; email: string; name: string }
+  | NewSubject
   | Nobody;
+
+interface NewSubject {
+  is: 'new';
+  email: string;
+  name: string;
+}
 
 export interface Nobody {
   is: 'nobody';
-  because: 'unlinked' | 'address not proved' | 'address taken';
+  because: 'unlinked' | 'address not proved' | 'address taken' | 'account not vouched for';
 }
 
 /** Who somebody is here whom a trusted issuer knows under a name of its own. */
@@ -36,7 +43,7 @@ export interface Subjects {
 
 export function openSubjects({ accounts, records }: { accounts: Accounts; records: Store }): Subjects {
   const linked = async (issuer: TrustedIssuer, name: string): Promise<Account | undefined> => {
-    const email = Object.hasOwn(issuer.subject.links, name) ? issuer.subject.links[name] : undefined;
+    const email = linkedAddress(issuer, name);
     if (email !== undefined) return accounts.findByEmail(email);
     const link = await records.get(keyOf(issuer, name));
     return link && accounts.find(link.value.account);
@@ -45,14 +52,17 @@ export function openSubjects({ accounts, records }: { accounts: Accounts; record
   async function find(issuer: TrustedIssuer, claims: Members): Promise<Subject> {
     const { is, match_email: matchesEmail } = issuer.subject;
     if (is === 'service') return { is };
-    const account = await linked(issuer, nameIn(issuer, claims));
+    const name = nameIn(issuer, claims);
+    const account = await linked(issuer, name);
+    // The operator links an address, and may not know that a stranger has signed up with it meanwhile.
+    if (account !== undefined && linkedAddress(issuer, name) !== undefined && isUnverifiedSignUp(account))
+      return { is: 'nobody', because: 'account not vouched for' };
     if (account !== undefined) return { is: 'account', account };
     if (is === 'account' && !matchesEmail) return { is: 'nobody', because: 'unlinked' };
     const email = provedEmail(claims);
     if (email === undefined) return { is: 'nobody', because: 'address not proved' };
     const owner = await accounts.findByEmail(email);
-    if (owner !== undefined && matchesEmail) return { is: 'linkable', account: owner };
-    if (owner !== undefined) return { is: 'nobody', because: 'address taken' };
+    if (owner !== undefined) return ownerOf(owner, issuer, name);
     return is === 'account' ? { is: 'nobody', because: 'unlinked' } : { is: 'new', email, name: nameOf(claims, email) };
   }
 
@@ -61,12 +71,16 @@ export function openSubjects({ accounts, records }: { accounts: Accounts; record
     if (subject.is === 'service' || subject.is === 'nobody') return undefined;
     const made =
       subject.is === 'linkable'
-        ? subject.account
-        : await accounts.create({ email: subject.email, name: subject.name, roles: issuer.subject.roles });
+        ? await vouchedFor(subject.account)
+        : await accounts.create(newAccount(subject, issuer, claims));
     // Another assertion of the same person was faster: look again at what it left.
     if (made === 'email-taken') return settleAgain(issuer, claims);
     await records.set(keyOf(issuer, nameIn(issuer, claims)), { account: made.id });
     return made;
+  }
+
+  async function vouchedFor(account: Account): Promise<Account> {
+    return (await accounts.verifyEmail(account.id, 'trusted-issuer')) ?? account;
   }
 
   async function settleAgain(issuer: TrustedIssuer, claims: Members): Promise<Account | undefined> {
@@ -83,8 +97,32 @@ function nameIn({ subject }: TrustedIssuer, claims: Members): string {
   return typeof name === 'string' ? name : '';
 }
 
-function keyOf({ issuer }: TrustedIssuer, name: string): Key<Link> {
-  return linkKey(sha256(JSON.stringify([issuer, name])));
+/** An account is made before its link: a process that died in between, or is about to make it, leaves it without one. */
+function ownerOf(owner: Account, issuer: TrustedIssuer, name: string): Subject {
+  const isMadeForThem = owner.madeFor === nameHash(issuer, name);
+  if (!isMadeForThem && !issuer.subject.match_email) return { is: 'nobody', because: 'address taken' };
+  return isOwnersAddress(owner)
+    ? { is: 'linkable', account: owner }
+    : { is: 'nobody', because: 'account not vouched for' };
+}
+
+function newAccount({ email, name }: NewSubject, issuer: TrustedIssuer, claims: Members): NewAccount {
+  const madeFor = nameHash(issuer, nameIn(issuer, claims));
+  const { roles } = issuer.subject;
+  return { email, name, roles, madeFor, origin: 'trusted-issuer', emailVerifiedBy: 'trusted-issuer' };
+}
+
+/** The address that the operator links to a name. */
+function linkedAddress({ subject: { links } }: TrustedIssuer, name: string): string | undefined {
+  return Object.hasOwn(links, name) ? links[name] : undefined;
+}
+
+function keyOf(issuer: TrustedIssuer, name: string): Key<Link> {
+  return linkKey(nameHash(issuer, name));
+}
+
+function nameHash({ issuer }: TrustedIssuer, name: string): string {
+  return sha256(JSON.stringify([issuer, name]));
 }
 
 /** OpenID Connect Core §5.1: only what the issuer has verified, said as a boolean, says whose address it is. */

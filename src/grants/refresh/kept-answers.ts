@@ -11,11 +11,19 @@ export interface KeptAnswer {
   asked: string;
 }
 
-const answerKey = keyspace<{ sealed: string }>('refresh-answer');
+/** Notes that an answer was given out: it is there for `ttl` seconds more. */
+export type NoteGiven = (ttl: number) => Promise<void>;
+
+interface Sealed {
+  sealed: string;
+  isGiven?: true;
+}
+
+const answerKey = keyspace<Sealed>('refresh-answer');
 
 /**
  * The answers of the last moments, each under the name of its refresh token, sealed with the token that was presented for
- * it: who has only the store cannot open it, nor can who has the answer's own token.
+ * it: who has only the store cannot open it, nor can who has the answer's own token. One that nobody was given stays.
  */
 export class KeptAnswers {
   readonly #grants: Store;
@@ -26,15 +34,24 @@ export class KeptAnswers {
     this.#random = random;
   }
 
-  /** @param ttl in seconds */
-  async keep(presented: string, successor: string, answer: KeptAnswer, ttl: number): Promise<void> {
+  /** @param ttl in seconds, for as long as nobody is given it */
+  async keep(presented: string, successor: string, answer: KeptAnswer, ttl: number): Promise<NoteGiven> {
     const sealed = seal(presented, JSON.stringify(answer), this.#random);
     await this.#grants.set(answerKey(successor), { sealed }, { ttl });
+    return this.#noteFor(successor, { sealed });
   }
 
-  async find(presented: string, successor: string): Promise<KeptAnswer | undefined> {
+  async find(presented: string, successor: string): Promise<{ answer: KeptAnswer; noteGiven: NoteGiven } | undefined> {
     const stored = await this.#grants.get(answerKey(successor));
-    return stored && (JSON.parse(unseal(presented, stored.value.sealed)) as KeptAnswer);
+    if (stored === undefined) return undefined;
+    const answer = JSON.parse(unseal(presented, stored.value.sealed)) as KeptAnswer;
+    return { answer, noteGiven: this.#noteFor(successor, stored.value) };
+  }
+
+  #noteFor(successor: string, { sealed, isGiven }: Sealed): NoteGiven {
+    return async (ttl) => {
+      if (isGiven === undefined) await this.#grants.set(answerKey(successor), { sealed, isGiven: true }, { ttl });
+    };
   }
 
   /** For an answer that nobody was given. */

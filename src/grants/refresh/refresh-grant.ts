@@ -5,9 +5,10 @@ import type { Random } from '../../lib/random.ts';
 import { policyOf } from '../../oidc/clients/client-metadata.ts';
 import { rotatesRefreshTokens } from '../../oidc/clients/profile-rules.ts';
 import { aroundGrant, endFamily, senderKey, type GrantHandler } from '../../oidc/internals.ts';
+import { leaveOutUngranted } from '../../oidc/requests/requested-scopes.ts';
 import type { Store } from '../../storage/store.ts';
-import { KeptAnswers } from './kept-answers.ts';
-import { ChecksPassed, isUsed, nameOf, RefreshTokens, type FoundToken, type UsedToken } from './refresh-tokens.ts';
+import { KeptAnswers, type NoteGiven } from './kept-answers.ts';
+import { ChecksPassed, hasUse, nameOf, RefreshTokens, type FoundToken, type UsedToken } from './refresh-tokens.ts';
 import { askedFor, judge } from './repeats.ts';
 
 export interface RefreshGrant {
@@ -21,7 +22,7 @@ interface Parts {
   grants: Store;
   clock: Clock;
   random: Random;
-  /** For how long an answer may be fetched again, in seconds; 0 for never. */
+  /** For how long an answer that was given out may be fetched again, in seconds; 0 for never. */
   window: number;
 }
 
@@ -47,7 +48,7 @@ interface Request {
   readonly engine: GrantHandler;
   /** The key that it proves to hold. */
   readonly sender: string | undefined;
-  /** For how long its answer is kept, in seconds. */
+  /** For how long its answer is kept once it was given out, in seconds. */
   readonly window: number;
 }
 
@@ -67,22 +68,24 @@ class Refresh {
     const value = params?.['refresh_token'];
     // The engine says what is missing.
     if (typeof value !== 'string' || client === undefined) return engine(context);
+    const token = await this.#tokens.find(value);
+    if (token === undefined) throw new errors.InvalidGrant('refresh token not found');
+    leaveOutUngranted(context, token.payload.scope?.split(' ') ?? []);
     // A token that stays has no answer to lose and no second life to come to.
     if (!rotatesRefreshTokens(client)) return engine(context);
     const window = policyOf(client).refreshWindow ?? this.#window;
     const request = { context, engine, sender: await senderKey(context), window };
-    const token = await this.#tokens.find(value);
-    if (token === undefined) throw new errors.InvalidGrant('refresh token not found');
     this.#tokens.present(context, token);
-    if (isUsed(token)) await this.#repeat(request, token);
+    if (hasUse(token)) await this.#repeat(request, token);
     else await this.#answer(request, token);
   }
 
   async #repeat(request: Request, token: UsedToken): Promise<void> {
-    const { context, engine } = request;
-    const body = await this.#kept(request, token);
+    const { context, engine, window } = request;
+    const { body, noteGiven } = await this.#kept(request, token);
     await engine(context).catch(unlessChecksPassed);
     context.body = body;
+    onceGiven(context, () => noteGiven(window));
   }
 
   async #answer(request: Request, token: FoundToken): Promise<void> {
@@ -93,20 +96,31 @@ class Refresh {
     });
     const successor = successorOf(context);
     const answer = { body: context.body, sender, asked: askedFor(context) };
-    if (window > 0) await this.#answers.keep(token.value, successor, answer, window);
-    if (await this.#tokens.use(token, successor)) return;
-    const now = await this.#tokens.find(token.value);
+    // It is kept for as long as the token: of an outage that begins now nobody knows how long it lasts.
+    const life = this.#tokens.lifeOf(token) ?? window;
+    const noteGiven = window > 0 ? await this.#answers.keep(token.value, successor, answer, life) : undefined;
+    const isUsed = await this.#tokens.use(token, successor);
+    const now = isUsed ? undefined : await this.#tokens.find(token.value);
     // The store's client asks again where the connection broke, and then meets its own first attempt.
-    if (now?.use?.successor === successor) return;
+    if (isUsed || now?.use?.successor === successor) {
+      onceGiven(context, () => noteGiven?.(window));
+      return;
+    }
     await Promise.all([discard(context), this.#answers.forget(successor)]);
-    if (now === undefined || !isUsed(now)) throw new errors.InvalidGrant('refresh token revoked meanwhile');
-    context.body = await this.#kept(request, now, { wasUnderWay: true });
+    if (now === undefined || !hasUse(now)) throw new errors.InvalidGrant('refresh token revoked meanwhile');
+    const kept = await this.#kept(request, now, { wasUnderWay: true });
+    context.body = kept.body;
+    onceGiven(context, () => kept.noteGiven(window));
   }
 
   /** @throws InvalidGrant where this is no repeat */
-  async #kept(request: Request, token: UsedToken, { wasUnderWay = false } = {}): Promise<unknown> {
+  async #kept(
+    request: Request,
+    token: UsedToken,
+    { wasUnderWay = false } = {},
+  ): Promise<{ body: unknown; noteGiven: NoteGiven }> {
     const judgement = await judge(request, token, { tokens: this.#tokens, answers: this.#answers });
-    if (judgement.is === 'repeat') return judgement.body;
+    if (judgement.is === 'repeat') return judgement;
     if (judgement.is === 'other') throw new errors.InvalidGrant('refreshed a moment ago, for something else');
     // A node may stand still or be busy, while the app gives up on it, asks another one and goes on from there.
     const isLeftBehind = wasUnderWay || (await hasHungUp(request.context));
@@ -114,6 +128,13 @@ class Refresh {
     if (!isHarmless) await endFamily(request.context, token.payload.grantId);
     throw new errors.InvalidGrant(`refresh token came again ${judgement.reason}`);
   }
+}
+
+/** Notes that an answer was given, once all of it has left over a connection that stood. Without the note it stays longer. */
+function onceGiven({ res }: KoaContextWithOIDC, note: () => Promise<void> | undefined): void {
+  res.once('finish', () => {
+    if (res.statusCode === 200) note()?.catch(() => undefined);
+  });
 }
 
 /** Whether nobody waits for the answer any more. After a standstill the hang-up lies behind the request, still to be read. */

@@ -29,7 +29,7 @@ export interface FoundToken {
 
 export type UsedToken = FoundToken & { readonly use: Use };
 
-export function isUsed(token: FoundToken): token is UsedToken {
+export function hasUse(token: FoundToken): token is UsedToken {
   return token.use !== undefined;
 }
 
@@ -83,11 +83,16 @@ export class RefreshTokens {
    * grant: there is nothing left to revoke.
    * @returns whether this call did it
    */
-  async use({ value, stored }: FoundToken, successor: string): Promise<boolean> {
-    const now = this.#clock.now();
-    const used = { ...stored.value, use: { at: now, successor } };
-    const life = stored.expiresAt === undefined ? {} : { ttl: Math.max(1, (stored.expiresAt - now) / 1000) };
-    return this.#grants.replace(tokenKey(nameOf(value)), used, stored.version, life);
+  async use(token: FoundToken, successor: string): Promise<boolean> {
+    const { value, stored } = token;
+    const used = { ...stored.value, use: { at: this.#clock.now(), successor } };
+    const ttl = this.lifeOf(token);
+    return this.#grants.replace(tokenKey(nameOf(value)), used, stored.version, ttl === undefined ? {} : { ttl });
+  }
+
+  /** In seconds from now. */
+  lifeOf({ stored: { expiresAt } }: FoundToken): number | undefined {
+    return expiresAt === undefined ? undefined : Math.max(1, (expiresAt - this.#clock.now()) / 1000);
   }
 
   async #show(value: string): Promise<AdapterPayload | undefined> {

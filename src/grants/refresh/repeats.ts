@@ -1,10 +1,10 @@
 import type { KoaContextWithOIDC } from 'oidc-provider';
-import type { KeptAnswers } from './kept-answers.ts';
+import type { KeptAnswers, NoteGiven } from './kept-answers.ts';
 import type { RefreshTokens, UsedToken } from './refresh-tokens.ts';
 
 /** What it means that a used token is presented. */
 export type Judgement =
-  | { is: 'repeat'; body: unknown }
+  | { is: 'repeat'; body: unknown; noteGiven: NoteGiven }
   /** From who was given the answer, but for something else: two tabs may want tokens for two APIs at once. */
   | { is: 'other' }
   /** Its answer has had its time. */
@@ -28,11 +28,12 @@ export async function judge(
   { tokens, answers }: { tokens: RefreshTokens; answers: KeptAnswers },
 ): Promise<Judgement> {
   if (payload.clientId !== context.oidc.client?.clientId) return { is: 'foreign', reason: 'from another client' };
-  const [answer, isUnused] = await Promise.all([answers.find(value, use.successor), tokens.isUnused(use.successor)]);
+  const [kept, isUnused] = await Promise.all([answers.find(value, use.successor), tokens.isUnused(use.successor)]);
   if (!isUnused) return { is: 'late', reason: 'after its successor was used' };
-  if (answer === undefined) return { is: 'late', reason: 'after its window' };
+  if (kept === undefined) return { is: 'late', reason: 'after its window' };
+  const { answer, noteGiven } = kept;
   if (answer.sender !== sender) return { is: 'foreign', reason: 'with another key' };
-  return answer.asked === askedFor(context) ? { is: 'repeat', body: answer.body } : { is: 'other' };
+  return answer.asked === askedFor(context) ? { is: 'repeat', body: answer.body, noteGiven } : { is: 'other' };
 }
 
 function sorted(names: unknown[]): string[] {

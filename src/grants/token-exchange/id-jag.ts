@@ -1,5 +1,6 @@
 import { errors } from 'oidc-provider';
 import { accountClaims } from '../../accounts/claims.ts';
+import type { SubjectNames } from '../../accounts/pairwise.ts';
 import { ID_JAG_TYPE } from '../../config/issuer-schema.ts';
 import type { Announce } from '../../events/events.ts';
 import type { RingSnapshot } from '../../keys/ring.ts';
@@ -11,6 +12,7 @@ import { buildTokenResponse, signJwt } from '../../oidc/internals.ts';
 import { senderConstraint } from '../../oidc/sender-constraint.ts';
 import { defined } from '../../oidc/requests/token-claims.ts';
 import type { Exchange, IssueToken } from './exchange.ts';
+import { subjectFor } from './presented-token.ts';
 import { unacceptable } from './refusal.ts';
 import { TOKEN_TYPE } from './token-types.ts';
 
@@ -26,6 +28,7 @@ type Target = NonNullable<Exchange['policy']['id_jag']>[number];
  */
 export function idJag(parts: {
   issuer: string;
+  subjectNames: SubjectNames;
   ring: Pick<RingSnapshot, 'signing'>;
   announce: Announce;
   clock: Clock;
@@ -47,7 +50,12 @@ export function idJag(parts: {
     const address = policyOf(client).scopes.filter((name) => name === 'email');
     const claims = {
       ...(subject.account && accountClaims(subject.account, address)),
-      ...{ iss: issuer, sub: subject.sub, aud: target.audience, client_id: target.client_id ?? client.clientId },
+      ...{
+        iss: issuer,
+        sub: subjectFor(subject, client, parts.subjectNames),
+        aud: target.audience,
+        client_id: target.client_id ?? client.clientId,
+      },
       ...{ jti: newId('jag', clock, random), iat: now, exp, resource },
       ...defined({ scope, acr, amr, auth_time, cnf: jkt && { jkt } }),
     };

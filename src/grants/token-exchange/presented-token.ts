@@ -1,11 +1,13 @@
 import { errors as joseErrors } from 'jose';
-import type { TokenEndpointGrantContext } from 'oidc-provider';
+import type { Client, TokenEndpointGrantContext } from 'oidc-provider';
 import { z } from 'zod';
 import type { Account } from '../../accounts/accounts.ts';
+import type { SubjectNames } from '../../accounts/pairwise.ts';
 import type { ClientConfig } from '../../config/schema.ts';
 import type { RingSnapshot } from '../../keys/ring.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
-import { statusSchema, verifyOurs, type VerifyOurs } from '../../oidc/requests/issued-jwt.ts';
+import { policyOf } from '../../oidc/clients/client-metadata.ts';
+import { statusSchema, verifyAccessToken, verifyOurs, type VerifyOurs } from '../../oidc/requests/issued-jwt.ts';
 import type { AccountOf } from '../../oidc/requests/request-account.ts';
 import { sessionNamed } from '../../oidc/storage/session-records.ts';
 import type { Revoker } from '../../status/revoker.ts';
@@ -56,6 +58,7 @@ export interface PresentedTokenParts {
   accountOf: AccountOf;
   grants: Store;
   status: Pick<Revoker, 'isRevoked'>;
+  subjectNames: SubjectNames;
   clock: Clock;
 }
 
@@ -81,10 +84,12 @@ export function presentedTokens(parts: PresentedTokenParts): ReadPresented {
     if (!policy.clients.includes(claims.client_id)) throw refuse(`issued to ${claims.client_id}`);
     if (claims.status !== undefined && (await parts.status.isRevoked(claims.status.status_list)))
       throw refuse('taken back');
-    if ((await context.oidc.provider.Client.find(claims.client_id)) === undefined) throw refuse('its client is gone');
-    const holder = await holderOf(context, claims, presented.type, parts);
+    const client = await context.oidc.provider.Client.find(claims.client_id);
+    if (client === undefined) throw refuse('its client is gone');
+    const sub = isOpaque(presented) ? claims.sub : subjectOf(claims.sub, client, parts.subjectNames);
+    const holder = await holderOf(context, { ...claims, sub }, presented.type, parts);
     if (typeof holder === 'string') throw refuse(holder);
-    return { ...claims, ...holder };
+    return { ...claims, sub, ...holder };
   };
 }
 
@@ -96,14 +101,23 @@ type Reader = (
   policy: Policy,
 ) => Promise<object | string>;
 
-function readerOf({ type, token }: Presented): Reader {
-  if (type === 'id_token') return readIdToken;
-  return token.includes('.') ? readJwtAccessToken : readOpaqueAccessToken;
+function readerOf(presented: Presented): Reader {
+  if (presented.type === 'id_token') return readIdToken;
+  return isOpaque(presented) ? readOpaqueAccessToken : readJwtAccessToken;
+}
+
+function isOpaque({ type, token }: Presented): boolean {
+  return type !== 'id_token' && !token.includes('.');
+}
+
+/** The account, or the machine, that a signed token is about: its client may have another name for an account. */
+function subjectOf(sub: string, client: Client, subjectNames: SubjectNames): string {
+  return sub.startsWith('acc_') ? (subjectNames.accountFor(sub, policyOf(client).sector) ?? sub) : sub;
 }
 
 /** An API hands in what was sent to it, and nothing that was meant for another (RFC 9068 §4). */
-const readJwtAccessToken: Reader = async (verify, _context, token, { audiences }) =>
-  (await verify(token, { typ: 'at+jwt', audience: [...audiences] })).payload;
+const readJwtAccessToken: Reader = (verify, _context, token, { audiences }) =>
+  verifyAccessToken(verify, token, { audience: [...audiences] });
 
 /** Opaque ones are for this server itself. */
 const readOpaqueAccessToken: Reader = async (_verify, { oidc }, token) => {
@@ -125,6 +139,11 @@ const readIdToken: Reader = async (verify, _context, token, { clients }) => {
   const { aud, sub, exp, acr, amr, auth_time, sid } = payload;
   return { ...{ sub, exp, acr, amr, auth_time, sid }, client_id: aud };
 };
+
+/** The subject by which the client that exchanges a token knows the person. */
+export function subjectFor({ account, sub }: PresentedToken, client: Client, subjectNames: SubjectNames): string {
+  return account === undefined ? sub : subjectNames.subjectFor(account.id, policyOf(client).sector);
+}
 
 /** Whom a token speaks for, and the grant behind it, if both still stand. @returns why not, otherwise */
 async function holderOf(

@@ -9,7 +9,7 @@ import { actorsOf } from './actors.ts';
 import { parametersSchema, type Exchange, type IssueToken } from './exchange.ts';
 import { exchangedAccessToken } from './exchanged-access-token.ts';
 import { idJag } from './id-jag.ts';
-import { presentedTokens, type PresentedToken, type PresentedTokenParts } from './presented-token.ts';
+import { presentedTokens, subjectFor, type PresentedToken, type PresentedTokenParts } from './presented-token.ts';
 import { unacceptable, type Role } from './refusal.ts';
 import { presentedType, TOKEN_TYPE } from './token-types.ts';
 
@@ -49,7 +49,8 @@ export function tokenExchange(
       };
       const subject = await present('subject_token', parameters.subject_token, parameters.subject_token_type);
       const actor = await presentedActor(parameters, present);
-      const act = actorsOf(subject, actor?.sub ?? client.clientId, actor !== undefined || !policy.impersonation);
+      const actorName = actor === undefined ? client.clientId : subjectFor(actor, client, parts.subjectNames);
+      const act = actorsOf(subject, actorName, actor !== undefined || !policy.impersonation);
       await issue(context, { policy, parameters, subject, actor, act });
     },
   };

@@ -12,7 +12,7 @@ import { encode, foreignIssuer, JWT_BEARER, type ForeignIssuer } from './foreign
 const RUNS = { numRuns: 150 };
 
 describe('Whatever comes as an assertion', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let server: TestServer;
   let partner: ForeignIssuer;
 

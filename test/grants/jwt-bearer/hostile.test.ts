@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { createSecretKey, randomUUID, sign } from 'node:crypto';
+import { createSecretKey, generateKeyPairSync, randomUUID, sign, type KeyObject } from 'node:crypto';
 import { openAccounts } from '../../../src/accounts/accounts.ts';
+import { issuerSchema } from '../../../src/config/issuer-schema.ts';
 import { CHECKS } from '../../../src/grants/jwt-bearer/checks.ts';
+import { openIssuers } from '../../../src/issuers/issuers.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { systemRandom } from '../../../src/lib/random.ts';
 import { openStore } from '../../../src/storage/open-store.ts';
@@ -10,7 +12,7 @@ import { startJudge, type Judge } from './judge.ts';
 
 const API = 'https://api.example.com';
 const OTHER_API = 'https://other.example.com';
-const SECRETS = { SECRET: 'partner-secret-0123456789', PASSWORD: 'a-password-that-is-long-enough' };
+const SECRETS = { SECRET: 'the-secret-of-the-partner-and-of-no-other', PASSWORD: 'a-password-that-is-long-enough' };
 
 /** The issuers of the table; each has what its assertions need. */
 interface World {
@@ -22,6 +24,9 @@ interface World {
   /** A key of the partner's for encryption, and one of a weak kind. */
   encryption: ForeignIssuer;
   weak: ForeignIssuer;
+  /** An issuer of the store, with an RSA key of 1024 bits. */
+  short: ForeignIssuer;
+  shortKeys: { privateKey: KeyObject; publicKey: KeyObject };
   /** Makes accounts for its people. */
   idp: ForeignIssuer;
   ci: ForeignIssuer;
@@ -37,6 +42,8 @@ function worldOf(here: string): World {
     rsa: foreignIssuer(partner.issuer, here, 'RS256'),
     encryption: foreignIssuer(partner.issuer, here),
     weak: foreignIssuer(partner.issuer, here),
+    short: foreignIssuer('https://short.example', here, 'RS256'),
+    shortKeys: generateKeyPairSync('rsa', { modulusLength: 1024 }),
     idp: foreignIssuer('https://idp.example', here),
     ci: foreignIssuer('https://ci.example', here),
     gone: foreignIssuer('https://gone.example', here),
@@ -297,6 +304,10 @@ const ROWS: Record<string, Row> = {
   ],
   'has a command for a kid': ['key_unknown', ({ partner }) => partner.assertion({}, { kid: '|/usr/bin/id' })],
   'has a kid of another issuer': ['key_unknown', ({ partner, ci }) => partner.assertion({}, { kid: ci.jwk['kid'] })],
+  'is signed by a key that is too weak': [
+    'key_weak',
+    ({ short, shortKeys }) => short.assertion({}, { kid: 'short' }, shortKeys.privateKey),
+  ],
   'names a key that two of the keys are called': [
     'key_ambiguous',
     ({ partner }) => partner.assertion({}, { kid: 'twice' }),
@@ -505,6 +516,10 @@ const ROWS: Record<string, Row> = {
     'email_unverified',
     ({ partner }) => partner.assertion({ sub: 'constructor' }),
   ],
+  'would be linked to an account that a stranger signed up with the address': [
+    'account_unverified',
+    ({ partner }) => partner.assertion({ sub: 'new', email: 'dave@example.com', email_verified: true }),
+  ],
   'is about somebody whose account is disabled': [
     'account_disabled',
     ({ partner }) => partner.assertion({ sub: 'their-bob' }),
@@ -522,7 +537,7 @@ function withStrayBits(given: string): string {
 }
 
 describe('The JWT bearer grant refuses an assertion that', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   let world: World;
   let server: Judge;
 
@@ -536,6 +551,18 @@ describe('The JWT bearer grant refuses an assertion that', function () {
     const bob = await accounts.findByEmail('bob@example.com');
     assert.ok(bob !== undefined);
     await accounts.disable(bob.id);
+    await accounts.create({ email: 'dave@example.com', name: 'Dave', roles: ['user'], origin: 'sign-up' });
+    // Stored before the server looked at keys.
+    await openIssuers({ records, configured: [] }).save({
+      ...issuerSchema.parse({
+        issuer: world.short.issuer,
+        algorithms: ['RS256'],
+        subject: { is: 'account' },
+        jwks: { keys: [world.short.jwk] },
+        ...{ clients: ['partner'], resources: [API] },
+      }),
+      jwks: { keys: [{ ...world.shortKeys.publicKey.export({ format: 'jwk' }), kty: 'RSA', kid: 'short' }] },
+    });
     await records.close();
   });
   after(() => server.close());

@@ -133,7 +133,7 @@ describe('An ID-JAG', () => {
       resource: apiOf(chat.issuer),
       scope: 'notes:read',
       email: 'alice@example.com',
-      email_verified: false,
+      email_verified: true,
       acr: claims['acr'],
       amr: claims['amr'],
     });

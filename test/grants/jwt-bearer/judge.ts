@@ -54,7 +54,7 @@ export async function startJudge(
 
   /** The log line of a request may come a moment after its answer. */
   async function refusalOf(requestId: string): Promise<Line | undefined> {
-    for (let tries = 0; tries < 500; tries += 1) {
+    for (let tries = 0; tries < 1500; tries += 1) {
       const line = lines().find((one) => one.event === 'request.refused' && one.requestId === requestId);
       if (line !== undefined) return line;
       await sleep(10);
@@ -72,7 +72,7 @@ export async function startJudge(
   return {
     issuer,
     store,
-    async judge(parameters, basic = 'partner:partner-secret-0123456789') {
+    async judge(parameters, basic = 'partner:the-secret-of-the-partner-and-of-no-other') {
       const response = await fetch(new URL('/token', issuer), {
         method: 'POST',
         headers: basic === '' ? {} : { authorization: `Basic ${Buffer.from(basic).toString('base64')}` },

@@ -4,23 +4,30 @@ import { clientSchema } from '../../../src/config/client-schema.ts';
 import { issuerSchema } from '../../../src/config/issuer-schema.ts';
 import type { Config } from '../../../src/config/schema.ts';
 import { Secret } from '../../../src/config/secret.ts';
+import { openAccounts } from '../../../src/accounts/accounts.ts';
+import { systemClock } from '../../../src/lib/clock.ts';
+import { systemRandom } from '../../../src/lib/random.ts';
+import { accountClaims } from '../../../src/accounts/claims.ts';
+import { sha256 } from '../../../src/lib/hash.ts';
 import { openIssuers, type Issuers } from '../../../src/issuers/issuers.ts';
 import type { Store } from '../../../src/storage/store.ts';
 import { recordsOf, withAccount } from '../../oidc/behind-the-server.ts';
 import { newHolder, proof } from '../../support/dpop.ts';
+import { DyingNode } from '../../support/dying-node.ts';
 import { ADMIN, ALICE, tokenRequest, tokensFor, type Person } from '../../support/flows.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
 import { apiOf, verified } from '../../support/tokens.ts';
 import { foreignIssuer, JWT_BEARER, type ForeignIssuer } from './foreign-issuer.ts';
 
 describe('Whom an assertion stands for', () => {
+  const dying = new DyingNode();
   let server: TestServer;
   let partner: ForeignIssuer;
   let records: Store;
   let issuers: Issuers;
 
   before(async () => {
-    server = await startTestServer({ change: withPortal });
+    server = await startTestServer({ change: withPortal, openStores: dying.openStores });
     partner = foreignIssuer('https://partner.example', server.issuer);
     records = await recordsOf(server);
     issuers = openIssuers({ records, configured: [] });
@@ -81,6 +88,14 @@ describe('Whom an assertion stands for', () => {
     return (await verified(server.issuer, idToken, 'demo-notes')).claims.sub;
   }
 
+  /** As the page of signing up does. @returns the account's id */
+  async function signUp(email: string): Promise<string> {
+    const accounts = openAccounts({ records, clock: systemClock, random: systemRandom });
+    const made = await accounts.create({ email, name: 'Kate', roles: ['user'], origin: 'sign-up' });
+    assert.ok(made !== 'email-taken');
+    return made.id;
+  }
+
   const refused = { status: 400, error: 'invalid_grant' };
 
   it('is the client for a service, whose scopes are those of the issuer’s policy', async () => {
@@ -111,6 +126,51 @@ describe('Whom an assertion stands for', () => {
     assert.equal((await bring({ sub: 'a1' })).sub, alice);
   });
 
+  it('is not the account of a stranger who signed up with the address, by match_email or by a link', async () => {
+    await trust({ is: 'account', match_email: true, links: { linked: 'kate@example.com' } });
+    const kate = { sub: 'k1', email: 'kate@example.com', email_verified: true };
+    const squatter = await signUp(kate.email);
+    assert.deepEqual(await bring(kate), refused);
+    assert.deepEqual(await bring({ sub: 'linked' }), refused);
+    await withAccount(server, kate.email, (accounts, { id }) => accounts.verifyEmail(id, 'operator'));
+    assert.equal((await bring(kate)).sub, squatter);
+    assert.equal((await bring({ sub: 'linked' })).sub, squatter);
+  });
+
+  it('is not an account of an earlier version, which does not say how it came to be', async () => {
+    await trust({ is: 'account', match_email: true });
+    const [id, email] = [`acc_${'0'.repeat(26)}`, 'old@example.com'];
+    await records.set(`account:${id}`, { id, email, name: 'Old', roles: ['user'], createdAt: 0 });
+    await records.set(`account-email:${sha256(email)}`, { account: id });
+    const old = { sub: 'o1', email, email_verified: true };
+    assert.deepEqual(await bring(old), refused);
+    await withAccount(server, email, (accounts, account) => accounts.verifyEmail(account.id, 'operator'));
+    assert.equal((await bring(old)).sub, id);
+  });
+
+  it('is nobody by an address that only folds into that of an account', async () => {
+    await trust({ is: 'new_account', match_email: true });
+    await withAccount(server, 'alice@example.com', async (accounts) => {
+      const made = { email: 'mike@example.com', name: 'Mike', roles: ['user'], origin: 'operator' as const };
+      assert.ok((await accounts.create(made)) !== 'email-taken');
+    });
+    for (const email of ['mi\u212Ae@example.com', 'mike@ex\uFF41mple.com'])
+      assert.deepEqual(await bring({ sub: 'f1', email, email_verified: true }), refused);
+  });
+
+  it('is verified where the issuer vouched, and apps read so', async () => {
+    await trust({ is: 'new_account', match_email: true });
+    const uma = { email: 'uma@m\u00FCnchen.example', name: 'Uma', roles: ['user'], origin: 'operator' as const };
+    await withAccount(server, 'alice@example.com', (accounts) => accounts.create(uma));
+    for (const email of ['uma@xn--mnchen-3ya.example', 'vera@partner.example'])
+      assert.equal((await bring({ sub: email, email, email_verified: true })).status, 200);
+    for (const email of [uma.email, 'vera@partner.example'])
+      await withAccount(server, email, (_accounts, account) => {
+        assert.deepEqual(accountClaims(account, ['email']).email_verified, true);
+        return Promise.resolve();
+      });
+  });
+
   it('is nobody by the link of another issuer', async () => {
     await trust({ is: 'account', match_email: true });
     await bring({ sub: 'b1', email: 'alice@example.com', email_verified: true });
@@ -138,6 +198,23 @@ describe('Whom an assertion stands for', () => {
       assert.deepEqual([account.id, account.name, account.roles], [first.sub, 'Zoë', ['admin']]);
       return Promise.resolve();
     });
+  });
+
+  it('is the new account also where its node died between any two writes of making it', async () => {
+    await trust({ is: 'new_account', roles: ['user'] });
+    for (let writes = 0, hadDied = true; hadDied; writes += 1) {
+      const person = {
+        sub: `broken-off-${writes}`,
+        email: `broken-off-${writes}@partner.example`,
+        email_verified: true,
+      };
+      dying.dieAfter(writes);
+      await bring(person);
+      hadDied = dying.revive();
+      const { status, sub } = await bring(person);
+      assert.equal(status, 200, `after ${writes} writes`);
+      assert.equal((await bring({ sub: person.sub })).sub, sub);
+    }
   });
 
   it('makes no account for what is refused, and none with a name that could pass for other text', async () => {

@@ -237,9 +237,9 @@ describe('A refresh that is repeated', () => {
   it('has the window of its client', async () => {
     const token = await firstToken({ clientId: 'demo-web' });
     const first = await refreshed(token, { clientId: 'demo-web' });
-    travel(59);
+    travel(40);
     assert.equal((await refreshed(token, { clientId: 'demo-web' })).text, first.text);
-    travel(2);
+    travel(21);
     assertRefused(await refresh(token, { clientId: 'demo-web' }));
   });
 
