@@ -7,11 +7,14 @@ import {
 } from 'oidc-provider';
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Approval, Approvals } from '../accounts/approvals.ts';
-import type { ResourceConfig } from '../config/schema.ts';
+import type { SubjectNames } from '../accounts/pairwise.ts';
+import type { Config, ResourceConfig } from '../config/schema.ts';
 import { openRisingDelay, type DelayRule, type RisingDelay } from '../credentials/rising-delay.ts';
 import type { Announce } from '../events/events.ts';
 import type { Clock } from '../lib/clock.ts';
+import { hasHiddenCharacters } from '../lib/hidden-characters.ts';
 import type { Store } from '../storage/store.ts';
+import { policyOf } from './clients/client-metadata.ts';
 import { grantConsented } from './existing-grant.ts';
 import { POLL_INTERVAL } from './polling.ts';
 import { whatIsAsked } from './requests/what-is-asked.ts';
@@ -36,32 +39,34 @@ export interface BackchannelRequests {
 
 interface Parts {
   accounts: Accounts;
+  subjectNames: SubjectNames;
   approvals: Approvals;
   resources: readonly ResourceConfig[];
+  limits: Config['ciba'];
   grants: Store;
   announce: Announce;
   clock: Clock;
 }
 
 /** How often an app may ask one person who does not say yes: a tired one says yes in the end. */
-const RULE: DelayRule = { name: 'approval', free: 5, longest: 3600, memory: 86_400 };
-/** How many questions of one app a person finds on the page at most. */
-const WAITING = 3;
+function brake({ unanswered: free, longest_pause: longest }: Config['ciba']): DelayRule {
+  return { name: 'approval', free, longest, memory: Math.max(86_400, longest) };
+}
 
 /** Requests without a browser, which people answer on their account's page (OpenID Connect CIBA Core 1.0). */
 export function backchannelRequests(parts: Parts): BackchannelRequests {
-  const delay = openRisingDelay({ ...parts, rule: RULE });
+  const delay = openRisingDelay({ ...parts, rule: brake(parts.limits) });
   return {
     feature: {
       enabled: true,
       deliveryModes: ['poll', 'ping'],
-      processLoginHint: async (_context, hint = '') => (await findByHint(parts.accounts, hint))?.id,
+      processLoginHint: async ({ oidc }, hint = '') => (await findByHint(parts, hint, oidc.client))?.id,
       processLoginHintToken: () => {
         throw new errors.InvalidRequest('login_hint_token is not supported');
       },
       verifyUserCode: ({ oidc }, { accountId }) => refuseFlood(parts, delay, accountId, oidc.client),
       validateBindingMessage: (_context, message) => {
-        if (message === undefined || BINDING_MESSAGE.test(message)) return;
+        if (message === undefined || (BINDING_MESSAGE.test(message) && !hasHiddenCharacters(message))) return;
         throw new errors.InvalidBindingMessage('it must be 1 to 60 letters, digits, signs and spaces');
       },
       validateRequestContext: ({ oidc }) => {
@@ -86,23 +91,24 @@ export function backchannelRequests(parts: Parts): BackchannelRequests {
   };
 }
 
-/** What a person can compare with another screen: no control characters, none that turn the reading direction. */
+/** Text that a person can compare with another screen. */
 const BINDING_MESSAGE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]{1,60}$/u;
 
 /** An address, or the `sub` of an ID token. */
-async function findByHint(accounts: Accounts, hint: string) {
-  return (await accounts.findByEmail(hint)) ?? (await accounts.find(hint));
+async function findByHint({ accounts, subjectNames }: Parts, hint: string, client: Client | undefined) {
+  const named = subjectNames.accountFor(hint, client && policyOf(client).sector);
+  return (await accounts.findByEmail(hint)) ?? (named === undefined ? undefined : accounts.find(named));
 }
 
 async function refuseFlood(
-  { approvals }: Parts,
+  { approvals, limits }: Parts,
   delay: RisingDelay,
   account: string,
   client: Client | undefined,
 ): Promise<void> {
   const waiting = (await approvals.waiting(account)).filter((one) => one.client === client?.clientId);
   const subject = `${account}\n${client?.clientId ?? ''}`;
-  const isTooMany = waiting.length >= WAITING || (await delay.remaining(subject)) > 0;
+  const isTooMany = waiting.length >= limits.waiting || (await delay.remaining(subject)) > 0;
   if (!isTooMany && (await delay.reserve(subject)) === 0) return;
   const refused = new errors.OIDCProviderError(403, 'access_denied');
   throw Object.assign(refused, { error_description: 'this person has been asked too often; wait for an answer' });

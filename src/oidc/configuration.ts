@@ -1,9 +1,11 @@
-import type { Adapter, Client, Configuration } from 'oidc-provider';
+import type { Account as EngineAccount, Adapter, Client, Configuration, KoaContextWithOIDC } from 'oidc-provider';
+import type { Account } from '../accounts/accounts.ts';
 import { accountClaims, claimsOfScope, scopesOfClaims } from '../accounts/claims.ts';
+import type { SubjectNames } from '../accounts/pairwise.ts';
 import type { Consents } from '../accounts/consents.ts';
 import type { Clients } from '../clients/clients.ts';
 import { responseTypesOf } from '../config/deprecated.ts';
-import type { Config } from '../config/schema.ts';
+import type { Config, ResourceConfig } from '../config/schema.ts';
 import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
 import type { Announce } from '../events/events.ts';
 import type { Views } from '../http/view.ts';
@@ -11,24 +13,31 @@ import type { ExternalSigning } from '../keys/external-signing.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
-import { outgoingFetch } from '../outgoing/outgoing-fetch.ts';
 import type { Store } from '../storage/store.ts';
 import { algorithms, authMethods } from './algorithms.ts';
 import type { BackchannelRequests } from './backchannel-requests.ts';
+import type { ClientCalls } from './clients/client-calls.ts';
+import { accountClient, NO_RESPONSE } from './clients/account-client.ts';
 import type { MutualTls } from './clients/client-certificates.ts';
-import { clientMetadata, POLICY, policyOf, rulesOf } from './clients/client-metadata.ts';
+import { clientMetadata, POLICY, policyOf } from './clients/client-metadata.ts';
 import { metadataDocuments } from './clients/metadata-documents.ts';
+import type { SecretGuesses } from './clients/secret-guesses.ts';
 import { needsChallenge, refuseFaulty, rotatesRefreshTokens } from './clients/profile-rules.ts';
 import { devicePages } from './device-pages.ts';
-import { endpoints } from './endpoints.ts';
+import { ENGINE_COOKIES, endpoints, sessionCookie } from './endpoints.ts';
 import { existingGrant } from './existing-grant.ts';
 import { promptPolicy } from './interaction-policy.ts';
 import { lifetimes } from './lifetimes.ts';
 import { enginePages, type EnginePages } from './pages.ts';
+import { ACR_VALUES } from './requests/authentication-demands.ts';
 import { richAuthorizationRequests } from './requests/authorization-details.ts';
 import { assertClaimsParameter } from './requests/claims-parameter.ts';
 import { assertClientAssertion } from './requests/client-assertion.ts';
 import type { AccountOf } from './requests/request-account.ts';
+import { introspection } from './requests/introspected-claims.ts';
+import { isOfTheHouse, withAdded } from './requests/mapped-claims.ts';
+import { keyProofs } from './requests/key-proofs.ts';
+import { limitRequest } from './requests/parameter-limits.ts';
 import { requestObjects } from './requests/request-objects.ts';
 import { resourceIndicators } from './requests/resource-indicators.ts';
 import { accessTokenClaims } from './requests/token-claims.ts';
@@ -37,6 +46,8 @@ import type { TokenStatus } from '../status/status.ts';
 import { transmitterOf } from './requests/transmitter.ts';
 import { engineKeys } from './signing-keys.ts';
 import { adapterFactory } from './storage/adapter.ts';
+import { CLOCK_TOLERANCE } from './storage/replay-adapter.ts';
+import type { PendingRequests } from './storage/pending-requests.ts';
 import { openUserCodes } from './storage/user-codes.ts';
 
 export interface EngineParts {
@@ -47,6 +58,7 @@ export interface EngineParts {
   clients: Clients;
   consents: Consents;
   accountOf: AccountOf;
+  subjectNames: SubjectNames;
   views: Views;
   adapters: Readonly<Record<string, Adapter>>;
   announce: Announce;
@@ -54,39 +66,42 @@ export interface EngineParts {
   /** Told before a client is given anything of an account's. */
   introduce: (account: string, client: string) => Promise<void>;
   mTLS: MutualTls;
+  secretGuesses: SecretGuesses;
+  pending: PendingRequests;
+  calls: Pick<ClientCalls, 'fetch'>;
   status: Pick<TokenStatus, 'assign' | 'isRevoked'>;
   clock: Clock;
   random: Random;
 }
 
-/** How a person is known to have signed in, weakest first (NIST SP 800-63B, authenticator assurance levels). */
-const acrValues = ['aal1'];
-
 /** Everything that the engine leaves to its host, as one configuration. */
 export function engineConfiguration(parts: EngineParts): Configuration {
   const { config, ring, accountOf, mTLS } = parts;
-  const pages = enginePages(parts.views, accountOf);
+  const pages = enginePages(parts);
   const requests = requestObjects(parts.clock);
   return {
     ...storage(parts),
     extraClientMetadata: { properties: [POLICY], validator: refuseFaulty },
     clientAuthMethods: authMethods(mTLS),
-    assertJwtClientAuthClaimsAndHeader: assertClientAssertion(config.issuer, parts.clock),
-    clientBasedCORS: (_context, origin, client) => policyOf(client).origins.includes(origin),
+    clockTolerance: CLOCK_TOLERANCE,
+    assertJwtClientAuthClaimsAndHeader: assertClientAssertion(parts),
+    clientBasedCORS: allowOwnOrigins,
     jwks: { keys: engineKeys(ring.signing, parts.signatures) },
     enabledJWA: algorithms(config, ring),
 
     scopes: [...STANDARD_SCOPES],
     claims: claimNames,
-    acrValues,
+    acrValues: [...ACR_VALUES],
     // An app that asks for an API's token has none for /userinfo: the ID token tells it who signed in.
     conformIdTokenClaims: false,
-    responseTypes: responseTypesOf(config),
+    responseTypes: [...responseTypesOf(config), NO_RESPONSE],
     pkce: { required: needsChallenge },
-    subjectTypes: ['public'],
+    // The engine would no longer know at the exchange whether the request had named it (RFC 6749 §4.1.3).
+    allowOmittingSingleRegisteredRedirectUri: false,
+    ...subjects(parts.subjectNames),
     ttl: lifetimes(config, parts.clock),
 
-    findAccount: accountFinder(accountOf),
+    findAccount: accountFinder(accountOf, parts.subjectNames),
     loadExistingGrant: (context) => existingGrant(context, parts),
     issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: ({ oidc }) => oidc.client === undefined || rotatesRefreshTokens(oidc.client),
@@ -94,36 +109,50 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     expiresWithSession: (_context, source) => source.kind !== 'DeviceCode' && !source.scopes.has('offline_access'),
     extraTokenClaims: async (context, token) => {
       const [claims, status] = await Promise.all([
-        accessTokenClaims(context, token, accountOf),
+        accessTokenClaims(context, token, { ...parts, resources: config.resources }),
         statusClaim(context, token, parts),
       ]);
       return { ...claims, ...status };
     },
+    formats: { customizers: { jwt: namedType(config.resources) } },
     interactions: { policy: promptPolicy(), url: (_context, interaction) => `/interaction/${interaction.uid}` },
     cookies: cookies(config.issuer, ring),
     ...endpoints(config),
-    fetch: outgoingFetch(config.outgoing),
+    fetch: parts.calls.fetch,
     renderError: pages.renderError,
 
     // The engine's one hook between the last check of a request and what it does about it.
-    extraParams: { client_id: (context, _value, client) => requests.claimRequestObject(context, client) },
+    extraParams: {
+      client_id: (context, _value, client) => {
+        limitRequest(context);
+        return requests.claimRequestObject(context, client);
+      },
+    },
     features: { ...features(parts, pages, requests), mTLS },
+  };
+}
+
+/** OpenID Connect Core §8. A client's sector is looked at when it is registered, and at the start. */
+function subjects(
+  names: SubjectNames,
+): Pick<Configuration, 'subjectTypes' | 'pairwiseIdentifier' | 'sectorIdentifierUriValidate'> {
+  return {
+    subjectTypes: ['public', 'pairwise'],
+    pairwiseIdentifier: (_context, account, client) => names.subjectFor(account, policyOf(client).sector),
+    sectorIdentifierUriValidate: () => false,
   };
 }
 
 /** Where the engine keeps what it must remember, and the clients that it need not look up. */
 function storage(parts: EngineParts): Pick<Configuration, 'adapter' | 'clients'> {
   const { ring, clients } = parts;
-  const { profile } = parts.config;
   return {
     adapter: adapterFactory({
       ...parts,
       userCodes: openUserCodes({ ...parts, key: ring.derive('user codes') }),
-      scopes: STANDARD_SCOPES,
-      profile,
       canSign: () => parts.signatures.ready(),
     }),
-    clients: clients.configured.map((client) => clientMetadata(client, { engineScopes: STANDARD_SCOPES, profile })),
+    clients: [accountClient(parts.config), ...clients.configured.map((client) => clientMetadata(client, parts.config))],
   };
 }
 
@@ -147,21 +176,8 @@ function features(
     jwtResponseModes: { enabled: true },
     jwtIntrospection: { enabled: true },
     requestObjects: { enabled: true, assertJwtClaimsAndHeader: requests.assertRequestObject },
-    // All that the engine's profile does is to have the redirect URI named; the rest is up to ours.
-    fapi: {
-      enabled: true,
-      profile: (_context, client) => (rulesOf(client).namesRedirect ? '2.0' : undefined),
-    },
-    dPoP: { enabled: true, nonceSecret: ring.derive('dpop nonce') },
-    introspection: {
-      enabled: true,
-      allowedPolicy: async (context, client, token) => {
-        if (token.clientId !== client.clientId && !mayIntrospect(client, token)) return false;
-        // A token of an account that may not be used is worth nothing.
-        const accountId = token.kind === 'ClientCredentials' ? undefined : token.accountId;
-        return accountId === undefined || (await accountOf(context, accountId)) !== undefined;
-      },
-    },
+    dPoP: keyProofs(ring.derive('dpop nonce'), config.profile, parts.clock),
+    introspection: { enabled: true, allowedPolicy: introspection({ ...parts, resources: config.resources }) },
     resourceIndicators: resourceIndicators({
       resources: config.resources,
       accountOf,
@@ -179,23 +195,46 @@ function features(
   };
 }
 
-/** A resource server is told of what is for it, and of nothing else (RFC 7662 §4, RFC 9701 §5). */
-function mayIntrospect(client: Client, token: object): boolean {
-  const { introspects } = policyOf(client);
-  if (typeof introspects === 'boolean') return introspects;
-  return 'aud' in token && introspects.some((identifier) => identifier === token.aud);
+/** Some libraries send cookies along, which count for nothing at the endpoints that this is for. */
+function allowOwnOrigins(context: KoaContextWithOIDC, origin: string, client: Client): boolean {
+  const isOwn = policyOf(client).origins.includes(origin);
+  if (isOwn) context.set('Access-Control-Allow-Credentials', 'true');
+  return isOwn;
 }
 
-function accountFinder(accountOf: AccountOf): NonNullable<Configuration['findAccount']> {
+/** The hint of a request without a browser is looked up by what its client calls the account (CIBA Core §7.1). */
+function accountFinder(accountOf: AccountOf, subjectNames: SubjectNames): NonNullable<Configuration['findAccount']> {
   return async (context, id) => {
-    const account = await accountOf(context, id);
+    const { client, entities, route } = context.oidc;
+    const isSubject = route === 'backchannel_authentication' && entities.IdTokenHint?.payload['sub'] === id;
+    const found = isSubject ? subjectNames.accountFor(id, client && policyOf(client).sector) : id;
+    const account = found === undefined ? undefined : await accountOf(context, found);
     if (account === undefined) return undefined;
-    return {
-      accountId: account.id,
-      claims: (_use, scope, claims) => ({
-        ...accountClaims(account, [...scope.split(' '), ...scopesOfClaims(Object.keys(claims))]),
-      }),
-    };
+    return { accountId: account.id, claims: claimsOf(account, context, subjectNames) };
+  };
+}
+
+/** The claims from which the engine picks, for an ID token or for /userinfo, by the scopes that were granted. */
+function claimsOf(account: Account, { oidc }: KoaContextWithOIDC, subjectNames: SubjectNames): EngineAccount['claims'] {
+  return (use, scope, claims) => {
+    const scopes = scope.split(' ');
+    const said = accountClaims(account, [...scopes, ...scopesOfClaims(Object.keys(claims))]);
+    const { client } = oidc;
+    if (client === undefined) return said;
+    const sub = subjectNames.subjectFor(account.id, policyOf(client).sector);
+    const isOpen = (name: string) => isOfTheHouse(client) || scopes.includes(name);
+    const place = use === 'userinfo' ? 'userinfo' : 'id_token';
+    return { ...said, ...withAdded(said, place, { client, person: { account, sub, isOpen } }) };
+  };
+}
+
+/** Old libraries take no `at+jwt` (RFC 9068 §2.1): their APIs get tokens of the type `JWT`. */
+function namedType(
+  resources: readonly ResourceConfig[],
+): NonNullable<NonNullable<Configuration['formats']>['customizers']>['jwt'] {
+  const plain = new Set(resources.filter((one) => one.access_token_type === 'jwt').map(({ identifier }) => identifier));
+  return (_context, token, jwt) => {
+    if (plain.has(token.resourceServer?.identifier() ?? '')) jwt.header = { ...jwt.header, typ: 'JWT' };
   };
 }
 
@@ -207,16 +246,18 @@ const claimNames = {
   iss: null,
 };
 
-/** `__Host-` ties a cookie to this very host; browsers accept it only over TLS (RFC 6265bis §4.1.3.2). */
+/**
+ * `__Host-` ties a cookie to this very host; browsers accept it only over TLS (RFC 6265bis §4.1.3.2). Without TLS the host
+ * is often `localhost`, where the apps of every port share their cookies: there the names are the server's own.
+ */
 function cookies(issuer: string, ring: RingSnapshot): NonNullable<Configuration['cookies']> {
   const secure = issuer.startsWith('https:');
   const options = { httpOnly: true, sameSite: 'lax', secure, signed: true } as const;
   return {
     keys: [...ring.cookieKeys],
     names: {
-      session: secure ? '__Host-session' : 'session',
-      interaction: secure ? '__Secure-interaction' : 'interaction',
-      resume: secure ? '__Secure-resume' : 'resume',
+      session: sessionCookie({ secure }),
+      ...ENGINE_COOKIES,
     },
     long: options,
     short: options,

@@ -10,8 +10,10 @@ import { faces } from '../http/problems.ts';
 import { requestId } from '../http/request-id.ts';
 import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
+import { policyOf } from './clients/client-metadata.ts';
 import type { EnginePages } from './pages.ts';
 import type { AccountOf } from './requests/request-account.ts';
+import { TooManyPending } from './storage/pending-requests.ts';
 import { TooManyGuesses } from './user-code-guesses.ts';
 import { whatIsAsked } from './requests/what-is-asked.ts';
 
@@ -40,8 +42,12 @@ export function devicePages(parts: Parts, { renderError }: Pick<EnginePages, 're
     mask: '****-****',
     deviceInfo: (context) => ({ address: clientAddress(context), at: parts.clock.now() }) satisfies Origin,
 
-    userCodeInputSource(context, _form, out, error) {
-      if (error !== undefined && out?.error === 'server_error') renderError(context, out, error);
+    async userCodeInputSource(context, _form, out, error) {
+      if (error instanceof TooManyPending && out !== undefined) {
+        // The engine has put a token into the session, which may not be kept.
+        Object.assign(context.oidc.session ?? {}, { touched: false });
+        await renderError(context, out, error);
+      } else if (error !== undefined && out?.error === 'server_error') await renderError(context, out, error);
       else if (error?.name === 'AbortedError') showRefused(parts, context);
       else if (error !== undefined && hasNoSession(context)) showOutOfDate(parts, context);
       else
@@ -115,10 +121,10 @@ function typedCode({ oidc, originalUrl }: KoaContextWithOIDC): { userCode?: stri
 }
 
 const complaints: Readonly<Record<string, string>> = {
-  NoCodeError: 'Enter the code that the device shows.',
-  NotFoundError: 'This code leads to no device. Compare it with the one that the device shows.',
+  NoCodeError: 'Enter the code that your device shows.',
+  NotFoundError: 'We couldn’t find that code. Compare it with the one on your device.',
   ExpiredError: 'This code has expired. Start again on the device, and enter the new code.',
-  AlreadyUsedError: 'This code has been used already. Start again on the device, and enter the new code.',
+  AlreadyUsedError: 'This code has already been used. Start again on the device, and enter the new code.',
 };
 
 function complaint(
@@ -138,7 +144,9 @@ async function whoAsksForWhat(parts: Parts, context: KoaContextWithOIDC, client:
   const account = await parts.accountOf(context, context.oidc.session?.accountId ?? '');
   return {
     clientName: client.clientName ?? client.clientId,
-    ...(client.logoUri === undefined ? {} : { logoUri: client.logoUri }),
+    ...(client.logoUri === undefined
+      ? {}
+      : { logo: { uri: client.logoUri, isOfOperator: !policyOf(client).isSelfDescribed } }),
     ...(account === undefined ? {} : { account: { name: account.name, email: account.email } }),
     scopes: scopesInWords(asked, parts.resources),
     offline: asked.scopes.includes('offline_access'),

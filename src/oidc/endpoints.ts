@@ -17,6 +17,14 @@ export const routes = {
   backchannel_authentication: '/backchannel_authentication',
 } as const;
 
+/** Names by which the engine asks for the cookies that no browser is given. */
+export const ENGINE_COOKIES = { interaction: 'interaction', resume: 'resume' } as const;
+
+/** The name of the cookie of a session. */
+export function sessionCookie({ secure }: { secure: boolean }): string {
+  return secure ? '__Host-session' : 'latchkey_session';
+}
+
 /** Registration is our own, so the engine does not know where it is. */
 export function endpoints({ issuer, registration, sessions }: Config): Pick<Configuration, 'routes' | 'discovery'> {
   const frontChannel = { frontchannel_logout_supported: true, frontchannel_logout_session_supported: true };

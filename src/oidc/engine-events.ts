@@ -1,8 +1,10 @@
 import type { errors, KoaContextWithOIDC, Provider } from 'oidc-provider';
 import type { Logger } from 'pino';
+import { TooBusy } from '../credentials/gate.ts';
 import type { Announce } from '../events/events.ts';
 import { requestId } from '../http/request-id.ts';
 import { policyOf } from './clients/client-metadata.ts';
+import { nameOfUnknownClient } from './error-pages.ts';
 import { ourFace } from './our-face.ts';
 
 const refusals = [
@@ -24,6 +26,7 @@ const refusals = [
 export function reportEngineEvents(provider: Provider, announce: Announce, log: Logger): void {
   const refused = (context: KoaContextWithOIDC, error: errors.OIDCProviderError): void => {
     const { route, client } = context.oidc;
+    const name = nameOfUnknownClient(context, error);
     const reason = error.error_detail ?? error.error_description ?? error.message;
     announce({
       type: 'request.refused',
@@ -31,7 +34,7 @@ export function reportEngineEvents(provider: Provider, announce: Announce, log: 
       endpoint: route,
       client: client?.clientId,
       error: error.error,
-      reason,
+      reason: name === undefined ? reason : `${reason}: "${name}"`,
     });
   };
   for (const name of refusals) (provider as NodeJS.EventEmitter).on(name, refused);
@@ -40,7 +43,10 @@ export function reportEngineEvents(provider: Provider, announce: Announce, log: 
     log.debug({ err: error }, 'an answer could not be sent');
   });
   provider.on('server_error', (context, error) => {
-    log.error({ err: error, requestId: requestId(context) }, 'a request failed');
+    const line = { requestId: requestId(context) };
+    // Strangers can fill the queue for password hashing; everything else here is a fault of ours or of a backend.
+    if (error instanceof TooBusy) log.info({ ...line, reason: error.message }, 'a request was refused');
+    else log.error({ ...line, err: error }, 'a request failed');
     showOurFace(context, error);
   });
 }

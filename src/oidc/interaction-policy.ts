@@ -1,6 +1,15 @@
 import { interactionPolicy } from 'oidc-provider';
+import { loadHint, refuseIfSignedIn } from './requests/authentication-demands.ts';
 
 const { base, Check, Prompt } = interactionPolicy;
+
+/** The engine's checks of what a request demands of a sign-in, by what they look at. */
+const DEMANDS = {
+  id_token_hint: 'person',
+  claims_id_token_sub_value: 'person',
+  essential_acr: 'acr',
+  essential_acrs: 'acr',
+} as const;
 
 /**
  * The engine's prompts, and before them the choice of an account (`prompt=select_account`, OpenID Connect Core
@@ -9,15 +18,29 @@ const { base, Check, Prompt } = interactionPolicy;
 export function promptPolicy(): interactionPolicy.DefaultPolicy {
   const policy = base();
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 0);
-  policy
-    .get('login')
-    ?.checks.add(
-      new Check(
-        'no_account',
-        'End-User authentication is required',
-        'login_required',
-        ({ oidc }) => oidc.session?.accountId !== undefined && oidc.account === undefined,
-      ),
-    );
+  const login = policy.get('login');
+  if (login === undefined) throw new Error('the engine has no prompt for a sign-in');
+  login.checks.add(
+    new Check(
+      'no_account',
+      'End-User authentication is required',
+      'login_required',
+      ({ oidc }) => oidc.session?.accountId !== undefined && oidc.account === undefined,
+    ),
+  );
+  for (const [reason, demand] of Object.entries(DEMANDS)) askOnce(login, reason, demand);
   return policy;
+}
+
+/** Whoever has signed in and is still not what the request demands is not asked again: the app gets an error. */
+function askOnce({ checks }: interactionPolicy.Prompt, reason: string, demand: 'acr' | 'person'): void {
+  const check = checks.get(reason);
+  if (check === undefined) throw new Error(`the engine no longer checks ${reason}`);
+  const isUnmet = check.check;
+  check.check = async (context) => {
+    if (reason === 'id_token_hint') await loadHint(context);
+    const result = await isUnmet(context);
+    if (result) refuseIfSignedIn(context, demand);
+    return result;
+  };
 }

@@ -6,9 +6,13 @@ import type { X509Certificate } from 'node:crypto';
 import type { Context } from 'koa';
 import type { AuthorizationCode, Grant, KoaContextWithOIDC, Provider, TokenEndpointGrantContext } from 'oidc-provider';
 // @ts-expect-error: not part of the engine's types
+import engineAuthorization from 'oidc-provider/lib/actions/authorization/index.js';
+// @ts-expect-error: not part of the engine's types
+import { checkScope as engineScopeCheck } from 'oidc-provider/lib/actions/authorization/scopes.js';
+// @ts-expect-error: not part of the engine's types
 import engineDiscovery from 'oidc-provider/lib/actions/discovery.js';
 // @ts-expect-error: not part of the engine's types
-import { confirm as engineConfirm } from 'oidc-provider/lib/actions/end_session.js';
+import { confirm as engineConfirm, init as engineLogout } from 'oidc-provider/lib/actions/end_session.js';
 // @ts-expect-error: not part of the engine's types
 import engineIntrospection from 'oidc-provider/lib/actions/introspection.js';
 // @ts-expect-error: not part of the engine's types
@@ -39,7 +43,8 @@ export {
   validateDpop,
 } from 'oidc-provider/lib/helpers/grants.js';
 
-type EngineStep = (context: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>;
+/** A step of one of the engine's endpoints. */
+export type EngineStep = (context: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>;
 
 /**
  * The engine takes no JWT where a token is introspected or revoked. Here it takes those that it can read, and says of the
@@ -55,6 +60,51 @@ for (const steps of [engineIntrospection, engineRevocation] as EngineStep[][]) {
   };
 }
 
+type AroundScopeCheck = (context: KoaContextWithOIDC, engine: () => Promise<void>) => Promise<void>;
+
+const scopeChecks = new WeakMap<Provider, AroundScopeCheck>();
+
+/** Runs a check of ours around the engine's check of the scopes that a request asks for. */
+export function aroundScopeCheck(provider: Provider, around: AroundScopeCheck): void {
+  scopeChecks.set(provider, around);
+}
+
+for (const endpoint of [
+  'authorization',
+  'device_authorization',
+  'pushed_authorization_request',
+  'backchannel_authentication',
+]) {
+  const steps = (engineAuthorization as (endpoint: string) => EngineStep[])(endpoint);
+  const at = steps.indexOf(engineScopeCheck as EngineStep);
+  if (at === -1) throw new Error(`the engine no longer checks scopes at ${endpoint}`);
+  steps[at] = async (context, next) => {
+    const engine = () => (engineScopeCheck as EngineStep)(context, () => Promise.resolve());
+    await (scopeChecks.get(context.oidc.provider)?.(context, engine) ?? engine());
+    await next();
+  };
+}
+
+/** The steps of a sign-out: the question, and its answer. */
+const signOut: Record<'question' | 'answer', EngineStep[]> = {
+  question: engineLogout as EngineStep[],
+  answer: engineConfirm as EngineStep[],
+};
+
+/** Puts a step of ours around one of the engine's, for every provider; to be called before there is one. */
+export function aroundSignOut(part: keyof typeof signOut, name: string, wrap: (step: EngineStep) => EngineStep): void {
+  const at = signOut[part].findIndex((step) => step.name === name);
+  const step = signOut[part][at];
+  if (step === undefined) throw new Error(`the engine's sign-out has no step ${name}`);
+  signOut[part][at] = wrap(step);
+}
+
+/** Shows the page that follows a sign-out, which the configuration has. */
+export async function showAfterSignOut(context: KoaContextWithOIDC): Promise<void> {
+  const { features } = partsOf(context.oidc.provider).configuration;
+  await features.rpInitiatedLogout.postLogoutSuccessSource(context);
+}
+
 /** The engine's metadata document, for serving it from memory. `context.oidc` needs no request to make it. */
 export function discoveryDocument(provider: Provider): Record<string, unknown> {
   const context = {
@@ -67,18 +117,31 @@ export function discoveryDocument(provider: Provider): Record<string, unknown> {
 
 /** The end of RP-initiated logout without its question, for a request that proved itself with an ID token. */
 export async function endSessionNow(context: KoaContextWithOIDC): Promise<void> {
-  const action = (engineConfirm as ((context: unknown) => Promise<void>)[]).at(-1);
+  const action = signOut.answer.at(-1);
   if (action === undefined || context.oidc.params === undefined) throw new Error('the engine has no end of a session');
   context.oidc.params['logout'] = 'yes';
-  await action(context);
+  await action(context, () => Promise.resolve());
 }
 
-/** The engine's own handlers of the token endpoint, by grant type; what is put in their place is called instead. */
-export function grantHandlers(provider: Provider): Map<string, (context: KoaContextWithOIDC) => Promise<void>> {
-  interface Parts {
-    grantTypeHandlers: ReturnType<typeof grantHandlers>;
-  }
-  return (engineParts as (provider: Provider) => Parts)(provider).grantTypeHandlers;
+/** Sends an authorization error to the redirect URI, by the response mode that was asked for. */
+export async function sendError(context: KoaContextWithOIDC, error: object): Promise<void> {
+  const { provider, params = {}, responseMode } = context.oidc;
+  const { responseModes } = partsOf(provider);
+  const usual = String(params['response_type']).includes('token') ? 'fragment' : 'query';
+  const send = responseModes.get(responseMode ?? usual) ?? responseModes.get(usual);
+  const answer = Object.fromEntries(Object.entries(error).filter(([, value]) => value !== undefined));
+  await send?.(context, String(params['redirect_uri']), answer);
+}
+
+/** Sends parameters to a redirect URI, in one of the response modes. */
+type Send = (context: KoaContextWithOIDC, redirectUri: string, answer: object) => unknown;
+
+/** Puts a handler of ours around the engine's for a response mode. */
+export function aroundResponseMode(provider: Provider, mode: string, wrap: (send: Send) => Send): void {
+  const { responseModes } = partsOf(provider);
+  const send = responseModes.get(mode);
+  if (send === undefined) throw new Error(`the engine has no response mode ${mode}`);
+  responseModes.set(mode, wrap(send));
 }
 
 /**
@@ -166,7 +229,13 @@ interface EngineParts {
     getKeyObject(key: object): object;
   };
   grantTypeHandlers: Map<string, GrantHandler>;
-  configuration: { features: { mTLS: { getCertificate(context: KoaContextWithOIDC): Certificate | undefined } } };
+  responseModes: Map<string, Send>;
+  configuration: {
+    features: {
+      mTLS: { getCertificate(context: KoaContextWithOIDC): Certificate | undefined };
+      rpInitiatedLogout: { postLogoutSuccessSource(context: KoaContextWithOIDC): Promise<void> };
+    };
+  };
 }
 
 function partsOf(provider: Provider): EngineParts {

@@ -1,15 +1,21 @@
 import {
+  errors,
   Provider,
   type AccessToken,
   type Client,
   type ClientCredentials,
   type KoaContextWithOIDC,
 } from 'oidc-provider';
+import type { SubjectNames } from '../accounts/pairwise.ts';
 import type { Revoke, TokenTarget } from '../events/revocations.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
 import type { Revoker } from '../status/revoker.ts';
+import { policyOf } from './clients/client-metadata.ts';
 import { readAccessToken, verifyOurs, type AccessTokenClaims } from './requests/issued-jwt.ts';
 import { recordOf } from './storage/adapter.ts';
+
+/** The engine's names of the endpoints that take a JWT access token. */
+const READING_ROUTES = ['introspection', 'revocation', 'userinfo'];
 
 type AnyAccessToken = AccessToken | ClientCredentials;
 type Find = (value: string, options?: object) => Promise<AnyAccessToken | undefined>;
@@ -18,13 +24,14 @@ interface Parts {
   issuer: string;
   ring: Pick<RingSnapshot, 'published'>;
   status: Pick<Revoker, 'isRevoked'>;
+  subjectNames: SubjectNames;
   revoke: Revoke;
 }
 
 /**
- * JWT access tokens as the engine knows others, where a client asks what one is worth (RFC 7662) or gives one back
- * (RFC 7009): nowhere else does one that is for an API open anything here. An access token is given back alone, whatever
- * its form: who wants to end all of a grant gives back the refresh token.
+ * JWT access tokens as the engine knows others: where a client asks what one is worth (RFC 7662), gives one back
+ * (RFC 7009) or has no other at /userinfo. An access token is given back alone, whatever its form: who wants to end all of
+ * a grant gives back the refresh token.
  */
 export function knowJwtAccessTokens(provider: Provider, parts: Parts): void {
   const read = readOnce(provider, parts);
@@ -48,16 +55,18 @@ function readOnce(provider: Provider, parts: Parts) {
   const verify = verifyOurs(parts);
   const reads = new WeakMap<KoaContextWithOIDC, Promise<AnyAccessToken | undefined>>();
   const read = async (value: string): Promise<AnyAccessToken | undefined> => {
-    const claims = await readAccessToken(verify, value);
-    const client = claims && (await provider.Client.find(claims.client_id));
+    const said = await readAccessToken(verify, value);
+    const client = said && (await provider.Client.find(said.client_id));
+    const claims = said && client && aboutAccount(said, client, parts.subjectNames);
     if (claims === undefined || client === undefined) return undefined;
     const token = tokenFrom(provider, claims, client);
     if (routeIs('revocation')) return givenBack(token, claims.status.status_list, parts.revoke);
-    return (await stands(provider, claims, parts)) ? token : undefined;
+    if (!(await stands(provider, claims, parts))) return undefined;
+    return routeIs('userinfo') ? forUserinfo(provider, claims, client) : token;
   };
   return async (value: string, Model: object): Promise<AnyAccessToken | undefined> => {
     const { ctx } = Provider;
-    if (ctx === undefined || !(routeIs('introspection') || routeIs('revocation'))) return undefined;
+    if (ctx === undefined || !READING_ROUTES.some(routeIs)) return undefined;
     const found = reads.get(ctx) ?? read(value);
     reads.set(ctx, found);
     const token = await found;
@@ -65,7 +74,53 @@ function readOnce(provider: Provider, parts: Parts) {
   };
 }
 
-/** No client's name begins as those of accounts do. Where there is no person, a client speaks, its own or another's. */
+/** The same claims about the account by its id, which the client may have another name for. */
+function aboutAccount(
+  claims: AccessTokenClaims,
+  client: Client,
+  subjectNames: SubjectNames,
+): AccessTokenClaims | undefined {
+  if (!isPerson(claims.sub)) return claims;
+  const sub = subjectNames.accountFor(claims.sub, policyOf(client).sector);
+  return sub === undefined ? undefined : { ...claims, sub };
+}
+
+/** No client's name begins as those of accounts do. */
+function isPerson(sub: string): boolean {
+  return sub.startsWith('acc_');
+}
+
+/**
+ * The token as one for /userinfo, with the OpenID Connect scopes of its grant: many libraries send the one token that they
+ * have. It opens no more than a token without a resource, which the client could get by the same grant.
+ * @throws errors.InvalidToken where the client may not do that
+ */
+async function forUserinfo({ AccessToken, Grant }: Provider, claims: AccessTokenClaims, client: Client) {
+  const { sub, aud, jti, iat, exp, sid, grant_id: grantId, cnf } = claims;
+  if (!policyOf(client).apiTokensAtUserinfo) throw notForUserinfo(aud);
+  if (grantId === undefined) throw notForUserinfo(aud);
+  const grant = await Grant.find(grantId);
+  if (grant?.clientId !== client.clientId) throw notForUserinfo(aud);
+  return new AccessToken({
+    client,
+    jti,
+    iat,
+    exp,
+    sid,
+    ...cnf,
+    accountId: sub,
+    grantId,
+    gty: '',
+    scope: grant.getOIDCScope(),
+  });
+}
+
+function notForUserinfo(audience: string): Error {
+  const why = `this access token is for ${audience}; /userinfo takes one without a resource, or of a client with api_tokens_at_userinfo, which first_party brings`;
+  return Object.assign(new errors.InvalidToken(why), { error_description: why });
+}
+
+/** Without a person, a client is the subject, itself or another. */
 function tokenFrom({ AccessToken, ClientCredentials }: Provider, claims: AccessTokenClaims, client: Client) {
   const {
     iss: _ours,
@@ -82,7 +137,7 @@ function tokenFrom({ AccessToken, ClientCredentials }: Provider, claims: AccessT
     ...more
   } = claims;
   const common = { client, aud, jti, iat, exp, scope, ...cnf, rar: authorization_details };
-  if (!sub.startsWith('acc_')) return new ClientCredentials({ ...common, extra: { ...more, sub } });
+  if (!isPerson(sub)) return new ClientCredentials({ ...common, extra: { ...more, sub } });
   // Its grant is looked at here: that of a token that was exchanged is another client's.
   return new AccessToken({ ...common, accountId: sub, sid, grantId: '', gty: '', extra: more });
 }
@@ -95,7 +150,7 @@ async function stands(
 ): Promise<boolean> {
   if (await parts.status.isRevoked(status.status_list)) return false;
   if (grantId !== undefined) return (await Grant.find(grantId))?.accountId === sub;
-  return sub.startsWith('acc_') || (await Client.find(sub)) !== undefined;
+  return isPerson(sub) || (await Client.find(sub)) !== undefined;
 }
 
 /** Has the engine's deletion of a token take it back in the one way, and nothing besides. */

@@ -14,6 +14,9 @@ const RENEWAL = 7 * 86_400;
 /** How long a question may wait for a person on another device, at the longest, in seconds. */
 export const QUESTION_LIFE = 600;
 
+/** The time by which its record outlives it, so that whoever still asks hears `expired_token` (RFC 8628 §3.5, CIBA Core §11). */
+export const EXPIRED_QUESTION_LIFE = 600;
+
 /** How long each of the engine's records and tokens lives, in seconds. */
 export function lifetimes(
   { tokens, sessions }: Pick<Config, 'tokens' | 'sessions'>,
@@ -36,9 +39,14 @@ export function lifetimes(
     },
     Grant: grantLife(tokens),
     Session: (_context, session) => {
-      // Anybody can have one that nobody is signed in with, as often as they ask: it ends with the question that it holds.
-      if (session.accountId === undefined) return tokens.interaction;
+      if (session.accountId === undefined) return anonymousLife(session, tokens.interaction, clock);
       return session.transient === true ? sessions.default : sessions.remembered;
     },
   };
+}
+
+/** Anybody can have a session in which nobody is signed in, as often as they ask: no use makes it last. */
+function anonymousLife({ iat }: { iat?: number }, longest: number, clock: Clock): number {
+  const now = epochSeconds(clock);
+  return Math.max(1, (iat ?? now) + longest - now);
 }

@@ -1,37 +1,35 @@
-import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider';
+import type { KoaContextWithOIDC } from 'oidc-provider';
+import type { Consents } from '../accounts/consents.ts';
+import type { SubjectNames } from '../accounts/pairwise.ts';
 import { contentSecurityPolicy, formTarget } from '../http/content-security-policy.ts';
-import { requestId } from '../http/request-id.ts';
 import type { Views } from '../http/view.ts';
+import { policyOf } from './clients/client-metadata.ts';
+import { maySendTo } from './clients/unvetted-client-redirects.ts';
+import { errorPages } from './error-pages.ts';
 import { endSessionNow } from './internals.ts';
-import { ourFace } from './our-face.ts';
 import type { AccountOf } from './requests/request-account.ts';
 
 export type EnginePages = ReturnType<typeof enginePages>;
 
 /** The pages that the engine asks its host for: errors that cannot be sent to a client, and signing out. */
-export function enginePages(views: Views, accountOf: AccountOf) {
+export function enginePages({
+  views,
+  accountOf,
+  consents,
+  subjectNames,
+}: {
+  views: Views;
+  accountOf: AccountOf;
+  consents: Consents;
+  subjectNames: SubjectNames;
+}) {
   return {
-    renderError: (context: KoaContextWithOIDC, out: ErrorOut, error: Error): void => {
-      const face = ourFace(error);
-      const ours = out.error === 'server_error';
-      if (ours) context.status = face.status;
-      show(
-        context,
-        views.render('error', {
-          title: ours ? face.title : 'The app sent a request that cannot be answered',
-          message: ours ? face.message : (sentence(out.error_description) ?? 'The request is not valid.'),
-          hint: ours
-            ? (face.hint ?? '')
-            : 'Go back to the app and try again. If it stays, tell the people who make the app.',
-          code: ours ? face.error : out.error,
-          requestId: requestId(context),
-        }),
-      );
-    },
+    renderError: errorPages(views, consents),
 
     /** With an ID token of this very session as a hint, the app has shown who asks: no question is put. */
     logoutSource: async (context: KoaContextWithOIDC, form: string): Promise<void> => {
-      if (isHintForThisSession(context)) {
+      await keepFromUnvetted(context, consents);
+      if (isHintForThisSession(context, subjectNames)) {
         await endSessionNow(context);
         return;
       }
@@ -50,23 +48,40 @@ export function enginePages(views: Views, accountOf: AccountOf) {
     },
 
     postLogoutSuccessSource: (context: KoaContextWithOIDC): void => {
-      const { client } = context.oidc;
+      const { client, route, session } = context.oidc;
+      if (route === 'end_session_confirm' && session?.accountId !== undefined) {
+        show(context, views.render('stayed', {}));
+        return;
+      }
       show(
         context,
         views.render('signed-out', {
           ...(client?.clientName === undefined ? {} : { clientName: client.clientName }),
-          ...(client?.clientUri === undefined ? {} : { returnUrl: client.clientUri }),
+          // Anybody may name an app in the address of this page.
+          ...(client?.clientUri === undefined || policyOf(client).isSelfDescribed
+            ? {}
+            : { returnUrl: client.clientUri }),
         }),
       );
     },
   };
 }
 
+/** A person who signs out is not sent on to an app that nobody here has looked at, and that they have allowed nothing. */
+async function keepFromUnvetted(context: KoaContextWithOIDC, consents: Consents): Promise<void> {
+  const { client, params, session } = context.oidc;
+  if (client === undefined || (await maySendTo(client, context, consents))) return;
+  if (params !== undefined) params['post_logout_redirect_uri'] = undefined;
+  if (session?.state !== undefined) session.state['postLogoutRedirectUri'] = undefined;
+}
+
 /** OpenID Connect RP-Initiated Logout 1.0 §2: the hint must be about the person and the session that end. */
-function isHintForThisSession({ oidc }: KoaContextWithOIDC): boolean {
+function isHintForThisSession({ oidc }: KoaContextWithOIDC, subjectNames: SubjectNames): boolean {
   const hint = oidc.entities.IdTokenHint?.payload;
   if (hint === undefined || oidc.client === undefined || oidc.session === undefined) return false;
-  return hint['sub'] === oidc.session.accountId && hint['sid'] === oidc.session.sidFor(oidc.client.clientId);
+  const { accountId = '' } = oidc.session;
+  const subject = subjectNames.subjectFor(accountId, policyOf(oidc.client).sector);
+  return hint['sub'] === subject && hint['sid'] === oidc.session.sidFor(oidc.client.clientId);
 }
 
 function show(context: KoaContextWithOIDC, html: string): void {
@@ -78,9 +93,4 @@ function show(context: KoaContextWithOIDC, html: string): void {
 /** The engine hands its logout form over as HTML; the page is ours, so only the values are taken from it. */
 function attribute(html: string, name: string): string {
   return new RegExp(`${name}="([^"]*)"`).exec(html)?.[1] ?? '';
-}
-
-function sentence(text: string | undefined): string | undefined {
-  if (text === undefined || text === '') return undefined;
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }

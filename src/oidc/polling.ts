@@ -1,9 +1,9 @@
-import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
+import { errors, type Provider } from 'oidc-provider';
 import { CIBA_GRANT, DEVICE_GRANT } from '../config/client-schema.ts';
 import type { Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
 import { keyspace, type Store } from '../storage/store.ts';
-import { grantHandlers } from './internals.ts';
+import { aroundGrant } from './internals.ts';
 import { QUESTION_LIFE } from './lifetimes.ts';
 
 /** How often a client asked whether a person has answered. */
@@ -35,11 +35,8 @@ interface Parts {
 
 /** Has clients that ask again too soon slow down; the engine tells them only that nobody has answered yet. */
 export function pacePolling(provider: Provider, parts: Parts): void {
-  const handlers = grantHandlers(provider);
   for (const [name, parameter] of POLLED) {
-    const handle = handlers.get(name);
-    if (handle === undefined) throw new Error(`the engine has no ${name}`);
-    handlers.set(name, async (context: KoaContextWithOIDC) => {
+    aroundGrant(provider, name, (handle) => async (context) => {
       try {
         await handle(context);
       } catch (error) {

@@ -1,11 +1,12 @@
+import type { Context } from 'koa';
 import type { Provider } from 'oidc-provider';
 import { readParameters } from '../http/form.ts';
 import { Problem } from '../http/problems.ts';
 import { route, unsecured, type Route } from '../http/route.ts';
 import { routes } from './endpoints.ts';
 
-/** Leaves room in a request head of 16 KiB, Node's limit, for the cookies. */
-const LONGEST = 8192;
+/** Leaves room in a request head of 16 KiB, Node's limit, for what a browser sends beside it. */
+const LONGEST = 14 * 1024;
 
 /**
  * Requests that apps may post as well (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2). A browser leaves out
@@ -15,10 +16,16 @@ const LONGEST = 8192;
 export function postedRequestRoutes(provider: Provider): Route[] {
   return (['authorization', 'end_session'] as const).map((name) =>
     route('POST', routes[name], unsecured, async (context) => {
-      const query = (await readParameters(context)).toString();
+      const query = await bodyOf(context);
       if (query.length > LONGEST) throw new Problem('body-too-large', `a request of ${query.length} characters`);
       context.status = 303;
       context.redirect(`${provider.urlFor(name)}?${query}`);
     }),
   );
+}
+
+/** A form without a field may say nothing of its type. */
+async function bodyOf(context: Context): Promise<string> {
+  const isEmpty = context.request.length === 0 && context.get('Content-Type') === '';
+  return isEmpty ? '' : (await readParameters(context)).toString();
 }

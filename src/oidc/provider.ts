@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
 import { errors, Provider, type Client, type Grant } from 'oidc-provider';
-import { isClientSecret } from '../clients/client-secret.ts';
 import type { Revoke } from '../events/revocations.ts';
+import type { Outgoing } from '../outgoing/outgoing.ts';
 import { engineConfiguration, type EngineParts } from './configuration.ts';
 import { pingWithoutFail } from './backchannel-requests.ts';
+import { clientCalls } from './clients/client-calls.ts';
 import { policyOf } from './clients/client-metadata.ts';
 import { completeDeviceFlow } from './device-flow.ts';
 import { leaveOutDisabledClients } from './clients/disabled-clients.ts';
@@ -11,16 +12,26 @@ import { reportClientUse, reportEngineEvents } from './engine-events.ts';
 import type { GrantType } from './grant-type.ts';
 import { verifyHintsBy } from './internals.ts';
 import { knowJwtAccessTokens } from './jwt-access-tokens.ts';
+import { answerAtMtlsAliases } from './mtls-aliases.ts';
 import { revokeInOnePlace } from './one-revocation.ts';
+import './logout/sign-out-steps.ts';
 import { passOverUnusableClients } from './logout/unusable-clients.ts';
+import { compareAudiences } from './requests/assertion-audience.ts';
+import { isIdToken } from './requests/issued-jwt.ts';
+import { sayAdded } from './requests/mapped-claims.ts';
+import { completeScopes } from './requests/requested-scopes.ts';
+import { keepRegisteredQuery } from './registered-query.ts';
+import { resumeByRecord } from './resumed-requests.ts';
 import { giveOnlyEntered } from './requests/token-status.ts';
 import { pacePolling } from './polling.ts';
+import { forgetRefusedProofs } from './storage/replay-adapter.ts';
 import { limitGuesses } from './user-code-guesses.ts';
-import { keepFaultsOfStrangers, keepSignOutsOfStrangers } from './clients/strangers-faults.ts';
+import { holdErrorsOfUnvettedClients, keepSignOutsOfUnvettedClients } from './clients/unvetted-client-redirects.ts';
 
 /** Builds the engine for one snapshot of the key ring. Cheap enough to do again whenever the ring changes. */
 export function createProvider(
-  parts: EngineParts & {
+  parts: Omit<EngineParts, 'calls'> & {
+    outgoing: Outgoing;
     grantTypes: readonly GrantType[];
     log: Logger;
     /** Told of each token that a client which registered itself is given. */
@@ -28,21 +39,24 @@ export function createProvider(
     revoke: Revoke;
   },
 ): Provider {
-  const provider = new Provider(parts.config.issuer, engineConfiguration(parts));
+  const calls = clientCalls(parts);
+  const provider = new Provider(parts.config.issuer, engineConfiguration({ ...parts, calls }));
+  calls.watch(provider);
   verifyHintsBy(provider, parts.ring.verifying);
   // The host has checked every forwarded header, and removed those of strangers.
   provider.proxy = true;
-  provider.Client.prototype.compareClientSecret = function compareClientSecret(actual: string) {
-    return policyOf(this)
-      .secretHashes.map((hash) => isClientSecret(hash, actual))
-      .includes(true);
-  };
+  answerAtMtlsAliases(provider, parts.config.listen.client_certificates);
+  compareAudiences(provider);
+  parts.secretGuesses.watch(provider);
+  forgetRefusedProofs(provider);
   refuseGrantsByName(provider);
   takeOnlyIdTokensAsHints(provider);
   refuseResponseTypesByName(provider);
   for (const { name, handle, parameters, repeatable = [] } of parts.grantTypes)
     provider.registerGrantType(name, handle, [...parameters], [...repeatable]);
   completeDeviceFlow(provider);
+  resumeByRecord(provider);
+  keepRegisteredQuery(provider);
   limitGuesses(provider, parts);
   pacePolling(provider, parts);
   pingWithoutFail(provider, parts.announce);
@@ -50,13 +64,15 @@ export function createProvider(
   Object.assign(provider.Client.prototype, { scope: ' ' });
   // The engine would name the session only to clients that listen for its end; logout by ID token needs it from all.
   provider.Client.prototype.includeSid = () => true;
-  keepFaultsOfStrangers(provider);
-  keepSignOutsOfStrangers(provider);
+  holdErrorsOfUnvettedClients(provider);
+  keepSignOutsOfUnvettedClients(provider);
   leaveOutDisabledClients(provider, parts.clients);
   passOverUnusableClients(provider);
   takeScopesBack(provider);
+  completeScopes(provider, parts.config.resources);
   revokeInOnePlace(provider, parts.revoke);
   giveOnlyEntered(provider);
+  sayAdded(provider);
   knowJwtAccessTokens(provider, { ...parts, issuer: parts.config.issuer });
   reportEngineEvents(provider, parts.announce, parts.log);
   reportClientUse(provider, parts.clientUsed);
@@ -74,16 +90,12 @@ function refuseGrantsByName(provider: Provider): void {
   };
 }
 
-/**
- * A logout token has the issuer, the audience, the subject and the key of an ID token, and only its type says that it
- * is none (RFC 8725 §3.12); the engine does not ask for it.
- */
+/** The engine accepts every JWT that has the issuer, the audience, the subject and the key of an ID token. */
 function takeOnlyIdTokensAsHints({ IdToken }: Provider): void {
   const validate = IdToken.validate.bind(IdToken);
   IdToken.validate = async (token, client) => {
     const hint = await validate(token, client);
-    const { typ = 'JWT' } = hint.header;
-    if (typ !== 'JWT') throw new errors.InvalidRequest('the hint must be an ID token');
+    if (!isIdToken(hint)) throw new errors.InvalidRequest('the hint must be an ID token');
     return hint;
   };
 }

@@ -1,7 +1,9 @@
 import type { Provider } from 'oidc-provider';
+import { OF_A_PERSON, placed } from '../config/claims.ts';
 import type { Config } from '../config/schema.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
-import { withMtlsAliases } from './clients/client-certificates.ts';
+import { NO_RESPONSE } from './clients/account-client.ts';
+import { withMtlsAliases } from './mtls-aliases.ts';
 import { discoveryDocument } from './internals.ts';
 import { withProfile } from './clients/profile-metadata.ts';
 
@@ -15,9 +17,15 @@ const ID_JAG = {
 export function publicDocuments(
   provider: Provider,
   ring: RingSnapshot,
-  config: Pick<Config, 'listen' | 'profile'>,
+  config: Pick<Config, 'clients' | 'listen' | 'profile'>,
 ): Map<string, object> {
-  const document = { ...discoveryDocument(provider), ...ID_JAG, backchannel_user_code_parameter_supported: false };
+  const engine = withoutOwnResponse(discoveryDocument(provider));
+  const document = {
+    ...engine,
+    claims_supported: withAddedClaims(engine['claims_supported'], config.clients),
+    ...ID_JAG,
+    backchannel_user_code_parameter_supported: false,
+  };
   const discovery = withoutEmptyLists(
     withProfile(withMtlsAliases(document, config.listen.client_certificates), config.profile),
   );
@@ -26,6 +34,22 @@ export function publicDocuments(
     ['/.well-known/oauth-authorization-server', discovery],
     ['/jwks', { keys: ring.published }],
   ]);
+}
+
+/** The response type that the server's own pages have is for no client. */
+function withoutOwnResponse(document: Record<string, unknown>): Record<string, unknown> {
+  const types = document['response_types_supported'] as readonly string[];
+  return { ...document, response_types_supported: types.filter((type) => type !== NO_RESPONSE) };
+}
+
+/** Those that the operator has added for apps of the configuration, too. */
+function withAddedClaims(names: unknown, clients: Config['clients']): string[] {
+  const added = clients.flatMap(({ type, claims = {} }) =>
+    Object.entries(placed(claims, type)).filter(([, { in: places }]) =>
+      places.some((one) => OF_A_PERSON.includes(one)),
+    ),
+  );
+  return [...new Set([...(names as string[]), ...added.map(([name]) => name)])];
 }
 
 /** RFC 8414 §3.2: what has no element is left out. */

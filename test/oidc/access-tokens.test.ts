@@ -28,6 +28,7 @@ function withLedger(config: Config): Config {
         scopes: { 'ledger:read': { description: 'Read the ledger' } },
         signing_alg: 'RS256',
         access_token_ttl: 60,
+        access_token_type: 'jwt',
       },
     ],
     clients: config.clients.map((client) =>
@@ -110,12 +111,47 @@ describe('Access tokens', () => {
     assert.equal(scope, 'openid profile');
   });
 
-  it('are for the default API when one of its scopes is asked for, and only where the client has a default', async () => {
+  it('are of the type JWT for an API that asks for it, and are introspected, revoked and exchanged for what they are', async () => {
+    const { access_token = '' } = await tokens('demo-web', { scope: 'openid ledger:read', resource: LEDGER });
+    assert.equal((await verified(server.issuer, access_token, LEDGER)).header.typ, 'JWT');
+    const post = async (path: string) =>
+      fetch(`${server.issuer}/${path}`, {
+        method: 'POST',
+        body: new URLSearchParams({ token: access_token }),
+        headers: { authorization: `Basic ${Buffer.from('demo-web:demo-web-secret').toString('base64')}` },
+      });
+    const isActive = async () => ((await (await post('introspect')).json()) as { active: boolean }).active;
+    assert.equal(await isActive(), true);
+    assert.equal((await post('revoke')).status, 200);
+    assert.equal(await isActive(), false);
+  });
+
+  it('of the type JWT are no ID token hints', async () => {
+    const { access_token } = await tokens('demo-web', { scope: 'openid ledger:read', resource: LEDGER });
+    const hint = { prompt: 'none', id_token_hint: access_token ?? '' };
+    const answer = await answerAtOnce(alice, authorizationRequest(server.issuer, 'demo-web', hint));
+    assert.deepEqual([answer['error'], answer['code']], ['invalid_request', undefined]);
+  });
+
+  it('are for the client’s default API when one of its scopes is asked for', async () => {
     const withDefault = await tokens('demo-notes', { scope: 'openid notes:read' });
     assert.equal(withDefault['scope'], 'notes:read');
-    const without = await tokens('demo-web', { scope: 'openid notes:read' });
-    assert.match(without['access_token'] ?? '', /^[\w-]{43}$/);
-    assert.equal(without['scope'], 'openid');
+  });
+
+  it('are for the one API of the client that has the scope asked for, where the client has no default', async () => {
+    const { access_token, scope } = await tokens('demo-web', { scope: 'openid notes:read' });
+    assert.equal(scope, 'notes:read');
+    assert.equal((await verified(server.issuer, access_token, apiOf(server.issuer))).claims['scope'], 'notes:read');
+  });
+
+  it('are refused where scopes of several APIs are asked for, with advice to name one by resource', async () => {
+    const request = authorizationRequest(server.issuer, 'demo-web', { scope: 'openid notes:read ledger:read' });
+    const answer = await answerAtOnce(alice, request);
+    assert.equal(answer['error'], 'invalid_target');
+    assert.match(
+      String(answer['error_description']),
+      /several APIs .* notes:read ledger:read: name one of them by resource/,
+    );
   });
 
   it('for one of several APIs are named at the token endpoint, one by one', async () => {

@@ -116,6 +116,39 @@ describe('Back-channel logout', () => {
     assert.equal(claims['sid'], decodeJwt(idToken)['sid']);
   });
 
+  it('is not sent on to another address that the client has been given meanwhile', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'latchkey-logout-'));
+    const sameAs = { directory, issuer: `http://localhost:${await freePort()}` };
+    const moved = await startLogoutReceiver();
+    const to =
+      (uri: string) =>
+      (config: Config): Config => ({
+        ...listening([receiver.host, moved.host])(config),
+        clients: listening([])(config).clients.map((one) => ({
+          ...one,
+          ...(one.backchannel_logout_uri !== undefined && { backchannel_logout_uri: uri }),
+        })),
+      });
+    try {
+      server = await startTestServer({ sameAs, change: to(receiver.uri) });
+      receiver.answerWith(503);
+      await signInAndOut();
+      await server.close();
+      server = await startTestServer({ sameAs, change: to(moved.uri) });
+      travel(4);
+      await sleep(LOOKED);
+      travel(20);
+      await sleep(LOOKED);
+      assert.deepEqual(moved.received, []);
+      assert.equal(receiver.received.length, 1);
+      await signInAndOut();
+      await moved.whenReceived(1);
+    } finally {
+      await moved.close();
+      await rm(directory, { recursive: true, force: true });
+    }
+  });
+
   it('is tried again however many others wait for apps that stay away', async () => {
     server = await startTestServer({ change: listening([receiver.host]) });
     const store = await recordsOf(server);

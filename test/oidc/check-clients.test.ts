@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import type { Client } from '../../src/clients/clients.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -32,6 +33,31 @@ const stored = (client_id: string, redirect_uris: string[]): Client => ({
   introspection: false,
 });
 
+const PAIRS = {
+  short: generateKeyPairSync('rsa', { modulusLength: 1024 }),
+  sound: generateKeyPairSync('rsa', { modulusLength: 2048 }),
+};
+const jwkOf = (kid: keyof typeof PAIRS) => ({
+  ...(PAIRS[kid].publicKey.export({ format: 'jwk' }) as { kty: 'RSA' }),
+  kid,
+});
+const KEYED = { 'short-only': [jwkOf('short')], 'short-and-sound': [jwkOf('short'), jwkOf('sound')] };
+const machine = (client_id: string): Client => ({
+  ...stored(client_id, []),
+  type: 'machine',
+  scopes: [],
+  token_endpoint_auth_method: 'private_key_jwt',
+});
+
+/** An assertion (RFC 7523 §2.2), signed by hand: libraries refuse such keys. */
+function signed(id: string, aud: string, kid: keyof typeof PAIRS): string {
+  const exp = Math.floor(Date.now() / 1000) + 60;
+  const header = { alg: 'RS256', kid };
+  const claims = { iss: id, sub: id, aud, jti: randomUUID(), iat: exp - 60, exp };
+  const text = [header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
+  return `${text}.${sign('sha256', Buffer.from(text), PAIRS[kid].privateKey).toString('base64url')}`;
+}
+
 describe('A client that the engine refuses', () => {
   it('stops the start when it is of the configuration, and is named with its fault', async () => {
     const change = (config: Config): Config => ({
@@ -56,6 +82,9 @@ describe('A client that the engine refuses', () => {
       }
       for (const id of ['a-faulty', 'z-faulty'])
         await store.set(clientKey(id), stored(id, [SOUND_URI, FAULTY_URI]), { indexes: [everyClient] });
+      // Stored before the server looked at keys.
+      for (const [id, keys] of Object.entries(KEYED))
+        await store.set(clientKey(id), { ...machine(id), jwks: { keys } }, { indexes: [everyClient] });
       await store.close();
       issuer = `http://localhost:${await freePort()}`;
       directory.write(
@@ -68,7 +97,7 @@ clients:
   - { client_id: own, client_name: Own, type: machine, secret: { env: OWN } }
 `,
       );
-      running = directory.start(['start'], { OWN: 'the-secret-of-own' });
+      running = directory.start(['start'], { OWN: 'the-secret-of-own-and-of-no-other' });
       await running.printed(/"ready"/);
     });
     after(async () => {
@@ -82,13 +111,41 @@ clients:
       assert.deepEqual(named.toSorted(), ['a-faulty', 'z-faulty']);
     });
 
+    it('has only keys that are too weak: none is taken, and the log says why', async () => {
+      assert.deepEqual(await proves('short-only', 'short'), [400, 'invalid_client_metadata']);
+      const [fault = ''] = await running.printed(/"client":"short-only","fault":"([^"]*)"/);
+      assert.match(fault, /jwks\.keys\[0\] must have 2048 to 8192 bits, and this one has 1024/);
+    });
+
+    it('has one such key: another one is taken, that one is not, and the log names it', async () => {
+      assert.deepEqual(await proves('short-and-sound', 'sound'), [200, undefined]);
+      assert.deepEqual(await proves('short-and-sound', 'short'), [401, 'invalid_client']);
+      const [named = ''] = await running.printed(/"client":"short-and-sound","keys":\["([^"]*)"/);
+      assert.match(named, /jwks\.keys\[0\] must have 2048/);
+    });
+
+    /** Asks for a token with an assertion of a key. @returns the status and the error */
+    async function proves(id: string, key: keyof typeof PAIRS): Promise<unknown[]> {
+      const client_assertion = signed(id, issuer, key);
+      const { status, body } = await tokenRequest(issuer, {
+        grant_type: 'client_credentials',
+        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+        client_assertion,
+      });
+      return [status, body['error']];
+    }
+
     it('is refused without an error of the server, and the others work', async () => {
       const asked = async (client_id: string): Promise<number> => {
         const { url } = authorizationRequest(issuer, client_id, { redirect_uri: SOUND_URI, scope: 'openid' });
         return (await new Browser().request(url)).status;
       };
       assert.deepEqual([await asked('z-faulty'), await asked('sound-149')], [400, 303]);
-      const { body } = await tokenRequest(issuer, { grant_type: 'client_credentials' }, 'own:the-secret-of-own');
+      const { body } = await tokenRequest(
+        issuer,
+        { grant_type: 'client_credentials' },
+        'own:the-secret-of-own-and-of-no-other',
+      );
       assert.equal(body['token_type'], 'Bearer', JSON.stringify(body));
     });
   });

@@ -114,7 +114,7 @@ describe('An app that asks somebody who is elsewhere (CIBA)', () => {
     assert.equal((await poll(id)).body['error'], 'authorization_pending');
     const page = await home(browser);
     for (const text of [/The Bank/, /Pay 25\.00 – W4SCT/, /Read your notes/]) assert.match(page.html, text);
-    assert.match((await answer(browser, 'allow')).html, /You allowed it/);
+    assert.match((await answer(browser, 'allow')).html, /Access allowed/);
     const { status, body } = await poll(id);
     assert.equal(status, 200, JSON.stringify(body));
     const idToken = decodeJwt(String(body['id_token']));
@@ -137,7 +137,7 @@ describe('An app that asks somebody who is elsewhere (CIBA)', () => {
 
   it('is told that the person refused', async () => {
     const id = await asked();
-    assert.match((await answer(await signedIn(), 'deny')).html, /You did not allow it/);
+    assert.match((await answer(await signedIn(), 'deny')).html, /Access denied/);
     const { status, body } = await poll(id);
     assert.deepEqual([status, body['error']], [400, 'access_denied']);
   });
@@ -159,7 +159,9 @@ describe('An app that asks somebody who is elsewhere (CIBA)', () => {
     assert.equal((await ask({ requested_expiry: '86400' }, 'bank')).body['expires_in'], 600);
     await answer(browser, 'deny');
     travel(31);
-    assert.notEqual((await poll(String(body['auth_req_id']))).status, 200);
+    assert.equal((await poll(String(body['auth_req_id']))).body['error'], 'expired_token');
+    travel(600);
+    assert.equal((await poll(String(body['auth_req_id']))).body['error'], 'invalid_grant');
   });
 
   it('is called when there is an answer, with the token that it gave, where it wants to be', async () => {
@@ -177,7 +179,7 @@ describe('An app that asks somebody who is elsewhere (CIBA)', () => {
     const id = await asked({ client_notification_token: 'a-token-of-the-till' }, 'till');
     told.close();
     told.closeAllConnections();
-    assert.match((await answer(browser, 'allow')).html, /You allowed it/);
+    assert.match((await answer(browser, 'allow')).html, /Access allowed/);
     assert.equal((await poll(id, 'till')).status, 200);
   });
 
@@ -198,6 +200,9 @@ describe('An app that asks somebody who is elsewhere (CIBA)', () => {
       [{ binding_message: 'x'.repeat(61) }, 'invalid_binding_message'],
       [{ binding_message: 'Pay\u202e00.1' }, 'invalid_binding_message'],
       [{ binding_message: 'Pay\n1.00' }, 'invalid_binding_message'],
+      [{ binding_message: 'Pay\u3164' }, 'invalid_binding_message'],
+      [{ binding_message: 'Pay 1\u034F00' }, 'invalid_binding_message'],
+      [{ binding_message: 'Pay\u2800' }, 'invalid_binding_message'],
     ] as const)
       assert.equal((await ask(parameters)).body['error'], error, JSON.stringify(parameters));
   });
@@ -223,6 +228,30 @@ describe('An app that asks somebody who is elsewhere (CIBA)', () => {
     assert.ok((await home(browser)).html.split('The Bank').length - 1 <= 6);
   });
 
+  it('is slowed as the operator says', async () => {
+    const own = await startTestServer({
+      change: (config) => ({
+        ...withAskers(config, 1),
+        ciba: { waiting: 10, unanswered: 2, longest_pause: 60 },
+      }),
+    });
+    try {
+      const statuses: number[] = [];
+      for (let count = 0; count < 4; count += 1) {
+        const response = await fetch(`${own.issuer}/backchannel_authentication`, {
+          method: 'POST',
+          headers: { authorization: `Basic ${Buffer.from(`bank:${SECRET}`).toString('base64')}` },
+          body: new URLSearchParams({ scope: 'openid', login_hint: ALICE.email }),
+        });
+        statuses.push(response.status);
+      }
+      assert.deepEqual(statuses.slice(0, 2), [200, 200]);
+      assert.equal(statuses.at(-1), 403);
+    } finally {
+      await own.close();
+    }
+  });
+
   it('is answered by nobody but the person asked', async () => {
     const id = await asked();
     const [alice, admin] = [await signedIn(), await signedIn(ADMIN)];
@@ -241,7 +270,7 @@ describe('An app that asks somebody who is elsewhere (CIBA)', () => {
       assert.equal((await browser.request(action, { method: 'POST', body })).status, status);
     }
     assert.equal((await poll(id)).body['error'], 'authorization_pending');
-    assert.match((await alice.submit(await home(alice), { decision: 'allow' })).html, /You allowed it/);
+    assert.match((await alice.submit(await home(alice), { decision: 'allow' })).html, /Access allowed/);
   });
 
   it('gets an answer to the question that was shown, whatever it asked since', async () => {
@@ -252,6 +281,24 @@ describe('An app that asks somebody who is elsewhere (CIBA)', () => {
     await browser.submit(page, { decision: 'allow' });
     assert.equal((await poll(shown)).status, 200);
     assert.equal((await poll(since)).body['error'], 'authorization_pending');
+  });
+
+  it('gets an answer of its own where two questions stood on one page, whatever was said to the other', async () => {
+    const ids = [await asked(), await asked()];
+    const browser = await signedIn();
+    const page = await home(browser);
+    const { hidden } = formOf(page);
+    const actions = [...page.html.matchAll(/action="(\/approvals\/[^"]*)"/g)].map(([, path = '']) => path);
+    assert.equal(actions.length, 2);
+    for (const path of actions) {
+      const body = new URLSearchParams({ ...hidden, decision: 'deny' });
+      assert.equal((await browser.visit(server.issuer + path, { method: 'POST', body })).status, 200);
+    }
+    const answers = await Promise.all(ids.map((id) => poll(id)));
+    assert.deepEqual(
+      answers.map(({ body }) => body['error']),
+      ['access_denied', 'access_denied'],
+    );
   });
 
   it('gets one answer of two that are given at once', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { hash, X509Certificate } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, hash, X509Certificate, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
@@ -10,7 +10,13 @@ import { text } from 'node:stream/consumers';
 import { decodeJwt, exportJWK, importX509 } from 'jose';
 import { clientSchema } from '../../src/config/client-schema.ts';
 import type { ClientConfig, Config } from '../../src/config/schema.ts';
-import { certificateFor, selfSignedCertificate, type Certificate, type Subject } from '../support/certificate.ts';
+import {
+  certificateFor,
+  EXTENSION,
+  selfSignedCertificate,
+  type Certificate,
+  type Subject,
+} from '../support/certificate.ts';
 import { freePort } from '../support/free-port.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
@@ -42,6 +48,7 @@ describe('A client proves itself by a certificate', () => {
   const authority = { ...certificateFor(AUTHORITY), subject: AUTHORITY };
   const named = certificateFor(NAMED, authority);
   const itself = certificateFor({ name: [['CN', 'self']] });
+  const weak = certificateFor({ name: [['CN', 'weak']], keys: generateKeyPairSync('rsa', { modulusLength: 1024 }) });
   let directory: string;
   let direct: TestServer;
   let proxied: TestServer;
@@ -97,6 +104,15 @@ describe('A client proves itself by a certificate', () => {
         ...settings,
       });
     return [
+      // As one that was registered before keys were looked at; with no other key it could not be used at all.
+      {
+        ...machine('weak', {
+          token_endpoint_auth_method: 'self_signed_tls_client_auth',
+          jwks_uri: 'https://app.example',
+        }),
+        jwks_uri: undefined,
+        jwks: { keys: [{ ...new X509Certificate(weak.cert).publicKey.export({ format: 'jwk' }), kty: 'RSA', x5c: [base64Of(weak)] }, jwk as { kty: 'EC' }] }, // prettier-ignore
+      },
       machine('self', { token_endpoint_auth_method: 'self_signed_tls_client_auth', jwks: { keys: [jwk] } }),
       ...Object.entries(NAMES).map(([key, value]) =>
         machine(key, { token_endpoint_auth_method: 'tls_client_auth', [key]: value }),
@@ -196,6 +212,82 @@ describe('A client proves itself by a certificate', () => {
     refused(await ask('tls_client_auth_san_dns', certificateFor(NAMED, { ...named, subject: NAMED })));
   });
 
+  const { usage, purposes, keyUsage, extendedKeyUsage, nameConstraints, unknown } = EXTENSION;
+  const CLIENT_AUTH = '2b06010505070302';
+  const unfit: Record<string, Partial<Subject>> = {
+    'is for servers': { more: [[extendedKeyUsage, 'not critical', purposes('2b06010505070301')]] },
+    'is for email': { more: [[extendedKeyUsage, 'critical', purposes('2b06010505070304')]] },
+    'signs code and time stamps': { more: [[extendedKeyUsage, 'critical', purposes('2b06010505070303', '2b06010505070308')]] }, // prettier-ignore
+    'has a list of purposes that cannot be read': { more: [[extendedKeyUsage, 'not critical', Buffer.from('x')]] },
+    'has a critical extension that nobody knows': { more: [[unknown, 'critical', Buffer.from('0500', 'hex')]] },
+    'has critical name constraints': { more: [[nameConstraints, 'critical', Buffer.from('3000', 'hex')]] },
+    'has the same extension twice': { more: [[extendedKeyUsage, 'not critical', purposes(CLIENT_AUTH)], [extendedKeyUsage, 'not critical', purposes('2b06010505070301')]] }, // prettier-ignore
+    'may only encipher keys': { more: [[keyUsage, 'critical', usage(0x20)]] },
+    'may only sign certificates': { more: [[keyUsage, 'critical', usage(0x04)]] },
+    'is that of an authority': { isAuthority: true },
+    'was signed by SHA-1': { hash: 'sha1' },
+    'has an RSA key of 1024 bits': { keys: generateKeyPairSync('rsa', { modulusLength: 1024 }) },
+    'has an RSA key with the exponent 1': { keys: { ...generateKeyPairSync('rsa', { modulusLength: 2048 }), publicKey: withExponentOne() } }, // prettier-ignore
+    'has a key on a curve that no TLS library has': { keys: generateKeyPairSync('ec', { namedCurve: 'secp256k1' }) },
+    'has a key on a short curve': { keys: generateKeyPairSync('ec', { namedCurve: 'P-224' }) },
+    'has expired': { until: '210101000000Z' },
+  };
+  for (const [what, changes] of Object.entries(unfit)) {
+    it(`not by one with the right name and issuer that ${what}`, async () => {
+      const certificate = certificateFor({ ...NAMED, ...changes }, authority);
+      refused(await askProxied('tls_client_auth_san_dns', `:${base64Of(certificate)}:`));
+      // OpenSSL refuses some of them in the handshake.
+      const answer = await ask('tls_client_auth_san_dns', certificate).catch(() => undefined);
+      if (answer !== undefined) refused(answer);
+    });
+  }
+
+  it('by one that says it is for clients, or for everything', async () => {
+    for (const purpose of [CLIENT_AUTH, '551d2500']) {
+      const more: Subject['more'] = [
+        [keyUsage, 'critical', usage(0x80)],
+        [extendedKeyUsage, 'critical', purposes('2b06010505070301', purpose)],
+        [unknown, 'not critical', Buffer.from('0500', 'hex')],
+      ];
+      for (const keys of [
+        generateKeyPairSync('rsa', { modulusLength: 2048 }),
+        generateKeyPairSync('ec', { namedCurve: 'P-384' }),
+      ]) {
+        // prettier-ignore
+        const fit = certificateFor({ ...NAMED, more, keys }, authority);
+        granted(await ask('tls_client_auth_san_dns', fit), fit);
+        granted(await askProxied('tls_client_auth_san_dns', `:${base64Of(fit)}:`), fit);
+      }
+    }
+  });
+
+  it('not by one of its own whose key others can compute', async () => {
+    const { status, body } = await askProxied('weak', `:${base64Of(weak)}:`);
+    assert.deepEqual([status, body['error']], [401, 'invalid_client']);
+  });
+
+  it('not by one of an authority whose own limits would not be kept: the server does not start with it', async () => {
+    const limits: Record<string, Partial<Subject>> = {
+      'name constraints': { more: [[nameConstraints, 'critical', Buffer.from('3000', 'hex')]] },
+      'no name constraints but something unknown': { more: [[unknown, 'critical', Buffer.from('0500', 'hex')]] },
+      'servers only': { more: [[extendedKeyUsage, 'not critical', purposes('2b06010505070301')]] },
+      'a weak key': { keys: generateKeyPairSync('rsa', { modulusLength: 1024 }) },
+    };
+    const file = join(directory, 'limited.pem');
+    for (const [what, changes] of Object.entries(limits)) {
+      await writeFile(file, certificateFor({ ...AUTHORITY, ...changes }).cert);
+      const change = (config: Config): Config => ({
+        ...config,
+        listen: { ...config.listen, trusted_proxies: ['127.0.0.1'], client_certificates: { header: 'client-cert', ca: file } }, // prettier-ignore
+      });
+      await assert.rejects(
+        startTestServer({ change }),
+        /listen\.client_certificates\.ca: must not hold .*Client CA/,
+        what,
+      );
+    }
+  });
+
   it('at a port of its own: the one for browsers asks for none', async () => {
     refused(await ask('self', itself, direct.port));
   });
@@ -234,6 +326,12 @@ describe('A client proves itself by a certificate', () => {
     assert.ok(methods.includes('tls_client_auth') && methods.includes('self_signed_tls_client_auth'));
   });
 });
+
+/** Whoever sees the certificate can sign for this key: each message is its own signature. */
+function withExponentOne(): KeyObject {
+  const { n } = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' });
+  return createPublicKey({ key: { kty: 'RSA', n: String(n), e: 'AQ' }, format: 'jwk' });
+}
 
 function base64Of({ cert }: Certificate): string {
   return new X509Certificate(cert).raw.toString('base64');

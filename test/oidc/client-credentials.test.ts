@@ -51,10 +51,10 @@ describe('Client credentials', () => {
     for (const claim of ['roles', 'auth_time', 'acr', 'amr', 'sid']) assert.equal(claims[claim], undefined, claim);
   });
 
-  it('without a scope give a token for the default API that may do nothing', async () => {
+  it('without a scope give the client’s scopes of the API, and name them', async () => {
     const { body } = await ask({}, BASIC);
     const { claims } = await verified(server.issuer, String(body['access_token']), apiOf(server.issuer));
-    assert.equal(claims['scope'], undefined);
+    assert.deepEqual([claims['scope'], body['scope']], ['notes:read', 'notes:read']);
   });
 
   it('are taken from the header or from the body', async () => {

@@ -68,6 +68,11 @@ describe('Clients in the store', () => {
     assert.equal((await ask('changing:another')).status, 200);
   });
 
+  it('are known by a secret of an earlier version, however short', async () => {
+    await records.set(clientKey('early'), { ...machine('early'), secret_hash: hashClientSecret('abc', systemRandom) });
+    assert.equal((await ask('early:abc')).status, 200);
+  });
+
   it('sign people in', async () => {
     const app: Client = {
       ...common,

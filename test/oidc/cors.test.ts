@@ -43,7 +43,7 @@ describe('Requests from other origins', () => {
       const response = await refreshFrom(origin);
       assert.deepEqual([response.status, allowed(response)], [200, origin]);
       assert.match(response.headers.get('vary') ?? '', /\bOrigin\b/i);
-      assert.equal(response.headers.get('access-control-allow-credentials'), null);
+      assert.equal(response.headers.get('access-control-allow-credentials'), 'true');
     }
   });
 

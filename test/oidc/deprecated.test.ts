@@ -57,7 +57,7 @@ clients:
   - { client_id: sound, client_name: Sound, type: machine, secret: { env: OLD } }
 `,
     );
-    running = directory.start(['start'], { OLD: 'the-secret-of-the-old' });
+    running = directory.start(['start'], { OLD: 'the-secret-of-the-old-and-the-sound' });
     await running.printed(/"ready"/);
   });
   after(async () => {

@@ -71,6 +71,18 @@ describe('Response types beside the code', () => {
     await byHand.close();
   });
 
+  it('give an opaque token for userinfo where no API is asked for', async () => {
+    for (const type of ['id_token token', 'code token', 'code id_token token']) {
+      const answer = await fragment(request(type, { scope: 'openid' }));
+      assert.deepEqual([answer['error'], answer['token_type'], answer['scope']], [undefined, 'Bearer', 'openid'], type);
+      assert.match(answer['access_token'] ?? '', /^[\w-]{43,}$/);
+      const headers = { authorization: `Bearer ${answer['access_token'] ?? ''}` };
+      const userinfo = await fetch(`${server.issuer}/userinfo`, { headers });
+      assert.equal(userinfo.status, 200);
+      assert.match(String(((await userinfo.json()) as Record<string, unknown>)['sub']), /^acc_/);
+    }
+  });
+
   it('are refused to an app that is not registered for them, and where nobody is', async () => {
     for (const clientId of ['demo-notes', 'demo-photos']) {
       const refused = await fragment(request('id_token token', {}, clientId));

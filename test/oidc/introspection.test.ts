@@ -63,6 +63,8 @@ describe('Introspection', () => {
     const { iat, exp, sid, ...rest } = await introspect(access_token);
     assert.deepEqual(rest, {
       active: true,
+      username: 'alice@example.com',
+      email: 'alice@example.com',
       iss: server.issuer,
       client_id: 'demo-notes',
       sub: decodeJwt(id_token).sub,
@@ -117,7 +119,8 @@ describe('Introspection', () => {
   it('tells the API that a JWT is for what the token says, and so its client and a gateway', async () => {
     const { access_token = '' } = await tokensFor(server.issuer, FOR_API);
     const said = { ...decodeJwt(access_token), active: true, token_type: 'Bearer' };
-    for (const who of [API, GATEWAY]) assert.deepEqual(await introspect(access_token, who), said);
+    for (const who of [API, GATEWAY])
+      assert.deepEqual(await introspect(access_token, who), { ...said, username: 'alice@example.com' });
     const body = new URLSearchParams({ token: access_token, client_id: 'demo-notes' });
     const own = await fetch(`${server.issuer}/introspect`, { method: 'POST', body });
     assert.deepEqual(await own.json(), said);
@@ -152,7 +155,8 @@ describe('Introspection', () => {
     assert.equal(header.typ, 'token-introspection+jwt');
     assert.deepEqual(Object.keys(claims).sort(), ['aud', 'iat', 'iss', 'token_introspection']);
     assert.deepEqual([claims.iss, claims.aud], [server.issuer, 'api']);
-    const inside = { ...decodeJwt(access_token), active: true, token_type: 'Bearer' };
+    const who = { username: 'alice@example.com' };
+    const inside = { ...decodeJwt(access_token), ...who, active: true, token_type: 'Bearer' };
     assert.deepEqual(claims['token_introspection'], inside);
     assert.deepEqual((await signed('made-up')).claims['token_introspection'], { active: false });
   });
@@ -216,12 +220,6 @@ describe('Introspection', () => {
       assert.equal(response.status, 400);
       assert.equal(((await response.json()) as { error: string }).error, 'unsupported_token_type', path);
     }
-  });
-
-  it('opens nothing at /userinfo with a JWT that is for an API', async () => {
-    const { access_token = '' } = await tokensFor(server.issuer, FOR_API);
-    const answer = await fetch(`${server.issuer}/userinfo`, { headers: { authorization: `Bearer ${access_token}` } });
-    assert.equal(answer.status, 401);
   });
 
   it('is refused to a public client, to a wrong secret and to nobody', async () => {

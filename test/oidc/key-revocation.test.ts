@@ -14,7 +14,7 @@ import { serverStores } from './server-stores.ts';
 
 for (const backend of serverStores) {
   describe(`latchkey keys revoke, beside two servers on ${backend.name}`, function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     let store: RunningBackend;
     let servers: TestServer[];
     let first: TestServer;

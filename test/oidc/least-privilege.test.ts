@@ -66,13 +66,20 @@ describe('Least privilege', () => {
     const { access_token } = await tokensFor(server.issuer, {
       person: ADMIN,
       clientId: 'demo-photos',
-      parameters: everything,
+      parameters: { scope: 'openid profile notes:admin' },
     });
     assert.deepEqual(await scopesIn(access_token), ['notes:admin', ['user', 'admin']]);
   });
 
+  it('refuses a scope of an API that the client is not registered for, and names it', async () => {
+    const request = authorizationRequest(server.issuer, 'demo-photos', everything);
+    const answer = new URL((await new Browser().visit(request.url, {}, request.redirectUri)).url).searchParams;
+    assert.equal(answer.get('error'), 'invalid_scope');
+    assert.match(answer.get('error_description') ?? '', /not registered for the scope notes:read/);
+  });
+
   it('gives a client that is registered for no scope of this server none of them', async () => {
-    for (const scope of ['openid', 'profile notes:read', 'email', 'roles']) {
+    for (const scope of ['openid', 'profile', 'email', 'roles']) {
       const request = authorizationRequest(server.issuer, 'api-only', { scope, nonce: '' });
       const answer = await new Browser().visit(request.url, {}, request.redirectUri);
       assert.equal(new URL(answer.url).searchParams.get('error'), 'invalid_scope', scope);
@@ -82,6 +89,8 @@ describe('Least privilege', () => {
     assert.equal(body['error'], 'invalid_scope');
     const parameters = { scope: 'notes:read', nonce: '' };
     const tokens = await tokensFor(server.issuer, { clientId: 'api-only', parameters });
+    const mixed = { scope: 'profile notes:read', nonce: '' };
+    assert.equal((await tokensFor(server.issuer, { clientId: 'api-only', parameters: mixed }))['scope'], 'notes:read');
     assert.deepEqual([tokens['scope'], tokens['id_token']], ['notes:read', undefined]);
   });
 
@@ -107,10 +116,12 @@ describe('Least privilege', () => {
   });
 
   it('gives a machine its registered scopes, and no role', async () => {
-    const parameters = { grant_type: 'client_credentials', scope: 'notes:read notes:admin' };
-    const { status, body } = await tokenRequest(server.issuer, parameters, 'demo-service:demo-service-secret');
-    assert.equal(status, 200);
-    assert.deepEqual(await scopesIn(body['access_token']), ['notes:read', undefined]);
+    const ask = (scope: string) =>
+      tokenRequest(server.issuer, { grant_type: 'client_credentials', scope }, 'demo-service:demo-service-secret');
+    assert.deepEqual(await scopesIn((await ask('notes:read')).body['access_token']), ['notes:read', undefined]);
+    const { status, body } = await ask('notes:read notes:admin');
+    assert.deepEqual([status, body['error']], [400, 'invalid_scope']);
+    assert.match(String(body['error_description']), /not registered for the scope notes:admin/);
   });
 
   describe('once a role is taken away', () => {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../support/until.ts';
 
 /** An app's endpoint for back-channel logout, on loopback. */
 export interface LogoutReceiver {
@@ -48,10 +48,9 @@ export async function startLogoutReceiver(): Promise<LogoutReceiver> {
       };
     },
     async whenReceived(count) {
-      for (let tries = 0; received.length < count; tries += 1) {
-        if (tries > 200) throw new Error(`${received.length} of ${count} logout tokens came`);
-        await sleep(25);
-      }
+      await until(() => received.length >= count).catch((error: unknown) => {
+        throw new Error(`${received.length} of ${count} logout tokens came`, { cause: error });
+      });
     },
     async close() {
       server.close();

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { decodeJwt } from 'jose';
 import { Browser, type Page } from '../support/browser.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
 import {
@@ -80,6 +81,83 @@ describe('Logout', () => {
     const end = await browser.submit(await logout(browser, {}), { logout: 'yes' });
     assert.match(end.html, /You are signed out/);
     assert.ok(!(await isSignedIn(browser)));
+  });
+
+  it('ends nothing for a person who stays, not even what the app has that asked', async () => {
+    const browser = new Browser();
+    const { access_token: access = '', refresh_token: token } = await tokensFor(server.issuer, { browser });
+    for (const parameters of [{}, { client_id: 'demo-notes', post_logout_redirect_uri: homeOf(1) }]) {
+      const question = await logout(browser, parameters, homeOf(1));
+      for (let clicks = 0; clicks < 2; clicks += 1) {
+        const stayed = await browser.submit(question, {}, homeOf(1));
+        assert.deepEqual([stayed.status, new URL(stayed.url).origin], [200, server.issuer]);
+        assert.match(stayed.html, /You are still signed in/);
+      }
+    }
+    assert.ok(await isSignedIn(browser));
+    const userinfo = await fetch(`${server.issuer}/userinfo`, { headers: { authorization: `Bearer ${access}` } });
+    assert.deepEqual([userinfo.status, (await refresh(server.issuer, token)).status], [200, 200]);
+  });
+
+  it('keeps the query of the registered address byte for byte', async () => {
+    const uris = ['?next=a%20b+c&empty=&flag&q=%7E~', "?quoted='x'&state=mine", '?', '?a=1&'].map(
+      (query) => homeOf(1) + query,
+    );
+    const withQueries = await startTestServer({
+      change: (config) => ({
+        ...config,
+        clients: config.clients.map((one) =>
+          one.client_id === 'demo-notes' ? { ...one, post_logout_redirect_uris: uris } : one,
+        ),
+      }),
+    });
+    try {
+      for (const uri of uris) {
+        for (const [state, added] of [
+          [undefined, ''],
+          ['a b&c', 'state=a+b%26c'],
+        ] as const) {
+          const browser = new Browser();
+          const { id_token } = await tokensFor(withQueries.issuer, { browser });
+          const url = new URL('/logout', withQueries.issuer);
+          const all = { id_token_hint: id_token, post_logout_redirect_uri: uri, ...(state !== undefined && { state }) };
+          for (const [name, value] of Object.entries(all)) url.searchParams.set(name, value ?? '');
+          const { status, headers } = await browser.request(url.href);
+          const glue = added === '' || /[?&]$/.test(uri) ? '' : '&';
+          assert.deepEqual([status, headers.get('location')], [303, `${uri}${glue}${added}`]);
+        }
+      }
+    } finally {
+      await withQueries.close();
+    }
+  });
+
+  it('asks as if there were no hint where the client of the hint is no more', async () => {
+    const browser = new Browser();
+    const { id_token = '' } = await tokensFor(server.issuer, { browser });
+    const [header, , signature] = id_token.split('.');
+    const payload = Buffer.from(JSON.stringify({ ...decodeJwt(id_token), aud: 'deleted' })).toString('base64url');
+    const hint = [header, payload, signature].join('.');
+    for (const more of [{}, { client_id: 'deleted' }]) {
+      const parameters = { id_token_hint: hint, post_logout_redirect_uri: 'https://evil.example/', ...more };
+      const question = await logout(browser, parameters, 'https://evil.example/');
+      assert.match(question.html, /Sign out\?/);
+      assert.ok(await isSignedIn(browser));
+    }
+    const question = await logout(browser, { id_token_hint: hint, post_logout_redirect_uri: 'https://evil.example/' });
+    const end = await browser.submit(question, { logout: 'yes' }, 'https://evil.example/');
+    assert.match(end.html, /You are signed out/);
+  });
+
+  it('takes by POST what it takes by GET, nothing at all and a long request too', async () => {
+    const browser = new Browser();
+    const { id_token = '' } = await tokensFor(server.issuer, { browser });
+    const action = `${server.issuer}/logout`;
+    const post = (url: string, init: RequestInit = {}) => browser.visit(url, { method: 'POST', ...init }, homeOf(1));
+    assert.match((await post(action)).html, /Sign out\?/);
+    const parameters = new URLSearchParams({ id_token_hint: id_token, post_logout_redirect_uri: homeOf(1) });
+    for (let count = 0; count < 20; count += 1) parameters.set(`of_no_meaning_${String(count)}`, 'x'.repeat(500));
+    assert.equal((await post(action, { body: parameters })).url, homeOf(1));
   });
 
   it('asked for by a client’s name alone asks the person too, and then goes back', async () => {

@@ -21,6 +21,8 @@ describe('Client ID metadata documents', () => {
   /** What the site has at each path. */
   const documents = new Map<string, unknown>();
   let asked: string[] = [];
+  /** How the site names the type of its documents. */
+  let contentType = 'application/json';
 
   before(async () => {
     const certificate = selfSignedCertificate();
@@ -29,7 +31,7 @@ describe('Client ID metadata documents', () => {
       asked.push(request.url ?? '');
       const document = documents.get(request.url ?? '');
       if (document === undefined) response.writeHead(302, { location: `https://${host}/good` }).end();
-      else response.setHeader('content-type', 'application/json').end(JSON.stringify(document));
+      else response.setHeader('content-type', contentType).end(JSON.stringify(document));
     }).listen(0, '127.0.0.1');
     await once(site, 'listening');
     host = `localhost:${(site.address() as AddressInfo).port}`;
@@ -42,7 +44,7 @@ describe('Client ID metadata documents', () => {
     setDefaultCACertificates(certificates);
   });
   beforeEach(() => {
-    asked = [];
+    [asked, contentType] = [[], 'application/json'];
   });
 
   const open =
@@ -53,6 +55,7 @@ describe('Client ID metadata documents', () => {
       client_id_metadata_documents: {
         ...config.client_id_metadata_documents,
         enabled: true,
+        allow: [host],
         max_per_hour: 1000,
         ...changes,
       },
@@ -96,6 +99,22 @@ describe('Client ID metadata documents', () => {
     assert.equal(status, 200, JSON.stringify(body));
     assert.match(String(body['refresh_token']), /./);
     assert.deepEqual(asked, ['/good']);
+  });
+
+  it('send nobody to their client who never allowed it, whatever is asked and however', async () => {
+    const clientId = publish('trap');
+    for (const parameters of [
+      { prompt: 'none' },
+      { prompt: 'none', max_age: '-1' },
+      { response_mode: 'form_post', max_age: '-1' },
+    ]) {
+      const { url } = request(clientId, server, parameters);
+      for (const address of [url, url.replace('/authorize?', '/authorize/x?')]) {
+        const answer = await new Browser().request(address);
+        assert.deepEqual([answer.status, answer.headers.get('location')], [400, null], address);
+        assert.doesNotMatch(await answer.text(), /<form/, address);
+      }
+    }
   });
 
   it('give a client no API and no scope beyond what the configuration lists', async () => {
@@ -188,22 +207,67 @@ describe('Client ID metadata documents', () => {
     }
   });
 
-  it('are no way to call a private address by their keys', async () => {
-    const id = publish('keys', { token_endpoint_auth_method: 'private_key_jwt', jwks_uri: 'https://127.0.0.1:1/jwks' });
-    const assertion = `${Buffer.from('{"alg":"ES256"}').toString('base64url')}.${Buffer.from(
-      JSON.stringify({ iss: id, sub: id, aud: server.issuer, jti: 'x', exp: Math.floor(Date.now() / 1000) + 60 }),
-    ).toString('base64url')}.${'A'.repeat(86)}`;
-    const response = await fetch(`${server.issuer}/token`, {
+  it('do not profit from the list of private hosts where any host may describe apps', async () => {
+    const other = await startTestServer({ change: open({ allow: ['*'] }) });
+    try {
+      await refused(publish('good'), other);
+      assert.deepEqual(asked, []);
+    } finally {
+      await other.close();
+    }
+  });
+
+  it('are refused without a path of their own, and are not fetched then', async () => {
+    documents.set('/', { ...(documents.get('/good') as object), client_id: `https://${host}/` });
+    for (const id of [`https://${host}`, `https://${host}/`, `https://${host}?document`]) await refused(id);
+    assert.deepEqual(asked, []);
+  });
+
+  it('are refused as a page, and taken as any kind of JSON', async () => {
+    for (contentType of ['text/html', 'text/plain; charset=utf-8', 'application/jsonp']) {
+      await refused(publish(`type-${encodeURIComponent(contentType)}`));
+    }
+    for (contentType of ['application/cimd+json', 'Application/JSON; charset=utf-8']) {
+      const page = await new Browser().visit(request(publish(`json-${encodeURIComponent(contentType)}`)).url);
+      assert.equal(page.status, 200, page.html);
+    }
+  });
+
+  /** Proves nothing, but makes the server look for the key. */
+  const claimToBe = (id: string): Promise<Response> => {
+    const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const claims = { iss: id, sub: id, aud: server.issuer, jti: 'x', exp: Math.floor(Date.now() / 1000) + 60 };
+    return fetch(`${server.issuer}/token`, {
       method: 'POST',
       body: new URLSearchParams({
         grant_type: 'authorization_code',
         code: 'x',
-        client_assertion: assertion,
+        client_assertion: `${part({ alg: 'ES256' })}.${part(claims)}.${'A'.repeat(86)}`,
         client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
       }),
     });
+  };
+
+  const withKeysAt = (path: string, url: string): string =>
+    publish(path, { token_endpoint_auth_method: 'private_key_jwt', jwks_uri: url });
+
+  it('are no way to call a private address by their keys', async () => {
+    const response = await claimToBe(withKeysAt('keys', 'https://127.0.0.1:1/jwks'));
     assert.ok([400, 401].includes(response.status));
   });
+
+  for (const [what, answer] of Object.entries({ 'no JWK set': { no: 'keys' }, 'a JWK set': { keys: [] } })) {
+    it(`make the server ask once for their keys where the answer is ${what}, however often they are used`, async () => {
+      const path = `set-${what.length}`;
+      documents.set(`/${path}`, answer);
+      const id = withKeysAt(`of-${path}`, `https://${host}/${path}`);
+      await claimToBe(id);
+      asked = [];
+      const statuses = await Promise.all(Array.from({ length: 20 }, () => claimToBe(id)));
+      for (const { status } of statuses) assert.ok([400, 401].includes(status));
+      assert.deepEqual(asked, []);
+    });
+  }
 
   it('are fetched so often for one address', async () => {
     const other = await startTestServer({ change: open({ max_per_hour: 2 }) });

@@ -12,6 +12,7 @@ const LOOPBACK = 'http://127.0.0.1/callback';
 const apps = (notes: ClientConfig): ClientConfig[] => [
   { ...notes, client_id: 'phone', redirect_uris: [OWN_SCHEME], post_logout_redirect_uris: ['com.example.notes:/out'] },
   { ...notes, client_id: 'command-line', redirect_uris: [LOOPBACK, 'http://[::1]/callback'] },
+  { ...notes, client_id: 'with-a-port', redirect_uris: ['http://127.0.0.1:8400/callback'] },
 ];
 
 describe('An app on a device (RFC 8252)', () => {
@@ -72,6 +73,22 @@ describe('An app on a device (RFC 8252)', () => {
     assert.equal(status, 200);
     const silent = new URL((await visit(browser, requestOf('phone', OWN_SCHEME, { prompt: 'none' }))).url);
     assert.equal(silent.searchParams.get('error'), 'interaction_required');
+  });
+
+  it('is asked about each time at a loopback address, whether or not that is registered with a port (§8.6)', async () => {
+    for (const clientId of ['command-line', 'with-a-port']) {
+      const browser = new Browser();
+      const at = (parameters: Record<string, string> = {}) =>
+        requestOf(clientId, 'http://127.0.0.1:8400/callback', parameters);
+      const first = at();
+      await allow(browser, await questionOf(browser, first), first);
+      assert.ok(isAsked(await visit(browser, at())), clientId);
+      const silent = new URL((await visit(browser, at({ prompt: 'none' }))).url);
+      assert.deepEqual(
+        [silent.searchParams.get('error'), silent.searchParams.get('code')],
+        ['interaction_required', null],
+      );
+    }
   });
 
   it('shows an API the roles of a person only where the person allowed that', async () => {

@@ -63,11 +63,23 @@ describe('Refresh', () => {
 
   it('gives fewer scopes when asked to, and never more than were granted', async () => {
     const { refresh_token } = await tokensFor(server.issuer, { parameters: { scope: 'openid profile email' } });
-    await refused(renew(refresh_token, { scope: 'openid roles' }), 'invalid_scope');
+    await refused(renew(refresh_token, { scope: 'openid notes:read' }), 'invalid_scope');
     const narrowed = await renewed(refresh_token, { scope: 'openid profile' });
     assert.equal(narrowed['scope'], 'openid profile');
     const again = await renewed(narrowed['refresh_token']);
     assert.equal(again['scope'], 'openid profile email');
+  });
+
+  it('leaves out a standard scope that the sign-in did not grant, as libraries repeat all that they once asked for', async () => {
+    const { refresh_token } = await tokensFor(server.issuer, { parameters: { scope: 'openid profile' } });
+    const { scope, id_token } = await renewed(refresh_token, { scope: 'openid profile email offline_access' });
+    assert.equal(scope, 'openid profile');
+    assert.equal(typeof id_token, 'string');
+  });
+
+  it('is granted offline access without prompt=consent to a first-party app', async () => {
+    const { scope } = await tokensFor(server.issuer, { parameters: { scope: 'openid profile offline_access' } });
+    assert.equal(scope, 'openid profile offline_access');
   });
 
   it('ends with the session for an app that did not ask for offline access', async () => {

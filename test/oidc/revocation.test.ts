@@ -68,7 +68,7 @@ describe('Revocation', () => {
     const { body: next } = await refresh(server.issuer, refresh_token);
     for (const hint of ['access_token', 'refresh_token', 'nonsense'])
       assert.equal((await revoke(access_token, 'demo-notes', { token_type_hint: hint })).status, 200);
-    await until(() => isTakenBack(placeOf(access_token)), 1500);
+    await until(() => isTakenBack(placeOf(access_token)));
     assert.equal(await isTakenBack(placeOf(next['access_token'])), false);
     assert.equal((await refresh(server.issuer, String(next['refresh_token']))).status, 200);
   });
@@ -77,7 +77,7 @@ describe('Revocation', () => {
     const { access_token, refresh_token } = await tokensFor(server.issuer, FOR_API);
     const elsewhere = await tokensFor(server.issuer, FOR_API);
     await revoke(refresh_token);
-    await until(() => isTakenBack(placeOf(access_token)), 1500);
+    await until(() => isTakenBack(placeOf(access_token)));
     assert.equal(await isTakenBack(placeOf(elsewhere['access_token'])), false);
   });
 
@@ -85,7 +85,7 @@ describe('Revocation', () => {
     const [given, kept] = await Promise.all([machineToken(), machineToken()]);
     const secret = { client_secret: 'demo-service-secret' };
     assert.equal((await revoke(given, 'demo-service', secret)).status, 200);
-    await until(() => isTakenBack(placeOf(given)), 1500);
+    await until(() => isTakenBack(placeOf(given)));
     assert.equal(await isTakenBack(placeOf(kept)), false);
   });
 

@@ -204,6 +204,28 @@ describe('Rich authorization requests', () => {
       assert.equal(await refusal(ask(details)), 'invalid_authorization_details', what);
   });
 
+  it('are refused with characters that show nothing or turn the reading direction around', async () => {
+    const hidden = [
+      '\u202E',
+      '\u2066',
+      '\u200F',
+      '\u200B',
+      '\u2060',
+      '\u00AD',
+      '\u3164',
+      '\u2800',
+      '\u{E0041}',
+      '\uFE0F',
+    ];
+    for (const character of [...hidden, '\u034F', '\u0085', '\n', '\u2028', '\uE000', '\u0000'])
+      for (const to of [`ACME ${character}`, `${character}ACME`])
+        assert.equal(await refusal(ask([payment({ to })])), 'invalid_authorization_details', JSON.stringify(character));
+    const page = await alice.visit(
+      ask([payment({ to: 'مؤسسة עמותה 株式会社 Ærø é 1 – ½' })], { prompt: 'consent' }).url,
+    );
+    assert.equal(page.status, 200);
+  });
+
   it('are refused to a client that is not registered for the type', async () => {
     assert.equal(await refusal(ask([payment()], {}, 'demo-photos')), 'invalid_authorization_details');
   });

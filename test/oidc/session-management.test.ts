@@ -14,6 +14,7 @@ import {
   answerAtOnce,
   authorizationRequest,
   signIn,
+  tokensFor,
   type AuthorizationRequest,
   type Person,
 } from '../support/flows.ts';
@@ -49,7 +50,7 @@ describe('Session management', () => {
   const silently = (browser: Browser, clientId = 'demo-notes', parameters: Record<string, string> = {}) =>
     answerAtOnce(browser, authorizationRequest(server.issuer, clientId, { prompt: 'none', ...parameters }));
 
-  const stateOf = (browser: Browser): string | undefined => browser.cookies.get('opbs')?.value;
+  const stateOf = (browser: Browser): string | undefined => browser.cookies.get('latchkey_opbs')?.value;
 
   const apiOf = ({ issuer }: TestServer): string => `http://localhost:${Number(new URL(issuer).port) + 3}`;
 
@@ -109,6 +110,16 @@ describe('Session management', () => {
     assert.notEqual(stateOf(browser), first);
   });
 
+  it('forgets the state after a sign-out that an ID token asked for, and keeps it for who stays signed in', async () => {
+    const browser = new Browser();
+    const { id_token: hint = '' } = await tokensFor(server.issuer, { browser });
+    const state = stateOf(browser);
+    await browser.submit(await browser.visit(`${server.issuer}/logout`), {});
+    assert.equal(stateOf(browser), state);
+    await browser.visit(`${server.issuer}/logout?id_token_hint=${hint}`);
+    assert.equal(stateOf(browser), undefined);
+  });
+
   it('changes the state when another person signs in', async () => {
     const browser = await signedIn();
     const first = stateOf(browser);
@@ -133,7 +144,7 @@ describe('Session management', () => {
     const response = await browser.request(authorizationRequest(server.issuer).url);
     const ends = response.headers
       .getSetCookie()
-      .flatMap((line) => /^(?:opbs|session)=.*expires=([^;]*)/.exec(line)?.[1]);
+      .flatMap((line) => /^latchkey_(?:opbs|session)=.*expires=([^;]*)/.exec(line)?.[1]);
     const [first, second] = ends.filter((end) => end !== undefined);
     assert.match(first ?? '', /GMT$/);
     assert.equal(second, first);
@@ -142,10 +153,11 @@ describe('Session management', () => {
   it('has a cookie that scripts may read and that opens nothing', async () => {
     const browser = await signedIn();
     const response = await browser.request(authorizationRequest(server.issuer).url);
-    const line = response.headers.getSetCookie().find((each) => each.startsWith('opbs='));
-    assert.equal(line, `opbs=${stateOf(browser) ?? ''}; path=/; samesite=lax`);
+    const line = response.headers.getSetCookie().find((each) => each.startsWith('latchkey_opbs='));
+    assert.equal(line, `latchkey_opbs=${stateOf(browser) ?? ''}; path=/; samesite=lax`);
     const thief = new Browser();
-    for (const name of ['opbs', 'session']) thief.cookies.set(name, { value: stateOf(browser) ?? '', path: '/' });
+    for (const name of ['latchkey_opbs', 'latchkey_session'])
+      thief.cookies.set(name, { value: stateOf(browser) ?? '', path: '/' });
     assert.equal((await silently(thief))['error'], 'login_required');
   });
 

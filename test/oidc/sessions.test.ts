@@ -5,7 +5,7 @@ import { ADMIN, ALICE, answerAtOnce, authorizationRequest, exchangeCode, signIn,
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { serverStores } from './server-stores.ts';
 
-const SESSION = ['session', 'session.sig'];
+const SESSION = ['latchkey_session', 'latchkey_session.sig'];
 
 for (const backend of serverStores) {
   describe(`A session on ${backend.name}`, () => {
@@ -41,7 +41,7 @@ for (const backend of serverStores) {
       const victim = copyOf(attacker);
       const request = authorizationRequest(server.issuer, 'demo-notes', { prompt: 'login' });
       await signIn(victim, request, ALICE);
-      assert.notEqual(victim.cookies.get('session')?.value, attacker.cookies.get('session')?.value);
+      assert.notEqual(victim.cookies.get('latchkey_session')?.value, attacker.cookies.get('latchkey_session')?.value);
       assert.equal((await answerAtOnce(attacker, silent('demo-notes')))['error'], 'login_required');
     });
 
@@ -49,16 +49,16 @@ for (const backend of serverStores) {
       const browser = await signedIn();
       const before = copyOf(browser);
       await signIn(browser, authorizationRequest(server.issuer, 'demo-notes', { prompt: 'login' }));
-      assert.notEqual(browser.cookies.get('session')?.value, before.cookies.get('session')?.value);
+      assert.notEqual(browser.cookies.get('latchkey_session')?.value, before.cookies.get('latchkey_session')?.value);
       assert.equal((await answerAtOnce(before, silent('demo-notes')))['error'], 'login_required');
       assert.match((await answerAtOnce(browser, silent('demo-notes')))['code'] ?? '', /./);
     });
 
     it('is not opened by a cookie without its signature, or with that of another', async () => {
       const [browser, other] = [await signedIn(), await signedIn(ADMIN)];
-      for (const signature of ['', 'x'.repeat(27), other.cookies.get('session.sig')?.value ?? '']) {
+      for (const signature of ['', 'x'.repeat(27), other.cookies.get('latchkey_session.sig')?.value ?? '']) {
         const copy = copyOf(browser);
-        copy.cookies.set('session.sig', { value: signature, path: '/' });
+        copy.cookies.set('latchkey_session.sig', { value: signature, path: '/' });
         assert.equal((await answerAtOnce(copy, silent('demo-notes')))['error'], 'login_required');
       }
       assert.equal(SESSION.filter((name) => browser.cookies.has(name)).length, 2);
@@ -83,7 +83,7 @@ for (const backend of serverStores) {
       const { id_token = '' } = await tokensFor(server.issuer, { browser });
       const former = copyOf(browser);
       await signIn(browser, authorizationRequest(server.issuer, 'demo-web', { prompt: 'consent' }));
-      assert.notEqual(browser.cookies.get('session')?.value, former.cookies.get('session')?.value);
+      assert.notEqual(browser.cookies.get('latchkey_session')?.value, former.cookies.get('latchkey_session')?.value);
       const logOut = (): Promise<unknown> => copyOf(browser).visit(`${server.issuer}/logout?id_token_hint=${id_token}`);
       return { browser, former, logOut };
     }
@@ -103,7 +103,7 @@ for (const backend of serverStores) {
 
     it('that nobody is signed in with ends within the hour, as anybody can have any number of them', async () => {
       const response = await new Browser().request(`${server.issuer}/logout`);
-      const cookie = response.headers.getSetCookie().find((line) => line.startsWith('session=')) ?? '';
+      const cookie = response.headers.getSetCookie().find((line) => line.startsWith('latchkey_session=')) ?? '';
       const until = Date.parse(/expires=([^;]+)/i.exec(cookie)?.[1] ?? '');
       assert.ok(until > Date.now() && until <= Date.now() + server.config.tokens.interaction * 1000, cookie);
     });

@@ -163,7 +163,7 @@ describe('Single sign-on', () => {
     const request = browser.request.bind(browser);
     browser.request = async (...asked) => {
       const response = await request(...asked);
-      lines.push(...response.headers.getSetCookie().filter((line) => line.startsWith('session')));
+      lines.push(...response.headers.getSetCookie().filter((line) => line.startsWith('latchkey_session')));
       return response;
     };
     await work();

@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict';
 import { decodeJwt } from 'jose';
-import { tokensFor } from '../support/flows.ts';
+import { tokenRequest, tokensFor } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
 describe('/userinfo', () => {
   let server: TestServer;
   before(async () => {
-    server = await startTestServer();
+    server = await startTestServer({
+      change: (config) => ({
+        ...config,
+        clients: config.clients.map((client) =>
+          client.client_id === 'demo-photos' ? { ...client, api_tokens_at_userinfo: false } : client,
+        ),
+      }),
+    });
   });
   after(() => server.close());
 
@@ -22,7 +29,7 @@ describe('/userinfo', () => {
     assert.deepEqual(await response.json(), {
       sub: decodeJwt(id_token).sub,
       email: 'alice@example.com',
-      email_verified: false,
+      email_verified: true,
       roles: ['user'],
     });
   });
@@ -34,14 +41,59 @@ describe('/userinfo', () => {
     assert.equal((await fetch(`${server.issuer}/userinfo`, { method: 'POST', body })).status, 200);
   });
 
-  it('refuses no token, a made-up one, one in the query, and one for an API', async () => {
+  it('takes a first-party app’s token for an API, and says what its grant opens', async () => {
+    const { access_token = '', id_token = '' } = await tokensFor(server.issuer, {
+      parameters: { scope: 'openid profile notes:read' },
+    });
+    assert.match(access_token, /^ey/);
+    const response = await ask(access_token);
+    assert.equal(response.status, 200);
+    const { sub, updated_at } = decodeJwt(id_token);
+    const profile = { name: 'Alice', preferred_username: 'alice@example.com', updated_at };
+    assert.deepEqual(await response.json(), { sub, ...profile });
+  });
+
+  it('refuses the token of a first-party app for an API where the app’s setting says so', async () => {
+    const parameters = { scope: 'openid profile notes:read' };
+    const { access_token = '' } = await tokensFor(server.issuer, { clientId: 'demo-photos', parameters });
+    assert.match(access_token, /^ey/);
+    assert.equal((await ask(access_token)).status, 401);
+  });
+
+  it('refuses another app’s token for an API, and says which token it takes', async () => {
+    const parameters = { scope: 'openid notes:read' };
+    const { access_token = '' } = await tokensFor(server.issuer, { clientId: 'demo-web', parameters });
+    const response = await ask(access_token);
+    assert.equal(response.status, 401);
+    const body = (await response.json()) as Record<string, string>;
+    assert.equal(body['error'], 'invalid_token');
+    assert.match(
+      body['error_description'] ?? '',
+      /is for http:\/\/localhost:\d+; \/userinfo takes one without a resource/,
+    );
+  });
+
+  it('refuses a token for an API whose grant has no openid, that was revoked, or that a machine got', async () => {
+    const { access_token: plain = '' } = await tokensFor(server.issuer, {
+      parameters: { scope: 'notes:read', nonce: '' },
+    });
+    assert.equal((await ask(plain)).status, 403);
+    const { access_token = '' } = await tokensFor(server.issuer, { parameters: { scope: 'openid notes:read' } });
+    const form = new URLSearchParams({ token: access_token, client_id: 'demo-notes' });
+    assert.equal((await fetch(`${server.issuer}/revoke`, { method: 'POST', body: form })).status, 200);
+    assert.equal((await ask(access_token)).status, 401);
+    const asMachine = { grant_type: 'client_credentials' };
+    const { body } = await tokenRequest(server.issuer, asMachine, 'demo-service:demo-service-secret');
+    assert.equal((await ask(String(body['access_token']))).status, 401);
+  });
+
+  it('refuses no token, a made-up one, and one in the query', async () => {
     const { access_token = '' } = await tokensFor(server.issuer);
-    const forApi = await tokensFor(server.issuer, { parameters: { scope: 'openid notes:read' } });
     const without = await fetch(`${server.issuer}/userinfo`);
     assert.equal(without.status, 401);
     // RFC 6750 §3.1: who shows nothing is told nothing.
     assert.doesNotMatch(without.headers.get('www-authenticate') ?? 'error', /error/);
-    for (const token of ['x'.repeat(43), String(forApi['access_token'])]) {
+    for (const token of ['x'.repeat(43), 'ey.ey.x']) {
       const response = await ask(token);
       assert.equal(response.status, 401);
       assert.match(response.headers.get('www-authenticate') ?? '', /^Bearer .*error="invalid_token"/);

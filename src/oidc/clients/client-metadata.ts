@@ -1,20 +1,26 @@
 import type { ClientMetadata, Client as EngineClient } from 'oidc-provider';
+import { placed, type PlacedClaims } from '../../config/claims.ts';
 import { authMethodOf } from '../../config/client-auth-checks.ts';
-import { usesRedirects } from '../../config/client-checks.ts';
+import { isNativeApp, usesRedirects } from '../../config/client-checks.ts';
 import { CIBA_GRANT, TYPICAL_GRANTS } from '../../config/client-schema.ts';
-import { pathText } from '../../config/problems.ts';
+import { pathText, type Fault } from '../../config/problems.ts';
 import { checkClientProfile } from '../../config/profile-checks.ts';
-import { profiles, type Profile, type ProfileRules } from '../../config/profiles.ts';
-import { isNativeRedirect } from '../../config/rules.ts';
+import { profiles, usualAlgorithm, type Profile, type ProfileRules } from '../../config/profiles.ts';
+import type { Config } from '../../config/schema.ts';
+import { sectorOf } from '../../config/sector.ts';
+import { STANDARD_SCOPES } from '../../config/standard-scopes.ts';
 import { originsOf, type Client } from '../../clients/clients.ts';
+import { publicKeyFault } from '../../lib/public-key.ts';
 import { askedBy } from './profile-metadata.ts';
 
 /** What the host's hooks need to know of a client beyond the engine's own metadata. */
 export interface ClientPolicy {
   profile: Profile;
-  /** Why its profile refuses it: it was registered before the server had that profile. */
+  /** Why it is refused at use: it was registered before the server had its profile, or looked at keys. */
   fault?: string;
   firstParty: boolean;
+  /** Tells whether its access tokens for APIs are taken at /userinfo too. */
+  apiTokensAtUserinfo: boolean;
   origins: readonly string[];
   scopes: readonly string[];
   resources: readonly string[];
@@ -32,6 +38,12 @@ export interface ClientPolicy {
   isSelfDescribed: boolean;
   /** The hashes of the secrets that it may prove itself with; two while one takes over from the other. */
   secretHashes: readonly string[];
+  /** Allows its assertions to be for the endpoint that they are sent to. */
+  endpointAudience: boolean;
+  /** The claims that the operator adds to the usual ones. */
+  claims?: PlacedClaims;
+  /** The sector of its subjects, if they are pairwise (OpenID Connect Core §8.1). */
+  sector?: string;
   /** In seconds; the server's where there is none. */
   refreshWindow?: number;
 }
@@ -41,11 +53,15 @@ export const POLICY = 'latchkey_policy';
 
 /** What travels as it is. */
 const UNCHANGED = [
+  'token_endpoint_auth_signing_alg',
+  'subject_type',
+  'sector_identifier_uri',
+  'initiate_login_uri',
+  'default_max_age',
   'client_uri',
   'logo_uri',
   'policy_uri',
   'tos_uri',
-  'jwks',
   'jwks_uri',
   'tls_client_auth_subject_dn',
   'tls_client_auth_san_dns',
@@ -67,14 +83,13 @@ const UNCHANGED = [
   'authorization_details_types',
   'backchannel_token_delivery_mode',
   'backchannel_client_notification_endpoint',
+  'backchannel_authentication_request_signing_alg',
 ] as const;
 
 /** A client in the engine's words: RFC 7591 metadata. */
-export function clientMetadata(
-  client: Client,
-  { engineScopes, profile }: { engineScopes: readonly string[]; profile: Profile },
-): ClientMetadata {
-  const scope = client.scopes.filter((name) => engineScopes.includes(name)).join(' ');
+export function clientMetadata(client: Client, server: Pick<Config, 'profile' | 'keys'>): ClientMetadata {
+  const { profile } = server;
+  const scope = client.scopes.filter((name) => STANDARD_SCOPES.includes(name)).join(' ');
   return {
     client_id: client.client_id,
     client_name: client.client_name,
@@ -83,21 +98,32 @@ export function clientMetadata(
     token_endpoint_auth_method: authMethodOf(client),
     grant_types: [...(client.grant_types ?? TYPICAL_GRANTS[client.type])],
     response_types: usesRedirects(client) ? [...(client.response_types ?? ['code'])] : [],
-    application_type: isNative(client) ? 'native' : 'web',
+    application_type: isNativeApp(client) ? 'native' : 'web',
     redirect_uris: client.redirect_uris,
     post_logout_redirect_uris: client.post_logout_redirect_uris,
     ...(scope === '' ? {} : { scope }),
-    id_token_signed_response_alg: client.id_token_signing_alg,
-    // The engine's default is RS256, which the ring need not have.
-    authorization_signed_response_alg: client.authorization_signed_response_alg ?? client.id_token_signing_alg,
-    introspection_signed_response_alg: client.introspection_signed_response_alg ?? client.id_token_signing_alg,
+    ...signingAlgorithms(client, server),
     ...(client.backchannel_logout_uri === undefined
       ? {}
       : { backchannel_logout_uri: client.backchannel_logout_uri, backchannel_logout_session_required: true }),
     ...(client.grant_types?.includes(CIBA_GRANT) && { backchannel_token_delivery_mode: 'poll' }),
     ...pick(client, UNCHANGED),
+    ...(client.jwks && { jwks: { keys: client.jwks.keys.filter((key) => publicKeyFault(key) === undefined) } }),
     ...askedBy(client.profile ?? profile, client),
     [POLICY]: policyFor(client, profile),
+  };
+}
+
+/** The engine's default is RS256, which the ring need not have. */
+function signingAlgorithms(
+  client: Client,
+  { profile, keys }: Pick<Config, 'profile' | 'keys'>,
+): Partial<ClientMetadata> {
+  const usual = client.id_token_signing_alg ?? usualAlgorithm(keys.algorithms, client.profile ?? profile);
+  return {
+    id_token_signed_response_alg: usual,
+    authorization_signed_response_alg: client.authorization_signed_response_alg ?? usual,
+    introspection_signed_response_alg: client.introspection_signed_response_alg ?? usual,
   };
 }
 
@@ -107,26 +133,19 @@ function secretFor({ secret_hash: hash, signing_secret: secret }: Client): { cli
   return { client_secret: secret?.reveal() ?? hash };
 }
 
-/**
- * An app on a device (RFC 8252), which nothing but its redirect URIs tells apart, or that it has none. Anybody can
- * build one that passes for it, so the engine asks the person each time (§8.6).
- */
-function isNative(client: Client): boolean {
-  const redirects = [...client.redirect_uris, ...client.post_logout_redirect_uris];
-  return client.type === 'spa' && (!usesRedirects(client) || redirects.some(isNativeRedirect));
-}
-
 /** @param serverProfile what is asked of clients that have no profile of their own */
 export function policyFor(client: Client, serverProfile: Profile): ClientPolicy {
-  const [fault] = checkClientProfile(client, serverProfile);
+  const [fault] = [...weakKeysAlone(client), ...checkClientProfile(client, serverProfile)];
   return {
     profile: client.profile ?? serverProfile,
     ...(fault && { fault: `${pathText(fault.path)} ${fault.message}` }),
     firstParty: client.first_party,
+    apiTokensAtUserinfo: client.api_tokens_at_userinfo ?? client.first_party,
     origins: [...originsOf(client)],
     scopes: client.scopes,
     resources: client.resources,
     ...(client.default_resource === undefined ? {} : { defaultResource: client.default_resource }),
+    endpointAudience: takesEndpoint(client, profiles[client.profile ?? serverProfile]),
     introspects: client.introspection,
     receivesSignals: client.shared_signals !== undefined,
     ...(client.frontchannel_logout_uri !== undefined && {
@@ -139,8 +158,36 @@ export function policyFor(client: Client, serverProfile: Profile): ClientPolicy 
     ...(client.may_act === undefined ? {} : { mayAct: client.may_act }),
     isSelfDescribed: client.registration !== undefined,
     secretHashes: [client.secret_hash, client.previous_secret_hash].filter((hash) => hash !== undefined),
+    ...nameOfPeople(client),
     ...(client.refresh_window === undefined ? {} : { refreshWindow: client.refresh_window }),
   };
+}
+
+/** Keys in the record of a client that count no more: it was stored before the server looked at them. */
+export function weakKeys({ jwks }: Pick<Client, 'jwks'>): Fault[] {
+  return (jwks?.keys ?? []).flatMap((key, at): Fault[] => {
+    const message = publicKeyFault(key);
+    return message === undefined ? [] : [{ path: ['jwks', 'keys', at], message }];
+  });
+}
+
+function weakKeysAlone(client: Client): Fault[] {
+  const faults = weakKeys(client);
+  return faults.length === client.jwks?.keys.length ? faults : [];
+}
+
+/** By what names a client knows people, and what it is told of them. */
+function nameOfPeople(client: Client): Pick<ClientPolicy, 'claims' | 'sector'> {
+  const sector = sectorOf(client);
+  return {
+    ...(client.claims === undefined ? {} : { claims: placed(client.claims, client.type) }),
+    ...(sector === undefined ? {} : { sector }),
+  };
+}
+
+function takesEndpoint({ client_assertion_audience: audience }: Client, { endpointAudience }: ProfileRules): boolean {
+  if (endpointAudience === 'never') return false;
+  return audience === undefined ? endpointAudience === 'unless a client says otherwise' : audience === 'endpoint';
 }
 
 /** Reads back what `clientMetadata` put in. */

@@ -2,7 +2,6 @@ import { errors, type Client, type ClientMetadata, type Configuration, type KoaC
 import { selfDescribedClient, type Reach } from '../../clients/self-description.ts';
 import { pathText } from '../../config/problems.ts';
 import type { ClientConfig, Config } from '../../config/schema.ts';
-import { STANDARD_SCOPES } from '../../config/standard-scopes.ts';
 import { addressBlock } from '../../http/address-block.ts';
 import { clientAddress } from '../../http/client-address.ts';
 import { sha256 } from '../../lib/hash.ts';
@@ -28,8 +27,10 @@ export function metadataDocuments(parts: { config: Config; grants: Store }): Fea
     // A document that says nothing is asked for again soon; none stays for longer than a day.
     cacheDuration: { min: 60, max: 24 * HOUR },
     async allowFetch(context: KoaContextWithOIDC | undefined, id: string) {
-      const { host, hostname } = new URL(id);
-      if (id.length > 128 || !(hosts.has('*') || hosts.has(host) || hosts.has(hostname))) return false;
+      const { host, hostname, pathname } = new URL(id);
+      // A host alone may be shared by many; the draft asks for a path.
+      if (pathname === '/' || id.length > 128 || !(hosts.has('*') || hosts.has(host) || hosts.has(hostname)))
+        return false;
       // A page of ours asks again for an app that a person is on the way to; that counts for the app's host.
       const asker = context === undefined ? host : addressBlock(clientAddress(context));
       return (await grants.increment(fetches(asker), 1, HOUR)) <= most;
@@ -38,7 +39,7 @@ export function metadataDocuments(parts: { config: Config; grants: Store }): Fea
       const described = describedBy(client, config);
       const policy = policyFor(described, config.profile);
       if (policy.fault !== undefined) throw new errors.InvalidClientMetadata(policy.fault);
-      const metadata = clientMetadata(described, { engineScopes: STANDARD_SCOPES, profile: config.profile });
+      const metadata = clientMetadata(described, config);
       const EngineClient = client.constructor as new (metadata: ClientMetadata) => Client;
       const held = new EngineClient({ ...metadata, [POLICY]: { ...policy, isSelfDescribed: true } });
       // What the document says beyond a registration would count with the engine: none of it stays.
@@ -54,9 +55,10 @@ function describedBy(client: Client, config: Config): ClientConfig {
   const reach: Reach = {
     ...config.client_id_metadata_documents,
     grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
     token_endpoint_auth_methods: ['none', 'private_key_jwt'],
   };
-  const given = { clientId: client.clientId, secret: '', reach, config };
+  const given = { clientId: client.clientId, secret: '', reach, config, isDocument: true };
   const read = selfDescribedClient(client.metadata(), given);
   if (!('faults' in read)) return read.value;
   const faults = read.faults.map(({ path, message }) => `${pathText(path)} ${message}`);

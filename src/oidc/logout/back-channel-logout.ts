@@ -1,4 +1,4 @@
-import type { Client, Provider } from 'oidc-provider';
+import { errors, type Client, type Provider } from 'oidc-provider';
 import type { Announce } from '../../events/events.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
@@ -21,6 +21,8 @@ export interface Delivery extends Logout {
   attempts: number;
   /** When the next one is due, in milliseconds since the epoch. */
   dueAt: number;
+  /** SHA-256 of the address that the first attempt called. */
+  calls?: string;
 }
 
 const deliveryKey = keyspace<Delivery>('logout-delivery');
@@ -99,15 +101,28 @@ export function backChannelLogout(parts: Parts): BackChannelLogout {
   };
 }
 
-type Send = (delivery: Delivery) => Promise<void>;
+interface Send {
+  /** The address at which the client is told now; undefined where it is gone, or is told no more. */
+  addressOf(client: string): Promise<string | undefined>;
+  tell(delivery: Delivery): Promise<void>;
+}
 
 /** By the engine's own way, which is to be asked for before another takes its place. */
 function sender({ Client }: Provider): Send {
   const send = Reflect.get<LogoutClient, 'backchannelLogout'>(Client.prototype as LogoutClient, 'backchannelLogout');
-  return async ({ client: id, account, sid }) => {
-    const client = (await Client.find(id)) as LogoutClient | undefined;
-    if (client?.backchannelLogoutUri !== undefined) await send.call(client, account, sid);
+  return {
+    addressOf: async (id) => (await Client.find(id).catch(unlessInvalid))?.backchannelLogoutUri,
+    async tell({ client: id, account, sid }) {
+      const client = (await Client.find(id)) as LogoutClient | undefined;
+      if (client?.backchannelLogoutUri !== undefined) await send.call(client, account, sid);
+    },
   };
+}
+
+/** A client that cannot be used for now is tried again as long as others. */
+function unlessInvalid(error: unknown): undefined {
+  if (!(error instanceof errors.OIDCProviderError)) throw error;
+  return undefined;
 }
 
 async function attempt(
@@ -119,17 +134,27 @@ async function attempt(
   const { grants, clock } = parts;
   if (stored === undefined || stored.value.dueAt > clock.now()) return;
   const attempts = stored.value.attempts + 1;
-  const delivery = { ...stored.value, attempts, dueAt: clock.now() + (PAUSES[attempts - 1] ?? 0) * 1000 };
+  const dueAt = clock.now() + (PAUSES[attempts - 1] ?? 0) * 1000;
+  const address = await send.addressOf(stored.value.client);
+  const calls = address === undefined ? {} : { calls: sha256(address) };
+  // What one address was to be told is not for whoever the client names later.
+  const hasMoved = 'calls' in calls && stored.value.calls !== undefined && stored.value.calls !== calls.calls;
+  const delivery = { ...calls, ...stored.value, attempts, dueAt };
   // Whoever moves the due time has the attempt; other nodes find it not due.
   const isMine = await grants.replace(key, delivery, stored.version, { ttl: LIFE, indexes: [allDeliveries] });
-  if (isMine && (await isSettled(send, parts, delivery))) await grants.delete(key);
+  if (isMine && (await isSettled(send, parts, delivery, hasMoved))) await grants.delete(key);
 }
 
 /** @returns whether nothing is left to do: it was delivered, or given up */
-async function isSettled(send: Send, { announce }: Parts, delivery: Delivery): Promise<boolean> {
+async function isSettled(send: Send, { announce }: Parts, delivery: Delivery, hasMoved: boolean): Promise<boolean> {
   const { attempts, client } = delivery;
+  if (hasMoved) {
+    const reason = 'the address of the client has changed since the first attempt';
+    announce({ type: 'logout.undelivered', client, attempt: attempts, reason, givenUp: true });
+    return true;
+  }
   try {
-    await send(delivery);
+    await send.tell(delivery);
     announce({ type: 'logout.delivered', client, attempt: attempts });
     return true;
   } catch (error) {

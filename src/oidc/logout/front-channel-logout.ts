@@ -1,6 +1,6 @@
 import type { Middleware } from 'koa';
 import { errors, type Provider } from 'oidc-provider';
-import { contentSecurityPolicy } from '../../http/content-security-policy.ts';
+import { contentSecurityPolicy, formTarget } from '../../http/content-security-policy.ts';
 import type { Views } from '../../http/view.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 
@@ -35,7 +35,7 @@ export function frontChannelLogout(provider: Provider, views: Views): Middleware
     context.status = 200;
     context.response.remove('Location');
     context.set('Refresh', `${WAIT};url=${location}`);
-    context.set('Content-Security-Policy', `${contentSecurityPolicy([])};frame-src ${originsOf(frames).join(' ')}`);
+    context.set('Content-Security-Policy', contentSecurityPolicy([], frames.map(formTarget)));
     context.type = 'html';
     context.body = views.render('signing-out', { frames, next: location });
   };
@@ -62,8 +62,4 @@ async function address(provider: Provider, { clientId, sid }: Ended[number]): Pr
 function unlessInvalid(error: unknown): undefined {
   if (!(error instanceof errors.OIDCProviderError)) throw error;
   return undefined;
-}
-
-function originsOf(urls: readonly string[]): string[] {
-  return [...new Set(urls.map((url) => new URL(url).origin))];
 }

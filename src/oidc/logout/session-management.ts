@@ -19,12 +19,13 @@ type State = Session | undefined;
 export function sessionManagement(provider: Provider, { key, random }: { key: Buffer; random: Random }): Middleware {
   const states = new WeakMap<object, State>();
   const see = (context: KoaContextWithOIDC): void => {
-    const { session, params, route: name } = context.oidc;
-    if (session === undefined) return;
-    const isOver = name === 'end_session_confirm' && params?.['logout'] !== undefined;
-    states.set(context, isOver || session.accountId === undefined ? undefined : session);
+    const { session } = context.oidc;
+    if (session !== undefined) states.set(context, session.accountId === undefined ? undefined : session);
   };
-  provider.on('end_session.success', see);
+  // The engine reports the end of a whole session only: whoever stays signed in gets no further than the page that says so.
+  provider.on('end_session.success', (context) => {
+    states.set(context, undefined);
+  });
   provider.on('authorization.error', see);
   provider.on('authorization.success', (context, answer) => {
     see(context);
@@ -59,7 +60,7 @@ function isSecure(issuer: string): boolean {
 }
 
 function cookieName(issuer: string): string {
-  return isSecure(issuer) ? '__Host-opbs' : 'opbs';
+  return isSecure(issuer) ? '__Host-opbs' : 'latchkey_opbs';
 }
 
 /** Read by the script, in a frame on any site; without TLS, browsers allow it on the server's own site only. */

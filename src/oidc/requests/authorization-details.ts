@@ -8,6 +8,7 @@ import {
 } from 'oidc-provider';
 import { SCOPES_ONLY } from './claims-parameter.ts';
 import type { DetailField, DetailType } from '../../config/detail-types.ts';
+import { hasHiddenCharacters } from '../../lib/hidden-characters.ts';
 
 type Feature = RichAuthorizationRequestsActiveConfiguration & {
   authorizationDetailsForIntrospection: AuthorizationDetailsForIntrospection;
@@ -113,6 +114,7 @@ function validateValue(field: DetailField, value: unknown, at: string): void {
 
 function validateText({ values }: DetailField, value: unknown, at: string): void {
   if (typeof value !== 'string' || value === '' || value.length > LONGEST_TEXT) throw refused(`${at} must be a text`);
+  if (hasHiddenCharacters(value)) throw refused(`${at} has hidden characters`);
   if (values?.includes(value) === false) throw refused(`${at} is none of its values`);
 }
 

@@ -1,5 +1,6 @@
 import { errors, type ClaimsParameter, type Client, type KoaContextWithOIDC } from 'oidc-provider';
 import { scopeOfClaim } from '../../accounts/claims.ts';
+import { refuseUnknownAcr } from './authentication-demands.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 
 /** Requests whose person is asked on other pages, which speak of scopes only. */
@@ -11,11 +12,20 @@ export const SCOPES_ONLY: readonly string[] = ['device_authorization', 'backchan
  */
 export function assertClaimsParameter({ oidc }: KoaContextWithOIDC, claims: ClaimsParameter, client: Client): void {
   if (SCOPES_ONLY.includes(oidc.route)) throw new errors.InvalidRequest('claims are asked for by scopes here');
+  assertMembers(claims);
+  refuseUnknownAcr(claims);
   for (const name of namesIn(claims)) {
     const scope = scopeOfClaim(name);
     if (scope !== undefined && !policyOf(client).scopes.includes(scope))
       throw new errors.InvalidRequest(`the client is not registered for the scope of the claim ${name}`);
   }
+}
+
+/** §5.5: each claim has null or an object, which the engine takes for granted later. */
+function assertMembers({ id_token: idToken = {}, userinfo = {} }: ClaimsParameter): void {
+  const members: unknown[] = [...Object.values(idToken), ...Object.values(userinfo)];
+  if (members.every((member) => typeof member === 'object' && !Array.isArray(member))) return;
+  throw new errors.InvalidRequest('each member of claims.id_token and claims.userinfo must be null or an object');
 }
 
 /** The claims of the account that a request names. */

@@ -1,24 +1,29 @@
 import { errors, type Configuration } from 'oidc-provider';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import { rulesOf } from '../clients/client-metadata.ts';
+import type { SecretGuesses } from '../clients/secret-guesses.ts';
 import { LONGEST_PROOF } from '../storage/replay-adapter.ts';
+import { clientJwtFault } from './client-jwt.ts';
 
 /** What a client may sign its assertions with (RFC 7523 §2.2). */
 export const ASSERTION_ALGORITHMS = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519', 'HS256'] as const;
 
-/**
- * What the engine does not ask of a client's assertion: that it is for this issuer and nobody else, since another
- * server could pass it on (draft-ietf-oauth-rfc7523bis §4), and that it ends before it is forgotten that it was used.
- */
-export function assertClientAssertion(
-  issuer: string,
-  clock: Clock,
-): NonNullable<Configuration['assertJwtClientAuthClaimsAndHeader']> {
-  return (_context, { aud, exp }, { alg }, client) => {
-    const { algorithms } = rulesOf(client);
-    if (algorithms?.some((one) => one === alg) === false)
-      throw new errors.InvalidClientAuth('the profile of the client does not allow this algorithm');
-    if (aud !== issuer) throw new errors.InvalidClientAuth('the audience (aud) must be the issuer, and nothing else');
+/** The type of its own is that of draft-ietf-oauth-rfc7523bis §3; most clients still say nothing more than `JWT`. */
+const TYPES = ['jwt', 'client-authentication+jwt'];
+
+/** A check that the engine does not make of a client's assertion: that it ends before it is forgotten that it was used. */
+export function assertClientAssertion({
+  clock,
+  secretGuesses,
+}: {
+  clock: Clock;
+  secretGuesses: SecretGuesses;
+}): NonNullable<Configuration['assertJwtClientAuthClaimsAndHeader']> {
+  return async (context, claims, header, client) => {
+    if (client.clientAuthMethod === 'client_secret_jwt') await secretGuesses.admit(context, client.clientId);
+    const fault = clientJwtFault({ header, claims }, { types: TYPES, rules: rulesOf(client), clock });
+    if (fault !== undefined) throw new errors.InvalidClientAuth(fault);
+    const { exp } = claims;
     if (typeof exp !== 'number' || exp > epochSeconds(clock) + LONGEST_PROOF)
       throw new errors.InvalidClientAuth(`the assertion must expire (exp) within ${LONGEST_PROOF} seconds`);
   };

@@ -32,11 +32,32 @@ export function verifyOurs({ issuer, ring }: { issuer: string; ring: Pick<RingSn
   return (jwt, options) => jwtVerify(jwt, keys, { ...options, issuer, algorithms });
 }
 
+/**
+ * Verifies an access token of this server: of type `at+jwt` (RFC 9068 §2.1), or `JWT` for an API that asks for that. Of
+ * all that this server signs, access tokens alone have a client, and a status beside it.
+ * @throws errors.JOSEError
+ */
+export async function verifyAccessToken(verify: VerifyOurs, jwt: string, options: JWTVerifyOptions = {}) {
+  const { payload, protectedHeader } = await verify(jwt, options);
+  const { typ } = protectedHeader;
+  const isPlain = typ === 'JWT' && payload['client_id'] !== undefined && payload['status'] !== undefined;
+  if (typ === 'at+jwt' || isPlain) return payload;
+  throw new errors.JWTClaimValidationFailed('unexpected "typ" JWT header value', payload, 'typ', 'check_failed');
+}
+
+/**
+ * Tells an ID token from the other JWTs that this server signs (RFC 8725 §3.12). A logout token has its issuer, audience,
+ * subject and key, and only a type of its own; an access token of the type `JWT` has a client.
+ */
+export function isIdToken({ header, payload }: Record<'header' | 'payload', Record<string, unknown>>): boolean {
+  const { typ = 'JWT' } = header;
+  return typ === 'JWT' && payload['client_id'] === undefined;
+}
+
 /** @returns undefined for what is no access token of ours, or none any more */
 export async function readAccessToken(verify: VerifyOurs, token: string): Promise<AccessTokenClaims | undefined> {
   try {
-    const { payload } = await verify(token, { typ: 'at+jwt' });
-    return claimsSchema.parse(payload);
+    return claimsSchema.parse(await verifyAccessToken(verify, token));
   } catch (error) {
     if (error instanceof errors.JOSEError || error instanceof z.ZodError) return undefined;
     throw error;

@@ -2,7 +2,8 @@ import { errors, type Client, type Configuration, type KoaContextWithOIDC } from
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import type { ProfileRules } from '../../config/profiles.ts';
 import { rulesOf } from '../clients/client-metadata.ts';
-import { LONGEST_PROOF } from '../storage/replay-adapter.ts';
+import { CLOCK_TOLERANCE, LONGEST_PROOF } from '../storage/replay-adapter.ts';
+import { clientJwtFault } from './client-jwt.ts';
 
 type JwtClaims = Readonly<Record<string, unknown>>;
 type AssertRequestObject = NonNullable<
@@ -10,7 +11,7 @@ type AssertRequestObject = NonNullable<
 >;
 
 /** The one type of its own that a signed request has (RFC 9101 §10.8); most clients still say nothing more than `JWT`. */
-const TYPES = ['jwt', 'oauth-authz-req+jwt', 'application/oauth-authz-req+jwt'];
+const TYPES = ['jwt', 'oauth-authz-req+jwt'];
 
 /**
  * What the engine does not ask of a signed request (RFC 9101): that it is none of the client's other JWTs, that it
@@ -20,17 +21,19 @@ export function requestObjects(clock: Clock) {
   /** Named request objects whose signature is not known to be good yet. */
   const named = new WeakMap<KoaContextWithOIDC, { jti: string; exp: number }>();
 
-  const assertRequestObject: AssertRequestObject = (context, claims, { alg, typ }, client) => {
+  const assertRequestObject: AssertRequestObject = (context, claims, header, client) => {
     const { exp, jti, sub } = claims;
     // What was handed in at /par comes by again, from our own store.
     if (context.oidc.entities.PushedAuthorizationRequest !== undefined) return;
-    if (typ !== undefined && (typeof typ !== 'string' || !TYPES.includes(typ.toLowerCase())))
-      throw new errors.InvalidRequestObject('the type (typ) must be oauth-authz-req+jwt');
+    const rules = rulesOf(client);
+    const fault = clientJwtFault({ header, claims }, { types: TYPES, rules, clock });
+    if (fault !== undefined) throw new errors.InvalidRequestObject(fault);
     if (sub === client.clientId)
       throw new errors.InvalidRequestObject('the subject (sub) must not be the client: that is a client assertion');
     if (typeof exp !== 'number' || exp > epochSeconds(clock) + LONGEST_PROOF)
       throw new errors.InvalidRequestObject(`the request must expire (exp) within ${LONGEST_PROOF} seconds`);
-    assertProfile(claims, alg, rulesOf(client));
+    assertProfile(claims, rules);
+    if (context.oidc.route === 'backchannel_authentication') assertBackchannel(context, claims, clock);
     if (typeof jti === 'string') named.set(context, { jti, exp });
   };
 
@@ -39,21 +42,42 @@ export function requestObjects(clock: Clock) {
     const object = named.get(context);
     if (object === undefined) return;
     const { ReplayDetection } = context.oidc.provider;
-    if (!(await ReplayDetection.unique(`request object ${client.clientId} `, object.jti, object.exp)))
+    const forgotten = object.exp + CLOCK_TOLERANCE;
+    if (!(await ReplayDetection.unique(`request object ${client.clientId} `, object.jti, forgotten)))
       throw new errors.InvalidRequestObject('the request was used before');
   }
 
   return { assertRequestObject, claimRequestObject };
 }
 
-/** FAPI 2.0 Message Signing §5.3.1, and the algorithms of the client's profile. */
-function assertProfile(claims: JwtClaims, alg: unknown, { algorithms, signedRequests }: ProfileRules): void {
-  if (algorithms?.some((one) => one === alg) === false)
-    throw new errors.InvalidRequestObject('the profile of the client does not allow this algorithm');
+/** FAPI 2.0 Message Signing §5.3.1. */
+function assertProfile(claims: JwtClaims, { signedRequests }: ProfileRules): void {
   if (!signedRequests) return;
   const { exp, nbf } = claims;
   if (typeof nbf !== 'number' || typeof exp !== 'number' || exp - nbf > LONGEST_PROOF)
     throw new errors.InvalidRequestObject(
       `the request must begin (nbf) at most ${LONGEST_PROOF} seconds before it ends`,
     );
+}
+
+/** The parameters of a request without a browser, which it says by its claims alone once it is signed (CIBA Core 1.0 §7.1). */
+const CIBA_PARAMETERS = [
+  ...['scope', 'acr_values', 'login_hint', 'login_hint_token', 'id_token_hint', 'binding_message', 'user_code'],
+  ...['client_notification_token', 'requested_expiry', 'request_context', 'resource', 'claims', 'nonce'],
+] as const;
+
+/**
+ * CIBA Core 1.0 §7.1.1: it has a name, by which it is used once, a beginning and an end, and nothing stands beside it.
+ * @throws errors.InvalidRequestObject
+ */
+function assertBackchannel({ oidc }: KoaContextWithOIDC, claims: JwtClaims, clock: Clock): void {
+  const times = ['iat', 'nbf', 'exp'].filter((name) => typeof claims[name] !== 'number');
+  if (times.length > 0) throw new errors.InvalidRequestObject(`the request must have ${times.join(', ')} as numbers`);
+  if (typeof claims['jti'] !== 'string' || claims['jti'] === '')
+    throw new errors.InvalidRequestObject('the request must have a name (jti)');
+  if (Number(claims['iat']) > epochSeconds(clock) + CLOCK_TOLERANCE)
+    throw new errors.InvalidRequestObject('the request was issued (iat) in the future');
+  const beside = CIBA_PARAMETERS.find((name) => oidc.body?.[name] !== undefined);
+  if (beside !== undefined)
+    throw new errors.InvalidRequestObject(`${beside} must stand in the signed request, and not beside it`);
 }

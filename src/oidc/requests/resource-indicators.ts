@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto';
 import { errors, type Client, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider';
 import type { ResourceConfig } from '../../config/schema.ts';
-import { policyOf, rulesOf } from '../clients/client-metadata.ts';
+import { policyOf, rulesOf, type ClientPolicy } from '../clients/client-metadata.ts';
 import type { AccountOf } from './request-account.ts';
 import type { Transmitter } from './transmitter.ts';
 
@@ -20,9 +20,9 @@ export function resourceIndicators(options: {
   return {
     enabled: true,
     defaultResource: (context: KoaContextWithOIDC, client: Client, oneOf?: readonly string[]) => {
-      if (oneOf !== undefined) return [...oneOf];
+      if (oneOf !== undefined) return unlessEmpty(oneOf);
       if (transmitter?.isMeant(context, client) === true) return [transmitter.identifier];
-      return defaultResource(context, client, resources);
+      return unlessEmpty(defaultResource(context, client, resources));
     },
     // Without `resource` in the token request, the token is for what was granted (RFC 8707 §2.2).
     useGrantedResource: () => true,
@@ -35,7 +35,7 @@ export function resourceIndicators(options: {
       const resource = resources.get(identifier);
       const policy = policyOf(client);
       if (resource === undefined || !policy.resources.includes(identifier)) throw new errors.InvalidTarget();
-      const roles = await rolesOf(context, options.accountOf);
+      const roles = await rolesOf(context, options.accountOf, policy);
       const scopes = Object.entries(resource.scopes)
         .filter(([name, scope]) => policy.scopes.includes(name) && mayReceive(roles, scope.roles))
         .map(([name]) => name);
@@ -50,7 +50,19 @@ export function resourceIndicators(options: {
   };
 }
 
-/** A client's default stands in when the request asks for one of that resource's scopes, or when it has no person. */
+/**
+ * If there is no resource, the engine must see none. It takes an empty list for a choice that is left to it, and gives
+ * no token for userinfo through the browser then.
+ */
+function unlessEmpty(identifiers: readonly string[]): string[] {
+  // Its types know of no other answer than a list.
+  return (identifiers.length === 0 ? undefined : [...identifiers]) as string[];
+}
+
+/**
+ * The resource of a request that names none: the client's default where the request asks for one of its scopes or has no
+ * person, else the one resource of the client that has the scopes asked for.
+ */
 function defaultResource(
   context: KoaContextWithOIDC,
   client: Client,
@@ -64,14 +76,37 @@ function defaultResource(
   if (resource !== undefined && (isEnough || asked.some((scope) => Object.hasOwn(resource.scopes, scope))))
     return [resource.identifier];
   if (rulesOf(client).resource) throw new errors.InvalidTarget('the profile of the client asks for a resource');
-  return [];
+  return resourceOfScopes(asked, client, resources);
 }
 
-/** The roles of the person whom the request is about; `undefined` while it is about none. */
-async function rolesOf(context: KoaContextWithOIDC, accountOf: AccountOf): Promise<readonly string[] | undefined> {
-  const id = context.oidc.account?.accountId ?? context.oidc.session?.accountId;
-  if (id === undefined) return undefined;
-  return (await accountOf(context, id))?.roles ?? [];
+/** @throws errors.InvalidTarget where no resource, or more than one, has all of the scopes asked for that are an API's */
+function resourceOfScopes(
+  asked: readonly string[],
+  client: Client,
+  resources: ReadonlyMap<string, ResourceConfig>,
+): string[] {
+  const own = policyOf(client).resources.flatMap((identifier) => resources.get(identifier) ?? []);
+  const wanted = asked.filter((scope) => own.some(({ scopes }) => Object.hasOwn(scopes, scope)));
+  if (wanted.length === 0) return [];
+  const [only, ...others] = own.filter(({ scopes }) => wanted.every((scope) => Object.hasOwn(scopes, scope)));
+  if (only === undefined || others.length > 0)
+    throw new errors.InvalidTarget(`several APIs have the scopes ${wanted.join(' ')}: name one of them by resource`);
+  return [only.identifier];
+}
+
+/**
+ * The roles of the person whom the request is about. `undefined` lifts the limits of roles: while nobody has signed in yet,
+ * and for a machine that the operator registered for its scopes by name. A machine that registered itself has no role.
+ */
+async function rolesOf(
+  context: KoaContextWithOIDC,
+  accountOf: AccountOf,
+  { isSelfDescribed }: Pick<ClientPolicy, 'isSelfDescribed'>,
+): Promise<readonly string[] | undefined> {
+  const { account, session, route } = context.oidc;
+  const id = account?.accountId ?? session?.accountId;
+  if (id !== undefined) return (await accountOf(context, id))?.roles ?? [];
+  return isSelfDescribed && route === 'token' ? [] : undefined;
 }
 
 function mayReceive(roles: readonly string[] | undefined, allowed: readonly string[] | undefined): boolean {

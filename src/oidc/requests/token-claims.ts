@@ -1,5 +1,9 @@
 import type { AccessToken, Client, ClientCredentials, KoaContextWithOIDC, UnknownObject } from 'oidc-provider';
+import type { Account } from '../../accounts/accounts.ts';
+import type { SubjectNames } from '../../accounts/pairwise.ts';
+import type { ResourceConfig } from '../../config/schema.ts';
 import { policyOf } from '../clients/client-metadata.ts';
+import { addedToToken, isOfTheHouse } from './mapped-claims.ts';
 import type { AccountOf } from './request-account.ts';
 
 const claimsOf = new WeakMap<object, UnknownObject>();
@@ -18,15 +22,17 @@ export function sayInToken(token: AccessToken, claims: UnknownObject): void {
 export async function accessTokenClaims(
   context: KoaContextWithOIDC,
   token: AccessToken | ClientCredentials,
-  accountOf: AccountOf,
+  parts: { accountOf: AccountOf; subjectNames: SubjectNames; resources: readonly ResourceConfig[] },
 ): Promise<UnknownObject | undefined> {
   const given = claimsOf.get(token);
-  if (given !== undefined) return given;
-  if (token.kind !== 'AccessToken') return mayAct(context.oidc.client);
   const source = sourceOf(context);
-  const account = await accountOf(context, token.accountId);
+  const account = token.kind === 'AccessToken' ? await parts.accountOf(context, token.accountId) : undefined;
+  const added = addedClaims(context, token, { ...parts, source, account });
+  if (given !== undefined) return { ...added, ...given };
+  if (token.kind !== 'AccessToken') return { ...added, ...mayAct(context.oidc.client) };
   return defined({
-    roles: showsRoles(context, source) ? account?.roles : undefined,
+    ...added,
+    roles: shows('roles', context, source) ? account?.roles : undefined,
     acr: source?.acr,
     amr: source?.amr,
     auth_time: source?.authTime,
@@ -56,11 +62,35 @@ function sourceOf({ oidc }: KoaContextWithOIDC): Source | undefined {
   return { acr, amr, authTime, sid, scopes: oidc.requestParamScopes };
 }
 
-function showsRoles({ oidc: { client, grant } }: KoaContextWithOIDC, source: Source | undefined): boolean {
-  // Other software on a device can pass for an app of the house there (RFC 8252 §8.6).
-  if (client?.applicationType === 'web' && policyOf(client).firstParty) return true;
-  const isGranted = grant?.getOIDCScopeFiltered(new Set(['roles'])) === 'roles';
-  return isGranted && source?.scopes.has('roles') === true;
+/** Tells whether an app may have what a scope opens: the operator's own, or one that the person has granted it. */
+function shows(scope: string, { oidc: { client, grant } }: KoaContextWithOIDC, source: Source | undefined): boolean {
+  if (client !== undefined && isOfTheHouse(client)) return true;
+  const isGranted = grant?.getOIDCScopeFiltered(new Set([scope])) === scope;
+  return isGranted && source?.scopes.has(scope) === true;
+}
+
+/** What the operator has the client, or the API, told in its tokens; one without an API goes to this server alone. */
+function addedClaims(
+  context: KoaContextWithOIDC,
+  token: AccessToken | ClientCredentials,
+  {
+    source,
+    account,
+    subjectNames,
+    resources,
+  }: {
+    source: Source | undefined;
+    account: Account | undefined;
+    subjectNames: SubjectNames;
+    resources: readonly ResourceConfig[];
+  },
+): UnknownObject {
+  const { client } = context.oidc;
+  if (client === undefined || token.aud === undefined) return {};
+  const sub = account && subjectNames.subjectFor(account.id, policyOf(client).sector);
+  const isOpen = (scope: string) => shows(scope, context, source);
+  const person = account && sub !== undefined ? { account, sub, isOpen } : undefined;
+  return addedToToken({ client, audience: token.aud, resources }, 'access_token', person);
 }
 
 /** RFC 8693 §4.4: who may act with a token of this client. */

@@ -1,5 +1,7 @@
 import type { Consent, Consents } from '../../accounts/consents.ts';
+import { ACCOUNT_CLIENT } from '../../config/client-schema.ts';
 import { tokensOfGrant } from '../../status/ledger.ts';
+import { forEachAtOnce } from '../../storage/at-once.ts';
 import { everyRecord } from '../../storage/every-member.ts';
 import { idOf, type Store } from '../../storage/store.ts';
 import { grantCounts, grantsOfAccount, type GrantRecord } from './grant-records.ts';
@@ -27,16 +29,16 @@ export interface AppAccess {
 /** The sessions of an account that have not ended. */
 export async function liveSessions(grants: Store, account: string): Promise<LiveSession[]> {
   const live: LiveSession[] = [];
-  for await (const { key, value: session } of everyRecord(grants, sessionsOfAccount(account))) {
-    if (session.accountId !== account || !(await sessionCounts(grants, session))) continue;
+  await forEachAtOnce(everyRecord(grants, sessionsOfAccount(account)), async ({ key, value: session }) => {
+    if (session.accountId !== account || !(await sessionCounts(grants, session))) return;
     const { browser, usedAt, loginTs = 0, authorizations = {} } = session;
     live.push({
       ...{ browser, usedAt, signedInAt: loginTs * 1000 },
       uid: idOf(key),
-      clients: Object.keys(authorizations),
+      clients: Object.keys(authorizations).filter((client) => client !== ACCOUNT_CLIENT),
       grants: Object.values(authorizations).flatMap(({ grantId }) => grantId ?? []),
     });
-  }
+  });
   return live;
 }
 
@@ -46,16 +48,21 @@ export async function appsWithAccess(
   account: string,
 ): Promise<AppAccess[]> {
   const all = new Map<string, Consent>();
-  const add = (client: string, allowed: Consent): void => void all.set(client, united(all.get(client), allowed));
-  for await (const { client, consent } of consents.list(account)) add(client, consent);
-  const inSessions = new Set((await liveSessions(grants, account)).flatMap((session) => session.grants));
-  for await (const { key, value: grant } of everyRecord(grants, grantsOfAccount(account))) {
-    if (!(await grantCounts(grants, grant))) continue;
-    const id = idOf(key);
+  const add = (client: string, allowed: Consent): void => {
+    if (client !== ACCOUNT_CLIENT) all.set(client, united(all.get(client), allowed));
+  };
+  const sessions = liveSessions(grants, account);
+  const allowed = async (): Promise<void> => {
+    for await (const { client, consent } of consents.list(account)) add(client, consent);
+  };
+  const held = forEachAtOnce(everyRecord(grants, grantsOfAccount(account)), async ({ key, value: grant }) => {
+    if (!(await grantCounts(grants, grant))) return;
+    const isInSession = (await sessions).some((session) => session.grants.includes(idOf(key)));
     // A grant outlives what came of it.
-    if (inSessions.has(id) || (await hasTokens(grants, id))) add(grant.clientId ?? '', consentOf(grant));
-  }
-  return [...all].map(([client, allowed]) => ({ client, allowed }));
+    if (isInSession || (await hasTokens(grants, idOf(key)))) add(grant.clientId ?? '', consentOf(grant));
+  });
+  await Promise.all([sessions, allowed(), held]);
+  return [...all].map(([client, consent]) => ({ client, allowed: consent }));
 }
 
 async function hasTokens(grants: Store, grant: string): Promise<boolean> {

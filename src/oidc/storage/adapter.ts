@@ -1,5 +1,5 @@
 import { errors, Provider, type Adapter, type AdapterPayload } from 'oidc-provider';
-import type { Profile } from '../../config/profiles.ts';
+import type { Config } from '../../config/schema.ts';
 import type { Clients } from '../../clients/clients.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
@@ -9,7 +9,9 @@ import { keyspace, type Index, type Key, type Store } from '../../storage/store.
 import { lifetime, startOf, unsupported } from './adapter-verbs.ts';
 import { answerOnce, waitsForAnswer } from './answered-once.ts';
 import { clientMetadata } from '../clients/client-metadata.ts';
+import { EXPIRED_QUESTION_LIFE } from '../lifetimes.ts';
 import { grantAdapter } from './grant-adapter.ts';
+import type { PendingKind, PendingRequests } from './pending-requests.ts';
 import { replayAdapter } from './replay-adapter.ts';
 import { seal, unseal } from '../../lib/seal.ts';
 import { sessionAdapter } from './session-adapter.ts';
@@ -27,9 +29,8 @@ const sealedKeys: Record<string, (id: string) => Key<Sealed>> = {
   AuthorizationCode: keyspace<Sealed>('authorization-code'),
   BackchannelAuthenticationRequest: keyspace<Sealed>('backchannel-request'),
   ClientCredentials: keyspace<Sealed>('client-credentials'),
-  Interaction: keyspace<Sealed>('interaction'),
-  PushedAuthorizationRequest: keyspace<Sealed>('pushed-authorization-request'),
 };
+const pushedRequestKey = keyspace<Sealed>('pushed-authorization-request');
 const deviceCodeKey = keyspace<Sealed>('device-code');
 
 export interface AdapterOptions {
@@ -40,10 +41,8 @@ export interface AdapterOptions {
   /** What grants of our own bring along for a model, instead of the usual. */
   adapters: Readonly<Record<string, Adapter>>;
   userCodes: UserCodes;
-  /** The scopes that the engine itself knows. */
-  scopes: readonly string[];
-  /** The server's. */
-  profile: Profile;
+  pending: PendingRequests;
+  config: Pick<Config, 'profile' | 'keys'>;
   /** Told before a client is given anything of an account's. */
   introduce: (account: string, client: string) => Promise<void>;
   /** Rejects while no token could be signed. */
@@ -66,13 +65,19 @@ export function adapterFactory(options: AdapterOptions): (model: string) => Adap
     if (keys !== undefined) return usedToSign(sealedAdapter(options, keys), options.canSign);
     switch (model) {
       case 'DeviceCode':
-        return deviceCodeAdapter(options);
+        return counted('device', deviceCodeAdapter(options), options.pending);
+      case 'PushedAuthorizationRequest':
+        return counted(
+          'pushed',
+          usedToSign(sealedAdapter(options, pushedRequestKey), options.canSign),
+          options.pending,
+        );
       case 'Session':
-        return sessionAdapter(options.grants, options.random, options.clock);
+        return sessionAdapter(options);
       case 'Grant':
         return introducing(grantAdapter(options.grants, options.clock), options.introduce);
       case 'ReplayDetection':
-        return replayAdapter(options.grants);
+        return replayAdapter({ ...options, clockSkew: options.config.keys.clock_skew });
       case 'Client':
         return clientAdapter(options);
       default:
@@ -93,7 +98,7 @@ export function sealedAdapter(
       const sealed = seal(id, JSON.stringify(payload), random);
       const indexes = foundBy(payload);
       const value = { sealed, ...(indexes.length > 0 && { startedAt: startOf(Provider.ctx, clock) }) };
-      const write = { key: keyOf(id), value, options: { ...lifetime(ttl), indexes } };
+      const write = { key: keyOf(id), value, options: { ...recordLife(payload, ttl), indexes } };
       // Of all opaque tokens, those that no account leads to.
       if (payload.kind === 'ClientCredentials') await enterClient(grants, payload.clientId ?? '', ttl ?? 1);
       if (!waitsForAnswer(payload)) await grants.set(write.key, write.value, write.options);
@@ -117,11 +122,16 @@ export function sealedAdapter(
   };
 }
 
+/** A question that waits for a person is remembered for a while after it has expired. */
+function recordLife(payload: AdapterPayload, ttl: number | undefined): { ttl?: number } {
+  const rest = waitsForAnswer(payload) ? EXPIRED_QUESTION_LIFE : 0;
+  return lifetime(ttl === undefined ? undefined : Math.max(ttl, 0) + rest);
+}
+
 /** By which a record is found when it is to be taken back. */
 function foundBy({ kind, clientId = '', accountId, grantId }: AdapterPayload): Index<unknown>[] {
   if (kind === 'AccessToken' || kind === 'ClientCredentials') return indexesOf({ clientId, accountId, grantId });
-  // An interaction only mentions a grant: it outlives the revocation, as one that changes the person must.
-  return grantId === undefined || kind === 'Interaction' ? [] : [tokensOfGrant(grantId)];
+  return grantId === undefined ? [] : [tokensOfGrant(grantId)];
 }
 
 /** What is used up for tokens, such as a code, stays as it is while they could not be signed. */
@@ -131,6 +141,18 @@ function usedToSign(adapter: Adapter, canSign: AdapterOptions['canSign']): Adapt
     async consume(id) {
       await canSign();
       await adapter.consume(id);
+    },
+  };
+}
+
+/** Counts a request when it comes in, and not when it is answered later. */
+function counted(kind: PendingKind, adapter: Adapter, pending: PendingRequests): Adapter {
+  return {
+    ...adapter,
+    async upsert(id, payload, ttl) {
+      const route = Provider.ctx?.oidc.route ?? '';
+      if (['pushed_authorization_request', 'device_authorization'].includes(route)) await pending.admit(kind, payload);
+      await adapter.upsert(id, payload, ttl);
     },
   };
 }
@@ -154,7 +176,7 @@ function deviceCodeAdapter(options: AdapterOptions): Adapter {
   return {
     ...codes,
     async upsert(id, { inFlight: _underWay, ...payload }, ttl) {
-      const isOurs = await userCodes.remember(payload.userCode ?? '', id, lifetime(ttl));
+      const isOurs = await userCodes.remember(payload.userCode ?? '', id, recordLife(payload, ttl));
       if (!isOurs) throw new errors.TemporarilyUnavailable('the code is in use; ask again');
       await codes.upsert(id, payload, ttl);
     },
@@ -165,12 +187,12 @@ function deviceCodeAdapter(options: AdapterOptions): Adapter {
   };
 }
 
-function clientAdapter({ clients, scopes, profile }: AdapterOptions): Adapter {
+function clientAdapter({ clients, config }: AdapterOptions): Adapter {
   return {
     ...unsupported,
     async find(id) {
       const client = await clients.find(id);
-      return client === undefined ? undefined : clientMetadata(client, { engineScopes: scopes, profile });
+      return client === undefined ? undefined : clientMetadata(client, config);
     },
   };
 }

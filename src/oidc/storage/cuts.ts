@@ -24,16 +24,24 @@ export async function writeCut(grants: Store, of: CutOf, before: number, ttl: nu
   await update(grants, key, await grants.get(key), later, { ttl });
 }
 
+/** The owner of something, if it has one. */
+interface Whose {
+  account?: string | undefined;
+  client?: string | undefined;
+}
+
 /** @returns whether something that began then is from before a cut of its account, its client or everybody */
-export async function isCut(
-  grants: Store,
-  { account, client, startedAt }: { account?: string | undefined; client?: string | undefined; startedAt: number },
-): Promise<boolean> {
+export async function isCut(grants: Store, { startedAt, ...whose }: Whose & { startedAt: number }): Promise<boolean> {
+  return startedAt < (await latestCut(grants, whose));
+}
+
+/** @returns the latest cut of an account, a client or everybody, in milliseconds since the epoch; 0 without one */
+export async function latestCut(grants: Store, { account, client }: Whose): Promise<number> {
   const keys = [
     keyOf('everybody'),
     ...(account === undefined ? [] : [keyOf({ account })]),
     ...(client === undefined ? [] : [keyOf({ client })]),
   ];
   const cuts = await grants.getMany(keys);
-  return cuts.some((cut) => cut !== undefined && startedAt < cut.value.before);
+  return Math.max(0, ...cuts.map((cut) => cut?.value.before ?? 0));
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } from 'oidc-provider';
+import { browserFor, browserHash, matchingBrowser } from '../../http/browser-cookie.ts';
 import { browserInWords } from '../../http/browser-words.ts';
 import { Problem } from '../../http/problems.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -7,14 +8,25 @@ import type { Random } from '../../lib/random.ts';
 import type { Store, Stored } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 import { lifetime, startOf, unsupported } from './adapter-verbs.ts';
+import { latestCut } from './cuts.ts';
 import { mergeChanges } from './merge.ts';
+import type { PendingRequests } from './pending-requests.ts';
 import { SessionCookies, type FoundCookie } from './session-cookies.ts';
 import { ofItsAccount, sessionCounts, sessionKey, signInStart, type SessionRecord } from './session-records.ts';
+
+interface SessionAdapterParts {
+  grants: Store;
+  random: Random;
+  clock: Clock;
+  pending: PendingRequests;
+}
 
 /** What a request saw when it began. */
 interface Seen {
   cookie: FoundCookie;
   session: Stored<SessionRecord>;
+  /** The question that its browser was asked. */
+  state: AdapterPayload['state'];
 }
 
 /**
@@ -23,20 +35,21 @@ interface Seen {
  * here a write makes only the request's own changes. Once signed out, the session is gone and no request that is still
  * under way brings it back.
  */
-export function sessionAdapter(grants: Store, random: Random, clock: Clock): Adapter {
+export function sessionAdapter({ grants, random, clock, pending }: SessionAdapterParts): Adapter {
   const cookies = new SessionCookies(grants, random);
   const seenBy = new WeakMap<KoaContextWithOIDC, Seen>();
-  const parts = { grants, cookies };
+  const parts = { grants, cookies, pending };
 
   return {
     ...unsupported,
     async find(id) {
       const cookie = await cookies.find(id);
       if (cookie === undefined) return undefined;
-      const session = await grants.get(sessionKey(cookie.value.uid));
-      if (session === undefined || !(await sessionCounts(grants, session.value))) return undefined;
-      if (Provider.ctx !== undefined) seenBy.set(Provider.ctx, { cookie, session });
-      const { uid, state } = cookie.value;
+      const { uid, account } = cookie.value;
+      const [session, read] = await Promise.all([grants.get(sessionKey(uid)), cutOf(grants, account)]);
+      if (session === undefined || !(await sessionCounts(grants, session.value, read))) return undefined;
+      const state = shownState(cookie.value.state, Provider.ctx);
+      if (Provider.ctx !== undefined) seenBy.set(Provider.ctx, { cookie, session, state });
       // A copy, since the engine writes into what it is given.
       return { ...structuredClone(session.value), jti: id, uid, state };
     },
@@ -50,7 +63,8 @@ export function sessionAdapter(grants: Store, random: Random, clock: Clock): Ada
       const seen = context && seenBy.get(context);
       const startedAt = signInOf(payload, seen?.session.value, context, clock);
       const facts = startedAt === undefined ? {} : { startedAt, ...useOf(context, clock) };
-      const write = { id, payload: { ...payload, ...facts }, options: lifetime(ttl) };
+      const state = tiedState(payload.state, context, random);
+      const write = { id, payload: { ...payload, ...facts, state }, options: lifetime(ttl) };
       if (seen === undefined) return begin(parts, write);
       const signsIn = context?.oidc.result?.login !== undefined;
       const goesOn = seen.cookie.id === id ? goOn(parts, write, seen) : rename(parts, write, seen, signsIn);
@@ -71,12 +85,32 @@ export function sessionAdapter(grants: Store, random: Random, clock: Clock): Ada
 interface Parts {
   grants: Store;
   cookies: SessionCookies;
+  pending: PendingRequests;
 }
 
 interface Write {
   id: string;
   payload: AdapterPayload;
   options: { ttl?: number };
+}
+
+async function cutOf(grants: Store, account: string | undefined) {
+  return account === undefined ? undefined : { account, cut: await latestCut(grants, { account }) };
+}
+
+/** A question is there only for the browser that was asked. */
+function shownState(state: AdapterPayload['state'], context: KoaContextWithOIDC | undefined): AdapterPayload['state'] {
+  const isOthers = context !== undefined && matchingBrowser(context, String(state?.['browser'])) === undefined;
+  return isOthers ? undefined : state;
+}
+
+function tiedState(
+  state: AdapterPayload['state'],
+  context: KoaContextWithOIDC | undefined,
+  random: Random,
+): AdapterPayload['state'] {
+  if (state === undefined || context === undefined || state['browser'] !== undefined) return state;
+  return { ...state, browser: browserHash(browserFor(context, random)) };
 }
 
 /** A person's session counts from when they signed in, or signed in again. */
@@ -96,16 +130,17 @@ function useOf(context: KoaContextWithOIDC | undefined, clock: Clock): Pick<Sess
 }
 
 /** The session first, so that a crash leaves no cookie that leads nowhere. */
-async function begin({ grants, cookies }: Parts, { id, payload, options }: Write): Promise<void> {
+async function begin({ grants, cookies, pending }: Parts, { id, payload, options }: Write): Promise<void> {
+  if (payload.accountId === undefined) await pending.admit('session', payload);
   const { uid, state, session } = split(payload);
   await grants.set(sessionKey(uid), session, { ...options, ...ofItsAccount(session) });
-  await cookies.add(id, { uid, state }, options);
+  await cookies.add(id, { uid, account: session.accountId, state }, options);
 }
 
 /** @returns false when the session has ended, as `rename` */
 async function goOn({ grants, cookies }: Parts, { payload, options }: Write, seen: Seen): Promise<boolean> {
   const { uid, state, session } = split(payload);
-  const isAsking = !isDeepStrictEqual(state, seen.cookie.value.state);
+  const isAsking = !isDeepStrictEqual(state, seen.state);
   if (!(await writeChanges(grants, uid, session, seen, options))) return false;
   await cookies.keep(seen.cookie, (now) => (isAsking ? { ...now, state } : now), options);
   return true;
@@ -122,7 +157,7 @@ async function rename(parts: Parts, { id, payload, options }: Write, seen: Seen,
   const wasAnonymous = seen.session.value.accountId === undefined;
   if (wasAnonymous && !(await cookies.remove(seen.cookie.id))) return false;
   if (!(await writeChanges(grants, uid, session, seen, options))) return false;
-  await cookies.add(id, { uid, state }, options);
+  await cookies.add(id, { uid, account: session.accountId, state }, options);
   if (signsIn) await cookies.remove(seen.cookie.id);
   else await cookies.retire(seen.cookie);
   return true;

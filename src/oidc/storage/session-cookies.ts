@@ -9,6 +9,8 @@ import { seal, unseal } from '../../lib/seal.ts';
 export interface Cookie {
   /** The session's. */
   uid: string;
+  /** The session's account, so that its not-before instants are read along with it. Absent in those of earlier versions. */
+  account?: string | undefined;
   /** A question about signing out that waits for its answer, with the secret of its form. */
   state?: AdapterPayload['state'];
   /** Another cookie has taken its place. */

@@ -3,7 +3,7 @@ import { everyRecord } from '../../storage/every-member.ts';
 import { keyspace, type Index, type Key, type Store, type Stored, type WriteOptions } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 import { REMEMBERED } from './adapter-verbs.ts';
-import { isCut } from './cuts.ts';
+import { latestCut } from './cuts.ts';
 
 /** A session without what belongs to one of its cookies. */
 export type SessionRecord = Pick<AdapterPayload, 'kind' | 'accountId' | 'exp' | 'loginTs' | 'authorizations'> & {
@@ -38,11 +38,20 @@ export function startOfSession({ startedAt, loginTs = 0 }: SessionRecord): numbe
   return startedAt ?? loginTs * 1000;
 }
 
-/** Whether it still counts: it has not ended, and is from before no cut. Nobody's counts until somebody signs in. */
-export async function sessionCounts(grants: Store, session: SessionRecord): Promise<boolean> {
+/**
+ * Tells whether it still counts: it has not ended, and is from before no cut. Nobody's counts until somebody signs in.
+ * @param read the latest cut of an account, where the caller has read it already
+ */
+export async function sessionCounts(
+  grants: Store,
+  session: SessionRecord,
+  read?: { account: string; cut: number },
+): Promise<boolean> {
   const { accountId: account, endedAt } = session;
   if (endedAt !== undefined) return false;
-  return account === undefined || !(await isCut(grants, { account, startedAt: startOfSession(session) }));
+  if (account === undefined) return true;
+  const cut = read?.account === account ? read.cut : await latestCut(grants, { account });
+  return startOfSession(session) >= cut;
 }
 
 /**
@@ -88,12 +97,14 @@ function namesIn({ authorizations = {} }: Pick<SessionRecord, 'authorizations'> 
 export async function endSessionRecord(
   grants: Store,
   key: Key<SessionRecord>,
+  stored: Stored<SessionRecord>,
   at: number,
-): Promise<Stored<SessionRecord> | undefined> {
-  const stored = await grants.get(key);
-  if (stored === undefined) return undefined;
-  const end = (now: SessionRecord): SessionRecord | undefined =>
-    now.endedAt === undefined ? { ...now, endedAt: at } : undefined;
-  await update(grants, key, stored, end, { ttl: REMEMBERED, ...ofItsAccount(stored.value) });
-  return grants.get(key);
+): Promise<SessionRecord | undefined> {
+  let ended = stored.value;
+  const end = (now: SessionRecord): SessionRecord | undefined => {
+    ended = now.endedAt === undefined ? { ...now, endedAt: at } : now;
+    return ended === now ? undefined : ended;
+  };
+  const isThere = await update(grants, key, stored, end, { ttl: REMEMBERED, ...ofItsAccount(stored.value) });
+  return isThere ? ended : undefined;
 }

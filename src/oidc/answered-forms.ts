@@ -1,0 +1,62 @@
+import type { Context, Middleware } from 'koa';
+import { errors, Provider as Engine, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
+import type { AnsweredForms, SentForm } from '../forms/answered-forms.ts';
+import { browsersOf } from '../http/browser-cookie.ts';
+
+const FORMS: readonly string[] = ['code_verification', 'end_session_confirm'];
+const FIELDS = ['user_code', 'confirm', 'abort', 'logout'];
+
+/**
+ * A second click on the engine's own forms, which let a device in or sign out, ends as the first did. The engine reads
+ * them, so a form is known once it has.
+ */
+export function answerEngineFormsOnce({ DeviceCode }: Provider, forms: AnsweredForms): Middleware {
+  /** The engine goes on with the parameters of the device's request in place of the form's. */
+  const begun = new WeakMap<object, SentForm>();
+  const find = DeviceCode.findByUserCode.bind(DeviceCode);
+  // The engine looks the code up after it has seen that the form is its own, and before it does anything about it.
+  DeviceCode.findByUserCode = async (...code) => {
+    const context = Engine.ctx;
+    const form = context && sentForm(context);
+    if (context !== undefined && form !== undefined && answersDevice(context)) {
+      if (!(await forms.begin(context, form))) throw new errors.InvalidRequest('the form has been sent already');
+      begun.set(context, form);
+    }
+    return find(...code);
+  };
+
+  return async (context, next) => {
+    await next();
+    if (!isEngines(context)) return;
+    const form = begun.get(context) ?? sentForm(context);
+    if (form === undefined) return;
+    if (isDone(context)) await forms.keep(context, form);
+    else if (begun.has(context)) await forms.release(form);
+    else if (answersDevice(context) || context.oidc.route === 'end_session_confirm') await forms.repeat(context, form);
+  };
+}
+
+/** The engine names its route once it has taken a request. */
+function isEngines(context: Context): context is KoaContextWithOIDC {
+  return context.method === 'POST' && context['oidc'] !== undefined;
+}
+
+/** A browser without a cookie was shown no form. */
+function sentForm(context: KoaContextWithOIDC): SentForm | undefined {
+  const { route, params = {} } = context.oidc;
+  const token = params['xsrf'];
+  if (!FORMS.includes(route) || typeof token !== 'string' || browsersOf(context).length === 0) return undefined;
+  return { token: `${route} ${token}`, fields: FIELDS.map((name) => [name, String(params[name])] as const) };
+}
+
+/** Typing a code is no answer yet. */
+function answersDevice({ oidc: { params } }: KoaContextWithOIDC): boolean {
+  return (params?.['confirm'] ?? params?.['abort']) !== undefined;
+}
+
+/** The person was signed out or stays, was led on to sign in, or the device has its answer. */
+function isDone({ status, oidc }: KoaContextWithOIDC): boolean {
+  if (oidc.route === 'end_session_confirm') return status < 400;
+  const code = oidc.entities.DeviceCode;
+  return status === 303 || (code?.error ?? code?.accountId) !== undefined;
+}

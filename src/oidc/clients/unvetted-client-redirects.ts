@@ -1,0 +1,50 @@
+import { Provider, type Client, type KoaContextWithOIDC } from 'oidc-provider';
+import type { Consents } from '../../accounts/consents.ts';
+import { policyOf } from './client-metadata.ts';
+
+/**
+ * Anybody may register an app whose address is a trap, and lead people there with a link to this server that asks for
+ * something wrong, that asks silently, or that the person declines (RFC 9700 §4.11.2). An app that no operator has looked
+ * at gets an error only by way of a person who has allowed it something before. Everybody else sees a page.
+ */
+const held = new WeakSet<Error>();
+
+/** Keeps every authorization error from an unvetted app, whatever the route, the fault and the response mode. */
+export function holdErrorsOfUnvettedClients(provider: Provider): void {
+  provider.on('authorization.error', ({ oidc: { client } }, error) => {
+    // The engine reads `allow_redirect` after it has told us.
+    if (client === undefined || !policyOf(client).isSelfDescribed || !error.allow_redirect) return;
+    error.allow_redirect = false;
+    held.add(error);
+  });
+}
+
+/** Tells whether the engine would have sent this error to the app. */
+export function isHeld(error: Error): boolean {
+  return held.has(error);
+}
+
+/** Tells whether people may be sent on to this client: an operator has registered it, or this person has allowed it something. */
+export async function maySendTo(client: Client, { oidc }: KoaContextWithOIDC, consents: Consents): Promise<boolean> {
+  if (!policyOf(client).isSelfDescribed) return true;
+  const account = oidc.session?.accountId;
+  return account !== undefined && (await consents.find(account, client.clientId)) !== undefined;
+}
+
+/**
+ * If nobody is signed in, the engine asks nobody about a sign-out and goes on at once. The person then stays on our
+ * own page, whatever such an app is registered with.
+ */
+export function keepSignOutsOfUnvettedClients({ Client }: Provider): void {
+  const isRegistered = Reflect.get<Client, 'postLogoutRedirectUriAllowed'>(
+    Client.prototype,
+    'postLogoutRedirectUriAllowed',
+  );
+  Client.prototype.postLogoutRedirectUriAllowed = function postLogoutRedirectUriAllowed(uri: string) {
+    const { session, params } = Provider.ctx?.oidc ?? {};
+    const isAllowed = isRegistered.call(this, uri);
+    if (isAllowed && policyOf(this).isSelfDescribed && session?.accountId === undefined)
+      Object.assign(params ?? {}, { post_logout_redirect_uri: undefined });
+    return isAllowed;
+  };
+}

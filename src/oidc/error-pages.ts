@@ -1,0 +1,107 @@
+import { errors, type Client, type ErrorOut, type KoaContextWithOIDC } from 'oidc-provider';
+import type { Consents } from '../accounts/consents.ts';
+import { contentSecurityPolicy } from '../http/content-security-policy.ts';
+import type { PageData } from '../http/pages.ts';
+import { withParameters } from '../http/redirect-uri.ts';
+import { requestId } from '../http/request-id.ts';
+import type { Views } from '../http/view.ts';
+import { printable } from '../lib/printable.ts';
+import { isHeld, maySendTo } from './clients/unvetted-client-redirects.ts';
+import { sendError } from './internals.ts';
+import { ourFace } from './our-face.ts';
+import { TooManyPending } from './storage/pending-requests.ts';
+
+type Words = Omit<PageData['error'], 'requestId'>;
+
+export type RenderError = (context: KoaContextWithOIDC, out: ErrorOut, error: Error) => Promise<void>;
+
+/** The page of an error that is not sent to a client. */
+export function errorPages(views: Views, consents: Consents): RenderError {
+  return async (context, out, error) => {
+    const { client } = context.oidc;
+    if (isHeld(error) && namesAddressOf(client, context) && (await maySendTo(client, context, consents))) {
+      await sendError(context, out);
+      return;
+    }
+    if (out.error === 'server_error') context.status = ourFace(error).status;
+    // The engine would have answered this by a redirect.
+    if (context.status < 400) context.status = 400;
+    context.type = 'html';
+    context.body = views.render('error', { ...wordsFor(context, out, error), requestId: requestId(context) });
+    context.set('Content-Security-Policy', contentSecurityPolicy([]));
+  };
+}
+
+/** The engine holds an error for a page of its own, too, where a request names no address to send it to. */
+function namesAddressOf(client: Client | undefined, { oidc: { params } }: KoaContextWithOIDC): client is Client {
+  const uri = params?.['redirect_uri'];
+  return typeof uri === 'string' && client?.redirectUriAllowed(uri) === true;
+}
+
+function wordsFor(context: KoaContextWithOIDC, out: ErrorOut, error: Error): Words {
+  if (out.error === 'server_error' || error instanceof TooManyPending) {
+    const { title, message, hint = '', error: code } = ourFace(error);
+    return { title, message, hint, code };
+  }
+  if (isHeld(error)) return heldBack(context, out, error);
+  const stranger = unknownClient(context, error);
+  if (stranger !== undefined) return { ...stranger, code: out.error };
+  return {
+    title: 'This app sent an invalid request',
+    message: sentence(out.error_description) ?? 'The request is not valid.',
+    hint: 'Go back to the app and try again. If that does not help, tell the people who make the app.',
+    code: out.error,
+  };
+}
+
+/** The name that a request gives for a client that does not exist, for a page or a log line. */
+export function nameOfUnknownClient({ oidc }: KoaContextWithOIDC, error: Error): string | undefined {
+  const id = oidc.params?.['client_id'];
+  if (!(error instanceof errors.InvalidClient) || oidc.client !== undefined || typeof id !== 'string') return undefined;
+  return printable(id);
+}
+
+function unknownClient(
+  context: KoaContextWithOIDC,
+  error: Error,
+): Pick<Words, 'title' | 'message' | 'hint'> | undefined {
+  const name = nameOfUnknownClient(context, error);
+  if (name === undefined) return undefined;
+  return {
+    title: 'This app is not registered here',
+    message: `The request names the app “${name}”, which this server does not know.`,
+    hint: 'Go back to the app. If you make it, compare its client id with the one that it was registered with.',
+  };
+}
+
+/** RFC 9700 §4.11.2: the person learns of it, and decides. */
+function heldBack({ oidc }: KoaContextWithOIDC, out: ErrorOut, error: Error): Words {
+  const hint = 'This app has not been verified, and you have not allowed it anything, so you were not sent to it.';
+  if (error instanceof errors.AccessDenied)
+    return {
+      title: 'You did not allow access',
+      message: 'The app does not have access to your account.',
+      hint,
+      ...wayBack(oidc, out),
+    };
+  const message = sentence(out.error_description) ?? 'The request is not valid.';
+  return { title: 'This app sent an invalid request', message, hint, code: out.error };
+}
+
+/** A link, so that a person who trusts the app can tell it what they decided. */
+function wayBack({ params, responseMode }: KoaContextWithOIDC['oidc'], out: ErrorOut): Pick<Words, 'link'> {
+  const uri = params?.['redirect_uri'];
+  const { host } = typeof uri === 'string' ? new URL(uri) : { host: '' };
+  if (typeof uri !== 'string' || host === '' || !(responseMode === 'query' || responseMode === 'fragment')) return {};
+  const given = Object.entries(out) as [string, string][];
+  const url =
+    responseMode === 'query'
+      ? withParameters(uri, Object.fromEntries(given))
+      : `${uri}#${new URLSearchParams(given).toString()}`;
+  return { link: { url, label: `Continue to ${host}` } };
+}
+
+function sentence(text: string | undefined): string | undefined {
+  if (text === undefined || text === '') return undefined;
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}

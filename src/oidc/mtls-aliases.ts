@@ -1,0 +1,54 @@
+import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
+import type { Config } from '../config/schema.ts';
+import { calledHost } from '../http/called-host.ts';
+
+type CertificateSettings = Config['listen']['client_certificates'];
+
+/** The endpoints that have another address where the server asks for a certificate (RFC 8705 §5), by their routes. */
+const ALIASED: Readonly<Record<string, string>> = {
+  token: 'token_endpoint',
+  revocation: 'revocation_endpoint',
+  introspection: 'introspection_endpoint',
+  pushed_authorization_request: 'pushed_authorization_request_endpoint',
+  device_authorization: 'device_authorization_endpoint',
+  backchannel_authentication: 'backchannel_authentication_endpoint',
+  userinfo: 'userinfo_endpoint',
+};
+
+/** The metadata document with the endpoints that ask for a certificate. */
+export function withMtlsAliases(
+  document: Record<string, unknown>,
+  settings: CertificateSettings,
+): Record<string, unknown> {
+  if (settings?.url === undefined) return document;
+  const base = settings.url;
+  const aliases = Object.values(ALIASED).flatMap((name) => {
+    const url = document[name];
+    return typeof url === 'string' ? [[name, aliasOf(url, base)]] : [];
+  });
+  return { ...document, mtls_endpoint_aliases: Object.fromEntries(aliases) as Record<string, string> };
+}
+
+/**
+ * Names an endpoint by the published alias where a request called that: a DPoP proof's `htu` is the address that the
+ * client called (RFC 9449 §4.3). The engine knows the issuer's addresses only.
+ */
+export function answerAtMtlsAliases({ OIDCContext }: Provider, settings: CertificateSettings): void {
+  if (settings?.url === undefined) return;
+  const base = settings.url;
+  const host = new URL(base).host;
+  const { prototype } = OIDCContext;
+  const urlFor = Reflect.get<Called, 'urlFor'>(prototype as Called, 'urlFor');
+  prototype.urlFor = function urlForCalled(this: Called, name, options) {
+    const url = urlFor.call(this, name, options);
+    const isCalled = name === this.route && Object.hasOwn(ALIASED, name) && calledHost(this.ctx) === host;
+    return isCalled ? aliasOf(url, base) : url;
+  };
+}
+
+/** The engine's types leave its context out. */
+type Called = KoaContextWithOIDC['oidc'] & { ctx: KoaContextWithOIDC };
+
+function aliasOf(url: string, base: string): string {
+  return new URL(new URL(url).pathname, base).href;
+}

@@ -1,0 +1,40 @@
+import { decodeJwt } from 'jose';
+import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
+import { policyOf } from '../clients/client-metadata.ts';
+
+type Oidc = KoaContextWithOIDC['oidc'];
+
+/** The endpoints that an assertion may be for where a client needs that (RFC 9126 §2, CIBA Core 1.0 §7.1). */
+const ENDPOINTS = ['token', 'pushed_authorization_request', 'backchannel_authentication'];
+
+/**
+ * Compares the audience of a client's assertion: it is for this issuer and nobody else, since another server could pass it on
+ * (draft-ietf-oauth-rfc7523bis §4). The engine would take any of its addresses, also in a list with others.
+ */
+export function compareAudiences({ OIDCContext }: Provider): void {
+  const { prototype } = OIDCContext;
+  prototype.clientJwtAuthExpectedAudience = function expectedAudience(this: Oidc) {
+    const { client, issuer, params } = this;
+    const takesEndpoint = client !== undefined && policyOf(client).endpointAudience;
+    const { aud } = read(String(params?.['client_assertion']));
+    const accepted = new Set([issuer, ...(takesEndpoint ? endpoints(this) : [])]);
+    const isMeant = takesEndpoint ? [aud].flat().every((one) => accepted.has(String(one))) : aud === issuer;
+    if (isMeant) return accepted;
+    const taken = takesEndpoint ? [...accepted].join(' or ') : `${issuer}, as a text and nothing else`;
+    const why = `the audience (aud) of the client assertion must be ${taken}`;
+    throw Object.assign(new errors.InvalidClientAuth(why), { error_description: why });
+  };
+}
+
+function endpoints(oidc: Oidc): string[] {
+  return [...new Set([...ENDPOINTS, oidc.route])].map((name) => oidc.urlFor(name));
+}
+
+/** Leaves unreadable values for the engine to refuse. */
+function read(assertion: string): { aud?: unknown } {
+  try {
+    return decodeJwt(assertion);
+  } catch {
+    return {};
+  }
+}

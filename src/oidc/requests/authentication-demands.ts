@@ -1,0 +1,39 @@
+import { errors, type ClaimsParameter, type KoaContextWithOIDC } from 'oidc-provider';
+import { HINTED } from '../storage/interaction-life.ts';
+
+/** Authentication context classes, weakest first (NIST SP 800-63B, authenticator assurance levels). */
+export const ACR_VALUES: readonly string[] = ['aal1'];
+
+/**
+ * OpenID Connect Core §5.5.1.1: an essential `acr` that nobody could reach here is a failed authentication, of which the
+ * app learns before anybody is asked for a password.
+ */
+export function refuseUnknownAcr({ id_token: idToken }: ClaimsParameter): void {
+  const { essential, value, values } = idToken?.['acr'] ?? {};
+  if (essential !== true || (value === undefined && values === undefined)) return;
+  const wanted = Array.isArray(values) ? (values as unknown[]) : [value];
+  if (!wanted.some((one) => typeof one === 'string' && ACR_VALUES.includes(one)))
+    throw new errors.UnmetAuthenticationRequirements('this server has none of the essential acr values');
+}
+
+/** The engine looks at the hint when the request comes, and no more once somebody has signed in. */
+export async function loadHint(context: KoaContextWithOIDC): Promise<void> {
+  const { client, entities, params, provider } = context.oidc;
+  const sub: unknown = entities.Interaction?.prompt.details[HINTED];
+  if (typeof sub === 'string' && entities.IdTokenHint === undefined)
+    context.oidc.entity('IdTokenHint', { header: {}, payload: { sub } });
+  const hint = params?.['id_token_hint'];
+  if (client === undefined || typeof hint !== 'string' || entities.IdTokenHint !== undefined) return;
+  try {
+    context.oidc.entity('IdTokenHint', await provider.IdToken.validate(hint, client));
+  } catch (cause) {
+    throw new errors.InvalidRequest('could not validate id_token_hint', undefined, { cause });
+  }
+}
+
+/** Tells the app that the sign-in which it asked for has not come about, where the person signed in just now. */
+export function refuseIfSignedIn({ oidc }: KoaContextWithOIDC, demand: 'acr' | 'person'): void {
+  if (oidc.result?.login === undefined) return;
+  if (demand === 'acr') throw new errors.UnmetAuthenticationRequirements('the person signed in by other means');
+  throw new errors.LoginRequired('another person has signed in than the request names');
+}

@@ -1,0 +1,55 @@
+import type { AccessToken, Client, ClientCredentials, KoaContextWithOIDC, RefreshToken } from 'oidc-provider';
+import type { SubjectNames } from '../../accounts/pairwise.ts';
+import type { ResourceConfig } from '../../config/schema.ts';
+import { policyOf } from '../clients/client-metadata.ts';
+import { addedToToken, isOfTheHouse } from './mapped-claims.ts';
+import type { AccountOf } from './request-account.ts';
+
+type Introspected = AccessToken | ClientCredentials | RefreshToken;
+
+/** A resource server is told of what is for it, and of nothing else (RFC 7662 §4, RFC 9701 §5). */
+function mayIntrospect(client: Client, token: object): boolean {
+  const { introspects } = policyOf(client);
+  if (typeof introspects === 'boolean') return introspects;
+  return 'aud' in token && introspects.some((identifier) => identifier === token.aud);
+}
+
+/**
+ * The engine's hook that decides who learns of a token, and its last one before the answer. What is said of the account
+ * beyond the token itself is added here: `username` and `email` (RFC 7662 §2.2), and what the operator has mapped. An app
+ * that asks about its own token learns what the token's scopes open; an API, which the operator lets ask, who the person is.
+ */
+export function introspection(parts: {
+  accountOf: AccountOf;
+  subjectNames: SubjectNames;
+  resources: readonly ResourceConfig[];
+}) {
+  return async (context: KoaContextWithOIDC, asker: Client, token: Introspected): Promise<boolean> => {
+    const isOther = token.clientId !== asker.clientId;
+    if (isOther && !mayIntrospect(asker, token)) return false;
+    const client = isOther ? await context.oidc.provider.Client.find(token.clientId ?? '') : asker;
+    if (client === undefined) return false;
+    const about = { client, audience: Reflect.get(token, 'aud') as unknown, resources: parts.resources };
+    if (token.kind === 'ClientCredentials') {
+      say(token, addedToToken(about, 'introspection', undefined));
+      return true;
+    }
+    const account = await parts.accountOf(context, token.accountId);
+    // A token of an account that may not be used is worth nothing.
+    if (account === undefined) return false;
+    const sub = parts.subjectNames.subjectFor(account.id, policyOf(client).sector);
+    const isOpen = (scope: string) => isOther || isOfTheHouse(client) || token.scopes.has(scope);
+    say(token, {
+      ...(isOther || token.scopes.has('profile') ? { username: account.email } : {}),
+      ...(token.scopes.has('email') ? { username: account.email, email: account.email } : {}),
+      ...addedToToken(about, 'introspection', { account, sub, isOpen }),
+    });
+    return true;
+  };
+}
+
+/** The token is of this request alone. What it says itself stays. */
+function say(token: Introspected, claims: Record<string, unknown>): void {
+  const { extra } = token as { extra?: Record<string, unknown> };
+  Object.assign(token, { extra: { ...claims, ...extra } });
+}

@@ -1,0 +1,85 @@
+import { errors, type Client, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
+import type { ResourceConfig } from '../../config/schema.ts';
+import { STANDARD_SCOPES } from '../../config/standard-scopes.ts';
+import { policyOf } from '../clients/client-metadata.ts';
+import { aroundGrant, aroundScopeCheck } from '../internals.ts';
+
+/**
+ * Rules for the scopes of a request, which the engine has narrower than the apps that people have: a standard scope that
+ * the client may not have is left out (RFC 6749 §3.3), `offline_access` needs no `prompt=consent` (OpenID Connect Core
+ * §11, "other conditions"), and a machine that names no scope gets its own.
+ */
+export function completeScopes(provider: Provider, resources: readonly ResourceConfig[]): void {
+  const apiScopes = new Set(resources.flatMap(({ scopes }) => Object.keys(scopes)));
+  aroundScopeCheck(provider, async (context, engine) => {
+    const { client, params } = context.oidc;
+    if (client === undefined || params === undefined || typeof params['scope'] !== 'string') return engine();
+    const asked = params['scope'].split(' ');
+    // A resource that the client may not use is refused by its own name, a little later.
+    if (namesOwnResources(params['resource'], client))
+      params['scope'] = allowedScopes(asked, client, apiScopes).join(' ');
+    await engine();
+    if (asked.includes('offline_access') && mayStayConnected(context, client)) addScope(context, 'offline_access');
+  });
+  aroundGrant(provider, 'client_credentials', (engine) => (context) => {
+    const { client, params } = context.oidc;
+    if (client !== undefined && params !== undefined && params['scope'] === undefined) {
+      const own = policyOf(client).scopes.filter((scope) => apiScopes.has(scope));
+      if (own.length > 0) params['scope'] = own.join(' ');
+    } else if (client !== undefined && typeof params?.['scope'] === 'string') {
+      refuseForeignScopes(params['scope'].split(' '), client, apiScopes);
+    }
+    return engine(context);
+  });
+}
+
+function namesOwnResources(resource: unknown, client: Client): boolean {
+  const own: readonly unknown[] = policyOf(client).resources;
+  return resource === undefined || [resource].flat().every((name) => own.includes(name));
+}
+
+/** @throws errors.InvalidScope for an API's scope that the client may not have, and where nothing is left */
+function allowedScopes(asked: readonly string[], client: Client, apiScopes: ReadonlySet<string>): string[] {
+  refuseForeignScopes(asked, client, apiScopes);
+  const { scopes: own } = policyOf(client);
+  const allowed = asked.filter((scope) => !STANDARD_SCOPES.includes(scope) || own.includes(scope));
+  // Without openid the answer would have another form than the app expects.
+  const [missing] =
+    asked.includes('openid') && !own.includes('openid') ? ['openid'] : allowed.length === 0 ? asked : [];
+  if (missing !== undefined) throw notRegistered(missing);
+  return allowed;
+}
+
+function refuseForeignScopes(asked: readonly string[], client: Client, apiScopes: ReadonlySet<string>): void {
+  const { scopes: own } = policyOf(client);
+  const foreign = asked.find((scope) => apiScopes.has(scope) && !own.includes(scope));
+  if (foreign !== undefined) throw notRegistered(foreign);
+}
+
+function notRegistered(scope: string): Error {
+  return new errors.InvalidScope(`the client is not registered for the scope ${scope}`, scope);
+}
+
+/** Tells whether a refresh token could come of the request, as the engine asks it but for the prompt. */
+function mayStayConnected({ oidc }: KoaContextWithOIDC, client: Client): boolean {
+  const { response_type: type } = oidc.params ?? {};
+  const hasCode = typeof type !== 'string' || type.split(' ').includes('code');
+  return hasCode && client.grantTypeAllowed('refresh_token') && policyOf(client).scopes.includes('offline_access');
+}
+
+/**
+ * Leaves out of a refresh the standard scopes that the sign-in did not grant: libraries repeat all that they once asked
+ * for. A scope of an API stays, for the engine to refuse (RFC 6749 §6).
+ */
+export function leaveOutUngranted({ oidc: { params } }: KoaContextWithOIDC, granted: readonly string[]): void {
+  if (params === undefined || typeof params['scope'] !== 'string') return;
+  const asked = params['scope'].split(' ');
+  const left = asked.filter((scope) => !STANDARD_SCOPES.includes(scope) || granted.includes(scope));
+  if (left.length > 0) params['scope'] = left.join(' ');
+}
+
+function addScope({ oidc: { params } }: KoaContextWithOIDC, scope: string): void {
+  if (params === undefined) return;
+  const scopes = new Set(typeof params['scope'] === 'string' ? params['scope'].split(' ') : []);
+  params['scope'] = [...scopes.add(scope)].join(' ');
+}

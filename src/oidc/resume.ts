@@ -1,0 +1,71 @@
+import type { Context, Middleware, Next } from 'koa';
+import { Problem } from '../http/problems.ts';
+import { ENGINE_COOKIES, routes } from './endpoints.ts';
+import type { FoundInteraction, Interactions } from './storage/interactions.ts';
+
+const DEVICE = `${routes.code_verification}/`;
+const RESUMING = [`${routes.authorization}/`, DEVICE];
+
+/**
+ * Goes on with an interaction in the browser that began it, once. The engine ties an interaction to two cookies below its
+ * own paths, which a sibling sub-domain can set: here they never reach the browser, and what comes in their names counts
+ * for nothing.
+ */
+export function resumeOnce(interactions: Interactions): Middleware {
+  return async (context, next) => {
+    const uid = resumedBy(context);
+    const found = uid === undefined ? undefined : await interactions.find(context, uid);
+    replaceCookies(context, found?.details.uid);
+    if (uid === undefined) {
+      await next();
+      return;
+    }
+    if (found !== undefined) await goOn(interactions, context, found, next);
+    // On a device's page the person can begin again.
+    else if (context.path.startsWith(DEVICE)) await next();
+    else throw new Problem('interaction-gone', 'it has expired, or another browser began it');
+  };
+}
+
+async function goOn(interactions: Interactions, context: Context, found: FoundInteraction, next: Next): Promise<void> {
+  const { uid } = found.details;
+  if (!found.isOver) {
+    interactions.present(context, found);
+    await next().catch(async (error: unknown) => {
+      if (interactions.wasUsedIn(context)) await interactions.forget(uid);
+      throw error;
+    });
+    if (interactions.wasUsedIn(context)) {
+      await interactions.keepAnswer(context, found);
+      return;
+    }
+    // The engine may only have asked another question, or another request was first.
+    const now = await interactions.find(context, uid);
+    if (now?.isOver !== true) return;
+  }
+  if (!(await interactions.repeatAnswer(context, uid))) throw new Problem('interaction-gone', 'it is over');
+}
+
+function resumedBy({ method, path }: Context): string | undefined {
+  if (method !== 'GET') return undefined;
+  const base = RESUMING.find((one) => path.startsWith(one));
+  const uid = path.slice(base?.length);
+  return base === undefined || uid === '' || uid.includes('/') ? undefined : uid;
+}
+
+/** @param resumed the interaction that the engine shall go on with in this request */
+function replaceCookies(context: Context, resumed: string | undefined): void {
+  const { cookies } = context;
+  const names: readonly string[] = Object.values(ENGINE_COOKIES);
+  const own: Pick<Context['cookies'], 'get' | 'set'> = {
+    get(name, options) {
+      if (!names.includes(name)) return cookies.get(name, options);
+      return name === ENGINE_COOKIES.resume ? resumed : undefined;
+    },
+    set(name, value, options) {
+      if (!names.includes(name)) cookies.set(name, value, options);
+      return context.cookies;
+    },
+  };
+  context.cookies = Object.assign(Object.create(cookies) as Context['cookies'], own);
+}

@@ -1,0 +1,28 @@
+import type { Context, Middleware } from 'koa';
+import { Problem } from '../http/problems.ts';
+import { routes, sessionCookie } from './endpoints.ts';
+import { retryAfter, type PendingRequests } from './storage/pending-requests.ts';
+
+const AUTHORIZATION = new RegExp(`^${routes.authorization}/?$`, 'i');
+
+/**
+ * Refuses a stranger's authorization request before the engine looks at it, where this node remembers that the store
+ * would not take it. A request that may end without a page goes on: it needs no room.
+ */
+export function refuseSpentStrangers(pending: PendingRequests): Middleware {
+  return (context, next) => {
+    if (AUTHORIZATION.test(context.path) && isStrangers(context) && pending.isSpent('sign-in', context))
+      throw new Problem('too-many-waiting', 'the block of a stranger has nothing left', {
+        'Retry-After': retryAfter('sign-in'),
+      });
+    return next();
+  };
+}
+
+/** Whoever has a session, by a cookie that this server signed, may be signed in. `prompt=none` may also stand inside of a request object. */
+function isStrangers(context: Context): boolean {
+  if (context.method !== 'GET' || context.cookies.get(sessionCookie(context), { signed: true }) !== undefined)
+    return false;
+  const { prompt, request, request_uri: uri } = context.query;
+  return prompt !== 'none' && request === undefined && uri === undefined;
+}

@@ -1,0 +1,73 @@
+import { Provider, type AdapterPayload } from 'oidc-provider';
+import type { Clock } from '../../lib/clock.ts';
+import type { Key, Store, Stored } from '../../storage/store.ts';
+import { update } from '../../storage/update.ts';
+import { UNOPENED, type PendingRequests, type Spent } from './pending-requests.ts';
+
+/** The subject of a request's hint, among the details of the interaction that the request waits in. */
+export const HINTED = 'hinted';
+
+/** The member in which an interaction keeps what it was counted as. */
+const SPENT = 'latchkey_spent';
+
+interface Parts {
+  grants: Store;
+  clock: Clock;
+  pending: PendingRequests;
+}
+
+/**
+ * Counts a new interaction. A stranger's lives for ten minutes, and for the rest of its time once one of its pages has
+ * been opened.
+ * @throws TooManyPending
+ */
+export async function admitInteraction(
+  { pending }: Parts,
+  payload: AdapterPayload,
+  ttl: number | undefined,
+): Promise<{ payload: AdapterPayload; ttl: number | undefined }> {
+  const kept = withoutHint(payload);
+  const spent = await pending.admit('sign-in', kept);
+  const isKnown = kept.session?.accountId !== undefined;
+  return {
+    payload: { ...kept, ...(spent && { [SPENT]: spent }) },
+    ttl: isKnown ? ttl : Math.min(ttl ?? UNOPENED, UNOPENED),
+  };
+}
+
+/**
+ * Lets an interaction whose page is opened live for the rest of its time. Of several requests that open one at once, the
+ * one whose write went in counts it.
+ */
+export async function prolong<T>(
+  { grants, clock, pending }: Parts,
+  key: Key<T>,
+  { value, version, expiresAt = Infinity }: Stored<T>,
+  payload: AdapterPayload,
+): Promise<void> {
+  const end = (payload.exp ?? 0) * 1000;
+  if (expiresAt >= end - 60_000) return;
+  const until = (time: number) => ({ ttl: Math.max(1, (time - clock.now()) / 1000) });
+  if (!(await grants.replace(key, value, version, until(end))) || (await pending.mayStay(payload))) return;
+  await update(grants, key, await grants.get(key), (now) => now, until(expiresAt));
+}
+
+/** A record that the engine writes again does not say what its request was counted as. */
+export function keepCount(payload: AdapterPayload, before: AdapterPayload): AdapterPayload {
+  return { ...payload, [SPENT]: before[SPENT] };
+}
+
+/** Uncounts an interaction that has ended with a person who signed in. */
+export async function settle({ pending }: Parts, { result, [SPENT]: spent }: AdapterPayload): Promise<void> {
+  if (result?.login !== undefined && spent !== undefined) await pending.finish('sign-in', spent as Spent);
+}
+
+/** The engine has verified the hint by now. Its subject is all that whoever signs in is compared with. */
+function withoutHint(payload: AdapterPayload): AdapterPayload {
+  const { params = {}, prompt } = payload;
+  const hint = Provider.ctx?.oidc.entities.IdTokenHint;
+  if (hint === undefined || prompt === undefined) return payload;
+  const { id_token_hint: _verified, ...kept } = params;
+  const { id_token_hint: _copy, ...details } = prompt.details;
+  return { ...payload, params: kept, prompt: { ...prompt, details: { ...details, [HINTED]: hint.payload['sub'] } } };
+}

@@ -1,0 +1,245 @@
+import type { Context } from 'koa';
+import {
+  errors,
+  Provider,
+  type Adapter,
+  type AdapterPayload,
+  type Interaction,
+  type InteractionResults,
+} from 'oidc-provider';
+import { ANSWER_KEPT } from '../../forms/answered-forms.ts';
+import { answerOf, giveAnswer, type KeptAnswer } from '../../forms/kept-answer.ts';
+import { untilDefined } from '../../forms/patience.ts';
+import { Turns } from '../../forms/turns.ts';
+import { browserFor, browserHash, matchingBrowser } from '../../http/browser-cookie.ts';
+import { epochSeconds, type Clock } from '../../lib/clock.ts';
+import { sha256 } from '../../lib/hash.ts';
+import type { Random } from '../../lib/random.ts';
+import { seal, unseal } from '../../lib/seal.ts';
+import { keyspace, type Key, type Store, type Stored } from '../../storage/store.ts';
+import { update } from '../../storage/update.ts';
+import { lifetime, remainingLife, unsupported } from './adapter-verbs.ts';
+import { admitInteraction, keepCount, prolong, settle } from './interaction-life.ts';
+import type { PendingRequests } from './pending-requests.ts';
+
+interface InteractionRecord {
+  /** The engine's payload; once the interaction is over, the answer that it led to. */
+  sealed: string;
+  /** SHA-256 of the cookie of the browser that began it. */
+  browser?: string;
+  /** Names the form that it was finished by. */
+  form?: string;
+  isAnswered?: true;
+}
+
+/** The parts of an interaction that its pages read. */
+export type InteractionDetails = Pick<
+  Interaction,
+  'uid' | 'params' | 'prompt' | 'session' | 'grantId' | 'returnTo' | 'result' | 'lastSubmission'
+>;
+
+/** An interaction as a request of its own browser has found it. */
+export interface FoundInteraction {
+  readonly details: InteractionDetails;
+  /** The URL at which the engine goes on with it. */
+  readonly returnTo: string;
+  /** Names the form that it was finished by, if it was. */
+  readonly form: string | undefined;
+  /** The engine has gone on with it: nothing changes its outcome. */
+  readonly isOver: boolean;
+  readonly browser: string;
+  readonly payload: AdapterPayload;
+  readonly stored: Stored<InteractionRecord>;
+}
+
+const interactionKey = keyspace<InteractionRecord>('interaction');
+const stepKey = keyspace<{ by: string }>('interaction-step');
+
+/** Seconds after which a step that never ended holds up nobody. */
+const STEP = 30;
+/** Milliseconds in which a node that uses an interaction up has answered. */
+const RESUMING = 10_000;
+
+interface InteractionParts {
+  grants: Store;
+  clock: Clock;
+  random: Random;
+  pending: PendingRequests;
+  /** Told that an interaction could not be uncounted. */
+  reportFailure: (error: unknown) => void;
+}
+
+/**
+ * Authorization requests that wait for their person. Only the browser that began one finds it. One is used up by the
+ * engine once; its browser gets the answer again for a while, since a second click drops the first one.
+ */
+export class Interactions {
+  /** For the engine, which finds only what {@link Interactions.present} was given for its request. */
+  readonly adapter: Adapter;
+  readonly #grants: Store;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #presented = new WeakMap<object, FoundInteraction>();
+  readonly #used = new WeakSet<object>();
+  readonly #turns = new Turns();
+
+  readonly #life: { grants: Store; clock: Clock; pending: PendingRequests };
+
+  readonly #reportFailure: (error: unknown) => void;
+
+  constructor({ random, reportFailure, ...life }: InteractionParts) {
+    this.#reportFailure = reportFailure;
+    this.#grants = life.grants;
+    this.#clock = life.clock;
+    this.#random = random;
+    this.#life = life;
+    this.adapter = {
+      ...unsupported,
+      upsert: (uid, payload, ttl) => this.#write(uid, payload, ttl),
+      find: (uid) => Promise.resolve(this.#presentedTo(Provider.ctx, uid)?.payload),
+      destroy: (uid) => this.#use(uid),
+    };
+  }
+
+  /** @returns undefined where there is none, or another browser began it */
+  async find(context: Context, uid: string): Promise<FoundInteraction | undefined> {
+    const stored = await this.#grants.get(keyOf(uid));
+    const browser = stored && matchingBrowser(context, stored.value.browser);
+    if (stored === undefined || browser === undefined) return undefined;
+    const { sealed, form, isAnswered } = stored.value;
+    const text = unseal(isAnswered ? answerSecret(uid, browser) : uid, sealed);
+    const payload = JSON.parse(text) as AdapterPayload & { returnTo: string };
+    if (payload.exp !== undefined && payload.exp <= epochSeconds(this.#clock)) return undefined;
+    const details = { ...payload, uid } as unknown as InteractionDetails;
+    const isOver = isAnswered === true || stored.consumedAt !== undefined;
+    if (!isOver) await prolong(this.#life, keyOf(uid), stored, payload);
+    return { details, returnTo: payload.returnTo, form, isOver, browser, payload, stored };
+  }
+
+  /** Runs one step of an interaction after the other, on all nodes. @throws Problem `busy` or `sent-too-often` */
+  alone<T>(uid: string, step: () => Promise<T>): Promise<T> {
+    return this.#turns.run(uid, async () => {
+      const key = stepKey(sha256(uid));
+      const by = this.#random.bytes(9).toString('base64url');
+      await untilDefined(async () => (await this.#grants.create(key, { by }, { ttl: STEP })) || undefined);
+      try {
+        return await step();
+      } finally {
+        await this.#endStep(key, by);
+      }
+    });
+  }
+
+  /** One that took too long leaves alone the step that has begun since. */
+  async #endStep(key: Key<{ by: string }>, by: string): Promise<void> {
+    const stored = await this.#grants.get(key);
+    // There is no deletion of one version: what is written in its place expires at once.
+    if (stored?.value.by === by) await this.#grants.replace(key, stored.value, stored.version, { ttl: 0.001 });
+  }
+
+  /**
+   * Keeps what a page found out, for the engine. What came before counts no more, until the engine has gone on with it.
+   * @param form names the form that says so
+   * @returns false when the interaction is over
+   */
+  async finish(found: FoundInteraction, result: InteractionResults, form: string): Promise<boolean> {
+    const { details, payload, stored } = found;
+    const merged = 'error' in result ? result : { ...payload.lastSubmission, ...result };
+    const sealed = seal(details.uid, JSON.stringify({ ...payload, result: merged }), this.#random);
+    let isOver = found.isOver;
+    const change = (now: InteractionRecord): InteractionRecord | undefined => {
+      isOver = now.isAnswered === true;
+      return isOver ? undefined : { ...now, sealed, form };
+    };
+    const isThere = await update(this.#grants, keyOf(details.uid), stored, change, remainingLife(stored, this.#clock));
+    return isThere && !isOver;
+  }
+
+  /** Has the engine find this interaction in this request. */
+  present(context: Context, found: FoundInteraction): void {
+    this.#presented.set(context, found);
+  }
+
+  /** Tells whether the engine has used up the interaction in this request. */
+  wasUsedIn(context: Context): boolean {
+    return this.#used.has(context);
+  }
+
+  /** Keeps the answer that an interaction has led to. A failure is nothing to keep. */
+  async keepAnswer(context: Context, { details: { uid }, returnTo, browser, stored, form }: FoundInteraction) {
+    const answer = answerOf(context);
+    if (answer.status >= 500) return this.forget(uid);
+    const sealed = seal(answerSecret(uid, browser), JSON.stringify({ returnTo, answer }), this.#random);
+    const record: InteractionRecord = {
+      ...stored.value,
+      sealed,
+      isAnswered: true,
+      ...(form !== undefined && { form }),
+    };
+    await this.#grants.set(keyOf(uid), record, { ttl: ANSWER_KEPT });
+  }
+
+  /** For an interaction that was used up for nothing. */
+  async forget(uid: string): Promise<void> {
+    await this.#grants.delete(keyOf(uid));
+  }
+
+  /** Gives the answer of an interaction that is over, or about to be. @returns false when it is gone */
+  async repeatAnswer(context: Context, uid: string): Promise<boolean> {
+    const found = await untilDefined(async () => {
+      const now = await this.find(context, uid);
+      if (now === undefined || this.#isAbandoned(now)) return false;
+      return now.stored.value.isAnswered && now;
+    });
+    if (found === false) return false;
+    giveAnswer(context, (found.payload as unknown as { answer: KeptAnswer }).answer);
+    return true;
+  }
+
+  /** Tells whether the node that used it up has died before it answered: nobody will keep an answer. */
+  #isAbandoned({ stored: { value, consumedAt } }: FoundInteraction): boolean {
+    const since = consumedAt === undefined ? 0 : this.#clock.now() - consumedAt;
+    return value.isAnswered !== true && since > RESUMING;
+  }
+
+  #presentedTo(context: object | undefined, uid: string): FoundInteraction | undefined {
+    const found = context && this.#presented.get(context);
+    return found?.details.uid === uid ? found : undefined;
+  }
+
+  /** A new question is tied to the browser that is asked; another write only changes what is there. */
+  async #write(uid: string, payload: AdapterPayload, ttl: number | undefined): Promise<void> {
+    const context = Provider.ctx;
+    if (context === undefined) throw new Error('an interaction begins in a request');
+    const found = this.#presentedTo(context, uid);
+    if (found === undefined) {
+      const admitted = await admitInteraction(this.#life, payload, ttl);
+      const sealed = seal(uid, JSON.stringify(admitted.payload), this.#random);
+      const browser = browserHash(browserFor(context, this.#random, ttl));
+      await this.#grants.create(keyOf(uid), { sealed, browser }, lifetime(admitted.ttl));
+      return;
+    }
+    const sealed = seal(uid, JSON.stringify(keepCount(payload, found.payload)), this.#random);
+    await update(this.#grants, keyOf(uid), found.stored, (now) => ({ ...now, sealed }), lifetime(ttl));
+  }
+
+  /** Of several requests that resume one interaction, one does. */
+  async #use(uid: string): Promise<void> {
+    const context = Provider.ctx;
+    const { use } = await this.#grants.consume(keyOf(uid));
+    if (use !== 'first' || context === undefined) throw new errors.SessionNotFound('the interaction has been resumed');
+    this.#used.add(context);
+    const found = this.#presentedTo(context, uid);
+    // The interaction is used up: a failure here must not keep its answer back. What was counted is forgotten in time.
+    if (found !== undefined) await settle(this.#life, found.payload).catch(this.#reportFailure);
+  }
+}
+
+function keyOf(uid: string): Key<InteractionRecord> {
+  return interactionKey(sha256(uid));
+}
+
+/** The answer may hold a session: neither the address nor the cookie alone opens it. */
+function answerSecret(uid: string, browser: string): string {
+  return `${uid} ${browser}`;
+}
