@@ -12,7 +12,7 @@ export async function showAccounts(parts: InteractionParts, context: Context, in
     clientName: clientName(interaction.client),
     accounts: [{ name: account.name, email: account.email, value: account.id }],
     action: interaction.url('account'),
-    csrf: interaction.csrf,
+    csrf: interaction.csrf(),
   });
   showPage(context, html);
 }
@@ -24,7 +24,7 @@ export async function submitAccount(
 ): Promise<void> {
   const chosen = interaction.form.get('account');
   if (chosen !== undefined && chosen === interaction.details.session?.accountId) {
-    return finish(parts.provider, context, { select_account: {} });
+    return finish(parts, context, interaction, { select_account: {} });
   }
   context.status = 303;
   context.redirect(interaction.url('sign-in'));

@@ -36,7 +36,7 @@ export async function showConsent(parts: InteractionParts, context: Context, int
     offline: asked.scopes.includes('offline_access'),
     ...(redirectUri === undefined ? { onDevice: true } : { redirectHost: new URL(redirectUri).host }),
     action: interaction.url('consent'),
-    csrf: interaction.csrf,
+    csrf: interaction.csrf(),
   });
   showPage(context, html);
 }
@@ -51,7 +51,7 @@ export async function submitConsent(
   const said = { account, client: client.clientId };
   if (field(form, 'decision') !== 'allow') {
     parts.announce({ type: 'consent.denied', ...said });
-    return finish(parts.provider, context, {
+    return finish(parts, context, interaction, {
       error: 'access_denied',
       error_description: 'the person did not allow it',
     });
@@ -64,7 +64,7 @@ export async function submitConsent(
   const before = await parts.consents.find(account, client.clientId);
   await parts.consents.remember(account, client.clientId, union(before, asked));
   parts.announce({ type: 'consent.given', ...said });
-  return finish(parts.provider, context, { consent: { grantId } });
+  return finish(parts, context, interaction, { consent: { grantId } });
 }
 
 function accountIdOf({ details }: Interaction): string {
@@ -115,7 +115,9 @@ function origin({ client, details }: Interaction): Pick<PageData['consent'], 'co
 function links({ client }: Interaction): Partial<PageData['consent']> {
   return {
     ...(client.clientUri === undefined ? {} : { clientUri: client.clientUri }),
-    ...(client.logoUri === undefined ? {} : { logoUri: client.logoUri }),
+    ...(client.logoUri === undefined
+      ? {}
+      : { logo: { uri: client.logoUri, isOfOperator: !policyOf(client).isSelfDescribed } }),
     ...(client.policyUri === undefined ? {} : { policyUri: client.policyUri }),
     ...(client.tosUri === undefined ? {} : { tosUri: client.tosUri }),
   };

@@ -1,6 +1,7 @@
 import type { AuthorizationDetail } from 'oidc-provider';
 import type { DetailField, DetailType } from '../config/detail-types.ts';
 import type { PageData } from '../http/pages.ts';
+import { showHiddenCharacters } from '../lib/hidden-characters.ts';
 
 type Detail = NonNullable<PageData['consent']['details']>[number];
 type Fact = Detail['facts'][number];
@@ -28,5 +29,5 @@ function factsOf(members: Record<string, unknown>, fields: Readonly<Record<strin
 
 function text(value: unknown): string {
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return showHiddenCharacters(typeof value === 'string' ? value : JSON.stringify(value));
 }

@@ -1,78 +1,152 @@
-import type { Client, Interaction as EngineInteraction, Provider } from 'oidc-provider';
-import { errors } from 'oidc-provider';
+import type { Client, InteractionResults } from 'oidc-provider';
 import type { Context } from 'koa';
+import { formDigest } from '../forms/answered-forms.ts';
 import { contentSecurityPolicy, formTarget } from '../http/content-security-policy.ts';
-import type { Csrf } from '../http/csrf.ts';
+import { clientAddress } from '../http/client-address.ts';
+import { deviceToken } from '../http/device-cookie.ts';
 import { readForm, type Form } from '../http/form.ts';
 import { Problem } from '../http/problems.ts';
 import type { Guard } from '../http/route.ts';
+import type { FoundInteraction, InteractionDetails } from '../oidc/storage/interactions.ts';
+import type { InteractionParts } from './parts.ts';
 
 /** An authorization request that waits for its person, as this request's browser holds it. */
 export interface Interaction {
-  readonly details: EngineInteraction;
+  readonly found: FoundInteraction;
+  readonly details: InteractionDetails;
   readonly client: Client;
-  readonly csrf: string;
+  /** A token for a form on this interaction's page. */
+  csrf(): string;
   /** The address of one of this interaction's pages. */
   url(page: string): string;
 }
 
-export interface SubmittedInteraction extends Interaction {
+/** A form of an interaction's page, which was shown to this browser. */
+export interface SentStep {
+  readonly uid: string;
   readonly form: Form;
+  /** Names the form and what it says. */
+  readonly digest: string;
 }
 
-/** Lets in the browser that began the interaction: the one whose signed cookie names it. */
-export function interactionGuard(provider: Provider, csrf: Csrf): Guard<Interaction> {
+export type SubmittedInteraction = Interaction & Omit<SentStep, 'uid'>;
+
+type Parts = Pick<InteractionParts, 'provider' | 'interactions' | 'csrf'>;
+
+/** Lets in the browser that began the interaction, as long as the engine has not gone on with it. */
+export function interactionGuard(parts: Parts): Guard<Interaction> {
   return async (context) => {
-    const details = await findInteraction(provider, context);
-    const client = await provider.Client.find(String(details.params['client_id']));
-    if (client === undefined) throw new Problem('interaction-gone', 'the client of the interaction is no more');
-    const redirectUri = redirectUriOf(details);
-    const targets = redirectUri === undefined ? [] : [formTarget(redirectUri)];
-    context.set('Content-Security-Policy', contentSecurityPolicy(targets));
-    context.set('Cache-Control', 'no-store');
-    const url = (page: string): string => `/interaction/${details.uid}/${page}`;
-    return { details, client, csrf: csrf.token(details.uid), url };
+    const found = await parts.interactions.find(context, uidOf(context));
+    if (found === undefined || found.isOver) throw new Problem('interaction-gone', 'over, or of another browser');
+    return open(parts, context, found);
   };
 }
 
-/** The same for a form, which must come from a page that we showed to this browser. */
-export function submittedInteractionGuard(provider: Provider, csrf: Csrf): Guard<SubmittedInteraction> {
-  const guard = interactionGuard(provider, csrf);
+/** Takes a form only from a page that this browser was shown for this interaction. */
+export function sentStepGuard({ csrf, interactions }: Parts): Guard<SentStep> {
   return async (context) => {
-    const interaction = await guard(context);
-    const form = await readForm(context);
-    if (!csrf.verify(interaction.details.uid, form.get('csrf'))) {
-      throw new Problem('form-expired', 'the CSRF token is missing or wrong');
+    const [uid, form] = [uidOf(context), await readForm(context)];
+    const token = form.get('csrf') ?? '';
+    if (csrf.verify(context, uid, token)) return { uid, form, digest: formDigest({ token, fields: form }) };
+    const reason = 'the form is not one that this browser was shown';
+    if ((await interactions.find(context, uid)) === undefined) throw new Problem('interaction-gone', reason);
+    throw new Problem('form-expired', reason, {}, { url: `/interaction/${uid}`, label: 'Open the page again' });
+  };
+}
+
+/** Takes a password only from where one may be tried now. A flood is refused before its forms are read. */
+export function passwordGuard(parts: Parts & Pick<InteractionParts, 'admitAttempt'>): Guard<SentStep> {
+  const sent = sentStepGuard(parts);
+  return (context) => {
+    const wait = parts.admitAttempt({ address: clientAddress(context), deviceToken: deviceToken(context) });
+    if (wait > 0) throw new Problem('too-many-guesses', 'this block has to wait', { 'Retry-After': String(wait) });
+    return sent(context);
+  };
+}
+
+/** Takes a link to the way back for a form without fields, in the browser that began the interaction. */
+export function cancelGuard({ interactions }: Parts): Guard<SentStep> {
+  return async (context) => {
+    const uid = uidOf(context);
+    // A step takes a place in the store, and anybody can make up the name of an interaction.
+    if ((await interactions.find(context, uid)) === undefined)
+      throw new Problem('interaction-gone', 'it has expired, or another browser began it');
+    return { uid, form: new Map(), digest: 'cancel' };
+  };
+}
+
+/**
+ * One step of an interaction at a time, and each form once: a second click, which drops the answer to the first, leads to
+ * where that one did.
+ */
+export function takeStep(
+  parts: Parts,
+  context: Context,
+  { uid, form, digest }: SentStep,
+  submit: (interaction: SubmittedInteraction) => Promise<void>,
+): Promise<void> {
+  return parts.interactions.alone(uid, async () => {
+    const found = await parts.interactions.find(context, uid);
+    if (found === undefined) throw new Problem('interaction-gone', 'it has expired, or never was');
+    if (found.form === digest) {
+      goOn(context, found);
+      return;
     }
-    return { ...interaction, form };
-  };
+    if (found.isOver) throw new Problem('interaction-gone', 'it was finished by another form');
+    await submit({ ...(await open(parts, context, found)), form, digest });
+  });
 }
 
 /** Where the answer goes; nowhere in this browser when a device waits for it (RFC 8628). */
-export function redirectUriOf({ params }: EngineInteraction): string | undefined {
+export function redirectUriOf({ params }: Pick<InteractionDetails, 'params'>): string | undefined {
   const uri = params['redirect_uri'];
   return typeof uri === 'string' ? uri : undefined;
 }
 
-async function findInteraction(provider: Provider, context: Context): Promise<EngineInteraction> {
-  try {
-    const details = await provider.interactionDetails(context.req, context.res);
-    // The engine reads the cookie alone; the address must name the same interaction.
-    if (context.path.split('/')[2] === details.uid) return details;
-    throw new Problem('interaction-gone', 'the address names another interaction than the cookie');
-  } catch (error) {
-    if (error instanceof errors.SessionNotFound) throw new Problem('interaction-gone', error.error_description ?? '');
-    throw error;
-  }
+function uidOf({ path }: Context): string {
+  return path.split('/')[2] ?? '';
+}
+
+async function open({ provider, csrf }: Parts, context: Context, found: FoundInteraction): Promise<Interaction> {
+  const { details } = found;
+  await refuseChangedSession({ provider }, details);
+  const client = await provider.Client.find(String(details.params['client_id']));
+  if (client === undefined) throw new Problem('interaction-gone', 'the client of the interaction is no more');
+  const redirectUri = redirectUriOf(details);
+  const targets = redirectUri === undefined ? [] : [formTarget(redirectUri)];
+  context.set('Content-Security-Policy', contentSecurityPolicy(targets));
+  context.set('Cache-Control', 'no-store');
+  const { uid } = details;
+  return {
+    found,
+    details,
+    client,
+    csrf: () => csrf.token(context, uid),
+    url: (page) => `/interaction/${uid}/${page}`,
+  };
+}
+
+/** A question to a person is of use only while their session goes on. */
+async function refuseChangedSession({ provider }: Pick<Parts, 'provider'>, { session: asked }: InteractionDetails) {
+  if (asked?.uid === undefined) return;
+  const session = await provider.Session.findByUid(asked.uid);
+  if (session?.accountId !== asked.accountId) throw new Problem('interaction-gone', 'the session has ended');
 }
 
 /** Hands what a step found back to the engine, which alone decides what comes next. */
 export async function finish(
-  provider: Provider,
+  { interactions }: Parts,
   context: Context,
-  result: Parameters<Provider['interactionResult']>[2],
+  { found, digest }: SubmittedInteraction,
+  result: InteractionResults,
 ): Promise<void> {
-  const returnTo = await provider.interactionResult(context.req, context.res, result);
+  const isFirst = await interactions.finish(found, result, digest);
+  if (!isFirst) throw new Problem('interaction-gone', 'it was finished meanwhile');
+  goOn(context, found);
+}
+
+function goOn(context: Context, { returnTo }: FoundInteraction): void {
+  context.set('Cache-Control', 'no-store');
   context.status = 303;
   context.redirect(returnTo);
 }

@@ -3,21 +3,25 @@ import type { Accounts } from '../accounts/accounts.ts';
 import type { Consents } from '../accounts/consents.ts';
 import type { DetailType } from '../config/detail-types.ts';
 import type { ResourceConfig } from '../config/schema.ts';
+import type { AdmitAttempt } from '../credentials/password-check.ts';
 import type { SignIn } from '../credentials/sign-in.ts';
 import type { SignUp } from '../credentials/sign-up.ts';
 import type { Announce } from '../events/events.ts';
 import type { Csrf } from '../http/csrf.ts';
 import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Interactions } from '../oidc/storage/interactions.ts';
 
 /** What the pages of an interaction are made of. */
 export interface InteractionParts {
   provider: Provider;
   views: Views;
   csrf: Csrf;
+  interactions: Interactions;
   accounts: Accounts;
   consents: Consents;
   signIn: SignIn;
+  admitAttempt: AdmitAttempt;
   /** Absent where the operator makes the accounts. */
   signUp?: SignUp;
   passwordMinLength: number;

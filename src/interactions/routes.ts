@@ -3,45 +3,59 @@ import { Problem } from '../http/problems.ts';
 import { route, type Route } from '../http/route.ts';
 import { showAccounts, submitAccount } from './account-page.ts';
 import { showConsent, submitConsent } from './consent-page.ts';
-import { finish, interactionGuard, submittedInteractionGuard, type Interaction } from './interaction.ts';
+import {
+  cancelGuard,
+  finish,
+  interactionGuard,
+  passwordGuard,
+  sentStepGuard,
+  takeStep,
+  type Interaction,
+  type SubmittedInteraction,
+} from './interaction.ts';
 import type { InteractionParts } from './parts.ts';
 import { showSignIn, submitSignIn } from './sign-in-page.ts';
 import { showSignUp, submitSignUp } from './sign-up-page.ts';
 
+/** The questions that a sign-in answers. */
+const SIGN_IN = ['login', 'select_account'];
+
 /** The pages between an authorization request and its answer. No page leads to another: each goes back to the engine. */
 export function interactionRoutes(parts: InteractionParts): Route[] {
-  const seen = interactionGuard(parts.provider, parts.csrf);
-  const submitted = submittedInteractionGuard(parts.provider, parts.csrf);
-  const signsIn = (interaction: Interaction): void => {
-    expectPrompt(interaction, 'login', 'select_account');
-  };
+  const seen = interactionGuard(parts);
+  const sent = sentStepGuard(parts);
+  const page = (
+    path: string,
+    prompts: readonly string[],
+    show: (parts: InteractionParts, context: Context, interaction: Interaction) => Promise<void> | void,
+  ): Route =>
+    route('GET', `/interaction/:uid/${path}`, seen, (context, interaction) => {
+      expectPrompt(interaction, prompts);
+      return show(parts, context, interaction);
+    });
+  const form = (
+    path: string,
+    prompts: readonly string[],
+    submit: (parts: InteractionParts, context: Context, interaction: SubmittedInteraction) => Promise<void>,
+    guard = sent,
+  ): Route =>
+    route('POST', `/interaction/:uid/${path}`, guard, (context, step) =>
+      takeStep(parts, context, step, (interaction) => {
+        expectPrompt(interaction, prompts);
+        return submit(parts, context, interaction);
+      }),
+    );
   return [
     route('GET', '/interaction/:uid', seen, (context, interaction) => show(parts, context, interaction)),
-    route('GET', '/interaction/:uid/cancel', seen, (context) => cancel(parts, context)),
-    route('GET', '/interaction/:uid/sign-in', seen, (context, interaction) => {
-      signsIn(interaction);
-      return showSignIn(parts, context, interaction);
-    }),
-    route('POST', '/interaction/:uid/sign-in', submitted, (context, interaction) => {
-      signsIn(interaction);
-      return submitSignIn(parts, context, interaction);
-    }),
-    route('GET', '/interaction/:uid/sign-up', seen, (context, interaction) => {
-      signsIn(interaction);
-      showSignUp(parts, context, interaction);
-    }),
-    route('POST', '/interaction/:uid/sign-up', submitted, (context, interaction) => {
-      signsIn(interaction);
-      return submitSignUp(parts, context, interaction);
-    }),
-    route('POST', '/interaction/:uid/account', submitted, (context, interaction) => {
-      expectPrompt(interaction, 'select_account');
-      return submitAccount(parts, context, interaction);
-    }),
-    route('POST', '/interaction/:uid/consent', submitted, (context, interaction) => {
-      expectPrompt(interaction, 'consent');
-      return submitConsent(parts, context, interaction);
-    }),
+    route('GET', '/interaction/:uid/cancel', cancelGuard(parts), (context, step) =>
+      takeStep(parts, context, step, (interaction) => cancel(parts, context, interaction)),
+    ),
+    page('sign-in', SIGN_IN, showSignIn),
+    form('sign-in', SIGN_IN, submitSignIn, passwordGuard(parts)),
+    page('sign-up', SIGN_IN, showSignUp),
+    form('sign-up', SIGN_IN, submitSignUp),
+    form('account', ['select_account'], submitAccount),
+    form('consent', ['consent'], submitConsent),
   ];
 }
 
@@ -59,13 +73,13 @@ function show(parts: InteractionParts, context: Context, interaction: Interactio
 }
 
 /** A form answers the question that was put, and no other: nobody consents on the sign-in page. */
-function expectPrompt({ details }: Interaction, ...names: readonly string[]): void {
+function expectPrompt({ details }: Interaction, names: readonly string[]): void {
   if (names.includes(details.prompt.name)) return;
   throw new Problem('interaction-gone', `the form answers ${names.join(' or ')}, the prompt is ${details.prompt.name}`);
 }
 
-function cancel(parts: InteractionParts, context: Context): Promise<void> {
-  return finish(parts.provider, context, {
+function cancel(parts: InteractionParts, context: Context, interaction: SubmittedInteraction): Promise<void> {
+  return finish(parts, context, interaction, {
     error: 'access_denied',
     error_description: 'the person went back to the app',
   });

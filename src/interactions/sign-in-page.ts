@@ -32,7 +32,7 @@ export async function showSignIn(
     ...(email === undefined ? {} : { email }),
     clientName: clientName(interaction.client),
     action: interaction.url('sign-in'),
-    csrf: interaction.csrf,
+    csrf: interaction.csrf(),
     cancelUrl: interaction.url('cancel'),
     ...(parts.signUp === undefined ? {} : { signUpUrl: interaction.url('sign-up') }),
   });
@@ -72,13 +72,13 @@ export async function submitSignIn(
         client: interaction.client.clientId,
         address,
       });
-      return finishSignedIn(parts, context, result.account, remember);
+      return finishSignedIn(parts, context, interaction, { account: result.account, remember });
     case 'refused':
       parts.announce({ type: 'sign-in.refused', address });
       return showSignIn(parts, context, interaction, {
         email,
         remember,
-        error: 'The email address or the password is not right.',
+        error: 'Wrong email or password.',
         status: 401,
       });
     case 'wait':
@@ -92,12 +92,12 @@ export async function submitSignIn(
 export function finishSignedIn(
   parts: InteractionParts,
   context: Context,
-  account: Account,
-  remember: boolean,
+  interaction: SubmittedInteraction,
+  { account, remember }: { account: Account; remember: boolean },
 ): Promise<void> {
   const ts = epochSeconds(parts.clock);
   const startedAt = requestStart(context);
-  return finish(parts.provider, context, {
+  return finish(parts, context, interaction, {
     login: { accountId: account.id, remember, acr: 'aal1', amr: ['pwd'], ts, startedAt },
     select_account: {},
   });

@@ -6,14 +6,13 @@ import type { SignUpProblems } from '../credentials/sign-up.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { rememberDevice } from '../http/device-cookie.ts';
 import { field } from '../http/form.ts';
-import { waitInWords } from '../http/page-words.ts';
 import type { PageData } from '../http/pages.ts';
 import { Problem } from '../http/problems.ts';
 import { clientName, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
 import type { InteractionParts } from './parts.ts';
 import { finishSignedIn } from './sign-in-page.ts';
 
-type Retry = Pick<PageData['sign-up'], 'name' | 'email' | 'errors'> & { status?: number };
+type Retry = Pick<PageData['sign-up'], 'name' | 'email' | 'errors' | 'wait'> & { status?: number };
 
 export function showSignUp(
   parts: InteractionParts,
@@ -27,7 +26,7 @@ export function showSignUp(
     clientName: clientName(interaction.client),
     minLength: parts.passwordMinLength,
     action: interaction.url('sign-up'),
-    csrf: interaction.csrf,
+    csrf: interaction.csrf(),
     signInUrl: interaction.url('sign-in'),
     cancelUrl: interaction.url('cancel'),
   });
@@ -48,7 +47,7 @@ export async function submitSignUp(
     case 'signed-up':
       rememberDevice(context, result.deviceToken, KNOWN_DEVICE_LIFE);
       parts.announce({ type: 'account.signed-up', account: result.account.id, address });
-      return finishSignedIn(parts, context, result.account, false);
+      return finishSignedIn(parts, context, interaction, { account: result.account, remember: false });
     case 'problems':
       showSignUp(parts, context, interaction, {
         ...person,
@@ -60,7 +59,8 @@ export async function submitSignUp(
       context.set('Retry-After', String(result.seconds));
       showSignUp(parts, context, interaction, {
         ...person,
-        errors: { form: `Too many accounts were made from here. Try again in ${waitInWords(result.seconds)}.` },
+        errors: { form: 'Too many attempts to create an account from your network.' },
+        wait: result.seconds,
         status: 429,
       });
   }
@@ -75,12 +75,12 @@ function inWords(problems: SignUpProblems, minLength: number): NonNullable<PageD
 }
 
 const nameWords: Record<NameProblem, string> = {
-  empty: 'Write your name.',
-  'too-long': 'Write a shorter name: at most 100 characters.',
-  'forbidden-character': 'Write your name without control characters.',
+  empty: 'Enter your name.',
+  'too-long': 'Enter a shorter name, at most 100 characters.',
+  'forbidden-character': 'Enter your name without control characters.',
 };
 
 const emailWords: Record<NonNullable<SignUpProblems['email']>, string> = {
-  'not-an-address': 'Write an email address, such as name@example.com.',
-  'email-taken': 'This address has an account already. Sign in instead.',
+  'not-an-address': 'Enter an email address, such as name@example.com.',
+  'email-taken': 'This address already has an account. Sign in instead.',
 };

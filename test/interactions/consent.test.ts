@@ -71,6 +71,11 @@ describe('Consent', () => {
     for (const raw of ['notes:read', 'offline_access', 'openid']) assert.ok(!words.includes(raw), raw);
   });
 
+  it('asks for offline access also where the app does not send prompt=consent', async () => {
+    const page = await signInFor(requestOf('openid offline_access'));
+    assert.ok(list(page).includes('Keep this access while you are not using it'), page.html);
+  });
+
   it('is not asked of an app of the house', async () => {
     const browser = new Browser();
     const request = authorizationRequest(server.issuer, 'demo-notes');
