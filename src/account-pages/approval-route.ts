@@ -5,7 +5,7 @@ import { field } from '../http/form.ts';
 import { Problem } from '../http/problems.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
-import { ownForm, type Doors } from './own-page.ts';
+import { ownForm, sentForm, type Doors } from './own-page.ts';
 import { showPage } from './show-page.ts';
 import type { SignedIn } from './signed-in.ts';
 
@@ -21,12 +21,14 @@ interface Parts extends Doors {
 
 /** Takes a person's answer to what an app asked of them from elsewhere. */
 export function approvalRoute(parts: Parts): Route {
-  const { approvals, views } = parts;
-  return route('POST', '/approvals/:id', ownForm(parts), async (context: Context, { account, session, form }) => {
+  const { approvals, forms, views } = parts;
+  return route('POST', '/approvals/:id', ownForm(parts, '/'), async (context: Context, { account, session, form }) => {
     const isAllowed = field(form, 'decision') === 'allow';
-    const approval = await approvals.take(context.path.split('/')[2] ?? '', account.id);
-    if (approval === undefined) throw new Problem('interaction-gone', 'there is no such request, or no more');
-    await parts.answer(parts.provider, approval, { isAllowed, by: session });
-    showPage(context, views.render('approval-done', { isAllowed, clientName: approval.clientName }));
+    await forms.once(context, sentForm(context, form), async () => {
+      const approval = await approvals.take(context.path.split('/')[2] ?? '', account.id);
+      if (approval === undefined) throw new Problem('interaction-gone', 'there is no such request, or no more');
+      await parts.answer(parts.provider, approval, { isAllowed, by: session });
+      showPage(context, views.render('approval-done', { isAllowed, clientName: approval.clientName }));
+    });
   });
 }

@@ -31,7 +31,7 @@ const PATH = '/apps';
 export function appsRoutes(parts: AppsPageParts): Route[] {
   return [
     ownPage(parts, PATH, (context, person) => show(parts, context, person)),
-    route('POST', PATH, ownForm(parts), async (context, { account, form }) => {
+    route('POST', PATH, ownForm(parts, PATH), async (context, { account, form }) => {
       const asked = field(form, 'app');
       const isOne = (await parts.appsOf(account.id)).some(({ client }) => client === asked);
       if (isOne) await parts.removeAccess(account.id, asked);
@@ -40,18 +40,20 @@ export function appsRoutes(parts: AppsPageParts): Route[] {
   ];
 }
 
-async function show(parts: AppsPageParts, context: Context, { account, binding }: SignedIn): Promise<void> {
+async function show(parts: AppsPageParts, context: Context, { account, purpose }: SignedIn): Promise<void> {
   const apps = (await parts.appsOf(account.id)).map(async ({ client: id, allowed }) => {
     const client = await parts.clients.find(id);
     return {
       value: id,
       name: client?.client_name ?? id,
-      ...(client?.logo_uri !== undefined && { logoUri: client.logo_uri }),
+      ...(client?.logo_uri !== undefined && {
+        logo: { uri: client.logo_uri, isOfOperator: client.registration === undefined },
+      }),
       scopes: scopesInWords(allowed, parts.resources),
       offline: allowed.scopes.includes('offline_access'),
     };
   });
   const sorted = (await Promise.all(apps)).toSorted((a, b) => a.name.localeCompare(b.name, 'en'));
-  const csrf = parts.csrf.token(binding);
+  const csrf = parts.csrf.token(context, purpose);
   showPage(context, parts.views.render('apps', { action: PATH, csrf, apps: sorted }));
 }

@@ -20,6 +20,7 @@ interface Parts {
   resources: readonly ResourceConfig[];
   csrf: Csrf;
   clock: Clock;
+  signInUrl: (page: string) => string;
   apps: readonly { name: string; url: string }[];
 }
 
@@ -34,14 +35,14 @@ export function homeRoute(parts: Parts): Route {
   return route('GET', '/', unsecured, async (context: Context) => {
     const person = await signedIn(parts.provider, parts.accounts, context);
     const html = parts.views.render('home', {
-      ...(person === undefined ? {} : await ownPart(parts, person)),
+      ...(person === undefined ? { signInUrl: parts.signInUrl('/') } : await ownPart(parts, context, person)),
       ...(parts.apps.length === 0 ? {} : { demo: parts.apps }),
     });
     showPage(context, html);
   });
 }
 
-async function ownPart(parts: Parts, { account, binding }: SignedIn): Promise<PageData['home']> {
+async function ownPart(parts: Parts, context: Context, { account, purpose }: SignedIn): Promise<PageData['home']> {
   const waiting = await parts.approvals.waiting(account.id);
   return {
     account,
@@ -49,7 +50,7 @@ async function ownPart(parts: Parts, { account, binding }: SignedIn): Promise<Pa
     signOutUrl: '/logout',
     approvals: waiting.map((approval) => ({
       action: `/approvals/${approval.id}`,
-      csrf: parts.csrf.token(binding),
+      csrf: parts.csrf.token(context, purpose),
       clientName: approval.clientName,
       scopes: scopesInWords(approval.asked, parts.resources),
       offline: approval.asked.scopes.includes('offline_access'),

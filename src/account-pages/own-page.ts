@@ -2,6 +2,7 @@ import type { Context } from 'koa';
 import type { Provider } from 'oidc-provider';
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Csrf } from '../http/csrf.ts';
+import type { AnsweredForms, SentForm } from '../forms/answered-forms.ts';
 import { readForm, type Form } from '../http/form.ts';
 import { Problem } from '../http/problems.ts';
 import { route, unsecured, type Guard, type Route } from '../http/route.ts';
@@ -12,28 +13,46 @@ export interface Doors {
   provider: Provider;
   accounts: Accounts;
   csrf: Csrf;
+  forms: AnsweredForms;
+  /** The address at which somebody signs in and comes back to a page. */
+  signInUrl: (page: string) => string;
 }
 
-/** A page that is somebody's own; where nobody is signed in, the page at the root says so. */
+/** A page that is somebody's own; who is not signed in does that first. */
 export function ownPage(
-  { provider, accounts }: Doors,
+  { provider, accounts, signInUrl }: Doors,
   path: string,
   show: (context: Context, person: SignedIn) => Promise<void> | void,
 ): Route {
   return route('GET', path, unsecured, async (context) => {
     const person = await signedIn(provider, accounts, context);
-    if (person === undefined) goTo(context, '/');
+    if (person === undefined) goTo(context, signInUrl(path));
     else await show(context, person);
   });
 }
 
-/** Lets in a form that comes from a page which we showed to this browser, for who is signed in now as then. */
-export function ownForm({ provider, accounts, csrf }: Doors): Guard<SignedIn & { form: Form }> {
+/** A form by where it goes and by the token of the page that it stood on, which other forms of the page have too. */
+export function sentForm({ path }: Context, form: Form): SentForm {
+  return { token: `${path} ${form.get('csrf') ?? ''}`, fields: form };
+}
+
+/**
+ * Lets in a form that comes from a page which we showed to this browser, for who is signed in now as then.
+ * @param page the path of that page
+ */
+export function ownForm(
+  { provider, accounts, csrf, signInUrl }: Doors,
+  page: string,
+): Guard<SignedIn & { form: Form }> {
   return async (context: Context) => {
     const person = await signedIn(provider, accounts, context);
     const form = await readForm(context);
-    if (person === undefined) throw new Problem('interaction-gone', 'nobody is signed in');
-    if (!csrf.verify(person.binding, form.get('csrf'))) throw new Problem('form-expired', 'the CSRF token is wrong');
+    if (person === undefined)
+      throw new Problem('signed-out', 'nobody is signed in', {}, { url: signInUrl(page), label: 'Sign in' });
+    if (!csrf.verify(context, person.purpose, form.get('csrf'))) {
+      const way = { url: page, label: 'Open the page again' };
+      throw new Problem('form-expired', 'the CSRF token is missing or wrong, or of another browser', {}, way);
+    }
     return { ...person, form };
   };
 }

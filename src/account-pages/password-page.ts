@@ -10,7 +10,7 @@ import type { PageData } from '../http/pages.ts';
 import type { AccountId } from '../lib/ids.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
-import { ownForm, ownPage, type Doors } from './own-page.ts';
+import { ownForm, ownPage, sentForm, type Doors } from './own-page.ts';
 import { showPage } from './show-page.ts';
 import type { SignedIn } from './signed-in.ts';
 
@@ -19,8 +19,8 @@ export interface PasswordPageParts extends Doors {
   changePassword: ChangePassword;
   passwordMinLength: number;
   announce: Announce;
-  /** Ends whatever was signed in by the old password, but this session. */
-  endOthers: (account: AccountId, session: string) => Promise<void>;
+  /** Stores the new password, and ends whatever was signed in by the old one, but this session. */
+  replacePassword: (account: AccountId, change: { store: () => Promise<void>; exceptSession: string }) => Promise<void>;
 }
 
 type Retry = Pick<PageData['change-password'], 'errors' | 'wait'>;
@@ -33,16 +33,18 @@ export function passwordRoutes(parts: PasswordPageParts): Route[] {
     ownPage(parts, PATH, (context, person) => {
       show(parts, context, person);
     }),
-    route('POST', PATH, ownForm(parts), async (context, { form, ...person }) => {
-      const [next, again] = [field(form, 'next'), field(form, 'again')];
-      if (next !== again) {
-        show(parts, context, person, { errors: { again: 'This is not the same as above.' } }, 422);
-        return;
-      }
+    route('POST', PATH, ownForm(parts, PATH), async (context, { form, ...person }) => {
+      const next = field(form, 'next');
+      const isAgreed = field(form, 'again') === next;
       const { account } = person;
       const address = clientAddress(context);
-      const change = { account, current: field(form, 'current'), next, address, deviceToken: deviceToken(context) };
-      await answer(parts, context, person, await parts.changePassword(change));
+      const replace = (store: () => Promise<void>): Promise<void> =>
+        parts.replacePassword(account.id, { store, exceptSession: person.session.uid });
+      const passwords = { current: field(form, 'current'), next, isAgreed };
+      await parts.forms.once(context, sentForm(context, form), async () => {
+        const change = { account, ...passwords, address, deviceToken: deviceToken(context), replace };
+        answer(parts, context, person, { result: await parts.changePassword(change), isAgreed });
+      });
     }),
   ];
 }
@@ -51,34 +53,37 @@ function show(parts: PasswordPageParts, context: Context, person: SignedIn, retr
   const html = parts.views.render('change-password', {
     ...retry,
     action: PATH,
-    csrf: parts.csrf.token(person.binding),
+    csrf: parts.csrf.token(context, person.purpose),
     email: person.account.email,
     minLength: parts.passwordMinLength,
   });
   showPage(context, html, status);
 }
 
-async function answer(
+function answer(
   parts: PasswordPageParts,
   context: Context,
   person: SignedIn,
-  result: PasswordChangeResult,
-): Promise<void> {
+  { result, isAgreed }: { result: PasswordChangeResult; isAgreed: boolean },
+): void {
   const address = clientAddress(context);
   switch (result.outcome) {
     case 'changed':
-      await parts.endOthers(person.account.id, person.session.uid);
       parts.announce({ type: 'password.changed', account: person.account.id, address });
       rememberDevice(context, result.deviceToken, KNOWN_DEVICE_LIFE);
       showPage(context, parts.views.render('password-changed', { email: person.account.email }));
       return;
-    case 'problem':
-      show(parts, context, person, { errors: { next: inWords(result.problem, parts.passwordMinLength) } }, 422);
+    case 'problems': {
+      const { current, next } = result.problems;
+      if (current !== undefined) parts.announce({ type: 'sign-in.refused', address });
+      const errors = {
+        ...(current && { current: 'This is not your current password.' }),
+        ...(next && { next: inWords(next, parts.passwordMinLength) }),
+        ...(!isAgreed && { again: 'The two new passwords are not the same.' }),
+      };
+      show(parts, context, person, { errors }, current === undefined ? 422 : 401);
       return;
-    case 'refused':
-      parts.announce({ type: 'sign-in.refused', address });
-      show(parts, context, person, { errors: { current: 'This is not your present password.' } }, 401);
-      return;
+    }
     case 'wait':
       parts.announce({ type: 'sign-in.delayed', address, seconds: result.seconds });
       context.set('Retry-After', String(result.seconds));
@@ -87,5 +92,5 @@ async function answer(
 }
 
 function inWords(problem: keyof ReturnType<typeof passwordWords> | 'same', minLength: number): string {
-  return problem === 'same' ? 'This is your present password. Choose another.' : passwordWords(minLength)[problem];
+  return problem === 'same' ? 'This is your current password. Choose another.' : passwordWords(minLength)[problem];
 }

@@ -4,6 +4,7 @@ import { field } from '../http/form.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
+import { forEachAtOnce } from '../storage/at-once.ts';
 import { ownForm, ownPage, type Doors } from './own-page.ts';
 import { goTo, showPage } from './show-page.ts';
 import type { SignedIn } from './signed-in.ts';
@@ -35,18 +36,18 @@ const PATH = '/sessions';
 export function sessionsRoutes(parts: SessionsPageParts): Route[] {
   return [
     ownPage(parts, PATH, (context, person) => show(parts, context, person)),
-    route('POST', PATH, ownForm(parts), async (context, { account, session, form }) => {
+    route('POST', PATH, ownForm(parts, PATH), async (context, { account, session, form }) => {
       const asked = field(form, 'session');
       // Looked up among the account's own: a form may name anybody's.
       const others = (await parts.sessionsOf(account.id)).filter(({ uid }) => uid !== session.uid);
       const ending = asked === 'others' ? others : others.filter(({ uid }) => uid === asked);
-      for (const { uid } of ending) await parts.endSession(uid);
+      await forEachAtOnce(ending, ({ uid }) => parts.endSession(uid));
       goTo(context, PATH);
     }),
   ];
 }
 
-async function show(parts: SessionsPageParts, context: Context, { account, session, binding }: SignedIn) {
+async function show(parts: SessionsPageParts, context: Context, { account, session, purpose }: SignedIn) {
   const all = (await parts.sessionsOf(account.id)).toSorted((a, b) => rank(b, session.uid) - rank(a, session.uid));
   const now = parts.clock.now();
   const sessions = all.map(async ({ uid, browser, clients, signedInAt, usedAt }) => ({
@@ -56,7 +57,7 @@ async function show(parts: SessionsPageParts, context: Context, { account, sessi
     signedInAgo: (now - signedInAt) / 1000,
     apps: await Promise.all(clients.map(async (id) => (await parts.clients.find(id))?.client_name ?? id)),
   }));
-  const csrf = parts.csrf.token(binding);
+  const csrf = parts.csrf.token(context, purpose);
   showPage(context, parts.views.render('sessions', { action: PATH, csrf, sessions: await Promise.all(sessions) }));
 }
 

@@ -6,8 +6,8 @@ import type { Account, Accounts } from '../accounts/accounts.ts';
 export interface SignedIn {
   account: Account;
   session: { uid: string; acr: string | undefined; amr: string[] | undefined; authTime: number | undefined };
-  /** What ties a form to this browser. */
-  binding: string;
+  /** The purpose of a form, so that none is taken once another person is signed in. */
+  purpose: string;
 }
 
 /** @returns nothing where nobody is, or their account may not be used */
@@ -23,6 +23,6 @@ export async function signedIn(
   return {
     account,
     session: { uid, acr, amr, authTime: session.authTime() },
-    binding: `account page ${uid} ${account.id}`,
+    purpose: `account page ${uid} ${account.id}`,
   };
 }

@@ -8,7 +8,7 @@ const LASTING = 'openid profile offline_access notes:read';
 
 for (const backend of serverStores) {
   describe(`Apps with access, on two nodes with ${backend.name}`, function () {
-    this.timeout(20_000);
+    this.timeout(60_000);
     let nodes: TwoNodes;
     let page: string;
     before(async () => {
@@ -28,7 +28,7 @@ for (const backend of serverStores) {
       const shown = await web.browser.visit(page);
       assert.match(
         wordsOf(shown),
-        /Demo web app Know that it is you See your name Keep this access while you are not using it Remove access of/,
+        /Demo web app Confirm your identity See your name and the address that you sign in with Read your notes in Notes API Keep this access while you are not using it Remove access of/,
       );
 
       const after = await web.browser.submit(shown, {

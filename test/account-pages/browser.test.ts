@@ -62,7 +62,7 @@ describe("A person's own pages in Chromium, without JavaScript", function () {
     await desk.getByRole('button', { name: 'Sign out everywhere else' }).waitFor({ state: 'detached' });
     assert.equal(await desk.getByRole('listitem').count(), 1);
     await phone.reload();
-    assert.match(await phone.innerText('main'), /You are not signed in/);
+    await phone.getByRole('link', { name: 'Sign in' }).waitFor();
   });
 
   it('change her password, by the keyboard alone, and keep her signed in', async () => {
@@ -73,7 +73,7 @@ describe("A person's own pages in Chromium, without JavaScript", function () {
       await desk.keyboard.press('Tab');
     }
     await desk.keyboard.press('Enter');
-    await desk.getByText('This is not your present password.').waitFor();
+    await desk.getByText('This is not your current password.').waitFor();
     assert.equal(await desk.locator(':focus').getAttribute('aria-describedby'), 'current-error');
     for (const text of [ALICE.password, NEXT, NEXT]) {
       await desk.keyboard.type(text);
@@ -82,7 +82,7 @@ describe("A person's own pages in Chromium, without JavaScript", function () {
     await desk.keyboard.press('Enter');
     await desk.getByRole('heading', { name: 'Your password is changed' }).waitFor();
     await desk.getByRole('link', { name: 'Your account' }).click();
-    assert.match(await desk.innerText('main'), /You are signed in\s+A\s+Alice/);
+    assert.match(await desk.innerText('main'), /You are signed in\.\s+A\s+Alice/);
   });
 
   it('show which apps have access, and take it away', async () => {
@@ -90,8 +90,8 @@ describe("A person's own pages in Chromium, without JavaScript", function () {
     await desk.getByText('the app').waitFor();
     await desk.goto(`${server.issuer}/apps`);
     await desk.getByRole('button', { name: 'Remove access of Notes' }).click();
-    await desk.getByText('No app may use your account.').waitFor();
+    await desk.getByText('No app has access to your account.').waitFor();
     await desk.getByRole('link', { name: 'Your account' }).click();
-    assert.match(await heading(desk), /^This is Latchkey demo/);
+    assert.match(await heading(desk), /^Your Latchkey demo account/);
   });
 });

@@ -9,7 +9,7 @@ const NEXT = 'plum cassette harbour';
 
 for (const backend of serverStores) {
   describe(`Changing the password, on two nodes with ${backend.name}`, function () {
-    this.timeout(20_000);
+    this.timeout(60_000);
     let nodes: TwoNodes;
     beforeEach(async () => {
       nodes = await startTwoNodes(backend);
@@ -40,7 +40,7 @@ for (const backend of serverStores) {
       const admin = await inNewBrowser(issuer, { person: ADMIN });
 
       const done = await change(desk, ALICE.password);
-      assert.match(wordsOf(done), /^Your password is changed alice@example\.com signs in with the new one\./);
+      assert.match(wordsOf(done), /^Your password is changed alice@example\.com now signs in with the new password\./);
       assert.ok(await isSignedIn(nodes, desk));
       for (const one of [phone, lasting]) assert.ok(!(await isSignedIn(nodes, one)));
       assert.ok(!(await canRefresh(other, desk)));
@@ -58,7 +58,9 @@ for (const backend of serverStores) {
       const desk = await inNewBrowser(nodes.issuer);
       const wrong = await change(desk, 'a wrong password');
       assert.equal(wrong.status, 401);
-      assert.match(wrong.html, /This is not your present password\./);
+      assert.match(wrong.html, /This is not your current password\./);
+      const both = await change(desk, 'another wrong password', 'aaaaaaaaaaaaaaa1');
+      assert.match(both.html, /This is not your current password[^]*Repeated characters or words are easy to guess/);
       let page = wrong;
       for (let turn = 0; turn < 6 && page.status === 401; turn += 1) page = await change(desk, 'a wrong password');
       assert.equal(page.status, 429);
@@ -72,10 +74,15 @@ for (const backend of serverStores) {
       const desk = await inNewBrowser(nodes.issuer);
       const phone = await inNewBrowser(nodes.issuer, { on: 'a phone' });
       const cases: [Page, RegExp][] = [
-        [await change(desk, ALICE.password, NEXT, 'another'), /This is not the same as above\./],
+        [await change(desk, ALICE.password, NEXT, 'another'), /The two new passwords are not the same\./],
+        [
+          await change(desk, ALICE.password, 'short', 'other'),
+          /Use at least[^]*The two new passwords are not the same/,
+        ],
+        [await change(desk, ALICE.password, 'qwertyuiopasdfgh'), /This is close to a password that many people use\./],
         [await change(desk, ALICE.password, 'short'), /Use at least \d+ characters\./],
         [await change(desk, ALICE.password, 'alice@example.com'), /This is too close to your email address\./],
-        [await change(desk, ALICE.password, ALICE.password), /(present password|this service)\. Choose another\./],
+        [await change(desk, ALICE.password, ALICE.password), /(current password|this service)\. Choose another\./],
       ];
       for (const [{ status, html }, words] of cases) {
         assert.equal(status, 422);
