@@ -3,16 +3,21 @@ import { takesPasswords } from '../config/deprecated.ts';
 import type { Config } from '../config/schema.ts';
 import { passwordGrant } from '../grants/password.ts';
 import { tokenExchange } from '../grants/token-exchange/token-exchange.ts';
+import type { HealthParts } from '../host/health.ts';
 import { published } from '../host/published.ts';
 import type { Engine } from '../host/request-handler.ts';
 import { middlewareTable } from '../host/table.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
 import type { GrantType } from '../oidc/grant-type.ts';
+import { answerEngineFormsOnce } from '../oidc/answered-forms.ts';
+import { limitSignOuts } from '../oidc/logout/sign-out-limits.ts';
 import { frontChannelLogout } from '../oidc/logout/front-channel-logout.ts';
 import { sessionManagement } from '../oidc/logout/session-management.ts';
 import { createProvider } from '../oidc/provider.ts';
 import { publicDocuments } from '../oidc/published-documents.ts';
+import { resumeOnce } from '../oidc/resume.ts';
+import { refuseSpentStrangers } from '../oidc/spent-strangers.ts';
 import type { Base } from './base.ts';
 import type { Domain } from './domain.ts';
 import { routesOf, type Apps } from './routes.ts';
@@ -22,17 +27,19 @@ export function buildEngine(
   base: Base,
   keys: KeyRing,
   domain: Domain,
-  host: { apps: Apps; isDraining: () => boolean },
+  host: { apps: Apps; isDraining: () => boolean } & Pick<HealthParts, 'storeChecks'>,
 ): Engine & { provider: Provider } {
   const { config, stores } = base;
   const { admit, logouts, refresh, registration, views } = domain;
   const ring = keys.current();
-  const adapters = { RefreshToken: refresh.adapter };
+  const adapters = { RefreshToken: refresh.adapter, Interaction: domain.interactions.adapter };
   const { resources } = config;
   const shared = { ...base, ...domain, ring, grants: stores.grants, resources, clientUsed: registration.used };
   const { introduce } = domain.signals;
   const grantTypes = [...domain.grantTypes, ...changingGrants(config, domain, shared)];
-  const provider = createProvider({ ...shared, signatures: keys, grantTypes, adapters, introduce });
+  const provider = createProvider({
+    ...{ ...shared, signatures: keys, grantTypes, adapters, introduce },
+  });
   refresh.extend(provider);
   logouts.watch(provider);
   const steps = middlewareTable({
@@ -41,11 +48,12 @@ export function buildEngine(
     issuer: config.issuer,
     views,
     routes: routesOf(provider, base, domain, host.apps),
-    stores: [stores.records, stores.grants],
     canSign: () => keys.ready(),
     admitted: (request) => admit.admitted(request),
   });
-  for (const step of steps) provider.use(step);
+  for (const step of [...steps, limitSignOuts, refuseSpentStrangers(domain.pending)]) provider.use(step);
+  provider.use(resumeOnce(domain.interactions));
+  provider.use(answerEngineFormsOnce(provider, domain.forms));
   tellBrowsers(provider, base, domain, ring);
   return {
     provider,

@@ -4,8 +4,12 @@ import { appsRoutes } from '../account-pages/apps-page.ts';
 import { homeRoute } from '../account-pages/home-page.ts';
 import { passwordRoutes } from '../account-pages/password-page.ts';
 import { sessionsRoutes } from '../account-pages/sessions-page.ts';
+import { changePasswordRoute, signedInRoute } from '../account-pages/signed-in-route.ts';
+import { logoRoute } from '../host/logo-route.ts';
 import type { Route } from '../http/route.ts';
 import { interactionRoutes } from '../interactions/routes.ts';
+import { SIGNED_IN_PATH, signInUrl } from '../oidc/clients/account-client.ts';
+import { basicClient } from '../oidc/clients/basic-client.ts';
 import { acceptClient } from '../oidc/clients/check-clients.ts';
 import { deviceQrRoute } from '../oidc/device-qr.ts';
 import { checkSessionRoute } from '../oidc/logout/session-management.ts';
@@ -17,6 +21,9 @@ import { statusRoutes } from '../status/routes.ts';
 import type { Base } from './base.ts';
 import type { Domain } from './domain.ts';
 
+/** The pages that somebody may sign in for. */
+const OWN_PAGES = ['/', '/sessions', '/apps', '/password'];
+
 /** Apps to name on the root page. */
 export type Apps = readonly { name: string; url: string }[];
 
@@ -24,21 +31,26 @@ export type Apps = readonly { name: string; url: string }[];
 export function routesOf(provider: Provider, base: Base, domain: Domain, apps: Apps): Route[] {
   const { config } = base;
   const { credentials, registration } = domain;
-  const shared = { ...base, ...domain, grants: base.stores.grants, resources: config.resources };
+  const toSignIn = { signInUrl: (page: string) => signInUrl(config.issuer, page) };
+  const shared = { ...base, ...domain, ...toSignIn, grants: base.stores.grants, resources: config.resources };
   return [
     homeRoute({ ...shared, provider, apps }),
-    approvalRoute({ ...domain, provider, answer: domain.backchannel.answer }),
+    approvalRoute({ ...shared, provider, answer: domain.backchannel.answer }),
     ...accountPages({ ...shared, provider }),
+    signedInRoute(SIGNED_IN_PATH, OWN_PAGES),
+    changePasswordRoute('/password'),
     ...postedRequestRoutes(provider),
     deviceQrRoute(config.issuer),
-    ...statusRoutes(domain.status),
+    logoRoute(domain),
+    ...statusRoutes(domain.status, (context) => basicClient(provider, context, domain.secretGuesses)),
     ...(config.sessions.session_management ? [checkSessionRoute(config.issuer)] : []),
     ...domain.signals.routes((context) => clientToken(provider, context, transmitterIdentifier(config.issuer))),
-    ...registration.routes((client) => acceptClient(provider, client, config.profile)),
+    ...registration.routes((client) => acceptClient(provider, client, { ...domain, config })),
     ...interactionRoutes({
       ...shared,
       provider,
       signIn: credentials.signIn,
+      admitAttempt: credentials.admitAttempt,
       ...(config.sign_up.enabled && { signUp: credentials.signUp }),
       passwordMinLength: config.passwords.min_length,
       detailTypes: config.authorization_details_types,
@@ -48,7 +60,7 @@ export function routesOf(provider: Provider, base: Base, domain: Domain, apps: A
 
 /** The pages of a person's own, on which they end what is theirs. */
 function accountPages(
-  parts: Base & Domain & Pick<Parameters<typeof appsRoutes>[0], 'provider' | 'resources'>,
+  parts: Base & Domain & Pick<Parameters<typeof appsRoutes>[0], 'provider' | 'resources' | 'signInUrl'>,
 ): Route[] {
   const { config, credentials, endings, stores } = parts;
   return [
@@ -66,7 +78,7 @@ function accountPages(
       ...parts,
       changePassword: credentials.changePassword,
       passwordMinLength: config.passwords.min_length,
-      endOthers: (account, session) => endings.credentialsChanged(account, 'password-changed', session),
+      replacePassword: (account, change) => endings.changeCredentials(account, 'password-changed', change),
     }),
   ];
 }

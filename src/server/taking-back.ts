@@ -31,9 +31,9 @@ export function takingBack(
   const revocations = new Revocations({
     ...domain,
     ...{ grants, clock, random },
-    tokens: openTokens({ grants, clock, issuer: config.issuer }),
+    tokens: openTokens({ grants, clock, issuer: config.issuer, learn: status.learn }),
     cutLife: grantLife(config.tokens),
-    server: { announce, logouts, status, reportFailure },
+    server: { announce, logouts, reportFailure },
   });
   const { revoke } = revocations;
   const endings = personEndings({ ...domain, revoke, passwords: domain.credentials.passwords });
