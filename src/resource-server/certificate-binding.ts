@@ -1,7 +1,6 @@
-import { hash, X509Certificate } from 'node:crypto';
 import type { ApiRequest } from './api-request.ts';
 import { InvalidToken } from './errors.ts';
-import { isSameText } from './same-text.ts';
+import { isSameText, sha256 } from './bytes.ts';
 
 /** Where a proxy ends TLS: the client's certificate as the proxy hands it on, DER or PEM; nothing without one. */
 export type CertificateOf = (request: ApiRequest) => Uint8Array | string | undefined;
@@ -10,16 +9,26 @@ export type CertificateOf = (request: ApiRequest) => Uint8Array | string | undef
  * Checks that the client shows the certificate that the token is bound to (RFC 8705 §3.1).
  * @throws InvalidToken
  */
-export function checkCertificate(request: ApiRequest, thumbprint: string, certificateOf?: CertificateOf): void {
+export async function checkCertificate(
+  request: ApiRequest,
+  thumbprint: string,
+  certificateOf?: CertificateOf,
+): Promise<void> {
   const shown = certificateOf === undefined ? request.certificate?.() : certificateOf(request);
-  if (shown === undefined || !isSameText(thumbprintOf(shown), thumbprint)) throw new InvalidToken('certificate');
+  if (shown === undefined || !isSameText(await sha256(derOf(shown)), thumbprint)) throw new InvalidToken('certificate');
 }
 
-function thumbprintOf(certificate: Uint8Array | string): string {
+const PEM = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/;
+
+/** The first certificate of a PEM text, as DER. @throws InvalidToken */
+function derOf(certificate: Uint8Array | string): Uint8Array<ArrayBuffer> {
+  if (typeof certificate !== 'string') return new Uint8Array(certificate);
   try {
-    const der = typeof certificate === 'string' ? new X509Certificate(certificate).raw : certificate;
-    return hash('sha256', der, 'base64url');
+    const [, base64 = ''] = PEM.exec(certificate) ?? [];
+    const der = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    if (der.length > 0) return der;
   } catch (cause) {
     throw new InvalidToken('certificate', { cause });
   }
+  throw new InvalidToken('certificate');
 }

@@ -37,21 +37,25 @@ export async function decide(
     const needsNonce = await checkSender(token.claims, credentials, request, rules.sender);
     await rules.checkStatus(token);
     demand(token);
-    return { token, headers: needsNonce ? nonceHeader(rules.sender) : {} };
+    return { token, headers: needsNonce ? await nonceHeader(rules.sender) : {} };
   } catch (error) {
     if (!(error instanceof AccessRefused)) throw error;
     rules.onRefusal?.(error, request);
-    return refuse(request, error, rules);
+    return await refuse(request, error, rules);
   }
 }
 
-function refuse(request: ApiRequest, refusal: AccessRefused, { challenges, sender }: DecisionRules): Decision {
+async function refuse(
+  request: ApiRequest,
+  refusal: AccessRefused,
+  { challenges, sender }: DecisionRules,
+): Promise<Decision> {
   const used = schemeOf(request.headers('authorization')[0] ?? '', challenges.schemes);
   const answer = refusalAnswer(refusal, used, challenges);
-  const headers = { ...answer.headers, ...(used === 'DPoP' && nonceHeader(sender)) };
+  const headers = { ...answer.headers, ...(used === 'DPoP' && (await nonceHeader(sender))) };
   return { ...answer, headers, token: undefined, refusal };
 }
 
-function nonceHeader({ proofs }: SenderRules): Record<string, string> {
-  return proofs.nonces === undefined ? {} : { 'DPoP-Nonce': proofs.nonces.current() };
+async function nonceHeader({ proofs }: SenderRules): Promise<Record<string, string>> {
+  return proofs.nonces === undefined ? {} : { 'DPoP-Nonce': await proofs.nonces.current() };
 }

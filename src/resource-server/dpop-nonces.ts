@@ -1,37 +1,44 @@
-import { createHmac } from 'node:crypto';
-import { isSameText } from './same-text.ts';
+import { base64url } from 'jose';
+import type { CryptoKey } from 'jose';
+import { isSameText } from './bytes.ts';
 
 /**
  * The nonces of this API (RFC 9449 §9): each is good for one to two periods. They are made from a secret and the time, so that
  * nothing is kept and processes with the same secret accept each other's.
  */
 export class Nonces {
-  readonly #secret: Uint8Array;
+  readonly #secret: Uint8Array<ArrayBuffer> | undefined;
   readonly #period: number;
   readonly #now: () => number;
+  #key: Promise<CryptoKey> | undefined;
 
-  /** @param period seconds; `now` gives seconds since the Unix epoch */
-  constructor(secret: Uint8Array, period: number, now: () => number) {
-    this.#secret = secret;
+  /** @param secret left out: a random one; `period` in seconds; `now` gives seconds since the Unix epoch */
+  constructor(secret: Uint8Array | undefined, period: number, now: () => number) {
+    this.#secret = secret && new Uint8Array(secret);
     this.#period = period;
     this.#now = now;
   }
 
-  current(): string {
+  current(): Promise<string> {
     return this.#at(this.#slot());
   }
 
-  accepts(nonce: unknown): boolean {
+  async accepts(nonce: unknown): Promise<boolean> {
     if (typeof nonce !== 'string') return false;
     const slot = this.#slot();
-    return [slot, slot - 1].some((at) => isSameText(nonce, this.#at(at)));
+    const good = await Promise.all([slot, slot - 1].map((at) => this.#at(at)));
+    return good.some((one) => isSameText(nonce, one));
   }
 
   #slot(): number {
     return Math.floor(this.#now() / this.#period);
   }
 
-  #at(slot: number): string {
-    return createHmac('sha256', this.#secret).update(`dpop-nonce:${slot}`).digest('base64url');
+  async #at(slot: number): Promise<string> {
+    // Not before it is needed: edge runtimes make nothing random before the first request.
+    const secret = (): Uint8Array<ArrayBuffer> => this.#secret ?? crypto.getRandomValues(new Uint8Array(32));
+    this.#key ??= crypto.subtle.importKey('raw', secret(), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
+    const text = new TextEncoder().encode(`dpop-nonce:${slot}`);
+    return base64url.encode(new Uint8Array(await crypto.subtle.sign('HMAC', await this.#key, text)));
   }
 }

@@ -1,15 +1,18 @@
-import { hash } from 'node:crypto';
-import { calculateJwkThumbprint, decodeProtectedHeader, EmbeddedJWK, jwtVerify } from 'jose';
+import { calculateJwkThumbprint, decodeProtectedHeader, EmbeddedJWK } from 'jose';
 import type { JWTPayload } from 'jose';
+import { sha256 } from './bytes.ts';
 import { AccessRefused, InvalidProof, InvalidToken, NonceRequired, ReplaysUnavailable } from './errors.ts';
 import type { Nonces } from './dpop-nonces.ts';
 import type { ReplayStore } from './dpop-replays.ts';
 import { normalised } from './public-url.ts';
+import { verifyJwt } from './verify-jwt.ts';
 
 export interface ProofRules {
   algorithms: readonly string[];
   /** Seconds that a proof's `iat` may be off, in either direction; where there are nonces, these tell its time. */
   window: number;
+  /** Seconds by which the clocks of verifiers that share a memory of used proofs may differ from the right time. */
+  clockTolerance: number;
   nonces: Nonces | undefined;
   replays: ReplayStore;
   /** Seconds since the Unix epoch. */
@@ -19,7 +22,8 @@ export interface ProofRules {
 /** What a proof has to be for. */
 export interface Proven {
   method: string;
-  url: string;
+  /** As `requestUrl` gives it: nothing where the request is for no path. */
+  url: string | undefined;
   token: string;
   /** Thumbprint of the key that the token is bound to. */
   jkt: string;
@@ -36,19 +40,23 @@ const MAX_LENGTH = 12_000;
  */
 export async function checkProof(proofs: readonly string[], proven: Proven, rules: ProofRules): Promise<JWTPayload> {
   const claims = await verifiedClaims(theOnly(proofs), proven.jkt, rules);
-  checkPurpose(claims, proven);
+  await checkPurpose(claims, proven);
   if (rules.nonces === undefined) checkTime(claims, rules);
-  else if (!rules.nonces.accepts(claims['nonce'])) throw new NonceRequired();
+  else if (!(await rules.nonces.accepts(claims['nonce']))) throw new NonceRequired();
   const { jti } = claims;
   if (typeof jti !== 'string' || jti === '') throw new InvalidProof('The DPoP proof lacks its jti');
   if (!(await isFirstUse(proven.jkt, jti, rules))) throw new InvalidProof('The DPoP proof was used before');
   return claims;
 }
 
-/** Remembered for twice the window: from the earliest moment at which the proof is accepted to the latest. */
-async function isFirstUse(jkt: string, jti: string, { replays, window }: ProofRules): Promise<boolean> {
+/**
+ * Remembered for twice the window: from the earliest moment at which the proof is accepted to the latest, which itself is
+ * part of it. The first may be by a clock that is ahead, the last by one that is behind.
+ */
+async function isFirstUse(jkt: string, jti: string, rules: ProofRules): Promise<boolean> {
+  const { replays, window, clockTolerance } = rules;
   try {
-    return await replays.claim(jkt, hash('sha256', jti, 'base64url'), 2 * window);
+    return await replays.claim(jkt, await sha256(jti), 2 * (window + clockTolerance) + 1);
   } catch (cause) {
     throw cause instanceof AccessRefused ? cause : new ReplaysUnavailable({ cause });
   }
@@ -61,13 +69,12 @@ function theOnly([proof, ...others]: readonly string[]): string {
   return proof;
 }
 
-function checkPurpose({ htm, htu, ath }: JWTPayload, { method, url, token }: Proven): void {
+async function checkPurpose({ htm, htu, ath }: JWTPayload, { method, url, token }: Proven): Promise<void> {
   if (htm !== method) throw new InvalidProof('The DPoP proof is for another method');
-  const expected = normalised(url);
-  if (expected === undefined || typeof htu !== 'string' || normalised(htu) !== expected) {
+  if (url === undefined || typeof htu !== 'string' || normalised(htu) !== url) {
     throw new InvalidProof('The DPoP proof is for another URL');
   }
-  if (ath !== hash('sha256', token, 'base64url')) throw new InvalidProof('The DPoP proof is for another token');
+  if (ath !== (await sha256(token))) throw new InvalidProof('The DPoP proof is for another token');
 }
 
 async function verifiedClaims(proof: string, jkt: string, rules: ProofRules): Promise<JWTPayload> {
@@ -75,7 +82,7 @@ async function verifiedClaims(proof: string, jkt: string, rules: ProofRules): Pr
     const { jwk } = decodeProtectedHeader(proof);
     if (jwk === undefined) throw new InvalidProof('The DPoP proof lacks its key');
     if ((await calculateJwkThumbprint(jwk)) !== jkt) throw new InvalidToken('key_binding');
-    const { payload } = await jwtVerify(proof, EmbeddedJWK, {
+    const { payload } = await verifyJwt(proof, EmbeddedJWK, {
       typ: 'dpop+jwt',
       algorithms: [...rules.algorithms],
       currentDate: new Date(rules.now() * 1000),

@@ -24,6 +24,8 @@ export class MemoryReplays implements ReplayStore {
   #old: Generation = new Map();
   #size = 0;
   #turnedAt = now();
+  /** Seconds that the entries were promised to be kept: verifiers with different windows may share one memory. */
+  #longest = 0;
 
   /** @param capacity of each generation; one entry takes about 100 bytes */
   constructor(capacity = 100_000) {
@@ -32,7 +34,8 @@ export class MemoryReplays implements ReplayStore {
 
   /** @throws ReplaysUnavailable */
   claim(key: string, jti: string, seconds: number): boolean {
-    this.#turn(seconds * 1000);
+    this.#longest = Math.max(this.#longest, seconds);
+    this.#turn(this.#longest * 1000);
     const young = this.#young.get(key) ?? new Set();
     if (young.has(jti) || this.#old.get(key)?.has(jti) === true) return false;
     if (this.#size >= this.#capacity || young.size >= this.#capacity / 2) throw new ReplaysUnavailable();

@@ -1,4 +1,5 @@
 import { age, now } from './clock.ts';
+import { unref, type Timer } from './timers.ts';
 
 /** Milliseconds between two times, however much news comes. */
 const PACE = 200;
@@ -12,7 +13,7 @@ const LONGEST_LAG = 4000;
  */
 export class Echo {
   readonly #action: () => void;
-  readonly #timers = new Map<number, NodeJS.Timeout>();
+  readonly #timers = new Map<number, Timer>();
   #doneAt = -Infinity;
 
   constructor(action: () => void) {
@@ -44,7 +45,7 @@ export class Echo {
       this.#timers.delete(milliseconds);
       this.#do();
     }, milliseconds);
-    this.#timers.set(milliseconds, timer.unref());
+    this.#timers.set(milliseconds, unref(timer));
   }
 
   #do(): void {

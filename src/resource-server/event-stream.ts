@@ -1,7 +1,6 @@
-import { get as httpGet } from 'node:http';
 import type { IncomingMessage } from 'node:http';
-import { get as httpsGet } from 'node:https';
 import { age, now } from './clock.ts';
+import { unref } from './timers.ts';
 
 export interface StreamEvent {
   readonly type: string;
@@ -14,7 +13,8 @@ export interface StreamListener {
   readonly beat: string;
   /** @throws for what it does not understand; the stream is given up then */
   onEvent(event: StreamEvent): void;
-  onClose(): void;
+  /** @param wasSilent it was given up since nothing came */
+  onClose(wasSilent: boolean): void;
 }
 
 /** Characters of one event. */
@@ -22,17 +22,29 @@ const MAX_EVENT = 2 ** 20;
 /** Milliseconds without a beat. */
 const SILENCE = 3000;
 
+/** Tells whether the runtime has `node:http`, whose connections keep no process alive; edge runtimes have none. */
+export function canOpenEventStreams(): boolean {
+  const runtime = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
+  return runtime.process?.getBuiltinModule?.('node:http') !== undefined;
+}
+
 /**
  * Reads a stream of events (text/event-stream) until it ends, falls silent or makes no sense. Keeps no process alive.
+ * @param authorization the header of that name, if any
  * @returns what ends it
  */
-export function openEventStream(url: URL, listener: StreamListener): () => void {
-  const get = url.protocol === 'https:' ? httpsGet : httpGet;
-  const request = get(url, { agent: false, headers: { accept: 'text/event-stream', 'cache-control': 'no-cache' } });
+export function openEventStream(url: URL, listener: StreamListener, authorization?: string): () => void {
+  const { get } = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');
+  const headers = { accept: 'text/event-stream', 'cache-control': 'no-cache', ...(authorization && { authorization }) };
+  const request = get(url, { agent: false, headers });
   let heardAt = now();
+  let wasSilent = false;
   const watch = setInterval(() => {
-    if (age(heardAt) > SILENCE) request.destroy();
-  }, SILENCE / 6).unref();
+    if (age(heardAt) <= SILENCE) return;
+    wasSilent = true;
+    request.destroy();
+  }, SILENCE / 6);
+  unref(watch);
 
   request.on('socket', (socket) => socket.unref());
   request.on('response', (response) => {
@@ -57,7 +69,7 @@ export function openEventStream(url: URL, listener: StreamListener): () => void 
   request.on('error', () => undefined);
   request.on('close', () => {
     clearInterval(watch);
-    listener.onClose();
+    listener.onClose(wasSilent);
   });
   return () => request.destroy();
 }

@@ -1,6 +1,6 @@
 import { age, now } from './clock.ts';
 import { Echo } from './echo.ts';
-import { fetchFromIssuer } from './issuer-fetch.ts';
+import { fetchFromIssuer, isSilence, type Fetched } from './issuer-fetch.ts';
 import { readStatusList } from './status-list.ts';
 import type { ListRules, StatusList } from './status-list.ts';
 
@@ -9,6 +9,10 @@ export interface FollowRules extends ListRules {
   timeout: number;
   /** Numbers the lives of the event stream; 0 while there is none. */
   streamLife: () => number;
+  /** Milliseconds for which what the issuer last said counts while its stream should speak and does not. */
+  trustedFor: () => number;
+  /** Lets work finish in a runtime that would end it with the request. */
+  waitUntil?: ((work: Promise<unknown>) => void) | undefined;
   /** Has the keys fetched too: without the stream nobody tells of one that was taken back. */
   keepUpKeys: () => void;
 }
@@ -19,6 +23,8 @@ const DUE = 0.5;
 const STREAM_TRUSTED_FOR = 120;
 /** Seconds. */
 const FETCHED_EVERY = 60;
+/** Seconds to wait for an answer before it is asked for over another connection too. */
+const PATIENCE = 0.5;
 /** Tokens that the list, as far as it is there, has no place for yet, but which the stream said were taken back. */
 const MAX_HEARD = 100_000;
 
@@ -69,6 +75,16 @@ export class FollowedList {
     return !this.#expiresWithin(-allowed) && age(this.#confirmedAt) <= (this.#list.ttl + grace) * 1000;
   }
 
+  /** Tells whether it may be relied on without asking. @param at as of then */
+  isFresh(at = now()): boolean {
+    return this.isConfirmed() && this.#confirmedAt >= at - this.#rules.trustedFor();
+  }
+
+  /** Tells whether the issuer gave no answer at all, when it was asked the last time: a node of it may hang that does not know all. */
+  get wasSilent(): boolean {
+    return isSilence(this.#failure?.cause);
+  }
+
   /** Whether it is time to fetch it again, well before it must not be relied on. */
   get isDue(): boolean {
     const due = (this.#list?.ttl ?? 0) * DUE * 1000;
@@ -77,12 +93,15 @@ export class FollowedList {
 
   /** Fetches it, once for all who ask meanwhile. Never fails: `isConfirmed` tells. */
   refresh(): Promise<void> {
-    this.#refreshing ??= this.#fetch()
-      .then(
-        () => (this.#failure = undefined),
-        (cause: unknown) => (this.#failure = { at: now(), cause }),
-      )
-      .then(() => (this.#refreshing = undefined));
+    if (this.#refreshing === undefined) {
+      this.#refreshing = this.#fetch()
+        .then(
+          () => (this.#failure = undefined),
+          (cause: unknown) => (this.#failure = { at: now(), cause }),
+        )
+        .then(() => (this.#refreshing = undefined));
+      this.#rules.waitUntil?.(this.#refreshing);
+    }
     return this.#refreshing;
   }
 
@@ -122,12 +141,7 @@ export class FollowedList {
     const askedAt = now();
     const [life, news] = [this.#rules.streamLife(), this.#news];
     if (life === 0) this.#rules.keepUpKeys();
-    const fetched = await fetchFromIssuer(this.#url, {
-      timeout: this.#rules.timeout,
-      accept: 'application/statuslist+jwt',
-      // A copy that is about to expire must be replaced, even by one that says the same.
-      etag: this.#expiresWithin(this.#list?.ttl ?? 0) ? undefined : this.#etag,
-    });
+    const fetched = await this.#ask();
     if (this.#list === undefined && life !== 0) this.#echo.later();
     if (fetched.status === 200) {
       await this.#open(fetched.body);
@@ -139,6 +153,17 @@ export class FollowedList {
     // Unless the stream has confirmed it since.
     if (age(this.#confirmedAt) > age(askedAt)) this.#confirmedAt = askedAt;
     this.#followedIn = news === this.#news ? life : 0;
+  }
+
+  #ask(): Promise<Fetched> {
+    const { timeout, trustedFor } = this.#rules;
+    return fetchFromIssuer(this.#url, {
+      timeout,
+      patience: trustedFor() === Infinity ? undefined : PATIENCE,
+      accept: 'application/statuslist+jwt',
+      // A copy that is about to expire must be replaced, even by one that says the same.
+      etag: this.#expiresWithin(this.#list?.ttl ?? 0) ? undefined : this.#etag,
+    });
   }
 
   #expiresWithin(seconds: number): boolean {

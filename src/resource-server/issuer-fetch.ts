@@ -1,9 +1,14 @@
+import { textOf } from './bytes.ts';
+import { pause, unref } from './timers.ts';
+
 export interface FetchOptions {
   /** Seconds. */
   timeout: number;
   accept: string;
   /** What was there the last time, so that the issuer may say that it still is. */
   etag?: string | undefined;
+  /** Seconds without an answer after which the issuer is asked over one more connection: a node of it may hang. */
+  patience?: number | undefined;
 }
 
 export interface Fetched {
@@ -13,6 +18,8 @@ export interface Fetched {
   readonly body: string;
 }
 
+/** Over so many connections at most. */
+const CONNECTIONS = 4;
 /** Bytes. The largest that are sensible: a status list of eight million bits that do not compress. */
 const MAX_BODY = 2 ** 21;
 
@@ -20,14 +27,56 @@ const MAX_BODY = 2 ** 21;
  * Fetches what an issuer publishes, within bounds of size and time and from nowhere but there.
  * @throws Error, also for a redirect
  */
-export async function fetchFromIssuer(url: URL, { timeout, accept, etag }: FetchOptions): Promise<Fetched> {
+export async function fetchFromIssuer(url: URL, { patience, ...options }: FetchOptions): Promise<Fetched> {
+  const answered = new AbortController();
+  const silence = new DOMException(`${url.href} does not answer within ${options.timeout} s`, 'TimeoutError');
+  const timer = unref(setTimeout(() => answered.abort(silence), options.timeout * 1000));
+  const ask = (): Promise<Fetched> => fetchOnce(url, options, answered.signal);
+  try {
+    return await (patience === undefined ? ask() : askSeveral(ask, patience));
+  } finally {
+    clearTimeout(timer);
+    answered.abort();
+  }
+}
+
+/** Asks again where no answer came in time, or none at all. The first answer counts. */
+async function askSeveral(ask: () => Promise<Fetched>, patience: number): Promise<Fetched> {
+  const asked: Promise<Fetched>[] = [];
+  while (asked.length < CONNECTIONS) {
+    asked.push(ask());
+    const answer = Promise.any(asked).catch(() => undefined);
+    const first = await Promise.race([answer, pause(patience * 1000)]);
+    if (first !== undefined) return first;
+  }
+  try {
+    return await Promise.any(asked);
+  } catch (error) {
+    const { errors } = error as AggregateError & { errors: unknown[] };
+    throw errors.find(isSilence) ?? errors[0];
+  }
+}
+
+/** Tells whether there was no answer at all, not even that nobody is there. */
+export function isSilence(error: unknown): boolean {
+  return error instanceof Error && error.name === 'TimeoutError';
+}
+
+async function fetchOnce(url: URL, { accept, etag }: FetchOptions, signal: AbortSignal): Promise<Fetched> {
   const response = await fetch(url, {
-    redirect: 'error',
-    signal: AbortSignal.timeout(timeout * 1000),
+    // Edge runtimes know no `error`.
+    redirect: 'manual',
+    signal,
     headers: { accept, ...(etag !== undefined && { 'if-none-match': etag }) },
   });
+  if (isRedirect(response)) throw new Error(`${url.href} redirects`);
   const body = await boundedText(response, url);
   return { status: response.status, etag: response.headers.get('etag') ?? undefined, body };
+}
+
+/** Browsers and some edge runtimes do not say where a redirect leads to. */
+function isRedirect({ type, status }: Response): boolean {
+  return type === 'opaqueredirect' || (status >= 300 && status < 400 && status !== 304);
 }
 
 async function boundedText({ body }: Response, url: URL): Promise<string> {
@@ -40,5 +89,5 @@ async function boundedText({ body }: Response, url: URL): Promise<string> {
     if (size > MAX_BODY) throw new Error(`${url.href} answers with more than ${MAX_BODY} bytes`);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString();
+  return textOf(chunks);
 }

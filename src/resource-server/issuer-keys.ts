@@ -16,6 +16,8 @@ export interface IssuerKeysOptions {
   maxAge: number;
   /** How long keys still serve of which it was said that they have changed, where the new ones cannot be fetched, in seconds. */
   outdatedFor: number;
+  /** Lets work finish in a runtime that would end it with the request. */
+  waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
 type Asked = Parameters<JWTVerifyGetKey>;
@@ -104,9 +106,12 @@ export class IssuerKeys {
   }
 
   #load(): Promise<KeySet> {
-    this.#loading ??= this.#fetch().finally(() => {
-      this.#loading = undefined;
-    });
+    if (this.#loading === undefined) {
+      this.#loading = this.#fetch().finally(() => {
+        this.#loading = undefined;
+      });
+      this.#options.waitUntil?.(this.#loading.catch(() => undefined));
+    }
     return this.#loading;
   }
 

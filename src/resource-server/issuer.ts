@@ -31,7 +31,9 @@ export function issuerOf(settings: Settings): Issuer {
     algorithms: ASYMMETRIC,
     isRequired: status.check === 'required',
     acceptFor: acceptFor(status),
-    eventsUrl: status.push ? async () => (await metadata()).statusEvents : undefined,
+    client: status.client,
+    eventsUrl:
+      status.push && settings.waitUntil === undefined ? async () => (await metadata()).statusEvents : undefined,
   });
   return { keys, statusLists };
 }

@@ -10,6 +10,11 @@ export interface VerifierOptions {
   audience: string;
   /** Signature algorithms that are accepted; asymmetric ones only. Default: ES256 and RS256. */
   algorithms?: readonly string[];
+  /**
+   * Types (`typ`) of the tokens that are accepted. `jwt` is for an API whose resource has `access_token_type: jwt`: a token
+   * without a type counts as one. Default: at+jwt alone (RFC 9068 §2.1).
+   */
+  types?: readonly ('at+jwt' | 'jwt')[];
   /** Where the keys are. Default: what the issuer's metadata says. */
   jwksUri?: string;
   /** How far the clocks of issuer and API may differ, in seconds. Default: 5. */
@@ -43,6 +48,11 @@ export interface VerifierOptions {
   acrValues?: readonly string[];
   /** More for this API's metadata (RFC 9728 §2), such as `scopes_supported` and `resource_name`. */
   metadata?: Readonly<Record<string, unknown>>;
+  /**
+   * For a runtime that ends with the request all that it began, such as Cloudflare Workers: the function of that name, which lets
+   * it finish. Nothing goes on between requests then, and the stream of events is not used. Default: none.
+   */
+  waitUntil?: (work: Promise<unknown>) => void;
   /** Called with every refusal of a guard, for the log: `cause` says what must not be sent. */
   onRefusal?: (refusal: AccessRefused, request: ApiRequest) => void;
 }
@@ -58,7 +68,7 @@ export interface DpopOptions {
   nonces?: boolean;
   /** 32 secret bytes that all processes of this API share, so that each takes the others' nonces. Default: random. */
   nonceSecret?: Uint8Array;
-  /** Where used proofs are remembered. Default: in this process, 100,000 for one to two windows. */
+  /** The memory of used proofs. Default: in this process, 100,000 for two to four windows. */
   replays?: ReplayStore;
 }
 
@@ -70,6 +80,11 @@ export interface StatusOptions {
   check?: 'required' | 'when-present' | 'off';
   /** Listen to the issuer's stream of events, where it has one. Default: true. */
   push?: boolean;
+  /**
+   * A client of the issuer that this API is, with its secret. The issuer keeps places in its stream for clients of its operator;
+   * without credentials strangers may take the last one. Default: none.
+   */
+  client?: { id: string; secret: string };
   /**
    * What becomes of a token whose list could not be confirmed within its `ttl`: refused with 503, or accepted for so many seconds
    * more by the last copy. A list that was never there is always refused. Default: `refuse`.

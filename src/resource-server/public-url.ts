@@ -17,6 +17,18 @@ function plain(escaped: string): string {
 }
 
 /**
+ * The normalised URL of a request: its target after the public prefix. Only a path can be that (origin-form, RFC 9112 §3.2.1),
+ * and one that stays below the prefix. An absolute URL, `*` or another host would be glued to the prefix's own host, and
+ * a parser takes `\` for `/` and drops what it deems a fragment or a line break, while a router sees them.
+ * @returns nothing for any other target
+ */
+export function requestUrl(prefix: string, target: string): string | undefined {
+  if (!/^\/(?!\/)[\x21\x22\x24-\x5B\x5D-\x7E\x80-\uFFFF]*$/.test(target)) return undefined;
+  const url = normalised(prefix + target);
+  return url?.startsWith(normalised(`${prefix}/`) ?? '\0') === true ? url : undefined;
+}
+
+/**
  * What stands before the path of every request. It is never read from `Host` or `X-Forwarded-*`, which whoever replays a
  * proof elsewhere could set: told by the API's owner, or the origin of its identifier. Nothing where neither is an http URL.
  * @throws TypeError
@@ -27,5 +39,7 @@ export function publicPrefix(publicUrl: string | undefined, audience: string): s
   }
   if (normalised(publicUrl) === undefined) throw new TypeError('publicUrl is not an http URL');
   const { origin, pathname } = new URL(publicUrl);
-  return origin + pathname.replace(/\/+$/, '');
+  let end = pathname.length;
+  while (pathname[end - 1] === '/') end -= 1;
+  return origin + pathname.slice(0, end);
 }

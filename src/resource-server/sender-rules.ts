@@ -10,17 +10,17 @@ import type { Settings } from './settings.ts';
  * @throws TypeError when DPoP is required of an API that does not know its URL
  */
 export function senderRules(settings: Settings, now: () => number): SenderRules {
-  const { audience, publicUrl, certificate, dpop } = settings;
+  const { audience, publicUrl, certificate, clockTolerance, dpop } = settings;
   const { required, algorithms, window, nonces } = dpop;
   const prefix = publicPrefix(publicUrl, audience);
   if (required && prefix === undefined) throw new TypeError('DPoP needs publicUrl where audience is no URL');
-  const secret = dpop.nonceSecret ?? crypto.getRandomValues(new Uint8Array(32));
   return {
     // A nonce serves for one to two periods, so a used proof is remembered as long as without.
     proofs: {
       algorithms,
       window,
-      nonces: nonces ? new Nonces(secret, window, now) : undefined,
+      clockTolerance,
+      nonces: nonces ? new Nonces(dpop.nonceSecret, window, now) : undefined,
       replays: dpop.replays ?? new MemoryReplays(),
       now,
     },

@@ -6,6 +6,7 @@ import type { Credentials } from './credentials.ts';
 import { checkProof } from './dpop-proofs.ts';
 import type { ProofRules } from './dpop-proofs.ts';
 import { InvalidToken } from './errors.ts';
+import { requestUrl } from './public-url.ts';
 
 export interface SenderRules {
   proofs: ProofRules;
@@ -27,7 +28,7 @@ export async function checkSender(
   rules: SenderRules,
 ): Promise<boolean> {
   const { jkt, thumbprint } = bindingOf(claims);
-  if (thumbprint !== undefined) checkCertificate(request, thumbprint, rules.certificateOf);
+  if (thumbprint !== undefined) await checkCertificate(request, thumbprint, rules.certificateOf);
   if (jkt === undefined) {
     // RFC 9449 §7.1: with this scheme the client means that a proof is asked for.
     if (scheme === 'DPoP' || rules.dpopRequired) throw new InvalidToken('unbound');
@@ -35,9 +36,10 @@ export async function checkSender(
   }
   // RFC 9449 §7.2: a token bound to a key proves nothing without that key, and a thief would present it exactly so.
   if (scheme !== 'DPoP' || rules.publicPrefix === undefined) throw new InvalidToken('sender_constrained');
-  const proven = { method: request.method, url: rules.publicPrefix + request.target, token, jkt };
+  const url = requestUrl(rules.publicPrefix, request.target);
+  const proven = { method: request.method, url, token, jkt };
   const { nonce } = await checkProof(request.headers('dpop'), proven, rules.proofs);
-  return rules.proofs.nonces !== undefined && nonce !== rules.proofs.nonces.current();
+  return rules.proofs.nonces !== undefined && nonce !== (await rules.proofs.nonces.current());
 }
 
 interface Binding {

@@ -3,6 +3,7 @@ import type { DpopOptions, StatusOptions, VerifierOptions } from './options.ts';
 
 const DEFAULTS = {
   algorithms: ['ES256', 'RS256'] as readonly string[],
+  types: ['at+jwt'] as readonly string[],
   clockTolerance: 5,
   maxAge: 300,
   cooldown: 30,

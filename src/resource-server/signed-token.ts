@@ -1,17 +1,18 @@
-import { errors, jwtVerify } from 'jose';
+import { errors } from 'jose';
 import type { JWTVerifyGetKey, JWTVerifyOptions } from 'jose';
 import { toAccessToken } from './access-token.ts';
 import type { AccessToken } from './access-token.ts';
 import { InvalidToken } from './errors.ts';
 import type { TokenFault } from './errors.ts';
 import type { Settings } from './settings.ts';
+import { verifyJwt } from './verify-jwt.ts';
 
 /** Verifies what a token says by itself: its signature and claims (RFC 9068 §4). @throws InvalidToken */
 export function signedTokens(settings: Settings, keys: JWTVerifyGetKey): (token: string) => Promise<AccessToken> {
-  const { issuer, audience, algorithms, clockTolerance, currentDate } = settings;
+  const { issuer, audience, algorithms, types, clockTolerance, currentDate } = settings;
   const checks: JWTVerifyOptions = {
     algorithms: [...algorithms],
-    typ: 'at+jwt',
+    ...(!types.includes('jwt') && { typ: 'at+jwt' }),
     issuer,
     audience,
     clockTolerance,
@@ -19,13 +20,19 @@ export function signedTokens(settings: Settings, keys: JWTVerifyGetKey): (token:
   };
   return async (token) => {
     try {
-      const { payload } = await jwtVerify(token, keys, { ...checks, currentDate: currentDate() });
+      const { payload, protectedHeader } = await verifyJwt(token, keys, { ...checks, currentDate: currentDate() });
+      if (!types.includes(typeOf(protectedHeader))) throw new InvalidToken('type');
       return toAccessToken(payload);
     } catch (error) {
       if (!(error instanceof errors.JOSEError)) throw error;
       throw new InvalidToken(faultOf(error), { cause: error });
     }
   };
+}
+
+/** RFC 7515 §4.1.9: compared without case, and `application/` may be left out. */
+function typeOf({ typ = 'jwt' }: { typ?: string }): string {
+  return typ.toLowerCase().replace(/^application\//, '');
 }
 
 const CLAIM_FAULTS = new Map<string, TokenFault>([

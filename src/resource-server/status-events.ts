@@ -1,5 +1,7 @@
-import { openEventStream } from './event-stream.ts';
-import type { StreamEvent } from './event-stream.ts';
+import { canOpenEventStreams, openEventStream } from './event-stream.ts';
+import type { StreamEvent, StreamListener } from './event-stream.ts';
+import type { StatusOptions } from './options.ts';
+import { unref, type Timer } from './timers.ts';
 
 /** What the issuer's stream of events tells. */
 export interface StatusNews {
@@ -14,25 +16,35 @@ export interface StatusNews {
   onCurrent(): void;
 }
 
+/** Milliseconds for which an issuer that does not say so may be silent, and the least and the most that it may say. */
+const TRUSTED_FOR = 3000;
+const LEAST = 200;
+
 /** Milliseconds before the stream is opened again after it failed: at first, and at most. */
-const FIRST_PAUSE = 500;
+const FIRST_PAUSE = 200;
 const LONGEST_PAUSE = 30_000;
 
 /** Follows the issuer's stream, and opens it again for as long as it is not closed. */
 export class StatusEvents {
   readonly #find: () => Promise<URL | undefined>;
   readonly #news: StatusNews;
+  readonly #authorization: string | undefined;
   #life = 0;
   #isLive = false;
+  #trustedFor = Infinity;
   #pause = FIRST_PAUSE;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #end: (() => void) | undefined;
   #isClosed = false;
 
-  /** @param find where the stream is, if the issuer has one */
-  constructor(find: () => Promise<URL | undefined>, news: StatusNews) {
+  /**
+   * @param find where the stream is, if the issuer has one
+   * @param client the client that this API is
+   */
+  constructor(find: () => Promise<URL | undefined>, news: StatusNews, client?: StatusOptions['client']) {
     this.#find = find;
     this.#news = news;
+    this.#authorization = client && basic(client);
   }
 
   /** Numbers the lives of the stream from 1; 0 while there is none. */
@@ -40,7 +52,16 @@ export class StatusEvents {
     return this.#isLive ? this.#life : 0;
   }
 
+  /**
+   * Milliseconds for which the last word of the issuer may be relied on while it is silent. Without a stream, or once it is
+   * known that there is none, the lists say themselves for how long they count.
+   */
+  get trustedFor(): number {
+    return this.#trustedFor;
+  }
+
   open(): void {
+    if (!canOpenEventStreams()) return;
     this.#find().then(
       (url) => {
         if (url !== undefined && !this.#isClosed) this.#follow(url);
@@ -56,21 +77,24 @@ export class StatusEvents {
   }
 
   #follow(url: URL): void {
-    this.#end = openEventStream(url, {
+    const listener: StreamListener = {
       beat: 'current',
       onEvent: (event) => this.#tell(event),
-      onClose: () => {
+      onClose: (wasSilent) => {
+        // No answer is no word of the issuer's that there is no stream.
+        if (!this.#isLive && !wasSilent) this.#trustedFor = Infinity;
         this.#isLive = false;
         this.#openLater();
       },
-    });
+    };
+    this.#end = openEventStream(url, listener, this.#authorization);
   }
 
   #openLater(): void {
     if (this.#isClosed) return;
     // Not all APIs of a server that was restarted come back in the same moment.
     const [part = 0] = crypto.getRandomValues(new Uint8Array(1));
-    this.#timer = setTimeout(() => this.open(), this.#pause * (0.5 + part / 512)).unref();
+    this.#timer = unref(setTimeout(() => this.open(), this.#pause * (0.5 + part / 512)));
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
   }
 
@@ -80,6 +104,7 @@ export class StatusEvents {
       case 'lists':
         this.#life += 1;
         this.#isLive = true;
+        this.#trustedFor = trustedFor(data);
         return this.#news.onStart();
       case 'revoked':
         return this.#news.onRevoked(uriOf(data), indexesOf(data));
@@ -93,6 +118,17 @@ export class StatusEvents {
       default:
     }
   }
+}
+
+/** RFC 6749 §2.3.1. */
+function basic({ id, secret }: NonNullable<StatusOptions['client']>): string {
+  const encoded = [id, secret].map((part) => encodeURIComponent(part)).join(':');
+  return `Basic ${btoa(encoded)}`;
+}
+
+function trustedFor(data: unknown): number {
+  const within: unknown = typeof data === 'object' && data !== null && 'within' in data ? data.within : undefined;
+  return typeof within === 'number' ? Math.min(Math.max(within * 1000, LEAST), TRUSTED_FOR) : TRUSTED_FOR;
 }
 
 function uriOf(data: unknown): string {

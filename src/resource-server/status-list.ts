@@ -1,9 +1,7 @@
-import { promisify } from 'node:util';
-import { inflate } from 'node:zlib';
-import { jwtVerify } from 'jose';
+import { base64url } from 'jose';
 import type { JWTPayload, JWTVerifyGetKey } from 'jose';
-
-const inflated = promisify(inflate);
+import { inflate } from './bytes.ts';
+import { verifyJwt } from './verify-jwt.ts';
 
 /** Bytes. More than a million tokens with eight bits each is no list but an attack on memory. */
 const MAX_SIZE = 2 ** 22;
@@ -86,7 +84,7 @@ export interface ListRules {
  * @throws Error
  */
 export async function readStatusList(token: string, uri: string, rules: ListRules): Promise<StatusList> {
-  const { payload } = await jwtVerify(token, rules.keys, {
+  const { payload } = await verifyJwt(token, rules.keys, {
     algorithms: [...rules.algorithms],
     typ: 'statuslist+jwt',
     subject: uri,
@@ -97,7 +95,7 @@ export async function readStatusList(token: string, uri: string, rules: ListRule
   if (payload.iss !== undefined && payload.iss !== rules.issuer)
     throw new Error('The status list is of another issuer');
   const { bits, lst } = packed(payload);
-  const bytes = await inflated(Buffer.from(lst, 'base64url'), { maxOutputLength: MAX_SIZE });
+  const bytes = await inflate(new Uint8Array(base64url.decode(lst)), MAX_SIZE);
   return new StatusList({ bits, bytes, expiresAt: payload.exp ?? Infinity, ttl: ttlOf(payload) });
 }
 

@@ -5,8 +5,10 @@ import { InvalidToken, StatusUnavailable } from './errors.ts';
 import { FollowedList } from './followed-list.ts';
 import type { IssuerKeys } from './issuer-keys.ts';
 import { urlOfIssuer } from './issuer-metadata.ts';
-import { StatusEvents } from './status-events.ts';
+import type { StatusOptions } from './options.ts';
+import { StatusEvents, type StatusNews } from './status-events.ts';
 import type { ListRules } from './status-list.ts';
+import { unref, type Timer } from './timers.ts';
 
 export interface StatusRules extends Omit<ListRules, 'keys'> {
   keys: IssuerKeys;
@@ -18,6 +20,10 @@ export interface StatusRules extends Omit<ListRules, 'keys'> {
   timeout: number;
   /** Where the issuer's stream of events is; absent where it shall not be used. */
   eventsUrl: (() => Promise<URL | undefined>) | undefined;
+  /** The client that this API is. */
+  client: StatusOptions['client'];
+  /** Lets work finish in a runtime that would end it with the request. */
+  waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
 const MAX_LISTS = 256;
@@ -33,7 +39,7 @@ export class StatusLists {
   readonly #lists = new Map<string, FollowedList>();
   readonly #keysChanged: Echo;
   #events: StatusEvents | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #isClosed = false;
 
   constructor(rules: StatusRules) {
@@ -55,7 +61,7 @@ export class StatusLists {
     if (list === undefined) throw new InvalidToken('claims');
     list.usedAt = now();
     const status = list.at(place.index);
-    if (status === undefined || !list.isConfirmed()) return this.#checkAnew(list, place.index);
+    if (status === undefined || !list.isFresh()) return this.#checkAnew(list, place.index);
     if (list.isDue && this.#mayTry(list)) void list.refresh();
     refuseUnlessGood(status);
     return undefined;
@@ -70,7 +76,7 @@ export class StatusLists {
   }
 
   async #checkAnew(list: FollowedList, index: number): Promise<void> {
-    if (!list.isConfirmed()) await this.#confirm(list);
+    if (!list.isFresh()) await this.#confirm(list);
     // It may have grown since it was fetched.
     if (list.at(index) === undefined) await list.refresh();
     const status = list.at(index);
@@ -79,12 +85,21 @@ export class StatusLists {
   }
 
   async #confirm(list: FollowedList): Promise<void> {
-    const { acceptFor, timeout } = this.#rules;
+    const { timeout } = this.#rules;
+    const from = now();
     const refreshed = this.#mayTry(list) ? list.refresh() : undefined;
     // While the issuer is known to be away, what may pass without it does not wait for it.
     const isAway = failedAgo(list) <= timeout * 1000 + 2 * TICK;
-    if (!isAway || !list.isConfirmed(acceptFor)) await refreshed;
-    if (!list.isConfirmed(acceptFor)) throw new StatusUnavailable({ cause: list.failure?.cause });
+    if (!isAway || !this.#mayServe(list)) await refreshed;
+    // It may have been asked for another request, too long ago for this one.
+    if (!list.isFresh(from) && list.isConfirmed() && list.failure === undefined) await list.refresh();
+    if (!list.isFresh(from) && !this.#mayServe(list)) throw new StatusUnavailable({ cause: list.failure?.cause });
+  }
+
+  /** Tells whether it serves after the issuer was asked in vain. Who listens for news does not take silence for good news. */
+  #mayServe(list: FollowedList): boolean {
+    const { acceptFor } = this.#rules;
+    return list.isConfirmed(acceptFor) && list.failure !== undefined && (!list.wasSilent || acceptFor > 0);
   }
 
   /** While the issuer is away it is not asked for every request. */
@@ -105,6 +120,7 @@ export class StatusLists {
         this.#rules.keys.keepUp();
       },
       streamLife: () => this.#events?.life ?? 0,
+      trustedFor: () => this.#events?.trustedFor ?? Infinity,
     });
     this.#lists.set(uri, list);
     return list;
@@ -112,10 +128,11 @@ export class StatusLists {
 
   /** Only now: an API must be able to start before its issuer does, and none whose tokens have no status needs any of it. */
   #begin(): void {
-    if (this.#timer !== undefined || this.#isClosed) return;
-    this.#timer = setInterval(() => this.#tick(), TICK).unref();
-    if (this.#rules.eventsUrl === undefined) return;
-    this.#events = new StatusEvents(this.#rules.eventsUrl, {
+    if (this.#timer !== undefined || this.#isClosed || this.#rules.waitUntil !== undefined) return;
+    this.#timer = unref(setInterval(() => this.#tick(), TICK));
+    const { eventsUrl, client } = this.#rules;
+    if (eventsUrl === undefined) return;
+    const news: StatusNews = {
       onStart: () => {
         this.#keysChanged.news();
         for (const list of this.#lists.values()) list.changed();
@@ -130,7 +147,8 @@ export class StatusLists {
       onCurrent: () => {
         for (const list of this.#lists.values()) list.confirm();
       },
-    });
+    };
+    this.#events = new StatusEvents(eventsUrl, news, client);
     this.#events.open();
   }
 

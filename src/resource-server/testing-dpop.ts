@@ -1,5 +1,5 @@
-import { hash } from 'node:crypto';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { sha256 } from './bytes.ts';
 import { now } from './clock.ts';
 
 /** Headers of a request that a DPoP client makes. */
@@ -22,7 +22,7 @@ export async function createDpopClient(): Promise<TestDpopClient> {
   return {
     jkt: await calculateJwkThumbprint(jwk),
     async headers(token, method, url, nonce) {
-      const claims = { htm: method, htu: url, ath: hash('sha256', token, 'base64url'), jti: crypto.randomUUID() };
+      const claims = { htm: method, htu: url, ath: await sha256(token), jti: crypto.randomUUID() };
       const dpop = await new SignJWT({ ...claims, ...(nonce !== undefined && { nonce }) })
         .setProtectedHeader({ typ: 'dpop+jwt', alg: 'ES256', jwk })
         .setIssuedAt(now() / 1000)

@@ -1,4 +1,4 @@
-// The public face of what an API's own tests need (`latchkey/resource-server/testing`).
+// The public face of what an API's own tests need (`latchkey-resource-server/testing`).
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';

@@ -18,6 +18,17 @@ describe('the memory for used proofs', () => {
     assert.ok(replays.claim('key', 'one', 120));
   });
 
+  it('keeps what was promised to be kept for longer, whoever else uses it', () => {
+    const replays = new MemoryReplays();
+    travel(299);
+    assert.ok(replays.claim('key', 'long', 600));
+    for (let step = 0; step < 9; step += 1) {
+      travel(61);
+      assert.ok(replays.claim('key', `short ${step}`, 60));
+      assert.ok(!replays.claim('key', 'long', 600));
+    }
+  });
+
   it('refuses new ones when it is full, forgets none, and has room again in time', () => {
     const replays = new MemoryReplays(4);
     for (const [key, jti] of [

@@ -120,6 +120,55 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     await refusesProof(ahead, 'The DPoP proof was used before');
   });
 
+  it('refuses a proof that was used just before its memory was turned over', async () => {
+    const ahead = await proof({ iat: NOW + 60 });
+    // A memory of one window would turn over at each of these steps but the last, and forget at the second.
+    travel(59);
+    assert.equal((await send(ahead)).status, 200);
+    for (const seconds of [2, 60, 57]) {
+      travel(seconds);
+      assert.equal((await send(await proof())).status, 200);
+      await refusesProof(ahead, 'The DPoP proof was used before');
+    }
+  });
+
+  it('has a memory that several share keep proofs for as long as any of their clocks accepts them', async () => {
+    const asked: number[] = [];
+    const replays = { claim: (_key: string, _jti: string, seconds: number) => asked.push(seconds) > 0 };
+    await using shared = await startApi(issuer, { clockTolerance: 20, dpop: { window: 100, replays } });
+    const headers = { authorization: `DPoP ${token}`, dpop: await proof() };
+    assert.equal((await shared.ask({ headers })).status, 200);
+    assert.deepEqual(asked, [241]);
+  });
+
+  it('refuses every proof for a request whose target is no path below its public URL', async () => {
+    await using behind = await startApi(issuer, { publicUrl: 'https://public.example/v1' });
+    for (const [prefix, { verifier }] of [
+      [AUDIENCE, api],
+      ['https://public.example/v1', behind],
+    ] as const) {
+      const decide = verifier.guard();
+      const statusOf = async (target: string, htu: string): Promise<number> => {
+        const headers = new Map([['authorization', `DPoP ${token}`], ['dpop', await proof({ htu })]]); // prettier-ignore
+        const decision = await decide({ method: 'GET', target, headers: (name) => [headers.get(name) ?? []].flat() });
+        return decision.token === undefined ? decision.status : 200;
+      };
+      assert.equal(await statusOf('/a?page=2', `${prefix}/a`), 200);
+      const targets = ['.evil/', '@evil.example/', '//evil.example/', 'https://evil.example/', '*', '', 'a'];
+      for (const target of [...targets, '/\\evil.example/', '/\\..\\a', '/a#b', '/a\tb', '/a\n', ' /a']) {
+        for (const htu of [prefix + target, `${prefix}/`, `${prefix}/a`, `${prefix}/ab`, target, `https:${target}`])
+          assert.equal(await statusOf(target, htu), 401, `${JSON.stringify(target)} for ${htu}`);
+      }
+    }
+    const dpop = await proof({ htu: 'https://public.example/admin' });
+    const headers = { authorization: `DPoP ${token}`, dpop };
+    assertRefused(
+      await behind.ask({ path: '/../admin', headers }),
+      'invalid_dpop_proof',
+      'The DPoP proof is for another URL',
+    );
+  });
+
   it('refuses one from more than a minute ago or ahead, and one without a time', async () => {
     assert.equal((await send(await proof({ iat: NOW - 60 }))).status, 200);
     await refusesProof(await proof({ iat: NOW - 61 }), 'The DPoP proof is too old');
@@ -151,6 +200,12 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     await refusesProof(await proof({}, { typ: 'JWT' }), malformed);
     await refusesProof(await proof({}, { typ: undefined }), malformed);
     await refusesProof(await proof({}, { jwk: undefined }), 'The DPoP proof lacks its key');
+  });
+
+  it('refuses a proof that demands an extension', async () => {
+    const malformed = 'The DPoP proof is malformed or its signature wrong';
+    await refusesProof(await proof({}, { crit: ['b64'], b64: true }), malformed);
+    await refusesProof(await proof({}, { b64: true }), malformed);
   });
 
   it('refuses a proof whose key is private, shared or none', async () => {

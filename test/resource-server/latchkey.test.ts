@@ -9,6 +9,7 @@ import { startTwoNodes } from '../status/two-nodes.ts';
 import type { TwoNodes } from '../status/two-nodes.ts';
 import { tokensFor } from '../support/flows.ts';
 import { keysCommand } from '../support/keys-command.ts';
+import { MachineTime } from '../support/machine-time.ts';
 import { startTestServer } from '../support/server.ts';
 import { apiOf } from '../support/tokens.ts';
 
@@ -19,7 +20,7 @@ const BUSY = 0.5;
 
 for (const backend of serverStores) {
   describe(`APIs of two servers on ${backend.name}`, function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     let two: TwoNodes;
     let listening: Verifier;
     let polling: Verifier;
@@ -47,15 +48,16 @@ for (const backend of serverStores) {
       for (const verifier of [listening, polling]) await verifier.verify(token);
     }
 
-    /** Seconds until it is refused, with requests all the time. */
+    /** Seconds of this process until it is refused, with requests all the time. */
     async function untilRefused(verifier: Verifier, token: string, fault: TokenFault): Promise<number> {
+      using machine = new MachineTime();
       const from = performance.now();
       for (;;) {
         try {
           await verifier.verify(token);
         } catch (error) {
           assert.ok(error instanceof InvalidToken && error.fault === fault, String(error));
-          return (performance.now() - from) / 1000;
+          return (performance.now() - from - machine.lost) / 1000;
         }
         await sleep(10);
       }
@@ -67,7 +69,7 @@ for (const backend of serverStores) {
       await accept(person);
       // The stream says once a second that it has told everything.
       await sleep(1500);
-      await two.revoker.revokeMembers(tokensOfClient('demo-service'));
+      await two.revoker.revokeMembers([tokensOfClient('demo-service')]);
       const [pushed, polled] = await Promise.all([
         untilRefused(listening, machine, 'revoked'),
         untilRefused(polling, machine, 'revoked'),

@@ -56,6 +56,34 @@ describe('an API that listens to the stream of status events', () => {
     await sleep(20);
   }
 
+  it('authenticates as the client that it is', async () => {
+    const own = await startApi(issuer, { status: { client: { id: 'the api:1', secret: 'top+secret %' } } });
+    const asked: (string | undefined)[] = [];
+    stream.instead = (request, response) => {
+      asked.push(request.headers.authorization);
+      response.writeHead(503).end();
+    };
+    try {
+      await own.verifier.verify(token);
+      await until(() => asked.length > 0);
+      const expected = Buffer.from('the%20api%3A1:top%2Bsecret%20%25').toString('base64');
+      assert.equal(asked[0], `Basic ${expected}`);
+    } finally {
+      await own.close();
+    }
+  });
+
+  it('sends no credentials where it has none', async () => {
+    const asked: (string | undefined)[] = [];
+    stream.instead = (request, response) => {
+      asked.push(request.headers.authorization);
+      response.writeHead(503).end();
+    };
+    await accepts(token);
+    await until(() => asked.length > 0);
+    assert.deepEqual(asked, [undefined]);
+  });
+
   /** Time passes second by second, as the stream says that all is told. */
   async function passWithBeats(seconds: number): Promise<void> {
     for (let second = 0; second < seconds; second += 1) {

@@ -2,7 +2,7 @@ import type { RequestListener, ServerResponse } from 'node:http';
 import { deflateSync } from 'node:zlib';
 import { createHash } from 'node:crypto';
 import { SignJWT } from 'jose';
-import type { CryptoKey, JWTPayload } from 'jose';
+import type { CryptoKey, JWTHeaderParameters, JWTPayload } from 'jose';
 import { NOW, startIssuer } from './issuer.ts';
 import type { Issuer } from './issuer.ts';
 
@@ -17,6 +17,8 @@ export interface PublishedList {
   /** Over the claims of a good list. */
   claims: JWTPayload;
   typ: string;
+  /** More for its header. */
+  header: Partial<JWTHeaderParameters>;
   key: CryptoKey;
   /** When set, it answers so instead. */
   instead: RequestListener | undefined;
@@ -37,7 +39,7 @@ export async function startStatusIssuer(): Promise<StatusIssuer> {
     list(name: string): PublishedList {
       const uri = `${issuer.url}/status/${name}`;
       const list: PublishedList = {
-        ...{ uri, bits: 1, statuses: new Map(), size: 1024, claims: {}, typ: 'statuslist+jwt' },
+        ...{ uri, bits: 1, statuses: new Map(), size: 1024, claims: {}, typ: 'statuslist+jwt', header: {} },
         ...{ key: issuer.key.privateKey, instead: undefined, answers: [] },
       };
       issuer.routes.set(new URL(uri).pathname, (request, response) => {
@@ -53,7 +55,7 @@ export async function startStatusIssuer(): Promise<StatusIssuer> {
 }
 
 async function publish(list: PublishedList, known: string | undefined, response: ServerResponse): Promise<void> {
-  const { uri, bits, typ, key, claims } = list;
+  const { uri, bits, typ, key, claims, header } = list;
   const content = { iat: NOW, exp: NOW + 320, sub: uri, ttl: 10, status_list: { bits, lst: packed(list) }, ...claims };
   const etag = `"${createHash('sha256').update(JSON.stringify(content)).digest('base64url')}"`;
   response.setHeader('ETag', etag);
@@ -62,7 +64,7 @@ async function publish(list: PublishedList, known: string | undefined, response:
     return;
   }
   response.setHeader('Content-Type', 'application/statuslist+jwt');
-  response.end(await new SignJWT(content).setProtectedHeader({ alg: 'ES256', typ, kid: 'first' }).sign(key));
+  response.end(await new SignJWT(content).setProtectedHeader({ alg: 'ES256', typ, kid: 'first', ...header }).sign(key));
 }
 
 /** draft-ietf-oauth-status-list §4.1: the first place is in the lowest bits of the first byte. */

@@ -8,6 +8,7 @@ import type {
   Verifier,
   VerifierOptions,
 } from '../../src/resource-server/resource-server.ts';
+import { MachineTime } from '../support/machine-time.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
 import { until } from '../support/until.ts';
 import { bearer, startApi } from './api.ts';
@@ -157,10 +158,11 @@ describe('an API that polls status lists', () => {
   it('does not wait again and again for an issuer that does not answer', async () => {
     list.instead = () => undefined;
     const token = await issuer.tokenAt(list, 3);
+    using machine = new MachineTime();
     const before = performance.now();
     await Promise.all(Array.from({ length: 10 }, () => cannotTell(token)));
     for (let n = 0; n < 10; n += 1) await cannotTell(token);
-    assert.ok(performance.now() - before < 4000);
+    assert.ok(performance.now() - before - machine.lost < 4000);
     assert.equal(issuer.requests.filter((path) => path === '/status/one').length, 1);
   });
 
@@ -172,6 +174,7 @@ describe('an API that polls status lists', () => {
       'that expired': (it) => (it.claims = { exp: NOW - 6 }),
       'that has no time of issue': (it) => (it.claims = { iat: undefined } as never),
       'of another type': (it) => (it.typ = 'at+jwt'),
+      'that demands an extension': (it) => (it.header = { crit: ['b64'], b64: true }),
       'with three bits': (it) => (it.claims = { status_list: { bits: 3, lst: 'eJxjAAAAAQAB' } }),
       'that is no list': (it) => (it.claims = { status_list: 'AAAA' }),
       'that is not compressed': (it) => (it.claims = { status_list: { bits: 1, lst: 'AAAA' } }),

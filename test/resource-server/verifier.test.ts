@@ -107,6 +107,26 @@ describe('the verifier of access tokens', () => {
   });
 
   describe('refuses genuine signatures over the wrong thing', () => {
+    it('a token that demands an extension which the JOSE library knows', async () => {
+      await refuses(await issuer.token({}, { crit: ['b64'], b64: true }), 'malformed');
+      await refuses(await issuer.token({}, { b64: true }), 'malformed');
+    });
+
+    it('a token of the type JWT, unless the API says that it takes those', async () => {
+      const claims = { ...(await verifier.verify(await issuer.token())).claims };
+      const typed = (typ: string | undefined) =>
+        new SignJWT(claims)
+          .setProtectedHeader({ alg: 'ES256', kid: 'first', ...(typ !== undefined && { typ }) })
+          .sign(issuer.key.privateKey);
+      await refuses(await typed('JWT'), 'type');
+      const lax = { issuer: issuer.url, audience: AUDIENCE, types: ['at+jwt', 'jwt'] as const, currentDate };
+      verifier = createVerifier(lax);
+      for (const typ of ['JWT', 'jwt', 'at+jwt', undefined]) {
+        assert.equal((await verifier.verify(await typed(typ))).sub, 'account-1', typ);
+      }
+      for (const typ of ['logout+jwt', 'dpop+jwt']) await refuses(await typed(typ), 'type');
+    });
+
     it('an ID token, a logout token and a token without a type', async () => {
       for (const typ of ['JWT', 'logout+jwt', 'at+jwt2', undefined]) {
         const header = { alg: 'ES256', kid: 'first', ...(typ === undefined ? {} : { typ }) };
