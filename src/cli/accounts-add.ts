@@ -1,5 +1,6 @@
 import { nameProblem } from '../accounts/name.ts';
-import { normaliseEmail } from '../accounts/email.ts';
+import { normaliseEmail } from '../lib/email.ts';
+import { OPERATOR } from '../credentials/lane.ts';
 import { register } from '../credentials/register.ts';
 import { withPeople } from './accounts-scene.ts';
 import { textOf, UsageError } from './command.ts';
@@ -11,14 +12,16 @@ export function add(scene: StoreScene, word: string): Promise<number> {
   const { chosen, given, place, terminal } = scene;
   const { config } = chosen;
   const person = personOf(scene, word);
+  const isVerified = given.options['email-verified'] === true;
+  const origin = { origin: 'operator' as const, ...(isVerified && { emailVerifiedBy: 'operator' as const }) };
   return withPeople(scene, async ({ accounts, passwords }) => {
     if ((await accounts.findByEmail(person.email)) !== undefined) return taken(scene, person.email);
     if (!(await areMeant(person.roles, { config, options: given.options, terminal }))) return 1;
     const password = await askPassword(scene);
-    if (password !== undefined) assertGood(password, person, { passwords, config });
+    if (password !== undefined) await assertGood(password, person, { passwords, config });
     const added = await (password === undefined
-      ? accounts.create(person)
-      : register({ accounts, passwords }, { ...person, password }));
+      ? accounts.create({ ...person, ...origin })
+      : register({ accounts, passwords }, { ...person, ...origin, password }, OPERATOR));
     if (added === 'email-taken') return taken(scene, person.email);
     terminal.print(`added account ${added.email} in ${place}: ${added.id}`);
     if (password === undefined)
@@ -30,7 +33,8 @@ export function add(scene: StoreScene, word: string): Promise<number> {
 /** @throws UsageError */
 function personOf({ chosen, given }: StoreScene, word: string): { email: string; name: string; roles: string[] } {
   const email = normaliseEmail(word);
-  if (email === undefined) throw new UsageError(`${JSON.stringify(word)} is not an email address`);
+  if (email === undefined)
+    throw new UsageError(`${JSON.stringify(word)} is not an email address, such as ann@example.com`);
   const name = textOf(given, 'name') ?? email.slice(0, email.indexOf('@')).slice(0, 100);
   if (nameProblem(name) !== undefined) throw new UsageError('--name must be 1 to 100 characters, none of them hidden');
   const roles = textOf(given, 'roles');

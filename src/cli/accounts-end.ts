@@ -1,3 +1,5 @@
+import { normaliseEmail } from '../lib/email.ts';
+import { OPERATOR } from '../credentials/lane.ts';
 import { tell, withAccount } from './accounts-scene.ts';
 import { confirmed } from './confirm.ts';
 import { UsageError } from './command.ts';
@@ -19,9 +21,9 @@ export function disable(scene: StoreScene, name: string): Promise<number> {
 }
 
 export function enable({ terminal, ...scene }: StoreScene, name: string): Promise<number> {
-  return withAccount({ terminal, ...scene }, name, async ({ accounts, signals }, account) => {
+  return withAccount({ terminal, ...scene }, name, async ({ accounts, ...people }, account) => {
     await accounts.enable(account.id);
-    if (account.disabledAt !== undefined) await tell({ signals }, account, { type: 'account-enabled' });
+    if (account.disabledAt !== undefined) await tell(people, account, { type: 'account-enabled' });
     const was = account.disabledAt === undefined ? 'was not disabled' : 'is enabled: it signs in again';
     terminal.print(`${account.email} ${was}`);
     return 0;
@@ -41,7 +43,7 @@ export function remove(scene: StoreScene, name: string): Promise<number> {
   const { chosen, given, place, terminal } = scene;
   return withAccount(scene, name, async (people, account) => {
     const ended = [await whatEnds(people, account), howSoon(chosen.config)];
-    const isSeed = chosen.config.accounts.some(({ email }) => email === account.email);
+    const isSeed = chosen.config.accounts.some(({ email }) => normaliseEmail(email) === account.email);
     const seed = `the configuration names it under accounts: the next start makes it anew, as another account`;
     const lines = [...ended, 'there is no way back', ...(isSeed ? [seed] : [])];
     const plan = `removing ${account.email} (${account.id}), its password, and\n${bullets(lines)}`;
@@ -57,10 +59,10 @@ export function setPassword(scene: StoreScene, name: string): Promise<number> {
     const { config } = scene.chosen;
     const password = await askPassword(scene);
     if (password === undefined) throw new UsageError('there is no password: name its file with --password-file');
-    assertGood(password, account, { passwords: people.passwords, config });
+    await assertGood(password, account, { passwords: people.passwords, config });
     const ended = [await whatEnds(people, account), howSoon(config)];
-    await people.passwords.set(account.id, password);
-    await people.endings.credentialsChanged(account.id, 'password-changed');
+    const { store } = await people.passwords.prepare(account.id, password, OPERATOR);
+    await people.endings.changeCredentials(account.id, 'password-changed', { store });
     scene.terminal.print(`${account.email} has a new password: this has ended\n${bullets(ended)}`);
     return 0;
   });

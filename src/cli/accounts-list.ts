@@ -13,7 +13,7 @@ export function list(scene: StoreScene): Promise<number> {
   const { given, terminal } = scene;
   const role = textOf(given, 'role');
   return withPeople(scene, async ({ accounts }) => {
-    const pages = pagesOf(accounts, role);
+    const pages = whileRead(pagesOf(accounts, role), terminal);
     if (given.options['json'] === true) await printJson(pages, terminal);
     else await printTable(pages, terminal);
     return 0;
@@ -23,6 +23,14 @@ export function list(scene: StoreScene): Promise<number> {
 async function* pagesOf(accounts: Accounts, role: string | undefined): AsyncGenerator<Account[]> {
   for await (const page of everyAccount(accounts, PAGE))
     yield page.filter(({ roles }) => role === undefined || roles.includes(role));
+}
+
+/** There may be a million accounts, and `head` reads ten of them. */
+async function* whileRead(pages: AsyncIterable<Account[]>, terminal: Terminal): AsyncGenerator<Account[]> {
+  for await (const page of pages) {
+    if (terminal.isUnread?.() === true) return;
+    yield page;
+  }
 }
 
 async function printTable(pages: AsyncIterable<Account[]>, terminal: Terminal): Promise<void> {

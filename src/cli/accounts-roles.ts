@@ -1,3 +1,4 @@
+import type { Account } from '../accounts/accounts.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { tell, withAccount } from './accounts-scene.ts';
 import { areMeant, readRoles } from './roles-word.ts';
@@ -8,11 +9,11 @@ import { howSoon } from './what-ends.ts';
 export function addRole(scene: StoreScene, name: string, word: string): Promise<number> {
   const { chosen, given, terminal } = scene;
   const roles = readRoles(word);
-  return withAccount(scene, name, async ({ accounts, signals }, account) => {
+  return withAccount(scene, name, async ({ accounts, ...people }, account) => {
     if (!(await areMeant(roles, { config: chosen.config, options: given.options, terminal }))) return 1;
     const changed = await accounts.setRoles(account.id, (now) => [...now, ...roles]);
     if (changed !== undefined)
-      await tell({ signals }, account, { type: 'token-claims-change', claims: { roles: changed.roles } });
+      await tell(people, account, { type: 'token-claims-change', claims: { roles: changed.roles } });
     terminal.print(`${account.email} has the roles ${listed(changed?.roles)}; its next tokens say so`);
     return 0;
   });
@@ -28,8 +29,10 @@ export function removeRole(scene: StoreScene, name: string, word: string): Promi
       terminal.warn(`latchkey: ${account.email} has no role "${missing}"${hint}; it has ${listed(account.roles)}`);
       return 1;
     }
-    const changed = await accounts.setRoles(account.id, (now) => now.filter((role) => !roles.includes(role)));
-    await endings.roleRemoved(account.id);
+    let changed: Account | undefined;
+    await endings.removeRole(account.id, async () => {
+      changed = await accounts.setRoles(account.id, (now) => now.filter((role) => !roles.includes(role)));
+    });
     const effects = [
       'its access tokens are taken back; its apps stay signed in, and get others',
       howSoon(chosen.config),

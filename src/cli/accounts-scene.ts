@@ -2,7 +2,7 @@ import { openAccounts, type Account, type Accounts } from '../accounts/accounts.
 import { openConsents, type Consents } from '../accounts/consents.ts';
 import type { Config } from '../config/schema.ts';
 import type { Passwords } from '../credentials/passwords.ts';
-import { systemClock } from '../lib/clock.ts';
+import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import { systemRandom } from '../lib/random.ts';
 import type { Endings } from '../revocation/endings.ts';
@@ -22,23 +22,25 @@ export interface People {
   /** For what takes nothing back, and receivers of shared signals hear of all the same. */
   signals: Signals;
   grants: Store;
+  clock: Clock;
 }
 
 /** Opens the accounts for one piece of work. @throws StoreUnavailable */
-export function withPeople<T>({ chosen: { config }, terminal }: StoreScene, work: (people: People) => Promise<T>) {
-  return withStores(config, terminal, (stores) => work(peopleOf(config, stores)));
+export function withPeople<T>(scene: StoreScene, work: (people: People) => Promise<T>) {
+  return withStores(scene, (stores) => work(peopleOf(scene.chosen.config, stores)));
 }
 
 export function peopleOf(config: Config, stores: Stores): People {
-  const { records, grants } = stores;
-  const [clock, random] = [systemClock, systemRandom];
+  const { records, grants, clock } = stores;
+  const random = systemRandom;
   const consents = openConsents(records);
   const clients = clientsOf(config, records);
   return {
     grants,
-    signals: openSignals({ ...stores, config, clients, consents, clock, random, announce: () => undefined }),
+    clock,
+    signals: openSignals({ ...stores, config, clients, consents, random, announce: () => undefined }),
     accounts: openAccounts({ records, clock, random }),
-    passwords: passwordsOf(config, records),
+    passwords: passwordsOf(config, stores),
     consents,
     endings: endingsOf(config, stores),
   };
@@ -46,12 +48,12 @@ export function peopleOf(config: Config, stores: Stores): People {
 
 /** Tells receivers of shared signals what an administrator did to an account. */
 export async function tell(
-  { signals }: Pick<People, 'signals'>,
+  { signals, clock }: Pick<People, 'signals' | 'clock'>,
   account: Account,
   what: { type: 'account-enabled' } | { type: 'token-claims-change'; claims: { roles: readonly string[] } },
 ): Promise<void> {
   const reason = what.type === 'account-enabled' ? 'The account was enabled' : 'A role was given';
-  const [id, at] = [newId('occ', systemClock, systemRandom), systemClock.now()];
+  const [id, at] = [newId('occ', clock, systemRandom), clock.now()];
   await signals.publish({ ...what, id, at, account: account.id, initiatedBy: 'admin', reason });
 }
 

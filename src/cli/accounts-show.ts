@@ -20,13 +20,15 @@ export function show(scene: StoreScene, name: string): Promise<number> {
 type Shown = Awaited<ReturnType<typeof described>>;
 
 async function described(people: People, account: Account, config: Config) {
-  const { createdAt, disabledAt, ...rest } = account;
+  const { createdAt, disabledAt, emailVerified, origin, madeFor: _issuers, ...rest } = account;
   const passwordAt = await people.passwords.changedAt(account.id);
   const sessions = await liveSessions(people.grants, account.id);
   return {
     ...rest,
     state: disabledAt === undefined ? 'active' : 'disabled',
     createdAt: timeText(createdAt),
+    origin: origin ?? null,
+    emailVerified: emailVerified === undefined ? null : { by: emailVerified.by, at: timeText(emailVerified.at) },
     disabledAt: disabledAt === undefined ? null : timeText(disabledAt),
     passwordSetAt: passwordAt === undefined ? null : timeText(passwordAt),
     opens: scopesOpenedBy(account.roles, config),
@@ -58,10 +60,11 @@ function scopesOpenedBy(roles: readonly string[], { resources }: Config): string
 function inText(shown: Shown): string {
   const facts = [
     ['email', shown.email],
+    ['verified', shown.emailVerified === null ? 'no' : `${shown.emailVerified.at}, by the ${shown.emailVerified.by}`],
     ['name', shown.name],
     ['id', shown.id],
     ['state', shown.disabledAt === null ? shown.state : `disabled since ${shown.disabledAt}`],
-    ['created', shown.createdAt],
+    ['created', `${shown.createdAt}${shown.origin === null ? '' : `, by ${shown.origin}`}`],
     ['password', shown.passwordSetAt === null ? 'none' : `set ${shown.passwordSetAt}`],
     ['roles', shown.roles.join(', ') || 'none'],
     ['which open', shown.opens.join(', ') || 'no scope that others do not have'],

@@ -3,6 +3,7 @@ import { disable, enable, remove, setPassword, signOut } from './accounts-end.ts
 import { list } from './accounts-list.ts';
 import { addRole, removeRole } from './accounts-roles.ts';
 import { show } from './accounts-show.ts';
+import { verify } from './accounts-verify.ts';
 import { findAction, type Actions } from './actions.ts';
 import { configOption, type Command } from './command.ts';
 import { passwordOption } from './new-password.ts';
@@ -13,7 +14,8 @@ const ACCOUNT = ['ACCOUNT'];
 const ACTIONS: Actions<StoreScene> = {
   list: { options: ['json', 'role'], run: list },
   show: { words: ACCOUNT, options: ['json'], run: show },
-  add: { words: ['EMAIL'], options: ['name', 'roles', 'password-file', 'yes'], run: add },
+  add: { words: ['EMAIL'], options: ['name', 'roles', 'password-file', 'email-verified', 'yes'], run: add },
+  verify: { words: ACCOUNT, run: verify },
   'add-role': { words: ['ACCOUNT', 'ROLE'], options: ['yes'], run: addRole },
   'remove-role': { words: ['ACCOUNT', 'ROLE'], run: removeRole },
   password: { words: ACCOUNT, options: ['password-file'], run: setPassword },
@@ -29,6 +31,7 @@ export const accounts: Command = {
   details: `accounts list                       every account, the oldest first, or those with --role
 accounts show ACCOUNT               its roles and what they open, where it is signed in, which apps have access
 accounts add EMAIL                  makes an account; asks for its password, unless --password-file names it
+accounts verify ACCOUNT             vouches that its address is its owner's: email_verified, match_email
 accounts add-role ACCOUNT ROLE      gives it a role, or several with commas between: its next tokens say so
 accounts remove-role ACCOUNT ROLE   takes a role away, and back the access tokens that say otherwise
 accounts password ACCOUNT           sets a new password, and ends every session and what every app has
@@ -45,6 +48,7 @@ An ACCOUNT is named by its email address or by its id. A running server on the s
     name: { value: 'NAME', summary: 'for add: what the person is called (default: what stands before the @)' },
     roles: { value: 'ROLES', summary: 'for add: with commas between (default: sign_up.roles)' },
     'password-file': passwordOption,
+    'email-verified': { summary: "for add: vouches that the address is the person's" },
     yes: { summary: 'do not ask' },
   },
   words: ['ACTION', 'EMAIL|ACCOUNT', 'ROLE'],

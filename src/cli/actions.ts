@@ -23,7 +23,7 @@ export function findAction<Scene>(
   if (name === undefined) throw new UsageError(`${command} needs one of ${names.join(', ')}`);
   const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
   if (action === undefined) {
-    throw new UsageError(`${command} does not ${JSON.stringify(name)}${didYouMean(name, names)}`);
+    throw new UsageError(`there is no command ${JSON.stringify(`${command} ${name}`)}${didYouMean(name, names)}`);
   }
   const refuse = (what: string): never => {
     throw new UsageError(`${command} ${name} ${what}`);

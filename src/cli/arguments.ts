@@ -59,6 +59,10 @@ function optionValue(command: Command, { name, rawName, value }: OptionToken): s
     const names = [...Object.keys(command.options), 'help'].map((other) => `--${other}`);
     // A key's name may begin with a dash.
     const isWord = command.words !== undefined && /^-[^-]/.test(rawName);
+    if (name === 'password')
+      throw new UsageError(
+        `${command.name} has no option --password, which everybody on this machine could read: use --password-file FILE, or - for standard input`,
+      );
     const hint = isWord ? '; a word that begins with a dash stands after --' : didYouMean(rawName, names);
     throw new UsageError(`${command.name} has no option ${rawName}${hint}`);
   }

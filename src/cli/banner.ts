@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
-import { DEMO_PASSWORD, demoPlaces } from '../config/demo.ts';
+import { demoPlaces } from '../config/demo.ts';
+import { DEMO_PASSWORD } from '../config/demo-password.ts';
 import { printableStoreUrl } from '../config/store-url.ts';
 import type { Config } from '../config/schema.ts';
 

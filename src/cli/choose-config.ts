@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { demoConfig } from '../config/demo.ts';
-import { loadConfig, type LoadedConfig } from '../config/load.ts';
+import { configNamedBy } from '../config/environment.ts';
+import { loadConfig, type LoadedConfig, type LoadOptions } from '../config/load.ts';
 
 export const DEFAULT_FILE = 'latchkey.yaml';
 
@@ -9,9 +10,16 @@ export interface ChosenConfig extends LoadedConfig {
   file?: string;
 }
 
-/** The file that was named, else `latchkey.yaml` of the working directory, else the demo. @throws ConfigError */
-export function chooseConfig(named: string | undefined, environment: NodeJS.ProcessEnv): ChosenConfig {
-  const file = named ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
+/**
+ * The file that `--config` or LATCHKEY_CONFIG names, else `latchkey.yaml` of the working directory, else the demo.
+ * @throws ConfigError
+ */
+export function chooseConfig(
+  named: string | undefined,
+  environment: NodeJS.ProcessEnv,
+  options: Pick<LoadOptions, 'areFilesSpared'> = {},
+): ChosenConfig {
+  const file = named ?? configNamedBy(environment) ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
   if (file === undefined) return { config: demoConfig({ environment }), warnings: [] };
-  return { ...loadConfig({ file, environment }), file };
+  return { ...loadConfig({ file, environment, ...options }), file };
 }

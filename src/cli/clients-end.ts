@@ -9,7 +9,7 @@ export async function remove(scene: StoreScene, id: string): Promise<number> {
   const { chosen, terminal } = scene;
   return removed(scene, {
     name: `client ${JSON.stringify(id)}`,
-    wasStored: await withEndings(chosen.config, terminal, (endings) => endings.removeClient(id)),
+    wasStored: await withEndings({ chosen, terminal }, (endings) => endings.removeClient(id)),
     isConfigured: chosen.config.clients.some((one) => one.client_id === id),
     ends: `latchkey revoke --client ${id}`,
   });
@@ -19,7 +19,7 @@ export async function disable(scene: StoreScene, id: string): Promise<number> {
   const { chosen, terminal } = scene;
   const name = `client ${JSON.stringify(id)}`;
   if (!(await withClients(scene, (clients) => mayBeThere(clients, id)))) return absent(scene, name);
-  await withEndings(chosen.config, terminal, (endings) => endings.disableClient(id));
+  await withEndings({ chosen, terminal }, (endings) => endings.disableClient(id));
   const enable = `"latchkey clients enable ${id}" lets it in again, to new tokens`;
   terminal.print(
     `disabled ${name}: it gets nothing, and what it had has ended\n${bullets([howSoon(chosen.config), enable])}`,

@@ -1,5 +1,4 @@
 import { openInvitations } from '../clients/invitations.ts';
-import { systemClock } from '../lib/clock.ts';
 import { durationText, parseDuration } from '../lib/duration.ts';
 import { systemRandom } from '../lib/random.ts';
 import { UsageError } from './command.ts';
@@ -10,11 +9,13 @@ const DAY = 86_400;
 /** Prints the initial access token alone on standard output, for scripts, and what it is good for beside it. */
 export async function invite({ chosen, given: { options }, terminal }: StoreScene): Promise<number> {
   const uses = Number(options['uses'] ?? 1);
-  if (!Number.isInteger(uses) || uses < 1 || uses > 10_000) throw new UsageError('--uses must be 1 to 10000');
+  if (!Number.isInteger(uses) || uses < 1 || uses > 10_000)
+    throw new UsageError(`--uses ${JSON.stringify(options['uses'])} must be a whole number from 1 to 10000`);
   const ttl = parseDuration(String(options['expires'] ?? '1d'));
-  if (ttl === undefined || ttl === 0 || ttl > 365 * DAY) throw new UsageError('--expires must be 1s to 365d');
-  const token = await withStores(chosen.config, terminal, ({ records }) =>
-    openInvitations({ records, clock: systemClock, random: systemRandom }).make({ uses, ttl }),
+  if (ttl === undefined || ttl === 0 || ttl > 365 * DAY)
+    throw new UsageError(`--expires ${JSON.stringify(options['expires'])} must be a duration from 1s to 365d`);
+  const token = await withStores({ chosen, terminal }, ({ records, clock }) =>
+    openInvitations({ records, clock, random: systemRandom }).make({ uses, ttl }),
   );
   terminal.print(token);
   const times = uses === 1 ? 'one client' : `${uses} clients`;

@@ -1,4 +1,4 @@
-import { rollSecret as roll, type WhyNotRolled } from '../clients/roll-secret.ts';
+import { rollSecret as roll, whyNotRolled, type WhyNotRolled } from '../clients/roll-secret.ts';
 import { clientsOptions } from './clients-scene.ts';
 import { endingsOf } from './endings.ts';
 import { withStores, type StoreScene } from './store-scene.ts';
@@ -9,16 +9,23 @@ export function rollSecret(scene: StoreScene, id: string): Promise<number> {
   const { chosen, given, terminal } = scene;
   const { config } = chosen;
   const hasLeaked = given.options['now'] === true;
-  return withStores(config, terminal, async (stores) => {
-    const rolled = await roll(clientsOptions(config, stores.records), id, { hasLeaked });
-    if (typeof rolled === 'string') return explain(scene, id, rolled);
-    // Printed first: it is kept nowhere, and good from now on.
-    terminal.print(rolled.secret);
-    terminal.warn(`the new secret of client ${JSON.stringify(id)}; it is shown only now`);
-    if (hasLeaked) {
-      await endingsOf(config, stores).rollClientSecret(id);
+  return withStores(scene, async (stores) => {
+    const options = clientsOptions(config, stores.records);
+    const why = await whyNotRolled(options, id);
+    if (why !== undefined) return explain(scene, id, why);
+    const rollAndPrint = async (): Promise<void> => {
+      const rolled = await roll(options, id, { hasLeaked });
+      if (typeof rolled === 'string') throw new Error(`the client was changed meanwhile: ${rolled}`);
+      // Printed first: it is kept nowhere, and good from now on.
+      terminal.print(rolled.secret);
+      terminal.warn(`the new secret of client ${JSON.stringify(id)}; it is shown only now`);
+      if (!hasLeaked) terminal.warn(rolled.previousGoesOn ? PREVIOUS_GOES_ON : ONE_SIGNS);
+    };
+    if (!hasLeaked) await rollAndPrint();
+    else {
+      await endingsOf(config, stores).rollClientSecret(id, rollAndPrint);
       terminal.warn(`the one before is worth nothing, and what was issued to the client has ended; ${howSoon(config)}`);
-    } else terminal.warn(rolled.previousGoesOn ? PREVIOUS_GOES_ON : ONE_SIGNS);
+    }
     return 0;
   });
 }

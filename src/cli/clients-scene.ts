@@ -6,9 +6,8 @@ import { withStores, type StoreScene } from './store-scene.ts';
 import { ringNow } from './stored-ring.ts';
 
 /** Opens the clients for one piece of work. @throws StoreUnavailable */
-export function withClients<T>({ chosen, terminal }: StoreScene, work: (clients: Clients) => Promise<T>): Promise<T> {
-  const { config } = chosen;
-  return withStores(config, terminal, ({ records }) => work(clientsOf(config, records)));
+export function withClients<T>(scene: StoreScene, work: (clients: Clients) => Promise<T>): Promise<T> {
+  return withStores(scene, ({ records }) => work(clientsOf(scene.chosen.config, records)));
 }
 
 /** The clients of the configuration and of the store, as the server has them. */

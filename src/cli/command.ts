@@ -1,8 +1,10 @@
 /** What a command is given of the world around it. */
 export interface Terminal {
   environment: NodeJS.ProcessEnv;
-  /** Prints text and a line break on standard output. */
+  /** Prints text and a line break on standard output, unless its reader has gone. */
   print(text: string): void;
+  /** Tells that the reader of standard output has gone, as `head` does. */
+  isUnread?(): boolean;
   /** Prints text and a line break on standard error. */
   warn(text: string): void;
   /** Asks the person at the terminal; `undefined` where nobody is there. An answer that is a secret is not shown. */
@@ -47,7 +49,10 @@ export class ReportedElsewhere extends Error {
 
 /** `--config FILE`, which several commands share. */
 export const configOption: Readonly<Record<string, Option>> = {
-  config: { value: 'FILE', summary: 'the configuration file (default: latchkey.yaml, where there is one)' },
+  config: {
+    value: 'FILE',
+    summary: 'the configuration file (default: LATCHKEY_CONFIG, else latchkey.yaml where there is one)',
+  },
 };
 
 /** The text that an option was given; `undefined` when it was not. */

@@ -5,7 +5,8 @@ export async function confirmed(options: Arguments['options'], terminal: Termina
   terminal.warn(plan);
   if (options['yes'] === true) return true;
   const answer = await terminal.ask('\nGo on? [y/N] ');
-  if (answer === undefined) throw new UsageError('there is no terminal to ask at: say --yes to go on');
+  if (answer === undefined)
+    throw new UsageError('there is no terminal to ask at: add --yes to go on without a question');
   const goesOn = /^y(es)?$/i.test(answer.trim());
   if (!goesOn) terminal.warn('latchkey: nothing was changed');
   return goesOn;

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { wantsStacks } from '../config/environment.ts';
 import { ConfigError } from '../config/problems.ts';
 import { UsageError } from './command.ts';
@@ -10,14 +11,27 @@ export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv):
   return `latchkey: ${message}${stack}`;
 }
 
+const FILES: Readonly<Record<string, string>> = {
+  ENOENT: 'is not there: name a file that is, or make it',
+  EACCES: 'is closed to this user: change its owner or its mode',
+  EPERM: 'is closed to this user: change its owner or its mode',
+  EISDIR: 'is a folder: name the file in it',
+  ENOTDIR: 'cannot be there: a part of its path is a file',
+  EEXIST: 'is there already and is in the way: move it, or name another',
+  EROFS: 'is on a file system that cannot be written',
+  ENOSPC: 'has no room: the disk is full',
+};
+
 function inWords(error: unknown): string {
   if (!(error instanceof Error)) return `it failed with ${String(error)}`;
   // The system's errors carry what they are about as fields of their own.
-  const { code, port, address } = Object.fromEntries<unknown>(Object.entries(error));
+  const { code, port, address, path } = Object.fromEntries<unknown>(Object.entries(error));
   if (code === 'EADDRINUSE') return `port ${String(port)} is in use: stop what uses it, or set LATCHKEY_PORT`;
   if (code === 'EACCES' && typeof port === 'number') {
     return `port ${port} is not for this user to take: set LATCHKEY_PORT to one above 1023`;
   }
   if (code === 'EADDRNOTAVAIL') return `${String(address)} is not an address of this machine: set LATCHKEY_HOST`;
+  if (typeof path === 'string' && typeof code === 'string' && code in FILES)
+    return `${resolve(path)} ${FILES[code]} (${code})`;
   return error.message === '' ? error.name : error.message;
 }

@@ -11,8 +11,8 @@ export function readInstant(option: string, text: string): number {
   const at = ago !== undefined ? now - ago * 1000 : ISO.test(text) ? Date.parse(text) : NaN;
   if (Number.isNaN(at))
     throw new UsageError(
-      `${option} must be a moment such as 2026-01-31T12:00:00Z, or how long ago, such as 90m, 1h, 2d`,
+      `${option} ${JSON.stringify(text)} must be a moment such as 2026-01-31T12:00:00Z, or how long ago, such as 90m, 1h, 2d`,
     );
-  if (at > now) throw new UsageError(`${option} must be a moment that has been`);
+  if (at > now) throw new UsageError(`${option} ${JSON.stringify(text)} must be a moment that has been`);
   return at;
 }

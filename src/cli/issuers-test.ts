@@ -6,9 +6,8 @@ import { readAssertion } from '../grants/jwt-bearer/assertion.ts';
 import type { Examination } from '../grants/jwt-bearer/examination.ts';
 import { jwtBearer } from '../grants/jwt-bearer/jwt-bearer.ts';
 import type { Subject } from '../grants/jwt-bearer/subject.ts';
-import { systemClock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
-import { outgoingFetch } from '../outgoing/outgoing-fetch.ts';
+import { openOutgoing } from '../outgoing/outgoing.ts';
 import type { Stores } from '../storage/open-stores.ts';
 import { textOf, UsageError } from './command.ts';
 import { table } from './help-text.ts';
@@ -17,7 +16,7 @@ import { withStores, type StoreScene } from './store-scene.ts';
 /** Tries a token as the token endpoint would, by the same checks, but uses nothing up and makes nothing. */
 export function test(scene: StoreScene, token: string): Promise<number> {
   const { terminal } = scene;
-  return withStores(scene.chosen.config, terminal, async (stores) => {
+  return withStores(scene, async (stores) => {
     const examination = await examine(scene, stores, token);
     const failed = await firstFailure(examination);
     terminal.print(table([...facts(examination)], ''));
@@ -33,20 +32,24 @@ export function test(scene: StoreScene, token: string): Promise<number> {
   });
 }
 
-async function examine(scene: StoreScene, { records, grants }: Stores, token: string): Promise<Examination> {
+async function examine(scene: StoreScene, { records, grants, clock }: Stores, token: string): Promise<Examination> {
   const { config } = scene.chosen;
-  const accounts = openAccounts({ records, clock: systemClock, random: systemRandom });
+  const accounts = openAccounts({ records, clock, random: systemRandom });
+  const { ofOperator } = openOutgoing({
+    ...config.outgoing,
+    clock,
+    reportFailure: ({ address, err }) => {
+      scene.terminal.warn(`latchkey: ${address}: ${err instanceof Error ? err.message : String(err)}`);
+    },
+  });
   const { issuers, rehearse } = jwtBearer({
     config,
     accounts,
     records,
     grants,
     announce: () => undefined,
-    clock: systemClock,
-    fetch: outgoingFetch(config.outgoing),
-    reportFailure: (address, error) => {
-      scene.terminal.warn(`latchkey: ${address}: ${error instanceof Error ? error.message : String(error)}`);
-    },
+    clock,
+    keySets: ofOperator.keySets,
   });
   const assertion = readAssertion(token.trim());
   const { iss } = assertion.claims.members;

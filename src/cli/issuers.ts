@@ -39,12 +39,9 @@ A running server on the same store knows of it at once.`,
   },
 };
 
-function withIssuers<T>(
-  { chosen: { config }, terminal }: StoreScene,
-  work: (issuers: Issuers) => Promise<T>,
-): Promise<T> {
-  const { trusted_issuers: configured } = config;
-  return withStores(config, terminal, ({ records }) => work(openIssuers({ records, configured })));
+function withIssuers<T>(scene: StoreScene, work: (issuers: Issuers) => Promise<T>): Promise<T> {
+  const { trusted_issuers: configured } = scene.chosen.config;
+  return withStores(scene, ({ records }) => work(openIssuers({ records, configured })));
 }
 
 async function list(scene: StoreScene): Promise<number> {
@@ -78,7 +75,7 @@ async function add(scene: StoreScene, file: string): Promise<number> {
 async function remove(scene: StoreScene, issuer: string): Promise<number> {
   return removed(scene, {
     name: `issuer ${JSON.stringify(issuer)}`,
-    wasStored: await withEndings(scene.chosen.config, scene.terminal, (endings) => endings.removeIssuer(issuer)),
+    wasStored: await withEndings(scene, (endings) => endings.removeIssuer(issuer)),
     isConfigured: scene.chosen.config.trusted_issuers.some((one) => one.issuer === issuer),
     ends: `latchkey revoke --issuer ${issuer}`,
   });

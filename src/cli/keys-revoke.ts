@@ -1,4 +1,5 @@
-import type { Config, SigningAlgorithm } from '../config/schema.ts';
+import { usualAlgorithm } from '../config/profiles.ts';
+import type { ClientConfig, Config, SigningAlgorithm } from '../config/schema.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { stateIn, type RingKey } from '../keys/ring.ts';
 import { without } from '../keys/rotation.ts';
@@ -7,13 +8,13 @@ import { pollingPeriod, timetableOf, type KeyState } from '../keys/timetable.ts'
 import { systemClock } from '../lib/clock.ts';
 import { durationText } from '../lib/duration.ts';
 import { confirmed } from './confirm.ts';
-import { withEndings } from './endings.ts';
+import { endingsOf } from './endings.ts';
 import { change, printJson, snapshotNow, timeText, withRing, type KeysScene } from './keys-scene.ts';
 import { bullets } from './help-text.ts';
 
 export function revoke(scene: KeysScene, kid: string): Promise<number> {
   const { config, options, terminal } = scene;
-  return withRing(scene, async ({ records, content, snapshot }) => {
+  return withRing(scene, async ({ stores, records, content, snapshot }) => {
     const key = snapshot.keys.find((one) => one.kid === kid);
     if (key === undefined) {
       const hint = didYouMean(kid, snapshot.keys.map((one) => one.kid)); // prettier-ignore
@@ -24,9 +25,11 @@ export function revoke(scene: KeysScene, kid: string): Promise<number> {
     const rest = snapshotNow(scene, without(kid, content, systemClock.now()));
     const heir = rest.signing.find(({ alg }) => alg === key.alg)?.kid;
     if (!(await confirmed(options, terminal, planFor(key, state, heir, config)))) return 1;
-    const changed = await change(scene, records, (ring, steps) => revokeNow(ring, kid, steps));
-    await withEndings(config, terminal, (endings) => endings.keyRevoked(kid));
-    const signer = snapshotNow(scene, changed).signing.find(({ alg }) => alg === key.alg);
+    let left = content;
+    await endingsOf(config, stores).revokeKey(kid, async () => {
+      left = await change(scene, records, (ring, steps) => revokeNow(ring, kid, steps));
+    });
+    const signer = snapshotNow(scene, left).signing.find(({ alg }) => alg === key.alg);
     if (options['json'] === true)
       printJson(terminal, { revoked: kid, algorithm: key.alg, signing: signer?.kid ?? null });
     else terminal.print(`revoked ${kid}${signer === undefined ? '' : `; ${signer.kid} signs ${key.alg}`}`);
@@ -49,10 +52,12 @@ function planFor(key: RingKey, state: KeyState, heir: string | undefined, config
   return `revoking ${key.alg} key ${key.kid}, ${state} since ${since}\n${bullets(lines)}`;
 }
 
-function deadTokens(alg: SigningAlgorithm, { resources, clients }: Config): string[] {
+function deadTokens(alg: SigningAlgorithm, { resources, clients, keys, profile }: Config): string[] {
+  const idTokenAlgorithm = (one: ClientConfig) =>
+    one.id_token_signing_alg ?? usualAlgorithm(keys.algorithms, one.profile ?? profile);
   const apis = resources.filter((one) => one.signing_alg === alg).map(({ identifier }) => identifier);
   const apps = clients
-    .filter((one) => one.type !== 'machine' && one.id_token_signing_alg === alg)
+    .filter((one) => one.type !== 'machine' && idTokenAlgorithm(one) === alg)
     .map(({ client_id: id }) => id);
   return [
     `access tokens that it has signed are refused: for ${apis.join(', ') || 'no API of the configuration'}`,

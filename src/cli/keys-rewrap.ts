@@ -9,12 +9,12 @@ import { printJson, withKeyStore, type KeysScene } from './keys-scene.ts';
 /** Interrupted anywhere, it is finished by running it again: the new key's file comes first, then the store, then the names. */
 export function rewrap(scene: KeysScene): Promise<number> {
   const { options, terminal } = scene;
-  return withKeyStore(scene, async (store, present) => {
+  return withKeyStore(scene, async ({ records }, present) => {
     const to = typeof options['to'] === 'string' ? resolve(options['to']) : undefined;
     const path = to ?? nextKeyFile(present);
     if (!(await confirmed(options, terminal, planFor(present, to)))) return 1;
     const next = await openMasterKeyFile(path, systemRandom);
-    await resealRing(store, present, next);
+    await resealRing(records, present, next);
     if (to === undefined) await replaceKeyFile(present.path, path);
     if (options['json'] === true) printJson(terminal, { sealedUnder: next.id, before: present.id });
     else terminal.print(doneText(present, next, to));

@@ -10,11 +10,13 @@ export function rotate(scene: KeysScene): Promise<number> {
   const { config, options, terminal } = scene;
   const algorithms = algorithmsOf(config, options['alg']);
   const isJson = options['json'] === true;
-  if (!isJson) {
-    const after = durationText(config.keys.announce);
-    terminal.print(`announcing the next key of ${algorithms.join(', ')}; it signs ${after} later, when APIs know it\n`);
-  }
   return withRing(scene, async ({ records, snapshot }) => {
+    if (!isJson) {
+      const after = durationText(config.keys.announce);
+      terminal.print(
+        `announcing the next key of ${algorithms.join(', ')}; it signs ${after} later, when APIs know it\n`,
+      );
+    }
     const content = await change(scene, records, (ring, steps) => rotateNow(ring, algorithms, steps));
     const before = new Set(snapshot.keys.map(({ kid }) => kid));
     const coming = content.keys

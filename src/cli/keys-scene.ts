@@ -10,18 +10,21 @@ import { changeRing, storedRing, type StepOptions } from '../keys/steps.ts';
 import { timetableOf } from '../keys/timetable.ts';
 import { systemClock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
-import type { Store } from '../storage/store.ts';
+import type { Stores } from '../storage/open-stores.ts';
+import type { ChosenConfig } from './choose-config.ts';
 import type { Arguments, Terminal } from './command.ts';
 import { withStores } from './store-scene.ts';
 
 /** What an action of `keys` is given. */
 export interface KeysScene {
+  chosen: ChosenConfig;
   config: Config;
   options: Arguments['options'];
   terminal: Terminal;
 }
 
 export interface OpenRing {
+  stores: Stores;
   records: RingRecords;
   content: RingContent;
   /** What the ring in the store says now. */
@@ -30,10 +33,10 @@ export interface OpenRing {
 
 /** Opens the ring for one piece of work. @throws MasterKeyError, StoreUnavailable, or Error where there is none yet */
 export function withRing<T>(scene: KeysScene, work: (ring: OpenRing) => Promise<T>): Promise<T> {
-  return withKeyStore(scene, async (store, masterKey) => {
-    const records = ringRecords(store, masterKey);
+  return withKeyStore(scene, async (stores, masterKey) => {
+    const records = ringRecords(stores.records, masterKey);
     const { content } = await storedRing(records);
-    return work({ records, content, snapshot: snapshotNow(scene, content) });
+    return work({ stores, records, content, snapshot: snapshotNow(scene, content) });
   });
 }
 
@@ -71,11 +74,12 @@ export async function change(
 
 /** The store of the ring, and the master key that should open it. */
 export async function withKeyStore<T>(
-  { config, terminal }: KeysScene,
-  work: (store: Store, masterKey: MasterKey) => Promise<T>,
+  scene: KeysScene,
+  work: (stores: Stores, masterKey: MasterKey) => Promise<T>,
 ): Promise<T> {
-  const masterKey = await openMasterKey(config.keys_dir, { create: false, random: systemRandom });
-  return withStores(config, terminal, ({ records }) => work(records, masterKey));
+  return withStores(scene, async (stores) =>
+    work(stores, await openMasterKey(scene.config.keys_dir, { create: false, random: systemRandom })),
+  );
 }
 
 export function snapshotNow({ config }: KeysScene, content: RingContent): RingSnapshot {

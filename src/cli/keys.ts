@@ -18,7 +18,7 @@ const ACTIONS: Actions<KeysScene> = {
 
 export const keys: Command = {
   name: 'keys',
-  summary: 'list the signing keys, turn them, revoke one; change the master key',
+  summary: 'list the signing keys, rotate them, revoke one; change the master key',
   details: `keys list            every key: what it does, from when, until when
 keys rotate          announces the next key of every algorithm, or of --alg, instead of waiting until it is due
 keys revoke KID      for a key that may have leaked: takes it out now and signs with another; its tokens are refused
@@ -38,7 +38,7 @@ Running servers follow by themselves, except after rewrap, which says what to do
   words: [Object.keys(ACTIONS).join('|'), 'KID'],
   run(given, terminal) {
     const { action, words } = findAction('keys', ACTIONS, given);
-    const { config } = chooseConfig(textOf(given, 'config'), terminal.environment);
-    return action.run({ config, options: given.options, terminal }, ...words);
+    const chosen = chooseConfig(textOf(given, 'config'), terminal.environment, { areFilesSpared: true });
+    return action.run({ chosen, config: chosen.config, options: given.options, terminal }, ...words);
   },
 };

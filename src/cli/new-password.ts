@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
 import type { Config } from '../config/schema.ts';
+import { OPERATOR } from '../credentials/lane.ts';
 import type { Passwords } from '../credentials/passwords.ts';
 import { passwordWords } from '../credentials/password-words.ts';
 import { textOf, UsageError, type Option } from './command.ts';
+import { readText } from './read-text.ts';
 import type { StoreScene } from './store-scene.ts';
 
 /** `--password-file FILE`, which several actions share. A password on the command line would be seen by everybody on the machine. */
@@ -15,8 +16,7 @@ export const passwordOption: Option = {
 export async function askPassword({ given, terminal }: StoreScene): Promise<string | undefined> {
   const file = textOf(given, 'password-file');
   if (file !== undefined) {
-    const text = file === '-' ? await terminal.input() : readFileSync(file, 'utf8');
-    const password = text.replace(/\r?\n$/, '');
+    const password = (await readText(file, terminal)).replace(/\r?\n$/, '');
     if (password === '') throw new UsageError(`there is no password in ${file === '-' ? 'standard input' : file}`);
     return password;
   }
@@ -28,12 +28,12 @@ export async function askPassword({ given, terminal }: StoreScene): Promise<stri
 }
 
 /** @throws UsageError for what nobody may choose on the pages either */
-export function assertGood(
+export async function assertGood(
   password: string,
   person: { email: string; name: string },
   { passwords, config }: { passwords: Passwords; config: Config },
-): void {
-  const problem = passwords.problem(password, person);
+): Promise<void> {
+  const problem = await passwords.problem(password, person, OPERATOR);
   if (problem === undefined) return;
   throw new UsageError(`this password cannot be used. ${passwordWords(config.passwords.min_length)[problem]}`);
 }

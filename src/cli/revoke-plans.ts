@@ -1,3 +1,4 @@
+import { openIssuers } from '../issuers/issuers.ts';
 import { sessionCounts, sessionKey } from '../oidc/storage/session-records.ts';
 import { findAccount, peopleOf } from './accounts-scene.ts';
 import { clientsOf } from './clients-scene.ts';
@@ -41,14 +42,18 @@ async function planClient({ scene, stores, before }: Asked, client: string): Pro
   };
 }
 
-function planIssuer({ scene }: Asked, issuer: string): Promise<Plan> {
-  const isConfigured = scene.chosen.config.trusted_issuers.some((one) => one.issuer === issuer);
-  const goesOn = 'it is trusted by the configuration: clients get new tokens for its tokens';
-  return Promise.resolve({
+/** It may be gone already, as a client may. */
+async function planIssuer({ scene, stores }: Asked, issuer: string): Promise<Plan> {
+  const configured = scene.chosen.config.trusted_issuers;
+  const isTrusted = (await openIssuers({ records: stores.records, configured }).find(issuer)) !== undefined;
+  const line = isTrusted
+    ? 'it is trusted still: clients get new tokens for its tokens'
+    : `there is no trusted issuer ${JSON.stringify(issuer)} now`;
+  return {
     target: { what: 'trusted-issuer', issuer },
     what: `what was issued for tokens of ${issuer}`,
-    lines: isConfigured ? [goesOn] : [],
-  });
+    lines: [line],
+  };
 }
 
 async function planSession({ scene, stores }: Asked, session: string): Promise<Plan | string> {

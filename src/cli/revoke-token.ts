@@ -1,20 +1,22 @@
-import { readFileSync } from 'node:fs';
 import type { AdapterPayload } from 'oidc-provider';
+import { openSubjectNames, SUBJECT_NAMES } from '../accounts/pairwise.ts';
+import { clientKey } from '../clients/clients.ts';
 import type { Config } from '../config/schema.ts';
+import { sectorOf } from '../config/sector.ts';
 import type { RevocationTarget } from '../events/revocations.ts';
 import { sha256 } from '../lib/hash.ts';
 import { unseal } from '../lib/seal.ts';
 import { readAccessToken, verifyOurs } from '../oidc/requests/issued-jwt.ts';
 import type { Stores } from '../storage/open-stores.ts';
 import type { Key } from '../storage/store.ts';
+import { readText } from './read-text.ts';
 import type { Asked, Plan } from './revoke-plan.ts';
 import { ringNow } from './stored-ring.ts';
 
 /** One token, in whatever form it was found. A token that nobody here signed takes nothing back. */
 export async function tokenPlan({ scene, stores }: Asked, file: string): Promise<Plan | string> {
   const { chosen, terminal } = scene;
-  const text = file === '-' ? await terminal.input() : readFileSync(file, 'utf8');
-  const token = text.trim();
+  const token = (await readText(file, terminal)).trim();
   const plan = (await planJwt(chosen.config, stores, token)) ?? (await planOpaque(stores, token));
   return plan ?? 'this is no token of this server, or none any more: it has expired, or was taken back before';
 }
@@ -25,9 +27,13 @@ async function planJwt(config: Config, { records }: Stores, token: string): Prom
   const claims = await readAccessToken(verifyOurs({ issuer: config.issuer, ring }), token);
   if (claims === undefined) return undefined;
   const { client_id: client, sub, status, aud } = claims;
+  const registered =
+    config.clients.find(({ client_id: id }) => id === client) ?? (await records.get(clientKey(client)))?.value;
+  const names = openSubjectNames(ring.derive(SUBJECT_NAMES));
+  const account = sub.startsWith('acc_') ? names.accountFor(sub, registered && sectorOf(registered)) : undefined;
   const target: RevocationTarget = {
     ...{ what: 'token', client, token: status.status_list },
-    ...(sub.startsWith('acc_') && { account: sub }),
+    ...(account !== undefined && { account }),
   };
   return { target, what: `an access token of client "${client}" for ${aud}`, lines: [ALONE] };
 }

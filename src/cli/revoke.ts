@@ -36,7 +36,7 @@ revoke --token - < leaked.txt                     an access token alone; of a re
     const instant = before === undefined ? undefined : readInstant('--before', before);
     const scene = storeScene(given, terminal);
     const { config } = scene.chosen;
-    return withStores(config, terminal, async (stores) => {
+    return withStores(scene, async (stores) => {
       const plan = await PLANS[kind]?.({ scene, stores, before: instant }, name);
       if (plan === undefined || typeof plan === 'string') {
         terminal.warn(`latchkey: ${plan ?? kind}`);
@@ -56,6 +56,8 @@ function readKind({ options }: Arguments): [string, string] {
   const kinds = Object.keys(PLANS).filter((kind) => options[kind] !== undefined);
   const [kind] = kinds;
   const all = Object.keys(PLANS).map((name) => `--${name}`);
-  if (kind === undefined || kinds.length > 1) throw new UsageError(`revoke needs one of ${all.join(', ')}`);
+  if (kind === undefined) throw new UsageError(`revoke needs one of ${all.join(', ')}`);
+  if (kinds.length > 1)
+    throw new UsageError(`revoke takes one of --${kinds.join(' and --')}, not both: run it once for each`);
   return [kind, String(options[kind])];
 }

@@ -10,7 +10,7 @@ export function readRoles(text: string): string[] {
   const roles = text.split(',');
   const odd = roles.find((role) => !roleName.safeParse(role).success);
   if (odd === undefined) return [...new Set(roles)];
-  throw new UsageError(`${JSON.stringify(odd)} is no role: one is written in lower case letters, digits, _ and -`);
+  throw new UsageError(`${JSON.stringify(odd)} is not a role: write lower case letters, digits, _ and -`);
 }
 
 /** A role that the configuration does not name may be mistyped, or one that an API alone knows: only a person can tell. */

@@ -5,14 +5,30 @@ import { clients } from './clients.ts';
 import { ReportedElsewhere, UsageError, type Command, type Terminal } from './command.ts';
 import { describeFailure } from './failure.ts';
 import { helpFor } from './help-text.ts';
+import { health } from './health.ts';
 import { help } from './help.ts';
+import { init } from './init.ts';
 import { issuers } from './issuers.ts';
 import { keys } from './keys.ts';
 import { revoke } from './revoke.ts';
+import { secret } from './secret.ts';
 import { start } from './start.ts';
 import { version } from './version.ts';
 
-const COMMANDS: readonly Command[] = [start, checkConfig, accounts, clients, issuers, keys, revoke, help, version];
+const COMMANDS: readonly Command[] = [
+  start,
+  health,
+  init,
+  checkConfig,
+  accounts,
+  clients,
+  issuers,
+  keys,
+  revoke,
+  secret,
+  help,
+  version,
+];
 
 /**
  * Runs a command line and prints what went wrong with it, if anything.
@@ -29,7 +45,15 @@ export async function run(line: readonly string[], terminal: Terminal): Promise<
     if (error instanceof ReportedElsewhere) return 1;
     terminal.warn(describeFailure(error, terminal.environment));
     if (!(error instanceof UsageError)) return 1;
-    terminal.warn('"latchkey help" shows what there is');
+    terminal.warn(helpHint(line));
     return 2;
   }
+}
+
+/** The help of the command that was meant, where the line names one. */
+function helpHint([first = '']: readonly string[]): string {
+  const isKnown = COMMANDS.some(({ name }) => name === first);
+  return isKnown && first !== 'help'
+    ? `"latchkey help ${first}" shows what it takes`
+    : '"latchkey help" shows what there is';
 }

@@ -1,4 +1,5 @@
 import cluster from 'node:cluster';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Running } from './running.ts';
 
 /**
@@ -7,40 +8,80 @@ import type { Running } from './running.ts';
  */
 const SAME_SIGNAL = 500;
 
+/** Messages of a primary process to its workers. */
+export type Order = 'leave' | 'close' | 'reload';
+
+export interface StopOptions {
+  say: (text: string) => void;
+  /** In seconds: how long the server still accepts connections, while proxies learn that it ends. */
+  delay: number;
+}
+
 /**
- * Waits for a signal to stop: the first drains, a second stops hard.
+ * Waits for a signal to stop: the first drains, a second stops hard. SIGHUP reads certificates again.
  * @returns the exit code, once all is closed: 0 drained, 1 stopped hard
  */
-export async function untilStopped(running: Running, say: (text: string) => void): Promise<number> {
-  const signals = listen();
-  await signals.next();
-  say('stopping: what has begun may end; once more to stop at once');
+export async function untilStopped(running: Running, { say, delay }: StopOptions): Promise<number> {
+  const signals = listen(running);
+  const first = await signals.next();
+  // No proxy stands before a server that a person stops at a terminal.
+  const wait = first === 'SIGINT' && process.stdin.isTTY ? 0 : delay;
+  const still = wait > 0 ? `new requests are served for ${wait} s, then ` : '';
+  say(`stopping: ${still}what has begun may end; once more to stop at once`);
   const settled = Promise.withResolvers<undefined>();
   const timer = setTimeout(settled.resolve, SAME_SIGNAL, undefined);
-  const drained = running.close().then(() => 0);
+  const abandoned = new AbortController();
+  const drained = drain(running, wait, abandoned.signal).then(() => 0);
   const hard = settled.promise.then(() => signals.next()).then(() => 1);
   const code = await Promise.race([drained, hard]).finally(() => clearTimeout(timer));
-  if (code !== 0) running.closeNow();
+  if (code !== 0) {
+    abandoned.abort();
+    running.closeNow();
+  }
   signals.stop();
   return code;
 }
 
-function listen(): { next(): Promise<void>; stop(): void } {
-  let waiting: () => void = () => undefined;
-  const heard = () => waiting();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, heard);
+async function drain(running: Running, wait: number, signal: AbortSignal): Promise<void> {
+  if (wait > 0) {
+    running.leave();
+    const isOver = await sleep(wait * 1000, true, { signal }).catch(() => false);
+    if (!isOver) return;
+  }
+  await running.close();
+}
+
+/** Listens to the end of the process: a signal that comes while it ends must not change its exit code. */
+function listen(running: Running): { next(): Promise<NodeJS.Signals>; stop(): void } {
+  let waiting: (signal: NodeJS.Signals) => void = () => undefined;
+  let reload = () => running.reload();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => waiting(signal));
+  process.on('SIGHUP', () => reload());
   return {
     next: () => new Promise((resolve) => (waiting = resolve)),
-    stop: () => {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, heard);
-    },
+    stop: () => (reload = () => undefined),
   };
 }
 
-/** A worker leaves Ctrl-C, which reaches the whole group, to its primary, and drains on SIGTERM however often it comes. */
-export async function untilDrained(running: Running): Promise<number> {
+/**
+ * A worker leaves Ctrl-C, which reaches the whole group, to its primary, and does what that says. A SIGTERM of its own
+ * ends it as it would end a server without workers, however often it comes.
+ */
+export async function untilDrained(running: Running, delay: number): Promise<number> {
   process.on('SIGINT', () => undefined);
-  await new Promise<void>((resolve) => process.on('SIGTERM', () => resolve()));
+  process.on('SIGHUP', () => running.reload());
+  await new Promise<void>((resolve) => {
+    const orders: Record<Order, () => void> = {
+      leave: () => running.leave(),
+      close: resolve,
+      reload: () => running.reload(),
+    };
+    process.on('message', (order: Order) => orders[order]());
+    process.on('SIGTERM', () => {
+      running.leave();
+      setTimeout(resolve, delay * 1000).unref();
+    });
+  });
   await running.close();
   // The channel to the primary would keep the process.
   cluster.worker?.disconnect();

@@ -13,21 +13,22 @@ export const start: Command = {
   name: 'start',
   summary: 'start the server (the default)',
   details: `Without --config it reads latchkey.yaml in the working directory; where there is none it starts the demo, on
-loopback only. The first SIGTERM or Ctrl-C lets what has begun end, the second stops at once.`,
+loopback only. After SIGTERM it serves on for drain.delay, then lets what has begun end; Ctrl-C at a terminal does not
+wait. The second signal stops at once. SIGHUP reads the TLS certificate again.`,
   options: configOption,
   async run(given, terminal) {
     const chosen = chooseConfig(textOf(given, 'config'), terminal.environment);
     const { config, file, warnings } = chosen;
-    if (cluster.isWorker) return untilDrained(await startOne(chosen));
+    if (cluster.isWorker) return untilDrained(await startOne(chosen), config.drain.delay);
 
     if (file !== undefined && warnings.length > 0) terminal.warn(`worth a look:\n${describeProblems(file, warnings)}`);
     const say = (text: string) => terminal.warn(`latchkey: ${text}`);
     const server = config.workers > 1 ? await startWorkers(config.workers, say) : await startOne(chosen);
-    if (file !== undefined) return untilStopped(server, say);
+    if (file !== undefined) return untilStopped(server, { say, delay: config.drain.delay });
 
     const running = together([server, await startDemoApps(config, server)]);
     terminal.print(demoBanner(config));
-    return untilStopped(running, say);
+    return untilStopped(running, { say, delay: 0 });
   },
 };
 
@@ -41,7 +42,12 @@ async function startDemoApps({ listen, issuer }: Config, server: Running): Promi
   const { startDemo } = await import('../demo/demo.ts');
   try {
     const apps = await startDemo({ host: listen.host, port: listen.port, issuer });
-    return { close: () => apps.close(), closeNow: () => void apps.close() };
+    return {
+      leave: () => undefined,
+      close: () => apps.close(),
+      closeNow: () => void apps.close(),
+      reload: () => undefined,
+    };
   } catch (error) {
     server.closeNow();
     throw error;

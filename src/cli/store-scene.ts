@@ -1,8 +1,9 @@
-import type { Config } from '../config/schema.ts';
 import { printableStoreUrl } from '../config/store-url.ts';
-import { systemClock } from '../lib/clock.ts';
+import { foreignStore, originOf } from '../credentials/store-origin.ts';
+import { systemRandom } from '../lib/random.ts';
 import type { Stores } from '../storage/open-stores.ts';
-import { chooseConfig, type ChosenConfig } from './choose-config.ts';
+import { StoreMissing } from '../storage/store.ts';
+import { chooseConfig, DEFAULT_FILE, type ChosenConfig } from './choose-config.ts';
 import { textOf, type Arguments, type Terminal } from './command.ts';
 
 /** What an action is given that works on what the configuration and the store hold side by side. */
@@ -15,26 +16,62 @@ export interface StoreScene {
 }
 
 export function storeScene(given: Arguments, terminal: Terminal): StoreScene {
-  const chosen = chooseConfig(textOf(given, 'config'), terminal.environment);
+  const chosen = chooseConfig(textOf(given, 'config'), terminal.environment, { areFilesSpared: true });
   const { grants, records = grants } = chosen.config.stores;
   return { chosen, place: printableStoreUrl(records), given, terminal };
 }
 
-/** Opens the stores for one piece of work. @throws StoreUnavailable */
+/**
+ * Opens the stores for one piece of work. They are those that a server has made: a command makes none.
+ * @throws StoreUnavailable, ForeignStore, or Error where there is no store
+ */
 export async function withStores<T>(
-  { stores: settings }: Config,
-  terminal: Terminal,
+  { chosen, terminal }: Pick<StoreScene, 'chosen' | 'terminal'>,
   work: (stores: Stores) => Promise<T>,
 ): Promise<T> {
   // Loaded here, so that the commands that open no store do not wait for it.
-  const { openStores } = await import('../storage/open-stores.ts');
-  const stores = await openStores(settings, systemClock);
+  const { openExistingStores } = await import('../storage/open-stores.ts');
+  const stores = await openExistingStores(chosen.config.stores).catch((error: unknown) => {
+    throw error instanceof StoreMissing ? noStore(chosen, error.url) : error;
+  });
   try {
     for (const warning of stores.warnings) terminal.warn(`latchkey: ${warning}`);
+    await checkOrigin(chosen, stores, terminal);
     return await work(stores);
   } finally {
     await stores.close();
   }
+}
+
+function noStore({ file, config }: ChosenConfig, url: string): Error {
+  const place = printableStoreUrl(url);
+  const { grants, records = grants } = config.stores;
+  const setting = url === records && records !== grants ? 'stores.records' : 'stores.grants';
+  return new Error(
+    file === undefined
+      ? `there is no ${DEFAULT_FILE} here, and no store of the demo either (${place}): name your configuration with ` +
+          '--config FILE, or start the demo, which makes its store: latchkey start'
+      : `there is no store at ${place} (${setting}, with ${file}): the first start of the server makes it: ` +
+          `latchkey start --config ${file}`,
+  );
+}
+
+/** The demo's store and that of a configured server are not taken for each other. */
+async function checkOrigin(chosen: ChosenConfig, { records, clock }: Stores, terminal: Terminal): Promise<void> {
+  const { config } = chosen;
+  const { grants: grantsUrl, records: url = grantsUrl } = config.stores;
+  const origin = await originOf({ config, records, clock, random: systemRandom });
+  if (origin === undefined) throw noStore(chosen, url);
+  const isDemo = config.isDemo === true;
+  const place = printableStoreUrl(url);
+  if ((origin.maker === 'demo') === isDemo) {
+    if (isDemo) terminal.warn(`latchkey: this is the store of the demo (${place}); yours is named by --config FILE`);
+    return;
+  }
+  const foreign = foreignStore(origin, place);
+  // What makes an unmarked store the demo's can be mended by these commands alone.
+  if (isDemo || origin.isMarked) throw foreign;
+  terminal.warn(`latchkey: ${foreign.message}`);
 }
 
 /** Says what has become of an item that was to be taken out of the store. @returns the exit code */

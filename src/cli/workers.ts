@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { ReportedElsewhere } from './command.ts';
 import type { Running } from './running.ts';
+import type { Order } from './signals.ts';
 
 /** Milliseconds until a worker that ended is replaced: doubled each time one ends without having listened. */
 const FIRST_DELAY = 200;
@@ -64,16 +65,25 @@ class Crew implements Running {
     this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY);
   }
 
+  leave(): void {
+    this.#stop();
+    this.#tell('leave');
+  }
+
   async close(): Promise<void> {
     this.#stop();
     const ended = [...this.#workers].map((worker) => new Promise((resolve) => worker.once('exit', resolve)));
-    this.#kill('SIGTERM');
+    this.#tell('close');
     await Promise.all(ended);
   }
 
   closeNow(): void {
     this.#stop();
-    this.#kill('SIGKILL');
+    for (const worker of this.#workers) worker.process.kill('SIGKILL');
+  }
+
+  reload(): void {
+    this.#tell('reload');
   }
 
   #stop(): void {
@@ -81,7 +91,7 @@ class Crew implements Running {
     for (const timer of this.#replacements) clearTimeout(timer);
   }
 
-  #kill(signal: NodeJS.Signals): void {
-    for (const worker of this.#workers) worker.process.kill(signal);
+  #tell(order: Order): void {
+    for (const worker of this.#workers) if (worker.isConnected()) worker.send(order);
   }
 }

@@ -24,7 +24,7 @@ function withAdminScope(config: Config): Config {
 
 for (const backend of serverStores) {
   describe(`latchkey accounts, beside an API and two nodes on ${backend.name}`, function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     let world: ApiWorld;
     let nodes: TwoNodes;
     beforeEach(async () => {
@@ -148,7 +148,8 @@ for (const backend of serverStores) {
       assert.match(
         out,
         new RegExp(
-          `^email +admin@example.com\nname +Admin\nid +acc_\\w+\nstate +active\ncreated +${time}\npassword +set ${time}\n` +
+          `^email +admin@example.com\nverified +${time}, by the configuration\nname +Admin\nid +acc_\\w+\nstate +active\n` +
+            `created +${time}, by configuration\npassword +set ${time}\n` +
             `roles +user, admin\nwhich open +notes:read\n\n` +
             `session +browser +signed in +last used +apps\n[\\w-]{43} +Safari on iPhone +${time} +${time} +demo-notes\n\n` +
             `app +may\ndemo-notes +openid; notes:read at http://localhost:\\d+\n$`,

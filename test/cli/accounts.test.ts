@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openAccounts } from '../../src/accounts/accounts.ts';
+import { OPERATOR } from '../../src/credentials/lane.ts';
 import { openPasswords } from '../../src/credentials/passwords.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/sqlite-store.ts';
 import { command, type Said } from '../support/command.ts';
+import { makeStore } from '../support/made-store.ts';
 import { WorkingDirectory } from './latchkey.ts';
 
 const TAKEN_BACK = `  - its access tokens are taken back; its apps stay signed in, and get others
@@ -23,9 +25,10 @@ resources:
 
 describe('latchkey accounts', () => {
   let directory: WorkingDirectory;
-  before(() => {
+  before(async () => {
     directory = new WorkingDirectory();
-    directory.write('latchkey.yaml', CONFIG.replace('STORE', join(directory.path, 'store.db')));
+    directory.write('latchkey.yaml', CONFIG.replace('STORE', 'store.db'));
+    await makeStore(`sqlite:${join(directory.path, 'store.db')}`);
   });
   after(() => directory.remove());
 
@@ -54,7 +57,7 @@ describe('latchkey accounts', () => {
   const isPassword = (email: string, password: string): Promise<boolean> =>
     inTheStore(async ({ accounts, passwords }) => {
       const account = await accounts.findByEmail(email);
-      return (await passwords.verify(account?.id, password)) === 'right';
+      return (await passwords.verify(account?.id, password, OPERATOR)) === 'right';
     });
 
   const rolesOf = (email: string): Promise<readonly string[] | undefined> =>
@@ -70,7 +73,12 @@ describe('latchkey accounts', () => {
       const made = await inTheStore(async ({ accounts }) => {
         for (let count = 0; count < 1003; count += 1) {
           const roles = count === 1001 ? ['user', 'auditor'] : [];
-          await accounts.create({ email: `n${count}@many.example.com`, name: `Nobody ${count}`, roles });
+          await accounts.create({
+            email: `n${count}@many.example.com`,
+            name: `Nobody ${count}`,
+            roles,
+            origin: 'operator' as const,
+          });
         }
         return accounts.findByEmail('n1001@many.example.com');
       });
@@ -97,6 +105,30 @@ describe('latchkey accounts', () => {
       assert.deepEqual(await rolesOf('ann@example.com'), ['user']);
       for (const name of readdirSync(directory.path).filter((file) => file.startsWith('store.db')))
         assert.ok(!readFileSync(join(directory.path, name)).includes(PASSWORD), name);
+    });
+
+    it('says how the account came to be, and vouches for the address where the operator does', async () => {
+      const claims = (email: string) =>
+        inTheStore(async ({ accounts }) => {
+          const account = await accounts.findByEmail(email);
+          return [account?.origin, account?.emailVerified?.by];
+        });
+      await run('add uwe@example.com');
+      await run('add vic@m\u00FCnchen.example --email-verified');
+      assert.deepEqual(await claims('uwe@example.com'), ['operator', undefined]);
+      assert.deepEqual(await claims('vic@xn--mnchen-3ya.example'), ['operator', 'operator']);
+      assert.match(await succeeds('show uwe@example.com'), /^verified +no$/m);
+      assert.match(await succeeds('verify uwe@example.com'), /^uwe@example\.com is verified\n/);
+      assert.match(await succeeds('verify uwe@example.com'), /verified already, by the operator/);
+      assert.deepEqual(await claims('uwe@example.com'), ['operator', 'operator']);
+      assert.match(await succeeds('show uwe@example.com'), /^verified +\d.*, by the operator$/m);
+    });
+
+    it('warns who verifies an account that somebody else made', async () => {
+      await inTheStore(({ accounts }) =>
+        accounts.create({ email: 'wim@example.com', name: 'Wim', roles: [], origin: 'sign-up' }),
+      );
+      assert.match(await succeeds('verify wim@example.com'), /"latchkey accounts password wim@example\.com"/);
     });
 
     it('takes the password from standard input or a file, in a real process too', async () => {
@@ -151,7 +183,11 @@ describe('latchkey accounts', () => {
     });
 
     it('ask about a role that the configuration does not name, and tell which it may be', async () => {
-      await fails('add-role rob@example.com stuff', 2, 'there is no terminal to ask at: say --yes to go on');
+      await fails(
+        'add-role rob@example.com stuff',
+        2,
+        'there is no terminal to ask at: add --yes to go on without a question',
+      );
       await fails('add-role rob@example.com stuff', 1, 'names no role "stuff" (did you mean staff?)', {
         answers: ['n'],
       });
@@ -183,12 +219,12 @@ describe('latchkey accounts', () => {
 
   const misunderstood: Record<string, string> = {
     '': 'accounts needs one of list, show, add,',
-    lsit: 'accounts does not "lsit" (did you mean list?)',
+    lsit: 'there is no command "accounts lsit" (did you mean list?)',
     add: 'accounts add needs an EMAIL',
     'add-role ann@example.com': 'accounts add-role needs a ROLE',
     'list ann@example.com': 'accounts list does not take "ann@example.com"',
     'add ann@example.com bob@example.com': 'accounts add does not take "bob@example.com"',
-    'add-role ann@example.com Admin': '"Admin" is no role: one is written in lower case letters, digits, _ and -',
+    'add-role ann@example.com Admin': '"Admin" is not a role: write lower case letters, digits, _ and -',
     'add ann@example.com --password=hunter2': 'accounts has no option --password',
   };
   for (const [line, message] of Object.entries(misunderstood)) {
@@ -201,6 +237,13 @@ function openParts(records: ReturnType<typeof openSqliteStore>) {
   const clock = systemClock;
   return {
     accounts: openAccounts({ records, clock, random: systemRandom }),
-    passwords: openPasswords({ records, clock, argon2: cost, minLength: 15, service: 'Latchkey' }),
+    passwords: openPasswords({
+      records,
+      clock,
+      random: systemRandom,
+      argon2: cost,
+      minLength: 15,
+      service: 'Latchkey',
+    }),
   };
 }

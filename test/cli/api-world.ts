@@ -8,9 +8,6 @@ import { besides, command, type Ended, type Said } from '../support/command.ts';
 import { apiOf } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 
-/** With the stream of events, and with room for a busy machine. */
-const BOUND = 3000;
-
 /** Two nodes, an API that listens to them by the kit, and commands beside them. */
 export interface ApiWorld {
   readonly nodes: TwoNodes;
@@ -22,7 +19,7 @@ export interface ApiWorld {
   call(path: string, token: string | undefined): Promise<number>;
   /** Whether the API takes a token. */
   takes(token: string | undefined): Promise<boolean>;
-  /** Waits until it does not. @throws Error where it still does after the bound */
+  /** Waits until it does not. @throws Error where it goes on doing so */
   untilRefused(token: string | undefined): Promise<void>;
   stop(): Promise<void>;
 }
@@ -61,7 +58,7 @@ export async function startApiWorld(backend: Backend, change?: (config: Config) 
       assert.equal(code, 0, out + err);
       return out;
     },
-    untilRefused: (token) => until(async () => !(await takes(token)), BOUND),
+    untilRefused: (token) => until(async () => !(await takes(token))),
     async stop() {
       await api.close();
       verifier.close();

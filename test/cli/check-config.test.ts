@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { chmodSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { WorkingDirectory } from './latchkey.ts';
 
 const VALID = `issuer: https://login.example.com
@@ -22,7 +24,7 @@ describe('latchkey check-config', () => {
   it('sums up what a valid file says, without its secrets, and ends with 0', async () => {
     directory.write('latchkey.yaml', VALID);
     const { code, out, err } = await directory.run(['check-config'], {
-      JOB_SECRET: 'hunter2-the-long-version',
+      JOB_SECRET: 'hunter2-the-long-and-longer-version',
       LATCHKEY_STORE: 'redis://user:hunter2@redis:6379/1',
     });
     assert.deepEqual([code, err], [0, '']);
@@ -35,10 +37,10 @@ describe('latchkey check-config', () => {
   workers     1
   grants      redis://redis:6379/1
   records     the same store
-  keys        keys
+  keys        ${join(realpathSync(directory.path), 'keys')}
   clients     2 (1 spa, 1 machine)
   resources   none
-  sign-up     open
+  sign-up     closed
 `,
     );
   });
@@ -51,8 +53,8 @@ describe('latchkey check-config', () => {
       err,
       `latchkey: other.yaml has 3 problems:
 
-  other.yaml:1   issuer: must be https: http is for loopback addresses only
-  other.yaml:5   clients[0].type: client "shop": must be one of spa, web, machine (did you mean spa?)
+  other.yaml:1   issuer: must be https: http is for loopback addresses only (it is "http://login.example.com")
+  other.yaml:5   clients[0].type: client "shop": must be one of spa, web, machine (did you mean spa?) (it is "spb")
   other.yaml:10  clients[1].secret: client "job": the environment variable JOB_SECRET is not set
 `,
     );
@@ -60,7 +62,7 @@ describe('latchkey check-config', () => {
 
   it('says what is worth a look in a file that can be used', async () => {
     directory.write('latchkey.yaml', VALID.replace('{ env: JOB_SECRET }', '{ file: job }'));
-    directory.write('job', 'hunter2-the-long-version');
+    directory.write('job', 'hunter2-the-long-and-longer-version');
     const { code, err } = await directory.run(['check-config']);
     assert.equal(code, 0);
     assert.match(
@@ -69,8 +71,29 @@ describe('latchkey check-config', () => {
     );
   });
 
+  it('refuses a client secret of three letters, in the file of the client too, and prints none', async () => {
+    directory.write(
+      'latchkey.yaml',
+      VALID.replace('{ env: JOB_SECRET }', '{ file: job }\n    previous_secret: { env: OLD }'),
+    );
+    directory.write('job', 'xyq\n');
+    chmodSync(join(directory.path, 'job'), 0o600);
+    const { code, out, err } = await directory.run(['check-config'], { OLD: 'demo-web-secret' });
+    assert.deepEqual([code, out], [1, '']);
+    const ofJob = (key: string, bits: number) =>
+      `clients[1].${key}: client "job": can be guessed: it has at most ${bits} of the 128 bits that it needs; make one with: latchkey secret new`;
+    assert.equal(
+      err,
+      `latchkey: latchkey.yaml has 2 problems:\n\n  latchkey.yaml:10  ${ofJob('secret', 14)}\n  latchkey.yaml:11  ${ofJob('previous_secret', 71)}\n`,
+    );
+  });
+
   it('names a file that is not there', async () => {
     const { code, err } = await directory.run(['check-config', '--config', 'none.yaml']);
-    assert.deepEqual([code, err], [1, 'latchkey: none.yaml has a problem:\n\n  cannot be read (ENOENT)\n']);
+    assert.equal(code, 1);
+    assert.match(
+      err,
+      /^latchkey: none\.yaml has a problem:\n\n {2}cannot be read \(ENOENT\): there is no .*none\.yaml; name one that is there\n$/,
+    );
   });
 });

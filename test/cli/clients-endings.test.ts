@@ -8,11 +8,11 @@ import { refresh, tokenRequest } from '../support/flows.ts';
 import { apiOf } from '../support/tokens.ts';
 import { startApiWorld, type ApiWorld } from './api-world.ts';
 
-const FIRST = { JOB_SECRET: 'first-secret-0123456789' };
+const FIRST = { JOB_SECRET: 'first-secret-k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE' };
 
 for (const backend of serverStores) {
   describe(`latchkey clients, beside an API and two nodes on ${backend.name}`, function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     let world: ApiWorld;
     let directory: string;
     beforeEach(async () => {

@@ -7,6 +7,7 @@ import { systemRandom } from '../../src/lib/random.ts';
 import { serverStores } from '../oidc/server-stores.ts';
 import type { RunningBackend } from '../storage/backends.ts';
 import { tokenRequest } from '../support/flows.ts';
+import { makeStore } from '../support/made-store.ts';
 import { freePort } from '../support/free-port.ts';
 import { WorkingDirectory, type Ended, type Process } from './latchkey.ts';
 
@@ -31,13 +32,13 @@ resources: [${API}]
 default_resource: ${API}
 `;
 
-const FIRST = { JOB_SECRET: 'first-secret-0123456789' };
-const SECOND = { JOB_SECRET: 'second-secret-0123456789' };
+const FIRST = { JOB_SECRET: 'first-secret-k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE' };
+const SECOND = { JOB_SECRET: 'second-secret-k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE' };
 
 for (const backend of serverStores) {
   describe(`latchkey clients, beside a server that runs on ${backend.name}`, function () {
     // A process for each command.
-    this.timeout(30_000);
+    this.timeout(60_000);
     const directory = new WorkingDirectory();
     let store: RunningBackend;
     let server: Process;
@@ -96,8 +97,9 @@ for (const backend of serverStores) {
 
 describe('latchkey clients', () => {
   let directory: WorkingDirectory;
-  beforeEach(() => {
+  beforeEach(async () => {
     directory = new WorkingDirectory();
+    await makeStore(`sqlite:${join(directory.path, 'store.db')}`);
     configure();
     directory.write('job.yaml', JOB);
   });
@@ -159,7 +161,6 @@ job        machine  Nightly job  store
       resources: [API],
       default_resource: API,
       first_party: false,
-      id_token_signing_alg: 'ES256',
       introspection: false,
       where: 'store',
       disabled: false,
@@ -175,7 +176,7 @@ job        machine  Nightly job  store
 
   it('adds several at once, with secrets from files beside the one that names them', async () => {
     mkdirSync(join(directory.path, 'apps'));
-    directory.write('apps/job', 'of-the-file-0123456789\n');
+    directory.write('apps/job', 'of-the-file-k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE\n');
     chmodSync(join(directory.path, 'apps/job'), 0o600);
     const items = [JOB.replace('{ env: JOB_SECRET }', '{ file: job }'), JOB.replace('id: job', 'id: other')];
     directory.write(
@@ -187,8 +188,15 @@ job        machine  Nightly job  store
     assert.equal(out, 'added client "job" in sqlite:store.db\nadded client "other" in sqlite:store.db\n');
   });
 
+  it('adds no client whose secret can be guessed', async () => {
+    const { code, out, err } = await run('add job.yaml', { JOB_SECRET: 'abc' });
+    assert.deepEqual([code, out], [1, '']);
+    assert.match(err, /job\.yaml:4 {2}secret: client "job": can be guessed: .*; make one with: latchkey secret new/);
+    assert.doesNotMatch((await run('list')).out, /job/);
+  });
+
   it('warns of a secret that everybody may read, and adds the client', async () => {
-    directory.write('secret', 'of-the-file-0123456789');
+    directory.write('secret', 'of-the-file-k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE');
     chmodSync(join(directory.path, 'secret'), 0o644);
     directory.write('job.yaml', JOB.replace('{ env: JOB_SECRET }', '{ file: secret }'));
     const { code, err } = await run('add job.yaml');
@@ -216,15 +224,19 @@ job        machine  Nightly job  store
       `latchkey: bad.yaml has 2 problems:
 
   bad.yaml:9  clients[1].redirect_uris: client "shop": needs at least one address for type spa
-  bad.yaml:9  clients[1].client_id: client "shop": is the name of a client of the configuration: change it there
+  bad.yaml:9  clients[1].client_id: client "shop": is the name of a client of the configuration: change it there (it is "shop")
 `,
     );
-    assert.deepEqual(readdirSync(directory.path).toSorted(), ['bad.yaml', 'job.yaml', 'latchkey.yaml']);
+    assert.match(await run('list').then(({ out }) => out), /^client_id .*\nshop [^\n]*\n$/);
   });
 
   it('names a file that is not there', async () => {
     const { code, err } = await run('add none.yaml');
-    assert.deepEqual([code, err], [1, 'latchkey: none.yaml has a problem:\n\n  cannot be read (ENOENT)\n']);
+    assert.equal(code, 1);
+    assert.match(
+      err,
+      /^latchkey: none\.yaml has a problem:\n\n {2}cannot be read \(ENOENT\): there is no .*none\.yaml; name one that is there\n$/,
+    );
   });
 
   it('says that there is nothing to remove, and where one of the configuration is removed', async () => {
@@ -269,24 +281,24 @@ job        machine  Nightly job  store
 
   const misunderstood: Record<string, string> = {
     '': 'clients needs one of list, add, remove, disable, enable, roll-secret, invite',
-    lsit: 'clients does not "lsit" (did you mean list?)',
-    toString: 'clients does not "toString"',
+    lsit: 'there is no command "clients lsit" (did you mean list?)',
+    toString: 'there is no command "clients toString"',
     add: 'clients add needs a FILE',
     remove: 'clients remove needs a CLIENT_ID',
     'list shop': 'clients list does not take "shop"',
     'add job.yaml other.yaml': 'clients does not take "other.yaml"',
     'add job.yaml --json': 'clients add does not take --json',
     'list --uses 2': 'clients list does not take --uses',
-    'invite --uses 0': '--uses must be 1 to 10000',
-    'invite --uses many': '--uses must be 1 to 10000',
-    'invite --expires soon': '--expires must be 1s to 365d',
-    'invite --expires 366d': '--expires must be 1s to 365d',
+    'invite --uses 0': '--uses "0" must be a whole number from 1 to 10000',
+    'invite --uses many': '--uses "many" must be a whole number from 1 to 10000',
+    'invite --expires soon': '--expires "soon" must be a duration from 1s to 365d',
+    'invite --expires 366d': '--expires "366d" must be a duration from 1s to 365d',
   };
   for (const [line, message] of Object.entries(misunderstood)) {
     it(`does not understand "clients ${line}", says so and ends with 2`, async () => {
       const { code, out, err } = await run(line);
       assert.deepEqual([code, out], [2, '']);
-      assert.equal(err, `latchkey: ${message}\n"latchkey help" shows what there is\n`);
+      assert.equal(err, `latchkey: ${message}\n"latchkey help clients" shows what it takes\n`);
     });
   }
 });

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { WorkingDirectory } from './latchkey.ts';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { openAccounts } from '../../src/accounts/accounts.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { systemRandom } from '../../src/lib/random.ts';
+import { openSqliteStore } from '../../src/storage/sqlite/sqlite-store.ts';
+import { makeStore } from '../support/made-store.ts';
+import { WorkingDirectory, type Ended } from './latchkey.ts';
 
 describe('The command line', () => {
   const directory = new WorkingDirectory();
@@ -29,6 +38,14 @@ describe('The command line', () => {
     assert.deepEqual(await directory.run(['--version']), { code, out, err: '' });
   });
 
+  it('shows the help of a command for one of its actions, too', async () => {
+    const [one, other] = [
+      await directory.run(['help', 'accounts', 'add']),
+      await directory.run(['accounts', '--help']),
+    ];
+    assert.deepEqual([one.code, one.out], [0, other.out]);
+  });
+
   const misunderstood: Record<string, string> = {
     strat: 'there is no command "strat" (did you mean start?)',
     'frobnicate --now': 'there is no command "frobnicate"',
@@ -47,7 +64,50 @@ describe('The command line', () => {
     it(`does not understand "${line}", says so and ends with 2`, async () => {
       const { code, out, err } = await directory.run(line.split(' '));
       assert.deepEqual([code, out], [2, '']);
-      assert.equal(err, `latchkey: ${message}\n"latchkey help" shows what there is\n`);
+      const [first = ''] = line.split(' ');
+      const hint = ['start', 'check-config'].includes(first)
+        ? `help ${first}" shows what it takes`
+        : 'help" shows what there is';
+      assert.equal(err, `latchkey: ${message}\n"latchkey ${hint}\n`);
     });
   }
+});
+
+describe('A command whose reader has seen enough', () => {
+  const directory = new WorkingDirectory();
+  after(() => directory.remove());
+
+  /** Runs a line of the shell, with the program in the place of `latchkey`. */
+  async function shell(line: string): Promise<Ended> {
+    const main = join(import.meta.dirname, '../../src/main.ts');
+    const latchkey = `"${process.execPath}" "${main}"`;
+    const child = spawn('sh', ['-c', line.replace('latchkey', latchkey)], { cwd: directory.path });
+    const ended = once(child, 'close') as Promise<[number]>;
+    const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+    return { code, out, err };
+  }
+
+  it('ends as it would, without a stack', async () => {
+    const url = `sqlite:${join(directory.path, 'store.db')}`;
+    directory.write('latchkey.yaml', 'issuer: http://localhost:3000\nstores: { grants: "sqlite:store.db" }\n');
+    await makeStore(url);
+    const records = openSqliteStore(join(directory.path, 'store.db'), systemClock);
+    const accounts = openAccounts({ records, clock: systemClock, random: systemRandom });
+    for (let count = 0; count < 2000; count += 1)
+      await accounts.create({ email: `n${count}@example.com`, name: 'N'.repeat(99), roles: [], origin: 'operator' });
+    await records.close();
+    for (const options of ['', '--json']) {
+      const ended = await shell(`(latchkey accounts list ${options}; echo "ended with $?" >&2) | head -1`);
+      assert.equal(ended.err, 'ended with 0\n');
+      assert.equal(ended.out.trimEnd().split('\n').length, 1);
+    }
+  });
+
+  it('does what it was told all the same', async () => {
+    const ended = await shell(
+      '(echo plum cassette harbour | latchkey accounts add ann@example.com --password-file -; echo "ended with $?" >&2) | true',
+    );
+    assert.equal(ended.err, 'ended with 0\n');
+    assert.match((await directory.run(['accounts', 'show', 'ann@example.com'])).out, /ann@example\.com/);
+  });
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { run as runLine } from '../../src/cli/run.ts';
 import { foreignIssuer, JWT_BEARER, now, type ForeignIssuer } from '../grants/jwt-bearer/foreign-issuer.ts';
+import { makeStore } from '../support/made-store.ts';
 import { WorkingDirectory, type Ended } from './latchkey.ts';
 
 const HERE = 'https://login.example.com';
@@ -12,8 +13,9 @@ describe('latchkey issuers', () => {
   let partner: ForeignIssuer;
   let cluster: ForeignIssuer;
 
-  beforeEach(() => {
+  beforeEach(async () => {
     directory = new WorkingDirectory();
+    await makeStore(`sqlite:${join(directory.path, 'store.db')}`);
     partner = foreignIssuer('https://partner.example', HERE);
     cluster = foreignIssuer('https://cluster.example', HERE, 'RS256');
     const client = {
@@ -61,7 +63,7 @@ describe('latchkey issuers', () => {
     const show = (text: string): string => `${text.replaceAll(`${directory.path}/`, '')}\n`;
     const inDirectory = words.map((word) => (word.endsWith('.yaml') ? join(directory.path, word) : word));
     const code = await runLine(['issuers', ...inDirectory, '--config', join(directory.path, 'latchkey.yaml')], {
-      environment: { SECRET: 'a-secret-that-is-long-enough' },
+      environment: { SECRET: 'a-secret-that-is-really-long-enough' },
       print: (text) => void (printed.out += show(text)),
       warn: (text) => void (printed.err += show(text)),
       ask: () => Promise.resolve(undefined),

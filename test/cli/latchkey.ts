@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,18 +24,20 @@ export interface Process {
 /** An empty working directory, where `latchkey` finds nothing but what a test puts there. */
 export class WorkingDirectory {
   readonly path = mkdtempSync(join(tmpdir(), 'latchkey-cli-'));
+  readonly #children: ChildProcess[] = [];
 
   write(name: string, text: string): void {
     writeFileSync(join(this.path, name), text);
   }
 
-  /** Starts `latchkey` with these arguments and no environment but what Node itself needs and what is given. */
+  /** Starts `latchkey` with no environment but what Node needs, no wait for proxies when it is told to stop, and what is given. */
   start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Process {
     const child = spawn(process.execPath, [MAIN, ...args], {
       cwd: this.path,
-      env: { PATH: process.env['PATH'], NO_COLOR: '1', ...environment },
+      env: { PATH: process.env['PATH'], NO_COLOR: '1', LATCHKEY_DRAIN_DELAY: '0s', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    this.#children.push(child);
     let out = '';
     let err = '';
     const listeners = new Set<() => void>();
@@ -76,7 +78,9 @@ export class WorkingDirectory {
     return this.start(args, environment).ended;
   }
 
+  /** Deletes the directory, and kills what a failed test left running in it. */
   remove(): void {
+    for (const child of this.#children) child.kill('SIGKILL');
     rmSync(this.path, { recursive: true, force: true });
   }
 }

@@ -9,7 +9,7 @@ import { startApiWorld, type ApiWorld } from './api-world.ts';
 
 for (const backend of serverStores) {
   describe(`latchkey revoke, beside an API and two nodes on ${backend.name}`, function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     let world: ApiWorld;
     before(async () => {
       world = await startApiWorld(backend);
@@ -156,11 +156,11 @@ describe('latchkey revoke', () => {
   const KINDS = '--account, --client, --issuer, --session, --token, --everything';
   const misunderstood: Record<string, string> = {
     '': `revoke needs one of ${KINDS}`,
-    '--account a@example.com --client b': `revoke needs one of ${KINDS}`,
+    '--account a@example.com --client b': 'revoke takes one of --account and --client, not both: run it once for each',
     '--session x --before 1h': '--before does not go with --session',
-    '--everything --before soon': '--before must be a moment such as 2026-01-31T12:00:00Z, or how long ago',
-    '--everything --before 2026-02-30x': '--before must be a moment such as',
-    '--everything --before 2996-01-31': '--before must be a moment that has been',
+    '--everything --before soon': '--before "soon" must be a moment such as 2026-01-31T12:00:00Z, or how long ago',
+    '--everything --before 2026-02-30x': '--before "2026-02-30x" must be a moment such as',
+    '--everything --before 2996-01-31': '--before "2996-01-31" must be a moment that has been',
     '--acount a@example.com': 'revoke has no option --acount (did you mean --account?)',
     'demo-notes': 'revoke does not take "demo-notes"',
   };

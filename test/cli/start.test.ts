@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, renameSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import { certificateFor } from '../support/certificate.ts';
 import { freePort } from '../support/free-port.ts';
 import { WorkingDirectory, type Process } from './latchkey.ts';
 
 const FILE = 'issuer: http://localhost:3000\nlisten: { port: 0 }\nlog: { format: json }\n';
+const TLS_FILE = FILE.replace('http:', 'https:').replace('port: 0', 'port: 0, tls: { cert: cert.pem, key: key.pem }');
 const READY = /"port":(\d+).*"ready"/;
 const WORKER = /worker (\d+) is ready/;
 
@@ -15,6 +22,24 @@ async function unfinishedRequest(port: number): Promise<Socket> {
   socket.write(['POST /token HTTP/1.1', ...headers, 'Expect: 100-continue', '', 'a'].join('\r\n'));
   await once(socket, 'data');
   return socket;
+}
+
+function readiness(port: number): Promise<number> {
+  return fetch(`http://127.0.0.1:${port}/readyz`).then(
+    (response) => response.body?.cancel().then(() => response.status) ?? response.status,
+    () => 0,
+  );
+}
+
+/** The common name of the certificate that a new connection is shown. */
+async function shownName(port: number): Promise<string | undefined> {
+  const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+  try {
+    await once(socket, 'secureConnect');
+    return String(socket.getPeerCertificate().subject.CN);
+  } finally {
+    socket.destroy();
+  }
 }
 
 function answers(port: number): Promise<boolean> {
@@ -45,9 +70,18 @@ describe('latchkey start', function () {
     directory.remove();
   });
 
-  async function started(config: string): Promise<{ server: Process; port: number }> {
+  function renew(name: string): void {
+    const { cert, key } = certificateFor({ name: [['CN', name]], dns: 'localhost' });
+    directory.write('cert.pem', cert);
+    directory.write('key.pem', key);
+  }
+
+  async function started(
+    config: string,
+    environment: NodeJS.ProcessEnv = {},
+  ): Promise<{ server: Process; port: number }> {
     directory.write('latchkey.yaml', config);
-    running = directory.start(['start']);
+    running = directory.start(['start'], environment);
     const [port] = await running.printed(READY);
     return { server: running, port: Number(port) };
   }
@@ -62,17 +96,97 @@ describe('latchkey start', function () {
     });
   }
 
+  it('makes no master key beside a store that is sealed under another one', async () => {
+    const { server } = await started(FILE);
+    server.kill('SIGTERM');
+    await server.ended;
+    const masterKey = join(directory.path, 'keys/master.key');
+    renameSync(masterKey, `${masterKey}.moved`);
+    const { code, err } = await directory.start(['start']).ended;
+    assert.equal(code, 1);
+    assert.match(err, /^latchkey: There is no master key at .*master\.key\. Put yours back/);
+    assert.ok(!existsSync(masterKey));
+  });
+
   it('waits for what has begun, until a second signal stops it hard', async () => {
     const { server, port } = await started(FILE);
     const socket = await unfinishedRequest(port);
     server.kill('SIGTERM');
     await eventually(async () => !(await answers(port)));
     assert.equal(socket.closed, false);
-    const stopping = setInterval(() => server.kill('SIGTERM'), 200);
+    const stopping = setInterval(() => server.kill('SIGTERM'), 20);
     const { code } = await server.ended;
     clearInterval(stopping);
     assert.equal(code, 1);
     socket.destroy();
+  });
+
+  for (const workers of [1, 2]) {
+    const settings = `${FILE}workers: ${workers}\n`;
+
+    it(`serves on for drain.delay after SIGTERM, with ${workers} of its processes, and then ends with 0`, async () => {
+      const { server, port } = await started(settings, { LATCHKEY_DRAIN_DELAY: '5s' });
+      if (workers > 1) await server.printed(WORKER, workers);
+      assert.equal(await readiness(port), 200);
+      const start = performance.now();
+      server.kill('SIGTERM');
+      await eventually(async () => (await readiness(port)) === 503);
+      assert.equal(await answers(port), true);
+      assert.equal((await server.ended).code, 0);
+      assert.ok(performance.now() - start > 4900);
+      assert.equal(await answers(port), false);
+    });
+
+    it(`stops at once on a second signal while it still serves, with ${workers} of its processes`, async () => {
+      const { server, port } = await started(settings, { LATCHKEY_DRAIN_DELAY: '5m' });
+      if (workers > 1) await server.printed(WORKER, workers);
+      assert.equal(await readiness(port), 200);
+      server.kill('SIGTERM');
+      await eventually(async () => (await readiness(port)) === 503);
+      const stopping = setInterval(() => server.kill('SIGTERM'), 20);
+      const { code } = await server.ended;
+      clearInterval(stopping);
+      assert.equal(code, 1);
+      await eventually(async () => !(await answers(port)));
+    });
+
+    it(`shows a renewed certificate on SIGHUP, and lives on, with ${workers} of its processes`, async () => {
+      renew('first');
+      const { server, port } = await started(`${TLS_FILE}workers: ${workers}\n`);
+      const pids = workers > 1 ? await server.printed(WORKER, workers) : [];
+      assert.equal(await shownName(port), 'first');
+      renew('second');
+      server.kill('SIGHUP');
+      for (const pid of pids) process.kill(Number(pid), 'SIGHUP');
+      for (let times = 0; times < 4; times += 1) await eventually(async () => (await shownName(port)) === 'second');
+      server.kill('SIGTERM');
+      assert.equal((await server.ended).code, 0);
+    });
+  }
+
+  it('is not ended by SIGHUP, and neither is another command', async () => {
+    const { server, port } = await started(FILE);
+    assert.equal(await answers(port), true);
+    const pipe = join(directory.path, 'password');
+    execFileSync('mkfifo', [pipe]);
+    const adding = directory.start(['accounts', 'add', 'ann@example.com', '--password-file', pipe]);
+    // Opens once the command waits for the password.
+    const password = await open(pipe, 'w');
+    for (const one of [server, adding]) one.kill('SIGHUP');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await password.writeFile('correct horse battery staple');
+    await password.close();
+    assert.equal((await adding.ended).code, 0);
+    assert.equal(await answers(port), true);
+  });
+
+  it('ends a worker that is sent SIGTERM by itself, and replaces it', async () => {
+    const { server, port } = await started(`${FILE}workers: 2\n`);
+    const [first] = await server.printed(WORKER, 2);
+    process.kill(Number(first), 'SIGTERM');
+    await server.printed(new RegExp(`worker ${first} ended \\(code 0\\)`));
+    await server.printed(WORKER, 3);
+    assert.equal(await answers(port), true);
   });
 
   it('names the port that is in use, in one line, and ends with 1', async () => {

@@ -1,0 +1,61 @@
+import * as http from 'node:http';
+import * as https from 'node:https';
+import { isIP } from 'node:net';
+import type { Config } from '../config/schema.ts';
+import { chooseConfig } from './choose-config.ts';
+import { configOption, textOf, UsageError, type Command } from './command.ts';
+
+/** In milliseconds; a container's health check waits little longer. */
+const PATIENCE = 2500;
+
+export const health: Command = {
+  name: 'health',
+  summary: 'ask the running server of this machine whether it is alive',
+  details: `Reads the port and TLS from the same configuration as start. Ends with 0 when the server answers that it is alive
+(--ready: that it takes requests), else with 1.`,
+  options: { ...configOption, ready: { summary: 'ask whether it is ready to serve (/readyz)' } },
+  async run(given, terminal) {
+    const { config } = chooseConfig(textOf(given, 'config'), terminal.environment, { areFilesSpared: true });
+    const path = given.options['ready'] === true ? '/readyz' : '/healthz';
+    const url = placeOf(config, path);
+    try {
+      const { status, body } = await ask(url, config);
+      if (status === 200) return 0;
+      terminal.warn(`latchkey: ${url.href} answered ${status} ${body}`.trimEnd());
+    } catch (error) {
+      terminal.warn(`latchkey: ${url.href} does not answer: ${reasonOf(error)}`);
+    }
+    return 1;
+  },
+};
+
+/** The server of this machine, also where it listens on all addresses. */
+function placeOf({ listen }: Config, path: string): URL {
+  const { host, port, tls } = listen;
+  if (port === 0) throw new UsageError('listen.port is 0, so that each start takes another port: there is none to ask');
+  const loopback: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+  const address = loopback[host] ?? host;
+  const origin = `${tls === undefined ? 'http' : 'https'}://${isIP(address) === 6 ? `[${address}]` : address}:${port}`;
+  return new URL(path, origin);
+}
+
+function ask(url: URL, { issuer }: Config): Promise<{ status: number; body: string }> {
+  const { host, hostname } = new URL(issuer);
+  // Nothing secret is asked or told, and the certificate is for the issuer's name, not for this address.
+  const secure = { rejectUnauthorized: false, ...(isIP(hostname) === 0 && { servername: hostname }) };
+  const options = { ...secure, agent: false, headers: { host }, signal: AbortSignal.timeout(PATIENCE) };
+  return new Promise((resolve, reject) => {
+    const sent = (url.protocol === 'https:' ? https : http).get(url, options, (answer) => {
+      let body = '';
+      answer.setEncoding('utf8').on('data', (text: string) => (body = (body + text).slice(0, 200)));
+      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, body }));
+      answer.on('error', reject);
+    });
+    sent.on('error', reject);
+  });
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.name === 'AbortError' ? `no answer within ${PATIENCE} ms` : error.message || error.name;
+}

@@ -1,0 +1,53 @@
+import { basename } from 'node:path';
+import { secretToken, systemRandom } from '../lib/random.ts';
+import { findAction, type Actions } from './actions.ts';
+import { textOf, type Arguments, type Command, type Terminal } from './command.ts';
+import { writeNew } from './write-new.ts';
+
+interface SecretScene {
+  given: Arguments;
+  terminal: Terminal;
+}
+
+const ACTIONS: Actions<SecretScene> = { new: { options: ['file'], run: makeSecret } };
+
+export const secret: Command = {
+  name: 'secret',
+  summary: 'make a secret for a client',
+  details: `secret new                          prints a fresh secret, alone on standard output
+secret new --file secrets/shop      writes it into a file that its owner alone can read; replaces no file
+
+It has 256 bits (43 characters). The configuration refers to it: secret: { file: secrets/shop } or { env: SHOP_SECRET }`,
+  options: { file: { value: 'FILE', summary: 'for new: writes it there instead of printing it' } },
+  words: ['ACTION'],
+  run(given, terminal) {
+    const { action } = findAction('secret', ACTIONS, given);
+    return action.run({ given, terminal });
+  },
+};
+
+/** The paste line goes to standard error, so that a script reads nothing but the secret. */
+function makeSecret({ given, terminal }: SecretScene): Promise<number> {
+  const made = secretToken(systemRandom);
+  const file = textOf(given, 'file');
+  if (file === undefined) {
+    terminal.print(made);
+    terminal.warn(
+      'This secret is shown only now. The app gets it, and so does the server, by the environment or by a file:\n' +
+        '  secret: { env: SHOP_SECRET }       # export SHOP_SECRET=…\n' +
+        '  secret: { file: secrets/shop }     # latchkey secret new --file secrets/shop',
+    );
+    return Promise.resolve(0);
+  }
+  writeNew(file, `${made}\n`, 0o600);
+  terminal.print(`wrote a fresh secret to ${file}`);
+  terminal.warn(
+    `In the configuration: secret: { file: ${file} }, a path from its folder.\n` +
+      `The app needs the same secret: ${envName(file)}="$(cat ${file})"`,
+  );
+  return Promise.resolve(0);
+}
+
+function envName(file: string): string {
+  return `${basename(file).replace(/\W+/g, '_').toUpperCase()}_SECRET`;
+}

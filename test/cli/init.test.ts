@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadConfig } from '../../src/config/load.ts';
+import { possibleBits } from '../../src/config/secret-strength.ts';
+import { startServer } from '../../src/server.ts';
+import { command, type Said } from '../support/command.ts';
+import { WorkingDirectory } from './latchkey.ts';
+
+describe('latchkey init', () => {
+  let directory: WorkingDirectory;
+  let file: string;
+  beforeEach(() => {
+    directory = new WorkingDirectory();
+    file = join(directory.path, 'latchkey.yaml');
+  });
+  afterEach(() => directory.remove());
+
+  const init = (line = '', said: Said = {}) =>
+    command(['init', '--config', file, ...line.split(' ').filter(Boolean)], said);
+  const read = () => loadConfig({ file, environment: {} });
+
+  it('writes a configuration that check-config finds nothing in and a server starts with, by its defaults', async () => {
+    const { code, out, err } = await init('--yes');
+    assert.deepEqual([code, err], [0, '']);
+    assert.match(out, /^wrote .*latchkey\.yaml\n\nNext:\n {2}latchkey start --config /);
+    assert.match(out, /issuer \(authority\) {2}http:\/\/localhost:3000\n {2}client_id {11}my-app\n/);
+    const { config, warnings } = read();
+    assert.deepEqual(warnings, []);
+    assert.deepEqual(
+      [config.issuer, config.listen.port, config.clients[0]?.client_id],
+      ['http://localhost:3000', 3000, 'my-app'],
+    );
+    const server = await startServer({
+      config: { ...config, listen: { ...config.listen, port: 0 }, log: { level: 'silent', format: 'json' } },
+    });
+    await server.close();
+    assert.ok(existsSync(join(directory.path, '.latchkey/latchkey.db')));
+    assert.equal((await command(['check-config', '--config', file])).code, 0);
+  });
+
+  it('asks for what no option gives, and asks again what cannot be', async () => {
+    const answers = [
+      'login',
+      'https://login.example.com/',
+      '"Notes" & co',
+      '',
+      'https://notes.example.com',
+      'https://api.example.com',
+    ];
+    const { code, out, err, asked } = await init('', { answers });
+    assert.equal(code, 0, err);
+    assert.equal(asked.length, 6);
+    assert.match(err, /"login" must be an absolute https URL/);
+    const { config } = read();
+    const [client] = config.clients;
+    assert.deepEqual(
+      [config.issuer, client?.client_name, client?.type],
+      ['https://login.example.com', '"Notes" & co', 'spa'],
+    );
+    assert.deepEqual(client?.redirect_uris, ['https://notes.example.com/callback']);
+    assert.deepEqual(client.scopes, ['openid', 'profile', 'email', 'notes-co:read']);
+    assert.deepEqual(client.resources, ['https://api.example.com']);
+    assert.match(out, /resource {12}https:\/\/api\.example\.com/);
+  });
+
+  it('makes the secret of an app with a server, which its owner alone can read', async () => {
+    const { code } = await init('--type web --name Shop --app http://localhost:8080 --yes');
+    assert.equal(code, 0);
+    const path = join(directory.path, 'secrets/shop');
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    assert.equal(read().config.clients[0]?.secret?.reveal(), readFileSync(path, 'utf8').trim());
+  });
+
+  it('replaces no file, neither the configuration nor a secret', async () => {
+    directory.write('latchkey.yaml', 'issuer: https://mine.example.com\n');
+    const { code, asked } = await init('', { answers: [] });
+    assert.deepEqual([code, asked], [1, []]);
+    assert.equal(readFileSync(file, 'utf8'), 'issuer: https://mine.example.com\n');
+    const other = join(directory.path, 'other.yaml');
+    const secret = 'k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE';
+    await command(['secret', 'new', '--file', join(directory.path, 'secrets/shop')]);
+    directory.write('secrets/shop', secret);
+    const ended = await command(['init', '--config', other, '--type', 'web', '--name', 'Shop', '--yes']);
+    assert.equal(ended.code, 0, ended.err);
+    assert.match(ended.err, /secrets\/shop is there already and stays as it is/);
+    assert.equal(readFileSync(join(directory.path, 'secrets/shop'), 'utf8'), secret);
+  });
+});
+
+describe('latchkey secret new', () => {
+  it('prints a secret alone on standard output, another one each time, and what to paste beside it', async () => {
+    const made = await Promise.all([command(['secret', 'new']), command(['secret', 'new'])]);
+    for (const { code, out, err } of made) {
+      assert.equal(code, 0);
+      assert.match(out, /^[\w-]{43}\n$/);
+      assert.ok(possibleBits(out.trim()) >= 128);
+      assert.match(err, /secret: \{ env: SHOP_SECRET \}/);
+      assert.ok(!err.includes(out.trim()));
+    }
+    assert.notEqual(made[0].out, made[1].out);
+  });
+});

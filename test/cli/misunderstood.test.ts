@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { command } from '../support/command.ts';
+import { makeStore } from '../support/made-store.ts';
+
+const FILE = `issuer: http://localhost:3000
+stores: { grants: 'sqlite:store.db' }
+clients:
+  - { client_id: shop, client_name: Shop, type: spa, redirect_uris: ['https://shop.example.com/'] }
+`;
+const HELP = (name: string) => `"latchkey help ${name}" shows what it takes`;
+const OVERVIEW = '"latchkey help" shows what there is';
+
+/** Command lines that are wrong, each with its code and every line that it must be answered with. DIR is the folder of the file. */
+const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
+  strat: [2, 'latchkey: there is no command "strat" (did you mean start?)', OVERVIEW],
+  'help start now': [2, 'latchkey: help start does not take "now"', OVERVIEW],
+  'help strat': [2, 'latchkey: there is no command "strat" (did you mean start?)', OVERVIEW],
+  'start --confg x': [2, 'latchkey: start has no option --confg (did you mean --config?)', HELP('start')],
+  'start -c x': [2, 'latchkey: start has no option -c', HELP('start')],
+  'start now': [2, 'latchkey: start does not take "now"', HELP('start')],
+  'start --config': [2, 'latchkey: --config needs a value: --config FILE', HELP('start')],
+  'start --help=yes': [2, 'latchkey: --help does not take a value', HELP('start')],
+  'check-config FILE': [2, 'latchkey: check-config does not take "FILE"', HELP('check-config')],
+  'check-config --config DIR/none.yaml': [
+    1,
+    'latchkey: DIR/none.yaml has a problem:',
+    '',
+    '  cannot be read (ENOENT): there is no DIR/none.yaml; name one that is there',
+  ],
+  'check-config --config DIR': [
+    1,
+    'latchkey: DIR has a problem:',
+    '',
+    '  cannot be read (EISDIR): it is a folder; name the file in it',
+  ],
+  'health --redy': [2, 'latchkey: health has no option --redy (did you mean --ready?)', HELP('health')],
+  accounts: [2, /accounts needs one of list, show, add, /, HELP('accounts')],
+  'accounts lsit': [2, 'latchkey: there is no command "accounts lsit" (did you mean list?)', HELP('accounts')],
+  'accounts list now': [2, 'latchkey: accounts list does not take "now"', HELP('accounts')],
+  'accounts list --role': [2, 'latchkey: --role needs a value: --role ROLE', HELP('accounts')],
+  'accounts list --yes': [2, 'latchkey: accounts list does not take --yes', HELP('accounts')],
+  'accounts show': [2, 'latchkey: accounts show needs an ACCOUNT', HELP('accounts')],
+  'accounts show nobody@example.com': [
+    1,
+    'latchkey: there is no account "nobody@example.com" in sqlite:DIR/store.db; "latchkey accounts list" shows all',
+  ],
+  'accounts add': [2, 'latchkey: accounts add needs an EMAIL', HELP('accounts')],
+  'accounts add ann': [2, 'latchkey: "ann" is not an email address, such as ann@example.com', HELP('accounts')],
+  'accounts add ann@example.com --password x': [
+    2,
+    'latchkey: accounts has no option --password, which everybody on this machine could read: use --password-file FILE, or - for standard input',
+    HELP('accounts'),
+  ],
+  'accounts add ann@example.com --password-file DIR/none': [
+    1,
+    'latchkey: DIR/none is not there: name a file that is, or make it (ENOENT)',
+  ],
+  'accounts add ann@example.com --password-file DIR': [1, 'latchkey: DIR is a folder: name the file in it (EISDIR)'],
+  'accounts add ann@example.com --password-file DIR/empty': [
+    2,
+    'latchkey: there is no password in DIR/empty',
+    HELP('accounts'),
+  ],
+  'accounts add ann@example.com --roles Admin': [
+    2,
+    'latchkey: "Admin" is not a role: write lower case letters, digits, _ and -',
+    HELP('accounts'),
+  ],
+  'accounts verify': [2, 'latchkey: accounts verify needs an ACCOUNT', HELP('accounts')],
+  'accounts add-role ann@example.com': [2, 'latchkey: accounts add-role needs a ROLE', HELP('accounts')],
+  'accounts password nobody@example.com': [
+    1,
+    'latchkey: there is no account "nobody@example.com" in sqlite:DIR/store.db; "latchkey accounts list" shows all',
+  ],
+  'clients add': [2, 'latchkey: clients add needs a FILE', HELP('clients')],
+  'clients add DIR/none.yaml': [
+    1,
+    'latchkey: DIR/none.yaml has a problem:',
+    '',
+    '  cannot be read (ENOENT): there is no DIR/none.yaml; name one that is there',
+  ],
+  'clients remove nope': [1, 'latchkey: there is no client "nope" in sqlite:DIR/store.db'],
+  'clients disabel shop': [
+    2,
+    'latchkey: there is no command "clients disabel" (did you mean disable?)',
+    HELP('clients'),
+  ],
+  'clients roll-secret nope': [1, 'latchkey: there is no client "nope" in sqlite:DIR/store.db'],
+  'clients invite --uses none': [2, 'latchkey: --uses "none" must be a whole number from 1 to 10000', HELP('clients')],
+  'clients invite --uses 0': [2, 'latchkey: --uses "0" must be a whole number from 1 to 10000', HELP('clients')],
+  'clients invite --expires soon': [
+    2,
+    'latchkey: --expires "soon" must be a duration from 1s to 365d',
+    HELP('clients'),
+  ],
+  'issuers test': [2, 'latchkey: issuers test needs a TOKEN', HELP('issuers')],
+  'issuers add': [2, 'latchkey: issuers add needs a FILE', HELP('issuers')],
+  'issuers remove https://nobody.example': [
+    1,
+    'latchkey: there is no issuer "https://nobody.example" in sqlite:DIR/store.db',
+  ],
+  keys: [2, 'latchkey: keys needs one of list, rotate, revoke, rewrap, export-public', HELP('keys')],
+  'keys revoke': [2, 'latchkey: keys revoke needs a KID', HELP('keys')],
+  'keys revoke -abc': [
+    2,
+    'latchkey: keys has no option -a; a word that begins with a dash stands after --',
+    HELP('keys'),
+  ],
+  'keys list': [
+    1,
+    'latchkey: There is no master key at DIR/keys/master.key. Put yours back, or make one for a new installation as keys/README.md shows.',
+  ],
+  'keys rotate --alg ES265': [
+    2,
+    'latchkey: keys.algorithms does not list ES265: it has ES256, RS256 (did you mean ES256?)',
+    HELP('keys'),
+  ],
+  revoke: [
+    2,
+    'latchkey: revoke needs one of --account, --client, --issuer, --session, --token, --everything',
+    HELP('revoke'),
+  ],
+  'revoke --session s --before 1h': [2, 'latchkey: --before does not go with --session', HELP('revoke')],
+  'revoke --everything --before yesterday': [
+    2,
+    /^latchkey: --before "yesterday" must be a moment such as 2026-01-31T12:00:00Z/,
+    HELP('revoke'),
+  ],
+  'revoke --everything': [
+    2,
+    'latchkey: there is no terminal to ask at: add --yes to go on without a question',
+    HELP('revoke'),
+  ],
+  'revoke --token DIR/none': [1, 'latchkey: DIR/none is not there: name a file that is, or make it (ENOENT)'],
+  'secret mew': [2, 'latchkey: there is no command "secret mew" (did you mean new?)', HELP('secret')],
+  'secret new --file DIR/latchkey.yaml': [
+    1,
+    'latchkey: DIR/latchkey.yaml is there already and is not replaced: name another, or remove it',
+  ],
+  'init --config DIR/latchkey.yaml': [
+    1,
+    'latchkey: DIR/latchkey.yaml is there already and is not replaced: name another with --config FILE',
+  ],
+  'init --config DIR/new.yaml --issuer login': [
+    2,
+    'latchkey: --issuer "login" must be an absolute https URL',
+    HELP('init'),
+  ],
+  'init --config DIR/new.yaml --app http://localhost:5173/notes': [
+    2,
+    'latchkey: --app "http://localhost:5173/notes" must be an origin: scheme, host and port, with no path and no slash at the end',
+    HELP('init'),
+  ],
+  'init --config DIR/new.yaml --type sap': [2, 'latchkey: --type "sap" must be one of spa, web', HELP('init')],
+};
+
+describe('A command line that is wrong', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'latchkey-wrong-'));
+  before(async () => {
+    writeFileSync(join(directory, 'latchkey.yaml'), FILE);
+    writeFileSync(join(directory, 'empty'), '\n');
+    await makeStore(`sqlite:${join(directory, 'store.db')}`);
+  });
+  after(() => rmSync(directory, { recursive: true }));
+
+  for (const [line, [code, ...lines]] of Object.entries(WRONG)) {
+    it(`is answered with what is wrong and what to do: ${line}`, async () => {
+      const environment = { LATCHKEY_CONFIG: join(directory, 'latchkey.yaml') };
+      const ended = await command(line.replaceAll('DIR', directory).split(' '), { environment });
+      const shown = ended.err.replaceAll(directory, 'DIR').trimEnd().split('\n').slice(-lines.length);
+      assert.deepEqual([ended.code, ended.out], [code, '']);
+      for (const [index, expected] of lines.entries()) {
+        if (expected instanceof RegExp) assert.match(shown[index] ?? '', expected);
+        else assert.equal(shown[index], expected);
+      }
+    });
+  }
+
+  it('is one of at least fifty', () => {
+    assert.ok(Object.keys(WRONG).length >= 50);
+  });
+});
