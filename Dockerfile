@@ -16,16 +16,19 @@ COPY --from=dependencies /app/node_modules /app/node_modules
 COPY package.json LICENSE /app/
 COPY views /app/views
 COPY src /app/src
+RUN ln -s /app/src/main.ts /usr/local/bin/latchkey
 
+# Defaults, over which the configuration file goes: reachable from outside the container, and kept in its volumes.
 ENV NODE_ENV=production \
-    LATCHKEY_HOST=0.0.0.0 \
-    LATCHKEY_PORT=3000 \
-    LATCHKEY_KEYS_DIR=/keys
-# The default store, sqlite:.latchkey/latchkey.db, thus lies in the volume.
+    LATCHKEY_CONFIG=/etc/latchkey/latchkey.yaml \
+    LATCHKEY_DEFAULT_HOST=0.0.0.0 \
+    LATCHKEY_DEFAULT_STORE=sqlite:/data/.latchkey/latchkey.db \
+    LATCHKEY_DEFAULT_KEYS_DIR=/keys
 WORKDIR /data
 USER node
 EXPOSE 3000
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --start-interval=1s --retries=3 \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:3000/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+# Reads the port and TLS from the configuration, as the server does.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --start-interval=1s --retries=3 \
+  CMD ["latchkey", "health", "--config", "/etc/latchkey/latchkey.yaml"]
 ENTRYPOINT ["node", "--max-semi-space-size=4", "/app/src/main.ts"]
 CMD ["start", "--config", "/etc/latchkey/latchkey.yaml"]

@@ -1,25 +1,15 @@
 import assert from 'node:assert/strict';
 import { startDemo } from '../../src/demo/demo.ts';
-import { serve } from '../resource-server/serving.ts';
+import { freePort } from '../support/free-port.ts';
 
 const HOST = '127.0.0.1';
 
 describe('the demo', () => {
-  /** A port whose three successors are free too, which the system can only be asked by trying. */
+  /** The demo beside a server's port. */
   async function withDemo(use: (port: number) => Promise<void>): Promise<void> {
-    for (let attempt = 0; attempt < 20; attempt += 1) {
-      const server = await serve((_request, response) => response.end());
-      const { port } = server;
-      await server.close();
-      const demo = await startDemo({ port, issuer: `http://${HOST}:${port}`, host: HOST }).catch((error: unknown) => {
-        if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') return undefined;
-        throw error;
-      });
-      if (demo === undefined) continue;
-      await use(port).finally(() => demo.close());
-      return;
-    }
-    throw new Error('There are no four free ports in a row');
+    const port = await freePort(4);
+    const demo = await startDemo({ port, issuer: `http://${HOST}:${port}`, host: HOST });
+    await use(port).finally(() => demo.close());
   }
 
   const statusOf = async (port: number, path: string): Promise<number> => {
