@@ -44,6 +44,28 @@ describe('RFC 9700 §4.5: authorization code injection', () => {
     });
   }
 
+  it('a code cannot be exchanged without the redirect URI where one alone is registered (RFC 6749 §4.1.3)', async () => {
+    const request = authorizationRequest(server.issuer, 'demo-web');
+    const callback = await signIn(alice, request);
+    const exchange = {
+      grant_type: 'authorization_code',
+      code: callback.searchParams.get('code') ?? '',
+      code_verifier: request.verifier,
+    };
+    const { status, body } = await tokenRequest(server.issuer, exchange, WEB);
+    assert.deepEqual([status, body['error']], [400, 'invalid_request']);
+    assert.match(String(body['error_description']), /redirect_uri/);
+    const named = await tokenRequest(server.issuer, { ...exchange, redirect_uri: request.redirectUri }, WEB);
+    assert.equal(named.status, 200);
+  });
+
+  it('a request without a redirect URI is answered with a page, also where one alone is registered', async () => {
+    const { url } = authorizationRequest(server.issuer, 'demo-web');
+    const answer = await alice.request(url.replace(/redirect_uri=[^&]*&/, ''));
+    assert.deepEqual([answer.status, answer.headers.get('location')], [400, null]);
+    assert.match(await answer.text(), /redirect_uri/);
+  });
+
   for (const clientId of ['demo-notes', 'demo-web']) {
     it(`a victim’s code in the attacker’s own session with ${clientId} (§4.5.3.1)`, async () => {
       const victims = authorizationRequest(server.issuer, clientId);

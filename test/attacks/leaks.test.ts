@@ -49,8 +49,7 @@ describe('What a URL, a referrer or a history would give away', () => {
       .flatMap(({ url, response }) => [url, response.headers.get('location') ?? ''])
       .join('\n');
     const lines = browser.answers.flatMap(({ response }) => response.headers.getSetCookie());
-    // The id of an interaction stands in its path too; the signature is what only the browser has.
-    const cookies = lines.flatMap((line) => /^(?:session|\w+\.sig)=([^;]+)/.exec(line)?.[1] ?? []);
+    const cookies = lines.flatMap((line) => /^latchkey_\w+(?:\.sig)?=([^;]+)/.exec(line)?.[1] ?? []);
     assert.ok(cookies.length > 3);
     const secrets = [tokens['access_token'], tokens['refresh_token'], tokens['id_token'], ALICE.password, ...cookies];
     assert.match(urls, /[?&#]code=/);

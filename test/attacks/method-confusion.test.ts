@@ -229,7 +229,7 @@ describe('RFC 9700 §4.5, RFC 8725 §3.12: one thing in the place of another', (
     'the signed request': {
       takes: ['signed request'],
       async refuses(request) {
-        const url = `${server.issuer}/authorize?${new URLSearchParams({ client_id: 'keyed', request }).toString()}`;
+        const url = `${server.issuer}/authorize?${new URLSearchParams({ client_id: 'keyed', redirect_uri: KEYED, request }).toString()}`;
         const page = await alice.visit(url, {}, KEYED);
         assert.equal(new URL(page.url).searchParams.get('error'), 'invalid_request_object');
       },

@@ -122,15 +122,5 @@ describe('RFC 9700 §4.11.2: the server as an open redirector', () => {
       const next = page.html.includes('<form') ? await browser.submit(page, {}, 'https://evil.example/') : page;
       assert.equal(new URL(next.url).host, new URL(server.issuer).host, next.url);
     });
-
-    it('tells it what a person decides, and what it asks silently', async () => {
-      const { body } = await register(server);
-      const browser = new Browser();
-      const page = await browser.visit(ask(body['client_id'], {}).url);
-      const cancelled = await browser.visit(`${page.url}/cancel`, {}, REDIRECT);
-      assert.equal(new URL(cancelled.url).searchParams.get('error'), 'access_denied');
-      const silent = await browser.visit(ask(body['client_id'], { prompt: 'none' }).url, {}, REDIRECT);
-      assert.equal(new URL(silent.url).searchParams.get('error'), 'login_required');
-    });
   });
 });

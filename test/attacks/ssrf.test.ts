@@ -78,7 +78,7 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
         const request = authorizationRequest(issuer, 'demo-web');
         const object = await requestObject(request, { key: key.privateKey, issuer });
         const page = await new Browser().visit(withRequestObject(request, object).url, {}, request.redirectUri);
-        assert.match(page.url, /error=invalid_(request_object|client_metadata)&/);
+        assert.match(`${page.url} ${page.html}`, /invalid_(request_object|client_metadata)/);
       },
     },
     'jwks_uri for encryption': {
@@ -107,7 +107,7 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
         const browser = new Browser();
         await signIn(browser, authorizationRequest(issuer));
         const answered = await browser.submit(await browser.visit(`${issuer}/`), { decision: 'allow' });
-        assert.match(answered.html, /You allowed it/);
+        assert.match(answered.html, /Access allowed/);
       },
     },
     backchannel_logout_uri: {
@@ -148,6 +148,37 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
     });
   }
 
+  it('those of a client that registered itself reach nothing inside, also where the operator has listed it', async () => {
+    const server = await startTestServer({
+      change: (config) => ({ ...openToAll()(config), outgoing: { allow: [inside.host] } }),
+    });
+    try {
+      inside.calls = 0;
+      const { issuer } = server;
+      const places = Object.fromEntries(
+        ['jwks_uri', 'backchannel_logout_uri', 'logo_uri'].map((name) => [name, `http://${inside.host}/${name}`]),
+      );
+      const { body } = await register(server, { ...places, token_endpoint_auth_method: 'client_secret_post' });
+      const [clientId, clientSecret] = [String(body['client_id']), String(body['client_secret'])];
+      const browser = new Browser();
+      const signed = authorizationRequest(issuer, clientId, { redirect_uri: REDIRECT });
+      const object = await requestObject(signed, { key: key.privateKey, issuer });
+      const refused = await browser.visit(withRequestObject(signed, object).url, {}, REDIRECT);
+      assert.match(`${refused.url} ${refused.html}`, /invalid_(request_object|client_metadata)/);
+      const request = authorizationRequest(issuer, clientId, { redirect_uri: REDIRECT });
+      const code = (await signIn(browser, request)).searchParams.get('code') ?? '';
+      const { status, body: tokens } = await tokenRequest(issuer, {
+        ...{ grant_type: 'authorization_code', code, redirect_uri: REDIRECT, code_verifier: request.verifier },
+        ...{ client_id: clientId, client_secret: clientSecret },
+      });
+      assert.equal(status, 200, JSON.stringify(tokens));
+      await browser.visit(`${issuer}/logout?id_token_hint=${String(tokens['id_token'])}`);
+      assert.equal(inside.calls, 0);
+    } finally {
+      await server.close();
+    }
+  });
+
   it('the headers of a JWT name no key that is fetched (RFC 8725 §3.10)', async () => {
     const server = await serverWith({ jwks: key.jwks }, [inside.host]);
     inside.calls = 0;
@@ -182,17 +213,21 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
     inside.calls = 0;
     const url = `http://${inside.host}/`;
     const names = ['jwks_uri', 'backchannel_logout_uri', 'client_uri', 'logo_uri', 'policy_uri', 'tos_uri'];
-    const ignored = [
-      'sector_identifier_uri',
-      'initiate_login_uri',
-      'software_statement_uri',
-      'registration_client_uri',
-    ];
+    const ignored = ['software_statement_uri', 'registration_client_uri'];
     const uris = Object.fromEntries([...names, ...ignored].map((name) => [name, `${url}${name}`]));
-    const { status, body } = await register(server, { ...uris, request_uris: [url] });
+    const { status, body } = await register(server, uris);
     assert.equal(status, 201, JSON.stringify(body));
     const request = authorizationRequest(server.issuer, String(body['client_id']), { redirect_uri: REDIRECT });
     await signIn(new Browser(), request);
+    const refused = [
+      { sector_identifier_uri: `${url}sector`, subject_type: 'pairwise' },
+      { initiate_login_uri: `${url}login` },
+      { request_uris: [`${url}request`] },
+    ];
+    for (const metadata of refused) {
+      const answer = await register(server, metadata);
+      assert.deepEqual([answer.status, answer.body['error']], [400, 'invalid_client_metadata']);
+    }
     assert.equal(inside.calls, 0);
     await server.close();
   });

@@ -49,7 +49,7 @@ for (const backend of serverStores) {
         assert.equal(status, 429);
         assert.ok(Number(response.headers.get('retry-after')) > 0);
       }
-      return [answers.filter(({ html }) => html.includes('leads to no device')).length, refused.length];
+      return [answers.filter(({ html }) => html.includes('couldn’t find that code')).length, refused.length];
     }
 
     it('are guessed no more than a few times from one address, with however many browsers', async () => {

@@ -17,6 +17,11 @@ const CODES = new Set([
     'unsupported_token_type',
     'unmet_authentication_requirements',
   ],
+  // RFC 8628 §3.5, OpenID Connect CIBA Core §13, RFC 7591 §3.2.2, RFC 9396 §5.
+  ...['authorization_pending', 'slow_down', 'expired_token', 'unknown_user_id', 'invalid_binding_message'],
+  ...['expired_login_hint_token', 'missing_user_code', 'invalid_user_code', 'transaction_failed'],
+  ...['invalid_client_metadata', 'invalid_software_statement', 'unapproved_software_statement'],
+  'invalid_authorization_details',
 ]);
 
 /** Node refuses what is no HTTP by itself, without a word. */
@@ -45,7 +50,11 @@ export function assertWellBehaved(answer: RawAnswer, places: Places): void {
   else if (status >= 400) assertError(answer);
   if ((headers.get('content-type') ?? '').startsWith('text/html')) assertPage(answer);
   for (const cookie of (headers.get('set-cookie') ?? '').split('\n')) {
-    assert.match(cookie, /^$|^(session|interaction|resume|device)(\.sig)?=/, 'a cookie that is none of ours');
+    assert.match(
+      cookie,
+      /^$|^latchkey_(session(\.sig)?|device|opbs|browser_[\da-f]{8})=/,
+      'a cookie that is none of ours',
+    );
   }
 }
 

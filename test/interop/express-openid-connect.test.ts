@@ -33,7 +33,6 @@ describe('express-openid-connect', () => {
         secret: 'only-for-this-test-and-long-enough',
         authRequired: false,
         idpLogout: true,
-        idTokenSigningAlg: 'ES256',
         authorizationParams: { response_type: 'code', scope: 'openid profile email offline_access', prompt: 'consent' },
       }),
     );

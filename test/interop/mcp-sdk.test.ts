@@ -102,7 +102,12 @@ describe('The MCP SDK', function () {
           },
         ],
         registration: { ...config.registration, ...allowed, enabled: true, initial_access_token: 'none' },
-        client_id_metadata_documents: { ...config.client_id_metadata_documents, ...allowed, enabled: true },
+        client_id_metadata_documents: {
+          ...config.client_id_metadata_documents,
+          ...allowed,
+          enabled: true,
+          allow: ['localhost'],
+        },
       }),
     });
     site = await startWebApp(Number(place.port), await mcpServer(server.issuer, place));

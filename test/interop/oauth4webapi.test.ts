@@ -145,7 +145,7 @@ describe('oauth4webapi', () => {
 
   it('reads what introspection says of a JWT access token, also as a JWT (RFC 9701), until it is revoked', async () => {
     const machine: oauth.Client = { client_id: 'demo-service' };
-    const gateway: oauth.Client = { client_id: 'demo-web', introspection_signed_response_alg: 'ES256' };
+    const gateway: oauth.Client = { client_id: 'demo-web', introspection_signed_response_alg: 'RS256' };
     const [proof, ofGateway] = ['demo-service-secret', 'demo-web-secret'].map((secret) =>
       oauth.ClientSecretBasic(secret),
     );

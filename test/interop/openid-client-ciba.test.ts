@@ -15,7 +15,7 @@ function withCiba(config: Config): Config {
 }
 
 describe('openid-client that asks somebody who is elsewhere', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let server: TestServer;
   before(async () => {
     server = await startTestServer({ change: withCiba });
@@ -23,7 +23,7 @@ describe('openid-client that asks somebody who is elsewhere', function () {
   after(() => server.close());
 
   it('polls until the person has allowed it on a page of their own', async () => {
-    const metadata = { client_secret: 'demo-web-secret', id_token_signed_response_alg: 'ES256' };
+    const metadata = { client_secret: 'demo-web-secret' };
     // eslint-disable-next-line @typescript-eslint/no-deprecated -- so marked to stand out; this server is on loopback without TLS
     const insecure = { execute: [client.allowInsecureRequests] };
     const config = await client.discovery(new URL(server.issuer), 'demo-web', metadata, undefined, insecure);

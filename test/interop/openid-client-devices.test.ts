@@ -9,7 +9,7 @@ import { apiOf, verified } from '../support/tokens.ts';
 const insecure = { execute: [client.allowInsecureRequests] };
 
 describe('openid-client on a device without a browser', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let server: TestServer;
   before(async () => {
     server = await startTestServer({ change: withTelevision });

@@ -25,7 +25,7 @@ describe('openid-client in the flows of old', () => {
   after(() => server.close());
 
   async function discovered(): Promise<client.Configuration> {
-    const metadata = { client_secret: 'demo-web-secret', id_token_signed_response_alg: 'ES256' };
+    const metadata = { client_secret: 'demo-web-secret' };
     // eslint-disable-next-line @typescript-eslint/no-deprecated -- so marked to stand out; this server is on loopback without TLS
     const insecure = { execute: [client.allowInsecureRequests] };
     return client.discovery(new URL(server.issuer), 'demo-web', metadata, undefined, insecure);

@@ -70,7 +70,7 @@ describe('openid-client with keys of its own', () => {
   function discovered(clientId: string, metadata: Partial<client.ClientMetadata> = {}): Promise<client.Configuration> {
     // eslint-disable-next-line @typescript-eslint/no-deprecated -- so marked to stand out; this server is on loopback without TLS
     const insecure = { execute: [client.allowInsecureRequests] };
-    const own = { id_token_signed_response_alg: 'ES256', ...metadata };
+    const own = { ...metadata };
     const proof =
       clientId === 'shared' ? client.ClientSecretJwt(SECRET) : client.PrivateKeyJwt({ key: signing, kid: 'sig' });
     return client.discovery(new URL(server.issuer), clientId, own, proof, insecure);

@@ -26,7 +26,7 @@ function everySecond(port: number) {
 
 for (const backend of serverStores) {
   describe(`Keys that turn every second under two servers on ${backend.name}`, function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     let store: RunningBackend;
     let servers: TestServer[];
     let issuer: string;

@@ -10,8 +10,9 @@ import { RawConnection } from './raw-connection.ts';
 import { RefreshingApp } from './refreshing-app.ts';
 import { startTwoNodes, type TwoNodes } from './two-nodes.ts';
 
-const APPS = 500;
-const REFRESHES = 100;
+/** Three times the connections. 500 apps with 100 refreshes each take a quarter of an hour. */
+const APPS = Number(process.env['SOAK_APPS'] ?? 200);
+const REFRESHES = Number(process.env['SOAK_REFRESHES'] ?? 20);
 const CONNECTIONS = 64;
 const EVERY_THIRD = 3;
 const MINUTE = 60_000;
