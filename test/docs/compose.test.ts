@@ -63,7 +63,7 @@ describe('the compose file', () => {
       './docs/compose/latchkey.yaml:/etc/latchkey/latchkey.yaml:ro',
       'keys:/keys:ro',
     ]);
-    assert.match(dockerfile, /LATCHKEY_KEYS_DIR=\/keys/);
+    assert.match(dockerfile, /LATCHKEY_DEFAULT_KEYS_DIR=\/keys/);
     assert.match(dockerfile, /CMD \["start", "--config", "\/etc\/latchkey\/latchkey\.yaml"\]/);
   });
 
@@ -120,11 +120,19 @@ describe('the compose file', () => {
   it('watches the health of every service', () => {
     assert.deepEqual(services.redis.healthcheck?.test, ['CMD', 'redis-cli', '-e', 'ping']);
     assert.match(services.proxy.healthcheck?.test.join(' ') ?? '', /localhost:8080\/healthz/);
-    assert.match(dockerfile, /^HEALTHCHECK [^]*127\.0\.0\.1:3000\/healthz/m);
+    const [, command = ''] = /^HEALTHCHECK [^\n]*\\\n *CMD (\[.*\])$/m.exec(dockerfile) ?? [];
+    const [, started = ''] = /^CMD (\[.*\])$/m.exec(dockerfile) ?? [];
+    const [, ...named] = z.array(z.string()).parse(JSON.parse(started));
+    assert.deepEqual(JSON.parse(command), ['latchkey', 'health', ...named]);
   });
 });
 
 describe('the container image', () => {
+  it('has latchkey on its PATH, and sets no port over that of the configuration', () => {
+    assert.match(dockerfile, /^RUN ln -s \/app\/src\/main\.ts \/usr\/local\/bin\/latchkey$/m);
+    assert.doesNotMatch(dockerfile, /LATCHKEY_PORT/);
+  });
+
   it('runs on the major version of Node that the project asks for', () => {
     const manifest = z.object({ engines: z.object({ node: z.string() }) });
     const { engines } = manifest.parse(JSON.parse(readFileSync('package.json', 'utf8')));

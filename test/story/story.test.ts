@@ -9,7 +9,7 @@ import { freePort } from '../support/free-port.ts';
 
 /** What a newcomer does with `npm start`, in one browser, in this order. */
 describe('The story of the demo, in a browser', function () {
-  this.timeout(60_000);
+  this.timeout(240_000);
   let directory: string;
   let port: number;
   let demo: DemoProcess;
@@ -121,7 +121,7 @@ describe('The story of the demo, in a browser', function () {
     await page.goto(app(1));
     await page.click('#sign-in');
     await fillIn(page, { email: 'alice@example.com', password: 'not her password' });
-    await shows(page, '[role=alert]', 'The email address or the password is not right.');
+    await shows(page, '[role=alert]', 'Wrong email or password.');
     assert.equal(await page.inputValue('input[name=email]'), 'alice@example.com');
     assert.equal(await page.inputValue('input[name=password]'), '');
     await page.click('text=Cancel');
@@ -137,7 +137,7 @@ async function fillIn(page: Page, fields: Record<string, string>): Promise<void>
 }
 
 async function shows(page: Page, selector: string, text: string | RegExp): Promise<void> {
-  await page.locator(selector).filter({ hasText: text, visible: true }).first().waitFor({ timeout: 10_000 });
+  await page.locator(selector).filter({ hasText: text, visible: true }).first().waitFor({ timeout: 45_000 });
 }
 
 async function claims(page: Page, token: 'id-token' | 'access-token'): Promise<Record<string, unknown>> {
