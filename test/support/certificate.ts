@@ -1,16 +1,25 @@
-import { createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes, sign, type KeyPairKeyObjectResult } from 'node:crypto';
 
 /** ASN.1 DER, as much of it as a certificate needs: tag, length, content. */
 function der(tag: number, ...contents: readonly Uint8Array[]): Buffer {
   const content = Buffer.concat(contents);
-  const length = content.length < 128 ? [content.length] : [0x82, content.length >> 8, content.length & 255];
+  // The shortest form, as browsers demand.
+  const long = content.length < 256 ? [0x81] : [0x82, content.length >> 8];
+  const length = content.length < 128 ? [content.length] : [...long, content.length & 255];
   return Buffer.concat([Buffer.from([tag, ...length]), content]);
 }
 
 const sequence = (...parts: readonly Uint8Array[]): Buffer => der(0x30, ...parts);
 const oid = (hex: string): Buffer => der(0x06, Buffer.from(hex, 'hex'));
 const utcTime = (text: string): Buffer => der(0x17, Buffer.from(text));
-const ECDSA_SHA256 = sequence(oid('2a8648ce3d040302'));
+const SIGNATURES = {
+  'ec sha256': sequence(oid('2a8648ce3d040302')),
+  'ec sha1': sequence(oid('2a8648ce3d0401')),
+  'rsa sha256': sequence(oid('2a864886f70d01010b'), der(0x05)),
+  'rsa sha1': sequence(oid('2a864886f70d010105'), der(0x05)),
+  'rsa md5': sequence(oid('2a864886f70d010104'), der(0x05)),
+};
+const TRUE = der(0x01, Buffer.from([0xff]));
 const SUBJECT_ALT_NAME = oid('551d11');
 
 export interface Certificate {
@@ -30,27 +39,46 @@ export interface Subject {
   isAuthority?: boolean;
   /** `YYMMDDHHMMSSZ` */
   until?: string;
+  /** More extensions: the object identifier in hex, and the value. */
+  more?: readonly (readonly [oid: string, criticality: 'critical' | 'not critical', value: Uint8Array])[];
+  /** Its own key; of P-256 without it. */
+  keys?: KeyPairKeyObjectResult;
+  /** What its issuer signs it with. */
+  hash?: 'sha256' | 'sha1' | 'md5';
 }
+
+/** Values of extensions (RFC 5280 §4.2.1), and how they are named. */
+export const EXTENSION = {
+  keyUsage: '551d0f',
+  extendedKeyUsage: '551d25',
+  nameConstraints: '551d1e',
+  /** Of nobody. */
+  unknown: '2a0304',
+  usage: (bits: number): Buffer => der(0x03, Buffer.from([0, bits])),
+  purposes: (...hex: readonly string[]): Buffer => sequence(...hex.map(oid)),
+};
 
 const ATTRIBUTES = { C: '550406', O: '55040a', CN: '550403' };
 const BASIC_CONSTRAINTS = oid('551d13');
 
 /** A certificate (RFC 5280) by an issuer, or by itself. */
 export function certificateFor(subject: Subject, issuer?: Certificate & { subject: Subject }): Certificate {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { publicKey, privateKey } = subject.keys ?? generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const signer = issuer === undefined ? privateKey : createPrivateKey(issuer.key);
+  const hash = subject.hash ?? 'sha256';
+  const algorithm = SIGNATURES[`${signer.asymmetricKeyType ?? ''} ${hash}` as keyof typeof SIGNATURES];
   const body = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, Buffer.from([1]), randomBytes(8)),
-    ECDSA_SHA256,
+    algorithm,
     nameOf(issuer?.subject ?? subject),
     sequence(utcTime('200101000000Z'), utcTime(subject.until ?? '491231235959Z')),
     nameOf(subject),
     publicKey.export({ type: 'spki', format: 'der' }),
     der(0xa3, sequence(...extensions(subject))),
   );
-  const signer = issuer === undefined ? privateKey : createPrivateKey(issuer.key);
-  const signature = der(0x03, Buffer.from([0]), sign('sha256', body, signer));
-  const base64 = sequence(body, ECDSA_SHA256, signature)
+  const signature = der(0x03, Buffer.from([0]), sign(hash, body, signer));
+  const base64 = sequence(body, algorithm, signature)
     .toString('base64')
     .replace(/.{64}(?=.)/g, '$&\n');
   return {
@@ -66,7 +94,7 @@ function nameOf({ name }: Subject): Buffer {
   return sequence(...attributes);
 }
 
-function extensions({ dns, uri, email, ip, isAuthority = false }: Subject): Buffer[] {
+function extensions({ dns, uri, email, ip, isAuthority = false, more = [] }: Subject): Buffer[] {
   const names = [
     ...(email === undefined ? [] : [der(0x81, Buffer.from(email))]),
     ...(dns === undefined ? [] : [der(0x82, Buffer.from(dns))]),
@@ -74,8 +102,11 @@ function extensions({ dns, uri, email, ip, isAuthority = false }: Subject): Buff
     ...(ip === undefined ? [] : [der(0x87, Buffer.from(ip))]),
   ];
   return [
-    sequence(BASIC_CONSTRAINTS, der(0x04, sequence(...(isAuthority ? [der(0x01, Buffer.from([0xff]))] : [])))),
+    sequence(BASIC_CONSTRAINTS, der(0x04, sequence(...(isAuthority ? [TRUE] : [])))),
     ...(names.length === 0 ? [] : [sequence(SUBJECT_ALT_NAME, der(0x04, sequence(...names)))]),
+    ...more.map(([name, criticality, value]) =>
+      sequence(oid(name), ...(criticality === 'critical' ? [TRUE] : []), der(0x04, value)),
+    ),
   ];
 }
 

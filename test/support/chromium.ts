@@ -13,10 +13,10 @@ export function findChromium(): string | undefined {
 }
 
 /** A headless browser. Chromium's own sandbox does not work for root, so it is left off there. */
-export async function launchChromium(): Promise<Browser> {
+export async function launchChromium(args: string[] = []): Promise<Browser> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error('Chromium is missing: run npm test, which says how to install it');
-  return chromium.launch({ executablePath, chromiumSandbox: process.getuid?.() !== 0 });
+  return chromium.launch({ executablePath, chromiumSandbox: process.getuid?.() !== 0, args });
 }
 
 function isExecutable(path: string): boolean {

@@ -12,6 +12,8 @@ export interface DemoProcess {
   interrupt(): Promise<number | null>;
 }
 
+/** The time a demo may take to start on a busy machine, in milliseconds. */
+const START_LIMIT = 45_000;
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 /** `npm start` as a newcomer runs it, in a directory of its own. */
@@ -23,7 +25,10 @@ export async function startDemoProcess(directory: string, port: number): Promise
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += String(chunk)));
-  await untilPrinted(child, () => output, 'Ctrl-C');
+  await untilPrinted(child, () => output, 'Ctrl-C').catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw error;
+  });
   return {
     port,
     output: () => output,
@@ -36,8 +41,9 @@ export async function startDemoProcess(directory: string, port: number): Promise
 }
 
 async function untilPrinted(child: ChildProcess, output: () => string, text: string): Promise<void> {
+  const until = performance.now() + START_LIMIT;
   while (!output().includes(text)) {
-    if (child.exitCode !== null) throw new Error(`the demo did not start:\n${output()}`);
+    if (child.exitCode !== null || performance.now() > until) throw new Error(`the demo did not start:\n${output()}`);
     await sleep(50);
   }
 }

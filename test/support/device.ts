@@ -72,7 +72,7 @@ export async function letIn(
   let page = await browser.submit(await enterCode(issuer, browser, device.userCode), { confirm: 'yes' });
   if (page.html.includes('type="password"')) page = await browser.submit(page, { ...person });
   if (page.html.includes('value="allow"')) page = await browser.submit(page, { decision: 'allow' });
-  assert.match(page.html, /Go on on your device/, `${page.url}\n${page.html}`);
+  assert.match(page.html, /Continue on your device/, `${page.url}\n${page.html}`);
   return page;
 }
 

@@ -87,7 +87,13 @@ export async function tokenRequest(
   return { status: response.status, body: (await response.json()) as Record<string, unknown>, response };
 }
 
-export function exchangeCode(issuer: string, request: AuthorizationRequest, callback: URL): Promise<TokenAnswer> {
+/** `basic` is what the client proves itself with; that of the demo is known. */
+export function exchangeCode(
+  issuer: string,
+  request: AuthorizationRequest,
+  callback: URL,
+  basic = request.clientId === 'demo-web' ? 'demo-web:demo-web-secret' : undefined,
+): Promise<TokenAnswer> {
   return tokenRequest(
     issuer,
     {
@@ -95,9 +101,9 @@ export function exchangeCode(issuer: string, request: AuthorizationRequest, call
       code: callback.searchParams.get('code') ?? '',
       redirect_uri: request.redirectUri,
       code_verifier: request.verifier,
-      ...(request.clientId === 'demo-web' ? {} : { client_id: request.clientId }),
+      ...(basic === undefined ? { client_id: request.clientId } : {}),
     },
-    request.clientId === 'demo-web' ? 'demo-web:demo-web-secret' : undefined,
+    basic,
   );
 }
 

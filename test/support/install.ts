@@ -46,6 +46,20 @@ const NEEDS: Need[] = [
     advice: 'Debian, Ubuntu: sudo apt-get install oidc-agent-cli    macOS: brew install oidc-agent',
   },
   {
+    name: 'haproxy',
+    suite: 'soak',
+    present: () => runs('haproxy', '-v'),
+    install: () => [aptInstall('haproxy')],
+    advice: 'Debian, Ubuntu: sudo apt-get install haproxy    macOS: brew install haproxy',
+  },
+  {
+    name: 'nginx',
+    suite: 'soak',
+    present: () => runs('nginx', '-v'),
+    install: () => [aptInstall('nginx-light')],
+    advice: 'Debian, Ubuntu: sudo apt-get install nginx-light    macOS: brew install nginx',
+  },
+  {
     name: 'Python 3.9 or newer with venv',
     suite: 'guides',
     present: () => runs('python3', '-c', 'import sys, venv, ensurepip; assert sys.version_info >= (3, 9)'),
@@ -66,6 +80,20 @@ const NEEDS: Need[] = [
     present: () => versionOf(/jdk\.compiler@(\d+)/, 'java', '--list-modules') >= 17 && runs('mvn', '--version'),
     install: () => [aptInstall('default-jdk-headless', 'maven')],
     advice: 'Debian, Ubuntu: sudo apt-get install default-jdk-headless maven    macOS: brew install openjdk maven',
+  },
+  {
+    name: 'Rust with Cargo',
+    suite: 'guides',
+    present: () => runs('cargo', '--version'),
+    install: () => [aptInstall('cargo', 'pkg-config', 'libssl-dev')],
+    advice: 'https://rustup.rs    Debian 13, Ubuntu 24.04: sudo apt-get install cargo pkg-config libssl-dev',
+  },
+  {
+    name: 'Ruby with omniauth_openid_connect and Puma',
+    suite: 'guides',
+    present: () => runs('ruby', '-e', 'require "omniauth_openid_connect"; require "rack/protection"; require "puma"'),
+    install: () => [aptInstall('ruby-omniauth-openid-connect', 'ruby-rack-protection', 'puma')],
+    advice: 'Debian, Ubuntu: sudo apt-get install ruby-omniauth-openid-connect ruby-rack-protection puma',
   },
   {
     name: 'softhsm2',

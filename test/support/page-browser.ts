@@ -9,7 +9,7 @@ export async function openPage(
   html: string,
   options: BrowserContextOptions,
 ): Promise<Page> {
-  const context = await browser.newContext({ ...options, javaScriptEnabled: false });
+  const context = await browser.newContext({ javaScriptEnabled: false, ...options });
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => complaints.push(message.text()));

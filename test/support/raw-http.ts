@@ -9,11 +9,21 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-/** Sends bytes that no HTTP client would send, and reads until the server closes the connection. */
-export async function sendRaw(port: number, bytes: string | Buffer): Promise<RawAnswer> {
+/**
+ * Sends bytes that no HTTP client would send, and reads until the server closes the connection, or for as long as there
+ * is patience, in milliseconds.
+ */
+export async function sendRaw(
+  port: number,
+  bytes: string | Buffer,
+  { patience }: { patience?: number } = {},
+): Promise<RawAnswer> {
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => undefined);
-  socket.write(bytes);
+  if (patience !== undefined) socket.setTimeout(patience, () => socket.destroy());
+  // With patience, nothing more is to come: a body that is shorter than it says is not waited for.
+  if (patience === undefined) socket.write(bytes);
+  else socket.end(bytes);
   return parseAnswer(await readAll(socket));
 }
 

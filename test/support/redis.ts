@@ -16,7 +16,7 @@ export interface RedisOfTests {
   stop: () => Promise<void>;
 }
 
-interface Settings {
+export interface Settings {
   appendonly?: boolean;
   /** The `maxmemory-policy`. */
   policy?: string;
@@ -26,14 +26,16 @@ interface Settings {
   extra?: string[];
 }
 
-interface Server {
+export interface Server {
   port: number;
   process: ChildProcess;
   stop: () => Promise<void>;
 }
 
-const HOST = '127.0.0.1';
+export const HOST = '127.0.0.1';
 const SLOTS = 16_384;
+/** For a change of servers on a busy machine, in milliseconds. */
+const PATIENCE = 60_000;
 
 /** One Redis, with nothing on disk unless asked. */
 export async function startRedis(settings: Settings = {}): Promise<RedisOfTests> {
@@ -42,8 +44,12 @@ export async function startRedis(settings: Settings = {}): Promise<RedisOfTests>
   return { url: `redis://${userinfo}${HOST}:${server.port}`, process: server.process, stop: server.stop };
 }
 
+export interface ClusterOfTests extends RedisOfTests {
+  readonly servers: readonly Server[];
+}
+
 /** A cluster of three masters, each with a third of the slots. */
-export async function startRedisCluster(settings: Pick<Settings, 'appendonly'> = {}): Promise<RedisOfTests> {
+export async function startRedisCluster(settings: Pick<Settings, 'appendonly'> = {}): Promise<ClusterOfTests> {
   const servers = await Promise.all([0, 1, 2].map(() => startClusterNode(settings)));
   const [first, ...others] = servers;
   if (first === undefined) throw new Error('no server');
@@ -63,15 +69,15 @@ export async function startRedisCluster(settings: Pick<Settings, 'appendonly'> =
     throw error;
   }
   const hosts = servers.map(({ port }) => `${HOST}:${port}`).join(',');
-  return { url: `redis+cluster://${hosts}`, process: first.process, stop };
+  return { url: `redis+cluster://${hosts}`, process: first.process, servers, stop };
 }
 
 /** By default the nodes would talk 10,000 ports above, where the system takes its own for outgoing connections. */
-const busOf = (port: number): number => port + 1;
+export const busOf = (port: number): number => port + 1;
 
-async function startClusterNode(settings: Settings): Promise<Server> {
+export async function startClusterNode(settings: Settings): Promise<Server> {
   const port = await freePort(2);
-  const extra = ['--cluster-enabled', 'yes', '--cluster-port', String(busOf(port))];
+  const extra = ['--cluster-enabled', 'yes', '--cluster-port', String(busOf(port)), ...(settings.extra ?? [])];
   return startServer({ ...settings, port, extra });
 }
 
@@ -92,7 +98,7 @@ export async function startSentinel(): Promise<RedisOfTests> {
   };
 }
 
-async function startServer(settings: Settings, before: string[] = []): Promise<Server> {
+export async function startServer(settings: Settings, before: string[] = []): Promise<Server> {
   const port = settings.port ?? (await freePort());
   const folder = await mkdtemp(join(tmpdir(), 'latchkey-redis-'));
   const process = spawn('redis-server', [...before, ...optionsOf(settings, port, folder)], { stdio: 'ignore' });
@@ -134,7 +140,7 @@ function optionsOf(settings: Settings, port: number, folder: string): string[] {
   ];
 }
 
-async function command<T>(port: number, work: (client: Redis) => Promise<T>, password = ''): Promise<T> {
+export async function command<T>(port: number, work: (client: Redis) => Promise<T>, password = ''): Promise<T> {
   const client = new Redis({ host: HOST, port, password, lazyConnect: true, retryStrategy: () => null });
   client.on('error', () => undefined);
   try {
@@ -146,12 +152,17 @@ async function command<T>(port: number, work: (client: Redis) => Promise<T>, pas
 }
 
 /** Asks again and again until the server says yes. */
-async function until(port: number, condition: (client: Redis) => Promise<boolean>, password?: string): Promise<void> {
-  for (let tries = 0; tries < 300; tries += 1) {
+export async function until(
+  port: number,
+  condition: (client: Redis) => Promise<boolean>,
+  password?: string,
+): Promise<void> {
+  const end = performance.now() + PATIENCE;
+  while (performance.now() < end) {
     if (await command(port, condition, password).catch(() => false)) return;
     await sleep(50);
   }
-  throw new Error(`the Redis at port ${port} is not ready after 300 tries`);
+  throw new Error(`the Redis at port ${port} is not ready after ${PATIENCE} ms`);
 }
 
 async function answers(client: Redis): Promise<boolean> {
@@ -159,7 +170,7 @@ async function answers(client: Redis): Promise<boolean> {
   return true;
 }
 
-function clusterIsComplete(size: number): (client: Redis) => Promise<boolean> {
+export function clusterIsComplete(size: number): (client: Redis) => Promise<boolean> {
   return async (client) => {
     const facts = await client.cluster('INFO');
     return facts.includes('cluster_state:ok') && facts.includes(`cluster_known_nodes:${size}`);

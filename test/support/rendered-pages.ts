@@ -1,11 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PageName } from '../../src/http/pages.ts';
+import { logoAddresses } from '../../src/http/logo-address.ts';
 import { loadViews } from '../../src/http/view.ts';
 import { pageSamples } from './page-samples.ts';
 
 export const viewsDirectory = join(import.meta.dirname, '../../views');
-export const views = loadViews({ directory: viewsDirectory, brand: 'Latchkey' });
+export const views = loadViews({
+  directory: viewsDirectory,
+  brand: 'Latchkey',
+  logoPath: logoAddresses(Buffer.alloc(32)).pathOf,
+});
 
 /** Every page at its least and at its most. */
 export function renderedPages(): { label: string; name: PageName; html: string }[] {

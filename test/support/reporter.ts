@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import Mocha from 'mocha';
+import type { Totals } from './totals.ts';
 
 /** How long after the last test a process may take to end by itself, in milliseconds. */
 const GRACE = 10_000;
@@ -11,8 +13,9 @@ export class TotalsReporter extends Mocha.reporters.Spec {
   override epilogue(): void {
     super.epilogue();
     const { passes: passed, failures: failed } = this.stats;
+    const failures = this.failures.map((test) => `${test.fullTitle()}\n    ${String(test.err?.message)}`);
     if (process.send === undefined) console.log(`${passed} passed, ${failed} failed`);
-    else process.send({ passed, failed });
+    else process.send({ passed, failed, failures } satisfies Totals);
     refuseToHang();
   }
 }
@@ -20,7 +23,12 @@ export class TotalsReporter extends Mocha.reporters.Spec {
 /** What a test left open is a fault of that test; `mocha --exit` would hide it. */
 function refuseToHang(): void {
   setTimeout(() => {
-    console.error(`The tests left open: ${process.getActiveResourcesInfo().join(', ')}`);
+    const { stdout: children } = spawnSync('ps', ['-o', 'pid,args', '--ppid', String(process.pid)], {
+      encoding: 'utf8',
+    });
+    const left = `The tests left open: ${process.getActiveResourcesInfo().join(', ')}\n${children}`;
+    console.error(left);
+    process.send?.({ passed: 0, failed: 1, failures: [left] } satisfies Totals);
     process.exit(1);
   }, GRACE).unref();
 }

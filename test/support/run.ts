@@ -2,12 +2,13 @@
  * A whole test run: the machine's programs, for `npm test` the checks of the sources, then Mocha. A check that fails
  * does not hide what the tests say. The last line is `N passed, N failed`, the checks included.
  *
- *   node test/support/run.ts [soak|interop|guides] [MOCHA OPTIONS]
+ *   node test/support/run.ts [soak|interop|guides|readme] [MOCHA OPTIONS]
  */
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { installPrograms } from './install.ts';
+import type { Totals } from './totals.ts';
 
 interface Suite {
   /** The patterns of its files, and of those that are not its. */
@@ -21,20 +22,23 @@ interface Suite {
 const SOAK = 'test/soak/**/*.test.ts';
 const INTEROP = 'test/interop/**/*.test.ts';
 const GUIDES = 'test/guides/**/*.test.ts';
+const README = 'test/readme/**/*.test.ts';
 
 /**
  * `soak` is what needs minutes: load, and models with many seeds. `interop` is software by others, as it is installed.
- * `guides` needs other languages and their registries, so that no change of ours waits for those.
+ * `readme` follows the README in a fresh clone, with npm's registry. `guides` needs other languages and their registries, so
+ * that no change of ours waits for those.
  */
 const SUITES: Record<string, Suite> = {
   test: {
     files: 'test/**/*.test.ts',
-    except: [SOAK, INTEROP, GUIDES],
+    except: [SOAK, INTEROP, GUIDES, README],
     checks: ['format:check', 'lint', 'types', 'imports'],
     processes: 2,
   },
   soak: { files: SOAK, except: [], checks: [], processes: 1 },
   interop: { files: INTEROP, except: [], checks: [], processes: 1 },
+  readme: { files: README, except: [], checks: [], processes: 1 },
   guides: { files: GUIDES, except: [], checks: [], processes: 1 },
 };
 
@@ -51,11 +55,6 @@ async function check(script: string): Promise<boolean> {
   return passed;
 }
 
-interface Totals {
-  passed: number;
-  failed: number;
-}
-
 /** Runs Mocha on one share of the files. What the first says is shown as it comes, of the others on `show`. */
 function startMocha(args: readonly string[], { share }: { share: number }) {
   const output = share === 0 ? 'inherit' : 'pipe';
@@ -63,26 +62,34 @@ function startMocha(args: readonly string[], { share }: { share: number }) {
   const child = spawn('mocha', [...args], { stdio: ['ignore', output, output, 'ipc'], env });
   const held: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => held.push(chunk));
-  // Mocha that breaks before it can count counts as one failure.
-  let totals: Totals = { passed: 0, failed: 1 };
-  child.on('message', (message) => (totals = message as Totals));
-  const result = ended(child).then((code) => ({ ...totals, code }));
+  const totals: Totals = { passed: 0, failed: 0, failures: [] };
+  child.on('message', (message) => add(totals, message as Totals));
+  const result = ended(child).then((code) => {
+    // A process that ends with an error and reports no failure counts as one failure.
+    const broke = `the tests' process ${share} ended with ${code}`;
+    if (code !== 0 && totals.failed === 0) add(totals, { passed: 0, failed: 1, failures: [broke] });
+    return totals;
+  });
   return { result, show: () => process.stdout.write(Buffer.concat(held)) };
 }
 
+function add(sum: Totals, { passed, failed, failures }: Totals): void {
+  sum.passed += passed;
+  sum.failed += failed;
+  sum.failures.push(...failures);
+}
+
 /** Runs a suite's files, dealt out to its processes in turn; with options of Mocha's own, in one. */
-async function runTests({ files, except, processes }: Suite, options: string[]): Promise<Totals & { code: number }> {
+async function runTests({ files, except, processes }: Suite, options: string[]): Promise<Totals> {
   const all = globSync(files, { exclude: except }).sort();
   const count = options.length > 0 ? 1 : processes;
   const shares = Array.from({ length: count }, (_, share) => all.filter((_file, index) => index % count === share));
   const runs = shares.map((own, share) => startMocha([...options, ...own], { share }));
-  const sum = { passed: 0, failed: 0, code: 0 };
+  const sum: Totals = { passed: 0, failed: 0, failures: [] };
   for (const { result, show } of runs) {
-    const { passed, failed, code } = await result;
+    const totals = await result;
     show();
-    sum.passed += passed;
-    sum.failed += failed;
-    sum.code = Math.max(sum.code, code);
+    add(sum, totals);
   }
   return sum;
 }
@@ -108,8 +115,9 @@ async function main([name = '', ...options]: string[]): Promise<number> {
   const passed = results.filter(Boolean).length;
   const tests = await runTests(suite, options);
   const failed = results.length - passed + tests.failed;
+  if (tests.failures.length > 0) console.log(`Failed:\n${tests.failures.map((failure) => `  ${failure}\n`).join('')}`);
   console.log(`${passed + tests.passed} passed, ${failed} failed`);
-  return failed > 0 ? 1 : tests.code;
+  return failed > 0 ? 1 : 0;
 }
 
 process.exitCode = await main(process.argv.slice(2));

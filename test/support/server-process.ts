@@ -12,10 +12,14 @@ export interface NodeOf {
   store: string;
   /** Where the records are, if not there. */
   records?: string;
+  /** That of both stores. */
+  durability?: 'replicated';
   /** These go over the settings, unchecked: keys may turn faster than a configuration may ask for. */
   keys?: Partial<Config['keys']>;
   tokens?: Partial<Config['tokens']>;
   statusLists?: Partial<Config['status_lists']>;
+  /** By how many seconds its machine's clock is ahead of the store's, which counts then. */
+  ahead?: number;
   /** The port to listen at; another free one without it. */
   at?: number;
 }
@@ -24,6 +28,8 @@ export interface ServerProcess {
   /** Where this node is reached. */
   readonly url: string;
   close(): Promise<void>;
+  /** Moves its machine's clock. */
+  travel(seconds: number): void;
   /** Kills, freezes (SIGSTOP) or thaws it (SIGCONT). */
   signal(name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void;
 }
@@ -42,6 +48,9 @@ export async function startServerProcess(node: NodeOf): Promise<ServerProcess> {
     async close() {
       if (child.connected) child.disconnect();
       await ended;
+    },
+    travel(seconds) {
+      child.send(seconds);
     },
     signal(name) {
       child.kill(name);

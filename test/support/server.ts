@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { demoConfig } from '../../src/config/demo.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { openMasterKey } from '../../src/keys/master-key.ts';
-import type { Clock } from '../../src/lib/clock.ts';
+import { systemClock, type Clock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { startServer, type RunningServer } from '../../src/server.ts';
+import type { openStores } from '../../src/storage/open-stores.ts';
 import { freePort } from './free-port.ts';
 
 export interface TestServer extends RunningServer {
@@ -25,12 +26,15 @@ export interface TestServerOptions {
   sameAs?: { directory: string; issuer: string };
   /** Listens here instead of at the issuer's port: another node. */
   port?: number;
-  clock?: Clock;
+  /** In place of this process's clock; `of the store` as in production. */
+  clock?: Clock | 'of the store';
+  openStores?: typeof openStores;
 }
 
 /** The real server, in this process, with the demo's clients and accounts, silent, on a free port. */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const { sameAs, clock } = options;
+  // Tests move this process's clock (see clock.ts), and with it the time of the store.
+  const { sameAs, clock = systemClock, openStores: open } = options;
   const directory = sameAs?.directory ?? (await mkdtemp(join(tmpdir(), 'latchkey-test-')));
   // Beside a store that nodes share, a server waits for its operator to hand it the key.
   if (sameAs === undefined) await openMasterKey(directory, { create: true, random: systemRandom });
@@ -46,7 +50,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const config = options.change?.(demo) ?? demo;
   const listening =
     options.port === undefined ? config : { ...config, listen: { ...config.listen, port: options.port } };
-  const server = await startServer({ config: listening, ...(clock && { clock }) });
+  const server = await startServer({
+    config: listening,
+    ...(clock !== 'of the store' && { clock }),
+    ...(open && { openStores: open }),
+  });
   return {
     ...server,
     issuer: config.issuer,

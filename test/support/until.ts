@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Looks again and again until something holds. @throws Error when it does not within so many milliseconds */
-export async function until(holds: () => Promise<boolean> | boolean, patience = 15_000): Promise<void> {
+export async function until(holds: () => Promise<boolean> | boolean, patience = 45_000): Promise<void> {
   const end = performance.now() + patience;
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`it does not hold after ${patience} ms`);
