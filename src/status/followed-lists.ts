@@ -108,7 +108,7 @@ export class FollowedLists {
    */
   async learn(list: StatusList, indexes: readonly number[]): Promise<void> {
     const known = this.#lists.get(list.id);
-    if (known === undefined) return this.#readOne(list);
+    if (known === undefined) return this.#readOne(list, indexes);
     const found = indexes.filter((idx) => !isSet(known.bits, idx));
     for (const idx of found) setBit(known.bits, idx);
     known.changes += found.length;
@@ -173,11 +173,12 @@ export class FollowedLists {
   }
 
   /** Reads a list that no look has met yet, with fewer waits than a look takes. */
-  async #readOne(list: StatusList): Promise<void> {
+  async #readOne(list: StatusList, indexes: readonly number[]): Promise<void> {
     const { grants } = this.#parts;
     const [record, stored] = await Promise.all([grants.get(listKey(list.id)), grants.readBits(bitsOf(list.id))]);
-    // A look that met it meanwhile may have read it before the bits were set.
-    if (this.#lists.has(list.id) || !this.#begin(list, record, stored)) await this.look();
+    // Another caller or a look that met it meanwhile may have read it before these bits were set.
+    if (this.#lists.has(list.id)) return this.learn(list, indexes);
+    if (!this.#begin(list, record, stored)) await this.look();
   }
 
   /** Begins to follow a list. @returns whether the store has it whole */
