@@ -8,6 +8,8 @@ import type { AuthorizationCode, Grant, KoaContextWithOIDC, Provider, TokenEndpo
 // @ts-expect-error: not part of the engine's types
 import engineAuthorization from 'oidc-provider/lib/actions/authorization/index.js';
 // @ts-expect-error: not part of the engine's types
+import engineRequestObject from 'oidc-provider/lib/actions/authorization/process_request_object.js';
+// @ts-expect-error: not part of the engine's types
 import { checkScope as engineScopeCheck } from 'oidc-provider/lib/actions/authorization/scopes.js';
 // @ts-expect-error: not part of the engine's types
 import engineDiscovery from 'oidc-provider/lib/actions/discovery.js';
@@ -60,30 +62,38 @@ for (const steps of [engineIntrospection, engineRevocation] as EngineStep[][]) {
   };
 }
 
-type AroundScopeCheck = (context: KoaContextWithOIDC, engine: () => Promise<void>) => Promise<void>;
+type AroundStep = (context: KoaContextWithOIDC, engine: () => Promise<void>) => Promise<void>;
 
-const scopeChecks = new WeakMap<Provider, AroundScopeCheck>();
-
-/** Runs a check of ours around the engine's check of the scopes that a request asks for. */
-export function aroundScopeCheck(provider: Provider, around: AroundScopeCheck): void {
-  scopeChecks.set(provider, around);
-}
-
-for (const endpoint of [
+const AUTHORIZATION_ENDPOINTS = [
   'authorization',
   'device_authorization',
   'pushed_authorization_request',
   'backchannel_authentication',
-]) {
-  const steps = (engineAuthorization as (endpoint: string) => EngineStep[])(endpoint);
-  const at = steps.indexOf(engineScopeCheck as EngineStep);
-  if (at === -1) throw new Error(`the engine no longer checks scopes at ${endpoint}`);
-  steps[at] = async (context, next) => {
-    const engine = () => (engineScopeCheck as EngineStep)(context, () => Promise.resolve());
-    await (scopeChecks.get(context.oidc.provider)?.(context, engine) ?? engine());
-    await next();
+];
+
+/** @returns runs a step of ours around one that the engine has at each of its authorization endpoints */
+function aroundStep(step: unknown, does: string): (provider: Provider, around: AroundStep) => void {
+  const arounds = new WeakMap<Provider, AroundStep>();
+  for (const endpoint of AUTHORIZATION_ENDPOINTS) {
+    const steps = (engineAuthorization as (endpoint: string) => EngineStep[])(endpoint);
+    const at = steps.indexOf(step as EngineStep);
+    if (at === -1) throw new Error(`the engine no longer ${does} at ${endpoint}`);
+    steps[at] = async (context, next) => {
+      const engine = () => (step as EngineStep)(context, () => Promise.resolve());
+      await (arounds.get(context.oidc.provider)?.(context, engine) ?? engine());
+      await next();
+    };
+  }
+  return (provider, around) => {
+    arounds.set(provider, around);
   };
 }
+
+/** Runs a check of ours around the engine's check of the scopes that a request asks for. */
+export const aroundScopeCheck = aroundStep(engineScopeCheck, 'checks scopes');
+
+/** Runs a step of ours around the engine's reading of a signed request. */
+export const aroundRequestObject = aroundStep(engineRequestObject, 'reads signed requests');
 
 /** The steps of a sign-out: the question, and its answer. */
 const signOut: Record<'question' | 'answer', EngineStep[]> = {

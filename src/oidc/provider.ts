@@ -18,6 +18,7 @@ import './logout/sign-out-steps.ts';
 import { passOverUnusableClients } from './logout/unusable-clients.ts';
 import { compareAudiences } from './requests/assertion-audience.ts';
 import { isIdToken } from './requests/issued-jwt.ts';
+import { nameRequestAudience } from './requests/request-objects.ts';
 import { sayAdded } from './requests/mapped-claims.ts';
 import { completeScopes } from './requests/requested-scopes.ts';
 import { keepRegisteredQuery } from './registered-query.ts';
@@ -47,6 +48,7 @@ export function createProvider(
   provider.proxy = true;
   answerAtMtlsAliases(provider, parts.config.listen.client_certificates);
   compareAudiences(provider);
+  nameRequestAudience(provider);
   parts.secretGuesses.watch(provider);
   forgetRefusedProofs(provider);
   refuseGrantsByName(provider);

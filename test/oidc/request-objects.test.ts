@@ -133,6 +133,22 @@ describe('Signed requests', () => {
     }
   });
 
+  it('name in the error the audience that is taken, at /authorize and at /par', async () => {
+    const request = ask();
+    for (const aud of ['https://other.example', `${server.issuer}/authorize`, ['https://other.example'], undefined]) {
+      const carried = withRequestObject(request, await signed(request, { claims: { aud } }));
+      const { html } = await alice.visit(carried.url, {}, request.redirectUri);
+      assert.ok(html.includes(`the audience (aud) must be ${server.issuer}.`), `${String(aud)}: ${html}`);
+    }
+    const pushed = ask('demo-web');
+    const object = await signed(pushed, { claims: { aud: `${server.issuer}/par` } });
+    const { status, body } = await push('demo-web', { request: object });
+    assert.deepEqual([status, body['error']], [400, 'invalid_request_object']);
+    assert.match(String(body['error_description']), new RegExp(`the audience \\(aud\\) must be ${server.issuer}$`));
+    const expired = await signed(pushed, { claims: { exp: 1 } });
+    assert.doesNotMatch(String((await push('demo-web', { request: expired })).body['error_description']), /audience/);
+  });
+
   it('cannot lead anywhere but to a registered address', async () => {
     const request = ask();
     const object = await signed(request, { claims: { redirect_uri: 'https://evil.example/' } });

@@ -79,7 +79,7 @@ describe('A signed request to somebody who is elsewhere (CIBA Core §7.1.1)', ()
     'begins later': [() => ({ nbf: now() + 120 }), /./],
     'was issued in the future': [() => ({ iat: now() + 120 }), /./],
     'has an empty name': [() => ({ jti: '' }), /jti/],
-    'is for another server': [() => ({ aud: 'https://other.example' }), /./],
+    'is for another server': [() => ({ aud: 'https://other.example' }), /the audience \(aud\) must be http:/],
     'is of another client': [() => ({ iss: 'strict' }), /./],
     'holds another request': [() => ({ request: 'x' }), /./],
   };

@@ -9,6 +9,7 @@ import { trustedBy } from '../../oidc/requests/token-status.ts';
 import { senderConstraint, type SenderConstraint } from '../../oidc/sender-constraint.ts';
 
 import { readAssertion } from './assertion.ts';
+import type { Check } from './check.ts';
 import { firstFailure } from './checks.ts';
 import type { Examination, Request } from './examination.ts';
 import type { Examiner } from './examiner.ts';
@@ -35,7 +36,7 @@ export function jwtBearerGrant({ examine, subjects, announce }: JwtBearerParts):
       const examination = await examine(requestOf(context, sender));
       const { claims, issuer, request } = examination;
       const failed = await firstFailure(examination);
-      if (failed !== undefined) throw new errors.InvalidGrant(`assertion refused: ${failed.reason}: ${failed.says}`);
+      if (failed !== undefined) throw refused(failed, examination.here);
       const subject = await examination.subject();
       const account = await subjects.settle(subject, issuer, claims);
       if (account === undefined && subject.is !== 'service')
@@ -50,6 +51,15 @@ export function jwtBearerGrant({ examine, subjects, announce }: JwtBearerParts):
       });
     },
   };
+}
+
+/** The audience alone is named on the wire: an issuer that is set up wrong cannot find it out otherwise. */
+function refused({ reason, says }: Check, here: string): errors.InvalidGrant {
+  const error = new errors.InvalidGrant(`assertion refused: ${reason}: ${says}`);
+  if (!reason.startsWith('audience_')) return error;
+  return Object.assign(error, {
+    error_description: `the audience (aud) of the assertion must be ${here}, and no other`,
+  });
 }
 
 function requestOf({ oidc: { client, params } }: TokenEndpointGrantContext, sender: SenderConstraint): Request {

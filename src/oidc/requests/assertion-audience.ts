@@ -16,7 +16,7 @@ export function compareAudiences({ OIDCContext }: Provider): void {
   prototype.clientJwtAuthExpectedAudience = function expectedAudience(this: Oidc) {
     const { client, issuer, params } = this;
     const takesEndpoint = client !== undefined && policyOf(client).endpointAudience;
-    const { aud } = read(String(params?.['client_assertion']));
+    const { aud } = unverifiedClaims(String(params?.['client_assertion']));
     const accepted = new Set([issuer, ...(takesEndpoint ? endpoints(this) : [])]);
     const isMeant = takesEndpoint ? [aud].flat().every((one) => accepted.has(String(one))) : aud === issuer;
     if (isMeant) return accepted;
@@ -31,9 +31,9 @@ function endpoints(oidc: Oidc): string[] {
 }
 
 /** Leaves unreadable values for the engine to refuse. */
-function read(assertion: string): { aud?: unknown } {
+export function unverifiedClaims(jwt: string): { aud?: unknown } {
   try {
-    return decodeJwt(assertion);
+    return decodeJwt(jwt);
   } catch {
     return {};
   }

@@ -1,8 +1,10 @@
-import { errors, type Client, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
+import { errors, type Client, type Configuration, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import type { ProfileRules } from '../../config/profiles.ts';
 import { rulesOf } from '../clients/client-metadata.ts';
 import { CLOCK_TOLERANCE, LONGEST_PROOF } from '../storage/replay-adapter.ts';
+import { aroundRequestObject } from '../internals.ts';
+import { unverifiedClaims } from './assertion-audience.ts';
 import { clientJwtFault } from './client-jwt.ts';
 
 type JwtClaims = Readonly<Record<string, unknown>>;
@@ -48,6 +50,23 @@ export function requestObjects(clock: Clock) {
   }
 
   return { assertRequestObject, claimRequestObject };
+}
+
+/** Names the audience that is taken where a signed request is for another (RFC 9101 §4); the engine says only that its claims are invalid. */
+export function nameRequestAudience(provider: Provider): void {
+  aroundRequestObject(provider, async ({ oidc }, engine) => {
+    const object = oidc.params?.['request'];
+    try {
+      await engine();
+    } catch (error) {
+      if (error instanceof errors.InvalidRequestObject && typeof object === 'string') {
+        const { aud } = unverifiedClaims(object);
+        if (![aud].flat().includes(oidc.issuer))
+          error.error_description = `${error.error_description ?? ''}: the audience (aud) must be ${oidc.issuer}`;
+      }
+      throw error;
+    }
+  });
 }
 
 /** FAPI 2.0 Message Signing §5.3.1. */

@@ -570,7 +570,10 @@ describe('The JWT bearer grant refuses an assertion that', function () {
   const refused = async (assertion: string, reason: string, more?: Parameters, basic?: string): Promise<void> => {
     const verdict = await server.judge({ assertion, ...more }, basic);
     assert.deepEqual([verdict.reason, verdict.status, verdict.body['error']], [reason, 400, 'invalid_grant']);
-    assert.equal(verdict.body['error_description'], 'grant request is invalid');
+    const described = reason.startsWith('audience_')
+      ? `the audience (aud) of the assertion must be ${world.here}, and no other`
+      : 'grant request is invalid';
+    assert.equal(verdict.body['error_description'], described);
   };
 
   for (const [what, [reason, make, more, basic]] of Object.entries(ROWS)) {
