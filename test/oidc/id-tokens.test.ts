@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Config } from '../../src/config/schema.ts';
 import { Browser } from '../support/browser.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
-import { authorizationRequest, exchangeCode, refresh, signIn, tokensFor } from '../support/flows.ts';
+import { authorizationRequest, exchangeCode, refresh, signIn, tokenRequest, tokensFor } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { verified } from '../support/tokens.ts';
 
@@ -87,6 +87,22 @@ describe('ID tokens', () => {
     ];
     for (const claim of ['sub', 'sid', 'auth_time', 'acr', 'amr']) assert.deepEqual(renewed[claim], old[claim], claim);
     assert.ok((renewed.iat ?? 0) >= (old.iat ?? 0) + 600);
+  });
+
+  it('of a refresh hold no nonce, the first and the next alike (OpenID Connect Core §12.2)', async () => {
+    const { browser, basic } = { browser: new Browser(), basic: 'demo-web:demo-web-secret' };
+    for (const clientId of ['demo-notes', 'demo-web']) {
+      const first = await tokensFor(server.issuer, { browser, clientId, parameters: { nonce: 'of-the-request' } });
+      assert.equal((await verified(server.issuer, first['id_token'], clientId)).claims['nonce'], 'of-the-request');
+      let token = first['refresh_token'] ?? '';
+      for (const time of ['first', 'second']) {
+        const parameters = { grant_type: 'refresh_token', refresh_token: token, client_id: clientId };
+        const { body } = await tokenRequest(server.issuer, parameters, clientId === 'demo-web' ? basic : undefined);
+        const { claims } = await verified(server.issuer, String(body['id_token']), clientId);
+        assert.equal(claims['nonce'], undefined, `the ${time} refresh of ${clientId}`);
+        token = String(body['refresh_token']);
+      }
+    }
   });
 
   it('are not given without the scope openid', async () => {

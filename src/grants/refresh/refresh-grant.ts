@@ -10,6 +10,7 @@ import type { Store } from '../../storage/store.ts';
 import { KeptAnswers, type NoteGiven } from './kept-answers.ts';
 import { ChecksPassed, hasUse, nameOf, RefreshTokens, type FoundToken, type UsedToken } from './refresh-tokens.ts';
 import { askedFor, judge } from './repeats.ts';
+import { leaveOutNonce } from './refreshed-id-tokens.ts';
 
 export interface RefreshGrant {
   /** The engine's storage of refresh tokens. */
@@ -39,6 +40,7 @@ export function refreshGrant(parts: Parts): RefreshGrant {
     adapter: tokens.adapter,
     extend(provider) {
       aroundGrant(provider, 'refresh_token', (engine) => (context) => refresh.handle(context, engine));
+      leaveOutNonce(provider);
     },
   };
 }
