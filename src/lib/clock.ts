@@ -1,4 +1,4 @@
-/** Where the time comes from. Every part that needs the time is handed one, so that a test can move it. */
+/** A source of time, passed to everything that needs the time so that a test can move it. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;

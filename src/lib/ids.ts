@@ -17,7 +17,7 @@ export function newId<Kind extends string>(prefix: string, clock: Clock, random:
   return `${prefix}_${time}${random.bytes(16).toString('hex')}` as Id<Kind>;
 }
 
-/** When an identifier was made, in milliseconds since the epoch. */
+/** Returns the time at which an identifier was made, in milliseconds since the epoch. */
 export function timeOfId(id: string): number {
   const start = id.indexOf('_') + 1;
   return Number.parseInt(id.slice(start, start + 9), 36);

@@ -1,7 +1,7 @@
 /**
- * Whether an object in a JSON text has two members of one name, also when they are spelled differently. Readers
- * disagree on which one counts (RFC 8259 §4), so what one has checked the next may not see.
- * @param json what `JSON.parse` takes
+ * Tells whether an object in a JSON text repeats a member name, also when the two spellings differ in their escapes.
+ * Parsers disagree on which member counts (RFC 8259 §4), so a check of one may miss the value that another one uses.
+ * @param json a text that `JSON.parse` accepts
  */
 export function repeatsName(json: string): boolean {
   const open: Set<string>[] = [];

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-/** Where unpredictable bytes come from. */
+/** A source of unpredictable bytes. */
 export interface Random {
   bytes(length: number): Buffer;
 }

@@ -1,7 +1,7 @@
-/** So many at once: enough for a slow store not to be waited for one by one, too few to keep others from it. */
+/** Concurrency: enough to hide the latency of a slow store, too little to starve other users of it. */
 const AT_ONCE = 50;
 
-/** Does something with each of them, many at once. @throws the first failure, once all that had begun are over */
+/** Runs `work` for every item, up to 50 at once. @throws the first failure, after all that had started have ended */
 export async function forEachAtOnce<T>(
   items: AsyncIterable<T> | Iterable<T>,
   work: (item: T) => Promise<unknown>,

@@ -9,13 +9,13 @@ import { StoreMissing, type Store } from './store.ts';
 export interface Stores {
   records: Store;
   grants: Store;
-  /** Whether the records are in a file of this machine. */
+  /** True if the records are in a file on this machine. */
   isEmbedded: boolean;
   /** The time by which records expire and are compared: that of the grants store, on every node. */
   clock: SharedClock;
   /** Compares this machine's clock with it once more. @throws StoreUnavailable */
   measureClock(): Promise<void>;
-  /** What could not be checked of the store for records, and what is better changed of that for grants. */
+  /** Checks of the records store that could not run, and settings of the grants store that should change. */
   warnings: readonly string[];
   close(): Promise<void>;
 }

@@ -38,7 +38,7 @@ export interface Store {
   /** The bitmap's bytes, bit 0 being the highest of byte 0; empty when there is none. */
   readBits(bitmap: Bitmap): Promise<Buffer>;
 
-  /** A hint to every node; it may be lost, so nothing may depend on it. */
+  /** Sends a notice to every node. It may be lost, so nothing may depend on it. */
   publish(channel: string, message: string): Promise<void>;
   /** @returns the way to stop listening */
   subscribe(channel: string, listener: (message: string) => void): Promise<() => Promise<void>>;
@@ -61,7 +61,7 @@ export interface Stored<T> {
   value: T;
   /** Grows with every write. */
   version: number;
-  /** When it was first used, in milliseconds since the epoch. */
+  /** Time of its first use, in milliseconds since the epoch. */
   consumedAt?: number;
   /** In milliseconds since the epoch; absent for a durable record. */
   expiresAt?: number;
@@ -78,7 +78,7 @@ export type Consumed = { use: 'first' } | { use: 'already'; at: number } | { use
 
 export interface Page<T> {
   keys: Key<T>[];
-  /** Where the next page starts; absent on the last. */
+  /** Cursor of the next page; absent on the last page. */
   next?: string;
 }
 
@@ -87,7 +87,7 @@ export function keyspace<T>(name: string): (id: string) => Key<T> {
   return (id) => `${name}:${id}`;
 }
 
-/** What a record is called among those of its kind. */
+/** Returns the part of a key after the name of its kind: the inverse of `keyspace`. */
 export function idOf(key: Key<unknown>): string {
   return key.slice(key.indexOf(':') + 1);
 }

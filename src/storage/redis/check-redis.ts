@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { answered } from './answered.ts';
+import { withTimeout } from './with-timeout.ts';
 import type { RedisStore } from './redis-store.ts';
 
 /**
@@ -19,7 +19,7 @@ export async function checkRecordsRedis(store: RedisStore): Promise<string[]> {
  */
 export async function checkGrantsRedis(store: RedisStore): Promise<string[]> {
   // A user that may not ask may still keep grants.
-  const asked = await Promise.allSettled(store.masters().map((master) => answered(master.info())));
+  const asked = await Promise.allSettled(store.masters().map((master) => withTimeout(master.info())));
   const facts = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const evicting = new Set(facts.flatMap((one) => evictionPolicy(one) ?? []));
   return [...evicting].map(
@@ -54,7 +54,7 @@ export async function checkReplicas(store: RedisStore, isReplicated: boolean): P
 }
 
 async function checkFence(server: Redis, { sentinels }: RedisStore, isReplicated: boolean): Promise<string[]> {
-  const facts = await answered(server.info('replication')).catch(() => '');
+  const facts = await withTimeout(server.info('replication')).catch(() => '');
   const hasReplicas = sentinels?.hasReplicas === true || /^connected_slaves:[1-9]/m.test(facts);
   if (!hasReplicas && isReplicated) {
     throw new Error('stores.durability is replicated, but the Redis has no replica: add one, or write primary');
@@ -79,7 +79,7 @@ function evictionPolicy(facts: string): string | undefined {
 }
 
 async function checkServer(server: Redis): Promise<string[]> {
-  const facts = await answered(server.info());
+  const facts = await withTimeout(server.info());
   const policy = evictionPolicy(facts);
   if (policy !== undefined) {
     throw new Error(
@@ -103,7 +103,7 @@ async function checkServer(server: Redis): Promise<string[]> {
 /** @returns `undefined` when the server does not tell */
 async function setting(server: Redis, name: string): Promise<string | undefined> {
   try {
-    const answer: unknown = await answered(server.config('GET', name));
+    const answer: unknown = await withTimeout(server.config('GET', name));
     return Array.isArray(answer) ? String(answer[1]) : undefined;
   } catch {
     return undefined;

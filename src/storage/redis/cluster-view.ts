@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { answered } from './answered.ts';
+import { withTimeout } from './with-timeout.ts';
 
 /** One node of a cluster as another sees it. */
 interface SeenNode {
@@ -23,7 +23,7 @@ interface ClusterView {
  * @returns their addresses
  */
 export async function deposedMasters(nodes: readonly Redis[]): Promise<string[]> {
-  const answers = await Promise.allSettled(nodes.map((node) => answered(node.cluster('NODES'))));
+  const answers = await Promise.allSettled(nodes.map((node) => withTimeout(node.cluster('NODES'))));
   return deposedIn(answers.flatMap((answer) => (answer.status === 'fulfilled' ? [viewOf(String(answer.value))] : [])));
 }
 

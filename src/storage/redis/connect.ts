@@ -2,19 +2,19 @@ import type { RedisOptions } from 'ioredis';
 import { Cluster, Redis } from 'ioredis';
 import type { RedisUrl } from '../../config/store-url.ts';
 import { StoreUnavailable } from '../store.ts';
-import { PATIENCE } from './answered.ts';
+import { PATIENCE } from './with-timeout.ts';
 import type { Client } from './client.ts';
 import { PrimaryWatch } from './primary-watch.ts';
 import { Replication } from './replication.ts';
 import { defineScripts } from './scripts.ts';
 import { Sentinels } from './sentinels.ts';
 
-/** How long the first connection may take, in milliseconds: a start has more time than a request. */
+/** Longest wait for the first connection in milliseconds: a start has more time than a request. */
 const START_PATIENCE = 5000;
 /** Milliseconds between two tries to connect again; grows to the last. */
 const FIRST_RETRY = 50;
 const LAST_RETRY = 500;
-/** How often a cluster's map of slots is read again, in milliseconds, so that a failover is found without an error. */
+/** Period of re-reading a cluster's slot map in milliseconds, so that a failover is noticed without an error. */
 const SLOTS_REFRESH = 5000;
 
 /** Connections to a Redis: reads go over one connection, writes over another where they wait for replicas. */

@@ -2,7 +2,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import type { Index, Page } from '../store.ts';
-import { Turn } from '../turn.ts';
+import { TickBatcher } from '../tick-batcher.ts';
 import type { Connection } from './connect.ts';
 
 /** Ends a key within an entry; sorts before any character, so that entries sort as their keys. */
@@ -25,7 +25,7 @@ export class Memberships {
   /** Tells this process's entries from every other's. */
   readonly #writer: string;
   #writes = 0;
-  readonly #enlisted = new Turn<Enlisted>((enlisted) => this.#enter(enlisted));
+  readonly #enlisted = new TickBatcher<Enlisted>((enlisted) => this.#enter(enlisted));
 
   constructor(connection: Pick<Connection, 'reader' | 'writer' | 'watch'>, clock: Clock, random: Random) {
     this.#connection = connection;

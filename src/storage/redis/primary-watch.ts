@@ -1,6 +1,6 @@
 import { Cluster, type Redis } from 'ioredis';
 import { StoreUnavailable } from '../store.ts';
-import { answered } from './answered.ts';
+import { withTimeout } from './with-timeout.ts';
 import { mastersOf, type Client } from './client.ts';
 import { deposedMasters } from './cluster-view.ts';
 import type { Sentinels } from './sentinels.ts';
@@ -35,7 +35,7 @@ export class PrimaryWatch {
 
   /** Waits for an answer, and hands it on when it came from a primary. @throws StoreUnavailable */
   readonly confirmed = async <T>(reply: Promise<T>): Promise<T> => {
-    const answer = await answered(reply);
+    const answer = await withTimeout(reply);
     if (performance.now() - this.#confirmedAt > BELIEVED) await this.confirm();
     return answer;
   };
@@ -86,7 +86,7 @@ export class PrimaryWatch {
   }
 
   async #askRole(server: Redis): Promise<void> {
-    const [role, , replicas] = await answered(server.role());
+    const [role, , replicas] = await withTimeout(server.role());
     if (role !== 'master') {
       // A new connection may lead to the primary.
       server.disconnect(true);

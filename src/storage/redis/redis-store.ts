@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { systemRandom } from '../../lib/random.ts';
 import type { Bitmap, Consumed, Counter, Index, Key, Page, Store, Stored, WriteOptions } from '../store.ts';
 import { StoreUnavailable } from '../store.ts';
-import { answered } from './answered.ts';
+import { withTimeout } from './with-timeout.ts';
 import { mastersOf, type Client } from './client.ts';
 import { connectRedis, type Connection } from './connect.ts';
 import { Memberships } from './memberships.ts';
@@ -130,7 +130,7 @@ export class RedisStore implements Store {
   async time(): Promise<number> {
     const [master] = this.masters();
     if (master === undefined) throw new StoreUnavailable('no Redis master answers');
-    const [seconds, microseconds] = await answered(master.time());
+    const [seconds, microseconds] = await withTimeout(master.time());
     return Number(seconds) * 1000 + Number(microseconds) / 1000;
   }
 
@@ -139,8 +139,8 @@ export class RedisStore implements Store {
     const { reader, watch } = this.#connection;
     await watch.confirm();
     const masters = this.masters();
-    await Promise.all(masters.map((master) => answered(master.ping())));
-    const expected = reader instanceof Redis ? 1 : countMasters(await answered(reader.cluster('SLOTS')));
+    await Promise.all(masters.map((master) => withTimeout(master.ping())));
+    const expected = reader instanceof Redis ? 1 : countMasters(await withTimeout(reader.cluster('SLOTS')));
     // A master that went away is dropped from the client's list, while the cluster goes on naming it.
     if (masters.length < expected) throw new StoreUnavailable(`${masters.length} of ${expected} Redis masters answer`);
   }
@@ -200,7 +200,9 @@ export class RedisStore implements Store {
   }
 }
 
-/** How many masters the answer of CLUSTER SLOTS names: rows of first slot, last slot, master, replicas…; at least one. */
+/**
+ * Counts the masters in a CLUSTER SLOTS reply, whose rows are first slot, last slot, master, replicas…; at least one.
+ */
 function countMasters(ranges: unknown): number {
   const masters = Array.isArray(ranges)
     ? ranges.map((range: unknown) => (Array.isArray(range) ? String(range[2]) : ''))

@@ -1,7 +1,7 @@
 import { Cluster } from 'ioredis';
 import { StoreUnavailable } from '../store.ts';
-import { Turn } from '../turn.ts';
-import { answered } from './answered.ts';
+import { TickBatcher } from '../tick-batcher.ts';
+import { withTimeout } from './with-timeout.ts';
 import { mastersOf, type Client } from './client.ts';
 import type { PrimaryWatch } from './primary-watch.ts';
 
@@ -12,7 +12,7 @@ const PATIENCE = 1000;
 export class Replication {
   readonly #client: Client;
   readonly #watch: PrimaryWatch;
-  readonly #waits = new Turn<undefined>(() => this.#wait());
+  readonly #waits = new TickBatcher<undefined>(() => this.#wait());
   /** Counts the connections that broke: a new one knows nothing of the writes of the former. */
   #breaks = 0;
 
@@ -43,7 +43,7 @@ export class Replication {
     await Promise.all(
       mastersOf(this.#client).map(async (master) => {
         const needed = this.#watch.neededReplicas(master);
-        const reached = needed === Infinity ? 0 : await answered(master.wait(needed, PATIENCE));
+        const reached = needed === Infinity ? 0 : await withTimeout(master.wait(needed, PATIENCE));
         if (reached < needed) {
           const wanted = needed === Infinity ? 'and its Sentinels see the primary as down' : `of ${needed}`;
           throw new StoreUnavailable(`Redis: the write has reached ${reached} replicas ${wanted}`);

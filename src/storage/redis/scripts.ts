@@ -141,7 +141,7 @@ const SCRIPTS = {
   bitmapSet: SET_BITS,
 };
 
-/** What a record's write is made of: now, value, expiresAt, ttl, memberships. */
+/** The arguments of a write, in the order in which the scripts read them. */
 export type WriteArguments = [now: number, value: string, expiresAt: number | '', ttl: number, memberships: string];
 /** A field of a hash, absent as null. */
 type Field = string | null;

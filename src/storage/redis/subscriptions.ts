@@ -1,12 +1,12 @@
 import { Cluster } from 'ioredis';
-import { answered } from './answered.ts';
+import { withTimeout } from './with-timeout.ts';
 import type { Client } from './client.ts';
 
 type Listener = (message: string) => void;
 
 const PREFIX = 'latchkey:';
 
-/** Hints by Redis's publish and subscribe. A cluster passes them on among its nodes. */
+/** Notices by Redis PUBLISH and SUBSCRIBE, which a cluster forwards between its nodes. */
 export class Subscriptions {
   readonly #client: Client;
   readonly #listeners = new Map<string, Set<Listener>>();
@@ -17,7 +17,7 @@ export class Subscriptions {
   }
 
   async publish(channel: string, message: string): Promise<void> {
-    await answered(this.#client.publish(PREFIX + channel, message));
+    await withTimeout(this.#client.publish(PREFIX + channel, message));
   }
 
   async subscribe(channel: string, listener: Listener): Promise<() => Promise<void>> {
@@ -29,13 +29,13 @@ export class Subscriptions {
     const listeners = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, listeners.add(own));
     this.#subscriber ??= this.#listen();
-    await answered(this.#subscriber.subscribe(name));
+    await withTimeout(this.#subscriber.subscribe(name));
     return async () => {
       listeners.delete(own);
       if (listeners.size > 0 || this.#listeners.get(name) !== listeners) return;
       this.#listeners.delete(name);
       // Only spares the traffic: nobody is listening any more, so a failure has no consequence.
-      await answered(this.#subscriber?.unsubscribe(name) ?? Promise.resolve()).catch(() => undefined);
+      await withTimeout(this.#subscriber?.unsubscribe(name) ?? Promise.resolve()).catch(() => undefined);
     };
   }
 

@@ -3,12 +3,12 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { prepareSchema } from './schema.ts';
 
-/** How long opening may wait, in milliseconds, while other processes open the same file. */
+/** Longest wait for the file to open, in milliseconds, while other processes open it. */
 const OPENING_PATIENCE = 10_000;
 
 /**
- * How long one statement may hold up the event loop, in milliseconds, while another process writes. A write lasts some
- * tens of microseconds, so this is seldom reached; `attempt` waits out the rest asynchronously.
+ * Longest time in milliseconds that one statement may block the event loop while another process writes. A write takes
+ * tens of microseconds, so the limit is seldom reached; `withRetry` waits for the rest asynchronously.
  */
 const BUSY_TIMEOUT = 5;
 

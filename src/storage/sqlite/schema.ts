@@ -66,7 +66,7 @@ const ENTRIES = `
   CREATE INDEX entries_by_expiry ON entries (expires_at);
 `;
 
-/** What each version added; a file of an older one is brought up to date. */
+/** The statements that each schema version added. Opening an older file runs those that it lacks. */
 const VERSIONS = [RECORDS, ENTRIES];
 
 /** Brings an empty or older file to this version's tables. @throws Error when a newer Latchkey has written the file */

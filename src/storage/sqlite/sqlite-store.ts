@@ -2,11 +2,11 @@ import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import type { Clock } from '../../lib/clock.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import type { Bitmap, Consumed, Counter, Index, Key, Page, Store, Stored, WriteOptions } from '../store.ts';
-import { Turn } from '../turn.ts';
-import { attempt } from './attempt.ts';
+import { TickBatcher } from '../tick-batcher.ts';
+import { withRetry } from './with-retry.ts';
 import { startCheckpoints } from './checkpoints.ts';
 import { FileIdentity } from './file-identity.ts';
-import { Hints } from './hints.ts';
+import { ChangeNotices } from './change-notices.ts';
 import { openDatabase } from './open-database.ts';
 import { DURABLE } from './schema.ts';
 import type { Statements } from './statements.ts';
@@ -25,11 +25,11 @@ class SqliteStore implements Store {
   readonly #clock: Clock;
   readonly #database: DatabaseSync;
   readonly #statements: Statements;
-  readonly #hints: Hints;
+  readonly #notices: ChangeNotices;
   readonly #file: FileIdentity;
   readonly #stopSweeper: () => void;
   readonly #stopCheckpoints: () => void;
-  readonly #entries = new Turn<[index: string, expiresAt: number, member: string]>(async (entries) => {
+  readonly #entries = new TickBatcher<[index: string, expiresAt: number, member: string]>(async (entries) => {
     await this.#run(() => this.#statements.enlist.run(JSON.stringify(entries)));
   });
 
@@ -38,7 +38,7 @@ class SqliteStore implements Store {
     this.#database = openDatabase(path);
     this.#file = new FileIdentity(path);
     this.#statements = prepareStatements(this.#database);
-    this.#hints = new Hints(this.#statements, clock);
+    this.#notices = new ChangeNotices(this.#statements, clock);
     this.#stopSweeper = startSweeper(this.#statements.sweeps, clock);
     this.#stopCheckpoints = startCheckpoints(this.#database);
   }
@@ -135,11 +135,11 @@ class SqliteStore implements Store {
   }
 
   publish(channel: string, message: string): Promise<void> {
-    return this.#hints.publish(channel, message);
+    return this.#notices.publish(channel, message);
   }
 
   subscribe(channel: string, listener: (message: string) => void): Promise<() => Promise<void>> {
-    return this.#hints.subscribe(channel, listener);
+    return this.#notices.subscribe(channel, listener);
   }
 
   time(): Promise<number> {
@@ -153,14 +153,14 @@ class SqliteStore implements Store {
   close(): Promise<void> {
     this.#stopSweeper();
     this.#stopCheckpoints();
-    this.#hints.stop();
+    this.#notices.stop();
     if (this.#database.isOpen) this.#database.close();
     return Promise.resolve();
   }
 
   /** Nothing is acknowledged that went into a file that nobody finds any more. */
   #run<R>(statement: () => R): Promise<R> {
-    return attempt(() => {
+    return withRetry(() => {
       const result = statement();
       this.#file.check();
       return result;

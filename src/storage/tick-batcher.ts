@@ -1,8 +1,8 @@
 /**
- * Collects what is asked for within one turn of the event loop and does it in one, since what costs is the round trip,
- * or the commit, and not the entry. Each asker learns how it went for all of them.
+ * Runs all work items of one event-loop tick in one batch, because a round trip or commit costs more than an entry.
+ * Every caller gets the outcome of the whole batch.
  */
-export class Turn<T> {
+export class TickBatcher<T> {
   readonly #work: (items: readonly T[]) => Promise<void>;
   #items: T[] = [];
   #done: Promise<void> | undefined;

@@ -1,11 +1,11 @@
 import { StoreUnavailable } from '../store.ts';
 
-/** How long a command may take in all, in milliseconds, waiting for a connection included. */
+/** Longest total duration of a command in milliseconds, including the wait for a connection. */
 export const PATIENCE = 2000;
 
 /**
- * Refusals that say the server cannot serve now: of a primary that has become a replica too, at WAIT or while it was
- * waiting (UNBLOCKED). Any other is a fault of ours.
+ * Redis errors that mean "unavailable now". They include those of a primary that was demoted at WAIT or while it
+ * waited (UNBLOCKED). Any other error is a bug of this program.
  */
 const OUTAGES = [
   /^(ASK|BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|MOVED|NOAUTH|NOPERM|NOREPLICAS|OOM|READONLY|TRYAGAIN|WRONGPASS)\b/,
@@ -14,11 +14,11 @@ const OUTAGES = [
 ];
 
 /**
- * Waits for Redis's answer, for a bounded time. A command is never sent twice: one whose answer was lost may have been
- * done, and a second `consume` would call its own first one a replay.
+ * Waits a bounded time for a reply of Redis. A command is never sent twice: it may have run although its reply was
+ * lost, and a second `consume` would take the first for a replay.
  * @throws StoreUnavailable when Redis is away, too slow, or cannot serve
  */
-export async function answered<T>(reply: Promise<T>): Promise<T> {
+export async function withTimeout<T>(reply: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
@@ -34,7 +34,7 @@ export async function answered<T>(reply: Promise<T>): Promise<T> {
   }
 }
 
-/** The client hangs the command on a refusal, values and all; the error may end in a log. */
+/** Removes the command that the client attaches to an error: its values are secret, and the error may be logged. */
 function withoutCommand(error: unknown): unknown {
   if (error instanceof Error) Reflect.deleteProperty(error, 'command');
   return error;

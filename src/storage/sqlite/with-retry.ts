@@ -1,23 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreUnavailable } from '../store.ts';
 
-/** SQLite's primary result codes (https://sqlite.org/rescode.html) that mean another process is at it just now. */
+/** SQLite's primary result codes (https://sqlite.org/rescode.html) that mean that another process holds the lock. */
 const BUSY = new Set([5, 6]);
-/** Those that mean the file cannot be used: read-only, I/O error, corrupt, full, cannot open, not a database. A closed
- * database is none of SQLite's own codes; see `isOutage`. */
+/**
+ * Result codes that mean the file cannot be used: read-only, I/O error, corrupt, full, cannot open, not a database.
+ * SQLite has no code for a closed database; see `isOutage`.
+ */
 const BROKEN = new Set([8, 10, 11, 13, 14, 26]);
-/** Of these, those that a process gets over only with a file that it opens anew: corrupt, not a database. */
+/** Codes from which a process recovers only by reopening a repaired file: corrupt, not a database. */
 const DAMAGED = new Set([11, 26]);
 
-/** How long a statement waits in all for other processes, in milliseconds. */
+/** Longest total wait of a statement for other processes, in milliseconds. */
 const PATIENCE = 2000;
 const LONGEST_WAIT = 50;
 
 /**
- * Runs one statement, which is atomic in itself, and waits out other processes' locks without holding the event loop.
- * @throws StoreUnavailable when the lock stays or the file is broken; any other error is a fault of ours and passes through
+ * Runs one atomic statement and retries while other processes hold the lock, without blocking the event loop.
+ * @throws StoreUnavailable when the lock stays or the file is broken; any other error is a bug and passes through
  */
-export async function attempt<T>(statement: () => T): Promise<T> {
+export async function withRetry<T>(statement: () => T): Promise<T> {
   for (let wait = 1, waited = 0; ; waited += wait, wait = Math.min(wait * 2, LONGEST_WAIT)) {
     try {
       return statement();
@@ -46,7 +48,7 @@ function adviceOn(error: Error): string {
   return '; stop every server that uses the file, repair it or put a copy in its place, and start again';
 }
 
-/** SQLite's primary result code; 0 for an error that is none of SQLite's. */
+/** SQLite's primary result code; 0 for any other error. */
 function resultCode(error: unknown): number {
   const code = error instanceof Error && 'errcode' in error ? error.errcode : 0;
   return typeof code === 'number' ? code & 0xff : 0;

@@ -1,16 +1,16 @@
 import type { Clock } from '../../lib/clock.ts';
-import { attempt } from './attempt.ts';
+import { withRetry } from './with-retry.ts';
 import type { Statements } from './statements.ts';
 
 type Listener = (message: string) => void;
 
-/** Milliseconds between two looks for new hints, while someone listens. */
+/** Period of looking for new notices in milliseconds, while there is a listener. */
 const POLL = 200;
-/** How long a hint stays to be seen, in milliseconds: far longer than any process goes without looking. */
+/** Lifetime of a notice in milliseconds: far longer than any listening process goes without looking. */
 const LIFE = 60_000;
 
-/** Hints between the processes that share one file: a table that each listening process looks into. */
-export class Hints {
+/** Notices between the processes that share one file, by a table (`hints`) that each listening process polls. */
+export class ChangeNotices {
   readonly #statements: Statements;
   readonly #clock: Clock;
   readonly #listeners = new Map<string, Set<Listener>>();
@@ -23,17 +23,17 @@ export class Hints {
   }
 
   async publish(channel: string, message: string): Promise<void> {
-    await attempt(() => this.#statements.addHint.run(channel, message, this.#clock.now() + LIFE));
+    await withRetry(() => this.#statements.addHint.run(channel, message, this.#clock.now() + LIFE));
   }
 
   async subscribe(channel: string, listener: Listener): Promise<() => Promise<void>> {
     if (this.#timer === undefined) {
-      this.#seen = await attempt(() => Number(this.#statements.lastHint.get()?.['id']));
+      this.#seen = await withRetry(() => Number(this.#statements.lastHint.get()?.['id']));
       this.#timer ??= setInterval(() => {
         this.#poll();
       }, POLL).unref();
     }
-    // Wrapped, so that a listener that is added twice is two listeners, each stopped by itself.
+    // Wrapped, so that a listener that is added twice counts as two, and each is removed separately.
     const own: Listener = (message) => {
       listener(message);
     };
@@ -64,7 +64,7 @@ export class Hints {
     try {
       return this.#statements.hintsAfter.all(this.#seen);
     } catch {
-      return []; // A hint may be lost or late; the next look comes soon.
+      return []; // A notice may be lost or late; the next look comes soon.
     }
   }
 }
