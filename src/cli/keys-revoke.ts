@@ -3,7 +3,7 @@ import type { ClientConfig, Config, SigningAlgorithm } from '../config/schema.ts
 import { didYouMean } from '../config/suggest.ts';
 import { stateIn, type RingKey } from '../keys/ring.ts';
 import { without } from '../keys/rotation.ts';
-import { revokeNow } from '../keys/steps.ts';
+import { revokeNow } from '../keys/transitions.ts';
 import { pollingPeriod, timetableOf, type KeyState } from '../keys/timetable.ts';
 import { systemClock } from '../lib/clock.ts';
 import { durationText } from '../lib/duration.ts';
@@ -27,7 +27,7 @@ export function revoke(scene: KeysScene, kid: string): Promise<number> {
     if (!(await confirmed(options, terminal, planFor(key, state, heir, config)))) return 1;
     let left = content;
     await endingsOf(config, stores).revokeKey(kid, async () => {
-      left = await change(scene, records, (ring, steps) => revokeNow(ring, kid, steps));
+      left = await change(scene, records, (ring, options) => revokeNow(ring, kid, options));
     });
     const signer = snapshotNow(scene, left).signing.find(({ alg }) => alg === key.alg);
     if (options['json'] === true)

@@ -1,6 +1,6 @@
 import type { Config, SigningAlgorithm } from '../config/schema.ts';
 import { didYouMean } from '../config/suggest.ts';
-import { rotateNow } from '../keys/steps.ts';
+import { rotateNow } from '../keys/transitions.ts';
 import { systemClock } from '../lib/clock.ts';
 import { durationText } from '../lib/duration.ts';
 import { UsageError } from './command.ts';
@@ -17,7 +17,7 @@ export function rotate(scene: KeysScene): Promise<number> {
         `announcing the next key of ${algorithms.join(', ')}; it signs ${after} later, when APIs know it\n`,
       );
     }
-    const content = await change(scene, records, (ring, steps) => rotateNow(ring, algorithms, steps));
+    const content = await change(scene, records, (ring, options) => rotateNow(ring, algorithms, options));
     const before = new Set(snapshot.keys.map(({ kid }) => kid));
     const coming = content.keys
       .filter(({ alg, signsFrom }) => algorithms.includes(alg) && signsFrom > systemClock.now())

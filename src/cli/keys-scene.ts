@@ -6,7 +6,7 @@ import { absentSigner, SignerUnavailable } from '../keys/external-signer.ts';
 import { openExternal } from '../keys/open-external.ts';
 import { ringRecords, type RingRecords } from '../keys/ring-record.ts';
 import { snapshotOf, type RingContent, type RingSnapshot } from '../keys/ring.ts';
-import { changeRing, storedRing, type StepOptions } from '../keys/steps.ts';
+import { changeRing, storedRing, type TransitionOptions } from '../keys/transitions.ts';
 import { timetableOf } from '../keys/timetable.ts';
 import { systemClock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
@@ -54,10 +54,10 @@ async function externalOrWhyNot(config: Config): Promise<External | undefined> {
 export async function change(
   { config, terminal }: KeysScene,
   records: RingRecords,
-  decide: (content: RingContent, steps: StepOptions) => Promise<RingContent>,
+  decide: (content: RingContent, options: TransitionOptions) => Promise<RingContent>,
 ): Promise<RingContent> {
   const external = await externalOrWhyNot(config);
-  const steps: StepOptions = {
+  const options: TransitionOptions = {
     clock: systemClock,
     random: systemRandom,
     algorithms: config.keys.algorithms,
@@ -66,7 +66,7 @@ export async function change(
     reportFailure: (error) => terminal.warn(`latchkey: ${error instanceof Error ? error.message : String(error)}`),
   };
   try {
-    return await changeRing(records, steps, (content) => decide(content, steps));
+    return await changeRing(records, options, (content) => decide(content, options));
   } finally {
     await external?.signer.close();
   }

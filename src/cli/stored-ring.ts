@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.ts';
 import { openMasterKey } from '../keys/master-key.ts';
 import { ringRecords } from '../keys/ring-record.ts';
 import { snapshotOf, type RingSnapshot } from '../keys/ring.ts';
-import { storedRing } from '../keys/steps.ts';
+import { storedRing } from '../keys/transitions.ts';
 import { systemClock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';

@@ -9,10 +9,10 @@ import type { RingRecords, StoredRing } from './ring-record.ts';
 import { derived, type RingContent, type RingKey } from './ring.ts';
 import type { FreshKey } from './rotation.ts';
 
-/** Where private halves are that the ring only names. */
+/** The external signer that holds the private halves of keys that the ring only names. */
 export interface External {
   signer: ExternalSigner;
-  /** Whether new keys are made there; else it signs only with those that it has. */
+  /** True if new keys are made there; otherwise it signs only with the keys that it has. */
   makesNewKeys: boolean;
 }
 
@@ -43,7 +43,7 @@ export async function newExternalKey(
   return { ...key, external };
 }
 
-/** What a signer of others says of a key is believed once a signature shows it: from then on every token depends on it. */
+/** Verifies a trial signature of a new key before the ring trusts it: from then on every token depends on this key. */
 async function prove({ kid, alg, publicJwk }: FreshKey, name: string, signer: ExternalSigner): Promise<void> {
   const [head, body] = [{ alg }, {}].map((part) => base64url.encode(JSON.stringify(part)));
   const input = `${head ?? ''}.${body ?? ''}`;
@@ -89,7 +89,7 @@ export async function checkExternalKeys(
     return;
   }
   const present = await external.signer.names(ownerOf(stored.content));
-  // What another node has destroyed in between is not in the ring any more.
+  // A key that another node destroyed meanwhile is no longer in the ring.
   const latest = ((await records.read(stored)) ?? stored).content;
   const mentioned = new Set(namesIn(latest));
   const missing = stored.content.keys.find(

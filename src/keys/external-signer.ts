@@ -1,7 +1,7 @@
 import type { JWK } from 'jose';
 import type { SigningAlgorithm } from '../config/schema.ts';
 
-/** What signs with private halves that never leave it: a hardware security module. Every verb throws SignerUnavailable. */
+/** A signer whose private halves never leave it: a hardware security module. Every method throws SignerUnavailable. */
 export interface ExternalSigner {
   /**
    * Makes a key pair and keeps the private half.

@@ -18,9 +18,11 @@ interface Parts {
   onFailure: () => void;
 }
 
-/** How long what was seen last is believed, in milliseconds. */
+/** Time for which the last observation is trusted, in milliseconds. */
 const MOMENT = 1000;
-/** What is signed to try: it has no dots, so it can never be taken for a token's head and body (RFC 7515 §5.1). */
+/**
+ * Input of the trial signature. It has no dots, so it can never pass for a token's header and payload (RFC 7515 §5.1).
+ */
 const TRIAL = Buffer.from('latchkey: can you sign?');
 
 export function externalSigning({ signer, clock, signing, onFailure }: Parts): ExternalSigning {

@@ -5,39 +5,39 @@ import { SignerUnavailable } from './external-signer.ts';
 import type { MasterKey } from './master-key.ts';
 import { RING_CHANNEL, type RingRecords, ringRecords, type RingStore, type StoredRing } from './ring-record.ts';
 import { type RingContent, type RingSnapshot, snapshotOf } from './ring.ts';
-import { nextStep, type StepOptions } from './steps.ts';
+import { nextTransition, type TransitionOptions } from './transitions.ts';
 import { pollingPeriod, trustedFor } from './timetable.ts';
 
-export interface KeyRingOptions extends StepOptions {
+export interface KeyRingOptions extends TransitionOptions {
   records: RingStore;
   masterKey: MasterKey;
 }
 
 /**
- * The ring as this node knows it. It follows the record by a hint and by polling, takes each step that is due, and
- * derives from the record and its clock what signs and what is published.
+ * This node's view of the ring. It follows the record by notices and by polling, applies each transition that is due,
+ * and derives the signing and the published keys from the record and its clock.
  */
 export interface KeyRing extends ExternalSigning {
   current(): RingSnapshot;
-  /** Reads the record again and takes the steps that are due. @returns whether the ring had changed */
+  /** Reads the record again and applies the transitions that are due. @returns whether the ring had changed */
   refresh(): Promise<boolean>;
   /**
-   * The look at the record that must come before anything is signed or published: the last one is so long ago, as on a
-   * machine that was paused, that a key which this node does not know may sign at another. It never fails.
-   * @returns nothing to wait for in the ordinary case, and where the store has just refused such a look
+   * Reads the record again if this node's view is too old to sign or publish by, as after a pause of the machine: another
+   * node may sign with a key that this one does not know. It never fails.
+   * @returns `undefined` if the view is fresh enough, or if the store has just refused such a read
    */
   overdue(): Promise<unknown> | undefined;
-  /** Tells of every new snapshot, whether the record or time made it. @returns the way to stop listening */
+  /** Calls the listener with every new snapshot. @returns a function that removes the listener */
   onChange(listener: (snapshot: RingSnapshot) => void): () => void;
   /** Closes the external signer too. */
   close(): Promise<void>;
 }
 
 /**
- * Opens the ring that all nodes share, making it, or the first key of an algorithm that it lacks, where needed: of any
- * number of nodes that do so at once, one wins and all get its ring.
- * @throws MasterKeyError when the ring does not open under the master key
- * @throws SignerUnavailable when keys are, or should be made, in a signer that does not have them or is away
+ * Opens the ring that all nodes share. Makes the ring, or the first key of an algorithm, if it is missing; if several
+ * nodes do so at once, one wins and all use its ring.
+ * @throws MasterKeyError if the ring does not decrypt under the master key
+ * @throws SignerUnavailable if the external signer lacks a key or does not answer
  */
 export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
   try {
@@ -81,7 +81,7 @@ async function openWith(options: KeyRingOptions): Promise<KeyRing> {
   };
 }
 
-/** How often a node looks for private halves that were left in the external signer, in milliseconds. */
+/** Period in milliseconds of looking for private halves that were left behind in the external signer. */
 const CHECK_EVERY = 3_600_000;
 
 /** The longest wait before the clock is looked at again, in milliseconds: it may have been set in between. */
@@ -98,10 +98,10 @@ class FollowedRing {
   /** The look that has not begun yet. */
   #next: Promise<boolean> | undefined;
   #checkedAt: number;
-  /** The instant at which the last answered look began. */
+  /** The time at which the last successful read began. */
   #lookedAt: number;
   #overdue: Promise<unknown> | undefined;
-  /** Until when nobody waits for another look, since one has just failed. */
+  /** The time until which callers do not wait for another read, because one has just failed. */
   #excusedUntil = -Infinity;
 
   constructor(records: RingRecords, options: KeyRingOptions, stored: StoredRing, lookedAt: number) {
@@ -120,7 +120,7 @@ class FollowedRing {
   }
 
   refresh(): Promise<boolean> {
-    // One after the other, so that a slow early read never overwrites a late one; all who ask meanwhile share the next.
+    // Reads run one at a time, so that a slow read never overwrites a later one. Callers meanwhile share the next read.
     if (this.#next !== undefined) return this.#next;
     const reading = this.#last.then(() => {
       this.#next = undefined;
@@ -169,7 +169,7 @@ class FollowedRing {
     return hasChanged;
   }
 
-  /** A node that lacks a private half learns it while the key is announced, not when it should sign. */
+  /** Reports a missing private half while the key is announced, before it has to sign. */
   async #check(hasChanged: boolean): Promise<void> {
     const { clock, reportFailure } = this.#options;
     if (!hasChanged && clock.now() < this.#checkedAt + CHECK_EVERY) return;
@@ -208,19 +208,19 @@ class FollowedRing {
 }
 
 /**
- * Reads the ring and takes the steps that are due, until there is none left: another node may have been first.
- * @param known what this node has. Where the record is gone since, somebody deleted it by hand, and what it held stays
- * good until a restart makes another.
+ * Reads the ring and applies transitions until none is due, since another node may write first.
+ * @param known this node's copy. If somebody deleted the record by hand, the copy stays valid until a restart makes a new
+ * ring.
  */
 async function keepUp(records: RingRecords, options: KeyRingOptions, known?: StoredRing): Promise<StoredRing> {
   for (let latest = known; ;) {
     const stored = await records.read(latest);
     if (stored === undefined && latest !== undefined) return latest;
-    // Its root comes first: by that all nodes name what they make elsewhere.
+    // The root comes first: all nodes derive the names of external keys from it.
     if (stored === undefined) await records.write(emptyRing(options), undefined);
     else {
-      const next = await nextStep(stored.content, options).catch((error: unknown) => {
-        // A key that comes late is made later; what else has changed must be known now.
+      const next = await nextTransition(stored.content, options).catch((error: unknown) => {
+        // The key can be made later; other changes of the ring must take effect now.
         if (known === undefined || !(error instanceof SignerUnavailable)) throw error;
         options.reportFailure?.(error);
         return stored.content;

@@ -43,7 +43,7 @@ export async function openMasterKeyFile(path: string, random?: Random): Promise<
   return masterKeyOf(bytes, path);
 }
 
-/** Where a new master key waits while the store is being sealed under it. */
+/** Returns the path of the next master key, which is kept there while the store is being sealed under it. */
 export function nextKeyFile({ path }: Pick<MasterKey, 'path'>): string {
   return `${path}.new`;
 }

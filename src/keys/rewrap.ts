@@ -2,7 +2,7 @@ import { link, rename, rm } from 'node:fs/promises';
 import { MasterKeyError } from './master-key-error.ts';
 import type { MasterKey } from './master-key.ts';
 import { ringRecords, type RingStore } from './ring-record.ts';
-import { storedRing } from './steps.ts';
+import { storedRing } from './transitions.ts';
 
 /**
  * Seals the ring under another master key, in one compare-and-swap: at every moment one of the two opens it.

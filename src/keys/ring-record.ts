@@ -54,7 +54,7 @@ export function ringRecords(store: RingStore, masterKey: MasterKey): RingRecords
     async write(content, over) {
       const record = { sealed: await masterKey.seal(JSON.stringify(content), PURPOSE) };
       const won = await (over === undefined ? store.create(ringKey, record) : store.replace(ringKey, record, over));
-      // What was written stays written when the hint is lost: the others find it at their next look.
+      // If the notice is lost, the write still stands: the other nodes find it at their next look.
       if (won) await store.publish(RING_CHANNEL, '').catch(() => undefined);
       return won;
     },

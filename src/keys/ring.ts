@@ -1,10 +1,10 @@
 import { hkdfSync } from 'node:crypto';
 import type { JWK } from 'jose';
 import type { SigningAlgorithm } from '../config/schema.ts';
-import { signerOf, type RowKey } from './row.ts';
+import { signerOf, type SuccessionKey } from './key-succession.ts';
 import { keyState, type KeyState } from './timetable.ts';
 
-export interface RingKey extends RowKey {
+export interface RingKey extends SuccessionKey {
   /** The public half's thumbprint (RFC 7638). */
   kid: string;
   alg: SigningAlgorithm;
@@ -16,7 +16,7 @@ export interface RingKey extends RowKey {
   external?: string;
 }
 
-export interface CookieKey extends RowKey {
+export interface CookieKey extends SuccessionKey {
   secret: string;
 }
 
@@ -28,18 +28,18 @@ export interface RingContent {
   root: string;
 }
 
-/** What the ring says at one moment. Immutable; a change is a new snapshot. */
+/** The state of the ring at one moment. Immutable; a change is a new snapshot. */
 export interface RingSnapshot {
   readonly keys: readonly RingKey[];
-  /** What signs, one key for each algorithm. */
+  /** The signing keys, one for each algorithm. */
   readonly signing: readonly SigningKey[];
-  /** What `/jwks` shows: announced, signing and retired keys, public halves only. */
+  /** The content of `/jwks`: the public halves of announced, signing and retired keys. */
   readonly published: readonly JWK[];
-  /** The public halves of all that does not sign: ID tokens that come back as a hint may be from before. */
+  /** The public halves of all other keys: an `id_token_hint` may be signed by one of them. */
   readonly verifying: readonly JWK[];
-  /** The first one signs cookies, all of them verify. */
+  /** The first signs cookies, all of them verify. */
   readonly cookieKeys: readonly string[];
-  /** When time alone makes this snapshot untrue, in milliseconds since the epoch. */
+  /** The time at which the timetable makes this snapshot outdated, in milliseconds since the epoch. */
   readonly until: number;
   /** 32 bytes for the use that the label names, the same on every node and after every restart (HKDF-SHA-256, RFC 5869). */
   derive(label: string): Buffer;
@@ -85,7 +85,7 @@ export function signingKeys(
   return algorithms.flatMap((alg) => signerOf(able.filter((key) => key.alg === alg), now) ?? []); // prettier-ignore
 }
 
-/** What a key is to this ring now: one that goes on past its time, or was needed before it, is signing. */
+/** Returns a key's state in this ring. A key that signs past its time, or before it, counts as signing. */
 export function stateIn({ keys, signing }: RingSnapshot, kid: string, now: number): KeyState | undefined {
   const key = keys.find((one) => one.kid === kid);
   if (key === undefined) return undefined;
@@ -94,13 +94,13 @@ export function stateIn({ keys, signing }: RingSnapshot, kid: string, now: numbe
   return state === 'signing' ? 'retired' : state;
 }
 
-function cookieSecrets(row: readonly CookieKey[], now: number): string[] {
-  const signer = signerOf(row, now);
-  const others = row.filter((key) => key !== signer && now < key.rememberedUntil);
+function cookieSecrets(succession: readonly CookieKey[], now: number): string[] {
+  const signer = signerOf(succession, now);
+  const others = succession.filter((key) => key !== signer && now < key.rememberedUntil);
   return (signer === undefined ? others : [signer, ...others]).map(({ secret }) => secret);
 }
 
-function nextMoment(keys: readonly RowKey[], now: number): number {
+function nextMoment(keys: readonly SuccessionKey[], now: number): number {
   const moments = keys.flatMap((key) => [key.signsFrom, key.publishedUntil, key.rememberedUntil]);
   return Math.min(Infinity, ...moments.filter((moment) => moment > now));
 }

@@ -1,11 +1,11 @@
 import type { SigningAlgorithm } from '../config/schema.ts';
 import { canSign, type CookieKey, type RingContent, type RingKey } from './ring.ts';
-import { needsSuccessor, withSuccessor, type RowKey } from './row.ts';
+import { needsSuccessor, withSuccessor, type SuccessionKey } from './key-succession.ts';
 import { signingUntil, type Afterlife, type KeyTimes, type Timetable } from './timetable.ts';
 
-/** What a node wants of the ring. */
+/** A node's requirements for the ring. */
 export interface RotationRules {
-  /** Those that get a successor. Others end at their time, unless a node that is configured otherwise goes on with them. */
+  /** Algorithms whose keys get a successor. Keys of others end, unless a node with another configuration keeps them. */
   algorithms: readonly SigningAlgorithm[];
   timetable: Timetable;
 }
@@ -13,24 +13,24 @@ export interface RotationRules {
 export type FreshKey = Omit<RingKey, keyof KeyTimes>;
 export type FreshCookieKey = Omit<CookieKey, keyof KeyTimes>;
 
-/** Keys that have no time yet: at most one for each algorithm, and one for the cookies. */
+/** New keys without a timetable: at most one for each algorithm, and one for the cookies. */
 export interface Fresh {
   keys: readonly FreshKey[];
   cookieKey?: FreshCookieKey | undefined;
 }
 
-/** What must be made, so that it is announced in time. */
+/** Returns the keys that must be made now in order to be announced in time. */
 export function dueFor(content: RingContent, now: number, { algorithms, timetable }: RotationRules) {
   const isDue = (alg: SigningAlgorithm) => needsSuccessor(ableToSign(content.keys, alg), now, timetable);
   return { algorithms: algorithms.filter(isDue), cookieKey: needsSuccessor(content.cookieKeys, now, timetable) };
 }
 
 /**
- * One step of the ring's life: what was made follows what is there, what has retired on every clock loses its private
- * half, and what nobody needs is dropped. Nodes may take the step in any number and order; those that are configured
- * otherwise only ever make a key's afterlife longer.
- * @param takesOver when a new key signs, at the earliest; without it when the one before it ends
- * @returns the very same content when there was nothing to do
+ * Advances the ring: appends new keys, drops the private half of keys that retired on every clock, and removes keys that
+ * nobody needs. Nodes may do this any number of times and in any order. A node with another configuration can only
+ * lengthen the time for which a retired key is published.
+ * @param takesOver the earliest time at which a new key signs; by default the end of the one before it
+ * @returns the same object if there was nothing to do
  */
 export function advance(
   content: RingContent,
@@ -56,8 +56,8 @@ function nextKeys(
   let keys = prolonged(present, timetable);
   for (const made of fresh) {
     const make = (times: KeyTimes): RingKey => ({ ...made, ...times });
-    const row = withSuccessor(ableToSign(keys, made.alg), make, now, timetable, takesOver);
-    keys = [...keys.filter((key) => row.every(({ kid }) => kid !== key.kid)), ...row];
+    const succession = withSuccessor(ableToSign(keys, made.alg), make, now, timetable, takesOver);
+    keys = [...keys.filter((key) => succession.every(({ kid }) => kid !== key.kid)), ...succession];
   }
   return keys
     .map((key) => (hasRetired(key, keys, now, rules) ? withoutPrivateHalf(key) : key))
@@ -72,22 +72,23 @@ function nextCookieKeys(
 ): readonly CookieKey[] {
   const forCookies = { ...timetable, publish: timetable.cookies, remember: timetable.cookies };
   const kept = prolonged(present, forCookies);
-  const row = fresh === undefined ? kept : withSuccessor(kept, (times) => ({ ...fresh, ...times }), now, forCookies);
-  // The last one goes on past its time until there is another.
-  return row.filter((key) => now < key.rememberedUntil || key === row.at(-1));
+  const succession =
+    fresh === undefined ? kept : withSuccessor(kept, (times) => ({ ...fresh, ...times }), now, forCookies);
+  // The last key stays past its time until there is another.
+  return succession.filter((key) => now < key.rememberedUntil || key === succession.at(-1));
 }
 
 /**
- * The ring without a key that may have leaked. Where it was the one that signs, the key that was announced signs at
- * once; where there is none, the next step makes one.
+ * Removes a key that may have leaked. If it was the signing key, the announced key signs at once; if none is announced,
+ * the next transition makes one.
  */
 export function without(kid: string, content: RingContent, now: number): RingContent {
   const revoked = content.keys.find((key) => key.kid === kid);
   if (revoked === undefined) return content;
   const keys = content.keys.filter((key) => key !== revoked);
-  const row = ableToSign(keys, revoked.alg);
-  const next = row.toSorted((a, b) => a.signsFrom - b.signsFrom).find((key) => key.signsFrom > now);
-  if (next === undefined || row.some((key) => key.signsFrom <= now)) return { ...content, keys };
+  const succession = ableToSign(keys, revoked.alg);
+  const next = succession.toSorted((a, b) => a.signsFrom - b.signsFrom).find((key) => key.signsFrom > now);
+  if (next === undefined || succession.some((key) => key.signsFrom <= now)) return { ...content, keys };
   return { ...content, keys: keys.map((key) => (key === next ? { ...key, signsFrom: now } : key)) };
 }
 
@@ -95,12 +96,14 @@ function ableToSign(keys: readonly RingKey[], alg: SigningAlgorithm): RingKey[] 
   return keys.filter((key) => key.alg === alg && canSign(key));
 }
 
-/** Longer lives of tokens in a new configuration are those of the present keys' tokens too. */
-function prolonged<K extends RowKey>(row: readonly K[], afterlife: Afterlife): readonly K[] {
-  return row.map((key) => signingUntil(key, key.signsUntil, afterlife));
+/** Applies longer token lifetimes of a new configuration to the keys that are there already. */
+function prolonged<K extends SuccessionKey>(succession: readonly K[], afterlife: Afterlife): readonly K[] {
+  return succession.map((key) => signingUntil(key, key.signsUntil, afterlife));
 }
 
-/** Whether a key no longer signs on any clock. While its algorithm is wanted, it must have a successor that does. */
+/**
+ * Tells whether a key no longer signs on any clock. A key of a configured algorithm must also have a signing successor.
+ */
 function hasRetired(
   key: RingKey,
   keys: readonly RingKey[],

@@ -1,55 +1,60 @@
 import { longestToken } from '../config/longest-token.ts';
 import type { Config } from '../config/schema.ts';
 
-/** How long keys serve, in seconds. */
+/** Durations in the life of a key, in seconds. */
 export interface Timetable {
-  /** How long a key signs. */
+  /** Signing time of a key. */
   sign: number;
-  /** How long before it signs a key is published: longer than `cache` plus `skew`, so that no API meets a key unprepared. */
+  /** Time from publication to first signature: longer than `cache` plus `skew`, so that no API meets an unknown key. */
   announce: number;
-  /** How long after it signed a key is still published: at least the life of the longest token, plus `skew`. */
+  /** Time from last signature to removal from `/jwks`: at least the longest token lifetime plus `skew`. */
   publish: number;
-  /** How long after it signed a key still verifies what comes back to this server: ID tokens given as a hint. */
+  /** Time from last signature for which this server still verifies ID tokens that come back as a hint. */
   remember: number;
-  /** How long after it signed a cookie key still verifies: at least the life of the longest cookie, plus `skew`. */
+  /**
+   * Time from last signature for which a cookie key still verifies: at least the longest cookie lifetime plus `skew`.
+   */
   cookies: number;
-  /** How far apart the clocks of any two nodes, or of a node and an API, may be. */
+  /** Largest difference between the clocks of two nodes, or of a node and an API. */
   skew: number;
-  /** How long anybody may keep `/jwks`. */
+  /** Time for which anybody may cache `/jwks`. */
   cache: number;
 }
 
-/** When a key does what, in milliseconds since the epoch. It is in the record, so every node comes to the same answer. */
+/** A key's transitions, in milliseconds since the epoch. They are stored in the record, so all nodes agree. */
 export interface KeyTimes {
   announcedAt: number;
   signsFrom: number;
   signsUntil: number;
   publishedUntil: number;
-  /** From here on nobody needs its public half either. */
+  /** The time from which nobody needs its public half either. */
   rememberedUntil: number;
 }
 
-/** How long after it signed a key is published and remembered: what the timetables of signing keys and cookies differ in. */
+/** The durations after the last signature, in which the timetables of signing keys and cookie keys differ. */
 export type Afterlife = Pick<Timetable, 'publish' | 'remember'>;
 
 export type KeyState = 'announced' | 'signing' | 'retired' | 'expired';
 
-/** What a key's own timetable says. Which key signs is the ring's answer: one that has no successor goes on. */
+/**
+ * Returns a key's state by its own timetable. The ring decides which key signs: a key without a successor goes on
+ * signing.
+ */
 export function keyState(times: KeyTimes, now: number): KeyState {
   if (now < times.signsFrom) return 'announced';
   if (now < times.signsUntil) return 'signing';
   return now < times.publishedUntil ? 'retired' : 'expired';
 }
 
-/** The times of a key that is made now and signs from a moment on; an algorithm's first key signs at once. */
+/** Returns the timetable of a key that is made now and signs from `signsFrom` on. */
 export function newTimes(now: number, signsFrom: number, timetable: Pick<Timetable, 'sign'> & Afterlife): KeyTimes {
   const times = { announcedAt: now, signsFrom, signsUntil: signsFrom, publishedUntil: signsFrom, rememberedUntil: 0 };
   return signingUntil(times, signsFrom + timetable.sign * 1000, timetable);
 }
 
 /**
- * The same key with another end. What it signs outlives it as long as it was promised, or longer where the
- * configuration now has longer lives, but never shorter: what it has signed is out there already.
+ * Returns the key with another end. The time for which it stays published afterwards grows with the configured lifetimes
+ * and never shrinks, because tokens that it signed are in use.
  */
 export function signingUntil<K extends KeyTimes>(key: K, signsUntil: number, { publish, remember }: Afterlife): K {
   const published = Math.max(publish * 1000, key.publishedUntil - key.signsUntil);
@@ -64,22 +69,22 @@ export function signingUntil<K extends KeyTimes>(key: K, signsUntil: number, { p
 }
 
 /**
- * For how long after a look at the ring a node may sign and publish by it, in seconds. What it publishes then is kept for
- * `cache`; only later does a key that was announced since sign on any clock.
+ * Returns the time after a look at the ring for which a node may sign and publish by it, in seconds. APIs cache the
+ * published keys for `cache`, and a key announced since the look must not sign on any clock before that has passed.
  */
 export function trustedFor({ announce, cache, skew }: Timetable): number {
   return announce - cache - skew;
 }
 
 /**
- * How often a node looks at the ring, in seconds: twice within the time for which it may trust a look, so that one that
- * misses the hint and one look still publishes a key in time.
+ * Returns the period in which a node looks at the ring, in seconds: half the time for which it trusts a look. A node
+ * that misses both the notice and one look still publishes a key in time.
  */
 export function pollingPeriod(timetable: Timetable): number {
   return Math.min(60, Math.max(1, trustedFor(timetable) / 2));
 }
 
-/** The timetable that a configuration asks for. */
+/** Returns the configured timetable. */
 export function timetableOf({ keys, tokens, sessions, resources }: Config): Timetable {
   const { sign, announce, clock_skew: skew, jwks_max_age: cache } = keys;
   const publish = keys.publish ?? longestToken(tokens, resources).life + skew;

@@ -10,7 +10,7 @@ import { openMasterKey, type MasterKey } from '../../src/keys/master-key.ts';
 import { openPkcs11Signer } from '../../src/keys/pkcs11/pkcs11-signer.ts';
 import { ringRecords } from '../../src/keys/ring-record.ts';
 import type { RingContent } from '../../src/keys/ring.ts';
-import { changeRing, revokeNow, type StepOptions } from '../../src/keys/steps.ts';
+import { changeRing, revokeNow, type TransitionOptions } from '../../src/keys/transitions.ts';
 import type { Timetable } from '../../src/keys/timetable.ts';
 import { freshToken, withoutHsm, type Pkcs11 } from '../support/softhsm.ts';
 import { dyingStore, temporaryStore, type TemporaryStore } from '../support/temporary-store.ts';
@@ -62,7 +62,7 @@ describe('Keys in an HSM', () => {
     close: () => Promise.resolve(),
   });
 
-  const steps = (options: Partial<StepOptions> = {}): StepOptions => ({
+  const steps = (options: Partial<TransitionOptions> = {}): TransitionOptions => ({
     clock: temporary.clock,
     random: systemRandom,
     algorithms: ['ES256'],

@@ -4,7 +4,7 @@ import { SignerUnavailable } from '../external-signer.ts';
 import { CKF, CKR, returnValueName } from './constants.ts';
 import { struct, ulong, type Struct } from './memory.ts';
 
-/** Where a function stands in CK_FUNCTION_LIST (pkcs11f.h), and its parameters. */
+/** Indexes of the functions in CK_FUNCTION_LIST (pkcs11f.h), and their parameters. */
 const FUNCTIONS = {
   C_Initialize: [0, 'void *'],
   C_Finalize: [1, 'void *'],

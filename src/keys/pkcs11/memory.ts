@@ -6,7 +6,7 @@ export interface Struct {
   held: readonly Buffer[];
 }
 
-/** What a template says of an object (CK_ATTRIBUTE): the kind of a value, and the value. */
+/** One attribute of an object's template (CK_ATTRIBUTE): its type and its value. */
 export type Attribute = readonly [type: number, value: Buffer];
 
 /** A CK_ULONG of its own: as a value to read, or for a function to write to. */

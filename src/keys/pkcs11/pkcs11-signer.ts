@@ -84,7 +84,7 @@ const PRIVATE_HALF: readonly Attribute[] = [
   [CKA.SIGN, bool(true)],
 ];
 
-/** What the first of some ways gives that the token knows. */
+/** Returns the result of the first way that the token supports. */
 async function firstOf<W, T>(ways: readonly W[], go: (way: W) => Promise<T>): Promise<T> {
   const [way, ...others] = ways;
   if (way === undefined) throw new SignerUnavailable('the HSM knows no way to make such a key');

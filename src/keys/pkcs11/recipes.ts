@@ -5,15 +5,15 @@ import { RSA_BITS } from '../new-key.ts';
 import { CKA, CKG_MGF1_SHA256, CKM } from './constants.ts';
 import { mechanism, struct, ulong, type Attribute, type Struct } from './memory.ts';
 
-/** How the keys of one JWS algorithm are made, read and used through PKCS #11. */
+/** PKCS #11 parameters to generate, read and use the keys of one JWS algorithm. */
 export interface Recipe {
   generation: number;
-  /** What a public half must be like; where a token knows a curve by another name, the next one is tried. */
+  /** Templates of the public half. Tokens name curves differently, so they are tried in order. */
   publicHalf: readonly (readonly Attribute[])[];
   signing: number;
   /** The mechanism with its parameters, made anew for each signature. */
   mechanism: () => Struct;
-  /** What the token is given to sign. */
+  /** Turns the data to be signed into the input of C_Sign. */
   input: (data: Uint8Array) => Buffer;
   publicJwk: (read: (attribute: number) => Promise<Buffer>) => Promise<JWK>;
 }

@@ -5,7 +5,7 @@ import type { Session } from './session.ts';
 /** Each call takes a thread of Node's pool, which has four: the last one is for everything else. */
 const AT_ONCE = 3;
 const MOST_WAITING = 1000;
-/** How long a caller waits for a piece of work, in milliseconds: an HSM behind a network may never answer. */
+/** Longest wait of a caller in milliseconds: an HSM across a network may never answer. */
 const LONGEST_WAIT = 10_000;
 
 /** A few sessions that are opened when needed and then kept, each in use by one at a time. */
@@ -108,7 +108,7 @@ export class Sessions {
   }
 }
 
-/** Where a session cannot be closed it is lost already. */
+/** Closes a session. A session that cannot be closed is already lost, so the error is ignored. */
 async function end(session: Session): Promise<void> {
   await session.close().catch(() => undefined);
 }

@@ -6,24 +6,24 @@ import type { RingRecords, StoredRing } from './ring-record.ts';
 import type { RingContent } from './ring.ts';
 import { advance, dueFor, without, type FreshKey, type RotationRules } from './rotation.ts';
 
-export interface StepOptions extends RotationRules, ExternalOptions {}
+export interface TransitionOptions extends RotationRules, ExternalOptions {}
 
-/** The ring with what is due now. @returns the very same content when nothing is */
-export async function nextStep(content: RingContent, options: StepOptions): Promise<RingContent> {
+/** Applies what is due now. @returns the same object if nothing was due */
+export async function nextTransition(content: RingContent, options: TransitionOptions): Promise<RingContent> {
   const due = dueFor(content, options.clock.now(), options);
   const keys = await newKeys(due.algorithms, content, options);
-  // Making a key may take seconds, in an HSM above all, by which it must not be announced for less.
+  // The clock is read again: making a key may take seconds in an HSM, which must not shorten its announcement.
   return advance(content, options.clock.now(), options, {
     keys,
     ...(due.cookieKey && { cookieKey: newCookieKey(options.random) }),
   });
 }
 
-/** Announces the next key of each algorithm now; one that has an announced key already keeps it. */
+/** Announces the next key of each algorithm now, except where one is announced already. */
 export async function rotateNow(
   content: RingContent,
   algorithms: readonly SigningAlgorithm[],
-  options: StepOptions,
+  options: TransitionOptions,
 ): Promise<RingContent> {
   const asked = options.clock.now();
   const isAnnounced = (alg: SigningAlgorithm) => content.keys.some((key) => key.alg === alg && key.signsFrom > asked);
@@ -33,11 +33,11 @@ export async function rotateNow(
   return advance(content, now, options, { keys }, now);
 }
 
-/** Takes a key out at once, and makes what is then missing. Where that cannot be made now, the key goes all the same. */
-export async function revokeNow(content: RingContent, kid: string, options: StepOptions): Promise<RingContent> {
+/** Removes a key at once and makes its successor. The key is removed even if no successor can be made now. */
+export async function revokeNow(content: RingContent, kid: string, options: TransitionOptions): Promise<RingContent> {
   const rest = without(kid, content, options.clock.now());
   try {
-    return await nextStep(rest, options);
+    return await nextTransition(rest, options);
   } catch (error) {
     if (!(error instanceof SignerUnavailable)) throw error;
     options.reportFailure?.(error);
@@ -48,7 +48,7 @@ export async function revokeNow(content: RingContent, kid: string, options: Step
 function newKeys(
   algorithms: readonly SigningAlgorithm[],
   content: RingContent,
-  options: StepOptions,
+  options: TransitionOptions,
 ): Promise<FreshKey[]> {
   const { external } = options;
   const make = (alg: SigningAlgorithm): Promise<FreshKey> =>
@@ -57,12 +57,12 @@ function newKeys(
 }
 
 /**
- * Changes the ring by one decision, which is made anew where a node was first.
+ * Changes the ring by compare-and-swap. `decide` runs again if another node wrote first.
  * @throws Error when there is no ring yet
  */
 export async function changeRing(
   records: RingRecords,
-  options: StepOptions,
+  options: TransitionOptions,
   decide: (content: RingContent) => Promise<RingContent>,
 ): Promise<RingContent> {
   for (;;) {
