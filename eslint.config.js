@@ -2,6 +2,7 @@ import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import globals from 'globals';
 import tseslint from 'typescript-eslint';
+import { commentOpenings } from './test/repository/lint/comment-openings.js';
 
 /** Packages and modules that have one home each, so that replacing one is a change in one folder. */
 const FENCES = [
@@ -40,6 +41,31 @@ const NEW_DATE = {
   selector: ':matches(NewExpression, CallExpression)[callee.name="Date"][arguments.length=0]',
   message: 'Take a Clock (lib/clock.ts) as an argument.',
 };
+
+/** Rooms whose comments still open with a clause that has no head. The list only gets shorter. */
+const COMMENTS_TO_MEND = [
+  'config',
+  'credentials',
+  'grants',
+  'resource-server',
+  'revocation',
+  'status',
+  'signals',
+  'http',
+  'host',
+  'registration',
+  'clients',
+  'accounts',
+  'issuers',
+  'events',
+  'outgoing',
+  'oidc',
+  'cli',
+  'server',
+  'interactions',
+  'account-pages',
+  'demo',
+].map((room) => `src/${room}/**`);
 
 /** The fences as seen from one place: all but those that have their home there. */
 function fencesOutside(home) {
@@ -104,6 +130,12 @@ export default defineConfig(
       'no-restricted-syntax': ['error', NEW_DATE],
       ...fencesOutside(undefined),
     },
+  },
+  {
+    files: ['src/**/*.{ts,js}'],
+    ignores: COMMENTS_TO_MEND,
+    plugins: { latchkey: { rules: { 'comment-openings': commentOpenings } } },
+    rules: { 'latchkey/comment-openings': 'error' },
   },
   HOMES.map((home) => ({ files: [home], rules: fencesOutside(home) })),
   { files: ['src/lib/**'], rules: { 'no-restricted-syntax': 'off' } },

@@ -29,7 +29,21 @@ const REFUSED_EVERYWHERE = [
   { code: "console.log('x');", says: /console/ },
 ];
 
-describe('the lint rules of the house', () => {
+const COMMENTS = [
+  { code: '/** What the list holds. */\nexport const list = [];', isRefused: true },
+  { code: '// Whether it is open.\nexport const isOpen = true;', isRefused: true },
+  { code: '/**\n * Which of them is first.\n */\nexport const first = 0;', isRefused: true },
+  {
+    code: '/** The items of the list. What they hold is up to the caller. */\nexport const list = [];',
+    isRefused: false,
+  },
+  {
+    code: '// A sentence that goes on in the next line.\n// How long it is matters not.\nexport const a = 1;',
+    isRefused: false,
+  },
+];
+
+describe('the lint rules of this repository', () => {
   // The rules that need types are left out: they take seconds, and none of these is among them.
   const untyped = tseslint.configs.disableTypeChecked as Linter.Config;
   const eslint = new ESLint({ cwd: resolve('.'), overrideConfig: untyped });
@@ -42,6 +56,13 @@ describe('the lint rules of the house', () => {
   for (const { code, home, says } of FAULTS) {
     it(`refuse ${code} outside ${home}`, async () => assert.match(await complaints(code, 'src/host/x.ts'), says));
     it(`allow ${code} in ${home}`, async () => assert.equal(await complaints(code, home), ''));
+  }
+
+  for (const { code, isRefused } of COMMENTS) {
+    it(`${isRefused ? 'refuse' : 'allow'} the comment in ${JSON.stringify(code)}`, async () => {
+      const found = await complaints(code, 'src/lib/x.ts');
+      assert.equal(found.includes('Open the comment with a noun or a verb'), isRefused, found);
+    });
   }
 
   for (const { code, says } of REFUSED_EVERYWHERE) {
