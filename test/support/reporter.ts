@@ -13,7 +13,10 @@ export class TotalsReporter extends Mocha.reporters.Spec {
   override epilogue(): void {
     super.epilogue();
     const { passes: passed, failures: failed } = this.stats;
-    const failures = this.failures.map((test) => `${test.fullTitle()}\n    ${String(test.err?.message)}`);
+    const failures = this.failures.map((test) => {
+      const text = `${test.fullTitle()}\n    ${String(test.err?.message)}`;
+      return test.file === undefined ? { text } : { text, file: test.file };
+    });
     if (process.send === undefined) console.log(`${passed} passed, ${failed} failed`);
     else process.send({ passed, failed, failures } satisfies Totals);
     refuseToHang();
@@ -28,7 +31,7 @@ function refuseToHang(): void {
     });
     const left = `The tests left open: ${process.getActiveResourcesInfo().join(', ')}\n${children}`;
     console.error(left);
-    process.send?.({ passed: 0, failed: 1, failures: [left] } satisfies Totals);
+    process.send?.({ passed: 0, failed: 1, failures: [{ text: left }] } satisfies Totals);
     process.exit(1);
   }, GRACE).unref();
 }

@@ -6,9 +6,10 @@
  */
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
+import { relative } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { installPrograms } from './install.ts';
-import type { Totals } from './totals.ts';
+import type { Failure, Totals } from './totals.ts';
 
 interface Suite {
   /** The patterns of its files, and of those that are not its. */
@@ -42,6 +43,9 @@ const SUITES: Record<string, Suite> = {
   guides: { files: GUIDES, except: [], checks: [], processes: 1 },
 };
 
+/** More failed files than a busy machine explains. */
+const MANY = 6;
+
 /** Runs one npm script, its output held back. @returns whether it passed */
 async function check(script: string): Promise<boolean> {
   const start = performance.now();
@@ -67,7 +71,7 @@ function startMocha(args: readonly string[], { share }: { share: number }) {
   const result = ended(child).then((code) => {
     // A process that ends with an error and reports no failure counts as one failure.
     const broke = `the tests' process ${share} ended with ${code}`;
-    if (code !== 0 && totals.failed === 0) add(totals, { passed: 0, failed: 1, failures: [broke] });
+    if (code !== 0 && totals.failed === 0) add(totals, { passed: 0, failed: 1, failures: [{ text: broke }] });
     return totals;
   });
   return { result, show: () => process.stdout.write(Buffer.concat(held)) };
@@ -84,14 +88,41 @@ async function runTests({ files, except, processes }: Suite, options: string[]):
   const all = globSync(files, { exclude: except }).sort();
   const count = options.length > 0 ? 1 : processes;
   const shares = Array.from({ length: count }, (_, share) => all.filter((_file, index) => index % count === share));
-  const runs = shares.map((own, share) => startMocha([...options, ...own], { share }));
+  // Mocha without a file would run every test there is.
+  const runs = shares.filter((own) => own.length > 0).map((own, share) => startMocha([...options, ...own], { share }));
   const sum: Totals = { passed: 0, failed: 0, failures: [] };
   for (const { result, show } of runs) {
     const totals = await result;
     show();
     add(sum, totals);
   }
+  if (options.length === 0) await runAgain(sum);
   return sum;
+}
+
+/**
+ * Runs failed files once more, each alone: a fault of the program fails again, a starved machine does not. A test that
+ * passes only then is listed by name, for its wait or its set-up needs mending.
+ */
+async function runAgain(sum: Totals): Promise<void> {
+  const files = new Set(sum.failures.map(({ file }) => file));
+  if (files.has(undefined) || files.size > MANY) return;
+  list('Failed beside the others', sum.failures);
+  for (const file of files) {
+    if (file === undefined) continue;
+    console.log(`Running again, alone: ${relative('.', file)}`);
+    const again = await startMocha([file], { share: 0 }).result;
+    if (again.failed > 0) continue;
+    const unsteady = sum.failures.filter((failure) => failure.file === file);
+    sum.failures = sum.failures.filter((failure) => failure.file !== file);
+    sum.failed -= unsteady.length;
+    sum.passed += unsteady.length;
+    list('Unsteady, passed alone', unsteady);
+  }
+}
+
+function list(heading: string, failures: readonly Failure[]): void {
+  if (failures.length > 0) console.log(`${heading}:\n${failures.map(({ text }) => `  ${text}\n`).join('')}`);
 }
 
 function ended(child: ReturnType<typeof spawn>): Promise<number> {
@@ -115,7 +146,7 @@ async function main([name = '', ...options]: string[]): Promise<number> {
   const passed = results.filter(Boolean).length;
   const tests = await runTests(suite, options);
   const failed = results.length - passed + tests.failed;
-  if (tests.failures.length > 0) console.log(`Failed:\n${tests.failures.map((failure) => `  ${failure}\n`).join('')}`);
+  list('Failed', tests.failures);
   console.log(`${passed + tests.passed} passed, ${failed} failed`);
   return failed > 0 ? 1 : 0;
 }

@@ -2,6 +2,12 @@
 export interface Totals {
   passed: number;
   failed: number;
-  /** Each failure's full title and message. */
-  failures: string[];
+  failures: Failure[];
+}
+
+export interface Failure {
+  /** The full title and the message. */
+  text: string;
+  /** The test file, absolute; left out where no single file is at fault. */
+  file?: string;
 }
