@@ -142,4 +142,6 @@ export default defineConfig(
   { files: ['src/cli/**', 'src/demo/**'], rules: { 'no-console': 'off' } },
   // Scripts of the demo apps' and the server's pages.
   { files: ['src/**/*.js', 'views/**/*.js'], languageOptions: { globals: globals.browser } },
+  // It is loaded by a plain script tag.
+  { files: ['views/page.js'], languageOptions: { sourceType: 'script' } },
 );

@@ -2,9 +2,9 @@
 const SOURCE = /^(https?:\/\/(\[[\da-f:.]+\]|[a-z\d._-]+)(:\d+)?|[a-z][a-z\d+.-]*:)$/;
 
 /**
- * The policy of every page: nothing but our style sheet and images, no frame around it, no script.
- * @param formTargets where its forms may end up, redirects included; `undefined` leaves that open, for the engine's
- * pages that post to a client's redirect URI
+ * The policy of every page: this server's style sheet, script and images, nothing inline, and no frame around it.
+ * @param formTargets where its forms may end up, redirects included; `undefined` leaves that open and allows no script
+ * file, for the engine's pages that post to a client's redirect URI
  * @param frames origins that the page may load in frames
  */
 export function contentSecurityPolicy(formTargets?: readonly string[], frames: readonly string[] = []): string {
@@ -12,8 +12,8 @@ export function contentSecurityPolicy(formTargets?: readonly string[], frames: r
     "default-src 'none'",
     "style-src 'self'",
     "img-src 'self'",
-    // Without a source it allows nothing, and the engine adds the hashes of its own inline scripts.
-    'script-src',
+    // Without a source it allows nothing. The engine adds the hashes of the inline scripts on its pages.
+    formTargets === undefined ? 'script-src' : "script-src 'self'",
     "base-uri 'none'",
     "frame-ancestors 'none'",
   ];

@@ -31,10 +31,12 @@ export function loadViews(options: { directory: string; brand: string; logoPath:
       eta.loadTemplate(`@${basename(file, '.eta')}`, readFileSync(join(directory, file), 'utf8'));
   }
   const style = loadAsset(directory, 'style', '.css', 'text/css; charset=utf-8');
+  const script = loadAsset(directory, 'page', '.js', 'text/javascript; charset=utf-8');
   const icon = loadAsset(directory, 'key', '.svg', 'image/svg+xml');
   const shared = {
     brand,
     stylePath: style.path,
+    scriptPath: script.path,
     iconPath: icon.path,
     webUrl,
     logoPath,
@@ -43,7 +45,7 @@ export function loadViews(options: { directory: string; brand: string; logoPath:
     agoInWords,
   };
   return {
-    assets: [style, icon],
+    assets: [style, script, icon],
     render: (page, data) => eta.render(`@${page}`, { ...data, ...shared }),
   };
 }

@@ -15,7 +15,7 @@ const ELEMENTS = `[...document.querySelectorAll('*')]
   .map((element) => [element.localName, ...element.getAttributeNames()].join(' '))`;
 const FOCUS_RING = `parseFloat(getComputedStyle(document.activeElement).outlineWidth)`;
 
-describe('the pages in Chromium, without JavaScript and under the strict policy', function () {
+describe('the pages in Chromium, under the strict policy', function () {
   this.timeout(60_000);
   let browser: Browser;
   let page: Page;
@@ -38,7 +38,8 @@ describe('the pages in Chromium, without JavaScript and under the strict policy'
     });
 
     it(`make everything on ${name} that is touched 44 pixels high or more`, async () => {
-      page = await openPage(browser, views, views.render(name, pageSamples[name].full), PHONE);
+      const html = views.render(name, pageSamples[name].full);
+      page = await openPage(browser, views, html, { ...PHONE, javaScriptEnabled: true });
       for (const target of await page.locator('button, .button, .row, .check, .field input').all()) {
         const { height } = (await target.boundingBox()) ?? { height: 0 };
         assert.ok(height >= 44, `${await target.innerText()} (${await target.getAttribute('id')}): ${height} pixels`);
@@ -78,7 +79,10 @@ describe('the pages in Chromium, without JavaScript and under the strict policy'
     assert.match(await page.locator(`#${error}`).innerText(), /^This password is too common\./);
   });
 
-  it('are not let through with an inline style', async () => {
-    await assert.rejects(openPage(browser, views, '<p style="color: red">x</p>', PHONE), /Content Security Policy/);
+  it('are not let through with an inline style or script', async () => {
+    for (const html of ['<p style="color: red">x</p>', '<script>alert(1)</script>', '<p onclick="alert(1)">x</p>']) {
+      const opened = openPage(browser, views, html, { ...PHONE, javaScriptEnabled: true });
+      await assert.rejects(opened, /Content Security Policy/);
+    }
   });
 });
