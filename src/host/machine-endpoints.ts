@@ -45,6 +45,8 @@ export const speakJson: Middleware = async (context, next) => {
   // RFC 7009 §2.2 leaves the body open; clients that read JSON from every answer find some.
   if (isAmong([engine.revocation], context.path) && context.status === 200 && context.body === '') context.body = {};
   allowCredentialsAhead(context);
+  // RFC 6749 §5.1: caches of HTTP/1.0 know no Cache-Control.
+  if (/\bno-store\b/.test(context.response.get('Cache-Control'))) context.set('Pragma', 'no-cache');
 };
 
 /**

@@ -23,6 +23,7 @@ export function publicDocuments(
   const document = {
     ...engine,
     claims_supported: withAddedClaims(engine['claims_supported'], config.clients),
+    ...authenticationAt(engine),
     ...ID_JAG,
     backchannel_user_code_parameter_supported: false,
   };
@@ -40,6 +41,18 @@ export function publicDocuments(
 function withoutOwnResponse(document: Record<string, unknown>): Record<string, unknown> {
   const types = document['response_types_supported'] as readonly string[];
   return { ...document, response_types_supported: types.filter((type) => type !== NO_RESPONSE) };
+}
+
+/** RFC 8414 §2: what is not said of these two endpoints means the secret in the header alone. Public clients ask nothing about tokens. */
+function authenticationAt(document: Record<string, unknown>): Record<string, unknown> {
+  const methods = document['token_endpoint_auth_methods_supported'] as readonly string[];
+  const algorithms = document['token_endpoint_auth_signing_alg_values_supported'];
+  return {
+    revocation_endpoint_auth_methods_supported: methods,
+    revocation_endpoint_auth_signing_alg_values_supported: algorithms,
+    introspection_endpoint_auth_methods_supported: methods.filter((method) => method !== 'none'),
+    introspection_endpoint_auth_signing_alg_values_supported: algorithms,
+  };
 }
 
 /** Those that the operator has added for apps of the configuration, too. */

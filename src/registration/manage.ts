@@ -22,7 +22,8 @@ const OURS = [
 export async function openOwn({ registered }: RegistrationParts, context: Context): Promise<OpenClient> {
   const clientId = String((context['params'] as Record<string, unknown>)['client']);
   const open = await registered.open(clientId, bearerToken(context));
-  if (open === undefined) throw tokenRefused(`not the registration access token of ${JSON.stringify(clientId)}`);
+  if (open === undefined)
+    throw tokenRefused(context, `not the registration access token of ${JSON.stringify(clientId)}`);
   return open;
 }
 
@@ -39,7 +40,7 @@ export async function change(parts: RegistrationParts, context: Context, open: O
   const { claims, statement } = await parts.statements.read(metadata, before.registration?.software_statement);
   const described = await describe(parts, before.client_id, { ...metadata, ...claims });
   const after = await open.replace(described, statement);
-  if (after === undefined) throw tokenRefused('the registration changed meanwhile');
+  if (after === undefined) throw tokenRefused(context, 'the registration changed meanwhile');
   parts.announce({ type: 'client.updated', client: after.client_id, address: clientAddress(context) });
   const isNewSecret = before.secret_hash === undefined;
   context.body = answer(

@@ -32,9 +32,13 @@ export class Refusal extends Error {
   }
 }
 
-/** One answer for every token that does not fit, so that nobody learns which clients there are (RFC 6750 §3). */
-export function tokenRefused(reason: string): Refusal {
-  const headers = { 'WWW-Authenticate': 'Bearer error="invalid_token"' };
+/**
+ * One answer for every token that does not fit, so that nobody learns which clients there are. A request without any is
+ * challenged without an error (RFC 6750 §3.1).
+ */
+export function tokenRefused(context: Context, reason: string): Refusal {
+  const challenge = context.get('Authorization') === '' ? 'Bearer' : 'Bearer error="invalid_token"';
+  const headers = { 'WWW-Authenticate': challenge };
   return new Refusal('invalid_token', 'the access token is missing, wrong or used up', { reason, headers });
 }
 

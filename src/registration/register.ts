@@ -38,7 +38,7 @@ export async function register(parts: RegistrationParts, context: Context): Prom
   await parts.limitAddress(clientAddress(context));
   const invitation = bearerToken(context);
   const needsInvitation = access === 'required';
-  if (needsInvitation && !(await invitations.isGood(invitation))) throw tokenRefused('no such invitation');
+  if (needsInvitation && !(await invitations.isGood(invitation))) throw tokenRefused(context, 'no such invitation');
   const metadata = await readMetadata(context);
   const { claims, statement, issuer } = await parts.statements.read(metadata);
   const clientId = newId('client', clock, random);
@@ -47,7 +47,8 @@ export async function register(parts: RegistrationParts, context: Context): Prom
   if (!(await registered.makeRoom()))
     throw new Refusal('temporarily_unavailable', 'no more clients can register for now');
   // Once nothing else can go wrong: a mistype must not cost the invitation.
-  if (needsInvitation && !(await invitations.use(invitation))) throw tokenRefused('the invitation has just been used');
+  if (needsInvitation && !(await invitations.use(invitation)))
+    throw tokenRefused(context, 'the invitation has just been used');
   const accessToken = secretToken(random);
   const saved = await registered.add(client, {
     issued_at: epochSeconds(clock),

@@ -1,5 +1,5 @@
 import { promisify } from 'node:util';
-import { deflate } from 'node:zlib';
+import { deflate, gzip } from 'node:zlib';
 import { etagOf } from '../http/etag.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { BELIEVED, type FollowedList } from './followed-lists.ts';
@@ -8,6 +8,8 @@ import { BELIEVED, type FollowedList } from './followed-lists.ts';
 export interface SignedList {
   readonly token: string;
   readonly etag: string;
+  /** The same list with a content coding, made for the first who takes that. */
+  readonly gzipped: () => Promise<{ body: Buffer; etag: string }>;
 }
 
 export interface SigningParts {
@@ -24,6 +26,7 @@ export interface SigningParts {
 const BEYOND = 300;
 
 const compress = promisify(deflate);
+const encode = promisify(gzip);
 
 interface Made {
   made: Promise<SignedList>;
@@ -78,8 +81,19 @@ export class SignedLists {
       ...{ iss: issuer, sub: uriOf(list), iat: now, exp: now + this.#life, ttl: ttl - BELIEVED / 1000 },
       status_list: { bits: 1, lst: bytes.toString('base64url') },
     });
-    return { token, etag: etagOf(token) };
+    const etag = etagOf(token);
+    return { token, etag, gzipped: once(() => encoded(token, etag)) };
   }
+}
+
+/** Each representation has a validator of its own (RFC 9110 §8.8.3.3). */
+async function encoded(token: string, etag: string): Promise<{ body: Buffer; etag: string }> {
+  return { body: await encode(token, { level: 9 }), etag: etag.replace(/"$/, '-gzip"') };
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
 }
 
 function settled(promise: Promise<unknown>): Promise<unknown> {

@@ -65,6 +65,15 @@ describe('Discovery and /jwks', () => {
       'private_key_jwt',
       'none',
     ]);
+    const algorithms = document['token_endpoint_auth_signing_alg_values_supported'];
+    for (const endpoint of ['revocation', 'introspection']) {
+      const { token_endpoint_auth_methods_supported: methods } = document as Record<string, string[]>;
+      assert.deepEqual(
+        document[`${endpoint}_endpoint_auth_methods_supported`],
+        methods?.filter((method) => method !== 'none' || endpoint === 'revocation'),
+      );
+      assert.deepEqual(document[`${endpoint}_endpoint_auth_signing_alg_values_supported`], algorithms);
+    }
     assert.equal(document['authorization_response_iss_parameter_supported'], true);
     assert.equal(document['backchannel_logout_supported'], true);
   });

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { gunzipSync } from 'node:zlib';
 import { tokensOfClient, tokensOfGrant } from '../../src/status/ledger.ts';
 import { decodeJwt } from 'jose';
 import { serverStores } from '../oidc/server-stores.ts';
 import { tokensFor } from '../support/flows.ts';
 import { until } from '../support/until.ts';
+import { requestOf, sendRaw, type RawAnswer } from '../support/raw-http.ts';
 import { fetchList, isTakenBack, placeOf } from './published-lists.ts';
 import { startTwoNodes, type TwoNodes } from './two-nodes.ts';
 
@@ -35,6 +37,22 @@ for (const backend of serverStores) {
       const head = await fetch(uri, { method: 'HEAD' });
       assert.deepEqual([head.status, head.headers.get('etag')], [200, etag]);
       assert.equal((await fetch(uri, { headers: { 'if-none-match': '"another"' } })).status, 200);
+    });
+
+    it('are compressed for who takes that, with a name of their own for it (§8.2)', async () => {
+      const { pathname, host, port } = new URL(placeOf(await two.machineToken()).uri);
+      const ask = (...headers: string[]): Promise<RawAnswer> =>
+        sendRaw(Number(port), requestOf(`GET ${pathname} HTTP/1.1`, [`Host: ${host}`, ...headers]));
+      const [plain, coded] = [await ask(), await ask('Accept-Encoding: gzip, br')];
+      const codings = [plain, coded].map(({ headers }) => headers.get('content-encoding'));
+      assert.deepEqual(codings, [undefined, 'gzip']);
+      assert.equal(gunzipSync(Buffer.from(coded.body, 'latin1')).toString(), plain.body);
+      assert.ok(coded.body.length < plain.body.length, `${coded.body.length} of ${plain.body.length} bytes`);
+      for (const { headers } of [plain, coded]) assert.match(headers.get('vary') ?? '', /accept-encoding/i);
+      const etag = coded.headers.get('etag') ?? '';
+      assert.notEqual(etag, plain.headers.get('etag'));
+      assert.equal((await ask('Accept-Encoding: gzip', `If-None-Match: ${etag}`)).status, 304);
+      assert.equal((await ask('Accept-Encoding: gzip;q=0')).headers.get('content-encoding'), undefined);
     });
 
     it('show at both nodes what a client’s index takes back, and nothing else', async () => {
