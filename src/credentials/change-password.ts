@@ -10,7 +10,7 @@ export interface PasswordChange {
   account: Account;
   current: string;
   next: string;
-  /** Whether the person typed the new one twice alike; without that nothing is changed, and all problems are told. */
+  /** True if both copies of the new password match. Otherwise nothing changes, and every problem is reported. */
   isAgreed: boolean;
   /** The caller's IP address. */
   address: string;

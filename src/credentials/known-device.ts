@@ -3,7 +3,7 @@ import { epochSeconds } from '../lib/clock.ts';
 import { equalInConstantTime, hmacSha256 } from '../lib/hash.ts';
 import type { Random } from '../lib/random.ts';
 
-/** How long a device stays known after a sign-in, in seconds; also the cookie's Max-Age. */
+/** Time in seconds for which a device stays known after a sign-in; also the cookie's Max-Age. */
 export const KNOWN_DEVICE_LIFE = 365 * 24 * 3600;
 
 /** The credential with which somebody signed in on a device. */

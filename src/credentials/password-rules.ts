@@ -23,7 +23,7 @@ export type PasswordProblem =
 export interface PasswordContext {
   email: string;
   name: string;
-  /** What the server calls itself on its pages. */
+  /** The server's name on its pages. */
   service: string;
 }
 
@@ -95,7 +95,7 @@ function wordsOf(text: string): string[] {
   return [...new Set([whole, ...words])].filter((word) => word !== '').toSorted((a, b) => b.length - a.length);
 }
 
-/** Whether next to nothing remains of the text when the words are taken out of it, as in `ann.smith-2024`. */
+/** Tells whether a text is nothing but these words and separators, as `ann.smith-2024` is. */
 function consistsOf(words: readonly string[], text: string): boolean {
   const rest = words.reduce((left, word) => left.replaceAll(word, ''), text);
   if (rest === text) return false;

@@ -1,6 +1,6 @@
 import type { PasswordProblem } from './password-rules.ts';
 
-/** What is wrong with a new password, to the person who chose it. */
+/** Page texts for the problems of a new password. */
 export function passwordWords(minLength: number): Record<PasswordProblem, string> {
   return {
     published: 'This is the password of the Latchkey demo, which everybody knows. Choose another.',

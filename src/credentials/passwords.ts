@@ -36,7 +36,7 @@ export interface Passwords {
    * @param instead the password that it takes the place of. @returns the rest: one write, by `store`. @throws TooBusy
    */
   prepare(account: AccountId, password: string, caller: Caller, instead?: PasswordAsRead): Promise<PreparedPassword>;
-  /** When it was set, in milliseconds since the epoch; undefined where there is none. */
+  /** Time of the last change in milliseconds since the epoch; undefined without a password. */
   changedAt(account: AccountId): Promise<number | undefined>;
   /** Reads as often for no account. */
   read(account: AccountId | undefined): Promise<PasswordAsRead>;
@@ -99,7 +99,7 @@ export interface PasswordOptions extends PasswordParts {
   argon2: Config['passwords']['argon2'];
   /** In code points. */
   minLength: number;
-  /** What the server calls itself; a password that only says this is refused. */
+  /** The server's name on its pages. A password that only repeats it is refused. */
   service: string;
   /** Set where the demo's password opens accounts here. */
   isDemo?: boolean;

@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
 import { type Counter, keyspace, type Store } from '../storage/store.ts';
 
-/** How many attempts are free, and how the pause after each further one grows: 1, 2, 4… seconds up to the longest. */
+/** Limit on attempts: a number of free ones, then a pause after each, of 1, 2, 4… seconds up to the longest. */
 export interface DelayRule {
   /** Part of the keys in the store. */
   name: string;

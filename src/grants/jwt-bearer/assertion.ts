@@ -27,7 +27,7 @@ export function readAssertion(text: string): Assertion {
   return { text, parts, header: readPart(parts[0]), claims: readPart(parts[1]) };
 }
 
-/** Whether a text is base64url as it is written in one way only: no padding, no stray bits (RFC 7515 §2, RFC 4648 §3.5). */
+/** Tells whether a text is canonical base64url: no padding, no stray bits (RFC 7515 §2, RFC 4648 §3.5). */
 export function isBase64url(text: string): boolean {
   return Buffer.from(text, 'base64url').toString('base64url') === text;
 }

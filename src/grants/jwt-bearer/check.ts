@@ -4,7 +4,7 @@ import type { Examination } from './examination.ts';
 export interface Check {
   /** Names the refusal, in the log and for `latchkey issuers test`; outside all are `invalid_grant`. */
   reason: string;
-  /** What must hold, for the operator. */
+  /** The condition in words, for the operator. */
   says: string;
   holds: (it: Examination) => boolean | Promise<boolean>;
 }

@@ -10,13 +10,13 @@ const RECKONED_APART = 60;
 /** The client that brings an assertion. */
 export interface Bearer {
   readonly id: string;
-  /** Whether it has proved who it is. */
+  /** True if the client has authenticated. */
   readonly isProved: boolean;
   readonly resources: readonly string[];
   readonly defaultResource?: string | undefined;
 }
 
-/** What a client asks for with an assertion. */
+/** A client's token request with an assertion. */
 export interface Request {
   readonly assertion: Assertion;
   readonly client: Bearer;
@@ -26,7 +26,7 @@ export interface Request {
   readonly jkt?: string | undefined;
 }
 
-/** Where an examination finds out what does not stand in the assertion. */
+/** Look-ups for facts that the assertion does not contain. */
 export interface Sources {
   readonly keyOf: (issuer: TrustedIssuer, header: { kid?: string; alg: string }) => Promise<KeyChoice>;
   readonly subjectOf: (issuer: TrustedIssuer, claims: Members) => Promise<Subject>;
@@ -103,7 +103,7 @@ export class Examination {
     return this.request.scopes.length > 0 ? this.request.scopes : (this.grantedScopes ?? []);
   }
 
-  /** What an ID-JAG grants itself; other assertions leave it to the issuer's policy. */
+  /** The scopes that an ID-JAG grants. Other assertions leave them to the issuer's policy. */
   get grantedScopes(): readonly string[] | undefined {
     const { scope } = this.claims;
     if (!this.isIdJag || scope === undefined) return undefined;

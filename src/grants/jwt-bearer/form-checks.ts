@@ -1,7 +1,7 @@
 import { isBase64url, LONGEST_ASSERTION } from './assertion.ts';
 import type { Check } from './check.ts';
 
-/** What the text is: nothing in it is believed yet (RFC 7515 §5.2, RFC 8725 §3). */
+/** Checks of the form, before anything in the text is trusted (RFC 7515 §5.2, RFC 8725 §3). */
 export const FORM: readonly Check[] = [
   {
     reason: 'too_long',

@@ -1,6 +1,6 @@
 import { isText, type Check } from './check.ts';
 
-/** Whose it is (RFC 7523 §3, items 1 and 9). */
+/** Checks of the issuer and its signature (RFC 7523 §3, items 1 and 9). */
 export const ORIGIN: readonly Check[] = [
   { reason: 'issuer_missing', says: 'it names its issuer (iss)', holds: ({ claims }) => isText(claims['iss'], 2048) },
   {

@@ -1,6 +1,6 @@
 import { isText, type Check } from './check.ts';
 
-/** What it is worth here: the policy of the issuer and of the client (RFC 7521 §5.2; draft ID-JAG). */
+/** Checks against the policies of the issuer and the client (RFC 7521 §5.2; draft ID-JAG). */
 export const POLICY: readonly Check[] = [
   {
     reason: 'subject_missing',

@@ -7,7 +7,7 @@ import { sha256 } from '../../lib/hash.ts';
 import { keyspace, type Key, type Store } from '../../storage/store.ts';
 import type { Members } from './assertion.ts';
 
-/** Whom an assertion stands for. */
+/** The account or service that an assertion stands for. */
 export type Subject =
   | { is: 'service' }
   | { is: 'account'; account: Account }
@@ -27,7 +27,7 @@ export interface Nobody {
   because: 'unlinked' | 'address not proved' | 'address taken' | 'account not vouched for';
 }
 
-/** Who somebody is here whom a trusted issuer knows under a name of its own. */
+/** The account that is linked to a subject of a trusted issuer. */
 interface Link {
   account: string;
 }
@@ -91,7 +91,7 @@ export function openSubjects({ accounts, records }: { accounts: Accounts; record
   return { find, settle };
 }
 
-/** What the issuer calls somebody, in the claim that its rule names. */
+/** Returns the issuer's name for a subject, from the claim that its rule selects. */
 function nameIn({ subject }: TrustedIssuer, claims: Members): string {
   const name = claims[subject.claim];
   return typeof name === 'string' ? name : '';

@@ -5,7 +5,7 @@ const isTimeOrMissing = (value: unknown): boolean => value === undefined || isTi
 /** A claim that may be one text or a list of them. */
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : [value]);
 
-/** Whom it is for, and when (RFC 7523 §3, items 3 to 7). */
+/** Checks of the audience and the times (RFC 7523 §3, items 3 to 7). */
 export const VALIDITY: readonly Check[] = [
   {
     reason: 'audience_missing',

@@ -2,7 +2,7 @@ import type { Random } from '../../lib/random.ts';
 import { seal, unseal } from '../../lib/seal.ts';
 import { keyspace, type Store } from '../../storage/store.ts';
 
-/** What a refresh was answered with, and what it had asked for. */
+/** A refresh response, with the request that it answered. */
 export interface KeptAnswer {
   body: unknown;
   /** The key that the sender proved to hold; the access token is bound to it. */

@@ -139,7 +139,10 @@ function onceGiven({ res }: KoaContextWithOIDC, note: () => Promise<void> | unde
   });
 }
 
-/** Whether nobody waits for the answer any more. After a standstill the hang-up lies behind the request, still to be read. */
+/**
+ * Tells whether the client has disconnected. After an event-loop stall its FIN is still unread behind the request, so
+ * two ticks pass first.
+ */
 async function hasHungUp({ response }: KoaContextWithOIDC): Promise<boolean> {
   for (let turns = 0; turns < 2; turns += 1) await nextTurn();
   return !response.writable;

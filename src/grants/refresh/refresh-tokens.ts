@@ -11,7 +11,7 @@ interface Token extends Sealed {
   use?: Use;
 }
 
-/** What was made of a token: one thing only, since the record is swapped as a whole. */
+/** The single use of a refresh token. It is recorded by replacing the whole record, so there is never a second one. */
 export interface Use {
   /** In milliseconds since the epoch. */
   at: number;
@@ -33,7 +33,7 @@ export function hasUse(token: FoundToken): token is UsedToken {
   return token.use !== undefined;
 }
 
-/** What the engine comes to when it has made all of its checks of a token that has been used. */
+/** Thrown in place of issuing tokens after a used token has passed all of the engine's checks. */
 export class ChecksPassed extends Error {
   override name = 'ChecksPassed';
 }

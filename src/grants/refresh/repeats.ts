@@ -2,7 +2,7 @@ import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { KeptAnswers, NoteGiven } from './kept-answers.ts';
 import type { RefreshTokens, UsedToken } from './refresh-tokens.ts';
 
-/** What it means that a used token is presented. */
+/** Verdict on a used refresh token that is presented again. */
 export type Judgement =
   | { is: 'repeat'; body: unknown; noteGiven: NoteGiven }
   /** From who was given the answer, but for something else: two tabs may want tokens for two APIs at once. */
@@ -11,7 +11,7 @@ export type Judgement =
   | { is: 'late'; reason: string }
   | { is: 'foreign'; reason: string };
 
-/** What is asked for besides a refresh, as a text that is the same for the same. */
+/** Serializes the request's scope, resources and authorization details. Equal requests give equal texts. */
 export function askedFor({ oidc: { params = {} } }: KoaContextWithOIDC): string {
   const { scope, resource, authorization_details: details } = params;
   const scopes = typeof scope === 'string' ? scope.split(' ') : [];
@@ -19,8 +19,9 @@ export function askedFor({ oidc: { params = {} } }: KoaContextWithOIDC): string 
 }
 
 /**
- * Who presents a used token has lost its answer, or shares it with another tab, or has stolen it (RFC 9700 §4.14.2).
- * @param request whose `sender` is the key that it proves to hold
+ * Judges a used refresh token: its client lost the response, or shares the token with another tab, or it was stolen
+ * (RFC 9700 §4.14.2).
+ * @param request with `sender`, the key that the request proves possession of
  */
 export async function judge(
   { context, sender }: { context: KoaContextWithOIDC; sender: string | undefined },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { unacceptable } from './refusal.ts';
 
-/** Who acts for the subject, and for whom they in turn took over (RFC 8693 §4.1). */
+/** The acting party, and the chain of earlier ones below it (RFC 8693 §4.1). */
 export interface Act {
   sub: string;
   act?: Act | undefined;
@@ -20,7 +20,7 @@ const MOST_ACTORS = 5;
 /** RFC 8693 §4.4. A member that we do not know could mean anything, so it allows nobody. */
 export const mayActSchema = z.strictObject({ sub: z.string() });
 
-/** What a subject token says about acting for its subject. */
+/** The claims of a subject token that concern delegation. */
 interface Acted {
   act?: Act | undefined;
   may_act?: z.infer<typeof mayActSchema> | undefined;

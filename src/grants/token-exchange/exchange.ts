@@ -25,7 +25,7 @@ export interface Exchange {
   parameters: z.infer<typeof parametersSchema>;
   subject: PresentedToken;
   actor: PresentedToken | undefined;
-  /** What the new token says of who acts. */
+  /** The `act` claim of the new token. */
   act: Act | undefined;
 }
 

@@ -60,7 +60,7 @@ export function exchangedAccessToken({ announce, clock }: { announce: Announce; 
   };
 }
 
-/** Whose token it was last, and whose it was first: the client of the grant, or without one the machine itself. */
+/** Lists the clients that held the token before: the last one, and the one of the grant (for a machine, itself). */
 function formerClientsOf({ client_id: last, grant_client: first, account, sub }: PresentedToken): string[] {
   return [last, ...(first === undefined ? [] : [first]), ...(account === undefined ? [sub] : [])];
 }
@@ -74,7 +74,7 @@ async function targetOf(
   if (target === undefined) throw new errors.InvalidTarget('resource or audience is required');
   if (others.length > 0) throw new errors.InvalidTarget('a token is for one resource');
   if (!policy.resources.includes(target)) throw new errors.InvalidTarget();
-  // What the resource allows depends on the person's roles.
+  // The resource's scopes depend on the person's roles.
   if (subject.account !== undefined) context.oidc.entity('Account', { accountId: subject.account.id });
   context.oidc.params.resource = target;
   const [found] = await resolveRequestedResources(context.oidc.provider, context);
@@ -82,7 +82,7 @@ async function targetOf(
   return found;
 }
 
-/** What the token handed in, the client, the API and the person's roles all allow. */
+/** Returns the scopes that the presented token, the client, the API and the person's roles all allow. */
 function scopeOf({ parameters, subject }: Exchange, target: ResourceServerInstance): string | undefined {
   const had = new Set(subject.scope.split(' '));
   const allowed = [...target.scopes].filter((scope) => had.has(scope));

@@ -17,10 +17,10 @@ import { defined } from '../../oidc/requests/token-claims.ts';
 import { unacceptable, type Role } from './refusal.ts';
 import type { PresentedType } from './token-types.ts';
 
-/** What counts of a token that was handed in, in the words of RFC 9068 §2.2 and RFC 8693 §4. */
+/** The claims of a presented token that are used (RFC 9068 §2.2 and RFC 8693 §4). */
 const claimsSchema = z.object({
   sub: z.string().min(1),
-  /** Whom it was issued to. */
+  /** The client that it was issued to. */
   client_id: z.string().min(1),
   exp: z.number(),
   scope: z.string().default(''),
@@ -145,7 +145,7 @@ export function subjectFor({ account, sub }: PresentedToken, client: Client, sub
   return account === undefined ? sub : subjectNames.subjectFor(account.id, policyOf(client).sector);
 }
 
-/** Whom a token speaks for, and the grant behind it, if both still stand. @returns why not, otherwise */
+/** Finds the account and the grant behind a token. @returns the reason if one of them is no longer valid */
 async function holderOf(
   context: TokenEndpointGrantContext,
   claims: z.infer<typeof claimsSchema>,

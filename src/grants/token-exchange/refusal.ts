@@ -1,6 +1,6 @@
 import { errors } from 'oidc-provider';
 
-/** Which of the two tokens of an exchange. */
+/** The parameter that carries a presented token. */
 export type Role = 'subject_token' | 'actor_token';
 
 /** RFC 8693 §2.2.2: whatever is wrong with a token, the client learns only which one; the reason is for the log. */

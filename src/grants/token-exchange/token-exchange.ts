@@ -64,7 +64,7 @@ async function presentedActor(
     throw new errors.InvalidRequest('actor_token and actor_token_type come together');
   if (token === undefined || type === undefined) return undefined;
   const actor = await present('actor_token', token, type);
-  // Who acts for somebody already cannot say that they themselves act for another as well.
+  // An actor token that is a delegation itself would make its actor act for two subjects at once.
   if (actor.act !== undefined) throw unacceptable('actor_token', 'is a delegation itself');
   return actor;
 }

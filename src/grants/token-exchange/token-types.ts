@@ -1,4 +1,4 @@
-/** What a token is, as an exchange names it (RFC 8693 §3). */
+/** Token type identifiers (RFC 8693 §3). */
 export const TOKEN_TYPE = {
   access_token: 'urn:ietf:params:oauth:token-type:access_token',
   id_token: 'urn:ietf:params:oauth:token-type:id_token',
@@ -6,7 +6,7 @@ export const TOKEN_TYPE = {
   id_jag: 'urn:ietf:params:oauth:token-type:id-jag',
 } as const;
 
-/** What may be handed in, by the name that the configuration has for it. */
+/** Types of token that may be presented, as the configuration names them. */
 export type PresentedType = 'access_token' | 'id_token';
 
 export function presentedType(urn: string): PresentedType | undefined {
