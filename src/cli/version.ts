@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { isMapping } from '../config/shape.ts';
+import { isMapping } from '../config/schema-reflection.ts';
 import type { Command } from './command.ts';
 
 export const version: Command = {

@@ -12,8 +12,8 @@ import { STANDARD_SCOPES } from './standard-scopes.ts';
 import { durabilityIsPossible } from './store-durability.ts';
 
 /**
- * What one value alone cannot show. Each check states what it needs and stays silent where that is missing or faulty
- * itself, so that no fault is reported together with its consequences.
+ * Checks across several values. A check returns nothing if one of its values is missing or faulty, so that no fault is
+ * reported together with its consequences.
  */
 const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
   issuerFitsTls,

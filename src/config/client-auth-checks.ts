@@ -6,7 +6,7 @@ import type { ClientConfig, Draft } from './schema.ts';
 type Settings = Pick<Draft, 'keys' | 'listen'>;
 type Check = (client: ClientConfig, settings: Settings) => Fault[];
 
-/** What must hold of how a client proves who asks, and of the keys that it registers; paths start at the client. */
+/** Checks of a client's authentication method and of its keys; paths start at the client. */
 const CHECKS: readonly Check[] = [
   methodFitsType,
   assertionAlgorithmFits,
@@ -28,7 +28,7 @@ export function checkClientAuth(client: ClientConfig, settings: Settings): Fault
   return CHECKS.flatMap((check) => check(client, settings));
 }
 
-/** How a client proves who asks where it says nothing of it. */
+/** Returns a client's authentication method, or the default for its type. */
 export function authMethodOf({
   type,
   token_endpoint_auth_method: method,
@@ -36,7 +36,7 @@ export function authMethodOf({
   return method ?? (type === 'spa' ? 'none' : 'client_secret_basic');
 }
 
-/** Whether signatures are made with the secret itself, so that its hash does not do (RFC 7518 §3.2). */
+/** Tells whether the secret itself is a signing key, so that its hash is not enough (RFC 7518 §3.2). */
 export function signsWithSecret(client: ClientConfig): boolean {
   return authMethodOf(client) === 'client_secret_jwt' || client.id_token_signing_alg === 'HS256';
 }

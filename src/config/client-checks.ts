@@ -17,7 +17,7 @@ type Surroundings = Pick<
 >;
 type ClientCheck = (client: ClientConfig, draft: Surroundings) => Fault[];
 
-/** What must hold within a client and between a client and the resources; paths start at the client. */
+/** Checks within a client and against the resources; paths start at the client. */
 const CHECKS: readonly ClientCheck[] = [
   checkClientAuth,
   redirectUrisFitType,

@@ -16,7 +16,7 @@ import {
   signingAlgorithm,
 } from './values.ts';
 
-/** How a client proves who asks (OpenID Connect Core §9). */
+/** Client authentication methods (OpenID Connect Core §9). */
 export const AUTH_METHODS = [
   'client_secret_basic',
   'client_secret_post',
@@ -52,7 +52,7 @@ const GRANT_TYPES = [
   'password',
 ] as const;
 
-/** What an authorization request may ask for (OAuth 2.0 Multiple Response Type Encoding Practices, §3 and §5). */
+/** Response types of an authorization request (OAuth 2.0 Multiple Response Type Encoding Practices, §3 and §5). */
 export const responseType = z.enum([
   'code',
   'code id_token',
@@ -62,7 +62,9 @@ export const responseType = z.enum([
   'id_token token',
 ]);
 
-/** Where a client may go with a person's identity (draft-ietf-oauth-identity-assertion-authz-grant). */
+/**
+ * A trusted issuer to which a client may take a person's identity (draft-ietf-oauth-identity-assertion-authz-grant).
+ */
 const idJag = z.strictObject({
   audience: ruled(rules.trustedIssuerRule),
   client_id: z.string().min(1).optional(),
@@ -72,7 +74,7 @@ const idJag = z.strictObject({
 
 const exchangedType = z.enum(['access_token', 'id_token']);
 
-/** What a client may exchange for what (RFC 8693); without it, nothing. */
+/** A client's token exchange policy (RFC 8693). Without one the client may exchange nothing. */
 const tokenExchange = z.strictObject({
   clients: z.array(z.string()).min(1, 'needs at least one client'),
   audiences: z.array(z.string()).default([]),
@@ -85,7 +87,7 @@ const tokenExchange = z.strictObject({
 
 type GrantType = (typeof GRANT_TYPES)[number];
 
-/** What a client of each type may do where it says nothing of it. */
+/** Default grant types for each type of client. */
 export const TYPICAL_GRANTS = {
   spa: ['authorization_code', 'refresh_token'],
   web: ['authorization_code', 'refresh_token'],

@@ -6,7 +6,7 @@ import type { Config } from './schema.ts';
 import { Secret } from './secret.ts';
 import { validate } from './validate.ts';
 
-/** Where everything of the demo is; the ports follow the server's. */
+/** URLs of the demo's parts. Their ports follow the server's. */
 export interface DemoPlaces {
   server: string;
   notes: string;

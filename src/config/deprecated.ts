@@ -15,12 +15,14 @@ export function responseTypesOf({ clients, deprecated, registration }: Settings)
   ];
 }
 
-/** Whether the server takes passwords at `/token`: only where a client or the operator brings that. */
+/**
+ * Tells whether the server accepts passwords at `/token`: only if the operator or a client's configuration asks for it.
+ */
 export function takesPasswords({ clients, deprecated }: Settings): boolean {
   return deprecated.password_grant || clients.some((client) => client.grant_types?.includes('password'));
 }
 
-/** What a client is registered for although RFC 9700 advises against it (§2.1.2 and §2.4). */
+/** Lists the grant and response types of a client that RFC 9700 advises against (§2.1.2 and §2.4). */
 export function deprecatedUses(client: Pick<ClientConfig, 'grant_types' | 'response_types'>): string[] {
   const password = client.grant_types?.includes('password') === true ? ['grant type password'] : [];
   const types = client.response_types?.filter((type) => type !== 'code') ?? [];

@@ -5,7 +5,7 @@ import type { Path, Problem } from './problems.ts';
 const MAX_CHARACTERS = 1_048_576;
 /** Anchors may be used; a few dozen aliases that each repeat the last one may not (the "billion laughs"). */
 const MAX_ALIASES = 100;
-/** What is not YAML at one place makes little sense of the rest. */
+/** Syntax faults reported at most: one of them often causes the next. */
 const MAX_FAULTS = 10;
 
 export interface YamlDocument {
@@ -23,7 +23,7 @@ export function readYaml(text: string): YamlDocument {
   try {
     return read(text);
   } catch (error) {
-    // What is left to be thrown: recursion without end (nesting), and too many aliases.
+    // The parser still throws for endless recursion (nesting) and for too many aliases.
     const message =
       error instanceof RangeError ? 'is nested too deep' : 'has more than 100 aliases that repeat each other';
     return unreadable({ path: '', message });

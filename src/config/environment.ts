@@ -1,5 +1,5 @@
 import type { Path } from './problems.ts';
-import { isMapping } from './shape.ts';
+import { isMapping } from './schema-reflection.ts';
 
 /** The only reader of the process's environment; everything else is handed what it needs. */
 export function processEnvironment(): NodeJS.ProcessEnv {
@@ -77,7 +77,7 @@ export function configNamedBy(environment: NodeJS.ProcessEnv): string | undefine
   return hasValue(environment, 'LATCHKEY_CONFIG') ? environment['LATCHKEY_CONFIG'] : undefined;
 }
 
-/** Whether the operator asks for stacks: `LATCHKEY_LOG_LEVEL` of `debug` or `trace`. */
+/** Tells whether the operator wants stack traces: `LATCHKEY_LOG_LEVEL` is `debug` or `trace`. */
 export function wantsStacks(environment: NodeJS.ProcessEnv): boolean {
   return ['debug', 'trace'].includes(environment['LATCHKEY_LOG_LEVEL'] ?? '');
 }

@@ -5,7 +5,7 @@ import { didYouMean } from './suggest.ts';
 
 type TokenExchange = NonNullable<ClientConfig['token_exchange']>;
 
-/** What must hold of what a client may exchange (RFC 8693); paths start at the client. */
+/** Checks a client's token exchange policy (RFC 8693); paths start at the client. */
 export function checkTokenExchange(client: ClientConfig, { resources }: Pick<Draft, 'resources'>): Fault[] {
   const policy = client.token_exchange;
   const isRegistered = client.grant_types?.includes(TOKEN_EXCHANGE) === true;

@@ -10,7 +10,7 @@ type IssuerCheck = (issuer: TrustedIssuer, surroundings: Surroundings) => Fault[
 /** In seconds: that an assertion was used is remembered for as long. */
 const LONGEST_LIFETIME = 86_400;
 
-/** What must hold within a trusted issuer and between it and the resources; paths start at the issuer. */
+/** Checks within a trusted issuer and against the resources; paths start at the issuer. */
 const CHECKS: readonly IssuerCheck[] = [
   isSomebodyElse,
   keysStandOnce,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import * as rules from './rules.ts';
 import { duration, email, publicJwk, roleName, ruled, scopeName } from './values.ts';
 
-/** What an assertion may be signed with: keys that only its issuer has, so nothing symmetric (RFC 8725 §3.2). */
+/** Signature algorithms of assertions: asymmetric ones only, so that nobody but the issuer can sign (RFC 8725 §3.2). */
 const ALGORITHMS = z.enum([
   ...(['ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512'] as const),
   ...(['PS256', 'PS384', 'PS512', 'EdDSA'] as const),
@@ -11,10 +11,10 @@ const ALGORITHMS = z.enum([
 /** The `typ` of an Identity Assertion JWT Authorization Grant (draft-ietf-oauth-identity-assertion-authz-grant §3). */
 export const ID_JAG_TYPE = 'oauth-id-jag+jwt';
 
-/** What a token says that it is (RFC 8725 §3.11); one without a `typ` is a JWT. */
+/** Accepted values of `typ` (RFC 8725 §3.11). A token without `typ` counts as JWT. */
 const TOKEN_TYPES = ['JWT', 'at+jwt', 'authorization-grant+jwt', ID_JAG_TYPE] as const;
 
-/** Whom an assertion stands for. */
+/** Rule that maps an assertion's subject to an account. */
 const subject = z.strictObject({
   is: z.enum(['account', 'new_account', 'service']),
   claim: z.string().min(1).default('sub'),

@@ -18,7 +18,7 @@ const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
   clientsAreSignedFor,
 ];
 
-/** What must hold so that keys change without a token that fails because of it. */
+/** Checks that keys can rotate without a single token failing because of it. */
 export function checkKeys(draft: Draft): Fault[] {
   return CHECKS.flatMap((check) => check(draft));
 }

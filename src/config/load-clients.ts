@@ -7,7 +7,7 @@ import { validateClients } from './validate.ts';
 
 export interface LoadedClients {
   clients: ClientConfig[];
-  /** What works but should not stay as it is. */
+  /** Settings that work but should change. */
   warnings: Problem[];
 }
 

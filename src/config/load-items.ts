@@ -2,13 +2,13 @@ import type { z } from 'zod';
 import type { Fault, Problem } from './problems.ts';
 import { quotableAt } from './quotable.ts';
 import { resolveSecrets } from './secret-references.ts';
-import { isMapping } from './shape.ts';
+import { isMapping } from './schema-reflection.ts';
 import { itemAt, newsBeside, problemAt, readDocument, readSource, refusal } from './source.ts';
 import type { Validated } from './validate.ts';
 
 export interface LoadedItems<T> {
   value: T;
-  /** What works but should not stay as it is. */
+  /** Settings that work but should change. */
   warnings: Problem[];
 }
 

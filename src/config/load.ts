@@ -5,7 +5,7 @@ import type { Fault, Problem } from './problems.ts';
 import { configSchema, type Config } from './schema.ts';
 import { publishedPasswords, weakSecrets } from './secret-strength.ts';
 import { resolveSecrets } from './secret-references.ts';
-import { isMapping } from './shape.ts';
+import { isMapping } from './schema-reflection.ts';
 import { itemAt, newsBeside, problemAt, readDocument, readSource, refusal, type ConfigSource } from './source.ts';
 import { quotableAt } from './quotable.ts';
 import { printableStoreUrl } from './store-url.ts';
@@ -13,7 +13,7 @@ import { validate } from './validate.ts';
 
 export interface LoadedConfig {
   config: Config;
-  /** What works but should not stay as it is. */
+  /** Settings that work but should change. */
   warnings: Problem[];
 }
 

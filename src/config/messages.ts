@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Fault, Path } from './problems.ts';
-import { keysAt } from './shape.ts';
+import { keysAt } from './schema-reflection.ts';
 import { didYouMean } from './suggest.ts';
 
 type Issue = z.core.$ZodIssue;

@@ -1,4 +1,4 @@
-/** Where a setting stands: keys and list positions, from the root. */
+/** Position of a setting: keys and list indexes from the root. */
 export type Path = readonly (string | number)[];
 
 /** Something wrong with a setting, as the checks find it. */

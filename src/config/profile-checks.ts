@@ -6,7 +6,7 @@ import type { ClientConfig, Draft } from './schema.ts';
 /** A client as far as profiles look at it: one of the file or one of the store. */
 type ProfiledClient = Omit<ClientConfig, 'secret' | 'previous_secret'>;
 
-/** What a profile of the server asks of its keys, its tokens and its APIs; its clients are checked one by one. */
+/** Checks the server's profile against its keys, tokens and resources. Clients are checked one by one. */
 export function checkServerProfile({ profile, keys, listen, tokens, resources }: Draft): Fault[] {
   if (profile === undefined) return [];
   const { algorithms, ciphers, codeLife } = profiles[profile];
@@ -14,7 +14,7 @@ export function checkServerProfile({ profile, keys, listen, tokens, resources }:
   return [
     ...(keys?.algorithms ?? []).flatMap((alg, index) => unlisted(profile, alg, ['keys', 'algorithms', index])),
     ...resources.flatMap((resource, index) =>
-      // What the ring does not sign with is a fault already.
+      // An algorithm that the ring lacks is reported elsewhere.
       algorithms === undefined || keys?.algorithms.includes(resource?.signing_alg ?? 'ES256')
         ? []
         : unlisted(profile, resource?.signing_alg, ['resources', index, 'signing_alg']),
@@ -47,8 +47,8 @@ const CHECKS: readonly Check[] = [
 ];
 
 /**
- * What a client's own profile, or else the server's, asks of what it is registered with; paths start at the client.
- * It holds for clients of the store as well, when they are used.
+ * Checks a client's registration against its own profile, or else the server's; paths start at the client. Clients in
+ * the store are checked too, whenever they are used.
  */
 export function checkClientProfile(client: ProfiledClient, serverProfile: Profile | undefined): Fault[] {
   const profile = client.profile ?? serverProfile;

@@ -1,32 +1,35 @@
 import type { CipherSuite } from './values.ts';
 
-/** What is asked of clients and of their requests, by one word for the server or for a client. */
+/** Named sets of requirements for clients and their requests, for the whole server or for one client. */
 export const PROFILES = ['oauth2.1', 'fapi2-security', 'fapi2-message-signing', 'mcp', 'legacy'] as const;
 
 export type Profile = (typeof PROFILES)[number];
 
 export interface ProfileRules {
-  /** Whose requests for a code carry a challenge (RFC 7636): a public client's do in every profile. */
+  /** Clients that must send a PKCE challenge (RFC 7636). Public clients must in every profile. */
   readonly pkce: 'of everybody' | 'or OpenID Connect' | 'of public clients';
-  /** Whether tokens may come through the browser, and passwords through the client, where it is registered for that. */
+  /** True if clients may register for the implicit and the password grant. */
   readonly oldFlows: boolean;
-  /** Whether every token is for an API that was named (RFC 8707). */
+  /** True if every request must name the API that the token is for (RFC 8707). */
   readonly resource: boolean;
-  /** Whether requests are pushed (RFC 9126), and signed (RFC 9101). */
+  /** True if authorization requests must be pushed (RFC 9126), or signed (RFC 9101). */
   readonly pushed: boolean;
   readonly signedRequests: boolean;
-  /** Whether answers are signed (JARM). */
+  /** True if authorization responses are signed (JARM). */
   readonly signedAnswers: boolean;
-  /** Whether access tokens are bound to a key (RFC 8705, RFC 9449), which leaves nothing for rotation to find out. */
+  /**
+   * True if access tokens must be bound to a key (RFC 8705, RFC 9449); refresh tokens then need no rotation to detect
+   * theft.
+   */
   readonly boundTokens: boolean;
   /**
-   * Whether a client's assertion may be for the endpoint that it is sent to, as old libraries have it. Another server could
-   * pass such a one on (draft-ietf-oauth-rfc7523bis §4).
+   * Acceptance of client assertions whose audience is the endpoint, as old libraries send them. Another server could
+   * replay such an assertion here (draft-ietf-oauth-rfc7523bis §4).
    */
   readonly endpointAudience: 'never' | 'where a client says so' | 'unless a client says otherwise';
-  /** How clients may prove who asks; `undefined` leaves it to their type. */
+  /** Allowed client authentication methods; `undefined` leaves the choice to the client's type. */
   readonly authMethods?: readonly string[];
-  /** What everything is signed with; `undefined` is all that this server can. */
+  /** Allowed signing algorithms; `undefined` allows all that the server supports. */
   readonly algorithms?: readonly string[];
   /** Seconds by which a JWT of a client may lie in the future (`iat`, `nbf`). */
   readonly mostAhead?: number;

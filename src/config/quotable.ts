@@ -1,5 +1,5 @@
 import type { Path } from './problems.ts';
-import { isMapping, required, schemaUnder } from './shape.ts';
+import { isMapping, required, schemaUnder } from './schema-reflection.ts';
 import { secret } from './values.ts';
 
 const LONGEST = 100;

@@ -3,7 +3,7 @@ import { scopesExist, resourcesAreRegistered } from './client-checks.ts';
 import type { Fault, Path } from './problems.ts';
 import type { Draft } from './schema.ts';
 
-/** What must hold between the rules for clients that nobody here registered and the rest. */
+/** Checks the rules for self-registered clients against the rest of the configuration. */
 export function checkRegistration(draft: Draft): Fault[] {
   return [...reachExists(draft), ...unusedOutlivesTokens(draft), ...statementsCanBeVerified(draft)];
 }

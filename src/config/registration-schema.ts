@@ -9,7 +9,7 @@ const reach = {
   resources: z.array(z.string()).default([]),
 };
 
-/** Who vouches for software (RFC 7591 §2.3). */
+/** An issuer of software statements (RFC 7591 §2.3). */
 const statementIssuer = z.strictObject({
   issuer: z.string().min(1),
   jwks: z.strictObject({ keys: z.array(publicJwk).min(1) }).optional(),

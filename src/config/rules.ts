@@ -106,7 +106,7 @@ export const rangeUrlRule: Rule = (text) =>
   webUrlRule(text) ??
   (/[^?#]\/$/.test(text) && !/[?#]/.test(text) ? undefined : 'must end with a slash, with no query and no fragment');
 
-/** What a browser sends as `Origin` (RFC 6454 §6.1). */
+/** Value of an `Origin` header (RFC 6454 §6.1). */
 export const originRule: Rule = (text) => {
   const isOrigin = webUrlRule(text) === undefined && URL.parse(text)?.origin === text;
   return isOrigin ? undefined : 'must be an origin: scheme, host and port, with no path and no slash at the end';
@@ -144,7 +144,7 @@ export const networkRule: Rule = (text) => {
     : 'must be an address or a network such as 10.0.0.0/8 or fd00::/8';
 };
 
-/** What a `Host` header may say; also how the operator names a host that the server may call. */
+/** Value of a `Host` header, which is also the form in which operators list hosts that the server may call. */
 export const hostRule: Rule = (text) =>
   /^(\[[\da-f:.]+\]|[a-z\d]([a-z\d.-]*[a-z\d])?)(:\d{1,5})?$/i.test(text)
     ? undefined

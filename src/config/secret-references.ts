@@ -4,7 +4,7 @@ import { codeOf } from '../lib/error-code.ts';
 import { hasValue } from './environment.ts';
 import { pathText, type Fault, type Path } from './problems.ts';
 import { Secret } from './secret.ts';
-import { isMapping, required, schemaUnder } from './shape.ts';
+import { isMapping, required, schemaUnder } from './schema-reflection.ts';
 import { secret } from './values.ts';
 
 const MAX_BYTES = 65_536;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What a receiver can be told, by the last part of its event type (CAEP 1.0 §3, RISC 1.0 §2). */
+/** Events that a receiver can subscribe to, by the last part of the event type (CAEP 1.0 §3, RISC 1.0 §2). */
 export const SIGNALS = [
   'session-revoked',
   'credential-change',
@@ -16,7 +16,7 @@ export const signalsSchema = z.strictObject({
   default_subjects: z.enum(['ALL', 'NONE']).default('ALL'),
 });
 
-/** What one client may receive; without it, nothing. */
+/** The events that one client may receive. Without this setting it receives none. */
 export const receiverSchema = z.strictObject({
   events: z
     .array(z.enum(SIGNALS))

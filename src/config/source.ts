@@ -3,10 +3,10 @@ import { dirname, resolve } from 'node:path';
 import { codeOf } from '../lib/error-code.ts';
 import { readYaml, type YamlDocument } from './document.ts';
 import { ConfigError, pathText, type Fault, type Path, type Problem } from './problems.ts';
-import { isMapping } from './shape.ts';
+import { isMapping } from './schema-reflection.ts';
 
 export interface ConfigSource {
-  /** What problems name, as the operator wrote it. */
+  /** The name used in problems, as the operator wrote it. */
   name: string;
   text: string;
   /** The folder that the paths of secrets and certificates start from. */
@@ -45,7 +45,7 @@ export function problemAt(path: Path, message: string, document: YamlDocument, v
   return { path: pathText(path), message, ...(value !== undefined && { value }), ...(line !== undefined && { line }) };
 }
 
-/** What the items of a list are called, and what names them. */
+/** The noun for the items of each list, and the key that identifies an item. */
 const ITEMS: Readonly<Record<string, { noun: string; name: string }>> = {
   clients: { noun: 'client', name: 'client_id' },
   trusted_issuers: { noun: 'issuer', name: 'issuer' },

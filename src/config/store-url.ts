@@ -3,7 +3,10 @@ export interface RedisNode {
   port: number;
 }
 
-/** Where a Redis is. `sentinel` names its master set; `nodes` are then the sentinels, else the servers. */
+/**
+ * Address of a Redis. With Sentinel, `sentinel` is the master's name and `nodes` are the sentinels; otherwise the
+ * servers.
+ */
 export interface RedisUrl {
   backend: 'redis';
   topology: 'single' | 'sentinel' | 'cluster';

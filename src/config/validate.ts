@@ -7,7 +7,7 @@ import { faultsOf, inWords } from './messages.ts';
 import { isWithin, type Fault } from './problems.ts';
 import { clientSchema, clientsSchema } from './client-schema.ts';
 import { configSchema, type ClientConfig, type Config, type Draft, type TrustedIssuer } from './schema.ts';
-import { isMapping } from './shape.ts';
+import { isMapping } from './schema-reflection.ts';
 
 export type Validated<T> = { value: T } | { faults: Fault[] };
 
@@ -49,12 +49,12 @@ function read<S extends z.ZodType>(
   const found = check(parsed.data);
   if (parsed.success) return found.length === 0 ? { value: parsed.data } : { faults: found };
   const faults = faultsOf(parsed.error.issues, schema);
-  // Where a value is faulty itself, what it does to the check of the same place is a consequence and not news.
+  // A check that fails at a value with a fault of its own reports a consequence, which is left out.
   const news = ({ path }: Fault) => !faults.some((fault) => isWithin(path, fault.path) || isWithin(fault.path, path));
   return { faults: [...faults, ...found.filter(news)] };
 }
 
-/** What of a faulty tree can be read. Items of a list keep their places, so that paths stay true. */
+/** Returns the readable part of a faulty tree. List items keep their positions, so that paths stay true. */
 function draftOf(tree: unknown): Draft {
   const root = isMapping(tree) ? tree : {};
   const { issuer, profile, listen, stores, keys, tokens, sessions, passwords, sign_up, resources, ...lists } =

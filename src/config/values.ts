@@ -45,13 +45,15 @@ export const secret = z.instanceof(Secret, { message: 'must be a secret: { file:
 export const scopeName = z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]+$/, 'is not a scope (RFC 6749 §3.3)');
 export const roleName = z.string().regex(/^[a-z][a-z0-9_-]{0,63}$/, 'must be lower case letters, digits, _ and -');
 
-/** What the ring has keys for. */
+/** Signing algorithms of the key ring. */
 const SIGNING = ['ES256', 'RS256', 'PS256', 'EdDSA', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'] as const;
 export const signingAlgorithm = z.enum(SIGNING);
 /** An ID token may also be signed with its client's secret (RFC 7518 §3.2). */
 export const idTokenAlgorithm = z.enum([...SIGNING, 'HS256']);
 
-/** What a client may sign with its own keys; never with a secret, which this server keeps as a hash. */
+/**
+ * Algorithms that clients may sign with. All are asymmetric, because the server keeps only a hash of a client secret.
+ */
 export const clientSignature = z.enum(['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519']);
 
 /** TLS 1.2 suites with forward secrecy and authenticated encryption, by their OpenSSL names (RFC 9325 §4.2). */
@@ -65,7 +67,7 @@ export const cipherSuite = z.enum([
 ]);
 export type CipherSuite = z.output<typeof cipherSuite>;
 
-/** How a content key is encrypted to a public key (RFC 7518 §4); RSA1_5 is not among them (RFC 8725 §3.2). */
+/** Key encryption algorithms (RFC 7518 §4), without RSA1_5 (RFC 8725 §3.2). */
 export const keyEncryption = z.enum(['ECDH-ES', 'ECDH-ES+A256KW', 'RSA-OAEP-256']);
 export const contentEncryption = z.enum(['A256GCM', 'A128GCM', 'A128CBC-HS256', 'A256CBC-HS512']);
 

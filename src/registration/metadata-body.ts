@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import type { Metadata } from '../clients/self-description.ts';
-import { isMapping } from '../config/shape.ts';
+import { isMapping } from '../config/schema-reflection.ts';
 import { readText } from '../http/body.ts';
 import { Refusal } from './refusal.ts';
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { ConfigError } from '../../src/config/problems.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { keysAt } from '../../src/config/shape.ts';
+import { keysAt } from '../../src/config/schema-reflection.ts';
 import { parse } from './problems-of.ts';
 
 /** The only two ends that reading a configuration may have. */

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { readYaml } from '../../src/config/document.ts';
 import { pathText, type Path } from '../../src/config/problems.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { isMapping, required, schemaUnder } from '../../src/config/shape.ts';
+import { isMapping, required, schemaUnder } from '../../src/config/schema-reflection.ts';
 import { parse } from './problems-of.ts';
 
 const TEXT = readFileSync(new URL('../../docs/latchkey.example.yaml', import.meta.url), 'utf8');

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { demoConfig } from '../../src/config/demo.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { required } from '../../src/config/shape.ts';
+import { required } from '../../src/config/schema-reflection.ts';
 
 const TEXT = readFileSync('docs/configuration.md', 'utf8');
 
