@@ -3,7 +3,7 @@ import { InvalidToken } from './errors.ts';
 
 /** A verified access token (RFC 9068 §2.2). */
 export interface AccessToken {
-  /** Who it speaks for: an account, or the client itself where no person takes part. */
+  /** The subject: an account, or the client itself if no person takes part. */
   readonly sub: string;
   readonly clientId: string;
   readonly jti: string;

@@ -14,7 +14,7 @@ export interface Challenges {
   /** The authentication schemes that this API takes. */
   schemes: readonly Scheme[];
   dpopAlgorithms: readonly string[];
-  /** Where this API describes itself (RFC 9728 §5.1). */
+  /** URL of this API's metadata (RFC 9728 §5.1). */
   resourceMetadata: string | undefined;
 }
 

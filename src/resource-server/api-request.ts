@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 
-/** What the kit must know of a request, whatever framework it came by. */
+/** A request as the library sees it, from any framework. */
 export interface ApiRequest {
   readonly method: string;
   /** Path and query, as in the request line. */

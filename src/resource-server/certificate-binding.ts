@@ -2,7 +2,7 @@ import type { ApiRequest } from './api-request.ts';
 import { InvalidToken } from './errors.ts';
 import { isSameText, sha256 } from './bytes.ts';
 
-/** Where a proxy ends TLS: the client's certificate as the proxy hands it on, DER or PEM; nothing without one. */
+/** Returns the client certificate that a TLS-terminating proxy forwarded, as DER or PEM; undefined without one. */
 export type CertificateOf = (request: ApiRequest) => Uint8Array | string | undefined;
 
 /**

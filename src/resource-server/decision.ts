@@ -7,7 +7,7 @@ import { AccessRefused } from './errors.ts';
 import { checkSender } from './sender.ts';
 import type { SenderRules } from './sender.ts';
 
-/** What becomes of a request: it passes by its token, or is answered with a refusal. */
+/** Outcome for a request: an accepted token or a refusal to answer with. */
 export type Decision =
   | {
       readonly token: AccessToken;
@@ -25,7 +25,7 @@ export interface DecisionRules {
   onRefusal: ((refusal: AccessRefused, request: ApiRequest) => void) | undefined;
 }
 
-/** @param demand throws where the token is good but not for this */
+/** @param demand throws if the token is valid but does not meet the requirements */
 export async function decide(
   request: ApiRequest,
   demand: (token: AccessToken) => void,

@@ -19,7 +19,7 @@ export interface ProofRules {
   now: () => number;
 }
 
-/** What a proof has to be for. */
+/** The request that a proof must match. */
 export interface Proven {
   method: string;
   /** As `requestUrl` gives it: nothing where the request is for no path. */
@@ -33,7 +33,7 @@ export interface Proven {
 const MAX_LENGTH = 12_000;
 
 /**
- * Checks a DPoP proof as RFC 9449 §4.3 says. What needs no signature is checked before it, so that only who has the token
+ * Checks a DPoP proof (RFC 9449 §4.3). The cheap checks come before the signature, so that only who has the token
  * has one verified.
  * @returns claims of the proof
  * @throws InvalidProof, InvalidToken, NonceRequired, ReplaysUnavailable

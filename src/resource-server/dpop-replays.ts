@@ -4,7 +4,7 @@ import { ReplaysUnavailable } from './errors.ts';
 /** Remembers which proofs have been used. */
 export interface ReplayStore {
   /**
-   * Whether this is the first use, atomically.
+   * Atomically records a use and tells whether it is the first.
    * @param key thumbprint of the key that signed the proof
    * @param jti SHA-256 of the proof's identifier, base64url
    * @param seconds for how long it must be remembered at least

@@ -1,4 +1,4 @@
-/** What is wrong with a token, for logs and metrics. */
+/** Faults of a token, for logs and metrics. */
 export type TokenFault = keyof typeof FAULT_TEXTS;
 
 const FAULT_TEXTS = {
@@ -107,7 +107,7 @@ export class InsufficientAuthentication extends AccessRefused {
   }
 }
 
-/** What this API must know cannot be known now, so nothing can be said about the token. */
+/** Refuses a request because something that the API must check cannot be checked now. */
 abstract class Unavailable extends AccessRefused {
   readonly status = 503;
   readonly code = 'temporarily_unavailable';
@@ -122,7 +122,7 @@ export class IssuerUnavailable extends Unavailable {
   }
 }
 
-/** Whether the token was taken back could not be confirmed in time. */
+/** The revocation check could not be done in time. */
 export class StatusUnavailable extends Unavailable {
   override readonly name = 'StatusUnavailable';
 
@@ -131,7 +131,7 @@ export class StatusUnavailable extends Unavailable {
   }
 }
 
-/** Whether a proof was used before cannot be told: no more can be remembered, or the owner's store does not answer. */
+/** The replay check could not be done: the memory is full, or the operator's store does not answer. */
 export class ReplaysUnavailable extends Unavailable {
   override readonly name = 'ReplaysUnavailable';
 

@@ -4,7 +4,7 @@ import { unref } from './timers.ts';
 
 export interface StreamEvent {
   readonly type: string;
-  /** What its data says, as JSON. */
+  /** The event's data, parsed from JSON. */
   readonly data: unknown;
 }
 

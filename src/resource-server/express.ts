@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { fromNode } from './api-request.ts';
 import { remember } from './guarded.ts';
 import { answerWith, serveMetadata } from './guard.ts';
-import type { Needs } from './needs.ts';
+import type { Requirements } from './requirements.ts';
 import type { Verifier } from './verifier.ts';
 
-/** What the kit touches of a handler's arguments. A mounted router changes `url` and keeps `originalUrl`. */
+/** A handler, with the members that the library uses. A mounted router changes `url` and keeps `originalUrl`. */
 export type ExpressHandler = (
   request: IncomingMessage & { originalUrl?: string },
   response: ServerResponse,
@@ -13,8 +13,8 @@ export type ExpressHandler = (
 ) => void;
 
 /** For Express: goes on only with a good token, which `accessTokenOf(request)` gives, and answers the other requests. */
-export function expressGuard(verifier: Verifier, needs?: Needs): ExpressHandler {
-  const decide = verifier.guard(needs);
+export function expressGuard(verifier: Verifier, requirements?: Requirements): ExpressHandler {
+  const decide = verifier.guard(requirements);
   return (request, response, next) => {
     decide(fromNode(request, request.originalUrl))
       .then((decision) => {

@@ -2,11 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import { fromNode } from './api-request.ts';
 import { remember } from './guarded.ts';
 import type { Answer } from './answer.ts';
-import type { Needs } from './needs.ts';
+import type { Requirements } from './requirements.ts';
 import { metadataAnswer } from './resource-metadata.ts';
 import type { Verifier } from './verifier.ts';
 
-/** What the kit touches of Fastify's request and reply. */
+/** The members of Fastify's request and reply that the library uses. */
 export interface FastifyRequest {
   readonly raw: IncomingMessage;
   readonly originalUrl: string;
@@ -19,8 +19,8 @@ export interface FastifyReply {
 export type FastifyHook = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
 
 /** For Fastify, as `onRequest`: goes on only with a good token, which `accessTokenOf(request)` gives. */
-export function fastifyGuard(verifier: Verifier, needs?: Needs): FastifyHook {
-  const decide = verifier.guard(needs);
+export function fastifyGuard(verifier: Verifier, requirements?: Requirements): FastifyHook {
+  const decide = verifier.guard(requirements);
   return async (request, reply) => {
     const decision = await decide(fromNode(request.raw, request.originalUrl));
     if (decision.token === undefined) return send(reply, decision);
@@ -38,7 +38,7 @@ export function fastifyMetadata(verifier: Verifier): FastifyHook {
   };
 }
 
-/** What Fastify is given back when a hook has answered. */
+/** Sends an answer from a hook. Fastify expects the reply to be returned. */
 function send(reply: FastifyReply, { status, headers, body }: Answer): FastifyReply {
   reply.code(status);
   for (const [name, value] of Object.entries(headers)) reply.header(name, value);

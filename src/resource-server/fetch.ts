@@ -1,7 +1,7 @@
 import type { AccessToken } from './access-token.ts';
 import type { Answer } from './answer.ts';
 import type { ApiRequest } from './api-request.ts';
-import type { Needs } from './needs.ts';
+import type { Requirements } from './requirements.ts';
 import { metadataAnswer } from './resource-metadata.ts';
 import type { Verifier } from './verifier.ts';
 
@@ -10,10 +10,10 @@ export type FetchHandler = (request: Request, token: AccessToken) => Response | 
 /** For what answers a Fetch `Request`: has the handler answer only where there is a good token. */
 export function fetchGuard(
   verifier: Verifier,
-  needs: Needs,
+  requirements: Requirements,
   handler: FetchHandler,
 ): (request: Request) => Promise<Response> {
-  const decide = verifier.guard(needs);
+  const decide = verifier.guard(requirements);
   return async (request) => {
     const decision = await decide(fromFetch(request));
     if (decision.token === undefined) return toResponse(decision);

@@ -1,11 +1,11 @@
 import { age, now } from './clock.ts';
-import { Echo } from './echo.ts';
+import { DelayedRefetch } from './delayed-refetch.ts';
 import { fetchFromIssuer, isSilence, type Fetched } from './issuer-fetch.ts';
 import { readStatusList } from './status-list.ts';
 import type { ListRules, StatusList } from './status-list.ts';
 
 export interface FollowRules extends ListRules {
-  /** How long the issuer may take to answer, in seconds. */
+  /** Timeout of a request to the issuer, in seconds. */
   timeout: number;
   /** Numbers the lives of the event stream; 0 while there is none. */
   streamLife: () => number;
@@ -33,15 +33,15 @@ export class FollowedList {
   readonly #uri: string;
   readonly #url: URL;
   readonly #rules: FollowRules;
-  readonly #echo = new Echo(() => this.refreshAgain());
+  readonly #refetch = new DelayedRefetch(() => this.refreshAgain());
   #list: StatusList | undefined;
   #etag: string | undefined;
   readonly #heard = new Set<number>();
-  /** When the issuer was known to stand by this list: when it was asked for it, or told so by the stream. */
+  /** Time at which the list was last known to be current: when it was requested, or when the stream confirmed it. */
   #confirmedAt = -Infinity;
   #fetchedAt = -Infinity;
   #followedIn = 0;
-  /** How often the stream said that there is news of which it does not say what. */
+  /** Count of stream events that announce a change without naming it. */
   #news = 0;
   #refreshing: Promise<void> | undefined;
   #failure: { at: number; cause: unknown } | undefined;
@@ -68,7 +68,7 @@ export class FollowedList {
     return this.#heard.has(index) ? 1 : this.#list?.at(index);
   }
 
-  /** Whether the issuer stood by this list so recently that it may be relied on. @param grace seconds beyond its `ttl` */
+  /** Tells whether the list was confirmed recently enough to rely on. @param grace seconds beyond its `ttl` */
   isConfirmed(grace = 0): boolean {
     if (this.#list === undefined) return false;
     const allowed = this.#rules.clockTolerance + grace;
@@ -85,7 +85,7 @@ export class FollowedList {
     return isSilence(this.#failure?.cause);
   }
 
-  /** Whether it is time to fetch it again, well before it must not be relied on. */
+  /** Tells whether to fetch the list again; true well before it becomes unreliable. */
   get isDue(): boolean {
     const due = (this.#list?.ttl ?? 0) * DUE * 1000;
     return age(this.#confirmedAt) >= due || age(this.#fetchedAt) >= Math.max(due, FETCHED_EVERY * 1000);
@@ -123,7 +123,7 @@ export class FollowedList {
   changed(): void {
     this.#news += 1;
     this.#followedIn = 0;
-    this.#echo.news();
+    this.#refetch.news();
   }
 
   /** The stream says that it has told everything up to now: which completes a copy that could be fetched. */
@@ -134,7 +134,7 @@ export class FollowedList {
   }
 
   close(): void {
-    this.#echo.close();
+    this.#refetch.close();
   }
 
   async #fetch(): Promise<void> {
@@ -142,7 +142,7 @@ export class FollowedList {
     const [life, news] = [this.#rules.streamLife(), this.#news];
     if (life === 0) this.#rules.keepUpKeys();
     const fetched = await this.#ask();
-    if (this.#list === undefined && life !== 0) this.#echo.later();
+    if (this.#list === undefined && life !== 0) this.#refetch.later();
     if (fetched.status === 200) {
       await this.#open(fetched.body);
       this.#etag = fetched.etag;

@@ -3,7 +3,7 @@ import type { AccessToken } from './access-token.ts';
 import type { Answer } from './answer.ts';
 import { fromNode } from './api-request.ts';
 import type { Decision } from './decision.ts';
-import type { Needs } from './needs.ts';
+import type { Requirements } from './requirements.ts';
 import { metadataAnswer } from './resource-metadata.ts';
 import type { Verifier } from './verifier.ts';
 
@@ -14,8 +14,8 @@ export type Guard = (request: IncomingMessage, response: ServerResponse) => Prom
  * For `node:http`: lets only requests with a good token pass, and answers the others.
  * @throws TypeError when a need could not stand in a header or never be fulfilled.
  */
-export function guard(verifier: Verifier, needs?: Needs): Guard {
-  const decide = verifier.guard(needs);
+export function guard(verifier: Verifier, requirements?: Requirements): Guard {
+  const decide = verifier.guard(requirements);
   return async (request, response) => answerWith(response, await decide(fromNode(request)));
 }
 

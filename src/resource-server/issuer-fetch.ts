@@ -5,7 +5,7 @@ export interface FetchOptions {
   /** Seconds. */
   timeout: number;
   accept: string;
-  /** What was there the last time, so that the issuer may say that it still is. */
+  /** ETag of the copy that is already here, so that the issuer can answer 304. */
   etag?: string | undefined;
   /** Seconds without an answer after which the issuer is asked over one more connection: a node of it may hang. */
   patience?: number | undefined;

@@ -6,15 +6,15 @@ import { fetchFromIssuer } from './issuer-fetch.ts';
 import { isAboutTheToken, KeySet } from './key-set.ts';
 
 export interface IssuerKeysOptions {
-  /** Where the keys are; asked again after it failed. */
+  /** Finds the URL of the key set; called again after a failure. */
   jwksUri: () => Promise<URL>;
-  /** How long an unknown `kid` does not have the keys fetched again, in seconds. */
+  /** Shortest time between two fetches that an unknown `kid` causes, in seconds. */
   cooldown: number;
   /** Seconds. */
   timeout: number;
-  /** How long the keys are good, in seconds. */
+  /** Time in seconds for which fetched keys are valid. */
   maxAge: number;
-  /** How long keys still serve of which it was said that they have changed, where the new ones cannot be fetched, in seconds. */
+  /** Time in seconds for which keys known to have changed still serve, if the new ones cannot be fetched. */
   outdatedFor: number;
   /** Lets work finish in a runtime that would end it with the request. */
   waitUntil?: ((work: Promise<unknown>) => void) | undefined;
@@ -29,9 +29,9 @@ const AHEAD = 0.8;
 export class IssuerKeys {
   readonly #options: IssuerKeysOptions;
   #keySet: KeySet | undefined;
-  /** When the request for these keys was sent: what was changed after that may not be among them. */
+  /** Time at which the request for these keys was sent. Later changes may be missing from them. */
   #askedAt = -Infinity;
-  /** When it was first said that they have changed since. */
+  /** Time of the first notice that they have changed since. */
   #changedAt = -Infinity;
   #lastTry: { at: number; failed: boolean } = { at: -Infinity, failed: false };
   #loading: Promise<KeySet> | undefined;

@@ -1,9 +1,9 @@
 import { fetchFromIssuer } from './issuer-fetch.ts';
 
-/** What the kit must know of an issuer (RFC 8414 §2). */
+/** The members of an issuer's metadata that the library uses (RFC 8414 §2). */
 export interface IssuerMetadata {
   readonly jwksUri: URL;
-  /** Where the issuer tells at once what it took back; nothing where it does not. */
+  /** Event stream of revocations; undefined if the issuer has none. */
   readonly statusEvents: URL | undefined;
 }
 

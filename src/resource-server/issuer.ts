@@ -8,7 +8,7 @@ import { StatusLists } from './status-lists.ts';
 /** Seconds: as long as a list may go unconfirmed. */
 const OUTDATED_FOR = 10;
 
-/** What an issuer publishes and the kit goes by; all of it is fetched when it is first needed. */
+/** An issuer's published documents, each fetched when it is first needed. */
 export interface Issuer {
   readonly keys: IssuerKeys;
   /** Nothing where the API's owner does not want it. */
@@ -27,7 +27,7 @@ export function issuerOf(settings: Settings): Issuer {
   const statusLists = new StatusLists({
     ...settings,
     keys,
-    // What an API chooses is for its tokens; a list is for the tokens of all APIs.
+    // The API's choice of algorithms is for its own tokens. A list covers the tokens of all APIs.
     algorithms: ASYMMETRIC,
     isRequired: status.check === 'required',
     acceptFor: acceptFor(status),

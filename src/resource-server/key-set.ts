@@ -25,7 +25,7 @@ export class KeySet {
   }
 }
 
-/** Whether it is the token that is wrong, and not the set. */
+/** Tells whether the token is at fault and not the key set. */
 export function isAboutTheToken(error: unknown): boolean {
   return (
     error instanceof errors.JWKSNoMatchingKey ||

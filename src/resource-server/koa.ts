@@ -2,11 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import type { Answer } from './answer.ts';
 import { fromNode } from './api-request.ts';
 import { remember } from './guarded.ts';
-import type { Needs } from './needs.ts';
+import type { Requirements } from './requirements.ts';
 import { metadataAnswer } from './resource-metadata.ts';
 import type { Verifier } from './verifier.ts';
 
-/** What the kit touches of Koa's context. */
+/** The members of Koa's context that the library uses. */
 export interface KoaContext {
   readonly req: IncomingMessage;
   readonly originalUrl: string;
@@ -18,8 +18,8 @@ export interface KoaContext {
 export type KoaMiddleware = (context: KoaContext, next: () => Promise<unknown>) => Promise<void>;
 
 /** For Koa: goes on only with a good token, which `accessTokenOf(context)` gives, and answers the other requests. */
-export function koaGuard(verifier: Verifier, needs?: Needs): KoaMiddleware {
-  const decide = verifier.guard(needs);
+export function koaGuard(verifier: Verifier, requirements?: Requirements): KoaMiddleware {
+  const decide = verifier.guard(requirements);
   return async (context, next) => {
     const decision = await decide(fromNode(context.req, context.originalUrl));
     if (decision.token === undefined) {

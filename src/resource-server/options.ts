@@ -15,24 +15,24 @@ export interface VerifierOptions {
    * without a type counts as one. Default: at+jwt alone (RFC 9068 §2.1).
    */
   types?: readonly ('at+jwt' | 'jwt')[];
-  /** Where the keys are. Default: what the issuer's metadata says. */
+  /** URL of the key set. Default: `jwks_uri` of the issuer's metadata. */
   jwksUri?: string;
-  /** How far the clocks of issuer and API may differ, in seconds. Default: 5. */
+  /** Largest difference between the clocks of issuer and API, in seconds. Default: 5. */
   clockTolerance?: number;
   /**
-   * How long, in seconds, the keys are kept. A key that the issuer revokes is refused after that, or within a second where the
-   * issuer has a stream of events. Default: 300.
+   * Time in seconds for which keys are cached. A revoked key is refused after that time, or within a second if the
+   * issuer has an event stream. Default: 300.
    */
   maxAge?: number;
-  /** How long, in seconds, an unknown `kid` does not have the keys fetched again. Default: 30. */
+  /** Shortest time in seconds between two fetches that an unknown `kid` causes. Default: 30. */
   cooldown?: number;
-  /** How long, in seconds, the issuer may take to answer. Default: 5. */
+  /** Timeout of a request to the issuer, in seconds. Default: 5. */
   timeout?: number;
   /** The time by which tokens expire. Default: the machine's. */
   currentDate?: () => Date;
   /**
-   * Where clients reach this process: what stands before the path that it sees, such as `https://api.example`, or
-   * `https://api.example/v1` where a proxy takes `/v1` away. Default: the origin of `audience`. DPoP needs one of them.
+   * URL by which clients reach this process, up to the path that the process sees: `https://api.example`, or
+   * `https://api.example/v1` if a proxy strips `/v1`. Default: the origin of `audience`. DPoP needs one of the two.
    */
   publicUrl?: string;
   /** Tokens bound to a key (RFC 9449). */
@@ -42,7 +42,7 @@ export interface VerifierOptions {
    * set: DER or PEM. Default: that of the connection.
    */
   certificate?: CertificateOf;
-  /** Whether a token was taken back. */
+  /** Revocation checks. */
   status?: StatusOptions;
   /** Authentication contexts (`acr`) from the weakest to the strongest. Default: each stands for itself alone. */
   acrValues?: readonly string[];
@@ -62,7 +62,10 @@ export interface DpopOptions {
   required?: boolean;
   /** Default: ES256, EdDSA, Ed25519, PS256 and RS256. */
   algorithms?: readonly string[];
-  /** How many seconds old, or ahead, a proof may be; with `nonces`, how long one serves at least. Default: 60. */
+  /**
+   * Largest age of a proof in seconds, into the past or the future; with `nonces`, the shortest life of a nonce.
+   * Default: 60.
+   */
   window?: number;
   /** Ask for a nonce of this API in every proof (RFC 9449 §9): proofs cannot be made in advance. Default: false. */
   nonces?: boolean;
@@ -86,8 +89,8 @@ export interface StatusOptions {
    */
   client?: { id: string; secret: string };
   /**
-   * What becomes of a token whose list could not be confirmed within its `ttl`: refused with 503, or accepted for so many seconds
-   * more by the last copy. A list that was never there is always refused. Default: `refuse`.
+   * Treatment of tokens whose status list could not be confirmed within its `ttl`: refuse them with 503, or accept them
+   * by the last copy for that many seconds more. A list that was never fetched is always refused. Default: `refuse`.
    */
   whenUnreachable?: 'refuse' | { acceptFor: number };
 }

@@ -29,8 +29,9 @@ export function requestUrl(prefix: string, target: string): string | undefined {
 }
 
 /**
- * What stands before the path of every request. It is never read from `Host` or `X-Forwarded-*`, which whoever replays a
- * proof elsewhere could set: told by the API's owner, or the origin of its identifier. Nothing where neither is an http URL.
+ * Returns the part of every request's URL before the path: the configured one, or the origin of the audience; undefined
+ * if neither is an http URL. It is never read from `Host` or `X-Forwarded-*`, which an attacker who replays a proof can
+ * set.
  * @throws TypeError
  */
 export function publicPrefix(publicUrl: string | undefined, audience: string): string | undefined {

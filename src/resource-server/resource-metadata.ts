@@ -3,7 +3,7 @@ import type { Scheme } from './credentials.ts';
 import { normalised } from './public-url.ts';
 import type { Settings } from './settings.ts';
 
-/** What an API says about itself (RFC 9728). */
+/** An API's protected resource metadata (RFC 9728). */
 export interface ResourceMetadata {
   /** The path where it is served. */
   readonly path: string;

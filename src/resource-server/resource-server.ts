@@ -25,7 +25,7 @@ export { guard, serveMetadata } from './guard.ts';
 export type { Guard } from './guard.ts';
 export { accessTokenOf } from './guarded.ts';
 export { koaGuard, koaMetadata } from './koa.ts';
-export type { Needs } from './needs.ts';
+export type { Requirements } from './requirements.ts';
 export type { DpopOptions, StatusOptions, VerifierOptions } from './options.ts';
 export type { ResourceMetadata } from './resource-metadata.ts';
 export { createVerifier } from './verifier.ts';

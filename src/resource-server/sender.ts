@@ -10,7 +10,7 @@ import { requestUrl } from './public-url.ts';
 
 export interface SenderRules {
   proofs: ProofRules;
-  /** What stands before the target of a request; nothing where DPoP is not offered. */
+  /** URL before the target of a request; undefined if DPoP is not offered. */
   publicPrefix: string | undefined;
   dpopRequired: boolean;
   certificateOf: CertificateOf | undefined;

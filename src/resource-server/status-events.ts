@@ -3,7 +3,7 @@ import type { StreamEvent, StreamListener } from './event-stream.ts';
 import type { StatusOptions } from './options.ts';
 import { unref, type Timer } from './timers.ts';
 
-/** What the issuer's stream of events tells. */
+/** Listener for the issuer's event stream. */
 export interface StatusNews {
   /** The stream has begun: what happened before it is not told. */
   onStart(): void;

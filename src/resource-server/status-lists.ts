@@ -1,6 +1,6 @@
 import type { JWTPayload } from 'jose';
 import { age, now } from './clock.ts';
-import { Echo } from './echo.ts';
+import { DelayedRefetch } from './delayed-refetch.ts';
 import { InvalidToken, StatusUnavailable } from './errors.ts';
 import { FollowedList } from './followed-list.ts';
 import type { IssuerKeys } from './issuer-keys.ts';
@@ -12,13 +12,13 @@ import { unref, type Timer } from './timers.ts';
 
 export interface StatusRules extends Omit<ListRules, 'keys'> {
   keys: IssuerKeys;
-  /** Whether a token without a place in a list is refused. */
+  /** True if a token without a status list index is refused. */
   isRequired: boolean;
   /** Seconds beyond a list's `ttl` for which it serves where it cannot be confirmed. */
   acceptFor: number;
   /** Seconds. */
   timeout: number;
-  /** Where the issuer's stream of events is; absent where it shall not be used. */
+  /** Finds the issuer's event stream; undefined if it must not be used. */
   eventsUrl: (() => Promise<URL | undefined>) | undefined;
   /** The client that this API is. */
   client: StatusOptions['client'];
@@ -37,14 +37,14 @@ const TICK = 1000;
 export class StatusLists {
   readonly #rules: StatusRules;
   readonly #lists = new Map<string, FollowedList>();
-  readonly #keysChanged: Echo;
+  readonly #keysChanged: DelayedRefetch;
   #events: StatusEvents | undefined;
   #timer: Timer | undefined;
   #isClosed = false;
 
   constructor(rules: StatusRules) {
     this.#rules = rules;
-    this.#keysChanged = new Echo(() => rules.keys.renew());
+    this.#keysChanged = new DelayedRefetch(() => rules.keys.renew());
   }
 
   /**
@@ -185,7 +185,7 @@ interface Place {
   index: number;
 }
 
-/** Where the token's status is (draft-ietf-oauth-status-list §6.2). @throws InvalidToken */
+/** Reads the token's status list and index (draft-ietf-oauth-status-list §6.2). @throws InvalidToken */
 function placeOf({ status }: JWTPayload): Place | undefined {
   if (status === undefined) return undefined;
   const list = member(status, 'status_list');

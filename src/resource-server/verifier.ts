@@ -4,8 +4,8 @@ import { decide } from './decision.ts';
 import type { Decision, DecisionRules } from './decision.ts';
 import { InvalidToken } from './errors.ts';
 import { issuerOf } from './issuer.ts';
-import { demand } from './needs.ts';
-import type { Needs } from './needs.ts';
+import { demand } from './requirements.ts';
+import type { Requirements } from './requirements.ts';
 import type { VerifierOptions } from './options.ts';
 import { resourceMetadata } from './resource-metadata.ts';
 import type { ResourceMetadata } from './resource-metadata.ts';
@@ -16,7 +16,7 @@ import { signedTokens } from './signed-token.ts';
 
 export interface Verifier {
   readonly audience: string;
-  /** What this API says about itself (RFC 9728); nothing where `audience` is no http URL. */
+  /** This API's metadata (RFC 9728); undefined if `audience` is not an http URL. */
   readonly metadata: ResourceMetadata | undefined;
   /**
    * Verifies a token that came without an HTTP request. One that is bound to a key is refused: nothing proves who sends it.
@@ -27,7 +27,7 @@ export interface Verifier {
    * Decides on requests; the guards for the frameworks are made of it.
    * @throws TypeError when a need could not stand in a header or never be fulfilled.
    */
-  guard(needs?: Needs): (request: ApiRequest) => Promise<Decision>;
+  guard(requirements?: Requirements): (request: ApiRequest) => Promise<Decision>;
   /** Ends what goes on in the background. None of it keeps a process alive. */
   close(): void;
 }
@@ -68,8 +68,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
       await rules.checkStatus(token);
       return token;
     },
-    guard(needs = {}) {
-      const demanded = demand(needs, { ...settings, now });
+    guard(requirements = {}) {
+      const demanded = demand(requirements, { ...settings, now });
       return (request) => decide(request, demanded, rules);
     },
     close() {

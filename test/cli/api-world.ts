@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createVerifier, guard, type Needs } from '../../src/resource-server/resource-server.ts';
+import { createVerifier, guard, type Requirements } from '../../src/resource-server/resource-server.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { serve } from '../resource-server/serving.ts';
 import { startTwoNodes, type TwoNodes } from '../status/two-nodes.ts';
@@ -24,7 +24,7 @@ export interface ApiWorld {
   stop(): Promise<void>;
 }
 
-const PATHS: Record<string, Needs> = {
+const PATHS: Record<string, Requirements> = {
   '/': {},
   '/by-role': { role: 'admin' },
   '/by-scope': { scope: 'notes:admin' },

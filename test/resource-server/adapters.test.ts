@@ -16,7 +16,7 @@ import {
   koaGuard,
   koaMetadata,
 } from '../../src/resource-server/resource-server.ts';
-import type { Needs, Verifier } from '../../src/resource-server/resource-server.ts';
+import type { Requirements, Verifier } from '../../src/resource-server/resource-server.ts';
 import { newHolder, proof } from '../support/dpop.ts';
 import { ask, bearer } from './api.ts';
 import type { ApiAnswer, Asked } from './api.ts';
@@ -30,10 +30,10 @@ const LATER = 4_000_000_000;
 const METADATA = '/.well-known/oauth-protected-resource';
 
 /** APIs that answer `/v1/notes` to whom the kit lets pass, and fail at `/v1/unguarded` for want of a guard. */
-const frameworks: Record<string, (verifier: Verifier, needs: Needs) => Promise<Serving>> = {
-  Express: async (verifier, needs) => {
+const frameworks: Record<string, (verifier: Verifier, requirements: Requirements) => Promise<Serving>> = {
+  Express: async (verifier, requirements) => {
     const routes = express.Router();
-    routes.get('/notes', expressGuard(verifier, needs), (request, response) => {
+    routes.get('/notes', expressGuard(verifier, requirements), (request, response) => {
       response.send(`for ${accessTokenOf(request).sub}`);
     });
     routes.get('/unguarded', (request, response) => {
@@ -44,7 +44,7 @@ const frameworks: Record<string, (verifier: Verifier, needs: Needs) => Promise<S
     app.use('/v1', routes);
     return serve(app);
   },
-  Koa: async (verifier, needs) => {
+  Koa: async (verifier, requirements) => {
     const app = new Koa();
     app.silent = true;
     app.use(koaMetadata(verifier));
@@ -52,17 +52,17 @@ const frameworks: Record<string, (verifier: Verifier, needs: Needs) => Promise<S
       if (context.path === '/v1/unguarded') context.body = accessTokenOf(context).sub;
       else await next();
     });
-    app.use(koaGuard(verifier, needs));
+    app.use(koaGuard(verifier, requirements));
     app.use((context) => {
       context.body = `for ${accessTokenOf(context).sub}`;
     });
     const handle = app.callback();
     return serve((request, response) => void handle(request, response));
   },
-  Fastify: async (verifier, needs) => {
+  Fastify: async (verifier, requirements) => {
     const app = fastify();
     app.addHook('onRequest', fastifyMetadata(verifier));
-    app.get('/v1/notes', { onRequest: fastifyGuard(verifier, needs) }, async (request, reply) => {
+    app.get('/v1/notes', { onRequest: fastifyGuard(verifier, requirements) }, async (request, reply) => {
       await reply.send(`for ${accessTokenOf(request).sub}`);
     });
     app.get('/v1/unguarded', async (request) => accessTokenOf(request).sub);
@@ -70,9 +70,9 @@ const frameworks: Record<string, (verifier: Verifier, needs: Needs) => Promise<S
     const close = (): Promise<void> => app.close();
     return { port: Number(new URL(url).port), url, close, [Symbol.asyncDispose]: close };
   },
-  'Fetch Request': async (verifier, needs) => {
+  'Fetch Request': async (verifier, requirements) => {
     const metadata = fetchMetadata(verifier);
-    const notes = fetchGuard(verifier, needs, (_request, token) => new Response(`for ${token.sub}`));
+    const notes = fetchGuard(verifier, requirements, (_request, token) => new Response(`for ${token.sub}`));
     return serve((incoming, outgoing) => {
       const headers = new Headers();
       for (const [name, values = []] of Object.entries(incoming.headersDistinct)) {

@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { createVerifier, guard, serveMetadata } from '../../src/resource-server/resource-server.ts';
-import type { Needs, Verifier, VerifierOptions } from '../../src/resource-server/resource-server.ts';
+import type { Requirements, Verifier, VerifierOptions } from '../../src/resource-server/resource-server.ts';
 import { AUDIENCE, currentDate } from './issuer.ts';
 import type { Issuer } from './issuer.ts';
 import { serve } from './serving.ts';
@@ -32,10 +32,10 @@ export interface Api extends AsyncDisposable {
 export async function startApi(
   issuer: Pick<Issuer, 'url'>,
   options: Partial<VerifierOptions> = {},
-  needs: Needs = {},
+  requirements: Requirements = {},
 ): Promise<Api> {
   const verifier = createVerifier({ issuer: issuer.url, audience: AUDIENCE, currentDate, ...options });
-  const pass = guard(verifier, needs);
+  const pass = guard(verifier, requirements);
   const metadata = serveMetadata(verifier);
   const server = await serve((request, response) => {
     if (metadata(request, response)) return;

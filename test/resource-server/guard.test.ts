@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { OutgoingHttpHeaders } from 'node:http';
 import { createVerifier, guard } from '../../src/resource-server/resource-server.ts';
-import type { Needs } from '../../src/resource-server/resource-server.ts';
+import type { Requirements } from '../../src/resource-server/resource-server.ts';
 import { bearer, startApi } from './api.ts';
 import type { ApiAnswer } from './api.ts';
 import { AUDIENCE, startIssuer } from './issuer.ts';
@@ -15,8 +15,12 @@ describe('the guard of an API', () => {
   });
   afterEach(() => issuer.close());
 
-  async function ask(needs: Needs, headers: OutgoingHttpHeaders | string[], path = '/'): Promise<ApiAnswer> {
-    await using api = await startApi(issuer, {}, needs);
+  async function ask(
+    requirements: Requirements,
+    headers: OutgoingHttpHeaders | string[],
+    path = '/',
+  ): Promise<ApiAnswer> {
+    await using api = await startApi(issuer, {}, requirements);
     return await api.ask({ path, headers });
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createVerifier } from '../../src/resource-server/resource-server.ts';
-import type { Needs, VerifierOptions } from '../../src/resource-server/resource-server.ts';
+import type { Requirements, VerifierOptions } from '../../src/resource-server/resource-server.ts';
 import { bearer, startApi } from './api.ts';
 import { AUDIENCE, NOW, startIssuer } from './issuer.ts';
 import type { Issuer } from './issuer.ts';
@@ -16,19 +16,19 @@ describe('an API that needs a stronger or more recent sign-in (RFC 9470)', () =>
   afterEach(() => issuer.close());
 
   async function statusFor(
-    needs: Needs,
+    requirements: Requirements,
     claims: Record<string, unknown>,
     options: Partial<VerifierOptions> = { acrValues },
   ): Promise<number | undefined> {
-    await using api = await startApi(issuer, options, needs);
+    await using api = await startApi(issuer, options, requirements);
     return (await api.ask({ headers: bearer(await issuer.token(claims)) })).status;
   }
 
   it('takes the context that it asks for and every stronger one', async () => {
-    const needs = { acr: 'two-factor' };
-    for (const acr of ['two-factor', 'hardware']) assert.equal(await statusFor(needs, { acr }), 200);
+    const requirements = { acr: 'two-factor' };
+    for (const acr of ['two-factor', 'hardware']) assert.equal(await statusFor(requirements, { acr }), 200);
     for (const acr of ['password', 'unknown', undefined, ['two-factor'], 2]) {
-      assert.equal(await statusFor(needs, { acr }), 401);
+      assert.equal(await statusFor(requirements, { acr }), 401);
     }
   });
 
@@ -38,10 +38,11 @@ describe('an API that needs a stronger or more recent sign-in (RFC 9470)', () =>
   });
 
   it('takes a sign-in that is recent enough', async () => {
-    const needs = { maxAge: 300 };
-    for (const auth_time of [NOW, NOW - 300, NOW - 305]) assert.equal(await statusFor(needs, { auth_time }), 200);
+    const requirements = { maxAge: 300 };
+    for (const auth_time of [NOW, NOW - 300, NOW - 305])
+      assert.equal(await statusFor(requirements, { auth_time }), 200);
     for (const auth_time of [NOW - 306, 0, undefined, String(NOW), null]) {
-      assert.equal(await statusFor(needs, { auth_time }), 401);
+      assert.equal(await statusFor(requirements, { auth_time }), 401);
     }
   });
 
@@ -64,8 +65,8 @@ describe('an API that needs a stronger or more recent sign-in (RFC 9470)', () =>
 
   it('cannot be set up with a context that nobody could reach or an age that is none', () => {
     const verifier = createVerifier({ issuer: 'https://issuer.example', audience: AUDIENCE, acrValues });
-    for (const needs of [{ acr: 'retina' }, { acr: 'a"b' }, { maxAge: -1 }, { maxAge: NaN }]) {
-      assert.throws(() => verifier.guard(needs), TypeError);
+    for (const requirements of [{ acr: 'retina' }, { acr: 'a"b' }, { maxAge: -1 }, { maxAge: NaN }]) {
+      assert.throws(() => verifier.guard(requirements), TypeError);
     }
   });
 });

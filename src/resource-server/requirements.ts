@@ -1,15 +1,15 @@
 import type { AccessToken } from './access-token.ts';
 import { InsufficientAuthentication, InsufficientScope } from './errors.ts';
 
-/** What a token must have for a part of an API. */
-export interface Needs {
+/** Requirements that one part of an API has for a token. */
+export interface Requirements {
   /** Scopes, separated by spaces, all of which the token must have. */
   scope?: string;
   /** A role that the token's subject must have. */
   role?: string;
-  /** How the person must have signed in (`acr`): so, or by a later one of the verifier's `acrValues` (RFC 9470). */
+  /** Required authentication context (`acr`): this one or a stronger one in the verifier's `acrValues` (RFC 9470). */
   acr?: string;
-  /** How long ago, in seconds, the person may have signed in (`auth_time`, RFC 9470). */
+  /** Longest time since the person signed in, in seconds (`auth_time`, RFC 9470). */
   maxAge?: number;
 }
 
@@ -22,15 +22,18 @@ export interface Circumstances {
   now: () => number;
 }
 
-// What RFC 6750 §3 lets stand in `scope` and `error_description` without quoting.
+// Characters that RFC 6750 §3 allows in `scope` and `error_description` without quoting.
 const PLAIN = /^[\x20\x21\x23-\x5B\x5D-\x7E]+$/;
 
 /**
- * What throws where a token does not fulfil the needs: InsufficientScope, InsufficientAuthentication.
- * @throws TypeError when a need could not stand in a header or never be fulfilled.
+ * Returns a check that throws InsufficientScope or InsufficientAuthentication for a token that lacks a requirement.
+ * @throws TypeError if a requirement has no header form or can never be met
  */
-export function demand(needs: Needs, { acrValues, clockTolerance, now }: Circumstances): (token: AccessToken) => void {
-  const { scope, role, acr, maxAge } = needs;
+export function demand(
+  requirements: Requirements,
+  { acrValues, clockTolerance, now }: Circumstances,
+): (token: AccessToken) => void {
+  const { scope, role, acr, maxAge } = requirements;
   for (const name of [scope, role, acr]) {
     if (name !== undefined && !PLAIN.test(name)) throw new TypeError(`${JSON.stringify(name)} cannot be asked for`);
   }

@@ -1,17 +1,17 @@
 import { age, now } from './clock.ts';
 import { unref, type Timer } from './timers.ts';
 
-/** Milliseconds between two times, however much news comes. */
+/** Shortest time between two fetches in milliseconds, however many events arrive. */
 const PACE = 200;
-/** Milliseconds. Nodes of an issuer learn of each other's changes within one second, and vouch for nothing after three. */
+/** Milliseconds after which an issuer's nodes should know, and must know, of each other's changes (1 s and 3 s). */
 const LAG = 1000;
 const LONGEST_LAG = 4000;
 
 /**
- * Does something at each piece of news, and again when every node of the issuer must know of it: the answer to the first time
- * may come from one that does not yet.
+ * Fetches at each event, and again once every node of the issuer must know of the change: the first response may come
+ * from a node that does not know yet.
  */
-export class Echo {
+export class DelayedRefetch {
   readonly #action: () => void;
   readonly #timers = new Map<number, Timer>();
   #doneAt = -Infinity;
@@ -26,10 +26,10 @@ export class Echo {
     this.later();
   }
 
-  /** Only when every node must know, for what has just been done. */
+  /** Schedules only the later fetches, after the caller has fetched just now. */
   later(): void {
     this.#doIn(LAG);
-    // The news may go on, so the last time is that long after the last of it.
+    // The last fetch follows the last event by this time, so each event postpones it.
     clearTimeout(this.#timers.get(LONGEST_LAG));
     this.#timers.delete(LONGEST_LAG);
     this.#doIn(LONGEST_LAG);
