@@ -44,10 +44,6 @@ const NEW_DATE = {
 
 /** Rooms whose comments still open with a clause that has no head. The list only gets shorter. */
 const COMMENTS_TO_MEND = [
-  'config',
-  'credentials',
-  'grants',
-  'resource-server',
   'revocation',
   'status',
   'signals',
