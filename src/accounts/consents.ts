@@ -39,3 +39,16 @@ export function openConsents(records: Store): Consents {
     withdraw: (account, clientId) => records.delete(keyOf(account, clientId)),
   };
 }
+
+/** Everything that either of two consents allows. */
+export function mergeConsents(before: Consent | undefined, added: Consent): Consent {
+  const resources: Record<string, readonly string[]> = { ...before?.resources };
+  for (const [identifier, scopes] of Object.entries(added.resources)) {
+    resources[identifier] = [...new Set([...(resources[identifier] ?? []), ...scopes])];
+  }
+  return {
+    scopes: [...new Set([...(before?.scopes ?? []), ...added.scopes])],
+    claims: [...new Set([...(before?.claims ?? []), ...(added.claims ?? [])])],
+    resources,
+  };
+}

@@ -81,10 +81,9 @@ interface DeviceCode extends DeviceForm {
   readonly wait?: number;
 }
 
-interface DeviceConfirm extends DeviceForm {
+interface DeviceConfirm
+  extends DeviceForm, Pick<Consent, 'clientName' | 'clientUri' | 'logo' | 'policyUri' | 'tosUri' | 'comesFrom'> {
   readonly userCode: string;
-  readonly clientName: string;
-  readonly logo?: AppLogo;
   /** Who is signed in already. */
   readonly account?: Person;
   readonly scopes: Consent['scopes'];

@@ -1,23 +1,15 @@
 import type { Context } from 'koa';
 import type { AuthorizationDetail, Grant } from 'oidc-provider';
-import type { Consent } from '../accounts/consents.ts';
+import { mergeConsents, type Consent } from '../accounts/consents.ts';
 import { scopesInWords } from '../accounts/scopes-in-words.ts';
-import type { PageData } from '../http/pages.ts';
 import { field } from '../http/form.ts';
 import { Problem } from '../http/problems.ts';
 import { claimsAsked } from '../oidc/requests/claims-parameter.ts';
-import { policyOf } from '../oidc/clients/client-metadata.ts';
+import { appInWords } from '../oidc/clients/app-in-words.ts';
 import { grantConsented } from '../oidc/existing-grant.ts';
 import { standardScopes } from '../config/standard-scopes.ts';
 import { detailsInWords } from './detail-words.ts';
-import {
-  clientName,
-  finish,
-  redirectUriOf,
-  showPage,
-  type Interaction,
-  type SubmittedInteraction,
-} from './interaction.ts';
+import { finish, redirectUriOf, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
 import type { InteractionParts } from './parts.ts';
 
 export async function showConsent(parts: InteractionParts, context: Context, interaction: Interaction): Promise<void> {
@@ -27,9 +19,7 @@ export async function showConsent(parts: InteractionParts, context: Context, int
   const asked = whatIsAsked(interaction, await knownGrant(parts, interaction));
   const redirectUri = redirectUriOf(details);
   const html = parts.views.render('consent', {
-    clientName: clientName(client),
-    ...links(interaction),
-    ...origin(interaction),
+    ...appInWords(client, redirectUri),
     account,
     scopes: scopesInWords(asked, parts.resources),
     details: detailsInWords(detailsAsked(interaction), parts.detailTypes),
@@ -62,7 +52,7 @@ export async function submitConsent(
   const grant = grantConsented(known ?? new Grant({ accountId: account, clientId: client.clientId }), asked);
   const grantId = await grant.save();
   const before = await parts.consents.find(account, client.clientId);
-  await parts.consents.remember(account, client.clientId, union(before, asked));
+  await parts.consents.remember(account, client.clientId, mergeConsents(before, asked));
   parts.announce({ type: 'consent.given', ...said });
   return finish(parts, context, interaction, { consent: { grantId } });
 }
@@ -103,34 +93,4 @@ function whatIsAsked({ details }: Interaction, known: Grant | undefined): Consen
 /** A new question each time: what was allowed once, such as a payment, is not allowed again by that. */
 function detailsAsked({ details }: Interaction): readonly AuthorizationDetail[] {
   return (details.prompt.details['rar'] as AuthorizationDetail[] | undefined) ?? [];
-}
-
-/** What stands behind an app that describes itself: the host of its document, or where it sends people. */
-function origin({ client, details }: Interaction): Pick<PageData['consent'], 'comesFrom'> {
-  if (!policyOf(client).isSelfDescribed) return {};
-  const address = client.clientId.startsWith('https://') ? client.clientId : String(details.params['redirect_uri']);
-  return { comesFrom: new URL(address).host || 'this device' };
-}
-
-function links({ client }: Interaction): Partial<PageData['consent']> {
-  return {
-    ...(client.clientUri === undefined ? {} : { clientUri: client.clientUri }),
-    ...(client.logoUri === undefined
-      ? {}
-      : { logo: { uri: client.logoUri, isOfOperator: !policyOf(client).isSelfDescribed } }),
-    ...(client.policyUri === undefined ? {} : { policyUri: client.policyUri }),
-    ...(client.tosUri === undefined ? {} : { tosUri: client.tosUri }),
-  };
-}
-
-function union(before: Consent | undefined, added: Consent): Consent {
-  const resources: Record<string, readonly string[]> = { ...before?.resources };
-  for (const [identifier, scopes] of Object.entries(added.resources)) {
-    resources[identifier] = [...new Set([...(resources[identifier] ?? []), ...scopes])];
-  }
-  return {
-    scopes: [...new Set([...(before?.scopes ?? []), ...added.scopes])],
-    claims: [...new Set([...(before?.claims ?? []), ...(added.claims ?? [])])],
-    resources,
-  };
 }

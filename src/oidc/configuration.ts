@@ -115,7 +115,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
       return { ...claims, ...status };
     },
     formats: { customizers: { jwt: namedType(config.resources) } },
-    interactions: { policy: promptPolicy(), url: (_context, interaction) => `/interaction/${interaction.uid}` },
+    interactions: { policy: promptPolicy(parts), url: (_context, interaction) => `/interaction/${interaction.uid}` },
     cookies: cookies(config.issuer, ring),
     ...endpoints(config),
     fetch: parts.calls.fetch,

@@ -10,7 +10,7 @@ import { faces } from '../http/problems.ts';
 import { requestId } from '../http/request-id.ts';
 import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
-import { policyOf } from './clients/client-metadata.ts';
+import { appInWords } from './clients/app-in-words.ts';
 import type { EnginePages } from './pages.ts';
 import type { AccountOf } from './requests/request-account.ts';
 import { TooManyPending } from './storage/pending-requests.ts';
@@ -143,10 +143,7 @@ async function whoAsksForWhat(parts: Parts, context: KoaContextWithOIDC, client:
   const asked = whatIsAsked(context.oidc.entities.DeviceCode?.params ?? {}, client, parts.resources);
   const account = await parts.accountOf(context, context.oidc.session?.accountId ?? '');
   return {
-    clientName: client.clientName ?? client.clientId,
-    ...(client.logoUri === undefined
-      ? {}
-      : { logo: { uri: client.logoUri, isOfOperator: !policyOf(client).isSelfDescribed } }),
+    ...appInWords(client, undefined),
     ...(account === undefined ? {} : { account: { name: account.name, email: account.email } }),
     scopes: scopesInWords(asked, parts.resources),
     offline: asked.scopes.includes('offline_access'),

@@ -82,14 +82,21 @@ async function firstGrant(
 /** For a first-party client. @returns whether there was anything to add */
 export function addWhatIsAsked(context: KoaContextWithOIDC, grant: Grant): boolean {
   const before = JSON.stringify([grant.openid, grant.resources]);
-  grant.addOIDCScope([...context.oidc.requestParamOIDCScopes].join(' '));
-  const claims = [...context.oidc.requestParamClaims];
-  if (claims.length > 0) grant.addOIDCClaims(claims);
-  for (const [identifier, resource] of Object.entries(context.oidc.resourceServers ?? {})) {
-    const asked = [...context.oidc.requestParamScopes].filter((scope) => resource.scopes.has(scope));
-    if (asked.length > 0) grant.addResourceScope(identifier, asked.join(' '));
-  }
+  grantConsented(grant, accessAsked(context));
   return JSON.stringify([grant.openid, grant.resources]) !== before;
+}
+
+/** Scopes and claims of a request that its client and its person may have, as the engine has found them. */
+export function accessAsked({ oidc }: Pick<KoaContextWithOIDC, 'oidc'>): Consent {
+  const resources = Object.entries(oidc.resourceServers ?? {}).map(([identifier, { scopes }]) => [
+    identifier,
+    [...oidc.requestParamScopes].filter((scope) => scopes.has(scope)),
+  ]);
+  return {
+    scopes: [...oidc.requestParamOIDCScopes],
+    claims: [...oidc.requestParamClaims],
+    resources: Object.fromEntries(resources) as Consent['resources'],
+  };
 }
 
 export function grantConsented(grant: Grant, consent: Consent): Grant {

@@ -1,4 +1,5 @@
 import { interactionPolicy } from 'oidc-provider';
+import { deviceConfirmation, deviceSignInAsked, deviceUnconfirmed } from './device-confirmation.ts';
 import { loadHint, refuseIfSignedIn } from './requests/authentication-demands.ts';
 
 const { base, Check, Prompt } = interactionPolicy;
@@ -15,11 +16,13 @@ const DEMANDS = {
  * The engine's prompts, and before them the choice of an account (`prompt=select_account`, OpenID Connect Core
  * §3.1.2.1). The engine takes a session for signed in without looking whether its account may still be used.
  */
-export function promptPolicy(): interactionPolicy.DefaultPolicy {
+export function promptPolicy(dependencies: Parameters<typeof deviceConfirmation>[0]): interactionPolicy.DefaultPolicy {
   const policy = base();
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 0);
   const login = policy.get('login');
-  if (login === undefined) throw new Error('the engine has no prompt for a sign-in');
+  const consent = policy.get('consent');
+  if (login === undefined || consent === undefined)
+    throw new Error('the engine has no prompt for a sign-in or consent');
   login.checks.add(
     new Check(
       'no_account',
@@ -28,7 +31,10 @@ export function promptPolicy(): interactionPolicy.DefaultPolicy {
       ({ oidc }) => oidc.session?.accountId !== undefined && oidc.account === undefined,
     ),
   );
+  login.checks.add(deviceSignInAsked);
   for (const [reason, demand] of Object.entries(DEMANDS)) askOnce(login, reason, demand);
+  consent.checks.add(deviceUnconfirmed);
+  policy.add(deviceConfirmation(dependencies), policy.indexOf(consent));
   return policy;
 }
 

@@ -101,14 +101,14 @@ describe('A device without a browser (RFC 8628)', () => {
     assert.equal((await poll(server.issuer, device)).body['error'], 'invalid_grant');
   });
 
-  it('learns that it was refused, from the first page or from the last', async () => {
-    for (const refuse of ['at once', 'instead of consent']) {
+  it('learns that it was refused, on the page that asks or on the one that signs in', async () => {
+    for (const refuse of ['at once', 'instead of a sign-in']) {
       const [browser, device] = [new Browser(), await startDevice(server.issuer)];
       let page = await enterCode(server.issuer, browser, device.userCode);
       if (refuse === 'at once') page = await browser.submit(page, { abort: 'yes' });
       else {
-        page = await browser.submit(await browser.submit(page, { confirm: 'yes' }), { ...ALICE });
-        page = await browser.submit(page, { decision: 'deny' });
+        page = await browser.submit(page, { confirm: 'yes' });
+        page = await browser.visit(`${page.url}/cancel`);
       }
       assert.match(page.html, /The device was not connected/, refuse);
       const { status, body } = await poll(server.issuer, device);
@@ -244,13 +244,14 @@ describe('The pages that let a device in', () => {
       [mallory, ADMIN],
     ] as const) {
       const confirm = await enterCode(server.issuer, browser, device.userCode);
-      questions.push(await browser.submit(await browser.submit(confirm, { confirm: 'yes' }), { ...person }));
+      questions.push({ page: await browser.submit(confirm, { confirm: 'yes' }), person });
     }
     const [first, second] = questions;
     assert.ok(first !== undefined && second !== undefined);
-    assert.match((await alice.submit(first, { decision: 'allow' })).html, /Continue on your device/);
+    assert.match((await alice.submit(first.page, { ...first.person })).html, /Continue on your device/);
     const { body } = await poll(server.issuer, device);
-    assert.doesNotMatch((await mallory.submit(second, { decision: 'allow' })).html, /Continue on your device/);
+    const late = await mallory.submit(second.page, { ...second.person });
+    assert.doesNotMatch(late.html, /Continue on your device/);
     assert.equal((await poll(server.issuer, device)).body['error'], 'invalid_grant');
     assert.equal(decodeJwt(String(body['id_token']))['name'], 'Alice');
   });

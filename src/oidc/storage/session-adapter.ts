@@ -4,7 +4,7 @@ import { browserFor, browserHash, matchingBrowser } from '../../http/browser-coo
 import { browserInWords } from '../../http/browser-words.ts';
 import { Problem } from '../../http/problems.ts';
 import type { Clock } from '../../lib/clock.ts';
-import type { Random } from '../../lib/random.ts';
+import { secretToken, type Random } from '../../lib/random.ts';
 import type { Store, Stored } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 import { lifetime, startOf, unsupported } from './adapter-verbs.ts';
@@ -13,6 +13,9 @@ import { mergeChanges } from './merge.ts';
 import type { PendingRequests } from './pending-requests.ts';
 import { SessionCookies, type FoundCookie } from './session-cookies.ts';
 import { ofItsAccount, sessionCounts, sessionKey, signInStart, type SessionRecord } from './session-records.ts';
+
+/** Stands for the account of a question that was put while nobody was signed in. */
+const NOBODY = '';
 
 interface SessionAdapterParts {
   grants: Store;
@@ -48,7 +51,7 @@ export function sessionAdapter({ grants, random, clock, pending }: SessionAdapte
       const { uid, account } = cookie.value;
       const [session, read] = await Promise.all([grants.get(sessionKey(uid)), cutOf(grants, account)]);
       if (session === undefined || !(await sessionCounts(grants, session.value, read))) return undefined;
-      const state = shownState(cookie.value.state, Provider.ctx);
+      const state = shownState(cookie.value.state, Provider.ctx, { account: session.value.accountId, random });
       if (Provider.ctx !== undefined) seenBy.set(Provider.ctx, { cookie, session, state });
       // A copy, since the engine writes into what it is given.
       return { ...structuredClone(session.value), jti: id, uid, state };
@@ -63,7 +66,7 @@ export function sessionAdapter({ grants, random, clock, pending }: SessionAdapte
       const seen = context && seenBy.get(context);
       const startedAt = signInOf(payload, seen?.session.value, context, clock);
       const facts = startedAt === undefined ? {} : { startedAt, ...useOf(context, clock) };
-      const state = tiedState(payload.state, context, random);
+      const state = tiedState(payload, context, random);
       const write = { id, payload: { ...payload, ...facts, state }, options: lifetime(ttl) };
       if (seen === undefined) return begin(parts, write);
       const signsIn = context?.oidc.result?.login !== undefined;
@@ -98,19 +101,29 @@ async function cutOf(grants: Store, account: string | undefined) {
   return account === undefined ? undefined : { account, cut: await latestCut(grants, { account }) };
 }
 
-/** A question is there only for the browser that was asked. */
-function shownState(state: AdapterPayload['state'], context: KoaContextWithOIDC | undefined): AdapterPayload['state'] {
-  const isOthers = context !== undefined && matchingBrowser(context, String(state?.['browser'])) === undefined;
-  return isOthers ? undefined : state;
+/**
+ * A question is there only for the browser that was asked, and for the account that was signed in then: a form that
+ * names nobody, or another person, is not taken once another tab has signed somebody in. Questions from before this
+ * rule name no account.
+ */
+function shownState(
+  state: AdapterPayload['state'],
+  context: KoaContextWithOIDC | undefined,
+  { account = NOBODY, random }: { account: string | undefined; random: Random },
+): AdapterPayload['state'] {
+  if (state === undefined || context === undefined) return state;
+  if (matchingBrowser(context, String(state['browser'])) === undefined) return undefined;
+  // The page that is shown instead needs a form that works.
+  return (state['account'] ?? account) === account ? state : { secret: secretToken(random) };
 }
 
 function tiedState(
-  state: AdapterPayload['state'],
+  { state, accountId = NOBODY }: AdapterPayload,
   context: KoaContextWithOIDC | undefined,
   random: Random,
 ): AdapterPayload['state'] {
   if (state === undefined || context === undefined || state['browser'] !== undefined) return state;
-  return { ...state, browser: browserHash(browserFor(context, random)) };
+  return { ...state, browser: browserHash(browserFor(context, random)), account: accountId };
 }
 
 /** A person's session counts from when they signed in, or signed in again. */
