@@ -1,5 +1,6 @@
 import { nameProblem } from '../accounts/name.ts';
 import { normaliseEmail } from '../lib/email.ts';
+import { showHiddenCharacters } from '../lib/hidden-characters.ts';
 import { OPERATOR } from '../credentials/lane.ts';
 import { register } from '../credentials/register.ts';
 import { withPeople } from './accounts-scene.ts';
@@ -36,7 +37,10 @@ function personOf({ chosen, given }: StoreScene, word: string): { email: string;
   if (email === undefined)
     throw new UsageError(`${JSON.stringify(word)} is not an email address, such as ann@example.com`);
   const name = textOf(given, 'name') ?? email.slice(0, email.indexOf('@')).slice(0, 100);
-  if (nameProblem(name) !== undefined) throw new UsageError('--name must be 1 to 100 characters, none of them hidden');
+  if (nameProblem(name) !== undefined)
+    throw new UsageError(
+      `--name ${JSON.stringify(showHiddenCharacters(name).slice(0, 120))} must be 1 to 100 characters, none of them hidden`,
+    );
   const roles = textOf(given, 'roles');
   return { email, name, roles: roles === undefined ? chosen.config.sign_up.roles : readRoles(roles) };
 }

@@ -2,7 +2,6 @@ import { normaliseEmail } from '../lib/email.ts';
 import { OPERATOR } from '../credentials/lane.ts';
 import { tell, withAccount } from './accounts-scene.ts';
 import { confirmed } from './confirm.ts';
-import { UsageError } from './command.ts';
 import { askPassword, assertGood } from './new-password.ts';
 import type { StoreScene } from './store-scene.ts';
 import { bullets } from './help-text.ts';
@@ -58,7 +57,8 @@ export function setPassword(scene: StoreScene, name: string): Promise<number> {
   return withAccount(scene, name, async (people, account) => {
     const { config } = scene.chosen;
     const password = await askPassword(scene);
-    if (password === undefined) throw new UsageError('there is no password: name its file with --password-file');
+    if (password === undefined)
+      throw new Error('no password was given: name its file with --password-file FILE, or type one at a terminal');
     await assertGood(password, account, { passwords: people.passwords, config });
     const ended = [await whatEnds(people, account), howSoon(config)];
     const { store } = await people.passwords.prepare(account.id, password, OPERATOR);

@@ -1,8 +1,11 @@
 import { everyAccount } from '../accounts/every-account.ts';
 import type { Account, Accounts } from '../accounts/accounts.ts';
+import { knownRoles } from '../config/known-roles.ts';
+import { didYouMean } from '../config/suggest.ts';
 import { textOf, type Terminal } from './command.ts';
 import { withPeople } from './accounts-scene.ts';
 import { table } from './help-text.ts';
+import { readRoles } from './roles-word.ts';
 import type { StoreScene } from './store-scene.ts';
 
 /** There may be more accounts than fit into memory: they are printed as they are read. */
@@ -12,12 +15,29 @@ const HEAD = ['email', 'name', 'roles', 'state', 'id'];
 export function list(scene: StoreScene): Promise<number> {
   const { given, terminal } = scene;
   const role = textOf(given, 'role');
+  if (role !== undefined) readRoles(role);
   return withPeople(scene, async ({ accounts }) => {
-    const pages = whileRead(pagesOf(accounts, role), terminal);
+    const seen = { any: false };
+    const pages = noting(seen, whileRead(pagesOf(accounts, role), terminal));
     if (given.options['json'] === true) await printJson(pages, terminal);
     else await printTable(pages, terminal);
+    if (role !== undefined && !seen.any) terminal.warn(`latchkey: ${nobody(role, scene)}`);
     return 0;
   });
+}
+
+async function* noting(seen: { any: boolean }, pages: AsyncIterable<Account[]>): AsyncGenerator<Account[]> {
+  for await (const page of pages) {
+    seen.any ||= page.length > 0;
+    yield page;
+  }
+}
+
+function nobody(role: string, { chosen, place }: StoreScene): string {
+  const known = knownRoles(chosen.config);
+  if (known.includes(role)) return `nobody in ${place} has the role "${role}"`;
+  const hint = didYouMean(role, known);
+  return `nobody in ${place} has the role "${role}", and the configuration names no such role${hint}; it has ${known.join(', ')}`;
 }
 
 async function* pagesOf(accounts: Accounts, role: string | undefined): AsyncGenerator<Account[]> {

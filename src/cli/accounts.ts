@@ -51,9 +51,9 @@ An ACCOUNT is named by its email address or by its id. A running server on the s
     'email-verified': { summary: "for add: vouches that the address is the person's" },
     yes: { summary: 'do not ask' },
   },
-  words: ['ACTION', 'EMAIL|ACCOUNT', 'ROLE'],
+  words: ['ACTION', '[EMAIL|ACCOUNT]', '[ROLE]'],
   async run(given, terminal) {
-    const { action, words } = findAction('accounts', ACTIONS, given);
+    const { action, words } = findAction(accounts, ACTIONS, given);
     return action.run(storeScene(given, terminal), ...words);
   },
 };

@@ -1,5 +1,6 @@
 import { didYouMean } from '../config/suggest.ts';
-import { UsageError, type Arguments } from './command.ts';
+import { UsageError, type Arguments, type Command } from './command.ts';
+import { optionText } from './help-text.ts';
 
 /** What a command with several actions does for one of them, such as `clients add`. */
 export interface Action<Scene> {
@@ -15,18 +16,13 @@ export type Actions<Scene> = Readonly<Record<string, Action<Scene>>>;
 
 /** Finds the action that the first word names. @throws UsageError also for what the action does not take */
 export function findAction<Scene>(
-  command: string,
+  command: Pick<Command, 'name' | 'options'>,
   actions: Actions<Scene>,
   { words: [name, ...words], options }: Arguments,
 ): { action: Action<Scene>; words: string[] } {
-  const names = Object.keys(actions);
-  if (name === undefined) throw new UsageError(`${command} needs one of ${names.join(', ')}`);
-  const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
-  if (action === undefined) {
-    throw new UsageError(`there is no command ${JSON.stringify(`${command} ${name}`)}${didYouMean(name, names)}`);
-  }
+  const action = actionNamed(command, actions, name);
   const refuse = (what: string): never => {
-    throw new UsageError(`${command} ${name} ${what}`);
+    throw new UsageError(`${command.name} ${name} ${what}: ${usageOf(command, name ?? '', action)}`);
   };
   const { words: needed = [] } = action;
   const [missing, surplus] = [needed[words.length], words[needed.length]];
@@ -36,4 +32,33 @@ export function findAction<Scene>(
   const foreign = Object.keys(options).find((option) => !taken.includes(option));
   if (foreign !== undefined) refuse(`does not take --${foreign}`);
   return { action, words };
+}
+
+function actionNamed<Scene>(
+  command: Pick<Command, 'name' | 'options'>,
+  actions: Actions<Scene>,
+  name: string | undefined,
+): Action<Scene> {
+  const [only, ...others] = Object.entries(actions);
+  const names = Object.keys(actions);
+  if (name !== undefined && Object.hasOwn(actions, name) && actions[name] !== undefined) return actions[name];
+  if (name !== undefined) {
+    const hint = didYouMean(name, names) || `: there are ${names.join(', ')}`;
+    throw new UsageError(`there is no command ${JSON.stringify(`${command.name} ${name}`)}${hint}`);
+  }
+  throw new UsageError(
+    only !== undefined && others.length === 0
+      ? `${command.name} needs an action: ${usageOf(command, ...only)}`
+      : `${command.name} needs one of ${names.join(', ')}`,
+  );
+}
+
+/** The action as it is written: `latchkey accounts show ACCOUNT [--json]`. */
+function usageOf<Scene>(
+  { name: command, options }: Pick<Command, 'name' | 'options'>,
+  name: string,
+  { words = [], options: taken = [] }: Action<Scene>,
+): string {
+  const switches = taken.map((option) => `[${optionText(option, options[option])}]`);
+  return ['latchkey', command, name, ...words, ...switches].join(' ');
 }

@@ -2,7 +2,13 @@ import { parseArgs } from 'node:util';
 import { didYouMean } from '../config/suggest.ts';
 import { UsageError, type Arguments, type Command } from './command.ts';
 
-/** Finds the command that a command line names; a line without one is for the default. */
+/** Options that stand in the place of a command. */
+const IN_PLACE_OF_COMMANDS: readonly string[] = ['--version', '--help'];
+
+/**
+ * Finds the command that a command line names; a line without one is for the default.
+ * @throws UsageError for a name, or an option in the place of one, that is probably mistyped
+ */
 export function findCommand(
   line: readonly string[],
   commands: readonly Command[],
@@ -12,11 +18,24 @@ export function findCommand(
   const byName = (name: string) => commands.find((command) => command.name === name);
   if (first === '--version' || first === '-v') return { command: byName('version') ?? fallback, rest };
   if (first === '--help' || first === '-h') return { command: byName('help') ?? fallback, rest };
-  if (first === undefined || first.startsWith('-')) return { command: fallback, rest: [...line] };
+  if (first === undefined) return { command: fallback, rest: [] };
+  if (first.startsWith('-')) {
+    assertNoMistype(first, [...IN_PLACE_OF_COMMANDS, ...optionNames(fallback)]);
+    return { command: fallback, rest: [...line] };
+  }
   const command = byName(first);
   if (command !== undefined) return { command, rest };
   const names = commands.map(({ name }) => name);
   throw new UsageError(`there is no command ${JSON.stringify(first)}${didYouMean(first, names)}`);
+}
+
+function assertNoMistype(option: string, known: readonly string[]): void {
+  const meant = known.includes(option.replace(/=.*/s, '')) ? '' : didYouMean(option, known);
+  if (meant !== '') throw new UsageError(`there is no option ${option}${meant}`);
+}
+
+function optionNames({ options }: Command): string[] {
+  return Object.keys(options).map((name) => `--${name}`);
 }
 
 /** Reads what follows a command's name. @throws UsageError in our own words: those of `parseArgs` speak of its API */
@@ -38,6 +57,7 @@ export function readArguments(command: Command, line: readonly string[]): Argume
   });
   const options: Record<string, string | true> = {};
   const words: string[] = [];
+  if (asksForHelp(line)) return { options: { help: true }, words };
   for (const token of tokens) {
     if (token.kind === 'positional') words.push(token.value);
     if (token.kind === 'option') options[token.name] = optionValue(command, token);
@@ -47,29 +67,41 @@ export function readArguments(command: Command, line: readonly string[]): Argume
   return { options, words };
 }
 
+/** Whoever asks for help gets it, whatever else stands on the line. */
+function asksForHelp(line: readonly string[]): boolean {
+  const end = line.indexOf('--');
+  return line.slice(0, end === -1 ? line.length : end).some((word) => word === '--help' || word === '-h');
+}
+
 interface OptionToken {
   name: string;
   rawName: string;
   value?: string | undefined;
+  inlineValue?: boolean | undefined;
 }
 
-function optionValue(command: Command, { name, rawName, value }: OptionToken): string | true {
+function optionValue(command: Command, { name, rawName, value, inlineValue }: OptionToken): string | true {
   const known = Object.hasOwn(command.options, name) ? command.options[name] : undefined;
-  if (known === undefined && name !== 'help') {
-    const names = [...Object.keys(command.options), 'help'].map((other) => `--${other}`);
-    // A key's name may begin with a dash.
-    const isWord = command.words !== undefined && /^-[^-]/.test(rawName);
-    if (name === 'password')
-      throw new UsageError(
-        `${command.name} has no option --password, which everybody on this machine could read: use --password-file FILE, or - for standard input`,
-      );
-    const hint = isWord ? '; a word that begins with a dash stands after --' : didYouMean(rawName, names);
-    throw new UsageError(`${command.name} has no option ${rawName}${hint}`);
-  }
+  if (known === undefined && name !== 'help') throw unknownOption(command, name, rawName);
   if (known?.value === undefined) {
     if (value !== undefined) throw new UsageError(`${rawName} does not take a value`);
     return true;
   }
-  if (value === undefined || value === '') throw new UsageError(`${rawName} needs a value: ${rawName} ${known.value}`);
+  // `--config --yes` is a value that was forgotten; `-` is standard input.
+  const isForgotten = value === undefined || value === '' || (inlineValue !== true && /^-./.test(value));
+  if (isForgotten) throw new UsageError(`${rawName} needs a value: ${rawName} ${known.value}`);
   return value;
+}
+
+function unknownOption(command: Command, name: string, rawName: string): UsageError {
+  if (name === 'password')
+    return new UsageError(
+      `${command.name} has no option --password, which everybody on this machine could read: use --password-file FILE, or - for standard input`,
+    );
+  // A key's name may begin with a dash.
+  const isWord = command.words !== undefined && /^-[^-]/.test(rawName);
+  const hint = isWord
+    ? '; a word that begins with a dash stands after --'
+    : didYouMean(rawName, [...optionNames(command), '--help']);
+  return new UsageError(`${command.name} has no option ${rawName}${hint}`);
 }

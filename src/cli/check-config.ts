@@ -2,7 +2,7 @@ import { describeProblems } from '../config/problems.ts';
 import { printableStoreUrl } from '../config/store-url.ts';
 import type { Config } from '../config/schema.ts';
 import { chooseConfig, DEFAULT_FILE } from './choose-config.ts';
-import { configOption, textOf, UsageError, type Command } from './command.ts';
+import { configOption, textOf, type Command } from './command.ts';
 import { table } from './help-text.ts';
 
 export const checkConfig: Command = {
@@ -12,7 +12,8 @@ export const checkConfig: Command = {
   options: configOption,
   async run(given, terminal) {
     const { config, warnings, file } = chooseConfig(textOf(given, 'config'), terminal.environment);
-    if (file === undefined) throw new UsageError(`there is no ${DEFAULT_FILE} here; name a file with --config FILE`);
+    if (file === undefined)
+      throw new Error(`there is no ${DEFAULT_FILE} here; name a file with --config FILE, or write one: latchkey init`);
     if (warnings.length > 0) terminal.warn(`worth a look:\n${describeProblems(file, warnings)}\n`);
     terminal.print(`configuration is valid: ${file}\n\n${summary(config)}`);
     return 0;

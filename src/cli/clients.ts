@@ -40,9 +40,9 @@ A running server on the same store knows of it at once.`,
     uses: { value: 'N', summary: 'for invite: how many clients it registers (default: 1)' },
     expires: { value: 'DURATION', summary: 'for invite: how long it can be used (default: 1d)' },
   },
-  words: ['ACTION', 'FILE|CLIENT_ID'],
+  words: ['ACTION', '[FILE|CLIENT_ID]'],
   async run(given, terminal) {
-    const { action, words } = findAction('clients', ACTIONS, given);
+    const { action, words } = findAction(clients, ACTIONS, given);
     return action.run(storeScene(given, terminal), ...words);
   },
 };

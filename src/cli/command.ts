@@ -31,13 +31,13 @@ export interface Command {
   /** What the help says beyond the summary. */
   details?: string;
   options: Readonly<Record<string, Option>>;
-  /** The names of the words that may follow, such as `COMMAND`. */
+  /** The words that follow, as the help shows them: `ACTION`, or `[COMMAND]` where it may be left out. */
   words?: readonly string[];
-  /** @returns the exit code: 0 done, 1 failed, 2 not understood */
+  /** @returns the exit code: 0 done, 1 failed. @throws UsageError for a line that is not understood, which ends with 2 */
   run(given: Arguments, terminal: Terminal, commands: readonly Command[]): Promise<number>;
 }
 
-/** The command line is not understood. Exit code 2. */
+/** The command line is not understood, whatever the configuration and the stores say. Exit code 2. */
 export class UsageError extends Error {
   override name = 'UsageError';
 }

@@ -3,7 +3,7 @@ import * as https from 'node:https';
 import { isIP } from 'node:net';
 import type { Config } from '../config/schema.ts';
 import { chooseConfig } from './choose-config.ts';
-import { configOption, textOf, UsageError, type Command } from './command.ts';
+import { configOption, textOf, type Command } from './command.ts';
 
 /** In milliseconds; a container's health check waits little longer. */
 const PATIENCE = 2500;
@@ -32,7 +32,7 @@ export const health: Command = {
 /** The server of this machine, also where it listens on all addresses. */
 function placeOf({ listen }: Config, path: string): URL {
   const { host, port, tls } = listen;
-  if (port === 0) throw new UsageError('listen.port is 0, so that each start takes another port: there is none to ask');
+  if (port === 0) throw new Error('listen.port is 0, so that each start takes another port: write the port to ask');
   const loopback: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
   const address = loopback[host] ?? host;
   const origin = `${tls === undefined ? 'http' : 'https'}://${isIP(address) === 6 ? `[${address}]` : address}:${port}`;

@@ -1,4 +1,4 @@
-import type { Command } from './command.ts';
+import type { Command, Option } from './command.ts';
 
 /** Columns, each aligned but the last. */
 export function table(rows: readonly (readonly string[])[], indent = '  '): string {
@@ -19,10 +19,7 @@ Without a command it starts. "latchkey COMMAND --help" shows what a command take
 }
 
 export function helpFor(command: Command): string {
-  const options = Object.entries(command.options).map(([name, { value, summary }]) => [
-    `--${name}${value === undefined ? '' : ` ${value}`}`,
-    summary,
-  ]);
+  const options = Object.entries(command.options).map(([name, option]) => [optionText(name, option), option.summary]);
   const details = command.details === undefined ? '' : `\n\n${command.details}`;
   return `latchkey ${signature(command)}: ${command.summary}${details}
 
@@ -31,7 +28,12 @@ ${table([...options, ['--help', 'show this text']])}`;
 }
 
 function signature({ name, words = [] }: Command): string {
-  return [name, ...words.map((word) => `[${word}]`)].join(' ');
+  return [name, ...words].join(' ');
+}
+
+/** An option as it is written: `--config FILE`. */
+export function optionText(name: string, option: Option | undefined): string {
+  return `--${name}${option?.value === undefined ? '' : ` ${option.value}`}`;
 }
 
 export function bullets(lines: readonly string[]): string {

@@ -6,7 +6,7 @@ export const help: Command = {
   name: 'help',
   summary: 'show this text, or that of one command',
   options: {},
-  words: ['COMMAND', 'ACTION'],
+  words: ['[COMMAND]', '[ACTION]'],
   async run({ words: [word, action] }, terminal, commands) {
     const command = word === undefined ? undefined : findCommand([word], commands, help).command;
     // The text of a command has all its actions.

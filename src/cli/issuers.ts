@@ -21,7 +21,8 @@ export const issuers: Command = {
 issuers add FILE        puts the issuer that FILE describes, or several under "trusted_issuers:", into the store, in the
                         form that they have in the configuration; the same issuer is replaced
 issuers remove ISSUER   takes an issuer out of the store, and back what was issued for its tokens
-issuers test TOKEN      says what a client would get for a token, or which check refuses it; the token stays good
+issuers test TOKEN      says what a client would get for a token, or why it is refused; the token stays good, - reads it
+                        from standard input
 
 A running server on the same store knows of it at once.`,
   options: {
@@ -32,9 +33,9 @@ A running server on the same store knows of it at once.`,
       summary: "for test: who brings the token (default: the first of the issuer's clients)",
     },
   },
-  words: [Object.keys(ACTIONS).join('|'), 'FILE|ISSUER|TOKEN'],
+  words: ['ACTION', '[FILE|ISSUER|TOKEN]'],
   async run(given, terminal) {
-    const { action, words } = findAction('issuers', ACTIONS, given);
+    const { action, words } = findAction(issuers, ACTIONS, given);
     return action.run(storeScene(given, terminal), ...words);
   },
 };

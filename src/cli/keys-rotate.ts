@@ -3,7 +3,6 @@ import { didYouMean } from '../config/suggest.ts';
 import { rotateNow } from '../keys/transitions.ts';
 import { systemClock } from '../lib/clock.ts';
 import { durationText } from '../lib/duration.ts';
-import { UsageError } from './command.ts';
 import { change, printJson, timeText, withRing, type KeysScene } from './keys-scene.ts';
 
 export function rotate(scene: KeysScene): Promise<number> {
@@ -35,7 +34,7 @@ function algorithmsOf({ keys }: Config, named: string | true | undefined): reado
   const found = keys.algorithms.filter((alg) => alg === named);
   if (found.length > 0) return found;
   const known = keys.algorithms.join(', ');
-  throw new UsageError(
+  throw new Error(
     `keys.algorithms does not list ${String(named)}: it has ${known}${didYouMean(String(named), keys.algorithms)}`,
   );
 }

@@ -35,9 +35,9 @@ Running servers follow by themselves, except after rewrap, which says what to do
     json: { summary: 'print JSON' },
     yes: { summary: 'do not ask before revoke and rewrap' },
   },
-  words: [Object.keys(ACTIONS).join('|'), 'KID'],
+  words: ['ACTION', '[KID]'],
   run(given, terminal) {
-    const { action, words } = findAction('keys', ACTIONS, given);
+    const { action, words } = findAction(keys, ACTIONS, given);
     const chosen = chooseConfig(textOf(given, 'config'), terminal.environment, { areFilesSpared: true });
     return action.run({ chosen, config: chosen.config, options: given.options, terminal }, ...words);
   },

@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.ts';
 import { OPERATOR } from '../credentials/lane.ts';
 import type { Passwords } from '../credentials/passwords.ts';
 import { passwordWords } from '../credentials/password-words.ts';
-import { textOf, UsageError, type Option } from './command.ts';
+import { textOf, type Option } from './command.ts';
 import { readText } from './read-text.ts';
 import type { StoreScene } from './store-scene.ts';
 
@@ -17,17 +17,18 @@ export async function askPassword({ given, terminal }: StoreScene): Promise<stri
   const file = textOf(given, 'password-file');
   if (file !== undefined) {
     const password = (await readText(file, terminal)).replace(/\r?\n$/, '');
-    if (password === '') throw new UsageError(`there is no password in ${file === '-' ? 'standard input' : file}`);
+    if (password === '')
+      throw new Error(`there is no password in ${file === '-' ? 'standard input' : file}: put it on one line`);
     return password;
   }
   const password = await terminal.ask('Password, or nothing for none: ', { isSecret: true });
   if (password === undefined || password === '') return undefined;
   const again = await terminal.ask('The same again: ', { isSecret: true });
-  if (again !== password) throw new UsageError('the two passwords are not the same');
+  if (again !== password) throw new Error('the two passwords are not the same: run the command again');
   return password;
 }
 
-/** @throws UsageError for what nobody may choose on the pages either */
+/** @throws Error for what nobody may choose on the pages either */
 export async function assertGood(
   password: string,
   person: { email: string; name: string },
@@ -35,5 +36,5 @@ export async function assertGood(
 ): Promise<void> {
   const problem = await passwords.problem(password, person, OPERATOR);
   if (problem === undefined) return;
-  throw new UsageError(`this password cannot be used. ${passwordWords(config.passwords.min_length)[problem]}`);
+  throw new Error(`this password cannot be used. ${passwordWords(config.passwords.min_length)[problem]}`);
 }

@@ -21,7 +21,7 @@ It has 256 bits (43 characters). The configuration refers to it: secret: { file:
   options: { file: { value: 'FILE', summary: 'for new: writes it there instead of printing it' } },
   words: ['ACTION'],
   run(given, terminal) {
-    const { action } = findAction('secret', ACTIONS, given);
+    const { action } = findAction(secret, ACTIONS, given);
     return action.run({ given, terminal });
   },
 };

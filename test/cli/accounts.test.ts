@@ -95,6 +95,20 @@ describe('latchkey accounts', () => {
     });
   });
 
+  describe('list --role', () => {
+    it('says that nobody has the role, and whether the configuration names it', async () => {
+      const { code, out, err } = await run('list --role stafff');
+      assert.deepEqual([code, out], [0, 'email  name  roles  state  id\n']);
+      assert.match(
+        err,
+        /^latchkey: nobody in \S+ has the role "stafff", and the configuration names no such role \(did you mean staff\?\); it has admin, staff, user\n$/,
+      );
+      const known = await run('list --role staff --json');
+      assert.deepEqual([known.code, known.out], [0, '[]\n']);
+      assert.match(known.err, /^latchkey: nobody in \S+ has the role "staff"\n$/);
+    });
+  });
+
   describe('add', () => {
     it('asks for the password twice, without showing it, and leaves it nowhere in clear', async () => {
       const { code, out, err, asked } = await run('add Ann@Example.com --name Ann', { answers: [PASSWORD, PASSWORD] });
@@ -148,9 +162,9 @@ describe('latchkey accounts', () => {
 
     it('takes no password that the pages would not take, nor one that was mistyped', async () => {
       const short = { answers: ['short', 'short'] };
-      await fails('add eve@example.com', 2, 'this password cannot be used. Use at least 15 characters.', short);
-      await fails('add eve@example.com', 2, 'the two passwords are not the same', { answers: [PASSWORD, 'another'] });
-      await fails('add eve@example.com --password-file -', 2, 'there is no password in standard input');
+      await fails('add eve@example.com', 1, 'this password cannot be used. Use at least 15 characters.', short);
+      await fails('add eve@example.com', 1, 'the two passwords are not the same', { answers: [PASSWORD, 'another'] });
+      await fails('add eve@example.com --password-file -', 1, 'there is no password in standard input');
       assert.equal(await rolesOf('eve@example.com'), undefined);
     });
 
@@ -165,7 +179,7 @@ describe('latchkey accounts', () => {
 
     it('takes no address and no name that the pages would not take', async () => {
       await fails('add ann', 2, '"ann" is not an email address');
-      await fails('add gus@example.com --name \u202Etxt', 2, '--name must be 1 to 100 characters');
+      await fails('add gus@example.com --name \u202Etxt', 2, '--name "[U+202E]txt" must be 1 to 100 characters');
     });
   });
 
@@ -185,7 +199,7 @@ describe('latchkey accounts', () => {
     it('ask about a role that the configuration does not name, and tell which it may be', async () => {
       await fails(
         'add-role rob@example.com stuff',
-        2,
+        1,
         'there is no terminal to ask at: add --yes to go on without a question',
       );
       await fails('add-role rob@example.com stuff', 1, 'names no role "stuff" (did you mean staff?)', {

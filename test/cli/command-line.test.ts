@@ -38,6 +38,26 @@ describe('The command line', () => {
     assert.deepEqual(await directory.run(['--version']), { code, out, err: '' });
   });
 
+  it('shows words that may be left out in brackets, and no others', async () => {
+    const { out } = await directory.run(['help']);
+    assert.match(out, /^ {2}accounts ACTION \[EMAIL\|ACCOUNT\] \[ROLE\] /m);
+    assert.match(out, /^ {2}secret ACTION /m);
+    assert.match(out, /^ {2}help \[COMMAND\] \[ACTION\] /m);
+  });
+
+  it('shows help to whoever asks for it, whatever else is on the line', async () => {
+    for (const line of [
+      'revoke token --help',
+      'accounts lsit -h',
+      'start --config --help',
+      'keys revoke --frobnicate --help',
+    ]) {
+      const { code, out, err } = await directory.run(line.split(' '));
+      assert.deepEqual([code, err], [0, ''], line);
+      assert.ok(out.startsWith(`latchkey ${line.split(' ')[0]}`), out);
+    }
+  });
+
   it('shows the help of a command for one of its actions, too', async () => {
     const [one, other] = [
       await directory.run(['help', 'accounts', 'add']),
@@ -51,14 +71,15 @@ describe('The command line', () => {
     'frobnicate --now': 'there is no command "frobnicate"',
     'help strat': 'there is no command "strat" (did you mean start?)',
     'start --confg x': 'start has no option --confg (did you mean --config?)',
-    '--confg x': 'start has no option --confg (did you mean --config?)',
+    '--confg x': 'there is no option --confg (did you mean --config?)',
+    '--verison': 'there is no option --verison (did you mean --version?)',
+    '--hlep': 'there is no option --hlep (did you mean --help?)',
     'start --toString': 'start has no option --toString',
     'start -c x': 'start has no option -c',
     'check-config latchkey.yaml': 'check-config does not take "latchkey.yaml"',
     'check-config --config': '--config needs a value: --config FILE',
     'check-config --config=': '--config needs a value: --config FILE',
     'start --help=yes': '--help does not take a value',
-    'check-config': 'there is no latchkey.yaml here; name a file with --config FILE',
   };
   for (const [line, message] of Object.entries(misunderstood)) {
     it(`does not understand "${line}", says so and ends with 2`, async () => {
@@ -71,6 +92,20 @@ describe('The command line', () => {
       assert.equal(err, `latchkey: ${message}\n"latchkey ${hint}\n`);
     });
   }
+});
+
+describe('check-config without a configuration', () => {
+  const directory = new WorkingDirectory();
+  after(() => directory.remove());
+
+  it('says what to name or to write, and ends with 1', async () => {
+    const { code, out, err } = await directory.run(['check-config']);
+    assert.deepEqual([code, out], [1, '']);
+    assert.equal(
+      err,
+      'latchkey: there is no latchkey.yaml here; name a file with --config FILE, or write one: latchkey init\n',
+    );
+  });
 });
 
 describe('A command whose reader has seen enough', () => {

@@ -59,6 +59,10 @@ describe('latchkey issuers', () => {
 
   /** Runs the command in this process, on the files of the directory, whose own path is left out of what is printed. */
   async function run(...words: string[]): Promise<Ended> {
+    return runWith('', ...words);
+  }
+
+  async function runWith(input: string, ...words: string[]): Promise<Ended> {
     const printed = { out: '', err: '' };
     const show = (text: string): string => `${text.replaceAll(`${directory.path}/`, '')}\n`;
     const inDirectory = words.map((word) => (word.endsWith('.yaml') ? join(directory.path, word) : word));
@@ -67,7 +71,7 @@ describe('latchkey issuers', () => {
       print: (text) => void (printed.out += show(text)),
       warn: (text) => void (printed.err += show(text)),
       ask: () => Promise.resolve(undefined),
-      input: () => Promise.resolve(''),
+      input: () => Promise.resolve(input),
     });
     return { code, ...printed };
   }
@@ -126,27 +130,40 @@ https://partner.example  new_account  portal   store
     await run('add', 'partner.yaml');
     const token = pod();
     for (const tried of [await run('test', token), await run('test', token)]) {
-      assert.deepEqual([tried.code, verdict(tried), tried.err], [0, 'accepted, for the client itself', '']);
-      assert.match(tried.out, /^client {4}portal\nresource {2}https:\/\/api\.example\.com\n/);
+      assert.deepEqual(
+        [tried.code, verdict(tried), tried.err],
+        [0, 'The token is accepted: client "portal" gets a token for the client itself.', ''],
+      );
+      assert.match(tried.out, /^client {4}portal\nresource {2}https:\/\/api\.example\.com\n/m);
     }
     const person = partner.assertion({ email: 'zoe@partner.example', email_verified: true });
-    assert.equal(verdict(await run('test', person)), 'accepted, for a new account zoe@partner.example');
+    assert.equal(
+      verdict(await run('test', person)),
+      'The token is accepted: client "portal" gets a token for a new account zoe@partner.example.',
+    );
   });
 
   it('says which check refuses a token, and why', async () => {
     const refusals: [token: string, reason: string, more?: string[]][] = [
-      ['nonsense', 'not_a_jwt, after 2 of'],
-      [partner.assertion(), 'issuer_unknown,'],
-      [pod({ aud: API }), 'audience_foreign,'],
-      [pod({ exp: now() - 100 }), 'expired,'],
-      [pod({ sub: 'system:serviceaccount:shop:other' }), 'claim_not_accepted,'],
-      [pod(), 'client_not_allowed,', ['--client', 'other']],
+      ['nonsense', 'not_a_jwt;'],
+      [partner.assertion(), 'issuer_unknown;'],
+      [pod({ aud: API }), 'audience_foreign;'],
+      [pod({ exp: now() - 100 }), 'expired;'],
+      [pod({ sub: 'system:serviceaccount:shop:other' }), 'claim_not_accepted;'],
+      [pod(), 'client_not_allowed;', ['--client', 'other']],
     ];
     for (const [token, reason, more = []] of refusals) {
       const tried = await run('test', token, ...more);
       assert.deepEqual([tried.code, tried.err], [1, '']);
-      assert.ok(verdict(tried).startsWith(`refused: ${reason}`), verdict(tried));
+      assert.match(tried.out, /^The token is refused, because this does not hold: .+\.$/m);
+      assert.match(verdict(tried), new RegExp(`^That is check \\d+ of \\d+, ${reason} docs/trusted-issuers`));
     }
+  });
+
+  it('reads the token from standard input, where nobody else sees it', async () => {
+    const tried = await runWith(`${pod()}\n`, 'test', '-');
+    assert.deepEqual([tried.code, tried.err], [0, '']);
+    assert.match(verdict(tried), /^The token is accepted: /);
   });
 
   it('shows nothing of a token that would move the cursor', async () => {
@@ -156,6 +173,6 @@ https://partner.example  new_account  portal   store
 
   it('does not know a client that there is not', async () => {
     const { code, err } = await run('test', pod(), '--client', 'nobody');
-    assert.deepEqual([code, err.split('\n')[0]], [2, 'latchkey: there is no client "nobody"']);
+    assert.deepEqual([code, err], [1, 'latchkey: there is no client "nobody"; "latchkey clients list" shows all\n']);
   });
 });

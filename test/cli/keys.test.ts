@@ -164,7 +164,7 @@ describe('latchkey keys', () => {
 
     it('knows only the algorithms of the configuration', async () => {
       const { code, err } = await run('rotate --alg ES265');
-      assert.equal(code, 2);
+      assert.equal(code, 1);
       assert.match(err, /keys\.algorithms does not list ES265: it has ES256, RS256 \(did you mean ES256\?\)/);
     });
   });
@@ -195,7 +195,7 @@ describe('latchkey keys', () => {
       await startNode();
       const kid = await kidOf('RS256');
       const { code, err } = await run(`revoke -- ${kid}`);
-      assert.equal(code, 2);
+      assert.equal(code, 1);
       assert.match(err, /there is no terminal to ask at: add --yes to go on without a question/);
       assert.equal(await kidOf('RS256'), kid);
       const { out } = await run(`revoke --yes --json -- ${kid}`);
@@ -405,12 +405,12 @@ describe('latchkey keys', () => {
   const misunderstood: Record<string, string> = {
     '': 'keys needs one of list, rotate, revoke, rewrap, export-public',
     lsit: 'there is no command "keys lsit" (did you mean list?)',
-    'list now': 'keys list does not take "now"',
-    revoke: 'keys revoke needs a KID',
+    'list now': 'keys list does not take "now": latchkey keys list [--json]',
+    revoke: 'keys revoke needs a KID: latchkey keys revoke KID [--json] [--yes]',
     'revoke -abc': 'keys has no option -a; a word that begins with a dash stands after --',
-    'list --yes': 'keys list does not take --yes',
-    'rewrap --alg ES256': 'keys rewrap does not take --alg',
-    'rotate --to x': 'keys rotate does not take --to',
+    'list --yes': 'keys list does not take --yes: latchkey keys list [--json]',
+    'rewrap --alg ES256': 'keys rewrap does not take --alg: latchkey keys rewrap [--json] [--yes] [--to FILE]',
+    'rotate --to x': 'keys rotate does not take --to: latchkey keys rotate [--json] [--alg ALG]',
   };
   for (const [line, message] of Object.entries(misunderstood)) {
     it(`does not understand "keys ${line}", says so and ends with 2`, async () => {

@@ -97,7 +97,7 @@ describe('The store of a command', () => {
     const refusal = 'This is the password of the Latchkey demo, which everybody knows. Choose another.';
     for (const input of ['latchkey-demo', 'Latchkey-Demo\n']) {
       const { code, err } = await run('accounts add ann@example.com --password-file -', { input });
-      assert.equal(code, 2);
+      assert.deepEqual([code, err.includes('latchkey help')], [1, false]);
       assert.ok(err.includes(refusal), err);
     }
     await run('accounts add ann@example.com --password-file -', { input: 'plum cassette harbour' });

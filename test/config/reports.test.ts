@@ -95,7 +95,10 @@ const WRONG: [text: string, line: string][] = [
   [`${ISSUER}sign_up: &a { roles: *a }`, 'is an alias (*) inside the anchor (&) that it repeats: write the value out'],
   [`${ISSUER}sign_up: *a`, 'is an alias (*) of an anchor (&) that is not there before it'],
   [`${ISSUER}\tworkers: 1`, 'is indented with a tab; YAML wants spaces'],
-  [client('type: sap'), 'clients[0].type: client "app": must be one of spa, web, machine (it is "sap")'],
+  [
+    client('type: sap'),
+    'clients[0].type: client "app": must be one of spa, web, machine (did you mean spa?) (it is "sap")',
+  ],
   [
     client('type: spb'),
     'clients[0].type: client "app": must be one of spa, web, machine (did you mean spa?) (it is "spb")',
