@@ -2,8 +2,8 @@ import type { Logger } from 'pino';
 import type { RevocationCause, RevocationTarget } from './revocations.ts';
 
 /**
- * What happens in the domain, as one closed list. Reasons are for the operator: they may say what the wire must not.
- * No event carries a secret.
+ * Domain events, as one closed list. Reasons are for the operator and may contain details that no response may. No
+ * event carries a secret.
  */
 export type BusinessEvent =
   | { type: 'account.signed-up'; account: string; address: string }
@@ -47,10 +47,10 @@ type TakenBack = {
 interface TokenExchanged {
   type: 'token.exchanged';
   client: string;
-  /** Whom the tokens speak for, and whom the one that was handed in was issued to. */
+  /** The subject of the tokens, and the client that the presented token was issued to. */
   subject: string;
   from: string;
-  /** Who acts, the latest first; nobody for an impersonation. */
+  /** The acting parties, the latest first; empty for an impersonation. */
   actors: readonly string[];
   audience: string;
 }
@@ -88,8 +88,8 @@ const warnings: ReadonlySet<BusinessEvent['type']> = new Set([
 ]);
 
 /**
- * How apps learn that somebody must be asked, with `prompt=none` (OpenID Connect Core §3.1.2.6), or has not answered yet
- * (RFC 8628 §3.5): they ask as often as they like.
+ * Errors of normal operation: with `prompt=none` apps learn that the person must be asked (OpenID Connect Core
+ * §3.1.2.6), and devices poll until the person has answered (RFC 8628 §3.5). They ask as often as they like.
  */
 const expected: ReadonlySet<string> = new Set([
   ...['login_required', 'consent_required', 'interaction_required'],

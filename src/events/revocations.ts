@@ -1,7 +1,7 @@
-/** What is taken back. Times are in milliseconds since the epoch; without `before`, it is all that there is by now. */
+/** Target of a revocation. Times are in milliseconds since the epoch; without `before`, everything up to now ends. */
 export type RevocationTarget =
   | TokenTarget
-  /** What a person let a client do: its codes, its refresh and its access tokens. */
+  /** A person's grant to a client: its codes, refresh tokens and access tokens. */
   | { what: 'grant'; grant: string }
   /** By its uid. What an app may do while nobody is there (`offline_access`) stays. */
   | { what: 'session'; session: string }
@@ -57,7 +57,7 @@ export type Revoke = (
   change?: () => Promise<unknown>,
 ) => Promise<void>;
 
-/** What was taken back, and whose it was where the target alone does not tell. */
+/** A finished revocation, with the owners that the target alone does not name. */
 export interface Revoked {
   /** The same however often it is told. */
   id: string;

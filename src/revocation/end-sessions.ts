@@ -68,7 +68,10 @@ async function tellApps(parts: WalkParts, key: Key<SessionRecord>, ended: Sessio
   return each.flat();
 }
 
-/** What is left out counts as begun now. What its apps hold ends all the same: they get it anew without a question. */
+/**
+ * Moves the start of the kept session to now, so that the instant does not cover it. Its apps' tokens end all the same,
+ * and the apps get new ones without asking.
+ */
 export async function keepSession(parts: WalkParts, uid: string, from: number): Promise<void> {
   const key = sessionKey(uid);
   const stored = await parts.grants.get(key);

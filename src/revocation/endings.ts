@@ -83,7 +83,7 @@ export function personEndings({ revoke, accounts, passwords, consents }: PersonP
         forEachAtOnce(consents.list(account), ({ client }) => consents.withdraw(account, client)),
         passwords.remove(account),
       ]);
-      // What cannot be found any more cannot be removed again after a crash, so the account itself comes last.
+      // The account is removed last: if it were gone, the rest could not be found again after a crash.
       return accounts.remove(account);
     },
     changeCredentials: (account, because, { store, exceptSession }) =>

@@ -5,7 +5,7 @@ import type { Delivery } from '../oidc/logout/back-channel-logout.ts';
 import type { Key, Store } from '../storage/store.ts';
 import type { Tokens } from './tokens.ts';
 
-/** What it takes to end things: the stores alone, so that a command does it as a server does. */
+/** Dependencies for ending things: only stores, so that a command does it as a server does. */
 export interface WalkParts {
   grants: Store;
   accounts: Pick<Accounts, 'list'>;
@@ -19,5 +19,5 @@ export interface WalkParts {
 /** Logout tokens that are now kept for apps. */
 export type Told = Key<Delivery>[];
 
-/** How many apps are told at once, while the caller waits; the others are told by whoever looks for them. */
+/** Apps that are notified while the caller waits. The others are notified in the background. */
 export const TOLD_AT_ONCE = 100;

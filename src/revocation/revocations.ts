@@ -13,7 +13,7 @@ export type RevocationListener = (revoked: Revoked) => Promise<void>;
 
 export interface RevocationParts extends WalkParts {
   random: Random;
-  /** What a running server brings along. Without it everything ends all the same, and a server tells of it. */
+  /** Parts of a running server. Without them everything ends all the same, and a server notifies the apps. */
   server?: {
     announce: Announce;
     logouts: Pick<BackChannelLogout, 'deliver'>;
@@ -23,7 +23,7 @@ export interface RevocationParts extends WalkParts {
 }
 
 const LOOK_EVERY = 500;
-/** How many a node goes on with at once. */
+/** Revocations that a node continues at the same time. */
 const AT_ONCE = 20;
 
 /** The one way in which anything is taken back. It is durable before anything happens, so that a crash undoes nothing. */
@@ -31,7 +31,7 @@ export class Revocations {
   readonly #parts: RevocationParts;
   readonly #open: OpenRevocations;
   readonly #listeners: RevocationListener[] = [];
-  /** What this node goes on with, and its look for more. */
+  /** The revocations that this node is continuing, and its search for more. */
   readonly #goingOn = new Set<Promise<void>>();
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -91,7 +91,7 @@ export class Revocations {
     this.#goingOn.add(goingOn);
   }
 
-  /** What is due now, up to what only a server can do. */
+  /** Does the steps that are due, up to those that only a server can do. */
   async #goOn(revocation: Revocation): Promise<void> {
     const { server } = this.#parts;
     let now = revocation;

@@ -6,7 +6,7 @@ import { update } from '../storage/update.ts';
 
 /** A revocation on its way through the store. */
 export interface Revocation extends Revoked {
-  /** How many of its steps are done. */
+  /** Number of its steps that are done. */
   done: number;
   /** The change behind it is not known to be made: it counts from the moment at which its first step is done. */
   isPending?: true;

@@ -74,7 +74,7 @@ function walkBy<What extends RevocationTarget['what']>(
   return walks[what](parts, target, at);
 }
 
-/** What began before an instant. */
+/** Ends everything of an account that began before an instant. */
 async function endAccount(
   parts: WalkParts,
   account: string,

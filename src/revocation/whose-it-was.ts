@@ -3,7 +3,7 @@ import { grantKey } from '../oidc/storage/grant-records.ts';
 import { sessionKey } from '../oidc/storage/session-records.ts';
 import type { Store } from '../storage/store.ts';
 
-/** What only the record tells that is about to end. */
+/** Reads the owners of a session or grant from its record, before the record is removed. */
 export async function whoseItWas(
   grants: Store,
   target: RevocationTarget,

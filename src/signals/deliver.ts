@@ -9,14 +9,14 @@ import { isPushed, type PushStream, type Stream } from './streams.ts';
 
 /** Seconds before a stream is tried again, the last of them again and again. */
 const PAUSES = [1, 5, 15, 60, 300, 900, 3600];
-/** How long a node that says no more is taken to be pushing, in milliseconds: longer than one push can take. */
+/** Lease of a pushing node in milliseconds: longer than one push can take. */
 const LEASE = 10_000;
 const LOOK_EVERY = 1000;
 /** Streams that one node pushes at a time. */
 const MOST_AT_ONCE = 100;
 
 export interface DeliverParts extends StandstillParts {
-  /** Whether the client may still receive at all. */
+  /** Tells whether the client may still receive events at all. */
   mayReceive: (client: string) => Promise<boolean>;
   push: (stream: PushStream, signal: Signal) => Promise<Pushed>;
   /** Told when the store was away: what waits in it is pushed later. */
@@ -131,7 +131,7 @@ async function giveBack(work: Work, id: string): Promise<boolean> {
   return false;
 }
 
-/** Whether nothing came meanwhile: the queue is looked at first, so that a change after that keeps it from being left. */
+/** Tells whether the stream has nothing left. The queue is read first, so that a change after that is noticed. */
 async function isDone({ outbox, queues, streams, me, clock }: Work, id: string): Promise<boolean> {
   const stream = await streams.find(id);
   const queue = await queues.get(id);

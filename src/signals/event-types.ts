@@ -3,7 +3,7 @@ import type { SIGNALS } from '../config/signals-schema.ts';
 
 /** The last part of an event type that receivers may ask for. */
 export type SignalName = (typeof SIGNALS)[number];
-/** What one client may receive. */
+/** A client's permission to receive events. */
 export type Reach = NonNullable<Config['clients'][number]['shared_signals']>;
 
 const SCHEMAS = 'https://schemas.openid.net/secevent';
@@ -26,7 +26,7 @@ export function uriOf(name: SignalName): string {
   return URIS[name];
 }
 
-/** What a client may be told, as URIs. */
+/** Lists the event types that a client may receive, as URIs. */
 export function eventsSupported({ events }: Reach): string[] {
   return events.map(uriOf);
 }

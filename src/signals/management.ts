@@ -83,13 +83,13 @@ async function change(parts: ManagementParts, context: Context, receiver: Receiv
   refuseUncallable(parts, asked);
   const after = await streams.change(before.id, (now) => edit(parts, now, asked));
   if (after === undefined) throw new Refusal('not_found', 'there is no such stream');
-  // What waits goes the new way.
+  // Waiting events use the new delivery.
   if (after.status === 'enabled') await outbox.resume(after);
   announce({ type: 'signals.stream-changed', client: receiver.client, stream: after.id, status: after.status });
   context.body = describe(issuer, after, receiver.reach);
 }
 
-/** What is not said stays (§8.1.1.3). */
+/** Merges a partial update: missing members keep their values (§8.1.1.3). */
 function updated({ seal }: ManagementParts, now: Stream, asked: Change): Stream {
   return {
     ...now,
@@ -99,7 +99,7 @@ function updated({ seal }: ManagementParts, now: Stream, asked: Change): Stream 
   };
 }
 
-/** What is not said is no more (§8.1.1.4). */
+/** Replaces the configuration: missing members are removed (§8.1.1.4). */
 function replaced({ seal }: ManagementParts, { description: _, ...now }: Stream, asked: Change): Stream {
   return {
     ...now,

@@ -15,9 +15,9 @@ export type Occurrence = {
 } & (
   | {
       type: 'session-revoked';
-      /** What each client of the sessions calls its own; all sessions of the account where they are not named. */
+      /** The session ids by client; absent for all sessions of the account. */
       sessions?: readonly { client: string; sid: string }[];
-      /** Where it is the account's sessions with one client alone. */
+      /** Set if only the sessions with this client ended. */
       client?: string;
     }
   | {
@@ -49,7 +49,7 @@ export interface Signal {
   event: Readonly<Record<string, unknown>>;
 }
 
-/** What of an occurrence one client is told: one event, or one for each session. */
+/** Makes the events for one client: one, or one for each session. */
 export function signalsFor(
   occurrence: Occurrence,
   { issuer, client, reach }: { issuer: string; client: string; reach: Reach },

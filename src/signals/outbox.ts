@@ -22,7 +22,9 @@ export interface Outbox {
   clear(stream: string): Promise<void>;
 }
 
-/** How long it is remembered that an event was taken, in seconds: whoever goes on for a node that died tells it again. */
+/**
+ * Time in seconds for which a delivered event is remembered: the node that takes over from a dead one adds it again.
+ */
 const REMEMBERED = 3600;
 
 type Kept = Signal | { taken: true };

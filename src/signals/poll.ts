@@ -15,9 +15,9 @@ import type { Waiting } from './waiting.ts';
 
 /** In one answer: each is signed for it. */
 const MOST_EVENTS = 50;
-/** How long a request is held open, in milliseconds: less than proxies wait. */
+/** Longest time in milliseconds for which a long poll is held open: less than the timeout of common proxies. */
 const LONGEST_POLL = 25_000;
-/** How long a hint is relied on, in milliseconds. */
+/** Period in milliseconds of looking for events without a notice. */
 const LOOK_EVERY = 2000;
 
 const jti = z.string().max(200);
@@ -74,7 +74,7 @@ async function acknowledge(
   }
 }
 
-/** What may go out now, one more than goes into an answer. */
+/** Reads the events that are due: one more than fits into the answer, to know whether more are available. */
 async function take({ outbox }: PollParts, stream: Stream): Promise<Signal[]> {
   const found: Signal[] = [];
   for await (const signal of outbox.waiting(stream.id)) {

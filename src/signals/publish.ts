@@ -40,7 +40,7 @@ async function publishTo(parts: PublishParts, stream: Stream, occurrence: Occurr
   for (const signal of signals) await parts.outbox.add(stream, { ...signal, jti: nameOf(stream.id, signal) });
 }
 
-/** What a client may receive now; the operator may have thought better of it since it made the stream. */
+/** Returns a client's permission to receive events, as it is now; undefined if the operator withdrew it. */
 export async function reachOf({ clients }: Pick<PublishParts, 'clients'>, client: string): Promise<Reach | undefined> {
   const { shared_signals: reach } = (await clients.find(client)) ?? {};
   return reach === undefined || (await clients.isDisabled(client)) ? undefined : reach;
@@ -50,7 +50,7 @@ function delivers(stream: Stream, reach: Reach, name: Occurrence['type']): boole
   return reach.events.includes(name) && stream.requested.includes(uriOf(name));
 }
 
-/** What happens to a person is nobody's business but of those that the person, or the operator, has let in. */
+/** Tells whether a stream's client may learn of an event: the person or the operator must have given it access. */
 async function mayHear(parts: PublishParts, stream: Stream, reach: Reach, occurrence: Occurrence): Promise<boolean> {
   const { subjects, config } = parts;
   const { account } = occurrence;

@@ -5,7 +5,7 @@ import type { Signal } from './occurrence.ts';
 import { setClaims, type SetParts, type SignSet } from './security-event-token.ts';
 import type { PushStream } from './streams.ts';
 
-/** What became of an event that was pushed. */
+/** Outcome of a push. */
 export type Pushed = { became: 'taken' } | { became: 'refused' | 'failed'; reason: string };
 
 /** RFC 8935 §2.4: faults of the stream and not of the one event; what follows would meet the same. */

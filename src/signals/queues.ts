@@ -4,21 +4,21 @@ import { keyspace, type Index, type Store, type Stored, type WriteOptions } from
 import { update } from '../storage/update.ts';
 import { PUSH, type Stream } from './streams.ts';
 
-/** How long a queue that nobody touches is remembered, and an event waits for its receiver, in seconds. */
+/** Time in seconds for which an untouched queue is kept, and for which an event waits for its receiver. */
 export const LIFE = 7 * 86_400;
 /** Told that a stream has something new. */
 const HINTS = 'signals';
 
-/** How the events of one stream get on. It changes with every event, so that nobody takes it for empty who looked before. */
+/** Delivery state of one stream. Every event changes it, so that nobody deletes it as empty after an outdated look. */
 export interface Queue {
   stream: string;
   /** About how many wait; made right whenever none does. */
   waiting: number;
-  /** When the last one was taken, or the first one came. In milliseconds since the epoch, as `dueAt`. */
+  /** Time at which the last event was taken or the first one came, in milliseconds since the epoch, as `dueAt`. */
   since: number;
   /** Pushes that failed in a row. */
   attempts: number;
-  /** When it may be pushed next; later while somebody is pushing it. */
+  /** Time of the next push; later while a node is pushing. */
   dueAt: number;
   /** The node that is pushing it. */
   owner?: string;

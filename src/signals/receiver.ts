@@ -13,7 +13,7 @@ export type FindToken = (
   context: Context,
 ) => Promise<{ client: string; scopes: ReadonlySet<string> } | { challenge: string } | undefined>;
 
-/** Who asks: a client that the operator lets receive. */
+/** The authenticated client, with its permission to receive events. */
 export interface Receiver {
   readonly client: string;
   readonly reach: Reach;

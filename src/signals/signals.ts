@@ -30,10 +30,10 @@ import { subjectRoutes } from './subject-endpoints.ts';
 import { takenBack } from './taken-back.ts';
 import { openWaiting } from './waiting.ts';
 
-/** What is told of accounts to those who may know; works on the stores alone, so that every command can use it. */
+/** Publishes account events to receivers. It works on the stores alone, so that commands can use it. */
 export interface Signals {
   publish: (occurrence: Occurrence) => Promise<void>;
-  /** That an account has let a client in. */
+  /** Records that an account has given a client access. */
   introduce: (account: string, client: string) => Promise<void>;
 }
 

@@ -19,7 +19,7 @@ const delivery = z.discriminatedUnion('method', [
   }),
 ]);
 
-/** What a receiver says of its stream (Shared Signals Framework 1.0 §8.1.1). */
+/** A receiver's configuration of its stream (Shared Signals Framework 1.0 §8.1.1). */
 export const suppliedSchema = z.object({
   delivery: delivery.optional(),
   events_requested: z.array(z.string().max(300)).max(100).optional(),
@@ -62,7 +62,9 @@ export function describe(issuer: string, { id, client, delivery, ...stream }: St
   };
 }
 
-/** What the transmitter supplies may be sent back, as it is. @throws Refusal where it is not */
+/**
+ * Refuses changed values of members that only the transmitter sets; unchanged ones may be sent back. @throws Refusal
+ */
 export function refuseForeignValues(change: Change, now: ReturnType<typeof describe>): void {
   const names = ['iss', 'aud', 'events_supported', 'events_delivered', 'min_verification_interval'] as const;
   const wrong = names.find((name) => change[name] !== undefined && !isSame(change[name], now[name]));
@@ -78,8 +80,8 @@ function isSame(given: unknown, ours: unknown): boolean {
 }
 
 /**
- * How events are to be delivered from now on. What was to be shown at an address stays, also when it is not said again,
- * since it is not read back; at another address it is never shown.
+ * Returns the new delivery settings. A receiver never reads its authorization header back, so the header stays if it is
+ * not repeated. If the URL changes, the old header is dropped.
  */
 export function deliveryFrom(
   asked: NonNullable<Supplied['delivery']>,

@@ -25,7 +25,7 @@ const verificationSchema = z.object({ stream_id: z.string(), state: z.string().m
 /** That a stream was verified a moment ago. */
 const verifiedKey = keyspace<{ verified: true }>('signal-verification');
 
-/** Whether a stream flows (Shared Signals Framework 1.0 §8.1.2), and a way to see that it does (§8.1.4). */
+/** Routes for a stream's status (Shared Signals Framework 1.0 §8.1.2) and its verification (§8.1.4). */
 export function statusRoutes(parts: Parts): Route[] {
   const manage = parts.guard('ssf.manage');
   return [

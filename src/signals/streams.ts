@@ -14,7 +14,7 @@ export type StreamState = 'enabled' | 'paused' | 'disabled';
 /** A receiver's stream of events, as it is kept. */
 export interface Stream {
   id: string;
-  /** Whose it is, and the audience of its events. */
+  /** The stream's owner, and the audience of its events. */
   client: string;
   delivery: Delivery;
   /** Event types as URIs, also such that are not known here. */
@@ -29,7 +29,7 @@ export type Delivery =
   | {
       method: typeof PUSH;
       endpoint_url: string;
-      /** What the receiver wants to see in `Authorization`, sealed. */
+      /** The `Authorization` header that the receiver asked for, sealed. */
       authorization?: string;
     };
 

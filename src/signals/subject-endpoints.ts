@@ -22,7 +22,7 @@ const subject = z.union([person, z.object({ format: z.literal('complex'), user: 
 });
 const choiceSchema = z.object({ stream_id: z.string(), subject });
 
-/** Which accounts a receiver wants to hear of (Shared Signals Framework 1.0 §8.1.3). */
+/** Routes by which a receiver chooses accounts (Shared Signals Framework 1.0 §8.1.3). */
 export function subjectRoutes(parts: Parts): Route[] {
   const manage = parts.guard('ssf.manage');
   return [

@@ -1,7 +1,7 @@
 import { everyMember } from '../storage/every-member.ts';
 import { keyspace, type Index, type Store } from '../storage/store.ts';
 
-/** Whether a receiver asked for, or did not want, what happens to one account. */
+/** A receiver's choice to hear, or not to hear, of one account. */
 interface Choice {
   wanted: boolean;
 }
@@ -16,7 +16,7 @@ const choicesOfStream = (stream: string): Index<Choice> => `signal-subjects-of-s
 const acquaintanceKey = keyspace<Acquaintance>('signal-acquaintance');
 const recordsOfAccount = (account: string): Index<unknown> => `signal-records-of-account:${account}`;
 
-/** Which accounts a stream is about, and which a client may hear of at all. */
+/** The accounts that a stream covers, and those of which a client may hear at all. */
 export interface Subjects {
   /** Lets a client hear of an account from now on. */
   introduce(account: string, client: string): Promise<void>;

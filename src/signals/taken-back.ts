@@ -7,7 +7,7 @@ import type { Occurrence } from './occurrence.ts';
 
 type Why = Pick<Occurrence, 'initiatedBy' | 'reason'>;
 
-/** Who did it, and what their administrators are told. A cause that says nothing of a session or an account is not here. */
+/** Initiator and administrator's reason for each cause. A cause that concerns neither session nor account has none. */
 const WHY: Partial<Record<RevocationCause, Why>> = {
   'signed-out': { initiatedBy: 'user', reason: 'The person signed out' },
   'session-ended': { initiatedBy: 'user', reason: 'The person ended the session from another place' },
@@ -25,7 +25,7 @@ interface Parts {
   accounts: Pick<Accounts, 'list' | 'find'>;
 }
 
-/** What a revocation means for the accounts that it is about. What ends tokens alone is told by the status lists. */
+/** Yields the account events of a revocation. Revocations of single tokens are published by the status lists alone. */
 export async function* takenBack(revoked: Revoked, parts: Parts): AsyncGenerator<Occurrence> {
   const { id, at, cause, target } = revoked;
   const why = WHY[cause];
@@ -63,7 +63,7 @@ async function sessionsEnded(happened: Happened, { grants }: Parts): Promise<Occ
   return { ...happened, type: 'session-revoked', sessions };
 }
 
-/** Which factor was changed, and so what a receiver should make of it, the cause does not say. */
+/** Yields the events of an account whose sessions ended. The cause tells whether its credentials changed too. */
 async function* accountEnded(
   happened: Happened,
   { before, exceptSession, cause }: { before?: number; exceptSession?: string; cause: RevocationCause },

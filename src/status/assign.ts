@@ -20,7 +20,7 @@ export interface Assigned {
   entered: Promise<unknown>;
 }
 
-/** How long this node takes a client that it has entered for entered, in milliseconds. */
+/** Time in milliseconds for which this node remembers that it has entered a client. */
 const KNOWN = 3_600_000;
 
 /** Enters tokens under all that they are found by. */

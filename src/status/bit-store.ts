@@ -38,7 +38,10 @@ export async function writeList(
   );
 }
 
-/** Whether the store still has what it was told of a list: one that evicts, or came back from an older copy, may not. */
+/**
+ * Tells whether the store still has a list's bits. A store that evicts, or was restored from a copy, may have lost
+ * them.
+ */
 export function isWhole(record: ListRecord | undefined, bits: Uint8Array): boolean {
   return record !== undefined && (!record.hasBits || bits.length > 0);
 }

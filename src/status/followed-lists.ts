@@ -13,15 +13,15 @@ export interface FollowedList extends StatusList {
   readonly changes: number;
 }
 
-/** How often a node asks the store what has changed, in milliseconds. */
+/** Period in milliseconds of asking the store for changes. */
 const PERIOD = 300;
-/** The least time from one look to the next, in milliseconds, however many hints come. */
+/** Shortest time between two looks in milliseconds, however many notices arrive. */
 const PACE = 50;
-/** What was found out longer ago, in milliseconds, is vouched for no more. An API's bound counts it in. */
+/** Age in milliseconds at which an observation is no longer vouched for. APIs include it in their bound. */
 export const BELIEVED = 1000;
 /** Milliseconds after which a comparison is not called current: the node has stood still, or its store is slow. */
 const CURRENT = 300;
-/** How often all bits are compared, also of lists whose version has not moved, in milliseconds. */
+/** Period in milliseconds of comparing all bits, also of lists whose version has not changed. */
 const COMPARED = 30_000;
 
 const NONE = new Uint8Array();

@@ -12,7 +12,7 @@ export const tokensOfClient = (clientId: string): Index<unknown> => `tokens-of-c
 export const tokensOfTrustedIssuer = (issuer: string): Index<unknown> => `tokens-of-trusted-issuer:${sha256(issuer)}`;
 const CLIENTS: Index<unknown> = 'clients-with-tokens';
 
-/** Whose an access token is. */
+/** The owners of an access token. */
 export interface Owners {
   clientId: string;
   accountId?: string | undefined;
@@ -27,7 +27,7 @@ export interface Owners {
 export interface NewToken extends Owners {
   /** In seconds since the epoch. */
   expiresAt: number;
-  /** When the request for it began, in milliseconds since the epoch. */
+  /** Start of the request that it is issued for, in milliseconds since the epoch. */
   startedAt: number;
 }
 
@@ -55,7 +55,7 @@ export function clientsWithTokens(grants: Store): AsyncGenerator<string[]> {
 export interface Issued {
   list: string;
   idx: number;
-  /** When the request for it began, in milliseconds since the epoch. */
+  /** Start of the request that it was issued for, in milliseconds since the epoch. */
   startedAt: number;
 }
 
@@ -65,7 +65,7 @@ export function issuedName({ list, idx, startedAt }: Issued): Key<unknown> {
   return `issued:${list}.${idx}.${startedAt.toString(36)}`;
 }
 
-/** Whether a member is the record of an opaque access token. */
+/** Tells whether a member is the record of an opaque access token. */
 export function isAccessToken(member: string): boolean {
   return member.startsWith('access-token:');
 }

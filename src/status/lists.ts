@@ -5,25 +5,25 @@ import { keyspace, type Key } from '../storage/store.ts';
 /** A published list of bits, one for each token that has a place in it; 1 is "taken back". */
 export interface StatusList {
   readonly id: string;
-  /** When the last of its tokens has expired, in milliseconds since the epoch. */
+  /** Time at which the last of its tokens expires, in milliseconds since the epoch. */
   readonly endsAt: number;
 }
 
-/** What the store says of a list. Its version grows with each change of the bits, and after it. */
+/** The stored record of a list. Its version grows after each change of the bits. */
 export interface ListRecord {
-  /** Whether there are bits: where they are gone nevertheless, the store has lost them. */
+  /** True once bits were set. If there are none then, the store has lost them. */
   hasBits: boolean;
   /** In milliseconds since the epoch. In a store that lost the list, versions begin again and may come to the same number. */
   writtenAt?: number;
 }
 
-/** Where an access token stands: draft-ietf-oauth-status-list-20 §6.2. */
+/** An access token's list and index in it (draft-ietf-oauth-status-list-20 §6.2). */
 export interface Place {
   idx: number;
   uri: string;
 }
 
-/** How many tokens a list has places for. All lists are this long from the start, so that none tells how many there are. */
+/** Indexes in a list. All lists have this length from the start, so that none reveals the number of tokens. */
 export const CAPACITY = 2 ** 20;
 
 /** A token is known for so long after it expired, in milliseconds, since the clocks of APIs differ. */
@@ -54,7 +54,7 @@ export function lifeOf({ endsAt }: StatusList, clock: Clock): number {
   return Math.max(1, Math.ceil((endsAt - clock.now()) / 1000));
 }
 
-/** Where lists are published, and what their places are called. */
+/** Converts between lists and their published URIs. */
 export interface ListUris {
   uriOf: (list: Pick<StatusList, 'id'>) => string;
   /** @returns `undefined` for a place that no list of this server can have */

@@ -16,7 +16,7 @@ const openListKey: Key<OpenList> = keyspace<OpenList>('open-status-list')('main'
 /** Counts the blocks of places that were taken of a list. */
 const blocksOf = (list: string): Counter => `status-blocks:${list}`;
 
-/** How many places a node takes at a time. */
+/** Indexes that a node takes at a time. */
 const BLOCK = 1024;
 /** With so few left it takes the next ones, so that hardly a token has to wait for them. */
 const LOW = 256;
@@ -29,7 +29,7 @@ export interface PlacesParts {
   longest: number;
   /** For how long a list is open, in seconds. */
   openFor: number;
-  /** How many places a list has. */
+  /** Number of indexes in a list. */
   capacity?: number;
 }
 

@@ -35,11 +35,11 @@ export interface Revoker {
   revokeMembers(indexes: readonly Index<unknown>[], which?: Which): Promise<number>;
   /** A place that is no longer, or never was, is none to take back. */
   revokeToken(place: Place): Promise<void>;
-  /** What the store says, not memory. A place in an unknown list counts as taken back. */
+  /** Reads a token's status from the store, not from memory. A token of an unknown list counts as revoked. */
   isRevoked(place: Place): Promise<boolean>;
 }
 
-/** What of a record says when the request for it began; those that do not say count as from before any instant. */
+/** Start of the request that a record belongs to. A record without it counts as older than any instant. */
 interface Dated {
   startedAt?: number;
 }
@@ -113,7 +113,7 @@ class Walk {
   /** Tells the nodes. @returns how many were taken back */
   async end(): Promise<number> {
     const lists = [...this.#lists.values()];
-    // Who set these bits before may have come no further.
+    // An earlier caller that set these bits may have died before writing the record.
     const unmoved = lists.filter(({ moved }) => !moved);
     await Promise.all(unmoved.map(({ list }) => writeList(this.#parts, list, true)));
     // A hint that is lost is made good by the next look of each node.

@@ -15,7 +15,7 @@ export type FindClient = (
   context: Context,
 ) => Promise<{ client: string } | { status: number; error: string; error_description: string } | undefined>;
 
-/** What anybody may read: which tokens were taken back says nothing of whose they were. */
+/** Public routes: a list shows which tokens are revoked, but not whose they were. */
 export function statusRoutes(status: TokenStatus, findClient: FindClient): Route[] {
   return [
     route('GET', STATUS_ROUTES.aggregation, unsecured, async (context) => {

@@ -17,7 +17,7 @@ export interface SigningParts {
   sign: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
   clock: Clock;
   issuer: string;
-  /** How long after a token was taken back an API may accept it that looks at lists alone, in seconds; at least 2. */
+  /** Time in seconds for which an API that relies on lists alone may accept a revoked token; at least 2. */
   ttl: number;
   uriOf: (list: FollowedList) => string;
 }

@@ -19,11 +19,11 @@ export interface TokenStatus extends Pick<Revoker, 'isRevoked'> {
   assign(token: NewToken): Promise<Assigned>;
   /** The list of that name, signed. @throws StoreUnavailable when it could not be compared with the store for too long */
   signed(id: string): Promise<SignedList | undefined>;
-  /** Where the live lists are. @throws StoreUnavailable as `signed` */
+  /** Lists the URIs of the live lists. @throws StoreUnavailable as `signed` */
   uris(): Promise<string[]>;
   /** Has this node know what it has revoked: a store that loses it gets it back from here. @throws StoreUnavailable */
   readonly learn: Learn;
-  /** What a stream begins with, from after this call. @throws StoreUnavailable */
+  /** Returns the first event of a new stream, as of this call. @throws StoreUnavailable */
   greeting(): Promise<string>;
   readonly streams: Streams;
   /** Has the lists signed with the keys that are current now, and those who listen fetch the keys. */
@@ -36,7 +36,7 @@ export interface StatusParts extends Pick<SigningParts, 'sign'> {
   clock: Clock;
   random: Random;
   issuer: string;
-  /** How long after a token was taken back an API may accept it that looks at lists alone, in seconds; at least 2. */
+  /** Time in seconds for which an API that relies on lists alone may accept a revoked token; at least 2. */
   ttl: number;
   /** The life of the longest access token, in seconds. */
   longest: number;

@@ -8,7 +8,7 @@ const MOST_ANONYMOUS = 1000;
 const MOST_OF_CLIENT = 256;
 /** Streams of an IPv4 address or /64, a /56, and a /48 without credentials. */
 const MOST_OF_BLOCK = [32, 64, 128];
-/** What may wait for a reader, in bytes. Who does not read is dropped, and comes again. */
+/** Bytes that may wait for a reader. A slower reader is disconnected and has to reconnect. */
 const MOST_WAITING = 64 * 1024;
 /** The least time from one `current` to the next, in milliseconds. */
 const BEAT = 250;
