@@ -29,7 +29,7 @@ export interface ServerOptions {
 }
 
 export interface RunningServer {
-  /** Where it listens; clients use the issuer's URL. */
+  /** The address that it listens on; clients use the issuer's URL. */
   readonly port: number;
   /** Announces the end and serves on: /readyz answers 503, and each answer closes its connection. */
   leave(): void;

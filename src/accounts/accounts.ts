@@ -35,7 +35,7 @@ export interface NewAccount {
 
 export interface AccountPage {
   accounts: Account[];
-  /** Where the next page starts; absent on the last. */
+  /** Cursor of the next page; absent on the last page. */
   next?: string;
 }
 
@@ -45,7 +45,7 @@ export interface Accounts {
   findByEmail(email: string): Promise<Account | undefined>;
   /** An address has one account, under any concurrency. @throws RangeError when the email is not an address */
   create(account: NewAccount): Promise<Account | 'email-taken'>;
-  /** What is made of the roles that it has loses no change that is made at the same time. */
+  /** Sets or edits the roles by compare-and-swap, so that concurrent changes are not lost. */
   setRoles(
     id: AccountId,
     roles: readonly string[] | ((now: readonly string[]) => readonly string[]),

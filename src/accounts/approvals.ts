@@ -5,7 +5,7 @@ import { seal, unseal } from '../lib/seal.ts';
 import { keyspace, type Index, type Store } from '../storage/store.ts';
 import type { Consent } from './consents.ts';
 
-/** What an app asks of a person who is not in front of it, until they answer on their own page. */
+/** An app's request to a person elsewhere (CIBA), until they answer on their own page. */
 export interface Approval {
   id: string;
   account: string;
@@ -13,7 +13,7 @@ export interface Approval {
   /** The name that people know the client by. */
   clientName: string;
   asked: Consent;
-  /** What the app shows as well, so that the person knows which request this is. */
+  /** The message that the app shows as well, so that the person recognises the request. */
   bindingMessage?: string;
   /** With what the app will come for the answer; a secret between it and this server. */
   request: string;

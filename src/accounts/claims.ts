@@ -1,6 +1,6 @@
 import type { Account } from './accounts.ts';
 
-/** Which claims a scope asks for (OpenID Connect Core §5.4; `roles` is RFC 9068 §2.2.3.1's). */
+/** Claims of each scope (OpenID Connect Core §5.4; `roles` is from RFC 9068 §2.2.3.1). */
 export const claimsOfScope = {
   openid: ['sub'],
   profile: ['name', 'preferred_username', 'updated_at'],
@@ -33,7 +33,7 @@ export interface AccountClaims {
   [claim: string]: unknown;
 }
 
-/** What an account's claims say under the scopes granted. `sub` is always there: no answer is valid without it. */
+/** Returns an account's claims under the granted scopes. `sub` is always there: no response is valid without it. */
 export function accountClaims(account: Account, scopes: Iterable<string>): AccountClaims {
   const granted = new Set(scopes);
   return {

@@ -1,7 +1,7 @@
 import { everyRecord } from '../storage/every-member.ts';
 import { keyspace, type Index, type Store } from '../storage/store.ts';
 
-/** What a person has let a client do. Outlives the session in which it was said. */
+/** The access that a person has allowed a client. It outlives the session in which it was allowed. */
 export interface Consent {
   /** Scopes of this server itself: `openid`, `profile`, … */
   scopes: readonly string[];
@@ -14,7 +14,7 @@ export interface Consent {
 export interface Consents {
   find(account: string, clientId: string): Promise<Consent | undefined>;
   remember(account: string, clientId: string, consent: Consent): Promise<void>;
-  /** What a person has let clients do, client by client. */
+  /** Lists a person's consents, client by client. */
   list(account: string): AsyncIterable<{ client: string; consent: Consent }>;
   /** @returns whether there was anything that the person had let the client do */
   withdraw(account: string, clientId: string): Promise<boolean>;

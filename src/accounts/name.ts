@@ -15,7 +15,7 @@ export function normaliseName(text: string): string {
   return text.normalize('NFC').trim();
 }
 
-/** What is wrong with a name: it needs 1 to 100 code points, something to see, and no control characters. */
+/** Finds the problem with a name: it needs 1 to 100 code points, a visible one, and no control characters. */
 export function nameProblem(text: string): NameProblem | undefined {
   const name = normaliseName(text);
   if (FORBIDDEN.test(name)) return 'forbidden-character';

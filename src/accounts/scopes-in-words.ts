@@ -3,7 +3,7 @@ import { standardScopes } from '../config/standard-scopes.ts';
 import { scopesOfClaims } from './claims.ts';
 import type { Consent } from './consents.ts';
 
-/** What somebody may do, in words; `resourceName` where it is for an API. */
+/** A permission in words; `resourceName` is set if it is for an API. */
 export interface ScopeInWords {
   readonly description: string;
   readonly resourceName?: string;

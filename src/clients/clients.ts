@@ -52,7 +52,7 @@ export interface ClientsOptions {
   sealingKey: () => Promise<string>;
 }
 
-/** What the ring derives the sealing key for. */
+/** Label of the ring's sealing key for client secrets. */
 export const CLIENT_SECRETS = 'client secrets';
 
 export const clientKey = keyspace<ClientRecord>('client');

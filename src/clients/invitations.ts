@@ -5,7 +5,7 @@ import { keyspace, type Store } from '../storage/store.ts';
 
 /** A permission to register clients, kept under the hash of its initial access token (RFC 7591 §3). */
 interface Invitation {
-  /** How many clients may still be registered. */
+  /** Number of clients that may still be registered. */
   uses: number;
 }
 

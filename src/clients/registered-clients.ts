@@ -42,7 +42,7 @@ export function openRegisteredClients(parts: {
   random: Random;
   /** Seconds after the last use until a client disappears. */
   unused: number;
-  /** How many there may be. */
+  /** Largest number of self-registered clients. */
   most: number;
 }): RegisteredClients {
   const { records, clock, random, unused, most } = parts;

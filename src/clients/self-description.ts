@@ -52,9 +52,9 @@ const TAKEN = [
 ] as const;
 
 /**
- * What would change how the client or its people are protected, and that is not done for clients which register themselves:
- * a registration that asks for it is refused, since one that left it out would be taken for granted. Members that are not
- * known, or that only describe the client, are ignored (RFC 7591 §2).
+ * Members that would weaken how the client or its people are protected. A registration with one of them is refused,
+ * because the client would rely on a member that was silently dropped. Other unknown or descriptive members are ignored
+ * (RFC 7591 §2).
  */
 const NOT_DONE = [
   'request_uris',
@@ -74,7 +74,7 @@ const NOT_DONE = [
   'backchannel_user_code_parameter',
 ] as const;
 
-/** Where our settings have other names than the metadata. */
+/** Settings that have another name in client metadata. */
 const NAMES: Record<string, string> = { scopes: 'scope', id_token_signing_alg: 'id_token_signed_response_alg' };
 
 interface Given {
@@ -175,7 +175,7 @@ function scopeList(scope: unknown): unknown {
   return typeof scope === 'string' ? scope.split(' ').filter((name) => name !== '') : scope;
 }
 
-/** What is no list is left for the schema to refuse. */
+/** Keeps the allowed items of a list. Any other value is left for the schema to refuse. */
 function within(allowed: readonly string[], asked: unknown): unknown {
   return Array.isArray(asked) ? allowed.filter((name) => asked.includes(name)) : asked;
 }
@@ -239,7 +239,7 @@ function isImplicit(type: string): boolean {
   return type !== 'code';
 }
 
-/** What is known of such a client, as RFC 7591 §3.2.1 answers it; without any secret. */
+/** Returns a self-registered client's metadata as in RFC 7591 §3.2.1, without secrets. */
 export function metadataOf(client: Client): Metadata {
   return {
     client_id: client.client_id,

@@ -3,7 +3,7 @@ import type { RequestListener } from 'node:http';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-/** What the app is told about itself, at `/config.json`. */
+/** The app's configuration, served at `/config.json`. */
 export interface AppConfig {
   name: string;
   origin: string;

@@ -4,7 +4,7 @@ import { BlockList, isIP } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { certificateFromHeader } from '../http/client-certificate.ts';
 
-/** Who a request comes from, once it is known that it is meant for us. */
+/** Facts about a request that is addressed to this server. */
 export interface Admitted {
   /** The caller's IP address, seen through trusted proxies. */
   address: string;
@@ -17,7 +17,7 @@ export interface Admitted {
 export interface Admission {
   /** Decides once, before Koa begins. @returns false for a host that is neither the issuer's nor an alias */
   admit(request: IncomingMessage): boolean;
-  /** What was found out about a request that was let in. */
+  /** Returns the facts about an admitted request. */
   admitted(request: object): Admitted | undefined;
 }
 
@@ -29,7 +29,7 @@ export function admission(options: {
   issuer: string;
   aliases: readonly string[];
   trustedProxies: readonly string[];
-  /** Where trusted proxies put the caller's certificate. */
+  /** Header in which trusted proxies forward the client certificate. */
   certificateHeader?: string | undefined;
 }): Admission {
   const admissions = new WeakMap<object, Admitted>();

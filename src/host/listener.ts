@@ -50,7 +50,7 @@ export async function listen(
     server.setSecureContext({ ...renewed, ...ciphers });
   });
   if (certificates?.port === undefined) return watching(main, files);
-  // Whether a certificate is good enough depends on the client that shows it.
+  // The acceptance of a certificate depends on the client that presents it, so TLS itself accepts all.
   const asking = createTlsServer({ ...secure, requestCert: true, rejectUnauthorized: false });
   try {
     const second = await open(asking, handler, host, certificates.port);

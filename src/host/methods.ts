@@ -24,7 +24,7 @@ const methods: Readonly<Record<string, readonly string[]>> = {
   '/readyz': ['GET'],
 };
 
-/** Which methods a path has, for the `Allow` header of a 405 (RFC 9110 §15.5.6); none for a path that does not exist. */
+/** Returns the methods of a path for the `Allow` header of a 405 (RFC 9110 §15.5.6); none for an unknown path. */
 export function allowedMethods(routes: readonly Route[]): (path: string) => readonly string[] {
   const table = [
     ...Object.entries(methods).map(([path, allowed]) => ({ pattern: patternOf(path), allowed })),

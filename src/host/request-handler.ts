@@ -4,7 +4,7 @@ import type { Admission } from './admission.ts';
 import type { Handler } from './connections.ts';
 import { servePublished, type Published } from './published.ts';
 
-/** What answers requests: built anew whenever the keys change. */
+/** Answers requests; rebuilt whenever the keys change. */
 export interface Engine {
   readonly published: Published;
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;

@@ -3,7 +3,7 @@ import { Problem } from './problems.ts';
 
 /** Larger than anything that is posted to us, smaller than anything that hurts. */
 const LIMIT = 16 * 1024;
-/** What is left of the request is not read. */
+/** Headers for a refusal that leaves the rest of the body unread. */
 const CLOSE = { Connection: 'close' };
 
 /** Reads a body as UTF-8. @throws Problem `body-too-large` or `bad-form` */

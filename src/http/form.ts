@@ -23,7 +23,7 @@ export async function readParameters(context: Context): Promise<URLSearchParams>
     throw new Problem('unsupported-form', 'the content type is another');
   }
   const parameters = new URLSearchParams(await readText(context.req));
-  // What stands here in place of bytes that are not UTF-8, percent-encoded or not.
+  // U+FFFD replaces bytes that are not UTF-8, percent-encoded or not.
   if (parameters.toString().includes(encodeURIComponent('\uFFFD'))) throw new Problem('bad-form', 'it is not UTF-8');
   return parameters;
 }

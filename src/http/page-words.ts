@@ -24,7 +24,7 @@ export function initial(name: string): string {
   return first?.segment.toLocaleUpperCase('en') ?? '?';
 }
 
-/** How long ago something was: `a moment ago`, `5 minutes ago`, `3 days ago`; rounded down. */
+/** Tells an age in words: `a moment ago`, `5 minutes ago`, `3 days ago`; rounded down. */
 export function agoInWords(seconds: number): string {
   if (seconds < 60) return 'a moment ago';
   const [unit, size] = seconds < 3600 ? ['minute', 60] : seconds < 86_400 ? ['hour', 3600] : ['day', 86_400];

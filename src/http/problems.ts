@@ -1,4 +1,4 @@
-/** What can go wrong outside the protocol engine, as one closed list. */
+/** The failures outside the protocol engine, as one closed list. */
 export type ProblemName =
   | 'bad-form'
   | 'body-too-large'

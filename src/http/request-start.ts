@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 
-/** When this request began, in milliseconds since the epoch; set by the host's first middleware. */
+/** Returns the start of this request in milliseconds since the epoch, as the host's first middleware noted it. */
 export function requestStart(context: Pick<Context, 'state'>): number {
   return Number(context.state['startedAt']);
 }

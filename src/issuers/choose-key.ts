@@ -1,6 +1,6 @@
 import type { JWK } from 'jose';
 
-/** What came of looking for the key of a signature. */
+/** Outcome of the search for a signature's key. */
 export type KeyChoice = { jwk: JWK } | 'unavailable' | 'unknown' | 'ambiguous' | 'unfit' | 'weak';
 
 /** The `kty` and, where it is fixed, the curve that an algorithm's key has (RFC 7518 §3.1, RFC 8037 §3.1). */

@@ -92,7 +92,7 @@ function refuseUnlessPublic(hostname: string, addresses: readonly string[]): voi
   throw new OutgoingRefused(`${hostname} has no address, or one that is not public: see outgoing.allow`);
 }
 
-/** What it finds and checks is what the socket connects to: a name that changes its mind in between gains nothing. */
+/** Looks a host up and checks the addresses that the socket then connects to, which defeats DNS rebinding. */
 function publicLookup(resolve: Resolve): LookupFunction {
   return (hostname, { all }, callback) => {
     const answer = async (): Promise<{ address: string; family: number }[]> => {

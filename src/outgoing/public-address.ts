@@ -5,8 +5,8 @@ import ipaddr from 'ipaddr.js';
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
 
 /**
- * Whether an address, as the resolver writes it, belongs to a machine on the public internet, and not to this machine,
- * its networks, a group, a tunnel or a reserved range (RFC 6890 and the IANA registries of special-purpose addresses).
+ * Tells whether an address, as the resolver writes it, is on the public internet: not on this machine or its networks,
+ * and no multicast, tunnel or reserved address (RFC 6890 and the IANA special-purpose registries).
  */
 export function isPublicAddress(text: string): boolean {
   if (isIP(text) === 0) return false;

@@ -7,7 +7,7 @@ import { readMetadata } from './metadata-body.ts';
 import { answer, bearerToken, describe, type RegistrationParts } from './register.ts';
 import { Refusal, tokenRefused } from './refusal.ts';
 
-/** What the server alone says; RFC 7592 §2.2 wants them left out. */
+/** Members that only the server sets; RFC 7592 §2.2 wants them left out of an update. */
 const OURS = [
   'registration_access_token',
   'registration_client_uri',

@@ -16,7 +16,7 @@ const STATUS: Partial<Record<RefusalCode, number>> = { invalid_token: 401, tempo
 export class Refusal extends Error {
   override name = 'Refusal';
   readonly code: RefusalCode;
-  /** What the operator learns beyond the message. */
+  /** Details for the operator, beyond the message. */
   readonly reason: string;
   readonly headers: Readonly<Record<string, string>>;
 

@@ -21,7 +21,7 @@ export interface RegistrationParts {
   registered: RegisteredClients;
   invitations: Invitations;
   statements: SoftwareStatements;
-  /** Whether the engine takes such a client. @throws Error that says why not */
+  /** Lets the engine validate the client. @throws Error with the reason for a refusal */
   accept: (client: Client) => Promise<void>;
   /** Counts a request of an address. @throws Refusal */
   limitAddress: (address: string) => Promise<void>;

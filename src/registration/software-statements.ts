@@ -21,7 +21,7 @@ const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'RS256', 'PS256', 'EdDSA', 'Ed255
 
 export interface SoftwareStatements {
   /**
-   * What a statement says of the client, to go over what the client says itself (RFC 7591 §3.1.1).
+   * Reads the claims of a software statement, which override the client's own metadata (RFC 7591 §3.1.1).
    * @param known the one that the client registered with, which was verified then
    * @throws Refusal
    */

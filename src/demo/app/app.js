@@ -6,7 +6,10 @@ const manager = createManager(config);
 let checking;
 let outage = false;
 
-/** Whether the server's session still stands: `in`, `out`, or `unknown` when it cannot be asked. One question at a time. */
+/**
+ * Asks the server whether its session is still active: `in`, `out`, or `unknown` if it cannot be asked. One request at
+ * a time.
+ */
 function checkSession() {
   checking ??= askServer().finally(() => {
     checking = undefined;

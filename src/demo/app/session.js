@@ -25,7 +25,7 @@ export function createManager({ issuer, clientId, origin, scope, api }) {
     // The tokens live in this page's memory alone: a script that reads the browser's storage finds none,
     // and each load of the page asks the server again whether somebody is signed in.
     userStore: new WebStorageStateStore({ store: new InMemoryWebStorage() }),
-    // Who signs in as somebody else in the other app is somebody else here too.
+    // A person who signs in as somebody else in the other app is somebody else here too.
     validateSubOnSilentRenew: false,
     requestTimeoutInSeconds: 8,
     silentRequestTimeoutInSeconds: 8,
@@ -57,12 +57,12 @@ export async function assertReachable(issuer) {
   }
 }
 
-/** Whether the server itself has said no, in the terms of OAuth 2.0. */
+/** Tells whether the server itself refused, by an OAuth 2.0 error. */
 export function isRefusal(error) {
   return error instanceof ErrorResponse;
 }
 
-/** What to tell the person about a failed sign-in. */
+/** Returns the message for a failed sign-in. */
 export function problemOf(error) {
   if (!isRefusal(error)) return error.message;
   if (error.error === 'access_denied') return 'The sign-in was cancelled.';
