@@ -10,21 +10,7 @@ const FIELDS = ['user_code', 'confirm', 'abort', 'logout'];
  * A second click on the engine's own forms, which let a device in or sign out, ends as the first did. The engine reads
  * them, so a form is known once it has.
  */
-export function answerEngineFormsOnce({ DeviceCode }: Provider, forms: AnsweredForms): Middleware {
-  /** The engine goes on with the parameters of the device's request in place of the form's. */
-  const begun = new WeakMap<object, SentForm>();
-  const find = DeviceCode.findByUserCode.bind(DeviceCode);
-  // The engine looks the code up after it has seen that the form is its own, and before it does anything about it.
-  DeviceCode.findByUserCode = async (...code) => {
-    const context = Engine.ctx;
-    const form = context && sentForm(context);
-    if (context !== undefined && form !== undefined && answersDevice(context)) {
-      if (!(await forms.begin(context, form))) throw new errors.InvalidRequest('the form has been sent already');
-      begun.set(context, form);
-    }
-    return find(...code);
-  };
-
+export function answerEngineFormsOnce(forms: AnsweredForms): Middleware {
   return async (context, next) => {
     await next();
     if (!isEngines(context)) return;
@@ -35,6 +21,27 @@ export function answerEngineFormsOnce({ DeviceCode }: Provider, forms: AnsweredF
     else if (answersDevice(context) || context.oidc.route === 'end_session_confirm') await forms.repeat(context, form);
   };
 }
+
+/** The forms whose answers are under way. The engine goes on with the parameters of the device's request in place of the form's. */
+const begun = new WeakMap<object, SentForm>();
+
+/** The engine looks a code up after it has seen that the form is its own, and before it does anything about it. */
+export function beginForm(
+  engine: FindByUserCode,
+  { forms, provider }: { forms: AnsweredForms; provider: Provider },
+): FindByUserCode {
+  return async (...code) => {
+    const context = Engine.ctx;
+    const form = context && sentForm(context);
+    if (context !== undefined && form !== undefined && answersDevice(context)) {
+      if (!(await forms.begin(context, form))) throw new errors.InvalidRequest('the form has been sent already');
+      begun.set(context, form);
+    }
+    return engine.apply(provider.DeviceCode, code);
+  };
+}
+
+type FindByUserCode = Provider['DeviceCode']['findByUserCode'];
 
 /** The engine names its route once it has taken a request. */
 function isEngines(context: Context): context is KoaContextWithOIDC {

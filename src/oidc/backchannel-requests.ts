@@ -136,12 +136,9 @@ function defined({ acr, amr, authTime }: SignedIn): Parameters<Provider['backcha
 }
 
 /** A client that cannot be reached polls; the person's answer holds. */
-export function pingWithoutFail(provider: Provider, announce: Announce): void {
-  type Pinged = Client & { backchannelPing(request: object): Promise<void> };
-  const prototype = provider.Client.prototype as Pinged;
-  const ping = Reflect.get<Pinged, 'backchannelPing'>(prototype, 'backchannelPing');
-  prototype.backchannelPing = async function backchannelPing(this: Pinged, request) {
-    await ping.call(this, request).catch((error: unknown) => {
+export function pingWithoutFail(engine: (request: object) => Promise<void>, { announce }: { announce: Announce }) {
+  return async function backchannelPing(this: Client, request: object): Promise<void> {
+    await engine.call(this, request).catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : 'unknown';
       announce({ type: 'approval.ping-failed', client: this.clientId, reason });
     });

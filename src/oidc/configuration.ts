@@ -8,6 +8,7 @@ import { responseTypesOf } from '../config/deprecated.ts';
 import type { Config, ResourceConfig } from '../config/schema.ts';
 import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
 import type { Announce } from '../events/events.ts';
+import type { Revoke } from '../events/revocations.ts';
 import type { Views } from '../http/view.ts';
 import type { ExternalSigning } from '../keys/external-signing.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
@@ -70,6 +71,7 @@ export interface EngineParts {
   pending: PendingRequests;
   calls: Pick<ClientCalls, 'fetch'>;
   status: Pick<TokenStatus, 'assign' | 'isRevoked'>;
+  revoke: Revoke;
   clock: Clock;
   random: Random;
 }

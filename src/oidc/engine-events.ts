@@ -47,7 +47,6 @@ export function reportEngineEvents(provider: Provider, announce: Announce, log: 
     // Strangers can fill the queue for password hashing; everything else here is a fault of ours or of a backend.
     if (error instanceof TooBusy) log.info({ ...line, reason: error.message }, 'a request was refused');
     else log.error({ ...line, err: error }, 'a request failed');
-    showOurFace(context, error);
   });
 }
 
@@ -59,7 +58,7 @@ export function reportClientUse(provider: Provider, used: (clientId: string) => 
 }
 
 /** The engine's answer to a failure of ours names no number to ask for. */
-function showOurFace(context: KoaContextWithOIDC, error: Error): void {
+export function showOurFace(context: KoaContextWithOIDC, error: Error): void {
   if (context.body === undefined || typeof context.body === 'string') return;
   const face = ourFace(error);
   context.status = face.status;

@@ -8,10 +8,6 @@ import type { AuthorizationCode, Grant, KoaContextWithOIDC, Provider, TokenEndpo
 // @ts-expect-error: not part of the engine's types
 import engineAuthorization from 'oidc-provider/lib/actions/authorization/index.js';
 // @ts-expect-error: not part of the engine's types
-import engineRequestObject from 'oidc-provider/lib/actions/authorization/process_request_object.js';
-// @ts-expect-error: not part of the engine's types
-import { checkScope as engineScopeCheck } from 'oidc-provider/lib/actions/authorization/scopes.js';
-// @ts-expect-error: not part of the engine's types
 import engineDiscovery from 'oidc-provider/lib/actions/discovery.js';
 // @ts-expect-error: not part of the engine's types
 import { confirm as engineConfirm, init as engineLogout } from 'oidc-provider/lib/actions/end_session.js';
@@ -30,8 +26,6 @@ import { sign as engineSign } from 'oidc-provider/lib/helpers/jwt.js';
 import engineRevoke from 'oidc-provider/lib/helpers/revoke.js';
 // @ts-expect-error: not part of the engine's types
 import engineParts from 'oidc-provider/lib/helpers/weak_cache.js';
-// @ts-expect-error: not part of the engine's types
-import engineRejectsJwts from 'oidc-provider/lib/shared/reject_structured_tokens.js';
 
 /** What the engine's own grants are made of, for grants of ours. */
 export {
@@ -48,65 +42,49 @@ export {
 /** A step of one of the engine's endpoints. */
 export type EngineStep = (context: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>;
 
-/**
- * The engine takes no JWT where a token is introspected or revoked. Here it takes those that it can read, and says of the
- * others, which are encrypted for an API, what it says of all (RFC 7009 §2.2.1). Its steps are every provider's, and
- * are changed before there is one.
- */
-for (const steps of [engineIntrospection, engineRevocation] as EngineStep[][]) {
-  const at = steps.indexOf(engineRejectsJwts as EngineStep);
-  if (at === -1) throw new Error('the engine no longer turns JWTs away');
-  steps[at] = (context, next) => {
-    const token = String(context.oidc.params?.['token']);
-    return token.split('.').length === 5 ? (engineRejectsJwts as EngineStep)(context, next) : next();
-  };
-}
-
-type AroundStep = (context: KoaContextWithOIDC, engine: () => Promise<void>) => Promise<void>;
-
-const AUTHORIZATION_ENDPOINTS = [
-  'authorization',
-  'device_authorization',
-  'pushed_authorization_request',
-  'backchannel_authentication',
-];
-
-/** @returns runs a step of ours around one that the engine has at each of its authorization endpoints */
-function aroundStep(step: unknown, does: string): (provider: Provider, around: AroundStep) => void {
-  const arounds = new WeakMap<Provider, AroundStep>();
-  for (const endpoint of AUTHORIZATION_ENDPOINTS) {
-    const steps = (engineAuthorization as (endpoint: string) => EngineStep[])(endpoint);
-    const at = steps.indexOf(step as EngineStep);
-    if (at === -1) throw new Error(`the engine no longer ${does} at ${endpoint}`);
-    steps[at] = async (context, next) => {
-      const engine = () => (step as EngineStep)(context, () => Promise.resolve());
-      await (arounds.get(context.oidc.provider)?.(context, engine) ?? engine());
-      await next();
-    };
-  }
-  return (provider, around) => {
-    arounds.set(provider, around);
-  };
-}
-
-/** Runs a check of ours around the engine's check of the scopes that a request asks for. */
-export const aroundScopeCheck = aroundStep(engineScopeCheck, 'checks scopes');
-
-/** Runs a step of ours around the engine's reading of a signed request. */
-export const aroundRequestObject = aroundStep(engineRequestObject, 'reads signed requests');
-
-/** The steps of a sign-out: the question, and its answer. */
-const signOut: Record<'question' | 'answer', EngineStep[]> = {
-  question: engineLogout as EngineStep[],
-  answer: engineConfirm as EngineStep[],
+/** The steps of the engine's endpoints, by route. Every provider takes them over when it is made. */
+const steps: Readonly<Record<string, EngineStep[]>> = {
+  authorization: authorizationSteps('authorization'),
+  backchannel_authentication: authorizationSteps('backchannel_authentication'),
+  device_authorization: authorizationSteps('device_authorization'),
+  pushed_authorization_request: authorizationSteps('pushed_authorization_request'),
+  introspection: engineIntrospection as EngineStep[],
+  revocation: engineRevocation as EngineStep[],
+  end_session: engineLogout as EngineStep[],
+  end_session_confirm: engineConfirm as EngineStep[],
 };
 
-/** Puts a step of ours around one of the engine's, for every provider; to be called before there is one. */
-export function aroundSignOut(part: keyof typeof signOut, name: string, wrap: (step: EngineStep) => EngineStep): void {
-  const at = signOut[part].findIndex((step) => step.name === name);
-  const step = signOut[part][at];
-  if (step === undefined) throw new Error(`the engine's sign-out has no step ${name}`);
-  signOut[part][at] = wrap(step);
+function authorizationSteps(endpoint: string): EngineStep[] {
+  return (engineAuthorization as (endpoint: string) => EngineStep[])(endpoint);
+}
+
+/** Finds a step of the engine by its function's name. */
+export function engineStep(route: string, name: string): EngineStep | undefined {
+  return steps[route]?.map((step) => forked.get(step) ?? step).find((step) => step.name === name);
+}
+
+/** The engine's steps, by the forks that stand in their places. */
+const forked = new WeakMap<EngineStep, EngineStep>();
+const ownSteps = new WeakMap<Provider, Map<string, EngineStep>>();
+
+/** Lets each provider have a step of its own in the place of the engine's. To be called before there is a provider. */
+export function forkStep(route: string, name: string): void {
+  const all = steps[route] ?? [];
+  const at = all.findIndex((step) => step.name === name);
+  const engine = all[at];
+  if (engine === undefined) return;
+  const fork: EngineStep = (context, next) => {
+    const own = ownSteps.get(context.oidc.provider)?.get(`${route} ${name}`);
+    return (own ?? engine)(context, next);
+  };
+  forked.set(fork, engine);
+  all[at] = fork;
+}
+
+/** Puts a step in the place of the engine's, for one provider. */
+export function replaceStep(provider: Provider, [route, name]: readonly [string, string], step: EngineStep): void {
+  const own = ownSteps.get(provider) ?? new Map<string, EngineStep>();
+  ownSteps.set(provider, own.set(`${route} ${name}`, step));
 }
 
 /** Shows the page that follows a sign-out, which the configuration has. */
@@ -127,7 +105,7 @@ export function discoveryDocument(provider: Provider): Record<string, unknown> {
 
 /** The end of RP-initiated logout without its question, for a request that proved itself with an ID token. */
 export async function endSessionNow(context: KoaContextWithOIDC): Promise<void> {
-  const action = signOut.answer.at(-1);
+  const action = steps['end_session_confirm']?.at(-1);
   if (action === undefined || context.oidc.params === undefined) throw new Error('the engine has no end of a session');
   context.oidc.params['logout'] = 'yes';
   await action(context, () => Promise.resolve());
@@ -144,15 +122,7 @@ export async function sendError(context: KoaContextWithOIDC, error: object): Pro
 }
 
 /** Sends parameters to a redirect URI, in one of the response modes. */
-type Send = (context: KoaContextWithOIDC, redirectUri: string, answer: object) => unknown;
-
-/** Puts a handler of ours around the engine's for a response mode. */
-export function aroundResponseMode(provider: Provider, mode: string, wrap: (send: Send) => Send): void {
-  const { responseModes } = partsOf(provider);
-  const send = responseModes.get(mode);
-  if (send === undefined) throw new Error(`the engine has no response mode ${mode}`);
-  responseModes.set(mode, wrap(send));
-}
+export type Send = (context: KoaContextWithOIDC, redirectUri: string, answer: object) => unknown;
 
 /**
  * Has ID tokens that come back as a hint verified by these keys too. The engine's configuration takes private keys
@@ -166,12 +136,13 @@ export function verifyHintsBy(provider: Provider, keys: readonly object[]): void
 /** Answers a request at the token endpoint, in `context.body`. */
 export type GrantHandler = (context: KoaContextWithOIDC) => Promise<void>;
 
-/** Puts a handler of ours around the engine's for a grant type; its parameters stay. */
-export function aroundGrant(provider: Provider, name: string, wrap: (engine: GrantHandler) => GrantHandler): void {
-  const handlers = partsOf(provider).grantTypeHandlers;
-  const engine = handlers.get(name);
-  if (engine === undefined) throw new Error(`the engine has no grant ${name}`);
-  handlers.set(name, wrap(engine));
+/** The handlers of the grant types and of the response modes of a provider, by name. */
+export function engineHandlers(provider: Provider): {
+  readonly grants: Map<string, GrantHandler>;
+  readonly responseModes: Map<string, Send>;
+} {
+  const { grantTypeHandlers: grants, responseModes } = partsOf(provider);
+  return { grants, responseModes };
 }
 
 /** Deletes every token of a grant, and the grant, as the engine does on a replay, and emits `grant.revoked`. */

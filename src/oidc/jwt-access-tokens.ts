@@ -7,11 +7,13 @@ import {
   type KoaContextWithOIDC,
 } from 'oidc-provider';
 import type { SubjectNames } from '../accounts/pairwise.ts';
+import type { Config } from '../config/schema.ts';
 import type { Revoke, TokenTarget } from '../events/revocations.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
 import type { Revoker } from '../status/revoker.ts';
 import { policyOf } from './clients/client-metadata.ts';
-import { readAccessToken, verifyOurs, type AccessTokenClaims } from './requests/issued-jwt.ts';
+import type { EngineStep } from './internals.ts';
+import { readAccessToken, verifyOurs, type AccessTokenClaims, type VerifyOurs } from './requests/issued-jwt.ts';
 import { recordOf } from './storage/adapter.ts';
 
 /** The engine's names of the endpoints that take a JWT access token. */
@@ -21,7 +23,8 @@ type AnyAccessToken = AccessToken | ClientCredentials;
 type Find = (value: string, options?: object) => Promise<AnyAccessToken | undefined>;
 
 interface Parts {
-  issuer: string;
+  provider: Provider;
+  config: Pick<Config, 'issuer'>;
   ring: Pick<RingSnapshot, 'published'>;
   status: Pick<Revoker, 'isRevoked'>;
   subjectNames: SubjectNames;
@@ -32,46 +35,79 @@ interface Parts {
  * JWT access tokens as the engine knows others: where a client asks what one is worth (RFC 7662), gives one back
  * (RFC 7009) or has no other at /userinfo. An access token is given back alone, whatever its form: who wants to end all of
  * a grant gives back the refresh token.
+ * @param name the class whose `find` this is
  */
-export function knowJwtAccessTokens(provider: Provider, parts: Parts): void {
-  const read = readOnce(provider, parts);
-  for (const Model of [provider.AccessToken, provider.ClientCredentials]) {
-    const find = Reflect.get<{ find: Find }, 'find'>(Model, 'find').bind(Model);
-    const findAny: Find = async (value, options) => {
-      const opaque = await find(value, options);
-      if (opaque === undefined) return read(value, Model);
-      return routeIs('revocation') ? givenBack(opaque, { record: recordOf(opaque) }, parts.revoke) : opaque;
+export function findAccessToken(name: 'AccessToken' | 'ClientCredentials') {
+  return (engine: Find, parts: Parts): Find => {
+    const { provider } = parts;
+    const verify = verifyOurs({ issuer: parts.config.issuer, ring: parts.ring });
+    return async (value, options) => {
+      const opaque = await engine.call(provider[name], value, options);
+      if (opaque === undefined) return read(value, provider[name], { ...parts, verify });
+      return routeIs('revocation') ? givenBack(opaque, { record: recordOf(opaque) }) : opaque;
     };
-    Object.assign(Model, { find: findAny });
-  }
+  };
+}
+
+/**
+ * Takes JWTs that are introspected or revoked, and says of those that are encrypted for an API what the engine says of
+ * all (RFC 7009 §2.2.1).
+ */
+export function unlessEncrypted(engine: EngineStep): EngineStep {
+  return (context, next) => {
+    const token = String(context.oidc.params?.['token']);
+    return token.split('.').length === 5 ? engine(context, next) : next();
+  };
+}
+
+/** Places in the status lists, or records, of the access tokens that the current requests give back. */
+const places = new WeakMap<AnyAccessToken, TokenTarget['token']>();
+
+/** Revokes an access token that a client gives back in the one way, and nothing besides. */
+export function destroyAccessToken(engine: () => Promise<void>, { revoke }: { revoke: Revoke }) {
+  return async function destroy(this: AnyAccessToken): Promise<void> {
+    const token = places.get(this);
+    if (token === undefined) return engine.call(this);
+    const { clientId: client = '' } = this;
+    const account = this.kind === 'AccessToken' ? { account: this.accountId } : {};
+    return revoke({ what: 'token', client, ...account, token }, 'token-revoked');
+  };
+}
+
+/** Has the engine's deletion of a token revoke it alone: without a grant, nothing else follows. */
+function givenBack<T extends AnyAccessToken>(token: T, place: TokenTarget['token']): T {
+  places.set(token, place);
+  return Object.assign(token, { grantId: undefined });
 }
 
 function routeIs(name: string): boolean {
   return Provider.ctx?.oidc.route === name;
 }
 
-/** The engine looks for a token in each of its models; a JWT is read once for a request. */
-function readOnce(provider: Provider, parts: Parts) {
-  const verify = verifyOurs(parts);
-  const reads = new WeakMap<KoaContextWithOIDC, Promise<AnyAccessToken | undefined>>();
-  const read = async (value: string): Promise<AnyAccessToken | undefined> => {
-    const said = await readAccessToken(verify, value);
-    const client = said && (await provider.Client.find(said.client_id));
-    const claims = said && client && aboutAccount(said, client, parts.subjectNames);
-    if (claims === undefined || client === undefined) return undefined;
-    const token = tokenFrom(provider, claims, client);
-    if (routeIs('revocation')) return givenBack(token, claims.status.status_list, parts.revoke);
-    if (!(await stands(provider, claims, parts))) return undefined;
-    return routeIs('userinfo') ? forUserinfo(provider, claims, client) : token;
-  };
-  return async (value: string, Model: object): Promise<AnyAccessToken | undefined> => {
-    const { ctx } = Provider;
-    if (ctx === undefined || !READING_ROUTES.some(routeIs)) return undefined;
-    const found = reads.get(ctx) ?? read(value);
-    reads.set(ctx, found);
-    const token = await found;
-    return token?.constructor === Model ? token : undefined;
-  };
+/** The tokens that the current requests have read from JWTs. The engine looks for one in each of its classes. */
+const reads = new WeakMap<KoaContextWithOIDC, Promise<AnyAccessToken | undefined>>();
+
+type Reading = Parts & { verify: VerifyOurs };
+
+async function read(value: string, Model: object, parts: Reading): Promise<AnyAccessToken | undefined> {
+  const { ctx } = Provider;
+  if (ctx === undefined || !READING_ROUTES.some(routeIs)) return undefined;
+  const found = reads.get(ctx) ?? readJwt(value, parts);
+  reads.set(ctx, found);
+  const token = await found;
+  return token?.constructor === Model ? token : undefined;
+}
+
+async function readJwt(value: string, parts: Reading): Promise<AnyAccessToken | undefined> {
+  const { provider } = parts;
+  const said = await readAccessToken(parts.verify, value);
+  const client = said && (await provider.Client.find(said.client_id));
+  const claims = said && client && aboutAccount(said, client, parts.subjectNames);
+  if (claims === undefined || client === undefined) return undefined;
+  const token = tokenFrom(provider, claims, client);
+  if (routeIs('revocation')) return givenBack(token, claims.status.status_list);
+  if (!(await stands(provider, claims, parts))) return undefined;
+  return routeIs('userinfo') ? forUserinfo(provider, claims, client) : token;
 }
 
 /** The same claims about the account by its id, which the client may have another name for. */
@@ -151,12 +187,4 @@ async function stands(
   if (await parts.status.isRevoked(status.status_list)) return false;
   if (grantId !== undefined) return (await Grant.find(grantId))?.accountId === sub;
   return isPerson(sub) || (await Client.find(sub)) !== undefined;
-}
-
-/** Has the engine's deletion of a token take it back in the one way, and nothing besides. */
-function givenBack<T extends AnyAccessToken>(token: T, place: TokenTarget['token'], revoke: Revoke): T {
-  const { clientId: client = '' } = token;
-  const account = token.kind === 'AccessToken' ? { account: token.accountId } : {};
-  const destroy = () => revoke({ what: 'token', client, ...account, token: place }, 'token-revoked');
-  return Object.assign(token, { grantId: undefined, destroy });
 }

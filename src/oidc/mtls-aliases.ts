@@ -1,4 +1,4 @@
-import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
+import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Config } from '../config/schema.ts';
 import { calledHost } from '../http/called-host.ts';
 
@@ -33,14 +33,12 @@ export function withMtlsAliases(
  * Names an endpoint by the published alias where a request called that: a DPoP proof's `htu` is the address that the
  * client called (RFC 9449 §4.3). The engine knows the issuer's addresses only.
  */
-export function answerAtMtlsAliases({ OIDCContext }: Provider, settings: CertificateSettings): void {
-  if (settings?.url === undefined) return;
-  const base = settings.url;
-  const host = new URL(base).host;
-  const { prototype } = OIDCContext;
-  const urlFor = Reflect.get<Called, 'urlFor'>(prototype as Called, 'urlFor');
-  prototype.urlFor = function urlForCalled(this: Called, name, options) {
-    const url = urlFor.call(this, name, options);
+export function urlForCalled(engine: UrlFor, { config }: { config: Pick<Config, 'listen'> }): UrlFor {
+  const base = config.listen.client_certificates?.url;
+  if (base === undefined) return engine;
+  const { host } = new URL(base);
+  return function urlFor(this: Called, name, options) {
+    const url = engine.call(this, name, options);
     const isCalled = name === this.route && Object.hasOwn(ALIASED, name) && calledHost(this.ctx) === host;
     return isCalled ? aliasOf(url, base) : url;
   };
@@ -48,6 +46,7 @@ export function answerAtMtlsAliases({ OIDCContext }: Provider, settings: Certifi
 
 /** The engine's types leave its context out. */
 type Called = KoaContextWithOIDC['oidc'] & { ctx: KoaContextWithOIDC };
+type UrlFor = (this: Called, name: string, options?: object) => string;
 
 function aliasOf(url: string, base: string): string {
   return new URL(new URL(url).pathname, base).href;

@@ -1,26 +1,27 @@
-import { Provider } from 'oidc-provider';
+import { Provider, type Adapter, type Session } from 'oidc-provider';
 import type { RevocationCause, Revoke } from '../events/revocations.ts';
 import { isSignOut, isWholeSignOut } from './logout/whole-sign-out.ts';
 
 /**
- * The engine takes a grant back model by model, and a session with its grants one by one. Here each is one call of the
- * one function that takes things back, and the engine's own deletions are left out.
+ * The engine revokes a grant model by model. Here it is one call of the one function that revokes, made for access tokens:
+ * of all models, the one that the engine never leaves out.
  */
-export function revokeInOnePlace(provider: Provider, revoke: Revoke): void {
-  const { AccessToken, RefreshToken, AuthorizationCode, DeviceCode, BackchannelAuthenticationRequest } = provider;
-  const { Session } = provider;
-  for (const model of [RefreshToken, AuthorizationCode, DeviceCode, BackchannelAuthenticationRequest])
-    model.revokeByGrantId = () => Promise.resolve();
-  // Of all models, the one that the engine never leaves out.
-  AccessToken.revokeByGrantId = async (grant) => {
-    // The session takes its grants with it.
-    if (!isWholeSignOut()) await revoke({ what: 'grant', grant }, causeOf());
+export function revokesGrants(adapter: Adapter, revoke: Revoke): Adapter {
+  return {
+    ...adapter,
+    async revokeByGrantId(grant) {
+      // The session takes its grants with it.
+      if (!isWholeSignOut()) await revoke({ what: 'grant', grant }, causeOf());
+    },
   };
-  const destroy = Reflect.get<InstanceType<typeof Session>, 'destroy'>(Session.prototype, 'destroy');
-  Session.prototype.destroy = async function endSession() {
+}
+
+/** Ends a session in the one way, before the engine deletes its record. */
+export function endSession(engine: () => Promise<void>, { revoke }: { revoke: Revoke }) {
+  return async function destroy(this: Session): Promise<void> {
     // One of a stranger leads to nothing.
     if (this.accountId !== undefined) await revoke({ what: 'session', session: this.uid }, 'signed-out');
-    await destroy.call(this);
+    await engine.call(this);
   };
 }
 

@@ -1,9 +1,8 @@
-import { errors, type Provider } from 'oidc-provider';
-import { CIBA_GRANT, DEVICE_GRANT } from '../config/client-schema.ts';
+import { errors } from 'oidc-provider';
 import type { Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
 import { keyspace, type Store } from '../storage/store.ts';
-import { aroundGrant } from './internals.ts';
+import type { GrantHandler } from './internals.ts';
 import { QUESTION_LIFE } from './lifetimes.ts';
 
 /** How often a client asked whether a person has answered. */
@@ -22,31 +21,27 @@ export const POLL_INTERVAL = 5;
 /** Two requests that were sent an interval apart may arrive a little closer, in milliseconds. */
 const JITTER = 500;
 
-/** The grants that wait for a person, and with what a client asks after them. */
-const POLLED = [
-  [DEVICE_GRANT, 'device_code'],
-  [CIBA_GRANT, 'auth_req_id'],
-] as const;
-
 interface Parts {
   grants: Store;
   clock: Clock;
 }
 
-/** Has clients that ask again too soon slow down; the engine tells them only that nobody has answered yet. */
-export function pacePolling(provider: Provider, parts: Parts): void {
-  for (const [name, parameter] of POLLED) {
-    aroundGrant(provider, name, (handle) => async (context) => {
+/**
+ * Has clients that ask again too soon slow down; the engine tells them only that nobody has answered yet.
+ * @param parameter the one that names the question a client waits for
+ */
+export function pacePolling(parameter: 'device_code' | 'auth_req_id') {
+  return (engine: GrantHandler, parts: Parts): GrantHandler =>
+    async (context) => {
       try {
-        await handle(context);
+        await engine(context);
       } catch (error) {
         const isPending = error instanceof errors.AuthorizationPending;
         if (isPending && (await isTooSoon(parts, String(context.oidc.params?.[parameter]))))
           throw new errors.SlowDown();
         throw error;
       }
-    });
-  }
+    };
 }
 
 /** Of requests at one moment, on whatever nodes, one writes; the others find what it wrote, and are too soon. */

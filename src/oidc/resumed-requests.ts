@@ -1,4 +1,4 @@
-import type { Provider } from 'oidc-provider';
+import type { Middleware } from 'koa';
 import { routes } from './endpoints.ts';
 
 /** As the engine's router compares paths. */
@@ -9,9 +9,7 @@ const RESUME = new RegExp(`^${routes.authorization}/[^/]+/?$`, 'i');
  * what it asks. Where there is no such record, the engine would take the query for a request that it has not checked,
  * and send its error to the address that stands there.
  */
-export function resumeByRecord(provider: Provider): void {
-  provider.use((context, next) => {
-    if (RESUME.test(context.path)) context.querystring = '';
-    return next();
-  });
-}
+export const resumeByRecord: Middleware = (context, next) => {
+  if (RESUME.test(context.path)) context.querystring = '';
+  return next();
+};

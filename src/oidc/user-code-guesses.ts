@@ -30,14 +30,13 @@ export class TooManyGuesses extends errors.OIDCProviderError {
 
 /** Counts the codes that people type before they are looked up, and uncounts the right ones. */
 export function limitGuesses(
-  provider: Provider,
-  { announce, ...store }: { grants: Store; clock: Clock; announce: Announce },
-): void {
-  const session = openRisingDelay({ ...store, rule: RULES.session });
-  const address = openRisingDelay({ ...store, rule: RULES.address });
-  const { DeviceCode } = provider;
-  const find = DeviceCode.findByUserCode.bind(DeviceCode);
-  DeviceCode.findByUserCode = async (...code) => {
+  engine: Provider['DeviceCode']['findByUserCode'],
+  { announce, provider, grants, clock }: { grants: Store; clock: Clock; announce: Announce; provider: Provider },
+): Provider['DeviceCode']['findByUserCode'] {
+  const session = openRisingDelay({ grants, clock, rule: RULES.session });
+  const address = openRisingDelay({ grants, clock, rule: RULES.address });
+  const find = engine.bind(provider.DeviceCode);
+  return async (...code) => {
     const context = Engine.ctx;
     if (context === undefined) return find(...code);
     const from = clientAddress(context);

@@ -30,7 +30,7 @@ export function buildEngine(
   host: { apps: Apps; isDraining: () => boolean } & Pick<HealthParts, 'storeChecks'>,
 ): Engine & { provider: Provider } {
   const { config, stores } = base;
-  const { admit, logouts, refresh, registration, views } = domain;
+  const { admit, refresh, registration, views } = domain;
   const ring = keys.current();
   const adapters = { RefreshToken: refresh.adapter, Interaction: domain.interactions.adapter };
   const { resources } = config;
@@ -40,8 +40,6 @@ export function buildEngine(
   const provider = createProvider({
     ...{ ...shared, signatures: keys, grantTypes, adapters, introduce },
   });
-  refresh.extend(provider);
-  logouts.watch(provider);
   const steps = middlewareTable({
     ...base,
     ...host,
@@ -53,7 +51,7 @@ export function buildEngine(
   });
   for (const step of [...steps, limitSignOuts, refuseSpentStrangers(domain.pending)]) provider.use(step);
   provider.use(resumeOnce(domain.interactions));
-  provider.use(answerEngineFormsOnce(provider, domain.forms));
+  provider.use(answerEngineFormsOnce(domain.forms));
   tellBrowsers(provider, base, domain, ring);
   return {
     provider,
@@ -75,8 +73,8 @@ function changingGrants(
 }
 
 /** What the operator has turned on of the ways by which an app's page learns of a sign-out. */
-function tellBrowsers(provider: Provider, { config, random }: Base, { views }: Domain, ring: RingSnapshot): void {
+function tellBrowsers(provider: Provider, { config }: Base, { views }: Domain, ring: RingSnapshot): void {
   const { front_channel_logout: frames, session_management: isWatched } = config.sessions;
   if (frames) provider.use(frontChannelLogout(provider, views));
-  if (isWatched) provider.use(sessionManagement(provider, { key: ring.derive('browser state'), random }));
+  if (isWatched) provider.use(sessionManagement(config.issuer, { ring }));
 }

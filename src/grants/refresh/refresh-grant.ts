@@ -1,22 +1,21 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { errors, type Adapter, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
+import { errors, type Adapter, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import { policyOf } from '../../oidc/clients/client-metadata.ts';
 import { rotatesRefreshTokens } from '../../oidc/clients/profile-rules.ts';
-import { aroundGrant, endFamily, senderKey, type GrantHandler } from '../../oidc/internals.ts';
+import { endFamily, senderKey, type GrantHandler } from '../../oidc/internals.ts';
 import { leaveOutUngranted } from '../../oidc/requests/requested-scopes.ts';
 import type { Store } from '../../storage/store.ts';
 import { KeptAnswers, type NoteGiven } from './kept-answers.ts';
 import { ChecksPassed, hasUse, nameOf, RefreshTokens, type FoundToken, type UsedToken } from './refresh-tokens.ts';
 import { askedFor, judge } from './repeats.ts';
-import { leaveOutNonce } from './refreshed-id-tokens.ts';
 
 export interface RefreshGrant {
   /** The engine's storage of refresh tokens. */
   readonly adapter: Adapter;
-  /** Goes around the engine's own grant. */
-  extend(provider: Provider): void;
+  /** Refreshes with the help of the engine's own grant. */
+  handle(context: KoaContextWithOIDC, engine: GrantHandler): Promise<void>;
 }
 
 interface Parts {
@@ -38,10 +37,7 @@ export function refreshGrant(parts: Parts): RefreshGrant {
   const refresh = new Refresh(tokens, answers, parts.window);
   return {
     adapter: tokens.adapter,
-    extend(provider) {
-      aroundGrant(provider, 'refresh_token', (engine) => (context) => refresh.handle(context, engine));
-      leaveOutNonce(provider);
-    },
+    handle: (context, engine) => refresh.handle(context, engine),
   };
 }
 

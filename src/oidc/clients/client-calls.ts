@@ -13,22 +13,11 @@ const KEPT = { least: 60, most: 600 };
 /** In seconds: how long they are good while they cannot be fetched because too much was fetched already. */
 const GOOD = 3600;
 
-interface KeyStore {
-  refresh(): Promise<void>;
-}
-
-/** Methods of the engine's clients that its types do not name. */
-interface CallingClient extends Client {
-  asymmetricKeyStore: KeyStore;
-  backchannelLogout(account: string, sid: string): Promise<void>;
-  backchannelPing(request: unknown): Promise<void>;
-}
-
 export interface ClientCalls {
   /** For the engine, whose calls do not say which client named the place. */
   readonly fetch: typeof fetch;
-  /** Notes for which client this engine calls. */
-  watch(provider: Provider): void;
+  /** Notes for which client the engine calls, by one of its methods. */
+  noted(client: Client, isForKeys: boolean, call: () => Promise<void>): Promise<void>;
 }
 
 interface Call {
@@ -60,31 +49,26 @@ export function clientCalls({ config, outgoing }: { config: Config; outgoing: Ou
       if (client === undefined) refuseUnlessJson(response);
       return response;
     },
-    watch({ Client }) {
-      const find = Client.find.bind(Client);
-      Client.find = async (id) => {
-        const client = await find(id);
-        if (client?.jwksUri !== undefined) noteKeyFetches(client as CallingClient, calls);
-        return client;
-      };
-      const prototype = Client.prototype as CallingClient;
-      const logout = Reflect.get<CallingClient, 'backchannelLogout'>(prototype, 'backchannelLogout');
-      const ping = Reflect.get<CallingClient, 'backchannelPing'>(prototype, 'backchannelPing');
-      prototype.backchannelLogout = function backchannelLogout(account, sid) {
-        return calls.run({ client: this, isForKeys: false }, () => logout.call(this, account, sid));
-      };
-      prototype.backchannelPing = function backchannelPing(request) {
-        return calls.run({ client: this, isForKeys: false }, () => ping.call(this, request));
-      };
-    },
+    noted: (client, isForKeys, call) => calls.run({ client, isForKeys }, call),
   };
 }
 
-function noteKeyFetches(client: CallingClient, calls: AsyncLocalStorage<Call>): void {
-  const store = client.asymmetricKeyStore;
-  if (Object.hasOwn(store, 'refresh')) return;
-  const refresh = Reflect.get<KeyStore, 'refresh'>(store, 'refresh');
-  store.refresh = () => calls.run({ client, isForKeys: true }, () => refresh.call(store));
+interface Parts {
+  calls: Pick<ClientCalls, 'noted'>;
+}
+
+/** Notes the client that `backchannelLogout` or `backchannelPing` calls. */
+export function noteCall<Given extends unknown[]>(engine: (...given: Given) => Promise<void>, { calls }: Parts) {
+  return function callClient(this: Client, ...given: Given): Promise<void> {
+    return calls.noted(this, false, () => engine.apply(this, given));
+  };
+}
+
+/** Notes the client whose keys are fetched; the engine's store of keys knows it. */
+export function noteKeyFetch(engine: () => Promise<void>, { calls }: Parts) {
+  return function refresh(this: { client: Client }): Promise<void> {
+    return calls.noted(this.client, true, () => engine.call(this));
+  };
 }
 
 /** As the engine would have fetched it: it makes its own keys of it. */

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import type { Context } from 'koa';
-import { errors, Provider, type KoaContextWithOIDC } from 'oidc-provider';
+import type { Context, Middleware } from 'koa';
+import { errors, Provider, type Client, type KoaContextWithOIDC } from 'oidc-provider';
 import { isClientSecret } from '../../clients/client-secret.ts';
 import type { Clients } from '../../clients/clients.ts';
 import { openRisingDelay, type DelayRule } from '../../credentials/rising-delay.ts';
@@ -27,8 +27,13 @@ const RULE: DelayRule = { name: 'client-secret', free: 10, longest: 300, memory:
 const NOBODIES = 8;
 
 export interface SecretGuesses {
-  /** Counts wrong secrets wherever a client authenticates (RFC 6749 §2.3.1). */
-  watch(provider: Provider): void;
+  /**
+   * Compares a secret in the engine's place, and counts a wrong one (RFC 6749 §2.3.1).
+   * @throws TooManySecrets
+   */
+  compare(client: Client, secret: string): Promise<boolean>;
+  /** Counts what the engine refuses without comparing it. */
+  readonly countRefused: Middleware;
   /**
    * Refuses a right secret, and what one signs, while guesses from there are slowed: for where the engine does not
    * compare it.
@@ -42,6 +47,13 @@ interface Parts {
   grants: Store;
   clock: Clock;
   announce: Announce;
+}
+
+/** Takes the place of the engine's comparison, which needs the secret itself; here its hash is kept. */
+export function compareSecret(_engine: unknown, { secretGuesses }: { secretGuesses: Pick<SecretGuesses, 'compare'> }) {
+  return function compareClientSecret(this: Client, secret: string): Promise<boolean> {
+    return secretGuesses.compare(this, secret);
+  };
 }
 
 /** Too many wrong secrets of one client came from one address block. */
@@ -90,23 +102,22 @@ export function openSecretGuesses(parts: Parts): SecretGuesses {
 
   return {
     admit,
-    watch(provider) {
-      provider.Client.prototype.compareClientSecret = async function compareClientSecret(secret: string) {
-        const hashes = policyOf(this).secretHashes;
-        const isRight = hashes.map((hash) => isClientSecret(hash, secret)).includes(true);
-        const context = Provider.ctx;
-        if (context === undefined) return isRight;
-        if (isRight) await admit(context, this.clientId);
-        const seconds = isRight ? 0 : await count(context, { client: this.clientId, secret });
-        if (seconds > 0) throw new TooManySecrets(context, seconds);
-        return isRight;
-      };
-      provider.use(async (context: KoaContextWithOIDC, next) => {
-        await next();
-        const presented = counted.has(context) ? undefined : refusedSecret(context);
-        const seconds = presented === undefined ? 0 : await count(context, await nameable(clients, presented));
-        if (seconds > 0) answerTooMany(context, seconds);
-      });
+    async compare(client, secret) {
+      const hashes = policyOf(client).secretHashes;
+      const isRight = hashes.map((hash) => isClientSecret(hash, secret)).includes(true);
+      const context = Provider.ctx;
+      if (context === undefined) return isRight;
+      if (isRight) await admit(context, client.clientId);
+      const seconds = isRight ? 0 : await count(context, { client: client.clientId, secret });
+      if (seconds > 0) throw new TooManySecrets(context, seconds);
+      return isRight;
+    },
+    async countRefused(context, next) {
+      await next();
+      const answered = context as KoaContextWithOIDC;
+      const presented = counted.has(answered) ? undefined : refusedSecret(answered);
+      const seconds = presented === undefined ? 0 : await count(answered, await nameable(clients, presented));
+      if (seconds > 0) answerTooMany(answered, seconds);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { Provider, type Client, type KoaContextWithOIDC } from 'oidc-provider';
+import { Provider, type Client, type errors, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Consents } from '../../accounts/consents.ts';
 import { policyOf } from './client-metadata.ts';
 
@@ -10,13 +10,11 @@ import { policyOf } from './client-metadata.ts';
 const held = new WeakSet<Error>();
 
 /** Keeps every authorization error from an unvetted app, whatever the route, the fault and the response mode. */
-export function holdErrorsOfUnvettedClients(provider: Provider): void {
-  provider.on('authorization.error', ({ oidc: { client } }, error) => {
-    // The engine reads `allow_redirect` after it has told us.
-    if (client === undefined || !policyOf(client).isSelfDescribed || !error.allow_redirect) return;
-    error.allow_redirect = false;
-    held.add(error);
-  });
+export function holdError({ oidc: { client } }: KoaContextWithOIDC, error: errors.OIDCProviderError): void {
+  // The engine reads `allow_redirect` after it has told us.
+  if (client === undefined || !policyOf(client).isSelfDescribed || !error.allow_redirect) return;
+  error.allow_redirect = false;
+  held.add(error);
 }
 
 /** Tells whether the engine would have sent this error to the app. */
@@ -35,14 +33,10 @@ export async function maySendTo(client: Client, { oidc }: KoaContextWithOIDC, co
  * If nobody is signed in, the engine asks nobody about a sign-out and goes on at once. The person then stays on our
  * own page, whatever such an app is registered with.
  */
-export function keepSignOutsOfUnvettedClients({ Client }: Provider): void {
-  const isRegistered = Reflect.get<Client, 'postLogoutRedirectUriAllowed'>(
-    Client.prototype,
-    'postLogoutRedirectUriAllowed',
-  );
-  Client.prototype.postLogoutRedirectUriAllowed = function postLogoutRedirectUriAllowed(uri: string) {
+export function postLogoutRedirectAllowed(engine: (uri: string) => boolean) {
+  return function postLogoutRedirectUriAllowed(this: Client, uri: string): boolean {
     const { session, params } = Provider.ctx?.oidc ?? {};
-    const isAllowed = isRegistered.call(this, uri);
+    const isAllowed = engine.call(this, uri);
     if (isAllowed && policyOf(this).isSelfDescribed && session?.accountId === undefined)
       Object.assign(params ?? {}, { post_logout_redirect_uri: undefined });
     return isAllowed;

@@ -6,7 +6,7 @@ import { keyspace, type Index, type Key, type Store, type Stored } from '../../s
 import { isWholeSignOut } from './whole-sign-out.ts';
 
 /** The engine's client can send its own logout token; its types do not say so. */
-type LogoutClient = Client & { backchannelLogout(account: string, sid: string): Promise<void> };
+type SendToken = (this: Client, account: string, sid: string) => Promise<void>;
 
 /** Whom an app is to sign out, by the name that it has for the session. */
 export interface Logout {
@@ -42,8 +42,13 @@ export async function keepLogout(grants: Store, clock: Clock, logout: Logout): P
 }
 
 export interface BackChannelLogout {
-  /** Takes a provider as the current one: it makes and sends the tokens. */
-  watch(provider: Provider): void;
+  /**
+   * Takes a provider as the current one: it makes and sends the tokens.
+   * @param send the engine's own way to send one
+   */
+  sendBy(provider: Provider, send: SendToken): void;
+  /** Keeps what an app of a session is to be told, and tries it at once. */
+  tell(logout: Logout): Promise<void>;
   /** Tries at once what is kept under these names; what fails is tried again, as is what nobody calls this for. */
   deliver(keys: readonly Key<Delivery>[]): Promise<void>;
   close(): Promise<void>;
@@ -85,13 +90,11 @@ export function backChannelLogout(parts: Parts): BackChannelLogout {
   };
 
   return {
-    watch(provider) {
-      send = sender(provider);
-      (provider.Client.prototype as LogoutClient).backchannelLogout = async function tell(account, sid) {
-        // With a session as a whole, all of its apps are told.
-        if (isWholeSignOut()) return;
-        await deliver([await keepLogout(grants, clock, { client: this.clientId, account, sid })]);
-      };
+    sendBy(provider, engine) {
+      send = sender(provider, engine);
+    },
+    async tell(logout) {
+      await deliver([await keepLogout(grants, clock, logout)]);
     },
     deliver,
     async close() {
@@ -101,19 +104,29 @@ export function backChannelLogout(parts: Parts): BackChannelLogout {
   };
 }
 
+/** Takes the place of the engine's own sending, which is tried once. */
+export function tellLater(
+  engine: SendToken,
+  { provider, logouts }: { provider: Provider; logouts: Pick<BackChannelLogout, 'sendBy' | 'tell'> },
+): SendToken {
+  logouts.sendBy(provider, engine);
+  return async function backchannelLogout(account, sid) {
+    // With a session as a whole, all of its apps are told.
+    if (!isWholeSignOut()) await logouts.tell({ client: this.clientId, account, sid });
+  };
+}
+
 interface Send {
   /** The address at which the client is told now; undefined where it is gone, or is told no more. */
   addressOf(client: string): Promise<string | undefined>;
   tell(delivery: Delivery): Promise<void>;
 }
 
-/** By the engine's own way, which is to be asked for before another takes its place. */
-function sender({ Client }: Provider): Send {
-  const send = Reflect.get<LogoutClient, 'backchannelLogout'>(Client.prototype as LogoutClient, 'backchannelLogout');
+function sender({ Client }: Provider, send: SendToken): Send {
   return {
     addressOf: async (id) => (await Client.find(id).catch(unlessInvalid))?.backchannelLogoutUri,
     async tell({ client: id, account, sid }) {
-      const client = (await Client.find(id)) as LogoutClient | undefined;
+      const client = await Client.find(id);
       if (client?.backchannelLogoutUri !== undefined) await send.call(client, account, sid);
     },
   };

@@ -1,5 +1,5 @@
 import type { Middleware } from 'koa';
-import { errors, type Provider } from 'oidc-provider';
+import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
 import { contentSecurityPolicy, formTarget } from '../../http/content-security-policy.ts';
 import type { Views } from '../../http/view.ts';
 import { policyOf } from '../clients/client-metadata.ts';
@@ -10,21 +10,25 @@ const WAIT = 3;
 /** The clients of a session that has ended, each with the name that it knew the session by. */
 type Ended = readonly { clientId: string; sid: string | undefined }[];
 
+/** The clients of the sessions that the requests of this moment end. */
+const ended = new WeakMap<object, Ended>();
+
+/** Notes the clients of a session that ends, for the page that tells them. */
+export function noteEnded(context: KoaContextWithOIDC): void {
+  const { session, params } = context.oidc;
+  if (params?.['logout'] === undefined) return;
+  const clientIds = Object.keys(session?.authorizations ?? {});
+  ended.set(
+    context,
+    clientIds.map((clientId) => ({ clientId, sid: session?.sidFor(clientId) })),
+  );
+}
+
 /**
  * OpenID Connect Front-Channel Logout 1.0: before the person goes where a logout leads, a page loads the address of each
  * app of the session in a frame. Back-channel logout is surer: browsers may keep an app's cookies from its frame.
  */
 export function frontChannelLogout(provider: Provider, views: Views): Middleware {
-  const ended = new WeakMap<object, Ended>();
-  provider.on('end_session.success', (context) => {
-    const { session, params } = context.oidc;
-    if (params?.['logout'] === undefined) return;
-    const clientIds = Object.keys(session?.authorizations ?? {});
-    ended.set(
-      context,
-      clientIds.map((clientId) => ({ clientId, sid: session?.sidFor(clientId) })),
-    );
-  });
   return async (context, next) => {
     await next();
     const clients = ended.get(context);

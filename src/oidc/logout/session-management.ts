@@ -1,9 +1,11 @@
 import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Context, Middleware } from 'koa';
-import type { KoaContextWithOIDC, Provider, Session } from 'oidc-provider';
+import type { KoaContextWithOIDC, Session } from 'oidc-provider';
+import type { Config } from '../../config/schema.ts';
 import { route, unsecured, type Route } from '../../http/route.ts';
 import { hmacSha256, sha256 } from '../../lib/hash.ts';
+import type { RingSnapshot } from '../../keys/ring.ts';
 import type { Random } from '../../lib/random.ts';
 
 /** Where the OP iframe is. */
@@ -16,27 +18,55 @@ type State = Session | undefined;
  * OpenID Connect Session Management 1.0: a cookie tells the browser which session it has, each answer to an app names it
  * in a form for that app alone, and a script in a frame compares the two whenever the app asks.
  */
-export function sessionManagement(provider: Provider, { key, random }: { key: Buffer; random: Random }): Middleware {
-  const states = new WeakMap<object, State>();
-  const see = (context: KoaContextWithOIDC): void => {
-    const { session } = context.oidc;
-    if (session !== undefined) states.set(context, session.accountId === undefined ? undefined : session);
-  };
-  // The engine reports the end of a whole session only: whoever stays signed in gets no further than the page that says so.
-  provider.on('end_session.success', (context) => {
-    states.set(context, undefined);
-  });
-  provider.on('authorization.error', see);
-  provider.on('authorization.success', (context, answer) => {
-    see(context);
-    const state = sessionState(context, key, random);
-    if (answer !== undefined && state !== undefined) answer['session_state'] = state;
-  });
+export function sessionManagement(issuer: string, parts: Pick<Parts, 'ring'>): Middleware {
+  const key = browserStateKey(parts);
   return async (context, next) => {
     // After the engine, since the session's end is known once it is saved.
     await next();
-    if (states.has(context)) setCookie(context, provider.issuer, states.get(context), key);
+    if (states.has(context)) setCookie(context, issuer, states.get(context), key);
   };
+}
+
+/** The states that the answers of this moment are to tell. */
+const states = new WeakMap<object, State>();
+
+interface Parts {
+  config: Pick<Config, 'sessions'>;
+  ring: Pick<RingSnapshot, 'derive'>;
+  random: Random;
+}
+
+function browserStateKey({ ring }: Pick<Parts, 'ring'>): Buffer {
+  return ring.derive('browser state');
+}
+
+/** Turns a listener on with the setting. */
+function whereOn<Listener>(listener: (parts: Parts) => Listener) {
+  return (_engine: unknown, parts: Parts): Listener | undefined =>
+    parts.config.sessions.session_management ? listener(parts) : undefined;
+}
+
+/** Notes the end of a session. The engine reports it for a whole session only. */
+export const watchSignOut = whereOn(() => (context: KoaContextWithOIDC): void => {
+  states.set(context, undefined);
+});
+
+/** Notes the session of a request that ends in an error. */
+export const watchErrors = whereOn(() => noteSession);
+
+/** Adds `session_state` to the answer of an authorization request (§2). */
+export const watchAnswers = whereOn(({ random, ...parts }) => {
+  const key = browserStateKey(parts);
+  return (context: KoaContextWithOIDC, answer: Record<string, unknown> | undefined): void => {
+    noteSession(context);
+    const state = sessionState(context, key, random);
+    if (answer !== undefined && state !== undefined) answer['session_state'] = state;
+  };
+});
+
+function noteSession(context: KoaContextWithOIDC): void {
+  const { session } = context.oidc;
+  if (session !== undefined) states.set(context, session.accountId === undefined ? undefined : session);
 }
 
 /** Nothing but a name: it leads to no session, and two sessions' names do not resemble each other. */

@@ -1,38 +1,42 @@
 import { errors, type KoaContextWithOIDC } from 'oidc-provider';
 import { withParameters } from '../../http/redirect-uri.ts';
-import { aroundSignOut, showAfterSignOut } from '../internals.ts';
+import { showAfterSignOut, type EngineStep } from '../internals.ts';
 import { isIdToken } from '../requests/issued-jwt.ts';
 
-/**
- * RP-Initiated Logout as the person expects it. The engine would end what the app has also for a person who stays, write
- * the query of a registered address anew, and refuse a person whose app is no more.
- */
-aroundSignOut('question', 'endSessionChecks', (check) => async (context, next) => {
-  const progress = { isChecked: false };
-  const goOn = async (): Promise<void> => {
-    progress.isChecked = true;
-    await next();
+/** Asks a person about a sign-out also when the app that leads them here is no more; the engine would refuse them. */
+export function askWithoutClient(check: EngineStep): EngineStep {
+  return async (context, next) => {
+    const progress = { isChecked: false };
+    const goOn = async (): Promise<void> => {
+      progress.isChecked = true;
+      await next();
+    };
+    try {
+      await check(context, goOn);
+    } catch (error) {
+      if (progress.isChecked || !(error instanceof errors.InvalidClient) || !dropHint(context)) throw error;
+      await check(context, goOn);
+    }
   };
-  try {
-    await check(context, goOn);
-  } catch (error) {
-    if (progress.isChecked || !(error instanceof errors.InvalidClient) || !dropHint(context)) throw error;
-    await check(context, goOn);
-  }
-});
+}
 
-aroundSignOut('answer', 'endSession', (endSession) => async (context, next) => {
-  const { params, session } = context.oidc;
-  if (params?.['logout'] === undefined) {
-    await showAfterSignOut(context);
-    return;
-  }
-  const { postLogoutRedirectUri: uri, state } = session?.state ?? {};
-  await endSession(context, next);
-  // Beside the engine's own redirect, whose query is no longer the registered one.
-  if (typeof uri === 'string')
-    context.set('Location', withParameters(uri, { state: typeof state === 'string' ? state : undefined }));
-});
+/**
+ * Ends a session, or nothing for a person who stays: the engine would end what the app has. The registered address keeps
+ * its own query, which the engine would write anew.
+ */
+export function endOrStay(engine: EngineStep): EngineStep {
+  return async (context, next) => {
+    const { params, session } = context.oidc;
+    if (params?.['logout'] === undefined) {
+      await showAfterSignOut(context);
+      return;
+    }
+    const { postLogoutRedirectUri: uri, state } = session?.state ?? {};
+    await engine(context, next);
+    if (typeof uri === 'string')
+      context.set('Location', withParameters(uri, { state: typeof state === 'string' ? state : undefined }));
+  };
+}
 
 /**
  * Ignores the hint of a client that is no more. Its signature may be beyond checking, but the question is then the one

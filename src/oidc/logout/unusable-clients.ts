@@ -5,11 +5,13 @@ import { isSignOut } from './whole-sign-out.ts';
  * The engine looks up every app of a session that ends, and would not end it for one that cannot be used any more: its
  * document or the server's profile has changed. Such an app is passed over, so that none keeps a person signed in.
  */
-export function passOverUnusableClients({ Client }: Provider): void {
-  const find = Client.find.bind(Client);
-  Client.find = async (id) => {
+export function passOverUnusable(
+  engine: Provider['Client']['find'],
+  { provider }: { provider: Provider },
+): Provider['Client']['find'] {
+  return async (id) => {
     try {
-      return await find(id);
+      return await engine.call(provider.Client, id);
     } catch (error) {
       if (isSignOut() && error instanceof errors.InvalidClientMetadata) return undefined;
       throw error;

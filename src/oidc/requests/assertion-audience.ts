@@ -1,5 +1,5 @@
 import { decodeJwt } from 'jose';
-import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
+import { errors, type KoaContextWithOIDC } from 'oidc-provider';
 import { policyOf } from '../clients/client-metadata.ts';
 
 type Oidc = KoaContextWithOIDC['oidc'];
@@ -11,19 +11,16 @@ const ENDPOINTS = ['token', 'pushed_authorization_request', 'backchannel_authent
  * Compares the audience of a client's assertion: it is for this issuer and nobody else, since another server could pass it on
  * (draft-ietf-oauth-rfc7523bis §4). The engine would take any of its addresses, also in a list with others.
  */
-export function compareAudiences({ OIDCContext }: Provider): void {
-  const { prototype } = OIDCContext;
-  prototype.clientJwtAuthExpectedAudience = function expectedAudience(this: Oidc) {
-    const { client, issuer, params } = this;
-    const takesEndpoint = client !== undefined && policyOf(client).endpointAudience;
-    const { aud } = unverifiedClaims(String(params?.['client_assertion']));
-    const accepted = new Set([issuer, ...(takesEndpoint ? endpoints(this) : [])]);
-    const isMeant = takesEndpoint ? [aud].flat().every((one) => accepted.has(String(one))) : aud === issuer;
-    if (isMeant) return accepted;
-    const taken = takesEndpoint ? [...accepted].join(' or ') : `${issuer}, as a text and nothing else`;
-    const why = `the audience (aud) of the client assertion must be ${taken}`;
-    throw Object.assign(new errors.InvalidClientAuth(why), { error_description: why });
-  };
+export function expectedAudience(this: Oidc): Set<string> {
+  const { client, issuer, params } = this;
+  const takesEndpoint = client !== undefined && policyOf(client).endpointAudience;
+  const { aud } = unverifiedClaims(String(params?.['client_assertion']));
+  const accepted = new Set([issuer, ...(takesEndpoint ? endpoints(this) : [])]);
+  const isMeant = takesEndpoint ? [aud].flat().every((one) => accepted.has(String(one))) : aud === issuer;
+  if (isMeant) return accepted;
+  const taken = takesEndpoint ? [...accepted].join(' or ') : `${issuer}, as a text and nothing else`;
+  const why = `the audience (aud) of the client assertion must be ${taken}`;
+  throw Object.assign(new errors.InvalidClientAuth(why), { error_description: why });
 }
 
 function endpoints(oidc: Oidc): string[] {

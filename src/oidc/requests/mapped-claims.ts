@@ -1,4 +1,4 @@
-import type { Client, Provider, UnknownObject } from 'oidc-provider';
+import type { Client, UnknownObject } from 'oidc-provider';
 import { mappedClaims, type Person } from '../../accounts/mapped-claims.ts';
 import { placed } from '../../config/claims.ts';
 import type { ResourceConfig } from '../../config/schema.ts';
@@ -29,12 +29,10 @@ interface EngineClaims {
 }
 
 /** Has the claims of an account that leave the engine hold those that the operator added. */
-export function sayAdded(provider: Provider): void {
-  const { prototype } = Reflect.get<Provider, string>(provider, 'Claims') as unknown as { prototype: EngineClaims };
-  const result = Reflect.get<EngineClaims, 'result'>(prototype, 'result');
-  prototype.result = async function resultWithAdded(this: EngineClaims) {
+export function resultWithAdded(engine: EngineClaims['result']) {
+  return async function result(this: EngineClaims): Promise<UnknownObject> {
     const { [ADDED]: added } = this.available;
-    return { ...(await result.call(this)), ...added };
+    return { ...(await engine.call(this)), ...added };
   };
 }
 

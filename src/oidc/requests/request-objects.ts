@@ -1,9 +1,9 @@
-import { errors, type Client, type Configuration, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
+import { errors, type Client, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import type { ProfileRules } from '../../config/profiles.ts';
 import { rulesOf } from '../clients/client-metadata.ts';
 import { CLOCK_TOLERANCE, LONGEST_PROOF } from '../storage/replay-adapter.ts';
-import { aroundRequestObject } from '../internals.ts';
+import type { EngineStep } from '../internals.ts';
 import { unverifiedClaims } from './assertion-audience.ts';
 import { clientJwtFault } from './client-jwt.ts';
 
@@ -53,11 +53,12 @@ export function requestObjects(clock: Clock) {
 }
 
 /** Names the audience that is taken where a signed request is for another (RFC 9101 §4); the engine says only that its claims are invalid. */
-export function nameRequestAudience(provider: Provider): void {
-  aroundRequestObject(provider, async ({ oidc }, engine) => {
+export function nameRequestAudience(engine: EngineStep): EngineStep {
+  return async (context, next) => {
+    const { oidc } = context;
     const object = oidc.params?.['request'];
     try {
-      await engine();
+      await engine(context, () => Promise.resolve());
     } catch (error) {
       if (error instanceof errors.InvalidRequestObject && typeof object === 'string') {
         const { aud } = unverifiedClaims(object);
@@ -66,7 +67,8 @@ export function nameRequestAudience(provider: Provider): void {
       }
       throw error;
     }
-  });
+    await next();
+  };
 }
 
 /** FAPI 2.0 Message Signing §5.3.1. */

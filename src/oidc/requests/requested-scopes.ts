@@ -1,27 +1,43 @@
-import { errors, type Client, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
-import type { ResourceConfig } from '../../config/schema.ts';
+import { errors, type Client, type KoaContextWithOIDC } from 'oidc-provider';
+import type { Config } from '../../config/schema.ts';
 import { STANDARD_SCOPES } from '../../config/standard-scopes.ts';
 import { policyOf } from '../clients/client-metadata.ts';
-import { aroundGrant, aroundScopeCheck } from '../internals.ts';
+import type { EngineStep, GrantHandler } from '../internals.ts';
+
+interface Parts {
+  config: Pick<Config, 'resources'>;
+}
+
+function scopesOfApis({ config }: Parts): Set<string> {
+  return new Set(config.resources.flatMap(({ scopes }) => Object.keys(scopes)));
+}
 
 /**
  * Rules for the scopes of a request, which the engine has narrower than the apps that people have: a standard scope that
- * the client may not have is left out (RFC 6749 §3.3), `offline_access` needs no `prompt=consent` (OpenID Connect Core
- * §11, "other conditions"), and a machine that names no scope gets its own.
+ * the client may not have is left out (RFC 6749 §3.3), and `offline_access` needs no `prompt=consent` (OpenID Connect
+ * Core §11, "other conditions").
  */
-export function completeScopes(provider: Provider, resources: readonly ResourceConfig[]): void {
-  const apiScopes = new Set(resources.flatMap(({ scopes }) => Object.keys(scopes)));
-  aroundScopeCheck(provider, async (context, engine) => {
+export function checkScope(engine: EngineStep, parts: Parts): EngineStep {
+  const apiScopes = scopesOfApis(parts);
+  return async (context, next) => {
     const { client, params } = context.oidc;
-    if (client === undefined || params === undefined || typeof params['scope'] !== 'string') return engine();
+    if (client === undefined || params === undefined || typeof params['scope'] !== 'string')
+      return engine(context, next);
     const asked = params['scope'].split(' ');
     // A resource that the client may not use is refused by its own name, a little later.
     if (namesOwnResources(params['resource'], client))
       params['scope'] = allowedScopes(asked, client, apiScopes).join(' ');
-    await engine();
-    if (asked.includes('offline_access') && mayStayConnected(context, client)) addScope(context, 'offline_access');
-  });
-  aroundGrant(provider, 'client_credentials', (engine) => (context) => {
+    return engine(context, async () => {
+      if (asked.includes('offline_access') && mayStayConnected(context, client)) addScope(context, 'offline_access');
+      await next();
+    });
+  };
+}
+
+/** Gives a machine that names no scope its own (RFC 6749 §3.3). */
+export function clientCredentialsScope(engine: GrantHandler, parts: Parts): GrantHandler {
+  const apiScopes = scopesOfApis(parts);
+  return (context) => {
     const { client, params } = context.oidc;
     if (client !== undefined && params !== undefined && params['scope'] === undefined) {
       const own = policyOf(client).scopes.filter((scope) => apiScopes.has(scope));
@@ -30,7 +46,7 @@ export function completeScopes(provider: Provider, resources: readonly ResourceC
       refuseForeignScopes(params['scope'].split(' '), client, apiScopes);
     }
     return engine(context);
-  });
+  };
 }
 
 function namesOwnResources(resource: unknown, client: Client): boolean {

@@ -1,4 +1,4 @@
-import type { AccessToken, ClientCredentials, KoaContextWithOIDC, Provider, UnknownObject } from 'oidc-provider';
+import type { AccessToken, ClientCredentials, KoaContextWithOIDC, UnknownObject } from 'oidc-provider';
 import { requestStart } from '../../http/request-start.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import type { TokenStatus } from '../../status/status.ts';
@@ -46,13 +46,10 @@ export async function statusClaim(
 }
 
 /** Holds every access token back until it can be found by what it belongs to; one that cannot be is not given. */
-export function giveOnlyEntered(provider: Provider): void {
-  for (const { prototype } of [provider.AccessToken, provider.ClientCredentials]) {
-    const save = Reflect.get<Token, 'save'>(prototype, 'save');
-    prototype.save = async function saveEntered(this: Token): Promise<string> {
-      const value = await save.call(this);
-      await entering.get(this);
-      return value;
-    };
-  }
+export function saveEntered(engine: Token['save']) {
+  return async function save(this: Token): Promise<string> {
+    const value = await engine.call(this);
+    await entering.get(this);
+    return value;
+  };
 }

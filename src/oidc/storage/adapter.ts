@@ -1,6 +1,7 @@
 import { errors, Provider, type Adapter, type AdapterPayload } from 'oidc-provider';
 import type { Config } from '../../config/schema.ts';
 import type { Clients } from '../../clients/clients.ts';
+import type { Revoke } from '../../events/revocations.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Random } from '../../lib/random.ts';
@@ -10,6 +11,7 @@ import { lifetime, startOf, unsupported } from './adapter-verbs.ts';
 import { answerOnce, waitsForAnswer } from './answered-once.ts';
 import { clientMetadata } from '../clients/client-metadata.ts';
 import { EXPIRED_QUESTION_LIFE } from '../lifetimes.ts';
+import { revokesGrants } from '../one-revocation.ts';
 import { grantAdapter } from './grant-adapter.ts';
 import type { PendingKind, PendingRequests } from './pending-requests.ts';
 import { replayAdapter } from './replay-adapter.ts';
@@ -47,6 +49,7 @@ export interface AdapterOptions {
   introduce: (account: string, client: string) => Promise<void>;
   /** Rejects while no token could be signed. */
   canSign: () => Promise<void>;
+  revoke: Revoke;
 }
 
 /** The name of an opaque token's record. */
@@ -62,7 +65,10 @@ export function adapterFactory(options: AdapterOptions): (model: string) => Adap
     const own = options.adapters[model];
     const keys = sealedKeys[model];
     if (own !== undefined) return own;
-    if (keys !== undefined) return usedToSign(sealedAdapter(options, keys), options.canSign);
+    if (keys !== undefined) {
+      const adapter = usedToSign(sealedAdapter(options, keys), options.canSign);
+      return model === 'AccessToken' ? revokesGrants(adapter, options.revoke) : adapter;
+    }
     switch (model) {
       case 'DeviceCode':
         return counted('device', deviceCodeAdapter(options), options.pending);
@@ -119,6 +125,8 @@ export function sealedAdapter(
     async destroy(id) {
       await grants.delete(keyOf(id));
     },
+    // The adapter of access tokens revokes all of a grant.
+    revokeByGrantId: () => Promise.resolve(),
   };
 }
 

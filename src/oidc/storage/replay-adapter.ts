@@ -1,3 +1,4 @@
+import type { Middleware } from 'koa';
 import { Provider, type Adapter, type KoaContextWithOIDC } from 'oidc-provider';
 import { sha256 } from '../../lib/hash.ts';
 import { keyspace, type Key, type Store } from '../../storage/store.ts';
@@ -77,12 +78,10 @@ export function replayAdapter({ grants, clockSkew, pending }: ReplayOptions): Ad
  * Forgets the proof in a token request of a public client that was refused: anybody can send such requests, and nothing
  * was given for the proof. It is not counted, since all of a network's people refresh from one address.
  */
-export function forgetRefusedProofs(provider: Provider): void {
-  provider.use(async (context: KoaContextWithOIDC, next) => {
-    await next();
-    if (context.status >= 400 && context.status < 500) await forget.get(context)?.();
-  });
-}
+export const forgetRefusedProofs: Middleware = async (context, next) => {
+  await next();
+  if (context.status >= 400 && context.status < 500) await forget.get(context as KoaContextWithOIDC)?.();
+};
 
 /** A token request leaves little behind that is not given a token; other requests count unless the operator knows the client. */
 function isUncounted(context: KoaContextWithOIDC): boolean {

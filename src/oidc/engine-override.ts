@@ -1,0 +1,73 @@
+import { createRequire } from 'node:module';
+import type { Provider } from 'oidc-provider';
+import type { Config } from '../config/schema.ts';
+import { memberOf, routeOf, type Owner } from './engine-members.ts';
+import { forkStep } from './internals.ts';
+
+/** A method of the engine that the server replaces, or an event by whose listener the server changes an answer. */
+export interface EngineOverride<Parts> {
+  readonly owner: Owner;
+  readonly method: string;
+  /**
+   * The number of arguments that the engine's method declares (its `length`), or that an event's listener is given;
+   * `none` for a member that the engine reads and does not have.
+   */
+  readonly arity: number | 'none';
+  /** The specification and section, or the attack, that the engine's own behaviour does not answer. */
+  readonly why: string;
+  /**
+   * Makes the replacement.
+   * @param engine the method that stands there: the engine's, or that of a row above
+   * @returns what shall stand there; `engine` itself changes nothing, and undefined adds no listener
+   */
+  readonly install: (engine: never, parts: Parts) => unknown;
+}
+
+type Rows<Parts> = readonly EngineOverride<Parts>[];
+
+const { version } = createRequire(import.meta.url)('oidc-provider/package.json') as { version: string };
+
+/** Lets providers differ in the steps that the rows name. To be called before a provider is made; once is enough. */
+export function prepareSteps(rows: Rows<never>): void {
+  for (const { owner, method } of rows) {
+    const route = routeOf(owner);
+    if (route !== undefined) forkStep(route, method);
+  }
+}
+
+/**
+ * Compares the engine with the rows.
+ * @throws Error for a method that is not there, or that has another number of arguments than its row relies on
+ */
+export function checkEngine(provider: Provider, rows: Rows<never>, config: Config): void {
+  for (const { owner, method, arity } of rows) {
+    const found = owner === 'event' ? undefined : memberOf(provider, owner, method, config).read();
+    const isAsExpected =
+      owner === 'event' || (arity === 'none' ? found === undefined : isFunction(found) && found.length === arity);
+    if (isAsExpected) continue;
+    const expected = arity === 'none' ? 'no such member' : `a method with ${arity} arguments`;
+    const actual = isFunction(found) ? `a method with ${found.length}` : typeof found;
+    throw new Error(
+      `oidc-provider ${version} does not fit: ${owner} "${method}" must be ${expected}, and is ${actual} (see docs/engine.md)`,
+    );
+  }
+}
+
+/** Installs the rows in their order: of two for one method, the later one stands around the earlier one. */
+export function installOverrides<Parts extends { config: Config }>(
+  provider: Provider,
+  rows: Rows<Parts>,
+  parts: Parts,
+): void {
+  checkEngine(provider, rows, parts.config);
+  for (const { owner, method, install } of rows) {
+    const member = memberOf(provider, owner, method, parts.config);
+    const engine = member.read();
+    const own = install(engine as never, parts);
+    if (own !== engine) member.write(own);
+  }
+}
+
+function isFunction(value: unknown): value is (...given: never[]) => unknown {
+  return typeof value === 'function';
+}
