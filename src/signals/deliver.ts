@@ -1,10 +1,10 @@
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
-import type { Signal } from './occurrence.ts';
+import type { Signal } from './account-event.ts';
 import { isTransmitted } from './outbox.ts';
 import type { Pushed } from './push.ts';
 import type { Queue } from './queues.ts';
-import { pauseIfStuck, type StandstillParts } from './standstill.ts';
+import { pauseIfStalled, type StalledStreamParts } from './stalled-streams.ts';
 import { isPushed, type PushStream, type Stream } from './streams.ts';
 
 /** Seconds before a stream is tried again, the last of them again and again. */
@@ -15,7 +15,7 @@ const LOOK_EVERY = 1000;
 /** Streams that one node pushes at a time. */
 const MOST_AT_ONCE = 100;
 
-export interface DeliverParts extends StandstillParts {
+export interface DeliverParts extends StalledStreamParts {
   /** Tells whether the client may still receive events at all. */
   mayReceive: (client: string) => Promise<boolean>;
   push: (stream: PushStream, signal: Signal) => Promise<Pushed>;
@@ -105,7 +105,7 @@ async function settle(work: Work, stream: Stream, signal: Signal, pushed: Pushed
       return { ...queue, attempts: attempt, dueAt: clock.now() + pauseAfter(attempt, work.random) };
     });
     announce({ type: 'signals.undelivered', ...facts, attempt, reason: pushed.reason });
-    await pauseIfStuck(work, stream);
+    await pauseIfStalled(work, stream);
     return false;
   }
   await outbox.remove(stream, [signal.jti]);

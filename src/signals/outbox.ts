@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import { everyMember, everyRecord } from '../storage/every-member.ts';
 import { keyspace, type Index, type Key, type Store } from '../storage/store.ts';
 import { STREAM_UPDATED } from './event-types.ts';
-import type { Signal } from './occurrence.ts';
+import type { Signal } from './account-event.ts';
 import { LIFE, type Queue, type Queues } from './queues.ts';
 import type { Stream } from './streams.ts';
 

@@ -5,7 +5,7 @@ import { Problem } from '../http/problems.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Clock } from '../lib/clock.ts';
 import { readBody } from './body.ts';
-import type { Signal } from './occurrence.ts';
+import type { Signal } from './account-event.ts';
 import { isTransmitted, type Outbox } from './outbox.ts';
 import { ownStream, type Receiver, type StreamScope } from './receiver.ts';
 import { Refusal } from './refusal.ts';

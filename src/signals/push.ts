@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { seal, unseal } from '../lib/seal.ts';
 import type { Random } from '../lib/random.ts';
-import type { Signal } from './occurrence.ts';
+import type { Signal } from './account-event.ts';
 import { setClaims, type SetParts, type SignSet } from './security-event-token.ts';
 import type { PushStream } from './streams.ts';
 

@@ -1,7 +1,7 @@
 import type { SubjectNames } from '../accounts/pairwise.ts';
 import type { Clients } from '../clients/clients.ts';
 import { sectorOf } from '../config/sector.ts';
-import type { Signal, SubjectId } from './occurrence.ts';
+import type { Signal, SubjectId } from './account-event.ts';
 import type { Stream } from './streams.ts';
 
 /** Signs claims as a Security Event Token with the key that signs now. */

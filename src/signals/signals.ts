@@ -14,7 +14,7 @@ import type { Store } from '../storage/store.ts';
 import { startDelivery } from './deliver.ts';
 import { managementRoutes } from './management.ts';
 import { metadataRoute } from './metadata.ts';
-import type { Occurrence } from './occurrence.ts';
+import type { AccountEvent } from './account-event.ts';
 import { openOutbox } from './outbox.ts';
 import { pollRoute } from './poll.ts';
 import { publish, reachOf, type PublishParts } from './publish.ts';
@@ -27,12 +27,12 @@ import { statusRoutes } from './stream-status.ts';
 import { openStreams } from './streams.ts';
 import { openSubjects } from './subjects.ts';
 import { subjectRoutes } from './subject-endpoints.ts';
-import { takenBack } from './taken-back.ts';
+import { accountEventsOf } from './account-events-of-revocation.ts';
 import { openWaiting } from './waiting.ts';
 
 /** Publishes account events to receivers. It works on the stores alone, so that commands can use it. */
 export interface Signals {
-  publish: (occurrence: Occurrence) => Promise<void>;
+  publish: (event: AccountEvent) => Promise<void>;
   /** Records that an account has given a client access. */
   introduce: (account: string, client: string) => Promise<void>;
 }
@@ -64,7 +64,7 @@ function signalsOf(parts: PublishParts): Signals {
   const { config, clients, subjects } = parts;
   const isOn = config.shared_signals.enabled;
   return {
-    publish: (occurrence) => publish(parts, occurrence),
+    publish: (event) => publish(parts, event),
     async introduce(account, client) {
       if (isOn && (await reachOf({ clients }, client)) !== undefined) await subjects.introduce(account, client);
     },
@@ -112,7 +112,7 @@ export function openTransmitter(
       stops.push(await queues.onHint((stream) => waiting.wake(stream)));
     },
     async revoked(revoked) {
-      for await (const occurrence of takenBack(revoked, opened)) await publish(opened, occurrence);
+      for await (const event of accountEventsOf(revoked, opened)) await publish(opened, event);
       const { target } = revoked;
       if (target.what === 'consent') await opened.subjects.part(target.account, target.client);
     },

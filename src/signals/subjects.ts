@@ -7,13 +7,13 @@ interface Choice {
 }
 
 /** That a client was once let in by an account: what happens to the account is its business from then on. */
-interface Acquaintance {
+interface KnownSubject {
   known: true;
 }
 
 const choiceKey = keyspace<Choice>('signal-subject');
 const choicesOfStream = (stream: string): Index<Choice> => `signal-subjects-of-stream:${stream}`;
-const acquaintanceKey = keyspace<Acquaintance>('signal-acquaintance');
+const knownSubjectKey = keyspace<KnownSubject>('signal-acquaintance');
 const recordsOfAccount = (account: string): Index<unknown> => `signal-records-of-account:${account}`;
 
 /** The accounts that a stream covers, and those of which a client may hear at all. */
@@ -36,14 +36,14 @@ export function openSubjects(records: Store): Subjects {
   };
   return {
     async introduce(account, client) {
-      const key = acquaintanceKey(`${client}:${account}`);
+      const key = knownSubjectKey(`${client}:${account}`);
       await records.create(key, { known: true }, { indexes: [recordsOfAccount(account)] });
     },
     async isKnown(account, client) {
-      return (await records.get(acquaintanceKey(`${client}:${account}`))) !== undefined;
+      return (await records.get(knownSubjectKey(`${client}:${account}`))) !== undefined;
     },
     async part(account, client) {
-      await records.delete(acquaintanceKey(`${client}:${account}`));
+      await records.delete(knownSubjectKey(`${client}:${account}`));
     },
     async choose(stream, account, wanted) {
       const indexes = [choicesOfStream(stream), recordsOfAccount(account)];

@@ -121,7 +121,7 @@ for (const backend of serverStores) {
       assert.deepEqual(came(), [...happened.map((_, at) => `sid-${at}`), stream]);
     });
 
-    it('puts an occurrence that is told twice into a stream once', async () => {
+    it('puts an event that is told twice into a stream once', async () => {
       const [happened = assert.fail()] = signOuts(alice, 1);
       await Promise.all([publish(server.config, happened), publish(server.config, happened)]);
       await receiver.whenArrived(1);

@@ -5,16 +5,7 @@ import { returnToPresent, travel } from '../support/clock.ts';
 import { keysCommand } from '../support/keys-command.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { freshToken, withoutHsm } from '../support/softhsm.ts';
-import {
-  accountId,
-  ACCOUNT_DISABLED,
-  occurrence,
-  publish,
-  Receiver,
-  verifySet,
-  withSignals,
-  type Set,
-} from './world.ts';
+import { accountId, ACCOUNT_DISABLED, event, publish, Receiver, verifySet, withSignals, type Set } from './world.ts';
 
 describe('The signature of an event', () => {
   let server: TestServer;
@@ -26,7 +17,7 @@ describe('The signature of an event', () => {
     receiver = await Receiver.of(server.issuer, 'watch');
     stream = await receiver.stream({ events_requested: [ACCOUNT_DISABLED] });
     const alice = await accountId(server, 'alice@example.com');
-    await publish(server.config, occurrence(alice, { type: 'account-disabled' }));
+    await publish(server.config, event(alice, { type: 'account-disabled' }));
   }
 
   afterEach(async () => {

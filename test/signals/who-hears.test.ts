@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { decodeJwt } from 'jose';
 import type { Config } from '../../src/config/schema.ts';
-import type { Occurrence } from '../../src/signals/occurrence.ts';
+import type { AccountEvent } from '../../src/signals/account-event.ts';
 import { recordsOf } from '../oidc/behind-the-server.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
 import { tokensFor } from '../support/flows.ts';
@@ -12,7 +12,7 @@ import {
   ACCOUNT_ENABLED,
   ACCOUNT_PURGED,
   CREDENTIAL_CHANGE,
-  occurrence,
+  event,
   publish,
   Receiver,
   SESSION_REVOKED,
@@ -72,8 +72,8 @@ describe('Who hears of what happens to an account', () => {
   }
 
   const typesOf = (sets: Set[]): string[] => sets.map(({ type }) => type);
-  const tell = (account: string | undefined, ...what: Partial<Occurrence>[]): Promise<void> =>
-    publish(server.config, ...what.map((one) => occurrence(account ?? '', one)));
+  const tell = (account: string | undefined, ...what: Partial<AccountEvent>[]): Promise<void> =>
+    publish(server.config, ...what.map((one) => event(account ?? '', one)));
 
   it('is a client that the person let in, and not one that they did not, nor of anybody else', async () => {
     const [web, stranger, watch] = [await listen('demo-web'), await listen('stranger'), await listen('watch')];
@@ -208,7 +208,7 @@ describe('Who hears of what happens to an account', () => {
       ...server.config,
       clients: server.config.clients.map(({ shared_signals: _, ...client }) => client),
     };
-    await publish(without, occurrence(alice ?? '', { type: 'account-disabled' }));
+    await publish(without, event(alice ?? '', { type: 'account-disabled' }));
     assert.deepEqual(await heard(web), []);
   });
 
@@ -246,8 +246,7 @@ describe('A transmitter that tells of no account by itself', () => {
     const [alice, admin] = [await accountId(server, 'alice@example.com'), await accountId(server, 'admin@example.com')];
     const subject = { format: 'iss_sub', iss: server.issuer, sub: admin };
     await receiver.call('POST', '/ssf/subjects/add', { stream_id: stream, subject });
-    for (const account of [alice, admin])
-      await publish(server.config, occurrence(account, { type: 'account-disabled' }));
+    for (const account of [alice, admin]) await publish(server.config, event(account, { type: 'account-disabled' }));
     const { sets } = await receiver.poll(stream);
     const told = Object.values(sets).map((token) => decodeJwt<{ sub_id: { sub: string } }>(token).sub_id.sub);
     assert.deepEqual(told, [admin]);
@@ -268,7 +267,7 @@ describe('A transmitter that tells of no account by itself', () => {
       const { id_token } = await tokensFor(server.issuer, { clientId: 'demo-web', parameters: { scope: 'openid' } });
       const name = String(decodeJwt(id_token ?? '').sub);
       const told = async (): Promise<unknown[]> => {
-        await publish(server.config, occurrence(alice, { type: 'account-disabled' }));
+        await publish(server.config, event(alice, { type: 'account-disabled' }));
         const { sets } = await receiver.poll(stream);
         await receiver.poll(stream, { ack: Object.keys(sets), maxEvents: 0 });
         return Object.values(sets).map((token) => decodeJwt(token)['sub_id']);

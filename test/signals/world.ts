@@ -9,7 +9,7 @@ import { Secret } from '../../src/config/secret.ts';
 import { announceTo } from '../../src/events/events.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
-import type { Occurrence } from '../../src/signals/occurrence.ts';
+import type { AccountEvent } from '../../src/signals/account-event.ts';
 import { openSignals } from '../../src/signals/signals.ts';
 import { openStores } from '../../src/storage/open-stores.ts';
 import { withAccount } from '../oidc/behind-the-server.ts';
@@ -159,13 +159,13 @@ export async function verifySet(issuer: string, token: string, audience: string)
 }
 
 /** Says what happened as a command would: on the stores, beside the servers. */
-export async function publish(config: Config, ...occurrences: Occurrence[]): Promise<void> {
+export async function publish(config: Config, ...events: AccountEvent[]): Promise<void> {
   const stores = await openStores(config.stores, systemClock);
   const base = { config, ...stores, clock: systemClock, random: systemRandom };
   const clients = openClients({ ...base, configured: config.clients, sealingKey: () => Promise.resolve('none') });
   const announce = announceTo(pino({ level: 'silent' }));
   const signals = openSignals({ ...base, clients, consents: openConsents(stores.records), announce });
-  for (const occurrence of occurrences) await signals.publish(occurrence);
+  for (const event of events) await signals.publish(event);
   await stores.close();
 }
 
@@ -181,16 +181,16 @@ export async function accountId(server: TestServer, email: string): Promise<stri
 let count = 0;
 
 /** Something that happened to an account just now; a session that ended where nothing else is said. */
-export function occurrence(account: string, what: Partial<Occurrence> = {}): Occurrence {
+export function event(account: string, what: Partial<AccountEvent> = {}): AccountEvent {
   count += 1;
   const common = { id: `rev_${count}`, account, at: Date.now(), initiatedBy: 'user', reason: 'The person signed out' };
-  return { ...common, type: 'session-revoked', ...what } as Occurrence;
+  return { ...common, type: 'session-revoked', ...what } as AccountEvent;
 }
 
 /** So many sessions of an account that ended at an app, `sid-0` first. */
-export function signOuts(account: string, count: number): Occurrence[] {
+export function signOuts(account: string, count: number): AccountEvent[] {
   return Array.from({ length: count }, (_, at) =>
-    occurrence(account, { type: 'session-revoked', sessions: [{ client: 'demo-notes', sid: `sid-${at}` }] }),
+    event(account, { type: 'session-revoked', sessions: [{ client: 'demo-notes', sid: `sid-${at}` }] }),
   );
 }
 

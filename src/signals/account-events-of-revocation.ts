@@ -3,9 +3,9 @@ import type { Accounts } from '../accounts/accounts.ts';
 import type { RevocationCause, Revoked } from '../events/revocations.ts';
 import { endedSessionNames, sessionNames } from '../oidc/storage/session-records.ts';
 import type { Store } from '../storage/store.ts';
-import type { Occurrence } from './occurrence.ts';
+import type { AccountEvent } from './account-event.ts';
 
-type Why = Pick<Occurrence, 'initiatedBy' | 'reason'>;
+type Why = Pick<AccountEvent, 'initiatedBy' | 'reason'>;
 
 /** Initiator and administrator's reason for each cause. A cause that concerns neither session nor account has none. */
 const WHY: Partial<Record<RevocationCause, Why>> = {
@@ -26,7 +26,7 @@ interface Parts {
 }
 
 /** Yields the account events of a revocation. Revocations of single tokens are published by the status lists alone. */
-export async function* takenBack(revoked: Revoked, parts: Parts): AsyncGenerator<Occurrence> {
+export async function* accountEventsOf(revoked: Revoked, parts: Parts): AsyncGenerator<AccountEvent> {
   const { id, at, cause, target } = revoked;
   const why = WHY[cause];
   if (why === undefined) return;
@@ -56,9 +56,9 @@ async function causeNow({ cause, isBrokenOff }: Revoked, id: string, { accounts 
   return account?.disabledAt === undefined ? 'ended-by-operator' : 'account-disabled';
 }
 
-type Happened = Pick<Occurrence, 'id' | 'at' | 'account'> & Why;
+type Happened = Pick<AccountEvent, 'id' | 'at' | 'account'> & Why;
 
-async function sessionsEnded(happened: Happened, { grants }: Parts): Promise<Occurrence> {
+async function sessionsEnded(happened: Happened, { grants }: Parts): Promise<AccountEvent> {
   const sessions = await endedSessionNames(grants, happened.account, happened.at);
   return { ...happened, type: 'session-revoked', sessions };
 }
@@ -68,7 +68,7 @@ async function* accountEnded(
   happened: Happened,
   { before, exceptSession, cause }: { before?: number; exceptSession?: string; cause: RevocationCause },
   parts: Parts,
-): AsyncGenerator<Occurrence> {
+): AsyncGenerator<AccountEvent> {
   const isAll = before === undefined && exceptSession === undefined;
   yield isAll ? { ...happened, type: 'session-revoked' } : await sessionsEnded(happened, parts);
   if (cause === 'password-changed')

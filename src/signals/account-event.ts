@@ -2,7 +2,7 @@ import { sha256 } from '../lib/hash.ts';
 import { uriOf, type Reach } from './event-types.ts';
 
 /** Something that happened to an account and that receivers may learn. */
-export type Occurrence = {
+export type AccountEvent = {
   /** Names it: the same one published again changes nothing. */
   id: string;
   account: string;
@@ -39,7 +39,7 @@ export type SubjectId =
 /** An event that waits in a stream; it is signed anew each time that it is handed out. */
 export interface Signal {
   jti: string;
-  /** The same for all that one occurrence led to. */
+  /** The same for all that one event led to. */
   txn?: string;
   /** In seconds since the epoch. */
   iat: number;
@@ -51,17 +51,17 @@ export interface Signal {
 
 /** Makes the events for one client: one, or one for each session. */
 export function signalsFor(
-  occurrence: Occurrence,
+  event: AccountEvent,
   { issuer, client, reach }: { issuer: string; client: string; reach: Reach },
 ): Omit<Signal, 'jti'>[] {
-  const type = uriOf(occurrence.type);
-  const user: SubjectId = { format: 'iss_sub', iss: issuer, sub: occurrence.account };
-  const common = { txn: occurrence.id, iat: Math.floor(occurrence.at / 1000), type, event: eventOf(occurrence) };
-  if (occurrence.type !== 'session-revoked') return [{ ...common, subject: user }];
-  if (occurrence.client !== undefined && occurrence.client !== client) return [];
-  if (occurrence.sessions === undefined) return [{ ...common, subject: user }];
+  const type = uriOf(event.type);
+  const user: SubjectId = { format: 'iss_sub', iss: issuer, sub: event.account };
+  const common = { txn: event.id, iat: Math.floor(event.at / 1000), type, event: eventOf(event) };
+  if (event.type !== 'session-revoked') return [{ ...common, subject: user }];
+  if (event.client !== undefined && event.client !== client) return [];
+  if (event.sessions === undefined) return [{ ...common, subject: user }];
   // A name that another client has for the session says nothing to this one, unless it sees all of them.
-  const named = occurrence.sessions.filter((session) => reach.accounts === 'all' || session.client === client);
+  const named = event.sessions.filter((session) => reach.accounts === 'all' || session.client === client);
   return [...new Set(named.map(({ sid }) => sid))].map((sid) => ({
     ...common,
     subject: { format: 'complex', user, session: { format: 'opaque', id: sid } },
@@ -73,18 +73,18 @@ export function nameOf(stream: string, { txn, iat, subject, type }: Omit<Signal,
   return `${iat.toString(36)}-${sha256(JSON.stringify([stream, txn, type, subject]))}`;
 }
 
-function eventOf(occurrence: Occurrence): Record<string, unknown> {
-  const { at, initiatedBy, reason } = occurrence;
+function eventOf(event: AccountEvent): Record<string, unknown> {
+  const { at, initiatedBy, reason } = event;
   const common = {
     event_timestamp: Math.floor(at / 1000),
     initiating_entity: initiatedBy,
     reason_admin: { en: reason },
   };
-  switch (occurrence.type) {
+  switch (event.type) {
     case 'credential-change':
-      return { ...common, credential_type: occurrence.credential, change_type: occurrence.change };
+      return { ...common, credential_type: event.credential, change_type: event.change };
     case 'token-claims-change':
-      return { ...common, claims: occurrence.claims };
+      return { ...common, claims: event.claims };
     case 'session-revoked':
       return common;
     case 'account-disabled':

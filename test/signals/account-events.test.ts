@@ -9,7 +9,7 @@ import type { StoreScene } from '../../src/cli/store-scene.ts';
 import type { Config } from '../../src/config/schema.ts';
 import type { AccountId } from '../../src/lib/ids.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import type { Endings } from '../../src/revocation/endings.ts';
+import type { Endings } from '../../src/revocation/operations.ts';
 import { openStores, type Stores } from '../../src/storage/open-stores.ts';
 import { serverStores } from '../oidc/server-stores.ts';
 import type { RunningBackend } from '../storage/backends.ts';

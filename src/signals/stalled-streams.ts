@@ -10,9 +10,9 @@ import type { Stream, Streams } from './streams.ts';
 /** So many may wait in one stream: a receiver that is gone must not fill the store. */
 const MOST_WAITING = 10_000;
 /** Nobody may have fetched or taken anything for so long, in milliseconds: a day before the first event is lost. */
-const LONGEST_STANDSTILL = 6 * 86_400_000;
+const LONGEST_STALL = 6 * 86_400_000;
 
-export interface StandstillParts {
+export interface StalledStreamParts {
   queues: Queues;
   streams: Streams;
   outbox: Outbox;
@@ -24,28 +24,28 @@ export interface StandstillParts {
 /**
  * Pauses a stream whose receiver has been gone for too long or has too much waiting. What waits stays; what happens from
  * then on is lost, and the stream and its status say so (Shared Signals Framework 1.0 §8.1.5).
- * @returns whether it is stuck, so that no more is kept for it
+ * @returns whether it is stalled, so that no more is kept for it
  */
-export async function pauseIfStuck(parts: StandstillParts, { id, client, reason }: Stream): Promise<boolean> {
+export async function pauseIfStalled(parts: StalledStreamParts, { id, client, reason }: Stream): Promise<boolean> {
   const { streams, outbox, queues, announce, clock, random } = parts;
   const queue = (await queues.get(id))?.value;
-  const stuck = queue && whyStuck(queue, clock.now());
-  if (stuck === undefined || stuck === reason) return stuck !== undefined;
-  const paused = await streams.change(id, (now) => ({ ...now, status: 'paused', reason: stuck }));
+  const stalled = queue && whyStalled(queue, clock.now());
+  if (stalled === undefined || stalled === reason) return stalled !== undefined;
+  const paused = await streams.change(id, (now) => ({ ...now, status: 'paused', reason: stalled }));
   if (paused === undefined) return true;
-  announce({ type: 'signals.paused', client, stream: id, reason: stuck });
+  announce({ type: 'signals.paused', client, stream: id, reason: stalled });
   await outbox.add(paused, {
     jti: newId('set', clock, random),
     iat: epochSeconds(clock),
     subject: { format: 'opaque', id },
     type: STREAM_UPDATED,
-    event: { status: 'paused', reason: stuck },
+    event: { status: 'paused', reason: stalled },
   });
   return true;
 }
 
-function whyStuck({ waiting, since }: Queue, now: number): string | undefined {
+function whyStalled({ waiting, since }: Queue, now: number): string | undefined {
   if (waiting >= MOST_WAITING) return 'too many events wait for the receiver';
-  if (waiting > 0 && now - since > LONGEST_STANDSTILL) return 'the receiver has taken no event for six days';
+  if (waiting > 0 && now - since > LONGEST_STALL) return 'the receiver has taken no event for six days';
   return undefined;
 }
