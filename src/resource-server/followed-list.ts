@@ -25,7 +25,7 @@ const STREAM_TRUSTED_FOR = 120;
 const FETCHED_EVERY = 60;
 /** Seconds to wait for an answer before it is asked for over another connection too. */
 const PATIENCE = 0.5;
-/** Tokens that the list, as far as it is there, has no place for yet, but which the stream said were taken back. */
+/** Revoked indexes from the stream that lie beyond the end of the fetched list. */
 const MAX_HEARD = 100_000;
 
 /** A status list of the issuer, kept up to date. All moments are in milliseconds. */
@@ -63,7 +63,7 @@ export class FollowedList {
     return this.#failure;
   }
 
-  /** 0 for a good token; nothing for a place that the list does not have. */
+  /** Returns the status of an index, 0 if valid; undefined beyond the end of the list. */
   at(index: number): number | undefined {
     return this.#heard.has(index) ? 1 : this.#list?.at(index);
   }

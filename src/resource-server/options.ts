@@ -77,14 +77,14 @@ export interface DpopOptions {
 
 export interface StatusOptions {
   /**
-   * `required` refuses a token that has no place in a status list, `when-present` takes it, since who holds a token cannot
+   * `required` refuses a token without a status list index, `when-present` accepts it, since who holds a token cannot
    * take the signed claim out of it; `off` looks at none. Default: `when-present`.
    */
   check?: 'required' | 'when-present' | 'off';
   /** Listen to the issuer's stream of events, where it has one. Default: true. */
   push?: boolean;
   /**
-   * A client of the issuer that this API is, with its secret. The issuer keeps places in its stream for clients of its operator;
+   * A client of the issuer that this API is, with its secret. The issuer reserves slots in its stream for clients of its operator;
    * without credentials strangers may take the last one. Default: none.
    */
   client?: { id: string; secret: string };

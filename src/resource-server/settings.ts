@@ -25,7 +25,7 @@ const STATUS_DEFAULTS = {
 
 type Settled<Options, Defaults> = Omit<Options, keyof Defaults> & Defaults;
 
-/** The options of a verifier with all defaults in their places. */
+/** The options of a verifier, with all defaults filled in. */
 export interface Settings extends Settled<Omit<VerifierOptions, 'dpop' | 'status'>, typeof DEFAULTS> {
   dpop: Settled<DpopOptions, typeof DPOP_DEFAULTS>;
   status: Settled<StatusOptions, typeof STATUS_DEFAULTS>;

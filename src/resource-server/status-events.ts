@@ -139,7 +139,7 @@ function uriOf(data: unknown): string {
 function indexesOf(data: unknown): number[] {
   const indexes: unknown = typeof data === 'object' && data !== null && 'idx' in data ? data.idx : undefined;
   if (Array.isArray(indexes) && indexes.every(isIndex)) return indexes;
-  throw new Error('The event names no places');
+  throw new Error('The event names no indexes');
 }
 
 function isIndex(value: unknown): value is number {

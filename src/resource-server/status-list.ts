@@ -26,7 +26,7 @@ export class StatusList {
     this.ttl = ttl;
   }
 
-  /** 0 where all is well (§7.1); nothing for a place that the list does not have. */
+  /** Returns the status of an index, 0 if valid (§7.1); undefined beyond the end of the list. */
   at(index: number): number | undefined {
     const byte = this.#bytes[Math.floor(index / this.#perByte)];
     return byte === undefined ? undefined : (byte >> this.#shift(index)) & this.#mask;
@@ -63,7 +63,7 @@ export class StatusList {
     return (1 << this.#bits) - 1;
   }
 
-  /** The first place of a byte is in its lowest bits (§4.1). */
+  /** The first index of a byte is in its lowest bits (§4.1). */
   #shift(index: number): number {
     return (index % this.#perByte) * this.#bits;
   }

@@ -52,16 +52,16 @@ export class StatusLists {
    * @throws InvalidToken when the token was taken back, StatusUnavailable when that cannot be known now
    */
   check(claims: JWTPayload): Promise<void> | undefined {
-    const place = placeOf(claims);
-    if (place === undefined) {
+    const reference = referenceIn(claims);
+    if (reference === undefined) {
       if (this.#rules.isRequired) throw new InvalidToken('claims');
       return undefined;
     }
-    const list = this.#lists.get(place.uri) ?? this.#add(place.uri);
+    const list = this.#lists.get(reference.uri) ?? this.#add(reference.uri);
     if (list === undefined) throw new InvalidToken('claims');
     list.usedAt = now();
-    const status = list.at(place.index);
-    if (status === undefined || !list.isFresh()) return this.#checkAnew(list, place.index);
+    const status = list.at(reference.index);
+    if (status === undefined || !list.isFresh()) return this.#checkAnew(list, reference.index);
     if (list.isDue && this.#mayTry(list)) void list.refresh();
     refuseUnlessGood(status);
     return undefined;
@@ -180,13 +180,13 @@ function refuseUnlessGood(status: number | undefined): void {
   if (status !== 0) throw new InvalidToken(status === undefined ? 'claims' : 'revoked');
 }
 
-interface Place {
+interface StatusReference {
   uri: string;
   index: number;
 }
 
 /** Reads the token's status list and index (draft-ietf-oauth-status-list §6.2). @throws InvalidToken */
-function placeOf({ status }: JWTPayload): Place | undefined {
+function referenceIn({ status }: JWTPayload): StatusReference | undefined {
   if (status === undefined) return undefined;
   const list = member(status, 'status_list');
   const [uri, index] = [member(list, 'uri'), member(list, 'idx')];

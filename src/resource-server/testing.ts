@@ -59,7 +59,7 @@ export async function createTestIssuer({ audience }: { audience: string }): Prom
     dpopClient: createDpopClient,
     revoke(token) {
       const { status: claim } = decodeJwt<{ status?: { status_list: { idx: number } } }>(token);
-      if (claim === undefined) throw new Error('The token has no place in the status list');
+      if (claim === undefined) throw new Error('The token has no status list index');
       status.revoke(claim.status_list.idx);
     },
     close,

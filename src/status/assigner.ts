@@ -1,21 +1,21 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../storage/store.ts';
-import { enterClient, indexesOf, issuedName, type NewToken } from './ledger.ts';
-import { LEEWAY, type ListUris, type Place } from './lists.ts';
-import type { Places } from './places.ts';
+import { enterClient, indexesOf, issuedName, type NewToken } from './token-indexes.ts';
+import { LEEWAY, type ListUris, type StatusReference } from './lists.ts';
+import type { IndexAllocator } from './index-allocator.ts';
 
-interface LedgerParts {
+interface AssignerParts {
   grants: Store;
   clock: Clock;
-  places: Places;
+  allocator: IndexAllocator;
   uriOf: ListUris['uriOf'];
   /** The life of the longest access token, in seconds. */
   longest: number;
 }
 
-/** A token's place, and when it can be found by what it belongs to. It must not be handed out before. */
+/** A token's status reference, and the promise of its index entries. The token must not be sent before they are written. */
 export interface Assigned {
-  place: Place;
+  reference: StatusReference;
   /** Rejects with StoreUnavailable. */
   entered: Promise<unknown>;
 }
@@ -23,25 +23,25 @@ export interface Assigned {
 /** Time in milliseconds for which this node remembers that it has entered a client. */
 const KNOWN = 3_600_000;
 
-/** Enters tokens under all that they are found by. */
-export class Ledger {
-  readonly #parts: LedgerParts;
+/** Assigns status indexes and enters tokens into the indexes by which a revocation finds them. */
+export class StatusAssigner {
+  readonly #parts: AssignerParts;
   #clients = new Set<string>();
   #since = -Infinity;
 
-  constructor(parts: LedgerParts) {
+  constructor(parts: AssignerParts) {
     this.#parts = parts;
   }
 
   async assign(token: NewToken): Promise<Assigned> {
-    const { grants, clock, places, uriOf } = this.#parts;
+    const { grants, clock, allocator, uriOf } = this.#parts;
     const expiresAt = token.expiresAt * 1000;
-    const { list, idx } = places.takeAtHand(expiresAt) ?? (await places.take(expiresAt));
+    const { list, idx } = allocator.takeAtHand(expiresAt) ?? (await allocator.take(expiresAt));
     const member = issuedName({ list: list.id, idx, startedAt: token.startedAt });
     const ttl = Math.max(1, (expiresAt + LEEWAY - clock.now()) / 1000);
     const entries = indexesOf(token).map((index) => grants.enlist(index, member, ttl));
     if (!this.#hasEntered(token.clientId)) entries.push(this.#enterClient(token.clientId));
-    return { place: { idx, uri: uriOf(list) }, entered: Promise.all(entries) };
+    return { reference: { idx, uri: uriOf(list) }, entered: Promise.all(entries) };
   }
 
   #hasEntered(clientId: string): boolean {

@@ -3,17 +3,17 @@ import type { Bitmap, Index, Store } from '../storage/store.ts';
 import { offsetOf } from './bits.ts';
 import { lifeOf, listKey, type ListRecord, type StatusList } from './lists.ts';
 
-/** Told to every node when a list has changed. It may be lost: each looks by itself every second. */
+/** Channel of the notice that a list has changed. It may be lost: every node polls as well. */
 export const LISTS_CHANGED = 'status-lists';
 
-/** All that are alive. */
+/** Index of the live lists. */
 export const LISTS: Index<ListRecord> = 'status-lists';
 export const bitsOf = (list: string): Bitmap => `status-bits:${list}`;
 
-/** Bits in one call, so that a long one keeps nobody waiting. */
+/** Most bits in one call, so that a long call does not block the store. */
 const MOST = 10_000;
 
-/** Sets bits of a list, and then moves its version, by which every node sees that they are there. */
+/** Sets bits of a list, then increments its version, by which other nodes notice the change. */
 export async function markBits(
   { grants, clock }: { grants: Store; clock: Clock },
   list: StatusList,

@@ -6,10 +6,10 @@ import { bitsOf, isWhole, LISTS, LISTS_CHANGED, markBits, writeList } from './bi
 import { isSet, setBit, setOnlyIn, wholeList } from './bits.ts';
 import { isLive, listKey, listNamed, type ListRecord, type StatusList } from './lists.ts';
 
-/** A list as this node knows it. */
+/** A list in this node's memory. */
 export interface FollowedList extends StatusList {
   readonly bits: Buffer;
-  /** Grows whenever it changes here. */
+  /** Grows with every change on this node. */
   readonly changes: number;
 }
 
@@ -19,7 +19,7 @@ const PERIOD = 300;
 const PACE = 50;
 /** Age in milliseconds at which an observation is no longer vouched for. APIs include it in their bound. */
 export const BELIEVED = 1000;
-/** Milliseconds after which a comparison is not called current: the node has stood still, or its store is slow. */
+/** Longest comparison that counts as current, in milliseconds: a longer one means a stalled node or a slow store. */
 const CURRENT = 300;
 /** Period in milliseconds of comparing all bits, also of lists whose version has not changed. */
 const COMPARED = 30_000;
@@ -28,7 +28,7 @@ const NONE = new Uint8Array();
 
 interface Followed extends FollowedList {
   changes: number;
-  /** Of its record when the bits were read. */
+  /** Version of its record when the bits were read. */
   version: number;
   writtenAt: number | undefined;
 }
@@ -37,17 +37,17 @@ export interface FollowedListsParts {
   grants: Store;
   clock: Clock;
   reportFailure: (error: unknown) => void;
-  /** Told of bits that this node had not seen before. */
+  /** Called with bits that are new to this node. */
   onRevoked: (list: FollowedList, indexes: readonly number[]) => void;
-  /** Told each time that the lists have just been compared with the store, quickly. */
+  /** Called after each quick comparison of all lists with the store. */
   onVerified: () => void;
-  /** Told of a list that the store knows less of than before. */
+  /** Called for a list of which the store has lost bits. */
   onLost: (list: StatusList) => Promise<void>;
 }
 
 /**
- * The live lists in memory, as the store has them. Bits only ever grow: what memory has and the store has lost, as a Redis
- * that came back from an older copy may have, is written back.
+ * The live lists, in memory and compared with the store. Bits are only ever added. Bits that the store has lost, such as a
+ * Redis restored from an older copy, are written back from memory.
  */
 export class FollowedLists {
   readonly #parts: FollowedListsParts;
@@ -57,7 +57,7 @@ export class FollowedLists {
   #verifiedAt = -Infinity;
   #comparedAt = -Infinity;
   #failed = false;
-  /** The look that is under way, the pause after it, and the one that begins then. */
+  /** The current look at the store, the pause after it, and the next one. */
   #looking: Promise<void> = Promise.resolve();
   #pause: Promise<void> = Promise.resolve();
   #coming: Promise<void> | undefined;
@@ -68,43 +68,43 @@ export class FollowedLists {
     this.#timer = setInterval(() => this.#lookUnasked(), PERIOD).unref();
   }
 
-  /** Begins with what the store has, and listens for hints. */
+  /** Reads the lists from the store and subscribes to notices. */
   async open(): Promise<void> {
     this.#unsubscribe = await this.#parts.grants.subscribe(LISTS_CHANGED, () => this.#lookUnasked());
     await this.look();
   }
 
-  /** The lists that are alive, as of a moment ago. @throws StoreUnavailable when the store could not be asked for too long */
+  /** Returns the live lists, as of a moment ago. @throws StoreUnavailable if the last comparison is too old */
   async verified(): Promise<FollowedList[]> {
     await this.#verify();
     return [...this.#lists.values()].filter((list) => isLive(list, this.#parts.clock));
   }
 
-  /** The live lists, as of this call. @throws StoreUnavailable */
+  /** Returns the live lists, as of this call. @throws StoreUnavailable */
   async latest(): Promise<FollowedList[]> {
     await this.look();
     return this.verified();
   }
 
-  /** @returns `undefined` for one that is not there, or no longer. @throws StoreUnavailable as `verified` */
+  /** @returns `undefined` for an unknown or expired list. @throws StoreUnavailable as `verified` */
   async find(id: string): Promise<FollowedList | undefined> {
     const named = listNamed(id);
     if (named === undefined || !isLive(named, this.#parts.clock)) return undefined;
     await this.#verify();
-    // Another node may have begun it within this second.
+    // Another node may have created it within this second.
     if (!this.#lists.has(id)) await this.look();
     return this.#lists.get(id);
   }
 
-  /** Asks the store anew; what it says is from after this call. Of many who ask, one does. @throws StoreUnavailable */
+  /** Reads the store again, after this call; concurrent callers share one read. @throws StoreUnavailable */
   look(): Promise<void> {
     this.#coming ??= this.#inTurn();
     return this.#coming;
   }
 
   /**
-   * Takes up bits that this node has just set: a store that loses its last moments gets them back from here.
-   * @throws StoreUnavailable where the list is not known here yet
+   * Adds bits that this node has just set. If the store loses its latest writes, they are written back from here.
+   * @throws StoreUnavailable if this node does not know the list yet
    */
   async learn(list: StatusList, indexes: readonly number[]): Promise<void> {
     const known = this.#lists.get(list.id);
@@ -142,7 +142,7 @@ export class FollowedLists {
     this.look().catch(() => undefined);
   }
 
-  /** A process that stood still shows as well as a store that does not answer. */
+  /** Detects a stalled process as well as a store that does not answer. */
   async #verify(): Promise<void> {
     const age = this.#parts.clock.now() - this.#verifiedAt;
     if (age >= 0 && age <= BELIEVED) return;
@@ -164,7 +164,7 @@ export class FollowedLists {
     if (Math.abs(clock.now() - startedAt) <= CURRENT) this.#parts.onVerified();
   }
 
-  /** Those that the store names, and those that it named before. */
+  /** Lists that the store names, and lists that it named before. */
   async #allLists(): Promise<StatusList[]> {
     const { grants, clock } = this.#parts;
     const ids = new Set(this.#lists.keys());
@@ -172,7 +172,7 @@ export class FollowedLists {
     return [...ids].flatMap((id) => listNamed(id) ?? []).filter((list) => isLive(list, clock));
   }
 
-  /** Reads a list that no look has met yet, with fewer waits than a look takes. */
+  /** Reads a list that this node has not met yet, with fewer round trips than a whole look. */
   async #readOne(list: StatusList, indexes: readonly number[]): Promise<void> {
     const { grants } = this.#parts;
     const [record, stored] = await Promise.all([grants.get(listKey(list.id)), grants.readBits(bitsOf(list.id))]);
@@ -181,13 +181,13 @@ export class FollowedLists {
     if (!this.#begin(list, record, stored)) await this.look();
   }
 
-  /** Begins to follow a list. @returns whether the store has it whole */
+  /** Starts to follow a list. @returns whether the store has all of its bits */
   #begin(list: StatusList, record: Stored<ListRecord> | undefined, stored: Uint8Array): boolean {
     if (record === undefined || !isWhole(record.value, stored)) return false;
     const { version, value } = record;
     const found = { ...list, bits: wholeList(stored), changes: 0, version, writtenAt: value.writtenAt };
     this.#lists.set(list.id, found);
-    // Somebody who listens here may have it from another node, from before.
+    // A listener of this node may have an older copy from another node.
     this.#tell(found, setOnlyIn(found.bits, NONE));
     return true;
   }

@@ -4,7 +4,7 @@ import { keyspace, type Counter, type Key, type Store } from '../storage/store.t
 import { writeList } from './bit-store.ts';
 import { CAPACITY, LEEWAY, lifeOf, listKey, listNamed, newList, type StatusList } from './lists.ts';
 
-/** The list in which all nodes give places now. */
+/** The list from which all nodes take indexes now. */
 interface OpenList {
   list: string;
   /** In milliseconds since the epoch. */
@@ -13,15 +13,15 @@ interface OpenList {
 
 const openListKey: Key<OpenList> = keyspace<OpenList>('open-status-list')('main');
 
-/** Counts the blocks of places that were taken of a list. */
+/** Counts the blocks of indexes that were taken from a list. */
 const blocksOf = (list: string): Counter => `status-blocks:${list}`;
 
 /** Indexes that a node takes at a time. */
 const BLOCK = 1024;
-/** With so few left it takes the next ones, so that hardly a token has to wait for them. */
+/** Number of indexes left at which the node fetches the next block, so that hardly a token waits for it. */
 const LOW = 256;
 
-export interface PlacesParts {
+export interface IndexAllocatorParts {
   grants: Store;
   clock: Clock;
   random: Random;
@@ -36,7 +36,7 @@ export interface PlacesParts {
 interface Block {
   list: StatusList;
   closesAt: number;
-  /** In no order that anybody could know. */
+  /** Shuffled, so that an index does not tell when its token was issued. */
   indexes: number[];
 }
 
@@ -45,15 +45,15 @@ export interface Taken {
   idx: number;
 }
 
-/** Gives tokens their places: no two of any nodes the same one. */
-export class Places {
-  readonly #parts: PlacesParts;
+/** Allocates status indexes. No two tokens get the same one, on any node. */
+export class IndexAllocator {
+  readonly #parts: IndexAllocatorParts;
   readonly #highest = new Map<string, number>();
   #now: Block | undefined;
   #next: Block | undefined;
   #fetching: Promise<void> | undefined;
 
-  constructor(parts: PlacesParts) {
+  constructor(parts: IndexAllocatorParts) {
     this.#parts = parts;
   }
 
@@ -66,14 +66,14 @@ export class Places {
     }
   }
 
-  /** As nearly always there is one: one of those that this node has. */
+  /** Fast path: takes an index from the block that this node already holds. */
   takeAtHand(expiresAt: number): Taken | undefined {
     const block = this.#fitting(expiresAt);
     const idx = block?.indexes.pop();
     return block === undefined || idx === undefined ? undefined : { list: block.list, idx };
   }
 
-  /** Gives no more places of a list, here or elsewhere: the store may have forgotten which ones were given. */
+  /** Stops allocating from a list on every node, because the store may have forgotten which indexes were allocated. */
   async abandon({ id }: StatusList): Promise<void> {
     for (const block of [this.#now, this.#next]) if (block?.list.id === id) block.indexes.length = 0;
     const { grants } = this.#parts;
@@ -90,7 +90,7 @@ export class Places {
     }
     const now = this.#now;
     if (!has(now)) return undefined;
-    // Should it fail, who finds no place left tries again and says so.
+    // If it fails, the caller that finds no index left tries again and gets the error.
     if (now.indexes.length < LOW && this.#next === undefined) this.#fetch(expiresAt).catch(() => undefined);
     return now;
   }
@@ -99,7 +99,7 @@ export class Places {
     return this.#parts.clock.now() < closesAt && expiresAt + LEEWAY <= list.endsAt;
   }
 
-  /** Of many who wait, one asks. */
+  /** Fetches one block, however many callers wait for it. */
   async #fetch(expiresAt: number): Promise<void> {
     this.#fetching ??= this.#takeBlock(expiresAt)
       .then((block) => void (this.#next = block))
@@ -125,12 +125,12 @@ export class Places {
     }
   }
 
-  /** Opens a list in place of the one of this version. Of several nodes that do so at once, one wins. */
+  /** Replaces the open list of this version by a new one. If several nodes do so at once, one wins. */
   async #open(version: number | undefined, expiresAt = 0): Promise<void> {
     const { grants, clock, random, longest, openFor } = this.#parts;
     const closesAt = clock.now() + openFor * 1000;
     const list = newList(Math.max(closesAt + longest * 1000, expiresAt) + LEEWAY, random);
-    // It has to be there before a token can name it.
+    // The list must exist before a token can name it.
     await writeList(this.#parts, list, false);
     const options = { ttl: openFor };
     const value = { list: list.id, closesAt };

@@ -4,10 +4,10 @@ import { everyMember } from '../storage/every-member.ts';
 import type { Index, Key, Store } from '../storage/store.ts';
 import { bitsOf, isWhole, LISTS_CHANGED, markBits, writeList } from './bit-store.ts';
 import { isSet, setBit, wholeList } from './bits.ts';
-import { isAccessToken, parseIssued, type Issued } from './ledger.ts';
-import { CAPACITY, isLive, listKey, listNamed, listUris, type Place, type StatusList } from './lists.ts';
+import { isAccessToken, parseIssued, type Issued } from './token-indexes.ts';
+import { CAPACITY, isLive, listKey, listNamed, listUris, type StatusReference, type StatusList } from './lists.ts';
 
-/** Takes up bits that are set in the store. */
+/** Adds bits that were set in the store to the lists in memory. */
 export type Learn = (list: StatusList, indexes: readonly number[]) => Promise<void>;
 
 export interface RevokerParts {
@@ -19,24 +19,24 @@ export interface RevokerParts {
 }
 
 export interface Which {
-  /** Only what requests that began before this instant have led to, in milliseconds since the epoch. */
+  /** Only tokens whose request began before this instant, in milliseconds since the epoch. */
   startedBefore?: number | undefined;
-  /** Only access tokens, not what gives more of them. */
+  /** Only access tokens, no refresh tokens or codes. */
   accessOnly?: boolean;
 }
 
-/** Takes tokens back, by the store alone. */
+/** Revokes tokens through the store alone. */
 export interface Revoker {
   /**
-   * Takes back what indexes name: sets the bits of JWTs, deletes the records of the rest. It may be done again.
-   * @returns how many JWTs were taken back anew
-   * @throws StoreUnavailable: what was done stays done
+   * Revokes the members of these indexes: sets the bits of JWTs and deletes the records of other tokens. It may be repeated.
+   * @returns the number of JWTs that were not revoked before
+   * @throws StoreUnavailable after which some may be revoked already
    */
   revokeMembers(indexes: readonly Index<unknown>[], which?: Which): Promise<number>;
-  /** A place that is no longer, or never was, is none to take back. */
-  revokeToken(place: Place): Promise<void>;
+  /** Revokes one token. An unknown or expired list is ignored. */
+  revokeToken(reference: StatusReference): Promise<void>;
   /** Reads a token's status from the store, not from memory. A token of an unknown list counts as revoked. */
-  isRevoked(place: Place): Promise<boolean>;
+  isRevoked(reference: StatusReference): Promise<boolean>;
 }
 
 /** Start of the request that a record belongs to. A record without it counts as older than any instant. */
@@ -49,15 +49,15 @@ export function revoker(parts: RevokerParts): Revoker {
   const uris = listUris(issuer);
   return {
     revokeMembers: (indexes, which) => revokeMembers(parts, indexes, which),
-    async revokeToken(place) {
-      const found = uris.placeIn(place);
+    async revokeToken(reference) {
+      const found = uris.listOf(reference);
       if (found === undefined) return;
-      const walk = new Walk(parts);
-      await walk.take([{ list: found.list.id, idx: found.idx, startedAt: 0 }]);
-      await walk.end();
+      const batch = new BitBatch(parts);
+      await batch.take([{ list: found.list.id, idx: found.idx, startedAt: 0 }]);
+      await batch.end();
     },
-    async isRevoked(place) {
-      const found = uris.placeIn(place);
+    async isRevoked(reference) {
+      const found = uris.listOf(reference);
       if (found === undefined || !isLive(found.list, clock)) return true;
       const { id } = found.list;
       const [record, bits] = await Promise.all([grants.get(listKey(id)), grants.readBits(bitsOf(id))]);
@@ -71,7 +71,7 @@ async function revokeMembers(
   indexes: readonly Index<unknown>[],
   { startedBefore = Infinity, accessOnly = false }: Which = {},
 ): Promise<number> {
-  const walk = new Walk(parts);
+  const batch = new BitBatch(parts);
   await forEachAtOnce(indexes, async (index) => {
     for await (const members of everyMember(parts.grants, index, 1000)) {
       const issued = members.flatMap((member) => parseIssued(member) ?? []);
@@ -79,27 +79,27 @@ async function revokeMembers(
         (member) => parseIssued(member) === undefined && (!accessOnly || isAccessToken(member)),
       );
       await Promise.all([
-        walk.take(issued.filter(({ startedAt }) => startedAt < startedBefore)),
+        batch.take(issued.filter(({ startedAt }) => startedAt < startedBefore)),
         deleteRecords(parts.grants, records, startedBefore),
       ]);
     }
   });
-  return walk.end();
+  return batch.end();
 }
 
-interface Walked {
+interface ListBatch {
   list: StatusList;
   bits: Promise<Uint8Array>;
   moved: boolean;
-  /** Still to be written, and the write that takes them along. */
+  /** Indexes still to be written, and the write that will include them. */
   fresh: number[];
   marking?: Promise<void> | undefined;
 }
 
-/** One walk over indexes: each list is read once, and only new bits are written. */
-class Walk {
+/** Collects the bits to set, list by list. Each list is read once, and only new bits are written. */
+class BitBatch {
   readonly #parts: Omit<RevokerParts, 'issuer'>;
-  readonly #lists = new Map<string, Walked>();
+  readonly #lists = new Map<string, ListBatch>();
   #count = 0;
 
   constructor(parts: Omit<RevokerParts, 'issuer'>) {
@@ -110,13 +110,13 @@ class Walk {
     await Promise.all([...Map.groupBy(issued, ({ list }) => list)].map(([id, of]) => this.#takeOf(id, of)));
   }
 
-  /** Tells the nodes. @returns how many were taken back */
+  /** Notifies the nodes. @returns the number of newly revoked tokens */
   async end(): Promise<number> {
     const lists = [...this.#lists.values()];
     // An earlier caller that set these bits may have died before writing the record.
     const unmoved = lists.filter(({ moved }) => !moved);
     await Promise.all(unmoved.map(({ list }) => writeList(this.#parts, list, true)));
-    // A hint that is lost is made good by the next look of each node.
+    // If the notice is lost, each node finds the change at its next look.
     if (lists.length > 0) this.#parts.grants.publish(LISTS_CHANGED, '').catch(() => undefined);
     return this.#count;
   }
@@ -132,13 +132,13 @@ class Walk {
     for (const idx of fresh) setBit(bits, idx);
     known.fresh.push(...fresh);
     this.#count += fresh.length;
-    // Those of other indexes that come at the same time are written with them.
+    // Bits of other indexes that arrive in the same tick are written together.
     if (fresh.length > 0) known.marking ??= Promise.resolve().then(() => this.#mark(known));
     await known.marking;
     await this.#parts.learn?.(list, indexes);
   }
 
-  async #mark(known: Walked): Promise<void> {
+  async #mark(known: ListBatch): Promise<void> {
     const all = known.fresh.splice(0);
     known.marking = undefined;
     await markBits(this.#parts, known.list, all);

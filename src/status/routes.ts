@@ -55,7 +55,7 @@ async function giveList(context: Context, status: TokenStatus): Promise<void> {
   context.body = body;
 }
 
-/** Needs no credentials; with those of a client it takes one of the places that no stranger can hold. */
+/** Needs no credentials. An authenticated client gets one of the slots that are reserved for clients. */
 async function giveStream(context: Context, status: TokenStatus, findClient: FindClient): Promise<void> {
   const found = await findClient(context);
   if (found !== undefined && 'error' in found) {

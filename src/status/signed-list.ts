@@ -8,12 +8,12 @@ import { BELIEVED, type FollowedList } from './followed-lists.ts';
 export interface SignedList {
   readonly token: string;
   readonly etag: string;
-  /** The same list with a content coding, made for the first who takes that. */
+  /** The compressed list, made for the first client that accepts it. */
   readonly gzipped: () => Promise<{ body: Buffer; etag: string }>;
 }
 
 export interface SigningParts {
-  /** Signs with the key that is current, as `statuslist+jwt`. */
+  /** Signs with the current key, as `statuslist+jwt`. */
   sign: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
   clock: Clock;
   issuer: string;
@@ -22,7 +22,7 @@ export interface SigningParts {
   uriOf: (list: FollowedList) => string;
 }
 
-/** For how long a list is good beyond its `ttl`, in seconds: it bounds what holding an old one back can do. */
+/** Time in seconds from `ttl` to `exp` of a list: it bounds an attack that serves an old list. */
 const BEYOND = 300;
 
 const compress = promisify(deflate);
@@ -31,14 +31,14 @@ const encode = promisify(gzip);
 interface Made {
   made: Promise<SignedList>;
   isUnderWay: boolean;
-  /** The one that is made when this one is there, for all who came too late for it. */
+  /** The next signing, shared by all callers that came too late for the current one. */
   after?: Promise<SignedList>;
   changes: number;
   /** In seconds since the epoch. */
   exp: number;
 }
 
-/** Keeps each list signed. One is made when somebody asks and it has changed, or is half through its life. */
+/** Caches each signed list. A request signs it again if it has changed or half of its life is over. */
 export class SignedLists {
   readonly #parts: SigningParts;
   readonly #life: number;
@@ -49,7 +49,7 @@ export class SignedLists {
     this.#life = BEYOND + 2 * parts.ttl;
   }
 
-  /** The list with all that is known at this moment. */
+  /** Returns the signed list with all revocations known now. */
   of(list: FollowedList): Promise<SignedList> {
     const former = this.#made.get(list);
     const now = epochSeconds(this.#parts.clock);
@@ -62,12 +62,12 @@ export class SignedLists {
     return next.made;
   }
 
-  /** Has every list signed anew. */
+  /** Drops all signed lists, so that the next request signs them again. */
   forget(): void {
     this.#made = new WeakMap();
   }
 
-  /** Nobody's clock is so wrong that a list would be over when it is fetched. */
+  /** Keeps a list valid for clients whose clock is ahead. */
   #isYoung({ exp }: Made, now: number): boolean {
     const left = exp - now;
     return left > this.#life / 2 && left <= this.#life;
@@ -75,7 +75,7 @@ export class SignedLists {
 
   async #make(list: FollowedList, now: number): Promise<SignedList> {
     const { issuer, ttl, uriOf, sign } = this.#parts;
-    // A copy: the bits go on changing while another thread compresses them.
+    // A copy, because the bits may change while another thread compresses them.
     const bytes = await compress(Buffer.from(list.bits), { level: 9 });
     const token = await sign({
       ...{ iss: issuer, sub: uriOf(list), iat: now, exp: now + this.#life, ttl: ttl - BELIEVED / 1000 },

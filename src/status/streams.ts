@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../lib/clock.ts';
 
-/** Streams at once: in all, and those of callers without credentials. The other half is kept for authenticated clients. */
+/** Open streams in all, and of callers without credentials. The other half is reserved for authenticated clients. */
 const MOST = 2000;
 const MOST_ANONYMOUS = 1000;
 /** Streams of one client, of which each process of a cluster of APIs may hold one. */
@@ -10,9 +10,9 @@ const MOST_OF_CLIENT = 256;
 const MOST_OF_BLOCK = [32, 64, 128];
 /** Bytes that may wait for a reader. A slower reader is disconnected and has to reconnect. */
 const MOST_WAITING = 64 * 1024;
-/** The least time from one `current` to the next, in milliseconds. */
+/** Shortest time between two `current` events, in milliseconds. */
 const BEAT = 250;
-/** Milliseconds without a `current` after which an API must trust the stream no more: the node may hang. */
+/** Milliseconds without a `current` event after which APIs must not trust the stream: the node may hang. */
 export const TRUSTED_FOR = 700;
 
 export interface Listener {
@@ -22,7 +22,7 @@ export interface Listener {
   readonly client?: string | undefined;
 }
 
-/** Those who hear of every revocation as it becomes known here (server-sent events, WHATWG HTML §9.2). */
+/** Readers of the event stream, who get every revocation at once (server-sent events, WHATWG HTML §9.2). */
 export class Streams {
   readonly #clock: Clock;
   readonly #readers = new Map<ServerResponse, Listener>();
@@ -47,9 +47,9 @@ export class Streams {
     );
   }
 
-  /** Has a reader listen from now on, beginning with `first`. One that has left takes no place. */
+  /** Adds a reader, whose first event is `first`. A reader that has already left takes no slot. */
   add(reader: ServerResponse, from: Listener, first: string): void {
-    // Its `close` has been emitted, so nothing would give the place back.
+    // Its `close` has been emitted, so nothing would free the slot.
     if (reader.destroyed) return;
     this.#readers.set(reader, from);
     reader.once('close', () => this.#readers.delete(reader));
@@ -65,7 +65,7 @@ export class Streams {
     }
   }
 
-  /** Says that all that is known here has just been compared with the store. */
+  /** Sends `current`: this node's lists have just been compared with the store. */
   beat(): void {
     const now = this.#clock.now();
     if (Math.abs(now - this.#beatAt) < BEAT) return;
@@ -73,7 +73,7 @@ export class Streams {
     this.tell(eventText('current', {}));
   }
 
-  /** Ends every stream, so that a server that stops need not wait for them. */
+  /** Ends every stream, so that a shutdown need not wait for them. */
   close(): void {
     this.#isClosed = true;
     for (const reader of this.#readers.keys()) reader.end();

@@ -2,13 +2,13 @@ import { sha256 } from '../lib/hash.ts';
 import { everyMember } from '../storage/every-member.ts';
 import type { Index, Key, Store } from '../storage/store.ts';
 
-/** All that a grant has led to, but for used refresh tokens: codes, refresh tokens, access tokens. */
+/** Codes, access tokens and unused refresh tokens of a grant. */
 export const tokensOfGrant = (grantId: string): Index<unknown> => `tokens-of-grant:${grantId}`;
-/** The access tokens of an account that no grant is behind, such as those for an assertion of a trusted issuer. */
+/** Access tokens of an account without a grant, such as those for an assertion of a trusted issuer. */
 export const tokensOfAccount = (accountId: string): Index<unknown> => `tokens-of-account:${accountId}`;
-/** Every access token of a client, and what others were given in exchange for them. */
+/** Every access token of a client, and the tokens that others got in exchange for them. */
 export const tokensOfClient = (clientId: string): Index<unknown> => `tokens-of-client:${clientId}`;
-/** The access tokens for assertions of a trusted issuer. */
+/** Access tokens for assertions of a trusted issuer. */
 export const tokensOfTrustedIssuer = (issuer: string): Index<unknown> => `tokens-of-trusted-issuer:${sha256(issuer)}`;
 const CLIENTS: Index<unknown> = 'clients-with-tokens';
 
@@ -17,9 +17,9 @@ export interface Owners {
   clientId: string;
   accountId?: string | undefined;
   grantId?: string | undefined;
-  /** The trusted issuer whose assertion it was given for. */
+  /** The trusted issuer whose assertion it was issued for. */
   issuer?: string | undefined;
-  /** The clients of the tokens that it was exchanged for: it ends with what they have. */
+  /** The clients of the tokens that it was exchanged for; revoking their tokens revokes it too. */
   formerClients?: readonly string[] | undefined;
 }
 
@@ -31,7 +31,7 @@ export interface NewToken extends Owners {
   startedAt: number;
 }
 
-/** By which an access token is found when it is to be taken back. */
+/** Lists the indexes by which a revocation finds an access token. */
 export function indexesOf({ clientId, accountId, grantId, issuer, formerClients = [] }: Owners): Index<unknown>[] {
   const hasGrant = grantId !== undefined && grantId !== '';
   return [

@@ -11,7 +11,7 @@ import {
   tokensOfClient,
   tokensOfGrant,
   tokensOfTrustedIssuer,
-} from '../../src/status/ledger.ts';
+} from '../../src/status/token-indexes.ts';
 import { everyMember } from '../../src/storage/every-member.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import type { Index, Store } from '../../src/storage/store.ts';

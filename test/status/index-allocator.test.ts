@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { systemRandom } from '../../src/lib/random.ts';
-import { Places, type Taken } from '../../src/status/places.ts';
+import { IndexAllocator, type Taken } from '../../src/status/index-allocator.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { redis, redisCluster, sqlite, type RunningBackend } from '../storage/backends.ts';
@@ -10,11 +10,11 @@ const LONGEST = 600;
 const OPEN_FOR = 300;
 
 for (const backend of [sqlite, redis, redisCluster]) {
-  describe(`Places of two nodes on ${backend.name}`, () => {
+  describe(`The index allocators of two nodes on ${backend.name}`, () => {
     let running: RunningBackend;
     let stores: [Store, Store];
     let clock: MovedClock;
-    let nodes: [Places, Places];
+    let nodes: [IndexAllocator, IndexAllocator];
 
     before(async function () {
       this.timeout(60_000);
@@ -32,23 +32,24 @@ for (const backend of [sqlite, redis, redisCluster]) {
     afterEach(() => Promise.all(stores.map((store) => store.close())));
     let passed = 0;
 
-    function node(grants: Store, capacity?: number): Places {
+    function node(grants: Store, capacity?: number): IndexAllocator {
       const parts = { grants, clock, random: systemRandom, longest: LONGEST, openFor: OPEN_FOR };
-      return new Places({ ...parts, ...(capacity !== undefined && { capacity }) });
+      return new IndexAllocator({ ...parts, ...(capacity !== undefined && { capacity }) });
     }
-    const take = (places: Places, life = LONGEST): Promise<Taken> => places.take(clock.now() + life * 1000);
-    const takeMany = (places: Places, count: number): Promise<Taken[]> =>
-      Promise.all(Array.from({ length: count }, () => take(places)));
+    const take = (allocator: IndexAllocator, life = LONGEST): Promise<Taken> =>
+      allocator.take(clock.now() + life * 1000);
+    const takeMany = (allocator: IndexAllocator, count: number): Promise<Taken[]> =>
+      Promise.all(Array.from({ length: count }, () => take(allocator)));
     const names = (taken: readonly Taken[]): string[] => taken.map(({ list, idx }) => `${list.id}.${idx}`);
 
     it('are never given twice, however many ask at once', async () => {
-      const taken = (await Promise.all(nodes.map((places) => takeMany(places, 3000)))).flat();
+      const taken = (await Promise.all(nodes.map((allocator) => takeMany(allocator, 3000)))).flat();
       assert.equal(new Set(names(taken)).size, 6000);
       assert.equal(new Set(taken.map(({ list }) => list.id)).size, 1, 'both give them in one list');
     });
 
     it('come in an order that does not show how many there were', async () => {
-      const [first, second] = await Promise.all(nodes.map((places) => takeMany(places, 500)));
+      const [first, second] = await Promise.all(nodes.map((allocator) => takeMany(allocator, 500)));
       const steps = (first ?? []).map(({ idx }, at) => idx - (first?.[at - 1]?.idx ?? idx));
       assert.ok(new Set(steps).size > 200);
       assert.ok(steps.filter((step) => step === 1).length < 20);
@@ -60,7 +61,7 @@ for (const backend of [sqlite, redis, redisCluster]) {
 
     it('go on in another list when one is full', async () => {
       const small = [node(stores[0], 2048), node(stores[1], 2048)];
-      const taken = (await Promise.all(small.map((places) => takeMany(places, 2500)))).flat();
+      const taken = (await Promise.all(small.map((allocator) => takeMany(allocator, 2500)))).flat();
       assert.equal(new Set(names(taken)).size, 5000);
       assert.ok(taken.every(({ idx }) => idx < 2048));
       assert.ok(new Set(taken.map(({ list }) => list.id)).size >= 3);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { gunzipSync } from 'node:zlib';
-import { tokensOfClient, tokensOfGrant } from '../../src/status/ledger.ts';
+import { tokensOfClient, tokensOfGrant } from '../../src/status/token-indexes.ts';
 import { decodeJwt } from 'jose';
 import { serverStores } from '../oidc/server-stores.ts';
 import { tokensFor } from '../support/flows.ts';

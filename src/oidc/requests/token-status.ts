@@ -31,7 +31,7 @@ export async function statusClaim(
 ): Promise<UnknownObject> {
   // One without an audience is opaque, and has a record.
   if (token.aud === undefined) return {};
-  const { place, entered } = await status.assign({
+  const { reference, entered } = await status.assign({
     clientId: token.clientId ?? '',
     ...(token.kind === 'AccessToken' && { accountId: token.accountId, grantId: token.grantId }),
     issuer: issuerOf.get(token),
@@ -42,7 +42,7 @@ export async function statusClaim(
   // A failure is for who waits for it; until then the token is being signed.
   entered.catch(() => undefined);
   entering.set(token, entered);
-  return { status: { status_list: place } };
+  return { status: { status_list: reference } };
 }
 
 /** Holds every access token back until it can be found by what it belongs to; one that cannot be is not given. */

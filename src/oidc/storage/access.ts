@@ -1,6 +1,6 @@
 import type { Consent, Consents } from '../../accounts/consents.ts';
 import { ACCOUNT_CLIENT } from '../../config/client-schema.ts';
-import { tokensOfGrant } from '../../status/ledger.ts';
+import { tokensOfGrant } from '../../status/token-indexes.ts';
 import { forEachAtOnce } from '../../storage/at-once.ts';
 import { everyRecord } from '../../storage/every-member.ts';
 import { idOf, type Store } from '../../storage/store.ts';

@@ -5,7 +5,7 @@ import type { Revoke } from '../../events/revocations.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Random } from '../../lib/random.ts';
-import { enterClient, indexesOf, tokensOfGrant } from '../../status/ledger.ts';
+import { enterClient, indexesOf, tokensOfGrant } from '../../status/token-indexes.ts';
 import { keyspace, type Index, type Key, type Store } from '../../storage/store.ts';
 import { lifetime, startOf, unsupported } from './adapter-verbs.ts';
 import { answerOnce, waitsForAnswer } from './answered-once.ts';
