@@ -5,7 +5,7 @@ import type { Passwords } from '../credentials/passwords.ts';
 import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import { systemRandom } from '../lib/random.ts';
-import type { Endings } from '../revocation/endings.ts';
+import type { Endings } from '../revocation/operations.ts';
 import { openSignals, type Signals } from '../signals/signals.ts';
 import type { Stores } from '../storage/open-stores.ts';
 import type { Store } from '../storage/store.ts';

@@ -7,7 +7,7 @@ import { passwordsFor, type Passwords } from '../credentials/passwords.ts';
 import { openIssuers } from '../issuers/issuers.ts';
 import { systemRandom } from '../lib/random.ts';
 import { grantLife } from '../oidc/lifetimes.ts';
-import { openEndings, type Endings } from '../revocation/endings.ts';
+import { openEndings, type Endings } from '../revocation/operations.ts';
 import { Revocations } from '../revocation/revocations.ts';
 import { openTokens } from '../revocation/tokens.ts';
 import type { Stores } from '../storage/open-stores.ts';

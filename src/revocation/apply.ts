@@ -5,12 +5,12 @@ import { sessionKey } from '../oidc/storage/session-records.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
 import { endAccessOf, endGrants, endGrantsOf } from './end-grants.ts';
 import { endSession, endSessionsOf, forgetApp, keepSession } from './end-sessions.ts';
-import { TOLD_AT_ONCE, type Told, type WalkParts } from './parts.ts';
+import { TOLD_AT_ONCE, type Told, type RevocationDependencies } from './dependencies.ts';
 
-type Walk<T extends RevocationTarget> = (parts: WalkParts, target: T, at: number) => Promise<Told>;
-type Walks = { [What in RevocationTarget['what']]: Walk<Extract<RevocationTarget, { what: What }>> };
+type Applier<T extends RevocationTarget> = (parts: RevocationDependencies, target: T, at: number) => Promise<Told>;
+type Appliers = { [What in RevocationTarget['what']]: Applier<Extract<RevocationTarget, { what: What }>> };
 
-const walks: Walks = {
+const appliers: Appliers = {
   async token({ tokens }, { token }) {
     await tokens.end(token);
     return [];
@@ -49,9 +49,9 @@ const walks: Walks = {
     await tokens.endOfTrustedIssuer(issuer, at);
     return [];
   },
-  // The ring has dropped it, and with it everything that it signed.
+  // The ring has dropped the key, so nothing that it signed verifies any more.
   key: () => Promise.resolve([]),
-  /** The cut comes first: it counts for all of it at once, while the walk may take long. */
+  /** The not-before instant is written first: it invalidates everything at once, while the rest may take long. */
   async everything(parts, { before }, at) {
     const until = before ?? at;
     await writeCut(parts.grants, 'everybody', until, parts.cutLife);
@@ -60,23 +60,23 @@ const walks: Walks = {
   },
 };
 
-/** Ends all that a revocation is about. It may be done any number of times, by several at once, and be broken off anywhere. */
-export function walk({ target, at }: Revoked, parts: WalkParts): Promise<Told> {
-  return walkBy(target.what, target, at, parts);
+/** Ends everything that a revocation targets. It is idempotent, and safe to interrupt and to run concurrently. */
+export function applyRevocation({ target, at }: Revoked, parts: RevocationDependencies): Promise<Told> {
+  return applyBy(target.what, target, at, parts);
 }
 
-function walkBy<What extends RevocationTarget['what']>(
+function applyBy<What extends RevocationTarget['what']>(
   what: What,
   target: Extract<RevocationTarget, { what: What }>,
   at: number,
-  parts: WalkParts,
+  parts: RevocationDependencies,
 ): Promise<Told> {
-  return walks[what](parts, target, at);
+  return appliers[what](parts, target, at);
 }
 
 /** Ends everything of an account that began before an instant. */
 async function endAccount(
-  parts: WalkParts,
+  parts: RevocationDependencies,
   account: string,
   { before, except }: { before: number; except?: string | undefined },
 ): Promise<Told> {
@@ -92,12 +92,12 @@ async function endAccount(
   return told;
 }
 
-async function endEveryAccount(parts: WalkParts, before: number): Promise<Told> {
+async function endEveryAccount(parts: RevocationDependencies, before: number): Promise<Told> {
   const told: Told = [];
   for await (const accounts of everyAccount(parts.accounts))
     await forEachAtOnce(accounts, async ({ id }) => {
       const more = await endAccount(parts, id, { before });
-      // There may be millions, and each is kept for whoever tells it.
+      // There may be millions. All of them are stored for delivery; only the first are returned.
       if (told.length < TOLD_AT_ONCE) told.push(...more);
     });
   return told;

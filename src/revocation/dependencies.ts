@@ -6,17 +6,17 @@ import type { Key, Store } from '../storage/store.ts';
 import type { Tokens } from './tokens.ts';
 
 /** Dependencies for ending things: only stores, so that a command does it as a server does. */
-export interface WalkParts {
+export interface RevocationDependencies {
   grants: Store;
   accounts: Pick<Accounts, 'list'>;
   clients: Pick<Clients, 'find'>;
   tokens: Tokens;
   clock: Clock;
-  /** For how long a cut is kept, in seconds: longer than anything lives that it is to end. */
+  /** Life of a not-before instant in seconds: longer than anything that it invalidates. */
   cutLife: number;
 }
 
-/** Logout tokens that are now kept for apps. */
+/** Logout tokens that are now queued for apps. */
 export type Told = Key<Delivery>[];
 
 /** Apps that are notified while the caller waits. The others are notified in the background. */

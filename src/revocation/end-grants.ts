@@ -3,9 +3,9 @@ import type { GrantRecord } from '../oidc/storage/grant-records.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
 import { everyRecord } from '../storage/every-member.ts';
 import { idOf, type Key, type Stored } from '../storage/store.ts';
-import type { WalkParts } from './parts.ts';
+import type { RevocationDependencies } from './dependencies.ts';
 
-type Parts = Pick<WalkParts, 'grants' | 'tokens' | 'clock'>;
+type Parts = Pick<RevocationDependencies, 'grants' | 'tokens' | 'clock'>;
 
 /** Nothing more comes of a grant, and all that has come of it ends: what was under way is met by the next sweep. */
 export async function endGrants(parts: Parts, ids: readonly string[]): Promise<void> {

@@ -15,14 +15,14 @@ import { everyRecord } from '../storage/every-member.ts';
 import { idOf, type Key, type Store, type Stored } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 import { endGrants } from './end-grants.ts';
-import type { Told, WalkParts } from './parts.ts';
+import type { Told, RevocationDependencies } from './dependencies.ts';
 
 /**
- * Ends a session and what its apps may do, and has each of them told. It ends first, so that no app is added to it after
- * they have been looked up.
+ * Ends a session and the grants of its apps, and notifies each app. The session ends first, so that no app joins it after
+ * the look-up.
  */
 export async function endSession(
-  parts: WalkParts,
+  parts: RevocationDependencies,
   key: Key<SessionRecord>,
   { keepsOffline }: { keepsOffline: boolean },
 ): Promise<Told> {
@@ -37,9 +37,9 @@ export async function endSession(
   return told;
 }
 
-/** Those of an account that began before an instant, but for one. @returns also the grants of their apps */
+/** Ends an account's sessions from before an instant, except one. @returns also the grants of their apps */
 export async function endSessionsOf(
-  parts: WalkParts,
+  parts: RevocationDependencies,
   account: string,
   { before, except }: { before: number; except: string | undefined },
 ): Promise<{ told: Told; ofApps: string[] }> {
@@ -56,8 +56,8 @@ export async function endSessionsOf(
   return { told, ofApps };
 }
 
-/** Has each app of a session that has ended told of it, once. */
-async function tellApps(parts: WalkParts, key: Key<SessionRecord>, ended: SessionRecord): Promise<Told> {
+/** Queues one logout token for each app of an ended session. */
+async function tellApps(parts: RevocationDependencies, key: Key<SessionRecord>, ended: SessionRecord): Promise<Told> {
   const { accountId: account, authorizations = {}, isTold = false } = ended;
   if (isTold || account === undefined) return [];
   const each = await Promise.all(
@@ -72,16 +72,16 @@ async function tellApps(parts: WalkParts, key: Key<SessionRecord>, ended: Sessio
  * Moves the start of the kept session to now, so that the instant does not cover it. Its apps' tokens end all the same,
  * and the apps get new ones without asking.
  */
-export async function keepSession(parts: WalkParts, uid: string, from: number): Promise<void> {
+export async function keepSession(parts: RevocationDependencies, uid: string, from: number): Promise<void> {
   const key = sessionKey(uid);
   const stored = await parts.grants.get(key);
   if (stored === undefined) return;
   await change(parts, key, stored, (now) => ({ ...now, startedAt: Math.max(startOfSession(now), from) }));
 }
 
-/** The person's sessions go on without an app whose grant began before an instant, and which is told. */
+/** Removes an app from a person's sessions if its grant is from before an instant, and notifies the app. */
 export async function forgetApp(
-  parts: WalkParts,
+  parts: RevocationDependencies,
   { account, client, before }: { account: string; client: string; before: number },
 ): Promise<Told> {
   const { grants } = parts;
@@ -99,9 +99,9 @@ export async function forgetApp(
   return told;
 }
 
-/** Leaves its end where it is. */
+/** Rewrites the session without changing its expiry. */
 async function change(
-  { grants, clock }: Pick<WalkParts, 'grants' | 'clock'>,
+  { grants, clock }: Pick<RevocationDependencies, 'grants' | 'clock'>,
   key: Key<SessionRecord>,
   session: Stored<SessionRecord>,
   edit: (now: SessionRecord) => SessionRecord,
@@ -109,15 +109,15 @@ async function change(
   await update(grants, key, session, edit, { ...remainingLife(session, clock), ...ofItsAccount(session.value) });
 }
 
-/** The person has allowed it anew. */
+/** Tells whether the person has allowed the app again since. */
 async function wasAllowedSince(grants: Store, { grantId }: Authorization, instant: number): Promise<boolean> {
   const grant = grantId === undefined ? undefined : await grants.get(grantKey(grantId));
   return grant !== undefined && grant.value.endedAt === undefined && startOfGrant(grant.value) >= instant;
 }
 
-/** Apps whose metadata is fetched are asked later whether they listen. */
+/** Tells whether an app may want a logout token. Apps whose metadata is fetched are asked later. */
 async function tellApp(
-  { grants, clients, clock }: WalkParts,
+  { grants, clients, clock }: RevocationDependencies,
   of: { account: string; client: string },
   { sid }: Authorization,
 ): Promise<Told> {

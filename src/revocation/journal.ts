@@ -4,15 +4,15 @@ import { everyRecord } from '../storage/every-member.ts';
 import { keyspace, type Index, type Key, type Store, type Stored, type WriteOptions } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 
-/** A revocation on its way through the store. */
+/** An unfinished revocation, as stored. */
 export interface Revocation extends Revoked {
   /** Number of its steps that are done. */
   done: number;
-  /** The change behind it is not known to be made: it counts from the moment at which its first step is done. */
+  /** Set until the change behind it is made. The revocation then counts from the end of its first step. */
   isPending?: true;
-  /** Everybody has been told. */
+  /** Set once all apps are notified. */
   isTold?: true;
-  /** From when on any node may take the next one, in milliseconds since the epoch. */
+  /** Time from which any node may take the next step, in milliseconds since the epoch. */
   dueAt: number;
 }
 
@@ -20,48 +20,48 @@ const revocationKey: (id: string) => Key<Revocation> = keyspace<Revocation>('rev
 const openRevocations: Index<Revocation> = 'revocations';
 
 export interface Step {
-  does: 'walk' | 'tell';
-  /** Milliseconds after the step before it. */
+  does: 'apply' | 'notify';
+  /** Milliseconds after the previous step. */
   pause: number;
 }
 
 /**
- * Requests that were under way when it began may write what the walk has passed already, so it is walked again. The last
- * time is longer after than any request takes.
+ * Steps of every revocation. It is applied repeatedly, because requests that were under way may write records that the
+ * first pass has already passed. The last pass starts later than any request can end.
  */
 const STEPS: readonly Step[] = [
-  { does: 'walk', pause: 0 },
-  { does: 'tell', pause: 0 },
-  { does: 'walk', pause: 1000 },
-  { does: 'walk', pause: 4000 },
-  { does: 'walk', pause: 30_000 },
-  { does: 'tell', pause: 0 },
+  { does: 'apply', pause: 0 },
+  { does: 'notify', pause: 0 },
+  { does: 'apply', pause: 1000 },
+  { does: 'apply', pause: 4000 },
+  { does: 'apply', pause: 30_000 },
+  { does: 'notify', pause: 0 },
 ];
 
-/** Nothing makes more of one token, or of a key that is gone. */
+/** Returns the steps for a target. A single token or a removed key needs no repetition. */
 function stepsOf({ what }: RevocationTarget): readonly Step[] {
   return what === 'token' || what === 'key' ? STEPS.slice(0, 2) : STEPS;
 }
 
-/** For how long whoever takes a step has it to itself, in milliseconds; after a crash another one takes it again. */
+/** Lease of a step in milliseconds. After a crash another node takes the step again. */
 const CLAIM = 3000;
 
-/** The revocations that are not over yet, and who does the next step of each. */
-export class OpenRevocations {
+/** The unfinished revocations, and the leases on their next steps. */
+export class RevocationJournal {
   readonly #grants: Store;
   readonly #clock: Clock;
   readonly #options: WriteOptions;
-  readonly #canTell: boolean;
+  readonly #canNotify: boolean;
 
-  /** @param rules the life of what nobody goes on with, in seconds, and whether this process is one that can tell */
-  constructor(grants: Store, clock: Clock, { life, canTell }: { life: number; canTell: boolean }) {
-    this.#canTell = canTell;
+  /** @param rules the life of an abandoned entry in seconds, and whether this process can notify apps */
+  constructor(grants: Store, clock: Clock, { life, canNotify }: { life: number; canNotify: boolean }) {
+    this.#canNotify = canNotify;
     this.#grants = grants;
     this.#clock = clock;
     this.#options = { ttl: life, indexes: [openRevocations] };
   }
 
-  /** Makes it durable; its first step is the caller's. @param isPending a change is to be made first, in that step */
+  /** Stores a revocation and leases its first step to the caller. @param isPending the change is made in that step */
   async begin(revoked: Revoked, isPending: boolean): Promise<Revocation> {
     const pending = isPending ? ({ isPending } as const) : {};
     const revocation = { ...revoked, ...pending, done: 0, dueAt: this.#clock.now() + CLAIM };
@@ -69,7 +69,7 @@ export class OpenRevocations {
     return revocation;
   }
 
-  /** Those whose next step is due; it is the caller's once it is yielded. */
+  /** Yields the revocations whose next step is due, each leased to the caller. */
   async *due(): AsyncGenerator<Revocation> {
     for await (const { key, value, version } of everyRecord(this.#grants, openRevocations)) {
       if (value.dueAt > this.#clock.now()) continue;
@@ -78,7 +78,7 @@ export class OpenRevocations {
     }
   }
 
-  /** @returns nothing once it is over */
+  /** @returns undefined once all steps are done */
   nextStep({ target, done }: Revocation): Step | undefined {
     return stepsOf(target)[done];
   }
@@ -88,15 +88,15 @@ export class OpenRevocations {
   }
 
   /**
-   * Does a step, which stays the caller's for as long as it takes, and notes that it is done, with what the step returns.
-   * A next one without a pause is the caller's too.
+   * Does a step, renews its lease meanwhile, and records it as done. A next step without a pause is leased to the caller
+   * as well.
    */
   async take(revocation: Revocation, step: () => Promise<Revocation>): Promise<Revocation> {
     const claim = setInterval(() => {
-      // Without it another node does the same once more.
+      // If the renewal fails, another node repeats the step.
       this.#change(revocation, (now) => ({ ...now, dueAt: this.#clock.now() + CLAIM })).catch(() => undefined);
     }, CLAIM / 2).unref();
-    // Read beside the step, so that noting it is one wait; whoever changed it meanwhile is met by the version.
+    // Read in parallel with the step, to save a round trip. A concurrent change is detected by the version.
     const seen = this.#grants.get(revocationKey(revocation.id));
     seen.catch(() => undefined);
     try {
@@ -115,16 +115,16 @@ export class OpenRevocations {
       await this.#grants.delete(key);
       return passed;
     }
-    // Another node may have gone on with it while this one stood still, from an earlier instant than the change.
+    // Another node may have continued while this one was paused, with an earlier instant than the change.
     const isAhead = (now: Revocation): boolean => now.done >= done && now.at >= passed.at;
     const isThere = await update(this.#grants, key, seen, (now) => (isAhead(now) ? undefined : passed), this.#options);
     if (!isThere) await this.#grants.create(key, passed, this.#options);
     return passed;
   }
 
-  /** A step without a pause is the caller's too; one that it cannot do is anybody's at once. */
+  /** Returns the time until the next step is due: none for a step that this process cannot do. */
   #pauseBefore(next: Step | undefined): number {
-    if (next?.does === 'tell' && !this.#canTell) return 0;
+    if (next?.does === 'notify' && !this.#canNotify) return 0;
     return next === undefined || next.pause === 0 ? CLAIM : next.pause;
   }
 

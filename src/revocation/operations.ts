@@ -8,46 +8,46 @@ import type { AccountId } from '../lib/ids.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
 
 /**
- * Operations that end something, each with all that came of it; those that return something say whether it was there. The
- * revocation is durable before the change: a process that dies in between must not leave a new password beside old sessions.
+ * Operations that end something together with everything that was issued for it. A boolean result tells whether it
+ * existed. The revocation is stored before the change: a crash in between must not leave a new password beside old sessions.
  */
 export type Endings = PersonEndings & OperatorEndings;
 
 interface PersonEndings {
   disableAccount(account: AccountId): Promise<boolean>;
   removeAccount(account: AccountId): Promise<boolean>;
-  /** A password or another factor changes, by `store`. */
+  /** Changes a password or another factor by `store`. */
   changeCredentials(
     account: AccountId,
     because: Extract<RevocationCause, 'password-changed' | 'factor-changed'>,
     change: CredentialsChange,
   ): Promise<void>;
-  /** `remove` removes a role: access tokens that still say so are revoked, and apps get others. */
+  /** Removes a role by `remove` and revokes the access tokens that still contain it. Apps get new ones. */
   removeRole(account: AccountId, remove: () => Promise<unknown>): Promise<void>;
-  /** By its owner, from another place. @param session its uid */
+  /** Ends a session for its owner, from another browser. @param session its uid */
   endSession(session: string): Promise<void>;
   withdrawConsent(account: string, client: string): Promise<boolean>;
 }
 
 interface OperatorEndings {
-  /** One of the configuration too; `Clients.enable` lets it be used again, for new tokens. */
+  /** Disables a client, also a configured one. `Clients.enable` allows it new tokens again. */
   disableClient(client: string): Promise<void>;
-  /** From the store; one of the configuration goes on with all that was issued to it. */
+  /** Removes a client from the store. A configured client keeps everything that was issued to it. */
   removeClient(client: string): Promise<boolean>;
-  /** Its secret has leaked: once `roll` has given it another, what was issued to it before is worth nothing. */
+  /** Replaces a leaked client secret by `roll` and revokes everything that was issued to the client before. */
   rollClientSecret(client: string, roll: () => Promise<unknown>): Promise<void>;
-  /** From the store, as a client. */
+  /** Removes a trusted issuer from the store. */
   removeIssuer(issuer: string): Promise<boolean>;
-  /** `drop` removes it from the ring. */
+  /** Revokes a signing key, which `drop` removes from the ring. */
   revokeKey(kid: string, drop: () => Promise<unknown>): Promise<void>;
-  /** Everything issued before an instant, in milliseconds since the epoch; until now without it. */
+  /** Revokes everything issued before an instant in milliseconds since the epoch, by default now. */
   endBefore(whose: { account: string } | { client: string } | 'everybody', before?: number): Promise<void>;
 }
 
 export interface CredentialsChange {
-  /** Makes the change, in one write. */
+  /** Makes the change in one write. */
   store: () => Promise<unknown>;
-  /** The session in which its owner made it, which goes on. */
+  /** The session in which the owner made the change. It stays. */
   exceptSession?: string;
 }
 
@@ -64,7 +64,7 @@ interface OperatorParts {
   issuers: Pick<Issuers, 'configured' | 'remove'>;
 }
 
-/** Each can be done again where it was broken off. */
+/** Makes the operations. Each can be repeated after an interruption. */
 export function openEndings(parts: PersonParts & OperatorParts): Endings {
   return { ...personEndings(parts), ...operatorEndings(parts) };
 }

@@ -3,21 +3,21 @@ import type { Revoke, Revoked } from '../events/revocations.ts';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import type { BackChannelLogout } from '../oidc/logout/back-channel-logout.ts';
-import { TOLD_AT_ONCE, type Told, type WalkParts } from './parts.ts';
-import { OpenRevocations, type Revocation } from './steps.ts';
-import { walk } from './walk.ts';
-import { whoseItWas } from './whose-it-was.ts';
+import { TOLD_AT_ONCE, type Told, type RevocationDependencies } from './dependencies.ts';
+import { RevocationJournal, type Revocation } from './journal.ts';
+import { applyRevocation } from './apply.ts';
+import { ownerOfTarget } from './target-owner.ts';
 
-/** Told of each revocation, with its id as often as it takes: what it rejects, it is told again. */
+/** Listener for revocations. If it rejects, it is called again with the same id. */
 export type RevocationListener = (revoked: Revoked) => Promise<void>;
 
-export interface RevocationParts extends WalkParts {
+export interface RevocationParts extends RevocationDependencies {
   random: Random;
   /** Parts of a running server. Without them everything ends all the same, and a server notifies the apps. */
   server?: {
     announce: Announce;
     logouts: Pick<BackChannelLogout, 'deliver'>;
-    /** Told of steps that failed; they are taken again. */
+    /** Reports a failed step, which is retried. */
     reportFailure: (error: unknown) => void;
   };
 }
@@ -26,10 +26,10 @@ const LOOK_EVERY = 500;
 /** Revocations that a node continues at the same time. */
 const AT_ONCE = 20;
 
-/** The one way in which anything is taken back. It is durable before anything happens, so that a crash undoes nothing. */
+/** The only way to revoke anything. A revocation is stored before it is applied, so that no crash loses it. */
 export class Revocations {
   readonly #parts: RevocationParts;
-  readonly #open: OpenRevocations;
+  readonly #open: RevocationJournal;
   readonly #listeners: RevocationListener[] = [];
   /** The revocations that this node is continuing, and its search for more. */
   readonly #goingOn = new Set<Promise<void>>();
@@ -38,19 +38,19 @@ export class Revocations {
 
   constructor(parts: RevocationParts) {
     this.#parts = parts;
-    this.#open = new OpenRevocations(parts.grants, parts.clock, {
+    this.#open = new RevocationJournal(parts.grants, parts.clock, {
       life: parts.cutLife,
-      canTell: parts.server !== undefined,
+      canNotify: parts.server !== undefined,
     });
   }
 
   readonly revoke: Revoke = async (target, cause, change) => {
     const { grants, clock, random, server } = this.#parts;
     const [id, at] = [newId('rev', clock, random), clock.now()];
-    const whose = await whoseItWas(grants, target);
+    const whose = await ownerOfTarget(grants, target);
     const begun = await this.#open.begin({ id, target, cause, at, ...whose }, change !== undefined);
     const ended = await this.#end(begun, change);
-    // It has ended: whoever asked need not wait until everybody has been told.
+    // Everything has ended, so the caller need not wait for the notifications.
     if (server !== undefined) this.#keepOn(ended);
   };
 
@@ -58,7 +58,7 @@ export class Revocations {
     this.#listeners.push(listener);
   }
 
-  /** Goes on with what others have begun, and with what is due again, until it is closed. */
+  /** Continues other nodes' unfinished revocations, and repeats steps that are due, until it is closed. */
   watch(): void {
     this.#timer = setInterval(() => {
       this.#looking ??= this.#takeDue()
@@ -75,7 +75,7 @@ export class Revocations {
     await Promise.all(this.#goingOn);
   }
 
-  /** One that takes long, such as the end of everything, holds up no other. */
+  /** Starts every revocation that is due. A long one, such as the end of everything, does not delay the others. */
   async #takeDue(): Promise<void> {
     if (this.#goingOn.size >= AT_ONCE) return;
     for await (const revocation of this.#open.due()) {
@@ -96,32 +96,32 @@ export class Revocations {
     const { server } = this.#parts;
     let now = revocation;
     for (let step = this.#open.nextStep(now); step !== undefined; step = this.#open.nextStep(now)) {
-      if (step.does === 'tell' && server === undefined) return;
-      now = step.does === 'walk' ? await this.#end(now) : await this.#tell(now);
+      if (step.does === 'notify' && server === undefined) return;
+      now = step.does === 'apply' ? await this.#end(now) : await this.#tell(now);
       if ((this.#open.nextStep(now)?.pause ?? 0) > 0) return;
     }
   }
 
-  /** @param change to be made first; a node that goes on with another's does not know of it */
+  /** @param change made first; unknown to a node that continues another node's revocation */
   async #end(revocation: Revocation, change?: () => Promise<unknown>): Promise<Revocation> {
     let told: Told = [];
     const ended = await this.#open.take(revocation, async () => {
       await change?.();
       const settled = this.#settled(revocation, change !== undefined);
-      told = await walk(settled, this.#parts);
+      told = await applyRevocation(settled, this.#parts);
       return settled;
     });
     await this.#parts.server?.logouts.deliver(told.slice(0, TOLD_AT_ONCE));
     return ended;
   }
 
-  /** Sign-ins by the former password while the new one was being stored ends too, so it counts from now. */
+  /** Counts from now, so that sign-ins with the old password that happened during the change end too. */
   #settled({ isPending, ...revocation }: Revocation, isOurs: boolean): Revocation {
     if (isPending === undefined) return revocation;
     return { ...revocation, at: this.#parts.clock.now(), ...(!isOurs && { isBrokenOff: true }) };
   }
 
-  /** A listener that fails must not hold up the sweeps: it is told at the end, until it takes it. */
+  /** Calls the listeners. After a failure they are called again in the last step, so that other steps are not delayed. */
   async #tell(revocation: Revocation): Promise<Revocation> {
     return this.#open.take(revocation, async () => {
       const { id, target, cause, at: _time, done: _done, dueAt: _due, isTold = false, ...whose } = revocation;

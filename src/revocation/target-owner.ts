@@ -4,7 +4,7 @@ import { sessionKey } from '../oidc/storage/session-records.ts';
 import type { Store } from '../storage/store.ts';
 
 /** Reads the owners of a session or grant from its record, before the record is removed. */
-export async function whoseItWas(
+export async function ownerOfTarget(
   grants: Store,
   target: RevocationTarget,
 ): Promise<Pick<Revoked, 'account' | 'client'>> {

@@ -5,7 +5,7 @@ import {
   tokensOfClient,
   tokensOfGrant,
   tokensOfTrustedIssuer,
-} from '../status/ledger.ts';
+} from '../status/token-indexes.ts';
 import { revoker, type RevokerParts } from '../status/revoker.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
 import type { Index } from '../storage/store.ts';

@@ -3,7 +3,7 @@ import { longestAccessToken } from '../config/longest-token.ts';
 import type { Announce } from '../events/events.ts';
 import { grantLife } from '../oidc/lifetimes.ts';
 import { backChannelLogout } from '../oidc/logout/back-channel-logout.ts';
-import { personEndings } from '../revocation/endings.ts';
+import { personEndings } from '../revocation/operations.ts';
 import { Revocations } from '../revocation/revocations.ts';
 import { openTokens } from '../revocation/tokens.ts';
 import type { SigningParts } from '../status/signed-list.ts';

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeProtectedHeader } from 'jose';
 import { createVerifier, InvalidToken, StatusUnavailable } from '../../src/resource-server/resource-server.ts';
 import type { TokenFault, Verifier } from '../../src/resource-server/resource-server.ts';
-import { tokensOfClient } from '../../src/status/ledger.ts';
+import { tokensOfClient } from '../../src/status/token-indexes.ts';
 import { serverStores } from '../oidc/server-stores.ts';
 import { startTwoNodes } from '../status/two-nodes.ts';
 import type { TwoNodes } from '../status/two-nodes.ts';

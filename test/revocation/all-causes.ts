@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Endings } from '../../src/revocation/endings.ts';
+import type { Endings } from '../../src/revocation/operations.ts';
 import { Browser } from '../support/browser.ts';
 import { authorizationRequest, exchangeCode, signIn } from '../support/flows.ts';
 import type { Held } from './held.ts';

@@ -6,7 +6,7 @@ import { passwordsOf } from '../../src/cli/endings.ts';
 import { rollSecret } from '../../src/clients/roll-secret.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { Secret } from '../../src/config/secret.ts';
-import type { Endings } from '../../src/revocation/endings.ts';
+import type { Endings } from '../../src/revocation/operations.ts';
 import { serverStores } from '../oidc/server-stores.ts';
 import { DyingNode } from '../support/dying-node.ts';
 import type { Person } from '../support/flows.ts';

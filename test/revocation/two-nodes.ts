@@ -8,7 +8,7 @@ import {
 } from '../../src/resource-server/resource-server.ts';
 import { endingsOf } from '../../src/cli/endings.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import type { Endings } from '../../src/revocation/endings.ts';
+import type { Endings } from '../../src/revocation/operations.ts';
 import { openStores, type Stores } from '../../src/storage/open-stores.ts';
 import { newPlace, type Place } from '../durability/command.ts';
 import { startLogoutReceiver, type LogoutReceiver } from '../oidc/logout-receiver.ts';

@@ -8,7 +8,7 @@ import { systemClock } from '../../src/lib/clock.ts';
 import type { AccountId } from '../../src/lib/ids.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { sessionsOfAccount } from '../../src/oidc/storage/session-records.ts';
-import type { Endings } from '../../src/revocation/endings.ts';
+import type { Endings } from '../../src/revocation/operations.ts';
 import { openStores, type Stores } from '../../src/storage/open-stores.ts';
 import { isTakenBack, placeOf } from '../status/published-lists.ts';
 import type { Backend, RunningBackend } from '../storage/backends.ts';
