@@ -1,7 +1,7 @@
 import { nameProblem } from '../accounts/name.ts';
 import { normaliseEmail } from '../lib/email.ts';
 import { showHiddenCharacters } from '../lib/hidden-characters.ts';
-import { OPERATOR } from '../credentials/lane.ts';
+import { OPERATOR } from '../limits/lane.ts';
 import { register } from '../credentials/register.ts';
 import { withPeople } from './accounts-scene.ts';
 import { textOf, UsageError } from './command.ts';

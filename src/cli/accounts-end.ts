@@ -1,5 +1,5 @@
 import { normaliseEmail } from '../lib/email.ts';
-import { OPERATOR } from '../credentials/lane.ts';
+import { OPERATOR } from '../limits/lane.ts';
 import { tell, withAccount } from './accounts-scene.ts';
 import { confirmed } from './confirm.ts';
 import { askPassword, assertGood } from './new-password.ts';

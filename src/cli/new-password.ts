@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import { OPERATOR } from '../credentials/lane.ts';
+import { OPERATOR } from '../limits/lane.ts';
 import type { Passwords } from '../credentials/passwords.ts';
 import { passwordWords } from '../credentials/password-words.ts';
 import { textOf, type Option } from './command.ts';

@@ -5,7 +5,7 @@ import type { Store } from '../storage/store.ts';
 import { openAttempts } from './attempts.ts';
 import { openChangePassword, type ChangePassword } from './change-password.ts';
 import { openKnownDevices } from './known-device.ts';
-import { OPERATOR } from './lane.ts';
+import { OPERATOR } from '../limits/lane.ts';
 import { type AdmitAttempt, openAdmission, openPasswordCheck } from './password-check.ts';
 import { passwordWords } from './password-words.ts';
 import { passwordsFor, type PasswordParts, type Passwords, type PasswordSettings } from './passwords.ts';

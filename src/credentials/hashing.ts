@@ -4,11 +4,11 @@ import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../storage/store.ts';
 import { type Argon2Job, doArgon2Job } from './argon2-jobs.ts';
 import { Background } from './background.ts';
-import { type GateLimits, openGate } from './gate.ts';
+import { type SemaphoreLimits, openSemaphore } from '../limits/semaphore.ts';
 import { costOfHash, hashCost, hashThatNothingMatches, isWeaker, openHashCosts } from './hash-costs.ts';
-import type { Caller } from './lane.ts';
+import type { Caller } from '../limits/lane.ts';
 
-/** PHC strings of argon2id. All work goes through one gate. */
+/** PHC strings of argon2id. All work goes through one semaphore. */
 export interface Hashing {
   /** @throws TooBusy */
   hash(text: string, caller: Caller): Promise<string>;
@@ -31,7 +31,7 @@ export interface Hashing {
  * Hashes at once share libuv's four threads with token signing, which must not wait for them. The waiting ones are about
  * a second of work for each kind of caller: one that stands further back is better told to come again.
  */
-const LIMITS: GateLimits = {
+const LIMITS: SemaphoreLimits = {
   atOnce: 2,
   waiting: { known: 32, unknown: 48 },
   perBlock: 24,
@@ -48,7 +48,7 @@ export function openHashing(parts: { records: Store; clock: Clock; argon2: Confi
   };
   const configured = hashCost(parts.argon2);
   const costs = openHashCosts(parts);
-  const gate = openGate(LIMITS);
+  const semaphore = openSemaphore(LIMITS);
   const background = new Background();
   /** The place where the work of a caller is done. */
   const worker = (isOfCrowd: boolean) => (isOfCrowd ? (job: Argon2Job) => background.run(job) : doArgon2Job);
@@ -56,14 +56,14 @@ export function openHashing(parts: { records: Store; clock: Clock; argon2: Confi
   return {
     async hash(text, caller) {
       await costs.inUse(configured);
-      return gate.run(caller, (isOfCrowd) => worker(isOfCrowd)({ verb: 'hash', text, options }));
+      return semaphore.run(caller, (isOfCrowd) => worker(isOfCrowd)({ verb: 'hash', text, options }));
     },
     async verify(stored, text, caller) {
       const hash = stored ?? hashThatNothingMatches(configured);
       const own = costOfHash(hash);
       const others = new Set([configured, ...(await costs.inUse(own))]);
       others.delete(own);
-      return gate.run(caller, async (isOfCrowd) => {
+      return semaphore.run(caller, async (isOfCrowd) => {
         const work = worker(isOfCrowd);
         const verdict = await work({ verb: 'verify', text, hash });
         const isRight = verdict === 'right' && stored !== undefined;
@@ -77,7 +77,7 @@ export function openHashing(parts: { records: Store; clock: Clock; argon2: Confi
         return { isRight, ...(renewed !== undefined && { renewed }) };
       });
     },
-    assertRoom: (caller) => gate.assertRoom(caller),
+    assertRoom: (caller) => semaphore.assertRoom(caller),
     close: () => background.close(),
     async learn(hashes, areAll) {
       const met = new Set(hashes.map(costOfHash));

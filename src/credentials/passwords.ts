@@ -8,7 +8,7 @@ import { update } from '../storage/update.ts';
 import type { IsBreached } from './breached-passwords.ts';
 import { readCommonPasswords } from './common-passwords.ts';
 import { openHashing, type Hashing } from './hashing.ts';
-import { OPERATOR, type Caller } from './lane.ts';
+import { OPERATOR, type Caller } from '../limits/lane.ts';
 import {
   isPublished,
   isTooLong,

@@ -1,5 +1,5 @@
 import type { Account, Accounts, NewAccount } from '../accounts/accounts.ts';
-import type { Caller } from './lane.ts';
+import type { Caller } from '../limits/lane.ts';
 import type { Passwords } from './passwords.ts';
 
 /**

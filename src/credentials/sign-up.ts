@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../storage/store.ts';
 import { addressBlock, widestBlock } from '../http/address-block.ts';
 import type { KnownDevices } from './known-device.ts';
-import type { Caller } from './lane.ts';
+import type { Caller } from '../limits/lane.ts';
 import type { PasswordProblem } from './password-rules.ts';
 import type { Passwords } from './passwords.ts';
 import { register } from './register.ts';

@@ -1,7 +1,7 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { type GateLimits, openGate, TooBusy } from './gate.ts';
-import type { Caller } from './lane.ts';
+import { type SemaphoreLimits, openSemaphore, TooBusy } from '../limits/semaphore.ts';
+import type { Caller } from '../limits/lane.ts';
 
 /** Why a password takes too few guesses. */
 export type Weakness = 'near-common' | 'keyboard-row' | 'repeats' | 'sequence' | 'date' | 'own-words' | 'guessable';
@@ -31,7 +31,7 @@ const IDLE = 60_000;
 /** Milliseconds that an answer may take, the start of the thread included. */
 const PATIENCE = 30_000;
 /** As for hashes: the waiting ones are a few seconds of work, and nobody waits behind one address block alone. */
-const LIMITS: GateLimits = {
+const LIMITS: SemaphoreLimits = {
   atOnce: 2,
   waiting: { known: 32, unknown: 48 },
   perBlock: 24,
@@ -46,7 +46,7 @@ interface Waiting {
 
 /** Estimates how many guesses passwords take, on one thread that is there only while it is needed. */
 export class PasswordStrength {
-  readonly #gate = openGate(LIMITS);
+  readonly #semaphore = openSemaphore(LIMITS);
   readonly #waiting = new Map<number, Waiting>();
   #worker: Worker | undefined;
   #count = 0;
@@ -61,7 +61,7 @@ export class PasswordStrength {
       password: shortened(password, LOOKED_AT),
       words: [...new Set(words)].slice(0, MOST_WORDS).map((word) => shortened(word, LONGEST_WORD)),
     };
-    return this.#gate.run(caller, () => this.#ask(question));
+    return this.#semaphore.run(caller, () => this.#ask(question));
   }
 
   async #ask(question: Omit<EstimateQuestion, 'id'>): Promise<Weakness | undefined> {

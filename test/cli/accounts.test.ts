@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openAccounts } from '../../src/accounts/accounts.ts';
-import { OPERATOR } from '../../src/credentials/lane.ts';
+import { OPERATOR } from '../../src/limits/lane.ts';
 import { openPasswords } from '../../src/credentials/passwords.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';

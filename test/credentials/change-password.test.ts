@@ -5,7 +5,7 @@ import {
   type PasswordChange,
   type PasswordChangeResult,
 } from '../../src/credentials/change-password.ts';
-import { OPERATOR } from '../../src/credentials/lane.ts';
+import { OPERATOR } from '../../src/limits/lane.ts';
 import { openPasswordCheck } from '../../src/credentials/password-check.ts';
 import { register } from '../../src/credentials/register.ts';
 import { openSignIn } from '../../src/credentials/sign-in.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { OPERATOR } from '../../src/credentials/lane.ts';
+import { OPERATOR } from '../../src/limits/lane.ts';
 import type { PasswordProblem } from '../../src/credentials/password-rules.ts';
 import { openSignIn } from '../../src/credentials/sign-in.ts';
 import { register } from '../../src/credentials/register.ts';

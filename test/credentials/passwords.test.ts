@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { TooBusy } from '../../src/credentials/gate.ts';
-import { OPERATOR } from '../../src/credentials/lane.ts';
+import { TooBusy } from '../../src/limits/semaphore.ts';
+import { OPERATOR } from '../../src/limits/lane.ts';
 import { openPasswords, type Passwords } from '../../src/credentials/passwords.ts';
 import { type AccountId, newId } from '../../src/lib/ids.ts';
 import { systemRandom } from '../../src/lib/random.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { OPERATOR } from '../../src/credentials/lane.ts';
+import { OPERATOR } from '../../src/limits/lane.ts';
 import { register } from '../../src/credentials/register.ts';
 import { openSignIn } from '../../src/credentials/sign-in.ts';
 import { openSignUp, type SignUpInput, type SignUpResult } from '../../src/credentials/sign-up.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { openAccounts } from '../../src/accounts/accounts.ts';
-import { OPERATOR } from '../../src/credentials/lane.ts';
+import { OPERATOR } from '../../src/limits/lane.ts';
 import { passwordsFor } from '../../src/credentials/passwords.ts';
 import { register } from '../../src/credentials/register.ts';
 import { startServer } from '../../src/server.ts';

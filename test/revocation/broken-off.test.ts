@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { OPERATOR } from '../../src/credentials/lane.ts';
+import { OPERATOR } from '../../src/limits/lane.ts';
 import { endingsOf } from '../../src/cli/endings.ts';
 import { clientsOf, clientsOptions } from '../../src/cli/clients-scene.ts';
 import { passwordsOf } from '../../src/cli/endings.ts';

@@ -3,7 +3,7 @@ import { clientsOf } from '../../src/cli/clients-scene.ts';
 import { endingsOf, passwordsOf } from '../../src/cli/endings.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { Secret } from '../../src/config/secret.ts';
-import { OPERATOR } from '../../src/credentials/lane.ts';
+import { OPERATOR } from '../../src/limits/lane.ts';
 import type { Endings } from '../../src/revocation/operations.ts';
 import { sqlite } from '../storage/backends.ts';
 import { Browser } from '../support/browser.ts';

@@ -3,7 +3,7 @@ import { decodeJwt } from 'jose';
 import { endingsOf, passwordsOf } from '../../src/cli/endings.ts';
 import { openAccounts, type Accounts } from '../../src/accounts/accounts.ts';
 import type { Config } from '../../src/config/schema.ts';
-import { OPERATOR } from '../../src/credentials/lane.ts';
+import { OPERATOR } from '../../src/limits/lane.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { AccountId } from '../../src/lib/ids.ts';
 import { systemRandom } from '../../src/lib/random.ts';

@@ -1,4 +1,4 @@
-/** Whoever causes a password hash. */
+/** The caller that causes a password hash. */
 export interface Caller {
   /** The address block that the request came from. */
   block: string;
@@ -8,7 +8,7 @@ export interface Caller {
   isKnown: boolean;
 }
 
-/** Whoever runs the server: by a command, or by the configuration. */
+/** The operator, by a command or by the configuration. */
 export const OPERATOR: Caller = { block: 'operator', isKnown: true };
 
 export interface LaneLimits {
@@ -24,7 +24,7 @@ interface Waiter {
   refuse: () => void;
 }
 
-/** The callers of one kind. They are served in turn by address block, each block's in their order. */
+/** A queue of callers. Address blocks take turns; within a block callers are served in order. */
 export class Lane {
   readonly #limits: LaneLimits;
   readonly #refusal: () => Error;
@@ -41,7 +41,7 @@ export class Lane {
   }
 
   /**
-   * Throws at once where there is no room. In a full lane a caller of a block with less waiting displaces the last one of
+   * Throws at once if there is no room. In a full lane a caller of a block with less waiting displaces the last one of
    * the block with the most.
    * @returns settles once {@link Lane.startNext} starts the caller, or another one displaces it
    */
@@ -56,7 +56,7 @@ export class Lane {
     return promise;
   }
 
-  /** Throws where there is no room now. */
+  /** Throws if there is no room now. */
   assertRoom(caller: Caller): void {
     if (this.#isOverBound(caller)) throw this.#refusal();
     const own = this.#queues.get(caller.block)?.length ?? 0;
@@ -76,7 +76,7 @@ export class Lane {
     return false;
   }
 
-  /** Takes note that a task that was started has ended. */
+  /** Records the end of a task that was started. */
   leave(caller: Caller): void {
     this.running -= 1;
     this.#count(caller, -1);

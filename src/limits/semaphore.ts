@@ -1,13 +1,13 @@
 import { type Caller, Lane } from './lane.ts';
 
-/** More work was asked for than may wait. The host turns it into 503 with `Retry-After`. */
+/** The queue is full. The host answers 503 with `Retry-After`. */
 export class TooBusy extends Error {
   override name = 'TooBusy';
   /** In seconds. */
   readonly retryAfter = 2;
 }
 
-export interface GateLimits {
+export interface SemaphoreLimits {
   /** Tasks that run at the same time, at least two. */
   atOnce: number;
   /** Tasks that may wait, in each of the two lanes. */
@@ -16,26 +16,26 @@ export interface GateLimits {
   perBlock: number;
   /** Tasks under way for one account, in each lane. */
   perAccount: number;
-  /** Unknown callers who wait, from which on it counts as a crowd. */
+  /** Number of waiting unknown callers that counts as a crowd. */
   crowd: number;
 }
 
 /**
- * Runs a bounded number of tasks at once and lets a bounded number wait, in two lanes. Unknown callers use all places but
- * one, so that a known device never waits for them. Known callers may use every idle place, but the next one that
- * becomes free goes to an unknown caller when none of those is running.
+ * Runs a bounded number of tasks at once and lets a bounded number wait, in two lanes. Unknown callers use all slots but
+ * one, so that a known device never waits for them. Known callers may use every idle slot, but the next one that becomes
+ * free goes to an unknown caller if none of those is running.
  */
-export interface Gate {
+export interface Semaphore {
   /**
-   * @param task is told whether it is one of a crowd of unknown callers, who can wait
-   * @throws TooBusy when there is no room, before the task has started
+   * @param task gets true if it belongs to a crowd of unknown callers, which can wait
+   * @throws TooBusy if the queue is full, before the task has started
    */
   run<T>(caller: Caller, task: (isOfCrowd: boolean) => Promise<T>): Promise<T>;
-  /** @throws TooBusy when a task would find no room now */
+  /** @throws TooBusy if a task would find the queue full now */
   assertRoom(caller: Caller): void;
 }
 
-export function openGate(limits: GateLimits): Gate {
+export function openSemaphore(limits: SemaphoreLimits): Semaphore {
   const { atOnce, waiting, crowd, ...perCaller } = limits;
   const refusal = () => new TooBusy('the queue for password hashing is full');
   const known = new Lane({ ...perCaller, waiting: waiting.known }, refusal);

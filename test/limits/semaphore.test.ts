@@ -1,20 +1,26 @@
 import assert from 'node:assert/strict';
 import { setImmediate as settled } from 'node:timers/promises';
-import { type Gate, type GateLimits, openGate, TooBusy } from '../../src/credentials/gate.ts';
-import type { Caller } from '../../src/credentials/lane.ts';
+import { type Semaphore, type SemaphoreLimits, openSemaphore, TooBusy } from '../../src/limits/semaphore.ts';
+import type { Caller } from '../../src/limits/lane.ts';
 
-const ROOMY: GateLimits = { atOnce: 2, waiting: { known: 10, unknown: 10 }, perBlock: 10, perAccount: 10, crowd: 2 };
+const ROOMY: SemaphoreLimits = {
+  atOnce: 2,
+  waiting: { known: 10, unknown: 10 },
+  perBlock: 10,
+  perAccount: 10,
+  crowd: 2,
+};
 
 /** Tasks that end when they are told to, by the names of their callers' blocks. */
 class Scene {
   readonly started: string[] = [];
   readonly refused: string[] = [];
   readonly ofCrowd: string[] = [];
-  readonly #gate: Gate;
+  readonly #semaphore: Semaphore;
   readonly #ends = new Map<string, () => void>();
 
-  constructor(limits: Partial<GateLimits> = {}) {
-    this.#gate = openGate({ ...ROOMY, ...limits });
+  constructor(limits: Partial<SemaphoreLimits> = {}) {
+    this.#semaphore = openSemaphore({ ...ROOMY, ...limits });
   }
 
   /** Lets callers come, as `block` or `block/task`, one after the other. */
@@ -34,7 +40,7 @@ class Scene {
   async #run(name: string, caller: Caller): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     this.#ends.set(name, () => resolve(undefined));
-    await this.#gate
+    await this.#semaphore
       .run(caller, (isOfCrowd) => {
         this.started.push(name);
         if (isOfCrowd) this.ofCrowd.push(name);
@@ -47,7 +53,7 @@ class Scene {
   }
 }
 
-describe('The gate of password hashing', () => {
+describe('The semaphore of password hashing', () => {
   it('runs one task of unknown callers at a time and keeps the other place for a known device', async () => {
     const scene = new Scene();
     await scene.come(false, ['a', 'b', 'c']);
@@ -123,7 +129,7 @@ describe('The gate of password hashing', () => {
   });
 
   it('has its places back when tasks fail, at once or later', async () => {
-    const gate = openGate({ ...ROOMY, perBlock: 1, perAccount: 1, crowd: 2 });
+    const semaphore = openSemaphore({ ...ROOMY, perBlock: 1, perAccount: 1, crowd: 2 });
     const caller = { block: 'a', account: 'ann@example.com', isKnown: false };
     const fails = [
       () => Promise.reject(new Error('no')),
@@ -131,18 +137,24 @@ describe('The gate of password hashing', () => {
         throw new Error('no');
       },
     ];
-    for (const task of fails) await assert.rejects(gate.run(caller, task), { message: 'no' });
-    assert.equal(await gate.run(caller, () => Promise.resolve('in')), 'in');
+    for (const task of fails) await assert.rejects(semaphore.run(caller, task), { message: 'no' });
+    assert.equal(await semaphore.run(caller, () => Promise.resolve('in')), 'in');
   });
 
   it('runs every task that it admits exactly once, in a storm of callers of both kinds', async () => {
-    const gate = openGate({ ...ROOMY, waiting: { known: 5, unknown: 5 }, perBlock: 4, perAccount: 2, crowd: 2 });
+    const semaphore = openSemaphore({
+      ...ROOMY,
+      waiting: { known: 5, unknown: 5 },
+      perBlock: 4,
+      perAccount: 2,
+      crowd: 2,
+    });
     let [ran, running, most] = [0, 0, 0];
     const results = await Promise.allSettled(
       Array.from({ length: 500 }, async (_, turn) => {
         for (let pause = 0; pause < turn % 17; pause += 1) await settled();
         const caller = { block: `b${turn % 7}`, account: `a${turn % 11}`, isKnown: turn % 3 === 0 };
-        await gate.run(caller, async () => {
+        await semaphore.run(caller, async () => {
           running += 1;
           most = Math.max(most, running);
           await settled();
@@ -155,6 +167,6 @@ describe('The gate of password hashing', () => {
     assert.ok(ran > 10 && ran < 500, String(ran));
     assert.equal(most, 2);
     const again = { block: 'b1', account: 'a1', isKnown: false };
-    assert.equal(await gate.run(again, () => Promise.resolve('in')), 'in');
+    assert.equal(await semaphore.run(again, () => Promise.resolve('in')), 'in');
   });
 });
