@@ -6,7 +6,7 @@ import { seal, unseal } from '../lib/seal.ts';
 import { keyspace, type Key, type Store } from '../storage/store.ts';
 import { answerOf, giveAnswer, type KeptAnswer } from './kept-answer.ts';
 import { untilDefined } from './patience.ts';
-import { Turns } from './turns.ts';
+import { KeyedQueue } from './keyed-queue.ts';
 
 /** A form that a browser has sent. */
 export interface SentForm {
@@ -40,7 +40,7 @@ export const ANSWER_KEPT = 30;
 export class AnsweredForms {
   readonly #grants: Store;
   readonly #random: Random;
-  readonly #turns = new Turns();
+  readonly #queue = new KeyedQueue();
 
   constructor(grants: Store, random: Random) {
     this.#grants = grants;
@@ -57,7 +57,7 @@ export class AnsweredForms {
     handle: () => Promise<void>,
     isFinal = ({ status }: Context): boolean => status < 400,
   ): Promise<void> {
-    await this.#turns.run(keyOf(form), async () => {
+    await this.#queue.run(keyOf(form), async () => {
       if (!(await untilDefined(() => this.#turn(context, form)))) return;
       try {
         await handle();
@@ -98,7 +98,7 @@ export class AnsweredForms {
 
   /** Gives the answer that the same form from the same browser has, or gets now. @returns false where there is none */
   repeat(context: Context, form: SentForm): Promise<boolean> {
-    return this.#turns.run(keyOf(form), () =>
+    return this.#queue.run(keyOf(form), () =>
       untilDefined(async () => {
         const stored = await this.#grants.get(keyOf(form));
         const isUnderWay = stored !== undefined && stored.value.sealed === undefined;

@@ -1,7 +1,7 @@
 import { PATIENCE } from './patience.ts';
 import { Problem } from '../http/problems.ts';
 
-/** Requests that wait for one name, at most. */
+/** Most requests that may wait for one key. */
 const WAITING = 8;
 
 interface Waiter {
@@ -9,14 +9,14 @@ interface Waiter {
 }
 
 /**
- * Lets the requests of this node that are about one thing through one after the other, so that the store is asked for
- * one of them only. It is asked often by each that waits there, and a stranger can send one form many times.
+ * Runs this node's tasks for one key one at a time, so that only one of them polls the store. Every waiting request polls
+ * often, and a stranger can send one form many times.
  */
-export class Turns {
-  /** Names whose turn is under way, with those who wait for it. */
+export class KeyedQueue {
+  /** Keys with a running task, and the waiters behind it. */
   readonly #queues = new Map<string, Waiter[]>();
 
-  /** @throws Problem `busy` when it takes too long, `sent-too-often` when others wait already */
+  /** @throws Problem `busy` if it takes too long, `sent-too-often` if too many wait already */
   async run<T>(name: string, task: () => Promise<T>): Promise<T> {
     await this.#enter(name);
     try {
