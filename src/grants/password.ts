@@ -1,6 +1,6 @@
 import { errors, type TokenEndpointGrantContext } from 'oidc-provider';
 import type { SignIn, SignInResult } from '../credentials/sign-in.ts';
-import { TooBusy } from '../credentials/gate.ts';
+import { TooBusy } from '../limits/semaphore.ts';
 import type { Announce } from '../events/events.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';

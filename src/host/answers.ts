@@ -1,6 +1,6 @@
 import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
-import { TooBusy } from '../credentials/gate.ts';
+import { TooBusy } from '../limits/semaphore.ts';
 import { contentSecurityPolicy } from '../http/content-security-policy.ts';
 import { faces, Problem, type ProblemName, type Way } from '../http/problems.ts';
 import { requestId } from '../http/request-id.ts';

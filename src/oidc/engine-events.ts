@@ -1,11 +1,11 @@
 import type { errors, KoaContextWithOIDC, Provider } from 'oidc-provider';
 import type { Logger } from 'pino';
-import { TooBusy } from '../credentials/gate.ts';
+import { TooBusy } from '../limits/semaphore.ts';
 import type { Announce } from '../events/events.ts';
 import { requestId } from '../http/request-id.ts';
 import { policyOf } from './clients/client-metadata.ts';
 import { nameOfUnknownClient } from './error-pages.ts';
-import { ourFace } from './our-face.ts';
+import { wireErrorOf } from './wire-error.ts';
 
 const refusals = [
   'authorization.error',
@@ -58,9 +58,9 @@ export function reportClientUse(provider: Provider, used: (clientId: string) => 
 }
 
 /** The engine's answer to a failure of ours names no number to ask for. */
-export function showOurFace(context: KoaContextWithOIDC, error: Error): void {
+export function showWireError(context: KoaContextWithOIDC, error: Error): void {
   if (context.body === undefined || typeof context.body === 'string') return;
-  const face = ourFace(error);
+  const face = wireErrorOf(error);
   context.status = face.status;
   context.body = { error: face.error, error_description: `${face.message} Request ${requestId(context)}.` };
 }

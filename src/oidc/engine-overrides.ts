@@ -20,7 +20,7 @@ import { grantTypeAllowed, responseTypeAllowed, withinRegistration } from './cli
 import { compareSecret, type SecretGuesses } from './clients/secret-guesses.ts';
 import { holdError, postLogoutRedirectAllowed } from './clients/unvetted-client-redirects.ts';
 import { addInterval } from './device-flow.ts';
-import { showOurFace } from './engine-events.ts';
+import { showWireError } from './engine-events.ts';
 import type { EngineOverride } from './engine-override.ts';
 import type { Owner } from './engine-members.ts';
 import type { GrantHandler } from './internals.ts';
@@ -140,7 +140,7 @@ export const engineOverrides: readonly Row[] = [
   row('event', 'end_session.success', 1, 'Session Management 1.0 §3.2: nobody is signed in', watchSignOut),
   row('event', 'authorization.error', 2, 'Session Management 1.0 §3.2: who is signed in', watchErrors),
   row('event', 'authorization.success', 2, 'Session Management 1.0 §2: session_state', watchAnswers),
-  row('event', 'server_error', 2, 'RFC 6749 §4.1.2.1: an outage, or a fault with its number', () => showOurFace),
+  row('event', 'server_error', 2, 'RFC 6749 §4.1.2.1: an outage, or a fault with its number', () => showWireError),
 ];
 
 function always(): boolean {

@@ -8,7 +8,7 @@ import type { Views } from '../http/view.ts';
 import { printable } from '../lib/printable.ts';
 import { isHeld, maySendTo } from './clients/unvetted-client-redirects.ts';
 import { sendError } from './internals.ts';
-import { ourFace } from './our-face.ts';
+import { wireErrorOf } from './wire-error.ts';
 import { TooManyPending } from './storage/pending-requests.ts';
 
 type Words = Omit<PageData['error'], 'requestId'>;
@@ -23,7 +23,7 @@ export function errorPages(views: Views, consents: Consents): RenderError {
       await sendError(context, out);
       return;
     }
-    if (out.error === 'server_error') context.status = ourFace(error).status;
+    if (out.error === 'server_error') context.status = wireErrorOf(error).status;
     // The engine would have answered this by a redirect.
     if (context.status < 400) context.status = 400;
     context.type = 'html';
@@ -40,7 +40,7 @@ function namesAddressOf(client: Client | undefined, { oidc: { params } }: KoaCon
 
 function wordsFor(context: KoaContextWithOIDC, out: ErrorOut, error: Error): Words {
   if (out.error === 'server_error' || error instanceof TooManyPending) {
-    const { title, message, hint = '', error: code } = ourFace(error);
+    const { title, message, hint = '', error: code } = wireErrorOf(error);
     return { title, message, hint, code };
   }
   if (isHeld(error)) return heldBack(context, out, error);

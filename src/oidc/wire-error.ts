@@ -3,8 +3,8 @@ import { SignerUnavailable } from '../keys/external-signer.ts';
 import { TooManyPending } from './storage/pending-requests.ts';
 import { StoreUnavailable } from '../storage/store.ts';
 
-/** What the wire says of a failure inside the engine that is ours; a store or a signer that is away is not a fault of the code. */
-export function ourFace(error: Error): ProblemFace {
+/** Returns the response for a failure of this server inside the engine. A store or signer that is away is an outage, no bug. */
+export function wireErrorOf(error: Error): ProblemFace {
   if (error instanceof SignerUnavailable) return faces['cannot-sign'];
   if (error instanceof TooManyPending) return faces['too-many-waiting'];
   return error instanceof StoreUnavailable ? faces.unavailable : faces.unexpected;

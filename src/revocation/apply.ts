@@ -1,6 +1,6 @@
 import { everyAccount } from '../accounts/every-account.ts';
 import type { Revoked, RevocationTarget } from '../events/revocations.ts';
-import { writeCut } from '../oidc/storage/cuts.ts';
+import { writeNotBefore } from '../oidc/storage/not-before.ts';
 import { sessionKey } from '../oidc/storage/session-records.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
 import { endAccessOf, endGrants, endGrantsOf } from './end-grants.ts';
@@ -22,11 +22,14 @@ const appliers: Appliers = {
   session: (parts, { session }) => endSession(parts, sessionKey(session), { keepsOffline: true }),
   async account(parts, { account, exceptSession, before }, at) {
     const until = before ?? at;
-    const cut = async (): Promise<void> => {
+    const invalidate = async (): Promise<void> => {
       if (exceptSession !== undefined) await keepSession(parts, exceptSession, until);
-      await writeCut(parts.grants, { account }, until, parts.cutLife);
+      await writeNotBefore(parts.grants, { account }, until, parts.cutLife);
     };
-    const [, told] = await Promise.all([cut(), endAccount(parts, account, { before: until, except: exceptSession })]);
+    const [, told] = await Promise.all([
+      invalidate(),
+      endAccount(parts, account, { before: until, except: exceptSession }),
+    ]);
     return told;
   },
   async access(parts, { account }, at) {
@@ -42,7 +45,7 @@ const appliers: Appliers = {
   },
   async client({ grants, tokens, cutLife }, { client, before }, at) {
     const until = before ?? at;
-    await Promise.all([writeCut(grants, { client }, until, cutLife), tokens.endOfClient(client, until)]);
+    await Promise.all([writeNotBefore(grants, { client }, until, cutLife), tokens.endOfClient(client, until)]);
     return [];
   },
   async 'trusted-issuer'({ tokens }, { issuer }, at) {
@@ -54,7 +57,7 @@ const appliers: Appliers = {
   /** The not-before instant is written first: it invalidates everything at once, while the rest may take long. */
   async everything(parts, { before }, at) {
     const until = before ?? at;
-    await writeCut(parts.grants, 'everybody', until, parts.cutLife);
+    await writeNotBefore(parts.grants, 'everybody', until, parts.cutLife);
     await parts.tokens.endOfEveryClient(until);
     return endEveryAccount(parts, until);
   },

@@ -1,7 +1,7 @@
 import type { AdapterPayload } from 'oidc-provider';
 import { keyspace, type Index, type Key, type Store, type Stored, type WriteOptions } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
-import { isCut } from './cuts.ts';
+import { isInvalidated } from './not-before.ts';
 import { lifetime, REMEMBERED } from './adapter-verbs.ts';
 
 /** What a person let a client do, in the engine's shape, and from when to when that counts. */
@@ -30,7 +30,7 @@ export function startOfGrant({ startedAt, iat = 0 }: GrantRecord): number {
 export async function grantCounts(grants: Store, grant: GrantRecord): Promise<boolean> {
   if (grant.endedAt !== undefined) return false;
   const { accountId: account, clientId: client } = grant;
-  return !(await isCut(grants, { account, client, startedAt: startOfGrant(grant) }));
+  return !(await isInvalidated(grants, { account, client, startedAt: startOfGrant(grant) }));
 }
 
 /** Ends a grant, for everybody at once; whoever asks again within {@link REMEMBERED} finds it ended. */

@@ -10,7 +10,7 @@ import {
 import { ANSWER_KEPT } from '../../forms/answered-forms.ts';
 import { answerOf, giveAnswer, type KeptAnswer } from '../../forms/kept-answer.ts';
 import { untilDefined } from '../../forms/patience.ts';
-import { Turns } from '../../forms/turns.ts';
+import { KeyedQueue } from '../../forms/keyed-queue.ts';
 import { browserFor, browserHash, matchingBrowser } from '../../http/browser-cookie.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
@@ -81,7 +81,7 @@ export class Interactions {
   readonly #random: Random;
   readonly #presented = new WeakMap<object, FoundInteraction>();
   readonly #used = new WeakSet<object>();
-  readonly #turns = new Turns();
+  readonly #queue = new KeyedQueue();
 
   readonly #life: { grants: Store; clock: Clock; pending: PendingRequests };
 
@@ -118,7 +118,7 @@ export class Interactions {
 
   /** Runs one step of an interaction after the other, on all nodes. @throws Problem `busy` or `sent-too-often` */
   alone<T>(uid: string, step: () => Promise<T>): Promise<T> {
-    return this.#turns.run(uid, async () => {
+    return this.#queue.run(uid, async () => {
       const key = stepKey(sha256(uid));
       const by = this.#random.bytes(9).toString('base64url');
       await untilDefined(async () => (await this.#grants.create(key, { by }, { ttl: STEP })) || undefined);

@@ -1,47 +1,50 @@
 import { keyspace, type Key, type Store } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 
-/** What began before this counts no more, whatever an index says of it. In milliseconds since the epoch. */
-interface Cut {
+/** An instant, in milliseconds since the epoch. Everything that began before it is invalid, whatever an index says. */
+interface NotBefore {
   before: number;
 }
 
-const cutKey = keyspace<Cut>('cut');
+const notBeforeKey = keyspace<NotBefore>('cut');
 
-/** Whose cut: an account's, a client's or everybody's. */
-export type CutOf = { account: string } | { client: string } | 'everybody';
+/** Owner cut: an account's, a client's or everybody's. */
+export type NotBeforeScope = { account: string } | { client: string } | 'everybody';
 
-function keyOf(of: CutOf): Key<Cut> {
-  if (of === 'everybody') return cutKey('all');
-  return 'account' in of ? cutKey(`account:${of.account}`) : cutKey(`client:${of.client}`);
+function keyOf(of: NotBeforeScope): Key<NotBefore> {
+  if (of === 'everybody') return notBeforeKey('all');
+  return 'account' in of ? notBeforeKey(`account:${of.account}`) : notBeforeKey(`client:${of.client}`);
 }
 
-/** Only ever moves a cut later. @param ttl in seconds; longer than anything lives that began before */
-export async function writeCut(grants: Store, of: CutOf, before: number, ttl: number): Promise<void> {
+/** Moves the instant later, never earlier. @param ttl in seconds; longer than the life of anything that it invalidates */
+export async function writeNotBefore(grants: Store, of: NotBeforeScope, before: number, ttl: number): Promise<void> {
   const key = keyOf(of);
   if (await grants.create(key, { before }, { ttl })) return;
-  const later = (now: Cut): Cut | undefined => (now.before < before ? { before } : undefined);
+  const later = (now: NotBefore): NotBefore | undefined => (now.before < before ? { before } : undefined);
   await update(grants, key, await grants.get(key), later, { ttl });
 }
 
 /** The owner of something, if it has one. */
-interface Whose {
+interface Owner {
   account?: string | undefined;
   client?: string | undefined;
 }
 
-/** @returns whether something that began then is from before a cut of its account, its client or everybody */
-export async function isCut(grants: Store, { startedAt, ...whose }: Whose & { startedAt: number }): Promise<boolean> {
-  return startedAt < (await latestCut(grants, whose));
+/** Tells whether something with this start is invalid, by the instant of its account, its client or everybody. */
+export async function isInvalidated(
+  grants: Store,
+  { startedAt, ...owner }: Owner & { startedAt: number },
+): Promise<boolean> {
+  return startedAt < (await latestNotBefore(grants, owner));
 }
 
-/** @returns the latest cut of an account, a client or everybody, in milliseconds since the epoch; 0 without one */
-export async function latestCut(grants: Store, { account, client }: Whose): Promise<number> {
+/** @returns the latest instant for an account, a client and everybody, in milliseconds since the epoch; 0 without one */
+export async function latestNotBefore(grants: Store, { account, client }: Owner): Promise<number> {
   const keys = [
     keyOf('everybody'),
     ...(account === undefined ? [] : [keyOf({ account })]),
     ...(client === undefined ? [] : [keyOf({ client })]),
   ];
-  const cuts = await grants.getMany(keys);
-  return Math.max(0, ...cuts.map((cut) => cut?.value.before ?? 0));
+  const found = await grants.getMany(keys);
+  return Math.max(0, ...found.map((record) => record?.value.before ?? 0));
 }

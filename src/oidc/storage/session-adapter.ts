@@ -8,7 +8,7 @@ import { secretToken, type Random } from '../../lib/random.ts';
 import type { Store, Stored } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 import { lifetime, startOf, unsupported } from './adapter-verbs.ts';
-import { latestCut } from './cuts.ts';
+import { latestNotBefore } from './not-before.ts';
 import { mergeChanges } from './merge.ts';
 import type { PendingRequests } from './pending-requests.ts';
 import { SessionCookies, type FoundCookie } from './session-cookies.ts';
@@ -98,7 +98,7 @@ interface Write {
 }
 
 async function cutOf(grants: Store, account: string | undefined) {
-  return account === undefined ? undefined : { account, cut: await latestCut(grants, { account }) };
+  return account === undefined ? undefined : { account, notBefore: await latestNotBefore(grants, { account }) };
 }
 
 /**

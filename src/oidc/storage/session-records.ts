@@ -3,7 +3,7 @@ import { everyRecord } from '../../storage/every-member.ts';
 import { keyspace, type Index, type Key, type Store, type Stored, type WriteOptions } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 import { REMEMBERED } from './adapter-verbs.ts';
-import { latestCut } from './cuts.ts';
+import { latestNotBefore } from './not-before.ts';
 
 /** A session without what belongs to one of its cookies. */
 export type SessionRecord = Pick<AdapterPayload, 'kind' | 'accountId' | 'exp' | 'loginTs' | 'authorizations'> & {
@@ -39,19 +39,20 @@ export function startOfSession({ startedAt, loginTs = 0 }: SessionRecord): numbe
 }
 
 /**
- * Tells whether it still counts: it has not ended, and is from before no cut. Nobody's counts until somebody signs in.
- * @param read the latest cut of an account, where the caller has read it already
+ * Tells whether a session is active: it has not ended, and no not-before instant covers it. A session without an account
+ * is active until somebody signs in.
+ * @param read the latest not-before instant of an account, if the caller has read it already
  */
 export async function sessionCounts(
   grants: Store,
   session: SessionRecord,
-  read?: { account: string; cut: number },
+  read?: { account: string; notBefore: number },
 ): Promise<boolean> {
   const { accountId: account, endedAt } = session;
   if (endedAt !== undefined) return false;
   if (account === undefined) return true;
-  const cut = read?.account === account ? read.cut : await latestCut(grants, { account });
-  return startOfSession(session) >= cut;
+  const notBefore = read?.account === account ? read.notBefore : await latestNotBefore(grants, { account });
+  return startOfSession(session) >= notBefore;
 }
 
 /**
