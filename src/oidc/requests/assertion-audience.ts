@@ -14,7 +14,7 @@ const ENDPOINTS = ['token', 'pushed_authorization_request', 'backchannel_authent
 export function expectedAudience(this: Oidc): Set<string> {
   const { client, issuer, params } = this;
   const takesEndpoint = client !== undefined && policyOf(client).endpointAudience;
-  const { aud } = unverifiedClaims(String(params?.['client_assertion']));
+  const aud = unverifiedClaims(String(params?.['client_assertion']))?.['aud'];
   const accepted = new Set([issuer, ...(takesEndpoint ? endpoints(this) : [])]);
   const isMeant = takesEndpoint ? [aud].flat().every((one) => accepted.has(String(one))) : aud === issuer;
   if (isMeant) return accepted;
@@ -27,11 +27,11 @@ function endpoints(oidc: Oidc): string[] {
   return [...new Set([...ENDPOINTS, oidc.route])].map((name) => oidc.urlFor(name));
 }
 
-/** Leaves unreadable values for the engine to refuse. */
-export function unverifiedClaims(jwt: string): { aud?: unknown } {
+/** @returns undefined for what is no JWT, which the engine refuses */
+export function unverifiedClaims(jwt: string): Record<string, unknown> | undefined {
   try {
     return decodeJwt(jwt);
   } catch {
-    return {};
+    return undefined;
   }
 }

@@ -61,8 +61,8 @@ export function nameRequestAudience(engine: EngineStep): EngineStep {
       await engine(context, () => Promise.resolve());
     } catch (error) {
       if (error instanceof errors.InvalidRequestObject && typeof object === 'string') {
-        const { aud } = unverifiedClaims(object);
-        if (![aud].flat().includes(oidc.issuer))
+        const claims = unverifiedClaims(object);
+        if (claims !== undefined && ![claims['aud']].flat().includes(oidc.issuer))
           error.error_description = `${error.error_description ?? ''}: the audience (aud) must be ${oidc.issuer}`;
       }
       throw error;

@@ -1,8 +1,10 @@
 import { errors, type Client, type KoaContextWithOIDC } from 'oidc-provider';
-import type { Config } from '../../config/schema.ts';
+import type { Config, ResourceConfig } from '../../config/schema.ts';
+import { scopeName } from '../../config/values.ts';
 import { STANDARD_SCOPES } from '../../config/standard-scopes.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 import type { EngineStep, GrantHandler } from '../internals.ts';
+import { STREAM_SCOPES } from './transmitter.ts';
 
 interface Parts {
   config: Pick<Config, 'resources'>;
@@ -21,9 +23,12 @@ export function checkScope(engine: EngineStep, parts: Parts): EngineStep {
   const apiScopes = scopesOfApis(parts);
   return async (context, next) => {
     const { client, params } = context.oidc;
-    if (client === undefined || params === undefined || typeof params['scope'] !== 'string')
-      return engine(context, next);
+    if (client === undefined || params === undefined) return engine(context, next);
+    if (params['scope'] === undefined) completeMissingScope(params, client, parts.config.resources);
+    if (typeof params['scope'] !== 'string') return engine(context, next);
     const asked = params['scope'].split(' ');
+    // The engine says what is wrong with a malformed one, and repeats none of it.
+    if (!asked.every((scope) => scopeName.safeParse(scope).success)) return engine(context, next);
     // A resource that the client may not use is refused by its own name, a little later.
     if (namesOwnResources(params['resource'], client))
       params['scope'] = allowedScopes(asked, client, apiScopes).join(' ');
@@ -43,7 +48,9 @@ export function clientCredentialsScope(engine: GrantHandler, parts: Parts): Gran
       const own = policyOf(client).scopes.filter((scope) => apiScopes.has(scope));
       if (own.length > 0) params['scope'] = own.join(' ');
     } else if (client !== undefined && typeof params?.['scope'] === 'string') {
-      refuseForeignScopes(params['scope'].split(' '), client, apiScopes);
+      const asked = params['scope'].split(' ');
+      refuseForeignScopes(asked, client, apiScopes);
+      refuseUnknownScopes(asked, client);
     }
     return engine(context);
   };
@@ -57,6 +64,7 @@ function namesOwnResources(resource: unknown, client: Client): boolean {
 /** @throws errors.InvalidScope for an API's scope that the client may not have, and where nothing is left */
 function allowedScopes(asked: readonly string[], client: Client, apiScopes: ReadonlySet<string>): string[] {
   refuseForeignScopes(asked, client, apiScopes);
+  refuseUnknownScopes(asked, client);
   const { scopes: own } = policyOf(client);
   const allowed = asked.filter((scope) => !STANDARD_SCOPES.includes(scope) || own.includes(scope));
   // Without openid the answer would have another form than the app expects.
@@ -66,10 +74,39 @@ function allowedScopes(asked: readonly string[], client: Client, apiScopes: Read
   return allowed;
 }
 
+/**
+ * RFC 6749 §3.3: a request without a scope is for all that the client has of the API that it names. Where it names none
+ * it fails, before anybody signs in for nothing. Details alone are enough (RFC 9396 §3).
+ * @throws errors.InvalidScope
+ */
+function completeMissingScope(
+  params: Record<string, unknown>,
+  client: Client,
+  resources: readonly ResourceConfig[],
+): void {
+  if (params['authorization_details'] !== undefined) return;
+  const named = [params['resource']].flat();
+  const { scopes: own } = policyOf(client);
+  const scopes = resources
+    .filter(({ identifier }) => named.includes(identifier))
+    .flatMap((resource) => Object.keys(resource.scopes))
+    .filter((scope) => own.includes(scope));
+  if (scopes.length > 0) params['scope'] = [...new Set(scopes)].join(' ');
+  else if (params['resource'] === undefined)
+    throw Object.assign(new errors.InvalidScope('the request must name a scope', ''), { scope: undefined });
+}
+
 function refuseForeignScopes(asked: readonly string[], client: Client, apiScopes: ReadonlySet<string>): void {
   const { scopes: own } = policyOf(client);
   const foreign = asked.find((scope) => apiScopes.has(scope) && !own.includes(scope));
   if (foreign !== undefined) throw notRegistered(foreign);
+}
+
+/** A token without a scope could not say that it is for less than was asked for (RFC 6749 §3.3), and a person would sign in for nothing. */
+function refuseUnknownScopes(asked: readonly string[], client: Client): void {
+  const possible = [...STANDARD_SCOPES, ...STREAM_SCOPES, ...policyOf(client).scopes];
+  const [unknown] = asked;
+  if (unknown !== undefined && !asked.some((scope) => possible.includes(scope))) throw notRegistered(unknown);
 }
 
 function notRegistered(scope: string): Error {
