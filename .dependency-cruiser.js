@@ -11,6 +11,7 @@ const LEVELS = [
   ['limits'],
   ['accounts', 'credentials', 'clients', 'forms', 'issuers', 'keys', 'status', 'audit', 'metrics'],
   ['interactions', 'account-pages', 'admin', 'oidc', 'grants', 'revocation', 'registration', 'signals'],
+  ['domain'],
   ['host'],
   ['server'],
   ['server.ts'],
@@ -37,7 +38,9 @@ const SIDE_ROOMS = {
   'storage/sqlite': ['storage/open-store.ts'],
   'storage/redis': ['storage/open-store.ts'],
   'storage/open-store.ts': ['storage/open-stores.ts', 'server.ts', 'cli'],
-  'storage/open-stores.ts': ['server.ts', 'server/base.ts', 'cli'],
+  // The domain knows their type; it is handed them open.
+  'storage/open-stores.ts': ['server.ts', 'domain', 'cli'],
+  'domain/serving.ts': ['server.ts', 'server'],
   server: ['server.ts'],
   'config/load.ts': ['server.ts', 'cli'],
   'keys/pkcs11': ['keys/open-external.ts'],

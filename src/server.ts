@@ -1,3 +1,7 @@
+import type { Logger } from 'pino';
+import { openRing } from './domain/key-ring.ts';
+import { openServingDomain } from './domain/serving.ts';
+import { admission as openAdmission, type Admission } from './host/admission.ts';
 import { listen } from './host/listener.ts';
 import { openLog } from './host/log.ts';
 import { StoreChecks } from './host/store-checks.ts';
@@ -8,14 +12,11 @@ import type { KeyRing } from './keys/key-ring.ts';
 import type { Clock } from './lib/clock.ts';
 import { systemRandom, type Random } from './lib/random.ts';
 import { checkClients } from './oidc/clients/check-clients.ts';
-import type { Base } from './server/base.ts';
-import { openDomain } from './server/domain.ts';
 import { buildEngine } from './server/engine.ts';
-import { openRing } from './server/ring.ts';
 import type { Apps } from './server/routes.ts';
-import { signAs } from './server/sign.ts';
+import { signersOf } from './server/sign.ts';
 import { claimStore, foreignStore } from './credentials/store-origin.ts';
-import { openStores } from './storage/open-stores.ts';
+import { openStores, type Stores } from './storage/open-stores.ts';
 
 export interface ServerOptions {
   config: Config;
@@ -29,7 +30,7 @@ export interface ServerOptions {
 }
 
 export interface RunningServer {
-  /** The address that it listens on; clients use the issuer's URL. */
+  /** The port that it listens on; clients use the issuer's URL. */
   readonly port: number;
   /** Announces the end and serves on: /readyz answers 503, and each answer closes its connection. */
   leave(): void;
@@ -46,11 +47,11 @@ export async function startServer({ config, apps = [], ...given }: ServerOptions
   const { random = systemRandom, openStores: open = openStores } = given;
   const stores = await open(config.stores, given.clock);
   try {
-    const base: Base = { config, stores, log: openLog(config.log), clock: stores.clock, random };
-    for (const warning of stores.warnings) base.log.warn(warning);
-    await claim(base);
-    const ring = await openRing(base);
-    return await serve(base, ring, apps).catch(async (error: unknown) => {
+    const log = openLog(config.log);
+    for (const warning of stores.warnings) log.warn(warning);
+    await claim({ config, stores, random });
+    const ring = await openRing({ config, stores, random, log });
+    return await serve({ config, stores, random, log, ring, apps }).catch(async (error: unknown) => {
       await ring.close();
       throw error;
     });
@@ -61,34 +62,44 @@ export async function startServer({ config, apps = [], ...given }: ServerOptions
 }
 
 /** Keeps the demo, whose passwords everybody knows, and configured servers out of each other's stores. */
-async function claim({ config, stores, clock, random }: Base): Promise<void> {
-  const { records } = stores;
+async function claim({ config, stores, random }: Pick<Opened, 'config' | 'stores' | 'random'>): Promise<void> {
+  const { records, clock } = stores;
   const { grants: grantsUrl, records: url = grantsUrl } = config.stores;
   const other = await claimStore({ config, records, clock, random }, config.isDemo === true ? 'demo' : 'configured');
   if (other !== undefined) throw foreignStore(other, printableStoreUrl(url));
 }
 
-async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServer> {
-  const { config, stores, log } = base;
-  const domain = await openDomain(base, ring, {
-    list: (claims) => signAs({ alg: 'ES256', typ: 'statuslist+jwt' }, engine.provider, ring.current(), claims),
-    // CAEP Interoperability Profile 1.0 §2.6 knows RS256 alone.
-    event: (claims) => signAs({ alg: 'RS256', typ: 'secevent+jwt' }, engine.provider, ring.current(), claims),
-  });
+interface Opened {
+  config: Config;
+  stores: Stores;
+  random: Random;
+  log: Logger;
+  ring: KeyRing;
+  apps: Apps;
+}
+
+async function serve({ config, stores, random, log, ring, apps }: Opened): Promise<RunningServer> {
+  const sign = signersOf(() => engine.provider, ring);
+  const serving = await openServingDomain({ config, stores, random, log, ring, sign });
   let isDraining = false;
-  const storeChecks = new StoreChecks({ ...base, clockSkew: config.keys.clock_skew });
-  const build = () => buildEngine(base, ring, domain, { apps, storeChecks, isDraining: () => isDraining });
+  const storeChecks = new StoreChecks({ stores, log, random, clockSkew: config.keys.clock_skew });
+  const admission = admissionOf(config);
+  const build = () =>
+    buildEngine({ serving, keys: ring, log, admission, storeChecks, isDraining: () => isDraining, apps });
   let engine = build();
   ring.onChange(({ signing, published }) => {
     engine = build();
-    domain.status.keysChanged();
-    domain.announce({ type: 'keys.changed', signing: kidsOf(signing), published: kidsOf(published) });
+    serving.status.keysChanged();
+    serving.announce({ type: 'keys.changed', signing: kidsOf(signing), published: kidsOf(published) });
   });
-  await checkClients(engine.provider, { ...domain, log });
-  await domain.signals.start();
-  const handler = requestHandler(domain.admit, () => engine, ring);
-  const listener = await listen(config, handler, log);
-  domain.revocations.watch();
+  await checkClients(engine.provider, { clients: serving.domain.clients, outgoing: serving.outgoing, log });
+  await serving.transmitter.start();
+  const listener = await listen(
+    config,
+    requestHandler(admission, () => engine, ring),
+    log,
+  );
+  serving.domain.revocations.watch();
   await storeChecks.begin();
   log.info({ issuer: config.issuer, port: listener.port }, 'ready');
   return {
@@ -99,14 +110,9 @@ async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServ
     },
     async close() {
       isDraining = true;
-      domain.status.streams.close();
-      domain.signals.release();
+      serving.release();
       await listener.drain();
-      domain.credentials.passwords.close();
-      await domain.revocations.close();
-      await domain.status.close();
-      await domain.signals.close();
-      await domain.logouts.close();
+      await serving.close();
       await ring.close();
       storeChecks.close();
       await stores.close();
@@ -118,6 +124,20 @@ async function serve(base: Base, ring: KeyRing, apps: Apps): Promise<RunningServ
       listener.reload();
     },
   };
+}
+
+function admissionOf({
+  issuer,
+  listen: { aliases, trusted_proxies, client_certificates: certificates },
+}: Config): Admission {
+  // Hosts that requests may name besides the issuer's.
+  const others = certificates?.url === undefined ? aliases : [...aliases, new URL(certificates.url).host];
+  return openAdmission({
+    issuer,
+    aliases: others,
+    trustedProxies: trusted_proxies,
+    certificateHeader: certificates?.header,
+  });
 }
 
 function kidsOf(keys: readonly { kid?: string }[]): string[] {

@@ -1,26 +1,23 @@
-import { openAccounts } from '../accounts/accounts.ts';
-import { openClients, type Client } from '../clients/clients.ts';
 import { authMethodOf } from '../config/client-auth-checks.ts';
+import type { Domain } from '../domain/domain.ts';
 import type { Check } from '../grants/jwt-bearer/check.ts';
 import { CHECKS, firstFailure } from '../grants/jwt-bearer/checks.ts';
 import { readAssertion } from '../grants/jwt-bearer/assertion.ts';
 import type { Examination } from '../grants/jwt-bearer/examination.ts';
 import { jwtBearer } from '../grants/jwt-bearer/jwt-bearer.ts';
 import type { Subject } from '../grants/jwt-bearer/subject.ts';
-import { systemRandom } from '../lib/random.ts';
 import { openOutgoing } from '../outgoing/outgoing.ts';
-import type { Stores } from '../storage/open-stores.ts';
 import { textOf } from './command.ts';
 import { table } from './help-text.ts';
 import { readText } from './read-text.ts';
-import { withStores, type StoreScene } from './store-scene.ts';
+import { withDomain, type StoreScene } from './store-scene.ts';
 
 /** Tries a token as the token endpoint would, by the same checks, but uses nothing up and makes nothing. */
 export async function test(scene: StoreScene, word: string): Promise<number> {
   const { terminal } = scene;
   const token = word === '-' ? await readText(word, terminal) : word;
-  return withStores(scene, async (stores) => {
-    const examination = await examine(scene, stores, token);
+  return withDomain(scene, async (domain) => {
+    const examination = await examine(scene, domain, token);
     const failed = await firstFailure(examination);
     terminal.print(`${table([...facts(examination)], '')}\n`);
     if (failed === undefined) {
@@ -41,18 +38,20 @@ function refusalText({ reason, says }: Check): string {
 That is check ${place + 1} of ${CHECKS.length}, ${reason}; docs/trusted-issuers.md lists them in their order.`;
 }
 
-async function examine(scene: StoreScene, { records, grants, clock }: Stores, token: string): Promise<Examination> {
-  const { config } = scene.chosen;
-  const accounts = openAccounts({ records, clock, random: systemRandom });
+async function examine(scene: StoreScene, domain: Domain, token: string): Promise<Examination> {
+  const { config, accounts, issuers, records, grants, clock } = domain;
+  const { allow, ca } = config.outgoing;
   const { ofOperator } = openOutgoing({
-    ...config.outgoing,
+    allow,
+    ca,
     clock,
     reportFailure: ({ address, err }) => {
       scene.terminal.warn(`latchkey: ${address}: ${err instanceof Error ? err.message : String(err)}`);
     },
   });
-  const { issuers, rehearse } = jwtBearer({
-    config,
+  const { rehearse } = jwtBearer({
+    issuer: config.issuer,
+    issuers,
     accounts,
     records,
     grants,
@@ -63,26 +62,14 @@ async function examine(scene: StoreScene, { records, grants, clock }: Stores, to
   const assertion = readAssertion(token.trim());
   const { iss } = assertion.claims.members;
   const issuer = typeof iss === 'string' ? await issuers.find(iss) : undefined;
-  const id = textOf(scene.given, 'client') ?? issuer?.clients[0] ?? '';
-  const client = await findClient(scene, records, id);
+  const named = textOf(scene.given, 'client');
+  const id = named ?? issuer?.clients[0] ?? '';
+  const client = await domain.clients.find(id);
+  if (client === undefined && named !== undefined)
+    throw new Error(`there is no client ${JSON.stringify(id)}; "latchkey clients list" shows all`);
   const { resources = [], default_resource: defaultResource } = client ?? {};
   const isProved = client !== undefined && authMethodOf(client) !== 'none';
   return rehearse({ assertion, client: { id, isProved, resources, defaultResource }, scopes: [], resources: [] });
-}
-
-async function findClient({ chosen, given }: StoreScene, records: Stores['records'], id: string) {
-  const clients = openClients({
-    records,
-    configured: chosen.config.clients,
-    random: systemRandom,
-    // Nothing is signed here.
-    sealingKey: () => Promise.reject(new Error('a test needs no secret')),
-  });
-  const client: Client | undefined = await clients.find(id);
-  if (client === undefined && textOf(given, 'client') !== undefined) {
-    throw new Error(`there is no client ${JSON.stringify(id)}; "latchkey clients list" shows all`);
-  }
-  return client;
 }
 
 /** The claims of the token, the server that it should be for, and the client that would bring it. */

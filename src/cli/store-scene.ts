@@ -1,5 +1,7 @@
 import { printableStoreUrl } from '../config/store-url.ts';
 import { foreignStore, originOf } from '../credentials/store-origin.ts';
+import { openDomain, type Domain } from '../domain/domain.ts';
+import { storedKeys } from '../domain/key-ring.ts';
 import { systemRandom } from '../lib/random.ts';
 import type { Stores } from '../storage/open-stores.ts';
 import { StoreMissing } from '../storage/store.ts';
@@ -41,6 +43,17 @@ export async function withStores<T>(
   } finally {
     await stores.close();
   }
+}
+
+/** Opens the domain on the stores for one piece of work. @throws as `withStores` */
+export function withDomain<T>(
+  { chosen, terminal }: Pick<StoreScene, 'chosen' | 'terminal'>,
+  work: (domain: Domain) => Promise<T>,
+): Promise<T> {
+  return withStores({ chosen, terminal }, (stores) => {
+    const [{ config }, random] = [chosen, systemRandom];
+    return work(openDomain({ config, stores, random, keys: () => storedKeys({ config, stores, random }) }));
+  });
 }
 
 function noStore({ file, config }: ChosenConfig, url: string): Error {

@@ -1,6 +1,8 @@
 import type { Accounts } from '../accounts/accounts.ts';
 import { ConfigError, pathText, type Problem } from '../config/problems.ts';
 import type { Config } from '../config/schema.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';
 import { openAttempts } from './attempts.ts';
 import { openChangePassword, type ChangePassword } from './change-password.ts';
@@ -8,7 +10,7 @@ import { openKnownDevices } from './known-device.ts';
 import { OPERATOR } from '../limits/lane.ts';
 import { type AdmitAttempt, openAdmission, openPasswordCheck } from './password-check.ts';
 import { passwordWords } from './password-words.ts';
-import { passwordsFor, type PasswordParts, type Passwords, type PasswordSettings } from './passwords.ts';
+import type { Passwords, PasswordSettings } from './passwords.ts';
 import { register } from './register.ts';
 import { openSignIn, type SignIn } from './sign-in.ts';
 import { openSignUp, type SignUp } from './sign-up.ts';
@@ -19,7 +21,6 @@ export interface Credentials {
   admitAttempt: AdmitAttempt;
   signUp: SignUp;
   changePassword: ChangePassword;
-  passwords: Passwords;
   /** The id of a browser in which anybody has signed in, by its device token. */
   knownBrowser: (token: string | undefined) => string | undefined;
   /**
@@ -32,26 +33,27 @@ export interface Credentials {
 /** Accounts whose hashes are looked at when a server starts. */
 const COST_SAMPLE = 2000;
 
-/** @param parts.deviceKey signs the tokens of known devices, the same on every node */
-export function openCredentials(
-  parts: PasswordParts & {
-    config: PasswordSettings & Pick<Config, 'sign_up'>;
-    accounts: Accounts;
-    grants: Store;
-    deviceKey: Buffer;
-  },
-): Credentials {
-  const { config, accounts, grants, clock, random } = parts;
+export interface CredentialsOptions {
+  config: PasswordSettings & Pick<Config, 'sign_up'>;
+  accounts: Accounts;
+  passwords: Passwords;
+  grants: Store;
+  clock: Clock;
+  random: Random;
+  /** Signs the tokens of known devices, the same on every node. */
+  deviceKey: Buffer;
+}
+
+export function openCredentials(options: CredentialsOptions): Credentials {
+  const { config, accounts, passwords, grants, clock, random, deviceKey } = options;
   const { min_length: minLength } = config.passwords;
-  const passwords = passwordsFor(config, parts);
-  const devices = openKnownDevices({ key: parts.deviceKey, clock, random });
+  const devices = openKnownDevices({ key: deviceKey, clock, random });
   const attempts = openAttempts({ grants, clock });
   const checking = { accounts, passwords, attempts, devices };
   return {
     signIn: openSignIn(checking),
     admitAttempt: openAdmission(checking),
     changePassword: openChangePassword({ check: openPasswordCheck(checking), passwords, devices }),
-    passwords,
     knownBrowser: (token) => devices.browser(token),
     signUp: openSignUp({ accounts, passwords, devices, grants, clock, roles: config.sign_up.roles }),
     async makeSeedAccounts(seeds) {

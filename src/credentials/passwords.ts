@@ -90,7 +90,7 @@ export interface PasswordParts {
   /** Asked about a new password that nothing else is wrong with. */
   isBreached?: IsBreached | undefined;
   /** Told of an account that would have been opened by the demo's password. */
-  reportPublished?: (account: AccountId) => void;
+  reportPublished?: ((account: AccountId) => void) | undefined;
 }
 
 export type PasswordSettings = Pick<Config, 'passwords' | 'branding' | 'isDemo'>;
@@ -121,8 +121,18 @@ export function passwordsFor(
   { passwords, branding, isDemo = false }: PasswordSettings,
   parts: PasswordParts,
 ): Passwords {
-  const { argon2, min_length: minLength } = passwords;
-  return openPasswords({ ...parts, argon2, minLength, service: branding.name, isDemo });
+  const { records, clock, random, isBreached, reportPublished } = parts;
+  return openPasswords({
+    records,
+    clock,
+    random,
+    isBreached,
+    reportPublished,
+    argon2: passwords.argon2,
+    minLength: passwords.min_length,
+    service: branding.name,
+    isDemo,
+  });
 }
 
 export function openPasswords(options: PasswordOptions): Passwords {

@@ -1,5 +1,5 @@
 import type { Client } from '../clients/clients.ts';
-import { openInvitations } from '../clients/invitations.ts';
+import type { Invitations } from '../clients/invitations.ts';
 import { openRegisteredClients } from '../clients/registered-clients.ts';
 import type { Config } from '../config/schema.ts';
 import type { Announce } from '../events/events.ts';
@@ -20,10 +20,11 @@ export interface Registration {
   readonly used: (clientId: string) => void;
 }
 
-export function openRegistration(parts: {
+export interface RegistrationOptions {
   config: Config;
   records: Store;
   grants: Store;
+  invitations: Invitations;
   announce: Announce;
   revoke: Revoke;
   clock: Clock;
@@ -32,18 +33,32 @@ export function openRegistration(parts: {
   keySets: KeySets;
   /** Told when the store was away: the client is renewed at its next use. */
   reportFailure: (error: unknown) => void;
-}): Registration {
-  const { config, clock } = parts;
-  const { enabled, unused, max_clients: most, software_statements: rules } = config.registration;
-  const registered = openRegisteredClients({ ...parts, unused, most });
-  const invitations = openInvitations(parts);
-  const limitAddress = registrationLimit({ ...parts, most: config.registration.max_per_hour });
-  const statements = openSoftwareStatements({ rules, issuer: config.issuer, clock, keySets: parts.keySets });
+}
+
+export function openRegistration(options: RegistrationOptions): Registration {
+  const { config, records, grants, invitations, announce, revoke, clock, random, keySets, reportFailure } = options;
+  const { issuer, registration: rules } = config;
+  const registered = openRegisteredClients({ records, clock, random, unused: rules.unused, most: rules.max_clients });
+  const limitAddress = registrationLimit({ grants, clock, most: rules.max_per_hour });
+  const statements = openSoftwareStatements({ rules: rules.software_statements, issuer, clock, keySets });
   return {
-    routes: (accept) =>
-      enabled ? registrationRoutes({ ...parts, registered, invitations, statements, limitAddress, accept }) : [],
+    routes(accept) {
+      if (!rules.enabled) return [];
+      return registrationRoutes({
+        config,
+        registered,
+        invitations,
+        statements,
+        accept,
+        limitAddress,
+        announce,
+        revoke,
+        clock,
+        random,
+      });
+    },
     used(clientId) {
-      registered.renew(clientId).catch(parts.reportFailure);
+      registered.renew(clientId).catch(reportFailure);
     },
   };
 }

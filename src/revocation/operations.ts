@@ -51,25 +51,21 @@ export interface CredentialsChange {
   exceptSession?: string;
 }
 
-interface PersonParts {
+interface EndingsOptions {
   revoke: Revoke;
   accounts: Pick<Accounts, 'find' | 'disable' | 'remove'>;
   passwords: Pick<Passwords, 'remove'>;
   consents: Pick<Consents, 'list' | 'withdraw'>;
-}
-
-interface OperatorParts {
-  revoke: Revoke;
   clients: Pick<Clients, 'configured' | 'disable' | 'remove'>;
   issuers: Pick<Issuers, 'configured' | 'remove'>;
 }
 
 /** Makes the operations. Each can be repeated after an interruption. */
-export function openEndings(parts: PersonParts & OperatorParts): Endings {
-  return { ...personEndings(parts), ...operatorEndings(parts) };
+export function openEndings(options: EndingsOptions): Endings {
+  return { ...personEndings(options), ...operatorEndings(options) };
 }
 
-export function personEndings({ revoke, accounts, passwords, consents }: PersonParts): PersonEndings {
+function personEndings({ revoke, accounts, passwords, consents }: EndingsOptions): PersonEndings {
   return {
     async disableAccount(account) {
       if ((await accounts.find(account)) === undefined) return false;
@@ -100,7 +96,7 @@ export function personEndings({ revoke, accounts, passwords, consents }: PersonP
   };
 }
 
-export function operatorEndings({ revoke, clients, issuers }: OperatorParts): OperatorEndings {
+function operatorEndings({ revoke, clients, issuers }: EndingsOptions): OperatorEndings {
   return {
     disableClient: (client) => revoke({ what: 'client', client }, 'client-disabled', () => clients.disable(client)),
     async removeClient(client) {

@@ -14,12 +14,14 @@ export type RevocationListener = (revoked: Revoked) => Promise<void>;
 export interface RevocationParts extends RevocationDependencies {
   random: Random;
   /** Parts of a running server. Without them everything ends all the same, and a server notifies the apps. */
-  server?: {
-    announce: Announce;
-    logouts: Pick<BackChannelLogout, 'deliver'>;
-    /** Reports a failed step, which is retried. */
-    reportFailure: (error: unknown) => void;
-  };
+  server?:
+    | {
+        announce: Announce;
+        logouts: Pick<BackChannelLogout, 'deliver'>;
+        /** Reports a failed step, which is retried. */
+        reportFailure: (error: unknown) => void;
+      }
+    | undefined;
 }
 
 const LOOK_EVERY = 500;

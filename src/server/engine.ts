@@ -1,58 +1,50 @@
+import type { Logger } from 'pino';
 import type { Provider } from 'oidc-provider';
 import { takesPasswords } from '../config/deprecated.ts';
-import type { Config } from '../config/schema.ts';
+import type { ServingDomain } from '../domain/serving.ts';
 import { passwordGrant } from '../grants/password.ts';
 import { tokenExchange } from '../grants/token-exchange/token-exchange.ts';
+import type { Admission } from '../host/admission.ts';
 import type { HealthParts } from '../host/health.ts';
 import { published } from '../host/published.ts';
 import type { Engine } from '../host/request-handler.ts';
 import { middlewareTable } from '../host/table.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
-import type { GrantType } from '../oidc/grant-type.ts';
 import { answerEngineFormsOnce } from '../oidc/answered-forms.ts';
-import { limitSignOuts } from '../oidc/logout/sign-out-limits.ts';
+import type { GrantType } from '../oidc/grant-type.ts';
 import { frontChannelLogout } from '../oidc/logout/front-channel-logout.ts';
 import { sessionManagement } from '../oidc/logout/session-management.ts';
+import { limitSignOuts } from '../oidc/logout/sign-out-limits.ts';
 import { createProvider } from '../oidc/provider.ts';
 import { publicDocuments } from '../oidc/published-documents.ts';
 import { resumeOnce } from '../oidc/resume.ts';
 import { refuseSpentStrangers } from '../oidc/spent-strangers.ts';
-import type { Base } from './base.ts';
-import type { Domain } from './domain.ts';
 import { routesOf, type Apps } from './routes.ts';
 
-/** The engine for one snapshot of the keys, with the host's steps before it. */
-export function buildEngine(
-  base: Base,
-  keys: KeyRing,
-  domain: Domain,
-  host: { apps: Apps; isDraining: () => boolean } & Pick<HealthParts, 'storeChecks'>,
-): Engine & { provider: Provider } {
-  const { config, stores } = base;
-  const { admit, refresh, registration, views } = domain;
+export interface EngineContext {
+  serving: ServingDomain;
+  keys: KeyRing;
+  log: Logger;
+  admission: Admission;
+  storeChecks: HealthParts['storeChecks'];
+  isDraining: () => boolean;
+  apps: Apps;
+}
+
+/** The engine for the keys of now, with the host's middleware before it. */
+export function buildEngine(context: EngineContext): Engine & { provider: Provider } {
+  const { serving, keys } = context;
+  const { config } = serving.domain;
+  const { forms, interactions, pending } = serving.pages;
   const ring = keys.current();
-  const adapters = { RefreshToken: refresh.adapter, Interaction: domain.interactions.adapter };
-  const { resources } = config;
-  const shared = { ...base, ...domain, ring, grants: stores.grants, resources, clientUsed: registration.used };
-  const { introduce } = domain.signals;
-  const grantTypes = [...domain.grantTypes, ...changingGrants(config, domain, shared)];
-  const provider = createProvider({
-    ...{ ...shared, signatures: keys, grantTypes, adapters, introduce },
-  });
-  const steps = middlewareTable({
-    ...base,
-    ...host,
-    issuer: config.issuer,
-    views,
-    routes: routesOf(provider, base, domain, host.apps),
-    canSign: () => keys.ready(),
-    admitted: (request) => admit.admitted(request),
-  });
-  for (const step of [...steps, limitSignOuts, refuseSpentStrangers(domain.pending)]) provider.use(step);
-  provider.use(resumeOnce(domain.interactions));
-  provider.use(answerEngineFormsOnce(domain.forms));
-  tellBrowsers(provider, base, domain, ring);
+  const provider = providerFor(context, ring);
+  for (const step of hostSteps(context, provider)) provider.use(step);
+  provider.use(limitSignOuts);
+  provider.use(refuseSpentStrangers(pending));
+  provider.use(resumeOnce(interactions));
+  provider.use(answerEngineFormsOnce(forms));
+  tellBrowsers(provider, serving, ring);
   return {
     provider,
     handle: provider.callback(),
@@ -60,21 +52,75 @@ export function buildEngine(
   };
 }
 
-/** The grant types of ours that change with the keys. */
-function changingGrants(
-  config: Config,
-  { credentials }: Domain,
-  parts: Omit<Parameters<typeof tokenExchange>[0], 'issuer'>,
-): GrantType[] {
+function providerFor({ serving, keys, log }: EngineContext, ring: RingSnapshot): Provider {
+  const { config, grants, clients, consents, revoke, signals, clock, random } = serving.domain;
+  return createProvider({
+    config,
+    ring,
+    signatures: keys,
+    grants,
+    clients,
+    consents,
+    revoke,
+    introduce: signals.introduce,
+    clock,
+    random,
+    log,
+    grantTypes: grantTypes(serving, ring),
+    adapters: { RefreshToken: serving.refresh.adapter, Interaction: serving.pages.interactions.adapter },
+    accountOf: serving.accountOf,
+    subjectNames: serving.subjectNames,
+    announce: serving.announce,
+    backchannel: serving.backchannel,
+    mTLS: serving.mTLS,
+    secretGuesses: serving.secretGuesses,
+    status: serving.status,
+    refresh: serving.refresh,
+    logouts: serving.logouts,
+    forms: serving.pages.forms,
+    outgoing: serving.outgoing,
+    clientUsed: serving.registration.used,
+    pending: serving.pages.pending,
+    views: serving.pages.views,
+  });
+}
+
+/** The grant types beyond the engine's own. */
+function grantTypes(serving: ServingDomain, ring: RingSnapshot): GrantType[] {
+  const { announce, accountOf, status, subjectNames, credentials, jwtBearer } = serving;
+  const { config, grants, clock, random } = serving.domain;
+  const { issuer } = config;
+  const { signIn } = credentials;
   return [
-    tokenExchange({ ...parts, issuer: config.issuer }),
-    ...(takesPasswords(config) ? [passwordGrant({ ...parts, signIn: credentials.signIn })] : []),
+    jwtBearer,
+    tokenExchange({ issuer, ring, accountOf, grants, status, subjectNames, announce, clock, random }),
+    ...(takesPasswords(config) ? [passwordGrant({ signIn, announce, clock })] : []),
   ];
 }
 
-/** What the operator has turned on of the ways by which an app's page learns of a sign-out. */
-function tellBrowsers(provider: Provider, { config }: Base, { views }: Domain, ring: RingSnapshot): void {
+function hostSteps(
+  { serving, keys, log, admission, storeChecks, isDraining, apps }: EngineContext,
+  provider: Provider,
+) {
+  const { config, clock, random } = serving.domain;
+  return middlewareTable({
+    issuer: config.issuer,
+    views: serving.pages.views,
+    routes: routesOf(serving, provider, apps),
+    admitted: (request) => admission.admitted(request),
+    canSign: () => keys.ready(),
+    storeChecks,
+    isDraining,
+    log,
+    clock,
+    random,
+  });
+}
+
+/** The ways that the operator has turned on by which an app's page learns of a sign-out. */
+function tellBrowsers(provider: Provider, { domain, pages }: ServingDomain, ring: RingSnapshot): void {
+  const { config } = domain;
   const { front_channel_logout: frames, session_management: isWatched } = config.sessions;
-  if (frames) provider.use(frontChannelLogout(provider, views));
+  if (frames) provider.use(frontChannelLogout(provider, pages.views));
   if (isWatched) provider.use(sessionManagement(config.issuer, { ring }));
 }

@@ -5,6 +5,7 @@ import { homeRoute } from '../account-pages/home-page.ts';
 import { passwordRoutes } from '../account-pages/password-page.ts';
 import { sessionsRoutes } from '../account-pages/sessions-page.ts';
 import { changePasswordRoute, signedInRoute } from '../account-pages/signed-in-route.ts';
+import type { ServingDomain } from '../domain/serving.ts';
 import { logoRoute } from '../host/logo-route.ts';
 import type { Route } from '../http/route.ts';
 import { interactionRoutes } from '../interactions/routes.ts';
@@ -18,8 +19,6 @@ import { postedRequestRoutes } from '../oidc/posted-requests.ts';
 import { transmitterIdentifier } from '../oidc/requests/transmitter.ts';
 import { appsWithAccess, liveSessions } from '../oidc/storage/access.ts';
 import { statusRoutes } from '../status/routes.ts';
-import type { Base } from './base.ts';
-import type { Domain } from './domain.ts';
 
 /** The pages that somebody may sign in for. */
 const OWN_PAGES = ['/', '/sessions', '/apps', '/password'];
@@ -28,57 +27,118 @@ const OWN_PAGES = ['/', '/sessions', '/apps', '/password'];
 export type Apps = readonly { name: string; url: string }[];
 
 /** The paths that are not the engine's. */
-export function routesOf(provider: Provider, base: Base, domain: Domain, apps: Apps): Route[] {
-  const { config } = base;
-  const { credentials, registration } = domain;
-  const toSignIn = { signInUrl: (page: string) => signInUrl(config.issuer, page) };
-  const shared = { ...base, ...domain, ...toSignIn, grants: base.stores.grants, resources: config.resources };
+export function routesOf(serving: ServingDomain, provider: Provider, apps: Apps): Route[] {
+  const { status, secretGuesses, transmitter, registration, outgoing, pages } = serving;
+  const { config } = serving.domain;
+  const { issuer, sessions } = config;
   return [
-    homeRoute({ ...shared, provider, apps }),
-    approvalRoute({ ...shared, provider, answer: domain.backchannel.answer }),
-    ...accountPages({ ...shared, provider }),
+    ...homeRoutes(serving, provider, apps),
+    ...accountRoutes(serving, provider),
     signedInRoute(SIGNED_IN_PATH, OWN_PAGES),
     changePasswordRoute('/password'),
     ...postedRequestRoutes(provider),
-    deviceQrRoute(config.issuer),
-    logoRoute(domain),
-    ...statusRoutes(domain.status, (context) => basicClient(provider, context, domain.secretGuesses)),
-    ...(config.sessions.session_management ? [checkSessionRoute(config.issuer)] : []),
-    ...domain.signals.routes((context) => clientToken(provider, context, transmitterIdentifier(config.issuer))),
-    ...registration.routes((client) => acceptClient(provider, client, { ...domain, config })),
-    ...interactionRoutes({
-      ...shared,
+    deviceQrRoute(issuer),
+    logoRoute({ logos: pages.logos, outgoing }),
+    ...statusRoutes(status, (context) => basicClient(provider, context, secretGuesses)),
+    ...(sessions.session_management ? [checkSessionRoute(issuer)] : []),
+    ...transmitter.routes((context) => clientToken(provider, context, transmitterIdentifier(issuer))),
+    ...registration.routes((client) => acceptClient(provider, client, { config, outgoing })),
+    ...signInRoutes(serving, provider),
+  ];
+}
+
+/** The root page, and the answer to what an app asks of a person there. */
+function homeRoutes(serving: ServingDomain, provider: Provider, apps: Apps): Route[] {
+  const { approvals, backchannel } = serving;
+  const { config, accounts, clock } = serving.domain;
+  const { views, csrf, forms } = serving.pages;
+  const { resources } = config;
+  const toSignIn = signInUrlOf(serving);
+  return [
+    homeRoute({ provider, views, accounts, approvals, resources, csrf, clock, signInUrl: toSignIn, apps }),
+    approvalRoute({
       provider,
-      signIn: credentials.signIn,
-      admitAttempt: credentials.admitAttempt,
-      ...(config.sign_up.enabled && { signUp: credentials.signUp }),
-      passwordMinLength: config.passwords.min_length,
-      detailTypes: config.authorization_details_types,
+      views,
+      accounts,
+      approvals,
+      csrf,
+      forms,
+      signInUrl: toSignIn,
+      answer: backchannel.answer,
     }),
   ];
 }
 
-/** The pages of a person's own, on which they end what is theirs. */
-function accountPages(
-  parts: Base & Domain & Pick<Parameters<typeof appsRoutes>[0], 'provider' | 'resources' | 'signInUrl'>,
-): Route[] {
-  const { config, credentials, endings, stores } = parts;
+/** The pages on which people end what is theirs. */
+function accountRoutes(serving: ServingDomain, provider: Provider): Route[] {
+  const { announce, credentials } = serving;
+  const { config, accounts, clients, consents, endings, grants, clock } = serving.domain;
+  const { views, csrf, forms } = serving.pages;
+  const toSignIn = signInUrlOf(serving);
   return [
     ...sessionsRoutes({
-      ...parts,
-      sessionsOf: (account) => liveSessions(stores.grants, account),
+      provider,
+      accounts,
+      csrf,
+      forms,
+      signInUrl: toSignIn,
+      views,
+      clients,
+      clock,
+      sessionsOf: (account) => liveSessions(grants, account),
       endSession: (session) => endings.endSession(session),
     }),
     ...appsRoutes({
-      ...parts,
-      appsOf: (account) => appsWithAccess({ ...parts, grants: stores.grants }, account),
+      provider,
+      accounts,
+      csrf,
+      forms,
+      signInUrl: toSignIn,
+      views,
+      clients,
+      resources: config.resources,
+      appsOf: (account) => appsWithAccess({ grants, consents }, account),
       removeAccess: (account, client) => endings.withdrawConsent(account, client),
     }),
     ...passwordRoutes({
-      ...parts,
+      provider,
+      accounts,
+      csrf,
+      forms,
+      signInUrl: toSignIn,
+      views,
+      announce,
       changePassword: credentials.changePassword,
       passwordMinLength: config.passwords.min_length,
       replacePassword: (account, change) => endings.changeCredentials(account, 'password-changed', change),
     }),
   ];
+}
+
+/** The pages between an authorization request and its answer. */
+function signInRoutes(serving: ServingDomain, provider: Provider): Route[] {
+  const { announce, credentials } = serving;
+  const { config, accounts, consents, clock } = serving.domain;
+  const { views, csrf, interactions } = serving.pages;
+  const { signIn, admitAttempt, signUp } = credentials;
+  return interactionRoutes({
+    provider,
+    views,
+    csrf,
+    interactions,
+    accounts,
+    consents,
+    signIn,
+    admitAttempt,
+    ...(config.sign_up.enabled && { signUp }),
+    passwordMinLength: config.passwords.min_length,
+    resources: config.resources,
+    detailTypes: config.authorization_details_types,
+    announce,
+    clock,
+  });
+}
+
+function signInUrlOf({ domain }: ServingDomain): (page: string) => string {
+  return (page) => signInUrl(domain.config.issuer, page);
 }

@@ -1,15 +1,19 @@
 import type { Provider } from 'oidc-provider';
-import type { RingSnapshot } from '../keys/ring.ts';
+import type { Signers } from '../domain/serving.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
 import { signJwt } from '../oidc/internals.ts';
 
-/** Signs what is not the engine's own: by the algorithm that is named, which readers take by default, where the ring has it. */
-export function signAs(
-  { alg: preferred, typ }: { alg: string; typ: string },
-  provider: Provider,
-  { signing }: RingSnapshot,
-  claims: Readonly<Record<string, unknown>>,
-): Promise<string> {
-  const algorithms: string[] = signing.map(({ alg }) => alg);
-  const alg = algorithms.find((one) => one === preferred) ?? algorithms[0] ?? preferred;
-  return signJwt(provider, claims, { alg, typ });
+/** Signs by the engine of now what is not the engine's own. */
+export function signersOf(provider: () => Provider, ring: Pick<KeyRing, 'current'>): Signers {
+  /** By the algorithm that is named, which readers take by default, where the ring has it. */
+  const signAs = (preferred: string, typ: string, claims: Readonly<Record<string, unknown>>): Promise<string> => {
+    const algorithms: string[] = ring.current().signing.map(({ alg }) => alg);
+    const alg = algorithms.find((one) => one === preferred) ?? algorithms[0] ?? preferred;
+    return signJwt(provider(), claims, { alg, typ });
+  };
+  return {
+    list: (claims) => signAs('ES256', 'statuslist+jwt', claims),
+    // CAEP Interoperability Profile 1.0 §2.6 knows RS256 alone.
+    event: (claims) => signAs('RS256', 'secevent+jwt', claims),
+  };
 }

@@ -29,16 +29,18 @@ export interface DeliverParts extends StalledStreamParts {
  * @returns the way to stop, which lets what is being sent end
  */
 export async function startDelivery(parts: DeliverParts): Promise<() => Promise<void>> {
-  const { queues, reportFailure } = parts;
-  const me = newId('node', parts.clock, parts.random);
+  const { queues, streams, outbox, announce, clock, random, mayReceive, push, reportFailure } = parts;
+  const me = newId('node', clock, random);
   const running = new Map<string, Promise<void>>();
   const stopping = new AbortController();
+  const isStopping = () => stopping.signal.aborted;
+  const work: Work = { queues, streams, outbox, announce, clock, random, mayReceive, push, me, isStopping };
   const serve = (stream: string, isListed: boolean): void => {
-    if (stopping.signal.aborted || running.has(stream) || running.size >= MOST_AT_ONCE) return;
-    const work = pushAll({ ...parts, me, isStopping: () => stopping.signal.aborted }, stream, isListed)
+    if (isStopping() || running.has(stream) || running.size >= MOST_AT_ONCE) return;
+    const pushing = pushAll(work, stream, isListed)
       .catch(reportFailure)
       .finally(() => running.delete(stream));
-    running.set(stream, work);
+    running.set(stream, pushing);
   };
   const look = async (): Promise<void> => {
     for (const stream of await queues.due()) serve(stream, true);
@@ -59,7 +61,7 @@ export async function startDelivery(parts: DeliverParts): Promise<() => Promise<
   };
 }
 
-type Work = DeliverParts & { me: string; isStopping: () => boolean };
+type Work = Omit<DeliverParts, 'reportFailure'> & { me: string; isStopping: () => boolean };
 
 /** @param isListed whether there is something to push for sure; of a hint, a stream that stands still makes nothing */
 async function pushAll(work: Work, id: string, isListed: boolean): Promise<void> {

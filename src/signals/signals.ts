@@ -15,29 +15,33 @@ import { startDelivery } from './deliver.ts';
 import { managementRoutes } from './management.ts';
 import { metadataRoute } from './metadata.ts';
 import type { AccountEvent } from './account-event.ts';
-import { openOutbox } from './outbox.ts';
+import { openOutbox, type Outbox } from './outbox.ts';
 import { pollRoute } from './poll.ts';
-import { publish, reachOf, type PublishParts } from './publish.ts';
+import { publish, reachOf } from './publish.ts';
 import { push, sealFor } from './push.ts';
-import { openQueues } from './queues.ts';
+import { openQueues, type Queues } from './queues.ts';
 import { receiverGuard, type FindToken } from './receiver.ts';
 import { answerRefusal, Refusal } from './refusal.ts';
 import type { SignSet } from './security-event-token.ts';
 import { statusRoutes } from './stream-status.ts';
-import { openStreams } from './streams.ts';
-import { openSubjects } from './subjects.ts';
+import { openStreams, type Streams } from './streams.ts';
+import { openSubjects, type Subjects } from './subjects.ts';
 import { subjectRoutes } from './subject-endpoints.ts';
 import { accountEventsOf } from './account-events-of-revocation.ts';
-import { openWaiting } from './waiting.ts';
+import { openWaiting, type Waiting } from './waiting.ts';
 
 /** Publishes account events to receivers. It works on the stores alone, so that commands can use it. */
 export interface Signals {
   publish: (event: AccountEvent) => Promise<void>;
   /** Records that an account has given a client access. */
   introduce: (account: string, client: string) => Promise<void>;
+  readonly streams: Streams;
+  readonly subjects: Subjects;
+  readonly queues: Queues;
+  readonly outbox: Outbox;
 }
 
-export interface SignalsParts {
+export interface SignalsOptions {
   config: Config;
   records: Store;
   grants: Store;
@@ -48,31 +52,28 @@ export interface SignalsParts {
   random: Random;
 }
 
-export function openSignals(parts: SignalsParts): Signals {
-  return signalsOf(open(parts));
-}
-
-type Opened = PublishParts & { grants: Store };
-
-function open(parts: SignalsParts): Opened {
-  const queues = openQueues(parts);
-  const subjects = openSubjects(parts.records);
-  return { ...parts, streams: openStreams(parts), subjects, queues, outbox: openOutbox({ ...parts, queues }) };
-}
-
-function signalsOf(parts: PublishParts): Signals {
-  const { config, clients, subjects } = parts;
+export function openSignals(options: SignalsOptions): Signals {
+  const { config, records, grants, clients, consents, announce, clock, random } = options;
+  const queues = openQueues({ grants, clock });
+  const subjects = openSubjects(records);
+  const streams = openStreams({ records, clock, random });
+  const outbox = openOutbox({ grants, queues, clock });
+  const publishing = { config, clients, consents, subjects, streams, queues, outbox, announce, clock, random };
   const isOn = config.shared_signals.enabled;
   return {
-    publish: (event) => publish(parts, event),
+    streams,
+    subjects,
+    queues,
+    outbox,
+    publish: (event) => publish(publishing, event),
     async introduce(account, client) {
       if (isOn && (await reachOf({ clients }, client)) !== undefined) await subjects.introduce(account, client);
     },
   };
 }
 
-/** A server's transmitter: besides telling, it delivers. */
-export interface Transmitter extends Signals {
+/** Delivers account events from a running server, and serves the receivers' endpoints. */
+export interface Transmitter {
   /** Tells what a revocation means for accounts; may be called any number of times. */
   revoked: (revoked: Revoked) => Promise<void>;
   routes(findToken: FindToken): Route[];
@@ -84,39 +85,38 @@ export interface Transmitter extends Signals {
   close(): Promise<void>;
 }
 
-export function openTransmitter(
-  parts: SignalsParts & {
-    accounts: Accounts;
-    subjectNames: SubjectNames;
-    sign: SignSet;
-    /** Of the ring; seals what receivers want to be shown. */
-    sealingKey: string;
-    reportFailure: (error: unknown) => void;
-  },
-): Transmitter {
-  const opened = { ...parts, ...open(parts), waiting: openWaiting() };
-  const { config, queues, waiting, sign, sealingKey } = opened;
-  const { issuer } = config;
-  const fetch = outgoingFetch(config.outgoing);
-  if (!config.shared_signals.enabled) return { ...signalsOf(opened), ...asleep };
+export interface TransmitterOptions {
+  signals: Signals;
+  config: Config;
+  grants: Store;
+  accounts: Accounts;
+  clients: Clients;
+  subjectNames: SubjectNames;
+  announce: Announce;
+  clock: Clock;
+  random: Random;
+  sign: SignSet;
+  /** Of the ring; seals what receivers want to be shown. */
+  sealingKey: string;
+  reportFailure: (error: unknown) => void;
+}
+
+export function openTransmitter(options: TransmitterOptions): Transmitter {
+  const { signals, config, grants, accounts } = options;
+  if (!config.shared_signals.enabled) return OFF;
+  const waiting = openWaiting();
   const stops: (() => Promise<void>)[] = [];
   return {
-    ...signalsOf(opened),
     async start() {
-      const delivery = startDelivery({
-        ...opened,
-        mayReceive: async (client) => (await reachOf(opened, client)) !== undefined,
-        push: (stream, signal) => push({ ...opened, issuer, fetch, sign, sealingKey }, stream, signal),
-      });
-      stops.push(await delivery);
-      stops.push(await queues.onHint((stream) => waiting.wake(stream)));
+      stops.push(await deliver(options));
+      stops.push(await signals.queues.onHint((stream) => waiting.wake(stream)));
     },
     async revoked(revoked) {
-      for await (const event of accountEventsOf(revoked, opened)) await publish(opened, event);
+      for await (const event of accountEventsOf(revoked, { accounts, grants })) await signals.publish(event);
       const { target } = revoked;
-      if (target.what === 'consent') await opened.subjects.part(target.account, target.client);
+      if (target.what === 'consent') await signals.subjects.part(target.account, target.client);
     },
-    routes: (findToken) => routes({ ...opened, issuer, findToken }),
+    routes: (findToken) => routes(options, waiting, findToken),
     release: () => {
       waiting.end();
     },
@@ -126,7 +126,7 @@ export function openTransmitter(
   };
 }
 
-const asleep: Omit<Transmitter, keyof Signals> = {
+const OFF: Transmitter = {
   revoked: () => Promise.resolve(),
   start: () => Promise.resolve(),
   routes: () => [],
@@ -134,25 +134,47 @@ const asleep: Omit<Transmitter, keyof Signals> = {
   close: () => Promise.resolve(),
 };
 
-function routes(
-  opened: Opened & {
-    accounts: Accounts;
-    subjectNames: SubjectNames;
-    waiting: ReturnType<typeof openWaiting>;
-    issuer: string;
-    sealingKey: string;
-    sign: SignSet;
-    findToken: FindToken;
-  },
-): Route[] {
-  const { config, random, sealingKey } = opened;
-  const parts = {
-    ...opened,
-    guard: receiverGuard(opened),
+/** @returns the way to stop */
+function deliver(options: TransmitterOptions): Promise<() => Promise<void>> {
+  const { signals, config, clients, subjectNames, announce, clock, random, sign, sealingKey, reportFailure } = options;
+  const { queues, streams, outbox } = signals;
+  const fetch = outgoingFetch(config.outgoing);
+  const pushing = { issuer: config.issuer, clients, subjectNames, fetch, sign, sealingKey };
+  return startDelivery({
+    queues,
+    streams,
+    outbox,
+    announce,
+    clock,
+    random,
+    mayReceive: async (client) => (await reachOf({ clients }, client)) !== undefined,
+    push: (stream, signal) => push(pushing, stream, signal),
+    reportFailure,
+  });
+}
+
+function routes(options: TransmitterOptions, waiting: Waiting, findToken: FindToken): Route[] {
+  const { config, signals, grants, accounts, clients, subjectNames, announce, clock, random, sign, sealingKey } =
+    options;
+  const { issuer } = config;
+  const { streams, subjects, outbox } = signals;
+  const guard = receiverGuard({ clients, findToken });
+  const management = {
+    issuer,
+    streams,
+    subjects,
+    outbox,
+    guard,
     seal: (url: string, text: string) => sealFor(url, text, { sealingKey, random }),
     whyNotCalled: (url: string) => whyNotCalled(url, config.outgoing.allow),
+    announce,
   };
-  const forReceivers = [...managementRoutes(parts), ...statusRoutes(parts), ...subjectRoutes(parts), pollRoute(parts)];
+  const forReceivers = [
+    ...managementRoutes(management),
+    ...statusRoutes({ streams, outbox, guard, announce, grants, clock, random }),
+    ...subjectRoutes({ issuer, streams, subjects, guard, accounts, clients, subjectNames }),
+    pollRoute({ issuer, streams, outbox, waiting, guard, clients, subjectNames, sign, announce, clock }),
+  ];
   return [metadataRoute(config), ...forReceivers.map((one) => ({ ...one, handle: answering(one.handle) }))];
 }
 

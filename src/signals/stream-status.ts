@@ -13,7 +13,11 @@ import { Refusal } from './refusal.ts';
 import { MIN_VERIFICATION_INTERVAL } from './stream-configuration.ts';
 import type { Stream } from './streams.ts';
 
-type Parts = ManagementParts & { grants: Store; clock: Clock; random: Random };
+type Parts = Pick<ManagementParts, 'streams' | 'outbox' | 'guard' | 'announce'> & {
+  grants: Store;
+  clock: Clock;
+  random: Random;
+};
 
 const statusSchema = z.object({
   stream_id: z.string(),

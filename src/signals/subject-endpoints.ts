@@ -10,7 +10,11 @@ import type { ManagementParts } from './management.ts';
 import { ownStream, type Receiver } from './receiver.ts';
 import { Refusal } from './refusal.ts';
 
-type Parts = ManagementParts & { accounts: Accounts; clients: Pick<Clients, 'find'>; subjectNames: SubjectNames };
+type Parts = Pick<ManagementParts, 'issuer' | 'streams' | 'subjects' | 'guard'> & {
+  accounts: Accounts;
+  clients: Pick<Clients, 'find'>;
+  subjectNames: SubjectNames;
+};
 
 /**
  * An account by the name that ID tokens have for it, or the person of several subjects in one. Not by address: by the

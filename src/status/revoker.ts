@@ -15,7 +15,7 @@ export interface RevokerParts {
   clock: Clock;
   issuer: string;
   /** The lists of a running server, which know at once. */
-  learn?: Learn;
+  learn?: Learn | undefined;
 }
 
 export interface Which {

@@ -16,15 +16,19 @@ describe('The accounts of the configuration', () => {
   afterEach(() => place.remove());
 
   async function start(isVerified: boolean) {
-    const { accounts } = openParts(place.store, place.clock);
+    const { accounts, passwords } = openParts(place.store, place.clock);
     const credentials = openCredentials({
       config: {
         passwords: { min_length: 15, argon2: { memory_kib: 64, passes: 2, parallelism: 1 } },
         sign_up: { enabled: true, roles: [] },
         branding: { name: 'Latchkey' },
       },
-      ...{ accounts, records: place.store, grants: place.store, deviceKey: Buffer.alloc(32) },
-      ...{ clock: place.clock, random: systemRandom },
+      accounts,
+      passwords,
+      grants: place.store,
+      clock: place.clock,
+      random: systemRandom,
+      deviceKey: Buffer.alloc(32),
     });
     await credentials.makeSeedAccounts([{ ...ANN, email_verified: isVerified }]);
     const account = await accounts.findByEmail(ANN.email);

@@ -1,0 +1,128 @@
+import type { Logger } from 'pino';
+import { openAccounts } from '../accounts/accounts.ts';
+import { openConsents } from '../accounts/consents.ts';
+import { CLIENT_SECRETS, openClients } from '../clients/clients.ts';
+import { openInvitations } from '../clients/invitations.ts';
+import type { Config } from '../config/schema.ts';
+import { openBreachedPasswords } from '../credentials/breached-passwords.ts';
+import { passwordsFor, type Passwords } from '../credentials/passwords.ts';
+import type { Announce } from '../events/events.ts';
+import { openIssuers } from '../issuers/issuers.ts';
+import type { RingSnapshot } from '../keys/ring.ts';
+import type { Random } from '../lib/random.ts';
+import { grantLife } from '../oidc/lifetimes.ts';
+import type { BackChannelLogout } from '../oidc/logout/back-channel-logout.ts';
+import { openEndings } from '../revocation/operations.ts';
+import { Revocations, type RevocationParts } from '../revocation/revocations.ts';
+import { openTokens } from '../revocation/tokens.ts';
+import { openSignals } from '../signals/signals.ts';
+import type { Learn } from '../status/revoker.ts';
+import type { Stores } from '../storage/open-stores.ts';
+
+export interface DomainOptions {
+  config: Config;
+  /** Open stores, which their opener closes. */
+  stores: Stores;
+  random: Random;
+  /** Reads the keys as of now. A command asks for them only where it needs one. */
+  keys: () => Promise<RingSnapshot>;
+  /** Absent in a command: what the command revokes is announced by a server on the same stores. */
+  server?: ServerContext | undefined;
+}
+
+/** Parts of a running server that the records and rules tell of what happens. */
+export interface ServerContext {
+  announce: Announce;
+  log: Pick<Logger, 'warn'>;
+  logouts: Pick<BackChannelLogout, 'deliver'>;
+  /** Has this node's status lists know at once what it revokes. */
+  learn: Learn;
+}
+
+/** Records and rules over one pair of stores. The server, every command and the tests open them here, and nowhere else. */
+export type Domain = ReturnType<typeof openDomain>;
+
+/** Opens everything that works on the stores alone; reads and writes nothing yet. */
+export function openDomain({ config, stores, random, keys, server }: DomainOptions) {
+  const { records, grants, clock } = stores;
+  const announce = server?.announce ?? (() => undefined);
+  const accounts = openAccounts({ records, clock, random });
+  const passwords = openPasswords({ config, stores, random, log: server?.log });
+  const consents = openConsents(records);
+  const sealingKey = async () => (await keys()).derive(CLIENT_SECRETS).toString('base64url');
+  const clients = openClients({ records, configured: config.clients, random, sealingKey });
+  const invitations = openInvitations({ records, clock, random });
+  const issuers = openIssuers({ records, configured: config.trusted_issuers });
+  const signals = openSignals({ config, records, grants, clients, consents, announce, clock, random });
+  const revocations = openRevocations({ config, grants, accounts, clients, clock, random, server });
+  const { revoke } = revocations;
+  const endings = openEndings({ revoke, accounts, passwords, consents, clients, issuers });
+  return {
+    config,
+    records,
+    grants,
+    clock,
+    random,
+    keys,
+    accounts,
+    passwords,
+    consents,
+    clients,
+    invitations,
+    issuers,
+    signals,
+    revocations,
+    revoke,
+    endings,
+  };
+}
+
+function openRevocations({
+  config,
+  grants,
+  accounts,
+  clients,
+  clock,
+  random,
+  server,
+}: Pick<RevocationParts, 'grants' | 'accounts' | 'clients' | 'clock' | 'random'> &
+  Pick<DomainOptions, 'config' | 'server'>): Revocations {
+  return new Revocations({
+    grants,
+    accounts,
+    clients,
+    clock,
+    random,
+    tokens: openTokens({ grants, clock, issuer: config.issuer, learn: server?.learn }),
+    cutLife: grantLife(config.tokens),
+    server: server && {
+      announce: server.announce,
+      logouts: server.logouts,
+      reportFailure: warningOf(server.log, 'a revocation could not be brought to its end; it is tried again'),
+    },
+  });
+}
+
+function openPasswords({
+  config,
+  stores: { records, clock },
+  random,
+  log,
+}: Pick<DomainOptions, 'config' | 'stores' | 'random'> & { log: ServerContext['log'] | undefined }): Passwords {
+  const { allow, ca } = config.outgoing;
+  const isBreached = openBreachedPasswords(config.passwords.breached ?? {}, {
+    allow,
+    ca,
+    reportFailure: warningOf(log, 'breached passwords cannot be looked up; new ones pass without that'),
+  });
+  const reportPublished = (account: string): void => {
+    const reason = 'the account has the password of the demo, which everybody knows';
+    log?.warn({ account }, `a sign-in was refused: ${reason}; set another: latchkey accounts password ACCOUNT`);
+  };
+  return passwordsFor(config, { records, clock, random, isBreached, reportPublished });
+}
+
+/** @returns logs a failure that nobody waits for; nothing in a command, which says itself what it could not do */
+export function warningOf(log: ServerContext['log'] | undefined, message: string): (error: unknown) => void {
+  return (err) => log?.warn({ err }, message);
+}

@@ -1,0 +1,204 @@
+import type { Logger } from 'pino';
+import { openApprovals } from '../accounts/approvals.ts';
+import { openSubjectNames, SUBJECT_NAMES, type SubjectNames } from '../accounts/pairwise.ts';
+import { longestAccessToken } from '../config/longest-token.ts';
+import type { Config } from '../config/schema.ts';
+import { openCredentials, type Credentials } from '../credentials/credentials.ts';
+import { announceTo, type Announce } from '../events/events.ts';
+import { jwtBearer } from '../grants/jwt-bearer/jwt-bearer.ts';
+import { refreshGrant } from '../grants/refresh/refresh-grant.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
+import type { RingSnapshot } from '../keys/ring.ts';
+import type { Random } from '../lib/random.ts';
+import { backchannelRequests } from '../oidc/backchannel-requests.ts';
+import { mutualTls } from '../oidc/clients/client-certificates.ts';
+import { openSecretGuesses } from '../oidc/clients/secret-guesses.ts';
+import { backChannelLogout, type BackChannelLogout } from '../oidc/logout/back-channel-logout.ts';
+import { accountLookup } from '../oidc/requests/request-account.ts';
+import type { KeySets } from '../outgoing/key-sets.ts';
+import { openOutgoing, type Outgoing } from '../outgoing/outgoing.ts';
+import { openRegistration, type Registration } from '../registration/registration.ts';
+import type { SignSet } from '../signals/security-event-token.ts';
+import { openTransmitter, type Transmitter } from '../signals/signals.ts';
+import type { SigningParts } from '../status/signed-list.ts';
+import { openStatus, type TokenStatus } from '../status/status.ts';
+import type { Stores } from '../storage/open-stores.ts';
+import { openDomain, warningOf, type Domain } from './domain.ts';
+import { openPages } from './pages.ts';
+
+export interface ServingOptions {
+  config: Config;
+  stores: Stores;
+  random: Random;
+  log: Logger;
+  ring: KeyRing;
+  sign: Signers;
+}
+
+/** Signs what is not the engine's, with the keys that sign at that moment. */
+export interface Signers {
+  list: SigningParts['sign'];
+  event: SignSet;
+}
+
+/** The domain, and beside it what only a running server has and what outlives a change of keys. */
+export type ServingDomain = Awaited<ReturnType<typeof openServingDomain>>;
+
+/** @throws StoreUnavailable, or ConfigError for a configured account whose password is too easy to guess */
+export async function openServingDomain({ config, stores, random, log, ring, sign }: ServingOptions) {
+  const { grants, clock } = stores;
+  const announce = announceTo(log);
+  const logouts = openLogouts(stores, { announce, log });
+  const status = await openStatusLists({ config, stores, random, log, sign });
+  // Keys that are derived from the ring follow from its root, which never changes.
+  const secrets = ring.current();
+  const server = { announce, log, logouts, learn: status.learn };
+  const domain = openDomain({ config, stores, random, keys: () => Promise.resolve(ring.current()), server });
+  const credentials = await openSignIn(domain, secrets).catch(async (error: unknown) => {
+    await Promise.all([status.close(), logouts.close()]);
+    throw error;
+  });
+  const { accounts, clients, issuers, records } = domain;
+  const subjectNames = openSubjectNames(secrets.derive(SUBJECT_NAMES));
+  const approvals = openApprovals({ grants, clock, random, key: secrets.derive('approvals') });
+  const transmitter = openDelivery(domain, { announce, log, subjectNames, secrets, sign: sign.event });
+  const outgoing = openCalls({ config, stores, log });
+  const { keySets } = outgoing.ofOperator;
+  const { issuer, resources, ciba: limits } = config;
+  return {
+    domain,
+    announce,
+    logouts,
+    status,
+    credentials,
+    subjectNames,
+    accountOf: accountLookup(accounts),
+    approvals,
+    backchannel: backchannelRequests({ accounts, subjectNames, approvals, resources, limits, grants, announce, clock }),
+    transmitter,
+    outgoing,
+    registration: openSelfRegistration(domain, { announce, log, keySets }),
+    refresh: refreshGrant({ grants, clock, random, window: config.tokens.refresh_window }),
+    jwtBearer: jwtBearer({ issuer, issuers, accounts, records, grants, keySets, clock, announce }).grant,
+    // Read once: a file that is gone later must not keep the engine from being built for new keys.
+    mTLS: mutualTls(config.listen, clock),
+    secretGuesses: openSecretGuesses({ clients, grants, clock, announce }),
+    pages: openPages({ config, grants, clock, random, log, secrets, knownBrowser: credentials.knownBrowser }),
+    /** Lets requests go that wait for events, so that the server can end. */
+    release() {
+      status.streams.close();
+      transmitter.release();
+    },
+    /** Lets what has begun end; the stores stay open. */
+    async close() {
+      domain.passwords.close();
+      await domain.revocations.close();
+      await status.close();
+      await transmitter.close();
+      await logouts.close();
+    },
+  };
+}
+
+/** Ways to tell the operator. */
+interface Reporting {
+  announce: Announce;
+  log: Logger;
+}
+
+function openLogouts({ grants, clock }: Stores, { announce, log }: Reporting): BackChannelLogout {
+  const reportFailure = warningOf(log, 'an app cannot be told of a logout for now');
+  return backChannelLogout({ grants, announce, clock, reportFailure });
+}
+
+function openStatusLists({
+  config,
+  stores: { grants, clock },
+  random,
+  log,
+  sign,
+}: Omit<ServingOptions, 'ring'>): Promise<TokenStatus> {
+  return openStatus({
+    grants,
+    clock,
+    random,
+    sign: sign.list,
+    issuer: config.issuer,
+    ttl: config.status_lists.ttl,
+    longest: longestAccessToken(config),
+    reportFailure: warningOf(log, 'the status lists cannot be compared with the store for now'),
+  });
+}
+
+async function openSignIn(domain: Domain, secrets: RingSnapshot): Promise<Credentials> {
+  const { config, accounts, passwords, grants, clock, random } = domain;
+  const deviceKey = secrets.derive('known devices');
+  const credentials = openCredentials({ config, accounts, passwords, grants, clock, random, deviceKey });
+  await credentials.makeSeedAccounts(config.accounts);
+  return credentials;
+}
+
+/** Delivery of the account events that the domain puts into streams, and of those that follow from revocations. */
+function openDelivery(
+  { config, grants, accounts, clients, clock, random, signals, revocations }: Domain,
+  {
+    announce,
+    log,
+    subjectNames,
+    secrets,
+    sign,
+  }: Reporting & {
+    subjectNames: SubjectNames;
+    secrets: RingSnapshot;
+    sign: SignSet;
+  },
+): Transmitter {
+  const transmitter = openTransmitter({
+    signals,
+    config,
+    grants,
+    accounts,
+    clients,
+    subjectNames,
+    announce,
+    clock,
+    random,
+    sign,
+    sealingKey: secrets.derive('signal receivers').toString('base64url'),
+    reportFailure: warningOf(log, 'signals cannot be delivered for now; they wait'),
+  });
+  revocations.onRevoked(transmitter.revoked);
+  return transmitter;
+}
+
+/** A fault that a stranger can cause is no warning for the operator. */
+function openCalls({ config, stores, log }: Pick<ServingOptions, 'config' | 'stores' | 'log'>): Outgoing {
+  const { allow, ca } = config.outgoing;
+  return openOutgoing({
+    allow,
+    ca,
+    clock: stores.clock,
+    reportFailure: ({ isOfOperator, ...failure }) => {
+      if (isOfOperator) log.warn(failure, 'a set of public keys cannot be fetched for now');
+      else log.info({ address: failure.address, reason: String(failure.err) }, 'the keys of an app cannot be fetched');
+    },
+  });
+}
+
+function openSelfRegistration(
+  { config, records, grants, invitations, revoke, clock, random }: Domain,
+  { announce, log, keySets }: Reporting & { keySets: KeySets },
+): Registration {
+  return openRegistration({
+    config,
+    records,
+    grants,
+    invitations,
+    announce,
+    revoke,
+    clock,
+    random,
+    keySets,
+    reportFailure: warningOf(log, 'a client in use could not be renewed; its next use tries again'),
+  });
+}
