@@ -24,6 +24,11 @@ export function initial(name: string): string {
   return first?.segment.toLocaleUpperCase('en') ?? '?';
 }
 
+/** A text that breaks at no hyphen within a word, as large letters in a narrow column would: U+2060 allows no break. */
+export function unbroken(text: string): string {
+  return text.replace(/(?<=\p{L}-)(?=\p{L})/gu, '\u2060');
+}
+
 /** Tells an age in words: `a moment ago`, `5 minutes ago`, `3 days ago`; rounded down. */
 export function agoInWords(seconds: number): string {
   if (seconds < 60) return 'a moment ago';

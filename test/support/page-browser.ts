@@ -1,13 +1,17 @@
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { contentSecurityPolicy } from '../../src/http/content-security-policy.ts';
+import { LOGO_PATH } from '../../src/http/logo-address.ts';
 import type { Views } from '../../src/http/view.ts';
 
-/** Opens a page's HTML as the host would serve it, with the policy and the assets; any console error is thrown. */
+/**
+ * Opens a page's HTML as the host would serve it, with the policy and the assets; any console error is thrown.
+ * @param options.logo what the app's picture is: an SVG image
+ */
 export async function openPage(
   browser: Browser,
   views: Views,
   html: string,
-  options: BrowserContextOptions,
+  { logo = LOGO, ...options }: BrowserContextOptions & { logo?: string },
 ): Promise<Page> {
   const context = await browser.newContext({ javaScriptEnabled: false, ...options });
   const page = await context.newPage();
@@ -17,7 +21,7 @@ export async function openPage(
     const path = new URL(route.request().url()).pathname;
     const asset = views.assets.find((each) => each.path === path);
     if (asset !== undefined) return route.fulfill({ contentType: asset.type, body: asset.body });
-    if (path.endsWith('.png')) return route.fulfill({ contentType: 'image/svg+xml', body: LOGO });
+    if (path === LOGO_PATH) return route.fulfill({ contentType: 'image/svg+xml', body: logo });
     return route.fulfill({
       contentType: 'text/html',
       body: html,
