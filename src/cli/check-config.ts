@@ -14,7 +14,7 @@ export const checkConfig: Command = {
     const { config, warnings, file } = chooseConfig(textOf(given, 'config'), terminal.environment);
     if (file === undefined)
       throw new Error(`there is no ${DEFAULT_FILE} here; name a file with --config FILE, or write one: latchkey init`);
-    if (warnings.length > 0) terminal.warn(`worth a look:\n${describeProblems(file, warnings)}\n`);
+    if (warnings.length > 0) terminal.warn(`warning:\n${describeProblems(file, warnings)}\n`);
     terminal.print(`configuration is valid: ${file}\n\n${summary(config)}`);
     return 0;
   },

@@ -85,7 +85,7 @@ function printable(name: string): string {
 async function add(scene: StoreScene, file: string): Promise<number> {
   const { chosen, place, terminal } = scene;
   const loaded = loadClients(file, chosen.config, terminal.environment);
-  if (loaded.warnings.length > 0) terminal.warn(`worth a look:\n${describeProblems(file, loaded.warnings)}\n`);
+  if (loaded.warnings.length > 0) terminal.warn(`warning:\n${describeProblems(file, loaded.warnings)}\n`);
   return withClients(scene, async (clients) => {
     for (const client of loaded.clients) {
       const known = await clients.find(client.client_id);

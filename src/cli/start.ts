@@ -21,7 +21,7 @@ wait. The second signal stops at once. SIGHUP reads the TLS certificate again.`,
     const { config, file, warnings } = chosen;
     if (cluster.isWorker) return untilDrained(await startOne(chosen), config.drain.delay);
 
-    if (file !== undefined && warnings.length > 0) terminal.warn(`worth a look:\n${describeProblems(file, warnings)}`);
+    if (file !== undefined && warnings.length > 0) terminal.warn(`warning:\n${describeProblems(file, warnings)}`);
     const say = (text: string) => terminal.warn(`latchkey: ${text}`);
     const server = config.workers > 1 ? await startWorkers(config.workers, say) : await startOne(chosen);
     if (file !== undefined) return untilStopped(server, { say, delay: config.drain.delay });

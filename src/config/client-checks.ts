@@ -42,9 +42,11 @@ const CHECKS: readonly ClientCheck[] = [
   (client, { profile }) => checkClientProfile(client, profile),
 ];
 
-export function checkClients({ clients, ...draft }: Draft): Fault[] {
+export function checkClients({ clients, reaches = [], ...draft }: Draft): Fault[] {
   return clients.flatMap((client, index) => {
-    const faults = client === undefined ? [] : checkClient(client, draft);
+    const reach = reaches[index];
+    const known = reach === undefined ? [] : [...resourcesAreRegistered(reach, draft), ...scopesExist(reach, draft)];
+    const faults = client === undefined ? known : checkClient(client, draft);
     return faults.map(({ path, message }) => ({ path: ['clients', index, ...path], message }));
   });
 }
@@ -202,9 +204,12 @@ function defaultResourceIsAllowed({ default_resource, resources }: ClientConfig)
 }
 
 export function scopesExist(client: Reach, { resources }: Pick<Draft, 'resources'>): Fault[] {
-  const own = client.resources.map((identifier) => resources.find((resource) => resource?.identifier === identifier));
-  if (!own.every((resource) => resource !== undefined)) return [];
-  const known = [...STANDARD_SCOPES, ...own.flatMap((resource: ResourceConfig) => Object.keys(resource.scopes))];
+  const readable = resources.filter((resource) => resource !== undefined);
+  if (readable.length < resources.length) return [];
+  const own = readable.filter(({ identifier }) => client.resources.includes(identifier));
+  // A mistyped resource may be any, so that a scope of any is none of its consequences.
+  const isMistyped = own.length < new Set(client.resources).size;
+  const known = [...new Set([...STANDARD_SCOPES, ...scopeNames(isMistyped ? readable : own)])];
   return client.scopes.flatMap((scope, index) =>
     known.includes(scope)
       ? []
@@ -215,6 +220,10 @@ export function scopesExist(client: Reach, { resources }: Pick<Draft, 'resources
           },
         ],
   );
+}
+
+function scopeNames(resources: readonly ResourceConfig[]): string[] {
+  return resources.flatMap(({ scopes }) => Object.keys(scopes));
 }
 
 function introspectedResourcesExist({ introspection }: ClientConfig, { resources }: Pick<Draft, 'resources'>): Fault[] {

@@ -168,6 +168,9 @@ export const clientSchema = z.strictObject({
   tos_uri: ruled(rules.webUrlRule).optional(),
 });
 
+/** The scopes and resources of a client whose other settings cannot be read. */
+export const reachSchema = clientSchema.pick({ scopes: true, resources: true }).strip();
+
 /** Clients by themselves, for the store. */
 export const clientsSchema = z.strictObject(
   { clients: z.array(clientSchema).min(1, 'needs at least one client') },

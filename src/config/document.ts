@@ -15,6 +15,8 @@ export interface YamlDocument {
   problems: Problem[];
   /** The line, from 1, of the setting at `path` or else of the nearest mapping around it. */
   lineOf(path: Path): number | undefined;
+  /** The position of the same in the text. */
+  offsetOf(path: Path): number | undefined;
 }
 
 /** Reads YAML 1.2 text into plain values. Never throws, and quotes nothing of the text, which may hold a secret. */
@@ -50,8 +52,10 @@ function read(text: string): YamlDocument {
         path: '',
         message: fault.code === 'DUPLICATE_KEY' ? twice(document, lines, fault.pos[0]) : inWords(fault),
         line: lines.linePos(fault.pos[0]).line,
+        offset: fault.pos[0],
       })),
     ],
+    offsetOf: (path) => offsetOf(document, path),
     lineOf: (path) => {
       const offset = offsetOf(document, path);
       return offset === undefined ? undefined : lines.linePos(offset).line;
@@ -63,7 +67,8 @@ function read(text: string): YamlDocument {
 function aliasProblems(document: Document, lines: LineCounter): Problem[] {
   const anchors = new Set<string>();
   const found: Problem[] = [];
-  const add = (offset: number, message: string) => found.push({ path: '', message, line: lines.linePos(offset).line });
+  const add = (offset: number, message: string) =>
+    found.push({ path: '', message, line: lines.linePos(offset).line, offset });
   visit(document, {
     Node: (_key, node) => {
       if ('anchor' in node && typeof node.anchor === 'string') anchors.add(node.anchor);
@@ -118,5 +123,5 @@ function inWords({ code, message }: YAMLError): string {
 }
 
 function unreadable(problem: Problem): YamlDocument {
-  return { value: undefined, readable: false, problems: [problem], lineOf: () => undefined };
+  return { value: undefined, readable: false, problems: [problem], lineOf: () => undefined, offsetOf: () => undefined };
 }

@@ -3,7 +3,8 @@ import { loadItems } from './load-items.ts';
 import type { Problem } from './problems.ts';
 import type { ClientConfig, Config } from './schema.ts';
 import { weakSecrets } from './secret-strength.ts';
-import { validateClients } from './validate.ts';
+import { newsBeside } from './source.ts';
+import { draftOf, validateClients } from './validate.ts';
 
 export interface LoadedClients {
   clients: ClientConfig[];
@@ -22,8 +23,9 @@ export function loadClients(file: string, config: Config, environment: NodeJS.Pr
     schema: clientsSchema,
     validate: (tree) => {
       const validated = validateClients(tree, config);
-      const faults = 'value' in validated ? weakSecrets(validated.value.clients) : [];
-      return faults.length === 0 ? validated : { faults };
+      const weak = weakSecrets(draftOf(tree).clients);
+      const faults = 'faults' in validated ? [...validated.faults, ...newsBeside(validated.faults, weak)] : weak;
+      return 'value' in validated && weak.length === 0 ? validated : { faults };
     },
   });
   return { ...value, warnings };

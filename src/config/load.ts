@@ -9,7 +9,8 @@ import { isMapping } from './schema-reflection.ts';
 import { itemAt, newsBeside, problemAt, readDocument, readSource, refusal, type ConfigSource } from './source.ts';
 import { quotableAt } from './quotable.ts';
 import { printableStoreUrl } from './store-url.ts';
-import { validate } from './validate.ts';
+import { draftOf, validate } from './validate.ts';
+import { portWarnings } from './port-warnings.ts';
 
 export interface LoadedConfig {
   config: Config;
@@ -42,14 +43,16 @@ export function parseConfig(source: ConfigSource, { environment, areFilesSpared 
 
   const validated = validate(secrets.value);
   const faults = [...secrets.faults, ...passwordsInFile(overridden)];
+  const add = (found: Fault[]) => faults.push(...newsBeside(faults, found));
+  if ('faults' in validated) add(validated.faults);
+  const draft = 'faults' in validated ? draftOf(secrets.value) : validated.value;
+  if (!areFilesSpared) add(unreadableFiles(draft, source.folder));
+  add([...weakSecrets(draft.clients), ...publishedPasswords(draft.accounts)]);
   if ('value' in validated) {
+    add(movedFiles(validated.value, source.folder));
     const config = withFullPaths(validated.value, source.folder);
-    faults.push(...movedFiles(validated.value, source.folder), ...(areFilesSpared ? [] : unreadableFiles(config)));
-    faults.push(...weakSecrets(config.clients), ...publishedPasswords(config.accounts));
     if (faults.length === 0 && document.problems.length === 0)
-      return { config, warnings: secrets.warnings.map(described) };
-  } else {
-    faults.push(...newsBeside(faults, validated.faults));
+      return { config, warnings: [...secrets.warnings, ...portWarnings(config)].map(described) };
   }
   throw refusal(source, [...document.problems, ...faults.map(described)]);
 }

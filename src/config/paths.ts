@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { codeOf } from '../lib/error-code.ts';
 import type { Fault, Path } from './problems.ts';
-import type { Config } from './schema.ts';
+import type { Config, Draft } from './schema.ts';
 
 const SQLITE = 'sqlite:';
 
@@ -61,22 +61,27 @@ function fileOf(url: string): string | undefined {
   return url.startsWith(SQLITE) ? url.slice(SQLITE.length) : undefined;
 }
 
-export function unreadableFiles({ keys, passwords, listen, outgoing }: Config): Fault[] {
-  const { tls, client_certificates: certificates } = listen;
+/** @param folder the one that relative paths start from */
+export function unreadableFiles(
+  { keys, passwords, listen, outgoing }: Pick<Draft, 'keys' | 'passwords' | 'listen' | 'outgoing'>,
+  folder: string,
+): Fault[] {
+  const { tls, client_certificates: certificates } = listen ?? {};
   const files: [path: Path, file: string | undefined][] = [
     [['listen', 'tls', 'cert'], tls?.cert],
     [['listen', 'tls', 'key'], tls?.key],
     [['listen', 'client_certificates', 'ca'], certificates?.ca],
-    [['outgoing', 'ca'], outgoing.ca],
-    [['keys', 'pkcs11', 'module'], keys.pkcs11?.module],
-    [['passwords', 'breached', 'file'], passwords.breached?.file],
+    [['outgoing', 'ca'], outgoing?.ca],
+    [['keys', 'pkcs11', 'module'], keys?.pkcs11?.module],
+    [['passwords', 'breached', 'file'], passwords?.breached?.file],
   ];
   return files.flatMap(([path, file]) => {
+    const whole = resolve(folder, file ?? '');
     try {
-      if (file !== undefined) accessSync(file, constants.R_OK);
+      if (file !== undefined) accessSync(whole, constants.R_OK);
       return [];
     } catch (error) {
-      return [{ path, message: `the file ${file} cannot be read (${codeOf(error)})` }];
+      return [{ path, message: `the file ${whole} cannot be read (${codeOf(error)})` }];
     }
   });
 }

@@ -17,6 +17,8 @@ export interface Problem {
   value?: string;
   /** The line of the file, from 1, where the value or the place that lacks it stands. */
   line?: number;
+  /** The position in the text of the file, which orders a report. */
+  offset?: number;
 }
 
 /** The configuration cannot be used. Its message is the whole report: every problem, each on its line. */

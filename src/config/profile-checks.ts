@@ -79,15 +79,26 @@ function algorithmsAreAllowed(client: ProfiledClient, _rules: ProfileRules, prof
 const OLD_GRANTS: readonly string[] = ['implicit', 'password'];
 
 function flowsAreAllowed(client: ProfiledClient, rules: ProfileRules, profile: Profile): Fault[] {
-  if (rules.oldFlows) return [];
+  const grants = rules.oldFlows ? [] : (client.grant_types ?? []);
+  return [
+    ...grants.flatMap((name, index) =>
+      OLD_GRANTS.includes(name)
+        ? [{ path: ['grant_types', index], message: `must not be ${name} for profile ${profile}` }]
+        : [],
+    ),
+    ...goneResponseTypes(client.response_types ?? [], profile),
+  ];
+}
+
+/** Refuses the response types that a profile has no more; paths start beside `response_types`. */
+export function goneResponseTypes(types: readonly string[], profile: Profile): Fault[] {
+  const { oldFlows, pkce } = profiles[profile];
+  if (oldFlows) return [];
   // OAuth 2.1 has no more access tokens in the browser; an ID token beside the code is OpenID Connect's own affair.
-  const isGone = (type: string) =>
-    rules.pkce === 'of everybody' ? type !== 'code' : type.split(' ').includes('token');
-  const refused = (key: 'grant_types' | 'response_types', isRefused: (name: string) => boolean) =>
-    (client[key] ?? []).flatMap((name, index) =>
-      isRefused(name) ? [{ path: [key, index], message: `must not be ${name} for profile ${profile}` }] : [],
-    );
-  return [...refused('grant_types', (name) => OLD_GRANTS.includes(name)), ...refused('response_types', isGone)];
+  const isGone = (type: string) => (pkce === 'of everybody' ? type !== 'code' : type.split(' ').includes('token'));
+  return types.flatMap((name, index) =>
+    isGone(name) ? [{ path: ['response_types', index], message: `must not be ${name} for profile ${profile}` }] : [],
+  );
 }
 
 function nothingIsTakenBack(client: ProfiledClient, rules: ProfileRules, profile: Profile): Fault[] {

@@ -1,11 +1,17 @@
 import { verifies } from '../lib/public-key.ts';
 import { scopesExist, resourcesAreRegistered } from './client-checks.ts';
+import { goneResponseTypes } from './profile-checks.ts';
 import type { Fault, Path } from './problems.ts';
 import type { Draft } from './schema.ts';
 
 /** Checks the rules for self-registered clients against the rest of the configuration. */
 export function checkRegistration(draft: Draft): Fault[] {
-  return [...reachExists(draft), ...unusedOutlivesTokens(draft), ...statementsCanBeVerified(draft)];
+  return [
+    ...reachExists(draft),
+    ...unusedOutlivesTokens(draft),
+    ...statementsCanBeVerified(draft),
+    ...responseTypesCanBe(draft),
+  ];
 }
 
 function reachExists({ resources, ...draft }: Draft): Fault[] {
@@ -21,6 +27,16 @@ function reachExists({ resources, ...draft }: Draft): Fault[] {
 function unusedOutlivesTokens({ registration, tokens }: Draft): Fault[] {
   if (registration === undefined || tokens === undefined || registration.unused >= tokens.refresh_token) return [];
   return [{ path: ['registration', 'unused'], message: 'must not be shorter than tokens.refresh_token' }];
+}
+
+/** Refuses what every client that registers itself would be refused for. */
+function responseTypesCanBe({ registration, profile }: Draft): Fault[] {
+  if (registration === undefined || profile === undefined) return [];
+  const { response_types: types, grant_types: grants } = registration;
+  const gone = goneResponseTypes(types, profile).map((fault) => ({ ...fault, path: ['registration', ...fault.path] }));
+  if (gone.length > 0 || types.every((type) => type === 'code') || grants.includes('authorization_code')) return gone;
+  const message = 'needs authorization_code under registration.grant_types, which signs people in';
+  return [{ path: ['registration', 'response_types'], message }];
 }
 
 function statementsCanBeVerified({ registration }: Draft): Fault[] {

@@ -212,10 +212,13 @@ export interface Draft {
   registration: Config['registration'] | undefined;
   client_id_metadata_documents: Config['client_id_metadata_documents'] | undefined;
   shared_signals: Config['shared_signals'] | undefined;
+  outgoing: Config['outgoing'] | undefined;
   resources: readonly (ResourceConfig | undefined)[];
   authorization_details_types: Config['authorization_details_types'] | undefined;
   redirect_schemes: Config['redirect_schemes'] | undefined;
   clients: readonly (ClientConfig | undefined)[];
+  /** The same for clients that cannot be read but for these. */
+  reaches?: readonly (Pick<ClientConfig, 'scopes' | 'resources'> | undefined)[];
   trusted_issuers: readonly (TrustedIssuer | undefined)[];
   accounts: readonly (AccountConfig | undefined)[];
 }

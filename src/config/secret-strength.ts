@@ -67,10 +67,11 @@ function countedFrom(text: string, at: number): number {
 }
 
 /** A secret that an attacker could guess (RFC 6749 §10.10); paths start at the file. The demo's are known to everybody. */
-export function weakSecrets(clients: readonly ClientConfig[]): Fault[] {
+export function weakSecrets(clients: readonly (ClientConfig | undefined)[]): Fault[] {
   return clients.flatMap((client, index) =>
     (['secret', 'previous_secret'] as const).flatMap((key) => {
-      const bits = client[key]?.isRead === true ? possibleBits(client[key].reveal()) : LEAST_BITS;
+      const secret = client?.[key];
+      const bits = secret?.isRead === true ? possibleBits(secret.reveal()) : LEAST_BITS;
       if (bits >= LEAST_BITS) return [];
       const fix = 'make one with: latchkey secret new';
       return [
@@ -84,9 +85,11 @@ export function weakSecrets(clients: readonly ClientConfig[]): Fault[] {
 }
 
 /** The demo's password is for the demo alone. */
-export function publishedPasswords(accounts: readonly AccountConfig[]): Fault[] {
-  return accounts.flatMap(({ password }, index) => {
-    const isPublished = password.isRead && password.reveal().normalize('NFKC').toLowerCase() === DEMO_PASSWORD;
+export function publishedPasswords(accounts: readonly (AccountConfig | undefined)[]): Fault[] {
+  return accounts.flatMap((account, index) => {
+    const password = account?.password;
+    const isPublished =
+      password?.isRead === true && password.reveal().normalize('NFKC').toLowerCase() === DEMO_PASSWORD;
     const message = 'is the password of the demo, which everybody knows; choose another';
     return isPublished ? [{ path: ['accounts', index, 'password'], message }] : [];
   });

@@ -41,8 +41,14 @@ export function readDocument({ name, text }: ConfigSource): YamlDocument {
 
 /** A fault with the line that it stands on, if it stands in the document at all. */
 export function problemAt(path: Path, message: string, document: YamlDocument, value?: string): Problem {
-  const line = document.lineOf(path);
-  return { path: pathText(path), message, ...(value !== undefined && { value }), ...(line !== undefined && { line }) };
+  const [line, offset] = [document.lineOf(path), document.offsetOf(path)];
+  return {
+    path: pathText(path),
+    message,
+    ...(value !== undefined && { value }),
+    ...(line !== undefined && { line }),
+    ...(offset !== undefined && { offset }),
+  };
 }
 
 /** The noun for the items of each list, and the key that identifies an item. */
@@ -66,10 +72,10 @@ export function newsBeside(known: readonly Fault[], faults: readonly Fault[]): F
   return faults.filter(({ path }) => !places.includes(pathText(path)));
 }
 
-/** All problems in the order of their lines. */
+/** All problems in the order in which they stand in the file. */
 export function refusal(source: ConfigSource, problems: readonly Problem[]): ConfigError {
   return new ConfigError(
     source.name,
-    problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0)),
+    problems.toSorted((a, b) => (a.offset ?? 0) - (b.offset ?? 0)),
   );
 }

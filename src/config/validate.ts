@@ -5,7 +5,7 @@ import { issuersSchema } from './issuer-schema.ts';
 import { checkClient, namesAreFree } from './client-checks.ts';
 import { faultsOf, inWords } from './messages.ts';
 import { isWithin, type Fault } from './problems.ts';
-import { clientSchema, clientsSchema } from './client-schema.ts';
+import { clientSchema, clientsSchema, reachSchema } from './client-schema.ts';
 import { configSchema, type ClientConfig, type Config, type Draft, type TrustedIssuer } from './schema.ts';
 import { isMapping } from './schema-reflection.ts';
 
@@ -20,7 +20,8 @@ export function validate(tree: unknown): Validated<Config> {
 export function validateClients(tree: unknown, config: Config): Validated<{ clients: ClientConfig[] }> {
   const taken = config.clients.map((client) => client.client_id);
   return read(clientsSchema, tree, () => {
-    const draft = { ...config, clients: draftOf(tree).clients };
+    const { clients, reaches = [] } = draftOf(tree);
+    const draft = { ...config, clients, reaches };
     return [...checkConfig(draft), ...namesAreFree(draft, taken)];
   });
 }
@@ -55,7 +56,7 @@ function read<S extends z.ZodType>(
 }
 
 /** Returns the readable part of a faulty tree. List items keep their positions, so that paths stay true. */
-function draftOf(tree: unknown): Draft {
+export function draftOf(tree: unknown): Draft {
   const root = isMapping(tree) ? tree : {};
   const { issuer, profile, listen, stores, keys, tokens, sessions, passwords, sign_up, resources, ...lists } =
     configSchema.shape;
@@ -72,14 +73,20 @@ function draftOf(tree: unknown): Draft {
     registration: readable(lists.registration, root['registration']),
     client_id_metadata_documents: readable(lists.client_id_metadata_documents, root['client_id_metadata_documents']),
     shared_signals: readable(lists.shared_signals, root['shared_signals']),
-    resources: listOf(root['resources']).map((item) => readable(resources.unwrap().element, item)),
+    resources: listOf(root['resources']).map((item) => readableItem(resources.unwrap().element, item, { name: '-' })),
+    outgoing: readable(lists.outgoing, root['outgoing']),
     authorization_details_types: readable(lists.authorization_details_types, root['authorization_details_types']),
     redirect_schemes: readable(lists.redirect_schemes, root['redirect_schemes']),
-    clients: listOf(root['clients']).map(readableClient),
+    clients: listOf(root['clients']).map((item, index) =>
+      readableItem(clientSchema, item, { client_id: `clients[${index}]`, client_name: '-' }),
+    ),
+    reaches: listOf(root['clients']).map((item) => readable(reachSchema, item)),
     trusted_issuers: listOf(root['trusted_issuers']).map((item) =>
       readable(lists.trusted_issuers.unwrap().element, item),
     ),
-    accounts: listOf(root['accounts']).map((item) => readable(lists.accounts.unwrap().element, item)),
+    accounts: listOf(root['accounts']).map((item, index) =>
+      readableItem(lists.accounts.unwrap().element, item, { email: `accounts-${index}@unreadable.invalid`, name: '-' }),
+    ),
   };
 }
 
@@ -87,14 +94,22 @@ function readable<S extends z.ZodType>(schema: S, value: unknown): z.output<S> |
   return schema.safeParse(value).data;
 }
 
-/** A client is checked with those of its settings that can be read, so that one mistype does not hide its other faults. */
-function readableClient(item: unknown): ClientConfig | undefined {
-  const parsed = clientSchema.safeParse(item);
+/**
+ * Reads an item with those of its settings that can be read, so that one mistype does not hide its other faults.
+ * @param names stand for those that are faulty or missing, and say nothing about the rest
+ */
+function readableItem<S extends z.ZodType>(
+  schema: S,
+  item: unknown,
+  names: Record<string, string> = {},
+): z.output<S> | undefined {
+  const parsed = schema.safeParse(item);
   if (parsed.success || !isMapping(item)) return parsed.data;
   const faulty = parsed.error.issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys' ? issue.keys : issue.path[0],
   );
-  return readable(clientSchema, Object.fromEntries(Object.entries(item).filter(([key]) => !faulty.includes(key))));
+  const kept = Object.entries(item).filter(([key]) => !faulty.includes(key));
+  return readable(schema, { ...names, ...Object.fromEntries(kept) });
 }
 
 function listOf(value: unknown): unknown[] {

@@ -8,7 +8,7 @@ import { certificateFromHeader } from '../http/client-certificate.ts';
 export interface Admitted {
   /** The caller's IP address, seen through trusted proxies. */
   address: string;
-  /** The host and port that it named, in lower case. */
+  /** The host and port that it named, in lower case and without the default port. */
   host: string;
   /** The certificate that the caller holds the key of. */
   certificate: X509Certificate | undefined;
@@ -34,7 +34,8 @@ export function admission(options: {
 }): Admission {
   const admissions = new WeakMap<object, Admitted>();
   const issuer = new URL(options.issuer);
-  const hosts = new Set([...spellings(issuer), ...options.aliases.map((alias) => alias.toLowerCase())]);
+  const plain = plainHosts(issuer);
+  const hosts = new Set([issuer.host, ...options.aliases].map(plain));
   const proxies = proxyList(options.trustedProxies);
   const protocol = issuer.protocol.slice(0, -1);
 
@@ -43,8 +44,9 @@ export function admission(options: {
     const peer = plainAddress(socket.remoteAddress ?? '');
     const isProxy = proxies.has(peer);
     const hostOfTarget = takeHostOfTarget(request);
-    const host = (isProxy ? lastOf(headers['x-forwarded-host']) : undefined) ?? hostOfTarget ?? headers.host;
-    if (host === undefined || !hosts.has(host.toLowerCase())) return undefined;
+    const named = (isProxy ? lastOf(headers['x-forwarded-host']) : undefined) ?? hostOfTarget ?? headers.host;
+    const host = named === undefined ? undefined : plain(named);
+    if (host === undefined || !hosts.has(host)) return undefined;
     const address = isProxy ? callerBehind(proxies, peer, headers['x-forwarded-for']) : peer;
     const certificate = certificateOf(request, isProxy ? options.certificateHeader : undefined);
     delete headers['x-forwarded-host'];
@@ -52,7 +54,7 @@ export function admission(options: {
     delete headers.forwarded;
     headers['x-forwarded-proto'] = protocol;
     headers.host = issuer.host;
-    return { address, host: host.toLowerCase(), certificate };
+    return { address, host, certificate };
   };
   return {
     admit(request) {
@@ -70,9 +72,13 @@ function certificateOf({ headers, socket }: IncomingMessage, header: string | un
   return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
 }
 
-/** Some clients name the default port, which a URL leaves out. */
-function spellings({ host, port, protocol }: URL): string[] {
-  return port === '' ? [host, `${host}:${protocol === 'https:' ? 443 : 80}`] : [host];
+/** One spelling of a host: in lower case, without the default port of the issuer's scheme, which some clients name. */
+function plainHosts({ protocol }: URL): (host: string) => string {
+  const defaultPort = protocol === 'https:' ? ':443' : ':80';
+  return (host) => {
+    const lower = host.toLowerCase();
+    return lower.endsWith(defaultPort) ? lower.slice(0, -defaultPort.length) : lower;
+  };
 }
 
 interface ProxyList {

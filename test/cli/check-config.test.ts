@@ -60,14 +60,14 @@ describe('latchkey check-config', () => {
     );
   });
 
-  it('says what is worth a look in a file that can be used', async () => {
+  it('warns about what should not stay as it is in a file that can be used', async () => {
     directory.write('latchkey.yaml', VALID.replace('{ env: JOB_SECRET }', '{ file: job }'));
     directory.write('job', 'hunter2-the-long-and-longer-version');
     const { code, err } = await directory.run(['check-config']);
     assert.equal(code, 0);
     assert.match(
       err,
-      /latchkey\.yaml:10 {2}clients\[1\]\.secret: client "job": everybody on this machine may read job/,
+      /^warning:\n {2}latchkey\.yaml:10 {2}clients\[1\]\.secret: client "job": everybody on this machine may read job/,
     );
   });
 

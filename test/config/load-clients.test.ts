@@ -56,6 +56,23 @@ describe('Clients that are not of the configuration', () => {
     assert.deepEqual(load(tv).clients[0]?.redirect_uris, []);
   });
 
+  it('are told of their problems in the order of the file, also within one line', () => {
+    const paths = refusal(() =>
+      load(`clients:
+  - { client_id: a, frst_party: true, client_name: A, type: spb, scopes: [opnid], secret: hunter2 }
+  - client_id: b
+    secret: { env: NONE }
+    type: web
+    client_name: ''
+    scopes: [nope]
+`),
+    ).problems.map(({ path }) => path);
+    assert.deepEqual(paths, [
+      ...['clients[0].frst_party', 'clients[0].type', 'clients[0].scopes[0]', 'clients[0].secret'],
+      ...['clients[1].redirect_uris', 'clients[1].secret', 'clients[1].client_name', 'clients[1].scopes[0]'],
+    ]);
+  });
+
   it('are told of every problem at once, each with its line and its client', () => {
     const problems = problemsOf(`clients:
   - { client_id: sound, client_name: Sound, type: spa, redirect_uris: ['https://app.example/callback'] }
@@ -73,9 +90,10 @@ describe('Clients that are not of the configuration', () => {
     assert.deepEqual(problems, [
       '3 clients[1].client_id: client "shop": is the name of a client of the configuration: change it there',
       '7 clients[2].secret: client "job": a secret may not stand in this file; write { file: PATH } or { env: NAME }',
+      '8 clients[2].scopes[0]: client "job": is a scope of none of its resources; there are openid, profile, email, roles, offline_access, notes:read',
       '9 clients[2].resources[1]: client "job": is not under resources',
-      '10 clients[3].redirect_uris[0]: client "sound": must not have a wildcard; list every address',
       '10 clients[3].client_id: client "sound": is the client_id of clients[0] already',
+      '10 clients[3].redirect_uris[0]: client "sound": must not have a wildcard; list every address',
       '11 clients[4].type: client "odd": must be one of spa, web, machine (did you mean spa?)',
       '12 clients[5].secret: client "last": the environment variable NOT_SET is not set',
       '12 clients[5].redirect_uris[0]: client "last": must be https: http is for loopback addresses only',

@@ -7,7 +7,7 @@ import { parse, problemsOf, refusal } from './problems-of.ts';
 
 const ISSUER = 'issuer: https://login.example.com';
 const NO_HOST = 'must be a host with or without a port, such as login.example.com or 10.0.0.5:3000';
-const ENVIRONMENT = { WEB_SECRET: 'a-secret-of-the-web-client' };
+const ENVIRONMENT = { WEB_SECRET: 'k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd', DEMO: 'latchkey-demo' };
 
 /** A valid file but for the settings of one client, whose lines start at line 3. */
 function client(...settings: string[]): string {
@@ -28,6 +28,37 @@ const DURATION = 'must be a duration such as 90s, 15m, 1h or 14d';
 
 /** What is refused: the file, and every problem that it must report. */
 const BAD: Record<string, [text: string, problems: string[]]> = {
+  'faults of every kind, all at once': [
+    `${ISSUER}
+listen: { tls: { cert: /none.pem, key: /dev/null } }
+workers: two
+resources: [{ identifier: https://api.example.com, scopes: { 'a:read': { description: Read } } }]
+clients:
+  - { client_id: a, client_name: A, type: spb, scopes: [opnid], resources: [https://apy.example.com] }
+  - { client_id: b, client_name: B, type: machine, secret: { env: SHORT }, scopes: ['a:reed'], resources: [https://apy.example.com] }
+accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
+    [
+      '2 listen.tls.cert: the file /none.pem cannot be read (ENOENT)',
+      '3 workers: must be a number',
+      '4 resources[0].name: is required',
+      '6 clients[0].type: client "a": must be one of spa, web, machine (did you mean spa?)',
+      '6 clients[0].scopes[0]: client "a": is a scope of none of its resources (did you mean openid?); there are openid, profile, email, roles, offline_access, a:read',
+      '6 clients[0].resources[0]: client "a": is not under resources (did you mean https://api.example.com?)',
+      '7 clients[1].secret: client "b": can be guessed: it has at most 37 of the 128 bits that it needs; make one with: latchkey secret new',
+      '7 clients[1].scopes[0]: client "b": is a scope of none of its resources (did you mean a:read?); there are openid, profile, email, roles, offline_access, a:read',
+      '7 clients[1].resources[0]: client "b": is not under resources (did you mean https://api.example.com?)',
+      '8 accounts[0].email: must be an e-mail address',
+      '8 accounts[0].password: is shorter than passwords.min_length (15)',
+    ],
+  ],
+  'response types of registration that the profile has no more': [
+    `${ISSUER}\nregistration: { response_types: [code, code id_token, id_token token] }`,
+    ['2 registration.response_types[2]: must not be id_token token for profile oauth2.1'],
+  ],
+  'response types of registration without the grant that signs people in': [
+    `${ISSUER}\nprofile: legacy\nregistration: { grant_types: [client_credentials], response_types: [code, id_token] }`,
+    ['3 registration.response_types: needs authorization_code under registration.grant_types, which signs people in'],
+  ],
   'writes to a file that wait for replicas': [
     `${ISSUER}\nstores: { grants: 'redis://r1', records: 'sqlite:a.db', durability: replicated }`,
     ['2 stores.durability: must not be replicated for records, which are in a file: only a Redis has replicas'],
@@ -181,10 +212,10 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
   'networks and hosts that are none': [
     `${ISSUER}\nlisten: { trusted_proxies: [10.0.0.0/33, ::1/129, proxy, 10.0.0.0/8/8], aliases: ['https://x', 'a b'] }\noutgoing: { allow: ['*.internal', 10.0.0.0/8] }`,
     [
-      ...['2 listen.aliases[0]', '2 listen.aliases[1]'].map((path) => `${path}: ${NO_HOST}`),
       ...[0, 1, 2, 3].map(
         (index) => `2 listen.trusted_proxies[${index}]: must be an address or a network such as 10.0.0.0/8 or fd00::/8`,
       ),
+      ...['2 listen.aliases[0]', '2 listen.aliases[1]'].map((path) => `${path}: ${NO_HOST}`),
       ...['3 outgoing.allow[0]', '3 outgoing.allow[1]'].map((path) => `${path}: ${NO_HOST}`),
     ],
   ],
@@ -197,7 +228,11 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
   ],
   'TLS files that are not there, and an http issuer with TLS': [
     'issuer: http://localhost\nlisten: { tls: { cert: no-such.pem, key: no-such.pem } }',
-    ['1 issuer: must be https, as listen.tls is set'],
+    [
+      '1 issuer: must be https, as listen.tls is set',
+      `2 listen.tls.cert: the file ${resolve('no-such.pem')} cannot be read (ENOENT)`,
+      `2 listen.tls.key: the file ${resolve('no-such.pem')} cannot be read (ENOENT)`,
+    ],
   ],
   'TLS files that are not there': [
     `${ISSUER}\nlisten:\n  tls:\n    cert: no-such.pem\n    key: no-such.pem`,
@@ -352,7 +387,7 @@ const BAD: Record<string, [text: string, problems: string[]]> = {
     [`2 outgoing.ca: the file ${resolve('no-such.pem')} cannot be read (ENOENT)`],
   ],
   'a cipher suite that FAPI 2.0 does not allow': [
-    `${ISSUER}\nprofile: fapi2-security\nkeys: { algorithms: [ES256] }\nlisten: { tls: { cert: load.test.ts, key: load.test.ts, ciphers: [ECDHE-RSA-CHACHA20-POLY1305] } }`,
+    `${ISSUER}\nprofile: fapi2-security\nkeys: { algorithms: [ES256] }\nlisten: { tls: { cert: /dev/null, key: /dev/null, ciphers: [ECDHE-RSA-CHACHA20-POLY1305] } }`,
     [
       '4 listen.tls.ciphers[0]: must not be ECDHE-RSA-CHACHA20-POLY1305 for profile fapi2-security: ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-RSA-AES128-GCM-SHA256, ECDHE-ECDSA-AES256-GCM-SHA384, ECDHE-RSA-AES256-GCM-SHA384',
     ],

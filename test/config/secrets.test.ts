@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
+import { describeProblems } from '../../src/config/problems.ts';
 import { parse, problemsOf, refusal } from './problems-of.ts';
 
 const SECRET = 'hunter2-the-long-and-longer-version';
@@ -110,13 +111,10 @@ describe('A secret of the configuration', () => {
     write('web', SECRET, 0o644);
     const { config, warnings } = parse(web('{ file: web }'), { folder });
     assert.equal(config.clients[0]?.secret?.reveal(), SECRET);
-    assert.deepEqual(warnings, [
-      {
-        path: 'clients[0].secret',
-        message: 'client "web": everybody on this machine may read web; chmod 600 it',
-        line: 7,
-      },
-    ]);
+    assert.equal(
+      describeProblems('f', warnings).trim(),
+      'f:7  clients[0].secret: client "web": everybody on this machine may read web; chmod 600 it',
+    );
   });
 
   it('may not hide in the URL of a store, unless the environment gives it', () => {

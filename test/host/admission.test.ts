@@ -66,6 +66,26 @@ describe('host/admission', () => {
       await server.close();
     });
 
+    it('may be an alias with or without the default port, however the configuration spells it', async () => {
+      const change = (config: Config): Config => ({
+        ...config,
+        issuer: 'https://login.example',
+        listen: { ...config.listen, aliases: ['One.example:443', 'two.example', 'three.example:80', '[fd00::1]:443'] },
+      });
+      const server = await startTestServer({ change });
+      for (const [host, status] of [
+        ...(['one.example', 'one.example:443', 'two.example', 'two.example:443', '[fd00::1]'] as const).map(
+          (known) => [known, 200] as const,
+        ),
+        ...(['two.example:80', 'three.example', 'three.example:443', 'one.example:443:443'] as const).map(
+          (strange) => [strange, 400] as const,
+        ),
+      ]) {
+        assert.equal((await get(server, '/jwks', `Host: ${host}`)).status, status, host);
+      }
+      await server.close();
+    });
+
     it('may be an alias, and the URLs that are handed out are the issuer’s all the same', async () => {
       const query = new URL(authorizationRequest(open.issuer, 'demo-notes', { redirect_uri: 'x' }).url).search;
       const answers = await Promise.all([

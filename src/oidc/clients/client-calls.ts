@@ -32,7 +32,9 @@ interface Call {
 export function clientCalls({ config, outgoing }: { config: Config; outgoing: Outgoing }): ClientCalls {
   const calls = new AsyncLocalStorage<Call>();
   // A host that the operator lists for documents by its name, and not by the star, is a place of the operator's.
-  const documentHosts = new Set(config.client_id_metadata_documents.allow.map((host) => host.toLowerCase()));
+  const documentHosts = new Set(
+    config.client_id_metadata_documents.allow.map((host) => host.toLowerCase().replace(/:443$/, '')),
+  );
   const isDocumentHost = (url: URL) => documentHosts.has(url.host) || documentHosts.has(url.hostname);
   const sideOf = (url: URL, client: Client | undefined): Calls => {
     const isRegisteredHere = client !== undefined && !policyOf(client).isSelfDescribed;

@@ -20,7 +20,7 @@ const fetches = (block: string): Counter => `document-fetches:${sha256(block)}`;
 export function metadataDocuments(parts: { config: Config; grants: Store }): Feature {
   const { config, grants } = parts;
   const { enabled, allow, max_per_hour: most } = config.client_id_metadata_documents;
-  const hosts = new Set(allow.map((host) => host.toLowerCase()));
+  const hosts = new Set(allow.map((host) => host.toLowerCase().replace(/:443$/, '')));
   return {
     enabled,
     ack: 'draft-02',
