@@ -4,10 +4,11 @@ import { scopesInWords } from '../accounts/scopes-in-words.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { ResourceConfig } from '../config/schema.ts';
 import { field } from '../http/form.ts';
+import type { PageData } from '../http/pages.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
-import { ownForm, ownPage, type Doors } from './own-page.ts';
-import { goTo, showPage } from './show-page.ts';
+import { ownForm, ownPage, sentForm, type Doors } from './own-page.ts';
+import { showPage } from './show-page.ts';
 import type { SignedIn } from './signed-in.ts';
 
 /** An app that may use an account, and for what. */
@@ -27,33 +28,57 @@ export interface AppsPageParts extends Doors {
 
 const PATH = '/apps';
 
-/** Where a person sees which apps may use their account, and takes that back. */
+/** The list of the apps that may use a person's account. Removing that is asked first, and acknowledged after. */
 export function appsRoutes(parts: AppsPageParts): Route[] {
   return [
-    ownPage(parts, PATH, (context, person) => show(parts, context, person)),
-    route('POST', PATH, ownForm(parts, PATH), async (context, { account, form }) => {
+    ownPage(parts, PATH, (context, person) => showList(parts, context, person)),
+    route('POST', PATH, ownForm(parts, PATH), async (context, { form, ...person }) => {
       const asked = field(form, 'app');
-      const isOne = (await parts.appsOf(account.id)).some(({ client }) => client === asked);
-      if (isOne) await parts.removeAccess(account.id, asked);
-      goTo(context, PATH);
+      const app = (await parts.appsOf(person.account.id)).find(({ client }) => client === asked);
+      if (form.get('confirm') !== 'yes') {
+        if (app === undefined) await showList(parts, context, person, '');
+        else await ask(parts, context, person, app);
+        return;
+      }
+      await parts.forms.once(context, sentForm(context, form), async () => {
+        const name = app === undefined ? '' : (await inWords(parts, app)).name;
+        if (app !== undefined) await parts.removeAccess(person.account.id, app.client);
+        await showList(parts, context, person, name);
+      });
     }),
   ];
 }
 
-async function show(parts: AppsPageParts, context: Context, { account, purpose }: SignedIn): Promise<void> {
-  const apps = (await parts.appsOf(account.id)).map(async ({ client: id, allowed }) => {
-    const client = await parts.clients.find(id);
-    return {
-      value: id,
-      name: client?.client_name ?? id,
-      ...(client?.logo_uri !== undefined && {
-        logo: { uri: client.logo_uri, isOfOperator: client.registration === undefined },
-      }),
-      scopes: scopesInWords(allowed, parts.resources),
-      offline: allowed.scopes.includes('offline_access'),
-    };
+/** @param removed the name of the app that the request has taken its access from */
+async function showList(parts: AppsPageParts, context: Context, person: SignedIn, removed?: string): Promise<void> {
+  const apps = (await parts.appsOf(person.account.id)).map((app) => inWords(parts, app));
+  const html = parts.views.render('apps', {
+    action: PATH,
+    csrf: parts.csrf.token(context, person.purpose),
+    apps: (await Promise.all(apps)).toSorted((a, b) => a.name.localeCompare(b.name, 'en')),
+    ...(removed !== undefined && { removed }),
   });
-  const sorted = (await Promise.all(apps)).toSorted((a, b) => a.name.localeCompare(b.name, 'en'));
+  showPage(context, html);
+}
+
+async function ask(parts: AppsPageParts, context: Context, { purpose }: SignedIn, app: OwnApp): Promise<void> {
   const csrf = parts.csrf.token(context, purpose);
-  showPage(context, parts.views.render('apps', { action: PATH, csrf, apps: sorted }));
+  const html = parts.views.render('remove-access', { action: PATH, csrf, app: await inWords(parts, app) });
+  showPage(context, html);
+}
+
+async function inWords(
+  { clients, resources }: AppsPageParts,
+  { client: id, allowed }: OwnApp,
+): Promise<PageData['remove-access']['app']> {
+  const client = await clients.find(id);
+  return {
+    value: id,
+    name: client?.client_name ?? id,
+    ...(client?.logo_uri !== undefined && {
+      logo: { uri: client.logo_uri, isOfOperator: client.registration === undefined },
+    }),
+    scopes: scopesInWords(allowed, resources),
+    offline: allowed.scopes.includes('offline_access'),
+  };
 }

@@ -1,12 +1,14 @@
 import type { Context } from 'koa';
 import type { Clients } from '../clients/clients.ts';
+import { clientPlace, type PlaceDetail } from '../http/client-place.ts';
 import { field } from '../http/form.ts';
+import type { PageData } from '../http/pages.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
-import { ownForm, ownPage, type Doors } from './own-page.ts';
-import { goTo, showPage } from './show-page.ts';
+import { ownForm, ownPage, sentForm, type Doors } from './own-page.ts';
+import { showPage } from './show-page.ts';
 import type { SignedIn } from './signed-in.ts';
 
 /** A browser in which an account is signed in. Times are in milliseconds since the epoch. */
@@ -18,12 +20,16 @@ export interface OwnSession {
   clients: readonly string[];
   signedInAt: number;
   usedAt?: number | undefined;
+  /** An IP address or a block of addresses, as the session's record has it. */
+  place?: string | undefined;
 }
 
 export interface SessionsPageParts extends Doors {
   views: Views;
   clients: Clients;
   clock: Clock;
+  /** Detail in which places may be shown. */
+  placeDetail: PlaceDetail;
   /** Those of an account that have not ended. */
   sessionsOf: (account: string) => Promise<OwnSession[]>;
   /** Ends one, whoever's it is. */
@@ -32,36 +38,79 @@ export interface SessionsPageParts extends Doors {
 
 const PATH = '/sessions';
 
-/** Where a person sees in which browsers they are signed in, and ends that. */
+/** The list of the browsers in which a person is signed in. Ending one is asked first, and acknowledged after. */
 export function sessionsRoutes(parts: SessionsPageParts): Route[] {
   return [
-    ownPage(parts, PATH, (context, person) => show(parts, context, person)),
-    route('POST', PATH, ownForm(parts, PATH), async (context, { account, session, form }) => {
+    ownPage(parts, PATH, (context, person) => showList(parts, context, person)),
+    route('POST', PATH, ownForm(parts, PATH), async (context, { form, ...person }) => {
       const asked = field(form, 'session');
       // Looked up among the account's own: a form may name anybody's.
-      const others = (await parts.sessionsOf(account.id)).filter(({ uid }) => uid !== session.uid);
+      const others = (await sorted(parts, person)).filter(({ uid }) => uid !== person.session.uid);
       const ending = asked === 'others' ? others : others.filter(({ uid }) => uid === asked);
-      await forEachAtOnce(ending, ({ uid }) => parts.endSession(uid));
-      goTo(context, PATH);
+      if (form.get('confirm') !== 'yes') {
+        if (ending.length === 0) await showList(parts, context, person, []);
+        else await ask(parts, context, person, { value: asked, ending });
+        return;
+      }
+      await parts.forms.once(context, sentForm(context, form), async () => {
+        await forEachAtOnce(ending, ({ uid }) => parts.endSession(uid));
+        await showList(parts, context, person, ending.map(nameOf));
+      });
     }),
   ];
 }
 
-async function show(parts: SessionsPageParts, context: Context, { account, session, purpose }: SignedIn) {
-  const all = (await parts.sessionsOf(account.id)).toSorted((a, b) => rank(b, session.uid) - rank(a, session.uid));
-  const now = parts.clock.now();
-  const sessions = all.map(async ({ uid, browser, clients, signedInAt, usedAt }) => ({
-    ...(uid !== session.uid && { value: uid }),
-    ...(browser !== undefined && { browser }),
-    ...(usedAt !== undefined && { usedAgo: (now - usedAt) / 1000 }),
-    signedInAgo: (now - signedInAt) / 1000,
-    apps: await Promise.all(clients.map(async (id) => (await parts.clients.find(id))?.client_name ?? id)),
+/** @param ended the names of the browsers that the request has signed out */
+async function showList(parts: SessionsPageParts, context: Context, person: SignedIn, ended?: string[]): Promise<void> {
+  const sessions = (await sorted(parts, person)).map(async (own) => ({
+    ...(await inWords(parts, own)),
+    ...(own.uid !== person.session.uid && { value: own.uid }),
   }));
+  const html = parts.views.render('sessions', {
+    action: PATH,
+    csrf: parts.csrf.token(context, person.purpose),
+    sessions: await Promise.all(sessions),
+    ...(ended !== undefined && { ended }),
+  });
+  showPage(context, html);
+}
+
+async function ask(
+  parts: SessionsPageParts,
+  context: Context,
+  { purpose }: SignedIn,
+  { value, ending }: { value: string; ending: readonly OwnSession[] },
+): Promise<void> {
+  const sessions = await Promise.all(ending.map((own) => inWords(parts, own)));
   const csrf = parts.csrf.token(context, purpose);
-  showPage(context, parts.views.render('sessions', { action: PATH, csrf, sessions: await Promise.all(sessions) }));
+  showPage(context, parts.views.render('end-session', { action: PATH, csrf, value, sessions }));
 }
 
 /** This browser first, then the latest. */
-function rank({ uid, usedAt, signedInAt }: OwnSession, here: string): number {
-  return uid === here ? Infinity : (usedAt ?? signedInAt);
+async function sorted(parts: SessionsPageParts, { account, session }: SignedIn): Promise<OwnSession[]> {
+  const rank = ({ uid, usedAt, signedInAt }: OwnSession): number =>
+    uid === session.uid ? Infinity : (usedAt ?? signedInAt);
+  return (await parts.sessionsOf(account.id)).toSorted((a, b) => rank(b) - rank(a));
+}
+
+async function inWords(
+  { clients, clock, placeDetail }: SessionsPageParts,
+  own: OwnSession,
+): Promise<PageData['end-session']['sessions'][number]> {
+  const { usedAt, signedInAt } = own;
+  const now = clock.now();
+  // The operator may have chosen a coarser place since.
+  const place = own.place === undefined ? undefined : clientPlace(own.place, placeDetail);
+  const moment = (at: number) => ({ at, ago: (now - at) / 1000 });
+  return {
+    browser: nameOf(own),
+    signedIn: moment(signedInAt),
+    ...(usedAt !== undefined && { used: moment(usedAt) }),
+    ...(place !== undefined && { place }),
+    apps: await Promise.all(own.clients.map(async (id) => (await clients.find(id))?.client_name ?? id)),
+  };
+}
+
+function nameOf({ browser = 'A browser' }: OwnSession): string {
+  return browser;
 }

@@ -140,6 +140,7 @@ export const configSchema = z.strictObject({
       remembered: duration.prefault('30d'),
       front_channel_logout: z.boolean().default(false),
       session_management: z.boolean().default(false),
+      place: z.enum(['none', 'block', 'address']).default('block'),
     })
     .prefault({}),
   status_lists: z

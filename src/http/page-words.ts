@@ -43,3 +43,15 @@ export function waitInWords(seconds: number): string {
   const count = Math.max(1, Math.ceil(seconds / size));
   return `${count} ${unit}${count === 1 ? '' : 's'}`;
 }
+
+const dayAndTime = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' });
+
+/** An instant that is the same for whoever reads it: `1 December 2026 at 04:55 UTC`. @param at in milliseconds since the epoch */
+export function timeInWords(at: number): string {
+  return `${dayAndTime.format(at)} UTC`;
+}
+
+/** The same for programs (HTML, valid global date and time string). */
+export function machineTime(at: number): string {
+  return new Date(at).toISOString();
+}

@@ -150,30 +150,56 @@ interface ApprovalDone {
   readonly clientName: string;
 }
 
+/** An instant in milliseconds since the epoch, and how many seconds it is past. */
+interface Moment {
+  readonly at: number;
+  readonly ago: number;
+}
+
+/** A browser in which the person is signed in. */
+interface BrowserSession {
+  /** Which browser it is, in words. */
+  readonly browser: string;
+  readonly signedIn: Moment;
+  readonly used?: Moment;
+  /** The address, or the block of addresses, that it was last used from. */
+  readonly place?: string;
+  /** The names of the apps that were used in it. */
+  readonly apps: readonly string[];
+}
+
 /** Where the person is signed in, the latest first. */
 interface Sessions extends Form {
-  readonly sessions: readonly {
-    /** What its form names it by; absent for this browser, which signs out by itself. */
-    readonly value?: string;
-    /** Which browser it is, in words. */
-    readonly browser?: string;
-    /** The names of the apps that were used in it. */
-    readonly apps: readonly string[];
-    readonly signedInAgo: number;
-    /** In seconds, as above. */
-    readonly usedAgo?: number;
-  }[];
+  /** `value` is what its form names it by; absent for this browser, which signs out by itself. */
+  readonly sessions: readonly (BrowserSession & { readonly value?: string })[];
+  /** The names of the browsers that were signed out just now; none of them when they had been before. */
+  readonly ended?: readonly string[];
+}
+
+/** Asks whether to sign these browsers out. */
+interface EndSession extends Form {
+  readonly value: string;
+  readonly sessions: readonly BrowserSession[];
+}
+
+interface OwnApp {
+  readonly value: string;
+  readonly name: string;
+  readonly logo?: AppLogo;
+  readonly scopes: Consent['scopes'];
+  readonly offline?: boolean;
 }
 
 /** The apps that may use the account. */
 interface Apps extends Form {
-  readonly apps: readonly {
-    readonly value: string;
-    readonly name: string;
-    readonly logo?: AppLogo;
-    readonly scopes: Consent['scopes'];
-    readonly offline?: boolean;
-  }[];
+  readonly apps: readonly OwnApp[];
+  /** The app that has lost its access just now; empty when it had none any more. */
+  readonly removed?: string;
+}
+
+/** Asks whether to take its access from an app. */
+interface RemoveAccess extends Form {
+  readonly app: OwnApp;
 }
 
 interface ChangePassword extends Form {
@@ -198,7 +224,8 @@ interface Home {
 /**
  * Each page with its data. The names that forms submit: sign-in `email password remember=yes`; sign-up
  * `name email password`; consent and each approval of home `decision=allow|deny`; choose-account `account=VALUE` or `another=yes`;
- * sign-out `logout=yes` or no `logout`; sessions `session=VALUE` or `session=others`; apps `app=VALUE`; change-password
+ * sign-out `logout=yes` or no `logout`; sessions `session=VALUE` or `session=others`, and end-session `confirm=yes` too; apps `app=VALUE`,
+ * and remove-access `confirm=yes` too; change-password
  * `current next again`; device-code `user_code`; device-confirm `confirm=yes` or `abort=yes`; each with
  * `csrf`, or with the engine's `xsrf` where the engine takes the form.
  */
@@ -218,7 +245,9 @@ export interface PageData {
   'approval-done': ApprovalDone;
   home: Home;
   sessions: Sessions;
+  'end-session': EndSession;
   apps: Apps;
+  'remove-access': RemoveAccess;
   'change-password': ChangePassword;
   'password-changed': { readonly email: string };
 }

@@ -85,6 +85,7 @@ function accountRoutes(serving: ServingDomain, provider: Provider): Route[] {
       views,
       clients,
       clock,
+      placeDetail: config.sessions.place,
       sessionsOf: (account) => liveSessions(grants, account),
       endSession: (session) => endings.endSession(session),
     }),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { serverStores } from '../oidc/server-stores.ts';
 import { ADMIN, authorizationRequest } from '../support/flows.ts';
 import { startTwoNodes, type TwoNodes } from '../status/two-nodes.ts';
-import { buttonsOf, canRefresh, inNewBrowser, isSignedIn, wordsOf } from './people.ts';
+import { buttonsOf, canRefresh, confirmed, inNewBrowser, isSignedIn, wordsOf } from './people.ts';
 
 const LASTING = 'openid profile offline_access notes:read';
 
@@ -31,11 +31,17 @@ for (const backend of serverStores) {
         /Demo web app Confirm your identity See your name and the address that you sign in with Read your notes in Notes API Keep this access while you are not using it Remove access of/,
       );
 
-      const after = await web.browser.submit(shown, {
-        app: buttonsOf(shown).get('Remove access of Demo web app') ?? '',
-      });
+      const app = buttonsOf(shown).get('Remove access of Demo web app') ?? '';
+      const question = await web.browser.submit(shown, { app });
+      assert.match(
+        wordsOf(question),
+        /^D?\s*Remove access of Demo web app\? .*It loses this Confirm your identity.*Read your notes in Notes API/,
+      );
+      assert.ok(await canRefresh(other, web, 'demo-web'), 'removed before it was confirmed');
+      const after = await web.browser.submit(question, { confirm: 'yes' });
       assert.equal(after.url, page);
-      assert.doesNotMatch(wordsOf(after), /Demo web app/);
+      assert.match(wordsOf(after), /Demo web app no longer has access to your account\./);
+      assert.ok(!buttonsOf(after).has('Remove access of Demo web app'));
       assert.ok(!(await canRefresh(other, web, 'demo-web')));
       assert.ok(await canRefresh(other, notes));
       assert.ok(await canRefresh(other, admins, 'demo-web'));
@@ -53,7 +59,8 @@ for (const backend of serverStores) {
       ];
       assert.match(wordsOf(await desk.browser.visit(page)), /Photos/);
       const sessions = await desk.browser.visit(`${issuer}/sessions`);
-      await desk.browser.submit(sessions, { session: buttonsOf(sessions).get('Sign out Safari on iPhone') ?? '' });
+      const session = buttonsOf(sessions).get('Sign out Safari on iPhone') ?? '';
+      await confirmed(desk.browser, sessions, { session });
       assert.ok(!(await canRefresh(issuer, phone, 'demo-photos')));
       const words = wordsOf(await desk.browser.visit(page));
       assert.doesNotMatch(words, /Photos/);

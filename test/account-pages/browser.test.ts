@@ -57,9 +57,15 @@ describe("A person's own pages in Chromium, without JavaScript", function () {
     await desk.getByRole('link', { name: 'Where you are signed in' }).click();
     assert.equal(await heading(desk), 'Where you are signed in');
     const here = desk.getByRole('listitem').filter({ hasText: 'This browser' });
-    assert.match(await here.innerText(), /^Firefox on Linux\n\nThis browser\n\nSigned in a moment ago/);
+    assert.match(await here.innerText(), /^Firefox on Linux\n\nThis browser\n\nSigned in\n.* UTC, a moment ago/);
     await desk.getByRole('button', { name: 'Sign out Safari on iPhone' }).click();
-    await desk.getByRole('button', { name: 'Sign out everywhere else' }).waitFor({ state: 'detached' });
+    assert.equal(await heading(desk), 'Sign out Safari on iPhone?');
+    await desk.getByRole('link', { name: 'Cancel' }).click();
+    assert.equal(await heading(desk), 'Where you are signed in');
+    await desk.getByRole('button', { name: 'Sign out Safari on iPhone' }).click();
+    await desk.getByRole('button', { name: 'Sign out' }).click();
+    assert.equal(await desk.getByRole('status').innerText(), 'Safari on iPhone is signed out.');
+    assert.equal(await desk.getByRole('button', { name: 'Sign out everywhere else' }).count(), 0);
     assert.equal(await desk.getByRole('listitem').count(), 1);
     await phone.reload();
     await phone.getByRole('link', { name: 'Sign in' }).waitFor();
@@ -90,6 +96,9 @@ describe("A person's own pages in Chromium, without JavaScript", function () {
     await desk.getByText('the app').waitFor();
     await desk.goto(`${server.issuer}/apps`);
     await desk.getByRole('button', { name: 'Remove access of Notes' }).click();
+    assert.equal(await heading(desk), 'Remove access of Notes?');
+    await desk.getByRole('button', { name: 'Remove access' }).click();
+    assert.equal(await desk.getByRole('status').innerText(), 'Notes no longer has access to your account.');
     await desk.getByText('No app has access to your account.').waitFor();
     await desk.getByRole('link', { name: 'Your account' }).click();
     assert.match(await heading(desk), /^Your Latchkey demo account/);

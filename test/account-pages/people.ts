@@ -66,8 +66,13 @@ export function buttonsOf({ html }: Page): Map<string, string> {
   return new Map([...found].map(([, value = '', words = '']) => [words.replaceAll(/<[^>]*>/g, ''), value]));
 }
 
+/** Presses a button of a page of the person's own, and then the one that confirms it. */
+export async function confirmed(browser: Browser, page: Page, fields: Record<string, string>): Promise<Page> {
+  return browser.submit(await browser.submit(page, fields), { confirm: 'yes' });
+}
+
 /** The words of a page, as they are read. */
-export function wordsOf({ html }: Page): string {
+export function wordsOf({ html }: Pick<Page, 'html'>): string {
   const main = /<main>([^]*)<\/main>/.exec(html)?.[1] ?? '';
   return main
     .replaceAll(/<[^>]*>/g, '')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { serverStores } from '../oidc/server-stores.ts';
-import { Browser } from '../support/browser.ts';
+import { Browser, formOf } from '../support/browser.ts';
+import { returnToPresent, travel } from '../support/clock.ts';
 import { ADMIN } from '../support/flows.ts';
 import { startTwoNodes, type TwoNodes } from '../status/two-nodes.ts';
 import { buttonsOf, canRefresh, inNewBrowser, isSignedIn, wordsOf } from './people.ts';
@@ -14,7 +15,10 @@ for (const backend of serverStores) {
       nodes = await startTwoNodes(backend);
       page = `${nodes.issuer}/sessions`;
     });
-    afterEach(() => nodes.stop());
+    afterEach(() => {
+      returnToPresent();
+      return nodes.stop();
+    });
 
     it('is shown with browser, apps and time, and each other browser can be signed out, on every node', async () => {
       const {
@@ -31,10 +35,11 @@ for (const backend of serverStores) {
 
       const shown = await desk.browser.visit(page);
       const words = wordsOf(shown);
-      const moment = 'Signed in a moment ago, last used a moment ago, for';
-      assert.match(words, new RegExp(`Firefox on Linux This browser ${moment} Notes\\.`));
-      assert.match(words, new RegExp(`Safari on iPhone ${moment} Notes\\.`));
-      assert.match(words, new RegExp(`A browser ${moment} Photos\\.`));
+      const time = String.raw`\d+ \w+ \d{4} at \d\d:\d\d UTC, a moment ago`;
+      const moment = `Signed in ${time} Last used ${time} From 127\\.0\\.0\\.1 Apps`;
+      assert.match(words, new RegExp(`Firefox on Linux This browser ${moment} Notes `));
+      assert.match(words, new RegExp(`Safari on iPhone ${moment} Notes `));
+      assert.match(words, new RegExp(`A browser ${moment} Photos `));
       const buttons = buttonsOf(shown);
       assert.deepEqual([...buttons.keys()].toSorted(), [
         'Sign out A browser',
@@ -43,9 +48,16 @@ for (const backend of serverStores) {
       ]);
 
       const session = buttons.get('Sign out Safari on iPhone') ?? '';
-      const after = await desk.browser.submit(shown, { session });
+      const question = await desk.browser.submit(shown, { session });
+      assert.match(
+        wordsOf(question),
+        new RegExp(`^Sign out Safari on iPhone\\? It has to sign in again.*${moment} Notes`),
+      );
+      assert.ok(await isSignedIn(nodes, phone), 'signed out before it was confirmed');
+      const after = await desk.browser.submit(question, { confirm: 'yes' });
       assert.equal(after.url, page);
-      assert.doesNotMatch(wordsOf(after), /iPhone/);
+      assert.match(wordsOf(after), /Safari on iPhone is signed out\./);
+      assert.deepEqual([...buttonsOf(after).keys()], ['Sign out A browser', 'Sign out everywhere else']);
       const signedIn = [desk, phone, television, admin].map((one) => isSignedIn(nodes, one));
       assert.deepEqual(await Promise.all(signedIn), [true, false, true, true]);
       assert.ok(!(await canRefresh(other, phone)));
@@ -62,7 +74,13 @@ for (const backend of serverStores) {
       const desk = await inNewBrowser(issuer);
       const others = [await inNewBrowser(issuer, { on: 'a phone' }), await inNewBrowser(issuer)];
       const shown = await desk.browser.visit(`${other}/sessions`);
-      const after = await desk.browser.submit(shown, { session: 'others' });
+      const question = await desk.browser.submit(shown, { session: 'others' });
+      assert.match(wordsOf(question), /^Sign out everywhere else\? These 2 browsers/);
+      const after = await desk.browser.submit(question, { confirm: 'yes' });
+      assert.match(
+        wordsOf(after),
+        /(?:Safari on iPhone, Firefox on Linux|Firefox on Linux, Safari on iPhone) are signed out\./,
+      );
       assert.deepEqual([...buttonsOf(after).keys()], []);
       for (const one of others) {
         assert.ok(!(await isSignedIn(nodes, one)));
@@ -82,7 +100,7 @@ for (const backend of serverStores) {
       assert.match(session, /^[\w-]{43}$/);
       const shown = await desk.browser.visit(page);
       for (const named of [session, 'nobody', '', '../x'])
-        await postTo(desk.browser, { csrf: csrfOf(shown), session: named });
+        for (const confirm of ['', 'yes']) await postTo(desk.browser, { csrf: csrfOf(shown), session: named, confirm });
       for (const each of [desk, ...admins]) assert.ok(await isSignedIn(nodes, each));
     });
 
@@ -93,19 +111,41 @@ for (const backend of serverStores) {
       const foreign = [csrfOf(await phone.browser.visit(page)), csrfOf(await admin.browser.visit(page))];
       await inNewBrowser(issuer);
       for (const csrf of [...foreign, 'x', '']) {
-        const { status } = await postTo(desk.browser, { csrf, session: 'others' });
+        const { status } = await postTo(desk.browser, { csrf, session: 'others', confirm: 'yes' });
         assert.equal(status, 403);
       }
-      assert.equal((await postTo(desk.browser, { session: 'others' })).status, 403);
-      assert.equal((await postTo(new Browser(), { csrf: foreign[0] ?? '', session: 'others' })).status, 400);
+      assert.equal((await postTo(desk.browser, { session: 'others', confirm: 'yes' })).status, 403);
+      assert.equal(
+        (await postTo(new Browser(), { csrf: foreign[0] ?? '', session: 'others', confirm: 'yes' })).status,
+        400,
+      );
 
       // The same browser, in which somebody else has signed in since the form was shown.
       const old = csrfOf(await desk.browser.visit(page));
       await desk.browser.submit(await desk.browser.visit(`${issuer}/logout`), { logout: 'yes' });
       await inNewBrowser(issuer, { person: ADMIN, browser: desk.browser });
-      assert.equal((await postTo(desk.browser, { csrf: old, session: 'others' })).status, 403);
+      assert.equal((await postTo(desk.browser, { csrf: old, session: 'others', confirm: 'yes' })).status, 403);
       assert.ok(await isSignedIn(nodes, phone));
       assert.ok(await isSignedIn(nodes, admin));
+    });
+
+    it('is ended once by a form that is sent twice, at the same moment on both nodes or later', async () => {
+      const { issuer, origins } = nodes;
+      const desk = await inNewBrowser(issuer);
+      await inNewBrowser(issuer, { on: 'a phone' });
+      const shown = await desk.browser.visit(page);
+      const session = buttonsOf(shown).get('Sign out Safari on iPhone') ?? '';
+      const { hidden } = formOf(await desk.browser.submit(shown, { session }));
+      const send = async (origin: string) => {
+        const body = new URLSearchParams({ ...hidden, confirm: 'yes' });
+        return wordsOf(await desk.browser.visit(`${origin}/sessions`, { method: 'POST', body }));
+      };
+      const [first, second] = await Promise.all(origins.map(send));
+      assert.match(first ?? '', /Safari on iPhone is signed out\./);
+      assert.equal(second, first);
+      assert.equal(await send(issuer), first);
+      travel(60);
+      assert.match(await send(issuer), /was signed out before\. Nothing was changed\./);
     });
 
     it('is shown to nobody else: not in a frame, not from a cache, not to who is signed out', async () => {

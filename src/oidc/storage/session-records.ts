@@ -13,6 +13,8 @@ export type SessionRecord = Pick<AdapterPayload, 'kind' | 'accountId' | 'exp' | 
   /** For its owner, who looks where they are signed in: which browser it is, in words, and when an app last came by it. */
   browser?: string;
   usedAt?: number;
+  /** From where it came then, as coarse as the operator allowed; absent in records of earlier versions. */
+  place?: string;
   /** The apps that took part have been told of the end, or will be. */
   isTold?: true;
 };

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { openAccounts } from '../../src/accounts/accounts.ts';
+import type { Config } from '../../src/config/schema.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { systemRandom } from '../../src/lib/random.ts';
+import { sessionsOfAccount } from '../../src/oidc/storage/session-records.ts';
+import { openStore } from '../../src/storage/open-store.ts';
+import type { Store } from '../../src/storage/store.ts';
+import { Browser } from '../support/browser.ts';
+import { returnToPresent, travel } from '../support/clock.ts';
+import { ALICE, authorizationRequest, signIn } from '../support/flows.ts';
+import { freePort } from '../support/free-port.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { wordsOf } from './people.ts';
+
+type Place = Config['sessions']['place'];
+
+const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0';
+const ADDRESS = '2001:db8:85a3:8d3:1319:8a2e:370:7348';
+
+describe('What tells one session of a person from another', () => {
+  let servers: TestServer[] = [];
+  afterEach(async () => {
+    returnToPresent();
+    for (const server of servers.toReversed()) await server.close();
+    servers = [];
+  });
+
+  /** A server, or another node of one. */
+  async function start(place?: Place, node?: { sameAs: TestServer; port: number }): Promise<TestServer> {
+    const server = await startTestServer({
+      ...node,
+      change: (config) => ({
+        ...config,
+        listen: { ...config.listen, trusted_proxies: ['127.0.0.1', '::1'] },
+        sessions: { ...config.sessions, ...(place && { place }) },
+      }),
+    });
+    servers.push(server);
+    return server;
+  }
+
+  async function signedIn({ issuer }: TestServer, address = ADDRESS, agent = FIREFOX): Promise<Browser> {
+    const host = new URL(issuer).host;
+    const forwarded = { 'x-forwarded-for': address, 'x-forwarded-proto': 'http', 'x-forwarded-host': host };
+    const browser = new Browser({ 'user-agent': agent, ...forwarded });
+    await signIn(browser, authorizationRequest(issuer), ALICE);
+    return browser;
+  }
+
+  const shownTo = async (browser: Browser, { issuer }: TestServer): Promise<string> =>
+    wordsOf(await browser.visit(`${issuer}/sessions`));
+
+  async function stored({ config }: TestServer): Promise<string> {
+    const store = await openStore(config.stores.grants, systemClock);
+    try {
+      const { keys } = await store.members(sessionsOfAccount(await accountOf(store)), { limit: 10 });
+      const records = await Promise.all(keys.map((key) => store.get(key)));
+      return JSON.stringify(records.map((record) => record?.value));
+    } finally {
+      await store.close();
+    }
+  }
+
+  async function accountOf(store: Store): Promise<string> {
+    const account = await openAccounts({ records: store, clock: systemClock, random: systemRandom }).findByEmail(
+      ALICE.email,
+    );
+    return account?.id ?? assert.fail('she has no account');
+  }
+
+  it('is the time, for people and for programs, the same to the minute for whoever reads it', async () => {
+    const own = await start();
+    const before = Date.now();
+    const browser = await signedIn(own);
+    travel(7200);
+    const { html } = await browser.visit(`${own.issuer}/sessions`);
+    const [, machine = '', words = ''] = /<time datetime="([^"]+)">([^<]+)<\/time>, 2 hours ago/.exec(html) ?? [];
+    assert.match(machine, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    assert.ok(Math.abs(Date.parse(machine) - before) < 60_000, machine);
+    assert.match(words, /^\d{1,2} [A-Z][a-z]+ \d{4} at \d\d:\d\d UTC$/);
+    assert.equal(Date.parse(words.replace(' at', '')), Math.floor(Date.parse(machine) / 60_000) * 60_000);
+  });
+
+  it('is the browser in words, and that there is none', async () => {
+    const own = await start();
+    const browser = await signedIn(own);
+    await signedIn(own, ADDRESS, 'TV');
+    assert.match(await shownTo(browser, own), /Firefox on Linux This browser .* A browser Signed in/);
+  });
+
+  const PLACES: readonly [Place | undefined, shown: RegExp, stored: RegExp][] = [
+    [undefined, /From 2001:db8:85a3:8d3::\/64 /, /"place":"2001:db8:85a3:8d3::\/64"/],
+    ['block', /From 2001:db8:85a3:8d3::\/64 /, /"place":"2001:db8:85a3:8d3::\/64"/],
+    ['address', /From 2001:db8:85a3:8d3:1319:8a2e:370:7348 /, /"place":"2001:db8:85a3:8d3:1319:8a2e:370:7348"/],
+    ['none', /^(?!.* From )/, /^(?!.*(?:place|2001:db8))/],
+  ];
+  for (const [place, shown, kept] of PLACES) {
+    it(`is the place as the operator allows it: ${place ?? 'left out'}`, async () => {
+      const own = await start(place);
+      const browser = await signedIn(own);
+      assert.match(await shownTo(browser, own), shown);
+      assert.match(await stored(own), kept);
+    });
+  }
+
+  it('is no finer place than the operator allows now, whatever was allowed before', async () => {
+    const first = await start('address');
+    const browser = await signedIn(first);
+    for (const [place, shown] of PLACES) {
+      const port = await freePort();
+      await start(place, { sameAs: first, port });
+      // A page of the person's own does not renew what is kept.
+      const { html } = await browser.visit(`http://localhost:${port}/sessions`);
+      assert.match(wordsOf({ html }), shown, place);
+    }
+  });
+
+  it('is not needed: a session that was begun by an earlier version is shown without a place', async () => {
+    const own = await start();
+    const browser = await signedIn(own);
+    const store = await openStore(own.config.stores.grants, systemClock);
+    const index = sessionsOfAccount(await accountOf(store));
+    const { keys } = await store.members(index, { limit: 10 });
+    for (const key of keys) {
+      const { value, version } = (await store.get(key)) ?? assert.fail();
+      const { place: _place, browser: _browser, usedAt: _usedAt, ...old } = value;
+      assert.ok(await store.replace(key, old, version, { indexes: [index] }));
+    }
+    await store.close();
+    assert.match(await shownTo(browser, own), /A browser This browser Signed in .* UTC, a moment ago Apps Notes/);
+  });
+});
