@@ -163,6 +163,19 @@ describe('A client proves itself by a certificate', () => {
     granted(await askProxied('self', `:${base64Of(itself)}:`), itself);
   });
 
+  it('and introspection says which certificate its token is bound to (RFC 8705 §3.2)', async () => {
+    const header = { 'client-cert': `:${base64Of(itself)}:` };
+    const { body } = await askProxied('self', header['client-cert']);
+    const response = await fetch(`${proxied.issuer}/introspect`, {
+      method: 'POST',
+      headers: header,
+      body: new URLSearchParams({ client_id: 'self', token: String(body['access_token']) }),
+    });
+    const { active, cnf } = (await response.json()) as Record<string, unknown>;
+    const thumbprint = hash('sha256', Buffer.from(base64Of(itself), 'base64'), 'base64url');
+    assert.deepEqual([active, cnf], [true, { 'x5t#S256': thumbprint }]);
+  });
+
   for (const name of Object.keys(NAMES)) {
     it(`that an authority issued to its ${name}`, async () => {
       granted(await ask(name, named), named);

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+
+const HEAD = ['Section', 'Asked', 'Shown by, or why not'];
+
+/** The cells of every line of a table, heads included, rules left out. */
+function rowsOf(text: string): string[][] {
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith('|') && !/^\|(?:---\|)+$/.test(line))
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+}
+
+describe('The review of the standards', () => {
+  const [, ...chapters] = readFileSync('docs/standards/review.md', 'utf8').split(/^## /m);
+  const reviewed = new Map(
+    chapters.map((chapter) => [chapter.split('\n', 1)[0] ?? '', rowsOf(chapter).slice(1)] as const),
+  );
+
+  it('has a chapter for each standard of the list, and for no other', () => {
+    const listed = rowsOf(readFileSync('docs/standards.md', 'utf8'))
+      .map(([name = '']) => name)
+      .filter((name) => name !== 'Standard');
+    assert.ok(listed.length > 60);
+    assert.deepEqual([...reviewed.keys()], listed);
+  });
+
+  it('has a table of three cells in each chapter', () => {
+    for (const chapter of chapters) {
+      const [head, ...rows] = rowsOf(chapter);
+      assert.deepEqual(head, HEAD, chapter.slice(0, 60));
+      assert.ok(rows.length > 0, chapter.slice(0, 60));
+      for (const row of rows) assert.ok(row.length === 3 && row.every((cell) => cell !== ''), row.join(' | '));
+    }
+  });
+
+  for (const [standard, rows] of reviewed) {
+    it(`shows ${standard} by tests that exist, or says why not`, () => {
+      for (const [section = '', asked = '', shown = ''] of rows) {
+        const what = `${section} ${asked}: ${shown}`;
+        if (/^(?:Not applicable|Gap): \S.{10}/.test(shown)) continue;
+        assert.match(shown, /^`[\w/.-]+\.test\.ts`(?:, `[\w/.-]+\.test\.ts`)*$/, what);
+        const tests = [...shown.matchAll(/`([^`]+)`/g)].map(([, path = '']) => `test/${path}`);
+        assert.deepEqual(
+          tests.filter((path) => !existsSync(path)),
+          [],
+          what,
+        );
+      }
+    });
+  }
+});
