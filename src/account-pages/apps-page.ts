@@ -28,7 +28,7 @@ export interface AppsPageParts extends Doors {
 
 const PATH = '/apps';
 
-/** The list of the apps that may use a person's account. Removing that is asked first, and acknowledged after. */
+/** The page of the apps with access to an account. Removing access is confirmed before and acknowledged after. */
 export function appsRoutes(parts: AppsPageParts): Route[] {
   return [
     ownPage(parts, PATH, (context, person) => showList(parts, context, person)),

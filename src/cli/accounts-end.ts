@@ -43,7 +43,7 @@ export function remove(scene: StoreScene, name: string): Promise<number> {
   return withAccount(scene, name, async (people, account) => {
     const ended = [await whatEnds(people, account), howSoon(chosen.config)];
     const isSeed = chosen.config.accounts.some(({ email }) => normaliseEmail(email) === account.email);
-    const seed = `the configuration names it under accounts: the next start makes it anew, as another account`;
+    const seed = `the configuration names it under accounts: the next start makes it again, as another account`;
     const lines = [...ended, 'there is no way back', ...(isSeed ? [seed] : [])];
     const plan = `removing ${account.email} (${account.id}), its password, and\n${bullets(lines)}`;
     if (!(await confirmed(given.options, terminal, plan))) return 1;

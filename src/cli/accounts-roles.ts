@@ -33,10 +33,7 @@ export function removeRole(scene: StoreScene, name: string, word: string): Promi
     await endings.removeRole(account.id, async () => {
       changed = await accounts.setRoles(account.id, (now) => now.filter((role) => !roles.includes(role)));
     });
-    const effects = [
-      'its access tokens are taken back; its apps stay signed in, and get others',
-      howSoon(chosen.config),
-    ];
+    const effects = ['its access tokens are revoked; its apps stay signed in, and get others', howSoon(chosen.config)];
     terminal.print(`${account.email} has the roles ${listed(changed?.roles)}\n${bullets(effects)}`);
     return 0;
   });

@@ -19,7 +19,7 @@ export interface People {
   passwords: Passwords;
   consents: Consents;
   endings: Endings;
-  /** For what takes nothing back, and receivers of shared signals hear of all the same. */
+  /** For changes that revoke nothing, but that receivers of shared signals hear of. */
   signals: Signals;
   grants: Store;
   clock: Clock;

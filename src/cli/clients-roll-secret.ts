@@ -39,7 +39,7 @@ function explain({ chosen, place, terminal }: StoreScene, id: string, why: WhyNo
   const reasons: Record<WhyNotRolled, string> = {
     absent: `there is no ${name} in ${place}`,
     configured:
-      `${name} is of the configuration: put a new secret into ${source}, the present one under previous_secret, and start ` +
+      `${name} is defined in the configuration: put a new secret into ${source}, the present one under previous_secret, and start ` +
       `the server again; if it has leaked, leave it out there, and end what it opened by "latchkey revoke --client ${id}"`,
     'registered-itself': `${name} registered itself and would not learn of it: disable or remove it`,
     'no-secret': `${name} has no secret: it proves itself by keys or a certificate, or not at all`,

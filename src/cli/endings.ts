@@ -44,7 +44,7 @@ export function passwordsOf(config: Config, { records, clock }: Pick<Stores, 're
   return passwordsFor(config, { records, clock, random: systemRandom, isBreached });
 }
 
-/** The one way in which anything is taken back, on the stores alone. */
+/** Opens the revocations on the stores alone. */
 export function revokeOf(
   config: Config,
   { records, grants, clock }: Pick<Stores, 'records' | 'grants' | 'clock'>,

@@ -2,10 +2,10 @@ import type { RevocationTarget } from '../events/revocations.ts';
 import type { Stores } from '../storage/open-stores.ts';
 import type { StoreScene } from './store-scene.ts';
 
-/** What would be taken back, and what that means to people. */
+/** A revocation before it is made, with its consequences for people. */
 export interface Plan {
   target: RevocationTarget;
-  /** Follows on "taking back". */
+  /** Continues the text "revoking …". */
   what: string;
   lines: readonly string[];
 }

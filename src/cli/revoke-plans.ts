@@ -17,7 +17,7 @@ export const PLANS: Record<string, (asked: Asked, name: string) => Promise<Plan 
   everything: planEverything,
 };
 
-const ANEW = 'whoever is meant signs in again, and apps ask again for what they need';
+const SIGN_IN_AGAIN = 'whoever is meant signs in again, and apps ask again for what they need';
 
 async function planAccount({ scene, stores, before }: Asked, name: string): Promise<Plan | string> {
   const people = peopleOf(scene.chosen.config, stores);
@@ -27,7 +27,7 @@ async function planAccount({ scene, stores, before }: Asked, name: string): Prom
   return {
     target: { what: 'account', account: account.id, ...until(before) },
     what: `what ${account.email} has${since(before)}`,
-    lines: [before === undefined ? everything : `of ${everything}`, ANEW],
+    lines: [before === undefined ? everything : `of ${everything}`, SIGN_IN_AGAIN],
   };
 }
 
@@ -38,7 +38,7 @@ async function planClient({ scene, stores, before }: Asked, client: string): Pro
   return {
     target: { what: 'client', client, ...until(before) },
     what: `what client ${name} has of everybody${since(before)}`,
-    lines: [...(isThere ? [] : [`there is no client ${name} now`]), 'people stay signed in', ANEW],
+    lines: [...(isThere ? [] : [`there is no client ${name} now`]), 'people stay signed in', SIGN_IN_AGAIN],
   };
 }
 

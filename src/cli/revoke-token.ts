@@ -13,12 +13,12 @@ import { readText } from './read-text.ts';
 import type { Asked, Plan } from './revoke-plan.ts';
 import { ringNow } from './stored-ring.ts';
 
-/** One token, in whatever form it was found. A token that nobody here signed takes nothing back. */
+/** One token, in whatever form it was found. A token that this server has not signed revokes nothing. */
 export async function tokenPlan({ scene, stores }: Asked, file: string): Promise<Plan | string> {
   const { chosen, terminal } = scene;
   const token = (await readText(file, terminal)).trim();
   const plan = (await planJwt(chosen.config, stores, token)) ?? (await planOpaque(stores, token));
-  return plan ?? 'this is no token of this server, or none any more: it has expired, or was taken back before';
+  return plan ?? 'this is not a token of this server, or it has expired or was revoked before';
 }
 
 async function planJwt(config: Config, { records }: Stores, token: string): Promise<Plan | undefined> {
@@ -38,7 +38,7 @@ async function planJwt(config: Config, { records }: Stores, token: string): Prom
   return { target, what: `an access token of client "${client}" for ${aud}`, lines: [ALONE] };
 }
 
-const ALONE = 'what else the client has stays: "latchkey revoke --client" and "--account" take that back';
+const ALONE = 'the other tokens of the client stay valid: "latchkey revoke --client" and "--account" revoke them';
 
 interface Sealed {
   sealed: string;

@@ -12,8 +12,8 @@ const DATED = ['account', 'client', 'everything'];
 
 export const revoke: Command = {
   name: 'revoke',
-  summary: 'take back what was issued: to an account, a client, all; a session, a token',
-  details: `It says what it will take back and asks. APIs refuse it within seconds, also while no server runs.
+  summary: 'revoke what was issued to an account, a client or all, a session, or a token',
+  details: `It says what it will revoke, and asks. APIs refuse it within seconds, even while no server runs.
 
 revoke --account ann@example.com --before 1h      what it got in the last hour stays
 revoke --client shop                              also one that the configuration no longer has
@@ -42,10 +42,10 @@ revoke --token - < leaked.txt                     an access token alone; of a re
         terminal.warn(`latchkey: ${plan ?? kind}`);
         return 1;
       }
-      const text = `taking back ${plan.what}\n${bullets([...plan.lines, howSoon(config)])}`;
+      const text = `revoking ${plan.what}\n${bullets([...plan.lines, howSoon(config)])}`;
       if (!(await confirmed(given.options, terminal, text))) return 1;
       await revokeOf(config, stores)(plan.target, 'ended-by-operator');
-      terminal.print(`took back ${plan.what}`);
+      terminal.print(`revoked ${plan.what}`);
       return 0;
     });
   },

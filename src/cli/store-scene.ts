@@ -98,7 +98,7 @@ export function removed(
     return 0;
   }
   const reason = isConfigured
-    ? `${name} is of the configuration: remove it from ${source} and start the server again, then "${ends}"`
+    ? `${name} is defined in the configuration: remove it from ${source} and start the server again, then "${ends}"`
     : `there is no ${name} in ${place}`;
   terminal.warn(`latchkey: ${reason}`);
   return 1;

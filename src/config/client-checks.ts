@@ -240,7 +240,7 @@ function introspectedResourcesExist({ introspection }: ClientConfig, { resources
 function onlyConfidentialClientsIntrospect(client: ClientConfig): Fault[] {
   if (authMethodOf(client) !== 'none' || client.introspection === false) return [];
   const what = client.type === 'spa' ? 'type spa' : 'token_endpoint_auth_method none';
-  const message = `must be left out for ${what}, which cannot prove who is asking`;
+  const message = `must be left out for ${what}, which cannot authenticate`;
   return [{ path: ['introspection'], message }];
 }
 

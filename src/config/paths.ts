@@ -52,7 +52,7 @@ export function movedFiles({ stores: { grants, records }, keys_dir: keys }: Conf
   return files.flatMap(([path, file]) => {
     if (file === undefined || existsSync(resolve(folder, file)) || !existsSync(resolve(file))) return [];
     const [here, there] = [resolve(folder, file), resolve(file)];
-    const fix = `move it, or write the whole path; to begin anew, remove ${there}`;
+    const fix = `move it, or write the whole path; to start again, remove ${there}`;
     return [{ path, message: `starts from the folder of this file, where ${here} is not, but ${there} is: ${fix}` }];
   });
 }

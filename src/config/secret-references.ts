@@ -28,13 +28,13 @@ export function resolveSecrets(schema: unknown, value: unknown, sources: SecretS
   const faults: Fault[] = [];
   const warnings: Fault[] = [];
 
-  function walk(at: unknown, current: unknown, path: Path): unknown {
+  function visit(at: unknown, current: unknown, path: Path): unknown {
     if (required(at) === secret) return current === undefined ? undefined : secretAt(current, path);
     if (Array.isArray(current))
-      return current.map((item, index) => walk(schemaUnder(at, index), item, [...path, index]));
+      return current.map((item, index) => visit(schemaUnder(at, index), item, [...path, index]));
     if (!isMapping(current) || at === undefined || current instanceof Secret) return current;
     const entries = Object.entries(current);
-    return Object.fromEntries(entries.map(([key, item]) => [key, walk(schemaUnder(at, key), item, [...path, key])]));
+    return Object.fromEntries(entries.map(([key, item]) => [key, visit(schemaUnder(at, key), item, [...path, key])]));
   }
 
   function secretAt(reference: unknown, path: Path): Secret {
@@ -46,7 +46,7 @@ export function resolveSecrets(schema: unknown, value: unknown, sources: SecretS
     return isSpared ? new Secret(undefined, `${pathText(path)}: ${read.fault}`) : new Secret(read.value ?? '');
   }
 
-  return { value: walk(schema, value, []), faults, warnings };
+  return { value: visit(schema, value, []), faults, warnings };
 }
 
 interface Read {

@@ -19,7 +19,7 @@ export type BusinessEvent =
   | { type: 'client.guessing-delayed'; client: string; address: string; seconds: number }
   | { type: 'approval.given' | 'approval.denied'; account: string; client: string }
   | { type: 'approval.ping-failed'; client: string; reason: string }
-  | TakenBack
+  | RevokedEvent
   | TokenExchanged
   | { type: 'logout.delivered'; client: string; attempt: number }
   | { type: 'logout.undelivered'; client: string; attempt: number; reason: string; givenUp: boolean }
@@ -33,7 +33,7 @@ export type BusinessEvent =
   | RequestRefused;
 
 /** Whatever it was, and whose, where that is known. */
-type TakenBack = {
+type RevokedEvent = {
   type: 'revoked';
   /** The same in every log line about it. */
   revocation: string;

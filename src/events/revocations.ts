@@ -14,7 +14,7 @@ export type RevocationTarget =
   | { what: 'key'; kid: string }
   | { what: 'everything'; before?: number };
 
-/** One access token: of a JWT, its place in a status list; of an opaque one, the name of its record. */
+/** One access token: the status reference of a JWT, or the record name of an opaque token. */
 export interface TokenTarget {
   what: 'token';
   client: string;

@@ -16,8 +16,8 @@ interface Parts {
 }
 
 /**
- * The resource owner's password as a grant (RFC 6749 §4.3), for moving old apps of the house; RFC 9700 §2.4 rules it out
- * for everything else. Attempts are counted together with those at the sign-in page.
+ * The resource owner password grant (RFC 6749 §4.3), for the migration of old first-party apps; RFC 9700 §2.4 rules it
+ * out for everything else. Attempts are counted together with those at the sign-in page.
  */
 export function passwordGrant(parts: Parts): GrantType {
   return {

@@ -112,7 +112,7 @@ function takeHostOfTarget(request: IncomingMessage): string | undefined {
 }
 
 /**
- * The nearest address that is no proxy of ours: everything left of it was written by a stranger. Where a hop cannot be
+ * The nearest address that is no trusted proxy: everything left of it was written by a stranger. Where a hop cannot be
  * read, the search ends at the one that added it.
  */
 function callerBehind(proxies: ProxyList, peer: string, header: string | string[] | undefined): string {

@@ -1,7 +1,7 @@
 import type { Route } from '../http/route.ts';
 import { routes as engine } from '../oidc/endpoints.ts';
 
-/** The methods of every path that is not a route of ours; HEAD goes with GET, and OPTIONS with any. */
+/** The methods of every path that is not a route of this server; HEAD goes with GET, and OPTIONS with any. */
 const methods: Readonly<Record<string, readonly string[]>> = {
   [engine.authorization]: ['GET'],
   [`${engine.authorization}/:uid`]: ['GET'],

@@ -5,7 +5,7 @@
 export function withParameters(uri: string, parameters: Readonly<Record<string, string | undefined>>): string {
   const given = Object.entries(parameters).filter(([, value]) => value !== undefined) as [string, string][];
   const added = new URLSearchParams(given).toString();
-  // Only a part of a URL that is no header text at all is written anew.
+  // Only a part of a URL that is no header text at all is written again.
   const own = /^[\x21-\x7E]+$/.test(uri) ? uri : new URL(uri).href;
   if (added === '') return own;
   if (!own.includes('?')) return `${own}?${added}`;

@@ -39,7 +39,7 @@ export function rsaSizeFault(bits: number, exponent: bigint): string | undefined
 function modulusFault(modulus: bigint): string | undefined {
   if (modulus % 2n === 0n || PRIMES.some((prime) => modulus % prime === 0n)) return 'must not have a small factor';
   if (!SUBGROUPS.every(([prime, powers]) => powers.has(modulus % prime))) return undefined;
-  return 'must be made anew: a faulty chip made it, and its private half can be computed (ROCA, CVE-2017-15361)';
+  return 'must be made again: a faulty chip made it, and its private half can be computed (ROCA, CVE-2017-15361)';
 }
 
 /** Node checks lengths and, for a point, its equation. */

@@ -44,7 +44,7 @@ export function reportEngineEvents(provider: Provider, announce: Announce, log: 
   });
   provider.on('server_error', (context, error) => {
     const line = { requestId: requestId(context) };
-    // Strangers can fill the queue for password hashing; everything else here is a fault of ours or of a backend.
+    // Strangers can fill the queue for password hashing; everything else here is a fault of this server or of a backend.
     if (error instanceof TooBusy) log.info({ ...line, reason: error.message }, 'a request was refused');
     else log.error({ ...line, err: error }, 'a request failed');
   });
@@ -57,7 +57,7 @@ export function reportClientUse(provider: Provider, used: (clientId: string) => 
   });
 }
 
-/** The engine's answer to a failure of ours names no number to ask for. */
+/** The engine's answer to a failure of this server names no number to ask for. */
 export function showWireError(context: KoaContextWithOIDC, error: Error): void {
   if (context.body === undefined || typeof context.body === 'string') return;
   const face = wireErrorOf(error);

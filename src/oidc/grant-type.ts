@@ -1,8 +1,8 @@
 import type { TokenEndpointGrantContext } from 'oidc-provider';
 
-/** A grant type beside the engine's own (RFC 6749 §4.5). The client has proved who it is before `handle` is called. */
+/** A grant type beside the engine's own (RFC 6749 §4.5). The client has authenticated before `handle` is called. */
 export interface GrantType {
-  /** What `grant_type` says, and what a client must be registered for. */
+  /** Value of `grant_type`, for which a client must be registered. */
   name: string;
   /** The parameters that it reads; the engine drops all others. */
   parameters: readonly string[];

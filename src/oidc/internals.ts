@@ -27,7 +27,7 @@ import engineRevoke from 'oidc-provider/lib/helpers/revoke.js';
 // @ts-expect-error: not part of the engine's types
 import engineParts from 'oidc-provider/lib/helpers/weak_cache.js';
 
-/** What the engine's own grants are made of, for grants of ours. */
+/** What the engine's own grants are made of, for grants of this server. */
 export {
   buildTokenResponse,
   checkDpopReplay,
@@ -170,7 +170,7 @@ export function thumbprintOf(certificate: X509Certificate | undefined): string |
 }
 
 /**
- * The key that a request to an endpoint of ours proves to hold, for a token that is bound to one (RFC 9449 §7.1); the
+ * The key that a request to an endpoint of this server proves to hold, for a token that is bound to one (RFC 9449 §7.1); the
  * engine looks at proofs for its own endpoints, and knows their addresses by name.
  * @param options.url the endpoint's
  * @returns its thumbprint, or undefined where there is no proof

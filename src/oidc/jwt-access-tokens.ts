@@ -60,7 +60,7 @@ export function unlessEncrypted(engine: EngineStep): EngineStep {
   };
 }
 
-/** Places in the status lists, or records, of the access tokens that the current requests give back. */
+/** Status references or records of the access tokens that the current requests revoke. */
 const places = new WeakMap<AnyAccessToken, TokenTarget['token']>();
 
 /** Revokes an access token that a client gives back in the one way, and nothing besides. */

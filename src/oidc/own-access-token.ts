@@ -13,7 +13,7 @@ const CREDENTIALS = /^(Bearer|DPoP) +([\w~+/.=-]+)$/i;
 
 /**
  * The token that a request brings for a resource of this server, in its header alone (RFC 6750 §2.1).
- * @returns the challenge for a proof of a key that must be made anew; undefined where there is no token that is good here
+ * @returns the challenge for a proof of a key that must be made again; undefined where there is no token that is good here
  */
 export async function clientToken(
   provider: Provider,

@@ -45,7 +45,7 @@ export function openSoftwareStatements(parts: {
   const trusted = new Map(rules.issuers.map((one) => [one.issuer, one]));
   return {
     async read({ software_statement: given }, known) {
-      // Without it the client could take back by an update what others vouched for.
+      // Otherwise the client could undo by an update what the statement says.
       const statement = given ?? known;
       if (statement === undefined && !rules.required) return { claims: {} };
       if (typeof statement !== 'string')

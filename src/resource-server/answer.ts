@@ -31,7 +31,7 @@ export function refusalAnswer(error: AccessRefused, used: Scheme | undefined, ch
 }
 
 /**
- * Of who has not proved who they are any scheme is asked, with one challenge each; the error stands in that of the scheme that
+ * An unauthenticated request gets one challenge for each accepted scheme; the error stands in that of the scheme that
  * was used, which alone is told what else is wrong with the request.
  */
 function challengesOf(error: AccessRefused, used: Scheme | undefined, challenges: Challenges): string[] {

@@ -16,7 +16,7 @@ const FAULT_TEXTS = {
   unbound: 'The access token is not bound to a key, as it must be here',
   key_binding: 'The access token is bound to another key than that of the DPoP proof',
   certificate: 'The access token is bound to another certificate than that of this connection',
-  revoked: 'The access token was taken back',
+  revoked: 'The access token was revoked',
 } as const;
 
 /**
@@ -127,7 +127,7 @@ export class StatusUnavailable extends Unavailable {
   override readonly name = 'StatusUnavailable';
 
   constructor(options?: ErrorOptions) {
-    super('Whether the access token was taken back cannot be confirmed', options);
+    super('The revocation status of the access token is not known', options);
   }
 }
 

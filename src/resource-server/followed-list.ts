@@ -13,7 +13,7 @@ export interface FollowRules extends ListRules {
   trustedFor: () => number;
   /** Lets work finish in a runtime that would end it with the request. */
   waitUntil?: ((work: Promise<unknown>) => void) | undefined;
-  /** Has the keys fetched too: without the stream nobody tells of one that was taken back. */
+  /** Fetches the keys too: without the stream nothing announces a revoked key. */
   keepUpKeys: () => void;
 }
 
@@ -110,7 +110,7 @@ export class FollowedList {
     void (this.#refreshing ?? Promise.resolve()).then(() => this.refresh());
   }
 
-  /** The stream says that these have been taken back. */
+  /** Adds revoked indexes from the stream. */
   revoke(indexes: readonly number[]): void {
     for (const index of indexes) {
       if (this.#list?.at(index) !== undefined) this.#list.revoke(index);

@@ -22,7 +22,7 @@ export interface IssuerKeysOptions {
 
 type Asked = Parameters<JWTVerifyGetKey>;
 
-/** At this part of their time the keys are fetched anew, while those that are there still serve. */
+/** At this part of their time the keys are fetched again, while those that are there still serve. */
 const AHEAD = 0.8;
 
 /** The keys that an issuer publishes. */
@@ -63,7 +63,7 @@ export class IssuerKeys {
     if (age(this.#lastTry.at) >= 1000) this.#load().catch(() => undefined);
   }
 
-  /** Has the keys fetched anew, also while they are: that answer may be older than the news. */
+  /** Has the keys fetched again, also while they are: that answer may be older than the news. */
   renew(): void {
     if (this.#changedAt <= this.#askedAt) this.#changedAt = now();
     const earlier = this.#loading ?? Promise.resolve();

@@ -5,7 +5,7 @@ import { verifyJwt } from './verify-jwt.ts';
 
 /** Bytes. More than a million tokens with eight bits each is no list but an attack on memory. */
 const MAX_SIZE = 2 ** 22;
-/** The status of what was taken back for good (§7.1). */
+/** The status INVALID: permanently revoked (§7.1). */
 const REVOKED = 1;
 /** Seconds that a list may be kept whose issuer does not say. */
 const DEFAULT_TTL = 300;
@@ -32,7 +32,7 @@ export class StatusList {
     return byte === undefined ? undefined : (byte >> this.#shift(index)) & this.#mask;
   }
 
-  /** Marks a token as taken back, before the issuer's list that says so has been fetched. */
+  /** Marks a token as revoked before the list that contains it has been fetched. */
   revoke(index: number): void {
     const at = Math.floor(index / this.#perByte);
     const byte = this.#bytes[at];
@@ -42,7 +42,7 @@ export class StatusList {
   }
 
   /**
-   * Keeps what an earlier copy of this list said to be taken back: that never comes back, so a copy that lacks it is the older
+   * Keeps the revoked tokens of an earlier copy of this list: revocation is permanent, so a copy that lacks one is the older
    * one, from a cache or from a node that lags behind. A suspension (2) may end.
    */
   keep(earlier: StatusList): void {

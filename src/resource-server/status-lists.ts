@@ -49,7 +49,7 @@ export class StatusLists {
 
   /**
    * Says at once, as nearly always, or after asking the issuer.
-   * @throws InvalidToken when the token was taken back, StatusUnavailable when that cannot be known now
+   * @throws InvalidToken if the token was revoked, StatusUnavailable if its status cannot be known now
    */
   check(claims: JWTPayload): Promise<void> | undefined {
     const reference = referenceIn(claims);

@@ -19,7 +19,7 @@ export interface Verifier {
   /** This API's metadata (RFC 9728); undefined if `audience` is not an http URL. */
   readonly metadata: ResourceMetadata | undefined;
   /**
-   * Verifies a token that came without an HTTP request. One that is bound to a key is refused: nothing proves who sends it.
+   * Verifies a token that came without an HTTP request. A token that is bound to a key is refused, because nothing proves possession of the key.
    * @throws InvalidToken, IssuerUnavailable, StatusUnavailable
    */
   verify(token: string): Promise<AccessToken>;
@@ -33,7 +33,7 @@ export interface Verifier {
 }
 
 /**
- * Verifies JWT access tokens as RFC 9068 §4 says, by the keys that their issuer publishes, and whether it took them back.
+ * Verifies JWT access tokens (RFC 9068 §4) by their issuer's published keys, and checks that they are not revoked.
  * @throws TypeError when an option cannot be right.
  */
 export function createVerifier(options: VerifierOptions): Verifier {

@@ -17,7 +17,7 @@ export async function endGrants(parts: Parts, ids: readonly string[]): Promise<v
 }
 
 /**
- * Those of an account that began before an instant: a client's, or all. What a person allows anew since then stays.
+ * Those of an account that began before an instant: a client's, or all. What a person allows again since then stays.
  * @returns their ids
  */
 export async function endGrantsOf(

@@ -36,7 +36,7 @@ export type SubjectId =
   | { format: 'opaque'; id: string }
   | { format: 'complex'; user: SubjectId; session: SubjectId };
 
-/** An event that waits in a stream; it is signed anew each time that it is handed out. */
+/** An event that waits in a stream; it is signed again each time that it is handed out. */
 export interface Signal {
   jti: string;
   /** The same for all that one event led to. */

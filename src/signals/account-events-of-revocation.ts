@@ -16,7 +16,7 @@ const WHY: Partial<Record<RevocationCause, Why>> = {
   'account-disabled': { initiatedBy: 'admin', reason: 'The account was disabled' },
   'account-deleted': { initiatedBy: 'admin', reason: 'The account was deleted' },
   'role-removed': { initiatedBy: 'admin', reason: 'A role was taken away' },
-  'consent-withdrawn': { initiatedBy: 'user', reason: 'The person took back what the app may do' },
+  'consent-withdrawn': { initiatedBy: 'user', reason: 'The person withdrew the access of the app' },
   'ended-by-operator': { initiatedBy: 'admin', reason: 'An administrator ended it' },
 };
 

@@ -83,7 +83,7 @@ async function claim({ queues, clock, me }: Work, stream: Stream): Promise<boole
 async function pushOnce(work: Work, id: string): Promise<boolean> {
   for await (const signal of work.outbox.waiting(id)) {
     if (work.isStopping()) return giveBack(work, id);
-    // Read anew each time: the receiver may have changed its mind, or the operator.
+    // Read again each time: the receiver may have changed its mind, or the operator.
     const stream = await work.streams.find(id);
     if (stream === undefined || !(await work.mayReceive(stream.client))) {
       await work.outbox.clear(id);

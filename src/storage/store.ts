@@ -33,7 +33,7 @@ export interface Store {
 
   /** Adds to a counter; the first addition starts its life of `ttl` seconds. @returns the sum */
   increment(counter: Counter, by: number, ttl: number): Promise<number>;
-  /** Sets bits of a bitmap to 1, growing it as needed; `ttl` in seconds starts anew. */
+  /** Sets bits of a bitmap to 1, growing it as needed; `ttl` in seconds starts again. */
   setBits(bitmap: Bitmap, offsets: readonly number[], ttl: number): Promise<void>;
   /** The bitmap's bytes, bit 0 being the highest of byte 0; empty when there is none. */
   readBits(bitmap: Bitmap): Promise<Buffer>;

@@ -1,7 +1,7 @@
 import type { Key, Store, Stored, WriteOptions } from './store.ts';
 
 /**
- * Changes a record that was read a while ago. Where others have changed it since, the change is made anew to what they
+ * Changes a record that was read a while ago. Where others have changed it since, the change is made again to what they
  * left, until it goes in; a record that is gone stays gone.
  * @param change `undefined` leaves the record as it is
  * @returns whether the record was there

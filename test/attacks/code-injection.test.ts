@@ -122,7 +122,7 @@ describe('RFC 9700 §4.5: authorization code injection', () => {
     }
   });
 
-  it('a code that is used twice takes back what the first use gave', async () => {
+  it('a code that is used twice revokes what the first use gave', async () => {
     const request = authorizationRequest(server.issuer, 'demo-web');
     const callback = await signIn(alice, request);
     const first = await exchangeCode(server.issuer, request, callback);

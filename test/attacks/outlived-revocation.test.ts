@@ -58,7 +58,7 @@ for (const backend of serverStores) {
       await until(async () => !(await Promise.all(tokens.map((token) => world.isActive(token)))).includes(true));
     });
 
-    it('has none left once everything is taken back, though it is for no API and of no person', async () => {
+    it('has none left once everything is revoked, though it is for no API and of no person', async () => {
       const machine = await world.machineToken();
       assert.equal(machine.includes('.'), false);
       assert.equal(await world.isActive(machine), true);

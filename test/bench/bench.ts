@@ -76,7 +76,7 @@ async function statusLists(): Promise<string> {
       of.map(({ name, byCpu, byTime }) => `${store}, ${name}: ${share(byCpu)} by CPU, ${share(byTime)} by time`),
     );
     const { raw, published, rebuilt, held } = await million();
-    const size = `a million tokens, 0.1 % taken back: ${raw} bytes, published as ${published}`;
+    const size = `a million tokens, 0.1 % revoked: ${raw} bytes, published as ${published}`;
     const time = `rebuilt in ${rebuilt.toFixed(1)} ms; the event loop waited ${held.toFixed(1)} ms at most`;
     return ['a place for each token costs', ...lines, size, time].join('\n');
   } finally {

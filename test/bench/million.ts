@@ -8,7 +8,7 @@ import { CAPACITY, newList } from '../../src/status/lists.ts';
 import { SignedLists } from '../../src/status/signed-list.ts';
 import { median } from './measure.ts';
 
-/** What a list of a million live tokens takes of which one in a thousand was taken back. */
+/** What a list of a million live tokens takes of which one in a thousand was revoked. */
 export interface Million {
   raw: number;
   published: number;

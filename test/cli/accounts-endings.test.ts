@@ -72,7 +72,7 @@ for (const backend of serverStores) {
 
       const before = { ...withAdmin, tokens: { ...withAdmin.tokens } };
       const out = await latchkey(`remove-role ${ALICE.email} admin`);
-      assert.match(out, /^alice@example\.com has the roles user\n {2}- its access tokens are taken back;/);
+      assert.match(out, /^alice@example\.com has the roles user\n {2}- its access tokens are revoked;/);
       await untilRefused(before);
       assert.deepEqual(await seen(before), [401, 401, 401]);
       assert.ok(await isSignedIn(nodes, withAdmin));

@@ -11,7 +11,7 @@ import { command, type Said } from '../support/command.ts';
 import { makeStore } from '../support/made-store.ts';
 import { WorkingDirectory } from './latchkey.ts';
 
-const TAKEN_BACK = `  - its access tokens are taken back; its apps stay signed in, and get others
+const REVOKED = `  - its access tokens are revoked; its apps stay signed in, and get others
   - APIs refuse its access tokens within 1s where they listen for it, within 10s where they ask
 `;
 const PASSWORD = 'plum cassette harbour';
@@ -192,7 +192,7 @@ describe('latchkey accounts', () => {
         await succeeds('add-role rob@example.com staff,admin'),
         `${has} user, staff, admin; its next tokens say so\n`,
       );
-      assert.equal(await succeeds('remove-role rob@example.com staff,user'), `${has} admin\n${TAKEN_BACK}`);
+      assert.equal(await succeeds('remove-role rob@example.com staff,user'), `${has} admin\n${REVOKED}`);
       assert.deepEqual(await rolesOf('rob@example.com'), ['admin']);
     });
 

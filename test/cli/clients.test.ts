@@ -246,7 +246,7 @@ job        machine  Nightly job  store
     assert.deepEqual([code, out], [1, '']);
     assert.equal(
       err,
-      'latchkey: client "shop" is of the configuration: remove it from latchkey.yaml and start the server again, ' +
+      'latchkey: client "shop" is defined in the configuration: remove it from latchkey.yaml and start the server again, ' +
         'then "latchkey revoke --client shop"\n',
     );
   });

@@ -189,7 +189,7 @@ describe('Token exchange refuses', () => {
     });
   });
 
-  describe('what has been taken back:', () => {
+  describe('what has been revoked:', () => {
     const newcomer = () => appTokens(world, {}, { browser: new Browser(), person: ALICE });
 
     it('the token’s grant was revoked', async () => {

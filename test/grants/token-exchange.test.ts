@@ -41,7 +41,7 @@ describe('Token exchange', () => {
     );
     const { jti, iat, status, ...rest } = claims;
     assert.ok(jti !== before.jti && typeof iat === 'number');
-    assert.ok(status !== undefined, 'it can be taken back');
+    assert.ok(status !== undefined, 'it can be revoked');
     assert.deepEqual(rest, {
       iss: world.server.issuer,
       aud: ARCHIVE,

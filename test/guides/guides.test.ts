@@ -103,7 +103,7 @@ for (const language of ['python', 'go', 'java']) {
       assert.match(await api.answerTo(await newToken(), '/admin'), insufficient);
     });
 
-    it('refuses a token that was taken back, and no other', async () => {
+    it('refuses a token that was revoked, and no other', async () => {
       const [token, other] = [await newToken(), await newToken()];
       assert.match(await api.answerTo(token), /^200/);
       const revoked = await fetch(`${server.issuer}/revoke`, {

@@ -124,7 +124,7 @@ describe('host while the store is away', () => {
     assert.equal((await fetch(`${server.issuer}/.well-known/openid-configuration`)).status, 200);
   });
 
-  it('no token is given that could not be taken back', async () => {
+  it('no token is given that could not be revoked', async () => {
     const machine = await tokenRequest(
       server.issuer,
       { grant_type: 'client_credentials' },

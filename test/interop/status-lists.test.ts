@@ -66,7 +66,7 @@ describe('The status lists, as software by others reads them', () => {
     return entries.map(({ uri, idx }) => lists.get(uri)?.getStatus(idx) ?? NaN);
   }
 
-  it('say of each token whether it was taken back, and of its neighbours too, to @sd-jwt/jwt-status-list', async () => {
+  it('say of each token whether it was revoked, and of its neighbours too, to @sd-jwt/jwt-status-list', async () => {
     const tokens = await Promise.all(Array.from({ length: 40 }, newToken));
     const entries = tokens.map((token) => getStatusListFromJWT(token));
     assert.deepEqual(new Set(await statusesOf(entries)), new Set([0]));

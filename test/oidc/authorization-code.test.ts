@@ -138,7 +138,7 @@ describe('Authorization code', () => {
     await refused(exchangeCode(server.issuer, late.request, late.callback));
   });
 
-  it('that comes twice takes back what it was exchanged for', async () => {
+  it('that comes twice revokes what it was exchanged for', async () => {
     const { request, callback } = await authorized('demo-photos');
     const { body } = await exchangeCode(server.issuer, request, callback);
     await refused(exchangeCode(server.issuer, request, callback));

@@ -161,7 +161,7 @@ describe('Introspection', () => {
     assert.deepEqual((await signed('made-up')).claims['token_introspection'], { active: false });
   });
 
-  it('says of a JWT that has expired, was taken back, or whose client or grant has gone, only that it is not active', async () => {
+  it('says of a JWT that has expired, was revoked, or whose client or grant has gone, only that it is not active', async () => {
     const { access_token = '', refresh_token = '' } = await tokensFor(server.issuer, FOR_API);
     const { body: next } = await refresh(server.issuer, refresh_token);
     const machine = await tokenRequest(server.issuer, { grant_type: 'client_credentials' }, SERVICE);

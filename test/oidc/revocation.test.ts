@@ -4,7 +4,7 @@ import { decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose';
 import { systemClock } from '../../src/lib/clock.ts';
 import { revoker, type Revoker } from '../../src/status/revoker.ts';
 import type { Store } from '../../src/storage/store.ts';
-import { isTakenBack, placeOf } from '../status/published-lists.ts';
+import { isRevoked, placeOf } from '../status/published-lists.ts';
 import { refresh, tokenRequest, tokensFor } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { until } from '../support/until.ts';
@@ -68,8 +68,8 @@ describe('Revocation', () => {
     const { body: next } = await refresh(server.issuer, refresh_token);
     for (const hint of ['access_token', 'refresh_token', 'nonsense'])
       assert.equal((await revoke(access_token, 'demo-notes', { token_type_hint: hint })).status, 200);
-    await until(() => isTakenBack(placeOf(access_token)));
-    assert.equal(await isTakenBack(placeOf(next['access_token'])), false);
+    await until(() => isRevoked(placeOf(access_token)));
+    assert.equal(await isRevoked(placeOf(next['access_token'])), false);
     assert.equal((await refresh(server.issuer, String(next['refresh_token']))).status, 200);
   });
 
@@ -77,19 +77,19 @@ describe('Revocation', () => {
     const { access_token, refresh_token } = await tokensFor(server.issuer, FOR_API);
     const elsewhere = await tokensFor(server.issuer, FOR_API);
     await revoke(refresh_token);
-    await until(() => isTakenBack(placeOf(access_token)));
-    assert.equal(await isTakenBack(placeOf(elsewhere['access_token'])), false);
+    await until(() => isRevoked(placeOf(access_token)));
+    assert.equal(await isRevoked(placeOf(elsewhere['access_token'])), false);
   });
 
   it('of a machine’s token ends it alone', async () => {
     const [given, kept] = await Promise.all([machineToken(), machineToken()]);
     const secret = { client_secret: 'demo-service-secret' };
     assert.equal((await revoke(given, 'demo-service', secret)).status, 200);
-    await until(() => isTakenBack(placeOf(given)));
-    assert.equal(await isTakenBack(placeOf(kept)), false);
+    await until(() => isRevoked(placeOf(given)));
+    assert.equal(await isRevoked(placeOf(kept)), false);
   });
 
-  it('takes back no token of a client’s own that it made up itself', async () => {
+  it('revokes no token of a client’s own that it made up itself', async () => {
     const { access_token = '' } = await tokensFor(server.issuer, FOR_API);
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const theirs = placeOf(await machineToken());

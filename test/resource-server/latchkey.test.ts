@@ -63,7 +63,7 @@ for (const backend of serverStores) {
       }
     }
 
-    it('refuse a token that was taken back within a second with the stream, within the ttl without, and no other', async () => {
+    it('refuse a token that was revoked within a second with the stream, within the ttl without, and no other', async () => {
       const [machine, person] = [await two.machineToken(), await personsToken()];
       await accept(machine);
       await accept(person);

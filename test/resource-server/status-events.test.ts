@@ -93,7 +93,7 @@ describe('an API that listens to the stream of status events', () => {
     }
   }
 
-  it('refuses at once what it says was taken back, without asking, and nothing else', async () => {
+  it('refuses at once what it says was revoked, without asking, and nothing else', async () => {
     await follow();
     const other = await issuer.tokenAt(list, 4);
     list.instead = away;

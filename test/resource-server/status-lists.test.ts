@@ -60,12 +60,12 @@ describe('an API that polls status lists', () => {
     });
   }
 
-  it('refuses what was taken back in the words of RFC 6750', async () => {
+  it('refuses what was revoked in the words of RFC 6750', async () => {
     list.statuses.set(3, 1);
     const { status, body, challenges } = await api.ask({ headers: bearer(await issuer.tokenAt(list, 3)) });
-    const description = 'The access token was taken back';
+    const description = 'The access token was revoked';
     assert.deepEqual([status, JSON.parse(body)], [401, { error: 'invalid_token', error_description: description }]);
-    assert.match(challenges[0] ?? '', /^Bearer .*error="invalid_token", error_description="The access token was taken/);
+    assert.match(challenges[0] ?? '', /^Bearer .*error="invalid_token", error_description="The access token was revoked"/);
   });
 
   it('fetches a list once for many tokens at the same time, and none for a token that is refused anyway', async () => {
@@ -106,7 +106,7 @@ describe('an API that polls status lists', () => {
     assert.equal(list.answers.length, 2);
   });
 
-  it('refuses within the ttl what was taken back, however few requests there are', async () => {
+  it('refuses within the ttl what was revoked, however few requests there are', async () => {
     const token = await issuer.tokenAt(list, 3);
     await accepts(token);
     list.statuses.set(3, 1);
@@ -123,14 +123,14 @@ describe('an API that polls status lists', () => {
     travel(4);
     const { status, body, headers } = await api.ask({ headers: bearer(token) });
     assert.deepEqual([status, headers['retry-after'], headers['www-authenticate']], [503, '5', undefined]);
-    const description = 'Whether the access token was taken back cannot be confirmed';
+    const description = 'The revocation status of the access token is not known';
     assert.deepEqual(JSON.parse(body), { error: 'temporarily_unavailable', error_description: description });
     list.instead = undefined;
     travel(1);
     await accepts(token);
   });
 
-  it('accepts for as long as its owner allows when the issuer is away, but nothing that it knows to be taken back', async () => {
+  it('accepts for as long as its owner allows when the issuer is away, but nothing that it knows to be revoked', async () => {
     await start({ whenUnreachable: { acceptFor: 60 } });
     list.statuses.set(4, 1);
     const [good, bad] = [await issuer.tokenAt(list, 3), await issuer.tokenAt(list, 4)];

@@ -42,7 +42,7 @@ describe('the issuer for the tests of an API', () => {
     assert.deepEqual([await statusOf(one), await statusOf(other)], [401, 200]);
   });
 
-  it('takes back a token that no API has seen yet', async () => {
+  it('revokes a token that no API has seen yet', async () => {
     const token = await issuer.token({ scope: 'notes:read' });
     issuer.revoke(token);
     assert.equal(await statusOf(token), 401);

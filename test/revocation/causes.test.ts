@@ -23,7 +23,7 @@ import { ALL, NOTHING, SESSION_ALONE, World, type Holding } from './world.ts';
 const done = (): Promise<void> => Promise.resolve();
 
 for (const backend of serverStores) {
-  describe(`What is taken back on ${backend.name}`, function () {
+  describe(`What is revoked on ${backend.name}`, function () {
     this.timeout(60_000);
     let world: World;
     let receiver: LogoutReceiver;

@@ -1,4 +1,4 @@
-/** A command that takes back all of an account, and is killed once it has ended the first grant. */
+/** A command that revokes all of an account, and is killed once it has ended the first grant. */
 import { openAccounts } from '../../src/accounts/accounts.ts';
 import { systemClock as clock } from '../../src/lib/clock.ts';
 import { systemRandom as random } from '../../src/lib/random.ts';

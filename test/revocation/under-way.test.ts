@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import { serverStores } from '../oidc/server-stores.ts';
 import { Browser } from '../support/browser.ts';
 import { ADMIN, ALICE, authorizationRequest, exchangeCode } from '../support/flows.ts';
-import { isTakenBack, placeOf } from '../status/published-lists.ts';
+import { isRevoked, placeOf } from '../status/published-lists.ts';
 import { until } from '../support/until.ts';
 import { ALL, NOTHING, World } from './world.ts';
 
@@ -30,7 +30,7 @@ function slowForm(url: URL, form: string): { finish(): Promise<Record<string, un
 const done = (): Promise<void> => Promise.resolve();
 
 for (const backend of serverStores) {
-  describe(`What is under way while things are taken back on ${backend.name}`, function () {
+  describe(`What is under way while things are revoked on ${backend.name}`, function () {
     this.timeout(60_000);
     let world: World;
     before(async () => {
@@ -76,7 +76,7 @@ for (const backend of serverStores) {
       assert.equal(signal, 'SIGKILL');
       const places = [here, elsewhere].map(({ jwt }) => placeOf(jwt));
       const takenBack = async () => {
-        const each = await Promise.all(places.map((place) => isTakenBack(place, world.other)));
+        const each = await Promise.all(places.map((place) => isRevoked(place, world.other)));
         return each.filter(Boolean).length;
       };
       await until(async () => (await takenBack()) > 0);

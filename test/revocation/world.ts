@@ -10,7 +10,7 @@ import { systemRandom } from '../../src/lib/random.ts';
 import { sessionsOfAccount } from '../../src/oidc/storage/session-records.ts';
 import type { Endings } from '../../src/revocation/operations.ts';
 import { openStores, type Stores } from '../../src/storage/open-stores.ts';
-import { isTakenBack, placeOf } from '../status/published-lists.ts';
+import { isRevoked, placeOf } from '../status/published-lists.ts';
 import type { Backend, RunningBackend } from '../storage/backends.ts';
 import { Browser } from '../support/browser.ts';
 import { ALICE, answerAtOnce, authorizationRequest, tokenRequest, tokensFor, type Person } from '../support/flows.ts';
@@ -126,7 +126,7 @@ export class World {
     assert.equal(response.status, 200);
     const { active } = (await response.json()) as { active: boolean };
     if (token.split('.').length === 3)
-      await until(async () => (await isTakenBack(placeOf(token), this.other)) !== active);
+      await until(async () => (await isRevoked(placeOf(token), this.other)) !== active);
     return active;
   }
 

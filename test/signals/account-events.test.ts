@@ -51,7 +51,7 @@ function sceneOf(config: Config): StoreScene {
 const done = (): Promise<void> => Promise.resolve();
 
 for (const backend of serverStores) {
-  describe(`What receivers hear of what is taken back, by two nodes on ${backend.name}`, () => {
+  describe(`What receivers hear of what is revoked, by two nodes on ${backend.name}`, () => {
     let store: RunningBackend;
     let server: TestServer;
     let second: TestServer & { url: string };
@@ -200,7 +200,7 @@ for (const backend of serverStores) {
       assert.deepEqual(told(await hears(web, 1)), [[SESSION_REVOKED, own.sid]]);
     });
 
-    it('a role that is given or taken away is told, by the command that does it and by what it takes back', async () => {
+    it('a role that is given or taken away is told, by the command that does it and by what it revokes', async () => {
       await signIn('demo-web', { scope: 'openid roles' });
       const scene = sceneOf(server.config);
       assert.equal(await addRole(scene, 'alice@example.com', 'admin'), 0);

@@ -93,7 +93,7 @@ for (const backend of serverStores) {
       assert.ok(before.every((name) => name === claims.jti));
     });
 
-    it('tells what was taken back while no node ran at all', async () => {
+    it('tells what was revoked while no node ran at all', async () => {
       const config = { ...(await startHere()).config };
       await Receiver.of(place.issuer, 'watch').then(async (manager) => {
         const { body } = await manager.call('GET', '/ssf/streams');

@@ -17,7 +17,7 @@ interface Played {
 }
 
 for (const backend of serverStores) {
-  describe(`Beside two nodes on ${backend.name}, every API refuses in time what is taken back, and nothing else`, function () {
+  describe(`Beside two nodes on ${backend.name}, every API refuses in time what is revoked, and nothing else`, function () {
     this.timeout(300_000);
     let world: World;
     let played: Map<Cause, Promise<Played>>;

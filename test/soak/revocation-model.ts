@@ -61,11 +61,11 @@ export interface Issued {
   readonly family?: Family;
   /** In milliseconds since the epoch. */
   readonly expiresAt: number;
-  /** When it was reported that it is taken back, by `performance.now()`. */
+  /** When it was reported that it is revoked, by `performance.now()`. */
   overAt?: number;
 }
 
-/** Which tokens are good: the rules of taking back, without anything of how it is done. */
+/** Which tokens are good: the rules of revoking, without anything of how it is done. */
 export class Model {
   readonly families: Family[] = [];
   readonly issued: Issued[] = [];

@@ -275,7 +275,7 @@ export class RevocationPlay {
       if (answer !== 'accepted') return 'as it should be';
       const bound = this.#boundOf(api.hasStream, askedAt);
       const since = askedAt - token.overAt;
-      assert.ok(since < bound + BUSY, `${what}, taken back ${since.toFixed()} ms before`);
+      assert.ok(since < bound + BUSY, `${what}, revoked ${since.toFixed()} ms before`);
       return 'open';
     });
   }

@@ -43,7 +43,7 @@ for (const backend of serverStores) {
       assert.deepEqual(other, one);
     });
 
-    it('tell within a second at both what was taken back, and what a list says then has another number', async () => {
+    it('tell within a second at both what was revoked, and what a list says then has another number', async () => {
       const place = placeOf(await two.machineToken());
       const told = readers.map((reader) => reader.next('revoked', 1000));
       await two.revoker.revokeToken(place);

@@ -10,7 +10,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 import { serverStores } from '../oidc/server-stores.ts';
 import { until } from '../support/until.ts';
 import { EventReader } from './event-reader.ts';
-import { isTakenBack, placeOf } from './published-lists.ts';
+import { isRevoked, placeOf } from './published-lists.ts';
 import { startTwoNodes } from './two-nodes.ts';
 
 /** What a store does that comes back from a copy of before there were any lists. */
@@ -30,17 +30,17 @@ for (const backend of serverStores) {
   describe(`A store on ${backend.name} that came back from an older copy`, function () {
     this.timeout(60_000);
 
-    it('gets back what was taken back, and no token gets a place that another has', async () => {
+    it('gets back what was revoked, and no token gets a place that another has', async () => {
       const two = await startTwoNodes(backend);
       const [revoked, live] = [placeOf(await two.machineToken()), placeOf(await two.machineToken())];
       await two.revoker.revokeToken(revoked);
-      for (const origin of two.origins) await until(() => isTakenBack(revoked, origin));
+      for (const origin of two.origins) await until(() => isRevoked(revoked, origin));
       await forgetLists(two.nodes[0].config.stores.grants);
       await until(async () => (await two.grants.members('status-lists')).keys.length > 0);
       await until(async () => !(await two.revoker.isRevoked(live)));
       assert.equal(await two.revoker.isRevoked(revoked), true);
       for (const origin of two.origins)
-        assert.deepEqual(await Promise.all([revoked, live].map((place) => isTakenBack(place, origin))), [true, false]);
+        assert.deepEqual(await Promise.all([revoked, live].map((place) => isRevoked(place, origin))), [true, false]);
       const after = placeOf(await two.machineToken());
       assert.ok(after.uri !== live.uri || after.idx !== live.idx);
       await two.stop();
@@ -82,7 +82,7 @@ describe('While the store of the status lists is away', function () {
     redis = await startRedis({ appendonly: true, port: Number(new URL(url).port) });
     await until(async () => (await fetch(place.uri)).status === 200);
     await reader.next('current');
-    assert.equal(await isTakenBack(place), false);
+    assert.equal(await isRevoked(place), false);
     reader.close();
   });
 

@@ -14,7 +14,7 @@ export function placeOf(token: unknown): Place {
 }
 
 /** What an API does that knows nothing of this server but the draft: fetches the list, verifies it, and looks. */
-export async function isTakenBack({ idx, uri }: Place, from?: string): Promise<boolean> {
+export async function isRevoked({ idx, uri }: Place, from?: string): Promise<boolean> {
   const { bits } = await fetchList(uri, from);
   return (((bits[idx >>> 3] ?? assert.fail('the list is too short')) >>> (idx & 7)) & 1) === 1;
 }

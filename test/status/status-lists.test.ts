@@ -6,7 +6,7 @@ import { serverStores } from '../oidc/server-stores.ts';
 import { tokensFor } from '../support/flows.ts';
 import { until } from '../support/until.ts';
 import { requestOf, sendRaw, type RawAnswer } from '../support/raw-http.ts';
-import { fetchList, isTakenBack, placeOf } from './published-lists.ts';
+import { fetchList, isRevoked, placeOf } from './published-lists.ts';
 import { startTwoNodes, type TwoNodes } from './two-nodes.ts';
 
 for (const backend of serverStores) {
@@ -55,32 +55,32 @@ for (const backend of serverStores) {
       assert.equal((await ask('Accept-Encoding: gzip;q=0')).headers.get('content-encoding'), undefined);
     });
 
-    it('show at both nodes what a client’s index takes back, and nothing else', async () => {
+    it('show at both nodes what a client’s index revokes, and nothing else', async () => {
       const machine = placeOf(await two.machineToken());
       const person = placeOf(
         (await tokensFor(two.issuer, { parameters: { scope: 'openid notes:read' } }))['access_token'],
       );
-      for (const origin of two.origins) assert.equal(await isTakenBack(machine, origin), false);
+      for (const origin of two.origins) assert.equal(await isRevoked(machine, origin), false);
       assert.ok((await two.revoker.revokeMembers([tokensOfClient('demo-service')])) >= 1);
-      for (const origin of two.origins) await until(() => isTakenBack(machine, origin));
-      for (const origin of two.origins) assert.equal(await isTakenBack(person, origin), false);
+      for (const origin of two.origins) await until(() => isRevoked(machine, origin));
+      for (const origin of two.origins) assert.equal(await isRevoked(person, origin), false);
       assert.equal(await two.revoker.isRevoked(machine), true);
       assert.equal(await two.revoker.isRevoked(person), false);
       assert.equal(
         await two.revoker.revokeMembers([tokensOfClient('demo-service')]),
         0,
-        'nothing is left to take back',
+        'nothing is left to revoke',
       );
     });
 
-    it('show what a grant’s index takes back, and what alone is taken back', async () => {
+    it('show what a grant’s index revokes, and what alone is revoked', async () => {
       const tokens = await tokensFor(two.issuer, { parameters: { scope: 'openid notes:read' } });
       const { grant_id } = decodeJwt(tokens['access_token'] ?? '');
       const [person, machine] = [placeOf(tokens['access_token']), placeOf(await two.machineToken())];
       await two.revoker.revokeMembers([tokensOfGrant(String(grant_id))]);
       await two.revoker.revokeToken(machine);
       for (const origin of two.origins)
-        for (const place of [person, machine]) await until(() => isTakenBack(place, origin));
+        for (const place of [person, machine]) await until(() => isRevoked(place, origin));
     });
 
     it('spare what began after an instant', async () => {

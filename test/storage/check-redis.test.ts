@@ -57,7 +57,7 @@ describe('A Redis for grants', () => {
     const [warning, ...others] = await check({ policy: 'volatile-lru' }, '', checkGrantsStore);
     assert.match(
       warning ?? '',
-      /taken back no more.*maxmemory-policy volatile-lru.*CONFIG SET maxmemory-policy noeviction/,
+      /no longer be revoked.*maxmemory-policy volatile-lru.*CONFIG SET maxmemory-policy noeviction/,
     );
     assert.deepEqual(others, []);
   });

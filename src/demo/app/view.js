@@ -59,7 +59,7 @@ function showToken(panel, token) {
   find('.times', panel).replaceChildren(...times);
 }
 
-/** Says all times anew, as they pass. */
+/** Says all times again, as they pass. */
 export function showTimes() {
   const now = Math.floor(Date.now() / 1000);
   for (const time of document.querySelectorAll('.times time')) {

@@ -31,7 +31,7 @@ export function jwtBearerGrant({ examine, subjects, announce }: JwtBearerParts):
     parameters: ['assertion', 'scope', 'resource'],
     repeatable: ['resource'],
     async handle(context) {
-      // First, so that a proof that must be made anew (DPoP's nonces) does not use up the assertion.
+      // First, so that a proof that must be made again (DPoP's nonces) does not use up the assertion.
       const sender = await senderConstraint(context);
       const examination = await examine(requestOf(context, sender));
       const { claims, issuer, request } = examination;

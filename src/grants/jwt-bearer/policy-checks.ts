@@ -20,7 +20,7 @@ export const POLICY: readonly Check[] = [
   },
   {
     reason: 'client_not_proved',
-    says: 'a client that brings an ID-JAG proves who it is',
+    says: 'a client that brings an ID-JAG authenticates',
     holds: ({ isIdJag, request }) => !isIdJag || request.client.isProved,
   },
   {

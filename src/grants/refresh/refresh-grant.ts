@@ -150,7 +150,7 @@ function successorOf({ oidc: { entities } }: KoaContextWithOIDC): string {
   return nameOf(successor.jti);
 }
 
-/** Takes back what the engine has stored for an answer that is not given. What cannot be deleted now, nobody knows. */
+/** Deletes the tokens of a response that is not sent. If one cannot be deleted now, nobody knows its value. */
 async function discard({ oidc: { entities } }: KoaContextWithOIDC): Promise<void> {
   if (entities.RotatedRefreshToken === undefined) return;
   await Promise.allSettled([entities.RefreshToken?.destroy(), entities.AccessToken?.destroy()]);

@@ -83,7 +83,7 @@ export function presentedTokens(parts: PresentedTokenParts): ReadPresented {
     if (claims.exp <= epochSeconds(parts.clock)) throw refuse('expired');
     if (!policy.clients.includes(claims.client_id)) throw refuse(`issued to ${claims.client_id}`);
     if (claims.status !== undefined && (await parts.status.isRevoked(claims.status.status_list)))
-      throw refuse('taken back');
+      throw refuse('revoked');
     const client = await context.oidc.provider.Client.find(claims.client_id);
     if (client === undefined) throw refuse('its client is gone');
     const sub = isOpaque(presented) ? claims.sub : subjectOf(claims.sub, client, parts.subjectNames);

@@ -43,7 +43,7 @@ export class CryptokiError extends Error {
 export interface Cryptoki {
   /** @throws CryptokiError where it does not return CKR_OK */
   call(name: FunctionName, ...given: Argument[]): Promise<void>;
-  /** Has the module forget everything, sessions included, and begin anew. Nothing else may run in it meanwhile. */
+  /** Has the module forget everything, sessions included, and start again. Nothing else may run in it meanwhile. */
   restart(): Promise<void>;
 }
 

@@ -11,7 +11,7 @@ export interface Recipe {
   /** Templates of the public half. Tokens name curves differently, so they are tried in order. */
   publicHalf: readonly (readonly Attribute[])[];
   signing: number;
-  /** The mechanism with its parameters, made anew for each signature. */
+  /** The mechanism with its parameters, made again for each signature. */
   mechanism: () => Struct;
   /** Turns the data to be signed into the input of C_Sign. */
   input: (data: Uint8Array) => Buffer;

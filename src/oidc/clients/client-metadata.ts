@@ -48,7 +48,7 @@ export interface ClientPolicy {
   refreshWindow?: number;
 }
 
-/** The one metadata member of ours that travels through the engine. */
+/** The one metadata member of this server that travels through the engine. */
 export const POLICY = 'latchkey_policy';
 
 /** What travels as it is. */

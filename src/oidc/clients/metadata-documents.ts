@@ -31,7 +31,7 @@ export function metadataDocuments(parts: { config: Config; grants: Store }): Fea
       // A host alone may be shared by many; the draft asks for a path.
       if (pathname === '/' || id.length > 128 || !(hosts.has('*') || hosts.has(host) || hosts.has(hostname)))
         return false;
-      // A page of ours asks again for an app that a person is on the way to; that counts for the app's host.
+      // A page of this server asks again for an app that a person is on the way to; that counts for the app's host.
       const asker = context === undefined ? host : addressBlock(clientAddress(context));
       return (await grants.increment(fetches(asker), 1, HOUR)) <= most;
     },

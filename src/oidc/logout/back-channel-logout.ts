@@ -15,7 +15,7 @@ export interface Logout {
   sid: string;
 }
 
-/** A logout token that an app has not taken yet. The token itself is made anew for each attempt, since it is short-lived. */
+/** A logout token that an app has not taken yet. The token itself is made again for each attempt, since it is short-lived. */
 export interface Delivery extends Logout {
   /** How many attempts were made. */
   attempts: number;

@@ -22,7 +22,7 @@ export function askWithoutClient(check: EngineStep): EngineStep {
 
 /**
  * Ends a session, or nothing for a person who stays: the engine would end what the app has. The registered address keeps
- * its own query, which the engine would write anew.
+ * its own query, which the engine would write again.
  */
 export function endOrStay(engine: EngineStep): EngineStep {
   return async (context, next) => {

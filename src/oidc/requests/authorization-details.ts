@@ -21,7 +21,7 @@ const LONGEST_TEXT = 200;
 
 /**
  * The engine's hooks for Rich Authorization Requests (RFC 9396). What a person allowed is what their own request said,
- * each time anew; a token gets that or, where it asks for less, some of it, and nothing that is for another API.
+ * each time again; a token gets that or, where it asks for less, some of it, and nothing that is for another API.
  */
 export function richAuthorizationRequests(types: readonly DetailType[]): Feature {
   const byName = new Map(types.map((type) => [type.type, type]));

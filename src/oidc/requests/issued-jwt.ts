@@ -5,7 +5,7 @@ import type { RingSnapshot } from '../../keys/ring.ts';
 /** Where a token stands: draft-ietf-oauth-status-list-20 §6.2. */
 export const statusSchema = z.object({ status_list: z.object({ uri: z.string(), idx: z.int() }) });
 
-/** What an access token of ours says (RFC 9068 §2.2), as far as the server itself goes by it. */
+/** What an access token of this server says (RFC 9068 §2.2), as far as the server itself goes by it. */
 const claimsSchema = z.looseObject({
   sub: z.string(),
   client_id: z.string(),
@@ -54,7 +54,7 @@ export function isIdToken({ header, payload }: Record<'header' | 'payload', Reco
   return typ === 'JWT' && payload['client_id'] === undefined;
 }
 
-/** @returns undefined for what is no access token of ours, or none any more */
+/** @returns undefined for what is no access token of this server, or none any more */
 export async function readAccessToken(verify: VerifyOurs, token: string): Promise<AccessTokenClaims | undefined> {
   try {
     return claimsSchema.parse(await verifyAccessToken(verify, token));

@@ -20,8 +20,8 @@ export function exchangedFrom(token: Token, clients: readonly string[]): void {
 }
 
 /**
- * Gives a JWT access token its place in a status list (draft-ietf-oauth-status-list-20 §6.2), by which it can be taken back.
- * It is signed while its place is entered.
+ * Assigns a JWT access token a status index (draft-ietf-oauth-status-list-20 §6.2), by which it can be revoked. The token is
+ * signed while its index entries are written.
  * @throws StoreUnavailable
  */
 export async function statusClaim(

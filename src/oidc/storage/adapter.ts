@@ -22,7 +22,7 @@ import type { UserCodes } from './user-codes.ts';
 /** A record that its bearer secret both finds (by its hash) and opens (as a key): the store alone can do neither. */
 export interface Sealed {
   sealed: string;
-  /** When the request that led to it began, in milliseconds since the epoch, for what can be taken back. */
+  /** Start of the request that it was issued for, in milliseconds since the epoch; absent for records that cannot be revoked. */
   startedAt?: number;
 }
 
@@ -136,7 +136,7 @@ function recordLife(payload: AdapterPayload, ttl: number | undefined): { ttl?: n
   return lifetime(ttl === undefined ? undefined : Math.max(ttl, 0) + rest);
 }
 
-/** By which a record is found when it is to be taken back. */
+/** Returns the indexes by which a revocation finds a record. */
 function foundBy({ kind, clientId = '', accountId, grantId }: AdapterPayload): Index<unknown>[] {
   if (kind === 'AccessToken' || kind === 'ClientCredentials') return indexesOf({ clientId, accountId, grantId });
   return grantId === undefined ? [] : [tokensOfGrant(grantId)];

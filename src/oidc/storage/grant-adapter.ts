@@ -7,7 +7,7 @@ import { grantCounts, grantKey, grantOptions, type GrantRecord } from './grant-r
 import { signInStart } from './session-records.ts';
 
 /**
- * Grants only ever grow. The engine writes the whole of one, so of parallel requests the last would take back what the
+ * Grants only ever grow. The engine writes the whole of one, so of parallel requests the last would undo what the
  * others had been granted; here what any of them wrote stays. One that was revoked meanwhile does not come back.
  */
 export function grantAdapter(grants: Store, clock: Clock): Adapter {
@@ -31,7 +31,7 @@ export function grantAdapter(grants: Store, clock: Clock): Adapter {
       const change = (now: GrantRecord) => (now.endedAt === undefined ? unite(payload, now) : undefined);
       await update(grants, key, seen ?? (await grants.get(key)), change, options);
     },
-    // Who has the engine take one back has it ended beforehand, in a way that what is under way still finds.
+    // A caller that lets the engine revoke a grant has ended it before, in a way that requests under way still see.
     destroy: () => Promise.resolve(),
   };
 }

@@ -26,7 +26,7 @@ export function startOfGrant({ startedAt, iat = 0 }: GrantRecord): number {
   return startedAt ?? iat * 1000;
 }
 
-/** Whether it still counts: it has not ended, and is from before no cut. */
+/** Tells whether a grant is active: it has not ended, and no not-before instant covers it. */
 export async function grantCounts(grants: Store, grant: GrantRecord): Promise<boolean> {
   if (grant.endedAt !== undefined) return false;
   const { accountId: account, clientId: client } = grant;

@@ -8,7 +8,7 @@ interface NotBefore {
 
 const notBeforeKey = keyspace<NotBefore>('cut');
 
-/** Owner cut: an account's, a client's or everybody's. */
+/** The owner of everything that the instant invalidates: an account, a client or everybody. */
 export type NotBeforeScope = { account: string } | { client: string } | 'everybody';
 
 function keyOf(of: NotBeforeScope): Key<NotBefore> {

@@ -14,7 +14,7 @@ export async function checkRecordsRedis(store: RedisStore): Promise<string[]> {
 
 /**
  * Looks at a Redis for `grants`, which has a time for everything that it holds, and must keep it until then: what names the
- * tokens of an account or an app is needed to take them back.
+ * tokens of an account or an app is needed to revoke them.
  * @returns warnings
  */
 export async function checkGrantsRedis(store: RedisStore): Promise<string[]> {
@@ -24,7 +24,7 @@ export async function checkGrantsRedis(store: RedisStore): Promise<string[]> {
   const evicting = new Set(facts.flatMap((one) => evictionPolicy(one) ?? []));
   return [...evicting].map(
     (policy) =>
-      'the grants store may lose sessions, and tokens that can then be taken back no more, when its memory is full: ' +
+      'the grants store may lose sessions, and tokens that can then no longer be revoked, when its memory is full: ' +
       `its Redis has maxmemory-policy ${policy}. ${NO_EVICTION}`,
   );
 }

@@ -112,7 +112,7 @@ describe('What Redis holds', () => {
     }
   });
 
-  it('is nothing once all has been taken back', async () => {
+  it('is nothing once all has been revoked', async () => {
     await store.set('a:1', 1, { indexes: ['x', 'y'] });
     await store.create('a:2', 1, { ttl: 100, indexes: ['y'] });
     await store.take('a:1');
