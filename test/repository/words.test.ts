@@ -54,9 +54,6 @@ const STILL_NAMED_SO: readonly string[] = [
   'src/host/table.ts',
   'src/interactions/parts.ts',
   'src/oidc/requests/what-is-asked.ts',
-  'src/server/base.ts',
-  'src/server/people.ts',
-  'src/server/taking-back.ts',
 ];
 
 /** The glossary itself, and the list of stored records, whose names stay. */
