@@ -12,7 +12,7 @@ interface Replaced {
 }
 
 const WORDS: readonly Replaced[] = [
-  { term: 'revoke', word: /\b(?:tak(?:e|es|en|ing)|took) (?:\w+ )?back\b|\b(?:taken|taking)Back\b/gi, most: 3 },
+  { term: 'revoke', word: /\b(?:tak(?:e|es|en|ing)|took) (?:\w+ )?back\b|\b(?:taken|taking)Back\b/gi, most: 0 },
   { term: 'rotate', word: /\bturn(?:s|ed)? (?:a|the) (?:key|refresh token)\b/gi, most: 0 },
   {
     term: 'not-before',
@@ -25,8 +25,8 @@ const WORDS: readonly Replaced[] = [
   { term: 'semaphore', word: /\bgates?\b|\bopenGate\b/gi, most: 0 },
   { term: 'wire error', word: /\bour-?face\b/gi, most: 0 },
   { term: 'event', word: /\boccurrences?\b|(?<!signal-)\bacquaintances?\b|\bstandstills?\b/gi, most: 0 },
-  { term: 'context, dependencies', word: /\bscenes?\b|\b\w+Scene\b/gi, most: 281 },
-  { term: 'context, dependencies', word: /\b(?:\w+)?Parts\b/g, most: 290 },
+  { term: 'context, dependencies', word: /\bscenes?\b|\b\w+Scene\b/gi, most: 268 },
+  { term: 'context, dependencies', word: /\b(?:\w+)?Parts\b/g, most: 279 },
   { term: 'operator', word: /\bof the house\b|\bold apps of ours\b/gi, most: 0 },
 ];
 

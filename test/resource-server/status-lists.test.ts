@@ -65,7 +65,10 @@ describe('an API that polls status lists', () => {
     const { status, body, challenges } = await api.ask({ headers: bearer(await issuer.tokenAt(list, 3)) });
     const description = 'The access token was revoked';
     assert.deepEqual([status, JSON.parse(body)], [401, { error: 'invalid_token', error_description: description }]);
-    assert.match(challenges[0] ?? '', /^Bearer .*error="invalid_token", error_description="The access token was revoked"/);
+    assert.match(
+      challenges[0] ?? '',
+      /^Bearer .*error="invalid_token", error_description="The access token was revoked"/,
+    );
   });
 
   it('fetches a list once for many tokens at the same time, and none for a token that is refused anyway', async () => {

@@ -66,11 +66,7 @@ for (const backend of serverStores) {
       for (const origin of two.origins) assert.equal(await isRevoked(person, origin), false);
       assert.equal(await two.revoker.isRevoked(machine), true);
       assert.equal(await two.revoker.isRevoked(person), false);
-      assert.equal(
-        await two.revoker.revokeMembers([tokensOfClient('demo-service')]),
-        0,
-        'nothing is left to revoke',
-      );
+      assert.equal(await two.revoker.revokeMembers([tokensOfClient('demo-service')]), 0, 'nothing is left to revoke');
     });
 
     it('show what a grant’s index revokes, and what alone is revoked', async () => {
