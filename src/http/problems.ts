@@ -53,14 +53,14 @@ export const faces: Readonly<Record<ProblemName, ProblemFace>> = {
     status: 503,
     error: 'temporarily_unavailable',
     title: 'Too many people at once',
-    message: 'More people are signing in than this server can take at this moment.',
+    message: 'More people are signing in than this server can handle right now.',
     hint: 'Wait a few seconds and try again.',
   },
   'cannot-sign': {
     status: 503,
     error: 'temporarily_unavailable',
     title: 'Back in a moment',
-    message: 'The server cannot sign tokens for now.',
+    message: 'The server cannot sign tokens right now.',
     hint: 'Try again in a few seconds.',
   },
   'form-expired': {
@@ -101,14 +101,14 @@ export const faces: Readonly<Record<ProblemName, ProblemFace>> = {
     status: 429,
     error: 'temporarily_unavailable',
     title: 'Too many attempts from your network',
-    message: 'More passwords were tried from your network than this server checks.',
+    message: 'More passwords were tried from your network than this server allows.',
     hint: 'Wait a minute, then go back and try again.',
   },
   'too-many-waiting': {
     status: 429,
     error: 'temporarily_unavailable',
     title: 'Too many requests from your network',
-    message: 'More sign-ins have been started from your network than this server keeps open.',
+    message: 'More sign-ins were started from your network than this server allows at once.',
     hint: 'Wait a few minutes, then go back to the app and try again.',
   },
   'sent-too-often': {
@@ -122,8 +122,8 @@ export const faces: Readonly<Record<ProblemName, ProblemFace>> = {
     status: 400,
     error: 'invalid_request',
     title: 'Your session has ended',
-    message: 'Nobody is signed in here now, so nothing was changed.',
-    hint: 'Sign in again to go on.',
+    message: 'You are no longer signed in here, so nothing was changed.',
+    hint: 'Sign in again to continue.',
   },
   unavailable: {
     status: 503,
@@ -137,7 +137,7 @@ export const faces: Readonly<Record<ProblemName, ProblemFace>> = {
     error: 'server_error',
     title: 'Something went wrong',
     message: 'Something went wrong on our side, and the server could not complete the request.',
-    hint: 'Try again; if it happens again, tell the people who run this server the number below.',
+    hint: 'Try again; if it happens again, give the people who run this server the reference below.',
   },
   'unknown-host': {
     status: 400,

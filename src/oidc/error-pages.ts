@@ -70,13 +70,13 @@ function unknownClient(
   return {
     title: 'This app is not registered here',
     message: `The request names the app “${name}”, which this server does not know.`,
-    hint: 'Go back to the app. If you make it, compare its client id with the one that it was registered with.',
+    hint: 'Go back to the app. If you develop it, compare its client ID with the registered one.',
   };
 }
 
 /** RFC 9700 §4.11.2: the person learns of it, and decides. */
 function heldBack({ oidc }: KoaContextWithOIDC, out: ErrorOut, error: Error): Words {
-  const hint = 'This app has not been verified, and you have not allowed it anything, so you were not sent to it.';
+  const hint = 'This app has not been reviewed and has no access to your account, so you were not sent to it.';
   if (error instanceof errors.AccessDenied)
     return {
       title: 'You did not allow access',

@@ -28,7 +28,7 @@ for (const backend of serverStores) {
       const shown = await web.browser.visit(page);
       assert.match(
         wordsOf(shown),
-        /Demo web app Confirm your identity See your name and the address that you sign in with Read your notes in Notes API Keep this access while you are not using it Remove access of/,
+        /Demo web app Confirm your identity See your name and the address that you sign in with Read your notes in Notes API Keep this access even when you are not using the app Remove access of/,
       );
 
       const app = buttonsOf(shown).get('Remove access of Demo web app') ?? '';

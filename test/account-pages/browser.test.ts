@@ -86,7 +86,7 @@ describe("A person's own pages in Chromium, without JavaScript", function () {
       await desk.keyboard.press('Tab');
     }
     await desk.keyboard.press('Enter');
-    await desk.getByRole('heading', { name: 'Your password is changed' }).waitFor();
+    await desk.getByRole('heading', { name: 'Your password has been changed' }).waitFor();
     await desk.getByRole('link', { name: 'Your account' }).click();
     assert.match(await desk.innerText('main'), /You are signed in\.\s+A\s+Alice/);
   });

@@ -40,7 +40,10 @@ for (const backend of serverStores) {
       const admin = await inNewBrowser(issuer, { person: ADMIN });
 
       const done = await change(desk, ALICE.password);
-      assert.match(wordsOf(done), /^Your password is changed alice@example\.com now signs in with the new password\./);
+      assert.match(
+        wordsOf(done),
+        /^Your password has been changed From now on, sign in as alice@example\.com with the new password\./,
+      );
       assert.ok(await isSignedIn(nodes, desk));
       for (const one of [phone, lasting]) assert.ok(!(await isSignedIn(nodes, one)));
       assert.ok(!(await canRefresh(other, desk)));

@@ -95,7 +95,7 @@ describe("Signing in for a page of one's own", () => {
     const fields = { current: ALICE.password, next: 'plum cassette harbour', again: 'plum cassette harbour' };
     const gone = await browser.submit(form, fields);
     assert.equal(gone.status, 400);
-    assert.match(wordsOf(gone), /^Your session has ended Nobody is signed in here now, so nothing was changed\./);
+    assert.match(wordsOf(gone), /^Your session has ended You are no longer signed in here, so nothing was changed\./);
     assert.equal((await browser.submit(await browser.visit(linkOf(gone)), { ...ALICE })).url, at('/password'));
   });
 

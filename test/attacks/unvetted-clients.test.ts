@@ -125,7 +125,7 @@ describe('RFC 9700 §4.11.2: an app that nobody but itself registered', () => {
     const declined = await browser.submit(question, { decision: 'deny' }, REDIRECT);
     for (const { status, url, html } of [cancelled, declined]) {
       assert.deepEqual([status, new URL(url).origin], [400, server.issuer]);
-      assert.match(html, /This app has not been verified/);
+      assert.match(html, /This app has not been reviewed/);
       const link = new URL((/href="(https:\/\/app\.example[^"]*)"/.exec(html)?.[1] ?? '').replaceAll('&amp;', '&'));
       assert.equal(link.origin + link.pathname, REDIRECT);
       assert.deepEqual(

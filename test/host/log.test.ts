@@ -133,7 +133,7 @@ describe('host/log', () => {
     });
     const unknown = 'redirect_uri=https://evil.example/?code=not-for-a-log-file';
     const refusal = await new Browser().visit(`${issuer}/authorize?client_id=demo-notes&${unknown}`);
-    numberOnPage = /Request number[^<]*<\/dt><dd>([^<]+)/.exec(refusal.html)?.[1];
+    numberOnPage = /Reference for support<\/dt><dd>([^<]+)/.exec(refusal.html)?.[1];
     know('a part of an unknown address', 'not-for-a-log-file');
     pageOfUnknown = (await new Browser().visit(`${issuer}/authorize?client_id=${encodeURIComponent(UNKNOWN_CLIENT)}`))
       .html;

@@ -67,13 +67,13 @@ describe('Consent', () => {
       words.some((line) => /^Read your notes\s+in Notes API$/.test(line)),
       words.join('\n'),
     );
-    assert.ok(words.includes('Keep this access while you are not using it'));
+    assert.ok(words.includes('Keep this access even when you are not using the app'));
     for (const raw of ['notes:read', 'offline_access', 'openid']) assert.ok(!words.includes(raw), raw);
   });
 
   it('asks for offline access also where the app does not send prompt=consent', async () => {
     const page = await signInFor(requestOf('openid offline_access'));
-    assert.ok(list(page).includes('Keep this access while you are not using it'), page.html);
+    assert.ok(list(page).includes('Keep this access even when you are not using the app'), page.html);
   });
 
   it('is not asked of an app of the house', async () => {

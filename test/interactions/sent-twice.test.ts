@@ -168,9 +168,9 @@ for (const backend of serverStores) {
 
     it('is a new change of the password when it says something else', async () => {
       const shown = await (FORMS['password change'] ?? assert.fail())();
-      assert.match((await send(shown, nodes.issuer)).outcome, /Your password is changed/);
+      assert.match((await send(shown, nodes.issuer)).outcome, /Your password has been changed/);
       const more = { ...shown, fields: { current: NEXT, next: 'nine boats at sea', again: 'nine boats at sea' } };
-      assert.match((await send(more, nodes.issuer)).outcome, /Your password is changed/);
+      assert.match((await send(more, nodes.issuer)).outcome, /Your password has been changed/);
       const stale = {
         ...shown,
         fields: { current: NEXT, next: 'cassette harbour plum', again: 'cassette harbour plum' },

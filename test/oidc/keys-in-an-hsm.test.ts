@@ -123,7 +123,7 @@ describe('A server whose keys are in an HSM', () => {
           assert.equal(answer.body['error'], 'temporarily_unavailable');
           assert.match(
             String(answer.body['error_description']),
-            /^The server cannot sign tokens for now\. Request \S+\.$/,
+            /^The server cannot sign tokens right now\. Request \S+\.$/,
           );
           assert.ok(answer.response.headers.has('Retry-After'));
         }
