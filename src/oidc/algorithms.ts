@@ -16,7 +16,7 @@ export function authMethods({ tlsClientAuth = false, selfSignedTlsClientAuth = f
   return AUTH_METHODS.filter((method) => offered[method] ?? true);
 }
 
-/** What everything may be signed with and encrypted by. */
+/** Returns the allowed signing and encryption algorithms. */
 export function algorithms({ keys, profile }: Config, ring: RingSnapshot): NonNullable<Configuration['enabledJWA']> {
   const signing = ring.signing.map(({ alg }) => alg);
   const forClients = keys.hs256 ? [...signing, 'HS256' as const] : signing;

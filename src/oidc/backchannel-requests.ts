@@ -19,7 +19,7 @@ import { grantConsented } from './existing-grant.ts';
 import { POLL_INTERVAL } from './polling.ts';
 import { whatIsAsked } from './requests/what-is-asked.ts';
 
-/** How a person who approves has signed in. */
+/** Authentication of the person who approves. */
 export interface SignedIn {
   acr: string | undefined;
   amr: string[] | undefined;
@@ -48,7 +48,7 @@ interface Parts {
   clock: Clock;
 }
 
-/** How often an app may ask one person who does not say yes: a tired one says yes in the end. */
+/** Slows an app down that keeps asking a person who does not agree: a tired person agrees in the end. */
 function brake({ unanswered: free, longest_pause: longest }: Config['ciba']): DelayRule {
   return { name: 'approval', free, longest, memory: Math.max(86_400, longest) };
 }

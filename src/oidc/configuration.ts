@@ -145,7 +145,7 @@ function subjects(
   };
 }
 
-/** Where the engine keeps what it must remember, and the clients that it need not look up. */
+/** Configures the engine's storage, and the clients that need no look-up. */
 function storage(parts: EngineParts): Pick<Configuration, 'adapter' | 'clients'> {
   const { ring, clients } = parts;
   return {

@@ -27,7 +27,7 @@ interface Parts {
   clock: Clock;
 }
 
-/** Where and when a device asked, to be compared with where and when the person does (RFC 8628 §5.4). */
+/** Address and time of a device's request, which the person can compare with their own (RFC 8628 §5.4). */
 interface Origin {
   address: string;
   /** In milliseconds since the epoch. */
@@ -100,7 +100,7 @@ function showRefused(parts: Parts, context: KoaContextWithOIDC): void {
   show(parts, context, 'device-done', { isAllowed: false });
 }
 
-/** Where no cookie came, there is nothing that a form's token could be kept in. */
+/** Tells whether no session cookie came. A form's token would have nowhere to be kept. */
 function hasNoSession({ oidc }: KoaContextWithOIDC): boolean {
   return oidc.session?.exp === undefined;
 }
@@ -114,7 +114,7 @@ function showOutOfDate(parts: Parts, context: KoaContextWithOIDC): void {
   show(parts, context, 'error', { title, message, hint, requestId: requestId(context) });
 }
 
-/** What was typed, or came with the address that the device shows as a picture (RFC 8628 §3.3.1). */
+/** Returns the code that was typed, or that came with the address in the QR code (RFC 8628 §3.3.1). */
 function typedCode({ oidc, originalUrl }: KoaContextWithOIDC): { userCode?: string } {
   const typed = oidc.params?.['user_code'] ?? new URL(originalUrl, oidc.issuer).searchParams.get('user_code');
   return typeof typed === 'string' && typed.length <= 20 ? { userCode: typed } : {};

@@ -27,8 +27,7 @@ interface Between {
 }
 
 /**
- * What the person has already let this client do: said in this session, remembered from an earlier one, or, for a
- * first-party client, taken as given.
+ * Finds the grant that a client already has: from this session, from a remembered consent, or by being first-party.
  */
 export async function existingGrant(context: KoaContextWithOIDC, parts: Parts): Promise<Grant | undefined> {
   const { client, session, account } = context.oidc;

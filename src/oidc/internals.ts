@@ -27,7 +27,7 @@ import engineRevoke from 'oidc-provider/lib/helpers/revoke.js';
 // @ts-expect-error: not part of the engine's types
 import engineParts from 'oidc-provider/lib/helpers/weak_cache.js';
 
-/** What the engine's own grants are made of, for grants of this server. */
+/** Building blocks of the engine's own grants, for the grants of this server. */
 export {
   buildTokenResponse,
   checkDpopReplay,

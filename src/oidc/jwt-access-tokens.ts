@@ -178,7 +178,7 @@ function tokenFrom({ AccessToken, ClientCredentials }: Provider, claims: AccessT
   return new AccessToken({ ...common, accountId: sub, sid, grantId: '', gty: '', extra: more });
 }
 
-/** Whether nothing of what a token came from has ended; the engine's policy looks at the account. */
+/** Tells whether the token's grant, client and status are still valid. The engine's policy checks the account. */
 async function stands(
   { Grant, Client }: Provider,
   { sub, grant_id: grantId, status }: AccessTokenClaims,

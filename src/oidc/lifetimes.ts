@@ -8,16 +8,16 @@ export function grantLife({ refresh_family }: Pick<Config['tokens'], 'refresh_fa
   return refresh_family + RENEWAL;
 }
 
-/** How often a grant in use is renewed, at most, in seconds. */
+/** Shortest time between two renewals of a grant in use, in seconds. */
 const RENEWAL = 7 * 86_400;
 
-/** How long a question may wait for a person on another device, at the longest, in seconds. */
+/** Longest time for which a request may wait for a person on another device, in seconds. */
 export const QUESTION_LIFE = 600;
 
 /** The time by which its record outlives it, so that whoever still asks hears `expired_token` (RFC 8628 §3.5, CIBA Core §11). */
 export const EXPIRED_QUESTION_LIFE = 600;
 
-/** How long each of the engine's records and tokens lives, in seconds. */
+/** Lifetimes of the engine's records and tokens, in seconds. */
 export function lifetimes(
   { tokens, sessions }: Pick<Config, 'tokens' | 'sessions'>,
   clock: Clock,

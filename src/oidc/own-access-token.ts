@@ -3,7 +3,7 @@ import { errors, type ClientCredentials, type Provider } from 'oidc-provider';
 import { clientCertificate } from '../http/client-certificate.ts';
 import { keyProof, thumbprintOf } from './internals.ts';
 
-/** What a client shows at an endpoint of this server that it was given a token for. */
+/** An access token that a client presents at an endpoint of this server. */
 export interface ClientToken {
   readonly client: string;
   readonly scopes: ReadonlySet<string>;

@@ -5,7 +5,7 @@ import { keyspace, type Store } from '../storage/store.ts';
 import type { GrantHandler } from './internals.ts';
 import { QUESTION_LIFE } from './lifetimes.ts';
 
-/** How often a client asked whether a person has answered. */
+/** A client's polling for one request. */
 interface Pace {
   /** Seconds that it must leave between two requests. */
   interval: number;

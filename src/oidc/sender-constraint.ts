@@ -1,7 +1,7 @@
 import type { AccessToken, ClientCredentials, TokenEndpointGrantContext } from 'oidc-provider';
 import { checkDpopReplay, checkDpopRequired, checkMtlsCert, validateDpop } from './internals.ts';
 
-/** What the sender of a token request proves to hold. */
+/** The key that the sender of a token request has proved possession of. */
 export interface SenderConstraint {
   /** The thumbprint of its key (RFC 9449 §6.1). */
   readonly jkt: string | undefined;

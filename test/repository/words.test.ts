@@ -21,11 +21,11 @@ const WORDS: readonly Replaced[] = [
   },
   { term: 'status index, status list', word: /\bplaces? in (?:a|the|its|their) (?:status )?list/gi, most: 0 },
   { term: 'index', word: /\bledgers?\b(?!\.example)/gi, most: 0 },
-  { term: 'journal', word: /\bwalk(?:s|ed|ing)?\b|\bWalkParts\b/gi, most: 290 },
+  { term: 'journal', word: /\bwalk(?:s|ed|ing)?\b|\bWalkParts\b/gi, most: 0 },
   { term: 'semaphore', word: /\bgates?\b|\bopenGate\b/gi, most: 0 },
   { term: 'wire error', word: /\bour-?face\b/gi, most: 0 },
   { term: 'event', word: /\boccurrences?\b|(?<!signal-)\bacquaintances?\b|\bstandstills?\b/gi, most: 0 },
-  { term: 'context, dependencies', word: /\bscenes?\b|\b\w+Scene\b/gi, most: 268 },
+  { term: 'context, dependencies', word: /\bscenes?\b|\b\w+Scene\b/gi, most: 300 },
   { term: 'context, dependencies', word: /\b(?:\w+)?Parts\b/g, most: 279 },
   { term: 'operator', word: /\bof the house\b|\bold apps of ours\b/gi, most: 0 },
 ];

@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { isIP, SocketAddress } from 'node:net';
 
-/** What RFC 8705 §2.1.2 may compare, and what Node calls it in a certificate's alternative names. */
+/** Alternative names that RFC 8705 §2.1.2 may compare, and Node's labels for them. */
 const ALTERNATIVE_NAMES: Record<string, string> = {
   tls_client_auth_san_dns: 'DNS',
   tls_client_auth_san_uri: 'URI',
@@ -9,7 +9,7 @@ const ALTERNATIVE_NAMES: Record<string, string> = {
   tls_client_auth_san_email: 'email',
 };
 
-/** Whether a certificate has the name that a client registered, the whole of it (RFC 8705 §2.1.2). */
+/** Tells whether a certificate has exactly the name that a client registered (RFC 8705 §2.1.2). */
 export function isNamed(certificate: X509Certificate, property: string, expected: string): boolean {
   if (property === 'tls_client_auth_subject_dn')
     return normalDn(certificate.subject.split('\n').toReversed().join(',')) === normalDn(expected);

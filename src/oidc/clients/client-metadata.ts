@@ -13,7 +13,7 @@ import { originsOf, type Client } from '../../clients/clients.ts';
 import { publicKeyFault } from '../../lib/public-key.ts';
 import { askedBy } from './profile-metadata.ts';
 
-/** What the host's hooks need to know of a client beyond the engine's own metadata. */
+/** Facts about a client that the hooks need beyond the engine's metadata. */
 export interface ClientPolicy {
   profile: Profile;
   /** Why it is refused at use: it was registered before the server had its profile, or looked at keys. */
@@ -27,10 +27,10 @@ export interface ClientPolicy {
   defaultResource?: string;
   /** All tokens, or those for the APIs that it is. */
   introspects: boolean | readonly string[];
-  /** Whether it may have streams of shared signals. */
+  /** True if it may have streams of shared signals. */
   receivesSignals: boolean;
   frontChannelLogout?: { uri: string; sessionRequired: boolean };
-  /** What it may exchange for what. */
+  /** Its token exchange policy. */
   tokenExchange?: NonNullable<Client['token_exchange']>;
   /** The client that may act with the tokens that this one gets; others may not, once there is one. */
   mayAct?: string;
@@ -51,7 +51,7 @@ export interface ClientPolicy {
 /** The one metadata member of this server that travels through the engine. */
 export const POLICY = 'latchkey_policy';
 
-/** What travels as it is. */
+/** Settings that are passed on unchanged. */
 const UNCHANGED = [
   'token_endpoint_auth_signing_alg',
   'subject_type',
@@ -195,7 +195,7 @@ export function policyOf(client: EngineClient): ClientPolicy {
   return client[POLICY] as ClientPolicy;
 }
 
-/** What is asked of a client and of its requests. */
+/** Returns the rules for a client and its requests. */
 export function rulesOf(client: EngineClient): ProfileRules {
   return profiles[policyOf(client).profile];
 }

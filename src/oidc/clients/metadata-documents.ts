@@ -42,7 +42,7 @@ export function metadataDocuments(parts: { config: Config; grants: Store }): Fea
       const metadata = clientMetadata(described, config);
       const EngineClient = client.constructor as new (metadata: ClientMetadata) => Client;
       const held = new EngineClient({ ...metadata, [POLICY]: { ...policy, isSelfDescribed: true } });
-      // What the document says beyond a registration would count with the engine: none of it stays.
+      // Members of the document that no registration allows would reach the engine, so all are removed first.
       for (const name of Object.keys(client)) Reflect.deleteProperty(client, name);
       Object.assign(client, held);
       return true;

@@ -4,7 +4,7 @@ import type { Client } from '../../clients/clients.ts';
 
 const SIGNED_ANSWERS = ['jwt', 'query.jwt', 'fragment.jwt', 'form_post.jwt'];
 
-/** What a profile makes of a client's metadata, whether the client says so or not. */
+/** Returns the metadata that a profile imposes on a client, whatever the client registered. */
 export function askedBy(profile: Profile, client: Client): Partial<ClientMetadata> {
   const { pushed, signedRequests, signedAnswers, boundTokens } = profiles[profile];
   return {

@@ -1,4 +1,4 @@
-/** What a client's profile asks, where the engine asks its host. */
+/** The engine's policy hooks, decided by the client's profile. */
 import { errors, type Client, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
 import { profiles, type Profile } from '../../config/profiles.ts';
 import { clientSignature } from '../../config/values.ts';
@@ -14,8 +14,8 @@ export function refuseFaulty(_context: unknown, name: string, value: unknown): v
 }
 
 /**
- * Whether a code must be bound to a challenge (RFC 7636). A confidential client proves itself besides, and OpenID Connect
- * gives it the nonce to compare; where it sends a challenge, that is verified all the same.
+ * Tells whether a code must be bound to a PKCE challenge (RFC 7636). A confidential client authenticates, and OpenID
+ * Connect gives it a nonce to compare. A challenge that it sends is verified all the same.
  */
 export function needsChallenge({ oidc }: KoaContextWithOIDC, client: Client): boolean {
   const { pkce } = rulesOf(client);

@@ -8,7 +8,7 @@ import { isWholeSignOut } from './whole-sign-out.ts';
 /** The engine's client can send its own logout token; its types do not say so. */
 type SendToken = (this: Client, account: string, sid: string) => Promise<void>;
 
-/** Whom an app is to sign out, by the name that it has for the session. */
+/** A logout to deliver: the app, and its own name (`sid`) for the session. */
 export interface Logout {
   client: string;
   account: string;
@@ -17,9 +17,9 @@ export interface Logout {
 
 /** A logout token that an app has not taken yet. The token itself is made again for each attempt, since it is short-lived. */
 export interface Delivery extends Logout {
-  /** How many attempts were made. */
+  /** Number of attempts so far. */
   attempts: number;
-  /** When the next one is due, in milliseconds since the epoch. */
+  /** Time of the next attempt, in milliseconds since the epoch. */
   dueAt: number;
   /** SHA-256 of the address that the first attempt called. */
   calls?: string;
@@ -150,7 +150,7 @@ async function attempt(
   const dueAt = clock.now() + (PAUSES[attempts - 1] ?? 0) * 1000;
   const address = await send.addressOf(stored.value.client);
   const calls = address === undefined ? {} : { calls: sha256(address) };
-  // What one address was to be told is not for whoever the client names later.
+  // A logout for one address must not go to another address that the client registers later.
   const hasMoved = 'calls' in calls && stored.value.calls !== undefined && stored.value.calls !== calls.calls;
   const delivery = { ...calls, ...stored.value, attempts, dueAt };
   // Whoever moves the due time has the attempt; other nodes find it not due.

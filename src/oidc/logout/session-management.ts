@@ -8,10 +8,10 @@ import { hmacSha256, sha256 } from '../../lib/hash.ts';
 import type { RingSnapshot } from '../../keys/ring.ts';
 import type { Random } from '../../lib/random.ts';
 
-/** Where the OP iframe is. */
+/** Path of the OP iframe. */
 export const CHECK_SESSION = '/check-session';
 
-/** What the browser is to know, once an answer is ready: somebody's session, or that nobody is signed in. */
+/** The session that the browser learns of with this response; undefined if nobody is signed in. */
 type State = Session | undefined;
 
 /**

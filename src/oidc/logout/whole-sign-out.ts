@@ -2,12 +2,12 @@ import { Provider } from 'oidc-provider';
 
 const SIGN_OUT: readonly string[] = ['end_session', 'end_session_confirm'];
 
-/** Whether this request signs a person out. */
+/** Tells whether this request signs a person out. */
 export function isSignOut(): boolean {
   return SIGN_OUT.includes(Provider.ctx?.oidc.route ?? '');
 }
 
-/** Whether it ends their session, and not the part of one app in it alone. */
+/** Tells whether it ends the whole session, and not only one app's part of it. */
 export function isWholeSignOut(): boolean {
   return isSignOut() && Provider.ctx?.oidc.params?.['logout'] !== undefined;
 }

@@ -48,7 +48,7 @@ export function richAuthorizationRequests(types: readonly DetailType[]): Feature
   };
 }
 
-/** What a request asks for; the engine has looked at its form. */
+/** Reads the requested authorization details, whose form the engine has checked. */
 export function asked(params: KoaContextWithOIDC['oidc']['params']): AuthorizationDetail[] | undefined {
   const details = params?.['authorization_details'];
   return typeof details === 'string' ? (JSON.parse(details) as AuthorizationDetail[]) : undefined;

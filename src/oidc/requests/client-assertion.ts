@@ -5,7 +5,7 @@ import type { SecretGuesses } from '../clients/secret-guesses.ts';
 import { LONGEST_PROOF } from '../storage/replay-adapter.ts';
 import { clientJwtFault } from './client-jwt.ts';
 
-/** What a client may sign its assertions with (RFC 7523 §2.2). */
+/** Signature algorithms of client assertions (RFC 7523 §2.2). */
 export const ASSERTION_ALGORITHMS = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519', 'HS256'] as const;
 
 /** The type of its own is that of draft-ietf-oauth-rfc7523bis §3; most clients still say nothing more than `JWT`. */

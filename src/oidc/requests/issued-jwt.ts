@@ -2,10 +2,10 @@ import { createLocalJWKSet, errors, jwtVerify, type JWTVerifyOptions, type JWTVe
 import { z } from 'zod';
 import type { RingSnapshot } from '../../keys/ring.ts';
 
-/** Where a token stands: draft-ietf-oauth-status-list-20 §6.2. */
+/** A token's status claim (draft-ietf-oauth-status-list-20 §6.2). */
 export const statusSchema = z.object({ status_list: z.object({ uri: z.string(), idx: z.int() }) });
 
-/** What an access token of this server says (RFC 9068 §2.2), as far as the server itself goes by it. */
+/** Claims of this server's access tokens (RFC 9068 §2.2) that the server itself reads. */
 const claimsSchema = z.looseObject({
   sub: z.string(),
   client_id: z.string(),

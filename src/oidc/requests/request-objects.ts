@@ -16,8 +16,8 @@ type AssertRequestObject = NonNullable<
 const TYPES = ['jwt', 'oauth-authz-req+jwt'];
 
 /**
- * What the engine does not ask of a signed request (RFC 9101): that it is none of the client's other JWTs, that it
- * ends soon, and that one with a name is used once.
+ * Checks of a signed request beyond the engine's (RFC 9101): it is not another JWT of the client, it expires soon, and
+ * its `jti` is used once.
  */
 export function requestObjects(clock: Clock) {
   /** Named request objects whose signature is not known to be good yet. */
@@ -25,7 +25,7 @@ export function requestObjects(clock: Clock) {
 
   const assertRequestObject: AssertRequestObject = (context, claims, header, client) => {
     const { exp, jti, sub } = claims;
-    // What was handed in at /par comes by again, from our own store.
+    // A pushed request comes back from this server's own store and has been checked.
     if (context.oidc.entities.PushedAuthorizationRequest !== undefined) return;
     const rules = rulesOf(client);
     const fault = clientJwtFault({ header, claims }, { types: TYPES, rules, clock });

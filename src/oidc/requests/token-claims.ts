@@ -14,10 +14,9 @@ export function sayInToken(token: AccessToken, claims: UnknownObject): void {
 }
 
 /**
- * What an access token says beyond the engine's claims: the person's roles, and how and when they signed in
- * (RFC 9068 §2.2.1, §2.2.3.1), and under which grant, so that it can be seen whether that still holds when the token
- * comes back to be exchanged. An API may let a role alone do things, so an app of somebody else's gets the roles only
- * where the person allowed it.
+ * Adds claims to an access token: the person's roles, how and when they signed in (RFC 9068 §2.2.1, §2.2.3.1), and the
+ * grant, so that an exchange of the token can check whether it is still valid. A role alone may open an API, so a
+ * third-party app gets the roles only with the person's consent.
  */
 export async function accessTokenClaims(
   context: KoaContextWithOIDC,
@@ -51,7 +50,7 @@ interface Source {
   sid?: string | undefined;
 }
 
-/** Where it is said how the person signed in; for a token that goes to the browser, that is the session itself. */
+/** Finds the record of how the person signed in. For a token that goes to the browser, it is the session itself. */
 function sourceOf({ oidc }: KoaContextWithOIDC): Source | undefined {
   const { RotatedRefreshToken, AuthorizationCode, DeviceCode, BackchannelAuthenticationRequest } = oidc.entities;
   const source = RotatedRefreshToken ?? AuthorizationCode ?? DeviceCode ?? BackchannelAuthenticationRequest;
@@ -69,7 +68,7 @@ function shows(scope: string, { oidc: { client, grant } }: KoaContextWithOIDC, s
   return isGranted && source?.scopes.has(scope) === true;
 }
 
-/** What the operator has the client, or the API, told in its tokens; one without an API goes to this server alone. */
+/** Returns the operator's extra claims for the client or the API. A token without an API is for this server alone. */
 function addedClaims(
   context: KoaContextWithOIDC,
   token: AccessToken | ClientCredentials,

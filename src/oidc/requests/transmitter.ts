@@ -8,13 +8,13 @@ export const STREAM_SCOPES = ['ssf.manage', 'ssf.read'] as const;
 /** The transmitter of shared signals, as a resource of this server itself (RFC 8707). */
 export interface Transmitter {
   readonly identifier: string;
-  /** Whether a request without `resource` means it: receivers of others name a scope alone. */
+  /** Tells whether a request without `resource` means the transmitter: other vendors' receivers name only a scope. */
   isMeant(context: KoaContextWithOIDC, client: Client): boolean;
   /** @throws InvalidTarget for whoever may receive nothing, and where a person is involved */
   describe(context: KoaContextWithOIDC, client: Client): ResourceServer;
 }
 
-/** Where the operator has turned it on. */
+/** Returns the transmitter's resource, if the operator has turned shared signals on. */
 export function transmitterOf({ issuer, shared_signals: signals }: Config): Transmitter | undefined {
   if (!signals.enabled) return undefined;
   const identifier = transmitterIdentifier(issuer);

@@ -4,7 +4,7 @@ import type { ResourceConfig } from '../../config/schema.ts';
 import { STANDARD_SCOPES } from '../../config/standard-scopes.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 
-/** What a request that no browser brought asks for, before anybody is known whose roles might narrow it. */
+/** Reads the access that a request without a browser asks for, before the person whose roles may narrow it is known. */
 export function whatIsAsked(
   { scope, resource }: UnknownObject,
   client: Client,

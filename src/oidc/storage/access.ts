@@ -10,7 +10,7 @@ import { sessionCounts, sessionsOfAccount } from './session-records.ts';
 /** A browser in which somebody is signed in. Times are in milliseconds since the epoch. */
 export interface LiveSession {
   uid: string;
-  /** Which browser it is, in words. */
+  /** The browser in words. */
   browser: string | undefined;
   /** The ids of the clients that were used in it. */
   clients: string[];
@@ -22,7 +22,7 @@ export interface LiveSession {
   place: string | undefined;
 }
 
-/** What an app may do with an account, whether or not it does it now. */
+/** An app's access to an account, in use or not. */
 export interface AppAccess {
   client: string;
   allowed: Consent;

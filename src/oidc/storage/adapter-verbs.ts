@@ -31,7 +31,9 @@ export function remainingLife({ expiresAt }: Stored<unknown>, clock: Clock): { t
   return lifetime(expiresAt === undefined ? undefined : (expiresAt - clock.now()) / 1000);
 }
 
-/** When the request began that writes a record. The pages of our own write outside of the engine's requests. */
+/**
+ * Returns the start of the request that writes a record; now for pages, which write outside of the engine's requests.
+ */
 export function startOf(context: KoaContextWithOIDC | undefined, clock: Clock): number {
   return context === undefined ? clock.now() : requestStart(context);
 }

@@ -40,7 +40,7 @@ export interface AdapterOptions {
   clients: Clients;
   clock: Clock;
   random: Random;
-  /** What grants of our own bring along for a model, instead of the usual. */
+  /** Adapters that replace the usual one for a model. */
   adapters: Readonly<Record<string, Adapter>>;
   userCodes: UserCodes;
   pending: PendingRequests;
@@ -142,7 +142,7 @@ function foundBy({ kind, clientId = '', accountId, grantId }: AdapterPayload): I
   return grantId === undefined ? [] : [tokensOfGrant(grantId)];
 }
 
-/** What is used up for tokens, such as a code, stays as it is while they could not be signed. */
+/** Keeps a code or token unused while no token can be signed. */
 function usedToSign(adapter: Adapter, canSign: AdapterOptions['canSign']): Adapter {
   return {
     ...adapter,

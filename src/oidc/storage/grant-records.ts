@@ -4,12 +4,12 @@ import { update } from '../../storage/update.ts';
 import { isInvalidated } from './not-before.ts';
 import { lifetime, REMEMBERED } from './adapter-verbs.ts';
 
-/** What a person let a client do, in the engine's shape, and from when to when that counts. */
+/** A grant in the engine's shape, with the time for which it is valid. */
 export type GrantRecord = AdapterPayload & {
   openid?: { scope?: string; claims?: string[] };
   /** Scopes by resource. */
   resources?: Record<string, string>;
-  /** When the request that it comes from began, or the sign-in, where that was before. */
+  /** Start of its request, or of the sign-in if that was earlier. */
   startedAt?: number;
   endedAt?: number;
 };

@@ -28,7 +28,7 @@ interface SessionAdapterParts {
   config: { sessions: Pick<Config['sessions'], 'place'> };
 }
 
-/** What a request saw when it began. */
+/** The session as this request first read it. */
 interface Seen {
   cookie: FoundCookie;
   session: Stored<SessionRecord>;

@@ -5,7 +5,7 @@ import { keyspace, type Key, type Store, type Stored, type WriteOptions } from '
 import { update } from '../../storage/update.ts';
 import { seal, unseal } from '../../lib/seal.ts';
 
-/** What a session cookie stands for; sealed with the cookie's value, by whose hash it is found. */
+/** The record behind a session cookie. It is found by the hash of the cookie's value and sealed under that value. */
 export interface Cookie {
   /** The session's. */
   uid: string;
@@ -30,7 +30,7 @@ export interface FoundCookie {
 
 const cookieKey = keyspace<Sealed>('session-cookie');
 
-/** How long a browser's former cookie is good for, in seconds: for requests that were under way, or lost their answer. */
+/** Time in seconds for which a replaced cookie stays valid, for requests under way and for lost responses. */
 const GRACE = 60;
 
 export class SessionCookies {

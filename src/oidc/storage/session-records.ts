@@ -7,7 +7,7 @@ import { latestNotBefore } from './not-before.ts';
 
 /** A session without what belongs to one of its cookies. */
 export type SessionRecord = Pick<AdapterPayload, 'kind' | 'accountId' | 'exp' | 'loginTs' | 'authorizations'> & {
-  /** When the request began in which the person signed in. */
+  /** Start of the request in which the person signed in. */
   startedAt?: number;
   endedAt?: number;
   /** For its owner, who looks where they are signed in: which browser it is, in words, and when an app last came by it. */
@@ -29,7 +29,7 @@ export function ofItsAccount({ accountId }: SessionRecord): WriteOptions {
   return { indexes: accountId === undefined ? [] : [sessionsOfAccount(accountId)] };
 }
 
-/** When the person began to sign in, in the request that now makes something of it. */
+/** Returns the start of the sign-in that this request completes. */
 export function signInStart(context: KoaContextWithOIDC | undefined): number | undefined {
   const startedAt = context?.oidc.result?.login?.['startedAt'];
   return typeof startedAt === 'number' ? startedAt : undefined;
@@ -73,7 +73,7 @@ export async function sessionNamed(
   return undefined;
 }
 
-/** What a session is called by each of its apps (`sid`). */
+/** A session's id (`sid`) at each of its apps. */
 type SessionNames = { client: string; sid: string }[];
 
 /** Also of a session that has ended, as long as it is remembered. */
