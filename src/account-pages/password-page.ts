@@ -27,7 +27,7 @@ type Retry = Pick<PageData['change-password'], 'errors' | 'wait'>;
 
 const PATH = '/password';
 
-/** Where a person changes their password. */
+/** The page on which a person changes their password. */
 export function passwordRoutes(parts: PasswordPageParts): Route[] {
   return [
     ownPage(parts, PATH, (context, person) => {

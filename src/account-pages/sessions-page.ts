@@ -14,7 +14,7 @@ import type { SignedIn } from './signed-in.ts';
 /** A browser in which an account is signed in. Times are in milliseconds since the epoch. */
 export interface OwnSession {
   uid: string;
-  /** Which browser it is, in words. */
+  /** The browser in words. */
   browser?: string | undefined;
   /** The ids of those that were used in it. */
   clients: readonly string[];

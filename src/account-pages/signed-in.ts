@@ -2,7 +2,7 @@ import type { Context } from 'koa';
 import type { Provider } from 'oidc-provider';
 import type { Account, Accounts } from '../accounts/accounts.ts';
 
-/** Who is signed in in a browser, and how. */
+/** The person who is signed in in a browser, and how they signed in. */
 export interface SignedIn {
   account: Account;
   session: { uid: string; acr: string | undefined; amr: string[] | undefined; authTime: number | undefined };

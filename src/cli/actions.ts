@@ -2,11 +2,11 @@ import { didYouMean } from '../config/suggest.ts';
 import { UsageError, type Arguments, type Command } from './command.ts';
 import { optionText } from './help-text.ts';
 
-/** What a command with several actions does for one of them, such as `clients add`. */
+/** One action of a command with several, such as `clients add`. */
 export interface Action<Scene> {
   /** The names of the words that must follow. */
   words?: readonly string[];
-  /** Which of the command's options it takes, besides `--config`. */
+  /** The command's options that it takes, besides `--config`. */
   options?: readonly string[];
   /** @returns the exit code */
   run(scene: Scene, ...words: string[]): Promise<number>;

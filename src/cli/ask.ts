@@ -12,7 +12,7 @@ const nowhere = new Writable({
 export const ask: Terminal['ask'] = async (question, { isSecret = false } = {}) => {
   const { stdin: input, stderr } = process;
   if (!input.isTTY || !stderr.isTTY) return undefined;
-  // What is typed is shown by whatever readline writes; the terminal itself is told not to.
+  // The terminal does not echo: readline writes what is shown, and for a secret it writes nowhere.
   const lines = createInterface({ input, output: isSecret ? nowhere : stderr, terminal: true });
   lines.once('SIGINT', () => process.exit(130));
   const isClosed = new Promise<undefined>((resolve) => lines.once('close', () => resolve(undefined)));

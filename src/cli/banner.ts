@@ -4,7 +4,10 @@ import { DEMO_PASSWORD } from '../config/demo-password.ts';
 import { printableStoreUrl } from '../config/store-url.ts';
 import type { Config } from '../config/schema.ts';
 
-/** What the demo prints once it runs: what to open, how to sign in, how to stop. In colour where the terminal has it. */
+/**
+ * Returns the demo's start message: addresses to open, how to sign in, how to stop. Coloured if the terminal supports
+ * it.
+ */
 export function demoBanner({ issuer, listen, stores, keys_dir: keysDir, accounts }: Config): string {
   const places = demoPlaces(listen.port, new URL(issuer).hostname);
   const width = places.notes.length + 3;

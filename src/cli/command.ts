@@ -1,4 +1,4 @@
-/** What a command is given of the world around it. */
+/** The terminal and environment that a command runs in. */
 export interface Terminal {
   environment: NodeJS.ProcessEnv;
   /** Prints text and a line break on standard output, unless its reader has gone. */
@@ -28,7 +28,7 @@ export interface Arguments {
 export interface Command {
   name: string;
   summary: string;
-  /** What the help says beyond the summary. */
+  /** Help text beyond the summary. */
   details?: string;
   options: Readonly<Record<string, Option>>;
   /** The words that follow, as the help shows them: `ACTION`, or `[COMMAND]` where it may be left out. */

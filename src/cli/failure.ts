@@ -3,7 +3,7 @@ import { wantsStacks } from '../config/environment.ts';
 import { ConfigError } from '../config/problems.ts';
 import { UsageError } from './command.ts';
 
-/** What went wrong, as one message for the operator; with the stack when the log level is `debug`. */
+/** Describes a failure in one message for the operator; with the stack if the log level is `debug`. */
 export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv): string {
   const message = inWords(error);
   const known = error instanceof ConfigError || error instanceof UsageError;

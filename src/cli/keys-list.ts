@@ -4,7 +4,7 @@ import { systemClock } from '../lib/clock.ts';
 import { table } from './help-text.ts';
 import { printJson, timeText, withRing, type KeysScene } from './keys-scene.ts';
 
-/** Which of a key's moments end what it does now. */
+/** The time at which each state of a key ends. */
 const ENDS = {
   announced: 'signsFrom',
   signing: 'signsUntil',

@@ -37,7 +37,7 @@ export function revoke(scene: KeysScene, kid: string): Promise<number> {
   });
 }
 
-/** What revoking it does, when, and to whom. */
+/** Describes the effects of revoking a key, and when and where they happen. */
 function planFor(key: RingKey, state: KeyState, heir: string | undefined, config: Config): string {
   const everyNode = durationText(Math.ceil(pollingPeriod(timetableOf(config))));
   const everyApi = durationText(config.keys.jwks_max_age);

@@ -7,7 +7,7 @@ import type { Asked, Plan } from './revoke-plan.ts';
 import { tokenPlan } from './revoke-token.ts';
 import { whatEnds } from './what-ends.ts';
 
-/** What each option means. @returns a text where there is no such thing */
+/** The plan for each option. @returns a text if the target does not exist */
 export const PLANS: Record<string, (asked: Asked, name: string) => Promise<Plan | string>> = {
   account: planAccount,
   client: planClient,

@@ -7,7 +7,7 @@ import { storeScene, withStores } from './store-scene.ts';
 import { bullets } from './help-text.ts';
 import { howSoon } from './what-ends.ts';
 
-/** Whose tokens can be told by when they were issued. */
+/** Targets whose tokens have an issue time. */
 const DATED = ['account', 'client', 'everything'];
 
 export const revoke: Command = {

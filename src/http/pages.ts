@@ -4,7 +4,7 @@ export interface Person {
   readonly email: string;
 }
 
-/** What every page with a form needs: where it goes, and the token that proves that we served it. */
+/** A form's address, and the token that proves that this server served the page. */
 interface Form {
   readonly action: string;
   readonly csrf: string;
@@ -13,9 +13,9 @@ interface Form {
 interface SignIn extends Form {
   readonly clientName: string;
   readonly email?: string;
-  /** Whether "Keep me signed in" is ticked. */
+  /** True if "Keep me signed in" is ticked. */
   readonly remember: boolean;
-  /** What is wrong with the last attempt. */
+  /** Problem of the last attempt. */
   readonly error?: string;
   /** Seconds until the next attempt is allowed; it takes the place of an error. */
   readonly wait?: number;
@@ -29,7 +29,7 @@ interface SignUp extends Form {
   readonly email?: string;
   /** The shortest password that is accepted, in characters. */
   readonly minLength: number;
-  /** What is wrong, per field; `form` is for what belongs to none. */
+  /** Problems by field; `form` is for those of no field. */
   readonly errors?: Partial<Record<'form' | 'name' | 'email' | 'password', string>>;
   /** Seconds until the next attempt is allowed. */
   readonly wait?: number;
@@ -51,20 +51,20 @@ interface Consent extends Form {
   readonly policyUri?: string;
   readonly tosUri?: string;
   readonly account: Person;
-  /** What the app may do, in words; `resourceName` where it is for an API. */
+  /** The app's permissions in words; `resourceName` is set if one is for an API. */
   readonly scopes: readonly { readonly description: string; readonly resourceName?: string }[];
-  /** What it asks for once, in detail (RFC 9396): payments and the like. */
+  /** Detailed requests for one occasion (RFC 9396), such as payments. */
   readonly details?: readonly {
     readonly description: string;
     readonly facts: readonly { readonly label: string; readonly value: string }[];
   }[];
-  /** Whether access lasts while the person is away (`offline_access`). */
+  /** True if access lasts while the person is away (`offline_access`). */
   readonly offline?: boolean;
   /** The host that an app comes from which nobody here has looked at. */
   readonly comesFrom?: string;
-  /** Where the browser goes next; empty for an app that is opened by a scheme of its own (RFC 8252 §7.1). */
+  /** The host that the browser goes to next; empty for an app with a private-use scheme (RFC 8252 §7.1). */
   readonly redirectHost?: string;
-  /** Whether a device waits for the answer, and the browser goes nowhere. */
+  /** True if a device waits for the answer, and the browser goes nowhere. */
   readonly onDevice?: boolean;
 }
 
@@ -84,11 +84,11 @@ interface DeviceCode extends DeviceForm {
 interface DeviceConfirm
   extends DeviceForm, Pick<Consent, 'clientName' | 'clientUri' | 'logo' | 'policyUri' | 'tosUri' | 'comesFrom'> {
   readonly userCode: string;
-  /** Who is signed in already. */
+  /** The person who is signed in already. */
   readonly account?: Person;
   readonly scopes: Consent['scopes'];
   readonly offline?: boolean;
-  /** Where the device asked from: an IP address, and whether this browser is in the same network. */
+  /** The IP address of the device's request. `isNear` is true if this browser is in the same network. */
   readonly address: string;
   readonly isNear: boolean;
   readonly secondsAgo: number;
@@ -115,7 +115,7 @@ interface SignOut {
 /** Frames in which the apps of a session end theirs (OpenID Connect Front-Channel Logout 1.0 §3). */
 interface SigningOut {
   readonly frames: readonly string[];
-  /** Where the person goes on to. */
+  /** The address at which the person continues. */
   readonly next: string;
 }
 
@@ -135,10 +135,10 @@ interface ErrorPage {
   readonly requestId: string;
 }
 
-/** What an app asks of a person from elsewhere. */
+/** An app's request to a person elsewhere (CIBA). */
 interface Approval extends Form {
   readonly clientName: string;
-  /** What the app shows as well. */
+  /** The message that the app shows as well. */
   readonly bindingMessage?: string;
   readonly scopes: Consent['scopes'];
   readonly offline?: boolean;
@@ -158,7 +158,7 @@ interface Moment {
 
 /** A browser in which the person is signed in. */
 interface BrowserSession {
-  /** Which browser it is, in words. */
+  /** The browser in words. */
   readonly browser: string;
   readonly signedIn: Moment;
   readonly used?: Moment;
@@ -168,7 +168,7 @@ interface BrowserSession {
   readonly apps: readonly string[];
 }
 
-/** Where the person is signed in, the latest first. */
+/** The person's sessions, the latest first. */
 interface Sessions extends Form {
   /** `value` is what its form names it by; absent for this browser, which signs out by itself. */
   readonly sessions: readonly (BrowserSession & { readonly value?: string })[];
@@ -203,7 +203,7 @@ interface RemoveAccess extends Form {
 }
 
 interface ChangePassword extends Form {
-  /** Whose it is, for password managers. */
+  /** The account's address, for password managers. */
   readonly email: string;
   readonly minLength: number;
   readonly errors?: Partial<Record<'current' | 'next' | 'again', string>>;

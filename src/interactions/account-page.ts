@@ -3,7 +3,9 @@ import { clientName, finish, showPage, type Interaction, type SubmittedInteracti
 import type { InteractionParts } from './parts.ts';
 import { showSignIn } from './sign-in-page.ts';
 
-/** Which account to go on with (`prompt=select_account`). A browser has one session, so there is one to choose, or another. */
+/**
+ * Asks for the account to continue with (`prompt=select_account`). A browser has one session: that account, or another.
+ */
 export async function showAccounts(parts: InteractionParts, context: Context, interaction: Interaction): Promise<void> {
   const id = interaction.details.session?.accountId;
   const account = id === undefined ? undefined : await parts.accounts.find(id);

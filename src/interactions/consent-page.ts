@@ -67,7 +67,7 @@ async function knownGrant({ provider }: InteractionParts, { details }: Interacti
   return details.grantId === undefined ? undefined : provider.Grant.find(details.grantId);
 }
 
-/** What the engine found missing; everything asked for, when the question is put although nothing is (`prompt=consent`). */
+/** Returns the access that the engine found missing, or all of it if `prompt=consent` repeats the question. */
 function whatIsAsked({ details }: Interaction, known: Grant | undefined): Consent {
   const { missingOIDCScope, missingOIDCClaims, missingResourceScopes } = details.prompt.details as {
     missingOIDCScope?: string[];

@@ -6,7 +6,7 @@ import { showHiddenCharacters } from '../lib/hidden-characters.ts';
 type Detail = NonNullable<PageData['consent']['details']>[number];
 type Fact = Detail['facts'][number];
 
-/** What an app asks for in detail (RFC 9396), with nothing left out: the person allows what they can read. */
+/** Describes the requested authorization details (RFC 9396) completely: a person allows only what they can read. */
 export function detailsInWords(details: readonly AuthorizationDetail[], types: readonly DetailType[]): Detail[] {
   return details.map(({ type: name, ...members }) => {
     const type = types.find((one) => one.type === name);

@@ -97,7 +97,7 @@ export function takeStep(
   });
 }
 
-/** Where the answer goes; nowhere in this browser when a device waits for it (RFC 8628). */
+/** Returns the redirect URI; undefined if a device waits for the answer (RFC 8628). */
 export function redirectUriOf({ params }: Pick<InteractionDetails, 'params'>): string | undefined {
   const uri = params['redirect_uri'];
   return typeof uri === 'string' ? uri : undefined;

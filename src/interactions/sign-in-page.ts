@@ -9,7 +9,7 @@ import { epochSeconds } from '../lib/clock.ts';
 import { clientName, finish, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
 import type { InteractionParts } from './parts.ts';
 
-/** What is wrong with the last try, and what to leave in the form. */
+/** Problem of the last attempt, and the values to keep in the form. */
 interface Retry {
   email?: string;
   remember?: boolean;
