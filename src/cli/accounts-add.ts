@@ -3,11 +3,10 @@ import { normaliseEmail } from '../lib/email.ts';
 import { showHiddenCharacters } from '../lib/hidden-characters.ts';
 import { OPERATOR } from '../limits/lane.ts';
 import { register } from '../credentials/register.ts';
-import { withPeople } from './accounts-scene.ts';
 import { textOf, UsageError } from './command.ts';
 import { askPassword, assertGood } from './new-password.ts';
 import { areMeant, readRoles } from './roles-word.ts';
-import type { StoreScene } from './store-scene.ts';
+import { withDomain, type StoreScene } from './store-scene.ts';
 
 export function add(scene: StoreScene, word: string): Promise<number> {
   const { chosen, given, place, terminal } = scene;
@@ -15,7 +14,7 @@ export function add(scene: StoreScene, word: string): Promise<number> {
   const person = personOf(scene, word);
   const isVerified = given.options['email-verified'] === true;
   const origin = { origin: 'operator' as const, ...(isVerified && { emailVerifiedBy: 'operator' as const }) };
-  return withPeople(scene, async ({ accounts, passwords }) => {
+  return withDomain(scene, async ({ accounts, passwords }) => {
     if ((await accounts.findByEmail(person.email)) !== undefined) return taken(scene, person.email);
     if (!(await areMeant(person.roles, { config, options: given.options, terminal }))) return 1;
     const password = await askPassword(scene);

@@ -3,10 +3,9 @@ import type { Account, Accounts } from '../accounts/accounts.ts';
 import { knownRoles } from '../config/known-roles.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { textOf, type Terminal } from './command.ts';
-import { withPeople } from './accounts-scene.ts';
 import { table } from './help-text.ts';
 import { readRoles } from './roles-word.ts';
-import type { StoreScene } from './store-scene.ts';
+import { withDomain, type StoreScene } from './store-scene.ts';
 
 /** There may be more accounts than fit into memory: they are printed as they are read. */
 const PAGE = 500;
@@ -16,7 +15,7 @@ export function list(scene: StoreScene): Promise<number> {
   const { given, terminal } = scene;
   const role = textOf(given, 'role');
   if (role !== undefined) readRoles(role);
-  return withPeople(scene, async ({ accounts }) => {
+  return withDomain(scene, async ({ accounts }) => {
     const seen = { any: false };
     const pages = noting(seen, whileRead(pagesOf(accounts, role), terminal));
     if (given.options['json'] === true) await printJson(pages, terminal);

@@ -1,6 +1,6 @@
 import type { Account } from '../accounts/accounts.ts';
 import { didYouMean } from '../config/suggest.ts';
-import { tell, withAccount } from './accounts-scene.ts';
+import { withAccount } from './accounts-scene.ts';
 import { areMeant, readRoles } from './roles-word.ts';
 import type { StoreScene } from './store-scene.ts';
 import { bullets } from './help-text.ts';
@@ -9,11 +9,9 @@ import { howSoon } from './what-ends.ts';
 export function addRole(scene: StoreScene, name: string, word: string): Promise<number> {
   const { chosen, given, terminal } = scene;
   const roles = readRoles(word);
-  return withAccount(scene, name, async ({ accounts, ...people }, account) => {
+  return withAccount(scene, name, async ({ accountChanges }, account) => {
     if (!(await areMeant(roles, { config: chosen.config, options: given.options, terminal }))) return 1;
-    const changed = await accounts.setRoles(account.id, (now) => [...now, ...roles]);
-    if (changed !== undefined)
-      await tell(people, account, { type: 'token-claims-change', claims: { roles: changed.roles } });
+    const changed = await accountChanges.addRoles(account.id, roles);
     terminal.print(`${account.email} has the roles ${listed(changed?.roles)}; its next tokens say so`);
     return 0;
   });

@@ -1,16 +1,17 @@
 import type { Account } from '../accounts/accounts.ts';
 import type { Consent } from '../accounts/consents.ts';
 import type { Config } from '../config/schema.ts';
+import type { Domain } from '../domain/domain.ts';
 import { appsWithAccess, liveSessions, type LiveSession } from '../oidc/storage/access.ts';
-import { withAccount, type People } from './accounts-scene.ts';
+import { withAccount } from './accounts-scene.ts';
 import { table } from './help-text.ts';
 import { printJson, timeText } from './keys-scene.ts';
 import type { StoreScene } from './store-scene.ts';
 
 export function show(scene: StoreScene, name: string): Promise<number> {
-  const { chosen, given, terminal } = scene;
-  return withAccount(scene, name, async (people, account) => {
-    const shown = await described(people, account, chosen.config);
+  const { given, terminal } = scene;
+  return withAccount(scene, name, async (domain, account) => {
+    const shown = await described(domain, account);
     if (given.options['json'] === true) printJson(terminal, shown);
     else terminal.print(inText(shown));
     return 0;
@@ -19,10 +20,10 @@ export function show(scene: StoreScene, name: string): Promise<number> {
 
 type Shown = Awaited<ReturnType<typeof described>>;
 
-async function described(people: People, account: Account, config: Config) {
+async function described(domain: Domain, account: Account) {
   const { createdAt, disabledAt, emailVerified, origin, madeFor: _issuers, ...rest } = account;
-  const passwordAt = await people.passwords.changedAt(account.id);
-  const sessions = await liveSessions(people.grants, account.id);
+  const passwordAt = await domain.passwords.changedAt(account.id);
+  const sessions = await liveSessions(domain.grants, account.id);
   return {
     ...rest,
     state: disabledAt === undefined ? 'active' : 'disabled',
@@ -31,9 +32,9 @@ async function described(people: People, account: Account, config: Config) {
     emailVerified: emailVerified === undefined ? null : { by: emailVerified.by, at: timeText(emailVerified.at) },
     disabledAt: disabledAt === undefined ? null : timeText(disabledAt),
     passwordSetAt: passwordAt === undefined ? null : timeText(passwordAt),
-    opens: scopesOpenedBy(account.roles, config),
+    opens: scopesOpenedBy(account.roles, domain.config),
     sessions: sessions.map(describedSession),
-    apps: await appsWithAccess(people, account.id),
+    apps: await appsWithAccess(domain, account.id),
   };
 }
 

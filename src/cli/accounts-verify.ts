@@ -3,8 +3,9 @@ import { bullets } from './help-text.ts';
 import type { StoreScene } from './store-scene.ts';
 
 /** The operator vouches that the address belongs to the owner of the account. */
-export function verify({ terminal, ...scene }: StoreScene, name: string): Promise<number> {
-  return withAccount({ terminal, ...scene }, name, async ({ accounts }, account) => {
+export function verify(scene: StoreScene, name: string): Promise<number> {
+  const { terminal } = scene;
+  return withAccount(scene, name, async ({ accounts }, account) => {
     const { email, origin, emailVerified } = account;
     if (emailVerified !== undefined) {
       terminal.print(`${email} is verified already, by the ${emailVerified.by}`);

@@ -1,15 +1,13 @@
 import type { Clients } from '../clients/clients.ts';
-import { withClients } from './clients-scene.ts';
-import { withEndings } from './endings.ts';
-import { removed, type StoreScene } from './store-scene.ts';
+import { removed, withDomain, type StoreScene } from './store-scene.ts';
 import { bullets } from './help-text.ts';
 import { howSoon } from './what-ends.ts';
 
 export async function remove(scene: StoreScene, id: string): Promise<number> {
-  const { chosen, terminal } = scene;
+  const { chosen } = scene;
   return removed(scene, {
     name: `client ${JSON.stringify(id)}`,
-    wasStored: await withEndings({ chosen, terminal }, (endings) => endings.removeClient(id)),
+    wasStored: await withDomain(scene, ({ endings }) => endings.removeClient(id)),
     isConfigured: chosen.config.clients.some((one) => one.client_id === id),
     ends: `latchkey revoke --client ${id}`,
   });
@@ -18,8 +16,12 @@ export async function remove(scene: StoreScene, id: string): Promise<number> {
 export async function disable(scene: StoreScene, id: string): Promise<number> {
   const { chosen, terminal } = scene;
   const name = `client ${JSON.stringify(id)}`;
-  if (!(await withClients(scene, (clients) => mayBeThere(clients, id)))) return absent(scene, name);
-  await withEndings({ chosen, terminal }, (endings) => endings.disableClient(id));
+  const isThere = await withDomain(scene, async ({ clients, endings }) => {
+    if (!(await mayBeThere(clients, id))) return false;
+    await endings.disableClient(id);
+    return true;
+  });
+  if (!isThere) return absent(scene, name);
   const enable = `"latchkey clients enable ${id}" lets it in again, to new tokens`;
   terminal.print(
     `disabled ${name}: it gets nothing, and what it had has ended\n${bullets([howSoon(chosen.config), enable])}`,
@@ -29,7 +31,7 @@ export async function disable(scene: StoreScene, id: string): Promise<number> {
 
 export async function enable(scene: StoreScene, id: string): Promise<number> {
   const name = `client ${JSON.stringify(id)}`;
-  const [isThere, was] = await withClients(scene, async (clients) => [
+  const [isThere, was] = await withDomain(scene, async ({ clients }) => [
     await mayBeThere(clients, id),
     await clients.enable(id),
   ]);

@@ -1,22 +1,20 @@
-import { openInvitations } from '../clients/invitations.ts';
 import { durationText, parseDuration } from '../lib/duration.ts';
-import { systemRandom } from '../lib/random.ts';
 import { UsageError } from './command.ts';
-import { withStores, type StoreScene } from './store-scene.ts';
+import { withDomain, type StoreScene } from './store-scene.ts';
 
 const DAY = 86_400;
 
 /** Prints the initial access token alone on standard output, for scripts, and what it is good for beside it. */
-export async function invite({ chosen, given: { options }, terminal }: StoreScene): Promise<number> {
+export async function invite(scene: StoreScene): Promise<number> {
+  const { chosen, given, terminal } = scene;
+  const { options } = given;
   const uses = Number(options['uses'] ?? 1);
   if (!Number.isInteger(uses) || uses < 1 || uses > 10_000)
     throw new UsageError(`--uses ${JSON.stringify(options['uses'])} must be a whole number from 1 to 10000`);
   const ttl = parseDuration(String(options['expires'] ?? '1d'));
   if (ttl === undefined || ttl === 0 || ttl > 365 * DAY)
     throw new UsageError(`--expires ${JSON.stringify(options['expires'])} must be a duration from 1s to 365d`);
-  const token = await withStores({ chosen, terminal }, ({ records, clock }) =>
-    openInvitations({ records, clock, random: systemRandom }).make({ uses, ttl }),
-  );
+  const token = await withDomain(scene, ({ invitations }) => invitations.make({ uses, ttl }));
   terminal.print(token);
   const times = uses === 1 ? 'one client' : `${uses} clients`;
   terminal.warn(

@@ -1,7 +1,5 @@
-import { rollSecret as roll, whyNotRolled, type WhyNotRolled } from '../clients/roll-secret.ts';
-import { clientsOptions } from './clients-scene.ts';
-import { endingsOf } from './endings.ts';
-import { withStores, type StoreScene } from './store-scene.ts';
+import type { WhyNotRolled } from '../clients/client-secrets.ts';
+import { withDomain, type StoreScene } from './store-scene.ts';
 import { howSoon } from './what-ends.ts';
 
 /** Prints the new secret alone on standard output, for scripts, and what becomes of the one before beside it. */
@@ -9,12 +7,11 @@ export function rollSecret(scene: StoreScene, id: string): Promise<number> {
   const { chosen, given, terminal } = scene;
   const { config } = chosen;
   const hasLeaked = given.options['now'] === true;
-  return withStores(scene, async (stores) => {
-    const options = clientsOptions(config, stores.records);
-    const why = await whyNotRolled(options, id);
+  return withDomain(scene, async ({ clientSecrets, endings }) => {
+    const why = await clientSecrets.whyNotRolled(id);
     if (why !== undefined) return explain(scene, id, why);
     const rollAndPrint = async (): Promise<void> => {
-      const rolled = await roll(options, id, { hasLeaked });
+      const rolled = await clientSecrets.roll(id, { hasLeaked });
       if (typeof rolled === 'string') throw new Error(`the client was changed meanwhile: ${rolled}`);
       // Printed first: it is kept nowhere, and good from now on.
       terminal.print(rolled.secret);
@@ -23,7 +20,7 @@ export function rollSecret(scene: StoreScene, id: string): Promise<number> {
     };
     if (!hasLeaked) await rollAndPrint();
     else {
-      await endingsOf(config, stores).rollClientSecret(id, rollAndPrint);
+      await endings.rollClientSecret(id, rollAndPrint);
       terminal.warn(`the one before is worth nothing, and what was issued to the client has ended; ${howSoon(config)}`);
     }
     return 0;

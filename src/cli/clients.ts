@@ -5,10 +5,9 @@ import { findAction, type Actions } from './actions.ts';
 import { disable, enable, remove } from './clients-end.ts';
 import { invite } from './clients-invite.ts';
 import { rollSecret } from './clients-roll-secret.ts';
-import { withClients } from './clients-scene.ts';
 import { configOption, type Command } from './command.ts';
 import { table } from './help-text.ts';
-import { storeScene, type StoreScene } from './store-scene.ts';
+import { storeScene, withDomain, type StoreScene } from './store-scene.ts';
 
 const ACTIONS: Actions<StoreScene> = {
   list: { options: ['json'], run: list },
@@ -56,7 +55,7 @@ const NO_SECRETS = {
 
 async function list(scene: StoreScene): Promise<number> {
   const { given, terminal } = scene;
-  const all = await withClients(scene, everyClient);
+  const all = await withDomain(scene, ({ clients }) => everyClient(clients));
   if (given.options['json'] === true) {
     const withoutSecrets = all.map(({ client, ...state }) => ({ ...client, ...NO_SECRETS, ...state }));
     terminal.print(JSON.stringify(withoutSecrets, undefined, 2));
@@ -86,7 +85,7 @@ async function add(scene: StoreScene, file: string): Promise<number> {
   const { chosen, place, terminal } = scene;
   const loaded = loadClients(file, chosen.config, terminal.environment);
   if (loaded.warnings.length > 0) terminal.warn(`warning:\n${describeProblems(file, loaded.warnings)}\n`);
-  return withClients(scene, async (clients) => {
+  return withDomain(scene, async ({ clients }) => {
     for (const client of loaded.clients) {
       const known = await clients.find(client.client_id);
       await clients.save(client);

@@ -1,11 +1,9 @@
 import { loadIssuers } from '../config/load-issuers.ts';
-import { openIssuers, type Issuers } from '../issuers/issuers.ts';
 import { findAction, type Actions } from './actions.ts';
 import { configOption, type Command } from './command.ts';
-import { withEndings } from './endings.ts';
 import { table } from './help-text.ts';
 import { test } from './issuers-test.ts';
-import { removed, storeScene, withStores, type StoreScene } from './store-scene.ts';
+import { removed, storeScene, withDomain, type StoreScene } from './store-scene.ts';
 
 const ACTIONS: Actions<StoreScene> = {
   list: { options: ['json'], run: list },
@@ -40,14 +38,9 @@ A running server on the same store knows of it at once.`,
   },
 };
 
-function withIssuers<T>(scene: StoreScene, work: (issuers: Issuers) => Promise<T>): Promise<T> {
-  const { trusted_issuers: configured } = scene.chosen.config;
-  return withStores(scene, ({ records }) => work(openIssuers({ records, configured })));
-}
-
 async function list(scene: StoreScene): Promise<number> {
   const { given, terminal } = scene;
-  const all = await withIssuers(scene, async (issuers) => {
+  const all = await withDomain(scene, async ({ issuers }) => {
     const found = issuers.configured.map((issuer) => ({ ...issuer, where: 'configuration' }));
     for await (const issuer of issuers.stored()) found.push({ ...issuer, where: 'store' });
     return found;
@@ -63,7 +56,7 @@ async function list(scene: StoreScene): Promise<number> {
 async function add(scene: StoreScene, file: string): Promise<number> {
   const { chosen, place, terminal } = scene;
   const loaded = loadIssuers(file, chosen.config, terminal.environment);
-  return withIssuers(scene, async (issuers) => {
+  return withDomain(scene, async ({ issuers }) => {
     for (const issuer of loaded) {
       const known = await issuers.find(issuer.issuer);
       await issuers.save(issuer);
@@ -76,7 +69,7 @@ async function add(scene: StoreScene, file: string): Promise<number> {
 async function remove(scene: StoreScene, issuer: string): Promise<number> {
   return removed(scene, {
     name: `issuer ${JSON.stringify(issuer)}`,
-    wasStored: await withEndings(scene, (endings) => endings.removeIssuer(issuer)),
+    wasStored: await withDomain(scene, ({ endings }) => endings.removeIssuer(issuer)),
     isConfigured: scene.chosen.config.trusted_issuers.some((one) => one.issuer === issuer),
     ends: `latchkey revoke --issuer ${issuer}`,
   });

@@ -1,6 +1,5 @@
 import { stateIn, type RingKey, type RingSnapshot } from '../keys/ring.ts';
 import type { KeyState } from '../keys/timetable.ts';
-import { systemClock } from '../lib/clock.ts';
 import { table } from './help-text.ts';
 import { printJson, timeText, withRing, type KeysScene } from './keys-scene.ts';
 
@@ -14,8 +13,8 @@ const ENDS = {
 
 export function list(scene: KeysScene): Promise<number> {
   const { options, terminal } = scene;
-  return withRing(scene, ({ snapshot }) => {
-    const keys = described(snapshot);
+  return withRing(scene, ({ domain, snapshot }) => {
+    const keys = described(snapshot, domain.clock.now());
     if (options['json'] === true) printJson(terminal, keys);
     else
       terminal.print(table([['kid', 'algorithm', 'state', 'from', 'until', 'private half'], ...keys.map(rowOf)], ''));
@@ -25,8 +24,7 @@ export function list(scene: KeysScene): Promise<number> {
 
 type Described = ReturnType<typeof described>[number];
 
-function described(ring: RingSnapshot) {
-  const now = systemClock.now();
+function described(ring: RingSnapshot, now: number) {
   return ring.keys
     .toSorted((a, b) => (a.alg === b.alg ? a.signsFrom - b.signsFrom : a.alg < b.alg ? -1 : 1))
     .map((key) => ({

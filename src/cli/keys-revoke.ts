@@ -5,31 +5,30 @@ import { stateIn, type RingKey } from '../keys/ring.ts';
 import { without } from '../keys/rotation.ts';
 import { revokeNow } from '../keys/transitions.ts';
 import { pollingPeriod, timetableOf, type KeyState } from '../keys/timetable.ts';
-import { systemClock } from '../lib/clock.ts';
 import { durationText } from '../lib/duration.ts';
 import { confirmed } from './confirm.ts';
-import { endingsOf } from './endings.ts';
 import { change, printJson, snapshotNow, timeText, withRing, type KeysScene } from './keys-scene.ts';
 import { bullets } from './help-text.ts';
 
 export function revoke(scene: KeysScene, kid: string): Promise<number> {
   const { config, options, terminal } = scene;
-  return withRing(scene, async ({ stores, records, content, snapshot }) => {
+  return withRing(scene, async (ring) => {
+    const { domain, content, snapshot } = ring;
     const key = snapshot.keys.find((one) => one.kid === kid);
     if (key === undefined) {
       const hint = didYouMean(kid, snapshot.keys.map((one) => one.kid)); // prettier-ignore
       terminal.warn(`latchkey: there is no key ${JSON.stringify(kid)}${hint}; "latchkey keys list" shows all`);
       return 1;
     }
-    const state = stateIn(snapshot, kid, systemClock.now()) ?? 'expired';
-    const rest = snapshotNow(scene, without(kid, content, systemClock.now()));
+    const state = stateIn(snapshot, kid, domain.clock.now()) ?? 'expired';
+    const rest = snapshotNow(domain, without(kid, content, domain.clock.now()));
     const heir = rest.signing.find(({ alg }) => alg === key.alg)?.kid;
     if (!(await confirmed(options, terminal, planFor(key, state, heir, config)))) return 1;
     let left = content;
-    await endingsOf(config, stores).revokeKey(kid, async () => {
-      left = await change(scene, records, (ring, options) => revokeNow(ring, kid, options));
+    await domain.endings.revokeKey(kid, async () => {
+      left = await change(scene, ring, (now, options) => revokeNow(now, kid, options));
     });
-    const signer = snapshotNow(scene, left).signing.find(({ alg }) => alg === key.alg);
+    const signer = snapshotNow(domain, left).signing.find(({ alg }) => alg === key.alg);
     if (options['json'] === true)
       printJson(terminal, { revoked: kid, algorithm: key.alg, signing: signer?.kid ?? null });
     else terminal.print(`revoked ${kid}${signer === undefined ? '' : `; ${signer.kid} signs ${key.alg}`}`);

@@ -1,19 +1,18 @@
 import { resolve } from 'node:path';
 import { nextKeyFile, openMasterKeyFile, type MasterKey } from '../keys/master-key.ts';
 import { replaceKeyFile, resealRing } from '../keys/rewrap.ts';
-import { systemRandom } from '../lib/random.ts';
 import { confirmed } from './confirm.ts';
 import { bullets } from './help-text.ts';
-import { printJson, withKeyStore, type KeysScene } from './keys-scene.ts';
+import { printJson, withMasterKey, type KeysScene } from './keys-scene.ts';
 
 /** Interrupted anywhere, it is finished by running it again: the new key's file comes first, then the store, then the names. */
 export function rewrap(scene: KeysScene): Promise<number> {
   const { options, terminal } = scene;
-  return withKeyStore(scene, async ({ records }, present) => {
+  return withMasterKey(scene, async ({ records, random }, present) => {
     const to = typeof options['to'] === 'string' ? resolve(options['to']) : undefined;
     const path = to ?? nextKeyFile(present);
     if (!(await confirmed(options, terminal, planFor(present, to)))) return 1;
-    const next = await openMasterKeyFile(path, systemRandom);
+    const next = await openMasterKeyFile(path, random);
     await resealRing(records, present, next);
     if (to === undefined) await replaceKeyFile(present.path, path);
     if (options['json'] === true) printJson(terminal, { sealedUnder: next.id, before: present.id });

@@ -1,7 +1,6 @@
 import type { Config, SigningAlgorithm } from '../config/schema.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { rotateNow } from '../keys/transitions.ts';
-import { systemClock } from '../lib/clock.ts';
 import { durationText } from '../lib/duration.ts';
 import { change, printJson, timeText, withRing, type KeysScene } from './keys-scene.ts';
 
@@ -9,17 +8,18 @@ export function rotate(scene: KeysScene): Promise<number> {
   const { config, options, terminal } = scene;
   const algorithms = algorithmsOf(config, options['alg']);
   const isJson = options['json'] === true;
-  return withRing(scene, async ({ records, snapshot }) => {
+  return withRing(scene, async (ring) => {
+    const { domain, snapshot } = ring;
     if (!isJson) {
       const after = durationText(config.keys.announce);
       terminal.print(
         `announcing the next key of ${algorithms.join(', ')}; it signs ${after} later, when APIs know it\n`,
       );
     }
-    const content = await change(scene, records, (ring, options) => rotateNow(ring, algorithms, options));
+    const content = await change(scene, ring, (now, options) => rotateNow(now, algorithms, options));
     const before = new Set(snapshot.keys.map(({ kid }) => kid));
     const coming = content.keys
-      .filter(({ alg, signsFrom }) => algorithms.includes(alg) && signsFrom > systemClock.now())
+      .filter(({ alg, signsFrom }) => algorithms.includes(alg) && signsFrom > domain.clock.now())
       .map(({ kid, alg, signsFrom }) => ({ kid, algorithm: alg, signsFrom, isNew: !before.has(kid) }));
     if (isJson) printJson(terminal, coming.map((key) => ({ ...key, signsFrom: timeText(key.signsFrom) }))); // prettier-ignore
     for (const { kid, algorithm, signsFrom, isNew } of isJson ? [] : coming) {

@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts';
+import type { Domain } from '../domain/domain.ts';
 import type { MasterKey } from '../keys/master-key.ts';
 import { openMasterKey } from '../keys/master-key.ts';
 import type { External } from '../keys/external-keys.ts';
@@ -8,12 +9,9 @@ import { ringRecords, type RingRecords } from '../keys/ring-record.ts';
 import { snapshotOf, type RingContent, type RingSnapshot } from '../keys/ring.ts';
 import { changeRing, storedRing, type TransitionOptions } from '../keys/transitions.ts';
 import { timetableOf } from '../keys/timetable.ts';
-import { systemClock } from '../lib/clock.ts';
-import { systemRandom } from '../lib/random.ts';
-import type { Stores } from '../storage/open-stores.ts';
 import type { ChosenConfig } from './choose-config.ts';
 import type { Arguments, Terminal } from './command.ts';
-import { withStores } from './store-scene.ts';
+import { withDomain } from './store-scene.ts';
 
 /** What an action of `keys` is given. */
 export interface KeysScene {
@@ -24,19 +22,19 @@ export interface KeysScene {
 }
 
 export interface OpenRing {
-  stores: Stores;
+  domain: Domain;
   records: RingRecords;
   content: RingContent;
-  /** What the ring in the store says now. */
+  /** The ring in the store as of now. */
   snapshot: RingSnapshot;
 }
 
 /** Opens the ring for one piece of work. @throws MasterKeyError, StoreUnavailable, or Error where there is none yet */
 export function withRing<T>(scene: KeysScene, work: (ring: OpenRing) => Promise<T>): Promise<T> {
-  return withKeyStore(scene, async (stores, masterKey) => {
-    const records = ringRecords(stores.records, masterKey);
+  return withMasterKey(scene, async (domain, masterKey) => {
+    const records = ringRecords(domain.records, masterKey);
     const { content } = await storedRing(records);
-    return work({ stores, records, content, snapshot: snapshotNow(scene, content) });
+    return work({ domain, records, content, snapshot: snapshotNow(domain, content) });
   });
 }
 
@@ -52,14 +50,14 @@ async function externalOrWhyNot(config: Config): Promise<External | undefined> {
 
 /** Changes the ring as a node of this configuration would, with its HSM where it has one. @throws SignerUnavailable */
 export async function change(
-  { config, terminal }: KeysScene,
-  records: RingRecords,
+  { terminal }: KeysScene,
+  { domain: { config, clock, random }, records }: Pick<OpenRing, 'domain' | 'records'>,
   decide: (content: RingContent, options: TransitionOptions) => Promise<RingContent>,
 ): Promise<RingContent> {
   const external = await externalOrWhyNot(config);
   const options: TransitionOptions = {
-    clock: systemClock,
-    random: systemRandom,
+    clock,
+    random,
     algorithms: config.keys.algorithms,
     timetable: timetableOf(config),
     external,
@@ -72,18 +70,19 @@ export async function change(
   }
 }
 
-/** The store of the ring, and the master key that should open it. */
-export async function withKeyStore<T>(
+/** Opens the domain, and the master key that should open its ring. @throws MasterKeyError, StoreUnavailable */
+export function withMasterKey<T>(
   scene: KeysScene,
-  work: (stores: Stores, masterKey: MasterKey) => Promise<T>,
+  work: (domain: Domain, masterKey: MasterKey) => Promise<T>,
 ): Promise<T> {
-  return withStores(scene, async (stores) =>
-    work(stores, await openMasterKey(scene.config.keys_dir, { create: false, random: systemRandom })),
-  );
+  return withDomain(scene, async (domain) => {
+    const { config, random } = domain;
+    return work(domain, await openMasterKey(config.keys_dir, { create: false, random }));
+  });
 }
 
-export function snapshotNow({ config }: KeysScene, content: RingContent): RingSnapshot {
-  return snapshotOf(content, systemClock.now(), config.keys.algorithms);
+export function snapshotNow({ config, clock }: Domain, content: RingContent): RingSnapshot {
+  return snapshotOf(content, clock.now(), config.keys.algorithms);
 }
 
 /** A moment as a person and a program read it: `2026-01-31T12:00:00Z`. */

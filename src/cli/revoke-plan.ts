@@ -1,6 +1,6 @@
 import type { RevocationTarget } from '../events/revocations.ts';
-import type { Stores } from '../storage/open-stores.ts';
-import type { StoreScene } from './store-scene.ts';
+import type { Domain } from '../domain/domain.ts';
+import type { Terminal } from './command.ts';
 
 /** A revocation before it is made, with its consequences for people. */
 export interface Plan {
@@ -11,8 +11,8 @@ export interface Plan {
 }
 
 export interface Asked {
-  scene: StoreScene;
-  stores: Stores;
+  domain: Domain;
+  terminal: Terminal;
   /** In milliseconds since the epoch. */
   before: number | undefined;
 }

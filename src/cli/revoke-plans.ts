@@ -1,7 +1,5 @@
-import { openIssuers } from '../issuers/issuers.ts';
 import { sessionCounts, sessionKey } from '../oidc/storage/session-records.ts';
-import { findAccount, peopleOf } from './accounts-scene.ts';
-import { clientsOf } from './clients-scene.ts';
+import { findAccount } from './accounts-scene.ts';
 import { timeText } from './keys-scene.ts';
 import type { Asked, Plan } from './revoke-plan.ts';
 import { tokenPlan } from './revoke-token.ts';
@@ -19,11 +17,10 @@ export const PLANS: Record<string, (asked: Asked, name: string) => Promise<Plan 
 
 const SIGN_IN_AGAIN = 'whoever is meant signs in again, and apps ask again for what they need';
 
-async function planAccount({ scene, stores, before }: Asked, name: string): Promise<Plan | string> {
-  const people = peopleOf(scene.chosen.config, stores);
-  const account = await findAccount(people, name);
+async function planAccount({ domain, before }: Asked, name: string): Promise<Plan | string> {
+  const account = await findAccount(domain.accounts, name);
   if (account === undefined) return `there is no account ${JSON.stringify(name)}; "latchkey accounts list" shows all`;
-  const everything = await whatEnds(people, account);
+  const everything = await whatEnds(domain, account);
   return {
     target: { what: 'account', account: account.id, ...until(before) },
     what: `what ${account.email} has${since(before)}`,
@@ -32,8 +29,8 @@ async function planAccount({ scene, stores, before }: Asked, name: string): Prom
 }
 
 /** It may be gone already: its tokens are what is left of it. */
-async function planClient({ scene, stores, before }: Asked, client: string): Promise<Plan> {
-  const isThere = (await clientsOf(scene.chosen.config, stores.records).find(client)) !== undefined;
+async function planClient({ domain, before }: Asked, client: string): Promise<Plan> {
+  const isThere = (await domain.clients.find(client)) !== undefined;
   const name = JSON.stringify(client);
   return {
     target: { what: 'client', client, ...until(before) },
@@ -43,9 +40,8 @@ async function planClient({ scene, stores, before }: Asked, client: string): Pro
 }
 
 /** It may be gone already, as a client may. */
-async function planIssuer({ scene, stores }: Asked, issuer: string): Promise<Plan> {
-  const configured = scene.chosen.config.trusted_issuers;
-  const isTrusted = (await openIssuers({ records: stores.records, configured }).find(issuer)) !== undefined;
+async function planIssuer({ domain }: Asked, issuer: string): Promise<Plan> {
+  const isTrusted = (await domain.issuers.find(issuer)) !== undefined;
   const line = isTrusted
     ? 'it is trusted still: clients get new tokens for its tokens'
     : `there is no trusted issuer ${JSON.stringify(issuer)} now`;
@@ -56,12 +52,12 @@ async function planIssuer({ scene, stores }: Asked, issuer: string): Promise<Pla
   };
 }
 
-async function planSession({ scene, stores }: Asked, session: string): Promise<Plan | string> {
-  const stored = await stores.grants.get(sessionKey(session));
+async function planSession({ domain: { accounts, grants } }: Asked, session: string): Promise<Plan | string> {
+  const stored = await grants.get(sessionKey(session));
   const { accountId, browser = 'a browser', loginTs = 0, authorizations = {} } = stored?.value ?? {};
-  if (stored === undefined || accountId === undefined || !(await sessionCounts(stores.grants, stored.value)))
+  if (stored === undefined || accountId === undefined || !(await sessionCounts(grants, stored.value)))
     return `there is no session ${JSON.stringify(session)}; "latchkey accounts show ACCOUNT" shows those of an account`;
-  const account = await peopleOf(scene.chosen.config, stores).accounts.find(accountId);
+  const account = await accounts.find(accountId);
   const apps = Object.keys(authorizations).join(', ') || 'no app';
   return {
     target: { what: 'session', session },

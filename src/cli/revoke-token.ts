@@ -1,29 +1,26 @@
 import type { AdapterPayload } from 'oidc-provider';
 import { openSubjectNames, SUBJECT_NAMES } from '../accounts/pairwise.ts';
 import { clientKey } from '../clients/clients.ts';
-import type { Config } from '../config/schema.ts';
 import { sectorOf } from '../config/sector.ts';
+import type { Domain } from '../domain/domain.ts';
 import type { RevocationTarget } from '../events/revocations.ts';
 import { sha256 } from '../lib/hash.ts';
 import { unseal } from '../lib/seal.ts';
 import { readAccessToken, verifyOurs } from '../oidc/requests/issued-jwt.ts';
-import type { Stores } from '../storage/open-stores.ts';
 import type { Key } from '../storage/store.ts';
 import { readText } from './read-text.ts';
 import type { Asked, Plan } from './revoke-plan.ts';
-import { ringNow } from './stored-ring.ts';
 
 /** One token, in whatever form it was found. A token that this server has not signed revokes nothing. */
-export async function tokenPlan({ scene, stores }: Asked, file: string): Promise<Plan | string> {
-  const { chosen, terminal } = scene;
+export async function tokenPlan({ domain, terminal }: Asked, file: string): Promise<Plan | string> {
   const token = (await readText(file, terminal)).trim();
-  const plan = (await planJwt(chosen.config, stores, token)) ?? (await planOpaque(stores, token));
+  const plan = (await planJwt(domain, token)) ?? (await planOpaque(domain, token));
   return plan ?? 'this is not a token of this server, or it has expired or was revoked before';
 }
 
-async function planJwt(config: Config, { records }: Stores, token: string): Promise<Plan | undefined> {
+async function planJwt({ config, records, keys }: Domain, token: string): Promise<Plan | undefined> {
   if (token.split('.').length !== 3) return undefined;
-  const ring = await ringNow(config, records);
+  const ring = await keys();
   const claims = await readAccessToken(verifyOurs({ issuer: config.issuer, ring }), token);
   if (claims === undefined) return undefined;
   const { client_id: client, sub, status, aud } = claims;
@@ -44,7 +41,7 @@ interface Sealed {
   sealed: string;
 }
 
-async function planOpaque({ grants }: Stores, token: string): Promise<Plan | undefined> {
+async function planOpaque({ grants }: Domain, token: string): Promise<Plan | undefined> {
   for (const kind of ['access-token', 'client-credentials', 'refresh-token']) {
     const record: Key<Sealed> = `${kind}:${sha256(token)}`;
     const stored = await grants.get(record);

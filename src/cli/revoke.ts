@@ -1,9 +1,8 @@
 import { configOption, textOf, UsageError, type Arguments, type Command } from './command.ts';
 import { confirmed } from './confirm.ts';
-import { revokeOf } from './endings.ts';
 import { readInstant } from './instant.ts';
 import { PLANS } from './revoke-plans.ts';
-import { storeScene, withStores } from './store-scene.ts';
+import { storeScene, withDomain } from './store-scene.ts';
 import { bullets } from './help-text.ts';
 import { howSoon } from './what-ends.ts';
 
@@ -36,15 +35,15 @@ revoke --token - < leaked.txt                     an access token alone; of a re
     const instant = before === undefined ? undefined : readInstant('--before', before);
     const scene = storeScene(given, terminal);
     const { config } = scene.chosen;
-    return withStores(scene, async (stores) => {
-      const plan = await PLANS[kind]?.({ scene, stores, before: instant }, name);
+    return withDomain(scene, async (domain) => {
+      const plan = await PLANS[kind]?.({ domain, terminal, before: instant }, name);
       if (plan === undefined || typeof plan === 'string') {
         terminal.warn(`latchkey: ${plan ?? kind}`);
         return 1;
       }
       const text = `revoking ${plan.what}\n${bullets([...plan.lines, howSoon(config)])}`;
       if (!(await confirmed(given.options, terminal, text))) return 1;
-      await revokeOf(config, stores)(plan.target, 'ended-by-operator');
+      await domain.revoke(plan.target, 'ended-by-operator');
       terminal.print(`revoked ${plan.what}`);
       return 0;
     });

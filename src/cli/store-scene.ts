@@ -1,7 +1,6 @@
 import { printableStoreUrl } from '../config/store-url.ts';
 import { foreignStore, originOf } from '../credentials/store-origin.ts';
-import { openDomain, type Domain } from '../domain/domain.ts';
-import { storedKeys } from '../domain/key-ring.ts';
+import type { Domain } from '../domain/domain.ts';
 import { systemRandom } from '../lib/random.ts';
 import type { Stores } from '../storage/open-stores.ts';
 import { StoreMissing } from '../storage/store.ts';
@@ -24,36 +23,31 @@ export function storeScene(given: Arguments, terminal: Terminal): StoreScene {
 }
 
 /**
- * Opens the stores for one piece of work. They are those that a server has made: a command makes none.
- * @throws StoreUnavailable, ForeignStore, or Error where there is no store
+ * Opens the stores, and the domain on them, for one piece of work. They are those that a server has made: a command makes
+ * none. @throws StoreUnavailable, ForeignStore, or Error where there is no store
  */
-export async function withStores<T>(
+export async function withDomain<T>(
   { chosen, terminal }: Pick<StoreScene, 'chosen' | 'terminal'>,
-  work: (stores: Stores) => Promise<T>,
+  work: (domain: Domain) => Promise<T>,
 ): Promise<T> {
   // Loaded here, so that the commands that open no store do not wait for it.
-  const { openExistingStores } = await import('../storage/open-stores.ts');
-  const stores = await openExistingStores(chosen.config.stores).catch((error: unknown) => {
+  const [{ openExistingStores }, { openDomain }, { storedKeys }] = await Promise.all([
+    import('../storage/open-stores.ts'),
+    import('../domain/domain.ts'),
+    import('../domain/key-ring.ts'),
+  ]);
+  const { config } = chosen;
+  const random = systemRandom;
+  const stores = await openExistingStores(config.stores).catch((error: unknown) => {
     throw error instanceof StoreMissing ? noStore(chosen, error.url) : error;
   });
   try {
     for (const warning of stores.warnings) terminal.warn(`latchkey: ${warning}`);
     await checkOrigin(chosen, stores, terminal);
-    return await work(stores);
+    return await work(openDomain({ config, stores, random, keys: () => storedKeys({ config, stores, random }) }));
   } finally {
     await stores.close();
   }
-}
-
-/** Opens the domain on the stores for one piece of work. @throws as `withStores` */
-export function withDomain<T>(
-  { chosen, terminal }: Pick<StoreScene, 'chosen' | 'terminal'>,
-  work: (domain: Domain) => Promise<T>,
-): Promise<T> {
-  return withStores({ chosen, terminal }, (stores) => {
-    const [{ config }, random] = [chosen, systemRandom];
-    return work(openDomain({ config, stores, random, keys: () => storedKeys({ config, stores, random }) }));
-  });
 }
 
 function noStore({ file, config }: ChosenConfig, url: string): Error {

@@ -1,11 +1,11 @@
 import type { Account } from '../accounts/accounts.ts';
 import type { Config } from '../config/schema.ts';
+import type { Domain } from '../domain/domain.ts';
 import { durationText } from '../lib/duration.ts';
 import { appsWithAccess, liveSessions } from '../oidc/storage/access.ts';
-import type { People } from './accounts-scene.ts';
 
 /** What ends with an account's access, as a line to print: counted before it ends. */
-export async function whatEnds({ grants, consents }: People, { id }: Account): Promise<string> {
+export async function whatEnds({ grants, consents }: Domain, { id }: Account): Promise<string> {
   const sessions = await liveSessions(grants, id);
   const apps = await appsWithAccess({ grants, consents }, id);
   const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;

@@ -3,6 +3,7 @@ import { openAccounts } from '../accounts/accounts.ts';
 import { openConsents } from '../accounts/consents.ts';
 import { CLIENT_SECRETS, openClients } from '../clients/clients.ts';
 import { openInvitations } from '../clients/invitations.ts';
+import { openClientSecrets } from '../clients/client-secrets.ts';
 import type { Config } from '../config/schema.ts';
 import { openBreachedPasswords } from '../credentials/breached-passwords.ts';
 import { passwordsFor, type Passwords } from '../credentials/passwords.ts';
@@ -15,6 +16,7 @@ import type { BackChannelLogout } from '../oidc/logout/back-channel-logout.ts';
 import { openEndings } from '../revocation/operations.ts';
 import { Revocations, type RevocationParts } from '../revocation/revocations.ts';
 import { openTokens } from '../revocation/tokens.ts';
+import { openAccountChanges } from '../signals/account-changes.ts';
 import { openSignals } from '../signals/signals.ts';
 import type { Learn } from '../status/revoker.ts';
 import type { Stores } from '../storage/open-stores.ts';
@@ -51,9 +53,11 @@ export function openDomain({ config, stores, random, keys, server }: DomainOptio
   const consents = openConsents(records);
   const sealingKey = async () => (await keys()).derive(CLIENT_SECRETS).toString('base64url');
   const clients = openClients({ records, configured: config.clients, random, sealingKey });
+  const clientSecrets = openClientSecrets({ records, configured: config.clients, random, sealingKey });
   const invitations = openInvitations({ records, clock, random });
   const issuers = openIssuers({ records, configured: config.trusted_issuers });
   const signals = openSignals({ config, records, grants, clients, consents, announce, clock, random });
+  const accountChanges = openAccountChanges({ accounts, signals, clock, random });
   const revocations = openRevocations({ config, grants, accounts, clients, clock, random, server });
   const { revoke } = revocations;
   const endings = openEndings({ revoke, accounts, passwords, consents, clients, issuers });
@@ -65,9 +69,11 @@ export function openDomain({ config, stores, random, keys, server }: DomainOptio
     random,
     keys,
     accounts,
+    accountChanges,
     passwords,
     consents,
     clients,
+    clientSecrets,
     invitations,
     issuers,
     signals,

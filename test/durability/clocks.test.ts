@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { endingsOf } from '../../src/cli/endings.ts';
 import { createVerifier, InvalidToken } from '../../src/resource-server/resource-server.ts';
 import { openStores, type Stores } from '../../src/storage/open-stores.ts';
 import type { RunningBackend } from '../storage/backends.ts';
+import { domainOn } from '../support/domain.ts';
 import { tokenRequest } from '../support/flows.ts';
 import { startRedis } from '../support/redis.ts';
 import { startServerProcess, type ServerProcess } from '../support/server-process.ts';
@@ -60,7 +60,7 @@ describe('A node whose clock is wrong', function () {
     }
   }
 
-  const endAll = () => endingsOf(server.config, stores).endBefore({ client: 'demo-service' });
+  const endAll = () => domainOn(stores, server.config).endings.endBefore({ client: 'demo-service' });
   const readiness = async (url: string): Promise<unknown> => (await fetch(`${url}/readyz`)).json();
 
   it('issues nothing that outlives a revocation of another node', async () => {

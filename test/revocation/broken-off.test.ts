@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { OPERATOR } from '../../src/limits/lane.ts';
-import { endingsOf } from '../../src/cli/endings.ts';
-import { clientsOf, clientsOptions } from '../../src/cli/clients-scene.ts';
-import { passwordsOf } from '../../src/cli/endings.ts';
-import { rollSecret } from '../../src/clients/roll-secret.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { Secret } from '../../src/config/secret.ts';
-import type { Endings } from '../../src/revocation/operations.ts';
+import type { Domain } from '../../src/domain/domain.ts';
 import { serverStores } from '../oidc/server-stores.ts';
+import { domainOn } from '../support/domain.ts';
 import { DyingNode } from '../support/dying-node.ts';
 import type { Person } from '../support/flows.ts';
 import { until } from '../support/until.ts';
@@ -36,13 +33,15 @@ for (const backend of serverStores) {
     this.timeout(300_000);
     const dying = new DyingNode();
     let world: World;
-    /** As a command has them that dies. */
-    let endings: Endings;
+    /** As a command has it that dies. */
+    let mortal: Domain;
+    let endings: Domain['endings'];
     let people = 0;
 
     before(async () => {
       world = await World.start(backend, cheap, dying.openStores);
-      endings = endingsOf(world.node.config, dying.around(world.stores));
+      mortal = domainOn(dying.around(world.stores), world.node.config);
+      ({ endings } = mortal);
     });
     after(() => world.stop());
 
@@ -84,11 +83,7 @@ for (const backend of serverStores) {
       },
       'a password that an operator sets: all that the account had': async () => {
         const [here, elsewhere] = await twoHoldings();
-        const { store } = await passwordsOf(world.node.config, dying.around(world.stores)).prepare(
-          here.account,
-          NEXT,
-          OPERATOR,
-        );
+        const { store } = await mortal.passwords.prepare(here.account, NEXT, OPERATOR);
         return {
           act: () => endings.changeCredentials(here.account, 'password-changed', { store }),
           isOver: overFor([here, elsewhere], NOTHING),
@@ -138,8 +133,7 @@ for (const backend of serverStores) {
       },
       'a client secret that has leaked: the tokens issued for it': async () => {
         const { client, tokens } = await newMachine();
-        const options = clientsOptions(world.node.config, dying.around(world.stores).records);
-        const roll = () => rollSecret(options, client, { hasLeaked: true });
+        const roll = () => mortal.clientSecrets.roll(client, { hasLeaked: true });
         return { act: () => endings.rollClientSecret(client, roll), isOver: noneActive(tokens) };
       },
     };
@@ -150,8 +144,7 @@ for (const backend of serverStores) {
       const machine = world.node.config.clients.find(({ client_id: id }) => id === 'demo-service');
       assert.ok(machine);
       const secret = 'a-secret-of-a-machine-of-the-store';
-      const clients = clientsOf(world.node.config, world.stores.records);
-      await clients.save({ ...machine, client_id: client, secret: new Secret(secret) });
+      await world.domain.clients.save({ ...machine, client_id: client, secret: new Secret(secret) });
       const basic = `${client}:${secret}`;
       return { client, tokens: [await world.machineToken(basic), await world.machineToken(basic)] };
     }
@@ -160,7 +153,7 @@ for (const backend of serverStores) {
       (await Promise.all(tokens.map((token) => world.isActive(token)))).every((active) => !active);
 
     async function isStill({ account, password }: Holding & { password: string }): Promise<boolean> {
-      return (await passwordsOf(world.node.config, world.stores).verify(account, password, OPERATOR)) === 'right';
+      return (await world.domain.passwords.verify(account, password, OPERATOR)) === 'right';
     }
 
     for (const [what, begin] of Object.entries(cases))

@@ -12,7 +12,6 @@ import { Browser } from '../support/browser.ts';
 import { openIssuers } from '../../src/issuers/issuers.ts';
 import { issuerSchema } from '../../src/config/issuer-schema.ts';
 import { foreignIssuer, JWT_BEARER } from '../grants/jwt-bearer/foreign-issuer.ts';
-import { clientsOf } from '../../src/cli/clients-scene.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { until } from '../support/until.ts';
@@ -160,7 +159,7 @@ for (const backend of serverStores) {
 
     it('ends with a disabled client: its tokens, and that it gets more, until it is enabled', async () => {
       const [photos, machine] = [await world.holding({ client: 'demo-photos' }), await world.machineToken()];
-      const clients = clientsOf(world.node.config, world.stores.records);
+      const { clients } = world.domain;
       await world.endings.disableClient('demo-photos');
       const request = authorizationRequest(world.other, 'demo-photos');
       assert.equal((await fetch(request.url, { redirect: 'manual' })).status, 400);
@@ -181,7 +180,7 @@ for (const backend of serverStores) {
     });
 
     it('ends with a client that is removed: its tokens', async () => {
-      const clients = clientsOf(world.node.config, world.stores.records);
+      const { clients } = world.domain;
       const machine = world.node.config.clients.find(({ client_id: id }) => id === 'demo-service');
       assert.ok(machine);
       await clients.save({ ...machine, client_id: 'of-the-store', secret: new Secret('of-the-store-secret') });

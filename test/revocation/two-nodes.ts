@@ -6,7 +6,6 @@ import {
   InvalidToken,
   type TokenFault,
 } from '../../src/resource-server/resource-server.ts';
-import { endingsOf } from '../../src/cli/endings.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { Endings } from '../../src/revocation/operations.ts';
 import { openStores, type Stores } from '../../src/storage/open-stores.ts';
@@ -15,6 +14,7 @@ import { startLogoutReceiver, type LogoutReceiver } from '../oidc/logout-receive
 import type { Backend } from '../storage/backends.ts';
 import { attachTo, type Attachment } from '../support/attach.ts';
 import { besides, command } from '../support/command.ts';
+import { domainOn } from '../support/domain.ts';
 import { freePort } from '../support/free-port.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { apiOf } from '../support/tokens.ts';
@@ -79,7 +79,7 @@ export async function startWorld(
     apis,
     receiver,
     stores,
-    endings: endingsOf(config, stores),
+    endings: domainOn(stores, config).endings,
     async command(...line) {
       const { code, out, err } = await command(line, { environment: besides(place) });
       assert.equal(code, 0, out + err);

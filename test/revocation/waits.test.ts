@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { clientsOf } from '../../src/cli/clients-scene.ts';
-import { endingsOf, passwordsOf } from '../../src/cli/endings.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { OPERATOR } from '../../src/limits/lane.ts';
-import type { Endings } from '../../src/revocation/operations.ts';
+import type { Domain } from '../../src/domain/domain.ts';
 import { sqlite } from '../storage/backends.ts';
 import { Browser } from '../support/browser.ts';
+import { domainOn } from '../support/domain.ts';
 import { CountingNode } from '../support/counting-node.ts';
 import { authorizationRequest, refresh, tokenRequest, type Person } from '../support/flows.ts';
 import { World, type Holding } from './world.ts';
@@ -25,15 +24,17 @@ describe('Nobody waits long for a slow store', function () {
   this.timeout(120_000);
   const counting = new CountingNode();
   let world: World;
-  /** As a command has them. */
-  let endings: Endings;
+  /** As a command has it. */
+  let counted: Domain;
+  let endings: Domain['endings'];
   let person: Person;
   let holdings: Holding[];
   let people = 0;
 
   before(async () => {
     world = await World.start(sqlite, cheap, counting.openStores);
-    endings = endingsOf(world.node.config, counting.around(world.stores));
+    counted = domainOn(counting.around(world.stores), world.node.config);
+    ({ endings } = counted);
   });
   after(() => world.stop());
   beforeEach(async () => {
@@ -92,11 +93,7 @@ describe('Nobody waits long for a slow store', function () {
     ));
 
   it('when an operator sets a password', async () => {
-    const { store } = await passwordsOf(world.node.config, counting.around(world.stores)).prepare(
-      first().account,
-      NEXT,
-      OPERATOR,
-    );
+    const { store } = await counted.passwords.prepare(first().account, NEXT, OPERATOR);
     await assertFew(() => endings.changeCredentials(first().account, 'password-changed', { store }));
   });
 
@@ -109,13 +106,13 @@ describe('Nobody waits long for a slow store', function () {
 
   it('when an operator disables a client', async () => {
     await assertFew(() => endings.disableClient('demo-photos'));
-    await clientsOf(world.node.config, world.stores.records).enable('demo-photos');
+    await world.domain.clients.enable('demo-photos');
   });
 
   it('when an operator removes a client that has tokens', async () => {
     const machine = world.node.config.clients.find(({ client_id: id }) => id === 'demo-service') ?? assert.fail();
     const client = { ...machine, client_id: 'of-the-store', secret: new Secret('of-the-store-secret') };
-    assert.ok(await clientsOf(world.node.config, world.stores.records).save(client));
+    assert.ok(await world.domain.clients.save(client));
     const token = await world.machineToken('of-the-store:of-the-store-secret');
     await assertFew(async () => assert.ok(await endings.removeClient('of-the-store')));
     assert.equal(await world.isActive(token), false);

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { decodeJwt } from 'jose';
-import { endingsOf, passwordsOf } from '../../src/cli/endings.ts';
-import { openAccounts, type Accounts } from '../../src/accounts/accounts.ts';
+import type { Accounts } from '../../src/accounts/accounts.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { OPERATOR } from '../../src/limits/lane.ts';
+import type { Domain } from '../../src/domain/domain.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { AccountId } from '../../src/lib/ids.ts';
-import { systemRandom } from '../../src/lib/random.ts';
 import { sessionsOfAccount } from '../../src/oidc/storage/session-records.ts';
 import type { Endings } from '../../src/revocation/operations.ts';
 import { openStores, type Stores } from '../../src/storage/open-stores.ts';
@@ -14,6 +13,7 @@ import { isRevoked, placeOf } from '../status/published-lists.ts';
 import type { Backend, RunningBackend } from '../storage/backends.ts';
 import { Browser } from '../support/browser.ts';
 import { ALICE, answerAtOnce, authorizationRequest, tokenRequest, tokensFor, type Person } from '../support/flows.ts';
+import { domainOn } from '../support/domain.ts';
 import { freePort } from '../support/free-port.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { until } from '../support/until.ts';
@@ -45,8 +45,9 @@ export const SESSION_ALONE: Left = { ...NOTHING, session: true };
 export class World {
   readonly node: TestServer;
   readonly stores: Stores;
+  /** As a command has it. */
+  readonly domain: Domain;
   readonly accounts: Accounts;
-  /** As a command has them. */
   readonly endings: Endings;
   /** The other node. */
   readonly other: string;
@@ -56,8 +57,9 @@ export class World {
     this.node = node;
     this.other = other;
     this.stores = stores;
-    this.accounts = openAccounts({ records: stores.records, clock: systemClock, random: systemRandom });
-    this.endings = endingsOf(node.config, stores);
+    this.domain = domainOn(stores, node.config);
+    this.accounts = this.domain.accounts;
+    this.endings = this.domain.endings;
     this.#stop = stop;
   }
 
@@ -96,7 +98,7 @@ export class World {
       origin: 'operator' as const,
     });
     assert.ok(account !== 'email-taken');
-    await passwordsOf(this.node.config, this.stores).set(account.id, person.password, OPERATOR);
+    await this.domain.passwords.set(account.id, person.password, OPERATOR);
     return person;
   }
 

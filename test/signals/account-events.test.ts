@@ -1,20 +1,14 @@
 import assert from 'node:assert/strict';
 import { decodeJwt } from 'jose';
-import { enable } from '../../src/cli/accounts-end.ts';
-import { addRole, removeRole } from '../../src/cli/accounts-roles.ts';
-import { clientsOf } from '../../src/cli/clients-scene.ts';
-import type { Terminal } from '../../src/cli/command.ts';
-import { endingsOf } from '../../src/cli/endings.ts';
-import type { StoreScene } from '../../src/cli/store-scene.ts';
-import type { Config } from '../../src/config/schema.ts';
 import type { AccountId } from '../../src/lib/ids.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import type { Endings } from '../../src/revocation/operations.ts';
+import type { Domain } from '../../src/domain/domain.ts';
 import { openStores, type Stores } from '../../src/storage/open-stores.ts';
 import { serverStores } from '../oidc/server-stores.ts';
 import type { RunningBackend } from '../storage/backends.ts';
 import { Browser } from '../support/browser.ts';
 import { ADMIN, ALICE, refresh, tokensFor, type Person } from '../support/flows.ts';
+import { domainOn } from '../support/domain.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import {
   accountId,
@@ -36,18 +30,6 @@ const EVERYTHING = [
   ...[ACCOUNT_DISABLED, ACCOUNT_ENABLED, ACCOUNT_PURGED],
 ];
 
-/** What a command is given, with the servers' own configuration. */
-function sceneOf(config: Config): StoreScene {
-  const terminal: Terminal = {
-    environment: {},
-    print: () => undefined,
-    warn: () => undefined,
-    ask: () => Promise.resolve(undefined),
-    input: () => Promise.resolve(''),
-  };
-  return { chosen: { config, warnings: [] }, place: 'the store', given: { options: {}, words: [] }, terminal };
-}
-
 const done = (): Promise<void> => Promise.resolve();
 
 for (const backend of serverStores) {
@@ -56,7 +38,8 @@ for (const backend of serverStores) {
     let server: TestServer;
     let second: TestServer & { url: string };
     let stores: Stores;
-    let endings: Endings;
+    let domain: Domain;
+    let endings: Domain['endings'];
     let [alice, admin]: AccountId[] = [];
     let [web, watch]: Listening[] = [];
 
@@ -70,7 +53,8 @@ for (const backend of serverStores) {
       server = await startTestServer({ store: store.url, change: withSignals() });
       second = await startSecondNode(server, store.url, withSignals());
       stores = await openStores(server.config.stores, systemClock);
-      endings = endingsOf(server.config, stores);
+      domain = domainOn(stores, server.config);
+      ({ endings } = domain);
       alice = (await accountId(server, 'alice@example.com')) as AccountId;
       admin = (await accountId(server, 'admin@example.com')) as AccountId;
       [web, watch] = [await listen('demo-web'), await listen('watch')];
@@ -200,11 +184,12 @@ for (const backend of serverStores) {
       assert.deepEqual(told(await hears(web, 1)), [[SESSION_REVOKED, own.sid]]);
     });
 
-    it('a role that is given or taken away is told, by the command that does it and by what it revokes', async () => {
+    it('a role that is given or taken away is told, by the change itself and by what it revokes', async () => {
       await signIn('demo-web', { scope: 'openid roles' });
-      const scene = sceneOf(server.config);
-      assert.equal(await addRole(scene, 'alice@example.com', 'admin'), 0);
-      assert.equal(await removeRole(scene, 'alice@example.com', 'admin'), 0);
+      const id = alice ?? assert.fail();
+      await domain.accountChanges.addRoles(id, ['admin']);
+      const withoutIt = (now: readonly string[]) => now.filter((role) => role !== 'admin');
+      await endings.removeRole(id, () => domain.accounts.setRoles(id, withoutIt));
       for (const listening of [web, watch]) {
         const heard = await hears(listening, 2);
         assert.deepEqual(
@@ -222,7 +207,7 @@ for (const backend of serverStores) {
       await endings.disableClient('demo-web');
       await endings.endBefore({ account: alice ?? assert.fail() });
       await hears(watch, 1);
-      await clientsOf(server.config, stores.records).enable('demo-web');
+      await domain.clients.enable('demo-web');
       assert.deepEqual(await hears(web, 0), []);
     });
 
@@ -239,8 +224,8 @@ for (const backend of serverStores) {
       );
       assert.equal(new Set(heard.map(({ claims }) => claims['txn'])).size, 1);
       await hears(watch, 2);
-      assert.equal(await enable(sceneOf(server.config), 'alice@example.com'), 0);
-      assert.equal(await enable(sceneOf(server.config), 'alice@example.com'), 0);
+      for (const wasDisabled of [true, false])
+        assert.equal(await domain.accountChanges.enable(alice ?? assert.fail()), wasDisabled);
       assert.deepEqual(told(await hears(web, 1)), [[ACCOUNT_ENABLED, alice]]);
       await hears(watch, 1);
       await endings.removeAccount(admin ?? assert.fail());

@@ -3,7 +3,6 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
-import { endingsOf } from '../../src/cli/endings.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { AccountId } from '../../src/lib/ids.ts';
 import { openStores } from '../../src/storage/open-stores.ts';
@@ -11,6 +10,7 @@ import { serverStores } from '../oidc/server-stores.ts';
 import type { RunningBackend } from '../storage/backends.ts';
 import { Browser } from '../support/browser.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
+import { domainOn } from '../support/domain.ts';
 import { tokensFor } from '../support/flows.ts';
 import { newPlace, type Place } from '../durability/command.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
@@ -103,7 +103,7 @@ for (const backend of serverStores) {
       await server?.close();
       server = undefined;
       const stores = await openStores(config.stores, systemClock);
-      await endingsOf(config, stores).disableAccount(alice);
+      await domainOn(stores, config).endings.disableAccount(alice);
       await stores.close();
       assert.deepEqual(receiver.arrived, []);
       // Ahead of where the test before this one has left the clock of the stream.

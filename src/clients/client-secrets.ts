@@ -12,14 +12,29 @@ export interface RolledSecret {
 
 export type WhyNotRolled = 'absent' | 'configured' | 'registered-itself' | 'no-secret';
 
-/** @returns nothing where `rollSecret` would give it another one */
-export async function whyNotRolled(
-  { records, configured }: Pick<ClientsOptions, 'records' | 'configured'>,
-  clientId: string,
-): Promise<WhyNotRolled | undefined> {
-  if (configured.some((client) => client.client_id === clientId)) return 'configured';
-  const stored = await records.get(clientKey(clientId));
-  return stored === undefined ? 'absent' : problemOf(stored.value);
+/** Secrets of the clients in the store. */
+export interface ClientSecrets {
+  /** @returns nothing where `roll` would give the client another secret */
+  whyNotRolled(clientId: string): Promise<WhyNotRolled | undefined>;
+  /**
+   * Gives a client another secret. The one before goes on beside it, so that no app stands still meanwhile, unless it
+   * has leaked, or signatures are made with it: there is one of those.
+   */
+  roll(clientId: string, options: { hasLeaked: boolean }): Promise<RolledSecret | WhyNotRolled>;
+}
+
+export function openClientSecrets(options: ClientsOptions): ClientSecrets {
+  const { records, configured } = options;
+  const isConfigured = (clientId: string) => configured.some((client) => client.client_id === clientId);
+  return {
+    async whyNotRolled(clientId) {
+      if (isConfigured(clientId)) return 'configured';
+      const stored = await records.get(clientKey(clientId));
+      return stored === undefined ? 'absent' : problemOf(stored.value);
+    },
+    roll: async (clientId, { hasLeaked }) =>
+      isConfigured(clientId) ? 'configured' : rollStored(options, clientId, hasLeaked),
+  };
 }
 
 function problemOf({ registration, secret_hash: hash }: ClientRecord): WhyNotRolled | undefined {
@@ -27,16 +42,11 @@ function problemOf({ registration, secret_hash: hash }: ClientRecord): WhyNotRol
   return hash === undefined ? 'no-secret' : undefined;
 }
 
-/**
- * Gives a client of the store another secret. The one before goes on beside it, so that no app stands still meanwhile,
- * unless it has leaked, or signatures are made with it: there is one of those.
- */
-export async function rollSecret(
-  { records, configured, random, sealingKey }: ClientsOptions,
+async function rollStored(
+  { records, random, sealingKey }: ClientsOptions,
   clientId: string,
-  { hasLeaked }: { hasLeaked: boolean },
+  hasLeaked: boolean,
 ): Promise<RolledSecret | WhyNotRolled> {
-  if (configured.some((client) => client.client_id === clientId)) return 'configured';
   const secret = secretToken(random);
   const key = clientKey(clientId);
   for (let stored = await records.get(key); stored !== undefined; stored = await records.get(key)) {

@@ -1,0 +1,45 @@
+import type { Account, Accounts } from '../accounts/accounts.ts';
+import type { Clock } from '../lib/clock.ts';
+import { newId, type AccountId } from '../lib/ids.ts';
+import type { Random } from '../lib/random.ts';
+import type { Signals } from './signals.ts';
+
+/** Changes of accounts by an operator that revoke nothing, and that receivers of account events hear of. */
+export interface AccountChanges {
+  /** @returns whether the account was disabled */
+  enable(account: AccountId): Promise<boolean>;
+  /** @returns the account as it is now; `undefined` where there is none */
+  addRoles(account: AccountId, roles: readonly string[]): Promise<Account | undefined>;
+}
+
+export function openAccountChanges({
+  accounts,
+  signals,
+  clock,
+  random,
+}: {
+  accounts: Pick<Accounts, 'find' | 'enable' | 'setRoles'>;
+  signals: Pick<Signals, 'publish'>;
+  clock: Clock;
+  random: Random;
+}): AccountChanges {
+  const happened = (account: AccountId, reason: string) => {
+    const id = newId('occ', clock, random);
+    return { id, at: clock.now(), account, initiatedBy: 'admin' as const, reason };
+  };
+  return {
+    async enable(account) {
+      const was = (await accounts.find(account))?.disabledAt !== undefined;
+      await accounts.enable(account);
+      if (was) await signals.publish({ ...happened(account, 'The account was enabled'), type: 'account-enabled' });
+      return was;
+    },
+    async addRoles(account, roles) {
+      const changed = await accounts.setRoles(account, (now) => [...now, ...roles]);
+      if (changed === undefined) return undefined;
+      const claims = { roles: changed.roles };
+      await signals.publish({ ...happened(account, 'A role was given'), type: 'token-claims-change', claims });
+      return changed;
+    },
+  };
+}
