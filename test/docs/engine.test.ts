@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { engineOverrides } from '../../src/oidc/engine-overrides.ts';
+
+const text = readFileSync('docs/engine.md', 'utf8');
+const section = (title: string): string => text.split(/^## /m).find((part) => part.startsWith(title)) ?? '';
+
+describe('docs/engine.md', () => {
+  it('lists the rows of the table of overrides, in any order, and no others', () => {
+    const lines = [...section('Methods').matchAll(/^\| `([^`]+)` \| `([^`]+)` \| [^|]+ \| [^|]+ \|$/gm)];
+    assert.deepEqual(
+      lines.map(([, owner, method]) => `${String(owner)} ${String(method)}`).toSorted(),
+      engineOverrides.map(({ owner, method }) => `${owner} ${method}`).toSorted(),
+    );
+  });
+
+  it('lists the modules that are imported from the inside of the engine, and no others', () => {
+    const imported = readFileSync('src/oidc/internals.ts', 'utf8').matchAll(/from 'oidc-provider\/lib\/([^']+)'/g);
+    const listed = section('Modules').matchAll(/^\| `([^`]+)` \|/gm);
+    const names = (found: Iterable<RegExpExecArray>): string[] => [
+      ...new Set(Array.from(found, ([, name = '']) => name)),
+    ];
+    assert.deepEqual(names(listed).toSorted(), names(imported).toSorted());
+  });
+
+  it('names tests and files that are there', () => {
+    const files = [...text.matchAll(/`((?:src|test)\/[\w/.-]+)`/g)].map(([, file = '']) => file);
+    assert.ok(files.length > 5);
+    assert.deepEqual(
+      files.filter((file) => !existsSync(file)),
+      [],
+    );
+  });
+});
