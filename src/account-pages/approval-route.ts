@@ -5,11 +5,11 @@ import { field } from '../http/form.ts';
 import { Problem } from '../http/problems.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
-import { ownForm, sentForm, type Doors } from './own-page.ts';
+import { ownForm, sentForm, type PageDependencies } from './own-page.ts';
 import { showPage } from './show-page.ts';
 import type { SignedIn } from './signed-in.ts';
 
-interface Parts extends Doors {
+interface Parts extends PageDependencies {
   views: Views;
   approvals: Approvals;
   answer: (

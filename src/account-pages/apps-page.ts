@@ -7,7 +7,7 @@ import { field } from '../http/form.ts';
 import type { PageData } from '../http/pages.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
-import { ownForm, ownPage, sentForm, type Doors } from './own-page.ts';
+import { ownForm, ownPage, sentForm, type PageDependencies } from './own-page.ts';
 import { showPage } from './show-page.ts';
 import type { SignedIn } from './signed-in.ts';
 
@@ -17,7 +17,7 @@ export interface OwnApp {
   allowed: Consent;
 }
 
-export interface AppsPageParts extends Doors {
+export interface AppsPageParts extends PageDependencies {
   views: Views;
   clients: Clients;
   resources: readonly ResourceConfig[];

@@ -9,18 +9,18 @@ import { route, unsecured, type Guard, type Route } from '../http/route.ts';
 import { goTo } from './show-page.ts';
 import { signedIn, type SignedIn } from './signed-in.ts';
 
-export interface Doors {
+export interface PageDependencies {
   provider: Provider;
   accounts: Accounts;
   csrf: Csrf;
   forms: AnsweredForms;
-  /** The address at which somebody signs in and comes back to a page. */
+  /** Returns the address that signs a person in and brings them back to a page. */
   signInUrl: (page: string) => string;
 }
 
-/** A page that is somebody's own; who is not signed in does that first. */
+/** A page of the account. A person who is not signed in signs in first. */
 export function ownPage(
-  { provider, accounts, signInUrl }: Doors,
+  { provider, accounts, signInUrl }: PageDependencies,
   path: string,
   show: (context: Context, person: SignedIn) => Promise<void> | void,
 ): Route {
@@ -31,17 +31,17 @@ export function ownPage(
   });
 }
 
-/** A form by where it goes and by the token of the page that it stood on, which other forms of the page have too. */
+/** Identifies a sent form by its path and its page's token, which the other forms of the page share. */
 export function sentForm({ path }: Context, form: Form): SentForm {
   return { token: `${path} ${form.get('csrf') ?? ''}`, fields: form };
 }
 
 /**
- * Lets in a form that comes from a page which we showed to this browser, for who is signed in now as then.
+ * Accepts a form from a page that this server showed to this browser, for the account that is still signed in.
  * @param page the path of that page
  */
 export function ownForm(
-  { provider, accounts, csrf, signInUrl }: Doors,
+  { provider, accounts, csrf, signInUrl }: PageDependencies,
   page: string,
 ): Guard<SignedIn & { form: Form }> {
   return async (context: Context) => {

@@ -10,11 +10,11 @@ import type { PageData } from '../http/pages.ts';
 import type { AccountId } from '../lib/ids.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
-import { ownForm, ownPage, sentForm, type Doors } from './own-page.ts';
+import { ownForm, ownPage, sentForm, type PageDependencies } from './own-page.ts';
 import { showPage } from './show-page.ts';
 import type { SignedIn } from './signed-in.ts';
 
-export interface PasswordPageParts extends Doors {
+export interface PasswordPageParts extends PageDependencies {
   views: Views;
   changePassword: ChangePassword;
   passwordMinLength: number;

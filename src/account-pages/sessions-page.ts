@@ -7,7 +7,7 @@ import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
-import { ownForm, ownPage, sentForm, type Doors } from './own-page.ts';
+import { ownForm, ownPage, sentForm, type PageDependencies } from './own-page.ts';
 import { showPage } from './show-page.ts';
 import type { SignedIn } from './signed-in.ts';
 
@@ -24,7 +24,7 @@ export interface OwnSession {
   place?: string | undefined;
 }
 
-export interface SessionsPageParts extends Doors {
+export interface SessionsPageParts extends PageDependencies {
   views: Views;
   clients: Clients;
   clock: Clock;

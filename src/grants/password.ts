@@ -5,7 +5,7 @@ import type { Announce } from '../events/events.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { policyOf } from '../oidc/clients/client-metadata.ts';
-import { addWhatIsAsked } from '../oidc/existing-grant.ts';
+import { addRequestedAccess } from '../oidc/existing-grant.ts';
 import type { GrantType } from '../oidc/grant-type.ts';
 import { codeFlowTokens, resolveRequestedResources, validateClientScope } from '../oidc/internals.ts';
 
@@ -92,7 +92,7 @@ async function giveTokens(
   // The client's default stands there as a list, which would count as several.
   delete params.resource;
   const grant = new provider.Grant({ accountId, clientId: client.clientId });
-  addWhatIsAsked(context, grant);
+  addRequestedAccess(context, grant);
   const grantId = await grant.save();
   const source = new provider.AuthorizationCode({
     ...{ accountId, client, grantId, authTime, acr: 'aal1', amr: ['pwd'] },

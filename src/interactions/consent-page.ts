@@ -16,7 +16,7 @@ export async function showConsent(parts: InteractionParts, context: Context, int
   const { client, details } = interaction;
   const account = await parts.accounts.find(accountIdOf(interaction));
   if (account === undefined) throw new Problem('interaction-gone', 'the account is no more');
-  const asked = whatIsAsked(interaction, await knownGrant(parts, interaction));
+  const asked = requestedAccess(interaction, await knownGrant(parts, interaction));
   const redirectUri = redirectUriOf(details);
   const html = parts.views.render('consent', {
     ...appInWords(client, redirectUri),
@@ -48,7 +48,7 @@ export async function submitConsent(
   }
   const { Grant } = parts.provider;
   const known = await knownGrant(parts, interaction);
-  const asked = whatIsAsked(interaction, known);
+  const asked = requestedAccess(interaction, known);
   const grant = grantConsented(known ?? new Grant({ accountId: account, clientId: client.clientId }), asked);
   const grantId = await grant.save();
   const before = await parts.consents.find(account, client.clientId);
@@ -68,7 +68,7 @@ async function knownGrant({ provider }: InteractionParts, { details }: Interacti
 }
 
 /** Returns the access that the engine found missing, or all of it if `prompt=consent` repeats the question. */
-function whatIsAsked({ details }: Interaction, known: Grant | undefined): Consent {
+function requestedAccess({ details }: Interaction, known: Grant | undefined): Consent {
   const { missingOIDCScope, missingOIDCClaims, missingResourceScopes } = details.prompt.details as {
     missingOIDCScope?: string[];
     missingOIDCClaims?: string[];

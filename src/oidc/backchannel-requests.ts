@@ -17,7 +17,7 @@ import type { Store } from '../storage/store.ts';
 import { policyOf } from './clients/client-metadata.ts';
 import { grantConsented } from './existing-grant.ts';
 import { POLL_INTERVAL } from './polling.ts';
-import { whatIsAsked } from './requests/what-is-asked.ts';
+import { requestedAccess } from './requests/requested-access.ts';
 
 /** Authentication of the person who approves. */
 export interface SignedIn {
@@ -125,7 +125,7 @@ function approvalOf(
     account: account?.accountId ?? '',
     client: client.clientId,
     clientName: client.clientName ?? client.clientId,
-    asked: whatIsAsked(params, client, resources),
+    asked: requestedAccess(params, client, resources),
     ...(typeof message === 'string' ? { bindingMessage: message } : {}),
     request: entities.BackchannelAuthenticationRequest?.jti ?? '',
   };

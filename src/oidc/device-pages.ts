@@ -15,7 +15,7 @@ import type { EnginePages } from './pages.ts';
 import type { AccountOf } from './requests/request-account.ts';
 import { TooManyPending } from './storage/pending-requests.ts';
 import { TooManyGuesses } from './user-code-guesses.ts';
-import { whatIsAsked } from './requests/what-is-asked.ts';
+import { requestedAccess } from './requests/requested-access.ts';
 
 type DeviceFlow = NonNullable<NonNullable<Configuration['features']>['deviceFlow']>;
 
@@ -140,7 +140,7 @@ function complaint(
 }
 
 async function whoAsksForWhat(parts: Parts, context: KoaContextWithOIDC, client: Client) {
-  const asked = whatIsAsked(context.oidc.entities.DeviceCode?.params ?? {}, client, parts.resources);
+  const asked = requestedAccess(context.oidc.entities.DeviceCode?.params ?? {}, client, parts.resources);
   const account = await parts.accountOf(context, context.oidc.session?.accountId ?? '');
   return {
     ...appInWords(client, undefined),

@@ -35,7 +35,7 @@ export async function existingGrant(context: KoaContextWithOIDC, parts: Parts): 
   const between = { client, session, accountId: account.accountId };
   const grant = (await knownGrant(context, between)) ?? (await firstGrant(context, between, parts));
   if (grant === undefined) return undefined;
-  const isWider = policyOf(client).firstParty && addWhatIsAsked(context, grant);
+  const isWider = policyOf(client).firstParty && addRequestedAccess(context, grant);
   if (renew(grant, parts) || isWider) await grant.save();
   return grant;
 }
@@ -66,7 +66,7 @@ async function firstGrant(
   const { Grant } = context.oidc.provider;
   const grant = new Grant({ accountId, clientId });
   if (policyOf(client).firstParty) {
-    addWhatIsAsked(context, grant);
+    addRequestedAccess(context, grant);
   } else {
     const consent = await consents.find(accountId, clientId);
     if (consent === undefined) return undefined;
@@ -79,7 +79,7 @@ async function firstGrant(
 }
 
 /** For a first-party client. @returns whether there was anything to add */
-export function addWhatIsAsked(context: KoaContextWithOIDC, grant: Grant): boolean {
+export function addRequestedAccess(context: KoaContextWithOIDC, grant: Grant): boolean {
   const before = JSON.stringify([grant.openid, grant.resources]);
   grantConsented(grant, accessAsked(context));
   return JSON.stringify([grant.openid, grant.resources]) !== before;

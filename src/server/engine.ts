@@ -8,7 +8,7 @@ import type { Admission } from '../host/admission.ts';
 import type { HealthParts } from '../host/health.ts';
 import { published } from '../host/published.ts';
 import type { Engine } from '../host/request-handler.ts';
-import { middlewareTable } from '../host/table.ts';
+import { middlewareStack } from '../host/middleware-stack.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
 import { answerEngineFormsOnce } from '../oidc/answered-forms.ts';
@@ -103,7 +103,7 @@ function hostSteps(
   provider: Provider,
 ) {
   const { config, clock, random } = serving.domain;
-  return middlewareTable({
+  return middlewareStack({
     issuer: config.issuer,
     views: serving.pages.views,
     routes: routesOf(serving, provider, apps),

@@ -50,10 +50,7 @@ const STILL_NAMED_SO: readonly string[] = [
   'src/cli/roles-word.ts',
   'src/cli/store-scene.ts',
   'src/cli/what-ends.ts',
-  'src/host/steps.ts',
-  'src/host/table.ts',
   'src/interactions/parts.ts',
-  'src/oidc/requests/what-is-asked.ts',
 ];
 
 /** The glossary itself, and the list of stored records, whose names stay. */

@@ -10,7 +10,7 @@ import { assetRoutes } from './assets.ts';
 import { health, type HealthParts } from './health.ts';
 import { requireContentType, speakJson } from './machine-endpoints.ts';
 import { allowedMethods } from './methods.ts';
-import { admitRequests, limitBodies, logRequests, numberRequests, secureHeaders } from './steps.ts';
+import { admitRequests, limitBodies, logRequests, numberRequests, secureHeaders } from './middleware.ts';
 
 export interface HostParts extends HealthParts {
   issuer: string;
@@ -23,7 +23,7 @@ export interface HostParts extends HealthParts {
 }
 
 /** Everything that happens to a request before the engine sees it, in order. */
-export function middlewareTable(parts: HostParts): Middleware[] {
+export function middlewareStack(parts: HostParts): Middleware[] {
   const routes = [...assetRoutes(parts.views.assets), ...parts.routes];
   return [
     numberRequests(parts.random, parts.clock),

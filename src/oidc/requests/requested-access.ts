@@ -5,7 +5,7 @@ import { STANDARD_SCOPES } from '../../config/standard-scopes.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 
 /** Reads the access that a request without a browser asks for, before the person whose roles may narrow it is known. */
-export function whatIsAsked(
+export function requestedAccess(
   { scope, resource }: UnknownObject,
   client: Client,
   resources: readonly ResourceConfig[],
