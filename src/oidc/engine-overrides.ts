@@ -17,6 +17,7 @@ import { pingWithoutFail } from './backchannel-requests.ts';
 import { noteCall, noteKeyFetch, type ClientCalls } from './clients/client-calls.ts';
 import { leaveOutDisabled } from './clients/disabled-clients.ts';
 import { grantTypeAllowed, responseTypeAllowed, withinRegistration } from './clients/registered-use.ts';
+import { authenticateByName } from './clients/missing-authentication.ts';
 import { compareSecret, type SecretGuesses } from './clients/secret-guesses.ts';
 import { holdError, postLogoutRedirectAllowed } from './clients/unvetted-client-redirects.ts';
 import { addInterval } from './device-flow.ts';
@@ -72,6 +73,14 @@ const ENDPOINTS = [
   'backchannel_authentication',
 ] as const;
 
+/** Endpoints at which clients authenticate. */
+const AUTHENTICATED = [
+  ...ENDPOINTS.filter((route) => route !== 'authorization'),
+  'token',
+  'introspection',
+  'revocation',
+];
+
 /** @param why the specification and section; `docs/engine.md` says more */
 function row(owner: Owner, method: string, arity: Row['arity'], why: string, install: Row['install']): Row {
   return { owner, method, arity, why, install };
@@ -95,6 +104,9 @@ export const engineOverrides: readonly Row[] = [
   row('Client.prototype', 'backchannelLogout', 2, 'Back-Channel Logout 1.0 §2.5: sent again', tellLater),
   row('Client.prototype', 'backchannelPing', 1, 'RFC 9700 §4.11: the list is for the operator', noteCall),
   row('Client.prototype', 'backchannelPing', 1, 'CIBA Core 1.0 §10.2: the answer holds', pingWithoutFail),
+  ...AUTHENTICATED.map((route) =>
+    row(`steps of ${route}`, 'authenticateClient', 2, 'RFC 6749 §5.2: invalid_client', authenticateByName),
+  ),
   row('ClientKeyStore.prototype', 'refresh', 0, 'RFC 7591 §2: keys by the rules for their client', noteKeyFetch),
 
   // Requests

@@ -16,6 +16,8 @@ import engineIntrospection from 'oidc-provider/lib/actions/introspection.js';
 // @ts-expect-error: not part of the engine's types
 import engineRevocation from 'oidc-provider/lib/actions/revocation.js';
 // @ts-expect-error: not part of the engine's types
+import engineToken from 'oidc-provider/lib/actions/token.js';
+// @ts-expect-error: not part of the engine's types
 import { issueTokens as engineIssueTokens } from 'oidc-provider/lib/helpers/grant_common.js';
 import * as grants from 'oidc-provider/lib/helpers/grants.js';
 // @ts-expect-error: not part of the engine's types
@@ -50,6 +52,7 @@ const steps: Readonly<Record<string, EngineStep[]>> = {
   pushed_authorization_request: authorizationSteps('pushed_authorization_request'),
   introspection: engineIntrospection as EngineStep[],
   revocation: engineRevocation as EngineStep[],
+  token: engineToken as EngineStep[],
   end_session: engineLogout as EngineStep[],
   end_session_confirm: engineConfirm as EngineStep[],
 };

@@ -92,6 +92,35 @@ describe('What the specifications ask of the endpoints for programs', () => {
       }
     });
 
+    it('answers invalid_client where no authentication came, or a kind that is not there (RFC 6749 §5.2, RFC 7521 §4.2.1)', async () => {
+      const jwt = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+      const saml = 'urn:ietf:params:oauth:client-assertion-type:saml2-bearer';
+      const unsigned = `${btoa('{"alg":"none"}')}.${btoa('{"sub":"demo-service"}')}.`;
+      const rows: [Record<string, string>, Record<string, string>, number][] = [
+        [{}, {}, 400],
+        [{}, { authorization: 'Bearer x' }, 401],
+        [{}, { authorization: 'Basic %%%' }, 401],
+        [{}, basic('no-colon'), 401],
+        [{ client_assertion: 'x', client_assertion_type: jwt }, {}, 401],
+        [{ client_assertion: unsigned, client_assertion_type: saml }, {}, 401],
+        [{ client_assertion: unsigned }, {}, 401],
+      ];
+      for (const path of ['/token', '/introspect', '/revoke', '/par', '/device_authorization'])
+        for (const [parameters, headers, status] of rows) {
+          const answer = await ask(path, { ...MACHINE, token: 'x', ...parameters }, headers);
+          const what = `${path} ${JSON.stringify([parameters, headers, answer.body])}`;
+          assert.deepEqual([answer.status, answer.body['error']], [status, 'invalid_client'], what);
+          const challenge = answer.headers.get('www-authenticate') ?? '';
+          assert.match(challenge, headers['authorization'] === undefined ? /^$/ : /^Basic /, what);
+        }
+    });
+
+    it('still calls two ways at once, and two clients, a bad request (RFC 6749 §5.2)', async () => {
+      const twice = await ask('/token', { ...MACHINE, client_secret: 'x' }, basic(SERVICE));
+      const two = await ask('/token', { ...MACHINE, client_id: 'demo-web' }, basic(SERVICE));
+      for (const { status, body } of [twice, two]) assert.deepEqual([status, body['error']], [400, 'invalid_request']);
+    });
+
     it('says how long a token lives, of which type it is and what it is for (RFC 6749 §5.1)', async () => {
       const { body } = await tokenRequest(server.issuer, { ...MACHINE, scope: 'notes:read' }, SERVICE);
       const { access_token: token, ...said } = body;
