@@ -24,6 +24,11 @@ export function initial(name: string): string {
   return first?.segment.toLocaleUpperCase('en') ?? '?';
 }
 
+/** Tells a name that needs smaller letters in a title, as `data-length` of the title. */
+export function lengthOf(name: string): 'long' | 'usual' {
+  return name.length > 30 ? 'long' : 'usual';
+}
+
 /** A text that breaks at no hyphen within a word, as large letters in a narrow column would: U+2060 allows no break. */
 export function unbroken(text: string): string {
   return text.replace(/(?<=\p{L}-)(?=\p{L})/gu, '\u2060');

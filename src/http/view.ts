@@ -4,7 +4,16 @@ import { Eta } from 'eta/core';
 import { sha256 } from '../lib/hash.ts';
 import type { LogoAddresses } from './logo-address.ts';
 import type { PageData, PageName } from './pages.ts';
-import { agoInWords, initial, machineTime, timeInWords, unbroken, waitInWords, webUrl } from './page-words.ts';
+import {
+  agoInWords,
+  initial,
+  lengthOf,
+  machineTime,
+  timeInWords,
+  unbroken,
+  waitInWords,
+  webUrl,
+} from './page-words.ts';
 
 /** A file that pages load. Its path changes with its content, so it may be cached for ever. */
 export interface Asset {
@@ -41,6 +50,7 @@ export function loadViews(options: { directory: string; brand: string; logoPath:
     webUrl,
     logoPath,
     initial,
+    lengthOf,
     unbroken,
     waitInWords,
     agoInWords,

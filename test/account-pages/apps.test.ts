@@ -28,20 +28,20 @@ for (const backend of serverStores) {
       const shown = await web.browser.visit(page);
       assert.match(
         wordsOf(shown),
-        /Demo web app Confirm your identity See your name and the address that you sign in with Read your notes in Notes API Keep this access even when you are not using the app Remove access of/,
+        /Demo web app Confirm your identity See your name and the address that you sign in with Read your notes in Notes API Keep this access even when you are not using the app Remove access for/,
       );
 
-      const app = buttonsOf(shown).get('Remove access of Demo web app') ?? '';
+      const app = buttonsOf(shown).get('Remove access for Demo web app') ?? '';
       const question = await web.browser.submit(shown, { app });
       assert.match(
         wordsOf(question),
-        /^D?\s*Remove access of Demo web app\? .*It loses this Confirm your identity.*Read your notes in Notes API/,
+        /^D?\s*Remove access for Demo web app\? .*It will no longer be able to Confirm your identity.*Read your notes in Notes API/,
       );
       assert.ok(await canRefresh(other, web, 'demo-web'), 'removed before it was confirmed');
       const after = await web.browser.submit(question, { confirm: 'yes' });
       assert.equal(after.url, page);
       assert.match(wordsOf(after), /Demo web app no longer has access to your account\./);
-      assert.ok(!buttonsOf(after).has('Remove access of Demo web app'));
+      assert.ok(!buttonsOf(after).has('Remove access for Demo web app'));
       assert.ok(!(await canRefresh(other, web, 'demo-web')));
       assert.ok(await canRefresh(other, notes));
       assert.ok(await canRefresh(other, admins, 'demo-web'));

@@ -95,8 +95,8 @@ describe("A person's own pages in Chromium, without JavaScript", function () {
     await desk.goto(authorizationRequest(server.issuer).url);
     await desk.getByText('the app').waitFor();
     await desk.goto(`${server.issuer}/apps`);
-    await desk.getByRole('button', { name: 'Remove access of Notes' }).click();
-    assert.equal(await heading(desk), 'Remove access of Notes?');
+    await desk.getByRole('button', { name: 'Remove access for Notes' }).click();
+    assert.equal(await heading(desk), 'Remove access for Notes?');
     await desk.getByRole('button', { name: 'Remove access' }).click();
     assert.equal(await desk.getByRole('status').innerText(), 'Notes no longer has access to your account.');
     await desk.getByText('No app has access to your account.').waitFor();

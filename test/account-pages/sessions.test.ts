@@ -51,7 +51,7 @@ for (const backend of serverStores) {
       const question = await desk.browser.submit(shown, { session });
       assert.match(
         wordsOf(question),
-        new RegExp(`^Sign out Safari on iPhone\\? It has to sign in again.*${moment} Notes`),
+        new RegExp(`^Sign out Safari on iPhone\\? You will have to sign in again there.*${moment} Notes`),
       );
       assert.ok(await isSignedIn(nodes, phone), 'signed out before it was confirmed');
       const after = await desk.browser.submit(question, { confirm: 'yes' });
@@ -145,7 +145,7 @@ for (const backend of serverStores) {
       assert.equal(second, first);
       assert.equal(await send(issuer), first);
       travel(60);
-      assert.match(await send(issuer), /was signed out before\. Nothing was changed\./);
+      assert.match(await send(issuer), /was already signed out\. Nothing was changed\./);
     });
 
     it('is shown to nobody else: not in a frame, not from a cache, not to who is signed out', async () => {
