@@ -1,6 +1,10 @@
-import { describeProblems } from '../config/problems.ts';
+import { describeProblems, type Fault } from '../config/problems.ts';
 import { printableStoreUrl } from '../config/store-url.ts';
 import type { Config } from '../config/schema.ts';
+import { openBreachedPasswords } from '../credentials/breached-passwords.ts';
+import { OPERATOR } from '../limits/lane.ts';
+import { passwordWords } from '../credentials/password-words.ts';
+import { passwordProblems } from '../credentials/passwords.ts';
 import { chooseConfig, DEFAULT_FILE } from './choose-config.ts';
 import { configOption, textOf, type Command } from './command.ts';
 import { table } from './help-text.ts';
@@ -11,14 +15,36 @@ export const checkConfig: Command = {
   details: 'Prints every problem at once. Ends with 0 when the configuration can be used, else with 1.',
   options: configOption,
   async run(given, terminal) {
-    const { config, warnings, file } = chooseConfig(textOf(given, 'config'), terminal.environment);
+    const chosen = chooseConfig(textOf(given, 'config'), terminal.environment);
+    const { config, file } = chosen;
     if (file === undefined)
       throw new Error(`there is no ${DEFAULT_FILE} here; name a file with --config FILE, or write one: latchkey init`);
+    const warnings = [...chosen.warnings, ...(await weakPasswords(config)).map(chosen.describe)];
     if (warnings.length > 0) terminal.warn(`warning:\n${describeProblems(file, warnings)}\n`);
     terminal.print(`configuration is valid: ${file}\n\n${summary(config)}`);
     return 0;
   },
 };
+
+/** Passwords with which the first start makes no account; whoever has an account keeps it. No look-up elsewhere is asked. */
+async function weakPasswords(config: Config): Promise<Fault[]> {
+  const { accounts, passwords, outgoing } = config;
+  if (accounts.length === 0) return [];
+  const { file } = passwords.breached ?? {};
+  const problemOf = passwordProblems(
+    config,
+    openBreachedPasswords({ file }, { ...outgoing, reportFailure: () => undefined }),
+  );
+  const words = passwordWords(passwords.min_length);
+  const faults: Fault[] = [];
+  for (const [index, { password, ...person }] of accounts.entries()) {
+    const problem = password.isRead ? await problemOf(password.reveal(), person, OPERATOR) : undefined;
+    if (problem === undefined) continue;
+    const message = `makes no account at the first start. ${words[problem]}`;
+    faults.push({ path: ['accounts', index, 'password'], message });
+  }
+  return faults;
+}
 
 function summary(config: Config): string {
   const { listen, stores, clients, resources } = config;

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { demoConfig } from '../config/demo.ts';
 import { configNamedBy } from '../config/environment.ts';
+import { pathText } from '../config/problems.ts';
 import { loadConfig, type LoadedConfig, type LoadOptions } from '../config/load.ts';
 
 export const DEFAULT_FILE = 'latchkey.yaml';
@@ -20,6 +21,12 @@ export function chooseConfig(
   options: Pick<LoadOptions, 'areFilesSpared'> = {},
 ): ChosenConfig {
   const file = named ?? configNamedBy(environment) ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
-  if (file === undefined) return { config: demoConfig({ environment }), warnings: [] };
+  if (file === undefined)
+    return {
+      config: demoConfig({ environment }),
+      secretFiles: [],
+      warnings: [],
+      describe: ({ path, message }) => ({ path: pathText(path), message }),
+    };
   return { ...loadConfig({ file, environment, ...options }), file };
 }

@@ -25,12 +25,16 @@ const FILES: Readonly<Record<string, string>> = {
 function inWords(error: unknown): string {
   if (!(error instanceof Error)) return `it failed with ${String(error)}`;
   // The system's errors carry what they are about as fields of their own.
-  const { code, port, address, path } = Object.fromEntries<unknown>(Object.entries(error));
-  if (code === 'EADDRINUSE') return `port ${String(port)} is in use: stop what uses it, or set LATCHKEY_PORT`;
+  const { code, port, address, hostname, syscall, path } = Object.fromEntries<unknown>(Object.entries(error));
+  if (code === 'EADDRINUSE')
+    return `port ${String(port)} is in use: stop what uses it, or set another listen.port (LATCHKEY_PORT)`;
   if (code === 'EACCES' && typeof port === 'number') {
-    return `port ${port} is not for this user to take: set LATCHKEY_PORT to one above 1023`;
+    return `port ${port} is not for this user to take: set listen.port (LATCHKEY_PORT) to one above 1023`;
   }
-  if (code === 'EADDRNOTAVAIL') return `${String(address)} is not an address of this machine: set LATCHKEY_HOST`;
+  if (code === 'EADDRNOTAVAIL')
+    return `${String(address)} is not an address of this machine: set listen.host (LATCHKEY_HOST) to one, or to 0.0.0.0 for all`;
+  if (syscall === 'getaddrinfo' && typeof hostname === 'string')
+    return `listen.host ${JSON.stringify(hostname)} has no address (${String(code)}): set it (LATCHKEY_HOST) to an address of this machine, or to 0.0.0.0 for all`;
   if (typeof path === 'string' && typeof code === 'string' && code in FILES)
     return `${resolve(path)} ${FILES[code]} (${code})`;
   return error.message === '' ? error.name : error.message;

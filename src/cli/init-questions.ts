@@ -23,8 +23,14 @@ const isType: Rule = (text) =>
 
 const isApi: Rule = (text) => (text === '' ? undefined : resourceIdentifierRule(text));
 
+const ISSUER: Question = {
+  option: 'issuer',
+  text: 'Where do people reach this server?',
+  usual: 'http://localhost:3000',
+  rule: issuerRule,
+};
+
 const QUESTIONS: readonly Question[] = [
-  { option: 'issuer', text: 'Where do people reach this server?', usual: 'http://localhost:3000', rule: issuerRule },
   { option: 'name', text: 'What is your first app called?', usual: 'My app', rule: isName },
   {
     option: 'type',
@@ -39,9 +45,16 @@ const QUESTIONS: readonly Question[] = [
 /** @throws UsageError for an option that cannot be */
 export async function askPlan(given: Arguments, terminal: Terminal): Promise<InitPlan> {
   const answers: Record<string, string> = {};
-  for (const question of QUESTIONS) answers[question.option] = await answerTo(question, given, terminal);
+  const questions = [{ ...ISSUER, usual: usualIssuer(terminal.environment) }, ...QUESTIONS];
+  for (const question of questions) answers[question.option] = await answerTo(question, given, terminal);
   const { issuer = '', name = '', app = '', type, api = '' } = answers;
   return { issuer, name, app, type: type === 'web' ? 'web' : 'spa', ...(api !== '' && { api }) };
+}
+
+/** The address that the environment will have the server be reached by, and listen on. */
+function usualIssuer({ LATCHKEY_ISSUER: issuer = '', LATCHKEY_PORT: port = '' }: NodeJS.ProcessEnv): string {
+  if (issuerRule(issuer) === undefined) return issuer;
+  return /^[1-9]\d{0,4}$/.test(port) ? `http://localhost:${port}` : ISSUER.usual;
 }
 
 async function answerTo(question: Question, given: Arguments, terminal: Terminal): Promise<string> {

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { configNamedBy } from '../config/environment.ts';
 import { parseConfig } from '../config/load.ts';
+import { describeProblems } from '../config/problems.ts';
 import { systemRandom, secretToken } from '../lib/random.ts';
 import { DEFAULT_FILE } from './choose-config.ts';
 import { textOf, type Arguments, type Command, type Terminal } from './command.ts';
@@ -17,8 +19,11 @@ init --app http://localhost:5173 --name Notes                a single-page app
 init --app http://localhost:8080 --name Shop --type web      an app with a server, which gets a secret
 init --issuer https://login.example.com --app https://notes.example.com --api https://api.example.com`,
   options: {
-    config: { value: 'FILE', summary: `the file to write (default: ${DEFAULT_FILE})` },
-    issuer: { value: 'URL', summary: 'where people reach this server (default: http://localhost:3000)' },
+    config: { value: 'FILE', summary: `the file to write (default: LATCHKEY_CONFIG, else ${DEFAULT_FILE})` },
+    issuer: {
+      value: 'URL',
+      summary: 'where people reach this server (default: LATCHKEY_ISSUER, else localhost with LATCHKEY_PORT or 3000)',
+    },
     app: { value: 'URL', summary: 'where your first app is (default: http://localhost:5173)' },
     name: { value: 'NAME', summary: 'what people call it (default: My app)' },
     type: { value: 'TYPE', summary: 'spa for an app in the browser alone, web for one with a server (default: spa)' },
@@ -29,12 +34,16 @@ init --issuer https://login.example.com --app https://notes.example.com --api ht
 };
 
 async function run(given: Arguments, terminal: Terminal): Promise<number> {
-  const file = textOf(given, 'config') ?? DEFAULT_FILE;
+  const file = textOf(given, 'config') ?? configNamedBy(terminal.environment) ?? DEFAULT_FILE;
   // Looked at first, so that nobody answers questions in vain.
   if (existsSync(file))
     throw new Error(`${file} is there already and is not replaced: name another with --config FILE`);
   const plan = await askPlan(given, terminal);
   const text = configText(plan);
+  // A file that start would refuse is not written.
+  const source = { name: file, text, folder: dirname(file) };
+  const { warnings } = parseConfig(source, { environment: terminal.environment, areFilesSpared: true });
+  if (warnings.length > 0) terminal.warn(`warning:\n${describeProblems(file, warnings)}\n`);
   const written = [file];
   const secretFile = secretFileOf(plan);
   if (secretFile !== undefined) {
@@ -45,8 +54,6 @@ async function run(given: Arguments, terminal: Terminal): Promise<number> {
       written.push(path);
     }
   }
-  // A file that start would refuse is not written.
-  parseConfig({ name: file, text, folder: dirname(file) }, { environment: {} });
   writeNew(file, text, 0o644);
   terminal.print(`wrote ${written.join(' and ')}\n\n${nextSteps(plan, file)}`);
   return 0;

@@ -1,15 +1,18 @@
 import { resolve } from 'node:path';
+import { pathText } from '../config/problems.ts';
 import { nextKeyFile, openMasterKeyFile, type MasterKey } from '../keys/master-key.ts';
 import { replaceKeyFile, resealRing } from '../keys/rewrap.ts';
+import { areSameFile } from '../lib/folders.ts';
 import { confirmed } from './confirm.ts';
 import { bullets } from './help-text.ts';
 import { printJson, withMasterKey, type KeysScene } from './keys-scene.ts';
 
 /** Interrupted anywhere, it is finished by running it again: the new key's file comes first, then the store, then the names. */
-export function rewrap(scene: KeysScene): Promise<number> {
+export async function rewrap(scene: KeysScene): Promise<number> {
   const { options, terminal } = scene;
+  const to = typeof options['to'] === 'string' ? resolve(options['to']) : undefined;
+  if (to !== undefined) assertOfNobodyElse(to, scene);
   return withMasterKey(scene, async ({ records, random }, present) => {
-    const to = typeof options['to'] === 'string' ? resolve(options['to']) : undefined;
     const path = to ?? nextKeyFile(present);
     if (!(await confirmed(options, terminal, planFor(present, to)))) return 1;
     const next = await openMasterKeyFile(path, random);
@@ -19,6 +22,16 @@ export function rewrap(scene: KeysScene): Promise<number> {
     else terminal.print(doneText(present, next, to));
     return 0;
   });
+}
+
+/** Every text of 43 characters could be a master key, and so could the secret of an app. @throws Error */
+function assertOfNobodyElse(file: string, { chosen }: KeysScene): void {
+  const other = chosen.secretFiles.find((secret) => areSameFile(secret.file, file));
+  if (other === undefined) return;
+  throw new Error(
+    `--to ${file} is the file of ${pathText(other.path)} in ${chosen.file ?? 'the configuration'}: ` +
+      'name one that is not there, which is made, or one that holds a new master key',
+  );
 }
 
 function planFor(present: MasterKey, to: string | undefined): string {

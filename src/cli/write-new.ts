@@ -1,11 +1,12 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { codeOf } from '../lib/error-code.ts';
+import { makeFolder } from '../lib/folders.ts';
 
 /** Writes a file that is not there yet, and makes its folder. @throws Error where it is, or cannot be written */
 export function writeNew(file: string, text: string, mode: number): void {
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: mode === 0o600 ? 0o700 : 0o755 });
+    makeFolder(dirname(file), mode === 0o600 ? 0o700 : 0o755);
     writeFileSync(file, text, { flag: 'wx', mode });
   } catch (error) {
     const code = codeOf(error);

@@ -1,10 +1,12 @@
+import { resolve } from 'node:path';
+import { areSameFile } from '../lib/folders.ts';
 import type { YamlDocument } from './document.ts';
 import { applyEnvironment, type Overridden } from './environment.ts';
 import { movedFiles, unreadableFiles, withFullPaths } from './paths.ts';
 import type { Fault, Problem } from './problems.ts';
 import { configSchema, type Config } from './schema.ts';
 import { publishedPasswords, weakSecrets } from './secret-strength.ts';
-import { resolveSecrets } from './secret-references.ts';
+import { resolveSecrets, type SecretFile } from './secret-references.ts';
 import { isMapping } from './schema-reflection.ts';
 import { itemAt, newsBeside, problemAt, readDocument, readSource, refusal, type ConfigSource } from './source.ts';
 import { quotableAt } from './quotable.ts';
@@ -14,6 +16,10 @@ import { portWarnings } from './port-warnings.ts';
 
 export interface LoadedConfig {
   config: Config;
+  /** The files of secrets that the configuration names. */
+  secretFiles: readonly SecretFile[];
+  /** Gives a fault that others find the form of the warnings. */
+  describe: (fault: Fault) => Problem;
   /** Settings that work but should change. */
   warnings: Problem[];
 }
@@ -51,8 +57,14 @@ export function parseConfig(source: ConfigSource, { environment, areFilesSpared 
   if ('value' in validated) {
     add(movedFiles(validated.value, source.folder));
     const config = withFullPaths(validated.value, source.folder);
+    add(masterKeysAmong(secrets.files, config));
     if (faults.length === 0 && document.problems.length === 0)
-      return { config, warnings: [...secrets.warnings, ...portWarnings(config)].map(described) };
+      return {
+        config,
+        secretFiles: secrets.files,
+        describe: described,
+        warnings: [...secrets.warnings, ...portWarnings(config)].map(described),
+      };
   }
   throw refusal(source, [...document.problems, ...faults.map(described)]);
 }
@@ -61,6 +73,15 @@ interface Context {
   document: YamlDocument;
   overridden: Overridden;
   tree: unknown;
+}
+
+/** An app that knows the master key can read every secret of the store. */
+function masterKeysAmong(files: readonly SecretFile[], { keys_dir: keys }: Config): Fault[] {
+  const masterKeys = ['master.key', 'master.key.new', 'master.key.old'].map((name) => resolve(keys, name));
+  const message = 'is the master key of this server; make a secret of its own: latchkey secret new --file FILE';
+  return files.flatMap(({ path, file }) =>
+    masterKeys.some((key) => areSameFile(key, file)) ? [{ path, message }] : [],
+  );
 }
 
 /** Says where the operator finds the fault: the variable or the line it comes from, and the client it is about. */

@@ -17,8 +17,16 @@ export interface SecretSources {
   areSpared?: boolean;
 }
 
+/** A file that holds a secret, and the setting that names it. */
+export interface SecretFile {
+  path: Path;
+  /** The whole path of the file. */
+  file: string;
+}
+
 export interface Resolved {
   value: unknown;
+  files: SecretFile[];
   faults: Fault[];
   warnings: Fault[];
 }
@@ -27,6 +35,7 @@ export interface Resolved {
 export function resolveSecrets(schema: unknown, value: unknown, sources: SecretSources): Resolved {
   const faults: Fault[] = [];
   const warnings: Fault[] = [];
+  const files: SecretFile[] = [];
 
   function visit(at: unknown, current: unknown, path: Path): unknown {
     if (required(at) === secret) return current === undefined ? undefined : secretAt(current, path);
@@ -40,17 +49,19 @@ export function resolveSecrets(schema: unknown, value: unknown, sources: SecretS
   function secretAt(reference: unknown, path: Path): Secret {
     if (reference instanceof Secret) return reference;
     const read = readSecret(reference, sources);
+    if (read.file !== undefined) files.push({ path, file: read.file });
     if (read.warning !== undefined) warnings.push({ path, message: read.warning });
     const isSpared = sources.areSpared === true && read.isAbsent === true;
     if (read.fault !== undefined && !isSpared) faults.push({ path, message: read.fault });
     return isSpared ? new Secret(undefined, `${pathText(path)}: ${read.fault}`) : new Secret(read.value ?? '');
   }
 
-  return { value: visit(schema, value, []), faults, warnings };
+  return { value: visit(schema, value, []), files, faults, warnings };
 }
 
 interface Read {
   value?: string;
+  file?: string;
   fault?: string;
   /** Set where the reference is right, but its target is not there for this command. */
   isAbsent?: boolean;
@@ -62,7 +73,8 @@ function readSecret(reference: unknown, sources: SecretSources): Read {
   const name = isMapping(reference) && kind !== undefined ? reference[kind] : undefined;
   if (typeof name === 'string' && name !== '' && others.length === 0) {
     if (kind === 'env') return fromEnvironment(name, sources.environment);
-    if (kind === 'file') return fromFile(resolve(sources.folder, name), name);
+    const file = resolve(sources.folder, name);
+    if (kind === 'file') return { ...fromFile(file, name), file };
   }
   const what = isMapping(reference) ? 'is not a reference to a secret' : 'a secret may not stand in this file';
   return { fault: `${what}; write { file: PATH } or { env: NAME }` };

@@ -190,8 +190,18 @@ export function openPasswords(options: PasswordOptions): Passwords {
   };
 }
 
+/** Finds the problems of new passwords where there is no store. */
+export function passwordProblems(
+  { passwords, branding, isDemo = false }: PasswordSettings,
+  isBreached?: IsBreached,
+): Passwords['problem'] {
+  return problemFinder({ minLength: passwords.min_length, service: branding.name, isDemo, isBreached });
+}
+
 /** Free checks come first, and the look-up elsewhere last. */
-function problemFinder(options: PasswordOptions): Passwords['problem'] {
+function problemFinder(
+  options: Pick<PasswordOptions, 'minLength' | 'service' | 'isBreached' | 'isDemo'>,
+): Passwords['problem'] {
   const { minLength, service, isBreached } = options;
   const common = readCommonPasswords();
   return async (password, person, caller) => {
@@ -206,7 +216,7 @@ function problemFinder(options: PasswordOptions): Passwords['problem'] {
 }
 
 /** The demo's password, which everybody can read, is worth nothing elsewhere. */
-function isRefused(password: string, { isDemo = false }: PasswordOptions): boolean {
+function isRefused(password: string, { isDemo = false }: Pick<PasswordOptions, 'isDemo'>): boolean {
   return isPublished(password) && !isDemo;
 }
 

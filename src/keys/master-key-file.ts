@@ -1,6 +1,7 @@
-import { type FileHandle, link, mkdir, open, rm } from 'node:fs/promises';
+import { type FileHandle, link, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { codeOf } from '../lib/error-code.ts';
+import { makeFolder } from '../lib/folders.ts';
 import { type Random, secretToken } from '../lib/random.ts';
 import { MasterKeyError } from './master-key-error.ts';
 
@@ -29,7 +30,7 @@ export async function makeMasterKeyFile(path: string, random: Random): Promise<v
   const directory = dirname(path);
   const draft = join(directory, `.master.key.${random.bytes(8).toString('hex')}`);
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    makeFolder(directory, 0o700);
     await writeDurably(draft, `${secretToken(random)}\n`);
     await link(draft, path)
       .catch(unlessOneIsThere)

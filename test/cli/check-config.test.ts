@@ -88,6 +88,27 @@ describe('latchkey check-config', () => {
     );
   });
 
+  it('warns about passwords of accounts with which the first start makes none', async () => {
+    directory.write(
+      'latchkey.yaml',
+      `issuer: https://login.example.com
+accounts:
+  - { email: ann@example.com, name: Ann, password: { env: WEAK } }
+  - { email: bea@example.com, name: Bea, password: { env: GOOD } }`,
+    );
+    const { code, out, err } = await directory.run(['check-config'], {
+      WEAK: 'password1234567',
+      GOOD: 'plum cassette harbour',
+    });
+    assert.equal(code, 0);
+    assert.match(out, /^configuration is valid/);
+    assert.match(
+      err,
+      /^warning:\n {2}latchkey\.yaml:3 {2}accounts\[0\]\.password: makes no account at the first start\. .+\n\n$/,
+    );
+    assert.ok(!err.includes('password1234567'));
+  });
+
   it('names a file that is not there', async () => {
     const { code, err } = await directory.run(['check-config', '--config', 'none.yaml']);
     assert.equal(code, 1);

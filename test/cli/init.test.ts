@@ -64,6 +64,28 @@ describe('latchkey init', () => {
     assert.match(out, /resource {12}https:\/\/api\.example\.com/);
   });
 
+  it('takes the port and the issuer that the environment will give the server, and warns about another', async () => {
+    const environment = { LATCHKEY_PORT: '4000' };
+    const { code, err } = await init('--yes', { environment });
+    assert.deepEqual([code, err], [0, '']);
+    const { config, warnings } = loadConfig({ file, environment });
+    assert.deepEqual([config.issuer, config.listen.port, warnings], ['http://localhost:4000', 4000, []]);
+    const other = join(directory.path, 'other.yaml');
+    const odd = await command(['init', '--yes', '--issuer', 'http://localhost:3000'], {
+      environment: { ...environment, LATCHKEY_CONFIG: other },
+    });
+    assert.equal(odd.code, 0);
+    assert.match(odd.err, /^warning:\n.*issuer: names port 3000, but the server listens on port 4000/);
+    assert.ok(existsSync(other));
+  });
+
+  it('writes nothing where the environment would not let the server start', async () => {
+    const { code, err } = await init('--yes --type web', { environment: { LATCHKEY_PORT: 'http' } });
+    assert.equal(code, 1);
+    assert.match(err, /LATCHKEY_PORT: must be a number/);
+    assert.deepEqual([existsSync(file), existsSync(join(directory.path, 'secrets'))], [false, false]);
+  });
+
   it('makes the secret of an app with a server, which its owner alone can read', async () => {
     const { code } = await init('--type web --name Shop --app http://localhost:8080 --yes');
     assert.equal(code, 0);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { secretToken, systemRandom } from '../../src/lib/random.ts';
 import { command } from '../support/command.ts';
 import { makeStore } from '../support/made-store.ts';
 
@@ -9,7 +10,17 @@ const FILE = `issuer: http://localhost:3000
 stores: { grants: 'sqlite:store.db' }
 clients:
   - { client_id: shop, client_name: Shop, type: spa, redirect_uris: ['https://shop.example.com/'] }
+  - { client_id: job, client_name: Job, type: machine, secret: { file: job } }
 `;
+/** Configurations that only a start finds wrong, by the names of their files. */
+const FAILING: Record<string, string> = {
+  'host.yaml': `${FILE}listen: { host: no-such-host.invalid, port: 0 }\n`,
+  'address.yaml': `${FILE}listen: { host: 192.0.2.1, port: 0 }\n`,
+  'proc.yaml': "issuer: http://localhost:3000\nstores: { grants: 'sqlite:/proc/x/y.db' }\n",
+  'folder.yaml': "issuer: http://localhost:3000\nstores: { grants: 'sqlite:/proc' }\n",
+  'text.yaml': "issuer: http://localhost:3000\nstores: { grants: 'sqlite:host.yaml' }\n",
+  'keys.yaml': "issuer: http://localhost:3000\nkeys_dir: /proc/x\nstores: { grants: 'sqlite:keys.db' }\n",
+};
 const HELP = (name: string) => `"latchkey help ${name}" shows what it takes`;
 const OVERVIEW = '"latchkey help" shows what there is';
 
@@ -148,6 +159,39 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
     1,
     'latchkey: There is no master key at DIR/keys/master.key. Put yours back, or make one for a new installation as keys/README.md shows.',
   ],
+  'keys rewrap --yes --to DIR/job': [
+    1,
+    'latchkey: --to DIR/job is the file of clients[1].secret in DIR/latchkey.yaml: name one that is not there, which is made, or one that holds a new master key',
+  ],
+  'keys rewrap --yes --to DIR/linked': [1, /^latchkey: --to DIR\/linked is the file of clients\[1\]\.secret /],
+  'start --config DIR/host.yaml': [
+    1,
+    /^latchkey: listen\.host "no-such-host\.invalid" has no address \(E\w+\): set it \(LATCHKEY_HOST\) to an address of this machine, or to 0\.0\.0\.0 for all$/,
+  ],
+  'start --config DIR/address.yaml': [
+    1,
+    'latchkey: 192.0.2.1 is not an address of this machine: set listen.host (LATCHKEY_HOST) to one, or to 0.0.0.0 for all',
+  ],
+  'start --config DIR/proc.yaml': [
+    1,
+    'latchkey: sqlite:/proc/x/y.db cannot be opened: its folder cannot be made (ENOENT); name another file by stores.grants, stores.records or LATCHKEY_STORE',
+  ],
+  'start --config DIR/folder.yaml': [
+    1,
+    'latchkey: sqlite:/proc cannot be opened: it is a folder (EISDIR); name another file by stores.grants, stores.records or LATCHKEY_STORE',
+  ],
+  'start --config DIR/text.yaml': [
+    1,
+    'latchkey: sqlite:DIR/host.yaml is not a database: name another file by stores.grants, stores.records or LATCHKEY_STORE',
+  ],
+  'start --config DIR/keys.yaml': [
+    1,
+    /^latchkey: \/proc\/x\/master\.key cannot be read or made: ENOENT.* Let the user that runs Latchkey own/,
+  ],
+  'secret new --file /proc/x/y': [
+    1,
+    'latchkey: /proc/x/y cannot be written (ENOENT): name a file in a folder of yours',
+  ],
   'keys rotate --alg ES265': [
     1,
     'latchkey: keys.algorithms does not list ES265: it has ES256, RS256 (did you mean ES256?)',
@@ -197,6 +241,9 @@ describe('A command line that is wrong', () => {
   before(async () => {
     writeFileSync(join(directory, 'latchkey.yaml'), FILE);
     writeFileSync(join(directory, 'empty'), '\n');
+    for (const [name, text] of Object.entries(FAILING)) writeFileSync(join(directory, name), text);
+    writeFileSync(join(directory, 'job'), secretToken(systemRandom), { mode: 0o600 });
+    linkSync(join(directory, 'job'), join(directory, 'linked'));
     await makeStore(`sqlite:${join(directory, 'store.db')}`);
   });
   after(() => rmSync(directory, { recursive: true }));

@@ -196,7 +196,10 @@ describe('latchkey start', function () {
     directory.write('latchkey.yaml', FILE);
     for (const workers of ['1', '2']) {
       const { code, err } = await directory.run([], { LATCHKEY_PORT: String(port), LATCHKEY_WORKERS: workers });
-      assert.equal(err, `latchkey: port ${port} is in use: stop what uses it, or set LATCHKEY_PORT\n`);
+      assert.equal(
+        err,
+        `latchkey: port ${port} is in use: stop what uses it, or set another listen.port (LATCHKEY_PORT)\n`,
+      );
       assert.equal(code, 1);
     }
     other.close();

@@ -117,6 +117,15 @@ describe('A secret of the configuration', () => {
     );
   });
 
+  it('is not the master key, which opens all others', () => {
+    mkdirSync(join(folder, 'keys'), { recursive: true });
+    write('keys/master.key', 'k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE', 0o600);
+    assert.deepEqual(problemsOf(web('{ file: keys/master.key }'), { folder }), [
+      '7 clients[0].secret: client "web": is the master key of this server; make a secret of its own: latchkey secret new --file FILE',
+    ]);
+    rmSync(join(folder, 'keys'), { recursive: true });
+  });
+
   it('may not hide in the URL of a store, unless the environment gives it', () => {
     const text = 'issuer: https://a.example\nstores:\n  records: redis://:hunter2@redis:6379';
     const { message } = refusal(() => parse(text));

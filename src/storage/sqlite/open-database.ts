@@ -1,6 +1,8 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { codeOf } from '../../lib/error-code.ts';
+import { makeFolder } from '../../lib/folders.ts';
 import { prepareSchema } from './schema.ts';
 
 /** Longest wait for the file to open, in milliseconds, while other processes open it. */
@@ -18,10 +20,11 @@ const BUSY_TIMEOUT = 5;
  * `synchronous = NORMAL` in WAL mode hands each commit to the operating system without an fsync: nothing acknowledged is
  * lost when the process is killed, the last moments may be lost when the machine loses power, and the file is sound
  * either way. FULL would cost an fsync per write, milliseconds with the event loop held.
+ *
+ * @throws Error that names the file and the way out
  */
 export function openDatabase(path: string): DatabaseSync {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  closeSync(openSync(path, 'a', 0o600));
+  makeFile(path);
   const database = new DatabaseSync(path, { timeout: OPENING_PATIENCE });
   try {
     database.exec('PRAGMA journal_mode = WAL');
@@ -31,6 +34,32 @@ export function openDatabase(path: string): DatabaseSync {
     return database;
   } catch (error) {
     database.close();
-    throw error;
+    throw isForeign(error) ? new Error(`sqlite:${path} is not a database: ${OWN_FILE}`, { cause: error }) : error;
   }
+}
+
+const OWN_FILE = 'name another file by stores.grants, stores.records or LATCHKEY_STORE';
+
+function makeFile(path: string): void {
+  try {
+    makeFolder(dirname(path), 0o700);
+    closeSync(openSync(path, 'a', 0o600));
+  } catch (error) {
+    const reasons: Record<string, string> = {
+      EISDIR: 'it is a folder',
+      ENOTDIR: 'a part of its path is a file',
+      EACCES: 'this user may not write there',
+      EPERM: 'this user may not write there',
+      EROFS: 'its file system cannot be written',
+      ENOSPC: 'the disk is full',
+    };
+    const code = codeOf(error);
+    const reason = reasons[code] ?? 'its folder cannot be made';
+    throw new Error(`sqlite:${path} cannot be opened: ${reason} (${code}); ${OWN_FILE}`, { cause: error });
+  }
+}
+
+/** SQLITE_NOTADB: the file begins with something else (https://sqlite.org/rescode.html#notadb). */
+function isForeign(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === 26;
 }

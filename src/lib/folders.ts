@@ -1,0 +1,33 @@
+import { mkdirSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+
+/**
+ * Makes a folder and those above it. Node's own recursive call never returns where a file system makes no folders, as /proc.
+ * @throws the system's error, with the path
+ */
+export function makeFolder(path: string, mode: number): void {
+  if (isFolder(path)) return;
+  const above = dirname(resolve(path));
+  if (!isThere(above)) makeFolder(above, mode);
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    // Another process may have made it meanwhile.
+    if (!isFolder(path)) throw error;
+  }
+}
+
+/** Tells whether two paths lead to one file, also by links. A path that leads nowhere is compared as a text. */
+export function areSameFile(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
+  if (a === undefined || b === undefined) return resolve(one) === resolve(other);
+  return a.dev === b.dev && a.ino === b.ino;
+}
+
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
