@@ -195,7 +195,8 @@ describe('latchkey start', function () {
     const { port } = other.address() as AddressInfo;
     directory.write('latchkey.yaml', FILE);
     for (const workers of ['1', '2']) {
-      const { code, err } = await directory.run([], { LATCHKEY_PORT: String(port), LATCHKEY_WORKERS: workers });
+      const environment = { LATCHKEY_PORT: String(port), LATCHKEY_ISSUER: `http://localhost:${port}` };
+      const { code, err } = await directory.run([], { ...environment, LATCHKEY_WORKERS: workers });
       assert.equal(
         err,
         `latchkey: port ${port} is in use: stop what uses it, or set another listen.port (LATCHKEY_PORT)\n`,
