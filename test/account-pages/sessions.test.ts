@@ -75,7 +75,7 @@ for (const backend of serverStores) {
       const others = [await inNewBrowser(issuer, { on: 'a phone' }), await inNewBrowser(issuer)];
       const shown = await desk.browser.visit(`${other}/sessions`);
       const question = await desk.browser.submit(shown, { session: 'others' });
-      assert.match(wordsOf(question), /^Sign out everywhere else\? These 2 browsers/);
+      assert.match(wordsOf(question), /^Sign out everywhere else\? You will have to sign in again in these 2 browsers/);
       const after = await desk.browser.submit(question, { confirm: 'yes' });
       assert.match(
         wordsOf(after),
