@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT, type CryptoKey, type JWK } from 'jose';
+import { startTestServer, type TestServer } from '../support/server.ts';
+
+interface Made {
+  readonly claims?: Record<string, unknown>;
+  readonly header?: Record<string, unknown>;
+  readonly key?: CryptoKey | Uint8Array;
+}
+
+describe('A DPoP proof at the token endpoint (RFC 9449 §4.3)', () => {
+  let server: TestServer;
+  let key: CryptoKey;
+  let jwk: JWK;
+  let other: { privateKey: CryptoKey; jwk: JWK };
+  before(async () => {
+    server = await startTestServer();
+    const pair = await generateKeyPair('ES256', { extractable: true });
+    [key, jwk] = [pair.privateKey, await exportJWK(pair.publicKey)];
+    const stranger = await generateKeyPair('ES256');
+    other = { privateKey: stranger.privateKey, jwk: await exportJWK(stranger.publicKey) };
+  });
+  after(() => server.close());
+
+  const now = (): number => Math.floor(Date.now() / 1000);
+
+  /** @param made goes over what a good proof says; `undefined` leaves a member out */
+  function proof({ claims = {}, header = {}, key: by = key }: Made = {}): Promise<string> {
+    const usual = { jti: randomUUID(), htm: 'POST', htu: `${server.issuer}/token`, iat: now() };
+    return new SignJWT({ ...usual, ...claims })
+      .setProtectedHeader({ typ: 'dpop+jwt', alg: 'ES256', jwk, ...header })
+      .sign(by);
+  }
+
+  async function ask(dpop: string): Promise<{ status: number; body: Record<string, unknown>; nonce: string | null }> {
+    const response = await fetch(`${server.issuer}/token`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${btoa('demo-service:demo-service-secret')}`, dpop },
+      body: new URLSearchParams({ grant_type: 'client_credentials' }),
+    });
+    const body = (await response.json()) as Record<string, unknown>;
+    return { status: response.status, body, nonce: response.headers.get('dpop-nonce') };
+  }
+
+  const good: Record<string, () => Made> = {
+    'all that it must say': () => ({}),
+    'a query and a fragment behind the address': () => ({ claims: { htu: `${server.issuer}/token?x=1#y` } }),
+    'the address in another case': () => ({ claims: { htu: `${server.issuer.toUpperCase()}/token` } }),
+    'an algorithm of the list with a key of its own kind': () => ({ header: { alg: 'ES256' } }),
+  };
+  for (const [what, made] of Object.entries(good)) {
+    it(`is taken with ${what}`, async () => {
+      const { status, body } = await ask(await proof(made()));
+      assert.deepEqual([status, body['token_type']], [200, 'DPoP'], JSON.stringify(body));
+    });
+  }
+
+  const faulty: Record<string, () => Promise<string> | string> = {
+    'that is no JWT': () => 'proof',
+    'of two': async () => `${await proof()}, ${await proof()}`,
+    'of another type': () => proof({ header: { typ: 'JWT' } }),
+    'without a type': () => proof({ header: { typ: undefined } }),
+    'that nobody signed': () =>
+      new UnsecuredJWT({ jti: 'x', htm: 'POST', htu: `${server.issuer}/token`, iat: now() }).encode(),
+    'signed with a shared secret': () =>
+      proof({ header: { alg: 'HS256', jwk: { kty: 'oct', k: btoa('x'.repeat(32)) } }, key: Buffer.alloc(32, 'x') }),
+    'without its key': () => proof({ header: { jwk: undefined } }),
+    'with a private key': async () => proof({ header: { jwk: await exportJWK(key) } }),
+    'with the key of another': () => proof({ header: { jwk: other.jwk } }),
+    'signed by another': () => proof({ key: other.privateKey }),
+    'without a name': () => proof({ claims: { jti: undefined } }),
+    'without a method': () => proof({ claims: { htm: undefined } }),
+    'for another method': () => proof({ claims: { htm: 'GET' } }),
+    'without an address': () => proof({ claims: { htu: undefined } }),
+    'for another address': () => proof({ claims: { htu: `${server.issuer}/userinfo` } }),
+    'for another host': () => proof({ claims: { htu: 'https://elsewhere.example/token' } }),
+    'without a time': () => proof({ claims: { iat: undefined } }),
+  };
+  for (const [what, made] of Object.entries(faulty)) {
+    it(`is refused where it is one ${what}`, async () => {
+      const { status, body } = await ask(await made());
+      assert.deepEqual([status, body['error']], [400, 'invalid_dpop_proof'], JSON.stringify(body));
+      assert.equal(body['access_token'], undefined);
+    });
+  }
+
+  it('is refused from an hour ago or ahead, with a nonce for the next one (§8)', async () => {
+    for (const iat of [now() - 3600, now() + 3600]) {
+      const { status, body, nonce } = await ask(await proof({ claims: { iat } }));
+      assert.deepEqual([status, body['error']], [400, 'use_dpop_nonce']);
+      assert.match(nonce ?? '', /./);
+      assert.equal((await ask(await proof({ claims: { iat, nonce } }))).status, 200, 'the nonce says when it was made');
+    }
+  });
+});
