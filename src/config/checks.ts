@@ -88,7 +88,7 @@ function resourceScopesAreTheirOwn({ resources }: Draft): Fault[] {
       .filter((scope) => STANDARD_SCOPES.includes(scope))
       .map((scope) => ({
         path: ['resources', index, 'scopes', scope],
-        message: 'is a scope of OpenID Connect itself',
+        message: 'is a scope of OpenID Connect itself: take another name',
       })),
   );
 }

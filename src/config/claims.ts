@@ -18,7 +18,10 @@ const RESERVED: ReadonlySet<string> = new Set([
 const claimName = z
   .string()
   .regex(/^[A-Za-z_][\w.:/-]{0,127}$/, 'must be the name of a claim: letters, digits and _ . : / -, at most 128')
-  .refine((name) => !RESERVED.has(name), 'is a claim with a meaning of its own, which cannot be set');
+  .refine(
+    (name) => !RESERVED.has(name),
+    'is a claim with a meaning of its own, which cannot be set: take another name',
+  );
 
 const text = z.string().min(1).max(1000);
 

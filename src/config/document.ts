@@ -115,11 +115,14 @@ function offsetOf(document: Document, path: Path): number | undefined {
   return offset;
 }
 
+const REMEDY = 'indent all settings of a level alike, and put texts with ": " or " #" in quotes';
+
 function inWords({ code, message }: YAMLError): string {
   if (code === 'TAB_AS_INDENT') return 'is indented with a tab; YAML wants spaces';
   if (code === 'MULTIPLE_DOCS') return 'a second document starts here; one file holds one';
   if (message.includes('call stack')) return 'is nested too deep';
-  return `is not YAML: ${message.replace(/[:"'{[].*$/s, '').trim()}`;
+  if (code === 'MISSING_CHAR') return 'is not YAML: a quote or a bracket is not closed; close it';
+  return `is not YAML: ${message.replace(/[:"'{[].*$/s, '').trim()}; ${REMEDY}`;
 }
 
 function unreadable(problem: Problem): YamlDocument {

@@ -50,13 +50,25 @@ function bound(side: 'least' | 'most', issue: RawIssue, limit: number | bigint):
   return `must be at ${side} ${limit}${issue.origin === 'string' ? ' characters long' : ''}`;
 }
 
+const A_MAPPING = 'must be a mapping';
+
+/** The settings of a mapping, for whoever wrote something else in its place. */
+function settingsAt(path: Path, schema: unknown): string {
+  const known = keysAt(schema, path);
+  return known.length === 0 ? '' : ` of settings: ${listed(known)}`;
+}
+
+function listed(known: readonly string[]): string {
+  return known.length > 12 ? 'docs/latchkey.example.yaml lists all' : `there are ${known.join(', ')}`;
+}
+
 /** zod's issues as faults: one for each unknown key, with the key that was probably meant. */
 export function faultsOf(issues: readonly Issue[], schema: unknown): Fault[] {
   return issues.flatMap((issue): Fault[] => {
     const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
     if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(key, path, schema));
     if (issue.code === 'invalid_key') return issue.issues.map(({ message }) => ({ path, message }));
-    return [{ path, message: issue.message }];
+    return [{ path, message: `${issue.message}${issue.message === A_MAPPING ? settingsAt(path, schema) : ''}` }];
   });
 }
 
@@ -87,8 +99,7 @@ function hintFor(key: string, known: readonly string[]): string {
   const meant = didYouMean(key, known);
   const elsewhere = Object.hasOwn(ELSEWHERE, key) ? ELSEWHERE[key] : undefined;
   if (meant !== '' || elsewhere === undefined) {
-    const where = known.length > 12 ? 'docs/latchkey.example.yaml lists all' : `there are ${known.join(', ')}`;
-    return meant || `: ${where}`;
+    return meant || `: ${listed(known)}`;
   }
   return `: ${elsewhere}`;
 }

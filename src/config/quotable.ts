@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Path } from './problems.ts';
 import { isMapping, required, schemaUnder } from './schema-reflection.ts';
 import { secret } from './values.ts';
@@ -6,7 +7,8 @@ const LONGEST = 100;
 
 /**
  * The value at a path, as JSON, where a report may show it: one text, number or switch at a place that holds no secret.
- * Beside a known setting alone, since what stands beside a mistyped one may be meant for any.
+ * Beside a known setting alone, since what stands beside a mistyped one may be meant for any. A text in the place of a
+ * mapping is not shown: the file may be that of a secret, and "passwords: …" one.
  */
 export function quotableAt(schema: unknown, tree: unknown, path: Path): string | undefined {
   let [at, value] = [schema, tree];
@@ -15,9 +17,19 @@ export function quotableAt(schema: unknown, tree: unknown, path: Path): string |
     value = isMapping(value) || Array.isArray(value) ? Object.getOwnPropertyDescriptor(value, step)?.value : undefined;
     if (at === undefined || required(at) === secret) return undefined;
   }
+  return holdsMappings(at) ? undefined : shown(value);
+}
+
+function shown(value: unknown): string | undefined {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (typeof value !== 'string' || value.length > LONGEST || holdsPassword(value)) return undefined;
   return JSON.stringify(value);
+}
+
+function holdsMappings(schema: unknown): boolean {
+  const inner = required(schema);
+  if (inner instanceof z.ZodArray) return holdsMappings(inner.element);
+  return inner instanceof z.ZodObject || inner instanceof z.ZodRecord;
 }
 
 /** A URL with a user, or what may have been meant as one. */

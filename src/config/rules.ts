@@ -149,3 +149,9 @@ export const hostRule: Rule = (text) =>
   /^(\[[\da-f:.]+\]|[a-z\d]([a-z\d.-]*[a-z\d])?)(:\d{1,5})?$/i.test(text)
     ? undefined
     : 'must be a host with or without a port, such as login.example.com or 10.0.0.5:3000';
+
+/** An address or a name of this machine. */
+export const listenHostRule: Rule = (text) =>
+  isIP(text) !== 0 || /^[a-z\d_]([a-z\d._-]*[a-z\d])?$/i.test(text)
+    ? undefined
+    : 'must be an address or a host name, such as 127.0.0.1, 0.0.0.0 or ::, without a scheme and a port';

@@ -62,7 +62,7 @@ export const configSchema = z.strictObject({
   branding: z.strictObject({ name: z.string().min(1).max(60).default('Latchkey') }).prefault({}),
   listen: z
     .strictObject({
-      host: z.string().min(1).default('127.0.0.1'),
+      host: ruled(rules.listenHostRule).default('127.0.0.1'),
       port: z.int().min(0).max(65_535).default(3000),
       aliases: z.array(ruled(rules.hostRule)).default([]),
       trusted_proxies: z.array(ruled(rules.networkRule)).default([]),

@@ -42,7 +42,12 @@ export const email = z.string().refine((text) => normaliseEmail(text) !== undefi
 
 /** Known by identity to whoever resolves references to secrets. */
 export const secret = z.instanceof(Secret, { message: 'must be a secret: { file: PATH } or { env: NAME }' });
-export const scopeName = z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]+$/, 'is not a scope (RFC 6749 §3.3)');
+export const scopeName = z
+  .string()
+  .regex(
+    /^[\x21\x23-\x5B\x5D-\x7E]+$/,
+    'is not a scope: write visible ASCII without blanks, quotes and backslashes (RFC 6749 §3.3)',
+  );
 export const roleName = z.string().regex(/^[a-z][a-z0-9_-]{0,63}$/, 'must be lower case letters, digits, _ and -');
 
 /** Signing algorithms of the key ring. */

@@ -123,6 +123,18 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
     '',
     '  cannot be read (ENOENT): there is no DIR/none.yaml; name one that is there',
   ],
+  'clients add DIR/job': [
+    1,
+    'latchkey: DIR/job has a problem:',
+    '',
+    '  must be a client, or a list of them under clients',
+  ],
+  'check-config --config DIR/job': [
+    1,
+    'latchkey: DIR/job has a problem:',
+    '',
+    '  must be a mapping of settings: docs/latchkey.example.yaml lists all',
+  ],
   'clients remove nope': [1, 'latchkey: there is no client "nope" in sqlite:DIR/store.db'],
   'clients disabel shop': [
     2,

@@ -114,7 +114,10 @@ describe('Clients that are not of the configuration', () => {
     ],
     'a list of none': ['clients: []', '1 clients: needs at least one client'],
     'a mapping for the list': ['clients: { job: 1 }', '1 clients: must be a list'],
-    'a text for a client': ['clients: [job]', '1 clients[0]: must be a mapping'],
+    'a text for a client': [
+      'clients: [job]',
+      '1 clients[0]: must be a mapping of settings: docs/latchkey.example.yaml lists all',
+    ],
     'more of a configuration than its clients': [
       `issuer: http://localhost:3000\nclients:\n  - ${JOB.replaceAll('\n', '\n    ')}`,
       '1 issuer: is not a setting',

@@ -19,6 +19,36 @@ const web = (settings: string): string =>
  */
 const WRONG: [text: string, line: string][] = [
   ['', 'issuer: is required'],
+  ['hunter2', 'must be a mapping of settings: docs/latchkey.example.yaml lists all'],
+  ['issuer: [https://a.example]', 'issuer: must be text'],
+  [`${ISSUER}passwords: hunter2`, 'passwords: must be a mapping of settings: there are min_length, argon2, breached'],
+  [`${ISSUER}clients: hunter2`, 'clients: must be a list'],
+  [`${ISSUER}clients: [hunter2]`, 'clients[0]: must be a mapping of settings: docs/latchkey.example.yaml lists all'],
+  [`${ISSUER}keys: { pkcs11: hunter2 }`, 'keys.pkcs11: must be a mapping of settings: there are module, token, pin'],
+  [`${ISSUER}sign_up: true`, 'sign_up: must be a mapping of settings: there are enabled, roles'],
+  [
+    `${ISSUER}listen: { host: 'http://localhost' }`,
+    'listen.host: must be an address or a host name, such as 127.0.0.1, 0.0.0.0 or ::, without a scheme and a port (it is "http://localhost")',
+  ],
+  [`${ISSUER}keys: { algorithms: ES256 }`, 'keys.algorithms: must be a list (it is "ES256")'],
+  [`${ISSUER}listen: { tls: { cert: a.pem } }`, 'listen.tls.key: is required'],
+  [
+    `${ISSUER}resources: [{ identifier: 'https://a', name: A, scopes: { 'a b': { description: x } } }]`,
+    'resources[0].scopes["a b"]: is not a scope: write visible ASCII without blanks, quotes and backslashes (RFC 6749 §3.3)',
+  ],
+  [
+    `${ISSUER}resources: [{ identifier: 'https://a', name: A, scopes: { openid: { description: x } } }]`,
+    'resources[0].scopes.openid: is a scope of OpenID Connect itself: take another name',
+  ],
+  [
+    `${ISSUER}registration: { response_types: [id_token token] }`,
+    'registration.response_types[0]: must not be id_token token for profile oauth2.1 (it is "id_token token")',
+  ],
+  ["issuer: 'https://a.example", 'is not YAML: a quote or a bracket is not closed; close it'],
+  [
+    'issuer: https://a.example: x',
+    'is not YAML: Nested mappings are not allowed in compact mappings; indent all settings of a level alike, and put texts with ": " or " #" in quotes',
+  ],
   ['issuer: login', 'issuer: must be an absolute https URL (it is "login")'],
   [
     'issuer: http://login.example.com',
