@@ -8,6 +8,7 @@ import { readForm, type Form } from '../http/form.ts';
 import { Problem } from '../http/problems.ts';
 import type { Guard } from '../http/route.ts';
 import type { FoundInteraction, InteractionDetails } from '../oidc/storage/interactions.ts';
+import { pageAfterEnd, signedInElsewhere } from './other-tab.ts';
 import type { InteractionParts } from './parts.ts';
 
 /** An authorization request that waits for its person, as this request's browser holds it. */
@@ -31,14 +32,28 @@ export interface SentStep {
 
 export type SubmittedInteraction = Interaction & Omit<SentStep, 'uid'>;
 
-type Parts = Pick<InteractionParts, 'provider' | 'interactions' | 'csrf'>;
+type Parts = Pick<InteractionParts, 'provider' | 'interactions' | 'accounts' | 'csrf'>;
 
-/** Lets in the browser that began the interaction, as long as the engine has not gone on with it. */
-export function interactionGuard(parts: Parts): Guard<Interaction> {
+/** An address that the browser goes to in place of a page. */
+export interface WayOn {
+  readonly leadsTo: string;
+}
+
+/**
+ * Lets in the browser that began the interaction. Where another tab has signed its person in, or the interaction has
+ * ended, the way leads on.
+ */
+export function interactionGuard(parts: Parts): Guard<Interaction | WayOn> {
   return async (context) => {
-    const found = await parts.interactions.find(context, uidOf(context));
-    if (found === undefined || found.isOver) throw new Problem('interaction-gone', 'over, or of another browser');
-    return open(parts, context, found);
+    const uid = uidOf(context);
+    const found = await parts.interactions.find(context, uid);
+    if (found !== undefined && !found.isOver) {
+      const isSignedIn = (await signedInElsewhere(parts, context, found.details)) !== undefined;
+      return isSignedIn ? { leadsTo: found.returnTo } : open(parts, context, found);
+    }
+    const page = await pageAfterEnd(parts, context, uid);
+    if (page === undefined) throw new Problem('interaction-gone', 'over, or of another browser');
+    return { leadsTo: page };
   };
 }
 
@@ -87,12 +102,16 @@ export function takeStep(
 ): Promise<void> {
   return parts.interactions.alone(uid, async () => {
     const found = await parts.interactions.find(context, uid);
-    if (found === undefined) throw new Problem('interaction-gone', 'it has expired, or never was');
-    if (found.form === digest) {
-      goOn(context, found);
+    if (found?.form === digest) {
+      goTo(context, found.returnTo);
       return;
     }
-    if (found.isOver) throw new Problem('interaction-gone', 'it was finished by another form');
+    if (found === undefined || found.isOver) {
+      const page = await pageAfterEnd(parts, context, uid);
+      if (page === undefined) throw new Problem('interaction-gone', 'it has expired, or was finished by another form');
+      goTo(context, page);
+      return;
+    }
     await submit({ ...(await open(parts, context, found)), form, digest });
   });
 }
@@ -142,13 +161,13 @@ export async function finish(
 ): Promise<void> {
   const isFirst = await interactions.finish(found, result, digest);
   if (!isFirst) throw new Problem('interaction-gone', 'it was finished meanwhile');
-  goOn(context, found);
+  goTo(context, found.returnTo);
 }
 
-function goOn(context: Context, { returnTo }: FoundInteraction): void {
+export function goTo(context: Context, url: string): void {
   context.set('Cache-Control', 'no-store');
   context.status = 303;
-  context.redirect(returnTo);
+  context.redirect(url);
 }
 
 export function showPage(context: Context, html: string, status = 200): void {

@@ -6,6 +6,7 @@ import { showConsent, submitConsent } from './consent-page.ts';
 import {
   cancelGuard,
   finish,
+  goTo,
   interactionGuard,
   passwordGuard,
   sentStepGuard,
@@ -29,7 +30,11 @@ export function interactionRoutes(parts: InteractionParts): Route[] {
     prompts: readonly string[],
     show: (parts: InteractionParts, context: Context, interaction: Interaction) => Promise<void> | void,
   ): Route =>
-    route('GET', `/interaction/:uid/${path}`, seen, (context, interaction) => {
+    route('GET', ['/interaction/:uid', path].filter(Boolean).join('/'), seen, (context, interaction) => {
+      if ('leadsTo' in interaction) {
+        goTo(context, interaction.leadsTo);
+        return;
+      }
       expectPrompt(interaction, prompts);
       return show(parts, context, interaction);
     });
@@ -46,7 +51,7 @@ export function interactionRoutes(parts: InteractionParts): Route[] {
       }),
     );
   return [
-    route('GET', '/interaction/:uid', seen, (context, interaction) => show(parts, context, interaction)),
+    page('', ['login', 'select_account', 'consent'], show),
     route('GET', '/interaction/:uid/cancel', cancelGuard(parts), (context, step) =>
       takeStep(parts, context, step, (interaction) => cancel(parts, context, interaction)),
     ),

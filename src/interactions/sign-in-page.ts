@@ -7,6 +7,7 @@ import { field } from '../http/form.ts';
 import { requestStart } from '../http/request-start.ts';
 import { epochSeconds } from '../lib/clock.ts';
 import { clientName, finish, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
+import { needsNoPassword } from './other-tab.ts';
 import type { InteractionParts } from './parts.ts';
 
 /** Problem of the last attempt, and the values to keep in the form. */
@@ -54,6 +55,7 @@ export async function submitSignIn(
   interaction: SubmittedInteraction,
 ): Promise<void> {
   const { form } = interaction;
+  if (await needsNoPassword(parts, context, interaction)) return finish(parts, context, interaction, {});
   const email = field(form, 'email');
   const remember = form.get('remember') === 'yes';
   const address = clientAddress(context);

@@ -8,7 +8,8 @@ import { rememberDevice } from '../http/device-cookie.ts';
 import { field } from '../http/form.ts';
 import type { PageData } from '../http/pages.ts';
 import { Problem } from '../http/problems.ts';
-import { clientName, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
+import { clientName, finish, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
+import { needsNoPassword } from './other-tab.ts';
 import type { InteractionParts } from './parts.ts';
 import { finishSignedIn } from './sign-in-page.ts';
 
@@ -40,6 +41,7 @@ export async function submitSignUp(
 ): Promise<void> {
   if (parts.signUp === undefined) throw new Problem('not-found', 'sign-up is switched off');
   const { form } = interaction;
+  if (await needsNoPassword(parts, context, interaction)) return finish(parts, context, interaction, {});
   const address = clientAddress(context);
   const person = { name: field(form, 'name'), email: field(form, 'email') };
   const result = await parts.signUp({ ...person, password: field(form, 'password'), address });

@@ -221,8 +221,10 @@ describe('what one browser began, in another', () => {
       begun.flatMap((answer) => answer.headers.getSetCookie()).filter((line) => line.startsWith(BROWSER)),
     );
     assert.equal(ties.size, 3);
-    for (const [index, answer] of begun.entries()) {
-      const page = await browser.visit(new URL(answer.headers.get('location') ?? '', server.issuer).href);
+    const pages = await Promise.all(
+      begun.map((answer) => browser.visit(new URL(answer.headers.get('location') ?? '', server.issuer).href)),
+    );
+    for (const [index, page] of pages.entries()) {
       const back = await browser.submit(page, ALICE, requests[index]?.redirectUri);
       assert.ok(new URL(back.url).searchParams.has('code'), back.html);
     }

@@ -6,6 +6,7 @@ import {
   type AdapterPayload,
   type Interaction,
   type InteractionResults,
+  type KoaContextWithOIDC,
 } from 'oidc-provider';
 import { ANSWER_KEPT } from '../../forms/answered-forms.ts';
 import { answerOf, giveAnswer, type KeptAnswer } from '../../forms/kept-answer.ts';
@@ -19,6 +20,7 @@ import { seal, unseal } from '../../lib/seal.ts';
 import { keyspace, type Key, type Store, type Stored } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 import { lifetime, remainingLife, unsupported } from './adapter-verbs.ts';
+import { findEnd, rememberEnd, type InteractionEnd } from './interaction-ends.ts';
 import { admitInteraction, keepCount, prolong, settle } from './interaction-life.ts';
 import type { PendingRequests } from './pending-requests.ts';
 
@@ -166,7 +168,8 @@ export class Interactions {
   }
 
   /** Keeps the answer that an interaction has led to. A failure is nothing to keep. */
-  async keepAnswer(context: Context, { details: { uid }, returnTo, browser, stored, form }: FoundInteraction) {
+  async keepAnswer(context: Context, { details, returnTo, browser, stored, form }: FoundInteraction): Promise<void> {
+    const { uid } = details;
     const answer = answerOf(context);
     if (answer.status >= 500) return this.forget(uid);
     const sealed = seal(answerSecret(uid, browser), JSON.stringify({ returnTo, answer }), this.#random);
@@ -177,6 +180,12 @@ export class Interactions {
       ...(form !== undefined && { form }),
     };
     await this.#grants.set(keyOf(uid), record, { ttl: ANSWER_KEPT });
+    if (isSignedIn(context)) await rememberEnd(this.#grants, details, { browser: record.browser, answer });
+  }
+
+  /** The place that an interaction of this browser has led its person to. */
+  endOf(context: Context, uid: string): Promise<InteractionEnd | undefined> {
+    return findEnd(this.#grants, context, uid);
   }
 
   /** For an interaction that was used up for nothing. */
@@ -231,7 +240,7 @@ export class Interactions {
     this.#used.add(context);
     const found = this.#presentedTo(context, uid);
     // The interaction is used up: a failure here must not keep its answer back. What was counted is forgotten in time.
-    if (found !== undefined) await settle(this.#life, found.payload).catch(this.#reportFailure);
+    if (found !== undefined) await settle(this.#life, found.payload, isSignedIn(context)).catch(this.#reportFailure);
   }
 }
 
@@ -242,4 +251,9 @@ function keyOf(uid: string): Key<InteractionRecord> {
 /** The answer may hold a session: neither the address nor the cookie alone opens it. */
 function answerSecret(uid: string, browser: string): string {
   return `${uid} ${browser}`;
+}
+
+/** Tells whether somebody is signed in in the browser of a request that the engine has taken. */
+function isSignedIn(context: object): boolean {
+  return (context as Partial<KoaContextWithOIDC>).oidc?.session?.accountId !== undefined;
 }

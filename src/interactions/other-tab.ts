@@ -1,0 +1,80 @@
+import type { Context } from 'koa';
+import type { Account } from '../accounts/accounts.ts';
+import { ACCOUNT_CLIENT } from '../config/client-schema.ts';
+import type { Form } from '../http/form.ts';
+import { withParameters } from '../http/redirect-uri.ts';
+import { normaliseEmail } from '../lib/email.ts';
+import { policyOf } from '../oidc/clients/client-metadata.ts';
+import type { InteractionDetails } from '../oidc/storage/interactions.ts';
+import type { InteractionParts } from './parts.ts';
+
+type Parts = Pick<InteractionParts, 'provider' | 'interactions' | 'accounts'>;
+
+/** Demands of a request that also a session may meet. The engine compares them with it when it goes on. */
+const COMPARED: readonly string[] = [
+  'no_session',
+  'max_age',
+  'id_token_hint',
+  'claims_id_token_sub_value',
+  'essential_acr',
+  'essential_acrs',
+];
+
+/**
+ * Finds the account that another tab of this browser has signed in since a sign-in began that asked for nobody else.
+ * A device asks for the password all the same: nobody has confirmed it for whom another tab signed in (RFC 8628 §5.4).
+ */
+export async function signedInElsewhere(
+  { provider, accounts }: Parts,
+  context: Context,
+  { params, prompt, session: asked }: InteractionDetails,
+): Promise<Account | undefined> {
+  const { login_hint: hint, redirect_uri: redirectUri } = params;
+  const isOpen = prompt.reasons.includes('no_session') && prompt.reasons.every((reason) => COMPARED.includes(reason));
+  if (prompt.name !== 'login' || !isOpen || asked?.accountId !== undefined || redirectUri === undefined)
+    return undefined;
+  const { accountId } = await provider.Session.get(context);
+  const account = accountId === undefined ? undefined : await accounts.find(accountId);
+  if (account === undefined || account.disabledAt !== undefined) return undefined;
+  return typeof hint !== 'string' || isAddressOf(account, hint) ? account : undefined;
+}
+
+/**
+ * Tells whether a form that was filled in leads on without its password: it names the account of the session or nobody,
+ * and the request demands nothing else than a session.
+ */
+export async function needsNoPassword(
+  parts: Parts,
+  context: Context,
+  { details, form }: { details: InteractionDetails; form: Form },
+): Promise<boolean> {
+  if (details.prompt.reasons.some((reason) => reason !== 'no_session')) return false;
+  const account = await signedInElsewhere(parts, context, details);
+  const email = form.get('email') ?? '';
+  return account !== undefined && (email.trim() === '' || isAddressOf(account, email));
+}
+
+/**
+ * Finds the page of the app, the page of the person's own or the next question that a sign-in has led to. Its answer is not given again: a code that
+ * is used twice ends what the first use gave (RFC 6749 §4.1.2).
+ * @returns undefined where there is none, or another browser signed in
+ */
+export async function pageAfterEnd(
+  { provider, interactions }: Parts,
+  context: Context,
+  uid: string,
+): Promise<string | undefined> {
+  const end = await interactions.endOf(context, uid);
+  if (end === undefined || 'next' in end) return end?.next;
+  const client = await provider.Client.find(end.client);
+  if (client === undefined) return undefined;
+  if (end.client === ACCOUNT_CLIENT) return withParameters(end.redirectUri, { state: end.page });
+  const { origin, protocol } = new URL(end.redirectUri);
+  if (protocol !== 'https:' && protocol !== 'http:') return undefined;
+  const home = policyOf(client).isSelfDescribed ? undefined : client.clientUri;
+  return home !== undefined && new URL(home).origin === origin ? home : `${origin}/`;
+}
+
+function isAddressOf({ email }: Account, text: string): boolean {
+  return normaliseEmail(text) === email;
+}

@@ -1,0 +1,44 @@
+import type { Context } from 'koa';
+import type { Interaction } from 'oidc-provider';
+import { ACCOUNT_CLIENT } from '../../config/client-schema.ts';
+import type { KeptAnswer } from '../../forms/kept-answer.ts';
+import { matchingBrowser } from '../../http/browser-cookie.ts';
+import { sha256 } from '../../lib/hash.ts';
+import { keyspace, type Store } from '../../storage/store.ts';
+
+/** The place that an interaction has led a signed-in person to. */
+export type InteractionEnd =
+  | { readonly client: string; readonly redirectUri: string; readonly page?: string }
+  /** The address of the question that came next. */
+  | { readonly next: string };
+
+const endKey = keyspace<InteractionEnd & { browser: string }>('interaction-end');
+
+/** Seconds for which "back" in the browser leads on. */
+const END_KEPT = 3600;
+
+/** Only for a person who is signed in, so that strangers leave nothing behind. */
+export async function rememberEnd(
+  grants: Store,
+  { uid, params }: Pick<Interaction, 'uid' | 'params'>,
+  { browser, answer }: { browser: string | undefined; answer: KeptAnswer },
+): Promise<void> {
+  const end = endOf(params, String(answer.headers['location'] ?? ''));
+  if (end !== undefined && browser !== undefined)
+    await grants.set(endKey(sha256(uid)), { ...end, browser }, { ttl: END_KEPT });
+}
+
+/** @returns undefined for a device, whose answer goes to no address */
+function endOf(params: Interaction['params'], location: string): InteractionEnd | undefined {
+  if (location.startsWith('/interaction/')) return { next: location };
+  const { client_id: client, redirect_uri: redirectUri, state } = params;
+  if (typeof client !== 'string' || typeof redirectUri !== 'string') return undefined;
+  const isOwnPage = client === ACCOUNT_CLIENT && typeof state === 'string';
+  return { client, redirectUri, ...(isOwnPage && { page: state }) };
+}
+
+/** @returns undefined where it is not known any more, or another browser began the interaction */
+export async function findEnd(grants: Store, context: Context, uid: string): Promise<InteractionEnd | undefined> {
+  const end = (await grants.get(endKey(sha256(uid))))?.value;
+  return end !== undefined && matchingBrowser(context, end.browser) !== undefined ? end : undefined;
+}
