@@ -42,8 +42,8 @@ for (const backend of serverStores) {
       assert.match(words, new RegExp(`A browser ${moment} Photos `));
       const buttons = buttonsOf(shown);
       assert.deepEqual([...buttons.keys()].toSorted(), [
-        'Sign out A browser',
         'Sign out Safari on iPhone',
+        'Sign out a browser',
         'Sign out everywhere else',
       ]);
 
@@ -57,7 +57,7 @@ for (const backend of serverStores) {
       const after = await desk.browser.submit(question, { confirm: 'yes' });
       assert.equal(after.url, page);
       assert.match(wordsOf(after), /Safari on iPhone is signed out\./);
-      assert.deepEqual([...buttonsOf(after).keys()], ['Sign out A browser', 'Sign out everywhere else']);
+      assert.deepEqual([...buttonsOf(after).keys()], ['Sign out a browser', 'Sign out everywhere else']);
       const signedIn = [desk, phone, television, admin].map((one) => isSignedIn(nodes, one));
       assert.deepEqual(await Promise.all(signedIn), [true, false, true, true]);
       assert.ok(!(await canRefresh(other, phone)));
