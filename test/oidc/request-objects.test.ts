@@ -149,6 +149,18 @@ describe('Signed requests', () => {
     assert.doesNotMatch(String((await push('demo-web', { request: expired })).body['error_description']), /audience/);
   });
 
+  it('need their client beside them, and pushed ones its name inside (RFC 9101 §5, RFC 9126 §3)', async () => {
+    const request = ask();
+    const url = new URL(withRequestObject(request, await signed(request)).url);
+    url.searchParams.delete('client_id');
+    assert.equal(await refusal({ ...request, url: url.href }), 'invalid_request');
+    const pushed = ask('demo-web');
+    for (const client_id of ['demo-notes', undefined]) {
+      const { status, body } = await push('demo-web', { request: await signed(pushed, { claims: { client_id } }) });
+      assert.deepEqual([status, body['error']], [400, 'invalid_request_object'], String(client_id));
+    }
+  });
+
   it('cannot lead anywhere but to a registered address', async () => {
     const request = ask();
     const object = await signed(request, { claims: { redirect_uri: 'https://evil.example/' } });

@@ -13,7 +13,9 @@ export function authenticateByName(engine: EngineStep): EngineStep {
     try {
       await engine(context, () => Promise.resolve());
     } catch (error) {
-      throw failedAuthentication(context, error);
+      const failed = failedAuthentication(context, error);
+      if (failed instanceof errors.InvalidClientAuth) challenge(context, failed);
+      throw failed;
     }
     await next();
   };
@@ -25,6 +27,16 @@ function failedAuthentication({ headers, oidc: { params } }: KoaContextWithOIDC,
   if (ways.length > 1) return error;
   const why = error.error_description ?? error.message;
   const failed = Object.assign(new errors.InvalidClientAuth(why), { error_description: why });
-  // RFC 9110 §15.5.2: a 401 needs a challenge, which who sent nothing would see as a question for a password.
+  // Nothing was tried, so nothing is asked for again.
   return ways.length === 0 ? Object.assign(failed, { status: 400, statusCode: 400 }) : failed;
+}
+
+/**
+ * RFC 9110 §15.5.2: every 401 has a challenge; the engine adds one only where the header was used. A page in a browser gets
+ * none, since the browser would ask its person for a password.
+ */
+function challenge(context: KoaContextWithOIDC, { status }: errors.InvalidClientAuth): void {
+  const { authorization, origin } = context.headers;
+  if (status !== 401 || authorization !== undefined || origin !== undefined) return;
+  context.set('WWW-Authenticate', `Basic realm="${context.oidc.issuer}"`);
 }
