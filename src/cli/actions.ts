@@ -1,6 +1,6 @@
-import { didYouMean } from '../config/suggest.ts';
 import { UsageError, type Arguments, type Command } from './command.ts';
 import { optionText } from './help-text.ts';
+import { meantBy } from './meant.ts';
 
 /** One action of a command with several, such as `clients add`. */
 export interface Action<Scene> {
@@ -43,7 +43,7 @@ function actionNamed<Scene>(
   const names = Object.keys(actions);
   if (name !== undefined && Object.hasOwn(actions, name) && actions[name] !== undefined) return actions[name];
   if (name !== undefined) {
-    const hint = didYouMean(name, names) || `: there are ${names.join(', ')}`;
+    const hint = meantBy(name, names) || `: there are ${names.join(', ')}`;
     throw new UsageError(`there is no command ${JSON.stringify(`${command.name} ${name}`)}${hint}`);
   }
   throw new UsageError(

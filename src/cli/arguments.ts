@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { didYouMean } from '../config/suggest.ts';
 import { UsageError, type Arguments, type Command } from './command.ts';
+import { meantBy, settingFor } from './meant.ts';
 
 /** Options that stand in the place of a command. */
 const IN_PLACE_OF_COMMANDS: readonly string[] = ['--version', '--help'];
@@ -16,7 +17,8 @@ export function findCommand(
 ): { command: Command; rest: string[] } {
   const [first, ...rest] = line;
   const byName = (name: string) => commands.find((command) => command.name === name);
-  if (first === '--version' || first === '-v') return { command: byName('version') ?? fallback, rest };
+  if (first === '--version' || first === '-v' || first === '-V')
+    return { command: byName('version') ?? fallback, rest };
   if (first === '--help' || first === '-h') return { command: byName('help') ?? fallback, rest };
   if (first === undefined) return { command: fallback, rest: [] };
   if (first.startsWith('-')) {
@@ -26,7 +28,7 @@ export function findCommand(
   const command = byName(first);
   if (command !== undefined) return { command, rest };
   const names = commands.map(({ name }) => name);
-  throw new UsageError(`there is no command ${JSON.stringify(first)}${didYouMean(first, names)}`);
+  throw new UsageError(`there is no command ${JSON.stringify(first)}${meantBy(first, names)}`);
 }
 
 function assertNoMistype(option: string, known: readonly string[]): void {
@@ -102,6 +104,6 @@ function unknownOption(command: Command, name: string, rawName: string): UsageEr
   const isWord = command.words !== undefined && /^-[^-]/.test(rawName);
   const hint = isWord
     ? '; a word that begins with a dash stands after --'
-    : didYouMean(rawName, [...optionNames(command), '--help']);
+    : meantBy(rawName, [...optionNames(command), '--help']) || settingFor(name);
   return new UsageError(`${command.name} has no option ${rawName}${hint}`);
 }

@@ -23,7 +23,7 @@ export const health: Command = {
       if (status === 200) return 0;
       terminal.warn(`latchkey: ${url.href} answered ${status} ${body}`.trimEnd());
     } catch (error) {
-      terminal.warn(`latchkey: ${url.href} does not answer: ${reasonOf(error)}`);
+      terminal.warn(`latchkey: ${url.href} does not answer: ${reasonOf(error)}; is the server started?`);
     }
     return 1;
   },

@@ -16,7 +16,9 @@ interface Question {
 const trimmed = (text: string): string => text.trim().replace(/\/$/, '');
 
 const isName: Rule = (text) =>
-  /^\P{C}{1,60}$/u.test(text) && /[a-z0-9]/i.test(text) ? undefined : 'must be 1 to 60 characters, a letter among them';
+  /^\P{C}{1,60}$/u.test(text) && /[a-z0-9]/i.test(text)
+    ? undefined
+    : 'must be 1 to 60 characters, one of a to z or 0 to 9 among them, since the client_id is made of it';
 
 const isType: Rule = (text) =>
   TYPES.some((type) => type === text) ? undefined : `must be one of ${TYPES.join(', ')}${didYouMean(text, TYPES)}`;

@@ -261,7 +261,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
     client(...SPA, 'introspection: true'),
     [
       '3 clients[0].redirect_uris: client "shop": needs at least one address for type spa',
-      '6 clients[0].introspection: client "shop": must be left out for type spa, which cannot prove who is asking',
+      '6 clients[0].introspection: client "shop": must be left out for type spa, which cannot authenticate',
     ],
   ],
   'an app that signs people in here and from devices, without redirect URIs': [

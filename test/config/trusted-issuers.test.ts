@@ -153,7 +153,7 @@ describe('A machine without a secret', () => {
   it('may not ask about tokens', () => {
     assert.match(
       problems({ grant_types: [JWT_BEARER], introspection: true }).join(),
-      /introspection: .*must be left out for token_endpoint_auth_method none, which cannot prove who is asking/,
+      /introspection: .*must be left out for token_endpoint_auth_method none, which cannot authenticate/,
     );
   });
 });

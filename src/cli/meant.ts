@@ -1,0 +1,52 @@
+import { didYouMean } from '../config/suggest.ts';
+
+/** The words of other programs, and those that they stand for here. */
+const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
+  add: ['create', 'new', 'register'],
+  remove: ['rm', 'delete', 'del', 'drop'],
+  list: ['ls', 'all', 'show'],
+  show: ['get', 'info', 'describe'],
+  start: ['serve', 'run', 'server', 'up'],
+  init: ['setup', 'create'],
+  help: ['?', 'usage', 'man'],
+  'check-config': ['config', 'validate', 'check', 'lint'],
+  accounts: ['user', 'users', 'people'],
+  clients: ['app', 'apps', 'application', 'applications'],
+  'sign-out': ['logout', 'log-out'],
+  password: ['passwd', 'set-password'],
+  disable: ['lock', 'block', 'ban'],
+  enable: ['unlock', 'unblock', 'unban'],
+  '--everything': ['--all'],
+  '--account': ['--user', '--email'],
+  '--client': ['--app'],
+  '--roles': ['--role'],
+  '--role': ['--roles'],
+};
+
+/** ` (did you mean X?)` for a mistype, a beginning or a word of other programs; else nothing. */
+export function meantBy(word: string, known: readonly string[]): string {
+  const mistyped = didYouMean(word, known);
+  if (mistyped !== '') return mistyped;
+  const begun = known.filter((name) => word.length > 2 && name.startsWith(word));
+  const same = known.filter((name) => SYNONYMS[name]?.includes(word.toLowerCase()));
+  const [meant] = [...(begun.length === 1 ? begun : []), ...same];
+  return meant === undefined ? '' : ` (did you mean ${meant}?)`;
+}
+
+/** Options that other programs have, and that are settings here. */
+const SETTINGS: Readonly<Record<string, string>> = {
+  port: 'listen.port in the configuration, or LATCHKEY_PORT',
+  host: 'listen.host in the configuration, or LATCHKEY_HOST',
+  store: 'stores.grants in the configuration, or LATCHKEY_STORE',
+  'log-level': 'log.level in the configuration, or LATCHKEY_LOG_LEVEL',
+  workers: 'workers in the configuration, or LATCHKEY_WORKERS',
+  issuer: 'issuer in the configuration, or LATCHKEY_ISSUER',
+  verbose: 'log.level in the configuration, or LATCHKEY_LOG_LEVEL',
+  debug: 'log.level in the configuration, or LATCHKEY_LOG_LEVEL',
+};
+
+/** `: set X instead` where an option's name is that of a setting; else nothing. */
+export function settingFor(option: string): string {
+  const setting = Object.hasOwn(SETTINGS, option) ? SETTINGS[option] : undefined;
+  return setting === undefined ? '' : `: set ${setting}`;
+}
