@@ -1,46 +1,46 @@
 import { normaliseEmail } from '../lib/email.ts';
 import { OPERATOR } from '../limits/lane.ts';
-import { withAccount } from './accounts-scene.ts';
+import { withAccount } from './accounts-context.ts';
 import { confirmed } from './confirm.ts';
 import { askPassword, assertGood } from './new-password.ts';
-import type { StoreScene } from './store-scene.ts';
+import type { StoreContext } from './store-context.ts';
 import { bullets } from './help-text.ts';
-import { howSoon, whatEnds } from './what-ends.ts';
+import { howSoon, endingEffects } from './ending-effects.ts';
 
-export function disable(scene: StoreScene, name: string): Promise<number> {
-  return withAccount(scene, name, async (domain, account) => {
-    const ended = [await whatEnds(domain, account), howSoon(scene.chosen.config)];
+export function disable(context: StoreContext, name: string): Promise<number> {
+  return withAccount(context, name, async (domain, account) => {
+    const ended = [await endingEffects(domain, account), howSoon(context.chosen.config)];
     await domain.endings.disableAccount(account.id);
     const enable = `"latchkey accounts enable ${account.email}" lets it in again, to new sessions`;
-    scene.terminal.print(
+    context.terminal.print(
       `disabled ${account.email}: nobody signs in to it, and this has ended\n${bullets([...ended, enable])}`,
     );
     return 0;
   });
 }
 
-export function enable(scene: StoreScene, name: string): Promise<number> {
-  return withAccount(scene, name, async ({ accountChanges }, account) => {
+export function enable(context: StoreContext, name: string): Promise<number> {
+  return withAccount(context, name, async ({ accountChanges }, account) => {
     const wasDisabled = await accountChanges.enable(account.id);
     const was = wasDisabled ? 'is enabled: it signs in again' : 'was not disabled';
-    scene.terminal.print(`${account.email} ${was}`);
+    context.terminal.print(`${account.email} ${was}`);
     return 0;
   });
 }
 
-export function signOut(scene: StoreScene, name: string): Promise<number> {
-  return withAccount(scene, name, async (domain, account) => {
-    const ended = [await whatEnds(domain, account), howSoon(scene.chosen.config)];
+export function signOut(context: StoreContext, name: string): Promise<number> {
+  return withAccount(context, name, async (domain, account) => {
+    const ended = [await endingEffects(domain, account), howSoon(context.chosen.config)];
     await domain.endings.endBefore({ account: account.id });
-    scene.terminal.print(`signed ${account.email} out everywhere: this has ended\n${bullets(ended)}`);
+    context.terminal.print(`signed ${account.email} out everywhere: this has ended\n${bullets(ended)}`);
     return 0;
   });
 }
 
-export function remove(scene: StoreScene, name: string): Promise<number> {
-  const { chosen, given, place, terminal } = scene;
-  return withAccount(scene, name, async (domain, account) => {
-    const ended = [await whatEnds(domain, account), howSoon(chosen.config)];
+export function remove(context: StoreContext, name: string): Promise<number> {
+  const { chosen, given, place, terminal } = context;
+  return withAccount(context, name, async (domain, account) => {
+    const ended = [await endingEffects(domain, account), howSoon(chosen.config)];
     const isSeed = chosen.config.accounts.some(({ email }) => normaliseEmail(email) === account.email);
     const seed = `the configuration names it under accounts: the next start makes it again, as another account`;
     const lines = [...ended, 'there is no way back', ...(isSeed ? [seed] : [])];
@@ -52,17 +52,17 @@ export function remove(scene: StoreScene, name: string): Promise<number> {
   });
 }
 
-export function setPassword(scene: StoreScene, name: string): Promise<number> {
-  return withAccount(scene, name, async (domain, account) => {
-    const { config } = scene.chosen;
-    const password = await askPassword(scene);
+export function setPassword(context: StoreContext, name: string): Promise<number> {
+  return withAccount(context, name, async (domain, account) => {
+    const { config } = context.chosen;
+    const password = await askPassword(context);
     if (password === undefined)
       throw new Error('no password was given: name its file with --password-file FILE, or type one at a terminal');
     await assertGood(password, account, { passwords: domain.passwords, config });
-    const ended = [await whatEnds(domain, account), howSoon(config)];
+    const ended = [await endingEffects(domain, account), howSoon(config)];
     const { store } = await domain.passwords.prepare(account.id, password, OPERATOR);
     await domain.endings.changeCredentials(account.id, 'password-changed', { store });
-    scene.terminal.print(`${account.email} has a new password: this has ended\n${bullets(ended)}`);
+    context.terminal.print(`${account.email} has a new password: this has ended\n${bullets(ended)}`);
     return 0;
   });
 }

@@ -4,23 +4,23 @@ import { knownRoles } from '../config/known-roles.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { textOf, type Terminal } from './command.ts';
 import { table } from './help-text.ts';
-import { readRoles } from './roles-word.ts';
-import { withDomain, type StoreScene } from './store-scene.ts';
+import { readRoles } from './role-arguments.ts';
+import { withDomain, type StoreContext } from './store-context.ts';
 
 /** There may be more accounts than fit into memory: they are printed as they are read. */
 const PAGE = 500;
 const HEAD = ['email', 'name', 'roles', 'state', 'id'];
 
-export function list(scene: StoreScene): Promise<number> {
-  const { given, terminal } = scene;
+export function list(context: StoreContext): Promise<number> {
+  const { given, terminal } = context;
   const role = textOf(given, 'role');
   if (role !== undefined) readRoles(role);
-  return withDomain(scene, async ({ accounts }) => {
+  return withDomain(context, async ({ accounts }) => {
     const seen = { any: false };
     const pages = noting(seen, whileRead(pagesOf(accounts, role), terminal));
     if (given.options['json'] === true) await printJson(pages, terminal);
     else await printTable(pages, terminal);
-    if (role !== undefined && !seen.any) terminal.warn(`latchkey: ${nobody(role, scene)}`);
+    if (role !== undefined && !seen.any) terminal.warn(`latchkey: ${nobody(role, context)}`);
     return 0;
   });
 }
@@ -32,7 +32,7 @@ async function* noting(seen: { any: boolean }, pages: AsyncIterable<Account[]>):
   }
 }
 
-function nobody(role: string, { chosen, place }: StoreScene): string {
+function nobody(role: string, { chosen, place }: StoreContext): string {
   const known = knownRoles(chosen.config);
   if (known.includes(role)) return `nobody in ${place} has the role "${role}"`;
   const hint = didYouMean(role, known);

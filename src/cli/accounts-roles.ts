@@ -1,26 +1,26 @@
 import type { Account } from '../accounts/accounts.ts';
 import { didYouMean } from '../config/suggest.ts';
-import { withAccount } from './accounts-scene.ts';
-import { areMeant, readRoles } from './roles-word.ts';
-import type { StoreScene } from './store-scene.ts';
+import { withAccount } from './accounts-context.ts';
+import { confirmUnknownRoles, readRoles } from './role-arguments.ts';
+import type { StoreContext } from './store-context.ts';
 import { bullets } from './help-text.ts';
-import { howSoon } from './what-ends.ts';
+import { howSoon } from './ending-effects.ts';
 
-export function addRole(scene: StoreScene, name: string, word: string): Promise<number> {
-  const { chosen, given, terminal } = scene;
+export function addRole(context: StoreContext, name: string, word: string): Promise<number> {
+  const { chosen, given, terminal } = context;
   const roles = readRoles(word);
-  return withAccount(scene, name, async ({ accountChanges }, account) => {
-    if (!(await areMeant(roles, { config: chosen.config, options: given.options, terminal }))) return 1;
+  return withAccount(context, name, async ({ accountChanges }, account) => {
+    if (!(await confirmUnknownRoles(roles, { config: chosen.config, options: given.options, terminal }))) return 1;
     const changed = await accountChanges.addRoles(account.id, roles);
     terminal.print(`${account.email} has the roles ${listed(changed?.roles)}; its next tokens say so`);
     return 0;
   });
 }
 
-export function removeRole(scene: StoreScene, name: string, word: string): Promise<number> {
-  const { chosen, terminal } = scene;
+export function removeRole(context: StoreContext, name: string, word: string): Promise<number> {
+  const { chosen, terminal } = context;
   const roles = readRoles(word);
-  return withAccount(scene, name, async ({ accounts, endings }, account) => {
+  return withAccount(context, name, async ({ accounts, endings }, account) => {
     const missing = roles.find((role) => !account.roles.includes(role));
     if (missing !== undefined) {
       const hint = didYouMean(missing, account.roles);

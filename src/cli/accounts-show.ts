@@ -3,14 +3,14 @@ import type { Consent } from '../accounts/consents.ts';
 import type { Config } from '../config/schema.ts';
 import type { Domain } from '../domain/domain.ts';
 import { appsWithAccess, liveSessions, type LiveSession } from '../oidc/storage/access.ts';
-import { withAccount } from './accounts-scene.ts';
+import { withAccount } from './accounts-context.ts';
 import { table } from './help-text.ts';
-import { printJson, timeText } from './keys-scene.ts';
-import type { StoreScene } from './store-scene.ts';
+import { printJson, timeText } from './keys-context.ts';
+import type { StoreContext } from './store-context.ts';
 
-export function show(scene: StoreScene, name: string): Promise<number> {
-  const { given, terminal } = scene;
-  return withAccount(scene, name, async (domain, account) => {
+export function show(context: StoreContext, name: string): Promise<number> {
+  const { given, terminal } = context;
+  return withAccount(context, name, async (domain, account) => {
     const shown = await described(domain, account);
     if (given.options['json'] === true) printJson(terminal, shown);
     else terminal.print(inText(shown));

@@ -1,11 +1,11 @@
-import { withAccount } from './accounts-scene.ts';
+import { withAccount } from './accounts-context.ts';
 import { bullets } from './help-text.ts';
-import type { StoreScene } from './store-scene.ts';
+import type { StoreContext } from './store-context.ts';
 
 /** The operator vouches that the address belongs to the owner of the account. */
-export function verify(scene: StoreScene, name: string): Promise<number> {
-  const { terminal } = scene;
-  return withAccount(scene, name, async ({ accounts }, account) => {
+export function verify(context: StoreContext, name: string): Promise<number> {
+  const { terminal } = context;
+  return withAccount(context, name, async ({ accounts }, account) => {
     const { email, origin, emailVerified } = account;
     if (emailVerified !== undefined) {
       terminal.print(`${email} is verified already, by the ${emailVerified.by}`);

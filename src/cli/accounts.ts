@@ -7,11 +7,11 @@ import { verify } from './accounts-verify.ts';
 import { findAction, type Actions } from './actions.ts';
 import { configOption, type Command } from './command.ts';
 import { passwordOption } from './new-password.ts';
-import { storeScene, type StoreScene } from './store-scene.ts';
+import { storeContext, type StoreContext } from './store-context.ts';
 
 const ACCOUNT = ['ACCOUNT'];
 
-const ACTIONS: Actions<StoreScene> = {
+const ACTIONS: Actions<StoreContext> = {
   list: { options: ['json', 'role'], run: list },
   show: { words: ACCOUNT, options: ['json'], run: show },
   add: { words: ['EMAIL'], options: ['name', 'roles', 'password-file', 'email-verified', 'yes'], run: add },
@@ -54,6 +54,6 @@ An ACCOUNT is named by its email address or by its id. A running server on the s
   words: ['ACTION', '[EMAIL|ACCOUNT]', '[ROLE]'],
   async run(given, terminal) {
     const { action, words } = findAction(accounts, ACTIONS, given);
-    return action.run(storeScene(given, terminal), ...words);
+    return action.run(storeContext(given, terminal), ...words);
   },
 };

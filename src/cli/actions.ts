@@ -3,23 +3,23 @@ import { optionText } from './help-text.ts';
 import { meantBy } from './meant.ts';
 
 /** One action of a command with several, such as `clients add`. */
-export interface Action<Scene> {
+export interface Action<Context> {
   /** The names of the words that must follow. */
   words?: readonly string[];
   /** The command's options that it takes, besides `--config`. */
   options?: readonly string[];
   /** @returns the exit code */
-  run(scene: Scene, ...words: string[]): Promise<number>;
+  run(context: Context, ...words: string[]): Promise<number>;
 }
 
-export type Actions<Scene> = Readonly<Record<string, Action<Scene>>>;
+export type Actions<Context> = Readonly<Record<string, Action<Context>>>;
 
 /** Finds the action that the first word names. @throws UsageError also for what the action does not take */
-export function findAction<Scene>(
+export function findAction<Context>(
   command: Pick<Command, 'name' | 'options'>,
-  actions: Actions<Scene>,
+  actions: Actions<Context>,
   { words: [name, ...words], options }: Arguments,
-): { action: Action<Scene>; words: string[] } {
+): { action: Action<Context>; words: string[] } {
   const action = actionNamed(command, actions, name);
   const refuse = (what: string): never => {
     throw new UsageError(`${command.name} ${name} ${what}: ${usageOf(command, name ?? '', action)}`);
@@ -34,11 +34,11 @@ export function findAction<Scene>(
   return { action, words };
 }
 
-function actionNamed<Scene>(
+function actionNamed<Context>(
   command: Pick<Command, 'name' | 'options'>,
-  actions: Actions<Scene>,
+  actions: Actions<Context>,
   name: string | undefined,
-): Action<Scene> {
+): Action<Context> {
   const [only, ...others] = Object.entries(actions);
   const names = Object.keys(actions);
   if (name !== undefined && Object.hasOwn(actions, name) && actions[name] !== undefined) return actions[name];
@@ -54,10 +54,10 @@ function actionNamed<Scene>(
 }
 
 /** The action as it is written: `latchkey accounts show ACCOUNT [--json]`. */
-function usageOf<Scene>(
+function usageOf<Context>(
   { name: command, options }: Pick<Command, 'name' | 'options'>,
   name: string,
-  { words = [], options: taken = [] }: Action<Scene>,
+  { words = [], options: taken = [] }: Action<Context>,
 ): string {
   const switches = taken.map((option) => `[${optionText(option, options[option])}]`);
   return ['latchkey', command, name, ...words, ...switches].join(' ');

@@ -1,12 +1,12 @@
 import { durationText, parseDuration } from '../lib/duration.ts';
 import { UsageError } from './command.ts';
-import { withDomain, type StoreScene } from './store-scene.ts';
+import { withDomain, type StoreContext } from './store-context.ts';
 
 const DAY = 86_400;
 
 /** Prints the initial access token alone on standard output, for scripts, and what it is good for beside it. */
-export async function invite(scene: StoreScene): Promise<number> {
-  const { chosen, given, terminal } = scene;
+export async function invite(context: StoreContext): Promise<number> {
+  const { chosen, given, terminal } = context;
   const { options } = given;
   const uses = Number(options['uses'] ?? 1);
   if (!Number.isInteger(uses) || uses < 1 || uses > 10_000)
@@ -14,7 +14,7 @@ export async function invite(scene: StoreScene): Promise<number> {
   const ttl = parseDuration(String(options['expires'] ?? '1d'));
   if (ttl === undefined || ttl === 0 || ttl > 365 * DAY)
     throw new UsageError(`--expires ${JSON.stringify(options['expires'])} must be a duration from 1s to 365d`);
-  const token = await withDomain(scene, ({ invitations }) => invitations.make({ uses, ttl }));
+  const token = await withDomain(context, ({ invitations }) => invitations.make({ uses, ttl }));
   terminal.print(token);
   const times = uses === 1 ? 'one client' : `${uses} clients`;
   terminal.warn(

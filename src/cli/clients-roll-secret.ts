@@ -1,15 +1,15 @@
 import type { WhyNotRolled } from '../clients/client-secrets.ts';
-import { withDomain, type StoreScene } from './store-scene.ts';
-import { howSoon } from './what-ends.ts';
+import { withDomain, type StoreContext } from './store-context.ts';
+import { howSoon } from './ending-effects.ts';
 
 /** Prints the new secret alone on standard output, for scripts, and what becomes of the one before beside it. */
-export function rollSecret(scene: StoreScene, id: string): Promise<number> {
-  const { chosen, given, terminal } = scene;
+export function rollSecret(context: StoreContext, id: string): Promise<number> {
+  const { chosen, given, terminal } = context;
   const { config } = chosen;
   const hasLeaked = given.options['now'] === true;
-  return withDomain(scene, async ({ clientSecrets, endings }) => {
+  return withDomain(context, async ({ clientSecrets, endings }) => {
     const why = await clientSecrets.whyNotRolled(id);
-    if (why !== undefined) return explain(scene, id, why);
+    if (why !== undefined) return explain(context, id, why);
     const rollAndPrint = async (): Promise<void> => {
       const rolled = await clientSecrets.roll(id, { hasLeaked });
       if (typeof rolled === 'string') throw new Error(`the client was changed meanwhile: ${rolled}`);
@@ -30,7 +30,7 @@ export function rollSecret(scene: StoreScene, id: string): Promise<number> {
 const PREVIOUS_GOES_ON = 'the one before goes on until it is rolled again; if it has leaked, roll it with --now';
 const ONE_SIGNS = 'the one before is worth nothing: signatures are made with one secret alone';
 
-function explain({ chosen, place, terminal }: StoreScene, id: string, why: WhyNotRolled): number {
+function explain({ chosen, place, terminal }: StoreContext, id: string, why: WhyNotRolled): number {
   const source = chosen.file ?? 'the demo';
   const name = `client ${JSON.stringify(id)}`;
   const reasons: Record<WhyNotRolled, string> = {

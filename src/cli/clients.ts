@@ -7,9 +7,9 @@ import { invite } from './clients-invite.ts';
 import { rollSecret } from './clients-roll-secret.ts';
 import { configOption, type Command } from './command.ts';
 import { table } from './help-text.ts';
-import { storeScene, withDomain, type StoreScene } from './store-scene.ts';
+import { storeContext, withDomain, type StoreContext } from './store-context.ts';
 
-const ACTIONS: Actions<StoreScene> = {
+const ACTIONS: Actions<StoreContext> = {
   list: { options: ['json'], run: list },
   add: { words: ['FILE'], run: add },
   remove: { words: ['CLIENT_ID'], run: remove },
@@ -42,7 +42,7 @@ A running server on the same store knows of it at once.`,
   words: ['ACTION', '[FILE|CLIENT_ID]'],
   async run(given, terminal) {
     const { action, words } = findAction(clients, ACTIONS, given);
-    return action.run(storeScene(given, terminal), ...words);
+    return action.run(storeContext(given, terminal), ...words);
   },
 };
 
@@ -53,9 +53,9 @@ const NO_SECRETS = {
   registration: undefined,
 };
 
-async function list(scene: StoreScene): Promise<number> {
-  const { given, terminal } = scene;
-  const all = await withDomain(scene, ({ clients }) => everyClient(clients));
+async function list(context: StoreContext): Promise<number> {
+  const { given, terminal } = context;
+  const all = await withDomain(context, ({ clients }) => everyClient(clients));
   if (given.options['json'] === true) {
     const withoutSecrets = all.map(({ client, ...state }) => ({ ...client, ...NO_SECRETS, ...state }));
     terminal.print(JSON.stringify(withoutSecrets, undefined, 2));
@@ -81,11 +81,11 @@ function printable(name: string): string {
   return name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{FFFD}');
 }
 
-async function add(scene: StoreScene, file: string): Promise<number> {
-  const { chosen, place, terminal } = scene;
+async function add(context: StoreContext, file: string): Promise<number> {
+  const { chosen, place, terminal } = context;
   const loaded = loadClients(file, chosen.config, terminal.environment);
   if (loaded.warnings.length > 0) terminal.warn(`warning:\n${describeProblems(file, loaded.warnings)}\n`);
-  return withDomain(scene, async ({ clients }) => {
+  return withDomain(context, async ({ clients }) => {
     for (const client of loaded.clients) {
       const known = await clients.find(client.client_id);
       await clients.save(client);

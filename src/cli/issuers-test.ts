@@ -10,14 +10,14 @@ import { openOutgoing } from '../outgoing/outgoing.ts';
 import { textOf } from './command.ts';
 import { table } from './help-text.ts';
 import { readText } from './read-text.ts';
-import { withDomain, type StoreScene } from './store-scene.ts';
+import { withDomain, type StoreContext } from './store-context.ts';
 
 /** Tries a token as the token endpoint would, by the same checks, but uses nothing up and makes nothing. */
-export async function test(scene: StoreScene, word: string): Promise<number> {
-  const { terminal } = scene;
+export async function test(context: StoreContext, word: string): Promise<number> {
+  const { terminal } = context;
   const token = word === '-' ? await readText(word, terminal) : word;
-  return withDomain(scene, async (domain) => {
-    const examination = await examine(scene, domain, token);
+  return withDomain(context, async (domain) => {
+    const examination = await examine(context, domain, token);
     const failed = await firstFailure(examination);
     terminal.print(`${table([...facts(examination)], '')}\n`);
     if (failed === undefined) {
@@ -38,7 +38,7 @@ function refusalText({ reason, says }: Check): string {
 That is check ${place + 1} of ${CHECKS.length}, ${reason}; docs/trusted-issuers.md lists them in their order.`;
 }
 
-async function examine(scene: StoreScene, domain: Domain, token: string): Promise<Examination> {
+async function examine(context: StoreContext, domain: Domain, token: string): Promise<Examination> {
   const { config, accounts, issuers, records, grants, clock } = domain;
   const { allow, ca } = config.outgoing;
   const { ofOperator } = openOutgoing({
@@ -46,7 +46,7 @@ async function examine(scene: StoreScene, domain: Domain, token: string): Promis
     ca,
     clock,
     reportFailure: ({ address, err }) => {
-      scene.terminal.warn(`latchkey: ${address}: ${err instanceof Error ? err.message : String(err)}`);
+      context.terminal.warn(`latchkey: ${address}: ${err instanceof Error ? err.message : String(err)}`);
     },
   });
   const { rehearse } = jwtBearer({
@@ -62,7 +62,7 @@ async function examine(scene: StoreScene, domain: Domain, token: string): Promis
   const assertion = readAssertion(token.trim());
   const { iss } = assertion.claims.members;
   const issuer = typeof iss === 'string' ? await issuers.find(iss) : undefined;
-  const named = textOf(scene.given, 'client');
+  const named = textOf(context.given, 'client');
   const id = named ?? issuer?.clients[0] ?? '';
   const client = await domain.clients.find(id);
   if (client === undefined && named !== undefined)

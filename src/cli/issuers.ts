@@ -3,9 +3,9 @@ import { findAction, type Actions } from './actions.ts';
 import { configOption, type Command } from './command.ts';
 import { table } from './help-text.ts';
 import { test } from './issuers-test.ts';
-import { removed, storeScene, withDomain, type StoreScene } from './store-scene.ts';
+import { removed, storeContext, withDomain, type StoreContext } from './store-context.ts';
 
-const ACTIONS: Actions<StoreScene> = {
+const ACTIONS: Actions<StoreContext> = {
   list: { options: ['json'], run: list },
   add: { words: ['FILE'], run: add },
   remove: { words: ['ISSUER'], run: remove },
@@ -34,13 +34,13 @@ A running server on the same store knows of it at once.`,
   words: ['ACTION', '[FILE|ISSUER|TOKEN]'],
   async run(given, terminal) {
     const { action, words } = findAction(issuers, ACTIONS, given);
-    return action.run(storeScene(given, terminal), ...words);
+    return action.run(storeContext(given, terminal), ...words);
   },
 };
 
-async function list(scene: StoreScene): Promise<number> {
-  const { given, terminal } = scene;
-  const all = await withDomain(scene, async ({ issuers }) => {
+async function list(context: StoreContext): Promise<number> {
+  const { given, terminal } = context;
+  const all = await withDomain(context, async ({ issuers }) => {
     const found = issuers.configured.map((issuer) => ({ ...issuer, where: 'configuration' }));
     for await (const issuer of issuers.stored()) found.push({ ...issuer, where: 'store' });
     return found;
@@ -53,10 +53,10 @@ async function list(scene: StoreScene): Promise<number> {
   return 0;
 }
 
-async function add(scene: StoreScene, file: string): Promise<number> {
-  const { chosen, place, terminal } = scene;
+async function add(context: StoreContext, file: string): Promise<number> {
+  const { chosen, place, terminal } = context;
   const loaded = loadIssuers(file, chosen.config, terminal.environment);
-  return withDomain(scene, async ({ issuers }) => {
+  return withDomain(context, async ({ issuers }) => {
     for (const issuer of loaded) {
       const known = await issuers.find(issuer.issuer);
       await issuers.save(issuer);
@@ -66,11 +66,11 @@ async function add(scene: StoreScene, file: string): Promise<number> {
   });
 }
 
-async function remove(scene: StoreScene, issuer: string): Promise<number> {
-  return removed(scene, {
+async function remove(context: StoreContext, issuer: string): Promise<number> {
+  return removed(context, {
     name: `issuer ${JSON.stringify(issuer)}`,
-    wasStored: await withDomain(scene, ({ endings }) => endings.removeIssuer(issuer)),
-    isConfigured: scene.chosen.config.trusted_issuers.some((one) => one.issuer === issuer),
+    wasStored: await withDomain(context, ({ endings }) => endings.removeIssuer(issuer)),
+    isConfigured: context.chosen.config.trusted_issuers.some((one) => one.issuer === issuer),
     ends: `latchkey revoke --issuer ${issuer}`,
   });
 }

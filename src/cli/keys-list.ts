@@ -1,7 +1,7 @@
 import { stateIn, type RingKey, type RingSnapshot } from '../keys/ring.ts';
 import type { KeyState } from '../keys/timetable.ts';
 import { table } from './help-text.ts';
-import { printJson, timeText, withRing, type KeysScene } from './keys-scene.ts';
+import { printJson, timeText, withRing, type KeysContext } from './keys-context.ts';
 
 /** The time at which each state of a key ends. */
 const ENDS = {
@@ -11,9 +11,9 @@ const ENDS = {
   expired: 'rememberedUntil',
 } as const satisfies Record<KeyState, keyof RingKey>;
 
-export function list(scene: KeysScene): Promise<number> {
-  const { options, terminal } = scene;
-  return withRing(scene, ({ domain, snapshot }) => {
+export function list(context: KeysContext): Promise<number> {
+  const { options, terminal } = context;
+  return withRing(context, ({ domain, snapshot }) => {
     const keys = described(snapshot, domain.clock.now());
     if (options['json'] === true) printJson(terminal, keys);
     else

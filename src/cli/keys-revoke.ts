@@ -7,12 +7,12 @@ import { revokeNow } from '../keys/transitions.ts';
 import { pollingPeriod, timetableOf, type KeyState } from '../keys/timetable.ts';
 import { durationText } from '../lib/duration.ts';
 import { confirmed } from './confirm.ts';
-import { change, printJson, snapshotNow, timeText, withRing, type KeysScene } from './keys-scene.ts';
+import { change, printJson, snapshotNow, timeText, withRing, type KeysContext } from './keys-context.ts';
 import { bullets } from './help-text.ts';
 
-export function revoke(scene: KeysScene, kid: string): Promise<number> {
-  const { config, options, terminal } = scene;
-  return withRing(scene, async (ring) => {
+export function revoke(context: KeysContext, kid: string): Promise<number> {
+  const { config, options, terminal } = context;
+  return withRing(context, async (ring) => {
     const { domain, content, snapshot } = ring;
     const key = snapshot.keys.find((one) => one.kid === kid);
     if (key === undefined) {
@@ -26,7 +26,7 @@ export function revoke(scene: KeysScene, kid: string): Promise<number> {
     if (!(await confirmed(options, terminal, planFor(key, state, heir, config)))) return 1;
     let left = content;
     await domain.endings.revokeKey(kid, async () => {
-      left = await change(scene, ring, (now, options) => revokeNow(now, kid, options));
+      left = await change(context, ring, (now, options) => revokeNow(now, kid, options));
     });
     const signer = snapshotNow(domain, left).signing.find(({ alg }) => alg === key.alg);
     if (options['json'] === true)

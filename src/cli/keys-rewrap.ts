@@ -5,14 +5,14 @@ import { replaceKeyFile, resealRing } from '../keys/rewrap.ts';
 import { areSameFile } from '../lib/folders.ts';
 import { confirmed } from './confirm.ts';
 import { bullets } from './help-text.ts';
-import { printJson, withMasterKey, type KeysScene } from './keys-scene.ts';
+import { printJson, withMasterKey, type KeysContext } from './keys-context.ts';
 
 /** Interrupted anywhere, it is finished by running it again: the new key's file comes first, then the store, then the names. */
-export async function rewrap(scene: KeysScene): Promise<number> {
-  const { options, terminal } = scene;
+export async function rewrap(context: KeysContext): Promise<number> {
+  const { options, terminal } = context;
   const to = typeof options['to'] === 'string' ? resolve(options['to']) : undefined;
-  if (to !== undefined) assertOfNobodyElse(to, scene);
-  return withMasterKey(scene, async ({ records, random }, present) => {
+  if (to !== undefined) assertOfNobodyElse(to, context);
+  return withMasterKey(context, async ({ records, random }, present) => {
     const path = to ?? nextKeyFile(present);
     if (!(await confirmed(options, terminal, planFor(present, to)))) return 1;
     const next = await openMasterKeyFile(path, random);
@@ -25,7 +25,7 @@ export async function rewrap(scene: KeysScene): Promise<number> {
 }
 
 /** Every text of 43 characters could be a master key, and so could the secret of an app. @throws Error */
-function assertOfNobodyElse(file: string, { chosen }: KeysScene): void {
+function assertOfNobodyElse(file: string, { chosen }: KeysContext): void {
   const other = chosen.secretFiles.find((secret) => areSameFile(secret.file, file));
   if (other === undefined) return;
   throw new Error(

@@ -2,13 +2,13 @@ import type { Config, SigningAlgorithm } from '../config/schema.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { rotateNow } from '../keys/transitions.ts';
 import { durationText } from '../lib/duration.ts';
-import { change, printJson, timeText, withRing, type KeysScene } from './keys-scene.ts';
+import { change, printJson, timeText, withRing, type KeysContext } from './keys-context.ts';
 
-export function rotate(scene: KeysScene): Promise<number> {
-  const { config, options, terminal } = scene;
+export function rotate(context: KeysContext): Promise<number> {
+  const { config, options, terminal } = context;
   const algorithms = algorithmsOf(config, options['alg']);
   const isJson = options['json'] === true;
-  return withRing(scene, async (ring) => {
+  return withRing(context, async (ring) => {
     const { domain, snapshot } = ring;
     if (!isJson) {
       const after = durationText(config.keys.announce);
@@ -16,7 +16,7 @@ export function rotate(scene: KeysScene): Promise<number> {
         `announcing the next key of ${algorithms.join(', ')}; it signs ${after} later, when APIs know it\n`,
       );
     }
-    const content = await change(scene, ring, (now, options) => rotateNow(now, algorithms, options));
+    const content = await change(context, ring, (now, options) => rotateNow(now, algorithms, options));
     const before = new Set(snapshot.keys.map(({ kid }) => kid));
     const coming = content.keys
       .filter(({ alg, signsFrom }) => algorithms.includes(alg) && signsFrom > domain.clock.now())

@@ -6,9 +6,9 @@ import { list } from './keys-list.ts';
 import { revoke } from './keys-revoke.ts';
 import { rewrap } from './keys-rewrap.ts';
 import { rotate } from './keys-rotate.ts';
-import type { KeysScene } from './keys-scene.ts';
+import type { KeysContext } from './keys-context.ts';
 
-const ACTIONS: Actions<KeysScene> = {
+const ACTIONS: Actions<KeysContext> = {
   list: { options: ['json'], run: list },
   rotate: { options: ['json', 'alg'], run: rotate },
   revoke: { words: ['KID'], options: ['json', 'yes'], run: revoke },

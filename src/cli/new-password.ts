@@ -4,7 +4,7 @@ import type { Passwords } from '../credentials/passwords.ts';
 import { passwordWords } from '../credentials/password-words.ts';
 import { textOf, type Option } from './command.ts';
 import { readText } from './read-text.ts';
-import type { StoreScene } from './store-scene.ts';
+import type { StoreContext } from './store-context.ts';
 
 /** `--password-file FILE`, which several actions share. A password on the command line would be seen by everybody on the machine. */
 export const passwordOption: Option = {
@@ -13,7 +13,7 @@ export const passwordOption: Option = {
 };
 
 /** A new password from the file that is named, or from the person at the terminal. @returns undefined for none */
-export async function askPassword({ given, terminal }: StoreScene): Promise<string | undefined> {
+export async function askPassword({ given, terminal }: StoreContext): Promise<string | undefined> {
   const file = textOf(given, 'password-file');
   if (file !== undefined) {
     const password = (await readText(file, terminal)).replace(/\r?\n$/, '');

@@ -9,7 +9,7 @@ import { unseal } from '../lib/seal.ts';
 import { readAccessToken, verifyOurs } from '../oidc/requests/issued-jwt.ts';
 import type { Key } from '../storage/store.ts';
 import { readText } from './read-text.ts';
-import type { Asked, Plan } from './revoke-plan.ts';
+import type { Asked, Plan } from './revocation-plan.ts';
 
 /** One token, in whatever form it was found. A token that this server has not signed revokes nothing. */
 export async function tokenPlan({ domain, terminal }: Asked, file: string): Promise<Plan | string> {

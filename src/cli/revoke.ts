@@ -1,10 +1,10 @@
 import { configOption, textOf, UsageError, type Arguments, type Command } from './command.ts';
 import { confirmed } from './confirm.ts';
-import { readInstant } from './instant.ts';
-import { PLANS } from './revoke-plans.ts';
-import { storeScene, withDomain } from './store-scene.ts';
+import { readTimestamp } from './timestamp.ts';
+import { PLANS } from './revocation-plans.ts';
+import { storeContext, withDomain } from './store-context.ts';
 import { bullets } from './help-text.ts';
-import { howSoon } from './what-ends.ts';
+import { howSoon } from './ending-effects.ts';
 
 /** Targets whose tokens have an issue time. */
 const DATED = ['account', 'client', 'everything'];
@@ -32,10 +32,10 @@ revoke --token - < leaked.txt                     an access token alone; of a re
     const [kind, name] = readKind(given);
     const before = textOf(given, 'before');
     if (before !== undefined && !DATED.includes(kind)) throw new UsageError(`--before does not go with --${kind}`);
-    const instant = before === undefined ? undefined : readInstant('--before', before);
-    const scene = storeScene(given, terminal);
-    const { config } = scene.chosen;
-    return withDomain(scene, async (domain) => {
+    const instant = before === undefined ? undefined : readTimestamp('--before', before);
+    const context = storeContext(given, terminal);
+    const { config } = context.chosen;
+    return withDomain(context, async (domain) => {
       const plan = await PLANS[kind]?.({ domain, terminal, before: instant }, name);
       if (plan === undefined || typeof plan === 'string') {
         terminal.warn(`latchkey: ${plan ?? kind}`);

@@ -4,12 +4,12 @@ import { findAction, type Actions } from './actions.ts';
 import { textOf, type Arguments, type Command, type Terminal } from './command.ts';
 import { writeNew } from './write-new.ts';
 
-interface SecretScene {
+interface SecretContext {
   given: Arguments;
   terminal: Terminal;
 }
 
-const ACTIONS: Actions<SecretScene> = { new: { options: ['file'], run: makeSecret } };
+const ACTIONS: Actions<SecretContext> = { new: { options: ['file'], run: makeSecret } };
 
 export const secret: Command = {
   name: 'secret',
@@ -27,7 +27,7 @@ It has 256 bits (43 characters). The configuration refers to it: secret: { file:
 };
 
 /** The paste line goes to standard error, so that a script reads nothing but the secret. */
-function makeSecret({ given, terminal }: SecretScene): Promise<number> {
+function makeSecret({ given, terminal }: SecretContext): Promise<number> {
   const made = secretToken(systemRandom);
   const file = textOf(given, 'file');
   if (file === undefined) {

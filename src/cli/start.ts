@@ -6,7 +6,7 @@ import { demoBanner } from './banner.ts';
 import { chooseConfig, type ChosenConfig } from './choose-config.ts';
 import { configOption, textOf, type Command } from './command.ts';
 import { together, type Running } from './running.ts';
-import { untilDrained, untilStopped } from './signals.ts';
+import { untilDrained, untilStopped } from './shutdown.ts';
 import { startWorkers } from './workers.ts';
 
 export const start: Command = {

@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { ReportedElsewhere } from './command.ts';
 import type { Running } from './running.ts';
-import type { Order } from './signals.ts';
+import type { Order } from './shutdown.ts';
 
 /** Milliseconds until a worker that ended is replaced: doubled each time one ends without having listened. */
 const FIRST_DELAY = 200;

@@ -12,7 +12,7 @@ import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Interactions } from '../oidc/storage/interactions.ts';
 
-/** What the pages of an interaction are made of. */
+/** Dependencies of the pages of an interaction. */
 export interface InteractionParts {
   provider: Provider;
   views: Views;

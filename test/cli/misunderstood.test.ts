@@ -240,7 +240,7 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
   'revoke --session s --before 1h': [2, 'latchkey: --before does not go with --session', HELP('revoke')],
   'revoke --everything --before yesterday': [
     2,
-    /^latchkey: --before "yesterday" must be a moment such as 2026-01-31T12:00:00Z/,
+    /^latchkey: --before "yesterday" must be a time such as 2026-01-31T12:00:00Z/,
     HELP('revoke'),
   ],
   'revoke --everything': [1, 'latchkey: there is no terminal to ask at: add --yes to go on without a question'],

@@ -158,9 +158,9 @@ describe('latchkey revoke', () => {
     '': `revoke needs one of ${KINDS}`,
     '--account a@example.com --client b': 'revoke takes one of --account and --client, not both: run it once for each',
     '--session x --before 1h': '--before does not go with --session',
-    '--everything --before soon': '--before "soon" must be a moment such as 2026-01-31T12:00:00Z, or how long ago',
-    '--everything --before 2026-02-30x': '--before "2026-02-30x" must be a moment such as',
-    '--everything --before 2996-01-31': '--before "2996-01-31" must be a moment that has been',
+    '--everything --before soon': '--before "soon" must be a time such as 2026-01-31T12:00:00Z, or how long ago',
+    '--everything --before 2026-02-30x': '--before "2026-02-30x" must be a time such as',
+    '--everything --before 2996-01-31': '--before "2996-01-31" must be in the past',
     '--acount a@example.com': 'revoke has no option --acount (did you mean --account?)',
     'demo-notes': 'revoke does not take "demo-notes"',
   };

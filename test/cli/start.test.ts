@@ -92,7 +92,10 @@ describe('latchkey start', function () {
       assert.equal(await answers(port), true);
       server.kill(signal);
       const { code, err } = await server.ended;
-      assert.deepEqual([code, err], [0, 'latchkey: stopping: what has begun may end; once more to stop at once\n']);
+      assert.deepEqual(
+        [code, err],
+        [0, 'latchkey: shutting down: finishing open requests; press Ctrl-C again to stop immediately\n'],
+      );
     });
   }
 

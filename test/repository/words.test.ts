@@ -25,7 +25,7 @@ const WORDS: readonly Replaced[] = [
   { term: 'semaphore', word: /\bgates?\b|\bopenGate\b/gi, most: 0 },
   { term: 'wire error', word: /\bour-?face\b/gi, most: 0 },
   { term: 'event', word: /\boccurrences?\b|(?<!signal-)\bacquaintances?\b|\bstandstills?\b/gi, most: 0 },
-  { term: 'context, dependencies', word: /\bscenes?\b|\b\w+Scene\b/gi, most: 300 },
+  { term: 'context, dependencies', word: /\bscenes?\b|\b\w+Scene\b/gi, most: 0 },
   { term: 'context, dependencies', word: /\b(?:\w+)?Parts\b/g, most: 279 },
   { term: 'operator', word: /\bof the house\b|\bold apps of ours\b/gi, most: 0 },
 ];
@@ -42,16 +42,7 @@ const PHRASES: readonly Omit<Replaced, 'term'>[] = [
 /** File names that say nothing of their content, and the files that still have one. The list only gets shorter. */
 const EMPTY_NAMES =
   /^(?:answered|attempt|base|cuts|echo|endings|gate|hints|ledger|needs|occurrence|our-face|parts|people|places|roles-word|row|scene|shape|standstill|steps|table|taken-back|taking-back|turn|walk|what-ends|what-is-asked|whose-it-was)(?:-scene)?\.ts$|-scene\.ts$/;
-const STILL_NAMED_SO: readonly string[] = [
-  'src/cli/accounts-scene.ts',
-  'src/cli/clients-scene.ts',
-  'src/cli/endings.ts',
-  'src/cli/keys-scene.ts',
-  'src/cli/roles-word.ts',
-  'src/cli/store-scene.ts',
-  'src/cli/what-ends.ts',
-  'src/interactions/parts.ts',
-];
+const STILL_NAMED_SO: readonly string[] = ['src/interactions/parts.ts'];
 
 /** The glossary itself, and the list of stored records, whose names stay. */
 const KEPT = ['docs/glossary.md', 'src/storage/records.md'];

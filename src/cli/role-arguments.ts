@@ -5,7 +5,7 @@ import { roleName } from '../config/values.ts';
 import { UsageError, type Arguments, type Terminal } from './command.ts';
 import { confirmed } from './confirm.ts';
 
-/** Reads roles as a command line names them: one, or several with commas between. @throws UsageError */
+/** Parses one role, or several separated by commas. @throws UsageError */
 export function readRoles(text: string): string[] {
   const roles = text.split(',');
   const odd = roles.find((role) => !roleName.safeParse(role).success);
@@ -13,8 +13,8 @@ export function readRoles(text: string): string[] {
   throw new UsageError(`${JSON.stringify(odd)} is not a role: write lower case letters, digits, _ and -`);
 }
 
-/** A role that the configuration does not name may be mistyped, or one that an API alone knows: only a person can tell. */
-export async function areMeant(
+/** Asks the operator about roles that the configuration does not name: they may be mistyped, or known to an API alone. */
+export async function confirmUnknownRoles(
   roles: readonly string[],
   { config, options, terminal }: { config: Config; options: Arguments['options']; terminal: Terminal },
 ): Promise<boolean> {

@@ -1,18 +1,18 @@
 import type { Account, Accounts } from '../accounts/accounts.ts';
 import type { Domain } from '../domain/domain.ts';
-import { withDomain, type StoreScene } from './store-scene.ts';
+import { withDomain, type StoreContext } from './store-context.ts';
 
-/** Opens the domain for work on one account, named by its address or its id. @returns 1 where there is none */
+/** Opens the domain for a task on one account, named by its address or its id. @returns 1 if there is none */
 export function withAccount(
-  scene: StoreScene,
+  context: StoreContext,
   name: string,
   work: (domain: Domain, account: Account) => Promise<number>,
 ): Promise<number> {
-  return withDomain(scene, async (domain) => {
+  return withDomain(context, async (domain) => {
     const account = await findAccount(domain.accounts, name);
     if (account !== undefined) return work(domain, account);
     const list = '"latchkey accounts list" shows all';
-    scene.terminal.warn(`latchkey: there is no account ${JSON.stringify(name)} in ${scene.place}; ${list}`);
+    context.terminal.warn(`latchkey: there is no account ${JSON.stringify(name)} in ${context.place}; ${list}`);
     return 1;
   });
 }

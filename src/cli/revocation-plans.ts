@@ -1,9 +1,9 @@
 import { sessionCounts, sessionKey } from '../oidc/storage/session-records.ts';
-import { findAccount } from './accounts-scene.ts';
-import { timeText } from './keys-scene.ts';
-import type { Asked, Plan } from './revoke-plan.ts';
+import { findAccount } from './accounts-context.ts';
+import { timeText } from './keys-context.ts';
+import type { Asked, Plan } from './revocation-plan.ts';
 import { tokenPlan } from './revoke-token.ts';
-import { whatEnds } from './what-ends.ts';
+import { endingEffects } from './ending-effects.ts';
 
 /** The plan for each option. @returns a text if the target does not exist */
 export const PLANS: Record<string, (asked: Asked, name: string) => Promise<Plan | string>> = {
@@ -20,7 +20,7 @@ const SIGN_IN_AGAIN = 'whoever is meant signs in again, and apps ask again for w
 async function planAccount({ domain, before }: Asked, name: string): Promise<Plan | string> {
   const account = await findAccount(domain.accounts, name);
   if (account === undefined) return `there is no account ${JSON.stringify(name)}; "latchkey accounts list" shows all`;
-  const everything = await whatEnds(domain, account);
+  const everything = await endingEffects(domain, account);
   return {
     target: { what: 'account', account: account.id, ...until(before) },
     what: `what ${account.email} has${since(before)}`,

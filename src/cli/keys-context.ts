@@ -11,10 +11,10 @@ import { changeRing, storedRing, type TransitionOptions } from '../keys/transiti
 import { timetableOf } from '../keys/timetable.ts';
 import type { ChosenConfig } from './choose-config.ts';
 import type { Arguments, Terminal } from './command.ts';
-import { withDomain } from './store-scene.ts';
+import { withDomain } from './store-context.ts';
 
-/** What an action of `keys` is given. */
-export interface KeysScene {
+/** Context of a `keys` action. */
+export interface KeysContext {
   chosen: ChosenConfig;
   config: Config;
   options: Arguments['options'];
@@ -29,16 +29,16 @@ export interface OpenRing {
   snapshot: RingSnapshot;
 }
 
-/** Opens the ring for one piece of work. @throws MasterKeyError, StoreUnavailable, or Error where there is none yet */
-export function withRing<T>(scene: KeysScene, work: (ring: OpenRing) => Promise<T>): Promise<T> {
-  return withMasterKey(scene, async (domain, masterKey) => {
+/** Opens the ring for one task. @throws MasterKeyError, StoreUnavailable, or Error if there is no ring yet */
+export function withRing<T>(context: KeysContext, work: (ring: OpenRing) => Promise<T>): Promise<T> {
+  return withMasterKey(context, async (domain, masterKey) => {
     const records = ringRecords(domain.records, masterKey);
     const { content } = await storedRing(records);
     return work({ domain, records, content, snapshot: snapshotNow(domain, content) });
   });
 }
 
-/** A key that may have leaked is taken out although the HSM is away, which says so when it is needed. */
+/** Opens the HSM. If it is away, a leaked key can be removed all the same; other uses of the HSM then throw. */
 async function externalOrWhyNot(config: Config): Promise<External | undefined> {
   try {
     return await openExternal(config);
@@ -48,9 +48,9 @@ async function externalOrWhyNot(config: Config): Promise<External | undefined> {
   }
 }
 
-/** Changes the ring as a node of this configuration would, with its HSM where it has one. @throws SignerUnavailable */
+/** Changes the ring as a node with this configuration would, with its HSM if it has one. @throws SignerUnavailable */
 export async function change(
-  { terminal }: KeysScene,
+  { terminal }: KeysContext,
   { domain: { config, clock, random }, records }: Pick<OpenRing, 'domain' | 'records'>,
   decide: (content: RingContent, options: TransitionOptions) => Promise<RingContent>,
 ): Promise<RingContent> {
@@ -70,12 +70,12 @@ export async function change(
   }
 }
 
-/** Opens the domain, and the master key that should open its ring. @throws MasterKeyError, StoreUnavailable */
+/** Opens the domain and the master key of its ring. @throws MasterKeyError, StoreUnavailable */
 export function withMasterKey<T>(
-  scene: KeysScene,
+  context: KeysContext,
   work: (domain: Domain, masterKey: MasterKey) => Promise<T>,
 ): Promise<T> {
-  return withDomain(scene, async (domain) => {
+  return withDomain(context, async (domain) => {
     const { config, random } = domain;
     return work(domain, await openMasterKey(config.keys_dir, { create: false, random }));
   });
@@ -85,7 +85,7 @@ export function snapshotNow({ config, clock }: Domain, content: RingContent): Ri
   return snapshotOf(content, clock.now(), config.keys.algorithms);
 }
 
-/** A moment as a person and a program read it: `2026-01-31T12:00:00Z`. */
+/** Formats a time: `2026-01-31T12:00:00Z`. */
 export function timeText(milliseconds: number): string {
   return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z');
 }

@@ -7,30 +7,30 @@ import { StoreMissing } from '../storage/store.ts';
 import { chooseConfig, DEFAULT_FILE, type ChosenConfig } from './choose-config.ts';
 import { textOf, type Arguments, type Terminal } from './command.ts';
 
-/** What an action is given that works on what the configuration and the store hold side by side. */
-export interface StoreScene {
+/** Context of an action that works on both the configuration and the store. */
+export interface StoreContext {
   chosen: ChosenConfig;
-  /** The records store, as it may be printed. */
+  /** The URL of the records store, without its password. */
   place: string;
   given: Arguments;
   terminal: Terminal;
 }
 
-export function storeScene(given: Arguments, terminal: Terminal): StoreScene {
+export function storeContext(given: Arguments, terminal: Terminal): StoreContext {
   const chosen = chooseConfig(textOf(given, 'config'), terminal.environment, { areFilesSpared: true });
   const { grants, records = grants } = chosen.config.stores;
   return { chosen, place: printableStoreUrl(records), given, terminal };
 }
 
 /**
- * Opens the stores, and the domain on them, for one piece of work. They are those that a server has made: a command makes
- * none. @throws StoreUnavailable, ForeignStore, or Error where there is no store
+ * Opens the stores, and the domain on them, for one task. A command opens only stores that a server has made.
+ * @throws StoreUnavailable, ForeignStore, or Error if there is no store
  */
 export async function withDomain<T>(
-  { chosen, terminal }: Pick<StoreScene, 'chosen' | 'terminal'>,
+  { chosen, terminal }: Pick<StoreContext, 'chosen' | 'terminal'>,
   work: (domain: Domain) => Promise<T>,
 ): Promise<T> {
-  // Loaded here, so that the commands that open no store do not wait for it.
+  // Loaded here, so that commands without a store start faster.
   const [{ openExistingStores }, { openDomain }, { storedKeys }] = await Promise.all([
     import('../storage/open-stores.ts'),
     import('../domain/domain.ts'),
@@ -63,7 +63,7 @@ function noStore({ file, config }: ChosenConfig, url: string): Error {
   );
 }
 
-/** The demo's store and that of a configured server are not taken for each other. */
+/** Keeps the demo's store and a configured server's store apart. */
 async function checkOrigin(chosen: ChosenConfig, { records, clock }: Stores, terminal: Terminal): Promise<void> {
   const { config } = chosen;
   const { grants: grantsUrl, records: url = grantsUrl } = config.stores;
@@ -76,14 +76,14 @@ async function checkOrigin(chosen: ChosenConfig, { records, clock }: Stores, ter
     return;
   }
   const foreign = foreignStore(origin, place);
-  // What makes an unmarked store the demo's can be mended by these commands alone.
+  // Only these commands can remove the demo's accounts from a store without a mark, so they open it with a warning.
   if (isDemo || origin.isMarked) throw foreign;
   terminal.warn(`latchkey: ${foreign.message}`);
 }
 
-/** Says what has become of an item that was to be taken out of the store. @returns the exit code */
+/** Reports the removal of an item from the store. @returns the exit code */
 export function removed(
-  { chosen, place, terminal }: StoreScene,
+  { chosen, place, terminal }: StoreContext,
   { name, wasStored, isConfigured, ends }: { name: string; wasStored: boolean; isConfigured: boolean; ends: string },
 ): number {
   const source = chosen.file ?? 'the demo';

@@ -26,8 +26,8 @@ export async function untilStopped(running: Running, { say, delay }: StopOptions
   const first = await signals.next();
   // No proxy stands before a server that a person stops at a terminal.
   const wait = first === 'SIGINT' && process.stdin.isTTY ? 0 : delay;
-  const still = wait > 0 ? `new requests are served for ${wait} s, then ` : '';
-  say(`stopping: ${still}what has begun may end; once more to stop at once`);
+  const still = wait > 0 ? `serving new requests for ${wait} s, then ` : '';
+  say(`shutting down: ${still}finishing open requests; press Ctrl-C again to stop immediately`);
   const settled = Promise.withResolvers<undefined>();
   const timer = setTimeout(settled.resolve, SAME_SIGNAL, undefined);
   const abandoned = new AbortController();
