@@ -149,7 +149,7 @@ describe('a sibling sub-domain, in Chromium over HTTPS', function () {
       for (const path of [`/interaction/${uid}`, `/interaction/${uid}/sign-in`]) {
         const answer = await victim.page.goto(server.issuer + path);
         assert.equal(answer?.status(), 400);
-        assert.match(await victim.page.innerText('main'), /This sign-in has ended/);
+        assert.match(await victim.page.title(), /^This sign-in has ended/);
         assert.equal(await victim.page.getByLabel('Email').count(), 0);
       }
       await attacker.page.goto(`${server.issuer}/authorize/${uid}`);
