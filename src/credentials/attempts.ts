@@ -78,7 +78,7 @@ interface Counts {
   /** Once it is used up, the device counts as an unknown one. */
   devices: Count[];
   /** A success is uncounted. */
-  shared: Count[];
+  common: Count[];
   /** A success counts too. */
   work: Count[];
 }
@@ -90,21 +90,21 @@ interface Counts {
  * elsewhere (OWASP, "device cookies"). And where the known devices of an account have guessed too often together, they
  * count as unknown ones: stolen cookies open no further guesses, and the owner may still try.
  */
-export function openAttempts(options: { grants: Store; clock: Clock }): Attempts {
-  const pauses = new RefusalMemory(options.clock);
+export function openAttempts({ grants, clock }: { grants: Store; clock: Clock }): Attempts {
+  const pauses = new RefusalMemory(clock);
   const rules = Object.entries({ ...GUESSES, ...WORK });
   const delays = Object.fromEntries(
-    rules.map(([name, rule]) => [name, openRisingDelay({ ...options, rule })]),
+    rules.map(([name, rule]) => [name, openRisingDelay({ grants, clock, rule })]),
   ) as Delays;
 
   async function check(who: Attempt): Promise<{ wait: number; counted: Attempt }> {
-    const { own, devices, shared, work } = countsFor(delays, who);
+    const { own, devices, common, work } = countsFor(delays, who);
     const distrusted = { ...who, isDistrusted: true as const };
     // Asking again during a pause does not lengthen it.
-    const [areUsedUp, wait] = await Promise.all([longestPause(devices), longestPause([...own, ...shared, ...work])]);
+    const [areUsedUp, wait] = await Promise.all([longestPause(devices), longestPause([...own, ...common, ...work])]);
     if (wait > 0) return { wait, counted: who };
     if (areUsedUp > 0) return check(distrusted);
-    const begun = await reserve(own, [...devices, ...shared, ...work]);
+    const begun = await reserve(own, [...devices, ...common, ...work]);
     return begun.refusedBy.some((count) => devices.includes(count))
       ? check(distrusted)
       : { wait: begun.wait, counted: who };
@@ -129,12 +129,12 @@ export function openAttempts(options: { grants: Store; clock: Clock }): Attempts
     },
     /** Others' guesses stay counted: a guesser with an account of their own could else wipe them by signing in. */
     async succeeded(counted) {
-      const { own, devices, shared } = countsFor(delays, counted);
-      await Promise.all([...own.map(({ delay, subject }) => delay.clear(subject)), giveBack([...devices, ...shared])]);
+      const { own, devices, common } = countsFor(delays, counted);
+      await Promise.all([...own.map(({ delay, subject }) => delay.clear(subject)), giveBack([...devices, ...common])]);
     },
     async notMade(counted) {
-      const { own, devices, shared, work } = countsFor(delays, counted);
-      await giveBack([...own, ...devices, ...shared, ...work]);
+      const { own, devices, common, work } = countsFor(delays, counted);
+      await giveBack([...own, ...devices, ...common, ...work]);
     },
   };
 }
@@ -146,7 +146,7 @@ function countsFor(delays: Delays, { email, address, knownDevice, version = '', 
     return {
       own: [{ delay: delays.place, subject: `${email}\n${block}` }, ...device],
       devices: [],
-      shared: [...guessesOfBlocks(delays, address), { delay: delays.account, subject: email }],
+      common: [...guessesOfBlocks(delays, address), { delay: delays.account, subject: email }],
       work: [
         { delay: delays.blockWork, subject: site, isOfBlock: true },
         { delay: delays.accountWork, subject: email },
@@ -155,7 +155,7 @@ function countsFor(delays: Delays, { email, address, knownDevice, version = '', 
   return {
     own: device,
     devices: [{ delay: delays.devices, subject: `${email}\n${version}` }],
-    shared: [],
+    common: [],
     work: [
       { delay: delays.knownBlockWork, subject: site },
       { delay: delays.knownAccountWork, subject: email },

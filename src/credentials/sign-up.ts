@@ -54,8 +54,8 @@ export function openSignUp(parts: {
   /** Given to every new account. */
   roles: readonly string[];
 }): SignUp {
-  const { accounts, passwords, devices, roles } = parts;
-  const [here, site, forms] = [RULE, SITE_RULE, FORM_RULE].map((rule) => openRisingDelay({ ...parts, rule })) as [
+  const { accounts, passwords, devices, grants, clock, roles } = parts;
+  const [here, site, forms] = [RULE, SITE_RULE, FORM_RULE].map((rule) => openRisingDelay({ grants, clock, rule })) as [
     RisingDelay,
     RisingDelay,
     RisingDelay,

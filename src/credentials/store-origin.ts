@@ -50,9 +50,9 @@ export async function claimStore(parts: OriginParts, maker: Maker): Promise<Stor
 }
 
 /** Tells whether an account of the demo still has the password that everybody knows. */
-async function hasDemoAccounts({ config, ...parts }: OriginParts): Promise<boolean> {
-  const accounts = openAccounts(parts);
-  const passwords = passwordsFor(config, parts);
+async function hasDemoAccounts({ config, records, clock, random }: OriginParts): Promise<boolean> {
+  const accounts = openAccounts({ records, clock, random });
+  const passwords = passwordsFor(config, { records, clock, random });
   try {
     for (const email of DEMO_EMAILS) {
       const account = await accounts.findByEmail(email);

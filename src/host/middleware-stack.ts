@@ -24,7 +24,7 @@ export interface HostParts extends HealthParts {
 
 /** Everything that happens to a request before the engine sees it, in order. */
 export function middlewareStack(parts: HostParts): Middleware[] {
-  const routes = [...assetRoutes(parts.views.assets), ...parts.routes];
+  const routes = assetRoutes(parts.views.assets).concat(parts.routes);
   return [
     numberRequests(parts.random, parts.clock),
     logRequests(parts.log, parts.clock),

@@ -42,7 +42,7 @@ export function loadViews(options: { directory: string; brand: string; logoPath:
   const style = loadAsset(directory, 'style', '.css', 'text/css; charset=utf-8');
   const script = loadAsset(directory, 'page', '.js', 'text/javascript; charset=utf-8');
   const icon = loadAsset(directory, 'key', '.svg', 'image/svg+xml');
-  const shared = {
+  const helpers = {
     brand,
     stylePath: style.path,
     scriptPath: script.path,
@@ -59,7 +59,7 @@ export function loadViews(options: { directory: string; brand: string; logoPath:
   };
   return {
     assets: [style, script, icon],
-    render: (page, data) => eta.render(`@${page}`, { ...data, ...shared }),
+    render: (page, data) => eta.render(`@${page}`, { ...data, ...helpers }),
   };
 }
 

@@ -55,7 +55,7 @@ function brake({ unanswered: free, longest_pause: longest }: Config['ciba']): De
 
 /** Requests without a browser, which people answer on their account's page (OpenID Connect CIBA Core 1.0). */
 export function backchannelRequests(parts: Parts): BackchannelRequests {
-  const delay = openRisingDelay({ ...parts, rule: brake(parts.limits) });
+  const delay = openRisingDelay({ grants: parts.grants, clock: parts.clock, rule: brake(parts.limits) });
   return {
     feature: {
       enabled: true,

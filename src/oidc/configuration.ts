@@ -78,7 +78,8 @@ export interface EngineParts {
 
 /** Everything that the engine leaves to its host, as one configuration. */
 export function engineConfiguration(parts: EngineParts): Configuration {
-  const { config, ring, accountOf, mTLS } = parts;
+  const { config, ring, accountOf, subjectNames, mTLS } = parts;
+  const { resources } = config;
   const pages = enginePages(parts);
   const requests = requestObjects(parts.clock);
   return {
@@ -100,10 +101,10 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     pkce: { required: needsChallenge },
     // The engine would no longer know at the exchange whether the request had named it (RFC 6749 §4.1.3).
     allowOmittingSingleRegisteredRedirectUri: false,
-    ...subjects(parts.subjectNames),
+    ...subjects(subjectNames),
     ttl: lifetimes(config, parts.clock),
 
-    findAccount: accountFinder(accountOf, parts.subjectNames),
+    findAccount: accountFinder(accountOf, subjectNames),
     loadExistingGrant: (context) => existingGrant(context, parts),
     issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: ({ oidc }) => oidc.client === undefined || rotatesRefreshTokens(oidc.client),
@@ -111,12 +112,12 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     expiresWithSession: (_context, source) => source.kind !== 'DeviceCode' && !source.scopes.has('offline_access'),
     extraTokenClaims: async (context, token) => {
       const [claims, status] = await Promise.all([
-        accessTokenClaims(context, token, { ...parts, resources: config.resources }),
+        accessTokenClaims(context, token, { accountOf, subjectNames, resources }),
         statusClaim(context, token, parts),
       ]);
       return { ...claims, ...status };
     },
-    formats: { customizers: { jwt: namedType(config.resources) } },
+    formats: { customizers: { jwt: namedType(resources) } },
     interactions: { policy: promptPolicy(parts), url: (_context, interaction) => `/interaction/${interaction.uid}` },
     cookies: cookies(config.issuer, ring),
     ...endpoints(config),
@@ -147,14 +148,22 @@ function subjects(
 
 /** Configures the engine's storage, and the clients that need no look-up. */
 function storage(parts: EngineParts): Pick<Configuration, 'adapter' | 'clients'> {
-  const { ring, clients } = parts;
+  const { config, ring, signatures, grants, clients, adapters, pending, introduce, revoke, clock, random } = parts;
   return {
     adapter: adapterFactory({
-      ...parts,
-      userCodes: openUserCodes({ ...parts, key: ring.derive('user codes') }),
-      canSign: () => parts.signatures.ready(),
+      config,
+      grants,
+      clients,
+      adapters,
+      userCodes: openUserCodes({ grants, random, key: ring.derive('user codes') }),
+      pending,
+      introduce,
+      canSign: () => signatures.ready(),
+      revoke,
+      clock,
+      random,
     }),
-    clients: [accountClient(parts.config), ...clients.configured.map((client) => clientMetadata(client, parts.config))],
+    clients: [accountClient(config), ...clients.configured.map((client) => clientMetadata(client, config))],
   };
 }
 
@@ -163,14 +172,15 @@ function features(
   pages: EnginePages,
   requests: ReturnType<typeof requestObjects>,
 ): NonNullable<Configuration['features']> {
-  const { config, ring, accountOf } = parts;
+  const { config, ring, views, accountOf, subjectNames, announce, clock } = parts;
+  const { resources } = config;
   return {
     clientIdMetadataDocument: metadataDocuments(parts),
     devInteractions: { enabled: false },
     backchannelLogout: { enabled: true },
     clientCredentials: { enabled: true },
     ciba: parts.backchannel.feature,
-    deviceFlow: devicePages({ ...parts, resources: config.resources }, pages),
+    deviceFlow: devicePages({ views, accountOf, resources, announce, clock }, pages),
     encryption: { enabled: true },
     // Experimental in the engine: "ack" says that its form may change, which the tests with a real token would show.
     externalSigningSupport: { enabled: true, ack: 'experimental-01' },
@@ -178,10 +188,10 @@ function features(
     jwtResponseModes: { enabled: true },
     jwtIntrospection: { enabled: true },
     requestObjects: { enabled: true, assertJwtClaimsAndHeader: requests.assertRequestObject },
-    dPoP: keyProofs(ring.derive('dpop nonce'), config.profile, parts.clock),
-    introspection: { enabled: true, allowedPolicy: introspection({ ...parts, resources: config.resources }) },
+    dPoP: keyProofs(ring.derive('dpop nonce'), config.profile, clock),
+    introspection: { enabled: true, allowedPolicy: introspection({ accountOf, subjectNames, resources }) },
     resourceIndicators: resourceIndicators({
-      resources: config.resources,
+      resources,
       accountOf,
       accessTokenTtl: config.tokens.access_token,
       transmitter: transmitterOf(config),

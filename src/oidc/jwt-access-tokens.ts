@@ -43,7 +43,7 @@ export function findAccessToken(name: 'AccessToken' | 'ClientCredentials') {
     const verify = verifyOurs({ issuer: parts.config.issuer, ring: parts.ring });
     return async (value, options) => {
       const opaque = await engine.call(provider[name], value, options);
-      if (opaque === undefined) return read(value, provider[name], { ...parts, verify });
+      if (opaque === undefined) return read(value, provider[name], parts, verify);
       return routeIs('revocation') ? givenBack(opaque, { record: recordOf(opaque) }) : opaque;
     };
   };
@@ -87,20 +87,23 @@ function routeIs(name: string): boolean {
 /** The tokens that the current requests have read from JWTs. The engine looks for one in each of its classes. */
 const reads = new WeakMap<KoaContextWithOIDC, Promise<AnyAccessToken | undefined>>();
 
-type Reading = Parts & { verify: VerifyOurs };
-
-async function read(value: string, Model: object, parts: Reading): Promise<AnyAccessToken | undefined> {
+async function read(
+  value: string,
+  Model: object,
+  parts: Parts,
+  verify: VerifyOurs,
+): Promise<AnyAccessToken | undefined> {
   const { ctx } = Provider;
   if (ctx === undefined || !READING_ROUTES.some(routeIs)) return undefined;
-  const found = reads.get(ctx) ?? readJwt(value, parts);
+  const found = reads.get(ctx) ?? readJwt(value, parts, verify);
   reads.set(ctx, found);
   const token = await found;
   return token?.constructor === Model ? token : undefined;
 }
 
-async function readJwt(value: string, parts: Reading): Promise<AnyAccessToken | undefined> {
+async function readJwt(value: string, parts: Parts, verify: VerifyOurs): Promise<AnyAccessToken | undefined> {
   const { provider } = parts;
-  const said = await readAccessToken(parts.verify, value);
+  const said = await readAccessToken(verify, value);
   const client = said && (await provider.Client.find(said.client_id));
   const claims = said && client && aboutAccount(said, client, parts.subjectNames);
   if (claims === undefined || client === undefined) return undefined;

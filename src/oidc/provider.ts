@@ -1,7 +1,6 @@
 import type { Logger } from 'pino';
 import { Provider } from 'oidc-provider';
 import { engineConfiguration, type EngineParts } from './configuration.ts';
-import { clientCalls } from './clients/client-calls.ts';
 import { showCodePage } from './device-flow.ts';
 import { reportClientUse, reportEngineEvents } from './engine-events.ts';
 import { installOverrides, prepareSteps } from './engine-override.ts';
@@ -11,8 +10,8 @@ import { verifyHintsBy } from './internals.ts';
 import { resumeByRecord } from './resumed-requests.ts';
 import { forgetRefusedProofs } from './storage/replay-adapter.ts';
 
-type Parts = Omit<EngineParts, 'calls'> &
-  Omit<OverrideParts, 'calls' | 'provider'> & {
+type Parts = EngineParts &
+  Omit<OverrideParts, 'provider'> & {
     grantTypes: readonly GrantType[];
     log: Logger;
     /** Told of each token that a client which registered itself is given. */
@@ -24,9 +23,8 @@ type Parts = Omit<EngineParts, 'calls'> &
  * @throws Error where the engine is not the one that the overrides rely on
  */
 export function createProvider(parts: Parts): Provider {
-  const calls = clientCalls(parts);
   prepareSteps(engineOverrides);
-  const provider = new Provider(parts.config.issuer, engineConfiguration({ ...parts, calls }));
+  const provider = new Provider(parts.config.issuer, engineConfiguration(parts));
   verifyHintsBy(provider, parts.ring.verifying);
   // The host has checked every forwarded header, and removed those of strangers.
   provider.proxy = true;
@@ -34,8 +32,32 @@ export function createProvider(parts: Parts): Provider {
     provider.use(step);
   for (const { name, handle, parameters, repeatable = [] } of parts.grantTypes)
     provider.registerGrantType(name, handle, [...parameters], [...repeatable]);
-  installOverrides(provider, engineOverrides, { ...parts, calls, provider });
+  installOverrides(provider, engineOverrides, overrideParts(provider, parts));
   reportEngineEvents(provider, parts.announce, parts.log);
   reportClientUse(provider, parts.clientUsed);
   return provider;
+}
+
+function overrideParts(provider: Provider, parts: Parts): OverrideParts {
+  const { config, ring, grants, clients, secretGuesses, subjectNames, status, forms, logouts, refresh } = parts;
+  const { calls, outgoing, announce, revoke, clock, random } = parts;
+  return {
+    provider,
+    config,
+    ring,
+    grants,
+    clients,
+    secretGuesses,
+    subjectNames,
+    status,
+    forms,
+    logouts,
+    refresh,
+    calls,
+    outgoing,
+    announce,
+    revoke,
+    clock,
+    random,
+  };
 }

@@ -13,6 +13,7 @@ import type { KeyRing } from '../keys/key-ring.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
 import { answerEngineFormsOnce } from '../oidc/answered-forms.ts';
 import type { GrantType } from '../oidc/grant-type.ts';
+import { clientCalls } from '../oidc/clients/client-calls.ts';
 import { frontChannelLogout } from '../oidc/logout/front-channel-logout.ts';
 import { sessionManagement } from '../oidc/logout/session-management.ts';
 import { limitSignOuts } from '../oidc/logout/sign-out-limits.ts';
@@ -79,6 +80,7 @@ function providerFor({ serving, keys, log }: EngineContext, ring: RingSnapshot):
     logouts: serving.logouts,
     forms: serving.pages.forms,
     outgoing: serving.outgoing,
+    calls: clientCalls({ config, outgoing: serving.outgoing }),
     clientUsed: serving.registration.used,
     pending: serving.pages.pending,
     views: serving.pages.views,

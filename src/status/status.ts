@@ -50,15 +50,17 @@ const MOST_TOLD = 1000;
 
 /** Starts to follow the lists. @throws StoreUnavailable */
 export async function openStatus(parts: StatusParts): Promise<TokenStatus> {
-  const { clock, issuer, longest } = parts;
+  const { grants, clock, random, sign, issuer, ttl, longest, reportFailure } = parts;
   const { uriOf } = listUris(issuer);
-  const revoked = revoker(parts);
+  const revoked = revoker({ grants, clock, issuer });
   const streams = new Streams(clock);
-  const allocator = new IndexAllocator({ ...parts, openFor: Math.min(longest, OPEN_FOR) });
-  const assigner = new StatusAssigner({ ...parts, allocator, uriOf });
-  const signedLists = new SignedLists({ ...parts, uriOf });
+  const allocator = new IndexAllocator({ grants, clock, random, longest, openFor: Math.min(longest, OPEN_FOR) });
+  const assigner = new StatusAssigner({ grants, clock, longest, allocator, uriOf });
+  const signedLists = new SignedLists({ sign, clock, issuer, ttl, uriOf });
   const lists = new FollowedLists({
-    ...parts,
+    grants,
+    clock,
+    reportFailure,
     onRevoked: (list, indexes) => streams.tell(revokedText(uriOf(list), indexes)),
     onVerified: () => streams.beat(),
     onLost: (list) => allocator.abandon(list),

@@ -71,8 +71,8 @@ class TooManySecrets extends errors.OIDCProviderError {
  * an instance that was left behind at a change of secrets does not slow its siblings.
  */
 export function openSecretGuesses(parts: Parts): SecretGuesses {
-  const { clients, clock, announce } = parts;
-  const delay = openRisingDelay({ ...parts, rule: RULE });
+  const { clients, grants, clock, announce } = parts;
+  const delay = openRisingDelay({ grants, clock, rule: RULE });
   const suspects = openSuspects({ clock, memory: RULE.memory });
   const counted = new WeakSet<KoaContextWithOIDC>();
   const subjectOf = (context: Context, client: string) => `${client}\n${addressBlock(clientAddress(context))}`;

@@ -55,7 +55,8 @@ export const watchSignOut = whereOn(() => (context: KoaContextWithOIDC): void =>
 export const watchErrors = whereOn(() => noteSession);
 
 /** Adds `session_state` to the answer of an authorization request (§2). */
-export const watchAnswers = whereOn(({ random, ...parts }) => {
+export const watchAnswers = whereOn((parts) => {
+  const { random } = parts;
   const key = browserStateKey(parts);
   return (context: KoaContextWithOIDC, answer: Record<string, unknown> | undefined): void => {
     noteSession(context);

@@ -21,12 +21,16 @@ export function sayInToken(token: AccessToken, claims: UnknownObject): void {
 export async function accessTokenClaims(
   context: KoaContextWithOIDC,
   token: AccessToken | ClientCredentials,
-  parts: { accountOf: AccountOf; subjectNames: SubjectNames; resources: readonly ResourceConfig[] },
+  {
+    accountOf,
+    subjectNames,
+    resources,
+  }: { accountOf: AccountOf; subjectNames: SubjectNames; resources: readonly ResourceConfig[] },
 ): Promise<UnknownObject | undefined> {
   const given = claimsOf.get(token);
   const source = sourceOf(context);
-  const account = token.kind === 'AccessToken' ? await parts.accountOf(context, token.accountId) : undefined;
-  const added = addedClaims(context, token, { ...parts, source, account });
+  const account = token.kind === 'AccessToken' ? await accountOf(context, token.accountId) : undefined;
+  const added = addedClaims(context, token, { source, account, subjectNames, resources });
   if (given !== undefined) return { ...added, ...given };
   if (token.kind !== 'AccessToken') return { ...added, ...mayAct(context.oidc.client) };
   return defined({

@@ -83,7 +83,11 @@ export function adapterFactory(options: AdapterOptions): (model: string) => Adap
       case 'Grant':
         return introducing(grantAdapter(options.grants, options.clock), options.introduce);
       case 'ReplayDetection':
-        return replayAdapter({ ...options, clockSkew: options.config.keys.clock_skew });
+        return replayAdapter({
+          grants: options.grants,
+          pending: options.pending,
+          clockSkew: options.config.keys.clock_skew,
+        });
       case 'Client':
         return clientAdapter(options);
       default:

@@ -75,8 +75,10 @@ interface Parts {
 }
 
 export function pendingRequests(parts: Parts): PendingRequests {
+  const { grants, clock } = parts;
   const { strangersAt, sharesOf } = openShares(parts);
-  const budget = (kind: PendingKind): Budget => openBudget({ ...parts, name: `pending ${kind}`, span: SPANS[kind] });
+  const budget = (kind: PendingKind): Budget =>
+    openBudget({ grants, clock, name: `pending ${kind}`, span: SPANS[kind] });
   const pending: Record<PendingKind, Budget> = {
     'sign-in': budget('sign-in'),
     pushed: budget('pushed'),
@@ -84,7 +86,7 @@ export function pendingRequests(parts: Parts): PendingRequests {
     session: budget('session'),
     proof: budget('proof'),
   };
-  const opened = openBudget({ ...parts, name: 'opened', span: HOUR });
+  const opened = openBudget({ grants, clock, name: 'opened', span: HOUR });
 
   async function spend(kind: PendingKind, bytes: number): Promise<Spent | undefined> {
     const context = Provider.ctx;
