@@ -10,7 +10,7 @@ import { howSoon, endingEffects } from './ending-effects.ts';
 export function disable(context: StoreContext, name: string): Promise<number> {
   return withAccount(context, name, async (domain, account) => {
     const ended = [await endingEffects(domain, account), howSoon(context.chosen.config)];
-    await domain.endings.disableAccount(account.id);
+    await domain.operations.disableAccount(account.id);
     const enable = `"latchkey accounts enable ${account.email}" lets it in again, to new sessions`;
     context.terminal.print(
       `disabled ${account.email}: nobody signs in to it, and this has ended\n${bullets([...ended, enable])}`,
@@ -31,7 +31,7 @@ export function enable(context: StoreContext, name: string): Promise<number> {
 export function signOut(context: StoreContext, name: string): Promise<number> {
   return withAccount(context, name, async (domain, account) => {
     const ended = [await endingEffects(domain, account), howSoon(context.chosen.config)];
-    await domain.endings.endBefore({ account: account.id });
+    await domain.operations.endBefore({ account: account.id });
     context.terminal.print(`signed ${account.email} out everywhere: this has ended\n${bullets(ended)}`);
     return 0;
   });
@@ -46,7 +46,7 @@ export function remove(context: StoreContext, name: string): Promise<number> {
     const lines = [...ended, 'there is no way back', ...(isSeed ? [seed] : [])];
     const plan = `removing ${account.email} (${account.id}), its password, and\n${bullets(lines)}`;
     if (!(await confirmed(given.options, terminal, plan))) return 1;
-    await domain.endings.removeAccount(account.id);
+    await domain.operations.removeAccount(account.id);
     terminal.print(`removed ${account.email} from ${place}`);
     return 0;
   });
@@ -61,7 +61,7 @@ export function setPassword(context: StoreContext, name: string): Promise<number
     await assertGood(password, account, { passwords: domain.passwords, config });
     const ended = [await endingEffects(domain, account), howSoon(config)];
     const { store } = await domain.passwords.prepare(account.id, password, OPERATOR);
-    await domain.endings.changeCredentials(account.id, 'password-changed', { store });
+    await domain.operations.changeCredentials(account.id, 'password-changed', { store });
     context.terminal.print(`${account.email} has a new password: this has ended\n${bullets(ended)}`);
     return 0;
   });

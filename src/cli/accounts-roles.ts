@@ -20,7 +20,7 @@ export function addRole(context: StoreContext, name: string, word: string): Prom
 export function removeRole(context: StoreContext, name: string, word: string): Promise<number> {
   const { chosen, terminal } = context;
   const roles = readRoles(word);
-  return withAccount(context, name, async ({ accounts, endings }, account) => {
+  return withAccount(context, name, async ({ accounts, operations }, account) => {
     const missing = roles.find((role) => !account.roles.includes(role));
     if (missing !== undefined) {
       const hint = didYouMean(missing, account.roles);
@@ -28,7 +28,7 @@ export function removeRole(context: StoreContext, name: string, word: string): P
       return 1;
     }
     let changed: Account | undefined;
-    await endings.removeRole(account.id, async () => {
+    await operations.removeRole(account.id, async () => {
       changed = await accounts.setRoles(account.id, (now) => now.filter((role) => !roles.includes(role)));
     });
     const effects = ['its access tokens are revoked; its apps stay signed in, and get others', howSoon(chosen.config)];

@@ -7,7 +7,7 @@ export async function remove(context: StoreContext, id: string): Promise<number>
   const { chosen } = context;
   return removed(context, {
     name: `client ${JSON.stringify(id)}`,
-    wasStored: await withDomain(context, ({ endings }) => endings.removeClient(id)),
+    wasStored: await withDomain(context, ({ operations }) => operations.removeClient(id)),
     isConfigured: chosen.config.clients.some((one) => one.client_id === id),
     ends: `latchkey revoke --client ${id}`,
   });
@@ -16,9 +16,9 @@ export async function remove(context: StoreContext, id: string): Promise<number>
 export async function disable(context: StoreContext, id: string): Promise<number> {
   const { chosen, terminal } = context;
   const name = `client ${JSON.stringify(id)}`;
-  const isThere = await withDomain(context, async ({ clients, endings }) => {
+  const isThere = await withDomain(context, async ({ clients, operations }) => {
     if (!(await mayBeThere(clients, id))) return false;
-    await endings.disableClient(id);
+    await operations.disableClient(id);
     return true;
   });
   if (!isThere) return absent(context, name);

@@ -7,7 +7,7 @@ export function rollSecret(context: StoreContext, id: string): Promise<number> {
   const { chosen, given, terminal } = context;
   const { config } = chosen;
   const hasLeaked = given.options['now'] === true;
-  return withDomain(context, async ({ clientSecrets, endings }) => {
+  return withDomain(context, async ({ clientSecrets, operations }) => {
     const why = await clientSecrets.whyNotRolled(id);
     if (why !== undefined) return explain(context, id, why);
     const rollAndPrint = async (): Promise<void> => {
@@ -20,7 +20,7 @@ export function rollSecret(context: StoreContext, id: string): Promise<number> {
     };
     if (!hasLeaked) await rollAndPrint();
     else {
-      await endings.rollClientSecret(id, rollAndPrint);
+      await operations.rollClientSecret(id, rollAndPrint);
       terminal.warn(`the one before is worth nothing, and what was issued to the client has ended; ${howSoon(config)}`);
     }
     return 0;

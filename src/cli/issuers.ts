@@ -69,7 +69,7 @@ async function add(context: StoreContext, file: string): Promise<number> {
 async function remove(context: StoreContext, issuer: string): Promise<number> {
   return removed(context, {
     name: `issuer ${JSON.stringify(issuer)}`,
-    wasStored: await withDomain(context, ({ endings }) => endings.removeIssuer(issuer)),
+    wasStored: await withDomain(context, ({ operations }) => operations.removeIssuer(issuer)),
     isConfigured: context.chosen.config.trusted_issuers.some((one) => one.issuer === issuer),
     ends: `latchkey revoke --issuer ${issuer}`,
   });

@@ -25,7 +25,7 @@ export function revoke(context: KeysContext, kid: string): Promise<number> {
     const heir = rest.signing.find(({ alg }) => alg === key.alg)?.kid;
     if (!(await confirmed(options, terminal, planFor(key, state, heir, config)))) return 1;
     let left = content;
-    await domain.endings.revokeKey(kid, async () => {
+    await domain.operations.revokeKey(kid, async () => {
       left = await change(context, ring, (now, options) => revokeNow(now, kid, options));
     });
     const signer = snapshotNow(domain, left).signing.find(({ alg }) => alg === key.alg);

@@ -13,7 +13,7 @@ import type { RingSnapshot } from '../keys/ring.ts';
 import type { Random } from '../lib/random.ts';
 import { grantLife } from '../oidc/lifetimes.ts';
 import type { BackChannelLogout } from '../oidc/logout/back-channel-logout.ts';
-import { openEndings } from '../revocation/operations.ts';
+import { openOperations } from '../revocation/operations.ts';
 import { Revocations, type RevocationParts } from '../revocation/revocations.ts';
 import { openTokens } from '../revocation/tokens.ts';
 import { openAccountChanges } from '../signals/account-changes.ts';
@@ -60,7 +60,7 @@ export function openDomain({ config, stores, random, keys, server }: DomainOptio
   const accountChanges = openAccountChanges({ accounts, signals, clock, random });
   const revocations = openRevocations({ config, grants, accounts, clients, clock, random, server });
   const { revoke } = revocations;
-  const endings = openEndings({ revoke, accounts, passwords, consents, clients, issuers });
+  const operations = openOperations({ revoke, accounts, passwords, consents, clients, issuers });
   return {
     config,
     records,
@@ -79,7 +79,7 @@ export function openDomain({ config, stores, random, keys, server }: DomainOptio
     signals,
     revocations,
     revoke,
-    endings,
+    operations,
   };
 }
 
@@ -100,7 +100,7 @@ function openRevocations({
     clock,
     random,
     tokens: openTokens({ grants, clock, issuer: config.issuer, learn: server?.learn }),
-    cutLife: grantLife(config.tokens),
+    notBeforeLife: grantLife(config.tokens),
     server: server && {
       announce: server.announce,
       logouts: server.logouts,

@@ -1,12 +1,16 @@
 import type { Context } from 'koa';
 import { clientName, finish, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
-import type { InteractionParts } from './parts.ts';
+import type { InteractionContext } from './interaction-context.ts';
 import { showSignIn } from './sign-in-page.ts';
 
 /**
  * Asks for the account to continue with (`prompt=select_account`). A browser has one session: that account, or another.
  */
-export async function showAccounts(parts: InteractionParts, context: Context, interaction: Interaction): Promise<void> {
+export async function showAccounts(
+  parts: InteractionContext,
+  context: Context,
+  interaction: Interaction,
+): Promise<void> {
   const id = interaction.details.session?.accountId;
   const account = id === undefined ? undefined : await parts.accounts.find(id);
   if (account === undefined) return showSignIn(parts, context, interaction);
@@ -20,7 +24,7 @@ export async function showAccounts(parts: InteractionParts, context: Context, in
 }
 
 export async function submitAccount(
-  parts: InteractionParts,
+  parts: InteractionContext,
   context: Context,
   interaction: SubmittedInteraction,
 ): Promise<void> {

@@ -10,9 +10,13 @@ import { grantConsented } from '../oidc/existing-grant.ts';
 import { standardScopes } from '../config/standard-scopes.ts';
 import { detailsInWords } from './detail-words.ts';
 import { finish, redirectUriOf, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
-import type { InteractionParts } from './parts.ts';
+import type { InteractionContext } from './interaction-context.ts';
 
-export async function showConsent(parts: InteractionParts, context: Context, interaction: Interaction): Promise<void> {
+export async function showConsent(
+  parts: InteractionContext,
+  context: Context,
+  interaction: Interaction,
+): Promise<void> {
   const { client, details } = interaction;
   const account = await parts.accounts.find(accountIdOf(interaction));
   if (account === undefined) throw new Problem('interaction-gone', 'the account is no more');
@@ -32,7 +36,7 @@ export async function showConsent(parts: InteractionParts, context: Context, int
 }
 
 export async function submitConsent(
-  parts: InteractionParts,
+  parts: InteractionContext,
   context: Context,
   interaction: SubmittedInteraction,
 ): Promise<void> {
@@ -63,7 +67,7 @@ function accountIdOf({ details }: Interaction): string {
   return id;
 }
 
-async function knownGrant({ provider }: InteractionParts, { details }: Interaction): Promise<Grant | undefined> {
+async function knownGrant({ provider }: InteractionContext, { details }: Interaction): Promise<Grant | undefined> {
   return details.grantId === undefined ? undefined : provider.Grant.find(details.grantId);
 }
 

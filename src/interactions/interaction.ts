@@ -9,7 +9,7 @@ import { Problem } from '../http/problems.ts';
 import type { Guard } from '../http/route.ts';
 import type { FoundInteraction, InteractionDetails } from '../oidc/storage/interactions.ts';
 import { pageAfterEnd, signedInElsewhere } from './other-tab.ts';
-import type { InteractionParts } from './parts.ts';
+import type { InteractionContext } from './interaction-context.ts';
 
 /** An authorization request that waits for its person, as this request's browser holds it. */
 export interface Interaction {
@@ -32,7 +32,7 @@ export interface SentStep {
 
 export type SubmittedInteraction = Interaction & Omit<SentStep, 'uid'>;
 
-type Parts = Pick<InteractionParts, 'provider' | 'interactions' | 'accounts' | 'csrf'>;
+type Parts = Pick<InteractionContext, 'provider' | 'interactions' | 'accounts' | 'csrf'>;
 
 /** An address that the browser goes to in place of a page. */
 export interface WayOn {
@@ -70,7 +70,7 @@ export function sentStepGuard({ csrf, interactions }: Parts): Guard<SentStep> {
 }
 
 /** Takes a password only from where one may be tried now. A flood is refused before its forms are read. */
-export function passwordGuard(parts: Parts & Pick<InteractionParts, 'admitAttempt'>): Guard<SentStep> {
+export function passwordGuard(parts: Parts & Pick<InteractionContext, 'admitAttempt'>): Guard<SentStep> {
   const sent = sentStepGuard(parts);
   return (context) => {
     const wait = parts.admitAttempt({ address: clientAddress(context), deviceToken: deviceToken(context) });

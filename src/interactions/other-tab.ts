@@ -6,9 +6,9 @@ import { withParameters } from '../http/redirect-uri.ts';
 import { normaliseEmail } from '../lib/email.ts';
 import { policyOf } from '../oidc/clients/client-metadata.ts';
 import type { InteractionDetails } from '../oidc/storage/interactions.ts';
-import type { InteractionParts } from './parts.ts';
+import type { InteractionContext } from './interaction-context.ts';
 
-type Parts = Pick<InteractionParts, 'provider' | 'interactions' | 'accounts'>;
+type Parts = Pick<InteractionContext, 'provider' | 'interactions' | 'accounts'>;
 
 /** Demands of a request that also a session may meet. The engine compares them with it when it goes on. */
 const COMPARED: readonly string[] = [

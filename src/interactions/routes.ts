@@ -14,7 +14,7 @@ import {
   type Interaction,
   type SubmittedInteraction,
 } from './interaction.ts';
-import type { InteractionParts } from './parts.ts';
+import type { InteractionContext } from './interaction-context.ts';
 import { showSignIn, submitSignIn } from './sign-in-page.ts';
 import { showSignUp, submitSignUp } from './sign-up-page.ts';
 
@@ -22,13 +22,13 @@ import { showSignUp, submitSignUp } from './sign-up-page.ts';
 const SIGN_IN = ['login', 'select_account'];
 
 /** The pages between an authorization request and its answer. No page leads to another: each goes back to the engine. */
-export function interactionRoutes(parts: InteractionParts): Route[] {
+export function interactionRoutes(parts: InteractionContext): Route[] {
   const seen = interactionGuard(parts);
   const sent = sentStepGuard(parts);
   const page = (
     path: string,
     prompts: readonly string[],
-    show: (parts: InteractionParts, context: Context, interaction: Interaction) => Promise<void> | void,
+    show: (parts: InteractionContext, context: Context, interaction: Interaction) => Promise<void> | void,
   ): Route =>
     route('GET', ['/interaction/:uid', path].filter(Boolean).join('/'), seen, (context, interaction) => {
       if ('leadsTo' in interaction) {
@@ -41,7 +41,7 @@ export function interactionRoutes(parts: InteractionParts): Route[] {
   const form = (
     path: string,
     prompts: readonly string[],
-    submit: (parts: InteractionParts, context: Context, interaction: SubmittedInteraction) => Promise<void>,
+    submit: (parts: InteractionContext, context: Context, interaction: SubmittedInteraction) => Promise<void>,
     guard = sent,
   ): Route =>
     route('POST', `/interaction/:uid/${path}`, guard, (context, step) =>
@@ -64,7 +64,7 @@ export function interactionRoutes(parts: InteractionParts): Route[] {
   ];
 }
 
-function show(parts: InteractionParts, context: Context, interaction: Interaction): Promise<void> {
+function show(parts: InteractionContext, context: Context, interaction: Interaction): Promise<void> {
   switch (interaction.details.prompt.name) {
     case 'login':
       return showSignIn(parts, context, interaction);
@@ -83,7 +83,7 @@ function expectPrompt({ details }: Interaction, names: readonly string[]): void 
   throw new Problem('interaction-gone', `the form answers ${names.join(' or ')}, the prompt is ${details.prompt.name}`);
 }
 
-function cancel(parts: InteractionParts, context: Context, interaction: SubmittedInteraction): Promise<void> {
+function cancel(parts: InteractionContext, context: Context, interaction: SubmittedInteraction): Promise<void> {
   return finish(parts, context, interaction, {
     error: 'access_denied',
     error_description: 'the person went back to the app',

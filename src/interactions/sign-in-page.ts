@@ -8,7 +8,7 @@ import { requestStart } from '../http/request-start.ts';
 import { epochSeconds } from '../lib/clock.ts';
 import { clientName, finish, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
 import { needsNoPassword } from './other-tab.ts';
-import type { InteractionParts } from './parts.ts';
+import type { InteractionContext } from './interaction-context.ts';
 
 /** Problem of the last attempt, and the values to keep in the form. */
 interface Retry {
@@ -20,7 +20,7 @@ interface Retry {
 }
 
 export async function showSignIn(
-  parts: InteractionParts,
+  parts: InteractionContext,
   context: Context,
   interaction: Interaction,
   retry: Retry = {},
@@ -41,7 +41,7 @@ export async function showSignIn(
 }
 
 /** The app's hint, or whoever is signed in and must show again that it is them. */
-async function suggestedEmail(parts: InteractionParts, { details }: Interaction): Promise<string | undefined> {
+async function suggestedEmail(parts: InteractionContext, { details }: Interaction): Promise<string | undefined> {
   const hint = details.params['login_hint'];
   if (typeof hint === 'string') return hint;
   const choosesAnother = details.prompt.name === 'select_account';
@@ -50,7 +50,7 @@ async function suggestedEmail(parts: InteractionParts, { details }: Interaction)
 }
 
 export async function submitSignIn(
-  parts: InteractionParts,
+  parts: InteractionContext,
   context: Context,
   interaction: SubmittedInteraction,
 ): Promise<void> {
@@ -92,7 +92,7 @@ export async function submitSignIn(
 
 /** Ends the step: who it is, how they showed it (RFC 8176) and when. */
 export function finishSignedIn(
-  parts: InteractionParts,
+  parts: InteractionContext,
   context: Context,
   interaction: SubmittedInteraction,
   { account, remember }: { account: Account; remember: boolean },

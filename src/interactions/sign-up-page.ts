@@ -10,13 +10,13 @@ import type { PageData } from '../http/pages.ts';
 import { Problem } from '../http/problems.ts';
 import { clientName, finish, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
 import { needsNoPassword } from './other-tab.ts';
-import type { InteractionParts } from './parts.ts';
+import type { InteractionContext } from './interaction-context.ts';
 import { finishSignedIn } from './sign-in-page.ts';
 
 type Retry = Pick<PageData['sign-up'], 'name' | 'email' | 'errors' | 'wait'> & { status?: number };
 
 export function showSignUp(
-  parts: InteractionParts,
+  parts: InteractionContext,
   context: Context,
   interaction: Interaction,
   { status = 200, ...retry }: Retry = {},
@@ -35,7 +35,7 @@ export function showSignUp(
 }
 
 export async function submitSignUp(
-  parts: InteractionParts,
+  parts: InteractionContext,
   context: Context,
   interaction: SubmittedInteraction,
 ): Promise<void> {

@@ -24,7 +24,7 @@ const appliers: Appliers = {
     const until = before ?? at;
     const invalidate = async (): Promise<void> => {
       if (exceptSession !== undefined) await keepSession(parts, exceptSession, until);
-      await writeNotBefore(parts.grants, { account }, until, parts.cutLife);
+      await writeNotBefore(parts.grants, { account }, until, parts.notBeforeLife);
     };
     const [, told] = await Promise.all([
       invalidate(),
@@ -43,9 +43,9 @@ const appliers: Appliers = {
     ]);
     return told;
   },
-  async client({ grants, tokens, cutLife }, { client, before }, at) {
+  async client({ grants, tokens, notBeforeLife }, { client, before }, at) {
     const until = before ?? at;
-    await Promise.all([writeNotBefore(grants, { client }, until, cutLife), tokens.endOfClient(client, until)]);
+    await Promise.all([writeNotBefore(grants, { client }, until, notBeforeLife), tokens.endOfClient(client, until)]);
     return [];
   },
   async 'trusted-issuer'({ tokens }, { issuer }, at) {
@@ -57,7 +57,7 @@ const appliers: Appliers = {
   /** The not-before instant is written first: it invalidates everything at once, while the rest may take long. */
   async everything(parts, { before }, at) {
     const until = before ?? at;
-    await writeNotBefore(parts.grants, 'everybody', until, parts.cutLife);
+    await writeNotBefore(parts.grants, 'everybody', until, parts.notBeforeLife);
     await parts.tokens.endOfEveryClient(until);
     return endEveryAccount(parts, until);
   },

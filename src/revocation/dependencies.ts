@@ -13,7 +13,7 @@ export interface RevocationDependencies {
   tokens: Tokens;
   clock: Clock;
   /** Life of a not-before instant in seconds: longer than anything that it invalidates. */
-  cutLife: number;
+  notBeforeLife: number;
 }
 
 /** Logout tokens that are now queued for apps. */

@@ -11,9 +11,9 @@ import { forEachAtOnce } from '../storage/at-once.ts';
  * Operations that end something together with everything that was issued for it. A boolean result tells whether it
  * existed. The revocation is stored before the change: a crash in between must not leave a new password beside old sessions.
  */
-export type Endings = PersonEndings & OperatorEndings;
+export type Operations = PersonOperations & OperatorOperations;
 
-interface PersonEndings {
+interface PersonOperations {
   disableAccount(account: AccountId): Promise<boolean>;
   removeAccount(account: AccountId): Promise<boolean>;
   /** Changes a password or another factor by `store`. */
@@ -29,7 +29,7 @@ interface PersonEndings {
   withdrawConsent(account: string, client: string): Promise<boolean>;
 }
 
-interface OperatorEndings {
+interface OperatorOperations {
   /** Disables a client, also a configured one. `Clients.enable` allows it new tokens again. */
   disableClient(client: string): Promise<void>;
   /** Removes a client from the store. A configured client keeps everything that was issued to it. */
@@ -51,7 +51,7 @@ export interface CredentialsChange {
   exceptSession?: string;
 }
 
-interface EndingsOptions {
+interface OperationsOptions {
   revoke: Revoke;
   accounts: Pick<Accounts, 'find' | 'disable' | 'remove'>;
   passwords: Pick<Passwords, 'remove'>;
@@ -61,11 +61,11 @@ interface EndingsOptions {
 }
 
 /** Makes the operations. Each can be repeated after an interruption. */
-export function openEndings(options: EndingsOptions): Endings {
-  return { ...personEndings(options), ...operatorEndings(options) };
+export function openOperations(options: OperationsOptions): Operations {
+  return { ...personOperations(options), ...operatorOperations(options) };
 }
 
-function personEndings({ revoke, accounts, passwords, consents }: EndingsOptions): PersonEndings {
+function personOperations({ revoke, accounts, passwords, consents }: OperationsOptions): PersonOperations {
   return {
     async disableAccount(account) {
       if ((await accounts.find(account)) === undefined) return false;
@@ -96,7 +96,7 @@ function personEndings({ revoke, accounts, passwords, consents }: EndingsOptions
   };
 }
 
-function operatorEndings({ revoke, clients, issuers }: EndingsOptions): OperatorEndings {
+function operatorOperations({ revoke, clients, issuers }: OperationsOptions): OperatorOperations {
   return {
     disableClient: (client) => revoke({ what: 'client', client }, 'client-disabled', () => clients.disable(client)),
     async removeClient(client) {

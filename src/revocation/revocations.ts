@@ -41,7 +41,7 @@ export class Revocations {
   constructor(parts: RevocationParts) {
     this.#parts = parts;
     this.#open = new RevocationJournal(parts.grants, parts.clock, {
-      life: parts.cutLife,
+      life: parts.notBeforeLife,
       canNotify: parts.server !== undefined,
     });
   }

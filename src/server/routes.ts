@@ -72,7 +72,7 @@ function homeRoutes(serving: ServingDomain, provider: Provider, apps: Apps): Rou
 /** The pages on which people end what is theirs. */
 function accountRoutes(serving: ServingDomain, provider: Provider): Route[] {
   const { announce, credentials } = serving;
-  const { config, accounts, clients, consents, endings, grants, clock } = serving.domain;
+  const { config, accounts, clients, consents, operations, grants, clock } = serving.domain;
   const { views, csrf, forms } = serving.pages;
   const toSignIn = signInUrlOf(serving);
   return [
@@ -87,7 +87,7 @@ function accountRoutes(serving: ServingDomain, provider: Provider): Route[] {
       clock,
       placeDetail: config.sessions.place,
       sessionsOf: (account) => liveSessions(grants, account),
-      endSession: (session) => endings.endSession(session),
+      endSession: (session) => operations.endSession(session),
     }),
     ...appsRoutes({
       provider,
@@ -99,7 +99,7 @@ function accountRoutes(serving: ServingDomain, provider: Provider): Route[] {
       clients,
       resources: config.resources,
       appsOf: (account) => appsWithAccess({ grants, consents }, account),
-      removeAccess: (account, client) => endings.withdrawConsent(account, client),
+      removeAccess: (account, client) => operations.withdrawConsent(account, client),
     }),
     ...passwordRoutes({
       provider,
@@ -111,7 +111,7 @@ function accountRoutes(serving: ServingDomain, provider: Provider): Route[] {
       announce,
       changePassword: credentials.changePassword,
       passwordMinLength: config.passwords.min_length,
-      replacePassword: (account, change) => endings.changeCredentials(account, 'password-changed', change),
+      replacePassword: (account, change) => operations.changeCredentials(account, 'password-changed', change),
     }),
   ];
 }

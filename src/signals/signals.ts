@@ -27,7 +27,7 @@ import { statusRoutes } from './stream-status.ts';
 import { openStreams, type Streams } from './streams.ts';
 import { openSubjects, type Subjects } from './subjects.ts';
 import { subjectRoutes } from './subject-endpoints.ts';
-import { accountEventsOf } from './account-events-of-revocation.ts';
+import { accountEventsOf } from './revocation-events.ts';
 import { openWaiting, type Waiting } from './waiting.ts';
 
 /** Publishes account events to receivers. It works on the stores alone, so that commands can use it. */

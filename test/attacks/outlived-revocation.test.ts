@@ -51,7 +51,7 @@ for (const backend of serverStores) {
         const sessions = await liveSessions(world.stores.grants, decodeJwt(id_token).sub ?? '');
         const asked = Array.from({ length: 16 }, async (_, at) => sleep(at * 2).then(() => askForToken(browser)));
         await sleep(pause);
-        for (const { uid } of sessions) await world.endings.endSession(uid);
+        for (const { uid } of sessions) await world.operations.endSession(uid);
         tokens.push(...(await Promise.all(asked)).flatMap((token) => token ?? []));
         assert.equal(await askForToken(browser), undefined);
       }
@@ -62,14 +62,14 @@ for (const backend of serverStores) {
       const machine = await world.machineToken();
       assert.equal(machine.includes('.'), false);
       assert.equal(await world.isActive(machine), true);
-      await world.endings.endBefore('everybody');
+      await world.operations.endBefore('everybody');
       assert.equal(await world.isActive(machine), false);
     });
 
     it('asks in vain where it was signed in before', async () => {
       const browser = new Browser();
       await signIn(browser, authorizationRequest(world.node.issuer));
-      await world.endings.endBefore('everybody');
+      await world.operations.endBefore('everybody');
       assert.equal(await askForToken(browser), undefined);
     });
   });

@@ -60,7 +60,7 @@ describe('A node whose clock is wrong', function () {
     }
   }
 
-  const endAll = () => domainOn(stores, server.config).endings.endBefore({ client: 'demo-service' });
+  const endAll = () => domainOn(stores, server.config).operations.endBefore({ client: 'demo-service' });
   const readiness = async (url: string): Promise<unknown> => (await fetch(`${url}/readyz`)).json();
 
   it('issues nothing that outlives a revocation of another node', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Endings } from '../../src/revocation/operations.ts';
+import type { Operations } from '../../src/revocation/operations.ts';
 import { Browser } from '../support/browser.ts';
 import { authorizationRequest, exchangeCode, signIn } from '../support/flows.ts';
 import type { Held } from './held.ts';
@@ -38,17 +38,17 @@ const OF_ACCOUNTS: [id: string, when: string, ...line: string[]][] = [
   ['account-signed-out', 'an operator ends everything of an account from before this instant', 'sign-out'],
 ];
 
-const OF_CLIENTS: [id: string, when: string, end: (endings: Endings, client: string) => Promise<unknown>][] = [
-  ['client-disabled', 'a client is disabled', (endings, client) => endings.disableClient(client)],
+const OF_CLIENTS: [id: string, when: string, end: (operations: Operations, client: string) => Promise<unknown>][] = [
+  ['client-disabled', 'a client is disabled', (operations, client) => operations.disableClient(client)],
   [
     'client-rolled',
     'the secret of a client is rolled with prejudice',
-    (endings, client) => endings.rollClientSecret(client, done),
+    (operations, client) => operations.rollClientSecret(client, done),
   ],
   [
     'client-ended',
     'everything of a client from before this instant ends',
-    (endings, client) => endings.endBefore({ client }),
+    (operations, client) => operations.endBefore({ client }),
   ],
 ];
 
@@ -241,7 +241,7 @@ export const CAUSES: readonly Cause[] = [
       return {
         ends: [...all(first), opaque, exchanged, ...all(neighbour)],
         stays: [machine, ...all(other), other.session],
-        act: () => end(stage.world.endings, stage.app),
+        act: () => end(stage.world.operations, stage.app),
       };
     },
   })),
@@ -272,7 +272,7 @@ export const LAST_CAUSES: readonly Cause[] = [
       return {
         ends: [first.session, ...all(first), offline.session, ...all(offline), machine],
         stays: [],
-        act: () => stage.world.endings.endBefore('everybody'),
+        act: () => stage.world.operations.endBefore('everybody'),
         told: [stage.app, stage.otherApp],
       };
     },

@@ -14,7 +14,7 @@ describe('An app that a person allows again at once', () => {
   it('keeps what it is given then, whatever is looked for after their consent was withdrawn', async () => {
     const { issuer } = world.node;
     const before = await world.holding();
-    await world.endings.withdrawConsent(before.account, before.client);
+    await world.operations.withdrawConsent(before.account, before.client);
     const again = await world.holding({ browser: before.browser });
     // One look for what was half-way is over; the later ones are no different.
     const looked = async (): Promise<boolean> => {

@@ -35,13 +35,13 @@ for (const backend of serverStores) {
     let world: World;
     /** As a command has it that dies. */
     let mortal: Domain;
-    let endings: Domain['endings'];
+    let operations: Domain['operations'];
     let people = 0;
 
     before(async () => {
       world = await World.start(backend, cheap, dying.openStores);
       mortal = domainOn(dying.around(world.stores), world.node.config);
-      ({ endings } = mortal);
+      ({ operations } = mortal);
     });
     after(() => world.stop());
 
@@ -85,23 +85,23 @@ for (const backend of serverStores) {
         const [here, elsewhere] = await twoHoldings();
         const { store } = await mortal.passwords.prepare(here.account, NEXT, OPERATOR);
         return {
-          act: () => endings.changeCredentials(here.account, 'password-changed', { store }),
+          act: () => operations.changeCredentials(here.account, 'password-changed', { store }),
           isOver: overFor([here, elsewhere], NOTHING),
         };
       },
       'an account that is disabled: all that it had': async () => {
         const [here, elsewhere] = await twoHoldings();
-        return { act: () => endings.disableAccount(here.account), isOver: overFor([here, elsewhere], NOTHING) };
+        return { act: () => operations.disableAccount(here.account), isOver: overFor([here, elsewhere], NOTHING) };
       },
       'an account that is removed: all that it had': async () => {
         const [here, elsewhere] = await twoHoldings();
-        return { act: () => endings.removeAccount(here.account), isOver: overFor([here, elsewhere], NOTHING) };
+        return { act: () => operations.removeAccount(here.account), isOver: overFor([here, elsewhere], NOTHING) };
       },
       'a role that is removed: the access tokens that name it': async () => {
         const [here, elsewhere] = await twoHoldings();
         const remove = () => world.accounts.setRoles(here.account, []);
         return {
-          act: () => endings.removeRole(here.account, remove),
+          act: () => operations.removeRole(here.account, remove),
           isOver: overFor([here, elsewhere], { ...ALL, jwt: false, opaque: false }),
         };
       },
@@ -109,7 +109,7 @@ for (const backend of serverStores) {
         const person = await newPerson();
         const photos = await world.holding({ person, client: 'demo-photos' });
         return {
-          act: () => endings.withdrawConsent(photos.account, 'demo-photos'),
+          act: () => operations.withdrawConsent(photos.account, 'demo-photos'),
           isOver: overFor([photos], { ...NOTHING, session: true }),
         };
       },
@@ -125,16 +125,16 @@ for (const backend of serverStores) {
       },
       'a client that is disabled: its tokens': async () => {
         const { client, tokens } = await newMachine();
-        return { act: () => endings.disableClient(client), isOver: noneActive(tokens) };
+        return { act: () => operations.disableClient(client), isOver: noneActive(tokens) };
       },
       'a client that is removed: its tokens': async () => {
         const { client, tokens } = await newMachine();
-        return { act: () => endings.removeClient(client), isOver: noneActive(tokens) };
+        return { act: () => operations.removeClient(client), isOver: noneActive(tokens) };
       },
       'a client secret that has leaked: the tokens issued for it': async () => {
         const { client, tokens } = await newMachine();
         const roll = () => mortal.clientSecrets.roll(client, { hasLeaked: true });
-        return { act: () => endings.rollClientSecret(client, roll), isOver: noneActive(tokens) };
+        return { act: () => operations.rollClientSecret(client, roll), isOver: noneActive(tokens) };
       },
     };
 

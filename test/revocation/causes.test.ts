@@ -79,7 +79,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await world.left(here), NOTHING);
       assert.ok((await world.isActive(access_token)) && (await world.isActive(refresh_token)));
       // An account that ends leaves nothing.
-      await world.endings.changeCredentials(here.account, 'password-changed', { store: done });
+      await world.operations.changeCredentials(here.account, 'password-changed', { store: done });
       assert.ok(!(await world.isActive(access_token)) && !(await world.isActive(refresh_token)));
     });
 
@@ -107,7 +107,7 @@ for (const backend of serverStores) {
     it('ends with a session that its owner ends from another place: it and its apps, which a node tells', async () => {
       await world.holding({ browser: here.browser, client: 'demo-photos' });
       const told = receiver.received.length;
-      await world.endings.endSession(await world.sessionOf(here));
+      await world.operations.endSession(await world.sessionOf(here));
       assert.deepEqual(await world.left(here), NOTHING);
       assert.deepEqual(await world.left(elsewhere), ALL);
       await receiver.whenReceived(told + 1);
@@ -115,28 +115,28 @@ for (const backend of serverStores) {
 
     it('ends with a changed password: all but the session in which it was changed, whose apps come by it anew', async () => {
       const exceptSession = await world.sessionOf(here);
-      await world.endings.changeCredentials(here.account, 'password-changed', { store: done, exceptSession });
+      await world.operations.changeCredentials(here.account, 'password-changed', { store: done, exceptSession });
       assert.deepEqual(await world.left(here), SESSION_ALONE);
       assert.deepEqual(await world.left(elsewhere), NOTHING);
       assert.deepEqual(await world.left(await world.holding({ browser: here.browser })), ALL);
     });
 
     it('ends with a factor that is changed elsewhere: every session', async () => {
-      await world.endings.changeCredentials(here.account, 'factor-changed', { store: done });
+      await world.operations.changeCredentials(here.account, 'factor-changed', { store: done });
       for (const holding of [here, elsewhere]) assert.deepEqual(await world.left(holding), NOTHING);
     });
 
     it('ends with consent that is withdrawn: one app, everywhere, which is told, and not the session', async () => {
       const photos = await world.holding({ browser: here.browser, client: 'demo-photos' });
       const told = receiver.received.length;
-      await world.endings.withdrawConsent(here.account, 'demo-photos');
+      await world.operations.withdrawConsent(here.account, 'demo-photos');
       assert.deepEqual(await world.left(photos), SESSION_ALONE);
       for (const holding of [here, elsewhere]) assert.deepEqual(await world.left(holding), ALL);
       await receiver.whenReceived(told + 1);
     });
 
     it('ends with a disabled account: all that it had, for good', async () => {
-      assert.ok(await world.endings.disableAccount(here.account));
+      assert.ok(await world.operations.disableAccount(here.account));
       for (const holding of [here, elsewhere]) assert.deepEqual(await world.left(holding), NOTHING);
       await world.accounts.enable(here.account);
       for (const holding of [here, elsewhere]) assert.deepEqual(await world.left(holding), NOTHING);
@@ -150,17 +150,17 @@ for (const backend of serverStores) {
       const at = `http://localhost:${Number(new URL(world.node.issuer).port) + 1}`;
       await browser.submit(await browser.visit(`${page.url}/sign-up`), person, at);
       const carol = await world.holding({ person, browser });
-      assert.ok(await world.endings.removeAccount(carol.account));
+      assert.ok(await world.operations.removeAccount(carol.account));
       assert.deepEqual(await world.left(carol), NOTHING);
       assert.equal(await world.accounts.findByEmail(person.email), undefined);
-      assert.equal(await world.endings.removeAccount(carol.account), false);
+      assert.equal(await world.operations.removeAccount(carol.account), false);
       assert.deepEqual(await world.left(here), ALL);
     });
 
     it('ends with a disabled client: its tokens, and that it gets more, until it is enabled', async () => {
       const [photos, machine] = [await world.holding({ client: 'demo-photos' }), await world.machineToken()];
       const { clients } = world.domain;
-      await world.endings.disableClient('demo-photos');
+      await world.operations.disableClient('demo-photos');
       const request = authorizationRequest(world.other, 'demo-photos');
       assert.equal((await fetch(request.url, { redirect: 'manual' })).status, 400);
       assert.equal((await refresh(world.other, photos.refresh, { client_id: 'demo-photos' })).status, 401);
@@ -173,7 +173,7 @@ for (const backend of serverStores) {
 
     it('ends with a client’s secret that has leaked: a machine’s tokens until then', async () => {
       const before = await world.machineToken();
-      await world.endings.rollClientSecret('demo-service', done);
+      await world.operations.rollClientSecret('demo-service', done);
       assert.equal(await world.isActive(before), false);
       assert.ok(await world.isActive(await world.machineToken()));
       assert.deepEqual(await world.left(here), ALL);
@@ -186,9 +186,9 @@ for (const backend of serverStores) {
       await clients.save({ ...machine, client_id: 'of-the-store', secret: new Secret('of-the-store-secret') });
       const [its, other] = [await world.machineToken('of-the-store:of-the-store-secret'), await world.machineToken()];
       assert.ok(await world.isActive(its));
-      assert.ok(await world.endings.removeClient('of-the-store'));
+      assert.ok(await world.operations.removeClient('of-the-store'));
       assert.equal(await world.isActive(its), false);
-      assert.equal(await world.endings.removeClient('demo-service'), false, 'it is of the configuration');
+      assert.equal(await world.operations.removeClient('demo-service'), false, 'it is of the configuration');
       assert.ok(await world.isActive(other));
     });
 
@@ -212,10 +212,10 @@ for (const backend of serverStores) {
       };
       const [theirs, others] = [await tokenFor(partner), await tokenFor(other)];
       assert.ok((await world.isActive(theirs)) && (await world.isActive(others)));
-      assert.ok(await world.endings.removeIssuer(partner.issuer));
+      assert.ok(await world.operations.removeIssuer(partner.issuer));
       assert.equal(await world.isActive(theirs), false);
       assert.ok(await world.isActive(others));
-      await world.endings.endBefore({ account: stranger.account });
+      await world.operations.endBefore({ account: stranger.account });
       assert.equal(await world.isActive(others), false, 'it ends with the account that it stands for');
       stranger = await world.holding({ person: ADMIN });
     });
@@ -223,7 +223,7 @@ for (const backend of serverStores) {
     it('ends with an instant for one account: what began before it, and nothing later', async () => {
       const before = Date.now();
       const later = await world.holding();
-      await world.endings.endBefore({ account: here.account }, before);
+      await world.operations.endBefore({ account: here.account }, before);
       for (const holding of [here, elsewhere]) assert.deepEqual(await world.left(holding), NOTHING);
       assert.deepEqual(await world.left(later), ALL);
     });
@@ -233,7 +233,7 @@ for (const backend of serverStores) {
       const before = Date.now() + 1;
       await until(() => Date.now() > before);
       const late = await world.machineToken();
-      await world.endings.endBefore({ client: 'demo-service' }, before);
+      await world.operations.endBefore({ client: 'demo-service' }, before);
       assert.equal(await world.isActive(early), false);
       assert.ok(await world.isActive(late));
     });
@@ -245,7 +245,7 @@ for (const backend of serverStores) {
       const [later, lateMachine] = [await world.holding(), await world.machineToken()];
       const earlyStranger = stranger;
       stranger = await world.holding({ person: ADMIN });
-      await world.endings.endBefore('everybody', before);
+      await world.operations.endBefore('everybody', before);
       for (const holding of [here, elsewhere, earlyStranger]) assert.deepEqual(await world.left(holding), NOTHING);
       assert.equal(await world.isActive(machine), false);
       assert.deepEqual(await world.left(later), ALL);

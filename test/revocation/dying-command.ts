@@ -16,7 +16,7 @@ const { issuer, grants: url, account } = JSON.parse(process.argv[2] ?? '{}') as 
 const { grants, records } = await openStores({ grants: url }, clock);
 const tokens = openTokens({ grants, clock, issuer });
 const { revoke } = new Revocations({
-  ...{ grants, clock, random, cutLife: 3600 },
+  ...{ grants, clock, random, notBeforeLife: 3600 },
   accounts: openAccounts({ records, clock, random }),
   clients: { find: () => Promise.resolve(undefined) },
   tokens: {

@@ -30,7 +30,7 @@ describe('A revocation', () => {
   });
 
   const partsOf = () => ({
-    ...{ grants, clock, random, cutLife: 3600 },
+    ...{ grants, clock, random, notBeforeLife: 3600 },
     accounts: openAccounts({ records: grants, clock, random }),
     clients: { find: () => Promise.resolve(undefined) },
     tokens: openTokens({ grants, clock, issuer: 'https://here.example' }),

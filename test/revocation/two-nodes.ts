@@ -7,7 +7,7 @@ import {
   type TokenFault,
 } from '../../src/resource-server/resource-server.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import type { Endings } from '../../src/revocation/operations.ts';
+import type { Operations } from '../../src/revocation/operations.ts';
 import { openStores, type Stores } from '../../src/storage/open-stores.ts';
 import { newPlace, type Place } from '../durability/command.ts';
 import { startLogoutReceiver, type LogoutReceiver } from '../oidc/logout-receiver.ts';
@@ -40,7 +40,7 @@ export interface World {
   readonly apis: readonly Api[];
   readonly receiver: LogoutReceiver;
   /** As a command has them. */
-  readonly endings: Endings;
+  readonly operations: Operations;
   readonly stores: Stores;
   /** Runs a command beside the server; it has to succeed. @returns what it printed */
   command(...line: string[]): Promise<string>;
@@ -79,7 +79,7 @@ export async function startWorld(
     apis,
     receiver,
     stores,
-    endings: domainOn(stores, config).endings,
+    operations: domainOn(stores, config).operations,
     async command(...line) {
       const { code, out, err } = await command(line, { environment: besides(place) });
       assert.equal(code, 0, out + err);

@@ -44,7 +44,7 @@ for (const backend of serverStores) {
       const slow = slowForm(new URL('/token', world.node.issuer), form);
       const begun = Date.now();
       await until(() => Date.now() > begun + 50);
-      await world.endings.rollClientSecret('demo-service', done);
+      await world.operations.rollClientSecret('demo-service', done);
       const { access_token = '' } = await slow.finish();
       const later = await world.machineToken();
       await until(async () => !(await world.isActive(String(access_token))));
@@ -59,7 +59,7 @@ for (const backend of serverStores) {
       // The password was right; the browser is told where to go on, and waits.
       const resume = await browser.submit(page, { ...ALICE }, `${issuer}/authorize/`);
       const { account } = await world.holding();
-      await world.endings.changeCredentials(account, 'password-changed', { store: done });
+      await world.operations.changeCredentials(account, 'password-changed', { store: done });
       const back = await browser.visit(resume.url, {}, request.redirectUri);
       const callback = new URL(back.url);
       assert.equal((await exchangeCode(issuer, request, callback)).body['error'], 'invalid_grant');

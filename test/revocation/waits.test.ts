@@ -26,7 +26,7 @@ describe('Nobody waits long for a slow store', function () {
   let world: World;
   /** As a command has it. */
   let counted: Domain;
-  let endings: Domain['endings'];
+  let operations: Domain['operations'];
   let person: Person;
   let holdings: Holding[];
   let people = 0;
@@ -34,7 +34,7 @@ describe('Nobody waits long for a slow store', function () {
   before(async () => {
     world = await World.start(sqlite, cheap, counting.openStores);
     counted = domainOn(counting.around(world.stores), world.node.config);
-    ({ endings } = counted);
+    ({ operations } = counted);
   });
   after(() => world.stop());
   beforeEach(async () => {
@@ -94,18 +94,18 @@ describe('Nobody waits long for a slow store', function () {
 
   it('when an operator sets a password', async () => {
     const { store } = await counted.passwords.prepare(first().account, NEXT, OPERATOR);
-    await assertFew(() => endings.changeCredentials(first().account, 'password-changed', { store }));
+    await assertFew(() => operations.changeCredentials(first().account, 'password-changed', { store }));
   });
 
-  it('when an operator disables an account', () => assertFew(() => endings.disableAccount(first().account)));
+  it('when an operator disables an account', () => assertFew(() => operations.disableAccount(first().account)));
 
-  it('when an operator removes an account', () => assertFew(() => endings.removeAccount(first().account)));
+  it('when an operator removes an account', () => assertFew(() => operations.removeAccount(first().account)));
 
   it('when an operator removes a role', () =>
-    assertFew(() => endings.removeRole(first().account, () => Promise.resolve())));
+    assertFew(() => operations.removeRole(first().account, () => Promise.resolve())));
 
   it('when an operator disables a client', async () => {
-    await assertFew(() => endings.disableClient('demo-photos'));
+    await assertFew(() => operations.disableClient('demo-photos'));
     await world.domain.clients.enable('demo-photos');
   });
 
@@ -114,7 +114,7 @@ describe('Nobody waits long for a slow store', function () {
     const client = { ...machine, client_id: 'of-the-store', secret: new Secret('of-the-store-secret') };
     assert.ok(await world.domain.clients.save(client));
     const token = await world.machineToken('of-the-store:of-the-store-secret');
-    await assertFew(async () => assert.ok(await endings.removeClient('of-the-store')));
+    await assertFew(async () => assert.ok(await operations.removeClient('of-the-store')));
     assert.equal(await world.isActive(token), false);
   });
 });

@@ -7,7 +7,7 @@ import type { Domain } from '../../src/domain/domain.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { AccountId } from '../../src/lib/ids.ts';
 import { sessionsOfAccount } from '../../src/oidc/storage/session-records.ts';
-import type { Endings } from '../../src/revocation/operations.ts';
+import type { Operations } from '../../src/revocation/operations.ts';
 import { openStores, type Stores } from '../../src/storage/open-stores.ts';
 import { isRevoked, placeOf } from '../status/published-lists.ts';
 import type { Backend, RunningBackend } from '../storage/backends.ts';
@@ -48,7 +48,7 @@ export class World {
   /** As a command has it. */
   readonly domain: Domain;
   readonly accounts: Accounts;
-  readonly endings: Endings;
+  readonly operations: Operations;
   /** The other node. */
   readonly other: string;
   readonly #stop: () => Promise<void>;
@@ -59,7 +59,7 @@ export class World {
     this.stores = stores;
     this.domain = domainOn(stores, node.config);
     this.accounts = this.domain.accounts;
-    this.endings = this.domain.endings;
+    this.operations = this.domain.operations;
     this.#stop = stop;
   }
 

@@ -39,7 +39,7 @@ for (const backend of serverStores) {
     let second: TestServer & { url: string };
     let stores: Stores;
     let domain: Domain;
-    let endings: Domain['endings'];
+    let operations: Domain['operations'];
     let [alice, admin]: AccountId[] = [];
     let [web, watch]: Listening[] = [];
 
@@ -54,7 +54,7 @@ for (const backend of serverStores) {
       second = await startSecondNode(server, store.url, withSignals());
       stores = await openStores(server.config.stores, systemClock);
       domain = domainOn(stores, server.config);
-      ({ endings } = domain);
+      ({ operations } = domain);
       alice = (await accountId(server, 'alice@example.com')) as AccountId;
       admin = (await accountId(server, 'admin@example.com')) as AccountId;
       [web, watch] = [await listen('demo-web'), await listen('watch')];
@@ -130,7 +130,7 @@ for (const backend of serverStores) {
       const at = records.findIndex((record) => record?.value.authorizations?.['demo-web']?.sid === kept.sid);
       const session = (keys[at] ?? '').replace('session:', '');
       const change = { store: done, exceptSession: session };
-      await endings.changeCredentials(alice ?? assert.fail(), 'password-changed', change);
+      await operations.changeCredentials(alice ?? assert.fail(), 'password-changed', change);
       const heard = await hears(web, 2);
       assert.deepEqual(
         sorted(told(heard)),
@@ -146,9 +146,9 @@ for (const backend of serverStores) {
 
     it('an app that a person takes their consent back from hears that, and from then on nothing', async () => {
       await signIn('demo-web');
-      await endings.withdrawConsent(alice ?? assert.fail(), 'demo-web');
+      await operations.withdrawConsent(alice ?? assert.fail(), 'demo-web');
       assert.deepEqual(told(await hears(web, 1)), [[SESSION_REVOKED, alice]]);
-      await endings.changeCredentials(alice ?? assert.fail(), 'password-changed', { store: done });
+      await operations.changeCredentials(alice ?? assert.fail(), 'password-changed', { store: done });
       assert.deepEqual(
         sorted(told(await hears(watch, 2))),
         sorted([
@@ -163,11 +163,11 @@ for (const backend of serverStores) {
       const { tokens } = await signIn('demo-notes', { scope: 'openid offline_access' });
       const first = await refresh(server.issuer, tokens['refresh_token']);
       await refresh(server.issuer, String(first.body['refresh_token']));
-      await endings.rollClientSecret('demo-web', done);
-      await endings.endBefore({ client: 'demo-notes' });
+      await operations.rollClientSecret('demo-web', done);
+      await operations.endBefore({ client: 'demo-notes' });
       // The one after them tells that all of them are through.
       await signIn('demo-web');
-      await endings.endBefore({ account: alice ?? assert.fail() });
+      await operations.endBefore({ account: alice ?? assert.fail() });
       const all = await hears(watch, 1);
       assert.deepEqual(told(all), [[SESSION_REVOKED, alice]]);
       assert.deepEqual(entities(all), ['admin']);
@@ -176,7 +176,7 @@ for (const backend of serverStores) {
 
     it('the end of everything is the end of each session that there was', async () => {
       const [own, other] = [await signIn('demo-web'), await signIn('demo-notes', { person: ADMIN })];
-      await endings.endBefore('everybody');
+      await operations.endBefore('everybody');
       assert.deepEqual(
         sorted(told(await hears(watch, 2))),
         sorted([own.sid, other.sid].map((sid) => [SESSION_REVOKED, sid])),
@@ -189,7 +189,7 @@ for (const backend of serverStores) {
       const id = alice ?? assert.fail();
       await domain.accountChanges.addRoles(id, ['admin']);
       const withoutIt = (now: readonly string[]) => now.filter((role) => role !== 'admin');
-      await endings.removeRole(id, () => domain.accounts.setRoles(id, withoutIt));
+      await operations.removeRole(id, () => domain.accounts.setRoles(id, withoutIt));
       for (const listening of [web, watch]) {
         const heard = await hears(listening, 2);
         assert.deepEqual(
@@ -204,8 +204,8 @@ for (const backend of serverStores) {
     });
 
     it('a client that is disabled hears nothing, and nothing of that time once it is enabled', async () => {
-      await endings.disableClient('demo-web');
-      await endings.endBefore({ account: alice ?? assert.fail() });
+      await operations.disableClient('demo-web');
+      await operations.endBefore({ account: alice ?? assert.fail() });
       await hears(watch, 1);
       await domain.clients.enable('demo-web');
       assert.deepEqual(await hears(web, 0), []);
@@ -213,7 +213,7 @@ for (const backend of serverStores) {
 
     it('an account that is disabled is told as that, and so is one that is deleted, to those who know it', async () => {
       await signIn('demo-web', { person: ADMIN });
-      await endings.disableAccount(alice ?? assert.fail());
+      await operations.disableAccount(alice ?? assert.fail());
       const heard = await hears(web, 2);
       assert.deepEqual(
         sorted(told(heard)),
@@ -228,7 +228,7 @@ for (const backend of serverStores) {
         assert.equal(await domain.accountChanges.enable(alice ?? assert.fail()), wasDisabled);
       assert.deepEqual(told(await hears(web, 1)), [[ACCOUNT_ENABLED, alice]]);
       await hears(watch, 1);
-      await endings.removeAccount(admin ?? assert.fail());
+      await operations.removeAccount(admin ?? assert.fail());
       const about = sorted([
         [SESSION_REVOKED, admin],
         [ACCOUNT_PURGED, admin],

@@ -103,7 +103,7 @@ for (const backend of serverStores) {
       await server?.close();
       server = undefined;
       const stores = await openStores(config.stores, systemClock);
-      await domainOn(stores, config).endings.disableAccount(alice);
+      await domainOn(stores, config).operations.disableAccount(alice);
       await stores.close();
       assert.deepEqual(receiver.arrived, []);
       // Ahead of where the test before this one has left the clock of the stream.

@@ -152,31 +152,31 @@ export class RevocationPlay {
   }
 
   async #end(step: Extract<Step, { do: 'withdraw consent' | 'end account' | 'end client' | 'end everything' }>) {
-    const { endings } = this.#world;
+    const { operations } = this.#world;
     const { app, otherApp, machine } = this.#stage;
     switch (step.do) {
       case 'withdraw consent': {
         const [account, client] = [this.#accounts.get(step.person), [app, otherApp][step.app] ?? ''];
         if (account === undefined) return;
-        await endings.withdrawConsent(account, client);
+        await operations.withdrawConsent(account, client);
         this.#model.endFamilies((family) => family.person === step.person && family.app === client);
         return;
       }
       case 'end account': {
         const account = this.#accounts.get(step.person);
         if (account === undefined) return;
-        await endings.endBefore({ account });
+        await operations.endBefore({ account });
         this.#model.endFamilies(({ person }) => person === step.person);
         return;
       }
       case 'end client': {
         const client = [app, otherApp, machine][step.client] ?? '';
-        await endings.endBefore({ client });
+        await operations.endBefore({ client });
         this.#model.endClient(client);
         return;
       }
       case 'end everything':
-        await endings.endBefore('everybody');
+        await operations.endBefore('everybody');
         this.#model.endEverything();
     }
   }

@@ -62,7 +62,7 @@ const STEP = 30;
 /** Milliseconds in which a node that uses an interaction up has answered. */
 const RESUMING = 10_000;
 
-interface InteractionParts {
+interface InteractionContext {
   grants: Store;
   clock: Clock;
   random: Random;
@@ -89,7 +89,7 @@ export class Interactions {
 
   readonly #reportFailure: (error: unknown) => void;
 
-  constructor({ random, reportFailure, ...life }: InteractionParts) {
+  constructor({ random, reportFailure, ...life }: InteractionContext) {
     this.#reportFailure = reportFailure;
     this.#grants = life.grants;
     this.#clock = life.clock;

@@ -13,7 +13,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Interactions } from '../oidc/storage/interactions.ts';
 
 /** Dependencies of the pages of an interaction. */
-export interface InteractionParts {
+export interface InteractionContext {
   provider: Provider;
   views: Views;
   csrf: Csrf;
