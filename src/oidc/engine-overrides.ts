@@ -38,6 +38,7 @@ import { keepRegisteredQuery } from './registered-query.ts';
 import { expectedAudience } from './requests/assertion-audience.ts';
 import { validateHint } from './requests/id-token-hint.ts';
 import { resultWithAdded } from './requests/mapped-claims.ts';
+import { unlessOtherScheme } from './requests/presented-token.ts';
 import { nameRequestAudience } from './requests/request-objects.ts';
 import { setUnlessNonce } from './requests/refreshed-id-tokens.ts';
 import { checkScope, clientCredentialsScope } from './requests/requested-scopes.ts';
@@ -111,6 +112,7 @@ export const engineOverrides: readonly Row[] = [
 
   // Requests
   row('OIDCContext.prototype', 'urlFor', 2, 'RFC 8705 §5: the alias that was called', urlForCalled),
+  row('OIDCContext.prototype', 'getAccessToken', 0, 'RFC 6750 §3.1: no error without a token', unlessOtherScheme),
   row('OIDCContext.prototype', 'clientJwtAuthExpectedAudience', 0, 'rfc7523bis §4', () => expectedAudience),
   ...ENDPOINTS.flatMap((route): Row[] => [
     row(`steps of ${route}`, 'processRequestObject', 2, 'RFC 9101 §4: names the audience', nameRequestAudience),

@@ -1,4 +1,5 @@
 import type { Context } from 'koa';
+import { tokenChallenge } from '../http/token-challenge.ts';
 
 /** RFC 7591 §3.2.2, RFC 6750 §3.1, and RFC 6749 §4.1.2.1 for what passes. */
 export type RefusalCode =
@@ -37,8 +38,7 @@ export class Refusal extends Error {
  * challenged without an error (RFC 6750 §3.1).
  */
 export function tokenRefused(context: Context, reason: string): Refusal {
-  const challenge = context.get('Authorization') === '' ? 'Bearer' : 'Bearer error="invalid_token"';
-  const headers = { 'WWW-Authenticate': challenge };
+  const headers = { 'WWW-Authenticate': tokenChallenge(context) };
   return new Refusal('invalid_token', 'the access token is missing, wrong or used up', { reason, headers });
 }
 

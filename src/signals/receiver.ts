@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
 import type { Clients } from '../clients/clients.ts';
+import { tokenChallenge } from '../http/token-challenge.ts';
 import type { Reach } from './event-types.ts';
 import { reachOf } from './publish.ts';
 import { Refusal } from './refusal.ts';
@@ -35,9 +36,8 @@ export function receiverGuard({ clients, findToken }: { clients: Clients; findTo
     };
 }
 
-/** A request without credentials learns no more than that some are needed (RFC 6750 §3.1). */
 function unknown(context: Context, given?: string): Refusal {
-  const challenge = given ?? (context.get('Authorization') === '' ? 'Bearer' : 'Bearer error="invalid_token"');
+  const challenge = given ?? tokenChallenge(context);
   return new Refusal('invalid_token', 'needs an access token of this server', { 'WWW-Authenticate': challenge });
 }
 

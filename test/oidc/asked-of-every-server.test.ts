@@ -83,6 +83,8 @@ describe('What the specifications ask of every server', () => {
     assert.equal(missing, 401);
     assert.match(bare, /^Bearer/);
     assert.doesNotMatch(bare, /error=/);
+    const [other, unnamed] = await ask({ authorization: 'Basic eDp5' });
+    assert.deepEqual([other, unnamed], [missing, bare], 'another scheme brings no token');
     const [wrong, named] = await ask({ authorization: 'Bearer made-up' });
     assert.equal(wrong, 401);
     assert.match(named, /error="invalid_token"/);

@@ -266,7 +266,7 @@ describe('Dynamic registration', () => {
       // RFC 6750 §3.1: no error is named to a request without a token.
       assertRefused(await register(server), 'Bearer');
       assertRefused(await register(server, {}, { token: 'x'.repeat(43) }));
-      assertRefused(await register(server, {}, { headers: { authorization: 'Basic eDp5' } }));
+      assertRefused(await register(server, {}, { headers: { authorization: 'Basic eDp5' } }), 'Bearer');
     });
 
     it('takes one as often as it says, also when all come at once', async () => {
