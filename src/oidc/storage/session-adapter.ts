@@ -53,7 +53,7 @@ export function sessionAdapter({ grants, random, clock, pending, config }: Sessi
       const cookie = await cookies.find(id);
       if (cookie === undefined) return undefined;
       const { uid, account } = cookie.value;
-      const [session, read] = await Promise.all([grants.get(sessionKey(uid)), cutOf(grants, account)]);
+      const [session, read] = await Promise.all([grants.get(sessionKey(uid)), latestNotBeforeOf(grants, account)]);
       if (session === undefined || !(await sessionCounts(grants, session.value, read))) return undefined;
       const state = shownState(cookie.value.state, Provider.ctx, { account: session.value.accountId, random });
       if (Provider.ctx !== undefined) seenBy.set(Provider.ctx, { cookie, session, state });
@@ -101,7 +101,7 @@ interface Write {
   options: { ttl?: number };
 }
 
-async function cutOf(grants: Store, account: string | undefined) {
+async function latestNotBeforeOf(grants: Store, account: string | undefined) {
   return account === undefined ? undefined : { account, notBefore: await latestNotBefore(grants, { account }) };
 }
 
