@@ -1,13 +1,34 @@
-import { errors, type Provider } from 'oidc-provider';
+import { decodeProtectedHeader } from 'jose';
+import { errors, type Client, type Provider } from 'oidc-provider';
+import type { RingSnapshot } from '../../keys/ring.ts';
 import { isIdToken } from './issued-jwt.ts';
 
 type Validate = Provider['IdToken']['validate'];
 
-/** The engine accepts every JWT that has the issuer, the audience, the subject and the key of an ID token. */
-export function validateHint(engine: Validate, { provider }: { provider: Provider }): Validate {
+/**
+ * Validates an ID token that comes back as a hint (OpenID Connect Core §3.1.2.1, RP-Initiated Logout 1.0 §2). The engine
+ * accepts every JWT that has the issuer, the audience, the subject and the key of an ID token, but refuses one that was
+ * signed before the client was given another algorithm.
+ */
+export function validateHint(
+  engine: Validate,
+  { provider, ring }: { provider: Provider; ring: Pick<RingSnapshot, 'published'> },
+): Validate {
+  const algorithms = new Set(ring.published.map(({ alg }) => alg));
   return async (token, client) => {
-    const hint = await engine.call(provider.IdToken, token, client);
+    const alg = algorithmOf(token);
+    const signer = algorithms.has(alg) ? { clientId: client.clientId, idTokenSignedResponseAlg: alg } : client;
+    const hint = await engine.call(provider.IdToken, token, signer as Client);
     if (!isIdToken(hint)) throw new errors.InvalidRequest('the hint must be an ID token');
     return hint;
   };
+}
+
+/** @returns undefined for unreadable values, which the engine refuses */
+function algorithmOf(token: string): string | undefined {
+  try {
+    return decodeProtectedHeader(token).alg;
+  } catch {
+    return undefined;
+  }
 }
