@@ -77,13 +77,19 @@ function* facts({ header, claims, request, resource, here }: Examination): Gener
   yield ['server', here];
   yield ['client', request.client.id || 'none: --client names one'];
   yield ['resource', resource ?? 'none'];
-  for (const name of ['typ', 'alg', 'kid']) yield [name, printable(header[name])];
-  for (const name of ['iss', 'sub', 'aud', 'iat', 'exp', 'jti']) yield [name, printable(claims[name])];
+  const told = { ...pick(header, ['typ', 'alg', 'kid']), ...pick(claims, ['iss', 'sub', 'aud', 'iat', 'exp', 'jti']) };
+  for (const [name, value] of Object.entries(told)) yield [name, printable(value)];
+}
+
+function pick(members: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(names.filter((name) => members[name] !== undefined).map((name) => [name, members[name]]));
 }
 
 /** A stranger's text cannot move the cursor: JSON has escapes for most of it, and the rest is left out. */
 function printable(value: unknown): string {
-  return (value === undefined ? '(none)' : JSON.stringify(value)).replace(/[^\x20-\x7E]/g, '\u{FFFD}').slice(0, 200);
+  return JSON.stringify(value)
+    .replace(/[^\x20-\x7E]/g, '\u{FFFD}')
+    .slice(0, 200);
 }
 
 function whom(subject: Subject): string {

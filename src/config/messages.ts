@@ -59,6 +59,7 @@ function settingsAt(path: Path, schema: unknown): string {
 }
 
 function listed(known: readonly string[]): string {
+  if (known.length === 1) return `only ${String(known[0])} stands here`;
   return known.length > 12 ? 'docs/latchkey.example.yaml lists all' : `there are ${known.join(', ')}`;
 }
 

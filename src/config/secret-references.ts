@@ -48,7 +48,7 @@ export function resolveSecrets(schema: unknown, value: unknown, sources: SecretS
 
   function secretAt(reference: unknown, path: Path): Secret {
     if (reference instanceof Secret) return reference;
-    const read = readSecret(reference, sources);
+    const read = readSecret(reference, sources, path[0] === 'clients');
     if (read.file !== undefined) files.push({ path, file: read.file });
     if (read.warning !== undefined) warnings.push({ path, message: read.warning });
     const isSpared = sources.areSpared === true && read.isAbsent === true;
@@ -68,13 +68,14 @@ interface Read {
   warning?: string;
 }
 
-function readSecret(reference: unknown, sources: SecretSources): Read {
+/** @param isOfClient whether `latchkey secret new` makes such a secret */
+function readSecret(reference: unknown, sources: SecretSources, isOfClient: boolean): Read {
   const [kind, ...others] = isMapping(reference) ? Object.keys(reference) : [];
   const name = isMapping(reference) && kind !== undefined ? reference[kind] : undefined;
   if (typeof name === 'string' && name !== '' && others.length === 0) {
     if (kind === 'env') return fromEnvironment(name, sources.environment);
     const file = resolve(sources.folder, name);
-    if (kind === 'file') return { ...fromFile(file, name), file };
+    if (kind === 'file') return { ...fromFile(file, name, isOfClient), file };
   }
   const what = isMapping(reference) ? 'is not a reference to a secret' : 'a secret may not stand in this file';
   return { fault: `${what}; write { file: PATH } or { env: NAME }` };
@@ -87,7 +88,7 @@ function fromEnvironment(name: string, environment: NodeJS.ProcessEnv): Read {
   return { value: environment[name] ?? '' };
 }
 
-function fromFile(path: string, name: string): Read {
+function fromFile(path: string, name: string, isOfClient: boolean): Read {
   try {
     const { mode, size } = statSync(path);
     if (size > MAX_BYTES) return { fault: `the file ${name} is larger than 64 KiB` };
@@ -99,6 +100,8 @@ function fromFile(path: string, name: string): Read {
       ? { value }
       : { value, warning: `everybody on this machine may read ${name}; chmod 600 it` };
   } catch (error) {
-    return { fault: `the file ${path} cannot be read (${codeOf(error)})`, isAbsent: true };
+    const code = codeOf(error);
+    const fix = isOfClient && code === 'ENOENT' ? `; make it: latchkey secret new --file ${path}` : '';
+    return { fault: `the file ${path} cannot be read (${code})${fix}`, isAbsent: true };
   }
 }

@@ -147,6 +147,7 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
     '',
     '  cannot be read (ENOENT): there is no DIR/none.yaml; name one that is there',
   ],
+  'clients add DIR/host.yaml': [1, '  DIR/host.yaml:6  listen: is not a setting: only clients stands here'],
   'clients add DIR/job': [
     1,
     'latchkey: DIR/job has a problem:',

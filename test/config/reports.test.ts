@@ -173,7 +173,7 @@ const WRONG: [text: string, line: string][] = [
   ],
   [
     web('previous_secret: { file: /none }'),
-    'clients[0].previous_secret: client "app": the file /none cannot be read (ENOENT)',
+    'clients[0].previous_secret: client "app": the file /none cannot be read (ENOENT); make it: latchkey secret new --file /none',
   ],
   [
     web('previous_secret: hunter2'),

@@ -96,7 +96,7 @@ describe('A secret of the configuration', () => {
     mkdirSync(join(folder, 'directory'));
     const reasons = {
       '{ env: NOT_SET }': 'the environment variable NOT_SET is not set',
-      '{ file: no-such }': `the file ${join(folder, 'no-such')} cannot be read (ENOENT)`,
+      '{ file: no-such }': `the file ${join(folder, 'no-such')} cannot be read (ENOENT); make it: latchkey secret new --file ${join(folder, 'no-such')}`,
       '{ file: directory }': `the file ${join(folder, 'directory')} cannot be read (EISDIR)`,
       '{ file: empty }': 'the file empty is empty',
       '{ file: large }': 'the file large is larger than 64 KiB',
