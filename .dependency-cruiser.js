@@ -39,7 +39,7 @@ const SIDE_ROOMS = {
   'storage/redis': ['storage/open-store.ts'],
   'storage/open-store.ts': ['storage/open-stores.ts', 'server.ts', 'cli'],
   // The domain knows their type; it is handed them open.
-  'storage/open-stores.ts': ['server.ts', 'domain', 'cli'],
+  'storage/open-stores.ts': ['server.ts', 'domain', 'cli/store-context.ts'],
   'domain/serving.ts': ['server.ts', 'server'],
   server: ['server.ts'],
   'config/load.ts': ['server.ts', 'cli'],
@@ -86,6 +86,16 @@ const apart = [
     comment: "the demo shows how to connect an app: it never reaches into the server's insides",
     from: { path: path('demo') },
     to: { path: '^(src|test)/', pathNot: [path('demo'), path('resource-server')] },
+  },
+];
+
+const tests = [
+  {
+    name: 'tests-open-the-domain',
+    severity: 'error',
+    comment: 'a test opens the domain (test/support/domain.ts) or runs a command line (test/support/command.ts)',
+    from: { path: '^test/', pathNot: ['^test/cli/', '^test/support/command\\.ts$'] },
+    to: { path: path('cli') },
   },
 ];
 
@@ -154,7 +164,7 @@ const everywhere = [
 ];
 
 export default {
-  forbidden: [...downwards, ...sideRooms, ...apart, ...everywhere],
+  forbidden: [...downwards, ...sideRooms, ...apart, ...tests, ...everywhere],
   options: {
     doNotFollow: { path: 'node_modules' },
     // Types are knowledge too: a type-only import counts like any other.

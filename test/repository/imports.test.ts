@@ -17,6 +17,11 @@ const FAULTS = {
   'src/demo/into-lib.ts': { imports: '../lib/clock.ts', rule: 'demo-uses-what-everyone-gets' },
   'src/drawer/helper.ts': { imports: '../lib/clock.ts', rule: 'every-room-has-a-level' },
   'src/lib/chicken.ts': { imports: './egg.ts', rule: 'no-cycle' },
+  'test/by-a-command.ts': { imports: '../src/cli/run.ts', rule: 'tests-open-the-domain' },
+  'src/cli/second-opening.ts': {
+    imports: '../storage/open-stores.ts',
+    rule: 'storage-open-stores-ts-is-opened-by-few',
+  },
   'src/lib/missing.ts': { imports: './not-there.ts', rule: 'resolves' },
 } as const;
 
@@ -30,8 +35,11 @@ const SOUND = {
   'src/storage/open-store.ts': "import './sqlite/backend.ts';",
   'src/oidc/provider.ts': "import '../storage/store.ts';",
   'src/host/app.ts': "import '../oidc/provider.ts';",
-  'src/server.ts': "import './host/app.ts';\nimport './storage/open-store.ts';\nimport './config/load.ts';",
-  'src/main.ts': "import './server.ts';",
+  'src/server.ts': "import './host/app.ts';\nimport './storage/open-stores.ts';\nimport './config/load.ts';",
+  'src/storage/open-stores.ts': "import './open-store.ts';",
+  'src/cli/run.ts': "import '../server.ts';",
+  'test/cli/run.ts': "import '../../src/cli/run.ts';",
+  'src/main.ts': "import './cli/run.ts';",
   'test/helper.ts': "import '../src/oidc/provider.ts';",
   'tsconfig.json': '{}',
 };
