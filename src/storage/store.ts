@@ -59,7 +59,7 @@ export type Bitmap = string & { readonly [held]?: 'bitmap' };
 
 export interface Stored<T> {
   value: T;
-  /** Grows with every write. */
+  /** Grows by one with every write to a record that is there. */
   version: number;
   /** Time of its first use, in milliseconds since the epoch. */
   consumedAt?: number;
@@ -68,7 +68,7 @@ export interface Stored<T> {
 }
 
 export interface WriteOptions {
-  /** Life in seconds from now; without it the record is durable. */
+  /** Life in seconds from now; 0 deletes at once. Without it the record is durable. */
   ttl?: number;
   /** The indexes that the record is a member of. */
   indexes?: readonly Index<unknown>[];

@@ -109,6 +109,25 @@ export function conformance(backend: Backend): void {
       assert.equal((await store.get(key))?.expiresAt, clock.now() + 30_000);
     });
 
+    it('counts the version up by one with a replace', async () => {
+      await store.set(key, 'old');
+      const read = await version();
+      await store.replace(key, 'new', read);
+      assert.equal(await version(), read + 1);
+    });
+
+    it('deletes only the version that was read, by a replace with a life of 0 seconds', async () => {
+      await store.set(key, 'old', { indexes: [index] });
+      const read = await version();
+      assert.equal(await store.replace(key, 'late', read - 1, { ttl: 0 }), false);
+      assert.equal((await store.get(key))?.value, 'old');
+      assert.equal(await store.replace(key, 'old', read, { ttl: 0 }), true);
+      assert.equal(await store.get(key), undefined);
+      assert.deepEqual((await store.members(index)).keys, []);
+      assert.equal(await store.create(key, 'next'), true);
+      assert.equal(await store.replace(key, 'late', read + 1), false);
+    });
+
     it('does not take a record that was deleted and made anew for the one that was read', async () => {
       await store.set(key, 'old');
       const read = await version();

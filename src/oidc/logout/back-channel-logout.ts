@@ -2,7 +2,10 @@ import { errors, type Client, type Provider } from 'oidc-provider';
 import type { Announce } from '../../events/events.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
-import { keyspace, type Index, type Key, type Store, type Stored } from '../../storage/store.ts';
+import type { Lease } from '../../storage/lease.ts';
+import { QueueWorker } from '../../storage/queue-worker.ts';
+import { keyspace, type Index, type Key, type Store } from '../../storage/store.ts';
+import { pauseAfter, WorkQueue } from '../../storage/work-queue.ts';
 import { isWholeSignOut } from './whole-sign-out.ts';
 
 /** The engine's client can send its own logout token; its types do not say so. */
@@ -28,17 +31,29 @@ export interface Delivery extends Logout {
 const deliveryKey = keyspace<Delivery>('logout-delivery');
 const allDeliveries: Index<Delivery> = 'logout-deliveries';
 
-/** Seconds before each further attempt, longer than one takes; after the last the app is given up. */
+/** Seconds before each further attempt. After the last one the app is given up. */
 const PAUSES = [3, 10, 60, 300, 1800, 7200];
 const LIFE = 86_400;
+/** Lease of a sending node in milliseconds. */
+const LEASE = 10_000;
 const LOOK_EVERY = 1000;
+/** Deliveries that one node attempts at the same time. */
+const AT_ONCE = 200;
 
-/** Keeps what an app is to be told, due at once; once, however often it is asked for before the app has taken it. */
+/** Stores a logout for delivery, due at once. It is stored once, until the app has taken it. */
 export async function keepLogout(grants: Store, clock: Clock, logout: Logout): Promise<Key<Delivery>> {
   const key = deliveryKey(sha256(`${logout.client} ${logout.sid}`));
-  const delivery = { ...logout, attempts: 0, dueAt: clock.now() };
-  await grants.create(key, delivery, { ttl: LIFE, indexes: [allDeliveries] });
+  await openDeliveries({ grants, clock }).add(key, { ...logout, attempts: 0, dueAt: clock.now() });
   return key;
+}
+
+/** @param claim changes a delivery before each attempt */
+function openDeliveries(
+  { grants: store, clock }: Pick<Parts, 'grants' | 'clock'>,
+  claim?: (now: Delivery) => Promise<Delivery>,
+): WorkQueue<Delivery> {
+  const rules = { store, clock, index: allDeliveries, life: LIFE, lease: LEASE };
+  return new WorkQueue({ ...rules, ...(claim !== undefined && { claim }) });
 }
 
 export interface BackChannelLogout {
@@ -67,40 +82,33 @@ interface Parts {
  * told is kept in the store first, and tried by whichever node gets to it first until the app takes it.
  */
 export function backChannelLogout(parts: Parts): BackChannelLogout {
-  const { grants, clock, reportFailure } = parts;
-  let looking: Promise<void> = Promise.resolve();
+  const { grants, clock, announce, reportFailure } = parts;
   let send: Send | undefined;
-  // A page at a time, and on from there: apps that stay away must not hide what is due to the others.
-  let after: string | undefined;
-  const look = async (): Promise<void> => {
-    if (send === undefined) return;
-    const { keys, next } = await grants.members(allDeliveries, after === undefined ? {} : { after });
-    after = next;
-    const found = await grants.getMany(keys);
-    const sending = send;
-    await Promise.all(keys.map((key, index) => attempt(sending, parts, key, found[index])));
-  };
-  const timer = setInterval(() => {
-    looking = looking.then(look).catch(reportFailure);
-  }, LOOK_EVERY).unref();
+  // The count and the address are stored before the attempt, so that a crash during it changes neither.
+  const deliveries = openDeliveries(parts, async (now) => {
+    const calls = await send?.callsOf(now.client);
+    return { ...(calls !== undefined && { calls }), ...now, attempts: now.attempts + 1 };
+  });
+  const worker = new QueueWorker(deliveries, {
+    work: async (lease) => {
+      if (send !== undefined) await attempt(send, lease, { announce, clock });
+    },
+    ...{ lookEvery: LOOK_EVERY, atOnce: AT_ONCE, reportFailure },
+  });
   const deliver = async (keys: readonly Key<Delivery>[]): Promise<void> => {
-    const sending = send;
-    if (sending === undefined) return;
-    await Promise.all(keys.map(async (key) => attempt(sending, parts, key, await grants.get(key))));
+    if (send !== undefined) await worker.now(keys);
   };
 
   return {
     sendBy(provider, engine) {
       send = sender(provider, engine);
+      worker.start();
     },
     async tell(logout) {
       await deliver([await keepLogout(grants, clock, logout)]);
     },
     deliver,
-    async close() {
-      clearInterval(timer);
-      await looking;
-    },
+    close: () => worker.close(),
   };
 }
 
@@ -117,17 +125,31 @@ export function tellLater(
 }
 
 interface Send {
-  /** The address at which the client is told now; undefined where it is gone, or is told no more. */
-  addressOf(client: string): Promise<string | undefined>;
+  /** Returns the hash of the client's logout address; undefined where the client has none or cannot be used. */
+  callsOf(client: string): Promise<string | undefined>;
+  /** @throws AddressChanged, or the failure of the request */
   tell(delivery: Delivery): Promise<void>;
+}
+
+/** What one address was to be sent is not for the address that the client names later. */
+class AddressChanged extends Error {
+  constructor() {
+    super('the address of the client has changed since the first attempt');
+  }
 }
 
 function sender({ Client }: Provider, send: SendToken): Send {
   return {
-    addressOf: async (id) => (await Client.find(id).catch(unlessInvalid))?.backchannelLogoutUri,
-    async tell({ client: id, account, sid }) {
+    async callsOf(id) {
+      const uri = (await Client.find(id).catch(unlessInvalid))?.backchannelLogoutUri;
+      return uri === undefined ? undefined : sha256(uri);
+    },
+    async tell({ client: id, account, sid, calls }) {
       const client = await Client.find(id);
-      if (client?.backchannelLogoutUri !== undefined) await send.call(client, account, sid);
+      const uri = client?.backchannelLogoutUri;
+      if (client === undefined || uri === undefined) return;
+      if (calls !== undefined && calls !== sha256(uri)) throw new AddressChanged();
+      await send.call(client, account, sid);
     },
   };
 }
@@ -140,40 +162,20 @@ function unlessInvalid(error: unknown): undefined {
 
 async function attempt(
   send: Send,
-  parts: Parts,
-  key: Key<Delivery>,
-  stored: Stored<Delivery> | undefined,
+  lease: Lease<Delivery>,
+  { announce, clock }: Pick<Parts, 'announce' | 'clock'>,
 ): Promise<void> {
-  const { grants, clock } = parts;
-  if (stored === undefined || stored.value.dueAt > clock.now()) return;
-  const attempts = stored.value.attempts + 1;
-  const dueAt = clock.now() + (PAUSES[attempts - 1] ?? 0) * 1000;
-  const address = await send.addressOf(stored.value.client);
-  const calls = address === undefined ? {} : { calls: sha256(address) };
-  // A logout for one address must not go to another address that the client registers later.
-  const hasMoved = 'calls' in calls && stored.value.calls !== undefined && stored.value.calls !== calls.calls;
-  const delivery = { ...calls, ...stored.value, attempts, dueAt };
-  // Whoever moves the due time has the attempt; other nodes find it not due.
-  const isMine = await grants.replace(key, delivery, stored.version, { ttl: LIFE, indexes: [allDeliveries] });
-  if (isMine && (await isSettled(send, parts, delivery, hasMoved))) await grants.delete(key);
-}
-
-/** @returns whether nothing is left to do: it was delivered, or given up */
-async function isSettled(send: Send, { announce }: Parts, delivery: Delivery, hasMoved: boolean): Promise<boolean> {
-  const { attempts, client } = delivery;
-  if (hasMoved) {
-    const reason = 'the address of the client has changed since the first attempt';
-    announce({ type: 'logout.undelivered', client, attempt: attempts, reason, givenUp: true });
-    return true;
-  }
+  const { client, attempts: attempt } = lease.value;
   try {
-    await send.tell(delivery);
-    announce({ type: 'logout.delivered', client, attempt: attempts });
-    return true;
+    await send.tell(lease.value);
   } catch (error) {
-    const givenUp = attempts > PAUSES.length;
+    const pause = error instanceof AddressChanged ? undefined : pauseAfter(attempt, PAUSES);
     const reason = error instanceof Error ? error.message : 'unknown';
-    announce({ type: 'logout.undelivered', client, attempt: attempts, reason, givenUp });
-    return givenUp;
+    announce({ type: 'logout.undelivered', client, attempt, reason, givenUp: pause === undefined });
+    if (pause === undefined) await lease.done();
+    else await lease.later((now) => ({ ...now, dueAt: clock.now() + pause }));
+    return;
   }
+  announce({ type: 'logout.delivered', client, attempt });
+  await lease.done();
 }

@@ -1,0 +1,155 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Index, Key, Store, Stored, WriteOptions } from './store.ts';
+
+/** A record that awaits work. Other fields belong to its room. */
+export interface Due {
+  /** Time of the next work, or the end of the lease under which a node works on it, in milliseconds since the epoch. */
+  dueAt: number;
+}
+
+export interface QueueRules<T extends Due> {
+  store: Store;
+  clock: Clock;
+  /** Records that await work. */
+  index: Index<T>;
+  /** Life of a record in seconds, from its latest write. */
+  life: number;
+  /** Length of a lease in milliseconds. A lease is renewed while its node works. */
+  lease: number;
+  /** Further changes to a record that is being claimed, such as a count of attempts. They are stored before the work. */
+  claim?: (now: T) => T | Promise<T>;
+  /**
+   * Recognises this node's claim, for records that other nodes change during a lease, such as by adding work. Without it
+   * any change by others ends the lease.
+   */
+  isHeld?: (now: T) => boolean;
+}
+
+/**
+ * The right of one node to work on one record. It is lost once another node claims the record after the lease ran out.
+ * Every write is a compare-and-swap, so a node that was stopped meanwhile cannot write over another node's claim. Each
+ * method returns whether the lease was held; after a loss the work may be repeated by another node.
+ * @throws StoreUnavailable from each method; the write may have happened
+ */
+export class Lease<T extends Due> {
+  readonly key: Key<T>;
+  readonly #rules: QueueRules<T>;
+  #value: T;
+  /** The record as this lease last read or wrote it; undefined once the lease is lost or over. */
+  #seen: Stored<T> | undefined;
+  #isChangedByOthers = false;
+  /** Writes go one after the other, because each needs the version of the one before. */
+  #last: Promise<unknown>;
+
+  /** @param read the claimed record, which may still be on its way */
+  constructor(rules: QueueRules<T>, key: Key<T>, claimed: T, read: Promise<Stored<T> | undefined>) {
+    this.key = key;
+    this.#rules = rules;
+    this.#value = claimed;
+    this.#last = read.then(
+      (stored) => {
+        this.#seen = stored?.value.dueAt === claimed.dueAt ? stored : undefined;
+      },
+      () => undefined,
+    );
+  }
+
+  /** The record's value, as last seen. */
+  get value(): T {
+    return this.#value;
+  }
+
+  /** Does work, and renews the lease meanwhile. */
+  async during<R>(work: () => Promise<R>): Promise<R> {
+    const timer = setInterval(() => {
+      // After a failed renewal the next one tries again; at worst another node repeats the work.
+      this.renew().catch(() => undefined);
+    }, this.#rules.lease / 3).unref();
+    try {
+      return await work();
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  /** Extends the lease, and stores progress. */
+  renew(change: (now: T) => T = (now) => now): Promise<boolean> {
+    const { clock, lease } = this.#rules;
+    return this.#next(() => this.#write((now) => ({ ...change(now), dueAt: clock.now() + lease }), this.#open));
+  }
+
+  /** Ends the lease. The record is due again at the `dueAt` of the change. */
+  later(change: (now: T) => T): Promise<boolean> {
+    return this.#next(() => this.#write(change, this.#open, 'last'));
+  }
+
+  /** Reads what others have changed. */
+  refresh(): Promise<boolean> {
+    return this.#next(async () => {
+      const isHeld = await this.#read();
+      this.#isChangedByOthers = false;
+      return isHeld;
+    });
+  }
+
+  /**
+   * Ends the lease, and keeps the record without work, until somebody puts it back into the index. The lease goes on
+   * where others have changed the record since the last `refresh`: they may have added work. @returns whether it ended
+   */
+  idle(change: (now: T) => T): Promise<boolean> {
+    return this.#next(() => this.#writeUnchanged(change, { ttl: this.#rules.life }));
+  }
+
+  /** Deletes the record, unless others have changed it. */
+  done(): Promise<boolean> {
+    return this.#next(() => this.#writeUnchanged((now) => now, { ttl: 0 }));
+  }
+
+  get #open(): WriteOptions {
+    return { ttl: this.#rules.life, indexes: [this.#rules.index] };
+  }
+
+  #next<R>(step: () => Promise<R>): Promise<R> {
+    const result = this.#last.then(step);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  async #write(change: (now: T) => T, options: WriteOptions, last?: 'last'): Promise<boolean> {
+    while (this.#rules.isHeld === undefined || (await this.#read())) {
+      if (this.#seen === undefined) return false;
+      if (await this.#replace(this.#seen, change, options)) {
+        if (last !== undefined) this.#seen = undefined;
+        return true;
+      }
+      if (this.#rules.isHeld === undefined) this.#seen = undefined;
+    }
+    return false;
+  }
+
+  async #writeUnchanged(change: (now: T) => T, options: WriteOptions): Promise<boolean> {
+    if (this.#seen === undefined || this.#isChangedByOthers) return false;
+    const isWritten = await this.#replace(this.#seen, change, options);
+    if (isWritten || this.#rules.isHeld === undefined) this.#seen = undefined;
+    return isWritten;
+  }
+
+  async #replace(seen: Stored<T>, change: (now: T) => T, options: WriteOptions): Promise<boolean> {
+    const value = change(seen.value);
+    const isWritten = await this.#rules.store.replace(this.key, value, seen.version, options);
+    if (isWritten) [this.#seen, this.#value] = [{ ...seen, value, version: seen.version + 1 }, value];
+    return isWritten;
+  }
+
+  /** @returns whether the lease is held */
+  async #read(): Promise<boolean> {
+    if (this.#seen === undefined) return false;
+    const now = await this.#rules.store.get(this.key);
+    const isSame = now?.version === this.#seen.version;
+    const isHeld = now !== undefined && (isSame || this.#rules.isHeld?.(now.value) === true);
+    this.#isChangedByOthers ||= !isSame;
+    this.#seen = isHeld ? now : undefined;
+    if (isHeld) this.#value = now.value;
+    return isHeld;
+  }
+}

@@ -1,0 +1,53 @@
+import { Lease, type Due, type QueueRules } from './lease.ts';
+import type { Key, Stored } from './store.ts';
+
+/**
+ * Durable work that any node may do: at least once, by one node at a time, and by another node where the first one died.
+ * A node claims a record by moving its `dueAt` ahead, which is a compare-and-swap, and then holds a `Lease` on it.
+ */
+export class WorkQueue<T extends Due> {
+  readonly rules: QueueRules<T>;
+
+  constructor(rules: QueueRules<T>) {
+    this.rules = rules;
+  }
+
+  /** Stores work, unless the same is stored already. */
+  async add(key: Key<T>, value: T): Promise<void> {
+    const { store, life, index } = this.rules;
+    await store.create(key, value, { ttl: life, indexes: [index] });
+  }
+
+  /** Stores work under a new name, claimed by this node. */
+  async begin(key: Key<T>, value: Omit<T, 'dueAt'> & Partial<Due>): Promise<Lease<T>>;
+  async begin(key: Key<T>, value: T): Promise<Lease<T>> {
+    const { store, clock, lease } = this.rules;
+    const claimed = { ...value, dueAt: clock.now() + lease };
+    await this.add(key, claimed);
+    return new Lease(this.rules, key, claimed, store.get(key));
+  }
+
+  isDue({ value }: Stored<T>): boolean {
+    return value.dueAt <= this.rules.clock.now();
+  }
+
+  /** @returns undefined where another node was faster */
+  async claim(key: Key<T>, stored: Stored<T>): Promise<Lease<T> | undefined> {
+    const { store, clock, lease, life, index, claim } = this.rules;
+    const changed = claim === undefined ? stored.value : await claim(stored.value);
+    const value = { ...changed, dueAt: clock.now() + lease };
+    const isMine = await store.replace(key, value, stored.version, { ttl: life, indexes: [index] });
+    if (!isMine) return undefined;
+    return new Lease(this.rules, key, value, Promise.resolve({ ...stored, value, version: stored.version + 1 }));
+  }
+}
+
+/**
+ * Pause before an attempt that follows failed ones.
+ * @param pauses seconds after the first failure, after the second, and so on
+ * @returns milliseconds; undefined after the last pause, when it is time to give up
+ */
+export function pauseAfter(failures: number, pauses: readonly number[]): number | undefined {
+  const seconds = pauses[failures - 1];
+  return seconds === undefined ? undefined : seconds * 1000;
+}
