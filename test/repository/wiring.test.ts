@@ -15,7 +15,7 @@ const OPENED_IN: Record<string, readonly string[]> = {
   'openInvitations(': [DOMAIN],
   'openIssuers(': [DOMAIN],
   'openSignals(': [DOMAIN],
-  'openEndings(': [DOMAIN],
+  'openOperations(': [DOMAIN],
   'new Revocations(': [DOMAIN],
   'openExistingStores(': ['src/cli/store-context.ts'],
 };
