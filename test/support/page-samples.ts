@@ -71,7 +71,7 @@ export const pageSamples: PageSamples = {
       ...form,
       clientName: 'Photos',
       account: alice,
-      scopes: [{ description: 'Know who you are' }],
+      scopes: [{ description: 'Confirm your identity' }],
       redirectHost: 'photos.example',
     },
     full: {
@@ -83,8 +83,8 @@ export const pageSamples: PageSamples = {
       tosUri: 'https://photos.example/terms',
       account: alice,
       scopes: [
-        { description: 'Know who you are' },
-        { description: 'See your name and your email address' },
+        { description: 'Confirm your identity' },
+        { description: 'See your name and the address that you sign in with' },
         { description: 'Read your notes', resourceName: 'Notes API' },
       ],
       details: [
@@ -105,10 +105,7 @@ export const pageSamples: PageSamples = {
     full: {
       ...form,
       clientName: 'Notes',
-      accounts: [
-        { ...alice, value: 'acc_1' },
-        { name: 'Ada Admin', email: 'admin@example.com', value: 'acc_2' },
-      ],
+      accounts: [{ ...alice, value: 'acc_1' }],
     },
   },
   'device-code': {

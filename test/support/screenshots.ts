@@ -1,10 +1,11 @@
-/** Pictures of every page, to be looked at: `npm run screenshots DIRECTORY`. */
+/** Pictures of every page, to be looked at: `npm run screenshots DIRECTORY`. The README's own: `npm run screenshots readme`. */
 import { join } from 'node:path';
 import type { BrowserContextOptions } from 'playwright-core';
 import { launchChromium } from './chromium.ts';
 import { openPage } from './page-browser.ts';
 import { pageSamples } from './page-samples.ts';
 import { pageNames, renderedPages, views } from './rendered-pages.ts';
+import { drawPicture } from './readme-picture.ts';
 import { replaceTexts } from './replace-texts.ts';
 
 const PHONE = { width: 375, height: 812 };
@@ -51,8 +52,12 @@ const SERIES: readonly Series[] = [
 ];
 
 async function main(directory: string | undefined): Promise<void> {
-  if (directory === undefined) throw new Error('name the directory that the pictures go to');
+  if (directory === undefined) throw new Error('name the directory that the pictures go to, or "readme"');
   await using browser = await launchChromium();
+  if (directory === 'readme') {
+    await drawPicture(browser);
+    return;
+  }
   for (const { name, options, pages } of SERIES) {
     for (const { label, html } of pages()) {
       const page = await openPage(browser, views, html, { ...options, javaScriptEnabled: true });
