@@ -50,6 +50,8 @@ export class QueueWorker<T extends Due> {
 
   /** Does what is due of these records. Whatever finds the node busy is left for the next look. */
   async now(keys: readonly Key<T>[]): Promise<void> {
+    // Most callers have none, and a slow store would make them wait.
+    if (keys.length === 0) return;
     const found = await this.#queue.rules.store.getMany(keys);
     await Promise.all(
       keys.map(async (key, at) => {
