@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import { contentSecurityPolicy } from '../http/content-security-policy.ts';
 
-/** Answers with a page that is for this person's eyes alone. */
+/** Answers with a private page, which no cache may store. */
 export function showPage(context: Context, html: string, status = 200): void {
   context.set('Content-Security-Policy', contentSecurityPolicy([]));
   context.set('Cache-Control', 'no-store');

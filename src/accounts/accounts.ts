@@ -52,11 +52,13 @@ export interface Accounts {
   ): Promise<Account | undefined>;
   /** Takes note that the address is its owner's. The first one to say so stays. */
   verifyEmail(id: AccountId, by: EmailVoucher): Promise<Account | undefined>;
-  /** Says of an account of an earlier version, which does not tell how it came to be, that the configuration made it. */
+  /**
+   * Says of an account of an earlier version, which does not tell how it came to be, that the configuration made it.
+   */
   claimForConfiguration(id: AccountId): Promise<Account | undefined>;
   disable(id: AccountId): Promise<Account | undefined>;
   enable(id: AccountId): Promise<Account | undefined>;
-  /** Its address is free for another account from then on. @returns whether it was there */
+  /** Removes an account and frees its address. @returns whether it existed */
   remove(id: AccountId): Promise<boolean>;
   /** The oldest account first. */
   list(page?: { after?: string; limit?: number }): Promise<AccountPage>;

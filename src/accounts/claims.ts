@@ -8,7 +8,7 @@ export const claimsOfScope = {
   roles: ['roles'],
 } as const;
 
-/** The scope that opens a claim of the account; `sub` needs none. */
+/** Returns the scope that a claim requires; `sub` requires none. */
 export function scopeOfClaim(claim: string): 'profile' | 'email' | 'roles' | undefined {
   return (['profile', 'email', 'roles'] as const).find((scope) =>
     (claimsOfScope[scope] as readonly string[]).includes(claim),

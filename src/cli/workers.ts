@@ -30,7 +30,7 @@ function listens(worker: Worker): Promise<boolean> {
   });
 }
 
-/** Keeps the number of workers the same until it is told to stop. */
+/** Restarts workers that die, until it is told to stop. */
 class Crew implements Running {
   readonly #say: (text: string) => void;
   readonly #workers = new Set<Worker>();

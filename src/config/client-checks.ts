@@ -83,7 +83,7 @@ function redirectUrisFitType(client: ClientConfig): Fault[] {
   ];
 }
 
-/** A client that is let in from another device has no address to come back to (RFC 8628 §1). */
+/** Tells whether a client needs redirect URIs. One that signs in only on another device needs none (RFC 8628 §1). */
 export function usesRedirects({ type, grant_types }: Pick<ClientConfig, 'type' | 'grant_types'>): boolean {
   return (grant_types ?? TYPICAL_GRANTS[type]).some((name) => name === 'authorization_code');
 }
@@ -139,7 +139,9 @@ function nativeAppsAreReached(client: ClientConfig): Fault[] {
   );
 }
 
-/** A person's grants need a place to come back to, and only a client that proves itself acts for itself (RFC 6749 §4.4). */
+/**
+ * A person's grants need a place to come back to, and only a client that proves itself acts for itself (RFC 6749 §4.4).
+ */
 function grantTypesFitType({ type, grant_types: grantTypes = [] }: ClientConfig): Fault[] {
   const refused = {
     spa: ['client_credentials', JWT_BEARER, TOKEN_EXCHANGE, CIBA_GRANT],

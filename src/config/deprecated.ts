@@ -3,7 +3,7 @@ import type { ClientConfig, Config } from './schema.ts';
 type ResponseType = Config['deprecated']['response_types'][number];
 type Settings = Pick<Config, 'clients' | 'deprecated' | 'registration'>;
 
-/** The response types that the server offers: the code flow, and what a client or the operator brings besides. */
+/** Returns the response types that the server offers: `code`, and those that the operator or a client enables. */
 export function responseTypesOf({ clients, deprecated, registration }: Settings): ResponseType[] {
   return [
     ...new Set<ResponseType>([

@@ -45,7 +45,7 @@ export function describeProblems(source: string, problems: readonly Problem[]): 
     .join('\n');
 }
 
-/** `['clients', 2, 'secret']` as `clients[2].secret`. */
+/** Formats a path: `['clients', 2, 'secret']` as `clients[2].secret`. */
 export function pathText(path: Path): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`;

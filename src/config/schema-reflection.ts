@@ -5,7 +5,7 @@ export function isMapping(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The schema without what only says that it may be left out. */
+/** Returns the schema without its optional and default wrappers. */
 export function required(schema: unknown): unknown {
   const optional = schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault;
   return optional ? required(schema.unwrap()) : schema;

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 export class Secret {
   readonly #value: string | undefined;
   readonly #whyNot: string;
-  /** @param value `undefined` for one that is configured and could not be read. @param whyNot then says why */
+  /** @param value `undefined` if it is configured but could not be read. @param whyNot the reason for that */
   constructor(value: string | undefined, whyNot = 'a secret was not read') {
     this.#value = value;
     this.#whyNot = whyNot;

@@ -9,7 +9,7 @@ export const KNOWN_DEVICE_LIFE = 365 * 24 * 3600;
 /** The credential with which somebody signed in on a device. */
 export interface DeviceCredential {
   account: string;
-  /** Another one after each password change, which ends the tokens of all devices. */
+  /** Changes with each password, which invalidates the tokens of all devices. */
   version: string;
 }
 

@@ -32,7 +32,7 @@ export type BusinessEvent =
   | { type: 'keys.changed'; signing: readonly string[]; published: readonly string[] }
   | RequestRefused;
 
-/** Whatever it was, and whose, where that is known. */
+/** The target of a revocation, with its owner if known. */
 type RevokedEvent = {
   type: 'revoked';
   /** The same in every log line about it. */

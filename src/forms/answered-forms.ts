@@ -15,7 +15,7 @@ export interface SentForm {
   readonly fields: Iterable<readonly [string, string]>;
 }
 
-/** Names what a form says, and nothing about it to whoever does not know its token. */
+/** HMAC of the form's fields under its token, so that it reveals nothing without the token. */
 export function formDigest({ token, fields }: SentForm): string {
   return hmacSha256(token, JSON.stringify([...fields].toSorted()));
 }
@@ -36,7 +36,9 @@ const UNDER_WAY = 60;
 /** Seconds for which an answer can be had again: long enough for a second click on a slow line. */
 export const ANSWER_KEPT = 30;
 
-/** Forms that are answered once: a second click, also at the same moment on another node, gets the first one's answer. */
+/**
+ * Forms that are answered once: a second click, also at the same moment on another node, gets the first one's answer.
+ */
 export class AnsweredForms {
   readonly #grants: Store;
   readonly #random: Random;

@@ -2,7 +2,7 @@ import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import type { Logger } from 'pino';
 
-/** In milliseconds between two looks at the files. Notices from the system get lost where a file is a link, as in Kubernetes. */
+/** Polling period in milliseconds. Change notices of the system are lost for symbolic links, as in Kubernetes. */
 const INTERVAL = 1000;
 /** In milliseconds: a renewal writes two files, one after the other. */
 const SETTLED = 500;

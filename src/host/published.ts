@@ -5,7 +5,7 @@ import { etagOf, matchesEtag } from '../http/etag.ts';
 export type Published = ReadonlyMap<string, PublishedDocument>;
 
 interface PublishedDocument {
-  /** Text: it leaves in one write with its headers, where bytes would leave in a second one. */
+  /** Text, so that headers and body leave in one write. */
   readonly body: string;
   readonly etag: string;
   readonly headers: Readonly<Record<string, string | number>>;

@@ -9,7 +9,7 @@ interface Probe {
   at: number;
 }
 
-/** Tells a store from one that was emptied or replaced while a node was using it. */
+/** Detects that a store was emptied or replaced while this node was using it. */
 interface Marker {
   id: string;
 }

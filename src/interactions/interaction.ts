@@ -26,7 +26,7 @@ export interface Interaction {
 export interface SentStep {
   readonly uid: string;
   readonly form: Form;
-  /** Names the form and what it says. */
+  /** Digest of the form's token and fields. */
   readonly digest: string;
 }
 

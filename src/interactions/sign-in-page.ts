@@ -40,7 +40,7 @@ export async function showSignIn(
   showPage(context, html, status);
 }
 
-/** The app's hint, or whoever is signed in and must show again that it is them. */
+/** Returns the address to fill in: the app's `login_hint`, or the account that must reauthenticate. */
 async function suggestedEmail(parts: InteractionContext, { details }: Interaction): Promise<string | undefined> {
   const hint = details.params['login_hint'];
   if (typeof hint === 'string') return hint;

@@ -19,7 +19,7 @@ export interface ExternalSigner {
   close(): Promise<void>;
 }
 
-/** The signer does not do its work now, or not for this server. The message is for the operator and names the way out. */
+/** The signer is away or refuses this server. The message tells the operator what to do. */
 export class SignerUnavailable extends Error {
   override name = 'SignerUnavailable';
 }

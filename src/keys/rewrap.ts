@@ -27,7 +27,7 @@ async function opens(store: RingStore, masterKey: MasterKey): Promise<boolean> {
   }
 }
 
-/** Puts a new key's file in the place of the present one, which stays beside it as `.old`. There is always one in place. */
+/** Replaces the master key file by the new one and keeps the old one as `.old`. The file exists at every instant. */
 export async function replaceKeyFile(present: string, next: string): Promise<void> {
   const old = `${present}.old`;
   await rm(old, { force: true });

@@ -2,7 +2,9 @@ import type { Clock } from './clock.ts';
 
 /** An answer that took longer, in milliseconds, does not tell the time well enough to replace an earlier one. */
 const SLOW = 1000;
-/** By so much the time may seem to go back from one measurement to the next, in milliseconds; it stands still instead. */
+/**
+ * By so much the time may seem to go back from one measurement to the next, in milliseconds; it stands still instead.
+ */
 const WAVER = 1000;
 
 /** By so much a machine's clock may differ without a warning, in milliseconds. */
@@ -43,7 +45,7 @@ export class SharedClock implements Clock {
   }
 }
 
-/** Of a machine whose clock is not the store's. */
+/** The store's time, on a machine whose own clock differs. */
 export function clockWarnings({ ahead }: SharedClock): string[] {
   if (Math.abs(ahead) <= NOTICED) return [];
   const seconds = (Math.abs(ahead) / 1000).toFixed(1);

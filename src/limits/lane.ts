@@ -92,7 +92,7 @@ export class Lane {
     return this.waiting >= this.#limits.waiting;
   }
 
-  /** The block with the most waiting. */
+  /** Returns the block with the longest queue. */
   #longest(): string {
     const [block] = [...this.#queues].reduce((most, other) => (other[1].length > most[1].length ? other : most));
     return block;

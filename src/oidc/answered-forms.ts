@@ -22,7 +22,10 @@ export function answerEngineFormsOnce(forms: AnsweredForms): Middleware {
   };
 }
 
-/** The forms whose answers are under way. The engine goes on with the parameters of the device's request in place of the form's. */
+/**
+ * The forms whose answers are under way. The engine goes on with the parameters of the device's request in place of the
+ * form's.
+ */
 const begun = new WeakMap<object, SentForm>();
 
 /** The engine looks a code up after it has seen that the form is its own, and before it does anything about it. */
@@ -61,7 +64,7 @@ function answersDevice({ oidc: { params } }: KoaContextWithOIDC): boolean {
   return (params?.['confirm'] ?? params?.['abort']) !== undefined;
 }
 
-/** The person was signed out or stays, was led on to sign in, or the device has its answer. */
+/** Tells whether a form was answered finally: signed out or not, sent to sign in, or a device answered. */
 function isDone({ status, oidc }: KoaContextWithOIDC): boolean {
   if (oidc.route === 'end_session_confirm') return status < 400;
   const code = oidc.entities.DeviceCode;

@@ -250,7 +250,7 @@ function namedType(
   };
 }
 
-/** The claims that each scope opens; how and when the person signed in is in every ID token. */
+/** Claims by scope. Every ID token tells how and when the person signed in. */
 const claimNames = {
   ...claimsOfScope,
   openid: [...claimsOfScope.openid, 'acr', 'amr', 'auth_time'],

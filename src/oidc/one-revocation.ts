@@ -16,7 +16,7 @@ export function revokesGrants(adapter: Adapter, revoke: Revoke): Adapter {
   };
 }
 
-/** Ends a session in the one way, before the engine deletes its record. */
+/** Revokes a session before the engine deletes its record. */
 export function endSession(engine: () => Promise<void>, { revoke }: { revoke: Revoke }) {
   return async function destroy(this: Session): Promise<void> {
     // One of a stranger leads to nothing.

@@ -67,7 +67,7 @@ export function enginePages({
   };
 }
 
-/** A person who signs out is not sent on to an app that nobody here has looked at, and that they have allowed nothing. */
+/** Keeps a sign-out from redirecting to a self-registered app that the person has never allowed anything. */
 async function keepFromUnvetted(context: KoaContextWithOIDC, consents: Consents): Promise<void> {
   const { client, params, session } = context.oidc;
   if (client === undefined || (await maySendTo(client, context, consents))) return;

@@ -19,7 +19,7 @@ export interface FetchLimits {
   readonly caller: number;
   /** From one host, without its reserve. */
   readonly common: number;
-  /** From one host, for the addresses there that have answered before. */
+  /** Fetches per host, for addresses that have answered before. */
   readonly reserve: number;
 }
 

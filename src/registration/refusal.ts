@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import { tokenChallenge } from '../http/token-challenge.ts';
 
-/** RFC 7591 §3.2.2, RFC 6750 §3.1, and RFC 6749 §4.1.2.1 for what passes. */
+/** Error codes of RFC 7591 §3.2.2 and RFC 6750 §3.1, and of RFC 6749 §4.1.2.1 for temporary failures. */
 export type RefusalCode =
   | 'invalid_client_metadata'
   | 'invalid_redirect_uri'

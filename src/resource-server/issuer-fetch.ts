@@ -57,7 +57,7 @@ async function askSeveral(ask: () => Promise<Fetched>, patience: number): Promis
   }
 }
 
-/** Tells whether there was no answer at all, not even that nobody is there. */
+/** Tells whether there was no answer at all, not even a refused connection. */
 export function isSilence(error: unknown): boolean {
   return error instanceof Error && error.name === 'TimeoutError';
 }

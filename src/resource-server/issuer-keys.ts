@@ -48,7 +48,7 @@ export class IssuerKeys {
   readonly find = (...asked: Asked): CryptoKey | Promise<CryptoKey> =>
     this.#usable()?.known(asked[0]) ?? this.#search(asked);
 
-  /** The same for what the issuer itself publishes, which makes no names up: an unknown one is of a key that is new. */
+  /** As `find`, for documents of the issuer itself: an unknown `kid` in one means a new key. */
   readonly findOfIssuer = async (...asked: Asked): Promise<CryptoKey> => {
     const known = this.#usable()?.known(asked[0]);
     if (known !== undefined) return known;

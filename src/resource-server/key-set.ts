@@ -1,12 +1,15 @@
 import { createLocalJWKSet, errors } from 'jose';
 import type { CryptoKey, FlattenedJWSInput, JSONWebKeySet, JWTHeaderParameters } from 'jose';
 
-/** The keys of one moment. Which of them a header means is found out once, as it takes a tenth of the time of a verification. */
+/**
+ * The keys of one moment. Which of them a header means is found out once, as it takes a tenth of the time of a
+ * verification.
+ */
 export class KeySet {
   readonly #find: ReturnType<typeof createLocalJWKSet>;
   readonly #found = new Map<string, CryptoKey>();
 
-  /** @throws Error when it is not a JWK Set */
+  /** Parses a JWK Set. @throws Error if it is not one */
   constructor(jwks: unknown) {
     this.#find = createLocalJWKSet(jwks as JSONWebKeySet);
   }

@@ -30,7 +30,7 @@ export function signedTokens(settings: Settings, keys: JWTVerifyGetKey): (token:
   };
 }
 
-/** RFC 7515 §4.1.9: compared without case, and `application/` may be left out. */
+/** Compares a `typ` without case and without `application/` (RFC 7515 §4.1.9). */
 function typeOf({ typ = 'jwt' }: { typ?: string }): string {
   return typ.toLowerCase().replace(/^application\//, '');
 }

@@ -5,7 +5,7 @@ import { unref, type Timer } from './timers.ts';
 
 /** Listener for the issuer's event stream. */
 export interface StatusNews {
-  /** The stream has begun: what happened before it is not told. */
+  /** The stream has begun. It does not repeat earlier events. */
   onStart(): void;
   onRevoked(uri: string, indexes: readonly number[]): void;
   /** The list has changed by more than is told. */

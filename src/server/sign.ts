@@ -3,9 +3,9 @@ import type { Signers } from '../domain/serving.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import { signJwt } from '../oidc/internals.ts';
 
-/** Signs by the engine of now what is not the engine's own. */
+/** Signs a JWT that the engine does not make, with the current engine. */
 export function signersOf(provider: () => Provider, ring: Pick<KeyRing, 'current'>): Signers {
-  /** By the algorithm that is named, which readers take by default, where the ring has it. */
+  /** Algorithm to prefer if the ring has a key for it: the default of readers. */
   const signAs = (preferred: string, typ: string, claims: Readonly<Record<string, unknown>>): Promise<string> => {
     const algorithms: string[] = ring.current().signing.map(({ alg }) => alg);
     const alg = algorithms.find((one) => one === preferred) ?? algorithms[0] ?? preferred;

@@ -14,7 +14,7 @@ export interface Outbox {
   resume(stream: Stream): Promise<void>;
   /** In the order in which they came. */
   waiting(stream: string): AsyncIterable<Signal>;
-  /** Takes out events that the receiver has, by their names. @returns those that were there */
+  /** Removes the events that the receiver has acknowledged. @returns those that were there */
   remove(stream: Stream, names: readonly string[]): Promise<string[]>;
   /** Puts the count of what waits right, where nothing does: events that expire are not counted down. */
   settle(stream: Stream): Promise<void>;

@@ -3,7 +3,7 @@ export interface Waiting {
   /** @returns undefined where too many wait already, or none may any more */
   begin(stream: string): Turn | undefined;
   wake(stream: string): void;
-  /** Lets everybody go, and nobody wait again. */
+  /** Releases all waiters, and lets nobody wait again. */
   end(): void;
 }
 

@@ -11,7 +11,10 @@ export interface Store {
   set<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<void>;
   /** Writes only where nothing is. @returns whether this call wrote */
   create<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<boolean>;
-  /** Writes only over the version that was read (compare-and-swap); keeps a mark of use. @returns whether this call wrote */
+  /**
+   * Writes only over the version that was read (compare-and-swap); keeps a mark of use. @returns whether this call
+   * wrote
+   */
   replace<T>(key: Key<T>, value: T, version: number, options?: WriteOptions): Promise<boolean>;
   /** Marks the first use. The record stays until it expires, so that a replay is seen. */
   consume<T>(key: Key<T>): Promise<Consumed>;

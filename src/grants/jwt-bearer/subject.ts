@@ -11,7 +11,7 @@ import type { Members } from './assertion.ts';
 export type Subject =
   | { is: 'service' }
   | { is: 'account'; account: Account }
-  /** Found by the address for the first time, or not there yet: to be linked, or made, once all checks have passed. */
+  /** An account found by its address for the first time. It is linked once all checks have passed. */
   | { is: 'linkable'; account: Account }
   | NewSubject
   | Nobody;
@@ -37,7 +37,7 @@ const linkKey = keyspace<Link>('issuer-link');
 export interface Subjects {
   /** Changes nothing. */
   find(issuer: TrustedIssuer, claims: Members): Promise<Subject>;
-  /** Makes true what was found. @returns the account, or `undefined` for a service and for nobody */
+  /** Makes or links the account that was found. @returns it, or `undefined` for a service and for nobody */
   settle(subject: Subject, issuer: TrustedIssuer, claims: Members): Promise<Account | undefined>;
 }
 
@@ -97,7 +97,9 @@ function nameIn({ subject }: TrustedIssuer, claims: Members): string {
   return typeof name === 'string' ? name : '';
 }
 
-/** An account is made before its link: a process that died in between, or is about to make it, leaves it without one. */
+/**
+ * An account is made before its link: a process that died in between, or is about to make it, leaves it without one.
+ */
 function ownerOf(owner: Account, issuer: TrustedIssuer, name: string): Subject {
   const isMadeForThem = owner.madeFor === nameHash(issuer, name);
   if (!isMadeForThem && !issuer.subject.match_email) return { is: 'nobody', because: 'address taken' };

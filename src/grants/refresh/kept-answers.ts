@@ -7,7 +7,7 @@ export interface KeptAnswer {
   body: unknown;
   /** The key that the sender proved to hold; the access token is bound to it. */
   sender: string | undefined;
-  /** The rest of the request, in a form that is the same for the same. */
+  /** The rest of the request, serialized so that equal requests are equal texts. */
   asked: string;
 }
 

@@ -68,7 +68,7 @@ export type ReadPresented = (
   policy: Policy,
 ) => Promise<PresentedToken>;
 
-/** Reads tokens that are handed in for an exchange. @throws InvalidRequest, with the reason for the log */
+/** Verifies the tokens presented for an exchange. @throws InvalidRequest, with the reason for the log */
 export function presentedTokens(parts: PresentedTokenParts): ReadPresented {
   const verify = verifyOurs(parts);
 
@@ -110,7 +110,7 @@ function isOpaque({ type, token }: Presented): boolean {
   return type !== 'id_token' && !token.includes('.');
 }
 
-/** The account, or the machine, that a signed token is about: its client may have another name for an account. */
+/** Finds the subject of a signed token: an account, whose `sub` may be pairwise, or a machine. */
 function subjectOf(sub: string, client: Client, subjectNames: SubjectNames): string {
   return sub.startsWith('acc_') ? (subjectNames.accountFor(sub, policyOf(client).sector) ?? sub) : sub;
 }

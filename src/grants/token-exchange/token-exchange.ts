@@ -23,7 +23,7 @@ export function tokenExchange(
 ): GrantType {
   const read = presentedTokens(parts);
   const accessToken = exchangedAccessToken(parts);
-  /** By `requested_token_type`. */
+  /** The issuing function for each `requested_token_type`. */
   const issuers = new Map<string, IssueToken>([
     [TOKEN_TYPE.access_token, accessToken],
     [TOKEN_TYPE.jwt, accessToken],

@@ -14,7 +14,7 @@ const KEPT = { least: 60, most: 600 };
 const GOOD = 3600;
 
 export interface ClientCalls {
-  /** For the engine, whose calls do not say which client named the place. */
+  /** A `fetch` for the engine, whose calls do not name the client. */
   readonly fetch: typeof fetch;
   /** Notes for which client the engine calls, by one of its methods. */
   noted(client: Client, isForKeys: boolean, call: () => Promise<void>): Promise<void>;
@@ -91,7 +91,10 @@ function maxAgeOf({ cacheControl }: { cacheControl: string }): number {
   return Math.min(Math.max(stated, KEPT.least), KEPT.most);
 }
 
-/** A page that somebody can write on a site of another is no document of the site (draft-ietf-oauth-client-id-metadata-document). */
+/**
+ * A page that somebody can write on a site of another is no document of the site
+ * (draft-ietf-oauth-client-id-metadata-document).
+ */
 function refuseUnlessJson(response: Response): void {
   const [type = ''] = (response.headers.get('content-type') ?? '').split(';');
   if (/^application\/([\w.-]+\+)?json$/i.test(type.trim())) return;

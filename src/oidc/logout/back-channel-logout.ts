@@ -18,7 +18,10 @@ export interface Logout {
   sid: string;
 }
 
-/** A logout token that an app has not taken yet. The token itself is made again for each attempt, since it is short-lived. */
+/**
+ * A logout token that an app has not taken yet. The token itself is made again for each attempt, since it is
+ * short-lived.
+ */
 export interface Delivery extends Logout {
   /** Number of attempts so far. */
   attempts: number;

@@ -40,7 +40,7 @@ function browserStateKey({ ring }: Pick<Parts, 'ring'>): Buffer {
   return ring.derive('browser state');
 }
 
-/** Turns a listener on with the setting. */
+/** Adds the listener if the setting is on. */
 function whereOn<Listener>(listener: (parts: Parts) => Listener) {
   return (_engine: unknown, parts: Parts): Listener | undefined =>
     parts.config.sessions.session_management ? listener(parts) : undefined;
@@ -70,7 +70,7 @@ function noteSession(context: KoaContextWithOIDC): void {
   if (session !== undefined) states.set(context, session.accountId === undefined ? undefined : session);
 }
 
-/** Nothing but a name: it leads to no session, and two sessions' names do not resemble each other. */
+/** An opaque name for a session: nobody can derive the session from it, or relate two names. */
 function browserState(key: Buffer, { uid, accountId = '' }: Session): string {
   return hmacSha256(key, `${uid} ${accountId}`);
 }

@@ -4,7 +4,7 @@ import { policyOf } from '../clients/client-metadata.ts';
 
 type Oidc = KoaContextWithOIDC['oidc'];
 
-/** The endpoints that an assertion may be for where a client needs that (RFC 9126 §2, CIBA Core 1.0 §7.1). */
+/** Endpoints that may be the audience of an assertion, if the client needs that (RFC 9126 §2, CIBA Core 1.0 §7.1). */
 const ENDPOINTS = ['token', 'pushed_authorization_request', 'backchannel_authentication'];
 
 /**

@@ -7,7 +7,7 @@ import type { AccountOf } from './request-account.ts';
 
 type Introspected = AccessToken | ClientCredentials | RefreshToken;
 
-/** A resource server is told of what is for it, and of nothing else (RFC 7662 §4, RFC 9701 §5). */
+/** Answers a resource server only about tokens that are for it (RFC 7662 §4, RFC 9701 §5). */
 function mayIntrospect(client: Client, token: object): boolean {
   const { introspects } = policyOf(client);
   if (typeof introspects === 'boolean') return introspects;

@@ -12,7 +12,9 @@ type AssertRequestObject = NonNullable<
   NonNullable<NonNullable<Configuration['features']>['requestObjects']>['assertJwtClaimsAndHeader']
 >;
 
-/** The one type of its own that a signed request has (RFC 9101 §10.8); most clients still say nothing more than `JWT`. */
+/**
+ * The one type of its own that a signed request has (RFC 9101 §10.8); most clients still say nothing more than `JWT`.
+ */
 const TYPES = ['jwt', 'oauth-authz-req+jwt'];
 
 /**
@@ -20,7 +22,7 @@ const TYPES = ['jwt', 'oauth-authz-req+jwt'];
  * its `jti` is used once.
  */
 export function requestObjects(clock: Clock) {
-  /** Named request objects whose signature is not known to be good yet. */
+  /** Request objects with a `jti` whose signature is not verified yet. */
   const named = new WeakMap<KoaContextWithOIDC, { jti: string; exp: number }>();
 
   const assertRequestObject: AssertRequestObject = (context, claims, header, client) => {
@@ -52,7 +54,10 @@ export function requestObjects(clock: Clock) {
   return { assertRequestObject, claimRequestObject };
 }
 
-/** Names the audience that is taken where a signed request is for another (RFC 9101 §4); the engine says only that its claims are invalid. */
+/**
+ * Names the audience that is taken where a signed request is for another (RFC 9101 §4); the engine says only that its
+ * claims are invalid.
+ */
 export function nameRequestAudience(engine: EngineStep): EngineStep {
   return async (context, next) => {
     const { oidc } = context;
@@ -81,7 +86,10 @@ function assertProfile(claims: JwtClaims, { signedRequests }: ProfileRules): voi
     );
 }
 
-/** The parameters of a request without a browser, which it says by its claims alone once it is signed (CIBA Core 1.0 §7.1). */
+/**
+ * The parameters of a request without a browser, which it says by its claims alone once it is signed (CIBA Core 1.0
+ * §7.1).
+ */
 const CIBA_PARAMETERS = [
   ...['scope', 'acr_values', 'login_hint', 'login_hint_token', 'id_token_hint', 'binding_message', 'user_code'],
   ...['client_notification_token', 'requested_expiry', 'request_context', 'resource', 'claims', 'nonce'],

@@ -14,7 +14,7 @@ export function trustedBy(token: Token, issuer: string): void {
   issuerOf.set(token, issuer);
 }
 
-/** Has an access token found by the clients that had what it was exchanged for. */
+/** Indexes an access token under the clients of the tokens that it was exchanged for. */
 export function exchangedFrom(token: Token, clients: readonly string[]): void {
   formerClientsOf.set(token, clients);
 }

@@ -22,7 +22,10 @@ import type { UserCodes } from './user-codes.ts';
 /** A record that its bearer secret both finds (by its hash) and opens (as a key): the store alone can do neither. */
 export interface Sealed {
   sealed: string;
-  /** Start of the request that it was issued for, in milliseconds since the epoch; absent for records that cannot be revoked. */
+  /**
+   * Start of the request that it was issued for, in milliseconds since the epoch; absent for records that cannot be
+   * revoked.
+   */
   startedAt?: number;
 }
 
@@ -157,7 +160,7 @@ function usedToSign(adapter: Adapter, canSign: AdapterOptions['canSign']): Adapt
   };
 }
 
-/** Counts a request when it comes in, and not when it is answered later. */
+/** Counts a request when it arrives, not when it is answered. */
 function counted(kind: PendingKind, adapter: Adapter, pending: PendingRequests): Adapter {
   return {
     ...adapter,

@@ -35,10 +35,12 @@ const PROOF = 300;
 const CLIENT_SHARE = 32;
 /** A browser in which somebody has signed in may have this part of an address's bytes. */
 const BROWSER_PART = 8;
-/** All such browsers at one address may have this many times its bytes: whoever has an account can make many of them. */
+/**
+ * All such browsers at one address may have this many times its bytes: whoever has an account can make many of them.
+ */
 const BROWSERS_SHARE = 4;
 
-/** More requests wait than may, from one address or in all. The engine answers it with 429 and `Retry-After`. */
+/** Too many requests are pending, from one address or in all. The response is 429 with `Retry-After`. */
 export class TooManyPending extends errors.OIDCProviderError {
   override allow_redirect = false;
   constructor() {
@@ -61,7 +63,9 @@ export interface PendingRequests {
   admitProof(seconds: number): Promise<void>;
   /** Tells, without asking the store, that a request of a browser in which nobody has signed in would be refused. */
   isSpent(kind: PendingKind, context: Context): boolean;
-  /** Uncounts a request that ended with a person who has signed in, where it was counted: that person is known by now. */
+  /**
+   * Uncounts a request that ended with a person who has signed in, where it was counted: that person is known by now.
+   */
   finish(kind: PendingKind, spent: Spent): Promise<void>;
   /** @returns whether a request whose page was opened may wait for longer */
   mayStay(payload: AdapterPayload): Promise<boolean>;

@@ -44,7 +44,7 @@ export function replayAdapter({ grants, clockSkew, pending }: ReplayOptions): Ad
   const longest = LONGEST_PROOF + CLOCK_TOLERANCE + beyond;
   const keyOf = (id: string): Key<Seen> => replayKey(sha256(id));
 
-  /** Bounds what anybody can have remembered. Who is refused has used no proof up. */
+  /** Bounds the number of remembered proofs. A refused request has not used its proof. */
   async function admit(id: string, seconds: number): Promise<void> {
     const context = Provider.ctx;
     if (context === undefined) return;
@@ -83,7 +83,10 @@ export const forgetRefusedProofs: Middleware = async (context, next) => {
   if (context.status >= 400 && context.status < 500) await forget.get(context as KoaContextWithOIDC)?.();
 };
 
-/** A token request leaves little behind that is not given a token; other requests count unless the operator knows the client. */
+/**
+ * A token request leaves little behind that is not given a token; other requests count unless the operator knows the
+ * client.
+ */
 function isUncounted(context: KoaContextWithOIDC): boolean {
   const { client, route } = context.oidc;
   if (client === undefined || policyOf(client).isSelfDescribed || route === 'authorization') return false;

@@ -10,7 +10,9 @@ export type SessionRecord = Pick<AdapterPayload, 'kind' | 'accountId' | 'exp' | 
   /** Start of the request in which the person signed in. */
   startedAt?: number;
   endedAt?: number;
-  /** For its owner, who looks where they are signed in: which browser it is, in words, and when an app last came by it. */
+  /**
+   * For its owner, who looks where they are signed in: which browser it is, in words, and when an app last came by it.
+   */
   browser?: string;
   usedAt?: number;
   /** From where it came then, as coarse as the operator allowed; absent in records of earlier versions. */
@@ -76,7 +78,7 @@ export async function sessionNamed(
 /** A session's id (`sid`) at each of its apps. */
 type SessionNames = { client: string; sid: string }[];
 
-/** Also of a session that has ended, as long as it is remembered. */
+/** Reads the ids of a session at its apps, also after it has ended, as long as its record exists. */
 export async function sessionNames(grants: Store, uid: string): Promise<SessionNames> {
   return namesIn((await grants.get(sessionKey(uid)))?.value);
 }
