@@ -15,6 +15,8 @@ const STEPS: Readonly<Record<string, string>> = {
   'actions/index.js introspection': 'steps of introspection',
   'actions/revocation.js default': 'steps of revocation',
   'actions/index.js revocation': 'steps of revocation',
+  'actions/token.js default': 'steps of token',
+  'actions/index.js token': 'steps of token',
   'actions/end_session.js init': 'steps of end_session',
   'actions/end_session.js confirm': 'steps of end_session_confirm',
 };

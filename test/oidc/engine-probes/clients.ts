@@ -45,7 +45,25 @@ async function signOutOf(server: ProbedServer, clientId: string): Promise<void> 
   await browser.visit(`${server.issuer}/logout?id_token_hint=${hint}`);
 }
 
+/** The endpoints at which clients authenticate, by their routes. */
+const AUTHENTICATED: Readonly<Record<string, string>> = {
+  token: '/token',
+  introspection: '/introspect',
+  revocation: '/revoke',
+  device_authorization: '/device_authorization',
+  pushed_authorization_request: '/par',
+  backchannel_authentication: '/backchannel_authentication',
+};
+
+const authenticationProbes = Object.entries(AUTHENTICATED).map(([route, path]): Probe => ({
+  row: `steps of ${route} authenticateClient`,
+  observe: async (server) => (await post(server, path, { token: 'made-up' })).body['error'],
+  good: 'invalid_client',
+  bad: 'invalid_request',
+}));
+
 export const clientProbes: readonly Probe[] = [
+  ...authenticationProbes,
   {
     row: 'Client find',
     async observe(server) {

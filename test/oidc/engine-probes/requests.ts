@@ -113,6 +113,15 @@ export const requestProbes: readonly Probe[] = [
     bad: [400, 'invalid_dpop_proof'],
   },
   {
+    row: 'OIDCContext.prototype getAccessToken',
+    async observe({ issuer }) {
+      const { status, headers } = await fetch(`${issuer}/userinfo`, { headers: { authorization: 'Digest made-up' } });
+      return [status, (headers.get('www-authenticate') ?? '').includes('error=')];
+    },
+    good: [401, false],
+    bad: [400, true],
+  },
+  {
     row: 'event authorization.error',
     async observe(server) {
       const { body } = await register(server, { token_endpoint_auth_method: 'none' });
