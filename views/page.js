@@ -7,7 +7,6 @@ function toggleWith(button) {
   const field = document.getElementById(button.getAttribute('aria-controls'));
   const show = (isShown) => {
     field.type = isShown ? 'text' : 'password';
-    button.setAttribute('aria-pressed', String(isShown));
     button.textContent = isShown ? 'Hide password' : 'Show password';
   };
   button.addEventListener('click', () => show(field.type === 'password'));
@@ -55,7 +54,7 @@ function clockTime(seconds) {
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}:${rest}` : `${minutes}:${rest}`;
 }
 
-for (const button of document.querySelectorAll('[aria-pressed]')) toggleWith(button);
+for (const button of document.querySelectorAll('.reveal')) toggleWith(button);
 for (const notice of document.querySelectorAll('[data-wait]')) countDown(notice);
 // The app's initial is behind its picture.
 for (const picture of document.querySelectorAll('.app-mark img')) picture.decode().catch(() => picture.remove());
