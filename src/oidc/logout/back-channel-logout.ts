@@ -134,7 +134,7 @@ interface Send {
   tell(delivery: Delivery): Promise<void>;
 }
 
-/** What one address was to be sent is not for the address that the client names later. */
+/** Refuses to send a logout for one address to another address that the client registered later. */
 class AddressChanged extends Error {
   constructor() {
     super('the address of the client has changed since the first attempt');
