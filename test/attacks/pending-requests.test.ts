@@ -106,6 +106,22 @@ for (const store of serverStores) {
       }
     });
 
+    it('count still where a session ends them instead of a sign-in, since that costs no password', async () => {
+      const browser = from('192.0.2.1');
+      await signIn(browser, authorizationRequest(server.issuer));
+      const session = [...browser.cookies].filter(([name]) => name.includes('session'));
+      const begin = async (waiting: Browser, parameters: Record<string, string>, end: (page: string) => string) => {
+        const request = authorizationRequest(server.issuer, 'demo-notes', parameters);
+        const begun = await waiting.request(request.url);
+        for (const [name, cookie] of session) waiting.cookies.set(name, cookie);
+        const url = end(new URL(begun.headers.get('location') ?? '', server.issuer).href);
+        if (begun.status === 303) await answerAtOnce(waiting, { ...request, url });
+        return begun;
+      };
+      await fill(() => begin(from('192.0.2.1'), {}, (page) => page));
+      await fill(() => begin(browser, { prompt: 'login' }, (page) => `${page}/cancel`));
+    });
+
     it('share the budgets of a /56 and a /48, since one subscriber may hold those', async () => {
       const of = (prefix: string) => {
         let network = 0;

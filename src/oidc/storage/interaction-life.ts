@@ -57,14 +57,12 @@ export function keepCount(payload: AdapterPayload, before: AdapterPayload): Adap
   return { ...payload, [SPENT]: before[SPENT] };
 }
 
-/** Uncounts an interaction that has ended with a person who signed in, by it or in another tab. */
-export async function settle(
-  { pending }: Parts,
-  { result, [SPENT]: spent }: AdapterPayload,
-  isSignedIn: boolean,
-): Promise<void> {
-  if ((isSignedIn || result?.login !== undefined) && spent !== undefined)
-    await pending.finish('sign-in', spent as Spent);
+/**
+ * Uncounts an interaction that has ended with a sign-in. One that a session ends stays counted: it costs no password,
+ * and leaves a record of its end.
+ */
+export async function settle({ pending }: Parts, { result, [SPENT]: spent }: AdapterPayload): Promise<void> {
+  if (result?.login !== undefined && spent !== undefined) await pending.finish('sign-in', spent as Spent);
 }
 
 /** The engine has verified the hint by now. Its subject is all that whoever signs in is compared with. */

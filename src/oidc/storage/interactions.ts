@@ -240,7 +240,7 @@ export class Interactions {
     this.#used.add(context);
     const found = this.#presentedTo(context, uid);
     // The interaction is used up: a failure here must not keep its answer back. What was counted is forgotten in time.
-    if (found !== undefined) await settle(this.#life, found.payload, isSignedIn(context)).catch(this.#reportFailure);
+    if (found !== undefined) await settle(this.#life, found.payload).catch(this.#reportFailure);
   }
 }
 

@@ -63,9 +63,7 @@ export interface PendingRequests {
   admitProof(seconds: number): Promise<void>;
   /** Tells, without asking the store, that a request of a browser in which nobody has signed in would be refused. */
   isSpent(kind: PendingKind, context: Context): boolean;
-  /**
-   * Uncounts a request that ended with a person who has signed in, where it was counted: that person is known by now.
-   */
+  /** Uncounts a request that ended with a sign-in, where it was counted: that person is known by now. */
   finish(kind: PendingKind, spent: Spent): Promise<void>;
   /** @returns whether a request whose page was opened may wait for longer */
   mayStay(payload: AdapterPayload): Promise<boolean>;
