@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { openToAll, REDIRECT, register } from '../registration/registering.ts';
 import { Browser, type Page } from '../support/browser.ts';
+import { returnToPresent, travel } from '../support/clock.ts';
 import { ALICE, authorizationRequest, exchangeCode, signIn, type AuthorizationRequest } from '../support/flows.ts';
 import { withoutOwnScript } from '../support/own-script.ts';
 import { clientKey, requestObject, withRequestObject, type ClientKey } from '../support/signed-request.ts';
@@ -18,6 +19,7 @@ describe('RFC 9700 §4.11.2: an app that nobody but itself registered', () => {
     clientId = await registered();
   });
   after(() => server.close());
+  afterEach(returnToPresent);
 
   async function registered(): Promise<string> {
     const { status, body } = await register(server, {
@@ -132,6 +134,11 @@ describe('RFC 9700 §4.11.2: an app that nobody but itself registered', () => {
         ['error', 'state', 'iss'].map((name) => link.searchParams.get(name)),
         ['access_denied', 'a b', server.issuer],
       );
+    }
+    // Nor does "back" lead there.
+    for (const seconds of [0, 60]) {
+      travel(seconds);
+      for (const { url } of [page, question]) await assertLeadsNowhere(await browser.request(url), url);
     }
   });
 

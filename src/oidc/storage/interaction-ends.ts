@@ -23,13 +23,18 @@ export async function rememberEnd(
   { uid, params }: Pick<Interaction, 'uid' | 'params'>,
   { browser, answer }: { browser: string | undefined; answer: KeptAnswer },
 ): Promise<void> {
-  const end = endOf(params, String(answer.headers['location'] ?? ''));
+  const end = endOf(params, answer);
   if (end !== undefined && browser !== undefined)
     await grants.set(endKey(sha256(uid)), { ...end, browser }, { ttl: END_KEPT });
 }
 
-/** @returns undefined for a device, whose answer goes to no address */
-function endOf(params: Interaction['params'], location: string): InteractionEnd | undefined {
+/**
+ * @returns undefined for a device, whose answer goes to no address, and for the page of an error: a person who declines an
+ * unvetted app is not led to it (RFC 9700 §4.11.2)
+ */
+function endOf(params: Interaction['params'], { status, headers }: KeptAnswer): InteractionEnd | undefined {
+  if (status >= 400) return undefined;
+  const location = String(headers['location'] ?? '');
   if (location.startsWith('/interaction/')) return { next: location };
   const { client_id: client, redirect_uri: redirectUri, state } = params;
   if (typeof client !== 'string' || typeof redirectUri !== 'string') return undefined;
