@@ -31,31 +31,39 @@ const PATH = '/apps';
 /** The page of the apps with access to an account. Removing access is confirmed before and acknowledged after. */
 export function appsRoutes(parts: AppsPageParts): Route[] {
   return [
-    ownPage(parts, PATH, (context, person) => showList(parts, context, person)),
+    ownPage(parts, PATH, async (context, person) => {
+      await showList(parts, context, person, { apps: await parts.appsOf(person.account.id) });
+    }),
     route('POST', PATH, ownForm(parts, PATH), async (context, { form, ...person }) => {
       const asked = field(form, 'app');
-      const app = (await parts.appsOf(person.account.id)).find(({ client }) => client === asked);
+      const apps = await parts.appsOf(person.account.id);
+      const app = apps.find(({ client }) => client === asked);
       if (form.get('confirm') !== 'yes') {
-        if (app === undefined) await showList(parts, context, person, '');
+        if (app === undefined) await showList(parts, context, person, { apps, removed: '' });
         else await ask(parts, context, person, app);
         return;
       }
       await parts.forms.once(context, sentForm(context, form), async () => {
-        const name = app === undefined ? '' : (await inWords(parts, app)).name;
+        const removed = app === undefined ? '' : (await inWords(parts, app)).name;
         if (app !== undefined) await parts.removeAccess(person.account.id, app.client);
-        await showList(parts, context, person, name);
+        await showList(parts, context, person, { apps: apps.filter((other) => other !== app), removed });
       });
     }),
   ];
 }
 
-/** @param removed the name of the app that the request has taken its access from */
-async function showList(parts: AppsPageParts, context: Context, person: SignedIn, removed?: string): Promise<void> {
-  const apps = (await parts.appsOf(person.account.id)).map((app) => inWords(parts, app));
+/** @param list the apps, and the name of the one that the request has taken its access from */
+async function showList(
+  parts: AppsPageParts,
+  context: Context,
+  person: SignedIn,
+  { apps, removed }: { apps: readonly OwnApp[]; removed?: string },
+): Promise<void> {
+  const shown = await Promise.all(apps.map((app) => inWords(parts, app)));
   const html = parts.views.render('apps', {
     action: PATH,
     csrf: parts.csrf.token(context, person.purpose),
-    apps: (await Promise.all(apps)).toSorted((a, b) => a.name.localeCompare(b.name, 'en')),
+    apps: shown.toSorted((a, b) => a.name.localeCompare(b.name, 'en')),
     ...(removed !== undefined && { removed }),
   });
   showPage(context, html);

@@ -41,35 +41,44 @@ const PATH = '/sessions';
 /** The list of the browsers in which a person is signed in. Ending one is asked first, and acknowledged after. */
 export function sessionsRoutes(parts: SessionsPageParts): Route[] {
   return [
-    ownPage(parts, PATH, (context, person) => showList(parts, context, person)),
+    ownPage(parts, PATH, async (context, person) => {
+      await showList(parts, context, person, { sessions: await sorted(parts, person) });
+    }),
     route('POST', PATH, ownForm(parts, PATH), async (context, { form, ...person }) => {
       const asked = field(form, 'session');
       // Looked up among the account's own: a form may name anybody's.
-      const others = (await sorted(parts, person)).filter(({ uid }) => uid !== person.session.uid);
+      const sessions = await sorted(parts, person);
+      const others = sessions.filter(({ uid }) => uid !== person.session.uid);
       const ending = asked === 'others' ? others : others.filter(({ uid }) => uid === asked);
       if (form.get('confirm') !== 'yes') {
-        if (ending.length === 0) await showList(parts, context, person, []);
+        if (ending.length === 0) await showList(parts, context, person, { sessions, ended: [] });
         else await ask(parts, context, person, { value: asked, ending });
         return;
       }
       await parts.forms.once(context, sentForm(context, form), async () => {
         await forEachAtOnce(ending, ({ uid }) => parts.endSession(uid));
-        await showList(parts, context, person, ending.map(nameOf));
+        const left = sessions.filter((session) => !ending.includes(session));
+        await showList(parts, context, person, { sessions: left, ended: ending.map(nameOf) });
       });
     }),
   ];
 }
 
-/** @param ended the names of the browsers that the request has signed out */
-async function showList(parts: SessionsPageParts, context: Context, person: SignedIn, ended?: string[]): Promise<void> {
-  const sessions = (await sorted(parts, person)).map(async (own) => ({
+/** @param list the sessions, and the names of the browsers that the request has signed out */
+async function showList(
+  parts: SessionsPageParts,
+  context: Context,
+  person: SignedIn,
+  { sessions, ended }: { sessions: readonly OwnSession[]; ended?: string[] },
+): Promise<void> {
+  const shown = sessions.map(async (own) => ({
     ...(await inWords(parts, own)),
     ...(own.uid !== person.session.uid && { value: own.uid }),
   }));
   const html = parts.views.render('sessions', {
     action: PATH,
     csrf: parts.csrf.token(context, person.purpose),
-    sessions: await Promise.all(sessions),
+    sessions: await Promise.all(shown),
     ...(ended !== undefined && { ended }),
   });
   showPage(context, html);
