@@ -1,8 +1,9 @@
 import type { RevocationTarget, Revoked } from '../events/revocations.ts';
 import type { Clock } from '../lib/clock.ts';
-import { everyRecord } from '../storage/every-member.ts';
-import { keyspace, type Index, type Key, type Store, type Stored, type WriteOptions } from '../storage/store.ts';
+import type { Lease } from '../storage/lease.ts';
+import { keyspace, type Index, type Key, type Store } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
+import { WorkQueue } from '../storage/work-queue.ts';
 
 /** An unfinished revocation, as stored. */
 export interface Revocation extends Revoked {
@@ -44,38 +45,23 @@ function stepsOf({ what }: RevocationTarget): readonly Step[] {
 }
 
 /** Lease of a step in milliseconds. After a crash another node takes the step again. */
-const CLAIM = 3000;
+const LEASE = 3000;
 
 /** The unfinished revocations, and the leases on their next steps. */
 export class RevocationJournal {
-  readonly #grants: Store;
-  readonly #clock: Clock;
-  readonly #options: WriteOptions;
+  readonly queue: WorkQueue<Revocation>;
   readonly #canNotify: boolean;
 
   /** @param rules the life of an abandoned entry in seconds, and whether this process can notify apps */
   constructor(grants: Store, clock: Clock, { life, canNotify }: { life: number; canNotify: boolean }) {
+    this.queue = new WorkQueue({ store: grants, clock, index: openRevocations, life, lease: LEASE });
     this.#canNotify = canNotify;
-    this.#grants = grants;
-    this.#clock = clock;
-    this.#options = { ttl: life, indexes: [openRevocations] };
   }
 
   /** Stores a revocation and leases its first step to the caller. @param isPending the change is made in that step */
-  async begin(revoked: Revoked, isPending: boolean): Promise<Revocation> {
+  async begin(revoked: Revoked, isPending: boolean): Promise<Lease<Revocation>> {
     const pending = isPending ? ({ isPending } as const) : {};
-    const revocation = { ...revoked, ...pending, done: 0, dueAt: this.#clock.now() + CLAIM };
-    await this.#grants.create(revocationKey(revoked.id), revocation, this.#options);
-    return revocation;
-  }
-
-  /** Yields the revocations whose next step is due, each leased to the caller. */
-  async *due(): AsyncGenerator<Revocation> {
-    for await (const { key, value, version } of everyRecord(this.#grants, openRevocations)) {
-      if (value.dueAt > this.#clock.now()) continue;
-      const claimed = { ...value, dueAt: this.#clock.now() + CLAIM };
-      if (await this.#grants.replace(key, claimed, version, this.#options)) yield claimed;
-    }
+    return this.queue.begin(revocationKey(revoked.id), { ...revoked, ...pending, done: 0, dueAt: 0 });
   }
 
   /** @returns undefined once all steps are done */
@@ -88,48 +74,33 @@ export class RevocationJournal {
   }
 
   /**
-   * Does a step, renews its lease meanwhile, and records it as done. A next step without a pause is leased to the caller
-   * as well.
+   * Records a step as done. A next step without a pause stays leased to the caller.
+   * @param passed the revocation after the step
+   * @returns whether the caller is to go on
    */
-  async take(revocation: Revocation, step: () => Promise<Revocation>): Promise<Revocation> {
-    const claim = setInterval(() => {
-      // If the renewal fails, another node repeats the step.
-      this.#change(revocation, (now) => ({ ...now, dueAt: this.#clock.now() + CLAIM })).catch(() => undefined);
-    }, CLAIM / 2).unref();
-    // Read in parallel with the step, to save a round trip. A concurrent change is detected by the version.
-    const seen = this.#grants.get(revocationKey(revocation.id));
-    seen.catch(() => undefined);
-    try {
-      return await this.#pass(await step(), await seen);
-    } finally {
-      clearInterval(claim);
-    }
-  }
-
-  async #pass(revocation: Revocation, seen: Stored<Revocation> | undefined): Promise<Revocation> {
-    const done = revocation.done + 1;
-    const next = this.nextStep({ ...revocation, done });
-    const passed = { ...revocation, done, dueAt: this.#clock.now() + this.#pauseBefore(next) };
-    const key = revocationKey(revocation.id);
+  async pass(lease: Lease<Revocation>, passed: Revocation): Promise<boolean> {
+    const now = { ...passed, done: passed.done + 1 };
+    const next = this.nextStep(now);
     if (next === undefined) {
-      await this.#grants.delete(key);
-      return passed;
+      await lease.done();
+      return false;
     }
-    // Another node may have continued while this one was paused, with an earlier instant than the change.
-    const isAhead = (now: Revocation): boolean => now.done >= done && now.at >= passed.at;
-    const isThere = await update(this.#grants, key, seen, (now) => (isAhead(now) ? undefined : passed), this.#options);
-    if (!isThere) await this.#grants.create(key, passed, this.#options);
-    return passed;
+    const goesOn = next.pause === 0 && (next.does !== 'notify' || this.#canNotify);
+    const dueAt = this.queue.rules.clock.now() + next.pause;
+    const isHeld = goesOn ? await lease.renew(() => now) : await lease.later(() => ({ ...now, dueAt }));
+    if (!isHeld) await this.#merge(lease.key, now);
+    return goesOn && isHeld;
   }
 
-  /** Returns the time until the next step is due: none for a step that this process cannot do. */
-  #pauseBefore(next: Step | undefined): number {
-    if (next?.does === 'notify' && !this.#canNotify) return 0;
-    return next === undefined || next.pause === 0 ? CLAIM : next.pause;
-  }
-
-  async #change({ id }: Revocation, change: (now: Revocation) => Revocation | undefined): Promise<boolean> {
-    const key = revocationKey(id);
-    return update(this.#grants, key, await this.#grants.get(key), change, this.#options);
+  /**
+   * Records a step of a lost lease. Whoever continued may have done so with an earlier instant than the change of this
+   * node, and then has to repeat its steps with the later one.
+   */
+  async #merge(key: Key<Revocation>, passed: Revocation): Promise<void> {
+    const { store, clock } = this.queue.rules;
+    const due = { ...passed, dueAt: clock.now() };
+    const isAhead = (now: Revocation): boolean => now.at > due.at || (now.at === due.at && now.done >= due.done);
+    const change = (now: Revocation) => (isAhead(now) ? undefined : due);
+    if (!(await update(store, key, await store.get(key), change, this.queue.open))) await this.queue.add(key, due);
   }
 }

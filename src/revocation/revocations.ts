@@ -3,7 +3,9 @@ import type { Revoke, Revoked } from '../events/revocations.ts';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import type { BackChannelLogout } from '../oidc/logout/back-channel-logout.ts';
-import { TOLD_AT_ONCE, type Told, type RevocationDependencies } from './dependencies.ts';
+import type { Lease } from '../storage/lease.ts';
+import { QueueWorker } from '../storage/queue-worker.ts';
+import { TOLD_AT_ONCE, type RevocationDependencies } from './dependencies.ts';
 import { RevocationJournal, type Revocation } from './journal.ts';
 import { applyRevocation } from './apply.ts';
 import { ownerOfTarget } from './target-owner.ts';
@@ -31,18 +33,20 @@ const AT_ONCE = 20;
 /** The only way to revoke anything. A revocation is stored before it is applied, so that no crash loses it. */
 export class Revocations {
   readonly #parts: RevocationParts;
-  readonly #open: RevocationJournal;
+  readonly #journal: RevocationJournal;
+  readonly #worker: QueueWorker<Revocation>;
   readonly #listeners: RevocationListener[] = [];
-  /** The revocations that this node is continuing, and its search for more. */
-  readonly #goingOn = new Set<Promise<void>>();
-  #looking: Promise<void> | undefined;
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(parts: RevocationParts) {
     this.#parts = parts;
-    this.#open = new RevocationJournal(parts.grants, parts.clock, {
+    this.#journal = new RevocationJournal(parts.grants, parts.clock, {
       life: parts.notBeforeLife,
       canNotify: parts.server !== undefined,
+    });
+    this.#worker = new QueueWorker(this.#journal.queue, {
+      work: (lease) => this.#goOn(lease),
+      reportFailure: (error) => parts.server?.reportFailure(error),
+      ...{ lookEvery: LOOK_EVERY, atOnce: AT_ONCE },
     });
   }
 
@@ -50,10 +54,10 @@ export class Revocations {
     const { grants, clock, random, server } = this.#parts;
     const [id, at] = [newId('rev', clock, random), clock.now()];
     const whose = await ownerOfTarget(grants, target);
-    const begun = await this.#open.begin({ id, target, cause, at, ...whose }, change !== undefined);
-    const ended = await this.#end(begun, change);
+    const lease = await this.#journal.begin({ id, target, cause, at, ...whose }, change !== undefined);
+    const goesOn = await lease.during(() => this.#end(lease, change));
     // Everything has ended, so the caller need not wait for the notifications.
-    if (server !== undefined) this.#keepOn(ended);
+    if (goesOn && server !== undefined) void this.#worker.goOn(lease);
   };
 
   onRevoked(listener: RevocationListener): void {
@@ -62,59 +66,34 @@ export class Revocations {
 
   /** Continues other nodes' unfinished revocations, and repeats steps that are due, until it is closed. */
   watch(): void {
-    this.#timer = setInterval(() => {
-      this.#looking ??= this.#takeDue()
-        .catch(this.#parts.server?.reportFailure)
-        .finally(() => {
-          this.#looking = undefined;
-        });
-    }, LOOK_EVERY).unref();
+    this.#worker.start();
   }
 
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#looking;
-    await Promise.all(this.#goingOn);
-  }
-
-  /** Starts every revocation that is due. A long one, such as the end of everything, does not delay the others. */
-  async #takeDue(): Promise<void> {
-    if (this.#goingOn.size >= AT_ONCE) return;
-    for await (const revocation of this.#open.due()) {
-      this.#keepOn(revocation);
-      if (this.#goingOn.size >= AT_ONCE) return;
-    }
-  }
-
-  #keepOn(revocation: Revocation): void {
-    const goingOn = this.#goOn(revocation)
-      .catch(this.#parts.server?.reportFailure)
-      .finally(() => this.#goingOn.delete(goingOn));
-    this.#goingOn.add(goingOn);
+  close(): Promise<void> {
+    return this.#worker.close();
   }
 
   /** Does the steps that are due, up to those that only a server can do. */
-  async #goOn(revocation: Revocation): Promise<void> {
-    const { server } = this.#parts;
-    let now = revocation;
-    for (let step = this.#open.nextStep(now); step !== undefined; step = this.#open.nextStep(now)) {
-      if (step.does === 'notify' && server === undefined) return;
-      now = step.does === 'apply' ? await this.#end(now) : await this.#tell(now);
-      if ((this.#open.nextStep(now)?.pause ?? 0) > 0) return;
+  async #goOn(lease: Lease<Revocation>): Promise<void> {
+    let goesOn = true;
+    while (goesOn) {
+      const step = this.#journal.nextStep(lease.value);
+      if (step === undefined || (step.does === 'notify' && this.#parts.server === undefined)) return;
+      goesOn = step.does === 'apply' ? await this.#end(lease) : await this.#tell(lease);
     }
   }
 
-  /** @param change made first; unknown to a node that continues another node's revocation */
-  async #end(revocation: Revocation, change?: () => Promise<unknown>): Promise<Revocation> {
-    let told: Told = [];
-    const ended = await this.#open.take(revocation, async () => {
-      await change?.();
-      const settled = this.#settled(revocation, change !== undefined);
-      told = await applyRevocation(settled, this.#parts);
-      return settled;
-    });
+  /**
+   * @param change made first; unknown to a node that continues another node's revocation
+   * @returns whether to go on with the next step
+   */
+  async #end(lease: Lease<Revocation>, change?: () => Promise<unknown>): Promise<boolean> {
+    await change?.();
+    const settled = this.#settled(lease.value, change !== undefined);
+    const told = await applyRevocation(settled, this.#parts);
+    const goesOn = await this.#journal.pass(lease, settled);
     await this.#parts.server?.logouts.deliver(told.slice(0, TOLD_AT_ONCE));
-    return ended;
+    return goesOn;
   }
 
   /** Counts from now, so that sign-ins with the old password that happened during the change end too. */
@@ -124,19 +103,18 @@ export class Revocations {
   }
 
   /** Calls the listeners. After a failure they are called again in the last step, so that other steps are not delayed. */
-  async #tell(revocation: Revocation): Promise<Revocation> {
-    return this.#open.take(revocation, async () => {
-      const { id, target, cause, at: _time, done: _done, dueAt: _due, isTold = false, ...whose } = revocation;
-      if (isTold) return revocation;
-      try {
-        for (const listener of this.#listeners) await listener(revocation);
-      } catch (error) {
-        if (this.#open.isLast(revocation)) throw error;
-        this.#parts.server?.reportFailure(error);
-        return revocation;
-      }
-      this.#parts.server?.announce({ type: 'revoked', revocation: id, cause, ...target, ...whose });
-      return { ...revocation, isTold: true };
-    });
+  async #tell(lease: Lease<Revocation>): Promise<boolean> {
+    const revocation = lease.value;
+    const { id, target, cause, at: _time, done: _done, dueAt: _due, isTold = false, ...whose } = revocation;
+    if (isTold) return this.#journal.pass(lease, revocation);
+    try {
+      for (const listener of this.#listeners) await listener(revocation);
+    } catch (error) {
+      if (this.#journal.isLast(revocation)) throw error;
+      this.#parts.server?.reportFailure(error);
+      return this.#journal.pass(lease, revocation);
+    }
+    this.#parts.server?.announce({ type: 'revoked', revocation: id, cause, ...target, ...whose });
+    return this.#journal.pass(lease, { ...revocation, isTold: true });
   }
 }

@@ -64,7 +64,7 @@ export class QueueWorker<T extends Due> {
   /** Continues under a lease of this node, however busy the node is. */
   goOn(lease: Lease<T>): Promise<void> {
     // Already running: the lease ran out, and this node has claimed the record again.
-    return this.#running.get(lease.key) ?? this.#run(lease.key, () => Promise.resolve(lease));
+    return this.#running.get(lease.key) ?? this.#run(lease.key, () => this.#workUnder(lease));
   }
 
   /** Waits until all work that has begun is over. */
@@ -98,17 +98,19 @@ export class QueueWorker<T extends Due> {
 
   async #take(key: Key<T>, stored: Stored<T>): Promise<void> {
     if (this.#isClosing || this.#running.size >= this.#rules.atOnce || !this.#isOpen(key, stored)) return;
-    await this.#run(key, () => this.#queue.claim(key, stored));
+    await this.#run(key, async () => {
+      const lease = await this.#queue.claim(key, stored);
+      if (lease !== undefined) await this.#workUnder(lease);
+    });
   }
 
-  #run(key: Key<T>, claim: () => Promise<Lease<T> | undefined>): Promise<void> {
-    const { work, reportFailure } = this.#rules;
-    const run = async (): Promise<void> => {
-      const lease = await claim();
-      await lease?.during(() => work(lease, () => this.#isClosing));
-    };
-    const running = run()
-      .catch(reportFailure)
+  #workUnder(lease: Lease<T>): Promise<void> {
+    return lease.during(() => this.#rules.work(lease, () => this.#isClosing));
+  }
+
+  #run(key: Key<T>, work: () => Promise<void>): Promise<void> {
+    const running = work()
+      .catch(this.#rules.reportFailure)
       .finally(() => this.#running.delete(key));
     this.#running.set(key, running);
     return running;

@@ -1,5 +1,5 @@
 import { Lease, type Due, type QueueRules } from './lease.ts';
-import type { Key, Stored } from './store.ts';
+import type { Key, Stored, WriteOptions } from './store.ts';
 
 /**
  * Durable work that any node may do: at least once, by one node at a time, and by another node where the first one died.
@@ -14,12 +14,15 @@ export class WorkQueue<T extends Due> {
 
   /** Stores work, unless the same is stored already. */
   async add(key: Key<T>, value: T): Promise<void> {
-    const { store, life, index } = this.rules;
-    await store.create(key, value, { ttl: life, indexes: [index] });
+    await this.rules.store.create(key, value, this.open);
+  }
+
+  /** Options of a write that leaves the record in the index. */
+  get open(): WriteOptions {
+    return { ttl: this.rules.life, indexes: [this.rules.index] };
   }
 
   /** Stores work under a new name, claimed by this node. */
-  async begin(key: Key<T>, value: Omit<T, 'dueAt'> & Partial<Due>): Promise<Lease<T>>;
   async begin(key: Key<T>, value: T): Promise<Lease<T>> {
     const { store, clock, lease } = this.rules;
     const claimed = { ...value, dueAt: clock.now() + lease };
@@ -33,10 +36,10 @@ export class WorkQueue<T extends Due> {
 
   /** @returns undefined where another node was faster */
   async claim(key: Key<T>, stored: Stored<T>): Promise<Lease<T> | undefined> {
-    const { store, clock, lease, life, index, claim } = this.rules;
+    const { store, clock, lease, claim } = this.rules;
     const changed = claim === undefined ? stored.value : await claim(stored.value);
     const value = { ...changed, dueAt: clock.now() + lease };
-    const isMine = await store.replace(key, value, stored.version, { ttl: life, indexes: [index] });
+    const isMine = await store.replace(key, value, stored.version, this.open);
     if (!isMine) return undefined;
     return new Lease(this.rules, key, value, Promise.resolve({ ...stored, value, version: stored.version + 1 }));
   }
