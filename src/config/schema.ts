@@ -13,6 +13,7 @@ import {
   drainDelay,
   duration,
   email,
+  filePath,
   keyEncryption,
   publicJwk,
   refreshWindow,
@@ -68,8 +69,8 @@ export const configSchema = z.strictObject({
       trusted_proxies: z.array(ruled(rules.networkRule)).default([]),
       tls: z
         .strictObject({
-          cert: z.string().min(1),
-          key: z.string().min(1),
+          cert: filePath,
+          key: filePath,
           ciphers: z.array(cipherSuite).min(1, 'needs at least one cipher suite').optional(),
         })
         .optional(),
@@ -81,7 +82,7 @@ export const configSchema = z.strictObject({
             .regex(/^[a-z][a-z0-9-]*$/, 'must be the name of a header, in lower case')
             .optional(),
           url: ruled(rules.originRule).optional(),
-          ca: z.string().min(1).optional(),
+          ca: filePath.optional(),
         })
         .optional(),
     })
@@ -108,7 +109,7 @@ export const configSchema = z.strictObject({
       jwks_max_age: duration.prefault('5m'),
       hs256: z.boolean().default(false),
       signer: z.enum(['ring', 'pkcs11']).default('ring'),
-      pkcs11: z.strictObject({ module: z.string().min(1), token: tokenLabel, pin: secret }).optional(),
+      pkcs11: z.strictObject({ module: filePath, token: tokenLabel, pin: secret }).optional(),
     })
     .prefault({}),
   log: z
@@ -160,7 +161,7 @@ export const configSchema = z.strictObject({
         })
         .prefault({}),
       breached: z
-        .strictObject({ file: z.string().min(1).optional(), range_url: ruled(rules.rangeUrlRule).optional() })
+        .strictObject({ file: filePath.optional(), range_url: ruled(rules.rangeUrlRule).optional() })
         .optional(),
     })
     .prefault({}),
@@ -183,9 +184,7 @@ export const configSchema = z.strictObject({
   deprecated: z
     .strictObject({ password_grant: z.boolean().default(false), response_types: z.array(responseType).default([]) })
     .prefault({}),
-  outgoing: z
-    .strictObject({ allow: z.array(ruled(rules.hostRule)).default([]), ca: z.string().min(1).optional() })
-    .prefault({}),
+  outgoing: z.strictObject({ allow: z.array(ruled(rules.hostRule)).default([]), ca: filePath.optional() }).prefault({}),
 });
 
 /** The configuration once read: every default filled in, durations in seconds, secrets unprintable. */

@@ -73,6 +73,9 @@ function readSecret(reference: unknown, sources: SecretSources, isOfClient: bool
   const [kind, ...others] = isMapping(reference) ? Object.keys(reference) : [];
   const name = isMapping(reference) && kind !== undefined ? reference[kind] : undefined;
   if (typeof name === 'string' && name !== '' && others.length === 0) {
+    // A message that repeated the secret itself would put it into a log.
+    if (kind === 'env' ? !/^[a-z_]\w*$/i.test(name) : /[\r\n]/.test(name))
+      return { fault: 'is the secret itself, or no name; write { file: PATH } or { env: NAME }' };
     if (kind === 'env') return fromEnvironment(name, sources.environment);
     const file = resolve(sources.folder, name);
     if (kind === 'file') return { ...fromFile(file, name, isOfClient), file };

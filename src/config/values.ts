@@ -38,6 +38,12 @@ export function ruled(rule: Rule) {
   });
 }
 
+/** The path of a file. A text of several lines is what belongs into the file, such as a private key. */
+export const filePath = z
+  .string()
+  .min(1)
+  .regex(/^[^\r\n]*$/, 'must be the path of a file, and not what the file holds');
+
 export const email = z.string().refine((text) => normaliseEmail(text) !== undefined, 'must be an e-mail address');
 
 /** Known by identity to whoever resolves references to secrets. */

@@ -107,6 +107,26 @@ describe('A secret of the configuration', () => {
     }
   });
 
+  it('is not shown where it stands in the place of the name that leads to it', () => {
+    const pem = '-----BEGIN PRIVATE KEY-----\\nMC4CAQAwBQYDK2VwBCIEIHunter2\\n-----END PRIVATE KEY-----';
+    for (const written of ['{ env: "aG/Hunter2+w==" }', `{ file: "${pem}" }`]) {
+      assert.deepEqual(problemsOf(web(written), { folder }), [
+        '7 clients[0].secret: client "web": is the secret itself, or no name; write { file: PATH } or { env: NAME }',
+      ]);
+    }
+    const text = (setting: string) => `issuer: https://a.example\n${setting}`;
+    for (const [path, setting] of [
+      ['listen.tls.key', `listen: { tls: { cert: /dev/null, key: "${pem}" } }`],
+      ['listen.client_certificates.ca', `listen: { client_certificates: { port: 3001, ca: "${pem}" } }`],
+      ['outgoing.ca', `outgoing: { ca: "${pem}" }`],
+      ['branding.name', `branding: { name: "${pem}" }`],
+    ] as const) {
+      const found = problemsOf(text(setting), { folder }).join('\n');
+      assert.match(found, new RegExp(path.replaceAll('.', '\\.')));
+      assert.doesNotMatch(found, /Hunter2/);
+    }
+  });
+
   it('that everybody on the machine may read is used with a warning', () => {
     write('web', SECRET, 0o644);
     const { config, warnings } = parse(web('{ file: web }'), { folder });
