@@ -22,7 +22,7 @@ export interface AppsPageParts extends PageDependencies {
   clients: Clients;
   resources: readonly ResourceConfig[];
   appsOf: (account: string) => Promise<OwnApp[]>;
-  /** Withdraws what the person let the app do, and all that it got by that. */
+  /** Withdraws the person's consent to the app, and revokes everything issued under it. */
   removeAccess: (account: string, client: string) => Promise<unknown>;
 }
 

@@ -30,7 +30,7 @@ const PAGES = [
   { name: 'Change your password', url: '/password' },
 ];
 
-/** The page at the root: whose server this is, who is signed in here, what waits for their answer, and the way to sign out. */
+/** The home page: the server's name, the signed-in person, requests that wait for an answer, and sign-out. */
 export function homeRoute(parts: Parts): Route {
   return route('GET', '/', unsecured, async (context: Context) => {
     const person = await signedIn(parts.provider, parts.accounts, context);

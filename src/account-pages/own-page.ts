@@ -31,7 +31,7 @@ export function ownPage(
   });
 }
 
-/** Identifies a sent form by its path and its page's token, which the other forms of the page share. */
+/** Identifies a sent form by its path and its page's token. The other forms of the page share that token. */
 export function sentForm({ path }: Context, form: Form): SentForm {
   return { token: `${path} ${form.get('csrf') ?? ''}`, fields: form };
 }

@@ -19,7 +19,7 @@ export interface PasswordPageParts extends PageDependencies {
   changePassword: ChangePassword;
   passwordMinLength: number;
   announce: Announce;
-  /** Stores the new password, and ends whatever was signed in by the old one, but this session. */
+  /** Stores the new password, and ends every session and grant of the old one except this session. */
   replacePassword: (account: AccountId, change: { store: () => Promise<void>; exceptSession: string }) => Promise<void>;
 }
 

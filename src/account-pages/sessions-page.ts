@@ -14,13 +14,13 @@ import type { SignedIn } from './signed-in.ts';
 /** A browser in which an account is signed in. Times are in milliseconds since the epoch. */
 export interface OwnSession {
   uid: string;
-  /** The browser in words. */
+  /** The browser's description for people. */
   browser?: string | undefined;
-  /** The ids of those that were used in it. */
+  /** The ids of the clients that were used in the session. */
   clients: readonly string[];
   signedInAt: number;
   usedAt?: number | undefined;
-  /** An IP address or a block of addresses, as the session's record has it. */
+  /** An IP address or an address block, as the session's record holds it. */
   place?: string | undefined;
 }
 
@@ -28,11 +28,11 @@ export interface SessionsPageParts extends PageDependencies {
   views: Views;
   clients: Clients;
   clock: Clock;
-  /** Detail in which places may be shown. */
+  /** The precision with which the page shows an IP address. */
   placeDetail: PlaceDetail;
-  /** Those of an account that have not ended. */
+  /** Lists the account's sessions that have not ended. */
   sessionsOf: (account: string) => Promise<OwnSession[]>;
-  /** Ends one, whoever's it is. */
+  /** Ends a session without checking its account. */
   endSession: (session: string) => Promise<void>;
 }
 
@@ -46,7 +46,7 @@ export function sessionsRoutes(parts: SessionsPageParts): Route[] {
     }),
     route('POST', PATH, ownForm(parts, PATH), async (context, { form, ...person }) => {
       const asked = field(form, 'session');
-      // Looked up among the account's own: a form may name anybody's.
+      // Searches the account's own sessions only, because a form may name anybody's.
       const sessions = await sorted(parts, person);
       const others = sessions.filter(({ uid }) => uid !== person.session.uid);
       const ending = asked === 'others' ? others : others.filter(({ uid }) => uid === asked);
@@ -95,7 +95,7 @@ async function ask(
   showPage(context, parts.views.render('end-session', { action: PATH, csrf, value, sessions }));
 }
 
-/** This browser first, then the latest. */
+/** Sorts this browser first, then the latest. */
 async function sorted(parts: SessionsPageParts, { account, session }: SignedIn): Promise<OwnSession[]> {
   const rank = ({ uid, usedAt, signedInAt }: OwnSession): number =>
     uid === session.uid ? Infinity : (usedAt ?? signedInAt);
@@ -108,7 +108,7 @@ async function inWords(
 ): Promise<PageData['end-session']['sessions'][number]> {
   const { usedAt, signedInAt } = own;
   const now = clock.now();
-  // The operator may have chosen a coarser place since.
+  // The operator may have chosen a coarser precision since the session began.
   const place = own.place === undefined ? undefined : clientPlace(own.place, placeDetail);
   const moment = (at: number) => ({ at, ago: (now - at) / 1000 });
   return {

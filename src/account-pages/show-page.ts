@@ -10,7 +10,7 @@ export function showPage(context: Context, html: string, status = 200): void {
   context.body = html;
 }
 
-/** Goes on to another page of this server, which a reload does not send the form to again. */
+/** Redirects to another page of this server, so that a reload does not send the form again. */
 export function goTo(context: Context, path: string): void {
   context.set('Cache-Control', 'no-store');
   context.status = 303;

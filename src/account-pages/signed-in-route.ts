@@ -2,8 +2,8 @@ import { route, unsecured, type Route } from '../http/route.ts';
 import { goTo } from './show-page.ts';
 
 /**
- * Leads a person who has signed in, or went back, to the page that they asked for. The address may say anything, so it
- * leads to no other pages than these.
+ * Redirects a person who has signed in, or went back, to the page that they asked for. The page's name comes from the
+ * URL, so only these pages are allowed.
  */
 export function signedInRoute(path: string, pages: readonly string[]): Route {
   return route('GET', path, unsecured, (context) => {

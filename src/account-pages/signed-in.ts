@@ -6,11 +6,11 @@ import type { Account, Accounts } from '../accounts/accounts.ts';
 export interface SignedIn {
   account: Account;
   session: { uid: string; acr: string | undefined; amr: string[] | undefined; authTime: number | undefined };
-  /** The purpose of a form, so that none is taken once another person is signed in. */
+  /** The form's purpose. It names the account, so that a form is refused once another person is signed in. */
   purpose: string;
 }
 
-/** @returns nothing where nobody is, or their account may not be used */
+/** @returns undefined if nobody is signed in, or if the account may not be used */
 export async function signedIn(
   provider: Provider,
   accounts: Accounts,

@@ -10,25 +10,25 @@ import type { AccountOrigin, EmailVoucher, Provenance } from './vouching.ts';
 
 export interface Account extends Provenance {
   id: AccountId;
-  /** In the form of {@link normaliseEmail}. */
+  /** Normalised by {@link normaliseEmail}. */
   email: string;
   name: string;
   roles: readonly string[];
   /** Milliseconds since the epoch, as are all times here. */
   createdAt: number;
-  /** Since when what it says of the person is as it is; absent where that is since it was made. */
+  /** The time of the last change to the person's data. If it is absent, nothing has changed since `createdAt`. */
   updatedAt?: number;
   disabledAt?: number;
 }
 
 export interface NewAccount {
-  /** From {@link Accounts.newId}, where something was stored under it beforehand. */
+  /** An id from {@link Accounts.newId}, if something was stored under it beforehand. */
   id?: AccountId;
   email: string;
   name: string;
   roles: readonly string[];
   origin: AccountOrigin;
-  /** Absent where nobody has verified the address. */
+  /** Absent if nobody has verified the address. */
   emailVerifiedBy?: EmailVoucher;
   madeFor?: string;
 }
@@ -43,28 +43,29 @@ export interface Accounts {
   newId(): AccountId;
   find(id: string): Promise<Account | undefined>;
   findByEmail(email: string): Promise<Account | undefined>;
-  /** An address has one account, under any concurrency. @throws RangeError when the email is not an address */
+  /**
+   * Creates an account. An address has at most one account, also under concurrency. @throws RangeError if the email is
+   * not an address
+   */
   create(account: NewAccount): Promise<Account | 'email-taken'>;
   /** Sets or edits the roles by compare-and-swap, so that concurrent changes are not lost. */
   setRoles(
     id: AccountId,
     roles: readonly string[] | ((now: readonly string[]) => readonly string[]),
   ): Promise<Account | undefined>;
-  /** Takes note that the address is its owner's. The first one to say so stays. */
+  /** Records that the address belongs to the account's owner. The first voucher is kept. */
   verifyEmail(id: AccountId, by: EmailVoucher): Promise<Account | undefined>;
-  /**
-   * Says of an account of an earlier version, which does not tell how it came to be, that the configuration made it.
-   */
+  /** Records that the configuration made the account, for an account of an earlier version that has no origin. */
   claimForConfiguration(id: AccountId): Promise<Account | undefined>;
   disable(id: AccountId): Promise<Account | undefined>;
   enable(id: AccountId): Promise<Account | undefined>;
   /** Removes an account and frees its address. @returns whether it existed */
   remove(id: AccountId): Promise<boolean>;
-  /** The oldest account first. */
+  /** Lists accounts, the oldest first. */
   list(page?: { after?: string; limit?: number }): Promise<AccountPage>;
 }
 
-/** Says which account an address belongs to; found by the hash of the address. */
+/** Maps the hash of an address to its account. */
 interface EmailClaim {
   account: AccountId;
 }
@@ -80,15 +81,15 @@ export function openAccounts(options: { records: Store; clock: Clock; random: Ra
     return (await records.get(accountKey(id)))?.value;
   }
 
-  /** Reads twice also for an unknown address, so that the store's work does not tell the known ones. */
+  /** Reads twice also for an unknown address, so that the number of reads does not reveal known addresses. */
   async function findByEmail(email: string): Promise<Account | undefined> {
     const claim = await records.get(claimKey(email));
     return find(claim?.value.account ?? 'none');
   }
 
   /**
-   * The record first, the address second: a crash in between leaves a record that nothing leads to, and never an
-   * address that leads nowhere and that nobody could sign up with again.
+   * Writes the record first and the address second. A crash in between leaves an unreachable record, but never an
+   * address without an account, with which nobody could sign up again.
    */
   async function create(input: NewAccount): Promise<Account | 'email-taken'> {
     const account = newAccount(input, input.id ?? newId('acc', clock, random), clock.now());
@@ -108,7 +109,7 @@ export function openAccounts(options: { records: Store; clock: Clock; random: Ra
     }
   }
 
-  /** Leaves out what the loser of a race for an address, or a crash, left behind. */
+  /** Skips records that a crash, or a lost race for an address, left behind. */
   async function list(page?: { after?: string; limit?: number }): Promise<AccountPage> {
     const { keys, next } = await records.members(everyAccount, page);
     const found = (await records.getMany(keys)).flatMap((stored) => (stored === undefined ? [] : [stored.value]));
@@ -141,7 +142,7 @@ function verified(account: Account, by: EmailVoucher, now: number): Account {
   return account.emailVerified === undefined ? { ...account, emailVerified: { by, at: now }, updatedAt: now } : account;
 }
 
-/** The address first: a crash in between leaves a record that nothing leads to, and that can be removed again. */
+/** Removes the address first. A crash in between leaves an unreachable record, which can be removed again. */
 async function remove(records: Store, id: AccountId): Promise<boolean> {
   const account = (await records.get(accountKey(id)))?.value;
   if (account === undefined) return false;

@@ -13,9 +13,9 @@ export interface Approval {
   /** The name that people know the client by. */
   clientName: string;
   asked: Consent;
-  /** The message that the app shows as well, so that the person recognises the request. */
+  /** The message that the app shows too, so that the person recognises the request. */
   bindingMessage?: string;
-  /** With what the app will come for the answer; a secret between it and this server. */
+  /** The secret with which the app fetches the answer. */
   request: string;
   /** In milliseconds since the epoch. */
   askedAt: number;
@@ -24,9 +24,9 @@ export interface Approval {
 export interface Approvals {
   /** @param ttl in seconds */
   ask(approval: Omit<Approval, 'id' | 'askedAt'>, ttl: number): Promise<void>;
-  /** Those of an account that are open, the first to end first. */
+  /** Lists the account's open requests, the first to expire first. */
   waiting(account: string): Promise<Approval[]>;
-  /** Of any number of answers one gets it; only the account's own. */
+  /** Takes a request of this account. If several answers arrive, only one gets it. */
   take(id: string, account: string): Promise<Approval | undefined>;
 }
 

@@ -22,14 +22,14 @@ export function scopesOfClaims(claims: readonly string[]): string[] {
 export interface AccountClaims {
   sub: string;
   name?: string;
-  /** The sign-in name, which no other account has: names can be chosen to pass for another's. */
+  /** The sign-in name, which is unique. People could choose a display name that passes for another person's. */
   preferred_username?: string;
   /** In seconds since the epoch. */
   updated_at?: number;
   email?: string;
   email_verified?: boolean;
   roles?: readonly string[];
-  /** The engine takes claims by any name. */
+  /** The engine looks claims up by any name. */
   [claim: string]: unknown;
 }
 
@@ -44,7 +44,7 @@ export function accountClaims(account: Account, scopes: Iterable<string>): Accou
       updated_at: Math.floor((account.updatedAt ?? account.createdAt) / 1000),
     }),
     ...(granted.has('email') && { email: account.email }),
-    // Left out where nobody vouches for it: `false` would make apps turn people away for good.
+    // Omitted unless the address is verified: an app that sees `false` may lock the person out for good.
     ...(granted.has('email') && account.emailVerified && { email_verified: true }),
     ...(granted.has('roles') && { roles: account.roles }),
   };

@@ -16,7 +16,7 @@ export interface Consents {
   remember(account: string, clientId: string, consent: Consent): Promise<void>;
   /** Lists a person's consents, client by client. */
   list(account: string): AsyncIterable<{ client: string; consent: Consent }>;
-  /** @returns whether there was anything that the person had let the client do */
+  /** @returns whether the person had allowed the client anything */
   withdraw(account: string, clientId: string): Promise<boolean>;
 }
 
@@ -40,7 +40,7 @@ export function openConsents(records: Store): Consents {
   };
 }
 
-/** Everything that either of two consents allows. */
+/** Returns everything that at least one of the two consents allows. */
 export function mergeConsents(before: Consent | undefined, added: Consent): Consent {
   const resources: Record<string, readonly string[]> = { ...before?.resources };
   for (const [identifier, scopes] of Object.entries(added.resources)) {

@@ -2,7 +2,7 @@ import type { ClaimPlace, ClaimSource, PlacedClaims } from '../config/claims.ts'
 import type { Account } from './accounts.ts';
 import { accountClaims } from './claims.ts';
 
-/** The scope that lets an app of somebody else's have what a claim is made of; `sub` needs none. */
+/** The scope that a third-party app needs to receive each source of a claim; `sub` needs none. */
 const SCOPE: Readonly<Partial<Record<ClaimSource, string>>> = {
   email: 'email',
   email_verified: 'email',
@@ -16,14 +16,13 @@ export interface Person {
   account: Account;
   /** The subject by which the client knows them. */
   sub: string;
-  /** Tells whether a scope was granted; where the operator's own software asks, all are. */
+  /** Tells whether a scope was granted. For the operator's own software every scope counts as granted. */
   isOpen: (scope: string) => boolean;
 }
 
 /**
- * The claims that the operator has added for a client or a resource, as far as they stand in one place and their scope was
- * granted.
- * @param person absent where nobody signed in: what is the same for everybody is said all the same
+ * Returns the claims that the operator has configured for a client or a resource, limited to one place and to the
+ * granted scopes. @param person absent if nobody signed in; constant claims are returned all the same
  */
 export function mappedClaims(
   claims: PlacedClaims | undefined,

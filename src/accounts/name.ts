@@ -1,9 +1,9 @@
 const LONGEST = 100;
 
 /**
- * Characters that break a line, or embed, override or isolate a reading direction, so that a name could pass for other
- * text. The marks U+200E, U+200F and U+061C only place a name's own punctuation, and people who write from right to
- * left need them.
+ * Characters that break a line, or that embed, override or isolate a reading direction, so that a name could pass for
+ * other text. The marks U+200E, U+200F and U+061C are allowed: they only place a name's own punctuation, and people who
+ * write from right to left need them.
  */
 const FORBIDDEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/u;
 const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;

@@ -2,26 +2,26 @@ import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { equalInConstantTime, hmacSha256 } from '../lib/hash.ts';
 
 /**
- * The names that accounts have for clients. A client of a sector knows an account by a name of that sector's own (OpenID
- * Connect Core §8.1), which apps of two sectors cannot compare; one without a sector by the account's id.
+ * Maps accounts to the subjects that clients see. A client with a sector sees a pairwise subject (OpenID Connect Core
+ * §8.1), which apps of two sectors cannot compare. A client without a sector sees the account id.
  */
 export interface SubjectNames {
   subjectFor(account: string, sector: string | undefined): string;
-  /** @returns undefined for a name that no account has in this sector */
+  /** @returns undefined for a subject that no account has in this sector */
   accountFor(subject: string, sector: string | undefined): string | undefined;
 }
 
-/** The purpose for which the ring derives the key. */
+/** The label from which the ring derives the key. */
 export const SUBJECT_NAMES = 'pairwise subjects';
 
-/** As ids of accounts begin, and names of clients do not (RFC 9700 §4.15). */
+/** The prefix of account ids. Client ids cannot begin with it (RFC 9700 §4.15). */
 const PREFIX = 'acc_';
 const CIPHER = 'aes-256-ctr';
 const IV = 16;
 
 /**
- * The id of the account encrypted under a synthetic IV, an HMAC of sector and id (as Core §8.1 and RFC 5297 have it): the
- * same each time, on every node, without a record, and only this server finds the account again.
+ * Encrypts the account id under a synthetic IV, an HMAC of sector and id (Core §8.1, RFC 5297). The result is the same
+ * each time and on every node, needs no record, and only this server can decrypt it.
  */
 export function openSubjectNames(key: Buffer): SubjectNames {
   const cipherKey = Buffer.from(hmacSha256(key, 'cipher'), 'base64url');

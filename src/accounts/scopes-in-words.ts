@@ -9,9 +9,9 @@ export interface ScopeInWords {
   readonly resourceName?: string;
 }
 
-/** All but `offline_access`, for which pages have a sentence of their own. */
+/** Describes every scope except `offline_access`, for which pages have their own sentence. */
 export function scopesInWords(asked: Consent, resources: readonly ResourceConfig[]): ScopeInWords[] {
-  // A claim is told as its scope would be: neither less nor, for the few claims that there are, more.
+  // A claim is described like its scope: never as less, and for a few claims as more.
   const own = [...new Set([...asked.scopes, ...scopesOfClaims(asked.claims ?? [])])]
     .filter((scope) => scope !== 'offline_access')
     .map((scope) => ({ description: standardScopes[scope as keyof typeof standardScopes] }));

@@ -1,27 +1,27 @@
 /** The origin of an account. */
 export type AccountOrigin = 'sign-up' | 'operator' | 'configuration' | 'trusted-issuer';
 
-/** Whoever says that an address belongs to the owner of its account. */
+/** The party that vouches for the address of an account. */
 export type EmailVoucher = 'operator' | 'configuration' | 'trusted-issuer';
 
-/** Facts of an account about its address. Accounts of earlier versions have neither. */
+/** The origin of an account and the verification of its address. Accounts of earlier versions have neither. */
 export interface Provenance {
   origin?: AccountOrigin;
   /** `at` in milliseconds since the epoch. */
   emailVerified?: { by: EmailVoucher; at: number };
-  /** The person for whom a trusted issuer had it made, as a hash of the issuer and of its name for the person. */
+  /** A hash of the trusted issuer and its subject, if the account was made for that subject. */
   madeFor?: string;
 }
 
 /**
- * Tells whether the owner of the address is the owner of the account. A stranger may have signed up with the address of somebody
- * else, and an account of an earlier version does not say how it came to be.
+ * Tells whether the owner of the address owns the account. A stranger may have signed up with somebody else's address,
+ * and an account of an earlier version has no recorded origin.
  */
 export function isOwnersAddress({ origin, emailVerified }: Provenance): boolean {
   return emailVerified !== undefined || origin === 'operator' || origin === 'configuration';
 }
 
-/** Tells whether the account is known to be a stranger's own making, for whom nobody vouched. */
+/** Tells whether a person made the account by sign-up and nobody has verified its address. */
 export function isUnverifiedSignUp({ origin, emailVerified }: Provenance): boolean {
   return emailVerified === undefined && origin === 'sign-up';
 }

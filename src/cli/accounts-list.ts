@@ -7,7 +7,7 @@ import { table } from './help-text.ts';
 import { readRoles } from './role-arguments.ts';
 import { withDomain, type StoreContext } from './store-context.ts';
 
-/** There may be more accounts than fit into memory: they are printed as they are read. */
+/** Accounts are printed as they are read, because they may not fit into memory. */
 const PAGE = 500;
 const HEAD = ['email', 'name', 'roles', 'state', 'id'];
 
@@ -44,7 +44,7 @@ async function* pagesOf(accounts: Accounts, role: string | undefined): AsyncGene
     yield page.filter(({ roles }) => role === undefined || roles.includes(role));
 }
 
-/** There may be a million accounts, and `head` reads ten of them. */
+/** Stops reading once the reader of standard output has gone: there may be a million accounts, and `head` reads ten. */
 async function* whileRead(pages: AsyncIterable<Account[]>, terminal: Terminal): AsyncGenerator<Account[]> {
   for await (const page of pages) {
     if (terminal.isUnread?.() === true) return;
@@ -66,7 +66,7 @@ function rowOf({ email, name, roles, id, disabledAt }: Account): string[] {
   return [email, name, roles.join(',') || '-', disabledAt === undefined ? 'active' : 'disabled', id];
 }
 
-/** One array, an account in each line. */
+/** Prints one array with an account on each line. */
 async function printJson(pages: AsyncIterable<Account[]>, terminal: Terminal): Promise<void> {
   let before = '[';
   for await (const account of everyOne(pages)) {

@@ -48,7 +48,7 @@ function describedSession({ uid, browser, clients, signedInAt, usedAt }: LiveSes
   };
 }
 
-/** The scopes that not everybody may have, and these roles may. */
+/** Lists the restricted scopes that these roles open. */
 function scopesOpenedBy(roles: readonly string[], { resources }: Config): string[] {
   const opened = resources.flatMap(({ scopes }) =>
     Object.entries(scopes).flatMap(([name, scope]) =>

@@ -4,9 +4,9 @@ import { meantBy } from './meant.ts';
 
 /** One action of a command with several, such as `clients add`. */
 export interface Action<Context> {
-  /** The names of the words that must follow. */
+  /** The names of the required arguments. */
   words?: readonly string[];
-  /** The command's options that it takes, besides `--config`. */
+  /** The options of the command that this action takes, besides `--config`. */
   options?: readonly string[];
   /** @returns the exit code */
   run(context: Context, ...words: string[]): Promise<number>;
@@ -14,7 +14,10 @@ export interface Action<Context> {
 
 export type Actions<Context> = Readonly<Record<string, Action<Context>>>;
 
-/** Finds the action that the first word names. @throws UsageError also for what the action does not take */
+/**
+ * Finds the action that the first word names. @throws UsageError also for an argument or option that the action does
+ * not take
+ */
 export function findAction<Context>(
   command: Pick<Command, 'name' | 'options'>,
   actions: Actions<Context>,

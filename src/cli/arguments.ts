@@ -3,12 +3,12 @@ import { didYouMean } from '../config/suggest.ts';
 import { UsageError, type Arguments, type Command } from './command.ts';
 import { meantBy, settingFor } from './meant.ts';
 
-/** Options that stand in the place of a command. */
+/** Options that may replace a command, such as `--help`. */
 const IN_PLACE_OF_COMMANDS: readonly string[] = ['--version', '--help'];
 
 /**
- * Finds the command that a command line names; a line without one is for the default.
- * @throws UsageError for a name, or an option in the place of one, that is probably mistyped
+ * Finds the command of a command line; without one it is the default command. @throws UsageError for a name, or an
+ * option in its place, that is probably mistyped
  */
 export function findCommand(
   line: readonly string[],
@@ -40,7 +40,10 @@ function optionNames({ options }: Command): string[] {
   return Object.keys(options).map((name) => `--${name}`);
 }
 
-/** Reads what follows a command's name. @throws UsageError in our own words: those of `parseArgs` speak of its API */
+/**
+ * Parses the arguments after the command's name. @throws UsageError with our own message, because those of `parseArgs`
+ * describe its API
+ */
 export function readArguments(command: Command, line: readonly string[]): Arguments {
   const { tokens } = parseArgs({
     args: [...line],
@@ -69,7 +72,7 @@ export function readArguments(command: Command, line: readonly string[]): Argume
   return { options, words };
 }
 
-/** Whoever asks for help gets it, whatever else stands on the line. */
+/** A request for help wins over everything else on the line. */
 function asksForHelp(line: readonly string[]): boolean {
   const end = line.indexOf('--');
   return line.slice(0, end === -1 ? line.length : end).some((word) => word === '--help' || word === '-h');
@@ -89,7 +92,7 @@ function optionValue(command: Command, { name, rawName, value, inlineValue }: Op
     if (value !== undefined) throw new UsageError(`${rawName} does not take a value`);
     return true;
   }
-  // `--config --yes` is a value that was forgotten; `-` is standard input.
+  // In `--config --yes` the value was forgotten. A lone `-` means standard input.
   const isForgotten = value === undefined || value === '' || (inlineValue !== true && /^-./.test(value));
   if (isForgotten) throw new UsageError(`${rawName} needs a value: ${rawName} ${known.value}`);
   return value;
@@ -100,7 +103,7 @@ function unknownOption(command: Command, name: string, rawName: string): UsageEr
     return new UsageError(
       `${command.name} has no option --password, which everybody on this machine could read: use --password-file FILE, or - for standard input`,
     );
-  // A key's name may begin with a dash.
+  // A key id may begin with a dash.
   const isWord = command.words !== undefined && /^-[^-]/.test(rawName);
   const hint = isWord
     ? '; a word that begins with a dash stands after --'

@@ -8,11 +8,11 @@ const nowhere = new Writable({
   },
 });
 
-/** Asks on standard error, so that standard output stays what the command prints. */
+/** Asks on standard error, because standard output holds only the command's result. */
 export const ask: Terminal['ask'] = async (question, { isSecret = false } = {}) => {
   const { stdin: input, stderr } = process;
   if (!input.isTTY || !stderr.isTTY) return undefined;
-  // The terminal does not echo: readline writes what is shown, and for a secret it writes nowhere.
+  // The terminal does not echo. Readline writes what is shown; for a secret it has no output.
   const lines = createInterface({ input, output: isSecret ? nowhere : stderr, terminal: true });
   lines.once('SIGINT', () => process.exit(130));
   const isClosed = new Promise<undefined>((resolve) => lines.once('close', () => resolve(undefined)));

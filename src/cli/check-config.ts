@@ -26,7 +26,10 @@ export const checkConfig: Command = {
   },
 };
 
-/** Passwords with which the first start makes no account; whoever has an account keeps it. No look-up elsewhere is asked. */
+/**
+ * Finds passwords with which the first start would make no account. Existing accounts keep theirs. Does not ask the
+ * breach look-up.
+ */
 async function weakPasswords(config: Config): Promise<Fault[]> {
   const { accounts, passwords, outgoing } = config;
   if (accounts.length === 0) return [];

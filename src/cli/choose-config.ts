@@ -7,7 +7,7 @@ import { loadConfig, type LoadedConfig, type LoadOptions } from '../config/load.
 export const DEFAULT_FILE = 'latchkey.yaml';
 
 export interface ChosenConfig extends LoadedConfig {
-  /** The file that was read; the demo has none. */
+  /** The file that was read; undefined in demo mode. */
   file?: string;
 }
 

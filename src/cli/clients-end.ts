@@ -40,7 +40,7 @@ export async function enable(context: StoreContext, id: string): Promise<number>
   return 0;
 }
 
-/** One that describes itself at its address is in no list. */
+/** A client described by a metadata document at its client id is in no list. */
 async function mayBeThere(clients: Clients, id: string): Promise<boolean> {
   return id.startsWith('https:') || (await clients.find(id)) !== undefined;
 }

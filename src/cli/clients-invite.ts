@@ -4,7 +4,7 @@ import { withDomain, type StoreContext } from './store-context.ts';
 
 const DAY = 86_400;
 
-/** Prints the initial access token alone on standard output, for scripts, and what it is good for beside it. */
+/** Prints only the initial access token on standard output, for scripts; its terms go to standard error. */
 export async function invite(context: StoreContext): Promise<number> {
   const { chosen, given, terminal } = context;
   const { options } = given;

@@ -2,7 +2,7 @@ import type { WhyNotRolled } from '../clients/client-secrets.ts';
 import { withDomain, type StoreContext } from './store-context.ts';
 import { howSoon } from './ending-effects.ts';
 
-/** Prints the new secret alone on standard output, for scripts, and what becomes of the one before beside it. */
+/** Prints only the new secret on standard output, for scripts; the fate of the previous one goes to standard error. */
 export function rollSecret(context: StoreContext, id: string): Promise<number> {
   const { chosen, given, terminal } = context;
   const { config } = chosen;
@@ -13,7 +13,7 @@ export function rollSecret(context: StoreContext, id: string): Promise<number> {
     const rollAndPrint = async (): Promise<void> => {
       const rolled = await clientSecrets.roll(id, { hasLeaked });
       if (typeof rolled === 'string') throw new Error(`the client was changed meanwhile: ${rolled}`);
-      // Printed first: it is kept nowhere, and good from now on.
+      // Printed first, because the secret is already valid and stored nowhere else.
       terminal.print(rolled.secret);
       terminal.warn(`the new secret of client ${JSON.stringify(id)}; it is shown only now`);
       if (!hasLeaked) terminal.warn(rolled.previousGoesOn ? PREVIOUS_GOES_ON : ONE_SIGNS);

@@ -7,7 +7,7 @@ export interface Terminal {
   isUnread?(): boolean;
   /** Prints text and a line break on standard error. */
   warn(text: string): void;
-  /** Asks the person at the terminal; `undefined` where nobody is there. An answer that is a secret is not shown. */
+  /** Asks the person at the terminal; `undefined` without a terminal. The terminal does not show a secret answer. */
   ask(question: string, options?: { isSecret?: boolean }): Promise<string | undefined>;
   /** All of standard input. */
   input(): Promise<string>;
@@ -28,7 +28,7 @@ export interface Arguments {
 export interface Command {
   name: string;
   summary: string;
-  /** Help text beyond the summary. */
+  /** Help text after the summary. */
   details?: string;
   options: Readonly<Record<string, Option>>;
   /** The words that follow, as the help shows them: `ACTION`, or `[COMMAND]` where it may be left out. */
@@ -37,12 +37,12 @@ export interface Command {
   run(given: Arguments, terminal: Terminal, commands: readonly Command[]): Promise<number>;
 }
 
-/** The command line is not understood, whatever the configuration and the stores say. Exit code 2. */
+/** The command line cannot be parsed, whatever the configuration and the stores hold. Exit code 2. */
 export class UsageError extends Error {
   override name = 'UsageError';
 }
 
-/** The failure has been printed already, by the process where it happened. */
+/** The process in which the failure happened has already printed it. */
 export class ReportedElsewhere extends Error {
   override name = 'ReportedElsewhere';
 }

@@ -24,7 +24,7 @@ const FILES: Readonly<Record<string, string>> = {
 
 function inWords(error: unknown): string {
   if (!(error instanceof Error)) return `it failed with ${String(error)}`;
-  // The system's errors carry what they are about as fields of their own.
+  // System errors carry their subject in separate fields.
   const { code, port, address, hostname, syscall, path } = Object.fromEntries<unknown>(Object.entries(error));
   if (code === 'EADDRINUSE')
     return `port ${String(port)} is in use: stop what uses it, or set another listen.port (LATCHKEY_PORT)`;

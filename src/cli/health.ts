@@ -5,7 +5,7 @@ import type { Config } from '../config/schema.ts';
 import { chooseConfig } from './choose-config.ts';
 import { configOption, textOf, type Command } from './command.ts';
 
-/** In milliseconds; a container's health check waits little longer. */
+/** Timeout in milliseconds. A container's health check waits only a little longer. */
 const PATIENCE = 2500;
 
 export const health: Command = {
@@ -29,7 +29,7 @@ export const health: Command = {
   },
 };
 
-/** The server of this machine, also where it listens on all addresses. */
+/** The loopback address of this server, also if it listens on all addresses. */
 function placeOf({ listen }: Config, path: string): URL {
   const { host, port, tls } = listen;
   if (port === 0) throw new Error('listen.port is 0, so that each start takes another port: write the port to ask');
@@ -41,7 +41,7 @@ function placeOf({ listen }: Config, path: string): URL {
 
 function ask(url: URL, { issuer }: Config): Promise<{ status: number; body: string }> {
   const { host, hostname } = new URL(issuer);
-  // Nothing secret is asked or told, and the certificate is for the issuer's name, not for this address.
+  // The request carries no secret, and the certificate names the issuer and not this address.
   const secure = { rejectUnauthorized: false, ...(isIP(hostname) === 0 && { servername: hostname }) };
   const options = { ...secure, agent: false, headers: { host }, signal: AbortSignal.timeout(PATIENCE) };
   return new Promise((resolve, reject) => {

@@ -9,7 +9,7 @@ export const help: Command = {
   words: ['[COMMAND]', '[ACTION]'],
   async run({ words: [word, action] }, terminal, commands) {
     const command = word === undefined ? undefined : findCommand([word], commands, help).command;
-    // The text of a command has all its actions.
+    // The help of a command lists all its actions.
     if (action !== undefined && command?.words === undefined)
       throw new UsageError(`help ${word} does not take ${JSON.stringify(action)}`);
     terminal.print(command === undefined ? overview(commands) : helpFor(command));

@@ -12,7 +12,7 @@ interface Question {
   rule: Rule;
 }
 
-/** Addresses as people type them: without the slash that a browser shows at the end. */
+/** Normalises a typed address: removes the trailing slash that a browser shows. */
 const trimmed = (text: string): string => text.trim().replace(/\/$/, '');
 
 const isName: Rule = (text) =>
@@ -44,7 +44,7 @@ const QUESTIONS: readonly Question[] = [
   { option: 'api', text: 'Where is the API that it calls, if it calls one?', usual: '', rule: isApi },
 ];
 
-/** @throws UsageError for an option that cannot be */
+/** @throws UsageError for an invalid option value */
 export async function askPlan(given: Arguments, terminal: Terminal): Promise<InitPlan> {
   const answers: Record<string, string> = {};
   const questions = [{ ...ISSUER, usual: usualIssuer(terminal.environment) }, ...QUESTIONS];
@@ -53,7 +53,7 @@ export async function askPlan(given: Arguments, terminal: Terminal): Promise<Ini
   return { issuer, name, app, type: type === 'web' ? 'web' : 'spa', ...(api !== '' && { api }) };
 }
 
-/** The address that the environment will have the server be reached by, and listen on. */
+/** Returns the public address that the environment sets, and the port to listen on. */
 function usualIssuer({ LATCHKEY_ISSUER: issuer = '', LATCHKEY_PORT: port = '' }: NodeJS.ProcessEnv): string {
   if (issuerRule(issuer) === undefined) return issuer;
   return /^[1-9]\d{0,4}$/.test(port) ? `http://localhost:${port}` : ISSUER.usual;

@@ -27,7 +27,7 @@ function scopeOf({ name }: InitPlan): string {
   return `${slugOf(name)}:read`;
 }
 
-/** JSON's texts are YAML's, whatever is in them. */
+/** Every JSON string is also a YAML string. */
 const quoted = (text: string): string =>
   /^[\w:/.-]+$/.test(text) && /^[a-z]/i.test(text) ? text : JSON.stringify(text);
 
@@ -76,7 +76,7 @@ function listenLines(issuer: string): string[] {
   ];
 }
 
-/** The next steps with the file, in order, and the values for the app. */
+/** Lists the next steps with the file, in order, and the settings for the app. */
 export function nextSteps(plan: InitPlan, file: string): string {
   const { issuer, name, app, api } = plan;
   const named = file === DEFAULT_FILE ? '' : ` --config ${file}`;

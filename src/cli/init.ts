@@ -35,12 +35,12 @@ init --issuer https://login.example.com --app https://notes.example.com --api ht
 
 async function run(given: Arguments, terminal: Terminal): Promise<number> {
   const file = textOf(given, 'config') ?? configNamedBy(terminal.environment) ?? DEFAULT_FILE;
-  // Looked at first, so that nobody answers questions in vain.
+  // Checked first, so that nobody answers questions in vain.
   if (existsSync(file))
     throw new Error(`${file} is there already and is not replaced: name another with --config FILE`);
   const plan = await askPlan(given, terminal);
   const text = configText(plan);
-  // A file that start would refuse is not written.
+  // Refuses to write a file that the server would refuse to start with.
   const source = { name: file, text, folder: dirname(file) };
   const { warnings } = parseConfig(source, { environment: terminal.environment, areFilesSpared: true });
   if (warnings.length > 0) terminal.warn(`warning:\n${describeProblems(file, warnings)}\n`);

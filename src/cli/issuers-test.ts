@@ -12,7 +12,7 @@ import { table } from './help-text.ts';
 import { readText } from './read-text.ts';
 import { withDomain, type StoreContext } from './store-context.ts';
 
-/** Tries a token as the token endpoint would, by the same checks, but uses nothing up and makes nothing. */
+/** Checks a token as the token endpoint would, but consumes nothing and makes no account. */
 export async function test(context: StoreContext, word: string): Promise<number> {
   const { terminal } = context;
   const token = word === '-' ? await readText(word, terminal) : word;
@@ -72,7 +72,7 @@ async function examine(context: StoreContext, domain: Domain, token: string): Pr
   return rehearse({ assertion, client: { id, isProved, resources, defaultResource }, scopes: [], resources: [] });
 }
 
-/** The claims of the token, the server that it should be for, and the client that would bring it. */
+/** Lists the token's claims, the expected audience and the client that would present it. */
 function* facts({ header, claims, request, resource, here }: Examination): Generator<string[]> {
   yield ['server', here];
   yield ['client', request.client.id || 'none: --client names one'];
@@ -85,7 +85,10 @@ function pick(members: Readonly<Record<string, unknown>>, names: readonly string
   return Object.fromEntries(names.filter((name) => members[name] !== undefined).map((name) => [name, members[name]]));
 }
 
-/** A stranger's text cannot move the cursor: JSON has escapes for most of it, and the rest is left out. */
+/**
+ * Escapes text from outside, so that it cannot move the cursor: JSON escapes most control characters, and the rest is
+ * removed.
+ */
 function printable(value: unknown): string {
   return JSON.stringify(value)
     .replace(/[^\x20-\x7E]/g, '\u{FFFD}')

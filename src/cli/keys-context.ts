@@ -38,7 +38,10 @@ export function withRing<T>(context: KeysContext, work: (ring: OpenRing) => Prom
   });
 }
 
-/** Opens the HSM. If it is away, a leaked key can be removed all the same; other uses of the HSM then throw. */
+/**
+ * Opens the HSM. If it is unreachable, returns a stand-in that still allows removal of a leaked key and throws on any
+ * other use.
+ */
 async function externalOrWhyNot(config: Config): Promise<External | undefined> {
   try {
     return await openExternal(config);

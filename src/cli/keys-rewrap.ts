@@ -7,7 +7,10 @@ import { confirmed } from './confirm.ts';
 import { bullets } from './help-text.ts';
 import { printJson, withMasterKey, type KeysContext } from './keys-context.ts';
 
-/** Interrupted anywhere, it is finished by running it again: the new key's file comes first, then the store, then the names. */
+/**
+ * Rewraps in an order that can be repeated after any interruption: the new key's file first, then the store, then the
+ * file names.
+ */
 export async function rewrap(context: KeysContext): Promise<number> {
   const { options, terminal } = context;
   const to = typeof options['to'] === 'string' ? resolve(options['to']) : undefined;
@@ -24,7 +27,7 @@ export async function rewrap(context: KeysContext): Promise<number> {
   });
 }
 
-/** Every text of 43 characters could be a master key, and so could the secret of an app. @throws Error */
+/** Refuses the file of another secret: any text of 43 characters could be a master key. @throws Error */
 function assertOfNobodyElse(file: string, { chosen }: KeysContext): void {
   const other = chosen.secretFiles.find((secret) => areSameFile(secret.file, file));
   if (other === undefined) return;

@@ -1,6 +1,6 @@
 import { didYouMean } from '../config/suggest.ts';
 
-/** The words of other programs, and those that they stand for here. */
+/** Command names of other programs, mapped to ours. */
 const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
   add: ['create', 'new', 'register'],
   remove: ['rm', 'delete', 'del', 'drop'],
@@ -23,7 +23,7 @@ const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
   '--role': ['--roles'],
 };
 
-/** ` (did you mean X?)` for a mistype, a beginning or a word of other programs; else nothing. */
+/** Returns ` (did you mean X?)` for a mistyped, shortened or foreign word, else an empty text. */
 export function meantBy(word: string, known: readonly string[]): string {
   const mistyped = didYouMean(word, known);
   if (mistyped !== '') return mistyped;
@@ -33,7 +33,7 @@ export function meantBy(word: string, known: readonly string[]): string {
   return meant === undefined ? '' : ` (did you mean ${meant}?)`;
 }
 
-/** Options that other programs have, and that are settings here. */
+/** Options of other programs that are settings here. */
 const SETTINGS: Readonly<Record<string, string>> = {
   port: 'listen.port in the configuration, or LATCHKEY_PORT',
   host: 'listen.host in the configuration, or LATCHKEY_HOST',
@@ -45,7 +45,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   debug: 'log.level in the configuration, or LATCHKEY_LOG_LEVEL',
 };
 
-/** `: set X instead` where an option's name is that of a setting; else nothing. */
+/** Returns `: set X instead` for an option that is a setting here, else an empty text. */
 export function settingFor(option: string): string {
   const setting = Object.hasOwn(SETTINGS, option) ? SETTINGS[option] : undefined;
   return setting === undefined ? '' : `: set ${setting}`;

@@ -6,13 +6,16 @@ import { textOf, type Option } from './command.ts';
 import { readText } from './read-text.ts';
 import type { StoreContext } from './store-context.ts';
 
-/** `--password-file FILE`, which several actions share. A password on the command line would be seen by everybody on the machine. */
+/**
+ * `--password-file FILE`, which several actions share. Everybody on the machine could see a password on the command
+ * line.
+ */
 export const passwordOption: Option = {
   value: 'FILE',
   summary: 'for add and password: the file that the password is in, - for standard input (default: asks)',
 };
 
-/** A new password from the file that is named, or from the person at the terminal. @returns undefined for none */
+/** Reads a new password from the named file, or asks the person at the terminal. @returns undefined for none */
 export async function askPassword({ given, terminal }: StoreContext): Promise<string | undefined> {
   const file = textOf(given, 'password-file');
   if (file !== undefined) {
@@ -28,7 +31,7 @@ export async function askPassword({ given, terminal }: StoreContext): Promise<st
   return password;
 }
 
-/** @throws Error for what nobody may choose on the pages either */
+/** @throws Error for a password that the pages would refuse too */
 export async function assertGood(
   password: string,
   person: { email: string; name: string },

@@ -7,7 +7,7 @@ export async function readText(file: string, terminal: Pick<Terminal, 'input'>):
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    // A folder is opened before it turns out to be one, and then the error has no path.
+    // The system opens a folder before it fails to read it, and that error has no path.
     throw error instanceof Error ? Object.assign(error, { path: file }) : error;
   }
 }

@@ -2,7 +2,7 @@ import type { RevocationTarget } from '../events/revocations.ts';
 import type { Domain } from '../domain/domain.ts';
 import type { Terminal } from './command.ts';
 
-/** A revocation before it is made, with its consequences for people. */
+/** A planned revocation and its consequences for people. */
 export interface Plan {
   target: RevocationTarget;
   /** Continues the text "revoking …". */

@@ -28,7 +28,7 @@ async function planAccount({ domain, before }: Asked, name: string): Promise<Pla
   };
 }
 
-/** It may be gone already: its tokens are what is left of it. */
+/** The client may already be removed; its tokens can still be revoked. */
 async function planClient({ domain, before }: Asked, client: string): Promise<Plan> {
   const isThere = (await domain.clients.find(client)) !== undefined;
   const name = JSON.stringify(client);
@@ -39,7 +39,7 @@ async function planClient({ domain, before }: Asked, client: string): Promise<Pl
   };
 }
 
-/** It may be gone already, as a client may. */
+/** The issuer may already be removed, like a client. */
 async function planIssuer({ domain }: Asked, issuer: string): Promise<Plan> {
   const isTrusted = (await domain.issuers.find(issuer)) !== undefined;
   const line = isTrusted

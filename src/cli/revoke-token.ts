@@ -11,7 +11,7 @@ import type { Key } from '../storage/store.ts';
 import { readText } from './read-text.ts';
 import type { Asked, Plan } from './revocation-plan.ts';
 
-/** One token, in whatever form it was found. A token that this server has not signed revokes nothing. */
+/** Plans the revocation of one token of any kind. A token that this server did not sign revokes nothing. */
 export async function tokenPlan({ domain, terminal }: Asked, file: string): Promise<Plan | string> {
   const token = (await readText(file, terminal)).trim();
   const plan = (await planJwt(domain, token)) ?? (await planOpaque(domain, token));

@@ -50,7 +50,7 @@ revoke --token - < leaked.txt                     an access token alone; of a re
   },
 };
 
-/** @throws UsageError unless exactly one thing is named */
+/** @throws UsageError unless the options name exactly one target */
 function readKind({ options }: Arguments): [string, string] {
   const kinds = Object.keys(PLANS).filter((kind) => options[kind] !== undefined);
   const [kind] = kinds;

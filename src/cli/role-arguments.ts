@@ -13,7 +13,9 @@ export function readRoles(text: string): string[] {
   throw new UsageError(`${JSON.stringify(odd)} is not a role: write lower case letters, digits, _ and -`);
 }
 
-/** Asks the operator about roles that the configuration does not name: they may be mistyped, or known to an API alone. */
+/**
+ * Asks the operator about roles that the configuration does not name. They may be mistyped, or only an API knows them.
+ */
 export async function confirmUnknownRoles(
   roles: readonly string[],
   { config, options, terminal }: { config: Config; options: Arguments['options']; terminal: Terminal },

@@ -50,7 +50,7 @@ export async function run(line: readonly string[], terminal: Terminal): Promise<
   }
 }
 
-/** The help of the command that was meant, where the line names one. */
+/** Returns a hint at the help of the command that the line names, if any. */
 function helpHint([first = '']: readonly string[]): string {
   const isKnown = COMMANDS.some(({ name }) => name === first);
   return isKnown && first !== 'help'

@@ -1,16 +1,16 @@
-/** Something with a life: a server, the demo beside it, a set of worker processes. */
+/** Something that runs until it is closed: a server, the demo beside it, a set of worker processes. */
 export interface Running {
-  /** Announces the end and serves on, so that proxies send requests elsewhere. */
+  /** Announces the shutdown but still serves, so that proxies send requests elsewhere. */
   leave(): void;
-  /** Lets what has begun end, and ends. */
+  /** Finishes open requests, then closes. */
   close(): Promise<void>;
-  /** Ends whatever has begun. */
+  /** Closes at once and aborts open requests. */
   closeNow(): void;
-  /** Reads again what another program may have renewed. */
+  /** Reloads files that another program may have renewed. */
   reload(): void;
 }
 
-/** Several as one: the last to start is the first to stop. */
+/** Combines several into one: the last to start is the first to stop. */
 export function together(parts: readonly Running[]): Running {
   const stopping = parts.toReversed();
   return {

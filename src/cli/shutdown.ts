@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Running } from './running.ts';
 
 /**
- * Ctrl-C under `npm start` comes twice, from the terminal and again from npm: what follows the first signal at once
- * belongs to it. In milliseconds.
+ * Milliseconds after the first signal in which another one counts as the same: under `npm start`, Ctrl-C comes from the
+ * terminal and again from npm.
  */
 const SAME_SIGNAL = 500;
 
@@ -13,7 +13,7 @@ export type Order = 'leave' | 'close' | 'reload';
 
 export interface StopOptions {
   say: (text: string) => void;
-  /** In seconds: how long the server still accepts connections, while proxies learn that it ends. */
+  /** Seconds for which the server still accepts connections, while proxies learn that it shuts down. */
   delay: number;
 }
 
@@ -24,7 +24,7 @@ export interface StopOptions {
 export async function untilStopped(running: Running, { say, delay }: StopOptions): Promise<number> {
   const signals = listen(running);
   const first = await signals.next();
-  // No proxy stands before a server that a person stops at a terminal.
+  // If a person stops the server at a terminal, no proxy stands before it.
   const wait = first === 'SIGINT' && process.stdin.isTTY ? 0 : delay;
   const still = wait > 0 ? `serving new requests for ${wait} s, then ` : '';
   say(`shutting down: ${still}finishing open requests; press Ctrl-C again to stop immediately`);
@@ -51,7 +51,7 @@ async function drain(running: Running, wait: number, signal: AbortSignal): Promi
   await running.close();
 }
 
-/** Listens to the end of the process: a signal that comes while it ends must not change its exit code. */
+/** Listens until the process ends, because a signal during its end must not change its exit code. */
 function listen(running: Running): { next(): Promise<NodeJS.Signals>; stop(): void } {
   let waiting: (signal: NodeJS.Signals) => void = () => undefined;
   let reload = () => running.reload();
@@ -64,8 +64,8 @@ function listen(running: Running): { next(): Promise<NodeJS.Signals>; stop(): vo
 }
 
 /**
- * A worker leaves Ctrl-C, which reaches the whole group, to its primary, and does what that says. A SIGTERM of its own
- * ends it as it would end a server without workers, however often it comes.
+ * Ignores Ctrl-C in a worker: it reaches the whole process group, so the worker waits for its primary's order. SIGTERM
+ * drains the worker as it would drain a server without workers, however often it comes.
  */
 export async function untilDrained(running: Running, delay: number): Promise<number> {
   process.on('SIGINT', () => undefined);
@@ -83,7 +83,7 @@ export async function untilDrained(running: Running, delay: number): Promise<num
     });
   });
   await running.close();
-  // The channel to the primary would keep the process.
+  // An open channel to the primary would keep the process alive.
   cluster.worker?.disconnect();
   return 0;
 }

@@ -76,7 +76,8 @@ async function checkOrigin(chosen: ChosenConfig, { records, clock }: Stores, ter
     return;
   }
   const foreign = foreignStore(origin, place);
-  // Only these commands can remove the demo's accounts from a store without a mark, so they open it with a warning.
+  // A store without a mark may hold the demo's accounts, and only these commands can remove them. They open it with a
+  // warning.
   if (isDemo || origin.isMarked) throw foreign;
   terminal.warn(`latchkey: ${foreign.message}`);
 }

@@ -8,9 +8,9 @@ const FIRST_DELAY = 200;
 const LONGEST_DELAY = 30_000;
 
 /**
- * Runs this same command in `count` processes that share the port. The first one starts alone: what is made on a first
- * start is made once, and a configuration that cannot work fails once.
- * @throws ReportedElsewhere when the first one ends instead of listening
+ * Runs this command in `count` processes that share the port. The first one starts alone, so that the first start
+ * creates things once and a faulty configuration fails once. @throws ReportedElsewhere if the first one ends instead of
+ * listening
  */
 export async function startWorkers(count: number, say: (text: string) => void): Promise<Running> {
   const first = cluster.fork();
@@ -22,7 +22,7 @@ export async function startWorkers(count: number, say: (text: string) => void): 
   return crew;
 }
 
-/** Resolves when the worker listens (true) or has ended before that (false). */
+/** Resolves to true once the worker listens, or to false if it ends before that. */
 function listens(worker: Worker): Promise<boolean> {
   return new Promise((resolve) => {
     worker.once('listening', () => resolve(true));
@@ -30,7 +30,7 @@ function listens(worker: Worker): Promise<boolean> {
   });
 }
 
-/** Restarts workers that die, until it is told to stop. */
+/** Restarts workers that die, until the crew is closed. */
 class Crew implements Running {
   readonly #say: (text: string) => void;
   readonly #workers = new Set<Worker>();

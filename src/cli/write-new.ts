@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { codeOf } from '../lib/error-code.ts';
 import { makeFolder } from '../lib/folders.ts';
 
-/** Writes a file that is not there yet, and makes its folder. @throws Error where it is, or cannot be written */
+/** Writes a new file and makes its folder. @throws Error if the file exists or cannot be written */
 export function writeNew(file: string, text: string, mode: number): void {
   try {
     makeFolder(dirname(file), mode === 0o600 ? 0o700 : 0o755);

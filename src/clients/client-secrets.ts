@@ -4,7 +4,7 @@ import { seal } from '../lib/seal.ts';
 import { hashClientSecret } from './client-secret.ts';
 import { clientKey, durableClient, type ClientRecord, type ClientsOptions } from './clients.ts';
 
-/** The new secret, which is kept nowhere, and whether the one before is still good. */
+/** The new secret, which is not stored, and the validity of the previous one. */
 export interface RolledSecret {
   secret: string;
   previousGoesOn: boolean;
@@ -14,11 +14,11 @@ export type WhyNotRolled = 'absent' | 'configured' | 'registered-itself' | 'no-s
 
 /** Secrets of the clients in the store. */
 export interface ClientSecrets {
-  /** @returns nothing where `roll` would give the client another secret */
+  /** @returns undefined if `roll` would succeed */
   whyNotRolled(clientId: string): Promise<WhyNotRolled | undefined>;
   /**
-   * Gives a client another secret. The one before goes on beside it, so that no app stands still meanwhile, unless it
-   * has leaked, or signatures are made with it: there is one of those.
+   * Rolls a client's secret. The previous one stays valid beside it, so that the app keeps working. It ends at once if
+   * it has leaked, or if the client signs with it, because a client has only one signing secret.
    */
   roll(clientId: string, options: { hasLeaked: boolean }): Promise<RolledSecret | WhyNotRolled>;
 }

@@ -11,9 +11,9 @@ import { hashClientSecret } from './client-secret.ts';
 export type Client = Omit<ClientConfig, 'secret' | 'previous_secret'> & {
   secret_hash?: string;
   previous_secret_hash?: string;
-  /** The secret itself, where signatures are made with it (RFC 7518 §3.2). */
+  /** The secret itself, if it is a signing key (RFC 7518 §3.2). */
   signing_secret?: Secret;
-  /** Of a client that registered itself (RFC 7591). */
+  /** Present if the client registered itself (RFC 7591). */
   registration?: Registration;
 };
 
@@ -28,16 +28,16 @@ export interface Registration {
 export type ClientRecord = Omit<Client, 'signing_secret'> & { sealed_secret?: string };
 
 export interface Clients {
-  /** Those of the configuration file, which are known without the store. */
+  /** Clients of the configuration file, which are known without the store. */
   readonly configured: readonly Client[];
   find(clientId: string): Promise<Client | undefined>;
-  /** Those in the store. */
+  /** Clients in the store. */
   stored(): AsyncIterable<Client>;
-  /** Puts a client into the store, over one of the same name. @returns false when the configuration has that name */
+  /** Stores a client and replaces one with the same id. @returns false if the configuration has that id */
   save(client: ClientConfig): Promise<boolean>;
   /** @returns whether the store had it */
   remove(clientId: string): Promise<boolean>;
-  /** Keeps a client from being used, one of the configuration too, until it is enabled. */
+  /** Disables a client, also one of the configuration, until it is enabled. */
   disable(clientId: string): Promise<void>;
   /** @returns whether it was disabled */
   enable(clientId: string): Promise<boolean>;
@@ -48,7 +48,7 @@ export interface ClientsOptions {
   records: Store;
   configured: readonly ClientConfig[];
   random: Random;
-  /** Asked for only where a client's secret must be read back; `CLIENT_SECRETS` of the key ring. */
+  /** Called only if a client's secret must be readable again; `CLIENT_SECRETS` of the key ring. */
   sealingKey: () => Promise<string>;
 }
 
@@ -57,12 +57,12 @@ export const CLIENT_SECRETS = 'client secrets';
 
 export const clientKey = keyspace<ClientRecord>('client');
 export const everyClient: Index<ClientRecord> = 'clients';
-/** One that an operator put into the store stays until it is taken out. */
+/** A client that an operator stored has no expiry. */
 export const durableClient: WriteOptions = { indexes: [everyClient] };
-/** By itself, since a client of the configuration has no record. */
+/** Has a record of its own, because a client of the configuration has no record to mark. */
 const disabledKey = keyspace<{ disabled: true }>('disabled-client');
 
-/** Clients of the configuration come first: a record in the store cannot take the name of one. */
+/** Looks clients up in the configuration first: a stored record cannot take the id of one. */
 export function openClients(options: ClientsOptions): Clients {
   const { records, random, sealingKey } = options;
   const configured = new Map(options.configured.map((client) => [client.client_id, register(client, random)]));
@@ -93,7 +93,7 @@ export function openClients(options: ClientsOptions): Clients {
   };
 }
 
-/** The client as it is kept: secrets only as hashes, and none of those that a command spared. */
+/** Returns the stored form of a client: its secrets only as hashes, without those that a command did not read. */
 export function register(config: ClientConfig, random: Random): Client {
   const { secret, previous_secret: previous, ...client } = config;
   return {

@@ -15,7 +15,7 @@ export interface Invitations {
   /** @param ttl in seconds @returns the initial access token, which is kept nowhere */
   make(invitation: { uses: number; ttl: number }): Promise<string>;
   isGood(token: string): Promise<boolean>;
-  /** @returns false where it has just been used up, or its time has come */
+  /** @returns false if the invitation is used up or has expired */
   use(token: string): Promise<boolean>;
 }
 

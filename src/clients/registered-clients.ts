@@ -5,31 +5,31 @@ import type { Random } from '../lib/random.ts';
 import type { Index, Store, Stored, WriteOptions } from '../storage/store.ts';
 import { clientKey, everyClient, register, type Client, type ClientRecord, type Registration } from './clients.ts';
 
-/** Clients that registered themselves: each lives as long as it is used. */
+/** Clients that registered themselves. Each expires some time after its last use. */
 export interface RegisteredClients {
   /**
-   * Makes room for one more, where need be in the place of the one that would disappear first and was never used.
-   * @returns false where every other is in use; a few more come in where many come at the same moment
+   * Makes room for one more client. If the limit is reached, removes the unused client that would expire first.
+   * @returns false if every client is in use; concurrent calls may exceed the limit by a few
    */
   makeRoom(): Promise<boolean>;
   add(client: ClientConfig, registration: Registration): Promise<Client>;
-  /** @returns undefined for a client that is not there, did not register itself, or has another access token */
+  /** @returns undefined if the client does not exist, did not register itself, or has another access token */
   open(clientId: string, accessToken: string): Promise<OpenClient | undefined>;
-  /** Lets a client live on, as it is in use. */
+  /** Extends the life of a client that is in use. */
   renew(clientId: string): Promise<void>;
 }
 
 export interface OpenClient {
   readonly client: Client;
   /**
-   * Puts this in its place; a secret that it has stays its secret while it needs one.
-   * @returns undefined when it has changed or gone meanwhile
+   * Replaces the client's metadata. It keeps its secret for as long as it needs one. @returns undefined if it was
+   * changed or removed meanwhile
    */
   replace(client: ClientConfig, softwareStatement: string | undefined): Promise<Client | undefined>;
   remove(): Promise<unknown>;
 }
 
-/** Seconds that a client may wait for its first use: anybody can register any number of them. */
+/** Seconds that a client may wait for its first use. Limited, because anybody can register any number. */
 const UNUSED_LIFE = 3600;
 
 const registeredClients: Index<ClientRecord> = 'registered-clients';
@@ -66,7 +66,7 @@ export function openRegisteredClients(parts: {
     },
     async renew(clientId) {
       const stored = await records.get(clientKey(clientId));
-      // Half of its life is long enough to write once, and not at every token.
+      // Renewed only once half of its life has passed, to avoid a write for every token.
       if (stored?.expiresAt === undefined || remaining(stored) > unused / 2) return;
       await records.replace(clientKey(clientId), stored.value, stored.version, lives(unused));
     },
@@ -84,7 +84,7 @@ export function openRegisteredClients(parts: {
           ...(keepsSecret && { secret_hash: before.secret_hash }),
           registration: { ...registration, ...(statement !== undefined && { software_statement: statement }) },
         };
-        // To look after its registration is no use of it, or a client that nobody uses would live for ever.
+        // Managing its registration does not count as use, or an unused client could live for ever.
         const ttl = isUnused(stored) ? Math.max(1, remaining(stored)) : unused;
         return (await records.replace(key, client, version, lives(ttl))) ? client : undefined;
       },
@@ -104,7 +104,7 @@ async function countUpTo(records: Store, most: number): Promise<number> {
   return count;
 }
 
-/** Removes the client that would disappear first, if it is unused. @returns whether it did */
+/** Removes the client that would expire first, if it is unused. @returns whether it did */
 async function displaceFirst(records: Store, isUnused: (stored: Stored<ClientRecord>) => boolean): Promise<boolean> {
   const { keys } = await records.members(registeredClients, { limit: 20 });
   const first = (await records.getMany(keys)).find((stored) => stored !== undefined);

@@ -11,13 +11,13 @@ import type { Client } from './clients.ts';
 /** Client metadata as a stranger hands it in (RFC 7591 §2): any JSON object. */
 export type Metadata = Readonly<Record<string, unknown>>;
 
-/** The most that a client may have which nobody here registered. */
+/** The most access that a self-registered client may have. */
 export type Reach = Pick<
   Config['registration'],
   'scopes' | 'resources' | 'grant_types' | 'response_types' | 'token_endpoint_auth_methods'
 >;
 
-/** Metadata taken as it is, once it has passed the rules of the configuration. */
+/** Metadata that is stored unchanged, once it has passed the rules of the configuration. */
 const TAKEN = [
   'redirect_uris',
   'post_logout_redirect_uris',
@@ -82,15 +82,15 @@ interface Given {
   secret: string;
   reach: Reach;
   config: Config;
-  /** Set where it says so to every server, by a document, and not to this one alone. */
+  /** True for a metadata document, which addresses every server; false for a registration at this one. */
   isDocument: boolean;
 }
 
 /**
- * Reads what a client says of itself as the configuration would read it, and holds it to what such clients may have.
- * Scopes and grant types beyond that are left out (RFC 7591 §2 lets the server replace them); the rest is refused.
- * @param secret becomes the client's own where its way of proving itself needs one
- * @returns faults whose paths start at the metadata
+ * Reads a client's metadata as if it stood in the configuration, and holds it to the limits of self-registered clients.
+ * Scopes and grant types beyond them are dropped (RFC 7591 §2 lets the server replace them); anything else is refused.
+ * @param secret becomes the client's secret if its authentication method needs one @returns faults whose paths start at
+ * the metadata
  */
 export function selfDescribedClient(metadata: Metadata, given: Given): Validated<ClientConfig> {
   const said = withoutNothings(metadata);
@@ -122,7 +122,7 @@ function settingsOf(said: Metadata, { clientId, secret, reach, config }: Given) 
   };
 }
 
-/** Leaves out addresses of any app's scheme where others stand beside them: the answer says which were kept (§2). */
+/** Drops redirect URIs whose scheme any app could register, if others remain. The response lists the kept ones (§2). */
 function withoutAnyApps(said: Metadata, listed: readonly string[]): Record<string, unknown> {
   const kept = (['redirect_uris', 'post_logout_redirect_uris'] as const).flatMap((name) => {
     const uris: unknown = said[name];
@@ -137,7 +137,7 @@ function methodOf(said: Metadata): unknown {
   return said['token_endpoint_auth_method'] ?? 'client_secret_basic';
 }
 
-/** RFC 7592 §2.2: what is null or empty stands for nothing. */
+/** RFC 7592 §2.2: null and empty values count as omitted. */
 function withoutNothings(metadata: Metadata): Metadata {
   return Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== null && value !== ''));
 }
@@ -146,20 +146,20 @@ function isMachine({ grant_types: grantTypes, redirect_uris: uris }: Metadata): 
   return uris === undefined && Array.isArray(grantTypes) && grantTypes.every((name) => name === 'client_credentials');
 }
 
-/** `implicit` names no request at the token endpoint: what it gives follows from the response types. */
+/** `implicit` names no request at the token endpoint: its effect follows from the response types. */
 function grantsOf({ grant_types: asked = ['authorization_code'] }: Metadata): unknown {
   if (!Array.isArray(asked) || !asked.includes('implicit')) return asked;
   return [...(asked as unknown[]).filter((name) => name !== 'implicit'), 'authorization_code'];
 }
 
-/** A document describes its client to every server, so one type that this server has will do. */
+/** A document describes its client to every server, so one response type that this server supports is enough. */
 function typesAreAllowed(asked: unknown, { response_types: allowed }: Reach, isDocument: boolean): boolean {
   if (!Array.isArray(asked) || asked.length === 0) return false;
   const isAllowed = (type: unknown) => allowed.some((one) => one === sorted(type));
   return isDocument ? asked.some(isAllowed) : asked.every(isAllowed);
 }
 
-/** The code flow alone need not be said. */
+/** The code flow is the default and need not be named. */
 function responseTypes(said: Metadata, { response_types: allowed }: Reach): { response_types?: string[] } {
   const asked = Array.isArray(said['response_types']) ? said['response_types'].map(sorted) : ['code'];
   const types = allowed.filter((type) => asked.includes(type));
@@ -191,7 +191,7 @@ function ownFaults(said: Metadata, { reach, isDocument }: Given): Fault[] {
     refuse('grant_types', `must have one of ${reach.grant_types.join(', ')}`);
   if (!isMachine(said) && asked !== undefined && !typesAreAllowed(asked, reach, isDocument))
     refuse('response_types', `must be among ${reach.response_types.join(', ')}`);
-  // Its key would be a secret that is stored so that it can be read back.
+  // Its key would be a client secret that must be stored readable.
   if (said['id_token_signed_response_alg'] === 'HS256')
     refuse('id_token_signed_response_alg', 'must be an algorithm with a public key');
   return faults;
@@ -214,18 +214,18 @@ function notDoneFaults(said: Metadata, { sessions }: Config): Fault[] {
   return faults;
 }
 
-/** Nobody would look whether the sector has the client each time that its document is read. */
+/** The server would have to check the sector at each reading of the document, and it does not. */
 function documentFaults(said: Metadata): Fault[] {
   if (said['sector_identifier_uri'] === undefined) return [];
   return [{ path: ['sector_identifier_uri'], message: 'must be left out in a document' }];
 }
 
-/** Tells whether the value asks for anything: libraries send what they do not use as false or as an empty list. */
+/** Tells whether the value requests anything: libraries send unused members as false or as an empty list. */
 function isSet(value: unknown): boolean {
   return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
 }
 
-/** A name is shown to people beside ours. */
+/** The client's name is shown to people beside the server's own. */
 function clientNameFaults(name: unknown): Fault[] {
   if (typeof name !== 'string' || (name.length <= 100 && !hasHiddenCharacters(name))) return [];
   return [{ path: ['client_name'], message: 'must be at most 100 characters long, without hidden characters' }];
