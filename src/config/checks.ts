@@ -12,7 +12,7 @@ import { STANDARD_SCOPES } from './standard-scopes.ts';
 import { durabilityIsPossible } from './store-durability.ts';
 
 /**
- * Checks across several values. A check returns nothing if one of its values is missing or faulty, so that no fault is
+ * Checks across several values. A check is skipped if one of its values is missing or faulty, so that no fault is
  * reported together with its consequences.
  */
 const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
@@ -46,7 +46,9 @@ function issuerFitsTls({ issuer, listen }: Draft): Fault[] {
   return [{ path: ['issuer'], message: 'must be https, as listen.tls is set' }];
 }
 
-/** RFC 8705: with the TLS connection itself, at a port of its own, or from the proxy that ended it. */
+/**
+ * RFC 8705: on the TLS connection itself, on a port for client certificates, or forwarded by the proxy that ended TLS.
+ */
 function certificatesCanCome({ listen }: Draft): Fault[] {
   const settings = listen?.client_certificates;
   if (listen === undefined || settings === undefined) return [];

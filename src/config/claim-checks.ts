@@ -2,12 +2,12 @@ import { OF_A_PERSON, OF_A_TOKEN, type MappedClaims } from './claims.ts';
 import type { Fault } from './problems.ts';
 import type { ClientConfig, Draft } from './schema.ts';
 
-/** A machine has nobody who signs in; paths start at the client. */
+/** A machine client has no person who signs in. Paths start at the client. */
 export function claimsFitType({ type, claims }: Pick<ClientConfig, 'type' | 'claims'>): Fault[] {
   return type === 'machine' ? misplaced(claims, 'is for clients that sign people in') : [];
 }
 
-/** An API has tokens, and no sign-in of its own. */
+/** An API receives tokens and has no sign-in. */
 export function resourceClaimsFit({ resources }: Pick<Draft, 'resources'>): Fault[] {
   const message = `is for clients: those of a resource stand in ${OF_A_TOKEN.join(' and ')}`;
   return resources.flatMap((resource, index) =>

@@ -7,7 +7,9 @@ export type ClaimSource = (typeof CLAIM_SOURCES)[number];
 export const CLAIM_PLACES = ['id_token', 'userinfo', 'access_token', 'introspection'] as const;
 export type ClaimPlace = (typeof CLAIM_PLACES)[number];
 
-/** Claims that say who was authenticated, for whom, until when and with what effect: they have one meaning. */
+/**
+ * Reserved claims, which state who was authenticated, for whom, until when and with what effect. They have one meaning.
+ */
 const RESERVED: ReadonlySet<string> = new Set([
   ...['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'typ', 'azp', 'nonce', 'auth_time', 'acr', 'amr', 'sid'],
   ...['at_hash', 'c_hash', 's_hash', 'cnf', 'act', 'may_act', 'client_id', 'scope', 'grant_id', 'status'],
@@ -37,14 +39,14 @@ const mappedClaim = z
 export const claimsSchema = z.record(claimName, mappedClaim);
 export type MappedClaims = z.output<typeof claimsSchema>;
 
-/** Claims of a person's sign-in, and claims of tokens for APIs. */
+/** Claim places for a person's sign-in, and for API tokens. */
 export const OF_A_PERSON: readonly ClaimPlace[] = ['id_token', 'userinfo'];
 export const OF_A_TOKEN: readonly ClaimPlace[] = ['access_token', 'introspection'];
 
-/** A claim that says where it stands. */
+/** A mapped claim whose place is set. */
 export type PlacedClaims = Readonly<Record<string, Omit<MappedClaims[string], 'in'> & { in: readonly ClaimPlace[] }>>;
 
-/** The claims of a client or a resource; one that does not say where it stands does so where libraries look for it. */
+/** Fills in the place of each claim of a client or a resource: by default the one where libraries look for it. */
 export function placed(claims: MappedClaims, of: 'spa' | 'web' | 'machine' | 'resource'): PlacedClaims {
   const usual = of === 'spa' || of === 'web' ? OF_A_PERSON : (['access_token'] as const);
   return Object.fromEntries(Object.entries(claims).map(([name, claim]) => [name, { ...claim, in: claim.in ?? usual }]));

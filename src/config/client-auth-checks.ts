@@ -69,7 +69,7 @@ function audienceIsOfAssertions(client: ClientConfig): Fault[] {
   return [{ path: ['client_assertion_audience'], message }];
 }
 
-/** A job or a pod needs no secret of its own where a token of its platform says what it is (RFC 7521 §4.1). */
+/** A job or a pod needs no client secret if its platform issues tokens that identify it (RFC 7521 §4.1). */
 function bringsAssertionsOnly({ type, grant_types: grants = [] }: ClientConfig): boolean {
   return type === 'machine' && grants.length > 0 && grants.every((name) => name === JWT_BEARER);
 }
@@ -117,7 +117,7 @@ const NEEDS_KEYS = [
   'require_signed_request_object',
 ] as const;
 
-/** Algorithms of a client's signatures, which need its public key here (RFC 7517 §4.2). */
+/** Algorithms of client signatures, which the server verifies with the client's public key (RFC 7517 §4.2). */
 const SIGNED = [
   'request_object_signing_alg',
   'require_signed_request_object',

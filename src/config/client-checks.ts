@@ -56,7 +56,7 @@ export function checkClient(client: ClientConfig, draft: Surroundings): Fault[] 
   return CHECKS.flatMap((check) => check(client, draft));
 }
 
-/** A client of the store would stand in the shadow of one of the configuration with the same name. */
+/** A stored client with the name of a configured one would never be found. */
 export function namesAreFree({ clients }: Draft, taken: readonly string[]): Fault[] {
   return clients.flatMap((client, index) =>
     client !== undefined && taken.includes(client.client_id)
@@ -89,8 +89,8 @@ export function usesRedirects({ type, grant_types }: Pick<ClientConfig, 'type' |
 }
 
 /**
- * An app on a device (RFC 8252), which nothing but its redirect URIs tells apart, or that it has none. Anybody can
- * build one that passes for it, so the engine asks the person each time (§8.6).
+ * Tells whether a client is a native app (RFC 8252), recognised only by its redirect URIs or by having none. Anybody
+ * can build an app that passes for it, so the engine asks the person each time (§8.6).
  */
 export function isNativeApp(
   client: Pick<ClientConfig, 'type' | 'grant_types' | 'redirect_uris' | 'post_logout_redirect_uris'>,
@@ -111,7 +111,9 @@ function privateSchemesAreForApps(client: ClientConfig): Fault[] {
   );
 }
 
-/** RFC 8252 §7.1: a scheme that is no domain is any app's, so the operator says which are taken. */
+/**
+ * RFC 8252 §7.1: any app can register a scheme that is not a reversed domain, so the operator lists the allowed ones.
+ */
 function schemesAreKnown(client: ClientConfig, { redirect_schemes: listed }: Surroundings): Fault[] {
   if (listed === undefined) return [];
   const message = `must be https, or a private-use scheme with a dot such as com.example.app:/callback; redirect_schemes lists others`;
@@ -139,9 +141,7 @@ function nativeAppsAreReached(client: ClientConfig): Fault[] {
   );
 }
 
-/**
- * A person's grants need a place to come back to, and only a client that proves itself acts for itself (RFC 6749 §4.4).
- */
+/** A grant of a person needs a redirect URI, and only a client that authenticates acts for itself (RFC 6749 §4.4). */
 function grantTypesFitType({ type, grant_types: grantTypes = [] }: ClientConfig): Fault[] {
   const refused = {
     spa: ['client_credentials', JWT_BEARER, TOKEN_EXCHANGE, CIBA_GRANT],
@@ -181,7 +181,7 @@ function responseTypesFitType({
   return [{ path, message: 'must not give tokens to the browser where dpop_bound_access_tokens is set' }];
 }
 
-/** RFC 6749 §1.3.3: whoever asks for the password of a person learns it. */
+/** RFC 6749 §1.3.3: an app that asks for a person's password learns it. */
 function passwordsAreForTheHouse({ first_party: isOurs, grant_types: grantTypes = [] }: ClientConfig): Fault[] {
   const index = grantTypes.indexOf('password');
   if (index === -1 || isOurs) return [];
@@ -209,7 +209,7 @@ export function scopesExist(client: Reach, { resources }: Pick<Draft, 'resources
   const readable = resources.filter((resource) => resource !== undefined);
   if (readable.length < resources.length) return [];
   const own = readable.filter(({ identifier }) => client.resources.includes(identifier));
-  // A mistyped resource may be any, so that a scope of any is none of its consequences.
+  // A mistyped resource could have any scopes, so an unknown scope may only be a consequence of the mistype.
   const isMistyped = own.length < new Set(client.resources).size;
   const known = [...new Set([...STANDARD_SCOPES, ...scopeNames(isMistyped ? readable : own)])];
   return client.scopes.flatMap((scope, index) =>
@@ -238,7 +238,7 @@ function introspectedResourcesExist({ introspection }: ClientConfig, { resources
   );
 }
 
-/** RFC 7662 §2.1: a client that proves nothing of who it is would let everybody ask. */
+/** RFC 7662 §2.1: if a client without authentication could introspect, everybody could. */
 function onlyConfidentialClientsIntrospect(client: ClientConfig): Fault[] {
   if (authMethodOf(client) !== 'none' || client.introspection === false) return [];
   const what = client.type === 'spa' ? 'type spa' : 'token_endpoint_auth_method none';
@@ -246,7 +246,10 @@ function onlyConfidentialClientsIntrospect(client: ClientConfig): Fault[] {
   return [{ path: ['introspection'], message }];
 }
 
-/** A receiver manages its streams with a token that it gets for itself (CAEP Interoperability Profile 1.0 §2.7). */
+/**
+ * A receiver manages its streams with an access token from the client credentials grant (CAEP Interoperability Profile
+ * 1.0 §2.7).
+ */
 function receiversCanAsk(client: ClientConfig, { shared_signals: signals }: Surroundings): Fault[] {
   if (client.shared_signals === undefined) return [];
   const path = ['shared_signals'];
@@ -255,13 +258,13 @@ function receiversCanAsk(client: ClientConfig, { shared_signals: signals }: Surr
   return [{ path, message: 'needs the grant type client_credentials' }];
 }
 
-/** `undefined` while one of them is faulty: what it would have been called is not known. */
+/** Returns `undefined` if a resource is faulty, because its identifier is then unknown. */
 function identifiersOf(resources: Draft['resources']): string[] | undefined {
   const known = resources.filter((resource) => resource !== undefined);
   return known.length === resources.length ? known.map((resource) => resource.identifier) : undefined;
 }
 
-/** OpenID Connect Front-Channel Logout 1.0 §2: a place of the client's own. */
+/** OpenID Connect Front-Channel Logout 1.0 §2: the address must be on one of the client's own hosts. */
 function frontChannelIsItsOwn({ frontchannel_logout_uri: uri, redirect_uris: redirects }: ClientConfig): Fault[] {
   if (uri === undefined || redirects.some((redirect) => new URL(redirect).origin === new URL(uri).origin)) return [];
   return [

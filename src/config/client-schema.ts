@@ -63,7 +63,8 @@ export const responseType = z.enum([
 ]);
 
 /**
- * A trusted issuer to which a client may take a person's identity (draft-ietf-oauth-identity-assertion-authz-grant).
+ * A trusted issuer for which a client may request an identity assertion
+ * (draft-ietf-oauth-identity-assertion-authz-grant).
  */
 const idJag = z.strictObject({
   audience: ruled(rules.trustedIssuerRule),
@@ -94,15 +95,15 @@ export const TYPICAL_GRANTS = {
   machine: ['client_credentials'],
 } as const satisfies Record<string, readonly GrantType[]>;
 
-/** The server's own pages, where people sign in without an app. */
+/** The client id of the server's own pages, to which people sign in without an app. */
 export const ACCOUNT_CLIENT = 'latchkey-account';
 
-/** A client as the file and the store describe it; names follow RFC 7591 where it has one. */
+/** A client as the configuration file and the store describe it. Names follow RFC 7591 if it has one. */
 export const clientSchema = z.strictObject({
   client_id: z
     .string()
     .regex(/^[\x21-\x7E]{1,128}$/, 'must be 1 to 128 visible ASCII characters')
-    // RFC 9700 §4.15: where a client acts for itself, its name stands where an API looks for a person's.
+    // RFC 9700 §4.15: if a client acts for itself, its id stands in `sub`, where an API expects an account id.
     .refine((name) => !/^acc_/i.test(name), 'must not begin with acc_, as the names of accounts do')
     .refine((name) => name !== ACCOUNT_CLIENT, `must not be ${ACCOUNT_CLIENT}, the name of this server's own pages`),
   client_name: z.string().min(1),
@@ -168,10 +169,10 @@ export const clientSchema = z.strictObject({
   tos_uri: ruled(rules.webUrlRule).optional(),
 });
 
-/** The scopes and resources of a client whose other settings cannot be read. */
+/** The scopes and resources of a client whose other settings are faulty. */
 export const reachSchema = clientSchema.pick({ scopes: true, resources: true }).strip();
 
-/** Clients by themselves, for the store. */
+/** A list of clients alone, for the store. */
 export const clientsSchema = z.strictObject(
   { clients: z.array(clientSchema).min(1, 'needs at least one client') },
   'must be a client, or a list of them under clients',

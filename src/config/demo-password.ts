@@ -1,4 +1,4 @@
-/** The demo's password, the same for both accounts: it is published, so no configured server accepts it. */
+/** The demo's password, the same for both accounts. Because it is published, no configured server accepts it. */
 export const DEMO_PASSWORD = 'latchkey-demo';
 
 /** The addresses of the demo's accounts. */

@@ -6,7 +6,7 @@ import type { Config } from './schema.ts';
 import { Secret } from './secret.ts';
 import { validate } from './validate.ts';
 
-/** URLs of the demo's parts. Their ports follow the server's. */
+/** URLs of the demo's apps and API. Their ports follow the server's. */
 export interface DemoPlaces {
   server: string;
   notes: string;
@@ -28,14 +28,14 @@ export function demoApps({ clients }: Pick<Config, 'clients'>): { name: string; 
 }
 
 /**
- * The configuration of demo mode (design §7). The environment's settings go over it, as over a file.
- * @throws ConfigError in production, and when the server could be reached from another machine
+ * The configuration of demo mode (design §7). The environment overrides it like a file. @throws ConfigError in
+ * production, or if another machine could reach the server
  */
 export function demoConfig(options: { port?: number; environment?: NodeJS.ProcessEnv } = {}): Config {
   const { environment = {} } = options;
   refuseOutside(environment);
   const port = options.port ?? demoPort(environment);
-  // The apps share the issuer's host, so that moving the demo to 127.0.0.1 moves all of it.
+  // The apps share the issuer's host, so that they move with it to 127.0.0.1.
   const places = demoPlaces(port, URL.parse(environment['LATCHKEY_ISSUER'] ?? '')?.hostname);
   const overridden = applyEnvironment(settings(places, port), { ...environment, LATCHKEY_PORT: String(port) });
   const validated = validate(overridden.value);
@@ -75,7 +75,7 @@ function settings(places: DemoPlaces, port: number): Record<string, unknown> {
     issuer: places.server,
     branding: { name: 'Latchkey demo' },
     listen: { host: '127.0.0.1', port },
-    // Nothing of the demo is where a configured server looks for its own.
+    // The demo keeps its files apart from those of a configured server.
     stores: { grants: 'sqlite:.latchkey/demo/latchkey.db' },
     keys_dir: '.latchkey/demo/keys',
     passwords: { min_length: 12 },

@@ -22,7 +22,7 @@ export function checkDetailTypes({ authorization_details_types: types, resources
   });
 }
 
-/** RFC 9396 §10: a client asks for the types that it is registered for. */
+/** RFC 9396 §10: a client may request only the types that it is registered for. */
 export function clientDetailTypesExist(
   { authorization_details_types: used = [] }: ClientConfig,
   { authorization_details_types: types }: Pick<Draft, 'authorization_details_types'>,

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { scopeName } from './values.ts';
 
-/** A member of an authorization detail (RFC 9396 §2), and what it is called on the consent page. */
+/** A member of an authorization detail (RFC 9396 §2), and its label on the consent page. */
 export interface DetailField {
   type: 'string' | 'number' | 'boolean' | 'strings' | 'object';
   label: string;
   required: boolean;
-  /** The only texts that may stand there. */
+  /** The allowed texts; any text if absent. */
   values?: readonly string[] | undefined;
   /** The members of an object. */
   fields?: Readonly<Record<string, DetailField>> | undefined;
@@ -27,10 +27,10 @@ const field: z.ZodType<DetailField> = z.lazy(() =>
 /** A type of authorization details that clients may ask for (RFC 9396 §2.1). */
 export const detailType = z.strictObject({
   type: scopeName,
-  /** In words, for the person who is asked. */
+  /** The description for the person on the consent page. */
   description: z.string().min(1),
   fields: z.record(fieldName, field).default({}),
-  /** The APIs that are told of them; all where it is left out. */
+  /** The APIs that see the details; all APIs if omitted. */
   resources: z.array(z.string()).optional(),
 });
 

@@ -1,21 +1,24 @@
 import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type YAMLError } from 'yaml';
 import type { Path, Problem } from './problems.ts';
 
-/** A thousand clients fit in a third of this. */
+/** Length limit. A thousand clients need a third of it. */
 const MAX_CHARACTERS = 1_048_576;
-/** Anchors may be used; a few dozen aliases that each repeat the last one may not (the "billion laughs"). */
+/**
+ * Limit on aliases. Anchors are allowed, but not a few dozen aliases that each repeat the previous one (the "billion
+ * laughs").
+ */
 const MAX_ALIASES = 100;
-/** Syntax faults reported at most: one of them often causes the next. */
+/** Most syntax faults in a report: one of them often causes the next. */
 const MAX_FAULTS = 10;
 
 export interface YamlDocument {
-  /** `undefined` when the text cannot be read at all. */
+  /** `undefined` if the text cannot be parsed at all. */
   value: unknown;
   readable: boolean;
   problems: Problem[];
-  /** The line, from 1, of the setting at `path` or else of the nearest mapping around it. */
+  /** Returns the line, from 1, of the setting at `path`, or else of the nearest mapping around it. */
   lineOf(path: Path): number | undefined;
-  /** The position of the same in the text. */
+  /** Returns the offset of that setting in the text. */
   offsetOf(path: Path): number | undefined;
 }
 
@@ -63,7 +66,10 @@ function read(text: string): YamlDocument {
   };
 }
 
-/** An alias of an anchor that is not there before it, or that it stands in itself. Names could be secrets, by mistake. */
+/**
+ * Reports an alias without an earlier anchor, or inside its own anchor. Does not quote names, which could be secrets by
+ * mistake.
+ */
 function aliasProblems(document: Document, lines: LineCounter): Problem[] {
   const anchors = new Set<string>();
   const found: Problem[] = [];
@@ -83,7 +89,7 @@ function aliasProblems(document: Document, lines: LineCounter): Problem[] {
   return found;
 }
 
-/** @param offset that of the second key */
+/** @param offset the offset of the second key */
 function twice(document: Document, lines: LineCounter, offset: number): string {
   let [name, first] = ['', offset];
   visit(document, {

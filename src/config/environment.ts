@@ -6,7 +6,7 @@ export function processEnvironment(): NodeJS.ProcessEnv {
   return process.env;
 }
 
-/** The settings that a deployment may give by environment, and where each belongs. */
+/** The settings that an environment variable may override, and their paths. */
 const OVERRIDES = {
   LATCHKEY_ISSUER: ['issuer'],
   LATCHKEY_HOST: ['listen', 'host'],
@@ -19,7 +19,10 @@ const OVERRIDES = {
   LATCHKEY_DRAIN_DELAY: ['drain', 'delay'],
 } as const satisfies Record<string, readonly string[]>;
 
-/** Settings that an image or a package gives, and that count where neither the file nor the environment says otherwise. */
+/**
+ * Defaults that an image or a package sets in the environment. They count only if neither the file nor another variable
+ * sets the value.
+ */
 const DEFAULTS = {
   LATCHKEY_DEFAULT_HOST: ['listen', 'host'],
   LATCHKEY_DEFAULT_STORE: ['stores', 'grants'],
@@ -30,17 +33,20 @@ const NUMBERS: readonly string[] = ['LATCHKEY_PORT', 'LATCHKEY_WORKERS'];
 
 export interface Overridden {
   value: unknown;
-  /** The variable that a setting came from, if one did. */
+  /** Returns the variable that set a value, if any. */
   variableAt: (path: Path) => string | undefined;
 }
 
-/** Puts the environment's settings over those of the file. An empty variable counts as unset, as in Compose files. */
+/**
+ * Overrides the settings of the file with those of the environment. An empty variable counts as unset, as in Compose
+ * files.
+ */
 export function applyEnvironment(value: unknown, environment: NodeJS.ProcessEnv): Overridden {
   const given: [name: string, path: readonly string[]][] = [
     ...Object.entries(OVERRIDES).filter(([name]) => hasValue(environment, name)),
     ...Object.entries(DEFAULTS).filter(([name, path]) => hasValue(environment, name) && isOpen(value, path)),
   ];
-  // The first one that names a setting counts.
+  // The first variable that names a setting counts.
   const overridden = given
     .toReversed()
     .reduce<unknown>((tree, [name, path]) => put(tree, path, read(name, environment)), value);
@@ -64,7 +70,7 @@ function read(name: string, environment: NodeJS.ProcessEnv): string | number | u
   return text !== undefined && NUMBERS.includes(name) && /^\d{1,9}$/.test(text) ? Number(text) : text;
 }
 
-/** A tree that is not made of mappings is left as it is, for the schema to complain about. */
+/** If a parent is not a mapping, the tree stays unchanged, and the schema reports it. */
 function put(tree: unknown, path: readonly string[], value: unknown): unknown {
   const [first, ...rest] = path;
   if (first === undefined) return value;
@@ -72,7 +78,7 @@ function put(tree: unknown, path: readonly string[], value: unknown): unknown {
   return isMapping(tree) ? { ...tree, [first]: put(tree[first], rest, value) } : tree;
 }
 
-/** The configuration file that the environment names, for where nobody writes `--config`. */
+/** Returns the configuration file that the environment names, used without `--config`. */
 export function configNamedBy(environment: NodeJS.ProcessEnv): string | undefined {
   return hasValue(environment, 'LATCHKEY_CONFIG') ? environment['LATCHKEY_CONFIG'] : undefined;
 }

@@ -42,7 +42,7 @@ function resourcesAreOwn(targets: readonly string[], { resources }: ClientConfig
   );
 }
 
-/** An ID-JAG is given for an ID token alone. */
+/** An ID-JAG is issued only in exchange for an ID token. */
 function identityIsShown({ id_jag: targets = [], subject_token_types: types }: TokenExchange): Fault[] {
   if (targets.length === 0 || types.includes('id_token')) return [];
   return [{ path: ['token_exchange', 'subject_token_types'], message: 'must have id_token, which id_jag needs' }];

@@ -7,7 +7,7 @@ import { didYouMean } from './suggest.ts';
 type Surroundings = Pick<Draft, 'issuer' | 'resources' | 'sign_up'>;
 type IssuerCheck = (issuer: TrustedIssuer, surroundings: Surroundings) => Fault[];
 
-/** In seconds: that an assertion was used is remembered for as long. */
+/** Longest time in seconds for which the server remembers a used assertion. */
 const LONGEST_LIFETIME = 86_400;
 
 /** Checks within a trusted issuer and against the resources; paths start at the issuer. */
@@ -29,7 +29,7 @@ export function checkIssuers({ trusted_issuers: issuers, ...surroundings }: Draf
   });
 }
 
-/** An issuer of the store would stand in the shadow of one of the configuration. */
+/** A stored issuer with the name of a configured one would never be found. */
 export function issuersAreFree({ trusted_issuers: issuers }: Draft, taken: readonly string[]): Fault[] {
   return issuers.flatMap((issuer, index) =>
     issuer !== undefined && taken.includes(issuer.issuer)
@@ -38,7 +38,10 @@ export function issuersAreFree({ trusted_issuers: issuers }: Draft, taken: reado
   );
 }
 
-/** It would turn its own grants into wider ones (draft-ietf-oauth-identity-assertion-authz-grant, "Cross-Domain Use"). */
+/**
+ * The issuer must not be this server, or clients could turn grants into wider ones
+ * (draft-ietf-oauth-identity-assertion-authz-grant, "Cross-Domain Use").
+ */
 function isSomebodyElse({ issuer }: TrustedIssuer, surroundings: Surroundings): Fault[] {
   if (issuer !== surroundings.issuer) return [];
   return [{ path: ['issuer'], message: 'must be another than this server' }];
@@ -62,14 +65,17 @@ function timesAreBounded({ max_lifetime: life, clock_skew: skew }: TrustedIssuer
   ];
 }
 
-/** Anybody can have a token of a public CI or of a cluster that many share. */
+/** Anybody can get a token from a public CI or from a shared cluster, so the accepted subjects must be named. */
 function servicesAreNamed({ subject, claims }: TrustedIssuer): Fault[] {
   if (subject.is !== 'service' || Object.keys(claims).length > 0) return [];
   const message = 'is required for subject.is service, or all whom the issuer knows would be the service';
   return [{ path: ['claims'], message }];
 }
 
-/** Whoever signed up with somebody else's address would get what the issuer says of its owner. */
+/**
+ * Requires a verified email: otherwise a person who signed up with somebody else's address would get that person's
+ * identity.
+ */
 function emailsAreProved({ subject }: TrustedIssuer, { sign_up: signUp }: Surroundings): Fault[] {
   if (!subject.match_email || signUp?.enabled !== true) return [];
   const message = 'must be false while sign_up.enabled lets strangers take any address';

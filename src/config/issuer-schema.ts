@@ -23,7 +23,7 @@ const subject = z.strictObject({
   roles: z.array(roleName).default(['user']),
 });
 
-/** Somebody whose tokens clients may bring as grants (RFC 7523 §2.1), and what they are worth. */
+/** A trusted issuer, whose tokens clients may present as grants (RFC 7523 §2.1), and the access that they give. */
 export const issuerSchema = z.strictObject({
   issuer: ruled(rules.trustedIssuerRule),
   jwks: z.strictObject({ keys: z.array(publicJwk).min(1) }).optional(),
@@ -39,7 +39,7 @@ export const issuerSchema = z.strictObject({
   clock_skew: duration.prefault('60s'),
 });
 
-/** Trusted issuers by themselves, for the store. */
+/** A list of trusted issuers alone, for the store. */
 export const issuersSchema = z.strictObject(
   { trusted_issuers: z.array(issuerSchema).min(1, 'needs at least one issuer') },
   'must be a trusted issuer, or a list of them under trusted_issuers',

@@ -18,7 +18,7 @@ const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
   clientsAreSignedFor,
 ];
 
-/** Checks that keys can rotate without a single token failing because of it. */
+/** Checks that keys can rotate without any valid token being refused. */
 export function checkKeys(draft: Draft): Fault[] {
   return CHECKS.flatMap((check) => check(draft));
 }
@@ -72,13 +72,15 @@ function signerCanDoAlgorithms({ keys }: Draft): Fault[] {
   );
 }
 
-/** Used proofs are remembered for twice as long beyond their end, and a node whose clock is off by less serves. */
+/**
+ * Used proofs are remembered for twice the skew beyond their end, so a node with a smaller clock error refuses replays.
+ */
 function clocksAreClose({ keys }: Draft): Fault[] {
   if (keys === undefined || keys.clock_skew <= LARGEST_SKEW) return [];
   return [{ path: ['keys', 'clock_skew'], message: 'must be at most 5m' }];
 }
 
-/** Else keys would be announced faster than they come to sign, and `/jwks` would fill with them. */
+/** Otherwise keys would be announced faster than they start to sign, and `/jwks` would fill up. */
 function announcedBeforeSigning({ keys }: Draft): Fault[] {
   if (keys === undefined || keys.sign >= keys.announce) return [];
   return [
@@ -129,7 +131,7 @@ const SIGNED_FOR_CLIENTS = [
 function clientsAreSignedFor({ keys, clients }: Draft): Fault[] {
   return clients.flatMap((client, index) =>
     SIGNED_FOR_CLIENTS.flatMap((key) => {
-      // A machine has no ID token, and HS256 needs no key of the ring.
+      // A machine client gets no ID token, and HS256 needs no key of the ring.
       const alg = client?.type === 'machine' && key === 'id_token_signing_alg' ? undefined : client?.[key];
       return alg === 'HS256' ? [] : unlisted(keys, alg, ['clients', index, key]);
     }),

@@ -1,6 +1,6 @@
 import type { Config } from './schema.ts';
 
-/** The roles that the configuration gives to somebody or asks for; an API may know others. */
+/** Lists the roles that the configuration assigns or requires; an API may know others. */
 export function knownRoles({ resources, sign_up: signUp, accounts, trusted_issuers: issuers }: Config): string[] {
   const asked = resources.flatMap(({ scopes }) => Object.values(scopes).flatMap(({ roles }) => roles ?? []));
   const given = [signUp, ...accounts, ...issuers.map(({ subject }) => subject)].flatMap(({ roles }) => roles);

@@ -13,9 +13,8 @@ export interface LoadedClients {
 }
 
 /**
- * Reads clients that are not of the configuration, in the form that they would have there: one, or several under
- * `clients`. They are checked against the configuration: its resources, and the names that it has taken.
- * @throws ConfigError with every problem
+ * Reads clients from a file outside the configuration: one, or several under `clients`. Checks them against the
+ * configuration's resources and client ids. @throws ConfigError with every problem
  */
 export function loadClients(file: string, config: Config, environment: NodeJS.ProcessEnv): LoadedClients {
   const { value, warnings } = loadItems(file, environment, {

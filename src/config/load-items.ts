@@ -13,16 +13,15 @@ export interface LoadedItems<T> {
 }
 
 export interface ItemsKind<T> {
-  /** The list of the configuration that they would stand in. */
+  /** The configuration section that holds such items. */
   section: string;
   schema: z.ZodType;
   validate: (tree: unknown) => Validated<T>;
 }
 
 /**
- * Reads what is not of the configuration, in the form that it would have there: one item, or a list of them under the
- * name of their section.
- * @throws ConfigError with every problem
+ * Reads items from a file outside the configuration: one item, or a list under the section's name. @throws ConfigError
+ * with every problem
  */
 export function loadItems<T>(file: string, environment: NodeJS.ProcessEnv, kind: ItemsKind<T>): LoadedItems<T> {
   const source = readSource(file);

@@ -18,7 +18,7 @@ export interface LoadedConfig {
   config: Config;
   /** The files of secrets that the configuration names. */
   secretFiles: readonly SecretFile[];
-  /** Gives a fault that others find the form of the warnings. */
+  /** Formats a fault of a later check like the warnings. */
   describe: (fault: Fault) => Problem;
   /** Settings that work but should change. */
   warnings: Problem[];
@@ -26,14 +26,11 @@ export interface LoadedConfig {
 
 export interface LoadOptions {
   environment: NodeJS.ProcessEnv;
-  /** Allows secrets and certificates to be out of reach: for commands that use none of them. */
+  /** Allows unreadable secrets and certificates, for commands that use none of them. */
   areFilesSpared?: boolean;
 }
 
-/**
- * Reads the file, puts the environment's settings over it and checks the whole.
- * @throws ConfigError with every problem
- */
+/** Reads the file, applies the environment and checks the result. @throws ConfigError with every problem */
 export function loadConfig({ file, environment, ...options }: LoadOptions & { file: string }): LoadedConfig {
   return parseConfig(readSource(file), { environment, ...options });
 }
@@ -84,7 +81,7 @@ function masterKeysAmong(files: readonly SecretFile[], { keys_dir: keys }: Confi
   );
 }
 
-/** Says where the operator finds the fault: the variable or the line it comes from, and the client it is about. */
+/** Locates a fault for the operator: its variable or line, and its client. */
 function describe({ path, message }: Fault, { document, overridden, tree }: Context): Problem {
   const variable = overridden.variableAt(path);
   const value = quotableAt(configSchema, overridden.value, path);

@@ -1,6 +1,6 @@
 import type { Config, ResourceConfig } from './schema.ts';
 
-/** The token that an API or an app may have to verify for the longest time, by the setting that gives it its life. */
+/** The token that an API or an app must verify for the longest time, and the setting of its lifetime. */
 export interface LongestToken {
   setting: string;
   /** In seconds. */

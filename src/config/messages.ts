@@ -16,7 +16,7 @@ const TYPES: Record<string, string> = {
   record: 'a mapping',
 };
 
-/** zod's finding in the operator's words. It quotes no value but one out of a fixed choice. */
+/** Words zod's issue for the operator. It quotes a value only if that is one of a fixed choice. */
 export function inWords(issue: RawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type':
@@ -52,7 +52,7 @@ function bound(side: 'least' | 'most', issue: RawIssue, limit: number | bigint):
 
 const A_MAPPING = 'must be a mapping';
 
-/** The settings of a mapping, for whoever wrote something else in its place. */
+/** Lists the settings of a mapping, for an operator who wrote another value in its place. */
 function settingsAt(path: Path, schema: unknown): string {
   const known = keysAt(schema, path);
   return known.length === 0 ? '' : ` of settings: ${listed(known)}`;
@@ -63,7 +63,7 @@ function listed(known: readonly string[]): string {
   return known.length > 12 ? 'docs/latchkey.example.yaml lists all' : `there are ${known.join(', ')}`;
 }
 
-/** zod's issues as faults: one for each unknown key, with the key that was probably meant. */
+/** Turns zod's issues into faults: one for each unknown key, with the most likely intended key. */
 export function faultsOf(issues: readonly Issue[], schema: unknown): Fault[] {
   return issues.flatMap((issue): Fault[] => {
     const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
@@ -73,7 +73,7 @@ export function faultsOf(issues: readonly Issue[], schema: unknown): Fault[] {
   });
 }
 
-/** Settings of other servers: their place here, or that there is none. */
+/** Settings of other servers, with the matching setting here, if any. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   port: 'write listen.port',
   host: 'write listen.host',

@@ -6,7 +6,10 @@ import type { Config, Draft } from './schema.ts';
 
 const SQLITE = 'sqlite:';
 
-/** Stores, keys, certificates and modules lie beside the file that names them, wherever a command is run. */
+/**
+ * Resolves the paths of stores, keys, certificates and modules from the folder of the file that names them, so that the
+ * working directory does not matter.
+ */
 export function withFullPaths(config: Config, folder: string): Config {
   const { tls, client_certificates: certificates } = config.listen;
   const { pkcs11 } = config.keys;
@@ -61,7 +64,7 @@ function fileOf(url: string): string | undefined {
   return url.startsWith(SQLITE) ? url.slice(SQLITE.length) : undefined;
 }
 
-/** @param folder the one that relative paths start from */
+/** @param folder base of relative paths */
 export function unreadableFiles(
   { keys, passwords, listen, outgoing }: Pick<Draft, 'keys' | 'passwords' | 'listen' | 'outgoing'>,
   folder: string,

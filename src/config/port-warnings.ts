@@ -2,7 +2,7 @@ import type { Fault } from './problems.ts';
 import { isLoopback } from './rules.ts';
 import type { Config } from './schema.ts';
 
-/** Compares the port of a loopback issuer, where people reach the server without a proxy, with the one it listens on. */
+/** Compares the port of a loopback issuer with the listening port: people reach such a server without a proxy. */
 export function portWarnings({ issuer, listen }: Pick<Config, 'issuer' | 'listen'>): Fault[] {
   const url = new URL(issuer);
   const { port, tls, trusted_proxies: proxies } = listen;

@@ -8,20 +8,20 @@ export interface Fault {
   message: string;
 }
 
-/** A fault as the operator reads it. */
+/** Path such as `clients[2].redirect_uris[0]`, or the environment variable that holds the value. */
 export interface Problem {
   /** `clients[2].redirect_uris[0]`, or the name of the environment variable that holds the value. */
   path: string;
   message: string;
-  /** The value that is wrong, as JSON; absent where it may be a secret, or is not one value. */
+  /** The wrong value as JSON; absent if it may be a secret or is not a single value. */
   value?: string;
-  /** The line of the file, from 1, where the value or the place that lacks it stands. */
+  /** The line of the file, from 1, that holds the value, or that should hold it. */
   line?: number;
   /** The position in the text of the file, which orders a report. */
   offset?: number;
 }
 
-/** The configuration cannot be used. Its message is the whole report: every problem, each on its line. */
+/** The configuration cannot be used. The message is the whole report, one line for each problem. */
 export class ConfigError extends Error {
   override name = 'ConfigError';
   readonly problems: readonly Problem[];

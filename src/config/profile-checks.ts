@@ -3,7 +3,7 @@ import type { Fault, Path } from './problems.ts';
 import { profiles, type Profile, type ProfileRules } from './profiles.ts';
 import type { ClientConfig, Draft } from './schema.ts';
 
-/** A client as far as profiles look at it: one of the file or one of the store. */
+/** The part of a client that profiles check, from the configuration or the store. */
 type ProfiledClient = Omit<ClientConfig, 'secret' | 'previous_secret'>;
 
 /** Checks the server's profile against its keys, tokens and resources. Clients are checked one by one. */
@@ -14,7 +14,7 @@ export function checkServerProfile({ profile, keys, listen, tokens, resources }:
   return [
     ...(keys?.algorithms ?? []).flatMap((alg, index) => unlisted(profile, alg, ['keys', 'algorithms', index])),
     ...resources.flatMap((resource, index) =>
-      // An algorithm that the ring lacks is reported elsewhere.
+      // Another check reports an algorithm that the ring lacks.
       algorithms === undefined || keys?.algorithms.includes(resource?.signing_alg ?? 'ES256')
         ? []
         : unlisted(profile, resource?.signing_alg, ['resources', index, 'signing_alg']),
@@ -90,11 +90,11 @@ function flowsAreAllowed(client: ProfiledClient, rules: ProfileRules, profile: P
   ];
 }
 
-/** Refuses the response types that a profile has no more; paths start beside `response_types`. */
+/** Refuses the response types that a profile has dropped. Paths start beside `response_types`. */
 export function goneResponseTypes(types: readonly string[], profile: Profile): Fault[] {
   const { oldFlows, pkce } = profiles[profile];
   if (oldFlows) return [];
-  // OAuth 2.1 has no more access tokens in the browser; an ID token beside the code is OpenID Connect's own affair.
+  // OAuth 2.1 drops access tokens in the authorization response. An ID token beside the code is left to OpenID Connect.
   const isGone = (type: string) => (pkce === 'of everybody' ? type !== 'code' : type.split(' ').includes('token'));
   return types.flatMap((name, index) =>
     isGone(name) ? [{ path: ['response_types', index], message: `must not be ${name} for profile ${profile}` }] : [],

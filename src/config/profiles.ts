@@ -57,13 +57,13 @@ const fapi2Security: ProfileRules = {
   pkce: 'of everybody',
   pushed: true,
   boundTokens: true,
-  // §5.3.2.1: the issuer, as a string.
+  // §5.3.2.1: the audience is the issuer, as a string.
   endpointAudience: 'never',
   authMethods: ['private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth'],
   algorithms: ['PS256', 'ES256', 'EdDSA', 'Ed25519'],
   mostAhead: 60,
   codeLife: 60,
-  // §5.2.2: those that RFC 9325 §4.2 recommends.
+  // §5.2.2: the suites that RFC 9325 §4.2 recommends.
   ciphers: [
     'ECDHE-ECDSA-AES128-GCM-SHA256',
     'ECDHE-RSA-AES128-GCM-SHA256',
@@ -88,8 +88,8 @@ export const profiles: Readonly<Record<Profile, ProfileRules>> = {
 };
 
 /**
- * The algorithm that signs for a client which names none: RS256, as libraries expect it (OpenID Connect Core §3.1.3.7),
- * where the keys and the profile have it, else the first algorithm that both have.
+ * The default signing algorithm of a client. It is RS256, which libraries expect (OpenID Connect Core §3.1.3.7), if
+ * keys and profile allow it; otherwise the first algorithm that both allow.
  */
 export function usualAlgorithm<T extends string>(algorithms: readonly T[], profile: Profile): T | 'RS256' {
   const allowed = algorithms.filter((alg) => profiles[profile].algorithms?.includes(alg) ?? true);

@@ -6,9 +6,9 @@ import { secret } from './values.ts';
 const LONGEST = 100;
 
 /**
- * The value at a path, as JSON, where a report may show it: one text, number or switch at a place that holds no secret.
- * Beside a known setting alone, since what stands beside a mistyped one may be meant for any. A text in the place of a
- * mapping is not shown: the file may be that of a secret, and "passwords: …" one.
+ * Returns the value at a path as JSON if a report may show it: a single text, number or switch that is no secret. The
+ * path must lead to a known setting, because a value beside a mistyped key may be meant for any setting. A text in the
+ * place of a mapping is not shown, because the file may be a secret file.
  */
 export function quotableAt(schema: unknown, tree: unknown, path: Path): string | undefined {
   let [at, value] = [schema, tree];
@@ -34,7 +34,7 @@ function holdsMappings(schema: unknown): boolean {
   return inner instanceof z.ZodObject || inner instanceof z.ZodRecord;
 }
 
-/** A URL with a user, or what may have been meant as one. */
+/** Tells whether a text is a URL with credentials, or was meant as one. */
 function holdsPassword(text: string): boolean {
   return text.includes('@') && !/^[^\s:/@]+@[^\s:/@]+$/.test(text);
 }

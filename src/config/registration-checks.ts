@@ -23,13 +23,13 @@ function reachExists({ resources, ...draft }: Draft): Fault[] {
   });
 }
 
-/** A refresh token must find its client again. */
+/** An unused client must live longer than a refresh token, which must still find it. */
 function unusedOutlivesTokens({ registration, tokens }: Draft): Fault[] {
   if (registration === undefined || tokens === undefined || registration.unused >= tokens.refresh_token) return [];
   return [{ path: ['registration', 'unused'], message: 'must not be shorter than tokens.refresh_token' }];
 }
 
-/** Refuses what every client that registers itself would be refused for. */
+/** Refuses response types that would make the server refuse every self-registered client. */
 function responseTypesCanBe({ registration, profile }: Draft): Fault[] {
   if (registration === undefined || profile === undefined) return [];
   const { response_types: types, grant_types: grants } = registration;

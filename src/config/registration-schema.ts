@@ -3,7 +3,7 @@ import { origin, responseType } from './client-schema.ts';
 import * as rules from './rules.ts';
 import { duration, publicJwk, ruled, scopeName } from './values.ts';
 
-/** The most that a client which nobody here registered may have. */
+/** The most access that a self-registered client may have. */
 const reach = {
   scopes: z.array(scopeName).default(['openid', 'profile', 'email', 'offline_access']),
   resources: z.array(z.string()).default([]),

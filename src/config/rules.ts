@@ -11,8 +11,8 @@ export function isLoopback(hostname: string): boolean {
 }
 
 /**
- * URLs allow more in a host than names of hosts have: `;` and `,` would end what a policy header says of it
- * (Content Security Policy §4.1).
+ * Checks a host name. URLs allow `;` and `,` in a host, but they would end its source in a policy header (Content
+ * Security Policy §4.1).
  */
 function hostFault({ protocol, hostname }: URL): string | undefined {
   if (!/^https?:$/.test(protocol) || /^(\[[\da-f:.]+\]|[a-z\d._-]+)$/.test(hostname)) return undefined;
@@ -29,14 +29,16 @@ export const issuerRule: Rule = (text) => {
   if (url.username !== '' || url.password !== '') return 'must not hold a user name or a password';
   const host = hostFault(url);
   if (host !== undefined) return host;
-  // With a host of its own, no other software shares its cookies or its origin.
+  // The issuer needs a host of its own, so that no other software shares its cookies or its origin.
   if (url.pathname !== '/') return 'must not have a path: give the server a host name of its own';
-  // Its path is "/" here.
+  // The canonical path is "/".
   const spelling = url.origin;
   return text === spelling ? undefined : `must be written ${spelling}, as clients compare it character by character`;
 };
 
-/** Another issuer spells itself as it likes: tokens are compared with this character by character (RFC 7519 §4.1.1). */
+/**
+ * A trusted issuer may use any spelling, because tokens are compared with it character by character (RFC 7519 §4.1.1).
+ */
 export const trustedIssuerRule: Rule = (text) => {
   const url = /^[\x21-\x7E]+$/.test(text) ? URL.parse(text) : null;
   if (url === null || !/^https?:$/.test(url.protocol)) return 'must be an absolute https URL';
@@ -46,7 +48,9 @@ export const trustedIssuerRule: Rule = (text) => {
   return url.username === '' && url.password === '' ? hostFault(url) : 'must not hold a user name or a password';
 };
 
-/** RFC 6749 §3.1.2, RFC 8252 §7 and RFC 9700 §2.1: compared exactly, so nothing in it may be a pattern. */
+/**
+ * RFC 6749 §3.1.2, RFC 8252 §7 and RFC 9700 §2.1: the server compares redirect URIs exactly, so no pattern is allowed.
+ */
 export const redirectUriRule: Rule = (text) => {
   const url = /^[\x21-\x7E]+$/.test(text) ? URL.parse(text) : null;
   if (url === null) return 'must be an absolute URI';
@@ -59,7 +63,7 @@ export const redirectUriRule: Rule = (text) => {
   return isLoopback(url.hostname) ? hostFault(url) : 'must be https: http is for loopback addresses only';
 };
 
-/** Schemes that mean something to a browser or a system, whatever app registers them. */
+/** Schemes that a browser or an operating system interprets itself. */
 const NOT_OF_APPS: ReadonlySet<string> = new Set([
   ...['http', 'https', 'ws', 'wss', 'ftp', 'file', 'filesystem', 'data', 'blob', 'javascript', 'vbscript', 'about'],
   ...['view-source', 'jar', 'resource', 'chrome', 'content', 'intent', 'mailto', 'tel', 'sms', 'callto', 'urn'],
@@ -76,7 +80,9 @@ export function isPrivateUse(uri: string): boolean {
   return appSchemeRule(schemeOf(uri)) === undefined;
 }
 
-/** Tells whether it is a domain of its maker, reversed, as RFC 8252 §7.1 has it: others may be any app's. */
+/**
+ * Tells whether the scheme is a reversed domain of the app's maker (RFC 8252 §7.1). Any app can register other schemes.
+ */
 export function isOfDomain(uri: string): boolean {
   return schemeOf(uri).includes('.');
 }
@@ -95,13 +101,13 @@ export function isNativeRedirect(uri: string): boolean {
   return protocol === 'http:' && isLoopback(hostname) && !/(^|\.)localhost$/.test(hostname);
 }
 
-/** A place for the client's browser or for the server to call. */
+/** A URL that the client's browser or the server calls. */
 export const webUrlRule: Rule = (text) => {
   const url = URL.parse(text);
   return url !== null && /^https?:$/.test(url.protocol) ? hostFault(url) : 'must be an http or https URL';
 };
 
-/** An address that the first digits of a hash come after. */
+/** A URL prefix to which the first digits of a hash are appended. */
 export const rangeUrlRule: Rule = (text) =>
   webUrlRule(text) ??
   (/[^?#]\/$/.test(text) && !/[?#]/.test(text) ? undefined : 'must end with a slash, with no query and no fragment');
@@ -115,7 +121,7 @@ export const originRule: Rule = (text) => {
 export const backchannelUriRule: Rule = (text) =>
   webUrlRule(text) ?? (text.includes('#') ? 'must not have a fragment' : undefined);
 
-/** A place that must be https also where it is on loopback (OpenID Connect Dynamic Client Registration §2, CIBA Core §4). */
+/** A URL that must be https even on loopback (OpenID Connect Dynamic Client Registration §2, CIBA Core §4). */
 export const httpsUrlRule: Rule = (text) =>
   URL.parse(text)?.protocol === 'https:' ? backchannelUriRule(text) : 'must be an https URL';
 
@@ -134,7 +140,7 @@ export const storeUrlRule: Rule = (text) => {
   }
 };
 
-/** An address or, in CIDR form, a range of them. */
+/** An IP address, or a range in CIDR form. */
 export const networkRule: Rule = (text) => {
   const [address = '', prefix, ...rest] = text.split('/');
   const version = isIP(address);
@@ -144,7 +150,7 @@ export const networkRule: Rule = (text) => {
     : 'must be an address or a network such as 10.0.0.0/8 or fd00::/8';
 };
 
-/** Value of a `Host` header, which is also the form in which operators list hosts that the server may call. */
+/** Value of a `Host` header. Operators list hosts that the server may call in the same form. */
 export const hostRule: Rule = (text) =>
   /^(\[[\da-f:.]+\]|[a-z\d]([a-z\d.-]*[a-z\d])?)(:\d{1,5})?$/i.test(text)
     ? undefined

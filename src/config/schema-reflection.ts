@@ -11,7 +11,7 @@ export function required(schema: unknown): unknown {
   return optional ? required(schema.unwrap()) : schema;
 }
 
-/** The schema of what stands under `step` in a value of this schema. */
+/** Returns the schema of the value under `step`. */
 export function schemaUnder(schema: unknown, step: string | number): unknown {
   const outer = required(schema);
   if (outer instanceof z.ZodObject && Object.hasOwn(outer.shape, step)) return outer.shape[step];
@@ -20,7 +20,7 @@ export function schemaUnder(schema: unknown, step: string | number): unknown {
   return undefined;
 }
 
-/** The keys that a mapping at `path` may have. */
+/** Lists the keys that a mapping at `path` may have. */
 export function keysAt(schema: unknown, path: Path): string[] {
   const found = required(path.reduce<unknown>(schemaUnder, schema));
   return found instanceof z.ZodObject ? Object.keys(found.shape) : [];

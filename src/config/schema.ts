@@ -46,7 +46,7 @@ const resource = z.strictObject({
     .optional(),
 });
 
-/** The servers that have a write before it is acknowledged: the primary alone, or its replicas, too. */
+/** The servers that must have a write before it is acknowledged: the primary alone, or its replicas too. */
 const durability = z.enum(['primary', 'replicated']);
 
 const seedAccount = z.strictObject({
@@ -187,9 +187,9 @@ export const configSchema = z.strictObject({
   outgoing: z.strictObject({ allow: z.array(ruled(rules.hostRule)).default([]), ca: filePath.optional() }).prefault({}),
 });
 
-/** The configuration once read: every default filled in, durations in seconds, secrets unprintable. */
+/** The parsed configuration: defaults filled in, durations in seconds, secrets unprintable. */
 export type Config = z.output<typeof configSchema> & {
-  /** Demo mode, whose passwords are published. Nothing that an operator writes sets it. */
+  /** True in demo mode, whose passwords are published. No setting turns it on. */
   isDemo?: boolean;
 };
 export type ClientConfig = Config['clients'][number];
@@ -198,7 +198,7 @@ export type SigningAlgorithm = Config['keys']['algorithms'][number];
 export type ResourceConfig = z.output<typeof resource>;
 export type AccountConfig = z.output<typeof seedAccount>;
 
-/** The parts of a configuration that concern each other, as far as each could be read: a faulty one is `undefined`. */
+/** The parts of a configuration that checks compare with each other. A part that could not be read is `undefined`. */
 export interface Draft {
   issuer: Config['issuer'] | undefined;
   profile: Config['profile'] | undefined;
@@ -217,7 +217,7 @@ export interface Draft {
   authorization_details_types: Config['authorization_details_types'] | undefined;
   redirect_schemes: Config['redirect_schemes'] | undefined;
   clients: readonly (ClientConfig | undefined)[];
-  /** The same for clients that cannot be read but for these. */
+  /** The scopes and resources of clients that are otherwise unreadable. */
   reaches?: readonly (Pick<ClientConfig, 'scopes' | 'resources'> | undefined)[];
   trusted_issuers: readonly (TrustedIssuer | undefined)[];
   accounts: readonly (AccountConfig | undefined)[];

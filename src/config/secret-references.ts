@@ -10,10 +10,10 @@ import { secret } from './values.ts';
 const MAX_BYTES = 65_536;
 
 export interface SecretSources {
-  /** The folder that relative paths start from. */
+  /** Base of relative paths. */
   folder: string;
   environment: NodeJS.ProcessEnv;
-  /** Excuses a secret that cannot be read: for commands that use none. */
+  /** Allows an unreadable secret, for commands that use none. */
   areSpared?: boolean;
 }
 
@@ -31,7 +31,7 @@ export interface Resolved {
   warnings: Fault[];
 }
 
-/** Puts a `Secret` in the place of every `{ file: PATH }` and `{ env: NAME }` where the schema has a secret. */
+/** Replaces every `{ file: PATH }` and `{ env: NAME }` by a `Secret` if the schema has a secret there. */
 export function resolveSecrets(schema: unknown, value: unknown, sources: SecretSources): Resolved {
   const faults: Fault[] = [];
   const warnings: Fault[] = [];
@@ -63,12 +63,12 @@ interface Read {
   value?: string;
   file?: string;
   fault?: string;
-  /** Set where the reference is right, but its target is not there for this command. */
+  /** True if the reference is valid, but its target is out of reach for this command. */
   isAbsent?: boolean;
   warning?: string;
 }
 
-/** @param isOfClient whether `latchkey secret new` makes such a secret */
+/** @param isOfClient whether `latchkey secret new` makes this kind of secret */
 function readSecret(reference: unknown, sources: SecretSources, isOfClient: boolean): Read {
   const [kind, ...others] = isMapping(reference) ? Object.keys(reference) : [];
   const name = isMapping(reference) && kind !== undefined ? reference[kind] : undefined;
@@ -98,7 +98,7 @@ function fromFile(path: string, name: string, isOfClient: boolean): Read {
     // Editors and `echo` end a file with a line break that is not meant to be part of the secret.
     const value = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
     if (value === '') return { fault: `the file ${name} is empty` };
-    // Not refused: Docker and Kubernetes mount secrets world-readable by default, inside a container of their own.
+    // Only a warning: Docker and Kubernetes mount secrets world-readable by default, inside a container.
     return (mode & 0o004) === 0
       ? { value }
       : { value, warning: `everybody on this machine may read ${name}; chmod 600 it` };

@@ -2,24 +2,24 @@ import { DEMO_PASSWORD } from './demo-password.ts';
 import type { Fault } from './problems.ts';
 import type { AccountConfig, ClientConfig } from './schema.ts';
 
-/** Least possible entropy of a client's secret, in bits (RFC 6749 §10.10 asks for 128). */
+/** Least possible entropy of a client secret in bits (RFC 6749 §10.10 asks for 128). */
 export const LEAST_BITS = 128;
 
-/** A stretch of at least this many characters that repeats earlier text, or counts up or down, adds one character. */
+/** Shortest stretch that counts as one character if it repeats earlier text or counts up or down. */
 const STRETCH = 8;
 
 /**
- * The most entropy that a secret could have which looks like this, in bits: the number of characters that do not follow from
- * those before, by the size of the alphabet that they seem to be of. Nobody can tell from a text how it was chosen, so
- * this finds short, monotonous and repeated ones, and no phrase of a book.
+ * Estimates the largest possible entropy of a secret in bits: the number of characters that do not follow from earlier
+ * ones, times the size of the apparent alphabet. It finds short, monotonous and repeated secrets, but no phrase of a
+ * book, because a text does not reveal how it was chosen.
  */
 export function possibleBits(secret: string): number {
-  // Hexadecimal as it is grouped by UUIDs and fingerprints.
+  // Hexadecimal with the separators of UUIDs and fingerprints.
   const bare = /^[0-9a-f:-]+$/i.test(secret) ? secret.replace(/[:-]/g, '') : withoutPadding(secret);
   return Math.floor(independentCharacters(bare) * Math.log2(alphabetOf(bare)));
 }
 
-/** Without the signs at the end of base64. */
+/** Removes the padding of base64. */
 function withoutPadding(text: string): string {
   let end = text.length;
   while (text[end - 1] === '=') end -= 1;
@@ -31,7 +31,7 @@ function alphabetOf(text: string): number {
   if (/^([0-9a-f]*|[0-9A-F]*)$/.test(text)) return 16;
   const others = new Set(text.replace(/[A-Za-z0-9]/g, '')).size;
   const [lower, upper, digits] = [/[a-z]/, /[A-Z]/, /\d/].map((kind) => kind.test(text));
-  // A random text of base64 may lack digits or signs.
+  // Random base64 may happen to contain no digits or signs.
   const letters = lower === true && upper === true ? 62 : 26 + (digits === true ? 10 : 0);
   return letters + (others >= 3 ? 33 : letters === 62 ? Math.max(others, 2) : others);
 }
@@ -46,7 +46,7 @@ function independentCharacters(text: string): number {
   return count;
 }
 
-/** Counts the characters from here that stand somewhere before as well, in this order; the two may overlap. */
+/** Counts the characters from this position that repeat an earlier sequence; the two may overlap. */
 function repeatedFrom(text: string, at: number): number {
   let longest = 0;
   for (let from = 0; from < at; from += 1) {
@@ -57,7 +57,7 @@ function repeatedFrom(text: string, at: number): number {
   return longest;
 }
 
-/** Counts the characters from here that go up or down by one, or stay the same. */
+/** Counts the characters from this position that go up or down by one, or stay the same. */
 function countedFrom(text: string, at: number): number {
   const step = text.charCodeAt(at + 1) - text.charCodeAt(at);
   if (!(Math.abs(step) <= 1)) return 1;
@@ -66,7 +66,10 @@ function countedFrom(text: string, at: number): number {
   return length;
 }
 
-/** A secret that an attacker could guess (RFC 6749 §10.10); paths start at the file. The demo's are known to everybody. */
+/**
+ * Finds secrets that an attacker could guess (RFC 6749 §10.10). Paths start at the file. The demo's secrets are
+ * published.
+ */
 export function weakSecrets(clients: readonly (ClientConfig | undefined)[]): Fault[] {
   return clients.flatMap((client, index) =>
     (['secret', 'previous_secret'] as const).flatMap((key) => {
@@ -84,7 +87,7 @@ export function weakSecrets(clients: readonly (ClientConfig | undefined)[]): Fau
   );
 }
 
-/** The demo's password is for the demo alone. */
+/** Refuses the demo's password outside the demo. */
 export function publishedPasswords(accounts: readonly (AccountConfig | undefined)[]): Fault[] {
   return accounts.flatMap((account, index) => {
     const password = account?.password;

@@ -4,16 +4,16 @@ import { inspect } from 'node:util';
 export class Secret {
   readonly #value: string | undefined;
   readonly #whyNot: string;
-  /** @param value `undefined` if it is configured but could not be read. @param whyNot the reason for that */
+  /** @param value `undefined` if the secret could not be read. @param whyNot the reason for that */
   constructor(value: string | undefined, whyNot = 'a secret was not read') {
     this.#value = value;
     this.#whyNot = whyNot;
   }
-  /** False where a command that does without it could not read it. */
+  /** False if the secret could not be read and the command does not need it. */
   get isRead(): boolean {
     return this.#value !== undefined;
   }
-  /** The value itself, for the one place that needs it. @throws Error where it was not read */
+  /** Returns the secret for its single use. @throws Error if it was not read */
   reveal(): string {
     if (this.#value === undefined) throw new Error(this.#whyNot);
     return this.#value;

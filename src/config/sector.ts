@@ -9,9 +9,8 @@ type Sectored = Pick<
 >;
 
 /**
- * The sector of a client with pairwise subjects (OpenID Connect Core §8.1): the host of its sector identifier, else that of
- * its redirect URIs, or of its keys where it has none (CIBA Core §4).
- * @returns undefined for public subjects
+ * Returns the sector of a client with pairwise subjects (OpenID Connect Core §8.1): the host of its sector identifier,
+ * else of its redirect URIs, else of its keys (CIBA Core §4). @returns undefined for public subjects
  */
 export function sectorOf(client: Sectored): string | undefined {
   if (client.subject_type !== 'pairwise') return undefined;
@@ -20,7 +19,7 @@ export function sectorOf(client: Sectored): string | undefined {
   return named === undefined ? undefined : new URL(named).hostname;
 }
 
-/** Requirements of a client with pairwise subjects, so that its sector is its own; paths start at the client. */
+/** Requires that a client with pairwise subjects has an unambiguous sector; paths start at the client. */
 export function sectorIsKnown(client: ClientConfig): Fault[] {
   if (client.subject_type !== 'pairwise') return [];
   const isRemote = client.grant_types?.some((name) => name === CIBA_GRANT || name === DEVICE_GRANT) === true;
@@ -44,7 +43,7 @@ function keysAreNamed({ jwks_uri: uri, token_endpoint_auth_method: method }: Cli
   ];
 }
 
-/** Why the redirect URIs of a client do not tell its sector. */
+/** Explains why a client's redirect URIs do not determine its sector. */
 function whyNoSector({ redirect_uris: redirects }: ClientConfig, isRemote: boolean): string | undefined {
   if (isRemote) return redirects.length > 0 ? 'the client has redirect_uris besides its keys' : undefined;
   if (redirects.length === 0) return 'the client has no redirect_uris';

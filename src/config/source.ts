@@ -9,7 +9,7 @@ export interface ConfigSource {
   /** The name used in problems, as the operator wrote it. */
   name: string;
   text: string;
-  /** The folder that the paths of secrets and certificates start from. */
+  /** Base of the paths of secrets and certificates. */
   folder: string;
 }
 
@@ -32,14 +32,14 @@ function whyNot(error: unknown, file: string): string {
   return reasons[codeOf(error)] ?? `look at ${resolve(file)}`;
 }
 
-/** @throws ConfigError for a text of which nothing can be read */
+/** @throws ConfigError for a text that cannot be parsed at all */
 export function readDocument({ name, text }: ConfigSource): YamlDocument {
   const document = readYaml(text);
   if (!document.readable) throw new ConfigError(name, document.problems);
   return document;
 }
 
-/** A fault with the line that it stands on, if it stands in the document at all. */
+/** Turns a fault into a problem with its line, if it has one. */
 export function problemAt(path: Path, message: string, document: YamlDocument, value?: string): Problem {
   const [line, offset] = [document.lineOf(path), document.offsetOf(path)];
   return {
@@ -57,7 +57,7 @@ const ITEMS: Readonly<Record<string, { noun: string; name: string }>> = {
   trusted_issuers: { noun: 'issuer', name: 'issuer' },
 };
 
-/** The client or the issuer that a path leads into, as the beginning of a message about it. */
+/** Returns the client or issuer of a path, to start a message with. */
 export function itemAt([section = '', index]: Path, tree: unknown): string {
   const kind = ITEMS[section];
   const list = kind !== undefined && isMapping(tree) ? tree[section] : undefined;
@@ -66,13 +66,13 @@ export function itemAt([section = '', index]: Path, tree: unknown): string {
   return typeof name === 'string' && name.length <= 128 ? `${kind?.noun ?? ''} ${JSON.stringify(name)}: ` : '';
 }
 
-/** The faults of places that nothing is known about yet. */
+/** Returns the faults at paths without a known fault. */
 export function newsBeside(known: readonly Fault[], faults: readonly Fault[]): Fault[] {
   const places = known.map(({ path }) => pathText(path));
   return faults.filter(({ path }) => !places.includes(pathText(path)));
 }
 
-/** All problems in the order in which they stand in the file. */
+/** Returns all problems in file order as one error. */
 export function refusal(source: ConfigSource, problems: readonly Problem[]): ConfigError {
   return new ConfigError(
     source.name,

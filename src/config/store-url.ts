@@ -26,8 +26,8 @@ const NODE = /^(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?$/i;
 const DEFAULT_PORT = { single: 6379, cluster: 6379, sentinel: 26_379 };
 
 /**
- * Reads a store's URL. Several hosts stand in one URL, which the URL standard has no form for, so it is read by hand.
- * @throws Error that says what is wrong without repeating the URL, since that may hold a password
+ * Parses a store URL. It may list several hosts, which the URL standard does not allow, so it is parsed by hand.
+ * @throws Error without the URL in it, which may hold a password
  */
 export function parseStoreUrl(url: string): StoreUrl {
   if (/^sqlite:./.test(url)) return { backend: 'sqlite', path: url.slice('sqlite:'.length) };
@@ -47,7 +47,7 @@ export function parseStoreUrl(url: string): StoreUrl {
   };
 }
 
-/** A store's URL as it may be shown: without user and password. */
+/** Returns a store URL without user and password. */
 export function printableStoreUrl(url: string): string {
   return url.replace(/^(\w+(?:\+\w+)?:\/\/)[^@/]*@/, '$1');
 }

@@ -1,4 +1,4 @@
-/** The known name that a mistyped one most likely stands for; none when nothing is close. */
+/** Returns the known name closest to a mistyped one; undefined if none is close. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   const furthest = name.length < 4 ? 1 : Math.max(2, Math.floor(name.length / 3));
   const ranked = known
@@ -8,13 +8,13 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   return ranked[0]?.candidate;
 }
 
-/** ` (did you mean X?)`, or nothing. */
+/** Returns ` (did you mean X?)`, or an empty text. */
 export function didYouMean(name: string, known: readonly string[]): string {
   const candidate = name.length > 64 ? undefined : nearest(name, known);
   return candidate === undefined ? '' : ` (did you mean ${candidate}?)`;
 }
 
-/** Damerau and Levenshtein's distance, one row at a time: two neighbours that changed places count as one mistake. */
+/** Damerau–Levenshtein distance, computed row by row: two swapped neighbours count as one mistake. */
 function distance(a: string, b: string): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);

@@ -11,12 +11,12 @@ import { isMapping } from './schema-reflection.ts';
 
 export type Validated<T> = { value: T } | { faults: Fault[] };
 
-/** Reads a tree of plain values and `Secret`s as a configuration: the one way to a `Config`. */
+/** Turns a tree of plain values and `Secret`s into a configuration: the only way to a `Config`. */
 export function validate(tree: unknown): Validated<Config> {
   return read(configSchema, tree, (config) => checkConfig(config ?? draftOf(tree)));
 }
 
-/** Reads a tree with a list of clients as a configuration would, beside the clients that the configuration has. */
+/** Reads a list of clients as part of the given configuration. */
 export function validateClients(tree: unknown, config: Config): Validated<{ clients: ClientConfig[] }> {
   const taken = config.clients.map((client) => client.client_id);
   return read(clientsSchema, tree, () => {
@@ -26,7 +26,7 @@ export function validateClients(tree: unknown, config: Config): Validated<{ clie
   });
 }
 
-/** The same for trusted issuers. */
+/** Reads a list of trusted issuers in the same way. */
 export function validateIssuers(tree: unknown, config: Config): Validated<{ trusted_issuers: TrustedIssuer[] }> {
   const taken = config.trusted_issuers.map(({ issuer }) => issuer);
   return read(issuersSchema, tree, () => {
@@ -35,12 +35,12 @@ export function validateIssuers(tree: unknown, config: Config): Validated<{ trus
   });
 }
 
-/** Reads what a client says of itself, in the form that it would have in the configuration; paths start at the client. */
+/** Reads self-described client metadata as a configured client; paths start at the client. */
 export function validateClient(tree: object, config: Config): Validated<ClientConfig> {
   return read(clientSchema, tree, (client) => (client === undefined ? [] : checkClient(client, config)));
 }
 
-/** @param check is given what was read, unless it is faulty */
+/** @param check runs only if the value could be read */
 function read<S extends z.ZodType>(
   schema: S,
   tree: unknown,
@@ -50,7 +50,7 @@ function read<S extends z.ZodType>(
   const found = check(parsed.data);
   if (parsed.success) return found.length === 0 ? { value: parsed.data } : { faults: found };
   const faults = faultsOf(parsed.error.issues, schema);
-  // A check that fails at a value with a fault of its own reports a consequence, which is left out.
+  // If a check fails at a value that is already faulty, the new fault is a consequence and is left out.
   const news = ({ path }: Fault) => !faults.some((fault) => isWithin(path, fault.path) || isWithin(fault.path, path));
   return { faults: [...faults, ...found.filter(news)] };
 }
@@ -95,8 +95,8 @@ function readable<S extends z.ZodType>(schema: S, value: unknown): z.output<S> |
 }
 
 /**
- * Reads an item with those of its settings that can be read, so that one mistype does not hide its other faults.
- * @param names stand for those that are faulty or missing, and say nothing about the rest
+ * Reads the valid settings of an item, so that one mistype does not hide its other faults. @param names placeholders
+ * for faulty or missing settings; they state nothing about the rest
  */
 function readableItem<S extends z.ZodType>(
   schema: S,

@@ -14,10 +14,10 @@ export const duration = z.string('must be a duration such as 90s, 15m, 1h or 14d
   return z.NEVER;
 });
 
-/** For how long a refresh may be repeated: a duration, or `0s` for not at all; as whole seconds once read. */
+/** Time for which a refresh may be repeated, `0s` for never; whole seconds once read. */
 export const refreshWindow = durationUpTo(600, 'must be a duration of at most 10m, or 0s for none');
 
-/** The time for which a server that was told to stop still accepts connections; whole seconds once read. */
+/** Time for which a server that was told to stop still accepts connections; whole seconds once read. */
 export const drainDelay = durationUpTo(300, 'must be a duration of at most 5m, or 0s for none');
 
 /** A duration that may be `0s`. */
@@ -30,7 +30,7 @@ function durationUpTo(most: number, message: string) {
   });
 }
 
-/** Text that one rule holds for. */
+/** A text that satisfies a rule. */
 export function ruled(rule: Rule) {
   return z.string().check((context) => {
     const message = rule(context.value);
@@ -46,7 +46,7 @@ export const filePath = z
 
 export const email = z.string().refine((text) => normaliseEmail(text) !== undefined, 'must be an e-mail address');
 
-/** Known by identity to whoever resolves references to secrets. */
+/** The resolver of secret references recognises this schema by identity. */
 export const secret = z.instanceof(Secret, { message: 'must be a secret: { file: PATH } or { env: NAME }' });
 export const scopeName = z
   .string()
@@ -82,7 +82,7 @@ export type CipherSuite = z.output<typeof cipherSuite>;
 export const keyEncryption = z.enum(['ECDH-ES', 'ECDH-ES+A256KW', 'RSA-OAEP-256']);
 export const contentEncryption = z.enum(['A256GCM', 'A128GCM', 'A128CBC-HS256', 'A256CBC-HS512']);
 
-/** A public key that encrypts or verifies (RFC 7517); which members it needs depends on its `kty`. */
+/** A public key for encryption or verification (RFC 7517); `kty` decides which members it needs. */
 export const publicJwk = z
   .looseObject({ kty: z.enum(['EC', 'RSA', 'OKP', 'AKP'], 'must be the kty of a public key: EC, RSA, OKP or AKP') })
   .check((context) => {

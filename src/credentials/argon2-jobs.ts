@@ -1,6 +1,6 @@
 import argon2, { type HashOptions } from 'argon2';
 
-/** One call of argon2, in a form that another process can be told. */
+/** One call of argon2, serializable for another process. */
 export type Argon2Job =
   | { readonly verb: 'hash'; readonly text: string; readonly options: HashOptions }
   | { readonly verb: 'verify'; readonly text: string; readonly hash: string };

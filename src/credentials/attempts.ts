@@ -13,20 +13,17 @@ export interface Attempt {
   knownDevice: string | undefined;
   /** Names the account's present password, whose known devices have a count together. */
   version?: string;
-  /** The known devices of the account have guessed too often. */
+  /** Names the account's current password. The known devices of one password share a count. */
   isDistrusted?: true;
 }
 
 export interface Attempts {
-  /**
-   * Counts the attempt before the password is looked at.
-   * @returns seconds to wait, 0 when it may be made; and as what it was counted, which the other two take
-   */
+  /** True once the known devices of the account have guessed too often. */
   check(who: Attempt): Promise<{ wait: number; counted: Attempt }>;
-  /** @returns seconds for which no unknown device of an address may try, as far as this node remembers */
+  /** @returns seconds for which unknown devices of the block must wait, as far as this node remembers */
   blockPause(address: string): number;
   succeeded(counted: Attempt): Promise<void>;
-  /** Uncounts an attempt at which nobody looked at the password. */
+  /** Uncounts an attempt whose password was never checked. */
   notMade(counted: Attempt): Promise<void>;
 }
 
@@ -35,12 +32,12 @@ const HOUR = 3600;
 const DAY = 24 * HOUR;
 
 /**
- * Wrong guesses. Together they let through fewer than the 100 in a row that NIST SP 800-63B-4 §3.2.2 allows: in a day
- * about 60 on one account from unknown places, 40 of them from one, and 37 from its known devices, 24 of them from one. The
- * rule per address is against trying one password on many accounts; it is mild because a whole office may share an
- * address, and attempts under way count until they succeed. The rules of wider IPv6 blocks also bound how many counters
- * one subscriber can leave in the store by making addresses up. Those that no account has cannot share counters: their
- * pauses would then tell that no account has them.
+ * Limits on wrong guesses. Together they allow fewer than the 100 in a row of NIST SP 800-63B-4 §3.2.2. In a day about
+ * 60 guesses at one account can come from unknown places, 40 of them from one place, and 37 from its known devices, 24
+ * of them from one. The limit per address stops one password from being tried on many accounts. It is mild, because an
+ * office may share an address, and pending attempts count until they succeed. The limits of wider IPv6 blocks also
+ * bound the counters that one subscriber can leave in the store by inventing addresses. Addresses without an account
+ * cannot share counters, because their pauses would then reveal it.
  */
 const GUESSES = {
   place: { name: 'place', free: 5, longest: HOUR, memory: DAY },
@@ -53,8 +50,8 @@ const GUESSES = {
 } as const satisfies Record<string, DelayRule>;
 
 /**
- * Password hashes, whether the password is right or wrong: a quarter of what one process can do for one address or IPv6
- * /48, half of that for one account. Known devices are counted apart, so that no neighbour uses up theirs.
+ * Limits on password hashes, right or wrong. An address or IPv6 /48 gets a quarter of what one process can do, and an
+ * account half of that. Known devices have their own counts, which no neighbour can use up.
  */
 const WORK = {
   blockWork: { name: 'block-work', free: 600, longest: MINUTE, memory: MINUTE },
@@ -68,27 +65,27 @@ type Delays = Record<keyof typeof GUESSES | keyof typeof WORK, RisingDelay>;
 interface Count {
   delay: RisingDelay;
   subject: string;
-  /** The count of an address block: its pauses end by time alone, so this node may remember them. */
+  /** Set for the count of an address block. Its pauses end by time alone, so this node may remember them. */
   isOfBlock?: true;
 }
 
 interface Counts {
-  /** Forgotten after a success. */
+  /** Counts that a success clears. */
   own: Count[];
-  /** Once it is used up, the device counts as an unknown one. */
+  /** Counts of known devices. Once they are used up, the device counts as unknown. */
   devices: Count[];
-  /** A success is uncounted. */
+  /** Counts from which a success is subtracted. */
   common: Count[];
-  /** A success counts too. */
+  /** Counts that a success does not change. */
   work: Count[];
 }
 
 /**
- * Limits guessing at one account, from anywhere, and from one address, at any account. Three things keep a stranger from
- * locking an owner out. One address is slowed on its own count ("place": account and address) long before the account's
- * own limit is near. A device on which the owner has signed in before is judged by its own count, whatever happens
- * elsewhere (OWASP, "device cookies"). And where the known devices of an account have guessed too often together, they
- * count as unknown ones: stolen cookies open no further guesses, and the owner may still try.
+ * Limits guesses at one account from anywhere, and from one address at any account. Three rules keep a stranger from
+ * locking out an owner. First, each address has its own count for an account ("place"), which slows it long before the
+ * account's limit. Second, a device on which the owner has signed in has its own count (OWASP, "device cookies").
+ * Third, if the known devices of an account guess too often together, they count as unknown: stolen cookies allow no
+ * more guesses, and the owner may still try.
  */
 export function openAttempts({ grants, clock }: { grants: Store; clock: Clock }): Attempts {
   const pauses = new RefusalMemory(clock);
@@ -100,7 +97,7 @@ export function openAttempts({ grants, clock }: { grants: Store; clock: Clock })
   async function check(who: Attempt): Promise<{ wait: number; counted: Attempt }> {
     const { own, devices, common, work } = countsFor(delays, who);
     const distrusted = { ...who, isDistrusted: true as const };
-    // Asking again during a pause does not lengthen it.
+    // Another attempt during a pause does not lengthen it.
     const [areUsedUp, wait] = await Promise.all([longestPause(devices), longestPause([...own, ...common, ...work])]);
     if (wait > 0) return { wait, counted: who };
     if (areUsedUp > 0) return check(distrusted);
@@ -110,7 +107,7 @@ export function openAttempts({ grants, clock }: { grants: Store; clock: Clock })
       : { wait: begun.wait, counted: who };
   }
 
-  /** Remembers those of blocks. */
+  /** Remembers the pauses of address blocks. */
   async function longestPause(counts: readonly Count[]): Promise<number> {
     const waits = await Promise.all(
       counts.map(async ({ delay, subject, isOfBlock }) => {
@@ -127,7 +124,10 @@ export function openAttempts({ grants, clock }: { grants: Store; clock: Clock })
     blockPause(address) {
       return Math.ceil(Math.max(...addressBlocks(address).map((block) => pauses.remaining(block))) / 1000);
     },
-    /** Others' guesses stay counted: a guesser with an account of their own could else wipe them by signing in. */
+    /**
+     * A success does not clear the guesses of others. Otherwise a guesser could wipe them by signing in to their own
+     * account.
+     */
     async succeeded(counted) {
       const { own, devices, common } = countsFor(delays, counted);
       await Promise.all([...own.map(({ delay, subject }) => delay.clear(subject)), giveBack([...devices, ...common])]);
@@ -169,7 +169,7 @@ function guessesOfBlocks({ address, household, site }: Delays, from: string): Co
   return addressBlocks(from).map((subject, width) => ({ delay: wider[width] ?? site, subject, isOfBlock: true }));
 }
 
-/** The own count first, so that a burst that it holds up adds nothing to those of others. */
+/** Counts the caller's own count first, so that a burst that it stops adds nothing to shared counts. */
 async function reserve(own: readonly Count[], others: readonly Count[]): Promise<{ wait: number; refusedBy: Count[] }> {
   const begun = await reserveAll(own);
   if (begun.wait > 0) return begun;
@@ -178,7 +178,7 @@ async function reserve(own: readonly Count[], others: readonly Count[]): Promise
   return rest;
 }
 
-/** All or none, but for the counts that refuse. */
+/** Reserves all counts or none, except that refusing counts keep theirs. */
 async function reserveAll(counts: readonly Count[]): Promise<{ wait: number; refusedBy: Count[] }> {
   const waits = await Promise.all(counts.map(({ delay, subject }) => delay.reserve(subject)));
   const refusedBy = counts.filter((_, position) => (waits[position] ?? 0) > 0);

@@ -1,4 +1,4 @@
-/** The process behind `background.ts`: it does what it is told until nobody is there any more. */
+/** Program of the process behind `background.ts`. It works until its parent is gone. */
 import { constants, setPriority } from 'node:os';
 import { type Argon2Job, doArgon2Job } from './argon2-jobs.ts';
 

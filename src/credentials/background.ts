@@ -2,10 +2,10 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { extname } from 'node:path';
 import { type Argon2Job, type Argon2Result, doArgon2Job } from './argon2-jobs.ts';
 
-/** Beside this file, in the same language: a package has both in JavaScript. */
+/** The file next to this one, with the same extension: in a package both are JavaScript. */
 const PROGRAM = new URL(`./background-process${extname(import.meta.url)}`, import.meta.url);
 const IDLE = 60_000;
-/** One job at a time needs one thread, and glibc keeps the memory of a hash for each. */
+/** One job at a time needs one thread, and glibc keeps the memory of each thread's hash. */
 const ENVIRONMENT = { UV_THREADPOOL_SIZE: '1', MALLOC_ARENA_MAX: '1' };
 
 interface Pending {
@@ -14,9 +14,9 @@ interface Pending {
 }
 
 /**
- * Hashes in a process of lower priority, so that the system gives the processor to requests and to known devices first.
- * It is started with the first job, and ended after a minute without any. Until it is there, or when it dies, this process
- * does the work.
+ * Hashes passwords in a process of lower priority, so that requests and known devices get the processor first. The
+ * first job starts the process, and a minute without jobs ends it. Until it is ready, or if it dies, this process does
+ * the work.
  */
 export class Background {
   #child: ChildProcess | undefined;
@@ -45,12 +45,12 @@ export class Background {
     return promise;
   }
 
-  /** The id of the process, while there is one. */
+  /** The id of the process, if it runs. */
   get pid(): number | undefined {
     return this.#isReady ? this.#child?.pid : undefined;
   }
 
-  /** Has this process do the jobs that are under way. */
+  /** Ends the process, and does its pending jobs here. */
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -67,7 +67,7 @@ export class Background {
       this.#forget(child);
     };
     child.on('error', onEnd).on('disconnect', onEnd).on('exit', onEnd);
-    // Nothing waits for it at the end of the server.
+    // The process does not keep the server alive.
     child.unref();
     child.channel?.unref();
     return child;
@@ -78,7 +78,7 @@ export class Background {
     this.#pending.delete(id);
   }
 
-  /** Does here what it left undone. */
+  /** Does the process's unfinished jobs here. */
   #forget(child: ChildProcess): void {
     if (this.#child !== child) return;
     this.#child = undefined;

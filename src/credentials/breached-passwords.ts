@@ -8,21 +8,20 @@ export type IsBreached = (password: string) => Promise<boolean>;
 export interface BreachedOptions {
   /** A file of SHA-1 hashes in hexadecimal, in ascending order, one to a line, with or without `:COUNT` after it. */
   file?: string | undefined;
-  /** The range look-up of Pwned Passwords, or of a mirror; the first digits of a hash come after it. */
+  /** URL of the range look-up of Pwned Passwords or a mirror; the first digits of a hash are appended. */
   range_url?: string | undefined;
 }
 
-/** Hexadecimal digits of the hash that the look-up is told; some 2,000 breached passwords share them (k-anonymity). */
+/** Hexadecimal digits of the hash that the look-up sees. About 2,000 breached passwords share them (k-anonymity). */
 const PREFIX = 5;
-/** Milliseconds that a person waits for the look-up. */
+/** Longest wait for the look-up in milliseconds. */
 const PATIENCE = 3000;
-/** Bytes that hold any two lines of the file. */
+/** Bytes that are enough for any two lines of the file. */
 const WINDOW = 256;
 
 /**
- * Looks in the file and asks the look-up, as far as the operator has named them. Of the password, the look-up is told the
- * first five digits of its SHA-1. Where one of them fails, the password passes: a service of others must not keep people
- * from signing up.
+ * Searches the file and the look-up that the operator configured. The look-up sees only the first five digits of the
+ * password's SHA-1. If a search fails, the password passes, because an outage elsewhere must not stop sign-up.
  */
 export function openBreachedPasswords(
   { file, range_url: rangeUrl }: BreachedOptions,
@@ -42,7 +41,7 @@ export function openBreachedPasswords(
 
 async function rangeHas(call: typeof fetch, rangeUrl: string, hash: string): Promise<boolean> {
   const answer = await call(rangeUrl + hash.slice(0, PREFIX), {
-    // Padded answers are all of about one length, so nobody on the way learns the prefix from it.
+    // Padded answers have similar lengths, so an observer cannot infer the prefix.
     headers: { 'Add-Padding': 'true', 'User-Agent': 'Latchkey' },
   });
   if (answer.status !== 200) throw new Error(`the look-up of breached passwords answered ${answer.status}`);
@@ -54,7 +53,7 @@ async function rangeHas(call: typeof fetch, rangeUrl: string, hash: string): Pro
   });
 }
 
-/** A binary search in the file as it lies on the disk: some 35 short reads in one of 40 GB. */
+/** Binary search in the file on disk: about 35 short reads in a file of 40 GB. */
 async function fileHas(path: string, hash: string): Promise<boolean> {
   const file = await open(path);
   try {
@@ -73,13 +72,16 @@ async function fileHas(path: string, hash: string): Promise<boolean> {
   }
 }
 
-/** The first hash on a line that begins at or after a place, or on the line that begins at `low`; none beyond the last one. */
+/**
+ * Returns the first hash whose line begins at or after a position, or the line that begins at `low`; undefined beyond
+ * the last line.
+ */
 async function lineAt(
   file: FileHandle,
   place: number,
   low: number,
 ): Promise<{ line: string | undefined; end: number }> {
-  // One byte before tells whether a line begins right here.
+  // The byte before shows whether a line begins exactly here.
   const from = place === low ? place : place - 1;
   const { buffer, bytesRead } = await file.read(Buffer.alloc(WINDOW), 0, WINDOW, from);
   const text = buffer.toString('latin1', 0, bytesRead);

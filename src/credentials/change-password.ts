@@ -10,12 +10,12 @@ export interface PasswordChange {
   account: Account;
   current: string;
   next: string;
-  /** True if both copies of the new password match. Otherwise nothing changes, and every problem is reported. */
+  /** True if both copies of the new password match. If they do not, nothing changes and every problem is reported. */
   isAgreed: boolean;
   /** The caller's IP address. */
   address: string;
   deviceToken?: string | undefined;
-  /** Stores the new password by `store`, and ends what was signed in by the old one. */
+  /** Changes the password by `store`, and ends the sessions and grants of the old password. */
   replace: (store: () => Promise<void>) => Promise<void>;
 }
 
@@ -34,8 +34,8 @@ export type PasswordChangeResult =
 export type ChangePassword = (change: PasswordChange) => Promise<PasswordChangeResult>;
 
 /**
- * A change by the owner, who shows the present password as at a sign-in: a browser that was left open must not be enough,
- * nor be a place to guess at. Of the known devices this one alone stays known.
+ * Changes a password for its owner, who must enter the current one as at a sign-in: an open browser alone must not be
+ * enough, and must not become a place to guess. Of the known devices only this one stays known.
  */
 export function openChangePassword(parts: {
   check: PasswordCheck;
@@ -67,9 +67,9 @@ export function openChangePassword(parts: {
     const noteStored = async (): Promise<void> => {
       change.isStored = await store();
     };
-    // If the store fails the latter, the change stands, and the attempt counts on for a while.
+    // If the store fails to clear the attempt, the password change stands, and the attempt counts for a while.
     await Promise.all([replace(noteStored), settle().catch(onlyStoreUnavailable)]);
-    // An operator has set another one meanwhile, maybe because this one is in other hands.
+    // An operator has set another password meanwhile, perhaps because this one leaked.
     if (!change.isStored) return { outcome: 'problems', problems: { current: 'wrong' } };
     return { outcome: 'changed', deviceToken: devices.issue({ account: account.id, version }, undefined) };
   };

@@ -8,8 +8,8 @@ export interface CommonPasswords {
 }
 
 /**
- * The 49,000 most common passwords of public breaches. The file is searched as the text that it is: that takes half a
- * megabyte and a tenth of a millisecond per new password, where a set of strings would hold several megabytes for good.
+ * The 49,000 most common passwords of public breaches. The file is searched as one text: that takes half a megabyte,
+ * and a tenth of a millisecond for each new password. A set of strings would hold several megabytes permanently.
  */
 export function readCommonPasswords(): CommonPasswords {
   const text = readFileSync(new URL(import.meta.resolve(LIST)), 'utf8');

@@ -17,20 +17,20 @@ import { openSignUp, type SignUp } from './sign-up.ts';
 
 export interface Credentials {
   signIn: SignIn;
-  /** To be asked before a sign-in is read. */
+  /** Called before a sign-in form is read. */
   admitAttempt: AdmitAttempt;
   signUp: SignUp;
   changePassword: ChangePassword;
-  /** The id of a browser in which anybody has signed in, by its device token. */
+  /** Returns the id of a browser in which anybody has signed in, from its device token. */
   knownBrowser: (token: string | undefined) => string | undefined;
   /**
-   * Makes the accounts that the configuration names and that are not there yet.
-   * @throws ConfigError that names each one whose password is too easy to guess
+   * Makes the missing accounts of the configuration. @throws ConfigError that names each account whose password is too
+   * easy to guess
    */
   makeSeedAccounts(seeds: Config['accounts']): Promise<void>;
 }
 
-/** Accounts whose hashes are looked at when a server starts. */
+/** Most accounts whose hashes are read at a server's start. */
 const COST_SAMPLE = 2000;
 
 export interface CredentialsOptions {
@@ -40,7 +40,7 @@ export interface CredentialsOptions {
   grants: Store;
   clock: Clock;
   random: Random;
-  /** Signs the tokens of known devices, the same on every node. */
+  /** Key for the tokens of known devices, the same on every node. */
   deviceKey: Buffer;
 }
 
@@ -72,8 +72,8 @@ export function openCredentials(options: CredentialsOptions): Credentials {
 }
 
 /**
- * An account that is there stays as it is, but for what an earlier version did not keep.
- * @returns why its password cannot be used, for one that is not there
+ * An existing account stays as it is, except for fields that an earlier version did not keep. @returns the problem with
+ * the password of an account that does not exist yet
  */
 async function makeSeedAccount(
   parts: { accounts: Accounts; passwords: Passwords; minLength: number; isDemo: boolean },
@@ -83,14 +83,14 @@ async function makeSeedAccount(
   const origin = 'configuration';
   const found = await accounts.findByEmail(person.email);
   if (found === undefined) {
-    // The demo cannot be reached from elsewhere.
+    // Other machines cannot reach the demo.
     const problem = parts.isDemo ? undefined : await passwords.problem(password.reveal(), person, OPERATOR);
     if (problem !== undefined) return `cannot be used for ${person.email}. ${passwordWords(minLength)[problem]}`;
     const vouched = isVerified ? ({ emailVerifiedBy: origin } as const) : {};
     await register(parts, { ...person, ...vouched, origin, password: password.reveal() }, OPERATOR);
     return undefined;
   }
-  // Whoever signed up with the address first may not be the person whom the configuration means.
+  // A person who signed up with the address first may not be the one whom the configuration means.
   if (found.origin === 'sign-up') return undefined;
   if (found.origin === undefined) await accounts.claimForConfiguration(found.id);
   if (isVerified && found.emailVerified === undefined) await accounts.verifyEmail(found.id, origin);

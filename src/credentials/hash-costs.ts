@@ -4,24 +4,25 @@ import { idOf, keyspace, type Index, type Store } from '../storage/store.ts';
 /** The parameters of an argon2id hash, as its PHC string has them, in this order: `m=19456,t=2,p=1`. */
 export type HashCost = string;
 
-/** A parameter set that some stored hash has, or had. */
+/** A parameter set that some stored hash has or had. */
 type CostInUse = Record<string, never>;
 
 const costKey = keyspace<CostInUse>('password-cost');
 const everyCost: Index<CostInUse> = 'password-costs';
 
-/** Another node may have met a further one meanwhile. */
+/** Another node may have found a further cost meanwhile. */
 const FRESH_FOR = 60_000;
 
 /**
- * The parameter sets of all stored hashes. Every verification does the work of each of them once, so that none tells
- * whether its account exists, nor how old its hash is.
+ * The parameter sets of all stored hashes. Every verification does the work of each set once, so that the duration does
+ * not reveal whether the account exists or how old its hash is.
  */
 export interface HashCosts {
-  /** @param met the cost of the hash at hand, which is remembered from then on */
+  /** @param met the cost of the current hash, which is remembered */
   inUse(met: HashCost): Promise<readonly HashCost[]>;
   /**
-   * Forgets all others, which no stored hash has any more. One that is stored meanwhile is met at its first verification.
+   * Forgets all other costs, which no stored hash has any more. A cost stored meanwhile is found at its first
+   * verification.
    */
   keepOnly(used: ReadonlySet<HashCost>): Promise<void>;
 }
@@ -68,7 +69,7 @@ export function isWeaker(cost: HashCost, than: HashCost): boolean {
   return memory < otherMemory || passes < otherPasses;
 }
 
-/** Costs what a real one costs to verify. That some password hashes to zeros is as likely as guessing a key. */
+/** A dummy hash with the cost of a real one. A password that hashes to zeros is as unlikely as a guessed key. */
 export function hashThatNothingMatches(cost: HashCost): string {
   const zeros = (bytes: number) => Buffer.alloc(bytes).toString('base64').replaceAll('=', '');
   return `$argon2id$v=19$${cost}$${zeros(16)}$${zeros(32)}`;

@@ -13,23 +13,22 @@ export interface Hashing {
   /** @throws TooBusy */
   hash(text: string, caller: Caller): Promise<string>;
   /**
-   * Does the same work for every hash, and without one, whether the text is right or wrong.
-   * @returns whether it is right, and a hash to store instead where that one is weaker than configured. @throws TooBusy
+   * Does the same work for every hash, and without a hash, whether the text is right or wrong. @returns whether it is
+   * right, and a hash to store instead if the old one is weaker than configured. @throws TooBusy
    */
   verify(hash: string | undefined, text: string, caller: Caller): Promise<{ isRight: boolean; renewed?: string }>;
-  /** @throws TooBusy when a hash would find no room now */
+  /** @throws TooBusy if there is no room for a hash now */
   assertRoom(caller: Caller): void;
   /**
-   * Remembers what stored hashes cost.
-   * @param areAll whether there are no others: what costs something else is forgotten
+   * Remembers the costs of stored hashes. @param areAll whether these are all hashes; other costs are then forgotten
    */
   learn(hashes: readonly string[], areAll: boolean): Promise<void>;
   close(): void;
 }
 
 /**
- * Hashes at once share libuv's four threads with token signing, which must not wait for them. The waiting ones are about
- * a second of work for each kind of caller: one that stands further back is better told to come again.
+ * Limits of concurrent hashes. They share libuv's four threads with token signing, which must not wait. The queue holds
+ * about a second of work for each kind of caller; anybody behind that should retry later.
  */
 const LIMITS: SemaphoreLimits = {
   atOnce: 2,
@@ -50,7 +49,7 @@ export function openHashing(parts: { records: Store; clock: Clock; argon2: Confi
   const costs = openHashCosts(parts);
   const semaphore = openSemaphore(LIMITS);
   const background = new Background();
-  /** The place where the work of a caller is done. */
+  /** Returns the worker for a caller. */
   const worker = (isOfCrowd: boolean) => (isOfCrowd ? (job: Argon2Job) => background.run(job) : doArgon2Job);
 
   return {
@@ -69,7 +68,7 @@ export function openHashing(parts: { records: Store; clock: Clock; argon2: Confi
         const isRight = verdict === 'right' && stored !== undefined;
         let renewed: string | undefined;
         for (const other of others) {
-          // Making the new hash takes the place of the work that a wrong password costs.
+          // The new hash replaces the work that a wrong password costs.
           if (isRight && other === configured && isWeaker(own, configured))
             renewed = await work({ verb: 'hash', text, options });
           else await work({ verb: 'verify', text, hash: hashThatNothingMatches(other) });

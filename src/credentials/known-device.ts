@@ -9,21 +9,20 @@ export const KNOWN_DEVICE_LIFE = 365 * 24 * 3600;
 /** The credential with which somebody signed in on a device. */
 export interface DeviceCredential {
   account: string;
-  /** Changes with each password, which invalidates the tokens of all devices. */
+  /** Changes with each password, which invalidates all device tokens. */
   version: string;
 }
 
 /**
- * Tokens that say "someone has signed in to this account, by its present password, on this device". One opens nothing: it
- * only lets the device's attempts be counted apart from everybody else's (OWASP, "Slow Down Online Guessing Attacks with
- * Device Cookies").
+ * Tokens that record a sign-in to this account, by its current password, on this device. A token grants no access: it
+ * only gives the device's attempts their own count (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
  */
 export interface KnownDevices {
-  /** A device that is known keeps its id, so that it keeps its count. */
+  /** Issues a token. A known device keeps its id, and so its count. */
   issue(credential: DeviceCredential, knownDevice: string | undefined): string;
-  /** @returns the device's id, when the token is for this credential, unaltered and not expired */
+  /** @returns the device's id if the token is for this credential, unaltered and not expired */
   verify(token: string | undefined, credential: DeviceCredential): string | undefined;
-  /** @returns the device's id, where anybody ever signed in on it; needs no account, and says nothing about one */
+  /** @returns the device's id if anybody ever signed in on it; reads no account and reveals none */
   browser(token: string | undefined): string | undefined;
 }
 

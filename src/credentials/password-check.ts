@@ -27,8 +27,7 @@ export type PasswordCheckResult =
   | { outcome: 'wait'; seconds: number };
 
 /**
- * @param id the account, where the caller knows it: nothing is looked up by its address
- * @throws TooBusy, StoreUnavailable
+ * @param id the account, if the caller knows it; its address is then not looked up @throws TooBusy, StoreUnavailable
  */
 export type PasswordCheck = (shown: PasswordShown, id?: AccountId) => Promise<PasswordCheckResult>;
 
@@ -40,9 +39,8 @@ export interface PasswordCheckParts {
 }
 
 /**
- * Refuses a flood before anything is read of what it sends, by what this node knows by itself. Whoever has a cookie of a
- * known browser is let through: only their account can tell what they are.
- * @returns seconds to wait, or 0. @throws TooBusy
+ * Refuses a flood before the form is read, from this node's memory alone. A caller with a cookie of a known browser
+ * passes, because only the account shows whether it counts. @returns seconds to wait, or 0. @throws TooBusy
  */
 export type AdmitAttempt = (who: Pick<PasswordShown, 'address' | 'deviceToken'>) => number;
 
@@ -56,19 +54,19 @@ export function openAdmission({ passwords, attempts, devices }: PasswordCheckPar
 }
 
 /**
- * The check of a password that somebody shows. A wrong password, an unknown address and a disabled account get the same
- * answer for the same work, and attempts on each are counted alike. The password is read once, before the attempt is
- * counted: a session that begins by one that is being replaced counts from the start of its request, so it ends too.
+ * Checks a presented password. A wrong password, an unknown address and a disabled account get the same answer for the
+ * same work, and their attempts are counted alike. The password record is read once, before the attempt is counted. A
+ * session that begins by a password that is being replaced counts from the start of its request, so it ends too.
  */
 export function openPasswordCheck(parts: PasswordCheckParts): PasswordCheck {
   const { passwords, attempts, devices } = parts;
 
   return async ({ password, address, deviceToken, ...shown }, id) => {
     const email = normaliseEmail(shown.email);
-    // No account can have it, so there is nothing to hide.
+    // No account can have such an address, so there is nothing to hide.
     if (email === undefined) return { outcome: 'refused' };
     const unknown = { block: widestBlock(address), account: email, isKnown: false };
-    // A flood that finds no room costs the store nothing.
+    // A flood without room causes no work for the store.
     if (devices.browser(deviceToken) === undefined) passwords.assertRoom(unknown);
     const { found, read, credential } = await look(parts, email, id);
     const knownDevice = devices.verify(deviceToken, credential);
@@ -78,7 +76,7 @@ export function openPasswordCheck(parts: PasswordCheckParts): PasswordCheck {
     const account = found?.disabledAt === undefined ? found : undefined;
     const caller = { ...unknown, isKnown: knownDevice !== undefined && !counted.isDistrusted };
     const verdict = await passwords.verify(account?.id, password, caller, read).catch(async (error: unknown) => {
-      // Whoever came when the server was too busy must not have to wait for that afterwards as well.
+      // A caller refused because the server was too busy must not have to wait afterwards as well.
       await attempts.notMade(counted);
       throw error;
     });
@@ -91,11 +89,11 @@ export function openPasswordCheck(parts: PasswordCheckParts): PasswordCheck {
 interface Found {
   found: Account | undefined;
   read: PasswordAsRead;
-  /** No token was ever issued for an empty one. */
+  /** No token was ever issued for an empty version. */
   credential: DeviceCredential;
 }
 
-/** Reads as often for an unknown address. */
+/** Reads as often for an unknown address as for a known one. */
 async function look(
   { accounts, passwords }: PasswordCheckParts,
   email: string,
@@ -106,7 +104,7 @@ async function look(
     return asFound(found, await passwords.read(found?.id));
   }
   const [account, read] = await Promise.all([accounts.find(id), passwords.read(id)]);
-  // Attempts are counted by address, so it must be the account's.
+  // Attempts are counted by address, so it must be the account's address.
   return asFound(account?.email === email ? account : undefined, read);
 }
 

@@ -4,7 +4,7 @@ import type { Weakness } from './strength.ts';
 
 /** At least 64 by SP 800-63B §3.1.1.2. */
 const LONGEST = 256;
-/** A piece or a remainder shorter than this adds nothing that guessing does not go through at once. */
+/** Length below which a repeated piece or a remainder adds nothing against guessing. */
 const TRIVIAL_PIECE = 8;
 const TRIVIAL_REST = 5;
 const SEPARATORS = /[\s.@_-]+/g;
@@ -28,14 +28,14 @@ export interface PasswordContext {
 }
 
 /**
- * The form in which a password is measured and hashed, so that it is the same from every keyboard
- * (NIST SP 800-63B §3.1.1.2: NFKC, UAX #15 §12.1). Nothing is cut off or trimmed.
+ * Normalises a password for measuring and hashing, so that it is the same from every keyboard (NIST SP 800-63B
+ * §3.1.1.2: NFKC, UAX #15 §12.1). Nothing is cut off or trimmed.
  */
 export function normalisePassword(password: string): string {
   return password.normalize('NFKC');
 }
 
-/** The demo's password, which everybody can read in the documents. */
+/** Tells whether this is the demo's password, which the documents publish. */
 export function isPublished(password: string): boolean {
   return normalisePassword(password).toLowerCase() === DEMO_PASSWORD;
 }
@@ -45,8 +45,8 @@ export function isTooLong(normalised: string): boolean {
 }
 
 /**
- * The rules of NIST SP 800-63B §3.1.1.2 that cost nothing to apply: length in code points, a list of the common ones, words
- * of the context; no rule about kinds of characters. The list and the words refuse a password that is nothing else.
+ * Applies the cheap rules of NIST SP 800-63B §3.1.1.2: length in code points, a list of common passwords, and words of
+ * the context; no rule about kinds of characters. A password that only contains such a word passes.
  */
 export function passwordProblem(
   password: string,
@@ -68,7 +68,9 @@ function isCommon(text: string, common: CommonPasswords): boolean {
   return isTrivial || isStraightRun(piece) || common.has(text) || common.has(piece);
 }
 
-/** `password` of `passwordpassword`, `1234567890` of `123456789012345`; the whole text where nothing repeats. */
+/**
+ * Returns `password` for `passwordpassword`, and `1234567890` for `123456789012345`; the whole text if nothing repeats.
+ */
 function repeatedPiece(text: string): string {
   for (let length = 1; length < text.length; length += 1) {
     if (text.startsWith(text.slice(length))) return text.slice(0, length);
@@ -76,7 +78,7 @@ function repeatedPiece(text: string): string {
   return text;
 }
 
-/** `abcdefgh`, `87654321`. */
+/** Tells whether a text is a run such as `abcdefgh` or `87654321`. */
 function isStraightRun(text: string): boolean {
   const codes = Array.from({ length: text.length }, (_, position) => text.charCodeAt(position));
   return [1, -1].some((step) =>
@@ -84,7 +86,7 @@ function isStraightRun(text: string): boolean {
   );
 }
 
-/** Words of the context, which whoever guesses tries first. */
+/** Lists words of the context, which a guesser tries first. */
 export function ownWords({ email, name, service }: PasswordContext): string[] {
   return [email, name, service].flatMap(wordsOf);
 }
@@ -95,7 +97,7 @@ function wordsOf(text: string): string[] {
   return [...new Set([whole, ...words])].filter((word) => word !== '').toSorted((a, b) => b.length - a.length);
 }
 
-/** Tells whether a text is nothing but these words and separators, as `ann.smith-2024` is. */
+/** Tells whether a text consists only of these words and separators, such as `ann.smith-2024`. */
 function consistsOf(words: readonly string[], text: string): boolean {
   const rest = words.reduce((left, word) => left.replaceAll(word, ''), text);
   if (rest === text) return false;

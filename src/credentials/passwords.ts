@@ -20,36 +20,34 @@ import {
 import { passwordStrength } from './strength.ts';
 
 export interface Passwords {
-  /**
-   * Says what is wrong with a new password.
-   * @throws TooBusy
-   */
+  /** Finds the problem with a new password. @throws TooBusy */
   problem(
     password: string,
     person: { email: string; name: string },
     caller: Caller,
   ): Promise<PasswordProblem | undefined>;
-  /** Takes the password as it is; ask {@link Passwords.problem} before. @throws TooBusy */
+  /** Sets the password without checking it; call {@link Passwords.problem} before. @throws TooBusy */
   set(account: AccountId, password: string, caller: Caller): Promise<void>;
   /**
-   * Does the long part of `set`.
-   * @param instead the password that it takes the place of. @returns the rest: one write, by `store`. @throws TooBusy
+   * Does the slow part of `set`. @param instead the password that it replaces. @returns the rest: one write, by
+   * `store`. @throws TooBusy
    */
   prepare(account: AccountId, password: string, caller: Caller, instead?: PasswordAsRead): Promise<PreparedPassword>;
   /** Time of the last change in milliseconds since the epoch; undefined without a password. */
   changedAt(account: AccountId): Promise<number | undefined>;
-  /** Reads as often for no account. */
+  /** Reads as often without an account. */
   read(account: AccountId | undefined): Promise<PasswordAsRead>;
-  /** Names the password that the account has now; another one after each change. Undefined where there is none. */
+  /**
+   * Returns the version of the account's current password. It changes with each password. Undefined without a password.
+   */
   versionOf(account: AccountId | undefined): Promise<string | undefined>;
   remove(account: AccountId): Promise<void>;
   /** Tells whether the account has the password that the demo publishes. @throws TooBusy */
   isPublished(account: AccountId): Promise<boolean>;
   /**
-   * Does the same work whether or not the account is known and has a password, and however old its hash is. A hash
-   * weaker than the configuration asks for is replaced once its password is right. The demo's password is right in the
-   * demo alone.
-   * @param read the account's password, where the caller has read it. @throws TooBusy
+   * Verifies a password with the same work whether or not the account exists, has a password, or has an old hash. A
+   * right password renews a hash that is weaker than configured. The demo's password is right in the demo alone. @param
+   * read the account's password, if the caller has read it. @throws TooBusy
    */
   verify(
     account: AccountId | undefined,
@@ -57,11 +55,11 @@ export interface Passwords {
     caller: Caller,
     read?: PasswordAsRead,
   ): Promise<'right' | 'wrong'>;
-  /** @throws TooBusy when a hash would find no room now */
+  /** @throws TooBusy if there is no room for a hash now */
   assertRoom(caller: Caller): void;
   /**
-   * Learns the parameters of stored hashes, of which an earlier version kept no list.
-   * @param areAll whether there are no other accounts: parameters that no hash has any more are forgotten
+   * Learns the costs of stored hashes, which earlier versions did not record. @param areAll whether there are no other
+   * accounts; unused costs are then forgotten
    */
   learnCosts(accounts: readonly AccountId[], areAll: boolean): Promise<void>;
   /** Ends the process that hashes in the background. */
@@ -70,15 +68,15 @@ export interface Passwords {
 
 /** A password that is hashed and not yet stored. */
 export interface PreparedPassword {
-  /** @returns false where another password was stored meanwhile, which stays */
+  /** @returns false if another password was stored meanwhile; that one stays */
   store: () => Promise<boolean>;
-  /** As of `versionOf`, once it is stored. */
+  /** The version that {@link Passwords.versionOf} returns once it is stored. */
   version: string;
 }
 
-/** The password of an account as the store had it. */
+/** The stored password of an account. */
 export interface PasswordAsRead {
-  /** As of `versionOf`. */
+  /** The version, as {@link Passwords.versionOf} returns it. */
   version: string | undefined;
   record: Stored<PasswordRecord> | undefined;
 }
@@ -87,9 +85,9 @@ export interface PasswordParts {
   records: Store;
   clock: Clock;
   random: Random;
-  /** Asked about a new password that nothing else is wrong with. */
+  /** Called for a new password that passes all other checks. */
   isBreached?: IsBreached | undefined;
-  /** Told of an account that would have been opened by the demo's password. */
+  /** Called if the demo's password would have opened an account. */
   reportPublished?: ((account: AccountId) => void) | undefined;
 }
 
@@ -99,9 +97,9 @@ export interface PasswordOptions extends PasswordParts {
   argon2: Config['passwords']['argon2'];
   /** In code points. */
   minLength: number;
-  /** The server's name on its pages. A password that only repeats it is refused. */
+  /** The server's name on its pages. A password that consists of it is refused. */
   service: string;
-  /** Set where the demo's password opens accounts here. */
+  /** True if the demo's password is accepted here. */
   isDemo?: boolean;
 }
 
@@ -116,7 +114,7 @@ interface PasswordRecord {
 
 const passwordKey = keyspace<PasswordRecord>('password');
 
-/** The passwords of a server with these settings. */
+/** Opens the passwords of a server with these settings. */
 export function passwordsFor(
   { passwords, branding, isDemo = false }: PasswordSettings,
   parts: PasswordParts,
@@ -147,7 +145,7 @@ export function openPasswords(options: PasswordOptions): Passwords {
     given?: PasswordAsRead,
   ): Promise<'right' | 'wrong'> {
     const normalised = normalisePassword(password);
-    // Says nothing about the account: nobody's password is that long.
+    // Reveals nothing about the account: nobody's password is that long.
     if (isTooLong(normalised)) return 'wrong';
     const { record: stored } = given ?? (await read(account));
     const { isRight, renewed: hash } = await hashing.verify(stored?.value.hash, normalised, caller);
@@ -190,7 +188,7 @@ export function openPasswords(options: PasswordOptions): Passwords {
   };
 }
 
-/** Finds the problems of new passwords where there is no store. */
+/** Finds the problems of new passwords without a store. */
 export function passwordProblems(
   { passwords, branding, isDemo = false }: PasswordSettings,
   isBreached?: IsBreached,
@@ -198,7 +196,7 @@ export function passwordProblems(
   return problemFinder({ minLength: passwords.min_length, service: branding.name, isDemo, isBreached });
 }
 
-/** Free checks come first, and the look-up elsewhere last. */
+/** Free checks come first, and the breach look-up last. */
 function problemFinder(
   options: Pick<PasswordOptions, 'minLength' | 'service' | 'isBreached' | 'isDemo'>,
 ): Passwords['problem'] {
@@ -215,7 +213,7 @@ function problemFinder(
   };
 }
 
-/** The demo's password, which everybody can read, is worth nothing elsewhere. */
+/** Outside the demo, its published password is refused. */
 function isRefused(password: string, { isDemo = false }: Pick<PasswordOptions, 'isDemo'>): boolean {
   return isPublished(password) && !isDemo;
 }
@@ -229,7 +227,7 @@ async function readPassword(records: Store, account: AccountId | undefined): Pro
   return { record, version: record && versionIn(record.value) };
 }
 
-/** @returns false where `instead` is no more what is stored; a hash that was renewed is of the same password */
+/** @returns false if `instead` is no longer stored; a renewed hash counts as the same password */
 async function storePassword(
   records: Store,
   account: AccountId,

@@ -3,8 +3,8 @@ import type { Caller } from '../limits/lane.ts';
 import type { Passwords } from './passwords.ts';
 
 /**
- * Makes an account together with its password. The password comes first: once the address leads to the account, its
- * owner can sign in, whenever a crash may come. Checks no rules. @throws RangeError when the email is not an address
+ * Makes an account with its password. The password is stored first, so that the owner can sign in once the address
+ * leads to the account, even after a crash. Checks no rules. @throws RangeError if the email is not an address
  */
 export async function register(
   parts: { accounts: Accounts; passwords: Passwords },

@@ -2,24 +2,24 @@ import type { Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
 import { type Counter, keyspace, type Store } from '../storage/store.ts';
 
-/** Limit on attempts: a number of free ones, then a pause after each, of 1, 2, 4… seconds up to the longest. */
+/** Limit on attempts: some free ones, then a pause after each, of 1, 2, 4… seconds up to the longest. */
 export interface DelayRule {
-  /** Part of the keys in the store. */
+  /** Part of the store keys. */
   name: string;
   free: number;
   /** In seconds. */
   longest: number;
-  /** Seconds from the first attempt until all is forgotten. */
+  /** Seconds from the first attempt until all attempts are forgotten. */
   memory: number;
 }
 
 /** Counts attempts in the store, so that all nodes share the count. Subjects are stored as hashes. */
 export interface RisingDelay {
-  /** Seconds that the subject has to wait, without counting anything; 0 when it may try. */
+  /** Seconds that the subject must wait, without counting an attempt; 0 if it may try. */
   remaining(subject: string): Promise<number>;
   /**
-   * Counts an attempt before it is made, so that of any number of parallel ones only as many pass as would one by one.
-   * @returns 0 when it may be made, else the seconds to wait
+   * Counts an attempt before it is made, so that parallel attempts pass only as often as sequential ones. @returns 0 if
+   * it may be made, else the seconds to wait
    */
   reserve(subject: string): Promise<number>;
   /** Uncounts one attempt. */
@@ -28,7 +28,7 @@ export interface RisingDelay {
   clear(subject: string): Promise<void>;
 }
 
-/** Stands in the store for as long as its subject has to wait. */
+/** A pause, stored for as long as it lasts. */
 type Pause = Record<string, never>;
 
 const pauseKey = keyspace<Pause>('attempt-pause');
@@ -46,7 +46,7 @@ export function openRisingDelay(options: { grants: Store; clock: Clock; rule: De
     const count = await grants.increment(counter(subject), 1, rule.memory);
     if (count < rule.free) return 0;
     const pause = Math.min(rule.longest, 2 ** (count - rule.free));
-    // Whoever starts the pause goes on; those who came at the same moment find it begun.
+    // The attempt that starts the pause passes; attempts of the same moment find it started.
     const isFirst = await grants.create(pauseKey(hashed(subject)), {}, { ttl: pause });
     return isFirst ? 0 : Math.max(1, await remaining(subject));
   }
@@ -55,7 +55,7 @@ export function openRisingDelay(options: { grants: Store; clock: Clock; rule: De
     await Promise.all([forget(subject), grants.delete(pauseKey(hashed(subject)))]);
   }
 
-  /** By subtracting what was there, so that an attempt that is counted meanwhile stays counted. */
+  /** Subtracts the known count, so that an attempt counted meanwhile stays counted. */
   async function forget(subject: string): Promise<void> {
     const count = await grants.increment(counter(subject), 0, rule.memory);
     if (count > 0) await grants.increment(counter(subject), -count, rule.memory);
@@ -74,7 +74,7 @@ export function openRisingDelay(options: { grants: Store; clock: Clock; rule: De
     reserve,
     async giveBack(subject) {
       const count = await grants.increment(counter(subject), -1, rule.memory);
-      // The count is forgotten already: it is no credit for further attempts.
+      // The count was already forgotten. A negative count must not allow further attempts.
       if (count < 0) await grants.increment(counter(subject), 1, rule.memory);
     },
     clear,

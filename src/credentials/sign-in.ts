@@ -9,7 +9,7 @@ export type SignInResult =
 /** @throws TooBusy, StoreUnavailable */
 export type SignIn = (shown: PasswordShown) => Promise<SignInResult>;
 
-/** Signing in by password. */
+/** Signs people in by password. */
 export function openSignIn(parts: PasswordCheckParts): SignIn {
   const check = openPasswordCheck(parts);
   return async (shown) => {

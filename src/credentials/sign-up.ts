@@ -33,17 +33,17 @@ export type SignUpResult =
 /** @throws TooBusy, StoreUnavailable */
 export type SignUp = (input: SignUpInput) => Promise<SignUpResult>;
 
-/** Generous, for a whole office or school may share one address, and many of them an IPv6 /48. */
+/** Generous, because an office or school may share one address, and many of them an IPv6 /48. */
 const RULE: DelayRule = { name: 'sign-up', free: 20, longest: 600, memory: 3600 };
 const SITE_RULE: DelayRule = { ...RULE, name: 'sign-up-site', free: 100 };
-/** Forms that are looked at, with faults or without: estimating the strength of a password is work. */
+/** Limit on checked forms, valid or not, because estimating password strength is work. */
 const FORM_RULE: DelayRule = { name: 'sign-up-forms', free: 200, longest: 60, memory: 60 };
 
 /**
- * Signing up by password. It says when an address has an account already: without a mail channel there is no other way
- * to tell an owner who has forgotten, and an account opened for a taken address would lock its owner out. What that
- * gives away is bounded by the count per address, and costs the asker a password hash each time. The duration tells
- * nothing more: the hash is made before the address is looked up.
+ * Signs people up by password. It reveals that an address already has an account: without email there is no other way
+ * to inform an owner who has forgotten it, and a second account at the address would lock its owner out. The count per
+ * address bounds such questions, and each costs a password hash. The duration reveals nothing more, because the hash is
+ * made before the address is looked up.
  */
 export function openSignUp(parts: {
   accounts: Accounts;
@@ -51,7 +51,7 @@ export function openSignUp(parts: {
   devices: KnownDevices;
   grants: Store;
   clock: Clock;
-  /** Given to every new account. */
+  /** Roles of every new account. */
   roles: readonly string[];
 }): SignUp {
   const { accounts, passwords, devices, grants, clock, roles } = parts;

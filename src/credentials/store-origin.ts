@@ -8,7 +8,7 @@ export type Maker = 'demo' | 'configured';
 
 export interface StoreOrigin {
   maker: Maker;
-  /** Set where the store says so itself; else it follows from its accounts. */
+  /** True if the store records its maker; otherwise its accounts imply it. */
   isMarked: boolean;
 }
 
@@ -26,7 +26,7 @@ const originKey: Key<OriginRecord> = keyspace<OriginRecord>('store-origin')('mai
 const SIGNS_OF_LIFE: Key<unknown>[] = ['key-ring:main', 'store-marker:main'];
 const everyAccount: Index<unknown> = 'accounts';
 
-/** The origin of a store; undefined for one that no server has started on. @throws StoreUnavailable */
+/** Returns the origin of a store; undefined before any server has started on it. @throws StoreUnavailable */
 export async function originOf(parts: OriginParts): Promise<StoreOrigin | undefined> {
   const { records } = parts;
   const marked = await records.get(originKey);
@@ -38,8 +38,8 @@ export async function originOf(parts: OriginParts): Promise<StoreOrigin | undefi
 }
 
 /**
- * Marks the store as this kind of server's, at its first start or where an earlier version left it unmarked.
- * @returns the origin of a store of the other kind, which stays as it is. @throws StoreUnavailable
+ * Marks the store with this kind of server at its first start, or if an earlier version left it unmarked. @returns the
+ * origin of a store of the other kind, which stays unchanged. @throws StoreUnavailable
  */
 export async function claimStore(parts: OriginParts, maker: Maker): Promise<StoreOrigin | undefined> {
   const found = await originOf(parts);
@@ -49,7 +49,7 @@ export async function claimStore(parts: OriginParts, maker: Maker): Promise<Stor
   return claimStore(parts, maker);
 }
 
-/** Tells whether an account of the demo still has the password that everybody knows. */
+/** Tells whether a demo account still has the published password. */
 async function hasDemoAccounts({ config, records, clock, random }: OriginParts): Promise<boolean> {
   const accounts = openAccounts({ records, clock, random });
   const passwords = passwordsFor(config, { records, clock, random });
@@ -69,7 +69,7 @@ export class ForeignStore extends Error {
   override name = 'ForeignStore';
 }
 
-/** @param place the store URL, as it may be printed */
+/** @param place the store URL without its password */
 export function foreignStore({ maker, isMarked }: StoreOrigin, place: string): ForeignStore {
   if (maker === 'configured') {
     return new ForeignStore(

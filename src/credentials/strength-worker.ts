@@ -1,4 +1,6 @@
-/** A thread that estimates how many guesses a password takes, since one estimate may take as long as a password hash. */
+/**
+ * Thread that estimates the guesses that a password takes, because one estimate may take as long as a password hash.
+ */
 import { parentPort } from 'node:worker_threads';
 import { ZxcvbnFactory } from '@zxcvbn-ts/core';
 import * as common from '@zxcvbn-ts/language-common';
@@ -6,14 +8,14 @@ import * as english from '@zxcvbn-ts/language-en';
 import type { EstimateAnswer, EstimateQuestion, Weakness } from './strength.ts';
 
 /**
- * Guesses that a password must take, as a power of ten. zxcvbn calls 10^8 "safely unguessable"; whoever had the hashes
- * (OWASP's least cost, some thousand guesses a second on a graphics card) would take days for ten times as many.
+ * Least number of guesses for a password, as a power of ten. zxcvbn calls 10^8 "safely unguessable". With ten times as
+ * many, a thief of the hashes would need days (OWASP's least cost, some thousand guesses a second on a graphics card).
  */
 const ENOUGH = 9;
-/** The cost of an estimate grows with these substitutions (`4` for `a`) more than with anything else. */
+/** Most substitutions (`4` for `a`) to consider. They raise the cost of an estimate more than anything else. */
 const SUBSTITUTIONS = 10;
 
-/** The finding of zxcvbn, as a reason for a person. */
+/** Findings of zxcvbn, as reasons for people. */
 const REASONS: Readonly<Record<string, Weakness>> = {
   straightRow: 'keyboard-row',
   keyPattern: 'keyboard-row',

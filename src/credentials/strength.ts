@@ -3,13 +3,13 @@ import { Worker } from 'node:worker_threads';
 import { type SemaphoreLimits, openSemaphore, TooBusy } from '../limits/semaphore.ts';
 import type { Caller } from '../limits/lane.ts';
 
-/** Why a password takes too few guesses. */
+/** Reason why a password takes too few guesses. */
 export type Weakness = 'near-common' | 'keyboard-row' | 'repeats' | 'sequence' | 'date' | 'own-words' | 'guessable';
 
 export interface EstimateQuestion {
   id: number;
   password: string;
-  /** Words that a guesser tries first: the person's own, and the service's. */
+  /** Words that a guesser tries first: the person's and the service's. */
   words: readonly string[];
 }
 
@@ -19,18 +19,18 @@ export interface EstimateAnswer {
 }
 
 /**
- * Code points that are looked at. The cost grows with the square of the length: 40 take 60 ms of a thread at most, 256 take
- * seconds. A password whose beginning is hard to guess is hard to guess.
+ * Code points that the estimate considers. The cost grows with the square of the length: 40 take a thread 60 ms at
+ * most, 256 take seconds. If the beginning is hard to guess, so is the whole.
  */
 const LOOKED_AT = 40;
-/** Words that are looked for, and the code points of each. */
+/** Most words to search for, and the code points of each. */
 const MOST_WORDS = 20;
 const LONGEST_WORD = 60;
-/** Milliseconds without a question after which the thread ends, and with it its 100 MB of word lists. */
+/** Milliseconds without a request after which the thread ends and frees its 100 MB of word lists. */
 const IDLE = 60_000;
-/** Milliseconds that an answer may take, the start of the thread included. */
+/** Longest wait for an answer in milliseconds, including the start of the thread. */
 const PATIENCE = 30_000;
-/** As for hashes: the waiting ones are a few seconds of work, and nobody waits behind one address block alone. */
+/** Limits as for hashes: the queue holds a few seconds of work, and nobody waits behind a single address block. */
 const LIMITS: SemaphoreLimits = {
   atOnce: 2,
   waiting: { known: 32, unknown: 48 },
@@ -44,7 +44,7 @@ interface Waiting {
   reject: (error: Error) => void;
 }
 
-/** Estimates how many guesses passwords take, on one thread that is there only while it is needed. */
+/** Estimates how many guesses passwords take, on one thread that runs only while needed. */
 export class PasswordStrength {
   readonly #semaphore = openSemaphore(LIMITS);
   readonly #waiting = new Map<number, Waiting>();
@@ -52,10 +52,7 @@ export class PasswordStrength {
   #count = 0;
   #idle: NodeJS.Timeout | undefined;
 
-  /**
-   * @param password in the form in which it is hashed
-   * @returns undefined for a password that takes enough guesses. @throws TooBusy
-   */
+  /** @param password in its hashed form @returns undefined if it takes enough guesses. @throws TooBusy */
   weakness(password: string, words: readonly string[], caller: Caller): Promise<Weakness | undefined> {
     const question = {
       password: shortened(password, LOOKED_AT),
@@ -85,7 +82,7 @@ export class PasswordStrength {
   }
 
   #start(): Worker {
-    // The package is in JavaScript.
+    // The package contains JavaScript.
     const worker = new Worker(new URL(`strength-worker${extname(import.meta.url)}`, import.meta.url));
     worker.on('message', ({ id, weakness }: EstimateAnswer) => this.#waiting.get(id)?.resolve(weakness));
     worker.on('error', (error) => {
@@ -94,7 +91,7 @@ export class PasswordStrength {
     return worker;
   }
 
-  /** The process may end while the thread has nothing to do. */
+  /** An idle thread does not keep the process alive. */
   #rest(worker: Worker): void {
     worker.unref();
     clearTimeout(this.#idle);
@@ -114,5 +111,5 @@ function shortened(text: string, length: number): string {
   return [...text].slice(0, length).join('');
 }
 
-/** The process has one such thread, as it has one pool of threads for hashes. */
+/** One thread for each process, like its one pool of threads for hashes. */
 export const passwordStrength = new PasswordStrength();

@@ -22,7 +22,7 @@ interface Asset {
   body: Buffer;
 }
 
-// A table instead of a directory: a path that is not here does not exist, whatever it is made of.
+// A table instead of a directory: paths outside it do not exist, whatever their form.
 const FILES: Readonly<Record<string, string>> = {
   '/': 'app/index.html',
   '/callback': 'app/index.html',
@@ -43,7 +43,7 @@ const TYPES = new Map([
   ['svg', 'image/svg+xml'],
 ]);
 
-/** A single-page app as static files: the same for every app but for its configuration. */
+/** Serves a single-page app as static files, identical for every app except its configuration. */
 export async function createAppSite(config: AppConfig): Promise<RequestListener> {
   const assets = await loadAssets(config);
   const page = securityHeaders(config, "'none'");
@@ -68,7 +68,7 @@ async function loadAssets(config: AppConfig): Promise<Map<string, Asset>> {
     const body = await readFile(fileURLToPath(new URL(file, import.meta.url)));
     return [path, { type: TYPES.get(file.split('.').at(-1) ?? '') ?? 'application/octet-stream', body }];
   });
-  // The package's bundle for browsers is complete; its ES module would need an import map, which is an inline script.
+  // The package's browser bundle is complete. Its ES module would need an import map, which is an inline script.
   const library = createRequire(import.meta.url).resolve('oidc-client-ts/package.json');
   const bundle = await readFile(library.replace(/package\.json$/, 'dist/browser/oidc-client-ts.min.js'));
   return new Map([
@@ -78,7 +78,7 @@ async function loadAssets(config: AppConfig): Promise<Map<string, Asset>> {
   ]);
 }
 
-/** `frame-src` holds the issuer and the app itself: silent sign-in goes from the one to the other inside a frame. */
+/** `frame-src` lists the issuer and the app itself, because silent sign-in redirects between them inside a frame. */
 function securityHeaders({ issuer, api }: AppConfig, ancestors: string): Record<string, string> {
   const server = new URL(issuer).origin;
   const policy = [
@@ -96,7 +96,7 @@ function securityHeaders({ issuer, api }: AppConfig, ancestors: string): Record<
   return {
     'Content-Security-Policy': policy.join('; '),
     'X-Content-Type-Options': 'nosniff',
-    // The address of the callback page holds the code.
+    // The URL of the callback page contains the code.
     'Referrer-Policy': 'no-referrer',
     'Cache-Control': 'no-cache',
   };

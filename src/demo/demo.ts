@@ -14,9 +14,8 @@ export interface DemoOptions {
 }
 
 /**
- * Starts what demo mode shows beside the server: the apps Notes and Photos and the API that both call, on the next
- * three ports. They need the server only when somebody uses them, so either may be started first.
- * @throws Error when one of the ports is taken; then none is left open.
+ * Starts the demo's parts beside the server: the apps Notes and Photos and the API that both call, on the next three
+ * ports. They can start before or after the server. @throws Error if a port is taken; none is then left open.
  */
 export async function startDemo({ port, issuer, host }: DemoOptions): Promise<Listening> {
   const { hostname } = new URL(issuer);

@@ -15,7 +15,7 @@ export async function listen(listener: RequestListener, port: number, host: stri
     async close() {
       const closed = once(server, 'close');
       server.close();
-      // Browsers hold connections open ahead of need, and nothing here is worth waiting for.
+      // Browsers hold idle connections open, and no request here is worth waiting for.
       server.closeAllConnections();
       await closed;
     },

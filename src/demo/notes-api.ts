@@ -20,7 +20,7 @@ interface Endpoint {
   answer: (token: AccessToken) => unknown;
 }
 
-/** The protected API of the demo: who may call what is the table below. */
+/** The demo's protected API. The table below lists its routes and their requirements. */
 export function createNotesApi({ issuer, audience, origins }: NotesApiOptions): NotesApi {
   const verifier = createVerifier({
     issuer,
@@ -66,7 +66,7 @@ function sendJson(response: ServerResponse, status: number, value: unknown): voi
   response.end(JSON.stringify(value));
 }
 
-/** Lets the pages of the listed origins read every answer, refusals too: they tell the app what to do. */
+/** Lets pages of the listed origins read every answer, including refusals, which tell the app what to do. */
 function allowOrigin(request: IncomingMessage, response: ServerResponse, origins: readonly string[]): void {
   response.setHeader('Vary', 'Origin');
   const { origin } = request.headers;

@@ -23,21 +23,21 @@ import type { Stores } from '../storage/open-stores.ts';
 
 export interface DomainOptions {
   config: Config;
-  /** Open stores, which their opener closes. */
+  /** Open stores. Their opener closes them. */
   stores: Stores;
   random: Random;
-  /** Reads the keys as of now. A command asks for them only where it needs one. */
+  /** Reads the current keys. A command calls it only if it needs a key. */
   keys: () => Promise<RingSnapshot>;
-  /** Absent in a command: what the command revokes is announced by a server on the same stores. */
+  /** Absent in a command: a server on the same stores announces what the command revokes. */
   server?: ServerContext | undefined;
 }
 
-/** Parts of a running server that the records and rules tell of what happens. */
+/** Parts of a running server that the domain notifies. */
 export interface ServerContext {
   announce: Announce;
   log: Pick<Logger, 'warn'>;
   logouts: Pick<BackChannelLogout, 'deliver'>;
-  /** Has this node's status lists know at once what it revokes. */
+  /** Adds revocations to this node's status lists at once. */
   learn: Learn;
 }
 
@@ -128,7 +128,9 @@ function openPasswords({
   return passwordsFor(config, { records, clock, random, isBreached, reportPublished });
 }
 
-/** @returns logs a failure that nobody waits for; nothing in a command, which says itself what it could not do */
+/**
+ * @returns a function that logs a failure of background work; undefined in a command, which reports its own failures
+ */
 export function warningOf(log: ServerContext['log'] | undefined, message: string): (error: unknown) => void {
   return (err) => log?.warn({ err }, message);
 }

@@ -17,7 +17,10 @@ export interface KeyRingContext {
   random: Random;
 }
 
-/** The keys in the store as of now. @throws MasterKeyError, StoreUnavailable, or Error where no server has made them yet */
+/**
+ * Reads the current keys from the store. @throws MasterKeyError, StoreUnavailable, or Error if no server has made them
+ * yet
+ */
 export async function storedKeys({ config, stores, random }: KeyRingContext): Promise<RingSnapshot> {
   const { records, clock } = stores;
   const masterKey = await openMasterKey(config.keys_dir, { create: false, random });
@@ -25,11 +28,11 @@ export async function storedKeys({ config, stores, random }: KeyRingContext): Pr
   return snapshotOf(content, clock.now(), config.keys.algorithms);
 }
 
-/** The keys of this installation, as a running server keeps them up. */
+/** Opens the keys of this installation and keeps them up to date. */
 export async function openRing({ config, stores, random, log }: KeyRingContext & { log: Logger }): Promise<KeyRing> {
   const { records, clock } = stores;
-  // Beside an embedded store the first start makes the master key; nodes that share a store must be handed theirs. A new
-  // key would not open a ring that is there, and would stand in the place of the missing one.
+  // Makes the master key at the first start beside an embedded store; nodes that share a store need a copy of the key.
+  // A new key could not decrypt an existing ring, and would hide that the right one is missing.
   const create = stores.isEmbedded && !(await holdsRing(records));
   const masterKey = await openMasterKey(config.keys_dir, { create, random });
   return openKeyRing({

@@ -26,7 +26,7 @@ export interface PagesOptions {
   knownBrowser: Credentials['knownBrowser'];
 }
 
-/** Templates of the pages, and what ties an interaction or a form to one browser and lets it be answered once. */
+/** Page templates, and the records that bind an interaction or a form to one browser and one answer. */
 export function openPages({ config, grants, clock, random, log, secrets, knownBrowser }: PagesOptions) {
   const pending = pendingRequests({ grants, clock, knownBrowser, limits: config.pending_requests });
   const reportFailure = warningOf(log, 'a sign-in that has ended is counted as waiting for some minutes');

@@ -35,22 +35,22 @@ export interface ServingOptions {
   sign: Signers;
 }
 
-/** Signs what is not the engine's, with the keys that sign at that moment. */
+/** Signs JWTs outside the engine with the current keys. */
 export interface Signers {
   list: SigningParts['sign'];
   event: SignSet;
 }
 
-/** The domain, and beside it what only a running server has and what outlives a change of keys. */
+/** The domain, together with server-only parts that outlive a change of keys. */
 export type ServingDomain = Awaited<ReturnType<typeof openServingDomain>>;
 
-/** @throws StoreUnavailable, or ConfigError for a configured account whose password is too easy to guess */
+/** @throws StoreUnavailable, or ConfigError if a configured account's password is too easy to guess */
 export async function openServingDomain({ config, stores, random, log, ring, sign }: ServingOptions) {
   const { grants, clock } = stores;
   const announce = announceTo(log);
   const logouts = openLogouts(stores, { announce, log });
   const status = await openStatusLists({ config, stores, random, log, sign });
-  // Keys that are derived from the ring follow from its root, which never changes.
+  // Derived keys depend only on the ring's root, which never changes.
   const secrets = ring.current();
   const server = { announce, log, logouts, learn: status.learn };
   const domain = openDomain({ config, stores, random, keys: () => Promise.resolve(ring.current()), server });
@@ -80,7 +80,7 @@ export async function openServingDomain({ config, stores, random, log, ring, sig
     registration: openSelfRegistration(domain, { announce, log, keySets }),
     refresh: refreshGrant({ grants, clock, random, window: config.tokens.refresh_window }),
     jwtBearer: jwtBearer({ issuer, issuers, accounts, records, grants, keySets, clock, announce }).grant,
-    // Read once: a file that is gone later must not keep the engine from being built for new keys.
+    // Read once: if the file disappears later, the engine must still be rebuilt for new keys.
     mTLS: mutualTls(config.listen, clock),
     secretGuesses: openSecretGuesses({ clients, grants, clock, announce }),
     pages: openPages({ config, grants, clock, random, log, secrets, knownBrowser: credentials.knownBrowser }),
