@@ -23,7 +23,7 @@ export function quotableAt(schema: unknown, tree: unknown, path: Path): string |
 function shown(value: unknown): string | undefined {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (typeof value !== 'string' || value.length > LONGEST || holdsPassword(value)) return undefined;
-  // Of several lines are keys and certificates, which belong into files.
+  // Keys and certificates have several lines, and belong into files.
   if (/[\r\n]/.test(value)) return undefined;
   return JSON.stringify(value);
 }
