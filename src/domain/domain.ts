@@ -129,7 +129,7 @@ function openPasswords({
 }
 
 /**
- * @returns a function that logs a failure of background work; undefined in a command, which reports its own failures
+ * @returns a function that logs a failure of background work; does nothing in a command, which reports its own
  */
 export function warningOf(log: ServerContext['log'] | undefined, message: string): (error: unknown) => void {
   return (err) => log?.warn({ err }, message);
