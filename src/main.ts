@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 import { text } from 'node:stream/consumers';
 
-// SIGHUP asks a server to read its certificates again. It ends no command, also while the rest of the program loads.
+// SIGHUP makes a server reload its certificates. It must not end any command, also while the program still loads.
 process.on('SIGHUP', () => undefined);
 const { ask } = await import('./cli/ask.ts');
 const { run } = await import('./cli/run.ts');
 const { processEnvironment } = await import('./config/environment.ts');
 
-// A reader that has seen enough, such as `head`, is no failure. What the command changes it changes all the same.
+// A reader that stops early, such as `head`, is no failure, and the command still makes its changes.
 let isUnread = false;
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -26,6 +26,6 @@ const code = await run(process.argv.slice(2), {
   ask,
   input: () => text(process.stdin),
 });
-// A failed start or a hard stop may leave sockets open that would keep the process; success ends by itself.
+// A failed start or a hard stop may leave open sockets that keep the process alive; a success ends by itself.
 if (code === 0) process.exitCode = 0;
 else process.exit(code);

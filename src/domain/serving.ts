@@ -84,12 +84,12 @@ export async function openServingDomain({ config, stores, random, log, ring, sig
     mTLS: mutualTls(config.listen, clock),
     secretGuesses: openSecretGuesses({ clients, grants, clock, announce }),
     pages: openPages({ config, grants, clock, random, log, secrets, knownBrowser: credentials.knownBrowser }),
-    /** Lets requests go that wait for events, so that the server can end. */
+    /** Ends requests that wait for events, so that the server can shut down. */
     release() {
       status.streams.close();
       transmitter.release();
     },
-    /** Lets what has begun end; the stores stay open. */
+    /** Finishes current work; the stores stay open. */
     async close() {
       domain.passwords.close();
       await domain.revocations.close();
@@ -100,7 +100,7 @@ export async function openServingDomain({ config, stores, random, log, ring, sig
   };
 }
 
-/** Ways to tell the operator. */
+/** Ways to inform the operator. */
 interface Reporting {
   announce: Announce;
   log: Logger;
@@ -138,7 +138,7 @@ async function openSignIn(domain: Domain, secrets: RingSnapshot): Promise<Creden
   return credentials;
 }
 
-/** Delivery of the account events that the domain puts into streams, and of those that follow from revocations. */
+/** Delivers the account events that the domain queues, and those that follow from revocations. */
 function openDelivery(
   { config, grants, accounts, clients, clock, random, signals, revocations }: Domain,
   {
@@ -171,7 +171,7 @@ function openDelivery(
   return transmitter;
 }
 
-/** A fault that a stranger can cause is no warning for the operator. */
+/** A fault that strangers can cause must not warn the operator. */
 function openCalls({ config, stores, log }: Pick<ServingOptions, 'config' | 'stores' | 'log'>): Outgoing {
   const { allow, ca } = config.outgoing;
   return openOutgoing({

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { RevocationCause, RevocationTarget } from './revocations.ts';
 
 /**
- * Domain events, as one closed list. Reasons are for the operator and may contain details that no response may. No
+ * Domain events, as one closed list. Reasons are for the operator and may contain details that no response may show. No
  * event carries a secret.
  */
 export type BusinessEvent =
@@ -35,12 +35,15 @@ export type BusinessEvent =
 /** The target of a revocation, with its owner if known. */
 type RevokedEvent = {
   type: 'revoked';
-  /** The same in every log line about it. */
+  /** The same in every log line about this revocation. */
   revocation: string;
   cause: RevocationCause;
   account?: string;
   client?: string;
-  /** The process that began it died, perhaps before it made the change behind it: look, and do it again. */
+  /**
+   * True if the process that began it died, perhaps before it made the change. The operator must check and repeat the
+   * change.
+   */
   isBrokenOff?: true;
 } & RevocationTarget;
 
@@ -55,7 +58,7 @@ interface TokenExchanged {
   audience: string;
 }
 
-/** Of a receiver's stream of shared signals. */
+/** An event about a receiver's stream of shared signals. */
 type SignalsEvent = { client: string; stream: string } & (
   | { type: 'signals.stream-created' | 'signals.stream-deleted' }
   | { type: 'signals.stream-changed'; status: string }
@@ -67,7 +70,7 @@ type SignalsEvent = { client: string; stream: string } & (
 
 interface RequestRefused {
   type: 'request.refused';
-  /** The number that an error page names. */
+  /** The request number that an error page shows. */
   requestId: string;
   endpoint: string;
   client: string | undefined;
@@ -75,10 +78,10 @@ interface RequestRefused {
   reason: string;
 }
 
-/** Says that something happened. One call writes it wherever it belongs. */
+/** Announces an event. One call writes it to every place that wants it. */
 export type Announce = (event: BusinessEvent) => void;
 
-/** For the operator to look into. Guesses that were slowed are none: any stranger can cause them. */
+/** Events that the operator should look into. Slowed guesses are none, because any stranger can cause them. */
 const warnings: ReadonlySet<BusinessEvent['type']> = new Set([
   'approval.ping-failed',
   'logout.undelivered',
@@ -88,15 +91,15 @@ const warnings: ReadonlySet<BusinessEvent['type']> = new Set([
 ]);
 
 /**
- * Errors of normal operation: with `prompt=none` apps learn that the person must be asked (OpenID Connect Core
- * §3.1.2.6), and devices poll until the person has answered (RFC 8628 §3.5). They ask as often as they like.
+ * Errors of normal operation. With `prompt=none` apps learn that the person must be asked (OpenID Connect Core
+ * §3.1.2.6), and devices poll until the person has answered (RFC 8628 §3.5), both as often as they like.
  */
 const expected: ReadonlySet<string> = new Set([
   ...['login_required', 'consent_required', 'interaction_required'],
   ...['authorization_pending', 'slow_down'],
 ]);
 
-/** A code or a token is in two hands. */
+/** Causes that show a stolen code or token, because two parties used it. */
 const replays: ReadonlySet<RevocationCause> = new Set(['code-replayed', 'refresh-token-replayed']);
 
 function levelOf(event: BusinessEvent): 'debug' | 'info' | 'warn' {

@@ -1,12 +1,15 @@
-/** Target of a revocation. Times are in milliseconds since the epoch; without `before`, everything up to now ends. */
+/**
+ * Target of a revocation. Times are in milliseconds since the epoch; without `before`, everything issued up to now is
+ * revoked.
+ */
 export type RevocationTarget =
   | TokenTarget
   /** A person's grant to a client: its codes, refresh tokens and access tokens. */
   | { what: 'grant'; grant: string }
-  /** By its uid. What an app may do while nobody is there (`offline_access`) stays. */
+  /** The session's uid. Offline access (`offline_access`) survives its end. */
   | { what: 'session'; session: string }
   | { what: 'account'; account: string; before?: number; exceptSession?: string }
-  /** The access tokens of an account alone: its apps go on, and get others. */
+  /** The access tokens of an account; its grants stay, and apps get new access tokens. */
   | { what: 'access'; account: string }
   | { what: 'consent'; account: string; client: string }
   | { what: 'client'; client: string; before?: number }
@@ -23,19 +26,19 @@ export interface TokenTarget {
 }
 
 export type RevocationCause =
-  /** A client gave it back (RFC 7009). */
+  /** A client revoked it (RFC 7009). */
   | 'token-revoked'
   | 'code-replayed'
   | 'refresh-token-replayed'
-  /** Here or from an app. */
+  /** The person signed out, here or from an app. */
   | 'signed-out'
-  /** By its owner, from another place. */
+  /** The owner ended it from another browser. */
   | 'session-ended'
   | 'password-changed'
   | 'factor-changed'
   | 'account-disabled'
   | 'account-deleted'
-  /** Its access tokens say more than it may. */
+  /** The access tokens contain a role that was removed. */
   | 'role-removed'
   | 'consent-withdrawn'
   | 'client-disabled'
@@ -43,13 +46,14 @@ export type RevocationCause =
   | 'client-secret-rolled'
   | 'trusted-issuer-removed'
   | 'key-revoked'
-  /** Everything issued before an instant, for an account, a client or all. */
+  /** The operator revoked everything issued before an instant, for an account, a client or everybody. */
   | 'ended-by-operator';
 
 /**
- * Revokes something everywhere. Settled, it is over in the store; a rejection means that a node goes on with it.
- * @param change made once the revocation is durable and before anything ends: the new password, the removed role. Where it
- *   fails, or its process dies, a node ends all the same what was issued until then, since the change may have been made
+ * Revokes something everywhere. It resolves once the revocation is complete in the store; after a rejection another
+ * node continues. @param change runs once the revocation is stored and before anything ends, such as storing the new
+ * password or removing the role. If it fails, or its process dies, everything issued until then still ends, because the
+ * change may have been made.
  */
 export type Revoke = (
   target: RevocationTarget,
@@ -59,7 +63,7 @@ export type Revoke = (
 
 /** A finished revocation, with the owners that the target alone does not name. */
 export interface Revoked {
-  /** The same however often it is told. */
+  /** The same on every repeated call. */
   id: string;
   target: RevocationTarget;
   cause: RevocationCause;
@@ -67,6 +71,6 @@ export interface Revoked {
   at: number;
   account?: string;
   client?: string;
-  /** Another node ended it: nobody knows if the change behind it was made. */
+  /** True if another node completed it: the change behind it may be missing. */
   isBrokenOff?: true;
 }

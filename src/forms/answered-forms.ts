@@ -10,35 +10,33 @@ import { KeyedQueue } from './keyed-queue.ts';
 
 /** A form that a browser has sent. */
 export interface SentForm {
-  /** The secret that the form was shown with; it tells the form from every other. */
+  /** The secret that the form was shown with. It identifies the form. */
   readonly token: string;
   readonly fields: Iterable<readonly [string, string]>;
 }
 
-/** HMAC of the form's fields under its token, so that it reveals nothing without the token. */
+/** HMAC of the form's fields under its token. It reveals nothing without the token. */
 export function formDigest({ token, fields }: SentForm): string {
   return hmacSha256(token, JSON.stringify([...fields].toSorted()));
 }
 
 interface AnsweredForm {
-  /** The fields of the form. */
+  /** The digest of the form. */
   form: string;
-  /** SHA-256 of the cookie of the browser that has sent it. */
+  /** SHA-256 of the sending browser's cookie. */
   browser: string;
-  /** The answer, once there is one. */
+  /** The sealed answer; absent while the form is being handled. */
   sealed?: string;
 }
 
 const formKey = keyspace<AnsweredForm>('answered-form');
 
-/** Seconds that a form may be under way. */
+/** Seconds after which a form without an answer counts as abandoned. */
 const UNDER_WAY = 60;
-/** Seconds for which an answer can be had again: long enough for a second click on a slow line. */
+/** Seconds for which an answer is repeated: enough for a second click on a slow line. */
 export const ANSWER_KEPT = 30;
 
-/**
- * Forms that are answered once: a second click, also at the same moment on another node, gets the first one's answer.
- */
+/** Handles each form once. A second click, even at the same moment on another node, gets the answer to the first. */
 export class AnsweredForms {
   readonly #grants: Store;
   readonly #random: Random;
@@ -50,8 +48,8 @@ export class AnsweredForms {
   }
 
   /**
-   * Handles a form unless it has been answered. Few copies of it may wait for the first one's answer.
-   * @param isFinal whether this answer ends it; a page that shows the form again does not
+   * Handles a form unless it was answered. Only a few copies may wait for the first one's answer. @param isFinal
+   * whether this answer completes the form; a page that shows the form again does not
    */
   async once(
     context: Context,
@@ -72,18 +70,18 @@ export class AnsweredForms {
     });
   }
 
-  /** @returns true once it is this request's to handle, false once it has been given the answer */
+  /** @returns true if this request must handle the form, false if it got the stored answer */
   async #turn(context: Context, form: SentForm): Promise<boolean | undefined> {
     if (await this.begin(context, form)) return true;
     return (await this.#again(context, form)) ? false : undefined;
   }
 
-  /** @returns whether nobody else is handling the form, or has answered it */
+  /** @returns whether this request now handles the form; false if another one does or did */
   async begin(context: Context, form: SentForm): Promise<boolean> {
     const begun = { form: formDigest(form), browser: browserHash(browserFor(context, this.#random)) };
     if (await this.#grants.create(keyOf(form), begun, { ttl: UNDER_WAY })) return true;
     const stored = await this.#grants.get(keyOf(form));
-    // A person who goes back and fills it in otherwise wants that done.
+    // A person who goes back and changes the fields wants the new ones handled.
     const isOther = stored?.value.sealed !== undefined && stored.value.form !== begun.form;
     return isOther && this.#grants.replace(keyOf(form), begun, stored.version, { ttl: UNDER_WAY });
   }
@@ -98,7 +96,7 @@ export class AnsweredForms {
     await this.#grants.delete(keyOf(form));
   }
 
-  /** Gives the answer that the same form from the same browser has, or gets now. @returns false where there is none */
+  /** Repeats the answer of the same form and browser, or waits for it. @returns false if there is none */
   repeat(context: Context, form: SentForm): Promise<boolean> {
     return this.#queue.run(keyOf(form), () =>
       untilDefined(async () => {

@@ -1,13 +1,13 @@
 import type { Context } from 'koa';
 
-/** A whole answer to a browser, cookies included, to be given again. */
+/** A complete answer to a browser, including cookies, for repetition. */
 export interface KeptAnswer {
   status: number;
   headers: Record<string, string | string[]>;
   body: string;
 }
 
-/** Headers that belong to the request at hand. */
+/** Headers that belong to the current request. */
 const OWN = ['x-request-id'];
 
 export function answerOf({ status, res, body }: Context): KeptAnswer {
@@ -17,7 +17,7 @@ export function answerOf({ status, res, body }: Context): KeptAnswer {
   return { status, headers, body: typeof body === 'string' ? body : JSON.stringify(body ?? '') };
 }
 
-/** Gives a kept answer in place of whatever this request has come to. */
+/** Replaces this request's answer by a kept one. */
 export function giveAnswer(context: Context, { status, headers, body }: KeptAnswer): void {
   for (const name of context.res.getHeaderNames()) if (!OWN.includes(name)) context.res.removeHeader(name);
   context.status = status;

@@ -3,12 +3,12 @@ import { Problem } from '../http/problems.ts';
 
 /** Milliseconds between two looks at the store. */
 const PAUSE = 100;
-/** Milliseconds that a request waits for another one, at most. */
+/** Longest wait of a request for another one, in milliseconds. */
 export const PATIENCE = 15_000;
 
 /**
- * Asks again and again, since another request, maybe on another node, is about to change the answer.
- * @throws Problem `busy` when it takes too long
+ * Polls until another request, perhaps on another node, has changed the answer. @throws Problem `busy` if that takes
+ * too long
  */
 export async function untilDefined<T>(ask: () => Promise<T | undefined>): Promise<T> {
   for (let waited = 0; waited < PATIENCE; waited += PAUSE) {

@@ -16,8 +16,8 @@ interface Parts {
 }
 
 /**
- * The resource owner password grant (RFC 6749 §4.3), for the migration of old first-party apps; RFC 9700 §2.4 rules it
- * out for everything else. Attempts are counted together with those at the sign-in page.
+ * The resource owner password grant (RFC 6749 §4.3), for migrating old first-party apps; RFC 9700 §2.4 forbids it for
+ * everything else. Attempts share their counts with the sign-in page.
  */
 export function passwordGrant(parts: Parts): GrantType {
   return {
@@ -29,7 +29,7 @@ export function passwordGrant(parts: Parts): GrantType {
       const { username, password } = params;
       if (typeof username !== 'string' || typeof password !== 'string')
         throw new errors.InvalidRequest('username and password are required');
-      // Before the password is looked at, so that a faulty request is no attempt.
+      // Checked before the password, so that a faulty request counts as no attempt.
       const scopes = validateClientScope(context.oidc.provider, context);
       const accountId = await signedIn(context, { username, password }, parts);
       await giveTokens(context, { scopes, accountId, authTime: epochSeconds(parts.clock) });
@@ -37,7 +37,7 @@ export function passwordGrant(parts: Parts): GrantType {
   };
 }
 
-/** @returns the account's id. Whatever is not signed in is refused: also who would have to show a second factor first. */
+/** @returns the account's id. Refuses everybody else, also a person who needs a second factor. */
 async function signedIn(
   context: TokenEndpointGrantContext,
   { username: email, password }: { username: string; password: string },
@@ -69,7 +69,7 @@ function refusal(
   return new errors.InvalidGrant(`the password does not sign in: ${result.outcome}`);
 }
 
-/** No error of RFC 6749 §5.2 says that an app should come again. */
+/** RFC 6749 §5.2 has no error for "retry later". */
 function later(
   context: TokenEndpointGrantContext,
   seconds: number,
@@ -80,7 +80,7 @@ function later(
   return Object.assign(error, { status, statusCode: status });
 }
 
-/** As if the person had signed in at the page and come back with a code, but without a session. */
+/** Issues tokens as after a sign-in page and a code, but without a session. */
 async function giveTokens(
   context: TokenEndpointGrantContext,
   { scopes, accountId, authTime }: { scopes: ReadonlySet<string>; accountId: string; authTime: number },
@@ -89,7 +89,7 @@ async function giveTokens(
   context.oidc.entity('Account', { accountId });
   await resolveRequestedResources(provider, context);
   const [resource] = Object.keys(context.oidc.resourceServers);
-  // The client's default stands there as a list, which would count as several.
+  // The engine has put the client's default here as a list, which would count as several resources.
   delete params.resource;
   const grant = new provider.Grant({ accountId, clientId: client.clientId });
   addRequestedAccess(context, grant);

@@ -4,26 +4,27 @@ import { BlockList, isIP } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { certificateFromHeader } from '../http/client-certificate.ts';
 
-/** Facts about a request that is addressed to this server. */
+/** Facts about a request that this server accepted. */
 export interface Admitted {
   /** The caller's IP address, seen through trusted proxies. */
   address: string;
-  /** The host and port that it named, in lower case and without the default port. */
+  /** The requested host and port, in lower case and without the default port. */
   host: string;
-  /** The certificate that the caller holds the key of. */
+  /** The certificate whose key the caller holds. */
   certificate: X509Certificate | undefined;
 }
 
 export interface Admission {
-  /** Decides once, before Koa begins. @returns false for a host that is neither the issuer's nor an alias */
+  /** Decides before Koa runs. @returns false for a host that is neither the issuer's nor an alias */
   admit(request: IncomingMessage): boolean;
   /** Returns the facts about an admitted request. */
   admitted(request: object): Admitted | undefined;
 }
 
 /**
- * Decides whether a request names this server, and who sent it. The engine builds its URLs from the request's host and
- * protocol, so those are first checked and then replaced by the issuer's; forwarding headers of strangers are dropped.
+ * Decides whether a request is for this server, and determines its sender. The engine builds URLs from the request's
+ * host and protocol, so those are checked and then replaced by the issuer's. Forwarding headers from untrusted
+ * addresses are dropped.
  */
 export function admission(options: {
   issuer: string;
@@ -66,13 +67,13 @@ export function admission(options: {
   };
 }
 
-/** A connection that a proxy made proves the proxy, so there its header alone counts. */
+/** If a proxy made the TLS connection, its certificate identifies the proxy, so only the forwarded header counts. */
 function certificateOf({ headers, socket }: IncomingMessage, header: string | undefined): X509Certificate | undefined {
   if (header !== undefined) return certificateFromHeader(String(headers[header] ?? ''));
   return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
 }
 
-/** One spelling of a host: in lower case, without the default port of the issuer's scheme, which some clients name. */
+/** Normalises a host: lower case, without the default port of the issuer's scheme, which some clients send. */
 function plainHosts({ protocol }: URL): (host: string) => string {
   const defaultPort = protocol === 'https:' ? ':443' : ':80';
   return (host) => {
@@ -102,7 +103,10 @@ function proxyList(ranges: readonly string[]): ProxyList {
   };
 }
 
-/** A target may be a whole URL, whose host then counts above the header's (RFC 9112 §3.2.2); only its path is left. */
+/**
+ * A request target may be an absolute URL. Its host then overrides the header (RFC 9112 §3.2.2), and only its path is
+ * kept.
+ */
 function takeHostOfTarget(request: IncomingMessage): string | undefined {
   if (request.url?.startsWith('/') !== false) return undefined;
   const target = URL.parse(request.url);
@@ -112,8 +116,8 @@ function takeHostOfTarget(request: IncomingMessage): string | undefined {
 }
 
 /**
- * The nearest address that is no trusted proxy: everything left of it was written by a stranger. Where a hop cannot be
- * read, the search ends at the one that added it.
+ * Returns the nearest address that is no trusted proxy, because a stranger may have written everything left of it. If a
+ * hop cannot be parsed, returns the proxy that added it.
  */
 function callerBehind(proxies: ProxyList, peer: string, header: string | string[] | undefined): string {
   let caller = peer;

@@ -11,7 +11,10 @@ import { StoreUnavailable } from '../storage/store.ts';
 /** Milliseconds between two warnings that strangers can cause. */
 const SELDOM = 60_000;
 
-/** A proxy that is set up wrong is worth a warning; whoever sends wrong hosts on purpose gets one a minute. */
+/**
+ * Limits warnings to one a minute: a misconfigured proxy deserves a warning, but strangers can send wrong hosts on
+ * purpose.
+ */
 function seldom(): () => boolean {
   let last = -Infinity;
   return () => {
@@ -22,7 +25,7 @@ function seldom(): () => boolean {
   };
 }
 
-/** Turns whatever a later step throws into its outer face, and tells the log the inner one. */
+/** Answers whatever a later step throws with its public error, and logs the internal one. */
 export function answerProblems(views: Views, log: Logger): Middleware {
   const pages = problemPages(views);
   const mayWarn = seldom();
@@ -49,11 +52,11 @@ function problemOf(error: unknown): Problem {
 }
 
 function detail(error: unknown): object {
-  // Strangers can fill the queue as they like, so it says no more than that it is full.
+  // Strangers can fill the queue at will, so the log line holds only that it is full.
   return error instanceof Problem || error instanceof TooBusy ? {} : { err: error };
 }
 
-/** Everything that no step answered. */
+/** Answers every request that no step answered. */
 export function answerTheRest(allowedMethods: (path: string) => readonly string[]): Middleware {
   return async (context, next) => {
     await next();
@@ -68,7 +71,7 @@ export function answerTheRest(allowedMethods: (path: string) => readonly string[
   };
 }
 
-/** After the engine's own answer that it cannot serve now. */
+/** Adds `Retry-After` to the engine's own outage answers. */
 export const adviseRetry: Middleware = async (context, next) => {
   await next();
   if (context.status === 503 && !context.res.hasHeader('Retry-After')) context.set('Retry-After', '5');
@@ -90,10 +93,12 @@ function show(context: Context, pages: ProblemPages, problem: Problem): void {
 
 type ProblemPages = (problem: Problem, requestId: string) => string;
 
-/** Stands in for the one thing that differs between two pages of a problem. */
+/** Placeholder for the only part in which two pages of a problem differ. */
 const ID = 'REQUEST-ID';
 
-/** Renders each problem's page once, unless it leads to a place of its own: a flood that is refused must cost next to nothing. */
+/**
+ * Renders each problem's page once, unless the problem has its own link: refusing a flood must cost next to nothing.
+ */
 function problemPages(views: Views): ProblemPages {
   const rendered = new Map<ProblemName, string>();
   return ({ problem: name, way }, id) => {
@@ -108,7 +113,7 @@ function render(views: Views, name: ProblemName, own: Way | undefined): string {
   return views.render('error', {
     title,
     message,
-    // It tells a person nothing where they can go on by themselves.
+    // If the page has a way on, the technical code does not help the person.
     ...(way === undefined ? { code } : { link: own ?? way }),
     requestId: ID,
     ...(hint && { hint }),

@@ -1,7 +1,7 @@
 import { route, unsecured, type Route } from '../http/route.ts';
 import type { Asset } from '../http/view.ts';
 
-/** The files that pages load. Their paths change with their content, so they may be kept for ever. */
+/** Serves the files that pages load. Their paths change with their content, so caches may keep them for ever. */
 export function assetRoutes(assets: readonly Asset[]): Route[] {
   return assets.map(({ path, type, body }) =>
     route('GET', path, unsecured, (context) => {

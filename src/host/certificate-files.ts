@@ -2,9 +2,9 @@ import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import type { Logger } from 'pino';
 
-/** Polling period in milliseconds. Change notices of the system are lost for symbolic links, as in Kubernetes. */
+/** Polling period in milliseconds. The system's change notices miss symbolic links, as in Kubernetes. */
 const INTERVAL = 1000;
-/** In milliseconds: a renewal writes two files, one after the other. */
+/** Milliseconds to wait after a change, because a renewal writes two files, one after the other. */
 const SETTLED = 500;
 
 export interface CertificateAndKey {
@@ -24,7 +24,7 @@ export class CertificateFiles {
     this.#log = log;
   }
 
-  /** @throws the system's error, or that of OpenSSL where the two do not belong together */
+  /** @throws the system's error, or OpenSSL's error if certificate and key do not match */
   read(): CertificateAndKey {
     const { cert, key } = this.#files;
     const read = { cert: readFileSync(cert), key: readFileSync(key) };
@@ -32,14 +32,14 @@ export class CertificateFiles {
     return read;
   }
 
-  /** Looks at the files from now on. @param use is handed each certificate that can be used */
+  /** Watches the files. @param use called with each valid new certificate */
   watch(use: (renewed: CertificateAndKey) => void): void {
     this.#uses.push(use);
     if (this.#uses.length > 1) return;
     for (const file of this.#paths()) watchFile(file, { interval: INTERVAL, persistent: false }, this.#changed);
   }
 
-  /** Reads the files again. A certificate that cannot be used is logged, and the one before stays. */
+  /** Reads the files again. An invalid certificate is logged, and the previous one stays. */
   reload(): void {
     try {
       const renewed = this.read();

@@ -5,25 +5,25 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** Milliseconds for which a connected client may still send a request once the drain has begun. */
+/** Milliseconds for which a silent connection may still send a request once the drain has begun. */
 const SILENCE = 1000;
-/** In milliseconds: long enough for a proxy under load to use each connection that it keeps. */
+/** In milliseconds: long enough for a loaded proxy to use each of its pooled connections. */
 const POOLED = 1000;
 const MOST_TURNS = 1000;
 
-/** The connections of one server, and how they come to an end without losing a request. */
+/** Closes one server's connections without losing a request. */
 export class Connections {
   readonly #server: Server;
   readonly #answers = new Set<ServerResponse>();
-  /** Connections that clients made ahead and have asked nothing on: Node would wait for them. */
+  /** Connections on which the client has sent no request yet. Node would wait for them. */
   readonly #silent = new Set<Socket>();
-  /** Those to a TLS port on which there was no handshake yet, by their remote end. */
+  /** Connections to a TLS port before the handshake, by their remote end. */
   readonly #unshaken = new Map<string, Socket>();
   #accepted = 0;
   #isLeaving = false;
   #isDraining = false;
 
-  /** Hands requests to the handler. */
+  /** Passes requests to the handler. */
   constructor(server: Server, handler: Handler) {
     this.#server = server;
     const isTls = server instanceof TlsServer;
@@ -41,7 +41,7 @@ export class Connections {
       this.#answers.add(response);
       response.once('close', () => {
         this.#answers.delete(response);
-        // Node's own `close` leaves open what falls idle after it.
+        // Node's `close` leaves connections open that become idle after it.
         if (this.#isDraining) server.closeIdleConnections();
       });
       if (this.#isLeaving) response.setHeader('Connection', 'close');
@@ -49,7 +49,7 @@ export class Connections {
     });
   }
 
-  /** Node hands out another socket once there was a handshake. */
+  /** Node creates another socket after the handshake. */
   #awaitHandshake(socket: Socket): void {
     const end = remoteEnd(socket);
     this.#unshaken.set(end, socket);
@@ -59,15 +59,15 @@ export class Connections {
   }
 
   /**
-   * Closes each connection with its next answer, and accepts new ones. A proxy that reads `Connection: close` sends no
-   * further request on that connection, where one closed between two answers may cut a request on its way.
+   * Closes each connection with its next answer, but accepts new ones. A proxy that reads `Connection: close` sends no
+   * further request on it, while closing between two answers could cut off a request on its way.
    */
   leave(): void {
     this.#isLeaving = true;
     for (const answer of this.#answers) if (!answer.headersSent) answer.setHeader('Connection', 'close');
   }
 
-  /** Accepts no new connection, lets open requests end, and closes connections as they fall idle. */
+  /** Accepts no new connections, finishes open requests, and closes connections as they become idle. */
   drain(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.once('close', () => resolve()));
     if (this.#isLeaving) void this.#closePort().then(() => this.#closeIdle());
@@ -81,7 +81,7 @@ export class Connections {
 
   /**
    * Closes the port for proxies without a health check, which still send requests. The system resets connections that
-   * wait to be accepted. So proxies may keep connections again for a moment, and make no new ones.
+   * wait to be accepted, so proxies may reuse connections for a moment and must open no new ones.
    */
   async #closePort(): Promise<void> {
     this.#isLeaving = false;
@@ -90,7 +90,7 @@ export class Connections {
       before = this.#accepted;
       await turn();
     }
-    // That of HTTP servers closes idle connections, too.
+    // The `close` of an HTTP server would close idle connections too.
     NetServer.prototype.close.call(this.#server);
     this.leave();
     await sleep(POOLED);

@@ -3,19 +3,22 @@ import type { StoreChecks, StoreFault } from './store-checks.ts';
 
 export interface HealthParts {
   storeChecks: Pick<StoreChecks, 'report'>;
-  /** Rejects while tokens cannot be signed. */
+  /** Rejects if tokens cannot be signed now. */
   canSign: () => Promise<void>;
   isDraining: () => boolean;
 }
 
-/** As an answer has it. */
+/** Body of a health response. */
 interface Health {
   status: 'ok' | 'ready' | 'draining' | StoreFault | 'signer unavailable';
-  /** The roles whose store came back empty. */
+  /** The roles whose store has lost its data. */
   lost?: string[];
 }
 
-/** Alive as long as it answers; ready while its stores take writes, its keys can sign and it takes new requests. */
+/**
+ * Reports liveness whenever it answers, and readiness if the stores take writes, the keys can sign and the server
+ * accepts new requests.
+ */
 export function health({ storeChecks, canSign, isDraining }: HealthParts): Middleware {
   const readiness = async (): Promise<Health> => {
     if (isDraining()) return { status: 'draining' };

@@ -9,28 +9,28 @@ import { Connections, type Handler } from './connections.ts';
 
 export interface Listener {
   readonly port: number;
-  /** Announces the end: accepts connections still, and closes each with its next answer. */
+  /** Announces the shutdown: still accepts connections, and closes each with its next answer. */
   leave(): void;
-  /** Accepts no new connection, lets open requests end, and closes connections as they fall idle. */
+  /** Accepts no new connections, finishes open requests, and closes connections as they become idle. */
   drain(): Promise<void>;
-  /** Cuts every connection. */
+  /** Aborts every connection. */
   stop(): void;
-  /** Reads the TLS certificate again, for the connections to come. */
+  /** Reloads the TLS certificate for new connections. */
   reload(): void;
 }
 
-/** A request must arrive whole within this; slower ones are held open on purpose. */
+/** Longest time for a complete request in milliseconds; slower ones are held open on purpose. */
 const REQUEST_TIMEOUT = 30_000;
-/** Longer than load balancers keep idle connections, so that they are the ones who close. */
+/** Longer than load balancers keep idle connections, so that they close first. */
 const KEEP_ALIVE = 65_000;
 
-/** TLS 1.3 has these suites alone, and Node turns it off where a list names none of them. */
+/** The TLS 1.3 suites. Node disables TLS 1.3 if a list names none of them. */
 const TLS_1_3 = ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'];
 
 /**
- * Listens at the port of the configuration and, where client certificates come from connections of its own, at a second
- * one that asks for them, so that browsers at the first never do.
- * @throws the system's error (`EADDRINUSE`, `EACCES`, …) when an address cannot be listened on
+ * Listens on the configured port. If clients may present certificates directly, it also listens on a second port that
+ * requests them, so that the first never asks a browser. @throws the system's error (`EADDRINUSE`, `EACCES`, …) if an
+ * address is not available
  */
 export async function listen(
   { listen: settings, profile }: Pick<Config, 'listen' | 'profile'>,
@@ -50,7 +50,7 @@ export async function listen(
     server.setSecureContext({ ...renewed, ...ciphers });
   });
   if (certificates?.port === undefined) return watching(main, files);
-  // The acceptance of a certificate depends on the client that presents it, so TLS itself accepts all.
+  // The valid certificates depend on the client, so TLS itself accepts all.
   const asking = createTlsServer({ ...secure, requestCert: true, rejectUnauthorized: false });
   try {
     const second = await open(asking, handler, host, certificates.port);

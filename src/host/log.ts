@@ -1,10 +1,10 @@
 import { pino, type Logger } from 'pino';
 import type { Config } from '../config/schema.ts';
 
-/** Names under which a secret could reach a log line; whatever stands there is not written. */
+/** Field names under which a secret could reach a log line; their values are removed. */
 const secrets = ['password', 'secret', 'client_secret', 'token', 'code', 'cookie', 'authorization', 'refresh_token'];
 
-/** JSON lines on standard output; in colour and words where a person looks on. */
+/** Logs JSON lines on standard output, or coloured text at a terminal. */
 export function openLog({ level, format }: Config['log']): Logger {
   const isPretty = format === 'pretty' || (format === 'auto' && process.stdout.isTTY);
   return pino({

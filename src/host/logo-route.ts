@@ -5,7 +5,7 @@ import { Problem } from '../http/problems.ts';
 import { route, unsecured, type Route } from '../http/route.ts';
 import type { Outgoing } from '../outgoing/outgoing.ts';
 
-/** The pictures of apps, from here. What an app's host sends is a picture for the browser and nothing else. */
+/** Serves app logos from this server. The browser treats whatever an app's host sent as a picture only. */
 export function logoRoute({ logos, outgoing }: { logos: LogoAddresses; outgoing: Outgoing }): Route {
   return route('GET', LOGO_PATH, unsecured, async (context) => {
     const place = logos.read(context.URL.searchParams);

@@ -2,7 +2,7 @@ import type { Context, Middleware } from 'koa';
 import { Problem } from '../http/problems.ts';
 import { routes as engine } from '../oidc/endpoints.ts';
 
-/** Endpoints that take a form and know their client, so that a browser of the client's origins may call them. */
+/** Endpoints that take a form from a known client, so that browsers at the client's origins may call them. */
 const FORMS = [
   engine.token,
   engine.introspection,
@@ -12,7 +12,7 @@ const FORMS = [
   engine.backchannel_authentication,
 ];
 
-/** Each with what is below it. */
+/** Endpoints for programs; each stands for its sub-paths too. */
 const MACHINES = [
   ...[...FORMS, engine.userinfo, engine.jwks, '/register', '/status', '/ssf'],
   ...['openid-configuration', 'oauth-authorization-server', 'ssf-configuration'].map((name) => `/.well-known/${name}`),
@@ -20,7 +20,7 @@ const MACHINES = [
 
 const SIGNED_INTROSPECTION = 'application/token-introspection+jwt';
 
-/** As the routers compare: without regard to case, with or without a slash at the end. */
+/** Compares like the routers: ignores case and a trailing slash. */
 function isAmong(paths: readonly string[], path: string): boolean {
   const lower = path.toLowerCase();
   return paths.some((one) => lower === one || lower.startsWith(`${one}/`));
@@ -31,8 +31,8 @@ export function isForMachines(path: string): boolean {
 }
 
 /**
- * Programs get JSON, whatever they accept: Java asks for `text/html` before everything else. The one other form that an
- * endpoint has is a signed answer to an introspection (RFC 9701), which is still asked for by `Accept`.
+ * Answers programs with JSON whatever they accept: Java asks for `text/html` first. The only other form is a signed
+ * introspection response (RFC 9701), which `Accept` still selects.
  */
 export const speakJson: Middleware = async (context, next) => {
   if (!isForMachines(context.path)) {
@@ -42,16 +42,16 @@ export const speakJson: Middleware = async (context, next) => {
   const isSigned = context.accepts('json', SIGNED_INTROSPECTION) === SIGNED_INTROSPECTION;
   context.req.headers.accept = isSigned ? `${SIGNED_INTROSPECTION}, application/json;q=0.9` : 'application/json';
   await next();
-  // RFC 7009 §2.2 leaves the body open; clients that read JSON from every answer find some.
+  // RFC 7009 §2.2 leaves the body open; some clients parse JSON from every answer.
   if (isAmong([engine.revocation], context.path) && context.status === 200 && context.body === '') context.body = {};
   allowCredentialsAhead(context);
-  // RFC 6749 §5.1: caches of HTTP/1.0 know no Cache-Control.
+  // RFC 6749 §5.1: HTTP/1.0 caches do not know Cache-Control.
   if (/\bno-store\b/.test(context.response.get('Cache-Control'))) context.set('Pragma', 'no-cache');
 };
 
 /**
- * A preflight comes before its client is known. Cookies count for nothing at these endpoints, and the answer itself is
- * for the origins of its client alone.
+ * A preflight comes before the client is known. These endpoints ignore cookies, and only the client's origins can read
+ * the answer itself.
  */
 function allowCredentialsAhead(context: Context): void {
   const origin = context.get('Origin');
@@ -60,7 +60,7 @@ function allowCredentialsAhead(context: Context): void {
     context.set('Access-Control-Allow-Credentials', 'true');
 }
 
-/** A body without a type is read by nobody, and the endpoint would miss each of its parameters. */
+/** Without a content type nobody reads the body, and the endpoint would report every parameter as missing. */
 export const requireContentType: Middleware = (context, next) => {
   const hasBody = Number(context.get('Content-Length')) > 0 || context.get('Transfer-Encoding') !== '';
   if (context.method === 'POST' && hasBody && context.get('Content-Type') === '' && isAmong(FORMS, context.path))
@@ -68,7 +68,7 @@ export const requireContentType: Middleware = (context, next) => {
   return next();
 };
 
-/** Has a page in a browser read why it was refused; where an endpoint has decided about its origin, that stands. */
+/** Lets a page in a browser read a refusal, unless the endpoint has decided about its origin. */
 export function letOriginRead(context: Context): void {
   if (!isForMachines(context.path) || context.get('Origin') === '') return;
   if (/\borigin\b/i.test(context.response.get('Vary')) || context.res.hasHeader('Access-Control-Allow-Origin')) return;

@@ -1,7 +1,7 @@
 import type { Route } from '../http/route.ts';
 import { routes as engine } from '../oidc/endpoints.ts';
 
-/** The methods of every path that is not a route of this server; HEAD goes with GET, and OPTIONS with any. */
+/** Methods of the paths outside this server's routes; GET includes HEAD, and OPTIONS is always allowed. */
 const methods: Readonly<Record<string, readonly string[]>> = {
   [engine.authorization]: ['GET'],
   [`${engine.authorization}/:uid`]: ['GET'],
@@ -37,7 +37,7 @@ export function allowedMethods(routes: readonly Route[]): (path: string) => read
   };
 }
 
-/** As the routers compare: without regard to case, with or without a slash at the end. */
+/** Compares like the routers: ignores case and a trailing slash. */
 function patternOf(path: string): RegExp {
   return new RegExp(`^${path.replace(/:[a-z]+/g, '[^/]+').replaceAll('.', String.raw`\.`)}/?$`, 'i');
 }

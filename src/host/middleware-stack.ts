@@ -22,7 +22,7 @@ export interface HostParts extends HealthParts {
   random: Random;
 }
 
-/** Everything that happens to a request before the engine sees it, in order. */
+/** All middleware before the engine, in order. */
 export function middlewareStack(parts: HostParts): Middleware[] {
   const routes = assetRoutes(parts.views.assets).concat(parts.routes);
   return [

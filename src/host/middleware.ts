@@ -7,7 +7,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { Admitted } from './admission.ts';
 
-/** Gives every request a number, for the log and for the person who asks what went wrong, and notes when it began. */
+/** Numbers every request, for the log and for error pages, and records its start. */
 export function numberRequests(random: Random, clock: Clock): Middleware {
   const start = random.bytes(6).toString('base64url');
   let count = 0;
@@ -20,7 +20,7 @@ export function numberRequests(random: Random, clock: Clock): Middleware {
   };
 }
 
-/** One line for each request. The path alone: a query may hold a code. */
+/** Logs one line for each request, with the path alone because a query may contain a code. */
 export function logRequests(log: Logger, clock: Clock): Middleware {
   if (!log.isLevelEnabled('debug')) return (_context, next) => next();
   return async (context, next) => {
@@ -35,12 +35,12 @@ export function logRequests(log: Logger, clock: Clock): Middleware {
   };
 }
 
-/** An interaction's id in a path is half of what opens it; the other half is in a cookie. */
+/** Hides the interaction's id: it is half of the access to it; the other half is a cookie. */
 function printablePath(path: string): string {
   return path.replace(/[\w-]{32,}/g, ':id');
 }
 
-/** Headers for every answer; a page sets a policy of its own where its forms lead elsewhere. */
+/** Sets security headers on every answer. A page sets its own policy if its forms lead elsewhere. */
 export function secureHeaders(issuer: string): Middleware {
   const headers: Record<string, string> = {
     'Content-Security-Policy': contentSecurityPolicy(),
@@ -60,7 +60,7 @@ const NOT_OURS =
   'is neither that of the issuer nor in listen.aliases. A proxy must pass Host on, or stand in listen.trusted_proxies and ' +
   'name the host in X-Forwarded-Host';
 
-/** Takes over what was found out before Koa began. */
+/** Copies the facts that were determined before Koa. */
 export function admitRequests(admitted: (request: object) => Admitted | undefined): Middleware {
   return (context, next) => {
     const admission = admitted(context.req);
@@ -73,13 +73,13 @@ export function admitRequests(admitted: (request: object) => Admitted | undefine
   };
 }
 
-/** The engine reads no more than this either; a larger body is refused before it is read. */
+/** The engine's own limit. A larger body is refused unread. */
 const LARGEST_BODY = 56 * 1024;
 
 export const limitBodies: Middleware = async (context, next) => {
   const length = Number(context.get('Content-Length'));
   if (length > LARGEST_BODY) throw new Problem('body-too-large', `a body of ${length} bytes`, { Connection: 'close' });
   await next();
-  // A body without a length that nobody read to its end may have none.
+  // An unread chunked body may never end, so the connection is closed.
   if (!context.req.complete && context.get('Transfer-Encoding') !== '') context.set('Connection', 'close');
 };

@@ -5,13 +5,13 @@ import { etagOf, matchesEtag } from '../http/etag.ts';
 export type Published = ReadonlyMap<string, PublishedDocument>;
 
 interface PublishedDocument {
-  /** Text, so that headers and body leave in one write. */
+  /** A text, so that headers and body are sent in one write. */
   readonly body: string;
   readonly etag: string;
   readonly headers: Readonly<Record<string, string | number>>;
 }
 
-/** @param maxAge how long anybody may keep them, in seconds */
+/** @param maxAge time in seconds for which any cache may keep them */
 export function published(documents: ReadonlyMap<string, object>, maxAge: number): Published {
   return new Map([...documents].map(([path, document]) => [path, publishedDocument(document, maxAge)]));
 }
@@ -27,14 +27,14 @@ function publishedDocument(document: object, maxAge: number): PublishedDocument 
       'Content-Length': Buffer.byteLength(body),
       'Cache-Control': `public, max-age=${String(maxAge)}`,
       ETag: etag,
-      // Apps in a browser read these from any origin; there is nothing secret in them.
+      // Browser apps of any origin may read these documents; they contain no secrets.
       'Access-Control-Allow-Origin': '*',
       'X-Content-Type-Options': 'nosniff',
     },
   };
 }
 
-/** @returns whether the request was for a published document, and is answered */
+/** @returns whether it answered a request for a published document */
 export function servePublished(documents: Published, request: IncomingMessage, response: ServerResponse): boolean {
   if (request.method !== 'GET' && request.method !== 'HEAD') return false;
   const document = documents.get(pathOf(request.url ?? ''));

@@ -4,15 +4,15 @@ import type { Admission } from './admission.ts';
 import type { Handler } from './connections.ts';
 import { servePublished, type Published } from './published.ts';
 
-/** Answers requests; rebuilt whenever the keys change. */
+/** Handles requests; rebuilt whenever the keys change. */
 export interface Engine {
   readonly published: Published;
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
 }
 
 /**
- * A request goes to the engine that is current when it begins, and finishes on that one. Where the keys may be out of date
- * it begins once they have been looked at.
+ * Passes each request to the engine that is current at its start, and finishes it there. If the keys may be outdated,
+ * the request waits for a reload.
  */
 export function requestHandler(admission: Admission, current: () => Engine, keys: Pick<KeyRing, 'overdue'>): Handler {
   const answer: Handler = (request, response) => {

@@ -4,7 +4,7 @@ import type { Random } from '../lib/random.ts';
 import { clockWarnings, type SharedClock } from '../lib/shared-clock.ts';
 import { keyspace, StoreUnavailable, type Key, type Store, type Stored } from '../storage/store.ts';
 
-/** A node's last write, for readiness. */
+/** A node's latest test write, for readiness. */
 interface Probe {
   at: number;
 }
@@ -17,24 +17,24 @@ interface Marker {
 const probeKey: (node: string) => Key<Probe> = keyspace<Probe>('readiness');
 const markerKey: Key<Marker> = keyspace<Marker>('store-marker')('main');
 
-/** For how long a check counts, in milliseconds: more often nothing is written. */
+/** Milliseconds for which a check's result counts, to limit test writes. */
 const PERIOD = 1000;
-/** Milliseconds between checks while nobody asks whether the node is ready. */
+/** Milliseconds between checks without readiness requests. */
 const UNASKED = 10_000;
-/** Milliseconds that a check may take, so that a store that hangs is noticed in time. */
+/** Longest duration of a check in milliseconds, so that a hanging store is noticed. */
 const PATIENCE = 2000;
 const PROBE_LIFE = 60;
-/** In seconds, where a store holds nothing that is durable. */
+/** Life in seconds in a store without durable records. */
 const MARKER_LIFE = 30 * 86_400;
-/** Milliseconds for which a loss is shown. */
+/** Milliseconds for which a loss of data is reported. */
 const SHOWN = 3_600_000;
 
 export type StoreFault = 'store unavailable' | 'clock differs';
 
-/** As `/readyz` says it. */
+/** Report for `/readyz`. */
 export interface StoreReport {
   fault: StoreFault | undefined;
-  /** The roles whose store came back without what it held: `grants` for an hour, `records` until they are restored. */
+  /** The roles whose store came back without its data: `grants` for an hour, `records` until they are restored. */
   lost: string[];
 }
 
@@ -42,7 +42,7 @@ export interface StoreChecksParts {
   stores: { records: Store; grants: Store; clock: SharedClock; measureClock(): Promise<void> };
   log: Logger;
   random: Random;
-  /** By how much this machine's clock may differ from the store's, in seconds. */
+  /** Largest allowed difference between this machine's clock and the store's, in seconds. */
   clockSkew: number;
 }
 
@@ -54,7 +54,7 @@ interface Checked {
   problem?: string;
 }
 
-/** Tells whether the stores take writes, still hold what they held, and agree with this machine on the time. */
+/** Checks that the stores take writes, still hold their data, and agree with this machine on the time. */
 export class StoreChecks {
   readonly #parts: StoreChecksParts;
   readonly #node: string;
@@ -72,13 +72,13 @@ export class StoreChecks {
     this.#clockWarnings = clockWarnings(clock);
   }
 
-  /** Checks from now on, also when nobody asks. */
+  /** Starts periodic checks. */
   async begin(): Promise<void> {
     await this.report();
     this.#timer = setInterval(() => void this.report(), UNASKED).unref();
   }
 
-  /** Of those who ask within a second, one checks. */
+  /** Returns the latest report. Requests within a second share one check. */
   report(): Promise<StoreReport> {
     const now = performance.now();
     if (this.#last === undefined || now - this.#last.at >= PERIOD) this.#last = { report: this.#check(), at: now };
@@ -123,7 +123,7 @@ export class StoreChecks {
     ]);
   }
 
-  /** The marker that was found first must stay. Where it is gone, or another is there, so is all else. */
+  /** The first marker must stay. If it is gone or replaced, so is all other data. */
   async #compareMarker(checked: Checked): Promise<void> {
     const { store, role, marker: known } = checked;
     const found = await store.get(markerKey);
@@ -134,7 +134,7 @@ export class StoreChecks {
       else await renewMarker(store, found, this.#parts.stores.clock.now());
     } else {
       this.#tellLoss(checked);
-      // Accounts and keys may still be restored; what grants held is gone.
+      // Accounts and keys may be restored later, but lost grants cannot.
       if (role === 'grants') checked.marker = found?.value.id ?? (await this.#mark(checked));
     }
   }
@@ -150,7 +150,7 @@ export class StoreChecks {
     );
   }
 
-  /** @returns the marker of the store: this node's, or that of a faster one */
+  /** @returns the store's marker: this node's, or one that another node wrote first */
   async #mark({ store, role }: Checked): Promise<string> {
     const id = newId('store', this.#parts.stores.clock, this.#parts.random);
     const life = role === 'grants' ? { ttl: MARKER_LIFE } : {};
@@ -160,7 +160,7 @@ export class StoreChecks {
 
   async #checkClock(): Promise<StoreFault | undefined> {
     const { stores, log, clockSkew } = this.#parts;
-    // A store that does not answer is another fault.
+    // A store that does not answer is reported separately.
     await within(PATIENCE, stores.measureClock()).catch(() => undefined);
     const warnings = clockWarnings(stores.clock);
     const isOff = Math.abs(stores.clock.ahead) > clockSkew * 1000;
@@ -170,7 +170,7 @@ export class StoreChecks {
   }
 }
 
-/** Keeps the marker for as long as a node uses the store. */
+/** Renews the marker for as long as a node uses the store. */
 async function renewMarker(store: Store, found: Stored<Marker>, now: number): Promise<void> {
   const { value, version, expiresAt = Infinity } = found;
   if (expiresAt - now < MARKER_LIFE * 500) await store.replace(markerKey, value, version, { ttl: MARKER_LIFE });

@@ -4,8 +4,8 @@ import { isIPv6 } from 'node:net';
 const PREFIXES = [64, 56, 48] as const;
 
 /**
- * The narrowest block that one subscriber holds: an IPv4 address, or the /64 of an IPv6 address (RFC 6177 §2), within
- * which anyone may pick new addresses at will. Text that is no address stands for itself.
+ * Returns the narrowest block that one subscriber holds: an IPv4 address, or the /64 of an IPv6 address (RFC 6177 §2),
+ * within which anyone may pick new addresses. Other text is returned unchanged.
  */
 export function addressBlock(address: string): string {
   return addressBlocks(address)[0];
@@ -17,8 +17,8 @@ export function widestBlock(address: string): string {
 }
 
 /**
- * Every block that one subscriber may hold, narrowest first: the IPv4 address alone, or the /64, /56 and /48 of an IPv6
- * address. Text that is no address stands for itself.
+ * Returns every block that one subscriber may hold, narrowest first: the IPv4 address, or the /64, /56 and /48 of an
+ * IPv6 address. Other text is returned unchanged.
  */
 export function addressBlocks(address: string): readonly [string, ...string[]] {
   const bare = address.replace(/%.*$/s, '');
@@ -31,8 +31,8 @@ export function addressBlocks(address: string): readonly [string, ...string[]] {
 }
 
 /**
- * The IPv4 address that an IPv6 address stands for: mapped (RFC 4291 §2.5.5.2), translated by NAT64 (RFC 6052 §2.1,
- * RFC 8215), or tunnelled by 6to4 (RFC 3056) and Teredo (RFC 4380 §4, where it stands inverted).
+ * Returns the IPv4 address inside an IPv6 address: mapped (RFC 4291 §2.5.5.2), translated by NAT64 (RFC 6052 §2.1, RFC
+ * 8215), or tunnelled by 6to4 (RFC 3056) or Teredo (RFC 4380 §4, which inverts it).
  */
 function innerIPv4(groups: readonly number[]): string | undefined {
   const [first, second = 0, third = 0, , , , high = 0, low = 0] = groups;
@@ -66,7 +66,7 @@ function prefixOf(groups: readonly number[], length: (typeof PREFIXES)[number]):
   return `${kept.map((group) => group.toString(16)).join(':')}::/${String(length)}`;
 }
 
-/** The eight numbers of a valid IPv6 address. `URL` writes every spelling, also `::1.2.3.4`, in the form of RFC 5952. */
+/** Returns the eight groups of a valid IPv6 address. `URL` normalises every spelling, also `::1.2.3.4`, to RFC 5952. */
 function groupsOf(address: string): number[] {
   const canonical = new URL(`http://[${address}]`).hostname.slice(1, -1);
   const [head = '', tail = ''] = canonical.split('::');

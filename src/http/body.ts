@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Problem } from './problems.ts';
 
-/** Larger than anything that is posted to us, smaller than anything that hurts. */
+/** Limit in bytes: more than any form of this server needs. */
 const LIMIT = 16 * 1024;
 /** Headers for a refusal that leaves the rest of the body unread. */
 const CLOSE = { Connection: 'close' };
@@ -11,7 +11,7 @@ export async function readText(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
-    // The stream is left whole on an error, so that the answer can still be sent.
+    // On an error the stream stays open, so that the answer can still be sent.
     for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       size += chunk.length;
       if (size > LIMIT) throw new Problem('body-too-large', `a body of more than ${LIMIT} bytes`, CLOSE);

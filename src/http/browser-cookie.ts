@@ -2,9 +2,9 @@ import type { Context } from 'koa';
 import { sha256 } from '../lib/hash.ts';
 import { secretToken, type Random } from '../lib/random.ts';
 
-/** Seconds since the last form or interaction that was tied to the browser. */
+/** Seconds after the latest form or interaction bound to the browser. */
 const LIFE = 86_400;
-/** Cookies that are looked at, at most. */
+/** Most cookies to read. */
 const MOST = 32;
 
 interface BrowserCookie {
@@ -15,9 +15,9 @@ interface BrowserCookie {
 type Request = Pick<Context, 'cookies' | 'get' | 'secure' | 'state'>;
 
 /**
- * Random values that tie interactions and forms to the browser that they were shown to. Browsers let nobody but this very
- * host set a `__Host-` cookie; without TLS nothing keeps a neighbour from it. A browser without one may send several
- * requests at once, and each of them sets one: every value has a name of its own, so that none writes over another.
+ * Random values that bind interactions and forms to the browser that got them. Only this host can set a `__Host-`
+ * cookie; without TLS a neighbour could. A new browser may send several requests at once, and each sets a cookie, so
+ * every cookie has its own name and none overwrites another.
  */
 function cookiesOf(context: Request): BrowserCookie[] {
   const pair = new RegExp(`(?:^|; *)(${prefix(context)}[\\da-f]{8})=([\\w-]{43})(?=;|$)`, 'g');
@@ -29,14 +29,14 @@ function prefix({ secure }: Request): string {
   return secure ? '__Host-browser-' : 'latchkey_browser_';
 }
 
-/** The values that this request's browser has sent. */
+/** Returns the values in this request's cookies. */
 export function browsersOf(context: Request): string[] {
   return cookiesOf(context).map(({ value }) => value);
 }
 
 /**
- * The value to tie something to in this answer. The browser keeps the one that it has, or is given one.
- * @param life how long the browser must keep it, in seconds
+ * Returns the value to bind this answer to: the browser's existing one, or a new one. @param life time in seconds for
+ * which the browser must keep it
  */
 export function browserFor(context: Request, random: Random, life = 0): string {
   const known = (context.state['browser'] as BrowserCookie | undefined) ?? cookiesOf(context)[0];
@@ -57,12 +57,12 @@ export function browserFor(context: Request, random: Random, life = 0): string {
   return cookie.value;
 }
 
-/** The form in which a record names its browser. */
+/** Hashes a value for storage in a record. */
 export function browserHash(value: string): string {
   return sha256(value);
 }
 
-/** The value by which this request comes from the browser that a record names; `undefined` for every other browser. */
+/** Returns this request's value that matches a record's hash; `undefined` in any other browser. */
 export function matchingBrowser(context: Request, hash: string | undefined): string | undefined {
   return browsersOf(context).find((value) => browserHash(value) === hash);
 }

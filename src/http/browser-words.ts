@@ -1,4 +1,4 @@
-/** The first that fits counts: most browsers also claim to be the ones that came before them. */
+/** The first match counts, because most browsers also claim to be older ones. */
 const BROWSERS: readonly [RegExp, string][] = [
   [/\bEdg(?:e|A|iOS)?\//, 'Edge'],
   [/\b(?:OPR|Opera|OPiOS)\//, 'Opera'],
@@ -8,7 +8,7 @@ const BROWSERS: readonly [RegExp, string][] = [
   [/\bVersion\/.*\bSafari\//, 'Safari'],
 ];
 
-/** Characters of a `User-Agent` that are looked at. */
+/** Most characters of a `User-Agent` to read. */
 const LONGEST = 512;
 
 const SYSTEMS: readonly [RegExp, string][] = [
@@ -22,11 +22,11 @@ const SYSTEMS: readonly [RegExp, string][] = [
 ];
 
 /**
- * A browser as its owner would call it, such as `Firefox on Linux`: of what it says of itself (RFC 9110 §10.1.5), no more
- * than that is kept. One of our own words, whatever a stranger sends.
+ * Describes a browser as its owner would, such as `Firefox on Linux` (RFC 9110 §10.1.5). Only fixed words are stored,
+ * whatever the header contains.
  */
 export function browserInWords(userAgent: string): string | undefined {
-  // No browser says more, and what one expression costs grows with the square of the length.
+  // Real browsers send less, and the cost of a regular expression grows with the square of the length.
   const said = userAgent.slice(0, LONGEST);
   const named = (list: typeof BROWSERS) => list.find(([pattern]) => pattern.test(said))?.[1];
   const [browser, system] = [named(BROWSERS), named(SYSTEMS)];

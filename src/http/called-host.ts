@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 
-/** The host and port that the caller named, in lower case, before the host put the issuer's in its place. */
+/** Returns the requested host and port in lower case, from before admission replaced it by the issuer's. */
 export function calledHost(context: Pick<Context, 'state'>): string {
   return String(context.state['calledHost']);
 }

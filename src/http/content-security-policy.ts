@@ -1,18 +1,17 @@
-/** An origin, or the scheme of an app (RFC 8252 §7.1), of characters that end neither a source nor a directive. */
+/** Matches an origin or an app's scheme (RFC 8252 §7.1) without characters that end a source or a directive. */
 const SOURCE = /^(https?:\/\/(\[[\da-f:.]+\]|[a-z\d._-]+)(:\d+)?|[a-z][a-z\d+.-]*:)$/;
 
 /**
- * The policy of every page: this server's style sheet, script and images, nothing inline, and no frame around it.
- * @param formTargets where its forms may end up, redirects included; `undefined` leaves that open and allows no script
- * file, for the engine's pages that post to a client's redirect URI
- * @param frames origins that the page may load in frames
+ * Builds a page's policy: this server's style sheet, script and images, no inline code, no framing. @param formTargets
+ * where its forms may lead, redirects included; `undefined` allows any target but no script file, for the engine's
+ * pages that post to a redirect URI @param frames origins that the page may load in frames
  */
 export function contentSecurityPolicy(formTargets?: readonly string[], frames: readonly string[] = []): string {
   const policy = [
     "default-src 'none'",
     "style-src 'self'",
     "img-src 'self'",
-    // Without a source it allows nothing. The engine adds the hashes of the inline scripts on its pages.
+    // An empty directive allows nothing. The engine adds the hashes of its pages' inline scripts.
     formTargets === undefined ? 'script-src' : "script-src 'self'",
     "base-uri 'none'",
     "frame-ancestors 'none'",
@@ -28,7 +27,7 @@ export function formTarget(url: string): string {
   return origin === 'null' ? protocol : origin;
 }
 
-/** No address may write into the policy: one that is no plain source gets no place in it. */
+/** Drops every address that is no plain source, so that none can inject into the policy. */
 function sources(addresses: readonly string[]): string[] {
   return [...new Set(addresses)].filter((address) => SOURCE.test(address));
 }

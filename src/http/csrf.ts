@@ -3,11 +3,11 @@ import { equalInConstantTime, hmacSha256 } from '../lib/hash.ts';
 import type { Random } from '../lib/random.ts';
 import { browserFor, browsersOf } from './browser-cookie.ts';
 
-/** Tokens that prove that a form comes from a page of this server, shown to this very browser. */
+/** CSRF tokens, which prove that this server showed the form to this browser. */
 export interface Csrf {
   /**
-   * A new token for each form that is shown, so that it also tells one form from another.
-   * @param purpose the form's interaction or session
+   * Returns a new token for each shown form, which also identifies the form. @param purpose the form's interaction or
+   * session
    */
   token(context: Context, purpose: string): string;
   verify(context: Context, purpose: string, token: string | undefined): boolean;

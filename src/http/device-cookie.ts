@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 
-/** Names a device from which somebody has signed in; opens nothing by itself, and needs no signature of this server. */
+/** Cookie that identifies a known device. It grants no access and needs no signature. */
 const name = (context: Context): string => (context.secure ? '__Host-device' : 'latchkey_device');
 
 export function deviceToken(context: Context): string | undefined {

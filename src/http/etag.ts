@@ -1,6 +1,6 @@
 import { sha256 } from '../lib/hash.ts';
 
-/** A strong validator for what is sent (RFC 9110 §8.8.3). */
+/** Returns a strong validator of a body (RFC 9110 §8.8.3). */
 export function etagOf(body: string): string {
   return `"${sha256(body).slice(0, 22)}"`;
 }

@@ -17,18 +17,18 @@ export async function readForm(context: Context): Promise<Form> {
   return fields;
 }
 
-/** The same, for whoever allows that a field is repeated. */
+/** Reads a form whose fields may be repeated. */
 export async function readParameters(context: Context): Promise<URLSearchParams> {
   if (context.is('application/x-www-form-urlencoded') === false) {
     throw new Problem('unsupported-form', 'the content type is another');
   }
   const parameters = new URLSearchParams(await readText(context.req));
-  // U+FFFD replaces bytes that are not UTF-8, percent-encoded or not.
+  // U+FFFD shows that the body, or its percent-encoding, was not UTF-8.
   if (parameters.toString().includes(encodeURIComponent('\uFFFD'))) throw new Problem('bad-form', 'it is not UTF-8');
   return parameters;
 }
 
-/** @throws Problem `bad-form` when the field is not there */
+/** @throws Problem `bad-form` if the field is missing */
 export function field(form: Form, name: string): string {
   const value = form.get(name);
   if (value === undefined) throw new Problem('bad-form', `the field "${name}" is missing`);

@@ -3,21 +3,21 @@ import { imageUrl } from './page-words.ts';
 
 export const LOGO_PATH = '/logo';
 
-/** The picture of an app, and whether the operator named its address or the app did itself. */
+/** The address of an app's logo; whether the operator or the app named it. */
 export interface LogoPlace {
   readonly url: string;
   readonly isOfOperator: boolean;
 }
 
-/** Addresses on this server for the pictures of apps. */
+/** Addresses of app logos on this server. */
 export interface LogoAddresses {
-  /** @returns undefined for what no picture may be loaded from */
+  /** @returns undefined for a URL from which no picture may be loaded */
   readonly pathOf: (url: string | undefined, isOfOperator: boolean) => string | undefined;
-  /** @returns undefined for an address that no page of this server has */
+  /** @returns undefined for an address that this server did not sign */
   read(query: URLSearchParams): LogoPlace | undefined;
 }
 
-/** Each address is signed: nobody has the server fetch what none of its pages shows. */
+/** Signs each address, so that nobody makes the server fetch pictures that none of its pages shows. */
 export function logoAddresses(key: Buffer): LogoAddresses {
   const macOf = ({ url, isOfOperator }: LogoPlace): string =>
     hmacSha256(key, `${isOfOperator ? 'operator' : 'app'} ${url}`);

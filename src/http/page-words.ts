@@ -12,24 +12,24 @@ export function webUrl(text: string | undefined): string | undefined {
   return absolute && ['http:', 'https:'].includes(url.protocol) ? url.href : undefined;
 }
 
-/** An address that an image may be loaded from: https only, as the content security policy says. */
+/** Accepts an https image address only, like the content security policy. */
 export function imageUrl(text: string | undefined): string | undefined {
   const url = webUrl(text);
   return url?.startsWith('https:') ? url : undefined;
 }
 
-/** The first letter as people see it (a grapheme, not a code unit), which stands in for a picture. */
+/** Returns the first letter as people see it (a grapheme), shown in place of a missing picture. */
 export function initial(name: string): string {
   const [first] = new Intl.Segmenter('en').segment(name.trim());
   return first?.segment.toLocaleUpperCase('en') ?? '?';
 }
 
-/** Tells a name that needs smaller letters in a title, as `data-length` of the title. */
+/** Tells whether a name needs smaller letters in a title, as the title's `data-length`. */
 export function lengthOf(name: string): 'long' | 'usual' {
   return name.length > 30 ? 'long' : 'usual';
 }
 
-/** A text that breaks at no hyphen within a word, as large letters in a narrow column would: U+2060 allows no break. */
+/** Prevents line breaks after hyphens within a word by U+2060, for large letters in a narrow column. */
 export function unbroken(text: string): string {
   return text.replace(/(?<=\p{L}-)(?=\p{L})/gu, '\u2060');
 }
@@ -51,12 +51,12 @@ export function waitInWords(seconds: number): string {
 
 const dayAndTime = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' });
 
-/** An instant that is the same for whoever reads it: `1 December 2026 at 04:55 UTC`. @param at in milliseconds since the epoch */
+/** Formats an instant in UTC: `1 December 2026 at 04:55 UTC`. @param at in milliseconds since the epoch */
 export function timeInWords(at: number): string {
   return `${dayAndTime.format(at)} UTC`;
 }
 
-/** The same for programs (HTML, valid global date and time string). */
+/** Formats an instant for programs (HTML, valid global date and time string). */
 export function machineTime(at: number): string {
   return new Date(at).toISOString();
 }

@@ -17,7 +17,7 @@ interface SignIn extends Form {
   readonly remember: boolean;
   /** Problem of the last attempt. */
   readonly error?: string;
-  /** Seconds until the next attempt is allowed; it takes the place of an error. */
+  /** Seconds until the next attempt is allowed; shown instead of an error. */
   readonly wait?: number;
   readonly signUpUrl?: string;
   readonly cancelUrl?: string;
@@ -29,7 +29,7 @@ interface SignUp extends Form {
   readonly email?: string;
   /** The shortest password that is accepted, in characters. */
   readonly minLength: number;
-  /** Problems by field; `form` is for those of no field. */
+  /** Problems by field; `form` holds those without a field. */
   readonly errors?: Partial<Record<'form' | 'name' | 'email' | 'password', string>>;
   /** Seconds until the next attempt is allowed. */
   readonly wait?: number;
@@ -40,7 +40,7 @@ interface SignUp extends Form {
 /** The picture of an app, which the page loads through this server. */
 interface AppLogo {
   readonly uri: string;
-  /** Tells whether the operator named the address, and not the app itself. */
+  /** True if the operator named the address, and not the app. */
   readonly isOfOperator: boolean;
 }
 
@@ -53,22 +53,22 @@ interface Consent extends Form {
   readonly account: Person;
   /** The app's permissions in words; `resourceName` is set if one is for an API. */
   readonly scopes: readonly { readonly description: string; readonly resourceName?: string }[];
-  /** Detailed requests for one occasion (RFC 9396), such as payments. */
+  /** Requests for one occasion (RFC 9396), such as payments. */
   readonly details?: readonly {
     readonly description: string;
     readonly facts: readonly { readonly label: string; readonly value: string }[];
   }[];
   /** True if access lasts while the person is away (`offline_access`). */
   readonly offline?: boolean;
-  /** The host that an app comes from which nobody here has looked at. */
+  /** The host of a self-registered app. */
   readonly comesFrom?: string;
-  /** The host that the browser goes to next; empty for an app with a private-use scheme (RFC 8252 §7.1). */
+  /** The host to which the browser goes next; empty for an app with a private-use scheme (RFC 8252 §7.1). */
   readonly redirectHost?: string;
-  /** True if a device waits for the answer, and the browser goes nowhere. */
+  /** True if a device waits for the answer, so that the browser does not leave. */
   readonly onDevice?: boolean;
 }
 
-/** The engine's token against forged forms, for the pages of the device flow. */
+/** The engine's CSRF token, for the pages of the device flow. */
 interface DeviceForm {
   readonly action: string;
   readonly xsrf: string;
@@ -77,14 +77,14 @@ interface DeviceForm {
 interface DeviceCode extends DeviceForm {
   readonly userCode?: string;
   readonly error?: string;
-  /** Seconds until the next code may be tried; it takes the place of an error. */
+  /** Seconds until the next code may be tried; shown instead of an error. */
   readonly wait?: number;
 }
 
 interface DeviceConfirm
   extends DeviceForm, Pick<Consent, 'clientName' | 'clientUri' | 'logo' | 'policyUri' | 'tosUri' | 'comesFrom'> {
   readonly userCode: string;
-  /** The person who is signed in already. */
+  /** The signed-in person. */
   readonly account?: Person;
   readonly scopes: Consent['scopes'];
   readonly offline?: boolean;
@@ -104,7 +104,7 @@ interface ChooseAccount extends Form {
   readonly accounts: readonly (Person & { readonly value: string })[];
 }
 
-/** The engine supplies this form's address and hidden fields, its CSRF token among them. */
+/** The engine supplies this form's action and hidden fields, including its CSRF token. */
 interface SignOut {
   readonly clientName?: string;
   readonly email?: string;
@@ -112,7 +112,7 @@ interface SignOut {
   readonly fields: readonly { readonly name: string; readonly value: string }[];
 }
 
-/** Frames in which the apps of a session end theirs (OpenID Connect Front-Channel Logout 1.0 §3). */
+/** Frames in which the session's apps sign out (OpenID Connect Front-Channel Logout 1.0 §3). */
 interface SigningOut {
   readonly frames: readonly string[];
   /** The address at which the person continues. */
@@ -130,15 +130,15 @@ interface ErrorPage {
   readonly hint?: string;
   /** The specification's code, such as `invalid_request`. */
   readonly code?: string;
-  /** A way on. */
+  /** A link to continue. */
   readonly link?: { readonly url: string; readonly label: string };
   readonly requestId: string;
 }
 
-/** An app's request to a person elsewhere (CIBA). */
+/** An app's request to a person on another device (CIBA). */
 interface Approval extends Form {
   readonly clientName: string;
-  /** The message that the app shows as well. */
+  /** The message that the app shows too. */
   readonly bindingMessage?: string;
   readonly scopes: Consent['scopes'];
   readonly offline?: boolean;
@@ -150,7 +150,7 @@ interface ApprovalDone {
   readonly clientName: string;
 }
 
-/** An instant in milliseconds since the epoch, and how many seconds it is past. */
+/** An instant in milliseconds since the epoch, and its age in seconds. */
 interface Moment {
   readonly at: number;
   readonly ago: number;
@@ -158,21 +158,21 @@ interface Moment {
 
 /** A browser in which the person is signed in. */
 interface BrowserSession {
-  /** The browser in words. */
+  /** The browser's description for people. */
   readonly browser: string;
   readonly signedIn: Moment;
   readonly used?: Moment;
-  /** The address, or the block of addresses, that it was last used from. */
+  /** The latest IP address or address block. */
   readonly place?: string;
-  /** The names of the apps that were used in it. */
+  /** The names of the apps used in it. */
   readonly apps: readonly string[];
 }
 
 /** The person's sessions, the latest first. */
 interface Sessions extends Form {
-  /** `value` is what its form names it by; absent for this browser, which signs out by itself. */
+  /** `value` identifies the session in the form; absent for this browser, which signs out on its own page. */
   readonly sessions: readonly (BrowserSession & { readonly value?: string })[];
-  /** The names of the browsers that were signed out just now; none of them when they had been before. */
+  /** The names of the browsers that were just signed out; empty if none was signed in any more. */
   readonly ended?: readonly string[];
 }
 
@@ -193,11 +193,11 @@ interface OwnApp {
 /** The apps that may use the account. */
 interface Apps extends Form {
   readonly apps: readonly OwnApp[];
-  /** The app that has lost its access just now; empty when it had none any more. */
+  /** The app whose access was just removed; empty if it had none. */
   readonly removed?: string;
 }
 
-/** Asks whether to take its access from an app. */
+/** Asks for confirmation before removing an app's access. */
 interface RemoveAccess extends Form {
   readonly app: OwnApp;
 }
@@ -213,7 +213,7 @@ interface ChangePassword extends Form {
 
 interface Home {
   readonly account?: Person;
-  /** The pages of the person's own. */
+  /** The account pages. */
   readonly pages?: readonly { readonly name: string; readonly url: string }[];
   readonly approvals?: readonly Approval[];
   readonly signInUrl?: string;

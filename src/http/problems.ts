@@ -1,4 +1,4 @@
-/** The failures outside the protocol engine, as one closed list. */
+/** Failures outside the protocol engine, as one closed list. */
 export type ProblemName =
   | 'bad-form'
   | 'body-too-large'
@@ -18,7 +18,7 @@ export type ProblemName =
   | 'unknown-host'
   | 'unsupported-form';
 
-/** The outer face of a problem: what goes on the wire. `error` is a code of RFC 6749 §4.1.2.1 or §5.2. */
+/** The public part of a problem. `error` is a code of RFC 6749 §4.1.2.1 or §5.2. */
 export interface ProblemFace {
   status: number;
   error: 'invalid_request' | 'server_error' | 'temporarily_unavailable';
@@ -153,12 +153,12 @@ export const faces: Readonly<Record<ProblemName, ProblemFace>> = {
   },
 };
 
-/** A failure with two faces: its name decides what the wire says, its message says in the log what really happened. */
+/** A failure with a public and an internal part: its name selects the response, and its message goes to the log. */
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly problem: ProblemName;
   readonly headers: Readonly<Record<string, string>>;
-  /** In place of the face's. */
+  /** Replaces the link of the public part. */
   readonly way: Way | undefined;
   constructor(problem: ProblemName, reason: string, headers: Readonly<Record<string, string>> = {}, way?: Way) {
     super(reason);

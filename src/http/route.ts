@@ -1,10 +1,10 @@
 import Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 
-/** Lets a request through and hands the handler what it found, or throws. */
+/** Admits a request and returns its subject for the handler, or throws. */
 export type Guard<Subject> = (context: Context) => Promise<Subject> | Subject;
 
-/** A route cannot exist without naming its guard. */
+/** A route must name its guard. */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
   readonly path: string;

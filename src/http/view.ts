@@ -29,8 +29,8 @@ export interface Views {
 }
 
 /**
- * Reads and compiles every template of a directory, so that a broken one stops the start, not a request.
- * @param options.brand what this server calls itself on its pages
+ * Reads and compiles all templates of a directory, so that a broken one stops the start and not a request. @param
+ * options.brand the server's name on its pages
  */
 export function loadViews(options: { directory: string; brand: string; logoPath: LogoAddresses['pathOf'] }): Views {
   const { directory, brand, logoPath } = options;

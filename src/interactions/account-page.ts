@@ -3,9 +3,7 @@ import { clientName, finish, showPage, type Interaction, type SubmittedInteracti
 import type { InteractionContext } from './interaction-context.ts';
 import { showSignIn } from './sign-in-page.ts';
 
-/**
- * Asks for the account to continue with (`prompt=select_account`). A browser has one session: that account, or another.
- */
+/** Asks for the account to continue with (`prompt=select_account`): the browser's only session, or another account. */
 export async function showAccounts(
   parts: InteractionContext,
   context: Context,

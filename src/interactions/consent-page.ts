@@ -94,7 +94,9 @@ function requestedAccess({ details }: Interaction, known: Grant | undefined): Co
   };
 }
 
-/** A new question each time: what was allowed once, such as a payment, is not allowed again by that. */
+/**
+ * Returns the requested details. They are asked about each time, because an earlier payment does not allow a new one.
+ */
 function detailsAsked({ details }: Interaction): readonly AuthorizationDetail[] {
   return (details.prompt.details['rar'] as AuthorizationDetail[] | undefined) ?? [];
 }

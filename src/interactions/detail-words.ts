@@ -6,7 +6,7 @@ import { showHiddenCharacters } from '../lib/hidden-characters.ts';
 type Detail = NonNullable<PageData['consent']['details']>[number];
 type Fact = Detail['facts'][number];
 
-/** Describes the requested authorization details (RFC 9396) completely: a person allows only what they can read. */
+/** Describes requested authorization details (RFC 9396) completely, so that the person knows all that they allow. */
 export function detailsInWords(details: readonly AuthorizationDetail[], types: readonly DetailType[]): Detail[] {
   return details.map(({ type: name, ...members }) => {
     const type = types.find((one) => one.type === name);

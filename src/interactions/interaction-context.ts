@@ -22,7 +22,7 @@ export interface InteractionContext {
   consents: Consents;
   signIn: SignIn;
   admitAttempt: AdmitAttempt;
-  /** Absent where the operator makes the accounts. */
+  /** Absent if only the operator makes accounts. */
   signUp?: SignUp;
   passwordMinLength: number;
   resources: readonly ResourceConfig[];

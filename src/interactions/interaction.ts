@@ -11,7 +11,7 @@ import type { FoundInteraction, InteractionDetails } from '../oidc/storage/inter
 import { pageAfterEnd, signedInElsewhere } from './other-tab.ts';
 import type { InteractionContext } from './interaction-context.ts';
 
-/** An authorization request that waits for its person, as this request's browser holds it. */
+/** A pending authorization request in this browser. */
 export interface Interaction {
   readonly found: FoundInteraction;
   readonly details: InteractionDetails;
@@ -34,14 +34,14 @@ export type SubmittedInteraction = Interaction & Omit<SentStep, 'uid'>;
 
 type Parts = Pick<InteractionContext, 'provider' | 'interactions' | 'accounts' | 'csrf'>;
 
-/** An address that the browser goes to in place of a page. */
+/** A redirect in place of a page. */
 export interface WayOn {
   readonly leadsTo: string;
 }
 
 /**
- * Lets in the browser that began the interaction. Where another tab has signed its person in, or the interaction has
- * ended, the way leads on.
+ * Admits the browser that began the interaction. If another tab has signed the person in, or the interaction is over,
+ * redirects.
  */
 export function interactionGuard(parts: Parts): Guard<Interaction | WayOn> {
   return async (context) => {
@@ -57,7 +57,7 @@ export function interactionGuard(parts: Parts): Guard<Interaction | WayOn> {
   };
 }
 
-/** Takes a form only from a page that this browser was shown for this interaction. */
+/** Accepts only a form that this browser got for this interaction. */
 export function sentStepGuard({ csrf, interactions }: Parts): Guard<SentStep> {
   return async (context) => {
     const [uid, form] = [uidOf(context), await readForm(context)];
@@ -69,7 +69,7 @@ export function sentStepGuard({ csrf, interactions }: Parts): Guard<SentStep> {
   };
 }
 
-/** Takes a password only from where one may be tried now. A flood is refused before its forms are read. */
+/** Accepts a password only if one may be tried now. A flood is refused before its forms are read. */
 export function passwordGuard(parts: Parts & Pick<InteractionContext, 'admitAttempt'>): Guard<SentStep> {
   const sent = sentStepGuard(parts);
   return (context) => {
@@ -79,11 +79,11 @@ export function passwordGuard(parts: Parts & Pick<InteractionContext, 'admitAtte
   };
 }
 
-/** Takes a link to the way back for a form without fields, in the browser that began the interaction. */
+/** Accepts a cancel link, which has no form fields, from the browser that began the interaction. */
 export function cancelGuard({ interactions }: Parts): Guard<SentStep> {
   return async (context) => {
     const uid = uidOf(context);
-    // A step takes a place in the store, and anybody can make up the name of an interaction.
+    // A step writes to the store, and anybody can invent an interaction's id.
     if ((await interactions.find(context, uid)) === undefined)
       throw new Problem('interaction-gone', 'it has expired, or another browser began it');
     return { uid, form: new Map(), digest: 'cancel' };
@@ -91,8 +91,8 @@ export function cancelGuard({ interactions }: Parts): Guard<SentStep> {
 }
 
 /**
- * One step of an interaction at a time, and each form once: a second click, which drops the answer to the first, leads to
- * where that one did.
+ * Runs one step of an interaction at a time, and handles each form once. A second click, which discards the first
+ * answer, gets the same redirect.
  */
 export function takeStep(
   parts: Parts,
@@ -145,14 +145,14 @@ async function open({ provider, csrf }: Parts, context: Context, found: FoundInt
   };
 }
 
-/** A question to a person is of use only while their session goes on. */
+/** Refuses an answer if the session has changed since the question. */
 async function refuseChangedSession({ provider }: Pick<Parts, 'provider'>, { session: asked }: InteractionDetails) {
   if (asked?.uid === undefined) return;
   const session = await provider.Session.findByUid(asked.uid);
   if (session?.accountId !== asked.accountId) throw new Problem('interaction-gone', 'the session has ended');
 }
 
-/** Hands what a step found back to the engine, which alone decides what comes next. */
+/** Returns a step's result to the engine, which alone decides what follows. */
 export async function finish(
   { interactions }: Parts,
   context: Context,

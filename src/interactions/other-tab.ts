@@ -10,7 +10,7 @@ import type { InteractionContext } from './interaction-context.ts';
 
 type Parts = Pick<InteractionContext, 'provider' | 'interactions' | 'accounts'>;
 
-/** Demands of a request that also a session may meet. The engine compares them with it when it goes on. */
+/** Parameters that a session may satisfy too. The engine compares them when it continues. */
 const COMPARED: readonly string[] = [
   'no_session',
   'max_age',
@@ -21,8 +21,8 @@ const COMPARED: readonly string[] = [
 ];
 
 /**
- * Finds the account that another tab of this browser has signed in since a sign-in began that asked for nobody else.
- * A device asks for the password all the same: nobody has confirmed it for whom another tab signed in (RFC 8628 §5.4).
+ * Finds the account that another tab has signed in since a sign-in began without naming an account. A device still
+ * requires the password: the person in the other tab confirmed nothing about it (RFC 8628 §5.4).
  */
 export async function signedInElsewhere(
   { provider, accounts }: Parts,
@@ -40,8 +40,8 @@ export async function signedInElsewhere(
 }
 
 /**
- * Tells whether a form that was filled in leads on without its password: it names the account of the session or nobody,
- * and the request demands nothing else than a session.
+ * Tells whether a submitted form may continue without its password: it names the session's account or none, and the
+ * request demands nothing beyond a session.
  */
 export async function needsNoPassword(
   parts: Parts,
@@ -55,9 +55,9 @@ export async function needsNoPassword(
 }
 
 /**
- * Finds the page of the app, the page of the person's own or the next question that a sign-in has led to. Its answer is not given again: a code that
- * is used twice ends what the first use gave (RFC 6749 §4.1.2).
- * @returns undefined where there is none, or another browser signed in
+ * Finds the page that a finished sign-in led to: the app, an account page or the next question. Its answer is not
+ * repeated, because a code used twice revokes the tokens of its first use (RFC 6749 §4.1.2). @returns undefined if
+ * there is none, or if another browser signed in
  */
 export async function pageAfterEnd(
   { provider, interactions }: Parts,

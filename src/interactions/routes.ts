@@ -18,10 +18,10 @@ import type { InteractionContext } from './interaction-context.ts';
 import { showSignIn, submitSignIn } from './sign-in-page.ts';
 import { showSignUp, submitSignUp } from './sign-up-page.ts';
 
-/** The questions that a sign-in answers. */
+/** The prompts that a sign-in answers. */
 const SIGN_IN = ['login', 'select_account'];
 
-/** The pages between an authorization request and its answer. No page leads to another: each goes back to the engine. */
+/** Pages between an authorization request and its answer. No page leads to another: each returns to the engine. */
 export function interactionRoutes(parts: InteractionContext): Route[] {
   const seen = interactionGuard(parts);
   const sent = sentStepGuard(parts);
@@ -77,7 +77,7 @@ function show(parts: InteractionContext, context: Context, interaction: Interact
   }
 }
 
-/** A form answers the question that was put, and no other: nobody consents on the sign-in page. */
+/** Accepts a form only for the current prompt: nobody can consent on the sign-in page. */
 function expectPrompt({ details }: Interaction, names: readonly string[]): void {
   if (names.includes(details.prompt.name)) return;
   throw new Problem('interaction-gone', `the form answers ${names.join(' or ')}, the prompt is ${details.prompt.name}`);

@@ -90,7 +90,7 @@ export async function submitSignIn(
   }
 }
 
-/** Ends the step: who it is, how they showed it (RFC 8176) and when. */
+/** Completes the step with the account, the authentication methods (RFC 8176) and the time. */
 export function finishSignedIn(
   parts: InteractionContext,
   context: Context,

@@ -3,7 +3,7 @@ import type { JWK } from 'jose';
 /** Outcome of the search for a signature's key. */
 export type KeyChoice = { jwk: JWK } | 'unavailable' | 'unknown' | 'ambiguous' | 'unfit' | 'weak';
 
-/** The `kty` and, where it is fixed, the curve that an algorithm's key has (RFC 7518 §3.1, RFC 8037 §3.1). */
+/** The `kty` and, if fixed, the curve of an algorithm's key (RFC 7518 §3.1, RFC 8037 §3.1). */
 const KINDS: Readonly<Record<string, { kty: string; crv?: string }>> = {
   ES256: { kty: 'EC', crv: 'P-256' },
   ES384: { kty: 'EC', crv: 'P-384' },
@@ -13,8 +13,8 @@ const KINDS: Readonly<Record<string, { kty: string; crv?: string }>> = {
 const RSA = { kty: 'RSA', crv: undefined };
 
 /**
- * The one key that a token's header means. The algorithm never chooses: it must be one that the key is for
- * (RFC 8725 §3.1), so that no key is used in a way that its owner did not mean.
+ * Selects the only key that a token's header can mean. The key must allow the header's algorithm (RFC 8725 §3.1), so
+ * that no key is used against its owner's intent.
  */
 export function chooseKey(keys: readonly JWK[], { kid, alg }: { kid?: string | undefined; alg: string }): KeyChoice {
   const meant = kid === undefined ? keys : keys.filter((key) => key.kid === kid);

@@ -4,12 +4,12 @@ import { publicJwk } from '../config/values.ts';
 import { keysIn, type KeySet, type KeySets } from '../outgoing/key-sets.ts';
 import { chooseKey, type KeyChoice } from './choose-key.ts';
 
-/** In seconds: a key that its issuer has taken out is good for as long. */
+/** Seconds for which fetched keys are used, even if the issuer removes one meanwhile. */
 const FRESH = 600;
-/** In seconds: while an issuer does not answer, its keys of before are good for as long. */
+/** Seconds for which earlier keys are used if the issuer does not answer. */
 const STALE = 3600;
 
-/** The public keys of issuers that the operator named: inline ones, and those at a `jwks_uri`. */
+/** Public keys of the operator's trusted issuers: inline ones, and those at a `jwks_uri`. */
 export class IssuerKeys {
   readonly #sets: KeySets;
   readonly #publicKeys = new WeakMap<KeySet, JWK[]>();
@@ -27,7 +27,7 @@ export class IssuerKeys {
     if (this.#sets.age(set) > FRESH + STALE) return 'unavailable';
     const choice = chooseKey(this.#keysOf(set), header);
     if (choice !== 'unknown') return choice;
-    // A key that came into use a moment ago; and nobody makes the server ask more often than the cooldown allows.
+    // Fetches again for a key that is new; the cooldown limits such fetches.
     const newest = await this.#sets.at(address, { maxAge: 0 });
     return chosen(this.#keysOf(newest), header, newest.keys);
   }
@@ -39,14 +39,14 @@ export class IssuerKeys {
   }
 }
 
-/** @param all the set as it came, to tell a key that is not used from one that is not there */
+/** @param all the unfiltered set, to distinguish an unusable key from a missing one */
 function chosen(usable: readonly JWK[], header: { kid?: string | undefined; alg: string }, all: readonly unknown[]) {
   const choice = chooseKey(usable, header);
   if (choice !== 'unknown' || header.kid === undefined) return choice;
   return all.some((key) => (key as Partial<JWK> | null)?.kid === header.kid) ? 'weak' : choice;
 }
 
-/** The public keys of a set; of the others none could verify anything. */
+/** Keeps the public keys of a set; no other key can verify. */
 function publicKeys(keys: readonly unknown[]): JWK[] {
   return keys.flatMap((key): JWK[] => {
     const read = publicJwk.safeParse(key);

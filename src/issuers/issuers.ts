@@ -4,13 +4,13 @@ import { everyRecord } from '../storage/every-member.ts';
 import { keyspace, type Index, type Key, type Store } from '../storage/store.ts';
 
 export interface Issuers {
-  /** Those of the configuration file, which are known without the store. */
+  /** Issuers of the configuration file, which are known without the store. */
   readonly configured: readonly TrustedIssuer[];
-  /** By the `iss` of a token, compared character by character. */
+  /** Finds an issuer by a token's `iss`, compared character by character. */
   find(issuer: string): Promise<TrustedIssuer | undefined>;
-  /** Those in the store. */
+  /** Issuers in the store. */
   stored(): AsyncIterable<TrustedIssuer>;
-  /** Puts an issuer into the store, over the same one. @returns false when the configuration has it */
+  /** Stores an issuer and replaces the same one. @returns false if the configuration has it */
   save(issuer: TrustedIssuer): Promise<boolean>;
   /** @returns whether the store had it */
   remove(issuer: string): Promise<boolean>;
@@ -19,7 +19,9 @@ export interface Issuers {
 const issuerKey = keyspace<TrustedIssuer>('trusted-issuer');
 const everyIssuer: Index<TrustedIssuer> = 'trusted-issuers';
 
-/** The registry of trusted issuers. Those of the configuration come first; every node asks the store each time. */
+/**
+ * Opens the registry of trusted issuers. Those of the configuration come first; every node reads the store each time.
+ */
 export function openIssuers({
   records,
   configured,

@@ -12,7 +12,7 @@ import type { FreshKey } from './rotation.ts';
 /** The external signer that holds the private halves of keys that the ring only names. */
 export interface External {
   signer: ExternalSigner;
-  /** True if new keys are made there; otherwise it signs only with the keys that it has. */
+  /** True if new keys are made in the signer; otherwise it only signs with existing ones. */
   makesNewKeys: boolean;
 }
 
@@ -20,17 +20,17 @@ export interface ExternalOptions {
   external?: External | undefined;
   clock: Clock;
   random: Random;
-  /** Told what went wrong in the background and is tried again later. */
+  /** Reports a background failure that is retried later. */
   reportFailure?: ((error: unknown) => void) | undefined;
 }
 
 /**
- * Older than this, a private half that no ring mentions was left by a node that ended between making it and writing
- * it, or by a destruction that failed. Far longer than both take, on clocks that differ.
+ * Age after which an unmentioned private half counts as left behind by a crash or a failed destruction. Far longer than
+ * both take, even with clock differences.
  */
 const ORPHAN_AGE = 3_600_000;
 
-/** Makes a key in the signer. Its name tells when, for whoever finds it left behind. */
+/** Makes a key in the signer. Its name contains the time, so that a later clean-up can judge it. */
 export async function newExternalKey(
   alg: SigningAlgorithm,
   ring: Pick<RingContent, 'root'>,
@@ -57,9 +57,8 @@ async function prove({ kid, alg, publicJwk }: FreshKey, name: string, signer: Ex
 }
 
 /**
- * Writes a change of the ring. The private halves that only the loser mentions are destroyed: those that were made in
- * vain, or those of keys that have retired. Where the store did not answer, nobody knows yet which those are.
- * @returns whether it was written
+ * Writes a change of the ring. The loser's private halves are destroyed: unused new ones, or those of retired keys. If
+ * the store does not answer, nobody knows yet which those are. @returns whether it was written
  */
 export async function writeRing(
   records: RingRecords,
@@ -75,8 +74,8 @@ export async function writeRing(
 }
 
 /**
- * Compares what the ring mentions with what is there, and destroys what has been left behind.
- * @throws SignerUnavailable when this server cannot sign with a key of the ring
+ * Compares the ring with the signer, and destroys private halves that were left behind. @throws SignerUnavailable if
+ * this server cannot sign with a key of the ring
  */
 export async function checkExternalKeys(
   records: RingRecords,
@@ -116,7 +115,7 @@ function missingText({ alg, kid, external = '' }: RingKey): string {
   );
 }
 
-/** Several rings may share a token; this one's keys are marked with a name that a copy of the store keeps. */
+/** Several rings may share a token. This ring's keys carry a label that survives in a copy of the store. */
 function ownerOf(ring: Pick<RingContent, 'root'>): string {
   return `latchkey ${derived(ring, 'owner of external keys').toString('base64url').slice(0, 16)}`;
 }

@@ -2,11 +2,11 @@ import type { Clock } from '../lib/clock.ts';
 import { SignerUnavailable, type ExternalSigner } from './external-signer.ts';
 import type { RingKey, SigningKey } from './ring.ts';
 
-/** Signs for the engine, and knows whether it can. */
+/** Signs for the engine, and reports whether it can. */
 export interface ExternalSigning {
   /** @throws SignerUnavailable */
   sign(key: RingKey, data: Uint8Array): Promise<Uint8Array>;
-  /** @throws SignerUnavailable when a key that should sign now cannot; a signature of a moment ago is proof enough */
+  /** @throws SignerUnavailable if a key that should sign now cannot; a very recent signature is proof enough */
   ready(): Promise<void>;
 }
 
@@ -48,7 +48,7 @@ export function externalSigning({ signer, clock, signing, onFailure }: Parts): E
 
   async function ready(): Promise<void> {
     if (signer === undefined) return;
-    // Of many who ask at once, one tries: an HSM that comes back is not met by all of them.
+    // Concurrent callers share one trial, so that a returning HSM is not flooded.
     if (trial === undefined && Math.abs(clock.now() - last.at) < MOMENT) {
       if (last.signed) return;
       throw new SignerUnavailable('the HSM failed a moment ago');

@@ -8,12 +8,12 @@ import { MasterKeyError } from './master-key-error.ts';
 /** Windows has neither these modes nor a way to sync a directory; there the directory's own access list must protect the key. */
 const POSIX = process.platform !== 'win32';
 
-/** @returns the file's text, or `undefined` when there is no file */
+/** @returns the file's text, or `undefined` if there is no file */
 export async function readMasterKeyFile(path: string): Promise<string | undefined> {
   let file: FileHandle | undefined;
   try {
     file = await open(path, 'r');
-    // The mode is asked of the open file, not of the path, so that nobody can put another file in between.
+    // Reads the mode of the open file, not of the path, so that nobody can swap the file in between.
     const { mode } = await file.stat();
     if (POSIX && (mode & 0o077) !== 0) throw MasterKeyError.exposed(path, mode);
     return (await file.readFile('utf8')).trim();
@@ -25,7 +25,10 @@ export async function readMasterKeyFile(path: string): Promise<string | undefine
   }
 }
 
-/** Writes the whole key aside and links it into place: the name never shows half a key, and the first one stays. */
+/**
+ * Writes the whole key to another file and links it into place, so that the name never leads to half a key and the
+ * first key wins.
+ */
 export async function makeMasterKeyFile(path: string, random: Random): Promise<void> {
   const directory = dirname(path);
   const draft = join(directory, `.master.key.${random.bytes(8).toString('hex')}`);
@@ -35,7 +38,7 @@ export async function makeMasterKeyFile(path: string, random: Random): Promise<v
     await link(draft, path)
       .catch(unlessOneIsThere)
       .finally(() => rm(draft));
-    // Without this a power cut could leave a store that is sealed under a key which no longer has a name.
+    // Otherwise a power cut could leave a store sealed under a key whose file has no name.
     if (POSIX) await sync(directory);
   } catch (error) {
     throw MasterKeyError.inaccessible(path, error);

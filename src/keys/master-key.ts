@@ -5,22 +5,24 @@ import type { Random } from '../lib/random.ts';
 import { MasterKeyError } from './master-key-error.ts';
 import { makeMasterKeyFile, readMasterKeyFile } from './master-key-file.ts';
 
-/** Seals what must be read back and yet be worthless in a stolen copy of the store. Cannot be made to show its key. */
+/** Seals secrets that the server must read back and a thief of the store must not. It never reveals its key. */
 export interface MasterKey {
-  /** Names the key without giving it away; the `kid` of everything sealed under it. */
+  /** Identifies the key without revealing it; the `kid` of everything sealed under it. */
   readonly id: string;
-  /** The file it came from, for messages. */
+  /** The key's file, for messages. */
   readonly path: string;
   /** @returns a compact JWE (RFC 7516), `dir` with `A256GCM`, that opens only under this key and for this purpose */
   seal(plaintext: string | Uint8Array, purpose: string): Promise<string>;
-  /** @throws MasterKeyError `wrong` when another master key sealed it, `damaged` when it or its purpose is not the same */
+  /**
+   * @throws MasterKeyError `wrong` if another master key sealed it, `damaged` if it was altered or has another purpose
+   */
   open(jwe: string, purpose: string): Promise<Buffer>;
 }
 
 /**
- * Opens `master.key` in a directory: 32 bytes as base64url, readable by its owner alone. With `create`, a missing
- * file is made; of any number of processes that start at once, all get the same key.
- * @throws MasterKeyError when the file is missing, malformed, readable by others, or cannot be read or made
+ * Opens `master.key` in a directory: 32 bytes as base64url, readable by its owner alone. With `create`, makes a missing
+ * file; processes that start at once all get the same key. @throws MasterKeyError if the file is missing, malformed,
+ * readable by others, or cannot be read or made
  */
 export function openMasterKey(
   directory: string,
@@ -29,7 +31,7 @@ export function openMasterKey(
   return openMasterKeyFile(resolve(directory, 'master.key'), create ? random : undefined);
 }
 
-/** The same for a file of any name. @param random makes it where it is missing */
+/** Opens a master key file of any name. @param random makes the key if the file is missing */
 export async function openMasterKeyFile(path: string, random?: Random): Promise<MasterKey> {
   let text = await readMasterKeyFile(path);
   if (text === undefined && random !== undefined) {
@@ -38,12 +40,12 @@ export async function openMasterKeyFile(path: string, random?: Random): Promise<
   }
   if (text === undefined) throw MasterKeyError.missing(path);
   const bytes = Buffer.from(text, 'base64url');
-  // Decoding skips what is not base64url, so only the way back shows that the text was whole.
+  // Decoding skips invalid characters, so only re-encoding proves that the text was intact.
   if (bytes.length !== 32 || bytes.toString('base64url') !== text) throw MasterKeyError.malformed(path);
   return masterKeyOf(bytes, path);
 }
 
-/** Returns the path of the next master key, which is kept there while the store is being sealed under it. */
+/** Returns the path of the next master key, which stays there while the store is resealed. */
 export function nextKeyFile({ path }: Pick<MasterKey, 'path'>): string {
   return `${path}.new`;
 }
@@ -53,7 +55,7 @@ function masterKeyOf(bytes: Buffer, path: string): MasterKey {
   const derive = (info: string, length: number): Uint8Array =>
     new Uint8Array(hkdfSync('sha256', bytes, '', `latchkey master key: ${info}`, length));
   const id = Buffer.from(derive('id', 12)).toString('base64url');
-  // A key per purpose: a sealed text that is moved to another place in the store does not open there.
+  // Derives a key for each purpose, so that a sealed text does not open in another place of the store.
   const keyFor = (purpose: string): Uint8Array => derive(`seal ${purpose}`, 32);
 
   return {

@@ -5,8 +5,8 @@ import { secretToken, type Random } from '../lib/random.ts';
 import type { FreshCookieKey, FreshKey } from './rotation.ts';
 
 /**
- * RFC 7518 §3.3 asks for 2048 bits or more. With 3072 a signature costs twice the CPU and a token is 171
- * characters longer, to protect a key that is replaced within weeks. Who wants more strength has ES256, the default.
+ * RFC 7518 §3.3 asks for at least 2048 bits. With 3072 a signature costs twice the CPU and a token is 171 characters
+ * longer, to protect a key that is replaced within weeks. For more strength, use ES256, the default.
  */
 export const RSA_BITS = 2048;
 
@@ -17,13 +17,13 @@ export async function newKey(alg: SigningAlgorithm): Promise<FreshKey> {
   return { ...key, privateJwk: { ...(await exportJWK(pair.privateKey)), ...marks(key) } };
 }
 
-/** A key by its public half, named by its thumbprint (RFC 7638). */
+/** Builds a key from its public half, named by its thumbprint (RFC 7638). */
 export async function keyOf(alg: SigningAlgorithm, publicHalf: JWK): Promise<FreshKey> {
   const kid = await calculateJwkThumbprint(publicHalf);
   return { kid, alg, publicJwk: { ...publicHalf, ...marks({ kid, alg }) } };
 }
 
-/** The engine prefers keys that carry all three, so a key without one would never be chosen beside them. */
+/** The engine prefers keys with all three members, so it would never choose a key without one. */
 function marks({ kid, alg }: Pick<FreshKey, 'kid' | 'alg'>): JWK {
   return { kid, alg, use: 'sig' };
 }

@@ -5,9 +5,8 @@ import { ringRecords, type RingStore } from './ring-record.ts';
 import { storedRing } from './transitions.ts';
 
 /**
- * Seals the ring under another master key, in one compare-and-swap: at every moment one of the two opens it.
- * @returns `already` when it was sealed under the other key before
- * @throws MasterKeyError when neither opens it
+ * Reseals the ring under another master key in one compare-and-swap, so that one of the two always opens it. @returns
+ * `already` if it was sealed under the other key before @throws MasterKeyError if neither opens it
  */
 export async function resealRing(store: RingStore, from: MasterKey, to: MasterKey): Promise<'done' | 'already'> {
   for (;;) {

@@ -3,39 +3,39 @@ import type { RingContent } from './ring.ts';
 import type { MasterKey } from './master-key.ts';
 
 /**
- * The ring at rest: one compact JWE of the whole `RingContent`. Sealing the public halves too means that who can write
- * to the store still cannot have a key of theirs published, and that a new master key is one compare-and-swap.
+ * The stored ring: one compact JWE of the whole `RingContent`. The public halves are sealed too, so that somebody who
+ * can write to the store cannot have their own key published, and so that one compare-and-swap changes the master key.
  */
 export interface RingRecord {
   sealed: string;
 }
 
-/** The channel on which a node says that it has changed the ring. */
+/** Channel for notices that the ring has changed. */
 export const RING_CHANNEL = 'key-ring';
 
 const ringKey: Key<RingRecord> = keyspace<RingRecord>('key-ring')('main');
 const PURPOSE = 'key-ring:main';
 
-/** Tells whether a ring is there, whatever master key it is sealed under. */
+/** Tells whether a ring is stored, whatever master key seals it. */
 export async function holdsRing(store: Pick<Store, 'get'>): Promise<boolean> {
   return (await store.get(ringKey)) !== undefined;
 }
 
-/** The verbs of the store that the ring needs. */
+/** The store's methods that the ring needs. */
 export type RingStore = Pick<Store, 'get' | 'create' | 'replace' | 'publish' | 'subscribe'>;
 
 export interface StoredRing {
   content: RingContent;
-  /** Tells one state of the record from another, even where a failover has set the version back. */
+  /** Distinguishes two states of the record, even if a failover has set the version back. */
   sealed: string;
   version: number;
 }
 
 /** Reads and writes the one record of the ring. */
 export interface RingRecords {
-  /** @returns `known` itself, unopened, where nothing has changed since */
+  /** @returns `known` itself, unopened, if nothing has changed since */
   read(known?: StoredRing): Promise<StoredRing | undefined>;
-  /** @param over the version to write over, or `undefined` where there must be none. @returns whether this call wrote */
+  /** @param over the version to replace, or `undefined` if there must be none. @returns whether this call wrote */
   write(content: RingContent, over: number | undefined): Promise<boolean>;
 }
 
@@ -48,7 +48,7 @@ export function ringRecords(store: RingStore, masterKey: MasterKey): RingRecords
       const { version } = stored;
       if (sealed === known?.sealed) return version === known.version ? known : { ...known, version };
       const text = await masterKey.open(sealed, PURPOSE);
-      // Only a holder of the master key can have written it, so its shape is ours.
+      // Only a holder of the master key can have written it, so its shape is trusted.
       return { content: JSON.parse(text.toString()) as RingContent, sealed, version };
     },
     async write(content, over) {

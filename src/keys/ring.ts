@@ -12,7 +12,7 @@ export interface RingKey extends SuccessionKey {
   publicJwk: JWK;
   /** With `kid`, `alg` and `use`; absent once destroyed. In clear in memory only. */
   privateJwk?: JWK;
-  /** Instead of it the name of the private half in the external signer; absent once that was destroyed. */
+  /** The name of the private half in the external signer; absent once destroyed. */
   external?: string;
 }
 
@@ -24,7 +24,7 @@ export interface CookieKey extends SuccessionKey {
 export interface RingContent {
   keys: readonly RingKey[];
   cookieKeys: readonly CookieKey[];
-  /** 32 bytes as base64url, of which every other secret is derived. */
+  /** 32 bytes as base64url, from which all other secrets are derived. */
   root: string;
 }
 
@@ -37,22 +37,22 @@ export interface RingSnapshot {
   readonly published: readonly JWK[];
   /** The public halves of all other keys: an `id_token_hint` may be signed by one of them. */
   readonly verifying: readonly JWK[];
-  /** The first signs cookies, all of them verify. */
+  /** The first one signs cookies; all of them verify. */
   readonly cookieKeys: readonly string[];
   /** The time at which the timetable makes this snapshot outdated, in milliseconds since the epoch. */
   readonly until: number;
-  /** 32 bytes for the use that the label names, the same on every node and after every restart (HKDF-SHA-256, RFC 5869). */
+  /** Derives 32 bytes for the labelled use, the same on every node and after every restart (HKDF-SHA-256, RFC 5869). */
   derive(label: string): Buffer;
 }
 
-/** A key whose private half is there, in the ring or in the external signer. */
+/** A key with its private half, in the ring or in the external signer. */
 export type SigningKey = RingKey & ({ privateJwk: JWK } | { external: string });
 
 export function canSign(key: RingKey): key is SigningKey {
   return key.privateJwk !== undefined || key.external !== undefined;
 }
 
-/** @param algorithms those that this node signs with */
+/** @param algorithms of the keys with which this node signs */
 export function snapshotOf(content: RingContent, now: number, algorithms: readonly SigningAlgorithm[]): RingSnapshot {
   const { keys } = content;
   const signing = signingKeys(keys, now, algorithms);
@@ -70,7 +70,7 @@ export function snapshotOf(content: RingContent, now: number, algorithms: readon
   };
 }
 
-/** 32 bytes for the use that the label names, of the ring's root. */
+/** Derives 32 bytes for the labelled use from the ring's root. */
 export function derived({ root }: Pick<RingContent, 'root'>, label: string): Buffer {
   return Buffer.from(hkdfSync('sha256', Buffer.from(root, 'base64url'), '', `latchkey ring: ${label}`, 32));
 }

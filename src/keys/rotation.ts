@@ -74,7 +74,7 @@ function nextCookieKeys(
   const kept = prolonged(present, forCookies);
   const succession =
     fresh === undefined ? kept : withSuccessor(kept, (times) => ({ ...fresh, ...times }), now, forCookies);
-  // The last key stays past its time until there is another.
+  // The last key stays past its time until there is a successor.
   return succession.filter((key) => now < key.rememberedUntil || key === succession.at(-1));
 }
 

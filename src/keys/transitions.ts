@@ -12,7 +12,7 @@ export interface TransitionOptions extends RotationRules, ExternalOptions {}
 export async function nextTransition(content: RingContent, options: TransitionOptions): Promise<RingContent> {
   const due = dueFor(content, options.clock.now(), options);
   const keys = await newKeys(due.algorithms, content, options);
-  // The clock is read again: making a key may take seconds in an HSM, which must not shorten its announcement.
+  // Reads the clock again: making a key may take an HSM seconds, which must not shorten its announcement.
   return advance(content, options.clock.now(), options, {
     keys,
     ...(due.cookieKey && { cookieKey: newCookieKey(options.random) }),

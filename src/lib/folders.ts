@@ -2,8 +2,8 @@ import { mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 /**
- * Makes a folder and those above it. Node's own recursive call never returns where a file system makes no folders, as /proc.
- * @throws the system's error, with the path
+ * Makes a folder and its parents. Node's own recursive call never returns on a file system without folders of its own,
+ * such as /proc. @throws the system's error, with the path
  */
 export function makeFolder(path: string, mode: number): void {
   if (isFolder(path)) return;
@@ -17,7 +17,7 @@ export function makeFolder(path: string, mode: number): void {
   }
 }
 
-/** Tells whether two paths lead to one file, also by links. A path that leads nowhere is compared as a text. */
+/** Tells whether two paths lead to the same file, also through links. A path that leads nowhere is compared as text. */
 export function areSameFile(one: string, other: string): boolean {
   const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
   if (a === undefined || b === undefined) return resolve(one) === resolve(other);

@@ -1,6 +1,6 @@
 /**
- * Tells whether the text has a character beyond ASCII that normalisation or lower case makes an ASCII one, as U+212A (kelvin)
- * becomes `k`. Two names that differ in nothing else would be compared as equal.
+ * Tells whether normalisation or lower case turns a non-ASCII character of the text into an ASCII one, as U+212A
+ * (kelvin) becomes `k`. Two different names would then compare as equal.
  */
 export function foldsIntoAscii(text: string): boolean {
   return [...text].some(

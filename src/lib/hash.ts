@@ -10,7 +10,7 @@ export function hmacSha256(key: string | Buffer, text: string): string {
   return createHmac('sha256', key).update(text).digest('base64url');
 }
 
-/** Compares two texts without telling by its duration where they differ; only whether they are equally long. */
+/** Compares two texts in a time that reveals only whether their lengths are equal. */
 export function equalInConstantTime(a: string, b: string): boolean {
   const [left, right] = [Buffer.from(a), Buffer.from(b)];
   return left.length === right.length && timingSafeEqual(left, right);

@@ -1,17 +1,17 @@
 /**
- * Characters that show nothing, break a line or turn the reading direction around: with them a text passes for another.
- * Unicode Standard Annex #9 §4.3 (bidirectional controls) and Annex #31 §2.3 (default-ignorable), besides the blank of
- * Braille and what means something only in a private agreement.
+ * Characters that are invisible, break a line or change the reading direction, so that a text passes for another.
+ * Unicode Standard Annex #9 §4.3 (bidirectional controls) and Annex #31 §2.3 (default-ignorable), besides the Braille
+ * blank and private-use characters.
  */
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u;
 const EACH_HIDDEN = new RegExp(HIDDEN, 'gu');
 
-/** For the text of an app that a person decides on: what it shows must be all that it is. */
+/** Checks an app's text on which a person decides: it must show all that it contains. */
 export function hasHiddenCharacters(text: string): boolean {
   return HIDDEN.test(text);
 }
 
-/** A text in which each hidden character is shown by its number, such as `[U+202E]`. */
+/** Replaces each hidden character by its number, such as `[U+202E]`. */
 export function showHiddenCharacters(text: string): string {
   return text.replace(EACH_HIDDEN, (character) => {
     const number = character.codePointAt(0) ?? 0;

@@ -3,7 +3,7 @@ import type { Random } from './random.ts';
 
 declare const kind: unique symbol;
 
-/** A string that says at compile time what it identifies, so that one kind cannot be passed as another. */
+/** A string typed by what it identifies, so that the compiler keeps kinds apart. */
 export type Id<Kind extends string> = string & { readonly [kind]: Kind };
 
 export type AccountId = Id<'account'>;

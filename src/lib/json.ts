@@ -23,7 +23,7 @@ function isNew(name: unknown, names: Set<string> | undefined): boolean {
   return names?.size !== before || names === undefined;
 }
 
-/** @param start of a text's opening quote. @returns the index after its closing one */
+/** @param start index of a text's opening quote. @returns the index after its closing one */
 function endOfText(json: string, start: number): number {
   let at = start + 1;
   while (at < json.length && json[at] !== '"') at += json[at] === '\\' ? 2 : 1;

@@ -2,13 +2,12 @@ import { createPublicKey } from 'node:crypto';
 
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
 const CURVES = ['P-256', 'P-384', 'P-521'];
-/** In bits. Larger ones cost whoever verifies, without a gain. */
+/** RSA key sizes in bits. Larger keys slow verification without a gain. */
 const RSA = { least: 2048, most: 8192 };
 
 /**
- * Why a public key of somebody else must not be used: it is private, too weak to be a secret's other half, or no key at
- * all (RFC 7518 §3.3, NIST SP 800-131A, SP 800-56B §6.4.2).
- * @returns undefined for a good one
+ * Explains why somebody else's public key must not be used: it is private, too weak, or no key at all (RFC 7518 §3.3,
+ * NIST SP 800-131A, SP 800-56B §6.4.2). @returns undefined for a good one
  */
 export function publicKeyFault(jwk: Readonly<Record<string, unknown>>): string | undefined {
   if (PRIVATE_MEMBERS.some((name) => name in jwk)) return 'must be a public key, and this one is private';
@@ -28,7 +27,7 @@ export function verifies({ kty, crv, use, key_ops: operations }: Readonly<Record
   return operations === undefined || (Array.isArray(operations) && operations.includes('verify'));
 }
 
-/** @returns undefined for a length and an exponent that are fit for use */
+/** @returns undefined if length and exponent are acceptable */
 export function rsaSizeFault(bits: number, exponent: bigint): string | undefined {
   if (bits < RSA.least || bits > RSA.most)
     return `must have ${RSA.least} to ${RSA.most} bits, and this one has ${bits}`;

@@ -1,25 +1,23 @@
 import type { Clock } from './clock.ts';
 
-/** An answer that took longer, in milliseconds, does not tell the time well enough to replace an earlier one. */
+/** Duration in milliseconds above which an answer is too imprecise to replace an earlier one. */
 const SLOW = 1000;
-/**
- * By so much the time may seem to go back from one measurement to the next, in milliseconds; it stands still instead.
- */
+/** Milliseconds by which the time may seem to go back between two measurements; it stands still instead. */
 const WAVER = 1000;
 
-/** By so much a machine's clock may differ without a warning, in milliseconds. */
+/** Milliseconds by which a machine's clock may differ without a warning. */
 const NOTICED = 1000;
 
 /**
- * The time of a clock that several machines share, as this one reckons it: what the shared clock said last, and what has
- * passed since by a clock that nobody sets. The machine's own clock may be wrong, or jump, without any effect.
+ * Estimates the time of a clock that several machines share: its last reading, plus the time since by a monotonic
+ * clock. A wrong or jumping machine clock has no effect.
  */
 export class SharedClock implements Clock {
   readonly #machine: Clock;
   #measured: { time: number; at: number } | undefined;
   #last = -Infinity;
 
-  /** Until it is measured, the time is the machine's. */
+  /** Before the first measurement, the machine's clock counts. */
   constructor(machine: Clock) {
     this.#machine = machine;
   }
@@ -31,12 +29,12 @@ export class SharedClock implements Clock {
     return this.#last;
   }
 
-  /** By how much the machine's clock is ahead, in milliseconds; negative where it is behind. */
+  /** Milliseconds by which the machine's clock is ahead; negative if it is behind. */
   get ahead(): number {
     return this.#measured === undefined ? 0 : this.#machine.now() - this.now();
   }
 
-  /** @param read asks the shared clock: milliseconds since the epoch */
+  /** @param read returns the shared clock's time in milliseconds since the epoch */
   async measure(read: () => Promise<number>): Promise<void> {
     const sent = performance.now();
     const time = await read();
@@ -45,7 +43,7 @@ export class SharedClock implements Clock {
   }
 }
 
-/** The store's time, on a machine whose own clock differs. */
+/** Warns if this machine's clock differs from the store's. */
 export function clockWarnings({ ahead }: SharedClock): string[] {
   if (Math.abs(ahead) <= NOTICED) return [];
   const seconds = (Math.abs(ahead) / 1000).toFixed(1);

@@ -7,32 +7,32 @@ import { RefusalMemory } from './refusal-memory.ts';
 export interface Share {
   readonly subject: string;
   readonly most: number;
-  /** Belongs to everybody, so it is asked only once the subject's own shares have enough left. */
+  /** True for a share of all subjects, which is spent only if the subject's own shares have enough left. */
   readonly isCommon?: true;
 }
 
 export interface Budget {
-  /** Spends from every share, or from none. @returns whether each had enough left */
+  /** Spends from every share, or from none. @returns whether all had enough left */
   spend(shares: readonly Share[], amount: number): Promise<boolean>;
-  /** Tells, without asking the store, that one of the shares had nothing left a moment ago: `spend` would refuse. */
+  /** Tells, without asking the store, that a share was recently used up: `spend` would refuse. */
   isSpent(shares: readonly Share[]): boolean;
-  /** Unspends what is no longer needed. What was spent in a span that is over is no credit in the next. */
+  /** Returns unneeded amounts. An amount of an earlier span gives no credit in the next. */
   giveBack(subjects: readonly string[], amount: number): Promise<void>;
 }
 
 const spentBy = (subject: string): Counter => `spent:${sha256(subject)}`;
 
-/** For how long this node takes a subject that had nothing left as spent, without asking the store, in milliseconds. */
+/** Milliseconds for which this node remembers, without asking the store, that a subject has nothing left. */
 const REMEMBERED = 5000;
 
 /**
- * A subject's span begins with the first amount that it spends. Two spans may meet within any period as long as one, so
- * in such a period a subject spends twice its most, at the worst.
+ * Opens a budget. A subject's span begins with its first amount. Any period as long as a span may touch two spans, so a
+ * subject may spend up to twice its limit in it.
  */
 export function openBudget(parts: {
   grants: Store;
   clock: Clock;
-  /** Part of the keys in the store. */
+  /** Part of the store keys. */
   name: string;
   /** In seconds. */
   span: number;
@@ -51,7 +51,7 @@ export function openBudget(parts: {
     const over = shares.filter(({ most }, index) => (sums[index] ?? 0) > most);
     if (over.length === 0) return true;
     for (const { subject } of over) refused.note(subject, REMEMBERED);
-    // A block that is refused must not spend what belongs to its neighbours.
+    // A refused block must not spend from shares of its neighbours.
     await add(subjects, -amount);
     return false;
   }
@@ -61,7 +61,7 @@ export function openBudget(parts: {
       if (isSpent(shares)) return false;
       const common = shares.filter(({ isCommon }) => isCommon === true);
       const own = shares.filter(({ isCommon }) => isCommon !== true);
-      // A burst that its own share refuses must not use up everybody's for a moment.
+      // A burst that its own share refuses must not use up the common share, even briefly.
       if (!(await spendAll(own, amount))) return false;
       if (common.length === 0 || (await spendAll(common, amount))) return true;
       await add(

@@ -2,13 +2,13 @@
 export interface Caller {
   /** The address block that the request came from. */
   block: string;
-  /** The account that it is about, by its address or its id; absent where there is none yet. */
+  /** The account, by address or id; absent if there is none yet. */
   account?: string;
   /** Tells whether the account's owner has signed in on this device before. */
   isKnown: boolean;
 }
 
-/** The operator, by a command or by the configuration. */
+/** The operator's commands and configuration. */
 export const OPERATOR: Caller = { block: 'operator', isKnown: true };
 
 export interface LaneLimits {

@@ -4,9 +4,8 @@ import type { Clock } from '../lib/clock.ts';
 const MOST = 10_000;
 
 /**
- * Memory of subjects that are refused, and until when, as this node knows without asking the store: a flood that is
- * refused must cost next to nothing. Of too many subjects the one that was noted first is forgotten, so that the store
- * is asked again.
+ * Remembers refused subjects and the end of their refusal, so that refusing a flood costs no call to the store. If
+ * there are too many, the oldest is forgotten, and the store is asked again.
  */
 export class RefusalMemory {
   readonly #clock: Clock;
@@ -16,7 +15,7 @@ export class RefusalMemory {
     this.#clock = clock;
   }
 
-  /** @param milliseconds from now, for which nothing can let the subject in */
+  /** @param milliseconds duration from now in which the subject is certainly refused */
   note(subject: string, milliseconds: number): void {
     this.#until.delete(subject);
     const [oldest] = this.#until.keys();
@@ -24,7 +23,7 @@ export class RefusalMemory {
     this.#until.set(subject, this.#clock.now() + milliseconds);
   }
 
-  /** @returns milliseconds for which the subject is still refused; 0 where nothing is remembered */
+  /** @returns milliseconds for which the subject is still refused; 0 if nothing is remembered */
   remaining(subject: string): number {
     const until = this.#until.get(subject);
     if (until === undefined) return 0;

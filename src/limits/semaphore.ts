@@ -31,7 +31,7 @@ export interface Semaphore {
    * @throws TooBusy if the queue is full, before the task has started
    */
   run<T>(caller: Caller, task: (isOfCrowd: boolean) => Promise<T>): Promise<T>;
-  /** @throws TooBusy if a task would find the queue full now */
+  /** @throws TooBusy if the queue is full now */
   assertRoom(caller: Caller): void;
 }
 

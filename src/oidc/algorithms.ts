@@ -7,7 +7,7 @@ import type { MutualTls } from './clients/client-certificates.ts';
 import { dPoPAlgorithms } from './clients/profile-rules.ts';
 import { ASSERTION_ALGORITHMS } from './requests/client-assertion.ts';
 
-/** All that clients can use here: a certificate proves nothing where nobody asks for one. */
+/** Lists the client authentication methods; certificates need a port or a proxy that asks for them. */
 export function authMethods({ tlsClientAuth = false, selfSignedTlsClientAuth = false }: MutualTls) {
   const offered: Record<string, boolean> = {
     tls_client_auth: tlsClientAuth,
@@ -27,7 +27,7 @@ export function algorithms({ keys, profile }: Config, ring: RingSnapshot): NonNu
     introspectionSigningAlgValues: forClients,
     ...dPoPAlgorithms(profile),
     requestObjectSigningAlgValues: [...clientSignature.options],
-    // Requests come over TLS, and the ring holds no keys that others could encrypt to.
+    // Requests come over TLS, and the ring holds no encryption keys.
     requestObjectEncryptionAlgValues: [],
     requestObjectEncryptionEncValues: [],
     authorizationEncryptionAlgValues: [...keyEncryption.options],

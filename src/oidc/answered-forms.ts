@@ -7,8 +7,8 @@ const FORMS: readonly string[] = ['code_verification', 'end_session_confirm'];
 const FIELDS = ['user_code', 'confirm', 'abort', 'logout'];
 
 /**
- * A second click on the engine's own forms, which let a device in or sign out, ends as the first did. The engine reads
- * them, so a form is known once it has.
+ * Answers a second click on the engine's own forms, which confirm a device or sign out, like the first. The engine
+ * parses the form, so the form is known only afterwards.
  */
 export function answerEngineFormsOnce(forms: AnsweredForms): Middleware {
   return async (context, next) => {
@@ -22,13 +22,10 @@ export function answerEngineFormsOnce(forms: AnsweredForms): Middleware {
   };
 }
 
-/**
- * The forms whose answers are under way. The engine goes on with the parameters of the device's request in place of the
- * form's.
- */
+/** Forms that are being answered. The engine replaces the form's parameters by those of the device's request. */
 const begun = new WeakMap<object, SentForm>();
 
-/** The engine looks a code up after it has seen that the form is its own, and before it does anything about it. */
+/** The engine looks a code up after it has recognised its form, and before it acts on it. */
 export function beginForm(
   engine: FindByUserCode,
   { forms, provider }: { forms: AnsweredForms; provider: Provider },
@@ -46,12 +43,12 @@ export function beginForm(
 
 type FindByUserCode = Provider['DeviceCode']['findByUserCode'];
 
-/** The engine names its route once it has taken a request. */
+/** The engine names its route once it has accepted a request. */
 function isEngines(context: Context): context is KoaContextWithOIDC {
   return context.method === 'POST' && context['oidc'] !== undefined;
 }
 
-/** A browser without a cookie was shown no form. */
+/** A browser without a cookie was never shown a form. */
 function sentForm(context: KoaContextWithOIDC): SentForm | undefined {
   const { route, params = {} } = context.oidc;
   const token = params['xsrf'];
@@ -59,7 +56,7 @@ function sentForm(context: KoaContextWithOIDC): SentForm | undefined {
   return { token: `${route} ${token}`, fields: FIELDS.map((name) => [name, String(params[name])] as const) };
 }
 
-/** Typing a code is no answer yet. */
+/** Typing a code is not an answer yet. */
 function answersDevice({ oidc: { params } }: KoaContextWithOIDC): boolean {
   return (params?.['confirm'] ?? params?.['abort']) !== undefined;
 }

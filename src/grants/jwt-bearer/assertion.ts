@@ -1,6 +1,6 @@
 import { repeatsName } from '../../lib/json.ts';
 
-/** The members of a JSON object; those of one that could not be read are none. */
+/** The members of a JSON object; empty if the object could not be read. */
 export type Members = Readonly<Record<string, unknown>>;
 
 /** One of the two readable parts of a JWT. */
@@ -10,7 +10,7 @@ interface Part {
   readonly repeatsName: boolean;
 }
 
-/** A text that should be a signed JWT (RFC 7519 §7.2), taken apart. Nothing of it is believed yet. */
+/** A text that should be a signed JWT (RFC 7519 §7.2), split into its parts. Nothing is verified yet. */
 export interface Assertion {
   readonly text: string;
   readonly parts: readonly string[];
@@ -18,10 +18,10 @@ export interface Assertion {
   readonly claims: Part;
 }
 
-/** In characters; the tokens of issuers have a tenth of it. */
+/** In characters. Usual assertions are a tenth of it. */
 export const LONGEST_ASSERTION = 16_384;
 
-/** Never throws: what cannot be read is empty, and the checks say so. */
+/** Never throws: unreadable parts are empty, and the checks report them. */
 export function readAssertion(text: string): Assertion {
   const parts = text.length > LONGEST_ASSERTION ? [] : text.split('.');
   return { text, parts, header: readPart(parts[0]), claims: readPart(parts[1]) };
@@ -34,11 +34,11 @@ export function isBase64url(text: string): boolean {
 
 function readPart(part = ''): Part {
   try {
-    // A byte order mark is kept, so that it is refused as no JSON (RFC 8259 §8.1).
+    // The decoder keeps a byte order mark, so that the parser refuses it (RFC 8259 §8.1).
     const json = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(part, 'base64url'));
     const value: unknown = JSON.parse(json);
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return NOTHING;
-    // Without a prototype, so that no claim is found that the token does not have.
+    // An object without a prototype has no claims beyond those of the token.
     const members = Object.assign(Object.create(null) as object, value) as Members;
     return { members, isObject: true, repeatsName: repeatsName(json) };
   } catch {

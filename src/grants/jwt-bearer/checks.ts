@@ -6,15 +6,15 @@ import { POLICY } from './policy-checks.ts';
 import { SUBJECT } from './subject-checks.ts';
 import { VALIDITY } from './validity-checks.ts';
 
-/** Last, so that an assertion is used up only by a request that nothing else is wrong with. */
+/** Checks that come last, so that only an otherwise valid request uses up its assertion. */
 const USE: readonly Check[] = [
   { reason: 'replayed', says: 'it was not used before (jti)', holds: (it) => it.isFirst() },
 ];
 
-/** All checks, in the order in which they are made; the first that does not hold is the reason of the refusal. */
+/** All checks in order. The first one that fails gives the reason of the refusal. */
 export const CHECKS: readonly Check[] = [...FORM, ...ORIGIN, ...VALIDITY, ...POLICY, ...SUBJECT, ...USE];
 
-/** @returns the check that does not hold */
+/** @returns the first check that fails */
 export async function firstFailure(it: Examination): Promise<Check | undefined> {
   for (const check of CHECKS) if (!(await check.holds(it))) return check;
   return undefined;

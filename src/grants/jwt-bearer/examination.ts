@@ -4,10 +4,10 @@ import type { KeyChoice } from '../../issuers/choose-key.ts';
 import type { Assertion, Members } from './assertion.ts';
 import type { Subject } from './subject.ts';
 
-/** Seconds within which all nodes reckon the time of the store, by which an assertion is judged and remembered. */
+/** Seconds between any two nodes' estimates of the store's time, by which assertions are judged and remembered. */
 const RECKONED_APART = 60;
 
-/** The client that brings an assertion. */
+/** The client that presents an assertion. */
 export interface Bearer {
   readonly id: string;
   /** True if the client has authenticated. */
@@ -22,7 +22,7 @@ export interface Request {
   readonly client: Bearer;
   readonly scopes: readonly string[];
   readonly resources: readonly string[];
-  /** The thumbprint of the key that the sender proves to hold (RFC 9449 §6.1). */
+  /** Thumbprint of the key whose possession the sender proves (RFC 9449 §6.1). */
   readonly jkt?: string | undefined;
 }
 
@@ -30,18 +30,21 @@ export interface Request {
 export interface Sources {
   readonly keyOf: (issuer: TrustedIssuer, header: { kid?: string; alg: string }) => Promise<KeyChoice>;
   readonly subjectOf: (issuer: TrustedIssuer, claims: Members) => Promise<Subject>;
-  /** @returns whether it is the first to say so of this assertion; `life` in seconds is for how long it must be known */
+  /**
+   * @returns whether this is the first use of the assertion; `life` is the time in seconds for which it must be
+   * remembered
+   */
   readonly claimOnce: (issuer: string, jti: string, life: number) => Promise<boolean>;
 }
 
-/** Everything that the checks may look at. What must be fetched is fetched when the first check asks for it. */
+/** All facts that the checks may use. A fact from outside is fetched when the first check needs it. */
 export class Examination {
   readonly request: Request;
   readonly header: Members;
   readonly claims: Members;
-  /** The one whom `iss` names; {@link NOBODY} where it names none. */
+  /** The issuer named by `iss`; {@link NOBODY} if it is unknown. */
   readonly issuer: TrustedIssuer;
-  /** This server, as its issuer's URL. */
+  /** This server's issuer URL. */
   readonly here: string;
   /** In seconds since the epoch. */
   readonly now: number;
@@ -63,7 +66,7 @@ export class Examination {
     return this.type === 'oauth-id-jag+jwt';
   }
 
-  /** The media type in its short form (RFC 7515 §4.1.9); a token that says nothing is a JWT. */
+  /** The media type in its short form (RFC 7515 §4.1.9); `jwt` if the token has none. */
   get type(): string {
     const { typ = 'JWT' } = this.header;
     return typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : '';
@@ -98,7 +101,7 @@ export class Examination {
     return this.#sources.claimOnce(this.issuer.issuer, String(jti), Math.max(1, Math.ceil(life)));
   }
 
-  /** The scopes that are asked for: by the request, or else by what the assertion grants. */
+  /** The requested scopes, or else those that the assertion grants. */
   get scopes(): readonly string[] {
     return this.request.scopes.length > 0 ? this.request.scopes : (this.grantedScopes ?? []);
   }
@@ -116,7 +119,7 @@ export class Examination {
     return [resource].flat().filter((one) => typeof one === 'string');
   }
 
-  /** The one API that the token is for; `undefined` where nothing says which. */
+  /** The API that the token is for; `undefined` if nothing determines it. */
   get resource(): string | undefined {
     const { client, resources } = this.request;
     const named = resources.length > 0 ? resources : this.grantedResources;
@@ -126,7 +129,7 @@ export class Examination {
   }
 }
 
-/** Stands for an issuer that is not known, and trusts nothing: with it, a check that came too early would still refuse. */
+/** Placeholder for an unknown issuer. It trusts nothing, so that even a check that runs too early refuses. */
 export const NOBODY: TrustedIssuer = {
   issuer: '',
   algorithms: [],

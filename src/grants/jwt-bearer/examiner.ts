@@ -9,7 +9,7 @@ import type { Subjects } from './subject.ts';
 export type Examiner = (request: Request) => Promise<Examination>;
 
 export interface ExaminerParts {
-  /** This server's issuer. */
+  /** This server's issuer URL. */
   here: string;
   issuers: Issuers;
   keys: IssuerKeys;
@@ -18,7 +18,7 @@ export interface ExaminerParts {
   clock: Clock;
 }
 
-/** Makes ready what the checks of an assertion look at. */
+/** Prepares the facts that the checks of an assertion use. */
 export function examiner({ here, issuers, keys, subjects, claimOnce, clock }: ExaminerParts): Examiner {
   const sources: Sources = {
     keyOf: (issuer, header) => keys.find(issuer, header),
@@ -34,12 +34,12 @@ export function examiner({ here, issuers, keys, subjects, claimOnce, clock }: Ex
 
 const usedAssertion = keyspace<{ used: true }>('used-assertion');
 
-/** Each `jti` works once for its issuer, on all nodes that share the store (RFC 7523 §3, item 7). */
+/** Allows each `jti` of an issuer once on all nodes that share the store (RFC 7523 §3, item 7). */
 export function usedAssertions(grants: Store): { claimOnce: Sources['claimOnce']; isFree: Sources['claimOnce'] } {
   const keyOf = (issuer: string, jti: string) => usedAssertion(sha256(JSON.stringify([issuer, jti])));
   return {
     claimOnce: (issuer, jti, life) => grants.create(keyOf(issuer, jti), { used: true }, { ttl: life }),
-    /** Only looks. */
+    /** Checks without recording the use. */
     isFree: async (issuer, jti) => (await grants.get(keyOf(issuer, jti))) === undefined,
   };
 }

@@ -22,8 +22,8 @@ export interface JwtBearerParts {
 }
 
 /**
- * A token of a trusted issuer as a grant (RFC 7523 §2.1). It gives an access token alone: whoever could have the
- * assertion can have another one, so there is no refresh token, and nobody has signed in here, so there is no ID token.
+ * Accepts a trusted issuer's token as a grant (RFC 7523 §2.1). It issues only an access token. No refresh token,
+ * because the client can get another assertion; no ID token, because nobody signed in here.
  */
 export function jwtBearerGrant({ examine, subjects, announce }: JwtBearerParts): GrantType {
   return {
@@ -31,7 +31,7 @@ export function jwtBearerGrant({ examine, subjects, announce }: JwtBearerParts):
     parameters: ['assertion', 'scope', 'resource'],
     repeatable: ['resource'],
     async handle(context) {
-      // First, so that a proof that must be made again (DPoP's nonces) does not use up the assertion.
+      // Checked first: a proof that must be repeated (DPoP nonces) must not use up the assertion.
       const sender = await senderConstraint(context);
       const examination = await examine(requestOf(context, sender));
       const { claims, issuer, request } = examination;
@@ -53,7 +53,7 @@ export function jwtBearerGrant({ examine, subjects, announce }: JwtBearerParts):
   };
 }
 
-/** The audience alone is named on the wire: an issuer that is set up wrong cannot find it out otherwise. */
+/** Only an audience fault is named in the response: otherwise a misconfigured issuer could not find it. */
 function refused({ reason, says }: Check, here: string): errors.InvalidGrant {
   const error = new errors.InvalidGrant(`assertion refused: ${reason}: ${says}`);
   if (!reason.startsWith('audience_')) return error;
@@ -87,7 +87,7 @@ interface Given {
   issuer: string;
 }
 
-/** The scopes are those asked for that the API has, the client may have and the account's roles allow. */
+/** Issues a token with the requested scopes that the API has, the client may have and the account's roles allow. */
 async function giveToken(context: TokenEndpointGrantContext, given: Given): Promise<void> {
   const { examination, account, sender, issuer } = given;
   const { client, params, provider } = context.oidc;
@@ -101,7 +101,7 @@ async function giveToken(context: TokenEndpointGrantContext, given: Given): Prom
   const token =
     account === undefined
       ? new provider.ClientCredentials(common)
-      : // The account's owner granted nothing here: the trust is the operator's.
+      : // The account's owner granted nothing here: the operator trusts the issuer.
         new provider.AccessToken({ ...common, accountId: account.id, grantId: '', gty: JWT_BEARER });
   sender.bind(token);
   trustedBy(token, issuer);

@@ -16,13 +16,13 @@ export interface JwtBearerOptions {
   accounts: Accounts;
   records: Store;
   grants: Store;
-  /** Of the places that the operator named. */
+  /** Key sets at URLs that the operator configured. */
   keySets: KeySets;
   clock: Clock;
   announce: Announce;
 }
 
-/** The JWT bearer grant (RFC 7523 §2.1): its checks, and what happens to an assertion that passes them. */
+/** Opens the JWT bearer grant (RFC 7523 §2.1): its checks, and its handling of a valid assertion. */
 export function jwtBearer(options: JwtBearerOptions): { grant: GrantType; rehearse: Examiner } {
   const { issuer, issuers, accounts, records, grants, keySets, clock, announce } = options;
   const subjects = openSubjects({ accounts, records });
@@ -31,7 +31,7 @@ export function jwtBearer(options: JwtBearerOptions): { grant: GrantType; rehear
   const examine = examiner({ here: issuer, issuers, keys, subjects, clock, claimOnce });
   return {
     grant: jwtBearerGrant({ announce, subjects, examine }),
-    /** Tries an assertion without using it up. */
+    /** Checks an assertion without using it up. */
     rehearse: examiner({ here: issuer, issuers, keys, subjects, clock, claimOnce: isFree }),
   };
 }

@@ -61,7 +61,7 @@ export const POLICY: readonly Check[] = [
   },
 ];
 
-/** RFC 7800 §3.1 and RFC 9449 §6.1: a binding that cannot be checked is one that does not hold. */
+/** RFC 7800 §3.1 and RFC 9449 §6.1: a binding that cannot be checked counts as violated. */
 function isBoundTo(cnf: unknown, jkt: string | undefined): boolean {
   return jkt !== undefined && typeof cnf === 'object' && cnf !== null && 'jkt' in cnf && cnf.jkt === jkt;
 }

@@ -2,7 +2,7 @@ import type { Check } from './check.ts';
 import type { Examination } from './examination.ts';
 import type { Nobody } from './subject.ts';
 
-/** Checks of the account that the assertion leads to. */
+/** Checks of the account that the assertion identifies. */
 export const SUBJECT: readonly Check[] = [
   {
     reason: 'email_unverified',

@@ -7,11 +7,11 @@ import { sha256 } from '../../lib/hash.ts';
 import { keyspace, type Key, type Store } from '../../storage/store.ts';
 import type { Members } from './assertion.ts';
 
-/** The account or service that an assertion stands for. */
+/** The account or service that an assertion identifies. */
 export type Subject =
   | { is: 'service' }
   | { is: 'account'; account: Account }
-  /** An account found by its address for the first time. It is linked once all checks have passed. */
+  /** An account found by its address for the first time. It is linked once all checks pass. */
   | { is: 'linkable'; account: Account }
   | NewSubject
   | Nobody;
@@ -27,7 +27,7 @@ export interface Nobody {
   because: 'unlinked' | 'address not proved' | 'address taken' | 'account not vouched for';
 }
 
-/** The account that is linked to a subject of a trusted issuer. */
+/** The link from a trusted issuer's subject to an account. */
 interface Link {
   account: string;
 }
@@ -35,9 +35,9 @@ interface Link {
 const linkKey = keyspace<Link>('issuer-link');
 
 export interface Subjects {
-  /** Changes nothing. */
+  /** Finds the subject without changing anything. */
   find(issuer: TrustedIssuer, claims: Members): Promise<Subject>;
-  /** Makes or links the account that was found. @returns it, or `undefined` for a service and for nobody */
+  /** Makes or links the account. @returns the account, or `undefined` for a service or if there is none */
   settle(subject: Subject, issuer: TrustedIssuer, claims: Members): Promise<Account | undefined>;
 }
 
@@ -54,7 +54,7 @@ export function openSubjects({ accounts, records }: { accounts: Accounts; record
     if (is === 'service') return { is };
     const name = nameIn(issuer, claims);
     const account = await linked(issuer, name);
-    // The operator links an address, and may not know that a stranger has signed up with it meanwhile.
+    // The operator links an address without knowing whether a stranger has signed up with it meanwhile.
     if (account !== undefined && linkedAddress(issuer, name) !== undefined && isUnverifiedSignUp(account))
       return { is: 'nobody', because: 'account not vouched for' };
     if (account !== undefined) return { is: 'account', account };
@@ -73,7 +73,7 @@ export function openSubjects({ accounts, records }: { accounts: Accounts; record
       subject.is === 'linkable'
         ? await vouchedFor(subject.account)
         : await accounts.create(newAccount(subject, issuer, claims));
-    // Another assertion of the same person was faster: look again at what it left.
+    // Another assertion for the same person was faster: use the account that it made.
     if (made === 'email-taken') return settleAgain(issuer, claims);
     await records.set(keyOf(issuer, nameIn(issuer, claims)), { account: made.id });
     return made;
@@ -97,9 +97,7 @@ function nameIn({ subject }: TrustedIssuer, claims: Members): string {
   return typeof name === 'string' ? name : '';
 }
 
-/**
- * An account is made before its link: a process that died in between, or is about to make it, leaves it without one.
- */
+/** An account is made before its link. If a process dies in between, or is not yet done, the account has no link. */
 function ownerOf(owner: Account, issuer: TrustedIssuer, name: string): Subject {
   const isMadeForThem = owner.madeFor === nameHash(issuer, name);
   if (!isMadeForThem && !issuer.subject.match_email) return { is: 'nobody', because: 'address taken' };
@@ -114,7 +112,7 @@ function newAccount({ email, name }: NewSubject, issuer: TrustedIssuer, claims: 
   return { email, name, roles, madeFor, origin: 'trusted-issuer', emailVerifiedBy: 'trusted-issuer' };
 }
 
-/** The address that the operator links to a name. */
+/** Returns the address that the operator linked to a subject. */
 function linkedAddress({ subject: { links } }: TrustedIssuer, name: string): string | undefined {
   return Object.hasOwn(links, name) ? links[name] : undefined;
 }
@@ -127,7 +125,7 @@ function nameHash({ issuer }: TrustedIssuer, name: string): string {
   return sha256(JSON.stringify([issuer, name]));
 }
 
-/** OpenID Connect Core §5.1: only what the issuer has verified, said as a boolean, says whose address it is. */
+/** OpenID Connect Core §5.1: an address counts only if `email_verified` is the boolean true. */
 function provedEmail({ email, email_verified: isVerified }: Members): string | undefined {
   return isVerified === true && typeof email === 'string' ? normaliseEmail(email) : undefined;
 }

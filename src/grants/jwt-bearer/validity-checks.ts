@@ -2,7 +2,7 @@ import { isText, type Check } from './check.ts';
 
 const isTime = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 const isTimeOrMissing = (value: unknown): boolean => value === undefined || isTime(value);
-/** A claim that may be one text or a list of them. */
+/** Normalises a claim that may be a text or a list of texts. */
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : [value]);
 
 /** Checks of the audience and the times (RFC 7523 §3, items 3 to 7). */

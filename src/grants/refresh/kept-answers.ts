@@ -5,13 +5,13 @@ import { keyspace, type Store } from '../../storage/store.ts';
 /** A refresh response, with the request that it answered. */
 export interface KeptAnswer {
   body: unknown;
-  /** The key that the sender proved to hold; the access token is bound to it. */
+  /** The key whose possession the sender proved; the access token is bound to it. */
   sender: string | undefined;
-  /** The rest of the request, serialized so that equal requests are equal texts. */
+  /** The rest of the request, serialized so that equal requests give equal texts. */
   asked: string;
 }
 
-/** Notes that an answer was given out: it is there for `ttl` seconds more. */
+/** Records that an answer was sent: it is kept for `ttl` more seconds. */
 export type NoteGiven = (ttl: number) => Promise<void>;
 
 interface Sealed {
@@ -22,8 +22,8 @@ interface Sealed {
 const answerKey = keyspace<Sealed>('refresh-answer');
 
 /**
- * The answers of the last moments, each under the name of its refresh token, sealed with the token that was presented for
- * it: who has only the store cannot open it, nor can who has the answer's own token. One that nobody was given stays.
+ * Recent refresh responses. Each is stored under its new refresh token's name and sealed with the presented token.
+ * Neither the store alone nor the holder of the new token can open it. A response that was never sent stays.
  */
 export class KeptAnswers {
   readonly #grants: Store;
@@ -34,7 +34,7 @@ export class KeptAnswers {
     this.#random = random;
   }
 
-  /** @param ttl in seconds, for as long as nobody is given it */
+  /** @param ttl in seconds, while the answer was not sent */
   async keep(presented: string, successor: string, answer: KeptAnswer, ttl: number): Promise<NoteGiven> {
     const sealed = seal(presented, JSON.stringify(answer), this.#random);
     await this.#grants.set(answerKey(successor), { sealed }, { ttl });
@@ -54,7 +54,7 @@ export class KeptAnswers {
     };
   }
 
-  /** For an answer that nobody was given. */
+  /** Deletes an answer that was not sent. */
   async forget(successor: string): Promise<void> {
     await this.#grants.delete(answerKey(successor));
   }

@@ -12,9 +12,9 @@ import { ChecksPassed, hasUse, nameOf, RefreshTokens, type FoundToken, type Used
 import { askedFor, judge } from './repeats.ts';
 
 export interface RefreshGrant {
-  /** The engine's storage of refresh tokens. */
+  /** The engine's adapter for refresh tokens. */
   readonly adapter: Adapter;
-  /** Refreshes with the help of the engine's own grant. */
+  /** Refreshes by the engine's own grant. */
   handle(context: KoaContextWithOIDC, engine: GrantHandler): Promise<void>;
 }
 
@@ -22,14 +22,14 @@ interface Parts {
   grants: Store;
   clock: Clock;
   random: Random;
-  /** For how long an answer that was given out may be fetched again, in seconds; 0 for never. */
+  /** Seconds for which a sent answer may be repeated; 0 for never. */
   window: number;
 }
 
 /**
- * Refresh that is never lost and never doubled. The engine makes an answer while the token still counts as unused; the
- * answer is kept; then one swap of the token's record decides, and only what it decided for is given out. So a crash or a
- * refusal on the way uses nothing up, and of any number of requests at once all give the same answer.
+ * Refresh that neither loses nor doubles tokens. The engine makes a response while the token still counts as unused,
+ * and the response is kept. One compare-and-swap of the token's record then decides, and only the chosen response is
+ * sent. So a crash or refusal on the way uses up nothing, and concurrent requests all get the same response.
  */
 export function refreshGrant(parts: Parts): RefreshGrant {
   const tokens = new RefreshTokens(parts.grants, parts.clock, parts.random);
@@ -44,9 +44,9 @@ export function refreshGrant(parts: Parts): RefreshGrant {
 interface Request {
   readonly context: KoaContextWithOIDC;
   readonly engine: GrantHandler;
-  /** The key that it proves to hold. */
+  /** The key whose possession the sender proves. */
   readonly sender: string | undefined;
-  /** For how long its answer is kept once it was given out, in seconds. */
+  /** Seconds for which the answer is kept once it was sent. */
   readonly window: number;
 }
 
@@ -64,12 +64,12 @@ class Refresh {
   async handle(context: KoaContextWithOIDC, engine: GrantHandler): Promise<void> {
     const { client, params } = context.oidc;
     const value = params?.['refresh_token'];
-    // The engine says what is missing.
+    // The engine reports a missing parameter.
     if (typeof value !== 'string' || client === undefined) return engine(context);
     const token = await this.#tokens.find(value);
     if (token === undefined) throw new errors.InvalidGrant('refresh token not found');
     leaveOutUngranted(context, token.payload.scope?.split(' ') ?? []);
-    // A token that stays has no answer to lose and no second life to come to.
+    // A token that is not rotated needs no kept answer.
     if (!rotatesRefreshTokens(client)) return engine(context);
     const window = policyOf(client).refreshWindow ?? this.#window;
     const request = { context, engine, sender: await senderKey(context), window };
@@ -94,12 +94,12 @@ class Refresh {
     });
     const successor = successorOf(context);
     const answer = { body: context.body, sender, asked: askedFor(context) };
-    // It is kept for as long as the token: of an outage that begins now nobody knows how long it lasts.
+    // Kept for the token's whole life, because nobody knows how long an outage lasts.
     const life = this.#tokens.lifeOf(token) ?? window;
     const noteGiven = window > 0 ? await this.#answers.keep(token.value, successor, answer, life) : undefined;
     const isUsed = await this.#tokens.use(token, successor);
     const now = isUsed ? undefined : await this.#tokens.find(token.value);
-    // The store's client asks again where the connection broke, and then meets its own first attempt.
+    // The store's client repeats a write after a broken connection, and then meets its own first attempt.
     if (isUsed || now?.use?.successor === successor) {
       onceGiven(context, () => noteGiven?.(window));
       return;
@@ -111,7 +111,7 @@ class Refresh {
     onceGiven(context, () => kept.noteGiven(window));
   }
 
-  /** @throws InvalidGrant where this is no repeat */
+  /** @throws InvalidGrant if this is no legitimate repeat */
   async #kept(
     request: Request,
     token: UsedToken,
@@ -120,7 +120,7 @@ class Refresh {
     const judgement = await judge(request, token, { tokens: this.#tokens, answers: this.#answers });
     if (judgement.is === 'repeat') return judgement;
     if (judgement.is === 'other') throw new errors.InvalidGrant('refreshed a moment ago, for something else');
-    // A node may stand still or be busy, while the app gives up on it, asks another one and goes on from there.
+    // A node may stall while the app gives up on it, asks another node and continues with that answer.
     const isLeftBehind = wasUnderWay || (await hasHungUp(request.context));
     const isHarmless = judgement.is === 'late' && isLeftBehind && request.window > 0;
     if (!isHarmless) await endFamily(request.context, token.payload.grantId);
@@ -128,7 +128,10 @@ class Refresh {
   }
 }
 
-/** Notes that an answer was given, once all of it has left over a connection that stood. Without the note it stays longer. */
+/**
+ * Records that an answer was sent, once all of it has left over an intact connection. Without the record it stays
+ * longer.
+ */
 function onceGiven({ res }: KoaContextWithOIDC, note: () => Promise<void> | undefined): void {
   res.once('finish', () => {
     if (res.statusCode === 200) note()?.catch(() => undefined);
@@ -150,7 +153,7 @@ function successorOf({ oidc: { entities } }: KoaContextWithOIDC): string {
   return nameOf(successor.jti);
 }
 
-/** Deletes the tokens of a response that is not sent. If one cannot be deleted now, nobody knows its value. */
+/** Deletes the tokens of a response that is not sent. If a deletion fails, nobody knows the token. */
 async function discard({ oidc: { entities } }: KoaContextWithOIDC): Promise<void> {
   if (entities.RotatedRefreshToken === undefined) return;
   await Promise.allSettled([entities.RefreshToken?.destroy(), entities.AccessToken?.destroy()]);

@@ -6,7 +6,7 @@ import { sealedAdapter, type Sealed } from '../../oidc/storage/adapter.ts';
 import { unseal } from '../../lib/seal.ts';
 import { keyspace, type Store, type Stored } from '../../storage/store.ts';
 
-/** A refresh token's record. A used one stays until it expires, so that a replay is seen. */
+/** A refresh token's record. A used one stays until it expires, so that a replay is detected. */
 interface Token extends Sealed {
   use?: Use;
 }
@@ -15,7 +15,7 @@ interface Token extends Sealed {
 export interface Use {
   /** In milliseconds since the epoch. */
   at: number;
-  /** The name of the token that took its place. */
+  /** The name of its successor. */
   successor: string;
 }
 
@@ -40,11 +40,14 @@ export class ChecksPassed extends Error {
 
 const tokenKey = keyspace<Token>('refresh-token');
 
-/** The name that a token is stored under. */
+/** Returns the name under which a token is stored. */
 export const nameOf = sha256;
 
 export class RefreshTokens {
-  /** For the engine. Within a refresh it is shown what the refresh has found, and nothing is used before there is an answer. */
+  /**
+   * The engine's adapter. During a refresh it returns the token that the refresh found, and defers its use until there
+   * is a response.
+   */
   readonly adapter: Adapter;
   readonly #grants: Store;
   readonly #clock: Clock;
@@ -73,15 +76,14 @@ export class RefreshTokens {
     return stored !== undefined && stored.value.use === undefined;
   }
 
-  /** Has the engine take this token, in this request, for one that has not been used. */
+  /** Makes the engine treat this token as unused during this request. */
   present(context: KoaContextWithOIDC, token: FoundToken): void {
     this.#refreshing.set(context, token);
   }
 
   /**
-   * Puts the successor in the token's place, if the token is still as it was found. A used token leaves the tokens of its
-   * grant: there is nothing left to revoke.
-   * @returns whether this call did it
+   * Replaces the token by its successor if the record is unchanged. A used token leaves its grant's index, because
+   * revoking it has no effect. @returns whether this call replaced it
    */
   async use(token: FoundToken, successor: string): Promise<boolean> {
     const { value, stored } = token;
@@ -90,7 +92,7 @@ export class RefreshTokens {
     return this.#grants.replace(tokenKey(nameOf(value)), used, stored.version, ttl === undefined ? {} : { ttl });
   }
 
-  /** In seconds from now. */
+  /** Returns the remaining life in seconds. */
   lifeOf({ stored: { expiresAt } }: FoundToken): number | undefined {
     return expiresAt === undefined ? undefined : Math.max(1, (expiresAt - this.#clock.now()) / 1000);
   }

@@ -5,9 +5,9 @@ import type { RefreshTokens, UsedToken } from './refresh-tokens.ts';
 /** Verdict on a used refresh token that is presented again. */
 export type Judgement =
   | { is: 'repeat'; body: unknown; noteGiven: NoteGiven }
-  /** From who was given the answer, but for something else: two tabs may want tokens for two APIs at once. */
+  /** From the client that got the answer, but with another request: two tabs may want tokens for two APIs at once. */
   | { is: 'other' }
-  /** Its answer has had its time. */
+  /** The time for repeating its answer is over. */
   | { is: 'late'; reason: string }
   | { is: 'foreign'; reason: string };
 
@@ -19,9 +19,8 @@ export function askedFor({ oidc: { params = {} } }: KoaContextWithOIDC): string 
 }
 
 /**
- * Judges a used refresh token: its client lost the response, or shares the token with another tab, or it was stolen
- * (RFC 9700 §4.14.2).
- * @param request with `sender`, the key that the request proves possession of
+ * Judges a used refresh token. Its client lost the response, or shares it with another tab, or it was stolen (RFC 9700
+ * §4.14.2). @param request with `sender`, the key whose possession the request proves
  */
 export async function judge(
   { context, sender }: { context: KoaContextWithOIDC; sender: string | undefined },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { unacceptable } from './refusal.ts';
 
-/** The acting party, and the chain of earlier ones below it (RFC 8693 §4.1). */
+/** The acting party, with the chain of earlier actors inside (RFC 8693 §4.1). */
 export interface Act {
   sub: string;
   act?: Act | undefined;
@@ -14,10 +14,10 @@ export const actSchema: z.ZodType<Act> = z.strictObject({
   },
 });
 
-/** Every actor makes the token longer. */
+/** Limit on actors, because each makes the token longer. */
 const MOST_ACTORS = 5;
 
-/** RFC 8693 §4.4. A member that we do not know could mean anything, so it allows nobody. */
+/** RFC 8693 §4.4. An unknown member could mean anything, so it allows nobody. */
 export const mayActSchema = z.strictObject({ sub: z.string() });
 
 /** The claims of a subject token that concern delegation. */
@@ -27,10 +27,8 @@ interface Acted {
 }
 
 /**
- * The actors that the new token names.
- * @param actor who acts from now on
- * @param isNamed whether the new token says so
- * @throws InvalidRequest when the subject token names another who may act, or has passed through too many hands
+ * Returns the actors that the new token names. @param actor the new actor @param isNamed whether the new token names it
+ * @throws InvalidRequest if the subject token allows only another actor, or if there are too many
  */
 export function actorsOf(subject: Acted, actor: string, isNamed: boolean): Act | undefined {
   if (subject.may_act !== undefined && subject.may_act.sub !== actor)
@@ -41,7 +39,7 @@ export function actorsOf(subject: Acted, actor: string, isNamed: boolean): Act |
   return act;
 }
 
-/** The latest first. */
+/** Lists the actors, the latest first. */
 export function namesOf(act: Act | undefined): string[] {
   return act === undefined ? [] : [act.sub, ...namesOf(act.act)];
 }

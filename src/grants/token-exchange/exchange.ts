@@ -19,7 +19,7 @@ export const parametersSchema = z.object({
   scope: text,
 });
 
-/** An exchange whose tokens are good and whose client may make it: what is left is the new token. */
+/** An exchange with valid tokens and an authorized client, for which the new token is still to be issued. */
 export interface Exchange {
   policy: Policy;
   parameters: z.infer<typeof parametersSchema>;
@@ -29,5 +29,5 @@ export interface Exchange {
   act: Act | undefined;
 }
 
-/** Makes the token that was asked for, in `context.body`. */
+/** Writes the requested token into `context.body`. */
 export type IssueToken = (context: TokenEndpointGrantContext, exchange: Exchange) => Promise<void>;

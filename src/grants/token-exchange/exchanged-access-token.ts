@@ -11,7 +11,7 @@ import type { Exchange, IssueToken } from './exchange.ts';
 import type { PresentedToken } from './presented-token.ts';
 import { unacceptable, type Role } from './refusal.ts';
 
-/** An access token for one of the APIs that the client's policy names. */
+/** Issues an access token for one of the APIs that the client's policy names. */
 export function exchangedAccessToken({ announce, clock }: { announce: Announce; clock: Clock }): IssueToken {
   return async (context, exchange) => {
     const { provider, client } = context.oidc;
@@ -19,12 +19,12 @@ export function exchangedAccessToken({ announce, clock }: { announce: Announce; 
     const sender = await senderConstraint(context);
     const target = await targetOf(context, exchange);
     const left = Math.min(subject.exp, actor?.exp ?? subject.exp) - epochSeconds(clock);
-    // Nothing left would count as nothing said, and give a whole new life.
+    // A remaining life of 0 would count as unset and give a whole new life.
     if (left < 1) throw unacceptable('subject_token', 'expired');
     const token = new provider.AccessToken({
       accountId: subject.sub,
       client,
-      // Of what a machine may do, nobody granted anything.
+      // A machine's access has no grant.
       grantId: subject.grant_id ?? '',
       gty: TOKEN_EXCHANGE,
       resourceServer: target,
@@ -65,7 +65,7 @@ function formerClientsOf({ client_id: last, grant_client: first, account, sub }:
   return [last, ...(first === undefined ? [] : [first]), ...(account === undefined ? [sub] : [])];
 }
 
-/** RFC 8693 §2.1: `resource` and `audience` both say where the token is to be used; here both are an API's identifier. */
+/** RFC 8693 §2.1: `resource` and `audience` both name the token's target. Here both are an API's identifier. */
 async function targetOf(
   context: TokenEndpointGrantContext,
   { policy, parameters, subject }: Exchange,
@@ -92,7 +92,7 @@ function scopeOf({ parameters, subject }: Exchange, target: ResourceServerInstan
   return asked.length === 0 ? undefined : asked.join(' ');
 }
 
-/** A token that works only with a key is exchanged only by who holds that key, for one that is bound to it as well. */
+/** A bound token can be exchanged only by the holder of its key, and only for a token bound to the same key. */
 function staysBound(role: Role, { cnf }: PresentedToken, token: AccessToken): void {
   if (cnf === undefined) return;
   if (cnf.jkt !== token.jkt || cnf['x5t#S256'] !== token['x5t#S256'])

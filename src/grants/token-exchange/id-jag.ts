@@ -16,15 +16,15 @@ import { subjectFor } from './presented-token.ts';
 import { unacceptable } from './refusal.ts';
 import { TOKEN_TYPE } from './token-types.ts';
 
-/** In seconds: it is handed in at once. */
+/** In seconds. The client presents it at once. */
 const LIFE = 300;
 
 type Target = NonNullable<Exchange['policy']['id_jag']>[number];
 
 /**
- * An Identity Assertion JWT Authorization Grant: what one of a company's apps shows to another server that trusts this
- * one, to use an API there for the person who is signed in (draft-ietf-oauth-identity-assertion-authz-grant). It is signed
- * with the first algorithm of the configuration.
+ * Issues an Identity Assertion JWT Authorization Grant. One app of an organisation presents it to another server that
+ * trusts this one, and uses an API there for the signed-in person (draft-ietf-oauth-identity-assertion-authz-grant). It
+ * is signed with the first configured algorithm.
  */
 export function idJag(parts: {
   issuer: string;
@@ -62,7 +62,7 @@ export function idJag(parts: {
     context.body = buildTokenResponse(provider, {
       accessToken: await signJwt(provider, claims, { alg, typ: ID_JAG_TYPE }),
       issuedTokenType: TOKEN_TYPE.id_jag,
-      // RFC 8693 §2.2.1: it is no access token.
+      // RFC 8693 §2.2.1: the issued token is not an access token.
       tokenType: 'N_A',
       expiresIn: exp - now,
       scope,
@@ -78,7 +78,7 @@ export function idJag(parts: {
   };
 }
 
-/** The person's ID token for this very client, and nobody who acts for them. */
+/** The subject token must be the person's ID token for this client, without an actor. */
 function showsIdentity({ parameters, subject, actor }: Exchange, clientId: string): void {
   if (parameters.subject_token_type !== TOKEN_TYPE.id_token) throw unacceptable('subject_token', 'is no ID token');
   if (subject.client_id !== clientId) throw unacceptable('subject_token', `was issued to ${subject.client_id}`);
@@ -101,7 +101,7 @@ function resourceOf({ parameters }: Exchange, { resources }: Target): string {
   return resource;
 }
 
-/** Without a wish of its own the client gets all that it may have there. */
+/** Without requested scopes the client gets all that its policy allows there. */
 function scopeOf({ parameters }: Exchange, { scopes }: Target): string | undefined {
   const asked = parameters.scope?.split(' ') ?? scopes;
   const foreign = asked.find((name) => !scopes.includes(name));

@@ -17,10 +17,10 @@ import { defined } from '../../oidc/requests/token-claims.ts';
 import { unacceptable, type Role } from './refusal.ts';
 import type { PresentedType } from './token-types.ts';
 
-/** The claims of a presented token that are used (RFC 9068 §2.2 and RFC 8693 §4). */
+/** The claims of a presented token that are read here (RFC 9068 §2.2 and RFC 8693 §4). */
 const claimsSchema = z.object({
   sub: z.string().min(1),
-  /** The client that it was issued to. */
+  /** The client that the token was issued to. */
   client_id: z.string().min(1),
   exp: z.number(),
   scope: z.string().default(''),
@@ -38,11 +38,11 @@ const claimsSchema = z.object({
 
 export type Policy = NonNullable<ClientConfig['token_exchange']>;
 
-/** A token that is good: ours, alive, and one that this client may hand in. */
+/** A valid token of this server that this client may exchange. */
 export interface PresentedToken extends z.infer<typeof claimsSchema> {
-  /** The person it speaks for; absent where a client speaks for itself. */
+  /** The person of the token; absent if a client acts for itself. */
   account?: Account;
-  /** The client that the grant behind it was given to, if there is one. */
+  /** The client that owns its grant, if there is one. */
   grant_client?: string;
 }
 
@@ -68,7 +68,7 @@ export type ReadPresented = (
   policy: Policy,
 ) => Promise<PresentedToken>;
 
-/** Verifies the tokens presented for an exchange. @throws InvalidRequest, with the reason for the log */
+/** Verifies the tokens presented for an exchange. @throws InvalidRequest with the reason for the log */
 export function presentedTokens(parts: PresentedTokenParts): ReadPresented {
   const verify = verifyOurs(parts);
 
@@ -93,7 +93,7 @@ export function presentedTokens(parts: PresentedTokenParts): ReadPresented {
   };
 }
 
-/** @returns the token's claims, or why it is refused */
+/** @returns the token's claims, or the reason for a refusal */
 type Reader = (
   verify: VerifyOurs,
   context: TokenEndpointGrantContext,
@@ -115,11 +115,11 @@ function subjectOf(sub: string, client: Client, subjectNames: SubjectNames): str
   return sub.startsWith('acc_') ? (subjectNames.accountFor(sub, policyOf(client).sector) ?? sub) : sub;
 }
 
-/** An API hands in what was sent to it, and nothing that was meant for another (RFC 9068 §4). */
+/** An API may exchange a token that was sent to it, but none for another API (RFC 9068 §4). */
 const readJwtAccessToken: Reader = (verify, _context, token, { audiences }) =>
   verifyAccessToken(verify, token, { audience: [...audiences] });
 
-/** Opaque ones are for this server itself. */
+/** Opaque tokens are for this server alone. */
 const readOpaqueAccessToken: Reader = async (_verify, { oidc }, token) => {
   const found = await oidc.provider.AccessToken.find(token);
   if (found === undefined) return 'not known, or ended';
@@ -131,9 +131,9 @@ const readOpaqueAccessToken: Reader = async (_verify, { oidc }, token) => {
   };
 };
 
-/** For one client, whatever scopes came with it: so it opens nothing (OpenID Connect Core §2). */
+/** An ID token is for one client and gives access to nothing, whatever its scopes (OpenID Connect Core §2). */
 const readIdToken: Reader = async (verify, _context, token, { clients }) => {
-  // Of what else this server signs for clients, everything has a type of its own, or no `sid`.
+  // Every other JWT that this server signs for clients has its own type, or no `sid`.
   const { protectedHeader, payload } = await verify(token, { audience: [...clients], requiredClaims: ['sid'] });
   if (protectedHeader.typ !== undefined) return `is of type ${protectedHeader.typ}`;
   const { aud, sub, exp, acr, amr, auth_time, sid } = payload;

@@ -14,9 +14,9 @@ import { unacceptable, type Role } from './refusal.ts';
 import { presentedType, TOKEN_TYPE } from './token-types.ts';
 
 /**
- * Token exchange (RFC 8693): for a token that was sent to it, or that it holds itself, a client gets one for another API.
- * The new token never allows more than the one handed in, nor for longer, and names who acts. Nothing is allowed but
- * what the client's policy names.
+ * Token exchange (RFC 8693): a client exchanges a token that was sent to it, or that it holds, for one for another API.
+ * The new token never allows more than the presented one, nor lives longer, and names the actor. Only exchanges in the
+ * client's policy are allowed.
  */
 export function tokenExchange(
   parts: PresentedTokenParts & { ring: Pick<RingSnapshot, 'signing'>; announce: Announce; random: Random },
@@ -64,7 +64,7 @@ async function presentedActor(
     throw new errors.InvalidRequest('actor_token and actor_token_type come together');
   if (token === undefined || type === undefined) return undefined;
   const actor = await present('actor_token', token, type);
-  // An actor token that is a delegation itself would make its actor act for two subjects at once.
+  // An actor token with an actor of its own would make that actor act for two subjects at once.
   if (actor.act !== undefined) throw unacceptable('actor_token', 'is a delegation itself');
   return actor;
 }

@@ -39,17 +39,19 @@ export class CryptokiError extends Error {
   }
 }
 
-/** A PKCS #11 module, loaded and initialized. Its functions run on the thread pool, as one may wait for a network. */
+/**
+ * A loaded and initialized PKCS #11 module. Its functions run on the thread pool, because one may wait for a network.
+ */
 export interface Cryptoki {
-  /** @throws CryptokiError where it does not return CKR_OK */
+  /** @throws CryptokiError if it does not return CKR_OK */
   call(name: FunctionName, ...given: Argument[]): Promise<void>;
-  /** Has the module forget everything, sessions included, and start again. Nothing else may run in it meanwhile. */
+  /** Finalizes and reinitializes the module, which drops all sessions. No other call may run meanwhile. */
   restart(): Promise<void>;
 }
 
 /**
- * Loads a module. Loading it again gives the same one, as it belongs to the process: it is not finalized at the end.
- * @throws SignerUnavailable when the file is no such module, or it does not start
+ * Loads a module. Loading it again returns the same one, because the module belongs to the process and is never
+ * finalized. @throws SignerUnavailable if the file is no such module, or does not initialize
  */
 export async function loadCryptoki(path: string): Promise<Cryptoki> {
   refuseOtherLayouts();
@@ -65,7 +67,7 @@ export async function loadCryptoki(path: string): Promise<Cryptoki> {
     new Promise((resolve, reject) => {
       const native = functions.get(name);
       if (native === undefined) throw new TypeError(name);
-      // The library reads and writes this memory while the collector runs: it must stay reachable.
+      // The library accesses this memory while the collector runs, so it must stay reachable.
       inFlight.add(given);
       native.async(...given.map(passed), (error: unknown, code) => {
         inFlight.delete(given);
@@ -87,7 +89,7 @@ export async function loadCryptoki(path: string): Promise<Cryptoki> {
 const VERSION_SIZE = 8;
 const POINTER_SIZE = 8;
 
-/** Structures are laid out by hand: those of Windows are packed, and where CK_ULONG is short they are others again. */
+/** Refuses other layouts. Structures are laid out by hand; Windows packs them, and a short CK_ULONG changes them. */
 function refuseOtherLayouts(): void {
   const isKnown =
     ['linux', 'darwin'].includes(process.platform) && koffi.sizeof('ulong') === 8 && endianness() === 'LE';
@@ -95,13 +97,13 @@ function refuseOtherLayouts(): void {
   throw new SignerUnavailable(`keys.pkcs11 works on 64-bit Linux and macOS only, not on ${process.platform}`);
 }
 
-/** Else the collector would unload them, from under the threads that may run in them. */
+/** Keeps the libraries referenced. Otherwise the collector would unload them under running threads. */
 const loaded = new Set<LibraryHandle>();
 
 function functionListOf(path: string): bigint {
   const list = ulong(0);
   try {
-    // Node brings an OpenSSL of its own, which the module must not take for the one that it was built with.
+    // Node contains its own OpenSSL, which the module must not use instead of its own.
     const library = koffi.load(path, { deep: true });
     const code: unknown = library.func('C_GetFunctionList', 'ulong', ['void *'])(list);
     loaded.add(library);
@@ -129,7 +131,7 @@ async function initialize(call: Cryptoki['call'], path: string): Promise<void> {
   }
 }
 
-/** Lets pass what is as good as done. */
+/** Accepts a return value that is as good as success. */
 function unless(code: number): (error: unknown) => void {
   return (error) => {
     if (!(error instanceof CryptokiError) || error.code !== code) throw error;

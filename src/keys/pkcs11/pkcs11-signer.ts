@@ -10,9 +10,8 @@ import { Sessions } from './sessions.ts';
 import { Token, type TokenOptions } from './token.ts';
 
 /**
- * Opens the token of an HSM through its PKCS #11 module, and logs in.
- * @param algorithms those of keys that will be made there
- * @throws SignerUnavailable when the module, the token, the PIN or an algorithm does not fit
+ * Opens an HSM token through its PKCS #11 module, and logs in. @param algorithms of the keys to be made there @throws
+ * SignerUnavailable if the module, the token, the PIN or an algorithm does not fit
  */
 export async function openPkcs11Signer(
   options: TokenOptions,
@@ -56,14 +55,14 @@ function recipeOf(alg: SigningAlgorithm): Recipe {
 }
 
 async function generate(session: Session, recipe: Recipe, name: string, owner: string): Promise<JWK> {
-  // Of an attempt that failed half way.
+  // Left over from an attempt that failed half way.
   await destroy(session, name);
   const named: Attribute[] = [
     [CKA.ID, Buffer.from(name)],
     [CKA.LABEL, Buffer.from(owner)],
   ];
   const publicKey = await firstOf(recipe.publicHalf, (parameters) =>
-    // It is read at once, and nobody needs it in the token afterwards.
+    // The public half is read at once, and not needed in the token afterwards.
     session.generate(
       recipe.generation,
       [...named, ...parameters, [CKA.TOKEN, bool(false)], [CKA.VERIFY, bool(true)]],
@@ -75,7 +74,7 @@ async function generate(session: Session, recipe: Recipe, name: string, owner: s
   return publicJwk;
 }
 
-/** It stays in the token, cannot be read from it by anybody, and does nothing but sign. */
+/** The private half stays in the token, cannot be read, and can only sign. */
 const PRIVATE_HALF: readonly Attribute[] = [
   [CKA.TOKEN, bool(true)],
   [CKA.PRIVATE, bool(true)],
@@ -84,7 +83,7 @@ const PRIVATE_HALF: readonly Attribute[] = [
   [CKA.SIGN, bool(true)],
 ];
 
-/** Returns the result of the first way that the token supports. */
+/** Returns the result of the first method that the token supports. */
 async function firstOf<W, T>(ways: readonly W[], go: (way: W) => Promise<T>): Promise<T> {
   const [way, ...others] = ways;
   if (way === undefined) throw new SignerUnavailable('the HSM knows no way to make such a key');

@@ -51,7 +51,7 @@ const es256: Recipe = {
   publicHalf: [[[CKA.EC_PARAMS, P256]]],
   signing: CKM.ECDSA,
   mechanism: () => mechanism(CKM.ECDSA),
-  // The one with the hash inside is rarer; what this one gives is what JWS has: r and s, one after the other.
+  // The mechanism with a built-in hash is rarer. This one returns the JWS form: r and s, one after the other.
   input: (data) => hash('sha256', data, 'buffer'),
   publicJwk: async (read) => {
     const point = coordinates(await read(CKA.EC_POINT), 64);
@@ -81,13 +81,16 @@ export const recipes: Partial<Record<SigningAlgorithm, Recipe>> = {
   EdDSA: eddsa,
 };
 
-/** The end of CKA_EC_POINT: before it stand, by version and maker, a DER header and the mark of an uncompressed point. */
+/**
+ * Returns the end of CKA_EC_POINT. Versions and makers put a DER header and the mark of an uncompressed point before
+ * it.
+ */
 function coordinates(point: Buffer, length: number): Buffer {
   if (point.length < length) throw new Error(`a point of ${point.length} bytes on a curve that has ${length}`);
   return point.subarray(-length);
 }
 
-/** A big number as a JWK has it, without zeros in front (RFC 7518 §2, Base64urlUInt). */
+/** Encodes a big number for a JWK, without leading zeros (RFC 7518 §2, Base64urlUInt). */
 function unsigned(bytes: Buffer): string {
   const start = bytes.findIndex((byte) => byte !== 0);
   return bytes.subarray(Math.max(start, 0)).toString('base64url');

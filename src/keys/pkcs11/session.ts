@@ -2,14 +2,14 @@ import { CKR } from './constants.ts';
 import { CryptokiError, type Cryptoki } from './cryptoki.ts';
 import { mechanism, struct, template, ulong, type Attribute, type Struct } from './memory.ts';
 
-/** Longer than any signature or public half here: RSA of 4096 bits has 512 bytes. */
+/** Longer than any signature or public half: RSA with 4096 bits has 512 bytes. */
 const LARGEST_VALUE = 1024;
 const FOUND_AT_ONCE = 16;
 
-/** An object's handle. It is good in the session that found it; the specification promises no more. */
+/** An object's handle. The specification guarantees it only in the session that found it. */
 export type Handle = bigint;
 
-/** One session with the token. It does one thing at a time: whoever has it waits for each call. */
+/** One session with the token. It does one thing at a time, so its holder waits for each call. */
 export class Session {
   readonly #cryptoki: Cryptoki;
   readonly #handle: Handle;
@@ -41,7 +41,7 @@ export class Session {
     return value.subarray(0, Number(attribute.bytes.readBigUInt64LE(16)));
   }
 
-  /** The same of many, without those that another process has destroyed since they were found. */
+  /** Reads many objects, without those that another process has destroyed meanwhile. */
   async readAll(objects: readonly Handle[], type: number): Promise<Buffer[]> {
     const values: Buffer[] = [];
     for (const object of objects) {

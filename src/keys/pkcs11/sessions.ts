@@ -2,13 +2,13 @@ import { SignerUnavailable } from '../external-signer.ts';
 import { CryptokiError } from './cryptoki.ts';
 import type { Session } from './session.ts';
 
-/** Each call takes a thread of Node's pool, which has four: the last one is for everything else. */
+/** Concurrent calls. Each takes one of the four threads of Node's pool, and one stays free for everything else. */
 const AT_ONCE = 3;
 const MOST_WAITING = 1000;
-/** Longest wait of a caller in milliseconds: an HSM across a network may never answer. */
+/** Longest wait of a caller in milliseconds, because an HSM across a network may never answer. */
 const LONGEST_WAIT = 10_000;
 
-/** A few sessions that are opened when needed and then kept, each in use by one at a time. */
+/** A small pool of sessions, opened when needed and used by one caller at a time. */
 export class Sessions {
   readonly #open: () => Promise<Session>;
   readonly #restart: () => Promise<void>;
@@ -18,16 +18,15 @@ export class Sessions {
   #restarting: Promise<void> | undefined;
   #isClosed = false;
 
-  /** @param restart is called while nothing else runs, when no session can be opened */
+  /** @param restart called if no session can be opened, while nothing else runs */
   constructor(open: () => Promise<Session>, restart: () => Promise<void>) {
     this.#open = open;
     this.#restart = restart;
   }
 
   /**
-   * Does a piece of work in a session. Where that was an old one and it failed, it is done once more in a new one: the
-   * HSM may have forgotten the session. So it must do no harm twice.
-   * @throws SignerUnavailable when it fails, or does not end in time
+   * Does work in a session. If an old session fails, repeats the work in a new one, because the HSM may have dropped
+   * the session. So the work must be repeatable. @throws SignerUnavailable if it fails or takes too long
    */
   async run<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const overdue = Promise.withResolvers<never>();
@@ -65,7 +64,7 @@ export class Sessions {
     }
   }
 
-  /** Many a module has to be started again once its HSM has been away. */
+  /** Many modules must be reinitialized after their HSM was unreachable. */
   async #another(): Promise<Session> {
     try {
       return await this.#open();
@@ -100,7 +99,7 @@ export class Sessions {
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  // A place is handed straight to the next in line, so that no newcomer can slip in between.
+  // A slot goes straight to the next in line, so that no newcomer overtakes it.
   #leave(): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#running -= 1;

@@ -17,7 +17,7 @@ export interface TokenOptions {
 const TOKEN_INFO = { size: 256, label: 32, flags: 96 } as const;
 const MOST_SLOTS = 256;
 
-/** The token of an HSM that this server has its keys in, found by its label whenever a session is opened. */
+/** The HSM token that holds this server's keys. It is found by its label whenever a session opens. */
 export class Token {
   readonly #cryptoki: Cryptoki;
   readonly #options: TokenOptions;
@@ -29,9 +29,9 @@ export class Token {
     this.#options = options;
   }
 
-  /** @throws SignerUnavailable when there is no such token, or it does not take the PIN */
+  /** @throws SignerUnavailable if there is no such token, or it refuses the PIN */
   async open(): Promise<Session> {
-    // Each wrong PIN counts, and after a few the token locks itself: none is tried twice.
+    // Each wrong PIN counts, and the token soon locks itself: a refused PIN is not tried again.
     if (this.#refusal !== undefined) throw this.#refusal;
     const { slot, flags } = await this.#find();
     if (!this.#isPinProven) this.#requireAttempts(flags);
@@ -83,7 +83,7 @@ export class Token {
       const info = Buffer.alloc(TOKEN_INFO.size);
       await this.#cryptoki.call('C_GetTokenInfo', slot, info);
       const label = info.toString('utf8', 0, TOKEN_INFO.label).trimEnd();
-      // Without a label it was never initialized.
+      // A token without a label was never initialized.
       if (label !== '') tokens.push({ slot, label, flags: info.readBigUInt64LE(TOKEN_INFO.flags) });
     }
     return tokens;
@@ -96,7 +96,7 @@ export class Token {
       this.#isPinProven = true;
     } catch (error) {
       if (!(error instanceof CryptokiError)) throw error;
-      // The sessions of a process are logged in together.
+      // All sessions of a process share one login.
       if (error.code === CKR.USER_ALREADY_LOGGED_IN) return;
       const fault = PIN_FAULTS.get(error.code);
       if (fault === undefined) throw error;
@@ -106,7 +106,7 @@ export class Token {
     }
   }
 
-  /** A server that is started again and again must not use up the last attempt. */
+  /** Refuses to use up the last PIN attempt, for a server that restarts repeatedly. */
   #requireAttempts(flags: bigint): void {
     if (hasFlag(flags, CKF.USER_PIN_LOCKED)) throw this.#refused(LOCKED);
     if (hasFlag(flags, CKF.USER_PIN_FINAL_TRY)) throw this.#refused(LAST_ATTEMPT);
