@@ -23,6 +23,7 @@ export function findCommand(
   if (first === undefined) return { command: fallback, rest: [] };
   if (first.startsWith('-')) {
     assertNoMistype(first, [...IN_PLACE_OF_COMMANDS, ...optionNames(fallback)]);
+    assertNoCommandAfterOptions(line, commands);
     return { command: fallback, rest: [...line] };
   }
   const command = byName(first);
@@ -34,6 +35,14 @@ export function findCommand(
 function assertNoMistype(option: string, known: readonly string[]): void {
   const meant = known.includes(option.replace(/=.*/s, '')) ? '' : didYouMean(option, known);
   if (meant !== '') throw new UsageError(`there is no option ${option}${meant}`);
+}
+
+/** Refuses `--config FILE accounts list`: without a command in front, the line is for the default. */
+function assertNoCommandAfterOptions(line: readonly string[], commands: readonly Command[]): void {
+  const at = line.findIndex((word, i) => line[i - 1] !== '--config' && commands.some(({ name }) => name === word));
+  if (at === -1) return;
+  const meant = [...line.slice(at), ...line.slice(0, at)].join(' ');
+  throw new UsageError(`the command comes before its options: latchkey ${meant}`);
 }
 
 function optionNames({ options }: Command): string[] {
@@ -68,8 +77,18 @@ export function readArguments(command: Command, line: readonly string[]): Argume
     if (token.kind === 'option') options[token.name] = optionValue(command, token);
   }
   const allowed = command.words?.length ?? 0;
-  if (words.length > allowed) throw new UsageError(`${command.name} does not take ${JSON.stringify(words[allowed])}`);
+  const surplus = words[allowed];
+  if (surplus !== undefined)
+    throw new UsageError(`${command.name} does not take ${JSON.stringify(surplus)}${optionMeantBy(command, surplus)}`);
   return { options, words };
+}
+
+/** ` (did you mean --account?)` for an option without its dashes, or for the name of a configuration file. */
+function optionMeantBy(command: Command, word: string): string {
+  const names = optionNames(command);
+  if (names.includes(`--${word}`)) return ` (did you mean --${word}?)`;
+  const isFile = /\.ya?ml$/.test(word) && names.includes('--config');
+  return isFile ? ` (did you mean --config ${word}?)` : '';
 }
 
 /** A request for help wins over everything else on the line. */

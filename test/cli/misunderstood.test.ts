@@ -59,6 +59,21 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
   'start now': [2, 'latchkey: start does not take "now"', HELP('start')],
   'start --config': [2, 'latchkey: --config needs a value: --config FILE', HELP('start')],
   'start --help=yes': [2, 'latchkey: --help does not take a value', HELP('start')],
+  '--config DIR/none.yaml accounts list': [
+    2,
+    'latchkey: the command comes before its options: latchkey accounts list --config DIR/none.yaml',
+    OVERVIEW,
+  ],
+  'check-config DIR/host.yaml': [
+    2,
+    'latchkey: check-config does not take "DIR/host.yaml" (did you mean --config DIR/host.yaml?)',
+    HELP('check-config'),
+  ],
+  'revoke account ann@example.com': [
+    2,
+    'latchkey: revoke does not take "account" (did you mean --account?)',
+    HELP('revoke'),
+  ],
   'check-config FILE': [2, 'latchkey: check-config does not take "FILE"', HELP('check-config')],
   'check-config --config DIR/none.yaml': [
     1,
