@@ -44,8 +44,8 @@ function wordsFor(context: KoaContextWithOIDC, out: ErrorOut, error: Error): Wor
     return { title, message, hint, code };
   }
   if (isHeld(error)) return heldBack(context, out, error);
-  const stranger = unknownClient(context, error);
-  if (stranger !== undefined) return { ...stranger, code: out.error };
+  const unregistered = unknownClient(context, error) ?? unknownAddress(error);
+  if (unregistered !== undefined) return { ...unregistered, code: out.error };
   return {
     title: 'This app sent an invalid request',
     message: sentence(out.error_description) ?? 'The request is not valid.',
@@ -61,16 +61,25 @@ export function nameOfUnknownClient({ oidc }: KoaContextWithOIDC, error: Error):
   return printable(id);
 }
 
-function unknownClient(
-  context: KoaContextWithOIDC,
-  error: Error,
-): Pick<Words, 'title' | 'message' | 'hint'> | undefined {
+type Explanation = Pick<Words, 'title' | 'message' | 'hint'>;
+
+function unknownClient(context: KoaContextWithOIDC, error: Error): Explanation | undefined {
   const name = nameOfUnknownClient(context, error);
   if (name === undefined) return undefined;
   return {
     title: 'This app is not registered here',
     message: `The request names the app “${name}”, which this server does not know.`,
     hint: 'Go back to the app. If you develop it, compare its client ID with the registered one.',
+  };
+}
+
+/** RFC 6749 §4.1.2.4: the person is told, and not sent to the address. The page does not repeat it: a stranger may have chosen it. */
+function unknownAddress(error: Error): Explanation | undefined {
+  if (!(error instanceof errors.InvalidRedirectUri)) return undefined;
+  return {
+    title: 'This app sent an invalid request',
+    message: 'The app asks to return to an address that is not registered for it.',
+    hint: 'Go back to the app. If you develop it, compare its redirect URI with the registered ones, character by character.',
   };
 }
 
@@ -103,5 +112,7 @@ function wayBack({ params, responseMode }: KoaContextWithOIDC['oidc'], out: Erro
 
 function sentence(text: string | undefined): string | undefined {
   if (text === undefined || text === '') return undefined;
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+  // The name of a parameter, such as `post_logout_redirect_uri`, stays as it is written.
+  const isName = /^[a-z]+_/.test(text);
+  return `${isName ? text : text.charAt(0).toUpperCase() + text.slice(1)}.`;
 }

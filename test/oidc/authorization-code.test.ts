@@ -116,6 +116,22 @@ describe('Authorization code', () => {
       });
     }
 
+    it('is explained to the developer of the app where it is not registered, and is not shown', async () => {
+      const evil = 'https://evil.example/verify-your-account';
+      const request = authorizationRequest(server.issuer, 'demo-notes', { redirect_uri: evil });
+      const page = await (await alice.request(request.url)).text();
+      assert.match(page, /an address that is not registered for it\./);
+      assert.match(page, /If you develop it, compare its redirect URI with the registered ones/);
+      assert.ok(!page.includes('evil.example'));
+    });
+
+    it('keeps the spelling of the parameter on the page of a refused sign-out', async () => {
+      const url = `${server.issuer}/logout?client_id=demo-notes&post_logout_redirect_uri=https%3A%2F%2Fevil.example%2F`;
+      const page = await (await alice.request(url)).text();
+      assert.match(page, /[\s>]post_logout_redirect_uri /);
+      assert.doesNotMatch(page, /Post_logout/);
+    });
+
     it('must be the same again when the code is exchanged', async () => {
       const { request, callback } = await authorized();
       const silent = request.redirectUri.replace('/callback', '/silent');
