@@ -61,7 +61,7 @@ function answersDevice({ oidc: { params } }: KoaContextWithOIDC): boolean {
   return (params?.['confirm'] ?? params?.['abort']) !== undefined;
 }
 
-/** Tells whether a form was answered finally: signed out or not, sent to sign in, or a device answered. */
+/** Tells whether a form got its final answer: signed out or not, sent to sign in, or a device answered. */
 function isDone({ status, oidc }: KoaContextWithOIDC): boolean {
   if (oidc.route === 'end_session_confirm') return status < 400;
   const code = oidc.entities.DeviceCode;

@@ -29,7 +29,7 @@ export interface SignedIn {
 
 export interface BackchannelRequests {
   readonly feature: CIBAEnabledConfiguration;
-  /** Hands the app what the person said, and tells it that there is an answer where it wants to be told. */
+  /** Passes the person's answer to the app, and notifies it if it wants to be notified. */
   readonly answer: (
     provider: Provider,
     approval: Approval,
@@ -48,7 +48,7 @@ interface Parts {
   clock: Clock;
 }
 
-/** Slows an app down that keeps asking a person who does not agree: a tired person agrees in the end. */
+/** Slows down an app that keeps asking a person who does not agree, because a tired person agrees in the end. */
 function brake({ unanswered: free, longest_pause: longest }: Config['ciba']): DelayRule {
   return { name: 'approval', free, longest, memory: Math.max(86_400, longest) };
 }
@@ -94,7 +94,7 @@ export function backchannelRequests(parts: Parts): BackchannelRequests {
 /** Text that a person can compare with another screen. */
 const BINDING_MESSAGE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]{1,60}$/u;
 
-/** An address, or the `sub` of an ID token. */
+/** Finds an account by an address, or by the `sub` of an ID token. */
 async function findByHint({ accounts, subjectNames }: Parts, hint: string, client: Client | undefined) {
   const named = subjectNames.accountFor(hint, client && policyOf(client).sector);
   return (await accounts.findByEmail(hint)) ?? (named === undefined ? undefined : accounts.find(named));
@@ -135,7 +135,7 @@ function defined({ acr, amr, authTime }: SignedIn): Parameters<Provider['backcha
   return { ...(acr && { acr }), ...(amr && { amr }), ...(authTime && { authTime }) };
 }
 
-/** A client that cannot be reached polls; the person's answer holds. */
+/** If the client cannot be reached, it polls; the person's answer stands. */
 export function pingWithoutFail(engine: (request: object) => Promise<void>, { announce }: { announce: Announce }) {
   return async function backchannelPing(this: Client, request: object): Promise<void> {
     await engine.call(this, request).catch((error: unknown) => {

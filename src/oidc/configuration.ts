@@ -64,7 +64,7 @@ export interface EngineParts {
   adapters: Readonly<Record<string, Adapter>>;
   announce: Announce;
   backchannel: BackchannelRequests;
-  /** Told before a client is given anything of an account's. */
+  /** Called before a client gets any data of an account. */
   introduce: (account: string, client: string) => Promise<void>;
   mTLS: MutualTls;
   secretGuesses: SecretGuesses;
@@ -76,7 +76,7 @@ export interface EngineParts {
   random: Random;
 }
 
-/** Everything that the engine leaves to its host, as one configuration. */
+/** Builds the engine's whole configuration. */
 export function engineConfiguration(parts: EngineParts): Configuration {
   const { config, ring, accountOf, subjectNames, mTLS } = parts;
   const { resources } = config;
@@ -95,11 +95,11 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     scopes: [...STANDARD_SCOPES],
     claims: claimNames,
     acrValues: [...ACR_VALUES],
-    // An app that asks for an API's token has none for /userinfo: the ID token tells it who signed in.
+    // An app with a token for an API has none for /userinfo, so the ID token carries the person's claims.
     conformIdTokenClaims: false,
     responseTypes: [...responseTypesOf(config), NO_RESPONSE],
     pkce: { required: needsChallenge },
-    // The engine would no longer know at the exchange whether the request had named it (RFC 6749 §4.1.3).
+    // At the exchange, the engine would no longer know whether the request had named it (RFC 6749 §4.1.3).
     allowOmittingSingleRegisteredRedirectUri: false,
     ...subjects(subjectNames),
     ttl: lifetimes(config, parts.clock),
@@ -108,7 +108,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     loadExistingGrant: (context) => existingGrant(context, parts),
     issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: ({ oidc }) => oidc.client === undefined || rotatesRefreshTokens(oidc.client),
-    // A device stays signed in when the browser in which it was let in signs out.
+    // A device stays signed in if the browser that confirmed it signs out.
     expiresWithSession: (_context, source) => source.kind !== 'DeviceCode' && !source.scopes.has('offline_access'),
     extraTokenClaims: async (context, token) => {
       const [claims, status] = await Promise.all([
@@ -124,7 +124,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     fetch: parts.calls.fetch,
     renderError: pages.renderError,
 
-    // The engine's one hook between the last check of a request and what it does about it.
+    // The engine's only hook between the last check of a request and its effects.
     extraParams: {
       client_id: (context, _value, client) => {
         limitRequest(context);
@@ -135,7 +135,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
   };
 }
 
-/** OpenID Connect Core §8. A client's sector is looked at when it is registered, and at the start. */
+/** OpenID Connect Core §8. Sectors are checked at registration, and at the start. */
 function subjects(
   names: SubjectNames,
 ): Pick<Configuration, 'subjectTypes' | 'pairwiseIdentifier' | 'sectorIdentifierUriValidate'> {
@@ -146,7 +146,7 @@ function subjects(
   };
 }
 
-/** Configures the engine's storage, and the clients that need no look-up. */
+/** Configures the engine's storage, and the clients that it knows without a lookup. */
 function storage(parts: EngineParts): Pick<Configuration, 'adapter' | 'clients'> {
   const { config, ring, signatures, grants, clients, adapters, pending, introduce, revoke, clock, random } = parts;
   return {
@@ -182,7 +182,7 @@ function features(
     ciba: parts.backchannel.feature,
     deviceFlow: devicePages({ views, accountOf, resources, announce, clock }, pages),
     encryption: { enabled: true },
-    // Experimental in the engine: "ack" says that its form may change, which the tests with a real token would show.
+    // Experimental in the engine: "ack" accepts that its form may change; tests with a real token would detect that.
     externalSigningSupport: { enabled: true, ack: 'experimental-01' },
     jwtUserinfo: { enabled: true },
     jwtResponseModes: { enabled: true },
@@ -207,14 +207,14 @@ function features(
   };
 }
 
-/** Some libraries send cookies along, which count for nothing at the endpoints that this is for. */
+/** Some libraries send cookies, which these endpoints ignore. */
 function allowOwnOrigins(context: KoaContextWithOIDC, origin: string, client: Client): boolean {
   const isOwn = policyOf(client).origins.includes(origin);
   if (isOwn) context.set('Access-Control-Allow-Credentials', 'true');
   return isOwn;
 }
 
-/** The hint of a request without a browser is looked up by what its client calls the account (CIBA Core §7.1). */
+/** Without a browser, a request's hint is resolved by the client's subject for the account (CIBA Core §7.1). */
 function accountFinder(accountOf: AccountOf, subjectNames: SubjectNames): NonNullable<Configuration['findAccount']> {
   return async (context, id) => {
     const { client, entities, route } = context.oidc;
@@ -226,7 +226,7 @@ function accountFinder(accountOf: AccountOf, subjectNames: SubjectNames): NonNul
   };
 }
 
-/** The claims from which the engine picks, for an ID token or for /userinfo, by the scopes that were granted. */
+/** Returns the claims from which the engine selects, for an ID token or /userinfo, by the granted scopes. */
 function claimsOf(account: Account, { oidc }: KoaContextWithOIDC, subjectNames: SubjectNames): EngineAccount['claims'] {
   return (use, scope, claims) => {
     const scopes = scope.split(' ');
@@ -240,7 +240,7 @@ function claimsOf(account: Account, { oidc }: KoaContextWithOIDC, subjectNames: 
   };
 }
 
-/** Old libraries take no `at+jwt` (RFC 9068 §2.1): their APIs get tokens of the type `JWT`. */
+/** Old libraries refuse `at+jwt` (RFC 9068 §2.1), so their APIs get tokens of the type `JWT`. */
 function namedType(
   resources: readonly ResourceConfig[],
 ): NonNullable<NonNullable<Configuration['formats']>['customizers']>['jwt'] {
@@ -250,7 +250,7 @@ function namedType(
   };
 }
 
-/** Claims by scope. Every ID token tells how and when the person signed in. */
+/** Claims by scope. Every ID token states how and when the person signed in. */
 const claimNames = {
   ...claimsOfScope,
   openid: [...claimsOfScope.openid, 'acr', 'amr', 'auth_time'],
@@ -259,8 +259,9 @@ const claimNames = {
 };
 
 /**
- * `__Host-` ties a cookie to this very host; browsers accept it only over TLS (RFC 6265bis §4.1.3.2). Without TLS the host
- * is often `localhost`, where the apps of every port share their cookies: there the names are the server's own.
+ * Names the cookies. `__Host-` binds a cookie to this host; browsers accept it only over TLS (RFC 6265bis §4.1.3.2).
+ * Without TLS the host is often `localhost`, where apps on all ports share cookies, so the names are specific to the
+ * server.
  */
 function cookies(issuer: string, ring: RingSnapshot): NonNullable<Configuration['cookies']> {
   const secure = issuer.startsWith('https:');

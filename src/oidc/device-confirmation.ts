@@ -12,9 +12,8 @@ interface Dependencies {
 }
 
 /**
- * A device is asked about once: the page that confirms it names the app, the code, the scopes and the account, so its
- * confirmation is the consent too (RFC 8628 §3.3). The engine passes this prompt once nobody has to sign in any more,
- * and before it looks for consents.
+ * Asks about a device once. The page that confirms it shows the app, the code, the scopes and the account, so the
+ * confirmation is the consent too (RFC 8628 §3.3). The engine reaches this prompt after sign-in and before consent.
  */
 export function deviceConfirmation(dependencies: Dependencies): interactionPolicy.Prompt {
   const consent = new Check('device_confirmed', 'the confirmation of a device is a consent', async (context) => {
@@ -24,14 +23,16 @@ export function deviceConfirmation(dependencies: Dependencies): interactionPolic
   return new Prompt({ name: 'device' }, consent);
 }
 
-/** Asks about a device for an account that its confirmation was not about: another tab has signed it in meanwhile. */
+/** Asks again if another tab has signed in a different account than the confirmation named. */
 export const deviceUnconfirmed = new Check(
   'device_unconfirmed',
   'the device was confirmed for another account',
   (context) => isForDevice(context) && context.oidc.result?.consent === undefined,
 );
 
-/** The engine forgets that a device asked for a new sign-in (`max_age=0`), which it takes for a parameter of browsers. */
+/**
+ * The engine ignores a device's request for a new sign-in (`max_age=0`), because it treats that as a browser parameter.
+ */
 export const deviceSignInAsked = new Check(
   'device_login_prompt',
   'the device asks for a new sign-in',
@@ -48,8 +49,8 @@ function isForDevice({ oidc: { route } }: KoaContextWithOIDC): boolean {
 }
 
 /**
- * The engine takes the form of a confirmation only for the account that its page named. Where it named nobody, the
- * confirmation is of the person who then signed in by the device's own interaction.
+ * The engine accepts a confirmation only for the account that its page showed. If it showed none, the confirmation
+ * counts for the person who then signed in through the device's own interaction.
  */
 function isConfirmed({ oidc }: KoaContextWithOIDC): boolean {
   if (oidc.route === 'code_verification') return true;
@@ -58,7 +59,7 @@ function isConfirmed({ oidc }: KoaContextWithOIDC): boolean {
   return signedIn !== undefined && signedIn === oidc.session?.accountId && (named ?? signedIn) === signedIn;
 }
 
-/** Does what the consent page does, and tells the engine so. */
+/** Records the consent like the consent page, and informs the engine. */
 async function giveConsent({ oidc }: KoaContextWithOIDC, { consents, announce }: Dependencies): Promise<void> {
   const { client, grant, session } = oidc;
   const account = session?.accountId;

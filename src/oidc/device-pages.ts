@@ -27,14 +27,14 @@ interface Parts {
   clock: Clock;
 }
 
-/** Address and time of a device's request, which the person can compare with their own (RFC 8628 §5.4). */
+/** Address and time of a device's request, for the person to compare with their own (RFC 8628 §5.4). */
 interface Origin {
   address: string;
   /** In milliseconds since the epoch. */
   at: number;
 }
 
-/** The pages on which a person lets a device in (RFC 8628 §3.3). */
+/** The pages on which a person confirms a device (RFC 8628 §3.3). */
 export function devicePages(parts: Parts, { renderError }: Pick<EnginePages, 'renderError'>): DeviceFlow {
   return {
     enabled: true,
@@ -44,7 +44,7 @@ export function devicePages(parts: Parts, { renderError }: Pick<EnginePages, 're
 
     async userCodeInputSource(context, _form, out, error) {
       if (error instanceof TooManyPending && out !== undefined) {
-        // The engine has put a token into the session, which may not be kept.
+        // The engine has put a token into the session, which must not be stored.
         Object.assign(context.oidc.session ?? {}, { touched: false });
         await renderError(context, out, error);
       } else if (error !== undefined && out?.error === 'server_error') await renderError(context, out, error);
@@ -100,7 +100,7 @@ function showRefused(parts: Parts, context: KoaContextWithOIDC): void {
   show(parts, context, 'device-done', { isAllowed: false });
 }
 
-/** Tells whether no session cookie came. A form's token would have nowhere to be kept. */
+/** Tells whether no session cookie arrived. There is then no place for a form's token. */
 function hasNoSession({ oidc }: KoaContextWithOIDC): boolean {
   return oidc.session?.exp === undefined;
 }
@@ -108,13 +108,13 @@ function hasNoSession({ oidc }: KoaContextWithOIDC): boolean {
 function showOutOfDate(parts: Parts, context: KoaContextWithOIDC): void {
   const { title, message } = faces['form-expired'];
   const { oidc } = context;
-  // The engine has put a token into the session, and would fail to save one that was never begun.
+  // The engine has put a token into the session, and would fail to save a session that was never begun.
   Object.assign(oidc.session ?? {}, { touched: false });
   const hint = `Open ${oidc.urlFor('code_verification')} and enter the code again, in a browser that keeps cookies.`;
   show(parts, context, 'error', { title, message, hint, requestId: requestId(context) });
 }
 
-/** Returns the code that was typed, or that came with the address in the QR code (RFC 8628 §3.3.1). */
+/** Returns the typed code, or the one from the URL in the QR code (RFC 8628 §3.3.1). */
 function typedCode({ oidc, originalUrl }: KoaContextWithOIDC): { userCode?: string } {
   const typed = oidc.params?.['user_code'] ?? new URL(originalUrl, oidc.issuer).searchParams.get('user_code');
   return typeof typed === 'string' && typed.length <= 20 ? { userCode: typed } : {};

@@ -4,8 +4,8 @@ import { route, unsecured, type Route } from '../http/route.ts';
 import { routes } from './endpoints.ts';
 
 /**
- * The address of a device's code as a picture, for a device that shows it but cannot draw it (RFC 8628 §3.3.1). It says
- * nothing of whether the code is good, and leads nowhere but to this server.
+ * Serves a device's URL as a QR code, for a device that cannot draw one (RFC 8628 §3.3.1). It does not reveal whether
+ * the code is valid, and leads only to this server.
  */
 export function deviceQrRoute(issuer: string): Route {
   return route('GET', `${routes.code_verification}/qr.svg`, unsecured, (context) => {

@@ -17,15 +17,15 @@ export const routes = {
   backchannel_authentication: '/backchannel_authentication',
 } as const;
 
-/** Names by which the engine asks for the cookies that no browser is given. */
+/** The engine's names for cookies that no browser receives. */
 export const ENGINE_COOKIES = { interaction: 'interaction', resume: 'resume' } as const;
 
-/** The name of the cookie of a session. */
+/** Returns the name of the session cookie. */
 export function sessionCookie({ secure }: { secure: boolean }): string {
   return secure ? '__Host-session' : 'latchkey_session';
 }
 
-/** Registration is our own, so the engine does not know where it is. */
+/** Registration is this server's own, so the engine does not know its endpoint. */
 export function endpoints({ issuer, registration, sessions }: Config): Pick<Configuration, 'routes' | 'discovery'> {
   const frontChannel = { frontchannel_logout_supported: true, frontchannel_logout_session_supported: true };
   return {

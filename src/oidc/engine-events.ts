@@ -22,7 +22,10 @@ const refusals = [
   'backchannel_authentication.error',
 ] as const;
 
-/** Turns what the engine emits into events and log lines. The engine calls listeners in line: none may throw. */
+/**
+ * Turns the engine's events into domain events and log lines. The engine calls listeners synchronously, so none may
+ * throw.
+ */
 export function reportEngineEvents(provider: Provider, announce: Announce, log: Logger): void {
   const refused = (context: KoaContextWithOIDC, error: errors.OIDCProviderError): void => {
     const { route, client } = context.oidc;
@@ -38,26 +41,26 @@ export function reportEngineEvents(provider: Provider, announce: Announce, log: 
     });
   };
   for (const name of refusals) (provider as NodeJS.EventEmitter).on(name, refused);
-  // Koa prints a stack where nobody listens, as when a caller goes away before its answer.
+  // Without a listener Koa prints a stack trace, for example if a caller disconnects early.
   (provider as NodeJS.EventEmitter).on('error', (error: Error) => {
     log.debug({ err: error }, 'an answer could not be sent');
   });
   provider.on('server_error', (context, error) => {
     const line = { requestId: requestId(context) };
-    // Strangers can fill the queue for password hashing; everything else here is a fault of this server or of a backend.
+    // Strangers can fill the queue for password hashing; every other error here is a fault of this server or a backend.
     if (error instanceof TooBusy) log.info({ ...line, reason: error.message }, 'a request was refused');
     else log.error({ ...line, err: error }, 'a request failed');
   });
 }
 
-/** A client that nobody here registered lives as long as it is used. */
+/** Renews a self-registered client at each use. */
 export function reportClientUse(provider: Provider, used: (clientId: string) => void): void {
   provider.on('grant.success', ({ oidc: { client } }) => {
     if (client !== undefined && policyOf(client).isSelfDescribed) used(client.clientId);
   });
 }
 
-/** The engine's answer to a failure of this server names no number to ask for. */
+/** The engine's answer to a failure of this server shows no request number. */
 export function showWireError(context: KoaContextWithOIDC, error: Error): void {
   if (context.body === undefined || typeof context.body === 'string') return;
   const face = wireErrorOf(error);

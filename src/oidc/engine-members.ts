@@ -16,25 +16,25 @@ type EngineClass =
   | 'Session';
 
 /**
- * A part of the engine that holds methods: a class, its prototype, the steps of an endpoint by its route, or the handlers
- * of its grant types or of its response modes. `event` stands for the listeners of the provider.
+ * A part of the engine with methods: a class, its prototype, the steps of an endpoint by its route, or the handlers of
+ * grant types or response modes. `event` stands for the provider's listeners.
  */
 export type Owner =
   EngineClass | `${EngineClass}.prototype` | `steps of ${string}` | 'grant' | 'response mode' | 'event';
 
-/** One place in one provider. */
+/** A replaceable member of one provider. */
 export interface Member {
-  /** Reads the method that stands there; undefined where there is none, and for events. */
+  /** Returns the current method; undefined if there is none, and for events. */
   read(): unknown;
   write(value: unknown): void;
 }
 
-/** The route of an owner that is the steps of an endpoint. */
+/** Returns the route of an owner that stands for an endpoint's steps. */
 export function routeOf(owner: Owner): string | undefined {
   return /^steps of (.+)$/.exec(owner)?.[1];
 }
 
-/** Finds the place of a method by its owner and its name. */
+/** Finds a member by its owner and its name. */
 export function memberOf(provider: Provider, owner: Owner, method: string, config: Config): Member {
   const route = routeOf(owner);
   if (route !== undefined)
@@ -64,7 +64,7 @@ function propertyOf(object: object | undefined, name: string): Member {
   };
 }
 
-/** The class or prototype that an owner names; undefined where the engine does not have it. */
+/** Returns the class or prototype of an owner; undefined if the engine does not have it. */
 function classPart(provider: Provider, owner: Owner, config: Config): object | undefined {
   const [name = '', part] = owner.split('.');
   const found = name === 'ClientKeyStore' ? keyStoreClass(provider, config) : (Reflect.get(provider, name) as unknown);
@@ -72,7 +72,7 @@ function classPart(provider: Provider, owner: Owner, config: Config): object | u
   return part === undefined ? found : (found as unknown as { prototype: object }).prototype;
 }
 
-/** The class of the clients' key stores, which the engine shows by an instance alone. */
+/** Returns the class of the clients' key stores, which the engine exposes only through an instance. */
 function keyStoreClass({ Client }: Provider, config: Config): unknown {
   const EngineClient = Client as unknown as new (metadata: object) => { asymmetricKeyStore?: object };
   return new EngineClient(accountClient(config)).asymmetricKeyStore?.constructor;

@@ -4,21 +4,20 @@ import type { Config } from '../config/schema.ts';
 import { memberOf, routeOf, type Owner } from './engine-members.ts';
 import { forkStep } from './internals.ts';
 
-/** A method of the engine that the server replaces, or an event by whose listener the server changes an answer. */
+/** A method of the engine that the server replaces, or an event whose listener changes an answer. */
 export interface EngineOverride<Parts> {
   readonly owner: Owner;
   readonly method: string;
   /**
-   * The number of arguments that the engine's method declares (its `length`), or that an event's listener is given;
-   * `none` for a member that the engine reads and does not have.
+   * Number of arguments that the engine's method declares (its `length`), or that it passes to an event's listener;
+   * `none` for a member that the engine reads but does not have.
    */
   readonly arity: number | 'none';
-  /** The specification and section, or the attack, that the engine's own behaviour does not answer. */
+  /** The specification and section, or the attack, that the engine does not handle. */
   readonly why: string;
   /**
-   * Makes the replacement.
-   * @param engine the method that stands there: the engine's, or that of a row above
-   * @returns what shall stand there; `engine` itself changes nothing, and undefined adds no listener
+   * Makes the replacement. @param engine the current method: the engine's, or that of an earlier row @returns the new
+   * method; `engine` itself changes nothing, and undefined adds no listener
    */
   readonly install: (engine: never, parts: Parts) => unknown;
 }
@@ -27,7 +26,7 @@ type Rows<Parts> = readonly EngineOverride<Parts>[];
 
 const { version } = createRequire(import.meta.url)('oidc-provider/package.json') as { version: string };
 
-/** Lets providers differ in the steps that the rows name. To be called before a provider is made; once is enough. */
+/** Lets each provider have its own steps where the rows replace them. Call it once, before any provider is made. */
 export function prepareSteps(rows: Rows<never>): void {
   for (const { owner, method } of rows) {
     const route = routeOf(owner);
@@ -36,8 +35,8 @@ export function prepareSteps(rows: Rows<never>): void {
 }
 
 /**
- * Compares the engine with the rows.
- * @throws Error for a method that is not there, or that has another number of arguments than its row relies on
+ * Checks that the engine still fits the rows. @throws Error for a method that is missing, or whose number of arguments
+ * differs from its row
  */
 export function checkEngine(provider: Provider, rows: Rows<never>, config: Config): void {
   for (const { owner, method, arity } of rows) {
@@ -53,7 +52,7 @@ export function checkEngine(provider: Provider, rows: Rows<never>, config: Confi
   }
 }
 
-/** Installs the rows in their order: of two for one method, the later one stands around the earlier one. */
+/** Installs the rows in order. Of two rows for one method, the later one wraps the earlier one. */
 export function installOverrides<Parts extends { config: Config }>(
   provider: Provider,
   rows: Rows<Parts>,

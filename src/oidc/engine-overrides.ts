@@ -88,8 +88,8 @@ function row(owner: Owner, method: string, arity: Row['arity'], why: string, ins
 }
 
 /**
- * Every method of the engine that the server replaces or wraps, and every listener by which it changes an answer. Of two
- * rows for one method, the later one stands around the earlier one. `docs/engine.md` explains each of them.
+ * Every engine method that the server replaces or wraps, and every listener that changes an answer. Of two rows for one
+ * method, the later one wraps the earlier one. `docs/engine.md` explains each of them.
  */
 export const engineOverrides: readonly Row[] = [
   // Clients
@@ -165,7 +165,7 @@ function refreshBy(engine: GrantHandler, { refresh }: OverrideParts): GrantHandl
   return (context) => refresh.handle(context, engine);
 }
 
-/** Turns a listener on with the setting. */
+/** Returns the listener if the setting is on. */
 function whereFramed(listener: unknown) {
   return (_engine: unknown, { config }: OverrideParts) => (config.sessions.front_channel_logout ? listener : undefined);
 }

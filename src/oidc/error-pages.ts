@@ -15,7 +15,7 @@ type Words = Omit<PageData['error'], 'requestId'>;
 
 export type RenderError = (context: KoaContextWithOIDC, out: ErrorOut, error: Error) => Promise<void>;
 
-/** The page of an error that is not sent to a client. */
+/** Renders an error that is not sent to a client. */
 export function errorPages(views: Views, consents: Consents): RenderError {
   return async (context, out, error) => {
     const { client } = context.oidc;
@@ -24,7 +24,7 @@ export function errorPages(views: Views, consents: Consents): RenderError {
       return;
     }
     if (out.error === 'server_error') context.status = wireErrorOf(error).status;
-    // The engine would have answered this by a redirect.
+    // The engine would have answered with a redirect.
     if (context.status < 400) context.status = 400;
     context.type = 'html';
     context.body = views.render('error', { ...wordsFor(context, out, error), requestId: requestId(context) });
@@ -32,7 +32,7 @@ export function errorPages(views: Views, consents: Consents): RenderError {
   };
 }
 
-/** The engine holds an error for a page of its own, too, where a request names no address to send it to. */
+/** The engine also keeps an error on a page if the request names no valid redirect URI. */
 function namesAddressOf(client: Client | undefined, { oidc: { params } }: KoaContextWithOIDC): client is Client {
   const uri = params?.['redirect_uri'];
   return typeof uri === 'string' && client?.redirectUriAllowed(uri) === true;
@@ -54,7 +54,7 @@ function wordsFor(context: KoaContextWithOIDC, out: ErrorOut, error: Error): Wor
   };
 }
 
-/** The name that a request gives for a client that does not exist, for a page or a log line. */
+/** Returns the client id of a request whose client does not exist, for a page or a log line. */
 export function nameOfUnknownClient({ oidc }: KoaContextWithOIDC, error: Error): string | undefined {
   const id = oidc.params?.['client_id'];
   if (!(error instanceof errors.InvalidClient) || oidc.client !== undefined || typeof id !== 'string') return undefined;
@@ -83,7 +83,7 @@ function unknownAddress(error: Error): Explanation | undefined {
   };
 }
 
-/** RFC 9700 §4.11.2: the person learns of it, and decides. */
+/** RFC 9700 §4.11.2: the person is informed, and decides. */
 function heldBack({ oidc }: KoaContextWithOIDC, out: ErrorOut, error: Error): Words {
   const hint = 'This app has not been reviewed and has no access to your account, so you were not sent to it.';
   if (error instanceof errors.AccessDenied)
@@ -97,7 +97,7 @@ function heldBack({ oidc }: KoaContextWithOIDC, out: ErrorOut, error: Error): Wo
   return { title: 'This app sent an invalid request', message, hint, code: out.error };
 }
 
-/** A link, so that a person who trusts the app can tell it what they decided. */
+/** Links to the app, so that a person who trusts it can send the error there. */
 function wayBack({ params, responseMode }: KoaContextWithOIDC['oidc'], out: ErrorOut): Pick<Words, 'link'> {
   const uri = params?.['redirect_uri'];
   const { host } = typeof uri === 'string' ? new URL(uri) : { host: '' };

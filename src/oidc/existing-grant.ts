@@ -6,10 +6,10 @@ import { keyspace, type Store } from '../storage/store.ts';
 import { policyOf } from './clients/client-metadata.ts';
 import { grantLife } from './lifetimes.ts';
 
-/** Says which of a person's grants for a client was first in a session. */
+/** Records the first of a person's grants for a client in a session. */
 const firstGrantKey = keyspace<{ grant: string }>('first-grant');
 
-/** For how long several requests may be a client's first, in seconds: longer than a request takes. */
+/** Seconds in which concurrent requests may both be a client's first: longer than a request takes. */
 const FIRST = 60;
 
 interface Parts {
@@ -19,7 +19,7 @@ interface Parts {
   clock: Clock;
 }
 
-/** Between whom a grant is, and where it was said. */
+/** The parties of a grant, and its session. */
 interface Between {
   client: Client;
   accountId: string;
@@ -27,7 +27,8 @@ interface Between {
 }
 
 /**
- * Finds the grant that a client already has: from this session, from a remembered consent, or by being first-party.
+ * Finds the existing grant of a client: from this session, from a remembered consent, or because the client is
+ * first-party.
  */
 export async function existingGrant(context: KoaContextWithOIDC, parts: Parts): Promise<Grant | undefined> {
   const { client, session, account } = context.oidc;
@@ -45,7 +46,10 @@ async function knownGrant({ oidc }: KoaContextWithOIDC, { client, session }: Bet
   return id === undefined ? undefined : oidc.provider.Grant.find(id);
 }
 
-/** The engine lets a grant end at a fixed time, and with it a family that began the day before. @returns whether it was due */
+/**
+ * Extends a grant, which the engine would end at a fixed time together with a token family that began the day before.
+ * @returns whether an extension was due
+ */
 function renew(grant: Grant, { clock, config }: Parts): boolean {
   const now = epochSeconds(clock);
   if (grant.exp === undefined || grant.exp - now >= config.tokens.refresh_family) return false;
@@ -54,8 +58,8 @@ function renew(grant: Grant, { clock, config }: Parts): boolean {
 }
 
 /**
- * Two tabs may begin with a client at once. A code is good only while its grant is the session's for the client, so
- * both come to the same one: that of whoever is first.
+ * Returns the client's first grant. Two tabs may start with a client at once, but a code is valid only while its grant
+ * is the session's for the client. So both must get the same grant.
  */
 async function firstGrant(
   context: KoaContextWithOIDC,
@@ -78,14 +82,14 @@ async function firstGrant(
   return (first && (await Grant.find(first.value.grant))) ?? grant;
 }
 
-/** For a first-party client. @returns whether there was anything to add */
+/** Adds the requested access for a first-party client. @returns whether anything was added */
 export function addRequestedAccess(context: KoaContextWithOIDC, grant: Grant): boolean {
   const before = JSON.stringify([grant.openid, grant.resources]);
   grantConsented(grant, accessAsked(context));
   return JSON.stringify([grant.openid, grant.resources]) !== before;
 }
 
-/** Scopes and claims of a request that its client and its person may have, as the engine has found them. */
+/** Returns the requested scopes and claims that the client and the person may have, as the engine determined. */
 export function accessAsked({ oidc }: Pick<KoaContextWithOIDC, 'oidc'>): Consent {
   const resources = Object.entries(oidc.resourceServers ?? {}).map(([identifier, { scopes }]) => [
     identifier,

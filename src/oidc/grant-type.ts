@@ -6,7 +6,7 @@ export interface GrantType {
   name: string;
   /** The parameters that it reads; the engine drops all others. */
   parameters: readonly string[];
-  /** Those of them that may come more than once (RFC 8707 §2). */
+  /** Parameters that may be repeated (RFC 8707 §2). */
   repeatable?: readonly string[];
   /** Sets `context.body` to the token response. @throws the engine's errors, which become OAuth error responses */
   handle: (context: TokenEndpointGrantContext) => Promise<void>;

@@ -4,7 +4,7 @@ import { loadHint, refuseIfSignedIn } from './requests/authentication-demands.ts
 
 const { base, Check, Prompt } = interactionPolicy;
 
-/** The engine's checks of what a request demands of a sign-in, by what they look at. */
+/** The engine's checks of a request's demands on a sign-in, by subject. */
 const DEMANDS = {
   id_token_hint: 'person',
   claims_id_token_sub_value: 'person',
@@ -13,8 +13,8 @@ const DEMANDS = {
 } as const;
 
 /**
- * The engine's prompts, and before them the choice of an account (`prompt=select_account`, OpenID Connect Core
- * §3.1.2.1). The engine takes a session for signed in without looking whether its account may still be used.
+ * Builds the engine's prompts, with account selection in front (`prompt=select_account`, OpenID Connect Core §3.1.2.1).
+ * The engine itself would accept a session without checking whether its account may still be used.
  */
 export function promptPolicy(dependencies: Parameters<typeof deviceConfirmation>[0]): interactionPolicy.DefaultPolicy {
   const policy = base();
@@ -38,7 +38,10 @@ export function promptPolicy(dependencies: Parameters<typeof deviceConfirmation>
   return policy;
 }
 
-/** Whoever has signed in and is still not what the request demands is not asked again: the app gets an error. */
+/**
+ * If a person has just signed in and still does not meet the request's demands, the app gets an error instead of
+ * another prompt.
+ */
 function askOnce({ checks }: interactionPolicy.Prompt, reason: string, demand: 'acr' | 'person'): void {
   const check = checks.get(reason);
   if (check === undefined) throw new Error(`the engine no longer checks ${reason}`);

@@ -1,6 +1,6 @@
 /**
- * The one seam to what the engine does not export. Each import is a risk at every update of the engine: its reason
- * stands beside it, and a test fails when it is gone.
+ * The only file that imports what the engine does not export. Each import is a risk at every update of the engine, so
+ * each has a reason, and a test that fails if it is gone.
  */
 import type { X509Certificate } from 'node:crypto';
 import type { Context } from 'koa';
@@ -44,7 +44,7 @@ export {
 /** A step of one of the engine's endpoints. */
 export type EngineStep = (context: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>;
 
-/** The steps of the engine's endpoints, by route. Every provider takes them over when it is made. */
+/** Steps of the engine's endpoints by route. Every provider copies them when it is made. */
 const steps: Readonly<Record<string, EngineStep[]>> = {
   authorization: authorizationSteps('authorization'),
   backchannel_authentication: authorizationSteps('backchannel_authentication'),
@@ -66,11 +66,11 @@ export function engineStep(route: string, name: string): EngineStep | undefined 
   return steps[route]?.map((step) => forked.get(step) ?? step).find((step) => step.name === name);
 }
 
-/** The engine's steps, by the forks that stand in their places. */
+/** The engine's steps by their replacements. */
 const forked = new WeakMap<EngineStep, EngineStep>();
 const ownSteps = new WeakMap<Provider, Map<string, EngineStep>>();
 
-/** Lets each provider have a step of its own in the place of the engine's. To be called before there is a provider. */
+/** Lets each provider replace a step. Call it before any provider is made. */
 export function forkStep(route: string, name: string): void {
   const all = steps[route] ?? [];
   const at = all.findIndex((step) => step.name === name);
@@ -84,19 +84,19 @@ export function forkStep(route: string, name: string): void {
   all[at] = fork;
 }
 
-/** Puts a step in the place of the engine's, for one provider. */
+/** Replaces a step for one provider. */
 export function replaceStep(provider: Provider, [route, name]: readonly [string, string], step: EngineStep): void {
   const own = ownSteps.get(provider) ?? new Map<string, EngineStep>();
   ownSteps.set(provider, own.set(`${route} ${name}`, step));
 }
 
-/** Shows the page that follows a sign-out, which the configuration has. */
+/** Shows the configured page after a sign-out. */
 export async function showAfterSignOut(context: KoaContextWithOIDC): Promise<void> {
   const { features } = partsOf(context.oidc.provider).configuration;
   await features.rpInitiatedLogout.postLogoutSuccessSource(context);
 }
 
-/** The engine's metadata document, for serving it from memory. `context.oidc` needs no request to make it. */
+/** Returns the engine's metadata document, to serve it from memory. Its `context.oidc` needs no request. */
 export function discoveryDocument(provider: Provider): Record<string, unknown> {
   const context = {
     body: {},
@@ -106,7 +106,7 @@ export function discoveryDocument(provider: Provider): Record<string, unknown> {
   return context.body;
 }
 
-/** The end of RP-initiated logout without its question, for a request that proved itself with an ID token. */
+/** Completes RP-initiated logout without a question, if an ID token authenticated the request. */
 export async function endSessionNow(context: KoaContextWithOIDC): Promise<void> {
   const action = steps['end_session_confirm']?.at(-1);
   if (action === undefined || context.oidc.params === undefined) throw new Error('the engine has no end of a session');
@@ -114,7 +114,7 @@ export async function endSessionNow(context: KoaContextWithOIDC): Promise<void> 
   await action(context, () => Promise.resolve());
 }
 
-/** Sends an authorization error to the redirect URI, by the response mode that was asked for. */
+/** Sends an authorization error to the redirect URI in the requested response mode. */
 export async function sendError(context: KoaContextWithOIDC, error: object): Promise<void> {
   const { provider, params = {}, responseMode } = context.oidc;
   const { responseModes } = partsOf(provider);
@@ -128,8 +128,8 @@ export async function sendError(context: KoaContextWithOIDC, error: object): Pro
 export type Send = (context: KoaContextWithOIDC, redirectUri: string, answer: object) => unknown;
 
 /**
- * Has ID tokens that come back as a hint verified by these keys too. The engine's configuration takes private keys
- * only, and those that sign no more have none.
+ * Adds keys that verify ID token hints. The engine's configuration accepts private keys only, and keys that no longer
+ * sign have none.
  */
 export function verifyHintsBy(provider: Provider, keys: readonly object[]): void {
   const { keystore } = partsOf(provider);
@@ -148,15 +148,15 @@ export function engineHandlers(provider: Provider): {
   return { grants, responseModes };
 }
 
-/** Deletes every token of a grant, and the grant, as the engine does on a replay, and emits `grant.revoked`. */
+/** Deletes a grant and all its tokens, as the engine does on a replay, and emits `grant.revoked`. */
 export async function endFamily(context: KoaContextWithOIDC, grantId: string | undefined): Promise<void> {
   await (engineRevoke as (context: KoaContextWithOIDC, grantId: string | undefined) => Promise<void>)(context, grantId);
 }
 
 /**
- * The key that the sender of a token request proves to hold, and that the engine binds its tokens to (RFC 9449 §5,
- * RFC 8705 §3). A proof is looked at once for each request, however often it is asked for.
- * @throws the engine's error for a proof that is not valid
+ * Returns the key whose possession a token request proves, to which the engine binds its tokens (RFC 9449 §5, RFC 8705
+ * §3). Each request's proof is checked once, however often this is called. @throws the engine's error for an invalid
+ * proof
  */
 export async function senderKey(context: KoaContextWithOIDC): Promise<string | undefined> {
   const { provider, client } = context.oidc;
@@ -167,17 +167,15 @@ export async function senderKey(context: KoaContextWithOIDC): Promise<string | u
   return certificate && `x5t#S256 ${(certificateThumbprint as (certificate: Certificate) => string)(certificate)}`;
 }
 
-/** SHA-256 of a certificate, as tokens that are bound to it say it (RFC 8705 §3.1). */
+/** SHA-256 of a certificate, as in the tokens bound to it (RFC 8705 §3.1). */
 export function thumbprintOf(certificate: X509Certificate | undefined): string | undefined {
   return certificate && (certificateThumbprint as (certificate: Certificate) => string)(certificate);
 }
 
 /**
- * The key that a request to an endpoint of this server proves to hold, for a token that is bound to one (RFC 9449 §7.1); the
- * engine looks at proofs for its own endpoints, and knows their addresses by name.
- * @param options.url the endpoint's
- * @returns its thumbprint, or undefined where there is no proof
- * @throws the engine's error for a proof that is not valid, or that was used before
+ * Returns the key whose possession a request to this server's own endpoint proves (RFC 9449 §7.1). The engine checks
+ * proofs only for its own endpoints. @param options.url the endpoint's URL @returns its thumbprint, or undefined
+ * without a proof @throws the engine's error for a proof that is invalid or used
  */
 export async function keyProof(
   provider: Provider,
@@ -227,8 +225,8 @@ function partsOf(provider: Provider): EngineParts {
 }
 
 /**
- * Answers with the tokens of the code flow: the access token, and the refresh and the ID token where they are due.
- * @param source what a code would say; it need not be saved
+ * Answers with the tokens of the code flow: the access token, and the refresh and ID token if they are due. @param
+ * source holds what a code would hold; it need not be saved
  */
 export async function codeFlowTokens(
   context: TokenEndpointGrantContext,
@@ -238,7 +236,7 @@ export async function codeFlowTokens(
   const dPoP = await grants.validateDpop(provider, context);
   grants.checkDpopRequired(provider, context, dPoP);
   const cert = grants.checkMtlsCert(provider, context);
-  // The engine's own grants are handed these with the provider filled in.
+  // The engine passes these to its own grants with the provider filled in.
   const helpers = Object.fromEntries(
     Object.entries(grants).map(([helper, run]) => [
       helper,

@@ -16,7 +16,7 @@ import type { EngineStep } from './internals.ts';
 import { readAccessToken, verifyOurs, type AccessTokenClaims, type VerifyOurs } from './requests/issued-jwt.ts';
 import { recordOf } from './storage/adapter.ts';
 
-/** The engine's names of the endpoints that take a JWT access token. */
+/** The engine's route names of the endpoints that accept a JWT access token. */
 const READING_ROUTES = ['introspection', 'revocation', 'userinfo'];
 
 type AnyAccessToken = AccessToken | ClientCredentials;
@@ -32,10 +32,9 @@ interface Parts {
 }
 
 /**
- * JWT access tokens as the engine knows others: where a client asks what one is worth (RFC 7662), gives one back
- * (RFC 7009) or has no other at /userinfo. An access token is given back alone, whatever its form: who wants to end all of
- * a grant gives back the refresh token.
- * @param name the class whose `find` this is
+ * Makes the engine find JWT access tokens like others: for introspection (RFC 7662), revocation (RFC 7009) and
+ * /userinfo. Revoking an access token revokes it alone, whatever its form; to revoke the whole grant, a client revokes
+ * the refresh token. @param name the class whose `find` this is
  */
 export function findAccessToken(name: 'AccessToken' | 'ClientCredentials') {
   return (engine: Find, parts: Parts): Find => {
@@ -50,8 +49,8 @@ export function findAccessToken(name: 'AccessToken' | 'ClientCredentials') {
 }
 
 /**
- * Takes JWTs that are introspected or revoked, and says of those that are encrypted for an API what the engine says of
- * all (RFC 7009 §2.2.1).
+ * Accepts JWTs for introspection and revocation, and treats tokens encrypted for an API as the engine treats unknown
+ * ones (RFC 7009 §2.2.1).
  */
 export function unlessEncrypted(engine: EngineStep): EngineStep {
   return (context, next) => {
@@ -63,7 +62,7 @@ export function unlessEncrypted(engine: EngineStep): EngineStep {
 /** Status references or records of the access tokens that the current requests revoke. */
 const places = new WeakMap<AnyAccessToken, TokenTarget['token']>();
 
-/** Revokes an access token that a client gives back in the one way, and nothing besides. */
+/** Revokes an access token for a client through the single way to revoke, and nothing else. */
 export function destroyAccessToken(engine: () => Promise<void>, { revoke }: { revoke: Revoke }) {
   return async function destroy(this: AnyAccessToken): Promise<void> {
     const token = places.get(this);
@@ -74,7 +73,7 @@ export function destroyAccessToken(engine: () => Promise<void>, { revoke }: { re
   };
 }
 
-/** Has the engine's deletion of a token revoke it alone: without a grant, nothing else follows. */
+/** Makes the engine's deletion of a token revoke only that token: without a grant, nothing else follows. */
 function givenBack<T extends AnyAccessToken>(token: T, place: TokenTarget['token']): T {
   places.set(token, place);
   return Object.assign(token, { grantId: undefined });
@@ -84,7 +83,7 @@ function routeIs(name: string): boolean {
   return Provider.ctx?.oidc.route === name;
 }
 
-/** The tokens that the current requests have read from JWTs. The engine looks for one in each of its classes. */
+/** Tokens that current requests have parsed from JWTs. The engine looks for a token in each of its classes. */
 const reads = new WeakMap<KoaContextWithOIDC, Promise<AnyAccessToken | undefined>>();
 
 async function read(
@@ -113,7 +112,7 @@ async function readJwt(value: string, parts: Parts, verify: VerifyOurs): Promise
   return routeIs('userinfo') ? forUserinfo(provider, claims, client) : token;
 }
 
-/** The same claims about the account by its id, which the client may have another name for. */
+/** Replaces the client's subject of the account by the account id. */
 function aboutAccount(
   claims: AccessTokenClaims,
   client: Client,
@@ -124,15 +123,15 @@ function aboutAccount(
   return sub === undefined ? undefined : { ...claims, sub };
 }
 
-/** No client's name begins as those of accounts do. */
+/** Client ids never begin like account ids. */
 function isPerson(sub: string): boolean {
   return sub.startsWith('acc_');
 }
 
 /**
- * The token as one for /userinfo, with the OpenID Connect scopes of its grant: many libraries send the one token that they
- * have. It opens no more than a token without a resource, which the client could get by the same grant.
- * @throws errors.InvalidToken where the client may not do that
+ * Returns the token as one for /userinfo, with the OpenID Connect scopes of its grant, because many libraries send the
+ * only token that they have. It opens no more than a token without a resource, which the grant would give the client
+ * too. @throws errors.InvalidToken if the client may not do that
  */
 async function forUserinfo({ AccessToken, Grant }: Provider, claims: AccessTokenClaims, client: Client) {
   const { sub, aud, jti, iat, exp, sid, grant_id: grantId, cnf } = claims;
@@ -159,7 +158,7 @@ function notForUserinfo(audience: string): Error {
   return Object.assign(new errors.InvalidToken(why), { error_description: why });
 }
 
-/** Without a person, a client is the subject, itself or another. */
+/** Without a person the subject is a client: the token's own or another. */
 function tokenFrom({ AccessToken, ClientCredentials }: Provider, claims: AccessTokenClaims, client: Client) {
   const {
     iss: _ours,
@@ -177,7 +176,7 @@ function tokenFrom({ AccessToken, ClientCredentials }: Provider, claims: AccessT
   } = claims;
   const common = { client, aud, jti, iat, exp, scope, ...cnf, rar: authorization_details };
   if (!isPerson(sub)) return new ClientCredentials({ ...common, extra: { ...more, sub } });
-  // Its grant is looked at here: that of a token that was exchanged is another client's.
+  // Its grant is checked here, because an exchanged token's grant belongs to another client.
   return new AccessToken({ ...common, accountId: sub, sid, grantId: '', gty: '', extra: more });
 }
 

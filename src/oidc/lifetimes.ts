@@ -3,7 +3,10 @@ import type { Config } from '../config/schema.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { rulesOf } from './clients/client-metadata.ts';
 
-/** Nothing outlives its grant, so a grant lives longer than a family that begins on its last day before it is renewed. */
+/**
+ * Nothing outlives its grant. So a grant outlives a token family that begins on the last day before the grant's
+ * renewal.
+ */
 export function grantLife({ refresh_family }: Pick<Config['tokens'], 'refresh_family'>): number {
   return refresh_family + RENEWAL;
 }
@@ -14,7 +17,10 @@ const RENEWAL = 7 * 86_400;
 /** Longest time for which a request may wait for a person on another device, in seconds. */
 export const QUESTION_LIFE = 600;
 
-/** The time by which its record outlives it, so that whoever still asks hears `expired_token` (RFC 8628 §3.5, CIBA Core §11). */
+/**
+ * Seconds for which a record outlives its request, so that a late poll gets `expired_token` (RFC 8628 §3.5, CIBA Core
+ * §11).
+ */
 export const EXPIRED_QUESTION_LIFE = 600;
 
 /** Lifetimes of the engine's records and tokens, in seconds. */
@@ -32,7 +38,7 @@ export function lifetimes(
       Math.min(tokens.authorization_code, rulesOf(client).codeLife ?? Infinity),
     IdToken: tokens.id_token,
     Interaction: tokens.interaction,
-    // A rotated refresh token starts a new life, but the family as a whole ends at its time.
+    // A rotated refresh token starts a new life, but the family ends at its own time.
     RefreshToken: (_context, token) => {
       const age = epochSeconds(clock) - (token.iiat ?? epochSeconds(clock));
       return Math.max(1, Math.min(tokens.refresh_token, tokens.refresh_family - age));
@@ -45,7 +51,7 @@ export function lifetimes(
   };
 }
 
-/** Anybody can have a session in which nobody is signed in, as often as they ask: no use makes it last. */
+/** Anybody can get any number of sessions without sign-in, so their use does not extend them. */
 function anonymousLife({ iat }: { iat?: number }, longest: number, clock: Clock): number {
   const now = epochSeconds(clock);
   return Math.max(1, (iat ?? now) + longest - now);

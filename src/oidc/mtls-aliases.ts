@@ -4,7 +4,7 @@ import { calledHost } from '../http/called-host.ts';
 
 type CertificateSettings = Config['listen']['client_certificates'];
 
-/** The endpoints that have another address where the server asks for a certificate (RFC 8705 §5), by their routes. */
+/** Endpoints, by their routes, that have another address on the port for client certificates (RFC 8705 §5). */
 const ALIASED: Readonly<Record<string, string>> = {
   token: 'token_endpoint',
   revocation: 'revocation_endpoint',
@@ -15,7 +15,7 @@ const ALIASED: Readonly<Record<string, string>> = {
   userinfo: 'userinfo_endpoint',
 };
 
-/** The metadata document with the endpoints that ask for a certificate. */
+/** Adds the endpoints with client certificates to the metadata document. */
 export function withMtlsAliases(
   document: Record<string, unknown>,
   settings: CertificateSettings,
@@ -30,8 +30,8 @@ export function withMtlsAliases(
 }
 
 /**
- * Names an endpoint by the published alias where a request called that: a DPoP proof's `htu` is the address that the
- * client called (RFC 9449 §4.3). The engine knows the issuer's addresses only.
+ * Returns the published alias as an endpoint's URL if the request called it: a DPoP proof's `htu` is the called address
+ * (RFC 9449 §4.3). The engine knows only the issuer's addresses.
  */
 export function urlForCalled(engine: UrlFor, { config }: { config: Pick<Config, 'listen'> }): UrlFor {
   const base = config.listen.client_certificates?.url;
@@ -44,7 +44,7 @@ export function urlForCalled(engine: UrlFor, { config }: { config: Pick<Config, 
   };
 }
 
-/** The engine's types leave its context out. */
+/** The engine's types omit its context. */
 type Called = KoaContextWithOIDC['oidc'] & { ctx: KoaContextWithOIDC };
 type UrlFor = (this: Called, name: string, options?: object) => string;
 

@@ -3,14 +3,14 @@ import type { RevocationCause, Revoke } from '../events/revocations.ts';
 import { isSignOut, isWholeSignOut } from './logout/whole-sign-out.ts';
 
 /**
- * The engine revokes a grant model by model. Here it is one call of the one function that revokes, made for access tokens:
- * of all models, the one that the engine never leaves out.
+ * Revokes a grant in one call. The engine revokes model by model; this hook is on access tokens, the only model that
+ * the engine never omits.
  */
 export function revokesGrants(adapter: Adapter, revoke: Revoke): Adapter {
   return {
     ...adapter,
     async revokeByGrantId(grant) {
-      // The session takes its grants with it.
+      // The session's end revokes its grants.
       if (!isWholeSignOut()) await revoke({ what: 'grant', grant }, causeOf());
     },
   };
@@ -19,13 +19,13 @@ export function revokesGrants(adapter: Adapter, revoke: Revoke): Adapter {
 /** Revokes a session before the engine deletes its record. */
 export function endSession(engine: () => Promise<void>, { revoke }: { revoke: Revoke }) {
   return async function destroy(this: Session): Promise<void> {
-    // One of a stranger leads to nothing.
+    // A session without sign-in has no grants.
     if (this.accountId !== undefined) await revoke({ what: 'session', session: this.uid }, 'signed-out');
     await engine.call(this);
   };
 }
 
-/** At the token endpoint nobody asks for it: a code or a refresh token came a second time. */
+/** A revocation at the token endpoint is never requested: a code or refresh token was used a second time. */
 function causeOf(): RevocationCause {
   const { route, params } = Provider.ctx?.oidc ?? {};
   if (isSignOut()) return 'signed-out';

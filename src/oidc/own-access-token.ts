@@ -12,8 +12,8 @@ export interface ClientToken {
 const CREDENTIALS = /^(Bearer|DPoP) +([\w~+/.=-]+)$/i;
 
 /**
- * The token that a request brings for a resource of this server, in its header alone (RFC 6750 §2.1).
- * @returns the challenge for a proof of a key that must be made again; undefined where there is no token that is good here
+ * Returns the request's token for a resource of this server, from the header alone (RFC 6750 §2.1). @returns the
+ * challenge if its proof must be repeated; undefined without a token that is valid here
  */
 export async function clientToken(
   provider: Provider,
@@ -34,7 +34,7 @@ export async function clientToken(
   }
 }
 
-/** A token that is bound to a key or a certificate is good only with that (RFC 9449 §7.1, RFC 8705 §3). */
+/** A bound token is valid only with its key or certificate (RFC 9449 §7.1, RFC 8705 §3). */
 async function isHeldBy(
   provider: Provider,
   context: Context,

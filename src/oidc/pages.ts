@@ -11,7 +11,7 @@ import type { AccountOf } from './requests/request-account.ts';
 
 export type EnginePages = ReturnType<typeof enginePages>;
 
-/** The pages that the engine asks its host for: errors that cannot be sent to a client, and signing out. */
+/** The engine's pages: errors that cannot be sent to a client, and sign-out. */
 export function enginePages({
   views,
   accountOf,
@@ -26,7 +26,7 @@ export function enginePages({
   return {
     renderError: errorPages(views, consents),
 
-    /** With an ID token of this very session as a hint, the app has shown who asks: no question is put. */
+    /** With an ID token of this session as a hint, the app has authenticated the request, so no question is asked. */
     logoutSource: async (context: KoaContextWithOIDC, form: string): Promise<void> => {
       await keepFromUnvetted(context, consents);
       if (isHintForThisSession(context, subjectNames)) {
@@ -57,7 +57,7 @@ export function enginePages({
         context,
         views.render('signed-out', {
           ...(client?.clientName === undefined ? {} : { clientName: client.clientName }),
-          // Anybody may name an app in the address of this page.
+          // Anybody may name an app in this page's URL.
           ...(client?.clientUri === undefined || policyOf(client).isSelfDescribed
             ? {}
             : { returnUrl: client.clientUri }),
@@ -90,7 +90,7 @@ function show(context: KoaContextWithOIDC, html: string): void {
   context.set('Content-Security-Policy', contentSecurityPolicy([]));
 }
 
-/** The engine hands its logout form over as HTML; the page is ours, so only the values are taken from it. */
+/** The engine supplies its logout form as HTML. The page is this server's, so only the values are extracted. */
 function attribute(html: string, name: string): string {
   return new RegExp(`${name}="([^"]*)"`).exec(html)?.[1] ?? '';
 }

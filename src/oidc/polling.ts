@@ -5,9 +5,9 @@ import { keyspace, type Store } from '../storage/store.ts';
 import type { GrantHandler } from './internals.ts';
 import { QUESTION_LIFE } from './lifetimes.ts';
 
-/** A client's polling for one request. */
+/** The pace of a client's polling for one request. */
 interface Pace {
-  /** Seconds that it must leave between two requests. */
+  /** Shortest allowed interval in seconds. */
   interval: number;
   /** The last request, in milliseconds since the epoch. */
   at: number;
@@ -15,10 +15,10 @@ interface Pace {
 
 const paceKey = keyspace<Pace>('poll-pace');
 
-/** The `interval` of a first answer, in seconds, and what each `slow_down` adds to it (RFC 8628 §3.2, §3.5). */
+/** The first `interval` in seconds, and the amount that each `slow_down` adds (RFC 8628 §3.2, §3.5). */
 export const POLL_INTERVAL = 5;
 
-/** Two requests that were sent an interval apart may arrive a little closer, in milliseconds. */
+/** Tolerance in milliseconds, because two requests may arrive closer together than they were sent. */
 const JITTER = 500;
 
 interface Parts {
@@ -27,8 +27,8 @@ interface Parts {
 }
 
 /**
- * Has clients that ask again too soon slow down; the engine tells them only that nobody has answered yet.
- * @param parameter the one that names the question a client waits for
+ * Slows down clients that poll too often; the engine only reports that nobody has answered yet. @param parameter the
+ * one that identifies the pending request
  */
 export function pacePolling(parameter: 'device_code' | 'auth_req_id') {
   return (engine: GrantHandler, parts: Parts): GrantHandler =>
@@ -44,7 +44,7 @@ export function pacePolling(parameter: 'device_code' | 'auth_req_id') {
     };
 }
 
-/** Of requests at one moment, on whatever nodes, one writes; the others find what it wrote, and are too soon. */
+/** Of concurrent requests on any nodes one writes; the others find its record and are too soon. */
 async function isTooSoon({ grants, clock }: Parts, code: string): Promise<boolean> {
   const key = paceKey(sha256(code));
   const options = { ttl: QUESTION_LIFE };

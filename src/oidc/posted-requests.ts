@@ -5,13 +5,13 @@ import { Problem } from '../http/problems.ts';
 import { route, unsecured, type Route } from '../http/route.ts';
 import { routes } from './endpoints.ts';
 
-/** Leaves room in a request head of 16 KiB, Node's limit, for what a browser sends beside it. */
+/** Leaves room in Node's limit of 16 KiB for the rest of a request head. */
 const LONGEST = 14 * 1024;
 
 /**
- * Requests that apps may post as well (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2). A browser leaves out
- * `SameSite=Lax` cookies when another site posts, but sends them when it is then led to the same request as a GET:
- * so nobody is taken for signed out, and the cookies need not be open to every site.
+ * Accepts posted requests from apps (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2). A browser omits
+ * `SameSite=Lax` cookies if another site posts, but sends them when it is redirected to the same request as a GET. So
+ * nobody appears signed out, and the cookies need not be open to every site.
  */
 export function postedRequestRoutes(provider: Provider): Route[] {
   return (['authorization', 'end_session'] as const).map((name) =>
@@ -24,7 +24,7 @@ export function postedRequestRoutes(provider: Provider): Route[] {
   );
 }
 
-/** A form without a field may say nothing of its type. */
+/** An empty form may have no content type. */
 async function bodyOf(context: Context): Promise<string> {
   const isEmpty = context.request.length === 0 && context.get('Content-Type') === '';
   return isEmpty ? '' : (await readParameters(context)).toString();

@@ -14,19 +14,19 @@ type Parts = EngineParts &
   Omit<OverrideParts, 'provider'> & {
     grantTypes: readonly GrantType[];
     log: Logger;
-    /** Told of each token that a client which registered itself is given. */
+    /** Called for each token issued to a self-registered client. */
     clientUsed: (clientId: string) => void;
   };
 
 /**
- * Builds the engine for one snapshot of the key ring. Cheap enough to do again whenever the ring changes.
- * @throws Error where the engine is not the one that the overrides rely on
+ * Builds the engine for one snapshot of the key ring. Cheap enough to repeat at each change. @throws Error if the
+ * engine does not match the overrides
  */
 export function createProvider(parts: Parts): Provider {
   prepareSteps(engineOverrides);
   const provider = new Provider(parts.config.issuer, engineConfiguration(parts));
   verifyHintsBy(provider, parts.ring.verifying);
-  // The host has checked every forwarded header, and removed those of strangers.
+  // The host has checked forwarded headers, and removed untrusted ones.
   provider.proxy = true;
   for (const step of [parts.secretGuesses.countRefused, forgetRefusedProofs, showCodePage, resumeByRecord])
     provider.use(step);

@@ -7,13 +7,15 @@ import { withMtlsAliases } from './mtls-aliases.ts';
 import { discoveryDocument } from './internals.ts';
 import { withProfile } from './clients/profile-metadata.ts';
 
-/** That this server gives and takes ID-JAGs (draft-ietf-oauth-identity-assertion-authz-grant, on metadata). */
+/**
+ * Metadata of a server that issues and accepts ID-JAGs (draft-ietf-oauth-identity-assertion-authz-grant, on metadata).
+ */
 const ID_JAG = {
   identity_chaining_requested_token_types_supported: ['urn:ietf:params:oauth:token-type:id-jag'],
   authorization_grant_profiles_supported: ['urn:ietf:params:oauth:grant-profile:id-jag'],
 };
 
-/** The documents that others learn this server from (OpenID Connect Discovery 1.0 §4, RFC 8414 §3, RFC 7517 §5), by path. */
+/** The server's public documents by path (OpenID Connect Discovery 1.0 §4, RFC 8414 §3, RFC 7517 §5). */
 export function publicDocuments(
   provider: Provider,
   ring: RingSnapshot,
@@ -37,13 +39,16 @@ export function publicDocuments(
   ]);
 }
 
-/** The response type that the server's own pages have is for no client. */
+/** Removes the response type that is reserved for the server's own pages. */
 function withoutOwnResponse(document: Record<string, unknown>): Record<string, unknown> {
   const types = document['response_types_supported'] as readonly string[];
   return { ...document, response_types_supported: types.filter((type) => type !== NO_RESPONSE) };
 }
 
-/** RFC 8414 §2: what is not said of these two endpoints means the secret in the header alone. Public clients ask nothing about tokens. */
+/**
+ * RFC 8414 §2: without this member, both endpoints would accept a secret in the header alone. Public clients may not
+ * introspect.
+ */
 function authenticationAt(document: Record<string, unknown>): Record<string, unknown> {
   const methods = document['token_endpoint_auth_methods_supported'] as readonly string[];
   const algorithms = document['token_endpoint_auth_signing_alg_values_supported'];
@@ -55,7 +60,7 @@ function authenticationAt(document: Record<string, unknown>): Record<string, unk
   };
 }
 
-/** Those that the operator has added for apps of the configuration, too. */
+/** Adds the claims that the operator configured for apps. */
 function withAddedClaims(names: unknown, clients: Config['clients']): string[] {
   const added = clients.flatMap(({ type, claims = {} }) =>
     Object.entries(placed(claims, type)).filter(([, { in: places }]) =>
@@ -65,7 +70,7 @@ function withAddedClaims(names: unknown, clients: Config['clients']): string[] {
   return [...new Set([...(names as string[]), ...added.map(([name]) => name)])];
 }
 
-/** RFC 8414 §3.2: what has no element is left out. */
+/** RFC 8414 §3.2: empty lists are omitted. */
 function withoutEmptyLists(document: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(document).filter(([, value]) => !Array.isArray(value) || value.length > 0));
 }

@@ -1,7 +1,9 @@
 import { withParameters } from '../http/redirect-uri.ts';
 import type { Send } from './internals.ts';
 
-/** RFC 6749 §3.1.2: a redirect URI keeps its own query. The engine would decode it, write it again and let an answer replace it. */
+/**
+ * RFC 6749 §3.1.2: a redirect URI keeps its own query. The engine would re-encode it and let a response overwrite it.
+ */
 export function keepRegisteredQuery(mode: 'query' | 'query.jwt' | 'jwt') {
   return (engine: Send): Send =>
     async (context, uri, answer) => {

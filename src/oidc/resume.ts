@@ -7,9 +7,9 @@ const DEVICE = `${routes.code_verification}/`;
 const RESUMING = [`${routes.authorization}/`, DEVICE];
 
 /**
- * Goes on with an interaction in the browser that began it, once. The engine ties an interaction to two cookies below its
- * own paths, which a sibling sub-domain can set: here they never reach the browser, and what comes in their names counts
- * for nothing.
+ * Resumes an interaction once, in the browser that began it. The engine identifies an interaction by two cookies below
+ * its own paths, which a sibling sub-domain can set. Here these cookies never reach the browser, and received ones are
+ * ignored.
  */
 export function resumeOnce(interactions: Interactions): Middleware {
   return async (context, next) => {
@@ -21,7 +21,7 @@ export function resumeOnce(interactions: Interactions): Middleware {
       return;
     }
     if (found !== undefined) await goOn(interactions, context, found, next);
-    // On a device's page the person can begin again.
+    // On the device page the person can start again.
     else if (context.path.startsWith(DEVICE)) await next();
     else throw new Problem('interaction-gone', 'it has expired, or another browser began it');
   };
@@ -53,7 +53,7 @@ function resumedBy({ method, path }: Context): string | undefined {
   return base === undefined || uid === '' || uid.includes('/') ? undefined : uid;
 }
 
-/** @param resumed the interaction that the engine shall go on with in this request */
+/** @param resumed the interaction that the engine resumes in this request */
 function replaceCookies(context: Context, resumed: string | undefined): void {
   const { cookies } = context;
   const names: readonly string[] = Object.values(ENGINE_COOKIES);

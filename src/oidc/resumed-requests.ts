@@ -1,13 +1,12 @@
 import type { Middleware } from 'koa';
 import { routes } from './endpoints.ts';
 
-/** As the engine's router compares paths. */
+/** Matches paths like the engine's router. */
 const RESUME = new RegExp(`^${routes.authorization}/[^/]+/?$`, 'i');
 
 /**
- * An authorization request goes on at a path of its own once its person has answered, and the interaction's record says
- * what it asks. Where there is no such record, the engine would take the query for a request that it has not checked,
- * and send its error to the address that stands there.
+ * Resumes an authorization request by its interaction's record only. Without a record the engine would treat the query
+ * as an unchecked request, and send its error to the address in it.
  */
 export const resumeByRecord: Middleware = (context, next) => {
   if (RESUME.test(context.path)) context.querystring = '';

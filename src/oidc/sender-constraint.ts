@@ -1,7 +1,7 @@
 import type { AccessToken, ClientCredentials, TokenEndpointGrantContext } from 'oidc-provider';
 import { checkDpopReplay, checkDpopRequired, checkMtlsCert, validateDpop } from './internals.ts';
 
-/** The key that the sender of a token request has proved possession of. */
+/** The key whose possession a token request proves. */
 export interface SenderConstraint {
   /** The thumbprint of its key (RFC 9449 §6.1). */
   readonly jkt: string | undefined;
@@ -9,8 +9,8 @@ export interface SenderConstraint {
 }
 
 /**
- * Uses up the proof of a key, or takes the client's certificate, as the engine's own grants do (RFC 9449 §5, RFC 8705 §3).
- * @throws the engine's errors: a proof that is not valid, or none from a client that must have one
+ * Consumes a proof of possession, or reads the client's certificate, as the engine's own grants do (RFC 9449 §5, RFC
+ * 8705 §3). @throws the engine's errors: an invalid proof, or none from a client that needs one
  */
 export async function senderConstraint(context: TokenEndpointGrantContext): Promise<SenderConstraint> {
   const { provider, client } = context.oidc;

@@ -3,7 +3,10 @@ import { ExternalSigningKey, type JWK } from 'oidc-provider';
 import type { ExternalSigning } from '../keys/external-signing.ts';
 import type { SigningKey } from '../keys/ring.ts';
 
-/** The engine's form of the keys that sign now: private JWKs, and what stands for a private half that is elsewhere. */
+/**
+ * Converts the current signing keys to the engine's form: private JWKs, and placeholders for private halves in an
+ * external signer.
+ */
 export function engineKeys(keys: readonly SigningKey[], signatures: ExternalSigning): (JWK | ExternalSigningKey)[] {
   return keys.map((key) =>
     key.privateJwk === undefined ? new KeyElsewhere(key, signatures) : (key.privateJwk as JWK),

@@ -6,8 +6,8 @@ import { retryAfter, type PendingRequests } from './storage/pending-requests.ts'
 const AUTHORIZATION = new RegExp(`^${routes.authorization}/?$`, 'i');
 
 /**
- * Refuses a stranger's authorization request before the engine looks at it, where this node remembers that the store
- * would not take it. A request that may end without a page goes on: it needs no room.
+ * Refuses a stranger's authorization request before the engine reads it, if this node remembers that the store would
+ * refuse it. A request that may end without a page passes, because it stores nothing.
  */
 export function refuseSpentStrangers(pending: PendingRequests): Middleware {
   return (context, next) => {
@@ -19,7 +19,10 @@ export function refuseSpentStrangers(pending: PendingRequests): Middleware {
   };
 }
 
-/** Whoever has a session, by a cookie that this server signed, may be signed in. `prompt=none` may also stand inside of a request object. */
+/**
+ * A person with a session cookie signed by this server may be signed in. `prompt=none` may also stand inside a request
+ * object.
+ */
 function isStrangers(context: Context): boolean {
   if (context.method !== 'GET' || context.cookies.get(sessionCookie(context), { signed: true }) !== undefined)
     return false;

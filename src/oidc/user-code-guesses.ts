@@ -9,18 +9,18 @@ import type { Store } from '../storage/store.ts';
 const HOUR = 3600;
 
 /**
- * A guessed code lets a stranger put an account of theirs on somebody's device (RFC 8628 §5.1). There are 20^8 codes,
- * and each lives for minutes; these rules leave a place about thirty guesses in an hour. A household types badly from
- * one address, so that rule is the milder one.
+ * Limits on guessed codes. A guess lets a stranger put their account on somebody's device (RFC 8628 §5.1). There are
+ * 20^8 codes, each valid for minutes, and these limits allow about thirty guesses an hour from one place. A household
+ * mistypes from one address, so its limit is milder.
  */
 const RULES = {
   session: { name: 'user-code-session', free: 5, longest: 600, memory: HOUR },
   address: { name: 'user-code-address', free: 20, longest: 600, memory: HOUR },
 } as const satisfies Record<string, DelayRule>;
 
-/** Too many codes that lead nowhere came from one browser or address. */
+/** Too many unknown codes came from one browser or address. */
 export class TooManyGuesses extends errors.OIDCProviderError {
-  /** Until the next may be tried. */
+  /** Seconds until the next attempt. */
   readonly seconds: number;
   constructor(seconds: number) {
     super(429, 'slow_down');
@@ -28,7 +28,7 @@ export class TooManyGuesses extends errors.OIDCProviderError {
   }
 }
 
-/** Counts the codes that people type before they are looked up, and uncounts the right ones. */
+/** Counts typed codes before they are looked up, and uncounts the right ones. */
 export function limitGuesses(
   engine: Provider['DeviceCode']['findByUserCode'],
   { announce, provider, grants, clock }: { grants: Store; clock: Clock; announce: Announce; provider: Provider },

@@ -3,7 +3,10 @@ import { SignerUnavailable } from '../keys/external-signer.ts';
 import { TooManyPending } from './storage/pending-requests.ts';
 import { StoreUnavailable } from '../storage/store.ts';
 
-/** Returns the response for a failure of this server inside the engine. A store or signer that is away is an outage, no bug. */
+/**
+ * Returns the response for a failure of this server inside the engine. An unreachable store or signer is an outage and
+ * not a bug.
+ */
 export function wireErrorOf(error: Error): ProblemFace {
   if (error instanceof SignerUnavailable) return faces['cannot-sign'];
   if (error instanceof TooManyPending) return faces['too-many-waiting'];

@@ -2,22 +2,22 @@ import type { Clock } from '../lib/clock.ts';
 
 /** In milliseconds. */
 const HOUR = 3_600_000;
-/** In milliseconds: an address that has not answered for as long gives up its place in the reserve. */
+/** Milliseconds without an answer after which an address loses its place in the reserve. */
 const DAY = 86_400_000;
 const MOST_NAMES = 30_000;
-/** The share of what is left at a host that one caller may have used. */
+/** Fraction of a host's remaining fetches that one caller may use. */
 const SHARE = 1 / 10;
-/** Fetches an hour that an address keeps for itself once it has answered. Keys are good for an hour. */
+/** Fetches an hour reserved for an address that has answered. Keys are valid for an hour. */
 const KEPT_FETCHES = 2;
-/** Addresses that one caller may bring to a host's reserve. */
+/** Addresses that one caller may add to a host's reserve. */
 const PROVEN_BY_CALLER = 5;
 const MOST_PROVEN = 10_000;
 
 /** The fetches allowed in one hour. */
 export interface FetchLimits {
-  /** By one caller, from all hosts. */
+  /** Fetches for one caller, from all hosts. */
   readonly caller: number;
-  /** From one host, without its reserve. */
+  /** Fetches from one host, without its reserve. */
   readonly common: number;
   /** Fetches per host, for addresses that have answered before. */
   readonly reserve: number;
@@ -30,15 +30,15 @@ interface Proven {
 }
 
 /**
- * Limits for one hour what the server fetches because strangers ask it to: for one caller, so that nobody uses the server
- * to send many requests for a few, and from one host, so that many callers together do not either. A caller gets a tenth
- * of what is left at a host, so that a few do not use it up. An address that has answered keeps two fetches for itself.
+ * Limits the fetches that strangers cause in an hour: for one caller, so that nobody turns few requests into many, and
+ * from one host, so that many callers together cannot either. A caller gets a tenth of a host's remaining fetches. An
+ * address that has answered keeps two fetches for itself.
  */
 export class FetchBudget {
   readonly #clock: Clock;
   readonly #most: FetchLimits;
   readonly #counts = new Map<string, number>();
-  /** The addresses that have answered, the one that answered least recently first. */
+  /** Addresses that have answered, the least recent first. */
   readonly #proven = new Map<string, Proven>();
   #begin = 0;
 
@@ -47,7 +47,7 @@ export class FetchBudget {
     this.#most = most;
   }
 
-  /** @returns whether the address may be fetched once more; only then it is counted */
+  /** @returns whether the address may be fetched again, which is then counted */
   take(address: string, caller: string | undefined): boolean {
     const now = this.#clock.now();
     if (now - this.#begin >= HOUR) {
@@ -60,7 +60,7 @@ export class FetchBudget {
     return names !== undefined;
   }
 
-  /** Notes that an address gave what was asked of it. */
+  /** Records a useful answer of an address. */
   answered(address: string, caller: string | undefined): void {
     const { host } = new URL(address);
     const now = this.#clock.now();
@@ -74,7 +74,7 @@ export class FetchBudget {
     this.#proven.set(address, { host, caller, ...known, answeredAt: now });
   }
 
-  /** @returns the names to count it by */
+  /** @returns the names under which it is counted */
   #mayTakeCommon(host: string, caller: string | undefined): string[] | undefined {
     const ofHost = `host ${host}`;
     const left = this.#most.common - this.#countOf(ofHost);
@@ -91,7 +91,7 @@ export class FetchBudget {
     return hasLeft && this.#proven.has(address) ? [ofReserve, own] : undefined;
   }
 
-  /** A host's reserve is enough for each address in it. */
+  /** Limits a host's reserve so that it suffices for every address in it. */
   #hasPlace(host: string, caller: string | undefined): boolean {
     const there = [...this.#proven.values()].filter((proven) => proven.host === host);
     const theirs = there.filter((proven) => proven.caller === caller);

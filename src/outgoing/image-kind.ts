@@ -1,4 +1,4 @@
-/** The longest side of a picture that is shown, in pixels: a small file can claim one that exhausts a browser. */
+/** Longest side of a picture in pixels, because a small file can claim a size that exhausts a browser. */
 const LONGEST_SIDE = 2048;
 
 interface Picture {
@@ -8,8 +8,8 @@ interface Picture {
 }
 
 /**
- * The type of a picture by its content, whatever its server calls it: PNG, JPEG, WebP or GIF. No SVG, which is a document.
- * @returns undefined for everything else, and for a picture whose size cannot be read or is too large
+ * Returns a picture's type by its content: PNG, JPEG, WebP or GIF. SVG is excluded because it is a document. @returns
+ * undefined for anything else, and for a size that is unreadable or too large
  */
 export function imageType(bytes: Buffer): string | undefined {
   const picture = png(bytes) ?? gif(bytes) ?? webp(bytes) ?? jpeg(bytes);
@@ -46,7 +46,7 @@ function webp(bytes: Buffer): Picture | undefined {
   }
 }
 
-/** Looks for the frame header among the segments (ITU-T T.81 §B.2.2). */
+/** Finds the frame header among the segments (ITU-T T.81 §B.2.2). */
 function jpeg(bytes: Buffer): Picture | undefined {
   if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0xffd8) return undefined;
   for (let at = 2; at + 9 <= bytes.length && bytes[at] === 0xff; at += 2 + bytes.readUInt16BE(at + 2)) {

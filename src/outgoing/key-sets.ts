@@ -1,30 +1,30 @@
 import type { Clock } from '../lib/clock.ts';
 import type { FetchBudget } from './fetch-budget.ts';
 
-/** In seconds between two requests to one address, whatever came of the first. */
+/** Seconds between two requests to one address, whatever the first returned. */
 const COOLDOWN = 30;
 const MOST_KEYS = 100;
-/** The texts of all sets that are kept, in bytes. */
+/** Total size of all cached sets in bytes. */
 const MOST_BYTES = 8_388_608;
 const MOST_SETS = 2000;
 
-/** The keys at one address, as they were last fetched. */
+/** The latest keys of one address. */
 export interface KeySet {
-  /** As they came: which of them are of use is for the reader to say. */
+  /** Unfiltered: the reader decides which keys are usable. */
   readonly keys: readonly unknown[];
-  /** In milliseconds since the epoch; 0 where they never came. */
+  /** In milliseconds since the epoch; 0 if they were never fetched. */
   readonly fetchedAt: number;
   /** The `Cache-Control` that came with them. */
   readonly cacheControl: string;
 }
 
 export interface KeySetsOptions {
-  /** Guards the calls: the address may be a stranger's. */
+  /** A guarded `fetch`, because the address may be a stranger's. */
   fetch: typeof fetch;
   clock: Clock;
-  /** Limits what one caller may have fetched, and from one host. */
+  /** Limits fetches by caller and by host. */
   budget?: FetchBudget;
-  /** Told when the keys of an address could not be had. */
+  /** Reports that the keys of an address could not be fetched. */
   reportFailure: (address: string, error: unknown) => void;
 }
 
@@ -39,8 +39,8 @@ interface Place {
 const NOTHING: KeySet = { keys: [], fetchedAt: 0, cacheControl: '' };
 
 /**
- * The JWK Sets (RFC 7517 §5) of others: clients, trusted issuers, those who vouch for software. An address is asked by one
- * request at a time and at most every 30 seconds, also where it answers nothing of use.
+ * JWK Sets (RFC 7517 §5) of clients, trusted issuers and statement issuers. An address gets one request at a time, at
+ * most every 30 seconds, even if it returns nothing useful.
  */
 export class KeySets {
   readonly #options: KeySetsOptions;
@@ -53,21 +53,20 @@ export class KeySets {
   }
 
   /**
-   * The keys at an address, fetched again where they are older than `maxAge` seconds. Never rejects: where they cannot be
-   * fetched it is those of before, whose age the caller judges.
-   * @param payer whose share of the budget a request is counted to
+   * Returns the keys of an address, and fetches them if they are older than `maxAge` seconds. Never rejects: after a
+   * failure it returns the earlier keys, whose age the caller judges. @param payer the share of the budget to charge
    */
   async at(address: string, { maxAge, payer }: { maxAge: number; payer?: string | undefined }): Promise<KeySet> {
     const known = this.#places.get(address);
     if (known !== undefined) this.#use(address, known);
     if (known !== undefined && this.age(known.set) <= maxAge) return known.set;
     const place = this.#isResting(known) ? known : this.#refresh(address, known, payer);
-    // Whoever comes while a request is under way waits for it.
+    // Concurrent callers wait for the pending request.
     await place?.flight;
     return place?.set ?? NOTHING;
   }
 
-  /** In seconds. */
+  /** Returns the age in seconds. */
   age({ fetchedAt }: KeySet): number {
     return this.#since(fetchedAt);
   }
@@ -86,7 +85,7 @@ export class KeySets {
     return place !== undefined && (place.flight !== undefined || this.#since(place.triedAt) < COOLDOWN);
   }
 
-  /** An address gets a place only where the budget has enough for it, so that naming addresses displaces nobody's keys. */
+  /** An address is cached only if the budget allows its fetch, so that inventing addresses displaces nobody's keys. */
   #refresh(address: string, known: Place | undefined, payer: string | undefined): Place | undefined {
     if (this.#options.budget?.take(address, payer) === false) return known;
     const place = known ?? { set: NOTHING, triedAt: 0, bytes: 0 };
@@ -128,7 +127,7 @@ export class KeySets {
   }
 }
 
-/** @throws where it is no JWK set */
+/** @throws if it is no JWK set */
 export function keysIn(set: unknown): unknown[] {
   const keys: unknown = typeof set === 'object' && set !== null && 'keys' in set ? set.keys : undefined;
   if (!Array.isArray(keys) || keys.length > MOST_KEYS) throw new Error(`is no JWK set of up to ${MOST_KEYS} keys`);

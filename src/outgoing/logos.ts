@@ -5,9 +5,9 @@ import { OutgoingRefused } from './outgoing-fetch.ts';
 
 /** In seconds. */
 const KEPT = 86_400;
-/** In seconds: a picture that could not be had is asked for again after as long. */
+/** Seconds before a failed picture is fetched again. */
 const COOLDOWN = 600;
-/** All pictures that are kept, in bytes. */
+/** Total size of all cached pictures in bytes. */
 const MOST_BYTES = 16_777_216;
 const MOST_PICTURES = 2000;
 
@@ -17,14 +17,17 @@ export interface Logo {
 }
 
 interface Kept {
-  /** Nothing where it could not be had. */
+  /** Undefined if it could not be fetched. */
   logo: Promise<Logo | undefined>;
   bytes: number;
   triedAt: number;
   isMissing: boolean;
 }
 
-/** The pictures of apps, fetched once and checked, so that no browser calls an app's host before its person agreed to it. */
+/**
+ * App logos, fetched and checked once by the server, so that no browser contacts an app's host before its person has
+ * agreed.
+ */
 export class Logos {
   readonly #options: { fetch: typeof fetch; clock: Clock; budget?: FetchBudget };
   /** The least recently used first. */
@@ -35,7 +38,7 @@ export class Logos {
     this.#options = options;
   }
 
-  /** @returns undefined where there is none that may be shown: the page has the app's initial behind it */
+  /** @returns undefined without a usable picture; the page then shows the app's initial */
   async find(address: string, payer?: string): Promise<Logo | undefined> {
     const known = this.#kept.get(address);
     const age = known === undefined ? Infinity : (this.#options.clock.now() - known.triedAt) / 1000;

@@ -10,26 +10,27 @@ import { isPublicAddress } from './public-address.ts';
 export type Resolve = (hostname: string) => Promise<string[]>;
 
 export interface OutgoingOptions {
-  /** Hosts of the operator's, which may be private and may speak http: `HOST` for any port, or `HOST:PORT`. */
+  /** Hosts that the operator lists, which may be private and use http: `HOST` for any port, or `HOST:PORT`. */
   allow: readonly string[];
-  /** A PEM file with authorities that the certificates of listed hosts may be of, besides those that Node trusts. */
+  /** A PEM file with additional authorities for the certificates of listed hosts. */
   ca?: string | undefined;
-  /** For the hosts that are not listed. */
+  /** Resolves hosts that are not listed. */
   resolve?: Resolve;
   /** The largest body that is read, in bytes. */
   maxBytes?: number;
-  /** From the call to the last byte of the answer, in milliseconds. */
+  /** Longest time from the call to the last byte of the response, in milliseconds. */
   timeout?: number;
 }
 
-/** Why a place was not called, or its answer not taken; the message is for the operator. */
+/** Reason why a URL was not called, or its response was refused; the message is for the operator. */
 export class OutgoingRefused extends Error {
   override name = 'OutgoingRefused';
 }
 
 /**
- * A `fetch` for addresses that strangers chose (RFC 7591 §5). It opens a connection for each call, has read
- * the whole answer when it returns, follows no redirect, takes no compressed body, and knows neither cookies nor proxies.
+ * Creates a `fetch` for addresses that strangers chose (RFC 7591 §5). It opens a connection for each call, reads the
+ * whole response before returning, follows no redirects, refuses compressed bodies, and uses neither cookies nor
+ * proxies.
  */
 export function outgoingFetch(options: OutgoingOptions): typeof fetch {
   const { maxBytes = 262_144, timeout = 5000, resolve = resolvePublicly } = options;
@@ -49,14 +50,14 @@ export function outgoingFetch(options: OutgoingOptions): typeof fetch {
   };
 }
 
-/** @throws Error for a file without a certificate, which would leave calls failing one by one */
+/** @throws Error for a file without a certificate, because every call would fail later */
 function authoritiesIn(file: string): string[] {
   const blocks = readFileSync(file, 'utf8').match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length === 0) throw new Error(`outgoing.ca: ${file} must hold certificates in PEM, and has none`);
   return blocks;
 }
 
-/** Why a URL would never be called, in words for whoever gave it; undefined where only a call can show it. */
+/** Explains why a URL would never be called, for the person who supplied it; undefined if only a call can tell. */
 export function whyNotCalled(url: string, allow: readonly string[]): string | undefined {
   const parsed = new URL(url);
   if (isListed(parsed, listed(allow))) return undefined;
@@ -78,7 +79,7 @@ function isListed({ hostname, port, protocol }: URL, allowed: ReadonlySet<string
   return /^https?:$/.test(protocol) && (allowed.has(hostname) || allowed.has(`${hostname}:${effectivePort}`));
 }
 
-/** @throws OutgoingRefused where the URL alone shows that it must not be called; a name shows no more than its addresses */
+/** @throws OutgoingRefused if the URL alone shows that it must not be called; a name is judged only by its addresses */
 function checked(url: URL, resolve: Resolve): Resolve {
   const { protocol, hostname } = url;
   if (protocol !== 'https:') throw new OutgoingRefused(`${protocol}//${hostname} is not https: see outgoing.allow`);
@@ -92,7 +93,7 @@ function refuseUnlessPublic(hostname: string, addresses: readonly string[]): voi
   throw new OutgoingRefused(`${hostname} has no address, or one that is not public: see outgoing.allow`);
 }
 
-/** Looks a host up and checks the addresses that the socket then connects to, which defeats DNS rebinding. */
+/** Resolves a host and checks the very addresses that the socket connects to, which defeats DNS rebinding. */
 function publicLookup(resolve: Resolve): LookupFunction {
   return (hostname, { all }, callback) => {
     const answer = async (): Promise<{ address: string; family: number }[]> => {
@@ -108,7 +109,7 @@ function publicLookup(resolve: Resolve): LookupFunction {
 }
 
 /**
- * Asks DNS itself, without the search domains and the hosts file of this machine. The system's resolver would hold one of
+ * Queries DNS directly, without this machine's search domains and hosts file. The system's resolver would block one of
  * the few threads that hash passwords and sign tokens, for as long as a stranger's name server likes.
  */
 async function resolvePublicly(hostname: string): Promise<string[]> {
@@ -121,7 +122,7 @@ async function send(url: URL, request: Request, options: https.RequestOptions): 
   const body = request.body === null ? '' : Buffer.from(await request.arrayBuffer());
   const headers = { ...Object.fromEntries(request.headers), 'accept-encoding': 'identity' };
   return new Promise((resolve, reject) => {
-    // The shared agent would keep connections, and knows the proxies of the environment.
+    // The shared agent would keep connections open, and use proxies from the environment.
     const call = { ...options, method: request.method, headers, agent: false };
     (url.protocol === 'https:' ? https : http).request(url, call, resolve).on('error', reject).end(body);
   });

@@ -4,24 +4,30 @@ import { KeySets } from './key-sets.ts';
 import { Logos } from './logos.ts';
 import { outgoingFetch } from './outgoing-fetch.ts';
 
-/** The ways to call places that one side named. */
+/** Ways to call addresses that one party named. */
 export interface Calls {
   readonly fetch: typeof fetch;
   readonly keySets: KeySets;
   readonly logos: Logos;
 }
 
-/** Calls by who named the place: the operator's list of private hosts is for the operator's places alone. */
+/**
+ * Calls by the party that named the address: the operator's list of private hosts applies to the operator's addresses
+ * alone.
+ */
 export interface Outgoing {
-  /** Named by the configuration, or by the operator's commands. */
+  /** Addresses from the configuration, or from the operator's commands. */
   readonly ofOperator: Calls;
-  /** Named by a client that registered or described itself. */
+  /** Addresses from a client that registered or described itself. */
   readonly ofStrangers: Calls;
 }
 
-/** JWK Sets are smaller than other answers. */
+/** JWK Sets are smaller than other responses. */
 const KEY_SET = { maxBytes: 65_536, timeout: 3000 };
-/** Key sets and pictures that are fetched within an hour: more than an app in use needs, whose keys are kept for a minute at least. */
+/**
+ * Fetches of key sets and pictures in an hour: more than an app needs, because its keys are cached for at least a
+ * minute.
+ */
 const MOST = { caller: 120, common: 400, reserve: 200 };
 
 export function openOutgoing(options: {

@@ -5,7 +5,7 @@ import { change, openOwn, read, remove } from './manage.ts';
 import { answerRefusal, Refusal } from './refusal.ts';
 import { register, type RegistrationParts } from './register.ts';
 
-/** Registration (RFC 7591) and what a client may do with its own (RFC 7592). */
+/** Client registration (RFC 7591) and its management by the client (RFC 7592). */
 export function registrationRoutes(parts: RegistrationParts): Route[] {
   const own = '/register/:client';
   const guard = (context: Context) => openOwn(parts, context);
@@ -20,7 +20,7 @@ export function registrationRoutes(parts: RegistrationParts): Route[] {
   ].map((one) => ({ ...one, handle: answering(parts, one.handle) }));
 }
 
-/** Every answer, also a refusal, is for who asked alone, and for browsers of the listed origins. */
+/** Every response, including refusals, is readable only by its caller and by browsers at the listed origins. */
 function answering(parts: RegistrationParts, handle: Route['handle']): Route['handle'] {
   return async (context) => {
     context.set('Cache-Control', 'no-store');
@@ -36,7 +36,7 @@ function answering(parts: RegistrationParts, handle: Route['handle']): Route['ha
   };
 }
 
-/** Access tokens alone decide here, never cookies, so the answer lets no page act for the person who looks at it. */
+/** Access tokens alone authorize here, never cookies, so no page can use the access of the person who views it. */
 function allowOrigin(context: Context, allowed: readonly string[]): void {
   context.vary('Origin');
   const origin = context.get('Origin');

@@ -6,10 +6,10 @@ import { Refusal } from './refusal.ts';
 
 const HOUR = 3600;
 
-/** Counts the requests to register of each address, and of the wider blocks that one subscriber may hold. */
+/** Counts registration requests by address, and by the wider blocks that one subscriber may hold. */
 export function registrationLimit({ grants, clock, most }: { grants: Store; clock: Clock; most: number }) {
   const budget = openBudget({ grants, clock, name: 'registrations', span: HOUR });
-  /** @throws Refusal for more than `most` in an hour from one address */
+  /** @throws Refusal after `most` requests in an hour from one address */
   return async (address: string): Promise<void> => {
     if (await budget.spend(blockShares(address, most), 1)) return;
     const headers = { 'Retry-After': String(HOUR) };

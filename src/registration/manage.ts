@@ -7,7 +7,7 @@ import { readMetadata } from './metadata-body.ts';
 import { answer, bearerToken, describe, type RegistrationParts } from './register.ts';
 import { Refusal, tokenRefused } from './refusal.ts';
 
-/** Members that only the server sets; RFC 7592 §2.2 wants them left out of an update. */
+/** Members that only the server sets; RFC 7592 §2.2 forbids them in an update. */
 const OURS = [
   'registration_access_token',
   'registration_client_uri',
@@ -16,8 +16,8 @@ const OURS = [
 ] as const;
 
 /**
- * The guard of all that a client may do with its registration: its access token names no client but its own.
- * @throws Refusal with one answer for a wrong token and for a client that is not there (RFC 7592 §2)
+ * Guards client management: an access token is valid for its own client only. @throws Refusal with the same answer for
+ * a wrong token and an unknown client (RFC 7592 §2)
  */
 export async function openOwn({ registered }: RegistrationParts, context: Context): Promise<OpenClient> {
   const clientId = String((context['params'] as Record<string, unknown>)['client']);
@@ -27,12 +27,15 @@ export async function openOwn({ registered }: RegistrationParts, context: Contex
   return open;
 }
 
-/** RFC 7592 §2.1. The secret is known as a hash alone, so it is not said again. */
+/** RFC 7592 §2.1. The secret is stored only as a hash, so it is not returned. */
 export function read({ config }: RegistrationParts, context: Context, { client }: OpenClient): void {
   context.body = answer(config.issuer, client, bearerToken(context), undefined);
 }
 
-/** RFC 7592 §2.2: what is not said is no more. The access token stays: a lost answer must not lock the client out. */
+/**
+ * RFC 7592 §2.2: omitted members are removed. The access token stays, because a lost response must not lock the client
+ * out.
+ */
 export async function change(parts: RegistrationParts, context: Context, open: OpenClient): Promise<void> {
   const metadata = await readMetadata(context);
   const { client: before } = open;
@@ -61,7 +64,7 @@ function refuseForeignValues(metadata: Metadata, { client }: OpenClient): void {
   if (!isIts) throw new Refusal('invalid_request', 'client_secret must be left out or its own');
 }
 
-/** RFC 7592 §2.3. Its access token goes with it, and all that was issued to it. */
+/** RFC 7592 §2.3. Its access token ends with it, and everything that was issued to it is revoked. */
 export async function remove(parts: RegistrationParts, context: Context, open: OpenClient): Promise<void> {
   await parts.revoke({ what: 'client', client: open.client.client_id }, 'client-deleted', () => open.remove());
   parts.announce({ type: 'client.deleted', client: open.client.client_id, address: clientAddress(context) });

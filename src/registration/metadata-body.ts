@@ -4,7 +4,7 @@ import { isMapping } from '../config/schema-reflection.ts';
 import { readText } from '../http/body.ts';
 import { Refusal } from './refusal.ts';
 
-/** The metadata that a client posts. @throws Refusal, or Problem where the body is too large or broken off */
+/** Reads the metadata that a client posts. @throws Refusal, or Problem if the body is too large or incomplete */
 export async function readMetadata(context: Context): Promise<Metadata> {
   if (context.is('application/json') === false)
     throw new Refusal('invalid_client_metadata', 'must be application/json');

@@ -13,7 +13,7 @@ export type RefusalCode =
 
 const STATUS: Partial<Record<RefusalCode, number>> = { invalid_token: 401, temporarily_unavailable: 429 };
 
-/** Why a registration is not made, read or changed; the message is for whoever asked. */
+/** Reason why a registration is not made, read or changed; the message is for the caller. */
 export class Refusal extends Error {
   override name = 'Refusal';
   readonly code: RefusalCode;
@@ -34,8 +34,8 @@ export class Refusal extends Error {
 }
 
 /**
- * One answer for every token that does not fit, so that nobody learns which clients there are. A request without any is
- * challenged without an error (RFC 6750 §3.1).
+ * Gives the same answer for every invalid token, so that nobody learns which clients exist. A request without a token
+ * is challenged without an error (RFC 6750 §3.1).
  */
 export function tokenRefused(context: Context, reason: string): Refusal {
   const headers = { 'WWW-Authenticate': tokenChallenge(context) };

@@ -23,7 +23,7 @@ export interface RegistrationParts {
   statements: SoftwareStatements;
   /** Lets the engine validate the client. @throws Error with the reason for a refusal */
   accept: (client: Client) => Promise<void>;
-  /** Counts a request of an address. @throws Refusal */
+  /** Counts a request from an address. @throws Refusal */
   limitAddress: (address: string) => Promise<void>;
   announce: Announce;
   revoke: Revoke;
@@ -46,7 +46,7 @@ export async function register(parts: RegistrationParts, context: Context): Prom
 
   if (!(await registered.makeRoom()))
     throw new Refusal('temporarily_unavailable', 'no more clients can register for now');
-  // Once nothing else can go wrong: a mistype must not cost the invitation.
+  // Uses the invitation last, so that a mistype does not cost it.
   if (needsInvitation && !(await invitations.use(invitation)))
     throw tokenRefused(context, 'the invitation has just been used');
   const accessToken = secretToken(random);
@@ -67,7 +67,7 @@ export async function register(parts: RegistrationParts, context: Context): Prom
   context.body = answer(config.issuer, saved, accessToken, client.secret?.reveal());
 }
 
-/** @throws Refusal that names everything that is wrong */
+/** @throws Refusal that lists every fault */
 export async function describe(
   { config, accept, random }: RegistrationParts,
   clientId: string,
@@ -104,7 +104,7 @@ export function answer(issuer: string, client: Client, accessToken: string, secr
   };
 }
 
-/** RFC 6750 §2.1; empty where there is none. */
+/** RFC 6750 §2.1; empty without a token. */
 export function bearerToken(context: Context): string {
   return /^Bearer +([\w~+/.=-]+)$/i.exec(context.get('Authorization'))?.[1] ?? '';
 }

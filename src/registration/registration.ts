@@ -14,9 +14,9 @@ import { registrationLimit } from './limits.ts';
 import { openSoftwareStatements } from './software-statements.ts';
 
 export interface Registration {
-  /** None where the configuration lets no client register itself. */
+  /** Empty if the configuration allows no self-registration. */
   routes(accept: (client: Client) => Promise<void>): Route[];
-  /** Told that a client which registered itself was given a token. Never throws. */
+  /** Records that a self-registered client was issued a token. Never throws. */
   readonly used: (clientId: string) => void;
 }
 
@@ -29,9 +29,9 @@ export interface RegistrationOptions {
   revoke: Revoke;
   clock: Clock;
   random: Random;
-  /** For the keys of those who vouch for software. */
+  /** Fetches the keys of statement issuers. */
   keySets: KeySets;
-  /** Told when the store was away: the client is renewed at its next use. */
+  /** Reports that the store was away: the client is renewed at its next use. */
   reportFailure: (error: unknown) => void;
 }
 

@@ -16,14 +16,13 @@ import { Refusal } from './refusal.ts';
 
 type Rules = Config['registration']['software_statements'];
 
-/** Signatures that everybody can verify and only the issuer can make. */
+/** Asymmetric algorithms, so that only the issuer can sign. */
 const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'RS256', 'PS256', 'EdDSA', 'Ed25519'];
 
 export interface SoftwareStatements {
   /**
-   * Reads the claims of a software statement, which override the client's own metadata (RFC 7591 §3.1.1).
-   * @param known the one that the client registered with, which was verified then
-   * @throws Refusal
+   * Reads the claims of a software statement, which override the client's own metadata (RFC 7591 §3.1.1). @param known
+   * the statement verified at registration @throws Refusal
    */
   read(metadata: Metadata, known?: string): Promise<Vouched>;
 }
@@ -45,7 +44,7 @@ export function openSoftwareStatements(parts: {
   const trusted = new Map(rules.issuers.map((one) => [one.issuer, one]));
   return {
     async read({ software_statement: given }, known) {
-      // Otherwise the client could undo by an update what the statement says.
+      // Otherwise an update could undo what the statement claims.
       const statement = given ?? known;
       if (statement === undefined && !rules.required) return { claims: {} };
       if (typeof statement !== 'string')
@@ -60,7 +59,7 @@ export function openSoftwareStatements(parts: {
     const voucher = trusted.get(iss);
     if (voucher === undefined) throw new Refusal('unapproved_software_statement', 'its issuer is not trusted here');
     const now = new Date(clock.now());
-    // Any other token of that issuer is signed by the same keys: this claim makes it a statement about software.
+    // The issuer signs other tokens with the same keys; this claim marks a software statement.
     const options = { algorithms: ALGORITHMS, currentDate: now, requiredClaims: ['software_id'] };
     const audience = aud === undefined ? {} : { audience: issuer };
     const keyOf = async ({ kid, alg = '' }: JWSHeaderParameters): Promise<JWK> => {
@@ -78,7 +77,7 @@ export function openSoftwareStatements(parts: {
   }
 }
 
-/** RFC 8725 §3.11: RFC 7591 gives statements no type of their own. RFC 7515 §4.1.11: no extension is understood here. */
+/** RFC 8725 §3.11: RFC 7591 defines no type for statements. RFC 7515 §4.1.11: no extension is supported. */
 function refuseForeignHeader({ typ = 'JWT', ...header }: JWTHeaderParameters): void {
   if (!/^jwt$/i.test(typ))
     throw new Refusal('invalid_software_statement', 'its type (typ) is that of another kind of JWT');

@@ -5,15 +5,15 @@ import type { Config } from '../../config/schema.ts';
 import { routes } from '../endpoints.ts';
 import { POLICY, type ClientPolicy } from './client-metadata.ts';
 
-/** The path to which people come back who signed in for a page of their own. */
+/** The path to which people return after signing in for an account page. */
 export const SIGNED_IN_PATH = '/signed-in';
 
-/** Brings back nothing but the person (OAuth 2.0 Multiple Response Type Encoding Practices §4). */
+/** Response type without codes and tokens (OAuth 2.0 Multiple Response Type Encoding Practices §4). */
 export const NO_RESPONSE = 'none';
 
 /**
- * The server's own pages as a client of the engine: signing in for one of them is signing in as for any app, with the same
- * limits and the same binding to the browser. It is given neither codes nor tokens.
+ * The server's own pages as a client of the engine. Signing in for one of them has the same limits and the same browser
+ * binding as for any app. This client gets neither codes nor tokens.
  */
 export function accountClient({
   issuer,
@@ -22,7 +22,7 @@ export function accountClient({
 }: Pick<Config, 'issuer' | 'branding' | 'keys'>): ClientMetadata {
   const usual = usualAlgorithm(keys.algorithms, 'legacy');
   const policy: ClientPolicy = {
-    // Of a request that leads to no token, no profile asks anything.
+    // No profile restricts a request that leads to no token.
     profile: 'legacy',
     firstParty: true,
     apiTokensAtUserinfo: false,
@@ -50,7 +50,7 @@ export function accountClient({
   };
 }
 
-/** The address at which somebody signs in and comes back to a page of their own. */
+/** Returns the address at which a person signs in before an account page. */
 export function signInUrl(issuer: string, page: string): string {
   const request = {
     client_id: ACCOUNT_CLIENT,

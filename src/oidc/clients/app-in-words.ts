@@ -5,8 +5,8 @@ import { policyOf } from './client-metadata.ts';
 type AppInWords = Pick<PageData['consent'], 'clientName' | 'clientUri' | 'logo' | 'policyUri' | 'tosUri' | 'comesFrom'>;
 
 /**
- * Facts about an app for the person who is asked whether it may use their account.
- * @param redirectUri the address that the answer goes to, if it goes to one
+ * Describes an app to the person who decides about it. @param redirectUri the redirect URI of the answer, if there is
+ * one
  */
 export function appInWords(client: Client, redirectUri: string | undefined): AppInWords {
   const { isSelfDescribed } = policyOf(client);
@@ -20,7 +20,7 @@ export function appInWords(client: Client, redirectUri: string | undefined): App
   };
 }
 
-/** The host of the document by which an app describes itself, or the one that it sends people to. */
+/** Returns the host of the app's metadata document, or of its redirect URI. */
 function originOf({ clientId }: Client, redirectUri: string | undefined): string {
   if (clientId.startsWith('https://')) return new URL(clientId).host;
   if (redirectUri === undefined) return 'a device';

@@ -3,14 +3,15 @@ import { errors, type Client, type Provider } from 'oidc-provider';
 import { policyOf } from './client-metadata.ts';
 import type { SecretGuesses } from './secret-guesses.ts';
 
-/** Longer than any credentials that this server gives out or takes. */
+/** Longer than any credentials that this server issues or accepts. */
 const LONGEST = 4096;
 const BY_SECRET: readonly string[] = ['client_secret_basic', 'client_secret_post'];
 
 /**
- * The client of the operator's whose secret a request holds in its header (RFC 6749 §2.3.1). Wrong secrets are counted as
- * at the token endpoint, and a right one tells a guesser no more than there. A client that registered itself counts as none, since any stranger can make one.
- * @returns the client, the answer to wrong credentials, or undefined where there are none that count here
+ * Authenticates an operator's client by the secret in the `Authorization` header (RFC 6749 §2.3.1). Wrong secrets count
+ * as at the token endpoint, and a right one reveals no more than there. A self-registered client is ignored, because
+ * any stranger can make one. @returns the client, the answer to wrong credentials, or undefined without credentials
+ * that count here
  */
 export async function basicClient(
   provider: Provider,

@@ -33,7 +33,7 @@ function isSameText(actual: string, expected: string): boolean {
   return actual === expected;
 }
 
-/** An IPv6 address has many spellings. */
+/** Compares parsed addresses, because an IPv6 address has many spellings. */
 function isSameAddress(actual: string, expected: string): boolean {
   return isIP(actual) !== 0 && isIP(actual) === isIP(expected) && normalAddress(actual) === normalAddress(expected);
 }
@@ -42,7 +42,7 @@ function normalAddress(address: string): string {
   return new SocketAddress({ address, family: isIP(address) === 6 ? 'ipv6' : 'ipv4' }).address;
 }
 
-/** RFC 4514: attribute types know no case, and spaces around the separators do not count. */
+/** RFC 4514: attribute types are case-insensitive, and spaces around the separators do not count. */
 function normalDn(dn: string): string {
   const parts = dn.match(/(?:\\.|[^,+])+|[,+]/gs) ?? [];
   return parts.map((part) => part.trim().replace(/^[^=]+=/, (type) => type.replace(/\s/g, '').toUpperCase())).join('');

@@ -13,7 +13,10 @@ const OID = {
   extendedKeyUsage: '2.5.29.37',
 } as const;
 
-/** Extensions that may be critical, since their rules are kept here. No policy is asked for, so every list of policies will do. */
+/**
+ * Extensions that may be critical, because this server applies their rules. It requires no policy, so any policy list
+ * is acceptable.
+ */
 const UNDERSTOOD: readonly string[] = [
   OID.subjectAltName,
   OID.keyUsage,
@@ -25,7 +28,9 @@ const UNDERSTOOD: readonly string[] = [
 /** `clientAuth`, and `anyExtendedKeyUsage` (RFC 5280 §4.2.1.12). */
 const FOR_CLIENTS = ['1.3.6.1.5.5.7.3.2', '2.5.29.37.0'];
 
-/** With SHA-2 or newer. RSASSA-PSS names its hash in its parameters, and has SHA-1 where it names none (RFC 4055 §3.1). */
+/**
+ * Algorithms with SHA-2 or newer. RSASSA-PSS names its hash in its parameters; without one it is SHA-1 (RFC 4055 §3.1).
+ */
 const SIGNATURES: Readonly<Record<string, RegExp>> = {
   '1.2.840.113549.1.1.11': /^/,
   '1.2.840.113549.1.1.12': /^/,
@@ -41,7 +46,7 @@ const SIGNATURES: Readonly<Record<string, RegExp>> = {
   '2.16.840.1.101.3.4.3.19': /^/,
 };
 
-/** @returns why its key is too weak to prove anything, or undefined */
+/** @returns the reason why its key is too weak, or undefined */
 export function certificateKeyFault(certificate: X509Certificate): string | undefined {
   const fault = keyFault(certificate);
   return fault && `its key ${fault}`;
@@ -50,7 +55,7 @@ export function certificateKeyFault(certificate: X509Certificate): string | unde
 function keyFault(certificate: X509Certificate): string | undefined {
   try {
     const { publicKey } = certificate;
-    // Node has no JWK of an RSA key that is for RSASSA-PSS alone.
+    // Node exports no JWK for an RSA key that is restricted to RSASSA-PSS.
     if (publicKey.asymmetricKeyType !== 'rsa-pss') return publicKeyFault({ ...publicKey.export({ format: 'jwk' }) });
     const { modulusLength = 0, publicExponent = 0n } = publicKey.asymmetricKeyDetails ?? {};
     return rsaSizeFault(modulusLength, publicExponent);
@@ -60,8 +65,8 @@ function keyFault(certificate: X509Certificate): string | undefined {
 }
 
 /**
- * Rules for the certificate of a client (RFC 5280 §4.2, RFC 8705 §2.1), beyond its name, its time and its issuer's signature.
- * @returns why it does not prove that a client is there, or undefined
+ * Checks a client's certificate (RFC 5280 §4.2, RFC 8705 §2.1) beyond its name, its validity period and its issuer's
+ * signature. @returns the reason for a refusal, or undefined
  */
 export function clientCertificateFault(certificate: X509Certificate): string | undefined {
   return (
@@ -73,7 +78,7 @@ export function clientCertificateFault(certificate: X509Certificate): string | u
   );
 }
 
-/** @returns why it must not issue certificates of clients, or undefined */
+/** @returns the reason why it must not issue client certificates, or undefined */
 export function authorityFault(authority: X509Certificate): string | undefined {
   return (
     certificateKeyFault(authority) ??
@@ -117,7 +122,7 @@ function isAuthority(extensions: KnownExtensions): boolean {
   return constraints !== undefined && AsnConvert.parse(constraints.extnValue, BasicConstraints).cA;
 }
 
-/** A certificate that does not say what it is for is for everything (RFC 5280 §4.2.1.3, §4.2.1.12). */
+/** A certificate without usage extensions is valid for every use (RFC 5280 §4.2.1.3, §4.2.1.12). */
 function usageFault(extensions: KnownExtensions, flag: KeyUsageFlags, name: string): string | undefined {
   const [usage, extended] = [extensions.get(OID.keyUsage), extensions.get(OID.extendedKeyUsage)];
   if (usage !== undefined && (AsnConvert.parse(usage.extnValue, KeyUsage).toNumber() & flag) === 0)

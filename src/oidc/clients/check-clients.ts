@@ -9,10 +9,10 @@ import { clientMetadata, weakKeys } from './client-metadata.ts';
 import { sectorFault } from './sector-identifier.ts';
 
 /**
- * The engine looks at a client when it is first used; this looks at all of them at the start. One of the configuration
- * that it refuses stops the start; one of the store is named in the log, since it must not take the others down.
- * One that is registered for what RFC 9700 advises against is named too.
- * @throws Error that names the client and its fault
+ * Checks all clients at the start, because the engine checks each only at its first use. A faulty client of the
+ * configuration stops the start. A faulty stored client is logged, because it must not stop the others. A client
+ * registered for something that RFC 9700 advises against is logged too. @throws Error that names the client and its
+ * fault
  */
 export async function checkClients(
   provider: Provider,
@@ -32,7 +32,7 @@ export async function checkClients(
   }
 }
 
-/** A sector that cannot be reached now does not keep the server down; one that registered itself was looked at then. */
+/** An unreachable sector does not stop the server. Self-registered clients were checked at registration. */
 async function faultOfSector(client: Client, calls: Calls, log: Logger): Promise<string | undefined> {
   const fault = client.registration === undefined ? await sectorFault(client, calls) : undefined;
   if (fault?.isUnreached !== true) return fault?.reason;
@@ -40,10 +40,13 @@ async function faultOfSector(client: Client, calls: Calls, log: Logger): Promise
   return undefined;
 }
 
-/** The engine can look at a client without taking it; its types do not say so. */
+/** The engine can validate a client without storing it; its types omit that. */
 type EngineClients = Provider['Client'] & { validate(metadata: ClientMetadata): Promise<void> };
 
-/** @throws errors.InvalidClientMetadata for a client that the engine would refuse at its first use, or that its sector does not list */
+/**
+ * @throws errors.InvalidClientMetadata if the engine would refuse the client at its first use, or if its sector does
+ * not list it
+ */
 export async function acceptClient(
   provider: Provider,
   client: Client,

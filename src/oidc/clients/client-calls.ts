@@ -8,15 +8,15 @@ import { OutgoingRefused } from '../../outgoing/outgoing-fetch.ts';
 import type { Calls, Outgoing } from '../../outgoing/outgoing.ts';
 import { policyOf } from './client-metadata.ts';
 
-/** In seconds: how long the keys of a client are kept at least and at most, between which its server chooses. */
+/** Shortest and longest time in seconds for which a client's keys are cached; its server chooses in between. */
 const KEPT = { least: 60, most: 600 };
-/** In seconds: how long they are good while they cannot be fetched because too much was fetched already. */
+/** Seconds for which keys stay valid if the budget for fetches is used up. */
 const GOOD = 3600;
 
 export interface ClientCalls {
-  /** A `fetch` for the engine, whose calls do not name the client. */
+  /** A `fetch` for the engine, whose calls do not name their client. */
   readonly fetch: typeof fetch;
-  /** Notes for which client the engine calls, by one of its methods. */
+  /** Records the client for which an engine method makes calls. */
   noted(client: Client, isForKeys: boolean, call: () => Promise<void>): Promise<void>;
 }
 
@@ -26,12 +26,12 @@ interface Call {
 }
 
 /**
- * The calls that the engine makes to places that clients named. Those of a client which nobody here registered never profit
- * from the operator's list; a place that no known client named is a stranger's.
+ * Makes the engine's calls to URLs that clients named. The calls of a self-registered client never profit from the
+ * operator's host list, and a URL that no known client named counts as a stranger's.
  */
 export function clientCalls({ config, outgoing }: { config: Config; outgoing: Outgoing }): ClientCalls {
   const calls = new AsyncLocalStorage<Call>();
-  // A host that the operator lists for documents by its name, and not by the star, is a place of the operator's.
+  // A host counts as the operator's if the document list names it; a wildcard is not enough.
   const documentHosts = new Set(
     config.client_id_metadata_documents.allow.map((host) => host.toLowerCase().replace(/:443$/, '')),
   );
@@ -59,21 +59,21 @@ interface Parts {
   calls: Pick<ClientCalls, 'noted'>;
 }
 
-/** Notes the client that `backchannelLogout` or `backchannelPing` calls. */
+/** Records the client that `backchannelLogout` or `backchannelPing` calls. */
 export function noteCall<Given extends unknown[]>(engine: (...given: Given) => Promise<void>, { calls }: Parts) {
   return function callClient(this: Client, ...given: Given): Promise<void> {
     return calls.noted(this, false, () => engine.apply(this, given));
   };
 }
 
-/** Notes the client whose keys are fetched; the engine's store of keys knows it. */
+/** Records the client whose key set is fetched, which the engine's key store knows. */
 export function noteKeyFetch(engine: () => Promise<void>, { calls }: Parts) {
   return function refresh(this: { client: Client }): Promise<void> {
     return calls.noted(this.client, true, () => engine.call(this));
   };
 }
 
-/** As the engine would have fetched it: it makes its own keys of it. */
+/** Returns a response like the one that the engine would have fetched, because it parses the keys itself. */
 async function keySet({ keySets }: Calls, url: URL): Promise<Response> {
   const context = Provider.ctx;
   const payer = context === undefined ? undefined : widestBlock(clientAddress(context));
@@ -81,7 +81,7 @@ async function keySet({ keySets }: Calls, url: URL): Promise<Response> {
   const set = keySets.age(known) > maxAgeOf(known) ? await keySets.at(url.href, { maxAge: KEPT.least, payer }) : known;
   if (keySets.age(set) > GOOD) throw new OutgoingRefused(`${url.host} has no JWK set, or too much was fetched already`);
   const headers = set.cacheControl === '' ? {} : { 'cache-control': set.cacheControl };
-  // Keys that could not be registered here are not used from there either.
+  // A key that could not be registered inline is not used from a URL either.
   const keys = set.keys.filter((key) => publicJwk.safeParse(key).success);
   return Response.json({ keys }, { headers });
 }
@@ -92,7 +92,7 @@ function maxAgeOf({ cacheControl }: { cacheControl: string }): number {
 }
 
 /**
- * A page that somebody can write on a site of another is no document of the site
+ * A page that a user writes on somebody's site is no document of that site
  * (draft-ietf-oauth-client-id-metadata-document).
  */
 function refuseUnlessJson(response: Response): void {

@@ -11,7 +11,7 @@ import { authorityFault, certificateKeyFault, clientCertificateFault } from './c
 /** The engine's hooks for client certificates. */
 export type MutualTls = NonNullable<NonNullable<Configuration['features']>['mTLS']>;
 
-/** Clients that prove themselves by a certificate, and tokens that work only with one (RFC 8705). */
+/** Hooks for clients that authenticate by certificate, and for tokens bound to one (RFC 8705). */
 export function mutualTls({ client_certificates: settings }: Config['listen'], clock: Clock): MutualTls {
   if (settings === undefined) return { enabled: false };
   const authorities = settings.ca === undefined ? [] : authoritiesIn(settings.ca);
@@ -20,7 +20,7 @@ export function mutualTls({ client_certificates: settings }: Config['listen'], c
     certificateBoundAccessTokens: true,
     selfSignedTlsClientAuth: true,
     tlsClientAuth: authorities.length > 0,
-    // A key that others can compute proves nothing, whoever registered it or wants tokens bound to it.
+    // A key that others can compute proves nothing, whatever it is used for.
     getCertificate: (context) => {
       const certificate = clientCertificate(context);
       return certificate === undefined || certificateKeyFault(certificate) !== undefined ? undefined : certificate;
@@ -40,8 +40,8 @@ export function mutualTls({ client_certificates: settings }: Config['listen'], c
 }
 
 /**
- * The authorities of a PEM file; other certificates in it count for nothing.
- * @throws ConfigError for one whose own limits would not be kept here
+ * Returns the certificate authorities of a PEM file and ignores its other certificates. @throws ConfigError for an
+ * authority whose own limits this server would not apply
  */
 function authoritiesIn(file: string): X509Certificate[] {
   const authorities = certificatesIn(readFileSync(file, 'utf8')).filter(({ ca }) => ca);
@@ -55,13 +55,15 @@ function authoritiesIn(file: string): X509Certificate[] {
   return authorities;
 }
 
-/** The certificates of a PEM file, which may hold text between them. */
+/** Returns the certificates of a PEM file, which may contain other text. */
 function certificatesIn(pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   return blocks.map((block) => new X509Certificate(block));
 }
 
-/** Issued directly by one of these: an intermediate authority is listed beside the root. */
+/**
+ * Tells whether one of these issued the certificate directly. An intermediate authority must be listed beside the root.
+ */
 function isIssuedBy(authorities: readonly X509Certificate[], certificate: X509Certificate, now: number): boolean {
   if (!isCurrent(certificate, now)) return false;
   return authorities.some(

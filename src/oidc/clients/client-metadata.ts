@@ -16,42 +16,42 @@ import { askedBy } from './profile-metadata.ts';
 /** Facts about a client that the hooks need beyond the engine's metadata. */
 export interface ClientPolicy {
   profile: Profile;
-  /** Why it is refused at use: it was registered before the server had its profile, or looked at keys. */
+  /** Reason for refusing the client at use: it was registered before the server had its profile or checked keys. */
   fault?: string;
   firstParty: boolean;
-  /** Tells whether its access tokens for APIs are taken at /userinfo too. */
+  /** True if its access tokens for APIs are accepted at /userinfo too. */
   apiTokensAtUserinfo: boolean;
   origins: readonly string[];
   scopes: readonly string[];
   resources: readonly string[];
   defaultResource?: string;
-  /** All tokens, or those for the APIs that it is. */
+  /** True if it may introspect all tokens, or the identifiers of the APIs that it represents. */
   introspects: boolean | readonly string[];
   /** True if it may have streams of shared signals. */
   receivesSignals: boolean;
   frontChannelLogout?: { uri: string; sessionRequired: boolean };
   /** Its token exchange policy. */
   tokenExchange?: NonNullable<Client['token_exchange']>;
-  /** The client that may act with the tokens that this one gets; others may not, once there is one. */
+  /** The client that may act with this client's tokens. If it is set, no other may. */
   mayAct?: string;
-  /** Nobody here has looked at it: it registered itself. */
+  /** True for a self-registered client, which no operator has checked. */
   isSelfDescribed: boolean;
-  /** The hashes of the secrets that it may prove itself with; two while one takes over from the other. */
+  /** Hashes of its valid secrets; two while one replaces the other. */
   secretHashes: readonly string[];
-  /** Allows its assertions to be for the endpoint that they are sent to. */
+  /** Accepts client assertions whose audience is the called endpoint. */
   endpointAudience: boolean;
   /** The claims that the operator adds to the usual ones. */
   claims?: PlacedClaims;
   /** The sector of its subjects, if they are pairwise (OpenID Connect Core §8.1). */
   sector?: string;
-  /** In seconds; the server's where there is none. */
+  /** In seconds; the server's setting if absent. */
   refreshWindow?: number;
 }
 
-/** The one metadata member of this server that travels through the engine. */
+/** The only metadata member of this server that passes through the engine. */
 export const POLICY = 'latchkey_policy';
 
-/** Settings that are passed on unchanged. */
+/** Settings that are copied unchanged. */
 const UNCHANGED = [
   'token_endpoint_auth_signing_alg',
   'subject_type',
@@ -86,7 +86,7 @@ const UNCHANGED = [
   'backchannel_authentication_request_signing_alg',
 ] as const;
 
-/** A client in the engine's words: RFC 7591 metadata. */
+/** Converts a client to the engine's form: RFC 7591 metadata. */
 export function clientMetadata(client: Client, server: Pick<Config, 'profile' | 'keys'>): ClientMetadata {
   const { profile } = server;
   const scope = client.scopes.filter((name) => STANDARD_SCOPES.includes(name)).join(' ');
@@ -94,7 +94,7 @@ export function clientMetadata(client: Client, server: Pick<Config, 'profile' | 
     client_id: client.client_id,
     client_name: client.client_name,
     ...secretFor(client),
-    // The engine takes a secret from the header and from the body alike, whichever of the two stands here.
+    // With either method the engine accepts a secret in the header and in the body.
     token_endpoint_auth_method: authMethodOf(client),
     grant_types: [...(client.grant_types ?? TYPICAL_GRANTS[client.type])],
     response_types: usesRedirects(client) ? [...(client.response_types ?? ['code'])] : [],
@@ -114,7 +114,7 @@ export function clientMetadata(client: Client, server: Pick<Config, 'profile' | 
   };
 }
 
-/** The engine's default is RS256, which the ring need not have. */
+/** The engine's default is RS256, which the ring may lack. */
 function signingAlgorithms(
   client: Client,
   { profile, keys }: Pick<Config, 'profile' | 'keys'>,
@@ -127,13 +127,13 @@ function signingAlgorithms(
   };
 }
 
-/** The engine wants to see a secret; what it compares is up to the host, so it sees one only where it signs with it. */
+/** The engine requires a secret, but the host compares it. So the engine gets the real one only if it signs with it. */
 function secretFor({ secret_hash: hash, signing_secret: secret }: Client): { client_secret?: string } {
   if (hash === undefined) return {};
   return { client_secret: secret?.reveal() ?? hash };
 }
 
-/** @param serverProfile what is asked of clients that have no profile of their own */
+/** @param serverProfile the profile of clients that have none of their own */
 export function policyFor(client: Client, serverProfile: Profile): ClientPolicy {
   const [fault] = [...weakKeysAlone(client), ...checkClientProfile(client, serverProfile)];
   return {
@@ -163,7 +163,7 @@ export function policyFor(client: Client, serverProfile: Profile): ClientPolicy 
   };
 }
 
-/** Keys in the record of a client that count no more: it was stored before the server looked at them. */
+/** Finds keys that are no longer accepted, in a client stored before the server checked keys. */
 export function weakKeys({ jwks }: Pick<Client, 'jwks'>): Fault[] {
   return (jwks?.keys ?? []).flatMap((key, at): Fault[] => {
     const message = publicKeyFault(key);
@@ -176,7 +176,7 @@ function weakKeysAlone(client: Client): Fault[] {
   return faults.length === client.jwks?.keys.length ? faults : [];
 }
 
-/** By what names a client knows people, and what it is told of them. */
+/** Returns the subject type and the claims of people for a client. */
 function nameOfPeople(client: Client): Pick<ClientPolicy, 'claims' | 'sector'> {
   const sector = sectorOf(client);
   return {
@@ -190,7 +190,7 @@ function takesEndpoint({ client_assertion_audience: audience }: Client, { endpoi
   return audience === undefined ? endpointAudience === 'unless a client says otherwise' : audience === 'endpoint';
 }
 
-/** Reads back what `clientMetadata` put in. */
+/** Reads back the policy that `clientMetadata` stored. */
 export function policyOf(client: EngineClient): ClientPolicy {
   return client[POLICY] as ClientPolicy;
 }

@@ -1,7 +1,7 @@
 import type { Provider } from 'oidc-provider';
 import type { Clients } from '../../clients/clients.ts';
 
-/** A client that is disabled is not there for anybody, on every node at once. */
+/** Hides disabled clients from every lookup, on every node at once. */
 export function leaveOutDisabled(
   engine: Provider['Client']['find'],
   { clients, provider }: { clients: Pick<Clients, 'isDisabled'>; provider: Provider },

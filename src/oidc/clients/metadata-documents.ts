@@ -14,8 +14,8 @@ const HOUR = 3600;
 const fetches = (block: string): Counter => `document-fetches:${sha256(block)}`;
 
 /**
- * Clients whose id is the URL of a document that describes them (draft-ietf-oauth-client-id-metadata-document). The engine
- * fetches and caches it; what the document says is held to the same rules as a registration, each time it is used.
+ * Clients whose id is the URL of a metadata document (draft-ietf-oauth-client-id-metadata-document). The engine fetches
+ * and caches it. The document must meet the rules of a registration at each use.
  */
 export function metadataDocuments(parts: { config: Config; grants: Store }): Feature {
   const { config, grants } = parts;
@@ -24,14 +24,14 @@ export function metadataDocuments(parts: { config: Config; grants: Store }): Fea
   return {
     enabled,
     ack: 'draft-02',
-    // A document that says nothing is asked for again soon; none stays for longer than a day.
+    // A document without caching headers is fetched again soon; none is cached for more than a day.
     cacheDuration: { min: 60, max: 24 * HOUR },
     async allowFetch(context: KoaContextWithOIDC | undefined, id: string) {
       const { host, hostname, pathname } = new URL(id);
-      // A host alone may be shared by many; the draft asks for a path.
+      // Many clients may share a host; the draft requires a path.
       if (pathname === '/' || id.length > 128 || !(hosts.has('*') || hosts.has(host) || hosts.has(hostname)))
         return false;
-      // A page of this server asks again for an app that a person is on the way to; that counts for the app's host.
+      // If a page of this server asks again for an app that a person is on the way to, the app's host is charged.
       const asker = context === undefined ? host : addressBlock(clientAddress(context));
       return (await grants.increment(fetches(asker), 1, HOUR)) <= most;
     },
@@ -42,7 +42,7 @@ export function metadataDocuments(parts: { config: Config; grants: Store }): Fea
       const metadata = clientMetadata(described, config);
       const EngineClient = client.constructor as new (metadata: ClientMetadata) => Client;
       const held = new EngineClient({ ...metadata, [POLICY]: { ...policy, isSelfDescribed: true } });
-      // Members of the document that no registration allows would reach the engine, so all are removed first.
+      // Forbidden members of the document would reach the engine, so all members are removed first.
       for (const name of Object.keys(client)) Reflect.deleteProperty(client, name);
       Object.assign(client, held);
       return true;

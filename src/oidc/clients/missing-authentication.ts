@@ -1,12 +1,12 @@
 import { errors, type KoaContextWithOIDC } from 'oidc-provider';
 import type { EngineStep } from '../internals.ts';
 
-/** The engine's word for one identifier in the header and another in the form, which is a malformed request. */
+/** The engine's message for one identifier in the header and another in the form, which is a malformed request. */
 const TWO_CLIENTS = 'client_id mismatch';
 
 /**
- * Answers `invalid_client` where client authentication is missing, malformed or of an unknown kind (RFC 6749 §5.2, RFC 7521
- * §4.2.1). The engine calls that a bad request, as two kinds at once are.
+ * Answers `invalid_client` if client authentication is missing, malformed or of an unknown kind (RFC 6749 §5.2, RFC
+ * 7521 §4.2.1). The engine answers `invalid_request`, which is right only for two kinds at once.
  */
 export function authenticateByName(engine: EngineStep): EngineStep {
   return async (context, next) => {
@@ -27,13 +27,13 @@ function failedAuthentication({ headers, oidc: { params } }: KoaContextWithOIDC,
   if (ways.length > 1) return error;
   const why = error.error_description ?? error.message;
   const failed = Object.assign(new errors.InvalidClientAuth(why), { error_description: why });
-  // Nothing was tried, so nothing is asked for again.
+  // Nothing was tried, so there is nothing to challenge.
   return ways.length === 0 ? Object.assign(failed, { status: 400, statusCode: 400 }) : failed;
 }
 
 /**
- * RFC 9110 §15.5.2: every 401 has a challenge; the engine adds one only where the header was used. A page in a browser gets
- * none, since the browser would ask its person for a password.
+ * RFC 9110 §15.5.2: every 401 has a challenge; the engine adds one only after header authentication. A page in a
+ * browser gets none, because the browser would ask the person for a password.
  */
 function challenge(context: KoaContextWithOIDC, { status }: errors.InvalidClientAuth): void {
   const { authorization, origin } = context.headers;

@@ -16,7 +16,7 @@ export function askedBy(profile: Profile, client: Client): Partial<ClientMetadat
   };
 }
 
-/** The metadata document, as far as the server's profile narrows what the engine could do. */
+/** Narrows the metadata document to what the server's profile allows. */
 export function withProfile(document: Record<string, unknown>, profile: Profile): Record<string, unknown> {
   const { pushed, signedRequests, signedAnswers, authMethods, algorithms } = profiles[profile];
   const narrowed = Object.entries(document).map(([name, value]) => {

@@ -5,8 +5,7 @@ import { clientSignature } from '../../config/values.ts';
 import { POLICY, rulesOf, type ClientPolicy } from './client-metadata.ts';
 
 /**
- * Looked at when a client is used, since a profile may be newer than a client of the store. One that describes itself gets
- * its policy later.
+ * Checked at use, because a profile may be newer than a stored client. A self-described client gets its policy later.
  */
 export function refuseFaulty(_context: unknown, name: string, value: unknown): void {
   const fault = name === POLICY ? (value as ClientPolicy | undefined)?.fault : undefined;
@@ -15,7 +14,7 @@ export function refuseFaulty(_context: unknown, name: string, value: unknown): v
 
 /**
  * Tells whether a code must be bound to a PKCE challenge (RFC 7636). A confidential client authenticates, and OpenID
- * Connect gives it a nonce to compare. A challenge that it sends is verified all the same.
+ * Connect gives it a nonce to compare. A voluntary challenge is verified all the same.
  */
 export function needsChallenge({ oidc }: KoaContextWithOIDC, client: Client): boolean {
   const { pkce } = rulesOf(client);
@@ -24,12 +23,15 @@ export function needsChallenge({ oidc }: KoaContextWithOIDC, client: Client): bo
   return !oidc.requestParamScopes.has('openid');
 }
 
-/** FAPI 2.0 Security Profile §5.3.2.1: where the client proves itself by its keys each time, a refresh token stays the same. */
+/**
+ * FAPI 2.0 Security Profile §5.3.2.1: if the client proves possession of its keys each time, its refresh tokens are not
+ * rotated.
+ */
 export function rotatesRefreshTokens(client: Client): boolean {
   return !rulesOf(client).boundTokens;
 }
 
-/** A DPoP proof is looked at before its client is known, so it is held to the server's profile. */
+/** A DPoP proof is checked before its client is known, so the server's profile applies. */
 export function dPoPAlgorithms(
   profile: Profile,
 ): Pick<NonNullable<Configuration['enabledJWA']>, 'dPoPSigningAlgValues'> {

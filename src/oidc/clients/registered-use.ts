@@ -1,7 +1,10 @@
 import { errors, Provider, type Client, type Grant } from 'oidc-provider';
 import { policyOf } from './client-metadata.ts';
 
-/** RFC 6749 §5.2 has an error of its own for a client that may not use a grant type; the engine calls it a bad request. */
+/**
+ * RFC 6749 §5.2 defines `unauthorized_client` for a grant type that the client may not use; the engine answers
+ * `invalid_request`.
+ */
 export function grantTypeAllowed(this: Client, name: string): boolean {
   const isAllowed = this.grantTypes?.includes(name) === true;
   const oidc = Provider.ctx?.oidc;
@@ -10,13 +13,16 @@ export function grantTypeAllowed(this: Client, name: string): boolean {
   return isAllowed;
 }
 
-/** RFC 6749 §4.1.2.1 tells a type that this client may not ask for from one that nobody may; the engine calls it a bad request. */
+/**
+ * RFC 6749 §4.1.2.1 distinguishes a response type that this client may not use from an unsupported one; the engine
+ * answers `invalid_request`.
+ */
 export function responseTypeAllowed(this: Client, type: string): boolean {
   if (this.responseTypes?.some((own) => own === type)) return true;
   throw new errors.UnauthorizedClient(`the client is not registered for ${type}`);
 }
 
-/** Counts what a person once allowed as far as the client is still registered for it; the engine asks only at the start. */
+/** Limits granted access to the client's present registration; the engine checks it only in the first request. */
 export function withinRegistration(engine: Filtered) {
   return function getOIDCScopeFiltered(this: Grant, filter: string[] | Set<string>): string {
     const client = Provider.ctx?.oidc.client;

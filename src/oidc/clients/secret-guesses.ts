@@ -15,29 +15,25 @@ import { policyOf } from './client-metadata.ts';
 import { openSuspects } from './suspects.ts';
 
 /**
- * About 300 guesses in a day at one client from one address block. Each block is slowed on its own count, so a stranger
- * elsewhere cannot shut a client out.
+ * About 300 guesses a day at one client from one address block. Each block has its own count, so that a stranger
+ * elsewhere cannot lock a client out.
  */
 const RULE: DelayRule = { name: 'client-secret', free: 10, longest: 300, memory: 86_400 };
 
 /**
- * Names under which the clients that do not exist are counted, for each address block: the store must not remember every
- * name that somebody makes up. Several, so that one made-up name is slowed as late as one that exists.
+ * Names under which unknown clients are counted for each address block, because the store must not remember every
+ * invented name. There are several, so that an invented name is slowed as late as a real one.
  */
 const NOBODIES = 8;
 
 export interface SecretGuesses {
-  /**
-   * Compares a secret in the engine's place, and counts a wrong one (RFC 6749 §2.3.1).
-   * @throws TooManySecrets
-   */
+  /** Compares a secret in place of the engine, and counts a wrong one (RFC 6749 §2.3.1). @throws TooManySecrets */
   compare(client: Client, secret: string): Promise<boolean>;
-  /** Counts what the engine refuses without comparing it. */
+  /** Counts wrong credentials that the engine refuses without comparing a secret. */
   readonly countRefused: Middleware;
   /**
-   * Refuses a right secret, and what one signs, while guesses from there are slowed: for where the engine does not
-   * compare it.
-   * @throws TooManySecrets
+   * While guesses from this block are slowed, refuses even a right secret or a signature by it. Called if the engine
+   * compares no secret. @throws TooManySecrets
    */
   admit(context: Context, client: string): Promise<void>;
 }
@@ -49,7 +45,7 @@ interface Parts {
   announce: Announce;
 }
 
-/** Takes the place of the engine's comparison, which needs the secret itself; here its hash is kept. */
+/** Replaces the engine's comparison, which needs the secret itself; this server stores only its hash. */
 export function compareSecret(_engine: unknown, { secretGuesses }: { secretGuesses: Pick<SecretGuesses, 'compare'> }) {
   return function compareClientSecret(this: Client, secret: string): Promise<boolean> {
     return secretGuesses.compare(this, secret);
@@ -66,9 +62,9 @@ class TooManySecrets extends errors.OIDCProviderError {
 }
 
 /**
- * Slows the guessing of client secrets. Only a wrong secret costs a call to the store: this node keeps in mind where wrong
- * ones came from, and asks the store about right ones from there alone. A wrong secret that is sent again is no guess, so
- * an instance that was left behind at a change of secrets does not slow its siblings.
+ * Slows the guessing of client secrets. Only wrong secrets cost calls to the store: this node remembers the blocks that
+ * sent them, and checks right secrets from those alone. A repeated wrong secret is no guess, so an instance with an
+ * outdated secret does not slow the others.
  */
 export function openSecretGuesses(parts: Parts): SecretGuesses {
   const { clients, grants, clock, announce } = parts;
@@ -85,7 +81,7 @@ export function openSecretGuesses(parts: Parts): SecretGuesses {
     if (seconds > 0) throw new TooManySecrets(context, seconds);
   }
 
-  /** @returns the seconds to wait, once there were too many */
+  /** @returns the seconds to wait after too many wrong secrets */
   async function count(context: KoaContextWithOIDC, { client, secret }: Presented): Promise<number> {
     counted.add(context);
     const subject = subjectOf(context, client);
@@ -124,18 +120,18 @@ export function openSecretGuesses(parts: Parts): SecretGuesses {
 
 interface Presented {
   client: string;
-  /** The secret, or what was signed with it. */
+  /** The secret, or the JWT that it signed. */
   secret: string;
 }
 
-/** Counts all clients that do not exist under a few names with a blank, which no identifier has. */
+/** Maps all unknown clients to a few names with a space, which no client id contains. */
 async function nameable(clients: Pick<Clients, 'find'>, { client, secret }: Presented): Promise<Presented> {
   if ((await clients.find(client)) !== undefined) return { client, secret };
   const [first = 0] = hash('sha256', client, 'buffer');
   return { client: `<nobody ${first % NOBODIES}>`, secret: `${client}\n${secret}` };
 }
 
-/** Of a client that does not exist, or that proves itself in another way: it is answered alike. */
+/** Counts a wrong secret of a client that is unknown or authenticates in another way; the answer is the same. */
 function refusedSecret(context: KoaContextWithOIDC): Presented | undefined {
   const { status, body } = context;
   const isRefused = status === 401 && typeof body === 'object' && body !== null && 'error' in body;
@@ -149,10 +145,10 @@ function answerTooMany(context: KoaContextWithOIDC, seconds: number): void {
   context.body = { error, error_description };
 }
 
-/** The secret that a request holds; one that is signed with a private key holds none. */
+/** Returns the request's secret; undefined if a private key signed the request. */
 function presentedSecret(context: KoaContextWithOIDC): Presented | undefined {
   const { oidc, headers } = context as Pick<KoaContextWithOIDC, 'headers'> & Partial<KoaContextWithOIDC>;
-  // Outside the engine's own endpoints a secret comes in the header alone.
+  // Outside the engine's endpoints a secret is accepted in the header alone.
   const { client_id: id, client_secret: secret, client_assertion: assertion } = oidc?.params ?? {};
   if (typeof secret === 'string' && typeof id === 'string') return { client: id, secret };
   if (typeof assertion === 'string') return signedBySecret(assertion);

@@ -1,16 +1,15 @@
 import type { Client } from '../../clients/clients.ts';
 import type { Calls } from '../../outgoing/outgoing.ts';
 
-/** Why the document of a sector does not hold the client; `isUnreached` where it could not be looked at. */
+/** Reason why a sector's document does not list the client; `isUnreached` if it could not be fetched. */
 export interface SectorFault {
   reason: string;
   isUnreached: boolean;
 }
 
 /**
- * Looks whether the sector that a client names has it: the document there lists its redirect URIs (OpenID Connect
- * Dynamic Client Registration §5), and its keys where it asks from elsewhere (CIBA Core §4). Otherwise anybody could
- * register for the subjects of another's apps.
+ * Checks that the sector's document lists the client's redirect URIs (OpenID Connect Dynamic Client Registration §5),
+ * and its keys if it uses CIBA (CIBA Core §4). Otherwise anybody could register for the subjects of another's apps.
  */
 export async function sectorFault(client: Client, { fetch }: Pick<Calls, 'fetch'>): Promise<SectorFault | undefined> {
   const { sector_identifier_uri: uri, redirect_uris: redirects, jwks_uri: keys } = client;

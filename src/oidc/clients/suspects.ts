@@ -1,36 +1,39 @@
 import type { Clock } from '../../lib/clock.ts';
 
-/** Places that are kept in mind at most, and different wrong secrets of each. */
+/** Most address blocks to remember, and most different wrong secrets of each. */
 const MOST = 10_000;
 const MOST_SECRETS = 32;
 
 interface Suspect {
   since: number;
-  /** In milliseconds since the epoch: until then the store has said to wait. */
+  /** End of the pause that the store has set, in milliseconds since the epoch. */
   pausedUntil: number;
   /** Hashes of wrong secrets that were counted. */
   secrets: Set<string>;
   counting: Promise<unknown>;
 }
 
-/** Address blocks from which this node knows wrong client secrets came, so that right ones from elsewhere cost nothing. */
+/**
+ * Address blocks that sent wrong client secrets, remembered so that right secrets from elsewhere cost no call to the
+ * store.
+ */
 export interface Suspects {
-  /** Tells whether wrong ones may have come from there; of nobody where more came than can be kept. */
+  /** Tells whether a block may have sent wrong secrets; true for all if more sent them than can be remembered. */
   mayBe(subject: string): boolean;
-  /** Settles once every wrong secret that came before has been counted. */
+  /** Settles once every earlier wrong secret has been counted. */
   counted(subject: string): Promise<void>;
-  /** Seconds that are left of a pause. */
+  /** Returns the remaining seconds of a pause. */
   pausedFor(subject: string): number;
-  /** Notes a wrong secret. @returns whether it is another than before */
+  /** Records a wrong secret. @returns whether it differs from earlier ones */
   isNew(subject: string, secretHash: string): boolean;
-  /** Counts in the store, and keeps in mind what it says. @returns the seconds to wait */
+  /** Counts in the store, and remembers the result. @returns the seconds to wait */
   count(subject: string, inStore: () => Promise<number>): Promise<number>;
 }
 
-/** @param memory in seconds, for how long the store remembers */
+/** @param memory seconds for which the store remembers */
 export function openSuspects({ clock, memory }: { clock: Clock; memory: number }): Suspects {
   const suspects = new Map<string, Suspect>();
-  /** Until then somebody may be missing here. */
+  /** Until this time a forgotten block may be missing here. */
   let incompleteUntil = 0;
 
   function find(subject: string): Suspect | undefined {

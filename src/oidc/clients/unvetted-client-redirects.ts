@@ -3,15 +3,16 @@ import type { Consents } from '../../accounts/consents.ts';
 import { policyOf } from './client-metadata.ts';
 
 /**
- * Anybody may register an app whose address is a trap, and lead people there with a link to this server that asks for
- * something wrong, that asks silently, or that the person declines (RFC 9700 §4.11.2). An app that no operator has looked
- * at gets an error only by way of a person who has allowed it something before. Everybody else sees a page.
+ * Authorization errors of unvetted apps. Anybody may register an app with a malicious redirect URI, and lead people
+ * there by a link to this server that is faulty, silent, or declined by the person (RFC 9700 §4.11.2). An app that no
+ * operator has checked gets an error only through a person who has allowed it something before. Everybody else sees a
+ * page.
  */
 const held = new WeakSet<Error>();
 
 /** Keeps every authorization error from an unvetted app, whatever the route, the fault and the response mode. */
 export function holdError({ oidc: { client } }: KoaContextWithOIDC, error: errors.OIDCProviderError): void {
-  // The engine reads `allow_redirect` after it has told us.
+  // The engine reads `allow_redirect` after it has called this hook.
   if (client === undefined || !policyOf(client).isSelfDescribed || !error.allow_redirect) return;
   error.allow_redirect = false;
   held.add(error);
@@ -22,7 +23,10 @@ export function isHeld(error: Error): boolean {
   return held.has(error);
 }
 
-/** Tells whether people may be sent on to this client: an operator has registered it, or this person has allowed it something. */
+/**
+ * Tells whether the server may redirect people to this client: an operator has registered it, or this person has
+ * allowed it something.
+ */
 export async function maySendTo(client: Client, { oidc }: KoaContextWithOIDC, consents: Consents): Promise<boolean> {
   if (!policyOf(client).isSelfDescribed) return true;
   const account = oidc.session?.accountId;
@@ -30,8 +34,8 @@ export async function maySendTo(client: Client, { oidc }: KoaContextWithOIDC, co
 }
 
 /**
- * If nobody is signed in, the engine asks nobody about a sign-out and goes on at once. The person then stays on our
- * own page, whatever such an app is registered with.
+ * If nobody is signed in, the engine asks no question about a sign-out and redirects at once. For an unvetted app the
+ * person then stays on this server's page.
  */
 export function postLogoutRedirectAllowed(engine: (uri: string) => boolean) {
   return function postLogoutRedirectUriAllowed(this: Client, uri: string): boolean {

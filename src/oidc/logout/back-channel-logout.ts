@@ -8,7 +8,7 @@ import { keyspace, type Index, type Key, type Store } from '../../storage/store.
 import { pauseAfter, WorkQueue } from '../../storage/work-queue.ts';
 import { isWholeSignOut } from './whole-sign-out.ts';
 
-/** The engine's client can send its own logout token; its types do not say so. */
+/** The engine's client can send its own logout token; its types omit that. */
 type SendToken = (this: Client, account: string, sid: string) => Promise<void>;
 
 /** A logout to deliver: the app, and its own name (`sid`) for the session. */
@@ -19,7 +19,7 @@ export interface Logout {
 }
 
 /**
- * A logout token that an app has not taken yet. The token itself is made again for each attempt, since it is
+ * A logout token that an app has not accepted yet. The token itself is signed again for each attempt, because it is
  * short-lived.
  */
 export interface Delivery extends Logout {
@@ -34,7 +34,7 @@ export interface Delivery extends Logout {
 const deliveryKey = keyspace<Delivery>('logout-delivery');
 const allDeliveries: Index<Delivery> = 'logout-deliveries';
 
-/** Seconds before each further attempt. After the last one the app is given up. */
+/** Seconds before each further attempt. After the last one the delivery is dropped. */
 const PAUSES = [3, 10, 60, 300, 1800, 7200];
 const LIFE = 86_400;
 /** Lease of a sending node in milliseconds. */
@@ -43,7 +43,7 @@ const LOOK_EVERY = 1000;
 /** Deliveries that one node attempts at the same time. */
 const AT_ONCE = 200;
 
-/** Stores a logout for delivery, due at once. It is stored once, until the app has taken it. */
+/** Queues a logout for delivery at once. A repeated call stores nothing new while the app has not accepted it. */
 export async function keepLogout(grants: Store, clock: Clock, logout: Logout): Promise<Key<Delivery>> {
   const key = deliveryKey(sha256(`${logout.client} ${logout.sid}`));
   await openDeliveries({ grants, clock }).add(key, { ...logout, attempts: 0, dueAt: clock.now() });
@@ -60,14 +60,11 @@ function openDeliveries(
 }
 
 export interface BackChannelLogout {
-  /**
-   * Takes a provider as the current one: it makes and sends the tokens.
-   * @param send the engine's own way to send one
-   */
+  /** Sets the current provider, which signs and sends the tokens. @param send the engine's own method for that */
   sendBy(provider: Provider, send: SendToken): void;
-  /** Keeps what an app of a session is to be told, and tries it at once. */
+  /** Queues an app's logout, and tries it at once. */
   tell(logout: Logout): Promise<void>;
-  /** Tries at once what is kept under these names; what fails is tried again, as is what nobody calls this for. */
+  /** Tries these deliveries at once. Failed ones, and those that nobody names here, are tried later. */
   deliver(keys: readonly Key<Delivery>[]): Promise<void>;
   close(): Promise<void>;
 }
@@ -76,13 +73,13 @@ interface Parts {
   grants: Store;
   announce: Announce;
   clock: Clock;
-  /** Told when the store was away: what was kept in it is tried again later. */
+  /** Reports that the store was away: its deliveries are tried later. */
   reportFailure: (error: unknown) => void;
 }
 
 /**
- * Back-channel logout that outlives an app's outage (OpenID Connect Back-Channel Logout 1.0 §2.5): what an app is to be
- * told is kept in the store first, and tried by whichever node gets to it first until the app takes it.
+ * Back-channel logout that survives an app's outage (OpenID Connect Back-Channel Logout 1.0 §2.5). A logout is stored
+ * first, and then tried by any node until the app accepts it.
  */
 export function backChannelLogout(parts: Parts): BackChannelLogout {
   const { grants, clock, announce, reportFailure } = parts;
@@ -115,14 +112,14 @@ export function backChannelLogout(parts: Parts): BackChannelLogout {
   };
 }
 
-/** Takes the place of the engine's own sending, which is tried once. */
+/** Replaces the engine's own sending, which tries only once. */
 export function tellLater(
   engine: SendToken,
   { provider, logouts }: { provider: Provider; logouts: Pick<BackChannelLogout, 'sendBy' | 'tell'> },
 ): SendToken {
   logouts.sendBy(provider, engine);
   return async function backchannelLogout(account, sid) {
-    // With a session as a whole, all of its apps are told.
+    // If the whole session ends, all of its apps are notified.
     if (!isWholeSignOut()) await logouts.tell({ client: this.clientId, account, sid });
   };
 }
@@ -157,7 +154,7 @@ function sender({ Client }: Provider, send: SendToken): Send {
   };
 }
 
-/** A client that cannot be used for now is tried again as long as others. */
+/** A client that is temporarily unusable is retried as long as others. */
 function unlessInvalid(error: unknown): undefined {
   if (!(error instanceof errors.OIDCProviderError)) throw error;
   return undefined;

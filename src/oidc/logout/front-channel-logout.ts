@@ -4,16 +4,16 @@ import { contentSecurityPolicy, formTarget } from '../../http/content-security-p
 import type { Views } from '../../http/view.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 
-/** Seconds that the apps have to load before the person goes on. */
+/** Seconds for the apps to load before the person continues. */
 const WAIT = 3;
 
-/** The clients of a session that has ended, each with the name that it knew the session by. */
+/** The clients of an ended session, each with its own name (`sid`) for the session. */
 type Ended = readonly { clientId: string; sid: string | undefined }[];
 
-/** The clients of the sessions that the requests of this moment end. */
+/** Clients of the sessions that current requests end. */
 const ended = new WeakMap<object, Ended>();
 
-/** Notes the clients of a session that ends, for the page that tells them. */
+/** Records the clients of an ending session, for the page that notifies them. */
 export function noteEnded(context: KoaContextWithOIDC): void {
   const { session, params } = context.oidc;
   if (params?.['logout'] === undefined) return;
@@ -25,8 +25,8 @@ export function noteEnded(context: KoaContextWithOIDC): void {
 }
 
 /**
- * OpenID Connect Front-Channel Logout 1.0: before the person goes where a logout leads, a page loads the address of each
- * app of the session in a frame. Back-channel logout is surer: browsers may keep an app's cookies from its frame.
+ * OpenID Connect Front-Channel Logout 1.0: before a logout redirects, a page loads each app's logout address in a
+ * frame. Back-channel logout is more reliable, because browsers may withhold an app's cookies from its frame.
  */
 export function frontChannelLogout(provider: Provider, views: Views): Middleware {
   return async (context, next) => {
@@ -62,7 +62,7 @@ async function address(provider: Provider, { clientId, sid }: Ended[number]): Pr
   return url.href;
 }
 
-/** A client that cannot be used any more does not keep the others from being told. */
+/** An unusable client does not keep the others from being notified. */
 function unlessInvalid(error: unknown): undefined {
   if (!(error instanceof errors.OIDCProviderError)) throw error;
   return undefined;

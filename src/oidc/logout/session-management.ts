@@ -11,23 +11,23 @@ import type { Random } from '../../lib/random.ts';
 /** Path of the OP iframe. */
 export const CHECK_SESSION = '/check-session';
 
-/** The session that the browser learns of with this response; undefined if nobody is signed in. */
+/** The session that the response reveals to the browser; undefined if nobody is signed in. */
 type State = Session | undefined;
 
 /**
- * OpenID Connect Session Management 1.0: a cookie tells the browser which session it has, each answer to an app names it
- * in a form for that app alone, and a script in a frame compares the two whenever the app asks.
+ * OpenID Connect Session Management 1.0. A cookie identifies the browser's session, each response gives the app its own
+ * form of that, and a script in a frame compares the two when the app asks.
  */
 export function sessionManagement(issuer: string, parts: Pick<Parts, 'ring'>): Middleware {
   const key = browserStateKey(parts);
   return async (context, next) => {
-    // After the engine, since the session's end is known once it is saved.
+    // Runs after the engine, because the session's end is known once it is saved.
     await next();
     if (states.has(context)) setCookie(context, issuer, states.get(context), key);
   };
 }
 
-/** The states that the answers of this moment are to tell. */
+/** The states that current responses will reveal. */
 const states = new WeakMap<object, State>();
 
 interface Parts {
@@ -46,12 +46,12 @@ function whereOn<Listener>(listener: (parts: Parts) => Listener) {
     parts.config.sessions.session_management ? listener(parts) : undefined;
 }
 
-/** Notes the end of a session. The engine reports it for a whole session only. */
+/** Records the end of a session. The engine reports it for a whole session only. */
 export const watchSignOut = whereOn(() => (context: KoaContextWithOIDC): void => {
   states.set(context, undefined);
 });
 
-/** Notes the session of a request that ends in an error. */
+/** Records the session of a request that ends in an error. */
 export const watchErrors = whereOn(() => noteSession);
 
 /** Adds `session_state` to the answer of an authorization request (§2). */
@@ -70,12 +70,12 @@ function noteSession(context: KoaContextWithOIDC): void {
   if (session !== undefined) states.set(context, session.accountId === undefined ? undefined : session);
 }
 
-/** An opaque name for a session: nobody can derive the session from it, or relate two names. */
+/** Returns an opaque name for a session: nobody can derive the session from it, or relate two names. */
 function browserState(key: Buffer, { uid, accountId = '' }: Session): string {
   return hmacSha256(key, `${uid} ${accountId}`);
 }
 
-/** @returns `session_state` (§2), for an app on the web that signs people in */
+/** @returns `session_state` (§2) for a web app that signs people in */
 function sessionState({ oidc }: KoaContextWithOIDC, key: Buffer, random: Random): string | undefined {
   const { client, session, params } = oidc;
   const redirect = params?.['redirect_uri'];
@@ -94,7 +94,7 @@ function cookieName(issuer: string): string {
   return isSecure(issuer) ? '__Host-opbs' : 'latchkey_opbs';
 }
 
-/** Read by the script, in a frame on any site; without TLS, browsers allow it on the server's own site only. */
+/** Readable by the script in a frame on any site; without TLS, browsers allow it on the server's own site only. */
 function setCookie(context: Context, issuer: string, session: State, key: Buffer): void {
   const secure = isSecure(issuer);
   const ends = session === undefined || session.transient ? {} : { expires: new Date(session.exp * 1000) };
@@ -109,8 +109,8 @@ function setCookie(context: Context, issuer: string, session: State, key: Buffer
 }
 
 /**
- * An app loads the page without saying which app it is, so every place where one may be registered may frame it. To
- * others it tells nothing: only who has been given a `session_state` for its own origin hears more than `changed`.
+ * The page does not know which app frames it, so every possible app origin may. It reveals nothing to others: only the
+ * holder of a `session_state` for its own origin gets more than `changed`.
  */
 const FRAME_ANCESTORS = 'https: http://localhost:* http://127.0.0.1:*';
 

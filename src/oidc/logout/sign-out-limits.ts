@@ -6,7 +6,7 @@ import { limitParameters } from '../requests/parameter-limits.ts';
 
 const SIGN_OUT = new RegExp(`^${routes.end_session}/?$`, 'i');
 
-/** The engine has no hook for the parameters of a sign-out, and keeps its `state` in the session. */
+/** The engine has no hook for a sign-out's parameters, and stores its `state` in the session. */
 export const limitSignOuts: Middleware = (context, next) => {
   if (SIGN_OUT.test(context.path)) limitQuery(context.query);
   return next();

@@ -3,7 +3,7 @@ import { withParameters } from '../../http/redirect-uri.ts';
 import { showAfterSignOut, type EngineStep } from '../internals.ts';
 import { isIdToken } from '../requests/issued-jwt.ts';
 
-/** Asks a person about a sign-out also when the app that leads them here is no more; the engine would refuse them. */
+/** Asks the person about a sign-out even if the app that sent them no longer exists; the engine would refuse. */
 export function askWithoutClient(check: EngineStep): EngineStep {
   return async (context, next) => {
     const progress = { isChecked: false };
@@ -21,8 +21,8 @@ export function askWithoutClient(check: EngineStep): EngineStep {
 }
 
 /**
- * Ends a session, or nothing for a person who stays: the engine would end what the app has. The registered address keeps
- * its own query, which the engine would write again.
+ * Ends a session, or nothing if the person stays; the engine would end the app's grants. The registered address keeps
+ * its own query, which the engine would re-encode.
  */
 export function endOrStay(engine: EngineStep): EngineStep {
   return async (context, next) => {
@@ -39,9 +39,8 @@ export function endOrStay(engine: EngineStep): EngineStep {
 }
 
 /**
- * Ignores the hint of a client that is no more. Its signature may be beyond checking, but the question is then the one
- * that a request without a hint leads to.
- * @returns whether there was a hint that says of itself that it is an ID token of this server
+ * Ignores a hint of a removed client. Its signature may be unverifiable, but the question is then the same as without a
+ * hint. @returns whether there was a hint that claims to be an ID token of this server
  */
 function dropHint({ oidc: { entities, params, provider } }: KoaContextWithOIDC): boolean {
   const hint = entities.IdTokenHint;

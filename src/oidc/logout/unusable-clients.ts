@@ -2,8 +2,8 @@ import { errors, type Provider } from 'oidc-provider';
 import { isSignOut } from './whole-sign-out.ts';
 
 /**
- * The engine looks up every app of a session that ends, and would not end it for one that cannot be used any more: its
- * document or the server's profile has changed. Such an app is passed over, so that none keeps a person signed in.
+ * Skips unusable apps when a session ends. The engine looks every app up and would fail for one whose document or
+ * profile has changed, so the person would stay signed in.
  */
 export function passOverUnusable(
   engine: Provider['Client']['find'],

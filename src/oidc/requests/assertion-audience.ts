@@ -4,12 +4,12 @@ import { policyOf } from '../clients/client-metadata.ts';
 
 type Oidc = KoaContextWithOIDC['oidc'];
 
-/** Endpoints that may be the audience of an assertion, if the client needs that (RFC 9126 §2, CIBA Core 1.0 §7.1). */
+/** Endpoints that an assertion may name as its audience, if the client needs that (RFC 9126 §2, CIBA Core 1.0 §7.1). */
 const ENDPOINTS = ['token', 'pushed_authorization_request', 'backchannel_authentication'];
 
 /**
- * Compares the audience of a client's assertion: it is for this issuer and nobody else, since another server could pass it on
- * (draft-ietf-oauth-rfc7523bis §4). The engine would take any of its addresses, also in a list with others.
+ * Requires that a client assertion is for this issuer and nobody else, because another server could forward it
+ * (draft-ietf-oauth-rfc7523bis §4). The engine would accept any of its addresses, even in a list with others.
  */
 export function expectedAudience(this: Oidc): Set<string> {
   const { client, issuer, params } = this;
@@ -27,7 +27,7 @@ function endpoints(oidc: Oidc): string[] {
   return [...new Set([...ENDPOINTS, oidc.route])].map((name) => oidc.urlFor(name));
 }
 
-/** @returns undefined for what is no JWT, which the engine refuses */
+/** @returns undefined if it is no JWT; the engine refuses that */
 export function unverifiedClaims(jwt: string): Record<string, unknown> | undefined {
   try {
     return decodeJwt(jwt);

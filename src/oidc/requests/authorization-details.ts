@@ -14,14 +14,14 @@ type Feature = RichAuthorizationRequestsActiveConfiguration & {
   authorizationDetailsForIntrospection: AuthorizationDetailsForIntrospection;
 };
 
-/** A person reads them, so there are not many, and none is long. */
+/** Most details, and their length, because a person reads them. */
 const MOST_DETAILS = 10;
 const MOST_VALUES = 20;
 const LONGEST_TEXT = 200;
 
 /**
- * The engine's hooks for Rich Authorization Requests (RFC 9396). What a person allowed is what their own request said,
- * each time again; a token gets that or, where it asks for less, some of it, and nothing that is for another API.
+ * Hooks for Rich Authorization Requests (RFC 9396). A person's consent covers their own request, each time anew. A
+ * token gets those details or, if it asks for less, some of them, and none for another API.
  */
 export function richAuthorizationRequests(types: readonly DetailType[]): Feature {
   const byName = new Map(types.map((type) => [type.type, type]));
@@ -54,7 +54,7 @@ export function asked(params: KoaContextWithOIDC['oidc']['params']): Authorizati
   return typeof details === 'string' ? (JSON.parse(details) as AuthorizationDetail[]) : undefined;
 }
 
-/** RFC 9396 §6.1: a token request may ask for less, and each of its details was granted as it stands. */
+/** RFC 9396 §6.1: a token request may ask for less, but only for whole details that were granted. */
 function allowed(
   wanted: AuthorizationDetail[] | undefined,
   granted: readonly AuthorizationDetail[],
@@ -64,7 +64,7 @@ function allowed(
   throw new errors.InvalidAuthorizationDetails('more than was granted');
 }
 
-/** An API is told of what concerns it (RFC 9396 §12). */
+/** An API sees only details that concern it (RFC 9396 §12). */
 function isFor(
   audience: string | undefined,
   detail: AuthorizationDetail,

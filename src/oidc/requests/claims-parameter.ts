@@ -3,12 +3,12 @@ import { scopeOfClaim } from '../../accounts/claims.ts';
 import { refuseUnknownAcr } from './authentication-demands.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 
-/** Requests whose person is asked on other pages, which speak of scopes only. */
+/** Requests whose person sees other pages, which show scopes only. */
 export const SCOPES_ONLY: readonly string[] = ['device_authorization', 'backchannel_authentication'];
 
 /**
- * OpenID Connect Core §5.5: single claims. Each belongs to a scope, and a client may ask for those of its own scopes; names
- * that are nobody's are left to the engine, which ignores them.
+ * OpenID Connect Core §5.5: single claims. Each belongs to a scope, and a client may request those of its own scopes.
+ * Unknown names are left to the engine, which ignores them.
  */
 export function assertClaimsParameter({ oidc }: KoaContextWithOIDC, claims: ClaimsParameter, client: Client): void {
   if (SCOPES_ONLY.includes(oidc.route)) throw new errors.InvalidRequest('claims are asked for by scopes here');
@@ -21,14 +21,14 @@ export function assertClaimsParameter({ oidc }: KoaContextWithOIDC, claims: Clai
   }
 }
 
-/** §5.5: each claim has null or an object, which the engine takes for granted later. */
+/** §5.5: each claim is null or an object, which the engine later assumes. */
 function assertMembers({ id_token: idToken = {}, userinfo = {} }: ClaimsParameter): void {
   const members: unknown[] = [...Object.values(idToken), ...Object.values(userinfo)];
   if (members.every((member) => typeof member === 'object' && !Array.isArray(member))) return;
   throw new errors.InvalidRequest('each member of claims.id_token and claims.userinfo must be null or an object');
 }
 
-/** The claims of the account that a request names. */
+/** Lists the account claims that a request names. */
 export function claimsAsked(parameter: unknown): string[] {
   if (typeof parameter !== 'string') return [];
   return namesIn(JSON.parse(parameter) as ClaimsParameter).filter((name) => scopeOfClaim(name) !== undefined);

@@ -8,10 +8,10 @@ import { clientJwtFault } from './client-jwt.ts';
 /** Signature algorithms of client assertions (RFC 7523 §2.2). */
 export const ASSERTION_ALGORITHMS = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519', 'HS256'] as const;
 
-/** The type of its own is that of draft-ietf-oauth-rfc7523bis §3; most clients still say nothing more than `JWT`. */
+/** The registered type (draft-ietf-oauth-rfc7523bis §3), and `JWT`, which most clients still send. */
 const TYPES = ['jwt', 'client-authentication+jwt'];
 
-/** A check that the engine does not make of a client's assertion: that it ends before it is forgotten that it was used. */
+/** Checks that a client assertion expires before the server forgets its use; the engine does not. */
 export function assertClientAssertion({
   clock,
   secretGuesses,

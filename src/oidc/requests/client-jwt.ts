@@ -1,17 +1,16 @@
 import type { ProfileRules } from '../../config/profiles.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 
-/** Something that a client has signed. */
+/** A JWT that a client has signed. */
 export interface ClientJwt {
   readonly header: Readonly<Record<string, unknown>>;
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Rules for every JWT that a client signs, beyond those of the engine: its type is one of its kind (RFC 8725 §3.11), it
- * demands no extension (RFC 7515 §4.1.11), and its algorithm and times fit the client's profile.
- * @param types in lower case, without `application/`; `jwt` lets the header leave it out
- * @returns the rule that it breaks
+ * Checks every JWT signed by a client beyond the engine's rules: its type fits (RFC 8725 §3.11), it requires no
+ * extension (RFC 7515 §4.1.11), and its algorithm and times fit the client's profile. @param types in lower case,
+ * without `application/`; `jwt` allows a header without type @returns the violated rule
  */
 export function clientJwtFault(
   { header, claims }: ClientJwt,
@@ -27,7 +26,7 @@ export function clientJwtFault(
   return aheadFault(claims, rules, clock);
 }
 
-/** FAPI 2.0 Security Profile §5.3.2.1: clocks differ by seconds; a JWT from further ahead was made to be used later. */
+/** FAPI 2.0 Security Profile §5.3.2.1: clocks differ by seconds. A JWT from further ahead was made for later use. */
 export function aheadFault(claims: ClientJwt['claims'], { mostAhead }: ProfileRules, clock: Clock): string | undefined {
   if (mostAhead === undefined) return undefined;
   const latest = epochSeconds(clock) + mostAhead;

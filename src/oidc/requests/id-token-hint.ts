@@ -6,9 +6,9 @@ import { isIdToken } from './issued-jwt.ts';
 type Validate = Provider['IdToken']['validate'];
 
 /**
- * Validates an ID token that comes back as a hint (OpenID Connect Core §3.1.2.1, RP-Initiated Logout 1.0 §2). The engine
- * accepts every JWT that has the issuer, the audience, the subject and the key of an ID token, but refuses one that was
- * signed before the client was given another algorithm.
+ * Validates an ID token hint (OpenID Connect Core §3.1.2.1, RP-Initiated Logout 1.0 §2). The engine accepts every JWT
+ * with an ID token's issuer, audience, subject and key, but refuses one that was signed before the client's algorithm
+ * changed.
  */
 export function validateHint(
   engine: Validate,

@@ -15,9 +15,9 @@ function mayIntrospect(client: Client, token: object): boolean {
 }
 
 /**
- * The engine's hook that decides who learns of a token, and its last one before the answer. What is said of the account
- * beyond the token itself is added here: `username` and `email` (RFC 7662 §2.2), and what the operator has mapped. An app
- * that asks about its own token learns what the token's scopes open; an API, which the operator lets ask, who the person is.
+ * Decides who may introspect a token, in the engine's last hook before the response. It adds claims about the account:
+ * `username` and `email` (RFC 7662 §2.2), and those that the operator mapped. An app that introspects its own token
+ * gets what the token's scopes open; an API with the operator's permission gets the person's identity.
  */
 export function introspection(parts: {
   accountOf: AccountOf;
@@ -35,7 +35,7 @@ export function introspection(parts: {
       return true;
     }
     const account = await parts.accountOf(context, token.accountId);
-    // A token of an account that may not be used is worth nothing.
+    // The token of an unusable account counts as inactive.
     if (account === undefined) return false;
     const sub = parts.subjectNames.subjectFor(account.id, policyOf(client).sector);
     const isOpen = (scope: string) => isOther || isOfTheHouse(client) || token.scopes.has(scope);
@@ -48,7 +48,7 @@ export function introspection(parts: {
   };
 }
 
-/** The token is of this request alone. What it says itself stays. */
+/** The token object belongs to this request alone. Its own claims are not overwritten. */
 function say(token: Introspected, claims: Record<string, unknown>): void {
   const { extra } = token as { extra?: Record<string, unknown> };
   Object.assign(token, { extra: { ...claims, ...extra } });

@@ -33,9 +33,8 @@ export function verifyOurs({ issuer, ring }: { issuer: string; ring: Pick<RingSn
 }
 
 /**
- * Verifies an access token of this server: of type `at+jwt` (RFC 9068 §2.1), or `JWT` for an API that asks for that. Of
- * all that this server signs, access tokens alone have a client, and a status beside it.
- * @throws errors.JOSEError
+ * Verifies an access token of this server: of type `at+jwt` (RFC 9068 §2.1), or `JWT` for an API with that setting.
+ * Among this server's JWTs only access tokens have both a client and a status. @throws errors.JOSEError
  */
 export async function verifyAccessToken(verify: VerifyOurs, jwt: string, options: JWTVerifyOptions = {}) {
   const { payload, protectedHeader } = await verify(jwt, options);
@@ -46,15 +45,15 @@ export async function verifyAccessToken(verify: VerifyOurs, jwt: string, options
 }
 
 /**
- * Tells an ID token from the other JWTs that this server signs (RFC 8725 §3.12). A logout token has its issuer, audience,
- * subject and key, and only a type of its own; an access token of the type `JWT` has a client.
+ * Distinguishes an ID token from this server's other JWTs (RFC 8725 §3.12). A logout token has the same issuer,
+ * audience, subject and key, and differs only in its type; an access token of type `JWT` has a client.
  */
 export function isIdToken({ header, payload }: Record<'header' | 'payload', Record<string, unknown>>): boolean {
   const { typ = 'JWT' } = header;
   return typ === 'JWT' && payload['client_id'] === undefined;
 }
 
-/** @returns undefined for what is no access token of this server, or none any more */
+/** @returns undefined if it is no valid access token of this server */
 export async function readAccessToken(verify: VerifyOurs, token: string): Promise<AccessTokenClaims | undefined> {
   try {
     return claimsSchema.parse(await verifyAccessToken(verify, token));

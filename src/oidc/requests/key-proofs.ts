@@ -7,12 +7,12 @@ import { aheadFault, type ClientJwt } from './client-jwt.ts';
 
 type KeyProofs = NonNullable<NonNullable<Configuration['features']>['dPoP']>;
 
-/** Keys that the sender of a request proves to hold (RFC 9449). No nonce is asked for; the one that is offered counts. */
+/** Hooks for DPoP keys (RFC 9449). A nonce is optional, but checked if present. */
 export function keyProofs(nonceSecret: Buffer, profile: Profile, clock: Clock): KeyProofs {
   return {
     enabled: true,
     nonceSecret,
-    // The engine's one hook before it looks at a proof.
+    // The engine's only hook before it checks a proof.
     requireNonce: (context) => {
       assertProof(context, profile, clock);
       return false;
@@ -21,9 +21,8 @@ export function keyProofs(nonceSecret: Buffer, profile: Profile, clock: Clock): 
 }
 
 /**
- * Rules for DPoP proofs beyond those of the engine (RFC 9449 §4.3). Where a proof comes with an access token its client is
- * not known yet, so the server's profile counts.
- * @throws errors.InvalidDpopProof
+ * Checks DPoP proofs beyond the engine's rules (RFC 9449 §4.3). If a proof comes with an access token, its client is
+ * still unknown, so the server's profile counts. @throws errors.InvalidDpopProof
  */
 function assertProof(context: KoaContextWithOIDC, profile: Profile, clock: Clock): void {
   const proof = readProof(context.get('DPoP'));
@@ -35,7 +34,7 @@ function assertProof(context: KoaContextWithOIDC, profile: Profile, clock: Clock
   if (fault !== undefined) throw new errors.InvalidDpopProof(`DPoP proof ${fault}`);
 }
 
-/** Nothing of it is believed yet. What cannot be read is left for the engine to refuse. */
+/** Nothing is verified yet. The engine refuses what cannot be parsed. */
 function readProof(text: string): ClientJwt | undefined {
   try {
     return { header: decodeProtectedHeader(text), claims: decodeJwt(text) };

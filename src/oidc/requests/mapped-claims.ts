@@ -4,17 +4,20 @@ import { placed } from '../../config/claims.ts';
 import type { ResourceConfig } from '../../config/schema.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 
-/** Under it an account's claims carry those that the operator added; the engine knows no names of one client alone. */
+/**
+ * Symbol under which an account's claims hold the operator's additions, because the engine knows no claim names of
+ * single clients.
+ */
 const ADDED = Symbol('claims that the operator added');
 
 type Carrying = UnknownObject & { [ADDED]?: Record<string, unknown> };
 
-/** The operator's own apps are told without a scope; other software on a device can pass for one (RFC 8252 §8.6). */
+/** The operator's own apps need no scope, except apps on devices, which other software can imitate (RFC 8252 §8.6). */
 export function isOfTheHouse(client: Client): boolean {
   return client.applicationType === 'web' && policyOf(client).firstParty;
 }
 
-/** The claims that the operator adds to a client's ID tokens, or at /userinfo, beside the claims of its scopes. */
+/** Returns the claims that the operator adds to a client's ID tokens, or at /userinfo, beside those of its scopes. */
 export function withAdded(
   claims: UnknownObject,
   place: 'id_token' | 'userinfo',
@@ -28,7 +31,7 @@ interface EngineClaims {
   result(): Promise<UnknownObject>;
 }
 
-/** Has the claims of an account that leave the engine hold those that the operator added. */
+/** Adds the operator's claims to the account claims that the engine returns. */
 export function resultWithAdded(engine: EngineClaims['result']) {
   return async function result(this: EngineClaims): Promise<UnknownObject> {
     const { [ADDED]: added } = this.available;
@@ -36,7 +39,7 @@ export function resultWithAdded(engine: EngineClaims['result']) {
   };
 }
 
-/** The claims of a token for an API about the account, or of everybody, beside the usual, in itself or in introspection. */
+/** Returns the operator's claims for an API's token, in the token itself or in introspection. */
 export function addedToToken(
   { client, audience, resources }: { client: Client; audience: unknown; resources: readonly ResourceConfig[] },
   place: 'access_token' | 'introspection',

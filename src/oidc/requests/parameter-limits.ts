@@ -1,6 +1,6 @@
 import { errors, type KoaContextWithOIDC } from 'oidc-provider';
 
-/** The longest value of a parameter, in bytes; OTHERS counts for each that is not listed. */
+/** Longest value of a parameter in bytes; OTHERS applies to each unlisted one. */
 const LONGEST: Readonly<Record<string, number>> = {
   authorization_details: 8192,
   claims: 4096,
@@ -18,9 +18,8 @@ const LONGEST: Readonly<Record<string, number>> = {
 const OTHERS = 512;
 
 /**
- * Refuses a request that carries more than its parameters ever need, before any of it is stored.
- * @param params those of the request, of its request object or of what was pushed before
- * @throws InvalidRequest that names the parameter
+ * Refuses a request with larger parameters than any needs, before anything is stored. @param params those of the
+ * request, its request object or its pushed request @throws InvalidRequest that names the parameter
  */
 export function limitParameters(params: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(params)) {
@@ -29,14 +28,14 @@ export function limitParameters(params: Readonly<Record<string, unknown>>): void
   }
 }
 
-/** A request object that is pushed is stored as it came, so its whole length counts too. */
+/** A pushed request object is stored as it came, so its whole length counts too. */
 export function limitRequest({ oidc }: KoaContextWithOIDC): void {
   limitParameters({ ...oidc.params });
   const request = (oidc.body as { request?: unknown } | undefined)?.request;
   if (request !== undefined) limitParameters({ request });
 }
 
-/** A parameter that may be repeated, such as `resource`, counts as a whole. */
+/** A repeatable parameter, such as `resource`, counts as a whole. */
 function lengthOf(value: unknown): number {
   if (value === undefined) return 0;
   return Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value));

@@ -12,14 +12,12 @@ type AssertRequestObject = NonNullable<
   NonNullable<NonNullable<Configuration['features']>['requestObjects']>['assertJwtClaimsAndHeader']
 >;
 
-/**
- * The one type of its own that a signed request has (RFC 9101 §10.8); most clients still say nothing more than `JWT`.
- */
+/** The registered type of a signed request (RFC 9101 §10.8); most clients still send `JWT`. */
 const TYPES = ['jwt', 'oauth-authz-req+jwt'];
 
 /**
- * Checks of a signed request beyond the engine's (RFC 9101): it is not another JWT of the client, it expires soon, and
- * its `jti` is used once.
+ * Checks signed requests beyond the engine's rules (RFC 9101): the JWT has no other purpose, expires soon, and its
+ * `jti` is used once.
  */
 export function requestObjects(clock: Clock) {
   /** Request objects with a `jti` whose signature is not verified yet. */
@@ -41,7 +39,7 @@ export function requestObjects(clock: Clock) {
     if (typeof jti === 'string') named.set(context, { jti, exp });
   };
 
-  /** Only now is it the client that has used the name up, and not somebody who wrote it down. */
+  /** Only now is the client known to have used the `jti`, rather than somebody who copied it. */
   async function claimRequestObject(context: KoaContextWithOIDC, client: Client): Promise<void> {
     const object = named.get(context);
     if (object === undefined) return;
@@ -55,8 +53,7 @@ export function requestObjects(clock: Clock) {
 }
 
 /**
- * Names the audience that is taken where a signed request is for another (RFC 9101 §4); the engine says only that its
- * claims are invalid.
+ * Names the expected audience if a signed request is for another (RFC 9101 §4); the engine only reports invalid claims.
  */
 export function nameRequestAudience(engine: EngineStep): EngineStep {
   return async (context, next) => {
@@ -86,17 +83,14 @@ function assertProfile(claims: JwtClaims, { signedRequests }: ProfileRules): voi
     );
 }
 
-/**
- * The parameters of a request without a browser, which it says by its claims alone once it is signed (CIBA Core 1.0
- * §7.1).
- */
+/** Parameters of a CIBA request, which only its claims may carry once it is signed (CIBA Core 1.0 §7.1). */
 const CIBA_PARAMETERS = [
   ...['scope', 'acr_values', 'login_hint', 'login_hint_token', 'id_token_hint', 'binding_message', 'user_code'],
   ...['client_notification_token', 'requested_expiry', 'request_context', 'resource', 'claims', 'nonce'],
 ] as const;
 
 /**
- * CIBA Core 1.0 §7.1.1: it has a name, by which it is used once, a beginning and an end, and nothing stands beside it.
+ * CIBA Core 1.0 §7.1.1: the JWT has a `jti`, which is used once, a beginning and an end, and no parameters beside it.
  * @throws errors.InvalidRequestObject
  */
 function assertBackchannel({ oidc }: KoaContextWithOIDC, claims: JwtClaims, clock: Clock): void {

@@ -4,7 +4,7 @@ import type { ResourceConfig } from '../../config/schema.ts';
 import { STANDARD_SCOPES } from '../../config/standard-scopes.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 
-/** Reads the access that a request without a browser asks for, before the person whose roles may narrow it is known. */
+/** Reads the access that a CIBA request asks for, before the person is known, whose roles may narrow it. */
 export function requestedAccess(
   { scope, resource }: UnknownObject,
   client: Client,

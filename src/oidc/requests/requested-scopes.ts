@@ -15,9 +15,9 @@ function scopesOfApis({ config }: Parts): Set<string> {
 }
 
 /**
- * Rules for the scopes of a request, which the engine has narrower than the apps that people have: a standard scope that
- * the client may not have is left out (RFC 6749 §3.3), and `offline_access` needs no `prompt=consent` (OpenID Connect
- * Core §11, "other conditions").
+ * Checks requested scopes less strictly than the engine, as existing apps need: a standard scope that the client may
+ * not have is dropped (RFC 6749 §3.3), and `offline_access` needs no `prompt=consent` (OpenID Connect Core §11, "other
+ * conditions").
  */
 export function checkScope(engine: EngineStep, parts: Parts): EngineStep {
   const apiScopes = scopesOfApis(parts);
@@ -27,9 +27,9 @@ export function checkScope(engine: EngineStep, parts: Parts): EngineStep {
     if (params['scope'] === undefined) completeMissingScope(params, client, parts.config.resources);
     if (typeof params['scope'] !== 'string') return engine(context, next);
     const asked = params['scope'].split(' ');
-    // The engine says what is wrong with a malformed one, and repeats none of it.
+    // The engine reports a malformed scope without repeating it.
     if (!asked.every((scope) => scopeName.safeParse(scope).success)) return engine(context, next);
-    // A resource that the client may not use is refused by its own name, a little later.
+    // A resource that the client may not use is refused a little later, by its own error.
     if (namesOwnResources(params['resource'], client))
       params['scope'] = allowedScopes(asked, client, apiScopes).join(' ');
     return engine(context, async () => {
@@ -39,7 +39,7 @@ export function checkScope(engine: EngineStep, parts: Parts): EngineStep {
   };
 }
 
-/** Gives a machine that names no scope its own (RFC 6749 §3.3). */
+/** Gives a machine client that requests no scope its default scopes (RFC 6749 §3.3). */
 export function clientCredentialsScope(engine: GrantHandler, parts: Parts): GrantHandler {
   const apiScopes = scopesOfApis(parts);
   return (context) => {
@@ -61,13 +61,13 @@ function namesOwnResources(resource: unknown, client: Client): boolean {
   return resource === undefined || [resource].flat().every((name) => own.includes(name));
 }
 
-/** @throws errors.InvalidScope for an API's scope that the client may not have, and where nothing is left */
+/** @throws errors.InvalidScope for an API's scope that the client may not have, or if none is left */
 function allowedScopes(asked: readonly string[], client: Client, apiScopes: ReadonlySet<string>): string[] {
   refuseForeignScopes(asked, client, apiScopes);
   refuseUnknownScopes(asked, client);
   const { scopes: own } = policyOf(client);
   const allowed = asked.filter((scope) => !STANDARD_SCOPES.includes(scope) || own.includes(scope));
-  // Without openid the answer would have another form than the app expects.
+  // Without `openid` the response would differ from what the app expects.
   const [missing] =
     asked.includes('openid') && !own.includes('openid') ? ['openid'] : allowed.length === 0 ? asked : [];
   if (missing !== undefined) throw notRegistered(missing);
@@ -75,9 +75,9 @@ function allowedScopes(asked: readonly string[], client: Client, apiScopes: Read
 }
 
 /**
- * RFC 6749 §3.3: a request without a scope is for all that the client has of the API that it names. Where it names none
- * it fails, before anybody signs in for nothing. Details alone are enough (RFC 9396 §3).
- * @throws errors.InvalidScope
+ * RFC 6749 §3.3: a request without a scope gets all of the client's scopes for the API that it names. Without an API it
+ * fails, before anybody signs in in vain. Authorization details alone are enough (RFC 9396 §3). @throws
+ * errors.InvalidScope
  */
 function completeMissingScope(
   params: Record<string, unknown>,
@@ -102,7 +102,10 @@ function refuseForeignScopes(asked: readonly string[], client: Client, apiScopes
   if (foreign !== undefined) throw notRegistered(foreign);
 }
 
-/** A token without a scope could not say that it is for less than was asked for (RFC 6749 §3.3), and a person would sign in for nothing. */
+/**
+ * A token without scopes could not state that it has less than requested (RFC 6749 §3.3), and a person would sign in in
+ * vain.
+ */
 function refuseUnknownScopes(asked: readonly string[], client: Client): void {
   const possible = [...STANDARD_SCOPES, ...STREAM_SCOPES, ...policyOf(client).scopes];
   const [unknown] = asked;
@@ -113,7 +116,7 @@ function notRegistered(scope: string): Error {
   return new errors.InvalidScope(`the client is not registered for the scope ${scope}`, scope);
 }
 
-/** Tells whether a refresh token could come of the request, as the engine asks it but for the prompt. */
+/** Tells whether the request could lead to a refresh token, by the engine's rules except for the prompt. */
 function mayStayConnected({ oidc }: KoaContextWithOIDC, client: Client): boolean {
   const { response_type: type } = oidc.params ?? {};
   const hasCode = typeof type !== 'string' || type.split(' ').includes('code');
@@ -121,8 +124,8 @@ function mayStayConnected({ oidc }: KoaContextWithOIDC, client: Client): boolean
 }
 
 /**
- * Leaves out of a refresh the standard scopes that the sign-in did not grant: libraries repeat all that they once asked
- * for. A scope of an API stays, for the engine to refuse (RFC 6749 §6).
+ * Drops standard scopes from a refresh that the sign-in did not grant, because libraries repeat all that they once
+ * requested. The engine refuses an ungranted API scope (RFC 6749 §6).
  */
 export function leaveOutUngranted({ oidc: { params } }: KoaContextWithOIDC, granted: readonly string[]): void {
   if (params === undefined || typeof params['scope'] !== 'string') return;

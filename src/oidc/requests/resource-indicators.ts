@@ -6,8 +6,8 @@ import type { AccountOf } from './request-account.ts';
 import type { Transmitter } from './transmitter.ts';
 
 /**
- * The engine's hooks for resource indicators (RFC 8707). A token gets the scopes that the resource has, the client
- * is registered for and, where a person is involved, one of the person's roles allows.
+ * Hooks for resource indicators (RFC 8707). A token gets the scopes that the resource has, the client is registered for
+ * and, if a person is involved, one of the person's roles allows.
  */
 export function resourceIndicators(options: {
   resources: readonly ResourceConfig[];
@@ -51,17 +51,17 @@ export function resourceIndicators(options: {
 }
 
 /**
- * If there is no resource, the engine must see none. It takes an empty list for a choice that is left to it, and gives
- * no token for userinfo through the browser then.
+ * Without a resource, the engine must not see an empty list: it would treat that as a free choice, and issue no token
+ * for userinfo through the browser.
  */
 function unlessEmpty(identifiers: readonly string[]): string[] {
-  // Its types know of no other answer than a list.
+  // The engine's types allow only a list here.
   return (identifiers.length === 0 ? undefined : [...identifiers]) as string[];
 }
 
 /**
- * The resource of a request that names none: the client's default where the request asks for one of its scopes or has no
- * person, else the one resource of the client that has the scopes asked for.
+ * Returns the resource of a request that names none. It is the client's default if the request has one of its scopes or
+ * no person; otherwise the client's only resource with the requested scopes.
  */
 function defaultResource(
   context: KoaContextWithOIDC,
@@ -79,7 +79,7 @@ function defaultResource(
   return resourceOfScopes(asked, client, resources);
 }
 
-/** @throws errors.InvalidTarget where no resource, or more than one, has all of the scopes asked for that are an API's */
+/** @throws errors.InvalidTarget unless exactly one resource has all the requested API scopes */
 function resourceOfScopes(
   asked: readonly string[],
   client: Client,
@@ -95,8 +95,8 @@ function resourceOfScopes(
 }
 
 /**
- * The roles of the person whom the request is about. `undefined` lifts the limits of roles: while nobody has signed in yet,
- * and for a machine that the operator registered for its scopes by name. A machine that registered itself has no role.
+ * Returns the roles of the request's person. `undefined` means no role limits: before anybody has signed in, and for a
+ * machine client that the operator registered for its scopes. A self-registered machine client has no role.
  */
 async function rolesOf(
   context: KoaContextWithOIDC,
@@ -113,7 +113,7 @@ function mayReceive(roles: readonly string[] | undefined, allowed: readonly stri
   return roles === undefined || allowed === undefined || allowed.some((role) => roles.includes(role));
 }
 
-/** Only the API itself can read what its tokens say (RFC 7516), where it has a key for that. */
+/** Encrypts an API's tokens if it has a key for that, so that only the API can read them (RFC 7516). */
 function encryption({
   access_token_encryption: chosen,
 }: ResourceConfig): Pick<NonNullable<ResourceServer['jwt']>, 'encrypt'> | undefined {

@@ -8,15 +8,15 @@ import type { AccountOf } from './request-account.ts';
 
 const claimsOf = new WeakMap<object, UnknownObject>();
 
-/** Has an access token say this, and nothing else beyond the engine's claims: for grants that know it better. */
+/** Sets the extra claims of an access token, for grants that know them better. */
 export function sayInToken(token: AccessToken, claims: UnknownObject): void {
   claimsOf.set(token, claims);
 }
 
 /**
  * Adds claims to an access token: the person's roles, how and when they signed in (RFC 9068 §2.2.1, §2.2.3.1), and the
- * grant, so that an exchange of the token can check whether it is still valid. A role alone may open an API, so a
- * third-party app gets the roles only with the person's consent.
+ * grant, so that a token exchange can check it. A role alone may open an API, so a third-party app gets roles only with
+ * the person's consent.
  */
 export async function accessTokenClaims(
   context: KoaContextWithOIDC,
@@ -40,7 +40,7 @@ export async function accessTokenClaims(
     amr: source?.amr,
     auth_time: source?.authTime,
     sid: source?.sid,
-    // The record of an opaque token has it anyway.
+    // An opaque token's record contains it already.
     grant_id: token.aud === undefined || token.grantId === '' ? undefined : token.grantId,
     ...mayAct(context.oidc.client),
   });
@@ -54,7 +54,7 @@ interface Source {
   sid?: string | undefined;
 }
 
-/** Finds the record of how the person signed in. For a token that goes to the browser, it is the session itself. */
+/** Finds the record of the person's sign-in. For a token sent to the browser, it is the session itself. */
 function sourceOf({ oidc }: KoaContextWithOIDC): Source | undefined {
   const { RotatedRefreshToken, AuthorizationCode, DeviceCode, BackchannelAuthenticationRequest } = oidc.entities;
   const source = RotatedRefreshToken ?? AuthorizationCode ?? DeviceCode ?? BackchannelAuthenticationRequest;
@@ -65,7 +65,7 @@ function sourceOf({ oidc }: KoaContextWithOIDC): Source | undefined {
   return { acr, amr, authTime, sid, scopes: oidc.requestParamScopes };
 }
 
-/** Tells whether an app may have what a scope opens: the operator's own, or one that the person has granted it. */
+/** Tells whether an app may have what a scope opens: it is the operator's own, or the person has granted it. */
 function shows(scope: string, { oidc: { client, grant } }: KoaContextWithOIDC, source: Source | undefined): boolean {
   if (client !== undefined && isOfTheHouse(client)) return true;
   const isGranted = grant?.getOIDCScopeFiltered(new Set([scope])) === scope;
@@ -96,7 +96,7 @@ function addedClaims(
   return addedToToken({ client, audience: token.aud, resources }, 'access_token', person);
 }
 
-/** RFC 8693 §4.4: who may act with a token of this client. */
+/** RFC 8693 §4.4: the actor allowed to use this client's tokens. */
 export function mayAct(client: Client | undefined): UnknownObject {
   const actor = client && policyOf(client).mayAct;
   return actor === undefined ? {} : { may_act: { sub: actor } };

@@ -9,7 +9,7 @@ const issuerOf = new WeakMap<Token, string>();
 const formerClientsOf = new WeakMap<Token, readonly string[]>();
 const entering = new WeakMap<Token, Promise<unknown>>();
 
-/** Has an access token found by the trusted issuer that vouched for its subject. */
+/** Indexes the access token under the trusted issuer whose assertion it was issued for. */
 export function trustedBy(token: Token, issuer: string): void {
   issuerOf.set(token, issuer);
 }
@@ -29,7 +29,7 @@ export async function statusClaim(
   token: Token,
   { status, clock }: { status: Pick<TokenStatus, 'assign'>; clock: Clock },
 ): Promise<UnknownObject> {
-  // One without an audience is opaque, and has a record.
+  // A token without an audience is opaque, and has a record.
   if (token.aud === undefined) return {};
   const { reference, entered } = await status.assign({
     clientId: token.clientId ?? '',
@@ -39,13 +39,15 @@ export async function statusClaim(
     expiresAt: token.exp ?? epochSeconds(clock) + token.expiration,
     startedAt: requestStart(context),
   });
-  // A failure is for who waits for it; until then the token is being signed.
+  // The awaiting caller gets the failure; until then the token is being signed.
   entered.catch(() => undefined);
   entering.set(token, entered);
   return { status: { status_list: reference } };
 }
 
-/** Holds every access token back until it can be found by what it belongs to; one that cannot be is not given. */
+/**
+ * Delays every access token until revocations can find it; if its index entries cannot be written, it is not issued.
+ */
 export function saveEntered(engine: Token['save']) {
   return async function save(this: Token): Promise<string> {
     const value = await engine.call(this);

@@ -2,15 +2,18 @@ import { errors, type Client, type KoaContextWithOIDC, type ResourceServer } fro
 import type { Config } from '../../config/schema.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 
-/** CAEP Interoperability Profile 1.0 §2.7.2: what a token for the management of streams may do. */
+/** CAEP Interoperability Profile 1.0 §2.7.2: scopes for the management of streams. */
 export const STREAM_SCOPES = ['ssf.manage', 'ssf.read'] as const;
 
 /** The transmitter of shared signals, as a resource of this server itself (RFC 8707). */
 export interface Transmitter {
   readonly identifier: string;
-  /** Tells whether a request without `resource` means the transmitter: other vendors' receivers name only a scope. */
+  /**
+   * Tells whether a request without `resource` means the transmitter, because other vendors' receivers send only a
+   * scope.
+   */
   isMeant(context: KoaContextWithOIDC, client: Client): boolean;
-  /** @throws InvalidTarget for whoever may receive nothing, and where a person is involved */
+  /** @throws InvalidTarget for a client that may receive nothing, or if a person is involved */
   describe(context: KoaContextWithOIDC, client: Client): ResourceServer;
 }
 
@@ -26,7 +29,7 @@ export function transmitterOf({ issuer, shared_signals: signals }: Config): Tran
       mayHave(context, client) && STREAM_SCOPES.some((name) => context.oidc.requestParamScopes.has(name)),
     describe(context, client) {
       if (!mayHave(context, client)) throw new errors.InvalidTarget();
-      // Opaque: it comes back to this server alone, which then need not ask anybody whether it still holds.
+      // Opaque, because only this server reads it and can check it directly.
       return { audience: identifier, scope: STREAM_SCOPES.join(' '), accessTokenFormat: 'opaque' };
     },
   };

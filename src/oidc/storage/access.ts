@@ -10,25 +10,25 @@ import { sessionCounts, sessionsOfAccount } from './session-records.ts';
 /** A browser in which somebody is signed in. Times are in milliseconds since the epoch. */
 export interface LiveSession {
   uid: string;
-  /** The browser in words. */
+  /** The browser's description for people. */
   browser: string | undefined;
   /** The ids of the clients that were used in it. */
   clients: string[];
-  /** Of them, what each got. */
+  /** The grants of those clients. */
   grants: string[];
   signedInAt: number;
   usedAt: number | undefined;
-  /** The IP address, or the block of addresses, that it was last used from. */
+  /** The latest IP address or address block. */
   place: string | undefined;
 }
 
-/** An app's access to an account, in use or not. */
+/** An app's access to an account, used or not. */
 export interface AppAccess {
   client: string;
   allowed: Consent;
 }
 
-/** The sessions of an account that have not ended. */
+/** Lists an account's sessions that have not ended. */
 export async function liveSessions(grants: Store, account: string): Promise<LiveSession[]> {
   const live: LiveSession[] = [];
   await forEachAtOnce(everyRecord(grants, sessionsOfAccount(account)), async ({ key, value: session }) => {
@@ -44,7 +44,7 @@ export async function liveSessions(grants: Store, account: string): Promise<Live
   return live;
 }
 
-/** The apps that the person allowed something for good, and those that hold something of theirs now. */
+/** Lists the apps with a remembered consent, and those with a live grant. */
 export async function appsWithAccess(
   { grants, consents }: { grants: Store; consents: Pick<Consents, 'list'> },
   account: string,
@@ -60,7 +60,7 @@ export async function appsWithAccess(
   const held = forEachAtOnce(everyRecord(grants, grantsOfAccount(account)), async ({ key, value: grant }) => {
     if (!(await grantCounts(grants, grant))) return;
     const isInSession = (await sessions).some((session) => session.grants.includes(idOf(key)));
-    // A grant outlives what came of it.
+    // A grant outlives its tokens.
     if (isInSession || (await hasTokens(grants, idOf(key)))) add(grant.clientId ?? '', consentOf(grant));
   });
   await Promise.all([sessions, allowed(), held]);

@@ -3,10 +3,13 @@ import { requestStart } from '../../http/request-start.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Stored } from '../../storage/store.ts';
 
-/** For how long what has ended is remembered, in seconds: until everything that was under way then is found through it. */
+/** Seconds for which an ended record is remembered, until everything that was under way has been found through it. */
 export const REMEMBERED = 3600;
 
-/** Every verb that a model does not use. Reaching one means that the engine asks for something that is not wired. */
+/**
+ * Verbs that a model does not use. Reaching one means that the engine asks for something that this server does not
+ * support.
+ */
 export const unsupported: Adapter = {
   upsert: refuse,
   find: refuse,
@@ -21,18 +24,19 @@ function refuse(): Promise<never> {
   return Promise.reject(new Error('the engine asked for a storage verb that this model does not have'));
 }
 
-/** The engine gives no lifetime to what it never lets expire. */
+/** The engine passes no lifetime for records that never expire. */
 export function lifetime(ttl: number | undefined): { ttl?: number } {
   return ttl === undefined ? {} : { ttl: Math.max(1, ttl) };
 }
 
-/** For a write that leaves a record's end where it is. */
+/** Write options that keep a record's expiry. */
 export function remainingLife({ expiresAt }: Stored<unknown>, clock: Clock): { ttl?: number } {
   return lifetime(expiresAt === undefined ? undefined : (expiresAt - clock.now()) / 1000);
 }
 
 /**
- * Returns the start of the request that writes a record; now for pages, which write outside of the engine's requests.
+ * Returns the start of the request that writes a record; the present for pages, which write outside the engine's
+ * requests.
  */
 export function startOf(context: KoaContextWithOIDC | undefined, clock: Clock): number {
   return context === undefined ? clock.now() : requestStart(context);

@@ -19,13 +19,10 @@ import { seal, unseal } from '../../lib/seal.ts';
 import { sessionAdapter } from './session-adapter.ts';
 import type { UserCodes } from './user-codes.ts';
 
-/** A record that its bearer secret both finds (by its hash) and opens (as a key): the store alone can do neither. */
+/** A record that its bearer secret both finds (by its hash) and decrypts. The store alone can do neither. */
 export interface Sealed {
   sealed: string;
-  /**
-   * Start of the request that it was issued for, in milliseconds since the epoch; absent for records that cannot be
-   * revoked.
-   */
+  /** Start of its request in milliseconds since the epoch; absent for records that cannot be revoked. */
   startedAt?: number;
 }
 
@@ -48,14 +45,14 @@ export interface AdapterOptions {
   userCodes: UserCodes;
   pending: PendingRequests;
   config: Pick<Config, 'profile' | 'keys' | 'sessions'>;
-  /** Told before a client is given anything of an account's. */
+  /** Called before a client gets any data of an account. */
   introduce: (account: string, client: string) => Promise<void>;
-  /** Rejects while no token could be signed. */
+  /** Rejects if tokens cannot be signed now. */
   canSign: () => Promise<void>;
   revoke: Revoke;
 }
 
-/** The name of an opaque token's record. */
+/** Returns the name of an opaque token's record. */
 export function recordOf({ kind, jti }: { kind: string; jti: string }): Key<Sealed> {
   const keys = sealedKeys[kind];
   if (keys === undefined) throw new Error(`there are no records of ${kind}`);
@@ -99,7 +96,7 @@ export function adapterFactory(options: AdapterOptions): (model: string) => Adap
   };
 }
 
-/** Keeps records sealed, found by their hash and listed for their grant. */
+/** Stores records sealed, under their hash, and indexed by grant. */
 export function sealedAdapter(
   { grants, clock, random }: Pick<AdapterOptions, 'grants' | 'clock' | 'random'>,
   keys: (id: string) => Key<Sealed>,
@@ -112,7 +109,7 @@ export function sealedAdapter(
       const indexes = foundBy(payload);
       const value = { sealed, ...(indexes.length > 0 && { startedAt: startOf(Provider.ctx, clock) }) };
       const write = { key: keyOf(id), value, options: { ...recordLife(payload, ttl), indexes } };
-      // Of all opaque tokens, those that no account leads to.
+      // Only these opaque tokens have no account that leads to them.
       if (payload.kind === 'ClientCredentials') await enterClient(grants, payload.clientId ?? '', ttl ?? 1);
       if (!waitsForAnswer(payload)) await grants.set(write.key, write.value, write.options);
       else await answerOnce(grants, write, ({ sealed: now }) => JSON.parse(unseal(id, now)) as AdapterPayload);
@@ -126,18 +123,18 @@ export function sealedAdapter(
     },
     async consume(id) {
       const { use } = await grants.consume(keyOf(id));
-      // Of several requests at once one wins; the losers learn it here, after the engine has looked (RFC 6749 §4.1.2).
+      // One of several concurrent requests wins. The others fail here, after the engine's own check (RFC 6749 §4.1.2).
       if (use !== 'first') throw new errors.InvalidGrant('lost the race for a single use');
     },
     async destroy(id) {
       await grants.delete(keyOf(id));
     },
-    // The adapter of access tokens revokes all of a grant.
+    // The access token adapter revokes the whole grant.
     revokeByGrantId: () => Promise.resolve(),
   };
 }
 
-/** A question that waits for a person is remembered for a while after it has expired. */
+/** A request that waits for a person is remembered for a while after it expires. */
 function recordLife(payload: AdapterPayload, ttl: number | undefined): { ttl?: number } {
   const rest = waitsForAnswer(payload) ? EXPIRED_QUESTION_LIFE : 0;
   return lifetime(ttl === undefined ? undefined : Math.max(ttl, 0) + rest);
@@ -149,7 +146,7 @@ function foundBy({ kind, clientId = '', accountId, grantId }: AdapterPayload): I
   return grantId === undefined ? [] : [tokensOfGrant(grantId)];
 }
 
-/** Keeps a code or token unused while no token can be signed. */
+/** Keeps a code or token unused if tokens cannot be signed now. */
 function usedToSign(adapter: Adapter, canSign: AdapterOptions['canSign']): Adapter {
   return {
     ...adapter,
@@ -172,7 +169,7 @@ function counted(kind: PendingKind, adapter: Adapter, pending: PendingRequests):
   };
 }
 
-/** A client that a person has let in is one that hears of what happens to them. */
+/** A client that a person has admitted may receive events about that person. */
 function introducing(adapter: Adapter, introduce: AdapterOptions['introduce']): Adapter {
   return {
     ...adapter,
@@ -184,7 +181,9 @@ function introducing(adapter: Adapter, introduce: AdapterOptions['introduce']): 
   };
 }
 
-/** A person who turns back half-way may type the code again: what is under way is not noted, only what was answered. */
+/**
+ * A person who turns back half-way may type the code again, so only the answer is recorded and no intermediate state.
+ */
 function deviceCodeAdapter(options: AdapterOptions): Adapter {
   const { userCodes } = options;
   const codes = usedToSign(sealedAdapter(options, deviceCodeKey), options.canSign);

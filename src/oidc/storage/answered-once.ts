@@ -2,15 +2,15 @@ import { errors, type AdapterPayload } from 'oidc-provider';
 import type { Key, Store, WriteOptions } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 
-/** Records of a question that waits for a person elsewhere. */
+/** Records of a request that waits for a person on another device. */
 export function waitsForAnswer({ kind }: AdapterPayload): boolean {
   return kind === 'DeviceCode' || kind === 'BackchannelAuthenticationRequest';
 }
 
 /**
- * The engine looks whether the question is open, asks the person, and minutes later writes the whole record. Of two
- * people who answer one question, the first counts; a written-over answer could be fetched a second time.
- * @throws InvalidRequest when it was answered already
+ * Writes an answer only once. The engine checks that the question is open, asks the person, and minutes later writes
+ * the whole record. The first answer counts; if another one overwrote it, an answer could be fetched twice. @throws
+ * InvalidRequest if it was answered already
  */
 export async function answerOnce<T>(
   grants: Store,

@@ -7,8 +7,8 @@ import { grantCounts, grantKey, grantOptions, type GrantRecord } from './grant-r
 import { signInStart } from './session-records.ts';
 
 /**
- * Grants only ever grow. The engine writes the whole of one, so of parallel requests the last would undo what the
- * others had been granted; here what any of them wrote stays. One that was revoked meanwhile does not come back.
+ * Merges writes of grants, which only ever grow. The engine writes a whole grant, so the last of parallel requests
+ * would undo what the others granted. A grant that was revoked meanwhile stays revoked.
  */
 export function grantAdapter(grants: Store, clock: Clock): Adapter {
   const seenBy = new WeakMap<KoaContextWithOIDC, Map<string, Stored<GrantRecord>>>();
@@ -31,7 +31,7 @@ export function grantAdapter(grants: Store, clock: Clock): Adapter {
       const change = (now: GrantRecord) => (now.endedAt === undefined ? unite(payload, now) : undefined);
       await update(grants, key, seen ?? (await grants.get(key)), change, options);
     },
-    // A caller that lets the engine revoke a grant has ended it before, in a way that requests under way still see.
+    // The caller has already revoked the grant, in a way that requests under way notice.
     destroy: () => Promise.resolve(),
   };
 }
@@ -48,7 +48,7 @@ function unite(ours: GrantRecord, now: GrantRecord): GrantRecord {
   return { ...ours, openid, resources, ...(startedAt !== undefined && { startedAt }) };
 }
 
-/** Scopes by name, of both. */
+/** Merges the scopes of both by resource. */
 function scopes(a: Record<string, string | undefined>, b: Record<string, string | undefined>): Record<string, string> {
   const united = new Map<string, string>();
   for (const name of new Set([...Object.keys(a), ...Object.keys(b)])) {

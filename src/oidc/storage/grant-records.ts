@@ -9,7 +9,7 @@ export type GrantRecord = AdapterPayload & {
   openid?: { scope?: string; claims?: string[] };
   /** Scopes by resource. */
   resources?: Record<string, string>;
-  /** Start of its request, or of the sign-in if that was earlier. */
+  /** Start of its request, or of an earlier sign-in. */
   startedAt?: number;
   endedAt?: number;
 };
@@ -21,7 +21,7 @@ export function grantOptions({ accountId }: GrantRecord, ttl: number | undefined
   return { ...lifetime(ttl), indexes: accountId === undefined ? [] : [grantsOfAccount(accountId)] };
 }
 
-/** Of a record from before there was `startedAt`, the engine's whole seconds are all that is known. */
+/** An old record without `startedAt` has only the engine's whole seconds. */
 export function startOfGrant({ startedAt, iat = 0 }: GrantRecord): number {
   return startedAt ?? iat * 1000;
 }
@@ -33,7 +33,7 @@ export async function grantCounts(grants: Store, grant: GrantRecord): Promise<bo
   return !(await isInvalidated(grants, { account, client, startedAt: startOfGrant(grant) }));
 }
 
-/** Ends a grant, for everybody at once; whoever asks again within {@link REMEMBERED} finds it ended. */
+/** Ends a grant for everybody at once. For {@link REMEMBERED} seconds it is known as ended. */
 export async function endGrantRecord(grants: Store, stored: Stored<GrantRecord>, key: Key<GrantRecord>, at: number) {
   const end = (now: GrantRecord): GrantRecord | undefined =>
     now.endedAt === undefined ? { ...now, endedAt: at } : undefined;

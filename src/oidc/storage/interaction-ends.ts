@@ -6,7 +6,7 @@ import { matchingBrowser } from '../../http/browser-cookie.ts';
 import { sha256 } from '../../lib/hash.ts';
 import { keyspace, type Store } from '../../storage/store.ts';
 
-/** The place that an interaction has led a signed-in person to. */
+/** The destination to which an interaction has led a signed-in person. */
 export type InteractionEnd =
   | { readonly client: string; readonly redirectUri: string; readonly page?: string }
   /** The address of the question that came next. */
@@ -14,10 +14,10 @@ export type InteractionEnd =
 
 const endKey = keyspace<InteractionEnd & { browser: string }>('interaction-end');
 
-/** Seconds for which "back" in the browser leads on. */
+/** Seconds for which the browser's back button leads on. */
 const END_KEPT = 3600;
 
-/** Only for a person who is signed in, so that strangers leave nothing behind. */
+/** Stored only for a signed-in person, so that strangers leave nothing behind. */
 export async function rememberEnd(
   grants: Store,
   { uid, params }: Pick<Interaction, 'uid' | 'params'>,
@@ -29,8 +29,8 @@ export async function rememberEnd(
 }
 
 /**
- * @returns undefined for a device, whose answer goes to no address, and for the page of an error: a person who declines an
- * unvetted app is not led to it (RFC 9700 §4.11.2)
+ * @returns undefined for a device, which has no redirect, and for an error page: a person who declines an unvetted app
+ * is not sent to it (RFC 9700 §4.11.2)
  */
 function endOf(params: Interaction['params'], { status, headers }: KeptAnswer): InteractionEnd | undefined {
   if (status >= 400) return undefined;
@@ -42,7 +42,7 @@ function endOf(params: Interaction['params'], { status, headers }: KeptAnswer): 
   return { client, redirectUri, ...(isOwnPage && { page: state }) };
 }
 
-/** @returns undefined where it is not known any more, or another browser began the interaction */
+/** @returns undefined if it is forgotten, or if another browser began the interaction */
 export async function findEnd(grants: Store, context: Context, uid: string): Promise<InteractionEnd | undefined> {
   const end = (await grants.get(endKey(sha256(uid))))?.value;
   return end !== undefined && matchingBrowser(context, end.browser) !== undefined ? end : undefined;

@@ -4,10 +4,10 @@ import type { Key, Store, Stored } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 import { UNOPENED, type PendingRequests, type Spent } from './pending-requests.ts';
 
-/** The subject of a request's hint, among the details of the interaction that the request waits in. */
+/** Member of the interaction's details for the subject of the request's hint. */
 export const HINTED = 'hinted';
 
-/** The member in which an interaction keeps what it was counted as. */
+/** Member of an interaction that records its count. */
 const SPENT = 'latchkey_spent';
 
 interface Parts {
@@ -17,9 +17,8 @@ interface Parts {
 }
 
 /**
- * Counts a new interaction. A stranger's lives for ten minutes, and for the rest of its time once one of its pages has
- * been opened.
- * @throws TooManyPending
+ * Counts a new interaction. A stranger's expires after ten minutes, unless one of its pages is opened. @throws
+ * TooManyPending
  */
 export async function admitInteraction(
   { pending }: Parts,
@@ -36,8 +35,8 @@ export async function admitInteraction(
 }
 
 /**
- * Lets an interaction whose page is opened live for the rest of its time. Of several requests that open one at once, the
- * one whose write went in counts it.
+ * Extends an interaction to its full life once its page is opened. If several requests open it at once, the one whose
+ * write succeeds counts it.
  */
 export async function prolong<T>(
   { grants, clock, pending }: Parts,
@@ -52,20 +51,20 @@ export async function prolong<T>(
   await update(grants, key, await grants.get(key), (now) => now, until(expiresAt));
 }
 
-/** A record that the engine writes again does not say what its request was counted as. */
+/** Restores the count when the engine rewrites a record without it. */
 export function keepCount(payload: AdapterPayload, before: AdapterPayload): AdapterPayload {
   return { ...payload, [SPENT]: before[SPENT] };
 }
 
 /**
- * Uncounts an interaction that has ended with a sign-in. One that a session ends stays counted: it costs no password,
- * and leaves a record of its end.
+ * Uncounts an interaction that ended with a sign-in. One that an existing session completes stays counted, because it
+ * costs no password and leaves a record.
  */
 export async function settle({ pending }: Parts, { result, [SPENT]: spent }: AdapterPayload): Promise<void> {
   if (result?.login !== undefined && spent !== undefined) await pending.finish('sign-in', spent as Spent);
 }
 
-/** The engine has verified the hint by now. Its subject is all that whoever signs in is compared with. */
+/** The engine has verified the hint. Only its subject is compared with the person who signs in. */
 function withoutHint(payload: AdapterPayload): AdapterPayload {
   const { params = {}, prompt } = payload;
   const hint = Provider.ctx?.oidc.entities.IdTokenHint;

@@ -25,29 +25,29 @@ import { admitInteraction, keepCount, prolong, settle } from './interaction-life
 import type { PendingRequests } from './pending-requests.ts';
 
 interface InteractionRecord {
-  /** The engine's payload; once the interaction is over, the answer that it led to. */
+  /** The engine's payload; after the interaction, its answer. */
   sealed: string;
   /** SHA-256 of the cookie of the browser that began it. */
   browser?: string;
-  /** Names the form that it was finished by. */
+  /** Digest of the form that finished it. */
   form?: string;
   isAnswered?: true;
 }
 
-/** The parts of an interaction that its pages read. */
+/** The parts of an interaction that pages read. */
 export type InteractionDetails = Pick<
   Interaction,
   'uid' | 'params' | 'prompt' | 'session' | 'grantId' | 'returnTo' | 'result' | 'lastSubmission'
 >;
 
-/** An interaction as a request of its own browser has found it. */
+/** An interaction that this request's browser owns. */
 export interface FoundInteraction {
   readonly details: InteractionDetails;
-  /** The URL at which the engine goes on with it. */
+  /** The URL at which the engine resumes it. */
   readonly returnTo: string;
-  /** Names the form that it was finished by, if it was. */
+  /** Digest of the form that finished it, if any. */
   readonly form: string | undefined;
-  /** The engine has gone on with it: nothing changes its outcome. */
+  /** True once the engine has resumed it: its outcome is final. */
   readonly isOver: boolean;
   readonly browser: string;
   readonly payload: AdapterPayload;
@@ -57,9 +57,9 @@ export interface FoundInteraction {
 const interactionKey = keyspace<InteractionRecord>('interaction');
 const stepKey = keyspace<{ by: string }>('interaction-step');
 
-/** Seconds after which a step that never ended holds up nobody. */
+/** Seconds after which an unfinished step no longer blocks others. */
 const STEP = 30;
-/** Milliseconds in which a node that uses an interaction up has answered. */
+/** Milliseconds within which a node that consumes an interaction has answered. */
 const RESUMING = 10_000;
 
 interface InteractionContext {
@@ -67,16 +67,16 @@ interface InteractionContext {
   clock: Clock;
   random: Random;
   pending: PendingRequests;
-  /** Told that an interaction could not be uncounted. */
+  /** Reports that an interaction could not be uncounted. */
   reportFailure: (error: unknown) => void;
 }
 
 /**
- * Authorization requests that wait for their person. Only the browser that began one finds it. One is used up by the
- * engine once; its browser gets the answer again for a while, since a second click drops the first one.
+ * Authorization requests that wait for their person. Only the browser that began one finds it. The engine consumes it
+ * once; its browser can get the answer again for a while, because a second click discards the first answer.
  */
 export class Interactions {
-  /** For the engine, which finds only what {@link Interactions.present} was given for its request. */
+  /** The engine's adapter, which finds only what {@link Interactions.present} set for its request. */
   readonly adapter: Adapter;
   readonly #grants: Store;
   readonly #clock: Clock;
@@ -103,7 +103,7 @@ export class Interactions {
     };
   }
 
-  /** @returns undefined where there is none, or another browser began it */
+  /** @returns undefined if there is none, or if another browser began it */
   async find(context: Context, uid: string): Promise<FoundInteraction | undefined> {
     const stored = await this.#grants.get(keyOf(uid));
     const browser = stored && matchingBrowser(context, stored.value.browser);
@@ -118,7 +118,7 @@ export class Interactions {
     return { details, returnTo: payload.returnTo, form, isOver, browser, payload, stored };
   }
 
-  /** Runs one step of an interaction after the other, on all nodes. @throws Problem `busy` or `sent-too-often` */
+  /** Runs an interaction's steps one after the other, on all nodes. @throws Problem `busy` or `sent-too-often` */
   alone<T>(uid: string, step: () => Promise<T>): Promise<T> {
     return this.#queue.run(uid, async () => {
       const key = stepKey(sha256(uid));
@@ -132,17 +132,16 @@ export class Interactions {
     });
   }
 
-  /** One that took too long leaves alone the step that has begun since. */
+  /** A step that took too long must not end the step that began after it. */
   async #endStep(key: Key<{ by: string }>, by: string): Promise<void> {
     const stored = await this.#grants.get(key);
-    // There is no deletion of one version: what is written in its place expires at once.
+    // The store cannot delete one version, so a replacement that expires at once is written.
     if (stored?.value.by === by) await this.#grants.replace(key, stored.value, stored.version, { ttl: 0.001 });
   }
 
   /**
-   * Keeps what a page found out, for the engine. What came before counts no more, until the engine has gone on with it.
-   * @param form names the form that says so
-   * @returns false when the interaction is over
+   * Stores a page's result for the engine. It replaces earlier results until the engine resumes the interaction. @param
+   * form digest of the form with the result @returns false if the interaction is over
    */
   async finish(found: FoundInteraction, result: InteractionResults, form: string): Promise<boolean> {
     const { details, payload, stored } = found;
@@ -157,17 +156,17 @@ export class Interactions {
     return isThere && !isOver;
   }
 
-  /** Has the engine find this interaction in this request. */
+  /** Makes the engine find this interaction in this request. */
   present(context: Context, found: FoundInteraction): void {
     this.#presented.set(context, found);
   }
 
-  /** Tells whether the engine has used up the interaction in this request. */
+  /** Tells whether the engine has consumed the interaction in this request. */
   wasUsedIn(context: Context): boolean {
     return this.#used.has(context);
   }
 
-  /** Keeps the answer that an interaction has led to. A failure is nothing to keep. */
+  /** Keeps the answer of an interaction, unless it is a failure. */
   async keepAnswer(context: Context, { details, returnTo, browser, stored, form }: FoundInteraction): Promise<void> {
     const { uid } = details;
     const answer = answerOf(context);
@@ -183,17 +182,17 @@ export class Interactions {
     if (isSignedIn(context)) await rememberEnd(this.#grants, details, { browser: record.browser, answer });
   }
 
-  /** The place that an interaction of this browser has led its person to. */
+  /** Returns the destination to which an interaction of this browser has led. */
   endOf(context: Context, uid: string): Promise<InteractionEnd | undefined> {
     return findEnd(this.#grants, context, uid);
   }
 
-  /** For an interaction that was used up for nothing. */
+  /** Forgets an interaction that was consumed in vain. */
   async forget(uid: string): Promise<void> {
     await this.#grants.delete(keyOf(uid));
   }
 
-  /** Gives the answer of an interaction that is over, or about to be. @returns false when it is gone */
+  /** Repeats the answer of an interaction that is over, or soon will be. @returns false if it is gone */
   async repeatAnswer(context: Context, uid: string): Promise<boolean> {
     const found = await untilDefined(async () => {
       const now = await this.find(context, uid);
@@ -205,7 +204,7 @@ export class Interactions {
     return true;
   }
 
-  /** Tells whether the node that used it up has died before it answered: nobody will keep an answer. */
+  /** Tells whether the node that consumed it died before it answered, so that no answer will follow. */
   #isAbandoned({ stored: { value, consumedAt } }: FoundInteraction): boolean {
     const since = consumedAt === undefined ? 0 : this.#clock.now() - consumedAt;
     return value.isAnswered !== true && since > RESUMING;
@@ -216,7 +215,7 @@ export class Interactions {
     return found?.details.uid === uid ? found : undefined;
   }
 
-  /** A new question is tied to the browser that is asked; another write only changes what is there. */
+  /** A new question is bound to the browser that gets it; other writes only change the existing record. */
   async #write(uid: string, payload: AdapterPayload, ttl: number | undefined): Promise<void> {
     const context = Provider.ctx;
     if (context === undefined) throw new Error('an interaction begins in a request');
@@ -232,14 +231,14 @@ export class Interactions {
     await update(this.#grants, keyOf(uid), found.stored, (now) => ({ ...now, sealed }), lifetime(ttl));
   }
 
-  /** Of several requests that resume one interaction, one does. */
+  /** One of several requests that resume an interaction wins. */
   async #use(uid: string): Promise<void> {
     const context = Provider.ctx;
     const { use } = await this.#grants.consume(keyOf(uid));
     if (use !== 'first' || context === undefined) throw new errors.SessionNotFound('the interaction has been resumed');
     this.#used.add(context);
     const found = this.#presentedTo(context, uid);
-    // The interaction is used up: a failure here must not keep its answer back. What was counted is forgotten in time.
+    // The interaction is consumed, so a failure here must not withhold its answer. The count expires by itself.
     if (found !== undefined) await settle(this.#life, found.payload).catch(this.#reportFailure);
   }
 }
@@ -248,12 +247,12 @@ function keyOf(uid: string): Key<InteractionRecord> {
   return interactionKey(sha256(uid));
 }
 
-/** The answer may hold a session: neither the address nor the cookie alone opens it. */
+/** Derives the key from address and cookie, because the answer may contain a session: neither alone opens it. */
 function answerSecret(uid: string, browser: string): string {
   return `${uid} ${browser}`;
 }
 
-/** Tells whether somebody is signed in in the browser of a request that the engine has taken. */
+/** Tells whether somebody is signed in in the browser of a request that the engine has accepted. */
 function isSignedIn(context: object): boolean {
   return (context as Partial<KoaContextWithOIDC>).oidc?.session?.accountId !== undefined;
 }

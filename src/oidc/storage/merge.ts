@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 
 /**
- * A three-way merge of JSON objects, member by member at every depth: what `ours` changed of `before` goes over `now`,
- * which others have changed meanwhile.
+ * Merges JSON objects member by member at every depth: applies the changes from `before` to `ours` to `now`, which
+ * others have changed meanwhile.
  */
 export function mergeChanges<T extends object>(before: T, ours: T, now: T): T {
   const [was, is] = [members(before), members(ours)];

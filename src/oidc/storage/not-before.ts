@@ -1,7 +1,10 @@
 import { keyspace, type Key, type Store } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 
-/** An instant, in milliseconds since the epoch. Everything that began before it is invalid, whatever an index says. */
+/**
+ * A not-before instant in milliseconds since the epoch. Everything that began earlier is invalid, whatever an index
+ * holds.
+ */
 interface NotBefore {
   before: number;
 }
@@ -24,13 +27,13 @@ export async function writeNotBefore(grants: Store, of: NotBeforeScope, before: 
   await update(grants, key, await grants.get(key), later, { ttl });
 }
 
-/** The owner of something, if it has one. */
+/** The owners of a record. */
 interface Owner {
   account?: string | undefined;
   client?: string | undefined;
 }
 
-/** Tells whether something with this start is invalid, by the instant of its account, its client or everybody. */
+/** Tells whether a not-before instant of the account, the client or everybody invalidates this start. */
 export async function isInvalidated(
   grants: Store,
   { startedAt, ...owner }: Owner & { startedAt: number },

@@ -10,13 +10,13 @@ import type { Store } from '../../storage/store.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 import { EXPIRED_QUESTION_LIFE, QUESTION_LIFE } from '../lifetimes.ts';
 
-/** Seconds that a stranger's request waits until a page of it has been opened. */
+/** Seconds for which a stranger's request waits until its page is opened. */
 export const UNOPENED = 600;
 const HOUR = 3600;
 
 /**
- * Seconds in which the bytes of each kind are counted, as long as its records live. Each kind has a budget of its own,
- * so that a flood of one leaves room for the others.
+ * Seconds over which the bytes of each kind are counted, equal to the life of its records. Each kind has its own
+ * budget, so that a flood of one leaves room for the others.
  */
 const SPANS = {
   'sign-in': UNOPENED,
@@ -27,17 +27,15 @@ const SPANS = {
 };
 export type PendingKind = keyof typeof SPANS;
 
-/** Bytes of a record beside its value: keys, indexes, and what Redis adds, which is more than SQLite does. */
+/** Bytes of a record beyond its value: keys, indexes and the overhead of Redis, which exceeds that of SQLite. */
 const OVERHEAD = 800;
-/** Bytes of a proof that was used: a key, and what Redis adds. */
+/** Bytes of a used proof: a key, and the overhead of Redis. */
 const PROOF = 300;
-/** A client that the operator registered sends for all of its people, from one address. */
+/** Factor for a client that the operator registered, which sends for all its people from one address. */
 const CLIENT_SHARE = 32;
-/** A browser in which somebody has signed in may have this part of an address's bytes. */
+/** Fraction of an address's bytes for a browser in which somebody has signed in. */
 const BROWSER_PART = 8;
-/**
- * All such browsers at one address may have this many times its bytes: whoever has an account can make many of them.
- */
+/** Factor for all such browsers at one address, because anybody with an account can make many. */
 const BROWSERS_SHARE = 4;
 
 /** Too many requests are pending, from one address or in all. The response is 429 with `Retry-After`. */
@@ -49,23 +47,25 @@ export class TooManyPending extends errors.OIDCProviderError {
   }
 }
 
-/** The bytes that were counted for a request, and to whom. */
+/** The counted bytes of a request, and their shares. */
 export interface Spent {
   readonly subjects: readonly string[];
   readonly bytes: number;
 }
 
-/** Bounds what strangers can have the server remember for a while. */
+/** Limits the data that strangers can make the server store for a while. */
 export interface PendingRequests {
-  /** Counts what the current request is about to store. Counts nothing outside of the engine. @throws TooManyPending */
+  /**
+   * Counts the current request's record before it is stored. Counts nothing outside the engine. @throws TooManyPending
+   */
   admit(kind: PendingKind, payload: AdapterPayload): Promise<Spent | undefined>;
-  /** Counts a used proof once for each span in which it is remembered. @throws TooManyPending */
+  /** Counts a used proof once for each span of its memory. @throws TooManyPending */
   admitProof(seconds: number): Promise<void>;
   /** Tells, without asking the store, that a request of a browser in which nobody has signed in would be refused. */
   isSpent(kind: PendingKind, context: Context): boolean;
-  /** Uncounts a request that ended with a sign-in, where it was counted: that person is known by now. */
+  /** Uncounts a request that ended with a sign-in, because its person is now known. */
   finish(kind: PendingKind, spent: Spent): Promise<void>;
-  /** @returns whether a request whose page was opened may wait for longer */
+  /** @returns whether a request whose page was opened may wait longer */
   mayStay(payload: AdapterPayload): Promise<boolean>;
 }
 
@@ -97,7 +97,7 @@ export function pendingRequests(parts: Parts): PendingRequests {
       if (await pending[kind].spend(shares, bytes)) return { subjects: shares.map(({ subject }) => subject), bytes };
     }
     context.set('Retry-After', retryAfter(kind));
-    // The engine would try to save the session once more, after it has answered.
+    // The engine would try to save the session again after its answer.
     if (kind === 'session') Object.assign(context.oidc.session ?? {}, { touched: false });
     throw new TooManyPending();
   }
@@ -120,7 +120,7 @@ function everybody({ kib_total: kib }: Config['pending_requests']): Share {
   return { subject: 'all', most: kib * 1024, isCommon: true };
 }
 
-/** From what share whoever sends a request spends. */
+/** Determines the shares from which a sender spends. */
 function openShares({ limits, knownBrowser }: Pick<Parts, 'limits' | 'knownBrowser'>) {
   const all = everybody(limits);
   const each = limits.kib_per_address * 1024;
@@ -128,8 +128,8 @@ function openShares({ limits, knownBrowser }: Pick<Parts, 'limits' | 'knownBrows
   const strangersAt = (address: string): Share[] => [...blockShares(address, each), all];
 
   /**
-   * Whoever is known spends from a share of their own, which no stranger can use up. A browser that finds nothing left
-   * there spends as a stranger: others can make browsers known, too.
+   * A known sender spends from a share that no stranger can use up. If a known browser's share is used up, it spends
+   * like a stranger, because others can make browsers known too.
    */
   function sharesOf(context: KoaContextWithOIDC): Share[][] {
     const { session, client, entities } = context.oidc;
@@ -151,18 +151,20 @@ function openShares({ limits, knownBrowser }: Pick<Parts, 'limits' | 'knownBrows
   return { strangersAt, sharesOf };
 }
 
-/** Half of the span in which a kind is counted. */
+/** Returns half of the kind's span. */
 export function retryAfter(kind: PendingKind): string {
   return String(SPANS[kind] / 2);
 }
 
-/** An operator knows such a client; one that registered itself is a stranger, whatever its secret. */
+/**
+ * Tells whether the operator registered the client. A self-registered client counts as a stranger, whatever its secret.
+ */
 function isAuthenticated({ oidc: { client, route } }: KoaContextWithOIDC): boolean {
   if (client === undefined || client.clientAuthMethod === 'none' || policyOf(client).isSelfDescribed) return false;
   return route === 'pushed_authorization_request' || route === 'device_authorization';
 }
 
-/** The bytes that a payload takes in the store: sealed, in base64. */
+/** Returns the size of a payload in the store: sealed, in base64. */
 function sizeOf(payload: AdapterPayload): number {
   return Math.ceil(Buffer.byteLength(JSON.stringify(payload)) * (4 / 3)) + OVERHEAD;
 }

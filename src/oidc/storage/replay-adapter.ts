@@ -15,12 +15,12 @@ const replayKey = keyspace<Seen>('replay');
 /** The longest life that a signed proof may have, in seconds. */
 export const LONGEST_PROOF = 3600;
 
-/** Seconds after its end, or before its beginning, in which the engine still accepts a proof. */
+/** Seconds after its end, or before its beginning, for which the engine accepts a proof. */
 export const CLOCK_TOLERANCE = 15;
 
 /**
- * Seconds by which a DPoP proof may lie ahead (RFC 9449 §11.1). The engine has it remembered as if it had been made now,
- * so it would be accepted for as long again after it was forgotten.
+ * Seconds by which a DPoP proof may lie ahead (RFC 9449 §11.1). The engine remembers it as if it had been made now, so
+ * it would accept it again for as long after forgetting it.
  */
 const AHEAD = 300;
 
@@ -29,15 +29,15 @@ const forget = new WeakMap<KoaContextWithOIDC, () => Promise<unknown>>();
 
 export interface ReplayOptions {
   grants: Store;
-  /** The most by which a node may differ from the store, in seconds. */
+  /** Largest difference in seconds between a node's clock and the store's. */
   clockSkew: number;
   pending: Pick<PendingRequests, 'admitProof'>;
 }
 
 /**
- * Proofs that may be shown once (DPoP proofs, client assertions). The engine looks first and writes later, so two
- * at once would both pass; here the look itself claims the name. A claim outlives every moment at which any node accepts
- * the proof, also where the node that saw it first is ahead of the store and another one is behind.
+ * Accepts proofs once (DPoP proofs, client assertions). The engine reads first and writes later, so two at once would
+ * both pass; here the read itself claims the id. A claim outlives every moment at which any node accepts the proof,
+ * even if the first node's clock is ahead of the store and another's is behind.
  */
 export function replayAdapter({ grants, clockSkew, pending }: ReplayOptions): Adapter {
   const beyond = AHEAD + 2 * clockSkew;
@@ -75,18 +75,15 @@ export function replayAdapter({ grants, clockSkew, pending }: ReplayOptions): Ad
 }
 
 /**
- * Forgets the proof in a token request of a public client that was refused: anybody can send such requests, and nothing
- * was given for the proof. It is not counted, since all of a network's people refresh from one address.
+ * Forgets the proof of a refused token request from a public client: anybody can send such requests, and nothing was
+ * issued. It is not counted, because many people refresh from one address.
  */
 export const forgetRefusedProofs: Middleware = async (context, next) => {
   await next();
   if (context.status >= 400 && context.status < 500) await forget.get(context as KoaContextWithOIDC)?.();
 };
 
-/**
- * A token request leaves little behind that is not given a token; other requests count unless the operator knows the
- * client.
- */
+/** Tells whether a proof is uncounted. The operator's clients are, in token requests and if they authenticate. */
 function isUncounted(context: KoaContextWithOIDC): boolean {
   const { client, route } = context.oidc;
   if (client === undefined || policyOf(client).isSelfDescribed || route === 'authorization') return false;

@@ -17,7 +17,7 @@ import type { PendingRequests } from './pending-requests.ts';
 import { SessionCookies, type FoundCookie } from './session-cookies.ts';
 import { ofItsAccount, sessionCounts, sessionKey, signInStart, type SessionRecord } from './session-records.ts';
 
-/** Stands for the account of a question that was put while nobody was signed in. */
+/** Stands for the missing account of a question that was asked before sign-in. */
 const NOBODY = '';
 
 interface SessionAdapterParts {
@@ -32,15 +32,14 @@ interface SessionAdapterParts {
 interface Seen {
   cookie: FoundCookie;
   session: Stored<SessionRecord>;
-  /** The question that its browser was asked. */
+  /** The questions that its browser was asked. */
   state: AdapterPayload['state'];
 }
 
 /**
- * A session stays under its uid for all its life, and its cookies, which change, lead to it. The engine reads a session
- * at a request's start and writes the whole of it at the end, so of parallel requests the last would undo the others;
- * here a write makes only the request's own changes. Once signed out, the session is gone and no request that is still
- * under way brings it back.
+ * Adapter for sessions. A session keeps its uid for life, and its changing cookies lead to it. The engine reads a
+ * session at a request's start and writes all of it at the end, so the last of parallel requests would undo the others;
+ * here a write makes only its own changes. After sign-out no pending request brings the session back.
  */
 export function sessionAdapter({ grants, random, clock, pending, config }: SessionAdapterParts): Adapter {
   const cookies = new SessionCookies(grants, random);
@@ -75,15 +74,15 @@ export function sessionAdapter({ grants, random, clock, pending, config }: Sessi
       if (seen === undefined) return begin(parts, write);
       const signsIn = context?.oidc.result?.login !== undefined;
       const goesOn = seen.cookie.id === id ? goOn(parts, write, seen) : rename(parts, write, seen, signsIn);
-      // A code is worth nothing then, but who ended the session knew nothing of this token.
+      // The code is then invalid, but the session's end did not see this token.
       if (!(await goesOn) && context?.oidc.entities.AccessToken !== undefined)
         throw new Problem('interaction-gone', 'the session has ended');
     },
     async destroy(id) {
       const session = Provider.ctx?.oidc.session;
-      // The engine also destroys what it renames, before it writes; that is for `rename` to do, and afterwards.
+      // The engine also destroys a session that it renames, before writing. `rename` does that later.
       if (session?.jti !== id) return;
-      // The session itself has ended by then: it is remembered for a while, for what was under way in it.
+      // The session has ended already. It is remembered for a while, for requests under way.
       await cookies.remove(id);
     },
   };
@@ -106,9 +105,8 @@ async function latestNotBeforeOf(grants: Store, account: string | undefined) {
 }
 
 /**
- * A question is there only for the browser that was asked, and for the account that was signed in then: a form that
- * names nobody, or another person, is not taken once another tab has signed somebody in. Questions from before this
- * rule name no account.
+ * Returns the questions only to the browser and the account that they were asked. A form that names nobody, or another
+ * person, is refused once another tab has signed somebody in. Older questions name no account.
  */
 function shownState(
   state: AdapterPayload['state'],
@@ -117,7 +115,7 @@ function shownState(
 ): AdapterPayload['state'] {
   if (state === undefined || context === undefined) return state;
   if (matchingBrowser(context, String(state['browser'])) === undefined) return undefined;
-  // The page that is shown instead needs a form that works.
+  // The page shown instead needs a working form.
   return (state['account'] ?? account) === account ? state : { secret: secretToken(random) };
 }
 
@@ -130,7 +128,7 @@ function tiedState(
   return { ...state, browser: browserHash(browserFor(context, random)), account: accountId };
 }
 
-/** A person's session counts from when they signed in, or signed in again. */
+/** A person's session counts from their latest sign-in. */
 function signInOf(
   { accountId }: AdapterPayload,
   before: SessionRecord | undefined,
@@ -141,7 +139,7 @@ function signInOf(
   return signInStart(context) ?? before?.startedAt ?? startOf(context, clock);
 }
 
-/** For the session's owner. A fact that the request does not tell, or may not, takes the place of an earlier one. */
+/** Records the session's use for its owner. If the request has no value for a fact, the earlier value is removed. */
 function useOf(
   context: KoaContextWithOIDC | undefined,
   clock: Clock,
@@ -152,7 +150,7 @@ function useOf(
   return { usedAt: clock.now(), ...(browser !== undefined && { browser }), place };
 }
 
-/** The session first, so that a crash leaves no cookie that leads nowhere. */
+/** Writes the session first, so that a crash leaves no cookie without a session. */
 async function begin({ grants, cookies, pending }: Parts, { id, payload, options }: Write): Promise<void> {
   if (payload.accountId === undefined) await pending.admit('session', payload);
   const { uid, state, session } = split(payload);
@@ -160,7 +158,7 @@ async function begin({ grants, cookies, pending }: Parts, { id, payload, options
   await cookies.add(id, { uid, account: session.accountId, state }, options);
 }
 
-/** @returns false when the session has ended, as `rename` */
+/** @returns false if the session has ended, like `rename` */
 async function goOn({ grants, cookies }: Parts, { payload, options }: Write, seen: Seen): Promise<boolean> {
   const { uid, state, session } = split(payload);
   const isAsking = !isDeepStrictEqual(state, seen.state);
@@ -170,9 +168,9 @@ async function goOn({ grants, cookies }: Parts, { payload, options }: Write, see
 }
 
 /**
- * The browser gets a new cookie. One that was set before anybody had signed in is dead first, since a stranger may have
- * put it there to be signed in with it (session fixation); of several that sign in with it at once, one does. A crash on
- * the way loses no session: until the new cookie is there, the old one stays.
+ * Gives the browser a new cookie. A cookie from before sign-in is invalidated first, because a stranger may have set it
+ * (session fixation); of several concurrent sign-ins with it, one succeeds. A crash loses no session: the old cookie
+ * stays until the new one exists.
  */
 async function rename(parts: Parts, { id, payload, options }: Write, seen: Seen, signsIn: boolean): Promise<boolean> {
   const { grants, cookies } = parts;
@@ -186,7 +184,7 @@ async function rename(parts: Parts, { id, payload, options }: Write, seen: Seen,
   return true;
 }
 
-/** @returns false when the session has ended */
+/** @returns false if the session has ended */
 async function writeChanges(
   grants: Store,
   uid: string,

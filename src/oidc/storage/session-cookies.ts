@@ -5,15 +5,15 @@ import { keyspace, type Key, type Store, type Stored, type WriteOptions } from '
 import { update } from '../../storage/update.ts';
 import { seal, unseal } from '../../lib/seal.ts';
 
-/** The record behind a session cookie. It is found by the hash of the cookie's value and sealed under that value. */
+/** The record of a session cookie. It is found by the hash of the cookie's value and sealed under that value. */
 export interface Cookie {
-  /** The session's. */
+  /** The session's uid. */
   uid: string;
-  /** The session's account, so that its not-before instants are read along with it. Absent in those of earlier versions. */
+  /** The session's account, to read its not-before instants in parallel. Absent in records of earlier versions. */
   account?: string | undefined;
-  /** A question about signing out that waits for its answer, with the secret of its form. */
+  /** A pending sign-out question, with the secret of its form. */
   state?: AdapterPayload['state'];
-  /** Another cookie has taken its place. */
+  /** True once another cookie has replaced it. */
   isRetiring?: true;
 }
 
@@ -51,7 +51,7 @@ export class SessionCookies {
     await this.#grants.set(keyOf(id), this.#close(id, cookie), options);
   }
 
-  /** Prolongs a cookie's life. One that has been removed or is retiring is left to it. */
+  /** Extends a cookie's life, unless it was removed or replaced. */
   async keep(found: FoundCookie, change: (now: Cookie) => Cookie, options: WriteOptions): Promise<void> {
     await this.#update(found, (now) => (now.isRetiring ? undefined : change(now)), options);
   }
@@ -60,7 +60,7 @@ export class SessionCookies {
     await this.#update(found, (now) => ({ ...now, isRetiring: true }), { ttl: GRACE });
   }
 
-  /** @returns whether it was there */
+  /** @returns whether it existed */
   remove(id: string): Promise<boolean> {
     return this.#grants.delete(keyOf(id));
   }

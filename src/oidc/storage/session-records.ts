@@ -5,19 +5,17 @@ import { update } from '../../storage/update.ts';
 import { REMEMBERED } from './adapter-verbs.ts';
 import { latestNotBefore } from './not-before.ts';
 
-/** A session without what belongs to one of its cookies. */
+/** A session without the parts that belong to one of its cookies. */
 export type SessionRecord = Pick<AdapterPayload, 'kind' | 'accountId' | 'exp' | 'loginTs' | 'authorizations'> & {
   /** Start of the request in which the person signed in. */
   startedAt?: number;
   endedAt?: number;
-  /**
-   * For its owner, who looks where they are signed in: which browser it is, in words, and when an app last came by it.
-   */
+  /** The browser's description, and the latest use by an app, for the session's owner. */
   browser?: string;
   usedAt?: number;
-  /** From where it came then, as coarse as the operator allowed; absent in records of earlier versions. */
+  /** The IP address of that use, as precise as the operator allows; absent in records of earlier versions. */
   place?: string;
-  /** The apps that took part have been told of the end, or will be. */
+  /** True if the session's apps have been notified of its end, or will be. */
   isTold?: true;
 };
 
@@ -26,7 +24,7 @@ export type Authorization = NonNullable<SessionRecord['authorizations']>[string]
 export const sessionKey: (uid: string) => Key<SessionRecord> = keyspace<SessionRecord>('session');
 export const sessionsOfAccount = (account: string): Index<SessionRecord> => `sessions-of-account:${account}`;
 
-/** A stranger's session is nobody's. */
+/** Indexes a session by its account; a session without sign-in has none. */
 export function ofItsAccount({ accountId }: SessionRecord): WriteOptions {
   return { indexes: accountId === undefined ? [] : [sessionsOfAccount(accountId)] };
 }
@@ -37,7 +35,7 @@ export function signInStart(context: KoaContextWithOIDC | undefined): number | u
   return typeof startedAt === 'number' ? startedAt : undefined;
 }
 
-/** Of a record from before there was `startedAt`, the engine's whole seconds are all that is known. */
+/** An old record without `startedAt` has only the engine's whole seconds. */
 export function startOfSession({ startedAt, loginTs = 0 }: SessionRecord): number {
   return startedAt ?? loginTs * 1000;
 }
@@ -60,8 +58,8 @@ export async function sessionCounts(
 }
 
 /**
- * The part of a client in a person's session, by the name that the client has for the session (`sid`).
- * @returns undefined once the session has ended, for the person or for the client
+ * Finds a client's part in a session by the client's `sid`. @returns undefined once the session has ended, for the
+ * person or for the client
  */
 export async function sessionNamed(
   grants: Store,
@@ -83,7 +81,7 @@ export async function sessionNames(grants: Store, uid: string): Promise<SessionN
   return namesIn((await grants.get(sessionKey(uid)))?.value);
 }
 
-/** Of the sessions of an account that have ended since. */
+/** Lists the names of an account's ended sessions. */
 export async function endedSessionNames(grants: Store, account: string, since: number): Promise<SessionNames> {
   const names: SessionNames = [];
   for await (const { value } of everyRecord(grants, sessionsOfAccount(account)))
@@ -96,8 +94,8 @@ function namesIn({ authorizations = {} }: Pick<SessionRecord, 'authorizations'> 
 }
 
 /**
- * Ends a session, for everybody at once; nothing is added to it from then on.
- * @returns the session as it is then; undefined when there is none
+ * Ends a session for everybody at once; nothing is added to it afterwards. @returns the ended session; undefined if
+ * there is none
  */
 export async function endSessionRecord(
   grants: Store,

@@ -3,13 +3,13 @@ import type { Random } from '../../lib/random.ts';
 import { seal, unseal } from '../../lib/seal.ts';
 import { keyspace, type Store } from '../../storage/store.ts';
 
-/** Leads from the code that a person types to the device's own code. */
+/** Maps the code that a person types to the device code. */
 interface UserCode {
   sealed: string;
 }
 
 export interface UserCodes {
-  /** @returns false where the code leads to another device */
+  /** @returns false if the code belongs to another device */
   remember(userCode: string, deviceCode: string, options: { ttl?: number }): Promise<boolean>;
   deviceCodeOf(userCode: string): Promise<string | undefined>;
 }
@@ -17,8 +17,8 @@ export interface UserCodes {
 const userCodeKey = keyspace<UserCode>('user-code');
 
 /**
- * A person's code has 34 bits (RFC 8628 §6.1), which whoever stole the store could try out; what finds and opens the
- * record is therefore made of it with a key that is not in the store.
+ * Opens the user codes. A code has 34 bits (RFC 8628 §6.1), which a thief of the store could try out. So the record's
+ * name and key are derived with a key that is not in the store.
  */
 export function openUserCodes({ grants, random, key }: { grants: Store; random: Random; key: Buffer }): UserCodes {
   const secretOf = (userCode: string): string => hmacSha256(key, userCode);
