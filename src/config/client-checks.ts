@@ -218,7 +218,7 @@ export function scopesExist(client: Reach, { resources }: Pick<Draft, 'resources
       : [
           {
             path: ['scopes', index],
-            message: `is a scope of none of its resources${didYouMean(scope, known)}; there are ${known.join(', ')}`,
+            message: `is not a scope of any of its resources${didYouMean(scope, known)}; there are ${known.join(', ')}`,
           },
         ],
   );

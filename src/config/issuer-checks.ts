@@ -99,6 +99,6 @@ function scopesExist(issuer: TrustedIssuer, { resources }: Surroundings): Fault[
   return issuer.scopes.flatMap((scope, index) =>
     known.includes(scope)
       ? []
-      : [{ path: ['scopes', index], message: `is a scope of none of its resources${didYouMean(scope, known)}` }],
+      : [{ path: ['scopes', index], message: `is not a scope of any of its resources${didYouMean(scope, known)}` }],
   );
 }

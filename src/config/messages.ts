@@ -38,7 +38,7 @@ export function inWords(issue: RawIssue): string | undefined {
 
 const FORMATS: Record<string, string> = {
   url: 'must be an absolute URL',
-  email: 'must be an e-mail address',
+  email: 'must be an email address',
 };
 
 function oneOf(values: readonly string[], input: unknown): string {

@@ -44,7 +44,7 @@ export const filePath = z
   .min(1)
   .regex(/^[^\r\n]*$/, 'must be the path of a file, and not what the file holds');
 
-export const email = z.string().refine((text) => normaliseEmail(text) !== undefined, 'must be an e-mail address');
+export const email = z.string().refine((text) => normaliseEmail(text) !== undefined, 'must be an email address');
 
 /** The resolver of secret references recognises this schema by identity. */
 export const secret = z.instanceof(Secret, { message: 'must be a secret: { file: PATH } or { env: NAME }' });

@@ -90,7 +90,7 @@ describe('Clients that are not of the configuration', () => {
     assert.deepEqual(problems, [
       '3 clients[1].client_id: client "shop": is the name of a client of the configuration: change it there',
       '7 clients[2].secret: client "job": a secret may not stand in this file; write { file: PATH } or { env: NAME }',
-      '8 clients[2].scopes[0]: client "job": is a scope of none of its resources; there are openid, profile, email, roles, offline_access, notes:read',
+      '8 clients[2].scopes[0]: client "job": is not a scope of any of its resources; there are openid, profile, email, roles, offline_access, notes:read',
       '9 clients[2].resources[1]: client "job": is not under resources',
       '10 clients[3].client_id: client "sound": is the client_id of clients[0] already',
       '10 clients[3].redirect_uris[0]: client "sound": must not have a wildcard; list every address',
@@ -105,7 +105,7 @@ describe('Clients that are not of the configuration', () => {
   const faulty: Record<string, [string, string]> = {
     'a scope that none of its resources has': [
       JOB.replace("'notes:read'", "'notes:raed'"),
-      '5 scopes[0]: client "job": is a scope of none of its resources (did you mean notes:read?)',
+      '5 scopes[0]: client "job": is not a scope of any of its resources (did you mean notes:read?)',
     ],
     nothing: ['', '- must be a client, or a list of them under clients'],
     'a list without its name': [

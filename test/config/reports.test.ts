@@ -149,11 +149,11 @@ const WRONG: [text: string, line: string][] = [
   ],
   [
     spa('scopes: [opnid]'),
-    'clients[0].scopes[0]: client "app": is a scope of none of its resources (did you mean openid?); there are openid, profile, email, roles, offline_access (it is "opnid")',
+    'clients[0].scopes[0]: client "app": is not a scope of any of its resources (did you mean openid?); there are openid, profile, email, roles, offline_access (it is "opnid")',
   ],
   [
     spa("scopes: ['a:write'], resources: ['https://api.example.com']"),
-    'clients[0].scopes[0]: client "app": is a scope of none of its resources; there are openid, profile, email, roles, offline_access, a:read (it is "a:write")',
+    'clients[0].scopes[0]: client "app": is not a scope of any of its resources; there are openid, profile, email, roles, offline_access, a:read (it is "a:write")',
   ],
   [
     spa("resources: ['https://api.example.com/']"),
@@ -185,7 +185,7 @@ const WRONG: [text: string, line: string][] = [
   ],
   [
     `${ISSUER}accounts: [{ email: ann, name: Ann, password: { env: SECRET } }]`,
-    'accounts[0].email: must be an e-mail address (it is "ann")',
+    'accounts[0].email: must be an email address (it is "ann")',
   ],
   [
     `${ISSUER}passwords: { min_length: 8 }\naccounts: [{ email: a@example.com, name: Ann, password: { env: DEMO } }]`,

@@ -105,7 +105,7 @@ describe('A trusted issuer of the configuration', () => {
     ],
     'has a scope of no API': [
       { scopes: ['orders:reed'] },
-      ['scopes[0]: is a scope of none of its resources (did you mean orders:read?)'],
+      ['scopes[0]: is not a scope of any of its resources (did you mean orders:read?)'],
     ],
     'has a setting that there is not': [
       { audience: 'x' },
