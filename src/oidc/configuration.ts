@@ -24,7 +24,7 @@ import { clientMetadata, POLICY, policyOf } from './clients/client-metadata.ts';
 import { metadataDocuments } from './clients/metadata-documents.ts';
 import type { SecretGuesses } from './clients/secret-guesses.ts';
 import { needsChallenge, refuseFaulty, rotatesRefreshTokens } from './clients/profile-rules.ts';
-import { devicePages } from './device-pages.ts';
+import { devicePages } from './device/device-pages.ts';
 import { ENGINE_COOKIES, endpoints, sessionCookie } from './endpoints.ts';
 import { existingGrant } from './existing-grant.ts';
 import { promptPolicy } from './interaction-policy.ts';

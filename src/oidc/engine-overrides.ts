@@ -20,7 +20,7 @@ import { grantTypeAllowed, responseTypeAllowed, withinRegistration } from './cli
 import { authenticateByName } from './clients/missing-authentication.ts';
 import { compareSecret, type SecretGuesses } from './clients/secret-guesses.ts';
 import { holdError, postLogoutRedirectAllowed } from './clients/unvetted-client-redirects.ts';
-import { addInterval } from './device-flow.ts';
+import { addInterval } from './device/device-flow.ts';
 import { showWireError } from './engine-events.ts';
 import type { EngineOverride } from './engine-override.ts';
 import type { Owner } from './engine-members.ts';
@@ -43,7 +43,7 @@ import { nameRequestAudience } from './requests/request-objects.ts';
 import { setUnlessNonce } from './requests/refreshed-id-tokens.ts';
 import { checkScope, clientCredentialsScope } from './requests/requested-scopes.ts';
 import { saveEntered } from './requests/token-status.ts';
-import { limitGuesses } from './user-code-guesses.ts';
+import { limitGuesses } from './device/user-code-guesses.ts';
 
 export interface OverrideParts {
   provider: Provider;

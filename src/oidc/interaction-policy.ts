@@ -1,5 +1,5 @@
 import { interactionPolicy } from 'oidc-provider';
-import { deviceConfirmation, deviceSignInAsked, deviceUnconfirmed } from './device-confirmation.ts';
+import { deviceConfirmation, deviceSignInAsked, deviceUnconfirmed } from './device/confirmation.ts';
 import { loadHint, refuseIfSignedIn } from './requests/authentication-demands.ts';
 
 const { base, Check, Prompt } = interactionPolicy;

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { Provider } from 'oidc-provider';
 import { engineConfiguration, type EngineParts } from './configuration.ts';
-import { showCodePage } from './device-flow.ts';
+import { showCodePage } from './device/device-flow.ts';
 import { reportClientUse, reportEngineEvents } from './engine-events.ts';
 import { installOverrides, prepareSteps } from './engine-override.ts';
 import { engineOverrides, type OverrideParts } from './engine-overrides.ts';

@@ -1,8 +1,8 @@
 import { interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider';
-import { mergeConsents, type Consents } from '../accounts/consents.ts';
-import type { Announce } from '../events/events.ts';
-import { policyOf } from './clients/client-metadata.ts';
-import { accessAsked, grantConsented } from './existing-grant.ts';
+import { mergeConsents, type Consents } from '../../accounts/consents.ts';
+import type { Announce } from '../../events/events.ts';
+import { policyOf } from '../clients/client-metadata.ts';
+import { accessAsked, grantConsented } from '../existing-grant.ts';
 
 const { Check, Prompt } = interactionPolicy;
 

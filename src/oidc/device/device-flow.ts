@@ -1,7 +1,7 @@
 import type { Middleware } from 'koa';
 import type { KoaContextWithOIDC } from 'oidc-provider';
-import { routes } from './endpoints.ts';
-import { POLL_INTERVAL } from './polling.ts';
+import { routes } from '../endpoints.ts';
+import { POLL_INTERVAL } from '../polling.ts';
 
 /** Matches paths like the engine's router. */
 const CODE_PAGE = new RegExp(`^${routes.code_verification}/?$`, 'i');

@@ -1,7 +1,7 @@
 import { renderSVG } from 'uqr';
-import { Problem } from '../http/problems.ts';
-import { route, unsecured, type Route } from '../http/route.ts';
-import { routes } from './endpoints.ts';
+import { Problem } from '../../http/problems.ts';
+import { route, unsecured, type Route } from '../../http/route.ts';
+import { routes } from '../endpoints.ts';
 
 /**
  * Serves a device's URL as a QR code, for a device that cannot draw one (RFC 8628 §3.3.1). It does not reveal whether

@@ -1,21 +1,21 @@
 import type { Client, Configuration, KoaContextWithOIDC } from 'oidc-provider';
-import type { ResourceConfig } from '../config/schema.ts';
-import { scopesInWords } from '../accounts/scopes-in-words.ts';
-import { addressBlock } from '../http/address-block.ts';
-import type { Announce } from '../events/events.ts';
-import { clientAddress } from '../http/client-address.ts';
-import { contentSecurityPolicy } from '../http/content-security-policy.ts';
-import type { PageData, PageName } from '../http/pages.ts';
-import { faces } from '../http/problems.ts';
-import { requestId } from '../http/request-id.ts';
-import type { Views } from '../http/view.ts';
-import type { Clock } from '../lib/clock.ts';
-import { appInWords } from './clients/app-in-words.ts';
-import type { EnginePages } from './pages.ts';
-import type { AccountOf } from './requests/request-account.ts';
-import { TooManyPending } from './storage/pending-requests.ts';
+import type { ResourceConfig } from '../../config/schema.ts';
+import { scopesInWords } from '../../accounts/scopes-in-words.ts';
+import { addressBlock } from '../../http/address-block.ts';
+import type { Announce } from '../../events/events.ts';
+import { clientAddress } from '../../http/client-address.ts';
+import { contentSecurityPolicy } from '../../http/content-security-policy.ts';
+import type { PageData, PageName } from '../../http/pages.ts';
+import { faces } from '../../http/problems.ts';
+import { requestId } from '../../http/request-id.ts';
+import type { Views } from '../../http/view.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { appInWords } from '../clients/app-in-words.ts';
+import type { EnginePages } from '../pages.ts';
+import type { AccountOf } from '../requests/request-account.ts';
+import { TooManyPending } from '../storage/pending-requests.ts';
 import { TooManyGuesses } from './user-code-guesses.ts';
-import { requestedAccess } from './requests/requested-access.ts';
+import { requestedAccess } from '../requests/requested-access.ts';
 
 type DeviceFlow = NonNullable<NonNullable<Configuration['features']>['deviceFlow']>;
 
