@@ -2,7 +2,7 @@ import type { Account } from '../accounts/accounts.ts';
 import type { Consent } from '../accounts/consents.ts';
 import type { Config } from '../config/schema.ts';
 import type { Domain } from '../domain/domain.ts';
-import { appsWithAccess, liveSessions, type LiveSession } from '../oidc/storage/access.ts';
+import { appsWithAccess, liveSessions, type LiveSession } from '../sessions/access.ts';
 import { withAccount } from './accounts-context.ts';
 import { table } from './help-text.ts';
 import { printJson, timeText } from './keys-context.ts';

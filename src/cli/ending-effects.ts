@@ -2,7 +2,7 @@ import type { Account } from '../accounts/accounts.ts';
 import type { Config } from '../config/schema.ts';
 import type { Domain } from '../domain/domain.ts';
 import { durationText } from '../lib/duration.ts';
-import { appsWithAccess, liveSessions } from '../oidc/storage/access.ts';
+import { appsWithAccess, liveSessions } from '../sessions/access.ts';
 
 /** Counts the sessions and apps that end with an account's access, as a line to print. */
 export async function endingEffects({ grants, consents }: Domain, { id }: Account): Promise<string> {

@@ -1,4 +1,4 @@
-import { sessionCounts, sessionKey } from '../oidc/storage/session-records.ts';
+import { sessionCounts, sessionKey } from '../sessions/session-records.ts';
 import { findAccount } from './accounts-context.ts';
 import { timeText } from './keys-context.ts';
 import type { Asked, Plan } from './revocation-plan.ts';

@@ -1,7 +1,7 @@
 import { everyAccount } from '../accounts/every-account.ts';
 import type { Revoked, RevocationTarget } from '../events/revocations.ts';
-import { writeNotBefore } from '../oidc/storage/not-before.ts';
-import { sessionKey } from '../oidc/storage/session-records.ts';
+import { writeNotBefore } from '../sessions/not-before.ts';
+import { sessionKey } from '../sessions/session-records.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
 import { endAccessOf, endGrants, endGrantsOf } from './end-grants.ts';
 import { endSession, endSessionsOf, forgetApp, keepSession } from './end-sessions.ts';

@@ -1,5 +1,5 @@
-import { endGrantRecord, grantKey, grantsOfAccount, startOfGrant } from '../oidc/storage/grant-records.ts';
-import type { GrantRecord } from '../oidc/storage/grant-records.ts';
+import { endGrantRecord, grantKey, grantsOfAccount, startOfGrant } from '../sessions/grant-records.ts';
+import type { GrantRecord } from '../sessions/grant-records.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
 import { everyRecord } from '../storage/every-member.ts';
 import { idOf, type Key, type Stored } from '../storage/store.ts';

@@ -1,5 +1,5 @@
 import { keepLogout } from '../oidc/logout/back-channel-logout.ts';
-import { grantKey, startOfGrant } from '../oidc/storage/grant-records.ts';
+import { grantKey, startOfGrant } from '../sessions/grant-records.ts';
 import {
   endSessionRecord,
   ofItsAccount,
@@ -8,8 +8,8 @@ import {
   startOfSession,
   type Authorization,
   type SessionRecord,
-} from '../oidc/storage/session-records.ts';
-import { remainingLife } from '../oidc/storage/adapter-verbs.ts';
+} from '../sessions/session-records.ts';
+import { remainingLife } from '../sessions/record-life.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
 import { everyRecord } from '../storage/every-member.ts';
 import { idOf, type Key, type Store, type Stored } from '../storage/store.ts';

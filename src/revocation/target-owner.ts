@@ -1,6 +1,6 @@
 import type { RevocationTarget, Revoked } from '../events/revocations.ts';
-import { grantKey } from '../oidc/storage/grant-records.ts';
-import { sessionKey } from '../oidc/storage/session-records.ts';
+import { grantKey } from '../sessions/grant-records.ts';
+import { sessionKey } from '../sessions/session-records.ts';
 import type { Store } from '../storage/store.ts';
 
 /** Reads the owners of a session or grant from its record, before the record is removed. */

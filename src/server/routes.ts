@@ -17,7 +17,7 @@ import { checkSessionRoute } from '../oidc/logout/session-management.ts';
 import { clientToken } from '../oidc/own-access-token.ts';
 import { postedRequestRoutes } from '../oidc/posted-requests.ts';
 import { transmitterIdentifier } from '../oidc/requests/transmitter.ts';
-import { appsWithAccess, liveSessions } from '../oidc/storage/access.ts';
+import { appsWithAccess, liveSessions } from '../sessions/access.ts';
 import { statusRoutes } from '../status/routes.ts';
 
 /** The pages that somebody may sign in for. */

@@ -1,7 +1,7 @@
 import { everyAccount } from '../accounts/every-account.ts';
 import type { Accounts } from '../accounts/accounts.ts';
 import type { RevocationCause, Revoked } from '../events/revocations.ts';
-import { endedSessionNames, sessionNames } from '../oidc/storage/session-records.ts';
+import { endedSessionNames, sessionNames } from '../sessions/session-records.ts';
 import type { Store } from '../storage/store.ts';
 import type { AccountEvent } from './account-event.ts';
 

@@ -3,7 +3,7 @@ import { openAccounts } from '../../src/accounts/accounts.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
-import { sessionsOfAccount } from '../../src/oidc/storage/session-records.ts';
+import { sessionsOfAccount } from '../../src/sessions/session-records.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { Browser } from '../support/browser.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeJwt } from 'jose';
 import type { Config } from '../../src/config/schema.ts';
-import { liveSessions } from '../../src/oidc/storage/access.ts';
+import { liveSessions } from '../../src/sessions/access.ts';
 import { serverStores } from '../oidc/server-stores.ts';
 import { World } from '../revocation/world.ts';
 import { Browser } from '../support/browser.ts';

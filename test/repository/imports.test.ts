@@ -9,6 +9,8 @@ const FAULTS = {
   'src/lib/upwards.ts': { imports: '../config/section.ts', rule: 'lib-imports-downwards' },
   'src/accounts/upwards-by-type.ts': { imports: '../host/app.ts', rule: 'accounts-imports-downwards', type: true },
   'src/admin/sideways.ts': { imports: '../oidc/provider.ts', rule: 'admin-imports-downwards' },
+  'src/sessions/upwards.ts': { imports: '../oidc/provider.ts', rule: 'sessions-imports-downwards' },
+  'src/revocation/sideways.ts': { imports: '../oidc/provider.ts', rule: 'revocation-imports-downwards' },
   'src/oidc/into-a-test.ts': { imports: '../../test/helper.ts', rule: 'oidc-imports-downwards' },
   'src/keys/into-a-backend.ts': { imports: '../storage/sqlite/backend.ts', rule: 'storage-sqlite-is-opened-by-few' },
   'src/host/reads-the-file.ts': { imports: '../config/load.ts', rule: 'config-load-ts-is-opened-by-few' },

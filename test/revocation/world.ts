@@ -6,7 +6,7 @@ import { OPERATOR } from '../../src/limits/lane.ts';
 import type { Domain } from '../../src/domain/domain.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { AccountId } from '../../src/lib/ids.ts';
-import { sessionsOfAccount } from '../../src/oidc/storage/session-records.ts';
+import { sessionsOfAccount } from '../../src/sessions/session-records.ts';
 import type { Operations } from '../../src/revocation/operations.ts';
 import { openStores, type Stores } from '../../src/storage/open-stores.ts';
 import { isRevoked, placeOf } from '../status/published-lists.ts';

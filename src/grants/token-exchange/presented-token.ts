@@ -9,7 +9,7 @@ import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import { policyOf } from '../../oidc/clients/client-metadata.ts';
 import { statusSchema, verifyAccessToken, verifyOurs, type VerifyOurs } from '../../oidc/requests/issued-jwt.ts';
 import type { AccountOf } from '../../oidc/requests/request-account.ts';
-import { sessionNamed } from '../../oidc/storage/session-records.ts';
+import { sessionNamed } from '../../sessions/session-records.ts';
 import type { Revoker } from '../../status/revoker.ts';
 import type { Store } from '../../storage/store.ts';
 import { actSchema, mayActSchema } from './actors.ts';

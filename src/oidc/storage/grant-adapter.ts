@@ -3,8 +3,8 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Store, Stored } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 import { startOf, unsupported } from './adapter-verbs.ts';
-import { grantCounts, grantKey, grantOptions, type GrantRecord } from './grant-records.ts';
-import { signInStart } from './session-records.ts';
+import { grantCounts, grantKey, grantOptions, type GrantRecord } from '../../sessions/grant-records.ts';
+import { signInStart } from '../../sessions/session-records.ts';
 
 /**
  * Merges writes of grants, which only ever grow. The engine writes a whole grant, so the last of parallel requests

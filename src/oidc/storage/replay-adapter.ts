@@ -3,7 +3,8 @@ import { Provider, type Adapter, type KoaContextWithOIDC } from 'oidc-provider';
 import { sha256 } from '../../lib/hash.ts';
 import { keyspace, type Key, type Store } from '../../storage/store.ts';
 import { policyOf } from '../clients/client-metadata.ts';
-import { lifetime, unsupported } from './adapter-verbs.ts';
+import { unsupported } from './adapter-verbs.ts';
+import { lifetime } from '../../sessions/record-life.ts';
 import type { PendingRequests } from './pending-requests.ts';
 
 interface Seen {

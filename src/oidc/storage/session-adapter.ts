@@ -10,12 +10,19 @@ import type { Clock } from '../../lib/clock.ts';
 import { secretToken, type Random } from '../../lib/random.ts';
 import type { Store, Stored } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
-import { lifetime, startOf, unsupported } from './adapter-verbs.ts';
-import { latestNotBefore } from './not-before.ts';
+import { startOf, unsupported } from './adapter-verbs.ts';
+import { lifetime } from '../../sessions/record-life.ts';
+import { latestNotBefore } from '../../sessions/not-before.ts';
 import { mergeChanges } from './merge.ts';
 import type { PendingRequests } from './pending-requests.ts';
 import { SessionCookies, type FoundCookie } from './session-cookies.ts';
-import { ofItsAccount, sessionCounts, sessionKey, signInStart, type SessionRecord } from './session-records.ts';
+import {
+  ofItsAccount,
+  sessionCounts,
+  sessionKey,
+  signInStart,
+  type SessionRecord,
+} from '../../sessions/session-records.ts';
 
 /** Stands for the missing account of a question that was asked before sign-in. */
 const NOBODY = '';

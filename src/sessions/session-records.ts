@@ -1,8 +1,8 @@
 import type { AdapterPayload, KoaContextWithOIDC } from 'oidc-provider';
-import { everyRecord } from '../../storage/every-member.ts';
-import { keyspace, type Index, type Key, type Store, type Stored, type WriteOptions } from '../../storage/store.ts';
-import { update } from '../../storage/update.ts';
-import { REMEMBERED } from './adapter-verbs.ts';
+import { everyRecord } from '../storage/every-member.ts';
+import { keyspace, type Index, type Key, type Store, type Stored, type WriteOptions } from '../storage/store.ts';
+import { update } from '../storage/update.ts';
+import { REMEMBERED } from './record-life.ts';
 import { latestNotBefore } from './not-before.ts';
 
 /** A session without the parts that belong to one of its cookies. */

@@ -1,9 +1,9 @@
-import type { Consent, Consents } from '../../accounts/consents.ts';
-import { ACCOUNT_CLIENT } from '../../config/client-schema.ts';
-import { tokensOfGrant } from '../../status/token-indexes.ts';
-import { forEachAtOnce } from '../../storage/at-once.ts';
-import { everyRecord } from '../../storage/every-member.ts';
-import { idOf, type Store } from '../../storage/store.ts';
+import type { Consent, Consents } from '../accounts/consents.ts';
+import { ACCOUNT_CLIENT } from '../config/client-schema.ts';
+import { tokensOfGrant } from '../status/token-indexes.ts';
+import { forEachAtOnce } from '../storage/at-once.ts';
+import { everyRecord } from '../storage/every-member.ts';
+import { idOf, type Store } from '../storage/store.ts';
 import { grantCounts, grantsOfAccount, type GrantRecord } from './grant-records.ts';
 import { sessionCounts, sessionsOfAccount } from './session-records.ts';
 

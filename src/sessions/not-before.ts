@@ -1,5 +1,5 @@
-import { keyspace, type Key, type Store } from '../../storage/store.ts';
-import { update } from '../../storage/update.ts';
+import { keyspace, type Key, type Store } from '../storage/store.ts';
+import { update } from '../storage/update.ts';
 
 /**
  * A not-before instant in milliseconds since the epoch. Everything that began earlier is invalid, whatever an index
