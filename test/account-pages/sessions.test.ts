@@ -77,10 +77,7 @@ for (const backend of serverStores) {
       const question = await desk.browser.submit(shown, { session: 'others' });
       assert.match(wordsOf(question), /^Sign out everywhere else\? You will have to sign in again in these 2 browsers/);
       const after = await desk.browser.submit(question, { confirm: 'yes' });
-      assert.match(
-        wordsOf(after),
-        /(?:Safari on iPhone, Firefox on Linux|Firefox on Linux, Safari on iPhone) are signed out\./,
-      );
+      assert.match(wordsOf(after), / 2 browsers are signed out\./);
       assert.deepEqual([...buttonsOf(after).keys()], []);
       for (const one of others) {
         assert.ok(!(await isSignedIn(nodes, one)));
