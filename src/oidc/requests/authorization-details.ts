@@ -20,8 +20,8 @@ const MOST_VALUES = 20;
 const LONGEST_TEXT = 200;
 
 /**
- * Hooks for Rich Authorization Requests (RFC 9396). A person's consent covers their own request, each time anew. A
- * token gets those details or, if it asks for less, some of them, and none for another API.
+ * Hooks for Rich Authorization Requests (RFC 9396). The server asks for a person's consent to each request. A token gets those
+ * details or, if it asks for less, some of them, and none for another API.
  */
 export function richAuthorizationRequests(types: readonly DetailType[]): Feature {
   const byName = new Map(types.map((type) => [type.type, type]));
