@@ -22,27 +22,27 @@ export interface ServerOptions {
   config: Config;
   /** Apps to name on the root page. */
   apps?: Apps;
-  /** The time in place of the store's, for those who move it. */
+  /** A clock in place of the store's, for tests. */
   clock?: Clock;
   random?: Random;
-  /** Opens the stores in its own way, such as ones that count or fail. */
+  /** Replaces `openStores`, for stores that count or fail. */
   openStores?: typeof openStores;
 }
 
 export interface RunningServer {
-  /** The port that it listens on; clients use the issuer's URL. */
+  /** The listening port; clients use the issuer's URL. */
   readonly port: number;
-  /** Announces the end and serves on: /readyz answers 503, and each answer closes its connection. */
+  /** Announces the shutdown: /readyz answers 503, and each response closes its connection. */
   leave(): void;
-  /** Lets what has begun end, then closes everything. */
+  /** Finishes open requests, then closes everything. */
   close(): Promise<void>;
-  /** Cuts every connection. */
+  /** Aborts every connection. */
   closeNow(): void;
-  /** Reads again what another program may have renewed: the TLS certificate. */
+  /** Reloads the TLS certificate. */
   reload(): void;
 }
 
-/** Starts the server that a configuration describes; the only place that sees every part. */
+/** Starts the server of a configuration: the only place that knows every part. */
 export async function startServer({ config, apps = [], ...given }: ServerOptions): Promise<RunningServer> {
   const { random = systemRandom, openStores: open = openStores } = given;
   const stores = await open(config.stores, given.clock);
@@ -61,7 +61,7 @@ export async function startServer({ config, apps = [], ...given }: ServerOptions
   }
 }
 
-/** Keeps the demo, whose passwords everybody knows, and configured servers out of each other's stores. */
+/** Keeps the demo, whose passwords are published, and configured servers out of each other's stores. */
 async function claim({ config, stores, random }: Pick<Opened, 'config' | 'stores' | 'random'>): Promise<void> {
   const { records, clock } = stores;
   const { grants: grantsUrl, records: url = grantsUrl } = config.stores;
@@ -130,7 +130,7 @@ function admissionOf({
   issuer,
   listen: { aliases, trusted_proxies, client_certificates: certificates },
 }: Config): Admission {
-  // Hosts that requests may name besides the issuer's.
+  // Further hosts that requests may name.
   const others = certificates?.url === undefined ? aliases : [...aliases, new URL(certificates.url).host];
   return openAdmission({
     issuer,

@@ -23,7 +23,7 @@ export function refusalAnswer(error: AccessRefused, used: Scheme | undefined, ch
   const headers: Record<string, string | string[]> = { 'Cache-Control': 'no-store' };
   if (error.status === 503) headers['Retry-After'] = '5';
   else headers['WWW-Authenticate'] = challengesOf(error, used, challenges);
-  // RFC 6750 §3: who sent no token is told nothing but that one is needed.
+  // RFC 6750 §3: a request without a token learns only that one is needed.
   if (error.code === undefined) return { status: error.status, headers, body: '' };
   headers['Content-Type'] = 'application/json';
   const body = JSON.stringify({ error: error.code, error_description: error.message });
@@ -31,8 +31,8 @@ export function refusalAnswer(error: AccessRefused, used: Scheme | undefined, ch
 }
 
 /**
- * An unauthenticated request gets one challenge for each accepted scheme; the error stands in that of the scheme that
- * was used, which alone is told what else is wrong with the request.
+ * Builds one challenge for each accepted scheme if the request has no token. An error stands in the challenge of the
+ * scheme that the request used.
  */
 function challengesOf(error: AccessRefused, used: Scheme | undefined, challenges: Challenges): string[] {
   const { realm, schemes, dpopAlgorithms, resourceMetadata } = challenges;

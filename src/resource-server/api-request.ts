@@ -6,13 +6,13 @@ export interface ApiRequest {
   readonly method: string;
   /** Path and query, as in the request line. */
   readonly target: string;
-  /** Every value of a header, one for each time that it was sent. The name is in lower case. */
+  /** Returns every value of a header, one for each time that it was sent. The name is in lower case. */
   headers(name: string): readonly string[];
-  /** The certificate that the client showed on this TLS connection, as DER; nothing without one. */
+  /** The client certificate of this TLS connection as DER; undefined without one. */
   certificate?(): Uint8Array | undefined;
 }
 
-/** @param target where a framework has changed `request.url`, what it was */
+/** @param target the original `request.url`, if a framework has changed it */
 export function fromNode(request: IncomingMessage, target = request.url ?? ''): ApiRequest {
   return {
     method: request.method ?? '',
@@ -22,7 +22,7 @@ export function fromNode(request: IncomingMessage, target = request.url ?? ''): 
   };
 }
 
-// `headers` silently keeps the first of several; which one a proxy in front has looked at is unknown.
+// `headers` silently keeps the first of several values; it is unknown which one a proxy has checked.
 function valuesOf(rawHeaders: readonly string[], name: string): string[] {
   return rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === name);
 }

@@ -1,6 +1,6 @@
 import { base64url } from 'jose';
 
-// By what every runtime has, so that the kit runs where there is no `node:crypto` and no `Buffer`.
+// Uses only Web APIs, for runtimes without `node:crypto` and `Buffer`.
 const encoder = new TextEncoder();
 
 /** SHA-256, base64url. */
@@ -9,13 +9,13 @@ export async function sha256(data: string | Uint8Array<ArrayBuffer>): Promise<st
   return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
 }
 
-/** The text that the chunks are in UTF-8. */
+/** Decodes chunks as UTF-8. */
 export function textOf(chunks: readonly Uint8Array[]): string {
   const decoder = new TextDecoder();
   return chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join('') + decoder.decode();
 }
 
-/** Compares without telling by its time how much of the texts is alike. */
+/** Compares in a time that does not reveal how much of the texts is equal. */
 export function isSameText(one: string, other: string): boolean {
   const [a, b] = [encoder.encode(one), encoder.encode(other)];
   if (a.length !== b.length) return false;
@@ -24,11 +24,7 @@ export function isSameText(one: string, other: string): boolean {
   return different === 0;
 }
 
-/**
- * Inflates zlib data (RFC 1950).
- * @param limit bytes of the result
- * @throws Error when it is malformed or larger
- */
+/** Inflates zlib data (RFC 1950). @param limit largest result in bytes @throws Error if it is malformed or larger */
 export async function inflate(data: Uint8Array<ArrayBuffer>, limit: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;

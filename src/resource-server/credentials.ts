@@ -12,9 +12,8 @@ export interface Credentials {
 const CREDENTIALS = /^[a-z]+ +([A-Za-z0-9\-._~+/]+=*)$/i;
 
 /**
- * The token of a request, from the only place where it may be: the Authorization header (RFC 6750 §2.1).
- * A token in the query ends up in logs and histories, so a client that sends one is told (RFC 9700 §4.3.2).
- * @throws MissingToken, InvalidRequest
+ * Reads the token from the Authorization header, the only allowed place (RFC 6750 §2.1). A token in the query ends up
+ * in logs and histories, so it is refused by name (RFC 9700 §4.3.2). @throws MissingToken, InvalidRequest
  */
 export function credentialsOf(request: ApiRequest, schemes: readonly Scheme[]): Credentials {
   if (hasTokenInQuery(request.target)) {
@@ -29,7 +28,7 @@ export function credentialsOf(request: ApiRequest, schemes: readonly Scheme[]): 
   return { scheme, token };
 }
 
-/** The scheme of a request that may be malformed otherwise, so that its refusal speaks of that one. */
+/** Returns the scheme of a request that may otherwise be malformed, for the challenge of its refusal. */
 export function schemeOf(header: string, schemes: readonly Scheme[]): Scheme | undefined {
   const name = header.split(' ', 1)[0]?.toLowerCase();
   return schemes.find((scheme) => scheme.toLowerCase() === name);

@@ -11,7 +11,7 @@ import type { SenderRules } from './sender.ts';
 export type Decision =
   | {
       readonly token: AccessToken;
-      /** For the API's own answer. */
+      /** Headers for the API's own response. */
       readonly headers: Readonly<Record<string, string>>;
     }
   | (Answer & { readonly token: undefined; readonly refusal: AccessRefused });
@@ -19,7 +19,7 @@ export type Decision =
 export interface DecisionRules {
   readToken: (token: string) => Promise<AccessToken>;
   sender: SenderRules;
-  /** At once where it gives no promise. */
+  /** Returns no promise if the answer is known at once. */
   checkStatus: (token: AccessToken) => Promise<void> | undefined;
   challenges: Challenges;
   onRefusal: ((refusal: AccessRefused, request: ApiRequest) => void) | undefined;

@@ -3,8 +3,8 @@ import type { CryptoKey } from 'jose';
 import { isSameText } from './bytes.ts';
 
 /**
- * The nonces of this API (RFC 9449 §9): each is good for one to two periods. They are made from a secret and the time, so that
- * nothing is kept and processes with the same secret accept each other's.
+ * Nonces of this API (RFC 9449 §9), each valid for one to two periods. They are derived from a secret and the time, so
+ * nothing is stored, and processes with the same secret accept each other's.
  */
 export class Nonces {
   readonly #secret: Uint8Array<ArrayBuffer> | undefined;
@@ -12,7 +12,7 @@ export class Nonces {
   readonly #now: () => number;
   #key: Promise<CryptoKey> | undefined;
 
-  /** @param secret left out: a random one; `period` in seconds; `now` gives seconds since the Unix epoch */
+  /** @param secret random by default; `period` in seconds; `now` returns seconds since the Unix epoch */
   constructor(secret: Uint8Array | undefined, period: number, now: () => number) {
     this.#secret = secret && new Uint8Array(secret);
     this.#period = period;
@@ -35,7 +35,7 @@ export class Nonces {
   }
 
   async #at(slot: number): Promise<string> {
-    // Not before it is needed: edge runtimes make nothing random before the first request.
+    // Created when first needed: edge runtimes provide no randomness before the first request.
     const secret = (): Uint8Array<ArrayBuffer> => this.#secret ?? crypto.getRandomValues(new Uint8Array(32));
     this.#key ??= crypto.subtle.importKey('raw', secret(), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
     const text = new TextEncoder().encode(`dpop-nonce:${slot}`);

@@ -9,9 +9,9 @@ import { verifyJwt } from './verify-jwt.ts';
 
 export interface ProofRules {
   algorithms: readonly string[];
-  /** Seconds that a proof's `iat` may be off, in either direction; where there are nonces, these tell its time. */
+  /** Seconds by which a proof's `iat` may be off in either direction; with nonces, the nonce determines the time. */
   window: number;
-  /** Seconds by which the clocks of verifiers that share a memory of used proofs may differ from the right time. */
+  /** Seconds by which the clocks of verifiers with a shared replay store may be wrong. */
   clockTolerance: number;
   nonces: Nonces | undefined;
   replays: ReplayStore;
@@ -22,21 +22,20 @@ export interface ProofRules {
 /** The request that a proof must match. */
 export interface Proven {
   method: string;
-  /** As `requestUrl` gives it: nothing where the request is for no path. */
+  /** The result of `requestUrl`; undefined if the request target is no path. */
   url: string | undefined;
   token: string;
   /** Thumbprint of the key that the token is bound to. */
   jkt: string;
 }
 
-/** The headers of a request leave room for the largest proofs that make sense, of ML-DSA-87. */
+/** Longest proof in characters: room for signatures with ML-DSA-87. */
 const MAX_LENGTH = 12_000;
 
 /**
- * Checks a DPoP proof (RFC 9449 §4.3). The cheap checks come before the signature, so that only who has the token
- * has one verified.
- * @returns claims of the proof
- * @throws InvalidProof, InvalidToken, NonceRequired, ReplaysUnavailable
+ * Checks a DPoP proof (RFC 9449 §4.3). Cheap checks come before the signature, so that only a holder of the token
+ * causes a verification. @returns claims of the proof @throws InvalidProof, InvalidToken, NonceRequired,
+ * ReplaysUnavailable
  */
 export async function checkProof(proofs: readonly string[], proven: Proven, rules: ProofRules): Promise<JWTPayload> {
   const claims = await verifiedClaims(theOnly(proofs), proven.jkt, rules);
@@ -50,8 +49,8 @@ export async function checkProof(proofs: readonly string[], proven: Proven, rule
 }
 
 /**
- * Remembered for twice the window: from the earliest moment at which the proof is accepted to the latest, which itself is
- * part of it. The first may be by a clock that is ahead, the last by one that is behind.
+ * Remembered for twice the window, from the earliest moment of acceptance to the latest, inclusive. A fast clock may
+ * accept first, and a slow one last.
  */
 async function isFirstUse(jkt: string, jti: string, rules: ProofRules): Promise<boolean> {
   const { replays, window, clockTolerance } = rules;
@@ -92,7 +91,7 @@ async function verifiedClaims(proof: string, jkt: string, rules: ProofRules): Pr
     return payload;
   } catch (error) {
     if (error instanceof AccessRefused) throw error;
-    // Not only errors of jose: a key that is none has the runtime throw its own.
+    // Not only jose's errors: the runtime throws its own for an invalid key.
     throw new InvalidProof('The DPoP proof is malformed or its signature wrong', { cause: error });
   }
 }

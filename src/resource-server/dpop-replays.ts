@@ -1,13 +1,11 @@
 import { age, now } from './clock.ts';
 import { ReplaysUnavailable } from './errors.ts';
 
-/** Remembers which proofs have been used. */
+/** Records which proofs have been used. */
 export interface ReplayStore {
   /**
-   * Atomically records a use and tells whether it is the first.
-   * @param key thumbprint of the key that signed the proof
-   * @param jti SHA-256 of the proof's identifier, base64url
-   * @param seconds for how long it must be remembered at least
+   * Records a use atomically and tells whether it is the first. @param key thumbprint of the signing key @param jti
+   * SHA-256 of the proof's identifier, base64url @param seconds least time to remember it
    */
   claim(key: string, jti: string, seconds: number): boolean | Promise<boolean>;
 }
@@ -15,8 +13,8 @@ export interface ReplayStore {
 type Generation = Map<string, Set<string>>;
 
 /**
- * Proofs used in this process: two generations, of which the older one is forgotten as a whole. When there is no room left
- * new proofs are refused rather than old ones forgotten, and no single key may take more than half.
+ * Proofs used in this process, in two generations; the older one is dropped as a whole. When full, it refuses new
+ * proofs rather than forget old ones, and no single key may take more than half.
  */
 export class MemoryReplays implements ReplayStore {
   readonly #capacity: number;
@@ -24,7 +22,7 @@ export class MemoryReplays implements ReplayStore {
   #old: Generation = new Map();
   #size = 0;
   #turnedAt = now();
-  /** Seconds that the entries were promised to be kept: verifiers with different windows may share one memory. */
+  /** Longest promised time in seconds: verifiers with different windows may share one store. */
   #longest = 0;
 
   /** @param capacity of each generation; one entry takes about 100 bytes */
@@ -47,7 +45,7 @@ export class MemoryReplays implements ReplayStore {
   #turn(milliseconds: number): void {
     const passed = age(this.#turnedAt);
     if (passed < milliseconds) return;
-    // A clock that was set back says nothing about how old they are, so the young ones stay.
+    // A clock that was set back does not show their age, so the young ones stay.
     this.#old = passed >= 2 * milliseconds && passed !== Infinity ? new Map<string, Set<string>>() : this.#young;
     this.#young = new Map();
     this.#size = 0;

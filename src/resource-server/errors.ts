@@ -20,9 +20,9 @@ const FAULT_TEXTS = {
 } as const;
 
 /**
- * A request that must not be answered. `message` is a fixed text, made to be sent; `cause`, where there is one, is what
- * happened inside and must stay there. `code` is the error code of RFC 6750 §3.1, RFC 9449 §7.1 or RFC 9470 §3; a request
- * without any token has none. `parameters` are those that the challenge has besides.
+ * A request that must be refused. `message` is a fixed text for the client; `cause`, if present, is internal and must
+ * not be sent. `code` is the error code of RFC 6750 §3.1, RFC 9449 §7.1 or RFC 9470 §3; a request without a token has
+ * none. `parameters` are additional challenge parameters.
  */
 export abstract class AccessRefused extends Error {
   abstract readonly status: 400 | 401 | 403 | 503;
@@ -41,14 +41,14 @@ export class MissingToken extends AccessRefused {
   }
 }
 
-/** The request does not present its token as it must (RFC 6750 §3.1). */
+/** The request presents its token in a wrong way (RFC 6750 §3.1). */
 export class InvalidRequest extends AccessRefused {
   override readonly name = 'InvalidRequest';
   readonly status = 400;
   readonly code = 'invalid_request';
 }
 
-/** The token is not one that this API accepts; `fault` says why. */
+/** This API does not accept the token; `fault` gives the reason. */
 export class InvalidToken extends AccessRefused {
   override readonly name = 'InvalidToken';
   readonly status = 401;
@@ -61,14 +61,14 @@ export class InvalidToken extends AccessRefused {
   }
 }
 
-/** The DPoP proof does not prove what it must for this request (RFC 9449 §4.3). */
+/** The DPoP proof is not valid for this request (RFC 9449 §4.3). */
 export class InvalidProof extends AccessRefused {
   override readonly name = 'InvalidProof';
   readonly status = 401;
   readonly code = 'invalid_dpop_proof';
 }
 
-/** The DPoP proof must hold a nonce of this API that is still good; one comes with the refusal (RFC 9449 §9). */
+/** The DPoP proof needs a current nonce of this API; the refusal supplies one (RFC 9449 §9). */
 export class NonceRequired extends AccessRefused {
   override readonly name = 'NonceRequired';
   readonly status = 401;
@@ -79,7 +79,7 @@ export class NonceRequired extends AccessRefused {
   }
 }
 
-/** The token is good but does not reach this far. `scope` is what it lacks; absent where no scope would help. */
+/** The token is valid but insufficient. `scope` is the missing scope; absent if no scope would help. */
 export class InsufficientScope extends AccessRefused {
   override readonly name = 'InsufficientScope';
   readonly status = 403;
@@ -94,7 +94,7 @@ export class InsufficientScope extends AccessRefused {
   }
 }
 
-/** The person has to sign in again, more strongly or just now (RFC 9470 §3). */
+/** The person must sign in again, with a stronger method or more recently (RFC 9470 §3). */
 export class InsufficientAuthentication extends AccessRefused {
   override readonly name = 'InsufficientAuthentication';
   readonly status = 401;
@@ -107,7 +107,7 @@ export class InsufficientAuthentication extends AccessRefused {
   }
 }
 
-/** Refuses a request because something that the API must check cannot be checked now. */
+/** A required check is not possible now. */
 abstract class Unavailable extends AccessRefused {
   readonly status = 503;
   readonly code = 'temporarily_unavailable';
@@ -131,7 +131,7 @@ export class StatusUnavailable extends Unavailable {
   }
 }
 
-/** The replay check could not be done: the memory is full, or the operator's store does not answer. */
+/** The replay check failed: the store is full or does not answer. */
 export class ReplaysUnavailable extends Unavailable {
   override readonly name = 'ReplaysUnavailable';
 

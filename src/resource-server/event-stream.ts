@@ -9,29 +9,31 @@ export interface StreamEvent {
 }
 
 export interface StreamListener {
-  /** The type of the events that show that the stream is alive. */
+  /** Type of the events that keep the stream alive. */
   readonly beat: string;
-  /** @throws for what it does not understand; the stream is given up then */
+  /** @throws for an event that it does not understand; the stream is then closed */
   onEvent(event: StreamEvent): void;
-  /** @param wasSilent it was given up since nothing came */
+  /** @param wasSilent whether it was closed because nothing arrived */
   onClose(wasSilent: boolean): void;
 }
 
-/** Characters of one event. */
+/** Most characters of one event. */
 const MAX_EVENT = 2 ** 20;
-/** Milliseconds without a beat. */
+/** Milliseconds without a beat after which the stream is closed. */
 const SILENCE = 3000;
 
-/** Tells whether the runtime has `node:http`, whose connections keep no process alive; edge runtimes have none. */
+/**
+ * Tells whether the runtime has `node:http`, whose connections need not keep the process alive; edge runtimes have
+ * none.
+ */
 export function canOpenEventStreams(): boolean {
   const runtime = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
   return runtime.process?.getBuiltinModule?.('node:http') !== undefined;
 }
 
 /**
- * Reads a stream of events (text/event-stream) until it ends, falls silent or makes no sense. Keeps no process alive.
- * @param authorization the header of that name, if any
- * @returns what ends it
+ * Reads an event stream (text/event-stream) until it ends, falls silent or becomes unreadable. It does not keep the
+ * process alive. @param authorization value of that header, if any @returns a function that closes it
  */
 export function openEventStream(url: URL, listener: StreamListener, authorization?: string): () => void {
   const { get } = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');
@@ -65,7 +67,7 @@ export function openEventStream(url: URL, listener: StreamListener, authorizatio
     });
     response.on('error', () => request.destroy());
   });
-  // Whatever went wrong, it is over, which `close` tells.
+  // Any error ends the stream; `close` reports that.
   request.on('error', () => undefined);
   request.on('close', () => {
     clearInterval(watch);

@@ -12,7 +12,10 @@ export type ExpressHandler = (
   next: (error?: unknown) => void,
 ) => void;
 
-/** For Express: goes on only with a good token, which `accessTokenOf(request)` gives, and answers the other requests. */
+/**
+ * Express middleware: admits only requests with a valid token, which `accessTokenOf(request)` returns, and refuses the
+ * others.
+ */
 export function expressGuard(verifier: Verifier, requirements?: Requirements): ExpressHandler {
   const decide = verifier.guard(requirements);
   return (request, response, next) => {

@@ -18,7 +18,7 @@ export interface FastifyReply {
 }
 export type FastifyHook = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
 
-/** For Fastify, as `onRequest`: goes on only with a good token, which `accessTokenOf(request)` gives. */
+/** Fastify `onRequest` hook: admits only requests with a valid token, which `accessTokenOf(request)` returns. */
 export function fastifyGuard(verifier: Verifier, requirements?: Requirements): FastifyHook {
   const decide = verifier.guard(requirements);
   return async (request, reply) => {

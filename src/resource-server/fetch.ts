@@ -7,7 +7,7 @@ import type { Verifier } from './verifier.ts';
 
 export type FetchHandler = (request: Request, token: AccessToken) => Response | Promise<Response>;
 
-/** For what answers a Fetch `Request`: has the handler answer only where there is a good token. */
+/** Wraps a handler of Fetch `Request`s: it runs only with a valid token. */
 export function fetchGuard(
   verifier: Verifier,
   requirements: Requirements,
@@ -19,14 +19,14 @@ export function fetchGuard(
     if (decision.token === undefined) return toResponse(decision);
     const response = await handler(request, decision.token);
     if (Object.keys(decision.headers).length === 0) return response;
-    // The headers of a redirect or of what was fetched cannot be changed.
+    // Headers of a redirect or a fetched response are immutable.
     const headers = new Headers(response.headers);
     for (const [name, value] of Object.entries(decision.headers)) headers.set(name, value);
     return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
   };
 }
 
-/** The API's metadata (RFC 9728 §3.1) where the request is for it, otherwise nothing. */
+/** Returns the API's metadata (RFC 9728 §3.1) if the request asks for it, otherwise undefined. */
 export function fetchMetadata(verifier: Verifier): (request: Request) => Response | undefined {
   return (request) => {
     const answer = metadataAnswer(verifier, request.method, targetOf(request));
@@ -38,7 +38,7 @@ function fromFetch(request: Request): ApiRequest {
   return {
     method: request.method,
     target: targetOf(request),
-    // Values that were sent apart come as one, joined by commas, which is refused as malformed.
+    // Fetch joins repeated values by commas; the result is refused as malformed.
     headers(name) {
       const value = request.headers.get(name);
       return value === null ? [] : [value];

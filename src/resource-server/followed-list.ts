@@ -7,23 +7,26 @@ import type { ListRules, StatusList } from './status-list.ts';
 export interface FollowRules extends ListRules {
   /** Timeout of a request to the issuer, in seconds. */
   timeout: number;
-  /** Numbers the lives of the event stream; 0 while there is none. */
+  /** Number of the current event stream; 0 without one. */
   streamLife: () => number;
-  /** Milliseconds for which what the issuer last said counts while its stream should speak and does not. */
+  /** Milliseconds for which the issuer's last message counts while its stream is silent. */
   trustedFor: () => number;
-  /** Lets work finish in a runtime that would end it with the request. */
+  /** Keeps the runtime alive until the work is finished. */
   waitUntil?: ((work: Promise<unknown>) => void) | undefined;
   /** Fetches the keys too: without the stream nothing announces a revoked key. */
   keepUpKeys: () => void;
 }
 
-/** The part of a list's `ttl` after which it is fetched again, while the copy that is there still serves. */
+/** Fraction of a list's `ttl` after which it is fetched again; the old copy is still valid. */
 const DUE = 0.5;
-/** Seconds for which the stream's word is taken without having fetched: a stream that is slow or lies is found out. */
+/**
+ * Longest time in seconds for which the stream alone is trusted without a fetch, so that a slow or false stream is
+ * detected.
+ */
 const STREAM_TRUSTED_FOR = 120;
 /** Seconds. */
 const FETCHED_EVERY = 60;
-/** Seconds to wait for an answer before it is asked for over another connection too. */
+/** Seconds without a response after which the request is repeated over another connection. */
 const PATIENCE = 0.5;
 /** Revoked indexes from the stream that lie beyond the end of the fetched list. */
 const MAX_HEARD = 100_000;
@@ -47,7 +50,7 @@ export class FollowedList {
   #failure: { at: number; cause: unknown } | undefined;
   usedAt = now();
 
-  /** @param uri as the tokens name it, `url` where that is */
+  /** @param uri the list's name in tokens @param url its address */
   constructor(uri: string, url: URL, rules: FollowRules) {
     this.#uri = uri;
     this.#url = url;
@@ -58,7 +61,7 @@ export class FollowedList {
     return this.#list !== undefined;
   }
 
-  /** The last failure, unless it has been made good. */
+  /** The last failure, unless a later fetch succeeded. */
   get failure(): { at: number; cause: unknown } | undefined {
     return this.#failure;
   }
@@ -75,12 +78,12 @@ export class FollowedList {
     return !this.#expiresWithin(-allowed) && age(this.#confirmedAt) <= (this.#list.ttl + grace) * 1000;
   }
 
-  /** Tells whether it may be relied on without asking. @param at as of then */
+  /** Tells whether it is valid without a fetch. @param at the time to judge it by */
   isFresh(at = now()): boolean {
     return this.isConfirmed() && this.#confirmedAt >= at - this.#rules.trustedFor();
   }
 
-  /** Tells whether the issuer gave no answer at all, when it was asked the last time: a node of it may hang that does not know all. */
+  /** Tells whether the last request got no answer at all: the node behind it may hang. */
   get wasSilent(): boolean {
     return isSilence(this.#failure?.cause);
   }
@@ -91,7 +94,7 @@ export class FollowedList {
     return age(this.#confirmedAt) >= due || age(this.#fetchedAt) >= Math.max(due, FETCHED_EVERY * 1000);
   }
 
-  /** Fetches it, once for all who ask meanwhile. Never fails: `isConfirmed` tells. */
+  /** Fetches the list once for concurrent callers. Never fails: `isConfirmed` shows the result. */
   refresh(): Promise<void> {
     if (this.#refreshing === undefined) {
       this.#refreshing = this.#fetch()
@@ -105,7 +108,7 @@ export class FollowedList {
     return this.#refreshing;
   }
 
-  /** Fetches it, also while it is being fetched: that answer may be older than the news. */
+  /** Fetches the list again, even during a fetch, whose response may be older than the news. */
   refreshAgain(): void {
     void (this.#refreshing ?? Promise.resolve()).then(() => this.refresh());
   }
@@ -119,14 +122,14 @@ export class FollowedList {
     }
   }
 
-  /** The stream says that there is news, without saying what: until that has been fetched, it cannot confirm what is here. */
+  /** Records news of an unknown change: until the list is fetched, the stream cannot confirm it. */
   changed(): void {
     this.#news += 1;
     this.#followedIn = 0;
     this.#refetch.news();
   }
 
-  /** The stream says that it has told everything up to now: which completes a copy that could be fetched. */
+  /** Records that the stream has reported everything up to now, which confirms a copy that is not behind. */
   confirm(): void {
     const isFollowed = this.#followedIn !== 0 && this.#followedIn === this.#rules.streamLife();
     const isWhole = isFollowed && this.#failure === undefined;
@@ -150,7 +153,7 @@ export class FollowedList {
       throw new Error(`${this.#url.href} answers ${fetched.status}`);
     }
     this.#fetchedAt = askedAt;
-    // Unless the stream has confirmed it since.
+    // Skipped if the stream has confirmed it since.
     if (age(this.#confirmedAt) > age(askedAt)) this.#confirmedAt = askedAt;
     this.#followedIn = news === this.#news ? life : 0;
   }
@@ -161,7 +164,7 @@ export class FollowedList {
       timeout,
       patience: trustedFor() === Infinity ? undefined : PATIENCE,
       accept: 'application/statuslist+jwt',
-      // A copy that is about to expire must be replaced, even by one that says the same.
+      // A copy that is about to expire must be replaced, even by an identical list.
       etag: this.#expiresWithin(this.#list?.ttl ?? 0) ? undefined : this.#etag,
     });
   }

@@ -7,26 +7,26 @@ import type { Requirements } from './requirements.ts';
 import { metadataAnswer } from './resource-metadata.ts';
 import type { Verifier } from './verifier.ts';
 
-/** Resolves to the verified token, or to nothing when the request has already been answered with a refusal. */
+/** Resolves to the verified token, or to undefined once the request has been refused. */
 export type Guard = (request: IncomingMessage, response: ServerResponse) => Promise<AccessToken | undefined>;
 
 /**
- * For `node:http`: lets only requests with a good token pass, and answers the others.
- * @throws TypeError when a need could not stand in a header or never be fulfilled.
+ * Guard for `node:http`: admits only requests with a valid token, and refuses the others. @throws TypeError if a
+ * requirement cannot stand in a header or can never be met.
  */
 export function guard(verifier: Verifier, requirements?: Requirements): Guard {
   const decide = verifier.guard(requirements);
   return async (request, response) => answerWith(response, await decide(fromNode(request)));
 }
 
-/** Sends a refusal, or gives the token and sets what belongs to the API's own answer. */
+/** Sends a refusal, or returns the token and sets the headers of the API's own response. */
 export function answerWith(response: ServerResponse, decision: Decision): AccessToken | undefined {
   if (decision.token === undefined) send(response, decision);
   else for (const [name, value] of Object.entries(decision.headers)) response.setHeader(name, value);
   return decision.token;
 }
 
-/** Answers a request for the API's metadata (RFC 9728 §3.1), and says whether it was one. */
+/** Answers a request for the API's metadata (RFC 9728 §3.1), and tells whether it was one. */
 export function serveMetadata(verifier: Verifier): (request: IncomingMessage, response: ServerResponse) => boolean {
   return (request, response) => {
     const answer = metadataAnswer(verifier, request.method, request.url);

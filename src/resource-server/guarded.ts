@@ -7,9 +7,8 @@ export function remember(request: object, token: AccessToken): void {
 }
 
 /**
- * The token by which a request passed its guard.
- * @param request that of Express or Fastify, or the context of Koa
- * @throws Error when no guard stands before this
+ * Returns the token that the guard accepted. @param request that of Express or Fastify, or the context of Koa @throws
+ * Error if no guard has run
  */
 export function accessTokenOf(request: object): AccessToken {
   const token = tokens.get(request);

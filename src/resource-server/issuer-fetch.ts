@@ -7,26 +7,23 @@ export interface FetchOptions {
   accept: string;
   /** ETag of the copy that is already here, so that the issuer can answer 304. */
   etag?: string | undefined;
-  /** Seconds without an answer after which the issuer is asked over one more connection: a node of it may hang. */
+  /** Seconds without a response after which the issuer is asked over another connection, because a node may hang. */
   patience?: number | undefined;
 }
 
 export interface Fetched {
-  /** 304: what the `etag` stands for is still there. */
+  /** 304 if the copy of `etag` is still current. */
   readonly status: number;
   readonly etag: string | undefined;
   readonly body: string;
 }
 
-/** Over so many connections at most. */
+/** Most connections for one fetch. */
 const CONNECTIONS = 4;
-/** Bytes. The largest that are sensible: a status list of eight million bits that do not compress. */
+/** Largest body in bytes: a status list of eight million incompressible bits. */
 const MAX_BODY = 2 ** 21;
 
-/**
- * Fetches what an issuer publishes, within bounds of size and time and from nowhere but there.
- * @throws Error, also for a redirect
- */
+/** Fetches an issuer's document with limits on size and time, and follows no redirect. @throws Error */
 export async function fetchFromIssuer(url: URL, { patience, ...options }: FetchOptions): Promise<Fetched> {
   const answered = new AbortController();
   const silence = new DOMException(`${url.href} does not answer within ${options.timeout} s`, 'TimeoutError');
@@ -40,7 +37,7 @@ export async function fetchFromIssuer(url: URL, { patience, ...options }: FetchO
   }
 }
 
-/** Asks again where no answer came in time, or none at all. The first answer counts. */
+/** Repeats a request that gets no response in time. The first response counts. */
 async function askSeveral(ask: () => Promise<Fetched>, patience: number): Promise<Fetched> {
   const asked: Promise<Fetched>[] = [];
   while (asked.length < CONNECTIONS) {
@@ -83,7 +80,7 @@ async function boundedText({ body }: Response, url: URL): Promise<string> {
   if (body === null) return '';
   const chunks: Uint8Array[] = [];
   let size = 0;
-  // Leaving the loop early ends the response.
+  // Leaving the loop early closes the response.
   for await (const chunk of body as AsyncIterable<Uint8Array>) {
     size += chunk.length;
     if (size > MAX_BODY) throw new Error(`${url.href} answers with more than ${MAX_BODY} bytes`);

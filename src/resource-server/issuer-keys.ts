@@ -14,15 +14,15 @@ export interface IssuerKeysOptions {
   timeout: number;
   /** Time in seconds for which fetched keys are valid. */
   maxAge: number;
-  /** Time in seconds for which keys known to have changed still serve, if the new ones cannot be fetched. */
+  /** Seconds for which outdated keys still serve if the new ones cannot be fetched. */
   outdatedFor: number;
-  /** Lets work finish in a runtime that would end it with the request. */
+  /** Keeps the runtime alive until the work is finished. */
   waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
 type Asked = Parameters<JWTVerifyGetKey>;
 
-/** At this part of their time the keys are fetched again, while those that are there still serve. */
+/** Fraction of their life after which keys are fetched again; the old ones are still valid. */
 const AHEAD = 0.8;
 
 /** The keys that an issuer publishes. */
@@ -41,9 +41,8 @@ export class IssuerKeys {
   }
 
   /**
-   * Finds the key that a token names. One that is not there has the keys fetched again, at most once per cooldown, so that
-   * made-up names cannot be turned into load on the issuer.
-   * @throws IssuerUnavailable, or jose's error when the keys are there and this is not one of them
+   * Finds a token's key. An unknown key causes a fetch, at most once in each cooldown, so that invented names cannot
+   * load the issuer. @throws IssuerUnavailable, or jose's error if the keys are current and lack it
    */
   readonly find = (...asked: Asked): CryptoKey | Promise<CryptoKey> =>
     this.#usable()?.known(asked[0]) ?? this.#search(asked);
@@ -58,12 +57,12 @@ export class IssuerKeys {
     });
   };
 
-  /** Has the keys fetched for who is not told when they change. */
+  /** Fetches the keys for a caller that gets no change notices. */
   keepUp(): void {
     if (age(this.#lastTry.at) >= 1000) this.#load().catch(() => undefined);
   }
 
-  /** Has the keys fetched again, also while they are: that answer may be older than the news. */
+  /** Fetches the keys again, even during a fetch, whose response may be older than the news. */
   renew(): void {
     if (this.#changedAt <= this.#askedAt) this.#changedAt = now();
     const earlier = this.#loading ?? Promise.resolve();
@@ -79,7 +78,7 @@ export class IssuerKeys {
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw aboutTokenOrIssuer(error);
       if (age(this.#lastTry.at) >= this.#options.cooldown * 1000) return await this.#searchAgain(asked);
-      // It may be among those that could not be fetched.
+      // The key may be among those that could not be fetched.
       throw this.#lastTry.failed ? new IssuerUnavailable({ cause: error }) : error;
     }
   }

@@ -7,7 +7,7 @@ export interface IssuerMetadata {
   readonly statusEvents: URL | undefined;
 }
 
-/** @throws Error when there is none, or none that may be believed */
+/** @throws Error if there is no trustworthy metadata */
 export async function fetchIssuerMetadata(issuer: string, timeout: number): Promise<IssuerMetadata> {
   for (const url of metadataUrls(issuer)) {
     const { status, body } = await fetchFromIssuer(url, { timeout, accept: 'application/json' });
@@ -39,7 +39,7 @@ function read(metadata: unknown, issuer: string): IssuerMetadata {
   return { jwksUri, statusEvents: typeof events === 'string' ? urlOfIssuer(events, issuer) : undefined };
 }
 
-/** A URL that the issuer itself answers for: of its origin. Nothing for any other. */
+/** Accepts a URL of the issuer's own origin only; otherwise returns undefined. */
 export function urlOfIssuer(url: string, issuer: string): URL | undefined {
   if (!URL.canParse(url)) return undefined;
   const parsed = new URL(url);

@@ -5,13 +5,13 @@ import { acceptFor, ASYMMETRIC } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { StatusLists } from './status-lists.ts';
 
-/** Seconds: as long as a list may go unconfirmed. */
+/** Seconds for which outdated keys serve: as long as a list may be unconfirmed. */
 const OUTDATED_FOR = 10;
 
 /** An issuer's published documents, each fetched when it is first needed. */
 export interface Issuer {
   readonly keys: IssuerKeys;
-  /** Nothing where the API's owner does not want it. */
+  /** Undefined if the API's owner turned the check off. */
   readonly statusLists: StatusLists | undefined;
 }
 
@@ -27,7 +27,7 @@ export function issuerOf(settings: Settings): Issuer {
   const statusLists = new StatusLists({
     ...settings,
     keys,
-    // The API's choice of algorithms is for its own tokens. A list covers the tokens of all APIs.
+    // The configured algorithms apply to the API's tokens. A list covers the tokens of all APIs.
     algorithms: ASYMMETRIC,
     isRequired: status.check === 'required',
     acceptFor: acceptFor(status),
@@ -38,7 +38,7 @@ export function issuerOf(settings: Settings): Issuer {
   return { keys, statusLists };
 }
 
-/** Loads once for all who ask, but again after a failure. */
+/** Loads once for concurrent callers, and again after a failure. */
 function remembered(load: () => Promise<IssuerMetadata>): () => Promise<IssuerMetadata> {
   let loading: Promise<IssuerMetadata> | undefined;
   return () => {

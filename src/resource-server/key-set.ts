@@ -2,8 +2,7 @@ import { createLocalJWKSet, errors } from 'jose';
 import type { CryptoKey, FlattenedJWSInput, JSONWebKeySet, JWTHeaderParameters } from 'jose';
 
 /**
- * The keys of one moment. Which of them a header means is found out once, as it takes a tenth of the time of a
- * verification.
+ * The keys of one fetch. The match of a header to a key is cached, because finding it takes a tenth of a verification.
  */
 export class KeySet {
   readonly #find: ReturnType<typeof createLocalJWKSet>;
@@ -14,15 +13,15 @@ export class KeySet {
     this.#find = createLocalJWKSet(jwks as JSONWebKeySet);
   }
 
-  /** The key, where such a header was seen before. */
+  /** Returns the key that was found for this header before. */
   known({ alg, kid }: JWTHeaderParameters): CryptoKey | undefined {
     return this.#found.get(`${alg} ${kid ?? ''}`);
   }
 
-  /** @throws jose's error when it holds no such key, several, or one that is broken */
+  /** @throws jose's error if it holds no such key, several, or a broken one */
   async find(header: JWTHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
     const key = await this.#find(header, token);
-    // Only what is in the set gets here, so it holds no more than that, however many headers are made up.
+    // Only headers with a match get here, so invented headers do not fill the cache.
     this.#found.set(`${header.alg} ${header.kid ?? ''}`, key);
     return key;
   }

@@ -49,11 +49,11 @@ export interface VerifierOptions {
   /** More for this API's metadata (RFC 9728 §2), such as `scopes_supported` and `resource_name`. */
   metadata?: Readonly<Record<string, unknown>>;
   /**
-   * For a runtime that ends with the request all that it began, such as Cloudflare Workers: the function of that name, which lets
-   * it finish. Nothing goes on between requests then, and the stream of events is not used. Default: none.
+   * The `waitUntil` of a runtime that stops all work with the request, such as Cloudflare Workers. With it nothing runs
+   * between requests, and the event stream is not used. Default: none.
    */
   waitUntil?: (work: Promise<unknown>) => void;
-  /** Called with every refusal of a guard, for the log: `cause` says what must not be sent. */
+  /** Called with every refusal of a guard, for logging: `cause` is internal. */
   onRefusal?: (refusal: AccessRefused, request: ApiRequest) => void;
 }
 
@@ -77,15 +77,15 @@ export interface DpopOptions {
 
 export interface StatusOptions {
   /**
-   * `required` refuses a token without a status list index, `when-present` accepts it, since who holds a token cannot
-   * take the signed claim out of it; `off` looks at none. Default: `when-present`.
+   * `required` refuses a token without a status list index. `when-present` accepts it, because a holder cannot remove a
+   * signed claim. `off` checks none. Default: `when-present`.
    */
   check?: 'required' | 'when-present' | 'off';
   /** Listen to the issuer's stream of events, where it has one. Default: true. */
   push?: boolean;
   /**
-   * A client of the issuer that this API is, with its secret. The issuer reserves slots in its stream for clients of its operator;
-   * without credentials strangers may take the last one. Default: none.
+   * The issuer's client for this API, with its secret. The issuer reserves streams for its operator's clients; without
+   * credentials, strangers may take the last free one. Default: none.
    */
   client?: { id: string; secret: string };
   /**

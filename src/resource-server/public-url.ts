@@ -1,6 +1,6 @@
 /**
- * The URL that a client called, for comparing with the `htu` of a proof: without query and fragment, normalised as RFC 3986
- * §6.2.2 and §6.2.3 say (RFC 9449 §4.3). Nothing for what is no http URL.
+ * Normalises a URL for comparison with a proof's `htu`: without query and fragment (RFC 3986 §6.2.2 and §6.2.3, RFC
+ * 9449 §4.3). Undefined if it is no http URL.
  */
 export function normalised(url: string): string | undefined {
   if (!URL.canParse(url)) return undefined;

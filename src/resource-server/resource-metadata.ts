@@ -31,7 +31,7 @@ export function resourceMetadata(
   return { path, url: origin + path, document };
 }
 
-/** Nothing where the request, by its method and its path with the query, is for something else. */
+/** Returns undefined if the method, path or query asks for something else. */
 export function metadataAnswer(
   { metadata }: { metadata: ResourceMetadata | undefined },
   method: string | undefined,
@@ -41,7 +41,7 @@ export function metadataAnswer(
   return isAsked && metadata !== undefined ? describe(metadata) : undefined;
 }
 
-/** Anybody may read it, also pages of other origins, whose apps learn from it where to sign in. */
+/** Anybody may read it, including pages of other origins, whose apps learn where to sign in. */
 function describe({ document }: ResourceMetadata): Answer {
   const headers = {
     'Content-Type': 'application/json',

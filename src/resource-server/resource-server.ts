@@ -1,4 +1,4 @@
-// The kit's public face, which its package exports: what is not named here may change.
+// The package's public API. Everything that is not exported here may change.
 export type { AccessToken } from './access-token.ts';
 export type { Answer } from './answer.ts';
 export type { ApiRequest } from './api-request.ts';

@@ -15,7 +15,7 @@ export function senderRules(settings: Settings, now: () => number): SenderRules 
   const prefix = publicPrefix(publicUrl, audience);
   if (required && prefix === undefined) throw new TypeError('DPoP needs publicUrl where audience is no URL');
   return {
-    // A nonce serves for one to two periods, so a used proof is remembered as long as without.
+    // A nonce is valid for one to two periods, so used proofs are remembered as long as without nonces.
     proofs: {
       algorithms,
       window,

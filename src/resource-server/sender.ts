@@ -17,9 +17,9 @@ export interface SenderRules {
 }
 
 /**
- * Checks that who sends a token is whom it is bound to (`cnf`), if to anybody.
- * @returns whether the proof's nonce is about to end, so that the client should have the next one (RFC 9449 §8.2)
- * @throws InvalidToken, InvalidProof, NonceRequired, ReplaysUnavailable
+ * Checks that a token's sender is the party it is bound to (`cnf`), if any. @returns whether the proof's nonce expires
+ * soon, so that the client needs the next one (RFC 9449 §8.2) @throws InvalidToken, InvalidProof, NonceRequired,
+ * ReplaysUnavailable
  */
 export async function checkSender(
   claims: JWTPayload,
@@ -30,11 +30,11 @@ export async function checkSender(
   const { jkt, thumbprint } = bindingOf(claims);
   if (thumbprint !== undefined) await checkCertificate(request, thumbprint, rules.certificateOf);
   if (jkt === undefined) {
-    // RFC 9449 §7.1: with this scheme the client means that a proof is asked for.
+    // RFC 9449 §7.1: the scheme announces a proof.
     if (scheme === 'DPoP' || rules.dpopRequired) throw new InvalidToken('unbound');
     return false;
   }
-  // RFC 9449 §7.2: a token bound to a key proves nothing without that key, and a thief would present it exactly so.
+  // RFC 9449 §7.2: a bound token without proof is refused, because a thief would present it exactly so.
   if (scheme !== 'DPoP' || rules.publicPrefix === undefined) throw new InvalidToken('sender_constrained');
   const url = requestUrl(rules.publicPrefix, request.target);
   const proven = { method: request.method, url, token, jkt };
@@ -47,7 +47,7 @@ interface Binding {
   thumbprint?: string;
 }
 
-/** A confirmation that is not understood is none that could be checked, so the token is refused. */
+/** An unknown confirmation method cannot be checked, so the token is refused. */
 export function bindingOf({ cnf }: JWTPayload): Binding {
   if (cnf === undefined) return {};
   if (typeof cnf !== 'object' || cnf === null) throw new InvalidToken('claims');

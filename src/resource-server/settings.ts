@@ -31,7 +31,7 @@ export interface Settings extends Settled<Omit<VerifierOptions, 'dpop' | 'status
   status: Settled<StatusOptions, typeof STATUS_DEFAULTS>;
 }
 
-/** @throws TypeError when an option cannot be right */
+/** @throws TypeError if an option is invalid */
 export function settingsOf(options: VerifierOptions): Settings {
   const settings = {
     ...DEFAULTS,
@@ -43,14 +43,14 @@ export function settingsOf(options: VerifierOptions): Settings {
   return settings;
 }
 
-/** An option that is there but undefined, as JavaScript allows, is one that is not there. */
+/** An option that is undefined counts as absent. */
 function given<Options extends object>(options: Options): Options {
   const copy = { ...options };
   for (const [name, value] of Object.entries(copy)) if (value === undefined) Reflect.deleteProperty(copy, name);
   return copy;
 }
 
-/** Every algorithm by which who verifies cannot sign. */
+/** Asymmetric algorithms, so that a verifier cannot sign. */
 export const ASYMMETRIC: readonly string[] = [
   ...['ES', 'RS', 'PS'].flatMap((family) => ['256', '384', '512'].map((size) => family + size)),
   ...['EdDSA', 'Ed25519', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'],

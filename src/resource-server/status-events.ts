@@ -8,15 +8,15 @@ export interface StatusNews {
   /** The stream has begun. It does not repeat earlier events. */
   onStart(): void;
   onRevoked(uri: string, indexes: readonly number[]): void;
-  /** The list has changed by more than is told. */
+  /** The list has changed by more than the event names. */
   onChanged(uri: string): void;
-  /** The issuer publishes other keys. */
+  /** The issuer's keys have changed. */
   onKeys(): void;
-  /** Everything up to now has been told. */
+  /** Everything up to now has been reported. */
   onCurrent(): void;
 }
 
-/** Milliseconds for which an issuer that does not say so may be silent, and the least and the most that it may say. */
+/** Milliseconds for which a silent issuer is trusted: the default, the least and the most. */
 const TRUSTED_FOR = 3000;
 const LEAST = 200;
 
@@ -53,8 +53,8 @@ export class StatusEvents {
   }
 
   /**
-   * Milliseconds for which the last word of the issuer may be relied on while it is silent. Without a stream, or once it is
-   * known that there is none, the lists say themselves for how long they count.
+   * Milliseconds for which the issuer's last message is trusted while it is silent. Without a stream, the lists' own
+   * lifetimes apply.
    */
   get trustedFor(): number {
     return this.#trustedFor;
@@ -81,7 +81,7 @@ export class StatusEvents {
       beat: 'current',
       onEvent: (event) => this.#tell(event),
       onClose: (wasSilent) => {
-        // No answer is no word of the issuer's that there is no stream.
+        // Silence does not mean that the issuer has no stream.
         if (!this.#isLive && !wasSilent) this.#trustedFor = Infinity;
         this.#isLive = false;
         this.#openLater();
@@ -92,13 +92,13 @@ export class StatusEvents {
 
   #openLater(): void {
     if (this.#isClosed) return;
-    // Not all APIs of a server that was restarted come back in the same moment.
+    // Spreads the reconnects of many APIs after a restart of the server.
     const [part = 0] = crypto.getRandomValues(new Uint8Array(1));
     this.#timer = unref(setTimeout(() => this.open(), this.#pause * (0.5 + part / 512)));
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
   }
 
-  /** @throws for an event that is malformed: who sends such cannot be relied on */
+  /** @throws for a malformed event, whose sender cannot be trusted */
   #tell({ type, data }: StreamEvent): void {
     switch (type) {
       case 'lists':

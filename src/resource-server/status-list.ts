@@ -3,11 +3,11 @@ import type { JWTPayload, JWTVerifyGetKey } from 'jose';
 import { inflate } from './bytes.ts';
 import { verifyJwt } from './verify-jwt.ts';
 
-/** Bytes. More than a million tokens with eight bits each is no list but an attack on memory. */
+/** Largest list in bytes. More than a million tokens with eight bits each would be an attack on memory. */
 const MAX_SIZE = 2 ** 22;
 /** The status INVALID: permanently revoked (§7.1). */
 const REVOKED = 1;
-/** Seconds that a list may be kept whose issuer does not say. */
+/** Seconds for which a list without `ttl` is kept. */
 const DEFAULT_TTL = 300;
 
 /** The states of many tokens, a few bits for each (draft-ietf-oauth-status-list §4). */
@@ -79,9 +79,8 @@ export interface ListRules {
 }
 
 /**
- * Verifies and opens a published list (draft-ietf-oauth-status-list §5.1 and §8.3).
- * @param uri where it was fetched: it must be the list that is for there
- * @throws Error
+ * Verifies and decodes a published list (draft-ietf-oauth-status-list §5.1 and §8.3). @param uri its address, which
+ * must be the list's subject @throws Error
  */
 export async function readStatusList(token: string, uri: string, rules: ListRules): Promise<StatusList> {
   const { payload } = await verifyJwt(token, rules.keys, {

@@ -14,20 +14,20 @@ export interface StatusRules extends Omit<ListRules, 'keys'> {
   keys: IssuerKeys;
   /** True if a token without a status list index is refused. */
   isRequired: boolean;
-  /** Seconds beyond a list's `ttl` for which it serves where it cannot be confirmed. */
+  /** Seconds beyond a list's `ttl` for which an unconfirmed list is still accepted. */
   acceptFor: number;
   /** Seconds. */
   timeout: number;
   /** Finds the issuer's event stream; undefined if it must not be used. */
   eventsUrl: (() => Promise<URL | undefined>) | undefined;
-  /** The client that this API is. */
+  /** The issuer's client for this API. */
   client: StatusOptions['client'];
-  /** Lets work finish in a runtime that would end it with the request. */
+  /** Keeps the runtime alive until the work is finished. */
   waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
 const MAX_LISTS = 256;
-/** Seconds: for how long a list is kept up to date, and kept at all, after a token of it was seen. */
+/** Seconds after a token's use for which its list is kept and updated. */
 const KEPT_UP_FOR = 300;
 const KEPT_FOR = 1800;
 /** Milliseconds. */
@@ -48,8 +48,8 @@ export class StatusLists {
   }
 
   /**
-   * Says at once, as nearly always, or after asking the issuer.
-   * @throws InvalidToken if the token was revoked, StatusUnavailable if its status cannot be known now
+   * Checks a token, nearly always at once, else after asking the issuer. @throws InvalidToken if it is revoked,
+   * StatusUnavailable if its status is unknown now
    */
   check(claims: JWTPayload): Promise<void> | undefined {
     const reference = referenceIn(claims);
@@ -77,7 +77,7 @@ export class StatusLists {
 
   async #checkAnew(list: FollowedList, index: number): Promise<void> {
     if (!list.isFresh()) await this.#confirm(list);
-    // It may have grown since it was fetched.
+    // The list may have grown since it was fetched.
     if (list.at(index) === undefined) await list.refresh();
     const status = list.at(index);
     if (status === undefined && list.failure !== undefined) throw new StatusUnavailable({ cause: list.failure.cause });
@@ -88,26 +88,31 @@ export class StatusLists {
     const { timeout } = this.#rules;
     const from = now();
     const refreshed = this.#mayTry(list) ? list.refresh() : undefined;
-    // While the issuer is known to be away, what may pass without it does not wait for it.
+    // While the issuer is away, a request that may pass without it does not wait.
     const isAway = failedAgo(list) <= timeout * 1000 + 2 * TICK;
     if (!isAway || !this.#mayServe(list)) await refreshed;
-    // It may have been asked for another request, too long ago for this one.
+    // A shared fetch may have begun too early for this request.
     if (!list.isFresh(from) && list.isConfirmed() && list.failure === undefined) await list.refresh();
     if (!list.isFresh(from) && !this.#mayServe(list)) throw new StatusUnavailable({ cause: list.failure?.cause });
   }
 
-  /** Tells whether it serves after the issuer was asked in vain. Who listens for news does not take silence for good news. */
+  /**
+   * Tells whether the list is acceptable after a failed fetch. A caller with a stream does not treat its silence as
+   * confirmation.
+   */
   #mayServe(list: FollowedList): boolean {
     const { acceptFor } = this.#rules;
     return list.isConfirmed(acceptFor) && list.failure !== undefined && (!list.wasSilent || acceptFor > 0);
   }
 
-  /** While the issuer is away it is not asked for every request. */
+  /** Limits attempts while the issuer is away. */
   #mayTry(list: FollowedList): boolean {
     return failedAgo(list) >= TICK;
   }
 
-  /** A token must not send the kit anywhere else than to its issuer; nothing then. */
+  /**
+   * Follows only lists of the issuer, so that a token cannot direct requests elsewhere; otherwise returns undefined.
+   */
   #add(uri: string): FollowedList | undefined {
     const url = urlOfIssuer(uri, this.#rules.issuer);
     if (url === undefined) return undefined;
@@ -126,7 +131,7 @@ export class StatusLists {
     return list;
   }
 
-  /** Only now: an API must be able to start before its issuer does, and none whose tokens have no status needs any of it. */
+  /** Started late: an API must start before its issuer does, and one whose tokens have no status needs none of this. */
   #begin(): void {
     if (this.#timer !== undefined || this.#isClosed || this.#rules.waitUntil !== undefined) return;
     this.#timer = unref(setInterval(() => this.#tick(), TICK));
@@ -138,7 +143,7 @@ export class StatusLists {
         for (const list of this.#lists.values()) list.changed();
       },
       onRevoked: (uri, indexes) => {
-        // Of a list that is not there yet it is kept too: the first copy may come from a node that does not know yet.
+        // Kept even for a missing list, whose first copy may come from a node that does not know yet.
         const list = this.#lists.get(uri) ?? (this.#lists.size < MAX_LISTS ? this.#add(uri) : undefined);
         list?.revoke(indexes);
       },
@@ -171,7 +176,7 @@ export class StatusLists {
   }
 }
 
-/** Milliseconds; infinitely long where the last attempt did not fail. */
+/** Milliseconds; infinite if the last attempt succeeded. */
 function failedAgo({ failure }: FollowedList): number {
   return age(failure?.at ?? -Infinity);
 }

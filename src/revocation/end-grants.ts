@@ -7,7 +7,7 @@ import type { RevocationDependencies } from './dependencies.ts';
 
 type Parts = Pick<RevocationDependencies, 'grants' | 'tokens' | 'clock'>;
 
-/** Nothing more comes of a grant, and all that has come of it ends: what was under way is met by the next sweep. */
+/** Ends grants and everything issued under them. The next pass finds tokens that were being issued. */
 export async function endGrants(parts: Parts, ids: readonly string[]): Promise<void> {
   const { grants, tokens } = parts;
   if (ids.length === 0) return;
@@ -16,10 +16,7 @@ export async function endGrants(parts: Parts, ids: readonly string[]): Promise<v
   await Promise.all([end(), tokens.endOfGrants(ids)]);
 }
 
-/**
- * Those of an account that began before an instant: a client's, or all. What a person allows again since then stays.
- * @returns their ids
- */
+/** Ends an account's grants from before an instant: one client's, or all. Later consent stays. @returns their ids */
 export async function endGrantsOf(
   parts: Parts,
   account: string,
@@ -37,7 +34,7 @@ export async function endGrantsOf(
   return ids;
 }
 
-/** The grants of an account go on; the access tokens that came of them before an instant do not. */
+/** Revokes the access tokens of an account's grants from before an instant; the grants stay. */
 export async function endAccessOf(parts: Parts, account: string, before: number): Promise<void> {
   for await (const page of pagesOf(parts, account))
     await parts.tokens.endAccessOfGrants(
@@ -48,7 +45,7 @@ export async function endAccessOf(parts: Parts, account: string, before: number)
 
 type Found = Stored<GrantRecord> & { key: Key<GrantRecord> };
 
-/** A hundred at a time. */
+/** Reads an index in pages of a hundred. */
 async function* pagesOf({ grants }: Parts, account: string): AsyncGenerator<Found[]> {
   let page: Found[] = [];
   for await (const found of everyRecord(grants, grantsOfAccount(account))) {

@@ -10,13 +10,16 @@ import { revoker, type RevokerParts } from '../status/revoker.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
 import type { Index } from '../storage/store.ts';
 
-/** Access tokens, JWTs and opaque ones, and what gives more of them: codes and refresh tokens. */
+/** Access tokens (JWTs and opaque ones), codes and refresh tokens. */
 export interface Tokens {
   end(token: TokenTarget['token']): Promise<void>;
   endOfGrants(grants: readonly string[]): Promise<void>;
-  /** Their access tokens alone. */
+  /** Revokes the grants' access tokens alone. */
   endAccessOfGrants(grants: readonly string[], before: number): Promise<void>;
-  /** Those that nobody granted: of assertions. `before` is in milliseconds since the epoch, here and below. */
+  /**
+   * Revokes an account's tokens without a grant, such as those for assertions. `before` is in milliseconds since the
+   * epoch, here and below.
+   */
   endOfAccount(account: string, before: number): Promise<void>;
   endOfClient(client: string, before: number): Promise<void>;
   endOfTrustedIssuer(issuer: string, before: number): Promise<void>;
@@ -38,7 +41,7 @@ export function openTokens(parts: RevokerParts): Tokens {
       await issued.revokeMembers(grants.map(tokensOfGrant), { startedBefore, accessOnly: true });
     },
     endOfAccount: (account, before) => endIn([tokensOfAccount(account)], before),
-    // A token that others got in exchange for its own speaks for it, as for an account.
+    // A token that another client got by exchange counts as the former client's too.
     endOfClient: (client, before) => endIn([tokensOfClient(client), tokensOfAccount(client)], before),
     endOfTrustedIssuer: (issuer, before) => endIn([tokensOfTrustedIssuer(issuer)], before),
     async endOfEveryClient(before) {

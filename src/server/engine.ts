@@ -33,7 +33,7 @@ export interface EngineContext {
   apps: Apps;
 }
 
-/** The engine for the keys of now, with the host's middleware before it. */
+/** Builds the engine for the current keys, with the host's middleware before it. */
 export function buildEngine(context: EngineContext): Engine & { provider: Provider } {
   const { serving, keys } = context;
   const { config } = serving.domain;
@@ -119,7 +119,7 @@ function hostSteps(
   });
 }
 
-/** The ways that the operator has turned on by which an app's page learns of a sign-out. */
+/** Enables the configured ways for an app's page to notice a sign-out. */
 function tellBrowsers(provider: Provider, { domain, pages }: ServingDomain, ring: RingSnapshot): void {
   const { config } = domain;
   const { front_channel_logout: frames, session_management: isWatched } = config.sessions;

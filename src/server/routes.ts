@@ -20,13 +20,13 @@ import { transmitterIdentifier } from '../oidc/requests/transmitter.ts';
 import { appsWithAccess, liveSessions } from '../sessions/access.ts';
 import { statusRoutes } from '../status/routes.ts';
 
-/** The pages that somebody may sign in for. */
+/** The account pages that may require sign-in. */
 const OWN_PAGES = ['/', '/sessions', '/apps', '/password'];
 
 /** Apps to name on the root page. */
 export type Apps = readonly { name: string; url: string }[];
 
-/** The paths that are not the engine's. */
+/** Lists the routes outside the engine. */
 export function routesOf(serving: ServingDomain, provider: Provider, apps: Apps): Route[] {
   const { status, secretGuesses, transmitter, registration, outgoing, pages } = serving;
   const { config } = serving.domain;
@@ -47,7 +47,7 @@ export function routesOf(serving: ServingDomain, provider: Provider, apps: Apps)
   ];
 }
 
-/** The root page, and the answer to what an app asks of a person there. */
+/** The home page, and the answer to an app's request there. */
 function homeRoutes(serving: ServingDomain, provider: Provider, apps: Apps): Route[] {
   const { approvals, backchannel } = serving;
   const { config, accounts, clock } = serving.domain;
@@ -69,7 +69,7 @@ function homeRoutes(serving: ServingDomain, provider: Provider, apps: Apps): Rou
   ];
 }
 
-/** The pages on which people end what is theirs. */
+/** Pages on which people end their sessions and apps' access. */
 function accountRoutes(serving: ServingDomain, provider: Provider): Route[] {
   const { announce, credentials } = serving;
   const { config, accounts, clients, consents, operations, grants, clock } = serving.domain;

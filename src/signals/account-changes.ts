@@ -4,7 +4,7 @@ import { newId, type AccountId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import type { Signals } from './signals.ts';
 
-/** Changes of accounts by an operator that revoke nothing, and that receivers of account events hear of. */
+/** Account changes by an operator that revoke nothing but are sent to receivers. */
 export interface AccountChanges {
   /** @returns whether the account was disabled */
   enable(account: AccountId): Promise<boolean>;

@@ -36,10 +36,10 @@ export type SubjectId =
   | { format: 'opaque'; id: string }
   | { format: 'complex'; user: SubjectId; session: SubjectId };
 
-/** An event that waits in a stream; it is signed again each time that it is handed out. */
+/** An event that waits in a stream; it is signed each time that it is sent. */
 export interface Signal {
   jti: string;
-  /** The same for all that one event led to. */
+  /** The same for all events with one cause. */
   txn?: string;
   /** In seconds since the epoch. */
   iat: number;
@@ -60,7 +60,7 @@ export function signalsFor(
   if (event.type !== 'session-revoked') return [{ ...common, subject: user }];
   if (event.client !== undefined && event.client !== client) return [];
   if (event.sessions === undefined) return [{ ...common, subject: user }];
-  // A name that another client has for the session says nothing to this one, unless it sees all of them.
+  // Another client's name for the session is useless here, unless the receiver sees all of them.
   const named = event.sessions.filter((session) => reach.accounts === 'all' || session.client === client);
   return [...new Set(named.map(({ sid }) => sid))].map((sid) => ({
     ...common,
@@ -68,7 +68,7 @@ export function signalsFor(
   }));
 }
 
-/** The same for the same event in the same stream, however often it is made. Sorts by time. */
+/** Derives the event's name: equal for the same event in the same stream, and sortable by time. */
 export function nameOf(stream: string, { txn, iat, subject, type }: Omit<Signal, 'jti'>): string {
   return `${iat.toString(36)}-${sha256(JSON.stringify([stream, txn, type, subject]))}`;
 }

@@ -4,9 +4,8 @@ import { readText } from '../http/body.ts';
 import { Refusal } from './refusal.ts';
 
 /**
- * The JSON object that a receiver posts; what this server does not know in it is passed over. Receivers need not say that
- * it is JSON: the examples of the specification do not.
- * @throws Refusal, or Problem where the body is too large or broken off
+ * Reads a receiver's JSON object and ignores unknown members. A content type is not required, because the
+ * specification's examples have none. @throws Refusal, or Problem if the body is too large or incomplete
  */
 export async function readBody<S extends z.ZodType>(context: Context, schema: S): Promise<z.output<S>> {
   const { data, error } = schema.safeParse(parse(await readText(context.req)));

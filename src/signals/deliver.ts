@@ -7,7 +7,7 @@ import type { Queue } from './queues.ts';
 import { pauseIfStalled, type StalledStreamParts } from './stalled-streams.ts';
 import { isPushed, type PushStream, type Stream } from './streams.ts';
 
-/** Seconds before a stream is tried again, the last of them again and again. */
+/** Seconds before a stream is retried; the last pause repeats. */
 const PAUSES = [1, 5, 15, 60, 300, 900, 3600];
 /** Lease of a pushing node in milliseconds: longer than one push can take. */
 const LEASE = 10_000;
@@ -16,17 +16,17 @@ const LOOK_EVERY = 1000;
 const MOST_AT_ONCE = 100;
 
 export interface DeliverParts extends StalledStreamParts {
-  /** Tells whether the client may still receive events at all. */
+  /** Tells whether the client may still receive events. */
   mayReceive: (client: string) => Promise<boolean>;
   push: (stream: PushStream, signal: Signal) => Promise<Pushed>;
-  /** Told when the store was away: what waits in it is pushed later. */
+  /** Reports that the store was away: waiting events are pushed later. */
   reportFailure: (error: unknown) => void;
 }
 
 /**
- * Pushes what waits, each stream by one node at a time and in order, until its receiver has taken it: at least once. A
- * receiver that stays away holds up nobody else. What a node leaves behind when it dies, another goes on with.
- * @returns the way to stop, which lets what is being sent end
+ * Pushes waiting events at least once, each stream in order and by one node at a time, until its receiver accepts them.
+ * An absent receiver delays no other. Another node continues after a crash. @returns a function that stops, and waits
+ * for current pushes
  */
 export async function startDelivery(parts: DeliverParts): Promise<() => Promise<void>> {
   const { queues, streams, outbox, announce, clock, random, mayReceive, push, reportFailure } = parts;
@@ -63,7 +63,7 @@ export async function startDelivery(parts: DeliverParts): Promise<() => Promise<
 
 type Work = Omit<DeliverParts, 'reportFailure'> & { me: string; isStopping: () => boolean };
 
-/** @param isListed whether there is something to push for sure; of a hint, a stream that stands still makes nothing */
+/** @param isListed whether there is certainly something to push; a notice for a paused stream causes no work */
 async function pushAll(work: Work, id: string, isListed: boolean): Promise<void> {
   const stream = await work.streams.find(id);
   if (stream === undefined) return work.outbox.clear(id);
@@ -72,18 +72,18 @@ async function pushAll(work: Work, id: string, isListed: boolean): Promise<void>
   while (await pushOnce(work, id)) if (await isDone(work, id)) return;
 }
 
-/** Whoever moves the due time pushes; other nodes find it not due. */
+/** The node that moves the due time pushes; others find it not due. */
 async function claim({ queues, clock, me }: Work, stream: Stream): Promise<boolean> {
   const queue = await queues.get(stream.id);
   if (queue === undefined || queue.value.dueAt > clock.now()) return false;
   return queues.replace(stream, { ...queue.value, owner: me, dueAt: clock.now() + LEASE }, queue.version, true);
 }
 
-/** @returns whether it came to the end of what waits */
+/** @returns whether it reached the end of the queue */
 async function pushOnce(work: Work, id: string): Promise<boolean> {
   for await (const signal of work.outbox.waiting(id)) {
     if (work.isStopping()) return giveBack(work, id);
-    // Read again each time: the receiver may have changed its mind, or the operator.
+    // Read again each time, because the receiver or the operator may have changed it.
     const stream = await work.streams.find(id);
     if (stream === undefined || !(await work.mayReceive(stream.client))) {
       await work.outbox.clear(id);
@@ -96,7 +96,7 @@ async function pushOnce(work: Work, id: string): Promise<boolean> {
   return true;
 }
 
-/** @returns whether to go on with the next */
+/** @returns whether to continue with the next event */
 async function settle(work: Work, stream: Stream, signal: Signal, pushed: Pushed): Promise<boolean> {
   const { clock, announce, outbox } = work;
   const facts = { client: stream.client, stream: stream.id, jti: signal.jti };
@@ -116,7 +116,7 @@ async function settle(work: Work, stream: Stream, signal: Signal, pushed: Pushed
   return hold(work, stream, (queue) => ({ ...queue, attempts: 0, dueAt: clock.now() + LEASE }));
 }
 
-/** Changes the queue while it is this node's. @returns whether it still was */
+/** Changes the queue while this node owns it. @returns whether it still did */
 async function hold({ queues, me }: Work, stream: Stream, change: (queue: Queue) => Queue): Promise<boolean> {
   for (;;) {
     const queue = await queues.get(stream.id);
@@ -125,7 +125,7 @@ async function hold({ queues, me }: Work, stream: Stream, change: (queue: Queue)
   }
 }
 
-/** A node that stops lets another go on at once. @returns false: there is more */
+/** Releases the queue at shutdown, so that another node continues at once. @returns false: there is more */
 async function giveBack(work: Work, id: string): Promise<boolean> {
   const stream = await work.streams.find(id);
   const free = ({ owner: _, ...queue }: Queue): Queue => ({ ...queue, dueAt: work.clock.now() });
@@ -147,7 +147,7 @@ async function isDone({ outbox, queues, streams, me, clock }: Work, id: string):
   return queues.replace(stream, { ...free, waiting: held, dueAt: clock.now() }, queue.version, false);
 }
 
-/** In milliseconds; a quarter more or less, so that streams that failed together do not come back together. */
+/** Pause in milliseconds, varied by a quarter, so that streams that failed together do not retry together. */
 function pauseAfter(attempt: number, random: Random): number {
   const seconds = PAUSES[Math.min(attempt, PAUSES.length) - 1] ?? 0;
   return seconds * 1000 * (0.75 + random.bytes(2).readUInt16BE() / 131_070);

@@ -18,7 +18,7 @@ import {
 import { POLL, PUSH, type Stream, type Streams } from './streams.ts';
 import type { Subjects } from './subjects.ts';
 
-/** So many streams one receiver may have. */
+/** Most streams of one receiver. */
 const MOST_STREAMS = 10;
 
 export interface ManagementParts {
@@ -27,9 +27,9 @@ export interface ManagementParts {
   subjects: Subjects;
   outbox: Outbox;
   guard: (needed: StreamScope) => (context: Context) => Promise<Receiver>;
-  /** Seals what this server alone may read again, and show at that address alone. */
+  /** Seals a text that only this server may read, and send to that address alone. */
   seal: (url: string, text: string) => string;
-  /** Why the server would never call an address; undefined where it may. */
+  /** Returns the reason why the server would never call an address; undefined if it may. */
   whyNotCalled: (url: string) => string | undefined;
   announce: Announce;
 }
@@ -56,7 +56,7 @@ async function create(parts: ManagementParts, context: Context, { client, reach 
     throw new Refusal('access_denied', `this client has ${MOST_STREAMS} streams already`);
   const stream = await streams.create({
     client,
-    // Shared Signals Framework 1.0 §8.1.1.1: without a word of it, the receiver polls.
+    // Shared Signals Framework 1.0 §8.1.1.1: the default delivery is polling.
     delivery: deliveryFrom(supplied.delivery ?? { method: POLL }, parts.seal),
     requested: supplied.events_requested ?? [],
     ...(supplied.description !== undefined && { description: supplied.description }),
@@ -120,7 +120,7 @@ async function remove(parts: ManagementParts, context: Context, receiver: Receiv
   context.status = 204;
 }
 
-/** Refused now where the address alone shows it; a name may yet turn out to lead to a private place when it is called. */
+/** Refused now if the URL alone shows it. A host name may still turn out to be private when it is called. */
 function refuseUncallable({ whyNotCalled }: ManagementParts, { delivery }: Supplied): void {
   if (delivery?.method !== PUSH) return;
   const why = whyNotCalled(delivery.endpoint_url);

@@ -6,19 +6,22 @@ import type { Signal } from './account-event.ts';
 import { LIFE, type Queue, type Queues } from './queues.ts';
 import type { Stream } from './streams.ts';
 
-/** Events that wait for their receivers, each stream's in order, in the store alone: any node goes on with them. */
+/**
+ * Events that wait for their receivers, in order within each stream. They are in the store alone, so any node can
+ * continue.
+ */
 export interface Outbox {
-  /** Adds an event once, however often it is called. */
+  /** Adds an event; repeated calls add nothing. */
   add(stream: Stream, signal: Signal): Promise<void>;
-  /** Goes on with a stream that stood still, as if nothing had failed. */
+  /** Resumes a paused stream, and forgets its failures. */
   resume(stream: Stream): Promise<void>;
-  /** In the order in which they came. */
+  /** Iterates over a stream's events in order of arrival. */
   waiting(stream: string): AsyncIterable<Signal>;
-  /** Removes the events that the receiver has acknowledged. @returns those that were there */
+  /** Removes acknowledged events. @returns those that existed */
   remove(stream: Stream, names: readonly string[]): Promise<string[]>;
-  /** Puts the count of what waits right, where nothing does: events that expire are not counted down. */
+  /** Corrects the count of an empty queue, because expired events are not counted down. */
   settle(stream: Stream): Promise<void>;
-  /** Forgets everything that waits in a stream. */
+  /** Removes all events of a stream. */
   clear(stream: string): Promise<void>;
 }
 
@@ -35,9 +38,9 @@ const signalsOfStream = (stream: string): Index<Kept> => `signals-of-stream:${st
 export function openOutbox({ grants, queues, clock }: { grants: Store; queues: Queues; clock: Clock }): Outbox {
   let latest = 0;
   return {
-    /** The event first, the queue second: who takes the queue for empty meanwhile finds that it has changed. */
+    /** Writes the event before the queue, so that a node that finds the queue empty notices the change. */
     async add(stream, signal) {
-      // The index goes by expiry: what this process adds after one another must not expire in the same millisecond.
+      // The index sorts by expiry, so this process gives successive events different milliseconds.
       const ahead = Math.max(0, latest + 1 - clock.now());
       const write = { ttl: LIFE + ahead / 1000, indexes: [signalsOfStream(stream.id)] };
       const isNew = await grants.create(keyOf(stream.id, signal.jti), signal, write);
@@ -69,7 +72,7 @@ export function openOutbox({ grants, queues, clock }: { grants: Store; queues: Q
       return removed;
     },
     async settle(stream) {
-      // Looked at before the events are: what comes in between changes it, and then it stays.
+      // Reads the queue before the events, so that a concurrent addition prevents its deletion.
       const queue = await queues.get(stream.id);
       if (queue === undefined || queue.value.waiting === 0) return;
       const first = await everyRecord(grants, signalsOfStream(stream.id)).next();
@@ -84,7 +87,7 @@ export function openOutbox({ grants, queues, clock }: { grants: Store; queues: Q
   };
 }
 
-/** A stream that stands still says no more than that (Shared Signals Framework 1.0 §8.1.2.1, §8.1.5). */
+/** A paused stream sends only that it is paused (Shared Signals Framework 1.0 §8.1.2.1, §8.1.5). */
 export function isTransmitted({ status }: Stream, { type }: Signal): boolean {
   return status === 'enabled' || (status === 'paused' && type === STREAM_UPDATED);
 }

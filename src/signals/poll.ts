@@ -13,7 +13,7 @@ import { setClaims, type SetParts, type SignSet } from './security-event-token.t
 import { POLL, type Stream, type Streams } from './streams.ts';
 import type { Waiting } from './waiting.ts';
 
-/** In one answer: each is signed for it. */
+/** Most events in one response, because each is signed for it. */
 const MOST_EVENTS = 50;
 /** Longest time in milliseconds for which a long poll is held open: less than the timeout of common proxies. */
 const LONGEST_POLL = 25_000;
@@ -84,18 +84,18 @@ async function take({ outbox }: PollParts, stream: Stream): Promise<Signal[]> {
   return found;
 }
 
-/** Long polling (RFC 8936 §2.4): until something comes, the receiver goes away, or it has been long enough. */
+/** Long polling (RFC 8936 §2.4): waits for an event, for the receiver to disconnect, or for the time limit. */
 async function wait(parts: PollParts, context: Context, receiver: Receiver, stream: Stream): Promise<Signal[]> {
   const { clock, waiting } = parts;
   const until = clock.now() + LONGEST_POLL;
   const gone = new AbortController();
-  // The `close` of one that hung up before has been emitted.
+  // A connection that closed earlier emits no further `close`.
   if (context.res.destroyed) gone.abort();
   context.res.once('close', () => {
     gone.abort();
   });
   for (let now = stream; ; now = await pollable(parts, receiver, stream.id)) {
-    // Begun before the look, so that nothing comes unseen between the two.
+    // Begun before the look, so that no event is missed in between.
     const turn = waiting.begin(stream.id);
     const found = await take(parts, now);
     if (found.length > 0 || turn === undefined || gone.signal.aborted || clock.now() >= until) {

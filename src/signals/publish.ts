@@ -15,8 +15,8 @@ export interface PublishParts extends StalledStreamParts {
 }
 
 /**
- * Puts what happened into every stream that it is for. Once it returns, the events outlive this process; called again
- * with the same event it changes nothing.
+ * Publishes an event to every stream that covers it. Once it returns, the event survives this process; repeated calls
+ * change nothing.
  */
 export async function publish(parts: PublishParts, event: AccountEvent): Promise<void> {
   if (!parts.config.shared_signals.enabled || isNothing(event)) return;
@@ -24,7 +24,7 @@ export async function publish(parts: PublishParts, event: AccountEvent): Promise
   if (event.type === 'account-purged') await parts.subjects.forgetAccount(event.account);
 }
 
-/** Of the many accounts that an operator ends at once, most are signed in nowhere. */
+/** Most of many accounts that an operator ends at once have no sessions. */
 function isNothing(event: AccountEvent): boolean {
   return event.type === 'session-revoked' && event.sessions?.length === 0;
 }
@@ -58,12 +58,12 @@ async function mayHear(parts: PublishParts, stream: Stream, reach: Reach, event:
   if (!isWanted) return false;
   if (reach.accounts === 'all' || isOwn(event, stream.client)) return true;
   const consent = await parts.consents.find(account, stream.client);
-  // Roles are told to those alone whose tokens may say them.
+  // Only clients whose tokens may contain roles receive role changes.
   if (event.type === 'token-claims-change' && !(await showsRoles(parts, stream.client, consent?.scopes))) return false;
   return consent !== undefined || (await subjects.isKnown(account, stream.client));
 }
 
-/** A session that was the client's own, also when nothing else is left of what the person let it do. */
+/** Tells whether the event is about the client's own session, even after its access was removed. */
 function isOwn(event: AccountEvent, client: string): boolean {
   if (event.type !== 'session-revoked') return false;
   return event.client === client || event.sessions?.some((session) => session.client === client) === true;

@@ -8,7 +8,7 @@ import type { PushStream } from './streams.ts';
 /** Outcome of a push. */
 export type Pushed = { became: 'taken' } | { became: 'refused' | 'failed'; reason: string };
 
-/** RFC 8935 §2.4: faults of the stream and not of the one event; what follows would meet the same. */
+/** RFC 8935 §2.4: errors of the stream rather than the event; the next event would fail too. */
 const FAULTS_OF_STREAM = [
   'invalid_key',
   'invalid_issuer',
@@ -20,8 +20,8 @@ const FAULTS_OF_STREAM = [
 const refusal = z.object({ err: z.string().max(100), description: z.string().default('') });
 
 /**
- * Seals what a receiver wants to be shown, for its address alone: whoever can write to the store but not read the key
- * cannot have it sent elsewhere.
+ * Seals a receiver's authorization header for its address, so that somebody who can write to the store without its key
+ * cannot redirect it.
  */
 export function sealFor(
   url: string,
@@ -35,7 +35,7 @@ function secretFor(url: string, sealingKey: string): string {
   return `${sealingKey} ${url}`;
 }
 
-/** Push delivery (RFC 8935 §2). An event that its receiver cannot make sense of is not sent to it again. */
+/** Push delivery (RFC 8935 §2). An event that the receiver cannot parse is not repeated. */
 export async function push(
   parts: SetParts & { fetch: typeof fetch; sign: SignSet; sealingKey: string },
   stream: PushStream,

@@ -1,11 +1,11 @@
-/** A place in an index: the expiry of the last member that was given out (`Infinity` when durable), and its name. */
+/** A position in an index: expiry of the last returned member (`Infinity` if durable), and its name. */
 export interface Position {
   expiresAt: number;
   name: string;
 }
 
 const CURSOR = /^(\d{1,16}|Infinity)\.([\w-]*)$/;
-/** The greatest character, which no key begins with. */
+/** The greatest character; no key begins with it. */
 const LAST_NAME = '\u{10FFFF}';
 
 /** Writes a position as one opaque word, fit for a URL. */
@@ -13,7 +13,7 @@ export function encodeCursor({ expiresAt, name }: Position): string {
   return `${String(expiresAt)}.${Buffer.from(name).toString('base64url')}`;
 }
 
-/** Reads it back. It may have come from a stranger: what is no cursor stands behind the last member. */
+/** Reads a cursor, which may come from a stranger: an invalid one stands behind the last member. */
 export function decodeCursor(cursor: string): Position {
   const [, expiry, name] = CURSOR.exec(cursor) ?? [];
   if (expiry === undefined || name === undefined) return { expiresAt: Infinity, name: LAST_NAME };

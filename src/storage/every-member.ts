@@ -1,6 +1,8 @@
 import type { Index, Key, Store, Stored } from './store.ts';
 
-/** All members of an index, a page at a time; callers skip what is absent. What is deleted on the way disturbs nothing. */
+/**
+ * Iterates over all members of an index, page by page; callers skip absent records. Concurrent deletions do no harm.
+ */
 export async function* everyMember<T>(store: Store, index: Index<T>, limit = 100): AsyncGenerator<Key<T>[]> {
   let after: string | undefined;
   do {
@@ -10,7 +12,7 @@ export async function* everyMember<T>(store: Store, index: Index<T>, limit = 100
   } while (after !== undefined);
 }
 
-/** All records of an index, with their keys, read a page at a time; members whose record is gone are left out. */
+/** Iterates over all records of an index with their keys, page by page; absent records are skipped. */
 export async function* everyRecord<T>(store: Store, index: Index<T>): AsyncGenerator<Stored<T> & { key: Key<T> }> {
   for await (const keys of everyMember(store, index)) {
     const found = await store.getMany(keys);

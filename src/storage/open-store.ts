@@ -3,7 +3,7 @@ import { parseStoreUrl } from '../config/store-url.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from './store.ts';
 
-// A server has one kind of backend, seldom both, so each is loaded when a URL names it.
+// Backends are loaded when a URL names them, because a server seldom needs both.
 
 /** Opens the store that a URL names. @param isReplicated whether writes wait for replicas. @throws Error for a URL that is none, StoreUnavailable when nothing answers */
 export async function openStore(url: string, clock: Clock, isReplicated = false): Promise<Store> {
@@ -16,23 +16,23 @@ export async function openStore(url: string, clock: Clock, isReplicated = false)
   return openRedisStore(url, clock, isReplicated);
 }
 
-/** Tells whether there is a file where a URL names one; of a Redis only its contents tell. */
+/** Tells whether the file of a URL exists; for Redis only its contents can tell. */
 export function storeFileExists(url: string): boolean {
   const parsed = parseStoreUrl(url);
   return parsed.backend !== 'sqlite' || existsSync(parsed.path);
 }
 
-/** Checks that the store that a URL named may hold `records`: see `checkRecordsRedis`. @returns warnings */
+/** Checks that the store of a URL may hold `records`: see `checkRecordsRedis`. @returns warnings */
 export async function checkRecordsStore(url: string, store: Store): Promise<string[]> {
   return checkRedis(url, store, ({ checkRecordsRedis }) => checkRecordsRedis);
 }
 
-/** Looks whether the store that a URL named keeps what `grants` hold: see `checkGrantsRedis`. @returns warnings */
+/** Checks that the store of a URL keeps `grants`: see `checkGrantsRedis`. @returns warnings */
 export async function checkGrantsStore(url: string, store: Store): Promise<string[]> {
   return checkRedis(url, store, ({ checkGrantsRedis }) => checkGrantsRedis);
 }
 
-/** Looks how much a failover of the store that a URL named may lose: see `checkReplicas`. @returns warnings */
+/** Checks how much a failover of the store may lose: see `checkReplicas`. @returns warnings */
 export async function checkStoreReplicas(url: string, store: Store, isReplicated: boolean): Promise<string[]> {
   return checkRedis(
     url,

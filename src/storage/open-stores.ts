@@ -5,7 +5,7 @@ import { clockWarnings, SharedClock } from '../lib/shared-clock.ts';
 import { checkGrantsStore, checkRecordsStore, checkStoreReplicas, openStore, storeFileExists } from './open-store.ts';
 import { StoreMissing, type Store } from './store.ts';
 
-/** The two roles of storage: what must never be lost, and what lives for a time. */
+/** The two stores: durable records, and grants that expire. */
 export interface Stores {
   records: Store;
   grants: Store;
@@ -32,8 +32,8 @@ export async function openExistingStores(settings: Config['stores']): Promise<St
 }
 
 /**
- * @param given the time in place of the grants store's, for those who move it
- * @throws StoreUnavailable, or Error for a store that could lose records
+ * @param given a clock in place of the grants store's, for tests @throws StoreUnavailable, or Error for a store that
+ * could lose records
  */
 export async function openStores(settings: Config['stores'], given?: Clock): Promise<Stores> {
   const { grants: grantsUrl, records: recordsUrl = grantsUrl } = settings;
@@ -53,7 +53,7 @@ export async function openStores(settings: Config['stores'], given?: Clock): Pro
     const isOne = recordsUrl === grantsUrl && isSafe.records === isSafe.grants;
     const records = isOne ? grants : await open(recordsUrl, isSafe.records);
     const warnings = await checkRecordsStore(recordsUrl, records);
-    // One for both has just been refused if it evicts.
+    // A shared store that evicts has just been refused.
     if (recordsUrl !== grantsUrl) warnings.push(...(await checkGrantsStore(grantsUrl, grants)));
     warnings.push(...(await checkStoreReplicas(grantsUrl, grants, isSafe.grants)));
     if (!isOne) warnings.push(...(await checkStoreReplicas(recordsUrl, records, isSafe.records)));

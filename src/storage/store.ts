@@ -1,15 +1,15 @@
 /**
  * The storage port. Every verb acts on one key, atomically, with the same result on every backend under any
- * concurrency; nothing spans two keys. A record whose time has come is absent, by the store's own clock,
- * whether or not its bytes are still there.
+ * concurrency; no verb spans two keys. An expired record is absent by the store's own clock, even if its bytes still
+ * exist.
  */
 export interface Store {
   get<T>(key: Key<T>): Promise<Stored<T> | undefined>;
-  /** Reads each key for itself; the answers stand in the order of the keys. */
+  /** Reads each key separately; the results are in the order of the keys. */
   getMany<T>(keys: readonly Key<T>[]): Promise<(Stored<T> | undefined)[]>;
-  /** Writes, whatever was there. Its index memberships become exactly those named. Clears a mark of use. */
+  /** Writes unconditionally. Replaces its index memberships by those named. Clears a mark of use. */
   set<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<void>;
-  /** Writes only where nothing is. @returns whether this call wrote */
+  /** Writes only if nothing exists. @returns whether this call wrote */
   create<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<boolean>;
   /**
    * Writes only over the version that was read (compare-and-swap); keeps a mark of use. @returns whether this call
@@ -18,7 +18,7 @@ export interface Store {
   replace<T>(key: Key<T>, value: T, version: number, options?: WriteOptions): Promise<boolean>;
   /** Marks the first use. The record stays until it expires, so that a replay is seen. */
   consume<T>(key: Key<T>): Promise<Consumed>;
-  /** Reads and deletes in one: of any number of callers, one gets the record. */
+  /** Reads and deletes in one step: only one of several callers gets the record. */
   take<T>(key: Key<T>): Promise<Stored<T> | undefined>;
   /** @returns whether there was something to delete */
   delete<T>(key: Key<T>): Promise<boolean>;
@@ -29,8 +29,8 @@ export interface Store {
    */
   members<T>(index: Index<T>, page?: { after?: string; limit?: number }): Promise<Page<T>>;
   /**
-   * Enters a member by itself, for what has no record, for `ttl` seconds. Expired members are pruned here too. One that
-   * is entered again stays until the later end, and may be met once for each time.
+   * Adds a member without a record to an index for `ttl` seconds. Also prunes expired members. A member added again
+   * stays until the later expiry, and may be returned once for each time.
    */
   enlist<T>(index: Index<T>, member: Key<T>, ttl: number): Promise<void>;
 

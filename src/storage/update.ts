@@ -1,10 +1,9 @@
 import type { Key, Store, Stored, WriteOptions } from './store.ts';
 
 /**
- * Changes a record that was read a while ago. Where others have changed it since, the change is made again to what they
- * left, until it goes in; a record that is gone stays gone.
- * @param change `undefined` leaves the record as it is
- * @returns whether the record was there
+ * Changes a record that was read earlier. If others have changed it, the change is repeated on their version until the
+ * write succeeds. A deleted record stays deleted. @param change `undefined` leaves the record unchanged @returns
+ * whether the record existed
  */
 export async function update<T>(
   store: Store,

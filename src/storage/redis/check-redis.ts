@@ -13,12 +13,11 @@ export async function checkRecordsRedis(store: RedisStore): Promise<string[]> {
 }
 
 /**
- * Looks at a Redis for `grants`, which has a time for everything that it holds, and must keep it until then: what names the
- * tokens of an account or an app is needed to revoke them.
- * @returns warnings
+ * Checks that a Redis for `grants` keeps each entry until its expiry, because revocation needs the token indexes of
+ * accounts and apps. @returns warnings
  */
 export async function checkGrantsRedis(store: RedisStore): Promise<string[]> {
-  // A user that may not ask may still keep grants.
+  // A database user without permission to ask may still store grants.
   const asked = await Promise.allSettled(store.masters().map((master) => withTimeout(master.info())));
   const facts = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const evicting = new Set(facts.flatMap((one) => evictionPolicy(one) ?? []));
@@ -36,10 +35,8 @@ const FENCE =
   '"min-replicas-to-write 1" and "min-replicas-max-lag 5" into each redis.conf';
 
 /**
- * Looks whether a Redis that was cut off from its replicas goes on taking writes, which are lost as soon as one of them
- * takes its place; and whether there are replicas where writes wait for them.
- * @returns warnings
- * @throws Error where there are none
+ * Checks whether a Redis without its replicas still accepts writes, which a failover would lose, and whether replicas
+ * exist if writes wait for them. @returns warnings @throws Error if there are none
  */
 export async function checkReplicas(store: RedisStore, isReplicated: boolean): Promise<string[]> {
   const warnings = await Promise.all(store.masters().map((master) => checkFence(master, store, isReplicated)));

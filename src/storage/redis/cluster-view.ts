@@ -18,9 +18,8 @@ interface ClusterView {
 }
 
 /**
- * The nodes that take themselves for masters while those who know of the latest failover do not: they were cut off from
- * the others, and not from here. A node that does not answer says nothing.
- * @returns their addresses
+ * Returns nodes that consider themselves masters although nodes with a later epoch do not: they were cut off from the
+ * others, but not from here. Silent nodes are ignored. @returns their addresses
  */
 export async function deposedMasters(nodes: readonly Redis[]): Promise<string[]> {
   const answers = await Promise.allSettled(nodes.map((node) => withTimeout(node.cluster('NODES'))));

@@ -70,8 +70,7 @@ async function connectAll(clients: readonly Client[]): Promise<void> {
 function newClient(url: RedisUrl, sentinels: Sentinels | undefined): Client {
   const client = makeClient(url, sentinels);
   defineScripts(client);
-  // Without a listener each failed try to reconnect would be an uncaught exception; the commands themselves fail with
-  // the reason, and that is where it is told.
+  // Without a listener each failed reconnect would be an uncaught exception. Commands report the failure themselves.
   client.on('error', (error: Error) => void lastErrors.set(client, error));
   return client;
 }
@@ -83,14 +82,14 @@ function makeClient(url: RedisUrl, sentinels: Sentinels | undefined): Client {
       lazyConnect: true,
       redisOptions: options,
       clusterRetryStrategy: retryDelay,
-      // Zero: a command whose connection broke may have been done and is not sent again.
+      // Zero: a command whose connection broke may have run, so it is not sent again.
       retryDelayOnFailover: 0,
       slotsRefreshTimeout: PATIENCE,
       slotsRefreshInterval: SLOTS_REFRESH,
     });
   }
-  // Commands of one turn of the event loop go out in one write. Not on a cluster, where a pipeline that meets a slot on
-  // the move fails for the commands that a lone one would have been redirected for.
+  // Sends the commands of one event-loop turn in one write. Not on a cluster, where a moving slot fails a pipeline
+  // although it would redirect single commands.
   const pipelined = { ...options, enableAutoPipelining: true };
   if (sentinels !== undefined) return new Redis({ ...pipelined, Connector: sentinels.connector() });
   return new Redis({ ...pipelined, ...url.nodes[0] });
@@ -105,10 +104,10 @@ function connectionOptions(url: RedisUrl) {
     ...(url.tls && { tls: {} }),
     connectTimeout: PATIENCE,
     socketTimeout: PATIENCE,
-    // Zero: when the connection breaks, what waits for an answer fails at once instead of being sent again.
+    // Zero: pending commands fail at once after a broken connection, and are not sent again.
     maxRetriesPerRequest: 0,
     retryStrategy: retryDelay,
-    // A master that became a replica refuses writes: look for the new one, and send again what was refused.
+    // A master that became a replica refuses writes: reconnect to the new one, and send the refused write again.
     reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
   } satisfies RedisOptions;
 }

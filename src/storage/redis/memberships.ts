@@ -15,9 +15,9 @@ interface Enlisted {
 }
 
 /**
- * The indexes of records. Index and record are different keys and cannot change in one, so every write of a record has
- * entries of its own, `KEY \0 WRITE`: they are there before the record, and taking out those of an older write, or of
- * one that lost, can never touch those of another. A crash in between leaves an entry too many, never one too few.
+ * Index entries of records. Index and record are different keys and cannot change in one step, so every write has its
+ * own entries, `KEY \0 WRITE`. They are written before the record, and removing those of an older or lost write never
+ * touches another's. A crash leaves an entry too many, never one too few.
  */
 export class Memberships {
   readonly #connection: Pick<Connection, 'reader' | 'writer' | 'watch'>;
@@ -33,7 +33,7 @@ export class Memberships {
     this.#writer = random.bytes(9).toString('base64url');
   }
 
-  /** Enters a coming write of the record into the indexes. @returns what the record keeps in order to leave them */
+  /** Adds index entries for a coming write. @returns the memberships that the record stores, for their later removal */
   async enter(key: string, indexes: readonly string[] | undefined, expiresAt: number | ''): Promise<string> {
     if (indexes === undefined || indexes.length === 0) return '';
     const names = [...new Set(indexes)];
@@ -45,7 +45,7 @@ export class Memberships {
     return JSON.stringify([entry, ...names]);
   }
 
-  /** Enters what has no record, and so no write of its own that could leave. */
+  /** Adds a member without a record, which only expires. */
   enlist(index: string, member: string, expiresAt: number): Promise<void> {
     return this.#enlisted.add({ index, entry: [expiresAt, `${member}${SEPARATOR}`] });
   }
@@ -61,7 +61,7 @@ export class Memberships {
     );
   }
 
-  /** Takes a write's entries out again. A failure is no fault of the caller's write: the entries expire by themselves. */
+  /** Removes a write's entries. A failure does not fail the caller's write, because the entries expire. */
   async leave(memberships: string | null): Promise<void> {
     if (memberships === null || memberships === '') return;
     const [entry = '', ...names] = parseStrings(memberships);

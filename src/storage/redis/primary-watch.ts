@@ -7,16 +7,16 @@ import type { Sentinels } from './sentinels.ts';
 
 /** Milliseconds between questions to each primary for its role, and to the Sentinels for the primary. */
 const PERIOD = 1000;
-/** For how long an answer is believed, in milliseconds. A deposed primary is used for no longer. */
+/** Milliseconds for which an answer is trusted, and a deposed primary used at most. */
 const BELIEVED = 3000;
-/** After a refusal nobody asks again for so long, in milliseconds, however many wait. */
+/** Milliseconds after a refusal in which nobody asks again. */
 const PAUSE = 100;
-/** For how long a replica that has gone is still waited for, in milliseconds, where no Sentinel knows of it. */
+/** Milliseconds for which a vanished replica is still required, if no Sentinel knows of it. */
 const MISSED = 60_000;
 
 /**
- * Knows whether the servers that this process uses are primaries, by their own word and by that of those who appoint
- * them. Nothing is acknowledged that the last few seconds did not confirm.
+ * Watches whether the servers in use are primaries, by their own answers and those of the Sentinels or the cluster.
+ * Nothing is acknowledged that the last few seconds did not confirm.
  */
 export class PrimaryWatch {
   readonly #clients: readonly Client[];
@@ -33,14 +33,14 @@ export class PrimaryWatch {
     this.#timer = setInterval(() => void this.#look().catch(() => undefined), PERIOD).unref();
   }
 
-  /** Waits for an answer, and hands it on when it came from a primary. @throws StoreUnavailable */
+  /** Waits for a reply, and returns it if it came from a primary. @throws StoreUnavailable */
   readonly confirmed = async <T>(reply: Promise<T>): Promise<T> => {
     const answer = await withTimeout(reply);
     if (performance.now() - this.#confirmedAt > BELIEVED) await this.confirm();
     return answer;
   };
 
-  /** @throws StoreUnavailable when a server is no primary, or nobody says that it is one */
+  /** @throws StoreUnavailable if a server is no primary, or nobody confirms it */
   async confirm(): Promise<void> {
     const { at, error } = this.#refusal ?? { at: -Infinity, error: undefined };
     if (performance.now() - at < PAUSE) throw error;
@@ -77,7 +77,7 @@ export class PrimaryWatch {
 
   async #askClient(client: Client): Promise<void> {
     if (!(client instanceof Cluster)) return this.#askRole(client);
-    // One that does not answer acknowledges nothing, and the others serve on.
+    // A silent server acknowledges nothing, and the others continue.
     await Promise.all(mastersOf(client).map((master) => this.#askRole(master).catch(unlessItAnswered)));
     const deposed = await deposedMasters(client.nodes('all'));
     if (deposed.length === 0) return;

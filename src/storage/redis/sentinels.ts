@@ -18,8 +18,8 @@ interface Open {
 }
 
 /**
- * The Sentinels of a primary. Every connection is opened to the primary that they name, and ends when they name another:
- * a primary that was cut off from its Sentinels alone does not know that it was deposed, and goes on answering.
+ * The Sentinels of a primary. Every connection goes to the primary that they name, and closes when they name another: a
+ * primary cut off from its Sentinels does not know that it was deposed, and still answers.
  */
 export class Sentinels {
   readonly #name: string;

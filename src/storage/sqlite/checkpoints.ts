@@ -4,8 +4,8 @@ import type { DatabaseSync } from 'node:sqlite';
 const PERIOD = 60_000;
 
 /**
- * Moves what the log (`-wal`) holds into the file itself: at once, and then each minute. SQLite does so only after a
- * thousand pages, so that the file of a small server would stay empty for days. @returns the way to stop
+ * Writes the log (`-wal`) into the file, at once and then each minute. SQLite does so only after a thousand pages, so a
+ * small server's file would stay empty for days. @returns a function that stops it
  */
 export function startCheckpoints(database: DatabaseSync): () => void {
   checkpoint(database);
@@ -15,11 +15,11 @@ export function startCheckpoints(database: DatabaseSync): () => void {
   };
 }
 
-/** Waits for nobody: what others are reading is left for the next time. */
+/** Does not wait: pages that others read are left for the next time. */
 export function checkpoint(database: DatabaseSync): void {
   try {
     database.exec('PRAGMA wal_checkpoint(PASSIVE)');
   } catch {
-    // The file is away or full, which the next write tells.
+    // The file is missing or full; the next write reports that.
   }
 }

@@ -2,8 +2,8 @@ import { statSync } from 'node:fs';
 import { StoreUnavailable } from '../store.ts';
 
 /**
- * Tells whether a database is still the file of its name. One that was removed or replaced goes on answering, while every
- * other process, and the next start, find another file or none. The log beside it (`-wal`) holds what came last.
+ * Tells whether the database is still the file of its name. A removed or replaced file still answers, while other
+ * processes, and the next start, find another or none. The log beside it (`-wal`) holds the latest writes.
  */
 export class FileIdentity {
   readonly #path: string;

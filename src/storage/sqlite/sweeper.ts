@@ -26,8 +26,8 @@ export function sweep(sweeps: readonly StatementSync[], now: number): boolean {
     const deleted = sweeps.map((statement) => Number(statement.run(now, BATCH).changes));
     return deleted.includes(BATCH);
   } catch {
-    // Another process holds the lock or the file is away. Expired rows read as absent meanwhile, and the next sweep
-    // comes anyway; whether the file is well is for `health` to say.
+    // Another process holds the lock or the file is missing. Expired rows read as absent meanwhile, and the next sweep
+    // follows; `health` reports a broken file.
     return false;
   }
 }
