@@ -1,0 +1,68 @@
+import { normaliseEmail } from '../../lib/email.ts';
+import { OPERATOR } from '../../limits/lane.ts';
+import { withAccount } from './context.ts';
+import { confirmed } from '../confirm.ts';
+import { askPassword, assertGood } from '../new-password.ts';
+import type { StoreContext } from '../store-context.ts';
+import { bullets } from '../help-text.ts';
+import { howSoon, endingEffects } from '../ending-effects.ts';
+
+export function disable(context: StoreContext, name: string): Promise<number> {
+  return withAccount(context, name, async (domain, account) => {
+    const ended = [await endingEffects(domain, account), howSoon(context.chosen.config)];
+    await domain.operations.disableAccount(account.id);
+    const enable = `"latchkey accounts enable ${account.email}" lets it in again, to new sessions`;
+    context.terminal.print(
+      `disabled ${account.email}: nobody signs in to it, and this has ended\n${bullets([...ended, enable])}`,
+    );
+    return 0;
+  });
+}
+
+export function enable(context: StoreContext, name: string): Promise<number> {
+  return withAccount(context, name, async ({ accountChanges }, account) => {
+    const wasDisabled = await accountChanges.enable(account.id);
+    const was = wasDisabled ? 'is enabled: it signs in again' : 'was not disabled';
+    context.terminal.print(`${account.email} ${was}`);
+    return 0;
+  });
+}
+
+export function signOut(context: StoreContext, name: string): Promise<number> {
+  return withAccount(context, name, async (domain, account) => {
+    const ended = [await endingEffects(domain, account), howSoon(context.chosen.config)];
+    await domain.operations.endBefore({ account: account.id });
+    context.terminal.print(`signed ${account.email} out everywhere: this has ended\n${bullets(ended)}`);
+    return 0;
+  });
+}
+
+export function remove(context: StoreContext, name: string): Promise<number> {
+  const { chosen, given, place, terminal } = context;
+  return withAccount(context, name, async (domain, account) => {
+    const ended = [await endingEffects(domain, account), howSoon(chosen.config)];
+    const isSeed = chosen.config.accounts.some(({ email }) => normaliseEmail(email) === account.email);
+    const seed = `the configuration names it under accounts: the next start makes it again, as another account`;
+    const lines = [...ended, 'there is no way back', ...(isSeed ? [seed] : [])];
+    const plan = `removing ${account.email} (${account.id}), its password, and\n${bullets(lines)}`;
+    if (!(await confirmed(given.options, terminal, plan))) return 1;
+    await domain.operations.removeAccount(account.id);
+    terminal.print(`removed ${account.email} from ${place}`);
+    return 0;
+  });
+}
+
+export function setPassword(context: StoreContext, name: string): Promise<number> {
+  return withAccount(context, name, async (domain, account) => {
+    const { config } = context.chosen;
+    const password = await askPassword(context);
+    if (password === undefined)
+      throw new Error('no password was given: name its file with --password-file FILE, or type one at a terminal');
+    await assertGood(password, account, { passwords: domain.passwords, config });
+    const ended = [await endingEffects(domain, account), howSoon(config)];
+    const { store } = await domain.passwords.prepare(account.id, password, OPERATOR);
+    await domain.operations.changeCredentials(account.id, 'password-changed', { store });
+    context.terminal.print(`${account.email} has a new password: this has ended\n${bullets(ended)}`);
+    return 0;
+  });
+}

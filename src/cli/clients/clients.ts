@@ -1,0 +1,96 @@
+import type { Client, Clients } from '../../clients/clients.ts';
+import { loadClients } from '../../config/load-clients.ts';
+import { describeProblems } from '../../config/problems.ts';
+import { findAction, type Actions } from '../actions.ts';
+import { disable, enable, remove } from './end.ts';
+import { invite } from './invite.ts';
+import { rollSecret } from './roll-secret.ts';
+import { configOption, type Command } from '../command.ts';
+import { table } from '../help-text.ts';
+import { storeContext, withDomain, type StoreContext } from '../store-context.ts';
+
+const ACTIONS: Actions<StoreContext> = {
+  list: { options: ['json'], run: list },
+  add: { words: ['FILE'], run: add },
+  remove: { words: ['CLIENT_ID'], run: remove },
+  disable: { words: ['CLIENT_ID'], run: disable },
+  enable: { words: ['CLIENT_ID'], run: enable },
+  'roll-secret': { words: ['CLIENT_ID'], options: ['now'], run: rollSecret },
+  invite: { options: ['uses', 'expires'], run: invite },
+};
+
+export const clients: Command = {
+  name: 'clients',
+  summary: 'list the clients; add some to the store, remove, disable or give one another secret',
+  details: `clients list                    those of the configuration and those of the store
+clients add FILE                puts the client that FILE describes, or several under "clients:", into the store, in the
+                                form that they have in the configuration; one of the same name is replaced
+clients remove CLIENT_ID        takes a client out of the store; what was issued to it is worth nothing from then on
+clients disable CLIENT_ID       the same, for one of the configuration too, until it is enabled
+clients enable CLIENT_ID        lets it in again, to new tokens
+clients roll-secret CLIENT_ID   gives one of the store another secret, and prints that
+clients invite                  prints an initial access token, with which somebody else can register a client
+
+A running server on the same store knows of it at once.`,
+  options: {
+    ...configOption,
+    json: { summary: 'for list: as JSON, with every setting but the secrets' },
+    now: { summary: 'for roll-secret: it has leaked; the one before and what was issued end at once' },
+    uses: { value: 'N', summary: 'for invite: how many clients it registers (default: 1)' },
+    expires: { value: 'DURATION', summary: 'for invite: how long it can be used (default: 1d)' },
+  },
+  words: ['ACTION', '[FILE|CLIENT_ID]'],
+  async run(given, terminal) {
+    const { action, words } = findAction(clients, ACTIONS, given);
+    return action.run(storeContext(given, terminal), ...words);
+  },
+};
+
+const NO_SECRETS = {
+  secret_hash: undefined,
+  previous_secret_hash: undefined,
+  signing_secret: undefined,
+  registration: undefined,
+};
+
+async function list(context: StoreContext): Promise<number> {
+  const { given, terminal } = context;
+  const all = await withDomain(context, ({ clients }) => everyClient(clients));
+  if (given.options['json'] === true) {
+    const withoutSecrets = all.map(({ client, ...state }) => ({ ...client, ...NO_SECRETS, ...state }));
+    terminal.print(JSON.stringify(withoutSecrets, undefined, 2));
+    return 0;
+  }
+  const rows = all.map(({ client, where, disabled }) => [
+    ...[client.client_id, client.type, printable(client.client_name)],
+    disabled ? `${where}, disabled` : where,
+  ]);
+  terminal.print(table([['client_id', 'type', 'name', 'where'], ...rows], ''));
+  return 0;
+}
+
+async function everyClient(clients: Clients): Promise<{ client: Client; where: string; disabled: boolean }[]> {
+  const found = clients.configured.map((client) => ({ client, where: 'configuration' }));
+  for await (const client of clients.stored())
+    found.push({ client, where: client.registration === undefined ? 'store' : 'registered itself' });
+  return Promise.all(found.map(async (one) => ({ ...one, disabled: await clients.isDisabled(one.client.client_id) })));
+}
+
+/** A name cannot move the cursor or break the line. */
+function printable(name: string): string {
+  return name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{FFFD}');
+}
+
+async function add(context: StoreContext, file: string): Promise<number> {
+  const { chosen, place, terminal } = context;
+  const loaded = loadClients(file, chosen.config, terminal.environment);
+  if (loaded.warnings.length > 0) terminal.warn(`warning:\n${describeProblems(file, loaded.warnings)}\n`);
+  return withDomain(context, async ({ clients }) => {
+    for (const client of loaded.clients) {
+      const known = await clients.find(client.client_id);
+      await clients.save(client);
+      terminal.print(`${known === undefined ? 'added' : 'replaced'} client "${client.client_id}" in ${place}`);
+    }
+    return 0;
+  });
+}

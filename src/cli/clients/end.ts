@@ -1,0 +1,53 @@
+import type { Clients } from '../../clients/clients.ts';
+import { removed, withDomain, type StoreContext } from '../store-context.ts';
+import { bullets } from '../help-text.ts';
+import { howSoon } from '../ending-effects.ts';
+
+export async function remove(context: StoreContext, id: string): Promise<number> {
+  const { chosen } = context;
+  return removed(context, {
+    name: `client ${JSON.stringify(id)}`,
+    wasStored: await withDomain(context, ({ operations }) => operations.removeClient(id)),
+    isConfigured: chosen.config.clients.some((one) => one.client_id === id),
+    ends: `latchkey revoke --client ${id}`,
+  });
+}
+
+export async function disable(context: StoreContext, id: string): Promise<number> {
+  const { chosen, terminal } = context;
+  const name = `client ${JSON.stringify(id)}`;
+  const isThere = await withDomain(context, async ({ clients, operations }) => {
+    if (!(await mayBeThere(clients, id))) return false;
+    await operations.disableClient(id);
+    return true;
+  });
+  if (!isThere) return absent(context, name);
+  const enable = `"latchkey clients enable ${id}" lets it in again, to new tokens`;
+  terminal.print(
+    `disabled ${name}: it gets nothing, and what it had has ended\n${bullets([howSoon(chosen.config), enable])}`,
+  );
+  return 0;
+}
+
+export async function enable(context: StoreContext, id: string): Promise<number> {
+  const name = `client ${JSON.stringify(id)}`;
+  const [isThere, was] = await withDomain(context, async ({ clients }) => [
+    await mayBeThere(clients, id),
+    await clients.enable(id),
+  ]);
+  if (!isThere && !was) return absent(context, name);
+  context.terminal.print(`${name} ${was ? 'is enabled: it gets new tokens' : 'was not disabled'}`);
+  return 0;
+}
+
+/** A client described by a metadata document at its client id is in no list. */
+async function mayBeThere(clients: Clients, id: string): Promise<boolean> {
+  return id.startsWith('https:') || (await clients.find(id)) !== undefined;
+}
+
+function absent({ place, terminal }: StoreContext, name: string): number {
+  terminal.warn(
+    `latchkey: there is no ${name}, neither in the configuration nor in ${place}; "latchkey clients list" shows all`,
+  );
+  return 1;
+}

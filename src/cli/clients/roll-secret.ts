@@ -1,0 +1,46 @@
+import type { WhyNotRolled } from '../../clients/client-secrets.ts';
+import { withDomain, type StoreContext } from '../store-context.ts';
+import { howSoon } from '../ending-effects.ts';
+
+/** Prints only the new secret on standard output, for scripts; the fate of the previous one goes to standard error. */
+export function rollSecret(context: StoreContext, id: string): Promise<number> {
+  const { chosen, given, terminal } = context;
+  const { config } = chosen;
+  const hasLeaked = given.options['now'] === true;
+  return withDomain(context, async ({ clientSecrets, operations }) => {
+    const why = await clientSecrets.whyNotRolled(id);
+    if (why !== undefined) return explain(context, id, why);
+    const rollAndPrint = async (): Promise<void> => {
+      const rolled = await clientSecrets.roll(id, { hasLeaked });
+      if (typeof rolled === 'string') throw new Error(`the client was changed meanwhile: ${rolled}`);
+      // Printed first, because the secret is already valid and stored nowhere else.
+      terminal.print(rolled.secret);
+      terminal.warn(`the new secret of client ${JSON.stringify(id)}; it is shown only now`);
+      if (!hasLeaked) terminal.warn(rolled.previousGoesOn ? PREVIOUS_GOES_ON : ONE_SIGNS);
+    };
+    if (!hasLeaked) await rollAndPrint();
+    else {
+      await operations.rollClientSecret(id, rollAndPrint);
+      terminal.warn(`the one before is worth nothing, and what was issued to the client has ended; ${howSoon(config)}`);
+    }
+    return 0;
+  });
+}
+
+const PREVIOUS_GOES_ON = 'the one before goes on until it is rolled again; if it has leaked, roll it with --now';
+const ONE_SIGNS = 'the one before is worth nothing: signatures are made with one secret alone';
+
+function explain({ chosen, place, terminal }: StoreContext, id: string, why: WhyNotRolled): number {
+  const source = chosen.file ?? 'the demo';
+  const name = `client ${JSON.stringify(id)}`;
+  const reasons: Record<WhyNotRolled, string> = {
+    absent: `there is no ${name} in ${place}`,
+    configured:
+      `${name} is defined in the configuration: put a new secret into ${source}, the present one under previous_secret, and start ` +
+      `the server again; if it has leaked, leave it out there, and end what it opened by "latchkey revoke --client ${id}"`,
+    'registered-itself': `${name} registered itself and would not learn of it: disable or remove it`,
+    'no-secret': `${name} has no secret: it proves itself by keys or a certificate, or not at all`,
+  };
+  terminal.warn(`latchkey: ${reasons[why]}`);
+  return 1;
+}

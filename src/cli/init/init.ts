@@ -1,0 +1,60 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { configNamedBy } from '../../config/environment.ts';
+import { parseConfig } from '../../config/load.ts';
+import { describeProblems } from '../../config/problems.ts';
+import { systemRandom, secretToken } from '../../lib/random.ts';
+import { DEFAULT_FILE } from '../choose-config.ts';
+import { textOf, type Arguments, type Command, type Terminal } from '../command.ts';
+import { askPlan } from './questions.ts';
+import { configText, nextSteps, secretFileOf } from './text.ts';
+import { writeNew } from '../write-new.ts';
+
+export const init: Command = {
+  name: 'init',
+  summary: 'write a first configuration, by a few questions or by options',
+  details: `Asks at a terminal for what no option gives; elsewhere, and with --yes, it takes the defaults. It replaces no file.
+
+init --app http://localhost:5173 --name Notes                a single-page app
+init --app http://localhost:8080 --name Shop --type web      an app with a server, which gets a secret
+init --issuer https://login.example.com --app https://notes.example.com --api https://api.example.com`,
+  options: {
+    config: { value: 'FILE', summary: `the file to write (default: LATCHKEY_CONFIG, else ${DEFAULT_FILE})` },
+    issuer: {
+      value: 'URL',
+      summary: 'where people reach this server (default: LATCHKEY_ISSUER, else localhost with LATCHKEY_PORT or 3000)',
+    },
+    app: { value: 'URL', summary: 'where your first app is (default: http://localhost:5173)' },
+    name: { value: 'NAME', summary: 'what people call it (default: My app)' },
+    type: { value: 'TYPE', summary: 'spa for an app in the browser alone, web for one with a server (default: spa)' },
+    api: { value: 'URL', summary: 'an API that the app calls (default: none)' },
+    yes: { summary: 'do not ask' },
+  },
+  run,
+};
+
+async function run(given: Arguments, terminal: Terminal): Promise<number> {
+  const file = textOf(given, 'config') ?? configNamedBy(terminal.environment) ?? DEFAULT_FILE;
+  // Checked first, so that nobody answers questions in vain.
+  if (existsSync(file))
+    throw new Error(`${file} is there already and is not replaced: name another with --config FILE`);
+  const plan = await askPlan(given, terminal);
+  const text = configText(plan);
+  // Refuses to write a file that the server would refuse to start with.
+  const source = { name: file, text, folder: dirname(file) };
+  const { warnings } = parseConfig(source, { environment: terminal.environment, areFilesSpared: true });
+  if (warnings.length > 0) terminal.warn(`warning:\n${describeProblems(file, warnings)}\n`);
+  const written = [file];
+  const secretFile = secretFileOf(plan);
+  if (secretFile !== undefined) {
+    const path = join(dirname(file), secretFile);
+    if (existsSync(path)) terminal.warn(`latchkey: ${path} is there already and stays as it is`);
+    else {
+      writeNew(path, `${secretToken(systemRandom)}\n`, 0o600);
+      written.push(path);
+    }
+  }
+  writeNew(file, text, 0o644);
+  terminal.print(`wrote ${written.join(' and ')}\n\n${nextSteps(plan, file)}`);
+  return 0;
+}

@@ -1,0 +1,51 @@
+import { findAction, type Actions } from '../actions.ts';
+import { chooseConfig } from '../choose-config.ts';
+import { configOption, textOf, type Command } from '../command.ts';
+import { list } from './list.ts';
+import { revoke } from './revoke.ts';
+import { rewrap } from './rewrap.ts';
+import { rotate } from './rotate.ts';
+import { printJson, withRing, type KeysContext } from './context.ts';
+
+const ACTIONS: Actions<KeysContext> = {
+  list: { options: ['json'], run: list },
+  rotate: { options: ['json', 'alg'], run: rotate },
+  revoke: { words: ['KID'], options: ['json', 'yes'], run: revoke },
+  rewrap: { options: ['json', 'yes', 'to'], run: rewrap },
+  'export-public': { options: ['json'], run: exportPublic },
+};
+
+export const keys: Command = {
+  name: 'keys',
+  summary: 'list the signing keys, rotate them, revoke one; change the master key',
+  details: `keys list            every key: what it does, from when, until when
+keys rotate          announces the next key of every algorithm, or of --alg, instead of waiting until it is due
+keys revoke KID      for a key that may have leaked: takes it out now and signs with another; its tokens are refused
+keys rewrap          seals all keys under a new master key, and puts that in the place of the present one
+keys export-public   prints what /jwks shows, for who cannot fetch it
+
+A KID that begins with a dash stands after two: latchkey keys revoke --yes -- -KID
+
+Running servers follow by themselves, except after rewrap, which says what to do.`,
+  options: {
+    ...configOption,
+    alg: { value: 'ALG', summary: 'for rotate: only this algorithm' },
+    to: { value: 'FILE', summary: 'for rewrap: the new master key, made where there is none; no file is replaced' },
+    json: { summary: 'print JSON' },
+    yes: { summary: 'do not ask before revoke and rewrap' },
+  },
+  words: ['ACTION', '[KID]'],
+  run(given, terminal) {
+    const { action, words } = findAction(keys, ACTIONS, given);
+    const chosen = chooseConfig(textOf(given, 'config'), terminal.environment, { areFilesSpared: true });
+    return action.run({ chosen, config: chosen.config, options: given.options, terminal }, ...words);
+  },
+};
+
+/** Prints the key set as `/jwks` shows it (RFC 7517 §5). */
+function exportPublic(context: KeysContext): Promise<number> {
+  return withRing(context, ({ snapshot }) => {
+    printJson(context.terminal, { keys: snapshot.published });
+    return Promise.resolve(0);
+  });
+}

@@ -1,0 +1,65 @@
+import { usualAlgorithm } from '../../config/profiles.ts';
+import type { ClientConfig, Config, SigningAlgorithm } from '../../config/schema.ts';
+import { didYouMean } from '../../config/suggest.ts';
+import { stateIn, type RingKey } from '../../keys/ring.ts';
+import { without } from '../../keys/rotation.ts';
+import { revokeNow } from '../../keys/transitions.ts';
+import { pollingPeriod, timetableOf, type KeyState } from '../../keys/timetable.ts';
+import { durationText } from '../../lib/duration.ts';
+import { confirmed } from '../confirm.ts';
+import { change, printJson, snapshotNow, timeText, withRing, type KeysContext } from './context.ts';
+import { bullets } from '../help-text.ts';
+
+export function revoke(context: KeysContext, kid: string): Promise<number> {
+  const { config, options, terminal } = context;
+  return withRing(context, async (ring) => {
+    const { domain, content, snapshot } = ring;
+    const key = snapshot.keys.find((one) => one.kid === kid);
+    if (key === undefined) {
+      const hint = didYouMean(kid, snapshot.keys.map((one) => one.kid)); // prettier-ignore
+      terminal.warn(`latchkey: there is no key ${JSON.stringify(kid)}${hint}; "latchkey keys list" shows all`);
+      return 1;
+    }
+    const state = stateIn(snapshot, kid, domain.clock.now()) ?? 'expired';
+    const rest = snapshotNow(domain, without(kid, content, domain.clock.now()));
+    const heir = rest.signing.find(({ alg }) => alg === key.alg)?.kid;
+    if (!(await confirmed(options, terminal, planFor(key, state, heir, config)))) return 1;
+    let left = content;
+    await domain.operations.revokeKey(kid, async () => {
+      left = await change(context, ring, (now, options) => revokeNow(now, kid, options));
+    });
+    const signer = snapshotNow(domain, left).signing.find(({ alg }) => alg === key.alg);
+    if (options['json'] === true)
+      printJson(terminal, { revoked: kid, algorithm: key.alg, signing: signer?.kid ?? null });
+    else terminal.print(`revoked ${kid}${signer === undefined ? '' : `; ${signer.kid} signs ${key.alg}`}`);
+    return 0;
+  });
+}
+
+/** Describes the effects of revoking a key, and when and where they happen. */
+function planFor(key: RingKey, state: KeyState, heir: string | undefined, config: Config): string {
+  const everyNode = durationText(Math.ceil(pollingPeriod(timetableOf(config))));
+  const everyApi = durationText(config.keys.jwks_max_age);
+  const lines = [
+    `/jwks stops showing it: at most ${everyNode} from now on every node, and ${everyApi} later for who keeps /jwks`,
+    ...(state === 'signing' ? [`${heir ?? 'a new key'} signs at once`] : []),
+    ...(state === 'announced' ? ['it has signed nothing'] : deadTokens(key.alg, config)),
+    ...(key.external === undefined ? [] : [`its private half is destroyed in the HSM: ${key.external}`]),
+    'sessions and refresh tokens stay good: apps get new tokens with them',
+  ];
+  const since = timeText(state === 'announced' ? key.announcedAt : key.signsFrom);
+  return `revoking ${key.alg} key ${key.kid}, ${state} since ${since}\n${bullets(lines)}`;
+}
+
+function deadTokens(alg: SigningAlgorithm, { resources, clients, keys, profile }: Config): string[] {
+  const idTokenAlgorithm = (one: ClientConfig) =>
+    one.id_token_signing_alg ?? usualAlgorithm(keys.algorithms, one.profile ?? profile);
+  const apis = resources.filter((one) => one.signing_alg === alg).map(({ identifier }) => identifier);
+  const apps = clients
+    .filter((one) => one.type !== 'machine' && idTokenAlgorithm(one) === alg)
+    .map(({ client_id: id }) => id);
+  return [
+    `access tokens that it has signed are refused: for ${apis.join(', ') || 'no API of the configuration'}`,
+    `ID tokens that it has signed are refused: of ${apps.join(', ') || 'no app of the configuration'}, and of the store's apps with ${alg}`,
+  ];
+}

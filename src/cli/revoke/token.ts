@@ -1,0 +1,59 @@
+import type { AdapterPayload } from 'oidc-provider';
+import { openSubjectNames, SUBJECT_NAMES } from '../../accounts/pairwise.ts';
+import { clientKey } from '../../clients/clients.ts';
+import { sectorOf } from '../../config/sector.ts';
+import type { Domain } from '../../domain/domain.ts';
+import type { RevocationTarget } from '../../events/revocations.ts';
+import { sha256 } from '../../lib/hash.ts';
+import { unseal } from '../../lib/seal.ts';
+import { readAccessToken, verifyOurs } from '../../oidc/requests/issued-jwt.ts';
+import type { Key } from '../../storage/store.ts';
+import { readText } from '../read-text.ts';
+import type { Asked, Plan } from './plan.ts';
+
+/** Plans the revocation of one token of any kind. A token that this server did not sign revokes nothing. */
+export async function tokenPlan({ domain, terminal }: Asked, file: string): Promise<Plan | string> {
+  const token = (await readText(file, terminal)).trim();
+  const plan = (await planJwt(domain, token)) ?? (await planOpaque(domain, token));
+  return plan ?? 'this is not a token of this server, or it has expired or was revoked before';
+}
+
+async function planJwt({ config, records, keys }: Domain, token: string): Promise<Plan | undefined> {
+  if (token.split('.').length !== 3) return undefined;
+  const ring = await keys();
+  const claims = await readAccessToken(verifyOurs({ issuer: config.issuer, ring }), token);
+  if (claims === undefined) return undefined;
+  const { client_id: client, sub, status, aud } = claims;
+  const registered =
+    config.clients.find(({ client_id: id }) => id === client) ?? (await records.get(clientKey(client)))?.value;
+  const names = openSubjectNames(ring.derive(SUBJECT_NAMES));
+  const account = sub.startsWith('acc_') ? names.accountFor(sub, registered && sectorOf(registered)) : undefined;
+  const target: RevocationTarget = {
+    ...{ what: 'token', client, token: status.status_list },
+    ...(account !== undefined && { account }),
+  };
+  return { target, what: `an access token of client "${client}" for ${aud}`, lines: [ALONE] };
+}
+
+const ALONE = 'the other tokens of the client stay valid: "latchkey revoke --client" and "--account" revoke them';
+
+interface Sealed {
+  sealed: string;
+}
+
+async function planOpaque({ grants }: Domain, token: string): Promise<Plan | undefined> {
+  for (const kind of ['access-token', 'client-credentials', 'refresh-token']) {
+    const record: Key<Sealed> = `${kind}:${sha256(token)}`;
+    const stored = await grants.get(record);
+    if (stored === undefined) continue;
+    const { clientId = '', accountId, grantId } = JSON.parse(unseal(token, stored.value.sealed)) as AdapterPayload;
+    if (kind === 'refresh-token' && grantId !== undefined) {
+      const lines = ['it and all that came of the same sign-in: its refresh and access tokens'];
+      return { target: { what: 'grant', grant: grantId }, what: `a refresh token of client "${clientId}"`, lines };
+    }
+    const account = accountId === undefined ? {} : { account: accountId };
+    const target: RevocationTarget = { what: 'token', client: clientId, ...account, token: { record } };
+    return { target, what: `an access token of client "${clientId}"`, lines: [ALONE] };
+  }
+  return undefined;
+}
