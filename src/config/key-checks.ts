@@ -41,7 +41,7 @@ function algorithmsAreThere({ keys }: Draft): Fault[] {
       : [
           {
             path: ['keys', 'algorithms', index],
-            message: `this Node.js (${process.version}) cannot do ${alg}: it takes 24.7 or newer with OpenSSL 3.5`,
+            message: `this Node.js (${process.version}) does not support ${alg}: use 24.7 or newer with OpenSSL 3.5`,
           },
         ],
   );

@@ -33,7 +33,7 @@ accounts show ACCOUNT               its roles and what they open, where it is si
 accounts add EMAIL                  makes an account; asks for its password, unless --password-file names it
 accounts verify ACCOUNT             vouches that its address is its owner's: email_verified, match_email
 accounts add-role ACCOUNT ROLE      gives it a role, or several with commas between: its next tokens say so
-accounts remove-role ACCOUNT ROLE   takes a role away, and back the access tokens that say otherwise
+accounts remove-role ACCOUNT ROLE   removes a role, and revokes the access tokens that hold it
 accounts password ACCOUNT           sets a new password, and ends every session and what every app has
 accounts sign-out ACCOUNT           ends every session and what every app has
 accounts disable ACCOUNT            the same, and nobody signs in to it until it is enabled

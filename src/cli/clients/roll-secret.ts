@@ -21,14 +21,16 @@ export function rollSecret(context: StoreContext, id: string): Promise<number> {
     if (!hasLeaked) await rollAndPrint();
     else {
       await operations.rollClientSecret(id, rollAndPrint);
-      terminal.warn(`the one before is worth nothing, and what was issued to the client has ended; ${howSoon(config)}`);
+      terminal.warn(
+        `the previous secret no longer works, and everything issued to the client is revoked; ${howSoon(config)}`,
+      );
     }
     return 0;
   });
 }
 
 const PREVIOUS_GOES_ON = 'the one before goes on until it is rolled again; if it has leaked, roll it with --now';
-const ONE_SIGNS = 'the one before is worth nothing: signatures are made with one secret alone';
+const ONE_SIGNS = 'the previous secret no longer works: a client signs with one secret alone';
 
 function explain({ chosen, place, terminal }: StoreContext, id: string, why: WhyNotRolled): number {
   const source = chosen.file ?? 'the demo';
