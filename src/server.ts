@@ -45,20 +45,16 @@ export interface RunningServer {
 /** Starts the server of a configuration: the only place that knows every part. */
 export async function startServer({ config, apps = [], ...given }: ServerOptions): Promise<RunningServer> {
   const { random = systemRandom, openStores: open = openStores } = given;
+  // If the start fails, closes what was opened, last first.
+  await using opening = new AsyncDisposableStack();
   const stores = await open(config.stores, given.clock);
-  try {
-    const log = openLog(config.log);
-    for (const warning of stores.warnings) log.warn(warning);
-    await claim({ config, stores, random });
-    const ring = await openRing({ config, stores, random, log });
-    return await serve({ config, stores, random, log, ring, apps }).catch(async (error: unknown) => {
-      await ring.close();
-      throw error;
-    });
-  } catch (error) {
-    await stores.close();
-    throw error;
-  }
+  opening.defer(() => stores.close());
+  const log = openLog(config.log);
+  for (const warning of stores.warnings) log.warn(warning);
+  await claim({ config, stores, random });
+  const ring = await openRing({ config, stores, random, log });
+  opening.defer(() => ring.close());
+  return await serve({ config, stores, random, log, ring, apps, opening });
 }
 
 /** Keeps the demo, whose passwords are published, and configured servers out of each other's stores. */
@@ -76,13 +72,17 @@ interface Opened {
   log: Logger;
   ring: KeyRing;
   apps: Apps;
+  /** Takes up what has to be closed. */
+  opening: AsyncDisposableStack;
 }
 
-async function serve({ config, stores, random, log, ring, apps }: Opened): Promise<RunningServer> {
+async function serve({ config, stores, random, log, ring, apps, opening }: Opened): Promise<RunningServer> {
   const sign = signersOf(() => engine.provider, ring);
   const serving = await openServingDomain({ config, stores, random, log, ring, sign });
+  opening.defer(() => serving.close());
   let isDraining = false;
   const storeChecks = new StoreChecks({ stores, log, random, clockSkew: config.keys.clock_skew });
+  opening.defer(() => storeChecks.close());
   const admission = admissionOf(config);
   const build = () =>
     buildEngine({ serving, keys: ring, log, admission, storeChecks, isDraining: () => isDraining, apps });
@@ -99,9 +99,11 @@ async function serve({ config, stores, random, log, ring, apps }: Opened): Promi
     requestHandler(admission, () => engine, ring),
     log,
   );
+  opening.defer(() => listener.drain());
   serving.domain.revocations.watch();
   await storeChecks.begin();
   log.info({ issuer: config.issuer, port: listener.port }, 'ready');
+  const opened = opening.move();
   return {
     port: listener.port,
     leave() {
@@ -111,11 +113,7 @@ async function serve({ config, stores, random, log, ring, apps }: Opened): Promi
     async close() {
       isDraining = true;
       serving.release();
-      await listener.drain();
-      await serving.close();
-      await ring.close();
-      storeChecks.close();
-      await stores.close();
+      await opened.disposeAsync();
     },
     closeNow: () => {
       listener.stop();

@@ -48,8 +48,8 @@ export type ServingDomain = Awaited<ReturnType<typeof openServingDomain>>;
 export async function openServingDomain({ config, stores, random, log, ring, sign }: ServingOptions) {
   const { grants, clock } = stores;
   const announce = announceTo(log);
-  const logouts = openLogouts(stores, { announce, log });
   const status = await openStatusLists({ config, stores, random, log, sign });
+  const logouts = openLogouts(stores, { announce, log });
   // Derived keys depend only on the ring's root, which never changes.
   const secrets = ring.current();
   const server = { announce, log, logouts, learn: status.learn };
