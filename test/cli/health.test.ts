@@ -59,7 +59,7 @@ describe('latchkey health', function () {
     await start(`issuer: http://localhost:3000\nlisten: { port: ${port} }\n`, { LATCHKEY_DRAIN_DELAY: '5m' });
     assert.equal((await directory.run(['health', '--ready'])).code, 0);
     server?.kill('SIGTERM');
-    await server?.printed(/stopping/);
+    await server?.printed(/shutting down/);
     assert.equal((await directory.run(['health'])).code, 0);
     const { code, err } = await directory.run(['health', '--ready']);
     assert.equal(code, 1);

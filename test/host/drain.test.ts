@@ -137,7 +137,7 @@ describe('host/drain on SIGTERM', () => {
     socket.write(tokenRequestHead('localhost:3000') + BODY.slice(0, 5));
     await ask(await connected(Number(port)), 'GET /healthz HTTP/1.1\r\nHost: localhost:3000\r\n\r\n');
     child.kill('SIGTERM');
-    await child.printed(/stopping/);
+    await child.printed(/shutting down/);
     socket.write(BODY.slice(5));
     const { status, body } = parseAnswer(await answer);
     assert.equal(status, 401);
