@@ -88,7 +88,7 @@ function secretFitsMethod(client: ClientConfig): Fault[] {
     return [{ path: ['secret'], message: `is required for type ${type}: { file: PATH } or { env: NAME }` }];
   }
   if (needsOne || secret === undefined) return [];
-  return [{ path: ['secret'], message: `must be left out: the client proves itself by ${method}` }];
+  return [{ path: ['secret'], message: `must be left out: its token_endpoint_auth_method is ${method}` }];
 }
 
 function previousSecretFollowsOne(client: ClientConfig): Fault[] {

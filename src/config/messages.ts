@@ -89,7 +89,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   mail: 'this version sends no mail: remove it',
   smtp: 'this version sends no mail: remove it',
   email: 'this version sends no mail: remove it',
-  logo: 'there is branding.name alone: remove it',
+  logo: 'this version shows no logo of the server: remove it, and set branding.name',
 };
 
 function unknownKey(key: string, path: Path, schema: unknown): Fault {

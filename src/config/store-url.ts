@@ -58,8 +58,8 @@ function topologyOf(form: string | undefined): RedisUrl['topology'] {
 
 function readNode(text: string, defaultPort: number): RedisNode {
   const [, host, port] = NODE.exec(text) ?? [];
-  if (host === undefined) throw new Error('the store URL has a host that is none: write HOST or HOST:PORT');
-  if (Number(port) > 65_535) throw new Error('the store URL has a port that is none: 1 to 65535');
+  if (host === undefined) throw new Error('the store URL has an invalid host: write HOST or HOST:PORT');
+  if (Number(port) > 65_535) throw new Error('the store URL has an invalid port: use 1 to 65535');
   return { host: host.replace(/^\[|\]$/g, ''), port: port === undefined ? defaultPort : Number(port) };
 }
 

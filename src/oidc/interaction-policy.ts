@@ -4,7 +4,7 @@ import { loadHint, refuseIfSignedIn } from './requests/authentication-demands.ts
 
 const { base, Check, Prompt } = interactionPolicy;
 
-/** The engine's checks of a request's demands on a sign-in, by subject. */
+/** Names of the engine's checks that compare a sign-in with the request, and the kind of demand that each compares. */
 const DEMANDS = {
   id_token_hint: 'person',
   claims_id_token_sub_value: 'person',

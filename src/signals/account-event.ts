@@ -90,7 +90,7 @@ function eventOf(event: AccountEvent): Record<string, unknown> {
     case 'account-disabled':
     case 'account-enabled':
     case 'account-purged':
-      // RISC 1.0 §2 has no such members for these.
+      // RISC 1.0 §2 defines no reason or time members for these three events.
       return {};
   }
 }

@@ -14,8 +14,8 @@ export interface SetParts {
 }
 
 /**
- * RFC 8417 §2, in the profile of Shared Signals Framework 1.0 §4.1: no `sub`, no `exp`. It is signed when it is handed
- * out, so that no key that was replaced or revoked since it happened stands in the way.
+ * Builds the claims of a security event token (RFC 8417 §2) in the profile of Shared Signals Framework 1.0 §4.1: no
+ * `sub`, no `exp`. The token is signed at delivery, because the key of the event's time may be revoked by then.
  */
 export async function setClaims(
   { issuer, clients, subjectNames }: SetParts,

@@ -134,7 +134,7 @@ const OFF: Transmitter = {
   close: () => Promise.resolve(),
 };
 
-/** @returns the way to stop */
+/** Starts the delivery. @returns a function that stops it */
 function deliver(options: TransmitterOptions): Promise<() => Promise<void>> {
   const { signals, config, clients, subjectNames, announce, clock, random, sign, sealingKey, reportFailure } = options;
   const { queues, streams, outbox } = signals;

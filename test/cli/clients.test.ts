@@ -287,7 +287,7 @@ job        machine  Nightly job  store
     add: 'clients add needs a FILE: latchkey clients add FILE',
     remove: 'clients remove needs a CLIENT_ID: latchkey clients remove CLIENT_ID',
     'list shop': 'clients list does not take "shop": latchkey clients list [--json]',
-    'add job.yaml other.yaml': 'clients does not take "other.yaml"',
+    'add job.yaml other.yaml': 'clients does not take "other.yaml" (did you mean --config other.yaml?)',
     'add job.yaml --json': 'clients add does not take --json: latchkey clients add FILE',
     'list --uses 2': 'clients list does not take --uses: latchkey clients list [--json]',
     'invite --uses 0': '--uses "0" must be a whole number from 1 to 10000',

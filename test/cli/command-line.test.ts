@@ -76,7 +76,7 @@ describe('The command line', () => {
     '--hlep': 'there is no option --hlep (did you mean --help?)',
     'start --toString': 'start has no option --toString',
     'start -c x': 'start has no option -c',
-    'check-config latchkey.yaml': 'check-config does not take "latchkey.yaml"',
+    'check-config latchkey.yaml': 'check-config does not take "latchkey.yaml" (did you mean --config latchkey.yaml?)',
     'check-config --config': '--config needs a value: --config FILE',
     'check-config --config=': '--config needs a value: --config FILE',
     'start --help=yes': '--help does not take a value',

@@ -298,7 +298,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   ],
   'a secret beside a key': [
     client(...WEB, 'token_endpoint_auth_method: private_key_jwt', 'jwks_uri: https://app.example/jwks', CALLBACK),
-    ['6 clients[0].secret: client "web": must be left out: the client proves itself by private_key_jwt'],
+    ['6 clients[0].secret: client "web": must be left out: its token_endpoint_auth_method is private_key_jwt'],
   ],
   'a private key where a public one belongs': [
     client(...WEB, CALLBACK, 'jwks: { keys: [{ kty: EC, d: x }] }'),
@@ -371,7 +371,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   'an app that proves nothing, of type web': [
     client(...WEB, CALLBACK, 'token_endpoint_auth_method: none'),
     [
-      '6 clients[0].secret: client "web": must be left out: the client proves itself by none',
+      '6 clients[0].secret: client "web": must be left out: its token_endpoint_auth_method is none',
       '8 clients[0].token_endpoint_auth_method: client "web": must not be none for type web',
     ],
   ],

@@ -70,7 +70,10 @@ const WRONG: [text: string, line: string][] = [
   [`${ISSUER}database: x`, 'database: is not a setting: write stores.grants'],
   [`${ISSUER}mail: { host: smtp }`, 'mail: is not a setting: this version sends no mail: remove it'],
   [`${ISSUER}smtp: { host: smtp }`, 'smtp: is not a setting: this version sends no mail: remove it'],
-  [`${ISSUER}branding: { logo: a.png }`, 'branding.logo: is not a setting: there is branding.name alone: remove it'],
+  [
+    `${ISSUER}branding: { logo: a.png }`,
+    'branding.logo: is not a setting: this version shows no logo of the server: remove it, and set branding.name',
+  ],
   [`${ISSUER}listen: { prot: 1 }`, 'listen.prot: is not a setting (did you mean port?)'],
   [`${ISSUER}listen: { port: http }`, 'listen.port: must be a number (it is "http")'],
   [`${ISSUER}listen: { port: 3000.5 }`, 'listen.port: must be a whole number (it is 3000.5)'],

@@ -27,28 +27,28 @@ const ACTIONS: Actions<StoreContext> = {
 
 export const accounts: Command = {
   name: 'accounts',
-  summary: 'list the accounts; add one, change what one may do, end what one has',
+  summary: 'list and add accounts, change their roles and passwords, sign them out, disable or remove them',
   details: `accounts list                       every account, the oldest first, or those with --role
-accounts show ACCOUNT               its roles and what they open, where it is signed in, which apps have access
+accounts show ACCOUNT               its roles and their scopes, its sessions, and the apps with access
 accounts add EMAIL                  makes an account; asks for its password, unless --password-file names it
-accounts verify ACCOUNT             vouches that its address is its owner's: email_verified, match_email
-accounts add-role ACCOUNT ROLE      gives it a role, or several with commas between: its next tokens say so
+accounts verify ACCOUNT             marks its email address as verified (email_verified, match_email)
+accounts add-role ACCOUNT ROLE      gives it a role, or several separated by commas; its next tokens name them
 accounts remove-role ACCOUNT ROLE   removes a role, and revokes the access tokens that hold it
-accounts password ACCOUNT           sets a new password, and ends every session and what every app has
-accounts sign-out ACCOUNT           ends every session and what every app has
-accounts disable ACCOUNT            the same, and nobody signs in to it until it is enabled
+accounts password ACCOUNT           sets a new password, ends its sessions and revokes all access of apps
+accounts sign-out ACCOUNT           ends its sessions and revokes all access of apps
+accounts disable ACCOUNT            the same, and refuses sign-in until it is enabled
 accounts enable ACCOUNT             lets it sign in again
-accounts remove ACCOUNT             removes it with all that it has; asks first
+accounts remove ACCOUNT             removes it and everything stored for it; asks first
 
 An ACCOUNT is named by its email address or by its id. A running server on the same store knows of it at once.`,
   options: {
     ...configOption,
     json: { summary: 'for list and show: as JSON' },
     role: { value: 'ROLE', summary: 'for list: only those that have this role' },
-    name: { value: 'NAME', summary: 'for add: what the person is called (default: what stands before the @)' },
-    roles: { value: 'ROLES', summary: 'for add: with commas between (default: sign_up.roles)' },
+    name: { value: 'NAME', summary: 'for add: the name of the person (default: the part before the @)' },
+    roles: { value: 'ROLES', summary: 'for add: separated by commas (default: sign_up.roles)' },
     'password-file': passwordOption,
-    'email-verified': { summary: "for add: vouches that the address is the person's" },
+    'email-verified': { summary: 'for add: marks the email address as verified' },
     yes: { summary: 'do not ask' },
   },
   words: ['ACTION', '[EMAIL|ACCOUNT]', '[ROLE]'],

@@ -38,10 +38,10 @@ function explain({ chosen, place, terminal }: StoreContext, id: string, why: Why
   const reasons: Record<WhyNotRolled, string> = {
     absent: `there is no ${name} in ${place}`,
     configured:
-      `${name} is defined in the configuration: put a new secret into ${source}, the present one under previous_secret, and start ` +
-      `the server again; if it has leaked, leave it out there, and end what it opened by "latchkey revoke --client ${id}"`,
-    'registered-itself': `${name} registered itself and would not learn of it: disable or remove it`,
-    'no-secret': `${name} has no secret: it proves itself by keys or a certificate, or not at all`,
+      `${name} is defined in the configuration: in ${source}, move its secret to previous_secret, set a new one, and ` +
+      `restart the server; if the secret has leaked, delete it instead, and run "latchkey revoke --client ${id}"`,
+    'registered-itself': `${name} registered itself, and nobody could tell it the new secret: disable or remove it`,
+    'no-secret': `${name} has no secret: it authenticates with keys or a certificate, or is public`,
   };
   terminal.warn(`latchkey: ${reasons[why]}`);
   return 1;

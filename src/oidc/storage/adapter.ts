@@ -182,9 +182,7 @@ function introducing(adapter: Adapter, introduce: AdapterOptions['introduce']): 
   };
 }
 
-/**
- * A person who turns back half-way may type the code again, so only the answer is recorded and no intermediate state.
- */
+/** Adapter for device codes. It records only the person's answer, so that somebody who gave up may type the code again. */
 function deviceCodeAdapter(options: AdapterOptions): Adapter {
   const { userCodes } = options;
   const codes = usedToSign(sealedAdapter(options, deviceCodeKey), options.canSign);

@@ -84,7 +84,7 @@ export const forgetRefusedProofs: Middleware = async (context, next) => {
   if (context.status >= 400 && context.status < 500) await forget.get(context as KoaContextWithOIDC)?.();
 };
 
-/** Tells whether a proof is uncounted. The operator's clients are, in token requests and if they authenticate. */
+/** Tells whether a proof is exempt from the count: those of the operator's clients, in token requests or with client authentication. */
 function isUncounted(context: KoaContextWithOIDC): boolean {
   const { client, route } = context.oidc;
   if (client === undefined || policyOf(client).isSelfDescribed || route === 'authorization') return false;

@@ -172,7 +172,7 @@ declare module 'ioredis' {
   }
 }
 
-/** Gives the client one method per script; it is sent whole once per connection, by its hash thereafter. */
+/** Adds one method per script to the client, which sends the text once per connection and then only its hash. */
 export function defineScripts(client: Redis | Cluster): void {
   for (const [name, lua] of Object.entries(SCRIPTS)) client.defineCommand(name, { numberOfKeys: 1, lua });
 }
