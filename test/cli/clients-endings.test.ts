@@ -122,7 +122,7 @@ default_resource: '${api}'
     it('says what to do about a client that it cannot change', async () => {
       const cases: Record<string, RegExp> = {
         'roll-secret demo-web':
-          /"demo-web" is defined in the configuration: put a new secret into the demo, .*"latchkey revoke --client demo-web"/,
+          /"demo-web" is defined in the configuration: in the demo, move its secret to previous_secret, .*"latchkey revoke --client demo-web"/,
         'roll-secret nobody': /there is no client "nobody" in /,
         'disable nobody':
           /there is no client "nobody", neither in the configuration nor in .*"latchkey clients list" shows all/,
