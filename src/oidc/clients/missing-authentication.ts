@@ -13,9 +13,7 @@ export function authenticateByName(engine: EngineStep): EngineStep {
     try {
       await engine(context, () => Promise.resolve());
     } catch (error) {
-      const failed = failedAuthentication(context, error);
-      if (failed instanceof errors.InvalidClientAuth) challenge(context, failed);
-      throw failed;
+      throw failedAuthentication(context, error);
     }
     await next();
   };
@@ -29,14 +27,4 @@ function failedAuthentication({ headers, oidc: { params } }: KoaContextWithOIDC,
   const failed = Object.assign(new errors.InvalidClientAuth(why), { error_description: why });
   // Nothing was tried, so there is nothing to challenge.
   return ways.length === 0 ? Object.assign(failed, { status: 400, statusCode: 400 }) : failed;
-}
-
-/**
- * RFC 9110 §15.5.2: every 401 has a challenge; the engine adds one only after header authentication. A page in a
- * browser gets none, because the browser would ask the person for a password.
- */
-function challenge(context: KoaContextWithOIDC, { status }: errors.InvalidClientAuth): void {
-  const { authorization, origin } = context.headers;
-  if (status !== 401 || authorization !== undefined || origin !== undefined) return;
-  context.set('WWW-Authenticate', `Basic realm="${context.oidc.issuer}"`);
 }
