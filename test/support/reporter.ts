@@ -19,19 +19,22 @@ export class TotalsReporter extends Mocha.reporters.Spec {
     });
     if (process.send === undefined) console.log(`${passed} passed, ${failed} failed`);
     else process.send({ passed, failed, failures } satisfies Totals);
-    refuseToHang();
+    refuseToHang({ hasFailed: failed > 0 });
   }
 }
 
-/** What a test left open is a fault of that test; `mocha --exit` would hide it. */
-function refuseToHang(): void {
+/**
+ * Counts what a test left open as a fault of that test, which `mocha --exit` would hide. A set-up that failed may leave
+ * things open, and is reported already.
+ */
+function refuseToHang({ hasFailed }: { hasFailed: boolean }): void {
   setTimeout(() => {
     const { stdout: children } = spawnSync('ps', ['-o', 'pid,args', '--ppid', String(process.pid)], {
       encoding: 'utf8',
     });
     const left = `The tests left open: ${process.getActiveResourcesInfo().join(', ')}\n${children}`;
     console.error(left);
-    process.send?.({ passed: 0, failed: 1, failures: [{ text: left }] } satisfies Totals);
+    if (!hasFailed) process.send?.({ passed: 0, failed: 1, failures: [{ text: left }] } satisfies Totals);
     process.exit(1);
   }, GRACE).unref();
 }

@@ -2,8 +2,10 @@ import type { Context } from 'koa';
 import type { Interaction } from 'oidc-provider';
 import { ACCOUNT_CLIENT } from '../../config/client-schema.ts';
 import type { KeptAnswer } from '../../forms/kept-answer.ts';
-import { matchingBrowser } from '../../http/browser-cookie.ts';
+import { browserHash, matchingBrowser } from '../../http/browser-cookie.ts';
 import { sha256 } from '../../lib/hash.ts';
+import type { Random } from '../../lib/random.ts';
+import { seal, unseal } from '../../lib/seal.ts';
 import { keyspace, type Store } from '../../storage/store.ts';
 
 /** The destination to which an interaction has led a signed-in person. */
@@ -12,20 +14,28 @@ export type InteractionEnd =
   /** The address of the question that came next. */
   | { readonly next: string };
 
-const endKey = keyspace<InteractionEnd & { browser: string }>('interaction-end');
+interface EndRecord {
+  /** The `InteractionEnd`: it may name the next interaction. */
+  readonly sealed: string;
+  /** Hash of the browser's value. */
+  readonly browser: string;
+}
+
+const endKey = keyspace<EndRecord>('interaction-end');
 
 /** Seconds for which the browser's back button leads on. */
 const END_KEPT = 3600;
 
 /** Stored only for a signed-in person, so that strangers leave nothing behind. */
 export async function rememberEnd(
-  grants: Store,
+  { grants, random }: { grants: Store; random: Random },
   { uid, params }: Pick<Interaction, 'uid' | 'params'>,
-  { browser, answer }: { browser: string | undefined; answer: KeptAnswer },
+  { browser, answer }: { browser: string; answer: KeptAnswer },
 ): Promise<void> {
   const end = endOf(params, answer);
-  if (end !== undefined && browser !== undefined)
-    await grants.set(endKey(sha256(uid)), { ...end, browser }, { ttl: END_KEPT });
+  if (end === undefined) return;
+  const sealed = seal(answerSecret(uid, browser), JSON.stringify(end), random);
+  await grants.set(endKey(sha256(uid)), { sealed, browser: browserHash(browser) }, { ttl: END_KEPT });
 }
 
 /**
@@ -45,5 +55,12 @@ function endOf(params: Interaction['params'], { status, headers }: KeptAnswer): 
 /** @returns undefined if it is forgotten, or if another browser began the interaction */
 export async function findEnd(grants: Store, context: Context, uid: string): Promise<InteractionEnd | undefined> {
   const end = (await grants.get(endKey(sha256(uid))))?.value;
-  return end !== undefined && matchingBrowser(context, end.browser) !== undefined ? end : undefined;
+  const browser = end && matchingBrowser(context, end.browser);
+  if (end === undefined || browser === undefined) return undefined;
+  return JSON.parse(unseal(answerSecret(uid, browser), end.sealed)) as InteractionEnd;
+}
+
+/** Derives the key from address and cookie, because the answer may contain a session: neither alone opens it. */
+export function answerSecret(uid: string, browser: string): string {
+  return `${uid} ${browser}`;
 }

@@ -21,7 +21,7 @@ import { keyspace, type Key, type Store, type Stored } from '../../storage/store
 import { update } from '../../storage/update.ts';
 import { unsupported } from './adapter-verbs.ts';
 import { lifetime, remainingLife } from '../../sessions/record-life.ts';
-import { findEnd, rememberEnd, type InteractionEnd } from './interaction-ends.ts';
+import { answerSecret, findEnd, rememberEnd, type InteractionEnd } from './interaction-ends.ts';
 import { admitInteraction, keepCount, prolong, settle } from './interaction-life.ts';
 import type { PendingRequests } from './pending-requests.ts';
 
@@ -180,7 +180,8 @@ export class Interactions {
       ...(form !== undefined && { form }),
     };
     await this.#grants.set(keyOf(uid), record, { ttl: ANSWER_KEPT });
-    if (isSignedIn(context)) await rememberEnd(this.#grants, details, { browser: record.browser, answer });
+    if (!isSignedIn(context)) return;
+    await rememberEnd({ grants: this.#grants, random: this.#random }, details, { browser, answer });
   }
 
   /** Returns the destination to which an interaction of this browser has led. */
@@ -246,11 +247,6 @@ export class Interactions {
 
 function keyOf(uid: string): Key<InteractionRecord> {
   return interactionKey(sha256(uid));
-}
-
-/** Derives the key from address and cookie, because the answer may contain a session: neither alone opens it. */
-function answerSecret(uid: string, browser: string): string {
-  return `${uid} ${browser}`;
 }
 
 /** Tells whether somebody is signed in in the browser of a request that the engine has accepted. */
