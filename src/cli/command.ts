@@ -1,6 +1,10 @@
+import type { Clock } from '../lib/clock.ts';
+
 /** The terminal and environment that a command runs in. */
 export interface Terminal {
   environment: NodeJS.ProcessEnv;
+  /** The time in place of the store's, for tests that move it. */
+  clock?: Clock;
   /** Prints text and a line break on standard output, unless its reader has gone. */
   print(text: string): void;
   /** Tells that the reader of standard output has gone, as `head` does. */

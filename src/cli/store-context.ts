@@ -38,7 +38,7 @@ export async function withDomain<T>(
   ]);
   const { config } = chosen;
   const random = systemRandom;
-  const stores = await openExistingStores(config.stores).catch((error: unknown) => {
+  const stores = await openExistingStores(config.stores, terminal.clock).catch((error: unknown) => {
     throw error instanceof StoreMissing ? noStore(chosen, error.url) : error;
   });
   try {

@@ -24,11 +24,11 @@ export interface Stores {
  * Opens stores that a server has made before, and makes none.
  * @throws StoreMissing, and as `openStores`
  */
-export async function openExistingStores(settings: Config['stores']): Promise<Stores> {
+export async function openExistingStores(settings: Config['stores'], given?: Clock): Promise<Stores> {
   const { grants, records = grants } = settings;
   const missing = [records, grants].find((url) => !storeFileExists(url));
   if (missing !== undefined) throw new StoreMissing(missing);
-  return openStores(settings);
+  return openStores(settings, given);
 }
 
 /**

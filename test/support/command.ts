@@ -1,5 +1,6 @@
 import { run } from '../../src/cli/run.ts';
 import type { Terminal } from '../../src/cli/command.ts';
+import type { Clock } from '../../src/lib/clock.ts';
 
 export interface Ended {
   code: number;
@@ -20,6 +21,8 @@ export interface Said {
   answers?: readonly string[];
   input?: string;
   environment?: NodeJS.ProcessEnv;
+  /** In place of the store's. */
+  clock?: Clock;
 }
 
 const DEMO_NOTICE = 'latchkey: this is the store of the demo ';
@@ -30,6 +33,7 @@ export async function command(line: readonly string[], said: Said = {}): Promise
   const asked: string[] = [];
   const terminal: Terminal = {
     environment: said.environment ?? {},
+    ...(said.clock && { clock: said.clock }),
     print: (text) => void (printed.out += `${text}\n`),
     // Commands beside a test server work on the store of a demo, as they say each time.
     warn: (text) => void (printed.err += text.startsWith(DEMO_NOTICE) ? '' : `${text}\n`),
