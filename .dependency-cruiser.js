@@ -38,10 +38,10 @@ const SIDE_ROOMS = {
   'storage/open-stores.ts': ['server.ts', 'domain', 'cli/store-context.ts'],
   'domain/serving.ts': ['server.ts', 'server'],
   server: ['server.ts'],
-  'config/load.ts': ['server.ts', 'cli'],
+  'config/loading/load.ts': ['server.ts', 'cli'],
   'keys/pkcs11': ['keys/open-external.ts'],
-  'config/load-clients.ts': ['cli'],
-  'config/load-issuers.ts': ['cli'],
+  'config/loading/load-items.ts': ['cli'],
+  'config/loading/load-items.ts': ['cli'],
 };
 
 const path = (room) => (room.endsWith('.ts') ? `^src/${room.replace('.', '\\.')}$` : `^src/${room}/`);

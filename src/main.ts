@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 process.on('SIGHUP', () => undefined);
 const { ask } = await import('./cli/ask.ts');
 const { run } = await import('./cli/run.ts');
-const { processEnvironment } = await import('./config/environment.ts');
+const { processEnvironment } = await import('./config/loading/environment.ts');
 
 // A reader that stops early, such as `head`, is no failure, and the command still makes its changes.
 let isUnread = false;

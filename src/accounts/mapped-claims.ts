@@ -1,4 +1,4 @@
-import type { ClaimPlace, ClaimSource, PlacedClaims } from '../config/claims.ts';
+import type { ClaimPlace, ClaimSource, PlacedClaims } from '../config/sections/claims-schema.ts';
 import type { Account } from './accounts.ts';
 import { accountClaims } from './claims.ts';
 

@@ -1,5 +1,5 @@
 import type { ResourceConfig } from '../config/schema.ts';
-import { standardScopes } from '../config/standard-scopes.ts';
+import { standardScopes } from '../config/sections/claims-schema.ts';
 import { scopesOfClaims } from './claims.ts';
 import type { Consent } from './consents.ts';
 

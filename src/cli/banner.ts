@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 import { demoPlaces } from '../config/demo.ts';
-import { DEMO_PASSWORD } from '../config/demo-password.ts';
+import { DEMO_PASSWORD } from '../config/loading/secret-strength.ts';
 import { printableStoreUrl } from '../config/store-url.ts';
 import type { Config } from '../config/schema.ts';
 

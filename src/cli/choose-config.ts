@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { demoConfig } from '../config/demo.ts';
-import { configNamedBy } from '../config/environment.ts';
+import { configNamedBy } from '../config/loading/environment.ts';
 import { pathText } from '../config/problems.ts';
-import { loadConfig, type LoadedConfig, type LoadOptions } from '../config/load.ts';
+import { loadConfig, type LoadedConfig, type LoadOptions } from '../config/loading/load.ts';
 
 export const DEFAULT_FILE = 'latchkey.yaml';
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { wantsStacks } from '../config/environment.ts';
+import { wantsStacks } from '../config/loading/environment.ts';
 import { ConfigError } from '../config/problems.ts';
 import { UsageError } from './command.ts';
 

@@ -1,4 +1,4 @@
-import { signsWithSecret } from '../config/client-auth-checks.ts';
+import { signsWithSecret } from '../config/sections/client-auth-checks.ts';
 import { secretToken } from '../lib/random.ts';
 import { seal } from '../lib/seal.ts';
 import { hashClientSecret } from './client-secret.ts';

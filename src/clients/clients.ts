@@ -1,4 +1,4 @@
-import { signsWithSecret } from '../config/client-auth-checks.ts';
+import { signsWithSecret } from '../config/sections/client-auth-checks.ts';
 import type { ClientConfig } from '../config/schema.ts';
 import { Secret } from '../config/secret.ts';
 import type { Random } from '../lib/random.ts';

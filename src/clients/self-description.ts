@@ -1,7 +1,7 @@
-import { authMethodOf } from '../config/client-auth-checks.ts';
-import { isAnyApps, isNativeApp } from '../config/client-checks.ts';
+import { authMethodOf } from '../config/sections/client-auth-checks.ts';
+import { isAnyApps, isNativeApp } from '../config/sections/client-checks.ts';
 import type { Fault } from '../config/problems.ts';
-import { usualAlgorithm } from '../config/profiles.ts';
+import { usualAlgorithm } from '../config/sections/profiles.ts';
 import type { ClientConfig, Config } from '../config/schema.ts';
 import { Secret } from '../config/secret.ts';
 import { validateClient, type Validated } from '../config/validate.ts';

@@ -1,14 +1,14 @@
 import { normaliseEmail } from '../lib/email.ts';
-import { resourceClaimsFit } from './claim-checks.ts';
-import { checkClients } from './client-checks.ts';
-import { checkIssuers } from './issuer-checks.ts';
-import { checkKeys } from './key-checks.ts';
-import { checkDetailTypes } from './detail-checks.ts';
-import { checkServerProfile } from './profile-checks.ts';
-import { checkRegistration } from './registration-checks.ts';
+import { resourceClaimsFit } from './sections/claims-checks.ts';
+import { checkClients } from './sections/client-checks.ts';
+import { checkIssuers } from './sections/issuer-checks.ts';
+import { checkKeys } from './sections/key-checks.ts';
+import { checkDetailTypes } from './sections/detail-checks.ts';
+import { checkServerProfile } from './sections/profile-checks.ts';
+import { checkRegistration } from './sections/registration-checks.ts';
 import type { Fault, Path } from './problems.ts';
 import type { Draft } from './schema.ts';
-import { STANDARD_SCOPES } from './standard-scopes.ts';
+import { STANDARD_SCOPES } from './sections/claims-schema.ts';
 import { durabilityIsPossible } from './store-durability.ts';
 
 /**

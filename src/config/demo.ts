@@ -1,5 +1,5 @@
-import { DEMO_EMAILS, DEMO_PASSWORD } from './demo-password.ts';
-import { applyEnvironment, hasValue } from './environment.ts';
+import { DEMO_EMAILS, DEMO_PASSWORD } from './loading/secret-strength.ts';
+import { applyEnvironment, hasValue } from './loading/environment.ts';
 import { ConfigError, pathText } from './problems.ts';
 import { isLoopback } from './rules.ts';
 import type { Config } from './schema.ts';

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { claimsSchema } from './claims.ts';
-import { clientSchema, responseType } from './client-schema.ts';
-import { issuerSchema } from './issuer-schema.ts';
-import { PROFILES } from './profiles.ts';
-import { detailType } from './detail-types.ts';
-import { documentsSchema, registrationSchema } from './registration-schema.ts';
+import { claimsSchema } from './sections/claims-schema.ts';
+import { clientSchema, responseType } from './sections/client-schema.ts';
+import { issuerSchema } from './sections/issuer-schema.ts';
+import { PROFILES } from './sections/profiles.ts';
+import { detailType } from './sections/detail-schema.ts';
+import { documentsSchema, registrationSchema } from './sections/registration-schema.ts';
 import * as rules from './rules.ts';
-import { signalsSchema } from './signals-schema.ts';
+import { signalsSchema } from './sections/signals-schema.ts';
 import {
   cipherSuite,
   contentEncryption,

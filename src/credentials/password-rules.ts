@@ -1,4 +1,4 @@
-import { DEMO_PASSWORD } from '../config/demo-password.ts';
+import { DEMO_PASSWORD } from '../config/loading/secret-strength.ts';
 import type { CommonPasswords } from './common-passwords.ts';
 import type { Weakness } from './strength.ts';
 

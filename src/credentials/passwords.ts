@@ -1,4 +1,4 @@
-import { DEMO_PASSWORD } from '../config/demo-password.ts';
+import { DEMO_PASSWORD } from '../config/loading/secret-strength.ts';
 import type { Config } from '../config/schema.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { AccountId } from '../lib/ids.ts';

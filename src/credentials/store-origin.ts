@@ -1,5 +1,5 @@
 import { openAccounts } from '../accounts/accounts.ts';
-import { DEMO_EMAILS } from '../config/demo-password.ts';
+import { DEMO_EMAILS } from '../config/loading/secret-strength.ts';
 import { type Index, keyspace, type Key } from '../storage/store.ts';
 import { passwordsFor, type PasswordParts, type PasswordSettings } from './passwords.ts';
 

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { openApprovals } from '../accounts/approvals.ts';
 import { openSubjectNames, SUBJECT_NAMES, type SubjectNames } from '../accounts/pairwise.ts';
-import { longestAccessToken } from '../config/longest-token.ts';
+import { longestAccessToken } from '../config/sections/longest-token.ts';
 import type { Config } from '../config/schema.ts';
 import { openCredentials, type Credentials } from '../credentials/credentials.ts';
 import { announceTo, type Announce } from '../events/events.ts';

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import { profiles } from '../config/profiles.ts';
+import { profiles } from '../config/sections/profiles.ts';
 import type { Config } from '../config/schema.ts';
 import { CertificateFiles } from './certificate-files.ts';
 import { Connections, type Handler } from './connections.ts';

@@ -7,7 +7,7 @@ import { Problem } from '../http/problems.ts';
 import { claimsAsked } from '../oidc/requests/claims-parameter.ts';
 import { appInWords } from '../oidc/clients/app-in-words.ts';
 import { grantConsented } from '../oidc/existing-grant.ts';
-import { standardScopes } from '../config/standard-scopes.ts';
+import { standardScopes } from '../config/sections/claims-schema.ts';
 import { detailsInWords } from './detail-words.ts';
 import { finish, redirectUriOf, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
 import type { InteractionContext } from './interaction-context.ts';

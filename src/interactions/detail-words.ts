@@ -1,5 +1,5 @@
 import type { AuthorizationDetail } from 'oidc-provider';
-import type { DetailField, DetailType } from '../config/detail-types.ts';
+import type { DetailField, DetailType } from '../config/sections/detail-schema.ts';
 import type { PageData } from '../http/pages.ts';
 import { showHiddenCharacters } from '../lib/hidden-characters.ts';
 

@@ -1,7 +1,7 @@
 import type { Provider } from 'oidc-provider';
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Consents } from '../accounts/consents.ts';
-import type { DetailType } from '../config/detail-types.ts';
+import type { DetailType } from '../config/sections/detail-schema.ts';
 import type { ResourceConfig } from '../config/schema.ts';
 import type { AdmitAttempt } from '../credentials/password-check.ts';
 import type { SignIn } from '../credentials/sign-in.ts';

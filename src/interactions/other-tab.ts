@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import type { Account } from '../accounts/accounts.ts';
-import { ACCOUNT_CLIENT } from '../config/client-schema.ts';
+import { ACCOUNT_CLIENT } from '../config/sections/client-schema.ts';
 import type { Form } from '../http/form.ts';
 import { withParameters } from '../http/redirect-uri.ts';
 import { normaliseEmail } from '../lib/email.ts';

@@ -1,4 +1,4 @@
-import { longestToken } from '../config/longest-token.ts';
+import { longestToken } from '../config/sections/longest-token.ts';
 import type { Config } from '../config/schema.ts';
 
 /** Durations in the life of a key, in seconds. */

@@ -1,5 +1,5 @@
 import type { Configuration } from 'oidc-provider';
-import { AUTH_METHODS } from '../config/client-schema.ts';
+import { AUTH_METHODS } from '../config/sections/client-schema.ts';
 import type { Config } from '../config/schema.ts';
 import { clientSignature, contentEncryption, keyEncryption } from '../config/values.ts';
 import type { RingSnapshot } from '../keys/ring.ts';

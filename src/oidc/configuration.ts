@@ -4,9 +4,9 @@ import { accountClaims, claimsOfScope, scopesOfClaims } from '../accounts/claims
 import type { SubjectNames } from '../accounts/pairwise.ts';
 import type { Consents } from '../accounts/consents.ts';
 import type { Clients } from '../clients/clients.ts';
-import { responseTypesOf } from '../config/deprecated.ts';
+import { responseTypesOf } from './clients/check-clients.ts';
 import type { Config, ResourceConfig } from '../config/schema.ts';
-import { STANDARD_SCOPES } from '../config/standard-scopes.ts';
+import { STANDARD_SCOPES } from '../config/sections/claims-schema.ts';
 import type { Announce } from '../events/events.ts';
 import type { Revoke } from '../events/revocations.ts';
 import type { Views } from '../http/view.ts';

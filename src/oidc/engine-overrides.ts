@@ -1,7 +1,7 @@
 import type { Provider } from 'oidc-provider';
 import type { SubjectNames } from '../accounts/pairwise.ts';
 import type { Clients } from '../clients/clients.ts';
-import { CIBA_GRANT, DEVICE_GRANT } from '../config/client-schema.ts';
+import { CIBA_GRANT, DEVICE_GRANT } from '../config/sections/client-schema.ts';
 import type { Config } from '../config/schema.ts';
 import type { Announce } from '../events/events.ts';
 import type { Revoke } from '../events/revocations.ts';

@@ -1,5 +1,5 @@
 import type { Provider } from 'oidc-provider';
-import { OF_A_PERSON, placed } from '../config/claims.ts';
+import { OF_A_PERSON, placed } from '../config/sections/claims-schema.ts';
 import type { Config } from '../config/schema.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
 import { NO_RESPONSE } from './clients/account-client.ts';

@@ -1,5 +1,5 @@
 import type { Consent, Consents } from '../accounts/consents.ts';
-import { ACCOUNT_CLIENT } from '../config/client-schema.ts';
+import { ACCOUNT_CLIENT } from '../config/sections/client-schema.ts';
 import { tokensOfGrant } from '../status/token-indexes.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
 import { everyRecord } from '../storage/every-member.ts';

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts';
-import type { SIGNALS } from '../config/signals-schema.ts';
+import type { SIGNALS } from '../config/sections/signals-schema.ts';
 
 /** The last part of an event type that receivers may ask for. */
 export type SignalName = (typeof SIGNALS)[number];

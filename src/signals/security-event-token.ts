@@ -1,6 +1,6 @@
 import type { SubjectNames } from '../accounts/pairwise.ts';
 import type { Clients } from '../clients/clients.ts';
-import { sectorOf } from '../config/sector.ts';
+import { sectorOf } from '../config/sections/sector.ts';
 import type { Signal, SubjectId } from './account-event.ts';
 import type { Stream } from './streams.ts';
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Accounts } from '../accounts/accounts.ts';
 import type { SubjectNames } from '../accounts/pairwise.ts';
 import type { Clients } from '../clients/clients.ts';
-import { sectorOf } from '../config/sector.ts';
+import { sectorOf } from '../config/sections/sector.ts';
 import { route, type Route } from '../http/route.ts';
 import { readBody } from './body.ts';
 import type { ManagementParts } from './management.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { SignJWT } from 'jose';
-import { CIBA_GRANT, clientSchema, DEVICE_GRANT } from '../../src/config/client-schema.ts';
+import { CIBA_GRANT, clientSchema, DEVICE_GRANT } from '../../src/config/sections/client-schema.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { clientKey, type ClientKey } from '../support/signed-request.ts';
 

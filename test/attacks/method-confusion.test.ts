@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { SignJWT, type JWTPayload } from 'jose';
-import { CIBA_GRANT, clientSchema, DEVICE_GRANT } from '../../src/config/client-schema.ts';
+import { CIBA_GRANT, clientSchema, DEVICE_GRANT } from '../../src/config/sections/client-schema.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { startLogoutReceiver, type LogoutReceiver } from '../oidc/logout-receiver.ts';
 import { Receiver } from '../signals/world.ts';

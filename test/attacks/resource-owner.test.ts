@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { clientSchema } from '../../src/config/client-schema.ts';
+import { clientSchema } from '../../src/config/sections/client-schema.ts';
 import { tokenRequest, tokensFor } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { apiOf, verified } from '../support/tokens.ts';

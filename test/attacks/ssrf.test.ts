@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SignJWT } from 'jose';
-import { CIBA_GRANT, clientSchema } from '../../src/config/client-schema.ts';
+import { CIBA_GRANT, clientSchema } from '../../src/config/sections/client-schema.ts';
 import type { ClientConfig, Config } from '../../src/config/schema.ts';
 import { openToAll, REDIRECT, register } from '../registration/registering.ts';
 import { Browser } from '../support/browser.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadConfig } from '../../src/config/load.ts';
-import { possibleBits } from '../../src/config/secret-strength.ts';
+import { loadConfig } from '../../src/config/loading/load.ts';
+import { possibleBits } from '../../src/config/loading/secret-strength.ts';
 import { startServer } from '../../src/server.ts';
 import { command, type Said } from '../support/command.ts';
 import { WorkingDirectory } from './latchkey.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { isClientSecret } from '../../src/clients/client-secret.ts';
 import { openClients, type Clients } from '../../src/clients/clients.ts';
 import { Secret } from '../../src/config/secret.ts';
-import { clientSchema } from '../../src/config/client-schema.ts';
+import { clientSchema } from '../../src/config/sections/client-schema.ts';
 import type { ClientConfig } from '../../src/config/schema.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadClients, type LoadedClients } from '../../src/config/load-clients.ts';
+import { loadClients, type LoadedClients } from '../../src/config/loading/load-items.ts';
 import { parse, refusal } from './problems-of.ts';
 
 const API = 'https://api.example.com';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { loadConfig } from '../../src/config/load.ts';
+import { loadConfig } from '../../src/config/loading/load.ts';
 import { parse, problemsOf, refusal } from './problems-of.ts';
 
 const ISSUER = 'issuer: https://login.example.com';

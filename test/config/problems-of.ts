@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { parseConfig, type LoadedConfig } from '../../src/config/load.ts';
+import { parseConfig, type LoadedConfig } from '../../src/config/loading/load.ts';
 import { ConfigError } from '../../src/config/problems.ts';
 
 export interface Given {

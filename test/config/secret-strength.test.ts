@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { demoConfig } from '../../src/config/demo.ts';
-import { LEAST_BITS, possibleBits } from '../../src/config/secret-strength.ts';
+import { LEAST_BITS, possibleBits } from '../../src/config/loading/secret-strength.ts';
 import { problemsOf } from './problems-of.ts';
 
 describe('The strength of a client secret', () => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { loadConfig } from '../../src/config/load.ts';
+import { loadConfig } from '../../src/config/loading/load.ts';
 import { openMasterKey } from '../../src/keys/master-key.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseConfig } from '../../src/config/load.ts';
+import { parseConfig } from '../../src/config/loading/load.ts';
 import { startTestServer } from '../support/server.ts';
 
 const FOLDER = 'docs/guides';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { parseConfig } from '../../src/config/load.ts';
+import { parseConfig } from '../../src/config/loading/load.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { Browser, type Page } from '../support/browser.ts';
 import { launchChromium } from '../support/chromium.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { decodeJwt, exportJWK, importX509 } from 'jose';
 import * as client from 'openid-client';
 import { Agent, fetch as undiciFetch } from 'undici';
-import { clientSchema } from '../../src/config/client-schema.ts';
+import { clientSchema } from '../../src/config/sections/client-schema.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { certificateFor, selfSignedCertificate, type Subject } from '../support/certificate.ts';
 import { freePort } from '../support/free-port.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { exportJWK, generateKeyPair, type CryptoKey } from 'jose';
 import * as client from 'openid-client';
-import { clientSchema } from '../../src/config/client-schema.ts';
+import { clientSchema } from '../../src/config/sections/client-schema.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { Browser } from '../support/browser.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { issuerSchema } from '../../src/config/issuer-schema.ts';
+import { issuerSchema } from '../../src/config/sections/issuer-schema.ts';
 import type { TrustedIssuer } from '../../src/config/schema.ts';
 import { IssuerKeys } from '../../src/issuers/issuer-keys.ts';
 import { KeySets } from '../../src/outgoing/key-sets.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { SignJWT } from 'jose';
-import { clientSchema } from '../../src/config/client-schema.ts';
+import { clientSchema } from '../../src/config/sections/client-schema.ts';
 import type { ClientConfig } from '../../src/config/schema.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { clientKey, type ClientKey } from '../support/signed-request.ts';

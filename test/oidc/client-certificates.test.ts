@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { decodeJwt, exportJWK, importX509 } from 'jose';
-import { clientSchema } from '../../src/config/client-schema.ts';
+import { clientSchema } from '../../src/config/sections/client-schema.ts';
 import type { ClientConfig, Config } from '../../src/config/schema.ts';
 import {
   certificateFor,

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calculateJwkThumbprint, decodeJwt } from 'jose';
-import { clientSchema } from '../../src/config/client-schema.ts';
+import { clientSchema } from '../../src/config/sections/client-schema.ts';
 import { certificateFor, type Subject } from '../support/certificate.ts';
 import { newHolder, proof, type Holder } from '../support/dpop.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';

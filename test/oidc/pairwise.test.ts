@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeJwt, SignJWT } from 'jose';
-import { clientSchema } from '../../src/config/client-schema.ts';
+import { clientSchema } from '../../src/config/sections/client-schema.ts';
 import type { ClientConfig, Config } from '../../src/config/schema.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { openToAll, register } from '../registration/registering.ts';

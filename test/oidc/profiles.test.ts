@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as client from 'openid-client';
 import type { Client } from '../../src/clients/clients.ts';
-import type { Profile } from '../../src/config/profiles.ts';
+import type { Profile } from '../../src/config/sections/profiles.ts';
 import type { ClientConfig, Config } from '../../src/config/schema.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { openStore } from '../../src/storage/open-store.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { DetailType } from '../../src/config/detail-types.ts';
+import type { DetailType } from '../../src/config/sections/detail-schema.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { Browser } from '../support/browser.ts';
 import {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { CIBA_GRANT } from '../../src/config/client-schema.ts';
+import { CIBA_GRANT } from '../../src/config/sections/client-schema.ts';
 import type { ClientConfig, Config } from '../../src/config/schema.ts';
 import { openToAll, register } from '../registration/registering.ts';
 import { Browser } from '../support/browser.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { CIBA_GRANT } from '../../src/config/client-schema.ts';
-import type { Profile } from '../../src/config/profiles.ts';
+import { CIBA_GRANT } from '../../src/config/sections/client-schema.ts';
+import type { Profile } from '../../src/config/sections/profiles.ts';
 import type { ClientConfig, Config } from '../../src/config/schema.ts';
 import { Browser } from '../support/browser.ts';
 import { returnToPresent, travel } from '../support/clock.ts';

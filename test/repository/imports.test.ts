@@ -31,7 +31,7 @@ const SOUND = {
   'src/lib/clock.ts': '',
   'src/lib/egg.ts': "import './chicken.ts';",
   'src/config/section.ts': "import '../lib/clock.ts';",
-  'src/config/load.ts': "import './section.ts';",
+  'src/config/loading/load.ts': "import './section.ts';",
   'src/storage/store.ts': "import '../lib/clock.ts';",
   'src/storage/sqlite/backend.ts': "import '../store.ts';",
   'src/storage/open-store.ts': "import './sqlite/backend.ts';",

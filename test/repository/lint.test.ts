@@ -10,12 +10,12 @@ const FAULTS = [
   { code: "export { randomBytes } from 'node:crypto';", home: 'src/lib/random.ts', says: /Random/ },
   {
     code: 'export const all = process.env;',
-    home: 'src/config/environment.ts',
+    home: 'src/config/loading/environment.ts',
     says: /config\/ reads the environment/,
   },
   {
     code: "export { env } from 'node:process';",
-    home: 'src/config/environment.ts',
+    home: 'src/config/loading/environment.ts',
     says: /config\/ reads the environment/,
   },
   { code: "export { DatabaseSync } from 'node:sqlite';", home: 'src/storage/sqlite/x.ts', says: /storage\/sqlite/ },

@@ -10,7 +10,7 @@ import {
 } from '../support/flows.ts';
 import { Browser } from '../support/browser.ts';
 import { openIssuers } from '../../src/issuers/issuers.ts';
-import { issuerSchema } from '../../src/config/issuer-schema.ts';
+import { issuerSchema } from '../../src/config/sections/issuer-schema.ts';
 import { foreignIssuer, JWT_BEARER } from '../grants/jwt-bearer/foreign-issuer.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { Secret } from '../../src/config/secret.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ClientConfig, Config } from '../../src/config/schema.ts';
-import { JWT_BEARER, TOKEN_EXCHANGE } from '../../src/config/client-schema.ts';
+import { JWT_BEARER, TOKEN_EXCHANGE } from '../../src/config/sections/client-schema.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { ACCESS_TOKEN } from '../grants/exchange-world.ts';
 import { Browser } from '../support/browser.ts';

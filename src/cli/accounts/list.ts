@@ -1,10 +1,9 @@
 import { everyAccount } from '../../accounts/every-account.ts';
 import type { Account, Accounts } from '../../accounts/accounts.ts';
-import { knownRoles } from '../../config/known-roles.ts';
+import { knownRoles, readRoles } from './role-arguments.ts';
 import { didYouMean } from '../../config/suggest.ts';
 import { textOf, type Terminal } from '../command.ts';
 import { table } from '../help-text.ts';
-import { readRoles } from './role-arguments.ts';
 import { withDomain, type StoreContext } from '../store-context.ts';
 
 /** Accounts are printed as they are read, because they may not fit into memory. */

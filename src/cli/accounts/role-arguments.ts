@@ -1,4 +1,3 @@
-import { knownRoles } from '../../config/known-roles.ts';
 import type { Config } from '../../config/schema.ts';
 import { didYouMean } from '../../config/suggest.ts';
 import { roleName } from '../../config/values.ts';
@@ -25,4 +24,11 @@ export async function confirmUnknownRoles(
   if (unknown.length === 0) return true;
   const lines = unknown.map((role) => `the configuration names no role "${role}"${didYouMean(role, known)}`);
   return confirmed(options, terminal, `${lines.join('\n')}\n  - an API of its own may ask for it`);
+}
+
+/** Lists the roles that the configuration assigns or requires; an API may know others. */
+export function knownRoles({ resources, sign_up: signUp, accounts, trusted_issuers: issuers }: Config): string[] {
+  const asked = resources.flatMap(({ scopes }) => Object.values(scopes).flatMap(({ roles }) => roles ?? []));
+  const given = [signUp, ...accounts, ...issuers.map(({ subject }) => subject)].flatMap(({ roles }) => roles);
+  return [...new Set([...asked, ...given])].toSorted();
 }

@@ -1,5 +1,5 @@
 import type { Client, Clients } from '../../clients/clients.ts';
-import { loadClients } from '../../config/load-clients.ts';
+import { loadClients } from '../../config/loading/load-items.ts';
 import { describeProblems } from '../../config/problems.ts';
 import { findAction, type Actions } from '../actions.ts';
 import { disable, enable, remove } from './end.ts';

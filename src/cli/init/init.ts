@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { configNamedBy } from '../../config/environment.ts';
-import { parseConfig } from '../../config/load.ts';
+import { configNamedBy } from '../../config/loading/environment.ts';
+import { parseConfig } from '../../config/loading/load.ts';
 import { describeProblems } from '../../config/problems.ts';
 import { systemRandom, secretToken } from '../../lib/random.ts';
 import { DEFAULT_FILE } from '../choose-config.ts';

@@ -1,4 +1,4 @@
-import { loadIssuers } from '../../config/load-issuers.ts';
+import { loadIssuers } from '../../config/loading/load-items.ts';
 import { findAction, type Actions } from '../actions.ts';
 import { configOption, type Command } from '../command.ts';
 import { table } from '../help-text.ts';

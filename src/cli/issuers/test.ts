@@ -1,4 +1,4 @@
-import { authMethodOf } from '../../config/client-auth-checks.ts';
+import { authMethodOf } from '../../config/sections/client-auth-checks.ts';
 import type { Domain } from '../../domain/domain.ts';
 import type { Check } from '../../grants/jwt-bearer/check.ts';
 import { CHECKS, firstFailure } from '../../grants/jwt-bearer/checks.ts';

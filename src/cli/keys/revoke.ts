@@ -1,4 +1,4 @@
-import { usualAlgorithm } from '../../config/profiles.ts';
+import { usualAlgorithm } from '../../config/sections/profiles.ts';
 import type { ClientConfig, Config, SigningAlgorithm } from '../../config/schema.ts';
 import { didYouMean } from '../../config/suggest.ts';
 import { stateIn, type RingKey } from '../../keys/ring.ts';

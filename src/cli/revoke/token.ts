@@ -1,7 +1,7 @@
 import type { AdapterPayload } from 'oidc-provider';
 import { openSubjectNames, SUBJECT_NAMES } from '../../accounts/pairwise.ts';
 import { clientKey } from '../../clients/clients.ts';
-import { sectorOf } from '../../config/sector.ts';
+import { sectorOf } from '../../config/sections/sector.ts';
 import type { Domain } from '../../domain/domain.ts';
 import type { RevocationTarget } from '../../events/revocations.ts';
 import { sha256 } from '../../lib/hash.ts';

@@ -1,6 +1,6 @@
 import { errors, type TokenEndpointGrantContext } from 'oidc-provider';
 import type { Account } from '../../accounts/accounts.ts';
-import { JWT_BEARER } from '../../config/client-schema.ts';
+import { JWT_BEARER } from '../../config/sections/client-schema.ts';
 import type { Announce } from '../../events/events.ts';
 import { policyOf } from '../../oidc/clients/client-metadata.ts';
 import type { GrantType } from '../../oidc/grant-type.ts';

@@ -1,5 +1,5 @@
 import { errors, type AccessToken, type ResourceServerInstance, type TokenEndpointGrantContext } from 'oidc-provider';
-import { TOKEN_EXCHANGE } from '../../config/client-schema.ts';
+import { TOKEN_EXCHANGE } from '../../config/sections/client-schema.ts';
 import type { Announce } from '../../events/events.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import { buildTokenResponse, resolveRequestedResources } from '../../oidc/internals.ts';

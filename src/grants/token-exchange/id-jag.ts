@@ -1,7 +1,7 @@
 import { errors } from 'oidc-provider';
 import { accountClaims } from '../../accounts/claims.ts';
 import type { SubjectNames } from '../../accounts/pairwise.ts';
-import { ID_JAG_TYPE } from '../../config/issuer-schema.ts';
+import { ID_JAG_TYPE } from '../../config/sections/issuer-schema.ts';
 import type { Announce } from '../../events/events.ts';
 import type { RingSnapshot } from '../../keys/ring.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';

@@ -1,5 +1,5 @@
 import { errors } from 'oidc-provider';
-import { TOKEN_EXCHANGE } from '../../config/client-schema.ts';
+import { TOKEN_EXCHANGE } from '../../config/sections/client-schema.ts';
 import type { Announce } from '../../events/events.ts';
 import type { RingSnapshot } from '../../keys/ring.ts';
 import type { Random } from '../../lib/random.ts';

@@ -1,6 +1,6 @@
 import type { ClientMetadata } from 'oidc-provider';
-import { ACCOUNT_CLIENT } from '../../config/client-schema.ts';
-import { usualAlgorithm } from '../../config/profiles.ts';
+import { ACCOUNT_CLIENT } from '../../config/sections/client-schema.ts';
+import { usualAlgorithm } from '../../config/sections/profiles.ts';
 import type { Config } from '../../config/schema.ts';
 import { routes } from '../endpoints.ts';
 import { POLICY, type ClientPolicy } from './client-metadata.ts';

@@ -1,5 +1,5 @@
 import type { ClientMetadata } from 'oidc-provider';
-import { profiles, type Profile } from '../../config/profiles.ts';
+import { profiles, type Profile } from '../../config/sections/profiles.ts';
 import type { Client } from '../../clients/clients.ts';
 
 const SIGNED_ANSWERS = ['jwt', 'query.jwt', 'fragment.jwt', 'form_post.jwt'];

@@ -1,6 +1,6 @@
 /** The engine's policy hooks, decided by the client's profile. */
 import { errors, type Client, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
-import { profiles, type Profile } from '../../config/profiles.ts';
+import { profiles, type Profile } from '../../config/sections/profiles.ts';
 import { clientSignature } from '../../config/values.ts';
 import { POLICY, rulesOf, type ClientPolicy } from './client-metadata.ts';
 

@@ -7,7 +7,7 @@ import {
   type RichAuthorizationRequestsActiveConfiguration,
 } from 'oidc-provider';
 import { SCOPES_ONLY } from './claims-parameter.ts';
-import type { DetailField, DetailType } from '../../config/detail-types.ts';
+import type { DetailField, DetailType } from '../../config/sections/detail-schema.ts';
 import { hasHiddenCharacters } from '../../lib/hidden-characters.ts';
 
 type Feature = RichAuthorizationRequestsActiveConfiguration & {

@@ -1,4 +1,4 @@
-import type { ProfileRules } from '../../config/profiles.ts';
+import type { ProfileRules } from '../../config/sections/profiles.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 
 /** A JWT that a client has signed. */

@@ -1,6 +1,6 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { errors, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
-import { profiles, type Profile } from '../../config/profiles.ts';
+import { profiles, type Profile } from '../../config/sections/profiles.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { rulesOf } from '../clients/client-metadata.ts';
 import { aheadFault, type ClientJwt } from './client-jwt.ts';

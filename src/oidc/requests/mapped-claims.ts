@@ -1,6 +1,6 @@
 import type { Client, UnknownObject } from 'oidc-provider';
 import { mappedClaims, type Person } from '../../accounts/mapped-claims.ts';
-import { placed } from '../../config/claims.ts';
+import { placed } from '../../config/sections/claims-schema.ts';
 import type { ResourceConfig } from '../../config/schema.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 

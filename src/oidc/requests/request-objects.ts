@@ -1,6 +1,6 @@
 import { errors, type Client, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
-import type { ProfileRules } from '../../config/profiles.ts';
+import type { ProfileRules } from '../../config/sections/profiles.ts';
 import { rulesOf } from '../clients/client-metadata.ts';
 import { CLOCK_TOLERANCE, LONGEST_PROOF } from '../storage/replay-adapter.ts';
 import type { EngineStep } from '../internals.ts';

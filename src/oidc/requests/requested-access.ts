@@ -1,7 +1,7 @@
 import type { Client, UnknownObject } from 'oidc-provider';
 import type { Consent } from '../../accounts/consents.ts';
 import type { ResourceConfig } from '../../config/schema.ts';
-import { STANDARD_SCOPES } from '../../config/standard-scopes.ts';
+import { STANDARD_SCOPES } from '../../config/sections/claims-schema.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 
 /** Reads the access that a CIBA request asks for, before the person is known, whose roles may narrow it. */

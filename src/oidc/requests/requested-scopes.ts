@@ -1,7 +1,7 @@
 import { errors, type Client, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Config, ResourceConfig } from '../../config/schema.ts';
 import { scopeName } from '../../config/values.ts';
-import { STANDARD_SCOPES } from '../../config/standard-scopes.ts';
+import { STANDARD_SCOPES } from '../../config/sections/claims-schema.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 import type { EngineStep, GrantHandler } from '../internals.ts';
 import { STREAM_SCOPES } from './transmitter.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, generateKeyPairSync, randomUUID, sign, type KeyObject } from 'node:crypto';
 import { openAccounts } from '../../../src/accounts/accounts.ts';
-import { issuerSchema } from '../../../src/config/issuer-schema.ts';
+import { issuerSchema } from '../../../src/config/sections/issuer-schema.ts';
 import { CHECKS } from '../../../src/grants/jwt-bearer/checks.ts';
 import { openIssuers } from '../../../src/issuers/issuers.ts';
 import { systemClock } from '../../../src/lib/clock.ts';

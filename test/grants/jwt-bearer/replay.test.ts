@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { decodeJwt } from 'jose';
-import { clientSchema } from '../../../src/config/client-schema.ts';
-import { issuerSchema } from '../../../src/config/issuer-schema.ts';
+import { clientSchema } from '../../../src/config/sections/client-schema.ts';
+import { issuerSchema } from '../../../src/config/sections/issuer-schema.ts';
 import type { Config } from '../../../src/config/schema.ts';
 import { Secret } from '../../../src/config/secret.ts';
 import type { RunningBackend } from '../../storage/backends.ts';

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 
 /** The account data that a claim may carry. */
-export const CLAIM_SOURCES = ['sub', 'email', 'email_verified', 'name', 'roles', 'updated_at'] as const;
+const CLAIM_SOURCES = ['sub', 'email', 'email_verified', 'name', 'roles', 'updated_at'] as const;
 export type ClaimSource = (typeof CLAIM_SOURCES)[number];
 
-export const CLAIM_PLACES = ['id_token', 'userinfo', 'access_token', 'introspection'] as const;
+const CLAIM_PLACES = ['id_token', 'userinfo', 'access_token', 'introspection'] as const;
 export type ClaimPlace = (typeof CLAIM_PLACES)[number];
 
 /**
@@ -51,3 +51,17 @@ export function placed(claims: MappedClaims, of: 'spa' | 'web' | 'machine' | 're
   const usual = of === 'spa' || of === 'web' ? OF_A_PERSON : (['access_token'] as const);
   return Object.fromEntries(Object.entries(claims).map(([name, claim]) => [name, { ...claim, in: claim.in ?? usual }]));
 }
+
+/**
+ * The scopes that need no resource (OpenID Connect Core §5.4 and §11, and `roles` for the account's roles), each with
+ * what it means, in words for the person who is asked.
+ */
+export const standardScopes = {
+  openid: 'Confirm your identity',
+  profile: 'See your name and the address that you sign in with',
+  email: 'See your email address',
+  roles: 'See your roles',
+  offline_access: 'Stay connected while you are away',
+} as const;
+
+export const STANDARD_SCOPES: readonly string[] = Object.keys(standardScopes);

@@ -1,5 +1,5 @@
 import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type YAMLError } from 'yaml';
-import type { Path, Problem } from './problems.ts';
+import type { Path, Problem } from '../problems.ts';
 
 /** Length limit. A thousand clients need a third of it. */
 const MAX_CHARACTERS = 1_048_576;

@@ -1,4 +1,4 @@
-import type { CipherSuite } from './values.ts';
+import type { CipherSuite } from '../values.ts';
 
 /** Named sets of requirements for clients and their requests, for the whole server or for one client. */
 export const PROFILES = ['oauth2.1', 'fapi2-security', 'fapi2-message-signing', 'mcp', 'legacy'] as const;

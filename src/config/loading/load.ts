@@ -1,18 +1,17 @@
 import { resolve } from 'node:path';
-import { areSameFile } from '../lib/folders.ts';
+import { areSameFile } from '../../lib/folders.ts';
 import type { YamlDocument } from './document.ts';
 import { applyEnvironment, type Overridden } from './environment.ts';
 import { movedFiles, unreadableFiles, withFullPaths } from './paths.ts';
-import type { Fault, Problem } from './problems.ts';
-import { configSchema, type Config } from './schema.ts';
+import type { Fault, Problem } from '../problems.ts';
+import { configSchema, type Config } from '../schema.ts';
 import { publishedPasswords, weakSecrets } from './secret-strength.ts';
-import { resolveSecrets, type SecretFile } from './secret-references.ts';
-import { isMapping } from './schema-reflection.ts';
+import { resolveSecrets, type SecretFile, quotableAt } from './secret-references.ts';
+import { isMapping } from '../schema-reflection.ts';
 import { itemAt, newsBeside, problemAt, readDocument, readSource, refusal, type ConfigSource } from './source.ts';
-import { quotableAt } from './quotable.ts';
-import { printableStoreUrl } from './store-url.ts';
-import { draftOf, validate } from './validate.ts';
-import { portWarnings } from './port-warnings.ts';
+import { printableStoreUrl } from '../store-url.ts';
+import { draftOf, validate } from '../validate.ts';
+import { isLoopback } from '../rules.ts';
 
 export interface LoadedConfig {
   config: Config;
@@ -110,4 +109,17 @@ function passwordsInFile({ value, variableAt }: Overridden): Fault[] {
     if (typeof url !== 'string' || url === printableStoreUrl(url) || variableAt(path) !== undefined) return [];
     return [{ path, message: `a user and password may not stand in this file; give the whole URL by ${variable}` }];
   });
+}
+
+/** Compares the port of a loopback issuer with the listening port: people reach such a server without a proxy. */
+function portWarnings({ issuer, listen }: Pick<Config, 'issuer' | 'listen'>): Fault[] {
+  const url = new URL(issuer);
+  const { port, tls, trusted_proxies: proxies } = listen;
+  const isDirect = isLoopback(url.hostname) && proxies.length === 0 && (url.protocol === 'http:' || tls !== undefined);
+  const named = url.port === '' ? (tls === undefined ? 80 : 443) : Number(url.port);
+  if (!isDirect || port === 0 || named === port) return [];
+  const message =
+    `names port ${named}, but the server listens on port ${port}: write listen.port: ${named}, ` +
+    `unless something passes ${named} on to ${port}`;
+  return [{ path: ['issuer'], message }];
 }

@@ -1,5 +1,5 @@
-import type { Path } from './problems.ts';
-import { isMapping } from './schema-reflection.ts';
+import type { Path } from '../problems.ts';
+import { isMapping } from '../schema-reflection.ts';
 
 /** The only reader of the process's environment; everything else is handed what it needs. */
 export function processEnvironment(): NodeJS.ProcessEnv {

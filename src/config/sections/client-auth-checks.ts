@@ -1,7 +1,7 @@
-import { verifies } from '../lib/public-key.ts';
+import { verifies } from '../../lib/public-key.ts';
 import { JWT_BEARER } from './client-schema.ts';
-import type { Fault } from './problems.ts';
-import type { ClientConfig, Draft } from './schema.ts';
+import type { Fault } from '../problems.ts';
+import type { ClientConfig, Draft } from '../schema.ts';
 
 type Settings = Pick<Draft, 'keys' | 'listen'>;
 type Check = (client: ClientConfig, settings: Settings) => Fault[];

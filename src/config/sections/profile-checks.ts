@@ -1,7 +1,7 @@
 import { authMethodOf } from './client-auth-checks.ts';
-import type { Fault, Path } from './problems.ts';
+import type { Fault, Path } from '../problems.ts';
 import { profiles, type Profile, type ProfileRules } from './profiles.ts';
-import type { ClientConfig, Draft } from './schema.ts';
+import type { ClientConfig, Draft } from '../schema.ts';
 
 /** The part of a client that profiles check, from the configuration or the store. */
 type ProfiledClient = Omit<ClientConfig, 'secret' | 'previous_secret'>;

@@ -1,8 +1,8 @@
-import { verifies } from '../lib/public-key.ts';
+import { verifies } from '../../lib/public-key.ts';
 import { scopesExist, resourcesAreRegistered } from './client-checks.ts';
 import { goneResponseTypes } from './profile-checks.ts';
-import type { Fault, Path } from './problems.ts';
-import type { Draft } from './schema.ts';
+import type { Fault, Path } from '../problems.ts';
+import type { Draft } from '../schema.ts';
 
 /** Checks the rules for self-registered clients against the rest of the configuration. */
 export function checkRegistration(draft: Draft): Fault[] {

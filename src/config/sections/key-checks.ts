@@ -1,9 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { durationText } from '../lib/duration.ts';
-import { LARGEST_SKEW } from './largest-skew.ts';
-import { longestToken } from './longest-token.ts';
-import type { Fault } from './problems.ts';
-import type { Draft, SigningAlgorithm } from './schema.ts';
+import { durationText } from '../../lib/duration.ts';
+import { LARGEST_SKEW, longestToken } from './longest-token.ts';
+import type { Fault } from '../problems.ts';
+import type { Draft, SigningAlgorithm } from '../schema.ts';
 
 const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
   algorithmsAreListedOnce,

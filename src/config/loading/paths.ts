@@ -1,8 +1,8 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { codeOf } from '../lib/error-code.ts';
-import type { Fault, Path } from './problems.ts';
-import type { Config, Draft } from './schema.ts';
+import { codeOf } from '../../lib/error-code.ts';
+import type { Fault, Path } from '../problems.ts';
+import type { Config, Draft } from '../schema.ts';
 
 const SQLITE = 'sqlite:';
 

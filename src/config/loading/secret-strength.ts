@@ -1,6 +1,11 @@
-import { DEMO_PASSWORD } from './demo-password.ts';
-import type { Fault } from './problems.ts';
-import type { AccountConfig, ClientConfig } from './schema.ts';
+import type { Fault } from '../problems.ts';
+import type { AccountConfig, ClientConfig } from '../schema.ts';
+
+/** The demo's password, the same for both accounts. Because it is published, no configured server accepts it. */
+export const DEMO_PASSWORD = 'latchkey-demo';
+
+/** The addresses of the demo's accounts. */
+export const DEMO_EMAILS = ['alice@example.com', 'admin@example.com'] as const;
 
 /** Least possible entropy of a client secret in bits (RFC 6749 §10.10 asks for 128). */
 export const LEAST_BITS = 128;

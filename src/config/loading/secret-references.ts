@@ -1,15 +1,16 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { codeOf } from '../lib/error-code.ts';
+import { z } from 'zod';
+import { codeOf } from '../../lib/error-code.ts';
 import { hasValue } from './environment.ts';
-import { pathText, type Fault, type Path } from './problems.ts';
-import { Secret } from './secret.ts';
-import { isMapping, required, schemaUnder } from './schema-reflection.ts';
-import { secret } from './values.ts';
+import { pathText, type Fault, type Path } from '../problems.ts';
+import { Secret } from '../secret.ts';
+import { isMapping, required, schemaUnder } from '../schema-reflection.ts';
+import { secret } from '../values.ts';
 
 const MAX_BYTES = 65_536;
 
-export interface SecretSources {
+interface SecretSources {
   /** Base of relative paths. */
   folder: string;
   environment: NodeJS.ProcessEnv;
@@ -24,7 +25,7 @@ export interface SecretFile {
   file: string;
 }
 
-export interface Resolved {
+interface Resolved {
   value: unknown;
   files: SecretFile[];
   faults: Fault[];
@@ -107,4 +108,40 @@ function fromFile(path: string, name: string, isOfClient: boolean): Read {
     const fix = isOfClient && code === 'ENOENT' ? `; make it: latchkey secret new --file ${path}` : '';
     return { fault: `the file ${path} cannot be read (${code})${fix}`, isAbsent: true };
   }
+}
+
+const LONGEST = 100;
+
+/**
+ * Returns the value at a path as JSON if a report may show it: a single text, number or switch that is no secret. The
+ * path must lead to a known setting, because a value beside a mistyped key may be meant for any setting. A text in the
+ * place of a mapping is not shown, because the file may be a secret file.
+ */
+export function quotableAt(schema: unknown, tree: unknown, path: Path): string | undefined {
+  let [at, value] = [schema, tree];
+  for (const step of path) {
+    at = schemaUnder(at, step);
+    value = isMapping(value) || Array.isArray(value) ? Object.getOwnPropertyDescriptor(value, step)?.value : undefined;
+    if (at === undefined || required(at) === secret) return undefined;
+  }
+  return holdsMappings(at) ? undefined : shown(value);
+}
+
+function shown(value: unknown): string | undefined {
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (typeof value !== 'string' || value.length > LONGEST || holdsPassword(value)) return undefined;
+  // Keys and certificates have several lines, and belong into files.
+  if (/[\r\n]/.test(value)) return undefined;
+  return JSON.stringify(value);
+}
+
+function holdsMappings(schema: unknown): boolean {
+  const inner = required(schema);
+  if (inner instanceof z.ZodArray) return holdsMappings(inner.element);
+  return inner instanceof z.ZodObject || inner instanceof z.ZodRecord;
+}
+
+/** Tells whether a text is a URL with credentials, or was meant as one. */
+function holdsPassword(text: string): boolean {
+  return text.includes('@') && !/^[^\s:/@]+@[^\s:/@]+$/.test(text);
 }

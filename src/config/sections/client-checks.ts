@@ -1,15 +1,15 @@
 import { authMethodOf, checkClientAuth } from './client-auth-checks.ts';
-import { claimsFitType } from './claim-checks.ts';
+import { claimsFitType } from './claims-checks.ts';
 import { CIBA_GRANT, DEVICE_GRANT, JWT_BEARER, TOKEN_EXCHANGE, TYPICAL_GRANTS } from './client-schema.ts';
 import { checkTokenExchange } from './exchange-checks.ts';
 import { clientDetailTypesExist } from './detail-checks.ts';
 import { checkClientProfile } from './profile-checks.ts';
-import type { Fault } from './problems.ts';
-import { isLoopback, isNativeRedirect, isOfDomain, isPrivateUse, schemeOf } from './rules.ts';
-import type { ClientConfig, Draft, ResourceConfig } from './schema.ts';
+import type { Fault } from '../problems.ts';
+import { isLoopback, isNativeRedirect, isOfDomain, isPrivateUse, schemeOf } from '../rules.ts';
+import type { ClientConfig, Draft, ResourceConfig } from '../schema.ts';
 import { sectorIsKnown } from './sector.ts';
-import { STANDARD_SCOPES } from './standard-scopes.ts';
-import { didYouMean } from './suggest.ts';
+import { STANDARD_SCOPES } from './claims-schema.ts';
+import { didYouMean } from '../suggest.ts';
 
 type Surroundings = Pick<
   Draft,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { claimsSchema } from './claims.ts';
+import { claimsSchema } from './claims-schema.ts';
 import { PROFILES } from './profiles.ts';
-import * as rules from './rules.ts';
+import * as rules from '../rules.ts';
 import { receiverSchema } from './signals-schema.ts';
 import {
   clientSignature,
@@ -14,7 +14,7 @@ import {
   scopeName,
   secret,
   signingAlgorithm,
-} from './values.ts';
+} from '../values.ts';
 
 /** Client authentication methods (OpenID Connect Core §9). */
 export const AUTH_METHODS = [

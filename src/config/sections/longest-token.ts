@@ -1,7 +1,10 @@
-import type { Config, ResourceConfig } from './schema.ts';
+import type { Config, ResourceConfig } from '../schema.ts';
+
+/** Seconds by which the configuration may let any two clocks differ. */
+export const LARGEST_SKEW = 300;
 
 /** The token that an API or an app must verify for the longest time, and the setting of its lifetime. */
-export interface LongestToken {
+interface LongestToken {
   setting: string;
   /** In seconds. */
   life: number;

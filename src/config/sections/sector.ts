@@ -1,7 +1,7 @@
 import { CIBA_GRANT, DEVICE_GRANT } from './client-schema.ts';
-import type { Fault } from './problems.ts';
-import { isLoopback, isPrivateUse } from './rules.ts';
-import type { ClientConfig } from './schema.ts';
+import type { Fault } from '../problems.ts';
+import { isLoopback, isPrivateUse } from '../rules.ts';
+import type { ClientConfig } from '../schema.ts';
 
 type Sectored = Pick<
   ClientConfig,

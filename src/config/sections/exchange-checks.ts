@@ -1,7 +1,7 @@
 import { TOKEN_EXCHANGE } from './client-schema.ts';
-import type { Fault } from './problems.ts';
-import type { ClientConfig, Draft } from './schema.ts';
-import { didYouMean } from './suggest.ts';
+import type { Fault } from '../problems.ts';
+import type { ClientConfig, Draft } from '../schema.ts';
+import { didYouMean } from '../suggest.ts';
 
 type TokenExchange = NonNullable<ClientConfig['token_exchange']>;
 

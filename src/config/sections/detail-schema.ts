@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { scopeName } from './values.ts';
+import { scopeName } from '../values.ts';
 
 /** A member of an authorization detail (RFC 9396 §2), and its label on the consent page. */
 export interface DetailField {

@@ -1,6 +1,6 @@
-import { OF_A_PERSON, OF_A_TOKEN, type MappedClaims } from './claims.ts';
-import type { Fault } from './problems.ts';
-import type { ClientConfig, Draft } from './schema.ts';
+import { OF_A_PERSON, OF_A_TOKEN, type MappedClaims } from './claims-schema.ts';
+import type { Fault } from '../problems.ts';
+import type { ClientConfig, Draft } from '../schema.ts';
 
 /** A machine client has no person who signs in. Paths start at the client. */
 export function claimsFitType({ type, claims }: Pick<ClientConfig, 'type' | 'claims'>): Fault[] {

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { codeOf } from '../lib/error-code.ts';
+import { codeOf } from '../../lib/error-code.ts';
 import { readYaml, type YamlDocument } from './document.ts';
-import { ConfigError, pathText, type Fault, type Path, type Problem } from './problems.ts';
-import { isMapping } from './schema-reflection.ts';
+import { ConfigError, pathText, type Fault, type Path, type Problem } from '../problems.ts';
+import { isMapping } from '../schema-reflection.ts';
 
 export interface ConfigSource {
   /** The name used in problems, as the operator wrote it. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { origin, responseType } from './client-schema.ts';
-import * as rules from './rules.ts';
-import { duration, publicJwk, ruled, scopeName } from './values.ts';
+import * as rules from '../rules.ts';
+import { duration, publicJwk, ruled, scopeName } from '../values.ts';
 
 /** The most access that a self-registered client may have. */
 const reach = {

@@ -1,7 +1,7 @@
-import type { DetailField } from './detail-types.ts';
-import type { Fault, Path } from './problems.ts';
-import type { ClientConfig, Draft } from './schema.ts';
-import { didYouMean } from './suggest.ts';
+import type { DetailField } from './detail-schema.ts';
+import type { Fault, Path } from '../problems.ts';
+import type { ClientConfig, Draft } from '../schema.ts';
+import { didYouMean } from '../suggest.ts';
 
 /** Checks the authorization details types (RFC 9396), by themselves and against the resources. */
 export function checkDetailTypes({ authorization_details_types: types, resources }: Draft): Fault[] {

@@ -1,8 +1,8 @@
-import { verifies } from '../lib/public-key.ts';
-import type { Fault } from './problems.ts';
-import type { Draft, ResourceConfig, TrustedIssuer } from './schema.ts';
-import { LARGEST_SKEW } from './largest-skew.ts';
-import { didYouMean } from './suggest.ts';
+import { verifies } from '../../lib/public-key.ts';
+import type { Fault } from '../problems.ts';
+import type { Draft, ResourceConfig, TrustedIssuer } from '../schema.ts';
+import { LARGEST_SKEW } from './longest-token.ts';
+import { didYouMean } from '../suggest.ts';
 
 type Surroundings = Pick<Draft, 'issuer' | 'resources' | 'sign_up'>;
 type IssuerCheck = (issuer: TrustedIssuer, surroundings: Surroundings) => Fault[];

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import * as rules from './rules.ts';
-import { duration, email, publicJwk, roleName, ruled, scopeName } from './values.ts';
+import * as rules from '../rules.ts';
+import { duration, email, publicJwk, roleName, ruled, scopeName } from '../values.ts';
 
 /** Signature algorithms of assertions: asymmetric ones only, so that nobody but the issuer can sign (RFC 8725 §3.2). */
 const ALGORITHMS = z.enum([

@@ -1,2 +1,0 @@
-/** Seconds by which the configuration may let any two clocks differ. */
-export const LARGEST_SKEW = 300;
