@@ -1,6 +1,5 @@
 import type { Context } from 'koa';
-import type { Consent } from '../accounts/consents.ts';
-import { scopesInWords } from '../accounts/scopes-in-words.ts';
+import { type Consent, scopesInWords } from '../accounts/consents.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { ResourceConfig } from '../config/schema.ts';
 import { field } from '../http/form.ts';

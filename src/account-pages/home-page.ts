@@ -2,7 +2,7 @@ import type { Context } from 'koa';
 import type { Provider } from 'oidc-provider';
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Approvals } from '../accounts/approvals.ts';
-import { scopesInWords } from '../accounts/scopes-in-words.ts';
+import { scopesInWords } from '../accounts/consents.ts';
 import type { ResourceConfig } from '../config/schema.ts';
 import type { Csrf } from '../http/csrf.ts';
 import type { PageData } from '../http/pages.ts';

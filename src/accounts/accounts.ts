@@ -5,8 +5,6 @@ import { type AccountId, newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import { type Index, keyspace, type Store } from '../storage/store.ts';
 import { normaliseEmail } from '../lib/email.ts';
-import { normaliseName } from './name.ts';
-import type { AccountOrigin, EmailVoucher, Provenance } from './vouching.ts';
 
 export interface Account extends Provenance {
   id: AccountId;
@@ -33,7 +31,7 @@ export interface NewAccount {
   madeFor?: string;
 }
 
-export interface AccountPage {
+interface AccountPage {
   accounts: Account[];
   /** Cursor of the next page; absent on the last page. */
   next?: string;
@@ -169,4 +167,57 @@ function newAccount(input: NewAccount, id: AccountId, createdAt: number): Accoun
 
 function unique(roles: readonly string[]): string[] {
   return [...new Set(roles)];
+}
+
+const LONGEST = 100;
+
+/**
+ * Characters that break a line, or that embed, override or isolate a reading direction, so that a name could pass for
+ * other text. The marks U+200E, U+200F and U+061C are allowed: they only place a name's own punctuation, and people who
+ * write from right to left need them.
+ */
+const FORBIDDEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/u;
+const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
+
+export type NameProblem = 'empty' | 'too-long' | 'forbidden-character';
+
+/** A person's name as it is stored. */
+export function normaliseName(text: string): string {
+  return text.normalize('NFC').trim();
+}
+
+/** Finds the problem with a name: it needs 1 to 100 code points, a visible one, and no control characters. */
+export function nameProblem(text: string): NameProblem | undefined {
+  const name = normaliseName(text);
+  if (FORBIDDEN.test(name)) return 'forbidden-character';
+  if (!VISIBLE.test(name)) return 'empty';
+  return [...name].length > LONGEST ? 'too-long' : undefined;
+}
+
+/** The origin of an account. */
+type AccountOrigin = 'sign-up' | 'operator' | 'configuration' | 'trusted-issuer';
+
+/** The party that vouches for the address of an account. */
+type EmailVoucher = 'operator' | 'configuration' | 'trusted-issuer';
+
+/** The origin of an account and the verification of its address. Accounts of earlier versions have neither. */
+interface Provenance {
+  origin?: AccountOrigin;
+  /** `at` in milliseconds since the epoch. */
+  emailVerified?: { by: EmailVoucher; at: number };
+  /** A hash of the trusted issuer and its subject, if the account was made for that subject. */
+  madeFor?: string;
+}
+
+/**
+ * Tells whether the owner of the address owns the account. A stranger may have signed up with somebody else's address,
+ * and an account of an earlier version has no recorded origin.
+ */
+export function isOwnersAddress({ origin, emailVerified }: Provenance): boolean {
+  return emailVerified !== undefined || origin === 'operator' || origin === 'configuration';
+}
+
+/** Tells whether a person made the account by sign-up and nobody has verified its address. */
+export function isUnverifiedSignUp({ origin, emailVerified }: Provenance): boolean {
+  return emailVerified === undefined && origin === 'sign-up';
 }

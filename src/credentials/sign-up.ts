@@ -1,6 +1,5 @@
-import type { Account, Accounts } from '../accounts/accounts.ts';
+import { type Account, type Accounts, nameProblem, type NameProblem } from '../accounts/accounts.ts';
 import { normaliseEmail } from '../lib/email.ts';
-import { nameProblem, type NameProblem } from '../accounts/name.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../storage/store.ts';
 import { addressBlock, widestBlock } from '../http/address-block.ts';

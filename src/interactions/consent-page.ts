@@ -1,7 +1,6 @@
 import type { Context } from 'koa';
 import type { AuthorizationDetail, Grant } from 'oidc-provider';
-import { mergeConsents, type Consent } from '../accounts/consents.ts';
-import { scopesInWords } from '../accounts/scopes-in-words.ts';
+import { mergeConsents, type Consent, scopesInWords } from '../accounts/consents.ts';
 import { field } from '../http/form.ts';
 import { Problem } from '../http/problems.ts';
 import { claimsAsked } from '../oidc/requests/claims-parameter.ts';

@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import type { NameProblem } from '../accounts/name.ts';
+import type { NameProblem } from '../accounts/accounts.ts';
 import { KNOWN_DEVICE_LIFE } from '../credentials/known-device.ts';
 import { passwordWords } from '../credentials/password-words.ts';
 import type { SignUpProblems } from '../credentials/sign-up.ts';

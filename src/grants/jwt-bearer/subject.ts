@@ -1,7 +1,12 @@
-import type { Account, Accounts, NewAccount } from '../../accounts/accounts.ts';
+import {
+  type Account,
+  type Accounts,
+  type NewAccount,
+  nameProblem,
+  isOwnersAddress,
+  isUnverifiedSignUp,
+} from '../../accounts/accounts.ts';
 import { normaliseEmail } from '../../lib/email.ts';
-import { nameProblem } from '../../accounts/name.ts';
-import { isOwnersAddress, isUnverifiedSignUp } from '../../accounts/vouching.ts';
 import type { TrustedIssuer } from '../../config/schema.ts';
 import { sha256 } from '../../lib/hash.ts';
 import { keyspace, type Key, type Store } from '../../storage/store.ts';

@@ -1,6 +1,6 @@
 import type { Client, Configuration, KoaContextWithOIDC } from 'oidc-provider';
 import type { ResourceConfig } from '../../config/schema.ts';
-import { scopesInWords } from '../../accounts/scopes-in-words.ts';
+import { scopesInWords } from '../../accounts/consents.ts';
 import { addressBlock } from '../../http/address-block.ts';
 import type { Announce } from '../../events/events.ts';
 import { clientAddress } from '../../http/client-address.ts';

@@ -1,5 +1,5 @@
 import type { Client, UnknownObject } from 'oidc-provider';
-import { mappedClaims, type Person } from '../../accounts/mapped-claims.ts';
+import { mappedClaims, type Person } from '../../accounts/claims.ts';
 import { placed } from '../../config/sections/claims-schema.ts';
 import type { ResourceConfig } from '../../config/schema.ts';
 import { policyOf } from '../clients/client-metadata.ts';
