@@ -5,9 +5,8 @@ import { field } from '../http/form.ts';
 import { Problem } from '../http/problems.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
-import { ownForm, sentForm, type PageDependencies } from './own-page.ts';
+import { ownForm, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
 import { showPage } from './show-page.ts';
-import type { SignedIn } from './signed-in.ts';
 
 interface Parts extends PageDependencies {
   views: Views;

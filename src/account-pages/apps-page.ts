@@ -6,9 +6,8 @@ import { field } from '../http/form.ts';
 import type { PageData } from '../http/pages.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
-import { ownForm, ownPage, sentForm, type PageDependencies } from './own-page.ts';
+import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
 import { showPage } from './show-page.ts';
-import type { SignedIn } from './signed-in.ts';
 
 /** An app that may use an account, and for what. */
 export interface OwnApp {

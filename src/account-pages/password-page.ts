@@ -10,9 +10,8 @@ import type { PageData } from '../http/pages.ts';
 import type { AccountId } from '../lib/ids.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
-import { ownForm, ownPage, sentForm, type PageDependencies } from './own-page.ts';
+import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
 import { showPage } from './show-page.ts';
-import type { SignedIn } from './signed-in.ts';
 
 export interface PasswordPageParts extends PageDependencies {
   views: Views;

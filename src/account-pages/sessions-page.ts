@@ -7,9 +7,8 @@ import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
-import { ownForm, ownPage, sentForm, type PageDependencies } from './own-page.ts';
+import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
 import { showPage } from './show-page.ts';
-import type { SignedIn } from './signed-in.ts';
 
 /** A browser in which an account is signed in. Times are in milliseconds since the epoch. */
 export interface OwnSession {

@@ -1,10 +1,9 @@
 import type { Provider } from 'oidc-provider';
 import { approvalRoute } from '../account-pages/approval-route.ts';
 import { appsRoutes } from '../account-pages/apps-page.ts';
-import { homeRoute } from '../account-pages/home-page.ts';
+import { homeRoute, changePasswordRoute, signedInRoute } from '../account-pages/home-page.ts';
 import { passwordRoutes } from '../account-pages/password-page.ts';
 import { sessionsRoutes } from '../account-pages/sessions-page.ts';
-import { changePasswordRoute, signedInRoute } from '../account-pages/signed-in-route.ts';
 import type { ServingDomain } from '../domain/serving.ts';
 import { logoRoute } from '../host/logo-route.ts';
 import type { Route } from '../http/route.ts';
