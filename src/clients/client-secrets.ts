@@ -1,8 +1,7 @@
 import { signsWithSecret } from '../config/sections/client-auth-checks.ts';
 import { secretToken } from '../lib/random.ts';
 import { seal } from '../lib/seal.ts';
-import { hashClientSecret } from './client-secret.ts';
-import { clientKey, durableClient, type ClientRecord, type ClientsOptions } from './clients.ts';
+import { hashClientSecret, clientKey, durableClient, type ClientRecord, type ClientsOptions } from './clients.ts';
 
 /** The new secret, which is not stored, and the validity of the previous one. */
 export interface RolledSecret {

@@ -5,7 +5,7 @@ import type { Random } from '../lib/random.ts';
 import { seal, unseal } from '../lib/seal.ts';
 import { everyRecord } from '../storage/every-member.ts';
 import { keyspace, type Index, type Store, type WriteOptions } from '../storage/store.ts';
-import { hashClientSecret } from './client-secret.ts';
+import { equalInConstantTime, hmacSha256 } from '../lib/hash.ts';
 
 /** A registered client: its configuration, with its secrets only as hashes, newest first. */
 export type Client = Omit<ClientConfig, 'secret' | 'previous_secret'> & {
@@ -108,4 +108,20 @@ export function register(config: ClientConfig, random: Random): Client {
 export function originsOf(client: Client): ReadonlySet<string> {
   const redirectOrigins = client.redirect_uris.map((uri) => new URL(uri).origin).filter((origin) => origin !== 'null');
   return new Set([...client.allowed_origins, ...redirectOrigins]);
+}
+
+/**
+ * Returns the stored form of a client secret: `salt.hash`. Client secrets are long and random, so a fast keyed hash is
+ * enough. A slow one would let anybody keep the token endpoint busy with wrong secrets.
+ */
+export function hashClientSecret(secret: string, random: Random): string {
+  const salt = random.bytes(16).toString('base64url');
+  return `${salt}.${hmacSha256(salt, secret)}`;
+}
+
+/** Tells in constant time whether `secret` is the one that was hashed. */
+export function isClientSecret(hash: string, secret: string): boolean {
+  const [salt, expected] = hash.split('.');
+  if (salt === undefined || expected === undefined) return false;
+  return equalInConstantTime(hmacSha256(salt, secret), expected);
 }

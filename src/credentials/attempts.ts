@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../storage/store.ts';
 import { addressBlock, addressBlocks, widestBlock } from '../http/address-block.ts';
-import { RefusalMemory } from '../limits/refusal-memory.ts';
+import { RefusalMemory } from '../limits/budget.ts';
 import { type DelayRule, openRisingDelay, type RisingDelay } from './rising-delay.ts';
 
 export interface Attempt {

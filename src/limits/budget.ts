@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
 import type { Counter, Store } from '../storage/store.ts';
-import { RefusalMemory } from './refusal-memory.ts';
+import { addressBlocks } from '../http/address-block.ts';
 
 /** A subject, and the most that it may spend in one span. */
 export interface Share {
@@ -77,4 +77,46 @@ export function openBudget(parts: {
       await Promise.all(below.map(({ subject, by }) => add([subject], by)));
     },
   };
+}
+
+/** The factor by which each wider block may spend more: an IPv4 address or a /64, then a /56, then a /48. */
+const WIDER = [1, 2, 4];
+
+/** Returns the shares from which an address spends. `most` applies to an IPv4 address or a /64. */
+export function blockShares(address: string, most: number): Share[] {
+  return addressBlocks(address).map((subject, index) => ({ subject, most: most * (WIDER[index] ?? 1) }));
+}
+
+/** Subjects that are remembered, at most. */
+const MOST = 10_000;
+
+/**
+ * Remembers refused subjects and the end of their refusal, so that refusing a flood costs no call to the store. If
+ * there are too many, the oldest is forgotten, and the store is asked again.
+ */
+export class RefusalMemory {
+  readonly #clock: Clock;
+  readonly #until = new Map<string, number>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** @param milliseconds duration from now in which the subject is certainly refused */
+  note(subject: string, milliseconds: number): void {
+    this.#until.delete(subject);
+    const [oldest] = this.#until.keys();
+    if (this.#until.size >= MOST && oldest !== undefined) this.#until.delete(oldest);
+    this.#until.set(subject, this.#clock.now() + milliseconds);
+  }
+
+  /** @returns milliseconds for which the subject is still refused; 0 if nothing is remembered */
+  remaining(subject: string): number {
+    const until = this.#until.get(subject);
+    if (until === undefined) return 0;
+    const left = until - this.#clock.now();
+    if (left > 0) return left;
+    this.#until.delete(subject);
+    return 0;
+  }
 }

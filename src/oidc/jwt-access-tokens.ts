@@ -8,7 +8,7 @@ import {
 } from 'oidc-provider';
 import type { SubjectNames } from '../accounts/pairwise.ts';
 import type { Config } from '../config/schema.ts';
-import type { Revoke, TokenTarget } from '../events/revocations.ts';
+import type { Revoke, TokenTarget } from '../events/events.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
 import type { Revoker } from '../status/revoker.ts';
 import { policyOf } from './clients/client-metadata.ts';

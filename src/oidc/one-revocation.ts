@@ -1,5 +1,5 @@
 import { Provider, type Adapter, type Session } from 'oidc-provider';
-import type { RevocationCause, Revoke } from '../events/revocations.ts';
+import type { RevocationCause, Revoke } from '../events/events.ts';
 import { isSignOut, isWholeSignOut } from './logout/whole-sign-out.ts';
 
 /**

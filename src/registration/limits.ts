@@ -1,5 +1,4 @@
-import { blockShares } from '../limits/block-shares.ts';
-import { openBudget } from '../limits/budget.ts';
+import { blockShares, openBudget } from '../limits/budget.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../storage/store.ts';
 import { Refusal } from './refusal.ts';

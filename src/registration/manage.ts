@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import { isClientSecret } from '../clients/client-secret.ts';
+import { isClientSecret } from '../clients/clients.ts';
 import type { OpenClient } from '../clients/registered-clients.ts';
 import type { Metadata } from '../clients/self-description.ts';
 import { clientAddress } from '../http/client-address.ts';

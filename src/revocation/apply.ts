@@ -1,5 +1,5 @@
 import { everyAccount } from '../accounts/every-account.ts';
-import type { Revoked, RevocationTarget } from '../events/revocations.ts';
+import type { Revoked, RevocationTarget } from '../events/events.ts';
 import { writeNotBefore } from '../sessions/not-before.ts';
 import { sessionKey } from '../sessions/session-records.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';

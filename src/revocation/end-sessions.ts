@@ -8,8 +8,8 @@ import {
   startOfSession,
   type Authorization,
   type SessionRecord,
+  remainingLife,
 } from '../sessions/session-records.ts';
-import { remainingLife } from '../sessions/record-life.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
 import { everyRecord } from '../storage/every-member.ts';
 import { idOf, type Key, type Store, type Stored } from '../storage/store.ts';

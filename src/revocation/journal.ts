@@ -1,4 +1,4 @@
-import type { RevocationTarget, Revoked } from '../events/revocations.ts';
+import type { RevocationTarget, Revoked } from '../events/events.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Lease } from '../storage/lease.ts';
 import { keyspace, type Index, type Key, type Store } from '../storage/store.ts';

@@ -2,7 +2,7 @@ import type { Accounts } from '../accounts/accounts.ts';
 import type { Consents } from '../accounts/consents.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { Passwords } from '../credentials/passwords.ts';
-import type { RevocationCause, Revoke } from '../events/revocations.ts';
+import type { RevocationCause, Revoke } from '../events/events.ts';
 import type { Issuers } from '../issuers/issuers.ts';
 import type { AccountId } from '../lib/ids.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';

@@ -1,5 +1,4 @@
-import type { Announce } from '../events/events.ts';
-import type { Revoke, Revoked } from '../events/revocations.ts';
+import type { Announce, Revoke, Revoked } from '../events/events.ts';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import type { BackChannelLogout } from '../oidc/logout/back-channel-logout.ts';

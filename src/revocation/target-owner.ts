@@ -1,4 +1,4 @@
-import type { RevocationTarget, Revoked } from '../events/revocations.ts';
+import type { RevocationTarget, Revoked } from '../events/events.ts';
 import { grantKey } from '../sessions/grant-records.ts';
 import { sessionKey } from '../sessions/session-records.ts';
 import type { Store } from '../storage/store.ts';

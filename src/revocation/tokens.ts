@@ -1,4 +1,4 @@
-import type { TokenTarget } from '../events/revocations.ts';
+import type { TokenTarget } from '../events/events.ts';
 import {
   clientsWithTokens,
   tokensOfAccount,

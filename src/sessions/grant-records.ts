@@ -2,7 +2,7 @@ import type { AdapterPayload } from 'oidc-provider';
 import { keyspace, type Index, type Key, type Store, type Stored, type WriteOptions } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 import { isInvalidated } from './not-before.ts';
-import { lifetime, REMEMBERED } from './record-life.ts';
+import { lifetime, REMEMBERED } from './session-records.ts';
 
 /** A grant in the engine's shape, with the time for which it is valid. */
 export type GrantRecord = AdapterPayload & {

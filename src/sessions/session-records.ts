@@ -2,7 +2,7 @@ import type { AdapterPayload, KoaContextWithOIDC } from 'oidc-provider';
 import { everyRecord } from '../storage/every-member.ts';
 import { keyspace, type Index, type Key, type Store, type Stored, type WriteOptions } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
-import { REMEMBERED } from './record-life.ts';
+import type { Clock } from '../lib/clock.ts';
 import { latestNotBefore } from './not-before.ts';
 
 /** A session without the parts that belong to one of its cookies. */
@@ -110,4 +110,17 @@ export async function endSessionRecord(
   };
   const isThere = await update(grants, key, stored, end, { ttl: REMEMBERED, ...ofItsAccount(stored.value) });
   return isThere ? ended : undefined;
+}
+
+/** Seconds for which an ended record is remembered, until everything that was under way has been found through it. */
+export const REMEMBERED = 3600;
+
+/** The engine passes no lifetime for records that never expire. */
+export function lifetime(ttl: number | undefined): { ttl?: number } {
+  return ttl === undefined ? {} : { ttl: Math.max(1, ttl) };
+}
+
+/** Write options that keep a record's expiry. */
+export function remainingLife({ expiresAt }: Stored<unknown>, clock: Clock): { ttl?: number } {
+  return lifetime(expiresAt === undefined ? undefined : (expiresAt - clock.now()) / 1000);
 }

@@ -1,6 +1,6 @@
 import { everyAccount } from '../accounts/every-account.ts';
 import type { Accounts } from '../accounts/accounts.ts';
-import type { RevocationCause, Revoked } from '../events/revocations.ts';
+import type { RevocationCause, Revoked } from '../events/events.ts';
 import { endedSessionNames, sessionNames } from '../sessions/session-records.ts';
 import type { Store } from '../storage/store.ts';
 import type { AccountEvent } from './account-event.ts';

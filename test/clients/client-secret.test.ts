@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { hashClientSecret, isClientSecret } from '../../src/clients/client-secret.ts';
+import { hashClientSecret, isClientSecret } from '../../src/clients/clients.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 
 const SECRET = 'made-by-an-operator-0123456789';

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { isClientSecret } from '../../src/clients/client-secret.ts';
-import { openClients, type Clients } from '../../src/clients/clients.ts';
+import { isClientSecret, openClients, type Clients } from '../../src/clients/clients.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { clientSchema } from '../../src/config/sections/client-schema.ts';
 import type { ClientConfig } from '../../src/config/schema.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { hashClientSecret } from '../../src/clients/client-secret.ts';
+import { hashClientSecret } from '../../src/clients/clients.ts';
 import { openMasterKey, type MasterKey } from '../../src/keys/master-key.ts';
 import { ringRecords } from '../../src/keys/ring-record.ts';
 import { systemClock } from '../../src/lib/clock.ts';

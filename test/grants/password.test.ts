@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Client } from '../../src/clients/clients.ts';
-import { hashClientSecret } from '../../src/clients/client-secret.ts';
+import { type Client, hashClientSecret } from '../../src/clients/clients.ts';
 import type { ClientConfig, Config } from '../../src/config/schema.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { systemRandom } from '../../src/lib/random.ts';

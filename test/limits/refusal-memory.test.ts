@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { RefusalMemory } from '../../src/limits/refusal-memory.ts';
+import { RefusalMemory } from '../../src/limits/budget.ts';
 import { MovedClock } from '../support/clock.ts';
 
 describe('The memory of who is refused', () => {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { hashClientSecret } from '../../src/clients/client-secret.ts';
-import { originsOf, type Client } from '../../src/clients/clients.ts';
+import { hashClientSecret, originsOf, type Client } from '../../src/clients/clients.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { keyspace, type Store } from '../../src/storage/store.ts';
 import { Browser } from '../support/browser.ts';

@@ -1,4 +1,4 @@
-import type { RevocationTarget } from '../../events/revocations.ts';
+import type { RevocationTarget } from '../../events/events.ts';
 import type { Domain } from '../../domain/domain.ts';
 import type { Terminal } from '../command.ts';
 

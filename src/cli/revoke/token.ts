@@ -3,7 +3,7 @@ import { openSubjectNames, SUBJECT_NAMES } from '../../accounts/pairwise.ts';
 import { clientKey } from '../../clients/clients.ts';
 import { sectorOf } from '../../config/sections/sector.ts';
 import type { Domain } from '../../domain/domain.ts';
-import type { RevocationTarget } from '../../events/revocations.ts';
+import type { RevocationTarget } from '../../events/events.ts';
 import { sha256 } from '../../lib/hash.ts';
 import { unseal } from '../../lib/seal.ts';
 import { readAccessToken, verifyOurs } from '../../oidc/requests/issued-jwt.ts';

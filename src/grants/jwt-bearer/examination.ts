@@ -1,6 +1,6 @@
 import { compactVerify } from 'jose';
 import type { TrustedIssuer } from '../../config/schema.ts';
-import type { KeyChoice } from '../../issuers/choose-key.ts';
+import type { KeyChoice } from '../../issuers/issuer-keys.ts';
 import type { Assertion, Members } from './assertion.ts';
 import type { Subject } from './subject.ts';
 

@@ -1,14 +1,14 @@
 import { errors, Provider, type Adapter, type AdapterPayload } from 'oidc-provider';
 import type { Config } from '../../config/schema.ts';
 import type { Clients } from '../../clients/clients.ts';
-import type { Revoke } from '../../events/revocations.ts';
+import type { Revoke } from '../../events/events.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Random } from '../../lib/random.ts';
 import { enterClient, indexesOf, tokensOfGrant } from '../../status/token-indexes.ts';
 import { keyspace, type Index, type Key, type Store } from '../../storage/store.ts';
 import { startOf, unsupported } from './adapter-verbs.ts';
-import { lifetime } from '../../sessions/record-life.ts';
+import { lifetime } from '../../sessions/session-records.ts';
 import { answerOnce, waitsForAnswer } from './answered-once.ts';
 import { clientMetadata } from '../clients/client-metadata.ts';
 import { EXPIRED_QUESTION_LIFE } from '../lifetimes.ts';

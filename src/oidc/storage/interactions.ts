@@ -20,7 +20,7 @@ import { seal, unseal } from '../../lib/seal.ts';
 import { keyspace, type Key, type Store, type Stored } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 import { unsupported } from './adapter-verbs.ts';
-import { lifetime, remainingLife } from '../../sessions/record-life.ts';
+import { lifetime, remainingLife } from '../../sessions/session-records.ts';
 import { answerSecret, findEnd, rememberEnd, type InteractionEnd } from './interaction-ends.ts';
 import { admitInteraction, keepCount, prolong, settle } from './interaction-life.ts';
 import type { PendingRequests } from './pending-requests.ts';

@@ -4,7 +4,7 @@ import { sha256 } from '../../lib/hash.ts';
 import { keyspace, type Key, type Store } from '../../storage/store.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 import { unsupported } from './adapter-verbs.ts';
-import { lifetime } from '../../sessions/record-life.ts';
+import { lifetime } from '../../sessions/session-records.ts';
 import type { PendingRequests } from './pending-requests.ts';
 
 interface Seen {

@@ -11,18 +11,18 @@ import { secretToken, type Random } from '../../lib/random.ts';
 import type { Store, Stored } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 import { startOf, unsupported } from './adapter-verbs.ts';
-import { lifetime } from '../../sessions/record-life.ts';
-import { latestNotBefore } from '../../sessions/not-before.ts';
-import { mergeChanges } from './merge.ts';
-import type { PendingRequests } from './pending-requests.ts';
-import { SessionCookies, type FoundCookie } from './session-cookies.ts';
 import {
+  lifetime,
   ofItsAccount,
   sessionCounts,
   sessionKey,
   signInStart,
   type SessionRecord,
 } from '../../sessions/session-records.ts';
+import { latestNotBefore } from '../../sessions/not-before.ts';
+import { mergeChanges } from './merge.ts';
+import type { PendingRequests } from './pending-requests.ts';
+import { SessionCookies, type FoundCookie } from './session-cookies.ts';
 
 /** Stands for the missing account of a question that was asked before sign-in. */
 const NOBODY = '';
