@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
-import type { ChangePassword, PasswordChangeResult } from '../credentials/change-password.ts';
+import type { ChangePassword, PasswordChangeResult } from '../credentials/password-check.ts';
 import { KNOWN_DEVICE_LIFE } from '../credentials/known-device.ts';
-import { passwordWords } from '../credentials/password-words.ts';
+import { passwordWords } from '../credentials/password-rules.ts';
 import type { Announce } from '../events/events.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { deviceToken, rememberDevice } from '../http/device-cookie.ts';

@@ -3,7 +3,7 @@ import { printableStoreUrl } from '../config/store-url.ts';
 import type { Config } from '../config/schema.ts';
 import { openBreachedPasswords } from '../credentials/breached-passwords.ts';
 import { OPERATOR } from '../limits/lane.ts';
-import { passwordWords } from '../credentials/password-words.ts';
+import { passwordWords } from '../credentials/password-rules.ts';
 import { passwordProblems } from '../credentials/passwords.ts';
 import { chooseConfig, DEFAULT_FILE } from './choose-config.ts';
 import { configOption, textOf, type Command } from './command.ts';

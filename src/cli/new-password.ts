@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import { OPERATOR } from '../limits/lane.ts';
 import type { Passwords } from '../credentials/passwords.ts';
-import { passwordWords } from '../credentials/password-words.ts';
+import { passwordWords } from '../credentials/password-rules.ts';
 import { textOf, type Option } from './command.ts';
 import { readText } from './read-text.ts';
 import type { StoreContext } from './store-context.ts';

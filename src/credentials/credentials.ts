@@ -5,15 +5,20 @@ import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';
 import { openAttempts } from './attempts.ts';
-import { openChangePassword, type ChangePassword } from './change-password.ts';
+import {
+  openChangePassword,
+  type ChangePassword,
+  type AdmitAttempt,
+  openAdmission,
+  openPasswordCheck,
+  openSignIn,
+  type SignIn,
+} from './password-check.ts';
 import { openKnownDevices } from './known-device.ts';
 import { OPERATOR } from '../limits/lane.ts';
-import { type AdmitAttempt, openAdmission, openPasswordCheck } from './password-check.ts';
-import { passwordWords } from './password-words.ts';
+import { passwordWords } from './password-rules.ts';
 import type { Passwords, PasswordSettings } from './passwords.ts';
-import { register } from './register.ts';
-import { openSignIn, type SignIn } from './sign-in.ts';
-import { openSignUp, type SignUp } from './sign-up.ts';
+import { register, openSignUp, type SignUp } from './sign-up.ts';
 
 export interface Credentials {
   signIn: SignIn;

@@ -1,5 +1,5 @@
+import { readFileSync } from 'node:fs';
 import { DEMO_PASSWORD } from '../config/loading/secret-strength.ts';
-import type { CommonPasswords } from './common-passwords.ts';
 import type { Weakness } from './strength.ts';
 
 /** At least 64 by SP 800-63B §3.1.1.2. */
@@ -20,7 +20,7 @@ export type PasswordProblem =
   | 'breached'
   | Weakness;
 
-export interface PasswordContext {
+interface PasswordContext {
   email: string;
   name: string;
   /** The server's name on its pages. */
@@ -102,4 +102,42 @@ function consistsOf(words: readonly string[], text: string): boolean {
   const rest = words.reduce((left, word) => left.replaceAll(word, ''), text);
   if (rest === text) return false;
   return rest.replace(SEPARATORS, '').length < TRIVIAL_REST;
+}
+
+const LIST = '@zxcvbn-ts/language-common/src/passwords.json';
+
+interface CommonPasswords {
+  /** Compares the whole password, in lower case. */
+  has(password: string): boolean;
+}
+
+/**
+ * The 49,000 most common passwords of public breaches. The file is searched as one text: that takes half a megabyte,
+ * and a tenth of a millisecond for each new password. A set of strings would hold several megabytes permanently.
+ */
+export function readCommonPasswords(): CommonPasswords {
+  const text = readFileSync(new URL(import.meta.resolve(LIST)), 'utf8');
+  return { has: (password) => text.includes(JSON.stringify(password.toLowerCase())) };
+}
+
+/** Page texts for the problems of a new password. */
+export function passwordWords(minLength: number): Record<PasswordProblem, string> {
+  return {
+    published: 'This is the password of the Latchkey demo, which everybody knows. Choose another.',
+    'too-short': `Use at least ${String(minLength)} characters. A few words in a row work well.`,
+    'too-long': 'Use at most 256 characters.',
+    common: 'This is one of the first passwords that anybody tries. Choose another.',
+    'near-common': 'This is close to a password that many people use. Choose another.',
+    'keyboard-row': 'Keys that lie next to each other are easy to guess. Choose another password.',
+    repeats: 'Repeated characters or words are easy to guess. Choose another password.',
+    sequence: 'Sequences such as abc or 1234 are easy to guess. Choose another password.',
+    date: 'Dates and years are easy to guess. Choose another password.',
+    'own-words':
+      'This says little more than your name, your email address or the name of this service. Choose another.',
+    guessable: 'This is easy to guess. A few unrelated words in a row are hard to guess.',
+    breached: 'This password is known from a data breach, so attackers try it. Choose another.',
+    'like-your-email': 'This is too close to your email address. Choose another.',
+    'like-your-name': 'This is too close to your name. Choose another.',
+    'like-this-service': 'This is too close to the name of this service. Choose another.',
+  };
 }

@@ -6,10 +6,8 @@ import type { Random } from '../lib/random.ts';
 import { keyspace, type Store, type Stored } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 import type { IsBreached } from './breached-passwords.ts';
-import { readCommonPasswords } from './common-passwords.ts';
-import { openHashing, type Hashing } from './hashing.ts';
-import { OPERATOR, type Caller } from '../limits/lane.ts';
 import {
+  readCommonPasswords,
   isPublished,
   isTooLong,
   normalisePassword,
@@ -17,6 +15,8 @@ import {
   type PasswordProblem,
   passwordProblem,
 } from './password-rules.ts';
+import { openHashing, type Hashing } from './hashing.ts';
+import { OPERATOR, type Caller } from '../limits/lane.ts';
 import { passwordStrength } from './strength.ts';
 
 export interface Passwords {

@@ -1,13 +1,12 @@
-import { type Account, type Accounts, nameProblem, type NameProblem } from '../accounts/accounts.ts';
+import { type Account, type Accounts, nameProblem, type NameProblem, type NewAccount } from '../accounts/accounts.ts';
 import { normaliseEmail } from '../lib/email.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../storage/store.ts';
 import { addressBlock, widestBlock } from '../http/address-block.ts';
-import type { KnownDevices } from './known-device.ts';
 import type { Caller } from '../limits/lane.ts';
+import type { KnownDevices } from './known-device.ts';
 import type { PasswordProblem } from './password-rules.ts';
 import type { Passwords } from './passwords.ts';
-import { register } from './register.ts';
 import { type DelayRule, openRisingDelay, type RisingDelay } from './rising-delay.ts';
 
 export interface SignUpInput {
@@ -95,4 +94,22 @@ async function problemsOf(
     ...(name !== undefined && { name }),
     ...(password !== undefined && { password }),
   };
+}
+
+/**
+ * Makes an account with its password. The password is stored first, so that the owner can sign in once the address
+ * leads to the account, even after a crash. Checks no rules. @throws RangeError if the email is not an address
+ */
+export async function register(
+  parts: { accounts: Accounts; passwords: Passwords },
+  person: NewAccount & { password: string },
+  caller: Caller,
+): Promise<Account | 'email-taken'> {
+  const { accounts, passwords } = parts;
+  const { password, ...account } = person;
+  const id = accounts.newId();
+  await passwords.set(id, password, caller);
+  const created = await accounts.create({ ...account, id });
+  if (created === 'email-taken') await passwords.remove(id);
+  return created;
 }

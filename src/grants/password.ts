@@ -1,5 +1,5 @@
 import { errors, type TokenEndpointGrantContext } from 'oidc-provider';
-import type { SignIn, SignInResult } from '../credentials/sign-in.ts';
+import type { SignIn, SignInResult } from '../credentials/password-check.ts';
 import { TooBusy } from '../limits/semaphore.ts';
 import type { Announce } from '../events/events.ts';
 import { clientAddress } from '../http/client-address.ts';

@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import type { NameProblem } from '../accounts/accounts.ts';
 import { KNOWN_DEVICE_LIFE } from '../credentials/known-device.ts';
-import { passwordWords } from '../credentials/password-words.ts';
+import { passwordWords } from '../credentials/password-rules.ts';
 import type { SignUpProblems } from '../credentials/sign-up.ts';
 import { clientAddress } from '../http/client-address.ts';
 import { rememberDevice } from '../http/device-cookie.ts';

@@ -4,11 +4,11 @@ import {
   openChangePassword,
   type PasswordChange,
   type PasswordChangeResult,
-} from '../../src/credentials/change-password.ts';
+  openPasswordCheck,
+  openSignIn,
+} from '../../src/credentials/password-check.ts';
 import { OPERATOR } from '../../src/limits/lane.ts';
-import { openPasswordCheck } from '../../src/credentials/password-check.ts';
-import { register } from '../../src/credentials/register.ts';
-import { openSignIn } from '../../src/credentials/sign-in.ts';
+import { register } from '../../src/credentials/sign-up.ts';
 import { type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
 import { countHashes } from './count-hashes.ts';
 import { openParts, type Parts } from './open-parts.ts';

@@ -1,5 +1,5 @@
 import argon2 from 'argon2';
-import { costOfHash } from '../../src/credentials/hash-costs.ts';
+import { costOfHash } from '../../src/credentials/hashing.ts';
 
 /** Does the work and says what its password hashes cost, as `m=…,t=…,p=…`, in a fixed order. */
 export async function hashWork(work: () => Promise<unknown>): Promise<string[]> {

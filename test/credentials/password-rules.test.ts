@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { readCommonPasswords } from '../../src/credentials/common-passwords.ts';
-import { type PasswordProblem, passwordProblem } from '../../src/credentials/password-rules.ts';
+import { readCommonPasswords, type PasswordProblem, passwordProblem } from '../../src/credentials/password-rules.ts';
 
 const common = readCommonPasswords();
 const context = { email: 'ann.smith@example.com', name: 'Ann Smith-Jones', service: 'Latchkey' };

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { OPERATOR } from '../../src/limits/lane.ts';
 import type { PasswordProblem } from '../../src/credentials/password-rules.ts';
-import { openSignIn } from '../../src/credentials/sign-in.ts';
-import { register } from '../../src/credentials/register.ts';
+import { openSignIn } from '../../src/credentials/password-check.ts';
+import { register } from '../../src/credentials/sign-up.ts';
 import { type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
 import { openParts, type Parts } from './open-parts.ts';
 

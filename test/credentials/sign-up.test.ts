@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { OPERATOR } from '../../src/limits/lane.ts';
-import { register } from '../../src/credentials/register.ts';
-import { openSignIn } from '../../src/credentials/sign-in.ts';
-import { openSignUp, type SignUpInput, type SignUpResult } from '../../src/credentials/sign-up.ts';
+import { register, openSignUp, type SignUpInput, type SignUpResult } from '../../src/credentials/sign-up.ts';
+import { openSignIn } from '../../src/credentials/password-check.ts';
 import { dyingStore, type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
 import { countHashes } from './count-hashes.ts';
 import { openParts, type Parts } from './open-parts.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { openAccounts } from '../../src/accounts/accounts.ts';
 import { OPERATOR } from '../../src/limits/lane.ts';
 import { passwordsFor } from '../../src/credentials/passwords.ts';
-import { register } from '../../src/credentials/register.ts';
+import { register } from '../../src/credentials/sign-up.ts';
 import { startServer } from '../../src/server.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';

@@ -2,7 +2,7 @@ import { nameProblem } from '../../accounts/accounts.ts';
 import { normaliseEmail } from '../../lib/email.ts';
 import { showHiddenCharacters } from '../../lib/hidden-characters.ts';
 import { OPERATOR } from '../../limits/lane.ts';
-import { register } from '../../credentials/register.ts';
+import { register } from '../../credentials/sign-up.ts';
 import { textOf, UsageError } from '../command.ts';
 import { askPassword, assertGood } from '../new-password.ts';
 import { confirmUnknownRoles, readRoles } from './role-arguments.ts';
