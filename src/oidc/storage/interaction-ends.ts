@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import type { Interaction } from 'oidc-provider';
 import { ACCOUNT_CLIENT } from '../../config/sections/client-schema.ts';
-import type { KeptAnswer } from '../../forms/kept-answer.ts';
+import type { KeptAnswer } from '../../forms/answered-forms.ts';
 import { browserHash, matchingBrowser } from '../../http/browser-cookie.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Random } from '../../lib/random.ts';

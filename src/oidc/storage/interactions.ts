@@ -8,10 +8,8 @@ import {
   type InteractionResults,
   type KoaContextWithOIDC,
 } from 'oidc-provider';
-import { ANSWER_KEPT } from '../../forms/answered-forms.ts';
-import { answerOf, giveAnswer, type KeptAnswer } from '../../forms/kept-answer.ts';
-import { untilDefined } from '../../forms/patience.ts';
-import { KeyedQueue } from '../../forms/keyed-queue.ts';
+import { ANSWER_KEPT, answerOf, giveAnswer, type KeptAnswer } from '../../forms/answered-forms.ts';
+import { untilDefined, KeyedQueue } from '../../forms/keyed-queue.ts';
 import { browserFor, browserHash, matchingBrowser } from '../../http/browser-cookie.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
