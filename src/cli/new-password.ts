@@ -3,7 +3,7 @@ import { OPERATOR } from '../limits/lane.ts';
 import type { Passwords } from '../credentials/passwords.ts';
 import { passwordWords } from '../credentials/password-rules.ts';
 import { textOf, type Option } from './command.ts';
-import { readText } from './read-text.ts';
+import { readText } from './text-files.ts';
 import type { StoreContext } from './store-context.ts';
 
 /**

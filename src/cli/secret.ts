@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { secretToken, systemRandom } from '../lib/random.ts';
 import { findAction, type Actions } from './actions.ts';
 import { textOf, type Arguments, type Command, type Terminal } from './command.ts';
-import { writeNew } from './write-new.ts';
+import { writeNew } from './text-files.ts';
 
 interface SecretContext {
   given: Arguments;

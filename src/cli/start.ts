@@ -1,13 +1,13 @@
 import cluster from 'node:cluster';
-import { demoApps } from '../config/demo.ts';
+import { styleText } from 'node:util';
+import { demoApps, demoPlaces } from '../config/demo.ts';
 import { describeProblems } from '../config/problems.ts';
 import type { Config } from '../config/schema.ts';
-import { demoBanner } from './banner.ts';
+import { DEMO_PASSWORD } from '../config/loading/secret-strength.ts';
+import { printableStoreUrl } from '../config/store-url.ts';
 import { chooseConfig, type ChosenConfig } from './choose-config.ts';
 import { configOption, textOf, type Command } from './command.ts';
-import { together, type Running } from './running.ts';
-import { untilDrained, untilStopped } from './shutdown.ts';
-import { startWorkers } from './workers.ts';
+import { together, type Running, untilDrained, untilStopped, startWorkers } from './shutdown.ts';
 
 export const start: Command = {
   name: 'start',
@@ -52,4 +52,29 @@ async function startDemoApps({ listen, issuer }: Config, server: Running): Promi
     server.closeNow();
     throw error;
   }
+}
+
+/**
+ * Returns the demo's start message: addresses to open, how to sign in, how to stop. Coloured if the terminal supports
+ * it.
+ */
+function demoBanner({ issuer, listen, stores, keys_dir: keysDir, accounts }: Config): string {
+  const places = demoPlaces(listen.port, new URL(issuer).hostname);
+  const width = places.notes.length + 3;
+  const link = (url: string, text: string) => `${styleText('cyan', url)}${' '.repeat(width - url.length)}${text}`;
+  const signIn = accounts.map(({ email, roles }) => `${email}${' '.repeat(width - email.length)}${roles.join(', ')}`);
+  const rows: [string, string][] = [
+    ['Open', link(places.notes, 'Notes, an app')],
+    ['', link(places.photos, 'Photos, another one: it knows you already')],
+    ['', ''],
+    ...signIn.map((text, index): [string, string] => [index === 0 ? 'Sign in' : '', text]),
+    ['', `password ${styleText('bold', DEMO_PASSWORD)}, or sign up as somebody new`],
+    ['', ''],
+    ['Server', link(issuer, 'its description: /.well-known/openid-configuration')],
+    ['API', link(places.api, 'GET /me, /notes, /admin')],
+    ['Data', `${printableStoreUrl(stores.grants)}, ${keysDir}/   kept until you delete it`],
+    ['Stop', 'Ctrl-C'],
+  ];
+  const lines = rows.map(([label, text]) => `  ${styleText('dim', label.padEnd(8))} ${text}`.trimEnd());
+  return `\n  ${styleText('bold', 'Latchkey runs in demo mode')}, for this machine alone.\n\n${lines.join('\n')}\n`;
 }

@@ -4,6 +4,10 @@ import type { Domain } from '../domain/domain.ts';
 import { systemRandom } from '../lib/random.ts';
 import type { Stores } from '../storage/open-stores.ts';
 import { StoreMissing } from '../storage/store.ts';
+import type { Account } from '../accounts/accounts.ts';
+import type { Config } from '../config/schema.ts';
+import { durationText } from '../lib/duration.ts';
+import { appsWithAccess, liveSessions } from '../sessions/access.ts';
 import { chooseConfig, DEFAULT_FILE, type ChosenConfig } from './choose-config.ts';
 import { textOf, type Arguments, type Terminal } from './command.ts';
 
@@ -97,4 +101,17 @@ export function removed(
     : `there is no ${name} in ${place}`;
   terminal.warn(`latchkey: ${reason}`);
   return 1;
+}
+
+/** Counts the sessions and apps that end with an account's access, as a line to print. */
+export async function endingEffects({ grants, consents }: Domain, { id }: Account): Promise<string> {
+  const sessions = await liveSessions(grants, id);
+  const apps = await appsWithAccess({ grants, consents }, id);
+  const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;
+  return `${count(sessions.length, 'session')}, and what ${count(apps.length, 'app')} may do`;
+}
+
+/** Returns the time within which APIs refuse the tokens, as a line to print. */
+export function howSoon({ status_lists: { ttl } }: Pick<Config, 'status_lists'>): string {
+  return `APIs refuse its access tokens within 1s where they listen for it, within ${durationText(ttl)} where they ask`;
 }

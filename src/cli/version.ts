@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { isMapping } from '../config/schema-reflection.ts';
-import type { Command } from './command.ts';
+import { type Command, UsageError } from './command.ts';
+import { findCommand } from './arguments.ts';
+import { helpFor, overview } from './help-text.ts';
 
 export const version: Command = {
   name: 'version',
@@ -16,3 +18,18 @@ function ownVersion(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   return isMapping(manifest) ? String(manifest['version']) : 'unknown';
 }
+
+export const help: Command = {
+  name: 'help',
+  summary: 'show this text, or that of one command',
+  options: {},
+  words: ['[COMMAND]', '[ACTION]'],
+  async run({ words: [word, action] }, terminal, commands) {
+    const command = word === undefined ? undefined : findCommand([word], commands, help).command;
+    // The help of a command lists all its actions.
+    if (action !== undefined && command?.words === undefined)
+      throw new UsageError(`help ${word} does not take ${JSON.stringify(action)}`);
+    terminal.print(command === undefined ? overview(commands) : helpFor(command));
+    return 0;
+  },
+};

@@ -1,9 +1,8 @@
 import { add } from './add.ts';
-import { disable, enable, remove, setPassword, signOut } from './end.ts';
+import { disable, enable, remove, setPassword, signOut, verify } from './change.ts';
 import { list } from './list.ts';
 import { addRole, removeRole } from './roles.ts';
 import { show } from './show.ts';
-import { verify } from './verify.ts';
 import { findAction, type Actions } from '../actions.ts';
 import { configOption, type Command } from '../command.ts';
 import { passwordOption } from '../new-password.ts';

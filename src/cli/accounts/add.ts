@@ -5,7 +5,7 @@ import { OPERATOR } from '../../limits/lane.ts';
 import { register } from '../../credentials/sign-up.ts';
 import { textOf, UsageError } from '../command.ts';
 import { askPassword, assertGood } from '../new-password.ts';
-import { confirmUnknownRoles, readRoles } from './role-arguments.ts';
+import { confirmUnknownRoles, readRoles } from './roles.ts';
 import { withDomain, type StoreContext } from '../store-context.ts';
 
 export function add(context: StoreContext, word: string): Promise<number> {

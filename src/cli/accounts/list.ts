@@ -1,6 +1,6 @@
 import { everyAccount } from '../../accounts/every-account.ts';
 import type { Account, Accounts } from '../../accounts/accounts.ts';
-import { knownRoles, readRoles } from './role-arguments.ts';
+import { knownRoles, readRoles } from './roles.ts';
 import { didYouMean } from '../../config/suggest.ts';
 import { textOf, type Terminal } from '../command.ts';
 import { table } from '../help-text.ts';

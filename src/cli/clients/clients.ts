@@ -2,12 +2,12 @@ import type { Client, Clients } from '../../clients/clients.ts';
 import { loadClients } from '../../config/loading/load-items.ts';
 import { describeProblems } from '../../config/problems.ts';
 import { findAction, type Actions } from '../actions.ts';
-import { disable, enable, remove } from './end.ts';
-import { invite } from './invite.ts';
-import { rollSecret } from './roll-secret.ts';
-import { configOption, type Command } from '../command.ts';
+import { configOption, type Command, UsageError } from '../command.ts';
 import { table } from '../help-text.ts';
 import { storeContext, withDomain, type StoreContext } from '../store-context.ts';
+import { durationText, parseDuration } from '../../lib/duration.ts';
+import { disable, enable, remove } from './end.ts';
+import { rollSecret } from './roll-secret.ts';
 
 const ACTIONS: Actions<StoreContext> = {
   list: { options: ['json'], run: list },
@@ -93,4 +93,27 @@ async function add(context: StoreContext, file: string): Promise<number> {
     }
     return 0;
   });
+}
+
+const DAY = 86_400;
+
+/** Prints only the initial access token on standard output, for scripts; its terms go to standard error. */
+async function invite(context: StoreContext): Promise<number> {
+  const { chosen, given, terminal } = context;
+  const { options } = given;
+  const uses = Number(options['uses'] ?? 1);
+  if (!Number.isInteger(uses) || uses < 1 || uses > 10_000)
+    throw new UsageError(`--uses ${JSON.stringify(options['uses'])} must be a whole number from 1 to 10000`);
+  const ttl = parseDuration(String(options['expires'] ?? '1d'));
+  if (ttl === undefined || ttl === 0 || ttl > 365 * DAY)
+    throw new UsageError(`--expires ${JSON.stringify(options['expires'])} must be a duration from 1s to 365d`);
+  const token = await withDomain(context, ({ invitations }) => invitations.make({ uses, ttl }));
+  terminal.print(token);
+  const times = uses === 1 ? 'one client' : `${uses} clients`;
+  terminal.warn(
+    `registers ${times} at ${chosen.config.issuer}/register within ${durationText(ttl)}; it is shown only now`,
+  );
+  if (!chosen.config.registration.enabled)
+    terminal.warn('latchkey: registration.enabled is not set, so nobody can use it');
+  return 0;
 }

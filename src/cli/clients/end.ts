@@ -1,7 +1,6 @@
 import type { Clients } from '../../clients/clients.ts';
-import { removed, withDomain, type StoreContext } from '../store-context.ts';
+import { removed, withDomain, type StoreContext, howSoon } from '../store-context.ts';
 import { bullets } from '../help-text.ts';
-import { howSoon } from '../ending-effects.ts';
 
 export async function remove(context: StoreContext, id: string): Promise<number> {
   const { chosen } = context;

@@ -1,6 +1,5 @@
 import type { WhyNotRolled } from '../../clients/client-secrets.ts';
-import { withDomain, type StoreContext } from '../store-context.ts';
-import { howSoon } from '../ending-effects.ts';
+import { withDomain, type StoreContext, howSoon } from '../store-context.ts';
 
 /** Prints only the new secret on standard output, for scripts; the fate of the previous one goes to standard error. */
 export function rollSecret(context: StoreContext, id: string): Promise<number> {

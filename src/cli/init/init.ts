@@ -6,9 +6,8 @@ import { describeProblems } from '../../config/problems.ts';
 import { systemRandom, secretToken } from '../../lib/random.ts';
 import { DEFAULT_FILE } from '../choose-config.ts';
 import { textOf, type Arguments, type Command, type Terminal } from '../command.ts';
-import { askPlan } from './questions.ts';
-import { configText, nextSteps, secretFileOf } from './text.ts';
-import { writeNew } from '../write-new.ts';
+import { askPlan, configText, nextSteps, secretFileOf } from './text.ts';
+import { writeNew } from '../text-files.ts';
 
 export const init: Command = {
   name: 'init',

@@ -9,7 +9,7 @@ import type { Subject } from '../../grants/jwt-bearer/subject.ts';
 import { openOutgoing } from '../../outgoing/outgoing.ts';
 import { textOf } from '../command.ts';
 import { table } from '../help-text.ts';
-import { readText } from '../read-text.ts';
+import { readText } from '../text-files.ts';
 import { withDomain, type StoreContext } from '../store-context.ts';
 
 /** Checks a token as the token endpoint would, but consumes nothing and makes no account. */

@@ -6,7 +6,7 @@ import { without } from '../../keys/rotation.ts';
 import { revokeNow } from '../../keys/transitions.ts';
 import { pollingPeriod, timetableOf, type KeyState } from '../../keys/timetable.ts';
 import { durationText } from '../../lib/duration.ts';
-import { confirmed } from '../confirm.ts';
+import { confirmed } from '../command.ts';
 import { change, printJson, snapshotNow, timeText, withRing, type KeysContext } from './context.ts';
 import { bullets } from '../help-text.ts';
 

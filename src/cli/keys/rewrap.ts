@@ -3,7 +3,7 @@ import { pathText } from '../../config/problems.ts';
 import { nextKeyFile, openMasterKeyFile, type MasterKey } from '../../keys/master-key.ts';
 import { replaceKeyFile, resealRing } from '../../keys/rewrap.ts';
 import { areSameFile } from '../../lib/folders.ts';
-import { confirmed } from '../confirm.ts';
+import { confirmed } from '../command.ts';
 import { bullets } from '../help-text.ts';
 import { printJson, withMasterKey, type KeysContext } from './context.ts';
 

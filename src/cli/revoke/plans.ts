@@ -1,9 +1,8 @@
 import { sessionCounts, sessionKey } from '../../sessions/session-records.ts';
 import { findAccount } from '../accounts/context.ts';
 import { timeText } from '../keys/context.ts';
-import type { Asked, Plan } from './plan.ts';
-import { tokenPlan } from './token.ts';
-import { endingEffects } from '../ending-effects.ts';
+import { type Asked, type Plan, tokenPlan } from './token.ts';
+import { endingEffects } from '../store-context.ts';
 
 /** The plan for each option. @returns a text if the target does not exist */
 export const PLANS: Record<string, (asked: Asked, name: string) => Promise<Plan | string>> = {

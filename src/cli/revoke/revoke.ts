@@ -1,10 +1,9 @@
-import { configOption, textOf, UsageError, type Arguments, type Command } from '../command.ts';
-import { confirmed } from '../confirm.ts';
-import { readTimestamp } from './timestamp.ts';
-import { PLANS } from './plans.ts';
-import { storeContext, withDomain } from '../store-context.ts';
+import { configOption, textOf, UsageError, type Arguments, type Command, confirmed } from '../command.ts';
+import { storeContext, withDomain, howSoon } from '../store-context.ts';
 import { bullets } from '../help-text.ts';
-import { howSoon } from '../ending-effects.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { parseDuration } from '../../lib/duration.ts';
+import { PLANS } from './plans.ts';
 
 /** Targets whose tokens have an issue time. */
 const DATED = ['account', 'client', 'everything'];
@@ -59,4 +58,19 @@ function readKind({ options }: Arguments): [string, string] {
   if (kinds.length > 1)
     throw new UsageError(`revoke takes one of --${kinds.join(' and --')}, not both: run it once for each`);
   return [kind, String(options[kind])];
+}
+
+const ISO = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d))?$/;
+
+/** Parses a time in the past: ISO 8601 (a date is its start in UTC), or a duration ago. @returns ms @throws UsageError */
+function readTimestamp(option: string, text: string): number {
+  const ago = parseDuration(text);
+  const now = systemClock.now();
+  const at = ago !== undefined ? now - ago * 1000 : ISO.test(text) ? Date.parse(text) : NaN;
+  if (Number.isNaN(at))
+    throw new UsageError(
+      `${option} ${JSON.stringify(text)} must be a time such as 2026-01-31T12:00:00Z, or how long ago, such as 90m, 1h, 2d`,
+    );
+  if (at > now) throw new UsageError(`${option} ${JSON.stringify(text)} must be in the past`);
+  return at;
 }

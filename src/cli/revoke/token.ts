@@ -8,8 +8,23 @@ import { sha256 } from '../../lib/hash.ts';
 import { unseal } from '../../lib/seal.ts';
 import { readAccessToken, verifyOurs } from '../../oidc/requests/issued-jwt.ts';
 import type { Key } from '../../storage/store.ts';
-import { readText } from '../read-text.ts';
-import type { Asked, Plan } from './plan.ts';
+import { readText } from '../text-files.ts';
+import type { Terminal } from '../command.ts';
+
+/** A planned revocation and its consequences for people. */
+export interface Plan {
+  target: RevocationTarget;
+  /** Continues the text "revoking …". */
+  what: string;
+  lines: readonly string[];
+}
+
+export interface Asked {
+  domain: Domain;
+  terminal: Terminal;
+  /** In milliseconds since the epoch. */
+  before: number | undefined;
+}
 
 /** Plans the revocation of one token of any kind. A token that this server did not sign revokes nothing. */
 export async function tokenPlan({ domain, terminal }: Asked, file: string): Promise<Plan | string> {

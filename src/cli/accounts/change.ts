@@ -1,11 +1,10 @@
 import { normaliseEmail } from '../../lib/email.ts';
 import { OPERATOR } from '../../limits/lane.ts';
-import { withAccount } from './context.ts';
-import { confirmed } from '../confirm.ts';
+import { confirmed } from '../command.ts';
 import { askPassword, assertGood } from '../new-password.ts';
-import type { StoreContext } from '../store-context.ts';
+import { type StoreContext, howSoon, endingEffects } from '../store-context.ts';
 import { bullets } from '../help-text.ts';
-import { howSoon, endingEffects } from '../ending-effects.ts';
+import { withAccount } from './context.ts';
 
 export function disable(context: StoreContext, name: string): Promise<number> {
   return withAccount(context, name, async (domain, account) => {
@@ -65,4 +64,28 @@ export function setPassword(context: StoreContext, name: string): Promise<number
     context.terminal.print(`${account.email} has a new password: this has ended\n${bullets(ended)}`);
     return 0;
   });
+}
+
+/** The operator vouches that the address belongs to the owner of the account. */
+export function verify(context: StoreContext, name: string): Promise<number> {
+  const { terminal } = context;
+  return withAccount(context, name, async ({ accounts }, account) => {
+    const { email, origin, emailVerified } = account;
+    if (emailVerified !== undefined) {
+      terminal.print(`${email} is verified already, by the ${emailVerified.by}`);
+      return 0;
+    }
+    await accounts.verifyEmail(account.id, 'operator');
+    const effects = [
+      'apps read email_verified: true from the next tokens on',
+      'a trusted issuer with match_email may link its person to the account',
+      ...(origin === 'operator' || origin === 'configuration' ? [] : [caution(email)]),
+    ];
+    terminal.print(`${email} is verified\n${bullets(effects)}`);
+    return 0;
+  });
+}
+
+function caution(email: string): string {
+  return `whoever made it keeps its password: "latchkey accounts password ${email}" shuts a stranger out`;
 }

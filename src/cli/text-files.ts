@@ -1,7 +1,19 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { codeOf } from '../lib/error-code.ts';
 import { makeFolder } from '../lib/folders.ts';
+import type { Terminal } from './command.ts';
+
+/** The text of a file, or of standard input for `-`. @throws the system's error, with the path */
+export async function readText(file: string, terminal: Pick<Terminal, 'input'>): Promise<string> {
+  if (file === '-') return terminal.input();
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    // The system opens a folder before it fails to read it, and that error has no path.
+    throw error instanceof Error ? Object.assign(error, { path: file }) : error;
+  }
+}
 
 /** Writes a new file and makes its folder. @throws Error if the file exists or cannot be written */
 export function writeNew(file: string, text: string, mode: number): void {
