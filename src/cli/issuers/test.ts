@@ -1,9 +1,8 @@
 import { authMethodOf } from '../../config/sections/client-auth-checks.ts';
 import type { Domain } from '../../domain/domain.ts';
-import type { Check } from '../../grants/jwt-bearer/check.ts';
+import type { Check, Examination } from '../../grants/jwt-bearer/examination.ts';
 import { CHECKS, firstFailure } from '../../grants/jwt-bearer/checks.ts';
 import { readAssertion } from '../../grants/jwt-bearer/assertion.ts';
-import type { Examination } from '../../grants/jwt-bearer/examination.ts';
 import { jwtBearer } from '../../grants/jwt-bearer/jwt-bearer.ts';
 import type { Subject } from '../../grants/jwt-bearer/subject.ts';
 import { openOutgoing } from '../../outgoing/outgoing.ts';

@@ -1,9 +1,7 @@
-import type { Check } from './check.ts';
-import type { Examination } from './examination.ts';
+import type { Check, Examination } from './examination.ts';
 import { FORM } from './form-checks.ts';
 import { ORIGIN } from './origin-checks.ts';
-import { POLICY } from './policy-checks.ts';
-import { SUBJECT } from './subject-checks.ts';
+import { POLICY, SUBJECT } from './policy-checks.ts';
 import { VALIDITY } from './validity-checks.ts';
 
 /** Checks that come last, so that only an otherwise valid request uses up its assertion. */

@@ -1,14 +1,18 @@
 import { compactVerify } from 'jose';
 import type { TrustedIssuer } from '../../config/schema.ts';
-import type { KeyChoice } from '../../issuers/issuer-keys.ts';
+import type { KeyChoice, IssuerKeys } from '../../issuers/issuer-keys.ts';
+import { sha256 } from '../../lib/hash.ts';
+import { epochSeconds, type Clock } from '../../lib/clock.ts';
+import type { Issuers } from '../../issuers/issuers.ts';
+import { keyspace, type Store } from '../../storage/store.ts';
 import type { Assertion, Members } from './assertion.ts';
-import type { Subject } from './subject.ts';
+import type { Subject, Subjects } from './subject.ts';
 
 /** Seconds between any two nodes' estimates of the store's time, by which assertions are judged and remembered. */
 const RECKONED_APART = 60;
 
 /** The client that presents an assertion. */
-export interface Bearer {
+interface Bearer {
   readonly id: string;
   /** True if the client has authenticated. */
   readonly isProved: boolean;
@@ -27,7 +31,7 @@ export interface Request {
 }
 
 /** Look-ups for facts that the assertion does not contain. */
-export interface Sources {
+interface Sources {
   readonly keyOf: (issuer: TrustedIssuer, header: { kid?: string; alg: string }) => Promise<KeyChoice>;
   readonly subjectOf: (issuer: TrustedIssuer, claims: Members) => Promise<Subject>;
   /**
@@ -130,7 +134,7 @@ export class Examination {
 }
 
 /** Placeholder for an unknown issuer. It trusts nothing, so that even a check that runs too early refuses. */
-export const NOBODY: TrustedIssuer = {
+const NOBODY: TrustedIssuer = {
   issuer: '',
   algorithms: [],
   token_types: [],
@@ -142,3 +146,55 @@ export const NOBODY: TrustedIssuer = {
   max_lifetime: 0,
   clock_skew: 0,
 };
+
+/** A condition that an assertion must meet. */
+export interface Check {
+  /** Reason of the refusal, for the log and for `latchkey issuers test`. The client sees `invalid_grant`. */
+  reason: string;
+  /** The condition in words, for the operator. */
+  says: string;
+  holds: (it: Examination) => boolean | Promise<boolean>;
+}
+
+/** Tells whether a value is a text that can be compared, stored and shown on one line. */
+export function isText(value: unknown, longest = 255): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= longest && !/[\p{Cc}\p{Cs}]/u.test(value);
+}
+
+export type Examiner = (request: Request) => Promise<Examination>;
+
+interface ExaminerParts {
+  /** This server's issuer URL. */
+  here: string;
+  issuers: Issuers;
+  keys: IssuerKeys;
+  subjects: Subjects;
+  claimOnce: Sources['claimOnce'];
+  clock: Clock;
+}
+
+/** Prepares the facts that the checks of an assertion use. */
+export function examiner({ here, issuers, keys, subjects, claimOnce, clock }: ExaminerParts): Examiner {
+  const sources: Sources = {
+    keyOf: (issuer, header) => keys.find(issuer, header),
+    subjectOf: (issuer, claims) => subjects.find(issuer, claims),
+    claimOnce,
+  };
+  return async (request) => {
+    const { iss } = request.assertion.claims.members;
+    const issuer = typeof iss === 'string' ? await issuers.find(iss) : undefined;
+    return new Examination({ request, issuer: issuer ?? NOBODY, here, now: epochSeconds(clock), sources });
+  };
+}
+
+const usedAssertion = keyspace<{ used: true }>('used-assertion');
+
+/** Allows each `jti` of an issuer once on all nodes that share the store (RFC 7523 §3, item 7). */
+export function usedAssertions(grants: Store): { claimOnce: Sources['claimOnce']; isFree: Sources['claimOnce'] } {
+  const keyOf = (issuer: string, jti: string) => usedAssertion(sha256(JSON.stringify([issuer, jti])));
+  return {
+    claimOnce: (issuer, jti, life) => grants.create(keyOf(issuer, jti), { used: true }, { ttl: life }),
+    /** Checks without recording the use. */
+    isFree: async (issuer, jti) => (await grants.get(keyOf(issuer, jti))) === undefined,
+  };
+}

@@ -9,10 +9,8 @@ import { trustedBy } from '../../oidc/requests/token-status.ts';
 import { senderConstraint, type SenderConstraint } from '../../oidc/sender-constraint.ts';
 
 import { readAssertion } from './assertion.ts';
-import type { Check } from './check.ts';
+import type { Check, Examination, Request, Examiner } from './examination.ts';
 import { firstFailure } from './checks.ts';
-import type { Examination, Request } from './examination.ts';
-import type { Examiner } from './examiner.ts';
 import type { Subjects } from './subject.ts';
 
 export interface JwtBearerParts {

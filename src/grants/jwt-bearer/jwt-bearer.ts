@@ -6,7 +6,7 @@ import type { GrantType } from '../../oidc/grant-type.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { KeySets } from '../../outgoing/key-sets.ts';
 import type { Store } from '../../storage/store.ts';
-import { examiner, usedAssertions, type Examiner } from './examiner.ts';
+import { examiner, usedAssertions, type Examiner } from './examination.ts';
 import { jwtBearerGrant } from './grant.ts';
 import { openSubjects } from './subject.ts';
 

@@ -1,4 +1,4 @@
-import { isText, type Check } from './check.ts';
+import { isText, type Check } from './examination.ts';
 
 /** Checks of the issuer and its signature (RFC 7523 §3, items 1 and 9). */
 export const ORIGIN: readonly Check[] = [

@@ -1,4 +1,4 @@
-import { isText, type Check } from './check.ts';
+import { isText, type Check } from './examination.ts';
 
 const isTime = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 const isTimeOrMissing = (value: unknown): boolean => value === undefined || isTime(value);

@@ -1,9 +1,11 @@
+import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Random } from '../../lib/random.ts';
 import { seal, unseal } from '../../lib/seal.ts';
 import { keyspace, type Store } from '../../storage/store.ts';
+import type { RefreshTokens, UsedToken } from './refresh-tokens.ts';
 
 /** A refresh response, with the request that it answered. */
-export interface KeptAnswer {
+interface KeptAnswer {
   body: unknown;
   /** The key whose possession the sender proved; the access token is bound to it. */
   sender: string | undefined;
@@ -58,4 +60,42 @@ export class KeptAnswers {
   async forget(successor: string): Promise<void> {
     await this.#grants.delete(answerKey(successor));
   }
+}
+
+/** Verdict on a used refresh token that is presented again. */
+type Judgement =
+  | { is: 'repeat'; body: unknown; noteGiven: NoteGiven }
+  /** From the client that got the answer, but with another request: two tabs may want tokens for two APIs at once. */
+  | { is: 'other' }
+  /** The time for repeating its answer is over. */
+  | { is: 'late'; reason: string }
+  | { is: 'foreign'; reason: string };
+
+/** Serializes the request's scope, resources and authorization details. Equal requests give equal texts. */
+export function askedFor({ oidc: { params = {} } }: KoaContextWithOIDC): string {
+  const { scope, resource, authorization_details: details } = params;
+  const scopes = typeof scope === 'string' ? scope.split(' ') : [];
+  return JSON.stringify([sorted(scopes), sorted([resource ?? []].flat()), details ?? null]);
+}
+
+/**
+ * Judges a used refresh token. Its client lost the response, or shares it with another tab, or it was stolen (RFC 9700
+ * §4.14.2). @param request with `sender`, the key whose possession the request proves
+ */
+export async function judge(
+  { context, sender }: { context: KoaContextWithOIDC; sender: string | undefined },
+  { payload, use, value }: UsedToken,
+  { tokens, answers }: { tokens: RefreshTokens; answers: KeptAnswers },
+): Promise<Judgement> {
+  if (payload.clientId !== context.oidc.client?.clientId) return { is: 'foreign', reason: 'from another client' };
+  const [kept, isUnused] = await Promise.all([answers.find(value, use.successor), tokens.isUnused(use.successor)]);
+  if (!isUnused) return { is: 'late', reason: 'after its successor was used' };
+  if (kept === undefined) return { is: 'late', reason: 'after its window' };
+  const { answer, noteGiven } = kept;
+  if (answer.sender !== sender) return { is: 'foreign', reason: 'with another key' };
+  return answer.asked === askedFor(context) ? { is: 'repeat', body: answer.body, noteGiven } : { is: 'other' };
+}
+
+function sorted(names: unknown[]): string[] {
+  return [...new Set(names.map(String))].sort();
 }

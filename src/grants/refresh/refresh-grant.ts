@@ -7,9 +7,8 @@ import { rotatesRefreshTokens } from '../../oidc/clients/profile-rules.ts';
 import { endFamily, senderKey, type GrantHandler } from '../../oidc/internals.ts';
 import { leaveOutUngranted } from '../../oidc/requests/requested-scopes.ts';
 import type { Store } from '../../storage/store.ts';
-import { KeptAnswers, type NoteGiven } from './kept-answers.ts';
+import { KeptAnswers, type NoteGiven, askedFor, judge } from './kept-answers.ts';
 import { ChecksPassed, hasUse, nameOf, RefreshTokens, type FoundToken, type UsedToken } from './refresh-tokens.ts';
-import { askedFor, judge } from './repeats.ts';
 
 export interface RefreshGrant {
   /** The engine's adapter for refresh tokens. */

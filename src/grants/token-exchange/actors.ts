@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { unacceptable } from './refusal.ts';
+import { unacceptable } from './token-types.ts';
 
 /** The acting party, with the chain of earlier actors inside (RFC 8693 §4.1). */
 export interface Act {

@@ -9,7 +9,7 @@ import { exchangedFrom } from '../../oidc/requests/token-status.ts';
 import { namesOf } from './actors.ts';
 import type { Exchange, IssueToken } from './exchange.ts';
 import type { PresentedToken } from './presented-token.ts';
-import { unacceptable, type Role } from './refusal.ts';
+import { unacceptable, type Role } from './token-types.ts';
 
 /** Issues an access token for one of the APIs that the client's policy names. */
 export function exchangedAccessToken({ announce, clock }: { announce: Announce; clock: Clock }): IssueToken {

@@ -13,8 +13,7 @@ import { senderConstraint } from '../../oidc/sender-constraint.ts';
 import { defined } from '../../oidc/requests/token-claims.ts';
 import type { Exchange, IssueToken } from './exchange.ts';
 import { subjectFor } from './presented-token.ts';
-import { unacceptable } from './refusal.ts';
-import { TOKEN_TYPE } from './token-types.ts';
+import { unacceptable, TOKEN_TYPE } from './token-types.ts';
 
 /** In seconds. The client presents it at once. */
 const LIFE = 300;

@@ -14,8 +14,7 @@ import type { Revoker } from '../../status/revoker.ts';
 import type { Store } from '../../storage/store.ts';
 import { actSchema, mayActSchema } from './actors.ts';
 import { defined } from '../../oidc/requests/token-claims.ts';
-import { unacceptable, type Role } from './refusal.ts';
-import type { PresentedType } from './token-types.ts';
+import { unacceptable, type Role, type PresentedType } from './token-types.ts';
 
 /** The claims of a presented token that are read here (RFC 9068 §2.2 and RFC 8693 §4). */
 const claimsSchema = z.object({

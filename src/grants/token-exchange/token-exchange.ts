@@ -10,8 +10,7 @@ import { parametersSchema, type Exchange, type IssueToken } from './exchange.ts'
 import { exchangedAccessToken } from './exchanged-access-token.ts';
 import { idJag } from './id-jag.ts';
 import { presentedTokens, subjectFor, type PresentedToken, type PresentedTokenParts } from './presented-token.ts';
-import { unacceptable, type Role } from './refusal.ts';
-import { presentedType, TOKEN_TYPE } from './token-types.ts';
+import { unacceptable, type Role, presentedType, TOKEN_TYPE } from './token-types.ts';
 
 /**
  * Token exchange (RFC 8693): a client exchanges a token that was sent to it, or that it holds, for one for another API.

@@ -1,3 +1,5 @@
+import { errors } from 'oidc-provider';
+
 /** Token type identifiers (RFC 8693 §3). */
 export const TOKEN_TYPE = {
   access_token: 'urn:ietf:params:oauth:token-type:access_token',
@@ -11,4 +13,12 @@ export type PresentedType = 'access_token' | 'id_token';
 
 export function presentedType(urn: string): PresentedType | undefined {
   return (['access_token', 'id_token'] as const).find((name) => TOKEN_TYPE[name] === urn);
+}
+
+/** The parameter that carries a presented token. */
+export type Role = 'subject_token' | 'actor_token';
+
+/** RFC 8693 §2.2.2: the client learns only which token is faulty; the reason is for the log. */
+export function unacceptable(role: Role, reason: string): errors.InvalidRequest {
+  return new errors.InvalidRequest(`the ${role} is not acceptable`, undefined, { detail: `${role}: ${reason}` });
 }
