@@ -1,8 +1,10 @@
-import type { Configuration } from 'oidc-provider';
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { type Configuration, ExternalSigningKey, type JWK } from 'oidc-provider';
 import { AUTH_METHODS } from '../config/sections/client-schema.ts';
 import type { Config } from '../config/schema.ts';
 import { clientSignature, contentEncryption, keyEncryption } from '../config/values.ts';
-import type { RingSnapshot } from '../keys/ring.ts';
+import type { RingSnapshot, SigningKey } from '../keys/ring.ts';
+import type { ExternalSigning } from '../keys/external-signing.ts';
 import type { MutualTls } from './clients/client-certificates.ts';
 import { dPoPAlgorithms } from './clients/profile-rules.ts';
 import { ASSERTION_ALGORITHMS } from './requests/client-assertion.ts';
@@ -40,4 +42,43 @@ export function algorithms({ keys, profile }: Config, ring: RingSnapshot): NonNu
     userinfoEncryptionEncValues: [...contentEncryption.options],
     clientAuthSigningAlgValues: [...ASSERTION_ALGORITHMS],
   };
+}
+
+/**
+ * Converts the current signing keys to the engine's form: private JWKs, and placeholders for private halves in an
+ * external signer.
+ */
+export function engineKeys(keys: readonly SigningKey[], signatures: ExternalSigning): (JWK | ExternalSigningKey)[] {
+  return keys.map((key) =>
+    key.privateJwk === undefined ? new KeyElsewhere(key, signatures) : (key.privateJwk as JWK),
+  );
+}
+
+class KeyElsewhere extends ExternalSigningKey {
+  readonly #key: SigningKey;
+  readonly #public: KeyObject;
+  readonly #signatures: ExternalSigning;
+
+  constructor(key: SigningKey, signatures: ExternalSigning) {
+    super();
+    this.#key = key;
+    this.#public = createPublicKey({ key: key.publicJwk, format: 'jwk' });
+    this.#signatures = signatures;
+  }
+
+  override get kid(): string {
+    return this.#key.kid;
+  }
+
+  override get alg(): string {
+    return this.#key.alg;
+  }
+
+  override keyObject(): KeyObject {
+    return this.#public;
+  }
+
+  override sign(data: Uint8Array): Promise<Uint8Array> {
+    return this.#signatures.sign(this.#key, data);
+  }
 }

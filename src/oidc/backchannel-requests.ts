@@ -17,7 +17,7 @@ import type { Store } from '../storage/store.ts';
 import { policyOf } from './clients/client-metadata.ts';
 import { grantConsented } from './existing-grant.ts';
 import { POLL_INTERVAL } from './polling.ts';
-import { requestedAccess } from './requests/requested-access.ts';
+import { requestedAccess } from './requests/requested-scopes.ts';
 
 /** Authentication of the person who approves. */
 export interface SignedIn {

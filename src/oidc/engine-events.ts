@@ -4,8 +4,7 @@ import { TooBusy } from '../limits/semaphore.ts';
 import type { Announce } from '../events/events.ts';
 import { requestId } from '../http/request-id.ts';
 import { policyOf } from './clients/client-metadata.ts';
-import { nameOfUnknownClient } from './error-pages.ts';
-import { wireErrorOf } from './wire-error.ts';
+import { nameOfUnknownClient, wireErrorOf } from './error-pages.ts';
 
 const refusals = [
   'authorization.error',

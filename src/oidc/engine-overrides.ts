@@ -14,12 +14,17 @@ import type { Store } from '../storage/store.ts';
 import { beginForm } from './answered-forms.ts';
 import { pingWithoutFail } from './backchannel-requests.ts';
 import { noteCall, noteKeyFetch, type ClientCalls } from './clients/client-calls.ts';
-import { leaveOutDisabled } from './clients/disabled-clients.ts';
-import { grantTypeAllowed, responseTypeAllowed, withinRegistration } from './clients/registered-use.ts';
-import { authenticateByName } from './clients/missing-authentication.ts';
+import {
+  leaveOutDisabled,
+  grantTypeAllowed,
+  responseTypeAllowed,
+  withinRegistration,
+  keepRegisteredQuery,
+} from './clients/registered-use.ts';
+import { authenticateByName } from './clients/basic-client.ts';
 import { compareSecret, type SecretGuesses } from './clients/secret-guesses.ts';
 import { holdError, postLogoutRedirectAllowed } from './clients/unvetted-client-redirects.ts';
-import { addInterval } from './device/device-flow.ts';
+import { addInterval } from './device/device-pages.ts';
 import { showWireError } from './engine-events.ts';
 import type { EngineOverride } from './engine-override.ts';
 import type { Owner } from './engine-members.ts';
@@ -28,18 +33,15 @@ import { destroyAccessToken, findAccessToken, unlessEncrypted } from './jwt-acce
 import { tellLater, type BackChannelLogout } from './logout/back-channel-logout.ts';
 import { noteEnded } from './logout/front-channel-logout.ts';
 import { watchAnswers, watchErrors, watchSignOut } from './logout/session-management.ts';
-import { askWithoutClient, endOrStay } from './logout/sign-out-steps.ts';
-import { passOverUnusable } from './logout/unusable-clients.ts';
-import { urlForCalled } from './mtls-aliases.ts';
+import { askWithoutClient, endOrStay, passOverUnusable } from './logout/sign-out-steps.ts';
+import { urlForCalled } from './published-documents.ts';
 import { endSession } from './one-revocation.ts';
 import { pacePolling } from './polling.ts';
-import { keepRegisteredQuery } from './registered-query.ts';
-import { expectedAudience } from './requests/assertion-audience.ts';
-import { validateHint } from './requests/id-token-hint.ts';
-import { resultWithAdded } from './requests/mapped-claims.ts';
-import { unlessOtherScheme } from './requests/presented-token.ts';
+import { expectedAudience } from './requests/client-assertion.ts';
+import { validateHint, setUnlessNonce } from './requests/id-tokens.ts';
+import { resultWithAdded } from './requests/token-claims.ts';
+import { unlessOtherScheme } from './requests/issued-jwt.ts';
 import { nameRequestAudience } from './requests/request-objects.ts';
-import { setUnlessNonce } from './requests/refreshed-id-tokens.ts';
 import { checkScope, clientCredentialsScope } from './requests/requested-scopes.ts';
 import { saveEntered } from './requests/token-status.ts';
 import { limitGuesses } from './device/user-code-guesses.ts';

@@ -6,14 +6,16 @@ import { withParameters } from '../http/redirect-uri.ts';
 import { requestId } from '../http/request-id.ts';
 import type { Views } from '../http/view.ts';
 import { printable } from '../lib/printable.ts';
+import { faces, type ProblemFace } from '../http/problems.ts';
+import { SignerUnavailable } from '../keys/external-signer.ts';
+import { StoreUnavailable } from '../storage/store.ts';
 import { isHeld, maySendTo } from './clients/unvetted-client-redirects.ts';
 import { sendError } from './internals.ts';
-import { wireErrorOf } from './wire-error.ts';
 import { TooManyPending } from './storage/pending-requests.ts';
 
 type Words = Omit<PageData['error'], 'requestId'>;
 
-export type RenderError = (context: KoaContextWithOIDC, out: ErrorOut, error: Error) => Promise<void>;
+type RenderError = (context: KoaContextWithOIDC, out: ErrorOut, error: Error) => Promise<void>;
 
 /** Renders an error that is not sent to a client. */
 export function errorPages(views: Views, consents: Consents): RenderError {
@@ -115,4 +117,14 @@ function sentence(text: string | undefined): string | undefined {
   // The name of a parameter, such as `post_logout_redirect_uri`, stays as it is written.
   const isName = /^[a-z]+_/.test(text);
   return `${isName ? text : text.charAt(0).toUpperCase() + text.slice(1)}.`;
+}
+
+/**
+ * Returns the response for a failure of this server inside the engine. An unreachable store or signer is an outage and
+ * not a bug.
+ */
+export function wireErrorOf(error: Error): ProblemFace {
+  if (error instanceof SignerUnavailable) return faces['cannot-sign'];
+  if (error instanceof TooManyPending) return faces['too-many-waiting'];
+  return error instanceof StoreUnavailable ? faces.unavailable : faces.unexpected;
 }

@@ -1,6 +1,6 @@
 import { Provider, type Adapter, type Session } from 'oidc-provider';
 import type { RevocationCause, Revoke } from '../events/events.ts';
-import { isSignOut, isWholeSignOut } from './logout/whole-sign-out.ts';
+import { isSignOut, isWholeSignOut } from './logout/back-channel-logout.ts';
 
 /**
  * Revokes a grant in one call. The engine revokes model by model; this hook is on access tokens, the only model that

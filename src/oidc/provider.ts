@@ -1,13 +1,13 @@
 import type { Logger } from 'pino';
 import { Provider } from 'oidc-provider';
 import { engineConfiguration, type EngineParts } from './configuration.ts';
-import { showCodePage } from './device/device-flow.ts';
+import { showCodePage } from './device/device-pages.ts';
 import { reportClientUse, reportEngineEvents } from './engine-events.ts';
 import { installOverrides, prepareSteps } from './engine-override.ts';
 import { engineOverrides, type OverrideParts } from './engine-overrides.ts';
 import type { GrantType } from './grant-type.ts';
 import { verifyHintsBy } from './internals.ts';
-import { resumeByRecord } from './resumed-requests.ts';
+import { resumeByRecord } from './resume.ts';
 import { forgetRefusedProofs } from './storage/replay-adapter.ts';
 
 type Parts = EngineParts &

@@ -1,9 +1,9 @@
-import type { Provider } from 'oidc-provider';
+import type { Provider, KoaContextWithOIDC } from 'oidc-provider';
 import { OF_A_PERSON, placed } from '../config/sections/claims-schema.ts';
 import type { Config } from '../config/schema.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
+import { calledHost } from '../http/called-host.ts';
 import { NO_RESPONSE } from './clients/account-client.ts';
-import { withMtlsAliases } from './mtls-aliases.ts';
 import { discoveryDocument } from './internals.ts';
 import { withProfile } from './clients/profile-metadata.ts';
 
@@ -73,4 +73,51 @@ function withAddedClaims(names: unknown, clients: Config['clients']): string[] {
 /** RFC 8414 §3.2: empty lists are omitted. */
 function withoutEmptyLists(document: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(document).filter(([, value]) => !Array.isArray(value) || value.length > 0));
+}
+
+type CertificateSettings = Config['listen']['client_certificates'];
+
+/** Endpoints, by their routes, that have another address on the port for client certificates (RFC 8705 §5). */
+const ALIASED: Readonly<Record<string, string>> = {
+  token: 'token_endpoint',
+  revocation: 'revocation_endpoint',
+  introspection: 'introspection_endpoint',
+  pushed_authorization_request: 'pushed_authorization_request_endpoint',
+  device_authorization: 'device_authorization_endpoint',
+  backchannel_authentication: 'backchannel_authentication_endpoint',
+  userinfo: 'userinfo_endpoint',
+};
+
+/** Adds the endpoints with client certificates to the metadata document. */
+function withMtlsAliases(document: Record<string, unknown>, settings: CertificateSettings): Record<string, unknown> {
+  if (settings?.url === undefined) return document;
+  const base = settings.url;
+  const aliases = Object.values(ALIASED).flatMap((name) => {
+    const url = document[name];
+    return typeof url === 'string' ? [[name, aliasOf(url, base)]] : [];
+  });
+  return { ...document, mtls_endpoint_aliases: Object.fromEntries(aliases) as Record<string, string> };
+}
+
+/**
+ * Returns the published alias as an endpoint's URL if the request called it: a DPoP proof's `htu` is the called address
+ * (RFC 9449 §4.3). The engine knows only the issuer's addresses.
+ */
+export function urlForCalled(engine: UrlFor, { config }: { config: Pick<Config, 'listen'> }): UrlFor {
+  const base = config.listen.client_certificates?.url;
+  if (base === undefined) return engine;
+  const { host } = new URL(base);
+  return function urlFor(this: Called, name, options) {
+    const url = engine.call(this, name, options);
+    const isCalled = name === this.route && Object.hasOwn(ALIASED, name) && calledHost(this.ctx) === host;
+    return isCalled ? aliasOf(url, base) : url;
+  };
+}
+
+/** The engine's types omit its context. */
+type Called = KoaContextWithOIDC['oidc'] & { ctx: KoaContextWithOIDC };
+type UrlFor = (this: Called, name: string, options?: object) => string;
+
+function aliasOf(url: string, base: string): string {
+  return new URL(new URL(url).pathname, base).href;
 }

@@ -69,3 +69,15 @@ function replaceCookies(context: Context, resumed: string | undefined): void {
   };
   context.cookies = Object.assign(Object.create(cookies) as Context['cookies'], own);
 }
+
+/** Matches paths like the engine's router. */
+const RESUME = new RegExp(`^${routes.authorization}/[^/]+/?$`, 'i');
+
+/**
+ * Resumes an authorization request by its interaction's record only. Without a record the engine would treat the query
+ * as an unchecked request, and send its error to the address in it.
+ */
+export const resumeByRecord: Middleware = (context, next) => {
+  if (RESUME.test(context.path)) context.querystring = '';
+  return next();
+};

@@ -16,7 +16,7 @@ import type { GrantType } from '../oidc/grant-type.ts';
 import { clientCalls } from '../oidc/clients/client-calls.ts';
 import { frontChannelLogout } from '../oidc/logout/front-channel-logout.ts';
 import { sessionManagement } from '../oidc/logout/session-management.ts';
-import { limitSignOuts } from '../oidc/logout/sign-out-limits.ts';
+import { limitSignOuts } from '../oidc/logout/sign-out-steps.ts';
 import { createProvider } from '../oidc/provider.ts';
 import { publicDocuments } from '../oidc/published-documents.ts';
 import { resumeOnce } from '../oidc/resume.ts';

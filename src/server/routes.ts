@@ -11,7 +11,7 @@ import { interactionRoutes } from '../interactions/routes.ts';
 import { SIGNED_IN_PATH, signInUrl } from '../oidc/clients/account-client.ts';
 import { basicClient } from '../oidc/clients/basic-client.ts';
 import { acceptClient } from '../oidc/clients/check-clients.ts';
-import { deviceQrRoute } from '../oidc/device/qr-code.ts';
+import { deviceQrRoute } from '../oidc/device/device-pages.ts';
 import { checkSessionRoute } from '../oidc/logout/session-management.ts';
 import { clientToken } from '../oidc/own-access-token.ts';
 import { postedRequestRoutes } from '../oidc/posted-requests.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mergeChanges } from '../../src/oidc/storage/merge.ts';
+import { mergeChanges } from '../../src/oidc/storage/session-adapter.ts';
 
 describe('A three-way merge', () => {
   const before = { kept: 1, list: [1], apps: { a: { sid: 'a', grant: 'g' }, b: { sid: 'b' } } };

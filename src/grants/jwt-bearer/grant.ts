@@ -6,7 +6,7 @@ import { policyOf } from '../../oidc/clients/client-metadata.ts';
 import type { GrantType } from '../../oidc/grant-type.ts';
 import { buildTokenResponse, resolveRequestedResources } from '../../oidc/internals.ts';
 import { trustedBy } from '../../oidc/requests/token-status.ts';
-import { senderConstraint, type SenderConstraint } from '../../oidc/sender-constraint.ts';
+import { senderConstraint, type SenderConstraint } from '../../oidc/requests/key-proofs.ts';
 
 import { readAssertion } from './assertion.ts';
 import type { Check, Examination, Request, Examiner } from './examination.ts';

@@ -3,7 +3,7 @@ import { TOKEN_EXCHANGE } from '../../config/sections/client-schema.ts';
 import type { Announce } from '../../events/events.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import { buildTokenResponse, resolveRequestedResources } from '../../oidc/internals.ts';
-import { senderConstraint } from '../../oidc/sender-constraint.ts';
+import { senderConstraint } from '../../oidc/requests/key-proofs.ts';
 import { defined, mayAct, sayInToken } from '../../oidc/requests/token-claims.ts';
 import { exchangedFrom } from '../../oidc/requests/token-status.ts';
 import { namesOf } from './actors.ts';

@@ -9,7 +9,7 @@ import { newId } from '../../lib/ids.ts';
 import type { Random } from '../../lib/random.ts';
 import { policyOf } from '../../oidc/clients/client-metadata.ts';
 import { buildTokenResponse, signJwt } from '../../oidc/internals.ts';
-import { senderConstraint } from '../../oidc/sender-constraint.ts';
+import { senderConstraint } from '../../oidc/requests/key-proofs.ts';
 import { defined } from '../../oidc/requests/token-claims.ts';
 import type { Exchange, IssueToken } from './exchange.ts';
 import { subjectFor } from './presented-token.ts';

@@ -1,4 +1,7 @@
 import { errors, Provider, type Client, type Grant } from 'oidc-provider';
+import { withParameters } from '../../http/redirect-uri.ts';
+import type { Send } from '../internals.ts';
+import type { Clients } from '../../clients/clients.ts';
 import { policyOf } from './client-metadata.ts';
 
 /**
@@ -33,3 +36,29 @@ export function withinRegistration(engine: Filtered) {
 }
 
 type Filtered = (this: Grant, filter: string[] | Set<string>) => string;
+
+/**
+ * RFC 6749 §3.1.2: a redirect URI keeps its own query. The engine would re-encode it and let a response overwrite it.
+ */
+export function keepRegisteredQuery(mode: 'query' | 'query.jwt' | 'jwt') {
+  return (engine: Send): Send =>
+    async (context, uri, answer) => {
+      await engine(context, uri, answer);
+      const sent = URL.parse(context.response.get('Location'));
+      if (sent?.hash !== '' || !uri.includes('?')) return;
+      const names = mode === 'query' ? Object.keys(answer) : ['response'];
+      const added = Object.fromEntries(names.map((name) => [name, sent.searchParams.get(name) ?? undefined]));
+      context.set('Location', withParameters(uri, added));
+    };
+}
+
+/** Hides disabled clients from every lookup, on every node at once. */
+export function leaveOutDisabled(
+  engine: Provider['Client']['find'],
+  { clients, provider }: { clients: Pick<Clients, 'isDisabled'>; provider: Provider },
+): Provider['Client']['find'] {
+  return async (id) => {
+    const [isDisabled, client] = await Promise.all([clients.isDisabled(id), engine.call(provider.Client, id)]);
+    return isDisabled ? undefined : client;
+  };
+}

@@ -1,4 +1,6 @@
 import type { Client, Configuration, KoaContextWithOIDC } from 'oidc-provider';
+import type { Middleware } from 'koa';
+import { renderSVG } from 'uqr';
 import type { ResourceConfig } from '../../config/schema.ts';
 import { scopesInWords } from '../../accounts/consents.ts';
 import { addressBlock } from '../../http/address-block.ts';
@@ -6,16 +8,19 @@ import type { Announce } from '../../events/events.ts';
 import { clientAddress } from '../../http/client-address.ts';
 import { contentSecurityPolicy } from '../../http/content-security-policy.ts';
 import type { PageData, PageName } from '../../http/pages.ts';
-import { faces } from '../../http/problems.ts';
+import { faces, Problem } from '../../http/problems.ts';
 import { requestId } from '../../http/request-id.ts';
 import type { Views } from '../../http/view.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { appInWords } from '../clients/app-in-words.ts';
+import { appInWords } from '../clients/unvetted-client-redirects.ts';
 import type { EnginePages } from '../pages.ts';
 import type { AccountOf } from '../requests/request-account.ts';
 import { TooManyPending } from '../storage/pending-requests.ts';
+import { requestedAccess } from '../requests/requested-scopes.ts';
+import { routes } from '../endpoints.ts';
+import { POLL_INTERVAL } from '../polling.ts';
+import { route, unsecured, type Route } from '../../http/route.ts';
 import { TooManyGuesses } from './user-code-guesses.ts';
-import { requestedAccess } from '../requests/requested-access.ts';
 
 type DeviceFlow = NonNullable<NonNullable<Configuration['features']>['deviceFlow']>;
 
@@ -156,4 +161,36 @@ function whereFrom(context: KoaContextWithOIDC, { address, at }: Origin, clock: 
     secondsAgo: (clock.now() - at) / 1000,
     isNear: addressBlock(address) === addressBlock(clientAddress(context)),
   };
+}
+
+/** Matches paths like the engine's router. */
+const CODE_PAGE = new RegExp(`^${routes.code_verification}/?$`, 'i');
+
+/** Adds the polling interval to a device's response (RFC 8628 §3.2). */
+export function addInterval(_context: KoaContextWithOIDC, answer: object): void {
+  Object.assign(answer, { interval: POLL_INTERVAL });
+}
+
+/**
+ * For an address with a code, the engine would answer with a form that submits itself. This page reads the code
+ * directly.
+ */
+export const showCodePage: Middleware = (context, next) => {
+  if (context.method !== 'POST' && CODE_PAGE.test(context.path)) context.querystring = '';
+  return next();
+};
+
+/**
+ * Serves a device's URL as a QR code, for a device that cannot draw one (RFC 8628 §3.3.1). It does not reveal whether
+ * the code is valid, and leads only to this server.
+ */
+export function deviceQrRoute(issuer: string): Route {
+  return route('GET', `${routes.code_verification}/qr.svg`, unsecured, (context) => {
+    const code = context.query['user_code'];
+    if (typeof code !== 'string' || !/^[A-Z]{4}-[A-Z]{4}$/.test(code))
+      throw new Problem('not-found', 'the picture needs a user_code');
+    context.type = 'image/svg+xml';
+    context.set('Cache-Control', 'no-store');
+    context.body = renderSVG(`${issuer}${routes.code_verification}?user_code=${code}`, { ecc: 'M', border: 4 });
+  });
 }

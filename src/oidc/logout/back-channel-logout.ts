@@ -1,4 +1,4 @@
-import { errors, type Client, type Provider } from 'oidc-provider';
+import { errors, type Client, Provider } from 'oidc-provider';
 import type { Announce } from '../../events/events.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
@@ -6,13 +6,12 @@ import type { Lease } from '../../storage/lease.ts';
 import { QueueWorker } from '../../storage/queue-worker.ts';
 import { keyspace, type Index, type Key, type Store } from '../../storage/store.ts';
 import { pauseAfter, WorkQueue } from '../../storage/work-queue.ts';
-import { isWholeSignOut } from './whole-sign-out.ts';
 
 /** The engine's client can send its own logout token; its types omit that. */
 type SendToken = (this: Client, account: string, sid: string) => Promise<void>;
 
 /** A logout to deliver: the app, and its own name (`sid`) for the session. */
-export interface Logout {
+interface Logout {
   client: string;
   account: string;
   sid: string;
@@ -178,4 +177,16 @@ async function attempt(
   }
   announce({ type: 'logout.delivered', client, attempt });
   await lease.done();
+}
+
+const SIGN_OUT: readonly string[] = ['end_session', 'end_session_confirm'];
+
+/** Tells whether this request signs a person out. */
+export function isSignOut(): boolean {
+  return SIGN_OUT.includes(Provider.ctx?.oidc.route ?? '');
+}
+
+/** Tells whether it ends the whole session, and not only one app's part of it. */
+export function isWholeSignOut(): boolean {
+  return isSignOut() && Provider.ctx?.oidc.params?.['logout'] !== undefined;
 }

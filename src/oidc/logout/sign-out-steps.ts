@@ -1,7 +1,12 @@
-import { errors, type KoaContextWithOIDC } from 'oidc-provider';
+import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
+import type { Middleware } from 'koa';
 import { withParameters } from '../../http/redirect-uri.ts';
 import { showAfterSignOut, type EngineStep } from '../internals.ts';
 import { isIdToken } from '../requests/issued-jwt.ts';
+import { Problem } from '../../http/problems.ts';
+import { routes } from '../endpoints.ts';
+import { limitParameters } from '../requests/parameter-limits.ts';
+import { isSignOut } from './back-channel-logout.ts';
 
 /** Asks the person about a sign-out even if the app that sent them no longer exists; the engine would refuse. */
 export function askWithoutClient(check: EngineStep): EngineStep {
@@ -51,4 +56,39 @@ function dropHint({ oidc: { entities, params, provider } }: KoaContextWithOIDC):
   params['id_token_hint'] = undefined;
   if (params['client_id'] === aud) params['client_id'] = undefined;
   return true;
+}
+
+const SIGN_OUT = new RegExp(`^${routes.end_session}/?$`, 'i');
+
+/** The engine has no hook for a sign-out's parameters, and stores its `state` in the session. */
+export const limitSignOuts: Middleware = (context, next) => {
+  if (SIGN_OUT.test(context.path)) limitQuery(context.query);
+  return next();
+};
+
+function limitQuery(query: Readonly<Record<string, unknown>>): void {
+  try {
+    limitParameters(query);
+  } catch (error) {
+    if (!(error instanceof errors.InvalidRequest)) throw error;
+    throw new Problem('body-too-large', error.error_description ?? error.message);
+  }
+}
+
+/**
+ * Skips unusable apps when a session ends. The engine looks every app up and would fail for one whose document or
+ * profile has changed, so the person would stay signed in.
+ */
+export function passOverUnusable(
+  engine: Provider['Client']['find'],
+  { provider }: { provider: Provider },
+): Provider['Client']['find'] {
+  return async (id) => {
+    try {
+      return await engine.call(provider.Client, id);
+    } catch (error) {
+      if (isSignOut() && error instanceof errors.InvalidClientMetadata) return undefined;
+      throw error;
+    }
+  };
 }

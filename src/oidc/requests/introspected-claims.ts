@@ -2,7 +2,7 @@ import type { AccessToken, Client, ClientCredentials, KoaContextWithOIDC, Refres
 import type { SubjectNames } from '../../accounts/pairwise.ts';
 import type { ResourceConfig } from '../../config/schema.ts';
 import { policyOf } from '../clients/client-metadata.ts';
-import { addedToToken, isOfTheHouse } from './mapped-claims.ts';
+import { addedToToken, isOfTheHouse } from './token-claims.ts';
 import type { AccountOf } from './request-account.ts';
 
 type Introspected = AccessToken | ClientCredentials | RefreshToken;

@@ -4,8 +4,7 @@ import type { ProfileRules } from '../../config/sections/profiles.ts';
 import { rulesOf } from '../clients/client-metadata.ts';
 import { CLOCK_TOLERANCE, LONGEST_PROOF } from '../storage/replay-adapter.ts';
 import type { EngineStep } from '../internals.ts';
-import { unverifiedClaims } from './assertion-audience.ts';
-import { clientJwtFault } from './client-jwt.ts';
+import { unverifiedClaims, clientJwtFault } from './client-assertion.ts';
 
 type JwtClaims = Readonly<Record<string, unknown>>;
 type AssertRequestObject = NonNullable<

@@ -1,9 +1,10 @@
-import { errors, type Client, type KoaContextWithOIDC } from 'oidc-provider';
+import { errors, type Client, type KoaContextWithOIDC, type UnknownObject } from 'oidc-provider';
 import type { Config, ResourceConfig } from '../../config/schema.ts';
 import { scopeName } from '../../config/values.ts';
 import { STANDARD_SCOPES } from '../../config/sections/claims-schema.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 import type { EngineStep, GrantHandler } from '../internals.ts';
+import type { Consent } from '../../accounts/consents.ts';
 import { STREAM_SCOPES } from './transmitter.ts';
 
 interface Parts {
@@ -138,4 +139,22 @@ function addScope({ oidc: { params } }: KoaContextWithOIDC, scope: string): void
   if (params === undefined) return;
   const scopes = new Set(typeof params['scope'] === 'string' ? params['scope'].split(' ') : []);
   params['scope'] = [...scopes.add(scope)].join(' ');
+}
+
+/** Reads the access that a CIBA request asks for, before the person is known, whose roles may narrow it. */
+export function requestedAccess(
+  { scope, resource }: UnknownObject,
+  client: Client,
+  resources: readonly ResourceConfig[],
+): Consent {
+  const policy = policyOf(client);
+  const requested = typeof scope === 'string' ? scope.split(' ').filter((name) => policy.scopes.includes(name)) : [];
+  const targets = resource === undefined ? [policy.defaultResource] : [resource].flat();
+  const asked = resources
+    .filter(({ identifier }) => targets.includes(identifier) && policy.resources.includes(identifier))
+    .map(({ identifier, scopes }) => [identifier, requested.filter((name) => Object.hasOwn(scopes, name))]);
+  return {
+    scopes: requested.filter((name) => STANDARD_SCOPES.includes(name)),
+    resources: Object.fromEntries(asked) as Consent['resources'],
+  };
 }

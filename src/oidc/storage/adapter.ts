@@ -6,17 +6,17 @@ import type { Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Random } from '../../lib/random.ts';
 import { enterClient, indexesOf, tokensOfGrant } from '../../status/token-indexes.ts';
-import { keyspace, type Index, type Key, type Store } from '../../storage/store.ts';
-import { startOf, unsupported } from './adapter-verbs.ts';
+import { keyspace, type Index, type Key, type Store, type WriteOptions } from '../../storage/store.ts';
 import { lifetime } from '../../sessions/session-records.ts';
-import { answerOnce, waitsForAnswer } from './answered-once.ts';
 import { clientMetadata } from '../clients/client-metadata.ts';
 import { EXPIRED_QUESTION_LIFE } from '../lifetimes.ts';
 import { revokesGrants } from '../one-revocation.ts';
+import { seal, unseal } from '../../lib/seal.ts';
+import { update } from '../../storage/update.ts';
+import { startOf, unsupported } from './adapter-verbs.ts';
 import { grantAdapter } from './grant-adapter.ts';
 import type { PendingKind, PendingRequests } from './pending-requests.ts';
 import { replayAdapter } from './replay-adapter.ts';
-import { seal, unseal } from '../../lib/seal.ts';
 import { sessionAdapter } from './session-adapter.ts';
 import type { UserCodes } from './user-codes.ts';
 
@@ -36,7 +36,7 @@ const sealedKeys: Record<string, (id: string) => Key<Sealed>> = {
 const pushedRequestKey = keyspace<Sealed>('pushed-authorization-request');
 const deviceCodeKey = keyspace<Sealed>('device-code');
 
-export interface AdapterOptions {
+interface AdapterOptions {
   grants: Store;
   clients: Clients;
   clock: Clock;
@@ -208,4 +208,28 @@ function clientAdapter({ clients, config }: AdapterOptions): Adapter {
       return client === undefined ? undefined : clientMetadata(client, config);
     },
   };
+}
+
+/** Records of a request that waits for a person on another device. */
+function waitsForAnswer({ kind }: AdapterPayload): boolean {
+  return kind === 'DeviceCode' || kind === 'BackchannelAuthenticationRequest';
+}
+
+/**
+ * Writes an answer only once. The engine checks that the question is open, asks the person, and minutes later writes
+ * the whole record. The first answer counts; if another one overwrote it, an answer could be fetched twice. @throws
+ * InvalidRequest if it was answered already
+ */
+async function answerOnce<T>(
+  grants: Store,
+  { key, value, options }: { key: Key<T>; value: T; options: WriteOptions },
+  read: (stored: T) => AdapterPayload,
+): Promise<void> {
+  if (await grants.create(key, value, options)) return;
+  const change = (now: T): T => {
+    const { grantId, error } = read(now);
+    if (grantId !== undefined || error !== undefined) throw new errors.InvalidRequest('it has been answered already');
+    return value;
+  };
+  await update(grants, key, await grants.get(key), change, options);
 }
