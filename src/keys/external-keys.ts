@@ -3,11 +3,10 @@ import type { SigningAlgorithm } from '../config/schema.ts';
 import type { Clock } from '../lib/clock.ts';
 import { newId, timeOfId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
-import { SignerUnavailable, type ExternalSigner } from './external-signer.ts';
-import { keyOf } from './new-key.ts';
+import { SignerUnavailable, type ExternalSigner } from './external-signing.ts';
+import { keyOf, type FreshKey } from './rotation.ts';
 import type { RingRecords, StoredRing } from './ring-record.ts';
 import { derived, type RingContent, type RingKey } from './ring.ts';
-import type { FreshKey } from './rotation.ts';
 
 /** The external signer that holds the private halves of keys that the ring only names. */
 export interface External {

@@ -1,7 +1,6 @@
 import { secretToken } from '../lib/random.ts';
 import { checkExternalKeys, writeRing } from './external-keys.ts';
-import { externalSigning, type ExternalSigning } from './external-signing.ts';
-import { SignerUnavailable } from './external-signer.ts';
+import { externalSigning, type ExternalSigning, SignerUnavailable } from './external-signing.ts';
 import type { MasterKey } from './master-key.ts';
 import { RING_CHANNEL, type RingRecords, ringRecords, type RingStore, type StoredRing } from './ring-record.ts';
 import { type RingContent, type RingSnapshot, snapshotOf } from './ring.ts';

@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import type { External } from './external-keys.ts';
-import { SignerUnavailable } from './external-signer.ts';
+import { SignerUnavailable } from './external-signing.ts';
 
 /**
  * Opens the configured HSM, if any. Its code is loaded only then, because it calls a native library. @throws

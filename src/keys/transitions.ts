@@ -1,10 +1,9 @@
 import type { SigningAlgorithm } from '../config/schema.ts';
 import { newExternalKey, writeRing, type ExternalOptions } from './external-keys.ts';
-import { SignerUnavailable } from './external-signer.ts';
-import { newCookieKey, newKey } from './new-key.ts';
+import { SignerUnavailable } from './external-signing.ts';
+import { newCookieKey, newKey, advance, dueFor, without, type FreshKey, type RotationRules } from './rotation.ts';
 import type { RingRecords, StoredRing } from './ring-record.ts';
 import type { RingContent } from './ring.ts';
-import { advance, dueFor, without, type FreshKey, type RotationRules } from './rotation.ts';
 
 export interface TransitionOptions extends RotationRules, ExternalOptions {}
 

@@ -7,7 +7,7 @@ import { requestId } from '../http/request-id.ts';
 import type { Views } from '../http/view.ts';
 import { printable } from '../lib/printable.ts';
 import { faces, type ProblemFace } from '../http/problems.ts';
-import { SignerUnavailable } from '../keys/external-signer.ts';
+import { SignerUnavailable } from '../keys/external-signing.ts';
 import { StoreUnavailable } from '../storage/store.ts';
 import { isHeld, maySendTo } from './clients/unvetted-client-redirects.ts';
 import { sendError } from './internals.ts';

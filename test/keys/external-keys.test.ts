@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemRandom } from '../../src/lib/random.ts';
 import { newId } from '../../src/lib/ids.ts';
-import { SignerUnavailable, type ExternalSigner } from '../../src/keys/external-signer.ts';
+import { SignerUnavailable, type ExternalSigner } from '../../src/keys/external-signing.ts';
 import { openKeyRing, type KeyRing, type KeyRingOptions } from '../../src/keys/key-ring.ts';
 import { openMasterKey, type MasterKey } from '../../src/keys/master-key.ts';
 import { openPkcs11Signer } from '../../src/keys/pkcs11/pkcs11-signer.ts';

@@ -13,7 +13,7 @@ import { MasterKeyError } from '../../src/keys/master-key-error.ts';
 import { type MasterKey, openMasterKey } from '../../src/keys/master-key.ts';
 import { ringRecords, type RingStore } from '../../src/keys/ring-record.ts';
 import { changeRing, revokeNow } from '../../src/keys/transitions.ts';
-import { newKey } from '../../src/keys/new-key.ts';
+import { newKey } from '../../src/keys/rotation.ts';
 import type { RingContent, RingSnapshot } from '../../src/keys/ring.ts';
 import { newTimes, type Timetable } from '../../src/keys/timetable.ts';
 import { type Store, StoreUnavailable } from '../../src/storage/store.ts';

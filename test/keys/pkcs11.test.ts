@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { compactVerify, importJWK, type JWK } from 'jose';
 import type { SigningAlgorithm } from '../../src/config/schema.ts';
 import { Secret } from '../../src/config/secret.ts';
-import { SignerUnavailable, type ExternalSigner } from '../../src/keys/external-signer.ts';
+import { SignerUnavailable, type ExternalSigner } from '../../src/keys/external-signing.ts';
 import { CKA, CKO_PRIVATE_KEY } from '../../src/keys/pkcs11/constants.ts';
 import { loadCryptoki } from '../../src/keys/pkcs11/cryptoki.ts';
 import { ulong } from '../../src/keys/pkcs11/memory.ts';
 import { openPkcs11Signer } from '../../src/keys/pkcs11/pkcs11-signer.ts';
-import type { Session } from '../../src/keys/pkcs11/session.ts';
+import type { Session } from '../../src/keys/pkcs11/sessions.ts';
 import { Token } from '../../src/keys/pkcs11/token.ts';
 import { freshToken, withoutHsm, type Pkcs11 } from '../support/softhsm.ts';
 

@@ -1,9 +1,8 @@
 import type { Config } from '../../config/schema.ts';
 import type { Domain } from '../../domain/domain.ts';
-import type { MasterKey } from '../../keys/master-key.ts';
-import { openMasterKey } from '../../keys/master-key.ts';
+import { type MasterKey, openMasterKey } from '../../keys/master-key.ts';
 import type { External } from '../../keys/external-keys.ts';
-import { absentSigner, SignerUnavailable } from '../../keys/external-signer.ts';
+import { absentSigner, SignerUnavailable } from '../../keys/external-signing.ts';
 import { openExternal } from '../../keys/open-external.ts';
 import { ringRecords, type RingRecords } from '../../keys/ring-record.ts';
 import { snapshotOf, type RingContent, type RingSnapshot } from '../../keys/ring.ts';

@@ -1,6 +1,6 @@
 import { endianness } from 'node:os';
 import koffi, { type KoffiFunc, type LibraryHandle } from 'koffi';
-import { SignerUnavailable } from '../external-signer.ts';
+import { SignerUnavailable } from '../external-signing.ts';
 import { CKF, CKR, returnValueName } from './constants.ts';
 import { struct, ulong, type Struct } from './memory.ts';
 

@@ -1,12 +1,11 @@
 import type { JWK } from 'jose';
 import type { SigningAlgorithm } from '../../config/schema.ts';
-import { SignerUnavailable, type ExternalSigner } from '../external-signer.ts';
+import { SignerUnavailable, type ExternalSigner } from '../external-signing.ts';
 import { CKA, CKF, CKO_PRIVATE_KEY } from './constants.ts';
 import { CryptokiError, loadCryptoki } from './cryptoki.ts';
 import { bool, ulong, type Attribute } from './memory.ts';
 import { recipes, type Recipe } from './recipes.ts';
-import type { Handle, Session } from './session.ts';
-import { Sessions } from './sessions.ts';
+import { type Handle, type Session, Sessions } from './sessions.ts';
 import { Token, type TokenOptions } from './token.ts';
 
 /**

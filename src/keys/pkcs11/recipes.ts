@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { JWK } from 'jose';
 import type { SigningAlgorithm } from '../../config/schema.ts';
-import { RSA_BITS } from '../new-key.ts';
+import { RSA_BITS } from '../rotation.ts';
 import { CKA, CKG_MGF1_SHA256, CKM } from './constants.ts';
 import { mechanism, struct, ulong, type Attribute, type Struct } from './memory.ts';
 

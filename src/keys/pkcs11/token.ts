@@ -1,9 +1,9 @@
 import type { Secret } from '../../config/secret.ts';
-import { SignerUnavailable } from '../external-signer.ts';
+import { SignerUnavailable } from '../external-signing.ts';
 import { CKF, CKR, CKU_USER } from './constants.ts';
 import { CryptokiError, type Cryptoki } from './cryptoki.ts';
 import { ulong } from './memory.ts';
-import { Session } from './session.ts';
+import { Session } from './sessions.ts';
 
 export interface TokenOptions {
   /** The file of the module, for messages. */
