@@ -4,10 +4,10 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { getCACertificates } from 'node:tls';
-import { isPublicAddress } from './public-address.ts';
+import ipaddr from 'ipaddr.js';
 
 /** Finds every address of a host name. */
-export type Resolve = (hostname: string) => Promise<string[]>;
+type Resolve = (hostname: string) => Promise<string[]>;
 
 export interface OutgoingOptions {
   /** Hosts that the operator lists, which may be private and use http: `HOST` for any port, or `HOST:PORT`. */
@@ -152,4 +152,18 @@ function response({ statusCode = 0, headersDistinct }: http.IncomingMessage, byt
     for (const value of values) headers.append(name, value);
   }
   return new Response(bytes.length === 0 ? null : new Uint8Array(bytes), { status: statusCode, headers });
+}
+
+/** The assigned part of the global unicast addresses (RFC 4291 §2.4). It excludes translated IPv4 addresses. */
+const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
+
+/**
+ * Tells whether a resolved address is on the public internet: not on this machine or its networks, and no multicast,
+ * tunnel or reserved address (RFC 6890 and the IANA special-purpose registries).
+ */
+export function isPublicAddress(text: string): boolean {
+  if (isIP(text) === 0) return false;
+  const address = ipaddr.parse(text);
+  if (address.range() !== 'unicast') return false;
+  return address.kind() === 'ipv4' || address.match(GLOBAL_UNICAST);
 }

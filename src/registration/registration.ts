@@ -1,16 +1,19 @@
+import type { Context } from 'koa';
 import type { Client } from '../clients/clients.ts';
 import type { Invitations } from '../clients/invitations.ts';
 import { openRegisteredClients } from '../clients/registered-clients.ts';
 import type { Config } from '../config/schema.ts';
 import type { Announce, Revoke } from '../events/events.ts';
-import type { Route } from '../http/route.ts';
+import { type Route, route, unsecured } from '../http/route.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { KeySets } from '../outgoing/key-sets.ts';
 import type { Store } from '../storage/store.ts';
-import { registrationRoutes } from './endpoint.ts';
-import { registrationLimit } from './limits.ts';
+import { blockShares, openBudget } from '../limits/budget.ts';
+import { clientAddress } from '../http/client-address.ts';
 import { openSoftwareStatements } from './software-statements.ts';
+import { Refusal, answerRefusal } from './refusal.ts';
+import { change, openOwn, read, remove, register, type RegistrationParts } from './register.ts';
 
 export interface Registration {
   /** Empty if the configuration allows no self-registration. */
@@ -19,7 +22,7 @@ export interface Registration {
   readonly used: (clientId: string) => void;
 }
 
-export interface RegistrationOptions {
+interface RegistrationOptions {
   config: Config;
   records: Store;
   grants: Store;
@@ -60,4 +63,67 @@ export function openRegistration(options: RegistrationOptions): Registration {
       registered.renew(clientId).catch(reportFailure);
     },
   };
+}
+
+const HOUR = 3600;
+
+/** Counts registration requests by address, and by the wider blocks that one subscriber may hold. */
+function registrationLimit({ grants, clock, most }: { grants: Store; clock: Clock; most: number }) {
+  const budget = openBudget({ grants, clock, name: 'registrations', span: HOUR });
+  /** @throws Refusal after `most` requests in an hour from one address */
+  return async (address: string): Promise<void> => {
+    if (await budget.spend(blockShares(address, most), 1)) return;
+    const headers = { 'Retry-After': String(HOUR) };
+    throw new Refusal('temporarily_unavailable', 'too many registrations from this address: try again later', {
+      headers,
+    });
+  };
+}
+
+/** Client registration (RFC 7591) and its management by the client (RFC 7592). */
+function registrationRoutes(parts: RegistrationParts): Route[] {
+  const own = '/register/:client';
+  const guard = (context: Context) => openOwn(parts, context);
+  return [
+    route('POST', '/register', unsecured, (context) => register(parts, context)),
+    route('GET', own, guard, (context, client) => {
+      read(parts, context, client);
+    }),
+    route('PUT', own, guard, (context, client) => change(parts, context, client)),
+    route('DELETE', own, guard, (context, client) => remove(parts, context, client)),
+    ...['/register', own].map((path) => route('OPTIONS', path, unsecured, answerPreflight)),
+  ].map((one) => ({ ...one, handle: answering(parts, one.handle) }));
+}
+
+/** Every response, including refusals, is readable only by its caller and by browsers at the listed origins. */
+function answering(parts: RegistrationParts, handle: Route['handle']): Route['handle'] {
+  return async (context) => {
+    context.set('Cache-Control', 'no-store');
+    allowOrigin(context, parts.config.registration.allowed_origins);
+    try {
+      await handle(context);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      const { code, reason } = error;
+      parts.announce({ type: 'registration.refused', address: clientAddress(context), error: code, reason });
+      answerRefusal(context, error);
+    }
+  };
+}
+
+/** Access tokens alone authorize here, never cookies, so no page can use the access of the person who views it. */
+function allowOrigin(context: Context, allowed: readonly string[]): void {
+  context.vary('Origin');
+  const origin = context.get('Origin');
+  if (origin === '' || !(allowed.includes('*') || allowed.includes(origin))) return;
+  context.set('Access-Control-Allow-Origin', origin);
+  context.set('Access-Control-Expose-Headers', 'WWW-Authenticate, Retry-After');
+}
+
+function answerPreflight(context: Context): void {
+  context.status = 204;
+  if (!context.res.hasHeader('Access-Control-Allow-Origin')) return;
+  context.set('Access-Control-Allow-Methods', 'GET, POST, PUT, DELETE');
+  context.set('Access-Control-Allow-Headers', 'Authorization, Content-Type');
+  context.set('Access-Control-Max-Age', '3600');
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { imageType } from '../../src/outgoing/image-kind.ts';
+import { imageType } from '../../src/outgoing/logos.ts';
 
 const webp = (kind: string, ...bytes: number[]): Buffer =>
   Buffer.concat([Buffer.from(`RIFF\0\0\0\0WEBP${kind}`), Buffer.alloc(4), Buffer.from(bytes), Buffer.alloc(16)]);

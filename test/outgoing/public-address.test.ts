@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { isPublicAddress } from '../../src/outgoing/public-address.ts';
+import { isPublicAddress } from '../../src/outgoing/outgoing-fetch.ts';
 
 /** One address of each special-purpose block of the IANA registries, most at its edge. */
 const SPECIAL = {
