@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
+import type { Provider } from 'oidc-provider';
 import { openRing } from './domain/key-ring.ts';
-import { openServingDomain } from './domain/serving.ts';
+import { openServingDomain, type Signers } from './domain/serving.ts';
 import { admission as openAdmission, type Admission } from './host/admission.ts';
 import { listen } from './host/listener.ts';
 import { openLog } from './host/log.ts';
@@ -14,9 +15,9 @@ import { systemRandom, type Random } from './lib/random.ts';
 import { checkClients } from './oidc/clients/check-clients.ts';
 import { buildEngine } from './server/engine.ts';
 import type { Apps } from './server/routes.ts';
-import { signersOf } from './server/sign.ts';
 import { claimStore, foreignStore } from './credentials/store-origin.ts';
 import { openStores, type Stores } from './storage/open-stores.ts';
+import { signJwt } from './oidc/internals.ts';
 
 export interface ServerOptions {
   config: Config;
@@ -140,4 +141,19 @@ function admissionOf({
 
 function kidsOf(keys: readonly { kid?: string }[]): string[] {
   return keys.map(({ kid = '' }) => kid);
+}
+
+/** Signs a JWT that the engine does not make, with the current engine. */
+export function signersOf(provider: () => Provider, ring: Pick<KeyRing, 'current'>): Signers {
+  /** Algorithm to prefer if the ring has a key for it: the default of readers. */
+  const signAs = (preferred: string, typ: string, claims: Readonly<Record<string, unknown>>): Promise<string> => {
+    const algorithms: string[] = ring.current().signing.map(({ alg }) => alg);
+    const alg = algorithms.find((one) => one === preferred) ?? algorithms[0] ?? preferred;
+    return signJwt(provider(), claims, { alg, typ });
+  };
+  return {
+    list: (claims) => signAs('ES256', 'statuslist+jwt', claims),
+    // CAEP Interoperability Profile 1.0 §2.6 knows RS256 alone.
+    event: (claims) => signAs('RS256', 'secevent+jwt', claims),
+  };
 }

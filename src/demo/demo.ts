@@ -1,9 +1,7 @@
-import type { RequestListener } from 'node:http';
-import { createAppSite } from './app-site.ts';
-import type { AppConfig } from './app-site.ts';
+import { type RequestListener, createServer } from 'node:http';
+import { once } from 'node:events';
+import { createAppSite, type AppConfig } from './app-site.ts';
 import { createNotesApi } from './notes-api.ts';
-import { listen } from './listen.ts';
-import type { Listening } from './listen.ts';
 
 export interface DemoOptions {
   /** The port of the server; the demo takes the three that follow it. */
@@ -59,4 +57,24 @@ async function listenAll(listeners: readonly RequestListener[], firstPort: numbe
     throw error;
   }
   return { close };
+}
+
+/** An open port. */
+export interface Listening {
+  close(): Promise<void>;
+}
+
+export async function listen(listener: RequestListener, port: number, host: string): Promise<Listening> {
+  const server = createServer(listener);
+  server.listen(port, host);
+  await once(server, 'listening');
+  return {
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      // Browsers hold idle connections open, and no request here is worth waiting for.
+      server.closeAllConnections();
+      await closed;
+    },
+  };
 }

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { openApprovals } from '../accounts/approvals.ts';
 import { openSubjectNames, SUBJECT_NAMES, type SubjectNames } from '../accounts/pairwise.ts';
@@ -23,10 +24,17 @@ import { openTransmitter, type Transmitter } from '../signals/signals.ts';
 import type { SigningParts } from '../status/signed-list.ts';
 import { openStatus, type TokenStatus } from '../status/status.ts';
 import type { Stores } from '../storage/open-stores.ts';
+import { AnsweredForms } from '../forms/answered-forms.ts';
+import { csrfTokens } from '../http/csrf.ts';
+import { logoAddresses } from '../http/logo-address.ts';
+import { loadViews } from '../http/view.ts';
+import type { Clock } from '../lib/clock.ts';
+import { Interactions } from '../oidc/storage/interactions.ts';
+import { pendingRequests } from '../oidc/storage/pending-requests.ts';
+import type { Store } from '../storage/store.ts';
 import { openDomain, warningOf, type Domain } from './domain.ts';
-import { openPages } from './pages.ts';
 
-export interface ServingOptions {
+interface ServingOptions {
   config: Config;
   stores: Stores;
   random: Random;
@@ -201,4 +209,31 @@ function openSelfRegistration(
     keySets,
     reportFailure: warningOf(log, 'a client in use could not be renewed; its next use tries again'),
   });
+}
+
+const VIEWS = fileURLToPath(new URL('../../views', import.meta.url));
+
+interface PagesOptions {
+  config: Config;
+  grants: Store;
+  clock: Clock;
+  random: Random;
+  log: Pick<Logger, 'warn'>;
+  secrets: RingSnapshot;
+  knownBrowser: Credentials['knownBrowser'];
+}
+
+/** Page templates, and the records that bind an interaction or a form to one browser and one answer. */
+function openPages({ config, grants, clock, random, log, secrets, knownBrowser }: PagesOptions) {
+  const pending = pendingRequests({ grants, clock, knownBrowser, limits: config.pending_requests });
+  const reportFailure = warningOf(log, 'a sign-in that has ended is counted as waiting for some minutes');
+  const logos = logoAddresses(secrets.derive('logos'));
+  return {
+    views: loadViews({ directory: VIEWS, brand: config.branding.name, logoPath: logos.pathOf }),
+    logos,
+    csrf: csrfTokens(secrets.derive('csrf'), random),
+    forms: new AnsweredForms(grants, random),
+    pending,
+    interactions: new Interactions({ grants, clock, random, pending, reportFailure }),
+  };
 }

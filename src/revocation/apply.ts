@@ -3,8 +3,15 @@ import type { Revoked, RevocationTarget } from '../events/events.ts';
 import { writeNotBefore } from '../sessions/not-before.ts';
 import { sessionKey } from '../sessions/session-records.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
-import { endAccessOf, endGrants, endGrantsOf } from './end-grants.ts';
-import { endSession, endSessionsOf, forgetApp, keepSession } from './end-sessions.ts';
+import {
+  endAccessOf,
+  endGrants,
+  endGrantsOf,
+  endSession,
+  endSessionsOf,
+  forgetApp,
+  keepSession,
+} from './end-sessions.ts';
 import { TOLD_AT_ONCE, type Told, type RevocationDependencies } from './dependencies.ts';
 
 type Applier<T extends RevocationTarget> = (parts: RevocationDependencies, target: T, at: number) => Promise<Told>;

@@ -1,13 +1,15 @@
-import type { Announce, Revoke, Revoked } from '../events/events.ts';
+import type { Announce, Revoke, Revoked, RevocationTarget } from '../events/events.ts';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import type { BackChannelLogout } from '../oidc/logout/back-channel-logout.ts';
 import type { Lease } from '../storage/lease.ts';
 import { QueueWorker } from '../storage/queue-worker.ts';
+import { grantKey } from '../sessions/grant-records.ts';
+import { sessionKey } from '../sessions/session-records.ts';
+import type { Store } from '../storage/store.ts';
 import { TOLD_AT_ONCE, type RevocationDependencies } from './dependencies.ts';
 import { RevocationJournal, type Revocation } from './journal.ts';
 import { applyRevocation } from './apply.ts';
-import { ownerOfTarget } from './target-owner.ts';
 
 /** Listener for revocations. If it rejects, it is called again with the same id. */
 export type RevocationListener = (revoked: Revoked) => Promise<void>;
@@ -116,4 +118,18 @@ export class Revocations {
     this.#parts.server?.announce({ type: 'revoked', revocation: id, cause, ...target, ...whose });
     return this.#journal.pass(lease, { ...revocation, isTold: true });
   }
+}
+
+/** Reads the owners of a session or grant from its record, before the record is removed. */
+async function ownerOfTarget(grants: Store, target: RevocationTarget): Promise<Pick<Revoked, 'account' | 'client'>> {
+  if (target.what === 'session') {
+    const { accountId } = (await grants.get(sessionKey(target.session)))?.value ?? {};
+    return accountId === undefined ? {} : { account: accountId };
+  }
+  if (target.what !== 'grant') return {};
+  const { accountId, clientId } = (await grants.get(grantKey(target.grant)))?.value ?? {};
+  return {
+    ...(accountId !== undefined && { account: accountId }),
+    ...(clientId !== undefined && { client: clientId }),
+  };
 }

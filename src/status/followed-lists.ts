@@ -2,8 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../lib/clock.ts';
 import { everyMember } from '../storage/every-member.ts';
 import { idOf, StoreUnavailable, type Store, type Stored } from '../storage/store.ts';
-import { bitsOf, isWhole, LISTS, LISTS_CHANGED, markBits, writeList } from './bit-store.ts';
-import { isSet, setBit, setOnlyIn, wholeList } from './bits.ts';
+import {
+  bitsOf,
+  isWhole,
+  LISTS,
+  LISTS_CHANGED,
+  markBits,
+  writeList,
+  isSet,
+  setBit,
+  setOnlyIn,
+  wholeList,
+} from './bit-store.ts';
 import { isLive, listKey, listNamed, type ListRecord, type StatusList } from './lists.ts';
 
 /** A list in this node's memory. */

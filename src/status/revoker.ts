@@ -2,8 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import { forEachAtOnce } from '../storage/at-once.ts';
 import { everyMember } from '../storage/every-member.ts';
 import type { Index, Key, Store } from '../storage/store.ts';
-import { bitsOf, isWhole, LISTS_CHANGED, markBits, writeList } from './bit-store.ts';
-import { isSet, setBit, wholeList } from './bits.ts';
+import { bitsOf, isWhole, LISTS_CHANGED, markBits, writeList, isSet, setBit, wholeList } from './bit-store.ts';
 import { isAccessToken, parseIssued, type Issued } from './token-indexes.ts';
 import { CAPACITY, isLive, listKey, listNamed, listUris, type StatusReference, type StatusList } from './lists.ts';
 

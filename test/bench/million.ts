@@ -3,7 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { SignJWT } from 'jose';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
-import { setBit } from '../../src/status/bits.ts';
+import { setBit } from '../../src/status/bit-store.ts';
 import { CAPACITY, newList } from '../../src/status/lists.ts';
 import { SignedLists } from '../../src/status/signed-list.ts';
 import { median } from './measure.ts';
