@@ -6,7 +6,7 @@ import type { PageData } from '../http/pages.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
-import { forEachAtOnce } from '../storage/at-once.ts';
+import { forEachAtOnce } from '../storage/every-member.ts';
 import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
 import { showPage } from './show-page.ts';
 

@@ -2,7 +2,7 @@ import { everyAccount } from '../accounts/every-account.ts';
 import type { Revoked, RevocationTarget } from '../events/events.ts';
 import { writeNotBefore } from '../sessions/not-before.ts';
 import { sessionKey } from '../sessions/session-records.ts';
-import { forEachAtOnce } from '../storage/at-once.ts';
+import { forEachAtOnce } from '../storage/every-member.ts';
 import {
   endAccessOf,
   endGrants,

@@ -16,8 +16,7 @@ import {
   type SessionRecord,
   remainingLife,
 } from '../sessions/session-records.ts';
-import { forEachAtOnce } from '../storage/at-once.ts';
-import { everyRecord } from '../storage/every-member.ts';
+import { forEachAtOnce, everyRecord } from '../storage/every-member.ts';
 import { idOf, type Key, type Store, type Stored } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 import type { Told, RevocationDependencies } from './dependencies.ts';

@@ -5,7 +5,7 @@ import type { Passwords } from '../credentials/passwords.ts';
 import type { RevocationCause, Revoke } from '../events/events.ts';
 import type { Issuers } from '../issuers/issuers.ts';
 import type { AccountId } from '../lib/ids.ts';
-import { forEachAtOnce } from '../storage/at-once.ts';
+import { forEachAtOnce } from '../storage/every-member.ts';
 
 /**
  * Operations that end something together with everything that was issued for it. A boolean result tells whether it

@@ -7,7 +7,7 @@ import {
   tokensOfTrustedIssuer,
 } from '../status/token-indexes.ts';
 import { revoker, type RevokerParts } from '../status/revoker.ts';
-import { forEachAtOnce } from '../storage/at-once.ts';
+import { forEachAtOnce } from '../storage/every-member.ts';
 import type { Index } from '../storage/store.ts';
 
 /** Access tokens (JWTs and opaque ones), codes and refresh tokens. */

@@ -1,8 +1,7 @@
 import type { Consent, Consents } from '../accounts/consents.ts';
 import { ACCOUNT_CLIENT } from '../config/sections/client-schema.ts';
 import { tokensOfGrant } from '../status/token-indexes.ts';
-import { forEachAtOnce } from '../storage/at-once.ts';
-import { everyRecord } from '../storage/every-member.ts';
+import { forEachAtOnce, everyRecord } from '../storage/every-member.ts';
 import { idOf, type Store } from '../storage/store.ts';
 import { grantCounts, grantsOfAccount, type GrantRecord } from './grant-records.ts';
 import { sessionCounts, sessionsOfAccount } from './session-records.ts';

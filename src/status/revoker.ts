@@ -1,6 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
-import { forEachAtOnce } from '../storage/at-once.ts';
-import { everyMember } from '../storage/every-member.ts';
+import { forEachAtOnce, everyMember } from '../storage/every-member.ts';
 import type { Index, Key, Store } from '../storage/store.ts';
 import { bitsOf, isWhole, LISTS_CHANGED, markBits, writeList, isSet, setBit, wholeList } from './bit-store.ts';
 import { isAccessToken, parseIssued, type Issued } from './token-indexes.ts';

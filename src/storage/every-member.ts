@@ -22,3 +22,30 @@ export async function* everyRecord<T>(store: Store, index: Index<T>): AsyncGener
     }
   }
 }
+
+/** Concurrency: enough to hide the latency of a slow store, too little to starve other users of it. */
+const AT_ONCE = 50;
+
+/** Runs `work` for every item, up to 50 at once. @throws the first failure, after all that had started have ended */
+export async function forEachAtOnce<T>(
+  items: AsyncIterable<T> | Iterable<T>,
+  work: (item: T) => Promise<unknown>,
+): Promise<void> {
+  const running = new Set<Promise<void>>();
+  const failures: unknown[] = [];
+  try {
+    for await (const item of items) {
+      if (running.size >= AT_ONCE) await Promise.race(running);
+      if (failures.length > 0) break;
+      const one: Promise<void> = work(item)
+        .then(() => undefined)
+        .catch((error: unknown) => void failures.push(error))
+        .finally(() => running.delete(one));
+      running.add(one);
+    }
+  } catch (error) {
+    failures.push(error);
+  }
+  await Promise.all(running);
+  if (failures.length > 0) throw failures[0];
+}

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { forEachAtOnce } from '../../src/storage/at-once.ts';
+import { forEachAtOnce } from '../../src/storage/every-member.ts';
 
 describe('Work on many records at once', () => {
   it('rejects with the first failure, once all that had begun are over', async () => {

@@ -1,5 +1,12 @@
-import type { Redis } from 'ioredis';
+import { type Redis, Cluster } from 'ioredis';
 import { withTimeout } from './with-timeout.ts';
+
+export type Client = Redis | Cluster;
+
+/** The servers that hold the records: one, or each master of a cluster. */
+export function mastersOf(client: Client): Redis[] {
+  return client instanceof Cluster ? client.nodes('master') : [client];
+}
 
 /** One node of a cluster as another sees it. */
 interface SeenNode {

@@ -1,9 +1,8 @@
-import type { RedisOptions } from 'ioredis';
-import { Cluster, Redis } from 'ioredis';
+import { type RedisOptions, Cluster, Redis } from 'ioredis';
 import type { RedisUrl } from '../../config/store-url.ts';
 import { StoreUnavailable } from '../store.ts';
 import { PATIENCE } from './with-timeout.ts';
-import type { Client } from './client.ts';
+import type { Client } from './cluster-view.ts';
 import { PrimaryWatch } from './primary-watch.ts';
 import { Replication } from './replication.ts';
 import { defineScripts } from './scripts.ts';

@@ -1,8 +1,7 @@
 import { Cluster, type Redis } from 'ioredis';
 import { StoreUnavailable } from '../store.ts';
 import { withTimeout } from './with-timeout.ts';
-import { mastersOf, type Client } from './client.ts';
-import { deposedMasters } from './cluster-view.ts';
+import { mastersOf, type Client, deposedMasters } from './cluster-view.ts';
 import type { Sentinels } from './sentinels.ts';
 
 /** Milliseconds between questions to each primary for its role, and to the Sentinels for the primary. */

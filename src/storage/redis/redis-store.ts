@@ -2,15 +2,24 @@ import { Redis } from 'ioredis';
 import { parseStoreUrl } from '../../config/store-url.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { systemRandom } from '../../lib/random.ts';
-import type { Bitmap, Consumed, Counter, Index, Key, Page, Store, Stored, WriteOptions } from '../store.ts';
-import { StoreUnavailable } from '../store.ts';
+import {
+  type Bitmap,
+  type Consumed,
+  type Counter,
+  type Index,
+  type Key,
+  type Page,
+  type Store,
+  type Stored,
+  type WriteOptions,
+  StoreUnavailable,
+} from '../store.ts';
 import { withTimeout } from './with-timeout.ts';
-import { mastersOf, type Client } from './client.ts';
+import { mastersOf, type Client } from './cluster-view.ts';
 import { connectRedis, type Connection } from './connect.ts';
 import { Memberships } from './memberships.ts';
 import type { PrimaryWatch } from './primary-watch.ts';
-import type { WriteArguments } from './scripts.ts';
-import { BITMAP_HEADER } from './scripts.ts';
+import { type WriteArguments, BITMAP_HEADER } from './scripts.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 const PAGE = 100;

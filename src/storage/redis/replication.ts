@@ -2,7 +2,7 @@ import { Cluster } from 'ioredis';
 import { StoreUnavailable } from '../store.ts';
 import { TickBatcher } from '../tick-batcher.ts';
 import { withTimeout } from './with-timeout.ts';
-import { mastersOf, type Client } from './client.ts';
+import { mastersOf, type Client } from './cluster-view.ts';
 import type { PrimaryWatch } from './primary-watch.ts';
 
 /** Milliseconds that the replicas may take to have a write. */

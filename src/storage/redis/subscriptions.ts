@@ -1,6 +1,6 @@
 import { Cluster } from 'ioredis';
 import { withTimeout } from './with-timeout.ts';
-import type { Client } from './client.ts';
+import type { Client } from './cluster-view.ts';
 
 type Listener = (message: string) => void;
 

@@ -4,14 +4,11 @@ import { decodeCursor, encodeCursor } from '../cursor.ts';
 import type { Bitmap, Consumed, Counter, Index, Key, Page, Store, Stored, WriteOptions } from '../store.ts';
 import { TickBatcher } from '../tick-batcher.ts';
 import { withRetry } from './with-retry.ts';
-import { startCheckpoints } from './checkpoints.ts';
-import { FileIdentity } from './file-identity.ts';
+import { startCheckpoints, startSweeper } from './maintenance.ts';
+import { FileIdentity, openDatabase } from './open-database.ts';
 import { ChangeNotices } from './change-notices.ts';
-import { openDatabase } from './open-database.ts';
 import { DURABLE } from './schema.ts';
-import type { Statements } from './statements.ts';
-import { prepareStatements } from './statements.ts';
-import { startSweeper } from './sweeper.ts';
+import { type Statements, prepareStatements } from './statements.ts';
 
 const PAGE = 100;
 

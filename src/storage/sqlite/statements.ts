@@ -1,5 +1,4 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { withBits } from './bits.ts';
 
 /** A version starts at random, so that one read before a delete can never match the record that came after it. */
 const FIRST_VERSION = 'random() & 0xFFFFFFFFFFFF';
@@ -70,3 +69,12 @@ export function prepareStatements(database: DatabaseSync) {
 }
 
 export type Statements = ReturnType<typeof prepareStatements>;
+
+/** The bytes with the bits at these offsets set, grown as needed; bit 0 is the highest of byte 0, as in Redis. */
+function withBits(bytes: Uint8Array, offsets: readonly number[]): Uint8Array {
+  const size = offsets.reduce((most, offset) => Math.max(most, (offset >>> 3) + 1), bytes.length);
+  const grown = new Uint8Array(size);
+  grown.set(bytes);
+  for (const offset of offsets) grown[offset >>> 3] = (grown[offset >>> 3] ?? 0) | (0x80 >> (offset & 7));
+  return grown;
+}

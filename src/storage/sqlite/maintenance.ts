@@ -1,4 +1,4 @@
-import type { StatementSync } from 'node:sqlite';
+import type { StatementSync, DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../lib/clock.ts';
 
 /** Rows per table and sweep: small, since a sweep holds the event loop and the write lock. */
@@ -29,5 +29,29 @@ export function sweep(sweeps: readonly StatementSync[], now: number): boolean {
     // Another process holds the lock or the file is missing. Expired rows read as absent meanwhile, and the next sweep
     // follows; `health` reports a broken file.
     return false;
+  }
+}
+
+/** Milliseconds from one checkpoint to the next. */
+const PERIOD = 60_000;
+
+/**
+ * Writes the log (`-wal`) into the file, at once and then each minute. SQLite does so only after a thousand pages, so a
+ * small server's file would stay empty for days. @returns a function that stops it
+ */
+export function startCheckpoints(database: DatabaseSync): () => void {
+  checkpoint(database);
+  const timer = setInterval(checkpoint, PERIOD, database).unref();
+  return () => {
+    clearInterval(timer);
+  };
+}
+
+/** Does not wait: pages that others read are left for the next time. */
+export function checkpoint(database: DatabaseSync): void {
+  try {
+    database.exec('PRAGMA wal_checkpoint(PASSIVE)');
+  } catch {
+    // The file is missing or full; the next write reports that.
   }
 }
