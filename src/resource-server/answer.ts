@@ -1,4 +1,4 @@
-import type { Scheme } from './credentials.ts';
+import type { Scheme } from './api-request.ts';
 import type { AccessRefused } from './errors.ts';
 
 /** An HTTP answer, for any framework to send. */

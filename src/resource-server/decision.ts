@@ -1,11 +1,8 @@
 import type { AccessToken } from './access-token.ts';
-import { refusalAnswer } from './answer.ts';
-import type { Answer, Challenges } from './answer.ts';
-import type { ApiRequest } from './api-request.ts';
-import { credentialsOf, schemeOf } from './credentials.ts';
+import { refusalAnswer, type Answer, type Challenges } from './answer.ts';
+import { type ApiRequest, credentialsOf, schemeOf } from './api-request.ts';
 import { AccessRefused } from './errors.ts';
-import { checkSender } from './sender.ts';
-import type { SenderRules } from './sender.ts';
+import { checkSender, type SenderRules } from './sender.ts';
 
 /** Outcome for a request: an accepted token or a refusal to answer with. */
 export type Decision =

@@ -1,5 +1,4 @@
-import { age, now } from './clock.ts';
-import { unref, type Timer } from './timers.ts';
+import { age, now, unref, type Timer } from './timers.ts';
 
 /** Shortest time between two fetches in milliseconds, however many events arrive. */
 const PACE = 200;

@@ -1,11 +1,16 @@
-import { calculateJwkThumbprint, decodeProtectedHeader, EmbeddedJWK } from 'jose';
-import type { JWTPayload } from 'jose';
-import { sha256 } from './bytes.ts';
+import {
+  calculateJwkThumbprint,
+  decodeProtectedHeader,
+  EmbeddedJWK,
+  type JWTPayload,
+  base64url,
+  type CryptoKey,
+} from 'jose';
+import { sha256, isSameText } from './bytes.ts';
 import { AccessRefused, InvalidProof, InvalidToken, NonceRequired, ReplaysUnavailable } from './errors.ts';
-import type { Nonces } from './dpop-nonces.ts';
 import type { ReplayStore } from './dpop-replays.ts';
 import { normalised } from './public-url.ts';
-import { verifyJwt } from './verify-jwt.ts';
+import { verifyJwt } from './signed-token.ts';
 
 export interface ProofRules {
   algorithms: readonly string[];
@@ -20,7 +25,7 @@ export interface ProofRules {
 }
 
 /** The request that a proof must match. */
-export interface Proven {
+interface Proven {
   method: string;
   /** The result of `requestUrl`; undefined if the request target is no path. */
   url: string | undefined;
@@ -100,4 +105,45 @@ function checkTime({ iat = NaN }: JWTPayload, { now, window }: ProofRules): void
   const offset = now() - iat;
   if (offset > window) throw new InvalidProof('The DPoP proof is too old');
   if (!(offset >= -window)) throw new InvalidProof('The DPoP proof is from the future');
+}
+
+/**
+ * Nonces of this API (RFC 9449 §9), each valid for one to two periods. They are derived from a secret and the time, so
+ * nothing is stored, and processes with the same secret accept each other's.
+ */
+export class Nonces {
+  readonly #secret: Uint8Array<ArrayBuffer> | undefined;
+  readonly #period: number;
+  readonly #now: () => number;
+  #key: Promise<CryptoKey> | undefined;
+
+  /** @param secret random by default; `period` in seconds; `now` returns seconds since the Unix epoch */
+  constructor(secret: Uint8Array | undefined, period: number, now: () => number) {
+    this.#secret = secret && new Uint8Array(secret);
+    this.#period = period;
+    this.#now = now;
+  }
+
+  current(): Promise<string> {
+    return this.#at(this.#slot());
+  }
+
+  async accepts(nonce: unknown): Promise<boolean> {
+    if (typeof nonce !== 'string') return false;
+    const slot = this.#slot();
+    const good = await Promise.all([slot, slot - 1].map((at) => this.#at(at)));
+    return good.some((one) => isSameText(nonce, one));
+  }
+
+  #slot(): number {
+    return Math.floor(this.#now() / this.#period);
+  }
+
+  async #at(slot: number): Promise<string> {
+    // Created when first needed: edge runtimes provide no randomness before the first request.
+    const secret = (): Uint8Array<ArrayBuffer> => this.#secret ?? crypto.getRandomValues(new Uint8Array(32));
+    this.#key ??= crypto.subtle.importKey('raw', secret(), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
+    const text = new TextEncoder().encode(`dpop-nonce:${slot}`);
+    return base64url.encode(new Uint8Array(await crypto.subtle.sign('HMAC', await this.#key, text)));
+  }
 }

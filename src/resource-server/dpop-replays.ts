@@ -1,4 +1,4 @@
-import { age, now } from './clock.ts';
+import { age, now } from './timers.ts';
 import { ReplaysUnavailable } from './errors.ts';
 
 /** Records which proofs have been used. */

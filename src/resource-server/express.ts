@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { fromNode } from './api-request.ts';
-import { remember } from './guarded.ts';
+import { remember } from './access-token.ts';
 import { answerWith, serveMetadata } from './guard.ts';
 import type { Requirements } from './requirements.ts';
 import type { Verifier } from './verifier.ts';

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { fromNode } from './api-request.ts';
-import { remember } from './guarded.ts';
+import { remember } from './access-token.ts';
 import type { Answer } from './answer.ts';
 import type { Requirements } from './requirements.ts';
 import { metadataAnswer } from './resource-metadata.ts';

@@ -1,8 +1,7 @@
-import { age, now } from './clock.ts';
+import { age, now } from './timers.ts';
 import { DelayedRefetch } from './delayed-refetch.ts';
 import { fetchFromIssuer, isSilence, type Fetched } from './issuer-fetch.ts';
-import { readStatusList } from './status-list.ts';
-import type { ListRules, StatusList } from './status-list.ts';
+import { readStatusList, type ListRules, type StatusList } from './status-list.ts';
 
 export interface FollowRules extends ListRules {
   /** Timeout of a request to the issuer, in seconds. */

@@ -1,5 +1,5 @@
 import type { Answer } from './answer.ts';
-import type { Scheme } from './credentials.ts';
+import type { Scheme } from './api-request.ts';
 import { normalised } from './public-url.ts';
 import type { Settings } from './settings.ts';
 

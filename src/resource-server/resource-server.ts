@@ -23,7 +23,7 @@ export { fastifyGuard, fastifyMetadata } from './fastify.ts';
 export { fetchGuard, fetchMetadata } from './fetch.ts';
 export { guard, serveMetadata } from './guard.ts';
 export type { Guard } from './guard.ts';
-export { accessTokenOf } from './guarded.ts';
+export { accessTokenOf } from './access-token.ts';
 export { koaGuard, koaMetadata } from './koa.ts';
 export type { Requirements } from './requirements.ts';
 export type { DpopOptions, StatusOptions, VerifierOptions } from './options.ts';

@@ -1,10 +1,7 @@
 import type { JWTPayload } from 'jose';
-import type { ApiRequest } from './api-request.ts';
-import { checkCertificate } from './certificate-binding.ts';
-import type { CertificateOf } from './certificate-binding.ts';
-import type { Credentials } from './credentials.ts';
-import { checkProof } from './dpop-proofs.ts';
-import type { ProofRules } from './dpop-proofs.ts';
+import type { ApiRequest, Credentials } from './api-request.ts';
+import { checkCertificate, type CertificateOf } from './certificate-binding.ts';
+import { checkProof, type ProofRules } from './dpop-proofs.ts';
 import { InvalidToken } from './errors.ts';
 import { requestUrl } from './public-url.ts';
 

@@ -1,4 +1,4 @@
-import { now } from './clock.ts';
+import { now } from './timers.ts';
 import type { DpopOptions, StatusOptions, VerifierOptions } from './options.ts';
 
 const DEFAULTS = {

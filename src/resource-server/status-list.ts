@@ -1,7 +1,6 @@
-import { base64url } from 'jose';
-import type { JWTPayload, JWTVerifyGetKey } from 'jose';
+import { base64url, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import { inflate } from './bytes.ts';
-import { verifyJwt } from './verify-jwt.ts';
+import { verifyJwt } from './signed-token.ts';
 
 /** Largest list in bytes. More than a million tokens with eight bits each would be an attack on memory. */
 const MAX_SIZE = 2 ** 22;

@@ -1,5 +1,5 @@
 import type { JWTPayload } from 'jose';
-import { age, now } from './clock.ts';
+import { age, now, unref, type Timer } from './timers.ts';
 import { DelayedRefetch } from './delayed-refetch.ts';
 import { InvalidToken, StatusUnavailable } from './errors.ts';
 import { FollowedList } from './followed-list.ts';
@@ -8,7 +8,6 @@ import { urlOfIssuer } from './issuer-metadata.ts';
 import type { StatusOptions } from './options.ts';
 import { StatusEvents, type StatusNews } from './status-events.ts';
 import type { ListRules } from './status-list.ts';
-import { unref, type Timer } from './timers.ts';
 
 export interface StatusRules extends Omit<ListRules, 'keys'> {
   keys: IssuerKeys;

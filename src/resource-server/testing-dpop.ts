@@ -1,6 +1,6 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { sha256 } from './bytes.ts';
-import { now } from './clock.ts';
+import { now } from './timers.ts';
 
 /** Headers of a request that a DPoP client makes. */
 export interface DpopHeaders {

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { deflateSync } from 'node:zlib';
-import { now } from './clock.ts';
+import { now } from './timers.ts';
 
 /** Tokens for which a test issuer has room. */
 const PLACES = 8192;

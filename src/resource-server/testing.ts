@@ -1,12 +1,9 @@
 // The public face of what an API's own tests need (`latchkey-resource-server/testing`).
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { Server } from 'node:http';
-import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose';
-import type { JWTPayload } from 'jose';
-import { now } from './clock.ts';
-import { createDpopClient } from './testing-dpop.ts';
-import type { TestDpopClient } from './testing-dpop.ts';
+import { createServer, type Server } from 'node:http';
+import { decodeJwt, exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose';
+import { now } from './timers.ts';
+import { createDpopClient, type TestDpopClient } from './testing-dpop.ts';
 import { TestStatus } from './testing-status.ts';
 
 export type { DpopHeaders, TestDpopClient } from './testing-dpop.ts';

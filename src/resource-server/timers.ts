@@ -1,3 +1,15 @@
+/** The machine's time in milliseconds, for the age of fetched data. Token expiry uses the option `currentDate`. */
+export function now(): number {
+  // eslint-disable-next-line no-restricted-properties -- the kit stands alone, so this is its lib/clock.ts
+  return Date.now();
+}
+
+/** Milliseconds since a moment; infinite for a future moment, whose age is unknown because the clock was set back. */
+export function age(since: number): number {
+  const milliseconds = now() - since;
+  return milliseconds < 0 ? Infinity : milliseconds;
+}
+
 export type Timer = ReturnType<typeof setTimeout>;
 
 /** Lets the process end before the timer does, where the runtime has processes. */

@@ -1,18 +1,17 @@
 import type { AccessToken } from './access-token.ts';
-import type { ApiRequest } from './api-request.ts';
-import { decide } from './decision.ts';
-import type { Decision, DecisionRules } from './decision.ts';
+import type { ApiRequest, Scheme } from './api-request.ts';
+import { decide, type Decision, type DecisionRules } from './decision.ts';
 import { InvalidToken } from './errors.ts';
 import { issuerOf } from './issuer.ts';
-import { demand } from './requirements.ts';
-import type { Requirements } from './requirements.ts';
+import { demand, type Requirements } from './requirements.ts';
 import type { VerifierOptions } from './options.ts';
-import { resourceMetadata } from './resource-metadata.ts';
-import type { ResourceMetadata } from './resource-metadata.ts';
-import { bindingOf } from './sender.ts';
-import { schemesOf, senderRules } from './sender-rules.ts';
-import { settingsOf } from './settings.ts';
+import { resourceMetadata, type ResourceMetadata } from './resource-metadata.ts';
+import { bindingOf, type SenderRules } from './sender.ts';
+import { settingsOf, type Settings } from './settings.ts';
 import { signedTokens } from './signed-token.ts';
+import { Nonces } from './dpop-proofs.ts';
+import { MemoryReplays } from './dpop-replays.ts';
+import { publicPrefix } from './public-url.ts';
 
 export interface Verifier {
   readonly audience: string;
@@ -76,4 +75,35 @@ export function createVerifier(options: VerifierOptions): Verifier {
       statusLists?.close();
     },
   };
+}
+
+/**
+ * @param now seconds since the Unix epoch
+ * @throws TypeError when DPoP is required of an API that does not know its URL
+ */
+function senderRules(settings: Settings, now: () => number): SenderRules {
+  const { audience, publicUrl, certificate, clockTolerance, dpop } = settings;
+  const { required, algorithms, window, nonces } = dpop;
+  const prefix = publicPrefix(publicUrl, audience);
+  if (required && prefix === undefined) throw new TypeError('DPoP needs publicUrl where audience is no URL');
+  return {
+    // A nonce is valid for one to two periods, so used proofs are remembered as long as without nonces.
+    proofs: {
+      algorithms,
+      window,
+      clockTolerance,
+      nonces: nonces ? new Nonces(dpop.nonceSecret, window, now) : undefined,
+      replays: dpop.replays ?? new MemoryReplays(),
+      now,
+    },
+    publicPrefix: prefix,
+    dpopRequired: required,
+    certificateOf: certificate,
+  };
+}
+
+/** The authentication schemes that are taken. */
+function schemesOf({ publicPrefix: prefix, dpopRequired }: SenderRules): Scheme[] {
+  if (dpopRequired) return ['DPoP'];
+  return prefix === undefined ? ['Bearer'] : ['Bearer', 'DPoP'];
 }
