@@ -41,7 +41,6 @@ const SIDE_ROOMS = {
   'config/loading/load.ts': ['server.ts', 'cli'],
   'keys/pkcs11': ['keys/open-external.ts'],
   'config/loading/load-items.ts': ['cli'],
-  'config/loading/load-items.ts': ['cli'],
 };
 
 const path = (room) => (room.endsWith('.ts') ? `^src/${room.replace('.', '\\.')}$` : `^src/${room}/`);
