@@ -1,9 +1,9 @@
 import { errors, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify, type JWTVerifyResult } from 'jose';
 import { toAccessToken, type AccessToken } from './access-token.ts';
-import { InvalidToken, type TokenFault } from './errors.ts';
+import { AccessRefused, InvalidToken, IssuerUnavailable, type TokenFault } from './errors.ts';
 import type { Settings } from './settings.ts';
 
-/** Verifies what a token says by itself: its signature and claims (RFC 9068 §4). @throws InvalidToken */
+/** Verifies what a token says by itself: its signature and claims (RFC 9068 §4). @throws InvalidToken, IssuerUnavailable */
 export function signedTokens(settings: Settings, keys: JWTVerifyGetKey): (token: string) => Promise<AccessToken> {
   const { issuer, audience, algorithms, types, clockTolerance, currentDate } = settings;
   const checks: JWTVerifyOptions = {
@@ -15,13 +15,16 @@ export function signedTokens(settings: Settings, keys: JWTVerifyGetKey): (token:
     requiredClaims: ['exp', 'iat'],
   };
   return async (token) => {
+    const options = { ...checks, currentDate: currentDate() };
     try {
-      const { payload, protectedHeader } = await verifyJwt(token, keys, { ...checks, currentDate: currentDate() });
+      const { payload, protectedHeader } = await verifyJwt(token, keys, options);
       if (!types.includes(typeOf(protectedHeader))) throw new InvalidToken('type');
       return toAccessToken(payload);
     } catch (error) {
-      if (!(error instanceof errors.JOSEError)) throw error;
-      throw new InvalidToken(faultOf(error), { cause: error });
+      if (error instanceof AccessRefused) throw error;
+      if (error instanceof errors.JOSEError) throw new InvalidToken(faultOf(error), { cause: error });
+      // The runtime refuses the published key, such as an RSA key that is too short.
+      throw new IssuerUnavailable({ cause: error });
     }
   };
 }

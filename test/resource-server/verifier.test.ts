@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
+import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exportSPKI, importJWK, SignJWT } from 'jose';
 import { createVerifier, InvalidToken, IssuerUnavailable } from '../../src/resource-server/resource-server.ts';
@@ -250,6 +250,15 @@ describe('the verifier of access tokens', () => {
       issuer.routes.set('/jwks', (_request, response) => response.end(JSON.stringify({ keys: [broken] })));
       const fresh = createVerifier({ issuer: issuer.url, audience: AUDIENCE, currentDate });
       await assert.rejects(fresh.verify(await issuer.token()), IssuerUnavailable);
+    });
+
+    it('says that they are unavailable where one is too short to verify by, also for a forged signature', async () => {
+      const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+      issuer.published.push({ ...publicKey.export({ format: 'jwk' }), kid: 'short', alg: 'RS256', use: 'sig' });
+      const [, payload = ''] = (await issuer.token()).split('.');
+      const forged = `${base64url({ alg: 'RS256', typ: 'at+jwt', kid: 'short' })}.${payload}.${'A'.repeat(171)}`;
+      await assert.rejects(verifier.verify(forged), IssuerUnavailable);
+      await verifier.verify(await issuer.token());
     });
 
     it('refuses a token without kid where several keys could have signed it', async () => {
