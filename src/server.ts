@@ -79,8 +79,7 @@ interface Opened {
 
 async function serve({ config, stores, random, log, ring, apps, opening }: Opened): Promise<RunningServer> {
   const sign = signersOf(() => engine.provider, ring);
-  const serving = await openServingDomain({ config, stores, random, log, ring, sign });
-  opening.defer(() => serving.close());
+  const serving = await openServingDomain({ config, stores, random, log, ring, sign, opening });
   let isDraining = false;
   const storeChecks = new StoreChecks({ stores, log, random, clockSkew: config.keys.clock_skew });
   opening.defer(() => storeChecks.close());

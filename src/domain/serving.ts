@@ -41,6 +41,8 @@ interface ServingOptions {
   log: Logger;
   ring: KeyRing;
   sign: Signers;
+  /** Takes up what has to be closed, also when the rest cannot be opened. The stores stay open. */
+  opening: AsyncDisposableStack;
 }
 
 /** Signs JWTs outside the engine with the current keys. */
@@ -53,23 +55,25 @@ export interface Signers {
 export type ServingDomain = Awaited<ReturnType<typeof openServingDomain>>;
 
 /** @throws StoreUnavailable, or ConfigError if a configured account's password is too easy to guess */
-export async function openServingDomain({ config, stores, random, log, ring, sign }: ServingOptions) {
+export async function openServingDomain({ config, stores, random, log, ring, sign, opening }: ServingOptions) {
   const { grants, clock } = stores;
   const announce = announceTo(log);
-  const status = await openStatusLists({ config, stores, random, log, sign });
   const logouts = openLogouts(stores, { announce, log });
+  opening.defer(() => logouts.close());
+  const status = await openStatusLists({ config, stores, random, log, sign });
+  opening.defer(() => status.close());
   // Derived keys depend only on the ring's root, which never changes.
   const secrets = ring.current();
   const server = { announce, log, logouts, learn: status.learn };
   const domain = openDomain({ config, stores, random, keys: () => Promise.resolve(ring.current()), server });
-  const credentials = await openSignIn(domain, secrets).catch(async (error: unknown) => {
-    await Promise.all([status.close(), logouts.close()]);
-    throw error;
-  });
+  const credentials = await openSignIn(domain, secrets);
   const { accounts, clients, issuers, records } = domain;
   const subjectNames = openSubjectNames(secrets.derive(SUBJECT_NAMES));
   const approvals = openApprovals({ grants, clock, random, key: secrets.derive('approvals') });
   const transmitter = openDelivery(domain, { announce, log, subjectNames, secrets, sign: sign.event });
+  opening.defer(() => transmitter.close());
+  opening.defer(() => domain.revocations.close());
+  opening.defer(() => domain.passwords.close());
   const outgoing = openCalls({ config, stores, log });
   const { keySets } = outgoing.ofOperator;
   const { issuer, resources, ciba: limits } = config;
@@ -97,14 +101,6 @@ export async function openServingDomain({ config, stores, random, log, ring, sig
       status.streams.close();
       transmitter.release();
     },
-    /** Finishes current work; the stores stay open. */
-    async close() {
-      domain.passwords.close();
-      await domain.revocations.close();
-      await status.close();
-      await transmitter.close();
-      await logouts.close();
-    },
   };
 }
 
@@ -125,7 +121,7 @@ function openStatusLists({
   random,
   log,
   sign,
-}: Omit<ServingOptions, 'ring'>): Promise<TokenStatus> {
+}: Omit<ServingOptions, 'ring' | 'opening'>): Promise<TokenStatus> {
   return openStatus({
     grants,
     clock,

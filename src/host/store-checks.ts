@@ -85,8 +85,10 @@ export class StoreChecks {
     return this.#last.report;
   }
 
-  close(): void {
+  /** Waits for a check that has begun. */
+  async close(): Promise<void> {
     clearInterval(this.#timer);
+    await this.#last?.report;
   }
 
   async #check(): Promise<StoreReport> {

@@ -46,12 +46,12 @@ export async function startDelivery(parts: DeliverParts): Promise<() => Promise<
     for (const stream of await queues.due()) serve(stream, true);
   };
   let looking: Promise<void> = Promise.resolve();
-  const timer = setInterval(() => {
-    looking = looking.then(look).catch(reportFailure);
-  }, LOOK_EVERY).unref();
   const unsubscribe = await queues.onHint((stream) => {
     serve(stream, false);
   });
+  const timer = setInterval(() => {
+    looking = looking.then(look).catch(reportFailure);
+  }, LOOK_EVERY).unref();
   return async () => {
     stopping.abort();
     clearInterval(timer);

@@ -78,10 +78,15 @@ export class FollowedLists {
     this.#timer = setInterval(() => this.#lookUnasked(), PERIOD).unref();
   }
 
-  /** Reads the lists from the store and subscribes to notices. */
+  /** Reads the lists from the store and subscribes to notices. @throws StoreUnavailable, and then it is closed */
   async open(): Promise<void> {
-    this.#unsubscribe = await this.#parts.grants.subscribe(LISTS_CHANGED, () => this.#lookUnasked());
-    await this.look();
+    try {
+      this.#unsubscribe = await this.#parts.grants.subscribe(LISTS_CHANGED, () => this.#lookUnasked());
+      await this.look();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
   }
 
   /** Returns the live lists, as of a moment ago. @throws StoreUnavailable if the last comparison is too old */
