@@ -4,13 +4,14 @@ import type { Client, Clients } from '../../clients/clients.ts';
 import { pathText } from '../../config/problems.ts';
 import type { Config, ClientConfig } from '../../config/schema.ts';
 import type { Calls, Outgoing } from '../../outgoing/outgoing.ts';
+import { StoreUnavailable } from '../../storage/store.ts';
 import { clientMetadata, weakKeys } from './client-metadata.ts';
 
 /**
  * Checks all clients at the start, because the engine checks each only at its first use. A faulty client of the
  * configuration stops the start. A faulty stored client is logged, because it must not stop the others. A client
- * registered for something that RFC 9700 advises against is logged too. @throws Error that names the client and its
- * fault
+ * registered for something that RFC 9700 advises against is logged too. @throws StoreUnavailable, or Error that names
+ * the client and its fault
  */
 export async function checkClients(
   provider: Provider,
@@ -69,6 +70,7 @@ async function faultOf(provider: Provider, { client_id: id }: Client): Promise<s
     await provider.Client.find(id);
     return undefined;
   } catch (error) {
+    if (error instanceof StoreUnavailable) throw error;
     return error instanceof Error
       ? ((error as { error_description?: string }).error_description ?? error.message)
       : 'unknown';
