@@ -3,7 +3,7 @@ import type { ChangePassword, PasswordChangeResult } from '../credentials/passwo
 import { KNOWN_DEVICE_LIFE } from '../credentials/known-device.ts';
 import { passwordWords } from '../credentials/password-rules.ts';
 import type { Announce } from '../events/events.ts';
-import { clientAddress } from '../http/client-address.ts';
+import { clientAddress } from '../http/request-facts.ts';
 import { deviceToken, rememberDevice } from '../http/device-cookie.ts';
 import { field } from '../http/form.ts';
 import type { PageData } from '../http/pages.ts';

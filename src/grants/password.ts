@@ -2,7 +2,7 @@ import { errors, type TokenEndpointGrantContext } from 'oidc-provider';
 import type { SignIn, SignInResult } from '../credentials/password-check.ts';
 import { TooBusy } from '../limits/semaphore.ts';
 import type { Announce } from '../events/events.ts';
-import { clientAddress } from '../http/client-address.ts';
+import { clientAddress } from '../http/request-facts.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { policyOf } from '../oidc/clients/client-metadata.ts';
 import { addRequestedAccess } from '../oidc/existing-grant.ts';

@@ -1,18 +1,8 @@
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { certificateFromHeader } from '../http/client-certificate.ts';
-
-/** Facts about a request that this server accepted. */
-export interface Admitted {
-  /** The caller's IP address, seen through trusted proxies. */
-  address: string;
-  /** The requested host and port, in lower case and without the default port. */
-  host: string;
-  /** The certificate whose key the caller holds. */
-  certificate: X509Certificate | undefined;
-}
+import type { Admitted } from '../http/request-facts.ts';
 
 export interface Admission {
   /** Decides before Koa runs. @returns false for a host that is neither the issuer's nor an alias */
@@ -71,6 +61,21 @@ export function admission(options: {
 function certificateOf({ headers, socket }: IncomingMessage, header: string | undefined): X509Certificate | undefined {
   if (header !== undefined) return certificateFromHeader(String(headers[header] ?? ''));
   return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+}
+
+/**
+ * Parses a certificate header of a proxy: base64 between colons (RFC 9440 §2.2), plain base64, or PEM, which nginx
+ * percent-encodes. @returns undefined for anything else
+ */
+function certificateFromHeader(value: string): X509Certificate | undefined {
+  try {
+    const text = value.includes('%') ? decodeURIComponent(value) : value;
+    const base64 = text.replace(/-----(?:BEGIN|END) CERTIFICATE-----|^:|:$|\s/g, '');
+    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) return undefined;
+    return new X509Certificate(Buffer.from(base64, 'base64'));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Normalises a host: lower case, without the default port of the issuer's scheme, which some clients send. */

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { TooBusy } from '../limits/semaphore.ts';
 import { contentSecurityPolicy } from '../http/content-security-policy.ts';
 import { faces, Problem, type ProblemName, type Way } from '../http/problems.ts';
-import { requestId } from '../http/request-id.ts';
+import { requestId } from '../http/request-facts.ts';
 import type { Views } from '../http/view.ts';
 import { letOriginRead } from './machine-endpoints.ts';
 import { StoreUnavailable } from '../storage/store.ts';

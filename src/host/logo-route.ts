@@ -1,5 +1,5 @@
 import { widestBlock } from '../http/address-block.ts';
-import { clientAddress } from '../http/client-address.ts';
+import { clientAddress } from '../http/request-facts.ts';
 import { LOGO_PATH, type LogoAddresses } from '../http/logo-address.ts';
 import { Problem } from '../http/problems.ts';
 import { route, unsecured, type Route } from '../http/route.ts';

@@ -1,10 +1,10 @@
 import type { Middleware } from 'koa';
 import type { Logger } from 'pino';
+import type { Admitted } from '../http/request-facts.ts';
 import { routesAsMiddleware, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
-import type { Admitted } from './admission.ts';
 import { adviseRetry, answerProblems, answerTheRest } from './answers.ts';
 import { assetRoutes } from './assets.ts';
 import { health, type HealthParts } from './health.ts';

@@ -2,10 +2,9 @@ import type { Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { contentSecurityPolicy } from '../http/content-security-policy.ts';
 import { Problem } from '../http/problems.ts';
-import { requestId } from '../http/request-id.ts';
+import { recordAdmission, recordNumber, requestId, type Admitted } from '../http/request-facts.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
-import type { Admitted } from './admission.ts';
 
 /** Numbers every request, for the log and for error pages, and records its start. */
 export function numberRequests(random: Random, clock: Clock): Middleware {
@@ -13,8 +12,7 @@ export function numberRequests(random: Random, clock: Clock): Middleware {
   let count = 0;
   return (context, next) => {
     count += 1;
-    context.state['requestId'] = `${start}-${count.toString(36)}`;
-    context.state['startedAt'] = clock.now();
+    recordNumber(context, { id: `${start}-${count.toString(36)}`, startedAt: clock.now() });
     context.set('X-Request-Id', requestId(context));
     return next();
   };
@@ -66,9 +64,7 @@ export function admitRequests(admitted: (request: object) => Admitted | undefine
     const admission = admitted(context.req);
     if (admission === undefined)
       throw new Problem('unknown-host', `host ${context.req.headers.host ?? '(none)'} ${NOT_OURS}`);
-    context.state['clientAddress'] = admission.address;
-    context.state['calledHost'] = admission.host;
-    context.state['clientCertificate'] = admission.certificate;
+    recordAdmission(context, admission);
     return next();
   };
 }

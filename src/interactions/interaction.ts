@@ -2,7 +2,7 @@ import type { Client, InteractionResults } from 'oidc-provider';
 import type { Context } from 'koa';
 import { formDigest } from '../forms/answered-forms.ts';
 import { contentSecurityPolicy, formTarget } from '../http/content-security-policy.ts';
-import { clientAddress } from '../http/client-address.ts';
+import { clientAddress } from '../http/request-facts.ts';
 import { deviceToken } from '../http/device-cookie.ts';
 import { readForm, type Form } from '../http/form.ts';
 import { Problem } from '../http/problems.ts';

@@ -1,10 +1,9 @@
 import type { Context } from 'koa';
 import type { Account } from '../accounts/accounts.ts';
 import { KNOWN_DEVICE_LIFE } from '../credentials/known-device.ts';
-import { clientAddress } from '../http/client-address.ts';
+import { clientAddress, requestStart } from '../http/request-facts.ts';
 import { deviceToken, rememberDevice } from '../http/device-cookie.ts';
 import { field } from '../http/form.ts';
-import { requestStart } from '../http/request-start.ts';
 import { epochSeconds } from '../lib/clock.ts';
 import { clientName, finish, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
 import { needsNoPassword } from './other-tab.ts';

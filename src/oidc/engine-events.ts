@@ -2,7 +2,7 @@ import type { errors, KoaContextWithOIDC, Provider } from 'oidc-provider';
 import type { Logger } from 'pino';
 import { TooBusy } from '../limits/semaphore.ts';
 import type { Announce } from '../events/events.ts';
-import { requestId } from '../http/request-id.ts';
+import { requestId } from '../http/request-facts.ts';
 import { policyOf } from './clients/client-metadata.ts';
 import { nameOfUnknownClient, wireErrorOf } from './error-pages.ts';
 

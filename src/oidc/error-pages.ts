@@ -3,7 +3,7 @@ import type { Consents } from '../accounts/consents.ts';
 import { contentSecurityPolicy } from '../http/content-security-policy.ts';
 import type { PageData } from '../http/pages.ts';
 import { withParameters } from '../http/redirect-uri.ts';
-import { requestId } from '../http/request-id.ts';
+import { requestId } from '../http/request-facts.ts';
 import type { Views } from '../http/view.ts';
 import { printable } from '../lib/printable.ts';
 import { faces, type ProblemFace } from '../http/problems.ts';

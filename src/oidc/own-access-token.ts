@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import { errors, type ClientCredentials, type Provider } from 'oidc-provider';
-import { clientCertificate } from '../http/client-certificate.ts';
+import { clientCertificate } from '../http/request-facts.ts';
 import { keyProof, thumbprintOf } from './internals.ts';
 
 /** An access token that a client presents at an endpoint of this server. */

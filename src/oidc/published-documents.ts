@@ -2,7 +2,7 @@ import type { Provider, KoaContextWithOIDC } from 'oidc-provider';
 import { OF_A_PERSON, placed } from '../config/sections/claims-schema.ts';
 import type { Config } from '../config/schema.ts';
 import type { RingSnapshot } from '../keys/ring.ts';
-import { calledHost } from '../http/called-host.ts';
+import { calledHost } from '../http/request-facts.ts';
 import { NO_RESPONSE } from './clients/account-client.ts';
 import { discoveryDocument } from './internals.ts';
 import { withProfile } from './clients/profile-metadata.ts';

@@ -6,7 +6,7 @@ import { metadataOf, selfDescribedClient, type Metadata } from '../clients/self-
 import { pathText } from '../config/problems.ts';
 import type { ClientConfig, Config } from '../config/schema.ts';
 import type { Announce, Revoke } from '../events/events.ts';
-import { clientAddress } from '../http/client-address.ts';
+import { clientAddress } from '../http/request-facts.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
 import { newId } from '../lib/ids.ts';

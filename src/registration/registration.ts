@@ -10,7 +10,7 @@ import type { Random } from '../lib/random.ts';
 import type { KeySets } from '../outgoing/key-sets.ts';
 import type { Store } from '../storage/store.ts';
 import { blockShares, openBudget } from '../limits/budget.ts';
-import { clientAddress } from '../http/client-address.ts';
+import { clientAddress } from '../http/request-facts.ts';
 import { openSoftwareStatements } from './software-statements.ts';
 import { Refusal, answerRefusal } from './refusal.ts';
 import { change, openOwn, read, remove, register, type RegistrationParts } from './register.ts';

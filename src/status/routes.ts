@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import { matchesEtag } from '../http/etag.ts';
 import { addressBlocks } from '../http/address-block.ts';
-import { clientAddress } from '../http/client-address.ts';
+import { clientAddress } from '../http/request-facts.ts';
 import { Problem } from '../http/problems.ts';
 import { route, unsecured, type Route } from '../http/route.ts';
 import type { TokenStatus } from './status.ts';

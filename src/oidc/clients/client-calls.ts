@@ -3,7 +3,7 @@ import { Provider, type Client } from 'oidc-provider';
 import type { Config } from '../../config/schema.ts';
 import { publicJwk } from '../../config/values.ts';
 import { widestBlock } from '../../http/address-block.ts';
-import { clientAddress } from '../../http/client-address.ts';
+import { clientAddress } from '../../http/request-facts.ts';
 import { OutgoingRefused } from '../../outgoing/outgoing-fetch.ts';
 import type { Calls, Outgoing } from '../../outgoing/outgoing.ts';
 import { policyOf } from './client-metadata.ts';

@@ -4,7 +4,7 @@ import { isIP, SocketAddress } from 'node:net';
 import { errors, type Configuration } from 'oidc-provider';
 import { ConfigError } from '../../config/problems.ts';
 import type { Config } from '../../config/schema.ts';
-import { clientCertificate } from '../../http/client-certificate.ts';
+import { clientCertificate } from '../../http/request-facts.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { authorityFault, certificateKeyFault, clientCertificateFault } from './certificate-rules.ts';
 

@@ -3,7 +3,7 @@ import { selfDescribedClient, type Reach } from '../../clients/self-description.
 import { pathText } from '../../config/problems.ts';
 import type { ClientConfig, Config } from '../../config/schema.ts';
 import { addressBlock } from '../../http/address-block.ts';
-import { clientAddress } from '../../http/client-address.ts';
+import { clientAddress } from '../../http/request-facts.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Counter, Store } from '../../storage/store.ts';
 import { clientMetadata, POLICY, policyFor } from './client-metadata.ts';

@@ -6,7 +6,7 @@ import { isClientSecret, type Clients } from '../../clients/clients.ts';
 import { openRisingDelay, type DelayRule } from '../../credentials/rising-delay.ts';
 import type { Announce } from '../../events/events.ts';
 import { addressBlock } from '../../http/address-block.ts';
-import { clientAddress } from '../../http/client-address.ts';
+import { clientAddress } from '../../http/request-facts.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Store } from '../../storage/store.ts';

@@ -2,7 +2,7 @@ import { errors, Provider as Engine, type Provider } from 'oidc-provider';
 import { addressBlock } from '../../http/address-block.ts';
 import { openRisingDelay, type DelayRule } from '../../credentials/rising-delay.ts';
 import type { Announce } from '../../events/events.ts';
-import { clientAddress } from '../../http/client-address.ts';
+import { clientAddress } from '../../http/request-facts.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Store } from '../../storage/store.ts';
 

@@ -1,5 +1,5 @@
 import type { AccessToken, ClientCredentials, KoaContextWithOIDC, UnknownObject } from 'oidc-provider';
-import { requestStart } from '../../http/request-start.ts';
+import { requestStart } from '../../http/request-facts.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import type { TokenStatus } from '../../status/status.ts';
 

@@ -1,5 +1,5 @@
 import type { Adapter, KoaContextWithOIDC } from 'oidc-provider';
-import { requestStart } from '../../http/request-start.ts';
+import { requestStart } from '../../http/request-facts.ts';
 import type { Clock } from '../../lib/clock.ts';
 
 /**

@@ -3,7 +3,7 @@ import { Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } 
 import type { Config } from '../../config/schema.ts';
 import { browserFor, browserHash, matchingBrowser } from '../../http/browser-cookie.ts';
 import { browserInWords } from '../../http/browser-words.ts';
-import { clientAddress } from '../../http/client-address.ts';
+import { clientAddress } from '../../http/request-facts.ts';
 import { clientPlace, type PlaceDetail } from '../../http/client-place.ts';
 import { Problem } from '../../http/problems.ts';
 import type { Clock } from '../../lib/clock.ts';

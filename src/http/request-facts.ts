@@ -1,0 +1,69 @@
+import type { X509Certificate } from 'node:crypto';
+import type { Context } from 'koa';
+
+type Carrier = Pick<Context, 'state'>;
+
+/** Facts of every request. */
+interface Numbered {
+  /** The request's number in the log and on error pages. */
+  readonly id: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+}
+
+/** Facts about a request that this server accepted. */
+export interface Admitted {
+  /** The caller's IP address, seen through trusted proxies. */
+  readonly address: string;
+  /** The requested host and port, in lower case and without the default port. */
+  readonly host: string;
+  /** The certificate whose key the caller holds. */
+  readonly certificate: X509Certificate | undefined;
+}
+
+interface Facts {
+  numbered: Numbered;
+  admitted: Admitted;
+}
+
+/** The host's middleware that records the facts. */
+const RECORDED_BY: Readonly<Record<keyof Facts, string>> = { numbered: 'numberRequests', admitted: 'admitRequests' };
+
+export function recordNumber(context: Carrier, numbered: Numbered): void {
+  context.state['numbered' satisfies keyof Facts] = numbered;
+}
+
+export function recordAdmission(context: Carrier, admitted: Admitted): void {
+  context.state['admitted' satisfies keyof Facts] = admitted;
+}
+
+export function requestId(context: Carrier): string {
+  return recorded(context, 'numbered').id;
+}
+
+/** Returns the start of this request in milliseconds since the epoch. */
+export function requestStart(context: Carrier): number {
+  return recorded(context, 'numbered').startedAt;
+}
+
+/** Returns the client address, seen through trusted proxies. */
+export function clientAddress(context: Carrier): string {
+  return recorded(context, 'admitted').address;
+}
+
+/** Returns the requested host and port, from before admission replaced it by the issuer's. */
+export function calledHost(context: Carrier): string {
+  return recorded(context, 'admitted').host;
+}
+
+/** Returns the certificate whose key the caller holds (RFC 8705), seen through trusted proxies. */
+export function clientCertificate(context: Carrier): X509Certificate | undefined {
+  return recorded(context, 'admitted').certificate;
+}
+
+/** @throws if the middleware that records the facts has not run: a limit by address would count everybody as one */
+function recorded<Name extends keyof Facts>({ state }: Carrier, name: Name): Facts[Name] {
+  const facts = state[name] as Facts[Name] | undefined;
+  if (facts === undefined) throw new Error(`${RECORDED_BY[name]} must run before a fact of this request is read`);
+  return facts;
+}
