@@ -308,11 +308,16 @@ describe('An app that asks somebody who is elsewhere (CIBA)', () => {
     const answers = await Promise.all(
       ['allow', 'deny', 'allow', 'deny'].map(async (decision) => {
         const body = new URLSearchParams({ ...hidden, decision });
-        return (await browser.request(action, { method: 'POST', body })).status;
+        const { status } = await browser.request(action, { method: 'POST', body });
+        assert.ok(status === 200 || status === 400, String(status));
+        return status === 200 ? [decision] : [];
       }),
     );
-    assert.deepEqual(answers.toSorted(), [200, 400, 400, 400]);
-    assert.notEqual((await poll(id)).body['error'], 'authorization_pending');
+    // The same form that is sent twice may get the first one's answer again.
+    const counted = [...new Set(answers.flat())];
+    assert.equal(counted.length, 1, counted.join());
+    const { status, body } = await poll(id);
+    assert.deepEqual([status, body['error']], counted[0] === 'allow' ? [200, undefined] : [400, 'access_denied']);
   });
 
   it('gets nothing for a person whose account is switched off, before or after the question or the answer', async () => {
