@@ -1,8 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
-import { seal, unseal } from '../lib/seal.ts';
-import { keyspace, type Index, type Store } from '../storage/store.ts';
+import { keyspace, openRecord, sealRecord, type Index, type Sealed, type Store } from '../storage/store.ts';
 import type { Consent } from './consents.ts';
 
 /** An app's request to a person elsewhere (CIBA), until they answer on their own page. */
@@ -30,23 +29,19 @@ export interface Approvals {
   take(id: string, account: string): Promise<Approval | undefined>;
 }
 
-interface SealedApproval {
-  sealed: string;
-}
-
-const approvalKey = keyspace<SealedApproval>('approval');
-const approvalsOf = (account: string): Index<SealedApproval> => `approvals:${account}`;
+const approvalKey = keyspace<Sealed<Approval>>('approval');
+const approvalsOf = (account: string): Index<Sealed<Approval>> => `approvals:${account}`;
 
 /** @param options.key seals them, since the page that shows them holds no secret of theirs */
 export function openApprovals(options: { grants: Store; clock: Clock; random: Random; key: Buffer }): Approvals {
   const { grants, clock, random } = options;
   const secret = options.key.toString('base64url');
-  const open = ({ sealed }: SealedApproval): Approval => JSON.parse(unseal(secret, sealed)) as Approval;
+  const open = (record: Sealed<Approval>): Approval => openRecord(secret, record);
   return {
     async ask(asked, ttl) {
       const approval: Approval = { ...asked, id: newId('apr', clock, random), askedAt: clock.now() };
-      const sealed = seal(secret, JSON.stringify(approval), random);
-      await grants.set(approvalKey(approval.id), { sealed }, { ttl, indexes: [approvalsOf(approval.account)] });
+      const record = sealRecord(secret, approval, random);
+      await grants.set(approvalKey(approval.id), record, { ttl, indexes: [approvalsOf(approval.account)] });
     },
     async waiting(account) {
       const { keys } = await grants.members(approvalsOf(account));

@@ -1,9 +1,8 @@
 import type { Context } from 'koa';
 import { browserFor, browserHash, matchingBrowser } from '../http/browser-cookie.ts';
-import { hmacSha256, sha256 } from '../lib/hash.ts';
+import { hmacSha256 } from '../lib/hash.ts';
 import type { Random } from '../lib/random.ts';
-import { seal, unseal } from '../lib/seal.ts';
-import { keyspace, type Key, type Store } from '../storage/store.ts';
+import { openRecord, sealedKeyspace, sealRecord, type Sealed, type Store } from '../storage/store.ts';
 import { untilDefined, KeyedQueue } from './keyed-queue.ts';
 
 /** A form that a browser has sent. */
@@ -18,16 +17,15 @@ export function formDigest({ token, fields }: SentForm): string {
   return hmacSha256(token, JSON.stringify([...fields].toSorted()));
 }
 
-interface AnsweredForm {
+/** A form's record. The sealed answer is absent while the form is being handled. */
+interface AnsweredForm extends Partial<Sealed<KeptAnswer>> {
   /** The digest of the form. */
   form: string;
   /** SHA-256 of the sending browser's cookie. */
   browser: string;
-  /** The sealed answer; absent while the form is being handled. */
-  sealed?: string;
 }
 
-const formKey = keyspace<AnsweredForm>('answered-form');
+const formKey = sealedKeyspace<AnsweredForm>('answered-form');
 
 /** Seconds after which a form without an answer counts as abandoned. */
 const UNDER_WAY = 60;
@@ -55,7 +53,7 @@ export class AnsweredForms {
     handle: () => Promise<void>,
     isFinal = ({ status }: Context): boolean => status < 400,
   ): Promise<void> {
-    await this.#queue.run(keyOf(form), async () => {
+    await this.#queue.run(formKey(form.token), async () => {
       if (!(await untilDefined(() => this.#turn(context, form)))) return;
       try {
         await handle();
@@ -77,45 +75,45 @@ export class AnsweredForms {
   /** @returns whether this request now handles the form; false if another one does or did */
   async begin(context: Context, form: SentForm): Promise<boolean> {
     const begun = { form: formDigest(form), browser: browserHash(browserFor(context, this.#random)) };
-    if (await this.#grants.create(keyOf(form), begun, { ttl: UNDER_WAY })) return true;
-    const stored = await this.#grants.get(keyOf(form));
+    if (await this.#grants.create(formKey(form.token), begun, { ttl: UNDER_WAY })) return true;
+    const stored = await this.#grants.get(formKey(form.token));
     // A person who goes back and changes the fields wants the new ones handled.
-    const isOther = stored?.value.sealed !== undefined && stored.value.form !== begun.form;
-    return isOther && this.#grants.replace(keyOf(form), begun, stored.version, { ttl: UNDER_WAY });
+    const isOther = stored !== undefined && isAnswered(stored.value) && stored.value.form !== begun.form;
+    return isOther && this.#grants.replace(formKey(form.token), begun, stored.version, { ttl: UNDER_WAY });
   }
 
   async keep(context: Context, form: SentForm): Promise<void> {
     const browser = browserHash(browserFor(context, this.#random));
-    const sealed = seal(form.token, JSON.stringify(answerOf(context)), this.#random);
-    await this.#grants.set(keyOf(form), { form: formDigest(form), browser, sealed }, { ttl: ANSWER_KEPT });
+    const record = sealRecord(form.token, answerOf(context), this.#random);
+    await this.#grants.set(formKey(form.token), { ...record, form: formDigest(form), browser }, { ttl: ANSWER_KEPT });
   }
 
   async release(form: SentForm): Promise<void> {
-    await this.#grants.delete(keyOf(form));
+    await this.#grants.delete(formKey(form.token));
   }
 
   /** Repeats the answer of the same form and browser, or waits for it. @returns false if there is none */
   repeat(context: Context, form: SentForm): Promise<boolean> {
-    return this.#queue.run(keyOf(form), () =>
+    return this.#queue.run(formKey(form.token), () =>
       untilDefined(async () => {
-        const stored = await this.#grants.get(keyOf(form));
-        const isUnderWay = stored !== undefined && stored.value.sealed === undefined;
+        const stored = await this.#grants.get(formKey(form.token));
+        const isUnderWay = stored !== undefined && !isAnswered(stored.value);
         return isUnderWay ? undefined : this.#again(context, form);
       }),
     );
   }
 
   async #again(context: Context, form: SentForm): Promise<boolean> {
-    const value = (await this.#grants.get(keyOf(form)))?.value;
-    if (value?.sealed === undefined || value.form !== formDigest(form)) return false;
+    const value = (await this.#grants.get(formKey(form.token)))?.value;
+    if (value === undefined || !isAnswered(value) || value.form !== formDigest(form)) return false;
     if (matchingBrowser(context, value.browser) === undefined) return false;
-    giveAnswer(context, JSON.parse(unseal(form.token, value.sealed)) as KeptAnswer);
+    giveAnswer(context, openRecord(form.token, value));
     return true;
   }
 }
 
-function keyOf({ token }: SentForm): Key<AnsweredForm> {
-  return formKey(sha256(token));
+function isAnswered(form: AnsweredForm): form is AnsweredForm & Sealed<KeptAnswer> {
+  return form.sealed !== undefined;
 }
 
 /** A complete answer to a browser, including cookies, for repetition. */

@@ -1,3 +1,7 @@
+import { sha256 } from '../lib/hash.ts';
+import type { Random } from '../lib/random.ts';
+import { seal, unseal } from '../lib/seal.ts';
+
 /**
  * The storage port. Every verb acts on one key, atomically, with the same result on every backend under any
  * concurrency; no verb spans two keys. An expired record is absent by the store's own clock, even if its bytes still
@@ -88,6 +92,29 @@ export interface Page<T> {
 /** Names the records of one kind: `const accountKey = keyspace<Account>('account')`. */
 export function keyspace<T>(name: string): (id: string) => Key<T> {
   return (id) => `${name}:${id}`;
+}
+
+/** A record, or the part of it, that only the holder of a secret opens. Its other members stay readable. */
+export interface Sealed<T> {
+  readonly sealed: string;
+  readonly [held]?: T;
+}
+
+/**
+ * Names sealed records of one kind. A secret that a browser or a client holds finds the record by its hash, and opens
+ * it. The store alone can do neither.
+ */
+export function sealedKeyspace<T extends Partial<Sealed<unknown>>>(name: string): (secret: string) => Key<T> {
+  return (secret) => `${name}:${sha256(secret)}`;
+}
+
+export function sealRecord<T>(secret: string, value: T, random: Random): Sealed<T> {
+  return { sealed: seal(secret, JSON.stringify(value), random) };
+}
+
+/** @throws if the record was sealed under another secret, or was changed */
+export function openRecord<T>(secret: string, record: Sealed<T>): T {
+  return JSON.parse(unseal(secret, record.sealed)) as T;
 }
 
 /** Returns the part of a key after the name of its kind: the inverse of `keyspace`. */

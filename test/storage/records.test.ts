@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '../..');
-const KEYSPACE = /\bkeyspace(?:<[^;]*?>)?\(\s*['"`]([^'"`:$]+)['"`]\s*\)/g;
+const KEYSPACE = /\b(?:keyspace|sealedKeyspace)(?:<[^;]*?>)?\(\s*['"`]([^'"`:$]+)['"`]\s*\)/g;
 /** A value of the type, or a function that makes one: its text begins with the name. */
 const NAMED = (type: string) => new RegExp(`\\b${type}\\s*(?:=>?|\\{\\s*return)\\s*['"\`]([^'"\`:$]+)`, 'g');
 const TABLES = {

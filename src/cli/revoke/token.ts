@@ -4,10 +4,8 @@ import { clientKey } from '../../clients/clients.ts';
 import { sectorOf } from '../../config/sections/sector.ts';
 import type { Domain } from '../../domain/domain.ts';
 import type { RevocationTarget } from '../../events/events.ts';
-import { sha256 } from '../../lib/hash.ts';
-import { unseal } from '../../lib/seal.ts';
 import { readAccessToken, verifyOurs } from '../../oidc/requests/issued-jwt.ts';
-import type { Key } from '../../storage/store.ts';
+import { openRecord, sealedKeyspace, type Sealed } from '../../storage/store.ts';
 import { readText } from '../text-files.ts';
 import type { Terminal } from '../command.ts';
 
@@ -52,16 +50,12 @@ async function planJwt({ config, records, keys }: Domain, token: string): Promis
 
 const ALONE = 'the other tokens of the client stay valid: "latchkey revoke --client" and "--account" revoke them';
 
-interface Sealed {
-  sealed: string;
-}
-
 async function planOpaque({ grants }: Domain, token: string): Promise<Plan | undefined> {
   for (const kind of ['access-token', 'client-credentials', 'refresh-token']) {
-    const record: Key<Sealed> = `${kind}:${sha256(token)}`;
+    const record = sealedKeyspace<Sealed<AdapterPayload>>(kind)(token);
     const stored = await grants.get(record);
     if (stored === undefined) continue;
-    const { clientId = '', accountId, grantId } = JSON.parse(unseal(token, stored.value.sealed)) as AdapterPayload;
+    const { clientId = '', accountId, grantId } = openRecord(token, stored.value);
     if (kind === 'refresh-token' && grantId !== undefined) {
       const lines = ['it and all that came of the same sign-in: its refresh and access tokens'];
       return { target: { what: 'grant', grant: grantId }, what: `a refresh token of client "${clientId}"`, lines };

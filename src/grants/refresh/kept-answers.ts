@@ -1,7 +1,6 @@
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Random } from '../../lib/random.ts';
-import { seal, unseal } from '../../lib/seal.ts';
-import { keyspace, type Store } from '../../storage/store.ts';
+import { keyspace, openRecord, sealRecord, type Sealed, type Store } from '../../storage/store.ts';
 import type { RefreshTokens, UsedToken } from './refresh-tokens.ts';
 
 /** A refresh response, with the request that it answered. */
@@ -16,12 +15,11 @@ interface KeptAnswer {
 /** Records that an answer was sent: it is kept for `ttl` more seconds. */
 export type NoteGiven = (ttl: number) => Promise<void>;
 
-interface Sealed {
-  sealed: string;
+interface AnswerRecord extends Sealed<KeptAnswer> {
   isGiven?: true;
 }
 
-const answerKey = keyspace<Sealed>('refresh-answer');
+const answerKey = keyspace<AnswerRecord>('refresh-answer');
 
 /**
  * Recent refresh responses. Each is stored under its new refresh token's name and sealed with the presented token.
@@ -38,21 +36,22 @@ export class KeptAnswers {
 
   /** @param ttl in seconds, while the answer was not sent */
   async keep(presented: string, successor: string, answer: KeptAnswer, ttl: number): Promise<NoteGiven> {
-    const sealed = seal(presented, JSON.stringify(answer), this.#random);
-    await this.#grants.set(answerKey(successor), { sealed }, { ttl });
-    return this.#noteFor(successor, { sealed });
+    const record = sealRecord(presented, answer, this.#random);
+    await this.#grants.set(answerKey(successor), record, { ttl });
+    return this.#noteFor(successor, record);
   }
 
   async find(presented: string, successor: string): Promise<{ answer: KeptAnswer; noteGiven: NoteGiven } | undefined> {
     const stored = await this.#grants.get(answerKey(successor));
     if (stored === undefined) return undefined;
-    const answer = JSON.parse(unseal(presented, stored.value.sealed)) as KeptAnswer;
+    const answer = openRecord(presented, stored.value);
     return { answer, noteGiven: this.#noteFor(successor, stored.value) };
   }
 
-  #noteFor(successor: string, { sealed, isGiven }: Sealed): NoteGiven {
+  #noteFor(successor: string, record: AnswerRecord): NoteGiven {
     return async (ttl) => {
-      if (isGiven === undefined) await this.#grants.set(answerKey(successor), { sealed, isGiven: true }, { ttl });
+      if (record.isGiven === undefined)
+        await this.#grants.set(answerKey(successor), { ...record, isGiven: true }, { ttl });
     };
   }
 

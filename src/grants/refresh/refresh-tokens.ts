@@ -2,12 +2,11 @@ import { Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } 
 import { sha256 } from '../../lib/hash.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
-import { sealedAdapter, type Sealed } from '../../oidc/storage/adapter.ts';
-import { unseal } from '../../lib/seal.ts';
-import { keyspace, type Store, type Stored } from '../../storage/store.ts';
+import { sealedAdapter, type SealedPayload } from '../../oidc/storage/adapter.ts';
+import { keyspace, openRecord, type Key, type Store, type Stored } from '../../storage/store.ts';
 
 /** A refresh token's record. A used one stays until it expires, so that a replay is detected. */
-interface Token extends Sealed {
+interface Token extends SealedPayload {
   use?: Use;
 }
 
@@ -40,8 +39,10 @@ export class ChecksPassed extends Error {
 
 const tokenKey = keyspace<Token>('refresh-token');
 
-/** Returns the name under which a token is stored. */
+/** Returns the name under which a token is stored. Its predecessor knows it by that name. */
 export const nameOf = sha256;
+
+const keyOf = (value: string): Key<Token> => tokenKey(nameOf(value));
 
 export class RefreshTokens {
   /**
@@ -57,17 +58,17 @@ export class RefreshTokens {
     this.#grants = grants;
     this.#clock = clock;
     this.adapter = {
-      ...sealedAdapter({ grants, clock, random }, tokenKey),
+      ...sealedAdapter({ grants, clock, random }, keyOf),
       find: (value) => this.#show(value),
       consume: (value) => this.#passChecks(value),
     };
   }
 
   async find(value: string): Promise<FoundToken | undefined> {
-    const stored = await this.#grants.get(tokenKey(nameOf(value)));
+    const stored = await this.#grants.get(keyOf(value));
     if (stored === undefined) return undefined;
-    const { sealed, use } = stored.value;
-    const payload = JSON.parse(unseal(value, sealed)) as AdapterPayload;
+    const { use } = stored.value;
+    const payload = openRecord(value, stored.value);
     return { value, payload, stored, ...(use && { use }) };
   }
 
@@ -89,7 +90,7 @@ export class RefreshTokens {
     const { value, stored } = token;
     const used = { ...stored.value, use: { at: this.#clock.now(), successor } };
     const ttl = this.lifeOf(token);
-    return this.#grants.replace(tokenKey(nameOf(value)), used, stored.version, ttl === undefined ? {} : { ttl });
+    return this.#grants.replace(keyOf(value), used, stored.version, ttl === undefined ? {} : { ttl });
   }
 
   /** Returns the remaining life in seconds. */

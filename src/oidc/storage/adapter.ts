@@ -3,15 +3,22 @@ import type { Config } from '../../config/schema.ts';
 import type { Clients } from '../../clients/clients.ts';
 import type { Revoke } from '../../events/events.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { sha256 } from '../../lib/hash.ts';
 import type { Random } from '../../lib/random.ts';
 import { enterClient, indexesOf, tokensOfGrant } from '../../status/token-indexes.ts';
-import { keyspace, type Index, type Key, type Store, type WriteOptions } from '../../storage/store.ts';
+import {
+  openRecord,
+  sealedKeyspace,
+  sealRecord,
+  type Index,
+  type Key,
+  type Sealed,
+  type Store,
+  type WriteOptions,
+} from '../../storage/store.ts';
 import { lifetime } from '../../sessions/session-records.ts';
 import { clientMetadata } from '../clients/client-metadata.ts';
 import { EXPIRED_QUESTION_LIFE } from '../lifetimes.ts';
 import { revokesGrants } from '../one-revocation.ts';
-import { seal, unseal } from '../../lib/seal.ts';
 import { update } from '../../storage/update.ts';
 import { startOf, unsupported } from './adapter-verbs.ts';
 import { grantAdapter } from './grant-adapter.ts';
@@ -20,21 +27,20 @@ import { replayAdapter } from './replay-adapter.ts';
 import { sessionAdapter } from './session-adapter.ts';
 import type { UserCodes } from './user-codes.ts';
 
-/** A record that its bearer secret both finds (by its hash) and decrypts. The store alone can do neither. */
-export interface Sealed {
-  sealed: string;
+/** The record of a token, a code or a pending request. */
+export interface SealedPayload extends Sealed<AdapterPayload> {
   /** Start of its request in milliseconds since the epoch; absent for records that cannot be revoked. */
   startedAt?: number;
 }
 
-const sealedKeys: Record<string, (id: string) => Key<Sealed>> = {
-  AccessToken: keyspace<Sealed>('access-token'),
-  AuthorizationCode: keyspace<Sealed>('authorization-code'),
-  BackchannelAuthenticationRequest: keyspace<Sealed>('backchannel-request'),
-  ClientCredentials: keyspace<Sealed>('client-credentials'),
+const sealedKeys: Record<string, (secret: string) => Key<SealedPayload>> = {
+  AccessToken: sealedKeyspace<SealedPayload>('access-token'),
+  AuthorizationCode: sealedKeyspace<SealedPayload>('authorization-code'),
+  BackchannelAuthenticationRequest: sealedKeyspace<SealedPayload>('backchannel-request'),
+  ClientCredentials: sealedKeyspace<SealedPayload>('client-credentials'),
 };
-const pushedRequestKey = keyspace<Sealed>('pushed-authorization-request');
-const deviceCodeKey = keyspace<Sealed>('device-code');
+const pushedRequestKey = sealedKeyspace<SealedPayload>('pushed-authorization-request');
+const deviceCodeKey = sealedKeyspace<SealedPayload>('device-code');
 
 interface AdapterOptions {
   grants: Store;
@@ -54,10 +60,10 @@ interface AdapterOptions {
 }
 
 /** Returns the name of an opaque token's record. */
-export function recordOf({ kind, jti }: { kind: string; jti: string }): Key<Sealed> {
+export function recordOf({ kind, jti }: { kind: string; jti: string }): Key<SealedPayload> {
   const keys = sealedKeys[kind];
   if (keys === undefined) throw new Error(`there are no records of ${kind}`);
-  return keys(sha256(jti));
+  return keys(jti);
 }
 
 /** Bridges the engine's Adapter to the storage port: one adapter for each of the engine's models. */
@@ -97,28 +103,27 @@ export function adapterFactory(options: AdapterOptions): (model: string) => Adap
   };
 }
 
-/** Stores records sealed, under their hash, and indexed by grant. */
+/** Stores records sealed, and indexed by grant. */
 export function sealedAdapter(
   { grants, clock, random }: Pick<AdapterOptions, 'grants' | 'clock' | 'random'>,
-  keys: (id: string) => Key<Sealed>,
+  keyOf: (id: string) => Key<SealedPayload>,
 ): Adapter {
-  const keyOf = (id: string): Key<Sealed> => keys(sha256(id));
   return {
     ...unsupported,
     async upsert(id, payload, ttl) {
-      const sealed = seal(id, JSON.stringify(payload), random);
       const indexes = foundBy(payload);
-      const value = { sealed, ...(indexes.length > 0 && { startedAt: startOf(Provider.ctx, clock) }) };
+      const record = sealRecord(id, payload, random);
+      const value = { ...record, ...(indexes.length > 0 && { startedAt: startOf(Provider.ctx, clock) }) };
       const write = { key: keyOf(id), value, options: { ...recordLife(payload, ttl), indexes } };
       // Only these opaque tokens have no account that leads to them.
       if (payload.kind === 'ClientCredentials') await enterClient(grants, payload.clientId ?? '', ttl ?? 1);
       if (!waitsForAnswer(payload)) await grants.set(write.key, write.value, write.options);
-      else await answerOnce(grants, write, ({ sealed: now }) => JSON.parse(unseal(id, now)) as AdapterPayload);
+      else await answerOnce(grants, write, (now) => openRecord(id, now));
     },
     async find(id) {
       const stored = await grants.get(keyOf(id));
       if (stored === undefined) return undefined;
-      const payload = JSON.parse(unseal(id, stored.value.sealed)) as AdapterPayload;
+      const payload = openRecord(id, stored.value);
       if (stored.consumedAt === undefined) return payload;
       return { ...payload, consumed: Math.floor(stored.consumedAt / 1000) };
     },

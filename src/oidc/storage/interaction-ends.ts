@@ -3,10 +3,8 @@ import type { Interaction } from 'oidc-provider';
 import { ACCOUNT_CLIENT } from '../../config/sections/client-schema.ts';
 import type { KeptAnswer } from '../../forms/answered-forms.ts';
 import { browserHash, matchingBrowser } from '../../http/browser-cookie.ts';
-import { sha256 } from '../../lib/hash.ts';
 import type { Random } from '../../lib/random.ts';
-import { seal, unseal } from '../../lib/seal.ts';
-import { keyspace, type Store } from '../../storage/store.ts';
+import { openRecord, sealedKeyspace, sealRecord, type Sealed, type Store } from '../../storage/store.ts';
 
 /** The destination to which an interaction has led a signed-in person. */
 export type InteractionEnd =
@@ -14,14 +12,13 @@ export type InteractionEnd =
   /** The address of the question that came next. */
   | { readonly next: string };
 
-interface EndRecord {
-  /** The `InteractionEnd`: it may name the next interaction. */
-  readonly sealed: string;
+/** Sealed, because the end may name the next interaction. */
+interface EndRecord extends Sealed<InteractionEnd> {
   /** Hash of the browser's value. */
   readonly browser: string;
 }
 
-const endKey = keyspace<EndRecord>('interaction-end');
+const endKey = sealedKeyspace<EndRecord>('interaction-end');
 
 /** Seconds for which the browser's back button leads on. */
 const END_KEPT = 3600;
@@ -34,8 +31,8 @@ export async function rememberEnd(
 ): Promise<void> {
   const end = endOf(params, answer);
   if (end === undefined) return;
-  const sealed = seal(answerSecret(uid, browser), JSON.stringify(end), random);
-  await grants.set(endKey(sha256(uid)), { sealed, browser: browserHash(browser) }, { ttl: END_KEPT });
+  const record = sealRecord(answerSecret(uid, browser), end, random);
+  await grants.set(endKey(uid), { ...record, browser: browserHash(browser) }, { ttl: END_KEPT });
 }
 
 /**
@@ -54,10 +51,9 @@ function endOf(params: Interaction['params'], { status, headers }: KeptAnswer): 
 
 /** @returns undefined if it is forgotten, or if another browser began the interaction */
 export async function findEnd(grants: Store, context: Context, uid: string): Promise<InteractionEnd | undefined> {
-  const end = (await grants.get(endKey(sha256(uid))))?.value;
+  const end = (await grants.get(endKey(uid)))?.value;
   const browser = end && matchingBrowser(context, end.browser);
-  if (end === undefined || browser === undefined) return undefined;
-  return JSON.parse(unseal(answerSecret(uid, browser), end.sealed)) as InteractionEnd;
+  return end === undefined || browser === undefined ? undefined : openRecord(answerSecret(uid, browser), end);
 }
 
 /** Derives the key from address and cookie, because the answer may contain a session: neither alone opens it. */

@@ -14,8 +14,16 @@ import { browserFor, browserHash, matchingBrowser } from '../../http/browser-coo
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Random } from '../../lib/random.ts';
-import { seal, unseal } from '../../lib/seal.ts';
-import { keyspace, type Key, type Store, type Stored } from '../../storage/store.ts';
+import {
+  keyspace,
+  openRecord,
+  sealedKeyspace,
+  sealRecord,
+  type Key,
+  type Sealed,
+  type Store,
+  type Stored,
+} from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 import { unsupported } from './adapter-verbs.ts';
 import { lifetime, remainingLife } from '../../sessions/session-records.ts';
@@ -23,9 +31,8 @@ import { answerSecret, findEnd, rememberEnd, type InteractionEnd } from './inter
 import { admitInteraction, keepCount, prolong, settle } from './interaction-life.ts';
 import type { PendingRequests } from './pending-requests.ts';
 
-interface InteractionRecord {
-  /** The engine's payload; after the interaction, its answer. */
-  sealed: string;
+/** The record of an interaction. The engine's payload is sealed under its id; later its answer, under id and cookie. */
+interface InteractionRecord extends Sealed<AdapterPayload | { returnTo: string; answer: KeptAnswer }> {
   /** SHA-256 of the cookie of the browser that began it. */
   browser?: string;
   /** Digest of the form that finished it. */
@@ -53,7 +60,7 @@ export interface FoundInteraction {
   readonly stored: Stored<InteractionRecord>;
 }
 
-const interactionKey = keyspace<InteractionRecord>('interaction');
+const interactionKey = sealedKeyspace<InteractionRecord>('interaction');
 const stepKey = keyspace<{ by: string }>('interaction-step');
 
 /** Seconds after which an unfinished step no longer blocks others. */
@@ -104,16 +111,16 @@ export class Interactions {
 
   /** @returns undefined if there is none, or if another browser began it */
   async find(context: Context, uid: string): Promise<FoundInteraction | undefined> {
-    const stored = await this.#grants.get(keyOf(uid));
+    const stored = await this.#grants.get(interactionKey(uid));
     const browser = stored && matchingBrowser(context, stored.value.browser);
     if (stored === undefined || browser === undefined) return undefined;
-    const { sealed, form, isAnswered } = stored.value;
-    const text = unseal(isAnswered ? answerSecret(uid, browser) : uid, sealed);
-    const payload = JSON.parse(text) as AdapterPayload & { returnTo: string };
+    const { form, isAnswered } = stored.value;
+    const secret = isAnswered ? answerSecret(uid, browser) : uid;
+    const payload = openRecord(secret, stored.value) as AdapterPayload & { returnTo: string };
     if (payload.exp !== undefined && payload.exp <= epochSeconds(this.#clock)) return undefined;
     const details = { ...payload, uid } as unknown as InteractionDetails;
     const isOver = isAnswered === true || stored.consumedAt !== undefined;
-    if (!isOver) await prolong(this.#life, keyOf(uid), stored, payload);
+    if (!isOver) await prolong(this.#life, interactionKey(uid), stored, payload);
     return { details, returnTo: payload.returnTo, form, isOver, browser, payload, stored };
   }
 
@@ -145,13 +152,19 @@ export class Interactions {
   async finish(found: FoundInteraction, result: InteractionResults, form: string): Promise<boolean> {
     const { details, payload, stored } = found;
     const merged = 'error' in result ? result : { ...payload.lastSubmission, ...result };
-    const sealed = seal(details.uid, JSON.stringify({ ...payload, result: merged }), this.#random);
+    const record = sealRecord(details.uid, { ...payload, result: merged }, this.#random);
     let isOver = found.isOver;
     const change = (now: InteractionRecord): InteractionRecord | undefined => {
       isOver = now.isAnswered === true;
-      return isOver ? undefined : { ...now, sealed, form };
+      return isOver ? undefined : { ...now, ...record, form };
     };
-    const isThere = await update(this.#grants, keyOf(details.uid), stored, change, remainingLife(stored, this.#clock));
+    const isThere = await update(
+      this.#grants,
+      interactionKey(details.uid),
+      stored,
+      change,
+      remainingLife(stored, this.#clock),
+    );
     return isThere && !isOver;
   }
 
@@ -170,14 +183,13 @@ export class Interactions {
     const { uid } = details;
     const answer = answerOf(context);
     if (answer.status >= 500) return this.forget(uid);
-    const sealed = seal(answerSecret(uid, browser), JSON.stringify({ returnTo, answer }), this.#random);
     const record: InteractionRecord = {
       ...stored.value,
-      sealed,
+      ...sealRecord(answerSecret(uid, browser), { returnTo, answer }, this.#random),
       isAnswered: true,
       ...(form !== undefined && { form }),
     };
-    await this.#grants.set(keyOf(uid), record, { ttl: ANSWER_KEPT });
+    await this.#grants.set(interactionKey(uid), record, { ttl: ANSWER_KEPT });
     if (!isSignedIn(context)) return;
     await rememberEnd({ grants: this.#grants, random: this.#random }, details, { browser, answer });
   }
@@ -189,7 +201,7 @@ export class Interactions {
 
   /** Forgets an interaction that was consumed in vain. */
   async forget(uid: string): Promise<void> {
-    await this.#grants.delete(keyOf(uid));
+    await this.#grants.delete(interactionKey(uid));
   }
 
   /** Repeats the answer of an interaction that is over, or soon will be. @returns false if it is gone */
@@ -222,29 +234,25 @@ export class Interactions {
     const found = this.#presentedTo(context, uid);
     if (found === undefined) {
       const admitted = await admitInteraction(this.#life, payload, ttl);
-      const sealed = seal(uid, JSON.stringify(admitted.payload), this.#random);
+      const record = sealRecord(uid, admitted.payload, this.#random);
       const browser = browserHash(browserFor(context, this.#random, ttl));
-      await this.#grants.create(keyOf(uid), { sealed, browser }, lifetime(admitted.ttl));
+      await this.#grants.create(interactionKey(uid), { ...record, browser }, lifetime(admitted.ttl));
       return;
     }
-    const sealed = seal(uid, JSON.stringify(keepCount(payload, found.payload)), this.#random);
-    await update(this.#grants, keyOf(uid), found.stored, (now) => ({ ...now, sealed }), lifetime(ttl));
+    const record = sealRecord(uid, keepCount(payload, found.payload), this.#random);
+    await update(this.#grants, interactionKey(uid), found.stored, (now) => ({ ...now, ...record }), lifetime(ttl));
   }
 
   /** One of several requests that resume an interaction wins. */
   async #use(uid: string): Promise<void> {
     const context = Provider.ctx;
-    const { use } = await this.#grants.consume(keyOf(uid));
+    const { use } = await this.#grants.consume(interactionKey(uid));
     if (use !== 'first' || context === undefined) throw new errors.SessionNotFound('the interaction has been resumed');
     this.#used.add(context);
     const found = this.#presentedTo(context, uid);
     // The interaction is consumed, so a failure here must not withhold its answer. The count expires by itself.
     if (found !== undefined) await settle(this.#life, found.payload).catch(this.#reportFailure);
   }
-}
-
-function keyOf(uid: string): Key<InteractionRecord> {
-  return interactionKey(sha256(uid));
 }
 
 /** Tells whether somebody is signed in in the browser of a request that the engine has accepted. */

@@ -1,11 +1,17 @@
 import type { AdapterPayload } from 'oidc-provider';
-import { sha256 } from '../../lib/hash.ts';
 import type { Random } from '../../lib/random.ts';
-import { keyspace, type Key, type Store, type Stored, type WriteOptions } from '../../storage/store.ts';
+import {
+  openRecord,
+  sealedKeyspace,
+  sealRecord,
+  type Sealed,
+  type Store,
+  type Stored,
+  type WriteOptions,
+} from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
-import { seal, unseal } from '../../lib/seal.ts';
 
-/** The record of a session cookie. It is found by the hash of the cookie's value and sealed under that value. */
+/** The record of a session cookie, sealed under the cookie's value. */
 export interface Cookie {
   /** The session's uid. */
   uid: string;
@@ -17,18 +23,14 @@ export interface Cookie {
   isRetiring?: true;
 }
 
-interface Sealed {
-  sealed: string;
-}
-
 /** A cookie as a request found it. */
 export interface FoundCookie {
   readonly id: string;
   readonly value: Cookie;
-  readonly stored: Stored<Sealed>;
+  readonly stored: Stored<Sealed<Cookie>>;
 }
 
-const cookieKey = keyspace<Sealed>('session-cookie');
+const cookieKey = sealedKeyspace<Sealed<Cookie>>('session-cookie');
 
 /** Time in seconds for which a replaced cookie stays valid, for requests under way and for lost responses. */
 const GRACE = 60;
@@ -43,12 +45,12 @@ export class SessionCookies {
   }
 
   async find(id: string): Promise<FoundCookie | undefined> {
-    const stored = await this.#grants.get(keyOf(id));
-    return stored && { id, value: open(id, stored.value), stored };
+    const stored = await this.#grants.get(cookieKey(id));
+    return stored && { id, value: openRecord(id, stored.value), stored };
   }
 
   async add(id: string, cookie: Cookie, options: WriteOptions): Promise<void> {
-    await this.#grants.set(keyOf(id), this.#close(id, cookie), options);
+    await this.#grants.set(cookieKey(id), sealRecord(id, cookie, this.#random), options);
   }
 
   /** Extends a cookie's life, unless it was removed or replaced. */
@@ -62,26 +64,14 @@ export class SessionCookies {
 
   /** @returns whether it existed */
   remove(id: string): Promise<boolean> {
-    return this.#grants.delete(keyOf(id));
+    return this.#grants.delete(cookieKey(id));
   }
 
   async #update({ id, stored }: FoundCookie, change: (now: Cookie) => Cookie | undefined, options: WriteOptions) {
-    const changeSealed = (now: Sealed): Sealed | undefined => {
-      const changed = change(open(id, now));
-      return changed && this.#close(id, changed);
+    const changeSealed = (now: Sealed<Cookie>): Sealed<Cookie> | undefined => {
+      const changed = change(openRecord(id, now));
+      return changed && sealRecord(id, changed, this.#random);
     };
-    await update(this.#grants, keyOf(id), stored, changeSealed, options);
+    await update(this.#grants, cookieKey(id), stored, changeSealed, options);
   }
-
-  #close(id: string, cookie: Cookie): Sealed {
-    return { sealed: seal(id, JSON.stringify(cookie), this.#random) };
-  }
-}
-
-function keyOf(id: string): Key<Sealed> {
-  return cookieKey(sha256(id));
-}
-
-function open(id: string, { sealed }: Sealed): Cookie {
-  return JSON.parse(unseal(id, sealed)) as Cookie;
 }

@@ -1,12 +1,7 @@
-import { hmacSha256, sha256 } from '../../lib/hash.ts';
+import { hmacSha256 } from '../../lib/hash.ts';
 import type { Random } from '../../lib/random.ts';
 import { seal, unseal } from '../../lib/seal.ts';
-import { keyspace, type Store } from '../../storage/store.ts';
-
-/** Maps the code that a person types to the device code. */
-interface UserCode {
-  sealed: string;
-}
+import { sealedKeyspace, type Store } from '../../storage/store.ts';
 
 export interface UserCodes {
   /** @returns false if the code belongs to another device */
@@ -14,7 +9,8 @@ export interface UserCodes {
   deviceCodeOf(userCode: string): Promise<string | undefined>;
 }
 
-const userCodeKey = keyspace<UserCode>('user-code');
+/** Maps the code that a person types to the device code, which is sealed as it is, not as JSON. */
+const userCodeKey = sealedKeyspace<{ sealed: string }>('user-code');
 
 /**
  * Opens the user codes. A code has 34 bits (RFC 8628 §6.1), which a thief of the store could try out. So the record's
@@ -25,7 +21,7 @@ export function openUserCodes({ grants, random, key }: { grants: Store; random: 
 
   async function deviceCodeOf(userCode: string): Promise<string | undefined> {
     const secret = secretOf(userCode);
-    const stored = await grants.get(userCodeKey(sha256(secret)));
+    const stored = await grants.get(userCodeKey(secret));
     return stored && unseal(secret, stored.value.sealed);
   }
 
@@ -34,7 +30,7 @@ export function openUserCodes({ grants, random, key }: { grants: Store; random: 
     async remember(userCode, deviceCode, options) {
       const secret = secretOf(userCode);
       const sealed = seal(secret, deviceCode, random);
-      if (await grants.create(userCodeKey(sha256(secret)), { sealed }, options)) return true;
+      if (await grants.create(userCodeKey(secret), { sealed }, options)) return true;
       return (await deviceCodeOf(userCode)) === deviceCode;
     },
   };
