@@ -11,14 +11,17 @@ export interface Attempt {
   address: string;
   /** The device's id, from a known-device token for the account of this email. */
   knownDevice: string | undefined;
-  /** Names the account's present password, whose known devices have a count together. */
-  version?: string;
   /** Names the account's current password. The known devices of one password share a count. */
+  version?: string;
+  /** True once the known devices of the account have guessed too often. */
   isDistrusted?: true;
 }
 
 export interface Attempts {
-  /** True once the known devices of the account have guessed too often. */
+  /**
+   * Counts an attempt before its password is checked. @returns seconds to wait, or 0; and the attempt as it was counted,
+   * for {@link Attempts.succeeded} and {@link Attempts.notMade}
+   */
   check(who: Attempt): Promise<{ wait: number; counted: Attempt }>;
   /** @returns seconds for which unknown devices of the block must wait, as far as this node remembers */
   blockPause(address: string): number;

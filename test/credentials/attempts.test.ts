@@ -46,6 +46,9 @@ describe('Attempts to sign in', () => {
     await insist(stranger, 10);
     const before = await wait(stranger);
     for (let turn = 0; turn < 20; turn += 1) assert.equal(await wait(stranger), before);
+    place.clock.advance(before);
+    assert.equal(await wait(stranger), 0);
+    assert.equal(await wait(stranger), 2 * before);
   });
 
   it('are all counted when fifty are made at once, on two nodes', async () => {

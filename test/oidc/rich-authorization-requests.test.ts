@@ -176,6 +176,23 @@ describe('Rich authorization requests', () => {
     assert.equal(added.body['error'], 'invalid_authorization_details');
   });
 
+  it('decide whether a used refresh token is repeated: for the same ones, and not for others or none', async () => {
+    const small = payment({ amount: { currency: 'EUR', value: 1 } });
+    const { body } = await granted(ask([payment(), small]));
+    const again = (details?: unknown) =>
+      refresh(server.issuer, String(body['refresh_token']), {
+        resource: api,
+        ...(details !== undefined && { authorization_details: JSON.stringify(details) }),
+      });
+    const first = await again([small]);
+    assert.deepEqual([first.status, first.body['authorization_details']], [200, [small]]);
+    for (const details of [[payment()], [payment(), small], undefined]) {
+      const other = await again(details);
+      assert.deepEqual([other.status, other.body['error']], [400, 'invalid_grant']);
+    }
+    assert.deepEqual((await again([small])).body, first.body);
+  });
+
   it('do not come back by themselves in a later request', async () => {
     await granted(ask([payment()]));
     const { body } = await granted(ask('', { authorization_details: '' }));

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { decodeJwt } from 'jose';
+import type { AccountId } from '../../src/lib/ids.ts';
+import { openStores } from '../../src/storage/open-stores.ts';
 import { sqlite } from '../storage/backends.ts';
-import { refresh } from '../support/flows.ts';
+import { Browser } from '../support/browser.ts';
+import { answerAtOnce, authorizationRequest, refresh, tokensFor } from '../support/flows.ts';
+import { domainOn } from '../support/domain.ts';
+import { startTestServer } from '../support/server.ts';
+import { until } from '../support/until.ts';
 import { World } from './world.ts';
 
 describe('An app that a person allows again at once', () => {
@@ -21,8 +27,42 @@ describe('An app that a person allows again at once', () => {
       const { keys } = await world.stores.grants.members<{ done: number }>('revocations');
       return (await world.stores.grants.getMany(keys)).every((stored) => (stored?.value.done ?? 3) >= 3);
     };
-    while (!(await looked())) await sleep(50);
+    await until(looked);
     assert.equal((await refresh(issuer, before.refresh)).status, 400);
     assert.equal((await refresh(issuer, again.refresh)).status, 200);
+  });
+});
+
+describe('A sign-in in the very instant of a revocation', () => {
+  it('keeps its session and its tokens, while everything from before has ended', async () => {
+    let now = Date.now();
+    const clock = { now: () => now };
+    const server = await startTestServer({ clock });
+    const stores = await openStores(server.config.stores, clock);
+    try {
+      const { operations } = domainOn(stores, server.config);
+      const signedIn = async () => {
+        const browser = new Browser();
+        return { browser, tokens: await tokensFor(server.issuer, { browser }) };
+      };
+      const isGood = async ({ browser, tokens }: Awaited<ReturnType<typeof signedIn>>) => {
+        const silent = authorizationRequest(server.issuer, 'demo-notes', { prompt: 'none' });
+        const answers = [
+          'code' in (await answerAtOnce(browser, silent)),
+          (await refresh(server.issuer, tokens['refresh_token'])).status === 200,
+        ];
+        assert.equal(answers[0], answers[1]);
+        return answers[0];
+      };
+      const earlier = await signedIn();
+      const account = decodeJwt(earlier.tokens['id_token'] ?? '').sub as AccountId;
+      now += 1;
+      await operations.changeCredentials(account, 'password-changed', { store: () => Promise.resolve() });
+      const atOnce = await signedIn();
+      assert.deepEqual([await isGood(earlier), await isGood(atOnce)], [false, true]);
+    } finally {
+      await stores.close();
+      await server.close();
+    }
   });
 });
