@@ -207,6 +207,20 @@ describe('Attempts to sign in', () => {
     }
   });
 
+  it('that a shared limit refuses leave the own count of their account as it was', async () => {
+    let refused = 0;
+    for (let hour = 0; hour < 6; hour += 1) {
+      for (let turn = 0; turn < 99; turn += 1) await wait({ ...stranger, email: `person-${turn}@example.com` });
+      // Those who arrive at the same moment are refused by the address, which has one attempt left.
+      const crowd = Array.from({ length: 3 }, (_, turn) => ({ ...stranger, email: `late-${turn}@example.com` }));
+      const waits = await Promise.all([...crowd, stranger].map(wait));
+      refused += (waits.at(-1) ?? 0) > 0 ? 1 : 0;
+      place.clock.advance(HOUR + 1);
+    }
+    assert.equal(refused, 6);
+    for (let turn = 0; turn < 5; turn += 1) assert.equal(await wait(stranger), 0);
+  });
+
   for (const [kind, who] of Object.entries({
     'from an address': owner,
     'on a device': { ...owner, knownDevice: 'phone' },

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { decodeJwt } from 'jose';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { Browser, type Page } from '../support/browser.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
 import {
@@ -147,6 +147,24 @@ describe('Logout', () => {
     const question = await logout(browser, { id_token_hint: hint, post_logout_redirect_uri: 'https://evil.example/' });
     const end = await browser.submit(question, { logout: 'yes' }, 'https://evil.example/');
     assert.match(end.html, /You are signed out/);
+  });
+
+  it('refuses a hint for no client here that is no ID token of this server', async () => {
+    const browser = new Browser();
+    const { id_token = '' } = await tokensFor(server.issuer, { browser });
+    const part = (members: object): string => Buffer.from(JSON.stringify(members)).toString('base64url');
+    const [header, claims] = [decodeProtectedHeader(id_token), { ...decodeJwt(id_token), aud: 'deleted' }];
+    for (const [moreHeader, moreClaims] of [
+      [{}, { iss: 'https://elsewhere.example' }],
+      [{ typ: 'logout+jwt' }, {}],
+      [{}, { client_id: 'deleted' }],
+    ]) {
+      const parts = [part({ ...header, ...moreHeader }), part({ ...claims, ...moreClaims })];
+      const page = await logout(browser, { id_token_hint: [...parts, id_token.split('.')[2]].join('.') });
+      assert.ok(page.status >= 400 && page.status < 500, String(page.status));
+      assert.doesNotMatch(page.html, /Sign out\?/);
+    }
+    assert.ok(await isSignedIn(browser));
   });
 
   it('takes by POST what it takes by GET, nothing at all and a long request too', async () => {

@@ -7,8 +7,10 @@ import { join } from 'node:path';
 import type { IncomingMessage } from 'node:http';
 import { serverStores } from '../oidc/server-stores.ts';
 import { Browser } from '../support/browser.ts';
+import { domainOn } from '../support/domain.ts';
 import { ADMIN, ALICE, authorizationRequest, exchangeCode } from '../support/flows.ts';
 import { isRevoked, placeOf } from '../status/published-lists.ts';
+import { storesAround } from '../support/stores-around.ts';
 import { until } from '../support/until.ts';
 import { ALL, NOTHING, World } from './world.ts';
 
@@ -64,6 +66,29 @@ for (const backend of serverStores) {
       const callback = new URL(back.url);
       assert.equal((await exchangeCode(issuer, request, callback)).body['error'], 'invalid_grant');
       assert.equal(await world.isSignedIn({ browser, client: 'demo-notes' }), false);
+    });
+
+    it('lets nobody sign in to an account while it is being removed', async () => {
+      const person = await world.newPerson('leaving');
+      const { account } = await world.holding({ person });
+      const [reached, released] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+      const { around } = storesAround((call, name, [key]) => {
+        if (name !== 'delete' || !String(key).startsWith('password:')) return call();
+        reached.resolve(undefined);
+        return released.promise.then(call);
+      });
+      const { operations } = domainOn(around(world.stores), world.node.config);
+      const removed = operations.removeAccount(account);
+      await Promise.race([reached.promise, removed]);
+      try {
+        const browser = new Browser();
+        const request = authorizationRequest(world.node.issuer);
+        const page = await browser.visit(request.url);
+        assert.equal((await browser.submit(page, { ...person }, request.redirectUri)).status, 401);
+      } finally {
+        released.resolve(undefined);
+      }
+      assert.equal(await removed, true);
     });
 
     it('is gone on with where a process was killed in the middle', async () => {
