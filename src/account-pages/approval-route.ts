@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import type { Provider } from 'oidc-provider';
 import type { Approval, Approvals } from '../accounts/approvals.ts';
-import { field } from '../http/form.ts';
+import { field } from '../http/request-body.ts';
 import { Problem } from '../http/problems.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';

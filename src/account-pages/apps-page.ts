@@ -2,7 +2,7 @@ import type { Context } from 'koa';
 import { type Consent, scopesInWords } from '../accounts/consents.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { ResourceConfig } from '../config/schema.ts';
-import { field } from '../http/form.ts';
+import { field } from '../http/request-body.ts';
 import type { PageData } from '../http/pages.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';

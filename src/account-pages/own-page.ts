@@ -3,7 +3,7 @@ import type { Provider } from 'oidc-provider';
 import type { Accounts, Account } from '../accounts/accounts.ts';
 import type { Csrf } from '../http/csrf.ts';
 import type { AnsweredForms, SentForm } from '../forms/answered-forms.ts';
-import { readForm, type Form } from '../http/form.ts';
+import { readForm, type Form } from '../http/request-body.ts';
 import { Problem } from '../http/problems.ts';
 import { route, unsecured, type Guard, type Route } from '../http/route.ts';
 import { goTo } from './show-page.ts';

@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import type { Clients } from '../clients/clients.ts';
-import { clientPlace, type PlaceDetail } from '../http/client-place.ts';
-import { field } from '../http/form.ts';
+import { clientPlace, type PlaceDetail } from '../http/address-block.ts';
+import { field } from '../http/request-body.ts';
 import type { PageData } from '../http/pages.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';

@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import { contentSecurityPolicy } from '../http/content-security-policy.ts';
+import { contentSecurityPolicy } from '../http/response-headers.ts';
 
 /** Answers with a private page, which no cache may store. */
 export function showPage(context: Context, html: string, status = 200): void {

@@ -6,7 +6,7 @@ import type { Stores } from '../storage/open-stores.ts';
 import { StoreMissing } from '../storage/store.ts';
 import type { Account } from '../accounts/accounts.ts';
 import type { Config } from '../config/schema.ts';
-import { durationText } from '../lib/duration.ts';
+import { durationText } from '../lib/clock.ts';
 import { appsWithAccess, liveSessions } from '../sessions/access.ts';
 import { chooseConfig, DEFAULT_FILE, type ChosenConfig } from './choose-config.ts';
 import { textOf, type Arguments, type Terminal } from './command.ts';

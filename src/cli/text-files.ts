@@ -1,7 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { codeOf } from '../lib/error-code.ts';
-import { makeFolder } from '../lib/folders.ts';
+import { codeOf, makeFolder } from '../lib/file-system.ts';
 import type { Terminal } from './command.ts';
 
 /** The text of a file, or of standard input for `-`. @throws the system's error, with the path */

@@ -1,6 +1,6 @@
 /** The kinds of single values that the configuration is made of. */
 import { z } from 'zod';
-import { parseDuration } from '../lib/duration.ts';
+import { parseDuration } from '../lib/clock.ts';
 import { normaliseEmail } from '../lib/email.ts';
 import { publicKeyFault } from '../lib/public-key.ts';
 import type { Rule } from './rules.ts';

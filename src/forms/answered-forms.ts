@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import { browserFor, browserHash, matchingBrowser } from '../http/browser-cookie.ts';
+import { browserFor, browserHash, matchingBrowser } from '../http/browser-cookies.ts';
 import { hmacSha256 } from '../lib/hash.ts';
 import type { Random } from '../lib/random.ts';
 import { openRecord, sealedKeyspace, sealRecord, type Sealed, type Store } from '../storage/store.ts';

@@ -1,7 +1,7 @@
 import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { TooBusy } from '../limits/semaphore.ts';
-import { contentSecurityPolicy } from '../http/content-security-policy.ts';
+import { contentSecurityPolicy } from '../http/response-headers.ts';
 import { faces, Problem, type ProblemName, type Way } from '../http/problems.ts';
 import { requestId } from '../http/request-facts.ts';
 import type { Views } from '../http/view.ts';

@@ -1,5 +1,10 @@
+import { widestBlock } from '../http/address-block.ts';
+import { LOGO_PATH, type LogoAddresses } from '../http/logo-address.ts';
+import { Problem } from '../http/problems.ts';
+import { clientAddress } from '../http/request-facts.ts';
 import { route, unsecured, type Route } from '../http/route.ts';
 import type { Asset } from '../http/view.ts';
+import type { Outgoing } from '../outgoing/outgoing.ts';
 
 /** Serves the files that pages load. Their paths change with their content, so caches may keep them for ever. */
 export function assetRoutes(assets: readonly Asset[]): Route[] {
@@ -10,4 +15,22 @@ export function assetRoutes(assets: readonly Asset[]): Route[] {
       context.body = body;
     }),
   );
+}
+
+/** Serves app logos from this server. The browser treats whatever an app's host sent as a picture only. */
+export function logoRoute({ logos, outgoing }: { logos: LogoAddresses; outgoing: Outgoing }): Route {
+  return route('GET', LOGO_PATH, unsecured, async (context) => {
+    const place = logos.read(context.URL.searchParams);
+    if (place === undefined) throw new Problem('not-found', 'no page of this server has this picture');
+    const side = place.isOfOperator ? outgoing.ofOperator : outgoing.ofStrangers;
+    const logo = await side.logos.find(place.url, widestBlock(clientAddress(context)));
+    if (logo === undefined) throw new Problem('not-found', 'there is no picture that may be shown');
+    context.set({
+      'Content-Security-Policy': "default-src 'none'; sandbox; frame-ancestors 'none'",
+      'Cross-Origin-Resource-Policy': 'same-origin',
+      'Cache-Control': 'private, max-age=86400',
+    });
+    context.type = logo.type;
+    context.body = logo.bytes;
+  });
 }

@@ -1,10 +1,46 @@
 import type { Middleware } from 'koa';
 import type { Logger } from 'pino';
-import { contentSecurityPolicy } from '../http/content-security-policy.ts';
 import { Problem } from '../http/problems.ts';
 import { recordAdmission, recordNumber, requestId, type Admitted } from '../http/request-facts.ts';
+import { contentSecurityPolicy } from '../http/response-headers.ts';
+import { routesAsMiddleware, type Route } from '../http/route.ts';
+import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
+import { adviseRetry, answerProblems, answerTheRest } from './answers.ts';
+import { assetRoutes } from './assets.ts';
+import { health, type HealthParts } from './health.ts';
+import { requireContentType, speakJson } from './machine-endpoints.ts';
+import { allowedMethods } from './methods.ts';
+
+interface HostParts extends HealthParts {
+  issuer: string;
+  views: Views;
+  routes: readonly Route[];
+  admitted: (request: object) => Admitted | undefined;
+  log: Logger;
+  clock: Clock;
+  random: Random;
+}
+
+/** All middleware before the engine, in order. */
+export function middlewareStack(parts: HostParts): Middleware[] {
+  const routes = assetRoutes(parts.views.assets).concat(parts.routes);
+  return [
+    numberRequests(parts.random, parts.clock),
+    logRequests(parts.log, parts.clock),
+    secureHeaders(parts.issuer),
+    speakJson,
+    answerProblems(parts.views, parts.log),
+    health(parts),
+    admitRequests(parts.admitted),
+    limitBodies,
+    requireContentType,
+    answerTheRest(allowedMethods(routes)),
+    adviseRetry,
+    routesAsMiddleware(routes),
+  ];
+}
 
 /** Numbers every request, for the log and for error pages, and records its start. */
 export function numberRequests(random: Random, clock: Clock): Middleware {
@@ -19,7 +55,7 @@ export function numberRequests(random: Random, clock: Clock): Middleware {
 }
 
 /** Logs one line for each request, with the path alone because a query may contain a code. */
-export function logRequests(log: Logger, clock: Clock): Middleware {
+function logRequests(log: Logger, clock: Clock): Middleware {
   if (!log.isLevelEnabled('debug')) return (_context, next) => next();
   return async (context, next) => {
     const start = clock.now();
@@ -39,7 +75,7 @@ function printablePath(path: string): string {
 }
 
 /** Sets security headers on every answer. A page sets its own policy if its forms lead elsewhere. */
-export function secureHeaders(issuer: string): Middleware {
+function secureHeaders(issuer: string): Middleware {
   const headers: Record<string, string> = {
     'Content-Security-Policy': contentSecurityPolicy(),
     'X-Content-Type-Options': 'nosniff',
@@ -72,7 +108,7 @@ export function admitRequests(admitted: (request: object) => Admitted | undefine
 /** The engine's own limit. A larger body is refused unread. */
 const LARGEST_BODY = 56 * 1024;
 
-export const limitBodies: Middleware = async (context, next) => {
+const limitBodies: Middleware = async (context, next) => {
   const length = Number(context.get('Content-Length'));
   if (length > LARGEST_BODY) throw new Problem('body-too-large', `a body of ${length} bytes`, { Connection: 'close' });
   await next();

@@ -1,8 +1,57 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { etagOf, matchesEtag } from '../http/response-headers.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import type { Admission } from './admission.ts';
 import type { Handler } from './connections.ts';
-import { servePublished, type Published } from './published.ts';
+
+/** Public documents that change only with the key ring: served from memory, before anything else runs. */
+type Published = ReadonlyMap<string, PublishedDocument>;
+
+interface PublishedDocument {
+  /** A text, so that headers and body are sent in one write. */
+  readonly body: string;
+  readonly etag: string;
+  readonly headers: Readonly<Record<string, string | number>>;
+}
+
+/** @param maxAge time in seconds for which any cache may keep them */
+export function published(documents: ReadonlyMap<string, object>, maxAge: number): Published {
+  return new Map([...documents].map(([path, document]) => [path, publishedDocument(document, maxAge)]));
+}
+
+function publishedDocument(document: object, maxAge: number): PublishedDocument {
+  const body = JSON.stringify(document);
+  const etag = etagOf(body);
+  return {
+    body,
+    etag,
+    headers: {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': Buffer.byteLength(body),
+      'Cache-Control': `public, max-age=${String(maxAge)}`,
+      ETag: etag,
+      // Browser apps of any origin may read these documents; they contain no secrets.
+      'Access-Control-Allow-Origin': '*',
+      'X-Content-Type-Options': 'nosniff',
+    },
+  };
+}
+
+/** @returns whether it answered a request for a published document */
+function servePublished(documents: Published, request: IncomingMessage, response: ServerResponse): boolean {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return false;
+  const document = documents.get(pathOf(request.url ?? ''));
+  if (document === undefined) return false;
+  const isKnown = matchesEtag(request.headers['if-none-match'], document.etag);
+  response.writeHead(isKnown ? 304 : 200, document.headers);
+  response.end(isKnown || request.method === 'HEAD' ? undefined : document.body);
+  return true;
+}
+
+function pathOf(url: string): string {
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
+}
 
 /** Handles requests; rebuilt whenever the keys change. */
 export interface Engine {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
-import { clockWarnings, type SharedClock } from '../lib/shared-clock.ts';
+import { clockWarnings, type SharedClock } from '../lib/clock.ts';
 import { keyspace, StoreUnavailable, type Key, type Store, type Stored } from '../storage/store.ts';
 
 /** A node's latest test write, for readiness. */

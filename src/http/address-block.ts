@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { isIPv6, isIP } from 'node:net';
 
 /** Prefix lengths of one IPv6 subscriber, in bits: a network, a household's networks, a site's (RFC 6177). */
 const PREFIXES = [64, 56, 48] as const;
@@ -77,4 +77,16 @@ function groupsOf(address: string): number[] {
 
 function parseGroups(text: string): number[] {
   return text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16));
+}
+
+/** Precision with which a browser's IP address may be stored and shown to its owner. */
+export type PlaceDetail = 'none' | 'block' | 'address';
+
+/**
+ * Reduces an address to the allowed precision: nothing, its block ({@link addressBlock}), or the whole address. @param
+ * address an IP address, or a block made from one
+ */
+export function clientPlace(address: string, detail: PlaceDetail): string | undefined {
+  if (detail === 'none' || isIP(address.replace(/\/\d+$/, '')) === 0) return undefined;
+  return detail === 'block' ? addressBlock(address) : address;
 }

@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import { equalInConstantTime, hmacSha256 } from '../lib/hash.ts';
 import type { Random } from '../lib/random.ts';
-import { browserFor, browsersOf } from './browser-cookie.ts';
+import { browserFor, browsersOf } from './browser-cookies.ts';
 
 /** CSRF tokens, which prove that this server showed the form to this browser. */
 export interface Csrf {

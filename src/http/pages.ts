@@ -94,7 +94,8 @@ interface DeviceConfirm
   readonly secondsAgo: number;
 }
 
-interface DeviceDone {
+/** The end of a question that a device or another app waits for. */
+interface Decision {
   readonly isAllowed: boolean;
   readonly clientName?: string;
 }
@@ -145,11 +146,6 @@ interface Approval extends Form {
   readonly secondsAgo: number;
 }
 
-interface ApprovalDone {
-  readonly isAllowed: boolean;
-  readonly clientName: string;
-}
-
 /** An instant in milliseconds since the epoch, and its age in seconds. */
 interface Moment {
   readonly at: number;
@@ -197,11 +193,6 @@ interface Apps extends Form {
   readonly removed?: string;
 }
 
-/** Asks for confirmation before removing an app's access. */
-interface RemoveAccess extends Form {
-  readonly app: OwnApp;
-}
-
 interface ChangePassword extends Form {
   /** The account's address, for password managers. */
   readonly email: string;
@@ -223,11 +214,11 @@ interface Home {
 
 /**
  * Each page with its data. The names that forms submit: sign-in `email password remember=yes`; sign-up
- * `name email password`; consent and each approval of home `decision=allow|deny`; choose-account `account=VALUE` or `another=yes`;
- * sign-out `logout=yes` or no `logout`; sessions `session=VALUE` or `session=others`, and end-session `confirm=yes` too; apps `app=VALUE`,
- * and remove-access `confirm=yes` too; change-password
- * `current next again`; device-code `user_code`; device-confirm `confirm=yes` or `abort=yes`; each with
- * `csrf`, or with the engine's `xsrf` where the engine takes the form.
+ * `name email password`; consent and each approval of home `decision=allow|deny`; choose-account `account=VALUE` or
+ * `another=yes`; sign-out `logout=yes` or no `logout`; sessions `session=VALUE` or `session=others`, and end-session
+ * `confirm=yes` too; apps `app=VALUE`, and remove-access `confirm=yes` too; change-password `current next again`;
+ * device-code `user_code`; device-confirm `confirm=yes` or `abort=yes`; each with `csrf`, or with the engine's `xsrf`
+ * where the engine takes the form.
  */
 export interface PageData {
   'sign-in': SignIn;
@@ -236,18 +227,18 @@ export interface PageData {
   'choose-account': ChooseAccount;
   'device-code': DeviceCode;
   'device-confirm': DeviceConfirm;
-  'device-done': DeviceDone;
+  'device-done': Decision;
   'sign-out': SignOut;
   'signed-out': SignedOut;
   stayed: object;
   'signing-out': SigningOut;
   error: ErrorPage;
-  'approval-done': ApprovalDone;
+  'approval-done': Required<Decision>;
   home: Home;
   sessions: Sessions;
   'end-session': EndSession;
   apps: Apps;
-  'remove-access': RemoveAccess;
+  'remove-access': Form & { readonly app: OwnApp };
   'change-password': ChangePassword;
   'password-changed': { readonly email: string };
 }

@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import type { AuthorizationDetail, Grant } from 'oidc-provider';
 import { mergeConsents, type Consent, scopesInWords } from '../accounts/consents.ts';
-import { field } from '../http/form.ts';
+import { field } from '../http/request-body.ts';
 import { Problem } from '../http/problems.ts';
 import { claimsAsked } from '../oidc/requests/claims-parameter.ts';
 import { appInWords } from '../oidc/clients/unvetted-client-redirects.ts';

@@ -1,10 +1,10 @@
 import type { Client, InteractionResults } from 'oidc-provider';
 import type { Context } from 'koa';
 import { formDigest } from '../forms/answered-forms.ts';
-import { contentSecurityPolicy, formTarget } from '../http/content-security-policy.ts';
+import { contentSecurityPolicy, formTarget } from '../http/response-headers.ts';
 import { clientAddress } from '../http/request-facts.ts';
-import { deviceToken } from '../http/device-cookie.ts';
-import { readForm, type Form } from '../http/form.ts';
+import { deviceToken } from '../http/browser-cookies.ts';
+import { readForm, type Form } from '../http/request-body.ts';
 import { Problem } from '../http/problems.ts';
 import type { Guard } from '../http/route.ts';
 import type { FoundInteraction, InteractionDetails } from '../oidc/storage/interactions.ts';

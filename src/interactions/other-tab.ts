@@ -1,8 +1,8 @@
 import type { Context } from 'koa';
 import type { Account } from '../accounts/accounts.ts';
 import { ACCOUNT_CLIENT } from '../config/sections/client-schema.ts';
-import type { Form } from '../http/form.ts';
-import { withParameters } from '../http/redirect-uri.ts';
+import type { Form } from '../http/request-body.ts';
+import { withParameters } from '../http/response-headers.ts';
 import { normaliseEmail } from '../lib/email.ts';
 import { policyOf } from '../oidc/clients/client-metadata.ts';
 import type { InteractionDetails } from '../oidc/storage/interactions.ts';

@@ -3,8 +3,7 @@ import { resolve, dirname, join } from 'node:path';
 import { type FileHandle, link, open, rm } from 'node:fs/promises';
 import { CompactEncrypt, compactDecrypt, decodeProtectedHeader } from 'jose';
 import { type Random, secretToken } from '../lib/random.ts';
-import { codeOf } from '../lib/error-code.ts';
-import { makeFolder } from '../lib/folders.ts';
+import { codeOf, makeFolder } from '../lib/file-system.ts';
 import { MasterKeyError } from './master-key-error.ts';
 
 /** Seals secrets that the server must read back and a thief of the store must not. It never reveals its key. */

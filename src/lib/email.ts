@@ -1,5 +1,14 @@
 import { domainToASCII } from 'node:url';
-import { foldsIntoAscii } from './folding.ts';
+
+/**
+ * Tells whether normalisation or lower case turns a non-ASCII character of the text into an ASCII one, as U+212A
+ * (kelvin) becomes `k`. Two different names would then compare as equal.
+ */
+function foldsIntoAscii(text: string): boolean {
+  return [...text].some(
+    (character) => character > '\x7F' && /\p{ASCII}/u.test(character.normalize('NFKC').toLowerCase()),
+  );
+}
 
 /** RFC 5321 §4.5.3.1: 64 octets before the at sign, 254 in all (256 with the angle brackets of a path). */
 const LONGEST = 254;

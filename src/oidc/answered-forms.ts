@@ -1,7 +1,7 @@
 import type { Context, Middleware } from 'koa';
 import { errors, Provider as Engine, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
 import type { AnsweredForms, SentForm } from '../forms/answered-forms.ts';
-import { browsersOf } from '../http/browser-cookie.ts';
+import { browsersOf } from '../http/browser-cookies.ts';
 
 const FORMS: readonly string[] = ['code_verification', 'end_session_confirm'];
 const FIELDS = ['user_code', 'confirm', 'abort', 'logout'];

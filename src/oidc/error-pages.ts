@@ -1,11 +1,10 @@
 import { errors, type Client, type ErrorOut, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Consents } from '../accounts/consents.ts';
-import { contentSecurityPolicy } from '../http/content-security-policy.ts';
+import { contentSecurityPolicy, withParameters } from '../http/response-headers.ts';
 import type { PageData } from '../http/pages.ts';
-import { withParameters } from '../http/redirect-uri.ts';
 import { requestId } from '../http/request-facts.ts';
 import type { Views } from '../http/view.ts';
-import { printable } from '../lib/printable.ts';
+import { printable } from '../lib/hidden-characters.ts';
 import { faces, type ProblemFace } from '../http/problems.ts';
 import { SignerUnavailable } from '../keys/external-signing.ts';
 import { StoreUnavailable } from '../storage/store.ts';

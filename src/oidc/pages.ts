@@ -1,7 +1,7 @@
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Consents } from '../accounts/consents.ts';
 import type { SubjectNames } from '../accounts/pairwise.ts';
-import { contentSecurityPolicy, formTarget } from '../http/content-security-policy.ts';
+import { contentSecurityPolicy, formTarget } from '../http/response-headers.ts';
 import type { Views } from '../http/view.ts';
 import { policyOf } from './clients/client-metadata.ts';
 import { maySendTo } from './clients/unvetted-client-redirects.ts';

@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import type { Provider } from 'oidc-provider';
-import { readParameters } from '../http/form.ts';
+import { readParameters } from '../http/request-body.ts';
 import { Problem } from '../http/problems.ts';
 import { route, unsecured, type Route } from '../http/route.ts';
 import { routes } from './endpoints.ts';

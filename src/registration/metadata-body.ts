@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import type { Metadata } from '../clients/self-description.ts';
 import { isMapping } from '../config/schema-reflection.ts';
-import { readText } from '../http/body.ts';
+import { readText } from '../http/request-body.ts';
 import { Refusal } from './refusal.ts';
 
 /** Reads the metadata that a client posts. @throws Refusal, or Problem if the body is too large or incomplete */

@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import { tokenChallenge } from '../http/token-challenge.ts';
+import { tokenChallenge } from '../http/response-headers.ts';
 
 /** Error codes of RFC 7591 §3.2.2 and RFC 6750 §3.1, and of RFC 6749 §4.1.2.1 for temporary failures. */
 export type RefusalCode =

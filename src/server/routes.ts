@@ -5,7 +5,7 @@ import { homeRoute, changePasswordRoute, signedInRoute } from '../account-pages/
 import { passwordRoutes } from '../account-pages/password-page.ts';
 import { sessionsRoutes } from '../account-pages/sessions-page.ts';
 import type { ServingDomain } from '../domain/serving.ts';
-import { logoRoute } from '../host/logo-route.ts';
+import { logoRoute } from '../host/assets.ts';
 import type { Route } from '../http/route.ts';
 import { interactionRoutes } from '../interactions/routes.ts';
 import { SIGNED_IN_PATH, signInUrl } from '../oidc/clients/account-client.ts';

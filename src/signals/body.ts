@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
-import { readText } from '../http/body.ts';
+import { readText } from '../http/request-body.ts';
 import { Refusal } from './refusal.ts';
 
 /**

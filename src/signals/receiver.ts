@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import type { Clients } from '../clients/clients.ts';
-import { tokenChallenge } from '../http/token-challenge.ts';
+import { tokenChallenge } from '../http/response-headers.ts';
 import type { Reach } from './event-types.ts';
 import { reachOf } from './publish.ts';
 import { Refusal } from './refusal.ts';

@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import { matchesEtag } from '../http/etag.ts';
+import { matchesEtag } from '../http/response-headers.ts';
 import { addressBlocks } from '../http/address-block.ts';
 import { clientAddress } from '../http/request-facts.ts';
 import { Problem } from '../http/problems.ts';

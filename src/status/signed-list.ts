@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { deflate, gzip } from 'node:zlib';
-import { etagOf } from '../http/etag.ts';
+import { etagOf } from '../http/response-headers.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { BELIEVED, type FollowedList } from './followed-lists.ts';
 

@@ -1,7 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { isReplicated } from '../config/store-durability.ts';
-import { systemClock, type Clock } from '../lib/clock.ts';
-import { clockWarnings, SharedClock } from '../lib/shared-clock.ts';
+import { systemClock, type Clock, clockWarnings, SharedClock } from '../lib/clock.ts';
 import { checkGrantsStore, checkRecordsStore, checkStoreReplicas, openStore, storeFileExists } from './open-store.ts';
 import { StoreMissing, type Store } from './store.ts';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { contentSecurityPolicy, formTarget } from '../../src/http/content-security-policy.ts';
+import { contentSecurityPolicy, formTarget } from '../../src/http/response-headers.ts';
 import { redirectUriRule, webUrlRule } from '../../src/config/rules.ts';
 import { openToAll, register } from '../registration/registering.ts';
 import { Browser } from '../support/browser.ts';

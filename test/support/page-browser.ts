@@ -1,5 +1,5 @@
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { contentSecurityPolicy } from '../../src/http/content-security-policy.ts';
+import { contentSecurityPolicy } from '../../src/http/response-headers.ts';
 import { LOGO_PATH } from '../../src/http/logo-address.ts';
 import type { Views } from '../../src/http/view.ts';
 

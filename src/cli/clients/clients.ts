@@ -5,7 +5,7 @@ import { findAction, type Actions } from '../actions.ts';
 import { configOption, type Command, UsageError } from '../command.ts';
 import { table } from '../help-text.ts';
 import { storeContext, withDomain, type StoreContext } from '../store-context.ts';
-import { durationText, parseDuration } from '../../lib/duration.ts';
+import { durationText, parseDuration } from '../../lib/clock.ts';
 import { disable, enable, remove } from './end.ts';
 import { rollSecret } from './roll-secret.ts';
 

@@ -5,7 +5,7 @@ import { stateIn, type RingKey } from '../../keys/ring.ts';
 import { without } from '../../keys/rotation.ts';
 import { revokeNow } from '../../keys/transitions.ts';
 import { pollingPeriod, timetableOf, type KeyState } from '../../keys/timetable.ts';
-import { durationText } from '../../lib/duration.ts';
+import { durationText } from '../../lib/clock.ts';
 import { confirmed } from '../command.ts';
 import { change, printJson, snapshotNow, timeText, withRing, type KeysContext } from './context.ts';
 import { bullets } from '../help-text.ts';

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { pathText } from '../../config/problems.ts';
 import { nextKeyFile, openMasterKeyFile, type MasterKey } from '../../keys/master-key.ts';
 import { replaceKeyFile, resealRing } from '../../keys/rewrap.ts';
-import { areSameFile } from '../../lib/folders.ts';
+import { areSameFile } from '../../lib/file-system.ts';
 import { confirmed } from '../command.ts';
 import { bullets } from '../help-text.ts';
 import { printJson, withMasterKey, type KeysContext } from './context.ts';

@@ -1,7 +1,7 @@
 import type { Config, SigningAlgorithm } from '../../config/schema.ts';
 import { didYouMean } from '../../config/suggest.ts';
 import { rotateNow } from '../../keys/transitions.ts';
-import { durationText } from '../../lib/duration.ts';
+import { durationText } from '../../lib/clock.ts';
 import { change, printJson, timeText, withRing, type KeysContext } from './context.ts';
 
 export function rotate(context: KeysContext): Promise<number> {

@@ -1,8 +1,7 @@
 import { configOption, textOf, UsageError, type Arguments, type Command, confirmed } from '../command.ts';
 import { storeContext, withDomain, howSoon } from '../store-context.ts';
 import { bullets } from '../help-text.ts';
-import { systemClock } from '../../lib/clock.ts';
-import { parseDuration } from '../../lib/duration.ts';
+import { systemClock, parseDuration } from '../../lib/clock.ts';
 import { PLANS } from './plans.ts';
 
 /** Targets whose tokens have an issue time. */

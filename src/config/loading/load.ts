@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { areSameFile } from '../../lib/folders.ts';
+import { areSameFile } from '../../lib/file-system.ts';
 import type { YamlDocument } from './document.ts';
 import { applyEnvironment, type Overridden } from './environment.ts';
 import { movedFiles, unreadableFiles, withFullPaths } from './paths.ts';

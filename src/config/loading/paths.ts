@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { codeOf } from '../../lib/error-code.ts';
+import { codeOf } from '../../lib/file-system.ts';
 import type { Fault, Path } from '../problems.ts';
 import type { Config, Draft } from '../schema.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { codeOf } from '../../lib/error-code.ts';
+import { codeOf } from '../../lib/file-system.ts';
 import { hasValue } from './environment.ts';
 import { pathText, type Fault, type Path } from '../problems.ts';
 import { Secret } from '../secret.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { codeOf } from '../../lib/error-code.ts';
+import { codeOf } from '../../lib/file-system.ts';
 import { readYaml, type YamlDocument } from './document.ts';
 import { ConfigError, pathText, type Fault, type Path, type Problem } from '../problems.ts';
 import { isMapping } from '../schema-reflection.ts';

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { durationText } from '../../lib/duration.ts';
+import { durationText } from '../../lib/clock.ts';
 import { LARGEST_SKEW, longestToken } from './longest-token.ts';
 import type { Fault } from '../problems.ts';
 import type { Draft, SigningAlgorithm } from '../schema.ts';

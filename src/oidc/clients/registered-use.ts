@@ -1,5 +1,5 @@
 import { errors, Provider, type Client, type Grant } from 'oidc-provider';
-import { withParameters } from '../../http/redirect-uri.ts';
+import { withParameters } from '../../http/response-headers.ts';
 import type { Send } from '../internals.ts';
 import type { Clients } from '../../clients/clients.ts';
 import { policyOf } from './client-metadata.ts';

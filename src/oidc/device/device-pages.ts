@@ -6,7 +6,7 @@ import { scopesInWords } from '../../accounts/consents.ts';
 import { addressBlock } from '../../http/address-block.ts';
 import type { Announce } from '../../events/events.ts';
 import { clientAddress, requestId } from '../../http/request-facts.ts';
-import { contentSecurityPolicy } from '../../http/content-security-policy.ts';
+import { contentSecurityPolicy } from '../../http/response-headers.ts';
 import type { PageData, PageName } from '../../http/pages.ts';
 import { faces, Problem } from '../../http/problems.ts';
 import type { Views } from '../../http/view.ts';

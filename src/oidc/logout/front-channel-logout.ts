@@ -1,6 +1,6 @@
 import type { Middleware } from 'koa';
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
-import { contentSecurityPolicy, formTarget } from '../../http/content-security-policy.ts';
+import { contentSecurityPolicy, formTarget } from '../../http/response-headers.ts';
 import type { Views } from '../../http/view.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 

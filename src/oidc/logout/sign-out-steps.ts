@@ -1,6 +1,6 @@
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
 import type { Middleware } from 'koa';
-import { withParameters } from '../../http/redirect-uri.ts';
+import { withParameters } from '../../http/response-headers.ts';
 import { showAfterSignOut, type EngineStep } from '../internals.ts';
 import { isIdToken } from '../requests/issued-jwt.ts';
 import { Problem } from '../../http/problems.ts';

@@ -2,7 +2,7 @@ import { createLocalJWKSet, errors, jwtVerify, type JWTVerifyOptions, type JWTVe
 import { z } from 'zod';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { RingSnapshot } from '../../keys/ring.ts';
-import { bringsToken } from '../../http/token-challenge.ts';
+import { bringsToken } from '../../http/response-headers.ts';
 
 /** A token's status claim (draft-ietf-oauth-status-list-20 §6.2). */
 export const statusSchema = z.object({ status_list: z.object({ uri: z.string(), idx: z.int() }) });

@@ -2,7 +2,7 @@ import type { Context } from 'koa';
 import type { Interaction } from 'oidc-provider';
 import { ACCOUNT_CLIENT } from '../../config/sections/client-schema.ts';
 import type { KeptAnswer } from '../../forms/answered-forms.ts';
-import { browserHash, matchingBrowser } from '../../http/browser-cookie.ts';
+import { browserHash, matchingBrowser } from '../../http/browser-cookies.ts';
 import type { Random } from '../../lib/random.ts';
 import { openRecord, sealedKeyspace, sealRecord, type Sealed, type Store } from '../../storage/store.ts';
 

@@ -10,7 +10,7 @@ import {
 } from 'oidc-provider';
 import { ANSWER_KEPT, answerOf, giveAnswer, type KeptAnswer } from '../../forms/answered-forms.ts';
 import { untilDefined, KeyedQueue } from '../../forms/keyed-queue.ts';
-import { browserFor, browserHash, matchingBrowser } from '../../http/browser-cookie.ts';
+import { browserFor, browserHash, matchingBrowser } from '../../http/browser-cookies.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import { sha256 } from '../../lib/hash.ts';
 import type { Random } from '../../lib/random.ts';

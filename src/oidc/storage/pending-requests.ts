@@ -2,7 +2,7 @@ import type { Context } from 'koa';
 import { errors, Provider, type AdapterPayload, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Config } from '../../config/schema.ts';
 import { clientAddress } from '../../http/request-facts.ts';
-import { deviceToken } from '../../http/device-cookie.ts';
+import { deviceToken } from '../../http/browser-cookies.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { blockShares, openBudget, type Budget, type Share } from '../../limits/budget.ts';
 import type { Store } from '../../storage/store.ts';

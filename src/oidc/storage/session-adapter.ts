@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Provider, type Adapter, type AdapterPayload, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Config } from '../../config/schema.ts';
-import { browserFor, browserHash, matchingBrowser } from '../../http/browser-cookie.ts';
-import { browserInWords } from '../../http/browser-words.ts';
+import { browserFor, browserHash, matchingBrowser } from '../../http/browser-cookies.ts';
+import { browserInWords } from '../../http/page-words.ts';
 import { clientAddress } from '../../http/request-facts.ts';
-import { clientPlace, type PlaceDetail } from '../../http/client-place.ts';
+import { clientPlace, type PlaceDetail } from '../../http/address-block.ts';
 import { Problem } from '../../http/problems.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { secretToken, type Random } from '../../lib/random.ts';

@@ -1,8 +1,7 @@
 import { closeSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { codeOf } from '../../lib/error-code.ts';
-import { makeFolder } from '../../lib/folders.ts';
+import { codeOf, makeFolder } from '../../lib/file-system.ts';
 import { StoreUnavailable } from '../store.ts';
 import { prepareSchema } from './schema.ts';
 

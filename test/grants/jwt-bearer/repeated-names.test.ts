@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { repeatsName } from '../../src/lib/json.ts';
+import { repeatsName } from '../../../src/grants/jwt-bearer/assertion.ts';
 
 describe('A JSON text that names a member twice', () => {
   const repeating: Record<string, string> = {

@@ -66,3 +66,22 @@ export function browserHash(value: string): string {
 export function matchingBrowser(context: Request, hash: string | undefined): string | undefined {
   return browsersOf(context).find((value) => browserHash(value) === hash);
 }
+
+/** Cookie that identifies a known device. It grants no access and needs no signature. */
+const deviceCookie = (context: Context): string => (context.secure ? '__Host-device' : 'latchkey_device');
+
+export function deviceToken(context: Context): string | undefined {
+  return context.cookies.get(deviceCookie(context), { signed: false });
+}
+
+/** @param life in seconds */
+export function rememberDevice(context: Context, token: string, life: number): void {
+  context.cookies.set(deviceCookie(context), token, {
+    signed: false,
+    httpOnly: true,
+    sameSite: 'lax',
+    secure: context.secure,
+    maxAge: life * 1000,
+    overwrite: true,
+  });
+}

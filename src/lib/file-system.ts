@@ -31,3 +31,8 @@ function isThere(path: string): boolean {
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
+
+/** Returns the code of a system error: `ENOENT`, `EACCES`, `EISDIR`. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+}
