@@ -19,3 +19,43 @@ export function decodeCursor(cursor: string): Position {
   if (expiry === undefined || name === undefined) return { expiresAt: Infinity, name: LAST_NAME };
   return { expiresAt: Number(expiry), name: Buffer.from(name, 'base64url').toString() };
 }
+
+/** A position in an order, after the last returned term. */
+interface TermPosition {
+  /** The term without the name of its order. */
+  text: string;
+  expiresAt: number;
+  key: string;
+}
+
+/** Ends a part of a position; sorts before any other character, so that positions sort as their parts. */
+export const SEPARATOR = '\0';
+/** Digits of an expiry, which make its text sort as the number. */
+const DIGITS = 16;
+
+/** Writes a position as text that sorts by term, then expiry, then key. */
+export function positionText({ text, expiresAt, key }: TermPosition): string {
+  return [text, String(expiresAt).padStart(DIGITS, '0'), key].join(SEPARATOR);
+}
+
+export function readPosition(position: string): TermPosition {
+  const [text = '', expiresAt = '', ...key] = position.split(SEPARATOR);
+  return { text, expiresAt: Number(expiresAt), key: key.join(SEPARATOR) };
+}
+
+/** @returns the position of a cursor, which may come from a stranger; undefined if it is none under this prefix */
+export function decodeTermCursor(cursor: string, prefix: string): string | undefined {
+  const position = Buffer.from(cursor, 'base64url').toString();
+  return position.startsWith(prefix) && /\0\d{16}\0/.test(position) ? position : undefined;
+}
+
+export function encodeTermCursor(position: string): string {
+  return Buffer.from(position).toString('base64url');
+}
+
+/** Splits a term into the name of its order and the rest. @throws Error for a term without a name */
+export function splitTerm(term: string): { order: string; text: string } {
+  const colon = term.indexOf(':');
+  if (colon < 1 || term.includes(SEPARATOR)) throw new Error('a term begins with the name of its order and has no NUL');
+  return { order: term.slice(0, colon), text: term.slice(colon + 1) };
+}

@@ -38,6 +38,12 @@ export interface Store {
    */
   enlist<T>(index: Index<T>, member: Key<T>, ttl: number): Promise<void>;
 
+  /**
+   * One page of the terms under a prefix, which begins with the name of their order: by term, then as `members`. A page
+   * may be shorter than its limit although more follow. A record that is written meanwhile may be returned again.
+   */
+  range<T>(prefix: Term<T>, page?: { after?: string; limit?: number }): Promise<TermPage<T>>;
+
   /** Adds to a counter; the first addition starts its life of `ttl` seconds. @returns the sum */
   increment(counter: Counter, by: number, ttl: number): Promise<number>;
   /** Sets bits of a bitmap to 1, growing it as needed; `ttl` in seconds starts again. */
@@ -50,6 +56,15 @@ export interface Store {
   /** @returns the way to stop listening */
   subscribe(channel: string, listener: (message: string) => void): Promise<() => Promise<void>>;
 
+  /**
+   * Returns everything that has not expired, in batches and in any order. What is there all the while is returned at least
+   * once, what is written or deleted meanwhile may be or not. SQLite returns the state of one moment, that of the first
+   * batch. @throws StoreUnavailable also when a cluster moves its slots
+   */
+  dump(): AsyncIterable<readonly Item[]>;
+  /** Writes items as they were dumped, each over what its name holds; it may be repeated. Expired ones are left out. */
+  load(items: readonly Item[]): Promise<void>;
+
   /** The backend's clock, in milliseconds since the epoch. @throws StoreUnavailable */
   time(): Promise<number>;
   /** Settles when the backend answers. @throws StoreUnavailable */
@@ -61,6 +76,8 @@ declare const held: unique symbol;
 /** The name of a record that holds a `T`. Made by a keyspace; see `records.md` for all of them. */
 export type Key<T> = string & { readonly [held]?: T };
 export type Index<T> = string & { readonly [held]?: T };
+/** A text that finds a record in order: the name of the order, a colon, any characters but NUL. */
+export type Term<T> = string & { readonly [held]?: T };
 export type Counter = string & { readonly [held]?: 'counter' };
 export type Bitmap = string & { readonly [held]?: 'bitmap' };
 
@@ -79,6 +96,8 @@ export interface WriteOptions {
   ttl?: number;
   /** The indexes that the record is a member of. */
   indexes?: readonly Index<unknown>[];
+  /** The terms under which `range` finds it. Like `indexes`, each write names them all. */
+  terms?: readonly Term<unknown>[];
 }
 
 export type Consumed = { use: 'first' } | { use: 'already'; at: number } | { use: 'absent' };
@@ -87,6 +106,49 @@ export interface Page<T> {
   keys: Key<T>[];
   /** Cursor of the next page; absent on the last page. */
   next?: string;
+}
+
+export interface TermPage<T> {
+  found: { term: Term<T>; key: Key<T> }[];
+  /** Cursor of the next page; absent on the last page. */
+  next?: string;
+}
+
+/** One thing of a store with all that belongs to it, as `dump` returns and `load` writes it. */
+export type Item = RecordItem | MemberItem | CounterItem | BitmapItem;
+
+export interface RecordItem {
+  kind: 'record';
+  key: string;
+  /** The value as JSON text. */
+  json: string;
+  version: number;
+  consumedAt?: number;
+  expiresAt?: number;
+  indexes?: readonly string[];
+  terms?: readonly string[];
+}
+
+/** A member of an index that has no record. */
+export interface MemberItem {
+  kind: 'member';
+  index: string;
+  key: string;
+  expiresAt: number;
+}
+
+export interface CounterItem {
+  kind: 'counter';
+  key: string;
+  sum: number;
+  expiresAt: number;
+}
+
+export interface BitmapItem {
+  kind: 'bitmap';
+  key: string;
+  bits: Buffer;
+  expiresAt: number;
 }
 
 /** Names the records of one kind: `const accountKey = keyspace<Account>('account')`. */

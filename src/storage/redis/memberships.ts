@@ -1,12 +1,24 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
-import { decodeCursor, encodeCursor } from '../cursor.ts';
-import type { Index, Page } from '../store.ts';
+import {
+  decodeCursor,
+  decodeTermCursor,
+  encodeCursor,
+  encodeTermCursor,
+  positionText,
+  readPosition,
+  SEPARATOR,
+  splitTerm,
+} from '../cursor.ts';
+import type { Index, Key, Page, Term, TermPage, WriteOptions } from '../store.ts';
 import { TickBatcher } from '../tick-batcher.ts';
 import type { Connection } from './connect.ts';
 
-/** Ends a key within an entry; sorts before any character, so that entries sort as their keys. */
-const SEPARATOR = '\0';
+/** Begins the names of terms in a record's memberships; 16 digits of its expiry and the term follow. */
+const TERM = '\u0001';
+const DIGITS = 16;
+/** The expiry of a durable record in a term. */
+const DURABLE = Number.MAX_SAFE_INTEGER;
 
 /** A member that has no record: the index, its expiry and its entry. */
 interface Enlisted {
@@ -33,16 +45,28 @@ export class Memberships {
     this.#writer = random.bytes(9).toString('base64url');
   }
 
-  /** Adds index entries for a coming write. @returns the memberships that the record stores, for their later removal */
-  async enter(key: string, indexes: readonly string[] | undefined, expiresAt: number | ''): Promise<string> {
-    if (indexes === undefined || indexes.length === 0) return '';
-    const names = [...new Set(indexes)];
+  /**
+   * Adds index entries and terms for a coming write. @param life of the record in milliseconds @returns the memberships
+   * that the record stores, for their later removal
+   */
+  async enter(key: string, named: WriteOptions | undefined, expiresAt: number | '', life: number): Promise<string> {
+    const indexes = [...new Set(named?.indexes)];
+    const terms = [...new Set(named?.terms)];
+    if (indexes.length + terms.length === 0) return '';
     const entry = `${key}${SEPARATOR}${this.#writer}${(this.#writes++).toString(36)}`;
     const score = expiresAt === '' ? '+inf' : expiresAt;
+    const expiry = String(expiresAt === '' ? DURABLE : Math.ceil(expiresAt)).padStart(DIGITS, '0');
+    const stored = [entry, ...indexes, ...terms.map((term) => `${TERM}${expiry}${term}`)];
     const now = this.#clock.now();
+    const ttl = expiresAt === '' ? 0 : Math.max(1, life);
     const { watch, writer } = this.#connection;
-    await Promise.all(names.map((name) => watch.confirmed(writer.indexEnter(indexKey(name), now, score, entry))));
-    return JSON.stringify([entry, ...names]);
+    await Promise.all([
+      ...indexes.map((name) => watch.confirmed(writer.indexEnter(indexKey(name), now, score, entry))),
+      ...[...Map.groupBy(terms, (term) => orderKey(splitTerm(term).order))].map(([order, of]) =>
+        watch.confirmed(writer.termEnter(order, now, ttl, ...of.map((term) => memberOf(expiry, term, entry)))),
+      ),
+    ]);
+    return JSON.stringify(stored);
   }
 
   /** Adds a member without a record, which only expires. */
@@ -67,7 +91,13 @@ export class Memberships {
     const [entry = '', ...names] = parseStrings(memberships);
     const now = this.#clock.now();
     const { watch, writer } = this.#connection;
-    await Promise.allSettled(names.map((name) => watch.confirmed(writer.indexLeave(indexKey(name), now, entry))));
+    await Promise.allSettled(
+      names.map((name) => {
+        if (!name.startsWith(TERM)) return watch.confirmed(writer.indexLeave(indexKey(name), now, entry));
+        const { expiry, term } = readTerm(name);
+        return watch.confirmed(writer.zrem(orderKey(splitTerm(term).order), memberOf(expiry, term, entry)));
+      }),
+    );
   }
 
   async page<T>(index: Index<T>, after: string | undefined, limit: number): Promise<Page<T>> {
@@ -83,10 +113,45 @@ export class Memberships {
     const lastExpiry = last.score === 'inf' ? Infinity : Number(last.score);
     return { keys: [...keys], next: encodeCursor({ expiresAt: lastExpiry, name: last.entry }) };
   }
+
+  async range<T>(prefix: Term<T>, after: string | undefined, limit: number): Promise<TermPage<T>> {
+    const { order, text } = splitTerm(prefix);
+    const position = after === undefined ? '' : decodeTermCursor(after, text);
+    if (position === undefined) return { found: [] };
+    const { watch, reader } = this.#connection;
+    const reply = reader.termRange(orderKey(order), this.#clock.now(), text, position, limit);
+    const [rest = '', ...members] = await watch.confirmed(reply);
+    const page = members.slice(0, limit);
+    const found = page.map((member): { term: Term<T>; key: Key<T> } => {
+      const { text: ofTerm, key } = readPosition(member);
+      return { term: `${order}:${ofTerm}`, key: keyOf(key) };
+    });
+    const next = members.length > limit ? (page.at(-1) ?? '') : rest;
+    return next === '' ? { found } : { found, next: encodeTermCursor(next) };
+  }
 }
 
-function indexKey(name: string): string {
-  return `index:${name}`;
+/** The names in a record's memberships. */
+export function namesIn(memberships: string | null | undefined): Pick<WriteOptions, 'indexes' | 'terms'> {
+  const [, ...names] = memberships ? parseStrings(memberships) : [];
+  const { indexes, terms } = Object.groupBy(names, (name) => (name.startsWith(TERM) ? 'terms' : 'indexes'));
+  return {
+    ...(indexes !== undefined && { indexes: indexes.sort() }),
+    ...(terms !== undefined && { terms: terms.map((name) => readTerm(name).term).sort() }),
+  };
+}
+
+const indexKey = (name: string): string => `index:${name}`;
+const orderKey = (name: string): string => `order:${name}`;
+
+function readTerm(name: string): { expiry: string; term: string } {
+  const begin = TERM.length + DIGITS;
+  return { expiry: name.slice(TERM.length, begin), term: name.slice(begin) };
+}
+
+/** A member of an order: the position of `cursor.ts`, and the write. */
+function memberOf(expiry: string, term: string, entry: string): string {
+  return positionText({ text: splitTerm(term).text, expiresAt: Number(expiry), key: entry });
 }
 
 function keyOf(entry: string): string {

@@ -7,16 +7,20 @@ import {
   type Consumed,
   type Counter,
   type Index,
+  type Item,
   type Key,
   type Page,
   type Store,
   type Stored,
+  type Term,
+  type TermPage,
   type WriteOptions,
   StoreUnavailable,
 } from '../store.ts';
 import { withTimeout } from './with-timeout.ts';
 import { mastersOf, type Client } from './cluster-view.ts';
 import { connectRedis, type Connection } from './connect.ts';
+import { bitmapKey, counterKey, dumpRedis, loadItem, recordKey } from './dump.ts';
 import { Memberships } from './memberships.ts';
 import type { PrimaryWatch } from './primary-watch.ts';
 import { type WriteArguments, BITMAP_HEADER } from './scripts.ts';
@@ -104,10 +108,14 @@ export class RedisStore implements Store {
     return this.#write(() => this.#memberships.enlist(index, member, this.#times(ttl).expiresAt));
   }
 
+  range<T>(prefix: Term<T>, { after, limit = PAGE }: { after?: string; limit?: number } = {}): Promise<TermPage<T>> {
+    return this.#memberships.range(prefix, after, limit);
+  }
+
   increment(counter: Counter, by: number, ttl: number): Promise<number> {
     const { now, expiresAt, life } = this.#times(ttl);
     return this.#write((writer, confirmed) =>
-      confirmed(writer.counterIncrement(`counter:${counter}`, now, by, expiresAt, life)),
+      confirmed(writer.counterIncrement(counterKey(counter), now, by, expiresAt, life)),
     );
   }
 
@@ -133,6 +141,16 @@ export class RedisStore implements Store {
 
   subscribe(channel: string, listener: (message: string) => void): Promise<() => Promise<void>> {
     return this.#subscriptions.subscribe(channel, listener);
+  }
+
+  dump(): AsyncIterable<readonly Item[]> {
+    return dumpRedis(this.masters(), this.#connection.watch, this.#clock);
+  }
+
+  async load(items: readonly Item[]): Promise<void> {
+    const connection = this.#connection;
+    const now = this.#clock.now();
+    await this.#write(() => Promise.all(items.map((item) => loadItem(item, connection, this.#memberships, now))));
   }
 
   /** A cluster's: that of its first master. */
@@ -182,7 +200,7 @@ export class RedisStore implements Store {
     const text = JSON.stringify(value);
     const { now, expiresAt, life } = this.#times(options?.ttl ?? 0);
     const expiry = options?.ttl === undefined ? '' : expiresAt;
-    return [now, text, expiry, life, await this.#memberships.enter(key, options?.indexes, expiry)];
+    return [now, text, expiry, life, await this.#memberships.enter(key, options, expiry, life)];
   }
 
   /** After a write that won, the former one's index entries go; after one that lost, its own. */
@@ -217,13 +235,4 @@ function countMasters(ranges: unknown): number {
     ? ranges.map((range: unknown) => (Array.isArray(range) ? String(range[2]) : ''))
     : [];
   return Math.max(1, new Set(masters).size);
-}
-
-// A kind before each name, since Redis has one space of names where the port has four.
-function recordKey(key: string): string {
-  return `record:${key}`;
-}
-
-function bitmapKey(bitmap: string): string {
-  return `bitmap:${bitmap}`;
 }

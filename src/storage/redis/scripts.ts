@@ -103,6 +103,57 @@ const PAGE = `${INDEX}
   end
   return redis.call('ZRANGE', key, start, start + ARGV[4] - 1, 'WITHSCORES')`;
 
+/**
+ * An order is a sorted set with one score, sorted by its members: TERM \0 EXPIRY \0 KEY \0 WRITE, the expiry in 16
+ * digits. Redis cannot find the expired ones of them: a reader removes what it meets, and each write a few by chance,
+ * so that they stay few.
+ */
+const ORDER = `${INDEX}
+  local function expiry(member) return tonumber(string.match(member, '%z(%d+)%z')) or 0 end
+`;
+
+/** ARGV: now, ttl (0 for a durable record), members… */
+const TERM_ENTER = `${ORDER}
+  local lives, life = redis.call('PTTL', key), tonumber(ARGV[2])
+  for i = 3, #ARGV do redis.call('ZADD', key, 0, ARGV[i]) end
+  if life == 0 then redis.call('PERSIST', key)
+  elseif lives == -2 or (lives >= 0 and lives < life) then redis.call('PEXPIRE', key, ARGV[2]) end
+  for _, member in ipairs(redis.call('ZRANDMEMBER', key, 4)) do
+    if expiry(member) <= over then redis.call('ZREM', key, member) end
+  end`;
+
+/** ARGV: now, prefix, position to start after ('' for the start), how many. @returns position of the rest, members… */
+const RANGE = `${ORDER}
+  local limit, start = tonumber(ARGV[4]), ARGV[3] == '' and '[' .. ARGV[2] or '(' .. ARGV[3]
+  local found, rest = {}, ''
+  for round = 1, 20 do
+    local some = redis.call('ZRANGE', key, start, '(' .. ARGV[2] .. '\\255', 'BYLEX', 'LIMIT', 0, limit)
+    for _, member in ipairs(some) do
+      local ends = expiry(member)
+      if ends <= over then redis.call('ZREM', key, member)
+      elseif ends > now then table.insert(found, member) end
+    end
+    rest = #some < limit and '' or some[#some]
+    if rest == '' or #found >= limit then break end
+    start = '(' .. rest
+  end
+  table.insert(found, 1, rest)
+  return found`;
+
+/** ARGV: now, value, expiresAt, ttl, memberships, version, consumedAt ('' for none) */
+const LOAD_RECORD = `
+  local key = KEYS[1]
+  local former = redis.call('HGET', key, 'memberships')
+  redis.call('HSET', key, 'value', ARGV[2], 'expiresAt', ARGV[3], 'memberships', ARGV[5], 'version', ARGV[6])
+  if ARGV[7] == '' then redis.call('HDEL', key, 'consumedAt') else redis.call('HSET', key, 'consumedAt', ARGV[7]) end
+  if ARGV[3] == '' then redis.call('PERSIST', key) else redis.call('PEXPIRE', key, ARGV[4]) end
+  return former`;
+
+/** ARGV: sum, expiresAt, ttl */
+const LOAD_COUNTER = `
+  redis.call('HSET', KEYS[1], 'sum', ARGV[1], 'expiresAt', ARGV[2])
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])`;
+
 /** A hash: sum, expiresAt. ARGV: now, by, expiresAt, ttl */
 const INCREMENT = `
   local key, expiresAt = KEYS[1], redis.call('HGET', KEYS[1], 'expiresAt')
@@ -137,6 +188,10 @@ const SCRIPTS = {
   indexEnter: ENTER,
   indexLeave: LEAVE,
   indexPage: PAGE,
+  termEnter: TERM_ENTER,
+  termRange: RANGE,
+  recordLoad: LOAD_RECORD,
+  counterLoad: LOAD_COUNTER,
   counterIncrement: INCREMENT,
   bitmapSet: SET_BITS,
 };
@@ -161,6 +216,13 @@ declare module 'ioredis' {
     indexEnter(key: string, now: number, ...entries: readonly (number | string)[]): Result<null, Context>;
     indexLeave(key: string, now: number, entry: string): Result<null, Context>;
     indexPage(key: string, now: number, score: string, entry: string, limit: number): Result<string[], Context>;
+    termEnter(key: string, now: number, ttl: number, ...members: readonly string[]): Result<null, Context>;
+    termRange(key: string, now: number, prefix: string, after: string, limit: number): Result<string[], Context>;
+    recordLoad(
+      key: string,
+      ...load: [...WriteArguments, version: number, consumedAt: number | '']
+    ): Result<Field, Context>;
+    counterLoad(key: string, sum: number, expiresAt: number, ttl: number): Result<null, Context>;
     counterIncrement(key: string, now: number, by: number, expiresAt: number, ttl: number): Result<number, Context>;
     bitmapSet(
       key: string,

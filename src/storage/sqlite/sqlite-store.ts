@@ -1,14 +1,29 @@
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import type { Clock } from '../../lib/clock.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
-import type { Bitmap, Consumed, Counter, Index, Key, Page, Store, Stored, WriteOptions } from '../store.ts';
+import type {
+  Bitmap,
+  Consumed,
+  Counter,
+  Index,
+  Item,
+  Key,
+  Page,
+  Store,
+  Stored,
+  Term,
+  TermPage,
+  WriteOptions,
+} from '../store.ts';
 import { TickBatcher } from '../tick-batcher.ts';
 import { withRetry } from './with-retry.ts';
 import { startCheckpoints, startSweeper } from './maintenance.ts';
 import { FileIdentity, openDatabase } from './open-database.ts';
 import { ChangeNotices } from './change-notices.ts';
+import { dumpDatabase, loadItems } from './dump.ts';
 import { DURABLE } from './schema.ts';
 import { type Statements, prepareStatements } from './statements.ts';
+import { readRange, storedNames } from './terms.ts';
 
 const PAGE = 100;
 
@@ -19,6 +34,7 @@ export function openSqliteStore(path: string, clock: Clock): Store {
 
 /** Each verb is one SQL statement, so SQLite's own locking makes it atomic among threads and processes. */
 class SqliteStore implements Store {
+  readonly #path: string;
   readonly #clock: Clock;
   readonly #database: DatabaseSync;
   readonly #statements: Statements;
@@ -31,6 +47,7 @@ class SqliteStore implements Store {
   });
 
   constructor(path: string, clock: Clock) {
+    this.#path = path;
     this.#clock = clock;
     this.#database = openDatabase(path);
     this.#file = new FileIdentity(path);
@@ -50,14 +67,14 @@ class SqliteStore implements Store {
 
   async set<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<void> {
     const text = JSON.stringify(value);
-    await this.#run(() => this.#statements.set.run(key, text, this.#expiry(options), indexes(options)));
+    await this.#run(() => this.#statements.set.run(key, text, this.#expiry(options), storedNames(options)));
   }
 
   create<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<boolean> {
     const text = JSON.stringify(value);
     return this.#run(() => {
       const now = this.#clock.now();
-      return this.#statements.create.run(key, text, this.#expiry(options), indexes(options), now).changes === 1;
+      return this.#statements.create.run(key, text, this.#expiry(options), storedNames(options), now).changes === 1;
     });
   }
 
@@ -65,7 +82,14 @@ class SqliteStore implements Store {
     const text = JSON.stringify(value);
     return this.#run(() => {
       const now = this.#clock.now();
-      const written = this.#statements.replace.run(text, this.#expiry(options), indexes(options), key, version, now);
+      const written = this.#statements.replace.run(
+        text,
+        this.#expiry(options),
+        storedNames(options),
+        key,
+        version,
+        now,
+      );
       return written.changes === 1;
     });
   }
@@ -110,6 +134,10 @@ class SqliteStore implements Store {
     return this.#entries.add([index, this.#expiry({ ttl }), member]);
   }
 
+  range<T>(prefix: Term<T>, { after, limit = PAGE }: { after?: string; limit?: number } = {}): Promise<TermPage<T>> {
+    return this.#run(() => readRange(this.#statements, prefix, { after, limit }, this.#clock.now()));
+  }
+
   increment(counter: Counter, by: number, ttl: number): Promise<number> {
     return this.#run(() => {
       const now = this.#clock.now();
@@ -137,6 +165,14 @@ class SqliteStore implements Store {
 
   subscribe(channel: string, listener: (message: string) => void): Promise<() => Promise<void>> {
     return this.#notices.subscribe(channel, listener);
+  }
+
+  dump(): AsyncIterable<readonly Item[]> {
+    return dumpDatabase(this.#path, this.#clock.now());
+  }
+
+  async load(items: readonly Item[]): Promise<void> {
+    await this.#run(() => loadItems(this.#database, this.#statements, items, this.#clock.now()));
   }
 
   time(): Promise<number> {
@@ -171,11 +207,6 @@ class SqliteStore implements Store {
   #expiry(options: WriteOptions | undefined): number {
     return options?.ttl === undefined ? DURABLE : Math.ceil(this.#clock.now() + options.ttl * 1000);
   }
-}
-
-function indexes(options: WriteOptions | undefined): string | null {
-  if (options?.indexes === undefined || options.indexes.length === 0) return null;
-  return JSON.stringify([...new Set(options.indexes)].sort());
 }
 
 function stored<T>(row: Record<string, SQLOutputValue> | undefined, now: number): Stored<T> | undefined {

@@ -42,6 +42,11 @@ export function prepareStatements(database: DatabaseSync) {
       SELECT key, expires_at FROM entries
       WHERE name = $index AND (expires_at, key) > ($expiry, $name) AND expires_at > $now
       ORDER BY expires_at, key LIMIT $limit`),
+    range: database.prepare(`
+      SELECT name, expires_at, key FROM members
+      WHERE (name, expires_at, key) > ($name, $expiry, $key) AND name < $end AND expires_at > $now
+      ORDER BY name, expires_at, key LIMIT $limit`),
+    loads: prepareLoads(database),
     enlist: database.prepare(`
       INSERT INTO entries (name, expires_at, key) SELECT value->>0, value->>1, value->>2 FROM json_each(?)
       WHERE true ON CONFLICT DO NOTHING`),
@@ -61,10 +66,27 @@ export function prepareStatements(database: DatabaseSync) {
     hintsAfter: database.prepare('SELECT id, channel, message FROM hints WHERE id > ? ORDER BY id'),
     time: database.prepare("SELECT unixepoch('subsec') * 1000 AS time"),
     health: database.prepare('SELECT 1 FROM records LIMIT 1'),
-    sweeps: Object.entries(SWEPT).map(([table, id]) =>
-      database.prepare(`
-        DELETE FROM ${table} WHERE (${id}) IN (SELECT ${id} FROM ${table} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`),
-    ),
+    sweeps: prepareSweeps(database),
+  };
+}
+
+function prepareSweeps(database: DatabaseSync) {
+  return Object.entries(SWEPT).map(([table, id]) =>
+    database.prepare(`
+      DELETE FROM ${table} WHERE (${id}) IN (SELECT ${id} FROM ${table} WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`),
+  );
+}
+
+/** Statements that write things as they were dumped. */
+function prepareLoads(database: DatabaseSync) {
+  return {
+    loadRecord: database.prepare(`
+      INSERT INTO records (key, value, version, consumed_at, expires_at, indexes) VALUES (?, ?, ?, ?, ?, ?)
+      ON CONFLICT (key) DO UPDATE SET
+        value = excluded.value, version = excluded.version, consumed_at = excluded.consumed_at,
+        expires_at = excluded.expires_at, indexes = excluded.indexes`),
+    loadCounter: database.prepare('INSERT OR REPLACE INTO counters (key, sum, expires_at) VALUES (?, ?, ?)'),
+    loadBitmap: database.prepare('INSERT OR REPLACE INTO bitmaps (key, bits, expires_at) VALUES (?, ?, ?)'),
   };
 }
 
