@@ -4,6 +4,7 @@ import { sha256 } from '../lib/hash.ts';
 import { type AccountId, newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import { type Index, keyspace, type Store } from '../storage/store.ts';
+import { update } from '../storage/update.ts';
 import { normaliseEmail } from '../lib/email.ts';
 
 export interface Account extends Provenance {
@@ -99,12 +100,8 @@ export function openAccounts(options: { records: Store; clock: Clock; random: Ra
   }
 
   async function change(id: AccountId, edit: (account: Account) => Account): Promise<Account | undefined> {
-    for (;;) {
-      const stored = await records.get(accountKey(id));
-      if (stored === undefined) return undefined;
-      const edited = edit(stored.value);
-      if (await records.replace(accountKey(id), edited, stored.version, { indexes: [everyAccount] })) return edited;
-    }
+    const stored = await records.get(accountKey(id));
+    return update(records, accountKey(id), stored, edit, { indexes: [everyAccount] });
   }
 
   /** Skips records that a crash, or a lost race for an address, left behind. */

@@ -1,6 +1,7 @@
 import { signsWithSecret } from '../config/sections/client-auth-checks.ts';
 import { secretToken } from '../lib/random.ts';
 import { seal } from '../lib/seal.ts';
+import { update } from '../storage/update.ts';
 import { hashClientSecret, clientKey, durableClient, type ClientRecord, type ClientsOptions } from './clients.ts';
 
 /** The new secret, which is not stored, and the validity of the previous one. */
@@ -48,19 +49,19 @@ async function rollStored(
 ): Promise<RolledSecret | WhyNotRolled> {
   const secret = secretToken(random);
   const key = clientKey(clientId);
-  for (let stored = await records.get(key); stored !== undefined; stored = await records.get(key)) {
-    const { previous_secret_hash: _older, secret_hash: previous, ...client } = stored.value;
-    const problem = problemOf(stored.value);
-    if (problem !== undefined || previous === undefined) return problem ?? 'no-secret';
+  const secretHash = hashClientSecret(secret, random);
+  const roll = async (now: ClientRecord): Promise<ClientRecord | undefined> => {
+    if (problemOf(now) !== undefined) return undefined;
+    const { previous_secret_hash: _older, secret_hash: previous, ...client } = now;
     const signs = signsWithSecret(client);
-    const previousGoesOn = !hasLeaked && !signs;
-    const rolled: ClientRecord = {
+    return {
       ...client,
-      secret_hash: hashClientSecret(secret, random),
-      ...(previousGoesOn && { previous_secret_hash: previous }),
+      secret_hash: secretHash,
+      ...(!hasLeaked && !signs && previous !== undefined && { previous_secret_hash: previous }),
       ...(signs && { sealed_secret: seal(await sealingKey(), secret, random) }),
     };
-    if (await records.replace(key, rolled, stored.version, durableClient)) return { secret, previousGoesOn };
-  }
-  return 'absent';
+  };
+  const now = await update(records, key, await records.get(key), roll, durableClient);
+  if (now?.secret_hash === secretHash) return { secret, previousGoesOn: now.previous_secret_hash !== undefined };
+  return (now && problemOf(now)) ?? 'absent';
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
 import { secretToken, type Random } from '../lib/random.ts';
 import { keyspace, type Store } from '../storage/store.ts';
+import { update } from '../storage/update.ts';
 
 /** A permission to register clients, kept under the hash of its initial access token (RFC 7591 §3). */
 interface Invitation {
@@ -39,13 +40,12 @@ export function openInvitations({
     },
     async use(token) {
       const key = invitationKey(sha256(token));
-      for (let stored = await records.get(key); stored !== undefined; stored = await records.get(key)) {
-        const { uses } = stored.value;
-        if (uses <= 1) return (await records.take(key)) !== undefined;
-        const ttl = Math.max(1, Math.ceil(((stored.expiresAt ?? 0) - clock.now()) / 1000));
-        if (await records.replace(key, { uses: uses - 1 }, stored.version, { ttl })) return true;
-      }
-      return false;
+      const stored = await records.get(key);
+      const rest = Math.max(1, Math.ceil(((stored?.expiresAt ?? 0) - clock.now()) / 1000));
+      const once = ({ uses }: Invitation): Invitation => ({ uses: uses - 1 });
+      // The last use deletes it.
+      const options = ({ uses }: Invitation) => ({ ttl: uses > 0 ? rest : 0 });
+      return (await update(records, key, stored, once, options)) !== undefined;
     },
   };
 }

@@ -239,12 +239,9 @@ async function storePassword(
     await records.set(key, next);
     return true;
   }
-  let isFormer = false;
-  const change = (now: PasswordRecord): PasswordRecord | undefined => {
-    isFormer = versionIn(now) === instead.version;
-    return isFormer ? next : undefined;
-  };
-  return (await update(records, key, instead.record, change)) && isFormer;
+  const change = (now: PasswordRecord): PasswordRecord | undefined =>
+    versionIn(now) === instead.version ? next : undefined;
+  return (await update(records, key, instead.record, change)) === next;
 }
 
 function versionIn({ version, changedAt }: PasswordRecord): string {

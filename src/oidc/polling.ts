@@ -2,6 +2,7 @@ import { errors } from 'oidc-provider';
 import type { Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
 import { keyspace, type Store } from '../storage/store.ts';
+import { upsert } from '../storage/update.ts';
 import type { GrantHandler } from './internals.ts';
 import { QUESTION_LIFE } from './lifetimes.ts';
 
@@ -37,7 +38,7 @@ export function pacePolling(parameter: 'device_code' | 'auth_req_id') {
         await engine(context);
       } catch (error) {
         const isPending = error instanceof errors.AuthorizationPending;
-        if (isPending && (await isTooSoon(parts, String(context.oidc.params?.[parameter]))))
+        if (isPending && (await comesTooSoon(parts, String(context.oidc.params?.[parameter]))))
           throw new errors.SlowDown();
         throw error;
       }
@@ -45,19 +46,15 @@ export function pacePolling(parameter: 'device_code' | 'auth_req_id') {
 }
 
 /** Of concurrent requests on any nodes one writes; the others find its record and are too soon. */
-async function isTooSoon({ grants, clock }: Parts, code: string): Promise<boolean> {
+async function comesTooSoon({ grants, clock }: Parts, code: string): Promise<boolean> {
   const key = paceKey(sha256(code));
-  const options = { ttl: QUESTION_LIFE };
-  for (;;) {
-    const stored = await grants.get(key);
+  let isTooSoon = false;
+  const change = ({ interval, at: last }: Pace): Pace => {
     const at = clock.now();
-    if (stored === undefined) {
-      if (await grants.create(key, { interval: POLL_INTERVAL, at }, options)) return false;
-      continue;
-    }
-    const { interval, at: last } = stored.value;
-    const tooSoon = at - last < interval * 1000 - JITTER;
-    const next = { interval: tooSoon ? interval + POLL_INTERVAL : interval, at };
-    if (await grants.replace(key, next, stored.version, options)) return tooSoon;
-  }
+    isTooSoon = at - last < interval * 1000 - JITTER;
+    return { interval: isTooSoon ? interval + POLL_INTERVAL : interval, at };
+  };
+  const first = { interval: POLL_INTERVAL, at: clock.now() };
+  const written = await upsert(grants, key, await grants.get(key), { first, change }, { ttl: QUESTION_LIFE });
+  return written !== first && isTooSoon;
 }

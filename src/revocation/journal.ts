@@ -2,7 +2,7 @@ import type { RevocationTarget, Revoked } from '../events/events.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Lease } from '../storage/lease.ts';
 import { keyspace, type Index, type Key, type Store } from '../storage/store.ts';
-import { update } from '../storage/update.ts';
+import { upsert } from '../storage/update.ts';
 import { WorkQueue } from '../storage/work-queue.ts';
 
 /** An unfinished revocation, as stored. */
@@ -101,6 +101,6 @@ export class RevocationJournal {
     const due = { ...passed, dueAt: clock.now() };
     const isAhead = (now: Revocation): boolean => now.at > due.at || (now.at === due.at && now.done >= due.done);
     const change = (now: Revocation) => (isAhead(now) ? undefined : due);
-    if (!(await update(store, key, await store.get(key), change, this.queue.open))) await this.queue.add(key, due);
+    await upsert(store, key, await store.get(key), { first: due, change }, this.queue.open);
   }
 }

@@ -1,5 +1,5 @@
 import { keyspace, type Key, type Store } from '../storage/store.ts';
-import { update } from '../storage/update.ts';
+import { upsert } from '../storage/update.ts';
 
 /**
  * A not-before instant in milliseconds since the epoch. Everything that began earlier is invalid, whatever an index
@@ -21,10 +21,9 @@ function keyOf(of: NotBeforeScope): Key<NotBefore> {
 
 /** Moves the instant later, never earlier. @param ttl in seconds; longer than the life of anything that it invalidates */
 export async function writeNotBefore(grants: Store, of: NotBeforeScope, before: number, ttl: number): Promise<void> {
-  const key = keyOf(of);
-  if (await grants.create(key, { before }, { ttl })) return;
-  const later = (now: NotBefore): NotBefore | undefined => (now.before < before ? { before } : undefined);
-  await update(grants, key, await grants.get(key), later, { ttl });
+  const first: NotBefore = { before };
+  const change = (now: NotBefore): NotBefore | undefined => (now.before < before ? first : undefined);
+  await upsert(grants, keyOf(of), undefined, { first, change }, { ttl });
 }
 
 /** The owners of a record. */

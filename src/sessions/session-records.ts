@@ -103,13 +103,9 @@ export async function endSessionRecord(
   stored: Stored<SessionRecord>,
   at: number,
 ): Promise<SessionRecord | undefined> {
-  let ended = stored.value;
-  const end = (now: SessionRecord): SessionRecord | undefined => {
-    ended = now.endedAt === undefined ? { ...now, endedAt: at } : now;
-    return ended === now ? undefined : ended;
-  };
-  const isThere = await update(grants, key, stored, end, { ttl: REMEMBERED, ...ofItsAccount(stored.value) });
-  return isThere ? ended : undefined;
+  const end = (now: SessionRecord): SessionRecord | undefined =>
+    now.endedAt === undefined ? { ...now, endedAt: at } : undefined;
+  return update(grants, key, stored, end, { ttl: REMEMBERED, ...ofItsAccount(stored.value) });
 }
 
 /** Seconds for which an ended record is remembered, until everything that was under way has been found through it. */

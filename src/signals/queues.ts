@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { everyRecord } from '../storage/every-member.ts';
 import { keyspace, type Index, type Store, type Stored, type WriteOptions } from '../storage/store.ts';
-import { update } from '../storage/update.ts';
+import { update, upsert } from '../storage/update.ts';
 import { PUSH, type Stream } from './streams.ts';
 
 /** Time in seconds for which an untouched queue is kept, and for which an event waits for its receiver. */
@@ -51,8 +51,7 @@ export function openQueues({ grants, clock }: { grants: Store; clock: Clock }): 
       const { id } = stream;
       const [key, write, now] = [queueKey(id), options(stream, isBusy), clock.now()];
       const fresh: Queue = { stream: id, waiting: 0, since: now, attempts: 0, dueAt: now };
-      while (!(await update(grants, key, await get(id), change, write)))
-        if (await grants.create(key, change(fresh), write)) break;
+      await upsert(grants, key, await get(id), { first: change(fresh), change }, write);
       await grants.publish(HINTS, id);
     },
     async adjust(stream, change) {

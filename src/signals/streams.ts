@@ -74,11 +74,7 @@ export function openStreams({ records, clock, random }: { records: Store; clock:
     },
     async change(id, edit) {
       const stored = await records.get(streamKey(id));
-      if (stored === undefined) return undefined;
-      let changed = stored.value;
-      const write = (now: Stream): Stream => (changed = edit(now));
-      const isThere = await update(records, streamKey(id), stored, write, indexes(stored.value.client));
-      return isThere ? changed : undefined;
+      return update(records, streamKey(id), stored, edit, ({ client }) => indexes(client));
     },
     remove: (id) => records.delete(streamKey(id)),
   };

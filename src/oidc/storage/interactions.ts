@@ -141,8 +141,7 @@ export class Interactions {
   /** A step that took too long must not end the step that began after it. */
   async #endStep(key: Key<{ by: string }>, by: string): Promise<void> {
     const stored = await this.#grants.get(key);
-    // The store cannot delete one version, so a replacement that expires at once is written.
-    if (stored?.value.by === by) await this.#grants.replace(key, stored.value, stored.version, { ttl: 0.001 });
+    if (stored?.value.by === by) await this.#grants.replace(key, stored.value, stored.version, { ttl: 0 });
   }
 
   /**
@@ -153,19 +152,11 @@ export class Interactions {
     const { details, payload, stored } = found;
     const merged = 'error' in result ? result : { ...payload.lastSubmission, ...result };
     const record = sealRecord(details.uid, { ...payload, result: merged }, this.#random);
-    let isOver = found.isOver;
-    const change = (now: InteractionRecord): InteractionRecord | undefined => {
-      isOver = now.isAnswered === true;
-      return isOver ? undefined : { ...now, ...record, form };
-    };
-    const isThere = await update(
-      this.#grants,
-      interactionKey(details.uid),
-      stored,
-      change,
-      remainingLife(stored, this.#clock),
-    );
-    return isThere && !isOver;
+    const change = (now: InteractionRecord): InteractionRecord | undefined =>
+      now.isAnswered ? undefined : { ...now, ...record, form };
+    const life = remainingLife(stored, this.#clock);
+    const now = await update(this.#grants, interactionKey(details.uid), stored, change, life);
+    return now !== undefined && !now.isAnswered;
   }
 
   /** Makes the engine find this interaction in this request. */

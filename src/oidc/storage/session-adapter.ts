@@ -198,13 +198,11 @@ async function writeChanges(
   seen: Seen,
   options: { ttl?: number },
 ): Promise<boolean> {
-  let hasEnded = false;
-  const change = (now: SessionRecord): SessionRecord | undefined => {
-    hasEnded = now.endedAt !== undefined;
-    return hasEnded ? undefined : mergeChanges(seen.session.value, session, now);
-  };
+  const change = (now: SessionRecord): SessionRecord | undefined =>
+    now.endedAt === undefined ? mergeChanges(seen.session.value, session, now) : undefined;
   const write = { ...options, ...ofItsAccount(session) };
-  return (await update(grants, sessionKey(uid), seen.session, change, write)) && !hasEnded;
+  const now = await update(grants, sessionKey(uid), seen.session, change, write);
+  return now !== undefined && now.endedAt === undefined;
 }
 
 function split({ jti: _secret, uid = '', state, ...session }: AdapterPayload) {
