@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import { Problem } from '../http/problems.ts';
 import { route, type Route } from '../http/route.ts';
-import { showAccounts, submitAccount, showSignIn, submitSignIn } from './sign-in-page.ts';
+import { showAccounts, submitAccount, showSignIn, submitSignIn, showSignUp, submitSignUp } from './sign-in-page.ts';
 import { showConsent, submitConsent } from './consent-page.ts';
 import {
   cancelGuard,
@@ -15,7 +15,6 @@ import {
   type SubmittedInteraction,
 } from './interaction.ts';
 import type { InteractionContext } from './interaction-context.ts';
-import { showSignUp, submitSignUp } from './sign-up-page.ts';
 
 /** The prompts that a sign-in answers. */
 const SIGN_IN = ['login', 'select_account'];
