@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { inBatches } from '../batches.ts';
 import { StoreUnavailable, type Item } from '../store.ts';
-import { DURABLE } from './schema.ts';
+import { DURABLE } from './open-database.ts';
 import type { Statements } from './statements.ts';
 import { readNames, storedNames } from './terms.ts';
 

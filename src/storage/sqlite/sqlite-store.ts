@@ -18,10 +18,9 @@ import type {
 import { TickBatcher } from '../tick-batcher.ts';
 import { withRetry } from './with-retry.ts';
 import { startCheckpoints, startSweeper } from './maintenance.ts';
-import { FileIdentity, openDatabase } from './open-database.ts';
+import { FileIdentity, openDatabase, DURABLE } from './open-database.ts';
 import { ChangeNotices } from './change-notices.ts';
 import { dumpDatabase, loadItems } from './dump.ts';
-import { DURABLE } from './schema.ts';
 import { type Statements, prepareStatements } from './statements.ts';
 import { readRange, storedNames } from './terms.ts';
 
