@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { readYaml } from '../../src/config/loading/document.ts';
+import { readYaml } from '../../src/config/loading/source.ts';
 import { pathText, type Path } from '../../src/config/problems.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { isMapping, required, schemaUnder } from '../../src/config/schema-reflection.ts';
