@@ -28,7 +28,7 @@ function withOldApps(config: Config): Config {
     clients: [
       ...config.clients,
       { ...template('demo-web'), client_id: 'old-app', profile: 'legacy', secret, first_party: true, grant_types },
-      { ...template('demo-web'), client_id: 'old-job', profile: 'legacy', secret, first_party: true, grant_types: ['password', 'authorization_code'] }, // prettier-ignore
+      { ...template('demo-web'), client_id: 'old-job', profile: 'legacy', secret, first_party: true, scopes: ['openid', 'email'], grant_types: ['password', 'authorization_code'] }, // prettier-ignore
       { ...template('demo-notes'), client_id: 'old-phone', profile: 'legacy', grant_types },
     ],
   };
@@ -154,6 +154,13 @@ describe('The password grant', () => {
     );
     assert.ok(statuses.includes(429), statuses.join());
     assert.equal((await ask()).status, 200);
+  });
+
+  it('counts no guess for a request that is refused for its scope', async () => {
+    const guess = (scope: string) =>
+      ask({ username: 'faulty@example.com', password: 'wrong', scope }, 'old-job:the-secret-of-the-old-app');
+    for (let times = 0; times < 10; times += 1) await refused(guess('openid roles'), 'invalid_scope');
+    await refused(guess('openid email'), 'invalid_grant');
   });
 
   it('is offered only where an app has it', async () => {

@@ -5,7 +5,7 @@ import { withAccount } from '../oidc/behind-the-server.ts';
 import { Browser } from '../support/browser.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
 import { newHolder, proof, type Holder } from '../support/dpop.ts';
-import { ADMIN, ALICE, tokenRequest, type TokenAnswer } from '../support/flows.ts';
+import { ADMIN, ALICE, tokenRequest, tokensFor, type TokenAnswer } from '../support/flows.ts';
 import { apiOf, verified } from '../support/tokens.ts';
 import {
   ACCESS_TOKEN,
@@ -210,6 +210,19 @@ describe('Token exchange refuses', () => {
       await unacceptable(exchange(world, 'notes-api', access_token));
       await unacceptable(exchange(world, 'archive-api', archived));
       await unacceptable(exchange(world, 'reader', id_token, asIdToken));
+    });
+
+    it('the person signed out, for ID tokens also of an app that keeps its offline access', async () => {
+      const browser = new Browser();
+      const asked = { scope: 'openid offline_access', prompt: 'consent' };
+      const of = { browser, clientId: 'demo-web', parameters: asked };
+      const { id_token = '', refresh_token = '' } = await tokensFor(world.server.issuer, of);
+      const asIdToken = { subject_token_type: ID_TOKEN, scope: '' };
+      assert.equal((await exchange(world, 'reader', id_token, asIdToken)).status, 200);
+      await browser.visit(`${world.server.issuer}/logout?id_token_hint=${id_token}`);
+      await unacceptable(exchange(world, 'reader', id_token, asIdToken));
+      const again = { grant_type: 'refresh_token', refresh_token };
+      assert.equal((await tokenRequest(world.server.issuer, again, 'demo-web:demo-web-secret')).status, 200);
     });
 
     it('the account was disabled', async () => {

@@ -71,6 +71,17 @@ describe('Consent', () => {
     for (const raw of ['notes:read', 'offline_access', 'openid']) assert.ok(!words.includes(raw), raw);
   });
 
+  it('is not recorded from a page of a session that has ended', async () => {
+    const browser = new Browser();
+    const page = await signInFor(requestOf('openid profile'), ALICE, browser);
+    assert.ok(isAsked(page));
+    const question = await browser.visit(`${server.issuer}/logout`);
+    assert.match((await browser.submit(question, { logout: 'yes' })).html, /You are signed out/);
+    const { status } = await browser.submit(page, { decision: 'allow' }, requestOf('openid').redirectUri);
+    assert.ok(status >= 400 && status < 500, String(status));
+    assert.ok(isAsked(await signInFor(requestOf('openid profile'))));
+  });
+
   it('asks for offline access also where the app does not send prompt=consent', async () => {
     const page = await signInFor(requestOf('openid offline_access'));
     assert.ok(list(page).includes('Keep this access even when you are not using the app'), page.html);

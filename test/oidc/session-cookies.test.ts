@@ -12,8 +12,8 @@ import {
   signIn,
   type Person,
 } from '../support/flows.ts';
+import { holdingStores } from '../support/held-call.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
-import { storesAround } from '../support/stores-around.ts';
 
 /** The web app takes tokens in its redirect, without a question. */
 const withTokensInRedirects = (config: Config): Config => ({
@@ -25,41 +25,17 @@ const withTokensInRedirects = (config: Config): Config => ({
   ),
 });
 
-/** A write that waits until the test has done something else. */
-interface Held {
-  reached: PromiseWithResolvers<undefined>;
-  released: PromiseWithResolvers<undefined>;
-}
-
 describe('Session cookies', () => {
   let server: TestServer;
-  let next: Held | undefined;
-  const { openStores } = storesAround((call, name, [key]) => {
-    const held = next;
-    if (held === undefined || !['delete', 'replace'].includes(name) || !/^session(-cookie)?:/.test(String(key)))
-      return call();
-    next = undefined;
-    held.reached.resolve(undefined);
-    return held.released.promise.then(call);
-  });
+  const { openStores, meanwhile } = holdingStores();
   before(async () => {
     server = await startTestServer({ change: withTokensInRedirects, openStores });
   });
   after(() => server.close());
-  afterEach(() => {
-    next = undefined;
-    returnToPresent();
-  });
+  afterEach(returnToPresent);
 
-  /** Does something between the reads of a request and its first write to a session. */
-  async function meanwhile<T>(request: () => Promise<T>, others: () => Promise<void>): Promise<T> {
-    const held: Held = { reached: Promise.withResolvers(), released: Promise.withResolvers() };
-    next = held;
-    const answered = request();
-    await Promise.race([held.reached.promise, answered]);
-    await others().finally(() => held.released.resolve(undefined));
-    return answered;
-  }
+  const isSessionWrite = (verb: string, key: string): boolean =>
+    ['delete', 'replace'].includes(verb) && /^session(-cookie)?:/.test(key);
 
   const silent = (clientId: string, more: Record<string, string> = {}) =>
     authorizationRequest(server.issuer, clientId, { prompt: 'none', ...more });
@@ -113,6 +89,7 @@ describe('Session cookies', () => {
     const [ofVictim, ofStranger] = [await resumed(victim, ALICE), await resumed(stranger, ADMIN)];
     await meanwhile(
       () => victim.visit(ofVictim.at, {}, ofVictim.request.redirectUri),
+      isSessionWrite,
       async () => {
         const { url } = await stranger.visit(ofStranger.at, {}, ofStranger.request.redirectUri);
         assert.ok(new URL(url).searchParams.has('code'), url);
@@ -133,6 +110,7 @@ describe('Session cookies', () => {
     const question = await browser.visit(`${server.issuer}/logout`);
     const answer = await meanwhile(
       () => tab.visit(request.url, {}, request.redirectUri),
+      isSessionWrite,
       async () => {
         assert.match((await browser.submit(question, { logout: 'yes' })).html, /You are signed out/);
       },

@@ -8,9 +8,9 @@ import type { IncomingMessage } from 'node:http';
 import { serverStores } from '../oidc/server-stores.ts';
 import { Browser } from '../support/browser.ts';
 import { domainOn } from '../support/domain.ts';
-import { ADMIN, ALICE, authorizationRequest, exchangeCode } from '../support/flows.ts';
+import { ADMIN, ALICE, authorizationRequest, exchangeCode, refresh } from '../support/flows.ts';
 import { isRevoked, placeOf } from '../status/published-lists.ts';
-import { storesAround } from '../support/stores-around.ts';
+import { holdingStores } from '../support/held-call.ts';
 import { until } from '../support/until.ts';
 import { ALL, NOTHING, World } from './world.ts';
 
@@ -34,9 +34,10 @@ const done = (): Promise<void> => Promise.resolve();
 for (const backend of serverStores) {
   describe(`What is under way while things are revoked on ${backend.name}`, function () {
     this.timeout(60_000);
+    const { around, openStores, meanwhile } = holdingStores();
     let world: World;
     before(async () => {
-      world = await World.start(backend);
+      world = await World.start(backend, undefined, openStores);
     });
     after(() => world.stop());
 
@@ -62,33 +63,73 @@ for (const backend of serverStores) {
       const resume = await browser.submit(page, { ...ALICE }, `${issuer}/authorize/`);
       const { account } = await world.holding();
       await world.operations.changeCredentials(account, 'password-changed', { store: done });
+      // An earlier instant does not undo a later one.
+      await world.domain.revoke({ what: 'account', account, before: Date.now() - 3_600_000 }, 'ended-by-operator');
       const back = await browser.visit(resume.url, {}, request.redirectUri);
       const callback = new URL(back.url);
       assert.equal((await exchangeCode(issuer, request, callback)).body['error'], 'invalid_grant');
       assert.equal(await world.isSignedIn({ browser, client: 'demo-notes' }), false);
     });
 
+    it('ends a session from before an instant, though it was used since', async () => {
+      const person = await world.newPerson('early');
+      const holding = await world.holding({ person });
+      const before = Date.now() + 1;
+      await until(() => Date.now() > before);
+      assert.ok(await world.isSignedIn({ ...holding, client: 'demo-photos' }));
+      await world.domain.revoke({ what: 'account', account: holding.account, before }, 'ended-by-operator');
+      assert.deepEqual(await world.left(holding), NOTHING);
+    });
+
+    it('gives tokens that are worth nothing, where their session ends while they are issued', async () => {
+      const { issuer } = world.node;
+      const person = await world.newPerson('leaver');
+      const { browser } = await world.holding({ person });
+      const request = authorizationRequest(issuer, 'demo-notes', { prompt: 'none', scope: 'openid email' });
+      const callback = await browser.visit(request.url, {}, request.redirectUri);
+      const question = await browser.visit(`${issuer}/logout`);
+      const { status, body } = await meanwhile(
+        () => exchangeCode(issuer, request, new URL(callback.url)),
+        (verb, key) => verb === 'set' && key.startsWith('refresh-token:'),
+        () => browser.submit(question, { logout: 'yes' }),
+      );
+      assert.equal(status, 200, JSON.stringify(body));
+      assert.equal((await refresh(issuer, String(body['refresh_token']))).status, 400);
+      assert.equal(await world.isActive(String(body['access_token'])), false);
+    });
+
+    it('keeps a grant ended that a request widens while it is revoked', async () => {
+      const { issuer } = world.node;
+      const person = await world.newPerson('widener');
+      const { browser, refresh: token } = await world.holding({ person });
+      const request = authorizationRequest(issuer, 'demo-notes', { prompt: 'none', scope: 'openid profile' });
+      const callback = await meanwhile(
+        () => browser.visit(request.url, {}, request.redirectUri),
+        (verb, key) => verb === 'replace' && key.startsWith('grant:'),
+        () => {
+          const body = new URLSearchParams({ token, client_id: 'demo-notes' });
+          return fetch(`${issuer}/revoke`, { method: 'POST', body });
+        },
+      );
+      const { status, body } = await exchangeCode(issuer, request, new URL(callback.url));
+      assert.deepEqual([status, body['error']], [400, 'invalid_grant']);
+    });
+
     it('lets nobody sign in to an account while it is being removed', async () => {
       const person = await world.newPerson('leaving');
       const { account } = await world.holding({ person });
-      const [reached, released] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
-      const { around } = storesAround((call, name, [key]) => {
-        if (name !== 'delete' || !String(key).startsWith('password:')) return call();
-        reached.resolve(undefined);
-        return released.promise.then(call);
-      });
       const { operations } = domainOn(around(world.stores), world.node.config);
-      const removed = operations.removeAccount(account);
-      await Promise.race([reached.promise, removed]);
-      try {
-        const browser = new Browser();
-        const request = authorizationRequest(world.node.issuer);
-        const page = await browser.visit(request.url);
-        assert.equal((await browser.submit(page, { ...person }, request.redirectUri)).status, 401);
-      } finally {
-        released.resolve(undefined);
-      }
-      assert.equal(await removed, true);
+      const isRemoved = await meanwhile(
+        () => operations.removeAccount(account),
+        (verb, key) => verb === 'delete' && key.startsWith('password:'),
+        async () => {
+          const request = authorizationRequest(world.node.issuer);
+          const browser = new Browser();
+          const page = await browser.visit(request.url);
+          assert.equal((await browser.submit(page, { ...person }, request.redirectUri)).status, 401);
+        },
+      );
+      assert.equal(isRemoved, true);
     });
 
     it('is gone on with where a process was killed in the middle', async () => {

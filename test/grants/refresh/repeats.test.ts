@@ -6,8 +6,10 @@ import { selfSignedCertificate, type Certificate } from '../../support/certifica
 import { returnToPresent, travel } from '../../support/clock.ts';
 import { newHolder, proof, type Holder } from '../../support/dpop.ts';
 import { ALICE, authorizationRequest, signIn } from '../../support/flows.ts';
+import { requestOf, sendRaw } from '../../support/raw-http.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
 import { apiOf } from '../../support/tokens.ts';
+import { until } from '../../support/until.ts';
 import { liveTokens } from './live-tokens.ts';
 
 const basic = (clientId: string): string => `Basic ${Buffer.from(`${clientId}:demo-web-secret`).toString('base64')}`;
@@ -91,6 +93,21 @@ describe('A refresh that is repeated', () => {
   async function refresh(token: string, options: Options = {}): Promise<Answer> {
     const { by, headers } = await identity(options);
     return post({ grant_type: 'refresh_token', refresh_token: token, ...by, ...options.more }, headers);
+  }
+
+  /** Sends a refresh, and closes the connection before there can be an answer. */
+  async function refreshAndHangUp(token: string, options: Options = {}): Promise<void> {
+    const { by, headers } = await identity(options);
+    const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: token, ...by }).toString();
+    const { host, port } = new URL(server.issuer);
+    const all = {
+      host,
+      ...headers,
+      'content-type': 'application/x-www-form-urlencoded',
+      'content-length': body.length,
+    };
+    const lines = Object.entries(all).map(([name, value]) => `${name}: ${String(value)}`);
+    await sendRaw(Number(port), requestOf('POST /token HTTP/1.1', lines, body), { patience: 10_000 });
   }
 
   async function refreshed(token: string, options: Options = {}): Promise<Answer> {
@@ -195,6 +212,17 @@ describe('A refresh that is repeated', () => {
     }
     assert.equal((await refreshed(token)).text, first.text);
     await refreshed(first.body['refresh_token'] ?? '', { more: { scope: 'openid' } });
+  });
+
+  it('is a replay from a sender who hangs up too, with another key or where the window is 0', async () => {
+    const holder = await newHolder();
+    for (const by of [{ holder }, { clientId: 'demo-photos' }]) {
+      const token = await firstToken(by);
+      await refreshed(token, by);
+      assert.equal((await alive(token)).refresh, 1);
+      await refreshAndHangUp(token, { ...by, holder: undefined });
+      await until(async () => (await alive(token)).refresh === 0);
+    }
   });
 
   it('works after a request that was refused, which used nothing up and left nothing behind', async () => {
