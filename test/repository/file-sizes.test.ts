@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+
+const MOST_FILES = 420;
+const LONGEST = 300;
+/** In lines. Shorter files scatter a topic, and longer ones cannot be read in a minute. The aim is at most 75. */
+const MEDIAN = { least: 55, most: 82 };
+
+describe('The files of src/', () => {
+  const sizes = globSync('src/**/*.ts').map((file) => ({
+    file,
+    lines: readFileSync(file, 'utf8').split('\n').length - 1,
+  }));
+
+  it(`are at most ${MOST_FILES}`, () => {
+    assert.ok(sizes.length <= MOST_FILES, `there are ${sizes.length}: put a small file into the one that uses it`);
+  });
+
+  it(`have at most ${LONGEST} lines each`, () => {
+    assert.deepEqual(
+      sizes.filter(({ lines }) => lines > LONGEST),
+      [],
+    );
+  });
+
+  it(`have a median of ${MEDIAN.least} to ${MEDIAN.most} lines`, () => {
+    const sorted = sizes.map(({ lines }) => lines).toSorted((one, other) => one - other);
+    const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
+    assert.ok(median >= MEDIAN.least && median <= MEDIAN.most, `the median is ${median}`);
+  });
+});
