@@ -6,7 +6,7 @@ import { Problem } from '../http/problems.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
 import { ownForm, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
-import { showPage } from './show-page.ts';
+import { showPage } from '../http/page-answer.ts';
 
 interface Parts extends PageDependencies {
   views: Views;

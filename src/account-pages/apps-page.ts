@@ -7,7 +7,7 @@ import type { PageData } from '../http/pages.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
 import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
-import { showPage } from './show-page.ts';
+import { showPage } from '../http/page-answer.ts';
 
 /** An app that may use an account, and for what. */
 export interface OwnApp {

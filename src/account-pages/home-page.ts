@@ -9,7 +9,7 @@ import type { PageData } from '../http/pages.ts';
 import { route, unsecured, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
-import { showPage, goTo } from './show-page.ts';
+import { showPage, goTo } from '../http/page-answer.ts';
 import { signedIn, type SignedIn } from './own-page.ts';
 
 interface Parts {

@@ -11,7 +11,7 @@ import type { AccountId } from '../lib/ids.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Views } from '../http/view.ts';
 import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
-import { showPage } from './show-page.ts';
+import { showPage } from '../http/page-answer.ts';
 
 export interface PasswordPageParts extends PageDependencies {
   views: Views;
@@ -56,7 +56,7 @@ function show(parts: PasswordPageParts, context: Context, person: SignedIn, retr
     email: person.account.email,
     minLength: parts.passwordMinLength,
   });
-  showPage(context, html, status);
+  showPage(context, html, { status });
 }
 
 function answer(

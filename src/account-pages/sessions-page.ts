@@ -8,7 +8,7 @@ import type { Views } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
 import { forEachAtOnce } from '../storage/every-member.ts';
 import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
-import { showPage } from './show-page.ts';
+import { showPage } from '../http/page-answer.ts';
 
 /** A browser in which an account is signed in. Times are in milliseconds since the epoch. */
 export interface OwnSession {

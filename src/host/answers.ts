@@ -1,7 +1,7 @@
 import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { TooBusy } from '../limits/semaphore.ts';
-import { contentSecurityPolicy } from '../http/response-headers.ts';
+import { showPage } from '../http/page-answer.ts';
 import { faces, Problem, type ProblemName, type Way } from '../http/problems.ts';
 import { requestId } from '../http/request-facts.ts';
 import type { Views } from '../http/view.ts';
@@ -83,9 +83,7 @@ function show(context: Context, pages: ProblemPages, problem: Problem): void {
   context.set({ 'Cache-Control': 'no-store', ...problem.headers });
   letOriginRead(context);
   if (context.accepts('json', 'html') === 'html') {
-    context.set('Content-Security-Policy', contentSecurityPolicy([]));
-    context.type = 'html';
-    context.body = pages(problem, requestId(context));
+    showPage(context, pages(problem, requestId(context)));
   } else {
     context.body = { error: face.error, error_description: `${face.message} Request ${requestId(context)}.` };
   }

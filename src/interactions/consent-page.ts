@@ -10,7 +10,7 @@ import { standardScopes } from '../config/sections/claims-schema.ts';
 import type { DetailField, DetailType } from '../config/sections/detail-schema.ts';
 import type { PageData } from '../http/pages.ts';
 import { showHiddenCharacters } from '../lib/hidden-characters.ts';
-import { finish, redirectUriOf, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
+import { finish, redirectUriOf, showStep, type Interaction, type SubmittedInteraction } from './interaction.ts';
 import type { InteractionContext } from './interaction-context.ts';
 
 export async function showConsent(
@@ -33,7 +33,7 @@ export async function showConsent(
     action: interaction.url('consent'),
     csrf: interaction.csrf(),
   });
-  showPage(context, html);
+  showStep(context, interaction, html);
 }
 
 export async function submitConsent(

@@ -1,7 +1,8 @@
 import type { Client, InteractionResults } from 'oidc-provider';
 import type { Context } from 'koa';
 import { formDigest } from '../forms/answered-forms.ts';
-import { contentSecurityPolicy, formTarget } from '../http/response-headers.ts';
+import { goTo, showPage } from '../http/page-answer.ts';
+import { formTarget } from '../http/response-headers.ts';
 import { clientAddress } from '../http/request-facts.ts';
 import { deviceToken } from '../http/browser-cookies.ts';
 import { readForm, type Form } from '../http/request-body.ts';
@@ -16,6 +17,8 @@ export interface Interaction {
   readonly found: FoundInteraction;
   readonly details: InteractionDetails;
   readonly client: Client;
+  /** The addresses to which its forms may lead through the engine. */
+  readonly formTargets: readonly string[];
   /** A token for a form on this interaction's page. */
   csrf(): string;
   /** The address of one of this interaction's pages. */
@@ -132,14 +135,12 @@ async function open({ provider, csrf }: Parts, context: Context, found: FoundInt
   const client = await provider.Client.find(String(details.params['client_id']));
   if (client === undefined) throw new Problem('interaction-gone', 'the client of the interaction is no more');
   const redirectUri = redirectUriOf(details);
-  const targets = redirectUri === undefined ? [] : [formTarget(redirectUri)];
-  context.set('Content-Security-Policy', contentSecurityPolicy(targets));
-  context.set('Cache-Control', 'no-store');
   const { uid } = details;
   return {
     found,
     details,
     client,
+    formTargets: redirectUri === undefined ? [] : [formTarget(redirectUri)],
     csrf: () => csrf.token(context, uid),
     url: (page) => `/interaction/${uid}/${page}`,
   };
@@ -164,16 +165,8 @@ export async function finish(
   goTo(context, found.returnTo);
 }
 
-export function goTo(context: Context, url: string): void {
-  context.set('Cache-Control', 'no-store');
-  context.status = 303;
-  context.redirect(url);
-}
-
-export function showPage(context: Context, html: string, status = 200): void {
-  context.status = status;
-  context.type = 'html';
-  context.body = html;
+export function showStep(context: Context, { formTargets }: Interaction, html: string, status?: number): void {
+  showPage(context, html, { formTargets, ...(status !== undefined && { status }) });
 }
 
 /** The name that people know the client by. */

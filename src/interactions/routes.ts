@@ -1,4 +1,5 @@
 import type { Context } from 'koa';
+import { goTo } from '../http/page-answer.ts';
 import { Problem } from '../http/problems.ts';
 import { route, type Route } from '../http/route.ts';
 import { showAccounts, submitAccount, showSignIn, submitSignIn, showSignUp, submitSignUp } from './sign-in-page.ts';
@@ -6,7 +7,6 @@ import { showConsent, submitConsent } from './consent-page.ts';
 import {
   cancelGuard,
   finish,
-  goTo,
   interactionGuard,
   passwordGuard,
   sentStepGuard,

@@ -8,8 +8,9 @@ import { epochSeconds } from '../lib/clock.ts';
 import { passwordWords } from '../credentials/password-rules.ts';
 import type { SignUpProblems } from '../credentials/sign-up.ts';
 import type { PageData } from '../http/pages.ts';
+import { goTo } from '../http/page-answer.ts';
 import { Problem } from '../http/problems.ts';
-import { clientName, finish, showPage, type Interaction, type SubmittedInteraction } from './interaction.ts';
+import { clientName, finish, showStep, type Interaction, type SubmittedInteraction } from './interaction.ts';
 import { needsNoPassword } from './other-tab.ts';
 import type { InteractionContext } from './interaction-context.ts';
 
@@ -40,7 +41,7 @@ export async function showSignIn(
     cancelUrl: interaction.url('cancel'),
     ...(parts.signUp === undefined ? {} : { signUpUrl: interaction.url('sign-up') }),
   });
-  showPage(context, html, status);
+  showStep(context, interaction, html, status);
 }
 
 /** Returns the address to fill in: the app's `login_hint`, or the account that must reauthenticate. */
@@ -123,7 +124,7 @@ export async function showAccounts(
     action: interaction.url('account'),
     csrf: interaction.csrf(),
   });
-  showPage(context, html);
+  showStep(context, interaction, html);
 }
 
 export async function submitAccount(
@@ -135,8 +136,7 @@ export async function submitAccount(
   if (chosen !== undefined && chosen === interaction.details.session?.accountId) {
     return finish(parts, context, interaction, { select_account: {} });
   }
-  context.status = 303;
-  context.redirect(interaction.url('sign-in'));
+  goTo(context, interaction.url('sign-in'));
 }
 
 type SignUpRetry = Pick<PageData['sign-up'], 'name' | 'email' | 'errors' | 'wait'> & { status?: number };
@@ -157,7 +157,7 @@ export function showSignUp(
     signInUrl: interaction.url('sign-in'),
     cancelUrl: interaction.url('cancel'),
   });
-  showPage(context, html, status);
+  showStep(context, interaction, html, status);
 }
 
 export async function submitSignUp(

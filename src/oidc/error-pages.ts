@@ -1,6 +1,7 @@
 import { errors, type Client, type ErrorOut, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Consents } from '../accounts/consents.ts';
-import { contentSecurityPolicy, withParameters } from '../http/response-headers.ts';
+import { showPage } from '../http/page-answer.ts';
+import { withParameters } from '../http/response-headers.ts';
 import type { PageData } from '../http/pages.ts';
 import { requestId } from '../http/request-facts.ts';
 import type { Views } from '../http/view.ts';
@@ -27,9 +28,7 @@ export function errorPages(views: Views, consents: Consents): RenderError {
     if (out.error === 'server_error') context.status = wireErrorOf(error).status;
     // The engine would have answered with a redirect.
     if (context.status < 400) context.status = 400;
-    context.type = 'html';
-    context.body = views.render('error', { ...wordsFor(context, out, error), requestId: requestId(context) });
-    context.set('Content-Security-Policy', contentSecurityPolicy([]));
+    showPage(context, views.render('error', { ...wordsFor(context, out, error), requestId: requestId(context) }));
   };
 }
 

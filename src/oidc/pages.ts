@@ -1,7 +1,8 @@
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Consents } from '../accounts/consents.ts';
 import type { SubjectNames } from '../accounts/pairwise.ts';
-import { contentSecurityPolicy, formTarget } from '../http/response-headers.ts';
+import { showPage } from '../http/page-answer.ts';
+import { formTarget } from '../http/response-headers.ts';
 import type { Views } from '../http/view.ts';
 import { policyOf } from './clients/client-metadata.ts';
 import { maySendTo } from './clients/unvetted-client-redirects.ts';
@@ -35,25 +36,23 @@ export function enginePages({
       }
       const account = await accountOf(context, context.oidc.session?.accountId ?? '');
       const { client } = context.oidc;
-      context.body = views.render('sign-out', {
+      const html = views.render('sign-out', {
         ...(client?.clientName === undefined ? {} : { clientName: client.clientName }),
         ...(account === undefined ? {} : { email: account.email }),
         action: attribute(form, 'action'),
         fields: [{ name: 'xsrf', value: attribute(form, 'value') }],
       });
-      context.type = 'html';
       const returnTo = context.oidc.params?.['post_logout_redirect_uri'];
-      const formTargets = typeof returnTo === 'string' ? [formTarget(returnTo)] : [];
-      context.set('Content-Security-Policy', contentSecurityPolicy(formTargets));
+      showPage(context, html, { formTargets: typeof returnTo === 'string' ? [formTarget(returnTo)] : [] });
     },
 
     postLogoutSuccessSource: (context: KoaContextWithOIDC): void => {
       const { client, route, session } = context.oidc;
       if (route === 'end_session_confirm' && session?.accountId !== undefined) {
-        show(context, views.render('stayed', {}));
+        showPage(context, views.render('stayed', {}));
         return;
       }
-      show(
+      showPage(
         context,
         views.render('signed-out', {
           ...(client?.clientName === undefined ? {} : { clientName: client.clientName }),
@@ -82,12 +81,6 @@ function isHintForThisSession({ oidc }: KoaContextWithOIDC, subjectNames: Subjec
   const { accountId = '' } = oidc.session;
   const subject = subjectNames.subjectFor(accountId, policyOf(oidc.client).sector);
   return hint['sub'] === subject && hint['sid'] === oidc.session.sidFor(oidc.client.clientId);
-}
-
-function show(context: KoaContextWithOIDC, html: string): void {
-  context.type = 'html';
-  context.body = html;
-  context.set('Content-Security-Policy', contentSecurityPolicy([]));
 }
 
 /** The engine supplies its logout form as HTML. The page is this server's, so only the values are extracted. */

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Browser, type Page } from '../support/browser.ts';
 import { ALICE, authorizationRequest, exchangeCode, signIn } from '../support/flows.ts';
 import { withoutOwnScript } from '../support/own-script.ts';
@@ -48,11 +50,21 @@ describe('host/secure-headers', () => {
       'the account choice': async () => (await signedIn()).visit(demo({ prompt: 'select_account' })),
       'the sign-out page': async () => (await signedIn()).visit(`${server.issuer}/logout`),
       'the signed-out page': () => new Browser().visit(`${server.issuer}/logout/success`),
+      'the page for a device’s code': () => new Browser().visit(`${server.issuer}/device`),
       'an error page of the engine': () => new Browser().visit(`${server.issuer}/authorize`),
       'an error page of ours': () => new Browser().visit(`${server.issuer}/nothing`),
     };
   });
   after(() => server.close());
+
+  it('answers pages in one place, so that all have the same headers', () => {
+    const source = join(import.meta.dirname, '../../src');
+    const setting = globSync('**/*.ts', { cwd: source })
+      .filter((path) => !path.startsWith('demo'))
+      .filter((path) => /type = 'html'/.test(readFileSync(join(source, path), 'utf8')));
+    // The page in the frame of OpenID Connect Session Management is public, and any app may frame it.
+    assert.deepEqual(setting.toSorted(), ['http/page-answer.ts', 'oidc/logout/session-management.ts']);
+  });
 
   const NAMES = [
     'the home page',
@@ -63,6 +75,7 @@ describe('host/secure-headers', () => {
     'the account choice',
     'the sign-out page',
     'the signed-out page',
+    'the page for a device’s code',
     'an error page of the engine',
     'an error page of ours',
   ];

@@ -73,6 +73,7 @@ describe('Front-channel logout', () => {
     assert.equal(page.status, 200);
     const policy = page.response.headers.get('content-security-policy') ?? '';
     assert.match(policy, new RegExp(`;frame-src ${originOf(server.issuer, 1)}$`));
+    assert.equal(page.response.headers.get('cache-control'), 'no-store');
     assert.equal(page.response.headers.get('refresh'), `3;url=${back}?state=a%26b`);
     assert.ok(page.html.includes(`href="${back}?state=a%26b"`));
   });

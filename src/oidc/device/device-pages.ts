@@ -6,7 +6,7 @@ import { scopesInWords } from '../../accounts/consents.ts';
 import { addressBlock } from '../../http/address-block.ts';
 import type { Announce } from '../../events/events.ts';
 import { clientAddress, requestId } from '../../http/request-facts.ts';
-import { contentSecurityPolicy } from '../../http/response-headers.ts';
+import { showPage } from '../../http/page-answer.ts';
 import type { PageData, PageName } from '../../http/pages.ts';
 import { faces, Problem } from '../../http/problems.ts';
 import type { Views } from '../../http/view.ts';
@@ -86,10 +86,7 @@ export function devicePages(parts: Parts, { renderError }: Pick<EnginePages, 're
 }
 
 function show<Name extends PageName>({ views }: Parts, context: KoaContextWithOIDC, page: Name, data: PageData[Name]) {
-  context.type = 'html';
-  context.set('Cache-Control', 'no-store');
-  context.set('Content-Security-Policy', contentSecurityPolicy([]));
-  context.body = views.render(page, data);
+  showPage(context, views.render(page, data));
 }
 
 /** The engine's own form token, which it keeps in the session. */

@@ -1,6 +1,7 @@
 import type { Middleware } from 'koa';
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
-import { contentSecurityPolicy, formTarget } from '../../http/response-headers.ts';
+import { showPage } from '../../http/page-answer.ts';
+import { formTarget } from '../../http/response-headers.ts';
 import type { Views } from '../../http/view.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 
@@ -36,12 +37,10 @@ export function frontChannelLogout(provider: Provider, views: Views): Middleware
     if (clients === undefined || context.status !== 303 || location === '') return;
     const frames = await addresses(provider, clients);
     if (frames.length === 0) return;
-    context.status = 200;
     context.response.remove('Location');
     context.set('Refresh', `${WAIT};url=${location}`);
-    context.set('Content-Security-Policy', contentSecurityPolicy([], frames.map(formTarget)));
-    context.type = 'html';
-    context.body = views.render('signing-out', { frames, next: location });
+    const html = views.render('signing-out', { frames, next: location });
+    showPage(context, html, { status: 200, frames: frames.map(formTarget) });
   };
 }
 
