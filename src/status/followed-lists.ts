@@ -226,7 +226,8 @@ export class FollowedLists {
     if (lost.length > 0) await markBits(this.#parts, known, lost);
     else if (record === undefined) await writeList(this.#parts, known, setOnlyIn(known.bits, NONE).length > 0);
     if (wentBack || lost.length > 0) await onLost(known);
-    known.version = record?.version ?? 0;
+    // A store that has lost bits may lose them again, so the next look compares them once more.
+    known.version = lost.length > 0 ? 0 : (record?.version ?? 0);
     known.writtenAt = record?.value.writtenAt;
   }
 
