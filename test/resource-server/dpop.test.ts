@@ -265,7 +265,8 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
   });
 
   it('refuses a token with a confirmation that it does not know or cannot read', async () => {
-    for (const cnf of [{ jwk: holder.jwk }, { jkt: 'x', kid: 'y' }, {}, 'jkt', null, { jkt: 7 }]) {
+    const jkt = await calculateJwkThumbprint(holder.jwk);
+    for (const cnf of [{ jwk: holder.jwk }, { jkt, kid: 'y' }, {}, 'jkt', null, { jkt: 7 }]) {
       for (const scheme of ['DPoP', 'Bearer']) {
         token = await issuer.token({ cnf });
         const headers = { authorization: `${scheme} ${token}`, dpop: await proof() };

@@ -148,7 +148,10 @@ describe('an API that listens to the stream of status events', () => {
     await follow();
     issuer.failure = 503;
     stream.tell('keys', {});
-    await passWithBeats(8);
+    await passWithBeats(5);
+    // Later news does not make them younger.
+    stream.tell('keys', {});
+    await passWithBeats(3);
     await accepts(token);
     await passWithBeats(4);
     await assert.rejects(verifier.verify(token), IssuerUnavailable);
@@ -192,15 +195,16 @@ describe('an API that listens to the stream of status events', () => {
     await untilRefused(token);
   });
 
-  it('asks for everything again when it comes back', async () => {
+  it('asks for everything again when it comes back, before anybody asks it for anything', async () => {
     await follow();
     const jwks = (): number => issuer.requests.filter((path) => path === '/jwks').length;
     const before = jwks();
     list.statuses.set(3, 1);
     stream.drop();
+    await stream.untilOpened(2);
+    await until(() => jwks() > before && list.answers.length > 2);
     await untilRefused(token);
     assert.equal(stream.opened, 2);
-    await until(() => jwks() > before);
   });
 
   it('finds out within two minutes that it lies or lags, whatever it says', async () => {
@@ -212,7 +216,13 @@ describe('an API that listens to the stream of status events', () => {
     const other = await issuer.tokenAt(list, 4);
     await accepts(other);
     list.instead = away;
-    await passWithBeats(131);
+    for (let tries = 0; tries < 30 && !list.answers.includes(503); tries += 1) {
+      await passWithBeats(5);
+      await verifier.verify(other).catch(() => undefined);
+    }
+    await sleep(20);
+    // It is not believed after an attempt that failed.
+    await passWithBeats(11);
     await assert.rejects(verifier.verify(other), StatusUnavailable);
   });
 
@@ -278,6 +288,28 @@ describe('an API that listens to the stream of status events', () => {
     await until(() => stream.listeners.size === 0);
     await sleep(600);
     assert.equal(stream.opened, 1);
+  });
+
+  it('opens none once it is closed, though the issuer had yet to say where it is', async () => {
+    const wellKnown = '/.well-known/oauth-authorization-server';
+    const answers: (() => void)[] = [];
+    issuer.routes.set(wellKnown, (_request, response) =>
+      answers.push(() => response.end(JSON.stringify(issuer.metadata))),
+    );
+    await using own = await startApi(issuer, { jwksUri: `${issuer.url}/jwks` });
+    await own.verifier.verify(token);
+    await until(() => answers.length > 0);
+    own.verifier.close();
+    for (const answer of answers) answer();
+    await sleep(300);
+    assert.equal(stream.opened, 0);
+  });
+
+  it('waits longer after each try, where the issuer has no room', async () => {
+    stream.instead = (_request, response) => response.writeHead(503).end();
+    await accepts(token);
+    await sleep(3000);
+    assert.ok(stream.opened > 0 && stream.opened < 8, `${stream.opened} tries`);
   });
 
   it('keeps no process alive', async () => {

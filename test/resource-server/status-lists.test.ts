@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deflateSync } from 'node:zlib';
 import { InvalidToken, StatusUnavailable } from '../../src/resource-server/resource-server.ts';
@@ -114,6 +115,24 @@ describe('an API that polls status lists', () => {
     await accepts(token);
     list.statuses.set(3, 1);
     travel(10);
+    await refuses(token);
+  });
+
+  it('counts the age of a list from when it asked for it, however long the answer took', async () => {
+    const token = await issuer.tokenAt(list, 3);
+    const former = await (await fetch(list.uri)).text();
+    const asked = Promise.withResolvers<ServerResponse>();
+    list.instead = (_request, response) => {
+      asked.resolve(response);
+    };
+    const accepted = accepts(token);
+    const response = await asked.promise;
+    list.statuses.set(3, 1);
+    list.instead = undefined;
+    travel(9);
+    response.end(former);
+    await accepted;
+    travel(1.5);
     await refuses(token);
   });
 

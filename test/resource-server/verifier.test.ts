@@ -205,6 +205,16 @@ describe('the verifier of access tokens', () => {
       await refuses(token, 'unknown_key');
     });
 
+    it('relies on them no longer than five minutes where it cannot fetch them', async () => {
+      const token = await issuer.token();
+      await verifier.verify(token);
+      issuer.failure = 503;
+      travel(299);
+      await verifier.verify(token);
+      travel(2);
+      await assert.rejects(verifier.verify(token), IssuerUnavailable);
+    });
+
     it('fetches them again before their time, while those that it has still serve', async () => {
       const token = await issuer.token();
       await verifier.verify(token);

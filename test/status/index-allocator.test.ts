@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { systemRandom } from '../../src/lib/random.ts';
 import { IndexAllocator, type Taken } from '../../src/status/index-allocator.ts';
+import { LEEWAY } from '../../src/status/lists.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { redis, redisCluster, sqlite, type RunningBackend } from '../storage/backends.ts';
@@ -84,6 +85,13 @@ for (const backend of [sqlite, redis, redisCluster]) {
       await take(nodes[0]);
       const long = await take(nodes[1], 10 * LONGEST);
       assert.ok(long.list.endsAt >= clock.now() + 10 * LONGEST * 1000);
+    });
+
+    it('are in a list that is there for a while after its last token has expired, for APIs whose clock is behind', async () => {
+      const first = await take(nodes[0]);
+      const last = (first.list.endsAt - clock.now()) / 1000;
+      const late = await take(nodes[0], last);
+      assert.ok(late.list.endsAt >= clock.now() + last * 1000 + LEEWAY);
     });
 
     it('are given no more in a list that the store has forgotten some of', async () => {

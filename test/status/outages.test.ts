@@ -45,6 +45,19 @@ for (const backend of serverStores) {
       assert.ok(after.uri !== live.uri || after.idx !== live.idx);
       await two.stop();
     });
+
+    it('gives no more places in a list of which nothing was revoked, at any node', async () => {
+      const two = await startTwoNodes(backend);
+      try {
+        const { uri } = placeOf(await two.machineToken());
+        for (const origin of two.origins) await until(async () => (await fetch(origin + new URL(uri).pathname)).ok);
+        await forgetLists(two.nodes[0].config.stores.grants);
+        for (const origin of two.origins)
+          await until(async () => placeOf(await two.machineToken(origin)).uri !== uri, 20_000);
+      } finally {
+        await two.stop();
+      }
+    });
   });
 }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { gunzipSync } from 'node:zlib';
+import { bitsOf } from '../../src/status/bit-store.ts';
+import { listUris } from '../../src/status/lists.ts';
 import { tokensOfClient, tokensOfGrant } from '../../src/status/token-indexes.ts';
 import { decodeJwt } from 'jose';
 import { serverStores } from '../oidc/server-stores.ts';
@@ -67,6 +69,16 @@ for (const backend of serverStores) {
       assert.equal(await two.revoker.isRevoked(machine), true);
       assert.equal(await two.revoker.isRevoked(person), false);
       assert.equal(await two.revoker.revokeMembers([tokensOfClient('demo-service')]), 0, 'nothing is left to revoke');
+    });
+
+    it('show soon what is revoked again, where the first caller died before it could say that the list has changed', async () => {
+      const place = placeOf(await two.machineToken());
+      const list = listUris(two.issuer).listOf(place) ?? assert.fail();
+      for (const origin of two.origins) assert.equal(await isRevoked(place, origin), false);
+      // The store counts the bits of a byte from the highest.
+      await two.grants.setBits(bitsOf(list.list.id), [place.idx ^ 7], 3600);
+      await two.revoker.revokeToken(place);
+      for (const origin of two.origins) await until(() => isRevoked(place, origin), 15_000);
     });
 
     it('show what a grant’s index revokes, and what alone is revoked', async () => {

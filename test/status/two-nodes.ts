@@ -18,7 +18,8 @@ export interface TwoNodes {
   readonly store: string;
   readonly grants: Store;
   readonly revoker: Revoker;
-  machineToken(): Promise<string>;
+  /** @param origin the node's that is asked */
+  machineToken(origin?: string): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -38,9 +39,9 @@ export async function startTwoNodes(backend: Backend, change = (config: Config):
     store: store.url,
     grants,
     revoker: revoker({ grants, clock: systemClock, issuer }),
-    async machineToken() {
+    async machineToken(origin = issuer) {
       const { body } = await tokenRequest(
-        issuer,
+        origin,
         { grant_type: 'client_credentials' },
         'demo-service:demo-service-secret',
       );
