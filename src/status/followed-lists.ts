@@ -191,9 +191,9 @@ export class FollowedLists {
   async #readOne(list: StatusList, indexes: readonly number[]): Promise<void> {
     const { grants } = this.#parts;
     const [record, stored] = await Promise.all([grants.get(listKey(list.id)), grants.readBits(bitsOf(list.id))]);
-    // Another caller or a look that met it meanwhile may have read it before these bits were set.
-    if (this.#lists.has(list.id)) return this.learn(list, indexes);
-    if (!this.#begin(list, record, stored)) await this.look();
+    if (!this.#lists.has(list.id) && !this.#begin(list, record, stored)) await this.look();
+    // The list may have been read before these bits were set, or after the store had lost them.
+    if (this.#lists.has(list.id)) await this.learn(list, indexes);
   }
 
   /** Starts to follow a list. @returns whether the store has all of its bits */
