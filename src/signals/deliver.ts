@@ -1,21 +1,32 @@
+import type { Announce } from '../events/events.ts';
+import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
+import type { Lease } from '../storage/lease.ts';
+import { QueueWorker } from '../storage/queue-worker.ts';
+import type { Store } from '../storage/store.ts';
+import { pauseAfter, WorkQueue } from '../storage/work-queue.ts';
 import type { Signal } from './account-event.ts';
-import { isTransmitted } from './outbox.ts';
+import { isTransmitted, LIFE, queueKey, queuesToPush, type Outbox, type Queue } from './outbox.ts';
 import type { Pushed } from './push.ts';
-import type { Queue } from './queues.ts';
-import { pauseIfStalled, type StalledStreamParts } from './stalled-streams.ts';
-import { isPushed, type PushStream, type Stream } from './streams.ts';
+import { pauseIfStalled } from './stalled-streams.ts';
+import { isPushed, type PushStream, type Streams } from './streams.ts';
 
 /** Seconds before a stream is retried; the last pause repeats. */
 const PAUSES = [1, 5, 15, 60, 300, 900, 3600];
-/** Lease of a pushing node in milliseconds: longer than one push can take. */
+/** Lease of a pushing node in milliseconds. */
 const LEASE = 10_000;
 const LOOK_EVERY = 1000;
-/** Streams that one node pushes at a time. */
-const MOST_AT_ONCE = 100;
+/** Streams that one node pushes at the same time. */
+const AT_ONCE = 100;
 
-export interface DeliverParts extends StalledStreamParts {
+export interface DeliveryDependencies {
+  grants: Store;
+  streams: Streams;
+  outbox: Outbox;
+  announce: Announce;
+  clock: Clock;
+  random: Random;
   /** Tells whether the client may still receive events. */
   mayReceive: (client: string) => Promise<boolean>;
   push: (stream: PushStream, signal: Signal) => Promise<Pushed>;
@@ -28,127 +39,114 @@ export interface DeliverParts extends StalledStreamParts {
  * An absent receiver delays no other. Another node continues after a crash. @returns a function that stops, and waits
  * for current pushes
  */
-export async function startDelivery(parts: DeliverParts): Promise<() => Promise<void>> {
-  const { queues, streams, outbox, announce, clock, random, mayReceive, push, reportFailure } = parts;
-  const me = newId('node', clock, random);
-  const running = new Map<string, Promise<void>>();
-  const stopping = new AbortController();
-  const isStopping = () => stopping.signal.aborted;
-  const work: Work = { queues, streams, outbox, announce, clock, random, mayReceive, push, me, isStopping };
-  const serve = (stream: string, isListed: boolean): void => {
-    if (isStopping() || running.has(stream) || running.size >= MOST_AT_ONCE) return;
-    const pushing = pushAll(work, stream, isListed)
-      .catch(reportFailure)
-      .finally(() => running.delete(stream));
-    running.set(stream, pushing);
-  };
-  const look = async (): Promise<void> => {
-    for (const stream of await queues.due()) serve(stream, true);
-  };
-  let looking: Promise<void> = Promise.resolve();
-  const unsubscribe = await queues.onHint((stream) => {
-    serve(stream, false);
+export async function startDelivery(dependencies: DeliveryDependencies): Promise<() => Promise<void>> {
+  const { streams, outbox, reportFailure } = dependencies;
+  const worker = new QueueWorker(openPushQueue(dependencies), {
+    work: (lease, isClosing) => pushStream(dependencies, lease, isClosing),
+    ...{ lookEvery: LOOK_EVERY, atOnce: AT_ONCE, reportFailure },
   });
-  const timer = setInterval(() => {
-    looking = looking.then(look).catch(reportFailure);
-  }, LOOK_EVERY).unref();
+  /** Streams that this node pushes because of a notice. What comes meanwhile is seen by the push or the next look. */
+  const noticed = new Map<string, Promise<void>>();
+  const pushNow = async (id: string): Promise<void> => {
+    const stream = await streams.find(id);
+    // Events that a paused stream holds back are no work.
+    if (stream !== undefined && isPushed(stream) && stream.status === 'enabled') await worker.now([queueKey(id)]);
+  };
+  const unsubscribe = await outbox.onNotice((id) => {
+    if (noticed.has(id)) return;
+    const pushing = pushNow(id)
+      .catch(reportFailure)
+      .finally(() => noticed.delete(id));
+    noticed.set(id, pushing);
+  });
+  worker.start();
   return async () => {
-    stopping.abort();
-    clearInterval(timer);
-    await unsubscribe();
-    await looking;
-    await Promise.all(running.values());
+    await Promise.all([worker.close(), unsubscribe()]);
+    await Promise.all(noticed.values());
   };
 }
 
-type Work = Omit<DeliverParts, 'reportFailure'> & { me: string; isStopping: () => boolean };
-
-/** @param isListed whether there is certainly something to push; a notice for a paused stream causes no work */
-async function pushAll(work: Work, id: string, isListed: boolean): Promise<void> {
-  const stream = await work.streams.find(id);
-  if (stream === undefined) return work.outbox.clear(id);
-  if (!isPushed(stream) || !(isListed || stream.status === 'enabled')) return;
-  if (!(await claim(work, stream))) return;
-  while (await pushOnce(work, id)) if (await isDone(work, id)) return;
+/** The streams that have something to push. New events change a queue during a lease, so the lease is known by its owner. */
+function openPushQueue({ grants: store, clock, random }: DeliveryDependencies): WorkQueue<Queue> {
+  const node = newId('node', clock, random);
+  return new WorkQueue({
+    ...{ store, clock, index: queuesToPush, life: LIFE, lease: LEASE },
+    claim: (queue) => ({ ...queue, owner: node }),
+    isHeld: ({ owner }) => owner === node,
+  });
 }
 
-/** The node that moves the due time pushes; others find it not due. */
-async function claim({ queues, clock, me }: Work, stream: Stream): Promise<boolean> {
-  const queue = await queues.get(stream.id);
-  if (queue === undefined || queue.value.dueAt > clock.now()) return false;
-  return queues.replace(stream, { ...queue.value, owner: me, dueAt: clock.now() + LEASE }, queue.version, true);
-}
-
-/** @returns whether it reached the end of the queue */
-async function pushOnce(work: Work, id: string): Promise<boolean> {
-  for await (const signal of work.outbox.waiting(id)) {
-    if (work.isStopping()) return giveBack(work, id);
-    // Read again each time, because the receiver or the operator may have changed it.
-    const stream = await work.streams.find(id);
-    if (stream === undefined || !(await work.mayReceive(stream.client))) {
-      await work.outbox.clear(id);
-      return false;
-    }
-    if (!isPushed(stream)) return giveBack(work, id);
-    if (!isTransmitted(stream, signal)) continue;
-    if (!(await settle(work, stream, signal, await work.push(stream, signal)))) return false;
+/** Pushes until nothing is left to push. Events that are added meanwhile prevent `idle`, and are pushed too. */
+async function pushStream(
+  dependencies: DeliveryDependencies,
+  lease: Lease<Queue>,
+  isClosing: () => boolean,
+): Promise<void> {
+  while (await lease.refresh()) {
+    const waiting = await pushWaiting(dependencies, lease, isClosing);
+    if (waiting === undefined) return;
+    if (await lease.idle((queue) => ({ ...released(queue, dependencies.clock), waiting }))) return;
   }
-  return true;
+}
+
+/** @returns the number of events that the stream holds back; undefined once the lease is over */
+async function pushWaiting(
+  dependencies: DeliveryDependencies,
+  lease: Lease<Queue>,
+  isClosing: () => boolean,
+): Promise<number | undefined> {
+  const { outbox, streams, clock, mayReceive } = dependencies;
+  const { stream: id } = lease.value;
+  let heldBack = 0;
+  for await (const signal of outbox.waiting(id)) {
+    if (isClosing()) {
+      await lease.later((queue) => released(queue, clock));
+      return undefined;
+    }
+    // Read again each time, because the receiver or the operator may have changed it.
+    const stream = await streams.find(id);
+    if (stream === undefined || !(await mayReceive(stream.client))) {
+      await outbox.clear(id);
+      return undefined;
+    }
+    if (!isPushed(stream) || !isTransmitted(stream, signal)) heldBack += 1;
+    else if (!(await pushOne(dependencies, lease, stream, signal))) return undefined;
+  }
+  return heldBack;
 }
 
 /** @returns whether to continue with the next event */
-async function settle(work: Work, stream: Stream, signal: Signal, pushed: Pushed): Promise<boolean> {
-  const { clock, announce, outbox } = work;
+async function pushOne(
+  { streams, outbox, announce, clock, random, push }: DeliveryDependencies,
+  lease: Lease<Queue>,
+  stream: PushStream,
+  signal: Signal,
+): Promise<boolean> {
   const facts = { client: stream.client, stream: stream.id, jti: signal.jti };
+  const pushed = await push(stream, signal);
   if (pushed.became === 'failed') {
-    let attempt = 0;
-    await hold(work, stream, ({ owner: _, ...queue }) => {
-      attempt = queue.attempts + 1;
-      return { ...queue, attempts: attempt, dueAt: clock.now() + pauseAfter(attempt, work.random) };
+    await lease.later((queue) => {
+      const attempts = queue.attempts + 1;
+      const now = released(queue, clock);
+      return { ...now, attempts, dueAt: now.dueAt + variedPause(attempts, random) };
     });
-    announce({ type: 'signals.undelivered', ...facts, attempt, reason: pushed.reason });
-    await pauseIfStalled(work, stream);
+    announce({ type: 'signals.undelivered', ...facts, attempt: lease.value.attempts, reason: pushed.reason });
+    await pauseIfStalled({ streams, outbox, announce, clock, random }, stream);
     return false;
   }
   await outbox.remove(stream, [signal.jti]);
   if (pushed.became === 'taken') announce({ type: 'signals.delivered', ...facts });
   else announce({ type: 'signals.refused', ...facts, reason: pushed.reason });
-  return hold(work, stream, (queue) => ({ ...queue, attempts: 0, dueAt: clock.now() + LEASE }));
+  return lease.renew((queue) => ({ ...queue, attempts: 0 }));
 }
 
-/** Changes the queue while this node owns it. @returns whether it still did */
-async function hold({ queues, me }: Work, stream: Stream, change: (queue: Queue) => Queue): Promise<boolean> {
-  for (;;) {
-    const queue = await queues.get(stream.id);
-    if (queue?.value.owner !== me) return false;
-    if (await queues.replace(stream, change(queue.value), queue.version, true)) return true;
-  }
-}
-
-/** Releases the queue at shutdown, so that another node continues at once. @returns false: there is more */
-async function giveBack(work: Work, id: string): Promise<boolean> {
-  const stream = await work.streams.find(id);
-  const free = ({ owner: _, ...queue }: Queue): Queue => ({ ...queue, dueAt: work.clock.now() });
-  if (stream !== undefined) await hold(work, stream, free);
-  return false;
-}
-
-/** Tells whether the stream has nothing left. The queue is read first, so that a change after that is noticed. */
-async function isDone({ outbox, queues, streams, me, clock }: Work, id: string): Promise<boolean> {
-  const stream = await streams.find(id);
-  const queue = await queues.get(id);
-  if (stream === undefined || queue?.value.owner !== me) return true;
-  let held = 0;
-  for await (const signal of outbox.waiting(id)) {
-    if (isTransmitted(stream, signal)) return false;
-    held += 1;
-  }
-  const { owner: _, ...free } = queue.value;
-  return queues.replace(stream, { ...free, waiting: held, dueAt: clock.now() }, queue.version, false);
+/** Returns a queue without its lease, so that any node may push it at once. */
+function released({ owner: _, ...queue }: Queue, clock: Clock): Queue {
+  return { ...queue, dueAt: clock.now() };
 }
 
 /** Pause in milliseconds, varied by a quarter, so that streams that failed together do not retry together. */
-function pauseAfter(attempt: number, random: Random): number {
-  const seconds = PAUSES[Math.min(attempt, PAUSES.length) - 1] ?? 0;
-  return seconds * 1000 * (0.75 + random.bytes(2).readUInt16BE() / 131_070);
+function variedPause(failures: number, random: Random): number {
+  const pause = pauseAfter(Math.min(failures, PAUSES.length), PAUSES) ?? 0;
+  return pause * (0.75 + random.bytes(2).readUInt16BE() / 131_070);
 }

@@ -2,10 +2,8 @@ import type { Context } from 'koa';
 import { z } from 'zod';
 import type { Announce } from '../events/events.ts';
 import { route, type Route } from '../http/route.ts';
-import { readBody } from './body.ts';
+import { readBody, ownStream, type Receiver, type StreamScope, Refusal } from './receiver.ts';
 import type { Outbox } from './outbox.ts';
-import { ownStream, type Receiver, type StreamScope } from './receiver.ts';
-import { Refusal } from './refusal.ts';
 import {
   changeSchema,
   deliveryFrom,
@@ -21,7 +19,7 @@ import type { Subjects } from './subjects.ts';
 /** Most streams of one receiver. */
 const MOST_STREAMS = 10;
 
-export interface ManagementParts {
+export interface ManagementDependencies {
   issuer: string;
   streams: Streams;
   subjects: Subjects;
@@ -37,7 +35,7 @@ export interface ManagementParts {
 const PATH = '/ssf/streams';
 
 /** Event stream management (Shared Signals Framework 1.0 §8.1.1). */
-export function managementRoutes(parts: ManagementParts): Route[] {
+export function managementRoutes(parts: ManagementDependencies): Route[] {
   const manage = parts.guard('ssf.manage');
   return [
     route('POST', PATH, manage, (context, receiver) => create(parts, context, receiver)),
@@ -48,7 +46,7 @@ export function managementRoutes(parts: ManagementParts): Route[] {
   ];
 }
 
-async function create(parts: ManagementParts, context: Context, { client, reach }: Receiver): Promise<void> {
+async function create(parts: ManagementDependencies, context: Context, { client, reach }: Receiver): Promise<void> {
   const { issuer, streams, announce } = parts;
   const supplied = await readBody(context, suppliedSchema);
   refuseUncallable(parts, supplied);
@@ -67,15 +65,15 @@ async function create(parts: ManagementParts, context: Context, { client, reach 
   context.body = describe(issuer, stream, reach);
 }
 
-async function read({ issuer, streams }: ManagementParts, context: Context, receiver: Receiver): Promise<void> {
+async function read({ issuer, streams }: ManagementDependencies, context: Context, receiver: Receiver): Promise<void> {
   const { stream_id: id } = context.query;
   if (id !== undefined) context.body = describe(issuer, await ownStream(streams, receiver, id), receiver.reach);
   else context.body = (await streams.list(receiver.client)).map((stream) => describe(issuer, stream, receiver.reach));
 }
 
-type Edit = (parts: ManagementParts, now: Stream, change: Change) => Stream;
+type Edit = (parts: ManagementDependencies, now: Stream, change: Change) => Stream;
 
-async function change(parts: ManagementParts, context: Context, receiver: Receiver, edit: Edit): Promise<void> {
+async function change(parts: ManagementDependencies, context: Context, receiver: Receiver, edit: Edit): Promise<void> {
   const { issuer, streams, announce, outbox } = parts;
   const asked = await readBody(context, changeSchema);
   const before = await ownStream(streams, receiver, asked.stream_id);
@@ -90,7 +88,7 @@ async function change(parts: ManagementParts, context: Context, receiver: Receiv
 }
 
 /** Merges a partial update: missing members keep their values (§8.1.1.3). */
-function updated({ seal }: ManagementParts, now: Stream, asked: Change): Stream {
+function updated({ seal }: ManagementDependencies, now: Stream, asked: Change): Stream {
   return {
     ...now,
     ...(asked.delivery && { delivery: deliveryFrom(asked.delivery, seal, now.delivery) }),
@@ -100,7 +98,7 @@ function updated({ seal }: ManagementParts, now: Stream, asked: Change): Stream 
 }
 
 /** Replaces the configuration: missing members are removed (§8.1.1.4). */
-function replaced({ seal }: ManagementParts, { description: _, ...now }: Stream, asked: Change): Stream {
+function replaced({ seal }: ManagementDependencies, { description: _, ...now }: Stream, asked: Change): Stream {
   return {
     ...now,
     delivery: deliveryFrom(asked.delivery ?? { method: POLL }, seal, now.delivery),
@@ -109,7 +107,7 @@ function replaced({ seal }: ManagementParts, { description: _, ...now }: Stream,
   };
 }
 
-async function remove(parts: ManagementParts, context: Context, receiver: Receiver): Promise<void> {
+async function remove(parts: ManagementDependencies, context: Context, receiver: Receiver): Promise<void> {
   const { streams, subjects, outbox, announce } = parts;
   const { stream_id: id } = z.object({ stream_id: z.string() }).safeParse(context.query).data ?? {};
   const stream = await ownStream(streams, receiver, id);
@@ -121,7 +119,7 @@ async function remove(parts: ManagementParts, context: Context, receiver: Receiv
 }
 
 /** Refused now if the URL alone shows it. A host name may still turn out to be private when it is called. */
-function refuseUncallable({ whyNotCalled }: ManagementParts, { delivery }: Supplied): void {
+function refuseUncallable({ whyNotCalled }: ManagementDependencies, { delivery }: Supplied): void {
   if (delivery?.method !== PUSH) return;
   const why = whyNotCalled(delivery.endpoint_url);
   if (why !== undefined) throw new Refusal('invalid_request', `delivery.endpoint_url ${why}`);

@@ -1,90 +1,137 @@
 import type { Clock } from '../lib/clock.ts';
 import { everyMember, everyRecord } from '../storage/every-member.ts';
-import { keyspace, type Index, type Key, type Store } from '../storage/store.ts';
-import { STREAM_UPDATED } from './event-types.ts';
+import type { Due } from '../storage/lease.ts';
+import { keyspace, type Index, type Key, type Store, type WriteOptions } from '../storage/store.ts';
+import { update, upsert } from '../storage/update.ts';
 import type { Signal } from './account-event.ts';
-import { LIFE, type Queue, type Queues } from './queues.ts';
-import type { Stream } from './streams.ts';
+import { STREAM_UPDATED } from './event-types.ts';
+import { isPushed, type Stream } from './streams.ts';
+
+/** Life in seconds of a queue from its latest write, and of an event that waits for its receiver. */
+export const LIFE = 7 * 86_400;
+/** Life in seconds of the mark of a delivered event: the node that takes over from a dead one adds the event again. */
+const REMEMBERED = 3600;
+/** Channel of the notices that a stream has something new. */
+const NOTICES = 'signals';
+
+/** Delivery state of one stream. Every event changes it, so that nobody takes it for empty after an outdated look. */
+export interface Queue extends Due {
+  stream: string;
+  /** Approximate number of waiting events; corrected whenever none waits. */
+  waiting: number;
+  /** Time at which the last event was delivered or the first one came, in milliseconds since the epoch. */
+  since: number;
+  /** Pushes that failed in a row. */
+  attempts: number;
+  /** The node that has the lease; absent without one. */
+  owner?: string;
+}
+
+/** A waiting event, or the mark that it was delivered. */
+type Kept = Signal | { taken: true };
+
+export const queueKey: (stream: string) => Key<Queue> = keyspace<Queue>('signal-queue');
+/** The queues that have something to push. */
+export const queuesToPush: Index<Queue> = 'signal-queues';
+const signalKey = keyspace<Kept>('signal');
+const signalsOfStream = (stream: string): Index<Kept> => `signals-of-stream:${stream}`;
 
 /**
  * Events that wait for their receivers, in order within each stream. They are in the store alone, so any node can
  * continue.
  */
-export interface Outbox {
-  /** Adds an event; repeated calls add nothing. */
-  add(stream: Stream, signal: Signal): Promise<void>;
+export class Outbox {
+  readonly #grants: Store;
+  readonly #clock: Clock;
+  #latest = 0;
+
+  constructor({ grants, clock }: { grants: Store; clock: Clock }) {
+    this.#grants = grants;
+    this.#clock = clock;
+  }
+
+  /** Adds an event, and notifies every node; repeated calls add nothing. */
+  async add(stream: Stream, signal: Signal): Promise<void> {
+    // The index sorts by expiry, so this process gives successive events different milliseconds.
+    const ahead = Math.max(0, this.#latest + 1 - this.#clock.now());
+    const write = { ttl: LIFE + ahead / 1000, indexes: [signalsOfStream(stream.id)] };
+    // The event is written before the queue, so that a node that finds the queue empty notices the change.
+    const isNew = await this.#grants.create(keyOf(stream.id, signal.jti), signal, write);
+    this.#latest = Math.max(this.#latest, this.#clock.now() + ahead);
+    const change = (queue: Queue): Queue => ({ ...queue, waiting: queue.waiting + (isNew ? 1 : 0) });
+    await this.#touch(stream, change, isTransmitted(stream, signal));
+  }
+
   /** Resumes a paused stream, and forgets its failures. */
-  resume(stream: Stream): Promise<void>;
+  async resume(stream: Stream): Promise<void> {
+    const now = this.#clock.now();
+    // A node that is pushing the stream keeps its lease, because two nodes at once would break the order.
+    const dueAt = (queue: Queue): number => (queue.owner === undefined ? now : queue.dueAt);
+    await this.#touch(stream, (queue) => ({ ...queue, attempts: 0, since: now, dueAt: dueAt(queue) }), true);
+  }
+
   /** Iterates over a stream's events in order of arrival. */
-  waiting(stream: string): AsyncIterable<Signal>;
+  async *waiting(stream: string): AsyncGenerator<Signal> {
+    for await (const { value } of everyRecord(this.#grants, signalsOfStream(stream))) if ('jti' in value) yield value;
+  }
+
+  /** Returns a stream's delivery state; undefined before its first event. */
+  async queueOf(stream: string): Promise<Queue | undefined> {
+    return (await this.#grants.get(queueKey(stream)))?.value;
+  }
+
   /** Removes acknowledged events. @returns those that existed */
-  remove(stream: Stream, names: readonly string[]): Promise<string[]>;
-  /** Corrects the count of an empty queue, because expired events are not counted down. */
-  settle(stream: Stream): Promise<void>;
+  async remove(stream: Stream, names: readonly string[]): Promise<string[]> {
+    const keys = names.map((jti) => keyOf(stream.id, jti));
+    const removing = (await this.#grants.getMany(keys)).map(async (stored, at) => {
+      if (stored === undefined || 'taken' in stored.value) return [];
+      const write = { ttl: REMEMBERED };
+      const isFirst = await this.#grants.replace(keys[at] ?? '', { taken: true }, stored.version, write);
+      return isFirst ? [stored.value.jti] : [];
+    });
+    const removed = (await Promise.all(removing)).flat();
+    if (removed.length > 0) await this.#countDown(stream, removed.length);
+    return removed;
+  }
+
+  /** Corrects the count of an empty queue that is polled, because expired events are not counted down. */
+  async settle({ id }: Stream): Promise<void> {
+    // Reads the queue before the events, so that a concurrent addition prevents the write.
+    const queue = await this.#grants.get(queueKey(id));
+    if (queue === undefined || queue.value.waiting === 0) return;
+    const first = await everyRecord(this.#grants, signalsOfStream(id)).next();
+    if (first.done !== true) return;
+    await this.#grants.replace(queueKey(id), { ...queue.value, waiting: 0 }, queue.version, { ttl: LIFE });
+  }
+
   /** Removes all events of a stream. */
-  clear(stream: string): Promise<void>;
-}
+  async clear(stream: string): Promise<void> {
+    for await (const keys of everyMember(this.#grants, signalsOfStream(stream)))
+      await Promise.all(keys.map((key) => this.#grants.delete(key)));
+    await this.#grants.delete(queueKey(stream));
+  }
 
-/**
- * Time in seconds for which a delivered event is remembered: the node that takes over from a dead one adds it again.
- */
-const REMEMBERED = 3600;
+  /** @param listener gets the id of a stream that has something new @returns the way to stop listening */
+  onNotice(listener: (stream: string) => void): Promise<() => Promise<void>> {
+    return this.#grants.subscribe(NOTICES, listener);
+  }
 
-type Kept = Signal | { taken: true };
+  /** Changes a queue, or creates it, and notifies every node. @param isBusy whether it has something to push */
+  async #touch(stream: Stream, change: (now: Queue) => Queue, isBusy: boolean): Promise<void> {
+    const [grants, now] = [this.#grants, this.#clock.now()];
+    const [key, write] = [queueKey(stream.id), queueWrite(stream, isBusy)];
+    const fresh: Queue = { stream: stream.id, waiting: 0, since: now, attempts: 0, dueAt: now };
+    await upsert(grants, key, await grants.get(key), { first: change(fresh), change }, write);
+    await grants.publish(NOTICES, stream.id);
+  }
 
-const signalKey = keyspace<Kept>('signal');
-const signalsOfStream = (stream: string): Index<Kept> => `signals-of-stream:${stream}`;
-
-export function openOutbox({ grants, queues, clock }: { grants: Store; queues: Queues; clock: Clock }): Outbox {
-  let latest = 0;
-  return {
-    /** Writes the event before the queue, so that a node that finds the queue empty notices the change. */
-    async add(stream, signal) {
-      // The index sorts by expiry, so this process gives successive events different milliseconds.
-      const ahead = Math.max(0, latest + 1 - clock.now());
-      const write = { ttl: LIFE + ahead / 1000, indexes: [signalsOfStream(stream.id)] };
-      const isNew = await grants.create(keyOf(stream.id, signal.jti), signal, write);
-      latest = Math.max(latest, clock.now() + ahead);
-      const change = (queue: Queue): Queue => ({ ...queue, waiting: queue.waiting + (isNew ? 1 : 0) });
-      await queues.touch(stream, change, isTransmitted(stream, signal));
-    },
-    async resume(stream) {
-      const now = clock.now();
-      await queues.touch(stream, (queue) => ({ ...queue, attempts: 0, since: now, dueAt: now }), true);
-    },
-    async *waiting(stream) {
-      for await (const { value } of everyRecord(grants, signalsOfStream(stream))) if ('jti' in value) yield value;
-    },
-    async remove(stream, names) {
-      const keys = names.map((jti) => keyOf(stream.id, jti));
-      const taken = (await grants.getMany(keys)).map(async (stored, at) => {
-        if (stored === undefined || 'taken' in stored.value) return [];
-        const isFirst = await grants.replace(keys[at] ?? '', { taken: true }, stored.version, { ttl: REMEMBERED });
-        return isFirst ? [stored.value.jti] : [];
-      });
-      const removed = (await Promise.all(taken)).flat();
-      const less = (queue: Queue): Queue => ({
-        ...queue,
-        waiting: Math.max(0, queue.waiting - removed.length),
-        since: clock.now(),
-      });
-      if (removed.length > 0) await queues.adjust(stream, less);
-      return removed;
-    },
-    async settle(stream) {
-      // Reads the queue before the events, so that a concurrent addition prevents its deletion.
-      const queue = await queues.get(stream.id);
-      if (queue === undefined || queue.value.waiting === 0) return;
-      const first = await everyRecord(grants, signalsOfStream(stream.id)).next();
-      if (first.done !== true) return;
-      await queues.replace(stream, { ...queue.value, waiting: 0 }, queue.version, false);
-    },
-    async clear(stream) {
-      for await (const keys of everyMember(grants, signalsOfStream(stream)))
-        await Promise.all(keys.map((key) => grants.delete(key)));
-      await queues.remove(stream);
-    },
-  };
+  async #countDown(stream: Stream, by: number): Promise<void> {
+    const key = queueKey(stream.id);
+    const since = this.#clock.now();
+    const change = (queue: Queue): Queue => ({ ...queue, waiting: Math.max(0, queue.waiting - by), since });
+    const write = queueWrite(stream, stream.status === 'enabled');
+    await update(this.#grants, key, await this.#grants.get(key), change, write);
+  }
 }
 
 /** A paused stream sends only that it is paused (Shared Signals Framework 1.0 §8.1.2.1, §8.1.5). */
@@ -94,4 +141,9 @@ export function isTransmitted({ status }: Stream, { type }: Signal): boolean {
 
 function keyOf(stream: string, jti: string): Key<Kept> {
   return signalKey(`${stream}:${jti}`);
+}
+
+/** Only a queue of a pushed stream can be listed for pushing. */
+function queueWrite(stream: Stream, isBusy: boolean): WriteOptions {
+  return { ttl: LIFE, indexes: isBusy && isPushed(stream) ? [queuesToPush] : [] };
 }

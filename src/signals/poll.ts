@@ -4,14 +4,11 @@ import type { Announce } from '../events/events.ts';
 import { Problem } from '../http/problems.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Clock } from '../lib/clock.ts';
-import { readBody } from './body.ts';
+import { readBody, ownStream, type Receiver, type StreamScope, Refusal } from './receiver.ts';
 import type { Signal } from './account-event.ts';
 import { isTransmitted, type Outbox } from './outbox.ts';
-import { ownStream, type Receiver, type StreamScope } from './receiver.ts';
-import { Refusal } from './refusal.ts';
-import { setClaims, type SetParts, type SignSet } from './security-event-token.ts';
+import { setClaims, type TokenDependencies, type SignSet } from './security-event-token.ts';
 import { POLL, type Stream, type Streams } from './streams.ts';
-import type { Waiting } from './waiting.ts';
 
 /** Most events in one response, because each is signed for it. */
 const MOST_EVENTS = 50;
@@ -28,7 +25,7 @@ const pollSchema = z.object({
   setErrs: z.record(jti, z.object({ err: z.string(), description: z.string().optional() })).default({}),
 });
 
-export interface PollParts extends SetParts {
+interface PollDependencies extends TokenDependencies {
   streams: Streams;
   outbox: Outbox;
   waiting: Waiting;
@@ -39,7 +36,7 @@ export interface PollParts extends SetParts {
 }
 
 /** Poll delivery (RFC 8936). An event comes again with every poll until it is acknowledged. */
-export function pollRoute(parts: PollParts): Route {
+export function pollRoute(parts: PollDependencies): Route {
   return route('POST', '/ssf/poll/:stream', parts.guard('ssf.manage'), async (context, receiver) => {
     const asked = await readBody(context, pollSchema);
     const { stream: id } = context['params'] as Record<string, unknown>;
@@ -54,14 +51,14 @@ export function pollRoute(parts: PollParts): Route {
   });
 }
 
-async function pollable({ streams }: PollParts, receiver: Receiver, id: unknown): Promise<Stream> {
+async function pollable({ streams }: PollDependencies, receiver: Receiver, id: unknown): Promise<Stream> {
   const stream = await ownStream(streams, receiver, id);
   if (stream.delivery.method === POLL) return stream;
   throw new Refusal('not_found', 'the events of this stream are pushed');
 }
 
 async function acknowledge(
-  { outbox, announce }: PollParts,
+  { outbox, announce }: PollDependencies,
   stream: Stream,
   { ack, setErrs }: z.output<typeof pollSchema>,
 ): Promise<void> {
@@ -75,7 +72,7 @@ async function acknowledge(
 }
 
 /** Reads the events that are due: one more than fits into the answer, to know whether more are available. */
-async function take({ outbox }: PollParts, stream: Stream): Promise<Signal[]> {
+async function take({ outbox }: PollDependencies, stream: Stream): Promise<Signal[]> {
   const found: Signal[] = [];
   for await (const signal of outbox.waiting(stream.id)) {
     if (isTransmitted(stream, signal)) found.push(signal);
@@ -85,7 +82,7 @@ async function take({ outbox }: PollParts, stream: Stream): Promise<Signal[]> {
 }
 
 /** Long polling (RFC 8936 §2.4): waits for an event, for the receiver to disconnect, or for the time limit. */
-async function wait(parts: PollParts, context: Context, receiver: Receiver, stream: Stream): Promise<Signal[]> {
+async function wait(parts: PollDependencies, context: Context, receiver: Receiver, stream: Stream): Promise<Signal[]> {
   const { clock, waiting } = parts;
   const until = clock.now() + LONGEST_POLL;
   const gone = new AbortController();
@@ -106,7 +103,11 @@ async function wait(parts: PollParts, context: Context, receiver: Receiver, stre
   }
 }
 
-async function signed(parts: PollParts, stream: Stream, signals: readonly Signal[]): Promise<Record<string, string>> {
+async function signed(
+  parts: PollDependencies,
+  stream: Stream,
+  signals: readonly Signal[],
+): Promise<Record<string, string>> {
   try {
     const sets = signals.map(
       async (signal) => [signal.jti, await parts.sign(await setClaims(parts, stream, signal))] as const,
@@ -115,4 +116,65 @@ async function signed(parts: PollParts, stream: Stream, signals: readonly Signal
   } catch (error) {
     throw new Problem('cannot-sign', error instanceof Error ? error.message : 'unknown', { 'Retry-After': '5' });
   }
+}
+
+/** Requests that are held open until their stream has something. */
+export interface Waiting {
+  /** @returns undefined where too many wait already, or none may any more */
+  begin(stream: string): Turn | undefined;
+  wake(stream: string): void;
+  /** Releases all waiters, and lets nobody wait again. */
+  end(): void;
+}
+
+interface Turn {
+  /** Settles when the stream is woken, after so many milliseconds, or when the caller is gone. */
+  until(milliseconds: number, gone: AbortSignal): Promise<void>;
+  end(): void;
+}
+
+/** On one node; one receiver must not take the connections of all. */
+const MOST = 500;
+const MOST_OF_STREAM = 5;
+
+export function openWaiting(): Waiting {
+  const waiting = new Map<string, Set<() => void>>();
+  let total = 0;
+  let isOver = false;
+  const wake = (stream: string): void => {
+    for (const leave of waiting.get(stream) ?? []) leave();
+  };
+  return {
+    wake,
+    begin(stream) {
+      const others = waiting.get(stream) ?? new Set();
+      if (isOver || total >= MOST || others.size >= MOST_OF_STREAM) return undefined;
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      const end = (): void => {
+        if (!others.delete(end)) return;
+        total -= 1;
+        if (others.size === 0) waiting.delete(stream);
+        resolve(undefined);
+      };
+      waiting.set(stream, others.add(end));
+      total += 1;
+      return { end, until: (milliseconds, gone) => untilFirst(promise, milliseconds, gone).finally(end) };
+    },
+    end() {
+      isOver = true;
+      for (const stream of [...waiting.keys()]) wake(stream);
+    },
+  };
+}
+
+async function untilFirst(woken: Promise<unknown>, milliseconds: number, gone: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const give = (): void => {
+    resolve(undefined);
+  };
+  const timer = setTimeout(give, milliseconds);
+  gone.addEventListener('abort', give);
+  await Promise.race([woken, promise]);
+  clearTimeout(timer);
+  gone.removeEventListener('abort', give);
 }

@@ -3,11 +3,11 @@ import type { Clients } from '../clients/clients.ts';
 import type { Config } from '../config/schema.ts';
 import { uriOf, type Reach } from './event-types.ts';
 import { nameOf, signalsFor, type AccountEvent } from './account-event.ts';
-import { pauseIfStalled, type StalledStreamParts } from './stalled-streams.ts';
+import { pauseIfStalled, type StallDependencies } from './stalled-streams.ts';
 import type { Stream } from './streams.ts';
 import type { Subjects } from './subjects.ts';
 
-export interface PublishParts extends StalledStreamParts {
+export interface PublishDependencies extends StallDependencies {
   config: Config;
   clients: Clients;
   consents: Consents;
@@ -18,7 +18,7 @@ export interface PublishParts extends StalledStreamParts {
  * Publishes an event to every stream that covers it. Once it returns, the event survives this process; repeated calls
  * change nothing.
  */
-export async function publish(parts: PublishParts, event: AccountEvent): Promise<void> {
+export async function publish(parts: PublishDependencies, event: AccountEvent): Promise<void> {
   if (!parts.config.shared_signals.enabled || isNothing(event)) return;
   for (const stream of await parts.streams.list()) await publishTo(parts, stream, event);
   if (event.type === 'account-purged') await parts.subjects.forgetAccount(event.account);
@@ -29,7 +29,7 @@ function isNothing(event: AccountEvent): boolean {
   return event.type === 'session-revoked' && event.sessions?.length === 0;
 }
 
-async function publishTo(parts: PublishParts, stream: Stream, event: AccountEvent): Promise<void> {
+async function publishTo(parts: PublishDependencies, stream: Stream, event: AccountEvent): Promise<void> {
   if (stream.status === 'disabled') return;
   const reach = await reachOf(parts, stream.client);
   if (reach === undefined || !delivers(stream, reach, event.type)) return;
@@ -41,7 +41,10 @@ async function publishTo(parts: PublishParts, stream: Stream, event: AccountEven
 }
 
 /** Returns a client's permission to receive events, as it is now; undefined if the operator withdrew it. */
-export async function reachOf({ clients }: Pick<PublishParts, 'clients'>, client: string): Promise<Reach | undefined> {
+export async function reachOf(
+  { clients }: Pick<PublishDependencies, 'clients'>,
+  client: string,
+): Promise<Reach | undefined> {
   const { shared_signals: reach } = (await clients.find(client)) ?? {};
   return reach === undefined || (await clients.isDisabled(client)) ? undefined : reach;
 }
@@ -51,7 +54,12 @@ function delivers(stream: Stream, reach: Reach, name: AccountEvent['type']): boo
 }
 
 /** Tells whether a stream's client may learn of an event: the person or the operator must have given it access. */
-async function mayHear(parts: PublishParts, stream: Stream, reach: Reach, event: AccountEvent): Promise<boolean> {
+async function mayHear(
+  parts: PublishDependencies,
+  stream: Stream,
+  reach: Reach,
+  event: AccountEvent,
+): Promise<boolean> {
   const { subjects, config } = parts;
   const { account } = event;
   const isWanted = (await subjects.choice(stream.id, account)) ?? config.shared_signals.default_subjects === 'ALL';
@@ -69,7 +77,11 @@ function isOwn(event: AccountEvent, client: string): boolean {
   return event.client === client || event.sessions?.some((session) => session.client === client) === true;
 }
 
-async function showsRoles(parts: PublishParts, client: string, consented: readonly string[] = []): Promise<boolean> {
+async function showsRoles(
+  parts: PublishDependencies,
+  client: string,
+  consented: readonly string[] = [],
+): Promise<boolean> {
   const { first_party: isOurs = false, scopes = [] } = (await parts.clients.find(client)) ?? {};
   return isOurs || (scopes.includes('roles') && consented.includes('roles'));
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { seal, unseal } from '../lib/seal.ts';
 import type { Random } from '../lib/random.ts';
 import type { Signal } from './account-event.ts';
-import { setClaims, type SetParts, type SignSet } from './security-event-token.ts';
+import { setClaims, type TokenDependencies, type SignSet } from './security-event-token.ts';
 import type { PushStream } from './streams.ts';
 
 /** Outcome of a push. */
@@ -37,7 +37,7 @@ function secretFor(url: string, sealingKey: string): string {
 
 /** Push delivery (RFC 8935 §2). An event that the receiver cannot parse is not repeated. */
 export async function push(
-  parts: SetParts & { fetch: typeof fetch; sign: SignSet; sealingKey: string },
+  parts: TokenDependencies & { fetch: typeof fetch; sign: SignSet; sealingKey: string },
   stream: PushStream,
   signal: Signal,
 ): Promise<Pushed> {

@@ -7,7 +7,7 @@ import type { Stream } from './streams.ts';
 /** Signs claims as a Security Event Token with the key that signs now. */
 export type SignSet = (claims: Readonly<Record<string, unknown>>) => Promise<string>;
 
-export interface SetParts {
+export interface TokenDependencies {
   issuer: string;
   clients: Pick<Clients, 'find'>;
   subjectNames: SubjectNames;
@@ -18,7 +18,7 @@ export interface SetParts {
  * `sub`, no `exp`. The token is signed at delivery, because the key of the event's time may be revoked by then.
  */
 export async function setClaims(
-  { issuer, clients, subjectNames }: SetParts,
+  { issuer, clients, subjectNames }: TokenDependencies,
   { client }: Stream,
   signal: Signal,
 ): Promise<Record<string, unknown>> {

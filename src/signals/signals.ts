@@ -5,29 +5,25 @@ import type { SubjectNames } from '../accounts/pairwise.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { Config } from '../config/schema.ts';
 import type { Announce, Revoked } from '../events/events.ts';
-import type { Route } from '../http/route.ts';
+import { type Route, route, unsecured } from '../http/route.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import { outgoingFetch, whyNotCalled } from '../outgoing/outgoing-fetch.ts';
 import type { Store } from '../storage/store.ts';
 import { startDelivery } from './deliver.ts';
 import { managementRoutes } from './management.ts';
-import { metadataRoute } from './metadata.ts';
 import type { AccountEvent } from './account-event.ts';
-import { openOutbox, type Outbox } from './outbox.ts';
-import { pollRoute } from './poll.ts';
+import { Outbox } from './outbox.ts';
+import { pollRoute, openWaiting, type Waiting } from './poll.ts';
 import { publish, reachOf } from './publish.ts';
 import { push, sealFor } from './push.ts';
-import { openQueues, type Queues } from './queues.ts';
-import { receiverGuard, type FindToken } from './receiver.ts';
-import { answerRefusal, Refusal } from './refusal.ts';
+import { receiverGuard, type FindToken, answerRefusal, Refusal } from './receiver.ts';
 import type { SignSet } from './security-event-token.ts';
 import { statusRoutes } from './stream-status.ts';
-import { openStreams, type Streams } from './streams.ts';
+import { openStreams, type Streams, POLL, PUSH } from './streams.ts';
 import { openSubjects, type Subjects } from './subjects.ts';
 import { subjectRoutes } from './subject-endpoints.ts';
 import { accountEventsOf } from './revocation-events.ts';
-import { openWaiting, type Waiting } from './waiting.ts';
 
 /** Publishes account events to receivers. It works on the stores alone, so that commands can use it. */
 export interface Signals {
@@ -36,11 +32,10 @@ export interface Signals {
   introduce: (account: string, client: string) => Promise<void>;
   readonly streams: Streams;
   readonly subjects: Subjects;
-  readonly queues: Queues;
   readonly outbox: Outbox;
 }
 
-export interface SignalsOptions {
+interface SignalsOptions {
   config: Config;
   records: Store;
   grants: Store;
@@ -53,16 +48,14 @@ export interface SignalsOptions {
 
 export function openSignals(options: SignalsOptions): Signals {
   const { config, records, grants, clients, consents, announce, clock, random } = options;
-  const queues = openQueues({ grants, clock });
   const subjects = openSubjects(records);
   const streams = openStreams({ records, clock, random });
-  const outbox = openOutbox({ grants, queues, clock });
-  const publishing = { config, clients, consents, subjects, streams, queues, outbox, announce, clock, random };
+  const outbox = new Outbox({ grants, clock });
+  const publishing = { config, clients, consents, subjects, streams, outbox, announce, clock, random };
   const isOn = config.shared_signals.enabled;
   return {
     streams,
     subjects,
-    queues,
     outbox,
     publish: (event) => publish(publishing, event),
     async introduce(account, client) {
@@ -84,7 +77,7 @@ export interface Transmitter {
   close(): Promise<void>;
 }
 
-export interface TransmitterOptions {
+interface TransmitterOptions {
   signals: Signals;
   config: Config;
   grants: Store;
@@ -108,7 +101,7 @@ export function openTransmitter(options: TransmitterOptions): Transmitter {
   return {
     async start() {
       stops.push(await deliver(options));
-      stops.push(await signals.queues.onHint((stream) => waiting.wake(stream)));
+      stops.push(await signals.outbox.onNotice((stream) => waiting.wake(stream)));
     },
     async revoked(revoked) {
       for await (const event of accountEventsOf(revoked, { accounts, grants })) await signals.publish(event);
@@ -135,12 +128,13 @@ const OFF: Transmitter = {
 
 /** Starts the delivery. @returns a function that stops it */
 function deliver(options: TransmitterOptions): Promise<() => Promise<void>> {
-  const { signals, config, clients, subjectNames, announce, clock, random, sign, sealingKey, reportFailure } = options;
-  const { queues, streams, outbox } = signals;
+  const { signals, config, grants, clients, subjectNames, announce, clock, random, sign, sealingKey, reportFailure } =
+    options;
+  const { streams, outbox } = signals;
   const fetch = outgoingFetch(config.outgoing);
   const pushing = { issuer: config.issuer, clients, subjectNames, fetch, sign, sealingKey };
   return startDelivery({
-    queues,
+    grants,
     streams,
     outbox,
     announce,
@@ -188,4 +182,25 @@ function answering(handle: Route['handle']): Route['handle'] {
       answerRefusal(context, error);
     }
   };
+}
+
+/** Transmitter configuration metadata (Shared Signals Framework 1.0 §7). */
+function metadataRoute({ issuer, shared_signals: signals, keys }: Config): Route {
+  const metadata = {
+    spec_version: '1_0',
+    issuer,
+    jwks_uri: `${issuer}/jwks`,
+    delivery_methods_supported: [PUSH, POLL],
+    configuration_endpoint: `${issuer}/ssf/streams`,
+    status_endpoint: `${issuer}/ssf/status`,
+    add_subject_endpoint: `${issuer}/ssf/subjects/add`,
+    remove_subject_endpoint: `${issuer}/ssf/subjects/remove`,
+    verification_endpoint: `${issuer}/ssf/verification`,
+    authorization_schemes: [{ spec_urn: 'urn:ietf:rfc:6749' }],
+    default_subjects: signals.default_subjects,
+  };
+  return route('GET', '/.well-known/ssf-configuration', unsecured, (context) => {
+    context.set({ 'Cache-Control': `public, max-age=${keys.jwks_max_age}`, 'Access-Control-Allow-Origin': '*' });
+    context.body = metadata;
+  });
 }

@@ -3,8 +3,7 @@ import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import { STREAM_UPDATED } from './event-types.ts';
-import type { Outbox } from './outbox.ts';
-import type { Queue, Queues } from './queues.ts';
+import type { Outbox, Queue } from './outbox.ts';
 import type { Stream, Streams } from './streams.ts';
 
 /** So many may wait in one stream: a receiver that is gone must not fill the store. */
@@ -12,8 +11,7 @@ const MOST_WAITING = 10_000;
 /** Nobody may have fetched or taken anything for so long, in milliseconds: a day before the first event is lost. */
 const LONGEST_STALL = 6 * 86_400_000;
 
-export interface StalledStreamParts {
-  queues: Queues;
+export interface StallDependencies {
   streams: Streams;
   outbox: Outbox;
   announce: Announce;
@@ -26,9 +24,11 @@ export interface StalledStreamParts {
  * then on is lost, and the stream and its status say so (Shared Signals Framework 1.0 §8.1.5).
  * @returns whether it is stalled, so that no more is kept for it
  */
-export async function pauseIfStalled(parts: StalledStreamParts, { id, client, reason }: Stream): Promise<boolean> {
-  const { streams, outbox, queues, announce, clock, random } = parts;
-  const queue = (await queues.get(id))?.value;
+export async function pauseIfStalled(
+  { streams, outbox, announce, clock, random }: StallDependencies,
+  { id, client, reason }: Stream,
+): Promise<boolean> {
+  const queue = await outbox.queueOf(id);
   const stalled = queue && whyStalled(queue, clock.now());
   if (stalled === undefined || stalled === reason) return stalled !== undefined;
   const paused = await streams.change(id, (now) => ({ ...now, status: 'paused', reason: stalled }));

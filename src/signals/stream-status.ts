@@ -5,15 +5,13 @@ import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import { keyspace, type Store } from '../storage/store.ts';
-import { readBody } from './body.ts';
+import { readBody, ownStream, type Receiver, Refusal } from './receiver.ts';
 import { VERIFICATION } from './event-types.ts';
-import type { ManagementParts } from './management.ts';
-import { ownStream, type Receiver } from './receiver.ts';
-import { Refusal } from './refusal.ts';
+import type { ManagementDependencies } from './management.ts';
 import { MIN_VERIFICATION_INTERVAL } from './stream-configuration.ts';
 import type { Stream } from './streams.ts';
 
-type Parts = Pick<ManagementParts, 'streams' | 'outbox' | 'guard' | 'announce'> & {
+type Parts = Pick<ManagementDependencies, 'streams' | 'outbox' | 'guard' | 'announce'> & {
   grants: Store;
   clock: Clock;
   random: Random;

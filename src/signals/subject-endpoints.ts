@@ -5,12 +5,10 @@ import type { SubjectNames } from '../accounts/pairwise.ts';
 import type { Clients } from '../clients/clients.ts';
 import { sectorOf } from '../config/sections/sector.ts';
 import { route, type Route } from '../http/route.ts';
-import { readBody } from './body.ts';
-import type { ManagementParts } from './management.ts';
-import { ownStream, type Receiver } from './receiver.ts';
-import { Refusal } from './refusal.ts';
+import { readBody, ownStream, type Receiver, Refusal } from './receiver.ts';
+import type { ManagementDependencies } from './management.ts';
 
-type Parts = Pick<ManagementParts, 'issuer' | 'streams' | 'subjects' | 'guard'> & {
+type Parts = Pick<ManagementDependencies, 'issuer' | 'streams' | 'subjects' | 'guard'> & {
   accounts: Accounts;
   clients: Pick<Clients, 'find'>;
   subjectNames: SubjectNames;

@@ -21,10 +21,10 @@ export interface SignalReceiver {
   /** `host:port`, as the list of allowed destinations has it. */
   readonly host: string;
   readonly url: string;
-  /** All that came, in order, whatever was answered. */
+  /** All that came and was answered, in order, whatever the answer. */
   readonly arrived: Arrived[];
   /** What it answers from now on. */
-  answerWith(answer: PushAnswer | ((token: string) => PushAnswer)): void;
+  answerWith(answer: PushAnswer | ((token: string) => PushAnswer | Promise<PushAnswer>)): void;
   /** Waits until so many have come. */
   whenArrived(count: number): Promise<void>;
   close(): Promise<void>;
@@ -32,10 +32,10 @@ export interface SignalReceiver {
 
 export async function startSignalReceiver(port = 0): Promise<SignalReceiver> {
   const arrived: Arrived[] = [];
-  let answer: (token: string) => PushAnswer = () => ({ status: 202 });
+  let answer: (token: string) => PushAnswer | Promise<PushAnswer> = () => ({ status: 202 });
   const server = createServer((request, response) => {
-    void text(request).then((token) => {
-      const { status, body } = answer(token);
+    void text(request).then(async (token) => {
+      const { status, body } = await answer(token);
       arrived.push({ token, headers: request.headers, status });
       response.writeHead(status, { 'content-type': 'application/json' });
       response.end(body === undefined ? undefined : JSON.stringify(body));

@@ -196,7 +196,7 @@ export function signOuts(account: string, count: number): AccountEvent[] {
 
 /** A second node of a server, at an address of its own. */
 export async function startSecondNode(
-  first: TestServer,
+  first: Pick<TestServer, 'directory' | 'issuer'>,
   store: string,
   change: Change,
 ): Promise<TestServer & { url: string }> {
