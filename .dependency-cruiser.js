@@ -57,6 +57,7 @@ export const EXCEPTIONS = [
 export const SIDE_ROOMS = {
   'storage/sqlite': ['storage/open-store.ts'],
   'storage/redis': ['storage/open-store.ts'],
+  'storage/postgres': ['storage/open-store.ts'],
   'storage/open-store.ts': ['storage/open-stores.ts'],
   // The domain knows their type; it is handed them open.
   'storage/open-stores.ts': ['server.ts', 'domain', 'cli/store-context.ts'],

@@ -8,6 +8,11 @@ import { commentOpenings } from './test/repository/lint/comment-openings.js';
 const FENCES = [
   { group: ['node:sqlite'], home: 'src/storage/sqlite/**', reason: 'SQLite is spoken in storage/sqlite/ only' },
   { group: ['ioredis', 'ioredis/**'], home: 'src/storage/redis/**', reason: 'Redis is spoken in storage/redis/ only' },
+  {
+    group: ['pg', 'pg/**', 'pg-*'],
+    home: 'src/storage/postgres/**',
+    reason: 'PostgreSQL is spoken in storage/postgres/ only',
+  },
   { group: ['koffi'], home: 'src/keys/pkcs11/**', reason: 'libraries in C are called in keys/pkcs11/ only' },
   { group: ['argon2'], home: 'src/credentials/**', reason: 'passwords are hashed in credentials/ only' },
   { group: ['oidc-provider/lib/**'], home: 'src/oidc/internals.ts', reason: "the engine's insides stay in one file" },

@@ -1,4 +1,7 @@
-export interface RedisNode {
+import { isAbsolute } from 'node:path';
+
+/** A server of a store. */
+export interface StoreNode {
   host: string;
   port: number;
 }
@@ -11,19 +14,46 @@ export interface RedisUrl {
   backend: 'redis';
   topology: 'single' | 'sentinel' | 'cluster';
   tls: boolean;
-  nodes: RedisNode[];
+  nodes: StoreNode[];
   sentinel?: string;
   username?: string;
   password?: string;
   db: number;
 }
 
-export type StoreUrl = { backend: 'sqlite'; path: string } | RedisUrl;
+/** Address of a PostgreSQL: the servers of one cluster, or poolers in front of it, in the order of trial. */
+export interface PostgresUrl {
+  backend: 'postgres';
+  nodes: StoreNode[];
+  /** Servers for notices, where `nodes` are poolers. */
+  direct: StoreNode[];
+  database: string;
+  username: string;
+  password?: string;
+  schema: string;
+  sslmode: SslMode;
+  /** Full path of the certificates to trust. */
+  sslrootcert?: string;
+  /** Connections of one process at most. */
+  pool: number;
+}
 
-const FORMS = 'sqlite:PATH, redis://HOST, redis+sentinel://H1,H2/NAME or redis+cluster://H1,H2 (rediss… for TLS)';
+export type SslMode = (typeof SSL_MODES)[number];
+
+export type StoreUrl = { backend: 'sqlite'; path: string } | RedisUrl | PostgresUrl;
+
+const FORMS =
+  'sqlite:PATH, redis://HOST, redis+sentinel://H1,H2/NAME, redis+cluster://H1,H2 (rediss… for TLS) or ' +
+  'postgres://USER:PASSWORD@H1,H2/DATABASE';
 const REDIS = /^(rediss?)(?:\+(sentinel|cluster))?:\/\/(?:([^@/]*)@)?([^@/?#]+)(?:\/([^?#]*))?$/i;
 const NODE = /^(\[[\da-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?$/i;
-const DEFAULT_PORT = { single: 6379, cluster: 6379, sentinel: 26_379 };
+const DEFAULT_PORT = { single: 6379, cluster: 6379, sentinel: 26_379, postgres: 5432 };
+const POSTGRES = /^postgres(?:ql)?:\/\/(?:([^@/?]*)@)?([^@/?#]+)\/([^/?#]+)(?:\?([^#]*))?$/i;
+const SSL_MODES = ['disable', 'require', 'verify-ca', 'verify-full'] as const;
+const PARAMETERS = ['direct', 'pool', 'schema', 'sslmode', 'sslrootcert', 'target_session_attrs'];
+const DEFAULT_POOL = 10;
+/** The least and the greatest size of a pool: one connection holds another up, and each is a process of the server. */
+const POOLS = { least: 2, greatest: 200 };
 
 /**
  * Parses a store URL. It may list several hosts, which the URL standard does not allow, so it is parsed by hand.
@@ -31,6 +61,7 @@ const DEFAULT_PORT = { single: 6379, cluster: 6379, sentinel: 26_379 };
  */
 export function parseStoreUrl(url: string): StoreUrl {
   if (/^sqlite:./.test(url)) return { backend: 'sqlite', path: url.slice('sqlite:'.length) };
+  if (/^postgres(ql)?:/i.test(url)) return parsePostgresUrl(url);
   const [, scheme, form, userinfo, hosts, path = ''] = REDIS.exec(url) ?? [];
   if (scheme === undefined || hosts === undefined) throw new Error(`not a store URL: use ${FORMS}`);
   const topology = topologyOf(form?.toLowerCase());
@@ -52,11 +83,84 @@ export function printableStoreUrl(url: string): string {
   return url.replace(/^(\w+(?:\+\w+)?:\/\/)[^@/]*@/, '$1');
 }
 
+function parsePostgresUrl(url: string): PostgresUrl {
+  const [, userinfo, hosts, path = '', query = ''] = POSTGRES.exec(url) ?? [];
+  if (hosts === undefined) throw new Error('not a PostgreSQL URL: use postgres://USER:PASSWORD@HOST/DATABASE');
+  const { username, password } = readCredentials(userinfo);
+  if (username === undefined) throw new Error('the store URL lacks the user: postgres://USER:PASSWORD@HOST/DATABASE');
+  const parameters = readParameters(query);
+  const nodes = readNodes(hosts);
+  const { sslmode, ...trust } = readTls(parameters, nodes);
+  return {
+    backend: 'postgres',
+    nodes,
+    direct: parameters.has('direct') ? readNodes(parameters.get('direct') ?? '') : [],
+    database: readPart(path, 'database'),
+    username,
+    ...(password !== undefined && { password }),
+    schema: readSchema(parameters.get('schema') ?? 'latchkey'),
+    sslmode,
+    ...trust,
+    pool: readPool(parameters.get('pool')),
+  };
+}
+
+function readNodes(hosts: string): StoreNode[] {
+  return hosts.split(',').map((host) => readNode(host, DEFAULT_PORT.postgres));
+}
+
+function readParameters(query: string): Map<string, string> {
+  const parameters = new Map<string, string>();
+  for (const part of query.split('&').filter((one) => one !== '')) {
+    const [name = '', ...value] = part.split('=');
+    if (!PARAMETERS.includes(name) || parameters.has(name)) {
+      throw new Error(`the store URL has a parameter that is unknown or repeated: use ${PARAMETERS.join(', ')}`);
+    }
+    parameters.set(name, readPart(value.join('='), 'parameter'));
+  }
+  if ((parameters.get('target_session_attrs') ?? 'read-write') !== 'read-write') {
+    throw new Error('the store URL must have target_session_attrs=read-write, or nothing, which means that');
+  }
+  return parameters;
+}
+
+/** Without `sslmode` only a server of this machine is spoken to in clear. */
+function readTls(parameters: Map<string, string>, nodes: StoreNode[]): Pick<PostgresUrl, 'sslmode' | 'sslrootcert'> {
+  const isLocal = nodes.every(({ host }) => /^(localhost|127\.[\d.]+|::1)$/i.test(host));
+  const given = parameters.get('sslmode') ?? (isLocal ? 'disable' : 'verify-full');
+  const sslmode = SSL_MODES.find((mode) => mode === given);
+  if (sslmode === undefined) throw new Error(`the store URL has an unknown sslmode: use ${SSL_MODES.join(', ')}`);
+  const sslrootcert = parameters.get('sslrootcert');
+  if (sslrootcert === undefined) return { sslmode };
+  if (!sslmode.startsWith('verify')) throw new Error(`the store URL has sslrootcert, which sslmode=${sslmode} ignores`);
+  if (!isAbsolute(sslrootcert)) throw new Error('the store URL must have the full path of sslrootcert');
+  return { sslmode, sslrootcert };
+}
+
+function readSchema(schema: string): string {
+  if (/^[a-z_][a-z\d_]{0,39}$/.test(schema)) return schema;
+  throw new Error('the store URL has an invalid schema: use at most 40 of a to z, 0 to 9 and _');
+}
+
+function readPool(text: string | undefined): number {
+  const pool = Number(text ?? DEFAULT_POOL);
+  if (Number.isInteger(pool) && pool >= POOLS.least && pool <= POOLS.greatest) return pool;
+  throw new Error(`the store URL has an invalid pool: use ${POOLS.least} to ${POOLS.greatest}`);
+}
+
+function readPart(text: string, name: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new Error(`the store URL has a ${name} that is not percent-encoded: write %25 for %`);
+  }
+}
+
 function topologyOf(form: string | undefined): RedisUrl['topology'] {
   return form === 'sentinel' || form === 'cluster' ? form : 'single';
 }
 
-function readNode(text: string, defaultPort: number): RedisNode {
+function readNode(text: string, defaultPort: number): StoreNode {
   const [, host, port] = NODE.exec(text) ?? [];
   if (host === undefined) throw new Error('the store URL has an invalid host: write HOST or HOST:PORT');
   if (Number(port) > 65_535) throw new Error('the store URL has an invalid port: use 1 to 65535');

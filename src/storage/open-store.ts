@@ -3,7 +3,7 @@ import { parseStoreUrl } from '../config/store-url.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from './store.ts';
 
-// Backends are loaded when a URL names them, because a server seldom needs both.
+// Backends are loaded when a URL names them, because a server seldom needs them all.
 
 /** Opens the store that a URL names. @param isReplicated whether writes wait for replicas. @throws Error for a URL that is none, StoreUnavailable when nothing answers */
 export async function openStore(url: string, clock: Clock, isReplicated = false): Promise<Store> {
@@ -12,48 +12,75 @@ export async function openStore(url: string, clock: Clock, isReplicated = false)
     const { openSqliteStore } = await import('./sqlite/sqlite-store.ts');
     return openSqliteStore(parsed.path, clock);
   }
+  if (parsed.backend === 'postgres') {
+    const { openPostgresStore } = await import('./postgres/postgres-store.ts');
+    return openPostgresStore(url, clock, isReplicated);
+  }
   const { openRedisStore } = await import('./redis/redis-store.ts');
   return openRedisStore(url, clock, isReplicated);
 }
 
-/** Tells whether the file of a URL exists; for Redis only its contents can tell. */
+/** Tells whether the file of a URL exists; for a server only its contents can tell. */
 export function storeFileExists(url: string): boolean {
   const parsed = parseStoreUrl(url);
   return parsed.backend !== 'sqlite' || existsSync(parsed.path);
 }
 
-/** Checks that the store of a URL may hold `records`: see `checkRecordsRedis`. @returns warnings */
+/** Checks that the store of a URL may hold `records`: see `checkRecordsRedis`, `checkRecordsPostgres`. @returns warnings */
 export async function checkRecordsStore(url: string, store: Store): Promise<string[]> {
-  return checkRedis(url, store, ({ checkRecordsRedis }) => checkRecordsRedis);
+  return check(url, store, {
+    redis: ({ checkRecordsRedis }) => checkRecordsRedis,
+    postgres: ({ checkRecordsPostgres }) => checkRecordsPostgres,
+  });
 }
 
-/** Checks that the store of a URL keeps `grants`: see `checkGrantsRedis`. @returns warnings */
+/** Checks that the store of a URL keeps `grants`: see `checkGrantsRedis`, `checkGrantsPostgres`. @returns warnings */
 export async function checkGrantsStore(url: string, store: Store): Promise<string[]> {
-  return checkRedis(url, store, ({ checkGrantsRedis }) => checkGrantsRedis);
+  return check(url, store, {
+    redis: ({ checkGrantsRedis }) => checkGrantsRedis,
+    postgres: ({ checkGrantsPostgres }) => checkGrantsPostgres,
+  });
 }
 
-/** Checks how much a failover of the store may lose: see `checkReplicas`. @returns warnings */
+/** Checks how much a failover of the store may lose: see `checkReplicas`, `checkPostgresReplicas`. @returns warnings */
 export async function checkStoreReplicas(url: string, store: Store, isReplicated: boolean): Promise<string[]> {
-  return checkRedis(
-    url,
-    store,
-    ({ checkReplicas }) =>
+  return check(url, store, {
+    redis:
+      ({ checkReplicas }) =>
       (redis) =>
         checkReplicas(redis, isReplicated),
-  );
+    postgres:
+      ({ checkPostgresReplicas }) =>
+      (postgres) =>
+        checkPostgresReplicas(postgres, isReplicated),
+  });
 }
 
-type Checks = typeof import('./redis/check-redis.ts');
+type RedisChecks = typeof import('./redis/check-redis.ts');
+type PostgresChecks = typeof import('./postgres/check-postgres.ts');
 
-async function checkRedis(
-  url: string,
-  store: Store,
-  choose: (checks: Checks) => Checks['checkGrantsRedis'],
-): Promise<string[]> {
-  if (parseStoreUrl(url).backend === 'sqlite') return [];
-  const [{ RedisStore }, checks] = await Promise.all([
-    import('./redis/redis-store.ts'),
-    import('./redis/check-redis.ts'),
-  ]);
-  return store instanceof RedisStore ? choose(checks)(store) : [];
+interface Choice {
+  redis: (checks: RedisChecks) => RedisChecks['checkGrantsRedis'];
+  postgres: (checks: PostgresChecks) => PostgresChecks['checkGrantsPostgres'];
+}
+
+async function check(url: string, store: Store, choice: Choice): Promise<string[]> {
+  switch (parseStoreUrl(url).backend) {
+    case 'sqlite':
+      return [];
+    case 'redis': {
+      const [{ RedisStore }, checks] = await Promise.all([
+        import('./redis/redis-store.ts'),
+        import('./redis/check-redis.ts'),
+      ]);
+      return store instanceof RedisStore ? choice.redis(checks)(store) : [];
+    }
+    case 'postgres': {
+      const [{ PostgresStore }, checks] = await Promise.all([
+        import('./postgres/postgres-store.ts'),
+        import('./postgres/check-postgres.ts'),
+      ]);
+      return store instanceof PostgresStore ? choice.postgres(checks)(store) : [];
+    }
+  }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { parseStoreUrl } from '../../src/config/store-url.ts';
 
 const REDIS = { backend: 'redis', topology: 'single', tls: false, db: 0 };
+const POSTGRES = { backend: 'postgres', direct: [], schema: 'latchkey', sslmode: 'disable', pool: 10 };
 const node = (host: string, port: number) => ({ host, port });
 
 describe('A store URL', () => {
@@ -29,6 +30,28 @@ describe('A store URL', () => {
       { ...REDIS, topology: 'sentinel', sentinel: 'main', tls: true, nodes: [node('a', 26_379)] },
     ],
     ['redis+cluster://a,b:7001', { ...REDIS, topology: 'cluster', nodes: [node('a', 6379), node('b', 7001)] }],
+    [
+      'postgres://me:pa%40ss@localhost/db',
+      { ...POSTGRES, username: 'me', password: 'pa@ss', database: 'db', nodes: [node('localhost', 5432)] },
+    ],
+    [
+      'postgresql://me@a,b:6432/d%2Fb?target_session_attrs=read-write&direct=c,d:7&schema=other&pool=3&sslrootcert=/ca.pem',
+      {
+        ...POSTGRES,
+        username: 'me',
+        database: 'd/b',
+        nodes: [node('a', 5432), node('b', 6432)],
+        direct: [node('c', 5432), node('d', 7)],
+        schema: 'other',
+        pool: 3,
+        sslmode: 'verify-full',
+        sslrootcert: '/ca.pem',
+      },
+    ],
+    [
+      'postgres://me@10.0.0.1/db?sslmode=require',
+      { ...POSTGRES, username: 'me', database: 'db', nodes: [node('10.0.0.1', 5432)], sslmode: 'require' },
+    ],
     ['REDISS+cluster://a/', { ...REDIS, topology: 'cluster', tls: true, nodes: [node('a', 6379)] }],
   ] as const) {
     it(`is read: ${url}`, () => {
@@ -50,6 +73,20 @@ describe('A store URL', () => {
     ['redis://h/one', /database that is not a number/],
     ['redis://%zz@h', /not percent-encoded/],
     ['redis+sentinel://h', /lacks the name of the master set/],
+    ['postgres://h/db', /lacks the user/],
+    ['postgres://me@h', /not a PostgreSQL URL/],
+    ['postgres://me@/db', /not a PostgreSQL URL/],
+    ['postgres://me@h/db/more', /not a PostgreSQL URL/],
+    ['postgres://me@h:0x1/db', /an invalid host/],
+    ['postgres://me@h/db?sslmode=prefer', /an unknown sslmode: use disable, require, verify-ca, verify-full/],
+    ['postgres://me@h/db?sslmode=disable&sslrootcert=/ca.pem', /sslmode=disable ignores/],
+    ['postgres://me@h/db?sslrootcert=ca.pem', /full path of sslrootcert/],
+    ['postgres://me@h/db?sslmode=disable&sslmode=require', /unknown or repeated/],
+    ['postgres://me@h/db?options=-c', /unknown or repeated: use direct, pool, schema/],
+    ['postgres://me@h/db?target_session_attrs=any', /must have target_session_attrs=read-write/],
+    ['postgres://me@h/db?schema=a-b', /an invalid schema/],
+    ['postgres://me@h/db?pool=1', /an invalid pool: use 2 to 200/],
+    ['postgres://me@h/d%zz', /database that is not percent-encoded/],
     ['redis+cluster://h/1', /no database but 0/],
   ] as const) {
     it(`is refused with the reason: ${url}`, () => {
@@ -58,7 +95,14 @@ describe('A store URL', () => {
   }
 
   it('is never repeated in a refusal, since it may hold a password', () => {
-    for (const url of ['redis://:hunter2@h/x', 'redis://:hunter2@a:b', 'rodis://:hunter2@h', 'redis://:hunter2%@h']) {
+    for (const url of [
+      'postgres://me:hunter2@h',
+      'postgres://me:hunter2@h/d?x=hunter2',
+      'redis://:hunter2@h/x',
+      'redis://:hunter2@a:b',
+      'rodis://:hunter2@h',
+      'redis://:hunter2%@h',
+    ]) {
       assert.throws(
         () => parseStoreUrl(url),
         (error: Error) => !error.message.includes('hunter2'),

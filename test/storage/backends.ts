@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sharedPostgres } from '../support/postgres.ts';
 import { startRedis, startRedisCluster, startSentinel } from '../support/redis.ts';
 
 export interface RunningBackend {
@@ -27,5 +28,6 @@ export const sqlite: Backend = {
 export const redis: Backend = { name: 'Redis', start: () => startRedis() };
 export const redisCluster: Backend = { name: 'Redis Cluster', start: () => startRedisCluster() };
 export const redisSentinel: Backend = { name: 'Redis behind Sentinel', start: () => startSentinel() };
+export const postgres: Backend = { name: 'PostgreSQL', start: () => sharedPostgres() };
 
-export const backends: readonly Backend[] = [sqlite, redis, redisCluster, redisSentinel];
+export const backends: readonly Backend[] = [sqlite, redis, redisCluster, redisSentinel, postgres];

@@ -4,7 +4,7 @@ import { openStore } from '../../src/storage/open-store.ts';
 import type { Index, Key, Store, Stored } from '../../src/storage/store.ts';
 import type { RunningBackend } from './backends.ts';
 import { MovedClock } from '../support/clock.ts';
-import { redis, redisCluster, sqlite } from './backends.ts';
+import { postgres, redis, redisCluster, sqlite } from './backends.ts';
 import type { Step } from './model.ts';
 import { Model, steps } from './model.ts';
 
@@ -71,7 +71,7 @@ function ones(bits: Buffer): number[] {
   );
 }
 
-for (const backend of [sqlite, redis, redisCluster]) {
+for (const backend of [sqlite, redis, redisCluster, postgres]) {
   describe(`Any sequence of verbs on ${backend.name}`, () => {
     const clock = new MovedClock();
     let running: RunningBackend;

@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { findChromium } from './chromium.ts';
+import { OLDEST_POSTGRES, postgresPrograms } from './postgres.ts';
 import { findSoftHsm } from './softhsm.ts';
 
 const OLDEST_REDIS = 7;
@@ -23,6 +25,24 @@ const NEEDS: Need[] = [
     install: () => [aptInstall('redis-server')],
     advice:
       'Debian, Ubuntu: sudo apt-get install redis-server    macOS: brew install redis    else: https://redis.io/downloads',
+  },
+  {
+    name: `PostgreSQL ${OLDEST_POSTGRES} or newer`,
+    present: () => versionOf(/\) (\d+)/, join(postgresPrograms() ?? '', 'postgres'), '--version') >= OLDEST_POSTGRES,
+    // Without the cluster and the service that Debian's package makes.
+    install: () => [
+      aptInstall('postgresql-common'),
+      [
+        'sed',
+        '-i',
+        '-E',
+        's/^#?create_main_cluster.*/create_main_cluster = false/',
+        '/etc/postgresql-common/createcluster.conf',
+      ],
+      aptInstall('postgresql'),
+    ],
+    advice:
+      'Debian, Ubuntu: sudo apt-get install postgresql    macOS: brew install postgresql@16    else: https://www.postgresql.org/download',
   },
   {
     name: 'Chromium',

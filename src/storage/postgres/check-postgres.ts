@@ -1,0 +1,74 @@
+import type { PostgresStore } from './postgres-store.ts';
+import { NOT_REPLICATED } from './server.ts';
+
+/** Checks that a PostgreSQL may hold `records`. @returns warnings @throws Error that names the setting and the fix */
+export async function checkRecordsPostgres(store: PostgresStore): Promise<string[]> {
+  const unsafe = await unsafeSettings(store);
+  if (unsafe.length > 0) {
+    throw new Error(
+      `the records store would lose accounts and keys when its machine stops: its PostgreSQL has ${says(unsafe)}`,
+    );
+  }
+  return warnings(store);
+}
+
+/** Checks that a PostgreSQL keeps `grants`. @returns warnings */
+export async function checkGrantsPostgres(store: PostgresStore): Promise<string[]> {
+  const unsafe = await unsafeSettings(store);
+  const lost =
+    `the grants store may lose sessions and revocations, and may be damaged, when its machine stops: its PostgreSQL has ` +
+    says(unsafe);
+  return [...(unsafe.length > 0 ? [lost] : []), ...(await warnings(store))];
+}
+
+/** Checks that a failover loses nothing where `durability: replicated` promises it. @returns warnings @throws Error */
+export async function checkPostgresReplicas(store: PostgresStore, isReplicated: boolean): Promise<string[]> {
+  const [row] = await store.primary.read(`
+    SELECT current_setting('synchronous_standby_names') AS names, current_setting('synchronous_commit') AS commits,
+      (SELECT count(*)::integer FROM pg_stat_replication) AS replicas`);
+  const { names, commits, replicas } = row ?? {};
+  const waits = names !== '' && (commits === 'on' || commits === 'remote_apply');
+  if (isReplicated && !waits) throw new Error(`the PostgreSQL ${NOT_REPLICATED}; or write durability: primary`);
+  if (isReplicated || waits || (Number(replicas) === 0 && store.url.nodes.length < 2)) return [];
+  return [
+    'a failover of the PostgreSQL may lose what it acknowledged last, revocations and used codes among it: ' +
+      'set synchronous_standby_names in postgresql.conf, and stores.durability to replicated',
+  ];
+}
+
+async function unsafeSettings({ primary }: PostgresStore): Promise<string[]> {
+  const rows = await primary.read(
+    `SELECT name FROM unnest(ARRAY['fsync', 'full_page_writes']) AS name WHERE current_setting(name) = 'off'`,
+  );
+  return rows.map(({ name }) => String(name));
+}
+
+function says(names: readonly string[]): string {
+  const settings = names.map((name) => `${name} = off`).join(' and ');
+  const fixes = names.map((name) => `ALTER SYSTEM SET ${name} = on`).join('; ');
+  return `${settings}. Run ${fixes}; SELECT pg_reload_conf()`;
+}
+
+async function warnings({ primary, url }: PostgresStore): Promise<string[]> {
+  const [facts] = await primary.read(`
+    SELECT current_setting('synchronous_commit') AS commits, current_setting('statement_timeout') AS statements,
+      current_setting('default_transaction_isolation') AS isolation, current_setting('client_min_messages') AS messages`);
+  const { commits, statements, isolation, messages } = facts ?? {};
+  const alter = `ALTER ROLE "${url.username}" SET`;
+  return [
+    ...(commits === 'off'
+      ? [
+          `a crash of the PostgreSQL loses what it acknowledged in the last second: run ${alter} synchronous_commit = on`,
+        ]
+      : []),
+    ...(statements === '0'
+      ? [`the pooler's PostgreSQL lets a statement run without an end: run ${alter} statement_timeout = '2s'`]
+      : []),
+    ...(isolation === 'read committed'
+      ? []
+      : [`the PostgreSQL refuses writes that meet: run ${alter} default_transaction_isolation = 'read committed'`]),
+    ...(messages === 'error'
+      ? [`the PostgreSQL does not tell when replicas lack a write: run ${alter} client_min_messages = 'warning'`]
+      : []),
+  ];
+}

@@ -1,0 +1,70 @@
+import { DatabaseError } from 'pg';
+import { StoreUnavailable } from '../store.ts';
+
+/** Longest time in milliseconds for a connection, and for the answer of a statement. */
+export const PATIENCE = 2000;
+
+/** Thrown where a server answers that must not be used: a replica, or a primary that was replaced. */
+export class NoPrimary extends StoreUnavailable {}
+
+/**
+ * Codes of PostgreSQL (appendix A of its manual) that mean "unavailable now", by class or in full: connection, resources
+ * (a full disk), operator intervention, system and corruption; refused sign-in, no database, no privilege; read-only; a
+ * conflict or a lock in which nothing was written; a prepared statement that a pooler took away.
+ */
+const OUTAGES = /^(08|53|57|58|XX|28|3D|42501|25006|40|55P03|26000|F0)/;
+
+/**
+ * Turns an error of a statement into what the port throws. A statement is never sent twice: it may have run although its
+ * answer was lost.
+ */
+export function portError(error: unknown): unknown {
+  if (error instanceof StoreUnavailable) return error;
+  if (!(error instanceof Error)) return error;
+  const isOutage = error instanceof DatabaseError ? OUTAGES.test(error.code ?? '') : !(error instanceof TypeError);
+  const bare = withoutValues(error);
+  return isOutage ? new StoreUnavailable(`PostgreSQL: ${bare.message}`, { cause: bare }) : bare;
+}
+
+/** Removes what the server and the client attach to an error: values are secret, and the error may be logged. */
+function withoutValues(error: Error): Error {
+  for (const name of ['detail', 'where', 'internalQuery', 'client', 'hint']) Reflect.deleteProperty(error, name);
+  return error;
+}
+
+/** The remedies for what a connection may fail of. */
+const FIXES: [failure: RegExp, fix: string][] = [
+  [
+    /password|SASL|pg_hba\.conf|^28|role .* (does not exist|is not permitted)|no such user/,
+    "Mend the user and password in the store URL, or the server's pg_hba.conf; give the whole URL by LATCHKEY_STORE",
+  ],
+  [
+    /3D000|no such database/,
+    "Mend its name in the store URL, or run CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+  ],
+  [/not support SSL/, 'Set ssl = on in postgresql.conf, or write sslmode=disable where the network is trusted'],
+  [
+    /CERT|certificate|altname/i,
+    'Name the file of its authority by sslrootcert=/PATH, and a host that its certificate has',
+  ],
+  [/is a replica|is read-only|was replaced/, 'Name every server of the cluster in the store URL, and promote one'],
+  [
+    /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|timeout/,
+    'Start it, or mend the host and port in the store URL',
+  ],
+];
+
+/** Describes why there is no connection, with the way out. */
+export function describeFailure(error: unknown): { reason: string; fix: string } {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const message = error instanceof Error ? error.message : '';
+  const reason = message === '' ? code || 'no answer' : message;
+  const fix = FIXES.find(([failure]) => failure.test(`${code} ${reason}`))?.[1];
+  return { reason, fix: fix === undefined ? '' : `. ${fix}` };
+}
+
+/** Tells whether a server may serve in a moment: it starts, or another takes its place. */
+export function mayPass(error: unknown): boolean {
+  if (error instanceof DatabaseError) return error.code === '57P03';
+  return error instanceof NoPrimary || (error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED');
+}

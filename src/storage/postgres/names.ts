@@ -1,0 +1,112 @@
+import { createHash } from 'node:crypto';
+import { splitTerm } from '../cursor.ts';
+import type { WriteOptions } from '../store.ts';
+
+/** Bytes of a stored name at most: an entry of a B-tree holds two names, and may have 2704 bytes. */
+const LONGEST = 1000;
+const KEPT = 800;
+/** Begins an escape; the character after it says of what. */
+const ESCAPE = '\u0001';
+const NUL = `${ESCAPE}\u0001`;
+const ITSELF = `${ESCAPE}\u0002`;
+const DIGEST = `${ESCAPE}\u0003`;
+const TERM = `${ESCAPE}\u0004`;
+
+/** The names of a row, as its columns hold them. */
+export interface RowNames {
+  key: string;
+  /** The names of its indexes, and its terms as indexes of their own; NULL for none. */
+  names: string[] | null;
+  /** All of them in full, as JSON, where a column has an abbreviation; else NULL. */
+  whole: string | null;
+}
+
+type Named = Pick<WriteOptions, 'indexes' | 'terms'>;
+
+/** @throws Error for a term without the name of its order */
+export function rowNames(key: string, { indexes = [], terms = [] }: Named = {}): RowNames {
+  for (const term of terms) splitTerm(term);
+  const all = [...indexes.map(storedName), ...terms.map(storedTerm)];
+  const names = [...new Set(all)].sort();
+  const stored = storedName(key);
+  const isWhole = ![stored, ...names].some((name) => name.includes(DIGEST));
+  return {
+    key: stored,
+    names: names.length === 0 ? null : names,
+    whole: isWhole ? null : JSON.stringify({ key, indexes, terms }),
+  };
+}
+
+/**
+ * Writes a name as text of PostgreSQL, which has no NUL. The order of names is kept. A name that is too long for a
+ * B-tree is abbreviated: its beginning, and a digest of the whole.
+ */
+export function storedName(name: string): string {
+  return abbreviated(escaped(name));
+}
+
+export function storedTerm(term: string): string {
+  return abbreviated(storedPrefix(term));
+}
+
+/** The beginning of terms. Members are sorted by the name of their index, so a range of names is a range of terms. */
+export function storedPrefix(prefix: string): string {
+  return `${TERM}${escaped(prefix)}`;
+}
+
+/** Reads the key of a row. */
+export function keyIn(row: Record<string, unknown>): string {
+  return wholeIn(row)?.key ?? readName(String(row['key']));
+}
+
+/** Reads the indexes and terms that the column `names` of a row has. */
+export function namesIn(row: Record<string, unknown>): Named {
+  const { names } = row;
+  if (!Array.isArray(names)) return {};
+  const whole = wholeIn(row);
+  if (whole !== undefined) return sorted(whole.indexes, whole.terms);
+  const [terms, indexes] = [true, false].map((isTerm) =>
+    names.map(String).filter((name) => name.startsWith(TERM) === isTerm),
+  );
+  return sorted(indexes?.map(readName) ?? [], terms?.map(readTerm) ?? []);
+}
+
+/** Reads the term that the column `name` of a row has. */
+export function termIn(row: Record<string, unknown>): string {
+  const name = String(row['name']);
+  return wholeIn(row)?.terms.find((term) => storedTerm(term) === name) ?? readTerm(name);
+}
+
+function sorted(indexes: readonly string[], terms: readonly string[]): Named {
+  return {
+    ...(indexes.length > 0 && { indexes: [...new Set(indexes)].sort() }),
+    ...(terms.length > 0 && { terms: [...new Set(terms)].sort() }),
+  };
+}
+
+function wholeIn({ whole }: Record<string, unknown>): { key: string; indexes: string[]; terms: string[] } | undefined {
+  if (typeof whole !== 'string') return undefined;
+  return JSON.parse(whole) as { key: string; indexes: string[]; terms: string[] }; // as `rowNames` wrote it
+}
+
+function escaped(name: string): string {
+  return name.toWellFormed().replaceAll(ESCAPE, ITSELF).replaceAll('\0', NUL);
+}
+
+function abbreviated(text: string): string {
+  // A character of JavaScript has three bytes at most.
+  if (text.length * 3 <= LONGEST || Buffer.byteLength(text) <= LONGEST) return text;
+  const beginning = Buffer.from(text)
+    .subarray(0, KEPT)
+    .toString()
+    .replace(/\uFFFD+$/, '');
+  return `${beginning}${DIGEST}${createHash('sha256').update(text).digest('hex')}`;
+}
+
+function readName(stored: string): string {
+  return stored.replaceAll(NUL, '\0').replaceAll(ITSELF, ESCAPE);
+}
+
+function readTerm(stored: string): string {
+  return readName(stored.slice(TERM.length));
+}

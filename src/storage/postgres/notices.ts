@@ -1,0 +1,145 @@
+import type { Client, Notification } from 'pg';
+import type { PostgresUrl } from '../../config/store-url.ts';
+import { StoreUnavailable } from '../store.ts';
+import { portError } from './errors.ts';
+import { connected, connectionOptions } from './server.ts';
+
+type Listener = (message: string) => void;
+
+/** Milliseconds between two tries to connect again; grows to the last. */
+const FIRST_RETRY = 50;
+const LAST_RETRY = 1000;
+/** Milliseconds between two questions whether the server still takes notices. */
+const PERIOD = 5000;
+/** Bytes of a notice at most, by PostgreSQL's own limit of 8000. */
+export const LONGEST_NOTICE = 7900;
+
+/**
+ * Notices by LISTEN, on a connection of its own, which no pooler may share. It is opened for the first listener, and again
+ * when it breaks or its server is no primary any more. Notices of the time between are lost.
+ */
+export class Notices {
+  readonly #url: PostgresUrl;
+  readonly #channel: string;
+  readonly #listeners = new Map<string, Set<Listener>>();
+  #client: Client | undefined;
+  #opening: Promise<Client> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #retry = FIRST_RETRY;
+  #isStopped = false;
+
+  constructor(url: PostgresUrl) {
+    this.#url = url;
+    this.#channel = `latchkey:${url.schema}`;
+  }
+
+  /** The arguments of `pg_notify`. One channel serves all, since a channel's name is short. */
+  arguments(channel: string, message: string): [channel: string, payload: string] {
+    return [this.#channel, JSON.stringify([channel, message])];
+  }
+
+  async subscribe(channel: string, listener: Listener): Promise<() => Promise<void>> {
+    // Wrapped, so that a listener that is added twice counts as two, and each is removed separately.
+    const own: Listener = (message) => {
+      listener(message);
+    };
+    const listeners = this.#listeners.get(channel) ?? new Set();
+    this.#listeners.set(channel, listeners.add(own));
+    try {
+      await this.#open();
+    } catch (error) {
+      this.#again();
+      throw portError(error);
+    }
+    return () => {
+      listeners.delete(own);
+      if (listeners.size === 0 && this.#listeners.get(channel) === listeners) this.#listeners.delete(channel);
+      return Promise.resolve();
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    this.#listeners.clear();
+    const client = this.#client;
+    this.#client = undefined;
+    await client?.end().catch(() => undefined);
+  }
+
+  #open(): Promise<Client> {
+    if (this.#client !== undefined) return Promise.resolve(this.#client);
+    this.#opening ??= this.#connect().finally(() => (this.#opening = undefined));
+    return this.#opening;
+  }
+
+  async #connect(): Promise<Client> {
+    const { direct, nodes } = this.#url;
+    let failure: unknown = new StoreUnavailable('PostgreSQL: no server takes notices');
+    for (const node of direct.length > 0 ? direct : nodes) {
+      let client: Client | undefined;
+      try {
+        client = await connected(connectionOptions(this.#url, node), (notification) => {
+          this.#hear(notification);
+        });
+        // A replica refuses it.
+        await client.query(`LISTEN "${this.#channel}"`);
+        if (this.#isStopped) throw new StoreUnavailable('PostgreSQL: the store is closed');
+        this.#keep(client);
+        return client;
+      } catch (error) {
+        failure = error;
+        void client?.end().catch(() => undefined);
+      }
+    }
+    throw failure;
+  }
+
+  #keep(client: Client): void {
+    this.#client = client;
+    this.#retry = FIRST_RETRY;
+    client.once('end', () => {
+      if (this.#client !== client) return;
+      this.#client = undefined;
+      this.#again();
+    });
+    this.#look(client);
+  }
+
+  /** A connection whose server is silent never ends by itself. */
+  #look(client: Client): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      client.query('SELECT 1').then(
+        () => {
+          if (this.#client === client) this.#look(client);
+        },
+        () => void client.end().catch(() => undefined),
+      );
+    }, PERIOD).unref();
+  }
+
+  #again(): void {
+    if (this.#isStopped) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#open().catch(() => {
+        this.#again();
+      });
+    }, this.#retry).unref();
+    this.#retry = Math.min(this.#retry * 2, LAST_RETRY);
+  }
+
+  #hear({ channel, payload = '' }: Notification): void {
+    if (channel !== this.#channel) return;
+    let heard: unknown;
+    try {
+      heard = JSON.parse(payload);
+    } catch {
+      return; // From somebody else who may notify in this database.
+    }
+    if (!Array.isArray(heard)) return;
+    const [name, message] = heard.map(String);
+    for (const listener of this.#listeners.get(name ?? '') ?? []) listener(message ?? '');
+  }
+}

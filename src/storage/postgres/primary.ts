@@ -1,0 +1,166 @@
+import type { PostgresUrl } from '../../config/store-url.ts';
+import { StoreUnavailable } from '../store.ts';
+import { describeFailure, mayPass, NoPrimary, portError } from './errors.ts';
+import { Server, type Rows } from './server.ts';
+import type { Statement } from './statements.ts';
+
+/** Milliseconds between two questions to each server. */
+const PERIOD = 1000;
+/** Milliseconds for which an answer is trusted, and a deposed primary used at most. */
+const BELIEVED = 3000;
+/** Milliseconds after a refusal in which nobody asks again. */
+const PAUSE = 100;
+/** Milliseconds for which other servers are waited for when one is chosen. */
+const OTHERS = 1000;
+/** Longest wait for the first connection in milliseconds, and between two tries. */
+const START_PATIENCE = 5000;
+const START_PAUSE = 200;
+
+/**
+ * The server that takes writes, among those of the store URL. One that is in recovery or read-only is refused, and one
+ * whose timeline is older than another's, since that other was promoted after it. Nothing is acknowledged that the last
+ * few seconds did not confirm.
+ */
+export class Primary {
+  readonly #servers: readonly Server[];
+  readonly #timer: NodeJS.Timeout;
+  #current: Server | undefined;
+  /** The latest timeline that any server had, also one that is away now. */
+  #timeline = 0;
+  #refusal: { error: StoreUnavailable; at: number } | undefined;
+  #choosing: Promise<Server> | undefined;
+  #isClosed = false;
+
+  private constructor(url: PostgresUrl, isReplicated: boolean) {
+    this.#servers = url.nodes.map((node) => new Server(url, node, isReplicated));
+    this.#timer = setInterval(() => void this.#askAll(), PERIOD).unref();
+  }
+
+  /** @throws StoreUnavailable when no primary answers in time */
+  static async connect(url: PostgresUrl, isReplicated: boolean): Promise<Primary> {
+    const primary = new Primary(url, isReplicated);
+    const end = performance.now() + START_PATIENCE;
+    for (;;) {
+      try {
+        await primary.#choose();
+        return primary;
+      } catch (error) {
+        const isOver = performance.now() > end || !primary.#servers.every((server) => mayPass(server.error));
+        if (isOver) {
+          await primary.close();
+          throw error;
+        }
+        await new Promise((resolve) => setTimeout(resolve, START_PAUSE));
+      }
+    }
+  }
+
+  /** Runs one statement on the primary. @returns its rows @throws StoreUnavailable */
+  async run(statement: Statement, values: unknown[]): Promise<{ rows: Rows; changed: number }> {
+    return this.#confirmed(async (server) => {
+      const { rows, rowCount } = await server.run(statement, values);
+      if (rows[0]?.['standby'] === true) throw new NoPrimary(`PostgreSQL: ${server.name} has become a replica`);
+      return { rows, changed: rowCount ?? 0 };
+    });
+  }
+
+  /** @throws StoreUnavailable */
+  read(text: string, values: unknown[] = []): Promise<Rows> {
+    return this.#confirmed(async (server) => (await server.run({ name: '', text }, values)).rows);
+  }
+
+  /** Runs statements in one transaction, each within so many milliseconds. @throws StoreUnavailable */
+  transaction<T>(
+    patience: number,
+    work: (run: (text: string, values?: unknown[]) => Promise<Rows>) => Promise<T>,
+  ): Promise<T> {
+    return this.#confirmed((server) => server.transaction(patience, work));
+  }
+
+  /** Asks the primary now. @throws StoreUnavailable */
+  async confirm(server: Server | undefined = this.#current): Promise<void> {
+    await server?.ask();
+    this.#settle();
+    if (this.#current !== (await this.#choose()) || (server !== undefined && this.#current !== server)) {
+      throw new NoPrimary('PostgreSQL: another server has become the primary');
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    this.#current = undefined;
+    await Promise.all(this.#servers.map((server) => server.close()));
+  }
+
+  /** Runs something on the primary, and returns its result if that server is the primary still. */
+  async #confirmed<T>(work: (server: Server) => Promise<T>): Promise<T> {
+    const server = this.#current ?? (await this.#choose());
+    try {
+      const result = await work(server);
+      if (this.#current !== server) throw new NoPrimary('PostgreSQL: another server has become the primary');
+      if (performance.now() - (server.state?.at ?? -Infinity) > BELIEVED) await this.confirm(server);
+      return result;
+    } catch (error) {
+      const told = portError(error);
+      if (told instanceof StoreUnavailable && !this.#isClosed) void server.ask().then(() => this.#settle());
+      throw told;
+    }
+  }
+
+  #choose(): Promise<Server> {
+    if (this.#current !== undefined) return Promise.resolve(this.#current);
+    const { at, error } = this.#refusal ?? { at: -Infinity, error: undefined };
+    if (error !== undefined && performance.now() - at < PAUSE) return Promise.reject(error);
+    this.#choosing ??= this.#find().finally(() => (this.#choosing = undefined));
+    return this.#choosing;
+  }
+
+  async #find(): Promise<Server> {
+    if (this.#isClosed) throw new StoreUnavailable('PostgreSQL: the store is closed');
+    const all = this.#askAll();
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([all, new Promise((resolve) => (timer = setTimeout(resolve, OTHERS)))]);
+    clearTimeout(timer);
+    this.#settle();
+    if (this.#current === undefined) await all;
+    if (this.#current !== undefined) return this.#current;
+    const error = this.#nobody();
+    this.#refusal = { error, at: performance.now() };
+    throw error;
+  }
+
+  async #askAll(): Promise<void> {
+    await Promise.all(this.#servers.map((server) => server.ask().then(() => this.#settle())));
+  }
+
+  /** Decides by what the servers have said, and leaves a primary that was replaced. */
+  #settle(): void {
+    if (this.#isClosed) return;
+    const primaries = this.#servers.filter(({ state }) => state?.isPrimary === true);
+    for (const { state } of primaries) this.#timeline = Math.max(this.#timeline, state?.timeline ?? 0);
+    const latest = primaries.filter(({ state }) => state?.timeline === this.#timeline);
+    const isOne = new Set(latest.map(({ state }) => state?.startedAt)).size === 1;
+    const kept = latest.find((server) => server === this.#current) ?? latest[0];
+    const next = isOne ? kept : undefined;
+    if (this.#current !== undefined && this.#current !== next) this.#current.drop();
+    this.#current = next;
+  }
+
+  #nobody(): StoreUnavailable {
+    const where = this.#servers.map(({ name }) => name).join(', ');
+    const reasons = this.#servers.map((server) => {
+      const { error, state, name } = server;
+      if (error !== undefined) return { error, ...describeFailure(error) };
+      const isOld = (state?.timeline ?? 0) < this.#timeline;
+      const reason = isOld
+        ? `${name} was replaced by a server that was promoted later`
+        : `${name} and another server both are primaries of timeline ${this.#timeline}`;
+      return { error: undefined, ...describeFailure(new NoPrimary(reason)) };
+    });
+    const said = [...new Set(reasons.map(({ reason }) => reason))].join('; ');
+    const fix = reasons.find((one) => one.fix !== '')?.fix ?? '';
+    const cause = portError(reasons[0]?.error);
+    return new NoPrimary(`no PostgreSQL at ${where}: ${said}${fix}`, { cause });
+  }
+}

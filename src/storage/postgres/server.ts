@@ -1,0 +1,221 @@
+import { readFileSync } from 'node:fs';
+import { Client, Pool, type ClientBase, type ClientConfig, type Notification, type QueryResult } from 'pg';
+import type { PostgresUrl, StoreNode } from '../../config/store-url.ts';
+import { StoreUnavailable } from '../store.ts';
+import { NoPrimary, PATIENCE } from './errors.ts';
+import type { Statement } from './statements.ts';
+
+export type Rows = Record<string, unknown>[];
+
+/** Answer of a server about itself. */
+export interface ServerState {
+  isPrimary: boolean;
+  /** Grows with each promotion, and tells two primaries apart. */
+  timeline: number;
+  /** Differs between two servers, and is the same behind two poolers of one. */
+  startedAt: string;
+  /** The time of the question, by `performance.now()`. */
+  at: number;
+}
+
+/** Milliseconds for which a lock is waited for, and for which a transaction may rest. */
+const LOCK_PATIENCE = 1500;
+const IDLE_IN_TRANSACTION = 10_000;
+/** Milliseconds after which an unused connection ends. */
+const IDLE = 60_000;
+
+const STATE = `
+  SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS standby,
+    CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END AS timeline,
+    extract(epoch FROM pg_postmaster_start_time())::text AS started_at`;
+
+/**
+ * A pooler answers with a process of its own. On the connection of a pooler nothing may be set, since the next
+ * transaction of another client would have it.
+ */
+const SESSION = `
+  SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS standby,
+    current_setting('synchronous_standby_names') <> '' AND current_setting('synchronous_commit') IN ('on', 'remote_apply')
+      AS replicated,
+    pg_backend_pid() = $1::integer AS direct,
+    CASE WHEN pg_backend_pid() = $1::integer THEN
+      set_config('statement_timeout', '${PATIENCE}', false) || set_config('lock_timeout', '${LOCK_PATIENCE}', false) ||
+      set_config('idle_in_transaction_session_timeout', '${IDLE_IN_TRANSACTION}', false) ||
+      set_config('default_transaction_isolation', 'read committed', false) ||
+      set_config('client_min_messages', 'warning', false)
+    END`;
+
+/** Options of every connection to a server. */
+export function connectionOptions(url: PostgresUrl, { host, port }: StoreNode): ClientConfig {
+  return {
+    host,
+    port,
+    user: url.username,
+    // Empty rather than absent: the client would look for one in the environment and in files.
+    password: url.password ?? '',
+    database: url.database,
+    ssl: tlsOptions(url),
+    application_name: 'latchkey',
+    connectionTimeoutMillis: PATIENCE,
+    query_timeout: PATIENCE,
+    keepAlive: true,
+  };
+}
+
+function tlsOptions({ sslmode, sslrootcert }: PostgresUrl): ClientConfig['ssl'] {
+  if (sslmode === 'disable') return false;
+  const ca = sslrootcert === undefined ? {} : { ca: readFileSync(sslrootcert, 'utf8') };
+  if (sslmode === 'verify-full') return { ...ca, rejectUnauthorized: true };
+  if (sslmode === 'verify-ca') return { ...ca, rejectUnauthorized: true, checkServerIdentity: () => undefined };
+  return { rejectUnauthorized: false };
+}
+
+/** One server of the store URL: its connections for statements, and one that asks for its state. */
+export class Server {
+  readonly name: string;
+  readonly #options: ClientConfig;
+  readonly #size: number;
+  readonly #isReplicated: boolean;
+  #pool: Pool | undefined;
+  #asking: Promise<void> | undefined;
+  #asker: Client | undefined;
+  #isClosed = false;
+  readonly #direct = new WeakSet<ClientBase>();
+  readonly #unconfirmed = new WeakSet<ClientBase>();
+  state: ServerState | undefined;
+  error: unknown;
+
+  constructor(url: PostgresUrl, node: StoreNode, isReplicated: boolean) {
+    this.name = `${node.host}:${node.port}`;
+    this.#options = connectionOptions(url, node);
+    this.#size = url.pool;
+    this.#isReplicated = isReplicated;
+  }
+
+  /** Asks the server for its state, over a connection that no statement holds up. */
+  ask(): Promise<void> {
+    this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
+    return this.#asking;
+  }
+
+  async run({ name, text }: Statement, values: unknown[]): Promise<QueryResult<Record<string, unknown>>> {
+    return this.#with((client) =>
+      // A pooler gives each transaction another process, which does not know what another one has prepared.
+      client.query(this.#direct.has(client) ? { name, text, values } : { text, values }),
+    );
+  }
+
+  /** Runs statements in one transaction. */
+  async transaction<T>(
+    patience: number,
+    work: (run: (text: string, values?: unknown[]) => Promise<Rows>) => Promise<T>,
+  ) {
+    return this.#with(async (client) => {
+      const run = async (text: string, values?: unknown[]): Promise<Rows> =>
+        // The types of the client lack the time that a single statement may take.
+        (await client.query<Record<string, unknown>>(Object.assign({ text, values }, { query_timeout: patience })))
+          .rows;
+      await run('BEGIN');
+      await run(`SET LOCAL statement_timeout = ${patience}`);
+      await run(`SET LOCAL lock_timeout = ${patience}`);
+      const result = await work(run);
+      await run('COMMIT');
+      return result;
+    });
+  }
+
+  /** Ends the connections: also those in use, whose statements then fail. */
+  drop(): void {
+    const pool = this.#pool;
+    this.#pool = undefined;
+    void pool?.end().catch(() => undefined);
+  }
+
+  async close(): Promise<void> {
+    const pool = this.#pool;
+    this.#pool = undefined;
+    this.#isClosed = true;
+    await Promise.allSettled([pool?.end() ?? Promise.resolve(), this.#asker?.end() ?? Promise.resolve()]);
+  }
+
+  /** A connection on which a statement failed is not used again. */
+  async #with<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
+    this.#pool ??= this.#newPool();
+    const client = await this.#pool.connect();
+    try {
+      const result = await work(client);
+      if (this.#unconfirmed.has(client))
+        throw new StoreUnavailable('PostgreSQL: the replicas have not confirmed the write');
+      client.release();
+      return result;
+    } catch (error) {
+      client.release(true);
+      throw error;
+    }
+  }
+
+  #newPool(): Pool {
+    // The pool waits for what it returns, which its types do not say.
+    const onConnect: (client: ClientBase) => unknown = (client) => this.#prepare(client);
+    const pool = new Pool({ ...this.#options, max: this.#size, idleTimeoutMillis: IDLE, onConnect });
+    // A connection that breaks while nobody uses it; the pool opens another.
+    pool.on('error', () => undefined);
+    return pool;
+  }
+
+  async #prepare(client: ClientBase): Promise<void> {
+    client.on('notice', ({ code }) => {
+      // A cancelled wait for the replicas (01000) is told as a warning, and the commit as done.
+      if (code === '01000') this.#unconfirmed.add(client);
+    });
+    const { rows } = await client.query<Record<string, unknown>>(SESSION, [processOf(client)]);
+    const { standby, replicated, direct } = rows[0] ?? {};
+    if (standby !== false) throw new NoPrimary(`PostgreSQL: ${this.name} is a replica or is read-only`);
+    if (this.#isReplicated && replicated !== true)
+      throw new StoreUnavailable(`PostgreSQL: ${this.name} ${NOT_REPLICATED}`);
+    if (direct === true) this.#direct.add(client);
+  }
+
+  async #ask(): Promise<void> {
+    const at = performance.now();
+    try {
+      this.#asker ??= await connected(this.#options);
+      const client = this.#asker;
+      if (this.#isClosed) throw new StoreUnavailable('PostgreSQL: the store is closed');
+      const { rows } = await client.query<Record<string, unknown>>(STATE);
+      const { standby, timeline, started_at: startedAt } = rows[0] ?? {};
+      const isPrimary = standby === false;
+      this.state = {
+        isPrimary,
+        timeline: Number.parseInt(String(timeline), 16) || 0,
+        startedAt: String(startedAt),
+        at,
+      };
+      this.error = isPrimary ? undefined : new NoPrimary(`PostgreSQL: ${this.name} is a replica or is read-only`);
+    } catch (error) {
+      this.state = undefined;
+      this.error = error;
+      const asker = this.#asker;
+      this.#asker = undefined;
+      void asker?.end().catch(() => undefined);
+    }
+  }
+}
+
+export const NOT_REPLICATED =
+  'does not wait for a replica, although stores.durability is replicated: set synchronous_standby_names, and ' +
+  'synchronous_commit to on or remote_apply, in postgresql.conf';
+
+/** Opens one connection, whose later failure nobody needs to hear. */
+export async function connected(options: ClientConfig, onNotice?: (notice: Notification) => void): Promise<Client> {
+  const client = new Client(options);
+  client.on('error', () => undefined);
+  if (onNotice !== undefined) client.on('notification', onNotice);
+  await client.connect();
+  return client;
+}
+
+/** The process that the server named when the connection began; a pooler names one of its own. */
+function processOf(client: ClientBase): number {
+  return 'processID' in client && typeof client.processID === 'number' ? client.processID : 0;
+}
