@@ -1,9 +1,9 @@
-import type { Consent, Consents } from '../accounts/consents.ts';
+import { mergeConsents, type Consent, type Consents } from '../accounts/consents.ts';
 import { ACCOUNT_CLIENT } from '../config/sections/client-schema.ts';
 import { tokensOfGrant } from '../status/token-indexes.ts';
 import { forEachAtOnce, everyRecord } from '../storage/every-member.ts';
 import { idOf, type Store } from '../storage/store.ts';
-import { grantCounts, grantsOfAccount, type GrantRecord } from './grant-records.ts';
+import { consentOf, grantCounts, grantsOfAccount } from './grant-records.ts';
 import { sessionCounts, sessionsOfAccount } from './session-records.ts';
 
 /** A browser in which somebody is signed in. Times are in milliseconds since the epoch. */
@@ -50,7 +50,7 @@ export async function appsWithAccess(
 ): Promise<AppAccess[]> {
   const all = new Map<string, Consent>();
   const add = (client: string, allowed: Consent): void => {
-    if (client !== ACCOUNT_CLIENT) all.set(client, united(all.get(client), allowed));
+    if (client !== ACCOUNT_CLIENT) all.set(client, mergeConsents(all.get(client), allowed));
   };
   const sessions = liveSessions(grants, account);
   const allowed = async (): Promise<void> => {
@@ -68,24 +68,4 @@ export async function appsWithAccess(
 
 async function hasTokens(grants: Store, grant: string): Promise<boolean> {
   return (await grants.members(tokensOfGrant(grant), { limit: 1 })).keys.length > 0;
-}
-
-function consentOf({ openid, resources = {} }: GrantRecord): Consent {
-  const words = (text: string | undefined): string[] => text?.split(' ').filter(Boolean) ?? [];
-  return {
-    scopes: words(openid?.scope),
-    claims: openid?.claims ?? [],
-    resources: Object.fromEntries(Object.entries(resources).map(([identifier, scopes]) => [identifier, words(scopes)])),
-  };
-}
-
-function united(a: Consent | undefined, b: Consent): Consent {
-  if (a === undefined) return b;
-  const all = (x: readonly string[] = [], y: readonly string[] = []): string[] => [...new Set([...x, ...y])];
-  const identifiers = all(Object.keys(a.resources), Object.keys(b.resources));
-  return {
-    scopes: all(a.scopes, b.scopes),
-    claims: all(a.claims, b.claims),
-    resources: Object.fromEntries(identifiers.map((name) => [name, all(a.resources[name], b.resources[name])])),
-  };
 }

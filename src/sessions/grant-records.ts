@@ -1,4 +1,5 @@
 import type { AdapterPayload } from 'oidc-provider';
+import type { Consent } from '../accounts/consents.ts';
 import { keyspace, type Index, type Key, type Store, type Stored, type WriteOptions } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
 import { isInvalidated } from './not-before.ts';
@@ -38,4 +39,14 @@ export async function endGrantRecord(grants: Store, stored: Stored<GrantRecord>,
   const end = (now: GrantRecord): GrantRecord | undefined =>
     now.endedAt === undefined ? { ...now, endedAt: at } : undefined;
   await update(grants, key, stored, end, grantOptions(stored.value, REMEMBERED));
+}
+
+/** Returns the access that a grant gives. */
+export function consentOf({ openid, resources = {} }: GrantRecord): Consent {
+  const words = (text: string | undefined): string[] => text?.split(' ').filter(Boolean) ?? [];
+  return {
+    scopes: words(openid?.scope),
+    claims: openid?.claims ?? [],
+    resources: Object.fromEntries(Object.entries(resources).map(([identifier, scopes]) => [identifier, words(scopes)])),
+  };
 }

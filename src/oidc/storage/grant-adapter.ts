@@ -1,9 +1,10 @@
 import { Provider, type Adapter, type KoaContextWithOIDC } from 'oidc-provider';
+import { mergeConsents } from '../../accounts/consents.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Store, Stored } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 import { startOf, unsupported } from './adapter-verbs.ts';
-import { grantCounts, grantKey, grantOptions, type GrantRecord } from '../../sessions/grant-records.ts';
+import { consentOf, grantCounts, grantKey, grantOptions, type GrantRecord } from '../../sessions/grant-records.ts';
 import { signInStart } from '../../sessions/session-records.ts';
 
 /**
@@ -38,22 +39,12 @@ export function grantAdapter(grants: Store, clock: Clock): Adapter {
 
 function unite(ours: GrantRecord, now: GrantRecord): GrantRecord {
   const { startedAt } = now;
-  const claims = [...new Set([...(ours.openid?.claims ?? []), ...(now.openid?.claims ?? [])])];
+  const { scopes, claims = [], resources } = mergeConsents(consentOf(ours), consentOf(now));
   const openid = {
     ...ours.openid,
-    ...scopes({ scope: ours.openid?.scope }, { scope: now.openid?.scope }),
-    ...(claims.length > 0 && { claims }),
+    ...(scopes.length > 0 && { scope: scopes.join(' ') }),
+    ...(claims.length > 0 && { claims: [...claims] }),
   };
-  const resources = scopes(ours.resources ?? {}, now.resources ?? {});
-  return { ...ours, openid, resources, ...(startedAt !== undefined && { startedAt }) };
-}
-
-/** Merges the scopes of both by resource. */
-function scopes(a: Record<string, string | undefined>, b: Record<string, string | undefined>): Record<string, string> {
-  const united = new Map<string, string>();
-  for (const name of new Set([...Object.keys(a), ...Object.keys(b)])) {
-    const all = [a[name], b[name]].flatMap((text) => text?.split(' ') ?? []);
-    if (all.length > 0) united.set(name, [...new Set(all)].join(' '));
-  }
-  return Object.fromEntries(united);
+  const texts = Object.fromEntries(Object.entries(resources).map(([name, allowed]) => [name, allowed.join(' ')]));
+  return { ...ours, openid, resources: texts, ...(startedAt !== undefined && { startedAt }) };
 }
