@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { decodeProtectedHeader, generateKeyPair, SignJWT } from 'jose';
+import { systemClock } from '../../src/lib/clock.ts';
+import { openStores } from '../../src/storage/open-stores.ts';
 import { withAccount } from '../oidc/behind-the-server.ts';
 import { Browser } from '../support/browser.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
 import { newHolder, proof, type Holder } from '../support/dpop.ts';
-import { ADMIN, ALICE, tokenRequest, tokensFor, type TokenAnswer } from '../support/flows.ts';
+import { domainOn } from '../support/domain.ts';
+import { ADMIN, ALICE, refresh, tokenRequest, tokensFor, type TokenAnswer } from '../support/flows.ts';
 import { apiOf, verified } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 import {
   ACCESS_TOKEN,
   appTokens,
@@ -200,6 +204,38 @@ describe('Token exchange refuses', () => {
       await unacceptable(exchange(world, 'notes-api', access_token));
     });
 
+    it('the access token alone was revoked', async () => {
+      const { access_token = '', refresh_token } = await newcomer();
+      const body = new URLSearchParams({ client_id: 'demo-notes', token: access_token });
+      await fetch(`${world.server.issuer}/revoke`, { method: 'POST', body });
+      await unacceptable(exchange(world, 'notes-api', access_token));
+      const again = await refresh(world.server.issuer, refresh_token, { resource: apiOf(world.server.issuer) });
+      assert.equal((await exchange(world, 'notes-api', String(again.body['access_token']))).status, 200);
+    });
+
+    it('the tokens of a client were revoked, for what another client got for them too', async () => {
+      const { token: archived } = await exchanged(world, exchange(world, 'notes-api', token));
+      const further = exchange(world, 'archive-api', archived, { resource: VAULT });
+      const { token: locked } = await exchanged(world, further, VAULT);
+      const isActive = async (): Promise<unknown> => {
+        const response = await fetch(`${world.server.issuer}/introspect`, {
+          method: 'POST',
+          headers: { authorization: `Basic ${btoa('demo-web:demo-web-secret')}` },
+          body: new URLSearchParams({ token: locked }),
+        });
+        return ((await response.json()) as { active: unknown }).active;
+      };
+      assert.equal(await isActive(), true);
+      const stores = await openStores(world.server.config.stores, systemClock);
+      try {
+        const { operations } = domainOn(stores, world.server.config);
+        await operations.rollClientSecret('notes-api', () => Promise.resolve());
+        await until(async () => (await isActive()) === false);
+      } finally {
+        await stores.close();
+      }
+    });
+
     it('the person signed out, for access tokens, what came of them, and ID tokens', async () => {
       const browser = new Browser();
       const { access_token, id_token = '' } = await appTokens(world, {}, { browser, person: ALICE });
@@ -275,6 +311,12 @@ describe('Token exchange refuses', () => {
       await unacceptable(exchangeWith(await shown(thief), bound));
       const { status, body } = await exchangeWith(await shown(holder), bound, 'notes-api');
       assert.deepEqual([status, body['token_type']], [200, 'DPoP']);
+    });
+
+    it('as that of an actor without a proof of that key', async () => {
+      const bound = await boundToken(await newHolder());
+      const actor = { actor_token: bound, actor_token_type: ACCESS_TOKEN };
+      await unacceptable(exchange(world, 'desk', token, actor), 'actor_token');
     });
 
     it('from a client that must show a key and shows none, or the same proof twice', async () => {

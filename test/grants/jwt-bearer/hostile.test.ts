@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, generateKeyPairSync, randomUUID, sign, type KeyObject } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openAccounts } from '../../../src/accounts/accounts.ts';
 import { issuerSchema } from '../../../src/config/sections/issuer-schema.ts';
 import { CHECKS } from '../../../src/grants/jwt-bearer/checks.ts';
@@ -587,6 +588,14 @@ describe('The JWT bearer grant refuses an assertion that', function () {
     const jti = randomUUID();
     assert.equal((await server.judge({ assertion: world.partner.assertion({ jti }) })).status, 200);
     await refused(world.partner.assertion({ jti, sub: 'their-alice', exp: now() + 200 }), 'replayed');
+  });
+
+  it('was used before, and has expired by a moment that the difference of clocks still allows: replayed', async () => {
+    const assertion = world.partner.assertion({ iat: now() - 100, exp: now() - 5 });
+    assert.equal((await server.judge({ assertion })).status, 200);
+    // Longer than the store keeps the shortest-lived record.
+    await sleep(1500);
+    await refused(assertion, 'replayed');
   });
 
   it('and takes each of its issuers’ good ones, so that it was the fault that was refused', async () => {

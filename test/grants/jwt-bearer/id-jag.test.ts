@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { decodeJwt } from 'jose';
 import { clientSchema } from '../../../src/config/sections/client-schema.ts';
 import { issuerSchema } from '../../../src/config/sections/issuer-schema.ts';
 import type { Config } from '../../../src/config/schema.ts';
 import { Secret } from '../../../src/config/secret.ts';
 import { openIssuers } from '../../../src/issuers/issuers.ts';
 import { recordsOf } from '../../oidc/behind-the-server.ts';
+import { returnToPresent, travel } from '../../support/clock.ts';
 import { tokenRequest, tokensFor, type TokenAnswer } from '../../support/flows.ts';
 import { startTestServer, type TestServer } from '../../support/server.ts';
 import { apiOf, verified } from '../../support/tokens.ts';
@@ -40,6 +42,7 @@ describe('An ID-JAG', () => {
     );
     await records.close();
   });
+  afterEach(returnToPresent);
   after(async () => {
     await company.close();
     await chat.close();
@@ -214,5 +217,12 @@ describe('An ID-JAG', () => {
     );
     assert.notEqual(names[0]?.jti, names[1]?.jti);
     assert.equal(names[0]?.['scope'], 'notes:read notes:write');
+  });
+
+  it('ends no later than the ID token that it is issued for', async () => {
+    travel(company.config.tokens.id_token - 100);
+    const { status, body } = await exchange();
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.equal(decodeJwt(String(body['access_token'])).exp, decodeJwt(idToken).exp);
   });
 });

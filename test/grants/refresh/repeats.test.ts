@@ -225,6 +225,16 @@ describe('A refresh that is repeated', () => {
     }
   });
 
+  it('is harmless after the window from a sender who hangs up, since nobody waits for the answer', async () => {
+    const token = await firstToken();
+    let { body } = await refreshed(token);
+    travel(31);
+    await refreshAndHangUp(token);
+    // A family that the request had ended would not last so long.
+    for (let times = 0; times < 10; times += 1) ({ body } = await refreshed(body['refresh_token'] ?? ''));
+    assert.equal((await alive(token)).refresh, 1);
+  });
+
   it('works after a request that was refused, which used nothing up and left nothing behind', async () => {
     const token = await firstToken();
     assertRefused(await refresh(token, { more: { resource: 'https://elsewhere.example' } }), 'invalid_target');
