@@ -25,6 +25,17 @@ export async function readText(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
+/** Reads a body as JSON, without members that could replace a prototype. @returns undefined if it is not JSON */
+export async function readJson(request: IncomingMessage): Promise<unknown> {
+  const text = await readText(request);
+  try {
+    return JSON.parse(text, (key, member: unknown) => (key === '__proto__' ? undefined : member));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
 export type Form = ReadonlyMap<string, string>;
 
 /**

@@ -4,15 +4,17 @@ import type { Invitations } from '../clients/invitations.ts';
 import type { RegisteredClients, OpenClient } from '../clients/registered-clients.ts';
 import { metadataOf, selfDescribedClient, type Metadata } from '../clients/self-description.ts';
 import { pathText } from '../config/problems.ts';
+import { isMapping } from '../config/schema-reflection.ts';
 import type { ClientConfig, Config } from '../config/schema.ts';
 import type { Announce, Revoke } from '../events/events.ts';
+import { Refusal } from '../http/refusal.ts';
+import { readJson } from '../http/request-body.ts';
 import { clientAddress } from '../http/request-facts.ts';
+import { tokenChallenge } from '../http/response-headers.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
 import { newId } from '../lib/ids.ts';
 import { secretToken, type Random } from '../lib/random.ts';
-import { readMetadata } from './metadata-body.ts';
-import { Refusal, tokenRefused } from './refusal.ts';
 import type { SoftwareStatements } from './software-statements.ts';
 
 export interface RegistrationParts {
@@ -170,4 +172,22 @@ export async function remove(parts: RegistrationParts, context: Context, open: O
   await parts.revoke({ what: 'client', client: open.client.client_id }, 'client-deleted', () => open.remove());
   parts.announce({ type: 'client.deleted', client: open.client.client_id, address: clientAddress(context) });
   context.status = 204;
+}
+
+/** Reads the metadata that a client posts. @throws Refusal, or Problem if the body is too large or incomplete */
+async function readMetadata(context: Context): Promise<Metadata> {
+  if (context.is('application/json') === false)
+    throw new Refusal('invalid_client_metadata', 'must be application/json');
+  const metadata = await readJson(context.req);
+  if (!isMapping(metadata)) throw new Refusal('invalid_client_metadata', 'must be a JSON object');
+  return metadata;
+}
+
+/**
+ * Gives the same answer for every invalid token, so that nobody learns which clients exist. A request without a token
+ * is challenged without an error (RFC 6750 §3.1).
+ */
+function tokenRefused(context: Context, reason: string): Refusal {
+  const headers = { 'WWW-Authenticate': tokenChallenge(context) };
+  return new Refusal('invalid_token', 'the access token is missing, wrong or used up', { reason, headers });
 }

@@ -4,6 +4,7 @@ import type { Invitations } from '../clients/invitations.ts';
 import { openRegisteredClients } from '../clients/registered-clients.ts';
 import type { Config } from '../config/schema.ts';
 import type { Announce, Revoke } from '../events/events.ts';
+import { answeringRefusals, Refusal } from '../http/refusal.ts';
 import { type Route, route, unsecured } from '../http/route.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
@@ -12,7 +13,6 @@ import type { Store } from '../storage/store.ts';
 import { blockShares, openBudget } from '../limits/budget.ts';
 import { clientAddress } from '../http/request-facts.ts';
 import { openSoftwareStatements } from './software-statements.ts';
-import { Refusal, answerRefusal } from './refusal.ts';
 import { change, openOwn, read, remove, register, type RegistrationParts } from './register.ts';
 
 export interface Registration {
@@ -96,18 +96,13 @@ function registrationRoutes(parts: RegistrationParts): Route[] {
 }
 
 /** Every response, including refusals, is readable only by its caller and by browsers at the listed origins. */
-function answering(parts: RegistrationParts, handle: Route['handle']): Route['handle'] {
-  return async (context) => {
-    context.set('Cache-Control', 'no-store');
-    allowOrigin(context, parts.config.registration.allowed_origins);
-    try {
-      await handle(context);
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      const { code, reason } = error;
-      parts.announce({ type: 'registration.refused', address: clientAddress(context), error: code, reason });
-      answerRefusal(context, error);
-    }
+function answering({ config, announce }: RegistrationParts, handle: Route['handle']): Route['handle'] {
+  const answered = answeringRefusals(handle, (context, { code, reason }) => {
+    announce({ type: 'registration.refused', address: clientAddress(context), error: code, reason });
+  });
+  return (context) => {
+    allowOrigin(context, config.registration.allowed_origins);
+    return answered(context);
   };
 }
 

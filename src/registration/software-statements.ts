@@ -12,7 +12,7 @@ import type { Config } from '../config/schema.ts';
 import { IssuerKeys } from '../issuers/issuer-keys.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { KeySets } from '../outgoing/key-sets.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal } from '../http/refusal.ts';
 
 type Rules = Config['registration']['software_statements'];
 

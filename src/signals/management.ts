@@ -1,8 +1,9 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
 import type { Announce } from '../events/events.ts';
+import { Refusal } from '../http/refusal.ts';
 import { route, type Route } from '../http/route.ts';
-import { readBody, ownStream, type Receiver, type StreamScope, Refusal } from './receiver.ts';
+import { ownStream, readBody, type Receiver, type StreamScope } from './receiver.ts';
 import type { Outbox } from './outbox.ts';
 import {
   changeSchema,

@@ -1,10 +1,11 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
 import type { Announce } from '../events/events.ts';
+import { Refusal } from '../http/refusal.ts';
 import { Problem } from '../http/problems.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Clock } from '../lib/clock.ts';
-import { readBody, ownStream, type Receiver, type StreamScope, Refusal } from './receiver.ts';
+import { ownStream, readBody, type Receiver, type StreamScope } from './receiver.ts';
 import type { Signal } from './account-event.ts';
 import { isTransmitted, type Outbox } from './outbox.ts';
 import { setClaims, type TokenDependencies, type SignSet } from './security-event-token.ts';

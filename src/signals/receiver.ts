@@ -1,40 +1,12 @@
 import type { Context } from 'koa';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Clients } from '../clients/clients.ts';
+import { Refusal } from '../http/refusal.ts';
+import { readJson } from '../http/request-body.ts';
 import { tokenChallenge } from '../http/response-headers.ts';
-import { readText } from '../http/request-body.ts';
 import type { Reach } from './event-types.ts';
 import { reachOf } from './publish.ts';
 import type { Stream, Streams } from './streams.ts';
-
-/** The answers that Shared Signals Framework 1.0 §8.1 and RFC 6750 §3.1 have for what is not done. */
-const STATUS = {
-  invalid_request: 400,
-  invalid_token: 401,
-  insufficient_scope: 403,
-  access_denied: 403,
-  not_found: 404,
-  too_many_requests: 429,
-} as const;
-
-/** Why a request of a receiver is not done; the message is for the receiver. */
-export class Refusal extends Error {
-  override name = 'Refusal';
-  readonly code: keyof typeof STATUS;
-  readonly headers: Readonly<Record<string, string>>;
-
-  constructor(code: keyof typeof STATUS, message: string, headers: Readonly<Record<string, string>> = {}) {
-    super(message);
-    this.code = code;
-    this.headers = headers;
-  }
-}
-
-export function answerRefusal(context: Context, { code, message, headers }: Refusal): void {
-  context.status = STATUS[code];
-  context.set(headers);
-  context.body = { error: code, error_description: message };
-}
 
 /** CAEP Interoperability Profile 1.0 §2.7.2. */
 export type StreamScope = 'ssf.manage' | 'ssf.read';
@@ -57,8 +29,8 @@ export function receiverGuard({ clients, findToken }: { clients: Clients; findTo
       const token = await findToken(context);
       if (token === undefined || 'challenge' in token) throw unknown(context, token?.challenge);
       if (!token.scopes.has(needed) && !token.scopes.has('ssf.manage')) {
-        const challenge = `Bearer error="insufficient_scope", scope="${needed}"`;
-        throw new Refusal('insufficient_scope', `needs ${needed}`, { 'WWW-Authenticate': challenge });
+        const headers = { 'WWW-Authenticate': `Bearer error="insufficient_scope", scope="${needed}"` };
+        throw new Refusal('insufficient_scope', `needs ${needed}`, { headers });
       }
       const reach = await reachOf({ clients }, token.client);
       if (reach === undefined) throw new Refusal('access_denied', 'this client receives no signals');
@@ -67,8 +39,8 @@ export function receiverGuard({ clients, findToken }: { clients: Clients; findTo
 }
 
 function unknown(context: Context, given?: string): Refusal {
-  const challenge = given ?? tokenChallenge(context);
-  return new Refusal('invalid_token', 'needs an access token of this server', { 'WWW-Authenticate': challenge });
+  const headers = { 'WWW-Authenticate': given ?? tokenChallenge(context) };
+  return new Refusal('invalid_token', 'needs an access token of this server', { headers });
 }
 
 /** Another's stream is answered as one that is not there. */
@@ -83,17 +55,10 @@ export async function ownStream(streams: Streams, { client }: Receiver, id: unkn
  * specification's examples have none. @throws Refusal, or Problem if the body is too large or incomplete
  */
 export async function readBody<S extends z.ZodType>(context: Context, schema: S): Promise<z.output<S>> {
-  const { data, error } = schema.safeParse(parse(await readText(context.req)));
+  const body = await readJson(context.req);
+  if (body === undefined) throw new Refusal('invalid_request', 'the body must be JSON');
+  const { data, error } = schema.safeParse(body);
   if (error === undefined) return data;
   const [{ path, message } = { path: [], message: '' }] = error.issues;
   throw new Refusal('invalid_request', `${path.map(String).join('.')} ${message}`.trim());
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text, (key, member: unknown) => (key === '__proto__' ? undefined : member));
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new Refusal('invalid_request', 'the body must be JSON');
-    throw error;
-  }
 }

@@ -1,10 +1,10 @@
-import type { Context } from 'koa';
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Consents } from '../accounts/consents.ts';
 import type { SubjectNames } from '../accounts/pairwise.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { Config } from '../config/schema.ts';
 import type { Announce, Revoked } from '../events/events.ts';
+import { answeringRefusals } from '../http/refusal.ts';
 import { type Route, route, unsecured } from '../http/route.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
@@ -17,7 +17,7 @@ import { Outbox } from './outbox.ts';
 import { pollRoute, openWaiting, type Waiting } from './poll.ts';
 import { publish, reachOf } from './publish.ts';
 import { push, sealFor } from './push.ts';
-import { receiverGuard, type FindToken, answerRefusal, Refusal } from './receiver.ts';
+import { receiverGuard, type FindToken } from './receiver.ts';
 import type { SignSet } from './security-event-token.ts';
 import { statusRoutes } from './stream-status.ts';
 import { openStreams, type Streams, POLL, PUSH } from './streams.ts';
@@ -168,20 +168,7 @@ function routes(options: TransmitterOptions, waiting: Waiting, findToken: FindTo
     ...subjectRoutes({ issuer, streams, subjects, guard, accounts, clients, subjectNames }),
     pollRoute({ issuer, streams, outbox, waiting, guard, clients, subjectNames, sign, announce, clock }),
   ];
-  return [metadataRoute(config), ...forReceivers.map((one) => ({ ...one, handle: answering(one.handle) }))];
-}
-
-/** Every answer, also a refusal, is for who asked alone. */
-function answering(handle: Route['handle']): Route['handle'] {
-  return async (context: Context) => {
-    context.set('Cache-Control', 'no-store');
-    try {
-      await handle(context);
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      answerRefusal(context, error);
-    }
-  };
+  return [metadataRoute(config), ...forReceivers.map((one) => ({ ...one, handle: answeringRefusals(one.handle) }))];
 }
 
 /** Transmitter configuration metadata (Shared Signals Framework 1.0 §7). */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { eventsSupported, type Reach } from './event-types.ts';
-import { Refusal } from './receiver.ts';
+import { Refusal } from '../http/refusal.ts';
 import { POLL, PUSH, type Delivery, type Stream } from './streams.ts';
 
 /** Seconds between two verification requests. */

@@ -1,11 +1,12 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
+import { Refusal } from '../http/refusal.ts';
 import { route, type Route } from '../http/route.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import { keyspace, type Store } from '../storage/store.ts';
-import { readBody, ownStream, type Receiver, Refusal } from './receiver.ts';
+import { ownStream, readBody, type Receiver } from './receiver.ts';
 import { VERIFICATION } from './event-types.ts';
 import type { ManagementDependencies } from './management.ts';
 import { MIN_VERIFICATION_INTERVAL } from './stream-configuration.ts';
@@ -66,7 +67,7 @@ async function verify(parts: Parts, context: Context, receiver: Receiver): Promi
   if (stream.status === 'disabled') throw new Refusal('invalid_request', 'the stream is disabled');
   if (!(await grants.create(verifiedKey(id), { verified: true }, { ttl: MIN_VERIFICATION_INTERVAL }))) {
     const headers = { 'Retry-After': String(MIN_VERIFICATION_INTERVAL) };
-    throw new Refusal('too_many_requests', `at most once in ${MIN_VERIFICATION_INTERVAL} seconds`, headers);
+    throw new Refusal('too_many_requests', `at most once in ${MIN_VERIFICATION_INTERVAL} seconds`, { headers });
   }
   await outbox.add(stream, {
     jti: newId('set', clock, random),

@@ -4,8 +4,9 @@ import type { Accounts } from '../accounts/accounts.ts';
 import type { SubjectNames } from '../accounts/pairwise.ts';
 import type { Clients } from '../clients/clients.ts';
 import { sectorOf } from '../config/sections/sector.ts';
+import { Refusal } from '../http/refusal.ts';
 import { route, type Route } from '../http/route.ts';
-import { readBody, ownStream, type Receiver, Refusal } from './receiver.ts';
+import { ownStream, readBody, type Receiver } from './receiver.ts';
 import type { ManagementDependencies } from './management.ts';
 
 type Parts = Pick<ManagementDependencies, 'issuer' | 'streams' | 'subjects' | 'guard'> & {

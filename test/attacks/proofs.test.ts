@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
 import type { Config } from '../../src/config/schema.ts';
+import { StoreUnavailable } from '../../src/storage/store.ts';
 import { openToAll, register } from '../registration/registering.ts';
 import { Browser } from '../support/browser.ts';
 import { newHolder, proof } from '../support/dpop.ts';
-import { authorizationRequest, exchangeCode, signIn } from '../support/flows.ts';
+import { authorizationRequest, exchangeCode, signIn, tokensFor } from '../support/flows.ts';
 import { handMade } from '../support/jws.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
+import { storesAround } from '../support/stores-around.ts';
 
 /** More than fit into a budget. */
 const FLOOD = 60;
@@ -54,7 +56,9 @@ describe('Proofs that are remembered because they may be used once', function ()
     const refused = await failing();
     assert.equal(refused.headers.get('retry-after'), '360');
     assert.equal(((await refused.json()) as { error?: string }).error, 'temporarily_unavailable');
-    assert.equal((await (await push({}))('192.0.2.2')).status, 201, 'another address');
+    const request = await push({});
+    assert.equal((await request('192.0.2.1')).status, 429);
+    assert.equal((await request('192.0.2.2')).status, 201, 'the same proof from another address');
   });
 
   it('of a client that registered itself fill the share of an address, those that live long the sooner', async () => {
@@ -103,5 +107,29 @@ describe('Proofs that are remembered because they may be used once', function ()
     assert.equal(await ask({ resource: 'https://elsewhere.example' }), 400);
     assert.equal(await ask(), 200);
     assert.equal(await ask(), 400, 'used');
+  });
+
+  it('are not forgotten where a request fails in the middle', async () => {
+    let isAway = false;
+    const { openStores } = storesAround((call, verb, [key]) =>
+      isAway && verb === 'replace' && String(key).startsWith('refresh-token:')
+        ? Promise.reject(new StoreUnavailable('no answer'))
+        : call(),
+    );
+    const failing = await startTestServer({ openStores });
+    try {
+      const { refresh_token = '' } = await tokensFor(failing.issuer);
+      const dpop = await proof(await newHolder(), { htm: 'POST', htu: `${failing.issuer}/token` });
+      const ask = async () => {
+        const body = new URLSearchParams({ grant_type: 'refresh_token', client_id: 'demo-notes', refresh_token });
+        return (await fetch(`${failing.issuer}/token`, { method: 'POST', headers: { dpop }, body })).status;
+      };
+      isAway = true;
+      assert.equal(await ask(), 503);
+      isAway = false;
+      assert.equal(await ask(), 400);
+    } finally {
+      await failing.close();
+    }
   });
 });

@@ -5,7 +5,7 @@ import { Interactions } from '../../src/oidc/storage/interactions.ts';
 import { pendingRequests } from '../../src/oidc/storage/pending-requests.ts';
 import { StoreUnavailable } from '../../src/storage/store.ts';
 import { Browser } from '../support/browser.ts';
-import { authorizationRequest, exchangeCode, signIn } from '../support/flows.ts';
+import { ALICE, authorizationRequest, exchangeCode, signIn } from '../support/flows.ts';
 import { startTestServer } from '../support/server.ts';
 import { storesAround } from '../support/stores-around.ts';
 import { type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
@@ -66,6 +66,29 @@ describe('A sign-in that cannot be uncounted once it has ended', () => {
       const { status } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request));
       assert.equal(status, 200);
       assert.ok(failures > 0);
+    } finally {
+      await server.close();
+    }
+  });
+});
+
+describe('A sign-in that fails after it was used up', () => {
+  it('is over, and its failure is not repeated', async () => {
+    let isAway = true;
+    const { openStores } = storesAround((call, verb, [key]) =>
+      isAway && verb === 'set' && String(key).startsWith('authorization-code:')
+        ? Promise.reject(new StoreUnavailable('no answer'))
+        : call(),
+    );
+    const server = await startTestServer({ openStores });
+    try {
+      const request = authorizationRequest(server.issuer);
+      const browser = new Browser();
+      const page = await browser.visit(request.url);
+      const failed = await browser.submit(page, { ...ALICE }, request.redirectUri);
+      assert.equal(failed.status, 503);
+      isAway = false;
+      assert.equal((await browser.visit(failed.url, {}, request.redirectUri)).status, 400);
     } finally {
       await server.close();
     }

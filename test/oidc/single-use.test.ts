@@ -2,7 +2,18 @@ import assert from 'node:assert/strict';
 import { liveTokens } from '../grants/refresh/live-tokens.ts';
 import type { RunningBackend } from '../storage/backends.ts';
 import { Browser } from '../support/browser.ts';
-import { authorizationRequest, exchangeCode, refresh, signIn, tokensFor, type TokenAnswer } from '../support/flows.ts';
+import { enterCode, poll, startDevice, withTelevision } from '../support/device.ts';
+import {
+  ADMIN,
+  ALICE,
+  authorizationRequest,
+  exchangeCode,
+  refresh,
+  signIn,
+  tokensFor,
+  type TokenAnswer,
+} from '../support/flows.ts';
+import { holdingStores } from '../support/held-call.ts';
 import { startServerProcess, type ServerProcess } from '../support/server-process.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { sharedStores } from './server-stores.ts';
@@ -61,3 +72,81 @@ for (const backend of sharedStores) {
     });
   }
 }
+
+/** The losers found everything unused, and come to claim it last. */
+describe('Single use between the look and the claim', () => {
+  const { openStores, meanwhile } = holdingStores();
+  const claims = (verb: string, kind: string) => (given: string, key: string) =>
+    given === verb && key.startsWith(`${kind}:`);
+  let server: TestServer;
+  before(async () => {
+    server = await startTestServer({ change: withTelevision, openStores });
+  });
+  after(() => server.close());
+
+  it('refuses the slower of two exchanges of a code', async () => {
+    const request = authorizationRequest(server.issuer);
+    const callback = await signIn(new Browser(), request);
+    const exchange = () => exchangeCode(server.issuer, request, callback);
+    const slower = await meanwhile(exchange, claims('consume', 'authorization-code'), async () => {
+      assert.equal((await exchange()).status, 200);
+    });
+    assert.deepEqual([slower.status, slower.body['error']], [400, 'invalid_grant']);
+  });
+
+  it('gives the slower of two requests that resume a sign-in the answer of the other', async () => {
+    const request = authorizationRequest(server.issuer);
+    const browser = new Browser();
+    const page = await browser.visit(request.url);
+    const { url } = await browser.submit(page, { ...ALICE }, `${server.issuer}/authorize/`);
+    const resume = () => browser.visit(url, {}, request.redirectUri);
+    let first = '';
+    const slower = await meanwhile(resume, claims('consume', 'interaction'), async () => {
+      first = (await resume()).url;
+    });
+    assert.ok(new URL(first).searchParams.has('code'), first);
+    assert.equal(slower.url, first);
+  });
+
+  it('keeps the answer of a sign-in from a form that was sent before it and comes after it', async () => {
+    const request = authorizationRequest(server.issuer);
+    const browser = new Browser();
+    const page = await browser.visit(request.url);
+    const { url } = await browser.submit(page, { ...ALICE }, `${server.issuer}/authorize/`);
+    const resume = async () => (await browser.visit(url, {}, request.redirectUri)).url;
+    let first = '';
+    const late = await meanwhile(
+      () => browser.submit(page, { ...ADMIN }, `${server.issuer}/authorize/`),
+      claims('replace', 'interaction'),
+      async () => {
+        first = await resume();
+      },
+    );
+    assert.equal(late.status, 400);
+    assert.equal(await resume(), first);
+  });
+
+  for (const [word, other, outcome] of [
+    ['confirm', 'abort', 'access_denied'],
+    ['abort', 'confirm', undefined],
+    ['confirm', 'confirm', undefined],
+  ] as const) {
+    it(`counts the first of two answers about a device: ${other} before ${word}`, async () => {
+      const device = await startDevice(server.issuer);
+      const question = async () => {
+        const browser = new Browser();
+        await signIn(browser, authorizationRequest(server.issuer));
+        const page = await enterCode(server.issuer, browser, device.userCode);
+        return (field: string) => browser.submit(page, { [field]: 'yes' });
+      };
+      const [answer, answerElsewhere] = [await question(), await question()];
+      const slower = await meanwhile(
+        () => answer(word),
+        claims('replace', 'device-code'),
+        () => answerElsewhere(other),
+      );
+      assert.equal(slower.status, 400);
+      assert.equal((await poll(server.issuer, device)).body['error'], outcome);
+    });
+  }
+});

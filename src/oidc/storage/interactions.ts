@@ -174,13 +174,15 @@ export class Interactions {
     const { uid } = details;
     const answer = answerOf(context);
     if (answer.status >= 500) return this.forget(uid);
-    const record: InteractionRecord = {
-      ...stored.value,
-      ...sealRecord(answerSecret(uid, browser), { returnTo, answer }, this.#random),
+    const sealed = sealRecord(answerSecret(uid, browser), { returnTo, answer }, this.#random);
+    // An unconditional write would clear the mark of use, and a slower request could use the interaction again.
+    const change = (now: InteractionRecord): InteractionRecord => ({
+      ...now,
+      ...sealed,
       isAnswered: true,
       ...(form !== undefined && { form }),
-    };
-    await this.#grants.set(interactionKey(uid), record, { ttl: ANSWER_KEPT });
+    });
+    await update(this.#grants, interactionKey(uid), stored, change, { ttl: ANSWER_KEPT });
     if (!isSignedIn(context)) return;
     await rememberEnd({ grants: this.#grants, random: this.#random }, details, { browser, answer });
   }
