@@ -34,6 +34,7 @@ export const LEVELS = [
     ],
     revocation: ['lib', 'storage', 'events', 'accounts', 'credentials', 'clients', 'issuers', 'status', 'sessions'],
     registration: ['lib', 'config', 'storage', 'events', 'http', 'outgoing', 'limits', 'clients', 'issuers'],
+    backup: ['lib', 'storage', 'sessions'],
     signals: ['lib', 'config', 'storage', 'events', 'http', 'outgoing', 'accounts', 'clients', 'sessions'],
   },
   { domain: BELOW },
@@ -60,7 +61,7 @@ export const SIDE_ROOMS = {
   'storage/postgres': ['storage/open-store.ts'],
   'storage/open-store.ts': ['storage/open-stores.ts'],
   // The domain knows their type; it is handed them open.
-  'storage/open-stores.ts': ['server.ts', 'domain', 'cli/store-context.ts'],
+  'storage/open-stores.ts': ['server.ts', 'domain', 'cli/store-context.ts', 'cli/store'],
   'domain/serving.ts': ['server.ts', 'server'],
   server: ['server.ts'],
   'config/loading/load.ts': ['cli'],

@@ -15,6 +15,7 @@ import { keys } from './keys/keys.ts';
 import { revoke } from './revoke/revoke.ts';
 import { secret } from './secret.ts';
 import { start } from './start.ts';
+import { store } from './store/store.ts';
 
 const COMMANDS: readonly Command[] = [
   start,
@@ -26,6 +27,7 @@ const COMMANDS: readonly Command[] = [
   issuers,
   keys,
   revoke,
+  store,
   secret,
   help,
   version,

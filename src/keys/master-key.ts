@@ -51,6 +51,11 @@ export function nextKeyFile({ path }: Pick<MasterKey, 'path'>): string {
   return `${path}.new`;
 }
 
+/** Tells whether a text is the master key itself. */
+export function isMasterKey({ id, path }: MasterKey, text: string): boolean {
+  return masterKeyOf(Buffer.from(text, 'base64url'), path).id === id;
+}
+
 /** @param bytes the 32 bytes of the key */
 function masterKeyOf(bytes: Buffer, path: string): MasterKey {
   const derive = (info: string, length: number): Uint8Array =>

@@ -11,11 +11,15 @@ interface NotBefore {
 
 const notBeforeKey = keyspace<NotBefore>('cut');
 
-/** The owner of everything that the instant invalidates: an account, a client or everybody. */
-export type NotBeforeScope = { account: string } | { client: string } | 'everybody';
+/**
+ * The owner of everything that the instant invalidates: an account, a client or everybody; or the assertions of trusted
+ * issuers, whose use a restored store does not know.
+ */
+export type NotBeforeScope = { account: string } | { client: string } | 'everybody' | 'assertions';
 
 function keyOf(of: NotBeforeScope): Key<NotBefore> {
   if (of === 'everybody') return notBeforeKey('all');
+  if (of === 'assertions') return notBeforeKey(of);
   return 'account' in of ? notBeforeKey(`account:${of.account}`) : notBeforeKey(`client:${of.client}`);
 }
 
@@ -49,4 +53,9 @@ export async function latestNotBefore(grants: Store, { account, client }: Owner)
   ];
   const found = await grants.getMany(keys);
   return Math.max(0, ...found.map((record) => record?.value.before ?? 0));
+}
+
+/** @returns the instant before which no assertion may have been issued, in milliseconds since the epoch */
+export async function assertionsNotBefore(grants: Store): Promise<number> {
+  return (await grants.get(keyOf('assertions')))?.value.before ?? 0;
 }

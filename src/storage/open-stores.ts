@@ -1,7 +1,9 @@
 import type { Config } from '../config/schema.ts';
 import { isReplicated } from '../config/store-durability.ts';
+import { printableStoreUrl } from '../config/store-url.ts';
 import { systemClock, type Clock, clockWarnings, SharedClock } from '../lib/clock.ts';
 import { checkGrantsStore, checkRecordsStore, checkStoreReplicas, openStore, storeFileExists } from './open-store.ts';
+import { assertLoaded } from './loading.ts';
 import { StoreMissing, type Store } from './store.ts';
 
 /** The two stores: durable records, and grants that expire. */
@@ -30,11 +32,28 @@ export async function openExistingStores(settings: Config['stores'], given?: Clo
   return openStores(settings, given);
 }
 
+/** @throws StoreLoading for a store that is not filled yet, and as `openStoresToFill` */
+export async function openStores(settings: Config['stores'], given?: Clock): Promise<Stores> {
+  const stores = await openStoresToFill(settings, given);
+  const { grants: grantsUrl, records: recordsUrl = grantsUrl } = settings;
+  try {
+    const { grants, records } = stores;
+    await Promise.all([
+      assertLoaded(records, printableStoreUrl(recordsUrl)),
+      ...(grants === records ? [] : [assertLoaded(grants, printableStoreUrl(grantsUrl))]),
+    ]);
+    return stores;
+  } catch (error) {
+    await stores.close();
+    throw error;
+  }
+}
+
 /**
  * @param given a clock in place of the grants store's, for tests @throws StoreUnavailable, or Error for a store that
  * could lose records
  */
-export async function openStores(settings: Config['stores'], given?: Clock): Promise<Stores> {
+export async function openStoresToFill(settings: Config['stores'], given?: Clock): Promise<Stores> {
   const { grants: grantsUrl, records: recordsUrl = grantsUrl } = settings;
   const isSafe = { grants: isReplicated(settings, 'grants'), records: isReplicated(settings, 'records') };
   const clock = new SharedClock(given ?? systemClock);

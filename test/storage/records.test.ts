@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { EXPIRING_KINDS, RECORD_KINDS } from '../../src/storage/kinds.ts';
 
 const root = join(import.meta.dirname, '../..');
 const KEYSPACE = /\b(?:keyspace|sealedKeyspace)(?:<[^;]*?>)?\(\s*['"`]([^'"`:$]+)['"`]\s*\)/g;
@@ -16,7 +17,7 @@ const TABLES = {
 const USES = { Indexes: /\bindexes: \[[^\]]/, Counters: /\.increment\(/, Bitmaps: /\.setBits\(/ };
 
 const sources = globSync('src/**/*.ts', { cwd: root })
-  .filter((path) => !/^src\/(storage|demo|resource-server)\//.test(path))
+  .filter((path) => !/^src\/(storage\/(?!loading\.ts)|demo\/|resource-server\/)/.test(path))
   .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 const page = readFileSync(join(root, 'src/storage/records.md'), 'utf8');
 
@@ -63,6 +64,22 @@ describe('records.md', () => {
       assert.ok(!row.includes(''), row.join(' | '));
       assert.match(row[2] ?? '', /^(records|grants)$/);
     }
+  });
+
+  it('agrees with the kinds that a restore and a check know', () => {
+    const rows = rowsOf('Records').map(([name = '', , role, , ttl = '']) => ({
+      name: name.replaceAll('`', ''),
+      role,
+      isDurable: ttl.includes('durable'),
+    }));
+    const durable = rows.filter(({ role }) => role === 'records').map(({ name }) => name);
+    assert.deepEqual([...RECORD_KINDS].toSorted(), durable.toSorted());
+    const expiring = rows.filter(({ role, isDurable }) => role === 'records' && !isDurable).map(({ name }) => name);
+    assert.deepEqual([...EXPIRING_KINDS].toSorted(), expiring.toSorted());
+    const members = rowsOf('Indexes').filter(
+      ([, , role, members = '']) => role === 'records' && !members.includes('every'),
+    );
+    assert.deepEqual(members, [], 'a member without a record is in the grants store');
   });
 
   it('has an end for everything in grants', () => {

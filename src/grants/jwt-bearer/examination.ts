@@ -4,6 +4,7 @@ import type { KeyChoice, IssuerKeys } from '../../issuers/issuer-keys.ts';
 import { sha256 } from '../../lib/hash.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import type { Issuers } from '../../issuers/issuers.ts';
+import { assertionsNotBefore } from '../../sessions/not-before.ts';
 import { keyspace, type Store } from '../../storage/store.ts';
 import type { Assertion, Members } from './assertion.ts';
 import type { Subject, Subjects } from './subject.ts';
@@ -38,7 +39,7 @@ interface Sources {
    * @returns whether this is the first use of the assertion; `life` is the time in seconds for which it must be
    * remembered
    */
-  readonly claimOnce: (issuer: string, jti: string, life: number) => Promise<boolean>;
+  readonly claimOnce: (issuer: string, jti: string, life: number, issuedAt: number) => Promise<boolean>;
 }
 
 /** All facts that the checks may use. A fact from outside is fetched when the first check needs it. */
@@ -100,9 +101,9 @@ export class Examination {
   }
 
   isFirst(): Promise<boolean> {
-    const { jti, exp } = this.claims;
+    const { jti, exp, iat = Number(exp) - this.issuer.max_lifetime } = this.claims;
     const life = Number(exp) + this.issuer.clock_skew + RECKONED_APART - this.now;
-    return this.#sources.claimOnce(this.issuer.issuer, String(jti), Math.max(1, Math.ceil(life)));
+    return this.#sources.claimOnce(this.issuer.issuer, String(jti), Math.max(1, Math.ceil(life)), Number(iat) * 1000);
   }
 
   /** The requested scopes, or else those that the assertion grants. */
@@ -189,12 +190,22 @@ export function examiner({ here, issuers, keys, subjects, claimOnce, clock }: Ex
 
 const usedAssertion = keyspace<{ used: true }>('used-assertion');
 
-/** Allows each `jti` of an issuer once on all nodes that share the store (RFC 7523 §3, item 7). */
+/**
+ * Allows each `jti` of an issuer once on all nodes that share the store (RFC 7523 §3, item 7). A restored store does not
+ * know which assertions were used since its backup, so it refuses all that were issued before.
+ */
 export function usedAssertions(grants: Store): { claimOnce: Sources['claimOnce']; isFree: Sources['claimOnce'] } {
   const keyOf = (issuer: string, jti: string) => usedAssertion(sha256(JSON.stringify([issuer, jti])));
+  const isKnown = async (issuedAt: number): Promise<boolean> => issuedAt >= (await assertionsNotBefore(grants));
   return {
-    claimOnce: (issuer, jti, life) => grants.create(keyOf(issuer, jti), { used: true }, { ttl: life }),
+    async claimOnce(issuer, jti, life, issuedAt) {
+      const claim = grants.create(keyOf(issuer, jti), { used: true }, { ttl: life });
+      return (await Promise.all([claim, isKnown(issuedAt)])).every(Boolean);
+    },
     /** Checks without recording the use. */
-    isFree: async (issuer, jti) => (await grants.get(keyOf(issuer, jti))) === undefined,
+    async isFree(issuer, jti, _life, issuedAt) {
+      const [found, known] = await Promise.all([grants.get(keyOf(issuer, jti)), isKnown(issuedAt)]);
+      return known && found === undefined;
+    },
   };
 }

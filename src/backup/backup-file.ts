@@ -1,0 +1,139 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { link, open, rm } from 'node:fs/promises';
+import { pipeline, Readable, type Transform } from 'node:stream';
+import { pipeline as pipelineOf } from 'node:stream/promises';
+import { StringDecoder } from 'node:string_decoder';
+import { createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { codeOf } from '../lib/file-system.ts';
+import type { Random } from '../lib/random.ts';
+import type { Item } from '../storage/store.ts';
+import { BackupRefused, newHeader, Opening, readHeader, Sealing } from './sealed-stream.ts';
+
+/** The first line of the content. */
+export interface Description {
+  /** Tells this backup from every other. */
+  id: string;
+  /** Milliseconds since the epoch. Everything that was acknowledged before is in the file. */
+  startedAt: number;
+  /** The id of the master key that opens the key ring in it. */
+  masterKey: string;
+}
+
+/** The last line of the content. Without it, the content is not whole. */
+interface End {
+  end: number;
+}
+
+/** Bytes that the header has at most. */
+const START = 1024;
+
+type Batches = AsyncIterable<readonly Item[]>;
+
+/**
+ * Writes a new file that its owner alone can read. It has its name once it is whole and on the disk.
+ * @throws Error if the file exists or cannot be written
+ */
+export async function writeBackup(
+  file: string,
+  { secret, description, random }: { secret: string; description: Description; random: Random },
+  items: Batches,
+): Promise<void> {
+  const draft = `${file}.part`;
+  const header = await newHeader(secret, random);
+  try {
+    const output = createWriteStream(draft, { flags: 'wx', mode: 0o600, flush: true });
+    await pipelineOf(Readable.from(linesOf(description, items)), createZstdCompress(), new Sealing(header), output);
+    await link(draft, file);
+    await rm(draft);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code !== 'EEXIST') await rm(draft, { force: true });
+    if (code === 'EEXIST')
+      throw new Error(`${file} or ${draft} is there already: name another, or remove it`, { cause: error });
+    if (code.startsWith('E')) throw new Error(`${file} cannot be written (${code})`, { cause: error });
+    throw error;
+  }
+}
+
+async function* linesOf(description: Description, items: Batches): AsyncGenerator<string> {
+  yield `${JSON.stringify(description)}\n`;
+  let count = 0;
+  for await (const batch of items) {
+    count += batch.length;
+    yield batch.map((item) => `${JSON.stringify(writable(item))}\n`).join('');
+  }
+  yield `${JSON.stringify({ end: count } satisfies End)}\n`;
+}
+
+function writable(item: Item): unknown {
+  return item.kind === 'bitmap' ? { ...item, bits: item.bits.toString('base64') } : item;
+}
+
+/** A backup that is open for reading, once. */
+export interface OpenBackup {
+  description: Description;
+  /** Once. @throws BackupRefused before it ends, if the file is not whole */
+  items: () => Batches;
+  close: () => void;
+}
+
+/** Opens a file and reads its description. @throws BackupRefused, or the system's error */
+export async function openBackup(file: string, secret: string): Promise<OpenBackup> {
+  const handle = await open(file, 'r');
+  const start = Buffer.alloc(START);
+  const { bytesRead } = await handle.read(start, 0, START, 0).finally(() => handle.close());
+  const header = await readHeader(start.subarray(0, bytesRead), secret);
+  const source = createReadStream(file, { start: header.bytes.length });
+  // A failure of one of them is a failure of the last one, which is read.
+  const content = compose(source, new Opening(header), createZstdDecompress());
+  const lines = linesIn(content);
+  const next = async (): Promise<unknown> => {
+    try {
+      const line = await lines.next();
+      if (line.done !== true) return JSON.parse(line.value);
+    } catch (error) {
+      throw refusal(error);
+    }
+    throw new BackupRefused('is not whole: its end is missing');
+  };
+  const description = (await next()) as Description; // authenticated: whoever has the key wrote it
+  return { description, items: () => itemsIn(next), close: () => void content.destroy() };
+}
+
+function compose(source: Readable, opening: Opening, decompressing: Transform): Readable {
+  pipeline(source, opening, decompressing, () => undefined);
+  return decompressing;
+}
+
+async function* linesIn(content: Readable): AsyncGenerator<string> {
+  let rest = '';
+  const decoder = new StringDecoder('utf8');
+  for await (const bytes of content) {
+    const lines = (rest + decoder.write(bytes as Buffer)).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+}
+
+/** A failure of the system passes through. */
+function refusal(error: unknown): unknown {
+  const isKnown = error instanceof BackupRefused || (error instanceof Error && 'syscall' in error);
+  return isKnown ? error : new BackupRefused('does not hold what a backup holds', { cause: error });
+}
+
+async function* itemsIn(next: () => Promise<unknown>): AsyncGenerator<readonly Item[]> {
+  let batch: Item[] = [];
+  for (let count = 0; ; count += 1) {
+    const line = (await next()) as End | Item;
+    if (!('kind' in line)) {
+      if (line.end !== count) throw new BackupRefused(`has ${count} items instead of ${line.end}`);
+      if (batch.length > 0) yield batch;
+      return;
+    }
+    batch.push(line.kind === 'bitmap' ? { ...line, bits: Buffer.from(String(line.bits), 'base64') } : line);
+    if (batch.length === 500) {
+      yield batch;
+      batch = [];
+    }
+  }
+}

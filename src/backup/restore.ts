@@ -1,0 +1,71 @@
+import { writeNotBefore } from '../sessions/not-before.ts';
+import { isLoadingMark, type Load } from '../storage/loading.ts';
+import { kindOf, roleOf } from '../storage/kinds.ts';
+import type { Item, Store } from '../storage/store.ts';
+
+/**
+ * Kinds of the records store that do not return: an invitation may have been used since, and a server's readiness is
+ * not that of the server which comes.
+ */
+const LEFT_OUT = new Set(['invitation', 'readiness']);
+
+/**
+ * Kinds of the grants store that return: what refuses, delays, or tells other systems of an end. Nothing else does. A
+ * code, a token or a session could have been used or revoked since the backup.
+ */
+const RETURNING = new Set([
+  ...['cut', 'used-assertion', 'replay', 'attempt-pause', 'attempts', 'spent', 'document-fetches'],
+  ...['signal', 'signal-queue', 'logout-delivery'],
+]);
+
+/** Seconds for which an assertion may be accepted at most. */
+const LONGEST_ASSERTION = 25 * 3600;
+
+export interface RestoreDependencies {
+  records: Store;
+  grants: Store;
+  /** The right to fill each of the stores. */
+  loads: readonly Load[];
+  now: () => number;
+  /** Life of a not-before instant in seconds: longer than anything that it invalidates. */
+  notBeforeLife: number;
+}
+
+export interface Restored {
+  items: number;
+  /** The number of items that were left out. */
+  leftOut: number;
+  /** Everything that began earlier is invalid, in milliseconds since the epoch. */
+  notBefore: number;
+}
+
+function returns(item: Item): boolean {
+  if (isLoadingMark(item)) return false;
+  const kind = kindOf(item);
+  return roleOf(item) === 'records' ? !LEFT_OUT.has(kind) : RETURNING.has(kind);
+}
+
+/**
+ * Writes a backup into empty stores. The instant of its end is the not-before instant of everybody and of all assertions:
+ * what was used or revoked after the backup stays invalid. May be repeated after an interruption. @param told of each batch
+ */
+export async function restoreBackup(
+  batches: AsyncIterable<readonly Item[]>,
+  { records, grants, loads, now, notBeforeLife }: RestoreDependencies,
+  told: (batch: readonly Item[]) => void,
+): Promise<Restored> {
+  let [items, leftOut] = [0, 0];
+  for await (const batch of batches) {
+    const chosen = batch.filter(returns);
+    const { records: durable = [], grants: expiring = [] } = Object.groupBy(chosen, roleOf);
+    await Promise.all([records.load(durable), grants.load(expiring), ...loads.map((load) => load.renew())]);
+    items += chosen.length;
+    leftOut += batch.length - chosen.length;
+    told(batch);
+  }
+  const notBefore = now();
+  await writeNotBefore(grants, 'everybody', notBefore, notBeforeLife);
+  await writeNotBefore(grants, 'assertions', notBefore, LONGEST_ASSERTION);
+  for (const load of loads) await load.end();
+  return { items, leftOut, notBefore };
+}

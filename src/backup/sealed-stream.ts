@@ -1,0 +1,145 @@
+import { createCipheriv, createDecipheriv, scrypt } from 'node:crypto';
+import { Transform, type TransformCallback } from 'node:stream';
+import { promisify } from 'node:util';
+import type { Random } from '../lib/random.ts';
+
+/** Bytes of a chunk. All but the last one are full. */
+const CHUNK = 65_536;
+const TAG = 16;
+const NAME = 'latchkey-backup';
+const FORMAT = 1;
+/** The longest first line of any format. */
+const LONGEST_LINE = 64;
+const SALT = 32;
+const CIPHER = 'aes-256-gcm';
+
+const derive: (secret: string, salt: Buffer, length: number, cost: object) => Promise<Buffer> = promisify(scrypt);
+/** 128 MiB and about half a second for each guess. */
+const COST = { N: 2 ** 17, r: 8, p: 1, maxmem: 2 ** 28 };
+
+/** The file cannot be used: cut, altered, of a newer version, not a backup, or under another key. */
+export class BackupRefused extends Error {
+  override name = 'BackupRefused';
+}
+
+/** The first bytes of a file, in clear: name and format, a line break, the salt of the key. */
+export interface Header {
+  bytes: Buffer;
+  key: Buffer;
+}
+
+export async function newHeader(secret: string, random: Random): Promise<Header> {
+  const salt = random.bytes(SALT);
+  return {
+    bytes: Buffer.concat([Buffer.from(`${NAME} ${FORMAT}\n`), salt]),
+    key: await derive(secret, salt, 32, COST),
+  };
+}
+
+/** @param start the first bytes of a file, or more @throws BackupRefused */
+export async function readHeader(start: Buffer, secret: string): Promise<Header> {
+  const line = start.subarray(0, LONGEST_LINE).indexOf('\n');
+  const [name, format] = start.toString('latin1', 0, Math.max(0, line)).split(' ');
+  if (line === -1 || name !== NAME || !/^\d+$/.test(format ?? ''))
+    throw new BackupRefused('is not a backup of Latchkey');
+  if (Number(format) > FORMAT) {
+    throw new BackupRefused(
+      `has format ${format ?? ''}, and this Latchkey reads ${FORMAT}: restore it with the newer one`,
+    );
+  }
+  const bytes = start.subarray(0, line + 1 + SALT);
+  if (bytes.length < line + 1 + SALT) throw new BackupRefused('is cut: not even its header is whole');
+  return { bytes, key: await derive(secret, bytes.subarray(line + 1), 32, COST) };
+}
+
+/** The number of a chunk, and whether it is the last: neither order nor end can be changed. */
+function nonce(chunk: number, isLast: boolean): Buffer {
+  const bytes = Buffer.alloc(12);
+  bytes.writeUInt32BE(chunk, 7);
+  bytes[11] = isLast ? 1 : 0;
+  return bytes;
+}
+
+/** Cuts a stream into pieces of a length; the last one is shorter or as long, and there is always one. */
+abstract class Pieces extends Transform {
+  readonly #length: number;
+  #held: Buffer[] = [];
+  #size = 0;
+  #count = 0;
+
+  constructor(length: number) {
+    super();
+    this.#length = length;
+  }
+
+  protected abstract convert(piece: Buffer, chunk: number, isLast: boolean): Buffer;
+
+  override _transform(bytes: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    this.#held.push(bytes);
+    this.#size += bytes.length;
+    this.#attempt(done, () => {
+      if (this.#size <= this.#length) return;
+      let all = Buffer.concat(this.#held);
+      for (; all.length > this.#length; all = all.subarray(this.#length)) {
+        this.push(this.convert(all.subarray(0, this.#length), this.#count++, false));
+      }
+      [this.#held, this.#size] = [[all], all.length];
+    });
+  }
+
+  override _flush(done: TransformCallback): void {
+    this.#attempt(done, () => void this.push(this.convert(Buffer.concat(this.#held), this.#count, true)));
+  }
+
+  #attempt(done: TransformCallback, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    done();
+  }
+}
+
+export class Sealing extends Pieces {
+  readonly #header: Header;
+
+  constructor(header: Header) {
+    super(CHUNK);
+    this.#header = header;
+    this.push(header.bytes);
+  }
+
+  protected override convert(piece: Buffer, chunk: number, isLast: boolean): Buffer {
+    const cipher = createCipheriv(CIPHER, this.#header.key, nonce(chunk, isLast)).setAAD(this.#header.bytes);
+    return Buffer.concat([cipher.update(piece), cipher.final(), cipher.getAuthTag()]);
+  }
+}
+
+/** Opens what follows the header. */
+export class Opening extends Pieces {
+  readonly #header: Header;
+
+  constructor(header: Header) {
+    super(CHUNK + TAG);
+    this.#header = header;
+  }
+
+  protected override convert(piece: Buffer, chunk: number, isLast: boolean): Buffer {
+    try {
+      const end = piece.length - TAG;
+      const decipher = createDecipheriv(CIPHER, this.#header.key, nonce(chunk, isLast), { authTagLength: TAG })
+        .setAAD(this.#header.bytes)
+        .setAuthTag(piece.subarray(end));
+      return Buffer.concat([decipher.update(piece.subarray(0, end)), decipher.final()]);
+    } catch (error) {
+      throw new BackupRefused(
+        chunk === 0
+          ? 'does not open: it has another passphrase, or it was cut or altered'
+          : `was cut or altered, after ${chunk * CHUNK} bytes that are whole`,
+        { cause: error },
+      );
+    }
+  }
+}

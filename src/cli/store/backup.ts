@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, statSync } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { writeBackup } from '../../backup/backup-file.ts';
+import type { Domain } from '../../domain/domain.ts';
+import { isMasterKey, openMasterKey, type MasterKey } from '../../keys/master-key.ts';
+import { newId } from '../../lib/ids.ts';
+import { systemRandom } from '../../lib/random.ts';
+import type { Item } from '../../storage/store.ts';
+import { textOf, UsageError } from '../command.ts';
+import { withDomain, type StoreContext } from '../store-context.ts';
+import { readText } from '../text-files.ts';
+import { numberText, Progress, sizeText } from './progress.ts';
+
+/** A passphrase of random letters that nobody guesses has 20; `openssl rand -base64 32` gives 44. */
+const SHORTEST = 20;
+
+export async function backup(context: StoreContext, file: string): Promise<number> {
+  const { terminal } = context;
+  if (existsSync(file)) throw new Error(`${file} is there already and is not replaced: name another, or remove it`);
+  const { keys_dir } = context.chosen.config;
+  const masterKey = await openMasterKey(keys_dir, { create: false, random: systemRandom });
+  const secret = await readKeyFile(context, masterKey, 'backup');
+  return withDomain(context, async (domain) => {
+    const { clock, random } = domain;
+    // Reads the ring first, so that no backup is made that nobody could use.
+    await domain.keys();
+    const startedAt = clock.now();
+    const progress = new Progress(terminal, 'backup');
+    const description = { id: newId('backup', clock, random), startedAt, masterKey: masterKey.id };
+    await writeBackup(file, { secret, description, random }, progress.of(everything(domain)));
+    progress.end();
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(file), hash);
+    terminal.print(
+      `${file}: ${numberText(progress.items)} items, ${sizeText(statSync(file).size)}, SHA-256 ${hash.digest('hex')}\n` +
+        `What was acknowledged before ${new Date(startedAt).toISOString()} is in it.`,
+    );
+    terminal.warn(
+      `latchkey: a restore needs this key file and ${masterKey.path}: keep copies of both, apart from the backup`,
+    );
+    return 0;
+  });
+}
+
+/** The grants first, because they refer to records. */
+async function* everything({ records, grants }: Pick<Domain, 'records' | 'grants'>): AsyncGenerator<readonly Item[]> {
+  yield* grants.dump();
+  if (records !== grants) yield* records.dump();
+}
+
+/** Reads the passphrase of a backup. @throws UsageError without one, Error for a short one or the master key */
+export async function readKeyFile(
+  { given, terminal }: StoreContext,
+  masterKey: MasterKey,
+  action: string,
+): Promise<string> {
+  const file = textOf(given, 'key-file');
+  if (file === undefined) throw new UsageError(`store ${action} needs --key-file FILE, the file with its passphrase`);
+  const secret = (await readText(file, terminal)).trim();
+  if (secret.length < SHORTEST) {
+    throw new Error(`${file} has fewer than ${SHORTEST} characters: openssl rand -base64 32 > ${file}`);
+  }
+  if (isMasterKey(masterKey, secret)) {
+    throw new Error(`${file} holds the master key, which would open the backup and what is sealed in it: use another`);
+  }
+  return secret;
+}

@@ -1,0 +1,102 @@
+import { openBackup, type Description } from '../../backup/backup-file.ts';
+import { restoreBackup, type Restored } from '../../backup/restore.ts';
+import { BackupRefused } from '../../backup/sealed-stream.ts';
+import { printableStoreUrl } from '../../config/store-url.ts';
+import { openMasterKey, type MasterKey } from '../../keys/master-key.ts';
+import { systemRandom } from '../../lib/random.ts';
+import { grantLife } from '../../oidc/lifetimes.ts';
+import { Load } from '../../storage/loading.ts';
+import { openStoresToFill, type Stores } from '../../storage/open-stores.ts';
+import type { Store } from '../../storage/store.ts';
+import { confirmed } from '../command.ts';
+import { bullets } from '../help-text.ts';
+import type { StoreContext } from '../store-context.ts';
+import { readKeyFile } from './backup.ts';
+import { numberText, Progress } from './progress.ts';
+
+export async function restore(context: StoreContext, file: string): Promise<number> {
+  const { chosen, place, given, terminal } = context;
+  const { config } = chosen;
+  const masterKey = await openMasterKey(config.keys_dir, { create: false, random: systemRandom });
+  const secret = await readKeyFile(context, masterKey, 'restore');
+  const description = await check(file, secret, masterKey, context).catch((error: unknown) => {
+    throw error instanceof BackupRefused ? new Error(`${file} ${error.message}`, { cause: error }) : error;
+  });
+  if (!(await confirmed(given.options, terminal, planFor(description, place)))) return 1;
+  const stores = await openStoresToFill(config.stores, terminal.clock);
+  try {
+    for (const warning of stores.warnings) terminal.warn(`latchkey: ${warning}`);
+    const loads = await beginLoads(context, stores, description);
+    const { records, grants, clock } = stores;
+    const now = (): number => clock.now();
+    const progress = new Progress(terminal, 'restore');
+    const { items } = await openBackup(file, secret);
+    const notBeforeLife = grantLife(config.tokens);
+    const restored = await restoreBackup(items(), { records, grants, loads, now, notBeforeLife }, (batch) =>
+      progress.add(batch),
+    );
+    progress.end();
+    terminal.print(doneText(restored, description, place));
+    return 0;
+  } finally {
+    await stores.close();
+  }
+}
+
+/** Reads the whole file before anything is written. @throws BackupRefused, or Error for another master key */
+async function check(
+  file: string,
+  secret: string,
+  masterKey: MasterKey,
+  { terminal }: Pick<StoreContext, 'terminal'>,
+): Promise<Description> {
+  const { description, items, close } = await openBackup(file, secret);
+  if (description.masterKey !== masterKey.id) {
+    close();
+    throw new BackupRefused(
+      `is for the master key ${description.masterKey}, and ${masterKey.path} is ${masterKey.id}: its keys would not open. ` +
+        'Put the master.key of that server there',
+    );
+  }
+  const progress = new Progress(terminal, 'check of the file');
+  for await (const batch of items()) progress.add(batch);
+  progress.end();
+  return description;
+}
+
+/** @throws StoreLoading if a store is not empty, or another process fills it */
+async function beginLoads(
+  { chosen: { config } }: Pick<StoreContext, 'chosen'>,
+  { records, grants }: Stores,
+  { id: source }: Description,
+): Promise<Load[]> {
+  const { grants: grantsUrl, records: recordsUrl = grantsUrl } = config.stores;
+  const begun = await Promise.all([records, grants].map((store) => Load.isBegun(store, source)));
+  const begin = (store: Store, url: string): Promise<Load> =>
+    Load.begin(store, { by: 'restore', source, place: printableStoreUrl(url) }, begun.includes(true));
+  const loads = [await begin(records, recordsUrl)];
+  if (grants !== records) loads.push(await begin(grants, grantsUrl));
+  return loads;
+}
+
+function planFor({ startedAt }: Description, place: string): string {
+  return `restoring the backup of ${new Date(startedAt).toISOString()} into ${place}\n${bullets([
+    'accounts, passwords, clients, consents, trusted issuers and keys are as they were at the backup',
+    'everybody signs in again; refresh tokens, access tokens, codes and invitations are invalid',
+    'no server may use the store until this has ended',
+  ])}`;
+}
+
+function doneText({ items, leftOut, notBefore }: Restored, { startedAt }: Description, place: string): string {
+  const [from, to] = [startedAt, notBefore].map((time) => new Date(time).toISOString());
+  return (
+    `restored ${numberText(items)} items into ${place}; ${numberText(leftOut)} that a restore ends were left out\n` +
+    `Everything issued before ${to} is invalid. What was changed between ${from} and then is undone; do it again:\n` +
+    bullets([
+      'passwords and client secrets that were changed have their former value',
+      'accounts and clients that were disabled or removed can be used again, and those that were added are gone',
+      'a signing key that was revoked signs again: latchkey keys list, then latchkey keys revoke KID',
+    ]) +
+    '\nThen start the servers.'
+  );
+}

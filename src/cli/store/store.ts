@@ -1,0 +1,35 @@
+import { findAction, type Actions } from '../actions.ts';
+import { configOption, type Command } from '../command.ts';
+import { storeContext, type StoreContext } from '../store-context.ts';
+import { backup } from './backup.ts';
+import { restore } from './restore.ts';
+
+const ACTIONS: Actions<StoreContext> = {
+  backup: { words: ['FILE'], options: ['key-file'], run: backup },
+  restore: { words: ['FILE'], options: ['key-file', 'yes'], run: restore },
+};
+
+export const store: Command = {
+  name: 'store',
+  summary: 'back the store up while it serves, and restore it',
+  details: `store backup FILE     writes everything of both stores into a new file, compressed and encrypted; servers go on
+store restore FILE    fills the empty stores of the configuration from a backup, whatever backend it came from
+
+The key file holds a passphrase of 20 characters or more, which is not the master key. One command makes one:
+  openssl rand -base64 32 > backup.key
+
+After a restore everybody signs in again, and apps ask again: docs/backup.md says what returns and what does not.`,
+  options: {
+    ...configOption,
+    'key-file': {
+      value: 'FILE',
+      summary: 'the file with the passphrase of the backup; - reads it from standard input',
+    },
+    yes: { summary: 'do not ask before restore' },
+  },
+  words: ['ACTION', '[FILE]'],
+  async run(given, terminal) {
+    const { action, words } = findAction(store, ACTIONS, given);
+    return action.run(storeContext(given, terminal), ...words);
+  },
+};

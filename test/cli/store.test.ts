@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openMasterKey } from '../../src/keys/master-key.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { systemRandom } from '../../src/lib/random.ts';
+import { openStore } from '../../src/storage/open-store.ts';
+import type { Item } from '../../src/storage/store.ts';
+import { postgres, sqlite, type Backend, type RunningBackend } from '../storage/backends.ts';
+import { Browser } from '../support/browser.ts';
+import { besides, command, type Ended } from '../support/command.ts';
+import { ALICE, answerAtOnce, authorizationRequest, refresh, tokensFor } from '../support/flows.ts';
+import { freePort } from '../support/free-port.ts';
+import { startRedis, startRedisCluster } from '../support/redis.ts';
+import { startTestServer, type TestServer } from '../support/server.ts';
+import { apiOf } from '../support/tokens.ts';
+import { WorkingDirectory } from './latchkey.ts';
+
+const PASSPHRASE = 'correct horse battery staple';
+/** Those that may hold records: what they hold survives a restart. */
+const durable: readonly Backend[] = [
+  sqlite,
+  { name: 'Redis', start: () => startRedis({ appendonly: true }) },
+  { name: 'Redis Cluster', start: () => startRedisCluster({ appendonly: true }) },
+  postgres,
+];
+const SCOPE = 'openid offline_access notes:read';
+
+/** Everything of a store but what each server writes for itself. */
+async function contents(url: string): Promise<Map<string, Item>> {
+  const store = await openStore(url, systemClock);
+  const found = new Map<string, Item>();
+  try {
+    for await (const batch of store.dump())
+      for (const item of batch) if (!item.key.startsWith('readiness:')) found.set(`${item.kind} ${item.key}`, item);
+    return found;
+  } finally {
+    await store.close();
+  }
+}
+
+describe('latchkey store', function () {
+  this.timeout(240_000);
+  const directory = new WorkingDirectory();
+  const file = (name: string): string => join(directory.path, name);
+  const keyFile = file('backup.key');
+  let server: TestServer;
+  let source: string;
+  let keys: string;
+  let issuer: string;
+  const start = (store: string) => startTestServer({ store, sameAs: { directory: keys, issuer } });
+
+  before(async () => {
+    writeFileSync(keyFile, `${PASSPHRASE}\n`);
+    source = `sqlite:${file('source.db')}`;
+    keys = file('keys');
+    await openMasterKey(keys, { create: true, random: systemRandom });
+    issuer = `http://localhost:${await freePort(5)}`;
+    server = await start(source);
+  });
+  after(async () => {
+    await server.close();
+    directory.remove();
+  });
+
+  const run = (line: string, store = source, directory = keys): Promise<Ended> =>
+    command(['store', ...line.split(' ')], {
+      environment: besides({ directory, issuer, store }),
+    });
+  const backup = (name: string): Promise<Ended> => run(`backup ${file(name)} --key-file ${keyFile}`);
+  const restore = (name: string, store: string): Promise<Ended> =>
+    run(`restore ${file(name)} --key-file ${keyFile} --yes`, store);
+
+  describe('backup', () => {
+    it('writes, while the server serves, a file that its owner alone can read, and says what is in it', async () => {
+      const { access_token: token = '' } = await tokensFor(issuer, { parameters: { scope: SCOPE } });
+      const { code, out, err } = await backup('first');
+      assert.equal(code, 0, err);
+      assert.match(
+        out,
+        /first: \d+ items, \d+ KiB, SHA-256 [\da-f]{64}\nWhat was acknowledged before \d{4}-.*Z is in it/,
+      );
+      assert.match(err, /backup: \d+ items, \d+ KiB, \d+ s, done/);
+      assert.match(err, /a restore needs this key file and .*master\.key/);
+      assert.equal(statSync(file('first')).mode & 0o777, 0o600);
+      const text = readFileSync(file('first'), 'latin1');
+      for (const secret of [token, 'alice', 'account:']) assert.ok(!text.includes(secret), secret);
+    });
+
+    it('refuses to replace a file, and a missing, short or wrong key', async () => {
+      assert.match((await backup('first')).err, /first is there already and is not replaced/);
+      const missing = await run(`backup ${file('no')}`);
+      assert.deepEqual([missing.code, missing.err.includes('needs --key-file FILE')], [2, true], missing.err);
+      writeFileSync(file('short'), 'too short\n');
+      assert.match((await run(`backup ${file('no')} --key-file ${file('short')}`)).err, /fewer than 20 characters/);
+      const master = join(keys, 'master.key');
+      const refused = await run(`backup ${file('no')} --key-file ${master}`);
+      assert.deepEqual([refused.code, refused.err.includes('holds the master key')], [1, true], refused.err);
+      assert.equal(existsSync(file('no')), false);
+    });
+  });
+
+  describe('restore', () => {
+    const target = (): string => `sqlite:${file('refused.db')}`;
+
+    it('refuses a cut or altered file, another passphrase and another master key, and makes no store then', async () => {
+      const whole = readFileSync(file('first'));
+      writeFileSync(file('cut'), whole.subarray(0, whole.length - 100));
+      assert.match((await restore('cut', target())).err, /cut/);
+      const altered = Buffer.from(whole);
+      altered[200] = (altered[200] ?? 0) ^ 1;
+      writeFileSync(file('altered'), altered);
+      assert.match((await restore('altered', target())).err, /altered/);
+      writeFileSync(file('other.key'), 'another passphrase than that\n');
+      const other = await run(`restore ${file('first')} --key-file ${file('other.key')} --yes`, target());
+      assert.match(other.err, /another passphrase/);
+      const others = file('other-keys');
+      await openMasterKey(others, { create: true, random: systemRandom });
+      const line = `restore ${file('first')} --key-file ${keyFile} --yes`;
+      const wrong = await run(line, target(), others);
+      assert.deepEqual([wrong.code, wrong.err.includes('is for the master key')], [1, true], wrong.err);
+      assert.equal(existsSync(file('refused.db')), false);
+    });
+
+    it('asks first, and changes nothing without a yes', async () => {
+      const line = ['store', 'restore', file('first'), '--key-file', keyFile];
+      const environment = besides({ directory: keys, issuer, store: target() });
+      const { code, err } = await command(line, { environment, answers: ['no'] });
+      assert.equal(code, 1);
+      assert.match(err, /everybody signs in again/);
+      assert.equal(existsSync(file('refused.db')), false);
+    });
+
+    it('refuses a store that is not empty, and says that a server uses it', async () => {
+      const before = await contents(source);
+      const { code, err } = await restore('first', source);
+      assert.equal(code, 1);
+      assert.match(err, /is not empty .*: nothing was changed/);
+      assert.equal((await contents(source)).size, before.size);
+    });
+  });
+
+  for (const backend of durable) {
+    describe(`a backup that is restored into ${backend.name}`, () => {
+      let running: RunningBackend;
+      before(async () => {
+        running = await backend.start();
+      });
+      after(() => running.stop());
+
+      it('has accounts, clients and keys, and ends all that was issued, also what was used or ended since', async () => {
+        const browser = new Browser();
+        const parameters = { scope: SCOPE };
+        const forApi = await tokensFor(issuer, {
+          browser,
+          parameters: { scope: 'openid notes:read', resource: apiOf(issuer) },
+        });
+        const used = await tokensFor(issuer, { parameters });
+        const unused = await tokensFor(issuer, { parameters });
+        const name = `backup-${backend.name.replaceAll(' ', '-')}`;
+        assert.equal((await backup(name)).code, 0);
+        const next = await refresh(issuer, used['refresh_token']);
+        assert.equal(next.status, 200);
+        const later = await tokensFor(issuer, { parameters });
+
+        const { code, out, err } = await restore(name, running.url);
+        assert.equal(code, 0, err);
+        assert.match(out, /restored \d+ items into .*; \d+ that a restore ends were left out/);
+        assert.match(out, /passwords and client secrets that were changed have their former value/);
+        assert.match(err, /restore: \d+ items, .* done/);
+
+        await server.close();
+        const restored = await start(running.url);
+        try {
+          for (const token of [
+            used['refresh_token'],
+            next.body['refresh_token'],
+            unused['refresh_token'],
+            later['refresh_token'],
+          ]) {
+            assert.equal((await refresh(issuer, String(token))).body['error'], 'invalid_grant');
+          }
+          const silent = authorizationRequest(issuer, 'demo-notes', { prompt: 'none' });
+          assert.equal((await answerAtOnce(browser, silent))['error'], 'login_required');
+          assert.equal((await fetch(statusUri(forApi['access_token']))).status, 404);
+          for (const { access_token: token = '' } of [used, unused, later]) {
+            const headers = { authorization: `Bearer ${token}` };
+            assert.equal((await fetch(new URL('/userinfo', issuer), { headers })).status, 401);
+          }
+          // The account, its password and its consent are there, and new tokens work.
+          const fresh = await tokensFor(issuer, { browser, person: ALICE, parameters });
+          assert.equal((await refresh(issuer, fresh['refresh_token'])).status, 200);
+          const kids = async (token: string | undefined) => JSON.stringify(headerOf(token)['kid']);
+          assert.equal(await kids(fresh['id_token']), await kids(unused['id_token']));
+        } finally {
+          await restored.close();
+          server = await start(source);
+        }
+      });
+
+      it('is refused by the store that it has filled', async () => {
+        const { code, err } = await restore('first', running.url);
+        assert.deepEqual([code, err.includes('is not empty')], [1, true], err);
+      });
+    });
+  }
+});
+
+function headerOf(token: string | undefined): Record<string, unknown> {
+  return JSON.parse(Buffer.from(token?.split('.')[0] ?? '', 'base64url').toString()) as Record<string, unknown>;
+}
+
+function statusUri(token: string | undefined): string {
+  const claims = JSON.parse(Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString()) as {
+    status?: { status_list?: { uri?: string } };
+  };
+  return claims.status?.status_list?.uri ?? assert.fail('the token names no status list');
+}

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { usedAssertions } from '../../src/grants/jwt-bearer/examination.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { writeNotBefore } from '../../src/sessions/not-before.ts';
+import { Load } from '../../src/storage/loading.ts';
+import { openStore } from '../../src/storage/open-store.ts';
+import { openStores } from '../../src/storage/open-stores.ts';
+import type { Store } from '../../src/storage/store.ts';
+import { sqlite, type RunningBackend } from './backends.ts';
+
+describe('A store that is being filled', () => {
+  let running: RunningBackend;
+  let store: Store;
+  /** Milliseconds by which the store's time is moved. */
+  let moved = 0;
+
+  beforeEach(async () => {
+    running = await sqlite.start();
+    const opened = await openStore(running.url, systemClock);
+    moved = 0;
+    store = Object.assign(Object.create(opened) as Store, { time: async () => (await opened.time()) + moved });
+    for (const verb of ['get', 'set', 'create', 'replace', 'delete', 'dump', 'close'] as const) {
+      Object.assign(store, { [verb]: opened[verb].bind(opened) });
+    }
+  });
+  afterEach(async () => {
+    await store.close();
+    await running.stop();
+  });
+
+  const begin = (source = 'one', by: 'restore' | 'copy' = 'restore') =>
+    Load.begin(store, { by, source, place: 'the store' });
+
+  it('is opened by no server until all is there', async () => {
+    const load = await begin();
+    await assert.rejects(openStores({ grants: running.url }), /holds a part only: "latchkey store restore" has not/);
+    await load.end();
+    await (await openStores({ grants: running.url })).close();
+  });
+
+  it('is filled by one process at a time, and by the next one once the first is silent', async function () {
+    this.timeout(30_000);
+    const first = await begin();
+    await assert.rejects(begin(), /another process fills the store now/);
+    moved = 30_000;
+    const second = await begin();
+    // A sign of life is due every three seconds.
+    await sleep(3100);
+    await assert.rejects(first.renew(), /another one fills the store now/);
+    await second.renew();
+  });
+
+  it('is continued from the same source only', async () => {
+    await begin();
+    moved = 30_000;
+    await assert.rejects(begin('another'), /holds a part of another restore/);
+    await assert.rejects(begin('one', 'copy'), /holds a part of another restore/);
+    await begin();
+  });
+
+  it('has to be empty', async () => {
+    await store.set('account:1', {});
+    await assert.rejects(begin(), /the store is not empty \(account\): nothing was changed/);
+    await store.delete('account:1');
+    await store.set('readiness:node', {}, { ttl: 60 });
+    await assert.rejects(begin(), /A server uses it, or did a minute ago/);
+    await store.delete('readiness:node');
+    await begin();
+  });
+
+  it('refuses assertions that were issued before the end of a restore, and takes later ones once', async () => {
+    const { claimOnce, isFree } = usedAssertions(store);
+    await writeNotBefore(store, 'assertions', 5000, 60);
+    assert.equal(await isFree('issuer', 'early', 60, 4999), false);
+    assert.equal(await claimOnce('issuer', 'early', 60, 4999), false);
+    assert.equal(await isFree('issuer', 'late', 60, 5000), true);
+    assert.equal(await claimOnce('issuer', 'late', 60, 5000), true);
+    assert.equal(await claimOnce('issuer', 'late', 60, 5000), false);
+  });
+});
