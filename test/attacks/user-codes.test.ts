@@ -3,6 +3,7 @@ import { Browser, formOf } from '../support/browser.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { serverStores } from '../oidc/server-stores.ts';
 import type { RunningBackend } from '../storage/backends.ts';
+import { returnToPresent, travel } from '../support/clock.ts';
 import { enterCode, letIn, poll, startDevice, withTelevision } from '../support/device.ts';
 import { freePort } from '../support/free-port.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
@@ -103,3 +104,26 @@ for (const backend of serverStores) {
     });
   });
 }
+
+describe('A guess at a device’s code during a pause', () => {
+  it('is refused, and does not lengthen the next pause', async () => {
+    const server = await startTestServer({ change: withTelevision });
+    try {
+      const browser = new Browser();
+      /** @returns the seconds to wait; 0 if the code was looked at */
+      const guess = async (): Promise<number> => {
+        const { response } = await enterCode(server.issuer, browser, 'BBBB-BBBB');
+        return Number(response.headers.get('retry-after') ?? 0);
+      };
+      while ((await guess()) === 0);
+      for (let times = 0; times < 10; times += 1) await guess();
+      travel(60);
+      assert.equal(await guess(), 0);
+      const pause = await guess();
+      assert.ok(pause > 0 && pause <= 120, String(pause));
+    } finally {
+      returnToPresent();
+      await server.close();
+    }
+  });
+});

@@ -39,6 +39,14 @@ describe('Signing up', () => {
     assert.deepEqual(result, { outcome: 'problems', problems });
   });
 
+  it('checks no more than about 200 forms a minute from one address, also of those that are wrong', async () => {
+    let checked = 0;
+    for (let turn = 0; turn < 210; turn += 1)
+      if ((await signUp({ ...ann, password: 'short' })).outcome === 'problems') checked += 1;
+    assert.ok(checked >= 200 && checked <= 202, String(checked));
+    assert.equal((await signUp({ ...ann, password: 'short', address: '203.0.113.9' })).outcome, 'problems');
+  });
+
   it('refuses a password that is the own address or name', async () => {
     for (const password of [ann.email, 'Maximiliane Ann']) {
       const result = await signUp({ ...ann, name: 'Maximiliane Ann', password });

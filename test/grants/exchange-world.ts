@@ -68,6 +68,7 @@ function withApis(config: Config): Config {
       api(config, 'mask', { ...notesApi, impersonation: true }),
       api(config, 'desk', { ...notesApi, clients: ['demo-notes', 'demo-service'], actor_token_types: both }),
       api(config, 'reader', { ...notesApi, clients: ['demo-notes', 'demo-web'], subject_token_types: both }, { resources: [ARCHIVE], scopes: ['notes:read'] }), // prettier-ignore
+      api(config, 'double-desk', { clients: ['demo-notes', 'notes-api'], audiences: [notes, ARCHIVE], resources: [VAULT], actor_token_types: ['access_token'] }), // prettier-ignore
       api(config, 'machines', { ...notesApi, clients: ['demo-service'] }),
       api(config, 'deputised', { ...notesApi, clients: ['careful'] }),
       api(config, 'stranger', { ...notesApi, clients: ['careful'] }),

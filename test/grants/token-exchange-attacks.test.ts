@@ -184,6 +184,14 @@ describe('Token exchange refuses', () => {
       await refused(exchange(world, 'desk', token, { actor_token_type: ACCESS_TOKEN }));
     });
 
+    it('that was issued to an actor itself', async () => {
+      const { token: archived } = await exchanged(world, exchange(world, 'notes-api', token));
+      const actor = { actor_token: archived, actor_token_type: ACCESS_TOKEN, resource: VAULT };
+      await unacceptable(exchange(world, 'double-desk', token, actor), 'actor_token');
+      const other = { ...actor, actor_token: token };
+      assert.equal((await exchange(world, 'double-desk', token, other)).status, 200);
+    });
+
     it('that is no token of ours, or for another API', async () => {
       const { token: archived } = await exchanged(world, exchange(world, 'notes-api', token));
       for (const actor_token of ['made-up', archived]) {
