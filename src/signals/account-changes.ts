@@ -8,7 +8,7 @@ import type { Signals } from './signals.ts';
 export interface AccountChanges {
   /** @returns whether the account was disabled */
   enable(account: AccountId): Promise<boolean>;
-  /** @returns the account as it is now; `undefined` where there is none */
+  /** @returns the changed account; `undefined` if there is none */
   addRoles(account: AccountId, roles: readonly string[]): Promise<Account | undefined>;
 }
 
@@ -29,10 +29,11 @@ export function openAccountChanges({
   };
   return {
     async enable(account) {
-      const was = (await accounts.find(account))?.disabledAt !== undefined;
+      const wasDisabled = (await accounts.find(account))?.disabledAt !== undefined;
       await accounts.enable(account);
-      if (was) await signals.publish({ ...happened(account, 'The account was enabled'), type: 'account-enabled' });
-      return was;
+      if (wasDisabled)
+        await signals.publish({ ...happened(account, 'The account was enabled'), type: 'account-enabled' });
+      return wasDisabled;
     },
     async addRoles(account, roles) {
       const changed = await accounts.setRoles(account, (now) => [...now, ...roles]);

@@ -3,21 +3,21 @@ import { uriOf, type Reach } from './event-types.ts';
 
 /** Something that happened to an account and that receivers may learn. */
 export type AccountEvent = {
-  /** Names it: the same one published again changes nothing. */
+  /** Name of the event. Publishing it again changes nothing. */
   id: string;
   account: string;
   /** In milliseconds since the epoch. */
   at: number;
   /** CAEP 1.0 §2. */
   initiatedBy: 'admin' | 'user' | 'policy' | 'system';
-  /** For the administrators of receivers, in English: it names nobody else. */
+  /** Reason for the receiver's administrators, in English. It names no person. */
   reason: string;
 } & (
   | {
       type: 'session-revoked';
       /** The session ids by client; absent for all sessions of the account. */
       sessions?: readonly { client: string; sid: string }[];
-      /** Set if only the sessions with this client ended. */
+      /** Present if only the sessions with this client ended. */
       client?: string;
     }
   | {
@@ -36,10 +36,10 @@ export type SubjectId =
   | { format: 'opaque'; id: string }
   | { format: 'complex'; user: SubjectId; session: SubjectId };
 
-/** An event that waits in a stream; it is signed each time that it is sent. */
+/** An event that waits in a stream. It is signed each time that it is sent. */
 export interface Signal {
   jti: string;
-  /** The same for all events with one cause. */
+  /** Equal for all events with one cause. */
   txn?: string;
   /** In seconds since the epoch. */
   iat: number;

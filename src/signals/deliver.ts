@@ -66,7 +66,7 @@ export async function startDelivery(dependencies: DeliveryDependencies): Promise
   };
 }
 
-/** The streams that have something to push. New events change a queue during a lease, so the lease is known by its owner. */
+/** New events change a queue during a lease, so the owner in the record identifies the lease. */
 function openPushQueue({ grants: store, clock, random }: DeliveryDependencies): WorkQueue<Queue> {
   const node = newId('node', clock, random);
   return new WorkQueue({

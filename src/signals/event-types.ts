@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import type { SIGNALS } from '../config/sections/signals-schema.ts';
 
-/** The last part of an event type that receivers may ask for. */
+/** Last part of the URI of an event type that receivers may request. */
 export type SignalName = (typeof SIGNALS)[number];
 /** A client's permission to receive events. */
 export type Reach = NonNullable<Config['clients'][number]['shared_signals']>;
@@ -18,7 +18,7 @@ const URIS: Readonly<Record<SignalName, string>> = {
   'account-purged': `${SCHEMAS}/risc/event-type/account-purged`,
 };
 
-/** About the stream itself; a receiver gets them without asking (Shared Signals Framework 1.0 §8.1.4, §8.1.5). */
+/** Events about the stream, which need no request (Shared Signals Framework 1.0 §8.1.4, §8.1.5). */
 export const VERIFICATION = `${SCHEMAS}/ssf/event-type/verification`;
 export const STREAM_UPDATED = `${SCHEMAS}/ssf/event-type/stream-updated`;
 

@@ -26,7 +26,7 @@ export interface ManagementDependencies {
   subjects: Subjects;
   outbox: Outbox;
   guard: (needed: StreamScope) => (context: Context) => Promise<Receiver>;
-  /** Seals a text that only this server may read, and send to that address alone. */
+  /** Seals a text, which this server alone can read and sends to that address alone. */
   seal: (url: string, text: string) => string;
   /** Returns the reason why the server would never call an address; undefined if it may. */
   whyNotCalled: (url: string) => string | undefined;
@@ -36,27 +36,31 @@ export interface ManagementDependencies {
 const PATH = '/ssf/streams';
 
 /** Event stream management (Shared Signals Framework 1.0 §8.1.1). */
-export function managementRoutes(parts: ManagementDependencies): Route[] {
-  const manage = parts.guard('ssf.manage');
+export function managementRoutes(dependencies: ManagementDependencies): Route[] {
+  const manage = dependencies.guard('ssf.manage');
   return [
-    route('POST', PATH, manage, (context, receiver) => create(parts, context, receiver)),
-    route('GET', PATH, parts.guard('ssf.read'), (context, receiver) => read(parts, context, receiver)),
-    route('PATCH', PATH, manage, (context, receiver) => change(parts, context, receiver, updated)),
-    route('PUT', PATH, manage, (context, receiver) => change(parts, context, receiver, replaced)),
-    route('DELETE', PATH, manage, (context, receiver) => remove(parts, context, receiver)),
+    route('POST', PATH, manage, (context, receiver) => create(dependencies, context, receiver)),
+    route('GET', PATH, dependencies.guard('ssf.read'), (context, receiver) => read(dependencies, context, receiver)),
+    route('PATCH', PATH, manage, (context, receiver) => change(dependencies, context, receiver, updated)),
+    route('PUT', PATH, manage, (context, receiver) => change(dependencies, context, receiver, replaced)),
+    route('DELETE', PATH, manage, (context, receiver) => remove(dependencies, context, receiver)),
   ];
 }
 
-async function create(parts: ManagementDependencies, context: Context, { client, reach }: Receiver): Promise<void> {
-  const { issuer, streams, announce } = parts;
+async function create(
+  dependencies: ManagementDependencies,
+  context: Context,
+  { client, reach }: Receiver,
+): Promise<void> {
+  const { issuer, streams, announce } = dependencies;
   const supplied = await readBody(context, suppliedSchema);
-  refuseUncallable(parts, supplied);
+  refuseUncallable(dependencies, supplied);
   if ((await streams.list(client)).length >= MOST_STREAMS)
     throw new Refusal('access_denied', `this client has ${MOST_STREAMS} streams already`);
   const stream = await streams.create({
     client,
     // Shared Signals Framework 1.0 §8.1.1.1: the default delivery is polling.
-    delivery: deliveryFrom(supplied.delivery ?? { method: POLL }, parts.seal),
+    delivery: deliveryFrom(supplied.delivery ?? { method: POLL }, dependencies.seal),
     requested: supplied.events_requested ?? [],
     ...(supplied.description !== undefined && { description: supplied.description }),
     status: 'enabled',
@@ -72,15 +76,20 @@ async function read({ issuer, streams }: ManagementDependencies, context: Contex
   else context.body = (await streams.list(receiver.client)).map((stream) => describe(issuer, stream, receiver.reach));
 }
 
-type Edit = (parts: ManagementDependencies, now: Stream, change: Change) => Stream;
+type Edit = (dependencies: ManagementDependencies, now: Stream, change: Change) => Stream;
 
-async function change(parts: ManagementDependencies, context: Context, receiver: Receiver, edit: Edit): Promise<void> {
-  const { issuer, streams, announce, outbox } = parts;
+async function change(
+  dependencies: ManagementDependencies,
+  context: Context,
+  receiver: Receiver,
+  edit: Edit,
+): Promise<void> {
+  const { issuer, streams, announce, outbox } = dependencies;
   const asked = await readBody(context, changeSchema);
   const before = await ownStream(streams, receiver, asked.stream_id);
   refuseForeignValues(asked, describe(issuer, before, receiver.reach));
-  refuseUncallable(parts, asked);
-  const after = await streams.change(before.id, (now) => edit(parts, now, asked));
+  refuseUncallable(dependencies, asked);
+  const after = await streams.change(before.id, (now) => edit(dependencies, now, asked));
   if (after === undefined) throw new Refusal('not_found', 'there is no such stream');
   // Waiting events use the new delivery.
   if (after.status === 'enabled') await outbox.resume(after);
@@ -108,8 +117,8 @@ function replaced({ seal }: ManagementDependencies, { description: _, ...now }: 
   };
 }
 
-async function remove(parts: ManagementDependencies, context: Context, receiver: Receiver): Promise<void> {
-  const { streams, subjects, outbox, announce } = parts;
+async function remove(dependencies: ManagementDependencies, context: Context, receiver: Receiver): Promise<void> {
+  const { streams, subjects, outbox, announce } = dependencies;
   const { stream_id: id } = z.object({ stream_id: z.string() }).safeParse(context.query).data ?? {};
   const stream = await ownStream(streams, receiver, id);
   await streams.remove(stream.id);
@@ -119,7 +128,7 @@ async function remove(parts: ManagementDependencies, context: Context, receiver:
   context.status = 204;
 }
 
-/** Refused now if the URL alone shows it. A host name may still turn out to be private when it is called. */
+/** Refuses an address that the URL alone shows to be private. A host name is resolved only when it is called. */
 function refuseUncallable({ whyNotCalled }: ManagementDependencies, { delivery }: Supplied): void {
   if (delivery?.method !== PUSH) return;
   const why = whyNotCalled(delivery.endpoint_url);

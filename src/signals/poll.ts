@@ -37,18 +37,18 @@ interface PollDependencies extends TokenDependencies {
 }
 
 /** Poll delivery (RFC 8936). An event comes again with every poll until it is acknowledged. */
-export function pollRoute(parts: PollDependencies): Route {
-  return route('POST', '/ssf/poll/:stream', parts.guard('ssf.manage'), async (context, receiver) => {
+export function pollRoute(dependencies: PollDependencies): Route {
+  return route('POST', '/ssf/poll/:stream', dependencies.guard('ssf.manage'), async (context, receiver) => {
     const asked = await readBody(context, pollSchema);
     const { stream: id } = context['params'] as Record<string, unknown>;
-    const stream = await pollable(parts, receiver, id);
-    await acknowledge(parts, stream, asked);
+    const stream = await pollable(dependencies, receiver, id);
+    await acknowledge(dependencies, stream, asked);
     const most = Math.min(asked.maxEvents ?? MOST_EVENTS, MOST_EVENTS);
     const isHeld = !asked.returnImmediately && most > 0;
-    const found = isHeld ? await wait(parts, context, receiver, stream) : await take(parts, stream);
-    if (found.length === 0) await parts.outbox.settle(stream);
+    const found = isHeld ? await wait(dependencies, context, receiver, stream) : await take(dependencies, stream);
+    if (found.length === 0) await dependencies.outbox.settle(stream);
     const signals = found.slice(0, most);
-    context.body = { sets: await signed(parts, stream, signals), moreAvailable: found.length > signals.length };
+    context.body = { sets: await signed(dependencies, stream, signals), moreAvailable: found.length > signals.length };
   });
 }
 
@@ -83,8 +83,13 @@ async function take({ outbox }: PollDependencies, stream: Stream): Promise<Signa
 }
 
 /** Long polling (RFC 8936 §2.4): waits for an event, for the receiver to disconnect, or for the time limit. */
-async function wait(parts: PollDependencies, context: Context, receiver: Receiver, stream: Stream): Promise<Signal[]> {
-  const { clock, waiting } = parts;
+async function wait(
+  dependencies: PollDependencies,
+  context: Context,
+  receiver: Receiver,
+  stream: Stream,
+): Promise<Signal[]> {
+  const { clock, waiting } = dependencies;
   const until = clock.now() + LONGEST_POLL;
   const gone = new AbortController();
   // A connection that closed earlier emits no further `close`.
@@ -92,26 +97,26 @@ async function wait(parts: PollDependencies, context: Context, receiver: Receive
   context.res.once('close', () => {
     gone.abort();
   });
-  for (let now = stream; ; now = await pollable(parts, receiver, stream.id)) {
+  for (let now = stream; ; now = await pollable(dependencies, receiver, stream.id)) {
     // Begun before the look, so that no event is missed in between.
-    const turn = waiting.begin(stream.id);
-    const found = await take(parts, now);
-    if (found.length > 0 || turn === undefined || gone.signal.aborted || clock.now() >= until) {
-      turn?.end();
+    const waiter = waiting.begin(stream.id);
+    const found = await take(dependencies, now);
+    if (found.length > 0 || waiter === undefined || gone.signal.aborted || clock.now() >= until) {
+      waiter?.end();
       return found;
     }
-    await turn.until(Math.min(LOOK_EVERY, until - clock.now()), gone.signal);
+    await waiter.until(Math.min(LOOK_EVERY, until - clock.now()), gone.signal);
   }
 }
 
 async function signed(
-  parts: PollDependencies,
+  dependencies: PollDependencies,
   stream: Stream,
   signals: readonly Signal[],
 ): Promise<Record<string, string>> {
   try {
     const sets = signals.map(
-      async (signal) => [signal.jti, await parts.sign(await setClaims(parts, stream, signal))] as const,
+      async (signal) => [signal.jti, await dependencies.sign(await setClaims(dependencies, stream, signal))] as const,
     );
     return Object.fromEntries(await Promise.all(sets));
   } catch (error) {
@@ -119,22 +124,22 @@ async function signed(
   }
 }
 
-/** Requests that are held open until their stream has something. */
+/** Requests that are held open until their stream has an event. */
 export interface Waiting {
-  /** @returns undefined where too many wait already, or none may any more */
-  begin(stream: string): Turn | undefined;
+  /** @returns undefined if too many wait already, or after the end */
+  begin(stream: string): Waiter | undefined;
   wake(stream: string): void;
-  /** Releases all waiters, and lets nobody wait again. */
+  /** Releases all waiters, and refuses new ones. */
   end(): void;
 }
 
-interface Turn {
+interface Waiter {
   /** Settles when the stream is woken, after so many milliseconds, or when the caller is gone. */
   until(milliseconds: number, gone: AbortSignal): Promise<void>;
   end(): void;
 }
 
-/** On one node; one receiver must not take the connections of all. */
+/** Waiting requests of one node, and of one stream: one receiver must not use up the connections of all. */
 const MOST = 500;
 const MOST_OF_STREAM = 5;
 
@@ -170,12 +175,12 @@ export function openWaiting(): Waiting {
 
 async function untilFirst(woken: Promise<unknown>, milliseconds: number, gone: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<undefined>();
-  const give = (): void => {
+  const stop = (): void => {
     resolve(undefined);
   };
-  const timer = setTimeout(give, milliseconds);
-  gone.addEventListener('abort', give);
+  const timer = setTimeout(stop, milliseconds);
+  gone.addEventListener('abort', stop);
   await Promise.race([woken, promise]);
   clearTimeout(timer);
-  gone.removeEventListener('abort', give);
+  gone.removeEventListener('abort', stop);
 }

@@ -18,26 +18,26 @@ export interface PublishDependencies extends StallDependencies {
  * Publishes an event to every stream that covers it. Once it returns, the event survives this process; repeated calls
  * change nothing.
  */
-export async function publish(parts: PublishDependencies, event: AccountEvent): Promise<void> {
-  if (!parts.config.shared_signals.enabled || isNothing(event)) return;
-  for (const stream of await parts.streams.list()) await publishTo(parts, stream, event);
-  if (event.type === 'account-purged') await parts.subjects.forgetAccount(event.account);
+export async function publish(dependencies: PublishDependencies, event: AccountEvent): Promise<void> {
+  if (!dependencies.config.shared_signals.enabled || isEmpty(event)) return;
+  for (const stream of await dependencies.streams.list()) await publishTo(dependencies, stream, event);
+  if (event.type === 'account-purged') await dependencies.subjects.forgetAccount(event.account);
 }
 
-/** Most of many accounts that an operator ends at once have no sessions. */
-function isNothing(event: AccountEvent): boolean {
+/** An operator who ends all sessions causes an event for each account, and most accounts have no session. */
+function isEmpty(event: AccountEvent): boolean {
   return event.type === 'session-revoked' && event.sessions?.length === 0;
 }
 
-async function publishTo(parts: PublishDependencies, stream: Stream, event: AccountEvent): Promise<void> {
+async function publishTo(dependencies: PublishDependencies, stream: Stream, event: AccountEvent): Promise<void> {
   if (stream.status === 'disabled') return;
-  const reach = await reachOf(parts, stream.client);
+  const reach = await reachOf(dependencies, stream.client);
   if (reach === undefined || !delivers(stream, reach, event.type)) return;
-  const { issuer } = parts.config;
+  const { issuer } = dependencies.config;
   const signals = signalsFor(event, { issuer, client: stream.client, reach });
-  if (signals.length === 0 || !(await mayHear(parts, stream, reach, event))) return;
-  if (await pauseIfStalled(parts, stream)) return;
-  for (const signal of signals) await parts.outbox.add(stream, { ...signal, jti: nameOf(stream.id, signal) });
+  if (signals.length === 0 || !(await mayHear(dependencies, stream, reach, event))) return;
+  if (await pauseIfStalled(dependencies, stream)) return;
+  for (const signal of signals) await dependencies.outbox.add(stream, { ...signal, jti: nameOf(stream.id, signal) });
 }
 
 /** Returns a client's permission to receive events, as it is now; undefined if the operator withdrew it. */
@@ -55,19 +55,20 @@ function delivers(stream: Stream, reach: Reach, name: AccountEvent['type']): boo
 
 /** Tells whether a stream's client may learn of an event: the person or the operator must have given it access. */
 async function mayHear(
-  parts: PublishDependencies,
+  dependencies: PublishDependencies,
   stream: Stream,
   reach: Reach,
   event: AccountEvent,
 ): Promise<boolean> {
-  const { subjects, config } = parts;
+  const { subjects, config } = dependencies;
   const { account } = event;
   const isWanted = (await subjects.choice(stream.id, account)) ?? config.shared_signals.default_subjects === 'ALL';
   if (!isWanted) return false;
   if (reach.accounts === 'all' || isOwn(event, stream.client)) return true;
-  const consent = await parts.consents.find(account, stream.client);
+  const consent = await dependencies.consents.find(account, stream.client);
   // Only clients whose tokens may contain roles receive role changes.
-  if (event.type === 'token-claims-change' && !(await showsRoles(parts, stream.client, consent?.scopes))) return false;
+  if (event.type === 'token-claims-change' && !(await showsRoles(dependencies, stream.client, consent?.scopes)))
+    return false;
   return consent !== undefined || (await subjects.isKnown(account, stream.client));
 }
 
@@ -78,10 +79,10 @@ function isOwn(event: AccountEvent, client: string): boolean {
 }
 
 async function showsRoles(
-  parts: PublishDependencies,
+  dependencies: PublishDependencies,
   client: string,
   consented: readonly string[] = [],
 ): Promise<boolean> {
-  const { first_party: isOurs = false, scopes = [] } = (await parts.clients.find(client)) ?? {};
-  return isOurs || (scopes.includes('roles') && consented.includes('roles'));
+  const { first_party: isFirstParty = false, scopes = [] } = (await dependencies.clients.find(client)) ?? {};
+  return isFirstParty || (scopes.includes('roles') && consented.includes('roles'));
 }

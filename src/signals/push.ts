@@ -37,17 +37,17 @@ function secretFor(url: string, sealingKey: string): string {
 
 /** Push delivery (RFC 8935 §2). An event that the receiver cannot parse is not repeated. */
 export async function push(
-  parts: TokenDependencies & { fetch: typeof fetch; sign: SignSet; sealingKey: string },
+  dependencies: TokenDependencies & { fetch: typeof fetch; sign: SignSet; sealingKey: string },
   stream: PushStream,
   signal: Signal,
 ): Promise<Pushed> {
   const { endpoint_url: url, authorization: sealed } = stream.delivery;
   try {
-    const authorization = sealed && { authorization: unseal(secretFor(url, parts.sealingKey), sealed) };
-    const response = await parts.fetch(url, {
+    const authorization = sealed && { authorization: unseal(secretFor(url, dependencies.sealingKey), sealed) };
+    const response = await dependencies.fetch(url, {
       method: 'POST',
       headers: { 'content-type': 'application/secevent+jwt', accept: 'application/json', ...authorization },
-      body: await parts.sign(await setClaims(parts, stream, signal)),
+      body: await dependencies.sign(await setClaims(dependencies, stream, signal)),
     });
     return response.ok ? { became: 'taken' } : await refused(response);
   } catch (error) {

@@ -11,7 +11,7 @@ import type { Stream, Streams } from './streams.ts';
 /** CAEP Interoperability Profile 1.0 §2.7.2. */
 export type StreamScope = 'ssf.manage' | 'ssf.read';
 
-/** The client that a request's token is good for. */
+/** Finds the client that a request's token was issued to. */
 export type FindToken = (
   context: Context,
 ) => Promise<{ client: string; scopes: ReadonlySet<string> } | { challenge: string } | undefined>;
@@ -22,12 +22,12 @@ export interface Receiver {
   readonly reach: Reach;
 }
 
-/** The guard of every endpoint for receivers. What only reads is open to those who may manage, too. */
+/** Guards the endpoints for receivers. The scope `ssf.manage` includes `ssf.read`. */
 export function receiverGuard({ clients, findToken }: { clients: Clients; findToken: FindToken }) {
   return (needed: StreamScope) =>
     async (context: Context): Promise<Receiver> => {
       const token = await findToken(context);
-      if (token === undefined || 'challenge' in token) throw unknown(context, token?.challenge);
+      if (token === undefined || 'challenge' in token) throw unauthenticated(context, token?.challenge);
       if (!token.scopes.has(needed) && !token.scopes.has('ssf.manage')) {
         const headers = { 'WWW-Authenticate': `Bearer error="insufficient_scope", scope="${needed}"` };
         throw new Refusal('insufficient_scope', `needs ${needed}`, { headers });
@@ -38,12 +38,12 @@ export function receiverGuard({ clients, findToken }: { clients: Clients; findTo
     };
 }
 
-function unknown(context: Context, given?: string): Refusal {
+function unauthenticated(context: Context, given?: string): Refusal {
   const headers = { 'WWW-Authenticate': given ?? tokenChallenge(context) };
   return new Refusal('invalid_token', 'needs an access token of this server', { headers });
 }
 
-/** Another's stream is answered as one that is not there. */
+/** Finds a receiver's own stream. @throws Refusal, the same for another client's stream as for a missing one */
 export async function ownStream(streams: Streams, { client }: Receiver, id: unknown): Promise<Stream> {
   const stream = typeof id === 'string' ? await streams.find(id) : undefined;
   if (stream?.client !== client) throw new Refusal('not_found', 'there is no such stream');

@@ -20,37 +20,41 @@ const WHY: Partial<Record<RevocationCause, Why>> = {
   'ended-by-operator': { initiatedBy: 'admin', reason: 'An administrator ended it' },
 };
 
-interface Parts {
+interface Dependencies {
   grants: Store;
   accounts: Pick<Accounts, 'list' | 'find'>;
 }
 
 /** Yields the account events of a revocation. Revocations of single tokens are published by the status lists alone. */
-export async function* accountEventsOf(revoked: Revoked, parts: Parts): AsyncGenerator<AccountEvent> {
+export async function* accountEventsOf(revoked: Revoked, dependencies: Dependencies): AsyncGenerator<AccountEvent> {
   const { id, at, cause, target } = revoked;
   const why = WHY[cause];
   if (why === undefined) return;
   const happened = { ...why, id, at };
   if (target.what === 'session' && revoked.account !== undefined) {
-    const sessions = await sessionNames(parts.grants, target.session);
+    const sessions = await sessionNames(dependencies.grants, target.session);
     yield { ...happened, account: revoked.account, type: 'session-revoked', sessions };
   } else if (target.what === 'consent') {
     yield { ...happened, account: target.account, type: 'session-revoked', client: target.client };
   } else if (target.what === 'everything') {
-    for await (const accounts of everyAccount(parts.accounts))
-      for (const { id: account } of accounts) yield sessionsEnded({ ...happened, account }, parts);
+    for await (const accounts of everyAccount(dependencies.accounts))
+      for (const { id: account } of accounts) yield sessionsEnded({ ...happened, account }, dependencies);
   } else if (target.what === 'account') {
-    const settled = { ...target, cause: await causeNow(revoked, target.account, parts) };
-    yield* accountEnded({ ...happened, account: target.account }, settled, parts);
+    const settled = { ...target, cause: await causeNow(revoked, target.account, dependencies) };
+    yield* accountEnded({ ...happened, account: target.account }, settled, dependencies);
   } else if (target.what === 'access') {
-    const { roles } = (await parts.accounts.find(target.account)) ?? {};
+    const { roles } = (await dependencies.accounts.find(target.account)) ?? {};
     const account = { ...happened, account: target.account };
     if (roles !== undefined) yield { ...account, type: 'token-claims-change', claims: { roles } };
   }
 }
 
-/** Of a revocation that was broken off, only what can be seen of it is told: its sessions have ended in any case. */
-async function causeNow({ cause, isBrokenOff }: Revoked, id: string, { accounts }: Parts): Promise<RevocationCause> {
+/** Returns the cause that took effect. An interrupted revocation may have done no more than end the sessions. */
+async function causeNow(
+  { cause, isBrokenOff }: Revoked,
+  id: string,
+  { accounts }: Dependencies,
+): Promise<RevocationCause> {
   if (isBrokenOff === undefined || (cause !== 'account-disabled' && cause !== 'account-deleted')) return cause;
   const account = await accounts.find(id);
   return account?.disabledAt === undefined ? 'ended-by-operator' : 'account-disabled';
@@ -58,7 +62,7 @@ async function causeNow({ cause, isBrokenOff }: Revoked, id: string, { accounts 
 
 type Happened = Pick<AccountEvent, 'id' | 'at' | 'account'> & Why;
 
-async function sessionsEnded(happened: Happened, { grants }: Parts): Promise<AccountEvent> {
+async function sessionsEnded(happened: Happened, { grants }: Dependencies): Promise<AccountEvent> {
   const sessions = await endedSessionNames(grants, happened.account, happened.at);
   return { ...happened, type: 'session-revoked', sessions };
 }
@@ -67,13 +71,13 @@ async function sessionsEnded(happened: Happened, { grants }: Parts): Promise<Acc
 async function* accountEnded(
   happened: Happened,
   { before, exceptSession, cause }: { before?: number; exceptSession?: string; cause: RevocationCause },
-  parts: Parts,
+  dependencies: Dependencies,
 ): AsyncGenerator<AccountEvent> {
   const isAll = before === undefined && exceptSession === undefined;
-  yield isAll ? { ...happened, type: 'session-revoked' } : await sessionsEnded(happened, parts);
+  yield isAll ? { ...happened, type: 'session-revoked' } : await sessionsEnded(happened, dependencies);
   if (cause === 'password-changed')
     yield { ...happened, type: 'credential-change', credential: 'password', change: 'update' };
   if (cause === 'account-disabled') yield { ...happened, type: 'account-disabled' };
-  // Last: from then on nobody hears of the account.
+  // Comes last, because it removes the account from all streams.
   if (cause === 'account-deleted') yield { ...happened, type: 'account-purged' };
 }

@@ -36,7 +36,7 @@ export async function setClaims(
   };
 }
 
-/** The same subject by the name that ID tokens of the receiver have for the account. */
+/** Replaces the account id in a subject by the `sub` of the receiver's ID tokens. */
 function inSector(subject: SubjectId, nameOf: (account: string) => string): SubjectId {
   if (subject.format === 'complex') return { ...subject, user: inSector(subject.user, nameOf) };
   return subject.format === 'iss_sub' ? { ...subject, sub: nameOf(subject.sub) } : subject;

@@ -66,14 +66,14 @@ export function openSignals(options: SignalsOptions): Signals {
 
 /** Delivers account events from a running server, and serves the receivers' endpoints. */
 export interface Transmitter {
-  /** Tells what a revocation means for accounts; may be called any number of times. */
+  /** Publishes the account events of a revocation; repeated calls change nothing. */
   revoked: (revoked: Revoked) => Promise<void>;
   routes(findToken: FindToken): Route[];
-  /** Begins to deliver, also what waits from before; to be called once events can be signed. @throws StoreUnavailable */
+  /** Starts the delivery, once the server can sign events. @throws StoreUnavailable */
   start(): Promise<void>;
-  /** Lets receivers that wait go; to be called before the server waits for its requests to end. */
+  /** Ends all long polls, so that the server need not wait for them when it shuts down. */
   release(): void;
-  /** Lets what is being pushed end. */
+  /** Waits for current pushes. */
   close(): Promise<void>;
 }
 
@@ -88,7 +88,7 @@ interface TransmitterOptions {
   clock: Clock;
   random: Random;
   sign: SignSet;
-  /** Of the ring; seals what receivers want to be shown. */
+  /** Secret derived from the key ring. It seals the authorization headers of receivers. */
   sealingKey: string;
   reportFailure: (error: unknown) => void;
 }
@@ -106,7 +106,7 @@ export function openTransmitter(options: TransmitterOptions): Transmitter {
     async revoked(revoked) {
       for await (const event of accountEventsOf(revoked, { accounts, grants })) await signals.publish(event);
       const { target } = revoked;
-      if (target.what === 'consent') await signals.subjects.part(target.account, target.client);
+      if (target.what === 'consent') await signals.subjects.withdraw(target.account, target.client);
     },
     routes: (findToken) => routes(options, waiting, findToken),
     release: () => {

@@ -6,9 +6,9 @@ import { STREAM_UPDATED } from './event-types.ts';
 import type { Outbox, Queue } from './outbox.ts';
 import type { Stream, Streams } from './streams.ts';
 
-/** So many may wait in one stream: a receiver that is gone must not fill the store. */
+/** Events that may wait in one stream, so that an absent receiver cannot fill the store. */
 const MOST_WAITING = 10_000;
-/** Nobody may have fetched or taken anything for so long, in milliseconds: a day before the first event is lost. */
+/** Longest time without a delivery in milliseconds. A day later the first event expires. */
 const LONGEST_STALL = 6 * 86_400_000;
 
 export interface StallDependencies {
@@ -20,9 +20,9 @@ export interface StallDependencies {
 }
 
 /**
- * Pauses a stream whose receiver has been gone for too long or has too much waiting. What waits stays; what happens from
- * then on is lost, and the stream and its status say so (Shared Signals Framework 1.0 §8.1.5).
- * @returns whether it is stalled, so that no more is kept for it
+ * Pauses a stream whose receiver has been absent for too long or has too many waiting events. Those stay, later events
+ * are lost. An event and the stream's status give the reason (Shared Signals Framework 1.0 §8.1.5).
+ * @returns whether it is stalled, so that no more events are kept for it
  */
 export async function pauseIfStalled(
   { streams, outbox, announce, clock, random }: StallDependencies,

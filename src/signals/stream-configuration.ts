@@ -7,7 +7,7 @@ import { POLL, PUSH, type Delivery, type Stream } from './streams.ts';
 export const MIN_VERIFICATION_INTERVAL = 30;
 const LONGEST_DESCRIPTION = 200;
 
-/** Visible, and no line breaks that would begin another header. */
+/** Printable ASCII, because a line break would begin another header. */
 const headerValue = z.string().regex(/^[\x21-\x7E]([\x20-\x7E]{0,4094}[\x21-\x7E])?$/, 'must be printable ASCII');
 
 const delivery = z.discriminatedUnion('method', [
@@ -31,7 +31,7 @@ export const suppliedSchema = z.object({
 
 export type Supplied = z.output<typeof suppliedSchema>;
 
-/** A change names the stream; what the transmitter supplies may stand there too. */
+/** A change of a stream. It may repeat the members that the transmitter supplies. */
 export const changeSchema = suppliedSchema.extend({
   stream_id: z.string(),
   iss: z.unknown().optional(),
@@ -43,7 +43,7 @@ export const changeSchema = suppliedSchema.extend({
 
 export type Change = z.output<typeof changeSchema>;
 
-/** A stream as its receiver sees it, without what opens the receiver's own door. */
+/** Describes a stream to its receiver, without the authorization header for pushes. */
 export function describe(issuer: string, { id, client, delivery, ...stream }: Stream, reach: Reach) {
   const supported = eventsSupported(reach);
   return {
@@ -68,10 +68,10 @@ export function describe(issuer: string, { id, client, delivery, ...stream }: St
 export function refuseForeignValues(change: Change, now: ReturnType<typeof describe>): void {
   const names = ['iss', 'aud', 'events_supported', 'events_delivered', 'min_verification_interval'] as const;
   const wrong = names.find((name) => change[name] !== undefined && !isSame(change[name], now[name]));
-  if (wrong !== undefined) throw new Refusal('invalid_request', `${wrong} is not for the receiver to say`);
+  if (wrong !== undefined) throw new Refusal('invalid_request', `${wrong} is set by the transmitter`);
   const { delivery: asked } = change;
   if (asked?.method === POLL && asked.endpoint_url !== undefined && asked.endpoint_url !== now.delivery.endpoint_url)
-    throw new Refusal('invalid_request', 'delivery.endpoint_url is not for the receiver to say');
+    throw new Refusal('invalid_request', 'delivery.endpoint_url is set by the transmitter');
 }
 
 function isSame(given: unknown, ours: unknown): boolean {

@@ -12,7 +12,7 @@ import type { ManagementDependencies } from './management.ts';
 import { MIN_VERIFICATION_INTERVAL } from './stream-configuration.ts';
 import type { Stream } from './streams.ts';
 
-type Parts = Pick<ManagementDependencies, 'streams' | 'outbox' | 'guard' | 'announce'> & {
+type Dependencies = Pick<ManagementDependencies, 'streams' | 'outbox' | 'guard' | 'announce'> & {
   grants: Store;
   clock: Clock;
   random: Random;
@@ -25,18 +25,18 @@ const statusSchema = z.object({
 });
 const verificationSchema = z.object({ stream_id: z.string(), state: z.string().max(1000).optional() });
 
-/** That a stream was verified a moment ago. */
+/** Mark that a stream was verified recently. */
 const verifiedKey = keyspace<{ verified: true }>('signal-verification');
 
 /** Routes for a stream's status (Shared Signals Framework 1.0 §8.1.2) and its verification (§8.1.4). */
-export function statusRoutes(parts: Parts): Route[] {
-  const manage = parts.guard('ssf.manage');
+export function statusRoutes(dependencies: Dependencies): Route[] {
+  const manage = dependencies.guard('ssf.manage');
   return [
-    route('GET', '/ssf/status', parts.guard('ssf.read'), async (context, receiver) => {
-      context.body = statusOf(await ownStream(parts.streams, receiver, context.query['stream_id']));
+    route('GET', '/ssf/status', dependencies.guard('ssf.read'), async (context, receiver) => {
+      context.body = statusOf(await ownStream(dependencies.streams, receiver, context.query['stream_id']));
     }),
-    route('POST', '/ssf/status', manage, (context, receiver) => setStatus(parts, context, receiver)),
-    route('POST', '/ssf/verification', manage, (context, receiver) => verify(parts, context, receiver)),
+    route('POST', '/ssf/status', manage, (context, receiver) => setStatus(dependencies, context, receiver)),
+    route('POST', '/ssf/verification', manage, (context, receiver) => verify(dependencies, context, receiver)),
   ];
 }
 
@@ -44,8 +44,8 @@ function statusOf({ id, status, reason }: Stream) {
   return { stream_id: id, status, ...(reason !== undefined && { reason }) };
 }
 
-async function setStatus(parts: Parts, context: Context, receiver: Receiver): Promise<void> {
-  const { streams, outbox, announce } = parts;
+async function setStatus(dependencies: Dependencies, context: Context, receiver: Receiver): Promise<void> {
+  const { streams, outbox, announce } = dependencies;
   const { stream_id: id, status, reason } = await readBody(context, statusSchema);
   await ownStream(streams, receiver, id);
   const stream = await streams.change(id, ({ reason: _, ...now }) => ({
@@ -60,8 +60,8 @@ async function setStatus(parts: Parts, context: Context, receiver: Receiver): Pr
   context.body = statusOf(stream);
 }
 
-async function verify(parts: Parts, context: Context, receiver: Receiver): Promise<void> {
-  const { streams, outbox, grants, clock, random } = parts;
+async function verify(dependencies: Dependencies, context: Context, receiver: Receiver): Promise<void> {
+  const { streams, outbox, grants, clock, random } = dependencies;
   const { stream_id: id, state } = await readBody(context, verificationSchema);
   const stream = await ownStream(streams, receiver, id);
   if (stream.status === 'disabled') throw new Refusal('invalid_request', 'the stream is disabled');

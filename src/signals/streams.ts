@@ -11,13 +11,13 @@ export const POLL = 'urn:ietf:rfc:8936';
 /** Shared Signals Framework 1.0 §8.1.2.1. */
 export type StreamState = 'enabled' | 'paused' | 'disabled';
 
-/** A receiver's stream of events, as it is kept. */
+/** A receiver's stream of events, as stored. */
 export interface Stream {
   id: string;
   /** The stream's owner, and the audience of its events. */
   client: string;
   delivery: Delivery;
-  /** Event types as URIs, also such that are not known here. */
+  /** URIs of event types. Some may be unknown to this server. */
   requested: readonly string[];
   description?: string;
   status: StreamState;
@@ -29,7 +29,7 @@ export type Delivery =
   | {
       method: typeof PUSH;
       endpoint_url: string;
-      /** The `Authorization` header that the receiver asked for, sealed. */
+      /** The sealed `Authorization` header that the receiver demands. */
       authorization?: string;
     };
 
@@ -43,11 +43,11 @@ export function isPushed(stream: Stream): stream is PushStream {
 export interface Streams {
   create(stream: Omit<Stream, 'id'>): Promise<Stream>;
   find(id: string): Promise<Stream | undefined>;
-  /** Those of one client, or all. */
+  /** Lists the streams of one client, or all. */
   list(client?: string): Promise<Stream[]>;
-  /** @returns the stream as it is then; undefined once it is gone */
+  /** @returns the changed stream; undefined if there is none */
   change(id: string, edit: (now: Stream) => Stream): Promise<Stream | undefined>;
-  /** @returns whether it was there */
+  /** @returns whether it existed */
   remove(id: string): Promise<boolean>;
 }
 

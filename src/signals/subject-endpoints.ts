@@ -9,15 +9,15 @@ import { route, type Route } from '../http/route.ts';
 import { ownStream, readBody, type Receiver } from './receiver.ts';
 import type { ManagementDependencies } from './management.ts';
 
-type Parts = Pick<ManagementDependencies, 'issuer' | 'streams' | 'subjects' | 'guard'> & {
+type Dependencies = Pick<ManagementDependencies, 'issuer' | 'streams' | 'subjects' | 'guard'> & {
   accounts: Accounts;
   clients: Pick<Clients, 'find'>;
   subjectNames: SubjectNames;
 };
 
 /**
- * An account by the name that ID tokens have for it, or the person of several subjects in one. Not by address: by the
- * events that then came a receiver would learn whose address it is.
+ * An account by the `sub` of its ID tokens, or the user of a complex subject. An email address is refused: its events
+ * would tell the receiver whose address it is.
  */
 const person = z.object({ format: z.literal('iss_sub'), iss: z.string(), sub: z.string().max(255) });
 const subject = z.union([person, z.object({ format: z.literal('complex'), user: person })], {
@@ -26,22 +26,29 @@ const subject = z.union([person, z.object({ format: z.literal('complex'), user: 
 const choiceSchema = z.object({ stream_id: z.string(), subject });
 
 /** Routes by which a receiver chooses accounts (Shared Signals Framework 1.0 §8.1.3). */
-export function subjectRoutes(parts: Parts): Route[] {
-  const manage = parts.guard('ssf.manage');
+export function subjectRoutes(dependencies: Dependencies): Route[] {
+  const manage = dependencies.guard('ssf.manage');
   return [
-    route('POST', '/ssf/subjects/add', manage, (context, receiver) => choose(parts, context, receiver, true)),
-    route('POST', '/ssf/subjects/remove', manage, (context, receiver) => choose(parts, context, receiver, false)),
+    route('POST', '/ssf/subjects/add', manage, (context, receiver) => choose(dependencies, context, receiver, true)),
+    route('POST', '/ssf/subjects/remove', manage, (context, receiver) =>
+      choose(dependencies, context, receiver, false),
+    ),
   ];
 }
 
 /** The answer is the same whether or not there is such an account (§9.1). */
-async function choose(parts: Parts, context: Context, receiver: Receiver, isWanted: boolean): Promise<void> {
-  const { issuer, streams, subjects, accounts, subjectNames } = parts;
+async function choose(
+  dependencies: Dependencies,
+  context: Context,
+  receiver: Receiver,
+  isWanted: boolean,
+): Promise<void> {
+  const { issuer, streams, subjects, accounts, subjectNames } = dependencies;
   const { stream_id: id, subject: given } = await readBody(context, choiceSchema);
   const stream = await ownStream(streams, receiver, id);
   const { iss, sub } = given.format === 'complex' ? given.user : given;
   if (iss !== issuer) throw new Refusal('invalid_request', `subject.iss must be ${issuer}`);
-  const registered = await parts.clients.find(stream.client);
+  const registered = await dependencies.clients.find(stream.client);
   const account = subjectNames.accountFor(sub, registered && sectorOf(registered));
   if (account !== undefined && (await accounts.find(account)) !== undefined)
     await subjects.choose(stream.id, account, isWanted);

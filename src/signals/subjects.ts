@@ -1,12 +1,12 @@
 import { everyMember } from '../storage/every-member.ts';
 import { keyspace, type Index, type Store } from '../storage/store.ts';
 
-/** A receiver's choice to hear, or not to hear, of one account. */
+/** A receiver's choice to get, or not to get, the events of one account. */
 interface Choice {
   wanted: boolean;
 }
 
-/** That a client was once let in by an account: what happens to the account is its business from then on. */
+/** Mark that an account gave a client access. The client may get the account's events from then on. */
 interface KnownSubject {
   known: true;
 }
@@ -16,15 +16,15 @@ const choicesOfStream = (stream: string): Index<Choice> => `signal-subjects-of-s
 const knownSubjectKey = keyspace<KnownSubject>('signal-acquaintance');
 const recordsOfAccount = (account: string): Index<unknown> => `signal-records-of-account:${account}`;
 
-/** The accounts that a stream covers, and those of which a client may hear at all. */
+/** Accounts that receivers chose for their streams, and accounts that a client may get events of. */
 export interface Subjects {
-  /** Lets a client hear of an account from now on. */
+  /** Allows a client to get an account's events from now on. */
   introduce(account: string, client: string): Promise<void>;
   isKnown(account: string, client: string): Promise<boolean>;
-  /** A client hears of an account no more, until it is let in again. */
-  part(account: string, client: string): Promise<void>;
+  /** Revokes the permission of `introduce`, until it is called again. */
+  withdraw(account: string, client: string): Promise<void>;
   choose(stream: string, account: string, wanted: boolean): Promise<void>;
-  /** @returns undefined where the receiver has said nothing */
+  /** @returns undefined if the receiver has not chosen */
   choice(stream: string, account: string): Promise<boolean | undefined>;
   forgetStream(stream: string): Promise<void>;
   forgetAccount(account: string): Promise<void>;
@@ -42,7 +42,7 @@ export function openSubjects(records: Store): Subjects {
     async isKnown(account, client) {
       return (await records.get(knownSubjectKey(`${client}:${account}`))) !== undefined;
     },
-    async part(account, client) {
+    async withdraw(account, client) {
       await records.delete(knownSubjectKey(`${client}:${account}`));
     },
     async choose(stream, account, wanted) {
