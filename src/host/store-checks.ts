@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
-import { clockWarnings, type SharedClock } from '../lib/clock.ts';
+import { clockWarnings, within, type SharedClock } from '../lib/clock.ts';
 import { keyspace, StoreUnavailable, type Key, type Store, type Stored } from '../storage/store.ts';
 
 /** A node's latest test write, for readiness. */
@@ -99,7 +99,7 @@ export class StoreChecks {
   }
 
   async #checkStore(checked: Checked): Promise<StoreFault | undefined> {
-    const problem = await within(PATIENCE, this.#use(checked)).then(
+    const problem = await within(PATIENCE, this.#use(checked), noAnswer).then(
       () => undefined,
       (error: unknown) => (error instanceof Error ? error.message : String(error)),
     );
@@ -163,7 +163,7 @@ export class StoreChecks {
   async #checkClock(): Promise<StoreFault | undefined> {
     const { stores, log, clockSkew } = this.#parts;
     // A store that does not answer is reported separately.
-    await within(PATIENCE, stores.measureClock()).catch(() => undefined);
+    await within(PATIENCE, stores.measureClock(), noAnswer).catch(() => undefined);
     const warnings = clockWarnings(stores.clock);
     const isOff = Math.abs(stores.clock.ahead) > clockSkew * 1000;
     if (warnings.length > 0 && this.#clockWarnings.length === 0) log.warn(warnings[0]);
@@ -178,10 +178,6 @@ async function renewMarker(store: Store, found: Stored<Marker>, now: number): Pr
   if (expiresAt - now < MARKER_LIFE * 500) await store.replace(markerKey, value, version, { ttl: MARKER_LIFE });
 }
 
-function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(reject, milliseconds, new StoreUnavailable(`no answer within ${milliseconds} ms`));
-  });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+function noAnswer(): StoreUnavailable {
+  return new StoreUnavailable(`no answer within ${PATIENCE} ms`);
 }

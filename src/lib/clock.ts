@@ -12,6 +12,15 @@ export function epochSeconds(clock: Clock): number {
   return Math.floor(clock.now() / 1000);
 }
 
+/** Waits so many milliseconds for work, which itself goes on after that. @throws the error of `late` */
+export async function within<T>(milliseconds: number, work: Promise<T>, late: () => Error): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(late());
+  }, milliseconds);
+  return Promise.race([work, promise]).finally(() => clearTimeout(timer));
+}
+
 /** Duration in milliseconds above which an answer is too imprecise to replace an earlier one. */
 const SLOW = 1000;
 /** Milliseconds by which the time may seem to go back between two measurements; it stands still instead. */

@@ -1,3 +1,4 @@
+import { within } from '../../lib/clock.ts';
 import { SignerUnavailable } from '../external-signing.ts';
 import { CryptokiError, type Cryptoki } from './cryptoki.ts';
 import { CKR } from './constants.ts';
@@ -121,17 +122,12 @@ export class Sessions {
    * the session. So the work must be repeatable. @throws SignerUnavailable if it fails or takes too long
    */
   async run<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    const overdue = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      overdue.reject(new SignerUnavailable(`the HSM did not answer within ${LONGEST_WAIT / 1000} seconds`));
-    }, LONGEST_WAIT);
+    const late = (): Error => new SignerUnavailable(`the HSM did not answer within ${LONGEST_WAIT / 1000} seconds`);
     try {
-      return await Promise.race([this.#inTurn(work), overdue.promise]);
+      return await within(LONGEST_WAIT, this.#inTurn(work), late);
     } catch (error) {
       if (!(error instanceof CryptokiError)) throw error;
       throw new SignerUnavailable(`the HSM failed: ${error.message}`, { cause: error });
-    } finally {
-      clearTimeout(timer);
     }
   }
 

@@ -1,5 +1,6 @@
 import { type RedisOptions, Cluster, Redis } from 'ioredis';
 import type { RedisUrl } from '../../config/store-url.ts';
+import { within } from '../../lib/clock.ts';
 import { StoreUnavailable } from '../store.ts';
 import { PATIENCE } from './with-timeout.ts';
 import type { Client } from './cluster-view.ts';
@@ -40,12 +41,9 @@ export async function connectRedis(url: RedisUrl, isReplicated: boolean): Promis
     for (const client of clients) client.disconnect();
     sentinels?.close();
   };
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(reject, START_PATIENCE, new Error('no answer'));
-  });
   try {
-    await Promise.race([connectAll(clients).then(() => watch.confirm()), late]);
+    const connected = connectAll(clients).then(() => watch.confirm());
+    await within(START_PATIENCE, connected, () => new Error('no answer'));
     const replication = isReplicated ? new Replication(writer, watch) : undefined;
     return { reader, writer, watch, replication, sentinels, close };
   } catch (error) {
@@ -54,8 +52,6 @@ export async function connectRedis(url: RedisUrl, isReplicated: boolean): Promis
     const reason = clients.map((client) => lastErrors.get(client)).find((one) => one !== undefined) ?? error;
     const told = reason instanceof Error ? reason.message : 'no answer';
     throw new StoreUnavailable(`no Redis at ${where}: ${told}${fixFor(told)}`, { cause: error });
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,3 +1,4 @@
+import { within } from '../../lib/clock.ts';
 import { StoreUnavailable } from '../store.ts';
 
 /** Longest total duration of a command in milliseconds, including the wait for a connection. */
@@ -19,18 +20,11 @@ const OUTAGES = [
  * @throws StoreUnavailable when Redis is away, too slow, or cannot serve
  */
 export async function withTimeout<T>(reply: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(new StoreUnavailable(`Redis has not answered within ${PATIENCE} ms`));
-    }, PATIENCE);
-  });
+  const late = (): Error => new StoreUnavailable(`Redis has not answered within ${PATIENCE} ms`);
   try {
-    return await Promise.race([reply, late]);
+    return await within(PATIENCE, reply, late);
   } catch (error) {
     throw isOutage(error) ? new StoreUnavailable(`Redis: ${error.message}`, { cause: error }) : withoutCommand(error);
-  } finally {
-    clearTimeout(timer);
   }
 }
 
