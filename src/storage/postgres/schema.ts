@@ -94,9 +94,9 @@ export async function prepareSchema(primary: Primary, schema: string): Promise<v
     // The database's, until the transaction ends: also behind a pooler.
     await run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`latchkey schema ${schema}`]);
     const found = await foundVersion(run, schema);
-    const exists = await run('SELECT to_regnamespace($1) IS NOT NULL AS exists', [name]);
+    const exists = await run('SELECT count(*)::integer AS count FROM pg_namespace WHERE nspname = $1', [schema]);
     // Not IF NOT EXISTS, which asks for the right to create although it would not.
-    if (exists[0]?.['exists'] !== true) await run(`CREATE SCHEMA ${name}`);
+    if (exists[0]?.['count'] === 0) await run(`CREATE SCHEMA ${name}`);
     for (const step of VERSIONS.slice(found)) await run(step.replaceAll('@', name));
     await run(`CREATE TABLE IF NOT EXISTS ${name}.schema_version (version integer NOT NULL)`);
     await run(`DELETE FROM ${name}.schema_version`);
@@ -109,8 +109,13 @@ type Read = (text: string, values?: unknown[]) => Promise<Record<string, unknown
 /** @returns 0 for a store that has not been made */
 async function foundVersion(read: Read, schema: string): Promise<number> {
   const name = `"${schema}".schema_version`;
-  const [table] = await read('SELECT to_regclass($1) IS NOT NULL AS exists', [name]);
-  if (table?.['exists'] !== true) return 0;
+  // The catalogue itself: functions such as to_regclass may answer from before the wait for the lock.
+  const [table] = await read(
+    `SELECT count(*)::integer AS count FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+     WHERE nspname = $1 AND relname = 'schema_version'`,
+    [schema],
+  );
+  if (table?.['count'] !== 1) return 0;
   const [row] = await read(`SELECT version FROM ${name}`);
   const found = Number(row?.['version'] ?? 0);
   if (found > VERSIONS.length) {

@@ -1,5 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { Client, Pool, type ClientBase, type ClientConfig, type Notification, type QueryResult } from 'pg';
+import {
+  Client,
+  Pool,
+  type ClientBase,
+  type ClientConfig,
+  type Notification,
+  type PoolClient,
+  type QueryResult,
+} from 'pg';
 import type { PostgresUrl, StoreNode } from '../../config/store-url.ts';
 import { StoreUnavailable } from '../store.ts';
 import { NoPrimary, PATIENCE } from './errors.ts';
@@ -21,6 +29,8 @@ export interface ServerState {
 /** Milliseconds for which a lock is waited for, and for which a transaction may rest. */
 const LOCK_PATIENCE = 1500;
 const IDLE_IN_TRANSACTION = 10_000;
+/** Times that a statement waits for a connection of a server that answers. */
+const CROWDED_TRIES = 3;
 /** Milliseconds after which an unused connection ends. */
 const IDLE = 60_000;
 
@@ -141,7 +151,7 @@ export class Server {
   /** A connection on which a statement failed is not used again. */
   async #with<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
     this.#pool ??= this.#newPool();
-    const client = await this.#pool.connect();
+    const client = await this.#checkOut(this.#pool);
     try {
       const result = await work(client);
       if (this.#unconfirmed.has(client))
@@ -151,6 +161,19 @@ export class Server {
     } catch (error) {
       client.release(true);
       throw error;
+    }
+  }
+
+  /** Waits for a connection, longer where all are busy with a server that answers: nothing has been sent yet. */
+  async #checkOut(pool: Pool): Promise<PoolClient> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await pool.connect();
+      } catch (error) {
+        const isCrowded = error instanceof Error && error.message.startsWith('timeout exceeded');
+        const isAnswering = performance.now() - (this.state?.at ?? -Infinity) <= PATIENCE;
+        if (!isCrowded || !isAnswering || tries === CROWDED_TRIES) throw error;
+      }
     }
   }
 
@@ -164,6 +187,8 @@ export class Server {
   }
 
   async #prepare(client: ClientBase): Promise<void> {
+    // A connection that breaks in use: its statement fails of it, and nobody else needs to hear.
+    client.on('error', () => undefined);
     client.on('notice', ({ code }) => {
       // A cancelled wait for the replicas (01000) is told as a warning, and the commit as done.
       if (code === '01000') this.#unconfirmed.add(client);
