@@ -5,16 +5,44 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { StoreUnavailable } from '../../src/storage/store.ts';
-import type { RedisOfTests } from '../support/redis.ts';
+import { startPostgres, type PostgresOfTests } from '../support/postgres.ts';
 import { startRedis, startRedisCluster, startSentinel } from '../support/redis.ts';
 
-interface Opened extends AsyncDisposable {
-  server: RedisOfTests;
+interface Faulty {
+  url: string;
+  /** Stops it without warning, and leaves what is on its disk. */
+  kill(): Promise<void>;
+  /** Starts another where the killed one was. */
+  again(): Promise<Faulty>;
+  pause(): void;
+  resume(): void;
+  stop(): Promise<void>;
+}
+
+async function faultyRedis(port?: number): Promise<Faulty> {
+  const server = await startRedis(port === undefined ? {} : { port });
+  return {
+    ...server,
+    kill: server.stop,
+    again: () => faultyRedis(Number(new URL(server.url).port)),
+    pause: () => server.process.kill('SIGSTOP'),
+    resume: () => server.process.kill('SIGCONT'),
+  };
+}
+
+async function faultyPostgres(former?: PostgresOfTests & { url: string }): Promise<Faulty> {
+  const server = await startPostgres(former);
+  const url = former?.url ?? (await server.newDatabase());
+  return { ...server, url, again: () => faultyPostgres({ ...server, url }) };
+}
+
+interface Opened<Server> extends AsyncDisposable {
+  server: Server;
   store: Store;
 }
 
 /** Opens a store on a server that is starting; both end with the test, however it ends. */
-async function opened(starting: Promise<RedisOfTests>): Promise<Opened> {
+async function opened<Server extends Pick<Faulty, 'url' | 'stop'>>(starting: Promise<Server>): Promise<Opened<Server>> {
   const server = await starting;
   const store = await openStore(server.url, systemClock);
   return {
@@ -54,50 +82,57 @@ async function assertUnavailable(store: Store): Promise<void> {
   }
 }
 
-describe('A Redis that goes away', () => {
-  it('is told as unavailable when it was killed, and found again by itself when it is back', async () => {
-    await using open = await opened(startRedis());
-    const { server: first, store } = open;
-    await store.create('record:1', 'before');
-    const heard: string[] = [];
-    await store.subscribe('channel', (message) => heard.push(message));
-    await first.stop();
-    await assertUnavailable(store);
-    const second = await startRedis({ port: Number(new URL(first.url).port) });
-    await recovery(store);
-    assert.equal(await store.create('record:1', 'after', { indexes: ['all'] }), true);
-    assert.deepEqual(await store.consume('record:1'), { use: 'first' });
-    while (heard.length === 0) {
-      await store.publish('channel', 'again');
-      await sleep(20);
-    }
-    await second.stop();
-  });
+for (const [name, start] of [
+  ['Redis', faultyRedis],
+  ['PostgreSQL', faultyPostgres],
+] as const) {
+  describe(`A ${name} that goes away`, () => {
+    it('is told as unavailable when it was killed, and found again by itself when it is back', async () => {
+      await using open = await opened(start());
+      const { server: first, store } = open;
+      await store.create('record:1', 'before');
+      const heard: string[] = [];
+      await store.subscribe('channel', (message) => heard.push(message));
+      await first.kill();
+      await assertUnavailable(store);
+      const second = await first.again();
+      await recovery(store);
+      assert.equal(await store.create('record:4', 'after', { indexes: ['all'] }), true);
+      assert.deepEqual(await store.consume('record:4'), { use: 'first' });
+      while (heard.length === 0) {
+        await store.publish('channel', 'again');
+        await sleep(20);
+      }
+      await second.stop();
+    });
 
-  it('is told as unavailable when it hangs, also to those who wait behind others', async () => {
-    await using open = await opened(startRedis());
-    const { server: redis, store } = open;
-    await store.set('record:2', 'kept');
-    redis.process.kill('SIGSTOP');
-    const first = assert.rejects(store.get('record:1'), StoreUnavailable);
-    await sleep(100);
-    await Promise.all([first, assertUnavailable(store)]);
-    redis.process.kill('SIGCONT');
-    await recovery(store);
-    assert.equal((await store.get('record:2'))?.value, 'kept');
-    assert.equal(await store.create('record:3', 1), true);
-  });
+    it('is told as unavailable when it hangs, also to those who wait behind others', async () => {
+      await using open = await opened(start());
+      const { server, store } = open;
+      await store.set('record:2', 'kept');
+      server.pause();
+      const first = assert.rejects(store.get('record:1'), StoreUnavailable);
+      await sleep(100);
+      await Promise.all([first, assertUnavailable(store)]);
+      server.resume();
+      await recovery(store);
+      assert.equal((await store.get('record:2'))?.value, 'kept');
+      assert.equal(await store.create('record:3', 1), true);
+    });
 
-  it('is never sent a command a second time, since the first may have been done', async () => {
-    await using open = await opened(startRedis());
-    const { server: redis, store } = open;
-    redis.process.kill('SIGSTOP');
-    await assert.rejects(store.increment('tries', 1, 600), StoreUnavailable);
-    redis.process.kill('SIGCONT');
-    await recovery(store);
-    assert.ok((await store.increment('tries', 0, 600)) <= 1);
+    it('is never sent a command a second time, since the first may have been done', async () => {
+      await using open = await opened(start());
+      const { server, store } = open;
+      server.pause();
+      await assert.rejects(store.increment('tries', 1, 600), StoreUnavailable);
+      server.resume();
+      await recovery(store);
+      assert.ok((await store.increment('tries', 0, 600)) <= 1);
+    });
   });
+}
 
+describe('A Redis in trouble', () => {
   it('is told as unavailable when its memory is full, and still read', async () => {
     await using open = await opened(startRedis({ extra: ['--maxmemory', '3mb'] }));
     const { store } = open;

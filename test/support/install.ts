@@ -73,6 +73,14 @@ const NEEDS: Need[] = [
     advice: 'Debian, Ubuntu: sudo apt-get install haproxy    macOS: brew install haproxy',
   },
   {
+    name: 'PgBouncer',
+    suite: 'soak',
+    present: () => runs('/usr/sbin/pgbouncer', '--version'),
+    // Without the service that Debian's package starts.
+    install: () => [aptInstall('pgbouncer'), ['systemctl', 'disable', '--now', 'pgbouncer']],
+    advice: 'Debian, Ubuntu: sudo apt-get install pgbouncer    else: https://www.pgbouncer.org/install.html',
+  },
+  {
     name: 'nginx',
     suite: 'soak',
     present: () => runs('nginx', '-v'),

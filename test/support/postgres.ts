@@ -32,8 +32,11 @@ export interface PostgresOfTests {
   sql(text: string, database?: string): Promise<Record<string, unknown>[]>;
   /** Makes a database that a role of its own owns. @returns its store URL */
   newDatabase(options?: string): Promise<string>;
-  /** Stops at once, as a killed machine would. */
+  /** Stops all its processes at once, as a machine that loses power would, and leaves the data. */
   kill(): Promise<void>;
+  /** Lets all its processes stand still, as a hanging machine would. */
+  pause(): void;
+  resume(): void;
   stop(): Promise<void>;
 }
 
@@ -96,6 +99,7 @@ export async function startPostgres({
   server.unref();
   const end = async (signal: NodeJS.Signals) => {
     if (server.exitCode !== null || server.signalCode !== null) return;
+    if (signal === 'SIGQUIT') signalChildren(server, 'SIGCONT');
     const ended = once(server, 'exit');
     server.ref();
     server.kill('SIGCONT');
@@ -118,8 +122,19 @@ export async function startPostgres({
     process: server,
     sql,
     newDatabase: (options = '') => newDatabase({ port, sql }, options),
-    // Its processes notice within moments that their parent is gone.
-    kill: () => end('SIGKILL'),
+    kill: async () => {
+      const children = signalChildren(server, 'SIGSTOP');
+      await end('SIGKILL');
+      for (const child of children) kill(child, 'SIGKILL');
+    },
+    pause: () => {
+      server.kill('SIGSTOP');
+      signalChildren(server, 'SIGSTOP');
+    },
+    resume: () => {
+      signalChildren(server, 'SIGCONT');
+      server.kill('SIGCONT');
+    },
     stop: async () => {
       await end('SIGQUIT');
       rmSync(folder, { recursive: true, force: true });
@@ -138,6 +153,23 @@ export async function startPostgres({
     throw error;
   }
   return running;
+}
+
+/** Each of the server's processes is the leader of a group, so no signal reaches them all. */
+function signalChildren(server: ChildProcess, signal: NodeJS.Signals): number[] {
+  const { stdout } = spawnSync('ps', ['-axo', 'pid=,ppid='], { encoding: 'utf8' });
+  const processes = stdout.split('\n').map((line) => line.trim().split(/\s+/).map(Number));
+  const children = processes.filter(([, parent]) => parent === server.pid).map(([child]) => child ?? 0);
+  for (const child of children) kill(child, signal);
+  return children;
+}
+
+function kill(child: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(child, signal);
+  } catch {
+    // It has ended meanwhile.
+  }
 }
 
 const DEFAULTS = {

@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
+import { systemClock } from '../../../src/lib/clock.ts';
+import { checkGrantsStore, checkRecordsStore, checkStoreReplicas, openStore } from '../../../src/storage/open-store.ts';
+import { StoreUnavailable, type Store } from '../../../src/storage/store.ts';
+import { PASSWORD, startPostgres, type PostgresOfTests } from '../../support/postgres.ts';
+import { until } from '../../support/until.ts';
+
+/** A way to a server that can lose the answers on it, as a network does. */
+async function lossyWay(port: number) {
+  const sockets = new Set<Socket>();
+  let isLossy = false;
+  const server = createServer((client) => {
+    const upstream = connect(port, '127.0.0.1');
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => [client, upstream].forEach((one) => one.destroy()));
+    }
+    client.pipe(upstream);
+    upstream.on('data', (answer: Buffer) => (isLossy ? client.destroy() : client.write(answer)));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port: at } = server.address() as AddressInfo;
+  return {
+    port: at,
+    loseAnswers: (lossy: boolean) => (isLossy = lossy),
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+async function refusal(url: string, pattern: RegExp): Promise<void> {
+  await assert.rejects(openStore(url, systemClock), (error: Error) => {
+    assert.match(error.message, pattern);
+    assert.ok(!JSON.stringify([error.message, error.stack, error.cause]).includes(PASSWORD), 'the password is told');
+    return true;
+  });
+}
+
+describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => {
+  let server: PostgresOfTests;
+
+  before(async () => {
+    server = await startPostgres();
+  });
+  after(() => server.stop());
+
+  const role = (url: string): string => new URL(url).username;
+  async function opened<T>(url: string, work: (store: Store) => Promise<T>): Promise<T> {
+    const store = await openStore(url, systemClock);
+    try {
+      return await work(store);
+    } finally {
+      await store.close();
+    }
+  }
+
+  it('is refused by the start with the fix: password, role, database, host, TLS', async () => {
+    const url = await server.newDatabase();
+    await refusal(url.replace(PASSWORD, 'wrong'), /no PostgreSQL at 127\.0\.0\.1:\d+: .*password.*LATCHKEY_STORE/);
+    await refusal(url.replace(`:${PASSWORD}`, ''), /password.*LATCHKEY_STORE/);
+    await refusal(url.replace(`//${role(url)}`, '//nobody-here'), /password.*LATCHKEY_STORE/);
+    await refusal(`${url}_other`, /database .* does not exist.*CREATE DATABASE/);
+    await refusal(url.replace(/:\d+\//, ':1/'), /ECONNREFUSED.*Start it/);
+    await refusal(`${url}?sslmode=verify-full`, /SSL.*ssl = on/);
+  });
+
+  it('is refused by the start with the fix: encoding, rights, a newer schema', async () => {
+    const latin = await server.newDatabase("ENCODING 'LATIN1' TEMPLATE template0");
+    await refusal(latin, /encoding LATIN1.*ENCODING 'UTF8'/);
+    const url = await server.newDatabase();
+    const database = role(url);
+    await server.sql(`ALTER DATABASE ${database} OWNER TO postgres`);
+    await refusal(url, new RegExp(`CREATE SCHEMA latchkey AUTHORIZATION "${database}"`));
+    await server.sql('CREATE SCHEMA latchkey', database);
+    await refusal(url, new RegExp(`GRANT USAGE, CREATE ON SCHEMA latchkey TO "${database}"`));
+    await server.sql(`GRANT USAGE, CREATE ON SCHEMA latchkey TO ${database}`, database);
+    await opened(url, (store) => store.set('record:1', 1));
+    await server.sql(`REVOKE INSERT ON latchkey.records FROM ${database}`, database);
+    await refusal(url, /GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA latchkey/);
+    await server.sql(`GRANT INSERT ON latchkey.records TO ${database}`, database);
+    await server.sql('UPDATE latchkey.schema_version SET version = 99', database);
+    await refusal(url, /schema version 99.*start the newer one/);
+  });
+
+  it('is refused where it is read-only, and left when it becomes so', async () => {
+    const url = await server.newDatabase();
+    await opened(url, async (store) => {
+      await server.sql(`ALTER ROLE ${role(url)} SET default_transaction_read_only = on`);
+      await server.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${role(url)}'`);
+      await until(() => store.set('record:1', 1).then(() => false, (error: unknown) => error instanceof StoreUnavailable)); // prettier-ignore
+      await assert.rejects(store.get('record:1'), StoreUnavailable);
+      await refusal(url, /read-only.*Name every server/);
+      await server.sql(`ALTER ROLE ${role(url)} RESET default_transaction_read_only`);
+      await server.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${role(url)}'`);
+      await until(() => store.set('record:1', 1).then(() => true, () => false)); // prettier-ignore
+    });
+  });
+
+  it('is made once by many nodes that start at once', async () => {
+    const url = await server.newDatabase();
+    const stores = await Promise.all(Array.from({ length: 8 }, () => openStore(url, systemClock)));
+    const won = await Promise.all(stores.map((store) => store.create('record:1', 1)));
+    assert.equal(won.filter(Boolean).length, 1);
+    await Promise.all(stores.map((store) => store.close()));
+  });
+
+  it('holds two stores apart in two schemas', async () => {
+    const url = await server.newDatabase();
+    await opened(`${url}?schema=user`, async (one) => {
+      await one.set('record:1', 'one');
+      await opened(`${url}?schema=other`, async (other) => assert.equal(await other.get('record:1'), undefined));
+    });
+  });
+
+  it('is refused for records, and warned of for grants, where it may lose what it wrote', async () => {
+    const url = await server.newDatabase();
+    await opened(url, async (store) => {
+      assert.deepEqual(await checkRecordsStore(url, store), []);
+      assert.deepEqual(await checkGrantsStore(url, store), []);
+      assert.deepEqual(await checkStoreReplicas(url, store, false), []);
+      await assert.rejects(checkStoreReplicas(url, store, true), /set synchronous_standby_names/);
+    });
+    await assert.rejects(openStore(url, systemClock, true), /does not wait for a replica.*synchronous_standby_names/);
+    await server.sql(`ALTER ROLE ${role(url)} SET synchronous_commit = off`);
+    await server.sql('ALTER SYSTEM SET fsync = off');
+    await server.sql('SELECT pg_reload_conf()');
+    await until(async () => (await server.sql('SHOW fsync'))[0]?.['fsync'] === 'off');
+    await opened(url, async (store) => {
+      await assert.rejects(checkRecordsStore(url, store), /fsync = off\. Run ALTER SYSTEM SET fsync = on/);
+      const [lost, late, ...others] = await checkGrantsStore(url, store);
+      assert.match(lost ?? '', /grants store may lose.*ALTER SYSTEM SET fsync = on/);
+      assert.match(late ?? '', /synchronous_commit = on/);
+      assert.deepEqual(others, []);
+    });
+    await server.sql('ALTER SYSTEM RESET fsync');
+    await server.sql('SELECT pg_reload_conf()');
+  });
+
+  it('is told as unavailable where an answer is lost, and has done the write once', async () => {
+    const url = await server.newDatabase();
+    const way = await lossyWay(server.port);
+    try {
+      await opened(url.replace(`:${server.port}/`, `:${way.port}/`), async (store) => {
+        assert.equal(await store.increment('tries', 1, 600), 1);
+        await store.set('code:1', 1, { ttl: 600 });
+        way.loseAnswers(true);
+        await assert.rejects(store.increment('tries', 1, 600), StoreUnavailable);
+        await assert.rejects(store.consume('code:1'), StoreUnavailable);
+        way.loseAnswers(false);
+        await until(() => store.health().then(() => true, () => false)); // prettier-ignore
+        assert.equal(await store.increment('tries', 0, 600), 2);
+        // The way was lost before the second statement, or with its answer.
+        assert.ok(['first', 'already'].includes((await store.consume('code:1')).use));
+        assert.equal((await store.consume('code:1')).use, 'already');
+      });
+    } finally {
+      way.close();
+    }
+  });
+
+  it('is told as unavailable while another transaction holds a lock, and serves on', async () => {
+    const url = await server.newDatabase();
+    await opened(url, async (store) => {
+      await store.set('record:1', 1);
+      const held = server.sql(
+        'BEGIN; LOCK TABLE latchkey.records IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(4); COMMIT',
+        role(url),
+      );
+      await until(() => store.set('record:1', 2).then(() => false, (error: unknown) => error instanceof StoreUnavailable)); // prettier-ignore
+      assert.equal(await store.increment('other', 1, 60), 1);
+      await held;
+      await store.set('record:1', 3);
+    });
+  });
+
+  it('keeps names that no B-tree holds, and NUL, in order and whole', async () => {
+    const url = await server.newDatabase();
+    await opened(url, async (store) => {
+      const noise = (seed: number) =>
+        'z' + Array.from({ length: 3000 }, (_, at) => String.fromCodePoint(33 + ((at * at * seed) % 8191))).join('');
+      const keys = ['a\0b', 'a\u0001b', 'a\u0002', noise(7), noise(11), `${noise(7)}x`];
+      for (const key of keys) await store.set(key, key, { indexes: [noise(3), 'i\0'], terms: [`order:${noise(5)}`] });
+      for (const key of keys) assert.equal((await store.get(key))?.value, key);
+      assert.deepEqual((await store.members('i\0')).keys.slice(0, 3), keys.slice(0, 3));
+      assert.deepEqual((await store.members(noise(3))).keys.toSorted(), keys.toSorted());
+      const { found } = await store.range('order:');
+      assert.deepEqual(new Set(found.map(({ term }) => term)), new Set([`order:${noise(5)}`]));
+      const dumped: string[] = [];
+      for await (const batch of store.dump()) {
+        for (const item of batch) {
+          dumped.push(item.key);
+          assert.deepEqual(item.kind === 'record' && item.indexes, [noise(3), 'i\0'].sort());
+        }
+      }
+      assert.deepEqual(dumped.toSorted(), keys.toSorted());
+    });
+  });
+});
