@@ -320,6 +320,29 @@ describe('the key ring', () => {
       assert.equal(ring.overdue(), undefined);
     });
 
+    it('counts from the beginning of a look, however long the store took to answer', async () => {
+      let slow = 0;
+      const ring = await openRing({
+        records: {
+          async get(key) {
+            const stored = await records.get(key);
+            now += slow;
+            return stored;
+          },
+          create: (key, value) => records.create(key, value),
+          replace: (key, value, version) => records.replace(key, value, version),
+          publish: (channel, message) => records.publish(channel, message),
+          subscribe: () => Promise.resolve(() => Promise.resolve()),
+        },
+      });
+      slow = TIMETABLE.announce * 1000;
+      await ring.refresh();
+      slow = 0;
+      assert.notEqual(ring.overdue(), undefined);
+      await ring.overdue();
+      assert.equal(ring.overdue(), undefined);
+    });
+
     it('is not waited for again and again where it cannot be read', async () => {
       const failures: unknown[] = [];
       let isAway = false;

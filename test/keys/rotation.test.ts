@@ -51,6 +51,12 @@ const able = ({ keys }: RingContent) => namesOf(keys.filter(({ privateJwk }) => 
 const EMPTY: RingContent = { keys: [], cookieKeys: [], root: '' };
 
 describe('The rotation of a ring', () => {
+  it('keeps the private half of the last key past its time, while no successor can be made', () => {
+    const ring = advance(stepped(EMPTY, 0), START + 500_000, RULES, { keys: [] });
+    assert.deepEqual(able(ring), ['ES256-0']);
+    assert.deepEqual(states(ring, 500), { 'ES256-0': 'signing' });
+  });
+
   it('announces a successor in time, changes over, retires, and forgets', () => {
     let ring = stepped(EMPTY, 0);
     assert.deepEqual(states(ring, 0), { 'ES256-0': 'signing' });
