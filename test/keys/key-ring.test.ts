@@ -320,6 +320,16 @@ describe('the key ring', () => {
       assert.equal(ring.overdue(), undefined);
     });
 
+    it('is changed over a record whose version alone is another, as after a failover', async () => {
+      const ring = await openRing();
+      const stored = await records.get<{ sealed: string }>('key-ring:main');
+      assert.ok(stored !== undefined);
+      await records.set('key-ring:main', stored.value);
+      now = (ring.current().keys[0]?.signsUntil ?? 0) - 1;
+      assert.equal(await ring.refresh(), true);
+      assert.ok(ring.current().keys.length > 1);
+    });
+
     it('counts from the beginning of a look, however long the store took to answer', async () => {
       let slow = 0;
       const ring = await openRing({

@@ -102,6 +102,16 @@ describe('Key sets of others', () => {
     assert.deepEqual([other.keys.length, asked.length], [0, beforehand + 2]);
   });
 
+  it('leave places for the addresses of others, however many of one caller have answered', () => {
+    const budget = new FetchBudget({ clock, most: { caller: 1000, common: 1, reserve: 20 } });
+    for (let n = 0; n < 20; n += 1) budget.answered(`https://host.example/${n}`, 'one');
+    budget.answered('https://host.example/other', 'other');
+    assert.ok(budget.take('https://host.example/any', 'third'), 'the last for everybody');
+    assert.ok(budget.take('https://host.example/other', 'other'));
+    assert.ok(budget.take('https://host.example/0', 'one'));
+    assert.equal(budget.take('https://host.example/10', 'one'), false);
+  });
+
   it('keep what they have where an address is named for which nothing is left', async () => {
     const sets = opened({ caller: 1, common: 400, reserve: 200 });
     await sets.at('https://app.example/', { maxAge: 600, payer: '203.0.113.1' });

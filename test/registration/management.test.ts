@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import type { Config } from '../../src/config/schema.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { Browser } from '../support/browser.ts';
 import { authorizationRequest, exchangeCode, refresh, signIn, tokenRequest } from '../support/flows.ts';
+import { apiOf } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
+import { isRevoked, placeOf } from '../status/published-lists.ts';
 import { openToAll, REDIRECT, register, send, type Answer } from './registering.ts';
 
 const MOVED = 'https://app.example/moved';
@@ -137,6 +141,26 @@ describe('Registration management', () => {
     for (const method of ['GET', 'DELETE']) assert.equal((await client.ask(method)).status, 401, method);
     assert.equal((await client.ask('PUT', update(client, {}))).status, 401);
     assert.equal(await isKnownBy(client, client.secret), false);
+  });
+
+  it('deletes a client with what it was given for APIs, which refuse it soon', async () => {
+    const scopes = ['openid', 'notes:read'];
+    const change = (config: Config): Config => openToAll({ scopes, resources: [apiOf(config.issuer)] })(config);
+    const other = await startTestServer({ change });
+    try {
+      const scope = scopes.join(' ');
+      const { body: own } = await register(other, { scope, token_endpoint_auth_method: 'none' });
+      const clientId = String(own['client_id']);
+      const request = authorizationRequest(other.issuer, clientId, { redirect_uri: REDIRECT, scope });
+      const { body } = await exchangeCode(other.issuer, request, await signIn(new Browser(), request));
+      const place = placeOf(body['access_token']);
+      assert.equal(await isRevoked(place), false);
+      const token = own['registration_access_token'];
+      assert.equal((await send(String(own['registration_client_uri']), { method: 'DELETE', token })).status, 204);
+      await until(() => isRevoked(place));
+    } finally {
+      await other.close();
+    }
   });
 
   it('does not bring back a client that is deleted while it changes', async () => {

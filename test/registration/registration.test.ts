@@ -266,6 +266,8 @@ describe('Dynamic registration', () => {
       // RFC 6750 §3.1: no error is named to a request without a token.
       assertRefused(await register(server), 'Bearer');
       assertRefused(await register(server, {}, { token: 'x'.repeat(43) }));
+      // Nor learns from the metadata what would be accepted.
+      assertRefused(await register(server, { redirect_uris: [] }, { token: 'x'.repeat(43) }));
       assertRefused(await register(server, {}, { headers: { authorization: 'Basic eDp5' } }), 'Bearer');
     });
 
