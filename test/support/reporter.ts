@@ -1,26 +1,49 @@
 import { spawnSync } from 'node:child_process';
 import Mocha from 'mocha';
-import type { Totals } from './totals.ts';
+import { LIMIT, type Failure, type Totals } from './totals.ts';
 
 /** How long after the last test a process may take to end by itself, in milliseconds. */
 const GRACE = 10_000;
 
 /**
- * Mocha's own `spec` output, ended by the line `N passed, N failed`; the run that started Mocha gets the numbers instead,
- * since it knows of more. A test that is skipped counts as failed (`forbid-pending`).
+ * Mocha's own `spec` output, ended by the line `N passed, N failed`; the run that started Mocha gets each outcome as it
+ * happens instead, so that it can tell the reason at once and knows of them whatever comes after. A test that is skipped
+ * counts as failed (`forbid-pending`).
  */
 export class TotalsReporter extends Mocha.reporters.Spec {
+  constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
+    super(runner, options);
+    runner.on('pass', () => report({ passed: 1, failed: 0, failures: [] }));
+    runner.on('fail', (test, error: unknown) => report({ passed: 0, failed: 1, failures: [failureOf(test, error)] }));
+    const timer = setTimeout(() => stop(runner), LIMIT);
+    runner.once('end', () => clearTimeout(timer));
+  }
+
   override epilogue(): void {
     super.epilogue();
     const { passes: passed, failures: failed } = this.stats;
-    const failures = this.failures.map((test) => {
-      const text = `${test.fullTitle()}\n    ${String(test.err?.message)}`;
-      return test.file === undefined ? { text } : { text, file: test.file };
-    });
     if (process.send === undefined) console.log(`${passed} passed, ${failed} failed`);
-    else process.send({ passed, failed, failures } satisfies Totals);
     refuseToHang({ hasFailed: failed > 0 });
   }
+}
+
+function report(totals: Totals): void {
+  process.send?.(totals);
+}
+
+function failureOf(test: Mocha.Runnable, error: unknown): Failure {
+  const text = `${test.fullTitle()}\n    ${error instanceof Error ? error.message : String(error)}`;
+  return test.file === undefined ? { text } : { text, file: test.file };
+}
+
+/** Lets the test that runs now end, and what was set up be closed. The others count as one failure. */
+function stop(runner: Mocha.Runner): void {
+  const { passes = 0, failures = 0 } = runner.stats ?? {};
+  const text = `The run has taken ${LIMIT / 60_000} minutes, and ends with ${runner.total - passes - failures} tests not run`;
+  console.error(text);
+  report({ passed: 0, failed: 1, failures: [{ text }] });
+  process.exitCode = 1;
+  runner.abort();
 }
 
 /**
@@ -34,7 +57,7 @@ function refuseToHang({ hasFailed }: { hasFailed: boolean }): void {
     });
     const left = `The tests left open: ${process.getActiveResourcesInfo().join(', ')}\n${children}`;
     console.error(left);
-    if (!hasFailed) process.send?.({ passed: 0, failed: 1, failures: [{ text: left }] } satisfies Totals);
+    if (!hasFailed) report({ passed: 0, failed: 1, failures: [{ text: left }] });
     process.exit(1);
   }, GRACE).unref();
 }

@@ -9,7 +9,7 @@ import { globSync } from 'node:fs';
 import { relative } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { installPrograms } from './install.ts';
-import type { Failure, Totals } from './totals.ts';
+import { LIMIT, type Failure, type Totals } from './totals.ts';
 
 interface Suite {
   /** The patterns of its files, and of those that are not its. */
@@ -43,6 +43,11 @@ const SUITES: Record<string, Suite> = {
   guides: { files: GUIDES, except: [], checks: [], processes: 1 },
 };
 
+/** In place of the exit code of a process that was killed. */
+const KILLED = -1;
+/** Milliseconds that a process may take to end once its time is over. */
+const GRACE = 300_000;
+
 /** More failed files than a busy machine explains. */
 const MANY = 6;
 
@@ -67,11 +72,19 @@ function startMocha(args: readonly string[], { share }: { share: number }) {
   const held: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => held.push(chunk));
   const totals: Totals = { passed: 0, failed: 0, failures: [] };
-  child.on('message', (message) => add(totals, message as Totals));
+  child.on('message', (message) => {
+    const more = message as Totals;
+    add(totals, more);
+    list('  ✘', more.failures);
+  });
+  // A process that does not even come to its limit, such as in an endless loop.
+  const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT + GRACE);
   const result = ended(child).then((code) => {
+    clearTimeout(timer);
     // A process that ends with an error and reports no failure counts as one failure.
     const broke = `the tests' process ${share} ended with ${code}`;
-    if (code !== 0 && totals.failed === 0) add(totals, { passed: 0, failed: 1, failures: [{ text: broke }] });
+    if (code === KILLED || (code !== 0 && totals.failed === 0))
+      add(totals, { passed: 0, failed: 1, failures: [{ text: broke }] });
     return totals;
   });
   return { result, show: () => process.stdout.write(Buffer.concat(held)) };
@@ -129,7 +142,7 @@ function ended(child: ReturnType<typeof spawn>): Promise<number> {
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
-      resolve(code ?? 1);
+      resolve(code ?? KILLED);
     });
   });
 }

@@ -1,3 +1,6 @@
+/** How long the tests of one process may take in all, in milliseconds: many that each wait for their limit take hours. */
+export const LIMIT = Number(process.env['TEST_LIMIT_MINUTES'] ?? 40) * 60_000;
+
 /** A Mocha process's outcome, as it reports it to the run that started it. Several reports add up. */
 export interface Totals {
   passed: number;
