@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { setImmediate as nextRound } from 'node:timers/promises';
 import type { Lease } from '../../src/storage/lease.ts';
+import { QueueWorker } from '../../src/storage/queue-worker.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import { keyspace, type Key, type Store } from '../../src/storage/store.ts';
 import { pauseAfter, WorkQueue } from '../../src/storage/work-queue.ts';
 import { MovedClock } from '../support/clock.ts';
+import { storesAround } from '../support/stores-around.ts';
 import { until } from '../support/until.ts';
 import { redis, sqlite, type RunningBackend } from './backends.ts';
 import { AT_ONCE, jobs, LEASE, WorkingNode, type Job } from './working-node.ts';
@@ -215,6 +217,49 @@ for (const backend of [sqlite, redis]) {
       await closed;
       assert.deepEqual((await store.members(jobs)).keys.toSorted(), late.toSorted());
       await Promise.all(late.map((key) => store.delete(key)));
+    });
+
+    /** The store, whose answers to one verb wait until they may come. */
+    function held(verb: string) {
+      const answer: PromiseWithResolvers<void> = Promise.withResolvers();
+      let isAsked = false;
+      const { around } = storesAround(async (call, name) => {
+        isAsked ||= name === verb;
+        if (name === verb) await answer.promise;
+        return call();
+      });
+      const queue = new WorkQueue<Job>({
+        ...{ store: around({ grants: store, records: store }).grants },
+        ...{ clock, index: jobs, life: 3600, lease: LEASE },
+      });
+      return { queue, untilAsked: () => until(() => isAsked), answer: answer.resolve };
+    }
+
+    it('is closed only once its look at the store is over', async () => {
+      const { queue, untilAsked, answer } = held('members');
+      const reportFailure = (error: unknown): never => assert.fail(String(error));
+      const worker = new QueueWorker(queue, { work: () => assert.fail(), lookEvery: 10, atOnce: 1, reportFailure });
+      worker.start();
+      await untilAsked();
+      let isClosed = false;
+      const closed = worker.close().then(() => (isClosed = true));
+      for (let rounds = 0; rounds < 10; rounds += 1) await nextRound();
+      assert.equal(isClosed, false);
+      answer();
+      await closed;
+    });
+
+    it('gives no lease on new work to a node that was slower to read it than another to claim it', async () => {
+      const { queue, untilAsked, answer } = held('get');
+      const key = jobKey('slow');
+      const lease = await queue.begin(key, { dueAt: 0, attempts: 0 });
+      await untilAsked();
+      clock.advance(LEASE / 1000);
+      const other = new WorkQueue({ store, clock, index: jobs, life: 3600, lease: LEASE });
+      const claimed = await other.claim(key, (await store.get(key)) ?? assert.fail());
+      answer();
+      assert.equal(await lease.renew(), false);
+      assert.equal(await claimed?.done(), true);
     });
 
     it('keeps the lease on a record that others change meanwhile, and does not take it for empty', async () => {
