@@ -75,7 +75,7 @@ function startMocha(args: readonly string[], { share }: { share: number }) {
   child.on('message', (message) => {
     const more = message as Totals;
     add(totals, more);
-    list('  ✘', more.failures);
+    for (const { text } of more.failures) console.log(`✘ ${text}`);
   });
   // A process that does not even come to its limit, such as in an endless loop.
   const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT + GRACE);
