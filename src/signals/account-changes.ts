@@ -5,7 +5,7 @@ import type { Random } from '../lib/random.ts';
 import type { Signals } from './signals.ts';
 
 /** Account changes by an operator that revoke nothing but are sent to receivers. */
-export interface AccountChanges {
+interface AccountChanges {
   /** @returns whether the account was disabled */
   enable(account: AccountId): Promise<boolean>;
   /** @returns the changed account; `undefined` if there is none */

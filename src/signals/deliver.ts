@@ -20,7 +20,7 @@ const LOOK_EVERY = 1000;
 /** Streams that one node pushes at the same time. */
 const AT_ONCE = 100;
 
-export interface DeliveryDependencies {
+interface DeliveryDependencies {
   grants: Store;
   streams: Streams;
   outbox: Outbox;

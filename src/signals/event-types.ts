@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.ts';
 import type { SIGNALS } from '../config/sections/signals-schema.ts';
 
 /** Last part of the URI of an event type that receivers may request. */
-export type SignalName = (typeof SIGNALS)[number];
+type SignalName = (typeof SIGNALS)[number];
 /** A client's permission to receive events. */
 export type Reach = NonNullable<Config['clients'][number]['shared_signals']>;
 

@@ -7,7 +7,7 @@ import { pauseIfStalled, type StallDependencies } from './stalled-streams.ts';
 import type { Stream } from './streams.ts';
 import type { Subjects } from './subjects.ts';
 
-export interface PublishDependencies extends StallDependencies {
+interface PublishDependencies extends StallDependencies {
   config: Config;
   clients: Clients;
   consents: Consents;

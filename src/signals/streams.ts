@@ -9,7 +9,7 @@ export const PUSH = 'urn:ietf:rfc:8935';
 export const POLL = 'urn:ietf:rfc:8936';
 
 /** Shared Signals Framework 1.0 §8.1.2.1. */
-export type StreamState = 'enabled' | 'paused' | 'disabled';
+type StreamState = 'enabled' | 'paused' | 'disabled';
 
 /** A receiver's stream of events, as stored. */
 export interface Stream {
