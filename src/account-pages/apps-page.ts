@@ -10,12 +10,12 @@ import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from
 import { showPage } from '../http/page-answer.ts';
 
 /** An app that may use an account, and for what. */
-export interface OwnApp {
+interface OwnApp {
   client: string;
   allowed: Consent;
 }
 
-export interface AppsPageParts extends PageDependencies {
+interface AppsPageParts extends PageDependencies {
   views: Views;
   clients: Clients;
   resources: readonly ResourceConfig[];

@@ -13,7 +13,7 @@ import type { Views } from '../http/view.ts';
 import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
 import { showPage } from '../http/page-answer.ts';
 
-export interface PasswordPageParts extends PageDependencies {
+interface PasswordPageParts extends PageDependencies {
   views: Views;
   changePassword: ChangePassword;
   passwordMinLength: number;

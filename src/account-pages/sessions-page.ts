@@ -11,7 +11,7 @@ import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from
 import { showPage } from '../http/page-answer.ts';
 
 /** A browser in which an account is signed in. Times are in milliseconds since the epoch. */
-export interface OwnSession {
+interface OwnSession {
   uid: string;
   /** The browser's description for people. */
   browser?: string | undefined;
@@ -23,7 +23,7 @@ export interface OwnSession {
   place?: string | undefined;
 }
 
-export interface SessionsPageParts extends PageDependencies {
+interface SessionsPageParts extends PageDependencies {
   views: Views;
   clients: Clients;
   clock: Clock;

@@ -70,7 +70,7 @@ function writable(item: Item): unknown {
 }
 
 /** A backup that is open for reading, once. */
-export interface OpenBackup {
+interface OpenBackup {
   description: Description;
   /** Once. @throws BackupRefused before it ends, if the file is not whole */
   items: () => Batches;

@@ -21,7 +21,7 @@ const RETURNING = new Set([
 /** Seconds for which an assertion may be accepted at most. */
 const LONGEST_ASSERTION = 25 * 3600;
 
-export interface RestoreDependencies {
+interface RestoreDependencies {
   records: Store;
   grants: Store;
   /** The right to fill each of the stores. */

@@ -23,7 +23,7 @@ export class BackupRefused extends Error {
 }
 
 /** The first bytes of a file, in clear: name and format, a line break, the salt of the key. */
-export interface Header {
+interface Header {
   bytes: Buffer;
   key: Buffer;
 }

@@ -3,7 +3,7 @@ import { optionText } from './help-text.ts';
 import { meantBy } from './meant.ts';
 
 /** One action of a command with several, such as `clients add`. */
-export interface Action<Context> {
+interface Action<Context> {
   /** The names of the required arguments. */
   words?: readonly string[];
   /** The options of the command that this action takes, besides `--config`. */

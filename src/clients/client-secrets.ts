@@ -5,7 +5,7 @@ import { update } from '../storage/update.ts';
 import { hashClientSecret, clientKey, durableClient, type ClientRecord, type ClientsOptions } from './clients.ts';
 
 /** The new secret, which is not stored, and the validity of the previous one. */
-export interface RolledSecret {
+interface RolledSecret {
   secret: string;
   previousGoesOn: boolean;
 }
@@ -13,7 +13,7 @@ export interface RolledSecret {
 export type WhyNotRolled = 'absent' | 'configured' | 'registered-itself' | 'no-secret';
 
 /** Secrets of the clients in the store. */
-export interface ClientSecrets {
+interface ClientSecrets {
   /** @returns undefined if `roll` would succeed */
   whyNotRolled(clientId: string): Promise<WhyNotRolled | undefined>;
   /**

@@ -7,7 +7,7 @@ import { Secret } from './secret.ts';
 import { validate } from './validate.ts';
 
 /** URLs of the demo's apps and API. Their ports follow the server's. */
-export interface DemoPlaces {
+interface DemoPlaces {
   server: string;
   notes: string;
   photos: string;

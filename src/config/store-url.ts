@@ -38,9 +38,9 @@ export interface PostgresUrl {
   pool: number;
 }
 
-export type SslMode = (typeof SSL_MODES)[number];
+type SslMode = (typeof SSL_MODES)[number];
 
-export type StoreUrl = { backend: 'sqlite'; path: string } | RedisUrl | PostgresUrl;
+type StoreUrl = { backend: 'sqlite'; path: string } | RedisUrl | PostgresUrl;
 
 const FORMS =
   'sqlite:PATH, redis://HOST, redis+sentinel://H1,H2/NAME, redis+cluster://H1,H2 (rediss… for TLS) or ' +

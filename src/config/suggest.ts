@@ -1,5 +1,5 @@
 /** Returns the known name closest to a mistyped one; undefined if none is close. */
-export function nearest(name: string, known: readonly string[]): string | undefined {
+function nearest(name: string, known: readonly string[]): string | undefined {
   const furthest = name.length < 4 ? 1 : Math.max(2, Math.floor(name.length / 3));
   const ranked = known
     .map((candidate) => ({ candidate, distance: distance(name.toLowerCase(), candidate.toLowerCase()) }))

@@ -5,7 +5,7 @@ import { outgoingFetch, type OutgoingOptions } from '../outgoing/outgoing-fetch.
 /** Tells whether a password is known from data breaches. The password is in the form in which it is hashed. */
 export type IsBreached = (password: string) => Promise<boolean>;
 
-export interface BreachedOptions {
+interface BreachedOptions {
   /** A file of SHA-1 hashes in hexadecimal, in ascending order, one to a line, with or without `:COUNT` after it. */
   file?: string | undefined;
   /** URL of the range look-up of Pwned Passwords or a mirror; the first digits of a hash are appended. */

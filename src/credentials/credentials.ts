@@ -38,7 +38,7 @@ export interface Credentials {
 /** Most accounts whose hashes are read at a server's start. */
 const COST_SAMPLE = 2000;
 
-export interface CredentialsOptions {
+interface CredentialsOptions {
   config: PasswordSettings & Pick<Config, 'sign_up'>;
   accounts: Accounts;
   passwords: Passwords;

@@ -67,7 +67,7 @@ export interface Passwords {
 }
 
 /** A password that is hashed and not yet stored. */
-export interface PreparedPassword {
+interface PreparedPassword {
   /** @returns false if another password was stored meanwhile; that one stays */
   store: () => Promise<boolean>;
   /** The version that {@link Passwords.versionOf} returns once it is stored. */
@@ -93,7 +93,7 @@ export interface PasswordParts {
 
 export type PasswordSettings = Pick<Config, 'passwords' | 'branding' | 'isDemo'>;
 
-export interface PasswordOptions extends PasswordParts {
+interface PasswordOptions extends PasswordParts {
   argon2: Config['passwords']['argon2'];
   /** In code points. */
   minLength: number;

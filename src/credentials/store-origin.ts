@@ -6,7 +6,7 @@ import { passwordsFor, type PasswordParts, type PasswordSettings } from './passw
 /** The kind of server that made a store. */
 export type Maker = 'demo' | 'configured';
 
-export interface StoreOrigin {
+interface StoreOrigin {
   maker: Maker;
   /** True if the store records its maker; otherwise its accounts imply it. */
   isMarked: boolean;
@@ -16,7 +16,7 @@ interface OriginRecord {
   maker: Maker;
 }
 
-export interface OriginParts extends PasswordParts {
+interface OriginParts extends PasswordParts {
   config: PasswordSettings;
 }
 
@@ -65,7 +65,7 @@ async function hasDemoAccounts({ config, records, clock, random }: OriginParts):
 }
 
 /** Another kind of server made the store. */
-export class ForeignStore extends Error {
+class ForeignStore extends Error {
   override name = 'ForeignStore';
 }
 

@@ -45,7 +45,7 @@ interface Waiting {
 }
 
 /** Estimates how many guesses passwords take, on one thread that runs only while needed. */
-export class PasswordStrength {
+class PasswordStrength {
   readonly #semaphore = openSemaphore(LIMITS);
   readonly #waiting = new Map<number, Waiting>();
   #worker: Worker | undefined;

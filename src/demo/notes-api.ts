@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { createVerifier, guard, serveMetadata } from '../resource-server/resource-server.ts';
 import type { AccessToken, Guard } from '../resource-server/resource-server.ts';
 
-export interface NotesApiOptions {
+interface NotesApiOptions {
   issuer: string;
   /** The API's resource identifier. */
   audience: string;

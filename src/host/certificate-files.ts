@@ -7,7 +7,7 @@ const INTERVAL = 1000;
 /** Milliseconds to wait after a change, because a renewal writes two files, one after the other. */
 const SETTLED = 500;
 
-export interface CertificateAndKey {
+interface CertificateAndKey {
   cert: Buffer;
   key: Buffer;
 }

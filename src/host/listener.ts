@@ -7,7 +7,7 @@ import type { Config } from '../config/schema.ts';
 import { CertificateFiles } from './certificate-files.ts';
 import { Connections, type Handler } from './connections.ts';
 
-export interface Listener {
+interface Listener {
   readonly port: number;
   /** Announces the shutdown: still accepts connections, and closes each with its next answer. */
   leave(): void;

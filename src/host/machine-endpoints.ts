@@ -26,7 +26,7 @@ function isAmong(paths: readonly string[], path: string): boolean {
   return paths.some((one) => lower === one || lower.startsWith(`${one}/`));
 }
 
-export function isForMachines(path: string): boolean {
+function isForMachines(path: string): boolean {
   return isAmong(MACHINES, path);
 }
 

@@ -32,13 +32,13 @@ const SHOWN = 3_600_000;
 export type StoreFault = 'store unavailable' | 'clock differs';
 
 /** Report for `/readyz`. */
-export interface StoreReport {
+interface StoreReport {
   fault: StoreFault | undefined;
   /** The roles whose store came back without its data: `grants` for an hour, `records` until they are restored. */
   lost: string[];
 }
 
-export interface StoreChecksParts {
+interface StoreChecksParts {
   stores: { records: Store; grants: Store; clock: SharedClock; measureClock(): Promise<void> };
   log: Logger;
   random: Random;

@@ -4,7 +4,7 @@ import { imageUrl } from './page-words.ts';
 export const LOGO_PATH = '/logo';
 
 /** The address of an app's logo; whether the operator or the app named it. */
-export interface LogoPlace {
+interface LogoPlace {
   readonly url: string;
   readonly isOfOperator: boolean;
 }

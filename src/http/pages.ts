@@ -1,5 +1,5 @@
 /** A person as a page names them. */
-export interface Person {
+interface Person {
   readonly name: string;
   readonly email: string;
 }

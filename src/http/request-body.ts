@@ -8,7 +8,7 @@ const LIMIT = 16 * 1024;
 const CLOSE = { Connection: 'close' };
 
 /** Reads a body as UTF-8. @throws Problem `body-too-large` or `bad-form` */
-export async function readText(request: IncomingMessage): Promise<string> {
+async function readText(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {

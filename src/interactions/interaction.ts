@@ -26,7 +26,7 @@ export interface Interaction {
 }
 
 /** A form of an interaction's page, which was shown to this browser. */
-export interface SentStep {
+interface SentStep {
   readonly uid: string;
   readonly form: Form;
   /** Digest of the form's token and fields. */
@@ -38,7 +38,7 @@ export type SubmittedInteraction = Interaction & Omit<SentStep, 'uid'>;
 type Parts = Pick<InteractionContext, 'provider' | 'interactions' | 'accounts' | 'csrf'>;
 
 /** A redirect in place of a page. */
-export interface WayOn {
+interface WayOn {
   readonly leadsTo: string;
 }
 

@@ -6,7 +6,7 @@ import type { MasterKey } from './master-key.ts';
  * The stored ring: one compact JWE of the whole `RingContent`. The public halves are sealed too, so that somebody who
  * can write to the store cannot have their own key published, and so that one compare-and-swap changes the master key.
  */
-export interface RingRecord {
+interface RingRecord {
   sealed: string;
 }
 

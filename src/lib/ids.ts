@@ -4,7 +4,7 @@ import type { Random } from './random.ts';
 declare const kind: unique symbol;
 
 /** A string typed by what it identifies, so that the compiler keeps kinds apart. */
-export type Id<Kind extends string> = string & { readonly [kind]: Kind };
+type Id<Kind extends string> = string & { readonly [kind]: Kind };
 
 export type AccountId = Id<'account'>;
 

@@ -11,7 +11,7 @@ export interface Caller {
 /** The operator's commands and configuration. */
 export const OPERATOR: Caller = { block: 'operator', isKnown: true };
 
-export interface LaneLimits {
+interface LaneLimits {
   /** At least one. */
   waiting: number;
   perBlock: number;

@@ -20,7 +20,7 @@ import { POLL_INTERVAL } from './polling.ts';
 import { requestedAccess } from './requests/requested-scopes.ts';
 
 /** Authentication of the person who approves. */
-export interface SignedIn {
+interface SignedIn {
   acr: string | undefined;
   amr: string[] | undefined;
   /** In seconds since the epoch. */

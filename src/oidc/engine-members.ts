@@ -23,7 +23,7 @@ export type Owner =
   EngineClass | `${EngineClass}.prototype` | `steps of ${string}` | 'grant' | 'response mode' | 'event';
 
 /** A replaceable member of one provider. */
-export interface Member {
+interface Member {
   /** Returns the current method; undefined if there is none, and for events. */
   read(): unknown;
   write(value: unknown): void;

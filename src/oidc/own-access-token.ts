@@ -4,7 +4,7 @@ import { clientCertificate } from '../http/request-facts.ts';
 import { keyProof, thumbprintOf } from './internals.ts';
 
 /** An access token that a client presents at an endpoint of this server. */
-export interface ClientToken {
+interface ClientToken {
   readonly client: string;
   readonly scopes: ReadonlySet<string>;
 }

@@ -14,7 +14,7 @@ const PROVEN_BY_CALLER = 5;
 const MOST_PROVEN = 10_000;
 
 /** The fetches allowed in one hour. */
-export interface FetchLimits {
+interface FetchLimits {
   /** Fetches for one caller, from all hosts. */
   readonly caller: number;
   /** Fetches from one host, without its reserve. */

@@ -18,7 +18,7 @@ export interface KeySet {
   readonly cacheControl: string;
 }
 
-export interface KeySetsOptions {
+interface KeySetsOptions {
   /** A guarded `fetch`, because the address may be a stranger's. */
   fetch: typeof fetch;
   clock: Clock;

@@ -27,7 +27,7 @@ export interface SoftwareStatements {
   read(metadata: Metadata, known?: string): Promise<Vouched>;
 }
 
-export interface Vouched {
+interface Vouched {
   readonly claims: Metadata;
   readonly statement?: string;
   readonly issuer?: string;

@@ -20,7 +20,7 @@ export interface Revocation extends Revoked {
 const revocationKey: (id: string) => Key<Revocation> = keyspace<Revocation>('revocation');
 const openRevocations: Index<Revocation> = 'revocations';
 
-export interface Step {
+interface Step {
   does: 'apply' | 'notify';
   /** Milliseconds after the previous step. */
   pause: number;

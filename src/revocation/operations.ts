@@ -44,7 +44,7 @@ interface OperatorOperations {
   endBefore(whose: { account: string } | { client: string } | 'everybody', before?: number): Promise<void>;
 }
 
-export interface CredentialsChange {
+interface CredentialsChange {
   /** Makes the change in one write. */
   store: () => Promise<unknown>;
   /** The session in which the owner made the change. It stays. */

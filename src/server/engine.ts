@@ -22,7 +22,7 @@ import { resumeOnce } from '../oidc/resume.ts';
 import { refuseSpentStrangers } from '../oidc/spent-strangers.ts';
 import { routesOf, type Apps } from './routes.ts';
 
-export interface EngineContext {
+interface EngineContext {
   serving: ServingDomain;
   keys: KeyRing;
   log: Logger;

@@ -22,7 +22,7 @@ export interface LiveSession {
 }
 
 /** An app's access to an account, used or not. */
-export interface AppAccess {
+interface AppAccess {
   client: string;
   allowed: Consent;
 }

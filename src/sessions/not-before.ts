@@ -15,7 +15,7 @@ const notBeforeKey = keyspace<NotBefore>('cut');
  * The owner of everything that the instant invalidates: an account, a client or everybody; or the assertions of trusted
  * issuers, whose use a restored store does not know.
  */
-export type NotBeforeScope = { account: string } | { client: string } | 'everybody' | 'assertions';
+type NotBeforeScope = { account: string } | { client: string } | 'everybody' | 'assertions';
 
 function keyOf(of: NotBeforeScope): Key<NotBefore> {
   if (of === 'everybody') return notBeforeKey('all');

@@ -43,7 +43,7 @@ interface Followed extends FollowedList {
   writtenAt: number | undefined;
 }
 
-export interface FollowedListsParts {
+interface FollowedListsParts {
   grants: Store;
   clock: Clock;
   reportFailure: (error: unknown) => void;

@@ -21,7 +21,7 @@ const BLOCK = 1024;
 /** Number of indexes left at which the node fetches the next block, so that hardly a token waits for it. */
 const LOW = 256;
 
-export interface IndexAllocatorParts {
+interface IndexAllocatorParts {
   grants: Store;
   clock: Clock;
   random: Random;

@@ -16,7 +16,7 @@ export interface RevokerParts {
   learn?: Learn | undefined;
 }
 
-export interface Which {
+interface Which {
   /** Only tokens whose request began before this instant, in milliseconds since the epoch. */
   startedBefore?: number | undefined;
   /** Only access tokens, no refresh tokens or codes. */

@@ -31,7 +31,7 @@ export interface TokenStatus extends Pick<Revoker, 'isRevoked'> {
   close(): Promise<void>;
 }
 
-export interface StatusParts extends Pick<SigningParts, 'sign'> {
+interface StatusParts extends Pick<SigningParts, 'sign'> {
   grants: Store;
   clock: Clock;
   random: Random;

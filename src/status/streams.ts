@@ -15,7 +15,7 @@ const BEAT = 250;
 /** Milliseconds without a `current` event after which APIs must not trust the stream: the node may hang. */
 export const TRUSTED_FOR = 700;
 
-export interface Listener {
+interface Listener {
   /** The address blocks of the caller, narrowest first. */
   readonly blocks: readonly string[];
   /** The client that authenticated, if one did. */

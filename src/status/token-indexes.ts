@@ -13,7 +13,7 @@ export const tokensOfTrustedIssuer = (issuer: string): Index<unknown> => `tokens
 const CLIENTS: Index<unknown> = 'clients-with-tokens';
 
 /** The owners of an access token. */
-export interface Owners {
+interface Owners {
   clientId: string;
   accountId?: string | undefined;
   grantId?: string | undefined;

@@ -1,5 +1,5 @@
 /** A position in an index: expiry of the last returned member (`Infinity` if durable), and its name. */
-export interface Position {
+interface Position {
   expiresAt: number;
   name: string;
 }

@@ -17,7 +17,7 @@ const PERIOD = 3000;
 const SILENT = 20_000;
 
 /** The store cannot be opened, or filled, as it is. */
-export class StoreLoading extends Error {
+class StoreLoading extends Error {
   override name = 'StoreLoading';
 }
 

@@ -2,7 +2,7 @@ import type { Due, Lease } from './lease.ts';
 import type { Key, Stored } from './store.ts';
 import type { WorkQueue } from './work-queue.ts';
 
-export interface WorkerRules<T extends Due> {
+interface WorkerRules<T extends Due> {
   /**
    * Does what a record asks for, and ends the lease. It may be done more than once. A lease that is left open, also by
    * an error, runs out, and then any node does the work again.

@@ -117,7 +117,7 @@ export interface TermPage<T> {
 /** One thing of a store with all that belongs to it, as `dump` returns and `load` writes it. */
 export type Item = RecordItem | MemberItem | CounterItem | BitmapItem;
 
-export interface RecordItem {
+interface RecordItem {
   kind: 'record';
   key: string;
   /** The value as JSON text. */
@@ -130,21 +130,21 @@ export interface RecordItem {
 }
 
 /** A member of an index that has no record. */
-export interface MemberItem {
+interface MemberItem {
   kind: 'member';
   index: string;
   key: string;
   expiresAt: number;
 }
 
-export interface CounterItem {
+interface CounterItem {
   kind: 'counter';
   key: string;
   sum: number;
   expiresAt: number;
 }
 
-export interface BitmapItem {
+interface BitmapItem {
   kind: 'bitmap';
   key: string;
   bits: Buffer;

@@ -20,7 +20,7 @@ export interface KeysContext {
   terminal: Terminal;
 }
 
-export interface OpenRing {
+interface OpenRing {
   domain: Domain;
   records: RingRecords;
   content: RingContent;

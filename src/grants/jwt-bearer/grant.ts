@@ -13,7 +13,7 @@ import type { Check, Examination, Request, Examiner } from './examination.ts';
 import { firstFailure } from './checks.ts';
 import type { Subjects } from './subject.ts';
 
-export interface JwtBearerParts {
+interface JwtBearerParts {
   examine: Examiner;
   subjects: Subjects;
   announce: Announce;

@@ -10,7 +10,7 @@ import { examiner, usedAssertions, type Examiner } from './examination.ts';
 import { jwtBearerGrant } from './grant.ts';
 import { openSubjects } from './subject.ts';
 
-export interface JwtBearerOptions {
+interface JwtBearerOptions {
   issuer: string;
   issuers: Issuers;
   accounts: Accounts;

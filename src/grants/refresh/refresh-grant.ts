@@ -10,7 +10,7 @@ import type { Store } from '../../storage/store.ts';
 import { KeptAnswers, type NoteGiven, askedFor, judge } from './kept-answers.ts';
 import { ChecksPassed, hasUse, nameOf, RefreshTokens, type FoundToken, type UsedToken } from './refresh-tokens.ts';
 
-export interface RefreshGrant {
+interface RefreshGrant {
   /** The engine's adapter for refresh tokens. */
   readonly adapter: Adapter;
   /** Refreshes by the engine's own grant. */

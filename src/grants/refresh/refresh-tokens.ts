@@ -11,7 +11,7 @@ interface Token extends SealedPayload {
 }
 
 /** The single use of a refresh token. It is recorded by replacing the whole record, so there is never a second one. */
-export interface Use {
+interface Use {
   /** In milliseconds since the epoch. */
   at: number;
   /** The name of its successor. */

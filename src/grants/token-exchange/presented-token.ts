@@ -45,7 +45,7 @@ export interface PresentedToken extends z.infer<typeof claimsSchema> {
   grant_client?: string;
 }
 
-export interface Presented {
+interface Presented {
   role: Role;
   type: PresentedType;
   token: string;
@@ -61,7 +61,7 @@ export interface PresentedTokenParts {
   clock: Clock;
 }
 
-export type ReadPresented = (
+type ReadPresented = (
   context: TokenEndpointGrantContext,
   presented: Presented,
   policy: Policy,

@@ -49,7 +49,7 @@ export function richAuthorizationRequests(types: readonly DetailType[]): Feature
 }
 
 /** Reads the requested authorization details, whose form the engine has checked. */
-export function asked(params: KoaContextWithOIDC['oidc']['params']): AuthorizationDetail[] | undefined {
+function asked(params: KoaContextWithOIDC['oidc']['params']): AuthorizationDetail[] | undefined {
   const details = params?.['authorization_details'];
   return typeof details === 'string' ? (JSON.parse(details) as AuthorizationDetail[]) : undefined;
 }

@@ -28,7 +28,7 @@ const AHEAD = 300;
 /** Forgets the proofs of a request that was refused. */
 const forget = new WeakMap<KoaContextWithOIDC, () => Promise<unknown>>();
 
-export interface ReplayOptions {
+interface ReplayOptions {
   grants: Store;
   /** Largest difference in seconds between a node's clock and the store's. */
   clockSkew: number;

@@ -12,7 +12,7 @@ import {
 import { update } from '../../storage/update.ts';
 
 /** The record of a session cookie, sealed under the cookie's value. */
-export interface Cookie {
+interface Cookie {
   /** The session's uid. */
   uid: string;
   /** The session's account, to read its not-before instants in parallel. Absent in records of earlier versions. */

@@ -13,7 +13,7 @@ const DIGEST = `${ESCAPE}\u0003`;
 const TERM = `${ESCAPE}\u0004`;
 
 /** The names of a row, as its columns hold them. */
-export interface RowNames {
+interface RowNames {
   key: string;
   /** The names of its indexes, and its terms as indexes of their own; NULL for none. */
   names: string[] | null;

@@ -16,7 +16,7 @@ import type { Statement } from './statements.ts';
 export type Rows = Record<string, unknown>[];
 
 /** Answer of a server about itself. */
-export interface ServerState {
+interface ServerState {
   isPrimary: boolean;
   /** Grows with each promotion, and tells two primaries apart. */
   timeline: number;

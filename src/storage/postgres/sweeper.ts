@@ -26,7 +26,7 @@ export function startSweeper(primary: Primary, sweeps: readonly Statement[], clo
 }
 
 /** Deletes one batch of what had expired by `now`. @returns whether there may be more */
-export async function sweep(primary: Primary, sweeps: readonly Statement[], now: number): Promise<boolean> {
+async function sweep(primary: Primary, sweeps: readonly Statement[], now: number): Promise<boolean> {
   try {
     let isBacklog = false;
     for (const statement of sweeps) {
