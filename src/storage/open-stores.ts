@@ -85,3 +85,28 @@ export async function openStoresToFill(settings: Config['stores'], given?: Clock
     throw error;
   }
 }
+
+/**
+ * Opens one store by its URL, to copy from it or into it. @param role what it is to hold; undefined for a source
+ * @throws StoreMissing for a source that is not there, StoreUnavailable, or Error for a store that could lose records
+ */
+export async function openOneStore(
+  url: string,
+  role: 'records' | 'grants' | undefined,
+  given?: Clock,
+): Promise<{ store: Store; warnings: readonly string[] }> {
+  if (role === undefined && !storeFileExists(url)) throw new StoreMissing(url);
+  const clock = new SharedClock(given ?? systemClock);
+  const store = await openStore(url, clock);
+  try {
+    if (given === undefined) await clock.measure(() => store.time());
+    if (role === undefined) {
+      await assertLoaded(store, printableStoreUrl(url));
+      return { store, warnings: [] };
+    }
+    return { store, warnings: await (role === 'records' ? checkRecordsStore : checkGrantsStore)(url, store) };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}

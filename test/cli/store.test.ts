@@ -204,6 +204,103 @@ describe('latchkey store', function () {
       });
     });
   }
+
+  describe('copy', () => {
+    const copy = (from: string, to: string, more = ''): Promise<Ended> =>
+      run(`copy --from ${from} --to ${to}${more}`, 'sqlite:unused');
+    let tokens: Record<string, string>;
+    let browser: Browser;
+    const stopped: RunningBackend[] = [];
+
+    /** Makes the last sign of life of the stopped server an old one, instead of waiting. */
+    async function calm(url: string): Promise<void> {
+      const store = await openStore(url, systemClock);
+      for await (const batch of store.dump())
+        for (const { key } of batch) if (key.startsWith('readiness:')) await store.delete(key);
+      await store.close();
+    }
+
+    before(async () => {
+      browser = new Browser();
+      tokens = await tokensFor(issuer, { browser, parameters: { scope: SCOPE } });
+    });
+    after(async () => {
+      for (const running of stopped) await running.stop();
+      server = await start(source);
+    });
+
+    it('refuses a store that a server uses, one that is not there, a full one and a line without both', async () => {
+      assert.match((await copy(source, `sqlite:${file('no.db')}`)).err, /a server uses .*: stop every server/);
+      assert.match((await copy(`sqlite:${file('none.db')}`, source)).err, /there is no store at/);
+      await server.close();
+      await calm(source);
+      const full = `sqlite:${file('refused-copy.db')}`;
+      const store = await openStore(full, systemClock);
+      await store.set('account:1', {});
+      await store.close();
+      assert.match((await copy(source, full)).err, /is not empty \(account\)/);
+      assert.equal((await run('copy --from sqlite:x', source)).code, 2);
+      assert.equal((await copy(source, full, ' --only all')).code, 2);
+    });
+
+    it('goes on after an interruption, finds what differs, and lets no server in before', async () => {
+      const target = `sqlite:${file('interrupted.db')}`;
+      const store = await openStore(target, systemClock);
+      const wrong = [...(await contents(source)).values()].filter(({ key }) => key.startsWith('account'));
+      await store.load(wrong.slice(0, 1));
+      await store.set('account:surplus', {});
+      const value = { by: 'copy', source: `${source} `, aliveAt: 0 };
+      await store.set('store-loading:main', value);
+      await store.close();
+      const differing = await copy(source, target);
+      assert.equal(differing.code, 1);
+      assert.match(differing.err, /differ, so no server opens .*\n {2}- account: (\d+) and \d+/);
+      await assert.rejects(start(target), /holds a part only/);
+      const again = await openStore(target, systemClock);
+      await again.delete('account:surplus');
+      await again.set('store-loading:main', value);
+      await again.close();
+      const { code, err } = await copy(source, target);
+      assert.equal(code, 0, err);
+    });
+
+    it('copies everything from backend to backend and back, with people signed in and marks of use kept', async () => {
+      let from = source;
+      for (const backend of [...durable.slice(1), sqlite]) {
+        const running = await backend.start();
+        stopped.push(running);
+        const { code, out, err } = await copy(from, running.url);
+        assert.equal(code, 0, `${backend.name}: ${err}`);
+        assert.match(out, /items are the same in both/);
+        from = running.url;
+      }
+      assert.deepEqual(await contents(from), await contents(source));
+      server = await start(from);
+      try {
+        const request = authorizationRequest(issuer, 'demo-notes', { prompt: 'none', scope: SCOPE });
+        assert.ok((await answerAtOnce(browser, request))['code']);
+        assert.equal((await refresh(issuer, tokens['refresh_token'])).status, 200);
+      } finally {
+        await server.close();
+      }
+    });
+
+    it('separates records and grants', async () => {
+      const [records, grants] = [`sqlite:${file('records.db')}`, `sqlite:${file('grants.db')}`];
+      for (const [to, role] of [
+        [records, 'records'],
+        [grants, 'grants'],
+      ] as const) {
+        const { code, err } = await copy(source, to, ` --only ${role}`);
+        assert.equal(code, 0, err);
+      }
+      const kinds = async (url: string) =>
+        new Set([...(await contents(url)).values()].map(({ key }) => key.split(':')[0]));
+      const [ofRecords, ofGrants] = [await kinds(records), await kinds(grants)];
+      assert.ok(ofRecords.has('account') && !ofRecords.has('session') && !ofRecords.has('attempts'));
+      assert.ok(ofGrants.has('session') && !ofGrants.has('account') && !ofGrants.has('key-ring'));
+    });
+  });
 });
 
 function headerOf(token: string | undefined): Record<string, unknown> {

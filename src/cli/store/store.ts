@@ -2,18 +2,22 @@ import { findAction, type Actions } from '../actions.ts';
 import { configOption, type Command } from '../command.ts';
 import { storeContext, type StoreContext } from '../store-context.ts';
 import { backup } from './backup.ts';
+import { copy } from './copy.ts';
 import { restore } from './restore.ts';
 
 const ACTIONS: Actions<StoreContext> = {
   backup: { words: ['FILE'], options: ['key-file'], run: backup },
   restore: { words: ['FILE'], options: ['key-file', 'yes'], run: restore },
+  copy: { options: ['from', 'to', 'only'], run: copy },
 };
 
 export const store: Command = {
   name: 'store',
-  summary: 'back the store up while it serves, and restore it',
+  summary: 'back the store up while it serves, restore it, or move it to another backend',
   details: `store backup FILE     writes everything of both stores into a new file, compressed and encrypted; servers go on
 store restore FILE    fills the empty stores of the configuration from a backup, whatever backend it came from
+store copy --from URL --to URL
+                      copies one store into an empty one of any backend, and compares them; no server may run
 
 The key file holds a passphrase of 20 characters or more, which is not the master key. One command makes one:
   openssl rand -base64 32 > backup.key
@@ -25,6 +29,9 @@ After a restore everybody signs in again, and apps ask again: docs/backup.md say
       value: 'FILE',
       summary: 'the file with the passphrase of the backup; - reads it from standard input',
     },
+    from: { value: 'URL', summary: 'for copy: the store that stays as it is' },
+    to: { value: 'URL', summary: 'for copy: the empty store' },
+    only: { value: 'ROLE', summary: 'for copy: only what belongs to "records" or to "grants"' },
     yes: { summary: 'do not ask before restore' },
   },
   words: ['ACTION', '[FILE]'],

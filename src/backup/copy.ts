@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto';
+import { isLoadingMark, type Load } from '../storage/loading.ts';
+import { kindOf, roleOf } from '../storage/kinds.ts';
+import type { Item, Store } from '../storage/store.ts';
+
+type Batches = AsyncIterable<readonly Item[]>;
+
+/** The part of a store that is copied; without it, everything. */
+export type Part = 'records' | 'grants' | undefined;
+
+/** Milliseconds after a server's latest sign of life until it counts as stopped. It gives one every ten seconds. */
+const STOPPED = 20_000;
+
+function isCopied(item: Item, part: Part): boolean {
+  if (isLoadingMark(item) || kindOf(item) === 'readiness') return false;
+  // Both stores have a marker of their own.
+  return part === undefined || roleOf(item) === part || kindOf(item) === 'store-marker';
+}
+
+/** Tells whether a server has used the store within the last 20 seconds. */
+export async function isServed(store: Store): Promise<boolean> {
+  const now = await store.time();
+  for await (const batch of store.dump()) {
+    for (const item of batch) {
+      if (item.kind !== 'record' || kindOf(item) !== 'readiness') continue;
+      const value: unknown = JSON.parse(item.json);
+      const at = typeof value === 'object' && value !== null && 'at' in value ? Number(value.at) : 0;
+      if (now - at < STOPPED) return true;
+    }
+  }
+  return false;
+}
+
+/** Copies what the target does not have in the same version, so that an interrupted copy goes on where it was. */
+export async function copyStore(
+  { from, to, part, load }: { from: Store; to: Store; part: Part; load: Load },
+  told: (batch: readonly Item[]) => void,
+): Promise<void> {
+  for await (const batch of from.dump()) {
+    const chosen = batch.filter((item) => isCopied(item, part));
+    const records = chosen.filter((item) => item.kind === 'record');
+    const found = await to.getMany(records.map(({ key }) => key));
+    const same = new Set<Item>(
+      records.filter(({ version, consumedAt, expiresAt }, at) => {
+        const there = found[at];
+        return there?.version === version && there.consumedAt === consumedAt && there.expiresAt === expiresAt;
+      }),
+    );
+    await Promise.all([to.load(chosen.filter((item) => !same.has(item))), load.renew()]);
+    told(batch);
+  }
+}
+
+/** The content of a store by kind: the number of items, and a sum of their hashes, whatever their order. */
+export type Summary = Map<string, { items: number; sum: bigint }>;
+
+/**
+ * Summarizes what lives beyond a moment. A member counts once, and without its end, because a backend may keep a member
+ * that was enlisted twice once for each end.
+ */
+export async function summarize(batches: Batches, { part, until }: { part: Part; until: number }): Promise<Summary> {
+  const summary: Summary = new Map();
+  const members = new Set<bigint>();
+  const add = (item: Item): void => {
+    const hash = hashOf(item);
+    if (item.kind === 'member' && members.has(hash)) return;
+    if (item.kind === 'member') members.add(hash);
+    const { items, sum } = summary.get(kindOf(item)) ?? { items: 0, sum: 0n };
+    summary.set(kindOf(item), { items: items + 1, sum: BigInt.asUintN(64, sum + hash) });
+  };
+  for await (const batch of batches) {
+    for (const item of batch) if (isCopied(item, part) && (item.expiresAt ?? Infinity) >= until) add(item);
+  }
+  return summary;
+}
+
+function hashOf(item: Item): bigint {
+  return createHash('sha256')
+    .update(JSON.stringify(partsOf(item)))
+    .digest()
+    .readBigUInt64BE();
+}
+
+function partsOf(item: Item): unknown[] {
+  switch (item.kind) {
+    case 'record': {
+      const { key, json, version, consumedAt, expiresAt, indexes = [], terms = [] } = item;
+      return [key, json, version, consumedAt, expiresAt, [...indexes].sort(), [...terms].sort()];
+    }
+    case 'member':
+      return [item.index, item.key];
+    case 'counter':
+      return [item.key, item.sum, item.expiresAt];
+    case 'bitmap':
+      return [item.key, item.bits.toString('base64'), item.expiresAt];
+  }
+}
+
+/** @returns the kinds that differ, with the numbers of items here and there */
+export function differences(these: Summary, those: Summary): string[] {
+  const nothing = { items: 0, sum: 0n };
+  const kinds = [...new Set([...these.keys(), ...those.keys()])].toSorted();
+  return kinds.flatMap((kind) => {
+    const [one = nothing, other = nothing] = [these.get(kind), those.get(kind)];
+    if (one.items !== other.items) return [`${kind}: ${one.items} and ${other.items}`];
+    return one.sum === other.sum ? [] : [`${kind}: ${one.items} in both, which are not the same`];
+  });
+}

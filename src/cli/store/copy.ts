@@ -1,0 +1,78 @@
+import { copyStore, differences, isServed, summarize, type Part } from '../../backup/copy.ts';
+import { printableStoreUrl } from '../../config/store-url.ts';
+import { Load } from '../../storage/loading.ts';
+import { openOneStore } from '../../storage/open-stores.ts';
+import { StoreMissing, type Store } from '../../storage/store.ts';
+import { textOf, UsageError, type Arguments, type Terminal } from '../command.ts';
+import { bullets } from '../help-text.ts';
+import type { StoreContext } from '../store-context.ts';
+import { numberText, Progress } from './progress.ts';
+
+/** Milliseconds left to live of what is compared, so that nothing expires between two readings. */
+const LIVES = 600_000;
+
+export async function copy({ given, terminal }: StoreContext): Promise<number> {
+  const { from, to, part } = argumentsOf(given);
+  const [source, target] = [printableStoreUrl(from), printableStoreUrl(to)];
+  if (from === to) throw new UsageError('--from and --to name the same store');
+  const opened = await openOneStore(from, undefined, terminal.clock).catch((error: unknown) => {
+    throw error instanceof StoreMissing ? new Error(`there is no store at ${source}`) : error;
+  });
+  try {
+    const filled = await openOneStore(to, part ?? 'records', terminal.clock);
+    try {
+      for (const warning of filled.warnings) terminal.warn(`latchkey: ${warning}`);
+      if (await isServed(opened.store)) {
+        throw new Error(`a server uses ${source}: stop every server, and start this 20 seconds later`);
+      }
+      const load = await Load.begin(filled.store, { by: 'copy', source: `${source} ${part ?? ''}`, place: target });
+      const progress = new Progress(terminal, 'copy');
+      await copyStore({ from: opened.store, to: filled.store, part, load }, (batch) => progress.add(batch));
+      progress.end();
+      return await compared(opened.store, filled.store, { part, load, source, target, terminal });
+    } finally {
+      await filled.store.close();
+    }
+  } finally {
+    await opened.store.close();
+  }
+}
+
+function argumentsOf(given: Arguments): { from: string; to: string; part: Part } {
+  const [from, to, part] = ['from', 'to', 'only'].map((name) => textOf(given, name));
+  if (from === undefined || to === undefined) throw new UsageError('store copy needs --from URL and --to URL');
+  if (part !== undefined && part !== 'records' && part !== 'grants') {
+    throw new UsageError('--only is "records" or "grants"');
+  }
+  return { from, to, part };
+}
+
+/** Compares both stores, and opens the new one to servers if they are alike. @returns the exit code */
+async function compared(
+  from: Store,
+  to: Store,
+  given: { part: Part; load: Load; source: string; target: string; terminal: Terminal },
+): Promise<number> {
+  const { part, load, source, target, terminal } = given;
+  const until = (await from.time()) + LIVES;
+  const comparison = new Progress(terminal, 'comparison');
+  const there = await summarize(comparison.of(from.dump()), { part, until });
+  const here = await summarize(comparison.of(to.dump()), { part, until });
+  comparison.end();
+  const differing = differences(there, here);
+  if (differing.length > 0) {
+    terminal.warn(
+      `latchkey: ${source} and ${target} differ, so no server opens ${target}. If a server wrote meanwhile, stop it, and ` +
+        `run this again:\n${bullets(differing)}`,
+    );
+    return 1;
+  }
+  await load.end();
+  const items = [...here.values()].reduce((sum, kind) => sum + kind.items, 0);
+  terminal.print(
+    `copied ${source} to ${target}: ${numberText(items)} items are the same in both\n` +
+      `Name ${target} in the configuration and start the servers. Nothing has ended: keep the old store until all is well, ` +
+      'and start no server on it again.',
+  );
+  return 0;
+}
