@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { OPERATOR } from '../../src/limits/lane.ts';
 import {
   ADMIN,
   authorizationRequest,
@@ -150,7 +151,15 @@ for (const backend of serverStores) {
       const at = `http://localhost:${Number(new URL(world.node.issuer).port) + 1}`;
       await browser.submit(await browser.visit(`${page.url}/sign-up`), person, at);
       const carol = await world.holding({ person, browser });
+      const { consents, passwords } = world.domain;
+      await consents.remember(carol.account, 'demo-photos', { scopes: ['openid'], resources: {} });
+      const left = async () => ({
+        isRight: await passwords.verify(carol.account, person.password, OPERATOR),
+        isAllowed: (await consents.find(carol.account, 'demo-photos')) !== undefined,
+      });
+      assert.deepEqual(await left(), { isRight: 'right', isAllowed: true });
       assert.ok(await world.operations.removeAccount(carol.account));
+      assert.deepEqual(await left(), { isRight: 'wrong', isAllowed: false });
       assert.deepEqual(await world.left(carol), NOTHING);
       assert.equal(await world.accounts.findByEmail(person.email), undefined);
       assert.equal(await world.operations.removeAccount(carol.account), false);
