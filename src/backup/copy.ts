@@ -52,7 +52,7 @@ export async function copyStore(
 }
 
 /** The content of a store by kind: the number of items, and a sum of their hashes, whatever their order. */
-export type Summary = Map<string, { items: number; sum: bigint }>;
+type Summary = Map<string, { items: number; sum: bigint }>;
 
 /**
  * Summarizes what lives beyond a moment. A member counts once, and without its end, because a backend may keep a member
