@@ -8,7 +8,7 @@ import { openStore } from '../../src/storage/open-store.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { Browser } from '../support/browser.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
-import { ALICE, authorizationRequest, signIn } from '../support/flows.ts';
+import { ADMIN, ALICE, authorizationRequest, signIn } from '../support/flows.ts';
 import { freePort } from '../support/free-port.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { wordsOf } from './people.ts';
@@ -40,11 +40,16 @@ describe('What tells one session of a person from another', () => {
     return server;
   }
 
-  async function signedIn({ issuer }: TestServer, address = ADDRESS, agent = FIREFOX): Promise<Browser> {
+  async function signedIn(
+    { issuer }: TestServer,
+    address = ADDRESS,
+    agent = FIREFOX,
+    person = ALICE,
+  ): Promise<Browser> {
     const host = new URL(issuer).host;
     const forwarded = { 'x-forwarded-for': address, 'x-forwarded-proto': 'http', 'x-forwarded-host': host };
     const browser = new Browser({ 'user-agent': agent, ...forwarded });
-    await signIn(browser, authorizationRequest(issuer), ALICE);
+    await signIn(browser, authorizationRequest(issuer), person);
     return browser;
   }
 
@@ -62,11 +67,9 @@ describe('What tells one session of a person from another', () => {
     }
   }
 
-  async function accountOf(store: Store): Promise<string> {
-    const account = await openAccounts({ records: store, clock: systemClock, random: systemRandom }).findByEmail(
-      ALICE.email,
-    );
-    return account?.id ?? assert.fail('she has no account');
+  async function accountOf(store: Store, { email } = ALICE): Promise<string> {
+    const accounts = openAccounts({ records: store, clock: systemClock, random: systemRandom });
+    return (await accounts.findByEmail(email))?.id ?? assert.fail(`${email} has no account`);
   }
 
   it('is the time, for people and for programs, the same to the minute for whoever reads it', async () => {
@@ -129,5 +132,20 @@ describe('What tells one session of a person from another', () => {
     }
     await store.close();
     assert.match(await shownTo(browser, own), /A browser This browser Signed in .* UTC, a moment ago Apps Notes/);
+  });
+
+  it('is the account: a session is not shown to another person whose index names it', async () => {
+    const own = await start();
+    await signedIn(own);
+    const admin = await signedIn(own, ADDRESS, 'TV', ADMIN);
+    const store = await openStore(own.config.stores.grants, systemClock);
+    // A crash can leave a session in the index of the account that it had before.
+    const { keys } = await store.members(sessionsOfAccount(await accountOf(store)), { limit: 10 });
+    assert.equal(keys.length, 1);
+    for (const key of keys) await store.enlist(sessionsOfAccount(await accountOf(store, ADMIN)), key, 3600);
+    await store.close();
+    const shown = await shownTo(admin, own);
+    assert.match(shown, /A browser This browser/);
+    assert.doesNotMatch(shown, /Firefox on Linux/);
   });
 });
