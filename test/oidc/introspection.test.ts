@@ -3,6 +3,9 @@ import { generateKeyPairSync } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose';
 import type { Config } from '../../src/config/schema.ts';
 import { Secret } from '../../src/config/secret.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { grantKey } from '../../src/sessions/grant-records.ts';
+import { openStore } from '../../src/storage/open-store.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
 import { refresh, tokenRequest, tokensFor } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
@@ -178,6 +181,18 @@ describe('Introspection', () => {
     assert.equal((await introspect(String(machine.body['access_token'])))['active'], true);
     travel(901);
     assert.deepEqual(await introspect(String(machine.body['access_token'])), { active: false });
+  });
+
+  it('says of a JWT whose grant is gone from the store that it is not active, though its status is valid', async () => {
+    const { access_token = '' } = await tokensFor(server.issuer, FOR_API);
+    assert.equal((await introspect(access_token))['active'], true);
+    const store = await openStore(server.config.stores.grants, systemClock);
+    try {
+      assert.ok(await store.delete(grantKey(String(decodeJwt(access_token)['grant_id']))));
+    } finally {
+      await store.close();
+    }
+    assert.deepEqual(await introspect(access_token), { active: false });
   });
 
   it('believes no JWT that only looks like one of its own', async () => {
