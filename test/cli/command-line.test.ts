@@ -7,16 +7,18 @@ import { openAccounts } from '../../src/accounts/accounts.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { openSqliteStore } from '../../src/storage/sqlite/sqlite-store.ts';
+import { command } from '../support/command.ts';
 import { makeStore } from '../support/made-store.ts';
 import { WorkingDirectory, type Ended } from './latchkey.ts';
 
+// Most lines run in this process, since a process of its own for each costs half a second.
 describe('The command line', () => {
   const directory = new WorkingDirectory();
   after(() => directory.remove());
 
   it('shows the commands there are', async () => {
     for (const line of [['help'], ['--help'], ['-h']]) {
-      const { code, out, err } = await directory.run(line);
+      const { code, out, err } = await command(line);
       assert.deepEqual([code, err], [0, '']);
       for (const name of ['start', 'check-config', 'help', 'version'])
         assert.match(out, new RegExp(`^  ${name}\\b`, 'm'));
@@ -24,8 +26,8 @@ describe('The command line', () => {
   });
 
   it('shows what one command takes, asked in either way', async () => {
-    const asked = await directory.run(['help', 'check-config']);
-    const { code, out } = await directory.run(['check-config', '--help']);
+    const asked = await command(['help', 'check-config']);
+    const { code, out } = await command(['check-config', '--help']);
     assert.equal(code, 0);
     assert.match(out, /--config FILE {2}the configuration file/);
     assert.equal(asked.out, out);
@@ -39,7 +41,7 @@ describe('The command line', () => {
   });
 
   it('shows words that may be left out in brackets, and no others', async () => {
-    const { out } = await directory.run(['help']);
+    const { out } = await command(['help']);
     assert.match(out, /^ {2}accounts ACTION \[EMAIL\|ACCOUNT\] \[ROLE\] /m);
     assert.match(out, /^ {2}secret ACTION /m);
     assert.match(out, /^ {2}help \[COMMAND\] \[ACTION\] /m);
@@ -52,17 +54,14 @@ describe('The command line', () => {
       'start --config --help',
       'keys revoke --frobnicate --help',
     ]) {
-      const { code, out, err } = await directory.run(line.split(' '));
+      const { code, out, err } = await command(line.split(' '));
       assert.deepEqual([code, err], [0, ''], line);
       assert.ok(out.startsWith(`latchkey ${line.split(' ')[0]}`), out);
     }
   });
 
   it('shows the help of a command for one of its actions, too', async () => {
-    const [one, other] = [
-      await directory.run(['help', 'accounts', 'add']),
-      await directory.run(['accounts', '--help']),
-    ];
+    const [one, other] = [await command(['help', 'accounts', 'add']), await command(['accounts', '--help'])];
     assert.deepEqual([one.code, one.out], [0, other.out]);
   });
 
@@ -81,9 +80,15 @@ describe('The command line', () => {
     'check-config --config=': '--config needs a value: --config FILE',
     'start --help=yes': '--help does not take a value',
   };
+  it('ends its process with 2 when it does not understand', async () => {
+    const { code, out, err } = await directory.run(['strat']);
+    assert.deepEqual([code, out], [2, '']);
+    assert.match(err, /^latchkey: there is no command "strat"/);
+  });
+
   for (const [line, message] of Object.entries(misunderstood)) {
     it(`does not understand "${line}", says so and ends with 2`, async () => {
-      const { code, out, err } = await directory.run(line.split(' '));
+      const { code, out, err } = await command(line.split(' '));
       assert.deepEqual([code, out], [2, '']);
       const [first = ''] = line.split(' ');
       const hint = ['start', 'check-config'].includes(first)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
+const { PATH, NODE_COMPILE_CACHE } = process.env;
 
 export interface Ended {
   code: number | null;
@@ -34,7 +35,7 @@ export class WorkingDirectory {
   start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Process {
     const child = spawn(process.execPath, [MAIN, ...args], {
       cwd: this.path,
-      env: { PATH: process.env['PATH'], NO_COLOR: '1', LATCHKEY_DRAIN_DELAY: '0s', ...environment },
+      env: { PATH, NODE_COMPILE_CACHE, NO_COLOR: '1', LATCHKEY_DRAIN_DELAY: '0s', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#children.push(child);

@@ -55,6 +55,7 @@ export async function startCommand(place: Place, environment: NodeJS.ProcessEnv 
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
       LATCHKEY_PORT: String(place.port),
       LATCHKEY_STORE: place.store,
       LATCHKEY_KEYS_DIR: place.directory,

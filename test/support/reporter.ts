@@ -10,11 +10,23 @@ const GRACE = 10_000;
  * happens instead, so that it can tell the reason at once and knows of them whatever comes after. A test that is skipped
  * counts as failed (`forbid-pending`).
  */
-export class TotalsReporter extends Mocha.reporters.Spec {
+export class LaneReporter extends Mocha.reporters.Spec {
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
     super(runner, options);
     runner.on('pass', () => report({ passed: 1, failed: 0, failures: [] }));
     runner.on('fail', (test, error: unknown) => report({ passed: 0, failed: 1, failures: [failureOf(test, error)] }));
+  }
+
+  override epilogue(): void {
+    // Of one file among many, only the reasons of its failures are news.
+    if (this.failures.length > 0 || process.send === undefined) super.epilogue();
+  }
+}
+
+/** The reporter of a Mocha that ends after its files. */
+export class TotalsReporter extends LaneReporter {
+  constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
+    super(runner, options);
     const timer = setTimeout(() => stop(runner), LIMIT);
     runner.once('end', () => clearTimeout(timer));
   }
@@ -50,7 +62,7 @@ function stop(runner: Mocha.Runner): void {
  * Counts what a test left open as a fault of that test, which `mocha --exit` would hide. A set-up that failed may leave
  * things open, and is reported already.
  */
-function refuseToHang({ hasFailed }: { hasFailed: boolean }): void {
+export function refuseToHang({ hasFailed }: { hasFailed: boolean }): void {
   setTimeout(() => {
     const { stdout: children } = spawnSync('ps', ['-o', 'pid,args', '--ppid', String(process.pid)], {
       encoding: 'utf8',

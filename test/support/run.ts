@@ -1,15 +1,16 @@
 /**
- * A whole test run: the machine's programs, for `npm test` the checks of the sources, then Mocha. A check that fails
- * does not hide what the tests say. The last line is `N passed, N failed`, the checks included.
+ * A whole test run: the machine's programs, then Mocha and, for `npm test`, the checks of the sources beside it. Tests
+ * wait more than they compute, so the checks cost little time there. The last line is `N passed, N failed`, the checks
+ * included.
  *
  *   node test/support/run.ts [soak|interop|guides|readme] [MOCHA OPTIONS]
  */
-import { spawn } from 'node:child_process';
+import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { globSync } from 'node:fs';
-import { relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { installPrograms } from './install.ts';
-import { LIMIT, type Failure, type Totals } from './totals.ts';
+import { LIMIT, type Failure, type FromLane, type ToLane, type Totals } from './totals.ts';
 
 interface Suite {
   /** The patterns of its files, and of those that are not its. */
@@ -17,7 +18,9 @@ interface Suite {
   except: string[];
   checks: string[];
   /** In how many processes at once its files run. */
-  processes: number;
+  lanes: number;
+  /** In minutes, for one file. */
+  limit: number;
 }
 
 const SOAK = 'test/soak/**/*.test.ts';
@@ -34,60 +37,121 @@ const SUITES: Record<string, Suite> = {
   test: {
     files: 'test/**/*.test.ts',
     except: [SOAK, INTEROP, GUIDES, README],
-    checks: ['format:check', 'lint', 'types', 'imports'],
-    processes: 2,
+    checks: ['imports', 'types', 'format:check', 'lint'],
+    lanes: 3,
+    limit: 10,
   },
-  soak: { files: SOAK, except: [], checks: [], processes: 1 },
-  interop: { files: INTEROP, except: [], checks: [], processes: 1 },
-  readme: { files: README, except: [], checks: [], processes: 1 },
-  guides: { files: GUIDES, except: [], checks: [], processes: 1 },
+  soak: { files: SOAK, except: [], checks: [], lanes: 1, limit: 30 },
+  interop: { files: INTEROP, except: [], checks: [], lanes: 1, limit: 30 },
+  readme: { files: README, except: [], checks: [], lanes: 1, limit: 30 },
+  guides: { files: GUIDES, except: [], checks: [], lanes: 1, limit: 60 },
 };
 
-/** In place of the exit code of a process that was killed. */
-const KILLED = -1;
-/** Milliseconds that a process may take to end once its time is over. */
-const GRACE = 300_000;
+const LANE = join(import.meta.dirname, 'lane.ts');
+/** For a lane without files to end, in minutes. */
+const GRACE = 1;
+/** The limit of a run with options, which may ask for a long search, in minutes. */
+const DAY = 24 * 60;
+
+/**
+ * All processes of a run, also those that tests start, share the compiled modules. Most of a short process's CPU time goes
+ * into compiling otherwise.
+ */
+process.env['NODE_COMPILE_CACHE'] ??= resolve('node_modules/.cache/compiled');
 
 /** More failed files than a busy machine explains. */
 const MANY = 6;
 
-/** Runs one npm script, its output held back. @returns whether it passed */
-async function check(script: string): Promise<boolean> {
-  const start = performance.now();
-  const child = spawn('npm', ['run', '--silent', script], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const output: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
-  child.stderr.on('data', (chunk: Buffer) => output.push(chunk));
-  const passed = (await ended(child)) === 0;
-  console.log(`  ${passed ? '✔' : '✘'} ${script} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
-  if (!passed) console.log(Buffer.concat(output).toString());
-  return passed;
+/** Runs npm scripts one after the other, their output held back. A failure is shown at once. */
+async function runChecks(scripts: readonly string[]): Promise<Totals> {
+  const totals: Totals = { passed: 0, failed: 0, failures: [] };
+  for (const script of scripts) {
+    const start = performance.now();
+    const child = spawn('npm', ['run', '--silent', script], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const show = hold(child);
+    const passed = (await ended(child)) === 0;
+    console.log(`  ${passed ? '✔' : '✘'} npm run ${script} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+    if (!passed) show();
+    const failures = passed ? [] : [{ text: `npm run ${script}` }];
+    add(totals, { passed: Number(passed), failed: failures.length, failures });
+  }
+  return totals;
 }
 
-/** Runs Mocha on one share of the files. What the first says is shown as it comes, of the others on `show`. */
-function startMocha(args: readonly string[], { share }: { share: number }) {
-  const output = share === 0 ? 'inherit' : 'pipe';
-  const env = { ...process.env, TEST_SHARE: String(share) };
-  const child = spawn('mocha', [...args], { stdio: ['ignore', output, output, 'ipc'], env });
-  const held: Buffer[] = [];
+/** Holds back what a process writes. @returns writes what is held by then */
+function hold(child: ChildProcess): () => void {
+  let held: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => held.push(chunk));
+  return () => {
+    process.stdout.write(Buffer.concat(held));
+    held = [];
+  };
+}
+
+/** Runs a Mocha of its own, with its output as it comes. @param limit in minutes */
+async function runMocha(args: readonly string[], limit?: number): Promise<Totals> {
+  const child = spawn('mocha', args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const totals: Totals = { passed: 0, failed: 0, failures: [] };
-  child.on('message', (message) => {
-    const more = message as Totals;
-    add(totals, more);
-    for (const { text } of more.failures) console.log(`✘ ${text}`);
+  child.on('message', (message) => note(totals, message as Totals));
+  const timer = setTimeout(() => child.kill('SIGKILL'), (limit ?? DAY) * 60_000);
+  const code = await ended(child);
+  clearTimeout(timer);
+  // A process that ends with an error and reports no failure counts as one failure.
+  if (code !== 0 && totals.failed === 0) add(totals, failure(`the process of the tests ended with ${code}`));
+  return totals;
+}
+
+/** Has one process run files of the queue until it is empty, and another one after a process that died in a file. */
+async function runLane(queue: string[], { lane, limit }: { lane: number; limit: number }): Promise<Totals> {
+  const totals: Totals = { passed: 0, failed: 0, failures: [] };
+  do await runProcess(queue, totals, { lane, limit });
+  while (queue.length > 0 && performance.now() < LIMIT);
+  return totals;
+}
+
+async function runProcess(queue: string[], totals: Totals, { lane, limit }: { lane: number; limit: number }) {
+  const child = fork(LANE, {
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    env: { ...process.env, TEST_LANE: String(lane) },
+    // A group of its own, so that what its tests have started ends with it.
+    detached: true,
   });
-  // A process that does not even come to its limit, such as in an endless loop.
-  const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT + GRACE);
-  const result = ended(child).then((code) => {
+  const show = hold(child);
+  const failedBefore = totals.failed;
+  const now: { file: string | undefined; isLate: boolean } = { file: undefined, isLate: false };
+  let timer: NodeJS.Timeout | undefined;
+  const stopAfter = (minutes: number) => {
     clearTimeout(timer);
-    // A process that ends with an error and reports no failure counts as one failure.
-    const broke = `the tests' process ${share} ended with ${code}`;
-    if (code === KILLED || (code !== 0 && totals.failed === 0))
-      add(totals, { passed: 0, failed: 1, failures: [{ text: broke }] });
-    return totals;
+    timer = setTimeout(() => {
+      now.isLate = true;
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    }, minutes * 60_000);
+  };
+  stopAfter(limit);
+  child.on('message', (message: FromLane) => {
+    if (!('isReady' in message)) return note(totals, message);
+    show();
+    now.file = performance.now() < LIMIT ? queue.shift() : undefined;
+    stopAfter(now.file === undefined ? GRACE : limit);
+    child.send({ file: now.file } satisfies ToLane);
   });
-  return { result, show: () => process.stdout.write(Buffer.concat(held)) };
+  const code = await ended(child);
+  clearTimeout(timer);
+  show();
+  const { file, isLate } = now;
+  const how = isLate ? 'did not end in time' : `ended with ${code}`;
+  if (file !== undefined) add(totals, failure(`the process of ${relative('.', file)} ${how}`, file));
+  else if (code !== 0 && totals.failed === failedBefore) add(totals, failure(`lane ${lane} ${how}`));
+}
+
+function failure(text: string, file?: string): Totals {
+  return { passed: 0, failed: 1, failures: [{ text, ...(file !== undefined && { file }) }] };
+}
+
+/** Adds an outcome, and shows the reasons of its failures at once. */
+function note(sum: Totals, outcome: Totals): void {
+  add(sum, outcome);
+  for (const { text } of outcome.failures) console.log(`✘ ${text}`);
 }
 
 function add(sum: Totals, { passed, failed, failures }: Totals): void {
@@ -96,20 +160,18 @@ function add(sum: Totals, { passed, failed, failures }: Totals): void {
   sum.failures.push(...failures);
 }
 
-/** Runs a suite's files, dealt out to its processes in turn; with options of Mocha's own, in one. */
-async function runTests({ files, except, processes }: Suite, options: string[]): Promise<Totals> {
-  const all = globSync(files, { exclude: except }).sort();
-  const count = options.length > 0 ? 1 : processes;
-  const shares = Array.from({ length: count }, (_, share) => all.filter((_file, index) => index % count === share));
-  // Mocha without a file would run every test there is.
-  const runs = shares.filter((own) => own.length > 0).map((own, share) => startMocha([...options, ...own], { share }));
+/** Runs a suite's files, in its lanes; with options of Mocha's own, in one Mocha. */
+async function runTests({ files, except, lanes, limit }: Suite, options: string[]): Promise<Totals> {
+  const queue = globSync(files, { exclude: except })
+    .sort()
+    .map((file) => resolve(file));
+  if (options.length > 0) return runMocha([...options, ...queue]);
   const sum: Totals = { passed: 0, failed: 0, failures: [] };
-  for (const { result, show } of runs) {
-    const totals = await result;
-    show();
-    add(sum, totals);
-  }
-  if (options.length === 0) await runAgain(sum);
+  const runs = Array.from({ length: lanes }, (_, lane) => runLane(queue, { lane, limit }));
+  for (const totals of await Promise.all(runs)) add(sum, totals);
+  const left = `The run has taken ${LIMIT / 60_000} minutes, and ends with ${queue.length} files not run`;
+  if (queue.length > 0) add(sum, failure(left));
+  await runAgain(sum, limit);
   return sum;
 }
 
@@ -117,14 +179,14 @@ async function runTests({ files, except, processes }: Suite, options: string[]):
  * Runs failed files once more, each alone: a fault of the program fails again, a starved machine does not. A test that
  * passes only then is listed by name, for its wait or its set-up needs mending.
  */
-async function runAgain(sum: Totals): Promise<void> {
+async function runAgain(sum: Totals, limit: number): Promise<void> {
   const files = new Set(sum.failures.map(({ file }) => file));
   if (files.has(undefined) || files.size > MANY) return;
   list('Failed beside the others', sum.failures);
   for (const file of files) {
     if (file === undefined) continue;
     console.log(`Running again, alone: ${relative('.', file)}`);
-    const again = await startMocha([file], { share: 0 }).result;
+    const again = await runMocha([file], limit);
     if (again.failed > 0) continue;
     const unsteady = sum.failures.filter((failure) => failure.file === file);
     sum.failures = sum.failures.filter((failure) => failure.file !== file);
@@ -138,11 +200,11 @@ function list(heading: string, failures: readonly Failure[]): void {
   if (failures.length > 0) console.log(`${heading}:\n${failures.map(({ text }) => `  ${text}\n`).join('')}`);
 }
 
-function ended(child: ReturnType<typeof spawn>): Promise<number> {
+function ended(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
-      resolve(code ?? KILLED);
+      resolve(code ?? 1);
     });
   });
 }
@@ -154,14 +216,11 @@ async function main([name = '', ...options]: string[]): Promise<number> {
     console.log('0 passed, 1 failed');
     return 1;
   }
-  if (suite.checks.length > 0) console.log(`Checking: ${suite.checks.join(', ')}`);
-  const results = await Promise.all(suite.checks.map(check));
-  const passed = results.filter(Boolean).length;
-  const tests = await runTests(suite, options);
-  const failed = results.length - passed + tests.failed;
-  list('Failed', tests.failures);
-  console.log(`${passed + tests.passed} passed, ${failed} failed`);
-  return failed > 0 ? 1 : 0;
+  const sum: Totals = { passed: 0, failed: 0, failures: [] };
+  for (const totals of await Promise.all([runChecks(suite.checks), runTests(suite, options)])) add(sum, totals);
+  list('Failed', sum.failures);
+  console.log(`${sum.passed} passed, ${sum.failed} failed`);
+  return sum.failed > 0 ? 1 : 0;
 }
 
 process.exitCode = await main(process.argv.slice(2));

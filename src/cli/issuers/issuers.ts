@@ -8,7 +8,6 @@ import type { Domain } from '../../domain/domain.ts';
 import type { Check, Examination } from '../../grants/jwt-bearer/examination.ts';
 import { CHECKS, firstFailure } from '../../grants/jwt-bearer/checks.ts';
 import { readAssertion } from '../../grants/jwt-bearer/assertion.ts';
-import { jwtBearer } from '../../grants/jwt-bearer/jwt-bearer.ts';
 import type { Subject } from '../../grants/jwt-bearer/subject.ts';
 import { openOutgoing } from '../../outgoing/outgoing.ts';
 import { readText } from '../text-files.ts';
@@ -50,6 +49,8 @@ async function examine(context: StoreContext, domain: Domain, token: string): Pr
       context.terminal.warn(`latchkey: ${address}: ${err instanceof Error ? err.message : String(err)}`);
     },
   });
+  // Loaded here, because it brings in the engine, and no other command should wait for that.
+  const { jwtBearer } = await import('../../grants/jwt-bearer/jwt-bearer.ts');
   const { rehearse } = jwtBearer({
     issuer: config.issuer,
     issuers,
