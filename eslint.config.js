@@ -66,6 +66,23 @@ const PATCHES = [
   message: 'Give the engine a row in oidc/engine-overrides.ts; nothing else patches a class.',
 }));
 
+/** A failing test must not hang. */
+const ENDLESS = [
+  {
+    selector: 'WhileStatement > .test AwaitExpression, WhileStatement > AwaitExpression.test',
+    message: 'Wait with until() of test/support/until.ts, which gives up.',
+  },
+  {
+    selector: ':matches(ForStatement:not([test]), WhileStatement[test.value=true]):has(AwaitExpression)',
+    message: 'Bound the loop, and fail after it.',
+  },
+  {
+    selector:
+      'CallExpression[callee.name="it"] VariableDeclaration[kind!="await using"] > VariableDeclarator > AwaitExpression > CallExpression[callee.name="startTestServer"]',
+    message: 'Declare the server with `await using`, so that it is closed when the test fails.',
+  },
+];
+
 /** The fences as seen from one place: all but those that have their home there. */
 function fencesOutside(home) {
   const patterns = FENCES.filter((fence) => fence.home !== home).map(({ group, importNames, reason }) => ({
@@ -143,6 +160,7 @@ export default defineConfig(
     rules: { 'no-restricted-syntax': ['error', NEW_DATE, NO_BUNDLE] },
   },
   { files: ['src/cli/**', 'src/demo/**'], rules: { 'no-console': 'off' } },
+  { files: ['test/**/*.ts'], rules: { 'no-restricted-syntax': ['error', ...ENDLESS] } },
   // Scripts of the demo apps' and the server's pages.
   { files: ['src/**/*.js', 'views/**/*.js'], languageOptions: { globals: globals.browser } },
   // It is loaded by a plain script tag.

@@ -9,12 +9,11 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 const HERE = '198.51.100.1';
 const ELSEWHERE = '192.0.2.1';
 
-/** Small budgets, cheap hashes, and a proxy in front that says where a request comes from. */
+/** Small budgets, and a proxy in front that says where a request comes from. */
 function change(config: Config): Config {
   return {
     ...config,
     listen: { ...config.listen, trusted_proxies: ['127.0.0.1', '::1'] },
-    passwords: { ...config.passwords, argon2: { memory_kib: 64, passes: 1, parallelism: 1 } },
     pending_requests: { ...config.pending_requests, kib_per_address: 64 },
   };
 }

@@ -19,7 +19,7 @@ for (const [name, backend] of Object.entries(STORES)) {
     before(async () => {
       const store = await backend.start();
       ({ stop } = store);
-      server = await startTestServer(store.url === undefined ? {} : { store: store.url });
+      server = await startTestServer({ hashesSlowly: true, ...(store.url !== undefined && { store: store.url }) });
     });
     after(async () => {
       await server.close();

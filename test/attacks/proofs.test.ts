@@ -116,20 +116,16 @@ describe('Proofs that are remembered because they may be used once', function ()
         ? Promise.reject(new StoreUnavailable('no answer'))
         : call(),
     );
-    const failing = await startTestServer({ openStores });
-    try {
-      const { refresh_token = '' } = await tokensFor(failing.issuer);
-      const dpop = await proof(await newHolder(), { htm: 'POST', htu: `${failing.issuer}/token` });
-      const ask = async () => {
-        const body = new URLSearchParams({ grant_type: 'refresh_token', client_id: 'demo-notes', refresh_token });
-        return (await fetch(`${failing.issuer}/token`, { method: 'POST', headers: { dpop }, body })).status;
-      };
-      isAway = true;
-      assert.equal(await ask(), 503);
-      isAway = false;
-      assert.equal(await ask(), 400);
-    } finally {
-      await failing.close();
-    }
+    await using failing = await startTestServer({ openStores });
+    const { refresh_token = '' } = await tokensFor(failing.issuer);
+    const dpop = await proof(await newHolder(), { htm: 'POST', htu: `${failing.issuer}/token` });
+    const ask = async () => {
+      const body = new URLSearchParams({ grant_type: 'refresh_token', client_id: 'demo-notes', refresh_token });
+      return (await fetch(`${failing.issuer}/token`, { method: 'POST', headers: { dpop }, body })).status;
+    };
+    isAway = true;
+    assert.equal(await ask(), 503);
+    isAway = false;
+    assert.equal(await ask(), 400);
   });
 });

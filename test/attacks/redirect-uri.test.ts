@@ -22,30 +22,26 @@ describe('RFC 9700 §4.1: the redirect URI', () => {
   it('keeps its own query byte for byte, in answers and in errors', async () => {
     const queries = ['?next=a%20b+c&empty=&flag&q=%7E~', "?quoted='x'", '?'];
     const uris = queries.map((query) => registered + query);
-    const other = await startTestServer({
+    await using other = await startTestServer({
       change: (config) => ({
         ...config,
         clients: config.clients.map((one) => (one.client_id === 'demo-notes' ? { ...one, redirect_uris: uris } : one)),
       }),
     });
-    try {
-      const browser = new Browser();
-      await signIn(browser, authorizationRequest(other.issuer, 'demo-photos'));
-      for (const uri of uris) {
-        for (const mode of ['query', 'query.jwt', 'jwt']) {
-          for (const fault of [{}, { max_age: '-1' }]) {
-            const asked = { redirect_uri: uri, response_mode: mode, ...fault };
-            const answer = await browser.request(authorizationRequest(other.issuer, 'demo-notes', asked).url);
-            const location = answer.headers.get('location') ?? '';
-            const rest = location.slice(uri.length);
-            assert.ok(location.startsWith(uri), location);
-            assert.match(rest, uri.endsWith('?') ? /^(code|error|response)=/ : /^&(code|error|response)=/);
-            if (mode === 'query') assert.match(rest, /&state=\w+&iss=|&state=\w+$|&iss=.*&state=/);
-          }
+    const browser = new Browser();
+    await signIn(browser, authorizationRequest(other.issuer, 'demo-photos'));
+    for (const uri of uris) {
+      for (const mode of ['query', 'query.jwt', 'jwt']) {
+        for (const fault of [{}, { max_age: '-1' }]) {
+          const asked = { redirect_uri: uri, response_mode: mode, ...fault };
+          const answer = await browser.request(authorizationRequest(other.issuer, 'demo-notes', asked).url);
+          const location = answer.headers.get('location') ?? '';
+          const rest = location.slice(uri.length);
+          assert.ok(location.startsWith(uri), location);
+          assert.match(rest, uri.endsWith('?') ? /^(code|error|response)=/ : /^&(code|error|response)=/);
+          if (mode === 'query') assert.match(rest, /&state=\w+&iss=|&state=\w+$|&iss=.*&state=/);
         }
       }
-    } finally {
-      await other.close();
     }
   });
 

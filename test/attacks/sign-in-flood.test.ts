@@ -11,6 +11,7 @@ describe('a flood of sign-ins with the right password of an own account', () => 
   let server: TestServer;
   before(async () => {
     server = await startTestServer({
+      hashesSlowly: true,
       change: (config) => ({ ...config, listen: { ...config.listen, trusted_proxies: [HOST, '::1'] } }),
     });
   });
@@ -102,7 +103,7 @@ describe('a flood of sign-ins with the right password of an own account', () => 
 describe('device cookies stolen before the password was changed', () => {
   let server: TestServer;
   before(async () => {
-    server = await startTestServer();
+    server = await startTestServer({ hashesSlowly: true });
   });
   after(() => server.close());
 

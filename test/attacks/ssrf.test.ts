@@ -149,34 +149,30 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
   }
 
   it('those of a client that registered itself reach nothing inside, also where the operator has listed it', async () => {
-    const server = await startTestServer({
+    await using server = await startTestServer({
       change: (config) => ({ ...openToAll()(config), outgoing: { allow: [inside.host] } }),
     });
-    try {
-      inside.calls = 0;
-      const { issuer } = server;
-      const places = Object.fromEntries(
-        ['jwks_uri', 'backchannel_logout_uri', 'logo_uri'].map((name) => [name, `http://${inside.host}/${name}`]),
-      );
-      const { body } = await register(server, { ...places, token_endpoint_auth_method: 'client_secret_post' });
-      const [clientId, clientSecret] = [String(body['client_id']), String(body['client_secret'])];
-      const browser = new Browser();
-      const signed = authorizationRequest(issuer, clientId, { redirect_uri: REDIRECT });
-      const object = await requestObject(signed, { key: key.privateKey, issuer });
-      const refused = await browser.visit(withRequestObject(signed, object).url, {}, REDIRECT);
-      assert.match(`${refused.url} ${refused.html}`, /invalid_(request_object|client_metadata)/);
-      const request = authorizationRequest(issuer, clientId, { redirect_uri: REDIRECT });
-      const code = (await signIn(browser, request)).searchParams.get('code') ?? '';
-      const { status, body: tokens } = await tokenRequest(issuer, {
-        ...{ grant_type: 'authorization_code', code, redirect_uri: REDIRECT, code_verifier: request.verifier },
-        ...{ client_id: clientId, client_secret: clientSecret },
-      });
-      assert.equal(status, 200, JSON.stringify(tokens));
-      await browser.visit(`${issuer}/logout?id_token_hint=${String(tokens['id_token'])}`);
-      assert.equal(inside.calls, 0);
-    } finally {
-      await server.close();
-    }
+    inside.calls = 0;
+    const { issuer } = server;
+    const places = Object.fromEntries(
+      ['jwks_uri', 'backchannel_logout_uri', 'logo_uri'].map((name) => [name, `http://${inside.host}/${name}`]),
+    );
+    const { body } = await register(server, { ...places, token_endpoint_auth_method: 'client_secret_post' });
+    const [clientId, clientSecret] = [String(body['client_id']), String(body['client_secret'])];
+    const browser = new Browser();
+    const signed = authorizationRequest(issuer, clientId, { redirect_uri: REDIRECT });
+    const object = await requestObject(signed, { key: key.privateKey, issuer });
+    const refused = await browser.visit(withRequestObject(signed, object).url, {}, REDIRECT);
+    assert.match(`${refused.url} ${refused.html}`, /invalid_(request_object|client_metadata)/);
+    const request = authorizationRequest(issuer, clientId, { redirect_uri: REDIRECT });
+    const code = (await signIn(browser, request)).searchParams.get('code') ?? '';
+    const { status, body: tokens } = await tokenRequest(issuer, {
+      ...{ grant_type: 'authorization_code', code, redirect_uri: REDIRECT, code_verifier: request.verifier },
+      ...{ client_id: clientId, client_secret: clientSecret },
+    });
+    assert.equal(status, 200, JSON.stringify(tokens));
+    await browser.visit(`${issuer}/logout?id_token_hint=${String(tokens['id_token'])}`);
+    assert.equal(inside.calls, 0);
   });
 
   it('the headers of a JWT name no key that is fetched (RFC 8725 §3.10)', async () => {
@@ -207,7 +203,7 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
   });
 
   it('nothing is fetched because somebody registers it, whatever it is', async () => {
-    const server = await startTestServer({
+    await using server = await startTestServer({
       change: (config) => ({ ...openToAll()(config), outgoing: { allow: [inside.host] } }),
     });
     inside.calls = 0;
@@ -229,7 +225,6 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
       assert.deepEqual([answer.status, answer.body['error']], [400, 'invalid_client_metadata']);
     }
     assert.equal(inside.calls, 0);
-    await server.close();
   });
 
   it('request_uri is never fetched, also from a listed host', async () => {

@@ -107,7 +107,7 @@ for (const backend of serverStores) {
 
 describe('A guess at a device’s code during a pause', () => {
   it('is refused, and does not lengthen the next pause', async () => {
-    const server = await startTestServer({ change: withTelevision });
+    await using server = await startTestServer({ change: withTelevision });
     try {
       const browser = new Browser();
       /** @returns the seconds to wait; 0 if the code was looked at */
@@ -115,7 +115,7 @@ describe('A guess at a device’s code during a pause', () => {
         const { response } = await enterCode(server.issuer, browser, 'BBBB-BBBB');
         return Number(response.headers.get('retry-after') ?? 0);
       };
-      while ((await guess()) === 0);
+      for (let tries = 0; tries < 100 && (await guess()) === 0; tries += 1);
       for (let times = 0; times < 10; times += 1) await guess();
       travel(60);
       assert.equal(await guess(), 0);
@@ -123,7 +123,6 @@ describe('A guess at a device’s code during a pause', () => {
       assert.ok(pause > 0 && pause <= 120, String(pause));
     } finally {
       returnToPresent();
-      await server.close();
     }
   });
 });

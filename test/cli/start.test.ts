@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { certificateFor } from '../support/certificate.ts';
 import { freePort } from '../support/free-port.ts';
+import { until } from '../support/until.ts';
 import { WorkingDirectory, type Process } from './latchkey.ts';
 
 const FILE = 'issuer: http://localhost:3000\nlisten: { port: 0 }\nlog: { format: json }\n';
@@ -47,11 +48,6 @@ function answers(port: number): Promise<boolean> {
     (response) => response.body?.cancel().then(() => true) ?? true,
     () => false,
   );
-}
-
-/** Waits for something that other processes bring about. */
-async function eventually(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 describe('latchkey start', function () {
@@ -115,7 +111,7 @@ describe('latchkey start', function () {
     const { server, port } = await started(FILE);
     const socket = await unfinishedRequest(port);
     server.kill('SIGTERM');
-    await eventually(async () => !(await answers(port)));
+    await until(async () => !(await answers(port)));
     assert.equal(socket.closed, false);
     const stopping = setInterval(() => server.kill('SIGTERM'), 20);
     const { code } = await server.ended;
@@ -133,7 +129,7 @@ describe('latchkey start', function () {
       assert.equal(await readiness(port), 200);
       const start = performance.now();
       server.kill('SIGTERM');
-      await eventually(async () => (await readiness(port)) === 503);
+      await until(async () => (await readiness(port)) === 503);
       assert.equal(await answers(port), true);
       assert.equal((await server.ended).code, 0);
       assert.ok(performance.now() - start > 4900);
@@ -145,12 +141,12 @@ describe('latchkey start', function () {
       if (workers > 1) await server.printed(WORKER, workers);
       assert.equal(await readiness(port), 200);
       server.kill('SIGTERM');
-      await eventually(async () => (await readiness(port)) === 503);
+      await until(async () => (await readiness(port)) === 503);
       const stopping = setInterval(() => server.kill('SIGTERM'), 20);
       const { code } = await server.ended;
       clearInterval(stopping);
       assert.equal(code, 1);
-      await eventually(async () => !(await answers(port)));
+      await until(async () => !(await answers(port)));
     });
 
     it(`shows a renewed certificate on SIGHUP, and lives on, with ${workers} of its processes`, async () => {
@@ -161,7 +157,7 @@ describe('latchkey start', function () {
       renew('second');
       server.kill('SIGHUP');
       for (const pid of pids) process.kill(Number(pid), 'SIGHUP');
-      for (let times = 0; times < 4; times += 1) await eventually(async () => (await shownName(port)) === 'second');
+      for (let times = 0; times < 4; times += 1) await until(async () => (await shownName(port)) === 'second');
       server.kill('SIGTERM');
       assert.equal((await server.ended).code, 0);
     });

@@ -41,15 +41,11 @@ describe('The guides', () => {
       name,
       address,
     ]);
-    const server = await startTestServer();
-    try {
-      const response = await fetch(`${server.issuer}/.well-known/openid-configuration`);
-      const metadata = (await response.json()) as Record<string, unknown>;
-      const told = stated.map(([name = '']) => [name, String(metadata[name]).replace(server.issuer, ISSUER)]);
-      assert.ok(stated.length >= 10);
-      assert.deepEqual(stated, told);
-    } finally {
-      await server.close();
-    }
+    await using server = await startTestServer();
+    const response = await fetch(`${server.issuer}/.well-known/openid-configuration`);
+    const metadata = (await response.json()) as Record<string, unknown>;
+    const told = stated.map(([name = '']) => [name, String(metadata[name]).replace(server.issuer, ISSUER)]);
+    assert.ok(stated.length >= 10);
+    assert.deepEqual(stated, told);
   });
 });

@@ -25,7 +25,7 @@ for (const backend of [sqlite, redis]) {
 
     before(async () => {
       store = await backend.start();
-      server = await startTestServer({ store: store.url });
+      server = await startTestServer({ store: store.url, hashesSlowly: true });
       second = await startServerProcess({ directory: server.directory, issuer: server.issuer, store: store.url });
       // Remembered, so that this client too is answered without a page from now on.
       await tokensFor(server.issuer, { clientId: 'demo-web' });

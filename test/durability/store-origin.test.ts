@@ -108,7 +108,7 @@ for (const backend of [sqlite, redis]) {
 
 describe('An account with the password of the demo', () => {
   it('opens nothing on a configured server', async () => {
-    const server = await startTestServer({ change: (config) => ({ ...config, accounts: [], isDemo: false }) });
+    await using server = await startTestServer({ change: (config) => ({ ...config, accounts: [], isDemo: false }) });
     const stores = await openStores(server.config.stores, systemClock);
     try {
       const parts = { records: stores.records, clock: systemClock, random: systemRandom };
@@ -120,7 +120,6 @@ describe('An account with the password of the demo', () => {
       await assert.rejects(tokensFor(server.issuer), /did not come back/);
     } finally {
       await stores.close();
-      await server.close();
     }
   });
 

@@ -169,12 +169,10 @@ describe('The password grant', () => {
         'grant_types_supported'
       ]?.includes('password');
     assert.equal(await grants(server), true);
-    const without = await startTestServer();
+    await using without = await startTestServer();
     assert.equal(await grants(without), false);
-    await without.close();
     const deprecated = { password_grant: true, response_types: [] };
-    const byHand = await startTestServer({ change: (config) => ({ ...config, deprecated }) });
+    await using byHand = await startTestServer({ change: (config) => ({ ...config, deprecated }) });
     assert.equal(await grants(byHand), true);
-    await byHand.close();
   });
 });

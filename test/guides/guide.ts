@@ -113,25 +113,26 @@ function runShell(script: string, cwd: string, environment: Record<string, strin
 }
 
 async function installed(run: () => Shell): Promise<void> {
-  for (let left = TRIES - 1; ; left -= 1) {
+  let said = '';
+  for (let left = TRIES; left > 0; left -= 1) {
     const shell = run();
     await shell.ended;
     if (shell.process.exitCode === 0) return;
-    if (left === 0) throw new Error(shell.said());
+    said = shell.said();
   }
+  throw new Error(said);
 }
 
 async function untilListening(port: string, program: Shell): Promise<void> {
-  for (let look = 0; ; look += 1) {
+  for (let look = 0; look <= STARTING; look += 1) {
     const isThere = await fetch(`http://localhost:${port}/`, { redirect: 'manual' }).then(
       () => true,
       () => false,
     );
     if (isThere) return;
-    if (program.process.exitCode !== null || look > STARTING) {
-      await program.end();
-      throw new Error(program.said());
-    }
+    if (program.process.exitCode !== null) break;
     await sleep(100);
   }
+  await program.end();
+  throw new Error(program.said());
 }

@@ -55,7 +55,7 @@ describe('host/admission', () => {
 
     it('may name the default port where the issuer has it', async () => {
       const change = (config: Config): Config => ({ ...config, issuer: 'https://login.example' });
-      const server = await startTestServer({ change });
+      await using server = await startTestServer({ change });
       for (const [host, status] of [
         ['login.example', 200],
         ['login.example:443', 200],
@@ -63,7 +63,6 @@ describe('host/admission', () => {
       ] as const) {
         assert.equal((await get(server, '/jwks', `Host: ${host}`)).status, status, host);
       }
-      await server.close();
     });
 
     it('may be an alias with or without the default port, however the configuration spells it', async () => {
@@ -72,7 +71,7 @@ describe('host/admission', () => {
         issuer: 'https://login.example',
         listen: { ...config.listen, aliases: ['One.example:443', 'two.example', 'three.example:80', '[fd00::1]:443'] },
       });
-      const server = await startTestServer({ change });
+      await using server = await startTestServer({ change });
       for (const [host, status] of [
         ...(['one.example', 'one.example:443', 'two.example', 'two.example:443', '[fd00::1]'] as const).map(
           (known) => [known, 200] as const,
@@ -83,7 +82,6 @@ describe('host/admission', () => {
       ]) {
         assert.equal((await get(server, '/jwks', `Host: ${host}`)).status, status, host);
       }
-      await server.close();
     });
 
     it('may be an alias, and the URLs that are handed out are the issuer’s all the same', async () => {

@@ -105,7 +105,7 @@ describe('A server that stops', () => {
       if (isOver) late.push(name);
       return call();
     });
-    const server = await startTestServer({ change: busy, openStores });
+    await using server = await startTestServer({ change: busy, openStores });
     const before = begun.length;
     // The last check of the start counts for a second.
     await sleep(1100);

@@ -118,14 +118,10 @@ describe('An endpoint for programs', () => {
 
 describe('A page that does not exist', () => {
   it('says so, without a code, and leads on', async () => {
-    const server = await startTestServer();
-    try {
-      const { status, html } = await new Browser().visit(`${server.issuer}/nothing/here`);
-      assert.equal(status, 404);
-      assert.doesNotMatch(html, /invalid_request|Error code/);
-      assert.match(html, /href="\/"/);
-    } finally {
-      await server.close();
-    }
+    await using server = await startTestServer();
+    const { status, html } = await new Browser().visit(`${server.issuer}/nothing/here`);
+    assert.equal(status, 404);
+    assert.doesNotMatch(html, /invalid_request|Error code/);
+    assert.match(html, /href="\/"/);
   });
 });

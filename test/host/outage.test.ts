@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Browser, formOf, type Page } from '../support/browser.ts';
 import { ALICE, authorizationRequest, exchangeCode, signIn, tokenRequest } from '../support/flows.ts';
 import { startRedis, type RedisOfTests } from '../support/redis.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
+import { until } from '../support/until.ts';
 
 const WEB = 'demo-web:demo-web-secret';
 
@@ -136,7 +136,7 @@ describe('host while the store is away', () => {
 
   it('is ready again by itself when the store is back', async () => {
     redis = await startRedis({ appendonly: true, port: Number(new URL(redis.url).port) });
-    while ((await fetch(`${server.issuer}/readyz`)).status !== 200) await sleep(50);
+    await until(async () => (await fetch(`${server.issuer}/readyz`)).status === 200);
     const page = await new Browser().visit(authorizationRequest(server.issuer).url);
     assert.equal(page.status, 200);
     assert.match(page.html, /type="password"/);

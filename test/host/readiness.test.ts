@@ -88,7 +88,7 @@ describe('/readyz', function () {
   });
 
   it('says 503 while another process keeps the lock of its file', async () => {
-    const server = await startTestServer();
+    await using server = await startTestServer();
     const database = new DatabaseSync(join(server.directory, 'store.db'));
     try {
       await becomes(server.issuer, 200);
@@ -98,7 +98,6 @@ describe('/readyz', function () {
       await becomes(server.issuer, 200);
     } finally {
       database.close();
-      await server.close();
     }
   });
 

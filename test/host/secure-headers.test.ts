@@ -61,7 +61,7 @@ describe('host/secure-headers', () => {
     const source = join(import.meta.dirname, '../../src');
     const setting = globSync('**/*.ts', { cwd: source })
       .filter((path) => !path.startsWith('demo'))
-      .filter((path) => /type = 'html'/.test(readFileSync(join(source, path), 'utf8')));
+      .filter((path) => readFileSync(join(source, path), 'utf8').includes("type = 'html'"));
     // The page in the frame of OpenID Connect Session Management is public, and any app may frame it.
     assert.deepEqual(setting.toSorted(), ['http/page-answer.ts', 'oidc/logout/session-management.ts']);
   });
@@ -161,31 +161,27 @@ describe('host/secure-headers', () => {
   });
 
   it('an issuer that has https asks browsers to keep to it, and its cookies go nowhere else', async () => {
-    const behindTls = await startTestServer({
+    await using behindTls = await startTestServer({
       change: (config) => ({
         ...config,
         issuer: 'https://login.example',
         listen: { ...config.listen, trusted_proxies: ['127.0.0.1'] },
       }),
     });
-    try {
-      const { port } = behindTls;
-      const request = authorizationRequest(`http://localhost:${port}`);
-      const response = await fetch(`http://127.0.0.1:${port}/authorize${new URL(request.url).search}`, {
-        redirect: 'manual',
-        headers: { 'x-forwarded-host': 'login.example' },
-      });
-      assert.equal(response.headers.get('strict-transport-security'), 'max-age=31536000');
-      const cookies = response.headers.getSetCookie();
-      assert.ok(cookies.length > 0);
-      for (const cookie of cookies) {
-        assert.match(cookie, /^__(Host|Secure)-/);
-        assert.match(cookie, /; secure/i);
-        assert.match(cookie, /; httponly/i);
-        assert.match(cookie, /; samesite=lax/i);
-      }
-    } finally {
-      await behindTls.close();
+    const { port } = behindTls;
+    const request = authorizationRequest(`http://localhost:${port}`);
+    const response = await fetch(`http://127.0.0.1:${port}/authorize${new URL(request.url).search}`, {
+      redirect: 'manual',
+      headers: { 'x-forwarded-host': 'login.example' },
+    });
+    assert.equal(response.headers.get('strict-transport-security'), 'max-age=31536000');
+    const cookies = response.headers.getSetCookie();
+    assert.ok(cookies.length > 0);
+    for (const cookie of cookies) {
+      assert.match(cookie, /^__(Host|Secure)-/);
+      assert.match(cookie, /; secure/i);
+      assert.match(cookie, /; httponly/i);
+      assert.match(cookie, /; samesite=lax/i);
     }
   });
 });

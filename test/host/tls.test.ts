@@ -57,7 +57,7 @@ describe('host/listener with a certificate', () => {
   });
 
   it('waits at its end for no connection without a handshake', async () => {
-    const other = await startTestServer({ change: withTls('cert.pem') });
+    await using other = await startTestServer({ change: withTls('cert.pem') });
     const silent = connectTcp(other.port, '127.0.0.1').on('error', () => undefined);
     await once(silent, 'connect');
     const closed = once(silent, 'close', { signal: AbortSignal.timeout(20_000) });
@@ -160,7 +160,7 @@ describe('host/listener with a certificate', () => {
   }
 
   it('has the suites of FAPI 2.0 alone under its profiles, also with a renewed certificate', async () => {
-    const fapi = await startTestServer({
+    await using fapi = await startTestServer({
       change: (config) => ({
         ...withTls('cert.pem')(config),
         profile: 'fapi2-security',
@@ -169,19 +169,15 @@ describe('host/listener with a certificate', () => {
       }),
     });
     const [gcm, chacha, cbc] = ['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-ECDSA-AES128-SHA'] as const; // prettier-ignore
-    try {
-      for (const renew of [false, true]) {
-        if (renew) fapi.reload();
-        assert.equal(await agreed(fapi.port, gcm, 'TLSv1.2'), gcm);
-        assert.equal(await agreed(fapi.port, chacha, 'TLSv1.2'), undefined);
-        assert.equal(await agreed(fapi.port, cbc, 'TLSv1.2'), undefined);
-        assert.equal(await agreed(fapi.port, 'TLS_AES_128_GCM_SHA256', 'TLSv1.3'), 'TLS_AES_128_GCM_SHA256');
-      }
-      assert.equal(await agreed(server.port, chacha, 'TLSv1.2'), chacha);
-      assert.equal(await agreed(server.port, cbc, 'TLSv1.2'), cbc);
-    } finally {
-      await fapi.close();
+    for (const renew of [false, true]) {
+      if (renew) fapi.reload();
+      assert.equal(await agreed(fapi.port, gcm, 'TLSv1.2'), gcm);
+      assert.equal(await agreed(fapi.port, chacha, 'TLSv1.2'), undefined);
+      assert.equal(await agreed(fapi.port, cbc, 'TLSv1.2'), undefined);
+      assert.equal(await agreed(fapi.port, 'TLS_AES_128_GCM_SHA256', 'TLSv1.3'), 'TLS_AES_128_GCM_SHA256');
     }
+    assert.equal(await agreed(server.port, chacha, 'TLSv1.2'), chacha);
+    assert.equal(await agreed(server.port, cbc, 'TLSv1.2'), cbc);
   });
 
   it('has the suites that the operator lists', async () => {
@@ -190,13 +186,9 @@ describe('host/listener with a certificate', () => {
       const { listen, ...rest } = withTls('cert.pem')(config);
       return { ...rest, listen: { ...listen, ...(listen.tls && { tls: { ...listen.tls, ciphers: [listed] } }) } };
     };
-    const own = await startTestServer({ change });
-    try {
-      assert.equal(await agreed(own.port, listed, 'TLSv1.2'), listed);
-      assert.equal(await agreed(own.port, other, 'TLSv1.2'), undefined);
-    } finally {
-      await own.close();
-    }
+    await using own = await startTestServer({ change });
+    assert.equal(await agreed(own.port, listed, 'TLSv1.2'), listed);
+    assert.equal(await agreed(own.port, other, 'TLSv1.2'), undefined);
   });
 
   it('does not start without the certificate', async () => {

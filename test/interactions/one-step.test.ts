@@ -60,15 +60,11 @@ describe('A sign-in that cannot be uncounted once it has ended', () => {
       failures += 1;
       return Promise.reject(new StoreUnavailable('no answer'));
     });
-    const server = await startTestServer({ openStores });
-    try {
-      const request = authorizationRequest(server.issuer);
-      const { status } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request));
-      assert.equal(status, 200);
-      assert.ok(failures > 0);
-    } finally {
-      await server.close();
-    }
+    await using server = await startTestServer({ openStores });
+    const request = authorizationRequest(server.issuer);
+    const { status } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request));
+    assert.equal(status, 200);
+    assert.ok(failures > 0);
   });
 });
 
@@ -80,17 +76,13 @@ describe('A sign-in that fails after it was used up', () => {
         ? Promise.reject(new StoreUnavailable('no answer'))
         : call(),
     );
-    const server = await startTestServer({ openStores });
-    try {
-      const request = authorizationRequest(server.issuer);
-      const browser = new Browser();
-      const page = await browser.visit(request.url);
-      const failed = await browser.submit(page, { ...ALICE }, request.redirectUri);
-      assert.equal(failed.status, 503);
-      isAway = false;
-      assert.equal((await browser.visit(failed.url, {}, request.redirectUri)).status, 400);
-    } finally {
-      await server.close();
-    }
+    await using server = await startTestServer({ openStores });
+    const request = authorizationRequest(server.issuer);
+    const browser = new Browser();
+    const page = await browser.visit(request.url);
+    const failed = await browser.submit(page, { ...ALICE }, request.redirectUri);
+    assert.equal(failed.status, 503);
+    isAway = false;
+    assert.equal((await browser.visit(failed.url, {}, request.redirectUri)).status, 400);
   });
 });

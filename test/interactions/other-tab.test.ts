@@ -203,7 +203,7 @@ describe('A sign-in that waits in one tab while another signs in', () => {
 describe('"Back" after a sign-in', () => {
   let server: TestServer;
   beforeEach(async () => {
-    server = await startTestServer();
+    server = await startTestServer({ hashesSlowly: true });
   });
   afterEach(async () => {
     returnToPresent();

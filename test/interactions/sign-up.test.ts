@@ -9,7 +9,7 @@ const BOB = { name: 'Bob <i>Builder</i>', email: 'Bob@Example.com', password: 'a
 describe('Signing up', () => {
   let server: TestServer;
   beforeEach(async () => {
-    server = await startTestServer();
+    server = await startTestServer({ hashesSlowly: true });
   });
   afterEach(() => server.close());
 

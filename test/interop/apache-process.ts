@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../support/until.ts';
 
 const MODULES = '/usr/lib/apache2/modules';
 const LOADED = ['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'headers', 'dir', 'auth_openidc'];
@@ -29,10 +29,10 @@ export async function startApache(port: number, settings: readonly string[]): Pr
   const ended = once(child, 'exit');
   const url = `http://localhost:${port}`;
   const answers = (): Promise<boolean> => fetch(url).then(({ ok }) => ok).catch(() => false); // prettier-ignore
-  while (!(await answers())) {
+  await until(async () => {
     if (child.exitCode !== null) throw new Error(`Apache did not start: ${complaints}`);
-    await sleep(50);
-  }
+    return answers();
+  });
   return {
     url,
     async close() {

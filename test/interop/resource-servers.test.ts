@@ -11,6 +11,7 @@ import { tokenRequest } from '../support/flows.ts';
 import { keysCommand } from '../support/keys-command.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { startApi, withJwksRsa, withJwtBearer, type Api, type MakeApp } from './apis.ts';
+import { until } from '../support/until.ts';
 
 const ALGORITHMS = ['ES256', 'RS256'] as const;
 type Algorithm = (typeof ALGORITHMS)[number];
@@ -42,6 +43,9 @@ function withApis(keys: Partial<Config['keys']>) {
     })),
   });
 }
+
+/** Looks at keys that rotate every few seconds, before a test gives up. */
+const LOOKS = 500;
 
 describe('An API by others, with what it keeps of /jwks by default', function () {
   this.timeout(180_000);
@@ -104,17 +108,18 @@ describe('An API by others, with what it keeps of /jwks by default', function ()
     const before = await publishedKids();
     await keys('rotate');
     const isNew = (kid: string): boolean => !before.includes(kid);
-    while ((await publishedKids()).filter(isNew).length < ALGORITHMS.length) await sleep(20);
+    await until(async () => (await publishedKids()).filter(isNew).length >= ALGORITHMS.length);
   }
 
   /** The first tokens that all other keys have signed. */
   async function tokensByOthers(than: readonly Token[]): Promise<Token[]> {
-    for (;;) {
+    for (let look = 0; look < LOOKS; look += 1) {
       await hint();
       const tokens = await newTokens();
       if (tokens.every(({ kid }) => than.every((other) => other.kid !== kid))) return tokens;
       await sleep(50);
     }
+    return assert.fail('the same keys still sign');
   }
 
   it('accepts every token over three rotations by the timetable that servers have by default', async () => {
@@ -139,7 +144,8 @@ describe('An API by others, with what it keeps of /jwks by default', function ()
       { sign: 10, announce: 33, jwks_max_age: 30, clock_skew: 1 },
     );
     const kids = new Set<string>();
-    while (kids.size < 4 * ALGORITHMS.length) {
+    for (let look = 0; kids.size < 4 * ALGORITHMS.length; look += 1) {
+      assert.ok(look < LOOKS, 'the keys do not rotate');
       const tokens = await newTokens();
       await allAccept(tokens);
       for (const { kid } of tokens) kids.add(kid);
@@ -152,11 +158,12 @@ describe('An API by others, with what it keeps of /jwks by default', function ()
       { 'express-oauth2-jwt-bearer': withJwtBearer },
       { sign: 1, announce: 3, jwks_max_age: 1, clock_skew: 1 },
     );
-    for (;;) {
-      const answers = await answersTo(await newToken('ES256'));
-      if (answers.every((answer) => answer.endsWith(': accepted'))) await sleep(50);
-      else return assert.match(answers.join(), /no applicable key found in the JSON Web Key Set/);
-    }
+    let answers: string[] = [];
+    await until(async () => {
+      answers = await answersTo(await newToken('ES256'));
+      return !answers.every((answer) => answer.endsWith(': accepted'));
+    });
+    assert.match(answers.join(), /no applicable key found in the JSON Web Key Set/);
   });
 
   it('refuses the tokens of a revoked key after ten minutes, with express-oauth2-jwt-bearer', async () => {
@@ -164,7 +171,7 @@ describe('An API by others, with what it keeps of /jwks by default', function ()
     const token = await newToken('ES256');
     await allAccept([token]);
     await keys('revoke', '--yes', '--', token.kid);
-    while ((await publishedKids()).includes(token.kid)) await sleep(20);
+    await until(async () => !(await publishedKids()).includes(token.kid));
     travel(9 * 60);
     await allAccept([token]);
     travel(61);
@@ -176,9 +183,12 @@ describe('An API by others, with what it keeps of /jwks by default', function ()
     const token = await newToken('RS256');
     await allAccept([token]);
     await keys('revoke', '--yes', '--', token.kid);
-    while ((await publishedKids()).includes(token.kid)) await sleep(20);
+    await until(async () => !(await publishedKids()).includes(token.kid));
     let answer = 'jwks-rsa: accepted';
-    while (answer.endsWith(': accepted')) [answer = ''] = await answersTo(token);
+    await until(async () => {
+      [answer = ''] = await answersTo(token);
+      return !answer.endsWith(': accepted');
+    });
     assert.match(answer, /Unable to find a signing key that matches/);
   });
 });

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   getListFromStatusListJWT,
   getStatusListFromJWT,
@@ -12,6 +11,7 @@ import { tokenRequest } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { startApi, withJwtBearer, type Api } from './apis.ts';
 import { apiOf } from '../support/tokens.ts';
+import { until } from '../support/until.ts';
 
 const SERVICE = 'demo-service:demo-service-secret';
 
@@ -74,10 +74,10 @@ describe('The status lists, as software by others reads them', () => {
     await Promise.all(tokens.filter((_, at) => taken[at] === 1).map(revoke));
     const due = taken.filter((status) => status === 1).length;
     let found: number[] = [];
-    while (found.filter((status) => status !== 0).length < due) {
-      await sleep(50);
+    await until(async () => {
       found = await statusesOf(entries);
-    }
+      return found.filter((status) => status !== 0).length >= due;
+    });
     assert.deepEqual(found, taken);
   });
 

@@ -229,27 +229,23 @@ describe('An app that asks somebody who is elsewhere (CIBA)', () => {
   });
 
   it('is slowed as the operator says', async () => {
-    const own = await startTestServer({
+    await using own = await startTestServer({
       change: (config) => ({
         ...withAskers(config, 1),
         ciba: { waiting: 10, unanswered: 2, longest_pause: 60 },
       }),
     });
-    try {
-      const statuses: number[] = [];
-      for (let count = 0; count < 4; count += 1) {
-        const response = await fetch(`${own.issuer}/backchannel_authentication`, {
-          method: 'POST',
-          headers: { authorization: `Basic ${Buffer.from(`bank:${SECRET}`).toString('base64')}` },
-          body: new URLSearchParams({ scope: 'openid', login_hint: ALICE.email }),
-        });
-        statuses.push(response.status);
-      }
-      assert.deepEqual(statuses.slice(0, 2), [200, 200]);
-      assert.equal(statuses.at(-1), 403);
-    } finally {
-      await own.close();
+    const statuses: number[] = [];
+    for (let count = 0; count < 4; count += 1) {
+      const response = await fetch(`${own.issuer}/backchannel_authentication`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${Buffer.from(`bank:${SECRET}`).toString('base64')}` },
+        body: new URLSearchParams({ scope: 'openid', login_hint: ALICE.email }),
+      });
+      statuses.push(response.status);
     }
+    assert.deepEqual(statuses.slice(0, 2), [200, 200]);
+    assert.equal(statuses.at(-1), 403);
   });
 
   it('is answered by nobody but the person asked', async () => {

@@ -306,23 +306,19 @@ describe('A client proves itself by a certificate', () => {
   });
 
   it('not by a header that a stranger writes', async () => {
-    const other = await startTestServer({
+    await using other = await startTestServer({
       change: (config) => ({
         ...config,
         listen: { ...config.listen, client_certificates: { header: 'client-cert', ca: join(directory, 'ca.pem') } },
         clients: [...config.clients, ...machines(config, jwk)],
       }),
     });
-    try {
-      const answer = await fetch(`${other.issuer}/token`, {
-        method: 'POST',
-        headers: { 'client-cert': `:${base64Of(named)}:` },
-        body: new URLSearchParams({ grant_type: 'client_credentials', client_id: 'tls_client_auth_san_dns' }),
-      });
-      assert.equal(answer.status, 401);
-    } finally {
-      await other.close();
-    }
+    const answer = await fetch(`${other.issuer}/token`, {
+      method: 'POST',
+      headers: { 'client-cert': `:${base64Of(named)}:` },
+      body: new URLSearchParams({ grant_type: 'client_credentials', client_id: 'tls_client_auth_san_dns' }),
+    });
+    assert.equal(answer.status, 401);
   });
 
   it('where the metadata says that a certificate is asked for', async () => {

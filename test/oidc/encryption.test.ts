@@ -109,16 +109,12 @@ describe('An ID token signed with the secret of its app', () => {
   });
 
   it('is advertised only where it is allowed', async () => {
-    const other = await startTestServer();
-    try {
-      const algorithms = async ({ issuer }: TestServer): Promise<unknown> => {
-        const answer = await fetch(`${issuer}/.well-known/openid-configuration`);
-        return ((await answer.json()) as Record<string, unknown>)['id_token_signing_alg_values_supported'];
-      };
-      assert.deepEqual(await algorithms(server), ['HS256', 'ES256', 'RS256']);
-      assert.deepEqual(await algorithms(other), ['ES256', 'RS256']);
-    } finally {
-      await other.close();
-    }
+    await using other = await startTestServer();
+    const algorithms = async ({ issuer }: TestServer): Promise<unknown> => {
+      const answer = await fetch(`${issuer}/.well-known/openid-configuration`);
+      return ((await answer.json()) as Record<string, unknown>)['id_token_signing_alg_values_supported'];
+    };
+    assert.deepEqual(await algorithms(server), ['HS256', 'ES256', 'RS256']);
+    assert.deepEqual(await algorithms(other), ['ES256', 'RS256']);
   });
 });

@@ -94,16 +94,12 @@ describe('Front-channel logout', () => {
   });
 
   it('is advertised where it is on, and off by default', async () => {
-    const other = await startTestServer();
-    try {
-      const supported = async ({ issuer }: TestServer): Promise<unknown> => {
-        const response = await fetch(`${issuer}/.well-known/openid-configuration`);
-        return ((await response.json()) as Record<string, unknown>)['frontchannel_logout_supported'];
-      };
-      assert.deepEqual([await supported(server), await supported(other)], [true, undefined]);
-    } finally {
-      await other.close();
-    }
+    await using other = await startTestServer();
+    const supported = async ({ issuer }: TestServer): Promise<unknown> => {
+      const response = await fetch(`${issuer}/.well-known/openid-configuration`);
+      return ((await response.json()) as Record<string, unknown>)['frontchannel_logout_supported'];
+    };
+    assert.deepEqual([await supported(server), await supported(other)], [true, undefined]);
   });
 
   describe('in Chromium', () => {

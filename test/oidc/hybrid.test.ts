@@ -66,9 +66,8 @@ describe('Response types beside the code', () => {
     const all = ['code', 'code id_token', 'code id_token token', 'code token', 'id_token', 'id_token token'];
     assert.deepEqual(await offered(server), all);
     const deprecated: Config['deprecated'] = { password_grant: false, response_types: ['code id_token'] };
-    const byHand = await startTestServer({ change: (config) => ({ ...config, deprecated }) });
+    await using byHand = await startTestServer({ change: (config) => ({ ...config, deprecated }) });
     assert.deepEqual(await offered(byHand), ['code', 'code id_token']);
-    await byHand.close();
   });
 
   it('give an opaque token for userinfo where no API is asked for', async () => {
@@ -88,11 +87,10 @@ describe('Response types beside the code', () => {
       const refused = await fragment(request('id_token token', {}, clientId));
       assert.deepEqual([refused['error'], refused['access_token']], ['unauthorized_client', undefined]);
     }
-    const without = await startTestServer();
+    await using without = await startTestServer();
     const asked = authorizationRequest(without.issuer, 'demo-notes', { response_type: 'code id_token' });
     const page = await new Browser().visit(asked.url, {}, asked.redirectUri);
     assert.equal(new URLSearchParams(new URL(page.url).hash.slice(1)).get('error'), 'unsupported_response_type');
-    await without.close();
   });
 
   it('code id_token gives both, tied to each other, and no access token', async () => {

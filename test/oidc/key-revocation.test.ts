@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeProtectedHeader } from 'jose';
 import type { Config } from '../../src/config/schema.ts';
 import { createVerifier, InvalidToken } from '../../src/resource-server/resource-server.ts';
@@ -11,6 +10,7 @@ import { keysCommand } from '../support/keys-command.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { apiOf } from '../support/tokens.ts';
 import { serverStores } from './server-stores.ts';
+import { until } from '../support/until.ts';
 
 for (const backend of serverStores) {
   describe(`latchkey keys revoke, beside two servers on ${backend.name}`, function () {
@@ -40,7 +40,7 @@ for (const backend of serverStores) {
       keysCommand({ ...first, store: store.url }, 'revoke', '--yes', '--', kid);
 
     async function untilUnpublished(node: string, kid: string): Promise<void> {
-      while ((await (await fetch(`${node}/jwks`)).text()).includes(kid)) await sleep(50);
+      await until(async () => !(await (await fetch(`${node}/jwks`)).text()).includes(kid));
     }
 
     it('has every node stop publishing the key and sign with another, and every API refuse its tokens', async () => {

@@ -103,7 +103,7 @@ describe('Logout', () => {
     const uris = ['?next=a%20b+c&empty=&flag&q=%7E~', "?quoted='x'&state=mine", '?', '?a=1&'].map(
       (query) => homeOf(1) + query,
     );
-    const withQueries = await startTestServer({
+    await using withQueries = await startTestServer({
       change: (config) => ({
         ...config,
         clients: config.clients.map((one) =>
@@ -111,24 +111,20 @@ describe('Logout', () => {
         ),
       }),
     });
-    try {
-      for (const uri of uris) {
-        for (const [state, added] of [
-          [undefined, ''],
-          ['a b&c', 'state=a+b%26c'],
-        ] as const) {
-          const browser = new Browser();
-          const { id_token } = await tokensFor(withQueries.issuer, { browser });
-          const url = new URL('/logout', withQueries.issuer);
-          const all = { id_token_hint: id_token, post_logout_redirect_uri: uri, ...(state !== undefined && { state }) };
-          for (const [name, value] of Object.entries(all)) url.searchParams.set(name, value ?? '');
-          const { status, headers } = await browser.request(url.href);
-          const glue = added === '' || /[?&]$/.test(uri) ? '' : '&';
-          assert.deepEqual([status, headers.get('location')], [303, `${uri}${glue}${added}`]);
-        }
+    for (const uri of uris) {
+      for (const [state, added] of [
+        [undefined, ''],
+        ['a b&c', 'state=a+b%26c'],
+      ] as const) {
+        const browser = new Browser();
+        const { id_token } = await tokensFor(withQueries.issuer, { browser });
+        const url = new URL('/logout', withQueries.issuer);
+        const all = { id_token_hint: id_token, post_logout_redirect_uri: uri, ...(state !== undefined && { state }) };
+        for (const [name, value] of Object.entries(all)) url.searchParams.set(name, value ?? '');
+        const { status, headers } = await browser.request(url.href);
+        const glue = added === '' || /[?&]$/.test(uri) ? '' : '&';
+        assert.deepEqual([status, headers.get('location')], [303, `${uri}${glue}${added}`]);
       }
-    } finally {
-      await withQueries.close();
     }
   });
 

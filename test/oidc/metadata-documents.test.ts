@@ -123,20 +123,16 @@ describe('Client ID metadata documents', () => {
   });
 
   it('bring their client nothing that a registration would not', async () => {
-    const other = await startTestServer({
+    await using other = await startTestServer({
       change: (config) => ({
         ...open()(config),
         deprecated: { ...config.deprecated, response_types: ['id_token'] },
       }),
     });
-    try {
-      const types = { response_types: ['code', 'id_token'], grant_types: ['authorization_code', 'implicit'] };
-      const implicit = request(publish('implicit', types), other, { response_type: 'id_token' });
-      const page = await new Browser().visit(implicit.url, {}, REDIRECT);
-      assert.match(page.html, /unauthorized_client/, page.url);
-    } finally {
-      await other.close();
-    }
+    const types = { response_types: ['code', 'id_token'], grant_types: ['authorization_code', 'implicit'] };
+    const implicit = request(publish('implicit', types), other, { response_type: 'id_token' });
+    const page = await new Browser().visit(implicit.url, {}, REDIRECT);
+    assert.match(page.html, /unauthorized_client/, page.url);
   });
 
   describe('that are no longer remembered', () => {
@@ -197,24 +193,16 @@ describe('Client ID metadata documents', () => {
 
   it('are not fetched from private addresses that the operator has not listed, nor from other hosts than allowed', async () => {
     for (const change of [open({}, []), open({ allow: ['apps.example'] }), open({ enabled: false })]) {
-      const other = await startTestServer({ change });
-      try {
-        await refused(publish('good'), other);
-        assert.deepEqual(asked, []);
-      } finally {
-        await other.close();
-      }
+      await using other = await startTestServer({ change });
+      await refused(publish('good'), other);
+      assert.deepEqual(asked, []);
     }
   });
 
   it('do not profit from the list of private hosts where any host may describe apps', async () => {
-    const other = await startTestServer({ change: open({ allow: ['*'] }) });
-    try {
-      await refused(publish('good'), other);
-      assert.deepEqual(asked, []);
-    } finally {
-      await other.close();
-    }
+    await using other = await startTestServer({ change: open({ allow: ['*'] }) });
+    await refused(publish('good'), other);
+    assert.deepEqual(asked, []);
   });
 
   it('are refused without a path of their own, and are not fetched then', async () => {
@@ -270,14 +258,10 @@ describe('Client ID metadata documents', () => {
   }
 
   it('are fetched so often for one address', async () => {
-    const other = await startTestServer({ change: open({ max_per_hour: 2 }) });
-    try {
-      for (const path of ['one', 'two', 'three']) await new Browser().visit(request(publish(path), other).url);
-      assert.deepEqual(asked, ['/one', '/two']);
-      const known = await new Browser().visit(request(`https://${host}/one`, other).url);
-      assert.equal(known.status, 200);
-    } finally {
-      await other.close();
-    }
+    await using other = await startTestServer({ change: open({ max_per_hour: 2 }) });
+    for (const path of ['one', 'two', 'three']) await new Browser().visit(request(publish(path), other).url);
+    assert.deepEqual(asked, ['/one', '/two']);
+    const known = await new Browser().visit(request(`https://${host}/one`, other).url);
+    assert.equal(known.status, 200);
   });
 });

@@ -320,14 +320,12 @@ describe('The sector of a client', () => {
   });
 
   it('does not keep the server down where it cannot be reached', async () => {
-    const server = await startTestServer({ change: withSector(`https://localhost:${await freePort()}/sector.json`) });
-    try {
-      const request = authorizationRequest(server.issuer, 'shop', { redirect_uri: REDIRECT });
-      const { body } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request));
-      assert.match(String(decodeJwt(String(body['id_token'])).sub), /^acc_/);
-    } finally {
-      await server.close();
-    }
+    await using server = await startTestServer({
+      change: withSector(`https://localhost:${await freePort()}/sector.json`),
+    });
+    const request = authorizationRequest(server.issuer, 'shop', { redirect_uri: REDIRECT });
+    const { body } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request));
+    assert.match(String(decodeJwt(String(body['id_token'])).sub), /^acc_/);
   });
 
   describe('that registers itself', () => {

@@ -92,15 +92,11 @@ describe('Profiles that a client or the server names', () => {
   });
 
   it('legacy lets a confidential client do neither', async () => {
-    const legacy = await startTestServer({ change: (config) => ({ ...config, profile: 'legacy' }) });
-    try {
-      const parameters = { ...NO_CHALLENGE, nonce: '', scope: 'notes:read', resource: apiOf(legacy.issuer) };
-      const request = authorizationRequest(legacy.issuer, 'demo-web', parameters);
-      const callback = await signIn(new Browser(), request);
-      assert.ok(callback.searchParams.has('code'), callback.href);
-    } finally {
-      await legacy.close();
-    }
+    await using legacy = await startTestServer({ change: (config) => ({ ...config, profile: 'legacy' }) });
+    const parameters = { ...NO_CHALLENGE, nonce: '', scope: 'notes:read', resource: apiOf(legacy.issuer) };
+    const request = authorizationRequest(legacy.issuer, 'demo-web', parameters);
+    const callback = await signIn(new Browser(), request);
+    assert.ok(callback.searchParams.has('code'), callback.href);
   });
 });
 
@@ -327,7 +323,7 @@ describe('A client that its profile does not allow', () => {
   });
 
   it('is refused when it is used where the store has it', async () => {
-    const server = await startTestServer({
+    await using server = await startTestServer({
       change: (config) => ({
         ...config,
         profile: 'fapi2-security',
@@ -356,7 +352,6 @@ describe('A client that its profile does not allow', () => {
       assert.equal(await refusal(new Browser(), request), 'invalid_client_metadata');
     } finally {
       await store.close();
-      await server.close();
     }
   });
 });

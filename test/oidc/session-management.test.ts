@@ -162,26 +162,20 @@ describe('Session management', () => {
   });
 
   it('lets the cookie into frames on any site where it never leaves over http', async () => {
-    const behindTls = await startTestServer({
+    await using behindTls = await startTestServer({
       change: (config) => ({
         ...turnOn(config),
         issuer: 'https://login.example',
         listen: { ...config.listen, trusted_proxies: ['127.0.0.1'] },
       }),
     });
-    try {
-      const local = `http://127.0.0.1:${behindTls.port}`;
-      const { search } = new URL(
-        authorizationRequest(local, 'phone', { prompt: 'none', redirect_uri: OWN_SCHEME }).url,
-      );
-      const headers = { 'x-forwarded-host': 'login.example' };
-      const response = await fetch(`${local}/authorize${search}`, { redirect: 'manual', headers });
-      const line = response.headers.getSetCookie().find((each) => each.startsWith('__Host-opbs='));
-      assert.match(line ?? '', /; path=\/; expires=[^;]*; samesite=none; secure$/);
-      assert.match(await (await fetch(`${local}/check-session`, { headers })).text(), /data-cookie="__Host-opbs"/);
-    } finally {
-      await behindTls.close();
-    }
+    const local = `http://127.0.0.1:${behindTls.port}`;
+    const { search } = new URL(authorizationRequest(local, 'phone', { prompt: 'none', redirect_uri: OWN_SCHEME }).url);
+    const headers = { 'x-forwarded-host': 'login.example' };
+    const response = await fetch(`${local}/authorize${search}`, { redirect: 'manual', headers });
+    const line = response.headers.getSetCookie().find((each) => each.startsWith('__Host-opbs='));
+    assert.match(line ?? '', /; path=\/; expires=[^;]*; samesite=none; secure$/);
+    assert.match(await (await fetch(`${local}/check-session`, { headers })).text(), /data-cookie="__Host-opbs"/);
   });
 
   it('serves a page that apps may frame, with one script and nothing else', async () => {
@@ -202,17 +196,13 @@ describe('Session management', () => {
   });
 
   it('is off by default', async () => {
-    const other = await startTestServer();
-    try {
-      assert.equal((await metadata(other))['check_session_iframe'], undefined);
-      assert.equal((await fetch(`${other.issuer}/check-session`)).status, 404);
-      const browser = new Browser();
-      const callback = await signIn(browser, authorizationRequest(other.issuer));
-      assert.equal(callback.searchParams.get('session_state'), null);
-      assert.equal(stateOf(browser), undefined);
-    } finally {
-      await other.close();
-    }
+    await using other = await startTestServer();
+    assert.equal((await metadata(other))['check_session_iframe'], undefined);
+    assert.equal((await fetch(`${other.issuer}/check-session`)).status, 404);
+    const browser = new Browser();
+    const callback = await signIn(browser, authorizationRequest(other.issuer));
+    assert.equal(callback.searchParams.get('session_state'), null);
+    assert.equal(stateOf(browser), undefined);
   });
 
   describe('in Chromium', () => {

@@ -256,7 +256,7 @@ describe('What a client signs', () => {
     it('as a DPoP proof at two nodes whose clocks differ from the store as far as they may, in opposite directions', async () => {
       let ahead = 55;
       const clock = { now: () => Date.now() - ahead * 1000 };
-      const server = await startTestServer({ change: withKeyed('oauth2.1'), clock });
+      await using server = await startTestServer({ change: withKeyed('oauth2.1'), clock });
       const { issuer } = server;
       const iat = now() + 295;
       const present = (jti: string) =>
@@ -270,7 +270,6 @@ describe('What a client signs', () => {
       travel(585);
       ahead = -55;
       assert.deepEqual([(await present(jti)).status, (await present(randomUUID())).status], [400, 200]);
-      await server.close();
     });
   });
 });

@@ -32,13 +32,12 @@ export class Terminals {
   async leave(block: string, cwd: string, address: string): Promise<void> {
     const child = this.#start(['bash', '-ec', block], cwd);
     const until = performance.now() + PATIENCE;
-    for (;;) {
+    while (child.exitCode === null && performance.now() < until) {
       const isUp = await fetch(address).then((answer) => answer.body?.cancel().then(() => true), () => false); // prettier-ignore
       if (isUp === true) return;
-      if (child.exitCode !== null || performance.now() > until)
-        throw new Error(`nothing answers at ${address}:\n${this.#output}`);
       await sleep(100);
     }
+    throw new Error(`nothing answers at ${address}:\n${this.#output}`);
   }
 
   close(): void {

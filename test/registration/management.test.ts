@@ -146,21 +146,17 @@ describe('Registration management', () => {
   it('deletes a client with what it was given for APIs, which refuse it soon', async () => {
     const scopes = ['openid', 'notes:read'];
     const change = (config: Config): Config => openToAll({ scopes, resources: [apiOf(config.issuer)] })(config);
-    const other = await startTestServer({ change });
-    try {
-      const scope = scopes.join(' ');
-      const { body: own } = await register(other, { scope, token_endpoint_auth_method: 'none' });
-      const clientId = String(own['client_id']);
-      const request = authorizationRequest(other.issuer, clientId, { redirect_uri: REDIRECT, scope });
-      const { body } = await exchangeCode(other.issuer, request, await signIn(new Browser(), request));
-      const place = placeOf(body['access_token']);
-      assert.equal(await isRevoked(place), false);
-      const token = own['registration_access_token'];
-      assert.equal((await send(String(own['registration_client_uri']), { method: 'DELETE', token })).status, 204);
-      await until(() => isRevoked(place));
-    } finally {
-      await other.close();
-    }
+    await using other = await startTestServer({ change });
+    const scope = scopes.join(' ');
+    const { body: own } = await register(other, { scope, token_endpoint_auth_method: 'none' });
+    const clientId = String(own['client_id']);
+    const request = authorizationRequest(other.issuer, clientId, { redirect_uri: REDIRECT, scope });
+    const { body } = await exchangeCode(other.issuer, request, await signIn(new Browser(), request));
+    const place = placeOf(body['access_token']);
+    assert.equal(await isRevoked(place), false);
+    const token = own['registration_access_token'];
+    assert.equal((await send(String(own['registration_client_uri']), { method: 'DELETE', token })).status, 204);
+    await until(() => isRevoked(place));
   });
 
   it('does not bring back a client that is deleted while it changes', async () => {

@@ -110,50 +110,42 @@ describe('The metadata of a client that registers itself', () => {
 
   it('takes a scheme that the operator lists, and asks the person each time', async () => {
     const cursor = 'cursor://anysphere.cursor-mcp/oauth/callback';
-    const listing = await startTestServer({
+    await using listing = await startTestServer({
       change: (config) => ({ ...openToAll({ resources: [] })(config), redirect_schemes: ['cursor'] }),
     });
-    try {
-      const { body } = await register(listing, { ...SPA, redirect_uris: [cursor, 'vscode://x/callback', REDIRECT] });
-      assert.deepEqual(body['redirect_uris'], [cursor, REDIRECT]);
-      assert.equal(body['application_type'], 'native');
-      const browser = new Browser();
-      const request = authorizationRequest(listing.issuer, String(body['client_id']), { redirect_uri: cursor });
-      for (let count = 0; count < 2; count += 1) {
-        const callback = await signIn(browser, request);
-        assert.equal(callback.protocol, 'cursor:');
-        assert.ok(callback.searchParams.has('code'));
-      }
-      const page = await browser.visit(request.url);
-      assert.match(page.html, /value="allow"/);
-    } finally {
-      await listing.close();
+    const { body } = await register(listing, { ...SPA, redirect_uris: [cursor, 'vscode://x/callback', REDIRECT] });
+    assert.deepEqual(body['redirect_uris'], [cursor, REDIRECT]);
+    assert.equal(body['application_type'], 'native');
+    const browser = new Browser();
+    const request = authorizationRequest(listing.issuer, String(body['client_id']), { redirect_uri: cursor });
+    for (let count = 0; count < 2; count += 1) {
+      const callback = await signIn(browser, request);
+      assert.equal(callback.protocol, 'cursor:');
+      assert.ok(callback.searchParams.has('code'));
     }
+    const page = await browser.visit(request.url);
+    assert.match(page.html, /value="allow"/);
   });
 
   it('may name the response types that the operator allows, and no others', async () => {
     const implicit = { ...SPA, response_types: ['id_token'], grant_types: ['implicit'] };
     assert.equal((await register(server, implicit)).body['error'], 'invalid_client_metadata');
-    const allowing = await startTestServer({
+    await using allowing = await startTestServer({
       change: openToAll({ resources: [], response_types: ['code', 'id_token', 'code id_token'] }),
     });
-    try {
-      const { status, body } = await register(allowing, { ...implicit, response_types: ['id_token', 'id_token code'] });
-      assert.equal(status, 201, JSON.stringify(body));
-      assert.deepEqual(body['response_types'], ['id_token', 'code id_token']);
-      assert.deepEqual(body['grant_types'], ['authorization_code', 'implicit']);
-      const parameters = { redirect_uri: REDIRECT, response_type: 'id_token', scope: 'openid' };
-      const request = authorizationRequest(allowing.issuer, String(body['client_id']), parameters);
-      const callback = await signIn(new Browser(), request);
-      assert.match(callback.hash, /id_token=ey/);
-      const refused = await register(allowing, { ...SPA, response_types: ['code', 'code token'] });
-      assert.match(
-        String(refused.body['error_description']),
-        /response_types must be among code, id_token, code id_token/,
-      );
-    } finally {
-      await allowing.close();
-    }
+    const { status, body } = await register(allowing, { ...implicit, response_types: ['id_token', 'id_token code'] });
+    assert.equal(status, 201, JSON.stringify(body));
+    assert.deepEqual(body['response_types'], ['id_token', 'code id_token']);
+    assert.deepEqual(body['grant_types'], ['authorization_code', 'implicit']);
+    const parameters = { redirect_uri: REDIRECT, response_type: 'id_token', scope: 'openid' };
+    const request = authorizationRequest(allowing.issuer, String(body['client_id']), parameters);
+    const callback = await signIn(new Browser(), request);
+    assert.match(callback.hash, /id_token=ey/);
+    const refused = await register(allowing, { ...SPA, response_types: ['code', 'code token'] });
+    assert.match(
+      String(refused.body['error_description']),
+      /response_types must be among code, id_token, code id_token/,
+    );
   });
 
   it('makes people sign in again after its default_max_age, unless a request names another', async () => {

@@ -299,14 +299,10 @@ describe('Dynamic registration', () => {
   });
 
   it('is off unless the configuration says otherwise', async () => {
-    const server = await startTestServer();
-    try {
-      const response = await fetch(`${server.issuer}/register`, { method: 'POST' });
-      assert.equal(response.status, 404);
-      const metadata = await fetch(`${server.issuer}/.well-known/oauth-authorization-server`);
-      assert.doesNotMatch(await metadata.text(), /registration_endpoint/);
-    } finally {
-      await server.close();
-    }
+    await using server = await startTestServer();
+    const response = await fetch(`${server.issuer}/register`, { method: 'POST' });
+    assert.equal(response.status, 404);
+    const metadata = await fetch(`${server.issuer}/.well-known/oauth-authorization-server`);
+    assert.doesNotMatch(await metadata.text(), /registration_endpoint/);
   });
 });

@@ -43,6 +43,21 @@ const REFUSED_EVERYWHERE = [
   { code: 'export const made = { ...domain, ring };', says: /one by one/ },
 ];
 
+/** Ways in which a test hangs once it fails. */
+const ENDLESS = [
+  { code: 'while (!(await isReady())) await sleep(50);', says: /until\(\)/ },
+  { code: 'while (await isBusy());', says: /until\(\)/ },
+  { code: 'for (;;) await look();', says: /Bound/ },
+  { code: 'while (true) await look();', says: /Bound/ },
+  { code: "it('serves', async () => { const server = await startTestServer({}); });", says: /await using/ },
+];
+const ENDING = [
+  'await until(isReady);',
+  'for (let tries = 0; tries < 9 && (await isBusy()); tries += 1);',
+  "it('serves', async () => { await using server = await startTestServer({}); });",
+  'before(async () => { server = await startTestServer({}); });',
+];
+
 const COMMENTS = [
   { code: '/** What the list holds. */\nexport const list = [];', isRefused: true },
   { code: '// Whether it is open.\nexport const isOpen = true;', isRefused: true },
@@ -78,6 +93,14 @@ describe('the lint rules of this repository', () => {
       assert.equal(found.includes('Open the comment with a noun or a verb'), isRefused, found);
     });
   }
+
+  for (const { code, says } of ENDLESS)
+    it(`refuse ${code} in tests`, async () => assert.match(await complaints(code, 'test/host/x.ts'), says));
+
+  for (const code of ENDING)
+    it(`allow ${code} in tests`, async () => {
+      assert.doesNotMatch(await complaints(code, 'test/host/x.ts'), /until\(\)|Bound|await using/);
+    });
 
   for (const { code, says } of REFUSED_EVERYWHERE) {
     it(`refuse ${code}`, async () => assert.match(await complaints(code, 'src/host/x.ts'), says));

@@ -15,6 +15,8 @@ import { apiOf } from '../support/tokens.ts';
 
 /** Seconds, as configured: the bound without the stream. */
 const TTL = 3;
+/** For a token to be refused at all, in milliseconds. */
+const PATIENCE = 60_000;
 /** Seconds by which a busy machine may be late to ask, besides. */
 const BUSY = 0.5;
 
@@ -52,7 +54,7 @@ for (const backend of serverStores) {
     async function untilRefused(verifier: Verifier, token: string, fault: TokenFault): Promise<number> {
       using machine = new MachineTime();
       const from = performance.now();
-      for (;;) {
+      while (performance.now() - from < PATIENCE) {
         try {
           await verifier.verify(token);
         } catch (error) {
@@ -61,6 +63,7 @@ for (const backend of serverStores) {
         }
         await sleep(10);
       }
+      return assert.fail('the token is still accepted');
     }
 
     it('refuse a token that was revoked within a second with the stream, within the ttl without, and no other', async () => {
@@ -99,7 +102,7 @@ for (const backend of serverStores) {
 
 describe('APIs of a server that goes away', () => {
   it('cannot tell within the ttl, with the stream or without, and accept for as long as their owner says', async () => {
-    const server = await startTestServer({ change: (config) => ({ ...config, status_lists: { ttl: TTL } }) });
+    await using server = await startTestServer({ change: (config) => ({ ...config, status_lists: { ttl: TTL } }) });
     const { issuer } = server;
     const api = { issuer, audience: apiOf(issuer) };
     const listening = createVerifier(api);
@@ -114,7 +117,6 @@ describe('APIs of a server that goes away', () => {
       await lenient.verify(token);
     } finally {
       for (const verifier of [listening, polling, lenient]) verifier.close();
-      await server.close();
     }
   });
 });

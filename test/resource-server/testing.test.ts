@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createTestIssuer } from '../../src/resource-server/testing.ts';
 import type { TestIssuer } from '../../src/resource-server/testing.ts';
 import { bearer, startApi } from './api.ts';
 import type { Api } from './api.ts';
 import { AUDIENCE } from './issuer.ts';
 import { MachineTime } from '../support/machine-time.ts';
+import { until } from '../support/until.ts';
 
 describe('the issuer for the tests of an API', () => {
   let issuer: TestIssuer;
@@ -37,7 +37,7 @@ describe('the issuer for the tests of an API', () => {
     using machine = new MachineTime();
     const revokedAt = performance.now();
     issuer.revoke(one);
-    while ((await statusOf(one)) === 200) await sleep(5);
+    await until(async () => (await statusOf(one)) !== 200);
     assert.ok(performance.now() - revokedAt - machine.lost < 1000);
     assert.deepEqual([await statusOf(one), await statusOf(other)], [401, 200]);
   });

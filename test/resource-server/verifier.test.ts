@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { createHmac, generateKeyPairSync } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { exportSPKI, importJWK, SignJWT } from 'jose';
 import { createVerifier, InvalidToken, IssuerUnavailable } from '../../src/resource-server/resource-server.ts';
 import type { TokenFault, Verifier } from '../../src/resource-server/resource-server.ts';
@@ -8,6 +7,7 @@ import { returnToPresent, travel } from '../support/clock.ts';
 import { serve } from './serving.ts';
 import { AUDIENCE, currentDate, newKey, NOW, startIssuer } from './issuer.ts';
 import type { Issuer } from './issuer.ts';
+import { until } from '../support/until.ts';
 
 describe('the verifier of access tokens', () => {
   let issuer: Issuer;
@@ -221,7 +221,7 @@ describe('the verifier of access tokens', () => {
       issuer.routes.set('/jwks', () => undefined);
       travel(241);
       await verifier.verify(token);
-      while (issuer.requests.filter((path) => path === '/jwks').length < 2) await sleep(5);
+      await until(() => issuer.requests.filter((path) => path === '/jwks').length >= 2);
       travel(58);
       await verifier.verify(token);
     });

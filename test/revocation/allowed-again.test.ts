@@ -37,7 +37,7 @@ describe('A sign-in in the very instant of a revocation', () => {
   it('keeps its session and its tokens, while everything from before has ended', async () => {
     let now = Date.now();
     const clock = { now: () => now };
-    const server = await startTestServer({ clock });
+    await using server = await startTestServer({ clock });
     const stores = await openStores(server.config.stores, clock);
     try {
       const { operations } = domainOn(stores, server.config);
@@ -62,7 +62,6 @@ describe('A sign-in in the very instant of a revocation', () => {
       assert.deepEqual([await isGood(earlier), await isGood(atOnce)], [false, true]);
     } finally {
       await stores.close();
-      await server.close();
     }
   });
 });

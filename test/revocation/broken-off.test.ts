@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { OPERATOR } from '../../src/limits/lane.ts';
-import type { Config } from '../../src/config/schema.ts';
 import { Secret } from '../../src/config/secret.ts';
 import type { Domain } from '../../src/domain/domain.ts';
 import { serverStores } from '../oidc/server-stores.ts';
@@ -22,12 +21,6 @@ interface Case {
 /** More than any operation writes. */
 const MOST = 60;
 const NEXT = 'quite another phrase of somebody';
-/** As cheap as hashing can be: here are many people. */
-const cheap = (config: Config): Config => ({
-  ...config,
-  passwords: { ...config.passwords, argon2: { memory_kib: 64, passes: 1, parallelism: 1 } },
-});
-
 for (const backend of serverStores) {
   describe(`A change that ends access, on ${backend.name}, where its node dies between any two writes,`, function () {
     this.timeout(300_000);
@@ -39,7 +32,7 @@ for (const backend of serverStores) {
     let people = 0;
 
     before(async () => {
-      world = await World.start(backend, cheap, dying.openStores);
+      world = await World.start(backend, undefined, dying.openStores);
       mortal = domainOn(dying.around(world.stores), world.node.config);
       ({ operations } = mortal);
     });

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import type { Config } from '../../src/config/schema.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { OPERATOR } from '../../src/limits/lane.ts';
 import type { Domain } from '../../src/domain/domain.ts';
@@ -14,12 +13,6 @@ import { World, type Holding } from './world.ts';
 const MOST = 20;
 const NEXT = 'quite another phrase of somebody';
 
-/** As cheap as hashing can be. */
-const cheap = (config: Config): Config => ({
-  ...config,
-  passwords: { ...config.passwords, argon2: { memory_kib: 64, passes: 1, parallelism: 1 } },
-});
-
 describe('Nobody waits long for a slow store', function () {
   this.timeout(120_000);
   const counting = new CountingNode();
@@ -32,7 +25,7 @@ describe('Nobody waits long for a slow store', function () {
   let people = 0;
 
   before(async () => {
-    world = await World.start(sqlite, cheap, counting.openStores);
+    world = await World.start(sqlite, undefined, counting.openStores);
     counted = domainOn(counting.around(world.stores), world.node.config);
     ({ operations } = counted);
   });

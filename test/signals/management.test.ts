@@ -345,12 +345,11 @@ describe('The management of streams', () => {
   });
 
   it('is not there at all where the operator has not turned it on', async () => {
-    const plain = await startTestServer();
+    await using plain = await startTestServer();
     assert.equal((await fetch(new URL('/.well-known/ssf-configuration', plain.issuer))).status, 404);
     assert.equal((await fetch(new URL('/ssf/streams', plain.issuer))).status, 404);
     const parameters = { grant_type: 'client_credentials', resource: `${plain.issuer}/ssf` };
     const { body } = await tokenRequest(plain.issuer, parameters, 'demo-service:demo-service-secret');
     assert.equal(body['error'], 'invalid_target');
-    await plain.close();
   });
 });

@@ -147,7 +147,8 @@ for (const backend of serverStores) {
       const ack = Object.keys((await first.poll(stream)).sets);
       const held = waiting.poll(stream, { ack, returnImmediately: false });
       // What it acknowledged is gone: it has arrived.
-      while (Object.keys((await first.poll(stream)).sets).length > 0);
+      const poll = first;
+      await until(async () => Object.keys((await poll.poll(stream)).sets).length === 0);
       await node.close();
       assert.deepEqual(await held, { sets: {}, moreAvailable: false });
     });

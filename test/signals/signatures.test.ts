@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../src/config/schema.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
 import { keysCommand } from '../support/keys-command.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { freshToken, withoutHsm } from '../support/softhsm.ts';
 import { accountId, ACCOUNT_DISABLED, event, publish, Receiver, verifySet, withSignals, type Set } from './world.ts';
+import { until } from '../support/until.ts';
 
 describe('The signature of an event', () => {
   let server: TestServer;
@@ -35,7 +35,7 @@ describe('The signature of an event', () => {
     const before = await next();
     const kid = before.header.kid ?? '';
     await keysCommand({ ...server, store: server.config.stores.grants }, 'revoke', '--yes', '--', kid);
-    while ((await (await fetch(`${server.issuer}/jwks`)).text()).includes(kid)) await sleep(50);
+    await until(async () => !(await (await fetch(`${server.issuer}/jwks`)).text()).includes(kid));
     const after = await next();
     assert.notEqual(after.header.kid, kid);
     assert.deepEqual(after.claims, before.claims);

@@ -240,7 +240,7 @@ describe('Who hears of what happens to an account', () => {
 
 describe('A transmitter that tells of no account by itself', () => {
   it('tells of those that the receiver has added', async () => {
-    const server = await startTestServer({ change: withSignals({ settings: { default_subjects: 'NONE' } }) });
+    await using server = await startTestServer({ change: withSignals({ settings: { default_subjects: 'NONE' } }) });
     const receiver = await Receiver.of(server.issuer, 'watch');
     const stream = await receiver.stream({ events_requested: [ACCOUNT_DISABLED] });
     const [alice, admin] = [await accountId(server, 'alice@example.com'), await accountId(server, 'admin@example.com')];
@@ -250,37 +250,32 @@ describe('A transmitter that tells of no account by itself', () => {
     const { sets } = await receiver.poll(stream);
     const told = Object.values(sets).map((token) => decodeJwt<{ sub_id: { sub: string } }>(token).sub_id.sub);
     assert.deepEqual(told, [admin]);
-    await server.close();
   });
 
   it('names a person to a receiver with pairwise subjects as its ID tokens do, and takes that name alone', async () => {
-    const server = await startTestServer({
+    await using server = await startTestServer({
       change: withSignals({
         settings: { default_subjects: 'NONE' },
         clients: { 'demo-web': { subject_type: 'pairwise' } },
       }),
     });
-    try {
-      const receiver = await Receiver.of(server.issuer, 'demo-web');
-      const stream = await receiver.stream({ events_requested: [ACCOUNT_DISABLED, SESSION_REVOKED] });
-      const alice = await accountId(server, 'alice@example.com');
-      const { id_token } = await tokensFor(server.issuer, { clientId: 'demo-web', parameters: { scope: 'openid' } });
-      const name = String(decodeJwt(id_token ?? '').sub);
-      const told = async (): Promise<unknown[]> => {
-        await publish(server.config, event(alice, { type: 'account-disabled' }));
-        const { sets } = await receiver.poll(stream);
-        await receiver.poll(stream, { ack: Object.keys(sets), maxEvents: 0 });
-        return Object.values(sets).map((token) => decodeJwt(token)['sub_id']);
-      };
-      const add = (sub: string): Promise<unknown> =>
+    const receiver = await Receiver.of(server.issuer, 'demo-web');
+    const stream = await receiver.stream({ events_requested: [ACCOUNT_DISABLED, SESSION_REVOKED] });
+    const alice = await accountId(server, 'alice@example.com');
+    const { id_token } = await tokensFor(server.issuer, { clientId: 'demo-web', parameters: { scope: 'openid' } });
+    const name = String(decodeJwt(id_token ?? '').sub);
+    const told = async (): Promise<unknown[]> => {
+      await publish(server.config, event(alice, { type: 'account-disabled' }));
+      const { sets } = await receiver.poll(stream);
+      await receiver.poll(stream, { ack: Object.keys(sets), maxEvents: 0 });
+      return Object.values(sets).map((token) => decodeJwt(token)['sub_id']);
+    };
+    const add = (sub: string): Promise<unknown> =>
         receiver.call('POST', '/ssf/subjects/add', { stream_id: stream, subject: { format: 'iss_sub', iss: server.issuer, sub } }); // prettier-ignore
-      await add(alice);
-      assert.deepEqual(await told(), []);
-      await add(name);
-      assert.deepEqual(await told(), [{ format: 'iss_sub', iss: server.issuer, sub: name }]);
-      assert.notEqual(name, alice);
-    } finally {
-      await server.close();
-    }
+    await add(alice);
+    assert.deepEqual(await told(), []);
+    await add(name);
+    assert.deepEqual(await told(), [{ format: 'iss_sub', iss: server.issuer, sub: name }]);
+    assert.notEqual(name, alice);
   });
 });

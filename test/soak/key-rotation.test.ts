@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { queryObjects } from 'node:v8';
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { Provider } from 'oidc-provider';
@@ -11,6 +10,7 @@ import { freePort } from '../support/free-port.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { apiOf } from '../support/tokens.ts';
 import type { RunningBackend } from '../storage/backends.ts';
+import { until } from '../support/until.ts';
 
 /**
  * Faster than a configuration may ask for: a new key signs each second. Clocks do not differ here, so that their two
@@ -36,8 +36,8 @@ for (const backend of serverStores) {
       const port = await freePort();
       const change = everySecond(port);
       const first = await startTestServer({ change, store: store.url });
-      const second = await startTestServer({ change, store: store.url, sameAs: first, port });
-      servers = [first, second];
+      servers = [first];
+      servers.push(await startTestServer({ change, store: store.url, sameAs: first, port }));
       ({ issuer } = first);
     });
     after(async () => {
@@ -60,10 +60,7 @@ for (const backend of serverStores) {
     /** Waits until tokens are signed with other keys, so many times. */
     async function untilTurned(times: number): Promise<void> {
       const kids = new Set<string>();
-      while (kids.size <= times) {
-        kids.add(kidOf(await machineToken()));
-        await sleep(100);
-      }
+      await until(async () => kids.add(kidOf(await machineToken())).size > times);
     }
 
     it('refuse no request, and let the other server’s readers verify every token', async () => {
@@ -75,13 +72,14 @@ for (const backend of serverStores) {
         }),
       );
       const kids = new Set<string>();
-      while (kids.size < 4) {
+      await until(async () => {
         const tokens = await Promise.all([machineToken(), machineToken(), machineToken()]);
         for (const token of tokens) {
           for (const keys of keySets) await jwtVerify(token, keys, { issuer, audience: apiOf(issuer) });
           kids.add(kidOf(token));
         }
-      }
+        return kids.size >= 4;
+      });
     });
 
     it('leave people signed in, and refresh tokens good', async () => {

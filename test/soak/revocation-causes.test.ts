@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeJwt } from 'jose';
 import { serverStores } from '../oidc/server-stores.ts';
 import { CAUSES, LAST_CAUSES, type Cause, type Scene } from '../revocation/all-causes.ts';
 import { acceptances, refusals } from '../revocation/held.ts';
 import { Stage, withCasts } from '../revocation/stage.ts';
 import { startWorld, type World } from '../revocation/two-nodes.ts';
+import { until } from '../support/until.ts';
 
 /** How many causes are tried at the same time: none has to do with another. */
 const AT_ONCE = 4;
@@ -57,7 +57,7 @@ for (const backend of serverStores) {
         assert.deepEqual(accepted, []);
         assert.deepEqual(await refusals(scene.stays), []);
         const due = new Set(scene.told);
-        while (toldBy(cause).size < due.size) await sleep(50);
+        await until(() => toldBy(cause).size >= due.size);
         assert.deepEqual(toldBy(cause), due);
       });
     }

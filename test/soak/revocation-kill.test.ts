@@ -9,6 +9,7 @@ import { seeded } from '../support/seeded.ts';
 import { apiOf } from '../support/tokens.ts';
 import { FragileServer, type RedisFile } from './breakdowns.ts';
 import { ProbingApi, type Verdict } from './probing-api.ts';
+import { until } from '../support/until.ts';
 
 /** Seconds: the stated bound where the stream is not there, and so that of every breakdown. */
 const TTL = 3;
@@ -144,7 +145,7 @@ describe(`While tokens are being revoked (SEED=${SEED})`, function () {
 
   async function untilAll(tokens: readonly string[], expected: Verdict['answer']): Promise<void> {
     for (const token of tokens) {
-      for (const api of world.apis) while ((await api.ask(token)).answer !== expected) await sleep(50);
+      for (const api of world.apis) await until(async () => (await api.ask(token)).answer === expected);
     }
   }
 
@@ -178,7 +179,7 @@ describe(`While tokens are being revoked (SEED=${SEED})`, function () {
     await revoking;
     await sleep(TTL * 1000 + 2 * BUSY);
     // What could not be revoked meanwhile can be now, and all is as it should be.
-    for (const [at, token] of toRevoke.entries()) while (!(await revoked(token, at, breakdown))) await sleep(100);
+    for (const [at, token] of toRevoke.entries()) await until(() => revoked(token, at, breakdown));
     for (const api of apis) await api.rest();
     assert.deepEqual(late, []);
     await untilAll(toRevoke, 'refused');

@@ -83,7 +83,7 @@ describe('A stream of events', function () {
   this.timeout(60_000);
 
   it('tells that the keys have changed', async () => {
-    const server = await startTestServer({
+    await using server = await startTestServer({
       change: (config) => ({
         ...config,
         keys: { ...config.keys, algorithms: ['ES256'], sign: 1, announce: 4, clock_skew: 2, jwks_max_age: 1 },
@@ -92,18 +92,17 @@ describe('A stream of events', function () {
     const reader = await EventReader.open(server.issuer);
     await reader.next('keys', 8000);
     reader.close();
-    await server.close();
   });
 
   it('ends at once when the server stops, so that the server need not wait', async () => {
-    const server = await startTestServer();
+    await using server = await startTestServer();
     const reader = await EventReader.open(server.issuer);
     await until(() => reader.events.length > 0);
     await Promise.all([server.close(), reader.ended]);
   });
 
   it('is for so many from one address, and whoever comes after them is told to fetch', async () => {
-    const server = await startTestServer();
+    await using server = await startTestServer();
     const readers = await Promise.all(Array.from({ length: 32 }, () => EventReader.open(server.issuer)));
     const refused = await fetch(`${server.issuer}/status/events`);
     assert.equal(refused.status, 503);
@@ -116,6 +115,5 @@ describe('A stream of events', function () {
       return again.response.status === 200;
     });
     for (const reader of readers) reader.close();
-    await server.close();
   });
 });

@@ -28,8 +28,14 @@ export async function startTwoNodes(backend: Backend, change = (config: Config):
   const port = await freePort();
   const withAlias = (config: Config): Config =>
     change({ ...config, listen: { ...config.listen, aliases: [`localhost:${port}`] } });
-  const first = await startTestServer({ change: withAlias, store: store.url });
-  const second = await startTestServer({ change: withAlias, store: store.url, sameAs: first, port });
+  const first = await startTestServer({ change: withAlias, hashesSlowly: true, store: store.url });
+  const second = await startTestServer({
+    change: withAlias,
+    hashesSlowly: true,
+    store: store.url,
+    sameAs: first,
+    port,
+  });
   const grants = await openStore(store.url, systemClock);
   const { issuer } = first;
   return {

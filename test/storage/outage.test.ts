@@ -7,6 +7,7 @@ import type { Store } from '../../src/storage/store.ts';
 import { StoreUnavailable } from '../../src/storage/store.ts';
 import { startPostgres, type PostgresOfTests } from '../support/postgres.ts';
 import { startRedis, startRedisCluster, startSentinel } from '../support/redis.ts';
+import { until } from '../support/until.ts';
 
 interface Faulty {
   url: string;
@@ -62,7 +63,7 @@ async function recovery(store: Store): Promise<void> {
       () => true,
       () => false,
     );
-  while (!(await isWell())) await sleep(50);
+  await until(isWell);
 }
 
 async function assertUnavailable(store: Store): Promise<void> {
@@ -99,10 +100,10 @@ for (const [name, start] of [
       await recovery(store);
       assert.equal(await store.create('record:4', 'after', { indexes: ['all'] }), true);
       assert.deepEqual(await store.consume('record:4'), { use: 'first' });
-      while (heard.length === 0) {
+      await until(async () => {
         await store.publish('channel', 'again');
-        await sleep(20);
-      }
+        return heard.length > 0;
+      });
       await second.stop();
     });
 
@@ -138,7 +139,8 @@ describe('A Redis in trouble', () => {
     const { store } = open;
     await store.set('record:1', 'kept');
     const fill = async () => {
-      for (let at = 0; ; at += 1) await store.set(`filler:${at}`, 'x'.repeat(100_000), { ttl: 600 });
+      // Ten times as much as fits.
+      for (let at = 0; at < 300; at += 1) await store.set(`filler:${at}`, 'x'.repeat(100_000), { ttl: 600 });
     };
     await assert.rejects(fill(), StoreUnavailable);
     assert.equal((await store.get('record:1'))?.value, 'kept');
@@ -183,7 +185,7 @@ describe('A Redis Cluster that loses a master', () => {
     for (const key of keys) await store.set(key, key);
     cluster.process.kill('SIGKILL');
     await assert.rejects(async () => {
-      for (;;) await store.health();
+      await until(() => store.health().then(() => false));
     }, StoreUnavailable);
     const results = await Promise.allSettled(keys.map((key) => store.get(key)));
     const failures = results.filter((result) => result.status === 'rejected');

@@ -10,7 +10,7 @@ import { startServer, type RunningServer } from '../../src/server.ts';
 import type { openStores } from '../../src/storage/open-stores.ts';
 import { freePort } from './free-port.ts';
 
-export interface TestServer extends RunningServer {
+export interface TestServer extends RunningServer, AsyncDisposable {
   readonly issuer: string;
   readonly config: Config;
   /** Where its keys are, and its store when none was given. */
@@ -29,7 +29,15 @@ export interface TestServerOptions {
   /** In place of this process's clock; `of the store` as in production. */
   clock?: Clock | 'of the store';
   openStores?: typeof openStores;
+  /**
+   * Hashes passwords as slowly as the program's defaults have it: for tests of guessing, of floods, and of what happens
+   * at the same moment as a sign-in.
+   */
+  hashesSlowly?: boolean;
 }
+
+/** Less than a configuration may ask for: most tests sign somebody in, and few are about that. */
+const CHEAP_HASHES: Config['passwords']['argon2'] = { memory_kib: 64, passes: 1, parallelism: 1 };
 
 /** The real server, in this process, with the demo's clients and accounts, silent, on a free port. */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
@@ -39,7 +47,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   // Beside a store that nodes share, a server waits for its operator to hand it the key.
   if (sameAs === undefined) await openMasterKey(directory, { create: true, random: systemRandom });
   const issuerPort = sameAs === undefined ? await freePort(5) : Number(new URL(sameAs.issuer).port);
-  const demo = demoConfig({
+  const defaults = demoConfig({
     port: issuerPort,
     environment: {
       LATCHKEY_STORE: options.store ?? `sqlite:${join(directory, 'store.db')}`,
@@ -47,6 +55,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       LATCHKEY_LOG_LEVEL: process.env['LATCHKEY_LOG_LEVEL'] ?? 'silent',
     },
   });
+  const passwords = { ...defaults.passwords, argon2: CHEAP_HASHES };
+  const demo = options.hashesSlowly === true ? defaults : { ...defaults, passwords };
   const config = options.change?.(demo) ?? demo;
   const listening =
     options.port === undefined ? config : { ...config, listen: { ...config.listen, port: options.port } };
@@ -55,14 +65,17 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     ...(clock !== 'of the store' && { clock }),
     ...(open && { openStores: open }),
   });
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    await server.close();
+    if (sameAs === undefined) await rm(directory, { recursive: true, force: true });
+  };
   return {
     ...server,
     issuer: config.issuer,
     config,
     directory,
-    async close() {
-      await server.close();
-      if (sameAs === undefined) await rm(directory, { recursive: true, force: true });
-    },
+    close: () => (closing ??= close()),
+    [Symbol.asyncDispose]: () => (closing ??= close()),
   };
 }

@@ -28,6 +28,7 @@ for (const backend of sharedStores) {
         change: (config) => trusting((partner = foreignIssuer('https://partner.example', config.issuer)), config),
       });
       const port = await freePort();
+      nodes = [first];
       const second = await startTestServer({
         store: store.url,
         sameAs: first,
@@ -37,7 +38,7 @@ for (const backend of sharedStores) {
           listen: { ...config.listen, aliases: [`localhost:${port}`] },
         }),
       });
-      nodes = [first, second];
+      nodes.push(second);
       urls = [first.issuer, `http://localhost:${port}`];
     });
     after(async () => {

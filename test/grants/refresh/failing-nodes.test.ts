@@ -5,6 +5,7 @@ import { serverStores } from '../../oidc/server-stores.ts';
 import type { RunningBackend } from '../../storage/backends.ts';
 import { tokensFor } from '../../support/flows.ts';
 import { startServerProcess, type ServerProcess } from '../../support/server-process.ts';
+import { until } from '../../support/until.ts';
 
 const APPS = 6;
 /** How long an app waits for an answer of the node that may fail, and of the other one, in milliseconds. */
@@ -41,7 +42,7 @@ for (const backend of serverStores) {
     /** They refresh at the failing node until it fails, and at the other one from then on. */
     async function refreshUntil(apps: readonly App[], failure: () => void): Promise<void> {
       const before = apps.map(async (app) => {
-        while (await app.refresh(failing.url, PATIENCE));
+        await until(async () => !(await app.refresh(failing.url, PATIENCE)));
       });
       await sleep(200 + Math.random() * 200);
       failure();
@@ -111,10 +112,10 @@ class App {
   }
 
   async refreshAnyhow(url: string): Promise<void> {
-    while (!(await this.refresh(url))) if (this.refusals.length > 0) return;
+    await until(async () => (await this.refresh(url)) || this.refusals.length > 0);
   }
 }
 
 async function ready({ url }: ServerProcess): Promise<void> {
-  while (!(await fetch(new URL('/readyz', url)).then(({ ok }) => ok, () => false))); // prettier-ignore
+  await until(() => fetch(new URL('/readyz', url)).then(({ ok }) => ok, () => false)); // prettier-ignore
 }

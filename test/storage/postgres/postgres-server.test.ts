@@ -40,11 +40,9 @@ for (const [name, start] of Object.entries(places)) {
         stores: { ...config.stores, records },
         listen: { ...config.listen, aliases },
       });
-      const first = await startTestServer({ store: grants, change });
-      closing.defer(() => first.close());
+      const first = closing.use(await startTestServer({ store: grants, change }));
       const node = async (port: number) => {
-        const server = await startTestServer({ store: grants, change, sameAs: first, port });
-        closing.defer(() => server.close());
+        closing.use(await startTestServer({ store: grants, change, sameAs: first, port }));
         return `http://localhost:${port}`;
       };
       const second = await node(ports[0]);
