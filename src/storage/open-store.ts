@@ -5,8 +5,8 @@ import type { Store } from './store.ts';
 
 // Backends are loaded when a URL names them, because a server seldom needs them all.
 
-/** Opens the store that a URL names. @param isReplicated whether writes wait for replicas. @throws Error for a URL that is none, StoreUnavailable when nothing answers */
-export async function openStore(url: string, clock: Clock, isReplicated = false): Promise<Store> {
+/** Opens the store that a URL names. @param isReplicated whether writes wait for replicas. @param mayMake whether to make the tables of a new PostgreSQL store. @throws StoreMissing, Error for a URL that is none, StoreUnavailable when nothing answers */
+export async function openStore(url: string, clock: Clock, isReplicated = false, mayMake = true): Promise<Store> {
   const parsed = parseStoreUrl(url);
   if (parsed.backend === 'sqlite') {
     const { openSqliteStore } = await import('./sqlite/sqlite-store.ts');
@@ -14,7 +14,7 @@ export async function openStore(url: string, clock: Clock, isReplicated = false)
   }
   if (parsed.backend === 'postgres') {
     const { openPostgresStore } = await import('./postgres/postgres-store.ts');
-    return openPostgresStore(url, clock, isReplicated);
+    return openPostgresStore(url, clock, { isReplicated, mayMake });
   }
   const { openRedisStore } = await import('./redis/redis-store.ts');
   return openRedisStore(url, clock, isReplicated);

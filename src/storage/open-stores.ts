@@ -29,12 +29,16 @@ export async function openExistingStores(settings: Config['stores'], given?: Clo
   const { grants, records = grants } = settings;
   const missing = [records, grants].find((url) => !storeFileExists(url));
   if (missing !== undefined) throw new StoreMissing(missing);
-  return openStores(settings, given);
+  return openStores(settings, given, { mayMake: false });
 }
 
 /** @throws StoreLoading for a store that is not filled yet, and as `openStoresToFill` */
-export async function openStores(settings: Config['stores'], given?: Clock): Promise<Stores> {
-  const stores = await openStoresToFill(settings, given);
+export async function openStores(
+  settings: Config['stores'],
+  given?: Clock,
+  making?: { mayMake: boolean },
+): Promise<Stores> {
+  const stores = await openStoresToFill(settings, given, making);
   const { grants: grantsUrl, records: recordsUrl = grantsUrl } = settings;
   try {
     const { grants, records } = stores;
@@ -53,7 +57,11 @@ export async function openStores(settings: Config['stores'], given?: Clock): Pro
  * @param given a clock in place of the grants store's, for tests @throws StoreUnavailable, or Error for a store that
  * could lose records
  */
-export async function openStoresToFill(settings: Config['stores'], given?: Clock): Promise<Stores> {
+export async function openStoresToFill(
+  settings: Config['stores'],
+  given?: Clock,
+  { mayMake }: { mayMake: boolean } = { mayMake: true },
+): Promise<Stores> {
   const { grants: grantsUrl, records: recordsUrl = grantsUrl } = settings;
   const isSafe = { grants: isReplicated(settings, 'grants'), records: isReplicated(settings, 'records') };
   const clock = new SharedClock(given ?? systemClock);
@@ -63,7 +71,7 @@ export async function openStoresToFill(settings: Config['stores'], given?: Clock
   };
   try {
     const open = async (url: string, waits: boolean): Promise<Store> => {
-      const store = await openStore(url, clock, waits);
+      const store = await openStore(url, clock, waits, mayMake);
       opened.push(store);
       return store;
     };

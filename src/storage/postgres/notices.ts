@@ -2,7 +2,7 @@ import type { Client, Notification } from 'pg';
 import type { PostgresUrl } from '../../config/store-url.ts';
 import { StoreUnavailable } from '../store.ts';
 import { portError } from './errors.ts';
-import { connected, connectionOptions } from './server.ts';
+import { connected, connectionOptions } from './connection.ts';
 
 type Listener = (message: string) => void;
 

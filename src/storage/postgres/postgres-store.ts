@@ -13,6 +13,7 @@ import {
   type Term,
   type TermPage,
   type WriteOptions,
+  StoreMissing,
 } from '../store.ts';
 import { TickBatcher } from '../tick-batcher.ts';
 import { dumpPostgres, loadItems } from './dump.ts';
@@ -20,21 +21,26 @@ import { rowNames, storedName } from './names.ts';
 import { LONGEST_NOTICE, Notices } from './notices.ts';
 import { readMembers, readRange } from './pages.ts';
 import { Primary } from './primary.ts';
-import { checkServer, prepareSchema } from './schema.ts';
+import { checkServer, isMade, prepareSchema } from './schema.ts';
 import { DURABLE, statementsOf, type Statements } from './statements.ts';
 import { startSweeper } from './sweeper.ts';
 
 const PAGE = 100;
 
 /**
- * Opens the store in a PostgreSQL, and makes its schema where it is missing.
- * @throws StoreUnavailable when no primary answers, or Error for a server that cannot hold a store
+ * Opens the store in a PostgreSQL, and makes its schema where it is missing and may be made.
+ * @throws StoreMissing, StoreUnavailable when no primary answers, or Error for a server that cannot hold a store
  */
-export async function openPostgresStore(url: string, clock: Clock, isReplicated = false): Promise<PostgresStore> {
+export async function openPostgresStore(
+  url: string,
+  clock: Clock,
+  { isReplicated, mayMake }: { isReplicated: boolean; mayMake: boolean },
+): Promise<PostgresStore> {
   const parsed = parseStoreUrl(url);
   if (parsed.backend !== 'postgres') throw new Error('not the URL of a PostgreSQL');
   const primary = await Primary.connect(parsed, isReplicated);
   try {
+    if (!mayMake && !(await isMade(primary, parsed.schema))) throw new StoreMissing(url);
     await checkServer(primary, parsed);
     await prepareSchema(primary, parsed.schema);
     return new PostgresStore(parsed, primary, clock);

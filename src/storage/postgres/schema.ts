@@ -104,6 +104,11 @@ export async function prepareSchema(primary: Primary, schema: string): Promise<v
   });
 }
 
+/** Tells whether a server has made the schema. */
+export async function isMade(primary: Primary, schema: string): Promise<boolean> {
+  return (await foundVersion((text, values) => primary.read(text, values), schema)) > 0;
+}
+
 type Read = (text: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
 
 /** @returns 0 for a store that has not been made */

@@ -1,15 +1,7 @@
-import { readFileSync } from 'node:fs';
-import {
-  Client,
-  Pool,
-  type ClientBase,
-  type ClientConfig,
-  type Notification,
-  type PoolClient,
-  type QueryResult,
-} from 'pg';
+import { Pool, type Client, type ClientBase, type ClientConfig, type PoolClient, type QueryResult } from 'pg';
 import type { PostgresUrl, StoreNode } from '../../config/store-url.ts';
 import { StoreUnavailable } from '../store.ts';
+import { connected, connectionOptions } from './connection.ts';
 import { NoPrimary, PATIENCE } from './errors.ts';
 import type { Statement } from './statements.ts';
 
@@ -54,31 +46,6 @@ const SESSION = `
       set_config('default_transaction_isolation', 'read committed', false) ||
       set_config('client_min_messages', 'warning', false)
     END`;
-
-/** Options of every connection to a server. */
-export function connectionOptions(url: PostgresUrl, { host, port }: StoreNode): ClientConfig {
-  return {
-    host,
-    port,
-    user: url.username,
-    // Empty rather than absent: the client would look for one in the environment and in files.
-    password: url.password ?? '',
-    database: url.database,
-    ssl: tlsOptions(url),
-    application_name: 'latchkey',
-    connectionTimeoutMillis: PATIENCE,
-    query_timeout: PATIENCE,
-    keepAlive: true,
-  };
-}
-
-function tlsOptions({ sslmode, sslrootcert }: PostgresUrl): ClientConfig['ssl'] {
-  if (sslmode === 'disable') return false;
-  const ca = sslrootcert === undefined ? {} : { ca: readFileSync(sslrootcert, 'utf8') };
-  if (sslmode === 'verify-full') return { ...ca, rejectUnauthorized: true };
-  if (sslmode === 'verify-ca') return { ...ca, rejectUnauthorized: true, checkServerIdentity: () => undefined };
-  return { rejectUnauthorized: false };
-}
 
 /** One server of the store URL: its connections for statements, and one that asks for its state. */
 export class Server {
@@ -230,15 +197,6 @@ export class Server {
 export const NOT_REPLICATED =
   'does not wait for a replica, although stores.durability is replicated: set synchronous_standby_names, and ' +
   'synchronous_commit to on or remote_apply, in postgresql.conf';
-
-/** Opens one connection, whose later failure nobody needs to hear. */
-export async function connected(options: ClientConfig, onNotice?: (notice: Notification) => void): Promise<Client> {
-  const client = new Client(options);
-  client.on('error', () => undefined);
-  if (onNotice !== undefined) client.on('notification', onNotice);
-  await client.connect();
-  return client;
-}
 
 /** The process that the server named when the connection began; a pooler names one of its own. */
 function processOf(client: ClientBase): number {

@@ -1,37 +1,14 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
+import { chownSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { checkGrantsStore, checkRecordsStore, checkStoreReplicas, openStore } from '../../../src/storage/open-store.ts';
-import { StoreUnavailable, type Store } from '../../../src/storage/store.ts';
-import { PASSWORD, startPostgres, type PostgresOfTests } from '../../support/postgres.ts';
+import { openExistingStores } from '../../../src/storage/open-stores.ts';
+import { StoreMissing, StoreUnavailable, type Store } from '../../../src/storage/store.ts';
+import { certificateFor } from '../../support/certificate.ts';
+import { lossyWay } from '../../support/lossy-way.ts';
+import { PASSWORD, startPostgres, unprivileged, type PostgresOfTests } from '../../support/postgres.ts';
 import { until } from '../../support/until.ts';
-
-/** A way to a server that can lose the answers on it, as a network does. */
-async function lossyWay(port: number) {
-  const sockets = new Set<Socket>();
-  let isLossy = false;
-  const server = createServer((client) => {
-    const upstream = connect(port, '127.0.0.1');
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => [client, upstream].forEach((one) => one.destroy()));
-    }
-    client.pipe(upstream);
-    upstream.on('data', (answer: Buffer) => (isLossy ? client.destroy() : client.write(answer)));
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port: at } = server.address() as AddressInfo;
-  return {
-    port: at,
-    loseAnswers: (lossy: boolean) => (isLossy = lossy),
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
-}
 
 async function refusal(url: string, pattern: RegExp): Promise<void> {
   await assert.rejects(openStore(url, systemClock), (error: Error) => {
@@ -67,6 +44,56 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     await refusal(`${url}_other`, /database .* does not exist.*CREATE DATABASE/);
     await refusal(url.replace(/:\d+\//, ':1/'), /ECONNREFUSED.*Start it/);
     await refusal(`${url}?sslmode=verify-full`, /SSL.*ssl = on/);
+  });
+
+  it('speaks TLS with whom its certificate names alone', async () => {
+    const authority = { name: [['CN', 'authority']], isAuthority: true } as const;
+    const signer = { ...certificateFor(authority), subject: authority };
+    const other = certificateFor(authority);
+    const { cert, key } = certificateFor({ name: [['CN', 'localhost']], dns: 'localhost' }, signer);
+    const file = (name: string, text: string) => writeFileSync(join(server.folder, name), text, { mode: 0o600 });
+    for (const [name, text] of Object.entries({
+      'own.crt': cert,
+      'own.key': key,
+      'ca.crt': signer.cert,
+      'other.crt': other.cert,
+    }))
+      file(name, text);
+    const { uid, gid } = unprivileged();
+    if (uid !== undefined && gid !== undefined) chownSync(join(server.folder, 'own.key'), uid, gid);
+    if (uid !== undefined && gid !== undefined) chownSync(join(server.folder, 'own.crt'), uid, gid);
+    await server.sql("ALTER SYSTEM SET ssl_cert_file = 'own.crt'");
+    await server.sql("ALTER SYSTEM SET ssl_key_file = 'own.key'");
+    await server.sql('ALTER SYSTEM SET ssl = on');
+    await server.sql('SELECT pg_reload_conf()');
+    await until(async () => (await server.sql('SHOW ssl'))[0]?.['ssl'] === 'on');
+    const url = await server.newDatabase();
+    const [named, unnamed] = [url.replace('127.0.0.1', 'localhost'), url];
+    const trusted = `sslrootcert=${server.folder}/ca.crt`;
+    for (const good of [
+      `${named}?sslmode=verify-full&${trusted}`,
+      `${unnamed}?sslmode=verify-ca&${trusted}`,
+      `${unnamed}?sslmode=require`,
+    ]) {
+      await opened(good, async (store) => {
+        await store.set('record:1', 1);
+        const asked = 'SELECT bool_and(ssl) AS all FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = ';
+        assert.equal((await server.sql(`${asked}'${role(url)}'`))[0]?.['all'], true);
+      });
+    }
+    await refusal(`${unnamed}?sslmode=verify-full&${trusted}`, /altnames.*a host that its certificate has/);
+    await refusal(`${named}?sslmode=verify-full`, /certificate.*sslrootcert=\/PATH/);
+    const strange = trusted.replace('ca.crt', 'other.crt');
+    await refusal(`${named}?sslmode=verify-full&${strange}`, /certificate.*sslrootcert=\/PATH/);
+    await refusal(`${named}?sslmode=verify-full&${trusted}.not-there`, /cannot be read \(ENOENT\)/);
+  });
+
+  it('is not made by a command', async () => {
+    const url = await server.newDatabase();
+    const stores = { grants: url, durability: 'primary' } as const;
+    await assert.rejects(openExistingStores(stores), StoreMissing);
+    await opened(url, (store) => store.set('record:1', 1));
+    await (await openExistingStores(stores)).close();
   });
 
   it('is refused by the start with the fix: encoding, rights, a newer schema', async () => {
