@@ -21,3 +21,10 @@ export function kindOf(item: Item): string {
 export function roleOf(item: Item): 'records' | 'grants' {
   return item.kind === 'record' && RECORD_KINDS.has(kindOf(item)) ? 'records' : 'grants';
 }
+
+/** Tells whether a record lacks the end that its kind has. */
+export function lacksEnd(item: Item): boolean {
+  if (item.kind !== 'record' || item.expiresAt !== undefined) return false;
+  const kind = kindOf(item);
+  return EXPIRING_KINDS.has(kind) || !RECORD_KINDS.has(kind);
+}

@@ -205,6 +205,37 @@ describe('latchkey store', function () {
     });
   }
 
+  describe('check', () => {
+    it('prints the sizes by kind, and finds what cannot be right', async () => {
+      const clean = await run('check');
+      assert.equal(clean.code, 0, clean.err);
+      assert.match(clean.out, /^kind +items +values$/m);
+      assert.match(clean.out, /^account +2 +1 KiB$/m);
+      const store = await openStore(source, systemClock);
+      try {
+        await store.set('session:endless', {});
+        const base = { kind: 'record', key: 'account:damaged', version: -1 } as const;
+        await store.load([{ ...base, json: '{"cut' }]);
+        const { code, err } = await run('check');
+        assert.equal(code, 1);
+        assert.match(err, /session:endless never expires/);
+        assert.match(err, /account:damaged has the version -1/);
+        assert.match(err, /account:damaged holds no JSON/);
+        const json = JSON.parse((await run('check --json')).out) as { findings: string[]; kinds: object };
+        assert.deepEqual([json.findings.length, 'account' in json.kinds], [3, true]);
+        await store.load([{ ...base, json: '1', version: 1 }]);
+      } finally {
+        await store.delete('session:endless');
+        await store.delete('account:damaged');
+        await store.close();
+      }
+      const others = file('keys-of-others');
+      await openMasterKey(others, { create: true, random: systemRandom });
+      const wrong = await run('check', source, others);
+      assert.deepEqual([wrong.code, wrong.err.includes('key-ring:main does not open')], [1, true], wrong.err);
+    });
+  });
+
   describe('copy', () => {
     const copy = (from: string, to: string, more = ''): Promise<Ended> =>
       run(`copy --from ${from} --to ${to}${more}`, 'sqlite:unused');

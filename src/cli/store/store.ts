@@ -2,6 +2,7 @@ import { findAction, type Actions } from '../actions.ts';
 import { configOption, type Command } from '../command.ts';
 import { storeContext, type StoreContext } from '../store-context.ts';
 import { backup } from './backup.ts';
+import { check } from './check.ts';
 import { copy } from './copy.ts';
 import { restore } from './restore.ts';
 
@@ -9,15 +10,17 @@ const ACTIONS: Actions<StoreContext> = {
   backup: { words: ['FILE'], options: ['key-file'], run: backup },
   restore: { words: ['FILE'], options: ['key-file', 'yes'], run: restore },
   copy: { options: ['from', 'to', 'only'], run: copy },
+  check: { options: ['json'], run: check },
 };
 
 export const store: Command = {
   name: 'store',
-  summary: 'back the store up while it serves, restore it, or move it to another backend',
+  summary: 'back the store up while it serves, restore it, move or check it',
   details: `store backup FILE     writes everything of both stores into a new file, compressed and encrypted; servers go on
 store restore FILE    fills the empty stores of the configuration from a backup, whatever backend it came from
 store copy --from URL --to URL
                       copies one store into an empty one of any backend, and compares them; no server may run
+store check           prints what the stores hold by kind, and records that cannot be right; changes nothing
 
 The key file holds a passphrase of 20 characters or more, which is not the master key. One command makes one:
   openssl rand -base64 32 > backup.key
@@ -32,6 +35,7 @@ After a restore everybody signs in again, and apps ask again: docs/backup.md say
     from: { value: 'URL', summary: 'for copy: the store that stays as it is' },
     to: { value: 'URL', summary: 'for copy: the empty store' },
     only: { value: 'ROLE', summary: 'for copy: only what belongs to "records" or to "grants"' },
+    json: { summary: 'for check: print JSON' },
     yes: { summary: 'do not ask before restore' },
   },
   words: ['ACTION', '[FILE]'],
