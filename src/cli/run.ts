@@ -8,7 +8,7 @@ import { clients } from './clients/clients.ts';
 import { ReportedElsewhere, UsageError, type Command, type Terminal } from './command.ts';
 import { helpFor } from './help-text.ts';
 import { health } from './health.ts';
-import { help, version } from './version.ts';
+import { help, version } from './about.ts';
 import { init } from './init/init.ts';
 import { issuers } from './issuers/issuers.ts';
 import { keys } from './keys/keys.ts';

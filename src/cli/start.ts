@@ -7,7 +7,8 @@ import { DEMO_PASSWORD } from '../config/loading/secret-strength.ts';
 import { printableStoreUrl } from '../config/store-url.ts';
 import { chooseConfig, type ChosenConfig } from './choose-config.ts';
 import { configOption, textOf, type Command } from './command.ts';
-import { together, type Running, untilDrained, untilStopped, startWorkers } from './shutdown.ts';
+import { together, type Running, untilStopped } from './shutdown.ts';
+import { untilDrained, startWorkers } from './workers.ts';
 
 export const start: Command = {
   name: 'start',

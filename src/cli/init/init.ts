@@ -6,7 +6,7 @@ import { describeProblems } from '../../config/problems.ts';
 import { systemRandom, secretToken } from '../../lib/random.ts';
 import { DEFAULT_FILE } from '../choose-config.ts';
 import { textOf, type Arguments, type Command, type Terminal } from '../command.ts';
-import { askPlan, configText, nextSteps, secretFileOf } from './text.ts';
+import { askPlan, configText, nextSteps, secretFileOf } from './plan.ts';
 import { writeNew } from '../text-files.ts';
 
 export const init: Command = {
