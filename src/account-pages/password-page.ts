@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import type { ChangePassword, PasswordChangeResult } from '../credentials/password-check.ts';
+import type { ChangePassword, PasswordChangeResult } from '../credentials/change-password.ts';
 import { KNOWN_DEVICE_LIFE } from '../credentials/known-device.ts';
 import { passwordWords } from '../credentials/password-rules.ts';
 import type { Announce } from '../events/events.ts';

@@ -5,15 +5,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { Store } from '../storage/store.ts';
 import { openAttempts } from './attempts.ts';
-import {
-  openChangePassword,
-  type ChangePassword,
-  type AdmitAttempt,
-  openAdmission,
-  openPasswordCheck,
-  openSignIn,
-  type SignIn,
-} from './password-check.ts';
+import { type AdmitAttempt, openAdmission, openPasswordCheck, openSignIn, type SignIn } from './password-check.ts';
+import { openChangePassword, type ChangePassword } from './change-password.ts';
 import { openKnownDevices } from './known-device.ts';
 import { OPERATOR } from '../limits/lane.ts';
 import { passwordWords } from './password-rules.ts';

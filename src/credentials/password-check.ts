@@ -2,11 +2,9 @@ import type { Account, Accounts } from '../accounts/accounts.ts';
 import { widestBlock } from '../http/address-block.ts';
 import { normaliseEmail } from '../lib/email.ts';
 import type { AccountId } from '../lib/ids.ts';
-import { StoreUnavailable } from '../storage/store.ts';
 import type { Attempts } from './attempts.ts';
 import type { DeviceCredential, KnownDevices } from './known-device.ts';
 import type { PasswordAsRead, Passwords } from './passwords.ts';
-import { normalisePassword, type PasswordProblem } from './password-rules.ts';
 
 interface PasswordShown {
   email: string;
@@ -31,7 +29,7 @@ type PasswordCheckResult =
 /**
  * @param id the account, if the caller knows it; its address is then not looked up @throws TooBusy, StoreUnavailable
  */
-type PasswordCheck = (shown: PasswordShown, id?: AccountId) => Promise<PasswordCheckResult>;
+export type PasswordCheck = (shown: PasswordShown, id?: AccountId) => Promise<PasswordCheckResult>;
 
 interface PasswordCheckParts {
   accounts: Accounts;
@@ -132,77 +130,4 @@ export function openSignIn(parts: PasswordCheckParts): SignIn {
     const { account, deviceToken } = checked;
     return { outcome: 'signed-in', account, deviceToken };
   };
-}
-
-export interface PasswordChange {
-  account: Account;
-  current: string;
-  next: string;
-  /** True if both copies of the new password match. If they do not, nothing changes and every problem is reported. */
-  isAgreed: boolean;
-  /** The caller's IP address. */
-  address: string;
-  deviceToken?: string | undefined;
-  /** Changes the password by `store`, and ends the sessions and grants of the old password. */
-  replace: (store: () => Promise<void>) => Promise<void>;
-}
-
-/** The problem with each of the two passwords. */
-interface PasswordChangeProblems {
-  current?: 'wrong';
-  next?: PasswordProblem | 'same';
-}
-
-export type PasswordChangeResult =
-  | { outcome: 'changed'; deviceToken: string }
-  | { outcome: 'problems'; problems: PasswordChangeProblems }
-  | { outcome: 'wait'; seconds: number };
-
-/** @throws TooBusy, StoreUnavailable */
-export type ChangePassword = (change: PasswordChange) => Promise<PasswordChangeResult>;
-
-/**
- * Changes a password for its owner, who must enter the current one as at a sign-in: an open browser alone must not be
- * enough, and must not become a place to guess. Of the known devices only this one stays known.
- */
-export function openChangePassword(parts: {
-  check: PasswordCheck;
-  passwords: Passwords;
-  devices: KnownDevices;
-}): ChangePassword {
-  const { check, passwords, devices } = parts;
-  return async ({ account, current, next, isAgreed, replace, ...caller }) => {
-    const shown = await check({ ...caller, email: account.email, password: current }, account.id);
-    if (shown.outcome === 'wait') return shown;
-    const isRight = shown.outcome === 'right';
-    const owner = { block: widestBlock(caller.address), account: account.email, isKnown: isRight };
-    const settle = isRight ? shown.settle : () => Promise.resolve();
-    const settleAndThrow = async (error: unknown): Promise<never> => {
-      await settle();
-      throw error;
-    };
-    const isSame = isRight && normalisePassword(next) === normalisePassword(current);
-    const problem = isSame ? 'same' : await passwords.problem(next, account, owner).catch(settleAndThrow);
-    if (!isRight || problem !== undefined || !isAgreed) {
-      await settle();
-      return {
-        outcome: 'problems',
-        problems: { ...(!isRight && { current: 'wrong' }), ...(problem && { next: problem }) },
-      };
-    }
-    const { version, store } = await passwords.prepare(account.id, next, owner, shown.read).catch(settleAndThrow);
-    const change = { isStored: false };
-    const noteStored = async (): Promise<void> => {
-      change.isStored = await store();
-    };
-    // If the store fails to clear the attempt, the password change stands, and the attempt counts for a while.
-    await Promise.all([replace(noteStored), settle().catch(onlyStoreUnavailable)]);
-    // An operator has set another password meanwhile, perhaps because this one leaked.
-    if (!change.isStored) return { outcome: 'problems', problems: { current: 'wrong' } };
-    return { outcome: 'changed', deviceToken: devices.issue({ account: account.id, version }, undefined) };
-  };
-}
-
-function onlyStoreUnavailable(error: unknown): void {
-  if (!(error instanceof StoreUnavailable)) throw error;
 }

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Account } from '../../src/accounts/accounts.ts';
+import { openPasswordCheck, openSignIn } from '../../src/credentials/password-check.ts';
 import {
   openChangePassword,
   type PasswordChange,
   type PasswordChangeResult,
-  openPasswordCheck,
-  openSignIn,
-} from '../../src/credentials/password-check.ts';
+} from '../../src/credentials/change-password.ts';
 import { OPERATOR } from '../../src/limits/lane.ts';
 import { register } from '../../src/credentials/sign-up.ts';
 import { type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
