@@ -4,7 +4,7 @@ import { mergeConsents, type Consent, scopesInWords } from '../accounts/consents
 import { field } from '../http/request-body.ts';
 import { Problem } from '../http/problems.ts';
 import { claimsAsked } from '../oidc/requests/claims-parameter.ts';
-import { appInWords } from '../oidc/clients/unvetted-client-redirects.ts';
+import { appInWords } from '../oidc/clients/app-description.ts';
 import { grantConsented } from '../oidc/existing-grant.ts';
 import { standardScopes } from '../config/sections/claims-schema.ts';
 import type { DetailField, DetailType } from '../config/sections/detail-schema.ts';

@@ -7,7 +7,7 @@ import type { RingSnapshot, SigningKey } from '../keys/ring.ts';
 import type { ExternalSigning } from '../keys/external-signing.ts';
 import type { MutualTls } from './clients/client-certificates.ts';
 import { dPoPAlgorithms } from './clients/profile-rules.ts';
-import { ASSERTION_ALGORITHMS } from './requests/client-assertion.ts';
+import { ASSERTION_ALGORITHMS } from './requests/client-jwts.ts';
 
 /** Lists the client authentication methods; certificates need a port or a proxy that asks for them. */
 export function authMethods({ tlsClientAuth = false, selfSignedTlsClientAuth = false }: MutualTls) {

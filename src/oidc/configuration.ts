@@ -4,7 +4,7 @@ import { accountClaims, claimsOfScope, scopesOfClaims } from '../accounts/claims
 import type { SubjectNames } from '../accounts/pairwise.ts';
 import type { Consents } from '../accounts/consents.ts';
 import type { Clients } from '../clients/clients.ts';
-import { responseTypesOf } from './clients/check-clients.ts';
+import { responseTypesOf } from './clients/deprecated-flows.ts';
 import type { Config, ResourceConfig } from '../config/schema.ts';
 import { STANDARD_SCOPES } from '../config/sections/claims-schema.ts';
 import type { Announce, Revoke } from '../events/events.ts';
@@ -32,7 +32,7 @@ import { enginePages, type EnginePages } from './pages.ts';
 import { ACR_VALUES } from './requests/authentication-demands.ts';
 import { richAuthorizationRequests } from './requests/authorization-details.ts';
 import { assertClaimsParameter } from './requests/claims-parameter.ts';
-import { assertClientAssertion } from './requests/client-assertion.ts';
+import { assertClientAssertion } from './requests/client-jwts.ts';
 import type { AccountOf } from './requests/request-account.ts';
 import { introspection } from './requests/introspected-claims.ts';
 import { isOfTheHouse, withAdded, accessTokenClaims } from './requests/token-claims.ts';

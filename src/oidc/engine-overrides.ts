@@ -20,10 +20,10 @@ import {
   responseTypeAllowed,
   withinRegistration,
   keepRegisteredQuery,
-} from './clients/registered-use.ts';
+} from './clients/registration-rules.ts';
 import { authenticateByName } from './clients/basic-client.ts';
 import { compareSecret, type SecretGuesses } from './clients/secret-guesses.ts';
-import { holdError, postLogoutRedirectAllowed } from './clients/unvetted-client-redirects.ts';
+import { holdError, postLogoutRedirectAllowed } from './clients/unvetted-clients.ts';
 import { addInterval } from './device/device-pages.ts';
 import { showWireError } from './engine-events.ts';
 import type { EngineOverride } from './engine-override.ts';
@@ -37,10 +37,10 @@ import { askWithoutClient, endOrStay, passOverUnusable } from './logout/sign-out
 import { urlForCalled } from './published-documents.ts';
 import { endSession } from './one-revocation.ts';
 import { pacePolling } from './polling.ts';
-import { expectedAudience } from './requests/client-assertion.ts';
+import { expectedAudience } from './requests/client-jwts.ts';
 import { validateHint, setUnlessNonce } from './requests/id-tokens.ts';
 import { resultWithAdded } from './requests/token-claims.ts';
-import { unlessOtherScheme } from './requests/issued-jwt.ts';
+import { unlessOtherScheme } from './presented-access-token.ts';
 import { nameRequestAudience } from './requests/request-objects.ts';
 import { checkScope, clientCredentialsScope } from './requests/requested-scopes.ts';
 import { saveEntered } from './requests/token-status.ts';

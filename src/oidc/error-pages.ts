@@ -9,7 +9,7 @@ import { printable } from '../lib/hidden-characters.ts';
 import { faces, type ProblemFace } from '../http/problems.ts';
 import { SignerUnavailable } from '../keys/external-signing.ts';
 import { StoreUnavailable } from '../storage/store.ts';
-import { isHeld, maySendTo } from './clients/unvetted-client-redirects.ts';
+import { isHeld, maySendTo } from './clients/unvetted-clients.ts';
 import { sendError } from './internals.ts';
 import { TooManyPending } from './storage/pending-requests.ts';
 

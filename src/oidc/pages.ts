@@ -5,7 +5,7 @@ import { showPage } from '../http/page-answer.ts';
 import { formTarget } from '../http/response-headers.ts';
 import type { Views } from '../http/view.ts';
 import { policyOf } from './clients/client-metadata.ts';
-import { maySendTo } from './clients/unvetted-client-redirects.ts';
+import { maySendTo } from './clients/unvetted-clients.ts';
 import { errorPages } from './error-pages.ts';
 import { endSessionNow } from './internals.ts';
 import type { AccountOf } from './requests/request-account.ts';

@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
-import { errors, type ClientCredentials, type Provider } from 'oidc-provider';
+import { errors, type ClientCredentials, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
 import { clientCertificate } from '../http/request-facts.ts';
+import { bringsToken } from '../http/response-headers.ts';
 import { keyProof, thumbprintOf } from './internals.ts';
 
 /** An access token that a client presents at an endpoint of this server. */
@@ -46,4 +47,15 @@ async function isHeldBy(
   return (
     (await keyProof(provider, context, { url: `${provider.issuer}${context.path}`, token: value, client })) === jkt
   );
+}
+
+type Called = KoaContextWithOIDC['oidc'] & { ctx: KoaContextWithOIDC };
+
+/** Treats a header of another scheme as no token (RFC 6750 §3.1); the engine would call the request malformed. */
+export function unlessOtherScheme(getAccessToken: (this: Called, options?: object) => string) {
+  return function getAccessTokenByScheme(this: Called, ...options: [object?]): string {
+    const { headers } = this.ctx;
+    if (!bringsToken(headers.authorization)) delete headers.authorization;
+    return getAccessToken.call(this, ...options);
+  };
 }

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Provider } from 'oidc-provider';
-import { takesPasswords } from '../oidc/clients/check-clients.ts';
+import { takesPasswords } from '../oidc/clients/deprecated-flows.ts';
 import type { ServingDomain } from '../domain/serving.ts';
 import { passwordGrant } from '../grants/password.ts';
 import { tokenExchange } from '../grants/token-exchange/token-exchange.ts';

@@ -13,7 +13,7 @@ import { basicClient } from '../oidc/clients/basic-client.ts';
 import { acceptClient } from '../oidc/clients/check-clients.ts';
 import { deviceQrRoute } from '../oidc/device/device-pages.ts';
 import { checkSessionRoute } from '../oidc/logout/session-management.ts';
-import { clientToken } from '../oidc/own-access-token.ts';
+import { clientToken } from '../oidc/presented-access-token.ts';
 import { postedRequestRoutes } from '../oidc/posted-requests.ts';
 import { transmitterIdentifier } from '../oidc/requests/transmitter.ts';
 import { appsWithAccess, liveSessions } from '../sessions/access.ts';

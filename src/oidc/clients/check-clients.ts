@@ -2,10 +2,11 @@ import { errors, type ClientMetadata, type Provider } from 'oidc-provider';
 import type { Logger } from 'pino';
 import type { Client, Clients } from '../../clients/clients.ts';
 import { pathText } from '../../config/problems.ts';
-import type { Config, ClientConfig } from '../../config/schema.ts';
+import type { Config } from '../../config/schema.ts';
 import type { Calls, Outgoing } from '../../outgoing/outgoing.ts';
 import { StoreUnavailable } from '../../storage/store.ts';
 import { clientMetadata, weakKeys } from './client-metadata.ts';
+import { deprecatedUses } from './deprecated-flows.ts';
 
 /**
  * Checks all clients at the start, because the engine checks each only at its first use. A faulty client of the
@@ -75,35 +76,6 @@ async function faultOf(provider: Provider, { client_id: id }: Client): Promise<s
       ? ((error as { error_description?: string }).error_description ?? error.message)
       : 'unknown';
   }
-}
-
-type ResponseType = Config['deprecated']['response_types'][number];
-type Settings = Pick<Config, 'clients' | 'deprecated' | 'registration'>;
-
-/** Returns the response types that the server offers: `code`, and those that the operator or a client enables. */
-export function responseTypesOf({ clients, deprecated, registration }: Settings): ResponseType[] {
-  return [
-    ...new Set<ResponseType>([
-      'code',
-      ...deprecated.response_types,
-      ...(registration.enabled ? registration.response_types : []),
-      ...clients.flatMap((client) => client.response_types ?? []),
-    ]),
-  ];
-}
-
-/**
- * Tells whether the server accepts passwords at `/token`: only if the operator or a client's configuration asks for it.
- */
-export function takesPasswords({ clients, deprecated }: Settings): boolean {
-  return deprecated.password_grant || clients.some((client) => client.grant_types?.includes('password'));
-}
-
-/** Lists the grant and response types of a client that RFC 9700 advises against (§2.1.2 and §2.4). */
-function deprecatedUses(client: Pick<ClientConfig, 'grant_types' | 'response_types'>): string[] {
-  const password = client.grant_types?.includes('password') === true ? ['grant type password'] : [];
-  const types = client.response_types?.filter((type) => type !== 'code') ?? [];
-  return [...password, ...types.map((type) => `response type ${type}`)];
 }
 
 /** Reason why a sector's document does not list the client; `isUnreached` if it could not be fetched. */

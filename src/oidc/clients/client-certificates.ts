@@ -59,93 +59,6 @@ const SIGNATURES: Readonly<Record<string, RegExp>> = {
   '2.16.840.1.101.3.4.3.19': /^/,
 };
 
-/** @returns the reason why its key is too weak, or undefined */
-function certificateKeyFault(certificate: X509Certificate): string | undefined {
-  const fault = keyFault(certificate);
-  return fault && `its key ${fault}`;
-}
-
-function keyFault(certificate: X509Certificate): string | undefined {
-  try {
-    const { publicKey } = certificate;
-    // Node exports no JWK for an RSA key that is restricted to RSASSA-PSS.
-    if (publicKey.asymmetricKeyType !== 'rsa-pss') return publicKeyFault({ ...publicKey.export({ format: 'jwk' }) });
-    const { modulusLength = 0, publicExponent = 0n } = publicKey.asymmetricKeyDetails ?? {};
-    return rsaSizeFault(modulusLength, publicExponent);
-  } catch {
-    return 'is of a kind that is not accepted here';
-  }
-}
-
-/**
- * Checks a client's certificate (RFC 5280 §4.2, RFC 8705 §2.1) beyond its name, its validity period and its issuer's
- * signature. @returns the reason for a refusal, or undefined
- */
-function clientCertificateFault(certificate: X509Certificate): string | undefined {
-  return (
-    certificateKeyFault(certificate) ??
-    faultIn(certificate, (parsed, extensions) => {
-      if (certificate.ca || isAuthority(extensions)) return 'it is the certificate of an authority';
-      return signatureFault(parsed) ?? usageFault(extensions, KeyUsageFlags.digitalSignature, 'digitalSignature');
-    })
-  );
-}
-
-/** @returns the reason why it must not issue client certificates, or undefined */
-function authorityFault(authority: X509Certificate): string | undefined {
-  return (
-    certificateKeyFault(authority) ??
-    faultIn(authority, (_parsed, extensions) => {
-      if (extensions.has(OID.nameConstraints)) return 'its name constraints are not enforced here';
-      return usageFault(extensions, KeyUsageFlags.keyCertSign, 'keyCertSign');
-    })
-  );
-}
-
-type KnownExtensions = ReadonlyMap<string, Extension>;
-
-function faultIn(
-  { raw }: X509Certificate,
-  check: (parsed: Certificate, extensions: KnownExtensions) => string | undefined,
-): string | undefined {
-  try {
-    const parsed = AsnConvert.parse(raw, Certificate);
-    const { extensions: found } = parsed.tbsCertificate;
-    const list = found === undefined ? [] : [...found];
-    const extensions = new Map(list.map((extension) => [extension.extnID, extension]));
-    if (extensions.size !== list.length) return 'it has an extension twice';
-    const unknown = list.find(({ extnID, critical }) => critical && !UNDERSTOOD.includes(extnID));
-    if (unknown !== undefined) return `it has the critical extension ${unknown.extnID}, which is not understood here`;
-    return check(parsed, extensions);
-  } catch {
-    return 'it is malformed';
-  }
-}
-
-/** The signed part must name the algorithm too (RFC 5280 §4.1.1.2). */
-function signatureFault({ signatureAlgorithm: outer, tbsCertificate: { signature: inner } }: Certificate) {
-  if (outer.algorithm !== inner.algorithm) return 'it names two signature algorithms';
-  const parameters = Buffer.from(outer.parameters ?? new ArrayBuffer(0)).toString('hex');
-  if (SIGNATURES[outer.algorithm]?.test(parameters) === true) return undefined;
-  return `its signature algorithm ${outer.algorithm} is too weak or not known`;
-}
-
-function isAuthority(extensions: KnownExtensions): boolean {
-  const constraints = extensions.get(OID.basicConstraints);
-  return constraints !== undefined && AsnConvert.parse(constraints.extnValue, BasicConstraints).cA;
-}
-
-/** A certificate without usage extensions is valid for every use (RFC 5280 §4.2.1.3, §4.2.1.12). */
-function usageFault(extensions: KnownExtensions, flag: KeyUsageFlags, name: string): string | undefined {
-  const [usage, extended] = [extensions.get(OID.keyUsage), extensions.get(OID.extendedKeyUsage)];
-  if (usage !== undefined && (AsnConvert.parse(usage.extnValue, KeyUsage).toNumber() & flag) === 0)
-    return `its key usage has no ${name}`;
-  const purposes = extended && [...AsnConvert.parse(extended.extnValue, ExtendedKeyUsage)];
-  if (purposes?.some((purpose) => FOR_CLIENTS.includes(purpose)) === false)
-    return 'its extended key usage has no clientAuth';
-  return undefined;
-}
-
 /** The engine's hooks for client certificates. */
 export type MutualTls = NonNullable<NonNullable<Configuration['features']>['mTLS']>;
 
@@ -259,4 +172,91 @@ function normalAddress(address: string): string {
 function normalDn(dn: string): string {
   const parts = dn.match(/(?:\\.|[^,+])+|[,+]/gs) ?? [];
   return parts.map((part) => part.trim().replace(/^[^=]+=/, (type) => type.replace(/\s/g, '').toUpperCase())).join('');
+}
+
+/** @returns the reason why its key is too weak, or undefined */
+function certificateKeyFault(certificate: X509Certificate): string | undefined {
+  const fault = keyFault(certificate);
+  return fault && `its key ${fault}`;
+}
+
+function keyFault(certificate: X509Certificate): string | undefined {
+  try {
+    const { publicKey } = certificate;
+    // Node exports no JWK for an RSA key that is restricted to RSASSA-PSS.
+    if (publicKey.asymmetricKeyType !== 'rsa-pss') return publicKeyFault({ ...publicKey.export({ format: 'jwk' }) });
+    const { modulusLength = 0, publicExponent = 0n } = publicKey.asymmetricKeyDetails ?? {};
+    return rsaSizeFault(modulusLength, publicExponent);
+  } catch {
+    return 'is of a kind that is not accepted here';
+  }
+}
+
+/**
+ * Checks a client's certificate (RFC 5280 §4.2, RFC 8705 §2.1) beyond its name, its validity period and its issuer's
+ * signature. @returns the reason for a refusal, or undefined
+ */
+function clientCertificateFault(certificate: X509Certificate): string | undefined {
+  return (
+    certificateKeyFault(certificate) ??
+    faultIn(certificate, (parsed, extensions) => {
+      if (certificate.ca || isAuthority(extensions)) return 'it is the certificate of an authority';
+      return signatureFault(parsed) ?? usageFault(extensions, KeyUsageFlags.digitalSignature, 'digitalSignature');
+    })
+  );
+}
+
+/** @returns the reason why it must not issue client certificates, or undefined */
+function authorityFault(authority: X509Certificate): string | undefined {
+  return (
+    certificateKeyFault(authority) ??
+    faultIn(authority, (_parsed, extensions) => {
+      if (extensions.has(OID.nameConstraints)) return 'its name constraints are not enforced here';
+      return usageFault(extensions, KeyUsageFlags.keyCertSign, 'keyCertSign');
+    })
+  );
+}
+
+type KnownExtensions = ReadonlyMap<string, Extension>;
+
+function faultIn(
+  { raw }: X509Certificate,
+  check: (parsed: Certificate, extensions: KnownExtensions) => string | undefined,
+): string | undefined {
+  try {
+    const parsed = AsnConvert.parse(raw, Certificate);
+    const { extensions: found } = parsed.tbsCertificate;
+    const list = found === undefined ? [] : [...found];
+    const extensions = new Map(list.map((extension) => [extension.extnID, extension]));
+    if (extensions.size !== list.length) return 'it has an extension twice';
+    const unknown = list.find(({ extnID, critical }) => critical && !UNDERSTOOD.includes(extnID));
+    if (unknown !== undefined) return `it has the critical extension ${unknown.extnID}, which is not understood here`;
+    return check(parsed, extensions);
+  } catch {
+    return 'it is malformed';
+  }
+}
+
+/** The signed part must name the algorithm too (RFC 5280 §4.1.1.2). */
+function signatureFault({ signatureAlgorithm: outer, tbsCertificate: { signature: inner } }: Certificate) {
+  if (outer.algorithm !== inner.algorithm) return 'it names two signature algorithms';
+  const parameters = Buffer.from(outer.parameters ?? new ArrayBuffer(0)).toString('hex');
+  if (SIGNATURES[outer.algorithm]?.test(parameters) === true) return undefined;
+  return `its signature algorithm ${outer.algorithm} is too weak or not known`;
+}
+
+function isAuthority(extensions: KnownExtensions): boolean {
+  const constraints = extensions.get(OID.basicConstraints);
+  return constraints !== undefined && AsnConvert.parse(constraints.extnValue, BasicConstraints).cA;
+}
+
+/** A certificate without usage extensions is valid for every use (RFC 5280 §4.2.1.3, §4.2.1.12). */
+function usageFault(extensions: KnownExtensions, flag: KeyUsageFlags, name: string): string | undefined {
+  const [usage, extended] = [extensions.get(OID.keyUsage), extensions.get(OID.extendedKeyUsage)];
+  if (usage !== undefined && (AsnConvert.parse(usage.extnValue, KeyUsage).toNumber() & flag) === 0)
+    return `its key usage has no ${name}`;
+  const purposes = extended && [...AsnConvert.parse(extended.extnValue, ExtendedKeyUsage)];
+  if (purposes?.some((purpose) => FOR_CLIENTS.includes(purpose)) === false)
+    return 'its extended key usage has no clientAuth';
+  return undefined;
 }

@@ -11,7 +11,7 @@ import type { PageData, PageName } from '../../http/pages.ts';
 import { faces, Problem } from '../../http/problems.ts';
 import type { Views } from '../../http/view.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { appInWords } from '../clients/unvetted-client-redirects.ts';
+import { appInWords } from '../clients/app-description.ts';
 import type { EnginePages } from '../pages.ts';
 import type { AccountOf } from '../requests/request-account.ts';
 import { TooManyPending } from '../storage/pending-requests.ts';

@@ -1,8 +1,6 @@
 import { createLocalJWKSet, errors, jwtVerify, type JWTVerifyOptions, type JWTVerifyResult } from 'jose';
 import { z } from 'zod';
-import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { RingSnapshot } from '../../keys/ring.ts';
-import { bringsToken } from '../../http/response-headers.ts';
 
 /** A token's status claim (draft-ietf-oauth-status-list-20 §6.2). */
 export const statusSchema = z.object({ status_list: z.object({ uri: z.string(), idx: z.int() }) });
@@ -63,15 +61,4 @@ export async function readAccessToken(verify: VerifyOurs, token: string): Promis
     if (error instanceof errors.JOSEError || error instanceof z.ZodError) return undefined;
     throw error;
   }
-}
-
-type Called = KoaContextWithOIDC['oidc'] & { ctx: KoaContextWithOIDC };
-
-/** Treats a header of another scheme as no token (RFC 6750 §3.1); the engine would call the request malformed. */
-export function unlessOtherScheme(getAccessToken: (this: Called, options?: object) => string) {
-  return function getAccessTokenByScheme(this: Called, ...options: [object?]): string {
-    const { headers } = this.ctx;
-    if (!bringsToken(headers.authorization)) delete headers.authorization;
-    return getAccessToken.call(this, ...options);
-  };
 }

@@ -11,7 +11,7 @@ import { profiles, type Profile } from '../../config/sections/profiles.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { rulesOf } from '../clients/client-metadata.ts';
 import { checkDpopReplay, checkDpopRequired, checkMtlsCert, validateDpop } from '../internals.ts';
-import { aheadFault, type ClientJwt } from './client-assertion.ts';
+import { aheadFault, type ClientJwt } from './client-jwts.ts';
 
 type KeyProofs = NonNullable<NonNullable<Configuration['features']>['dPoP']>;
 

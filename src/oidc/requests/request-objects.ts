@@ -4,7 +4,7 @@ import type { ProfileRules } from '../../config/sections/profiles.ts';
 import { rulesOf } from '../clients/client-metadata.ts';
 import { CLOCK_TOLERANCE, LONGEST_PROOF } from '../storage/replay-adapter.ts';
 import type { EngineStep } from '../internals.ts';
-import { unverifiedClaims, clientJwtFault } from './client-assertion.ts';
+import { unverifiedClaims, clientJwtFault } from './client-jwts.ts';
 
 type JwtClaims = Readonly<Record<string, unknown>>;
 type AssertRequestObject = NonNullable<
