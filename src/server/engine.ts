@@ -19,7 +19,7 @@ import { limitSignOuts } from '../oidc/logout/sign-out-steps.ts';
 import { createProvider } from '../oidc/provider.ts';
 import { publicDocuments } from '../oidc/published-documents.ts';
 import { resumeOnce } from '../oidc/resume.ts';
-import { refuseSpentStrangers } from '../oidc/spent-strangers.ts';
+import { refuseSpentStrangers } from '../oidc/storage/pending-requests.ts';
 import { routesOf, type Apps } from './routes.ts';
 
 interface EngineContext {

@@ -1,4 +1,4 @@
-import type { Context } from 'koa';
+import type { Context, Middleware } from 'koa';
 import { errors, Provider, type AdapterPayload, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Config } from '../../config/schema.ts';
 import { clientAddress } from '../../http/request-facts.ts';
@@ -8,6 +8,8 @@ import { blockShares, openBudget, type Budget, type Share } from '../../limits/b
 import type { Store } from '../../storage/store.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 import { EXPIRED_QUESTION_LIFE, QUESTION_LIFE } from '../lifetimes.ts';
+import { Problem } from '../../http/problems.ts';
+import { routes, sessionCookie } from '../endpoints.ts';
 
 /** Seconds for which a stranger's request waits until its page is opened. */
 export const UNOPENED = 600;
@@ -151,7 +153,7 @@ function openShares({ limits, knownBrowser }: Pick<Parts, 'limits' | 'knownBrows
 }
 
 /** Returns half of the kind's span. */
-export function retryAfter(kind: PendingKind): string {
+function retryAfter(kind: PendingKind): string {
   return String(SPANS[kind] / 2);
 }
 
@@ -166,4 +168,31 @@ function isAuthenticated({ oidc: { client, route } }: KoaContextWithOIDC): boole
 /** Returns the size of a payload in the store: sealed, in base64. */
 function sizeOf(payload: AdapterPayload): number {
   return Math.ceil(Buffer.byteLength(JSON.stringify(payload)) * (4 / 3)) + OVERHEAD;
+}
+
+const AUTHORIZATION = new RegExp(`^${routes.authorization}/?$`, 'i');
+
+/**
+ * Refuses a stranger's authorization request before the engine reads it, if this node remembers that the store would
+ * refuse it. A request that may end without a page passes, because it stores nothing.
+ */
+export function refuseSpentStrangers(pending: PendingRequests): Middleware {
+  return (context, next) => {
+    if (AUTHORIZATION.test(context.path) && isStrangers(context) && pending.isSpent('sign-in', context))
+      throw new Problem('too-many-waiting', 'the block of a stranger has nothing left', {
+        'Retry-After': retryAfter('sign-in'),
+      });
+    return next();
+  };
+}
+
+/**
+ * A person with a session cookie signed by this server may be signed in. `prompt=none` may also stand inside a request
+ * object.
+ */
+function isStrangers(context: Context): boolean {
+  if (context.method !== 'GET' || context.cookies.get(sessionCookie(context), { signed: true }) !== undefined)
+    return false;
+  const { prompt, request, request_uri: uri } = context.query;
+  return prompt !== 'none' && request === undefined && uri === undefined;
 }
