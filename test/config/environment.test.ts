@@ -50,7 +50,7 @@ describe('The environment', () => {
       '- LATCHKEY_ISSUER: must be https: http is for loopback addresses only',
       '- LATCHKEY_LOG_LEVEL: must be one of trace, debug, info, warn, error, silent',
       '- LATCHKEY_PORT: must be a number',
-      '- LATCHKEY_STORE: not a store URL: use sqlite:PATH, redis://HOST, redis+sentinel://H1,H2/NAME or redis+cluster://H1,H2 (rediss… for TLS)',
+      '- LATCHKEY_STORE: not a store URL: use sqlite:PATH, redis://HOST, redis+sentinel://H1,H2/NAME, redis+cluster://H1,H2 (rediss… for TLS) or postgres://USER:PASSWORD@H1,H2/DATABASE',
       '- LATCHKEY_WORKERS: must be a number',
     ]);
   });

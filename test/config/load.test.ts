@@ -61,11 +61,15 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   ],
   'writes to a file that wait for replicas': [
     `${ISSUER}\nstores: { grants: 'redis://r1', records: 'sqlite:a.db', durability: replicated }`,
-    ['2 stores.durability: must not be replicated for records, which are in a file: only a Redis has replicas'],
+    [
+      '2 stores.durability: must not be replicated for records, which are in a file: only a Redis or a PostgreSQL has replicas',
+    ],
   ],
   'one role in a file whose writes wait for replicas': [
     `${ISSUER}\nstores: { durability: { grants: replicated } }`,
-    ['2 stores.durability.grants: must not be replicated for grants, which are in a file: only a Redis has replicas'],
+    [
+      '2 stores.durability.grants: must not be replicated for grants, which are in a file: only a Redis or a PostgreSQL has replicas',
+    ],
   ],
   'an empty file': ['', ['- issuer: is required']],
   'a file that is a list': ['- issuer', ['- must be a mapping of settings: docs/latchkey.example.yaml lists all']],
@@ -223,7 +227,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
     `${ISSUER}\nstores: { grants: "mysql://localhost", records: "sqlite:" }`,
     ['grants', 'records'].map(
       (role) =>
-        `2 stores.${role}: not a store URL: use sqlite:PATH, redis://HOST, redis+sentinel://H1,H2/NAME or redis+cluster://H1,H2 (rediss… for TLS)`,
+        `2 stores.${role}: not a store URL: use sqlite:PATH, redis://HOST, redis+sentinel://H1,H2/NAME, redis+cluster://H1,H2 (rediss… for TLS) or postgres://USER:PASSWORD@H1,H2/DATABASE`,
     ),
   ],
   'TLS files that are not there, and an http issuer with TLS': [

@@ -95,7 +95,7 @@ const WRONG: [text: string, line: string][] = [
   [`${ISSUER}drain: { delay: 10m }`, 'drain.delay: must be a duration of at most 5m, or 0s for none (it is "10m")'],
   [
     `${ISSUER}stores: { grants: 'mysql://db' }`,
-    'stores.grants: not a store URL: use sqlite:PATH, redis://HOST, redis+sentinel://H1,H2/NAME or redis+cluster://H1,H2 (rediss… for TLS) (it is "mysql://db")',
+    'stores.grants: not a store URL: use sqlite:PATH, redis://HOST, redis+sentinel://H1,H2/NAME, redis+cluster://H1,H2 (rediss… for TLS) or postgres://USER:PASSWORD@H1,H2/DATABASE (it is "mysql://db")',
   ],
   [
     `${ISSUER}stores: { grants: 'redis://:hunter2@r' }`,
