@@ -73,7 +73,7 @@ interface Opened {
   log: Logger;
   ring: KeyRing;
   apps: Apps;
-  /** Takes up what has to be closed. */
+  /** Collects everything that must be closed. */
   opening: AsyncDisposableStack;
 }
 

@@ -18,7 +18,7 @@ interface Parts extends PageDependencies {
   ) => Promise<void>;
 }
 
-/** Takes a person's answer to what an app asked of them from elsewhere. */
+/** Accepts a person's answer to a request that an app made elsewhere (CIBA). */
 export function approvalRoute(parts: Parts): Route {
   const { approvals, forms, views } = parts;
   return route('POST', '/approvals/:id', ownForm(parts, '/'), async (context: Context, { account, session, form }) => {

@@ -50,7 +50,7 @@ export function appsRoutes(parts: AppsPageParts): Route[] {
   ];
 }
 
-/** @param list the apps, and the name of the one that the request has taken its access from */
+/** @param list the apps, and the name of the app whose access this request has just removed */
 async function showList(
   parts: AppsPageParts,
   context: Context,

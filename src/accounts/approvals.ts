@@ -32,7 +32,7 @@ export interface Approvals {
 const approvalKey = keyspace<Sealed<Approval>>('approval');
 const approvalsOf = (account: string): Index<Sealed<Approval>> => `approvals:${account}`;
 
-/** @param options.key seals them, since the page that shows them holds no secret of theirs */
+/** @param options.key seals the requests, because the page that lists them holds no secret of its own */
 export function openApprovals(options: { grants: Store; clock: Clock; random: Random; key: Buffer }): Approvals {
   const { grants, clock, random } = options;
   const secret = options.key.toString('base64url');

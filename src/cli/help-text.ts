@@ -1,6 +1,6 @@
 import type { Command, Option } from './command.ts';
 
-/** Aligns every column except the last. */
+/** Aligns all columns of a table except the last. */
 export function table(rows: readonly (readonly string[])[], indent = '  '): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ');

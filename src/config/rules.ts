@@ -150,7 +150,7 @@ export const networkRule: Rule = (text) => {
     : 'must be an address or a network such as 10.0.0.0/8 or fd00::/8';
 };
 
-/** Value of a `Host` header. Operators list hosts that the server may call in the same form. */
+/** A value for a `Host` header. The operator's list of hosts that the server may call has the same form. */
 export const hostRule: Rule = (text) =>
   /^(\[[\da-f:.]+\]|[a-z\d]([a-z\d.-]*[a-z\d])?)(:\d{1,5})?$/i.test(text)
     ? undefined

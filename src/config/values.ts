@@ -38,7 +38,10 @@ export function ruled(rule: Rule) {
   });
 }
 
-/** The path of a file. A text of several lines is what belongs into the file, such as a private key. */
+/**
+ * The path of a file. A text of several lines is refused, because it must be the content of a file, such as a private
+ * key.
+ */
 export const filePath = z
   .string()
   .min(1)

@@ -35,12 +35,12 @@ const HOUR = 3600;
 const DAY = 24 * HOUR;
 
 /**
- * Limits on wrong guesses. Together they allow fewer than the 100 in a row of NIST SP 800-63B-4 §3.2.2. In a day about
- * 60 guesses at one account can come from unknown places, 40 of them from one place, and 37 from its known devices, 24
- * of them from one. The limit per address stops one password from being tried on many accounts. It is mild, because an
- * office may share an address, and pending attempts count until they succeed. The limits of wider IPv6 blocks also
- * bound the counters that one subscriber can leave in the store by inventing addresses. Addresses without an account
- * cannot share counters, because their pauses would then reveal it.
+ * Limits on wrong guesses. Together they allow fewer than the 100 in a row of NIST SP 800-63B-4 §3.2.2. In a day, about
+ * 60 guesses at one account can come from unknown addresses (40 of them from one address), and 37 from its known
+ * devices (24 of them from one). The limit per address stops one password from being tried on many accounts. It is
+ * mild, because an office may share an address, and pending attempts count until they succeed. The limits of wider IPv6
+ * blocks also bound the counters that one subscriber can leave in the store by inventing addresses. Addresses without
+ * an account cannot share counters, because their pauses would then reveal it.
  */
 const GUESSES = {
   place: { name: 'place', free: 5, longest: HOUR, memory: DAY },
@@ -73,13 +73,13 @@ interface Count {
 }
 
 interface Counts {
-  /** Counts that a success clears. */
+  /** Counts that a successful sign-in clears. */
   own: Count[];
   /** Counts of known devices. Once they are used up, the device counts as unknown. */
   devices: Count[];
-  /** Counts from which a success is subtracted. */
+  /** Counts that a successful sign-in reduces. */
   common: Count[];
-  /** Counts that a success does not change. */
+  /** Counts that a successful sign-in does not change. */
   work: Count[];
 }
 

@@ -82,7 +82,7 @@ class PasswordStrength {
   }
 
   #start(): Worker {
-    // The package contains JavaScript.
+    // The build compiles the worker to JavaScript, so its extension is that of this module.
     const worker = new Worker(new URL(`strength-worker${extname(import.meta.url)}`, import.meta.url));
     worker.on('message', ({ id, weakness }: EstimateAnswer) => this.#waiting.get(id)?.resolve(weakness));
     worker.on('error', (error) => {

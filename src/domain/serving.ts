@@ -41,7 +41,7 @@ interface ServingOptions {
   log: Logger;
   ring: KeyRing;
   sign: Signers;
-  /** Takes up what has to be closed, also when the rest cannot be opened. The stores stay open. */
+  /** Collects everything that must be closed, even if a later step fails to open. The stores stay open. */
   opening: AsyncDisposableStack;
 }
 

@@ -91,7 +91,7 @@ function show(context: Context, pages: ProblemPages, problem: Problem): void {
 
 type ProblemPages = (problem: Problem, requestId: string) => string;
 
-/** Placeholder for the only part in which two pages of a problem differ. */
+/** Placeholder for the request id, the only difference between two pages of one problem. */
 const ID = 'REQUEST-ID';
 
 /**

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 
 /** Polling period in milliseconds. The system's change notices miss symbolic links, as in Kubernetes. */
 const INTERVAL = 1000;
-/** Milliseconds to wait after a change, because a renewal writes two files, one after the other. */
+/** Milliseconds to wait after a change, because a renewal writes the two files in turn. */
 const SETTLED = 500;
 
 interface CertificateAndKey {

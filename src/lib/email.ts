@@ -21,11 +21,11 @@ const DOMAIN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a
 const UNICODE_DOMAIN = /^[\p{L}\p{M}\p{N}\p{Join_Control}.\u3002\u00B7\u30FB-]+$/u;
 
 /**
- * An email address in the one form in which it is stored and compared. The local part is folded to lower case too:
- * RFC 5321 would let `Ann@` and `ann@` be two people, but no mail service people use does, and they would be
- * mistaken for each other. The domain is in its A-label form (RFC 5890), as mail programs send it. A character that would
- * only become an ASCII one by folding, such as U+212A, is refused: the address is another person's as it stands.
- * @returns the address, or `undefined` when the text is none
+ * An email address in the one form in which it is stored and compared. The local part is folded to lower case too. RFC
+ * 5321 would let `Ann@` and `ann@` be two people, but common mail services do not, and people would confuse the two.
+ * The domain is in its A-label form (RFC 5890), as mail programs send it. A character that becomes ASCII only by
+ * folding, such as U+212A, is refused, because the folded address may be another person's.
+ * @returns the address, or `undefined` if the text is none
  */
 export function normaliseEmail(text: string): string | undefined {
   const trimmed = text.trim();

@@ -25,7 +25,7 @@ export function answerEngineFormsOnce(forms: AnsweredForms): Middleware {
 /** Forms that are being answered. The engine replaces the form's parameters by those of the device's request. */
 const begun = new WeakMap<object, SentForm>();
 
-/** The engine looks a code up after it has recognised its form, and before it acts on it. */
+/** Called once the engine has recognised its form. The engine has not acted on it yet. */
 export function beginForm(
   engine: FindByUserCode,
   { forms, provider }: { forms: AnsweredForms; provider: Provider },

@@ -223,7 +223,7 @@ function accountFinder(accountOf: AccountOf, subjectNames: SubjectNames): NonNul
   };
 }
 
-/** Returns the claims from which the engine selects, for an ID token or /userinfo, by the granted scopes. */
+/** Returns the claims for an ID token or /userinfo. The engine then selects those of the granted scopes. */
 function claimsOf(account: Account, { oidc }: KoaContextWithOIDC, subjectNames: SubjectNames): EngineAccount['claims'] {
   return (use, scope, claims) => {
     const scopes = scope.split(' ');

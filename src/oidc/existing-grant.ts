@@ -47,7 +47,7 @@ async function knownGrant({ oidc }: KoaContextWithOIDC, { client, session }: Bet
 }
 
 /**
- * Extends a grant, which the engine would end at a fixed time together with a token family that began the day before.
+ * Extends a grant. A grant ends at a fixed time, but a token family that began on the day before may live longer.
  * @returns whether an extension was due
  */
 function renew(grant: Grant, { clock, config }: Parts): boolean {

@@ -4,8 +4,8 @@ import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { rulesOf } from './clients/client-metadata.ts';
 
 /**
- * Nothing outlives its grant. So a grant outlives a token family that begins on the last day before the grant's
- * renewal.
+ * Nothing outlives its grant. So a grant must outlive a token family that begins on the last day before the grant is
+ * renewed.
  */
 export function grantLife({ refresh_family }: Pick<Config['tokens'], 'refresh_family'>): number {
   return refresh_family + RENEWAL;

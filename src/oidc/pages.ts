@@ -27,7 +27,10 @@ export function enginePages({
   return {
     renderError: errorPages(views, consents),
 
-    /** With an ID token of this session as a hint, the app has authenticated the request, so no question is asked. */
+    /**
+     * Logout source: if the app sends an ID token of this session as a hint, the person is signed out without a
+     * question.
+     */
     logoutSource: async (context: KoaContextWithOIDC, form: string): Promise<void> => {
       await keepFromUnvetted(context, consents);
       if (isHintForThisSession(context, subjectNames)) {

@@ -3,7 +3,7 @@ import { InvalidToken } from './errors.ts';
 
 /** A verified access token (RFC 9068 §2.2). */
 export interface AccessToken {
-  /** The subject: an account, or the client itself if no person takes part. */
+  /** The subject: an account, or the client itself if no person is involved. */
   readonly sub: string;
   readonly clientId: string;
   readonly jti: string;
@@ -11,11 +11,11 @@ export interface AccessToken {
   readonly expiresAt: number;
   readonly scopes: readonly string[];
   readonly roles: readonly string[];
-  /** Everything that the token says. */
+  /** All claims of the token. */
   readonly claims: Readonly<JWTPayload>;
 }
 
-/** @throws InvalidToken when a claim that RFC 9068 §2.2 requires is absent or one that is there has the wrong type. */
+/** @throws InvalidToken if a claim that RFC 9068 §2.2 requires is missing, or if a claim has the wrong type */
 export function toAccessToken(claims: JWTPayload): AccessToken {
   const { sub, jti, exp, client_id: clientId, scope = '', roles = [] } = claims;
   if (!isName(sub) || !isName(clientId) || !isName(jti)) throw new InvalidToken('claims');

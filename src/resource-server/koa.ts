@@ -17,7 +17,10 @@ export interface KoaContext {
 
 export type KoaMiddleware = (context: KoaContext, next: () => Promise<unknown>) => Promise<void>;
 
-/** For Koa: goes on only with a good token, which `accessTokenOf(context)` gives, and answers the other requests. */
+/**
+ * Koa middleware: admits only requests with a valid token, which `accessTokenOf(context)` returns, and refuses the
+ * others.
+ */
 export function koaGuard(verifier: Verifier, requirements?: Requirements): KoaMiddleware {
   const decide = verifier.guard(requirements);
   return async (context, next) => {
@@ -43,7 +46,7 @@ export function koaMetadata(verifier: Verifier): KoaMiddleware {
 
 function send(context: KoaContext, { status, headers, body }: Answer): void {
   context.status = status;
-  // An empty text, unlike nothing, keeps Koa from writing the status in words.
+  // Koa would write the status text as the body if the body were unset. An empty text prevents that.
   context.body = body;
   for (const [name, value] of Object.entries(headers)) context.set(name, value);
 }

@@ -1,6 +1,7 @@
 /**
- * Normalises a URL for comparison with a proof's `htu`: without query and fragment (RFC 3986 §6.2.2 and §6.2.3, RFC
- * 9449 §4.3). Undefined if it is no http URL.
+ * Normalises a URL, without query and fragment, to compare it with a proof's `htu` (RFC 3986 §6.2.2 and §6.2.3, RFC
+ * 9449 §4.3).
+ * @returns undefined if it is not an http URL
  */
 export function normalised(url: string): string | undefined {
   if (!URL.canParse(url)) return undefined;
@@ -17,10 +18,10 @@ function plain(escaped: string): string {
 }
 
 /**
- * The normalised URL of a request: its target after the public prefix. Only a path can be that (origin-form, RFC 9112 §3.2.1),
- * and one that stays below the prefix. An absolute URL, `*` or another host would be glued to the prefix's own host, and
- * a parser takes `\` for `/` and drops what it deems a fragment or a line break, while a router sees them.
- * @returns nothing for any other target
+ * Returns the normalised URL of a request: the public prefix and the request target. The target must be a path
+ * (origin-form, RFC 9112 §3.2.1) that stays below the prefix. An absolute URL, `*` or a second host would be appended
+ * to the prefix's host. Parsers also read `\` as `/` and drop fragments and line breaks, which a router still sees.
+ * @returns undefined for any other target
  */
 export function requestUrl(prefix: string, target: string): string | undefined {
   if (!/^\/(?!\/)[\x21\x22\x24-\x5B\x5D-\x7E\x80-\uFFFF]*$/.test(target)) return undefined;

@@ -11,7 +11,9 @@ export interface ResourceMetadata {
   readonly document: Readonly<Record<string, unknown>>;
 }
 
-/** Nothing for an API whose identifier is no URL: RFC 9728 §3 has no place for its metadata. */
+/**
+ * Returns undefined for an API whose identifier is not a URL, because RFC 9728 §3 defines no metadata address for it.
+ */
 export function resourceMetadata(
   { issuer, audience, metadata }: Settings,
   schemes: readonly Scheme[],
@@ -41,7 +43,7 @@ export function metadataAnswer(
   return isAsked && metadata !== undefined ? describe(metadata) : undefined;
 }
 
-/** Anybody may read it, including pages of other origins, whose apps learn where to sign in. */
+/** Any origin may read the metadata, because apps learn from it where to sign in. */
 function describe({ document }: ResourceMetadata): Answer {
   const headers = {
     'Content-Type': 'application/json',

@@ -3,7 +3,7 @@ import { toAccessToken, type AccessToken } from './access-token.ts';
 import { AccessRefused, InvalidToken, IssuerUnavailable, type TokenFault } from './errors.ts';
 import type { Settings } from './settings.ts';
 
-/** Verifies what a token says by itself: its signature and claims (RFC 9068 §4). @throws InvalidToken, IssuerUnavailable */
+/** Verifies the signature and the claims of a token (RFC 9068 §4). @throws InvalidToken, IssuerUnavailable */
 export function signedTokens(settings: Settings, keys: JWTVerifyGetKey): (token: string) => Promise<AccessToken> {
   const { issuer, audience, algorithms, types, clockTolerance, currentDate } = settings;
   const checks: JWTVerifyOptions = {
@@ -53,8 +53,8 @@ function faultOf(error: errors.JOSEError): TokenFault {
 }
 
 /**
- * Verifies a JWT by `jose`, and refuses the one extension that `jose` implements: `b64` changes what is signed, and has no
- * place in a JWT (RFC 7515 §4.1.11, RFC 7797 §7).
+ * Verifies a JWT by `jose`. It refuses the `b64` extension, which `jose` implements: it changes what is signed, and
+ * must not be used in a JWT (RFC 7515 §4.1.11, RFC 7797 §7).
  * @throws jose's errors
  */
 export async function verifyJwt(

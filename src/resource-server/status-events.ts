@@ -7,7 +7,7 @@ export interface StatusNews {
   /** The stream has begun. It does not repeat earlier events. */
   onStart(): void;
   onRevoked(uri: string, indexes: readonly number[]): void;
-  /** The list has changed by more than the event names. */
+  /** The list has changed, and the event does not name all changes. */
   onChanged(uri: string): void;
   /** The issuer's keys have changed. */
   onKeys(): void;
@@ -38,10 +38,7 @@ export class StatusEvents {
   #end: (() => void) | undefined;
   #isClosed = false;
 
-  /**
-   * @param find where the stream is, if the issuer has one
-   * @param client the client that this API is
-   */
+  /** @param find returns the stream's URL, if the issuer has a stream @param client this API's client at the issuer */
   constructor(find: () => Promise<URL | undefined>, news: StatusNews, client?: StatusOptions['client']) {
     this.#find = find;
     this.#news = news;

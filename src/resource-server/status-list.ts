@@ -15,7 +15,7 @@ export class StatusList {
   readonly #bytes: Uint8Array;
   /** Seconds since the Unix epoch. */
   readonly expiresAt: number;
-  /** Seconds that it may be kept without asking again. */
+  /** Seconds for which the list may be cached. */
   readonly ttl: number;
 
   constructor({ bits, bytes, expiresAt, ttl }: { bits: number; bytes: Uint8Array; expiresAt: number; ttl: number }) {

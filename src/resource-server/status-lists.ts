@@ -47,8 +47,8 @@ export class StatusLists {
   }
 
   /**
-   * Checks a token, nearly always at once, else after asking the issuer. @throws InvalidToken if it is revoked,
-   * StatusUnavailable if its status is unknown now
+   * Checks a token. It usually answers at once, and otherwise asks the issuer.
+   * @throws InvalidToken if the token is revoked, StatusUnavailable if its status is unknown now
    */
   check(claims: JWTPayload): Promise<void> | undefined {
     const reference = referenceIn(claims);
@@ -87,7 +87,7 @@ export class StatusLists {
     const { timeout } = this.#rules;
     const from = now();
     const refreshed = this.#mayTry(list) ? list.refresh() : undefined;
-    // While the issuer is away, a request that may pass without it does not wait.
+    // While the issuer is away, a request that `acceptFor` still allows does not wait.
     const isAway = failedAgo(list) <= timeout * 1000 + 2 * TICK;
     if (!isAway || !this.#mayServe(list)) await refreshed;
     // A shared fetch may have begun too early for this request.
@@ -130,7 +130,10 @@ export class StatusLists {
     return list;
   }
 
-  /** Started late: an API must start before its issuer does, and one whose tokens have no status needs none of this. */
+  /**
+   * Starts at the first token with a status. So an API may start before its issuer, and an API whose tokens have no
+   * status does no work.
+   */
   #begin(): void {
     if (this.#timer !== undefined || this.#isClosed || this.#rules.waitUntil !== undefined) return;
     this.#timer = unref(setInterval(() => this.#tick(), TICK));

@@ -12,7 +12,7 @@ export interface DpopHeaders {
 export interface TestDpopClient {
   /** For the claim `cnf` of its tokens. */
   readonly jkt: string;
-  /** Makes the headers for one request; every request needs its own. @param url with scheme and host */
+  /** Makes the headers of one request; every request needs its own. @param url with scheme and host */
   headers(token: string, method: string, url: string, nonce?: string): Promise<DpopHeaders>;
 }
 

@@ -2,14 +2,14 @@ import type { ServerResponse } from 'node:http';
 import { deflateSync } from 'node:zlib';
 import { now } from './timers.ts';
 
-/** Tokens for which a test issuer has room. */
+/** Number of tokens that a test issuer can make. */
 const PLACES = 8192;
 /** Seconds. */
 const TTL = 10;
-/** Milliseconds from one sign of life of the stream to the next. */
+/** Milliseconds between two signs of life of the stream. */
 const BEAT = 500;
 
-/** The one status list of a test issuer, and the stream that tells of it. */
+/** The one status list of a test issuer, and the event stream that announces its changes. */
 export class TestStatus {
   readonly #uri: string;
   readonly #sign: (claims: Record<string, unknown>, typ: string) => Promise<string>;
@@ -24,7 +24,7 @@ export class TestStatus {
     this.#timer = setInterval(() => this.#tell('current', {}), BEAT).unref();
   }
 
-  /** The claim `status` of one more token. */
+  /** Returns the `status` claim of the next token. */
   nextPlace(): { status_list: { uri: string; idx: number } } {
     if (this.#taken === PLACES) throw new Error(`A test issuer has no more than ${PLACES} tokens`);
     this.#taken += 1;

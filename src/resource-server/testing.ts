@@ -1,4 +1,4 @@
-// The public face of what an API's own tests need (`latchkey-resource-server/testing`).
+// Public interface of `latchkey-resource-server/testing`: tools for the tests of an API.
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { decodeJwt, exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose';
@@ -12,20 +12,21 @@ export interface TestIssuer extends AsyncDisposable {
   /** The issuer identifier, for `createVerifier`. */
   readonly issuer: string;
   /**
-   * An access token for the API: of `test-account` by `test-client`, good for five minutes, without scopes and roles, except
-   * where the claims say otherwise (`sub`, `scope`, `roles`, `exp`, `acr`, …).
+   * Returns an access token for the API, which is valid for five minutes. Its subject is `test-account` and its client
+   * is `test-client`; it has no scopes or roles. The given claims (`sub`, `scope`, `roles`, `exp`, `acr`, …) override
+   * these.
    */
   token(claims?: JWTPayload): Promise<string>;
-  /** A client with a key: `token({ cnf: { jkt: client.jkt } })` is bound to it. */
+  /** Makes a client with a key: `token({ cnf: { jkt: client.jkt } })` is bound to that key. */
   dpopClient(): Promise<TestDpopClient>;
-  /** Takes a token back, which every verifier that has seen a token hears at once. */
+  /** Revokes a token. Every verifier that has seen a token of this issuer learns of it at once. */
   revoke(token: string): void;
   close(): Promise<void>;
 }
 
 /**
- * Starts a real issuer on a free port of this machine: metadata, keys, a status list and its stream.
- * @param options `audience`: the API's, as in its verifier
+ * Starts a real issuer on a free port of this machine: metadata, keys, a status list and its event stream.
+ * @param options `audience`: the same as in the API's verifier
  */
 export async function createTestIssuer({ audience }: { audience: string }): Promise<TestIssuer> {
   const { privateKey, publicKey } = await generateKeyPair('ES256');

@@ -12,9 +12,9 @@ export function age(since: number): number {
 
 export type Timer = ReturnType<typeof setTimeout>;
 
-/** Lets the process end before the timer does, where the runtime has processes. */
+/** Lets the process end before the timer does, if the runtime has processes. */
 export function unref<Any extends Timer>(timer: Any): Any {
-  // Browsers' timers, which edge runtimes have, are numbers.
+  // Timers of browsers and edge runtimes are numbers.
   if (typeof timer === 'object') (timer as { unref?: () => void }).unref?.();
   return timer;
 }

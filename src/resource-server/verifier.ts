@@ -23,17 +23,18 @@ export interface Verifier {
    */
   verify(token: string): Promise<AccessToken>;
   /**
-   * Decides on requests; the guards for the frameworks are made of it.
-   * @throws TypeError when a need could not stand in a header or never be fulfilled.
+   * Decides about requests; the guards for the frameworks use it.
+   * @throws TypeError if a requirement cannot stand in a header or can never be met
    */
   guard(requirements?: Requirements): (request: ApiRequest) => Promise<Decision>;
-  /** Ends what goes on in the background. None of it keeps a process alive. */
+  /** Ends all background work. None of it keeps a process alive. */
   close(): void;
 }
 
 /**
- * Verifies JWT access tokens (RFC 9068 §4) by their issuer's published keys, and checks that they are not revoked.
- * @throws TypeError when an option cannot be right.
+ * Creates a verifier of JWT access tokens (RFC 9068 §4). It checks their signature against the issuer's published keys,
+ * and that they are not revoked.
+ * @throws TypeError for an invalid option
  */
 export function createVerifier(options: VerifierOptions): Verifier {
   const settings = settingsOf(options);
@@ -79,7 +80,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
 /**
  * @param now seconds since the Unix epoch
- * @throws TypeError when DPoP is required of an API that does not know its URL
+ * @throws TypeError if DPoP is required of an API that does not know its URL
  */
 function senderRules(settings: Settings, now: () => number): SenderRules {
   const { audience, publicUrl, certificate, clockTolerance, dpop } = settings;
@@ -102,7 +103,7 @@ function senderRules(settings: Settings, now: () => number): SenderRules {
   };
 }
 
-/** The authentication schemes that are taken. */
+/** Returns the authentication schemes that this API accepts. */
 function schemesOf({ publicPrefix: prefix, dpopRequired }: SenderRules): Scheme[] {
   if (dpopRequired) return ['DPoP'];
   return prefix === undefined ? ['Bearer'] : ['Bearer', 'DPoP'];

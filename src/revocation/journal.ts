@@ -93,8 +93,8 @@ export class RevocationJournal {
   }
 
   /**
-   * Records a step of a lost lease. Whoever continued may have done so with an earlier instant than the change of this
-   * node, and then has to repeat its steps with the later one.
+   * Records a step although the lease was lost. The node that continued may have used an earlier instant than the
+   * change of this node. It then has to repeat its steps with the later instant.
    */
   async #merge(key: Key<Revocation>, passed: Revocation): Promise<void> {
     const { store, clock } = this.queue.rules;

@@ -97,7 +97,7 @@ export class Revocations {
     return goesOn;
   }
 
-  /** Counts from now, so that sign-ins with the old password that happened during the change end too. */
+  /** The revocation counts from now, so that a sign-in with the old password during the change ends too. */
   #settled({ isPending, ...revocation }: Revocation, isOurs: boolean): Revocation {
     if (isPending === undefined) return revocation;
     return { ...revocation, at: this.#parts.clock.now(), ...(!isOurs && { isBrokenOff: true }) };

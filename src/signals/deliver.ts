@@ -45,7 +45,10 @@ export async function startDelivery(dependencies: DeliveryDependencies): Promise
     work: (lease, isClosing) => pushStream(dependencies, lease, isClosing),
     ...{ lookEvery: LOOK_EVERY, atOnce: AT_ONCE, reportFailure },
   });
-  /** Streams that this node pushes because of a notice. What comes meanwhile is seen by the push or the next look. */
+  /**
+   * Streams that this node pushes because of a notice. The running push, or the next look, sends events that arrive
+   * meanwhile.
+   */
   const noticed = new Map<string, Promise<void>>();
   const pushNow = async (id: string): Promise<void> => {
     const stream = await streams.find(id);

@@ -19,7 +19,7 @@ export interface Queue extends Due {
   stream: string;
   /** Approximate number of waiting events; corrected whenever none waits. */
   waiting: number;
-  /** Time at which the last event was delivered or the first one came, in milliseconds since the epoch. */
+  /** Time of the last delivery, or of the first event if nothing was delivered yet, in milliseconds since the epoch. */
   since: number;
   /** Pushes that failed in a row. */
   attempts: number;

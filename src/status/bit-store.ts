@@ -18,7 +18,7 @@ export function setBit(bytes: Uint8Array, idx: number): void {
   bytes[idx >>> 3] = (bytes[idx >>> 3] ?? 0) | (1 << (idx & 7));
 }
 
-/** The indexes whose bits are set in `these` and not in `those`, which may be shorter. */
+/** Returns the indexes whose bits are set in `these` and not in `those`, which may be shorter. */
 export function setOnlyIn(these: Uint8Array, those: Uint8Array): number[] {
   const found: number[] = [];
   for (let at = 0; at < these.length; at += 1) {
@@ -29,7 +29,7 @@ export function setOnlyIn(these: Uint8Array, those: Uint8Array): number[] {
   return found;
 }
 
-/** A list as long as all are, with what the store has of it. */
+/** Returns a list of full length that contains the stored bits. */
 export function wholeList(stored: Uint8Array = new Uint8Array()): Buffer {
   const bits = Buffer.alloc(CAPACITY / 8);
   bits.set(stored.subarray(0, bits.length));

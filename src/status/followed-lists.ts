@@ -127,7 +127,7 @@ export class FollowedLists {
     const found = indexes.filter((idx) => !isSet(known.bits, idx));
     for (const idx of found) setBit(known.bits, idx);
     known.changes += found.length;
-    // The next look compares the bits, whatever version it meets.
+    // Makes the next look compare the bits, even if the version has not changed.
     known.version = 0;
     this.#tell(known, found);
   }
@@ -179,7 +179,7 @@ export class FollowedLists {
     if (Math.abs(clock.now() - startedAt) <= CURRENT) this.#parts.onVerified();
   }
 
-  /** Lists that the store names, and lists that it named before. */
+  /** Returns the lists that the store names now, and those that it named before. */
   async #allLists(): Promise<StatusList[]> {
     const { grants, clock } = this.#parts;
     const ids = new Set(this.#lists.keys());

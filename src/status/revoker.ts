@@ -12,14 +12,14 @@ export interface RevokerParts {
   grants: Store;
   clock: Clock;
   issuer: string;
-  /** The lists of a running server, which know at once. */
+  /** The lists in a running server's memory, which learn of the revocation at once. */
   learn?: Learn | undefined;
 }
 
 interface Which {
   /** Only tokens whose request began before this instant, in milliseconds since the epoch. */
   startedBefore?: number | undefined;
-  /** Only access tokens, no refresh tokens or codes. */
+  /** Limits the revocation to access tokens, without refresh tokens and codes. */
   accessOnly?: boolean;
 }
 

@@ -33,7 +33,10 @@ export function statusRoutes(status: TokenStatus, findClient: FindClient): Route
   ];
 }
 
-/** draft-ietf-oauth-status-list-20 §8; §8.2 on the content coding: base64url is a quarter longer than what it holds. */
+/**
+ * Serves a list (draft-ietf-oauth-status-list-20 §8). It is compressed (§8.2), because base64url makes it a third
+ * longer.
+ */
 async function giveList(context: Context, status: TokenStatus): Promise<void> {
   openToAll(context);
   if (context.query['time'] !== undefined) {
@@ -93,7 +96,7 @@ function refuse(context: Context, status: 501 | 503, reason: string): void {
   context.body = { error: status === 501 ? 'invalid_request' : 'temporarily_unavailable', error_description: reason };
 }
 
-/** A cache in between must ask here each time: what it kept would put off a revocation. */
+/** A cache must ask this server each time, because a cached copy would delay a revocation. */
 function openToAll(context: Context): void {
   context.set({
     'Access-Control-Allow-Origin': '*',

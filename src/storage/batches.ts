@@ -1,6 +1,6 @@
 import type { Item } from './store.ts';
 
-/** Items of a batch at most, and bytes of their values after which it ends. */
+/** Most items in a batch, and the size of their values in bytes after which the batch ends. */
 const ITEMS = 500;
 const BYTES = 1_048_576;
 

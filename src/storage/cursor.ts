@@ -13,7 +13,7 @@ export function encodeCursor({ expiresAt, name }: Position): string {
   return `${String(expiresAt)}.${Buffer.from(name).toString('base64url')}`;
 }
 
-/** Reads a cursor, which may come from a stranger: an invalid one stands behind the last member. */
+/** Reads a cursor, which may come from a stranger. An invalid cursor counts as the end of the index. */
 export function decodeCursor(cursor: string): Position {
   const [, expiry, name] = CURSOR.exec(cursor) ?? [];
   if (expiry === undefined || name === undefined) return { expiresAt: Infinity, name: LAST_NAME };

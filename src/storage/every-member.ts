@@ -23,10 +23,10 @@ export async function* everyRecord<T>(store: Store, index: Index<T>): AsyncGener
   }
 }
 
-/** Concurrency: enough to hide the latency of a slow store, too little to starve other users of it. */
+/** Number of concurrent tasks: enough to hide the latency of a slow store, too few to starve its other users. */
 const AT_ONCE = 50;
 
-/** Runs `work` for every item, up to 50 at once. @throws the first failure, after all that had started have ended */
+/** Runs `work` for every item, up to 50 at once. @throws the first failure, once all started work has ended */
 export async function forEachAtOnce<T>(
   items: AsyncIterable<T> | Iterable<T>,
   work: (item: T) => Promise<unknown>,

@@ -16,7 +16,7 @@ export interface QueueRules<T extends Due> {
   life: number;
   /** Length of a lease in milliseconds. A lease is renewed while its node works. */
   lease: number;
-  /** Further changes to a record that is being claimed, such as a count of attempts. They are stored before the work. */
+  /** Further changes to a record that a node claims, such as a count of attempts. They are stored before the work. */
   claim?: (now: T) => T | Promise<T>;
   /**
    * Recognises this node's claim, for records that other nodes change during a lease, such as by adding work. Without it
@@ -41,7 +41,7 @@ export class Lease<T extends Due> {
   /** Writes go one after the other, because each needs the version of the one before. */
   #last: Promise<unknown>;
 
-  /** @param read the claimed record, which may still be on its way */
+  /** @param read the claimed record, which may still be loading */
   constructor(rules: QueueRules<T>, key: Key<T>, claimed: T, read: Promise<Stored<T> | undefined>) {
     this.key = key;
     this.#rules = rules;
@@ -78,12 +78,12 @@ export class Lease<T extends Due> {
     return this.#next(() => this.#write((now) => ({ ...change(now), dueAt: clock.now() + lease }), this.#open));
   }
 
-  /** Ends the lease. The record is due again at the `dueAt` of the change. */
+  /** Ends the lease. The record is due again at the `dueAt` of the changed value. */
   later(change: (now: T) => T): Promise<boolean> {
     return this.#next(() => this.#write(change, this.#open, 'last'));
   }
 
-  /** Reads what others have changed. */
+  /** Reads the changes of other nodes. */
   refresh(): Promise<boolean> {
     return this.#next(async () => {
       const isHeld = await this.#read();
@@ -93,8 +93,9 @@ export class Lease<T extends Due> {
   }
 
   /**
-   * Ends the lease, and keeps the record without work, until somebody puts it back into the index. The lease goes on
-   * where others have changed the record since the last `refresh`: they may have added work. @returns whether it ended
+   * Ends the lease and keeps the record without work, until a caller puts it back into the index. If others have
+   * changed the record since the last `refresh`, they may have added work, and the lease continues.
+   * @returns whether the lease ended
    */
   idle(change: (now: T) => T): Promise<boolean> {
     return this.#next(() => this.#writeUnchanged(change, { ttl: this.#rules.life }));

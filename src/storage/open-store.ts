@@ -3,7 +3,7 @@ import { parseStoreUrl } from '../config/store-url.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from './store.ts';
 
-// Backends are loaded when a URL names them, because a server seldom needs them all.
+// A backend is loaded only if a URL names it, because few servers need all backends.
 
 /** Opens the store that a URL names. @param isReplicated whether writes wait for replicas. @param mayMake whether to make the tables of a new PostgreSQL store. @throws StoreMissing, Error for a URL that is none, StoreUnavailable when nothing answers */
 export async function openStore(url: string, clock: Clock, isReplicated = false, mayMake = true): Promise<Store> {
@@ -20,7 +20,7 @@ export async function openStore(url: string, clock: Clock, isReplicated = false,
   return openRedisStore(url, clock, isReplicated);
 }
 
-/** Tells whether the file of a URL exists; for a server only its contents can tell. */
+/** Tells whether the file of a URL exists. Always true for a server, whose contents alone can tell. */
 export function storeFileExists(url: string): boolean {
   const parsed = parseStoreUrl(url);
   return parsed.backend !== 'sqlite' || existsSync(parsed.path);

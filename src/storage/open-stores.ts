@@ -12,18 +12,20 @@ export interface Stores {
   grants: Store;
   /** True if the records are in a file on this machine. */
   isEmbedded: boolean;
-  /** The time by which records expire and are compared: that of the grants store, on every node. */
+  /** The clock by which records expire and are compared: on every node, the clock of the grants store. */
   clock: SharedClock;
-  /** Compares this machine's clock with it once more. @throws StoreUnavailable */
+  /** Compares this machine's clock with the store's again. @throws StoreUnavailable */
   measureClock(): Promise<void>;
-  /** Checks of the records store that could not run, and settings of the grants store that should change. */
+  /**
+   * Checks of the records store that could not run, and settings of the grants store that the operator should change.
+   */
   warnings: readonly string[];
   close(): Promise<void>;
 }
 
 /**
  * Opens stores that a server has made before, and makes none.
- * @throws StoreMissing, and as `openStores`
+ * @throws StoreMissing, and all that `openStores` throws
  */
 export async function openExistingStores(settings: Config['stores'], given?: Clock): Promise<Stores> {
   const { grants, records = grants } = settings;

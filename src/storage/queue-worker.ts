@@ -4,20 +4,20 @@ import type { WorkQueue } from './work-queue.ts';
 
 interface WorkerRules<T extends Due> {
   /**
-   * Does what a record asks for, and ends the lease. It may be done more than once. A lease that is left open, also by
-   * an error, runs out, and then any node does the work again.
-   * @param isClosing true once the rest of the work is to be left to other nodes
+   * Does the work of a record, and ends the lease. It may run more than once. A lease that stays open, or that an error
+   * leaves open, runs out, and then any node repeats the work.
+   * @param isClosing true once this node should leave the rest of the work to others
    */
   work: (lease: Lease<T>, isClosing: () => boolean) => Promise<void>;
   /** Milliseconds between two looks for work that is due. */
   lookEvery: number;
   /** Records that this node works on at the same time. */
   atOnce: number;
-  /** Reports work that failed and will be done again. */
+  /** Reports work that failed; it is retried. */
   reportFailure: (error: unknown) => void;
 }
 
-/** Pages of the index that one look reads, each of 100 records. */
+/** Pages of the index that one look reads; a page has 100 records. */
 const PAGES = 10;
 
 /** One node's share of the work in a queue. */
@@ -27,7 +27,7 @@ export class QueueWorker<T extends Due> {
   readonly #running = new Map<Key<T>, Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
-  /** Cursor of the next look. It goes on where the last one ended, so that no record hides those behind it. */
+  /** Cursor of the next look. It starts where the last one ended, so that no record hides those after it. */
   #after: string | undefined;
   #isClosing = false;
 
@@ -48,9 +48,9 @@ export class QueueWorker<T extends Due> {
     }, this.#rules.lookEvery).unref();
   }
 
-  /** Does what is due of these records. Whatever finds the node busy is left for the next look. */
+  /** Does the due work of these records. Records for which the node is too busy wait for the next look. */
   async now(keys: readonly Key<T>[]): Promise<void> {
-    // Most callers have none, and a slow store would make them wait.
+    // Most callers have no records, and a slow store would make them wait.
     if (keys.length === 0) return;
     const found = await this.#queue.rules.store.getMany(keys);
     await Promise.all(
@@ -67,7 +67,7 @@ export class QueueWorker<T extends Due> {
     return this.#running.get(lease.key) ?? this.#run(lease.key, () => this.#workUnder(lease));
   }
 
-  /** Waits until all work that has begun is over. */
+  /** Waits until all started work has ended. */
   async close(): Promise<void> {
     this.#isClosing = true;
     clearInterval(this.#timer);

@@ -11,25 +11,25 @@ export interface Store {
   get<T>(key: Key<T>): Promise<Stored<T> | undefined>;
   /** Reads each key separately; the results are in the order of the keys. */
   getMany<T>(keys: readonly Key<T>[]): Promise<(Stored<T> | undefined)[]>;
-  /** Writes unconditionally. Replaces its index memberships by those named. Clears a mark of use. */
+  /** Writes unconditionally, and clears a mark of use. The record is then a member of the named indexes only. */
   set<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<void>;
-  /** Writes only if nothing exists. @returns whether this call wrote */
+  /** Writes only if no record exists. @returns whether this call wrote */
   create<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<boolean>;
   /**
-   * Writes only over the version that was read (compare-and-swap); keeps a mark of use. @returns whether this call
-   * wrote
+   * Writes only if the record still has the version that was read (compare-and-swap), and keeps a mark of use.
+   * @returns whether this call wrote
    */
   replace<T>(key: Key<T>, value: T, version: number, options?: WriteOptions): Promise<boolean>;
-  /** Marks the first use. The record stays until it expires, so that a replay is seen. */
+  /** Marks the first use. The record stays until it expires, so that a replay is detected. */
   consume<T>(key: Key<T>): Promise<Consumed>;
   /** Reads and deletes in one step: only one of several callers gets the record. */
   take<T>(key: Key<T>): Promise<Stored<T> | undefined>;
-  /** @returns whether there was something to delete */
+  /** @returns whether there was a record */
   delete<T>(key: Key<T>): Promise<boolean>;
 
   /**
-   * One page of an index: soonest to expire first, durable last, ties by key. Expired members are pruned.
-   * After a crash a member may name a record that was never written: callers skip what is absent.
+   * Returns one page of an index: the soonest to expire first, durable records last, equal expiries by key. Expired
+   * members are pruned. After a crash, a member may name a record that was never written; callers skip it.
    */
   members<T>(index: Index<T>, page?: { after?: string; limit?: number }): Promise<Page<T>>;
   /**
@@ -39,30 +39,32 @@ export interface Store {
   enlist<T>(index: Index<T>, member: Key<T>, ttl: number): Promise<void>;
 
   /**
-   * One page of the terms under a prefix, which begins with the name of their order: by term, then as `members`. A page
-   * may be shorter than its limit although more follow. A record that is written meanwhile may be returned again.
+   * Returns one page of the terms under a prefix, which begins with the name of their order: by term, then as
+   * `members`. A page may be shorter than its limit although more follow. A record that is written meanwhile may be
+   * returned again.
    */
   range<T>(prefix: Term<T>, page?: { after?: string; limit?: number }): Promise<TermPage<T>>;
 
   /** Adds to a counter; the first addition starts its life of `ttl` seconds. @returns the sum */
   increment(counter: Counter, by: number, ttl: number): Promise<number>;
-  /** Sets bits of a bitmap to 1, growing it as needed; `ttl` in seconds starts again. */
+  /** Sets bits of a bitmap to 1, and grows it as needed. Its life restarts with `ttl` seconds. */
   setBits(bitmap: Bitmap, offsets: readonly number[], ttl: number): Promise<void>;
-  /** The bitmap's bytes, bit 0 being the highest of byte 0; empty when there is none. */
+  /** Returns the bitmap's bytes; bit 0 is the highest of byte 0. Empty if there is no bitmap. */
   readBits(bitmap: Bitmap): Promise<Buffer>;
 
   /** Sends a notice to every node. It may be lost, so nothing may depend on it. */
   publish(channel: string, message: string): Promise<void>;
-  /** @returns the way to stop listening */
+  /** @returns a function that removes the listener */
   subscribe(channel: string, listener: (message: string) => void): Promise<() => Promise<void>>;
 
   /**
-   * Returns everything that has not expired, in batches and in any order. What is there all the while is returned at least
-   * once, what is written or deleted meanwhile may be or not. SQLite returns the state of one moment, that of the first
-   * batch. @throws StoreUnavailable also when a cluster moves its slots
+   * Returns everything that has not expired, in batches and in any order. A record that exists throughout is returned
+   * at least once; one that is written or deleted meanwhile may be missing. SQLite returns a snapshot, taken at the
+   * first batch.
+   * @throws StoreUnavailable also if a cluster moves its slots
    */
   dump(): AsyncIterable<readonly Item[]>;
-  /** Writes items as they were dumped, each over what its name holds; it may be repeated. Expired ones are left out. */
+  /** Writes dumped items, and overwrites records of the same name. It may be repeated. Expired items are skipped. */
   load(items: readonly Item[]): Promise<void>;
 
   /** The backend's clock, in milliseconds since the epoch. @throws StoreUnavailable */
@@ -73,19 +75,19 @@ export interface Store {
 }
 
 declare const held: unique symbol;
-/** The name of a record that holds a `T`. Made by a keyspace; see `records.md` for all of them. */
+/** The name of a record that holds a `T`. A keyspace makes it; `records.md` lists all of them. */
 export type Key<T> = string & { readonly [held]?: T };
 export type Index<T> = string & { readonly [held]?: T };
-/** A text that finds a record in order: the name of the order, a colon, any characters but NUL. */
+/** A text by which `range` finds a record in order: the name of the order, a colon, and any characters but NUL. */
 export type Term<T> = string & { readonly [held]?: T };
 export type Counter = string & { readonly [held]?: 'counter' };
 export type Bitmap = string & { readonly [held]?: 'bitmap' };
 
 export interface Stored<T> {
   value: T;
-  /** Grows by one with every write to a record that is there. */
+  /** Grows by one with every write to an existing record. */
   version: number;
-  /** Time of its first use, in milliseconds since the epoch. */
+  /** Time of the record's first use, in milliseconds since the epoch. */
   consumedAt?: number;
   /** In milliseconds since the epoch; absent for a durable record. */
   expiresAt?: number;
@@ -114,7 +116,7 @@ export interface TermPage<T> {
   next?: string;
 }
 
-/** One thing of a store with all that belongs to it, as `dump` returns and `load` writes it. */
+/** One item of a store with all that belongs to it, as `dump` returns it and `load` writes it. */
 export type Item = RecordItem | MemberItem | CounterItem | BitmapItem;
 
 interface RecordItem {
@@ -187,7 +189,7 @@ export function idOf(key: Key<unknown>): string {
 /** No server has made a store at this URL yet. */
 export class StoreMissing extends Error {
   override name = 'StoreMissing';
-  /** With its password, if it has one. */
+  /** The store's URL, with its password if it has one. */
   readonly url: string;
 
   constructor(url: string) {
@@ -196,7 +198,7 @@ export class StoreMissing extends Error {
   }
 }
 
-/** The backend does not answer. The host turns it into 503 with `Retry-After`. */
+/** The backend does not answer. The host answers 503 with `Retry-After`. */
 export class StoreUnavailable extends Error {
   override name = 'StoreUnavailable';
 }

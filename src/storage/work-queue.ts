@@ -2,8 +2,9 @@ import { Lease, type Due, type QueueRules } from './lease.ts';
 import type { Key, Stored, WriteOptions } from './store.ts';
 
 /**
- * Durable work that any node may do: at least once, by one node at a time, and by another node where the first one died.
- * A node claims a record by moving its `dueAt` ahead, which is a compare-and-swap, and then holds a `Lease` on it.
+ * Durable work that any node may do. It is done at least once, by one node at a time. If that node dies, another
+ * continues. A node claims a record by moving its `dueAt` ahead, which is a compare-and-swap, and then holds a `Lease`
+ * on it.
  */
 export class WorkQueue<T extends Due> {
   readonly rules: QueueRules<T>;
@@ -12,7 +13,7 @@ export class WorkQueue<T extends Due> {
     this.rules = rules;
   }
 
-  /** Stores work, unless the same is stored already. */
+  /** Stores work, unless the same work is stored already. */
   async add(key: Key<T>, value: T): Promise<void> {
     await this.rules.store.create(key, value, this.open);
   }
@@ -34,7 +35,7 @@ export class WorkQueue<T extends Due> {
     return value.dueAt <= this.rules.clock.now();
   }
 
-  /** @returns undefined where another node was faster */
+  /** @returns undefined if another node was faster */
   async claim(key: Key<T>, stored: Stored<T>): Promise<Lease<T> | undefined> {
     const { store, clock, lease, claim } = this.rules;
     const changed = claim === undefined ? stored.value : await claim(stored.value);
@@ -46,9 +47,9 @@ export class WorkQueue<T extends Due> {
 }
 
 /**
- * Pause before an attempt that follows failed ones.
+ * Returns the pause before the next attempt after failed ones.
  * @param pauses seconds after the first failure, after the second, and so on
- * @returns milliseconds; undefined after the last pause, when it is time to give up
+ * @returns milliseconds; undefined after the last pause, when the caller should give up
  */
 export function pauseAfter(failures: number, pauses: readonly number[]): number | undefined {
   const seconds = pauses[failures - 1];

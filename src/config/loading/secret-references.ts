@@ -141,7 +141,7 @@ function holdsMappings(schema: unknown): boolean {
   return inner instanceof z.ZodObject || inner instanceof z.ZodRecord;
 }
 
-/** Tells whether a text is a URL with credentials, or was meant as one. */
+/** Tells whether a text is a URL with credentials, or was intended as one. */
 function holdsPassword(text: string): boolean {
   return text.includes('@') && !/^[^\s:/@]+@[^\s:/@]+$/.test(text);
 }

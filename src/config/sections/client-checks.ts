@@ -181,7 +181,7 @@ function responseTypesFitType({
   return [{ path, message: 'must not give tokens to the browser where dpop_bound_access_tokens is set' }];
 }
 
-/** RFC 6749 §1.3.3: an app that asks for a person's password learns it. */
+/** RFC 6749 §1.3.3: an app that asks for a person's password sees it. */
 function passwordsAreForTheHouse({ first_party: isOurs, grant_types: grantTypes = [] }: ClientConfig): Fault[] {
   const index = grantTypes.indexOf('password');
   if (index === -1 || isOurs) return [];

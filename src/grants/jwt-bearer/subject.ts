@@ -102,7 +102,10 @@ function nameIn({ subject }: TrustedIssuer, claims: Members): string {
   return typeof name === 'string' ? name : '';
 }
 
-/** An account is made before its link. If a process dies in between, or is not yet done, the account has no link. */
+/**
+ * Finds the subject of a linked or new account. A process may stop after it makes an account and before it makes the
+ * link, so an account without a link is possible.
+ */
 function ownerOf(owner: Account, issuer: TrustedIssuer, name: string): Subject {
   const isMadeForThem = owner.madeFor === nameHash(issuer, name);
   if (!isMadeForThem && !issuer.subject.match_email) return { is: 'nobody', because: 'address taken' };

@@ -19,7 +19,7 @@ import { unacceptable, type Role, type PresentedType } from './token-types.ts';
 /** The claims of a presented token that are read here (RFC 9068 §2.2 and RFC 8693 §4). */
 const claimsSchema = z.object({
   sub: z.string().min(1),
-  /** The client that the token was issued to. */
+  /** The client that received the token. */
   client_id: z.string().min(1),
   exp: z.number(),
   scope: z.string().default(''),

@@ -84,7 +84,7 @@ export const CKR = {
   CRYPTOKI_ALREADY_INITIALIZED: 0x191,
 } as const;
 
-/** A return value as the manuals of HSMs name it. */
+/** Returns the name of a return value, as HSM manuals write it. */
 export function returnValueName(code: number): string {
   const [name] = Object.entries(CKR).find(([, value]) => value === code) ?? [];
   const number = `0x${code.toString(16)}`;

@@ -9,7 +9,7 @@ export interface Struct {
 /** One attribute of an object's template (CK_ATTRIBUTE): its type and its value. */
 export type Attribute = readonly [type: number, value: Buffer];
 
-/** A CK_ULONG of its own: as a value to read, or for a function to write to. */
+/** A CK_ULONG in memory of its own, to pass by pointer: as an input, or as an output of a function. */
 export function ulong(value: number): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64LE(BigInt(value));
@@ -20,7 +20,7 @@ export function bool(value: boolean): Buffer {
   return Buffer.from([value ? 1 : 0]);
 }
 
-/** A structure whose members are CK_ULONGs and pointers: all of them take eight bytes. */
+/** A structure of CK_ULONGs and pointers, each of which takes eight bytes. */
 export function struct(...members: readonly (number | Buffer)[]): Struct {
   const bytes = Buffer.alloc(members.length * 8);
   for (const [index, member] of members.entries()) {

@@ -33,7 +33,7 @@ import type { PendingRequests } from './pending-requests.ts';
 
 /** The record of an interaction. The engine's payload is sealed under its id; later its answer, under id and cookie. */
 interface InteractionRecord extends Sealed<AdapterPayload | { returnTo: string; answer: KeptAnswer }> {
-  /** SHA-256 of the cookie of the browser that began it. */
+  /** SHA-256 of the cookie of the browser that began the interaction. */
   browser?: string;
   /** Digest of the form that finished it. */
   form?: string;

@@ -6,12 +6,12 @@ import { DURABLE } from './statements.ts';
 
 /** Rows of a page, small enough to hold in memory. */
 const PAGE = 200;
-/** Milliseconds for each statement of a load. */
+/** Longest time of each statement of a load, in milliseconds. */
 const PATIENCE = 10_000;
 
 type Row = Record<string, unknown>;
 
-/** Each table: the columns that tell its rows apart, in the order of the pages, and those of an item. */
+/** The tables. For each: the columns that identify a row, in the order of the pages, and the columns of an item. */
 const TABLES = {
   records: { id: ['key'], columns: 'key, whole, names, value, version, consumed_at, expires_at' },
   entries: { id: ['name', 'expires_at', 'key'], columns: 'key, whole, name, ARRAY[name] AS names, expires_at' },
@@ -20,8 +20,8 @@ const TABLES = {
 };
 
 /**
- * Reads table by table in the order of the keys, each page by a statement of its own: a transaction over all of them
- * would hold up the server's cleaning, and a pooler.
+ * Reads table by table in the order of the keys, with one statement for each page. A transaction over all pages would
+ * block the server's clean-up, and a pooler.
  */
 export function dumpPostgres(primary: Primary, schema: string, now: number): AsyncGenerator<readonly Item[]> {
   return inBatches(itemsOf(primary, schema, now));
@@ -66,7 +66,7 @@ function itemOf(table: string, row: Row): Item {
   }
 }
 
-/** Writes items in one transaction, in one order, so that two loads do not wait for each other in a circle. */
+/** Writes items in one transaction, in a fixed order, so that two loads cannot deadlock. */
 export async function loadItems(primary: Primary, schema: string, items: readonly Item[], now: number): Promise<void> {
   const living = items.filter(({ expiresAt = DURABLE }) => now < expiresAt);
   const inOrder = living.toSorted((a, b) => (`${a.kind} ${a.key}` < `${b.kind} ${b.key}` ? -1 : 1));

@@ -4,19 +4,20 @@ import { StoreUnavailable } from '../store.ts';
 /** Longest time in milliseconds for a connection, and for the answer of a statement. */
 export const PATIENCE = 2000;
 
-/** Thrown where a server answers that must not be used: a replica, or a primary that was replaced. */
+/** Thrown if a server must not be used: a replica, or a primary that was replaced. */
 export class NoPrimary extends StoreUnavailable {}
 
 /**
- * Codes of PostgreSQL (appendix A of its manual) that mean "unavailable now", by class or in full: connection, resources
- * (a full disk), operator intervention, system and corruption; refused sign-in, no database, no privilege; read-only; a
- * conflict or a lock in which nothing was written; a prepared statement that a pooler took away.
+ * Codes of PostgreSQL (appendix A of its manual) that mean "unavailable now", by class or in full. They cover
+ * connections, resources (a full disk), operator intervention, system faults and corruption; a refused sign-in, a
+ * missing database or privilege; a read-only server; a conflict or lock after which nothing was written; and a prepared
+ * statement that a pooler dropped.
  */
 const OUTAGES = /^(08|53|57|58|XX|28|3D|42501|25006|40|55P03|26000|F0)/;
 
 /**
- * Turns an error of a statement into what the port throws. A statement is never sent twice: it may have run although its
- * answer was lost.
+ * Converts an error of a statement into an error of the port. A statement is never sent twice, because it may have run
+ * although its answer was lost.
  */
 export function portError(error: unknown): unknown {
   if (error instanceof StoreUnavailable) return error;
@@ -26,13 +27,16 @@ export function portError(error: unknown): unknown {
   return isOutage ? new StoreUnavailable(`PostgreSQL: ${bare.message}`, { cause: bare }) : bare;
 }
 
-/** Removes what the server and the client attach to an error: values are secret, and the error may be logged. */
+/**
+ * Removes the details that the server and the client attach to an error. They contain secret values, and the error may
+ * be logged.
+ */
 function withoutValues(error: Error): Error {
   for (const name of ['detail', 'where', 'internalQuery', 'client', 'hint']) Reflect.deleteProperty(error, name);
   return error;
 }
 
-/** The remedies for what a connection may fail of. */
+/** Remedies for failed connections. */
 const FIXES: [failure: RegExp, fix: string][] = [
   [
     /password|SASL|pg_hba\.conf|^28|role .* (does not exist|is not permitted)|no such user/,
@@ -54,7 +58,7 @@ const FIXES: [failure: RegExp, fix: string][] = [
   ],
 ];
 
-/** Describes why there is no connection, with the way out. */
+/** Describes why the connection failed, and how to fix it. */
 export function describeFailure(error: unknown): { reason: string; fix: string } {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const message = error instanceof Error ? error.message : '';
@@ -63,7 +67,7 @@ export function describeFailure(error: unknown): { reason: string; fix: string }
   return { reason, fix: fix === undefined ? '' : `. ${fix}` };
 }
 
-/** Tells whether a server may serve in a moment: it starts, or another takes its place. */
+/** Tells whether the failure may pass in a moment: the server is starting, or another one takes its place. */
 export function mayPass(error: unknown): boolean {
   if (error instanceof DatabaseError) return error.code === '57P03';
   return error instanceof NoPrimary || (error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED');

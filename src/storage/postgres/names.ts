@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { splitTerm } from '../cursor.ts';
 import type { WriteOptions } from '../store.ts';
 
-/** Bytes of a stored name at most: an entry of a B-tree holds two names, and may have 2704 bytes. */
+/** Most bytes of a stored name. A B-tree entry holds two names, in at most 2704 bytes. */
 const LONGEST = 1000;
 const KEPT = 800;
-/** Begins an escape; the character after it says of what. */
+/** Begins an escape; the character after it tells which. */
 const ESCAPE = '\u0001';
 const NUL = `${ESCAPE}\u0001`;
 const ITSELF = `${ESCAPE}\u0002`;
@@ -15,9 +15,9 @@ const TERM = `${ESCAPE}\u0004`;
 /** The names of a row, as its columns hold them. */
 interface RowNames {
   key: string;
-  /** The names of its indexes, and its terms as indexes of their own; NULL for none. */
+  /** The row's indexes, and its terms, which are stored as indexes; NULL if there are none. */
   names: string[] | null;
-  /** All of them in full, as JSON, where a column has an abbreviation; else NULL. */
+  /** All names in full, as JSON, if a column has an abbreviated name; else NULL. */
   whole: string | null;
 }
 
@@ -38,8 +38,8 @@ export function rowNames(key: string, { indexes = [], terms = [] }: Named = {}):
 }
 
 /**
- * Writes a name as text of PostgreSQL, which has no NUL. The order of names is kept. A name that is too long for a
- * B-tree is abbreviated: its beginning, and a digest of the whole.
+ * Converts a name to PostgreSQL text, which cannot contain NUL. The order of names stays the same. A name that is too
+ * long for a B-tree is abbreviated to its beginning and a digest of the whole.
  */
 export function storedName(name: string): string {
   return abbreviated(escaped(name));
@@ -49,7 +49,9 @@ export function storedTerm(term: string): string {
   return abbreviated(storedPrefix(term));
 }
 
-/** The beginning of terms. Members are sorted by the name of their index, so a range of names is a range of terms. */
+/**
+ * The prefix of stored terms. Members are sorted by the name of their index, so a range of names is a range of terms.
+ */
 export function storedPrefix(prefix: string): string {
   return `${TERM}${escaped(prefix)}`;
 }
@@ -59,7 +61,7 @@ export function keyIn(row: Record<string, unknown>): string {
   return wholeIn(row)?.key ?? readName(String(row['key']));
 }
 
-/** Reads the indexes and terms that the column `names` of a row has. */
+/** Reads the indexes and terms in a row's column `names`. */
 export function namesIn(row: Record<string, unknown>): Named {
   const { names } = row;
   if (!Array.isArray(names)) return {};
@@ -71,7 +73,7 @@ export function namesIn(row: Record<string, unknown>): Named {
   return sorted(indexes?.map(readName) ?? [], terms?.map(readTerm) ?? []);
 }
 
-/** Reads the term that the column `name` of a row has. */
+/** Reads the term in a row's column `name`. */
 export function termIn(row: Record<string, unknown>): string {
   const name = String(row['name']);
   return wholeIn(row)?.terms.find((term) => storedTerm(term) === name) ?? readTerm(name);
@@ -94,7 +96,7 @@ function escaped(name: string): string {
 }
 
 function abbreviated(text: string): string {
-  // A character of JavaScript has three bytes at most.
+  // A JavaScript character takes at most three bytes.
   if (text.length * 3 <= LONGEST || Buffer.byteLength(text) <= LONGEST) return text;
   const beginning = Buffer.from(text)
     .subarray(0, KEPT)

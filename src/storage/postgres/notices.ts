@@ -6,17 +6,17 @@ import { connected, connectionOptions } from './connection.ts';
 
 type Listener = (message: string) => void;
 
-/** Milliseconds between two tries to connect again; grows to the last. */
+/** Milliseconds between two attempts to reconnect: at first, and at most. */
 const FIRST_RETRY = 50;
 const LAST_RETRY = 1000;
-/** Milliseconds between two questions whether the server still takes notices. */
+/** Milliseconds between two checks that the server still delivers notices. */
 const PERIOD = 5000;
-/** Bytes of a notice at most, by PostgreSQL's own limit of 8000. */
+/** Most bytes of a notice; PostgreSQL's own limit is 8000. */
 export const LONGEST_NOTICE = 7900;
 
 /**
- * Notices by LISTEN, on a connection of its own, which no pooler may share. It is opened for the first listener, and again
- * when it breaks or its server is no primary any more. Notices of the time between are lost.
+ * Notices by LISTEN, on a separate connection, because a pooler must not share it. The first listener opens it. It is
+ * reopened when it breaks, or when its server is no longer a primary. Notices in between are lost.
  */
 export class Notices {
   readonly #url: PostgresUrl;
@@ -33,7 +33,7 @@ export class Notices {
     this.#channel = `latchkey:${url.schema}`;
   }
 
-  /** The arguments of `pg_notify`. One channel serves all, since a channel's name is short. */
+  /** Returns the arguments of `pg_notify`. All notices share one channel, because a channel's name must be short. */
   arguments(channel: string, message: string): [channel: string, payload: string] {
     return [this.#channel, JSON.stringify([channel, message])];
   }
@@ -82,7 +82,7 @@ export class Notices {
         client = await connected(connectionOptions(this.#url, node), (notification) => {
           this.#hear(notification);
         });
-        // A replica refuses it.
+        // A replica refuses this statement.
         await client.query(`LISTEN "${this.#channel}"`);
         if (this.#isStopped) throw new StoreUnavailable('PostgreSQL: the store is closed');
         this.#keep(client);
@@ -106,7 +106,7 @@ export class Notices {
     this.#look(client);
   }
 
-  /** A connection whose server is silent never ends by itself. */
+  /** Checks the connection. If its server is silent, the connection never ends by itself. */
   #look(client: Client): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {

@@ -55,7 +55,7 @@ interface Read {
   row?: Record<string, unknown> | undefined;
 }
 
-/** Each verb is one statement on one key, so the locks of PostgreSQL's rows make it atomic. */
+/** Each verb is one statement on one key, so PostgreSQL's row locks make it atomic. */
 export class PostgresStore implements Store {
   readonly url: PostgresUrl;
   readonly primary: Primary;
@@ -154,7 +154,7 @@ export class PostgresStore implements Store {
 
   async publish(channel: string, message: string): Promise<void> {
     const values = this.#notices.arguments(channel, message);
-    // One that is too long is lost, as any notice may be.
+    // A notice that is too long is dropped, because any notice may be lost.
     if (Buffer.byteLength(values[1]) > LONGEST_NOTICE) return;
     await this.primary.run(this.#statements.publish, values);
   }
@@ -185,7 +185,7 @@ export class PostgresStore implements Store {
     await Promise.all([this.#notices.stop(), this.primary.close()]);
   }
 
-  /** Reads what one turn of the event loop asks for by one statement. */
+  /** Reads with one statement everything that was requested in one turn of the event loop. */
   async #readAll(reads: readonly Read[]): Promise<void> {
     const keys = reads.map(({ key }) => storedName(key));
     const { rows } = await this.primary.run(this.#statements.read, [keys]);

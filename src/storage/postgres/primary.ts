@@ -4,28 +4,28 @@ import { describeFailure, mayPass, NoPrimary, portError } from './errors.ts';
 import { Server, type Rows } from './server.ts';
 import type { Statement } from './statements.ts';
 
-/** Milliseconds between two questions to each server. */
+/** Milliseconds between two checks of each server. */
 const PERIOD = 1000;
-/** Milliseconds for which an answer is trusted, and a deposed primary used at most. */
+/** Milliseconds for which an answer is trusted. A deposed primary is used no longer than that. */
 const BELIEVED = 3000;
-/** Milliseconds after a refusal in which nobody asks again. */
+/** Milliseconds after a refusal during which no request asks again. */
 const PAUSE = 100;
-/** Milliseconds for which other servers are waited for when one is chosen. */
+/** Milliseconds to wait for the other servers before one is chosen. */
 const OTHERS = 1000;
-/** Longest wait for the first connection in milliseconds, and between two tries. */
+/** Longest wait for the first connection, and the time between two attempts, in milliseconds. */
 const START_PATIENCE = 5000;
 const START_PAUSE = 200;
 
 /**
- * The server that takes writes, among those of the store URL. One that is in recovery or read-only is refused, and one
- * whose timeline is older than another's, since that other was promoted after it. Nothing is acknowledged that the last
- * few seconds did not confirm.
+ * The server of the store URL that takes writes. A server that is in recovery or read-only is refused. So is a server
+ * whose timeline is older than another's, because the other was promoted later. A write is acknowledged only if the
+ * primary was confirmed within the last few seconds.
  */
 export class Primary {
   readonly #servers: readonly Server[];
   readonly #timer: NodeJS.Timeout;
   #current: Server | undefined;
-  /** The latest timeline that any server had, also one that is away now. */
+  /** The latest timeline that any server had, even if that server is now away. */
   #timeline = 0;
   #refusal: { error: StoreUnavailable; at: number } | undefined;
   #choosing: Promise<Server> | undefined;
@@ -36,7 +36,7 @@ export class Primary {
     this.#timer = setInterval(() => void this.#askAll(), PERIOD).unref();
   }
 
-  /** @throws StoreUnavailable when no primary answers in time */
+  /** @throws StoreUnavailable if no primary answers in time */
   static async connect(url: PostgresUrl, isReplicated: boolean): Promise<Primary> {
     const primary = new Primary(url, isReplicated);
     const end = performance.now() + START_PATIENCE;
@@ -69,7 +69,7 @@ export class Primary {
     return this.#confirmed(async (server) => (await server.run({ name: '', text }, values)).rows);
   }
 
-  /** Runs statements in one transaction, each within so many milliseconds. @throws StoreUnavailable */
+  /** Runs statements in one transaction, with a time limit in milliseconds for each. @throws StoreUnavailable */
   transaction<T>(
     patience: number,
     work: (run: (text: string, values?: unknown[]) => Promise<Rows>) => Promise<T>,
@@ -93,7 +93,7 @@ export class Primary {
     await Promise.all(this.#servers.map((server) => server.close()));
   }
 
-  /** Runs something on the primary, and returns its result if that server is the primary still. */
+  /** Runs `work` on the primary, and returns its result only if that server is still the primary. */
   async #confirmed<T>(work: (server: Server) => Promise<T>): Promise<T> {
     const server = this.#current ?? (await this.#choose());
     try {
@@ -134,7 +134,7 @@ export class Primary {
     await Promise.all(this.#servers.map((server) => server.ask().then(() => this.#settle())));
   }
 
-  /** Decides by what the servers have said, and leaves a primary that was replaced. */
+  /** Decides by the servers' answers which one is the primary, and drops a primary that was replaced. */
   #settle(): void {
     if (this.#isClosed) return;
     const primaries = this.#servers.filter(({ state }) => state?.isPrimary === true);

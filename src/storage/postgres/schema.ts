@@ -47,7 +47,7 @@ const RECORDS = `
     WHEN (OLD.names IS DISTINCT FROM NEW.names OR (NEW.names IS NOT NULL AND OLD.expires_at <> NEW.expires_at))
     EXECUTE FUNCTION @.keep_members();
 
-  -- Members that have no record, and so nothing that takes them out but their expiry.
+  -- Members without a record. Only their expiry removes them.
   CREATE TABLE @.entries (
     name text COLLATE "C",
     expires_at bigint,
@@ -83,15 +83,18 @@ const RECORDS = `
 /** The statements that each schema version added; `@` is the schema. Opening an older store runs those that it lacks. */
 const VERSIONS = [RECORDS];
 
-/** Longest wait in milliseconds for another node that is preparing the schema, and for its statements. */
+/** Longest wait for another node that is preparing the schema, and for the statements, in milliseconds. */
 const PATIENCE = 30_000;
 
-/** Brings a new or older store to this version's tables; one node at a time does. @throws Error with the way out */
+/**
+ * Updates the tables of a new or older store to this version; only one node at a time does this.
+ * @throws Error that names the fix
+ */
 export async function prepareSchema(primary: Primary, schema: string): Promise<void> {
   if ((await foundVersion((text, values) => primary.read(text, values), schema)) === VERSIONS.length) return;
   const name = `"${schema}"`;
   await primary.transaction(PATIENCE, async (run) => {
-    // The database's, until the transaction ends: also behind a pooler.
+    // A lock in the database that lasts until the transaction ends, also behind a pooler.
     await run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`latchkey schema ${schema}`]);
     const found = await foundVersion(run, schema);
     const exists = await run('SELECT count(*)::integer AS count FROM pg_namespace WHERE nspname = $1', [schema]);

@@ -10,15 +10,15 @@ export type Rows = Record<string, unknown>[];
 /** Answer of a server about itself. */
 interface ServerState {
   isPrimary: boolean;
-  /** Grows with each promotion, and tells two primaries apart. */
+  /** Grows with each promotion, so it distinguishes two primaries. */
   timeline: number;
-  /** Differs between two servers, and is the same behind two poolers of one. */
+  /** Differs between two servers, and is equal for one server behind two poolers. */
   startedAt: string;
-  /** The time of the question, by `performance.now()`. */
+  /** The time at which the server was asked, by `performance.now()`. */
   at: number;
 }
 
-/** Milliseconds for which a lock is waited for, and for which a transaction may rest. */
+/** Longest wait for a lock, and longest idle time of a transaction, in milliseconds. */
 const LOCK_PATIENCE = 1500;
 const IDLE_IN_TRANSACTION = 10_000;
 /** Times that a statement waits for a connection of a server that answers. */
@@ -32,8 +32,8 @@ const STATE = `
     extract(epoch FROM pg_postmaster_start_time())::text AS started_at`;
 
 /**
- * A pooler answers with a process of its own. On the connection of a pooler nothing may be set, since the next
- * transaction of another client would have it.
+ * Settings of a session. They must not be set through a pooler, because the next client on its connection would inherit
+ * them. A pooler reports a process id of its own.
  */
 const SESSION = `
   SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS standby,
@@ -69,7 +69,7 @@ export class Server {
     this.#isReplicated = isReplicated;
   }
 
-  /** Asks the server for its state, over a connection that no statement holds up. */
+  /** Asks the server for its state, on a connection that no statement blocks. */
   ask(): Promise<void> {
     this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
     return this.#asking;
@@ -77,7 +77,7 @@ export class Server {
 
   async run({ name, text }: Statement, values: unknown[]): Promise<QueryResult<Record<string, unknown>>> {
     return this.#with((client) =>
-      // A pooler gives each transaction another process, which does not know what another one has prepared.
+      // A pooler may run each transaction in another process, which lacks the prepared statements.
       client.query(this.#direct.has(client) ? { name, text, values } : { text, values }),
     );
   }
@@ -89,7 +89,7 @@ export class Server {
   ) {
     return this.#with(async (client) => {
       const run = async (text: string, values?: unknown[]): Promise<Rows> =>
-        // The types of the client lack the time that a single statement may take.
+        // The client's types lack the timeout of a single statement.
         (await client.query<Record<string, unknown>>(Object.assign({ text, values }, { query_timeout: patience })))
           .rows;
       await run('BEGIN');
@@ -101,7 +101,7 @@ export class Server {
     });
   }
 
-  /** Ends the connections: also those in use, whose statements then fail. */
+  /** Ends all connections. Statements that are running on them fail. */
   drop(): void {
     const pool = this.#pool;
     this.#pool = undefined;
@@ -115,7 +115,7 @@ export class Server {
     await Promise.allSettled([pool?.end() ?? Promise.resolve(), this.#asker?.end() ?? Promise.resolve()]);
   }
 
-  /** A connection on which a statement failed is not used again. */
+  /** A connection on which a statement failed is not reused. */
   async #with<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
     this.#pool ??= this.#newPool();
     const client = await this.#checkOut(this.#pool);
@@ -145,10 +145,10 @@ export class Server {
   }
 
   #newPool(): Pool {
-    // The pool waits for what it returns, which its types do not say.
+    // The pool waits for the returned promise; its types do not say so.
     const onConnect: (client: ClientBase) => unknown = (client) => this.#prepare(client);
     const pool = new Pool({ ...this.#options, max: this.#size, idleTimeoutMillis: IDLE, onConnect });
-    // A connection that breaks while nobody uses it; the pool opens another.
+    // If an idle connection breaks, the pool opens another.
     pool.on('error', () => undefined);
     return pool;
   }
@@ -157,7 +157,7 @@ export class Server {
     // A connection that breaks in use: its statement fails of it, and nobody else needs to hear.
     client.on('error', () => undefined);
     client.on('notice', ({ code }) => {
-      // A cancelled wait for the replicas (01000) is told as a warning, and the commit as done.
+      // PostgreSQL reports a cancelled wait for the replicas only as a warning (01000), and the commit as done.
       if (code === '01000') this.#unconfirmed.add(client);
     });
     const { rows } = await client.query<Record<string, unknown>>(SESSION, [processOf(client)]);

@@ -5,12 +5,12 @@ export interface Statement {
 }
 
 /**
- * The expiry of a durable record: the last integer that JavaScript holds exactly. A number rather than NULL, so that
- * one comparison and one index serve both kinds of record.
+ * The expiry of a durable record: the largest integer that JavaScript represents exactly. With a number instead of
+ * NULL, one comparison and one index serve both kinds of record.
  */
 export const DURABLE = Number.MAX_SAFE_INTEGER;
 
-/** The tables that expired rows are deleted from, and what tells their rows apart. */
+/** The tables from which expired rows are deleted, and the columns that identify a row. */
 const SWEPT = { records: 'key', entries: 'name, expires_at, key', counters: 'key', bitmaps: 'key' };
 
 /** Every statement of the store. Each is one verb of the port, atomic by itself under READ COMMITTED. */
@@ -23,7 +23,7 @@ export function statementsOf(name: string) {
   };
 }
 
-/** Statements that read. Each asks whether a replica answers, so that no failover comes between. */
+/** Statements that read. Each also checks that no replica answers, so that a failover is noticed. */
 function reads(schema: string) {
   const page = (table: string) => `
     (SELECT key, whole, expires_at FROM ${schema}.${table}
@@ -87,7 +87,10 @@ function writes(schema: string) {
   };
 }
 
-/** Statements that delete what has expired by the server's own clock as well: a caller's may be fast. */
+/**
+ * Statements that delete expired rows. They also compare with the server's own clock, because a caller's clock may be
+ * fast.
+ */
 function sweeps(schema: string): Record<string, string> {
   return Object.fromEntries(
     Object.entries(SWEPT).map(([table, id]) => [

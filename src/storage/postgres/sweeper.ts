@@ -2,13 +2,16 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Primary } from './primary.ts';
 import type { Statement } from './statements.ts';
 
-/** Rows per statement: few, so that its locks are held for milliseconds. */
+/** Rows for each statement: few enough to hold the locks for milliseconds only. */
 const BATCH = 1000;
-/** Milliseconds from one sweep to the next, when the last one found little and when it found a full batch. */
+/** Milliseconds until the next sweep: after one that found little, and after one that found a full batch. */
 const IDLE = 10_000;
 const BACKLOG = 50;
 
-/** Deletes expired rows in the background; nodes that sweep at once skip each other's rows. @returns the way to stop */
+/**
+ * Deletes expired rows in the background. Concurrent nodes skip each other's rows.
+ * @returns a function that stops it
+ */
 export function startSweeper(primary: Primary, sweeps: readonly Statement[], clock: Clock): () => void {
   let isStopped = false;
   let timer = setTimeout(next, IDLE).unref();
@@ -35,7 +38,7 @@ async function sweep(primary: Primary, sweeps: readonly Statement[], now: number
     }
     return isBacklog;
   } catch {
-    // Expired rows read as absent meanwhile, and the next sweep follows; `health` reports a broken server.
+    // Expired rows count as absent until the next sweep. `health` reports a broken server.
     return false;
   }
 }

@@ -3,9 +3,9 @@ import { withTimeout } from './with-timeout.ts';
 import type { RedisStore } from './redis-store.ts';
 
 /**
- * Checks that a Redis may hold `records`, which must outlive memory pressure and restarts, on each of its masters.
- * @returns warnings, about what could not be found out
- * @throws Error that names the setting and how to change it
+ * Checks that a Redis may hold `records`, which must survive full memory and restarts, on each of its masters.
+ * @returns warnings about settings that could not be read
+ * @throws Error that names the setting and the fix
  */
 export async function checkRecordsRedis(store: RedisStore): Promise<string[]> {
   const warnings = await Promise.all(store.masters().map((master) => checkServer(master)));
@@ -97,7 +97,7 @@ async function checkServer(server: Redis): Promise<string[]> {
   );
 }
 
-/** @returns `undefined` when the server does not tell */
+/** @returns `undefined` if the server does not reveal the setting */
 async function setting(server: Redis, name: string): Promise<string | undefined> {
   try {
     const answer: unknown = await withTimeout(server.config('GET', name));

@@ -8,7 +8,7 @@ export function mastersOf(client: Client): Redis[] {
   return client instanceof Cluster ? client.nodes('master') : [client];
 }
 
-/** One node of a cluster as another sees it. */
+/** One node of a cluster, as another node sees it. */
 interface SeenNode {
   id: string;
   address: string;
@@ -33,7 +33,7 @@ export async function deposedMasters(nodes: readonly Redis[]): Promise<string[]>
   return deposedIn(answers.flatMap((answer) => (answer.status === 'fulfilled' ? [viewOf(String(answer.value))] : [])));
 }
 
-/** @returns the addresses of those that the latest views do not have for masters */
+/** @returns the addresses of the nodes that the latest views do not list as masters */
 export function deposedIn(views: readonly ClusterView[]): string[] {
   const latest = Math.max(...views.map(({ epoch }) => epoch));
   const informed = views.filter(({ epoch }) => epoch === latest);
@@ -45,7 +45,7 @@ export function deposedIn(views: readonly ClusterView[]): string[] {
   return masters.filter(isReplaced).map(({ address }) => address);
 }
 
-/** Reads the answer to `CLUSTER NODES`: a node a line. */
+/** Parses the reply of `CLUSTER NODES`, which has one line for each node. */
 export function viewOf(text: string): ClusterView {
   const nodes = text
     .split('\n')

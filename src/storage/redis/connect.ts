@@ -9,30 +9,30 @@ import { Replication } from './replication.ts';
 import { defineScripts } from './scripts.ts';
 import { Sentinels } from './sentinels.ts';
 
-/** Longest wait for the first connection in milliseconds: a start has more time than a request. */
+/** Longest wait for the first connection in milliseconds; a start may wait longer than a request. */
 const START_PATIENCE = 5000;
-/** Milliseconds between two tries to connect again; grows to the last. */
+/** Milliseconds between two attempts to reconnect: at first, and at most. */
 const FIRST_RETRY = 50;
 const LAST_RETRY = 500;
 /** Period of re-reading a cluster's slot map in milliseconds, so that a failover is noticed without an error. */
 const SLOTS_REFRESH = 5000;
 
-/** Connections to a Redis: reads go over one connection, writes over another where they wait for replicas. */
+/** Connections to a Redis. If writes wait for replicas, they have a connection of their own. */
 export interface Connection {
   reader: Client;
   writer: Client;
   watch: PrimaryWatch;
-  /** Only where a write is acknowledged once the replicas have it. */
+  /** Present if a write is acknowledged only once the replicas have it. */
   replication: Replication | undefined;
   sentinels: Sentinels | undefined;
   close(): void;
 }
 
-/** Connects, with the scripts defined. @throws StoreUnavailable when no primary answers in time */
+/** Connects, and defines the scripts. @throws StoreUnavailable if no primary answers in time */
 export async function connectRedis(url: RedisUrl, isReplicated: boolean): Promise<Connection> {
   const sentinels = url.topology === 'sentinel' ? new Sentinels(url) : undefined;
   const reader = newClient(url, sentinels);
-  // WAIT holds up its connection, and with it all that is read there. A cluster has a connection of its own to each node.
+  // WAIT blocks its connection, and every read on it. A cluster client has one connection to each node.
   const writer = isReplicated && reader instanceof Redis ? newClient(url, sentinels) : reader;
   const clients = [...new Set([reader, writer])];
   const watch = new PrimaryWatch(clients, sentinels);
@@ -55,7 +55,7 @@ export async function connectRedis(url: RedisUrl, isReplicated: boolean): Promis
   }
 }
 
-/** Of clients that could not connect. */
+/** The last errors of clients that could not connect. */
 const lastErrors = new WeakMap<Client, Error>();
 
 async function connectAll(clients: readonly Client[]): Promise<void> {
@@ -65,7 +65,7 @@ async function connectAll(clients: readonly Client[]): Promise<void> {
 function newClient(url: RedisUrl, sentinels: Sentinels | undefined): Client {
   const client = makeClient(url, sentinels);
   defineScripts(client);
-  // Without a listener each failed reconnect would be an uncaught exception. Commands report the failure themselves.
+  // Without a listener, each failed reconnect would be an uncaught exception. Commands report the failure.
   client.on('error', (error: Error) => void lastErrors.set(client, error));
   return client;
 }
@@ -77,14 +77,14 @@ function makeClient(url: RedisUrl, sentinels: Sentinels | undefined): Client {
       lazyConnect: true,
       redisOptions: options,
       clusterRetryStrategy: retryDelay,
-      // Zero: a command whose connection broke may have run, so it is not sent again.
+      // Zero, because a command whose connection broke may have run. It must not be sent again.
       retryDelayOnFailover: 0,
       slotsRefreshTimeout: PATIENCE,
       slotsRefreshInterval: SLOTS_REFRESH,
     });
   }
-  // Sends the commands of one event-loop turn in one write. Not on a cluster, where a moving slot fails a pipeline
-  // although it would redirect single commands.
+  // Sends the commands of one event-loop turn in one write. A cluster is excluded: a moving slot fails a whole
+  // pipeline, but redirects a single command.
   const pipelined = { ...options, enableAutoPipelining: true };
   if (sentinels !== undefined) return new Redis({ ...pipelined, Connector: sentinels.connector() });
   return new Redis({ ...pipelined, ...url.nodes[0] });
@@ -99,10 +99,11 @@ function connectionOptions(url: RedisUrl) {
     ...(url.tls && { tls: {} }),
     connectTimeout: PATIENCE,
     socketTimeout: PATIENCE,
-    // Zero: pending commands fail at once after a broken connection, and are not sent again.
+    // Zero: when the connection breaks, pending commands fail at once and are not sent again.
     maxRetriesPerRequest: 0,
     retryStrategy: retryDelay,
-    // A master that became a replica refuses writes: reconnect to the new one, and send the refused write again.
+    // A master that became a replica refuses writes. The client then connects to the new master and sends the refused
+    // write again.
     reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
   } satisfies RedisOptions;
 }
@@ -111,7 +112,7 @@ function retryDelay(tries: number): number {
   return Math.min(tries * FIRST_RETRY, LAST_RETRY);
 }
 
-/** The remedies for answers to a wrong store URL. */
+/** Remedies for the replies to a wrong store URL. */
 function fixFor(told: string): string {
   if (/WRONGPASS|NOAUTH|invalid (username-)?password/i.test(told))
     return '. Its user or password is wrong or missing: give the whole URL by LATCHKEY_STORE, redis://USER:PASSWORD@HOST';

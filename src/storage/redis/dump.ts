@@ -8,15 +8,15 @@ import { namesIn, type Memberships } from './memberships.ts';
 import type { PrimaryWatch } from './primary-watch.ts';
 import { BITMAP_HEADER } from './scripts.ts';
 
-// A kind before each name, since Redis has one space of names where the port has several.
+// Each name begins with its kind, because Redis has one namespace and the port has several.
 export const recordKey = (key: string): string => `record:${key}`;
 export const counterKey = (counter: string): string => `counter:${counter}`;
 export const bitmapKey = (bitmap: string): string => `bitmap:${bitmap}`;
 
-/** Names for which Redis looks in one step of SCAN: few enough not to hold up the others. */
+/** Names that one step of SCAN examines: few enough not to block other clients. */
 const STEP = '500';
 
-/** Reads the keys of each primary by SCAN, which holds up nobody, also while others write. */
+/** Reads the keys of each primary by SCAN. It blocks nobody, and others may write meanwhile. */
 export async function* dumpRedis(
   primaries: readonly Redis[],
   watch: Pick<PrimaryWatch, 'confirmed'>,
@@ -38,7 +38,7 @@ async function* itemsOf(primary: Redis, { confirmed }: Pick<PrimaryWatch, 'confi
   } while (cursor !== '0');
 }
 
-/** Reads what a key holds; undefined for a key of others, or one that has just gone. */
+/** Reads the value of a key; undefined for a key of another program, or one that was just deleted. */
 async function readItem(name: string, primary: Redis, confirmed: PrimaryWatch['confirmed']): Promise<Item | undefined> {
   const colon = name.indexOf(':');
   const key = name.slice(colon + 1);
@@ -74,7 +74,7 @@ async function readItem(name: string, primary: Redis, confirmed: PrimaryWatch['c
   }
 }
 
-/** The members of an index that have no record: those whose entry names no write. */
+/** The members of an index that have no record: their entry names no write. */
 async function* membersOf(
   name: string,
   primary: Redis,
@@ -94,7 +94,7 @@ async function* membersOf(
   } while (cursor !== '0');
 }
 
-/** Writes one item: of a record first its entries, like every write. */
+/** Writes one item. As in every write, the index entries of a record come before the record. */
 export async function loadItem(
   item: Item,
   { writer, watch: { confirmed } }: Pick<Connection, 'writer' | 'watch'>,

@@ -28,13 +28,13 @@ interface Enlisted {
 
 /**
  * Index entries of records. Index and record are different keys and cannot change in one step, so every write has its
- * own entries, `KEY \0 WRITE`. They are written before the record, and removing those of an older or lost write never
- * touches another's. A crash leaves an entry too many, never one too few.
+ * own entries, `KEY \0 WRITE`. They are written before the record. Removing the entries of an older or lost write
+ * therefore never removes another's. A crash can leave a superfluous entry, but never a missing one.
  */
 export class Memberships {
   readonly #connection: Pick<Connection, 'reader' | 'writer' | 'watch'>;
   readonly #clock: Clock;
-  /** Tells this process's entries from every other's. */
+  /** Distinguishes this process's entries from those of others. */
   readonly #writer: string;
   #writes = 0;
   readonly #enlisted = new TickBatcher<Enlisted>((enlisted) => this.#enter(enlisted));

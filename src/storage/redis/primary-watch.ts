@@ -4,18 +4,18 @@ import { withTimeout } from './with-timeout.ts';
 import { mastersOf, type Client, deposedMasters } from './cluster-view.ts';
 import type { Sentinels } from './sentinels.ts';
 
-/** Milliseconds between questions to each primary for its role, and to the Sentinels for the primary. */
+/** Milliseconds between two checks: each primary is asked for its role, and the Sentinels for the primary. */
 const PERIOD = 1000;
-/** Milliseconds for which an answer is trusted, and a deposed primary used at most. */
+/** Milliseconds for which an answer is trusted. A deposed primary is used no longer than that. */
 const BELIEVED = 3000;
-/** Milliseconds after a refusal in which nobody asks again. */
+/** Milliseconds after a refusal during which no request asks again. */
 const PAUSE = 100;
 /** Milliseconds for which a vanished replica is still required, if no Sentinel knows of it. */
 const MISSED = 60_000;
 
 /**
- * Watches whether the servers in use are primaries, by their own answers and those of the Sentinels or the cluster.
- * Nothing is acknowledged that the last few seconds did not confirm.
+ * Watches whether the servers in use are primaries. It asks them, and the Sentinels or the cluster. A write is
+ * acknowledged only if the primary was confirmed within the last few seconds.
  */
 export class PrimaryWatch {
   readonly #clients: readonly Client[];
@@ -76,7 +76,7 @@ export class PrimaryWatch {
 
   async #askClient(client: Client): Promise<void> {
     if (!(client instanceof Cluster)) return this.#askRole(client);
-    // A silent server acknowledges nothing, and the others continue.
+    // A silent server acknowledges nothing, and the other servers continue.
     await Promise.all(mastersOf(client).map((master) => this.#askRole(master).catch(unlessItAnswered)));
     const deposed = await deposedMasters(client.nodes('all'));
     if (deposed.length === 0) return;
@@ -100,7 +100,7 @@ export class PrimaryWatch {
   }
 }
 
-/** A server's own word. */
+/** The server itself reports that it is no primary. */
 class NoPrimary extends StoreUnavailable {}
 
 function unlessItAnswered(error: unknown): void {

@@ -28,7 +28,7 @@ import { Subscriptions } from './subscriptions.ts';
 
 const PAGE = 100;
 
-/** Connects to a single Redis, one behind Sentinel, or a Cluster. @throws StoreUnavailable when it does not answer */
+/** Connects to a single Redis, one behind Sentinel, or a Cluster. @throws StoreUnavailable if it does not answer */
 export async function openRedisStore(url: string, clock: Clock, isReplicated = false): Promise<RedisStore> {
   const parsed = parseStoreUrl(url);
   if (parsed.backend !== 'redis') throw new Error('not the URL of a Redis');
@@ -153,7 +153,7 @@ export class RedisStore implements Store {
     await this.#write(() => Promise.all(items.map((item) => loadItem(item, connection, this.#memberships, now))));
   }
 
-  /** A cluster's: that of its first master. */
+  /** On a cluster, the time of its first master counts. */
   async time(): Promise<number> {
     const [master] = this.masters();
     if (master === undefined) throw new StoreUnavailable('no Redis master answers');
@@ -161,14 +161,14 @@ export class RedisStore implements Store {
     return Number(seconds) * 1000 + Number(microseconds) / 1000;
   }
 
-  /** Asks every server that holds records: without one of its masters a cluster cannot serve every key. */
+  /** Checks every server that holds records, because a cluster without one of its masters cannot serve every key. */
   async health(): Promise<void> {
     const { reader, watch } = this.#connection;
     await watch.confirm();
     const masters = this.masters();
     await Promise.all(masters.map((master) => withTimeout(master.ping())));
     const expected = reader instanceof Redis ? 1 : countMasters(await withTimeout(reader.cluster('SLOTS')));
-    // A master that went away is dropped from the client's list, while the cluster goes on naming it.
+    // The client drops a master that went away, but the cluster still lists it.
     if (masters.length < expected) throw new StoreUnavailable(`${masters.length} of ${expected} Redis masters answer`);
   }
 
@@ -183,19 +183,19 @@ export class RedisStore implements Store {
     return mastersOf(this.#connection.reader);
   }
 
-  /** The Sentinels, where there are any. */
+  /** The Sentinels, if the store URL names any. */
   get sentinels(): Connection['sentinels'] {
     return this.#connection.sentinels;
   }
 
-  /** Acknowledged by a primary, and by its replicas where that is asked for. */
+  /** Acknowledges a write once a primary has it and, if the settings require that, its replicas too. */
   #write<T>(work: (writer: Client, confirmed: PrimaryWatch['confirmed']) => Promise<T>): Promise<T> {
     const { writer, watch, replication } = this.#connection;
     const write = () => work(writer, watch.confirmed);
     return replication === undefined ? write() : replication.replicated(write);
   }
 
-  /** Enters the indexes and builds the arguments of the write that follows. */
+  /** Enters the record into its indexes, and returns the arguments of the following write. */
   async #prepare<T>(key: Key<T>, value: T, options: WriteOptions | undefined): Promise<WriteArguments> {
     const text = JSON.stringify(value);
     const { now, expiresAt, life } = this.#times(options?.ttl ?? 0);
@@ -203,7 +203,10 @@ export class RedisStore implements Store {
     return [now, text, expiry, life, await this.#memberships.enter(key, options, expiry, life)];
   }
 
-  /** After a write that won, the former one's index entries go; after one that lost, its own. */
+  /**
+   * After a successful write, removes the index entries of the former record. After a lost write, removes its own
+   * entries.
+   */
   async #settle(write: WriteArguments, [won, former]: [won: 0 | 1, former: string | null]): Promise<boolean> {
     await this.#memberships.leave(won === 1 ? former : write[4]);
     return won === 1;

@@ -5,7 +5,7 @@ import { withTimeout } from './with-timeout.ts';
 import { mastersOf, type Client } from './cluster-view.ts';
 import type { PrimaryWatch } from './primary-watch.ts';
 
-/** Milliseconds that the replicas may take to have a write. */
+/** Longest time in milliseconds for the replicas to receive a write. */
 const PATIENCE = 1000;
 
 /** Lets a write be acknowledged once the replicas have it, so that no failover loses it. */
@@ -13,7 +13,7 @@ export class Replication {
   readonly #client: Client;
   readonly #watch: PrimaryWatch;
   readonly #waits = new TickBatcher<undefined>(() => this.#wait());
-  /** Counts the connections that broke: a new one knows nothing of the writes of the former. */
+  /** Counts broken connections. A new connection knows nothing of the writes on an earlier one. */
   #breaks = 0;
 
   constructor(client: Client, watch: PrimaryWatch) {
@@ -29,7 +29,7 @@ export class Replication {
     client.on('-node', count);
   }
 
-  /** Writes by this client's connections alone, and waits for the replicas. @throws StoreUnavailable */
+  /** Runs writes on this client's connections, and waits for the replicas. @throws StoreUnavailable */
   async replicated<T>(write: () => Promise<T>): Promise<T> {
     const before = this.#breaks;
     const answer = await write();
@@ -38,7 +38,7 @@ export class Replication {
     return answer;
   }
 
-  /** Covers all that these connections have written so far. */
+  /** Covers everything that these connections have written so far. */
   async #wait(): Promise<void> {
     await Promise.all(
       mastersOf(this.#client).map(async (master) => {

@@ -1,11 +1,10 @@
 import type { Cluster, Redis, Result } from 'ioredis';
 
 /**
- * The Lua scripts. Each touches exactly one key, so all of them run on a cluster. The caller's clock says what has
- * expired (`now`, milliseconds); Redis's own expiry only frees the memory and is set as a length of time, so that
- * clocks that differ cannot make a record live for ever.
- *
- * A record is a hash: value, version, consumedAt, expiresAt ('' when durable), memberships (see memberships.ts).
+ * The Lua scripts. Each uses exactly one key, so all of them run on a cluster. The caller's clock (`now`, in
+ * milliseconds) decides which records have expired. Redis's own expiry only frees memory. It is set as a duration, so
+ * that a wrong clock cannot make a record permanent. A record is a hash: value, version, consumedAt, expiresAt ('' if
+ * durable), memberships (see memberships.ts).
  */
 
 const RECORD = `
@@ -15,8 +14,8 @@ const RECORD = `
     return expiresAt and (expiresAt == '' or tonumber(expiresAt) > now)
   end
 
-  -- ARGV: now, value, expiresAt, ttl, memberships. A first version is the time in microseconds, so that a version read
-  -- before a delete never matches the record that came after it.
+  -- ARGV: now, value, expiresAt, ttl, memberships. The first version is the time in microseconds, so a version that
+  -- was read before a delete never matches the next record.
   local function write()
     if redis.call('HINCRBY', key, 'version', 1) == 1 then
       local time = redis.call('TIME')
@@ -58,10 +57,10 @@ const TAKE = `
   redis.call('DEL', KEYS[1])
   return found`;
 
-/** An index is a sorted set, scored by expiry; the key itself lives as long as its longest member. */
+/** An index is a sorted set with the expiry as score. The key expires with its longest-lived member. */
 const INDEX = `
   local key, now = KEYS[1], tonumber(ARGV[1])
-  -- What a caller with a fast clock takes for over is hidden from it, and not thrown away.
+  -- A caller with a fast clock does not see members that it considers expired, but must not delete them.
   local time = redis.call('TIME')
   local over = math.min(now, time[1] * 1000 + math.floor(time[2] / 1000))
 
@@ -76,7 +75,10 @@ const INDEX = `
   end
 `;
 
-/** ARGV: now, then score and entry of each. Redis refuses for want of memory only what a script writes first. */
+/**
+ * ARGV: now, then score and entry of each member. The script writes first, because Redis checks for free memory only
+ * before a script's first write.
+ */
 const ENTER = `${INDEX}
   for i = 2, #ARGV, 2 do redis.call('ZADD', key, 'GT', ARGV[i], ARGV[i + 1]) end
   prune()
@@ -87,8 +89,8 @@ const LEAVE = `${INDEX}
   if redis.call('ZREM', key, ARGV[2]) == 1 then coverLongest() end`;
 
 /**
- * ARGV: now, score and entry to start after ('' for the start), how many. Where the entry is gone, its place is found
- * by putting it back for a moment: exact, and logarithmic however many members share a score.
+ * ARGV: now, score and entry to start after ('' for the start), limit. If the entry is gone, the script finds its
+ * position by adding it for a moment. That is exact, and logarithmic even if many members share a score.
  */
 const PAGE = `${INDEX}
   prune()
@@ -104,9 +106,9 @@ const PAGE = `${INDEX}
   return redis.call('ZRANGE', key, start, start + ARGV[4] - 1, 'WITHSCORES')`;
 
 /**
- * An order is a sorted set with one score, sorted by its members: TERM \0 EXPIRY \0 KEY \0 WRITE, the expiry in 16
- * digits. Redis cannot find the expired ones of them: a reader removes what it meets, and each write a few by chance,
- * so that they stay few.
+ * An order is a sorted set in which all members have the same score, so they are sorted by name: TERM \0 EXPIRY \0 KEY
+ * \0 WRITE, with a 16-digit expiry. Redis cannot search it for expired members. Each read removes those that it meets,
+ * and each write removes a few at random.
  */
 const ORDER = `${INDEX}
   local function expiry(member) return tonumber(string.match(member, '%z(%d+)%z')) or 0 end
@@ -122,7 +124,7 @@ const TERM_ENTER = `${ORDER}
     if expiry(member) <= over then redis.call('ZREM', key, member) end
   end`;
 
-/** ARGV: now, prefix, position to start after ('' for the start), how many. @returns position of the rest, members… */
+/** ARGV: now, prefix, position to start after ('' for the start), limit. @returns position of the rest, members… */
 const RANGE = `${ORDER}
   local limit, start = tonumber(ARGV[4]), ARGV[3] == '' and '[' .. ARGV[2] or '(' .. ARGV[3]
   local found, rest = {}, ''
@@ -168,7 +170,7 @@ const INCREMENT = `
   end
   return sum`;
 
-/** Bytes before a bitmap's own: its expiry as 16 digits, so that bits and expiry change in one. */
+/** Header of a bitmap in bytes: its expiry as 16 digits, so that the bits and the expiry change together. */
 export const BITMAP_HEADER = 16;
 
 /** ARGV: now, header, ttl, offsets… */
@@ -196,9 +198,9 @@ const SCRIPTS = {
   bitmapSet: SET_BITS,
 };
 
-/** The arguments of a write, in the order in which the scripts read them. */
+/** The arguments of a write, in the order of the scripts. */
 export type WriteArguments = [now: number, value: string, expiresAt: number | '', ttl: number, memberships: string];
-/** A field of a hash, absent as null. */
+/** A field of a hash; null if it is absent. */
 type Field = string | null;
 
 declare module 'ioredis' {
@@ -234,7 +236,10 @@ declare module 'ioredis' {
   }
 }
 
-/** Adds one method per script to the client, which sends the text once per connection and then only its hash. */
+/**
+ * Adds a method for each script to the client. The client sends the script once for each connection, and then only its
+ * hash.
+ */
 export function defineScripts(client: Redis | Cluster): void {
   for (const [name, lua] of Object.entries(SCRIPTS)) client.defineCommand(name, { numberOfKeys: 1, lua });
 }

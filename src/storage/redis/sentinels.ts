@@ -4,27 +4,27 @@ import { AbstractConnector, Redis, type RedisOptions } from 'ioredis';
 import type { RedisUrl } from '../../config/store-url.ts';
 import { StoreUnavailable } from '../store.ts';
 
-/** Host and port as the Sentinels write them. */
+/** Host and port, as the Sentinels report them. */
 interface Address {
   host: string;
   port: number;
 }
 
-/** One Sentinel's answer about the primary that it watches. */
+/** One Sentinel's view of the primary that it watches. */
 interface SentinelView {
   primary: Address;
   /** Grows with every failover; the Sentinels elect a leader for each. */
   epoch: number;
-  /** It cannot reach the primary. */
+  /** True if this Sentinel cannot reach the primary. */
   isDown: boolean;
   /** The number of Sentinels that must agree that the primary is down. */
   quorum: number;
   otherSentinels: number;
-  /** The replicas that it knows, by address, and how long each has been down, in milliseconds. */
+  /** The replicas that this Sentinel knows: address, and milliseconds for which it has been down. */
   replicas: Map<string, number>;
 }
 
-/** A replica that has been down for so long, in milliseconds, is not waited for any more. */
+/** Milliseconds after which an unreachable replica is no longer waited for. */
 const GONE = 5_000;
 
 /** Milliseconds that a Sentinel may take to answer. */
@@ -35,15 +35,15 @@ const RETRY = 500;
 /** Milliseconds for which a connection that ends may stay half open. */
 const ENDING = 2000;
 
-/** A connection to a server, and the address by which the Sentinels named it. */
+/** A connection to a server, and the server's address as the Sentinels named it. */
 interface Open {
   address: Address;
   end: () => void;
 }
 
 /**
- * The Sentinels of a primary. Every connection goes to the primary that they name, and closes when they name another: a
- * primary cut off from its Sentinels does not know that it was deposed, and still answers.
+ * The Sentinels of a primary. Every connection goes to the primary that they name, and closes when they name another. A
+ * primary that is cut off from its Sentinels does not know that it was deposed, and still answers.
  */
 export class Sentinels {
   readonly #name: string;
@@ -63,7 +63,7 @@ export class Sentinels {
     for (const listener of this.#listeners) this.#follow(listener);
   }
 
-  /** Their number by the URL, and by their own account. */
+  /** The number of Sentinels in the URL, and the number that the Sentinels report. */
   get counts(): { named: number; known: number } {
     return {
       named: this.#sentinels.length,
@@ -71,7 +71,7 @@ export class Sentinels {
     };
   }
 
-  /** The number of replicas that must have a write before it is safe, as of the last time that the Sentinels were asked. */
+  /** The number of replicas that must have a write before it is safe, by the Sentinels' latest answers. */
   get neededReplicas(): number {
     return this.#views.length === 0 ? Infinity : neededReplicas(this.#views, this.#sentinels.length);
   }
@@ -81,7 +81,10 @@ export class Sentinels {
     return this.#views.some(({ replicas }) => replicas.size > 0);
   }
 
-  /** Asks all of them; of many who ask at once, one does. Ends the connections to any other server. @throws StoreUnavailable */
+  /**
+   * Asks all Sentinels for the primary; concurrent callers share one round. Ends the connections to any other server.
+   * @throws StoreUnavailable
+   */
   primary(): Promise<Address> {
     this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
     return this.#asking;
@@ -102,7 +105,7 @@ export class Sentinels {
           this.stream = await openToPrimary();
           this.stream.once('error', (error: Error) => (this.firstError = error));
         } catch (error) {
-          // A rejection would be the client's end; it tries again after a connection that broke.
+          // A rejection would end the client; a broken connection makes it try again.
           this.stream = new Socket();
           this.stream.destroy();
           if (error instanceof Error) this.firstError = error;
@@ -144,7 +147,7 @@ export class Sentinels {
     return stream;
   }
 
-  /** A failover is told at once; those who miss it ask every second. */
+  /** The Sentinels announce a failover at once. A lost announcement is noticed within a second, by asking. */
   #follow(listener: Redis): void {
     listener.on('message', () => void this.primary().catch(() => undefined));
     listener.on('ready', () => void listener.subscribe('+switch-master').catch(() => undefined));
@@ -158,7 +161,7 @@ function firstFailure(answers: readonly PromiseSettledResult<unknown>[]): string
 
 function sentinelOptions(tls: boolean) {
   return {
-    // Answers are read as flat lists.
+    // The parser expects flat lists.
     protocol: 2,
     connectTimeout: PATIENCE,
     maxRetriesPerRequest: 0,
@@ -168,7 +171,7 @@ function sentinelOptions(tls: boolean) {
   } satisfies RedisOptions;
 }
 
-/** Without a listener each failed try to connect would be an uncaught exception; asking fails with the reason. */
+/** Without a listener, each failed attempt to connect would be an uncaught exception. Requests report the failure. */
 function quiet(client: Redis): Redis {
   return client.on('error', () => undefined);
 }

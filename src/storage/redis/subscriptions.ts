@@ -22,7 +22,7 @@ export class Subscriptions {
 
   async subscribe(channel: string, listener: Listener): Promise<() => Promise<void>> {
     const name = PREFIX + channel;
-    // Wrapped, so that a listener that is added twice is two listeners, each stopped by itself.
+    // Wrapped, so that a listener that is added twice counts as two, and each is removed separately.
     const own: Listener = (message) => {
       listener(message);
     };
@@ -34,7 +34,7 @@ export class Subscriptions {
       listeners.delete(own);
       if (listeners.size > 0 || this.#listeners.get(name) !== listeners) return;
       this.#listeners.delete(name);
-      // Only spares the traffic: nobody is listening any more, so a failure has no consequence.
+      // Unsubscribing only saves traffic. Nobody is listening any more, so a failure has no consequence.
       await withTimeout(this.#subscriber?.unsubscribe(name) ?? Promise.resolve()).catch(() => undefined);
     };
   }
@@ -44,7 +44,10 @@ export class Subscriptions {
     if (this.#subscriber !== this.#client) this.#subscriber?.disconnect();
   }
 
-  /** A cluster's client holds a connection for this by itself; a single one needs a second. It subscribes again by itself. */
+  /**
+   * Returns a client that subscribes again after each reconnect. A cluster client has its own connection for
+   * subscriptions; a single client needs a second one.
+   */
   #listen(): Client {
     const subscriber = this.#client instanceof Cluster ? this.#client : this.#client.duplicate();
     if (subscriber !== this.#client) subscriber.on('error', () => undefined);

@@ -5,8 +5,8 @@ import { StoreUnavailable } from '../store.ts';
 export const PATIENCE = 2000;
 
 /**
- * Redis errors that mean "unavailable now". They include those of a primary that was demoted at WAIT or while it
- * waited (UNBLOCKED). Any other error is a bug of this program.
+ * Redis errors that mean "unavailable now". They include the errors of a primary that is demoted before or during WAIT
+ * (UNBLOCKED). Any other error is a bug of this program.
  */
 const OUTAGES = [
   /^(ASK|BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|MOVED|NOAUTH|NOPERM|NOREPLICAS|OOM|READONLY|TRYAGAIN|WRONGPASS)\b/,
@@ -15,9 +15,9 @@ const OUTAGES = [
 ];
 
 /**
- * Waits a bounded time for a reply of Redis. A command is never sent twice: it may have run although its reply was
- * lost, and a second `consume` would take the first for a replay.
- * @throws StoreUnavailable when Redis is away, too slow, or cannot serve
+ * Waits a bounded time for a Redis reply. A command is never sent twice: it may have run although its reply was lost,
+ * and a second `consume` would mistake the first for a replay.
+ * @throws StoreUnavailable if Redis is away, too slow, or cannot serve
  */
 export async function withTimeout<T>(reply: Promise<T>): Promise<T> {
   const late = (): Error => new StoreUnavailable(`Redis has not answered within ${PATIENCE} ms`);
@@ -28,7 +28,7 @@ export async function withTimeout<T>(reply: Promise<T>): Promise<T> {
   }
 }
 
-/** Removes the command that the client attaches to an error: its values are secret, and the error may be logged. */
+/** Removes the command that the client attaches to an error. Its values are secret, and the error may be logged. */
 function withoutCommand(error: unknown): unknown {
   if (error instanceof Error) Reflect.deleteProperty(error, 'command');
   return error;

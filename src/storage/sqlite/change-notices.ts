@@ -4,12 +4,14 @@ import type { Statements } from './statements.ts';
 
 type Listener = (message: string) => void;
 
-/** Period of looking for new notices in milliseconds, while there is a listener. */
+/** Period of looking for new notices in milliseconds. Without a listener nothing looks. */
 const POLL = 200;
-/** Lifetime of a notice in milliseconds: far longer than any listening process goes without looking. */
+/** Lifetime of a notice in milliseconds: far longer than the pause between two looks of a process. */
 const LIFE = 60_000;
 
-/** Notices between the processes that share one file, by a table (`hints`) that each listening process polls. */
+/**
+ * Notices between processes that share one file. They are rows of a table (`hints`) that each listening process polls.
+ */
 export class ChangeNotices {
   readonly #statements: Statements;
   readonly #clock: Clock;

@@ -5,12 +5,12 @@ import { DURABLE } from './open-database.ts';
 import type { Statements } from './statements.ts';
 import { readNames, storedNames } from './terms.ts';
 
-/** Longest wait in milliseconds for other processes that recover the file. */
+/** Longest wait for other processes that are recovering the file, in milliseconds. */
 const PATIENCE = 10_000;
 
 /**
- * Reads the file as it is at this moment: a read transaction on a connection of its own keeps it, while others write. The
- * log (`-wal`) grows meanwhile.
+ * Reads a snapshot of the file. A read transaction on a separate connection preserves it while others write; the log
+ * (`-wal`) grows meanwhile.
  */
 export async function* dumpDatabase(path: string, now: number): AsyncGenerator<readonly Item[]> {
   let database: DatabaseSync | undefined;

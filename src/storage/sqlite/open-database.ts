@@ -5,14 +5,14 @@ import { codeOf, makeFolder } from '../../lib/file-system.ts';
 import { StoreUnavailable } from '../store.ts';
 
 /**
- * The expiry of a durable record: the last integer that JavaScript holds exactly. A number rather than NULL, so that
- * one comparison and one index serve both kinds of record.
+ * The expiry of a durable record: the largest integer that JavaScript represents exactly. With a number instead of
+ * NULL, one comparison and one index serve both kinds of record.
  */
 export const DURABLE = Number.MAX_SAFE_INTEGER;
 
 /**
- * `indexes` is a JSON array of names, NULL for none. The triggers keep `members` equal to it inside the very statement
- * that writes the record, so every verb of the port stays one statement.
+ * `indexes` is a JSON array of names, or NULL. The triggers update `members` within the statement that writes the
+ * record, so every verb of the port is one statement.
  */
 const RECORDS = `
   CREATE TABLE records (
@@ -59,7 +59,7 @@ const RECORDS = `
   CREATE INDEX hints_by_expiry ON hints (expires_at);
 `;
 
-/** Members that have no record, and so nothing that takes them out but their expiry. */
+/** Members without a record. Only their expiry removes them. */
 const ENTRIES = `
   CREATE TABLE entries (
     name TEXT NOT NULL,
@@ -70,10 +70,13 @@ const ENTRIES = `
   CREATE INDEX entries_by_expiry ON entries (expires_at);
 `;
 
-/** The statements that each schema version added. Opening an older file runs those that it lacks. */
+/** The statements of each schema version. Opening an older file runs the missing ones. */
 const VERSIONS = [RECORDS, ENTRIES];
 
-/** Brings an empty or older file to this version's tables. @throws Error when a newer Latchkey has written the file */
+/**
+ * Updates the tables of an empty or older file to this version.
+ * @throws Error if a newer Latchkey has written the file
+ */
 function prepareSchema(database: DatabaseSync): void {
   database.exec('BEGIN IMMEDIATE');
   try {
@@ -86,13 +89,13 @@ function prepareSchema(database: DatabaseSync): void {
     for (const step of VERSIONS.slice(Number(found))) database.exec(step);
     database.exec(`PRAGMA user_version = ${VERSIONS.length}; COMMIT`);
   } catch (error) {
-    // Half a version would be taken for none by the next start.
+    // The next start would treat an incomplete version as missing.
     database.exec('ROLLBACK');
     throw error;
   }
 }
 
-/** Longest wait for the file to open, in milliseconds, while other processes open it. */
+/** Longest wait to open the file while other processes open it, in milliseconds. */
 const OPENING_PATIENCE = 10_000;
 
 /**
@@ -146,14 +149,14 @@ function makeFile(path: string): void {
   }
 }
 
-/** SQLITE_NOTADB: the file begins with something else (https://sqlite.org/rescode.html#notadb). */
+/** SQLITE_NOTADB: the file is not an SQLite database (https://sqlite.org/rescode.html#notadb). */
 function isForeign(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && error.errcode === 26;
 }
 
 /**
- * Tells whether the database is still the file of its name. A removed or replaced file still answers, while other
- * processes, and the next start, find another or none. The log beside it (`-wal`) holds the latest writes.
+ * Tells whether the open database is still the file at its path. A removed or replaced file still answers, but other
+ * processes, and the next start, find another file or none. The log beside it (`-wal`) holds the latest writes.
  */
 export class FileIdentity {
   readonly #path: string;

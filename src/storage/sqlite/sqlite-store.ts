@@ -26,12 +26,12 @@ import { readRange, storedNames } from './terms.ts';
 
 const PAGE = 100;
 
-/** Opens, or makes, the store in the file at `path`. Any number of processes of one machine may share the file. */
+/** Opens or makes the store in the file at `path`. Any number of processes on one machine may share the file. */
 export function openSqliteStore(path: string, clock: Clock): Store {
   return new SqliteStore(path, clock);
 }
 
-/** Each verb is one SQL statement, so SQLite's own locking makes it atomic among threads and processes. */
+/** Each verb is one SQL statement, so SQLite's locking makes it atomic among threads and processes. */
 class SqliteStore implements Store {
   readonly #path: string;
   readonly #clock: Clock;
@@ -190,7 +190,7 @@ class SqliteStore implements Store {
     return Promise.resolve();
   }
 
-  /** Nothing is acknowledged that went into a file that nobody finds any more. */
+  /** Acknowledges nothing that was written to a removed or replaced file. */
   #run<R>(statement: () => R): Promise<R> {
     return withRetry(() => {
       const result = statement();

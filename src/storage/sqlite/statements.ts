@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 
-/** A version starts at random, so that one read before a delete can never match the record that came after it. */
+/** A version starts at a random number, so a version that was read before a delete never matches the next record. */
 const FIRST_VERSION = 'random() & 0xFFFFFFFFFFFF';
 
 const OVERWRITE = `
@@ -11,7 +11,7 @@ const INSERT = `
   INSERT INTO records (key, value, version, expires_at, indexes) VALUES (?, ?, ${FIRST_VERSION}, ?, ?)
   ON CONFLICT (key) DO UPDATE SET ${OVERWRITE}`;
 
-/** The tables that expired rows are deleted from, and what tells their rows apart. */
+/** The tables from which expired rows are deleted, and the columns that identify a row. */
 const SWEPT = {
   records: 'rowid',
   entries: 'name, expires_at, key',
@@ -20,7 +20,7 @@ const SWEPT = {
   hints: 'rowid',
 };
 
-/** Every statement of the store, compiled once. Each is one verb of the port, atomic by itself. */
+/** All statements of the store, compiled once. Each is one atomic verb of the port. */
 export function prepareStatements(database: DatabaseSync) {
   database.function('with_bits', { deterministic: true }, (bytes, offsets) =>
     bytes instanceof Uint8Array ? withBits(bytes, String(offsets).split(',').filter(Boolean).map(Number)) : null,
@@ -77,7 +77,7 @@ function prepareSweeps(database: DatabaseSync) {
   );
 }
 
-/** Statements that write things as they were dumped. */
+/** Statements that write dumped items back. */
 function prepareLoads(database: DatabaseSync) {
   return {
     loadRecord: database.prepare(`
@@ -92,7 +92,9 @@ function prepareLoads(database: DatabaseSync) {
 
 export type Statements = ReturnType<typeof prepareStatements>;
 
-/** The bytes with the bits at these offsets set, grown as needed; bit 0 is the highest of byte 0, as in Redis. */
+/**
+ * Returns the bytes with the bits at these offsets set, grown as needed. Bit 0 is the highest of byte 0, as in Redis.
+ */
 function withBits(bytes: Uint8Array, offsets: readonly number[]): Uint8Array {
   const size = offsets.reduce((most, offset) => Math.max(most, (offset >>> 3) + 1), bytes.length);
   const grown = new Uint8Array(size);

@@ -10,7 +10,7 @@ const TERM = '\u0001';
 /** The greatest character. */
 const LAST = '\u{10FFFF}';
 
-/** The names that a record stores: its indexes, and its terms as indexes of their own. */
+/** Returns the names that a record stores: its indexes, and its terms, which are stored as indexes. */
 export function storedNames(options: WriteOptions | undefined): string | null {
   const { indexes = [], terms = [] } = options ?? {};
   if (indexes.length + terms.length === 0) return null;

@@ -1,23 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreUnavailable } from '../store.ts';
 
-/** SQLite's primary result codes (https://sqlite.org/rescode.html) that mean that another process holds the lock. */
+/** SQLite's primary result codes for a lock that another process holds (https://sqlite.org/rescode.html). */
 const BUSY = new Set([5, 6]);
 /**
- * Result codes that mean the file cannot be used: read-only, I/O error, corrupt, full, cannot open, not a database.
- * SQLite has no code for a closed database; see `isOutage`.
+ * Result codes of an unusable file: read-only, I/O error, corrupt, full, cannot open, not a database. SQLite has no
+ * code for a closed database; see `isOutage`.
  */
 const BROKEN = new Set([8, 10, 11, 13, 14, 26]);
-/** Codes from which a process recovers only by reopening a repaired file: corrupt, not a database. */
+/** Codes of a damaged file, which must be repaired and reopened: corrupt, not a database. */
 const DAMAGED = new Set([11, 26]);
 
-/** Longest total wait of a statement for other processes, in milliseconds. */
+/** Longest total wait for other processes, in milliseconds. */
 const PATIENCE = 2000;
 const LONGEST_WAIT = 50;
 
 /**
- * Runs one atomic statement and retries while other processes hold the lock, without blocking the event loop.
- * @throws StoreUnavailable when the lock stays or the file is broken; any other error is a bug and passes through
+ * Runs one atomic statement, and retries while other processes hold the lock. It does not block the event loop.
+ * @throws StoreUnavailable if the lock stays or the file is broken; any other error is a bug and passes through
  */
 export async function withRetry<T>(statement: () => T): Promise<T> {
   for (let wait = 1, waited = 0; ; waited += wait, wait = Math.min(wait * 2, LONGEST_WAIT)) {
