@@ -25,7 +25,7 @@ export function approvalRoute(parts: Parts): Route {
     const isAllowed = field(form, 'decision') === 'allow';
     await forms.once(context, sentForm(context, form), async () => {
       const approval = await approvals.take(context.path.split('/')[2] ?? '', account.id);
-      if (approval === undefined) throw new Problem('interaction-gone', 'there is no such request, or no more');
+      if (approval === undefined) throw new Problem('interaction-gone', 'the request does not exist or is over');
       await parts.answer(parts.provider, approval, { isAllowed, by: session });
       showPage(context, views.render('approval-done', { isAllowed, clientName: approval.clientName }));
     });

@@ -75,7 +75,7 @@ export function ownForm(
       throw new Problem('signed-out', 'nobody is signed in', {}, { url: signInUrl(page), label: 'Sign in' });
     if (!csrf.verify(context, person.purpose, form.get('csrf'))) {
       const way = { url: page, label: 'Open the page again' };
-      throw new Problem('form-expired', 'the CSRF token is missing or wrong, or of another browser', {}, way);
+      throw new Problem('form-expired', 'the CSRF token is missing, wrong, or from another browser', {}, way);
     }
     return { ...person, form };
   };

@@ -12,7 +12,7 @@ import { table } from './help-text.ts';
 export const checkConfig: Command = {
   name: 'check-config',
   summary: 'check the configuration without starting anything',
-  details: 'Prints every problem at once. Ends with 0 when the configuration can be used, else with 1.',
+  details: 'Prints every problem at once. Exits with 0 if the configuration is valid, else with 1.',
   options: configOption,
   async run(given, terminal) {
     const chosen = chooseConfig(textOf(given, 'config'), terminal.environment);

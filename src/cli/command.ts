@@ -70,7 +70,7 @@ export async function confirmed(options: Arguments['options'], terminal: Termina
   terminal.warn(plan);
   if (options['yes'] === true) return true;
   const answer = await terminal.ask('\nGo on? [y/N] ');
-  if (answer === undefined) throw new Error('there is no terminal to ask at: add --yes to go on without a question');
+  if (answer === undefined) throw new Error('there is no terminal to ask at: add --yes to continue without asking');
   const goesOn = /^y(es)?$/i.test(answer.trim());
   if (!goesOn) terminal.warn('latchkey: nothing was changed');
   return goesOn;

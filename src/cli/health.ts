@@ -10,10 +10,10 @@ const PATIENCE = 2500;
 
 export const health: Command = {
   name: 'health',
-  summary: 'ask the running server of this machine whether it is alive',
+  summary: 'check whether the server on this machine is alive',
   details: `Reads the port and TLS from the same configuration as start. Ends with 0 when the server answers that it is alive
 (--ready: that it takes requests), else with 1.`,
-  options: { ...configOption, ready: { summary: 'ask whether it is ready to serve (/readyz)' } },
+  options: { ...configOption, ready: { summary: 'check whether it is ready to serve (/readyz)' } },
   async run(given, terminal) {
     const { config } = chooseConfig(textOf(given, 'config'), terminal.environment, { areFilesSpared: true });
     const path = given.options['ready'] === true ? '/readyz' : '/healthz';
@@ -32,7 +32,7 @@ export const health: Command = {
 /** The loopback address of this server, also if it listens on all addresses. */
 function placeOf({ listen }: Config, path: string): URL {
   const { host, port, tls } = listen;
-  if (port === 0) throw new Error('listen.port is 0, so that each start takes another port: write the port to ask');
+  if (port === 0) throw new Error('listen.port is 0, so each start uses another port: set a fixed port');
   const loopback: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
   const address = loopback[host] ?? host;
   const origin = `${tls === undefined ? 'http' : 'https'}://${isIP(address) === 6 ? `[${address}]` : address}:${port}`;

@@ -57,8 +57,8 @@ export async function run(line: readonly string[], terminal: Terminal): Promise<
 function helpHint([first = '']: readonly string[]): string {
   const isKnown = COMMANDS.some(({ name }) => name === first);
   return isKnown && first !== 'help'
-    ? `"latchkey help ${first}" shows what it takes`
-    : '"latchkey help" shows what there is';
+    ? `"latchkey help ${first}" shows its arguments`
+    : '"latchkey help" lists all commands';
 }
 
 /** Describes a failure in one message for the operator; with the stack if the log level is `debug`. */
@@ -70,12 +70,12 @@ export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv):
 }
 
 const FILES: Readonly<Record<string, string>> = {
-  ENOENT: 'is not there: name a file that is, or make it',
-  EACCES: 'is closed to this user: change its owner or its mode',
-  EPERM: 'is closed to this user: change its owner or its mode',
+  ENOENT: 'does not exist: name an existing file, or create it',
+  EACCES: 'is not accessible to this user: change its owner or its mode',
+  EPERM: 'is not accessible to this user: change its owner or its mode',
   EISDIR: 'is a folder: name the file in it',
-  ENOTDIR: 'cannot be there: a part of its path is a file',
-  EEXIST: 'is there already and is in the way: move it, or name another',
+  ENOTDIR: 'cannot exist: a part of its path is a file',
+  EEXIST: 'already exists and is in the way: move it, or name another',
   EROFS: 'is on a file system that cannot be written',
   ENOSPC: 'has no room: the disk is full',
 };
@@ -87,7 +87,7 @@ function inWords(error: unknown): string {
   if (code === 'EADDRINUSE')
     return `port ${String(port)} is in use: stop what uses it, or set another listen.port (LATCHKEY_PORT)`;
   if (code === 'EACCES' && typeof port === 'number') {
-    return `port ${port} is not for this user to take: set listen.port (LATCHKEY_PORT) to one above 1023`;
+    return `this user may not listen on port ${port}: set listen.port (LATCHKEY_PORT) to one above 1023`;
   }
   if (code === 'EADDRNOTAVAIL')
     return `${String(address)} is not an address of this machine: set listen.host (LATCHKEY_HOST) to one, or to 0.0.0.0 for all`;

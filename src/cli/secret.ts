@@ -14,11 +14,11 @@ const ACTIONS: Actions<SecretContext> = { new: { options: ['file'], run: makeSec
 export const secret: Command = {
   name: 'secret',
   summary: 'make a secret for a client',
-  details: `secret new                          prints a fresh secret, alone on standard output
-secret new --file secrets/shop      writes it into a file that its owner alone can read; replaces no file
+  details: `secret new                          prints a new secret, and nothing else, to standard output
+secret new --file secrets/shop      writes it to a new file that only its owner can read
 
 It has 256 bits (43 characters). The configuration refers to it: secret: { file: secrets/shop } or { env: SHOP_SECRET }`,
-  options: { file: { value: 'FILE', summary: 'for new: writes it there instead of printing it' } },
+  options: { file: { value: 'FILE', summary: 'for new: the file to write the secret to, instead of printing it' } },
   words: ['ACTION'],
   run(given, terminal) {
     const { action } = findAction(secret, ACTIONS, given);
@@ -40,7 +40,7 @@ function makeSecret({ given, terminal }: SecretContext): Promise<number> {
     return Promise.resolve(0);
   }
   writeNew(file, `${made}\n`, 0o600);
-  terminal.print(`wrote a fresh secret to ${file}`);
+  terminal.print(`wrote a new secret to ${file}`);
   terminal.warn(
     `In the configuration: secret: { file: ${file} }, a path from its folder.\n` +
       `The app needs the same secret: ${envName(file)}="$(cat ${file})"`,

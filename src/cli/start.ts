@@ -14,7 +14,7 @@ export const start: Command = {
   name: 'start',
   summary: 'start the server (the default)',
   details: `Without --config it reads latchkey.yaml in the working directory; where there is none it starts the demo, on
-loopback only. After SIGTERM it serves on for drain.delay, then lets what has begun end; Ctrl-C at a terminal does not
+loopback only. After SIGTERM it still accepts requests for drain.delay, then finishes open requests; Ctrl-C at a terminal does not
 wait. The second signal stops at once. SIGHUP reads the TLS certificate again.`,
   options: configOption,
   async run(given, terminal) {
@@ -66,7 +66,7 @@ function demoBanner({ issuer, listen, stores, keys_dir: keysDir, accounts }: Con
   const signIn = accounts.map(({ email, roles }) => `${email}${' '.repeat(width - email.length)}${roles.join(', ')}`);
   const rows: [string, string][] = [
     ['Open', link(places.notes, 'Notes, an app')],
-    ['', link(places.photos, 'Photos, another one: it knows you already')],
+    ['', link(places.photos, 'Photos, another app: you are already signed in to it')],
     ['', ''],
     ...signIn.map((text, index): [string, string] => [index === 0 ? 'Sign in' : '', text]),
     ['', `password ${styleText('bold', DEMO_PASSWORD)}, or sign up as somebody new`],

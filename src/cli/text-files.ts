@@ -23,8 +23,8 @@ export function writeNew(file: string, text: string, mode: number): void {
     const code = codeOf(error);
     const reason =
       code === 'EEXIST'
-        ? 'is there already and is not replaced: name another, or remove it'
-        : `cannot be written (${code}): name a file in a folder of yours`;
+        ? 'already exists and is not replaced: name another, or remove it'
+        : `cannot be written (${code}): name a file in a folder that this user can write to`;
     throw new Error(`${file} ${reason}`, { cause: error });
   }
 }

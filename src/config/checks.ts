@@ -122,6 +122,6 @@ function repeated<T>(list: readonly (T | undefined)[], section: string, key: str
     const first = names.indexOf(name);
     if (name === undefined || first === index) return [];
     const path: Path = [section, index, key];
-    return [{ path, message: `is the ${key} of ${section}[${first}] already` }];
+    return [{ path, message: `is already the ${key} of ${section}[${first}]` }];
   });
 }

@@ -119,7 +119,7 @@ function readParameters(query: string): Map<string, string> {
     parameters.set(name, readPart(value.join('='), 'parameter'));
   }
   if ((parameters.get('target_session_attrs') ?? 'read-write') !== 'read-write') {
-    throw new Error('the store URL must have target_session_attrs=read-write, or nothing, which means that');
+    throw new Error('the store URL must not have a target_session_attrs other than read-write, the default');
   }
   return parameters;
 }

@@ -104,7 +104,7 @@ function openRevocations({
     server: server && {
       announce: server.announce,
       logouts: server.logouts,
-      reportFailure: warningOf(server.log, 'a revocation could not be brought to its end; it is tried again'),
+      reportFailure: warningOf(server.log, 'a revocation could not be completed; it is retried'),
     },
   });
 }
@@ -119,7 +119,10 @@ function openPasswords({
   const isBreached = openBreachedPasswords(config.passwords.breached ?? {}, {
     allow,
     ca,
-    reportFailure: warningOf(log, 'breached passwords cannot be looked up; new ones pass without that'),
+    reportFailure: warningOf(
+      log,
+      'breached passwords cannot be looked up; new passwords are accepted without this check',
+    ),
   });
   const reportPublished = (account: string): void => {
     const reason = 'the account has the password of the demo, which everybody knows';

@@ -43,6 +43,6 @@ export async function openRing({ config, stores, random, log }: KeyRingContext &
     random,
     algorithms: config.keys.algorithms,
     timetable: timetableOf(config),
-    reportFailure: warningOf(log, 'the key ring could not be kept up; what is in memory goes on'),
+    reportFailure: warningOf(log, 'the key ring could not be updated; the keys in memory stay in use'),
   });
 }

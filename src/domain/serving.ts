@@ -111,7 +111,7 @@ interface Reporting {
 }
 
 function openLogouts({ grants, clock }: Stores, { announce, log }: Reporting): BackChannelLogout {
-  const reportFailure = warningOf(log, 'an app cannot be told of a logout for now');
+  const reportFailure = warningOf(log, 'an app cannot currently be notified of a logout');
   return backChannelLogout({ grants, announce, clock, reportFailure });
 }
 
@@ -130,7 +130,7 @@ function openStatusLists({
     issuer: config.issuer,
     ttl: config.status_lists.ttl,
     longest: longestAccessToken(config),
-    reportFailure: warningOf(log, 'the status lists cannot be compared with the store for now'),
+    reportFailure: warningOf(log, 'the status lists cannot currently be compared with the store'),
   });
 }
 
@@ -169,7 +169,7 @@ function openDelivery(
     random,
     sign,
     sealingKey: secrets.derive('signal receivers').toString('base64url'),
-    reportFailure: warningOf(log, 'signals cannot be delivered for now; they wait'),
+    reportFailure: warningOf(log, 'signals cannot currently be delivered; they are kept and retried'),
   });
   revocations.onRevoked(transmitter.revoked);
   return transmitter;
@@ -183,7 +183,7 @@ function openCalls({ config, stores, log }: Pick<ServingOptions, 'config' | 'sto
     ca,
     clock: stores.clock,
     reportFailure: ({ isOfOperator, ...failure }) => {
-      if (isOfOperator) log.warn(failure, 'a set of public keys cannot be fetched for now');
+      if (isOfOperator) log.warn(failure, 'a set of public keys cannot currently be fetched');
       else log.info({ address: failure.address, reason: String(failure.err) }, 'the keys of an app cannot be fetched');
     },
   });
@@ -203,7 +203,7 @@ function openSelfRegistration(
     clock,
     random,
     keySets,
-    reportFailure: warningOf(log, 'a client in use could not be renewed; its next use tries again'),
+    reportFailure: warningOf(log, 'the life of a client in use could not be extended; its next use tries again'),
   });
 }
 
@@ -222,7 +222,7 @@ interface PagesOptions {
 /** Page templates, and the records that bind an interaction or a form to one browser and one answer. */
 function openPages({ config, grants, clock, random, log, secrets, knownBrowser }: PagesOptions) {
   const pending = pendingRequests({ grants, clock, knownBrowser, limits: config.pending_requests });
-  const reportFailure = warningOf(log, 'a sign-in that has ended is counted as waiting for some minutes');
+  const reportFailure = warningOf(log, 'a finished sign-in still counts as pending for some minutes');
   const logos = logoAddresses(secrets.derive('logos'));
   return {
     views: loadViews({ directory: VIEWS, brand: config.branding.name, logoPath: logos.pathOf }),

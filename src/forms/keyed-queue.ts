@@ -32,13 +32,14 @@ export class KeyedQueue {
       this.#queues.set(name, []);
       return;
     }
-    if (queue.length >= WAITING) throw new Problem('sent-too-often', 'others wait already', { 'Retry-After': '2' });
+    if (queue.length >= WAITING)
+      throw new Problem('sent-too-often', 'too many requests wait for the same form', { 'Retry-After': '2' });
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     const waiter = { begin: () => resolve(undefined) };
     queue.push(waiter);
     const timer = setTimeout(() => {
       queue.splice(queue.indexOf(waiter), 1);
-      reject(new Problem('busy', 'other requests for the same form do not come to their end', { 'Retry-After': '2' }));
+      reject(new Problem('busy', 'other requests for the same form take too long', { 'Retry-After': '2' }));
     }, PATIENCE);
     await promise.finally(() => clearTimeout(timer));
   }
@@ -65,5 +66,5 @@ export async function untilDefined<T>(ask: () => Promise<T | undefined>): Promis
     if (answer !== undefined) return answer;
     await sleep(PAUSE);
   }
-  throw new Problem('busy', 'another request for the same form does not come to its end', { 'Retry-After': '2' });
+  throw new Problem('busy', 'another request for the same form takes too long', { 'Retry-After': '2' });
 }

@@ -48,7 +48,7 @@ function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof TooBusy) return new Problem('busy', error.message, { 'Retry-After': String(error.retryAfter) });
   if (error instanceof StoreUnavailable) return new Problem('unavailable', error.message, { 'Retry-After': '5' });
-  return new Problem('unexpected', error instanceof Error ? error.message : 'something that is no Error was thrown');
+  return new Problem('unexpected', error instanceof Error ? error.message : 'a value that is not an Error was thrown');
 }
 
 function detail(error: unknown): object {
@@ -64,7 +64,9 @@ export function answerTheRest(allowedMethods: (path: string) => readonly string[
     const allowed = allowedMethods(context.path);
     if (allowed.length === 0) throw new Problem('not-found', 'no such path');
     if (context.method !== 'OPTIONS') {
-      throw new Problem('method-not-allowed', `${context.method} is not possible`, { Allow: allowed.join(', ') });
+      throw new Problem('method-not-allowed', `the path does not accept ${context.method}`, {
+        Allow: allowed.join(', '),
+      });
     }
     context.status = 204;
     context.set('Allow', allowed.join(', '));

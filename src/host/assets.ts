@@ -21,10 +21,10 @@ export function assetRoutes(assets: readonly Asset[]): Route[] {
 export function logoRoute({ logos, outgoing }: { logos: LogoAddresses; outgoing: Outgoing }): Route {
   return route('GET', LOGO_PATH, unsecured, async (context) => {
     const place = logos.read(context.URL.searchParams);
-    if (place === undefined) throw new Problem('not-found', 'no page of this server has this picture');
+    if (place === undefined) throw new Problem('not-found', 'this server did not sign the address of the picture');
     const side = place.isOfOperator ? outgoing.ofOperator : outgoing.ofStrangers;
     const logo = await side.logos.find(place.url, widestBlock(clientAddress(context)));
-    if (logo === undefined) throw new Problem('not-found', 'there is no picture that may be shown');
+    if (logo === undefined) throw new Problem('not-found', 'there is no usable picture');
     context.set({
       'Content-Security-Policy': "default-src 'none'; sandbox; frame-ancestors 'none'",
       'Cross-Origin-Resource-Policy': 'same-origin',

@@ -44,9 +44,9 @@ export class CertificateFiles {
     try {
       const renewed = this.read();
       for (const use of this.#uses) use(renewed);
-      this.#log.info(this.#files, 'the TLS certificate was read again');
+      this.#log.info(this.#files, 'the TLS certificate was reloaded');
     } catch (err) {
-      this.#log.error({ ...this.#files, err }, 'the TLS certificate cannot be read again; the one before stays in use');
+      this.#log.error({ ...this.#files, err }, 'the TLS certificate cannot be reloaded; the previous one stays in use');
     }
   }
 

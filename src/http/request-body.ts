@@ -20,7 +20,7 @@ async function readText(request: IncomingMessage): Promise<string> {
     }
   } catch (error) {
     if (error instanceof Problem) throw error;
-    throw new Problem('bad-form', 'the caller went away before the body had come');
+    throw new Problem('bad-form', 'the caller disconnected before the body was complete');
   }
   return Buffer.concat(chunks).toString('utf8');
 }
@@ -45,7 +45,7 @@ export type Form = ReadonlyMap<string, string>;
 export async function readForm(context: Context): Promise<Form> {
   const fields = new Map<string, string>();
   for (const [name, value] of await readParameters(context)) {
-    if (fields.has(name)) throw new Problem('bad-form', 'a field is repeated');
+    if (fields.has(name)) throw new Problem('bad-form', 'the form repeats a field');
     fields.set(name, value);
   }
   return fields;
@@ -54,11 +54,12 @@ export async function readForm(context: Context): Promise<Form> {
 /** Reads a form whose fields may be repeated. */
 export async function readParameters(context: Context): Promise<URLSearchParams> {
   if (context.is('application/x-www-form-urlencoded') === false) {
-    throw new Problem('unsupported-form', 'the content type is another');
+    throw new Problem('unsupported-form', 'the content type is not that of a form');
   }
   const parameters = new URLSearchParams(await readText(context.req));
   // U+FFFD shows that the body, or its percent-encoding, was not UTF-8.
-  if (parameters.toString().includes(encodeURIComponent('\uFFFD'))) throw new Problem('bad-form', 'it is not UTF-8');
+  if (parameters.toString().includes(encodeURIComponent('\uFFFD')))
+    throw new Problem('bad-form', 'the body is not UTF-8');
   return parameters;
 }
 

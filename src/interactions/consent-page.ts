@@ -20,7 +20,7 @@ export async function showConsent(
 ): Promise<void> {
   const { client, details } = interaction;
   const account = await parts.accounts.find(accountIdOf(interaction));
-  if (account === undefined) throw new Problem('interaction-gone', 'the account is no more');
+  if (account === undefined) throw new Problem('interaction-gone', 'the account no longer exists');
   const asked = requestedAccess(interaction, await knownGrant(parts, interaction));
   const redirectUri = redirectUriOf(details);
   const html = parts.views.render('consent', {

@@ -55,7 +55,8 @@ export function interactionGuard(parts: Parts): Guard<Interaction | WayOn> {
       return isSignedIn ? { leadsTo: found.returnTo } : open(parts, context, found);
     }
     const page = await pageAfterEnd(parts, context, uid);
-    if (page === undefined) throw new Problem('interaction-gone', 'over, or of another browser');
+    if (page === undefined)
+      throw new Problem('interaction-gone', 'the interaction is over, or belongs to another browser');
     return { leadsTo: page };
   };
 }
@@ -66,7 +67,7 @@ export function sentStepGuard({ csrf, interactions }: Parts): Guard<SentStep> {
     const [uid, form] = [uidOf(context), await readForm(context)];
     const token = form.get('csrf') ?? '';
     if (csrf.verify(context, uid, token)) return { uid, form, digest: formDigest({ token, fields: form }) };
-    const reason = 'the form is not one that this browser was shown';
+    const reason = 'the server did not show this form to this browser';
     if ((await interactions.find(context, uid)) === undefined) throw new Problem('interaction-gone', reason);
     throw new Problem('form-expired', reason, {}, { url: `/interaction/${uid}`, label: 'Open the page again' });
   };
@@ -77,7 +78,7 @@ export function passwordGuard(parts: Parts & Pick<InteractionContext, 'admitAtte
   const sent = sentStepGuard(parts);
   return (context) => {
     const wait = parts.admitAttempt({ address: clientAddress(context), deviceToken: deviceToken(context) });
-    if (wait > 0) throw new Problem('too-many-guesses', 'this block has to wait', { 'Retry-After': String(wait) });
+    if (wait > 0) throw new Problem('too-many-guesses', 'the address block must wait', { 'Retry-After': String(wait) });
     return sent(context);
   };
 }
@@ -88,7 +89,7 @@ export function cancelGuard({ interactions }: Parts): Guard<SentStep> {
     const uid = uidOf(context);
     // A step writes to the store, and anybody can invent an interaction's id.
     if ((await interactions.find(context, uid)) === undefined)
-      throw new Problem('interaction-gone', 'it has expired, or another browser began it');
+      throw new Problem('interaction-gone', 'the interaction has expired, or another browser began it');
     return { uid, form: new Map(), digest: 'cancel' };
   };
 }
@@ -111,7 +112,8 @@ export function takeStep(
     }
     if (found === undefined || found.isOver) {
       const page = await pageAfterEnd(parts, context, uid);
-      if (page === undefined) throw new Problem('interaction-gone', 'it has expired, or was finished by another form');
+      if (page === undefined)
+        throw new Problem('interaction-gone', 'the interaction has expired, or another form finished it');
       goTo(context, page);
       return;
     }
@@ -133,7 +135,7 @@ async function open({ provider, csrf }: Parts, context: Context, found: FoundInt
   const { details } = found;
   await refuseChangedSession({ provider }, details);
   const client = await provider.Client.find(String(details.params['client_id']));
-  if (client === undefined) throw new Problem('interaction-gone', 'the client of the interaction is no more');
+  if (client === undefined) throw new Problem('interaction-gone', 'the client of the interaction no longer exists');
   const redirectUri = redirectUriOf(details);
   const { uid } = details;
   return {
@@ -161,7 +163,7 @@ export async function finish(
   result: InteractionResults,
 ): Promise<void> {
   const isFirst = await interactions.finish(found, result, digest);
-  if (!isFirst) throw new Problem('interaction-gone', 'it was finished meanwhile');
+  if (!isFirst) throw new Problem('interaction-gone', 'the interaction was finished meanwhile');
   goTo(context, found.returnTo);
 }
 

@@ -51,7 +51,7 @@ async function prove({ kid, alg, publicJwk }: FreshKey, name: string, signer: Ex
     await compactVerify(`${input}.${signature}`, await importJWK(publicJwk, alg));
   } catch (cause) {
     await signer.destroy(name);
-    throw new SignerUnavailable(`the HSM signs wrongly with the ${alg} key ${kid} that it has made`, { cause });
+    throw new SignerUnavailable(`the HSM makes wrong signatures with its new ${alg} key ${kid}`, { cause });
   }
 }
 

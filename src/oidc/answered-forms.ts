@@ -34,7 +34,7 @@ export function beginForm(
     const context = Engine.ctx;
     const form = context && sentForm(context);
     if (context !== undefined && form !== undefined && answersDevice(context)) {
-      if (!(await forms.begin(context, form))) throw new errors.InvalidRequest('the form has been sent already');
+      if (!(await forms.begin(context, form))) throw new errors.InvalidRequest('the form was already sent');
       begun.set(context, form);
     }
     return engine.apply(provider.DeviceCode, code);

@@ -23,7 +23,7 @@ export function resumeOnce(interactions: Interactions): Middleware {
     if (found !== undefined) await goOn(interactions, context, found, next);
     // On the device page the person can start again.
     else if (context.path.startsWith(DEVICE)) await next();
-    else throw new Problem('interaction-gone', 'it has expired, or another browser began it');
+    else throw new Problem('interaction-gone', 'the interaction has expired, or another browser began it');
   };
 }
 

@@ -43,6 +43,6 @@ export function remember(request: object, token: AccessToken): void {
  */
 export function accessTokenOf(request: object): AccessToken {
   const token = tokens.get(request);
-  if (token === undefined) throw new Error('No guard has let this request pass');
+  if (token === undefined) throw new Error('No guard has accepted this request');
   return token;
 }

@@ -97,7 +97,7 @@ async function verifiedClaims(proof: string, jkt: string, rules: ProofRules): Pr
   } catch (error) {
     if (error instanceof AccessRefused) throw error;
     // Not only jose's errors: the runtime throws its own for an invalid key.
-    throw new InvalidProof('The DPoP proof is malformed or its signature wrong', { cause: error });
+    throw new InvalidProof('The DPoP proof is malformed, or its signature is wrong', { cause: error });
   }
 }
 

@@ -14,8 +14,8 @@ const FAULT_TEXTS = {
   claims: 'The access token lacks a required claim or holds a malformed one',
   sender_constrained: 'The access token is bound to a key and cannot be used as a bearer token',
   unbound: 'The access token is not bound to a key, as it must be here',
-  key_binding: 'The access token is bound to another key than that of the DPoP proof',
-  certificate: 'The access token is bound to another certificate than that of this connection',
+  key_binding: 'The access token is bound to a key other than that of the DPoP proof',
+  certificate: 'The access token is bound to a certificate other than that of this connection',
   revoked: 'The access token was revoked',
 } as const;
 
@@ -136,6 +136,6 @@ export class ReplaysUnavailable extends Unavailable {
   override readonly name = 'ReplaysUnavailable';
 
   constructor(options?: ErrorOptions) {
-    super('Whether the DPoP proof was used before cannot be told', options);
+    super('The server cannot check whether the DPoP proof was used before', options);
   }
 }

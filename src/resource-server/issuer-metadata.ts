@@ -29,7 +29,7 @@ function metadataUrls(issuer: string): URL[] {
 function read(metadata: unknown, issuer: string): IssuerMetadata {
   if (typeof metadata !== 'object' || metadata === null) throw new Error('The metadata is not an object');
   // RFC 8414 §3.3: metadata that names another issuer must not be used.
-  if (!('issuer' in metadata) || metadata.issuer !== issuer) throw new Error('The metadata is of another issuer');
+  if (!('issuer' in metadata) || metadata.issuer !== issuer) throw new Error('The metadata names another issuer');
   if (!('jwks_uri' in metadata) || typeof metadata.jwks_uri !== 'string') {
     throw new Error('The metadata lacks jwks_uri');
   }

@@ -35,7 +35,7 @@ export function demand(
 ): (token: AccessToken) => void {
   const { scope, role, acr, maxAge } = requirements;
   for (const name of [scope, role, acr]) {
-    if (name !== undefined && !PLAIN.test(name)) throw new TypeError(`${JSON.stringify(name)} cannot be asked for`);
+    if (name !== undefined && !PLAIN.test(name)) throw new TypeError(`${JSON.stringify(name)} cannot be required`);
   }
   if (maxAge !== undefined && !(maxAge >= 0)) throw new TypeError('maxAge is a number of seconds');
   const scopes = scope?.split(' ') ?? [];

@@ -91,7 +91,7 @@ export async function readStatusList(token: string, uri: string, rules: ListRule
     currentDate: rules.currentDate(),
   });
   if (payload.iss !== undefined && payload.iss !== rules.issuer)
-    throw new Error('The status list is of another issuer');
+    throw new Error('The status list names another issuer');
   const { bits, lst } = packed(payload);
   const bytes = await inflate(new Uint8Array(base64url.decode(lst)), MAX_SIZE);
   return new StatusList({ bits, bytes, expiresAt: payload.exp ?? Infinity, ttl: ttlOf(payload) });

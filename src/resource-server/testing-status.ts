@@ -26,7 +26,7 @@ export class TestStatus {
 
   /** Returns the `status` claim of the next token. */
   nextPlace(): { status_list: { uri: string; idx: number } } {
-    if (this.#taken === PLACES) throw new Error(`A test issuer has no more than ${PLACES} tokens`);
+    if (this.#taken === PLACES) throw new Error(`A test issuer can make at most ${PLACES} tokens`);
     this.#taken += 1;
     return { status_list: { uri: this.#uri, idx: this.#taken - 1 } };
   }

@@ -39,7 +39,7 @@ export function openAccountChanges({
       const changed = await accounts.setRoles(account, (now) => [...now, ...roles]);
       if (changed === undefined) return undefined;
       const claims = { roles: changed.roles };
-      await signals.publish({ ...happened(account, 'A role was given'), type: 'token-claims-change', claims });
+      await signals.publish({ ...happened(account, 'A role was added'), type: 'token-claims-change', claims });
       return changed;
     },
   };

@@ -10,14 +10,14 @@ type Why = Pick<AccountEvent, 'initiatedBy' | 'reason'>;
 /** Initiator and administrator's reason for each cause. A cause that concerns neither session nor account has none. */
 const WHY: Partial<Record<RevocationCause, Why>> = {
   'signed-out': { initiatedBy: 'user', reason: 'The person signed out' },
-  'session-ended': { initiatedBy: 'user', reason: 'The person ended the session from another place' },
+  'session-ended': { initiatedBy: 'user', reason: 'The person ended the session from another browser' },
   'password-changed': { initiatedBy: 'user', reason: 'The password was changed' },
   'factor-changed': { initiatedBy: 'user', reason: 'A factor was changed' },
   'account-disabled': { initiatedBy: 'admin', reason: 'The account was disabled' },
   'account-deleted': { initiatedBy: 'admin', reason: 'The account was deleted' },
-  'role-removed': { initiatedBy: 'admin', reason: 'A role was taken away' },
+  'role-removed': { initiatedBy: 'admin', reason: 'A role was removed' },
   'consent-withdrawn': { initiatedBy: 'user', reason: 'The person withdrew the access of the app' },
-  'ended-by-operator': { initiatedBy: 'admin', reason: 'An administrator ended it' },
+  'ended-by-operator': { initiatedBy: 'admin', reason: 'An administrator ended the access' },
 };
 
 interface Dependencies {

@@ -40,11 +40,11 @@ export function statusRoutes(status: TokenStatus, findClient: FindClient): Route
 async function giveList(context: Context, status: TokenStatus): Promise<void> {
   openToAll(context);
   if (context.query['time'] !== undefined) {
-    refuse(context, 501, 'lists of other times are not kept');
+    refuse(context, 501, 'the server does not keep earlier lists (time)');
     return;
   }
   const list = await status.signed(String((context['params'] as Record<string, unknown>)['id']));
-  if (list === undefined) throw new Problem('not-found', 'no such list, or it has ended');
+  if (list === undefined) throw new Problem('not-found', 'the list does not exist or has ended');
   context.vary('Accept-Encoding');
   const takesGzip = context.acceptsEncodings('gzip', 'identity') === 'gzip';
   const { body, etag } = takesGzip ? await list.gzipped() : { body: list.token, etag: list.etag };
@@ -88,7 +88,7 @@ async function giveStream(context: Context, status: TokenStatus, findClient: Fin
 }
 
 function refuseStream(context: Context): void {
-  refuse(context, 503, 'too many listen already; fetch the lists instead');
+  refuse(context, 503, 'too many event streams are open; fetch the lists instead');
 }
 
 function refuse(context: Context, status: 501 | 503, reason: string): void {

@@ -89,17 +89,17 @@ for (const backend of serverStores) {
       const out = await latchkey(`disable ${ALICE.email}`);
       assert.equal(
         out,
-        `disabled alice@example.com: nobody signs in to it, and this has ended
+        `disabled alice@example.com: nobody can sign in to it, and these have ended
   - 2 sessions, and what 2 apps may do
   - APIs refuse its access tokens within 1s where they listen for it, within 10s where they ask
-  - "latchkey accounts enable alice@example.com" lets it in again, to new sessions
+  - "latchkey accounts enable alice@example.com" allows it to sign in again
 `,
       );
       for (const each of [one, two]) await untilRefused(each);
       assert.ok(!(await signsIn(ALICE.email, ALICE.password)));
       assert.deepEqual(await left(admin), [true, true, true]);
 
-      assert.equal(await latchkey(`enable ${ALICE.email}`), 'alice@example.com is enabled: it signs in again\n');
+      assert.equal(await latchkey(`enable ${ALICE.email}`), 'alice@example.com is enabled: it can sign in again\n');
       assert.deepEqual(await left(one), [false, false, false]);
       assert.ok(!(await isTaken(two)));
       assert.deepEqual(await left(await inNewBrowser(issuer)), [true, true, true]);

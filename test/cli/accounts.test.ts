@@ -11,7 +11,7 @@ import { command, type Said } from '../support/command.ts';
 import { makeStore } from '../support/made-store.ts';
 import { WorkingDirectory } from './latchkey.ts';
 
-const REVOKED = `  - its access tokens are revoked; its apps stay signed in, and get others
+const REVOKED = `  - its access tokens are revoked; its apps stay signed in, and get new ones
   - APIs refuse its access tokens within 1s where they listen for it, within 10s where they ask
 `;
 const PASSWORD = 'plum cassette harbour';
@@ -200,7 +200,7 @@ describe('latchkey accounts', () => {
       await fails(
         'add-role rob@example.com stuff',
         1,
-        'there is no terminal to ask at: add --yes to go on without a question',
+        'there is no terminal to ask at: add --yes to continue without asking',
       );
       await fails('add-role rob@example.com stuff', 1, 'names no role "stuff" (did you mean staff?)', {
         answers: ['n'],

@@ -59,7 +59,7 @@ default_resource: '${api}'
       assert.ok(await world.takes(tokens['access_token']));
       assert.match(
         await world.succeeds('clients disable demo-notes'),
-        /^disabled client "demo-notes": it gets nothing, and what it had has ended\n {2}- APIs refuse its access tokens within 1s/,
+        /^disabled client "demo-notes": it gets no tokens, and its tokens are revoked\n {2}- APIs refuse its access tokens within 1s/,
       );
       await world.untilRefused(tokens['access_token']);
       for (const node of origins) {
@@ -88,7 +88,7 @@ default_resource: '${api}'
       assert.equal(
         err,
         'the new secret of client "job"; it is shown only now\n' +
-          'the one before goes on until it is rolled again; if it has leaked, roll it with --now\n',
+          'the previous secret stays valid until the next roll; if it has leaked, roll with --now\n',
       );
       assert.deepEqual([await isGood(FIRST.JOB_SECRET), await isGood(second)], [true, true]);
       const third = (await world.succeeds('clients roll-secret job')).trim();

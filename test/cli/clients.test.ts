@@ -299,7 +299,7 @@ job        machine  Nightly job  store
     it(`does not understand "clients ${line}", says so and ends with 2`, async () => {
       const { code, out, err } = await run(line);
       assert.deepEqual([code, out], [2, '']);
-      assert.equal(err, `latchkey: ${message}\n"latchkey help clients" shows what it takes\n`);
+      assert.equal(err, `latchkey: ${message}\n"latchkey help clients" shows its arguments\n`);
     });
   }
 });

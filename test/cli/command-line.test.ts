@@ -92,8 +92,8 @@ describe('The command line', () => {
       assert.deepEqual([code, out], [2, '']);
       const [first = ''] = line.split(' ');
       const hint = ['start', 'check-config'].includes(first)
-        ? `help ${first}" shows what it takes`
-        : 'help" shows what there is';
+        ? `help ${first}" shows its arguments`
+        : 'help" lists all commands';
       assert.equal(err, `latchkey: ${message}\n"latchkey ${hint}\n`);
     });
   }

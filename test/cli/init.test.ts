@@ -105,7 +105,7 @@ describe('latchkey init', () => {
     directory.write('secrets/shop', secret);
     const ended = await command(['init', '--config', other, '--type', 'web', '--name', 'Shop', '--yes']);
     assert.equal(ended.code, 0, ended.err);
-    assert.match(ended.err, /secrets\/shop is there already and stays as it is/);
+    assert.match(ended.err, /secrets\/shop already exists and was not changed/);
     assert.equal(readFileSync(join(directory.path, 'secrets/shop'), 'utf8'), secret);
   });
 });

@@ -196,7 +196,7 @@ describe('latchkey keys', () => {
       const kid = await kidOf('RS256');
       const { code, err } = await run(`revoke -- ${kid}`);
       assert.equal(code, 1);
-      assert.match(err, /there is no terminal to ask at: add --yes to go on without a question/);
+      assert.match(err, /there is no terminal to ask at: add --yes to continue without asking/);
       assert.equal(await kidOf('RS256'), kid);
       const { out } = await run(`revoke --yes --json -- ${kid}`);
       const signing = await kidOf('RS256');
@@ -416,7 +416,7 @@ describe('latchkey keys', () => {
     it(`does not understand "keys ${line}", says so and ends with 2`, async () => {
       const { code, err } = await directory.run(['keys', ...line.split(' ').filter(Boolean)]);
       assert.equal(code, 2);
-      assert.equal(err, `latchkey: ${message}\n"latchkey help keys" shows what it takes\n`);
+      assert.equal(err, `latchkey: ${message}\n"latchkey help keys" shows its arguments\n`);
     });
   }
 });

@@ -21,8 +21,8 @@ const FAILING: Record<string, string> = {
   'text.yaml': "issuer: http://localhost:3000\nstores: { grants: 'sqlite:host.yaml' }\n",
   'keys.yaml': "issuer: http://localhost:3000\nkeys_dir: /proc/x\nstores: { grants: 'sqlite:keys.db' }\n",
 };
-const HELP = (name: string) => `"latchkey help ${name}" shows what it takes`;
-const OVERVIEW = '"latchkey help" shows what there is';
+const HELP = (name: string) => `"latchkey help ${name}" shows its arguments`;
+const OVERVIEW = '"latchkey help" lists all commands';
 
 /** Command lines that are wrong, each with its code and every line that it must be answered with. DIR is the folder of the file. */
 const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
@@ -129,7 +129,7 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
   ],
   'accounts add ann@example.com --password-file DIR/none': [
     1,
-    'latchkey: DIR/none is not there: name a file that is, or make it (ENOENT)',
+    'latchkey: DIR/none does not exist: name an existing file, or create it (ENOENT)',
   ],
   'accounts add ann@example.com --password-file DIR': [1, 'latchkey: DIR is a folder: name the file in it (EISDIR)'],
   'accounts add ann@example.com --password-file DIR/empty': [
@@ -213,7 +213,7 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
   ],
   'keys rewrap --yes --to DIR/job': [
     1,
-    'latchkey: --to DIR/job is the file of clients[1].secret in DIR/latchkey.yaml: name one that is not there, which is made, or one that holds a new master key',
+    'latchkey: --to DIR/job is the file of clients[1].secret in DIR/latchkey.yaml: name a file that does not exist and will be created, or one that holds a new master key',
   ],
   'keys rewrap --yes --to DIR/linked': [1, /^latchkey: --to DIR\/linked is the file of clients\[1\]\.secret /],
   'start --config DIR/host.yaml': [
@@ -242,7 +242,7 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
   ],
   'secret new --file /proc/x/y': [
     1,
-    'latchkey: /proc/x/y cannot be written (ENOENT): name a file in a folder of yours',
+    'latchkey: /proc/x/y cannot be written (ENOENT): name a file in a folder that this user can write to',
   ],
   'keys rotate --alg ES265': [
     1,
@@ -259,17 +259,17 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
     /^latchkey: --before "yesterday" must be a time such as 2026-01-31T12:00:00Z/,
     HELP('revoke'),
   ],
-  'revoke --everything': [1, 'latchkey: there is no terminal to ask at: add --yes to go on without a question'],
-  'revoke --token DIR/none': [1, 'latchkey: DIR/none is not there: name a file that is, or make it (ENOENT)'],
+  'revoke --everything': [1, 'latchkey: there is no terminal to ask at: add --yes to continue without asking'],
+  'revoke --token DIR/none': [1, 'latchkey: DIR/none does not exist: name an existing file, or create it (ENOENT)'],
   secret: [2, 'latchkey: secret needs an action: latchkey secret new [--file FILE]', HELP('secret')],
   'secret mew': [2, 'latchkey: there is no command "secret mew" (did you mean new?)', HELP('secret')],
   'secret new --file DIR/latchkey.yaml': [
     1,
-    'latchkey: DIR/latchkey.yaml is there already and is not replaced: name another, or remove it',
+    'latchkey: DIR/latchkey.yaml already exists and is not replaced: name another, or remove it',
   ],
   'init --config DIR/latchkey.yaml': [
     1,
-    'latchkey: DIR/latchkey.yaml is there already and is not replaced: name another with --config FILE',
+    'latchkey: DIR/latchkey.yaml already exists and is not replaced: name another with --config FILE',
   ],
   'init --config DIR/new.yaml --issuer login': [
     2,

@@ -126,7 +126,7 @@ const WRONG: [text: string, line: string][] = [
   ],
   [`${ISSUER}workers: 1\nworkers: 2`, 'workers is written twice in one mapping, first on line 2; keep one'],
   [`${ISSUER}sign_up: &a { roles: *a }`, 'is an alias (*) inside the anchor (&) that it repeats: write the value out'],
-  [`${ISSUER}sign_up: *a`, 'is an alias (*) of an anchor (&) that is not there before it'],
+  [`${ISSUER}sign_up: *a`, 'is an alias (*) without an earlier anchor (&)'],
   [`${ISSUER}\tworkers: 1`, 'is indented with a tab; YAML wants spaces'],
   [
     client('type: sap'),

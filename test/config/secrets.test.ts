@@ -111,7 +111,7 @@ describe('A secret of the configuration', () => {
     const pem = '-----BEGIN PRIVATE KEY-----\\nMC4CAQAwBQYDK2VwBCIEIHunter2\\n-----END PRIVATE KEY-----';
     for (const written of ['{ env: "aG/Hunter2+w==" }', `{ file: "${pem}" }`]) {
       assert.deepEqual(problemsOf(web(written), { folder }), [
-        '7 clients[0].secret: client "web": is the secret itself, or no name; write { file: PATH } or { env: NAME }',
+        '7 clients[0].secret: client "web": is the secret itself, or an invalid name; write { file: PATH } or { env: NAME }',
       ]);
     }
     const text = (setting: string) => `issuer: https://a.example\n${setting}`;

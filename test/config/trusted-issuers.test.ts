@@ -52,7 +52,7 @@ describe('A trusted issuer of the configuration', () => {
   });
 
   const faults: Record<string, [changed: object, problems: string[], more?: object]> = {
-    'is this server itself': [{ issuer: 'https://login.example.com' }, ['issuer: must be another than this server']],
+    'is this server itself': [{ issuer: 'https://login.example.com' }, ['issuer: must not be this server']],
     'is no URL': [{ issuer: 'partner' }, ['issuer: must be an absolute https URL']],
     'is not safe on the way': [
       { issuer: 'http://partner.example' },

@@ -20,7 +20,7 @@ function isRun(name: string): boolean {
 describe('The guides', () => {
   for (const page of PAGES) {
     const text = readFileSync(join(FOLDER, page), 'utf8');
-    const [, yaml] = /^At Latchkey.*?:\n\n```yaml\n(.*?)^```/ms.exec(text) ?? [];
+    const [, yaml] = /^Configure Latchkey.*?:\n\n```yaml\n(.*?)^```/ms.exec(text) ?? [];
 
     it(`are all in the index, which marks ${page} if a test runs it`, () => {
       const [, mark] = new RegExp(`\\]\\(${page.replace('.', '\\.')}\\)( ✓)?`).exec(INDEX) ?? assert.fail(page);

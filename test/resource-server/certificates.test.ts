@@ -60,7 +60,7 @@ describe('an API that takes tokens bound to a certificate (RFC 8705)', () => {
 
   const refusal = {
     error: 'invalid_token',
-    error_description: 'The access token is bound to another certificate than that of this connection',
+    error_description: 'The access token is bound to a certificate other than that of this connection',
   };
 
   it('lets who shows that certificate pass', async () => assert.deepEqual(await overTls(own), [200, 'account-1']));

@@ -194,7 +194,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     const unsigned = Buffer.from(JSON.stringify({ typ: 'dpop+jwt', alg: 'none', jwk: holder.jwk })).toString(
       'base64url',
     );
-    const malformed = 'The DPoP proof is malformed or its signature wrong';
+    const malformed = 'The DPoP proof is malformed, or its signature is wrong';
     const texts = ['x', 'a.b.c', `${head}.${body}.`, `${unsigned}.${body}.`, `${await proof()}, ${await proof()}`, '.'];
     for (const text of texts) await refusesProof(text, malformed);
     await refusesProof(await proof({}, { typ: 'JWT' }), malformed);
@@ -203,7 +203,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
   });
 
   it('refuses a proof that demands an extension', async () => {
-    const malformed = 'The DPoP proof is malformed or its signature wrong';
+    const malformed = 'The DPoP proof is malformed, or its signature is wrong';
     await refusesProof(await proof({}, { crit: ['b64'], b64: true }), malformed);
     await refusesProof(await proof({}, { b64: true }), malformed);
   });
@@ -212,7 +212,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
     const [privateJwk, publicJwk] = [await exportJWK(privateKey), await exportJWK(publicKey)];
     token = await boundTo(publicJwk);
-    const malformed = 'The DPoP proof is malformed or its signature wrong';
+    const malformed = 'The DPoP proof is malformed, or its signature is wrong';
     await refusesProof(await proof({}, { jwk: privateJwk }, { key: privateKey, jwk: publicJwk }), malformed);
     await refusesProof(await proof({}, { jwk: { kty: 'EC' } }), malformed);
     const offCurve = { ...holder.jwk, x: holder.jwk.y, y: holder.jwk.x } as JWK;
@@ -230,16 +230,16 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
   it('refuses a proof by another key, and one whose key is only claimed', async () => {
     const thief = await newHolder();
     const byThief = await send(await proof({}, {}, thief));
-    assertRefused(byThief, 'invalid_token', 'The access token is bound to another key than that of the DPoP proof');
+    assertRefused(byThief, 'invalid_token', 'The access token is bound to a key other than that of the DPoP proof');
     const claimed = await proof({}, { jwk: holder.jwk }, thief);
-    await refusesProof(claimed, 'The DPoP proof is malformed or its signature wrong');
+    await refusesProof(claimed, 'The DPoP proof is malformed, or its signature is wrong');
   });
 
   it('refuses an algorithm that is not on the list', async () => {
     const { privateKey, publicKey } = await generateKeyPair('ES384');
     const other = { key: privateKey, jwk: await exportJWK(publicKey) };
     token = await boundTo(other.jwk);
-    const malformed = 'The DPoP proof is malformed or its signature wrong';
+    const malformed = 'The DPoP proof is malformed, or its signature is wrong';
     await refusesProof(await proof({}, { alg: 'ES384' }, other), malformed);
   });
 
@@ -362,7 +362,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
       await using blind = await startApi(issuer, { dpop: { replays: { claim } } });
       const answer = await blind.ask({ headers: { authorization: `DPoP ${token}`, dpop: await proof() } });
       assert.deepEqual([answer.status, answer.challenges], [503, []]);
-      const description = 'Whether the DPoP proof was used before cannot be told';
+      const description = 'The server cannot check whether the DPoP proof was used before';
       assert.deepEqual(JSON.parse(answer.body), { error: 'temporarily_unavailable', error_description: description });
     });
   });

@@ -10,9 +10,9 @@ export function disable(context: StoreContext, name: string): Promise<number> {
   return withAccount(context, name, async (domain, account) => {
     const ended = [await endingEffects(domain, account), howSoon(context.chosen.config)];
     await domain.operations.disableAccount(account.id);
-    const enable = `"latchkey accounts enable ${account.email}" lets it in again, to new sessions`;
+    const enable = `"latchkey accounts enable ${account.email}" allows it to sign in again`;
     context.terminal.print(
-      `disabled ${account.email}: nobody signs in to it, and this has ended\n${bullets([...ended, enable])}`,
+      `disabled ${account.email}: nobody can sign in to it, and these have ended\n${bullets([...ended, enable])}`,
     );
     return 0;
   });
@@ -21,7 +21,7 @@ export function disable(context: StoreContext, name: string): Promise<number> {
 export function enable(context: StoreContext, name: string): Promise<number> {
   return withAccount(context, name, async ({ accountChanges }, account) => {
     const wasDisabled = await accountChanges.enable(account.id);
-    const was = wasDisabled ? 'is enabled: it signs in again' : 'was not disabled';
+    const was = wasDisabled ? 'is enabled: it can sign in again' : 'was not disabled';
     context.terminal.print(`${account.email} ${was}`);
     return 0;
   });
@@ -31,7 +31,7 @@ export function signOut(context: StoreContext, name: string): Promise<number> {
   return withAccount(context, name, async (domain, account) => {
     const ended = [await endingEffects(domain, account), howSoon(context.chosen.config)];
     await domain.operations.endBefore({ account: account.id });
-    context.terminal.print(`signed ${account.email} out everywhere: this has ended\n${bullets(ended)}`);
+    context.terminal.print(`signed ${account.email} out everywhere; these have ended\n${bullets(ended)}`);
     return 0;
   });
 }
@@ -42,7 +42,7 @@ export function remove(context: StoreContext, name: string): Promise<number> {
     const ended = [await endingEffects(domain, account), howSoon(chosen.config)];
     const isSeed = chosen.config.accounts.some(({ email }) => normaliseEmail(email) === account.email);
     const seed = `the configuration names it under accounts: the next start makes it again, as another account`;
-    const lines = [...ended, 'there is no way back', ...(isSeed ? [seed] : [])];
+    const lines = [...ended, 'this cannot be undone', ...(isSeed ? [seed] : [])];
     const plan = `removing ${account.email} (${account.id}), its password, and\n${bullets(lines)}`;
     if (!(await confirmed(given.options, terminal, plan))) return 1;
     await domain.operations.removeAccount(account.id);
@@ -61,7 +61,7 @@ export function setPassword(context: StoreContext, name: string): Promise<number
     const ended = [await endingEffects(domain, account), howSoon(config)];
     const { store } = await domain.passwords.prepare(account.id, password, OPERATOR);
     await domain.operations.changeCredentials(account.id, 'password-changed', { store });
-    context.terminal.print(`${account.email} has a new password: this has ended\n${bullets(ended)}`);
+    context.terminal.print(`${account.email} has a new password; these have ended\n${bullets(ended)}`);
     return 0;
   });
 }
@@ -87,5 +87,5 @@ export function verify(context: StoreContext, name: string): Promise<number> {
 }
 
 function caution(email: string): string {
-  return `whoever made it keeps its password: "latchkey accounts password ${email}" shuts a stranger out`;
+  return `the person who made the account still has its password: "latchkey accounts password ${email}" shuts a stranger out`;
 }

@@ -32,7 +32,10 @@ export function removeRole(context: StoreContext, name: string, word: string): P
     await operations.removeRole(account.id, async () => {
       changed = await accounts.setRoles(account.id, (now) => now.filter((role) => !roles.includes(role)));
     });
-    const effects = ['its access tokens are revoked; its apps stay signed in, and get others', howSoon(chosen.config)];
+    const effects = [
+      'its access tokens are revoked; its apps stay signed in, and get new ones',
+      howSoon(chosen.config),
+    ];
     terminal.print(`${account.email} has the roles ${listed(changed?.roles)}\n${bullets(effects)}`);
     return 0;
   });

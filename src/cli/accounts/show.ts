@@ -68,7 +68,7 @@ function inText(shown: Shown): string {
     ['created', `${shown.createdAt}${shown.origin === null ? '' : `, by ${shown.origin}`}`],
     ['password', shown.passwordSetAt === null ? 'none' : `set ${shown.passwordSetAt}`],
     ['roles', shown.roles.join(', ') || 'none'],
-    ['which open', shown.opens.join(', ') || 'no scope that others do not have'],
+    ['which open', shown.opens.join(', ') || 'no scope beyond those that everybody has'],
   ];
   const sessions = shown.sessions.map(({ session, browser, signedInAt, usedAt, clients }) => [
     ...[session, browser ?? '-', signedInAt, usedAt ?? '-', clients.join(',') || '-'],

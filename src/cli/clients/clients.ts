@@ -21,13 +21,13 @@ const ACTIONS: Actions<StoreContext> = {
 
 export const clients: Command = {
   name: 'clients',
-  summary: 'list the clients; add some to the store, remove, disable or give one another secret',
+  summary: 'list, add, remove or disable clients, or roll a client secret',
   details: `clients list                    those of the configuration and those of the store
 clients add FILE                puts the client that FILE describes, or several under "clients:", into the store, in the
                                 form that they have in the configuration; one of the same name is replaced
 clients remove CLIENT_ID        takes a client out of the store; what was issued to it is worth nothing from then on
 clients disable CLIENT_ID       the same, for one of the configuration too, until it is enabled
-clients enable CLIENT_ID        lets it in again, to new tokens
+clients enable CLIENT_ID        allows it new tokens again
 clients roll-secret CLIENT_ID   gives one of the store another secret, and prints that
 clients invite                  prints an initial access token, with which somebody else can register a client
 
@@ -35,7 +35,9 @@ A running server on the same store knows of it at once.`,
   options: {
     ...configOption,
     json: { summary: 'for list: as JSON, with every setting but the secrets' },
-    now: { summary: 'for roll-secret: it has leaked; the one before and what was issued end at once' },
+    now: {
+      summary: 'for roll-secret: the secret has leaked; revokes it, and all that was issued to the client, at once',
+    },
     uses: { value: 'N', summary: 'for invite: how many clients it registers (default: 1)' },
     expires: { value: 'DURATION', summary: 'for invite: how long it can be used (default: 1d)' },
   },

@@ -21,9 +21,9 @@ export async function disable(context: StoreContext, id: string): Promise<number
     return true;
   });
   if (!isThere) return absent(context, name);
-  const enable = `"latchkey clients enable ${id}" lets it in again, to new tokens`;
+  const enable = `"latchkey clients enable ${id}" allows it new tokens again`;
   terminal.print(
-    `disabled ${name}: it gets nothing, and what it had has ended\n${bullets([howSoon(chosen.config), enable])}`,
+    `disabled ${name}: it gets no tokens, and its tokens are revoked\n${bullets([howSoon(chosen.config), enable])}`,
   );
   return 0;
 }

@@ -28,8 +28,8 @@ export function rollSecret(context: StoreContext, id: string): Promise<number> {
   });
 }
 
-const PREVIOUS_GOES_ON = 'the one before goes on until it is rolled again; if it has leaked, roll it with --now';
-const ONE_SIGNS = 'the previous secret no longer works: a client signs with one secret alone';
+const PREVIOUS_GOES_ON = 'the previous secret stays valid until the next roll; if it has leaked, roll with --now';
+const ONE_SIGNS = 'the previous secret no longer works: a client can sign with one secret only';
 
 function explain({ chosen, place, terminal }: StoreContext, id: string, why: WhyNotRolled): number {
   const source = chosen.file ?? 'the demo';
@@ -39,7 +39,7 @@ function explain({ chosen, place, terminal }: StoreContext, id: string, why: Why
     configured:
       `${name} is defined in the configuration: in ${source}, move its secret to previous_secret, set a new one, and ` +
       `restart the server; if the secret has leaked, delete it instead, and run "latchkey revoke --client ${id}"`,
-    'registered-itself': `${name} registered itself, and nobody could tell it the new secret: disable or remove it`,
+    'registered-itself': `${name} registered itself, and has no way to receive a new secret: disable or remove it`,
     'no-secret': `${name} has no secret: it authenticates with keys or a certificate, or is public`,
   };
   terminal.warn(`latchkey: ${reasons[why]}`);

@@ -11,8 +11,8 @@ import { writeNew } from '../text-files.ts';
 
 export const init: Command = {
   name: 'init',
-  summary: 'write a first configuration, by a few questions or by options',
-  details: `Asks at a terminal for what no option gives; elsewhere, and with --yes, it takes the defaults. It replaces no file.
+  summary: 'write a first configuration, by asking a few questions, or from options',
+  details: `At a terminal, asks for values that no option sets. Without a terminal, or with --yes, uses the defaults. Replaces no file.
 
 init --app http://localhost:5173 --name Notes                a single-page app
 init --app http://localhost:8080 --name Shop --type web      an app with a server, which gets a secret
@@ -35,8 +35,7 @@ init --issuer https://login.example.com --app https://notes.example.com --api ht
 async function run(given: Arguments, terminal: Terminal): Promise<number> {
   const file = textOf(given, 'config') ?? configNamedBy(terminal.environment) ?? DEFAULT_FILE;
   // Checked first, so that nobody answers questions in vain.
-  if (existsSync(file))
-    throw new Error(`${file} is there already and is not replaced: name another with --config FILE`);
+  if (existsSync(file)) throw new Error(`${file} already exists and is not replaced: name another with --config FILE`);
   const plan = await askPlan(given, terminal);
   const text = configText(plan);
   // Refuses to write a file that the server would refuse to start with.
@@ -47,7 +46,7 @@ async function run(given: Arguments, terminal: Terminal): Promise<number> {
   const secretFile = secretFileOf(plan);
   if (secretFile !== undefined) {
     const path = join(dirname(file), secretFile);
-    if (existsSync(path)) terminal.warn(`latchkey: ${path} is there already and stays as it is`);
+    if (existsSync(path)) terminal.warn(`latchkey: ${path} already exists and was not changed`);
     else {
       writeNew(path, `${secretToken(systemRandom)}\n`, 0o600);
       written.push(path);

@@ -113,7 +113,7 @@ const trimmed = (text: string): string => text.trim().replace(/\/$/, '');
 const isName: Rule = (text) =>
   /^\P{C}{1,60}$/u.test(text) && /[a-z0-9]/i.test(text)
     ? undefined
-    : 'must be 1 to 60 characters, one of a to z or 0 to 9 among them, since the client_id is made of it';
+    : 'must be 1 to 60 characters, with at least one of a to z or 0 to 9, because the client_id is derived from it';
 
 const isType: Rule = (text) =>
   TYPES.some((type) => type === text) ? undefined : `must be one of ${TYPES.join(', ')}${didYouMean(text, TYPES)}`;
@@ -131,12 +131,12 @@ const QUESTIONS: readonly Question[] = [
   { option: 'name', text: 'What is your first app called?', usual: 'My app', rule: isName },
   {
     option: 'type',
-    text: 'Does it run in the browser alone (spa), or has it a server (web)?',
+    text: 'Does it run only in the browser (spa), or does it have a server (web)?',
     usual: 'spa',
     rule: isType,
   },
   { option: 'app', text: 'Where is it?', usual: 'http://localhost:5173', rule: originRule },
-  { option: 'api', text: 'Where is the API that it calls, if it calls one?', usual: '', rule: isApi },
+  { option: 'api', text: 'What is the URL of the API that it calls, if any?', usual: '', rule: isApi },
 ];
 
 /** @throws UsageError for an invalid option value */

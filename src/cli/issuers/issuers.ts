@@ -121,7 +121,7 @@ const ACTIONS: Actions<StoreContext> = {
 
 export const issuers: Command = {
   name: 'issuers',
-  summary: 'list the trusted issuers; add some to the store, remove one; try a token',
+  summary: 'list, add or remove trusted issuers, or test a token',
   details: `issuers list            those of the configuration and those of the store
 issuers add FILE        puts the issuer that FILE describes, or several under "trusted_issuers:", into the store, in the
                         form that they have in the configuration; the same issuer is replaced
@@ -135,7 +135,7 @@ A running server on the same store knows of it at once.`,
     json: { summary: 'for list: as JSON, with every setting' },
     client: {
       value: 'CLIENT_ID',
-      summary: "for test: who brings the token (default: the first of the issuer's clients)",
+      summary: "for test: the client that presents the token (default: the first of the issuer's clients)",
     },
   },
   words: ['ACTION', '[FILE|ISSUER|TOKEN]'],

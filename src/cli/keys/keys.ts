@@ -30,7 +30,10 @@ Running servers follow by themselves, except after rewrap, which says what to do
   options: {
     ...configOption,
     alg: { value: 'ALG', summary: 'for rotate: only this algorithm' },
-    to: { value: 'FILE', summary: 'for rewrap: the new master key, made where there is none; no file is replaced' },
+    to: {
+      value: 'FILE',
+      summary: 'for rewrap: the new master key, created if it does not exist; an existing file is never replaced',
+    },
     json: { summary: 'print JSON' },
     yes: { summary: 'do not ask before revoke and rewrap' },
   },

@@ -33,23 +33,25 @@ function assertOfNobodyElse(file: string, { chosen }: KeysContext): void {
   if (other === undefined) return;
   throw new Error(
     `--to ${file} is the file of ${pathText(other.path)} in ${chosen.file ?? 'the configuration'}: ` +
-      'name one that is not there, which is made, or one that holds a new master key',
+      'name a file that does not exist and will be created, or one that holds a new master key',
   );
 }
 
 function planFor(present: MasterKey, to: string | undefined): string {
   const lines = [
     `the keys in the store are sealed under ${to ?? 'a new master key'} instead of ${present.path}`,
-    ...(to === undefined ? [`${present.path} becomes the new key, and the present one ${present.path}.old`] : []),
-    'no signing key changes, no token and no session ends',
-    'servers that run go on with the keys that they have, but do not learn of new ones until they start again',
+    ...(to === undefined
+      ? [`${present.path} becomes the new key, and the current key becomes ${present.path}.old`]
+      : []),
+    'signing keys, tokens and sessions stay valid',
+    'running servers keep their current keys, but learn of new keys only after a restart',
   ];
   return `changing the master key\n${bullets(lines)}`;
 }
 
 function doneText(present: MasterKey, next: MasterKey, to: string | undefined): string {
   return to === undefined
-    ? `${present.path} is the new master key, ${next.id}. Give it to every node and start them again.\n` +
-        `${present.path}.old, ${present.id}, opens backups of the store from before: keep it apart, or delete it.`
-    : `${to} is the master key now, ${next.id}. Give it to every node as its master.key and start them again.`;
+    ? `${present.path} is the new master key, ${next.id}. Copy it to every node, and restart them.\n` +
+        `${present.path}.old, ${present.id}, opens older backups of the store: keep it in a separate place, or delete it.`
+    : `${to} is now the master key, ${next.id}. Copy it to every node as master.key, and restart them.`;
 }

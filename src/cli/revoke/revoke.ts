@@ -17,7 +17,7 @@ const PLANS: Record<string, (asked: Asked, name: string) => Promise<Plan | strin
   everything: planEverything,
 };
 
-const SIGN_IN_AGAIN = 'whoever is meant signs in again, and apps ask again for what they need';
+const SIGN_IN_AGAIN = 'the people affected must sign in again, and apps must ask for access again';
 
 async function planAccount({ domain, before }: Asked, name: string): Promise<Plan | string> {
   const account = await findAccount(domain.accounts, name);
@@ -36,8 +36,8 @@ async function planClient({ domain, before }: Asked, client: string): Promise<Pl
   const name = JSON.stringify(client);
   return {
     target: { what: 'client', client, ...until(before) },
-    what: `what client ${name} has of everybody${since(before)}`,
-    lines: [...(isThere ? [] : [`there is no client ${name} now`]), 'people stay signed in', SIGN_IN_AGAIN],
+    what: `everything that client ${name} holds, from all people${since(before)}`,
+    lines: [...(isThere ? [] : [`there is currently no client ${name}`]), 'people stay signed in', SIGN_IN_AGAIN],
   };
 }
 
@@ -45,8 +45,8 @@ async function planClient({ domain, before }: Asked, client: string): Promise<Pl
 async function planIssuer({ domain }: Asked, issuer: string): Promise<Plan> {
   const isTrusted = (await domain.issuers.find(issuer)) !== undefined;
   const line = isTrusted
-    ? 'it is trusted still: clients get new tokens for its tokens'
-    : `there is no trusted issuer ${JSON.stringify(issuer)} now`;
+    ? 'the issuer is still trusted: clients get new tokens for its tokens'
+    : `there is currently no trusted issuer ${JSON.stringify(issuer)}`;
   return {
     target: { what: 'trusted-issuer', issuer },
     what: `what was issued for tokens of ${issuer}`,
@@ -71,7 +71,7 @@ async function planSession({ domain: { accounts, grants } }: Asked, session: str
 function planEverything({ before }: Asked): Promise<Plan> {
   return Promise.resolve({
     target: { what: 'everything', ...until(before) },
-    what: `everything that was issued${since(before)}, to everybody`,
+    what: `everything that was issued to everybody${since(before)}`,
     lines: ['every person signs in again, and every app and machine asks for new tokens'],
   });
 }
@@ -97,12 +97,12 @@ revoke --client shop                              also one that the configuratio
 revoke --token - < leaked.txt                     an access token alone; of a refresh token, all that came of it`,
   options: {
     ...configOption,
-    account: { value: 'ACCOUNT', summary: 'all that an account has, by its address or id' },
-    client: { value: 'CLIENT_ID', summary: 'all that a client has, of everybody' },
+    account: { value: 'ACCOUNT', summary: 'everything that was issued to an account, by its address or id' },
+    client: { value: 'CLIENT_ID', summary: 'everything that a client holds, from all people' },
     issuer: { value: 'ISSUER', summary: 'what was issued for the tokens of a trusted issuer' },
     session: { value: 'SESSION', summary: 'one session, as "latchkey accounts show" names it' },
     token: { value: 'FILE', summary: 'one token, - for standard input' },
-    everything: { summary: 'all that was issued, to everybody' },
+    everything: { summary: 'everything that was issued, to everybody' },
     before: { value: 'INSTANT', summary: 'only what was issued before: 2026-01-31T12:00:00Z, or 1h for an hour ago' },
     yes: { summary: 'do not ask' },
   },

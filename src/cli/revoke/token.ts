@@ -57,7 +57,7 @@ async function planOpaque({ grants }: Domain, token: string): Promise<Plan | und
     if (stored === undefined) continue;
     const { clientId = '', accountId, grantId } = openRecord(token, stored.value);
     if (kind === 'refresh-token' && grantId !== undefined) {
-      const lines = ['it and all that came of the same sign-in: its refresh and access tokens'];
+      const lines = ['the token, and all refresh and access tokens of the same sign-in'];
       return { target: { what: 'grant', grant: grantId }, what: `a refresh token of client "${clientId}"`, lines };
     }
     const account = accountId === undefined ? {} : { account: accountId };

@@ -76,7 +76,7 @@ function readSecret(reference: unknown, sources: SecretSources, isOfClient: bool
   if (typeof name === 'string' && name !== '' && others.length === 0) {
     // A message that repeated the secret itself would put it into a log.
     if (kind === 'env' ? !/^[a-z_]\w*$/i.test(name) : /[\r\n]/.test(name))
-      return { fault: 'is the secret itself, or no name; write { file: PATH } or { env: NAME }' };
+      return { fault: 'is the secret itself, or an invalid name; write { file: PATH } or { env: NAME }' };
     if (kind === 'env') return fromEnvironment(name, sources.environment);
     const file = resolve(sources.folder, name);
     if (kind === 'file') return { ...fromFile(file, name, isOfClient), file };

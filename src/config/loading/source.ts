@@ -87,7 +87,7 @@ function aliasProblems(document: Document, lines: LineCounter): Problem[] {
       const isInside = ancestors.some((node) => isNode(node) && 'anchor' in node && node.anchor === source);
       const offset = range?.[0] ?? 0;
       if (isInside) add(offset, 'is an alias (*) inside the anchor (&) that it repeats: write the value out');
-      else if (!anchors.has(source)) add(offset, 'is an alias (*) of an anchor (&) that is not there before it');
+      else if (!anchors.has(source)) add(offset, 'is an alias (*) without an earlier anchor (&)');
     },
   });
   return found;

@@ -17,7 +17,7 @@ export function checkDetailTypes({ authorization_details_types: types, resources
           : [{ path: [...path, 'resources', at], message: 'is not under resources' }],
       ),
       ...Object.entries(one.fields).flatMap(([name, field]) => fieldFaults(field, [...path, 'fields', name])),
-      ...('type' in one.fields ? [{ path: [...path, 'fields', 'type'], message: 'is there by itself' }] : []),
+      ...('type' in one.fields ? [{ path: [...path, 'fields', 'type'], message: 'is always present' }] : []),
     ];
   });
 }
@@ -45,10 +45,10 @@ function fieldFaults(field: DetailField, path: Path): Fault[] {
   const isText = field.type === 'string' || field.type === 'strings';
   return [
     ...(field.values !== undefined && !isText
-      ? [{ path: [...path, 'values'], message: 'are for the types string and strings' }]
+      ? [{ path: [...path, 'values'], message: 'are only for the types string and strings' }]
       : []),
     ...((field.fields === undefined) === (field.type === 'object')
-      ? [{ path: [...path, 'fields'], message: 'belong to the type object, and it needs them' }]
+      ? [{ path: [...path, 'fields'], message: 'are required for the type object, and only for it' }]
       : []),
     ...Object.entries(field.fields ?? {}).flatMap(([name, inner]) => fieldFaults(inner, [...path, 'fields', name])),
   ];

@@ -33,7 +33,7 @@ export function checkIssuers({ trusted_issuers: issuers, ...surroundings }: Draf
 export function issuersAreFree({ trusted_issuers: issuers }: Draft, taken: readonly string[]): Fault[] {
   return issuers.flatMap((issuer, index) =>
     issuer !== undefined && taken.includes(issuer.issuer)
-      ? [{ path: ['trusted_issuers', index, 'issuer'], message: 'is in the configuration already: change it there' }]
+      ? [{ path: ['trusted_issuers', index, 'issuer'], message: 'is already in the configuration: change it there' }]
       : [],
   );
 }
@@ -44,7 +44,7 @@ export function issuersAreFree({ trusted_issuers: issuers }: Draft, taken: reado
  */
 function isSomebodyElse({ issuer }: TrustedIssuer, surroundings: Surroundings): Fault[] {
   if (issuer !== surroundings.issuer) return [];
-  return [{ path: ['issuer'], message: 'must be another than this server' }];
+  return [{ path: ['issuer'], message: 'must not be this server' }];
 }
 
 function keysStandOnce({ jwks, jwks_uri: uri }: TrustedIssuer): Fault[] {

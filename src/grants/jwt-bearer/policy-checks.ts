@@ -21,7 +21,7 @@ export const POLICY: readonly Check[] = [
   },
   {
     reason: 'client_not_proved',
-    says: 'a client that brings an ID-JAG authenticates',
+    says: 'a client that presents an ID-JAG authenticates',
     holds: ({ isIdJag, request }) => !isIdJag || request.client.isProved,
   },
   {

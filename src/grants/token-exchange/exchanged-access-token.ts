@@ -96,5 +96,5 @@ function scopeOf({ parameters, subject }: Exchange, target: ResourceServerInstan
 function staysBound(role: Role, { cnf }: PresentedToken, token: AccessToken): void {
   if (cnf === undefined) return;
   if (cnf.jkt !== token.jkt || cnf['x5t#S256'] !== token['x5t#S256'])
-    throw unacceptable(role, 'bound to a key that was not shown');
+    throw unacceptable(role, 'bound to a key that the request does not prove');
 }

@@ -79,16 +79,16 @@ export function idJag(parts: {
 
 /** The subject token must be the person's ID token for this client, without an actor. */
 function showsIdentity({ parameters, subject, actor }: Exchange, clientId: string): void {
-  if (parameters.subject_token_type !== TOKEN_TYPE.id_token) throw unacceptable('subject_token', 'is no ID token');
+  if (parameters.subject_token_type !== TOKEN_TYPE.id_token) throw unacceptable('subject_token', 'is not an ID token');
   if (subject.client_id !== clientId) throw unacceptable('subject_token', `was issued to ${subject.client_id}`);
-  if (actor !== undefined) throw unacceptable('actor_token', 'has no place in an ID-JAG');
+  if (actor !== undefined) throw unacceptable('actor_token', 'is not allowed for an ID-JAG');
 }
 
 function targetOf({ policy, parameters }: Exchange): Target {
   const [audience, ...others] = parameters.audience;
   const target = policy.id_jag?.find((one) => one.audience === audience);
   if (target === undefined || others.length > 0)
-    throw new errors.InvalidTarget('audience must be one server that the client may go to');
+    throw new errors.InvalidTarget('audience must be a server for which the client may get an ID-JAG');
   return target;
 }
 

@@ -84,7 +84,7 @@ export function presentedTokens(parts: PresentedTokenParts): ReadPresented {
     if (claims.status !== undefined && (await parts.status.isRevoked(claims.status.status_list)))
       throw refuse('revoked');
     const client = await context.oidc.provider.Client.find(claims.client_id);
-    if (client === undefined) throw refuse('its client is gone');
+    if (client === undefined) throw refuse('its client no longer exists');
     const sub = isOpaque(presented) ? claims.sub : subjectOf(claims.sub, client, parts.subjectNames);
     const holder = await holderOf(context, { ...claims, sub }, presented.type, parts);
     if (typeof holder === 'string') throw refuse(holder);
@@ -156,7 +156,7 @@ async function holderOf(
   const session = type === 'id_token' ? await sessionNamed(grants, { accountId: sub, clientId, sid }) : undefined;
   if (type === 'id_token' && session === undefined) return 'its session has ended';
   const grantId = session?.grantId ?? claims.grant_id;
-  if (grantId === undefined) return (await Client.find(sub)) === undefined ? 'its client is gone' : {};
+  if (grantId === undefined) return (await Client.find(sub)) === undefined ? 'its client no longer exists' : {};
   const grant = await Grant.find(grantId);
   if (grant?.accountId !== sub) return 'its grant has ended';
   const account = await accountOf(context, sub);

@@ -85,7 +85,7 @@ const PRIVATE_HALF: readonly Attribute[] = [
 /** Returns the result of the first method that the token supports. */
 async function firstOf<W, T>(ways: readonly W[], go: (way: W) => Promise<T>): Promise<T> {
   const [way, ...others] = ways;
-  if (way === undefined) throw new SignerUnavailable('the HSM knows no way to make such a key');
+  if (way === undefined) throw new SignerUnavailable('the HSM cannot make such a key');
   try {
     return await go(way);
   } catch (error) {

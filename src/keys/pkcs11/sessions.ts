@@ -183,7 +183,7 @@ export class Sessions {
       this.#running += 1;
       return;
     }
-    if (this.#waiting.length >= MOST_WAITING) throw new SignerUnavailable('too much waits for the HSM');
+    if (this.#waiting.length >= MOST_WAITING) throw new SignerUnavailable('too many requests wait for the HSM');
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 

@@ -184,7 +184,7 @@ export function deviceQrRoute(issuer: string): Route {
   return route('GET', `${routes.code_verification}/qr.svg`, unsecured, (context) => {
     const code = context.query['user_code'];
     if (typeof code !== 'string' || !/^[A-Z]{4}-[A-Z]{4}$/.test(code))
-      throw new Problem('not-found', 'the picture needs a user_code');
+      throw new Problem('not-found', 'the QR code needs a user_code');
     context.type = 'image/svg+xml';
     context.set('Cache-Control', 'no-store');
     context.body = renderSVG(`${issuer}${routes.code_verification}?user_code=${code}`, { ecc: 'M', border: 4 });

@@ -223,7 +223,7 @@ export class Interactions {
   /** A new question is bound to the browser that gets it; other writes only change the existing record. */
   async #write(uid: string, payload: AdapterPayload, ttl: number | undefined): Promise<void> {
     const context = Provider.ctx;
-    if (context === undefined) throw new Error('an interaction begins in a request');
+    if (context === undefined) throw new Error('an interaction can only begin in a request');
     const found = this.#presentedTo(context, uid);
     if (found === undefined) {
       const admitted = await admitInteraction(this.#life, payload, ttl);

@@ -40,11 +40,11 @@ function withoutValues(error: Error): Error {
 const FIXES: [failure: RegExp, fix: string][] = [
   [
     /password|SASL|pg_hba\.conf|^28|role .* (does not exist|is not permitted)|no such user/,
-    "Mend the user and password in the store URL, or the server's pg_hba.conf; give the whole URL by LATCHKEY_STORE",
+    "Correct the user and password in the store URL, or the server's pg_hba.conf; give the whole URL by LATCHKEY_STORE",
   ],
   [
     /3D000|no such database/,
-    "Mend its name in the store URL, or run CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+    "Correct its name in the store URL, or run CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
   ],
   [/not support SSL/, 'Set ssl = on in postgresql.conf, or write sslmode=disable where the network is trusted'],
   [
@@ -54,7 +54,7 @@ const FIXES: [failure: RegExp, fix: string][] = [
   [/is a replica|is read-only|was replaced/, 'Name every server of the cluster in the store URL, and promote one'],
   [
     /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|timeout/,
-    'Start it, or mend the host and port in the store URL',
+    'Start it, or correct the host and port in the store URL',
   ],
 ];
 

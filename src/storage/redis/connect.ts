@@ -117,6 +117,6 @@ function fixFor(told: string): string {
   if (/WRONGPASS|NOAUTH|invalid (username-)?password/i.test(told))
     return '. Its user or password is wrong or missing: give the whole URL by LATCHKEY_STORE, redis://USER:PASSWORD@HOST';
   if (/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|no answer/.test(told))
-    return '. Start it, or mend the host and port in the store URL';
+    return '. Start it, or correct the host and port in the store URL';
   return '';
 }
