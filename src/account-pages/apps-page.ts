@@ -9,13 +9,13 @@ import type { Views } from '../http/view.ts';
 import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
 import { showPage } from '../http/page-answer.ts';
 
-/** An app that may use an account, and for what. */
+/** An app that may use an account, and the access that it has. */
 interface OwnApp {
   client: string;
   allowed: Consent;
 }
 
-interface AppsPageParts extends PageDependencies {
+interface AppsPageDependencies extends PageDependencies {
   views: Views;
   clients: Clients;
   resources: readonly ResourceConfig[];
@@ -27,7 +27,7 @@ interface AppsPageParts extends PageDependencies {
 const PATH = '/apps';
 
 /** The page of the apps with access to an account. Removing access is confirmed before and acknowledged after. */
-export function appsRoutes(parts: AppsPageParts): Route[] {
+export function appsRoutes(parts: AppsPageDependencies): Route[] {
   return [
     ownPage(parts, PATH, async (context, person) => {
       await showList(parts, context, person, { apps: await parts.appsOf(person.account.id) });
@@ -52,7 +52,7 @@ export function appsRoutes(parts: AppsPageParts): Route[] {
 
 /** @param list the apps, and the name of the app whose access this request has just removed */
 async function showList(
-  parts: AppsPageParts,
+  parts: AppsPageDependencies,
   context: Context,
   person: SignedIn,
   { apps, removed }: { apps: readonly OwnApp[]; removed?: string },
@@ -67,14 +67,14 @@ async function showList(
   showPage(context, html);
 }
 
-async function ask(parts: AppsPageParts, context: Context, { purpose }: SignedIn, app: OwnApp): Promise<void> {
+async function ask(parts: AppsPageDependencies, context: Context, { purpose }: SignedIn, app: OwnApp): Promise<void> {
   const csrf = parts.csrf.token(context, purpose);
   const html = parts.views.render('remove-access', { action: PATH, csrf, app: await inWords(parts, app) });
   showPage(context, html);
 }
 
 async function inWords(
-  { clients, resources }: AppsPageParts,
+  { clients, resources }: AppsPageDependencies,
   { client: id, allowed }: OwnApp,
 ): Promise<PageData['remove-access']['app']> {
   const client = await clients.find(id);

@@ -13,7 +13,7 @@ import type { Views } from '../http/view.ts';
 import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
 import { showPage } from '../http/page-answer.ts';
 
-interface PasswordPageParts extends PageDependencies {
+interface PasswordPageDependencies extends PageDependencies {
   views: Views;
   changePassword: ChangePassword;
   passwordMinLength: number;
@@ -27,7 +27,7 @@ type Retry = Pick<PageData['change-password'], 'errors' | 'wait'>;
 const PATH = '/password';
 
 /** The page on which a person changes their password. */
-export function passwordRoutes(parts: PasswordPageParts): Route[] {
+export function passwordRoutes(parts: PasswordPageDependencies): Route[] {
   return [
     ownPage(parts, PATH, (context, person) => {
       show(parts, context, person);
@@ -48,7 +48,13 @@ export function passwordRoutes(parts: PasswordPageParts): Route[] {
   ];
 }
 
-function show(parts: PasswordPageParts, context: Context, person: SignedIn, retry: Retry = {}, status = 200): void {
+function show(
+  parts: PasswordPageDependencies,
+  context: Context,
+  person: SignedIn,
+  retry: Retry = {},
+  status = 200,
+): void {
   const html = parts.views.render('change-password', {
     ...retry,
     action: PATH,
@@ -60,7 +66,7 @@ function show(parts: PasswordPageParts, context: Context, person: SignedIn, retr
 }
 
 function answer(
-  parts: PasswordPageParts,
+  parts: PasswordPageDependencies,
   context: Context,
   person: SignedIn,
   { result, isAgreed }: { result: PasswordChangeResult; isAgreed: boolean },

@@ -23,7 +23,7 @@ interface OwnSession {
   place?: string | undefined;
 }
 
-interface SessionsPageParts extends PageDependencies {
+interface SessionsPageDependencies extends PageDependencies {
   views: Views;
   clients: Clients;
   clock: Clock;
@@ -38,7 +38,7 @@ interface SessionsPageParts extends PageDependencies {
 const PATH = '/sessions';
 
 /** The list of the browsers in which a person is signed in. Ending one is asked first, and acknowledged after. */
-export function sessionsRoutes(parts: SessionsPageParts): Route[] {
+export function sessionsRoutes(parts: SessionsPageDependencies): Route[] {
   return [
     ownPage(parts, PATH, async (context, person) => {
       await showList(parts, context, person, { sessions: await sorted(parts, person) });
@@ -65,7 +65,7 @@ export function sessionsRoutes(parts: SessionsPageParts): Route[] {
 
 /** @param list the sessions, and the names of the browsers that the request has signed out */
 async function showList(
-  parts: SessionsPageParts,
+  parts: SessionsPageDependencies,
   context: Context,
   person: SignedIn,
   { sessions, ended }: { sessions: readonly OwnSession[]; ended?: string[] },
@@ -84,7 +84,7 @@ async function showList(
 }
 
 async function ask(
-  parts: SessionsPageParts,
+  parts: SessionsPageDependencies,
   context: Context,
   { purpose }: SignedIn,
   { value, ending }: { value: string; ending: readonly OwnSession[] },
@@ -95,14 +95,14 @@ async function ask(
 }
 
 /** Sorts this browser first, then the latest. */
-async function sorted(parts: SessionsPageParts, { account, session }: SignedIn): Promise<OwnSession[]> {
+async function sorted(parts: SessionsPageDependencies, { account, session }: SignedIn): Promise<OwnSession[]> {
   const rank = ({ uid, usedAt, signedInAt }: OwnSession): number =>
     uid === session.uid ? Infinity : (usedAt ?? signedInAt);
   return (await parts.sessionsOf(account.id)).toSorted((a, b) => rank(b) - rank(a));
 }
 
 async function inWords(
-  { clients, clock, placeDetail }: SessionsPageParts,
+  { clients, clock, placeDetail }: SessionsPageDependencies,
   own: OwnSession,
 ): Promise<PageData['end-session']['sessions'][number]> {
   const { usedAt, signedInAt } = own;

@@ -31,7 +31,7 @@ type PasswordCheckResult =
  */
 export type PasswordCheck = (shown: PasswordShown, id?: AccountId) => Promise<PasswordCheckResult>;
 
-interface PasswordCheckParts {
+interface PasswordCheckDependencies {
   accounts: Accounts;
   passwords: Passwords;
   attempts: Attempts;
@@ -44,7 +44,7 @@ interface PasswordCheckParts {
  */
 export type AdmitAttempt = (who: Pick<PasswordShown, 'address' | 'deviceToken'>) => number;
 
-export function openAdmission({ passwords, attempts, devices }: PasswordCheckParts): AdmitAttempt {
+export function openAdmission({ passwords, attempts, devices }: PasswordCheckDependencies): AdmitAttempt {
   return ({ address, deviceToken }) => {
     if (devices.browser(deviceToken) !== undefined) return 0;
     const pause = attempts.blockPause(address);
@@ -58,7 +58,7 @@ export function openAdmission({ passwords, attempts, devices }: PasswordCheckPar
  * same work, and their attempts are counted alike. The password record is read once, before the attempt is counted. A
  * session that begins by a password that is being replaced counts from the start of its request, so it ends too.
  */
-export function openPasswordCheck(parts: PasswordCheckParts): PasswordCheck {
+export function openPasswordCheck(parts: PasswordCheckDependencies): PasswordCheck {
   const { passwords, attempts, devices } = parts;
 
   return async ({ password, address, deviceToken, ...shown }, id) => {
@@ -95,7 +95,7 @@ interface Found {
 
 /** Reads as often for an unknown address as for a known one. */
 async function look(
-  { accounts, passwords }: PasswordCheckParts,
+  { accounts, passwords }: PasswordCheckDependencies,
   email: string,
   id: AccountId | undefined,
 ): Promise<Found> {
@@ -121,7 +121,7 @@ export type SignInResult =
 export type SignIn = (shown: PasswordShown) => Promise<SignInResult>;
 
 /** Signs people in by password. */
-export function openSignIn(parts: PasswordCheckParts): SignIn {
+export function openSignIn(parts: PasswordCheckDependencies): SignIn {
   const check = openPasswordCheck(parts);
   return async (shown) => {
     const checked = await check(shown);

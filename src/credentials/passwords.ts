@@ -81,7 +81,7 @@ export interface PasswordAsRead {
   record: Stored<PasswordRecord> | undefined;
 }
 
-export interface PasswordParts {
+export interface PasswordDependencies {
   records: Store;
   clock: Clock;
   random: Random;
@@ -93,7 +93,7 @@ export interface PasswordParts {
 
 export type PasswordSettings = Pick<Config, 'passwords' | 'branding' | 'isDemo'>;
 
-interface PasswordOptions extends PasswordParts {
+interface PasswordOptions extends PasswordDependencies {
   argon2: Config['passwords']['argon2'];
   /** In code points. */
   minLength: number;
@@ -117,7 +117,7 @@ const passwordKey = keyspace<PasswordRecord>('password');
 /** Opens the passwords of a server with these settings. */
 export function passwordsFor(
   { passwords, branding, isDemo = false }: PasswordSettings,
-  parts: PasswordParts,
+  parts: PasswordDependencies,
 ): Passwords {
   const { records, clock, random, isBreached, reportPublished } = parts;
   return openPasswords({

@@ -1,7 +1,7 @@
 import { openAccounts } from '../accounts/accounts.ts';
 import { DEMO_EMAILS } from '../config/loading/secret-strength.ts';
 import { type Index, keyspace, type Key } from '../storage/store.ts';
-import { passwordsFor, type PasswordParts, type PasswordSettings } from './passwords.ts';
+import { passwordsFor, type PasswordDependencies, type PasswordSettings } from './passwords.ts';
 
 /** The kind of server that made a store. */
 export type Maker = 'demo' | 'configured';
@@ -16,7 +16,7 @@ interface OriginRecord {
   maker: Maker;
 }
 
-interface OriginParts extends PasswordParts {
+interface OriginDependencies extends PasswordDependencies {
   config: PasswordSettings;
 }
 
@@ -27,7 +27,7 @@ const SIGNS_OF_LIFE: Key<unknown>[] = ['key-ring:main', 'store-marker:main'];
 const everyAccount: Index<unknown> = 'accounts';
 
 /** Returns the origin of a store; undefined before any server has started on it. @throws StoreUnavailable */
-export async function originOf(parts: OriginParts): Promise<StoreOrigin | undefined> {
+export async function originOf(parts: OriginDependencies): Promise<StoreOrigin | undefined> {
   const { records } = parts;
   const marked = await records.get(originKey);
   if (marked !== undefined) return { maker: marked.value.maker, isMarked: true };
@@ -41,7 +41,7 @@ export async function originOf(parts: OriginParts): Promise<StoreOrigin | undefi
  * Marks the store with this kind of server at its first start, or if an earlier version left it unmarked. @returns the
  * origin of a store of the other kind, which stays unchanged. @throws StoreUnavailable
  */
-export async function claimStore(parts: OriginParts, maker: Maker): Promise<StoreOrigin | undefined> {
+export async function claimStore(parts: OriginDependencies, maker: Maker): Promise<StoreOrigin | undefined> {
   const found = await originOf(parts);
   if (found !== undefined && found.maker !== maker) return found;
   if (found?.isMarked === true || (await parts.records.create(originKey, { maker }))) return undefined;
@@ -50,7 +50,7 @@ export async function claimStore(parts: OriginParts, maker: Maker): Promise<Stor
 }
 
 /** Tells whether a demo account still has the published password. */
-async function hasDemoAccounts({ config, records, clock, random }: OriginParts): Promise<boolean> {
+async function hasDemoAccounts({ config, records, clock, random }: OriginDependencies): Promise<boolean> {
   const accounts = openAccounts({ records, clock, random });
   const passwords = passwordsFor(config, { records, clock, random });
   try {

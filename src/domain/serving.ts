@@ -21,7 +21,7 @@ import { openOutgoing, type Outgoing } from '../outgoing/outgoing.ts';
 import { openRegistration, type Registration } from '../registration/registration.ts';
 import type { SignSet } from '../signals/security-event-token.ts';
 import { openTransmitter, type Transmitter } from '../signals/signals.ts';
-import type { SigningParts } from '../status/signed-list.ts';
+import type { SigningDependencies } from '../status/signed-list.ts';
 import { openStatus, type TokenStatus } from '../status/status.ts';
 import type { Stores } from '../storage/open-stores.ts';
 import { AnsweredForms } from '../forms/answered-forms.ts';
@@ -47,7 +47,7 @@ interface ServingOptions {
 
 /** Signs JWTs outside the engine with the current keys. */
 export interface Signers {
-  list: SigningParts['sign'];
+  list: SigningDependencies['sign'];
   event: SignSet;
 }
 

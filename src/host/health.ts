@@ -1,7 +1,7 @@
 import type { Middleware } from 'koa';
 import type { StoreChecks, StoreFault } from './store-checks.ts';
 
-export interface HealthParts {
+export interface HealthDependencies {
   storeChecks: Pick<StoreChecks, 'report'>;
   /** Rejects if tokens cannot be signed now. */
   canSign: () => Promise<void>;
@@ -19,7 +19,7 @@ interface Health {
  * Reports liveness whenever it answers, and readiness if the stores take writes, the keys can sign and the server
  * accepts new requests.
  */
-export function health({ storeChecks, canSign, isDraining }: HealthParts): Middleware {
+export function health({ storeChecks, canSign, isDraining }: HealthDependencies): Middleware {
   const readiness = async (): Promise<Health> => {
     if (isDraining()) return { status: 'draining' };
     const { fault, lost } = await storeChecks.report();

@@ -9,11 +9,11 @@ import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import { adviseRetry, answerProblems, answerTheRest } from './answers.ts';
 import { assetRoutes } from './assets.ts';
-import { health, type HealthParts } from './health.ts';
+import { health, type HealthDependencies } from './health.ts';
 import { requireContentType, speakJson } from './machine-endpoints.ts';
 import { allowedMethods } from './methods.ts';
 
-interface HostParts extends HealthParts {
+interface HostDependencies extends HealthDependencies {
   issuer: string;
   views: Views;
   routes: readonly Route[];
@@ -24,7 +24,7 @@ interface HostParts extends HealthParts {
 }
 
 /** All middleware before the engine, in order. */
-export function middlewareStack(parts: HostParts): Middleware[] {
+export function middlewareStack(parts: HostDependencies): Middleware[] {
   const routes = assetRoutes(parts.views.assets).concat(parts.routes);
   return [
     numberRequests(parts.random, parts.clock),

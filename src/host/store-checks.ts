@@ -38,7 +38,7 @@ interface StoreReport {
   lost: string[];
 }
 
-interface StoreChecksParts {
+interface StoreChecksDependencies {
   stores: { records: Store; grants: Store; clock: SharedClock; measureClock(): Promise<void> };
   log: Logger;
   random: Random;
@@ -56,14 +56,14 @@ interface Checked {
 
 /** Checks that the stores take writes, still hold their data, and agree with this machine on the time. */
 export class StoreChecks {
-  readonly #parts: StoreChecksParts;
+  readonly #parts: StoreChecksDependencies;
   readonly #node: string;
   readonly #checked: Checked[];
   #timer: NodeJS.Timeout | undefined;
   #last: { report: Promise<StoreReport>; at: number } | undefined;
   #clockWarnings: string[] = [];
 
-  constructor(parts: StoreChecksParts) {
+  constructor(parts: StoreChecksDependencies) {
     this.#parts = parts;
     const { records, grants, clock } = parts.stores;
     this.#node = newId('node', clock, parts.random);

@@ -46,7 +46,7 @@ import { checkScope, clientCredentialsScope } from './requests/requested-scopes.
 import { saveEntered } from './requests/token-status.ts';
 import { limitGuesses } from './device/user-code-guesses.ts';
 
-export interface OverrideParts {
+export interface OverrideDependencies {
   provider: Provider;
   config: Config;
   ring: RingSnapshot;
@@ -66,7 +66,7 @@ export interface OverrideParts {
   random: Random;
 }
 
-type Row = EngineOverride<OverrideParts>;
+type Row = EngineOverride<OverrideDependencies>;
 
 const ENDPOINTS = [
   'authorization',
@@ -162,11 +162,12 @@ function always(): boolean {
   return true;
 }
 
-function refreshBy(engine: GrantHandler, { refresh }: OverrideParts): GrantHandler {
+function refreshBy(engine: GrantHandler, { refresh }: OverrideDependencies): GrantHandler {
   return (context) => refresh.handle(context, engine);
 }
 
 /** Returns the listener if the setting is on. */
 function whereFramed(listener: unknown) {
-  return (_engine: unknown, { config }: OverrideParts) => (config.sessions.front_channel_logout ? listener : undefined);
+  return (_engine: unknown, { config }: OverrideDependencies) =>
+    config.sessions.front_channel_logout ? listener : undefined;
 }

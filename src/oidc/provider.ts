@@ -4,14 +4,14 @@ import { engineConfiguration, type EngineParts } from './configuration.ts';
 import { showCodePage } from './device/device-pages.ts';
 import { reportClientUse, reportEngineEvents } from './engine-events.ts';
 import { installOverrides, prepareSteps } from './engine-override.ts';
-import { engineOverrides, type OverrideParts } from './engine-overrides.ts';
+import { engineOverrides, type OverrideDependencies } from './engine-overrides.ts';
 import type { GrantType } from './grant-type.ts';
 import { verifyHintsBy } from './internals.ts';
 import { resumeByRecord } from './resume.ts';
 import { forgetRefusedProofs } from './storage/replay-adapter.ts';
 
 type Parts = EngineParts &
-  Omit<OverrideParts, 'provider'> & {
+  Omit<OverrideDependencies, 'provider'> & {
     grantTypes: readonly GrantType[];
     log: Logger;
     /** Called for each token issued to a self-registered client. */
@@ -38,7 +38,7 @@ export function createProvider(parts: Parts): Provider {
   return provider;
 }
 
-function overrideParts(provider: Provider, parts: Parts): OverrideParts {
+function overrideParts(provider: Provider, parts: Parts): OverrideDependencies {
   const { config, ring, grants, clients, secretGuesses, subjectNames, status, forms, logouts, refresh } = parts;
   const { calls, outgoing, announce, revoke, clock, random } = parts;
   return {

@@ -17,7 +17,7 @@ import { newId } from '../lib/ids.ts';
 import { secretToken, type Random } from '../lib/random.ts';
 import type { SoftwareStatements } from './software-statements.ts';
 
-export interface RegistrationParts {
+export interface RegistrationDependencies {
   config: Config;
   registered: RegisteredClients;
   invitations: Invitations;
@@ -33,7 +33,7 @@ export interface RegistrationParts {
 }
 
 /** Client Registration Request (RFC 7591 §3.1). */
-export async function register(parts: RegistrationParts, context: Context): Promise<void> {
+export async function register(parts: RegistrationDependencies, context: Context): Promise<void> {
   const { config, registered, invitations, clock, random } = parts;
   const { initial_access_token: access } = config.registration;
   await parts.limitAddress(clientAddress(context));
@@ -70,7 +70,7 @@ export async function register(parts: RegistrationParts, context: Context): Prom
 
 /** @throws Refusal that lists every fault */
 async function describe(
-  { config, accept, random }: RegistrationParts,
+  { config, accept, random }: RegistrationDependencies,
   clientId: string,
   metadata: Metadata,
 ): Promise<ClientConfig> {
@@ -122,7 +122,7 @@ const OURS = [
  * Guards client management: an access token is valid for its own client only. @throws Refusal with the same answer for
  * a wrong token and an unknown client (RFC 7592 §2)
  */
-export async function openOwn({ registered }: RegistrationParts, context: Context): Promise<OpenClient> {
+export async function openOwn({ registered }: RegistrationDependencies, context: Context): Promise<OpenClient> {
   const clientId = String((context['params'] as Record<string, unknown>)['client']);
   const open = await registered.open(clientId, bearerToken(context));
   if (open === undefined)
@@ -131,7 +131,7 @@ export async function openOwn({ registered }: RegistrationParts, context: Contex
 }
 
 /** RFC 7592 §2.1. The secret is stored only as a hash, so it is not returned. */
-export function read({ config }: RegistrationParts, context: Context, { client }: OpenClient): void {
+export function read({ config }: RegistrationDependencies, context: Context, { client }: OpenClient): void {
   context.body = answer(config.issuer, client, bearerToken(context), undefined);
 }
 
@@ -139,7 +139,7 @@ export function read({ config }: RegistrationParts, context: Context, { client }
  * RFC 7592 §2.2: omitted members are removed. The access token stays, because a lost response must not lock the client
  * out.
  */
-export async function change(parts: RegistrationParts, context: Context, open: OpenClient): Promise<void> {
+export async function change(parts: RegistrationDependencies, context: Context, open: OpenClient): Promise<void> {
   const metadata = await readMetadata(context);
   const { client: before } = open;
   refuseForeignValues(metadata, open);
@@ -168,7 +168,7 @@ function refuseForeignValues(metadata: Metadata, { client }: OpenClient): void {
 }
 
 /** RFC 7592 §2.3. Its access token ends with it, and everything that was issued to it is revoked. */
-export async function remove(parts: RegistrationParts, context: Context, open: OpenClient): Promise<void> {
+export async function remove(parts: RegistrationDependencies, context: Context, open: OpenClient): Promise<void> {
   await parts.revoke({ what: 'client', client: open.client.client_id }, 'client-deleted', () => open.remove());
   parts.announce({ type: 'client.deleted', client: open.client.client_id, address: clientAddress(context) });
   context.status = 204;

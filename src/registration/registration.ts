@@ -13,7 +13,7 @@ import type { Store } from '../storage/store.ts';
 import { blockShares, openBudget } from '../limits/budget.ts';
 import { clientAddress } from '../http/request-facts.ts';
 import { openSoftwareStatements } from './software-statements.ts';
-import { change, openOwn, read, remove, register, type RegistrationParts } from './register.ts';
+import { change, openOwn, read, remove, register, type RegistrationDependencies } from './register.ts';
 
 export interface Registration {
   /** Empty if the configuration allows no self-registration. */
@@ -81,7 +81,7 @@ function registrationLimit({ grants, clock, most }: { grants: Store; clock: Cloc
 }
 
 /** Client registration (RFC 7591) and its management by the client (RFC 7592). */
-function registrationRoutes(parts: RegistrationParts): Route[] {
+function registrationRoutes(parts: RegistrationDependencies): Route[] {
   const own = '/register/:client';
   const guard = (context: Context) => openOwn(parts, context);
   return [
@@ -96,7 +96,7 @@ function registrationRoutes(parts: RegistrationParts): Route[] {
 }
 
 /** Every response, including refusals, is readable only by its caller and by browsers at the listed origins. */
-function answering({ config, announce }: RegistrationParts, handle: Route['handle']): Route['handle'] {
+function answering({ config, announce }: RegistrationDependencies, handle: Route['handle']): Route['handle'] {
   const answered = answeringRefusals(handle, (context, { code, reason }) => {
     announce({ type: 'registration.refused', address: clientAddress(context), error: code, reason });
   });

@@ -6,7 +6,7 @@ import {
   tokensOfGrant,
   tokensOfTrustedIssuer,
 } from '../status/token-indexes.ts';
-import { revoker, type RevokerParts } from '../status/revoker.ts';
+import { revoker, type RevokerDependencies } from '../status/revoker.ts';
 import { forEachAtOnce } from '../storage/every-member.ts';
 import type { Index } from '../storage/store.ts';
 
@@ -26,7 +26,7 @@ export interface Tokens {
   endOfEveryClient(before: number): Promise<void>;
 }
 
-export function openTokens(parts: RevokerParts): Tokens {
+export function openTokens(parts: RevokerDependencies): Tokens {
   const issued = revoker(parts);
   const endIn = async (indexes: readonly Index<unknown>[], startedBefore?: number): Promise<void> => {
     await issued.revokeMembers(indexes, { startedBefore });

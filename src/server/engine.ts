@@ -5,7 +5,7 @@ import type { ServingDomain } from '../domain/serving.ts';
 import { passwordGrant } from '../grants/password.ts';
 import { tokenExchange } from '../grants/token-exchange/token-exchange.ts';
 import type { Admission } from '../host/admission.ts';
-import type { HealthParts } from '../host/health.ts';
+import type { HealthDependencies } from '../host/health.ts';
 import { published, type Engine } from '../host/request-handler.ts';
 import { middlewareStack } from '../host/middleware.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
@@ -27,7 +27,7 @@ interface EngineContext {
   keys: KeyRing;
   log: Logger;
   admission: Admission;
-  storeChecks: HealthParts['storeChecks'];
+  storeChecks: HealthDependencies['storeChecks'];
   isDraining: () => boolean;
   apps: Apps;
 }

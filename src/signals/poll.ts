@@ -98,7 +98,7 @@ async function wait(
     gone.abort();
   });
   for (let now = stream; ; now = await pollable(dependencies, receiver, stream.id)) {
-    // Begun before the look, so that no event is missed in between.
+    // The wait begins before the look, so that no event is missed in between.
     const waiter = waiting.begin(stream.id);
     const found = await take(dependencies, now);
     if (found.length > 0 || waiter === undefined || gone.signal.aborted || clock.now() >= until) {
@@ -134,7 +134,7 @@ export interface Waiting {
 }
 
 interface Waiter {
-  /** Settles when the stream is woken, after so many milliseconds, or when the caller is gone. */
+  /** Settles when the stream has something new, when the time is over, or when the caller has disconnected. */
   until(milliseconds: number, gone: AbortSignal): Promise<void>;
   end(): void;
 }

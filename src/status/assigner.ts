@@ -4,7 +4,7 @@ import { enterClient, indexesOf, issuedName, type NewToken } from './token-index
 import { LEEWAY, type ListUris, type StatusReference } from './lists.ts';
 import type { IndexAllocator } from './index-allocator.ts';
 
-interface AssignerParts {
+interface AssignerDependencies {
   grants: Store;
   clock: Clock;
   allocator: IndexAllocator;
@@ -25,11 +25,11 @@ const KNOWN = 3_600_000;
 
 /** Assigns status indexes and enters tokens into the indexes by which a revocation finds them. */
 export class StatusAssigner {
-  readonly #parts: AssignerParts;
+  readonly #parts: AssignerDependencies;
   #clients = new Set<string>();
   #since = -Infinity;
 
-  constructor(parts: AssignerParts) {
+  constructor(parts: AssignerDependencies) {
     this.#parts = parts;
   }
 

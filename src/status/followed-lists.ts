@@ -43,7 +43,7 @@ interface Followed extends FollowedList {
   writtenAt: number | undefined;
 }
 
-interface FollowedListsParts {
+interface FollowedListsDependencies {
   grants: Store;
   clock: Clock;
   reportFailure: (error: unknown) => void;
@@ -60,7 +60,7 @@ interface FollowedListsParts {
  * Redis restored from an older copy, are written back from memory.
  */
 export class FollowedLists {
-  readonly #parts: FollowedListsParts;
+  readonly #parts: FollowedListsDependencies;
   readonly #lists = new Map<string, Followed>();
   readonly #timer: NodeJS.Timeout;
   #unsubscribe: () => Promise<void> = () => Promise.resolve();
@@ -73,7 +73,7 @@ export class FollowedLists {
   #coming: Promise<void> | undefined;
   #isClosed = false;
 
-  constructor(parts: FollowedListsParts) {
+  constructor(parts: FollowedListsDependencies) {
     this.#parts = parts;
     this.#timer = setInterval(() => this.#lookUnasked(), PERIOD).unref();
   }

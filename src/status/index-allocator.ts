@@ -21,7 +21,7 @@ const BLOCK = 1024;
 /** Number of indexes left at which the node fetches the next block, so that hardly a token waits for it. */
 const LOW = 256;
 
-interface IndexAllocatorParts {
+interface IndexAllocatorDependencies {
   grants: Store;
   clock: Clock;
   random: Random;
@@ -47,13 +47,13 @@ export interface Taken {
 
 /** Allocates status indexes. No two tokens get the same one, on any node. */
 export class IndexAllocator {
-  readonly #parts: IndexAllocatorParts;
+  readonly #parts: IndexAllocatorDependencies;
   readonly #highest = new Map<string, number>();
   #now: Block | undefined;
   #next: Block | undefined;
   #fetching: Promise<void> | undefined;
 
-  constructor(parts: IndexAllocatorParts) {
+  constructor(parts: IndexAllocatorDependencies) {
     this.#parts = parts;
   }
 

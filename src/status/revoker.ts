@@ -8,7 +8,7 @@ import { CAPACITY, isLive, listKey, listNamed, listUris, type StatusReference, t
 /** Adds bits that were set in the store to the lists in memory. */
 export type Learn = (list: StatusList, indexes: readonly number[]) => Promise<void>;
 
-export interface RevokerParts {
+export interface RevokerDependencies {
   grants: Store;
   clock: Clock;
   issuer: string;
@@ -17,7 +17,7 @@ export interface RevokerParts {
 }
 
 interface Which {
-  /** Only tokens whose request began before this instant, in milliseconds since the epoch. */
+  /** Limits the revocation to tokens whose request began before this instant, in milliseconds since the epoch. */
   startedBefore?: number | undefined;
   /** Limits the revocation to access tokens, without refresh tokens and codes. */
   accessOnly?: boolean;
@@ -42,7 +42,7 @@ interface Dated {
   startedAt?: number;
 }
 
-export function revoker(parts: RevokerParts): Revoker {
+export function revoker(parts: RevokerDependencies): Revoker {
   const { grants, clock, issuer } = parts;
   const uris = listUris(issuer);
   return {
@@ -65,7 +65,7 @@ export function revoker(parts: RevokerParts): Revoker {
 }
 
 async function revokeMembers(
-  parts: Omit<RevokerParts, 'issuer'>,
+  parts: Omit<RevokerDependencies, 'issuer'>,
   indexes: readonly Index<unknown>[],
   { startedBefore = Infinity, accessOnly = false }: Which = {},
 ): Promise<number> {
@@ -96,11 +96,11 @@ interface ListBatch {
 
 /** Collects the bits to set, list by list. Each list is read once, and only new bits are written. */
 class BitBatch {
-  readonly #parts: Omit<RevokerParts, 'issuer'>;
+  readonly #parts: Omit<RevokerDependencies, 'issuer'>;
   readonly #lists = new Map<string, ListBatch>();
   #count = 0;
 
-  constructor(parts: Omit<RevokerParts, 'issuer'>) {
+  constructor(parts: Omit<RevokerDependencies, 'issuer'>) {
     this.#parts = parts;
   }
 

@@ -10,7 +10,10 @@ export const STATUS_ROUTES = { aggregation: '/status', events: '/status/events',
 
 const TYPE = 'application/statuslist+jwt';
 
-/** The client that a request authenticates as, the answer to wrong credentials, or undefined where there are none. */
+/**
+ * Returns the client that a request authenticates as, or the answer to wrong credentials. Returns undefined without
+ * credentials.
+ */
 type FindClient = (
   context: Context,
 ) => Promise<{ client: string } | { status: number; error: string; error_description: string } | undefined>;

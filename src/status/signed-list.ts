@@ -12,7 +12,7 @@ export interface SignedList {
   readonly gzipped: () => Promise<{ body: Buffer; etag: string }>;
 }
 
-export interface SigningParts {
+export interface SigningDependencies {
   /** Signs with the current key, as `statuslist+jwt`. */
   sign: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
   clock: Clock;
@@ -40,11 +40,11 @@ interface Made {
 
 /** Caches each signed list. A request signs it again if it has changed or half of its life is over. */
 export class SignedLists {
-  readonly #parts: SigningParts;
+  readonly #parts: SigningDependencies;
   readonly #life: number;
   #made = new WeakMap<FollowedList, Made>();
 
-  constructor(parts: SigningParts) {
+  constructor(parts: SigningDependencies) {
     this.#parts = parts;
     this.#life = BEYOND + 2 * parts.ttl;
   }

@@ -8,7 +8,7 @@ import { listUris } from './lists.ts';
 import type { NewToken } from './token-indexes.ts';
 import { IndexAllocator } from './index-allocator.ts';
 import { revoker, type Learn, type Revoker } from './revoker.ts';
-import { SignedLists, type SignedList, type SigningParts } from './signed-list.ts';
+import { SignedLists, type SignedList, type SigningDependencies } from './signed-list.ts';
 import { eventText, Streams, TRUSTED_FOR } from './streams.ts';
 
 export interface TokenStatus extends Pick<Revoker, 'isRevoked'> {
@@ -31,7 +31,7 @@ export interface TokenStatus extends Pick<Revoker, 'isRevoked'> {
   close(): Promise<void>;
 }
 
-interface StatusParts extends Pick<SigningParts, 'sign'> {
+interface StatusDependencies extends Pick<SigningDependencies, 'sign'> {
   grants: Store;
   clock: Clock;
   random: Random;
@@ -49,7 +49,7 @@ const OPEN_FOR = 900;
 const MOST_TOLD = 1000;
 
 /** Starts to follow the lists. @throws StoreUnavailable */
-export async function openStatus(parts: StatusParts): Promise<TokenStatus> {
+export async function openStatus(parts: StatusDependencies): Promise<TokenStatus> {
   const { grants, clock, random, sign, issuer, ttl, longest, reportFailure } = parts;
   const { uriOf } = listUris(issuer);
   const revoked = revoker({ grants, clock, issuer });

@@ -164,7 +164,7 @@ export function isText(value: unknown, longest = 255): value is string {
 
 export type Examiner = (request: Request) => Promise<Examination>;
 
-interface ExaminerParts {
+interface ExaminerDependencies {
   /** This server's issuer URL. */
   here: string;
   issuers: Issuers;
@@ -175,7 +175,7 @@ interface ExaminerParts {
 }
 
 /** Prepares the facts that the checks of an assertion use. */
-export function examiner({ here, issuers, keys, subjects, claimOnce, clock }: ExaminerParts): Examiner {
+export function examiner({ here, issuers, keys, subjects, claimOnce, clock }: ExaminerDependencies): Examiner {
   const sources: Sources = {
     keyOf: (issuer, header) => keys.find(issuer, header),
     subjectOf: (issuer, claims) => subjects.find(issuer, claims),

@@ -13,7 +13,7 @@ import type { Check, Examination, Request, Examiner } from './examination.ts';
 import { firstFailure } from './checks.ts';
 import type { Subjects } from './subject.ts';
 
-interface JwtBearerParts {
+interface JwtBearerDependencies {
   examine: Examiner;
   subjects: Subjects;
   announce: Announce;
@@ -23,7 +23,7 @@ interface JwtBearerParts {
  * Accepts a trusted issuer's token as a grant (RFC 7523 §2.1). It issues only an access token. No refresh token,
  * because the client can get another assertion; no ID token, because nobody signed in here.
  */
-export function jwtBearerGrant({ examine, subjects, announce }: JwtBearerParts): GrantType {
+export function jwtBearerGrant({ examine, subjects, announce }: JwtBearerDependencies): GrantType {
   return {
     name: JWT_BEARER,
     parameters: ['assertion', 'scope', 'resource'],

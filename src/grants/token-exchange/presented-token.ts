@@ -51,7 +51,7 @@ interface Presented {
   token: string;
 }
 
-export interface PresentedTokenParts {
+export interface PresentedTokenDependencies {
   issuer: string;
   ring: Pick<RingSnapshot, 'published'>;
   accountOf: AccountOf;
@@ -68,7 +68,7 @@ type ReadPresented = (
 ) => Promise<PresentedToken>;
 
 /** Verifies the tokens presented for an exchange. @throws InvalidRequest with the reason for the log */
-export function presentedTokens(parts: PresentedTokenParts): ReadPresented {
+export function presentedTokens(parts: PresentedTokenDependencies): ReadPresented {
   const verify = verifyOurs(parts);
 
   return async (context, presented, policy) => {
@@ -149,7 +149,7 @@ async function holderOf(
   context: TokenEndpointGrantContext,
   claims: z.infer<typeof claimsSchema>,
   type: PresentedType,
-  { accountOf, grants }: PresentedTokenParts,
+  { accountOf, grants }: PresentedTokenDependencies,
 ): Promise<Pick<PresentedToken, 'account' | 'grant_id' | 'grant_client'> | string> {
   const { Client, Grant } = context.oidc.provider;
   const { sub, client_id: clientId, sid = '' } = claims;

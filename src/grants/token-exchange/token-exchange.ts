@@ -9,7 +9,12 @@ import { actorsOf } from './actors.ts';
 import { parametersSchema, type Exchange, type IssueToken } from './exchange.ts';
 import { exchangedAccessToken } from './exchanged-access-token.ts';
 import { idJag } from './id-jag.ts';
-import { presentedTokens, subjectFor, type PresentedToken, type PresentedTokenParts } from './presented-token.ts';
+import {
+  presentedTokens,
+  subjectFor,
+  type PresentedToken,
+  type PresentedTokenDependencies,
+} from './presented-token.ts';
 import { unacceptable, type Role, presentedType, TOKEN_TYPE } from './token-types.ts';
 
 /**
@@ -18,7 +23,7 @@ import { unacceptable, type Role, presentedType, TOKEN_TYPE } from './token-type
  * client's policy are allowed.
  */
 export function tokenExchange(
-  parts: PresentedTokenParts & { ring: Pick<RingSnapshot, 'signing'>; announce: Announce; random: Random },
+  parts: PresentedTokenDependencies & { ring: Pick<RingSnapshot, 'signing'>; announce: Announce; random: Random },
 ): GrantType {
   const read = presentedTokens(parts);
   const accessToken = exchangedAccessToken(parts);

@@ -26,7 +26,7 @@ import { SessionCookies, type FoundCookie } from './session-cookies.ts';
 /** Stands for the missing account of a question that was asked before sign-in. */
 const NOBODY = '';
 
-interface SessionAdapterParts {
+interface SessionAdapterDependencies {
   grants: Store;
   random: Random;
   clock: Clock;
@@ -47,7 +47,7 @@ interface Seen {
  * session at a request's start and writes all of it at the end, so the last of parallel requests would undo the others;
  * here a write makes only its own changes. After sign-out no pending request brings the session back.
  */
-export function sessionAdapter({ grants, random, clock, pending, config }: SessionAdapterParts): Adapter {
+export function sessionAdapter({ grants, random, clock, pending, config }: SessionAdapterDependencies): Adapter {
   const cookies = new SessionCookies(grants, random);
   const seenBy = new WeakMap<KoaContextWithOIDC, Seen>();
   const parts = { grants, cookies, pending };

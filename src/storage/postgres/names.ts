@@ -12,7 +12,7 @@ const ITSELF = `${ESCAPE}\u0002`;
 const DIGEST = `${ESCAPE}\u0003`;
 const TERM = `${ESCAPE}\u0004`;
 
-/** The names of a row, as its columns hold them. */
+/** The names of a row, as its columns store them. */
 interface RowNames {
   key: string;
   /** The row's indexes, and its terms, which are stored as indexes; NULL if there are none. */

@@ -98,7 +98,7 @@ export async function prepareSchema(primary: Primary, schema: string): Promise<v
     await run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`latchkey schema ${schema}`]);
     const found = await foundVersion(run, schema);
     const exists = await run('SELECT count(*)::integer AS count FROM pg_namespace WHERE nspname = $1', [schema]);
-    // Not IF NOT EXISTS, which asks for the right to create although it would not.
+    // IF NOT EXISTS would require the right to create a schema even if the schema exists.
     if (exists[0]?.['count'] === 0) await run(`CREATE SCHEMA ${name}`);
     for (const step of VERSIONS.slice(found)) await run(step.replaceAll('@', name));
     await run(`CREATE TABLE IF NOT EXISTS ${name}.schema_version (version integer NOT NULL)`);

@@ -7,7 +7,7 @@ import type { Statement } from './statements.ts';
 
 export type Rows = Record<string, unknown>[];
 
-/** Answer of a server about itself. */
+/** A server's answer about its own state. */
 interface ServerState {
   isPrimary: boolean;
   /** Grows with each promotion, so it distinguishes two primaries. */

@@ -28,7 +28,7 @@ export function startSweeper(primary: Primary, sweeps: readonly Statement[], clo
   };
 }
 
-/** Deletes one batch of what had expired by `now`. @returns whether there may be more */
+/** Deletes one batch of rows that had expired by `now`. @returns whether there may be more */
 async function sweep(primary: Primary, sweeps: readonly Statement[], now: number): Promise<boolean> {
   try {
     let isBacklog = false;
