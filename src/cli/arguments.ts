@@ -50,8 +50,8 @@ function optionNames({ options }: Command): string[] {
 }
 
 /**
- * Parses the arguments after the command's name. @throws UsageError with our own message, because those of `parseArgs`
- * describe its API
+ * Parses the arguments after the command's name.
+ * @throws UsageError with a message for operators, because the messages of `parseArgs` describe its API
  */
 export function readArguments(command: Command, line: readonly string[]): Arguments {
   const { tokens } = parseArgs({

@@ -59,7 +59,7 @@ export const clientKey = keyspace<ClientRecord>('client');
 export const everyClient: Index<ClientRecord> = 'clients';
 /** A client that an operator stored has no expiry. */
 export const durableClient: WriteOptions = { indexes: [everyClient] };
-/** Has a record of its own, because a client of the configuration has no record to mark. */
+/** The mark of a disabled client. It is a separate record, because a client of the configuration has no record. */
 const disabledKey = keyspace<{ disabled: true }>('disabled-client');
 
 /** Looks clients up in the configuration first: a stored record cannot take the id of one. */

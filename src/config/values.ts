@@ -1,4 +1,4 @@
-/** The kinds of single values that the configuration is made of. */
+/** Schemas of the values in the configuration, such as durations and file paths. */
 import { z } from 'zod';
 import { parseDuration } from '../lib/clock.ts';
 import { normaliseEmail } from '../lib/email.ts';

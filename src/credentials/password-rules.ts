@@ -86,7 +86,7 @@ function isStraightRun(text: string): boolean {
   );
 }
 
-/** Lists words of the context, which a guesser tries first. */
+/** Lists words from the person's name, email address and service, which an attacker tries first. */
 export function ownWords({ email, name, service }: PasswordContext): string[] {
   return [email, name, service].flatMap(wordsOf);
 }

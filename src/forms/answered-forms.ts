@@ -116,7 +116,7 @@ function isAnswered(form: AnsweredForm): form is AnsweredForm & Sealed<KeptAnswe
   return form.sealed !== undefined;
 }
 
-/** A complete answer to a browser, including cookies, for repetition. */
+/** A complete answer to a browser, including cookies, which can be sent again. */
 export interface KeptAnswer {
   status: number;
   headers: Record<string, string | string[]>;

@@ -113,7 +113,7 @@ function render(views: Views, name: ProblemName, own: Way | undefined): string {
   return views.render('error', {
     title,
     message,
-    // If the page has a way on, the technical code does not help the person.
+    // If the page has a link to continue, the technical code does not help the person.
     ...(way === undefined ? { code } : { link: own ?? way }),
     requestId: ID,
     ...(hint && { hint }),

@@ -167,7 +167,7 @@ export async function senderKey(context: KoaContextWithOIDC): Promise<string | u
   return certificate && `x5t#S256 ${(certificateThumbprint as (certificate: Certificate) => string)(certificate)}`;
 }
 
-/** SHA-256 of a certificate, as in the tokens bound to it (RFC 8705 §3.1). */
+/** SHA-256 of a certificate, as in certificate-bound tokens (RFC 8705 §3.1). */
 export function thumbprintOf(certificate: X509Certificate | undefined): string | undefined {
   return certificate && (certificateThumbprint as (certificate: Certificate) => string)(certificate);
 }

@@ -77,7 +77,7 @@ export class FollowedList {
     return !this.#expiresWithin(-allowed) && age(this.#confirmedAt) <= (this.#list.ttl + grace) * 1000;
   }
 
-  /** Tells whether it is valid without a fetch. @param at the time to judge it by */
+  /** Tells whether the list is valid without a fetch. @param at the time to judge the list by */
   isFresh(at = now()): boolean {
     return this.isConfirmed() && this.#confirmedAt >= at - this.#rules.trustedFor();
   }

@@ -12,7 +12,10 @@ interface Loading {
 
 const loadingKey: Key<Loading> = keyspace<Loading>('store-loading')('main');
 
-/** Milliseconds between signs of life, and without one until another process may go on. */
+/**
+ * Milliseconds between two signs of life of a load, and milliseconds without one after which another process may
+ * continue.
+ */
 const PERIOD = 3000;
 const SILENT = 20_000;
 

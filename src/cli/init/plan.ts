@@ -59,7 +59,7 @@ export function configText(plan: InitPlan): string {
       `    type: ${type}`,
     ],
     ...(secret === undefined ? [] : [`    secret: { file: ${secret} }`]),
-    '    # Nobody is asked whether an app of your own may know who they are.',
+    '    # Your own app. People are not asked whether it may see their name and address.',
     '    first_party: true',
     `    redirect_uris: [${quoted(`${app}/callback`)}]`,
     `    post_logout_redirect_uris: [${quoted(`${app}/`)}]`,

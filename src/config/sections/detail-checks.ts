@@ -3,7 +3,7 @@ import type { Fault, Path } from '../problems.ts';
 import type { ClientConfig, Draft } from '../schema.ts';
 import { didYouMean } from '../suggest.ts';
 
-/** Checks the authorization details types (RFC 9396), by themselves and against the resources. */
+/** Checks each type of authorization details (RFC 9396), and that its resources exist. */
 export function checkDetailTypes({ authorization_details_types: types, resources }: Draft): Fault[] {
   const registered = resources.map((resource) => resource?.identifier);
   return (types ?? []).flatMap((one, index) => {

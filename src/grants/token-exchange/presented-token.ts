@@ -114,7 +114,7 @@ function subjectOf(sub: string, client: Client, subjectNames: SubjectNames): str
   return sub.startsWith('acc_') ? (subjectNames.accountFor(sub, policyOf(client).sector) ?? sub) : sub;
 }
 
-/** An API may exchange a token that was sent to it, but none for another API (RFC 9068 §4). */
+/** An API may exchange only a token that was sent to it, and no token for another API (RFC 9068 §4). */
 const readJwtAccessToken: Reader = (verify, _context, token, { audiences }) =>
   verifyAccessToken(verify, token, { audience: [...audiences] });
 

@@ -108,8 +108,8 @@ export function defined(claims: UnknownObject): UnknownObject {
 }
 
 /**
- * Symbol under which an account's claims hold the operator's additions, because the engine knows no claim names of
- * single clients.
+ * Symbol under which an account's claims hold the operator's additions. The engine knows only claim names that all
+ * clients share.
  */
 const ADDED = Symbol('claims that the operator added');
 
