@@ -92,7 +92,7 @@ describe('Clients that are not of the configuration', () => {
       '7 clients[2].secret: client "job": a secret may not stand in this file; write { file: PATH } or { env: NAME }',
       '8 clients[2].scopes[0]: client "job": is not a scope of any of its resources; there are openid, profile, email, roles, offline_access, notes:read',
       '9 clients[2].resources[1]: client "job": is not under resources',
-      '10 clients[3].client_id: client "sound": is the client_id of clients[0] already',
+      '10 clients[3].client_id: client "sound": is already the client_id of clients[0]',
       '10 clients[3].redirect_uris[0]: client "sound": must not have a wildcard; list every address',
       '11 clients[4].type: client "odd": must be one of spa, web, machine (did you mean spa?)',
       '12 clients[5].secret: client "last": the environment variable NOT_SET is not set',

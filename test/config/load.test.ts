@@ -532,9 +532,9 @@ accounts:
       .replace('resources: [{', 'resources:\n  - {')
       .replace('}]', '}'),
     [
-      '7 clients[1].client_id: client "shop": is the client_id of clients[0] already',
-      '10 resources[1].identifier: is the identifier of resources[0] already',
-      '13 accounts[1].email: is the email of accounts[0] already',
+      '7 clients[1].client_id: client "shop": is already the client_id of clients[0]',
+      '10 resources[1].identifier: is already the identifier of resources[0]',
+      '13 accounts[1].email: is already the email of accounts[0]',
     ],
   ],
   'resources that cannot be': [

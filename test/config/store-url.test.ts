@@ -83,7 +83,7 @@ describe('A store URL', () => {
     ['postgres://me@h/db?sslrootcert=ca.pem', /full path of sslrootcert/],
     ['postgres://me@h/db?sslmode=disable&sslmode=require', /unknown or repeated/],
     ['postgres://me@h/db?options=-c', /unknown or repeated: use direct, pool, schema/],
-    ['postgres://me@h/db?target_session_attrs=any', /must have target_session_attrs=read-write/],
+    ['postgres://me@h/db?target_session_attrs=any', /must not have a target_session_attrs other than read-write/],
     ['postgres://me@h/db?schema=a-b', /an invalid schema/],
     ['postgres://me@h/db?pool=1', /an invalid pool: use 2 to 200/],
     ['postgres://me@h/d%zz', /database that is not percent-encoded/],

@@ -128,7 +128,7 @@ describe('A trusted issuer of the configuration', () => {
     assert.equal(parse(configWith([ISSUER, ...others])).config.trusted_issuers.length, 2);
     assert.match(
       problemsOf(configWith([ISSUER, ISSUER])).join(),
-      /trusted_issuers\[1\]\.issuer: .*is the issuer of trusted_issuers\[0\] already/,
+      /trusted_issuers\[1\]\.issuer: .*is already the issuer of trusted_issuers\[0\]/,
     );
   });
 });
