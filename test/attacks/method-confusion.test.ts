@@ -3,7 +3,7 @@ import { SignJWT, type JWTPayload } from 'jose';
 import { CIBA_GRANT, clientSchema, DEVICE_GRANT } from '../../src/config/sections/client-schema.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { startLogoutReceiver, type LogoutReceiver } from '../oidc/logout-receiver.ts';
-import { Receiver } from '../signals/world.ts';
+import { Receiver } from '../signals/signals-setup.ts';
 import { placeOf } from '../status/published-lists.ts';
 import { Browser } from '../support/browser.ts';
 import { newHolder, proof } from '../support/dpop.ts';

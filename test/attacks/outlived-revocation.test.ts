@@ -4,7 +4,7 @@ import { decodeJwt } from 'jose';
 import type { Config } from '../../src/config/schema.ts';
 import { liveSessions } from '../../src/sessions/access.ts';
 import { serverStores } from '../oidc/server-stores.ts';
-import { World } from '../revocation/world.ts';
+import { NodePair } from '../revocation/node-pair.ts';
 import { Browser } from '../support/browser.ts';
 import { authorizationRequest, signIn, tokensFor } from '../support/flows.ts';
 import { apiOf } from '../support/tokens.ts';
@@ -25,15 +25,15 @@ function withOddClients(config: Config): Config {
 for (const backend of serverStores) {
   describe(`Whoever would keep a token beyond its revocation on ${backend.name}`, function () {
     this.timeout(60_000);
-    let world: World;
+    let setup: NodePair;
     before(async () => {
-      world = await World.start(backend, withOddClients);
+      setup = await NodePair.start(backend, withOddClients);
     });
-    after(() => world.stop());
+    after(() => setup.stop());
 
     /** Asks silently, and says what came back in the fragment. */
     async function askForToken(browser: Browser): Promise<string | undefined> {
-      const { issuer } = world.node;
+      const { issuer } = setup.node;
       const wants = { response_type: 'id_token token', scope: 'openid notes:read', resource: apiOf(issuer) };
       const without = { code_challenge: '', code_challenge_method: '' };
       const request = authorizationRequest(issuer, 'demo-web', { prompt: 'none', ...wants, ...without });
@@ -43,33 +43,33 @@ for (const backend of serverStores) {
     }
 
     it('gets none through the browser by asking while the session ends', async () => {
-      const { issuer } = world.node;
+      const { issuer } = setup.node;
       const tokens: string[] = [];
       for (const pause of [5, 10, 20, 40]) {
         const browser = new Browser();
         const { id_token = '' } = await tokensFor(issuer, { browser });
-        const sessions = await liveSessions(world.stores.grants, decodeJwt(id_token).sub ?? '');
+        const sessions = await liveSessions(setup.stores.grants, decodeJwt(id_token).sub ?? '');
         const asked = Array.from({ length: 16 }, async (_, at) => sleep(at * 2).then(() => askForToken(browser)));
         await sleep(pause);
-        for (const { uid } of sessions) await world.operations.endSession(uid);
+        for (const { uid } of sessions) await setup.operations.endSession(uid);
         tokens.push(...(await Promise.all(asked)).flatMap((token) => token ?? []));
         assert.equal(await askForToken(browser), undefined);
       }
-      await until(async () => !(await Promise.all(tokens.map((token) => world.isActive(token)))).includes(true));
+      await until(async () => !(await Promise.all(tokens.map((token) => setup.isActive(token)))).includes(true));
     });
 
     it('has none left once everything is revoked, though it is for no API and of no person', async () => {
-      const machine = await world.machineToken();
+      const machine = await setup.machineToken();
       assert.equal(machine.includes('.'), false);
-      assert.equal(await world.isActive(machine), true);
-      await world.operations.endBefore('everybody');
-      assert.equal(await world.isActive(machine), false);
+      assert.equal(await setup.isActive(machine), true);
+      await setup.operations.endBefore('everybody');
+      assert.equal(await setup.isActive(machine), false);
     });
 
     it('asks in vain where it was signed in before', async () => {
       const browser = new Browser();
-      await signIn(browser, authorizationRequest(world.node.issuer));
-      await world.operations.endBefore('everybody');
+      await signIn(browser, authorizationRequest(setup.node.issuer));
+      await setup.operations.endBefore('everybody');
       assert.equal(await askForToken(browser), undefined);
     });
   });

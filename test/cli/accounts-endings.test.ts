@@ -6,7 +6,7 @@ import type { TwoNodes } from '../status/two-nodes.ts';
 import type { Said } from '../support/command.ts';
 import { ADMIN, ALICE, authorizationRequest, refresh } from '../support/flows.ts';
 import { Browser } from '../support/browser.ts';
-import { startApiWorld, type ApiWorld } from './api-world.ts';
+import { startApiSetup, type ApiSetup } from './api-setup.ts';
 
 const EVERYTHING = 'openid notes:read notes:admin';
 
@@ -25,17 +25,17 @@ function withAdminScope(config: Config): Config {
 for (const backend of serverStores) {
   describe(`latchkey accounts, beside an API and two nodes on ${backend.name}`, function () {
     this.timeout(60_000);
-    let world: ApiWorld;
+    let setup: ApiSetup;
     let nodes: TwoNodes;
     beforeEach(async () => {
-      world = await startApiWorld(backend, withAdminScope);
-      ({ nodes } = world);
+      setup = await startApiSetup(backend, withAdminScope);
+      ({ nodes } = setup);
     });
-    afterEach(() => world.stop());
+    afterEach(() => setup.stop());
 
-    const latchkey = (line: string, said?: Said): Promise<string> => world.succeeds(`accounts ${line}`, said);
-    const isTaken = ({ tokens }: SignedInBrowser): Promise<boolean> => world.takes(tokens['access_token']);
-    const untilRefused = ({ tokens }: SignedInBrowser): Promise<void> => world.untilRefused(tokens['access_token']);
+    const latchkey = (line: string, said?: Said): Promise<string> => setup.succeeds(`accounts ${line}`, said);
+    const isTaken = ({ tokens }: SignedInBrowser): Promise<boolean> => setup.takes(tokens['access_token']);
+    const untilRefused = ({ tokens }: SignedInBrowser): Promise<void> => setup.untilRefused(tokens['access_token']);
 
     /** Refreshes at the other node, and goes on with the new tokens. */
     async function renew(one: SignedInBrowser): Promise<void> {
@@ -62,7 +62,7 @@ for (const backend of serverStores) {
       const alice = await inNewBrowser(issuer, { scope: EVERYTHING });
       const admin = await inNewBrowser(issuer, { person: ADMIN, scope: EVERYTHING });
       const seen = async (one: SignedInBrowser): Promise<number[]> =>
-        Promise.all(['/', '/by-role', '/by-scope'].map((path) => world.call(path, one.tokens['access_token'])));
+        Promise.all(['/', '/by-role', '/by-scope'].map((path) => setup.call(path, one.tokens['access_token'])));
       assert.deepEqual(await seen(alice), [200, 403, 403]);
 
       await latchkey(`add-role ${ALICE.email} admin`);
@@ -125,7 +125,7 @@ for (const backend of serverStores) {
 
     it('removes an account when told to, whose address is then free for another', async () => {
       const one = await inNewBrowser(nodes.issuer, { clientId: 'demo-notes' });
-      const asked = await world.latchkey(`accounts remove ${ALICE.email}`, { answers: ['n'] });
+      const asked = await setup.latchkey(`accounts remove ${ALICE.email}`, { answers: ['n'] });
       assert.equal(asked.code, 1);
       assert.match(asked.err, /^removing alice@example\.com \(acc_\w+\), its password, and\n {2}- 1 session, and/);
       assert.match(asked.err, /the configuration names it under accounts/);
@@ -137,7 +137,7 @@ for (const backend of serverStores) {
       await latchkey(`add ${ALICE.email}`);
       assert.ok(!(await signsIn(ALICE.email, ALICE.password)));
       assert.deepEqual(await left(one), [false, false, false]);
-      const { err } = await world.latchkey('accounts show ghost@example.com');
+      const { err } = await setup.latchkey('accounts show ghost@example.com');
       assert.match(err, /there is no account "ghost@example\.com"/);
     });
 

@@ -6,19 +6,19 @@ import { inNewBrowser } from '../account-pages/people.ts';
 import { serverStores } from '../oidc/server-stores.ts';
 import { refresh, tokenRequest } from '../support/flows.ts';
 import { apiOf } from '../support/tokens.ts';
-import { startApiWorld, type ApiWorld } from './api-world.ts';
+import { startApiSetup, type ApiSetup } from './api-setup.ts';
 
 const FIRST = { JOB_SECRET: 'first-secret-k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE' };
 
 for (const backend of serverStores) {
   describe(`latchkey clients, beside an API and two nodes on ${backend.name}`, function () {
     this.timeout(60_000);
-    let world: ApiWorld;
+    let setup: ApiSetup;
     let directory: string;
     beforeEach(async () => {
-      world = await startApiWorld(backend);
+      setup = await startApiSetup(backend);
       directory = mkdtempSync(join(tmpdir(), 'latchkey-cli-'));
-      const api = apiOf(world.nodes.issuer);
+      const api = apiOf(setup.nodes.issuer);
       writeFileSync(
         join(directory, 'job.yaml'),
         `client_id: job
@@ -32,16 +32,16 @@ default_resource: '${api}'
       );
     });
     afterEach(async () => {
-      await world.stop();
+      await setup.stop();
       rmSync(directory, { recursive: true });
     });
 
-    const addJob = (): Promise<string> => world.succeeds(`clients add ${directory}/job.yaml`, { environment: FIRST });
+    const addJob = (): Promise<string> => setup.succeeds(`clients add ${directory}/job.yaml`, { environment: FIRST });
 
     /** Asks the other node. @returns the access token, or what the error is */
     async function ask(client: string, secret: string): Promise<string> {
       const parameters = { grant_type: 'client_credentials', scope: 'notes:read' };
-      const { body } = await tokenRequest(world.nodes.origins[1], parameters, `${client}:${secret}`);
+      const { body } = await tokenRequest(setup.nodes.origins[1], parameters, `${client}:${secret}`);
       return String(body['access_token'] ?? body['error']);
     }
 
@@ -52,37 +52,37 @@ default_resource: '${api}'
     };
 
     it('disables one of the configuration with all that it has, and enables it for new tokens', async () => {
-      const { issuer, origins } = world.nodes;
+      const { issuer, origins } = setup.nodes;
       const notes = await inNewBrowser(issuer);
       const photos = await inNewBrowser(issuer, { browser: notes.browser, clientId: 'demo-photos' });
       const tokens = { ...notes.tokens };
-      assert.ok(await world.takes(tokens['access_token']));
+      assert.ok(await setup.takes(tokens['access_token']));
       assert.match(
-        await world.succeeds('clients disable demo-notes'),
+        await setup.succeeds('clients disable demo-notes'),
         /^disabled client "demo-notes": it gets no tokens, and its tokens are revoked\n {2}- APIs refuse its access tokens within 1s/,
       );
-      await world.untilRefused(tokens['access_token']);
+      await setup.untilRefused(tokens['access_token']);
       for (const node of origins) {
         const { body } = await refresh(node, tokens['refresh_token']);
         assert.equal(body['error'], 'invalid_client');
       }
-      assert.ok(await world.takes(photos.tokens['access_token']));
-      assert.match(await world.succeeds('clients list'), /^demo-notes +spa +Notes +configuration, disabled$/m);
+      assert.ok(await setup.takes(photos.tokens['access_token']));
+      assert.match(await setup.succeeds('clients list'), /^demo-notes +spa +Notes +configuration, disabled$/m);
 
       assert.equal(
-        await world.succeeds('clients enable demo-notes'),
+        await setup.succeeds('clients enable demo-notes'),
         'client "demo-notes" is enabled: it gets new tokens\n',
       );
-      assert.equal(await world.succeeds('clients enable demo-notes'), 'client "demo-notes" was not disabled\n');
+      assert.equal(await setup.succeeds('clients enable demo-notes'), 'client "demo-notes" was not disabled\n');
       assert.equal((await refresh(origins[1], tokens['refresh_token'])).body['error'], 'invalid_grant');
-      assert.ok(!(await world.takes(tokens['access_token'])));
-      assert.ok(await world.takes((await inNewBrowser(issuer, { browser: notes.browser })).tokens['access_token']));
+      assert.ok(!(await setup.takes(tokens['access_token'])));
+      assert.ok(await setup.takes((await inNewBrowser(issuer, { browser: notes.browser })).tokens['access_token']));
     });
 
     it('rolls a secret, beside which the one before goes on until the next time', async () => {
       await addJob();
       const token = await ask('job', FIRST.JOB_SECRET);
-      const { out, err } = await world.latchkey('clients roll-secret job');
+      const { out, err } = await setup.latchkey('clients roll-secret job');
       const second = out.trim();
       assert.match(second, /^[\w-]{43}$/);
       assert.equal(
@@ -91,32 +91,32 @@ default_resource: '${api}'
           'the previous secret stays valid until the next roll; if it has leaked, roll with --now\n',
       );
       assert.deepEqual([await isGood(FIRST.JOB_SECRET), await isGood(second)], [true, true]);
-      const third = (await world.succeeds('clients roll-secret job')).trim();
+      const third = (await setup.succeeds('clients roll-secret job')).trim();
       assert.deepEqual(
         [await isGood(FIRST.JOB_SECRET), await isGood(second), await isGood(third)],
         [false, true, true],
       );
-      assert.ok(await world.takes(token));
+      assert.ok(await setup.takes(token));
     });
 
     it('rolls one that has leaked with all that it opened', async () => {
       await addJob();
       const token = await ask('job', FIRST.JOB_SECRET);
       const others = await ask('demo-service', 'demo-service-secret');
-      assert.ok(await world.takes(token));
-      const second = (await world.succeeds('clients roll-secret job --now')).trim();
-      await world.untilRefused(token);
+      assert.ok(await setup.takes(token));
+      const second = (await setup.succeeds('clients roll-secret job --now')).trim();
+      await setup.untilRefused(token);
       assert.deepEqual([await isGood(FIRST.JOB_SECRET), await isGood(second)], [false, true]);
-      assert.ok(await world.takes(await ask('job', second)));
-      assert.ok(await world.takes(others));
+      assert.ok(await setup.takes(await ask('job', second)));
+      assert.ok(await setup.takes(others));
     });
 
     it('removes one with all that it has', async () => {
       await addJob();
       const token = await ask('job', FIRST.JOB_SECRET);
-      assert.ok(await world.takes(token));
-      await world.succeeds('clients remove job');
-      await world.untilRefused(token);
+      assert.ok(await setup.takes(token));
+      await setup.succeeds('clients remove job');
+      await setup.untilRefused(token);
     });
 
     it('says what to do about a client that it cannot change', async () => {
@@ -131,7 +131,7 @@ default_resource: '${api}'
           /remove it from the demo and start the server again, then "latchkey revoke --client demo-web"/,
       };
       for (const [line, message] of Object.entries(cases)) {
-        const { code, out, err } = await world.latchkey(`clients ${line}`);
+        const { code, out, err } = await setup.latchkey(`clients ${line}`);
         assert.deepEqual([code, out], [1, '']);
         assert.match(err, message);
       }

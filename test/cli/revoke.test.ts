@@ -5,46 +5,46 @@ import { canRefresh, inNewBrowser, isSignedIn } from '../account-pages/people.ts
 import { serverStores } from '../oidc/server-stores.ts';
 import { command } from '../support/command.ts';
 import { ADMIN, ALICE, tokenRequest } from '../support/flows.ts';
-import { startApiWorld, type ApiWorld } from './api-world.ts';
+import { startApiSetup, type ApiSetup } from './api-setup.ts';
 
 for (const backend of serverStores) {
   describe(`latchkey revoke, beside an API and two nodes on ${backend.name}`, function () {
     this.timeout(60_000);
-    let world: ApiWorld;
+    let setup: ApiSetup;
     before(async () => {
-      world = await startApiWorld(backend);
+      setup = await startApiSetup(backend);
     });
-    after(() => world.stop());
+    after(() => setup.stop());
 
-    const holder = (options: Parameters<typeof inNewBrowser>[1] = {}) => inNewBrowser(world.nodes.issuer, options);
+    const holder = (options: Parameters<typeof inNewBrowser>[1] = {}) => inNewBrowser(setup.nodes.issuer, options);
 
     /** What is left of what an app and a browser had: session, refresh token, access token. */
     async function left(one: Awaited<ReturnType<typeof holder>>): Promise<boolean[]> {
-      const { nodes } = world;
+      const { nodes } = setup;
       return [
         await isSignedIn(nodes, one),
         await canRefresh(nodes.origins[1], one),
-        await world.takes(one.tokens['access_token']),
+        await setup.takes(one.tokens['access_token']),
       ];
     }
 
     it('says what it will revoke and asks, and revokes nothing unless told to', async () => {
       const alice = await holder();
-      const asked = await world.latchkey(`revoke --account ${ALICE.email}`, { answers: ['n'] });
+      const asked = await setup.latchkey(`revoke --account ${ALICE.email}`, { answers: ['n'] });
       assert.deepEqual([asked.code, asked.out], [1, '']);
       assert.match(
         asked.err,
         /^revoking what alice@example\.com has\n {2}- \d+ sessions?, and what \d+ apps? may do\n(?: {2}- .*\n){2}latchkey: nothing was changed\n$/,
       );
-      const nobody = await world.latchkey(`revoke --account ${ALICE.email}`);
+      const nobody = await setup.latchkey(`revoke --account ${ALICE.email}`);
       assert.deepEqual([nobody.code, nobody.err.includes('latchkey help')], [1, false]);
       assert.deepEqual(await left(alice), [true, true, true]);
     });
 
     it('revokes what an account has, and no other', async () => {
       const [alice, admin] = [await holder(), await holder({ person: ADMIN })];
-      await world.succeeds(`revoke --account ${ALICE.email} --yes`);
-      await world.untilRefused(alice.tokens['access_token']);
+      await setup.succeeds(`revoke --account ${ALICE.email} --yes`);
+      await setup.untilRefused(alice.tokens['access_token']);
       assert.deepEqual(await left(alice), [false, false, false]);
       assert.deepEqual(await left(admin), [true, true, true]);
     });
@@ -55,40 +55,40 @@ for (const backend of serverStores) {
       const instant = new Date().toISOString();
       await sleep(5);
       const late = await holder();
-      const out = await world.succeeds(`revoke --account ${ALICE.email} --before ${instant} --yes`);
+      const out = await setup.succeeds(`revoke --account ${ALICE.email} --before ${instant} --yes`);
       assert.match(out, /^revoked what alice@example\.com has from before 2\d{3}-/);
-      await world.untilRefused(early.tokens['access_token']);
+      await setup.untilRefused(early.tokens['access_token']);
       assert.deepEqual(await left(early), [false, false, false]);
       assert.deepEqual(await left(late), [true, true, true]);
-      await world.succeeds(`revoke --everything --before 1h --yes`);
+      await setup.succeeds(`revoke --everything --before 1h --yes`);
       assert.deepEqual(await left(late), [true, true, true]);
     });
 
     it('revokes what a client has of everybody, and says so where there is no such client', async () => {
       const notes = await holder();
       const photos = await holder({ browser: notes.browser, clientId: 'demo-photos' });
-      await world.succeeds('revoke --client demo-photos --yes');
-      await world.untilRefused(photos.tokens['access_token']);
-      assert.ok(!(await canRefresh(world.nodes.origins[1], photos, 'demo-photos')));
+      await setup.succeeds('revoke --client demo-photos --yes');
+      await setup.untilRefused(photos.tokens['access_token']);
+      assert.ok(!(await canRefresh(setup.nodes.origins[1], photos, 'demo-photos')));
       assert.deepEqual(await left(notes), [true, true, true]);
-      const { code, err } = await world.latchkey('revoke --client demo-foto', { answers: ['n'] });
+      const { code, err } = await setup.latchkey('revoke --client demo-foto', { answers: ['n'] });
       assert.equal(code, 1);
       assert.match(err, /there is no client "demo-foto" now/);
     });
 
     it('revokes one session, which it names with its person, browser and apps', async () => {
       const [desk, phone] = [await holder(), await holder({ on: 'a phone' })];
-      const shown = JSON.parse(await world.succeeds(`accounts show ${ALICE.email} --json`)) as {
+      const shown = JSON.parse(await setup.succeeds(`accounts show ${ALICE.email} --json`)) as {
         sessions: { session: string; browser: string }[];
       };
       const session = shown.sessions.find(({ browser }) => browser === 'Safari on iPhone')?.session;
-      const { code, out } = await world.latchkey(`revoke --session ${session} --yes`);
+      const { code, out } = await setup.latchkey(`revoke --session ${session} --yes`);
       assert.equal(code, 0);
       assert.match(out, /^revoked the session of alice@example\.com in Safari on iPhone, signed in 2\d{3}-/);
-      await world.untilRefused(phone.tokens['access_token']);
+      await setup.untilRefused(phone.tokens['access_token']);
       assert.deepEqual(await left(phone), [false, false, false]);
       assert.deepEqual(await left(desk), [true, true, true]);
-      const again = await world.latchkey(`revoke --session ${session} --yes`);
+      const again = await setup.latchkey(`revoke --session ${session} --yes`);
       assert.match(again.err, /there is no session/);
     });
 
@@ -96,14 +96,14 @@ for (const backend of serverStores) {
       const [one, other] = [await holder(), await holder()];
       const input = `${one.tokens['access_token']}\n`;
       assert.match(
-        await world.succeeds('revoke --token - --yes', { input }),
+        await setup.succeeds('revoke --token - --yes', { input }),
         /^revoked an access token of client "demo-notes" for http/,
       );
-      await world.untilRefused(one.tokens['access_token']);
+      await setup.untilRefused(one.tokens['access_token']);
       assert.deepEqual(await left(one), [true, true, false]);
 
-      await world.succeeds('revoke --token - --yes', { input: other.tokens['refresh_token'] ?? '' });
-      await world.untilRefused(other.tokens['access_token']);
+      await setup.succeeds('revoke --token - --yes', { input: other.tokens['refresh_token'] ?? '' });
+      await setup.untilRefused(other.tokens['access_token']);
       assert.deepEqual(await left(other), [true, false, false]);
     });
 
@@ -111,9 +111,9 @@ for (const backend of serverStores) {
       const one = await holder({ scope: 'openid' });
       const token = one.tokens['access_token'] ?? '';
       const knows = async (): Promise<number> =>
-        (await fetch(`${world.nodes.origins[1]}/userinfo`, { headers: { authorization: `Bearer ${token}` } })).status;
+        (await fetch(`${setup.nodes.origins[1]}/userinfo`, { headers: { authorization: `Bearer ${token}` } })).status;
       assert.equal(await knows(), 200);
-      await world.succeeds('revoke --token - --yes', { input: token });
+      await setup.succeeds('revoke --token - --yes', { input: token });
       assert.equal(await knows(), 401);
     });
 
@@ -124,7 +124,7 @@ for (const backend of serverStores) {
       const header = { ...decodeProtectedHeader(token), alg: 'ES256' };
       const forged = await new SignJWT(decodeJwt(token)).setProtectedHeader(header).sign(privateKey);
       for (const input of [forged, 'nonsense', 'a.b.c']) {
-        const { code, err } = await world.latchkey('revoke --token - --yes', { input });
+        const { code, err } = await setup.latchkey('revoke --token - --yes', { input });
         assert.equal(code, 1);
         assert.match(err, /^latchkey: this is not a token of this server, or it has expired/);
       }
@@ -135,19 +135,19 @@ for (const backend of serverStores) {
       const all = [await holder(), await holder({ person: ADMIN })];
       const machine = async (): Promise<string> => {
         const { body } = await tokenRequest(
-          world.nodes.issuer,
+          setup.nodes.issuer,
           { grant_type: 'client_credentials' },
           'demo-service:demo-service-secret',
         );
         return String(body['access_token']);
       };
       const job = await machine();
-      assert.ok(await world.takes(job));
-      await world.succeeds('revoke --everything --yes');
-      for (const token of [...all.map(({ tokens }) => tokens['access_token']), job]) await world.untilRefused(token);
+      assert.ok(await setup.takes(job));
+      await setup.succeeds('revoke --everything --yes');
+      for (const token of [...all.map(({ tokens }) => tokens['access_token']), job]) await setup.untilRefused(token);
       for (const one of all) assert.deepEqual(await left(one), [false, false, false]);
       assert.deepEqual(await left(await holder()), [true, true, true]);
-      assert.ok(await world.takes(await machine()));
+      assert.ok(await setup.takes(await machine()));
     });
   });
 }

@@ -21,19 +21,19 @@ import {
   ID_TOKEN,
   machineToken,
   secretOf,
-  startWorld,
+  startExchangeSetup,
   VAULT,
-  type World,
-} from './exchange-world.ts';
+  type ExchangeSetup,
+} from './exchange-setup.ts';
 
 describe('Token exchange refuses', () => {
-  let world: World;
+  let setup: ExchangeSetup;
   let token: string;
   before(async () => {
-    world = await startWorld();
-    token = (await appTokens(world))['access_token'] ?? '';
+    setup = await startExchangeSetup();
+    token = (await appTokens(setup))['access_token'] ?? '';
   });
-  after(() => world.server.close());
+  after(() => setup.server.close());
   afterEach(returnToPresent);
 
   async function refused(answer: Promise<TokenAnswer>, error = 'invalid_request', status = 400): Promise<unknown> {
@@ -48,12 +48,12 @@ describe('Token exchange refuses', () => {
   }
 
   const payloadOf = async (): Promise<Record<string, unknown>> =>
-    (await verified(world.server.issuer, token, apiOf(world.server.issuer))).claims;
+    (await verified(setup.server.issuer, token, apiOf(setup.server.issuer))).claims;
 
   describe('who', () => {
     const ask = (parameters: Record<string, string>, basic?: string): Promise<TokenAnswer> => {
       const all = { grant_type: EXCHANGE, subject_token: token, subject_token_type: ACCESS_TOKEN, resource: ARCHIVE };
-      return tokenRequest(world.server.issuer, { ...all, ...parameters }, basic);
+      return tokenRequest(setup.server.issuer, { ...all, ...parameters }, basic);
     };
 
     it('does not prove who it is', async () => {
@@ -69,50 +69,50 @@ describe('Token exchange refuses', () => {
 
   it('a kind of token that there is not, whatever it is called', async () => {
     for (const type of ['urn:ietf:params:oauth:token-type:refresh_token', 'constructor', 'valueOf', '__proto__'])
-      await refused(exchange(world, 'notes-api', token, { requested_token_type: type }));
+      await refused(exchange(setup, 'notes-api', token, { requested_token_type: type }));
   });
 
   describe('a wider token:', () => {
     it('a scope that the one handed in did not have', async () => {
-      const narrow = (await appTokens(world, { scope: 'openid notes:read' }))['access_token'];
-      await refused(exchange(world, 'notes-api', narrow, { scope: 'notes:read notes:purge' }), 'invalid_scope');
-      await refused(exchange(world, 'notes-api', token, { scope: 'openid' }), 'invalid_scope');
+      const narrow = (await appTokens(setup, { scope: 'openid notes:read' }))['access_token'];
+      await refused(exchange(setup, 'notes-api', narrow, { scope: 'notes:read notes:purge' }), 'invalid_scope');
+      await refused(exchange(setup, 'notes-api', token, { scope: 'openid' }), 'invalid_scope');
     });
 
     it('a scope for which the person has lost the role', async () => {
-      const admin = await appTokens(world, {}, { browser: new Browser(), person: ADMIN });
-      const purge = () => exchange(world, 'notes-api', admin['access_token'], { scope: 'notes:purge' });
+      const admin = await appTokens(setup, {}, { browser: new Browser(), person: ADMIN });
+      const purge = () => exchange(setup, 'notes-api', admin['access_token'], { scope: 'notes:purge' });
       assert.equal((await purge()).status, 200);
-      await withAccount(world.server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user']));
+      await withAccount(setup.server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user']));
       await refused(purge(), 'invalid_scope');
-      const { claims } = await exchanged(world, exchange(world, 'notes-api', admin['access_token']));
+      const { claims } = await exchanged(setup, exchange(setup, 'notes-api', admin['access_token']));
       assert.deepEqual([claims['scope'], claims['roles']], ['notes:read', ['user']]);
-      await withAccount(world.server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user', 'admin']));
+      await withAccount(setup.server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user', 'admin']));
     });
 
     it('an API that the policy of the client does not name, though the client may use it', async () => {
-      await refused(exchange(world, 'notes-api', token, { resource: VAULT }), 'invalid_target');
-      await refused(exchange(world, 'notes-api', token, { audience: VAULT }), 'invalid_target');
-      await refused(exchange(world, 'notes-api', token, { resource: 'https://unknown.example' }), 'invalid_target');
-      await refused(exchange(world, 'notes-api', token, { resource: '' }), 'invalid_target');
+      await refused(exchange(setup, 'notes-api', token, { resource: VAULT }), 'invalid_target');
+      await refused(exchange(setup, 'notes-api', token, { audience: VAULT }), 'invalid_target');
+      await refused(exchange(setup, 'notes-api', token, { resource: 'https://unknown.example' }), 'invalid_target');
+      await refused(exchange(setup, 'notes-api', token, { resource: '' }), 'invalid_target');
     });
   });
 
   describe('a subject token that', () => {
     it('was sent to another API', async () => {
-      const { token: archived } = await exchanged(world, exchange(world, 'notes-api', token));
-      await unacceptable(exchange(world, 'notes-api', archived));
-      await unacceptable(exchange(world, 'archive-api', token));
+      const { token: archived } = await exchanged(setup, exchange(setup, 'notes-api', token));
+      await unacceptable(exchange(setup, 'notes-api', archived));
+      await unacceptable(exchange(setup, 'archive-api', token));
     });
 
     it('was issued to an app that the policy does not name', async () => {
-      const other = await machineToken(world);
-      await unacceptable(exchange(world, 'notes-api', other));
+      const other = await machineToken(setup);
+      await unacceptable(exchange(setup, 'notes-api', other));
     });
 
     it('has ended', async () => {
       travel(901);
-      await unacceptable(exchange(world, 'notes-api', token));
+      await unacceptable(exchange(setup, 'notes-api', token));
     });
 
     it('another issuer made, or nobody', async () => {
@@ -124,7 +124,7 @@ describe('Token exchange refuses', () => {
       const [head = '', body = '', signature = ''] = token.split('.');
       const none = Buffer.from(JSON.stringify({ ...header, alg: 'none' })).toString('base64url');
       const hmac = Buffer.from(JSON.stringify({ ...header, alg: 'HS256' })).toString('base64url');
-      const jwks = await (await fetch(`${world.server.issuer}/jwks`)).text();
+      const jwks = await (await fetch(`${setup.server.issuer}/jwks`)).text();
       const mac = createHmac('sha256', jwks).update(`${hmac}.${body}`).digest('base64url');
       const wider = Buffer.from(JSON.stringify({ ...claims, scope: 'notes:purge' })).toString('base64url');
       for (const forged of [
@@ -138,36 +138,36 @@ describe('Token exchange refuses', () => {
         'made-up',
         '.',
       ])
-        await unacceptable(exchange(world, 'notes-api', forged));
+        await unacceptable(exchange(setup, 'notes-api', forged));
     });
 
     it('is of another type than it is said to be, or of one that the policy does not name', async () => {
-      const { id_token = '', refresh_token = '' } = await appTokens(world);
-      await unacceptable(exchange(world, 'reader', id_token));
-      await unacceptable(exchange(world, 'reader', token, { subject_token_type: ID_TOKEN }));
-      await unacceptable(exchange(world, 'notes-api', id_token, { subject_token_type: ID_TOKEN }));
+      const { id_token = '', refresh_token = '' } = await appTokens(setup);
+      await unacceptable(exchange(setup, 'reader', id_token));
+      await unacceptable(exchange(setup, 'reader', token, { subject_token_type: ID_TOKEN }));
+      await unacceptable(exchange(setup, 'notes-api', id_token, { subject_token_type: ID_TOKEN }));
       for (const type of ['refresh_token', 'jwt', 'saml2', 'made-up']) {
         const parameters = { subject_token_type: `urn:ietf:params:oauth:token-type:${type}` };
-        await unacceptable(exchange(world, 'reader', refresh_token, parameters));
+        await unacceptable(exchange(setup, 'reader', refresh_token, parameters));
       }
     });
 
     it('is an ID token of an app that the policy does not name', async () => {
-      const { id_token } = await appTokens(world, {}, { browser: world.alice, person: ALICE });
-      await unacceptable(exchange(world, 'desk', id_token, { subject_token_type: ID_TOKEN }));
+      const { id_token } = await appTokens(setup, {}, { browser: setup.alice, person: ALICE });
+      await unacceptable(exchange(setup, 'desk', id_token, { subject_token_type: ID_TOKEN }));
     });
 
     it('has passed through too many hands', async () => {
-      let { token: passed } = await exchanged(world, exchange(world, 'notes-api', token));
+      let { token: passed } = await exchanged(setup, exchange(setup, 'notes-api', token));
       for (let hands = 1; hands < 5; hands += 1)
-        ({ token: passed } = await exchanged(world, exchange(world, 'archive-api', passed)));
-      await unacceptable(exchange(world, 'archive-api', passed));
+        ({ token: passed } = await exchanged(setup, exchange(setup, 'archive-api', passed)));
+      await unacceptable(exchange(setup, 'archive-api', passed));
     });
 
     it('is not there', async () => {
-      assert.equal(await refused(exchange(world, 'notes-api', '')), 'subject_token is required');
+      assert.equal(await refused(exchange(setup, 'notes-api', '')), 'subject_token is required');
       assert.equal(
-        await refused(exchange(world, 'notes-api', token, { subject_token_type: '' })),
+        await refused(exchange(setup, 'notes-api', token, { subject_token_type: '' })),
         'subject_token_type is required',
       );
     });
@@ -175,58 +175,58 @@ describe('Token exchange refuses', () => {
 
   describe('an actor token', () => {
     it('from a client whose policy takes none', async () => {
-      const parameters = { actor_token: await machineToken(world), actor_token_type: ACCESS_TOKEN };
-      await unacceptable(exchange(world, 'notes-api', token, parameters), 'actor_token');
+      const parameters = { actor_token: await machineToken(setup), actor_token_type: ACCESS_TOKEN };
+      await unacceptable(exchange(setup, 'notes-api', token, parameters), 'actor_token');
     });
 
     it('without its type, and a type without a token', async () => {
-      await refused(exchange(world, 'desk', token, { actor_token: token }));
-      await refused(exchange(world, 'desk', token, { actor_token_type: ACCESS_TOKEN }));
+      await refused(exchange(setup, 'desk', token, { actor_token: token }));
+      await refused(exchange(setup, 'desk', token, { actor_token_type: ACCESS_TOKEN }));
     });
 
     it('that was issued to an actor itself', async () => {
-      const { token: archived } = await exchanged(world, exchange(world, 'notes-api', token));
+      const { token: archived } = await exchanged(setup, exchange(setup, 'notes-api', token));
       const actor = { actor_token: archived, actor_token_type: ACCESS_TOKEN, resource: VAULT };
-      await unacceptable(exchange(world, 'double-desk', token, actor), 'actor_token');
+      await unacceptable(exchange(setup, 'double-desk', token, actor), 'actor_token');
       const other = { ...actor, actor_token: token };
-      assert.equal((await exchange(world, 'double-desk', token, other)).status, 200);
+      assert.equal((await exchange(setup, 'double-desk', token, other)).status, 200);
     });
 
     it('that is no token of ours, or for another API', async () => {
-      const { token: archived } = await exchanged(world, exchange(world, 'notes-api', token));
+      const { token: archived } = await exchanged(setup, exchange(setup, 'notes-api', token));
       for (const actor_token of ['made-up', archived]) {
         const parameters = { actor_token, actor_token_type: ACCESS_TOKEN };
-        await unacceptable(exchange(world, 'desk', token, parameters), 'actor_token');
+        await unacceptable(exchange(setup, 'desk', token, parameters), 'actor_token');
       }
     });
   });
 
   describe('what has been revoked:', () => {
-    const newcomer = () => appTokens(world, {}, { browser: new Browser(), person: ALICE });
+    const newcomer = () => appTokens(setup, {}, { browser: new Browser(), person: ALICE });
 
     it('the token’s grant was revoked', async () => {
       const { access_token, refresh_token = '' } = await newcomer();
-      assert.equal((await exchange(world, 'notes-api', access_token)).status, 200);
+      assert.equal((await exchange(setup, 'notes-api', access_token)).status, 200);
       const body = new URLSearchParams({ client_id: 'demo-notes', token: refresh_token });
-      await fetch(`${world.server.issuer}/revoke`, { method: 'POST', body });
-      await unacceptable(exchange(world, 'notes-api', access_token));
+      await fetch(`${setup.server.issuer}/revoke`, { method: 'POST', body });
+      await unacceptable(exchange(setup, 'notes-api', access_token));
     });
 
     it('the access token alone was revoked', async () => {
       const { access_token = '', refresh_token } = await newcomer();
       const body = new URLSearchParams({ client_id: 'demo-notes', token: access_token });
-      await fetch(`${world.server.issuer}/revoke`, { method: 'POST', body });
-      await unacceptable(exchange(world, 'notes-api', access_token));
-      const again = await refresh(world.server.issuer, refresh_token, { resource: apiOf(world.server.issuer) });
-      assert.equal((await exchange(world, 'notes-api', String(again.body['access_token']))).status, 200);
+      await fetch(`${setup.server.issuer}/revoke`, { method: 'POST', body });
+      await unacceptable(exchange(setup, 'notes-api', access_token));
+      const again = await refresh(setup.server.issuer, refresh_token, { resource: apiOf(setup.server.issuer) });
+      assert.equal((await exchange(setup, 'notes-api', String(again.body['access_token']))).status, 200);
     });
 
     it('the tokens of a client were revoked, for what another client got for them too', async () => {
-      const { token: archived } = await exchanged(world, exchange(world, 'notes-api', token));
-      const further = exchange(world, 'archive-api', archived, { resource: VAULT });
-      const { token: locked } = await exchanged(world, further, VAULT);
+      const { token: archived } = await exchanged(setup, exchange(setup, 'notes-api', token));
+      const further = exchange(setup, 'archive-api', archived, { resource: VAULT });
+      const { token: locked } = await exchanged(setup, further, VAULT);
       const isActive = async (): Promise<unknown> => {
-        const response = await fetch(`${world.server.issuer}/introspect`, {
+        const response = await fetch(`${setup.server.issuer}/introspect`, {
           method: 'POST',
           headers: { authorization: `Basic ${btoa('demo-web:demo-web-secret')}` },
           body: new URLSearchParams({ token: locked }),
@@ -234,9 +234,9 @@ describe('Token exchange refuses', () => {
         return ((await response.json()) as { active: unknown }).active;
       };
       assert.equal(await isActive(), true);
-      const stores = await openStores(world.server.config.stores, systemClock);
+      const stores = await openStores(setup.server.config.stores, systemClock);
       try {
-        const { operations } = domainOn(stores, world.server.config);
+        const { operations } = domainOn(stores, setup.server.config);
         await operations.rollClientSecret('notes-api', () => Promise.resolve());
         await until(async () => (await isActive()) === false);
       } finally {
@@ -246,45 +246,45 @@ describe('Token exchange refuses', () => {
 
     it('the person signed out, for access tokens, what came of them, and ID tokens', async () => {
       const browser = new Browser();
-      const { access_token, id_token = '' } = await appTokens(world, {}, { browser, person: ALICE });
-      const { token: archived } = await exchanged(world, exchange(world, 'notes-api', access_token));
+      const { access_token, id_token = '' } = await appTokens(setup, {}, { browser, person: ALICE });
+      const { token: archived } = await exchanged(setup, exchange(setup, 'notes-api', access_token));
       const asIdToken = { subject_token_type: ID_TOKEN };
-      assert.equal((await exchange(world, 'reader', id_token, asIdToken)).status, 200);
-      await browser.visit(`${world.server.issuer}/logout?id_token_hint=${id_token}`);
-      await unacceptable(exchange(world, 'notes-api', access_token));
-      await unacceptable(exchange(world, 'archive-api', archived));
-      await unacceptable(exchange(world, 'reader', id_token, asIdToken));
+      assert.equal((await exchange(setup, 'reader', id_token, asIdToken)).status, 200);
+      await browser.visit(`${setup.server.issuer}/logout?id_token_hint=${id_token}`);
+      await unacceptable(exchange(setup, 'notes-api', access_token));
+      await unacceptable(exchange(setup, 'archive-api', archived));
+      await unacceptable(exchange(setup, 'reader', id_token, asIdToken));
     });
 
     it('the person signed out, for ID tokens also of an app that keeps its offline access', async () => {
       const browser = new Browser();
       const asked = { scope: 'openid offline_access', prompt: 'consent' };
       const of = { browser, clientId: 'demo-web', parameters: asked };
-      const { id_token = '', refresh_token = '' } = await tokensFor(world.server.issuer, of);
+      const { id_token = '', refresh_token = '' } = await tokensFor(setup.server.issuer, of);
       const asIdToken = { subject_token_type: ID_TOKEN, scope: '' };
-      assert.equal((await exchange(world, 'reader', id_token, asIdToken)).status, 200);
-      await browser.visit(`${world.server.issuer}/logout?id_token_hint=${id_token}`);
-      await unacceptable(exchange(world, 'reader', id_token, asIdToken));
+      assert.equal((await exchange(setup, 'reader', id_token, asIdToken)).status, 200);
+      await browser.visit(`${setup.server.issuer}/logout?id_token_hint=${id_token}`);
+      await unacceptable(exchange(setup, 'reader', id_token, asIdToken));
       const again = { grant_type: 'refresh_token', refresh_token };
-      assert.equal((await tokenRequest(world.server.issuer, again, 'demo-web:demo-web-secret')).status, 200);
+      assert.equal((await tokenRequest(setup.server.issuer, again, 'demo-web:demo-web-secret')).status, 200);
     });
 
     it('the account was disabled', async () => {
-      const tokens = await appTokens(world, {}, { browser: new Browser(), person: ADMIN });
-      await withAccount(world.server, ADMIN.email, (accounts, { id }) => accounts.disable(id));
-      await unacceptable(exchange(world, 'notes-api', tokens['access_token']));
-      await unacceptable(exchange(world, 'reader', tokens['id_token'], { subject_token_type: ID_TOKEN }));
-      await withAccount(world.server, ADMIN.email, (accounts, { id }) => accounts.enable(id));
-      assert.equal((await exchange(world, 'notes-api', tokens['access_token'])).status, 200);
+      const tokens = await appTokens(setup, {}, { browser: new Browser(), person: ADMIN });
+      await withAccount(setup.server, ADMIN.email, (accounts, { id }) => accounts.disable(id));
+      await unacceptable(exchange(setup, 'notes-api', tokens['access_token']));
+      await unacceptable(exchange(setup, 'reader', tokens['id_token'], { subject_token_type: ID_TOKEN }));
+      await withAccount(setup.server, ADMIN.email, (accounts, { id }) => accounts.enable(id));
+      assert.equal((await exchange(setup, 'notes-api', tokens['access_token'])).status, 200);
     });
   });
 
   describe('a token that is bound to a key', () => {
     const shown = (holder: Holder): Promise<string> =>
-      proof(holder, { htm: 'POST', htu: `${world.server.issuer}/token` });
+      proof(holder, { htm: 'POST', htu: `${setup.server.issuer}/token` });
 
     async function exchangeWith(dpop: string | undefined, subject: string, clientId = 'bound'): Promise<TokenAnswer> {
-      const response = await fetch(`${world.server.issuer}/token`, {
+      const response = await fetch(`${setup.server.issuer}/token`, {
         method: 'POST',
         headers: {
           authorization: `Basic ${Buffer.from(`${clientId}:${secretOf(clientId)}`).toString('base64')}`,
@@ -301,8 +301,8 @@ describe('Token exchange refuses', () => {
     }
 
     async function boundToken(holder: Holder): Promise<string> {
-      const { refresh_token = '' } = await appTokens(world);
-      const response = await fetch(`${world.server.issuer}/token`, {
+      const { refresh_token = '' } = await appTokens(setup);
+      const response = await fetch(`${setup.server.issuer}/token`, {
         method: 'POST',
         headers: { dpop: await shown(holder) },
         body: new URLSearchParams({ client_id: 'demo-notes', grant_type: 'refresh_token', refresh_token }),
@@ -315,7 +315,7 @@ describe('Token exchange refuses', () => {
     it('without a proof of that key, and with the proof of another', async () => {
       const [holder, thief] = [await newHolder(), await newHolder()];
       const bound = await boundToken(holder);
-      await unacceptable(exchange(world, 'notes-api', bound));
+      await unacceptable(exchange(setup, 'notes-api', bound));
       await unacceptable(exchangeWith(await shown(thief), bound));
       const { status, body } = await exchangeWith(await shown(holder), bound, 'notes-api');
       assert.deepEqual([status, body['token_type']], [200, 'DPoP']);
@@ -324,7 +324,7 @@ describe('Token exchange refuses', () => {
     it('as that of an actor without a proof of that key', async () => {
       const bound = await boundToken(await newHolder());
       const actor = { actor_token: bound, actor_token_type: ACCESS_TOKEN };
-      await unacceptable(exchange(world, 'desk', token, actor), 'actor_token');
+      await unacceptable(exchange(setup, 'desk', token, actor), 'actor_token');
     });
 
     it('from a client that must show a key and shows none, or the same proof twice', async () => {

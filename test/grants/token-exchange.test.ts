@@ -12,23 +12,23 @@ import {
   ID_TOKEN,
   machineToken,
   secretOf,
-  startWorld,
+  startExchangeSetup,
   VAULT,
-  type World,
-} from './exchange-world.ts';
+  type ExchangeSetup,
+} from './exchange-setup.ts';
 
 describe('Token exchange', () => {
-  let world: World;
+  let setup: ExchangeSetup;
   before(async () => {
-    world = await startWorld();
+    setup = await startExchangeSetup();
   });
-  after(() => world.server.close());
+  after(() => setup.server.close());
   afterEach(returnToPresent);
 
   it('gives an API a token for the next one, which speaks for the same person and names the API as the actor', async () => {
-    const { access_token } = await appTokens(world);
-    const { claims: before } = await verified(world.server.issuer, access_token, apiOf(world.server.issuer));
-    const { claims, body } = await exchanged(world, exchange(world, 'notes-api', access_token));
+    const { access_token } = await appTokens(setup);
+    const { claims: before } = await verified(setup.server.issuer, access_token, apiOf(setup.server.issuer));
+    const { claims, body } = await exchanged(setup, exchange(setup, 'notes-api', access_token));
     assert.deepEqual(
       { ...body, access_token: undefined, expires_in: undefined },
       {
@@ -43,7 +43,7 @@ describe('Token exchange', () => {
     assert.ok(jti !== before.jti && typeof iat === 'number');
     assert.ok(status !== undefined, 'it can be revoked');
     assert.deepEqual(rest, {
-      iss: world.server.issuer,
+      iss: setup.server.issuer,
       aud: ARCHIVE,
       sub: before.sub,
       client_id: 'notes-api',
@@ -60,86 +60,86 @@ describe('Token exchange', () => {
   });
 
   it('takes an audience for a resource, and a JWT for what an access token is', async () => {
-    const { access_token } = await appTokens(world);
+    const { access_token } = await appTokens(setup);
     const jwt = 'urn:ietf:params:oauth:token-type:jwt';
     const parameters = { resource: '', audience: ARCHIVE, requested_token_type: jwt };
-    const { body } = await exchanged(world, exchange(world, 'notes-api', access_token, parameters));
+    const { body } = await exchanged(setup, exchange(setup, 'notes-api', access_token, parameters));
     assert.equal(body['issued_token_type'], jwt);
   });
 
   it('names every API on the way, the latest first', async () => {
-    const { access_token } = await appTokens(world);
-    const first = await exchanged(world, exchange(world, 'notes-api', access_token));
-    const second = await exchanged(world, exchange(world, 'archive-api', first.token, { resource: VAULT }), VAULT);
+    const { access_token } = await appTokens(setup);
+    const first = await exchanged(setup, exchange(setup, 'notes-api', access_token));
+    const second = await exchanged(setup, exchange(setup, 'archive-api', first.token, { resource: VAULT }), VAULT);
     assert.deepEqual(second.claims['act'], { sub: 'archive-api', act: { sub: 'notes-api' } });
     assert.deepEqual([second.claims['scope'], second.claims.exp], ['notes:read', first.claims.exp]);
   });
 
   it('names as the actor whose token comes along', async () => {
-    const { access_token } = await appTokens(world);
+    const { access_token } = await appTokens(setup);
     const admin = { browser: new Browser(), person: ADMIN };
-    const support = await appTokens(world, {}, admin);
-    const { claims: agent } = await verified(world.server.issuer, support['id_token'], 'demo-notes');
+    const support = await appTokens(setup, {}, admin);
+    const { claims: agent } = await verified(setup.server.issuer, support['id_token'], 'demo-notes');
     const tokens = [
-      { actor_token: await machineToken(world), actor_token_type: ACCESS_TOKEN, actor: 'demo-service' },
+      { actor_token: await machineToken(setup), actor_token_type: ACCESS_TOKEN, actor: 'demo-service' },
       { actor_token: support['access_token'] ?? '', actor_token_type: ACCESS_TOKEN, actor: agent.sub },
       { actor_token: support['id_token'] ?? '', actor_token_type: ID_TOKEN, actor: agent.sub },
     ];
     for (const { actor, ...parameters } of tokens) {
-      const { claims } = await exchanged(world, exchange(world, 'desk', access_token, parameters));
+      const { claims } = await exchanged(setup, exchange(setup, 'desk', access_token, parameters));
       assert.deepEqual([claims['act'], claims['scope'], claims['roles']], [{ sub: actor }, 'notes:read', ['user']]);
     }
   });
 
   it('names no actor for a client that may impersonate', async () => {
-    const { access_token } = await appTokens(world);
-    const { claims } = await exchanged(world, exchange(world, 'mask', access_token));
+    const { access_token } = await appTokens(setup);
+    const { claims } = await exchanged(setup, exchange(setup, 'mask', access_token));
     assert.deepEqual([claims['act'], claims['client_id']], [undefined, 'mask']);
   });
 
   it('gives what the roles of the person allow now, and less where less is asked for', async () => {
-    const tokens = await appTokens(world, {}, { browser: new Browser(), person: ADMIN });
+    const tokens = await appTokens(setup, {}, { browser: new Browser(), person: ADMIN });
     const scopes = async (parameters: Record<string, string>): Promise<unknown> =>
-      (await exchanged(world, exchange(world, 'notes-api', tokens['access_token'], parameters))).claims['scope'];
+      (await exchanged(setup, exchange(setup, 'notes-api', tokens['access_token'], parameters))).claims['scope'];
     assert.equal(await scopes({}), 'notes:read notes:purge');
     assert.equal(await scopes({ scope: 'notes:purge' }), 'notes:purge');
   });
 
   it('gives less where the client may less', async () => {
-    const tokens = await appTokens(world, {}, { browser: new Browser(), person: ADMIN });
-    const { claims } = await exchanged(world, exchange(world, 'reader', tokens['access_token']));
+    const tokens = await appTokens(setup, {}, { browser: new Browser(), person: ADMIN });
+    const { claims } = await exchanged(setup, exchange(setup, 'reader', tokens['access_token']));
     assert.equal(claims['scope'], 'notes:read');
   });
 
   it('lets a token live no longer than the one it came from, however often it is exchanged', async () => {
-    const { access_token } = await appTokens(world);
-    const { claims: before } = await verified(world.server.issuer, access_token, apiOf(world.server.issuer));
-    let { token } = await exchanged(world, exchange(world, 'notes-api', access_token));
+    const { access_token } = await appTokens(setup);
+    const { claims: before } = await verified(setup.server.issuer, access_token, apiOf(setup.server.issuer));
+    let { token } = await exchanged(setup, exchange(setup, 'notes-api', access_token));
     for (let times = 0; times < 3; times += 1) {
       travel(200);
-      const next = await exchanged(world, exchange(world, 'archive-api', token));
+      const next = await exchanged(setup, exchange(setup, 'archive-api', token));
       assert.equal(next.claims.exp, before.exp);
       assert.equal(next.body['expires_in'], (next.claims.exp ?? 0) - (next.claims.iat ?? 0));
       ({ token } = next);
     }
     travel(301);
-    assert.equal((await exchange(world, 'archive-api', token)).status, 400);
+    assert.equal((await exchange(setup, 'archive-api', token)).status, 400);
   });
 
   it('lets a token live no longer than its actor’s', async () => {
-    const actor = await machineToken(world);
-    const { exp } = (await verified(world.server.issuer, actor, apiOf(world.server.issuer))).claims;
+    const actor = await machineToken(setup);
+    const { exp } = (await verified(setup.server.issuer, actor, apiOf(setup.server.issuer))).claims;
     travel(100);
-    const { access_token } = await appTokens(world);
+    const { access_token } = await appTokens(setup);
     const parameters = { actor_token: actor, actor_token_type: ACCESS_TOKEN };
-    const { claims } = await exchanged(world, exchange(world, 'desk', access_token, parameters));
+    const { claims } = await exchanged(setup, exchange(setup, 'desk', access_token, parameters));
     assert.equal(claims.exp, exp);
   });
 
   it('gives for an ID token, which has no scope, a token that says who it is and opens nothing', async () => {
-    const { id_token } = await appTokens(world);
-    const { claims: person } = await verified(world.server.issuer, id_token, 'demo-notes');
-    const { claims } = await exchanged(world, exchange(world, 'reader', id_token, { subject_token_type: ID_TOKEN }));
+    const { id_token } = await appTokens(setup);
+    const { claims: person } = await verified(setup.server.issuer, id_token, 'demo-notes');
+    const { claims } = await exchanged(setup, exchange(setup, 'reader', id_token, { subject_token_type: ID_TOKEN }));
     assert.deepEqual(
       [claims.sub, claims['scope'], claims['roles'], claims['auth_time'], claims['act']],
       [person.sub, undefined, undefined, person['auth_time'], { sub: 'reader' }],
@@ -147,15 +147,15 @@ describe('Token exchange', () => {
   });
 
   it('gives for an opaque token of this server’s what it allows at an API: nothing', async () => {
-    const { access_token = '', id_token } = await appTokens(world, { scope: 'openid profile' });
+    const { access_token = '', id_token } = await appTokens(setup, { scope: 'openid profile' });
     assert.match(access_token, /^[\w-]{43}$/);
-    const { claims: person } = await verified(world.server.issuer, id_token, 'demo-notes');
-    const { claims } = await exchanged(world, exchange(world, 'notes-api', access_token));
+    const { claims: person } = await verified(setup.server.issuer, id_token, 'demo-notes');
+    const { claims } = await exchanged(setup, exchange(setup, 'notes-api', access_token));
     assert.deepEqual([claims.sub, claims['scope']], [person.sub, undefined]);
   });
 
   it('speaks for a machine where the token handed in does', async () => {
-    const { claims } = await exchanged(world, exchange(world, 'machines', await machineToken(world)));
+    const { claims } = await exchanged(setup, exchange(setup, 'machines', await machineToken(setup)));
     assert.deepEqual(
       [claims.sub, claims['client_id'], claims['scope'], claims['act'], claims['roles']],
       ['demo-service', 'machines', 'notes:read', { sub: 'machines' }, undefined],
@@ -163,17 +163,17 @@ describe('Token exchange', () => {
   });
 
   it('is for the one whom a token names as who may act, and for nobody else', async () => {
-    const token = await machineToken(world, `careful:${secretOf('careful')}`);
-    const { claims } = await exchanged(world, exchange(world, 'deputised', token));
+    const token = await machineToken(setup, `careful:${secretOf('careful')}`);
+    const { claims } = await exchanged(setup, exchange(setup, 'deputised', token));
     assert.deepEqual(claims['act'], { sub: 'deputised' });
-    const { status, body } = await exchange(world, 'stranger', token);
+    const { status, body } = await exchange(setup, 'stranger', token);
     assert.deepEqual([status, body['error']], [400, 'invalid_request']);
   });
 
   it('gives each of many at once a token of its own', async () => {
-    const { access_token } = await appTokens(world);
+    const { access_token } = await appTokens(setup);
     const all = await Promise.all(
-      Array.from({ length: 20 }, () => exchanged(world, exchange(world, 'notes-api', access_token))),
+      Array.from({ length: 20 }, () => exchanged(setup, exchange(setup, 'notes-api', access_token))),
     );
     assert.equal(new Set(all.map(({ claims }) => claims.jti)).size, 20);
   });

@@ -100,7 +100,7 @@ export const CAUSES: readonly Cause[] = [
     id: 'code-replayed',
     when: 'a code comes a second time',
     async begin(stage) {
-      const { issuer } = stage.world;
+      const { issuer } = stage.setup;
       const browser = new Browser();
       const request = authorizationRequest(issuer, stage.app, { scope: 'openid notes:read' });
       const callback = await signIn(browser, request, stage.person);
@@ -141,7 +141,7 @@ export const CAUSES: readonly Cause[] = [
         ends: [first.session, ...all(first), ...all(other), opaque],
         stays: [elsewhere.session, ...all(elsewhere)],
         act: async () => {
-          const page = await first.browser.visit(`${stage.world.issuer}/logout`);
+          const page = await first.browser.visit(`${stage.setup.issuer}/logout`);
           await first.browser.submit(page, { logout: 'yes' });
         },
         told: [stage.app, stage.otherApp],
@@ -159,7 +159,7 @@ export const CAUSES: readonly Cause[] = [
         ends: [first.session, ...all(first)],
         stays: [...all(offline), elsewhere.session, ...all(elsewhere)],
         act: () =>
-          first.browser.visit(`${stage.world.issuer}/logout?id_token_hint=${String(first.tokens['id_token'])}`),
+          first.browser.visit(`${stage.setup.issuer}/logout?id_token_hint=${String(first.tokens['id_token'])}`),
         told: [stage.app, stage.otherApp],
       };
     },
@@ -223,7 +223,7 @@ export const CAUSES: readonly Cause[] = [
       return {
         ends: [first.session, ...all(first), opaque, offline.session, ...all(offline)],
         stays: [neighbour.session, ...all(neighbour)],
-        act: () => stage.world.command('accounts', ...line, stage.person.email),
+        act: () => stage.setup.command('accounts', ...line, stage.person.email),
         told: [stage.app, stage.otherApp],
       };
     },
@@ -241,7 +241,7 @@ export const CAUSES: readonly Cause[] = [
       return {
         ends: [...all(first), opaque, exchanged, ...all(neighbour)],
         stays: [machine, ...all(other), other.session],
-        act: () => end(stage.world.operations, stage.app),
+        act: () => end(stage.setup.operations, stage.app),
       };
     },
   })),
@@ -254,7 +254,7 @@ export const CAUSES: readonly Cause[] = [
       return {
         ends: [bad.token],
         stays: [good.token, own],
-        act: () => stage.world.command('issuers', 'remove', bad.issuer),
+        act: () => stage.setup.command('issuers', 'remove', bad.issuer),
       };
     },
   },
@@ -272,7 +272,7 @@ export const LAST_CAUSES: readonly Cause[] = [
       return {
         ends: [first.session, ...all(first), offline.session, ...all(offline), machine],
         stays: [],
-        act: () => stage.world.operations.endBefore('everybody'),
+        act: () => stage.setup.operations.endBefore('everybody'),
         told: [stage.app, stage.otherApp],
       };
     },
@@ -287,7 +287,7 @@ export const LAST_CAUSES: readonly Cause[] = [
       return {
         ends: [first.jwt, machine],
         stays: [first.session, first.refreshToken],
-        act: () => stage.world.command('keys', 'revoke', '--yes', '--', kid),
+        act: () => stage.setup.command('keys', 'revoke', '--yes', '--', kid),
       };
     },
   },
@@ -295,16 +295,16 @@ export const LAST_CAUSES: readonly Cause[] = [
 
 /** Trusts another issuer, and brings an assertion of it. */
 async function trustIssuer(stage: Stage, which: string) {
-  const { world, machine } = stage;
-  const issuer = foreignIssuer(`https://${which}.example`, world.issuer);
-  const file = join(world.place.directory, `${which}.json`);
+  const { setup, machine } = stage;
+  const issuer = foreignIssuer(`https://${which}.example`, setup.issuer);
+  const file = join(setup.place.directory, `${which}.json`);
   const trusted = {
     ...{ issuer: issuer.issuer, jwks: { keys: [issuer.jwk] } },
     ...{ subject: { is: 'account', links: { 'their-alice': stage.person.email } }, claims: {} },
-    ...{ clients: [machine], resources: [apiOf(world.issuer)], scopes: ['notes:read'] },
+    ...{ clients: [machine], resources: [apiOf(setup.issuer)], scopes: ['notes:read'] },
   };
   await writeFile(file, JSON.stringify(trusted));
-  await world.command('issuers', 'add', file);
+  await setup.command('issuers', 'add', file);
   const token = await stage.machineToken(machine, { grant_type: JWT_BEARER, assertion: issuer.assertion() });
   return { issuer: issuer.issuer, token };
 }

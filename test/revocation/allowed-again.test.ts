@@ -8,24 +8,24 @@ import { answerAtOnce, authorizationRequest, refresh, tokensFor } from '../suppo
 import { domainOn } from '../support/domain.ts';
 import { startTestServer } from '../support/server.ts';
 import { until } from '../support/until.ts';
-import { World } from './world.ts';
+import { NodePair } from './node-pair.ts';
 
 describe('An app that a person allows again at once', () => {
-  let world: World;
+  let setup: NodePair;
   before(async () => {
-    world = await World.start(sqlite);
+    setup = await NodePair.start(sqlite);
   });
-  after(() => world.stop());
+  after(() => setup.stop());
 
   it('keeps what it is given then, whatever is looked for after their consent was withdrawn', async () => {
-    const { issuer } = world.node;
-    const before = await world.holding();
-    await world.operations.withdrawConsent(before.account, before.client);
-    const again = await world.holding({ browser: before.browser });
+    const { issuer } = setup.node;
+    const before = await setup.holding();
+    await setup.operations.withdrawConsent(before.account, before.client);
+    const again = await setup.holding({ browser: before.browser });
     // One look for what was half-way is over; the later ones are no different.
     const looked = async (): Promise<boolean> => {
-      const { keys } = await world.stores.grants.members<{ done: number }>('revocations');
-      return (await world.stores.grants.getMany(keys)).every((stored) => (stored?.value.done ?? 3) >= 3);
+      const { keys } = await setup.stores.grants.members<{ done: number }>('revocations');
+      return (await setup.stores.grants.getMany(keys)).every((stored) => (stored?.value.done ?? 3) >= 3);
     };
     await until(looked);
     assert.equal((await refresh(issuer, before.refresh)).status, 400);

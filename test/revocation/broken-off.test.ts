@@ -8,7 +8,7 @@ import { domainOn } from '../support/domain.ts';
 import { DyingNode } from '../support/dying-node.ts';
 import type { Person } from '../support/flows.ts';
 import { until } from '../support/until.ts';
-import { ALL, NOTHING, World, type Holding, type Left } from './world.ts';
+import { ALL, NOTHING, NodePair, type Holding, type Left } from './node-pair.ts';
 
 /** An operation that ends things, and somebody to whom it is done. */
 interface Case {
@@ -25,26 +25,26 @@ for (const backend of serverStores) {
   describe(`A change that ends access, on ${backend.name}, where its node dies between any two writes,`, function () {
     this.timeout(300_000);
     const dying = new DyingNode();
-    let world: World;
+    let setup: NodePair;
     /** As a command has it that dies. */
     let mortal: Domain;
     let operations: Domain['operations'];
     let people = 0;
 
     before(async () => {
-      world = await World.start(backend, undefined, dying.openStores);
-      mortal = domainOn(dying.around(world.stores), world.node.config);
+      setup = await NodePair.start(backend, undefined, dying.openStores);
+      mortal = domainOn(dying.around(setup.stores), setup.node.config);
       ({ operations } = mortal);
     });
-    after(() => world.stop());
+    after(() => setup.stop());
 
     function newPerson(): Promise<Person> {
       people += 1;
-      return world.newPerson(`person-${people}`);
+      return setup.newPerson(`person-${people}`);
     }
 
     const overFor = (holdings: readonly Holding[], expected: Left) => async (): Promise<boolean> => {
-      const each = await Promise.all(holdings.map((holding) => world.left(holding)));
+      const each = await Promise.all(holdings.map((holding) => setup.left(holding)));
       const isOver = (left: Left): boolean =>
         Object.entries(left).every(([what, is]) => !is || expected[what as keyof Left]);
       return each.every(isOver);
@@ -53,23 +53,23 @@ for (const backend of serverStores) {
     /** Two browsers of one person. */
     async function twoHoldings(): Promise<[Holding, Holding, Person]> {
       const person = await newPerson();
-      return [await world.holding({ person }), await world.holding({ person }), person];
+      return [await setup.holding({ person }), await setup.holding({ person }), person];
     }
 
     const form = async ({ browser }: Holding, path: string, fields: Record<string, string>): Promise<void> => {
-      const page = await browser.visit(world.node.issuer + path);
+      const page = await browser.visit(setup.node.issuer + path);
       await browser.submit(page, fields);
     };
 
     const cases: Record<string, () => Promise<Case>> = {
       'a password that its owner changes: what the old one had opened': async () => {
         const [here, elsewhere, { password }] = await twoHoldings();
-        const page = await here.browser.visit(`${world.node.issuer}/password`);
+        const page = await here.browser.visit(`${setup.node.issuer}/password`);
         return {
           act: () => here.browser.submit(page, { current: password, next: NEXT, again: NEXT }),
           isOver: async () => {
             // What failed before the change was begun has changed nothing.
-            if ((await world.left(elsewhere)).session && (await isStill({ ...here, password }))) return true;
+            if ((await setup.left(elsewhere)).session && (await isStill({ ...here, password }))) return true;
             return (await overFor([elsewhere], NOTHING)()) && (await overFor([here], { ...NOTHING, session: true })());
           },
         };
@@ -92,7 +92,7 @@ for (const backend of serverStores) {
       },
       'a role that is removed: the access tokens that name it': async () => {
         const [here, elsewhere] = await twoHoldings();
-        const remove = () => world.accounts.setRoles(here.account, []);
+        const remove = () => setup.accounts.setRoles(here.account, []);
         return {
           act: () => operations.removeRole(here.account, remove),
           isOver: overFor([here, elsewhere], { ...ALL, jwt: false, opaque: false }),
@@ -100,7 +100,7 @@ for (const backend of serverStores) {
       },
       'consent that is withdrawn: what the app had': async () => {
         const person = await newPerson();
-        const photos = await world.holding({ person, client: 'demo-photos' });
+        const photos = await setup.holding({ person, client: 'demo-photos' });
         return {
           act: () => operations.withdrawConsent(photos.account, 'demo-photos'),
           isOver: overFor([photos], { ...NOTHING, session: true }),
@@ -108,8 +108,8 @@ for (const backend of serverStores) {
       },
       'a session that is ended: its apps': async () => {
         const [here, lost] = await twoHoldings();
-        const session = await world.sessionOf(lost);
-        const isUntouched = async () => isDeepStrictEqual(await world.left(lost), ALL);
+        const session = await setup.sessionOf(lost);
+        const isUntouched = async () => isDeepStrictEqual(await setup.left(lost), ALL);
         return {
           act: () => form(here, '/sessions', { session, confirm: 'yes' }),
           // What failed while the form was taken has ended nothing, and the person has no answer that says so.
@@ -134,19 +134,19 @@ for (const backend of serverStores) {
     async function newMachine(): Promise<{ client: string; tokens: string[] }> {
       people += 1;
       const client = `machine-${people}`;
-      const machine = world.node.config.clients.find(({ client_id: id }) => id === 'demo-service');
+      const machine = setup.node.config.clients.find(({ client_id: id }) => id === 'demo-service');
       assert.ok(machine);
       const secret = 'a-secret-of-a-machine-of-the-store';
-      await world.domain.clients.save({ ...machine, client_id: client, secret: new Secret(secret) });
+      await setup.domain.clients.save({ ...machine, client_id: client, secret: new Secret(secret) });
       const basic = `${client}:${secret}`;
-      return { client, tokens: [await world.machineToken(basic), await world.machineToken(basic)] };
+      return { client, tokens: [await setup.machineToken(basic), await setup.machineToken(basic)] };
     }
 
     const noneActive = (tokens: readonly string[]) => async (): Promise<boolean> =>
-      (await Promise.all(tokens.map((token) => world.isActive(token)))).every((active) => !active);
+      (await Promise.all(tokens.map((token) => setup.isActive(token)))).every((active) => !active);
 
     async function isStill({ account, password }: Holding & { password: string }): Promise<boolean> {
-      return (await world.domain.passwords.verify(account, password, OPERATOR)) === 'right';
+      return (await setup.domain.passwords.verify(account, password, OPERATOR)) === 'right';
     }
 
     for (const [what, begin] of Object.entries(cases))

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser } from '../support/browser.ts';
 import { answerAtOnce, authorizationRequest } from '../support/flows.ts';
 import { MachineTime } from '../support/machine-time.ts';
-import { TTL, type World } from './two-nodes.ts';
+import { TTL, type RevocationSetup } from './two-nodes.ts';
 
 /** Somebody to whom it can be shown, and who accepts it or does not. */
 interface Judge {
@@ -25,8 +25,8 @@ const BUSY = 500;
 const STREAM = 1000;
 
 /** A JWT access token: shown to every API, and to the server at each node. */
-export function heldJwt(world: World, name: string, token: string): Held {
-  const apis = world.apis.map((api) => ({
+export function heldJwt(setup: RevocationSetup, name: string, token: string): Held {
+  const apis = setup.apis.map((api) => ({
     name: api.name,
     bound: api.hasStream ? STREAM : TTL * 1000,
     async accepts() {
@@ -35,28 +35,28 @@ export function heldJwt(world: World, name: string, token: string): Held {
       return answer === 'accepted';
     },
   }));
-  return { name, judges: [...apis, ...introspectedBy(world, token)] };
+  return { name, judges: [...apis, ...introspectedBy(setup, token)] };
 }
 
 /** A token that only the server knows: an opaque access token, or a refresh token. */
-export function heldRecord(world: World, name: string, token: string): Held {
-  return { name, judges: introspectedBy(world, token) };
+export function heldRecord(setup: RevocationSetup, name: string, token: string): Held {
+  return { name, judges: introspectedBy(setup, token) };
 }
 
 /** A browser that is signed in. */
-export function heldSession(world: World, name: string, browser: Browser, clientId: string): Held {
-  const judges = world.nodes.map((node, at) => ({
+export function heldSession(setup: RevocationSetup, name: string, browser: Browser, clientId: string): Held {
+  const judges = setup.nodes.map((node, at) => ({
     name: `node ${at}`,
     bound: AT_ONCE,
     accepts: async () => {
-      const request = authorizationRequest(world.issuer, clientId, { prompt: 'none' });
+      const request = authorizationRequest(setup.issuer, clientId, { prompt: 'none' });
       return 'code' in (await node.run(() => answerAtOnce(browser, request)));
     },
   }));
   return { name, judges };
 }
 
-function introspectedBy({ issuer, nodes }: World, token: string): Judge[] {
+function introspectedBy({ issuer, nodes }: RevocationSetup, token: string): Judge[] {
   return nodes.map((node, at) => ({
     name: `introspection at node ${at}`,
     bound: AT_ONCE,

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import type { ClientConfig, Config } from '../../src/config/schema.ts';
 import { JWT_BEARER, TOKEN_EXCHANGE } from '../../src/config/sections/client-schema.ts';
 import { Secret } from '../../src/config/secret.ts';
-import { ACCESS_TOKEN } from '../grants/exchange-world.ts';
+import { ACCESS_TOKEN } from '../grants/exchange-setup.ts';
 import { Browser } from '../support/browser.ts';
 import { refresh, tokenRequest, tokensFor, type Person, type TokenAnswer } from '../support/flows.ts';
 import { apiOf } from '../support/tokens.ts';
 import { heldJwt, heldRecord, heldSession, type Held } from './held.ts';
-import type { World } from './two-nodes.ts';
+import type { RevocationSetup } from './two-nodes.ts';
 
 const PASSWORD = 'a long phrase of somebody';
 export const secretOf = (clientId: string): string => `the-secret-of-${clientId}`;
@@ -24,16 +24,16 @@ export interface SignedIn {
 
 /** The people and the apps of one cause, which no other cause has to do with. */
 export class Stage {
-  readonly world: World;
+  readonly setup: RevocationSetup;
   readonly app: string;
   readonly otherApp: string;
   readonly machine: string;
   readonly person: Person;
   readonly otherPerson: Person;
 
-  constructor(world: World, cause: string) {
+  constructor(setup: RevocationSetup, cause: string) {
     const { people, apps, machine } = castOf(cause);
-    this.world = world;
+    this.setup = setup;
     [this.person, this.otherPerson] = people;
     [this.app, this.otherApp] = apps;
     this.machine = machine;
@@ -43,7 +43,7 @@ export class Stage {
   async signIn(
     options: { app?: string; person?: Person; offline?: boolean; browser?: Browser; at?: 0 | 1; scope?: string } = {},
   ): Promise<SignedIn> {
-    const { issuer, nodes } = this.world;
+    const { issuer, nodes } = this.setup;
     const { app = this.app, person = this.person, offline = false, browser = new Browser(), at = 0 } = options;
     const { scope = 'openid notes:read' } = options;
     const parameters = offline ? { scope: `${scope} offline_access`, prompt: 'consent' } : { scope };
@@ -52,19 +52,19 @@ export class Stage {
   }
 
   held(app: string, browser: Browser, tokens: Record<string, string>): SignedIn {
-    const { world } = this;
+    const { setup } = this;
     return {
       app,
       browser,
       tokens,
-      jwt: heldJwt(world, `an access token of ${app}`, tokens['access_token'] ?? ''),
-      refreshToken: heldRecord(world, `a refresh token of ${app}`, tokens['refresh_token'] ?? ''),
-      session: heldSession(world, 'a session', browser, app),
+      jwt: heldJwt(setup, `an access token of ${app}`, tokens['access_token'] ?? ''),
+      refreshToken: heldRecord(setup, `a refresh token of ${app}`, tokens['refresh_token'] ?? ''),
+      session: heldSession(setup, 'a session', browser, app),
     };
   }
 
   refresh({ app, tokens }: SignedIn): Promise<TokenAnswer> {
-    return refresh(this.world.issuer, tokens['refresh_token'], { client_id: app });
+    return refresh(this.setup.issuer, tokens['refresh_token'], { client_id: app });
   }
 
   async refreshed(signedIn: SignedIn): Promise<SignedIn> {
@@ -75,7 +75,7 @@ export class Stage {
 
   /** Fills in and sends the form of one of the person's own pages. */
   async form({ browser }: SignedIn, path: string, fields: Record<string, string>): Promise<void> {
-    const answer = await browser.submit(await browser.visit(this.world.issuer + path), fields);
+    const answer = await browser.submit(await browser.visit(this.setup.issuer + path), fields);
     assert.equal(answer.status, 200, answer.html);
   }
 
@@ -84,7 +84,7 @@ export class Stage {
     const { tokens } = await this.signIn({ browser, app, scope: 'openid' });
     const token = tokens['access_token'] ?? '';
     assert.doesNotMatch(token, /\./);
-    return { ...heldRecord(this.world, `an opaque token of ${app}`, token), token };
+    return { ...heldRecord(this.setup, `an opaque token of ${app}`, token), token };
   }
 
   /** An access token that a machine gets for itself, or by another grant. */
@@ -93,10 +93,10 @@ export class Stage {
     parameters: Record<string, string> = {},
   ): Promise<Held & { token: string }> {
     const request = { grant_type: 'client_credentials', scope: 'notes:read', ...parameters };
-    const { status, body } = await tokenRequest(this.world.issuer, request, `${machine}:${secretOf(machine)}`);
+    const { status, body } = await tokenRequest(this.setup.issuer, request, `${machine}:${secretOf(machine)}`);
     assert.equal(status, 200, JSON.stringify(body));
     const token = String(body['access_token']);
-    return { ...heldJwt(this.world, `an access token of ${machine}`, token), token };
+    return { ...heldJwt(this.setup, `an access token of ${machine}`, token), token };
   }
 
   /** What the machine gets in exchange for an access token of an app, to call the next API for the person (RFC 8693). */
@@ -105,13 +105,13 @@ export class Stage {
     return this.machineToken(this.machine, {
       grant_type: TOKEN_EXCHANGE,
       ...subject,
-      resource: apiOf(this.world.issuer),
+      resource: apiOf(this.setup.issuer),
     });
   }
 
   /** RFC 7009. */
   async giveBack(token: string, app = this.app): Promise<void> {
-    const response = await fetch(`${this.world.issuer}/revoke`, {
+    const response = await fetch(`${this.setup.issuer}/revoke`, {
       method: 'POST',
       body: new URLSearchParams({ token, client_id: app }),
     });

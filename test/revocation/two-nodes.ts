@@ -33,7 +33,7 @@ export interface Api {
 }
 
 /** Two nodes on one store, and APIs that reach one node or the other, with the event stream and without. */
-export interface World {
+export interface RevocationSetup {
   readonly issuer: string;
   readonly place: Place;
   readonly nodes: readonly [Attachment, Attachment];
@@ -49,10 +49,10 @@ export interface World {
 }
 
 /** @param change what the demo's configuration is made into; logout tokens go to an app at `logoutUri` */
-export async function startWorld(
+export async function startRevocationSetup(
   backend: Backend,
   change: (config: Config, logoutUri: string) => Config,
-): Promise<World> {
+): Promise<RevocationSetup> {
   const [store, receiver] = await Promise.all([backend.start(), startLogoutReceiver()]);
   const place = await newPlace(store.url);
   const ports = [place.port, await freePort()] as const;

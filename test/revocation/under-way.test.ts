@@ -12,7 +12,7 @@ import { ADMIN, ALICE, authorizationRequest, exchangeCode, refresh } from '../su
 import { isRevoked, placeOf } from '../status/published-lists.ts';
 import { holdingStores } from '../support/held-call.ts';
 import { until } from '../support/until.ts';
-import { ALL, NOTHING, World } from './world.ts';
+import { ALL, NOTHING, NodePair } from './node-pair.ts';
 
 /** A form whose second half comes when it is asked for: the request has begun long before it can be answered. */
 function slowForm(url: URL, form: string): { finish(): Promise<Record<string, unknown>> } {
@@ -35,56 +35,56 @@ for (const backend of serverStores) {
   describe(`What is under way while things are revoked on ${backend.name}`, function () {
     this.timeout(60_000);
     const { around, openStores, meanwhile } = holdingStores();
-    let world: World;
+    let setup: NodePair;
     before(async () => {
-      world = await World.start(backend, undefined, openStores);
+      setup = await NodePair.start(backend, undefined, openStores);
     });
-    after(() => world.stop());
+    after(() => setup.stop());
 
     it('gives a machine a token that is met by a sweep, where the request had begun before', async () => {
       const credentials = { client_id: 'demo-service', client_secret: 'demo-service-secret' };
       const form = new URLSearchParams({ grant_type: 'client_credentials', ...credentials }).toString();
-      const slow = slowForm(new URL('/token', world.node.issuer), form);
+      const slow = slowForm(new URL('/token', setup.node.issuer), form);
       const begun = Date.now();
       await until(() => Date.now() > begun + 50);
-      await world.operations.rollClientSecret('demo-service', done);
+      await setup.operations.rollClientSecret('demo-service', done);
       const { access_token = '' } = await slow.finish();
-      const later = await world.machineToken();
-      await until(async () => !(await world.isActive(String(access_token))));
-      assert.ok(await world.isActive(later));
+      const later = await setup.machineToken();
+      await until(async () => !(await setup.isActive(String(access_token))));
+      assert.ok(await setup.isActive(later));
     });
 
     it('does not let a sign-in by a former password count, whenever it comes to its end', async () => {
-      const { issuer } = world.node;
+      const { issuer } = setup.node;
       const browser = new Browser();
       const request = authorizationRequest(issuer, 'demo-notes', { scope: 'openid offline_access notes:read' });
       const page = await browser.visit(request.url, {}, request.redirectUri);
       // The password was right; the browser is told where to go on, and waits.
       const resume = await browser.submit(page, { ...ALICE }, `${issuer}/authorize/`);
-      const { account } = await world.holding();
-      await world.operations.changeCredentials(account, 'password-changed', { store: done });
+      const { account } = await setup.holding();
+      await setup.operations.changeCredentials(account, 'password-changed', { store: done });
       // An earlier instant does not undo a later one.
-      await world.domain.revoke({ what: 'account', account, before: Date.now() - 3_600_000 }, 'ended-by-operator');
+      await setup.domain.revoke({ what: 'account', account, before: Date.now() - 3_600_000 }, 'ended-by-operator');
       const back = await browser.visit(resume.url, {}, request.redirectUri);
       const callback = new URL(back.url);
       assert.equal((await exchangeCode(issuer, request, callback)).body['error'], 'invalid_grant');
-      assert.equal(await world.isSignedIn({ browser, client: 'demo-notes' }), false);
+      assert.equal(await setup.isSignedIn({ browser, client: 'demo-notes' }), false);
     });
 
     it('ends a session from before an instant, though it was used since', async () => {
-      const person = await world.newPerson('early');
-      const holding = await world.holding({ person });
+      const person = await setup.newPerson('early');
+      const holding = await setup.holding({ person });
       const before = Date.now() + 1;
       await until(() => Date.now() > before);
-      assert.ok(await world.isSignedIn({ ...holding, client: 'demo-photos' }));
-      await world.domain.revoke({ what: 'account', account: holding.account, before }, 'ended-by-operator');
-      assert.deepEqual(await world.left(holding), NOTHING);
+      assert.ok(await setup.isSignedIn({ ...holding, client: 'demo-photos' }));
+      await setup.domain.revoke({ what: 'account', account: holding.account, before }, 'ended-by-operator');
+      assert.deepEqual(await setup.left(holding), NOTHING);
     });
 
     it('gives tokens that are worth nothing, where their session ends while they are issued', async () => {
-      const { issuer } = world.node;
-      const person = await world.newPerson('leaver');
-      const { browser } = await world.holding({ person });
+      const { issuer } = setup.node;
+      const person = await setup.newPerson('leaver');
+      const { browser } = await setup.holding({ person });
       const request = authorizationRequest(issuer, 'demo-notes', { prompt: 'none', scope: 'openid email' });
       const callback = await browser.visit(request.url, {}, request.redirectUri);
       const question = await browser.visit(`${issuer}/logout`);
@@ -95,13 +95,13 @@ for (const backend of serverStores) {
       );
       assert.equal(status, 200, JSON.stringify(body));
       assert.equal((await refresh(issuer, String(body['refresh_token']))).status, 400);
-      assert.equal(await world.isActive(String(body['access_token'])), false);
+      assert.equal(await setup.isActive(String(body['access_token'])), false);
     });
 
     it('keeps a grant ended that a request widens while it is revoked', async () => {
-      const { issuer } = world.node;
-      const person = await world.newPerson('widener');
-      const { browser, refresh: token } = await world.holding({ person });
+      const { issuer } = setup.node;
+      const person = await setup.newPerson('widener');
+      const { browser, refresh: token } = await setup.holding({ person });
       const request = authorizationRequest(issuer, 'demo-notes', { prompt: 'none', scope: 'openid profile' });
       const callback = await meanwhile(
         () => browser.visit(request.url, {}, request.redirectUri),
@@ -116,14 +116,14 @@ for (const backend of serverStores) {
     });
 
     it('lets nobody sign in to an account while it is being removed', async () => {
-      const person = await world.newPerson('leaving');
-      const { account } = await world.holding({ person });
-      const { operations } = domainOn(around(world.stores), world.node.config);
+      const person = await setup.newPerson('leaving');
+      const { account } = await setup.holding({ person });
+      const { operations } = domainOn(around(setup.stores), setup.node.config);
       const isRemoved = await meanwhile(
         () => operations.removeAccount(account),
         (verb, key) => verb === 'delete' && key.startsWith('password:'),
         async () => {
-          const request = authorizationRequest(world.node.issuer);
+          const request = authorizationRequest(setup.node.issuer);
           const browser = new Browser();
           const page = await browser.visit(request.url);
           assert.equal((await browser.submit(page, { ...person }, request.redirectUri)).status, 401);
@@ -134,22 +134,22 @@ for (const backend of serverStores) {
 
     it('is gone on with where a process was killed in the middle', async () => {
       const person = ADMIN;
-      const [here, elsewhere] = [await world.holding({ person }), await world.holding({ person })];
-      const { issuer, stores } = world.node.config;
+      const [here, elsewhere] = [await setup.holding({ person }), await setup.holding({ person })];
+      const { issuer, stores } = setup.node.config;
       const work = { issuer, grants: stores.grants, account: here.account };
       const child = fork(join(import.meta.dirname, 'dying-command.ts'), [JSON.stringify(work)]);
       const [, signal] = (await once(child, 'exit')) as [number | null, string | null];
       assert.equal(signal, 'SIGKILL');
       const places = [here, elsewhere].map(({ jwt }) => placeOf(jwt));
       const takenBack = async () => {
-        const each = await Promise.all(places.map((place) => isRevoked(place, world.other)));
+        const each = await Promise.all(places.map((place) => isRevoked(place, setup.other)));
         return each.filter(Boolean).length;
       };
       await until(async () => (await takenBack()) > 0);
       assert.equal(await takenBack(), 1, 'it was in the middle');
       await until(async () => (await takenBack()) === 2);
-      for (const holding of [here, elsewhere]) assert.deepEqual(await world.left(holding), NOTHING);
-      assert.deepEqual(await world.left(await world.holding({ person })), ALL);
+      for (const holding of [here, elsewhere]) assert.deepEqual(await setup.left(holding), NOTHING);
+      assert.deepEqual(await setup.left(await setup.holding({ person })), ALL);
     });
   });
 }

@@ -7,7 +7,7 @@ import { Browser } from '../support/browser.ts';
 import { domainOn } from '../support/domain.ts';
 import { CountingNode } from '../support/counting-node.ts';
 import { authorizationRequest, refresh, tokenRequest, type Person } from '../support/flows.ts';
-import { World, type Holding } from './world.ts';
+import { NodePair, type Holding } from './node-pair.ts';
 
 /** How often anything may wait for the store in a row. */
 const MOST = 20;
@@ -16,7 +16,7 @@ const NEXT = 'quite another phrase of somebody';
 describe('Nobody waits long for a slow store', function () {
   this.timeout(120_000);
   const counting = new CountingNode();
-  let world: World;
+  let setup: NodePair;
   /** As a command has it. */
   let counted: Domain;
   let operations: Domain['operations'];
@@ -25,19 +25,19 @@ describe('Nobody waits long for a slow store', function () {
   let people = 0;
 
   before(async () => {
-    world = await World.start(sqlite, undefined, counting.openStores);
-    counted = domainOn(counting.around(world.stores), world.node.config);
+    setup = await NodePair.start(sqlite, undefined, counting.openStores);
+    counted = domainOn(counting.around(setup.stores), setup.node.config);
     ({ operations } = counted);
   });
-  after(() => world.stop());
+  after(() => setup.stop());
   beforeEach(async () => {
     people += 1;
-    person = await world.newPerson(`person-${people}`);
+    person = await setup.newPerson(`person-${people}`);
     holdings = [];
     // Three sessions, two apps in each.
     while (holdings.length < 6) {
-      const here = await world.holding({ person });
-      holdings.push(here, await world.holding({ person, browser: here.browser, client: 'demo-photos' }));
+      const here = await setup.holding({ person });
+      holdings.push(here, await setup.holding({ person, browser: here.browser, client: 'demo-photos' }));
     }
   });
 
@@ -52,9 +52,9 @@ describe('Nobody waits long for a slow store', function () {
 
   async function submit(path: string, fields: Record<string, string>): Promise<void> {
     const { browser } = first();
-    const page = await browser.visit(world.node.issuer + path);
+    const page = await browser.visit(setup.node.issuer + path);
     // The page that it leads to is another request.
-    await assertFew(() => browser.submit(page, fields, world.node.issuer + path));
+    await assertFew(() => browser.submit(page, fields, setup.node.issuer + path));
   }
 
   it('when a person changes their password, with three sessions and two apps in each', () =>
@@ -68,21 +68,21 @@ describe('Nobody waits long for a slow store', function () {
 
   it('when a person signs in', async () => {
     const browser = new Browser();
-    const { url } = authorizationRequest(world.node.issuer);
+    const { url } = authorizationRequest(setup.node.issuer);
     const page = await browser.visit(url);
-    await assertFew(() => browser.submit(page, { ...person }, `${world.node.issuer}/authorize/`));
+    await assertFew(() => browser.submit(page, { ...person }, `${setup.node.issuer}/authorize/`));
   });
 
   it('when an app revokes a refresh token, or refreshes', async () => {
     const [one, other] = [first(), holdings[2] ?? assert.fail()];
-    await assertFew(() => refresh(world.node.issuer, other.refresh, { client_id: other.client }));
+    await assertFew(() => refresh(setup.node.issuer, other.refresh, { client_id: other.client }));
     const body = new URLSearchParams({ token: one.refresh, client_id: one.client });
-    await assertFew(() => fetch(`${world.node.issuer}/revoke`, { method: 'POST', body }));
+    await assertFew(() => fetch(`${setup.node.issuer}/revoke`, { method: 'POST', body }));
   });
 
   it('when a machine asks for a token', () =>
     assertFew(() =>
-      tokenRequest(world.node.issuer, { grant_type: 'client_credentials' }, 'demo-service:demo-service-secret'),
+      tokenRequest(setup.node.issuer, { grant_type: 'client_credentials' }, 'demo-service:demo-service-secret'),
     ));
 
   it('when an operator sets a password', async () => {
@@ -99,15 +99,15 @@ describe('Nobody waits long for a slow store', function () {
 
   it('when an operator disables a client', async () => {
     await assertFew(() => operations.disableClient('demo-photos'));
-    await world.domain.clients.enable('demo-photos');
+    await setup.domain.clients.enable('demo-photos');
   });
 
   it('when an operator removes a client that has tokens', async () => {
-    const machine = world.node.config.clients.find(({ client_id: id }) => id === 'demo-service') ?? assert.fail();
+    const machine = setup.node.config.clients.find(({ client_id: id }) => id === 'demo-service') ?? assert.fail();
     const client = { ...machine, client_id: 'of-the-store', secret: new Secret('of-the-store-secret') };
-    assert.ok(await world.domain.clients.save(client));
-    const token = await world.machineToken('of-the-store:of-the-store-secret');
+    assert.ok(await setup.domain.clients.save(client));
+    const token = await setup.machineToken('of-the-store:of-the-store-secret');
     await assertFew(async () => assert.ok(await operations.removeClient('of-the-store')));
-    assert.equal(await world.isActive(token), false);
+    assert.equal(await setup.isActive(token), false);
   });
 });

@@ -23,7 +23,7 @@ import {
   verifySet,
   withSignals,
   type Set,
-} from './world.ts';
+} from './signals-setup.ts';
 
 const EVERYTHING = [
   ...[SESSION_REVOKED, CREDENTIAL_CHANGE, TOKEN_CLAIMS_CHANGE],

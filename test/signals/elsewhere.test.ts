@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { Browser } from '../support/browser.ts';
 import { tokenRequest, tokensFor } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
-import { accountId, POLL, publish, Receiver, SESSION_REVOKED, signOuts, verifySet, withSignals } from './world.ts';
+import {
+  accountId,
+  POLL,
+  publish,
+  Receiver,
+  SESSION_REVOKED,
+  signOuts,
+  verifySet,
+  withSignals,
+} from './signals-setup.ts';
 
 const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const WEB = 'demo-web:demo-web-secret';

@@ -15,7 +15,15 @@ import { tokensFor } from '../support/flows.ts';
 import { newPlace, type Place } from '../durability/command.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { startSignalReceiver, type SignalReceiver } from './signal-receiver.ts';
-import { accountId, ACCOUNT_DISABLED, PUSH, Receiver, SESSION_REVOKED, verifySet, withSignals } from './world.ts';
+import {
+  accountId,
+  ACCOUNT_DISABLED,
+  PUSH,
+  Receiver,
+  SESSION_REVOKED,
+  verifySet,
+  withSignals,
+} from './signals-setup.ts';
 
 for (const backend of serverStores) {
   describe(`kill -9 of a node that tells, on ${backend.name}`, () => {

@@ -22,7 +22,7 @@ import {
   signOuts,
   startSecondNode,
   withSignals,
-} from './world.ts';
+} from './signals-setup.ts';
 
 const TAKEN: PushAnswer = { status: 202 };
 /** Seconds after which the lease of a node that is gone has ended. */

@@ -10,7 +10,15 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 import { apiOf } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 import { startSignalReceiver, type SignalReceiver } from './signal-receiver.ts';
-import { ACCOUNT_DISABLED, CREDENTIAL_CHANGE, POLL, PUSH, Receiver, SESSION_REVOKED, withSignals } from './world.ts';
+import {
+  ACCOUNT_DISABLED,
+  CREDENTIAL_CHANGE,
+  POLL,
+  PUSH,
+  Receiver,
+  SESSION_REVOKED,
+  withSignals,
+} from './signals-setup.ts';
 
 const SECRET = 'Bearer never-in-clear';
 

@@ -1,6 +1,6 @@
 /** A node that tells, in a process of its own, so that it can be killed. Ends when its parent lets go of it. */
 import { startTestServer } from '../support/server.ts';
-import { withSignals } from './world.ts';
+import { withSignals } from './signals-setup.ts';
 
 const { store, allow, ...sameAs } = JSON.parse(process.argv[2] ?? '{}') as {
   directory: string;

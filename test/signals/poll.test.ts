@@ -16,7 +16,7 @@ import {
   VERIFICATION,
   verifySet,
   withSignals,
-} from './world.ts';
+} from './signals-setup.ts';
 
 for (const backend of serverStores) {
   describe(`Poll delivery of shared signals by two nodes on ${backend.name}`, () => {

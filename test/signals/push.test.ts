@@ -22,7 +22,7 @@ import {
   VERIFICATION,
   verifySet,
   withSignals,
-} from './world.ts';
+} from './signals-setup.ts';
 
 for (const backend of serverStores) {
   describe(`Push delivery of shared signals by two nodes on ${backend.name}`, () => {

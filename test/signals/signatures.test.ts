@@ -4,7 +4,16 @@ import { returnToPresent, travel } from '../support/clock.ts';
 import { keysCommand } from '../support/keys-command.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { freshToken, withoutHsm } from '../support/softhsm.ts';
-import { accountId, ACCOUNT_DISABLED, event, publish, Receiver, verifySet, withSignals, type Set } from './world.ts';
+import {
+  accountId,
+  ACCOUNT_DISABLED,
+  event,
+  publish,
+  Receiver,
+  verifySet,
+  withSignals,
+  type Set,
+} from './signals-setup.ts';
 import { until } from '../support/until.ts';
 
 describe('The signature of an event', () => {

@@ -21,7 +21,7 @@ import {
   verifySet,
   withSignals,
   type Set,
-} from './world.ts';
+} from './signals-setup.ts';
 
 const EVERYTHING = [
   SESSION_REVOKED,

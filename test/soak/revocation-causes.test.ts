@@ -4,7 +4,7 @@ import { serverStores } from '../oidc/server-stores.ts';
 import { CAUSES, LAST_CAUSES, type Cause, type Scene } from '../revocation/all-causes.ts';
 import { acceptances, refusals } from '../revocation/held.ts';
 import { Stage, withCasts } from '../revocation/stage.ts';
-import { startWorld, type World } from '../revocation/two-nodes.ts';
+import { startRevocationSetup, type RevocationSetup } from '../revocation/two-nodes.ts';
 import { until } from '../support/until.ts';
 
 /** How many causes are tried at the same time: none has to do with another. */
@@ -19,12 +19,12 @@ interface Played {
 for (const backend of serverStores) {
   describe(`Beside two nodes on ${backend.name}, every API refuses in time what is revoked, and nothing else`, function () {
     this.timeout(300_000);
-    let world: World;
+    let setup: RevocationSetup;
     let played: Map<Cause, Promise<Played>>;
 
     before(async () => {
       const ids = [...CAUSES, ...LAST_CAUSES].map(({ id }) => id);
-      world = await startWorld(backend, (config, logoutUri) => withCasts(ids, config, logoutUri));
+      setup = await startRevocationSetup(backend, (config, logoutUri) => withCasts(ids, config, logoutUri));
       played = new Map();
       const waiting = [...CAUSES];
       const work = async (): Promise<void> => {
@@ -36,10 +36,10 @@ for (const backend of serverStores) {
       };
       await Promise.all(Array.from({ length: AT_ONCE }, work));
     });
-    after(() => world.close());
+    after(() => setup.close());
 
     async function play(cause: Cause): Promise<Played> {
-      const scene = await cause.begin(new Stage(world, cause.id));
+      const scene = await cause.begin(new Stage(setup, cause.id));
       assert.deepEqual(await refusals([...scene.ends, ...scene.stays]), [], 'before anything happened');
       await scene.act();
       return { scene, accepted: await acceptances(scene.ends) };
@@ -47,7 +47,7 @@ for (const backend of serverStores) {
 
     /** The apps of a cause that were sent logout tokens. */
     function toldBy({ id }: Cause): Set<string> {
-      const apps = world.receiver.received.map(({ body }) => String(decodeJwt(body.get('logout_token') ?? '').aud));
+      const apps = setup.receiver.received.map(({ body }) => String(decodeJwt(body.get('logout_token') ?? '').aud));
       return new Set(apps.filter((app) => app.endsWith(id)));
     }
 

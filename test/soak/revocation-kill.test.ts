@@ -25,11 +25,11 @@ interface Breakdown {
   readonly rounds: number;
   /** Whether what the store has said that it has may be gone. */
   readonly forgets: boolean;
-  break(world: World): Promise<void>;
-  mend(world: World): Promise<void>;
+  break(setup: KillSetup): Promise<void>;
+  mend(setup: KillSetup): Promise<void>;
 }
 
-interface World {
+interface KillSetup {
   server: FragileServer;
   apis: ProbingApi[];
 }
@@ -81,21 +81,21 @@ const BREAKDOWNS = [
 describe(`While tokens are being revoked (SEED=${SEED})`, function () {
   this.timeout(120_000);
   const chance = seeded(SEED);
-  let world: World;
+  let setup: KillSetup;
 
   before(async () => {
     const server = await FragileServer.start(TTL);
     const { issuer } = server.place;
     const places = server.ports.flatMap((port) => [true, false].map((hasStream) => ({ port, hasStream })));
     const apis = places.map((place) => ProbingApi.start({ issuer, audience: apiOf(issuer), ...place }));
-    world = { server, apis: await Promise.all(apis) };
+    setup = { server, apis: await Promise.all(apis) };
   });
   after(async () => {
-    for (const api of world.apis) await api.close();
-    await world.server.stop();
+    for (const api of setup.apis) await api.close();
+    await setup.server.stop();
   });
 
-  const urlOf = (at: number): string => `http://localhost:${world.server.ports[at % 2] ?? 0}`;
+  const urlOf = (at: number): string => `http://localhost:${setup.server.ports[at % 2] ?? 0}`;
 
   async function newTokens(): Promise<string[]> {
     const request = { grant_type: 'client_credentials', scope: 'notes:read' };
@@ -130,7 +130,7 @@ describe(`While tokens are being revoked (SEED=${SEED})`, function () {
 
   async function revokedByStore(token: string): Promise<boolean> {
     const { status } = decodeJwt(token) as { status: { status_list: { uri: string; idx: number } } };
-    const { store, issuer } = world.server.place;
+    const { store, issuer } = setup.server.place;
     const grants = await openStore(store, systemClock).catch(() => undefined);
     if (grants === undefined) return false;
     try {
@@ -145,13 +145,13 @@ describe(`While tokens are being revoked (SEED=${SEED})`, function () {
 
   async function untilAll(tokens: readonly string[], expected: Verdict['answer']): Promise<void> {
     for (const token of tokens) {
-      for (const api of world.apis) await until(async () => (await api.ask(token)).answer === expected);
+      for (const api of setup.apis) await until(async () => (await api.ask(token)).answer === expected);
     }
   }
 
   /** One breakdown, somewhere within a second of revocations. */
   async function round(breakdown: Breakdown): Promise<string> {
-    const { server, apis } = world;
+    const { server, apis } = setup;
     const tokens = await newTokens();
     const [toRevoke, toKeep] = [tokens.slice(0, TOKENS / 2), tokens.slice(TOKENS / 2)];
     await untilAll(tokens, 'accepted');
@@ -172,10 +172,10 @@ describe(`While tokens are being revoked (SEED=${SEED})`, function () {
     })();
     const [before, after] = [chance() * 1000, chance() * 2 * TTL * 1000];
     await sleep(before);
-    await breakdown.break(world);
+    await breakdown.break(setup);
     await sleep(after);
     const inTime = reported.size;
-    await breakdown.mend(world);
+    await breakdown.mend(setup);
     await revoking;
     await sleep(TTL * 1000 + 2 * BUSY);
     // What could not be revoked meanwhile can be now, and all is as it should be.

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { serverStores } from '../oidc/server-stores.ts';
 import { withCasts } from '../revocation/stage.ts';
-import { startWorld, type World } from '../revocation/two-nodes.ts';
+import { startRevocationSetup, type RevocationSetup } from '../revocation/two-nodes.ts';
 import { returnToPresent } from '../support/clock.ts';
 import { CAST, RevocationPlay, withShortKeys } from './revocation-play.ts';
 import { sequences } from './revocation-model.ts';
@@ -15,20 +15,20 @@ for (const backend of serverStores) {
   describe(`Any sequence of what happens to tokens, at two nodes on ${backend.name} (SEED=${SEED})`, function () {
     // A sequence that fails is made shorter, and tried again.
     this.timeout(TIME + 600_000);
-    let world: World;
+    let setup: RevocationSetup;
     before(async () => {
-      world = await startWorld(backend, (config, uri) => withShortKeys(withCasts([CAST], config, uri)));
+      setup = await startRevocationSetup(backend, (config, uri) => withShortKeys(withCasts([CAST], config, uri)));
     });
     after(async () => {
       returnToPresent();
-      await world.close();
+      await setup.close();
     });
 
     it('is answered by every API as the model answers it', async () => {
       let answers = 0;
       let runs = 0;
       const property = fc.asyncProperty(sequences, async (steps) => {
-        const play = new RevocationPlay(world);
+        const play = new RevocationPlay(setup);
         await play.run(steps);
         answers += play.answers;
         runs += 1;

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { decodeJwt } from 'jose';
 import type { Config } from '../../src/config/schema.ts';
 import { RING_CHANNEL } from '../../src/keys/ring-record.ts';
-import { ACCESS_TOKEN, EXCHANGE } from '../grants/exchange-world.ts';
+import { ACCESS_TOKEN, EXCHANGE } from '../grants/exchange-setup.ts';
 import { secretOf, Stage, type SignedIn } from '../revocation/stage.ts';
-import { TTL, type World } from '../revocation/two-nodes.ts';
+import { TTL, type RevocationSetup } from '../revocation/two-nodes.ts';
 import { travel } from '../support/clock.ts';
 import { refresh, tokenRequest, type TokenAnswer } from '../support/flows.ts';
 import { apiOf } from '../support/tokens.ts';
@@ -36,16 +36,16 @@ interface SignIn {
 export class RevocationPlay {
   /** How many answers were compared. */
   answers = 0;
-  readonly #world: World;
+  readonly #setup: RevocationSetup;
   readonly #stage: Stage;
   readonly #model = new Model();
   readonly #signIns: SignIn[] = [];
   readonly #accounts = new Map<number, string>();
   #disturbedAt = -Infinity;
 
-  constructor(world: World) {
-    this.#world = world;
-    this.#stage = new Stage(world, CAST);
+  constructor(setup: RevocationSetup) {
+    this.#setup = setup;
+    this.#stage = new Stage(setup, CAST);
   }
 
   async run(steps: readonly Step[]): Promise<void> {
@@ -68,11 +68,11 @@ export class RevocationPlay {
       case 'give back the access token':
         return this.#toToken(step);
       case 'restart':
-        return this.#disturb(() => this.#world.restart(step.node));
+        return this.#disturb(() => this.#setup.restart(step.node));
       case 'travel':
         return this.#disturb(() => this.#travel(step.seconds));
       case 'rotate keys':
-        return this.#world.command('keys', 'rotate');
+        return this.#setup.command('keys', 'rotate');
       case 'check':
         return this.#check();
       default:
@@ -129,7 +129,7 @@ export class RevocationPlay {
         return;
       case 'sign out': {
         const hint = signedIn.tokens['id_token'] ?? '';
-        await this.#at(step.node, () => signedIn.browser.visit(`${this.#world.issuer}/logout?id_token_hint=${hint}`));
+        await this.#at(step.node, () => signedIn.browser.visit(`${this.#setup.issuer}/logout?id_token_hint=${hint}`));
         if (!family.isOffline) this.#model.endFamilies(isThis);
       }
     }
@@ -152,7 +152,7 @@ export class RevocationPlay {
   }
 
   async #end(step: Extract<Step, { do: 'withdraw consent' | 'end account' | 'end client' | 'end everything' }>) {
-    const { operations } = this.#world;
+    const { operations } = this.#setup;
     const { app, otherApp, machine } = this.#stage;
     switch (step.do) {
       case 'withdraw consent': {
@@ -184,7 +184,7 @@ export class RevocationPlay {
   /** Timers do not notice that time was moved, so the nodes are told to look at their keys. */
   async #travel(seconds: number): Promise<void> {
     travel(seconds);
-    await this.#world.stores.records.publish(RING_CHANNEL, '');
+    await this.#setup.stores.records.publish(RING_CHANNEL, '');
   }
 
   async #disturb(work: () => Promise<void>): Promise<void> {
@@ -193,11 +193,11 @@ export class RevocationPlay {
   }
 
   #refresh({ app }: Family, token: string): Promise<TokenAnswer> {
-    return refresh(this.#world.issuer, token, { client_id: app });
+    return refresh(this.#setup.issuer, token, { client_id: app });
   }
 
   #exchange({ jwt }: Issued): Promise<TokenAnswer> {
-    const { issuer } = this.#world;
+    const { issuer } = this.#setup;
     const { machine } = this.#stage;
     const request = {
       grant_type: EXCHANGE,
@@ -211,7 +211,7 @@ export class RevocationPlay {
   async #giveBackAccessToken({ jwt, client }: Issued): Promise<void> {
     const { machine } = this.#stage;
     if (client !== machine) return this.#stage.giveBack(jwt, client);
-    const response = await fetch(`${this.#world.issuer}/revoke`, {
+    const response = await fetch(`${this.#setup.issuer}/revoke`, {
       method: 'POST',
       headers: { authorization: `Basic ${btoa(`${machine}:${secretOf(machine)}`)}` },
       body: new URLSearchParams({ token: jwt }),
@@ -220,7 +220,7 @@ export class RevocationPlay {
   }
 
   #at<T>(node: 0 | 1, work: () => Promise<T>): Promise<T> {
-    return this.#world.nodes[node].run(work);
+    return this.#setup.nodes[node].run(work);
   }
 
   /** @returns the tokens where there are to be some */
@@ -250,7 +250,7 @@ export class RevocationPlay {
   }
 
   #compared(token: Issued): Promise<'as it should be' | 'open'>[] {
-    return this.#world.apis.map(async (api) => {
+    return this.#setup.apis.map(async (api) => {
       const askedAt = performance.now();
       const left = token.expiresAt - Date.now();
       if (Math.abs(left) < ABOUT) return 'as it should be';

@@ -16,7 +16,7 @@ const OTHER_API = 'https://other.example.com';
 const SECRETS = { SECRET: 'the-secret-of-the-partner-and-of-no-other', PASSWORD: 'a-password-that-is-long-enough' };
 
 /** The issuers of the table; each has what its assertions need. */
-interface World {
+interface Partners {
   here: string;
   /** Its people are accounts here: by a link, or by a verified address. */
   partner: ForeignIssuer;
@@ -35,7 +35,7 @@ interface World {
   stranger: ForeignIssuer;
 }
 
-function worldOf(here: string): World {
+function partnersOf(here: string): Partners {
   const partner = foreignIssuer('https://partner.example/realm', here);
   return {
     here,
@@ -52,7 +52,7 @@ function worldOf(here: string): World {
   };
 }
 
-function settings({ partner, rsa, encryption, weak, idp, ci, gone }: World): object {
+function settings({ partner, rsa, encryption, weak, idp, ci, gone }: Partners): object {
   const common = { clients: ['partner', 'bare'], resources: [API], scopes: ['orders:read'], algorithms: ['ES256'] };
   const links = { 'their-alice': 'alice@example.com', 'their-bob': 'bob@example.com' };
   const client = {
@@ -122,15 +122,15 @@ function settings({ partner, rsa, encryption, weak, idp, ci, gone }: World): obj
 
 type Parameters = Record<string, string>;
 /** The reason of the refusal, the assertion, and what else the request has. */
-type Row = [reason: string, make: (world: World) => string, more?: Parameters, basic?: string];
+type Row = [reason: string, make: (partners: Partners) => string, more?: Parameters, basic?: string];
 
 /** An ID-JAG of the identity provider's, good but for what is given. */
-const idJag = ({ idp }: World, claims: object = {}, header: object = {}): string =>
+const idJag = ({ idp }: Partners, claims: object = {}, header: object = {}): string =>
   idp.assertion(
     { client_id: 'partner', resource: API, scope: 'orders:read', ...claims },
     { typ: 'oauth-id-jag+jwt', ...header },
   );
-const ciToken = ({ ci }: World, claims: object = {}): string => ci.assertion({ repository: 'acme/shop', ...claims });
+const ciToken = ({ ci }: Partners, claims: object = {}): string => ci.assertion({ repository: 'acme/shop', ...claims });
 const withSignature = (token: string, change: (signature: string) => string): string => {
   const [header, claims, given = ''] = token.split('.');
   return `${header}.${claims}.${change(given)}`;
@@ -279,7 +279,7 @@ const ROWS: Record<string, Row> = {
     'type_not_accepted',
     ({ partner }) => partner.assertion({}, { typ: 'oauth-id-jag+jwt' }),
   ],
-  'is plain where an ID-JAG is asked for': ['type_not_accepted', (world) => idJag(world, {}, { typ: 'JWT' })],
+  'is plain where an ID-JAG is asked for': ['type_not_accepted', (partners) => idJag(partners, {}, { typ: 'JWT' })],
   'is signed with an algorithm that the issuer does not use': [
     'algorithm_not_accepted',
     ({ rsa }) => rsa.assertion({}, { alg: 'PS256' }),
@@ -404,7 +404,7 @@ const ROWS: Record<string, Row> = {
   'is valid from a text on': ['not_before_malformed', ({ partner }) => partner.assertion({ nbf: 'now' })],
   'is not valid yet': ['not_yet_valid', ({ partner }) => partner.assertion({ nbf: now() + 200 })],
   'was issued at a text': ['issued_at_malformed', ({ partner }) => partner.assertion({ iat: '1' })],
-  'is an ID-JAG that was issued at no time': ['issued_at_malformed', (world) => idJag(world, { iat: undefined })],
+  'is an ID-JAG that was issued at no time': ['issued_at_malformed', (partners) => idJag(partners, { iat: undefined })],
   'was issued in the future': ['issued_in_future', ({ partner }) => partner.assertion({ iat: now() + 200 })],
   'lives for a year': ['lifetime_too_long', ({ partner }) => partner.assertion({ exp: now() + 31_536_000 })],
   'lives for a year, and does not say since when': [
@@ -429,9 +429,12 @@ const ROWS: Record<string, Row> = {
     'subject_missing',
     ({ partner }) => partner.assertion({ sub: 'a\nb' }),
   ],
-  'is of another repository': ['claim_not_accepted', (world) => ciToken(world, { repository: 'mallory/shop' })],
-  'is of no repository': ['claim_not_accepted', (world) => ciToken(world, { repository: undefined })],
-  'is of a list of repositories': ['claim_not_accepted', (world) => ciToken(world, { repository: ['acme/shop'] })],
+  'is of another repository': ['claim_not_accepted', (partners) => ciToken(partners, { repository: 'mallory/shop' })],
+  'is of no repository': ['claim_not_accepted', (partners) => ciToken(partners, { repository: undefined })],
+  'is of a list of repositories': [
+    'claim_not_accepted',
+    (partners) => ciToken(partners, { repository: ['acme/shop'] }),
+  ],
   'comes from a client that the issuer is not for': [
     'client_not_allowed',
     ({ partner }) => partner.assertion(),
@@ -440,12 +443,12 @@ const ROWS: Record<string, Row> = {
   ],
   'is an ID-JAG from a client that proves nothing': [
     'client_not_proved',
-    (world) => idJag(world, { client_id: 'bare' }),
+    (partners) => idJag(partners, { client_id: 'bare' }),
     { client_id: 'bare' },
     '',
   ],
-  'is an ID-JAG for another client': ['client_mismatch', (world) => idJag(world, { client_id: 'another' })],
-  'is an ID-JAG for no client': ['client_mismatch', (world) => idJag(world, { client_id: undefined })],
+  'is an ID-JAG for another client': ['client_mismatch', (partners) => idJag(partners, { client_id: 'another' })],
+  'is an ID-JAG for no client': ['client_mismatch', (partners) => idJag(partners, { client_id: undefined })],
   'is bound to a key that the sender does not show': [
     'key_not_proved',
     ({ partner }) => partner.assertion({ cnf: { jkt: 'x'.repeat(43) } }),
@@ -456,11 +459,11 @@ const ROWS: Record<string, Row> = {
   ],
   'is an ID-JAG for two APIs, and the client does not say which': [
     'resource_missing',
-    (world) => idJag(world, { resource: [API, OTHER_API] }),
+    (partners) => idJag(partners, { resource: [API, OTHER_API] }),
   ],
   'comes with an API that the ID-JAG is not for': [
     'resource_not_granted',
-    (world) => idJag(world),
+    (partners) => idJag(partners),
     { resource: OTHER_API },
   ],
   'comes with an API that the issuer is not for': [
@@ -470,11 +473,11 @@ const ROWS: Record<string, Row> = {
   ],
   'is an ID-JAG for an API that the issuer is not for': [
     'resource_not_allowed',
-    (world) => idJag(world, { resource: OTHER_API }),
+    (partners) => idJag(partners, { resource: OTHER_API }),
   ],
   'comes with a scope that the ID-JAG does not have': [
     'scope_not_granted',
-    (world) => idJag(world),
+    (partners) => idJag(partners),
     { scope: 'orders:read orders:refund' },
   ],
   'comes with a scope that the issuer is not for': [
@@ -484,7 +487,7 @@ const ROWS: Record<string, Row> = {
   ],
   'is an ID-JAG with a scope that the issuer is not for': [
     'scope_not_allowed',
-    (world) => idJag(world, { scope: 'orders:read orders:refund' }),
+    (partners) => idJag(partners, { scope: 'orders:read orders:refund' }),
   ],
   'comes with the scope of a sign-in': ['scope_not_allowed', ({ partner }) => partner.assertion(), { scope: 'openid' }],
 
@@ -507,7 +510,7 @@ const ROWS: Record<string, Row> = {
   ],
   'would make a second account of an address': [
     'email_taken',
-    (world) => idJag(world, { sub: 'new', email: 'alice@example.com', email_verified: true }),
+    (partners) => idJag(partners, { sub: 'new', email: 'alice@example.com', email_verified: true }),
   ],
   'is about somebody who has no account': [
     'account_unknown',
@@ -539,13 +542,13 @@ function withStrayBits(given: string): string {
 
 describe('The JWT bearer grant refuses an assertion that', function () {
   this.timeout(60_000);
-  let world: World;
+  let partners: Partners;
   let server: Judge;
 
   before(async () => {
     server = await startJudge((issuer) => {
-      world = worldOf(issuer);
-      return Promise.resolve(settings(world));
+      partners = partnersOf(issuer);
+      return Promise.resolve(settings(partners));
     }, SECRETS);
     const records = await openStore(server.store, systemClock);
     const accounts = openAccounts({ records, clock: systemClock, random: systemRandom });
@@ -556,13 +559,13 @@ describe('The JWT bearer grant refuses an assertion that', function () {
     // Stored before the server looked at keys.
     await openIssuers({ records, configured: [] }).save({
       ...issuerSchema.parse({
-        issuer: world.short.issuer,
+        issuer: partners.short.issuer,
         algorithms: ['RS256'],
         subject: { is: 'account' },
-        jwks: { keys: [world.short.jwk] },
+        jwks: { keys: [partners.short.jwk] },
         ...{ clients: ['partner'], resources: [API] },
       }),
-      jwks: { keys: [{ ...world.shortKeys.publicKey.export({ format: 'jwk' }), kty: 'RSA', kid: 'short' }] },
+      jwks: { keys: [{ ...partners.shortKeys.publicKey.export({ format: 'jwk' }), kty: 'RSA', kid: 'short' }] },
     });
     await records.close();
   });
@@ -572,26 +575,26 @@ describe('The JWT bearer grant refuses an assertion that', function () {
     const verdict = await server.judge({ assertion, ...more }, basic);
     assert.deepEqual([verdict.reason, verdict.status, verdict.body['error']], [reason, 400, 'invalid_grant']);
     const described = reason.startsWith('audience_')
-      ? `the audience (aud) of the assertion must be ${world.here}, and no other`
+      ? `the audience (aud) of the assertion must be ${partners.here}, and no other`
       : 'grant request is invalid';
     assert.equal(verdict.body['error_description'], described);
   };
 
   for (const [what, [reason, make, more, basic]] of Object.entries(ROWS)) {
-    it(`${what}: ${reason}`, () => refused(make(world), reason, more, basic));
+    it(`${what}: ${reason}`, () => refused(make(partners), reason, more, basic));
   }
 
   it('was used before: replayed', async () => {
-    const assertion = world.partner.assertion();
+    const assertion = partners.partner.assertion();
     assert.equal((await server.judge({ assertion })).status, 200);
     await refused(assertion, 'replayed');
     const jti = randomUUID();
-    assert.equal((await server.judge({ assertion: world.partner.assertion({ jti }) })).status, 200);
-    await refused(world.partner.assertion({ jti, sub: 'their-alice', exp: now() + 200 }), 'replayed');
+    assert.equal((await server.judge({ assertion: partners.partner.assertion({ jti }) })).status, 200);
+    await refused(partners.partner.assertion({ jti, sub: 'their-alice', exp: now() + 200 }), 'replayed');
   });
 
   it('was used before, and has expired by a moment that the difference of clocks still allows: replayed', async () => {
-    const assertion = world.partner.assertion({ iat: now() - 100, exp: now() - 5 });
+    const assertion = partners.partner.assertion({ iat: now() - 100, exp: now() - 5 });
     assert.equal((await server.judge({ assertion })).status, 200);
     // Longer than the store keeps the shortest-lived record.
     await sleep(1500);
@@ -599,7 +602,7 @@ describe('The JWT bearer grant refuses an assertion that', function () {
   });
 
   it('and takes each of its issuers’ good ones, so that it was the fault that was refused', async () => {
-    const good = [world.partner.assertion(), world.rsa.assertion(), idJag(world), ciToken(world)];
+    const good = [partners.partner.assertion(), partners.rsa.assertion(), idJag(partners), ciToken(partners)];
     for (const assertion of good) {
       const { status, body } = await server.judge({ assertion, scope: 'orders:read' });
       assert.deepEqual(
@@ -610,7 +613,7 @@ describe('The JWT bearer grant refuses an assertion that', function () {
   });
 
   it('comes to an app that is not registered for the grant, before it is looked at', async () => {
-    const assertion = world.partner.assertion();
+    const assertion = partners.partner.assertion();
     const { status, body } = await server.judge({ assertion }, `ungranted:${SECRETS.SECRET}`);
     assert.deepEqual([status, body['error']], [400, 'unauthorized_client']);
     assert.equal((await server.judge({ assertion })).status, 200);

@@ -11,14 +11,14 @@ import { until } from '../../support/until.ts';
 /** For how long a primary may be used after it was deposed, in milliseconds; see `primary-watch.ts`. */
 const BELIEVED = 3000;
 
-interface World extends AsyncDisposable {
+interface DeposedSetup extends AsyncDisposable {
   set: SentinelSet;
   store: RedisStore;
   /** Writes a record every few milliseconds. @returns the names that were acknowledged, and when */
   keepWriting(): { stop: () => Promise<Map<string, number>> };
 }
 
-async function openWorld(isReplicated: boolean): Promise<World> {
+async function openSetup(isReplicated: boolean): Promise<DeposedSetup> {
   const set = await startSentinelSet({ replicas: 2, sentinels: 3 });
   const store = await openRedisStore(set.url, systemClock, isReplicated);
   let count = 0;
@@ -80,9 +80,9 @@ describe('A primary that was deposed', function () {
   this.timeout(180_000);
 
   it('acknowledges nothing a few seconds later, though it still answers', async () => {
-    await using world = await openWorld(false);
-    const { set, store } = world;
-    const writing = world.keepWriting();
+    await using setup = await openSetup(false);
+    const { set, store } = setup;
+    const writing = setup.keepWriting();
     await set.cut(firstOf(set), { replicas: true });
     await set.moved(firstOf(set));
     const movedAt = Date.now();
@@ -103,9 +103,9 @@ describe('A primary that was deposed', function () {
   };
   for (const [name, begin] of Object.entries(FAILOVERS)) {
     it(`has lost nothing that was acknowledged as replicated, ${name}`, async () => {
-      await using world = await openWorld(true);
-      const { set, store } = world;
-      const writing = world.keepWriting();
+      await using setup = await openSetup(true);
+      const { set, store } = setup;
+      const writing = setup.keepWriting();
       await sleep(500);
       await begin(set);
       await set.moved(firstOf(set));
@@ -122,8 +122,8 @@ describe('A primary that was deposed', function () {
   }
 
   it('is told by a majority of the Sentinels: without one nothing is acknowledged', async () => {
-    await using world = await openWorld(false);
-    const { set, store } = world;
+    await using setup = await openSetup(false);
+    const { set, store } = setup;
     for (const sentinel of set.sentinels.slice(0, 2)) sentinel.process.kill('SIGSTOP');
     using machine = new MachineTime();
     const pausedAt = performance.now();

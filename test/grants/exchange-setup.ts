@@ -78,13 +78,13 @@ function withApis(config: Config): Config {
   };
 }
 
-export interface World {
+export interface ExchangeSetup {
   readonly server: TestServer;
   /** Signed in. */
   readonly alice: Browser;
 }
 
-export async function startWorld(): Promise<World> {
+export async function startExchangeSetup(): Promise<ExchangeSetup> {
   const server = await startTestServer({ change: withApis });
   const alice = new Browser();
   await signIn(alice, authorizationRequest(server.issuer));
@@ -93,7 +93,7 @@ export async function startWorld(): Promise<World> {
 
 /** What an app gets for its person, for the Notes API unless it asks for something else. */
 export function appTokens(
-  { server, alice }: World,
+  { server, alice }: ExchangeSetup,
   parameters: Record<string, string> = {},
   person = { browser: alice, person: ALICE },
 ): Promise<Record<string, string>> {
@@ -102,7 +102,10 @@ export function appTokens(
 }
 
 /** A machine's own token for the Notes API. */
-export async function machineToken({ server }: World, basic = 'demo-service:demo-service-secret'): Promise<string> {
+export async function machineToken(
+  { server }: ExchangeSetup,
+  basic = 'demo-service:demo-service-secret',
+): Promise<string> {
   const parameters = { grant_type: 'client_credentials', scope: 'notes:read', resource: apiOf(server.issuer) };
   const { body } = await tokenRequest(server.issuer, parameters, basic);
   return String(body['access_token']);
@@ -110,7 +113,7 @@ export async function machineToken({ server }: World, basic = 'demo-service:demo
 
 /** Hands in an access token, for one for the Archive, unless it says otherwise; an empty text leaves something out. */
 export function exchange(
-  { server }: World,
+  { server }: ExchangeSetup,
   clientId: string,
   subjectToken: string | undefined,
   parameters: Record<string, string> = {},
@@ -128,12 +131,12 @@ export function exchange(
 
 /** What the new token says. */
 export async function exchanged(
-  world: World,
+  setup: ExchangeSetup,
   answer: Promise<TokenAnswer>,
   audience = ARCHIVE,
 ): Promise<{ token: string; claims: JWTPayload; body: Record<string, unknown> }> {
   const { status, body } = await answer;
   assert.equal(status, 200, JSON.stringify(body));
   const token = String(body['access_token']);
-  return { token, body, claims: (await verified(world.server.issuer, token, audience)).claims };
+  return { token, body, claims: (await verified(setup.server.issuer, token, audience)).claims };
 }

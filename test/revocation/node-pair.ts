@@ -42,7 +42,7 @@ export const NOTHING: Left = { session: false, refresh: false, jwt: false, opaqu
 export const SESSION_ALONE: Left = { ...NOTHING, session: true };
 
 /** Two nodes on one store, and a command beside them. What happens at one of them is looked at through the other. */
-export class World {
+export class NodePair {
   readonly node: TestServer;
   readonly stores: Stores;
   /** As a command has it. */
@@ -68,7 +68,7 @@ export class World {
     backend: Backend,
     change = (config: Config): Config => config,
     open: typeof openStores = openStores,
-  ): Promise<World> {
+  ): Promise<NodePair> {
     const store: RunningBackend = await backend.start();
     const port = await freePort();
     const withAlias = (config: Config): Config =>
@@ -76,7 +76,7 @@ export class World {
     const node = await startTestServer({ store: store.url, change: withAlias, openStores: open });
     const other = await startTestServer({ store: store.url, change: withAlias, sameAs: node, port });
     const stores = await openStores(node.config.stores, systemClock);
-    return new World(node, `http://localhost:${port}`, stores, async () => {
+    return new NodePair(node, `http://localhost:${port}`, stores, async () => {
       await stores.close();
       await other.close();
       await node.close();

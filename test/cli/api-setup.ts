@@ -9,7 +9,7 @@ import { apiOf } from '../support/tokens.ts';
 import { until } from '../support/until.ts';
 
 /** Two nodes, an API that listens to them by the kit, and commands beside them. */
-export interface ApiWorld {
+export interface ApiSetup {
   readonly nodes: TwoNodes;
   /** Runs a command line in this process. */
   latchkey(line: string, said?: Said): Promise<Ended & { asked: string[] }>;
@@ -30,7 +30,7 @@ const PATHS: Record<string, Requirements> = {
   '/by-scope': { scope: 'notes:admin' },
 };
 
-export async function startApiWorld(backend: Backend, change?: (config: Config) => Config): Promise<ApiWorld> {
+export async function startApiSetup(backend: Backend, change?: (config: Config) => Config): Promise<ApiSetup> {
   const nodes = await startTwoNodes(backend, change);
   const { issuer } = nodes;
   const [{ config, directory }] = nodes.nodes;
@@ -42,9 +42,9 @@ export async function startApiWorld(backend: Backend, change?: (config: Config) 
       .get(request.url ?? '')?.(request, response)
       .then((token) => token && response.end());
   });
-  const latchkey: ApiWorld['latchkey'] = (line, said = {}) =>
+  const latchkey: ApiSetup['latchkey'] = (line, said = {}) =>
     command(line.split(' '), { ...said, environment: { ...said.environment, ...environment } });
-  const call: ApiWorld['call'] = async (path, token) =>
+  const call: ApiSetup['call'] = async (path, token) =>
     (await fetch(api.url + path, { headers: { authorization: `Bearer ${token}` } })).status;
   const takes = async (token: string | undefined): Promise<boolean> => {
     const status = await call('/', token);

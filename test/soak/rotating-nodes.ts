@@ -15,7 +15,7 @@ import { seeded } from '../support/seeded.ts';
 const START = Date.UTC(2026, 0, 1);
 const NODES = 5;
 
-/** A world of seconds: what an hour or a day is in a real one. */
+/** A setup of seconds: what an hour or a day is in a real one. */
 export const BOUNDS = { skew: 20, cache: 60, poll: 40, tokenLife: 90, cookieLife: 100 };
 /** The shortest announcement and publication that the bounds allow, so that the tests show that they are enough. */
 export const TIGHT: Timetable = {
@@ -53,7 +53,7 @@ interface Issued {
  * hints or miss them, and restart; and resource servers that keep `/jwks` for as long as they may. True time moves in
  * steps, to random moments and to the worst ones.
  */
-export class RotatingWorld {
+export class RotatingNodes {
   #now = START;
   readonly #nodes: Node[] = [];
   #fetched: FetchedKeys[] = [];
@@ -80,16 +80,16 @@ export class RotatingWorld {
 
   /** Lives through so many rotations. @throws AssertionError at the first token or cookie that a holder of keys refuses */
   static async live(seed: number, rotations: number, timetable: Timetable): Promise<{ verified: number }> {
-    const directory = await mkdtemp(join(tmpdir(), 'latchkey-world-'));
+    const directory = await mkdtemp(join(tmpdir(), 'latchkey-nodes-'));
     const store = openSqliteStore(join(directory, 'records.db'), { now: () => START });
     const masterKey = await openMasterKey(join(directory, 'keys'), { create: true, random: systemRandom });
-    const world = new RotatingWorld(store, masterKey, timetable, seeded(seed));
+    const setup = new RotatingNodes(store, masterKey, timetable, seeded(seed));
     try {
-      await world.#start();
-      while (world.#seen.size <= rotations) await world.#step();
-      return { verified: world.verified };
+      await setup.#start();
+      while (setup.#seen.size <= rotations) await setup.#step();
+      return { verified: setup.verified };
     } finally {
-      await Promise.all(world.#nodes.map(({ ring }) => ring.close()));
+      await Promise.all(setup.#nodes.map(({ ring }) => ring.close()));
       await store.close();
       await rm(directory, { recursive: true });
     }
