@@ -4,9 +4,8 @@ import type { Approval, Approvals } from '../accounts/approvals.ts';
 import { field } from '../http/request-body.ts';
 import { Problem } from '../http/problems.ts';
 import { route, type Route } from '../http/route.ts';
-import type { Views } from '../http/view.ts';
+import { type Views, showPage } from '../http/view.ts';
 import { ownForm, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
-import { showPage } from '../http/page-answer.ts';
 
 interface Parts extends PageDependencies {
   views: Views;

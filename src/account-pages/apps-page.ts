@@ -5,9 +5,8 @@ import type { ResourceConfig } from '../config/schema.ts';
 import { field } from '../http/request-body.ts';
 import type { PageData } from '../http/pages.ts';
 import { route, type Route } from '../http/route.ts';
-import type { Views } from '../http/view.ts';
+import { type Views, showPage } from '../http/view.ts';
 import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
-import { showPage } from '../http/page-answer.ts';
 
 /** An app that may use an account, and the access that it has. */
 interface OwnApp {

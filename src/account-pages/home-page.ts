@@ -7,9 +7,8 @@ import type { ResourceConfig } from '../config/schema.ts';
 import type { Csrf } from '../http/csrf.ts';
 import type { PageData } from '../http/pages.ts';
 import { route, unsecured, type Route } from '../http/route.ts';
-import type { Views } from '../http/view.ts';
+import { type Views, showPage, goTo } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
-import { showPage, goTo } from '../http/page-answer.ts';
 import { signedIn, type SignedIn } from './own-page.ts';
 
 interface Parts {

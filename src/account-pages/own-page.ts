@@ -6,7 +6,7 @@ import type { AnsweredForms, SentForm } from '../forms/answered-forms.ts';
 import { readForm, type Form } from '../http/request-body.ts';
 import { Problem } from '../http/problems.ts';
 import { route, unsecured, type Guard, type Route } from '../http/route.ts';
-import { goTo } from '../http/page-answer.ts';
+import { goTo } from '../http/view.ts';
 
 /** The person who is signed in in a browser, and how they signed in. */
 export interface SignedIn {

@@ -9,9 +9,8 @@ import { field } from '../http/request-body.ts';
 import type { PageData } from '../http/pages.ts';
 import type { AccountId } from '../lib/ids.ts';
 import { route, type Route } from '../http/route.ts';
-import type { Views } from '../http/view.ts';
+import { type Views, showPage } from '../http/view.ts';
 import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
-import { showPage } from '../http/page-answer.ts';
 
 interface PasswordPageDependencies extends PageDependencies {
   views: Views;

@@ -4,11 +4,10 @@ import { clientPlace, type PlaceDetail } from '../http/address-block.ts';
 import { field } from '../http/request-body.ts';
 import type { PageData } from '../http/pages.ts';
 import { route, type Route } from '../http/route.ts';
-import type { Views } from '../http/view.ts';
+import { type Views, showPage } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
 import { forEachAtOnce } from '../storage/every-member.ts';
 import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
-import { showPage } from '../http/page-answer.ts';
 
 /** A browser in which an account is signed in. Times are in milliseconds since the epoch. */
 interface OwnSession {

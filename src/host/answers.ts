@@ -1,10 +1,9 @@
 import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { TooBusy } from '../limits/semaphore.ts';
-import { showPage } from '../http/page-answer.ts';
+import { showPage, type Views } from '../http/view.ts';
 import { faces, Problem, type ProblemName, type Way } from '../http/problems.ts';
 import { requestId } from '../http/request-facts.ts';
-import type { Views } from '../http/view.ts';
 import { letOriginRead } from './machine-endpoints.ts';
 import { StoreUnavailable } from '../storage/store.ts';
 

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Eta } from 'eta/core';
+import type { Context } from 'koa';
 import { sha256 } from '../lib/hash.ts';
 import type { LogoAddresses } from './logo-address.ts';
 import type { PageData, PageName } from './pages.ts';
@@ -14,6 +15,7 @@ import {
   waitInWords,
   webUrl,
 } from './page-words.ts';
+import { contentSecurityPolicy } from './response-headers.ts';
 
 /** A file that pages load. Its path changes with its content, so it may be cached for ever. */
 export interface Asset {
@@ -66,4 +68,32 @@ export function loadViews(options: { directory: string; brand: string; logoPath:
 function loadAsset(directory: string, name: string, extension: string, type: string): Asset {
   const body = readFileSync(join(directory, name + extension), 'utf8');
   return { path: `/assets/${name}.${sha256(body).slice(0, 16)}${extension}`, type, body };
+}
+
+interface PageOptions {
+  status?: number;
+  /** Addresses to which its forms may lead, besides this server. */
+  formTargets?: readonly string[];
+  /** Origins that it may load in frames. */
+  frames?: readonly string[];
+}
+
+/** Answers with a page for one person, which no cache may store. Without a status, the one that is set stays. */
+export function showPage(
+  context: Context,
+  html: string,
+  { status, formTargets = [], frames = [] }: PageOptions = {},
+): void {
+  context.set('Cache-Control', 'no-store');
+  context.set('Content-Security-Policy', contentSecurityPolicy(formTargets, frames));
+  if (status !== undefined) context.status = status;
+  context.type = 'html';
+  context.body = html;
+}
+
+/** Redirects to another page, so that a reload does not send the form again. */
+export function goTo(context: Context, url: string): void {
+  context.set('Cache-Control', 'no-store');
+  context.status = 303;
+  context.redirect(url);
 }

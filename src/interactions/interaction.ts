@@ -1,7 +1,7 @@
 import type { Client, InteractionResults } from 'oidc-provider';
 import type { Context } from 'koa';
 import { formDigest } from '../forms/answered-forms.ts';
-import { goTo, showPage } from '../http/page-answer.ts';
+import { goTo, showPage } from '../http/view.ts';
 import { formTarget } from '../http/response-headers.ts';
 import { clientAddress } from '../http/request-facts.ts';
 import { deviceToken } from '../http/browser-cookies.ts';

@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import { goTo } from '../http/page-answer.ts';
+import { goTo } from '../http/view.ts';
 import { Problem } from '../http/problems.ts';
 import { route, type Route } from '../http/route.ts';
 import { showAccounts, submitAccount, showSignIn, submitSignIn, showSignUp, submitSignUp } from './sign-in-page.ts';

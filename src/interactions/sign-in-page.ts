@@ -8,7 +8,7 @@ import { epochSeconds } from '../lib/clock.ts';
 import { passwordWords } from '../credentials/password-rules.ts';
 import type { SignUpProblems } from '../credentials/sign-up.ts';
 import type { PageData } from '../http/pages.ts';
-import { goTo } from '../http/page-answer.ts';
+import { goTo } from '../http/view.ts';
 import { Problem } from '../http/problems.ts';
 import { clientName, finish, showStep, type Interaction, type SubmittedInteraction } from './interaction.ts';
 import { needsNoPassword } from './other-tab.ts';

@@ -1,10 +1,9 @@
 import { errors, type Client, type ErrorOut, type KoaContextWithOIDC } from 'oidc-provider';
 import type { Consents } from '../accounts/consents.ts';
-import { showPage } from '../http/page-answer.ts';
+import { showPage, type Views } from '../http/view.ts';
 import { withParameters } from '../http/response-headers.ts';
 import type { PageData } from '../http/pages.ts';
 import { requestId } from '../http/request-facts.ts';
-import type { Views } from '../http/view.ts';
 import { printable } from '../lib/hidden-characters.ts';
 import { faces, type ProblemFace } from '../http/problems.ts';
 import { SignerUnavailable } from '../keys/external-signing.ts';

@@ -1,9 +1,8 @@
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Consents } from '../accounts/consents.ts';
 import type { SubjectNames } from '../accounts/pairwise.ts';
-import { showPage } from '../http/page-answer.ts';
+import { showPage, type Views } from '../http/view.ts';
 import { formTarget } from '../http/response-headers.ts';
-import type { Views } from '../http/view.ts';
 import { policyOf } from './clients/client-metadata.ts';
 import { maySendTo } from './clients/unvetted-clients.ts';
 import { errorPages } from './error-pages.ts';

@@ -3,8 +3,7 @@ import { everyMember, everyRecord } from '../storage/every-member.ts';
 import type { Due } from '../storage/lease.ts';
 import { keyspace, type Index, type Key, type Store, type WriteOptions } from '../storage/store.ts';
 import { update, upsert } from '../storage/update.ts';
-import type { Signal } from './account-event.ts';
-import { STREAM_UPDATED } from './event-types.ts';
+import { type Signal, STREAM_UPDATED } from './account-event.ts';
 import { isPushed, type Stream } from './streams.ts';
 
 /** Life in seconds of a queue from its latest write, and of an event that waits for its receiver. */

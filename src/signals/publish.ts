@@ -1,8 +1,7 @@
 import type { Consents } from '../accounts/consents.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { Config } from '../config/schema.ts';
-import { uriOf, type Reach } from './event-types.ts';
-import { nameOf, signalsFor, type AccountEvent } from './account-event.ts';
+import { uriOf, type Reach, nameOf, signalsFor, type AccountEvent } from './account-event.ts';
 import { pauseIfStalled, type StallDependencies } from './stalled-streams.ts';
 import type { Stream } from './streams.ts';
 import type { Subjects } from './subjects.ts';

@@ -4,7 +4,7 @@ import type { Clients } from '../clients/clients.ts';
 import { Refusal } from '../http/refusal.ts';
 import { readJson } from '../http/request-body.ts';
 import { tokenChallenge } from '../http/response-headers.ts';
-import type { Reach } from './event-types.ts';
+import type { Reach } from './account-event.ts';
 import { reachOf } from './publish.ts';
 import type { Stream, Streams } from './streams.ts';
 

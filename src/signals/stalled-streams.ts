@@ -2,7 +2,7 @@ import type { Announce } from '../events/events.ts';
 import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
-import { STREAM_UPDATED } from './event-types.ts';
+import { STREAM_UPDATED } from './account-event.ts';
 import type { Outbox, Queue } from './outbox.ts';
 import type { Stream, Streams } from './streams.ts';
 

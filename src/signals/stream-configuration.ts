@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { eventsSupported, type Reach } from './event-types.ts';
+import { eventsSupported, type Reach } from './account-event.ts';
 import { Refusal } from '../http/refusal.ts';
 import { POLL, PUSH, type Delivery, type Stream } from './streams.ts';
 

@@ -7,7 +7,7 @@ import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import { keyspace, type Store } from '../storage/store.ts';
 import { ownStream, readBody, type Receiver } from './receiver.ts';
-import { VERIFICATION } from './event-types.ts';
+import { VERIFICATION } from './account-event.ts';
 import type { ManagementDependencies } from './management.ts';
 import { MIN_VERIFICATION_INTERVAL } from './stream-configuration.ts';
 import type { Stream } from './streams.ts';

@@ -63,7 +63,7 @@ describe('host/secure-headers', () => {
       .filter((path) => !path.startsWith('demo'))
       .filter((path) => readFileSync(join(source, path), 'utf8').includes("type = 'html'"));
     // The page in the frame of OpenID Connect Session Management is public, and any app may frame it.
-    assert.deepEqual(setting.toSorted(), ['http/page-answer.ts', 'oidc/logout/session-management.ts']);
+    assert.deepEqual(setting.toSorted(), ['http/view.ts', 'oidc/logout/session-management.ts']);
   });
 
   const NAMES = [

@@ -1,8 +1,7 @@
 import type { Middleware } from 'koa';
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
-import { showPage } from '../../http/page-answer.ts';
+import { showPage, type Views } from '../../http/view.ts';
 import { formTarget } from '../../http/response-headers.ts';
-import type { Views } from '../../http/view.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 
 /** Seconds for the apps to load before the person continues. */
