@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT, type CryptoKey, type JWK } from 'jose';
+import { returnToPresent, travel } from '../support/clock.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
 interface Made {
@@ -33,8 +34,11 @@ describe('A DPoP proof at the token endpoint (RFC 9449 §4.3)', () => {
       .sign(by);
   }
 
-  async function ask(dpop: string): Promise<{ status: number; body: Record<string, unknown>; nonce: string | null }> {
-    const response = await fetch(`${server.issuer}/token`, {
+  async function ask(
+    dpop: string,
+    { issuer } = server,
+  ): Promise<{ status: number; body: Record<string, unknown>; nonce: string | null }> {
+    const response = await fetch(`${issuer}/token`, {
       method: 'POST',
       headers: { authorization: `Basic ${btoa('demo-service:demo-service-secret')}`, dpop },
       body: new URLSearchParams({ grant_type: 'client_credentials' }),
@@ -91,6 +95,30 @@ describe('A DPoP proof at the token endpoint (RFC 9449 §4.3)', () => {
       assert.deepEqual([status, body['error']], [400, 'use_dpop_nonce']);
       assert.match(nonce ?? '', /./);
       assert.equal((await ask(await proof({ claims: { iat, nonce } }))).status, 200, 'the nonce says when it was made');
+    }
+  });
+
+  it('is refused the second time as long as any node accepts its time, within the skew of their clocks', async () => {
+    const SKEW = 60;
+    let later = 0;
+    const clock = { now: () => performance.timeOrigin + performance.now() + later * 1000 };
+    await using own = await startTestServer({ clock });
+    const made = (iat: number) => proof({ claims: { iat, htu: `${own.issuer}/token` } });
+    try {
+      assert.equal(own.config.keys.clock_skew, SKEW);
+      // The node is ahead of the store, and the proof ahead of the node.
+      travel(SKEW);
+      const iat = now() + 290;
+      const [once, fresh] = [await made(iat), await made(iat)];
+      assert.equal((await ask(once, own)).status, 200);
+      // The node is behind the store, and the proof behind the node.
+      later = 700;
+      travel(later - 2 * SKEW);
+      const { status, body } = await ask(once, own);
+      assert.deepEqual([status, body['error']], [400, 'invalid_grant'], JSON.stringify(body));
+      assert.equal((await ask(fresh, own)).status, 200, 'its time is still accepted');
+    } finally {
+      returnToPresent();
     }
   });
 });
