@@ -84,8 +84,9 @@ export interface ExchangeSetup {
   readonly alice: Browser;
 }
 
-export async function startExchangeSetup(): Promise<ExchangeSetup> {
-  const server = await startTestServer({ change: withApis });
+/** @param change goes over the configuration with the chain of APIs */
+export async function startExchangeSetup(change = (config: Config): Config => config): Promise<ExchangeSetup> {
+  const server = await startTestServer({ change: (config) => change(withApis(config)) });
   const alice = new Browser();
   await signIn(alice, authorizationRequest(server.issuer));
   return { server, alice };

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
-import { decodeProtectedHeader, generateKeyPair, SignJWT } from 'jose';
+import { createHmac, X509Certificate } from 'node:crypto';
+import { decodeJwt, decodeProtectedHeader, generateKeyPair, SignJWT } from 'jose';
+import type { Config } from '../../src/config/schema.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { openStores } from '../../src/storage/open-stores.ts';
 import { withAccount } from '../oidc/behind-the-server.ts';
 import { Browser } from '../support/browser.ts';
+import { selfSignedCertificate } from '../support/certificate.ts';
 import { returnToPresent, travel } from '../support/clock.ts';
 import { newHolder, proof, type Holder } from '../support/dpop.ts';
 import { domainOn } from '../support/domain.ts';
@@ -332,6 +334,64 @@ describe('Token exchange refuses', () => {
       const once = await shown(await newHolder());
       assert.equal((await exchangeWith(once, token)).body['token_type'], 'DPoP');
       await refused(exchangeWith(once, token), 'invalid_grant');
+    });
+  });
+
+  describe('a token that is bound to a certificate (RFC 8705 §3)', () => {
+    /** A proxy names the certificate, and what these clients get is bound to it. */
+    const withCertificates = (config: Config): Config => ({
+      ...config,
+      listen: {
+        ...config.listen,
+        trusted_proxies: ['127.0.0.1', '::1'],
+        client_certificates: { header: 'client-cert' },
+      },
+      clients: config.clients.map((client) =>
+        ['demo-service', 'desk'].includes(client.client_id)
+          ? { ...client, tls_client_certificate_bound_access_tokens: true }
+          : client,
+      ),
+    });
+    const [holder, thief] = [selfSignedCertificate(), selfSignedCertificate()].map(
+      ({ cert }) => `:${new X509Certificate(cert).raw.toString('base64')}:`,
+    ) as [string, string];
+    let proxied: ExchangeSetup;
+    let machines: string;
+    let persons: string;
+    before(async () => {
+      proxied = await startExchangeSetup(withCertificates);
+      const own = { grant_type: 'client_credentials', scope: 'notes:read', resource: apiOf(proxied.server.issuer) };
+      const { body } = await ask('demo-service:demo-service-secret', holder, own);
+      machines = String(body['access_token']);
+      assert.ok(decodeJwt<{ cnf: object }>(machines).cnf);
+      persons = (await appTokens(proxied))['access_token'] ?? '';
+    });
+    after(() => proxied.server.close());
+
+    async function ask(basic: string, certificate: string, body: Record<string, string>): Promise<TokenAnswer> {
+      const response = await fetch(`${proxied.server.issuer}/token`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${btoa(basic)}`, 'client-cert': certificate },
+        body: new URLSearchParams(body),
+      });
+      return { status: response.status, body: (await response.json()) as Record<string, unknown>, response };
+    }
+
+    const exchangeBy = (certificate: string, tokens: Record<string, string>): Promise<TokenAnswer> =>
+      ask(`desk:${secretOf('desk')}`, certificate, {
+        ...{ grant_type: EXCHANGE, resource: ARCHIVE, subject_token_type: ACCESS_TOKEN },
+        ...tokens,
+      });
+
+    it('from whoever shows another certificate', async () => {
+      await unacceptable(exchangeBy(thief, { subject_token: machines }));
+      assert.equal((await exchangeBy(holder, { subject_token: machines })).status, 200);
+    });
+
+    it('as that of an actor from whoever shows another certificate', async () => {
+      const tokens = { subject_token: persons, actor_token: machines, actor_token_type: ACCESS_TOKEN };
+      await unacceptable(exchangeBy(thief, tokens), 'actor_token');
+      assert.equal((await exchangeBy(holder, tokens)).status, 200);
     });
   });
 });
