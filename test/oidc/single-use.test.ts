@@ -1,4 +1,9 @@
 import assert from 'node:assert/strict';
+import { storedKeys } from '../../src/domain/key-ring.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { systemRandom } from '../../src/lib/random.ts';
+import { openUserCodes } from '../../src/oidc/storage/user-codes.ts';
+import { openStores as openOwnStores } from '../../src/storage/open-stores.ts';
 import { liveTokens } from '../grants/refresh/live-tokens.ts';
 import type { RunningBackend } from '../storage/backends.ts';
 import { Browser } from '../support/browser.ts';
@@ -149,4 +154,37 @@ describe('Single use between the look and the claim', () => {
       assert.equal((await poll(server.issuer, device)).body['error'], outcome);
     });
   }
+
+  it('keeps no answer about a device whose user code belongs to another device by then', async () => {
+    const device = await startDevice(server.issuer);
+    const browser = new Browser();
+    await signIn(browser, authorizationRequest(server.issuer));
+    const page = await enterCode(server.issuer, browser, device.userCode);
+    const code = device.userCode.replace('-', '');
+    let key = '';
+    const isItsCode = (verb: string, name: string) => {
+      if (!claims('create', 'user-code')(verb, name)) return false;
+      key = name;
+      return true;
+    };
+    const late = await meanwhile(
+      () => browser.submit(page, { confirm: 'yes' }),
+      isItsCode,
+      async () => {
+        const stores = await openOwnStores(server.config.stores, systemClock);
+        try {
+          const ring = await storedKeys({ config: server.config, stores, random: systemRandom });
+          const { grants } = stores;
+          const codes = openUserCodes({ grants, random: systemRandom, key: ring.derive('user codes') });
+          assert.equal(await codes.deviceCodeOf(code), device.deviceCode);
+          assert.ok(await grants.delete(key));
+          assert.ok(await codes.remember(code, 'another-device', { ttl: 60 }));
+        } finally {
+          await stores.close();
+        }
+      },
+    );
+    assert.equal(late.status, 400);
+    assert.equal((await poll(server.issuer, device)).body['error'], 'authorization_pending');
+  });
 });
