@@ -16,6 +16,11 @@ export function durabilityIsPossible({ stores }: Draft): Fault[] {
     const url = stores[role] ?? stores.grants;
     if (!isReplicated(stores, role) || !url.startsWith('sqlite:')) return [];
     const path = typeof stores.durability === 'object' ? ['stores', 'durability', role] : ['stores', 'durability'];
-    return [{ path, message: `must not be replicated for ${role}, which are in a file: only a Redis or a PostgreSQL has replicas` }];
+    return [
+      {
+        path,
+        message: `must not be replicated for ${role}, which are in a file: only a Redis or a PostgreSQL has replicas`,
+      },
+    ];
   });
 }
