@@ -321,7 +321,7 @@ describe('latchkey keys', () => {
       await startNode();
       const [before, present] = [await publicKeys(), read()];
       const to = join(directory.path, 'next.key');
-      assert.match((await run(`rewrap --yes --to ${to}`)).out, /^next\.key is the master key now/);
+      assert.match((await run(`rewrap --yes --to ${to}`)).out, /^next\.key is now the master key/);
       assert.equal(read(), present);
       assert.equal((await run('list')).code, 1);
       copyFileSync(to, masterFile());
