@@ -111,7 +111,7 @@ https://partner.example  new_account  portal   store
     write('partner.yaml', entry(cluster));
     const taken = await run('add', 'partner.yaml');
     assert.equal(taken.code, 1);
-    assert.match(taken.err, /issuer: issuer "https:\/\/cluster\.example": is in the configuration already/);
+    assert.match(taken.err, /issuer: issuer "https:\/\/cluster\.example": is already in the configuration/);
     write('partner.yaml', entry(partner, { claims: {}, max_lifetime: '2d', resources: ['https://apy.example.com'] }));
     const { code, err } = await run('add', 'partner.yaml');
     assert.equal(code, 1);

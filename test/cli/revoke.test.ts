@@ -73,7 +73,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await left(notes), [true, true, true]);
       const { code, err } = await setup.latchkey('revoke --client demo-foto', { answers: ['n'] });
       assert.equal(code, 1);
-      assert.match(err, /there is no client "demo-foto" now/);
+      assert.match(err, /there is currently no client "demo-foto"/);
     });
 
     it('revokes one session, which it names with its person, browser and apps', async () => {
