@@ -211,7 +211,7 @@ describe('Keys in an HSM', () => {
     const broken: ExternalSigner = { ...shared(), sign: () => Promise.resolve(Buffer.alloc(64)) };
     await assert.rejects(openRing({ external: { signer: broken, makesNewKeys: true } }), {
       name: 'SignerUnavailable',
-      message: /^the HSM signs wrongly with the ES256 key \S+ that it has made$/,
+      message: /^the HSM makes wrong signatures with its new ES256 key \S+$/,
     });
     assert.deepEqual((await content()).keys, []);
   });
