@@ -5,15 +5,15 @@ import type { Config } from '../../config/schema.ts';
 import { routes } from '../endpoints.ts';
 import { POLICY, type ClientPolicy } from './client-metadata.ts';
 
-/** The path to which people return after signing in for an account page. */
+/** Path to which people return after they have signed in for an account page. */
 export const SIGNED_IN_PATH = '/signed-in';
 
 /** Response type without codes and tokens (OAuth 2.0 Multiple Response Type Encoding Practices §4). */
 export const NO_RESPONSE = 'none';
 
 /**
- * The server's own pages as a client of the engine. Signing in for one of them has the same limits and the same browser
- * binding as for any app. This client gets neither codes nor tokens.
+ * Returns the metadata of the client that stands for the server's own account pages. A sign-in for them thus has the
+ * same limits and the same browser binding as a sign-in for an app. This client gets neither codes nor tokens.
  */
 export function accountClient({
   issuer,
@@ -22,7 +22,7 @@ export function accountClient({
 }: Pick<Config, 'issuer' | 'branding' | 'keys'>): ClientMetadata {
   const usual = usualAlgorithm(keys.algorithms, 'legacy');
   const policy: ClientPolicy = {
-    // No profile restricts a request that leads to no token.
+    // The least strict profile is enough, because no request of this client leads to a token.
     profile: 'legacy',
     firstParty: true,
     apiTokensAtUserinfo: false,
@@ -50,7 +50,7 @@ export function accountClient({
   };
 }
 
-/** Returns the address at which a person signs in before an account page. */
+/** Returns the authorization URL at which a person signs in for an account page. */
 export function signInUrl(issuer: string, page: string): string {
   const request = {
     client_id: ACCOUNT_CLIENT,

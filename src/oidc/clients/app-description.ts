@@ -5,8 +5,8 @@ import { policyOf } from './client-metadata.ts';
 type AppInWords = Pick<PageData['consent'], 'clientName' | 'clientUri' | 'logo' | 'policyUri' | 'tosUri' | 'comesFrom'>;
 
 /**
- * Describes an app to the person who decides about it. @param redirectUri the redirect URI of the answer, if there is
- * one
+ * Describes an app to the person who decides about its access. @param redirectUri the redirect URI of the request; a
+ * device has none
  */
 export function appInWords(client: Client, redirectUri: string | undefined): AppInWords {
   const { isSelfDescribed } = policyOf(client);
@@ -20,7 +20,9 @@ export function appInWords(client: Client, redirectUri: string | undefined): App
   };
 }
 
-/** Returns the host of the app's metadata document, or of its redirect URI. */
+/**
+ * Returns the app's origin as the page shows it: the host of its metadata document or of its redirect URI, or a device.
+ */
 function originOf({ clientId }: Client, redirectUri: string | undefined): string {
   if (clientId.startsWith('https://')) return new URL(clientId).host;
   if (redirectUri === undefined) return 'a device';

@@ -4,15 +4,17 @@ import type { EngineStep } from '../internals.ts';
 import { policyOf } from './client-metadata.ts';
 import type { SecretGuesses } from './secret-guesses.ts';
 
-/** Longer than any credentials that this server issues or accepts. */
+/**
+ * Longest accepted `Authorization` header, in characters. Credentials that this server issues or accepts are shorter.
+ */
 const LONGEST = 4096;
 const BY_SECRET: readonly string[] = ['client_secret_basic', 'client_secret_post'];
 
 /**
  * Authenticates an operator's client by the secret in the `Authorization` header (RFC 6749 §2.3.1). Wrong secrets count
- * as at the token endpoint, and a right one reveals no more than there. A self-registered client is ignored, because
- * any stranger can make one. @returns the client, the answer to wrong credentials, or undefined without credentials
- * that count here
+ * as guesses, as at the token endpoint. While guesses are slowed, a right secret is refused too. Self-registered
+ * clients are ignored, because anybody can register one. @returns the client, or an error response for wrong
+ * credentials, or undefined without the credentials of an operator's client
  */
 export async function basicClient(
   provider: Provider,
@@ -50,12 +52,13 @@ function parseBasic(text: string): { id: string; secret: string } | undefined {
   }
 }
 
-/** The engine's message for one identifier in the header and another in the form, which is a malformed request. */
+/** The engine's message if the header and the form name different clients. Such a request is malformed. */
 const TWO_CLIENTS = 'client_id mismatch';
 
 /**
  * Answers `invalid_client` if client authentication is missing, malformed or of an unknown kind (RFC 6749 §5.2, RFC
- * 7521 §4.2.1). The engine answers `invalid_request`, which is right only for two kinds at once.
+ * 7521 §4.2.1). The engine answers `invalid_request`, which is right only if a request uses two methods or names two
+ * clients.
  */
 export function authenticateByName(engine: EngineStep): EngineStep {
   return async (context, next) => {
@@ -74,6 +77,6 @@ function failedAuthentication({ headers, oidc: { params } }: KoaContextWithOIDC,
   if (ways.length > 1) return error;
   const why = error.error_description ?? error.message;
   const failed = Object.assign(new errors.InvalidClientAuth(why), { error_description: why });
-  // Nothing was tried, so there is nothing to challenge.
+  // Without credentials there is no scheme to challenge, so the status is 400 instead of 401.
   return ways.length === 0 ? Object.assign(failed, { status: 400, statusCode: 400 }) : failed;
 }

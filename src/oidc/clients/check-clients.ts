@@ -9,10 +9,10 @@ import { clientMetadata, weakKeys } from './client-metadata.ts';
 import { deprecatedUses } from './deprecated-flows.ts';
 
 /**
- * Checks all clients at the start, because the engine checks each only at its first use. A faulty client of the
- * configuration stops the start. A faulty stored client is logged, because it must not stop the others. A client
- * registered for something that RFC 9700 advises against is logged too. @throws StoreUnavailable, or Error that names
- * the client and its fault
+ * Checks all clients at the start, because the engine checks a client only at its first use. A faulty client in the
+ * configuration stops the start. A faulty client in the store is only logged, so that the others still work. The server
+ * also logs clients with weak keys, and clients with a grant or response type that RFC 9700 advises against. @throws
+ * StoreUnavailable, or an Error that names the configured client and its fault
  */
 export async function checkClients(
   provider: Provider,
@@ -32,7 +32,10 @@ export async function checkClients(
   }
 }
 
-/** An unreachable sector does not stop the server. Self-registered clients were checked at registration. */
+/**
+ * Checks the sector of a client. If its document cannot be reached, the server logs a warning and starts anyway.
+ * Self-registered clients are skipped, because they were checked at registration.
+ */
 async function faultOfSector(client: Client, calls: Calls, log: Logger): Promise<string | undefined> {
   const fault = client.registration === undefined ? await sectorFault(client, calls) : undefined;
   if (fault?.isUnreached !== true) return fault?.reason;
@@ -40,12 +43,12 @@ async function faultOfSector(client: Client, calls: Calls, log: Logger): Promise
   return undefined;
 }
 
-/** The engine can validate a client without storing it; its types omit that. */
+/** Adds a method that the types of the engine omit: `validate` checks a client without storing it. */
 type EngineClients = Provider['Client'] & { validate(metadata: ClientMetadata): Promise<void> };
 
 /**
- * @throws errors.InvalidClientMetadata if the engine would refuse the client at its first use, or if its sector does
- * not list it
+ * Checks a client before it is registered. @throws errors.InvalidClientMetadata if the engine would refuse the client
+ * at its first use, or if the document of its sector does not list it or cannot be read
  */
 export async function acceptClient(
   provider: Provider,
@@ -78,15 +81,16 @@ async function faultOf(provider: Provider, { client_id: id }: Client): Promise<s
   }
 }
 
-/** Reason why a sector's document does not list the client; `isUnreached` if it could not be fetched. */
+/** Reason why the document of a sector does not confirm a client. `isUnreached` is true if it could not be fetched. */
 interface SectorFault {
   reason: string;
   isUnreached: boolean;
 }
 
 /**
- * Checks that the sector's document lists the client's redirect URIs (OpenID Connect Dynamic Client Registration §5),
- * and its keys if it uses CIBA (CIBA Core §4). Otherwise anybody could register for the subjects of another's apps.
+ * Checks that the document of the sector lists the client's redirect URIs (OpenID Connect Dynamic Client Registration
+ * §5), or its `jwks_uri` if it has no redirect URIs (CIBA Core §4). Otherwise anybody could register a client that gets
+ * the same pairwise subjects as another party's apps.
  */
 async function sectorFault(client: Client, { fetch }: Pick<Calls, 'fetch'>): Promise<SectorFault | undefined> {
   const { sector_identifier_uri: uri, redirect_uris: redirects, jwks_uri: keys } = client;

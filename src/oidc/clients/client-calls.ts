@@ -8,15 +8,18 @@ import { OutgoingRefused } from '../../outgoing/outgoing-fetch.ts';
 import type { Calls, Outgoing } from '../../outgoing/outgoing.ts';
 import { policyOf } from './client-metadata.ts';
 
-/** Shortest and longest time in seconds for which a client's keys are cached; its server chooses in between. */
+/**
+ * Shortest and longest time in seconds for which a client's keys are cached. Between them, `max-age` of the response
+ * decides.
+ */
 const KEPT = { least: 60, most: 600 };
-/** Seconds for which keys stay valid if the budget for fetches is used up. */
+/** Seconds for which cached keys are used if they cannot be fetched again. */
 const GOOD = 3600;
 
 export interface ClientCalls {
-  /** A `fetch` for the engine, whose calls do not name their client. */
+  /** A `fetch` for the engine. The engine does not pass the client, so `noted` records it. */
   readonly fetch: typeof fetch;
-  /** Records the client for which an engine method makes calls. */
+  /** Runs a method of the engine, and records the client for which it makes calls. */
   noted(client: Client, isForKeys: boolean, call: () => Promise<void>): Promise<void>;
 }
 
@@ -26,12 +29,13 @@ interface Call {
 }
 
 /**
- * Makes the engine's calls to URLs that clients named. The calls of a self-registered client never profit from the
- * operator's host list, and a URL that no known client named counts as a stranger's.
+ * Makes the engine's calls to URLs that clients named. The operator's rules for outgoing calls apply to clients that
+ * the operator registered. They also apply to metadata documents, and to the clients that these describe, on hosts that
+ * the operator listed. All other calls follow the rules for strangers.
  */
 export function clientCalls({ config, outgoing }: { config: Config; outgoing: Outgoing }): ClientCalls {
   const calls = new AsyncLocalStorage<Call>();
-  // A host counts as the operator's if the document list names it; a wildcard is not enough.
+  // Hosts that the operator allows by name for metadata documents. The wildcard `*` matches none of them.
   const documentHosts = new Set(
     config.client_id_metadata_documents.allow.map((host) => host.toLowerCase().replace(/:443$/, '')),
   );
@@ -66,14 +70,14 @@ export function noteCall<Given extends unknown[]>(engine: (...given: Given) => P
   };
 }
 
-/** Records the client whose key set is fetched, which the engine's key store knows. */
+/** Records the client whose keys the engine's key store fetches. */
 export function noteKeyFetch(engine: () => Promise<void>, { calls }: Parts) {
   return function refresh(this: { client: Client }): Promise<void> {
     return calls.noted(this.client, true, () => engine.call(this));
   };
 }
 
-/** Returns a response like the one that the engine would have fetched, because it parses the keys itself. */
+/** Returns the keys of a client as a response, because the engine parses the keys itself. */
 async function keySet({ keySets }: Calls, url: URL): Promise<Response> {
   const context = Provider.ctx;
   const payer = context === undefined ? undefined : widestBlock(clientAddress(context));
@@ -92,8 +96,8 @@ function maxAgeOf({ cacheControl }: { cacheControl: string }): number {
 }
 
 /**
- * A page that a user writes on somebody's site is no document of that site
- * (draft-ietf-oauth-client-id-metadata-document).
+ * Refuses a metadata document that is not JSON. Otherwise somebody who may publish a page on another's site could serve
+ * a document from there (draft-ietf-oauth-client-id-metadata-document).
  */
 function refuseUnlessJson(response: Response): void {
   const [type = ''] = (response.headers.get('content-type') ?? '').split(';');

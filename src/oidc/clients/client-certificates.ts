@@ -27,8 +27,8 @@ const OID = {
 } as const;
 
 /**
- * Extensions that may be critical, because this server applies their rules. It requires no policy, so any policy list
- * is acceptable.
+ * Extensions that may be critical, because this server applies their rules. It requires no certificate policy, so it
+ * accepts every list of policies.
  */
 const UNDERSTOOD: readonly string[] = [
   OID.subjectAltName,
@@ -38,11 +38,14 @@ const UNDERSTOOD: readonly string[] = [
   OID.extendedKeyUsage,
 ];
 
-/** `clientAuth`, and `anyExtendedKeyUsage` (RFC 5280 §4.2.1.12). */
+/**
+ * Extended key usages that allow client authentication: `clientAuth` and `anyExtendedKeyUsage` (RFC 5280 §4.2.1.12).
+ */
 const FOR_CLIENTS = ['1.3.6.1.5.5.7.3.2', '2.5.29.37.0'];
 
 /**
- * Algorithms with SHA-2 or newer. RSASSA-PSS names its hash in its parameters; without one it is SHA-1 (RFC 4055 §3.1).
+ * Accepted signature algorithms by OID, with a pattern for their parameters in hexadecimal. All use SHA-2 or newer.
+ * RSASSA-PSS names its hash in its parameters, and without them means SHA-1 (RFC 4055 §3.1).
  */
 const SIGNATURES: Readonly<Record<string, RegExp>> = {
   '1.2.840.113549.1.1.11': /^/,
@@ -62,7 +65,7 @@ const SIGNATURES: Readonly<Record<string, RegExp>> = {
 /** The engine's hooks for client certificates. */
 export type MutualTls = NonNullable<NonNullable<Configuration['features']>['mTLS']>;
 
-/** Hooks for clients that authenticate by certificate, and for tokens bound to one (RFC 8705). */
+/** Configures clients that authenticate by certificate, and tokens that are bound to one (RFC 8705). */
 export function mutualTls({ client_certificates: settings }: Config['listen'], clock: Clock): MutualTls {
   if (settings === undefined) return { enabled: false };
   const authorities = settings.ca === undefined ? [] : authoritiesIn(settings.ca);
@@ -71,7 +74,7 @@ export function mutualTls({ client_certificates: settings }: Config['listen'], c
     certificateBoundAccessTokens: true,
     selfSignedTlsClientAuth: true,
     tlsClientAuth: authorities.length > 0,
-    // A key that others can compute proves nothing, whatever it is used for.
+    // A certificate with a weak key is ignored, because others could compute its private key.
     getCertificate: (context) => {
       const certificate = clientCertificate(context);
       return certificate === undefined || certificateKeyFault(certificate) !== undefined ? undefined : certificate;
@@ -91,8 +94,8 @@ export function mutualTls({ client_certificates: settings }: Config['listen'], c
 }
 
 /**
- * Returns the certificate authorities of a PEM file and ignores its other certificates. @throws ConfigError for an
- * authority whose own limits this server would not apply
+ * Returns the certificate authorities of a PEM file, and ignores its other certificates. @throws ConfigError for an
+ * authority that must not issue client certificates
  */
 function authoritiesIn(file: string): X509Certificate[] {
   const authorities = certificatesIn(readFileSync(file, 'utf8')).filter(({ ca }) => ca);
@@ -113,7 +116,8 @@ function certificatesIn(pem: string): X509Certificate[] {
 }
 
 /**
- * Tells whether one of these issued the certificate directly. An intermediate authority must be listed beside the root.
+ * Tells whether one of these authorities issued the certificate directly, and both are valid now. The server builds no
+ * chains, so an intermediate authority must be listed beside the root.
  */
 function isIssuedBy(authorities: readonly X509Certificate[], certificate: X509Certificate, now: number): boolean {
   if (!isCurrent(certificate, now)) return false;
@@ -127,7 +131,7 @@ function isCurrent({ validFromDate, validToDate }: X509Certificate, now: number)
   return validFromDate.getTime() <= now && now <= validToDate.getTime();
 }
 
-/** Alternative names that RFC 8705 §2.1.2 may compare, and Node's labels for them. */
+/** Client metadata for the alternative names of RFC 8705 §2.1.2, and Node's label for each kind of name. */
 const ALTERNATIVE_NAMES: Record<string, string> = {
   tls_client_auth_san_dns: 'DNS',
   tls_client_auth_san_uri: 'URI',
@@ -145,7 +149,7 @@ function isNamed(certificate: X509Certificate, property: string, expected: strin
   return namesOf(certificate, kind).some((name) => same(name, expected));
 }
 
-/** Node quotes a name that could be taken for several as a JSON string. */
+/** Lists the alternative names of one kind. If a name contains a separator, Node writes it as a JSON string. */
 function namesOf({ subjectAltName = '' }: X509Certificate, kind: string): string[] {
   const entries = subjectAltName.match(/(?:"(?:[^"\\]|\\.)*"|[^,"])+/g) ?? [];
   return entries.flatMap((entry) => {
@@ -168,13 +172,16 @@ function normalAddress(address: string): string {
   return new SocketAddress({ address, family: isIP(address) === 6 ? 'ipv6' : 'ipv4' }).address;
 }
 
-/** RFC 4514: attribute types are case-insensitive, and spaces around the separators do not count. */
+/**
+ * Normalizes a distinguished name (RFC 4514): attribute types are case-insensitive, and spaces around separators do not
+ * count.
+ */
 function normalDn(dn: string): string {
   const parts = dn.match(/(?:\\.|[^,+])+|[,+]/gs) ?? [];
   return parts.map((part) => part.trim().replace(/^[^=]+=/, (type) => type.replace(/\s/g, '').toUpperCase())).join('');
 }
 
-/** @returns the reason why its key is too weak, or undefined */
+/** @returns the reason why the key of the certificate is not accepted, or undefined */
 function certificateKeyFault(certificate: X509Certificate): string | undefined {
   const fault = keyFault(certificate);
   return fault && `its key ${fault}`;
@@ -183,7 +190,7 @@ function certificateKeyFault(certificate: X509Certificate): string | undefined {
 function keyFault(certificate: X509Certificate): string | undefined {
   try {
     const { publicKey } = certificate;
-    // Node exports no JWK for an RSA key that is restricted to RSASSA-PSS.
+    // Node cannot export an RSA key that is restricted to RSASSA-PSS as a JWK.
     if (publicKey.asymmetricKeyType !== 'rsa-pss') return publicKeyFault({ ...publicKey.export({ format: 'jwk' }) });
     const { modulusLength = 0, publicExponent = 0n } = publicKey.asymmetricKeyDetails ?? {};
     return rsaSizeFault(modulusLength, publicExponent);
@@ -193,8 +200,8 @@ function keyFault(certificate: X509Certificate): string | undefined {
 }
 
 /**
- * Checks a client's certificate (RFC 5280 §4.2, RFC 8705 §2.1) beyond its name, its validity period and its issuer's
- * signature. @returns the reason for a refusal, or undefined
+ * Checks the key, extensions and signature algorithm of a client's certificate (RFC 5280 §4.2, RFC 8705 §2.1). Its
+ * name, validity period and issuer are checked elsewhere. @returns the reason for a refusal, or undefined
  */
 function clientCertificateFault(certificate: X509Certificate): string | undefined {
   return (
@@ -206,7 +213,7 @@ function clientCertificateFault(certificate: X509Certificate): string | undefine
   );
 }
 
-/** @returns the reason why it must not issue client certificates, or undefined */
+/** @returns the reason why the authority must not issue client certificates, or undefined */
 function authorityFault(authority: X509Certificate): string | undefined {
   return (
     certificateKeyFault(authority) ??
@@ -237,7 +244,7 @@ function faultIn(
   }
 }
 
-/** The signed part must name the algorithm too (RFC 5280 §4.1.1.2). */
+/** Checks the signature algorithm, which the signed part of the certificate must repeat (RFC 5280 §4.1.1.2). */
 function signatureFault({ signatureAlgorithm: outer, tbsCertificate: { signature: inner } }: Certificate) {
   if (outer.algorithm !== inner.algorithm) return 'it names two signature algorithms';
   const parameters = Buffer.from(outer.parameters ?? new ArrayBuffer(0)).toString('hex');
@@ -250,7 +257,10 @@ function isAuthority(extensions: KnownExtensions): boolean {
   return constraints !== undefined && AsnConvert.parse(constraints.extnValue, BasicConstraints).cA;
 }
 
-/** A certificate without usage extensions is valid for every use (RFC 5280 §4.2.1.3, §4.2.1.12). */
+/**
+ * Checks the key usage and the extended key usage. A certificate without them is valid for every use (RFC 5280
+ * §4.2.1.3, §4.2.1.12).
+ */
 function usageFault(extensions: KnownExtensions, flag: KeyUsageFlags, name: string): string | undefined {
   const [usage, extended] = [extensions.get(OID.keyUsage), extensions.get(OID.extendedKeyUsage)];
   if (usage !== undefined && (AsnConvert.parse(usage.extnValue, KeyUsage).toNumber() & flag) === 0)

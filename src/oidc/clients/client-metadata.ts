@@ -15,39 +15,45 @@ import { askedBy } from './profile-metadata.ts';
 /** Facts about a client that the hooks need beyond the engine's metadata. */
 export interface ClientPolicy {
   profile: Profile;
-  /** Reason for refusing the client at use: it was registered before the server had its profile or checked keys. */
+  /**
+   * Reason for refusing the client at each use: it does not satisfy its profile, or the server accepts none of its
+   * keys. A stored client may be older than these checks.
+   */
   fault?: string;
   firstParty: boolean;
-  /** True if its access tokens for APIs are accepted at /userinfo too. */
+  /** True if the client's access tokens for APIs are accepted at /userinfo too. */
   apiTokensAtUserinfo: boolean;
   origins: readonly string[];
   scopes: readonly string[];
   resources: readonly string[];
   defaultResource?: string;
-  /** True if it may introspect all tokens, or the identifiers of the APIs that it represents. */
+  /** True if the client may introspect all tokens. A list limits it to the tokens for these APIs. */
   introspects: boolean | readonly string[];
-  /** True if it may have streams of shared signals. */
+  /** True if the client may have Shared Signals streams. */
   receivesSignals: boolean;
   frontChannelLogout?: { uri: string; sessionRequired: boolean };
-  /** Its token exchange policy. */
+  /** The client's token exchange policy. */
   tokenExchange?: NonNullable<Client['token_exchange']>;
-  /** The client that may act with this client's tokens. If it is set, no other may. */
+  /**
+   * The only client that may act with this client's tokens. If it is absent, the tokens carry no `may_act` (RFC 8693
+   * §4.4).
+   */
   mayAct?: string;
   /** True for a self-registered client, which no operator has checked. */
   isSelfDescribed: boolean;
-  /** Hashes of its valid secrets; two while one replaces the other. */
+  /** Hashes of the valid secrets. There are two while a new secret replaces an old one. */
   secretHashes: readonly string[];
-  /** Accepts client assertions whose audience is the called endpoint. */
+  /** True if the server accepts client assertions whose audience is the called endpoint. */
   endpointAudience: boolean;
-  /** The claims that the operator adds to the usual ones. */
+  /** Claims that the operator adds to the standard ones. */
   claims?: PlacedClaims;
-  /** The sector of its subjects, if they are pairwise (OpenID Connect Core §8.1). */
+  /** The sector, if the client's subjects are pairwise (OpenID Connect Core §8.1). */
   sector?: string;
-  /** In seconds; the server's setting if absent. */
+  /** Seconds within which a refresh may be repeated. If absent, the server's setting applies. */
   refreshWindow?: number;
 }
 
-/** The only metadata member of this server that passes through the engine. */
+/** Name of the only metadata member that this server adds to the clients of the engine. */
 export const POLICY = 'latchkey_policy';
 
 /** Settings that are copied unchanged. */
@@ -93,7 +99,8 @@ export function clientMetadata(client: Client, server: Pick<Config, 'profile' | 
     client_id: client.client_id,
     client_name: client.client_name,
     ...secretFor(client),
-    // With either method the engine accepts a secret in the header and in the body.
+    // For `client_secret_basic` and `client_secret_post` alike, the engine accepts the secret in the header or the
+    // body.
     token_endpoint_auth_method: authMethodOf(client),
     grant_types: [...(client.grant_types ?? TYPICAL_GRANTS[client.type])],
     response_types: usesRedirects(client) ? [...(client.response_types ?? ['code'])] : [],
@@ -113,7 +120,7 @@ export function clientMetadata(client: Client, server: Pick<Config, 'profile' | 
   };
 }
 
-/** The engine's default is RS256, which the ring may lack. */
+/** Sets the client's signing algorithms, because the engine's default is RS256, for which the ring may have no key. */
 function signingAlgorithms(
   client: Client,
   { profile, keys }: Pick<Config, 'profile' | 'keys'>,
@@ -126,13 +133,19 @@ function signingAlgorithms(
   };
 }
 
-/** The engine requires a secret, but the host compares it. So the engine gets the real one only if it signs with it. */
+/**
+ * Returns the secret for the engine, which requires one but does not compare it. The engine gets the real secret only
+ * if signatures are made with it, and otherwise the hash.
+ */
 function secretFor({ secret_hash: hash, signing_secret: secret }: Client): { client_secret?: string } {
   if (hash === undefined) return {};
   return { client_secret: secret?.reveal() ?? hash };
 }
 
-/** @param serverProfile the profile of clients that have none of their own */
+/**
+ * Returns the facts about a client that the hooks need. @param serverProfile the profile of clients that have none of
+ * their own
+ */
 export function policyFor(client: Client, serverProfile: Profile): ClientPolicy {
   const [fault] = [...weakKeysAlone(client), ...checkClientProfile(client, serverProfile)];
   return {
@@ -162,7 +175,9 @@ export function policyFor(client: Client, serverProfile: Profile): ClientPolicy 
   };
 }
 
-/** Finds keys that are no longer accepted, in a client stored before the server checked keys. */
+/**
+ * Finds keys that the server does not accept. A client may have some if it was stored before the server checked keys.
+ */
 export function weakKeys({ jwks }: Pick<Client, 'jwks'>): Fault[] {
   return (jwks?.keys ?? []).flatMap((key, at): Fault[] => {
     const message = publicKeyFault(key);
@@ -175,7 +190,7 @@ function weakKeysAlone(client: Client): Fault[] {
   return faults.length === client.jwks?.keys.length ? faults : [];
 }
 
-/** Returns the subject type and the claims of people for a client. */
+/** Returns the operator's extra claims for a client, and its sector if its subjects are pairwise. */
 function nameOfPeople(client: Client): Pick<ClientPolicy, 'claims' | 'sector'> {
   const sector = sectorOf(client);
   return {
@@ -189,12 +204,12 @@ function takesEndpoint({ client_assertion_audience: audience }: Client, { endpoi
   return audience === undefined ? endpointAudience === 'unless a client says otherwise' : audience === 'endpoint';
 }
 
-/** Reads back the policy that `clientMetadata` stored. */
+/** Returns the policy that `clientMetadata` put into a client of the engine. */
 export function policyOf(client: EngineClient): ClientPolicy {
   return client[POLICY] as ClientPolicy;
 }
 
-/** Returns the rules for a client and its requests. */
+/** Returns the rules of a client's profile. */
 export function rulesOf(client: EngineClient): ProfileRules {
   return profiles[policyOf(client).profile];
 }

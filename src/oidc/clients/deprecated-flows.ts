@@ -4,7 +4,10 @@ type ResponseType = Config['deprecated']['response_types'][number];
 
 type Settings = Pick<Config, 'clients' | 'deprecated' | 'registration'>;
 
-/** Returns the response types that the server offers: `code`, and those that the operator or a client enables. */
+/**
+ * Returns the response types that the server offers: `code`, and those that the configuration enables for the server,
+ * for self-registration or for a client.
+ */
 export function responseTypesOf({ clients, deprecated, registration }: Settings): ResponseType[] {
   return [
     ...new Set<ResponseType>([
@@ -17,7 +20,8 @@ export function responseTypesOf({ clients, deprecated, registration }: Settings)
 }
 
 /**
- * Tells whether the server accepts passwords at `/token`: only if the operator or a client's configuration asks for it.
+ * Tells whether the server offers the password grant. It does so only if the operator enables it, or configures a
+ * client for it.
  */
 export function takesPasswords({ clients, deprecated }: Settings): boolean {
   return deprecated.password_grant || clients.some((client) => client.grant_types?.includes('password'));

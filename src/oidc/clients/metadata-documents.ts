@@ -14,8 +14,8 @@ const HOUR = 3600;
 const fetches = (block: string): Counter => `document-fetches:${sha256(block)}`;
 
 /**
- * Clients whose id is the URL of a metadata document (draft-ietf-oauth-client-id-metadata-document). The engine fetches
- * and caches it. The document must meet the rules of a registration at each use.
+ * Configures clients whose id is the URL of a metadata document (draft-ietf-oauth-client-id-metadata-document). The
+ * engine fetches and caches the document. At each use, the document must meet the rules for self-registered clients.
  */
 export function metadataDocuments(parts: { config: Config; grants: Store }): Feature {
   const { config, grants } = parts;
@@ -24,14 +24,15 @@ export function metadataDocuments(parts: { config: Config; grants: Store }): Fea
   return {
     enabled,
     ack: 'draft-02',
-    // A document without caching headers is fetched again soon; none is cached for more than a day.
+    // The engine fetches a document without caching headers again after a minute. It caches none for longer than a day.
     cacheDuration: { min: 60, max: 24 * HOUR },
     async allowFetch(context: KoaContextWithOIDC | undefined, id: string) {
       const { host, hostname, pathname } = new URL(id);
-      // Many clients may share a host; the draft requires a path.
+      // The draft requires a path, because many clients may share a host.
       if (pathname === '/' || id.length > 128 || !(hosts.has('*') || hosts.has(host) || hosts.has(hostname)))
         return false;
-      // If a page of this server asks again for an app that a person is on the way to, the app's host is charged.
+      // A page of this server may look up the app outside the engine. Then no client address is known here, so the
+      // fetch counts for the app's host.
       const asker = context === undefined ? host : addressBlock(clientAddress(context));
       return (await grants.increment(fetches(asker), 1, HOUR)) <= most;
     },
@@ -42,7 +43,8 @@ export function metadataDocuments(parts: { config: Config; grants: Store }): Fea
       const metadata = clientMetadata(described, config);
       const EngineClient = client.constructor as new (metadata: ClientMetadata) => Client;
       const held = new EngineClient({ ...metadata, [POLICY]: { ...policy, isSelfDescribed: true } });
-      // Forbidden members of the document would reach the engine, so all members are removed first.
+      // The engine's client has all members of the document, even forbidden ones. So they are removed before the
+      // checked ones are set.
       for (const name of Object.keys(client)) Reflect.deleteProperty(client, name);
       Object.assign(client, held);
       return true;
@@ -50,7 +52,7 @@ export function metadataDocuments(parts: { config: Config; grants: Store }): Fea
   };
 }
 
-/** @throws errors.InvalidClientMetadata */
+/** Reads the client's document by the rules for self-registered clients. @throws errors.InvalidClientMetadata */
 function describedBy(client: Client, config: Config): ClientConfig {
   const reach: Reach = {
     ...config.client_id_metadata_documents,

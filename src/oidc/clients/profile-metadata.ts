@@ -4,7 +4,7 @@ import type { Client } from '../../clients/clients.ts';
 
 const SIGNED_ANSWERS = ['jwt', 'query.jwt', 'fragment.jwt', 'form_post.jwt'];
 
-/** Returns the metadata that a profile imposes on a client, whatever the client registered. */
+/** Returns the metadata that a profile imposes on a client, regardless of what the client registered. */
 export function askedBy(profile: Profile, client: Client): Partial<ClientMetadata> {
   const { pushed, signedRequests, signedAnswers, boundTokens } = profiles[profile];
   return {
@@ -16,7 +16,7 @@ export function askedBy(profile: Profile, client: Client): Partial<ClientMetadat
   };
 }
 
-/** Narrows the metadata document to what the server's profile allows. */
+/** Limits the server's metadata document (RFC 8414) to what the server's profile allows. */
 export function withProfile(document: Record<string, unknown>, profile: Profile): Record<string, unknown> {
   const { pushed, signedRequests, signedAnswers, authMethods, algorithms } = profiles[profile];
   const narrowed = Object.entries(document).map(([name, value]) => {

@@ -5,8 +5,8 @@ import type { Clients } from '../../clients/clients.ts';
 import { policyOf } from './client-metadata.ts';
 
 /**
- * RFC 6749 §5.2 defines `unauthorized_client` for a grant type that the client may not use; the engine answers
- * `invalid_request`.
+ * Answers `unauthorized_client` if a token request uses a grant type that the client may not use (RFC 6749 §5.2). The
+ * engine answers `invalid_request`.
  */
 export function grantTypeAllowed(this: Client, name: string): boolean {
   const isAllowed = this.grantTypes?.includes(name) === true;
@@ -17,15 +17,18 @@ export function grantTypeAllowed(this: Client, name: string): boolean {
 }
 
 /**
- * RFC 6749 §4.1.2.1 distinguishes a response type that this client may not use from an unsupported one; the engine
- * answers `invalid_request`.
+ * Answers `unauthorized_client` for a response type that the client may not use (RFC 6749 §4.1.2.1). The engine answers
+ * `invalid_request`.
  */
 export function responseTypeAllowed(this: Client, type: string): boolean {
   if (this.responseTypes?.some((own) => own === type)) return true;
   throw new errors.UnauthorizedClient(`the client is not registered for ${type}`);
 }
 
-/** Limits granted access to the client's present registration; the engine checks it only in the first request. */
+/**
+ * Limits a grant to the scopes that its client is registered for now. The engine checks the registration only in the
+ * authorization request.
+ */
 export function withinRegistration(engine: Filtered) {
   return function getOIDCScopeFiltered(this: Grant, filter: string[] | Set<string>): string {
     const client = Provider.ctx?.oidc.client;
@@ -38,7 +41,8 @@ export function withinRegistration(engine: Filtered) {
 type Filtered = (this: Grant, filter: string[] | Set<string>) => string;
 
 /**
- * RFC 6749 §3.1.2: a redirect URI keeps its own query. The engine would re-encode it and let a response overwrite it.
+ * Keeps the query of a redirect URI as it was registered (RFC 6749 §3.1.2). The engine would re-encode it, and let
+ * response parameters overwrite it.
  */
 export function keepRegisteredQuery(mode: 'query' | 'query.jwt' | 'jwt') {
   return (engine: Send): Send =>

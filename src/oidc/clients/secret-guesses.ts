@@ -13,25 +13,29 @@ import type { Store } from '../../storage/store.ts';
 import { policyOf } from './client-metadata.ts';
 
 /**
- * About 300 guesses a day at one client from one address block. Each block has its own count, so that a stranger
- * elsewhere cannot lock a client out.
+ * Allows about 300 guesses a day at the secret of one client from one address block. Each block has its own count, so
+ * that a stranger elsewhere cannot lock a client out.
  */
 const RULE: DelayRule = { name: 'client-secret', free: 10, longest: 300, memory: 86_400 };
 
 /**
- * Names under which unknown clients are counted for each address block, because the store must not remember every
- * invented name. There are several, so that an invented name is slowed as late as a real one.
+ * Number of names under which unknown clients are counted, for each address block. The store must not remember every
+ * invented client id. A single name would be slowed sooner than a real client, and so reveal that a client does not
+ * exist.
  */
 const NOBODIES = 8;
 
 export interface SecretGuesses {
-  /** Compares a secret in place of the engine, and counts a wrong one (RFC 6749 §2.3.1). @throws TooManySecrets */
+  /**
+   * Compares a secret with the client's stored hashes, and counts a wrong one (RFC 6749 §2.3.1). @throws TooManySecrets
+   */
   compare(client: Client, secret: string): Promise<boolean>;
   /** Counts wrong credentials that the engine refuses without comparing a secret. */
   readonly countRefused: Middleware;
   /**
-   * While guesses from this block are slowed, refuses even a right secret or a signature by it. Called if the engine
-   * compares no secret. @throws TooManySecrets
+   * Refuses even valid credentials while guesses from the caller's address block are slowed. In the engine's requests,
+   * `compare` does this for a right secret. Call it for a signature by the secret, or outside the engine. @throws
+   * TooManySecrets
    */
   admit(context: Context, client: string): Promise<void>;
 }
@@ -43,14 +47,14 @@ interface Parts {
   announce: Announce;
 }
 
-/** Replaces the engine's comparison, which needs the secret itself; this server stores only its hash. */
+/** Replaces the engine's comparison, which needs the secret itself. This server stores only its hash. */
 export function compareSecret(_engine: unknown, { secretGuesses }: { secretGuesses: Pick<SecretGuesses, 'compare'> }) {
   return function compareClientSecret(this: Client, secret: string): Promise<boolean> {
     return secretGuesses.compare(this, secret);
   };
 }
 
-/** Too many wrong secrets of one client came from one address block. */
+/** Error after too many wrong secrets for one client from one address block. */
 class TooManySecrets extends errors.OIDCProviderError {
   override error_description = 'too many wrong client secrets came from this address; try again later';
   constructor(context: Context, seconds: number) {
@@ -60,9 +64,9 @@ class TooManySecrets extends errors.OIDCProviderError {
 }
 
 /**
- * Slows the guessing of client secrets. Only wrong secrets cost calls to the store: this node remembers the blocks that
- * sent them, and checks right secrets from those alone. A repeated wrong secret is no guess, so an instance with an
- * outdated secret does not slow the others.
+ * Slows the guessing of client secrets. This node remembers which address blocks sent wrong secrets, and asks the store
+ * only about those. So a right secret from elsewhere costs no call to the store. A repeated wrong secret does not count
+ * again, so an instance with an outdated secret does not slow the others.
  */
 export function openSecretGuesses(parts: Parts): SecretGuesses {
   const { clients, grants, clock, announce } = parts;
@@ -122,14 +126,17 @@ interface Presented {
   secret: string;
 }
 
-/** Maps all unknown clients to a few names with a space, which no client id contains. */
+/** Replaces the id of an unknown client by one of a few names, which contain a space, as no client id does. */
 async function nameable(clients: Pick<Clients, 'find'>, { client, secret }: Presented): Promise<Presented> {
   if ((await clients.find(client)) !== undefined) return { client, secret };
   const [first = 0] = hash('sha256', client, 'buffer');
   return { client: `<nobody ${first % NOBODIES}>`, secret: `${client}\n${secret}` };
 }
 
-/** Counts a wrong secret of a client that is unknown or authenticates in another way; the answer is the same. */
+/**
+ * Returns the credentials of a request that the engine refused. The client may be unknown, or may authenticate in
+ * another way; the answer is the same.
+ */
 function refusedSecret(context: KoaContextWithOIDC): Presented | undefined {
   const { status, body } = context;
   const isRefused = status === 401 && typeof body === 'object' && body !== null && 'error' in body;
@@ -143,10 +150,13 @@ function answerTooMany(context: KoaContextWithOIDC, seconds: number): void {
   context.body = { error, error_description };
 }
 
-/** Returns the request's secret; undefined if a private key signed the request. */
+/**
+ * Returns the client id and the secret of a request. Undefined if there is none, as when a private key signed the
+ * assertion.
+ */
 function presentedSecret(context: KoaContextWithOIDC): Presented | undefined {
   const { oidc, headers } = context as Pick<KoaContextWithOIDC, 'headers'> & Partial<KoaContextWithOIDC>;
-  // Outside the engine's endpoints a secret is accepted in the header alone.
+  // Outside the engine's endpoints, a secret is accepted in the header alone.
   const { client_id: id, client_secret: secret, client_assertion: assertion } = oidc?.params ?? {};
   if (typeof secret === 'string' && typeof id === 'string') return { client: id, secret };
   if (typeof assertion === 'string') return signedBySecret(assertion);
@@ -173,7 +183,7 @@ function decoded(text: string): string {
   }
 }
 
-/** Most address blocks to remember, and most different wrong secrets of each. */
+/** Limits on the remembered pairs of client and address block, and on the wrong secrets of each. */
 const MOST = 10_000;
 const MOST_SECRETS = 32;
 
@@ -187,26 +197,29 @@ interface Suspect {
 }
 
 /**
- * Address blocks that sent wrong client secrets, remembered so that right secrets from elsewhere cost no call to the
- * store.
+ * Pairs of client and address block from which wrong secrets came. Right secrets from elsewhere thus cost no call to
+ * the store.
  */
 interface Suspects {
-  /** Tells whether a block may have sent wrong secrets; true for all if more sent them than can be remembered. */
+  /**
+   * Tells whether wrong secrets may have come from a pair. True for every pair while the store may count one that this
+   * node has forgotten.
+   */
   mayBe(subject: string): boolean;
-  /** Settles once every earlier wrong secret has been counted. */
+  /** Settles once every earlier wrong secret of the pair has been counted. */
   counted(subject: string): Promise<void>;
-  /** Returns the remaining seconds of a pause. */
+  /** Returns the remaining seconds of the pause; 0 without one. */
   pausedFor(subject: string): number;
-  /** Records a wrong secret. @returns whether it differs from earlier ones */
+  /** Records a wrong secret. @returns whether it differs from the recorded ones */
   isNew(subject: string, secretHash: string): boolean;
-  /** Counts in the store, and remembers the result. @returns the seconds to wait */
+  /** Counts a wrong secret in the store, and remembers the resulting pause. @returns the seconds to wait */
   count(subject: string, inStore: () => Promise<number>): Promise<number>;
 }
 
-/** @param memory seconds for which the store remembers */
+/** @param memory seconds for which the store keeps a count */
 function openSuspects({ clock, memory }: { clock: Clock; memory: number }): Suspects {
   const suspects = new Map<string, Suspect>();
-  /** Until this time a forgotten block may be missing here. */
+  /** Time until which the store may slow a pair that this node has forgotten, in milliseconds since the epoch. */
   let incompleteUntil = 0;
 
   function find(subject: string): Suspect | undefined {

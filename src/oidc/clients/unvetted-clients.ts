@@ -3,14 +3,16 @@ import type { Consents } from '../../accounts/consents.ts';
 import { policyOf } from './client-metadata.ts';
 
 /**
- * Authorization errors of unvetted apps. Anybody may register an app with a malicious redirect URI, and lead people
- * there by a link to this server that is faulty, silent, or declined by the person (RFC 9700 §4.11.2). An app that no
- * operator has checked gets an error only through a person who has allowed it something before. Everybody else sees a
- * page.
+ * Authorization errors that are held back from unvetted apps. Anybody may register an app with a malicious redirect
+ * URI. A link to this server would then lead people there if the request is faulty or uses `prompt=none`, or if the
+ * person declines (RFC 9700 §4.11.2). So an app that no operator has checked gets an error only if the person has
+ * allowed it something before. Everybody else sees a page.
  */
 const held = new WeakSet<Error>();
 
-/** Keeps every authorization error from an unvetted app, whatever the route, the fault and the response mode. */
+/**
+ * Stops the redirect of an authorization error to an unvetted app, whatever the route, the error and the response mode.
+ */
 export function holdError({ oidc: { client } }: KoaContextWithOIDC, error: errors.OIDCProviderError): void {
   // The engine reads `allow_redirect` after it has called this hook.
   if (client === undefined || !policyOf(client).isSelfDescribed || !error.allow_redirect) return;
@@ -18,7 +20,7 @@ export function holdError({ oidc: { client } }: KoaContextWithOIDC, error: error
   held.add(error);
 }
 
-/** Tells whether the engine would have sent this error to the app. */
+/** Tells whether an error was held back from an unvetted app. */
 export function isHeld(error: Error): boolean {
   return held.has(error);
 }
@@ -34,8 +36,8 @@ export async function maySendTo(client: Client, { oidc }: KoaContextWithOIDC, co
 }
 
 /**
- * If nobody is signed in, the engine asks no question about a sign-out and redirects at once. For an unvetted app the
- * person then stays on this server's page.
+ * Keeps a person who is not signed in on a page of this server if an unvetted app asks for a sign-out. The engine would
+ * redirect them to the app at once, without a question.
  */
 export function postLogoutRedirectAllowed(engine: (uri: string) => boolean) {
   return function postLogoutRedirectUriAllowed(this: Client, uri: string): boolean {
