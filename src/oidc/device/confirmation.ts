@@ -12,8 +12,9 @@ interface Dependencies {
 }
 
 /**
- * Asks about a device once. The page that confirms it shows the app, the code, the scopes and the account, so the
- * confirmation is the consent too (RFC 8628 §3.3). The engine reaches this prompt after sign-in and before consent.
+ * Records the confirmation of a device as consent, so that the person is asked once. The confirmation page shows the
+ * app, the code, the scopes and the account (RFC 8628 §3.3). The engine reaches this prompt after sign-in and before
+ * consent. The prompt itself never asks anything.
  */
 export function deviceConfirmation(dependencies: Dependencies): interactionPolicy.Prompt {
   const consent = new Check('device_confirmed', 'the confirmation of a device is a consent', async (context) => {
@@ -23,7 +24,7 @@ export function deviceConfirmation(dependencies: Dependencies): interactionPolic
   return new Prompt({ name: 'device' }, consent);
 }
 
-/** Asks again if another tab has signed in a different account than the confirmation named. */
+/** Asks for consent if the confirmation does not count, as when another tab has signed in a different account. */
 export const deviceUnconfirmed = new Check(
   'device_unconfirmed',
   'the device was confirmed for another account',
@@ -31,7 +32,8 @@ export const deviceUnconfirmed = new Check(
 );
 
 /**
- * The engine ignores a device's request for a new sign-in (`max_age=0`), because it treats that as a browser parameter.
+ * Asks for a sign-in if the device requested a new one. The engine turns `max_age=0` into `prompt=login`, and then
+ * ignores `prompt` in a device's request.
  */
 export const deviceSignInAsked = new Check(
   'device_login_prompt',
@@ -49,8 +51,8 @@ function isForDevice({ oidc: { route } }: KoaContextWithOIDC): boolean {
 }
 
 /**
- * The engine accepts a confirmation only for the account that its page showed. If it showed none, the confirmation
- * counts for the person who then signed in through the device's own interaction.
+ * Tells whether the confirmation counts for the signed-in account. If the page showed an account, only that account
+ * counts. If it showed none, the account counts that then signed in through the device's own interaction.
  */
 function isConfirmed({ oidc }: KoaContextWithOIDC): boolean {
   if (oidc.route === 'code_verification') return true;
@@ -59,7 +61,7 @@ function isConfirmed({ oidc }: KoaContextWithOIDC): boolean {
   return signedIn !== undefined && signedIn === oidc.session?.accountId && (named ?? signedIn) === signedIn;
 }
 
-/** Records the consent like the consent page, and informs the engine. */
+/** Records the consent as the consent page does, and sets it as a result for the engine. */
 async function giveConsent({ oidc }: KoaContextWithOIDC, { consents, announce }: Dependencies): Promise<void> {
   const { client, grant, session } = oidc;
   const account = session?.accountId;

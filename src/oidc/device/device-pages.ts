@@ -47,7 +47,8 @@ export function devicePages(parts: Parts, { renderError }: Pick<EnginePages, 're
 
     async userCodeInputSource(context, _form, out, error) {
       if (error instanceof TooManyPending && out !== undefined) {
-        // The engine has put a token into the session, which must not be stored.
+        // The engine has put a form token into the session. That session must not be stored, because too many requests
+        // are pending.
         Object.assign(context.oidc.session ?? {}, { touched: false });
         await renderError(context, out, error);
       } else if (error !== undefined && out?.error === 'server_error') await renderError(context, out, error);
@@ -88,7 +89,7 @@ function show<Name extends PageName>({ views }: Parts, context: KoaContextWithOI
   showPage(context, views.render(page, data));
 }
 
-/** The engine's own form token, which it keeps in the session. */
+/** Returns the form's address and the engine's form token, which the session holds. */
 function formOf({ oidc }: KoaContextWithOIDC): { action: string; xsrf: string } {
   const secret: unknown = oidc.session?.state?.['secret'];
   return { action: new URL(oidc.urlFor('code_verification')).pathname, xsrf: typeof secret === 'string' ? secret : '' };
@@ -100,7 +101,7 @@ function showRefused(parts: Parts, context: KoaContextWithOIDC): void {
   show(parts, context, 'device-done', { isAllowed: false });
 }
 
-/** Tells whether no session cookie arrived. There is then no place for a form's token. */
+/** Tells whether the request has no stored session. The engine then has no form token to compare with. */
 function hasNoSession({ oidc }: KoaContextWithOIDC): boolean {
   return oidc.session?.exp === undefined;
 }
@@ -108,13 +109,13 @@ function hasNoSession({ oidc }: KoaContextWithOIDC): boolean {
 function showOutOfDate(parts: Parts, context: KoaContextWithOIDC): void {
   const { title, message } = faces['form-expired'];
   const { oidc } = context;
-  // The engine has put a token into the session, and would fail to save a session that was never begun.
+  // The engine has put a form token into the session. It would fail to save that session, which was never begun.
   Object.assign(oidc.session ?? {}, { touched: false });
   const hint = `Open ${oidc.urlFor('code_verification')} and enter the code again, in a browser that keeps cookies.`;
   show(parts, context, 'error', { title, message, hint, requestId: requestId(context) });
 }
 
-/** Returns the typed code, or the one from the URL in the QR code (RFC 8628 §3.3.1). */
+/** Returns the user code: the typed one, or the one in the URL of the QR code (RFC 8628 §3.3.1). */
 function typedCode({ oidc, originalUrl }: KoaContextWithOIDC): { userCode?: string } {
   const typed = oidc.params?.['user_code'] ?? new URL(originalUrl, oidc.issuer).searchParams.get('user_code');
   return typeof typed === 'string' && typed.length <= 20 ? { userCode: typed } : {};
@@ -158,7 +159,7 @@ function whereFrom(context: KoaContextWithOIDC, { address, at }: Origin, clock: 
   };
 }
 
-/** Matches paths like the engine's router. */
+/** Matches the path of the code page as the engine's router does: in any case, with or without a slash at the end. */
 const CODE_PAGE = new RegExp(`^${routes.code_verification}/?$`, 'i');
 
 /** Adds the polling interval to a device's response (RFC 8628 §3.2). */
@@ -167,8 +168,8 @@ export function addInterval(_context: KoaContextWithOIDC, answer: object): void 
 }
 
 /**
- * For an address with a code, the engine would answer with a form that submits itself. This page reads the code
- * directly.
+ * Hides the code in a URL from the engine, which would answer with a form that submits itself. The page reads the code
+ * from the original URL, and fills it in.
  */
 export const showCodePage: Middleware = (context, next) => {
   if (context.method !== 'POST' && CODE_PAGE.test(context.path)) context.querystring = '';
@@ -176,8 +177,8 @@ export const showCodePage: Middleware = (context, next) => {
 };
 
 /**
- * Serves a device's URL as a QR code, for a device that cannot draw one (RFC 8628 §3.3.1). It does not reveal whether
- * the code is valid, and leads only to this server.
+ * Serves the verification URL with a user code as a QR code, for a device that cannot draw one (RFC 8628 §3.3.1). The
+ * response does not reveal whether the code is valid, and its URL leads only to this server.
  */
 export function deviceQrRoute(issuer: string): Route {
   return route('GET', `${routes.code_verification}/qr.svg`, unsecured, (context) => {

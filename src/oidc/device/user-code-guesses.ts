@@ -9,16 +9,16 @@ import type { Store } from '../../storage/store.ts';
 const HOUR = 3600;
 
 /**
- * Limits on guessed codes. A guess lets a stranger put their account on somebody's device (RFC 8628 §5.1). There are
- * 20^8 codes, each valid for minutes, and these limits allow about thirty guesses an hour from one place. A household
- * mistypes from one address, so its limit is milder.
+ * Limits on guessed user codes. A right guess lets a stranger put their own account on somebody's device (RFC 8628
+ * §5.1). There are 20^8 codes, each valid for minutes, and these limits allow about thirty guesses an hour from one
+ * address block. A household shares an address and mistypes too, so that limit is milder than the one for a browser.
  */
 const RULES = {
   session: { name: 'user-code-session', free: 5, longest: 600, memory: HOUR },
   address: { name: 'user-code-address', free: 20, longest: 600, memory: HOUR },
 } as const satisfies Record<string, DelayRule>;
 
-/** Too many unknown codes came from one browser or address. */
+/** Error after too many unknown codes from one browser or address block. */
 export class TooManyGuesses extends errors.OIDCProviderError {
   /** Seconds until the next attempt. */
   readonly seconds: number;
@@ -28,7 +28,7 @@ export class TooManyGuesses extends errors.OIDCProviderError {
   }
 }
 
-/** Counts typed codes before they are looked up, and uncounts the right ones. */
+/** Counts each typed code before the engine looks it up, and uncounts it if it exists. */
 export function limitGuesses(
   engine: Provider['DeviceCode']['findByUserCode'],
   { announce, provider, grants, clock }: { grants: Store; clock: Clock; announce: Announce; provider: Provider },
