@@ -9,7 +9,9 @@ import type { MutualTls } from './clients/client-certificates.ts';
 import { dPoPAlgorithms } from './clients/profile-rules.ts';
 import { ASSERTION_ALGORITHMS } from './requests/client-jwts.ts';
 
-/** Lists the client authentication methods; certificates need a port or a proxy that asks for them. */
+/**
+ * Lists the supported client authentication methods. Certificates are among them only if mutual TLS is set up for them.
+ */
 export function authMethods({ tlsClientAuth = false, selfSignedTlsClientAuth = false }: MutualTls) {
   const offered: Record<string, boolean> = {
     tls_client_auth: tlsClientAuth,
@@ -18,7 +20,7 @@ export function authMethods({ tlsClientAuth = false, selfSignedTlsClientAuth = f
   return AUTH_METHODS.filter((method) => offered[method] ?? true);
 }
 
-/** Returns the allowed signing and encryption algorithms. */
+/** Returns the signing and encryption algorithms that the engine offers or accepts. */
 export function algorithms({ keys, profile }: Config, ring: RingSnapshot): NonNullable<Configuration['enabledJWA']> {
   const signing = ring.signing.map(({ alg }) => alg);
   const forClients = keys.hs256 ? [...signing, 'HS256' as const] : signing;
@@ -29,7 +31,7 @@ export function algorithms({ keys, profile }: Config, ring: RingSnapshot): NonNu
     introspectionSigningAlgValues: forClients,
     ...dPoPAlgorithms(profile),
     requestObjectSigningAlgValues: [...clientSignature.options],
-    // Requests come over TLS, and the ring holds no encryption keys.
+    // Encrypted request objects are not supported: requests come over TLS, and the ring holds no encryption keys.
     requestObjectEncryptionAlgValues: [],
     requestObjectEncryptionEncValues: [],
     authorizationEncryptionAlgValues: [...keyEncryption.options],
@@ -45,8 +47,8 @@ export function algorithms({ keys, profile }: Config, ring: RingSnapshot): NonNu
 }
 
 /**
- * Converts the current signing keys to the engine's form: private JWKs, and placeholders for private halves in an
- * external signer.
+ * Converts the current signing keys to the engine's form: a private JWK, or an `ExternalSigningKey` if an external
+ * signer holds the private key.
  */
 export function engineKeys(keys: readonly SigningKey[], signatures: ExternalSigning): (JWK | ExternalSigningKey)[] {
   return keys.map((key) =>

@@ -7,8 +7,8 @@ const FORMS: readonly string[] = ['code_verification', 'end_session_confirm'];
 const FIELDS = ['user_code', 'confirm', 'abort', 'logout'];
 
 /**
- * Answers a second click on the engine's own forms, which confirm a device or sign out, like the first. The engine
- * parses the form, so the form is known only afterwards.
+ * Repeats the first answer for a second click on one of the engine's own forms, which confirm a device or a sign-out.
+ * The engine parses the form, so this middleware can read the fields only after the engine has run.
  */
 export function answerEngineFormsOnce(forms: AnsweredForms): Middleware {
   return async (context, next) => {
@@ -22,10 +22,16 @@ export function answerEngineFormsOnce(forms: AnsweredForms): Middleware {
   };
 }
 
-/** Forms that are being answered. The engine replaces the form's parameters by those of the device's request. */
+/**
+ * Forms that are being handled, by request. They are remembered because the engine later replaces the form's parameters
+ * with those of the device's request.
+ */
 const begun = new WeakMap<object, SentForm>();
 
-/** Called once the engine has recognised its form. The engine has not acted on it yet. */
+/**
+ * Wraps the engine's lookup of a user code, so that only the first of two clicks on a device's form is handled. By then
+ * the engine has checked the form's token, but has not acted on the form.
+ */
 export function beginForm(
   engine: FindByUserCode,
   { forms, provider }: { forms: AnsweredForms; provider: Provider },
@@ -43,12 +49,12 @@ export function beginForm(
 
 type FindByUserCode = Provider['DeviceCode']['findByUserCode'];
 
-/** The engine names its route once it has accepted a request. */
+/** Tells whether the engine accepted this POST request. It sets `context.oidc` once one of its routes matches. */
 function isEngines(context: Context): context is KoaContextWithOIDC {
   return context.method === 'POST' && context['oidc'] !== undefined;
 }
 
-/** A browser without a cookie was never shown a form. */
+/** Returns the form that this request sent, if any. A browser without a cookie was never shown a form. */
 function sentForm(context: KoaContextWithOIDC): SentForm | undefined {
   const { route, params = {} } = context.oidc;
   const token = params['xsrf'];
@@ -56,12 +62,15 @@ function sentForm(context: KoaContextWithOIDC): SentForm | undefined {
   return { token: `${route} ${token}`, fields: FIELDS.map((name) => [name, String(params[name])] as const) };
 }
 
-/** Typing a code is not an answer yet. */
+/** Tells whether the person confirmed or aborted. Entering a code is not an answer yet. */
 function answersDevice({ oidc: { params } }: KoaContextWithOIDC): boolean {
   return (params?.['confirm'] ?? params?.['abort']) !== undefined;
 }
 
-/** Tells whether a form got its final answer: signed out or not, sent to sign in, or a device answered. */
+/**
+ * Tells whether the form has its final answer: the sign-out succeeded or was declined, the engine redirected the person
+ * to an interaction, or the device code has its result.
+ */
 function isDone({ status, oidc }: KoaContextWithOIDC): boolean {
   if (oidc.route === 'end_session_confirm') return status < 400;
   const code = oidc.entities.DeviceCode;

@@ -19,7 +19,7 @@ import { grantConsented } from './existing-grant.ts';
 import { POLL_INTERVAL } from './polling.ts';
 import { requestedAccess } from './requests/requested-scopes.ts';
 
-/** Authentication of the person who approves. */
+/** Sign-in of the person who approves. */
 interface SignedIn {
   acr: string | undefined;
   amr: string[] | undefined;
@@ -29,7 +29,7 @@ interface SignedIn {
 
 export interface BackchannelRequests {
   readonly feature: CIBAEnabledConfiguration;
-  /** Passes the person's answer to the app, and notifies it if it wants to be notified. */
+  /** Stores the person's answer for the app, and sends a ping if the app is registered for one. */
   readonly answer: (
     provider: Provider,
     approval: Approval,
@@ -48,12 +48,18 @@ interface Parts {
   clock: Clock;
 }
 
-/** Slows down an app that keeps asking a person who does not agree, because a tired person agrees in the end. */
+/**
+ * Slows down an app that keeps asking a person who has not agreed. A person who is worn down by requests may agree in
+ * the end.
+ */
 function brake({ unanswered: free, longest_pause: longest }: Config['ciba']): DelayRule {
   return { name: 'approval', free, longest, memory: Math.max(86_400, longest) };
 }
 
-/** Requests without a browser, which people answer on their account's page (OpenID Connect CIBA Core 1.0). */
+/**
+ * Configures authentication requests without a browser, which people answer on an account page (OpenID Connect CIBA
+ * Core 1.0).
+ */
 export function backchannelRequests(parts: Parts): BackchannelRequests {
   const delay = openRisingDelay({ grants: parts.grants, clock: parts.clock, rule: brake(parts.limits) });
   return {
@@ -91,10 +97,10 @@ export function backchannelRequests(parts: Parts): BackchannelRequests {
   };
 }
 
-/** Text that a person can compare with another screen. */
+/** Allowed binding messages: short, printable text that a person can compare on two screens. */
 const BINDING_MESSAGE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]{1,60}$/u;
 
-/** Finds an account by an address, or by the `sub` of an ID token. */
+/** Finds an account by a `login_hint`: an email address, or the `sub` that the client's ID tokens contain. */
 async function findByHint({ accounts, subjectNames }: Parts, hint: string, client: Client | undefined) {
   const named = subjectNames.accountFor(hint, client && policyOf(client).sector);
   return (await accounts.findByEmail(hint)) ?? (named === undefined ? undefined : accounts.find(named));
@@ -135,7 +141,7 @@ function defined({ acr, amr, authTime }: SignedIn): Parameters<Provider['backcha
   return { ...(acr && { acr }), ...(amr && { amr }), ...(authTime && { authTime }) };
 }
 
-/** If the client cannot be reached, it polls; the person's answer stands. */
+/** Reports a failed ping instead of throwing. The person's answer stays stored, and the client can poll for it. */
 export function pingWithoutFail(engine: (request: object) => Promise<void>, { announce }: { announce: Announce }) {
   return async function backchannelPing(this: Client, request: object): Promise<void> {
     await engine.call(this, request).catch((error: unknown) => {

@@ -92,11 +92,12 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     scopes: [...STANDARD_SCOPES],
     claims: claimNames,
     acrValues: [...ACR_VALUES],
-    // An app with a token for an API has none for /userinfo, so the ID token carries the person's claims.
+    // An access token for an API is not meant for /userinfo, so the ID token carries the claims about the person.
     conformIdTokenClaims: false,
     responseTypes: [...responseTypesOf(config), NO_RESPONSE],
     pkce: { required: needsChallenge },
-    // At the exchange, the engine would no longer know whether the request had named it (RFC 6749 §4.1.3).
+    // The redirect URI is always required. At the code exchange, the engine would not know whether the authorization
+    // request had named it (RFC 6749 §4.1.3).
     allowOmittingSingleRegisteredRedirectUri: false,
     ...subjects(subjectNames),
     ttl: lifetimes(config, parts.clock),
@@ -105,7 +106,7 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     loadExistingGrant: (context) => existingGrant(context, parts),
     issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: ({ oidc }) => oidc.client === undefined || rotatesRefreshTokens(oidc.client),
-    // A device stays signed in if the browser that confirmed it signs out.
+    // A device stays signed in after the browser that confirmed it has signed out.
     expiresWithSession: (_context, source) => source.kind !== 'DeviceCode' && !source.scopes.has('offline_access'),
     extraTokenClaims: async (context, token) => {
       const [claims, status] = await Promise.all([
@@ -121,7 +122,8 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     fetch: parts.calls.fetch,
     renderError: pages.renderError,
 
-    // The engine's only hook between the last check of a request and its effects.
+    // The validator of an extra parameter is the engine's only hook between the last check of a request and its
+    // effects.
     extraParams: {
       client_id: (context, _value, client) => {
         limitRequest(context);
@@ -132,7 +134,10 @@ export function engineConfiguration(parts: EngineParts): Configuration {
   };
 }
 
-/** OpenID Connect Core §8. Sectors are checked at registration, and at the start. */
+/**
+ * Configures public and pairwise subjects (OpenID Connect Core §8). The engine does not check sectors: this server
+ * does, at registration and at the start.
+ */
 function subjects(
   names: SubjectNames,
 ): Pick<Configuration, 'subjectTypes' | 'pairwiseIdentifier' | 'sectorIdentifierUriValidate'> {
@@ -179,7 +184,8 @@ function features(
     ciba: parts.backchannel.feature,
     deviceFlow: devicePages({ views, accountOf, resources, announce, clock }, pages),
     encryption: { enabled: true },
-    // Experimental in the engine: "ack" accepts that its form may change; tests with a real token would detect that.
+    // The feature is experimental: `ack` accepts that the engine may change it. Tests with a PKCS #11 token would
+    // detect a change.
     externalSigningSupport: { enabled: true, ack: 'experimental-01' },
     jwtUserinfo: { enabled: true },
     jwtResponseModes: { enabled: true },
@@ -204,14 +210,20 @@ function features(
   };
 }
 
-/** Some libraries send cookies, which these endpoints ignore. */
+/**
+ * Allows CORS requests from the client's own origins. Some libraries send cookies with them, which these endpoints
+ * ignore.
+ */
 function allowOwnOrigins(context: KoaContextWithOIDC, origin: string, client: Client): boolean {
   const isOwn = policyOf(client).origins.includes(origin);
   if (isOwn) context.set('Access-Control-Allow-Credentials', 'true');
   return isOwn;
 }
 
-/** Without a browser, a request's hint is resolved by the client's subject for the account (CIBA Core §7.1). */
+/**
+ * Finds an account by its id. In a backchannel request, the ID token hint names the client's subject for the account
+ * instead (CIBA Core §7.1).
+ */
 function accountFinder(accountOf: AccountOf, subjectNames: SubjectNames): NonNullable<Configuration['findAccount']> {
   return async (context, id) => {
     const { client, entities, route } = context.oidc;
@@ -223,7 +235,7 @@ function accountFinder(accountOf: AccountOf, subjectNames: SubjectNames): NonNul
   };
 }
 
-/** Returns the claims for an ID token or /userinfo. The engine then selects those of the granted scopes. */
+/** Returns the claims for an ID token or /userinfo. The engine then selects those that were granted. */
 function claimsOf(account: Account, { oidc }: KoaContextWithOIDC, subjectNames: SubjectNames): EngineAccount['claims'] {
   return (use, scope, claims) => {
     const scopes = scope.split(' ');
@@ -237,7 +249,10 @@ function claimsOf(account: Account, { oidc }: KoaContextWithOIDC, subjectNames: 
   };
 }
 
-/** Old libraries refuse `at+jwt` (RFC 9068 §2.1), so their APIs get tokens of the type `JWT`. */
+/**
+ * Sets the type `JWT` in the tokens of APIs that are configured for it, because old libraries refuse `at+jwt` (RFC 9068
+ * §2.1).
+ */
 function namedType(
   resources: readonly ResourceConfig[],
 ): NonNullable<NonNullable<Configuration['formats']>['customizers']>['jwt'] {
@@ -257,8 +272,8 @@ const claimNames = {
 
 /**
  * Names the cookies. `__Host-` binds a cookie to this host; browsers accept it only over TLS (RFC 6265bis §4.1.3.2).
- * Without TLS the host is often `localhost`, where apps on all ports share cookies, so the names are specific to the
- * server.
+ * Without TLS the host is often `localhost`, where apps on all ports share cookies. So the session cookie's name then
+ * contains `latchkey`, to differ from the cookies of other apps.
  */
 function cookies(issuer: string, ring: RingSnapshot): NonNullable<Configuration['cookies']> {
   const secure = issuer.startsWith('https:');

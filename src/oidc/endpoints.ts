@@ -17,7 +17,7 @@ export const routes = {
   backchannel_authentication: '/backchannel_authentication',
 } as const;
 
-/** The engine's names for cookies that no browser receives. */
+/** The engine's names for two cookies that are never sent to a browser. */
 export const ENGINE_COOKIES = { interaction: 'interaction', resume: 'resume' } as const;
 
 /** Returns the name of the session cookie. */
@@ -25,7 +25,10 @@ export function sessionCookie({ secure }: { secure: boolean }): string {
   return secure ? '__Host-session' : 'latchkey_session';
 }
 
-/** Registration is this server's own, so the engine does not know its endpoint. */
+/**
+ * Returns the engine's routes, and members of the metadata document for endpoints of this server's own, such as
+ * registration.
+ */
 export function endpoints({ issuer, registration, sessions }: Config): Pick<Configuration, 'routes' | 'discovery'> {
   const frontChannel = { frontchannel_logout_supported: true, frontchannel_logout_session_supported: true };
   return {

@@ -40,26 +40,30 @@ export function reportEngineEvents(provider: Provider, announce: Announce, log: 
     });
   };
   for (const name of refusals) (provider as NodeJS.EventEmitter).on(name, refused);
-  // Without a listener Koa prints a stack trace, for example if a caller disconnects early.
+  // Without this listener, Koa would print a stack trace, for example if a caller disconnects early.
   (provider as NodeJS.EventEmitter).on('error', (error: Error) => {
     log.debug({ err: error }, 'an answer could not be sent');
   });
   provider.on('server_error', (context, error) => {
     const line = { requestId: requestId(context) };
-    // Strangers can fill the queue for password hashing; every other error here is a fault of this server or a backend.
+    // Strangers can fill the queue for password hashing, so a full queue is no fault. Every other error here is a fault
+    // of this server or a backend.
     if (error instanceof TooBusy) log.info({ ...line, reason: error.message }, 'a request was refused');
     else log.error({ ...line, err: error }, 'a request failed');
   });
 }
 
-/** Renews a self-registered client at each use. */
+/** Reports each successful token request of a self-registered client, so that its registration is renewed. */
 export function reportClientUse(provider: Provider, used: (clientId: string) => void): void {
   provider.on('grant.success', ({ oidc: { client } }) => {
     if (client !== undefined && policyOf(client).isSelfDescribed) used(client.clientId);
   });
 }
 
-/** The engine's answer to a failure of this server shows no request number. */
+/**
+ * Replaces the engine's JSON response after a failure of this server, to tell an outage from a fault and to name the
+ * request. An HTML page already does both.
+ */
 export function showWireError(context: KoaContextWithOIDC, error: Error): void {
   if (context.body === undefined || typeof context.body === 'string') return;
   const face = wireErrorOf(error);

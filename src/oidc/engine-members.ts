@@ -16,20 +16,20 @@ type EngineClass =
   | 'Session';
 
 /**
- * A part of the engine with methods: a class, its prototype, the steps of an endpoint by its route, or the handlers of
- * grant types or response modes. `event` stands for the provider's listeners.
+ * A part of the engine that has replaceable members: a class, its prototype, the steps of the endpoint with this route,
+ * or the handlers of grant types or response modes. `event` stands for the provider's listeners.
  */
 export type Owner =
   EngineClass | `${EngineClass}.prototype` | `steps of ${string}` | 'grant' | 'response mode' | 'event';
 
 /** A replaceable member of one provider. */
 interface Member {
-  /** Returns the current method; undefined if there is none, and for events. */
+  /** Returns the current method. Undefined if there is none, and always for events. */
   read(): unknown;
   write(value: unknown): void;
 }
 
-/** Returns the route of an owner that stands for an endpoint's steps. */
+/** Returns the route of an owner that stands for an endpoint's steps, undefined for other owners. */
 export function routeOf(owner: Owner): string | undefined {
   return /^steps of (.+)$/.exec(owner)?.[1];
 }
@@ -64,7 +64,7 @@ function propertyOf(object: object | undefined, name: string): Member {
   };
 }
 
-/** Returns the class or prototype of an owner; undefined if the engine does not have it. */
+/** Returns the class or prototype that an owner names. Undefined if the engine does not have it. */
 function classPart(provider: Provider, owner: Owner, config: Config): object | undefined {
   const [name = '', part] = owner.split('.');
   const found = name === 'ClientKeyStore' ? keyStoreClass(provider, config) : (Reflect.get(provider, name) as unknown);

@@ -9,15 +9,15 @@ export interface EngineOverride<Parts> {
   readonly owner: Owner;
   readonly method: string;
   /**
-   * Number of arguments that the engine's method declares (its `length`), or that it passes to an event's listener;
-   * `none` for a member that the engine reads but does not have.
+   * Number of arguments that the engine's method declares (its `length`), or that the engine passes to an event's
+   * listener. `none` stands for a member that the engine reads but does not define.
    */
   readonly arity: number | 'none';
-  /** The specification and section, or the attack, that the engine does not handle. */
+  /** The specification and section that the engine alone does not satisfy, or the attack that it does not prevent. */
   readonly why: string;
   /**
-   * Makes the replacement. @param engine the current method: the engine's, or that of an earlier row @returns the new
-   * method; `engine` itself changes nothing, and undefined adds no listener
+   * Creates the replacement. @param engine the current method: the engine's, or that of an earlier row @returns the new
+   * method or listener; `engine` to change nothing, or undefined to add no listener
    */
   readonly install: (engine: never, parts: Parts) => unknown;
 }
@@ -26,7 +26,10 @@ type Rows<Parts> = readonly EngineOverride<Parts>[];
 
 const { version } = createRequire(import.meta.url)('oidc-provider/package.json') as { version: string };
 
-/** Lets each provider have its own steps where the rows replace them. Call it once, before any provider is made. */
+/**
+ * Lets each provider replace the steps that the rows name. Call it before a provider is made; later calls change
+ * nothing.
+ */
 export function prepareSteps(rows: Rows<never>): void {
   for (const { owner, method } of rows) {
     const route = routeOf(owner);
@@ -35,8 +38,8 @@ export function prepareSteps(rows: Rows<never>): void {
 }
 
 /**
- * Checks that the engine still fits the rows. @throws Error for a method that is missing, or whose number of arguments
- * differs from its row
+ * Checks that the engine still fits the rows. @throws Error for a method that is missing, has a different number of
+ * arguments, or should not exist
  */
 export function checkEngine(provider: Provider, rows: Rows<never>, config: Config): void {
   for (const { owner, method, arity } of rows) {

@@ -83,7 +83,7 @@ const AUTHENTICATED = [
   'revocation',
 ];
 
-/** @param why the specification and section; `docs/engine.md` says more */
+/** Makes a row of the table. @param why the specification and section; `docs/engine.md` says more */
 function row(owner: Owner, method: string, arity: Row['arity'], why: string, install: Row['install']): Row {
   return { owner, method, arity, why, install };
 }
@@ -166,7 +166,7 @@ function refreshBy(engine: GrantHandler, { refresh }: OverrideDependencies): Gra
   return (context) => refresh.handle(context, engine);
 }
 
-/** Returns the listener if the setting is on. */
+/** Adds the listener only if front-channel logout is enabled. */
 function whereFramed(listener: unknown) {
   return (_engine: unknown, { config }: OverrideDependencies) =>
     config.sessions.front_channel_logout ? listener : undefined;

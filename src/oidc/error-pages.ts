@@ -16,7 +16,10 @@ type Words = Omit<PageData['error'], 'requestId'>;
 
 type RenderError = (context: KoaContextWithOIDC, out: ErrorOut, error: Error) => Promise<void>;
 
-/** Renders an error that is not sent to a client. */
+/**
+ * Renders an error that the engine does not send to a client. If the error was held back from an unvetted app, it is
+ * sent if the person has allowed the app something before.
+ */
 export function errorPages(views: Views, consents: Consents): RenderError {
   return async (context, out, error) => {
     const { client } = context.oidc;
@@ -25,13 +28,13 @@ export function errorPages(views: Views, consents: Consents): RenderError {
       return;
     }
     if (out.error === 'server_error') context.status = wireErrorOf(error).status;
-    // The engine would have answered with a redirect.
+    // The engine sets the status of a redirect for errors of `prompt=none`.
     if (context.status < 400) context.status = 400;
     showPage(context, views.render('error', { ...wordsFor(context, out, error), requestId: requestId(context) }));
   };
 }
 
-/** The engine also keeps an error on a page if the request names no valid redirect URI. */
+/** Tells whether the request names a registered redirect URI of the client. Without one, the error must not be sent. */
 function namesAddressOf(client: Client | undefined, { oidc: { params } }: KoaContextWithOIDC): client is Client {
   const uri = params?.['redirect_uri'];
   return typeof uri === 'string' && client?.redirectUriAllowed(uri) === true;
@@ -72,7 +75,10 @@ function unknownClient(context: KoaContextWithOIDC, error: Error): Explanation |
   };
 }
 
-/** RFC 6749 §4.1.2.4: the person is told, and not sent to the address. The page does not repeat it: a stranger may have chosen it. */
+/**
+ * Explains an unregistered redirect URI to the person, who must not be sent there (RFC 6749 §3.1.2.4). The page does
+ * not show the URI, because a stranger may have chosen it.
+ */
 function unknownAddress(error: Error): Explanation | undefined {
   if (!(error instanceof errors.InvalidRedirectUri)) return undefined;
   return {
@@ -82,7 +88,10 @@ function unknownAddress(error: Error): Explanation | undefined {
   };
 }
 
-/** RFC 9700 §4.11.2: the person is informed, and decides. */
+/**
+ * Explains an error that was held back from an app. If the person declined access, they get a link and decide whether
+ * to go on to the app (RFC 9700 §4.11.2).
+ */
 function heldBack({ oidc }: KoaContextWithOIDC, out: ErrorOut, error: Error): Words {
   const hint = 'This app has not been reviewed and has no access to your account, so you were not sent to it.';
   if (error instanceof errors.AccessDenied)
@@ -96,7 +105,7 @@ function heldBack({ oidc }: KoaContextWithOIDC, out: ErrorOut, error: Error): Wo
   return { title: 'This app sent an invalid request', message, hint, code: out.error };
 }
 
-/** Links to the app, so that a person who trusts it can send the error there. */
+/** Returns a link with which a person who trusts the app can take the error there. */
 function wayBack({ params, responseMode }: KoaContextWithOIDC['oidc'], out: ErrorOut): Pick<Words, 'link'> {
   const uri = params?.['redirect_uri'];
   const { host } = typeof uri === 'string' ? new URL(uri) : { host: '' };
@@ -111,14 +120,14 @@ function wayBack({ params, responseMode }: KoaContextWithOIDC['oidc'], out: Erro
 
 function sentence(text: string | undefined): string | undefined {
   if (text === undefined || text === '') return undefined;
-  // The name of a parameter, such as `post_logout_redirect_uri`, stays as it is written.
+  // A parameter name such as `post_logout_redirect_uri` is not capitalized.
   const isName = /^[a-z]+_/.test(text);
   return `${isName ? text : text.charAt(0).toUpperCase() + text.slice(1)}.`;
 }
 
 /**
- * Returns the response for a failure of this server inside the engine. An unreachable store or signer is an outage and
- * not a bug.
+ * Returns the response for a failure in the engine: an outage of the store or the signer, too many pending requests, or
+ * an unexpected error.
  */
 export function wireErrorOf(error: Error): ProblemFace {
   if (error instanceof SignerUnavailable) return faces['cannot-sign'];

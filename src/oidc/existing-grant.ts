@@ -6,10 +6,10 @@ import { keyspace, type Store } from '../storage/store.ts';
 import { policyOf } from './clients/client-metadata.ts';
 import { grantLife } from './lifetimes.ts';
 
-/** Records the first of a person's grants for a client in a session. */
+/** Record of the first grant that a session has for an account and a client. */
 const firstGrantKey = keyspace<{ grant: string }>('first-grant');
 
-/** Seconds in which concurrent requests may both be a client's first: longer than a request takes. */
+/** Seconds for which that record is kept: longer than concurrent first requests take. */
 const FIRST = 60;
 
 interface Parts {
@@ -19,7 +19,7 @@ interface Parts {
   clock: Clock;
 }
 
-/** The parties of a grant, and its session. */
+/** The parties of a grant, and the session that it belongs to. */
 interface Between {
   client: Client;
   accountId: string;
@@ -27,7 +27,7 @@ interface Between {
 }
 
 /**
- * Finds the existing grant of a client: from this session, from a remembered consent, or because the client is
+ * Finds the grant of a client in this session, or makes one: from a remembered consent, or because the client is
  * first-party.
  */
 export async function existingGrant(context: KoaContextWithOIDC, parts: Parts): Promise<Grant | undefined> {
@@ -47,8 +47,7 @@ async function knownGrant({ oidc }: KoaContextWithOIDC, { client, session }: Bet
 }
 
 /**
- * Extends a grant. A grant ends at a fixed time, but a token family that began on the day before may live longer.
- * @returns whether an extension was due
+ * Extends a grant that would end before a refresh token family that begins now. @returns whether the grant was extended
  */
 function renew(grant: Grant, { clock, config }: Parts): boolean {
   const now = epochSeconds(clock);
@@ -58,8 +57,9 @@ function renew(grant: Grant, { clock, config }: Parts): boolean {
 }
 
 /**
- * Returns the client's first grant. Two tabs may start with a client at once, but a code is valid only while its grant
- * is the session's for the client. So both must get the same grant.
+ * Makes the first grant of a client in a session. Two tabs may start with a client at once, but a code is valid only
+ * while its grant is the session's grant for the client. So both must get the same grant. @returns undefined if the
+ * person has to consent first
  */
 async function firstGrant(
   context: KoaContextWithOIDC,
@@ -82,14 +82,14 @@ async function firstGrant(
   return (first && (await Grant.find(first.value.grant))) ?? grant;
 }
 
-/** Adds the requested access for a first-party client. @returns whether anything was added */
+/** Adds the requested access to the grant of a first-party client. @returns whether anything was added */
 export function addRequestedAccess(context: KoaContextWithOIDC, grant: Grant): boolean {
   const before = JSON.stringify([grant.openid, grant.resources]);
   grantConsented(grant, accessAsked(context));
   return JSON.stringify([grant.openid, grant.resources]) !== before;
 }
 
-/** Returns the requested scopes and claims that the client and the person may have, as the engine determined. */
+/** Returns those requested scopes and claims that the client and the person may have by the engine's checks. */
 export function accessAsked({ oidc }: Pick<KoaContextWithOIDC, 'oidc'>): Consent {
   const resources = Object.entries(oidc.resourceServers ?? {}).map(([identifier, { scopes }]) => [
     identifier,

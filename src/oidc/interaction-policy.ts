@@ -4,7 +4,9 @@ import { loadHint, refuseIfSignedIn } from './requests/authentication-demands.ts
 
 const { base, Check, Prompt } = interactionPolicy;
 
-/** Names of the engine's checks that compare a sign-in with the request, and the kind of demand that each compares. */
+/**
+ * Names of the engine's checks that compare a sign-in with the request, and the kind of demand that each check is for.
+ */
 const DEMANDS = {
   id_token_hint: 'person',
   claims_id_token_sub_value: 'person',
@@ -14,7 +16,7 @@ const DEMANDS = {
 
 /**
  * Builds the engine's prompts, with account selection in front (`prompt=select_account`, OpenID Connect Core §3.1.2.1).
- * The engine itself would accept a session without checking whether its account may still be used.
+ * A check is added because the engine would accept a session whose account may no longer be used.
  */
 export function promptPolicy(dependencies: Parameters<typeof deviceConfirmation>[0]): interactionPolicy.DefaultPolicy {
   const policy = base();
@@ -39,8 +41,7 @@ export function promptPolicy(dependencies: Parameters<typeof deviceConfirmation>
 }
 
 /**
- * If a person has just signed in and still does not meet the request's demands, the app gets an error instead of
- * another prompt.
+ * If a person has just signed in and still does not meet the demand, the app gets an error instead of another prompt.
  */
 function askOnce({ checks }: interactionPolicy.Prompt, reason: string, demand: 'acr' | 'person'): void {
   const check = checks.get(reason);

@@ -1,6 +1,6 @@
 /**
- * The only file that imports what the engine does not export. Each import is a risk at every update of the engine, so
- * each has a reason, and a test that fails if it is gone.
+ * The only file that imports modules that the engine does not export. Each import may break with an update of the
+ * engine. So `docs/engine.md` lists its use, and a test fails if the module is gone.
  */
 import type { X509Certificate } from 'node:crypto';
 import type { Context } from 'koa';
@@ -61,16 +61,16 @@ function authorizationSteps(endpoint: string): EngineStep[] {
   return (engineAuthorization as (endpoint: string) => EngineStep[])(endpoint);
 }
 
-/** Finds a step of the engine by its function's name. */
+/** Finds the original step of an endpoint by the name of its function, even if a fork took its place. */
 export function engineStep(route: string, name: string): EngineStep | undefined {
   return steps[route]?.map((step) => forked.get(step) ?? step).find((step) => step.name === name);
 }
 
-/** The engine's steps by their replacements. */
+/** The engine's steps by the forks that took their place. */
 const forked = new WeakMap<EngineStep, EngineStep>();
 const ownSteps = new WeakMap<Provider, Map<string, EngineStep>>();
 
-/** Lets each provider replace a step. Call it before any provider is made. */
+/** Puts a fork in place of a step, so that each provider can replace it. Call it before any provider is made. */
 export function forkStep(route: string, name: string): void {
   const all = steps[route] ?? [];
   const at = all.findIndex((step) => step.name === name);
@@ -96,7 +96,7 @@ export async function showAfterSignOut(context: KoaContextWithOIDC): Promise<voi
   await features.rpInitiatedLogout.postLogoutSuccessSource(context);
 }
 
-/** Returns the engine's metadata document, to serve it from memory. Its `context.oidc` needs no request. */
+/** Returns the server's metadata document, which is served from memory. The engine builds it without a real request. */
 export function discoveryDocument(provider: Provider): Record<string, unknown> {
   const context = {
     body: {},
@@ -106,7 +106,7 @@ export function discoveryDocument(provider: Provider): Record<string, unknown> {
   return context.body;
 }
 
-/** Completes RP-initiated logout without a question, if an ID token authenticated the request. */
+/** Completes RP-initiated logout without a question. Call it only if an ID token has authenticated the request. */
 export async function endSessionNow(context: KoaContextWithOIDC): Promise<void> {
   const action = steps['end_session_confirm']?.at(-1);
   if (action === undefined || context.oidc.params === undefined) throw new Error('the engine has no end of a session');
@@ -124,22 +124,22 @@ export async function sendError(context: KoaContextWithOIDC, error: object): Pro
   await send?.(context, String(params['redirect_uri']), answer);
 }
 
-/** Sends parameters to a redirect URI, in one of the response modes. */
+/** Sends parameters to a redirect URI in one response mode. */
 export type Send = (context: KoaContextWithOIDC, redirectUri: string, answer: object) => unknown;
 
 /**
- * Adds keys that verify ID token hints. The engine's configuration accepts private keys only, and keys that no longer
- * sign have none.
+ * Adds keys that only verify ID token hints. The configuration of the engine accepts private keys only, and keys that
+ * no longer sign have no private half here.
  */
 export function verifyHintsBy(provider: Provider, keys: readonly object[]): void {
   const { keystore } = partsOf(provider);
   for (const key of keys) keystore.add({ ...key, key_ops: ['verify'] });
 }
 
-/** Answers a request at the token endpoint, in `context.body`. */
+/** Handler of a grant type. It writes the token response to `context.body`. */
 export type GrantHandler = (context: KoaContextWithOIDC) => Promise<void>;
 
-/** The handlers of the grant types and of the response modes of a provider, by name. */
+/** Returns the handlers of a provider for grant types and response modes, by name. */
 export function engineHandlers(provider: Provider): {
   readonly grants: Map<string, GrantHandler>;
   readonly responseModes: Map<string, Send>;
@@ -154,9 +154,9 @@ export async function endFamily(context: KoaContextWithOIDC, grantId: string | u
 }
 
 /**
- * Returns the key whose possession a token request proves, to which the engine binds its tokens (RFC 9449 §5, RFC 8705
- * §3). Each request's proof is checked once, however often this is called. @throws the engine's error for an invalid
- * proof
+ * Returns the thumbprint of the key or certificate to which the engine binds the tokens of a request (RFC 9449 §5, RFC
+ * 8705 §3). The engine checks the proof of a request once, even if this is called several times. @throws the engine's
+ * error for an invalid proof
  */
 export async function senderKey(context: KoaContextWithOIDC): Promise<string | undefined> {
   const { provider, client } = context.oidc;
@@ -167,15 +167,15 @@ export async function senderKey(context: KoaContextWithOIDC): Promise<string | u
   return certificate && `x5t#S256 ${(certificateThumbprint as (certificate: Certificate) => string)(certificate)}`;
 }
 
-/** SHA-256 of a certificate, as in certificate-bound tokens (RFC 8705 §3.1). */
+/** Returns the SHA-256 thumbprint of a certificate, as in certificate-bound tokens (RFC 8705 §3.1). */
 export function thumbprintOf(certificate: X509Certificate | undefined): string | undefined {
   return certificate && (certificateThumbprint as (certificate: Certificate) => string)(certificate);
 }
 
 /**
- * Returns the key whose possession a request to this server's own endpoint proves (RFC 9449 §7.1). The engine checks
- * proofs only for its own endpoints. @param options.url the endpoint's URL @returns its thumbprint, or undefined
- * without a proof @throws the engine's error for a proof that is invalid or used
+ * Checks the DPoP proof of a request to one of this server's own endpoints (RFC 9449 §7.1). The engine checks proofs
+ * only for its own endpoints. @param options.url the endpoint's URL @returns the thumbprint of the proven key, or
+ * undefined without a proof @throws the engine's error for a proof that is invalid or used
  */
 export async function keyProof(
   provider: Provider,
@@ -191,7 +191,7 @@ export async function keyProof(
 
 type Certificate = string | X509Certificate;
 
-/** Signs claims with the engine's key for an algorithm, wherever its private half is. */
+/** Signs claims with the engine's key for an algorithm, which may be in an external signer. */
 export async function signJwt(
   provider: Provider,
   claims: Readonly<Record<string, unknown>>,
@@ -225,8 +225,8 @@ function partsOf(provider: Provider): EngineParts {
 }
 
 /**
- * Answers with the tokens of the code flow: the access token, and the refresh and ID token if they are due. @param
- * source holds what a code would hold; it need not be saved
+ * Issues the tokens of the code flow: the access token, and the refresh and ID token if they are due. @param
+ * options.source an authorization code with the facts of the sign-in; it need not be saved
  */
 export async function codeFlowTokens(
   context: TokenEndpointGrantContext,
@@ -236,7 +236,7 @@ export async function codeFlowTokens(
   const dPoP = await grants.validateDpop(provider, context);
   grants.checkDpopRequired(provider, context, dPoP);
   const cert = grants.checkMtlsCert(provider, context);
-  // The engine passes these to its own grants with the provider filled in.
+  // The engine passes these helpers to its own grants with the provider as a fixed first argument.
   const helpers = Object.fromEntries(
     Object.entries(grants).map(([helper, run]) => [
       helper,
