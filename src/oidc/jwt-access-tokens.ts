@@ -16,7 +16,7 @@ import type { EngineStep } from './internals.ts';
 import { readAccessToken, verifyOurs, type AccessTokenClaims, type VerifyOurs } from './requests/issued-jwt.ts';
 import { recordOf } from './storage/adapter.ts';
 
-/** The engine's route names of the endpoints that accept a JWT access token. */
+/** The engine's names for the routes that accept a JWT access token. */
 const READING_ROUTES = ['introspection', 'revocation', 'userinfo'];
 
 type AnyAccessToken = AccessToken | ClientCredentials;
@@ -32,9 +32,9 @@ interface Parts {
 }
 
 /**
- * Makes the engine find JWT access tokens like others: for introspection (RFC 7662), revocation (RFC 7009) and
- * /userinfo. Revoking an access token revokes it alone, whatever its form; to revoke the whole grant, a client revokes
- * the refresh token. @param name the class whose `find` this is
+ * Makes the engine find JWT access tokens as it finds opaque ones, for introspection (RFC 7662), revocation (RFC 7009)
+ * and /userinfo. Revoking an access token of either form revokes only that token; to revoke the whole grant, a client
+ * revokes its refresh token. @param name the engine class whose `find` is replaced
  */
 export function findAccessToken(name: 'AccessToken' | 'ClientCredentials') {
   return (engine: Find, parts: Parts): Find => {
@@ -49,8 +49,8 @@ export function findAccessToken(name: 'AccessToken' | 'ClientCredentials') {
 }
 
 /**
- * Accepts JWTs for introspection and revocation, and treats tokens encrypted for an API as the engine treats unknown
- * ones (RFC 7009 §2.2.1).
+ * Accepts JWTs at introspection and revocation, which the engine would refuse. The engine's step still refuses a token
+ * that is encrypted for an API, because this server cannot read it (RFC 7009 §2.2.1).
  */
 export function unlessEncrypted(engine: EngineStep): EngineStep {
   return (context, next) => {
@@ -59,10 +59,13 @@ export function unlessEncrypted(engine: EngineStep): EngineStep {
   };
 }
 
-/** Status references or records of the access tokens that the current requests revoke. */
+/** Status reference or record key of each access token that a current request revokes. */
 const places = new WeakMap<AnyAccessToken, TokenTarget['token']>();
 
-/** Revokes an access token for a client through the single way to revoke, and nothing else. */
+/**
+ * Revokes an access token by the server's own `revoke`, where the engine would delete it. Nothing else is revoked with
+ * the token.
+ */
 export function destroyAccessToken(engine: () => Promise<void>, { revoke }: { revoke: Revoke }) {
   return async function destroy(this: AnyAccessToken): Promise<void> {
     const token = places.get(this);
@@ -73,7 +76,7 @@ export function destroyAccessToken(engine: () => Promise<void>, { revoke }: { re
   };
 }
 
-/** Makes the engine's deletion of a token revoke only that token: without a grant, nothing else follows. */
+/** Notes the token for revocation, and removes its grant id so that the engine does not revoke the grant too. */
 function givenBack<T extends AnyAccessToken>(token: T, place: TokenTarget['token']): T {
   places.set(token, place);
   return Object.assign(token, { grantId: undefined });
@@ -83,7 +86,9 @@ function routeIs(name: string): boolean {
   return Provider.ctx?.oidc.route === name;
 }
 
-/** Tokens that current requests have parsed from JWTs. The engine looks for a token in each of its classes. */
+/**
+ * Tokens parsed from JWTs, by request. The engine asks each of its token classes, but the JWT is verified only once.
+ */
 const reads = new WeakMap<KoaContextWithOIDC, Promise<AnyAccessToken | undefined>>();
 
 async function read(
@@ -112,7 +117,7 @@ async function readJwt(value: string, parts: Parts, verify: VerifyOurs): Promise
   return routeIs('userinfo') ? forUserinfo(provider, claims, client) : token;
 }
 
-/** Replaces the client's subject of the account by the account id. */
+/** Replaces `sub`, which may be the client's pairwise subject, by the account id. */
 function aboutAccount(
   claims: AccessTokenClaims,
   client: Client,
@@ -123,15 +128,16 @@ function aboutAccount(
   return sub === undefined ? undefined : { ...claims, sub };
 }
 
-/** Client ids never begin like account ids. */
+/** Tells whether a `sub` names an account. No client id begins with this prefix. */
 function isPerson(sub: string): boolean {
   return sub.startsWith('acc_');
 }
 
 /**
- * Returns the token as one for /userinfo, with the OpenID Connect scopes of its grant, because many libraries send the
- * only token that they have. It opens no more than a token without a resource, which the grant would give the client
- * too. @throws errors.InvalidToken if the client may not do that
+ * Converts an API's token into one for /userinfo, with the OpenID Connect scopes of its grant. Many libraries send the
+ * only token that they have. The converted token allows no more than a token without a resource, which the client could
+ * get under the same grant. @throws errors.InvalidToken if the client's policy does not allow this, or if the grant is
+ * not the client's
  */
 async function forUserinfo({ AccessToken, Grant }: Provider, claims: AccessTokenClaims, client: Client) {
   const { sub, aud, jti, iat, exp, sid, grant_id: grantId, cnf } = claims;
@@ -158,7 +164,10 @@ function notForUserinfo(audience: string): Error {
   return Object.assign(new errors.InvalidToken(why), { error_description: why });
 }
 
-/** Without a person the subject is a client: the token's own or another. */
+/**
+ * Makes the engine's token object from the claims. A subject that is not a person is a client: the token's own or,
+ * after a token exchange, another one.
+ */
 function tokenFrom({ AccessToken, ClientCredentials }: Provider, claims: AccessTokenClaims, client: Client) {
   const {
     iss: _ours,
@@ -176,11 +185,14 @@ function tokenFrom({ AccessToken, ClientCredentials }: Provider, claims: AccessT
   } = claims;
   const common = { client, aud, jti, iat, exp, scope, ...cnf, rar: authorization_details };
   if (!isPerson(sub)) return new ClientCredentials({ ...common, extra: { ...more, sub } });
-  // Its grant is checked here, because an exchanged token's grant belongs to another client.
+  // `stands` checks the grant. The engine would refuse an exchanged token, whose grant belongs to another client.
   return new AccessToken({ ...common, accountId: sub, sid, grantId: '', gty: '', extra: more });
 }
 
-/** Tells whether the token's grant, client and status are still valid. The engine's policy checks the account. */
+/**
+ * Tells whether the token's status, grant and client are still valid. The introspection policy and /userinfo check the
+ * account later.
+ */
 async function stands(
   { Grant, Client }: Provider,
   { sub, grant_id: grantId, status }: AccessTokenClaims,

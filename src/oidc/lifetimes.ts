@@ -4,8 +4,8 @@ import { epochSeconds, type Clock } from '../lib/clock.ts';
 import { rulesOf } from './clients/client-metadata.ts';
 
 /**
- * Nothing outlives its grant. So a grant must outlive a token family that begins on the last day before the grant is
- * renewed.
+ * Lifetime of a grant in seconds. No token outlives its grant, so a grant must outlive a refresh token family that
+ * begins just before the grant is renewed.
  */
 export function grantLife({ refresh_family }: Pick<Config['tokens'], 'refresh_family'>): number {
   return refresh_family + RENEWAL;
@@ -14,12 +14,12 @@ export function grantLife({ refresh_family }: Pick<Config['tokens'], 'refresh_fa
 /** Shortest time between two renewals of a grant in use, in seconds. */
 const RENEWAL = 7 * 86_400;
 
-/** Longest time for which a request may wait for a person on another device, in seconds. */
+/** Longest time in seconds for which a request waits for a person on another device. */
 export const QUESTION_LIFE = 600;
 
 /**
- * Seconds for which a record outlives its request, so that a late poll gets `expired_token` (RFC 8628 §3.5, CIBA Core
- * §11).
+ * Seconds for which the record of an expired request is kept, so that a late poll gets `expired_token` (RFC 8628 §3.5,
+ * CIBA Core §11).
  */
 export const EXPIRED_QUESTION_LIFE = 600;
 
@@ -38,7 +38,7 @@ export function lifetimes(
       Math.min(tokens.authorization_code, rulesOf(client).codeLife ?? Infinity),
     IdToken: tokens.id_token,
     Interaction: tokens.interaction,
-    // A rotated refresh token starts a new life, but the family ends at its own time.
+    // Each rotation starts a new lifetime, but no token outlives its family.
     RefreshToken: (_context, token) => {
       const age = epochSeconds(clock) - (token.iiat ?? epochSeconds(clock));
       return Math.max(1, Math.min(tokens.refresh_token, tokens.refresh_family - age));
@@ -51,7 +51,10 @@ export function lifetimes(
   };
 }
 
-/** Anybody can get any number of sessions without sign-in, so their use does not extend them. */
+/**
+ * Returns the remaining seconds of a session without sign-in. Using such a session does not extend it, because anybody
+ * can create any number of them.
+ */
 function anonymousLife({ iat }: { iat?: number }, longest: number, clock: Clock): number {
   const now = epochSeconds(clock);
   return Math.max(1, (iat ?? now) + longest - now);

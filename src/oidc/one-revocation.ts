@@ -3,14 +3,14 @@ import type { RevocationCause, Revoke } from '../events/events.ts';
 import { isSignOut, isWholeSignOut } from './logout/back-channel-logout.ts';
 
 /**
- * Revokes a grant in one call. The engine revokes model by model; this hook is on access tokens, the only model that
- * the engine never omits.
+ * Revokes a whole grant in one call, where the engine revokes one model after another. The hook is on the access token
+ * adapter, because the engine never omits that model.
  */
 export function revokesGrants(adapter: Adapter, revoke: Revoke): Adapter {
   return {
     ...adapter,
     async revokeByGrantId(grant) {
-      // The session's end revokes its grants.
+      // At the end of a whole session, `endSession` revokes the session with all of its grants.
       if (!isWholeSignOut()) await revoke({ what: 'grant', grant }, causeOf());
     },
   };
@@ -25,7 +25,10 @@ export function endSession(engine: () => Promise<void>, { revoke }: { revoke: Re
   };
 }
 
-/** A revocation at the token endpoint is never requested: a code or refresh token was used a second time. */
+/**
+ * Derives the cause of a revocation from the request. A client cannot ask for a revocation at the token endpoint, so
+ * the cause there is a code or refresh token that was used a second time.
+ */
 function causeOf(): RevocationCause {
   const { route, params } = Provider.ctx?.oidc ?? {};
   if (isSignOut()) return 'signed-out';

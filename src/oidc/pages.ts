@@ -27,8 +27,8 @@ export function enginePages({
     renderError: errorPages(views, consents),
 
     /**
-     * Logout source: if the app sends an ID token of this session as a hint, the person is signed out without a
-     * question.
+     * Asks the person to confirm a sign-out. If the app sends an ID token of this session as a hint, the server signs
+     * the person out without asking.
      */
     logoutSource: async (context: KoaContextWithOIDC, form: string): Promise<void> => {
       await keepFromUnvetted(context, consents);
@@ -58,7 +58,7 @@ export function enginePages({
         context,
         views.render('signed-out', {
           ...(client?.clientName === undefined ? {} : { clientName: client.clientName }),
-          // Anybody may name an app in this page's URL.
+          // The page's URL may name any client, so the page links to no self-registered app.
           ...(client?.clientUri === undefined || policyOf(client).isSelfDescribed
             ? {}
             : { returnUrl: client.clientUri }),
@@ -68,7 +68,7 @@ export function enginePages({
   };
 }
 
-/** Keeps a sign-out from redirecting to a self-registered app that the person has never allowed anything. */
+/** Removes the redirect of a sign-out to a self-registered app that the person has never given access. */
 async function keepFromUnvetted(context: KoaContextWithOIDC, consents: Consents): Promise<void> {
   const { client, params, session } = context.oidc;
   if (client === undefined || (await maySendTo(client, context, consents))) return;
@@ -76,7 +76,10 @@ async function keepFromUnvetted(context: KoaContextWithOIDC, consents: Consents)
   if (session?.state !== undefined) session.state['postLogoutRedirectUri'] = undefined;
 }
 
-/** OpenID Connect RP-Initiated Logout 1.0 §2: the hint must be about the person and the session that end. */
+/**
+ * Tells whether the hint names the account and the session that this sign-out ends (OpenID Connect RP-Initiated Logout
+ * 1.0 §2).
+ */
 function isHintForThisSession({ oidc }: KoaContextWithOIDC, subjectNames: SubjectNames): boolean {
   const hint = oidc.entities.IdTokenHint?.payload;
   if (hint === undefined || oidc.client === undefined || oidc.session === undefined) return false;
@@ -85,7 +88,9 @@ function isHintForThisSession({ oidc }: KoaContextWithOIDC, subjectNames: Subjec
   return hint['sub'] === subject && hint['sid'] === oidc.session.sidFor(oidc.client.clientId);
 }
 
-/** The engine supplies its logout form as HTML. The page is this server's, so only the values are extracted. */
+/**
+ * Extracts an attribute from the engine's logout form, which is HTML. The server's own page needs only these values.
+ */
 function attribute(html: string, name: string): string {
   return new RegExp(`${name}="([^"]*)"`).exec(html)?.[1] ?? '';
 }

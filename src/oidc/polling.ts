@@ -10,16 +10,16 @@ import { QUESTION_LIFE } from './lifetimes.ts';
 interface Pace {
   /** Shortest allowed interval in seconds. */
   interval: number;
-  /** The last request, in milliseconds since the epoch. */
+  /** Time of the last poll, in milliseconds since the epoch. */
   at: number;
 }
 
 const paceKey = keyspace<Pace>('poll-pace');
 
-/** The first `interval` in seconds, and the amount that each `slow_down` adds (RFC 8628 §3.2, §3.5). */
+/** Initial `interval` in seconds, and the amount that each `slow_down` adds (RFC 8628 §3.2, §3.5). */
 export const POLL_INTERVAL = 5;
 
-/** Tolerance in milliseconds, because two requests may arrive closer together than they were sent. */
+/** Tolerance in milliseconds, because two polls may arrive closer together than the client sent them. */
 const JITTER = 500;
 
 interface Parts {
@@ -28,8 +28,8 @@ interface Parts {
 }
 
 /**
- * Slows down clients that poll too often; the engine only reports that nobody has answered yet. @param parameter the
- * one that identifies the pending request
+ * Answers `slow_down` if a client polls too often; the engine answers only `authorization_pending`. @param parameter
+ * the request parameter that identifies the pending request
  */
 export function pacePolling(parameter: 'device_code' | 'auth_req_id') {
   return (engine: GrantHandler, parts: Parts): GrantHandler =>
@@ -45,7 +45,10 @@ export function pacePolling(parameter: 'device_code' | 'auth_req_id') {
     };
 }
 
-/** Of concurrent requests on any nodes one writes; the others find its record and are too soon. */
+/**
+ * Records a poll, and tells whether it came too soon. Of concurrent polls on several nodes, one creates the record. The
+ * others find it and count as too soon.
+ */
 async function comesTooSoon({ grants, clock }: Parts, code: string): Promise<boolean> {
   const key = paceKey(sha256(code));
   let isTooSoon = false;

@@ -5,13 +5,13 @@ import { Problem } from '../http/problems.ts';
 import { route, unsecured, type Route } from '../http/route.ts';
 import { routes } from './endpoints.ts';
 
-/** Leaves room in Node's limit of 16 KiB for the rest of a request head. */
+/** Longest accepted query in characters. Node limits a request head to 16 KiB, so the rest of the head has room. */
 const LONGEST = 14 * 1024;
 
 /**
- * Accepts posted requests from apps (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2). A browser omits
- * `SameSite=Lax` cookies if another site posts, but sends them when it is redirected to the same request as a GET. So
- * nobody appears signed out, and the cookies need not be open to every site.
+ * Redirects a request that an app posts to the same request as a GET (OpenID Connect Core §3.1.2.1, RP-Initiated Logout
+ * §2). A browser omits `SameSite=Lax` cookies from another site's post, but sends them with the redirected GET. So a
+ * signed-in person does not appear signed out, and the cookies need not be `SameSite=None`.
  */
 export function postedRequestRoutes(provider: Provider): Route[] {
   return (['authorization', 'end_session'] as const).map((name) =>
@@ -24,7 +24,7 @@ export function postedRequestRoutes(provider: Provider): Route[] {
   );
 }
 
-/** An empty form may have no content type. */
+/** Reads the posted form. An empty form may have no content type. */
 async function bodyOf(context: Context): Promise<string> {
   const isEmpty = context.request.length === 0 && context.get('Content-Type') === '';
   return isEmpty ? '' : (await readParameters(context)).toString();

@@ -13,8 +13,8 @@ interface ClientToken {
 const CREDENTIALS = /^(Bearer|DPoP) +([\w~+/.=-]+)$/i;
 
 /**
- * Returns the request's token for a resource of this server, from the header alone (RFC 6750 §2.1). @returns the
- * challenge if its proof must be repeated; undefined without a token that is valid here
+ * Finds the request's token for a resource of this server, in the `Authorization` header alone (RFC 6750 §2.1).
+ * @returns a challenge if the DPoP proof is invalid or must be repeated; undefined if no token is valid here
  */
 export async function clientToken(
   provider: Provider,
@@ -35,7 +35,7 @@ export async function clientToken(
   }
 }
 
-/** A bound token is valid only with its key or certificate (RFC 9449 §7.1, RFC 8705 §3). */
+/** Tells whether the sender holds the key or certificate that the token is bound to (RFC 9449 §7.1, RFC 8705 §3). */
 async function isHeldBy(
   provider: Provider,
   context: Context,
@@ -51,7 +51,10 @@ async function isHeldBy(
 
 type Called = KoaContextWithOIDC['oidc'] & { ctx: KoaContextWithOIDC };
 
-/** Treats a header of another scheme as no token (RFC 6750 §3.1); the engine would call the request malformed. */
+/**
+ * Treats an `Authorization` header of another scheme as a missing token (RFC 6750 §3.1). The engine would refuse the
+ * request as malformed.
+ */
 export function unlessOtherScheme(getAccessToken: (this: Called, options?: object) => string) {
   return function getAccessTokenByScheme(this: Called, ...options: [object?]): string {
     const { headers } = this.ctx;

@@ -19,14 +19,14 @@ type Parts = EngineParts &
   };
 
 /**
- * Builds the engine for one snapshot of the key ring. Cheap enough to repeat at each change. @throws Error if the
- * engine does not match the overrides
+ * Builds the engine for one snapshot of the key ring. Building is cheap enough to repeat at each change of the ring.
+ * @throws Error if the engine does not match the overrides
  */
 export function createProvider(parts: Parts): Provider {
   prepareSteps(engineOverrides);
   const provider = new Provider(parts.config.issuer, engineConfiguration(parts));
   verifyHintsBy(provider, parts.ring.verifying);
-  // The host has checked forwarded headers, and removed untrusted ones.
+  // The admission step of the HTTP server has already checked forwarded headers, and removed untrusted ones.
   provider.proxy = true;
   for (const step of [parts.secretGuesses.countRefused, forgetRefusedProofs, showCodePage, resumeByRecord])
     provider.use(step);

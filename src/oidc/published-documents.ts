@@ -7,9 +7,7 @@ import { NO_RESPONSE } from './clients/account-client.ts';
 import { discoveryDocument } from './internals.ts';
 import { withProfile } from './clients/profile-metadata.ts';
 
-/**
- * Metadata of a server that issues and accepts ID-JAGs (draft-ietf-oauth-identity-assertion-authz-grant, on metadata).
- */
+/** Metadata of a server that issues and accepts ID-JAGs (draft-ietf-oauth-identity-assertion-authz-grant). */
 const ID_JAG = {
   identity_chaining_requested_token_types_supported: ['urn:ietf:params:oauth:token-type:id-jag'],
   authorization_grant_profiles_supported: ['urn:ietf:params:oauth:grant-profile:id-jag'],
@@ -46,8 +44,8 @@ function withoutOwnResponse(document: Record<string, unknown>): Record<string, u
 }
 
 /**
- * RFC 8414 §2: without this member, both endpoints would accept a secret in the header alone. Public clients may not
- * introspect.
+ * Lists the client authentication methods of revocation and introspection. Without these members, clients would assume
+ * that both endpoints accept a secret only in the header (RFC 8414 §2). Public clients may not introspect.
  */
 function authenticationAt(document: Record<string, unknown>): Record<string, unknown> {
   const methods = document['token_endpoint_auth_methods_supported'] as readonly string[];
@@ -60,7 +58,7 @@ function authenticationAt(document: Record<string, unknown>): Record<string, unk
   };
 }
 
-/** Adds the claims that the operator configured for apps. */
+/** Adds the claims that the operator configured for ID tokens and /userinfo. */
 function withAddedClaims(names: unknown, clients: Config['clients']): string[] {
   const added = clients.flatMap(({ type, claims = {} }) =>
     Object.entries(placed(claims, type)).filter(([, { in: places }]) =>
@@ -70,14 +68,17 @@ function withAddedClaims(names: unknown, clients: Config['clients']): string[] {
   return [...new Set([...(names as string[]), ...added.map(([name]) => name)])];
 }
 
-/** RFC 8414 §3.2: empty lists are omitted. */
+/** Omits empty lists (RFC 8414 §3.2). */
 function withoutEmptyLists(document: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(document).filter(([, value]) => !Array.isArray(value) || value.length > 0));
 }
 
 type CertificateSettings = Config['listen']['client_certificates'];
 
-/** Endpoints, by their routes, that have another address on the port for client certificates (RFC 8705 §5). */
+/**
+ * Endpoints that have a second URL on the port for client certificates (RFC 8705 §5): the engine's route, and the
+ * metadata member.
+ */
 const ALIASED: Readonly<Record<string, string>> = {
   token: 'token_endpoint',
   revocation: 'revocation_endpoint',
@@ -88,7 +89,7 @@ const ALIASED: Readonly<Record<string, string>> = {
   userinfo: 'userinfo_endpoint',
 };
 
-/** Adds the endpoints with client certificates to the metadata document. */
+/** Adds the URLs on the port for client certificates to the metadata document. */
 function withMtlsAliases(document: Record<string, unknown>, settings: CertificateSettings): Record<string, unknown> {
   if (settings?.url === undefined) return document;
   const base = settings.url;
@@ -100,8 +101,8 @@ function withMtlsAliases(document: Record<string, unknown>, settings: Certificat
 }
 
 /**
- * Returns the published alias as an endpoint's URL if the request called it: a DPoP proof's `htu` is the called address
- * (RFC 9449 §4.3). The engine knows only the issuer's addresses.
+ * Returns an endpoint's alias as its URL if the client called the alias, because the `htu` of a DPoP proof is the
+ * called URL (RFC 9449 §4.3). The engine knows only URLs of the issuer.
  */
 export function urlForCalled(engine: UrlFor, { config }: { config: Pick<Config, 'listen'> }): UrlFor {
   const base = config.listen.client_certificates?.url;
@@ -114,7 +115,7 @@ export function urlForCalled(engine: UrlFor, { config }: { config: Pick<Config, 
   };
 }
 
-/** The engine's types omit its context. */
+/** The engine's request context, with the `ctx` that the engine's types omit. */
 type Called = KoaContextWithOIDC['oidc'] & { ctx: KoaContextWithOIDC };
 type UrlFor = (this: Called, name: string, options?: object) => string;
 

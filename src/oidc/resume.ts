@@ -7,9 +7,9 @@ const DEVICE = `${routes.code_verification}/`;
 const RESUMING = [`${routes.authorization}/`, DEVICE];
 
 /**
- * Resumes an interaction once, in the browser that began it. The engine identifies an interaction by two cookies below
- * its own paths, which a sibling sub-domain can set. Here these cookies never reach the browser, and received ones are
- * ignored.
+ * Resumes an interaction once, in the browser that began it. The engine identifies an interaction by two cookies, which
+ * a sibling subdomain could set. This middleware therefore sends neither cookie to the browser, and ignores both in
+ * requests.
  */
 export function resumeOnce(interactions: Interactions): Middleware {
   return async (context, next) => {
@@ -21,7 +21,7 @@ export function resumeOnce(interactions: Interactions): Middleware {
       return;
     }
     if (found !== undefined) await goOn(interactions, context, found, next);
-    // On the device page the person can start again.
+    // The device page lets the person start again.
     else if (context.path.startsWith(DEVICE)) await next();
     else throw new Problem('interaction-gone', 'the interaction has expired, or another browser began it');
   };
@@ -39,7 +39,7 @@ async function goOn(interactions: Interactions, context: Context, found: FoundIn
       await interactions.keepAnswer(context, found);
       return;
     }
-    // The engine may only have asked another question, or another request was first.
+    // The engine has not consumed the interaction: it asked another question, or another request was faster.
     const now = await interactions.find(context, uid);
     if (now?.isOver !== true) return;
   }
@@ -53,7 +53,10 @@ function resumedBy({ method, path }: Context): string | undefined {
   return base === undefined || uid === '' || uid.includes('/') ? undefined : uid;
 }
 
-/** @param resumed the interaction that the engine resumes in this request */
+/**
+ * Keeps the engine's cookies from the browser, and shows the engine only the interaction that this request resumes.
+ * @param resumed the uid of that interaction
+ */
 function replaceCookies(context: Context, resumed: string | undefined): void {
   const { cookies } = context;
   const names: readonly string[] = Object.values(ENGINE_COOKIES);
@@ -70,12 +73,12 @@ function replaceCookies(context: Context, resumed: string | undefined): void {
   context.cookies = Object.assign(Object.create(cookies) as Context['cookies'], own);
 }
 
-/** Matches paths like the engine's router. */
+/** Matches a resume path as the engine's router does. */
 const RESUME = new RegExp(`^${routes.authorization}/[^/]+/?$`, 'i');
 
 /**
- * Resumes an authorization request by its interaction's record only. Without a record the engine would treat the query
- * as an unchecked request, and send its error to the address in it.
+ * Resumes an authorization request only from its interaction's record. Without a record, the engine would read the
+ * request from the query, and send an error to the unchecked redirect URI in it.
  */
 export const resumeByRecord: Middleware = (context, next) => {
   if (RESUME.test(context.path)) context.querystring = '';
