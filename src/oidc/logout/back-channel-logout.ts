@@ -7,10 +7,10 @@ import { QueueWorker } from '../../storage/queue-worker.ts';
 import { keyspace, type Index, type Key, type Store } from '../../storage/store.ts';
 import { pauseAfter, WorkQueue } from '../../storage/work-queue.ts';
 
-/** The engine's client can send its own logout token; its types omit that. */
+/** The method of the engine's `Client` that sends a logout token. The engine's types omit it. */
 type SendToken = (this: Client, account: string, sid: string) => Promise<void>;
 
-/** A logout to deliver: the app, and its own name (`sid`) for the session. */
+/** A logout to deliver: the app, the account, and the app's own id (`sid`) for the session. */
 interface Logout {
   client: string;
   account: string;
@@ -18,8 +18,7 @@ interface Logout {
 }
 
 /**
- * A logout token that an app has not accepted yet. The token itself is signed again for each attempt, because it is
- * short-lived.
+ * A logout that an app has not accepted yet. Each attempt signs a new logout token, because the token is short-lived.
  */
 export interface Delivery extends Logout {
   /** Number of attempts so far. */
@@ -33,23 +32,25 @@ export interface Delivery extends Logout {
 const deliveryKey = keyspace<Delivery>('logout-delivery');
 const allDeliveries: Index<Delivery> = 'logout-deliveries';
 
-/** Seconds before each further attempt. After the last one the delivery is dropped. */
+/** Seconds before each further attempt. If the attempt after the last pause fails, the server drops the delivery. */
 const PAUSES = [3, 10, 60, 300, 1800, 7200];
 const LIFE = 86_400;
-/** Lease of a sending node in milliseconds. */
+/** Milliseconds for which a sending node holds its lease. */
 const LEASE = 10_000;
 const LOOK_EVERY = 1000;
-/** Deliveries that one node attempts at the same time. */
+/** Most deliveries that one node attempts at the same time. */
 const AT_ONCE = 200;
 
-/** Queues a logout for delivery at once. A repeated call stores nothing new while the app has not accepted it. */
+/**
+ * Stores a logout that is due at once. While it is stored, another call for the same app and session stores nothing.
+ */
 export async function keepLogout(grants: Store, clock: Clock, logout: Logout): Promise<Key<Delivery>> {
   const key = deliveryKey(sha256(`${logout.client} ${logout.sid}`));
   await openDeliveries({ grants, clock }).add(key, { ...logout, attempts: 0, dueAt: clock.now() });
   return key;
 }
 
-/** @param claim changes a delivery before each attempt */
+/** Opens the queue of deliveries. @param claim changes a delivery before each attempt */
 function openDeliveries(
   { grants: store, clock }: Pick<Parts, 'grants' | 'clock'>,
   claim?: (now: Delivery) => Promise<Delivery>,
@@ -59,11 +60,13 @@ function openDeliveries(
 }
 
 export interface BackChannelLogout {
-  /** Sets the current provider, which signs and sends the tokens. @param send the engine's own method for that */
+  /**
+   * Sets the current provider, which signs and sends the tokens. @param send the engine's own method, which does both
+   */
   sendBy(provider: Provider, send: SendToken): void;
-  /** Queues an app's logout, and tries it at once. */
+  /** Queues an app's logout, and tries to deliver it at once. */
   tell(logout: Logout): Promise<void>;
-  /** Tries these deliveries at once. Failed ones, and those that nobody names here, are tried later. */
+  /** Tries these deliveries at once. The worker tries failed ones and all others later. */
   deliver(keys: readonly Key<Delivery>[]): Promise<void>;
   close(): Promise<void>;
 }
@@ -72,18 +75,18 @@ interface Parts {
   grants: Store;
   announce: Announce;
   clock: Clock;
-  /** Reports that the store was away: its deliveries are tried later. */
+  /** Called if the store is unavailable. The worker tries its deliveries later. */
   reportFailure: (error: unknown) => void;
 }
 
 /**
- * Back-channel logout that survives an app's outage (OpenID Connect Back-Channel Logout 1.0 §2.5). A logout is stored
- * first, and then tried by any node until the app accepts it.
+ * Back-channel logout that survives an app's outage (OpenID Connect Back-Channel Logout 1.0 §2.5). The server stores a
+ * logout first. Any node then tries to deliver it, until the app accepts it or no attempt is left.
  */
 export function backChannelLogout(parts: Parts): BackChannelLogout {
   const { grants, clock, announce, reportFailure } = parts;
   let send: Send | undefined;
-  // The count and the address are stored before the attempt, so that a crash during it changes neither.
+  // The count and the address are stored before the attempt, so that a crash during the attempt loses neither.
   const deliveries = openDeliveries(parts, async (now) => {
     const calls = await send?.callsOf(now.client);
     return { ...(calls !== undefined && { calls }), ...now, attempts: now.attempts + 1 };
@@ -111,26 +114,29 @@ export function backChannelLogout(parts: Parts): BackChannelLogout {
   };
 }
 
-/** Replaces the engine's own sending, which tries only once. */
+/** Replaces the engine's method, which tries to send a logout token only once. */
 export function tellLater(
   engine: SendToken,
   { provider, logouts }: { provider: Provider; logouts: Pick<BackChannelLogout, 'sendBy' | 'tell'> },
 ): SendToken {
   logouts.sendBy(provider, engine);
   return async function backchannelLogout(account, sid) {
-    // If the whole session ends, all of its apps are notified.
+    // The revocation of a whole session notifies all of its apps.
     if (!isWholeSignOut()) await logouts.tell({ client: this.clientId, account, sid });
   };
 }
 
 interface Send {
-  /** Returns the hash of the client's logout address; undefined where the client has none or cannot be used. */
+  /** Returns the hash of the client's logout address; undefined if the client has none or cannot be used. */
   callsOf(client: string): Promise<string | undefined>;
   /** @throws AddressChanged, or the failure of the request */
   tell(delivery: Delivery): Promise<void>;
 }
 
-/** Refuses to send a logout for one address to another address that the client registered later. */
+/**
+ * Thrown if the client has registered another logout address since the first attempt: the logout was meant for the
+ * earlier one.
+ */
 class AddressChanged extends Error {
   constructor() {
     super('the address of the client has changed since the first attempt');
@@ -153,7 +159,7 @@ function sender({ Client }: Provider, send: SendToken): Send {
   };
 }
 
-/** A client that is temporarily unusable is retried as long as others. */
+/** Ignores the error of an unusable client. Its delivery is then retried like any other. */
 function unlessInvalid(error: unknown): undefined {
   if (!(error instanceof errors.OIDCProviderError)) throw error;
   return undefined;
@@ -181,12 +187,12 @@ async function attempt(
 
 const SIGN_OUT: readonly string[] = ['end_session', 'end_session_confirm'];
 
-/** Tells whether this request signs a person out. */
+/** Tells whether the current request is part of a sign-out. */
 export function isSignOut(): boolean {
   return SIGN_OUT.includes(Provider.ctx?.oidc.route ?? '');
 }
 
-/** Tells whether it ends the whole session, and not only one app's part of it. */
+/** Tells whether the current request ends the whole session, and not only one app's part of it. */
 export function isWholeSignOut(): boolean {
   return isSignOut() && Provider.ctx?.oidc.params?.['logout'] !== undefined;
 }

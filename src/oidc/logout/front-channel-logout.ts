@@ -4,13 +4,13 @@ import { showPage, type Views } from '../../http/view.ts';
 import { formTarget } from '../../http/response-headers.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 
-/** Seconds for the apps to load before the person continues. */
+/** Seconds that the apps have to load before the page redirects. */
 const WAIT = 3;
 
-/** The clients of an ended session, each with its own name (`sid`) for the session. */
+/** The clients of an ended session, each with its own id (`sid`) for the session. */
 type Ended = readonly { clientId: string; sid: string | undefined }[];
 
-/** Clients of the sessions that current requests end. */
+/** Clients of the session that each current request ends. */
 const ended = new WeakMap<object, Ended>();
 
 /** Records the clients of an ending session, for the page that notifies them. */
@@ -60,7 +60,7 @@ async function address(provider: Provider, { clientId, sid }: Ended[number]): Pr
   return url.href;
 }
 
-/** An unusable client does not keep the others from being notified. */
+/** Skips an unusable client, so that the others are still notified. */
 function unlessInvalid(error: unknown): undefined {
   if (!(error instanceof errors.OIDCProviderError)) throw error;
   return undefined;

@@ -11,23 +11,23 @@ import type { Random } from '../../lib/random.ts';
 /** Path of the OP iframe. */
 export const CHECK_SESSION = '/check-session';
 
-/** The session that the response reveals to the browser; undefined if nobody is signed in. */
+/** The session that the response's cookie stands for; undefined if nobody is signed in. */
 type State = Session | undefined;
 
 /**
- * OpenID Connect Session Management 1.0. A cookie identifies the browser's session, each response gives the app its own
- * form of that, and a script in a frame compares the two when the app asks.
+ * OpenID Connect Session Management 1.0. A cookie holds an opaque value for the browser's session. Each authorization
+ * response gives the app a hash of that value. When the app asks, a script in a frame compares the two.
  */
 export function sessionManagement(issuer: string, parts: Pick<Parts, 'ring'>): Middleware {
   const key = browserStateKey(parts);
   return async (context, next) => {
-    // Runs after the engine, because the session's end is known once it is saved.
+    // Runs after the engine, because the session's expiry is known only once the engine has saved the session.
     await next();
     if (states.has(context)) setCookie(context, issuer, states.get(context), key);
   };
 }
 
-/** The states that current responses will reveal. */
+/** The state for the cookie of each current response. */
 const states = new WeakMap<object, State>();
 
 interface Parts {
@@ -40,13 +40,13 @@ function browserStateKey({ ring }: Pick<Parts, 'ring'>): Buffer {
   return ring.derive('browser state');
 }
 
-/** Adds the listener if the setting is on. */
+/** Returns the listener if `sessions.session_management` is on. */
 function whereOn<Listener>(listener: (parts: Parts) => Listener) {
   return (_engine: unknown, parts: Parts): Listener | undefined =>
     parts.config.sessions.session_management ? listener(parts) : undefined;
 }
 
-/** Records the end of a session. The engine reports it for a whole session only. */
+/** Records that nobody is signed in. Because of `endOrStay`, the engine reports only the end of a whole session. */
 export const watchSignOut = whereOn(() => (context: KoaContextWithOIDC): void => {
   states.set(context, undefined);
 });
@@ -54,7 +54,7 @@ export const watchSignOut = whereOn(() => (context: KoaContextWithOIDC): void =>
 /** Records the session of a request that ends in an error. */
 export const watchErrors = whereOn(() => noteSession);
 
-/** Adds `session_state` to the answer of an authorization request (§2). */
+/** Adds `session_state` to an authorization response (§2). */
 export const watchAnswers = whereOn((parts) => {
   const { random } = parts;
   const key = browserStateKey(parts);
@@ -70,12 +70,17 @@ function noteSession(context: KoaContextWithOIDC): void {
   if (session !== undefined) states.set(context, session.accountId === undefined ? undefined : session);
 }
 
-/** Returns an opaque name for a session: nobody can derive the session from it, or relate two names. */
+/**
+ * Returns an opaque value for a session and its account. Nobody can derive the session from it, or relate two values.
+ */
 function browserState(key: Buffer, { uid, accountId = '' }: Session): string {
   return hmacSha256(key, `${uid} ${accountId}`);
 }
 
-/** @returns `session_state` (§2) for a web app that signs people in */
+/**
+ * @returns `session_state` (§2); undefined unless the request has the scope `openid` and a redirect URI with a web
+ * origin
+ */
 function sessionState({ oidc }: KoaContextWithOIDC, key: Buffer, random: Random): string | undefined {
   const { client, session, params } = oidc;
   const redirect = params?.['redirect_uri'];
@@ -94,7 +99,10 @@ function cookieName(issuer: string): string {
   return isSecure(issuer) ? '__Host-opbs' : 'latchkey_opbs';
 }
 
-/** Readable by the script in a frame on any site; without TLS, browsers allow it on the server's own site only. */
+/**
+ * Sets or clears the cookie that the script in the frame reads. With TLS, the frame may be on any site. Without TLS,
+ * browsers send the cookie only on the server's own site.
+ */
 function setCookie(context: Context, issuer: string, session: State, key: Buffer): void {
   const secure = isSecure(issuer);
   const ends = session === undefined || session.transient ? {} : { expires: new Date(session.exp * 1000) };
@@ -109,12 +117,12 @@ function setCookie(context: Context, issuer: string, session: State, key: Buffer
 }
 
 /**
- * The page does not know which app frames it, so every possible app origin may. It reveals nothing to others: only the
- * holder of a `session_state` for its own origin gets more than `changed`.
+ * Origins that may frame the page. The page does not know which app frames it, so it allows every origin that an app
+ * can have. Other sites learn nothing: the answer `unchanged` requires a `session_state` for the asking origin.
  */
 const FRAME_ANCESTORS = 'https: http://localhost:* http://127.0.0.1:*';
 
-/** The OP iframe (§3.2). */
+/** Serves the OP iframe (§3.2). */
 export function checkSessionRoute(issuer: string): Route {
   const script = readFileSync(new URL('check-session.js', import.meta.url), 'utf8');
   const policy = [

@@ -8,7 +8,10 @@ import { routes } from '../endpoints.ts';
 import { limitParameters } from '../requests/parameter-limits.ts';
 import { isSignOut } from './back-channel-logout.ts';
 
-/** Asks the person about a sign-out even if the app that sent them no longer exists; the engine would refuse. */
+/**
+ * Continues a sign-out whose ID token hint is for an app that no longer exists; the engine would refuse it. The person
+ * is then asked as if there were no hint.
+ */
 export function askWithoutClient(check: EngineStep): EngineStep {
   return async (context, next) => {
     const progress = { isChecked: false };
@@ -26,8 +29,8 @@ export function askWithoutClient(check: EngineStep): EngineStep {
 }
 
 /**
- * Ends a session, or nothing if the person stays; the engine would end the app's grants. The registered address keeps
- * its own query, which the engine would re-encode.
+ * Ends the session if the person confirms, and changes nothing if they stay; the engine would then revoke the app's
+ * grant. After a sign-out, the redirect keeps the query of the registered URI, which the engine would re-encode.
  */
 export function endOrStay(engine: EngineStep): EngineStep {
   return async (context, next) => {
@@ -44,8 +47,8 @@ export function endOrStay(engine: EngineStep): EngineStep {
 }
 
 /**
- * Ignores a hint of a removed client. Its signature may be unverifiable, but the question is then the same as without a
- * hint. @returns whether there was a hint that claims to be an ID token of this server
+ * Removes the hint of a client that no longer exists. The server may be unable to verify its signature, but then asks
+ * the same question as without a hint. @returns whether there was a hint that claims to be an ID token of this server
  */
 function dropHint({ oidc: { entities, params, provider } }: KoaContextWithOIDC): boolean {
   const hint = entities.IdTokenHint;
@@ -60,7 +63,7 @@ function dropHint({ oidc: { entities, params, provider } }: KoaContextWithOIDC):
 
 const SIGN_OUT = new RegExp(`^${routes.end_session}/?$`, 'i');
 
-/** The engine has no hook for a sign-out's parameters, and stores its `state` in the session. */
+/** Limits the parameters of a sign-out. The engine has no hook for them, and stores `state` in the session. */
 export const limitSignOuts: Middleware = (context, next) => {
   if (SIGN_OUT.test(context.path)) limitQuery(context.query);
   return next();
@@ -76,8 +79,8 @@ function limitQuery(query: Readonly<Record<string, unknown>>): void {
 }
 
 /**
- * Skips unusable apps when a session ends. The engine looks every app up and would fail for one whose document or
- * profile has changed, so the person would stay signed in.
+ * Skips unusable apps at a sign-out. The engine looks up every app of the session. A single app with invalid metadata
+ * would make the sign-out fail, and the person would stay signed in.
  */
 export function passOverUnusable(
   engine: Provider['Client']['find'],
