@@ -5,8 +5,8 @@ import { HINTED } from '../storage/interaction-life.ts';
 export const ACR_VALUES: readonly string[] = ['aal1'];
 
 /**
- * OpenID Connect Core §5.5.1.1: an essential `acr` that is not possible here is a failed authentication, reported to
- * the app before anybody is asked for a password.
+ * Refuses a request for an essential `acr` that this server does not have, before anybody is asked for a password
+ * (OpenID Connect Core §5.5.1.1).
  */
 export function refuseUnknownAcr({ id_token: idToken }: ClaimsParameter): void {
   const { essential, value, values } = idToken?.['acr'] ?? {};
@@ -16,7 +16,10 @@ export function refuseUnknownAcr({ id_token: idToken }: ClaimsParameter): void {
     throw new errors.UnmetAuthenticationRequirements('this server has none of the essential acr values');
 }
 
-/** Loads the hint again: the engine reads it at the start of a request, but not after a sign-in. */
+/**
+ * Loads the ID token hint again. The engine reads it when a request starts, but not when the request continues after a
+ * sign-in.
+ */
 export async function loadHint(context: KoaContextWithOIDC): Promise<void> {
   const { client, entities, params, provider } = context.oidc;
   const sub: unknown = entities.Interaction?.prompt.details[HINTED];
@@ -31,7 +34,7 @@ export async function loadHint(context: KoaContextWithOIDC): Promise<void> {
   }
 }
 
-/** Reports to the app that the required sign-in failed, if the person has just signed in. */
+/** Refuses the request if the person has just signed in, because another prompt would not meet the demand either. */
 export function refuseIfSignedIn({ oidc }: KoaContextWithOIDC, demand: 'acr' | 'person'): void {
   if (oidc.result?.login === undefined) return;
   if (demand === 'acr') throw new errors.UnmetAuthenticationRequirements('the person signed in by other means');

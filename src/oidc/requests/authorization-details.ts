@@ -14,14 +14,14 @@ type Feature = RichAuthorizationRequestsActiveConfiguration & {
   authorizationDetailsForIntrospection: AuthorizationDetailsForIntrospection;
 };
 
-/** Most details, and their length, because a person reads them. */
+/** Limits on the number and length of details, because a person must read them. */
 const MOST_DETAILS = 10;
 const MOST_VALUES = 20;
 const LONGEST_TEXT = 200;
 
 /**
- * Hooks for Rich Authorization Requests (RFC 9396). The server asks for a person's consent to each request. A token gets those
- * details or, if it asks for less, some of them, and none for another API.
+ * Hooks for Rich Authorization Requests (RFC 9396). If a person is involved, they must consent to the details of each
+ * request. A token carries the granted details for its API, or fewer if the token request asks for fewer.
  */
 export function richAuthorizationRequests(types: readonly DetailType[]): Feature {
   const byName = new Map(types.map((type) => [type.type, type]));
@@ -48,13 +48,16 @@ export function richAuthorizationRequests(types: readonly DetailType[]): Feature
   };
 }
 
-/** Reads the requested authorization details, whose form the engine has checked. */
+/** Reads the requested authorization details. The engine has checked their form. */
 function asked(params: KoaContextWithOIDC['oidc']['params']): AuthorizationDetail[] | undefined {
   const details = params?.['authorization_details'];
   return typeof details === 'string' ? (JSON.parse(details) as AuthorizationDetail[]) : undefined;
 }
 
-/** RFC 9396 §6.1: a token request may ask for less, but only for whole details that were granted. */
+/**
+ * Returns the details for a token. A token request may ask for fewer details than were granted, but must repeat each
+ * one unchanged (RFC 9396 §6.1).
+ */
 function allowed(
   wanted: AuthorizationDetail[] | undefined,
   granted: readonly AuthorizationDetail[],
@@ -64,7 +67,7 @@ function allowed(
   throw new errors.InvalidAuthorizationDetails('more than was granted');
 }
 
-/** An API sees only details that concern it (RFC 9396 §12). */
+/** Tells whether a detail concerns the token's API, which may see no others (RFC 9396 §12). */
 function isFor(
   audience: string | undefined,
   detail: AuthorizationDetail,

@@ -3,12 +3,12 @@ import { scopeOfClaim } from '../../accounts/claims.ts';
 import { refuseUnknownAcr } from './authentication-demands.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 
-/** Requests whose person sees other pages, which show scopes only. */
+/** Routes of requests that a person confirms on a page that shows only scopes. */
 export const SCOPES_ONLY: readonly string[] = ['device_authorization', 'backchannel_authentication'];
 
 /**
- * OpenID Connect Core §5.5: single claims. Each belongs to a scope, and a client may request those of its own scopes.
- * Unknown names are left to the engine, which ignores them.
+ * Checks the `claims` parameter (OpenID Connect Core §5.5). Each claim belongs to a scope, and a client may request
+ * claims only of scopes that it is registered for. The engine ignores unknown names.
  */
 export function assertClaimsParameter({ oidc }: KoaContextWithOIDC, claims: ClaimsParameter, client: Client): void {
   if (SCOPES_ONLY.includes(oidc.route)) throw new errors.InvalidRequest('claims are asked for by scopes here');
@@ -21,7 +21,7 @@ export function assertClaimsParameter({ oidc }: KoaContextWithOIDC, claims: Clai
   }
 }
 
-/** §5.5: each claim is null or an object, which the engine later assumes. */
+/** Requires each claim to be null or an object (§5.5). The engine assumes this without a check. */
 function assertMembers({ id_token: idToken = {}, userinfo = {} }: ClaimsParameter): void {
   const members: unknown[] = [...Object.values(idToken), ...Object.values(userinfo)];
   if (members.every((member) => typeof member === 'object' && !Array.isArray(member))) return;

@@ -13,9 +13,9 @@ export interface ClientJwt {
 }
 
 /**
- * Checks every JWT signed by a client beyond the engine's rules: its type fits (RFC 8725 §3.11), it requires no
- * extension (RFC 7515 §4.1.11), and its algorithm and times fit the client's profile. @param types in lower case,
- * without `application/`; `jwt` allows a header without type @returns the violated rule
+ * Checks a client's JWT beyond the engine's rules. Its type must fit (RFC 8725 §3.11), it must require no extension
+ * (RFC 7515 §4.1.11), and its algorithm and times must fit the client's profile. @param types accepted types in lower
+ * case, without `application/`; `jwt` also accepts a header without a type @returns the violated rule
  */
 export function clientJwtFault(
   { header, claims }: ClientJwt,
@@ -24,14 +24,17 @@ export function clientJwtFault(
   const { typ = 'JWT', alg } = header;
   if (typeof typ !== 'string' || !types.includes(typ.toLowerCase().replace(/^application\//, '')))
     return `the type (typ) must be ${types.join(' or ')}`;
-  // The engine's JOSE library implements "b64", which changes what is signed (RFC 7797 §7 keeps it out of JWTs).
+  // The engine's JOSE library implements "b64", which changes the signed text. RFC 7797 §7 forbids it in JWTs.
   if ('crit' in header || 'b64' in header) return 'the header must not demand an extension (crit, b64)';
   if (rules.algorithms?.some((one) => one === alg) === false)
     return 'the profile of the client does not allow this algorithm';
   return aheadFault(claims, rules, clock);
 }
 
-/** FAPI 2.0 Security Profile §5.3.2.1: clocks differ by seconds. A JWT from further ahead was made for later use. */
+/**
+ * Checks that a JWT's times are not far in the future (FAPI 2.0 Security Profile §5.3.2.1). Clocks differ only by
+ * seconds, so a JWT whose times are further ahead was made for later use.
+ */
 export function aheadFault(claims: ClientJwt['claims'], { mostAhead }: ProfileRules, clock: Clock): string | undefined {
   if (mostAhead === undefined) return undefined;
   const latest = epochSeconds(clock) + mostAhead;
@@ -45,7 +48,10 @@ export const ASSERTION_ALGORITHMS = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed2551
 /** The registered type (draft-ietf-oauth-rfc7523bis §3), and `JWT`, which most clients still send. */
 const TYPES = ['jwt', 'client-authentication+jwt'];
 
-/** Checks that a client assertion expires before the server forgets its use; the engine does not. */
+/**
+ * Checks client assertions beyond the engine's rules. An assertion must expire before the server forgets that it was
+ * used.
+ */
 export function assertClientAssertion({
   clock,
   secretGuesses,
@@ -65,12 +71,16 @@ export function assertClientAssertion({
 
 type Oidc = KoaContextWithOIDC['oidc'];
 
-/** Endpoints that an assertion may name as its audience, if the client needs that (RFC 9126 §2, CIBA Core 1.0 §7.1). */
+/**
+ * Endpoints that a client assertion may name as its audience if the client's policy allows that (RFC 9126 §2, CIBA Core
+ * 1.0 §7.1).
+ */
 const ENDPOINTS = ['token', 'pushed_authorization_request', 'backchannel_authentication'];
 
 /**
- * Requires that a client assertion is for this issuer and nobody else, because another server could forward it
- * (draft-ietf-oauth-rfc7523bis §4). The engine would accept any of its addresses, even in a list with others.
+ * Requires that a client assertion is for this issuer alone or, if the client's policy allows it, for this server's
+ * endpoints. Any other audience could forward the assertion to this server (draft-ietf-oauth-rfc7523bis §4). The engine
+ * would accept any of the server's URLs, even in a list with other audiences.
  */
 export function expectedAudience(this: Oidc): Set<string> {
   const { client, issuer, params } = this;
@@ -88,7 +98,7 @@ function endpoints(oidc: Oidc): string[] {
   return [...new Set([...ENDPOINTS, oidc.route])].map((name) => oidc.urlFor(name));
 }
 
-/** @returns undefined if it is no JWT; the engine refuses that */
+/** @returns undefined for a text that is not a JWT, which the engine refuses */
 export function unverifiedClaims(jwt: string): Record<string, unknown> | undefined {
   try {
     return decodeJwt(jwt);

@@ -6,9 +6,9 @@ import { isIdToken } from './issued-jwt.ts';
 type Validate = Provider['IdToken']['validate'];
 
 /**
- * Validates an ID token hint (OpenID Connect Core §3.1.2.1, RP-Initiated Logout 1.0 §2). The engine accepts every JWT
- * with an ID token's issuer, audience, subject and key, but refuses one that was signed before the client's algorithm
- * changed.
+ * Validates an ID token hint (OpenID Connect Core §3.1.2.1, RP-Initiated Logout 1.0 §2). The engine would accept any
+ * JWT with the issuer, audience, subject and key of an ID token. It would refuse an ID token that was signed before the
+ * client's algorithm changed.
  */
 export function validateHint(
   engine: Validate,
@@ -24,7 +24,7 @@ export function validateHint(
   };
 }
 
-/** @returns undefined for unreadable values, which the engine refuses */
+/** @returns undefined for an unreadable token, which the engine refuses */
 function algorithmOf(token: string): string | undefined {
   try {
     return decodeProtectedHeader(token).alg;
@@ -39,7 +39,7 @@ function algorithmOf(token: string): string | undefined {
  */
 export function setUnlessNonce(engine: IdToken['set']) {
   return function set(this: IdToken, name: string, value: unknown): void {
-    // A logout token is made outside a request.
+    // A logout token can be made outside a request, without a context.
     const { route, params } = (this.ctx as KoaContextWithOIDC | undefined)?.oidc ?? {};
     const isRefresh = route === 'token' && params?.['grant_type'] === 'refresh_token';
     if (!(isRefresh && name === 'nonce')) engine.call(this, name, value);

@@ -7,7 +7,10 @@ import type { AccountOf } from './request-account.ts';
 
 type Introspected = AccessToken | ClientCredentials | RefreshToken;
 
-/** Answers a resource server only about tokens that are for it (RFC 7662 §4, RFC 9701 §5). */
+/**
+ * Tells whether a client may introspect another client's token. A resource server may introspect only tokens that are
+ * for it (RFC 7662 §4, RFC 9701 §5).
+ */
 function mayIntrospect(client: Client, token: object): boolean {
   const { introspects } = policyOf(client);
   if (typeof introspects === 'boolean') return introspects;
@@ -15,9 +18,10 @@ function mayIntrospect(client: Client, token: object): boolean {
 }
 
 /**
- * Decides who may introspect a token, in the engine's last hook before the response. It adds claims about the account:
- * `username` and `email` (RFC 7662 §2.2), and those that the operator mapped. An app that introspects its own token
- * gets what the token's scopes open; an API with the operator's permission gets the person's identity.
+ * Decides whether a client may introspect a token, in the engine's last hook before the response. The hook also adds
+ * claims about the account: `username` and `email` (RFC 7662 §2.2), and the operator's own claims. An app that
+ * introspects its own token gets the claims that the token's scopes allow. An API always gets `username` and the
+ * operator's claims.
  */
 export function introspection(parts: {
   accountOf: AccountOf;
@@ -35,7 +39,7 @@ export function introspection(parts: {
       return true;
     }
     const account = await parts.accountOf(context, token.accountId);
-    // The token of an unusable account counts as inactive.
+    // A token of an account that may not be used counts as inactive.
     if (account === undefined) return false;
     const sub = parts.subjectNames.subjectFor(account.id, policyOf(client).sector);
     const isOpen = (scope: string) => isOther || isOfTheHouse(client) || token.scopes.has(scope);
@@ -48,7 +52,7 @@ export function introspection(parts: {
   };
 }
 
-/** The token object belongs to this request alone. Its own claims are not overwritten. */
+/** Adds claims to the token object, which belongs to this request alone. The token's own claims take precedence. */
 function say(token: Introspected, claims: Record<string, unknown>): void {
   const { extra } = token as { extra?: Record<string, unknown> };
   Object.assign(token, { extra: { ...claims, ...extra } });

@@ -33,8 +33,9 @@ export function verifyOurs({ issuer, ring }: { issuer: string; ring: Pick<RingSn
 }
 
 /**
- * Verifies an access token of this server: of type `at+jwt` (RFC 9068 §2.1), or `JWT` for an API with that setting.
- * Among this server's JWTs only access tokens have both a client and a status. @throws errors.JOSEError
+ * Verifies an access token of this server. Its type is `at+jwt` (RFC 9068 §2.1), or `JWT` for an API with that setting.
+ * A token of type `JWT` must have both `client_id` and `status`, because none of this server's other JWTs has both.
+ * @throws errors.JOSEError
  */
 export async function verifyAccessToken(verify: VerifyOurs, jwt: string, options: JWTVerifyOptions = {}) {
   const { payload, protectedHeader } = await verify(jwt, options);
@@ -46,14 +47,14 @@ export async function verifyAccessToken(verify: VerifyOurs, jwt: string, options
 
 /**
  * Distinguishes an ID token from this server's other JWTs (RFC 8725 §3.12). A logout token has the same issuer,
- * audience, subject and key, and differs only in its type; an access token of type `JWT` has a client.
+ * audience, subject and key, and differs only in its type. An access token of type `JWT` has a `client_id`.
  */
 export function isIdToken({ header, payload }: Record<'header' | 'payload', Record<string, unknown>>): boolean {
   const { typ = 'JWT' } = header;
   return typ === 'JWT' && payload['client_id'] === undefined;
 }
 
-/** @returns undefined if it is no valid access token of this server */
+/** @returns undefined if the token is not a valid access token of this server */
 export async function readAccessToken(verify: VerifyOurs, token: string): Promise<AccessTokenClaims | undefined> {
   try {
     return claimsSchema.parse(await verifyAccessToken(verify, token));

@@ -15,12 +15,12 @@ import { aheadFault, type ClientJwt } from './client-jwts.ts';
 
 type KeyProofs = NonNullable<NonNullable<Configuration['features']>['dPoP']>;
 
-/** Hooks for DPoP keys (RFC 9449). A nonce is optional, but checked if present. */
+/** Hooks for DPoP (RFC 9449). A nonce is optional, but the engine checks it if present. */
 export function keyProofs(nonceSecret: Buffer, profile: Profile, clock: Clock): KeyProofs {
   return {
     enabled: true,
     nonceSecret,
-    // The engine's only hook before it checks a proof.
+    // The engine has no other hook before it checks a proof.
     requireNonce: (context) => {
       assertProof(context, profile, clock);
       return false;
@@ -29,8 +29,8 @@ export function keyProofs(nonceSecret: Buffer, profile: Profile, clock: Clock): 
 }
 
 /**
- * Checks DPoP proofs beyond the engine's rules (RFC 9449 §4.3). If a proof comes with an access token, its client is
- * still unknown, so the server's profile counts. @throws errors.InvalidDpopProof
+ * Checks DPoP proofs beyond the engine's rules (RFC 9449 §4.3). If a proof comes with an access token, the client is
+ * not known yet, so the server's own profile applies. @throws errors.InvalidDpopProof
  */
 function assertProof(context: KoaContextWithOIDC, profile: Profile, clock: Clock): void {
   const proof = readProof(context.get('DPoP'));
@@ -42,7 +42,7 @@ function assertProof(context: KoaContextWithOIDC, profile: Profile, clock: Clock
   if (fault !== undefined) throw new errors.InvalidDpopProof(`DPoP proof ${fault}`);
 }
 
-/** Nothing is verified yet. The engine refuses what cannot be parsed. */
+/** Decodes a proof without verifying it. The engine refuses a proof that cannot be parsed. */
 function readProof(text: string): ClientJwt | undefined {
   try {
     return { header: decodeProtectedHeader(text), claims: decodeJwt(text) };
@@ -51,16 +51,16 @@ function readProof(text: string): ClientJwt | undefined {
   }
 }
 
-/** The key whose possession a token request proves. */
+/** The key or certificate whose possession a token request proves. */
 export interface SenderConstraint {
-  /** The thumbprint of its key (RFC 9449 §6.1). */
+  /** Thumbprint of the DPoP key (RFC 9449 §6.1). */
   readonly jkt: string | undefined;
   bind(token: AccessToken | ClientCredentials): void;
 }
 
 /**
- * Consumes a proof of possession, or reads the client's certificate, as the engine's own grants do (RFC 9449 §5, RFC
- * 8705 §3). @throws the engine's errors: an invalid proof, or none from a client that needs one
+ * Uses up the request's DPoP proof, and reads the client's certificate, as the engine's own grants do (RFC 9449 §5, RFC
+ * 8705 §3). @throws the engine's error if the proof is invalid, or if the client needs one and sends none
  */
 export async function senderConstraint(context: TokenEndpointGrantContext): Promise<SenderConstraint> {
   const { provider, client } = context.oidc;

@@ -1,6 +1,6 @@
 import { errors, type KoaContextWithOIDC } from 'oidc-provider';
 
-/** Longest value of a parameter in bytes; OTHERS applies to each unlisted one. */
+/** Longest value of each parameter in bytes. `OTHERS` applies to parameters that are not listed. */
 const LONGEST: Readonly<Record<string, number>> = {
   authorization_details: 8192,
   claims: 4096,
@@ -18,8 +18,8 @@ const LONGEST: Readonly<Record<string, number>> = {
 const OTHERS = 512;
 
 /**
- * Refuses a request with larger parameters than any needs, before anything is stored. @param params those of the
- * request, its request object or its pushed request @throws InvalidRequest that names the parameter
+ * Refuses a request with longer parameters than any client needs, before the server stores anything. @param params the
+ * parameters of the request, its request object or its pushed request @throws InvalidRequest that names the parameter
  */
 export function limitParameters(params: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(params)) {
@@ -28,14 +28,17 @@ export function limitParameters(params: Readonly<Record<string, unknown>>): void
   }
 }
 
-/** A pushed request object is stored as it came, so its whole length counts too. */
+/**
+ * Limits a request's parameters and its request object. The server stores a pushed request object as it is, so its
+ * whole length counts too.
+ */
 export function limitRequest({ oidc }: KoaContextWithOIDC): void {
   limitParameters({ ...oidc.params });
   const request = (oidc.body as { request?: unknown } | undefined)?.request;
   if (request !== undefined) limitParameters({ request });
 }
 
-/** A repeatable parameter, such as `resource`, counts as a whole. */
+/** Returns the length of a value in bytes. All values of a repeatable parameter, such as `resource`, count together. */
 function lengthOf(value: unknown): number {
   if (value === undefined) return 0;
   return Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value));

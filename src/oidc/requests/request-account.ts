@@ -1,7 +1,7 @@
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Account, Accounts } from '../../accounts/accounts.ts';
 
-/** Finds an account that may be used. It reads each account once in a request, however often the engine asks. */
+/** Finds an account that is not disabled. It reads each account once per request, however often the engine asks. */
 export type AccountOf = (context: KoaContextWithOIDC, id: string) => Promise<Account | undefined>;
 
 export function accountLookup(accounts: Accounts): AccountOf {

@@ -15,16 +15,16 @@ type AssertRequestObject = NonNullable<
 const TYPES = ['jwt', 'oauth-authz-req+jwt'];
 
 /**
- * Checks signed requests beyond the engine's rules (RFC 9101): the JWT has no other purpose, expires soon, and its
- * `jti` is used once.
+ * Checks signed requests beyond the engine's rules (RFC 9101). The JWT must be made for this purpose and expire soon,
+ * and its `jti` can be used only once.
  */
 export function requestObjects(clock: Clock) {
-  /** Request objects with a `jti` whose signature is not verified yet. */
+  /** The `jti` and expiry of each current request object, until its signature is verified. */
   const named = new WeakMap<KoaContextWithOIDC, { jti: string; exp: number }>();
 
   const assertRequestObject: AssertRequestObject = (context, claims, header, client) => {
     const { exp, jti, sub } = claims;
-    // A pushed request comes back from this server's own store and has been checked.
+    // A pushed request was checked when the client pushed it, and now comes from this server's own store.
     if (context.oidc.entities.PushedAuthorizationRequest !== undefined) return;
     const rules = rulesOf(client);
     const fault = clientJwtFault({ header, claims }, { types: TYPES, rules, clock });
@@ -38,7 +38,10 @@ export function requestObjects(clock: Clock) {
     if (typeof jti === 'string') named.set(context, { jti, exp });
   };
 
-  /** Only now is the client known to have used the `jti`, rather than somebody who copied it. */
+  /**
+   * Claims the `jti` of a request object. This runs after the signature is verified, so that nobody else can use up the
+   * client's `jti`.
+   */
   async function claimRequestObject(context: KoaContextWithOIDC, client: Client): Promise<void> {
     const object = named.get(context);
     if (object === undefined) return;
@@ -52,7 +55,8 @@ export function requestObjects(clock: Clock) {
 }
 
 /**
- * Names the expected audience if a signed request is for another (RFC 9101 §4); the engine only reports invalid claims.
+ * Names the expected audience in the error if a signed request is for another one (RFC 9101 §4). The engine reports
+ * only that the claims are invalid.
  */
 export function nameRequestAudience(engine: EngineStep): EngineStep {
   return async (context, next) => {
@@ -72,7 +76,10 @@ export function nameRequestAudience(engine: EngineStep): EngineStep {
   };
 }
 
-/** FAPI 2.0 Message Signing §5.3.1. */
+/**
+ * Requires a signed request to have `nbf` and a short lifetime if the client's profile demands it (FAPI 2.0 Message
+ * Signing §5.3.1).
+ */
 function assertProfile(claims: JwtClaims, { signedRequests }: ProfileRules): void {
   if (!signedRequests) return;
   const { exp, nbf } = claims;
@@ -82,15 +89,17 @@ function assertProfile(claims: JwtClaims, { signedRequests }: ProfileRules): voi
     );
 }
 
-/** Parameters of a CIBA request, which only its claims may carry once it is signed (CIBA Core 1.0 §7.1). */
+/**
+ * Parameters of a CIBA request. If the request is signed, they may appear only among its claims (CIBA Core 1.0 §7.1).
+ */
 const CIBA_PARAMETERS = [
   ...['scope', 'acr_values', 'login_hint', 'login_hint_token', 'id_token_hint', 'binding_message', 'user_code'],
   ...['client_notification_token', 'requested_expiry', 'request_context', 'resource', 'claims', 'nonce'],
 ] as const;
 
 /**
- * CIBA Core 1.0 §7.1.1: the JWT has a `jti`, which is used once, a beginning and an end, and no parameters beside it.
- * @throws errors.InvalidRequestObject
+ * Checks a signed CIBA request (CIBA Core 1.0 §7.1.1). It must have `jti`, `iat`, `nbf` and `exp`, and no parameters
+ * outside the JWT. @throws errors.InvalidRequestObject
  */
 function assertBackchannel({ oidc }: KoaContextWithOIDC, claims: JwtClaims, clock: Clock): void {
   const times = ['iat', 'nbf', 'exp'].filter((name) => typeof claims[name] !== 'number');

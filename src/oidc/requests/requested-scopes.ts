@@ -16,9 +16,9 @@ function scopesOfApis({ config }: Parts): Set<string> {
 }
 
 /**
- * Checks requested scopes less strictly than the engine, as existing apps need: a standard scope that the client may
- * not have is dropped (RFC 6749 §3.3), and `offline_access` needs no `prompt=consent` (OpenID Connect Core §11, "other
- * conditions").
+ * Checks requested scopes less strictly than the engine, because existing apps need that. It drops a standard scope
+ * that the client may not have (RFC 6749 §3.3), and allows `offline_access` without `prompt=consent` (OpenID Connect
+ * Core §11, "other conditions").
  */
 export function checkScope(engine: EngineStep, parts: Parts): EngineStep {
   const apiScopes = scopesOfApis(parts);
@@ -28,9 +28,9 @@ export function checkScope(engine: EngineStep, parts: Parts): EngineStep {
     if (params['scope'] === undefined) completeMissingScope(params, client, parts.config.resources);
     if (typeof params['scope'] !== 'string') return engine(context, next);
     const asked = params['scope'].split(' ');
-    // The engine reports a malformed scope without repeating it.
+    // The engine's error for a malformed scope does not repeat the scope.
     if (!asked.every((scope) => scopeName.safeParse(scope).success)) return engine(context, next);
-    // A resource that the client may not use is refused a little later, by its own error.
+    // The engine later refuses a resource that the client may not use, with an error of its own.
     if (namesOwnResources(params['resource'], client))
       params['scope'] = allowedScopes(asked, client, apiScopes).join(' ');
     return engine(context, async () => {
@@ -40,7 +40,10 @@ export function checkScope(engine: EngineStep, parts: Parts): EngineStep {
   };
 }
 
-/** Gives a machine client that requests no scope its default scopes (RFC 6749 §3.3). */
+/**
+ * Gives a machine client that requests no scope its registered API scopes (RFC 6749 §3.3), and refuses API scopes that
+ * the client may not have.
+ */
 export function clientCredentialsScope(engine: GrantHandler, parts: Parts): GrantHandler {
   const apiScopes = scopesOfApis(parts);
   return (context) => {
@@ -62,13 +65,16 @@ function namesOwnResources(resource: unknown, client: Client): boolean {
   return resource === undefined || [resource].flat().every((name) => own.includes(name));
 }
 
-/** @throws errors.InvalidScope for an API's scope that the client may not have, or if none is left */
+/**
+ * Drops standard scopes that the client may not have. @throws errors.InvalidScope if the client may not have an API's
+ * scope or `openid`, or if no scope is left
+ */
 function allowedScopes(asked: readonly string[], client: Client, apiScopes: ReadonlySet<string>): string[] {
   refuseForeignScopes(asked, client, apiScopes);
   refuseUnknownScopes(asked, client);
   const { scopes: own } = policyOf(client);
   const allowed = asked.filter((scope) => !STANDARD_SCOPES.includes(scope) || own.includes(scope));
-  // Without `openid` the response would differ from what the app expects.
+  // Without `openid`, the app would get another response than it expects.
   const [missing] =
     asked.includes('openid') && !own.includes('openid') ? ['openid'] : allowed.length === 0 ? asked : [];
   if (missing !== undefined) throw notRegistered(missing);
@@ -76,9 +82,9 @@ function allowedScopes(asked: readonly string[], client: Client, apiScopes: Read
 }
 
 /**
- * RFC 6749 §3.3: a request without a scope gets all of the client's scopes for the API that it names. Without an API it
- * fails, before anybody signs in in vain. Authorization details alone are enough (RFC 9396 §3). @throws
- * errors.InvalidScope
+ * Completes a request without a scope with all of the client's scopes for the API that it names (RFC 6749 §3.3). A
+ * request without an API fails at once, so that nobody signs in for nothing. Authorization details need no scope (RFC
+ * 9396 §3). @throws errors.InvalidScope
  */
 function completeMissingScope(
   params: Record<string, unknown>,
@@ -104,8 +110,8 @@ function refuseForeignScopes(asked: readonly string[], client: Client, apiScopes
 }
 
 /**
- * A token without scopes could not state that it has less than requested (RFC 6749 §3.3), and a person would sign in in
- * vain.
+ * Refuses a request if none of its scopes is possible. Its token would have no scopes, and so could not state that it
+ * has fewer than requested (RFC 6749 §3.3). A person would sign in for nothing.
  */
 function refuseUnknownScopes(asked: readonly string[], client: Client): void {
   const possible = [...STANDARD_SCOPES, ...STREAM_SCOPES, ...policyOf(client).scopes];
@@ -117,7 +123,9 @@ function notRegistered(scope: string): Error {
   return new errors.InvalidScope(`the client is not registered for the scope ${scope}`, scope);
 }
 
-/** Tells whether the request could lead to a refresh token, by the engine's rules except for the prompt. */
+/**
+ * Tells whether the request could lead to a refresh token, by all of the engine's rules except the one about `prompt`.
+ */
 function mayStayConnected({ oidc }: KoaContextWithOIDC, client: Client): boolean {
   const { response_type: type } = oidc.params ?? {};
   const hasCode = typeof type !== 'string' || type.split(' ').includes('code');
@@ -125,8 +133,8 @@ function mayStayConnected({ oidc }: KoaContextWithOIDC, client: Client): boolean
 }
 
 /**
- * Drops standard scopes from a refresh that the sign-in did not grant, because libraries repeat all that they once
- * requested. The engine refuses an ungranted API scope (RFC 6749 §6).
+ * Removes from a refresh request the standard scopes that the sign-in did not grant, because libraries repeat every
+ * scope that they once requested. API scopes stay, and the engine refuses those that were not granted (RFC 6749 §6).
  */
 export function leaveOutUngranted({ oidc: { params } }: KoaContextWithOIDC, granted: readonly string[]): void {
   if (params === undefined || typeof params['scope'] !== 'string') return;
@@ -141,7 +149,10 @@ function addScope({ oidc: { params } }: KoaContextWithOIDC, scope: string): void
   params['scope'] = [...scopes.add(scope)].join(' ');
 }
 
-/** Reads the access that a CIBA request asks for, before the person is known, whose roles may narrow it. */
+/**
+ * Returns the access that a CIBA request asks for. The person is not known yet, and their roles may narrow the access
+ * later.
+ */
 export function requestedAccess(
   { scope, resource }: UnknownObject,
   client: Client,

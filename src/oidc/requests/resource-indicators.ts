@@ -6,8 +6,8 @@ import type { AccountOf } from './request-account.ts';
 import type { Transmitter } from './transmitter.ts';
 
 /**
- * Hooks for resource indicators (RFC 8707). A token gets the scopes that the resource has, the client is registered for
- * and, if a person is involved, one of the person's roles allows.
+ * Hooks for resource indicators (RFC 8707). A token gets a scope if the resource has it, the client is registered for
+ * it and, if a person is involved, one of their roles allows it.
  */
 export function resourceIndicators(options: {
   resources: readonly ResourceConfig[];
@@ -24,7 +24,7 @@ export function resourceIndicators(options: {
       if (transmitter?.isMeant(context, client) === true) return [transmitter.identifier];
       return unlessEmpty(defaultResource(context, client, resources));
     },
-    // Without `resource` in the token request, the token is for what was granted (RFC 8707 §2.2).
+    // Without `resource` in the token request, the token is for the granted resource (RFC 8707 §2.2).
     useGrantedResource: () => true,
     async getResourceServerInfo(
       context: KoaContextWithOIDC,
@@ -51,8 +51,8 @@ export function resourceIndicators(options: {
 }
 
 /**
- * Without a resource, the engine must not see an empty list: it would treat that as a free choice, and issue no token
- * for userinfo through the browser.
+ * Replaces an empty list by `undefined`. The engine would take the list for several resources, and refuse to issue a
+ * token for /userinfo through the browser.
  */
 function unlessEmpty(identifiers: readonly string[]): string[] {
   // The engine's types allow only a list here.
@@ -60,8 +60,9 @@ function unlessEmpty(identifiers: readonly string[]): string[] {
 }
 
 /**
- * Returns the resource of a request that names none. It is the client's default if the request has one of its scopes or
- * no person; otherwise the client's only resource with the requested scopes.
+ * Returns the resource for a request that names none. It is the client's default resource if the request has one of its
+ * scopes, has authorization details or is for client credentials. Otherwise, it is the client's only resource with the
+ * requested scopes.
  */
 function defaultResource(
   context: KoaContextWithOIDC,
@@ -79,7 +80,10 @@ function defaultResource(
   return resourceOfScopes(asked, client, resources);
 }
 
-/** @throws errors.InvalidTarget unless exactly one resource has all the requested API scopes */
+/**
+ * Returns the client's only resource with all the requested API scopes; an empty list if no API scope is requested.
+ * @throws errors.InvalidTarget if no resource or several resources have them all
+ */
 function resourceOfScopes(
   asked: readonly string[],
   client: Client,
@@ -95,8 +99,8 @@ function resourceOfScopes(
 }
 
 /**
- * Returns the roles of the request's person. `undefined` means no role limits: before anybody has signed in, and for a
- * machine client that the operator registered for its scopes. A self-registered machine client has no role.
+ * Returns the roles of the request's person. `undefined` means that roles limit nothing: before anybody has signed in,
+ * and for a machine client that the operator registered. A self-registered machine client has no role.
  */
 async function rolesOf(
   context: KoaContextWithOIDC,
@@ -113,7 +117,10 @@ function mayReceive(roles: readonly string[] | undefined, allowed: readonly stri
   return roles === undefined || allowed === undefined || allowed.some((role) => roles.includes(role));
 }
 
-/** Encrypts an API's tokens if it has a key for that, so that only the API can read them (RFC 7516). */
+/**
+ * Encrypts an API's tokens if the operator has configured a key for that, so that only the API can read them (RFC
+ * 7516).
+ */
 function encryption({
   access_token_encryption: chosen,
 }: ResourceConfig): Pick<NonNullable<ResourceServer['jwt']>, 'encrypt'> | undefined {

@@ -9,15 +9,15 @@ import type { AccountOf } from './request-account.ts';
 
 const claimsOf = new WeakMap<object, UnknownObject>();
 
-/** Sets the extra claims of an access token, for grants that know them better. */
+/** Sets claims of an access token for a grant type that determines them itself, such as token exchange. */
 export function sayInToken(token: AccessToken, claims: UnknownObject): void {
   claimsOf.set(token, claims);
 }
 
 /**
  * Adds claims to an access token: the person's roles, how and when they signed in (RFC 9068 §2.2.1, §2.2.3.1), and the
- * grant, so that a token exchange can check it. A role alone may open an API, so a third-party app gets roles only with
- * the person's consent.
+ * grant, so that a token exchange can check it. An API may give access by a role alone, so a third-party app gets roles
+ * only with the person's consent.
  */
 export async function accessTokenClaims(
   context: KoaContextWithOIDC,
@@ -41,7 +41,7 @@ export async function accessTokenClaims(
     amr: source?.amr,
     auth_time: source?.authTime,
     sid: source?.sid,
-    // An opaque token's record contains it already.
+    // The record of an opaque token already contains the grant.
     grant_id: token.aud === undefined || token.grantId === '' ? undefined : token.grantId,
     ...mayAct(context.oidc.client),
   });
@@ -55,7 +55,10 @@ interface Source {
   sid?: string | undefined;
 }
 
-/** Finds the record of the person's sign-in. For a token sent to the browser, it is the session itself. */
+/**
+ * Finds the record that describes the person's sign-in. For a token issued through the browser, this is the session
+ * itself.
+ */
 function sourceOf({ oidc }: KoaContextWithOIDC): Source | undefined {
   const { RotatedRefreshToken, AuthorizationCode, DeviceCode, BackchannelAuthenticationRequest } = oidc.entities;
   const source = RotatedRefreshToken ?? AuthorizationCode ?? DeviceCode ?? BackchannelAuthenticationRequest;
@@ -66,14 +69,20 @@ function sourceOf({ oidc }: KoaContextWithOIDC): Source | undefined {
   return { acr, amr, authTime, sid, scopes: oidc.requestParamScopes };
 }
 
-/** Tells whether an app may have what a scope opens: it is the operator's own, or the person has granted it. */
+/**
+ * Tells whether an app may receive the claims of a scope: the app is the operator's own, or the person has granted the
+ * scope.
+ */
 function shows(scope: string, { oidc: { client, grant } }: KoaContextWithOIDC, source: Source | undefined): boolean {
   if (client !== undefined && isOfTheHouse(client)) return true;
   const isGranted = grant?.getOIDCScopeFiltered(new Set([scope])) === scope;
   return isGranted && source?.scopes.has(scope) === true;
 }
 
-/** Returns the operator's extra claims for the client or the API. A token without an API is for this server alone. */
+/**
+ * Returns the claims that the operator adds for the client or the API. A token without an API gets none, because it is
+ * for this server alone.
+ */
 function addedClaims(
   context: KoaContextWithOIDC,
   token: AccessToken | ClientCredentials,
@@ -97,7 +106,7 @@ function addedClaims(
   return addedToToken({ client, audience: token.aud, resources }, 'access_token', person);
 }
 
-/** RFC 8693 §4.4: the actor allowed to use this client's tokens. */
+/** Returns the `may_act` claim (RFC 8693 §4.4), which names the actor allowed to use this client's tokens. */
 export function mayAct(client: Client | undefined): UnknownObject {
   const actor = client && policyOf(client).mayAct;
   return actor === undefined ? {} : { may_act: { sub: actor } };
@@ -108,19 +117,22 @@ export function defined(claims: UnknownObject): UnknownObject {
 }
 
 /**
- * Symbol under which an account's claims hold the operator's additions. The engine knows only claim names that all
- * clients share.
+ * Symbol under which an account's claims carry the operator's claims. They cannot be ordinary members, because the
+ * engine knows only claim names that all clients share.
  */
 const ADDED = Symbol('claims that the operator added');
 
 type Carrying = UnknownObject & { [ADDED]?: Record<string, unknown> };
 
-/** The operator's own apps need no scope, except apps on devices, which other software can imitate (RFC 8252 §8.6). */
+/**
+ * Tells whether an app is the operator's own, so that it needs no scope for claims. A native app does not count,
+ * because other software can imitate it (RFC 8252 §8.6).
+ */
 export function isOfTheHouse(client: Client): boolean {
   return client.applicationType === 'web' && policyOf(client).firstParty;
 }
 
-/** Returns the claims that the operator adds to a client's ID tokens, or at /userinfo, beside those of its scopes. */
+/** Adds the operator's claims for a client's ID tokens, or for /userinfo, to the claims of its scopes. */
 export function withAdded(
   claims: UnknownObject,
   place: 'id_token' | 'userinfo',
@@ -142,7 +154,7 @@ export function resultWithAdded(engine: EngineClaims['result']) {
   };
 }
 
-/** Returns the operator's claims for an API's token, in the token itself or in introspection. */
+/** Returns the operator's claims for an API's access token or its introspection. */
 export function addedToToken(
   { client, audience, resources }: { client: Client; audience: unknown; resources: readonly ResourceConfig[] },
   place: 'access_token' | 'introspection',

@@ -14,22 +14,21 @@ export function trustedBy(token: Token, issuer: string): void {
   issuerOf.set(token, issuer);
 }
 
-/** Indexes an access token under the clients of the tokens that it was exchanged for. */
+/** Indexes an access token from a token exchange under the clients of the earlier tokens. */
 export function exchangedFrom(token: Token, clients: readonly string[]): void {
   formerClientsOf.set(token, clients);
 }
 
 /**
- * Assigns a JWT access token a status index (draft-ietf-oauth-status-list-20 §6.2), by which it can be revoked. The token is
- * signed while its index entries are written.
- * @throws StoreUnavailable
+ * Assigns a status index to a JWT access token, by which it can be revoked (draft-ietf-oauth-status-list-20 §6.2). The
+ * engine signs the token while the store writes its index entries. @throws StoreUnavailable
  */
 export async function statusClaim(
   context: KoaContextWithOIDC,
   token: Token,
   { status, clock }: { status: Pick<TokenStatus, 'assign'>; clock: Clock },
 ): Promise<UnknownObject> {
-  // A token without an audience is opaque, and has a record.
+  // A token without an audience is opaque and has a record, so it needs no status index.
   if (token.aud === undefined) return {};
   const { reference, entered } = await status.assign({
     clientId: token.clientId ?? '',
@@ -39,14 +38,15 @@ export async function statusClaim(
     expiresAt: token.exp ?? epochSeconds(clock) + token.expiration,
     startedAt: requestStart(context),
   });
-  // The awaiting caller gets the failure; until then the token is being signed.
+  // `saveEntered` gets the failure when it awaits this promise. Until then, the failure must not count as unhandled.
   entered.catch(() => undefined);
   entering.set(token, entered);
   return { status: { status_list: reference } };
 }
 
 /**
- * Delays every access token until revocations can find it; if its index entries cannot be written, it is not issued.
+ * Delays each access token until revocations can find it. If its index entries cannot be written, the server does not
+ * issue the token.
  */
 export function saveEntered(engine: Token['save']) {
   return async function save(this: Token): Promise<string> {

@@ -2,18 +2,15 @@ import { errors, type Client, type KoaContextWithOIDC, type ResourceServer } fro
 import type { Config } from '../../config/schema.ts';
 import { policyOf } from '../clients/client-metadata.ts';
 
-/** CAEP Interoperability Profile 1.0 §2.7.2: scopes for the management of streams. */
+/** Scopes for the management of streams (CAEP Interoperability Profile 1.0 §2.7.2). */
 export const STREAM_SCOPES = ['ssf.manage', 'ssf.read'] as const;
 
 /** The transmitter of shared signals, as a resource of this server itself (RFC 8707). */
 export interface Transmitter {
   readonly identifier: string;
-  /**
-   * Tells whether a request without `resource` means the transmitter, because other vendors' receivers send only a
-   * scope.
-   */
+  /** Tells whether a request without `resource` is for the transmitter. Other vendors' receivers send only a scope. */
   isMeant(context: KoaContextWithOIDC, client: Client): boolean;
-  /** @throws InvalidTarget for a client that may receive nothing, or if a person is involved */
+  /** @throws InvalidTarget if the client may not receive signals, or if the grant is not client credentials */
   describe(context: KoaContextWithOIDC, client: Client): ResourceServer;
 }
 
@@ -29,7 +26,7 @@ export function transmitterOf({ issuer, shared_signals: signals }: Config): Tran
       mayHave(context, client) && STREAM_SCOPES.some((name) => context.oidc.requestParamScopes.has(name)),
     describe(context, client) {
       if (!mayHave(context, client)) throw new errors.InvalidTarget();
-      // Opaque, because only this server reads it and can check it directly.
+      // The token is opaque, because only this server reads it and can look it up directly.
       return { audience: identifier, scope: STREAM_SCOPES.join(' '), accessTokenFormat: 'opaque' };
     },
   };
