@@ -3,8 +3,8 @@ import { requestStart } from '../../http/request-facts.ts';
 import type { Clock } from '../../lib/clock.ts';
 
 /**
- * Verbs that a model does not use. Reaching one means that the engine asks for something that this server does not
- * support.
+ * Methods that fail, for adapters whose model does not use them. A call means that the engine asks for something that
+ * this server does not support.
  */
 export const unsupported: Adapter = {
   upsert: refuse,
@@ -21,8 +21,8 @@ function refuse(): Promise<never> {
 }
 
 /**
- * Returns the start of the request that writes a record; the present for pages, which write outside the engine's
- * requests.
+ * Returns the start of the engine's request that writes a record. Pages write outside the engine's requests, so for
+ * them it is the current time.
  */
 export function startOf(context: KoaContextWithOIDC | undefined, clock: Clock): number {
   return context === undefined ? clock.now() : requestStart(context);

@@ -29,7 +29,10 @@ import type { UserCodes } from './user-codes.ts';
 
 /** The record of a token, a code or a pending request. */
 export interface SealedPayload extends Sealed<AdapterPayload> {
-  /** Start of its request in milliseconds since the epoch; absent for records that cannot be revoked. */
+  /**
+   * Start of the request that wrote the record, in milliseconds since the epoch; absent if the record cannot be
+   * revoked.
+   */
   startedAt?: number;
 }
 
@@ -47,19 +50,19 @@ interface AdapterOptions {
   clients: Clients;
   clock: Clock;
   random: Random;
-  /** Adapters that replace the usual one for a model. */
+  /** Adapters by model that replace the usual ones. */
   adapters: Readonly<Record<string, Adapter>>;
   userCodes: UserCodes;
   pending: PendingRequests;
   config: Pick<Config, 'profile' | 'keys' | 'sessions'>;
   /** Called before a client gets any data of an account. */
   introduce: (account: string, client: string) => Promise<void>;
-  /** Rejects if tokens cannot be signed now. */
+  /** Rejects if the server cannot sign tokens now. */
   canSign: () => Promise<void>;
   revoke: Revoke;
 }
 
-/** Returns the name of an opaque token's record. */
+/** Returns the record key of an opaque token. */
 export function recordOf({ kind, jti }: { kind: string; jti: string }): Key<SealedPayload> {
   const keys = sealedKeys[kind];
   if (keys === undefined) throw new Error(`there are no records of ${kind}`);
@@ -103,7 +106,7 @@ export function adapterFactory(options: AdapterOptions): (model: string) => Adap
   };
 }
 
-/** Stores records sealed, and indexed by grant. */
+/** Adapter that seals its records, and indexes them for revocations. */
 export function sealedAdapter(
   { grants, clock, random }: Pick<AdapterOptions, 'grants' | 'clock' | 'random'>,
   keyOf: (id: string) => Key<SealedPayload>,
@@ -115,7 +118,7 @@ export function sealedAdapter(
       const record = sealRecord(id, payload, random);
       const value = { ...record, ...(indexes.length > 0 && { startedAt: startOf(Provider.ctx, clock) }) };
       const write = { key: keyOf(id), value, options: { ...recordLife(payload, ttl), indexes } };
-      // Only these opaque tokens have no account that leads to them.
+      // These opaque tokens have no account by which a revocation could find them, so their client is listed.
       if (payload.kind === 'ClientCredentials') await enterClient(grants, payload.clientId ?? '', ttl ?? 1);
       if (!waitsForAnswer(payload)) await grants.set(write.key, write.value, write.options);
       else await answerOnce(grants, write, (now) => openRecord(id, now));
@@ -129,7 +132,8 @@ export function sealedAdapter(
     },
     async consume(id) {
       const { use } = await grants.consume(keyOf(id));
-      // One of several concurrent requests wins. The others fail here, after the engine's own check (RFC 6749 §4.1.2).
+      // One of several concurrent requests wins. The others have passed the engine's own check, and fail here (RFC 6749
+      // §4.1.2).
       if (use !== 'first') throw new errors.InvalidGrant('lost the race for a single use');
     },
     async destroy(id) {
@@ -140,7 +144,10 @@ export function sealedAdapter(
   };
 }
 
-/** A request that waits for a person is remembered for a while after it expires. */
+/**
+ * Returns the life of a record. The record of a request that waits for a person is kept for a while after the request
+ * expires.
+ */
 function recordLife(payload: AdapterPayload, ttl: number | undefined): { ttl?: number } {
   const rest = waitsForAnswer(payload) ? EXPIRED_QUESTION_LIFE : 0;
   return lifetime(ttl === undefined ? undefined : Math.max(ttl, 0) + rest);
@@ -152,7 +159,7 @@ function foundBy({ kind, clientId = '', accountId, grantId }: AdapterPayload): I
   return grantId === undefined ? [] : [tokensOfGrant(grantId)];
 }
 
-/** Keeps a code or token unused if tokens cannot be signed now. */
+/** Leaves a code or request unused if the server cannot sign tokens now. */
 function usedToSign(adapter: Adapter, canSign: AdapterOptions['canSign']): Adapter {
   return {
     ...adapter,
@@ -163,7 +170,7 @@ function usedToSign(adapter: Adapter, canSign: AdapterOptions['canSign']): Adapt
   };
 }
 
-/** Counts a request when it arrives, not when it is answered. */
+/** Counts a pending request when it arrives, and not again when its answer is written. */
 function counted(kind: PendingKind, adapter: Adapter, pending: PendingRequests): Adapter {
   return {
     ...adapter,
@@ -175,7 +182,10 @@ function counted(kind: PendingKind, adapter: Adapter, pending: PendingRequests):
   };
 }
 
-/** A client that a person has admitted may receive events about that person. */
+/**
+ * Reports the account and the client of a grant before it is stored. From then on, the client may receive events about
+ * the account.
+ */
 function introducing(adapter: Adapter, introduce: AdapterOptions['introduce']): Adapter {
   return {
     ...adapter,
@@ -187,7 +197,10 @@ function introducing(adapter: Adapter, introduce: AdapterOptions['introduce']): 
   };
 }
 
-/** Adapter for device codes. It records only the person's answer, so that somebody who gave up may type the code again. */
+/**
+ * Adapter for device codes. It does not store the engine's mark that a person has entered the code, so that a person
+ * who gave up may enter it again.
+ */
 function deviceCodeAdapter(options: AdapterOptions): Adapter {
   const { userCodes } = options;
   const codes = usedToSign(sealedAdapter(options, deviceCodeKey), options.canSign);
@@ -215,15 +228,15 @@ function clientAdapter({ clients, config }: AdapterOptions): Adapter {
   };
 }
 
-/** Records of a request that waits for a person on another device. */
+/** Tells whether a record belongs to a request that waits for a person on another device. */
 function waitsForAnswer({ kind }: AdapterPayload): boolean {
   return kind === 'DeviceCode' || kind === 'BackchannelAuthenticationRequest';
 }
 
 /**
- * Writes an answer only once. The engine checks that the question is open, asks the person, and minutes later writes
- * the whole record. The first answer counts; if another one overwrote it, an answer could be fetched twice. @throws
- * InvalidRequest if it was answered already
+ * Stores a request, and later its first answer. The engine checks that the request is open, asks the person, and
+ * minutes later writes the whole record. A second answer must not overwrite the first, because the client could then
+ * fetch an answer twice. @throws InvalidRequest if the request has been answered already
  */
 async function answerOnce<T>(
   grants: Store,

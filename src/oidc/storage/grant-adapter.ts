@@ -8,8 +8,9 @@ import { consentOf, grantCounts, grantKey, grantOptions, type GrantRecord } from
 import { signInStart } from '../../sessions/session-records.ts';
 
 /**
- * Merges writes of grants, which only ever grow. The engine writes a whole grant, so the last of parallel requests
- * would undo what the others granted. A grant that was revoked meanwhile stays revoked.
+ * Adapter for grants that merges concurrent writes, because a grant's access only ever grows. The engine writes a whole
+ * grant, so the last of several parallel requests would undo the access that the others added. A grant that was revoked
+ * meanwhile stays revoked.
  */
 export function grantAdapter(grants: Store, clock: Clock): Adapter {
   const seenBy = new WeakMap<KoaContextWithOIDC, Map<string, Stored<GrantRecord>>>();
@@ -32,7 +33,7 @@ export function grantAdapter(grants: Store, clock: Clock): Adapter {
       const change = (now: GrantRecord) => (now.endedAt === undefined ? unite(payload, now) : undefined);
       await update(grants, key, seen ?? (await grants.get(key)), change, options);
     },
-    // The caller has already revoked the grant, in a way that requests under way notice.
+    // The server's own `revoke` ends the grant, in a way that concurrent requests notice.
     destroy: () => Promise.resolve(),
   };
 }

@@ -9,21 +9,24 @@ import { openRecord, sealedKeyspace, sealRecord, type Sealed, type Store } from 
 /** The destination to which an interaction has led a signed-in person. */
 export type InteractionEnd =
   | { readonly client: string; readonly redirectUri: string; readonly page?: string }
-  /** The address of the question that came next. */
+  /** Address of the interaction that came next. */
   | { readonly next: string };
 
-/** Sealed, because the end may name the next interaction. */
+/** The record of an interaction's end. It is sealed, because it may name the next interaction. */
 interface EndRecord extends Sealed<InteractionEnd> {
-  /** Hash of the browser's value. */
+  /** Hash of the cookie of the browser that began the interaction. */
   readonly browser: string;
 }
 
 const endKey = sealedKeyspace<EndRecord>('interaction-end');
 
-/** Seconds for which the browser's back button leads on. */
+/** Seconds for which an end is kept, so that the browser's back button still leads there. */
 const END_KEPT = 3600;
 
-/** Stored only for a signed-in person, so that strangers leave nothing behind. */
+/**
+ * Stores the end of an interaction. Callers do this only for a signed-in person, so that strangers leave nothing
+ * behind.
+ */
 export async function rememberEnd(
   { grants, random }: { grants: Store; random: Random },
   { uid, params }: Pick<Interaction, 'uid' | 'params'>,
@@ -36,8 +39,8 @@ export async function rememberEnd(
 }
 
 /**
- * @returns undefined for a device, which has no redirect, and for an error page: a person who declines an unvetted app
- * is not sent to it (RFC 9700 §4.11.2)
+ * Reads an interaction's end from its answer. @returns undefined for a device, which has no redirect URI, and for an
+ * error page, because a person who declines an unvetted app is not redirected to it (RFC 9700 §4.11.2)
  */
 function endOf(params: Interaction['params'], { status, headers }: KeptAnswer): InteractionEnd | undefined {
   if (status >= 400) return undefined;
@@ -49,14 +52,17 @@ function endOf(params: Interaction['params'], { status, headers }: KeptAnswer): 
   return { client, redirectUri, ...(isOwnPage && { page: state }) };
 }
 
-/** @returns undefined if it is forgotten, or if another browser began the interaction */
+/** @returns undefined if no end is stored, or if another browser began the interaction */
 export async function findEnd(grants: Store, context: Context, uid: string): Promise<InteractionEnd | undefined> {
   const end = (await grants.get(endKey(uid)))?.value;
   const browser = end && matchingBrowser(context, end.browser);
   return end === undefined || browser === undefined ? undefined : openRecord(answerSecret(uid, browser), end);
 }
 
-/** Derives the key from address and cookie, because the answer may contain a session: neither alone opens it. */
+/**
+ * Combines an interaction's uid and its browser's cookie into one secret. Neither alone may open the answer, which may
+ * contain a session.
+ */
 export function answerSecret(uid: string, browser: string): string {
   return `${uid} ${browser}`;
 }

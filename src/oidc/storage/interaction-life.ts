@@ -4,10 +4,10 @@ import type { Key, Store, Stored } from '../../storage/store.ts';
 import { update } from '../../storage/update.ts';
 import { UNOPENED, type PendingRequests, type Spent } from './pending-requests.ts';
 
-/** Member of the interaction's details for the subject of the request's hint. */
+/** Member of the prompt's details that holds the subject of the request's ID token hint. */
 export const HINTED = 'hinted';
 
-/** Member of an interaction that records its count. */
+/** Member of an interaction's record that holds the bytes counted for it. */
 const SPENT = 'latchkey_spent';
 
 interface Parts {
@@ -17,7 +17,7 @@ interface Parts {
 }
 
 /**
- * Counts a new interaction. A stranger's expires after ten minutes, unless one of its pages is opened. @throws
+ * Counts a new interaction. If nobody is signed in, it expires after ten minutes, unless its page is opened. @throws
  * TooManyPending
  */
 export async function admitInteraction(
@@ -35,8 +35,8 @@ export async function admitInteraction(
 }
 
 /**
- * Extends an interaction to its full life once its page is opened. If several requests open it at once, the one whose
- * write succeeds counts it.
+ * Extends an interaction to its full life once its page is opened, unless too many have been opened. If several
+ * requests open it at once, only the one whose write succeeds counts it.
  */
 export async function prolong<T>(
   { grants, clock, pending }: Parts,
@@ -51,20 +51,23 @@ export async function prolong<T>(
   await update(grants, key, await grants.get(key), (now) => now, until(expiresAt));
 }
 
-/** Restores the count when the engine rewrites a record without it. */
+/** Copies the counted bytes into the new payload, because the engine rewrites a record without them. */
 export function keepCount(payload: AdapterPayload, before: AdapterPayload): AdapterPayload {
   return { ...payload, [SPENT]: before[SPENT] };
 }
 
 /**
- * Uncounts an interaction that ended with a sign-in. One that an existing session completes stays counted, because it
- * costs no password and leaves a record.
+ * Uncounts an interaction that ended with a sign-in. An interaction that an existing session completes stays counted,
+ * because it requires no password and leaves a record.
  */
 export async function settle({ pending }: Parts, { result, [SPENT]: spent }: AdapterPayload): Promise<void> {
   if (result?.login !== undefined && spent !== undefined) await pending.finish('sign-in', spent as Spent);
 }
 
-/** The engine has verified the hint. Only its subject is compared with the person who signs in. */
+/**
+ * Replaces the ID token hint, which the engine has verified, by its subject. Later steps only compare the subject with
+ * the person who signs in.
+ */
 function withoutHint(payload: AdapterPayload): AdapterPayload {
   const { params = {}, prompt } = payload;
   const hint = Provider.ctx?.oidc.entities.IdTokenHint;

@@ -31,11 +31,14 @@ import { answerSecret, findEnd, rememberEnd, type InteractionEnd } from './inter
 import { admitInteraction, keepCount, prolong, settle } from './interaction-life.ts';
 import type { PendingRequests } from './pending-requests.ts';
 
-/** The record of an interaction. The engine's payload is sealed under its id; later its answer, under id and cookie. */
+/**
+ * The record of an interaction. First it holds the engine's payload, sealed under the uid; later the answer, sealed
+ * under the uid and the browser's cookie.
+ */
 interface InteractionRecord extends Sealed<AdapterPayload | { returnTo: string; answer: KeptAnswer }> {
   /** SHA-256 of the cookie of the browser that began the interaction. */
   browser?: string;
-  /** Digest of the form that finished it. */
+  /** Digest of the form that finished the interaction. */
   form?: string;
   isAnswered?: true;
 }
@@ -46,14 +49,14 @@ export type InteractionDetails = Pick<
   'uid' | 'params' | 'prompt' | 'session' | 'grantId' | 'returnTo' | 'result' | 'lastSubmission'
 >;
 
-/** An interaction that this request's browser owns. */
+/** An interaction that the request's browser began. */
 export interface FoundInteraction {
   readonly details: InteractionDetails;
-  /** The URL at which the engine resumes it. */
+  /** The URL at which the engine resumes the interaction. */
   readonly returnTo: string;
-  /** Digest of the form that finished it, if any. */
+  /** Digest of the form that finished the interaction, if any. */
   readonly form: string | undefined;
-  /** True once the engine has resumed it: its outcome is final. */
+  /** True once the engine has resumed the interaction. Its outcome is then final. */
   readonly isOver: boolean;
   readonly browser: string;
   readonly payload: AdapterPayload;
@@ -65,7 +68,10 @@ const stepKey = keyspace<{ by: string }>('interaction-step');
 
 /** Seconds after which an unfinished step no longer blocks others. */
 const STEP = 30;
-/** Milliseconds within which a node that consumes an interaction has answered. */
+/**
+ * Milliseconds within which a node must store the answer to an interaction that it consumed. After that, the
+ * interaction counts as abandoned.
+ */
 const RESUMING = 10_000;
 
 interface InteractionContext {
@@ -73,16 +79,17 @@ interface InteractionContext {
   clock: Clock;
   random: Random;
   pending: PendingRequests;
-  /** Reports that an interaction could not be uncounted. */
+  /** Called if an interaction could not be uncounted. */
   reportFailure: (error: unknown) => void;
 }
 
 /**
- * Authorization requests that wait for their person. Only the browser that began one finds it. The engine consumes it
- * once; its browser can get the answer again for a while, because a second click discards the first answer.
+ * Authorization requests that wait for a person. Only the browser that began an interaction finds it. The engine
+ * consumes each interaction once. Its browser can get the answer again for a while, because a second click makes the
+ * browser discard the first answer.
  */
 export class Interactions {
-  /** The engine's adapter, which finds only what {@link Interactions.present} set for its request. */
+  /** The engine's adapter. It finds only the interaction that {@link Interactions.present} set for the request. */
   readonly adapter: Adapter;
   readonly #grants: Store;
   readonly #clock: Clock;
@@ -124,7 +131,7 @@ export class Interactions {
     return { details, returnTo: payload.returnTo, form, isOver, browser, payload, stored };
   }
 
-  /** Runs an interaction's steps one after the other, on all nodes. @throws Problem `busy` or `sent-too-often` */
+  /** Runs a step of an interaction while no node runs another step of it. @throws Problem `busy` or `sent-too-often` */
   alone<T>(uid: string, step: () => Promise<T>): Promise<T> {
     return this.#queue.run(uid, async () => {
       const key = stepKey(sha256(uid));
@@ -138,7 +145,7 @@ export class Interactions {
     });
   }
 
-  /** A step that took too long must not end the step that began after it. */
+  /** Ends a step, but not a later step that began because this one took too long. */
   async #endStep(key: Key<{ by: string }>, by: string): Promise<void> {
     const stored = await this.#grants.get(key);
     if (stored?.value.by === by) await this.#grants.replace(key, stored.value, stored.version, { ttl: 0 });
@@ -146,7 +153,7 @@ export class Interactions {
 
   /**
    * Stores a page's result for the engine. It replaces earlier results until the engine resumes the interaction. @param
-   * form digest of the form with the result @returns false if the interaction is over
+   * form digest of the form that led to the result @returns false if the interaction is over
    */
   async finish(found: FoundInteraction, result: InteractionResults, form: string): Promise<boolean> {
     const { details, payload, stored } = found;
@@ -169,7 +176,7 @@ export class Interactions {
     return this.#used.has(context);
   }
 
-  /** Keeps the answer of an interaction, unless it is a failure. */
+  /** Stores the answer of an interaction. After a server error, it deletes the interaction instead. */
   async keepAnswer(context: Context, { details, returnTo, browser, stored, form }: FoundInteraction): Promise<void> {
     const { uid } = details;
     const answer = answerOf(context);
@@ -192,12 +199,15 @@ export class Interactions {
     return findEnd(this.#grants, context, uid);
   }
 
-  /** Forgets an interaction that was consumed in vain. */
+  /** Deletes an interaction that the engine consumed without a useful answer. */
   async forget(uid: string): Promise<void> {
     await this.#grants.delete(interactionKey(uid));
   }
 
-  /** Repeats the answer of an interaction that is over, or soon will be. @returns false if it is gone */
+  /**
+   * Repeats the answer of an interaction, and waits for it if another request is still resuming the interaction.
+   * @returns false if there will be no answer
+   */
   async repeatAnswer(context: Context, uid: string): Promise<boolean> {
     const found = await untilDefined(async () => {
       const now = await this.find(context, uid);
@@ -209,7 +219,7 @@ export class Interactions {
     return true;
   }
 
-  /** Tells whether the node that consumed it died before it answered, so that no answer will follow. */
+  /** Tells whether the node that consumed the interaction died before it answered, so that no answer will follow. */
   #isAbandoned({ stored: { value, consumedAt } }: FoundInteraction): boolean {
     const since = consumedAt === undefined ? 0 : this.#clock.now() - consumedAt;
     return value.isAnswered !== true && since > RESUMING;
@@ -220,7 +230,10 @@ export class Interactions {
     return found?.details.uid === uid ? found : undefined;
   }
 
-  /** A new question is bound to the browser that gets it; other writes only change the existing record. */
+  /**
+   * Writes an interaction for the engine. A new one is bound to the browser that gets it; another write only changes
+   * the existing record.
+   */
   async #write(uid: string, payload: AdapterPayload, ttl: number | undefined): Promise<void> {
     const context = Provider.ctx;
     if (context === undefined) throw new Error('an interaction can only begin in a request');
@@ -236,19 +249,20 @@ export class Interactions {
     await update(this.#grants, interactionKey(uid), found.stored, (now) => ({ ...now, ...record }), lifetime(ttl));
   }
 
-  /** One of several requests that resume an interaction wins. */
+  /** Consumes an interaction for the engine. Of several requests that resume it, only the first succeeds. */
   async #use(uid: string): Promise<void> {
     const context = Provider.ctx;
     const { use } = await this.#grants.consume(interactionKey(uid));
     if (use !== 'first' || context === undefined) throw new errors.SessionNotFound('the interaction has been resumed');
     this.#used.add(context);
     const found = this.#presentedTo(context, uid);
-    // The interaction is consumed, so a failure here must not withhold its answer. The count expires by itself.
+    // The interaction is already consumed, so a failure here must not withhold its answer. The count expires in any
+    // case.
     if (found !== undefined) await settle(this.#life, found.payload).catch(this.#reportFailure);
   }
 }
 
-/** Tells whether somebody is signed in in the browser of a request that the engine has accepted. */
+/** Tells whether somebody is signed in, for a request that the engine has handled. */
 function isSignedIn(context: object): boolean {
   return (context as Partial<KoaContextWithOIDC>).oidc?.session?.accountId !== undefined;
 }

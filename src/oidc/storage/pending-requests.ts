@@ -11,12 +11,12 @@ import { EXPIRED_QUESTION_LIFE, QUESTION_LIFE } from '../lifetimes.ts';
 import { Problem } from '../../http/problems.ts';
 import { routes, sessionCookie } from '../endpoints.ts';
 
-/** Seconds for which a stranger's request waits until its page is opened. */
+/** Seconds for which a stranger's request is kept if its page is not opened. */
 export const UNOPENED = 600;
 const HOUR = 3600;
 
 /**
- * Seconds over which the bytes of each kind are counted, equal to the life of its records. Each kind has its own
+ * Seconds over which the server counts the bytes of each kind, equal to the life of its records. Each kind has its own
  * budget, so that a flood of one leaves room for the others.
  */
 const SPANS = {
@@ -32,14 +32,14 @@ export type PendingKind = keyof typeof SPANS;
 const OVERHEAD = 800;
 /** Bytes of a used proof: a key, and the overhead of Redis. */
 const PROOF = 300;
-/** Factor for a client that the operator registered, which sends for all its people from one address. */
+/** Factor for a client that the operator registered, because it sends the requests of many people from one address. */
 const CLIENT_SHARE = 32;
-/** Fraction of an address's bytes for a browser in which somebody has signed in. */
+/** Divisor of an address's bytes, for a browser in which somebody has signed in. */
 const BROWSER_PART = 8;
-/** Factor for all such browsers at one address, because anybody with an account can make many. */
+/** Factor for all such browsers at one address together, because anybody with an account can create many. */
 const BROWSERS_SHARE = 4;
 
-/** Too many requests are pending, from one address or in all. The response is 429 with `Retry-After`. */
+/** Thrown if too many requests are pending, from one address or in total. The response is 429 with `Retry-After`. */
 export class TooManyPending extends errors.OIDCProviderError {
   override allow_redirect = false;
   constructor() {
@@ -48,25 +48,29 @@ export class TooManyPending extends errors.OIDCProviderError {
   }
 }
 
-/** The counted bytes of a request, and their shares. */
+/** The bytes counted for a request, and the shares that they were taken from. */
 export interface Spent {
   readonly subjects: readonly string[];
   readonly bytes: number;
 }
 
-/** Limits the data that strangers can make the server store for a while. */
+/** Limits the temporary data that strangers can make the server store. */
 export interface PendingRequests {
   /**
-   * Counts the current request's record before it is stored. Counts nothing outside the engine. @throws TooManyPending
+   * Counts the current request's record before it is stored. Outside the engine's requests, it counts nothing. @throws
+   * TooManyPending
    */
   admit(kind: PendingKind, payload: AdapterPayload): Promise<Spent | undefined>;
-  /** Counts a used proof once for each span of its memory. @throws TooManyPending */
+  /** Counts a used proof, once for each span in which the server remembers it. @throws TooManyPending */
   admitProof(seconds: number): Promise<void>;
-  /** Tells, without asking the store, that a request of a browser in which nobody has signed in would be refused. */
+  /**
+   * Tells from this node's memory, without asking the store, whether such a request would be refused. Returns false for
+   * a browser in which somebody has signed in.
+   */
   isSpent(kind: PendingKind, context: Context): boolean;
   /** Uncounts a request that ended with a sign-in, because its person is now known. */
   finish(kind: PendingKind, spent: Spent): Promise<void>;
-  /** @returns whether a request whose page was opened may wait longer */
+  /** Counts a request whose page was opened. @returns whether it may wait longer */
   mayStay(payload: AdapterPayload): Promise<boolean>;
 }
 
@@ -98,7 +102,7 @@ export function pendingRequests(parts: Parts): PendingRequests {
       if (await pending[kind].spend(shares, bytes)) return { subjects: shares.map(({ subject }) => subject), bytes };
     }
     context.set('Retry-After', retryAfter(kind));
-    // The engine would try to save the session again after its answer.
+    // Otherwise, the engine would try to save the session again after its answer.
     if (kind === 'session') Object.assign(context.oidc.session ?? {}, { touched: false });
     throw new TooManyPending();
   }
@@ -129,8 +133,9 @@ function openShares({ limits, knownBrowser }: Pick<Parts, 'limits' | 'knownBrows
   const strangersAt = (address: string): Share[] => [...blockShares(address, each), all];
 
   /**
-   * A known sender spends from a share that no stranger can use up. If a known browser's share is used up, it spends
-   * like a stranger, because others can make browsers known too.
+   * Lists alternative sets of shares. A request spends from the first set that has enough left. A known sender spends
+   * from a share that no stranger can use up. A known browser whose share is used up spends like a stranger, because
+   * anybody with an account can make browsers known.
    */
   function sharesOf(context: KoaContextWithOIDC): Share[][] {
     const { session, client, entities } = context.oidc;
@@ -152,13 +157,14 @@ function openShares({ limits, knownBrowser }: Pick<Parts, 'limits' | 'knownBrows
   return { strangersAt, sharesOf };
 }
 
-/** Returns half of the kind's span. */
+/** Returns half of the kind's span, in seconds. */
 function retryAfter(kind: PendingKind): string {
   return String(SPANS[kind] / 2);
 }
 
 /**
- * Tells whether the operator registered the client. A self-registered client counts as a stranger, whatever its secret.
+ * Tells whether a client that the operator registered has authenticated in this request. A self-registered client
+ * counts as a stranger, even with a secret.
  */
 function isAuthenticated({ oidc: { client, route } }: KoaContextWithOIDC): boolean {
   if (client === undefined || client.clientAuthMethod === 'none' || policyOf(client).isSelfDescribed) return false;
@@ -173,8 +179,8 @@ function sizeOf(payload: AdapterPayload): number {
 const AUTHORIZATION = new RegExp(`^${routes.authorization}/?$`, 'i');
 
 /**
- * Refuses a stranger's authorization request before the engine reads it, if this node remembers that the store would
- * refuse it. A request that may end without a page passes, because it stores nothing.
+ * Refuses a stranger's authorization request before the engine reads it, if this node remembers that the budget is used
+ * up. A request that may end without a page passes, because it stores nothing.
  */
 export function refuseSpentStrangers(pending: PendingRequests): Middleware {
   return (context, next) => {
@@ -187,8 +193,8 @@ export function refuseSpentStrangers(pending: PendingRequests): Middleware {
 }
 
 /**
- * A person with a session cookie signed by this server may be signed in. `prompt=none` may also stand inside a request
- * object.
+ * Tells whether an authorization request is a stranger's and will show a page. A session cookie that this server signed
+ * may belong to a signed-in person. A request object may contain `prompt=none`, which shows no page.
  */
 function isStrangers(context: Context): boolean {
   if (context.method !== 'GET' || context.cookies.get(sessionCookie(context), { signed: true }) !== undefined)

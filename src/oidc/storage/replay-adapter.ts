@@ -13,19 +13,19 @@ interface Seen {
 
 const replayKey = keyspace<Seen>('replay');
 
-/** The longest life that a signed proof may have, in seconds. */
+/** Longest life of a signed proof, in seconds. */
 export const LONGEST_PROOF = 3600;
 
-/** Seconds after its end, or before its beginning, for which the engine accepts a proof. */
+/** Seconds for which the engine accepts a proof before its life begins and after it ends. */
 export const CLOCK_TOLERANCE = 15;
 
 /**
- * Seconds by which a DPoP proof may lie ahead (RFC 9449 §11.1). The engine remembers it as if it had been made now, so
- * it would accept it again for as long after forgetting it.
+ * Seconds by which the `iat` of a DPoP proof may lie in the future (RFC 9449 §11.1). The engine remembers such a proof
+ * as if it were made now. Without these extra seconds, it would forget the proof too early and could accept it again.
  */
 const AHEAD = 300;
 
-/** Forgets the proofs of a request that was refused. */
+/** Functions that forget the proof of a current request, in case the server refuses the request. */
 const forget = new WeakMap<KoaContextWithOIDC, () => Promise<unknown>>();
 
 interface ReplayOptions {
@@ -36,16 +36,19 @@ interface ReplayOptions {
 }
 
 /**
- * Accepts proofs once (DPoP proofs, client assertions). The engine reads first and writes later, so two at once would
- * both pass; here the read itself claims the id. A claim outlives every moment at which any node accepts the proof,
- * even if the first node's clock is ahead of the store and another's is behind.
+ * Adapter that accepts each proof once (DPoP proofs, client assertions). The engine reads first and writes later, so
+ * two concurrent requests would both pass. Here the read itself claims the id. The claim lasts until no node accepts
+ * the proof any more, even if one node's clock is ahead of the store's and another's is behind.
  */
 export function replayAdapter({ grants, clockSkew, pending }: ReplayOptions): Adapter {
   const beyond = AHEAD + 2 * clockSkew;
   const longest = LONGEST_PROOF + CLOCK_TOLERANCE + beyond;
   const keyOf = (id: string): Key<Seen> => replayKey(sha256(id));
 
-  /** Bounds the number of remembered proofs. A refused request has not used its proof. */
+  /**
+   * Counts a proof, to bound the number of remembered proofs. If there are too many, the proof counts as unused and the
+   * request is refused.
+   */
   async function admit(id: string, seconds: number): Promise<void> {
     const context = Provider.ctx;
     if (context === undefined) return;
@@ -76,15 +79,18 @@ export function replayAdapter({ grants, clockSkew, pending }: ReplayOptions): Ad
 }
 
 /**
- * Forgets the proof of a refused token request from a public client: anybody can send such requests, and nothing was
- * issued. It is not counted, because many people refresh from one address.
+ * Forgets the proof of a public client's refused token request. Anybody can send such requests, and the server has
+ * issued nothing. These proofs are not counted, because many people refresh from one address.
  */
 export const forgetRefusedProofs: Middleware = async (context, next) => {
   await next();
   if (context.status >= 400 && context.status < 500) await forget.get(context as KoaContextWithOIDC)?.();
 };
 
-/** Tells whether a proof is exempt from the count: those of the operator's clients, in token requests or with client authentication. */
+/**
+ * Tells whether a proof is exempt from the count, because a client that the operator registered sent it in a token
+ * request or with client authentication.
+ */
 function isUncounted(context: KoaContextWithOIDC): boolean {
   const { client, route } = context.oidc;
   if (client === undefined || policyOf(client).isSelfDescribed || route === 'authorization') return false;

@@ -23,7 +23,7 @@ import { startOf, unsupported } from './adapter-verbs.ts';
 import type { PendingRequests } from './pending-requests.ts';
 import { SessionCookies, type FoundCookie } from './session-cookies.ts';
 
-/** Stands for the missing account of a question that was asked before sign-in. */
+/** Placeholder for the account of a question that was asked before anybody signed in. */
 const NOBODY = '';
 
 interface SessionAdapterDependencies {
@@ -38,14 +38,15 @@ interface SessionAdapterDependencies {
 interface Seen {
   cookie: FoundCookie;
   session: Stored<SessionRecord>;
-  /** The questions that its browser was asked. */
+  /** State of the questions that the browser was asked. */
   state: AdapterPayload['state'];
 }
 
 /**
- * Adapter for sessions. A session keeps its uid for life, and its changing cookies lead to it. The engine reads a
- * session at a request's start and writes all of it at the end, so the last of parallel requests would undo the others;
- * here a write makes only its own changes. After sign-out no pending request brings the session back.
+ * Adapter for sessions. A session keeps its uid for life, while the cookies that lead to it change. The engine reads a
+ * session when a request starts and writes all of it at the end, so the last of several parallel requests would undo
+ * the others' changes. Here each write makes only its own changes. After a sign-out, no pending request brings the
+ * session back.
  */
 export function sessionAdapter({ grants, random, clock, pending, config }: SessionAdapterDependencies): Adapter {
   const cookies = new SessionCookies(grants, random);
@@ -62,7 +63,7 @@ export function sessionAdapter({ grants, random, clock, pending, config }: Sessi
       if (session === undefined || !(await sessionCounts(grants, session.value, read))) return undefined;
       const state = shownState(cookie.value.state, Provider.ctx, { account: session.value.accountId, random });
       if (Provider.ctx !== undefined) seenBy.set(Provider.ctx, { cookie, session, state });
-      // A copy, since the engine writes into what it is given.
+      // The result is a copy, because the engine modifies it.
       return { ...structuredClone(session.value), jti: id, uid, state };
     },
     async findByUid(uid) {
@@ -80,15 +81,17 @@ export function sessionAdapter({ grants, random, clock, pending, config }: Sessi
       if (seen === undefined) return begin(parts, write);
       const signsIn = context?.oidc.result?.login !== undefined;
       const goesOn = seen.cookie.id === id ? goOn(parts, write, seen) : rename(parts, write, seen, signsIn);
-      // The code is then invalid, but the session's end did not see this token.
+      // If the session has ended, a code is invalid. An access token is not, because the session's revocation could not
+      // find it, so it must not be sent.
       if (!(await goesOn) && context?.oidc.entities.AccessToken !== undefined)
         throw new Problem('interaction-gone', 'the session has ended');
     },
     async destroy(id) {
       const session = Provider.ctx?.oidc.session;
-      // The engine also destroys a session that it renames, before writing. `rename` does that later.
+      // The engine also destroys the old id of a session that it renames, before it writes the new one. `rename`
+      // removes that cookie later.
       if (session?.jti !== id) return;
-      // The session has ended already. It is remembered for a while, for requests under way.
+      // `endSession` has already ended the session. Its record stays for a while, so that concurrent requests notice.
       await cookies.remove(id);
     },
   };
@@ -111,8 +114,9 @@ async function latestNotBeforeOf(grants: Store, account: string | undefined) {
 }
 
 /**
- * Returns the questions only to the browser and the account that they were asked. A form that names nobody, or another
- * person, is refused once another tab has signed somebody in. Older questions name no account.
+ * Returns the state of pending questions only to the browser and the account that were asked. If another tab has signed
+ * somebody in meanwhile, the server refuses a form that was shown to nobody or to another person. Questions from
+ * earlier versions name no account.
  */
 function shownState(
   state: AdapterPayload['state'],
@@ -121,7 +125,7 @@ function shownState(
 ): AdapterPayload['state'] {
   if (state === undefined || context === undefined) return state;
   if (matchingBrowser(context, String(state['browser'])) === undefined) return undefined;
-  // The page shown instead needs a working form.
+  // The page that is shown instead needs a working form, so it gets a new secret.
   return (state['account'] ?? account) === account ? state : { secret: secretToken(random) };
 }
 
@@ -134,7 +138,7 @@ function tiedState(
   return { ...state, browser: browserHash(browserFor(context, random)), account: accountId };
 }
 
-/** A person's session counts from their latest sign-in. */
+/** Returns the time of the person's latest sign-in; undefined if nobody is signed in. */
 function signInOf(
   { accountId }: AdapterPayload,
   before: SessionRecord | undefined,
@@ -145,7 +149,10 @@ function signInOf(
   return signInStart(context) ?? before?.startedAt ?? startOf(context, clock);
 }
 
-/** Records the session's use for its owner. If the request has no value for a fact, the earlier value is removed. */
+/**
+ * Returns the facts of the session's latest use, for its owner. If the request lacks a fact, the write removes the
+ * earlier value.
+ */
 function useOf(
   context: KoaContextWithOIDC | undefined,
   clock: Clock,
@@ -164,7 +171,7 @@ async function begin({ grants, cookies, pending }: Parts, { id, payload, options
   await cookies.add(id, { uid, account: session.accountId, state }, options);
 }
 
-/** @returns false if the session has ended, like `rename` */
+/** Writes the changes of a session that keeps its cookie. @returns false if the session has ended */
 async function goOn({ grants, cookies }: Parts, { payload, options }: Write, seen: Seen): Promise<boolean> {
   const { uid, state, session } = split(payload);
   const isAsking = !isDeepStrictEqual(state, seen.state);
@@ -174,9 +181,10 @@ async function goOn({ grants, cookies }: Parts, { payload, options }: Write, see
 }
 
 /**
- * Gives the browser a new cookie. A cookie from before sign-in is invalidated first, because a stranger may have set it
- * (session fixation); of several concurrent sign-ins with it, one succeeds. A crash loses no session: the old cookie
- * stays until the new one exists.
+ * Gives the browser a new cookie. The server first removes a cookie from before sign-in, because a stranger may have
+ * set it (session fixation); of several concurrent sign-ins with it, one succeeds. A crash loses no signed-in session,
+ * because its old cookie stays until the new one exists. @returns false if the session has ended, or if another sign-in
+ * with the cookie was faster
  */
 async function rename(parts: Parts, { id, payload, options }: Write, seen: Seen, signsIn: boolean): Promise<boolean> {
   const { grants, cookies } = parts;
@@ -210,8 +218,8 @@ function split({ jti: _secret, uid = '', state, ...session }: AdapterPayload) {
 }
 
 /**
- * Merges JSON objects member by member at every depth: applies the changes from `before` to `ours` to `now`, which
- * others have changed meanwhile.
+ * Applies the changes from `before` to `ours` to `now`, which other requests may have changed meanwhile. It merges JSON
+ * objects member by member at every depth.
  */
 export function mergeChanges<T extends object>(before: T, ours: T, now: T): T {
   const [was, is] = [members(before), members(ours)];

@@ -15,7 +15,10 @@ import { update } from '../../storage/update.ts';
 interface Cookie {
   /** The session's uid. */
   uid: string;
-  /** The session's account, to read its not-before instants in parallel. Absent in records of earlier versions. */
+  /**
+   * The session's account, so that its not-before instants can be read in parallel with the session. Absent before
+   * sign-in, and in records of earlier versions.
+   */
   account?: string | undefined;
   /** A pending sign-out question, with the secret of its form. */
   state?: AdapterPayload['state'];
@@ -53,7 +56,7 @@ export class SessionCookies {
     await this.#grants.set(cookieKey(id), sealRecord(id, cookie, this.#random), options);
   }
 
-  /** Extends a cookie's life, unless it was removed or replaced. */
+  /** Changes a cookie and extends its life, unless it was removed or replaced. */
   async keep(found: FoundCookie, change: (now: Cookie) => Cookie, options: WriteOptions): Promise<void> {
     await this.#update(found, (now) => (now.isRetiring ? undefined : change(now)), options);
   }
@@ -62,7 +65,7 @@ export class SessionCookies {
     await this.#update(found, (now) => ({ ...now, isRetiring: true }), { ttl: GRACE });
   }
 
-  /** @returns whether it existed */
+  /** @returns whether the cookie existed */
   remove(id: string): Promise<boolean> {
     return this.#grants.delete(cookieKey(id));
   }

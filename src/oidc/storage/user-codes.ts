@@ -9,12 +9,15 @@ export interface UserCodes {
   deviceCodeOf(userCode: string): Promise<string | undefined>;
 }
 
-/** Maps the code that a person types to the device code, which is sealed as it is, not as JSON. */
+/**
+ * Record that maps the code that a person types to the device code. The device code is sealed as plain text, not as
+ * JSON.
+ */
 const userCodeKey = sealedKeyspace<{ sealed: string }>('user-code');
 
 /**
- * Opens the user codes. A code has 34 bits (RFC 8628 §6.1), which a thief of the store could try out. So the record's
- * name and key are derived with a key that is not in the store.
+ * Opens the user codes. A code has only 34 bits (RFC 8628 §6.1), so somebody who steals the store could try all of
+ * them. The record's name and sealing key are therefore derived with a key that is not in the store.
  */
 export function openUserCodes({ grants, random, key }: { grants: Store; random: Random; key: Buffer }): UserCodes {
   const secretOf = (userCode: string): string => hmacSha256(key, userCode);
