@@ -16,8 +16,8 @@ interface Parts {
 }
 
 /**
- * The resource owner password grant (RFC 6749 §4.3), for migrating old first-party apps; RFC 9700 §2.4 forbids it for
- * everything else. Attempts share their counts with the sign-in page.
+ * The resource owner password grant (RFC 6749 §4.3), only for old first-party apps until they migrate, because RFC 9700
+ * §2.4 forbids it. The sign-in page and this grant count attempts together.
  */
 export function passwordGrant(parts: Parts): GrantType {
   return {
@@ -29,7 +29,7 @@ export function passwordGrant(parts: Parts): GrantType {
       const { username, password } = params;
       if (typeof username !== 'string' || typeof password !== 'string')
         throw new errors.InvalidRequest('username and password are required');
-      // Checked before the password, so that a faulty request counts as no attempt.
+      // The scope is checked before the password, so that a faulty request does not count as an attempt.
       const scopes = validateClientScope(context.oidc.provider, context);
       const accountId = await signedIn(context, { username, password }, parts);
       await giveTokens(context, { scopes, accountId, authTime: epochSeconds(parts.clock) });
@@ -37,7 +37,10 @@ export function passwordGrant(parts: Parts): GrantType {
   };
 }
 
-/** @returns the account's id. Refuses everybody else, also a person who needs a second factor. */
+/**
+ * Signs a person in by password. @returns the account's id @throws the error for the client if the sign-in is refused
+ * or delayed
+ */
 async function signedIn(
   context: TokenEndpointGrantContext,
   { username: email, password }: { username: string; password: string },
@@ -69,7 +72,7 @@ function refusal(
   return new errors.InvalidGrant(`the password does not sign in: ${result.outcome}`);
 }
 
-/** RFC 6749 §5.2 has no error for "retry later". */
+/** Returns `temporarily_unavailable`, because RFC 6749 §5.2 has no error for "retry later". */
 function later(
   context: TokenEndpointGrantContext,
   seconds: number,
@@ -80,7 +83,7 @@ function later(
   return Object.assign(error, { status, statusCode: status });
 }
 
-/** Issues tokens as after a sign-in page and a code, but without a session. */
+/** Issues tokens as the code flow does after a sign-in, but without a session. */
 async function giveTokens(
   context: TokenEndpointGrantContext,
   { scopes, accountId, authTime }: { scopes: ReadonlySet<string>; accountId: string; authTime: number },
@@ -89,7 +92,7 @@ async function giveTokens(
   context.oidc.entity('Account', { accountId });
   await resolveRequestedResources(provider, context);
   const [resource] = Object.keys(context.oidc.resourceServers);
-  // The engine has put the client's default here as a list, which would count as several resources.
+  // The engine has stored the client's default resource here as a list, which would count as several resources.
   delete params.resource;
   const grant = new provider.Grant({ accountId, clientId: client.clientId });
   addRequestedAccess(context, grant);

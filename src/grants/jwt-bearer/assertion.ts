@@ -1,7 +1,7 @@
 /** The members of a JSON object; empty if the object could not be read. */
 export type Members = Readonly<Record<string, unknown>>;
 
-/** One of the two readable parts of a JWT. */
+/** The decoded header or claims of a JWT. */
 interface Part {
   readonly members: Members;
   readonly isObject: boolean;
@@ -16,10 +16,12 @@ export interface Assertion {
   readonly claims: Part;
 }
 
-/** In characters. Usual assertions are a tenth of it. */
+/** Longest accepted assertion in characters. Usual assertions have a tenth of this length. */
 export const LONGEST_ASSERTION = 16_384;
 
-/** Never throws: unreadable parts are empty, and the checks report them. */
+/**
+ * Decodes an assertion without verifying it. It never throws: unreadable parts are empty, and the checks report them.
+ */
 export function readAssertion(text: string): Assertion {
   const parts = text.length > LONGEST_ASSERTION ? [] : text.split('.');
   return { text, parts, header: readPart(parts[0]), claims: readPart(parts[1]) };
@@ -36,7 +38,7 @@ function readPart(part = ''): Part {
     const json = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(part, 'base64url'));
     const value: unknown = JSON.parse(json);
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return NOTHING;
-    // An object without a prototype has no claims beyond those of the token.
+    // An object without a prototype inherits nothing, so it has only the claims of the token.
     const members = Object.assign(Object.create(null) as object, value) as Members;
     return { members, isObject: true, repeatsName: repeatsName(json) };
   } catch {
@@ -48,8 +50,8 @@ const NOTHING: Part = { members: {}, isObject: false, repeatsName: false };
 
 /**
  * Tells whether an object in a JSON text repeats a member name, also when the two spellings differ in their escapes.
- * Parsers disagree on which member counts (RFC 8259 §4), so a check of one may miss the value that another one uses.
- * @param json a text that `JSON.parse` accepts
+ * Parsers disagree on which of the members counts (RFC 8259 §4), so a check might see another value than the code that
+ * uses it. @param json a text that `JSON.parse` accepts
  */
 export function repeatsName(json: string): boolean {
   const open: Set<string>[] = [];
@@ -71,7 +73,7 @@ function isNew(name: unknown, names: Set<string> | undefined): boolean {
   return names?.size !== before || names === undefined;
 }
 
-/** @param start index of a text's opening quote. @returns the index after its closing one */
+/** @param start index of a text's opening quote @returns the index after its closing quote */
 function endOfText(json: string, start: number): number {
   let at = start + 1;
   while (at < json.length && json[at] !== '"') at += json[at] === '\\' ? 2 : 1;

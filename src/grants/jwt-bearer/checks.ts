@@ -9,7 +9,7 @@ const USE: readonly Check[] = [
   { reason: 'replayed', says: 'it was not used before (jti)', holds: (it) => it.isFirst() },
 ];
 
-/** All checks in order. The first one that fails gives the reason of the refusal. */
+/** All checks in order. The first check that fails gives the reason for the refusal. */
 export const CHECKS: readonly Check[] = [...FORM, ...ORIGIN, ...VALIDITY, ...POLICY, ...SUBJECT, ...USE];
 
 /** @returns the first check that fails */

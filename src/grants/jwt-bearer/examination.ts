@@ -9,7 +9,10 @@ import { keyspace, type Store } from '../../storage/store.ts';
 import type { Assertion, Members } from './assertion.ts';
 import type { Subject, Subjects } from './subject.ts';
 
-/** Seconds between any two nodes' estimates of the store's time, by which assertions are judged and remembered. */
+/**
+ * Largest difference in seconds between two nodes' estimates of the store's time. A node judges an assertion by its own
+ * estimate, so the server remembers a used assertion for that much longer.
+ */
 const RECKONED_APART = 60;
 
 /** The client that presents an assertion. */
@@ -36,13 +39,13 @@ interface Sources {
   readonly keyOf: (issuer: TrustedIssuer, header: { kid?: string; alg: string }) => Promise<KeyChoice>;
   readonly subjectOf: (issuer: TrustedIssuer, claims: Members) => Promise<Subject>;
   /**
-   * @returns whether this is the first use of the assertion; `life` is the time in seconds for which it must be
-   * remembered
+   * Claims the single use of an assertion. @param life seconds for which the use must be remembered @returns whether
+   * this is the first use
    */
   readonly claimOnce: (issuer: string, jti: string, life: number, issuedAt: number) => Promise<boolean>;
 }
 
-/** All facts that the checks may use. A fact from outside is fetched when the first check needs it. */
+/** All facts that the checks may use. A fact from outside the request is fetched when a check first needs it. */
 export class Examination {
   readonly request: Request;
   readonly header: Members;
@@ -51,7 +54,7 @@ export class Examination {
   readonly issuer: TrustedIssuer;
   /** This server's issuer URL. */
   readonly here: string;
-  /** In seconds since the epoch. */
+  /** The current time in seconds since the epoch. */
   readonly now: number;
   readonly #sources: Sources;
   #key: Promise<KeyChoice> | undefined;
@@ -124,7 +127,7 @@ export class Examination {
     return [resource].flat().filter((one) => typeof one === 'string');
   }
 
-  /** The API that the token is for; `undefined` if nothing determines it. */
+  /** The API that the token is for; `undefined` if nothing names exactly one. */
   get resource(): string | undefined {
     const { client, resources } = this.request;
     const named = resources.length > 0 ? resources : this.grantedResources;
@@ -150,7 +153,7 @@ const NOBODY: TrustedIssuer = {
 
 /** A condition that an assertion must meet. */
 export interface Check {
-  /** Reason of the refusal, for the log and for `latchkey issuers test`. The client sees `invalid_grant`. */
+  /** Reason for the refusal, for the log and for `latchkey issuers test`. The client sees `invalid_grant`. */
   reason: string;
   /** The condition in words, for the operator. */
   says: string;
@@ -191,8 +194,9 @@ export function examiner({ here, issuers, keys, subjects, claimOnce, clock }: Ex
 const usedAssertion = keyspace<{ used: true }>('used-assertion');
 
 /**
- * Allows each `jti` of an issuer once on all nodes that share the store (RFC 7523 §3, item 7). A restored store does not
- * know which assertions were used since its backup, so it refuses all that were issued before.
+ * Allows each `jti` of an issuer once on all nodes that share the store (RFC 7523 §3, item 7). A restored store does
+ * not know which assertions were used since its backup, so the server refuses all assertions that were issued before
+ * the restore.
  */
 export function usedAssertions(grants: Store): { claimOnce: Sources['claimOnce']; isFree: Sources['claimOnce'] } {
   const keyOf = (issuer: string, jti: string) => usedAssertion(sha256(JSON.stringify([issuer, jti])));
@@ -202,7 +206,7 @@ export function usedAssertions(grants: Store): { claimOnce: Sources['claimOnce']
       const claim = grants.create(keyOf(issuer, jti), { used: true }, { ttl: life });
       return (await Promise.all([claim, isKnown(issuedAt)])).every(Boolean);
     },
-    /** Checks without recording the use. */
+    /** Tells whether the assertion is unused, without recording a use. */
     async isFree(issuer, jti, _life, issuedAt) {
       const [found, known] = await Promise.all([grants.get(keyOf(issuer, jti)), isKnown(issuedAt)]);
       return known && found === undefined;

@@ -1,7 +1,7 @@
 import { isBase64url, LONGEST_ASSERTION } from './assertion.ts';
 import type { Check } from './examination.ts';
 
-/** Checks of the form, before anything in the text is trusted (RFC 7515 §5.2, RFC 8725 §3). */
+/** Checks of an assertion's form, before anything in it is trusted (RFC 7515 §5.2, RFC 8725 §3). */
 export const FORM: readonly Check[] = [
   {
     reason: 'too_long',

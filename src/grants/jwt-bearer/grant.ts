@@ -20,8 +20,9 @@ interface JwtBearerDependencies {
 }
 
 /**
- * Accepts a trusted issuer's token as a grant (RFC 7523 §2.1). It issues only an access token. No refresh token,
- * because the client can get another assertion; no ID token, because nobody signed in here.
+ * Accepts a trusted issuer's token as a grant (RFC 7523 §2.1). The grant issues an access token only. A refresh token
+ * is unnecessary, because the client can get another assertion. An ID token would be wrong, because nobody signed in
+ * here.
  */
 export function jwtBearerGrant({ examine, subjects, announce }: JwtBearerDependencies): GrantType {
   return {
@@ -29,7 +30,8 @@ export function jwtBearerGrant({ examine, subjects, announce }: JwtBearerDepende
     parameters: ['assertion', 'scope', 'resource'],
     repeatable: ['resource'],
     async handle(context) {
-      // Checked first: a proof that must be repeated (DPoP nonces) must not use up the assertion.
+      // The proof is checked first, because a request that must be repeated with a DPoP nonce must not use up the
+      // assertion.
       const sender = await senderConstraint(context);
       const examination = await examine(requestOf(context, sender));
       const { claims, issuer, request } = examination;
@@ -51,7 +53,10 @@ export function jwtBearerGrant({ examine, subjects, announce }: JwtBearerDepende
   };
 }
 
-/** Only an audience fault is named in the response: otherwise a misconfigured issuer could not find it. */
+/**
+ * Returns the error for a failed check. The response names the fault only if the audience is wrong, because a
+ * misconfigured issuer could not find it otherwise.
+ */
 function refused({ reason, says }: Check, here: string): errors.InvalidGrant {
   const error = new errors.InvalidGrant(`assertion refused: ${reason}: ${says}`);
   if (!reason.startsWith('audience_')) return error;
@@ -99,7 +104,7 @@ async function giveToken(context: TokenEndpointGrantContext, given: Given): Prom
   const token =
     account === undefined
       ? new provider.ClientCredentials(common)
-      : // The account's owner granted nothing here: the operator trusts the issuer.
+      : // There is no grant: the operator's trust in the issuer takes the place of the person's consent.
         new provider.AccessToken({ ...common, accountId: account.id, grantId: '', gty: JWT_BEARER });
   sender.bind(token);
   trustedBy(token, issuer);

@@ -62,7 +62,10 @@ export const POLICY: readonly Check[] = [
   },
 ];
 
-/** RFC 7800 §3.1 and RFC 9449 §6.1: a binding that cannot be checked counts as violated. */
+/**
+ * Tells whether the sender proves the key that `cnf` names (RFC 7800 §3.1, RFC 9449 §6.1). A binding of any other kind
+ * cannot be checked, so it counts as violated.
+ */
 function isBoundTo(cnf: unknown, jkt: string | undefined): boolean {
   return jkt !== undefined && typeof cnf === 'object' && cnf !== null && 'jkt' in cnf && cnf.jkt === jkt;
 }

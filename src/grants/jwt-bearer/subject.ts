@@ -16,7 +16,7 @@ import type { Members } from './assertion.ts';
 export type Subject =
   | { is: 'service' }
   | { is: 'account'; account: Account }
-  /** An account found by its address for the first time. It is linked once all checks pass. */
+  /** An account found by its email address for the first time. It is linked once all checks pass. */
   | { is: 'linkable'; account: Account }
   | NewSubject
   | Nobody;
@@ -42,7 +42,7 @@ const linkKey = keyspace<Link>('issuer-link');
 export interface Subjects {
   /** Finds the subject without changing anything. */
   find(issuer: TrustedIssuer, claims: Members): Promise<Subject>;
-  /** Makes or links the account. @returns the account, or `undefined` for a service or if there is none */
+  /** Creates or links the account. @returns the account; `undefined` for a service, or if there is no account */
   settle(subject: Subject, issuer: TrustedIssuer, claims: Members): Promise<Account | undefined>;
 }
 
@@ -59,7 +59,7 @@ export function openSubjects({ accounts, records }: { accounts: Accounts; record
     if (is === 'service') return { is };
     const name = nameIn(issuer, claims);
     const account = await linked(issuer, name);
-    // The operator links an address without knowing whether a stranger has signed up with it meanwhile.
+    // The operator linked an email address, and a stranger may have signed up with that address meanwhile.
     if (account !== undefined && linkedAddress(issuer, name) !== undefined && isUnverifiedSignUp(account))
       return { is: 'nobody', because: 'account not vouched for' };
     if (account !== undefined) return { is: 'account', account };
@@ -78,7 +78,7 @@ export function openSubjects({ accounts, records }: { accounts: Accounts; record
       subject.is === 'linkable'
         ? await vouchedFor(subject.account)
         : await accounts.create(newAccount(subject, issuer, claims));
-    // Another assertion for the same person was faster: use the account that it made.
+    // Another assertion for the same person was faster, so use the account that it created.
     if (made === 'email-taken') return settleAgain(issuer, claims);
     await records.set(keyOf(issuer, nameIn(issuer, claims)), { account: made.id });
     return made;
@@ -96,15 +96,15 @@ export function openSubjects({ accounts, records }: { accounts: Accounts; record
   return { find, settle };
 }
 
-/** Returns the issuer's name for a subject, from the claim that its rule selects. */
+/** Returns the issuer's name for a subject, from the claim that the issuer's subject rule names. */
 function nameIn({ subject }: TrustedIssuer, claims: Members): string {
   const name = claims[subject.claim];
   return typeof name === 'string' ? name : '';
 }
 
 /**
- * Finds the subject of a linked or new account. A process may stop after it makes an account and before it makes the
- * link, so an account without a link is possible.
+ * Decides whether the account that has the assertion's email address may be linked. A process may stop after it creates
+ * an account and before it stores the link, so the account may have been created for this subject.
  */
 function ownerOf(owner: Account, issuer: TrustedIssuer, name: string): Subject {
   const isMadeForThem = owner.madeFor === nameHash(issuer, name);
@@ -120,7 +120,7 @@ function newAccount({ email, name }: NewSubject, issuer: TrustedIssuer, claims: 
   return { email, name, roles, madeFor, origin: 'trusted-issuer', emailVerifiedBy: 'trusted-issuer' };
 }
 
-/** Returns the address that the operator linked to a subject. */
+/** Returns the email address that the operator linked to a subject. */
 function linkedAddress({ subject: { links } }: TrustedIssuer, name: string): string | undefined {
   return Object.hasOwn(links, name) ? links[name] : undefined;
 }
@@ -133,7 +133,10 @@ function nameHash({ issuer }: TrustedIssuer, name: string): string {
   return sha256(JSON.stringify([issuer, name]));
 }
 
-/** OpenID Connect Core §5.1: an address counts only if `email_verified` is the boolean true. */
+/**
+ * Returns the email address if the issuer has verified it: `email_verified` must be the boolean true (OpenID Connect
+ * Core §5.1).
+ */
 function provedEmail({ email, email_verified: isVerified }: Members): string | undefined {
   return isVerified === true && typeof email === 'string' ? normaliseEmail(email) : undefined;
 }

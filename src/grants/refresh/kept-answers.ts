@@ -12,7 +12,7 @@ interface KeptAnswer {
   asked: string;
 }
 
-/** Records that an answer was sent: it is kept for `ttl` more seconds. */
+/** Records that an answer was sent. From then on, it is kept for `ttl` seconds. */
 export type NoteGiven = (ttl: number) => Promise<void>;
 
 interface AnswerRecord extends Sealed<KeptAnswer> {
@@ -22,8 +22,9 @@ interface AnswerRecord extends Sealed<KeptAnswer> {
 const answerKey = keyspace<AnswerRecord>('refresh-answer');
 
 /**
- * Recent refresh responses. Each is stored under its new refresh token's name and sealed with the presented token.
- * Neither the store alone nor the holder of the new token can open it. A response that was never sent stays.
+ * Recent refresh responses. Each is stored under the name of its new refresh token, and sealed with the presented
+ * token. So neither the store nor the new token is enough to open it. A response that was never sent is kept for
+ * longer.
  */
 export class KeptAnswers {
   readonly #grants: Store;
@@ -34,7 +35,7 @@ export class KeptAnswers {
     this.#random = random;
   }
 
-  /** @param ttl in seconds, while the answer was not sent */
+  /** @param ttl seconds for which the answer is kept if it is never sent */
   async keep(presented: string, successor: string, answer: KeptAnswer, ttl: number): Promise<NoteGiven> {
     const record = sealRecord(presented, answer, this.#random);
     await this.#grants.set(answerKey(successor), record, { ttl });
@@ -64,9 +65,9 @@ export class KeptAnswers {
 /** Verdict on a used refresh token that is presented again. */
 type Judgement =
   | { is: 'repeat'; body: unknown; noteGiven: NoteGiven }
-  /** From the client that got the answer, but with another request: two tabs may want tokens for two APIs at once. */
+  /** The same client sent another request: two tabs may want tokens for two APIs at once. */
   | { is: 'other' }
-  /** The time for repeating its answer is over. */
+  /** The time for repeating the answer is over. */
   | { is: 'late'; reason: string }
   | { is: 'foreign'; reason: string };
 
@@ -78,8 +79,9 @@ export function askedFor({ oidc: { params = {} } }: KoaContextWithOIDC): string 
 }
 
 /**
- * Judges a used refresh token. Its client lost the response, or shares it with another tab, or it was stolen (RFC 9700
- * §4.14.2). @param request with `sender`, the key whose possession the request proves
+ * Judges a used refresh token that is presented again. The client lost the response or shares the token with another
+ * tab, or somebody stole the token (RFC 9700 §4.14.2). @param request the request, and the key whose possession it
+ * proves
  */
 export async function judge(
   { context, sender }: { context: KoaContextWithOIDC; sender: string | undefined },

@@ -13,7 +13,7 @@ import { ChecksPassed, hasUse, nameOf, RefreshTokens, type FoundToken, type Used
 interface RefreshGrant {
   /** The engine's adapter for refresh tokens. */
   readonly adapter: Adapter;
-  /** Refreshes by the engine's own grant. */
+  /** Refreshes tokens by the engine's own grant. */
   handle(context: KoaContextWithOIDC, engine: GrantHandler): Promise<void>;
 }
 
@@ -21,14 +21,14 @@ interface Parts {
   grants: Store;
   clock: Clock;
   random: Random;
-  /** Seconds for which a sent answer may be repeated; 0 for never. */
+  /** Seconds for which a sent answer may be repeated; 0 means never. */
   window: number;
 }
 
 /**
- * Refresh that neither loses nor doubles tokens. The engine makes a response while the token still counts as unused,
- * and the response is kept. One compare-and-swap of the token's record then decides, and only the chosen response is
- * sent. So a crash or refusal on the way uses up nothing, and concurrent requests all get the same response.
+ * Opens the refresh grant, which neither loses nor duplicates tokens. The engine makes a response while the token still
+ * counts as unused, and the server stores that response. A compare-and-swap of the token's record then decides which
+ * response is sent. So a crash or refusal before that uses up nothing, and concurrent requests get the same response.
  */
 export function refreshGrant(parts: Parts): RefreshGrant {
   const tokens = new RefreshTokens(parts.grants, parts.clock, parts.random);
@@ -45,7 +45,7 @@ interface Request {
   readonly engine: GrantHandler;
   /** The key whose possession the sender proves. */
   readonly sender: string | undefined;
-  /** Seconds for which the answer is kept once it was sent. */
+  /** Seconds for which the answer is kept after it was sent. */
   readonly window: number;
 }
 
@@ -93,12 +93,13 @@ class Refresh {
     });
     const successor = successorOf(context);
     const answer = { body: context.body, sender, asked: askedFor(context) };
-    // Kept for the token's whole life, because nobody knows how long an outage lasts.
+    // An answer that was not sent is kept for the token's whole life, because nobody knows how long an outage lasts.
     const life = this.#tokens.lifeOf(token) ?? window;
     const noteGiven = window > 0 ? await this.#answers.keep(token.value, successor, answer, life) : undefined;
     const isUsed = await this.#tokens.use(token, successor);
     const now = isUsed ? undefined : await this.#tokens.find(token.value);
-    // The store's client repeats a write after a broken connection, and then meets its own first attempt.
+    // After a broken connection, the store's client repeats the write. The second write then fails, because the first
+    // one succeeded.
     if (isUsed || now?.use?.successor === successor) {
       onceGiven(context, () => noteGiven?.(window));
       return;
@@ -110,7 +111,7 @@ class Refresh {
     onceGiven(context, () => kept.noteGiven(window));
   }
 
-  /** @throws InvalidGrant if this is no legitimate repeat */
+  /** Returns the kept answer for a used token. @throws InvalidGrant if this is not a legitimate repeat */
   async #kept(
     request: Request,
     token: UsedToken,
@@ -119,7 +120,7 @@ class Refresh {
     const judgement = await judge(request, token, { tokens: this.#tokens, answers: this.#answers });
     if (judgement.is === 'repeat') return judgement;
     if (judgement.is === 'other') throw new errors.InvalidGrant('refreshed a moment ago, for something else');
-    // A node may stall while the app gives up on it, asks another node and continues with that answer.
+    // The app may have given up on a stalled node, asked another node, and continued with that node's answer.
     const isLeftBehind = wasUnderWay || (await hasHungUp(request.context));
     const isHarmless = judgement.is === 'late' && isLeftBehind && request.window > 0;
     if (!isHarmless) await endFamily(request.context, token.payload.grantId);
@@ -128,8 +129,8 @@ class Refresh {
 }
 
 /**
- * Records that an answer was sent, once all of it has left over an intact connection. Without the record it stays
- * longer.
+ * Records that an answer was sent, once all of it has left over an intact connection. Without this record, the answer
+ * is kept for longer.
  */
 function onceGiven({ res }: KoaContextWithOIDC, note: () => Promise<void> | undefined): void {
   res.once('finish', () => {
@@ -138,8 +139,8 @@ function onceGiven({ res }: KoaContextWithOIDC, note: () => Promise<void> | unde
 }
 
 /**
- * Tells whether the client has disconnected. After an event-loop stall its FIN is still unread behind the request, so
- * two ticks pass first.
+ * Tells whether the client has disconnected. After a stall of the event loop, the client's FIN is still unread behind
+ * the request, so the function waits for two ticks.
  */
 async function hasHungUp({ response }: KoaContextWithOIDC): Promise<boolean> {
   for (let turns = 0; turns < 2; turns += 1) await nextTurn();
@@ -152,7 +153,10 @@ function successorOf({ oidc: { entities } }: KoaContextWithOIDC): string {
   return nameOf(successor.jti);
 }
 
-/** Deletes the tokens of a response that is not sent. If a deletion fails, nobody knows the token. */
+/**
+ * Deletes the tokens of a response that will not be sent. A failed deletion does no harm, because nobody knows the
+ * tokens.
+ */
 async function discard({ oidc: { entities } }: KoaContextWithOIDC): Promise<void> {
   if (entities.RotatedRefreshToken === undefined) return;
   await Promise.allSettled([entities.RefreshToken?.destroy(), entities.AccessToken?.destroy()]);

@@ -10,11 +10,14 @@ interface Token extends SealedPayload {
   use?: Use;
 }
 
-/** The single use of a refresh token. It is recorded by replacing the whole record, so there is never a second one. */
+/**
+ * The single use of a refresh token. The server records it by a compare-and-swap of the whole record, so there is never
+ * a second use.
+ */
 interface Use {
-  /** In milliseconds since the epoch. */
+  /** Time of the use, in milliseconds since the epoch. */
   at: number;
-  /** The name of its successor. */
+  /** The name under which its successor is stored. */
   successor: string;
 }
 
@@ -32,22 +35,22 @@ export function hasUse(token: FoundToken): token is UsedToken {
   return token.use !== undefined;
 }
 
-/** Thrown in place of issuing tokens after a used token has passed all of the engine's checks. */
+/** Thrown instead of issuing tokens, once a used token has passed all of the engine's checks. */
 export class ChecksPassed extends Error {
   override name = 'ChecksPassed';
 }
 
 const tokenKey = keyspace<Token>('refresh-token');
 
-/** Returns the name under which a token is stored. Its predecessor knows it by that name. */
+/** Returns the name under which a token is stored. The record of the token's predecessor contains this name. */
 export const nameOf = sha256;
 
 const keyOf = (value: string): Key<Token> => tokenKey(nameOf(value));
 
 export class RefreshTokens {
   /**
-   * The engine's adapter. During a refresh it returns the token that the refresh found, and defers its use until there
-   * is a response.
+   * The engine's adapter. During a refresh, it returns the token that the refresh found, and does not record its use
+   * before there is a response.
    */
   readonly adapter: Adapter;
   readonly #grants: Store;
@@ -83,8 +86,8 @@ export class RefreshTokens {
   }
 
   /**
-   * Replaces the token by its successor if the record is unchanged. A used token leaves its grant's index, because
-   * revoking it has no effect. @returns whether this call replaced it
+   * Marks the token as used if its record is unchanged. A used token leaves the index of its grant, because revoking it
+   * would have no effect. @returns whether this call marked it
    */
   async use(token: FoundToken, successor: string): Promise<boolean> {
     const { value, stored } = token;
@@ -93,7 +96,7 @@ export class RefreshTokens {
     return this.#grants.replace(keyOf(value), used, stored.version, ttl === undefined ? {} : { ttl });
   }
 
-  /** Returns the remaining life in seconds. */
+  /** Returns the token's remaining life in seconds. */
   lifeOf({ stored: { expiresAt } }: FoundToken): number | undefined {
     return expiresAt === undefined ? undefined : Math.max(1, (expiresAt - this.#clock.now()) / 1000);
   }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { unacceptable } from './token-types.ts';
 
-/** The acting party, with the chain of earlier actors inside (RFC 8693 §4.1). */
+/** An actor. The earlier actors are nested in it (RFC 8693 §4.1). */
 export interface Act {
   sub: string;
   act?: Act | undefined;
@@ -17,7 +17,10 @@ export const actSchema: z.ZodType<Act> = z.strictObject({
 /** Limit on actors, because each makes the token longer. */
 const MOST_ACTORS = 5;
 
-/** RFC 8693 §4.4. An unknown member could mean anything, so it allows nobody. */
+/**
+ * The `may_act` claim (RFC 8693 §4.4). A claim with an unknown member is refused, because the member could mean
+ * anything.
+ */
 export const mayActSchema = z.strictObject({ sub: z.string() });
 
 /** The claims of a subject token that concern delegation. */

@@ -7,7 +7,7 @@ import { TOKEN_TYPE } from './token-types.ts';
 const text = z.string().optional();
 const list = z.union([z.string().transform((one) => [one]), z.array(z.string())]).default([]);
 
-/** RFC 8693 §2.1. */
+/** Parameters of a token exchange request (RFC 8693 §2.1). */
 export const parametersSchema = z.object({
   subject_token: z.string('subject_token is required'),
   subject_token_type: z.string('subject_token_type is required'),
@@ -19,7 +19,7 @@ export const parametersSchema = z.object({
   scope: text,
 });
 
-/** An exchange with valid tokens and an authorized client, for which the new token is still to be issued. */
+/** An exchange whose client and presented tokens have passed all checks. The new token is still to be issued. */
 export interface Exchange {
   policy: Policy;
   parameters: z.infer<typeof parametersSchema>;

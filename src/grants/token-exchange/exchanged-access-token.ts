@@ -19,12 +19,12 @@ export function exchangedAccessToken({ announce, clock }: { announce: Announce; 
     const sender = await senderConstraint(context);
     const target = await targetOf(context, exchange);
     const left = Math.min(subject.exp, actor?.exp ?? subject.exp) - epochSeconds(clock);
-    // A remaining life of 0 would count as unset and give a whole new life.
+    // The engine would treat a life of 0 as unset, and give the token its usual life.
     if (left < 1) throw unacceptable('subject_token', 'expired');
     const token = new provider.AccessToken({
       accountId: subject.sub,
       client,
-      // A machine's access has no grant.
+      // A token that a machine got for itself has no grant.
       grantId: subject.grant_id ?? '',
       gty: TOKEN_EXCHANGE,
       resourceServer: target,
@@ -60,12 +60,18 @@ export function exchangedAccessToken({ announce, clock }: { announce: Announce; 
   };
 }
 
-/** Lists the clients that held the token before: the last one, and the one of the grant (for a machine, itself). */
+/**
+ * Lists the clients through which the access passed: the presented token's client, the client of its grant and, if no
+ * account is involved, the machine that is its subject.
+ */
 function formerClientsOf({ client_id: last, grant_client: first, account, sub }: PresentedToken): string[] {
   return [last, ...(first === undefined ? [] : [first]), ...(account === undefined ? [sub] : [])];
 }
 
-/** RFC 8693 §2.1: `resource` and `audience` both name the token's target. Here both are an API's identifier. */
+/**
+ * Finds the API that the new token is for. Both `resource` and `audience` name it (RFC 8693 §2.1), by the API's
+ * identifier.
+ */
 async function targetOf(
   context: TokenEndpointGrantContext,
   { policy, parameters, subject }: Exchange,
@@ -74,7 +80,7 @@ async function targetOf(
   if (target === undefined) throw new errors.InvalidTarget('resource or audience is required');
   if (others.length > 0) throw new errors.InvalidTarget('a token is for one resource');
   if (!policy.resources.includes(target)) throw new errors.InvalidTarget();
-  // The resource's scopes depend on the person's roles.
+  // The engine needs the account, because the API's scopes depend on the person's roles.
   if (subject.account !== undefined) context.oidc.entity('Account', { accountId: subject.account.id });
   context.oidc.params.resource = target;
   const [found] = await resolveRequestedResources(context.oidc.provider, context);
@@ -82,7 +88,10 @@ async function targetOf(
   return found;
 }
 
-/** Returns the scopes that the presented token, the client, the API and the person's roles all allow. */
+/**
+ * Returns the scopes of the new token: the requested ones or, by default, all that the presented token, the client, the
+ * API and the person's roles allow. @throws errors.InvalidScope if a requested scope is not allowed
+ */
 function scopeOf({ parameters, subject }: Exchange, target: ResourceServerInstance): string | undefined {
   const had = new Set(subject.scope.split(' '));
   const allowed = [...target.scopes].filter((scope) => had.has(scope));
@@ -92,7 +101,10 @@ function scopeOf({ parameters, subject }: Exchange, target: ResourceServerInstan
   return asked.length === 0 ? undefined : asked.join(' ');
 }
 
-/** A bound token can be exchanged only by the holder of its key, and only for a token bound to the same key. */
+/**
+ * Refuses an exchange that would lose a key binding. Only the key's holder can exchange a bound token, and only for a
+ * token bound to the same key.
+ */
 function staysBound(role: Role, { cnf }: PresentedToken, token: AccessToken): void {
   if (cnf === undefined) return;
   if (cnf.jkt !== token.jkt || cnf['x5t#S256'] !== token['x5t#S256'])

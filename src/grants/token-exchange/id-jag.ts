@@ -15,15 +15,15 @@ import type { Exchange, IssueToken } from './exchange.ts';
 import { subjectFor } from './presented-token.ts';
 import { unacceptable, TOKEN_TYPE } from './token-types.ts';
 
-/** In seconds. The client presents it at once. */
+/** Longest life of an ID-JAG in seconds. It is short, because the client presents the ID-JAG at once. */
 const LIFE = 300;
 
 type Target = NonNullable<Exchange['policy']['id_jag']>[number];
 
 /**
- * Issues an Identity Assertion JWT Authorization Grant. One app of an organisation presents it to another server that
- * trusts this one, and uses an API there for the signed-in person (draft-ietf-oauth-identity-assertion-authz-grant). It
- * is signed with the first configured algorithm.
+ * Issues an Identity Assertion JWT Authorization Grant (draft-ietf-oauth-identity-assertion-authz-grant). An app
+ * presents it to another authorization server that trusts this one, and then uses an API there for the signed-in
+ * person. This server signs it with the first configured algorithm.
  */
 export function idJag(parts: {
   issuer: string;
@@ -77,7 +77,7 @@ export function idJag(parts: {
   };
 }
 
-/** The subject token must be the person's ID token for this client, without an actor. */
+/** Requires the subject token to be the person's ID token for this client, and refuses an actor token. */
 function showsIdentity({ parameters, subject, actor }: Exchange, clientId: string): void {
   if (parameters.subject_token_type !== TOKEN_TYPE.id_token) throw unacceptable('subject_token', 'is not an ID token');
   if (subject.client_id !== clientId) throw unacceptable('subject_token', `was issued to ${subject.client_id}`);
@@ -100,7 +100,9 @@ function resourceOf({ parameters }: Exchange, { resources }: Target): string {
   return resource;
 }
 
-/** Without requested scopes the client gets all that its policy allows there. */
+/**
+ * Returns the requested scopes or, if the request names none, all that the client's policy allows at the target server.
+ */
 function scopeOf({ parameters }: Exchange, { scopes }: Target): string | undefined {
   const asked = parameters.scope?.split(' ') ?? scopes;
   const foreign = asked.find((name) => !scopes.includes(name));

@@ -16,7 +16,7 @@ import { actSchema, mayActSchema } from './actors.ts';
 import { defined } from '../../oidc/requests/token-claims.ts';
 import { unacceptable, type Role, type PresentedType } from './token-types.ts';
 
-/** The claims of a presented token that are read here (RFC 9068 §2.2 and RFC 8693 §4). */
+/** The claims that a token exchange reads from a presented token (RFC 9068 §2.2 and RFC 8693 §4). */
 const claimsSchema = z.object({
   sub: z.string().min(1),
   /** The client that received the token. */
@@ -37,11 +37,11 @@ const claimsSchema = z.object({
 
 export type Policy = NonNullable<ClientConfig['token_exchange']>;
 
-/** A valid token of this server that this client may exchange. */
+/** A valid token of this server that the client may exchange. */
 export interface PresentedToken extends z.infer<typeof claimsSchema> {
-  /** The person of the token; absent if a client acts for itself. */
+  /** The account of the token's person; absent if a client acts for itself. */
   account?: Account;
-  /** The client that owns its grant, if there is one. */
+  /** The client of the token's grant; absent if the token has no grant. */
   grant_client?: string;
 }
 
@@ -109,16 +109,19 @@ function isOpaque({ type, token }: Presented): boolean {
   return type !== 'id_token' && !token.includes('.');
 }
 
-/** Finds the subject of a signed token: an account, whose `sub` may be pairwise, or a machine. */
+/** Returns the account id for a JWT's subject, which may be pairwise. A machine's subject stays as it is. */
 function subjectOf(sub: string, client: Client, subjectNames: SubjectNames): string {
   return sub.startsWith('acc_') ? (subjectNames.accountFor(sub, policyOf(client).sector) ?? sub) : sub;
 }
 
-/** An API may exchange only a token that was sent to it, and no token for another API (RFC 9068 §4). */
+/**
+ * Reads a JWT access token. An API may exchange only a token that was issued for it, and no token for another API (RFC
+ * 9068 §4).
+ */
 const readJwtAccessToken: Reader = (verify, _context, token, { audiences }) =>
   verifyAccessToken(verify, token, { audience: [...audiences] });
 
-/** Opaque tokens are for this server alone. */
+/** Reads an opaque access token. Opaque tokens are for this server alone. */
 const readOpaqueAccessToken: Reader = async (_verify, { oidc }, token) => {
   const found = await oidc.provider.AccessToken.find(token);
   if (found === undefined) return 'not known, or ended';
@@ -130,16 +133,19 @@ const readOpaqueAccessToken: Reader = async (_verify, { oidc }, token) => {
   };
 };
 
-/** An ID token is for one client and gives access to nothing, whatever its scopes (OpenID Connect Core §2). */
+/**
+ * Reads an ID token without scopes, because an ID token gives access to nothing. It is for one client (OpenID Connect
+ * Core §2).
+ */
 const readIdToken: Reader = async (verify, _context, token, { clients }) => {
-  // Every other JWT that this server signs for clients has its own type, or no `sid`.
+  // Any other JWT that this server signs for clients has a type of its own, or no `sid`.
   const { protectedHeader, payload } = await verify(token, { audience: [...clients], requiredClaims: ['sid'] });
   if (protectedHeader.typ !== undefined) return `is of type ${protectedHeader.typ}`;
   const { aud, sub, exp, acr, amr, auth_time, sid } = payload;
   return { ...{ sub, exp, acr, amr, auth_time, sid }, client_id: aud };
 };
 
-/** The subject by which the client that exchanges a token knows the person. */
+/** Returns the subject by which the client that exchanges the token knows the person. */
 export function subjectFor({ account, sub }: PresentedToken, client: Client, subjectNames: SubjectNames): string {
   return account === undefined ? sub : subjectNames.subjectFor(account.id, policyOf(client).sector);
 }

@@ -18,9 +18,9 @@ import {
 import { unacceptable, type Role, presentedType, TOKEN_TYPE } from './token-types.ts';
 
 /**
- * Token exchange (RFC 8693): a client exchanges a token that was sent to it, or that it holds, for one for another API.
- * The new token never allows more than the presented one, nor lives longer, and names the actor. Only exchanges in the
- * client's policy are allowed.
+ * Token exchange (RFC 8693): a client presents a token that it has received, and gets a new one for another API. The
+ * new token never allows more or lives longer than the presented one. It names the actor, unless the client's policy
+ * allows impersonation and the request has no actor token. The policy lists all allowed exchanges.
  */
 export function tokenExchange(
   parts: PresentedTokenDependencies & { ring: Pick<RingSnapshot, 'signing'>; announce: Announce; random: Random },
@@ -68,7 +68,7 @@ async function presentedActor(
     throw new errors.InvalidRequest('actor_token and actor_token_type come together');
   if (token === undefined || type === undefined) return undefined;
   const actor = await present('actor_token', token, type);
-  // An actor token with an actor of its own would make that actor act for two subjects at once.
+  // If the actor token named an actor itself, that actor would act for two subjects at once.
   if (actor.act !== undefined) throw unacceptable('actor_token', 'is a delegation itself');
   return actor;
 }

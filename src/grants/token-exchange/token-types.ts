@@ -18,7 +18,10 @@ export function presentedType(urn: string): PresentedType | undefined {
 /** The parameter that carries a presented token. */
 export type Role = 'subject_token' | 'actor_token';
 
-/** RFC 8693 §2.2.2: the client learns only which token is faulty; the reason is for the log. */
+/**
+ * Returns the error for an unacceptable token (RFC 8693 §2.2.2). The client learns only which token is faulty; the
+ * reason is for the log.
+ */
 export function unacceptable(role: Role, reason: string): errors.InvalidRequest {
   return new errors.InvalidRequest(`the ${role} is not acceptable`, undefined, { detail: `${role}: ${reason}` });
 }
