@@ -1,7 +1,8 @@
 import type { Item } from './store.ts';
 
-/** Most items in a batch, and the size of their values in bytes after which the batch ends. */
+/** Maximum number of items in a batch. */
 const ITEMS = 500;
+/** Size of a batch's values in bytes at which the batch ends. */
 const BYTES = 1_048_576;
 
 /** Approximate size of an item's value in bytes. */

@@ -1,7 +1,8 @@
 import type { Index, Key, Store, Stored } from './store.ts';
 
 /**
- * Iterates over all members of an index, page by page; callers skip absent records. Concurrent deletions do no harm.
+ * Iterates over all members of an index, page by page. A member's record may be absent, and then the caller skips it.
+ * Members may be deleted meanwhile.
  */
 export async function* everyMember<T>(store: Store, index: Index<T>, limit = 100): AsyncGenerator<Key<T>[]> {
   let after: string | undefined;
@@ -12,7 +13,7 @@ export async function* everyMember<T>(store: Store, index: Index<T>, limit = 100
   } while (after !== undefined);
 }
 
-/** Iterates over all records of an index with their keys, page by page; absent records are skipped. */
+/** Iterates over all records of an index with their keys. It reads them page by page, and skips absent records. */
 export async function* everyRecord<T>(store: Store, index: Index<T>): AsyncGenerator<Stored<T> & { key: Key<T> }> {
   for await (const keys of everyMember(store, index)) {
     const found = await store.getMany(keys);
@@ -26,7 +27,10 @@ export async function* everyRecord<T>(store: Store, index: Index<T>): AsyncGener
 /** Number of concurrent tasks: enough to hide the latency of a slow store, too few to starve its other users. */
 const AT_ONCE = 50;
 
-/** Runs `work` for every item, up to 50 at once. @throws the first failure, once all started work has ended */
+/**
+ * Runs `work` for every item, up to 50 at once, until one fails.
+ * @throws the first failure, once all started work has ended
+ */
 export async function forEachAtOnce<T>(
   items: AsyncIterable<T> | Iterable<T>,
   work: (item: T) => Promise<unknown>,

@@ -8,21 +8,21 @@ export const RECORD_KINDS: ReadonlySet<string> = new Set([
   ...['readiness', 'store-marker', 'store-origin', 'store-loading'],
 ]);
 
-/** Kinds of the records store that expire, too. */
+/** Kinds of the records store that expire nevertheless. */
 export const EXPIRING_KINDS: ReadonlySet<string> = new Set(['readiness', 'invitation']);
 
-/** The kind of an item: the name of its keyspace, of its index, its counter or its bitmap. */
+/** Returns the kind of an item: the name of its record, index, counter or bitmap up to the first colon. */
 export function kindOf(item: Item): string {
   const name = item.kind === 'member' ? item.index : item.key;
   return name.slice(0, (name.indexOf(':') + 1 || name.length + 1) - 1);
 }
 
-/** The store that an item belongs to. */
+/** Returns the store that an item belongs to. */
 export function roleOf(item: Item): 'records' | 'grants' {
   return item.kind === 'record' && RECORD_KINDS.has(kindOf(item)) ? 'records' : 'grants';
 }
 
-/** Tells whether a record lacks the end that its kind has. */
+/** Tells whether a record has no expiry although records of its kind expire. */
 export function lacksEnd(item: Item): boolean {
   if (item.kind !== 'record' || item.expiresAt !== undefined) return false;
   const kind = kindOf(item);

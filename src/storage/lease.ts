@@ -1,35 +1,39 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Index, Key, Store, Stored, WriteOptions } from './store.ts';
 
-/** A record that awaits work. Other fields belong to its room. */
+/** A record that awaits work. Its other fields belong to the module that does the work. */
 export interface Due {
-  /** Time of the next work, or the end of the lease under which a node works on it, in milliseconds since the epoch. */
+  /** Time at which the work is due, or at which the current lease ends, in milliseconds since the epoch. */
   dueAt: number;
 }
 
 export interface QueueRules<T extends Due> {
   store: Store;
   clock: Clock;
-  /** Records that await work. */
+  /** The index of the records that await work. */
   index: Index<T>;
-  /** Life of a record in seconds, from its latest write. */
+  /** Lifetime of a record in seconds, counted from its latest write. */
   life: number;
-  /** Length of a lease in milliseconds. A lease is renewed while its node works. */
+  /** Length of a lease in milliseconds. A node renews its lease while it works. */
   lease: number;
-  /** Further changes to a record that a node claims, such as a count of attempts. They are stored before the work. */
+  /**
+   * Changes a record as this node claims it, for example to count attempts. The change is stored before the work
+   * begins.
+   */
   claim?: (now: T) => T | Promise<T>;
   /**
-   * Recognises this node's claim, for records that other nodes change during a lease, such as by adding work. Without it
-   * any change by others ends the lease.
+   * Tells whether this node still holds its claim on a record. It is needed if other nodes change records during a
+   * lease, for example to add work. Without it, any change by another node ends the lease.
    */
   isHeld?: (now: T) => boolean;
 }
 
 /**
- * The right of one node to work on one record. It is lost once another node claims the record after the lease ran out.
- * Every write is a compare-and-swap, so a node that was stopped meanwhile cannot write over another node's claim. Each
- * method returns whether the lease was held; after a loss the work may be repeated by another node.
- * @throws StoreUnavailable from each method; the write may have happened
+ * The right of one node to work on one record. The node loses it if the lease runs out and another node claims the
+ * record. Every write is a compare-and-swap, so a node that was suspended meanwhile cannot overwrite another node's
+ * claim. `renew`, `later` and `refresh` return whether the lease was still held. After a loss, another node may repeat
+ * the work.
+ * @throws StoreUnavailable from each method that uses the store; a write may have happened nevertheless
  */
 export class Lease<T extends Due> {
   readonly key: Key<T>;
@@ -38,10 +42,15 @@ export class Lease<T extends Due> {
   /** The record as this lease last read or wrote it; undefined once the lease is lost or over. */
   #seen: Stored<T> | undefined;
   #isChangedByOthers = false;
-  /** Writes go one after the other, because each needs the version of the one before. */
+  /**
+   * The latest read or write. They run one after another, because each needs the version that the previous one left.
+   */
   #last: Promise<unknown>;
 
-  /** @param read the claimed record, which may still be loading */
+  /**
+   * @param claimed the value that this node wrote to claim the record
+   * @param read the record, which may still be loading
+   */
   constructor(rules: QueueRules<T>, key: Key<T>, claimed: T, read: Promise<Stored<T> | undefined>) {
     this.key = key;
     this.#rules = rules;
@@ -83,7 +92,7 @@ export class Lease<T extends Due> {
     return this.#next(() => this.#write(change, this.#open, 'last'));
   }
 
-  /** Reads the changes of other nodes. */
+  /** Reads the changes that other nodes have made to the record. */
   refresh(): Promise<boolean> {
     return this.#next(async () => {
       const isHeld = await this.#read();
@@ -93,8 +102,8 @@ export class Lease<T extends Due> {
   }
 
   /**
-   * Ends the lease and keeps the record without work, until a caller puts it back into the index. If others have
-   * changed the record since the last `refresh`, they may have added work, and the lease continues.
+   * Ends the lease, and keeps the record outside the index until a caller puts it back. If another node has changed the
+   * record since the last `refresh`, it may have added work, so the lease continues.
    * @returns whether the lease ended
    */
   idle(change: (now: T) => T): Promise<boolean> {

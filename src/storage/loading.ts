@@ -1,30 +1,28 @@
 import { kindOf } from './kinds.ts';
 import { keyspace, type Item, type Key, type Store } from './store.ts';
 
-/** Mark of a store that is being filled. No server and no other command opens it. */
+/** A mark in a store that a command is filling. While it exists, no server and no other command uses the store. */
 interface Loading {
   by: 'restore' | 'copy';
-  /** The backup or the store that it is filled from. */
+  /** The backup or the store from which the command fills it. */
   source: string;
-  /** Latest sign of life of the process that fills it, by the store's clock. */
+  /** Time of the latest report that the filling process is alive, in milliseconds by the store's clock. */
   aliveAt: number;
 }
 
 const loadingKey: Key<Loading> = keyspace<Loading>('store-loading')('main');
 
-/**
- * Milliseconds between two signs of life of a load, and milliseconds without one after which another process may
- * continue.
- */
+/** Milliseconds between two reports that the filling process is alive. */
 const PERIOD = 3000;
+/** Milliseconds without a report after which another process may continue. */
 const SILENT = 20_000;
 
-/** The store cannot be opened, or filled, as it is. */
+/** Refusal to use a partly filled store, or to fill one that is not empty or that another process is filling. */
 class StoreLoading extends Error {
   override name = 'StoreLoading';
 }
 
-/** @param place the store URL without its password @throws StoreLoading if only a part of the store is there */
+/** Refuses a partly filled store. @param place the store URL without its password @throws StoreLoading */
 export async function assertLoaded(store: Pick<Store, 'get'>, place: string): Promise<void> {
   const found = await store.get(loadingKey);
   if (found === undefined) return;
@@ -35,7 +33,9 @@ export async function assertLoaded(store: Pick<Store, 'get'>, place: string): Pr
   );
 }
 
-/** The right of one process to fill an empty store. An interrupted one is continued from the same source. */
+/**
+ * The right of one process to fill an empty store. After an interruption, another run continues from the same source.
+ */
 export class Load {
   readonly #store: Store;
   readonly #value: Loading;
@@ -48,14 +48,16 @@ export class Load {
     this.#version = version;
   }
 
-  /** Tells whether a run has begun to fill the store from the source. */
+  /** Tells whether an earlier run has begun to fill the store from this source. */
   static async isBegun(store: Store, source: string): Promise<boolean> {
     return (await store.get(loadingKey))?.value.source === source;
   }
 
   /**
-   * @param isContinued true if a run was interrupted that filled this store and another @throws StoreLoading if the store
-   * is not empty, or another process fills it
+   * Begins to fill a store, or continues an interrupted run.
+   * @param isContinued true if an interrupted run has filled this store or its companion, so that the store need not be
+   * empty
+   * @throws StoreLoading if the store is not empty, or another process fills it
    */
   static async begin(
     store: Store,
@@ -82,7 +84,10 @@ export class Load {
     return new Load(store, value, version);
   }
 
-  /** Shows that this process still works. @throws StoreLoading if another one has taken over */
+  /**
+   * Reports that this process is alive, unless it has just done so.
+   * @throws StoreLoading if another one has taken over
+   */
   async renew(): Promise<void> {
     if (performance.now() - this.#renewedAt < PERIOD) return;
     this.#renewedAt = performance.now();
@@ -93,13 +98,13 @@ export class Load {
     this.#version += 1;
   }
 
-  /** Removes the mark: all is there. */
+  /** Removes the mark, because the store is complete. */
   async end(): Promise<void> {
     await this.#store.delete(loadingKey);
   }
 }
 
-/** Tells whether an item is the mark itself, which belongs to one store only. */
+/** Tells whether an item is the mark, which belongs to one store and is never copied to another. */
 export function isLoadingMark(item: Item): boolean {
   return item.kind === 'record' && item.key === loadingKey;
 }

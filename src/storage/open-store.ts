@@ -5,7 +5,13 @@ import type { Store } from './store.ts';
 
 // A backend is loaded only if a URL names it, because few servers need all backends.
 
-/** Opens the store that a URL names. @param isReplicated whether writes wait for replicas. @param mayMake whether to make the tables of a new PostgreSQL store. @throws StoreMissing, Error for a URL that is none, StoreUnavailable when nothing answers */
+/**
+ * Opens the store that a URL names.
+ * @param isReplicated true if a write waits for the replicas
+ * @param mayMake true if the tables of a new PostgreSQL store may be created
+ * @throws StoreMissing if they are missing and may not be created, StoreUnavailable if the backend does not answer, or
+ * Error for an invalid URL
+ */
 export async function openStore(url: string, clock: Clock, isReplicated = false, mayMake = true): Promise<Store> {
   const parsed = parseStoreUrl(url);
   if (parsed.backend === 'sqlite') {
@@ -20,7 +26,9 @@ export async function openStore(url: string, clock: Clock, isReplicated = false,
   return openRedisStore(url, clock, isReplicated);
 }
 
-/** Tells whether the file of a URL exists. Always true for a server, whose contents alone can tell. */
+/**
+ * Tells whether the file of an SQLite URL exists. For any other URL it returns true, because only the server can tell.
+ */
 export function storeFileExists(url: string): boolean {
   const parsed = parseStoreUrl(url);
   return parsed.backend !== 'sqlite' || existsSync(parsed.path);

@@ -12,20 +12,18 @@ export interface Stores {
   grants: Store;
   /** True if the records are in a file on this machine. */
   isEmbedded: boolean;
-  /** The clock by which records expire and are compared: on every node, the clock of the grants store. */
+  /** The clock for every expiry and comparison of times. On every node it follows the clock of the grants store. */
   clock: SharedClock;
-  /** Compares this machine's clock with the store's again. @throws StoreUnavailable */
+  /** Measures again how far this machine's clock is from the grants store's clock. @throws StoreUnavailable */
   measureClock(): Promise<void>;
-  /**
-   * Checks of the records store that could not run, and settings of the grants store that the operator should change.
-   */
+  /** Checks that could not run, and settings that the operator should change. */
   warnings: readonly string[];
   close(): Promise<void>;
 }
 
 /**
- * Opens stores that a server has made before, and makes none.
- * @throws StoreMissing, and all that `openStores` throws
+ * Opens stores that a server has created before, and creates none.
+ * @throws StoreMissing, and everything that `openStores` throws
  */
 export async function openExistingStores(settings: Config['stores'], given?: Clock): Promise<Stores> {
   const { grants, records = grants } = settings;
@@ -34,7 +32,10 @@ export async function openExistingStores(settings: Config['stores'], given?: Clo
   return openStores(settings, given, { mayMake: false });
 }
 
-/** @throws StoreLoading for a store that is not filled yet, and as `openStoresToFill` */
+/**
+ * Opens both stores, and refuses a partly filled one.
+ * @throws StoreLoading for such a store, and everything that `openStoresToFill` throws
+ */
 export async function openStores(
   settings: Config['stores'],
   given?: Clock,
@@ -56,8 +57,9 @@ export async function openStores(
 }
 
 /**
- * @param given a clock in place of the grants store's, for tests @throws StoreUnavailable, or Error for a store that
- * could lose records
+ * Opens both stores, even if a restore has filled only a part of them.
+ * @param given a clock in place of the grants store's, for tests
+ * @throws StoreUnavailable, or Error for a store that could lose records
  */
 export async function openStoresToFill(
   settings: Config['stores'],
@@ -81,7 +83,7 @@ export async function openStoresToFill(
     const isOne = recordsUrl === grantsUrl && isSafe.records === isSafe.grants;
     const records = isOne ? grants : await open(recordsUrl, isSafe.records);
     const warnings = await checkRecordsStore(recordsUrl, records);
-    // A shared store that evicts has just been refused.
+    // `checkRecordsStore` has already refused a shared store that evicts.
     if (recordsUrl !== grantsUrl) warnings.push(...(await checkGrantsStore(grantsUrl, grants)));
     warnings.push(...(await checkStoreReplicas(grantsUrl, grants, isSafe.grants)));
     if (!isOne) warnings.push(...(await checkStoreReplicas(recordsUrl, records, isSafe.records)));
@@ -97,8 +99,10 @@ export async function openStoresToFill(
 }
 
 /**
- * Opens one store by its URL, to copy from it or into it. @param role what it is to hold; undefined for a source
- * @throws StoreMissing for a source that is not there, StoreUnavailable, or Error for a store that could lose records
+ * Opens one store by its URL, to copy from it or into it.
+ * @param role the part that the target is to hold; undefined for the source
+ * @throws StoreMissing for a source that does not exist, StoreLoading for a partly filled source, StoreUnavailable, or
+ * Error for a target that could lose records
  */
 export async function openOneStore(
   url: string,

@@ -4,30 +4,30 @@ import type { WorkQueue } from './work-queue.ts';
 
 interface WorkerRules<T extends Due> {
   /**
-   * Does the work of a record, and ends the lease. It may run more than once. A lease that stays open, or that an error
-   * leaves open, runs out, and then any node repeats the work.
-   * @param isClosing true once this node should leave the rest of the work to others
+   * Does the work of a record, and ends the lease. It may run more than once: if it throws or leaves the lease open,
+   * the lease runs out, and any node repeats the work.
+   * @param isClosing returns true once this node should leave the rest of the work to others
    */
   work: (lease: Lease<T>, isClosing: () => boolean) => Promise<void>;
-  /** Milliseconds between two looks for work that is due. */
+  /** Milliseconds between two polls for due work. */
   lookEvery: number;
-  /** Records that this node works on at the same time. */
+  /** Maximum number of records that this node works on at the same time. */
   atOnce: number;
-  /** Reports work that failed; it is retried. */
+  /** Reports failed work, which is retried. */
   reportFailure: (error: unknown) => void;
 }
 
-/** Pages of the index that one look reads; a page has 100 records. */
+/** Maximum number of index pages that one poll reads. A page has 100 records. */
 const PAGES = 10;
 
-/** One node's share of the work in a queue. */
+/** Does one node's share of the work in a queue. */
 export class QueueWorker<T extends Due> {
   readonly #queue: WorkQueue<T>;
   readonly #rules: WorkerRules<T>;
   readonly #running = new Map<Key<T>, Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
-  /** Cursor of the next look. It starts where the last one ended, so that no record hides those after it. */
+  /** Cursor at which the next poll starts. It is where the last poll ended, so that no record hides later ones. */
   #after: string | undefined;
   #isClosing = false;
 
@@ -36,7 +36,7 @@ export class QueueWorker<T extends Due> {
     this.#rules = rules;
   }
 
-  /** Looks for work that is due, until it is closed. */
+  /** Polls for due work until the worker is closed. */
   start(): void {
     if (this.#isClosing) return;
     this.#timer ??= setInterval(() => {
@@ -48,9 +48,9 @@ export class QueueWorker<T extends Due> {
     }, this.#rules.lookEvery).unref();
   }
 
-  /** Does the due work of these records. Records for which the node is too busy wait for the next look. */
+  /** Does the due work of these records. If the node is too busy for some of them, they wait for a later poll. */
   async now(keys: readonly Key<T>[]): Promise<void> {
-    // Most callers have no records, and a slow store would make them wait.
+    // Most callers pass no keys, and they should not wait for a slow store.
     if (keys.length === 0) return;
     const found = await this.#queue.rules.store.getMany(keys);
     await Promise.all(
@@ -61,13 +61,13 @@ export class QueueWorker<T extends Due> {
     );
   }
 
-  /** Continues under a lease of this node, however busy the node is. */
+  /** Continues work under a lease that this node holds, even if the node is busy. */
   goOn(lease: Lease<T>): Promise<void> {
-    // Already running: the lease ran out, and this node has claimed the record again.
+    // The work may run already, if the lease ran out and this node has claimed the record again.
     return this.#running.get(lease.key) ?? this.#run(lease.key, () => this.#workUnder(lease));
   }
 
-  /** Waits until all started work has ended. */
+  /** Stops polling, and waits until all started work has ended. */
   async close(): Promise<void> {
     this.#isClosing = true;
     clearInterval(this.#timer);

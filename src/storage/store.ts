@@ -3,24 +3,28 @@ import type { Random } from '../lib/random.ts';
 import { seal, unseal } from '../lib/seal.ts';
 
 /**
- * The storage port. Every verb acts on one key, atomically, with the same result on every backend under any
- * concurrency; no verb spans two keys. An expired record is absent by the store's own clock, even if its bytes still
- * exist.
+ * The storage port. Every operation acts on one key atomically, and has the same result on every backend under any
+ * concurrency. No operation spans two keys. A record that has expired by the store's clock counts as absent, even if
+ * its bytes still exist.
  */
 export interface Store {
   get<T>(key: Key<T>): Promise<Stored<T> | undefined>;
   /** Reads each key separately; the results are in the order of the keys. */
   getMany<T>(keys: readonly Key<T>[]): Promise<(Stored<T> | undefined)[]>;
-  /** Writes unconditionally, and clears a mark of use. The record is then a member of the named indexes only. */
+  /**
+   * Writes unconditionally, and clears the mark of `consume`. The record is then a member of the named indexes only.
+   */
   set<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<void>;
   /** Writes only if no record exists. @returns whether this call wrote */
   create<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<boolean>;
   /**
-   * Writes only if the record still has the version that was read (compare-and-swap), and keeps a mark of use.
+   * Writes only if the record still has the version that was read (compare-and-swap). It keeps the mark of `consume`.
    * @returns whether this call wrote
    */
   replace<T>(key: Key<T>, value: T, version: number, options?: WriteOptions): Promise<boolean>;
-  /** Marks the first use. The record stays until it expires, so that a replay is detected. */
+  /**
+   * Marks the record as used, unless it is marked already. The record stays until it expires, so a replay is detected.
+   */
   consume<T>(key: Key<T>): Promise<Consumed>;
   /** Reads and deletes in one step: only one of several callers gets the record. */
   take<T>(key: Key<T>): Promise<Stored<T> | undefined>;
@@ -28,28 +32,28 @@ export interface Store {
   delete<T>(key: Key<T>): Promise<boolean>;
 
   /**
-   * Returns one page of an index: the soonest to expire first, durable records last, equal expiries by key. Expired
-   * members are pruned. After a crash, a member may name a record that was never written; callers skip it.
+   * Returns one page of an index, sorted by expiry and then by key; durable records come last. It leaves out expired
+   * members. After a crash, a member may name a record that was never written, and callers skip it.
    */
   members<T>(index: Index<T>, page?: { after?: string; limit?: number }): Promise<Page<T>>;
   /**
-   * Adds a member without a record to an index for `ttl` seconds. Also prunes expired members. A member added again
-   * stays until the later expiry, and may be returned once for each time.
+   * Adds a member that has no record to an index, for `ttl` seconds. A member that is added again stays until the later
+   * expiry, and `members` may return it once for each expiry.
    */
   enlist<T>(index: Index<T>, member: Key<T>, ttl: number): Promise<void>;
 
   /**
-   * Returns one page of the terms under a prefix, which begins with the name of their order: by term, then as
-   * `members`. A page may be shorter than its limit although more follow. A record that is written meanwhile may be
-   * returned again.
+   * Returns one page of the terms under a prefix, which begins with the name of their order. Terms are sorted as text,
+   * and equal terms as in `members`. A page may be shorter than its limit although more terms follow. A record that is
+   * written meanwhile may be returned again.
    */
   range<T>(prefix: Term<T>, page?: { after?: string; limit?: number }): Promise<TermPage<T>>;
 
-  /** Adds to a counter; the first addition starts its life of `ttl` seconds. @returns the sum */
+  /** Adds to a counter. The first addition starts its lifetime of `ttl` seconds. @returns the sum */
   increment(counter: Counter, by: number, ttl: number): Promise<number>;
-  /** Sets bits of a bitmap to 1, and grows it as needed. Its life restarts with `ttl` seconds. */
+  /** Sets bits of a bitmap to 1, and grows it as needed. Its lifetime of `ttl` seconds starts again. */
   setBits(bitmap: Bitmap, offsets: readonly number[], ttl: number): Promise<void>;
-  /** Returns the bitmap's bytes; bit 0 is the highest of byte 0. Empty if there is no bitmap. */
+  /** Returns the bytes of a bitmap, or none if it does not exist. Bit 0 is the highest bit of byte 0. */
   readBits(bitmap: Bitmap): Promise<Buffer>;
 
   /** Sends a notice to every node. It may be lost, so nothing may depend on it. */
@@ -59,26 +63,26 @@ export interface Store {
 
   /**
    * Returns everything that has not expired, in batches and in any order. A record that exists throughout is returned
-   * at least once; one that is written or deleted meanwhile may be missing. SQLite returns a snapshot, taken at the
-   * first batch.
+   * at least once. A record that is written or deleted meanwhile may be missing. SQLite returns a snapshot, taken at
+   * the first batch.
    * @throws StoreUnavailable also if a cluster moves its slots
    */
   dump(): AsyncIterable<readonly Item[]>;
-  /** Writes dumped items, and overwrites records of the same name. It may be repeated. Expired items are skipped. */
+  /** Writes dumped items, overwrites items of the same name, and skips expired items. It may be repeated. */
   load(items: readonly Item[]): Promise<void>;
 
   /** The backend's clock, in milliseconds since the epoch. @throws StoreUnavailable */
   time(): Promise<number>;
-  /** Settles when the backend answers. @throws StoreUnavailable */
+  /** Resolves if the backend can serve. @throws StoreUnavailable */
   health(): Promise<void>;
   close(): Promise<void>;
 }
 
 declare const held: unique symbol;
-/** The name of a record that holds a `T`. A keyspace makes it; `records.md` lists all of them. */
+/** The name of a record that holds a `T`. Only `keyspace` builds it; `records.md` lists all keyspaces. */
 export type Key<T> = string & { readonly [held]?: T };
 export type Index<T> = string & { readonly [held]?: T };
-/** A text by which `range` finds a record in order: the name of the order, a colon, and any characters but NUL. */
+/** A sortable text by which `range` finds a record: the name of the order, a colon, and any characters except NUL. */
 export type Term<T> = string & { readonly [held]?: T };
 export type Counter = string & { readonly [held]?: 'counter' };
 export type Bitmap = string & { readonly [held]?: 'bitmap' };
@@ -94,11 +98,11 @@ export interface Stored<T> {
 }
 
 export interface WriteOptions {
-  /** Life in seconds from now; 0 deletes at once. Without it the record is durable. */
+  /** Lifetime in seconds from now; 0 deletes the record at once. Without it, the record is durable. */
   ttl?: number;
   /** The indexes that the record is a member of. */
   indexes?: readonly Index<unknown>[];
-  /** The terms under which `range` finds it. Like `indexes`, each write names them all. */
+  /** The terms under which `range` finds the record. Like `indexes`, each write lists all of them. */
   terms?: readonly Term<unknown>[];
 }
 
@@ -116,7 +120,7 @@ export interface TermPage<T> {
   next?: string;
 }
 
-/** One item of a store with all that belongs to it, as `dump` returns it and `load` writes it. */
+/** One complete item of a store, as `dump` returns it and `load` writes it. */
 export type Item = RecordItem | MemberItem | CounterItem | BitmapItem;
 
 interface RecordItem {
@@ -153,20 +157,20 @@ interface BitmapItem {
   expiresAt: number;
 }
 
-/** Names the records of one kind: `const accountKey = keyspace<Account>('account')`. */
+/** Returns a function that names the records of one kind: `const accountKey = keyspace<Account>('account')`. */
 export function keyspace<T>(name: string): (id: string) => Key<T> {
   return (id) => `${name}:${id}`;
 }
 
-/** A record, or the part of it, that only the holder of a secret opens. Its other members stay readable. */
+/** A record with an encrypted part, which only the holder of a secret can open. Its other members stay readable. */
 export interface Sealed<T> {
   readonly sealed: string;
   readonly [held]?: T;
 }
 
 /**
- * Names sealed records of one kind. A secret that a browser or a client holds finds the record by its hash, and opens
- * it. The store alone can do neither.
+ * Returns a function that names sealed records of one kind by the hash of a secret. A browser or a client that holds
+ * the secret can find and open the record. The store alone can do neither.
  */
 export function sealedKeyspace<T extends Partial<Sealed<unknown>>>(name: string): (secret: string) => Key<T> {
   return (secret) => `${name}:${sha256(secret)}`;
@@ -176,7 +180,7 @@ export function sealRecord<T>(secret: string, value: T, random: Random): Sealed<
   return { sealed: seal(secret, JSON.stringify(value), random) };
 }
 
-/** @throws if the record was sealed under another secret, or was changed */
+/** @throws Error if the record was sealed under another secret, or was changed */
 export function openRecord<T>(secret: string, record: Sealed<T>): T {
   return JSON.parse(unseal(secret, record.sealed)) as T;
 }
@@ -186,7 +190,7 @@ export function idOf(key: Key<unknown>): string {
   return key.slice(key.indexOf(':') + 1);
 }
 
-/** No server has made a store at this URL yet. */
+/** Thrown if no server has created a store at this URL yet. */
 export class StoreMissing extends Error {
   override name = 'StoreMissing';
   /** The store's URL, with its password if it has one. */
@@ -198,7 +202,7 @@ export class StoreMissing extends Error {
   }
 }
 
-/** The backend does not answer. The host answers 503 with `Retry-After`. */
+/** Thrown if the backend cannot serve now. The HTTP server then answers 503 with `Retry-After`. */
 export class StoreUnavailable extends Error {
   override name = 'StoreUnavailable';
 }

@@ -1,6 +1,6 @@
 /**
- * Runs all work items of one event-loop tick in one batch, because a round trip or commit costs more than an entry.
- * Every caller gets the outcome of the whole batch.
+ * Collects the items that are added in one tick of the event loop, and processes them in one batch, because a batch
+ * costs one round trip or commit. Every caller gets the outcome of the whole batch.
  */
 export class TickBatcher<T> {
   readonly #work: (items: readonly T[]) => Promise<void>;

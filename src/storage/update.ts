@@ -4,9 +4,10 @@ import type { Key, Store, Stored, WriteOptions } from './store.ts';
 type Options<T> = WriteOptions | ((changed: T) => WriteOptions);
 
 /**
- * Changes a record that was read earlier. If others have changed it, the change is repeated on their version until the
- * write succeeds. A deleted record stays deleted. @param change `undefined` leaves the record unchanged @returns the
- * record as it is then; `undefined` if there is none
+ * Changes a record that the caller has read. If others have changed it since, the change is applied to their version,
+ * until the write succeeds. A deleted record stays deleted.
+ * @param change returns the new value, or `undefined` to leave the record unchanged
+ * @returns the resulting value; `undefined` if there is no record
  */
 export async function update<T>(
   store: Store,
@@ -24,8 +25,9 @@ export async function update<T>(
 }
 
 /**
- * Changes a record as {@link update} does, or creates it if there is none. @param first the value of a new record
- * @returns the record as it is then
+ * Changes a record as {@link update} does, or creates it if there is none.
+ * @param first the value of a new record
+ * @returns the resulting value
  */
 export async function upsert<T>(
   store: Store,

@@ -2,9 +2,9 @@ import { Lease, type Due, type QueueRules } from './lease.ts';
 import type { Key, Stored, WriteOptions } from './store.ts';
 
 /**
- * Durable work that any node may do. It is done at least once, by one node at a time. If that node dies, another
- * continues. A node claims a record by moving its `dueAt` ahead, which is a compare-and-swap, and then holds a `Lease`
- * on it.
+ * A queue of durable work that any node may do. Each piece of work is done at least once, by one node at a time. If
+ * that node dies, another one continues. A node claims a record by moving its `dueAt` ahead, in a compare-and-swap, and
+ * then holds a `Lease` on it.
  */
 export class WorkQueue<T extends Due> {
   readonly rules: QueueRules<T>;
@@ -13,7 +13,7 @@ export class WorkQueue<T extends Due> {
     this.rules = rules;
   }
 
-  /** Stores work, unless the same work is stored already. */
+  /** Stores a piece of work, unless its key exists already. */
   async add(key: Key<T>, value: T): Promise<void> {
     await this.rules.store.create(key, value, this.open);
   }
@@ -23,7 +23,7 @@ export class WorkQueue<T extends Due> {
     return { ttl: this.rules.life, indexes: [this.rules.index] };
   }
 
-  /** Stores work under a new name, claimed by this node. */
+  /** Stores work under a new key, and claims it for this node. */
   async begin(key: Key<T>, value: T): Promise<Lease<T>> {
     const { store, clock, lease } = this.rules;
     const claimed = { ...value, dueAt: clock.now() + lease };
@@ -35,7 +35,7 @@ export class WorkQueue<T extends Due> {
     return value.dueAt <= this.rules.clock.now();
   }
 
-  /** @returns undefined if another node was faster */
+  /** Claims a record for this node. @returns undefined if another node was faster */
   async claim(key: Key<T>, stored: Stored<T>): Promise<Lease<T> | undefined> {
     const { store, clock, lease, claim } = this.rules;
     const changed = claim === undefined ? stored.value : await claim(stored.value);
@@ -47,7 +47,8 @@ export class WorkQueue<T extends Due> {
 }
 
 /**
- * Returns the pause before the next attempt after failed ones.
+ * Returns the pause before the next attempt.
+ * @param failures the number of failed attempts so far
  * @param pauses seconds after the first failure, after the second, and so on
  * @returns milliseconds; undefined after the last pause, when the caller should give up
  */

@@ -21,7 +21,11 @@ export async function checkGrantsPostgres(store: PostgresStore): Promise<string[
   return [...(unsafe.length > 0 ? [lost] : []), ...(await warnings(store))];
 }
 
-/** Checks that a failover loses nothing where `durability: replicated` promises it. @returns warnings @throws Error */
+/**
+ * Checks that no failover loses a write if `durability` is `replicated`.
+ * @returns warnings
+ * @throws Error if one could
+ */
 export async function checkPostgresReplicas(store: PostgresStore, isReplicated: boolean): Promise<string[]> {
   const [row] = await store.primary.read(`
     SELECT current_setting('synchronous_standby_names') AS names, current_setting('synchronous_commit') AS commits,

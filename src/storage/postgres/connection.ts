@@ -10,7 +10,7 @@ export function connectionOptions(url: PostgresUrl, { host, port }: StoreNode): 
     host,
     port,
     user: url.username,
-    // Empty rather than absent: the client would look for one in the environment and in files.
+    // Without a password, the client would look for one in the environment and in files.
     password: url.password ?? '',
     database: url.database,
     ssl: tlsOptions(url),
@@ -37,7 +37,7 @@ function readAuthorities(path: string): string {
   }
 }
 
-/** Opens one connection, whose later failure nobody needs to hear. */
+/** Opens one connection. It ignores later errors, because the next statement or the `end` event reports them. */
 export async function connected(options: ClientConfig, onNotice?: (notice: Notification) => void): Promise<Client> {
   const client = new Client(options);
   client.on('error', () => undefined);

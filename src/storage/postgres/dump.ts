@@ -4,14 +4,17 @@ import { keyIn, namesIn, rowNames } from './names.ts';
 import type { Primary } from './primary.ts';
 import { DURABLE } from './statements.ts';
 
-/** Rows of a page, small enough to hold in memory. */
+/** Number of rows in a page, small enough to hold in memory. */
 const PAGE = 200;
-/** Longest time of each statement of a load, in milliseconds. */
+/** Time limit for each statement of a load, in milliseconds. */
 const PATIENCE = 10_000;
 
 type Row = Record<string, unknown>;
 
-/** The tables. For each: the columns that identify a row, in the order of the pages, and the columns of an item. */
+/**
+ * The tables. `id` lists the columns that identify a row and sort the pages; `columns` lists those that make up an
+ * item.
+ */
 const TABLES = {
   records: { id: ['key'], columns: 'key, whole, names, value, version, consumed_at, expires_at' },
   entries: { id: ['name', 'expires_at', 'key'], columns: 'key, whole, name, ARRAY[name] AS names, expires_at' },
@@ -20,8 +23,8 @@ const TABLES = {
 };
 
 /**
- * Reads table by table in the order of the keys, with one statement for each page. A transaction over all pages would
- * block the server's clean-up, and a pooler.
+ * Reads one table after another in key order, with one statement for each page. A transaction over all pages would
+ * delay the server's vacuum, and occupy a connection of a pooler.
  */
 export function dumpPostgres(primary: Primary, schema: string, now: number): AsyncGenerator<readonly Item[]> {
   return inBatches(itemsOf(primary, schema, now));

@@ -67,7 +67,7 @@ export function describeFailure(error: unknown): { reason: string; fix: string }
   return { reason, fix: fix === undefined ? '' : `. ${fix}` };
 }
 
-/** Tells whether the failure may pass in a moment: the server is starting, or another one takes its place. */
+/** Tells whether the failure may soon pass: the server is starting, or another one is taking its place. */
 export function mayPass(error: unknown): boolean {
   if (error instanceof DatabaseError) return error.code === '57P03';
   return error instanceof NoPrimary || (error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED');

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { splitTerm } from '../cursor.ts';
 import type { WriteOptions } from '../store.ts';
 
-/** Most bytes of a stored name. A B-tree entry holds two names, in at most 2704 bytes. */
+/** Maximum length of a stored name in bytes. A B-tree entry holds two names, in at most 2704 bytes. */
 const LONGEST = 1000;
+/** Number of bytes that an abbreviated name keeps of its beginning. */
 const KEPT = 800;
-/** Begins an escape; the character after it tells which. */
+/** First character of an escape sequence. The character after it tells which one. */
 const ESCAPE = '\u0001';
 const NUL = `${ESCAPE}\u0001`;
 const ITSELF = `${ESCAPE}\u0002`;
@@ -23,7 +24,7 @@ interface RowNames {
 
 type Named = Pick<WriteOptions, 'indexes' | 'terms'>;
 
-/** @throws Error for a term without the name of its order */
+/** Converts the names of a row for storage. @throws Error for a term without the name of its order */
 export function rowNames(key: string, { indexes = [], terms = [] }: Named = {}): RowNames {
   for (const term of terms) splitTerm(term);
   const all = [...indexes.map(storedName), ...terms.map(storedTerm)];
@@ -50,7 +51,8 @@ export function storedTerm(term: string): string {
 }
 
 /**
- * The prefix of stored terms. Members are sorted by the name of their index, so a range of names is a range of terms.
+ * Converts a prefix of terms for storage. Members are sorted by the name of their index, so a range of names is a range
+ * of terms.
  */
 export function storedPrefix(prefix: string): string {
   return `${TERM}${escaped(prefix)}`;
@@ -96,7 +98,7 @@ function escaped(name: string): string {
 }
 
 function abbreviated(text: string): string {
-  // A JavaScript character takes at most three bytes.
+  // A UTF-16 code unit takes at most three bytes in UTF-8.
   if (text.length * 3 <= LONGEST || Buffer.byteLength(text) <= LONGEST) return text;
   const beginning = Buffer.from(text)
     .subarray(0, KEPT)

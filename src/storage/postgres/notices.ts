@@ -6,17 +6,17 @@ import { connected, connectionOptions } from './connection.ts';
 
 type Listener = (message: string) => void;
 
-/** Milliseconds between two attempts to reconnect: at first, and at most. */
+/** Milliseconds between two attempts to reconnect: the first pause and the longest one. */
 const FIRST_RETRY = 50;
 const LAST_RETRY = 1000;
 /** Milliseconds between two checks that the server still delivers notices. */
 const PERIOD = 5000;
-/** Most bytes of a notice; PostgreSQL's own limit is 8000. */
+/** Maximum length of a notice in bytes. PostgreSQL's own limit is 8000. */
 export const LONGEST_NOTICE = 7900;
 
 /**
- * Notices by LISTEN, on a separate connection, because a pooler must not share it. The first listener opens it. It is
- * reopened when it breaks, or when its server is no longer a primary. Notices in between are lost.
+ * Notices by LISTEN, on a separate connection, because a pooler must not share it. The first listener opens the
+ * connection. It is reopened when it breaks or its server stops answering. Notices that are sent in between are lost.
  */
 export class Notices {
   readonly #url: PostgresUrl;
@@ -39,7 +39,7 @@ export class Notices {
   }
 
   async subscribe(channel: string, listener: Listener): Promise<() => Promise<void>> {
-    // Wrapped, so that a listener that is added twice counts as two, and each is removed separately.
+    // The wrapper makes a listener that is added twice count as two, each of which is removed separately.
     const own: Listener = (message) => {
       listener(message);
     };
@@ -106,7 +106,7 @@ export class Notices {
     this.#look(client);
   }
 
-  /** Checks the connection. If its server is silent, the connection never ends by itself. */
+  /** Checks the connection every few seconds, because a server that stops answering does not end it. */
   #look(client: Client): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
@@ -136,7 +136,7 @@ export class Notices {
     try {
       heard = JSON.parse(payload);
     } catch {
-      return; // From somebody else who may notify in this database.
+      return; // Another user of this database sent it.
     }
     if (!Array.isArray(heard)) return;
     const [name, message] = heard.map(String);

@@ -12,7 +12,7 @@ import { keyIn, storedName, storedPrefix, storedTerm, termIn } from './names.ts'
 import type { Primary } from './primary.ts';
 import { DURABLE, type Statements } from './statements.ts';
 
-/** The greatest character. */
+/** The greatest Unicode character. */
 const LAST = '\u{10FFFF}';
 
 interface Wanted {

@@ -27,8 +27,8 @@ import { DURABLE, statementsOf, type Statements, type Statement } from './statem
 const PAGE = 100;
 
 /**
- * Opens the store in a PostgreSQL, and makes its schema where it is missing and may be made.
- * @throws StoreMissing, StoreUnavailable when no primary answers, or Error for a server that cannot hold a store
+ * Opens the store in a PostgreSQL database. If `mayMake` is true, it creates a missing schema.
+ * @throws StoreMissing, StoreUnavailable if no primary answers, or Error for a server that cannot hold a store
  */
 export async function openPostgresStore(
   url: string,
@@ -54,7 +54,7 @@ interface Read {
   row?: Record<string, unknown> | undefined;
 }
 
-/** Each verb is one statement on one key, so PostgreSQL's row locks make it atomic. */
+/** Each change to a key is one statement, so PostgreSQL's row locks make it atomic. */
 export class PostgresStore implements Store {
   readonly url: PostgresUrl;
   readonly primary: Primary;
@@ -101,7 +101,7 @@ export class PostgresStore implements Store {
   }
 
   async consume<T>(key: Key<T>): Promise<Consumed> {
-    // Loops only when another caller clears the mark between the two statements.
+    // Repeats only if another caller clears the mark between the two statements.
     for (;;) {
       const { changed } = await this.primary.run(this.#statements.consume, [storedName(key), this.#clock.now()]);
       if (changed === 1) return { use: 'first' };
@@ -184,7 +184,7 @@ export class PostgresStore implements Store {
     await Promise.all([this.#notices.stop(), this.primary.close()]);
   }
 
-  /** Reads with one statement everything that was requested in one turn of the event loop. */
+  /** Reads with one statement everything that was requested in one tick of the event loop. */
   async #readAll(reads: readonly Read[]): Promise<void> {
     const keys = reads.map(({ key }) => storedName(key));
     const { rows } = await this.primary.run(this.#statements.read, [keys]);
@@ -218,22 +218,22 @@ function stored<T>(row: Record<string, unknown> | undefined, now: number): Store
   const expiresAt = Number(expiry);
   if (expiresAt <= now) return undefined;
   return {
-    value: JSON.parse(value) as T, // what is under a Key<T> was written as one
+    value: JSON.parse(value) as T, // only a T is written under a Key<T>
     version: Number(version),
     ...(consumedAt !== null && { consumedAt: Number(consumedAt) }),
     ...(expiresAt !== DURABLE && { expiresAt }),
   };
 }
 
-/** Rows for each statement: few enough to hold the locks for milliseconds only. */
+/** Maximum number of rows for each statement, small enough to hold their locks for only milliseconds. */
 const BATCH = 1000;
-/** Milliseconds until the next sweep: after one that found little, and after one that found a full batch. */
+/** Milliseconds until the next sweep: `IDLE` if none of the batches was full, `BACKLOG` if one was. */
 const IDLE = 10_000;
 const BACKLOG = 50;
 
 /**
  * Deletes expired rows in the background. Concurrent nodes skip each other's rows.
- * @returns a function that stops it
+ * @returns a function that stops the sweeper
  */
 export function startSweeper(primary: Primary, sweeps: readonly Statement[], clock: Clock): () => void {
   let isStopped = false;
@@ -251,7 +251,7 @@ export function startSweeper(primary: Primary, sweeps: readonly Statement[], clo
   };
 }
 
-/** Deletes one batch of rows that had expired by `now`. @returns whether there may be more */
+/** Deletes one batch of expired rows from each table. @returns whether there may be more */
 async function sweep(primary: Primary, sweeps: readonly Statement[], now: number): Promise<boolean> {
   try {
     let isBacklog = false;

@@ -6,19 +6,19 @@ import type { Statement } from './statements.ts';
 
 /** Milliseconds between two checks of each server. */
 const PERIOD = 1000;
-/** Milliseconds for which an answer is trusted. A deposed primary is used no longer than that. */
+/** Milliseconds for which an answer is trusted, and so the longest time for which a deposed primary is used. */
 const BELIEVED = 3000;
-/** Milliseconds after a refusal during which no request asks again. */
+/** Milliseconds after a failed search for the primary during which requests fail without another search. */
 const PAUSE = 100;
-/** Milliseconds to wait for the other servers before one is chosen. */
+/** Milliseconds to wait for the answers of all servers before the primary is chosen. */
 const OTHERS = 1000;
-/** Longest wait for the first connection, and the time between two attempts, in milliseconds. */
+/** Longest wait for the first connection, and the pause between two attempts, in milliseconds. */
 const START_PATIENCE = 5000;
 const START_PAUSE = 200;
 
 /**
- * The server of the store URL that takes writes. A server that is in recovery or read-only is refused. So is a server
- * whose timeline is older than another's, because the other was promoted later. A write is acknowledged only if the
+ * The server in the store URL that accepts writes. A server that is in recovery or read-only is refused. A server whose
+ * timeline is older than another's is refused too, because the other was promoted later. A result counts only if the
  * primary was confirmed within the last few seconds.
  */
 export class Primary {
@@ -64,7 +64,7 @@ export class Primary {
     });
   }
 
-  /** @throws StoreUnavailable */
+  /** Runs a one-off query on the primary. @returns its rows @throws StoreUnavailable */
   read(text: string, values: unknown[] = []): Promise<Rows> {
     return this.#confirmed(async (server) => (await server.run({ name: '', text }, values)).rows);
   }
@@ -77,7 +77,7 @@ export class Primary {
     return this.#confirmed((server) => server.transaction(patience, work));
   }
 
-  /** Asks the primary now. @throws StoreUnavailable */
+  /** Checks now that the server is still the primary. @throws StoreUnavailable */
   async confirm(server: Server | undefined = this.#current): Promise<void> {
     await server?.ask();
     this.#settle();
@@ -134,7 +134,7 @@ export class Primary {
     await Promise.all(this.#servers.map((server) => server.ask().then(() => this.#settle())));
   }
 
-  /** Decides by the servers' answers which one is the primary, and drops a primary that was replaced. */
+  /** Chooses the primary by the servers' answers, and drops the connections to a primary that was replaced. */
   #settle(): void {
     if (this.#isClosed) return;
     const primaries = this.#servers.filter(({ state }) => state?.isPrimary === true);

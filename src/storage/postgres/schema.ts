@@ -2,9 +2,10 @@ import type { PostgresUrl } from '../../config/store-url.ts';
 import type { Primary } from './primary.ts';
 
 /**
- * `names` are those of the record's indexes and terms, NULL for none; `whole` has in full what is abbreviated. The triggers keep `members` equal to it inside the
- * very statement that writes the record, so every verb of the port stays one statement. A trigger's statements see what
- * others committed while it waited, which a common table expression would not.
+ * The first schema version. `names` lists the record's indexes and terms, or is NULL if there are none. `whole` has all
+ * names in full if one of them is abbreviated. The triggers update `members` within the statement that writes the
+ * record, so every operation of the port is one statement. A trigger sees rows that others committed while it waited; a
+ * common table expression would not.
  *
  * Text is compared by its bytes, so that the order of names does not depend on the database's collation.
  */
@@ -80,21 +81,21 @@ const RECORDS = `
   END $$;
 `;
 
-/** The statements that each schema version added; `@` is the schema. Opening an older store runs those that it lacks. */
+/** The statements of each schema version; `@` stands for the schema. Opening an older store runs the missing ones. */
 const VERSIONS = [RECORDS];
 
-/** Longest wait for another node that is preparing the schema, and for the statements, in milliseconds. */
+/** Time limit in milliseconds for each statement, including the wait for another node that is preparing the schema. */
 const PATIENCE = 30_000;
 
 /**
- * Updates the tables of a new or older store to this version; only one node at a time does this.
+ * Updates the tables of a new or older store to this version. Only one node at a time does this.
  * @throws Error that names the fix
  */
 export async function prepareSchema(primary: Primary, schema: string): Promise<void> {
   if ((await foundVersion((text, values) => primary.read(text, values), schema)) === VERSIONS.length) return;
   const name = `"${schema}"`;
   await primary.transaction(PATIENCE, async (run) => {
-    // A lock in the database that lasts until the transaction ends, also behind a pooler.
+    // This lock lasts until the transaction ends, even behind a pooler.
     await run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`latchkey schema ${schema}`]);
     const found = await foundVersion(run, schema);
     const exists = await run('SELECT count(*)::integer AS count FROM pg_namespace WHERE nspname = $1', [schema]);
@@ -107,17 +108,17 @@ export async function prepareSchema(primary: Primary, schema: string): Promise<v
   });
 }
 
-/** Tells whether a server has made the schema. */
+/** Tells whether a server has created the schema. */
 export async function isMade(primary: Primary, schema: string): Promise<boolean> {
   return (await foundVersion((text, values) => primary.read(text, values), schema)) > 0;
 }
 
 type Read = (text: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
 
-/** @returns 0 for a store that has not been made */
+/** @returns the version of the store's schema; 0 if the store does not exist yet */
 async function foundVersion(read: Read, schema: string): Promise<number> {
   const name = `"${schema}".schema_version`;
-  // The catalogue itself: functions such as to_regclass may answer from before the wait for the lock.
+  // Reads the catalogue itself, because functions such as to_regclass may return what was true before the wait.
   const [table] = await read(
     `SELECT count(*)::integer AS count FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
      WHERE nspname = $1 AND relname = 'schema_version'`,
@@ -137,7 +138,7 @@ async function foundVersion(read: Read, schema: string): Promise<number> {
 const OLDEST = 14;
 
 /**
- * Checks that a store can be made or used: version, encoding, and the rights of the role.
+ * Checks that a store can be created or used: the server's version, the database's encoding, and the role's privileges.
  * @throws Error that names the fix
  */
 export async function checkServer(primary: Primary, { schema, database }: PostgresUrl): Promise<void> {

@@ -10,9 +10,9 @@ export type Rows = Record<string, unknown>[];
 /** A server's answer about its own state. */
 interface ServerState {
   isPrimary: boolean;
-  /** Grows with each promotion, so it distinguishes two primaries. */
+  /** Grows with each promotion, so it tells which of two primaries was promoted later. */
   timeline: number;
-  /** Differs between two servers, and is equal for one server behind two poolers. */
+  /** Start time of the server. It differs between two servers, and is equal for one server behind two poolers. */
   startedAt: string;
   /** The time at which the server was asked, by `performance.now()`. */
   at: number;
@@ -21,9 +21,9 @@ interface ServerState {
 /** Longest wait for a lock, and longest idle time of a transaction, in milliseconds. */
 const LOCK_PATIENCE = 1500;
 const IDLE_IN_TRANSACTION = 10_000;
-/** Times that a statement waits for a connection of a server that answers. */
+/** Number of times that a statement waits for a free connection, if the server answers. */
 const CROWDED_TRIES = 3;
-/** Milliseconds after which an unused connection ends. */
+/** Milliseconds after which an unused connection is closed. */
 const IDLE = 60_000;
 
 const STATE = `
@@ -32,8 +32,8 @@ const STATE = `
     extract(epoch FROM pg_postmaster_start_time())::text AS started_at`;
 
 /**
- * Settings of a session. They must not be set through a pooler, because the next client on its connection would inherit
- * them. A pooler reports a process id of its own.
+ * Query that prepares a new session. It changes no settings through a pooler, because the next client on the pooler's
+ * connection would inherit them. It recognises a pooler by the process id, which is not the server's.
  */
 const SESSION = `
   SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS standby,
@@ -47,7 +47,7 @@ const SESSION = `
       set_config('client_min_messages', 'warning', false)
     END`;
 
-/** One server of the store URL: its connections for statements, and one that asks for its state. */
+/** One server of the store URL, with connections for statements, and one connection that asks for its state. */
 export class Server {
   readonly name: string;
   readonly #options: ClientConfig;
@@ -82,7 +82,7 @@ export class Server {
     );
   }
 
-  /** Runs statements in one transaction. */
+  /** Runs statements in one transaction. @param patience the time limit for each statement, in milliseconds */
   async transaction<T>(
     patience: number,
     work: (run: (text: string, values?: unknown[]) => Promise<Rows>) => Promise<T>,
@@ -101,7 +101,7 @@ export class Server {
     });
   }
 
-  /** Ends all connections. Statements that are running on them fail. */
+  /** Closes all connections, busy ones once their statement ends. `Primary` then rejects that statement. */
   drop(): void {
     const pool = this.#pool;
     this.#pool = undefined;
@@ -115,7 +115,7 @@ export class Server {
     await Promise.allSettled([pool?.end() ?? Promise.resolve(), this.#asker?.end() ?? Promise.resolve()]);
   }
 
-  /** A connection on which a statement failed is not reused. */
+  /** Runs work on a connection of the pool. A connection on which a statement failed is not reused. */
   async #with<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
     this.#pool ??= this.#newPool();
     const client = await this.#checkOut(this.#pool);
@@ -131,7 +131,9 @@ export class Server {
     }
   }
 
-  /** Waits for a connection, longer where all are busy with a server that answers: nothing has been sent yet. */
+  /**
+   * Waits for a connection. If all are busy and the server answers, it waits longer, because nothing has been sent yet.
+   */
   async #checkOut(pool: Pool): Promise<PoolClient> {
     for (let tries = 1; ; tries += 1) {
       try {
@@ -154,10 +156,10 @@ export class Server {
   }
 
   async #prepare(client: ClientBase): Promise<void> {
-    // A connection that breaks in use: its statement fails of it, and nobody else needs to hear.
+    // If a connection breaks in use, its statement fails, and this listener has nothing to add.
     client.on('error', () => undefined);
     client.on('notice', ({ code }) => {
-      // PostgreSQL reports a cancelled wait for the replicas only as a warning (01000), and the commit as done.
+      // PostgreSQL reports a cancelled wait for the replicas only as a warning (01000), and the commit as successful.
       if (code === '01000') this.#unconfirmed.add(client);
     });
     const { rows } = await client.query<Record<string, unknown>>(SESSION, [processOf(client)]);
@@ -198,7 +200,7 @@ export const NOT_REPLICATED =
   'does not wait for a replica, although stores.durability is replicated: set synchronous_standby_names, and ' +
   'synchronous_commit to on or remote_apply, in postgresql.conf';
 
-/** The process that the server named when the connection began; a pooler names one of its own. */
+/** Returns the process id that the server reported when the connection began. A pooler reports its own. */
 function processOf(client: ClientBase): number {
   return 'processID' in client && typeof client.processID === 'number' ? client.processID : 0;
 }

@@ -6,14 +6,14 @@ export interface Statement {
 
 /**
  * The expiry of a durable record: the largest integer that JavaScript represents exactly. With a number instead of
- * NULL, one comparison and one index serve both kinds of record.
+ * NULL, one comparison and one index serve durable and expiring records alike.
  */
 export const DURABLE = Number.MAX_SAFE_INTEGER;
 
 /** The tables from which expired rows are deleted, and the columns that identify a row. */
 const SWEPT = { records: 'key', entries: 'name, expires_at, key', counters: 'key', bitmaps: 'key' };
 
-/** Every statement of the store. Each is one verb of the port, atomic by itself under READ COMMITTED. */
+/** Returns all statements of the store. Each is one operation of the port, and is atomic under READ COMMITTED. */
 export function statementsOf(name: string) {
   const schema = `"${name}"`;
   return {
@@ -23,7 +23,7 @@ export function statementsOf(name: string) {
   };
 }
 
-/** Statements that read. Each also checks that no replica answers, so that a failover is noticed. */
+/** Statements that read. Each also returns whether a replica answered, so that a failover is noticed. */
 function reads(schema: string) {
   const page = (table: string) => `
     (SELECT key, whole, expires_at FROM ${schema}.${table}
@@ -105,7 +105,7 @@ function sweeps(schema: string): Record<string, string> {
 
 function named<Name extends string>(texts: Record<Name, string>, prefix: string): Record<Name, Statement> {
   const entries = Object.entries<string>(texts).map(([name, text]) => [name, { name: `${prefix}_${name}`, text }]);
-  return Object.fromEntries(entries) as Record<Name, Statement>; // the same names
+  return Object.fromEntries(entries) as Record<Name, Statement>; // keeps the names of `texts`
 }
 
 export type Statements = ReturnType<typeof statementsOf>;

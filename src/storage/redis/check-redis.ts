@@ -3,7 +3,7 @@ import { withTimeout } from './with-timeout.ts';
 import type { RedisStore } from './redis-store.ts';
 
 /**
- * Checks that a Redis may hold `records`, which must survive full memory and restarts, on each of its masters.
+ * Checks on each master that a Redis may hold `records`, which must survive restarts and full memory.
  * @returns warnings about settings that could not be read
  * @throws Error that names the setting and the fix
  */
@@ -13,11 +13,12 @@ export async function checkRecordsRedis(store: RedisStore): Promise<string[]> {
 }
 
 /**
- * Checks that a Redis for `grants` keeps each entry until its expiry, because revocation needs the token indexes of
- * accounts and apps. @returns warnings
+ * Checks that a Redis for `grants` keeps each entry until its expiry, because a revocation finds tokens by the indexes
+ * of accounts and apps.
+ * @returns warnings
  */
 export async function checkGrantsRedis(store: RedisStore): Promise<string[]> {
-  // A database user without permission to ask may still store grants.
+  // A Redis user without permission for INFO may still store grants.
   const asked = await Promise.allSettled(store.masters().map((master) => withTimeout(master.info())));
   const facts = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   const evicting = new Set(facts.flatMap((one) => evictionPolicy(one) ?? []));
@@ -28,15 +29,17 @@ export async function checkGrantsRedis(store: RedisStore): Promise<string[]> {
   );
 }
 
-/** The longest `min-replicas-max-lag` that keeps the loss within what the documents say, in seconds. */
+/** The longest `min-replicas-max-lag` in seconds with which a failover loses no more than the documentation says. */
 const LONGEST_LAG = 10;
 const FENCE =
   'Run CONFIG SET min-replicas-to-write 1 and CONFIG SET min-replicas-max-lag 5 on every server of the set, and put ' +
   '"min-replicas-to-write 1" and "min-replicas-max-lag 5" into each redis.conf';
 
 /**
- * Checks whether a Redis without its replicas still accepts writes, which a failover would lose, and whether replicas
- * exist if writes wait for them. @returns warnings @throws Error if there are none
+ * Warns about a Redis that accepts writes while it is cut off from its replicas, because a failover would lose them.
+ * Warns about a store URL that does not name every Sentinel.
+ * @returns warnings
+ * @throws Error if writes are to wait for replicas and there are none
  */
 export async function checkReplicas(store: RedisStore, isReplicated: boolean): Promise<string[]> {
   const warnings = await Promise.all(store.masters().map((master) => checkFence(master, store, isReplicated)));
@@ -69,7 +72,7 @@ async function checkFence(server: Redis, { sentinels }: RedisStore, isReplicated
 
 const NO_EVICTION = 'Run CONFIG SET maxmemory-policy noeviction, and put "maxmemory-policy noeviction" into redis.conf';
 
-/** @returns `undefined` where nothing is evicted */
+/** @returns the policy; `undefined` if nothing is evicted */
 function evictionPolicy(facts: string): string | undefined {
   const policy = /^maxmemory_policy:(\S+)/m.exec(facts)?.[1];
   return policy === 'noeviction' ? undefined : policy;
@@ -85,7 +88,7 @@ async function checkServer(server: Redis): Promise<string[]> {
     );
   }
   if (/^aof_enabled:1/m.test(facts)) return [];
-  // Empty when there are no snapshots.
+  // The setting is empty if Redis takes no snapshots.
   const snapshots = await setting(server, 'save');
   if (snapshots === undefined) {
     return ['could not find out whether the Redis of the records store saves to disk: it does not allow CONFIG GET'];
@@ -97,7 +100,7 @@ async function checkServer(server: Redis): Promise<string[]> {
   );
 }
 
-/** @returns `undefined` if the server does not reveal the setting */
+/** @returns the setting's value; `undefined` if the server does not reveal it */
 async function setting(server: Redis, name: string): Promise<string | undefined> {
   try {
     const answer: unknown = await withTimeout(server.config('GET', name));

@@ -3,7 +3,7 @@ import { withTimeout } from './with-timeout.ts';
 
 export type Client = Redis | Cluster;
 
-/** The servers that hold the records: one, or each master of a cluster. */
+/** Returns the servers that hold the records: one, or each master of a cluster. */
 export function mastersOf(client: Client): Redis[] {
   return client instanceof Cluster ? client.nodes('master') : [client];
 }
@@ -25,15 +25,16 @@ interface ClusterView {
 }
 
 /**
- * Returns nodes that consider themselves masters although nodes with a later epoch do not: they were cut off from the
- * others, but not from here. Silent nodes are ignored. @returns their addresses
+ * Finds nodes that consider themselves masters although nodes with a later epoch do not. Such a node is cut off from
+ * the other nodes, but this server still reaches it. Nodes that do not answer are ignored.
+ * @returns their addresses
  */
 export async function deposedMasters(nodes: readonly Redis[]): Promise<string[]> {
   const answers = await Promise.allSettled(nodes.map((node) => withTimeout(node.cluster('NODES'))));
   return deposedIn(answers.flatMap((answer) => (answer.status === 'fulfilled' ? [viewOf(String(answer.value))] : [])));
 }
 
-/** @returns the addresses of the nodes that the latest views do not list as masters */
+/** @returns the addresses of self-declared masters that a view of the latest epoch lists as replicas or as failed */
 export function deposedIn(views: readonly ClusterView[]): string[] {
   const latest = Math.max(...views.map(({ epoch }) => epoch));
   const informed = views.filter(({ epoch }) => epoch === latest);

@@ -9,15 +9,17 @@ import { Replication } from './replication.ts';
 import { defineScripts } from './scripts.ts';
 import { Sentinels } from './sentinels.ts';
 
-/** Longest wait for the first connection in milliseconds; a start may wait longer than a request. */
+/** Longest wait for the first connection in milliseconds. A start may wait longer than a request. */
 const START_PATIENCE = 5000;
-/** Milliseconds between two attempts to reconnect: at first, and at most. */
+/** Milliseconds between two attempts to reconnect: the first pause and the longest one. */
 const FIRST_RETRY = 50;
 const LAST_RETRY = 500;
-/** Period of re-reading a cluster's slot map in milliseconds, so that a failover is noticed without an error. */
+/**
+ * Period in milliseconds in which a cluster's slot map is read again, so that a failover is noticed without an error.
+ */
 const SLOTS_REFRESH = 5000;
 
-/** Connections to a Redis. If writes wait for replicas, they have a connection of their own. */
+/** Connections to a Redis. If writes wait for replicas, `writer` is a separate connection, except on a cluster. */
 export interface Connection {
   reader: Client;
   writer: Client;
@@ -32,7 +34,7 @@ export interface Connection {
 export async function connectRedis(url: RedisUrl, isReplicated: boolean): Promise<Connection> {
   const sentinels = url.topology === 'sentinel' ? new Sentinels(url) : undefined;
   const reader = newClient(url, sentinels);
-  // WAIT blocks its connection, and every read on it. A cluster client has one connection to each node.
+  // WAIT blocks its connection, so reads use another one. A cluster client has only one connection to each node.
   const writer = isReplicated && reader instanceof Redis ? newClient(url, sentinels) : reader;
   const clients = [...new Set([reader, writer])];
   const watch = new PrimaryWatch(clients, sentinels);
@@ -55,7 +57,7 @@ export async function connectRedis(url: RedisUrl, isReplicated: boolean): Promis
   }
 }
 
-/** The last errors of clients that could not connect. */
+/** The latest connection error of each client. */
 const lastErrors = new WeakMap<Client, Error>();
 
 async function connectAll(clients: readonly Client[]): Promise<void> {
@@ -83,8 +85,8 @@ function makeClient(url: RedisUrl, sentinels: Sentinels | undefined): Client {
       slotsRefreshInterval: SLOTS_REFRESH,
     });
   }
-  // Sends the commands of one event-loop turn in one write. A cluster is excluded: a moving slot fails a whole
-  // pipeline, but redirects a single command.
+  // Auto-pipelining sends the commands of one event-loop tick in one write. A cluster is excluded: a slot that moves
+  // fails a whole pipeline, but only redirects a single command.
   const pipelined = { ...options, enableAutoPipelining: true };
   if (sentinels !== undefined) return new Redis({ ...pipelined, Connector: sentinels.connector() });
   return new Redis({ ...pipelined, ...url.nodes[0] });
@@ -112,7 +114,7 @@ function retryDelay(tries: number): number {
   return Math.min(tries * FIRST_RETRY, LAST_RETRY);
 }
 
-/** Remedies for the replies to a wrong store URL. */
+/** Returns the remedy for an error that a wrong store URL causes, or an empty text. */
 function fixFor(told: string): string {
   if (/WRONGPASS|NOAUTH|invalid (username-)?password/i.test(told))
     return '. Its user or password is wrong or missing: give the whole URL by LATCHKEY_STORE, redis://USER:PASSWORD@HOST';

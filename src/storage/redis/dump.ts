@@ -13,10 +13,10 @@ export const recordKey = (key: string): string => `record:${key}`;
 export const counterKey = (counter: string): string => `counter:${counter}`;
 export const bitmapKey = (bitmap: string): string => `bitmap:${bitmap}`;
 
-/** Names that one step of SCAN examines: few enough not to block other clients. */
+/** Number of names that one step of SCAN examines, small enough not to block other clients. */
 const STEP = '500';
 
-/** Reads the keys of each primary by SCAN. It blocks nobody, and others may write meanwhile. */
+/** Reads the keys of each primary by SCAN, which does not block other clients. They may write meanwhile. */
 export async function* dumpRedis(
   primaries: readonly Redis[],
   watch: Pick<PrimaryWatch, 'confirmed'>,
@@ -38,7 +38,10 @@ async function* itemsOf(primary: Redis, { confirmed }: Pick<PrimaryWatch, 'confi
   } while (cursor !== '0');
 }
 
-/** Reads the value of a key; undefined for a key of another program, or one that was just deleted. */
+/**
+ * Reads the item under a key.
+ * @returns undefined for a key of another program, or one that was just deleted
+ */
 async function readItem(name: string, primary: Redis, confirmed: PrimaryWatch['confirmed']): Promise<Item | undefined> {
   const colon = name.indexOf(':');
   const key = name.slice(colon + 1);
@@ -74,7 +77,7 @@ async function readItem(name: string, primary: Redis, confirmed: PrimaryWatch['c
   }
 }
 
-/** The members of an index that have no record: their entry names no write. */
+/** Reads the members of an index that have no record. Their entries end with the separator, without a write's name. */
 async function* membersOf(
   name: string,
   primary: Redis,
@@ -94,7 +97,7 @@ async function* membersOf(
   } while (cursor !== '0');
 }
 
-/** Writes one item. As in every write, the index entries of a record come before the record. */
+/** Writes one item. As in every write, a record's index entries are written before the record. */
 export async function loadItem(
   item: Item,
   { writer, watch: { confirmed } }: Pick<Connection, 'writer' | 'watch'>,

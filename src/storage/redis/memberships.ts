@@ -14,7 +14,7 @@ import type { Index, Key, Page, Term, TermPage, WriteOptions } from '../store.ts
 import { TickBatcher } from '../tick-batcher.ts';
 import type { Connection } from './connect.ts';
 
-/** Begins the names of terms in a record's memberships; 16 digits of its expiry and the term follow. */
+/** First character of a term in a record's memberships. The expiry in 16 digits follows, and then the term itself. */
 const TERM = '\u0001';
 const DIGITS = 16;
 /** The expiry of a durable record in a term. */
@@ -27,9 +27,10 @@ interface Enlisted {
 }
 
 /**
- * Index entries of records. Index and record are different keys and cannot change in one step, so every write has its
- * own entries, `KEY \0 WRITE`. They are written before the record. Removing the entries of an older or lost write
- * therefore never removes another's. A crash can leave a superfluous entry, but never a missing one.
+ * Index entries of records. An index and a record are different keys, which cannot change in one step. Every write
+ * therefore has its own entries, `KEY \0 WRITE`, and adds them before it writes the record. Removing the entries of an
+ * older or failed write never removes those of another. A crash can leave a superfluous entry, but no entry is ever
+ * missing.
  */
 export class Memberships {
   readonly #connection: Pick<Connection, 'reader' | 'writer' | 'watch'>;
@@ -46,8 +47,9 @@ export class Memberships {
   }
 
   /**
-   * Adds index entries and terms for a coming write. @param life of the record in milliseconds @returns the memberships
-   * that the record stores, for their later removal
+   * Adds the index entries and terms of the write that follows.
+   * @param life lifetime of the record in milliseconds
+   * @returns the memberships, which the record stores so that `leave` can remove them
    */
   async enter(key: string, named: WriteOptions | undefined, expiresAt: number | '', life: number): Promise<string> {
     const indexes = [...new Set(named?.indexes)];
@@ -69,7 +71,7 @@ export class Memberships {
     return JSON.stringify(stored);
   }
 
-  /** Adds a member without a record, which only expires. */
+  /** Adds a member that has no record. Only its expiry removes it. */
   enlist(index: string, member: string, expiresAt: number): Promise<void> {
     return this.#enlisted.add({ index, entry: [expiresAt, `${member}${SEPARATOR}`] });
   }
@@ -131,7 +133,7 @@ export class Memberships {
   }
 }
 
-/** The names in a record's memberships. */
+/** Returns the indexes and terms in a record's memberships. */
 export function namesIn(memberships: string | null | undefined): Pick<WriteOptions, 'indexes' | 'terms'> {
   const [, ...names] = memberships ? parseStrings(memberships) : [];
   const { indexes, terms } = Object.groupBy(names, (name) => (name.startsWith(TERM) ? 'terms' : 'indexes'));
@@ -149,7 +151,7 @@ function readTerm(name: string): { expiry: string; term: string } {
   return { expiry: name.slice(TERM.length, begin), term: name.slice(begin) };
 }
 
-/** A member of an order: the position of `cursor.ts`, and the write. */
+/** Returns a member of an order: a position as in `cursor.ts`, whose key is the entry of a write. */
 function memberOf(expiry: string, term: string, entry: string): string {
   return positionText({ text: splitTerm(term).text, expiresAt: Number(expiry), key: entry });
 }

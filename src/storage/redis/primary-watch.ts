@@ -4,18 +4,21 @@ import { withTimeout } from './with-timeout.ts';
 import { mastersOf, type Client, deposedMasters } from './cluster-view.ts';
 import type { Sentinels } from './sentinels.ts';
 
-/** Milliseconds between two checks: each primary is asked for its role, and the Sentinels for the primary. */
+/** Milliseconds between two checks. A check asks each server for its role, and the Sentinels for the primary. */
 const PERIOD = 1000;
-/** Milliseconds for which an answer is trusted. A deposed primary is used no longer than that. */
+/** Milliseconds for which an answer is trusted, and so the longest time for which a deposed primary is used. */
 const BELIEVED = 3000;
-/** Milliseconds after a refusal during which no request asks again. */
+/** Milliseconds after a failed check during which requests fail without another check. */
 const PAUSE = 100;
-/** Milliseconds for which a vanished replica is still required, if no Sentinel knows of it. */
+/**
+ * Milliseconds for which a replica that has vanished still counts as required. If there are Sentinels, their answers
+ * decide instead.
+ */
 const MISSED = 60_000;
 
 /**
- * Watches whether the servers in use are primaries. It asks them, and the Sentinels or the cluster. A write is
- * acknowledged only if the primary was confirmed within the last few seconds.
+ * Watches whether the servers in use are primaries. It asks them, and the Sentinels or the cluster. A reply counts only
+ * if the primary was confirmed within the last few seconds.
  */
 export class PrimaryWatch {
   readonly #clients: readonly Client[];
@@ -39,14 +42,14 @@ export class PrimaryWatch {
     return answer;
   };
 
-  /** @throws StoreUnavailable if a server is no primary, or nobody confirms it */
+  /** Checks the servers now. @throws StoreUnavailable if one is not a primary, or the check gets no answer */
   async confirm(): Promise<void> {
     const { at, error } = this.#refusal ?? { at: -Infinity, error: undefined };
     if (performance.now() - at < PAUSE) throw error;
     await this.#look();
   }
 
-  /** The number of replicas that must have a write before it is safe. */
+  /** Returns the number of replicas that must have a write before it is safe. */
   neededReplicas(primary: Redis): number {
     if (this.#sentinels !== undefined) return this.#sentinels.neededReplicas;
     return Math.max(1, this.#replicas.get(primary)?.count ?? 1);
@@ -76,7 +79,7 @@ export class PrimaryWatch {
 
   async #askClient(client: Client): Promise<void> {
     if (!(client instanceof Cluster)) return this.#askRole(client);
-    // A silent server acknowledges nothing, and the other servers continue.
+    // A server that does not answer acknowledges nothing, so it does no harm. The other servers continue.
     await Promise.all(mastersOf(client).map((master) => this.#askRole(master).catch(unlessItAnswered)));
     const deposed = await deposedMasters(client.nodes('all'));
     if (deposed.length === 0) return;
@@ -100,7 +103,7 @@ export class PrimaryWatch {
   }
 }
 
-/** The server itself reports that it is no primary. */
+/** Thrown if a server itself reports that it is not a primary. */
 class NoPrimary extends StoreUnavailable {}
 
 function unlessItAnswered(error: unknown): void {

@@ -35,7 +35,7 @@ export async function openRedisStore(url: string, clock: Clock, isReplicated = f
   return new RedisStore(await connectRedis(parsed, isReplicated), clock);
 }
 
-/** Each verb is one command or one script on one key, so Redis's single thread makes it atomic, also on a Cluster. */
+/** Each operation is one command or script on one key, so Redis's single thread makes it atomic, even on a cluster. */
 export class RedisStore implements Store {
   readonly #connection: Connection;
   readonly #clock: Clock;
@@ -153,7 +153,7 @@ export class RedisStore implements Store {
     await this.#write(() => Promise.all(items.map((item) => loadItem(item, connection, this.#memberships, now))));
   }
 
-  /** On a cluster, the time of its first master counts. */
+  /** Returns the time of the server; on a cluster, that of its first master. */
   async time(): Promise<number> {
     const [master] = this.masters();
     if (master === undefined) throw new StoreUnavailable('no Redis master answers');
@@ -178,7 +178,7 @@ export class RedisStore implements Store {
     return Promise.resolve();
   }
 
-  /** The servers that hold the records: one, or each master of a cluster. */
+  /** Returns the servers that hold the records: one, or each master of a cluster. */
   masters(): Redis[] {
     return mastersOf(this.#connection.reader);
   }
@@ -188,7 +188,7 @@ export class RedisStore implements Store {
     return this.#connection.sentinels;
   }
 
-  /** Acknowledges a write once a primary has it and, if the settings require that, its replicas too. */
+  /** Resolves once the primary has the write and, if the settings require it, the replicas have it too. */
   #write<T>(work: (writer: Client, confirmed: PrimaryWatch['confirmed']) => Promise<T>): Promise<T> {
     const { writer, watch, replication } = this.#connection;
     const write = () => work(writer, watch.confirmed);
@@ -204,8 +204,9 @@ export class RedisStore implements Store {
   }
 
   /**
-   * After a successful write, removes the index entries of the former record. After a lost write, removes its own
-   * entries.
+   * Removes the index entries that the write has made superfluous: those of the former record if it succeeded, or its
+   * own if it failed.
+   * @returns whether it succeeded
    */
   async #settle(write: WriteArguments, [won, former]: [won: 0 | 1, former: string | null]): Promise<boolean> {
     await this.#memberships.leave(won === 1 ? former : write[4]);
@@ -222,7 +223,7 @@ export class RedisStore implements Store {
     if (typeof value !== 'string' || typeof expiresAt !== 'string') return undefined;
     if (expiresAt !== '' && Number(expiresAt) <= this.#clock.now()) return undefined;
     return {
-      value: JSON.parse(value) as T, // what is under a Key<T> was written as one
+      value: JSON.parse(value) as T, // only a T is written under a Key<T>
       version: Number(version),
       ...(typeof consumedAt === 'string' && { consumedAt: Number(consumedAt) }),
       ...(expiresAt !== '' && { expiresAt: Number(expiresAt) }),
@@ -231,7 +232,8 @@ export class RedisStore implements Store {
 }
 
 /**
- * Counts the masters in a CLUSTER SLOTS reply, whose rows are first slot, last slot, master, replicas…; at least one.
+ * Counts the masters in a CLUSTER SLOTS reply, whose rows are first slot, last slot, master, replicas…
+ * @returns at least 1
  */
 function countMasters(ranges: unknown): number {
   const masters = Array.isArray(ranges)

@@ -8,12 +8,12 @@ import type { PrimaryWatch } from './primary-watch.ts';
 /** Longest time in milliseconds for the replicas to receive a write. */
 const PATIENCE = 1000;
 
-/** Lets a write be acknowledged once the replicas have it, so that no failover loses it. */
+/** Delays the acknowledgement of a write until the replicas have it, so that no failover loses it. */
 export class Replication {
   readonly #client: Client;
   readonly #watch: PrimaryWatch;
   readonly #waits = new TickBatcher<undefined>(() => this.#wait());
-  /** Counts broken connections. A new connection knows nothing of the writes on an earlier one. */
+  /** Number of connections that broke. WAIT on a new connection does not cover the writes on an earlier one. */
   #breaks = 0;
 
   constructor(client: Client, watch: PrimaryWatch) {
@@ -38,7 +38,7 @@ export class Replication {
     return answer;
   }
 
-  /** Covers everything that these connections have written so far. */
+  /** Waits until the replicas have everything that these connections have written so far. */
   async #wait(): Promise<void> {
     await Promise.all(
       mastersOf(this.#client).map(async (master) => {

@@ -2,9 +2,9 @@ import type { Cluster, Redis, Result } from 'ioredis';
 
 /**
  * The Lua scripts. Each uses exactly one key, so all of them run on a cluster. The caller's clock (`now`, in
- * milliseconds) decides which records have expired. Redis's own expiry only frees memory. It is set as a duration, so
- * that a wrong clock cannot make a record permanent. A record is a hash: value, version, consumedAt, expiresAt ('' if
- * durable), memberships (see memberships.ts).
+ * milliseconds) decides which records have expired. Redis's own expiry only frees memory; it is set as a duration, so
+ * that a wrong clock cannot make a record permanent. A record is a hash with the fields value, version, consumedAt,
+ * expiresAt ('' if durable) and memberships (see memberships.ts).
  */
 
 const RECORD = `
@@ -57,7 +57,7 @@ const TAKE = `
   redis.call('DEL', KEYS[1])
   return found`;
 
-/** An index is a sorted set with the expiry as score. The key expires with its longest-lived member. */
+/** An index is a sorted set with the expiry as score. The set itself expires with the member that lives longest. */
 const INDEX = `
   local key, now = KEYS[1], tonumber(ARGV[1])
   -- A caller with a fast clock does not see members that it considers expired, but must not delete them.
@@ -89,8 +89,8 @@ const LEAVE = `${INDEX}
   if redis.call('ZREM', key, ARGV[2]) == 1 then coverLongest() end`;
 
 /**
- * ARGV: now, score and entry to start after ('' for the start), limit. If the entry is gone, the script finds its
- * position by adding it for a moment. That is exact, and logarithmic even if many members share a score.
+ * ARGV: now, score and entry to start after ('' for the start), limit. If the entry no longer exists, the script adds
+ * it for a moment to find its position. This is exact, and takes logarithmic time even if many members share a score.
  */
 const PAGE = `${INDEX}
   prune()
@@ -107,8 +107,8 @@ const PAGE = `${INDEX}
 
 /**
  * An order is a sorted set in which all members have the same score, so they are sorted by name: TERM \0 EXPIRY \0 KEY
- * \0 WRITE, with a 16-digit expiry. Redis cannot search it for expired members. Each read removes those that it meets,
- * and each write removes a few at random.
+ * \0 WRITE, with a 16-digit expiry. Redis cannot search it for expired members. Each read therefore removes the expired
+ * members that it meets, and each write removes those among four random members.
  */
 const ORDER = `${INDEX}
   local function expiry(member) return tonumber(string.match(member, '%z(%d+)%z')) or 0 end
@@ -124,7 +124,10 @@ const TERM_ENTER = `${ORDER}
     if expiry(member) <= over then redis.call('ZREM', key, member) end
   end`;
 
-/** ARGV: now, prefix, position to start after ('' for the start), limit. @returns position of the rest, members… */
+/**
+ * ARGV: now, prefix, position to start after ('' for the start), limit.
+ * @returns the position to continue after ('' at the end), then the members
+ */
 const RANGE = `${ORDER}
   local limit, start = tonumber(ARGV[4]), ARGV[3] == '' and '[' .. ARGV[2] or '(' .. ARGV[3]
   local found, rest = {}, ''
@@ -156,7 +159,7 @@ const LOAD_COUNTER = `
   redis.call('HSET', KEYS[1], 'sum', ARGV[1], 'expiresAt', ARGV[2])
   redis.call('PEXPIRE', KEYS[1], ARGV[3])`;
 
-/** A hash: sum, expiresAt. ARGV: now, by, expiresAt, ttl */
+/** A counter is a hash with the fields sum and expiresAt. ARGV: now, by, expiresAt, ttl */
 const INCREMENT = `
   local key, expiresAt = KEYS[1], redis.call('HGET', KEYS[1], 'expiresAt')
   if expiresAt and tonumber(expiresAt) <= tonumber(ARGV[1]) then
@@ -170,7 +173,9 @@ const INCREMENT = `
   end
   return sum`;
 
-/** Header of a bitmap in bytes: its expiry as 16 digits, so that the bits and the expiry change together. */
+/**
+ * Length of a bitmap's header in bytes. The header is the expiry in 16 digits, so that bits and expiry change together.
+ */
 export const BITMAP_HEADER = 16;
 
 /** ARGV: now, header, ttl, offsets… */

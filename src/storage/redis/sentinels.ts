@@ -20,11 +20,11 @@ interface SentinelView {
   /** The number of Sentinels that must agree that the primary is down. */
   quorum: number;
   otherSentinels: number;
-  /** The replicas that this Sentinel knows: address, and milliseconds for which it has been down. */
+  /** The replicas that this Sentinel knows: the address of each, and the milliseconds for which it has been down. */
   replicas: Map<string, number>;
 }
 
-/** Milliseconds after which an unreachable replica is no longer waited for. */
+/** Milliseconds after which writes no longer wait for an unreachable replica. */
 const GONE = 5_000;
 
 /** Milliseconds that a Sentinel may take to answer. */
@@ -32,7 +32,7 @@ const PATIENCE = 1000;
 
 const RETRY = 500;
 
-/** Milliseconds for which a connection that ends may stay half open. */
+/** Milliseconds that a connection may take to close before it is destroyed. */
 const ENDING = 2000;
 
 /** A connection to a server, and the server's address as the Sentinels named it. */
@@ -42,8 +42,8 @@ interface Open {
 }
 
 /**
- * The Sentinels of a primary. Every connection goes to the primary that they name, and closes when they name another. A
- * primary that is cut off from its Sentinels does not know that it was deposed, and still answers.
+ * The Sentinels of a primary. Every connection leads to the primary that they name, and is closed when they name
+ * another. A primary that is cut off from its Sentinels does not know that it was deposed, and still answers.
  */
 export class Sentinels {
   readonly #name: string;
@@ -63,7 +63,7 @@ export class Sentinels {
     for (const listener of this.#listeners) this.#follow(listener);
   }
 
-  /** The number of Sentinels in the URL, and the number that the Sentinels report. */
+  /** The number of Sentinels that the store URL names, and the number that the Sentinels report. */
   get counts(): { named: number; known: number } {
     return {
       named: this.#sentinels.length,
@@ -90,7 +90,7 @@ export class Sentinels {
     return this.#asking;
   }
 
-  /** Opens connections to the primary, for a client that asks for one each time it connects. */
+  /** Returns a connector class with which a client opens each of its connections to the current primary. */
   connector(): new (options: unknown) => AbstractConnector {
     const openToPrimary = () => this.#openToPrimary();
     return class extends AbstractConnector {
@@ -105,7 +105,7 @@ export class Sentinels {
           this.stream = await openToPrimary();
           this.stream.once('error', (error: Error) => (this.firstError = error));
         } catch (error) {
-          // A rejection would end the client; a broken connection makes it try again.
+          // A rejection would end the client. A broken connection makes it connect again.
           this.stream = new Socket();
           this.stream.destroy();
           if (error instanceof Error) this.firstError = error;
@@ -147,7 +147,7 @@ export class Sentinels {
     return stream;
   }
 
-  /** The Sentinels announce a failover at once. A lost announcement is noticed within a second, by asking. */
+  /** Follows the failovers that the Sentinels announce. `PrimaryWatch` notices a lost announcement within a second. */
   #follow(listener: Redis): void {
     listener.on('message', () => void this.primary().catch(() => undefined));
     listener.on('ready', () => void listener.subscribe('+switch-master').catch(() => undefined));
@@ -161,7 +161,7 @@ function firstFailure(answers: readonly PromiseSettledResult<unknown>[]): string
 
 function sentinelOptions(tls: boolean) {
   return {
-    // The parser expects flat lists.
+    // `fields` expects the flat lists of RESP2.
     protocol: 2,
     connectTimeout: PATIENCE,
     maxRetriesPerRequest: 0,
@@ -171,7 +171,10 @@ function sentinelOptions(tls: boolean) {
   } satisfies RedisOptions;
 }
 
-/** Without a listener, each failed attempt to connect would be an uncaught exception. Requests report the failure. */
+/**
+ * Adds an error listener. Without one, each failed attempt to connect would be an uncaught exception. Requests report
+ * the failure.
+ */
 function quiet(client: Redis): Redis {
   return client.on('error', () => undefined);
 }
@@ -192,9 +195,9 @@ function readView([address, master, replicas]: readonly unknown[]): SentinelView
 }
 
 /**
- * The primary that the Sentinels name: a majority of them must answer, and those that know of the latest failover must
- * agree. A Sentinel that was cut off goes on naming the former primary, under the epoch of that time.
- * @param all how many Sentinels there are
+ * Returns the primary that the Sentinels name. A majority of them must answer, and all that have the latest epoch must
+ * agree. A Sentinel that was cut off still names the former primary, but with an older epoch.
+ * @param all the number of Sentinels
  */
 function namedPrimary(views: readonly SentinelView[], all: number): Address {
   if (views.length * 2 <= all) throw new Error(`${views.length} of ${all} Sentinels answer`);
@@ -207,8 +210,8 @@ function namedPrimary(views: readonly SentinelView[], all: number): Address {
 }
 
 /**
- * The number of replicas that must have a write before no failover can lose it: all that could be promoted. While the Sentinels may
- * be about to replace the primary, no number is enough.
+ * Returns the number of replicas that must have a write before no failover can lose it: all that could be promoted. It
+ * is Infinity while the Sentinels may be about to replace the primary, because then no number is enough.
  */
 function neededReplicas(views: readonly SentinelView[], all: number): number {
   const down = views.filter((view) => view.isDown).length;
@@ -237,7 +240,7 @@ function strings(answer: unknown): string[] {
   return Array.isArray(answer) ? answer.map(String) : [];
 }
 
-/** A flat list of names and values, as RESP2 has it. */
+/** Converts a flat list of names and values, as in RESP2, to an object. */
 function fields(answer: unknown): Record<string, string> {
   const flat = strings(answer);
   return Object.fromEntries(flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? '']] : [])));

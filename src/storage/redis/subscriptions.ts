@@ -22,7 +22,7 @@ export class Subscriptions {
 
   async subscribe(channel: string, listener: Listener): Promise<() => Promise<void>> {
     const name = PREFIX + channel;
-    // Wrapped, so that a listener that is added twice counts as two, and each is removed separately.
+    // The wrapper makes a listener that is added twice count as two, each of which is removed separately.
     const own: Listener = (message) => {
       listener(message);
     };

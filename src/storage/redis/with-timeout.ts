@@ -15,9 +15,9 @@ const OUTAGES = [
 ];
 
 /**
- * Waits a bounded time for a Redis reply. A command is never sent twice: it may have run although its reply was lost,
- * and a second `consume` would mistake the first for a replay.
- * @throws StoreUnavailable if Redis is away, too slow, or cannot serve
+ * Waits a bounded time for a Redis reply. A command is never sent twice, because it may have run although its reply was
+ * lost. A repeated `consume` would then report a replay.
+ * @throws StoreUnavailable if Redis is unreachable, too slow, or cannot serve
  */
 export async function withTimeout<T>(reply: Promise<T>): Promise<T> {
   const late = (): Error => new StoreUnavailable(`Redis has not answered within ${PATIENCE} ms`);

@@ -4,13 +4,14 @@ import type { Statements } from './statements.ts';
 
 type Listener = (message: string) => void;
 
-/** Period of looking for new notices in milliseconds. Without a listener nothing looks. */
+/** Polling period in milliseconds. A process polls only while it has a listener. */
 const POLL = 200;
-/** Lifetime of a notice in milliseconds: far longer than the pause between two looks of a process. */
+/** Lifetime of a notice in milliseconds: far longer than the polling period. */
 const LIFE = 60_000;
 
 /**
- * Notices between processes that share one file. They are rows of a table (`hints`) that each listening process polls.
+ * Notices between processes that share one file. They are rows of the table `hints`, which each listening process
+ * polls.
  */
 export class ChangeNotices {
   readonly #statements: Statements;
@@ -35,7 +36,7 @@ export class ChangeNotices {
         this.#poll();
       }, POLL).unref();
     }
-    // Wrapped, so that a listener that is added twice counts as two, and each is removed separately.
+    // The wrapper makes a listener that is added twice count as two, each of which is removed separately.
     const own: Listener = (message) => {
       listener(message);
     };
@@ -66,7 +67,7 @@ export class ChangeNotices {
     try {
       return this.#statements.hintsAfter.all(this.#seen);
     } catch {
-      return []; // A notice may be lost or late; the next look comes soon.
+      return []; // The next poll finds the notice.
     }
   }
 }

@@ -9,8 +9,8 @@ import { readNames, storedNames } from './terms.ts';
 const PATIENCE = 10_000;
 
 /**
- * Reads a snapshot of the file. A read transaction on a separate connection preserves it while others write; the log
- * (`-wal`) grows meanwhile.
+ * Reads a snapshot of the file. A read transaction on a separate connection preserves the snapshot while others write.
+ * Meanwhile the log (`-wal`) grows.
  */
 export async function* dumpDatabase(path: string, now: number): AsyncGenerator<readonly Item[]> {
   let database: DatabaseSync | undefined;

@@ -1,13 +1,16 @@
 import type { StatementSync, DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../lib/clock.ts';
 
-/** Rows per table and sweep: few, because a sweep blocks the event loop and holds the write lock. */
+/**
+ * Maximum number of rows per table and sweep. It is small, because a sweep blocks the event loop and holds the write
+ * lock.
+ */
 const BATCH = 200;
-/** Milliseconds until the next sweep: after one that found little, and after one that found a full batch. */
+/** Milliseconds until the next sweep: `IDLE` if none of the batches was full, `BACKLOG` if one was. */
 const IDLE = 10_000;
 const BACKLOG = 50;
 
-/** Deletes expired rows in the background, a small batch at a time. @returns a function that stops it */
+/** Deletes expired rows in the background, in small batches. @returns a function that stops the sweeper */
 export function startSweeper(sweeps: readonly StatementSync[], clock: Clock): () => void {
   let timer = setTimeout(next, IDLE).unref();
 
@@ -20,7 +23,7 @@ export function startSweeper(sweeps: readonly StatementSync[], clock: Clock): ()
   };
 }
 
-/** Deletes one batch of rows that had expired by `now`. @returns whether there may be more */
+/** Deletes one batch of expired rows from each table. @returns whether there may be more */
 export function sweep(sweeps: readonly StatementSync[], now: number): boolean {
   try {
     const deleted = sweeps.map((statement) => Number(statement.run(now, BATCH).changes));
@@ -36,9 +39,9 @@ export function sweep(sweeps: readonly StatementSync[], now: number): boolean {
 const PERIOD = 60_000;
 
 /**
- * Writes the log (`-wal`) into the file, at once and then each minute. SQLite by itself waits for a thousand pages, so
- * a small server's file would be out of date for days.
- * @returns a function that stops it
+ * Moves the log (`-wal`) into the database file, at once and then every minute. SQLite alone waits until the log has a
+ * thousand pages, so the file of a small server could be out of date for days.
+ * @returns a function that stops the checkpoints
  */
 export function startCheckpoints(database: DatabaseSync): () => void {
   checkpoint(database);
@@ -48,7 +51,7 @@ export function startCheckpoints(database: DatabaseSync): () => void {
   };
 }
 
-/** Does not wait: pages that others are reading are left for the next checkpoint. */
+/** Runs one checkpoint without waiting. It leaves pages that others are reading to the next checkpoint. */
 export function checkpoint(database: DatabaseSync): void {
   try {
     database.exec('PRAGMA wal_checkpoint(PASSIVE)');

@@ -6,13 +6,13 @@ import { StoreUnavailable } from '../store.ts';
 
 /**
  * The expiry of a durable record: the largest integer that JavaScript represents exactly. With a number instead of
- * NULL, one comparison and one index serve both kinds of record.
+ * NULL, one comparison and one index serve durable and expiring records alike.
  */
 export const DURABLE = Number.MAX_SAFE_INTEGER;
 
 /**
- * `indexes` is a JSON array of names, or NULL. The triggers update `members` within the statement that writes the
- * record, so every verb of the port is one statement.
+ * The first schema version. `indexes` is a JSON array of names, or NULL. The triggers update `members` within the
+ * statement that writes the record, so every operation of the port is one statement.
  */
 const RECORDS = `
   CREATE TABLE records (
@@ -59,7 +59,7 @@ const RECORDS = `
   CREATE INDEX hints_by_expiry ON hints (expires_at);
 `;
 
-/** Members without a record. Only their expiry removes them. */
+/** The table of members that have no record. Only their expiry removes them. */
 const ENTRIES = `
   CREATE TABLE entries (
     name TEXT NOT NULL,
@@ -89,29 +89,29 @@ function prepareSchema(database: DatabaseSync): void {
     for (const step of VERSIONS.slice(Number(found))) database.exec(step);
     database.exec(`PRAGMA user_version = ${VERSIONS.length}; COMMIT`);
   } catch (error) {
-    // The next start would treat an incomplete version as missing.
+    // Undoes the incomplete version, so that the next start runs all of its statements.
     database.exec('ROLLBACK');
     throw error;
   }
 }
 
-/** Longest wait to open the file while other processes open it, in milliseconds. */
+/** Longest wait in milliseconds while other processes open the file. */
 const OPENING_PATIENCE = 10_000;
 
 /**
  * Longest time in milliseconds that one statement may block the event loop while another process writes. A write takes
- * tens of microseconds, so the limit is seldom reached; `withRetry` waits for the rest asynchronously.
+ * tens of microseconds, so the limit is seldom reached. After it, `withRetry` waits asynchronously.
  */
 const BUSY_TIMEOUT = 5;
 
 /**
- * Opens the file, made private to its owner when it is new.
+ * Opens the file. A new file is readable by its owner alone.
  *
- * `synchronous = NORMAL` in WAL mode hands each commit to the operating system without an fsync: nothing acknowledged is
- * lost when the process is killed, the last moments may be lost when the machine loses power, and the file is sound
- * either way. FULL would cost an fsync per write, milliseconds with the event loop held.
+ * With `synchronous = NORMAL` in WAL mode, each commit hands its data to the operating system without an fsync. A
+ * killed process loses nothing that it has acknowledged. A power failure may lose the last writes, but does not damage
+ * the file. With `FULL`, each write would cost an fsync, which blocks the event loop for milliseconds.
  *
- * @throws Error that names the file and the way out
+ * @throws Error that names the file and the remedy
  */
 export function openDatabase(path: string): DatabaseSync {
   makeFile(path);
@@ -155,8 +155,9 @@ function isForeign(error: unknown): boolean {
 }
 
 /**
- * Tells whether the open database is still the file at its path. A removed or replaced file still answers, but other
- * processes, and the next start, find another file or none. The log beside it (`-wal`) holds the latest writes.
+ * Checks that the open database is still the file at its path. A removed or replaced file can still be read and
+ * written, but other processes and the next start find another file or none. The check covers the log (`-wal`), because
+ * it holds the latest writes.
  */
 export class FileIdentity {
   readonly #path: string;

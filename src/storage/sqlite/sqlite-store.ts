@@ -26,12 +26,12 @@ import { readRange, storedNames } from './terms.ts';
 
 const PAGE = 100;
 
-/** Opens or makes the store in the file at `path`. Any number of processes on one machine may share the file. */
+/** Opens or creates the store in the file at `path`. Any number of processes on one machine may share the file. */
 export function openSqliteStore(path: string, clock: Clock): Store {
   return new SqliteStore(path, clock);
 }
 
-/** Each verb is one SQL statement, so SQLite's locking makes it atomic among threads and processes. */
+/** Each change to a key is one SQL statement, so SQLite's locks make it atomic across threads and processes. */
 class SqliteStore implements Store {
   readonly #path: string;
   readonly #clock: Clock;
@@ -95,7 +95,7 @@ class SqliteStore implements Store {
 
   consume<T>(key: Key<T>): Promise<Consumed> {
     return this.#run(() => {
-      // Loops only when another process clears the mark between the two statements.
+      // Repeats only if another process clears the mark between the two statements.
       for (;;) {
         const now = this.#clock.now();
         if (this.#statements.consume.run(now, key, now).changes === 1) return { use: 'first' };
@@ -190,7 +190,7 @@ class SqliteStore implements Store {
     return Promise.resolve();
   }
 
-  /** Acknowledges nothing that was written to a removed or replaced file. */
+  /** Runs a statement. It rejects if the file was removed or replaced, so that no lost write is acknowledged. */
   #run<R>(statement: () => R): Promise<R> {
     return withRetry(() => {
       const result = statement();
@@ -213,7 +213,7 @@ function stored<T>(row: Record<string, SQLOutputValue> | undefined, now: number)
   const { value, version, consumed_at: consumedAt, expires_at: expiresAt } = row;
   if (Number(expiresAt) <= now) return undefined;
   return {
-    value: JSON.parse(String(value)) as T, // what is under a Key<T> was written as one
+    value: JSON.parse(String(value)) as T, // only a T is written under a Key<T>
     version: Number(version),
     ...(consumedAt !== null && { consumedAt: Number(consumedAt) }),
     ...(expiresAt !== DURABLE && { expiresAt: Number(expiresAt) }),

@@ -1,6 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
 
-/** A version starts at a random number, so a version that was read before a delete never matches the next record. */
+/**
+ * The first version of a record. It is random, so a version that was read before a delete never matches the next
+ * record.
+ */
 const FIRST_VERSION = 'random() & 0xFFFFFFFFFFFF';
 
 const OVERWRITE = `
@@ -20,7 +23,7 @@ const SWEPT = {
   hints: 'rowid',
 };
 
-/** All statements of the store, compiled once. Each is one atomic verb of the port. */
+/** All statements of the store, compiled once. Each is one atomic operation of the port. */
 export function prepareStatements(database: DatabaseSync) {
   database.function('with_bits', { deterministic: true }, (bytes, offsets) =>
     bytes instanceof Uint8Array ? withBits(bytes, String(offsets).split(',').filter(Boolean).map(Number)) : null,
@@ -93,7 +96,8 @@ function prepareLoads(database: DatabaseSync) {
 export type Statements = ReturnType<typeof prepareStatements>;
 
 /**
- * Returns the bytes with the bits at these offsets set, grown as needed. Bit 0 is the highest of byte 0, as in Redis.
+ * Returns the bytes with the bits at these offsets set, and extends them as needed. Bit 0 is the highest bit of byte 0,
+ * as in Redis.
  */
 function withBits(bytes: Uint8Array, offsets: readonly number[]): Uint8Array {
   const size = offsets.reduce((most, offset) => Math.max(most, (offset >>> 3) + 1), bytes.length);

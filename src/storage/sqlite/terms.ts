@@ -3,11 +3,11 @@ import type { Key, Term, TermPage, WriteOptions } from '../store.ts';
 import type { Statements } from './statements.ts';
 
 /**
- * Begins the names of indexes that are terms. Members are sorted by the name of their index, so that a range of names is
- * a range of terms, and triggers keep them like any other. No other index begins with this character.
+ * First character of an index name that stands for a term; no other index begins with it. Members are sorted by the
+ * name of their index, so a range of names is a range of terms. The triggers maintain terms like any other index.
  */
 const TERM = '\u0001';
-/** The greatest character. */
+/** The greatest Unicode character. */
 const LAST = '\u{10FFFF}';
 
 /** Returns the names that a record stores: its indexes, and its terms, which are stored as indexes. */
@@ -18,7 +18,7 @@ export function storedNames(options: WriteOptions | undefined): string | null {
   return JSON.stringify([...new Set([...indexes, ...terms.map((term) => TERM + term)])].sort());
 }
 
-/** The inverse of `storedNames`. */
+/** Parses stored names: the inverse of `storedNames`. */
 export function readNames(names: string | null): Pick<WriteOptions, 'indexes' | 'terms'> {
   const parsed: unknown = names === null ? [] : JSON.parse(names);
   const all = Array.isArray(parsed) ? parsed.map(String) : [];
