@@ -8,7 +8,7 @@ import { keyOf, type FreshKey } from './rotation.ts';
 import type { RingRecords, StoredRing } from './ring-record.ts';
 import { derived, type RingContent, type RingKey } from './ring.ts';
 
-/** The external signer that holds the private halves of keys that the ring only names. */
+/** The external signer that holds private halves, which the ring only names. */
 export interface External {
   signer: ExternalSigner;
   /** True if new keys are made in the signer; otherwise it only signs with existing ones. */
@@ -24,12 +24,12 @@ export interface ExternalOptions {
 }
 
 /**
- * Age after which an unmentioned private half counts as left behind by a crash or a failed destruction. Far longer than
- * both take, even with clock differences.
+ * Age in milliseconds at which a private half that the ring does not name counts as left behind by a crash or a failed
+ * destruction. Making or destroying a key takes far less time, even if clocks differ.
  */
 const ORPHAN_AGE = 3_600_000;
 
-/** Makes a key in the signer. Its name contains the time, so that a later clean-up can judge it. */
+/** Makes a key in the signer. Its name contains the time, so that a later clean-up can tell its age. */
 export async function newExternalKey(
   alg: SigningAlgorithm,
   ring: Pick<RingContent, 'root'>,
@@ -42,7 +42,7 @@ export async function newExternalKey(
   return { ...key, external };
 }
 
-/** Verifies a trial signature of a new key before the ring trusts it: from then on every token depends on this key. */
+/** Verifies a trial signature of a new key before the ring uses it, because every later token depends on this key. */
 async function prove({ kid, alg, publicJwk }: FreshKey, name: string, signer: ExternalSigner): Promise<void> {
   const [head, body] = [{ alg }, {}].map((part) => base64url.encode(JSON.stringify(part)));
   const input = `${head ?? ''}.${body ?? ''}`;
@@ -56,8 +56,10 @@ async function prove({ kid, alg, publicJwk }: FreshKey, name: string, signer: Ex
 }
 
 /**
- * Writes a change of the ring. The loser's private halves are destroyed: unused new ones, or those of retired keys. If
- * the store does not answer, nobody knows yet which those are. @returns whether it was written
+ * Writes a change of the ring. After the write, the private halves of keys that it removed are destroyed. If another
+ * node wrote first, the new private halves are destroyed instead. If the store does not answer, none are destroyed,
+ * because the outcome is unknown.
+ * @returns whether the change was written
  */
 export async function writeRing(
   records: RingRecords,
@@ -73,8 +75,8 @@ export async function writeRing(
 }
 
 /**
- * Compares the ring with the signer, and destroys private halves that were left behind. @throws SignerUnavailable if
- * this server cannot sign with a key of the ring
+ * Compares the ring with the signer, and destroys private halves that were left behind.
+ * @throws SignerUnavailable if this server cannot sign with a key of the ring
  */
 export async function checkExternalKeys(
   records: RingRecords,
@@ -87,7 +89,7 @@ export async function checkExternalKeys(
     return;
   }
   const present = await external.signer.names(ownerOf(stored.content));
-  // A key that another node destroyed meanwhile is no longer in the ring.
+  // Reads the ring again, because another node may have destroyed a key meanwhile and removed it from the ring.
   const latest = ((await records.read(stored)) ?? stored).content;
   const mentioned = new Set(namesIn(latest));
   const missing = stored.content.keys.find(
@@ -114,7 +116,10 @@ function missingText({ alg, kid, external = '' }: RingKey): string {
   );
 }
 
-/** Several rings may share a token. This ring's keys carry a label that survives in a copy of the store. */
+/**
+ * Returns the label of this ring's keys, because several rings may share a token. A copy of the store has the same
+ * label.
+ */
 function ownerOf(ring: Pick<RingContent, 'root'>): string {
   return `latchkey ${derived(ring, 'owner of external keys').toString('base64url').slice(0, 16)}`;
 }

@@ -9,11 +9,13 @@ import type { RingKey, SigningKey } from './ring.ts';
  */
 export interface ExternalSigner {
   /**
-   * Makes a key pair and keeps the private half. @param name identifies the private half @param owner its ring; others
-   * may share the same signer @returns the public half, without `kid`, `alg` and `use`
+   * Makes a key pair and keeps the private half.
+   * @param name identifies the private half
+   * @param owner names the ring, because several rings may share one signer
+   * @returns the public half, without `kid`, `alg` and `use`
    */
   generate(alg: SigningAlgorithm, name: string, owner: string): Promise<JWK>;
-  /** @returns the signature as JWS has it (RFC 7518 §3, RFC 8037 §3.1) */
+  /** @returns the signature in the form that JWS uses (RFC 7518 §3, RFC 8037 §3.1) */
   sign(name: string, alg: SigningAlgorithm, data: Uint8Array): Promise<Uint8Array>;
   /** Lists the private halves of one ring by name. */
   names(owner: string): Promise<string[]>;
@@ -22,12 +24,12 @@ export interface ExternalSigner {
   close(): Promise<void>;
 }
 
-/** The signer is unreachable or refuses this server. The message tells the operator what to do. */
+/** Thrown if the signer is unreachable or refuses this server. The message tells the operator what to do. */
 export class SignerUnavailable extends Error {
   override name = 'SignerUnavailable';
 }
 
-/** Stands in for a signer that could not be opened. */
+/** Returns a signer that refuses everything, in place of one that could not be opened. */
 export function absentSigner(reason: SignerUnavailable): ExternalSigner {
   const refuse = (): Promise<never> => Promise.reject(reason);
   return { generate: refuse, sign: refuse, names: refuse, destroy: refuse, close: () => Promise.resolve() };
@@ -37,7 +39,7 @@ export function absentSigner(reason: SignerUnavailable): ExternalSigner {
 export interface ExternalSigning {
   /** @throws SignerUnavailable */
   sign(key: RingKey, data: Uint8Array): Promise<Uint8Array>;
-  /** @throws SignerUnavailable if a key that should sign now cannot; a very recent signature is proof enough */
+  /** Checks that the keys can sign. A signature within the last second is proof enough. @throws SignerUnavailable */
   ready(): Promise<void>;
 }
 
@@ -49,7 +51,7 @@ interface Parts {
   onFailure: () => void;
 }
 
-/** Time for which the last observation is trusted, in milliseconds. */
+/** Milliseconds for which the outcome of the latest signature is trusted. */
 const MOMENT = 1000;
 /**
  * Input of the trial signature. It has no dots, so it can never pass for a token's header and payload (RFC 7515 §5.1).
@@ -79,7 +81,7 @@ export function externalSigning({ signer, clock, signing, onFailure }: Parts): E
 
   async function ready(): Promise<void> {
     if (signer === undefined) return;
-    // Concurrent callers share one trial, so that a returning HSM is not flooded.
+    // Concurrent callers share one trial, so that they do not flood an HSM after its outage.
     if (trial === undefined && Math.abs(clock.now() - last.at) < MOMENT) {
       if (last.signed) return;
       throw new SignerUnavailable('the HSM failed a moment ago');

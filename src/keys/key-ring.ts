@@ -21,19 +21,19 @@ export interface KeyRing extends ExternalSigning {
   /** Reads the record again and applies the transitions that are due. @returns whether the ring had changed */
   refresh(): Promise<boolean>;
   /**
-   * Reads the record again if this node's view is too old to sign or publish by, as after a pause of the machine: another
-   * node may sign with a key that this one does not know. It never fails.
-   * @returns `undefined` if the view is fresh enough, or if the store has just refused such a read
+   * Reads the record again if this node's view is too old to sign or publish by, for example after the machine was
+   * suspended. Another node may by then sign with a key that this node does not know.
+   * @returns a promise that never rejects; `undefined` if the view is fresh enough, or if such a read has just failed
    */
   overdue(): Promise<unknown> | undefined;
   /** Calls the listener with every new snapshot. @returns a function that removes the listener */
   onChange(listener: (snapshot: RingSnapshot) => void): () => void;
-  /** Closes the external signer too. */
+  /** Closes the ring and its external signer. */
   close(): Promise<void>;
 }
 
 /**
- * Opens the ring that all nodes share. Makes the ring, or the first key of an algorithm, if it is missing; if several
+ * Opens the ring that all nodes share. It creates a missing ring, or the missing first key of an algorithm. If several
  * nodes do so at once, one wins and all use its ring.
  * @throws MasterKeyError if the ring does not decrypt under the master key
  * @throws SignerUnavailable if the external signer lacks a key or does not answer
@@ -60,7 +60,7 @@ async function openWith(options: KeyRingOptions): Promise<KeyRing> {
   const unsubscribe = await options.records.subscribe(RING_CHANNEL, refreshUnasked);
   const timer = setInterval(refreshUnasked, pollingPeriod(options.timetable) * 1000).unref();
   return {
-    // A key that cannot sign may have been revoked a moment ago.
+    // A key that fails to sign may have just been revoked, so the ring is read again.
     ...externalSigning({
       signer: external?.signer,
       clock,
@@ -80,10 +80,10 @@ async function openWith(options: KeyRingOptions): Promise<KeyRing> {
   };
 }
 
-/** Period in milliseconds of looking for private halves that were left behind in the external signer. */
+/** Period in milliseconds in which a node compares the ring with the external signer. */
 const CHECK_EVERY = 3_600_000;
 
-/** The longest wait before the clock is looked at again, in milliseconds: it may have been set in between. */
+/** Longest wait in milliseconds before the node reads the clock again, because somebody may set the clock meanwhile. */
 const LONGEST_WAIT = 60_000;
 
 class FollowedRing {
@@ -94,7 +94,7 @@ class FollowedRing {
   #snapshot: RingSnapshot;
   #timer: NodeJS.Timeout | undefined;
   #last: Promise<unknown> = Promise.resolve();
-  /** The look that has not begun yet. */
+  /** The read that has not begun yet, which callers share. */
   #next: Promise<boolean> | undefined;
   #checkedAt: number;
   /** The time at which the last successful read began. */
@@ -168,7 +168,9 @@ class FollowedRing {
     return hasChanged;
   }
 
-  /** Reports a missing private half while the key is announced, before it has to sign. */
+  /**
+   * Compares the ring with the external signer. A missing private half is reported while its key is still announced.
+   */
   async #check(hasChanged: boolean): Promise<void> {
     const { clock, reportFailure } = this.#options;
     if (!hasChanged && clock.now() < this.#checkedAt + CHECK_EVERY) return;
@@ -207,19 +209,20 @@ class FollowedRing {
 }
 
 /**
- * Reads the ring and applies transitions until none is due, since another node may write first.
- * @param known this node's copy. If somebody deleted the record by hand, the copy stays valid until a restart makes a new
- * ring.
+ * Reads the ring and applies due transitions until none is left. It reads again after each write, because another node
+ * may write first.
+ * @param known this node's copy. If somebody deleted the record by hand, the copy stays valid until a restart makes a
+ * new ring.
  */
 async function keepUp(records: RingRecords, options: KeyRingOptions, known?: StoredRing): Promise<StoredRing> {
   for (let latest = known; ;) {
     const stored = await records.read(latest);
     if (stored === undefined && latest !== undefined) return latest;
-    // The root comes first: all nodes derive the names of external keys from it.
+    // Writes the root first, because all nodes derive the label of external keys from it.
     if (stored === undefined) await records.write(emptyRing(options), undefined);
     else {
       const next = await nextTransition(stored.content, options).catch((error: unknown) => {
-        // The key can be made later; other changes of the ring must take effect now.
+        // The key can be made later, but other changes of the ring must take effect now.
         if (known === undefined || !(error instanceof SignerUnavailable)) throw error;
         options.reportFailure?.(error);
         return stored.content;

@@ -1,6 +1,6 @@
 export type MasterKeyFault = 'missing' | 'malformed' | 'exposed' | 'inaccessible' | 'wrong' | 'damaged';
 
-/** The master key cannot be used. The message names the file and the way out, and is meant for the operator's terminal. */
+/** Thrown if the master key cannot be used. The message names the file and the remedy for the operator. */
 export class MasterKeyError extends Error {
   override name = 'MasterKeyError';
   readonly reason: MasterKeyFault;
@@ -51,7 +51,10 @@ export class MasterKeyError extends Error {
     );
   }
 
-  /** A change of the master key was interrupted between the store and the files. */
+  /**
+   * Describes a change of the master key that was interrupted after the store was resealed, but before the files
+   * changed.
+   */
   static unfinished(path: string, next: string): MasterKeyError {
     return new MasterKeyError(
       'wrong',

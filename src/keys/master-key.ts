@@ -6,7 +6,7 @@ import { type Random, secretToken } from '../lib/random.ts';
 import { codeOf, makeFolder } from '../lib/file-system.ts';
 import { MasterKeyError } from './master-key-error.ts';
 
-/** Seals secrets that the server must read back and a thief of the store must not. It never reveals its key. */
+/** Seals secrets that the server must be able to read, but a thief of the store must not. It never reveals its key. */
 export interface MasterKey {
   /** Identifies the key without revealing it; the `kid` of everything sealed under it. */
   readonly id: string;
@@ -22,8 +22,8 @@ export interface MasterKey {
 
 /**
  * Opens `master.key` in a directory: 32 bytes as base64url, readable by its owner alone. With `create`, makes a missing
- * file; processes that start at once all get the same key. @throws MasterKeyError if the file is missing, malformed,
- * readable by others, or cannot be read or made
+ * file; processes that start at once all get the same key.
+ * @throws MasterKeyError if the file is missing, malformed, readable by others, or cannot be read or made
  */
 export function openMasterKey(
   directory: string,
@@ -32,7 +32,7 @@ export function openMasterKey(
   return openMasterKeyFile(resolve(directory, 'master.key'), create ? random : undefined);
 }
 
-/** Opens a master key file of any name. @param random makes the key if the file is missing */
+/** Opens a master key file of any name. @param random the source of a new key if the file is missing */
 export async function openMasterKeyFile(path: string, random?: Random): Promise<MasterKey> {
   let text = await readMasterKeyFile(path);
   if (text === undefined && random !== undefined) {
@@ -46,7 +46,7 @@ export async function openMasterKeyFile(path: string, random?: Random): Promise<
   return masterKeyOf(bytes, path);
 }
 
-/** Returns the path of the next master key, which stays there while the store is resealed. */
+/** Returns the path at which the next master key is kept while the store is resealed. */
 export function nextKeyFile({ path }: Pick<MasterKey, 'path'>): string {
   return `${path}.new`;
 }
@@ -56,12 +56,12 @@ export function isMasterKey({ id, path }: MasterKey, text: string): boolean {
   return masterKeyOf(Buffer.from(text, 'base64url'), path).id === id;
 }
 
-/** @param bytes the 32 bytes of the key */
+/** Makes a master key. @param bytes the 32 bytes of the key */
 function masterKeyOf(bytes: Buffer, path: string): MasterKey {
   const derive = (info: string, length: number): Uint8Array =>
     new Uint8Array(hkdfSync('sha256', bytes, '', `latchkey master key: ${info}`, length));
   const id = Buffer.from(derive('id', 12)).toString('base64url');
-  // Derives a key for each purpose, so that a sealed text does not open in another place of the store.
+  // Derives a key for each purpose, so that a sealed text cannot be moved to another record of the store.
   const keyFor = (purpose: string): Uint8Array => derive(`seal ${purpose}`, 32);
 
   return {
@@ -95,7 +95,10 @@ async function notThisKey(path: string, id: string, sealedUnder: string): Promis
     : MasterKeyError.wrong(path, id, sealedUnder);
 }
 
-/** Windows has neither these modes nor a way to sync a directory; there the directory's own access list must protect the key. */
+/**
+ * True if the system has file modes and can sync a directory. Windows has neither; there the directory's access control
+ * list must protect the key.
+ */
 const POSIX = process.platform !== 'win32';
 
 /** @returns the file's text, or `undefined` if there is no file */
@@ -103,7 +106,7 @@ async function readMasterKeyFile(path: string): Promise<string | undefined> {
   let file: FileHandle | undefined;
   try {
     file = await open(path, 'r');
-    // Reads the mode of the open file, not of the path, so that nobody can swap the file in between.
+    // Reads the mode of the open file, not of the path, because somebody could swap the file in between.
     const { mode } = await file.stat();
     if (POSIX && (mode & 0o077) !== 0) throw MasterKeyError.exposed(path, mode);
     return (await file.readFile('utf8')).trim();
@@ -116,8 +119,8 @@ async function readMasterKeyFile(path: string): Promise<string | undefined> {
 }
 
 /**
- * Writes the whole key to another file and links it into place, so that the name never leads to half a key and the
- * first key wins.
+ * Writes the whole key to a draft and links it into place, so that the path never leads to a part of a key. If several
+ * processes do so at once, the first key wins.
  */
 async function makeMasterKeyFile(path: string, random: Random): Promise<void> {
   const directory = dirname(path);
@@ -128,7 +131,7 @@ async function makeMasterKeyFile(path: string, random: Random): Promise<void> {
     await link(draft, path)
       .catch(unlessOneIsThere)
       .finally(() => rm(draft));
-    // Otherwise a power cut could leave a store sealed under a key whose file has no name.
+    // Without this sync, a power failure could lose the name of a file whose key already seals the store.
     if (POSIX) await sync(directory);
   } catch (error) {
     throw MasterKeyError.inaccessible(path, error);

@@ -3,8 +3,8 @@ import type { External } from './external-keys.ts';
 import { SignerUnavailable } from './external-signing.ts';
 
 /**
- * Opens the configured HSM, if any. Its code is loaded only then, because it calls a native library. @throws
- * SignerUnavailable if the HSM does not let this server work with it
+ * Opens the HSM that the configuration names, if any. Its code is loaded only then, because it calls a native library.
+ * @throws SignerUnavailable if this server cannot use the HSM
  */
 export async function openExternal({ keys }: Pick<Config, 'keys'>): Promise<External | undefined> {
   const { algorithms, pkcs11, signer } = keys;

@@ -5,8 +5,9 @@ import { ringRecords, type RingStore } from './ring-record.ts';
 import { storedRing } from './transitions.ts';
 
 /**
- * Reseals the ring under another master key in one compare-and-swap, so that one of the two always opens it. @returns
- * `already` if it was sealed under the other key before @throws MasterKeyError if neither opens it
+ * Reseals the ring under another master key in one compare-and-swap, so that one of the two keys always opens it.
+ * @returns `already` if the ring was sealed under the other key before
+ * @throws MasterKeyError if neither key opens it
  */
 export async function resealRing(store: RingStore, from: MasterKey, to: MasterKey): Promise<'done' | 'already'> {
   for (;;) {

@@ -3,8 +3,9 @@ import type { RingContent } from './ring.ts';
 import type { MasterKey } from './master-key.ts';
 
 /**
- * The stored ring: one compact JWE of the whole `RingContent`. The public halves are sealed too, so that somebody who
- * can write to the store cannot have their own key published, and so that one compare-and-swap changes the master key.
+ * The stored ring: one compact JWE of the whole `RingContent`. The public halves are sealed too, so that an attacker
+ * who can write to the store cannot have a key published. As there is only one record, one compare-and-swap changes the
+ * master key.
  */
 interface RingRecord {
   sealed: string;
@@ -16,7 +17,7 @@ export const RING_CHANNEL = 'key-ring';
 const ringKey: Key<RingRecord> = keyspace<RingRecord>('key-ring')('main');
 const PURPOSE = 'key-ring:main';
 
-/** Tells whether a ring is stored, whatever master key seals it. */
+/** Tells whether a ring is stored, regardless of the master key that seals it. */
 export async function holdsRing(store: Pick<Store, 'get'>): Promise<boolean> {
   return (await store.get(ringKey)) !== undefined;
 }
@@ -33,9 +34,9 @@ export interface StoredRing {
 
 /** Reads and writes the one record of the ring. */
 export interface RingRecords {
-  /** @returns `known` itself, unopened, if nothing has changed since */
+  /** Reads the ring. If the sealed text is still that of `known`, it is not decrypted again. */
   read(known?: StoredRing): Promise<StoredRing | undefined>;
-  /** @param over the version to replace, or `undefined` if there must be none. @returns whether this call wrote */
+  /** @param over the version to replace; `undefined` if no ring may exist yet @returns whether this call wrote */
   write(content: RingContent, over: number | undefined): Promise<boolean>;
 }
 
@@ -54,7 +55,7 @@ export function ringRecords(store: RingStore, masterKey: MasterKey): RingRecords
     async write(content, over) {
       const record = { sealed: await masterKey.seal(JSON.stringify(content), PURPOSE) };
       const won = await (over === undefined ? store.create(ringKey, record) : store.replace(ringKey, record, over));
-      // If the notice is lost, the write still stands: the other nodes find it at their next look.
+      // If the notice is lost, the write still stands: the other nodes find it at their next poll.
       if (won) await store.publish(RING_CHANNEL, '').catch(() => undefined);
       return won;
     },

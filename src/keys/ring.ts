@@ -15,9 +15,12 @@ export interface RingKey extends SuccessionKey {
   /** The public half's thumbprint (RFC 7638). */
   kid: string;
   alg: SigningAlgorithm;
-  /** With `kid`, `alg` and `use`, as `/jwks` shows it. */
+  /** The public half with `kid`, `alg` and `use`, as `/jwks` publishes it. */
   publicJwk: JWK;
-  /** With `kid`, `alg` and `use`; absent once destroyed. In clear in memory only. */
+  /**
+   * The private half with the same members. Absent once destroyed, or in an external signer. Unencrypted only in
+   * memory.
+   */
   privateJwk?: JWK;
   /** The name of the private half in the external signer; absent once destroyed. */
   external?: string;
@@ -35,18 +38,18 @@ export interface RingContent {
   root: string;
 }
 
-/** The state of the ring at one moment. Immutable; a change is a new snapshot. */
+/** The state of the ring at one moment. It is immutable; a change makes a new snapshot. */
 export interface RingSnapshot {
   readonly keys: readonly RingKey[];
   /** The signing keys, one for each algorithm. */
   readonly signing: readonly SigningKey[];
   /** The content of `/jwks`: the public halves of announced, signing and retired keys. */
   readonly published: readonly JWK[];
-  /** The public halves of all other keys: an `id_token_hint` may be signed by one of them. */
+  /** The public halves of all remembered keys that do not sign now. One of them may have signed an `id_token_hint`. */
   readonly verifying: readonly JWK[];
   /** The first one signs cookies; all of them verify. */
   readonly cookieKeys: readonly string[];
-  /** The time at which the timetable makes this snapshot outdated, in milliseconds since the epoch. */
+  /** The time of the next transition, which makes this snapshot outdated, in milliseconds since the epoch. */
   readonly until: number;
   /** Derives 32 bytes for the labelled use, the same on every node and after every restart (HKDF-SHA-256, RFC 5869). */
   derive(label: string): Buffer;
@@ -59,7 +62,7 @@ export function canSign(key: RingKey): key is SigningKey {
   return key.privateJwk !== undefined || key.external !== undefined;
 }
 
-/** @param algorithms of the keys with which this node signs */
+/** Derives the state of the ring at one moment. @param algorithms the algorithms with which this node signs */
 export function snapshotOf(content: RingContent, now: number, algorithms: readonly SigningAlgorithm[]): RingSnapshot {
   const { keys } = content;
   const signing = signingKeys(keys, now, algorithms);
@@ -82,7 +85,7 @@ export function derived({ root }: Pick<RingContent, 'root'>, label: string): Buf
   return Buffer.from(hkdfSync('sha256', Buffer.from(root, 'base64url'), '', `latchkey ring: ${label}`, 32));
 }
 
-/** The key of each algorithm that signs now. */
+/** Returns the key of each algorithm that signs now. */
 function signingKeys(keys: readonly RingKey[], now: number, algorithms: readonly SigningAlgorithm[]): SigningKey[] {
   const able = keys.filter(canSign);
   return algorithms.flatMap((alg) => signerOf(able.filter((key) => key.alg === alg), now) ?? []); // prettier-ignore
@@ -108,14 +111,15 @@ function nextMoment(keys: readonly SuccessionKey[], now: number): number {
   return Math.min(Infinity, ...moments.filter((moment) => moment > now));
 }
 
-/** A key of a succession: the keys of one algorithm, or the cookie keys, of which each replaces the one before. */
+/** A key of a succession: the keys of one algorithm, or the cookie keys. Each key replaces the one before. */
 export interface SuccessionKey extends KeyTimes {
   kid: string;
 }
 
 /**
- * Returns the key that signs now: the last one that has begun. It signs past its time until its successor begins, and
- * a node whose clock is behind uses the first key before its time. A late key is better than a server that cannot sign.
+ * Returns the key that signs now: the latest one whose signing time has begun. It signs past its end until its
+ * successor begins. A node whose clock is behind uses the first key before its time, because it could not sign
+ * otherwise.
  */
 function signerOf<K extends SuccessionKey>(succession: readonly K[], now: number): K | undefined {
   const inOrder = succession.toSorted(bySignsFrom);
@@ -128,9 +132,10 @@ export function needsSuccessor(succession: readonly SuccessionKey[], now: number
 }
 
 /**
- * Adds a key that takes over when the last one ends, but only after it was announced for the full time. If it is made
- * late, the last one signs on until then. The first key of a succession signs at once, since nothing else can.
- * @param takesOver the earliest time at which it signs; by default the end of the last one
+ * Adds a key that takes over when the last key ends, but not before it was announced for the full time. If it is made
+ * late, the last key goes on signing until then. The first key of a succession signs at once, because there is no
+ * other.
+ * @param takesOver the earliest time at which the new key signs; by default the end of the last key
  */
 export function withSuccessor<K extends SuccessionKey>(
   succession: readonly K[],
@@ -146,7 +151,7 @@ export function withSuccessor<K extends SuccessionKey>(
   return [...succession.map((key) => (key === last ? signingUntil(key, signsFrom, timetable) : key)), next];
 }
 
-/** Ties are broken by `kid`, so that every node orders alike. */
+/** Compares by start and then by `kid`, so that every node has the same order. */
 function bySignsFrom(a: SuccessionKey, b: SuccessionKey): number {
   return a.signsFrom - b.signsFrom || (a.kid < b.kid ? -1 : 1);
 }

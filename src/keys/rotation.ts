@@ -15,7 +15,7 @@ import { signingUntil, type Afterlife, type KeyTimes, type Timetable } from './t
 
 /** A node's requirements for the ring. */
 export interface RotationRules {
-  /** Algorithms whose keys get a successor. Keys of others end, unless a node with another configuration keeps them. */
+  /** Algorithms whose keys get a successor. Other keys end, unless a node with another configuration renews them. */
   algorithms: readonly SigningAlgorithm[];
   timetable: Timetable;
 }
@@ -23,7 +23,7 @@ export interface RotationRules {
 export type FreshKey = Omit<RingKey, keyof KeyTimes>;
 type FreshCookieKey = Omit<CookieKey, keyof KeyTimes>;
 
-/** New keys without a timetable: at most one for each algorithm, and one for the cookies. */
+/** New keys that have no times yet: at most one for each algorithm, and one for the cookies. */
 export interface Fresh {
   keys: readonly FreshKey[];
   cookieKey?: FreshCookieKey | undefined;
@@ -36,9 +36,9 @@ export function dueFor(content: RingContent, now: number, { algorithms, timetabl
 }
 
 /**
- * Advances the ring: appends new keys, drops the private half of keys that retired on every clock, and removes keys that
- * nobody needs. Nodes may do this any number of times and in any order. A node with another configuration can only
- * lengthen the time for which a retired key is published.
+ * Advances the ring: appends new keys, drops the private half of keys that retired by every node's clock, and removes
+ * keys that nobody needs. Nodes may do this any number of times and in any order. A node with another configuration can
+ * only lengthen the time for which a retired key is published.
  * @param takesOver the earliest time at which a new key signs; by default the end of the one before it
  * @returns the same object if there was nothing to do
  */
@@ -106,13 +106,14 @@ function ableToSign(keys: readonly RingKey[], alg: SigningAlgorithm): RingKey[] 
   return keys.filter((key) => key.alg === alg && canSign(key));
 }
 
-/** Applies longer token lifetimes of a new configuration to the keys that are there already. */
+/** Applies longer token lifetimes of a new configuration to the existing keys. */
 function prolonged<K extends SuccessionKey>(succession: readonly K[], afterlife: Afterlife): readonly K[] {
   return succession.map((key) => signingUntil(key, key.signsUntil, afterlife));
 }
 
 /**
- * Tells whether a key no longer signs on any clock. A key of a configured algorithm must also have a signing successor.
+ * Tells whether a key no longer signs by any node's clock. A key of a configured algorithm must also have a successor
+ * that signs.
  */
 function hasRetired(
   key: RingKey,
@@ -155,7 +156,10 @@ export async function keyOf(alg: SigningAlgorithm, publicHalf: JWK): Promise<Fre
   return { kid, alg, publicJwk: { ...publicHalf, ...marks({ kid, alg }) } };
 }
 
-/** The engine prefers keys with all three members, so it would never choose a key without one. */
+/**
+ * Returns the members `kid`, `alg` and `use` of a JWK. The engine prefers keys that have all three, so it would never
+ * choose a key that lacks one.
+ */
 function marks({ kid, alg }: Pick<FreshKey, 'kid' | 'alg'>): JWK {
   return { kid, alg, use: 'sig' };
 }

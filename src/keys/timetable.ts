@@ -3,7 +3,7 @@ import type { Config } from '../config/schema.ts';
 
 /** Durations in the life of a key, in seconds. */
 export interface Timetable {
-  /** Signing time of a key. */
+  /** Time for which a key signs. */
   sign: number;
   /** Time from publication to first signature: longer than `cache` plus `skew`, so that no API meets an unknown key. */
   announce: number;
@@ -27,18 +27,18 @@ export interface KeyTimes {
   signsFrom: number;
   signsUntil: number;
   publishedUntil: number;
-  /** The time from which nobody needs its public half either. */
+  /** The time until which this server keeps the key, or its public half, to verify with it. */
   rememberedUntil: number;
 }
 
-/** The durations after the last signature, in which the timetables of signing keys and cookie keys differ. */
+/** The durations after the last signature. They differ between signing keys and cookie keys. */
 export type Afterlife = Pick<Timetable, 'publish' | 'remember'>;
 
 export type KeyState = 'announced' | 'signing' | 'retired' | 'expired';
 
 /**
- * Returns a key's state by its own timetable. The ring decides which key signs: a key without a successor goes on
- * signing.
+ * Returns a key's state by its own timetable. The ring decides which key signs, because a key without a successor goes
+ * on signing.
  */
 export function keyState(times: KeyTimes, now: number): KeyState {
   if (now < times.signsFrom) return 'announced';
@@ -53,8 +53,8 @@ export function newTimes(now: number, signsFrom: number, timetable: Pick<Timetab
 }
 
 /**
- * Returns the key with another end. The time for which it stays published afterwards grows with the configured lifetimes
- * and never shrinks, because tokens that it signed are in use.
+ * Returns the key with another end of its signing time. The time for which it stays published afterwards grows with the
+ * configured lifetimes and never shrinks, because tokens that it signed are in use.
  */
 export function signingUntil<K extends KeyTimes>(key: K, signsUntil: number, { publish, remember }: Afterlife): K {
   const published = Math.max(publish * 1000, key.publishedUntil - key.signsUntil);
@@ -69,16 +69,17 @@ export function signingUntil<K extends KeyTimes>(key: K, signsUntil: number, { p
 }
 
 /**
- * Returns the time after a look at the ring for which a node may sign and publish by it, in seconds. APIs cache the
- * published keys for `cache`, and a key announced since the look must not sign on any clock before that has passed.
+ * Returns the seconds for which a node may sign and publish by its latest read of the ring. Another node may announce a
+ * key right after that read. By no clock may that key sign before the APIs have fetched it, and they cache the
+ * published keys for `cache` seconds.
  */
 export function trustedFor({ announce, cache, skew }: Timetable): number {
   return announce - cache - skew;
 }
 
 /**
- * Returns the period in which a node looks at the ring, in seconds: half the time for which it trusts a look. A node
- * that misses both the notice and one look still publishes a key in time.
+ * Returns the period in seconds in which a node polls the ring: half the time for which it trusts a read, between a
+ * second and a minute. A node that misses both the notice and one poll still publishes a key in time.
  */
 export function pollingPeriod(timetable: Timetable): number {
   return Math.min(60, Math.max(1, trustedFor(timetable) / 2));

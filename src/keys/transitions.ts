@@ -7,11 +7,11 @@ import type { RingContent } from './ring.ts';
 
 export interface TransitionOptions extends RotationRules, ExternalOptions {}
 
-/** Applies what is due now. @returns the same object if nothing was due */
+/** Applies the changes that are due now. @returns the same object if nothing was due */
 export async function nextTransition(content: RingContent, options: TransitionOptions): Promise<RingContent> {
   const due = dueFor(content, options.clock.now(), options);
   const keys = await newKeys(due.algorithms, content, options);
-  // Reads the clock again: making a key may take an HSM seconds, which must not shorten its announcement.
+  // Reads the clock again, because an HSM may take seconds to make a key, which must not shorten its announcement.
   return advance(content, options.clock.now(), options, {
     keys,
     ...(due.cookieKey && { cookieKey: newCookieKey(options.random) }),
@@ -57,7 +57,7 @@ function newKeys(
 
 /**
  * Changes the ring by compare-and-swap. `decide` runs again if another node wrote first.
- * @throws Error when there is no ring yet
+ * @throws Error if there is no ring yet
  */
 export async function changeRing(
   records: RingRecords,
@@ -71,7 +71,7 @@ export async function changeRing(
   }
 }
 
-/** @throws Error when there is no ring yet */
+/** @throws Error if there is no ring yet */
 export async function storedRing(records: RingRecords): Promise<StoredRing> {
   const stored = await records.read();
   if (stored === undefined) throw new Error('there are no keys yet: the first start of the server makes them');

@@ -1,4 +1,4 @@
-/** The numbers of PKCS #11 v3.1 that are used here (pkcs11t.h). */
+/** Constants of PKCS #11 v3.1 (pkcs11t.h) that are used here. */
 
 export const CKF = {
   OS_LOCKING_OK: 0x2,

@@ -28,7 +28,7 @@ type FunctionName = keyof typeof FUNCTIONS;
 type Argument = number | bigint | Buffer | Struct | null;
 type Native = KoffiFunc<(...given: (number | bigint | Buffer | null)[]) => number>;
 
-/** A function of the module did not return CKR_OK. */
+/** Thrown if a function of the module does not return CKR_OK. */
 export class CryptokiError extends Error {
   override name = 'CryptokiError';
   readonly code: number;
@@ -40,18 +40,19 @@ export class CryptokiError extends Error {
 }
 
 /**
- * A loaded and initialized PKCS #11 module. Its functions run on the thread pool, because one may wait for a network.
+ * A loaded and initialized PKCS #11 module. Its functions run on the thread pool, because a call may wait for the
+ * network.
  */
 export interface Cryptoki {
-  /** @throws CryptokiError if it does not return CKR_OK */
+  /** Calls a function. @throws CryptokiError if it does not return CKR_OK */
   call(name: FunctionName, ...given: Argument[]): Promise<void>;
   /** Finalizes and reinitializes the module, which drops all sessions. No other call may run meanwhile. */
   restart(): Promise<void>;
 }
 
 /**
- * Loads a module. Loading it again returns the same one, because the module belongs to the process and is never
- * finalized. @throws SignerUnavailable if the file is no such module, or does not initialize
+ * Loads a module. Loading it again returns the same one, because the module belongs to the process and is not unloaded.
+ * @throws SignerUnavailable if the file is no such module, or does not initialize
  */
 export async function loadCryptoki(path: string): Promise<Cryptoki> {
   refuseOtherLayouts();
@@ -67,7 +68,7 @@ export async function loadCryptoki(path: string): Promise<Cryptoki> {
     new Promise((resolve, reject) => {
       const native = functions.get(name);
       if (native === undefined) throw new TypeError(name);
-      // The library accesses this memory while the collector runs, so it must stay reachable.
+      // The library uses these buffers during the call, so the garbage collector must not free them.
       inFlight.add(given);
       native.async(...given.map(passed), (error: unknown, code) => {
         inFlight.delete(given);
@@ -85,11 +86,14 @@ export async function loadCryptoki(path: string): Promise<Cryptoki> {
   };
 }
 
-/** CK_VERSION, padded to the next pointer. */
+/** Size of CK_VERSION, padded to the next pointer. */
 const VERSION_SIZE = 8;
 const POINTER_SIZE = 8;
 
-/** Refuses other layouts. Structures are laid out by hand; Windows packs them, and a short CK_ULONG changes them. */
+/**
+ * Refuses platforms with another layout. The code lays out structures by hand; Windows packs them, and a short CK_ULONG
+ * changes them.
+ */
 function refuseOtherLayouts(): void {
   const isKnown =
     ['linux', 'darwin'].includes(process.platform) && koffi.sizeof('ulong') === 8 && endianness() === 'LE';
@@ -97,13 +101,13 @@ function refuseOtherLayouts(): void {
   throw new SignerUnavailable(`keys.pkcs11 works on 64-bit Linux and macOS only, not on ${process.platform}`);
 }
 
-/** Keeps the libraries referenced. Otherwise the collector would unload them under running threads. */
+/** Keeps the libraries referenced. Otherwise the garbage collector would unload them under running threads. */
 const loaded = new Set<LibraryHandle>();
 
 function functionListOf(path: string): bigint {
   const list = ulong(0);
   try {
-    // Node contains its own OpenSSL, which the module must not use instead of its own.
+    // Binds the module to its own OpenSSL and not to the one inside Node.
     const library = koffi.load(path, { deep: true });
     const code: unknown = library.func('C_GetFunctionList', 'ulong', ['void *'])(list);
     loaded.add(library);
@@ -131,7 +135,7 @@ async function initialize(call: Cryptoki['call'], path: string): Promise<void> {
   }
 }
 
-/** Accepts a return value that is as good as success. */
+/** Returns a handler that ignores one return value, because it is as good as success. */
 function unless(code: number): (error: unknown) => void {
   return (error) => {
     if (!(error instanceof CryptokiError) || error.code !== code) throw error;

@@ -1,6 +1,6 @@
 import koffi from 'koffi';
 
-/** A C structure, with the memory that its pointers lead to. */
+/** A C structure, with the buffers that its pointers refer to. */
 export interface Struct {
   bytes: Buffer;
   held: readonly Buffer[];
@@ -9,7 +9,7 @@ export interface Struct {
 /** One attribute of an object's template (CK_ATTRIBUTE): its type and its value. */
 export type Attribute = readonly [type: number, value: Buffer];
 
-/** A CK_ULONG in memory of its own, to pass by pointer: as an input, or as an output of a function. */
+/** Allocates a CK_ULONG, which functions receive by pointer as an input or an output. */
 export function ulong(value: number): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64LE(BigInt(value));
@@ -20,7 +20,7 @@ export function bool(value: boolean): Buffer {
   return Buffer.from([value ? 1 : 0]);
 }
 
-/** A structure of CK_ULONGs and pointers, each of which takes eight bytes. */
+/** Builds a structure of CK_ULONGs and pointers. Each takes eight bytes. */
 export function struct(...members: readonly (number | Buffer)[]): Struct {
   const bytes = Buffer.alloc(members.length * 8);
   for (const [index, member] of members.entries()) {
@@ -30,12 +30,12 @@ export function struct(...members: readonly (number | Buffer)[]): Struct {
   return { bytes, held: members.filter((member) => typeof member !== 'number') };
 }
 
-/** An array of CK_ATTRIBUTE: `type`, `pValue`, `ulValueLen`. */
+/** Builds an array of CK_ATTRIBUTE: `type`, `pValue`, `ulValueLen`. */
 export function template(attributes: readonly Attribute[]): Struct {
   return struct(...attributes.flatMap(([type, value]) => [type, value, value.length]));
 }
 
-/** CK_MECHANISM: `mechanism`, `pParameter`, `ulParameterLen`. */
+/** Builds a CK_MECHANISM: `mechanism`, `pParameter`, `ulParameterLen`. */
 export function mechanism(type: number, parameter?: Struct): Struct {
   if (parameter === undefined) return struct(type, 0, 0);
   const { bytes, held } = parameter;

@@ -9,8 +9,10 @@ import { type Handle, type Session, Sessions } from './sessions.ts';
 import { Token, type TokenOptions } from './token.ts';
 
 /**
- * Opens an HSM token through its PKCS #11 module, and logs in. @param algorithms of the keys to be made there @throws
- * SignerUnavailable if the module, the token, the PIN or an algorithm does not fit
+ * Opens an HSM token through its PKCS #11 module, and logs in.
+ * @param algorithms the algorithms for which the token must be able to make keys
+ * @throws SignerUnavailable if the module or the token cannot be used, or the token refuses the PIN or lacks an
+ * algorithm
  */
 export async function openPkcs11Signer(
   options: TokenOptions,
@@ -22,7 +24,7 @@ export async function openPkcs11Signer(
     () => token.open(),
     () => cryptoki.restart(),
   );
-  // A wrong PIN stops the start, not the first sign-in.
+  // Opens a session, so that a wrong PIN stops the start and not the first sign-in.
   await sessions.run(() => Promise.resolve());
   try {
     for (const alg of algorithms) await requireMechanisms(token, alg, options);
@@ -54,14 +56,14 @@ function recipeOf(alg: SigningAlgorithm): Recipe {
 }
 
 async function generate(session: Session, recipe: Recipe, name: string, owner: string): Promise<JWK> {
-  // Left over from an attempt that failed half way.
+  // Removes what an earlier attempt left behind, if it failed halfway.
   await destroy(session, name);
   const named: Attribute[] = [
     [CKA.ID, Buffer.from(name)],
     [CKA.LABEL, Buffer.from(owner)],
   ];
   const publicKey = await firstOf(recipe.publicHalf, (parameters) =>
-    // The public half is read at once, and not needed in the token afterwards.
+    // The public half is read at once, and is not needed in the token afterwards.
     session.generate(
       recipe.generation,
       [...named, ...parameters, [CKA.TOKEN, bool(false)], [CKA.VERIFY, bool(true)]],
@@ -73,7 +75,7 @@ async function generate(session: Session, recipe: Recipe, name: string, owner: s
   return publicJwk;
 }
 
-/** The private half stays in the token, cannot be read, and can only sign. */
+/** Attributes of the private half. It stays in the token, cannot be read, and can only sign. */
 const PRIVATE_HALF: readonly Attribute[] = [
   [CKA.TOKEN, bool(true)],
   [CKA.PRIVATE, bool(true)],
@@ -82,7 +84,7 @@ const PRIVATE_HALF: readonly Attribute[] = [
   [CKA.SIGN, bool(true)],
 ];
 
-/** Returns the result of the first method that the token supports. */
+/** Tries the alternatives in order. @returns the result of the first one that the token supports */
 async function firstOf<W, T>(ways: readonly W[], go: (way: W) => Promise<T>): Promise<T> {
   const [way, ...others] = ways;
   if (way === undefined) throw new SignerUnavailable('the HSM cannot make such a key');

@@ -8,21 +8,23 @@ import { mechanism, struct, ulong, type Attribute, type Struct } from './memory.
 /** PKCS #11 parameters to generate, read and use the keys of one JWS algorithm. */
 export interface Recipe {
   generation: number;
-  /** Templates of the public half. Tokens name curves differently, so they are tried in order. */
+  /** Templates of the public half. They are tried in order, because tokens name curves differently. */
   publicHalf: readonly (readonly Attribute[])[];
   signing: number;
-  /** The mechanism with its parameters, made again for each signature. */
+  /** Builds the mechanism with its parameters, once for each signature. */
   mechanism: () => Struct;
-  /** Turns the data to be signed into the input of C_Sign. */
+  /** Converts the data to be signed to the input of C_Sign. */
   input: (data: Uint8Array) => Buffer;
   publicJwk: (read: (attribute: number) => Promise<Buffer>) => Promise<JWK>;
 }
 
 const PUBLIC_EXPONENT = Buffer.from([1, 0, 1]);
-/** CK_RSA_PKCS_PSS_PARAMS: the salt is as long as the hash (RFC 7518 §3.5). */
+/** Members of CK_RSA_PKCS_PSS_PARAMS. The salt is as long as the hash (RFC 7518 §3.5). */
 const PSS_PARAMETERS = [CKM.SHA256, CKG_MGF1_SHA256, 32] as const;
 
-/** CKA_EC_PARAMS: the DER of prime256v1, of id-Ed25519 (RFC 8410 §3), and of the older PrintableString "edwards25519". */
+/**
+ * Values of CKA_EC_PARAMS in DER: prime256v1, id-Ed25519 (RFC 8410 §3), and the older PrintableString "edwards25519".
+ */
 const P256 = Buffer.from('06082a8648ce3d030107', 'hex');
 const ED25519 = [Buffer.from('06032b6570', 'hex'), Buffer.from('130c656477617264733235353139', 'hex')];
 
@@ -51,7 +53,7 @@ const es256: Recipe = {
   publicHalf: [[[CKA.EC_PARAMS, P256]]],
   signing: CKM.ECDSA,
   mechanism: () => mechanism(CKM.ECDSA),
-  // The mechanism with a built-in hash is rarer. This one returns the JWS form: r and s, one after the other.
+  // Fewer tokens have the mechanism with a built-in hash. CKM_ECDSA returns the signature as JWS has it: r, then s.
   input: (data) => hash('sha256', data, 'buffer'),
   publicJwk: async (read) => {
     const point = coordinates(await read(CKA.EC_POINT), 64);
@@ -73,7 +75,7 @@ const eddsa: Recipe = {
   }),
 };
 
-/** ML-DSA is in PKCS #11 since v3.2, which modules do not speak yet. */
+/** The recipe of each algorithm. ML-DSA is part of PKCS #11 v3.2, which modules do not support yet. */
 export const recipes: Partial<Record<SigningAlgorithm, Recipe>> = {
   RS256: rsa(CKM.SHA256_RSA_PKCS),
   PS256: rsa(CKM.SHA256_RSA_PKCS_PSS, () => struct(...PSS_PARAMETERS)),
@@ -82,15 +84,15 @@ export const recipes: Partial<Record<SigningAlgorithm, Recipe>> = {
 };
 
 /**
- * Returns the end of CKA_EC_POINT. Versions and makers put a DER header and the mark of an uncompressed point before
- * it.
+ * Returns the coordinates at the end of CKA_EC_POINT. Depending on the version and the vendor, a DER header and the
+ * byte for an uncompressed point precede them.
  */
 function coordinates(point: Buffer, length: number): Buffer {
   if (point.length < length) throw new Error(`a point of ${point.length} bytes on a curve that has ${length}`);
   return point.subarray(-length);
 }
 
-/** Encodes a big number for a JWK, without leading zeros (RFC 7518 §2, Base64urlUInt). */
+/** Encodes an unsigned integer for a JWK, without leading zeros (RFC 7518 §2, Base64urlUInt). */
 function unsigned(bytes: Buffer): string {
   const start = bytes.findIndex((byte) => byte !== 0);
   return bytes.subarray(Math.max(start, 0)).toString('base64url');

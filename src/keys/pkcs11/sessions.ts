@@ -4,18 +4,18 @@ import { CryptokiError, type Cryptoki } from './cryptoki.ts';
 import { CKR } from './constants.ts';
 import { mechanism, struct, template, ulong, type Attribute, type Struct } from './memory.ts';
 
-/** Longer than any signature or public half: RSA with 4096 bits has 512 bytes. */
+/** Bytes for a value from the token, longer than any signature or public half: RSA with 4096 bits has 512 bytes. */
 const LARGEST_VALUE = 1024;
 const FOUND_AT_ONCE = 16;
 
 /** An object's handle. The specification guarantees it only in the session that found it. */
 export type Handle = bigint;
 
-/** One session with the token. It does one thing at a time, so its holder waits for each call. */
+/** A session with the token. It runs one call at a time, so its user awaits each call. */
 export class Session {
   readonly #cryptoki: Cryptoki;
   readonly #handle: Handle;
-  /** The keys that this session has used, by name. */
+  /** The handles of the keys that this session has used, by key name. */
   readonly keys = new Map<string, Handle>();
 
   constructor(cryptoki: Cryptoki, handle: Handle) {
@@ -43,7 +43,7 @@ export class Session {
     return value.subarray(0, Number(attribute.bytes.readBigUInt64LE(16)));
   }
 
-  /** Reads many objects, without those that another process has destroyed meanwhile. */
+  /** Reads one attribute of many objects, and skips objects that another process has destroyed meanwhile. */
   async readAll(objects: readonly Handle[], type: number): Promise<Buffer[]> {
     const values: Buffer[] = [];
     for (const object of objects) {
@@ -57,7 +57,7 @@ export class Session {
     return values;
   }
 
-  /** @returns the public half */
+  /** Makes a key pair. @returns the handle of the public half */
   async generate(
     generation: number,
     publicHalf: readonly Attribute[],
@@ -95,13 +95,13 @@ export class Session {
   }
 }
 
-/** Concurrent calls. Each takes one of the four threads of Node's pool, and one stays free for everything else. */
+/** Maximum number of concurrent calls. Each takes one of the four threads in Node's pool, and one stays free. */
 const AT_ONCE = 3;
 const MOST_WAITING = 1000;
 /** Longest wait of a caller in milliseconds, because an HSM across a network may never answer. */
 const LONGEST_WAIT = 10_000;
 
-/** A small pool of sessions, opened when needed and used by one caller at a time. */
+/** A small pool of sessions. Each is opened when it is needed, and used by one caller at a time. */
 export class Sessions {
   readonly #open: () => Promise<Session>;
   readonly #restart: () => Promise<void>;
@@ -111,15 +111,16 @@ export class Sessions {
   #restarting: Promise<void> | undefined;
   #isClosed = false;
 
-  /** @param restart called if no session can be opened, while nothing else runs */
+  /** @param restart reinitializes the module. It is called if no session can be opened and no other call runs. */
   constructor(open: () => Promise<Session>, restart: () => Promise<void>) {
     this.#open = open;
     this.#restart = restart;
   }
 
   /**
-   * Does work in a session. If an old session fails, repeats the work in a new one, because the HSM may have dropped
-   * the session. So the work must be repeatable. @throws SignerUnavailable if it fails or takes too long
+   * Does work in a session. If an old session fails, it repeats the work in a new one, because the HSM may have dropped
+   * the session. The work must therefore be repeatable.
+   * @throws SignerUnavailable if it fails or takes too long
    */
   async run<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const late = (): Error => new SignerUnavailable(`the HSM did not answer within ${LONGEST_WAIT / 1000} seconds`);
@@ -152,7 +153,10 @@ export class Sessions {
     }
   }
 
-  /** Many modules must be reinitialized after their HSM was unreachable. */
+  /**
+   * Opens a session. If that fails and no other call runs, it restarts the module and tries again, because many modules
+   * require this after their HSM was unreachable.
+   */
   async #another(): Promise<Session> {
     try {
       return await this.#open();

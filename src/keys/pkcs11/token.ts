@@ -13,11 +13,14 @@ export interface TokenOptions {
   pin: Secret;
 }
 
-/** CK_TOKEN_INFO is 208 bytes; the label is at the front. */
+/**
+ * Layout of CK_TOKEN_INFO, which has 208 bytes: a large enough buffer, the length of the label, the offset of the
+ * flags.
+ */
 const TOKEN_INFO = { size: 256, label: 32, flags: 96 } as const;
 const MOST_SLOTS = 256;
 
-/** The HSM token that holds this server's keys. It is found by its label whenever a session opens. */
+/** The HSM token that holds this server's keys. It is looked up by its label whenever a session opens. */
 export class Token {
   readonly #cryptoki: Cryptoki;
   readonly #options: TokenOptions;
@@ -29,9 +32,9 @@ export class Token {
     this.#options = options;
   }
 
-  /** @throws SignerUnavailable if there is no such token, or it refuses the PIN */
+  /** Opens a session. @throws SignerUnavailable if there is no such token, or it refuses the PIN */
   async open(): Promise<Session> {
-    // Each wrong PIN counts, and the token soon locks itself: a refused PIN is not tried again.
+    // A refused PIN is not tried again, because the token locks itself after a few wrong ones.
     if (this.#refusal !== undefined) throw this.#refusal;
     const { slot, flags } = await this.#find();
     if (!this.#isPinProven) this.#requireAttempts(flags);
@@ -47,7 +50,7 @@ export class Token {
     return session;
   }
 
-  /** @returns whether the token has a mechanism for this use. @param use of CKF */
+  /** Tells whether the token has a mechanism for this use. @param use a flag of CKF */
   async can(mechanism: number, use: number): Promise<boolean> {
     const info = Buffer.alloc(24);
     try {
@@ -106,7 +109,10 @@ export class Token {
     }
   }
 
-  /** Refuses to use up the last PIN attempt, for a server that restarts repeatedly. */
+  /**
+   * Refuses to log in if the PIN is locked or has one attempt left, because a server that restarts repeatedly would use
+   * it up.
+   */
   #requireAttempts(flags: bigint): void {
     if (hasFlag(flags, CKF.USER_PIN_LOCKED)) throw this.#refused(LOCKED);
     if (hasFlag(flags, CKF.USER_PIN_FINAL_TRY)) throw this.#refused(LAST_ATTEMPT);
