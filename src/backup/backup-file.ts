@@ -9,28 +9,28 @@ import type { Random } from '../lib/random.ts';
 import type { Item } from '../storage/store.ts';
 import { BackupRefused, newHeader, Opening, readHeader, Sealing } from './sealed-stream.ts';
 
-/** The first line of the content. */
+/** The first line of the content, which describes the backup. */
 export interface Description {
-  /** Tells this backup from every other. */
+  /** Identifies this backup. */
   id: string;
-  /** Milliseconds since the epoch. Everything that was acknowledged before is in the file. */
+  /** Milliseconds since the epoch. Everything that was acknowledged before this time is in the file. */
   startedAt: number;
-  /** The id of the master key that opens the key ring in it. */
+  /** The id of the master key that opens the key ring in the backup. */
   masterKey: string;
 }
 
-/** The last line of the content. Without it, the content is not whole. */
+/** The last line of the content. Without it, the content is incomplete. */
 interface End {
   end: number;
 }
 
-/** Bytes that the header has at most. */
+/** Number of bytes that are read to find the header, which is shorter. */
 const START = 1024;
 
 type Batches = AsyncIterable<readonly Item[]>;
 
 /**
- * Writes a new file that its owner alone can read. It has its name once it is whole and on the disk.
+ * Writes a new file that only its owner can read. The file gets its name once it is complete and on the disk.
  * @throws Error if the file exists or cannot be written
  */
 export async function writeBackup(
@@ -69,10 +69,13 @@ function writable(item: Item): unknown {
   return item.kind === 'bitmap' ? { ...item, bits: item.bits.toString('base64') } : item;
 }
 
-/** A backup that is open for reading, once. */
+/** A backup file that is open for reading. */
 interface OpenBackup {
   description: Description;
-  /** Once. @throws BackupRefused before it ends, if the file is not whole */
+  /**
+   * Reads the items. It may be called once.
+   * @throws BackupRefused while iterating, if the file is incomplete or altered
+   */
   items: () => Batches;
   close: () => void;
 }
@@ -84,7 +87,7 @@ export async function openBackup(file: string, secret: string): Promise<OpenBack
   const { bytesRead } = await handle.read(start, 0, START, 0).finally(() => handle.close());
   const header = await readHeader(start.subarray(0, bytesRead), secret);
   const source = createReadStream(file, { start: header.bytes.length });
-  // A failure of one of them is a failure of the last one, which is read.
+  // If any of the streams fails, the last one fails too, which is the one that is read.
   const content = compose(source, new Opening(header), createZstdDecompress());
   const lines = linesIn(content);
   const next = async (): Promise<unknown> => {
@@ -96,7 +99,7 @@ export async function openBackup(file: string, secret: string): Promise<OpenBack
     }
     throw new BackupRefused('is not whole: its end is missing');
   };
-  const description = (await next()) as Description; // authenticated: whoever has the key wrote it
+  const description = (await next()) as Description; // authenticated: only a holder of the key can have written it
   return { description, items: () => itemsIn(next), close: () => void content.destroy() };
 }
 
@@ -115,7 +118,7 @@ async function* linesIn(content: Readable): AsyncGenerator<string> {
   }
 }
 
-/** A failure of the system passes through. */
+/** Converts an error of decoding to BackupRefused. An error of the operating system passes through. */
 function refusal(error: unknown): unknown {
   const isKnown = error instanceof BackupRefused || (error instanceof Error && 'syscall' in error);
   return isKnown ? error : new BackupRefused('does not hold what a backup holds', { cause: error });

@@ -5,15 +5,18 @@ import type { Item, Store } from '../storage/store.ts';
 
 type Batches = AsyncIterable<readonly Item[]>;
 
-/** The part of a store that is copied; without it, everything. */
+/** The part of a store that is copied; undefined to copy everything. */
 export type Part = 'records' | 'grants' | undefined;
 
-/** Milliseconds after a server's latest sign of life until it counts as stopped. It gives one every ten seconds. */
+/**
+ * Milliseconds after a server's latest readiness record until the server counts as stopped. A running server writes one
+ * at least every ten seconds.
+ */
 const STOPPED = 20_000;
 
 function isCopied(item: Item, part: Part): boolean {
   if (isLoadingMark(item) || kindOf(item) === 'readiness') return false;
-  // Both stores have a marker of their own.
+  // Each store has its own marker, so both parts include it.
   return part === undefined || roleOf(item) === part || kindOf(item) === 'store-marker';
 }
 
@@ -31,7 +34,10 @@ export async function isServed(store: Store): Promise<boolean> {
   return false;
 }
 
-/** Copies what the target does not have in the same version, so that an interrupted copy goes on where it was. */
+/**
+ * Copies items. It skips records that the target has in the same version, so that a repeated copy continues the first
+ * one.
+ */
 export async function copyStore(
   { from, to, part, load }: { from: Store; to: Store; part: Part; load: Load },
   told: (batch: readonly Item[]) => void,
@@ -51,12 +57,14 @@ export async function copyStore(
   }
 }
 
-/** The content of a store by kind: the number of items, and a sum of their hashes, whatever their order. */
+/**
+ * The content of a store by kind: the number of items, and a sum of their hashes that does not depend on their order.
+ */
 type Summary = Map<string, { items: number; sum: bigint }>;
 
 /**
- * Summarizes what lives beyond a moment. A member counts once, and without its end, because a backend may keep a member
- * that was enlisted twice once for each end.
+ * Summarizes the items that do not expire before `until`. A member counts once and without its expiry, because some
+ * backends keep one entry for each expiry of a member that was enlisted twice.
  */
 export async function summarize(batches: Batches, { part, until }: { part: Part; until: number }): Promise<Summary> {
   const summary: Summary = new Map();
@@ -96,7 +104,7 @@ function partsOf(item: Item): unknown[] {
   }
 }
 
-/** @returns the kinds that differ, with the numbers of items here and there */
+/** @returns the kinds that differ, with the number of items in each store */
 export function differences(these: Summary, those: Summary): string[] {
   const nothing = { items: 0, sum: 0n };
   const kinds = [...new Set([...these.keys(), ...those.keys()])].toSorted();

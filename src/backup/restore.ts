@@ -4,21 +4,22 @@ import { kindOf, roleOf } from '../storage/kinds.ts';
 import type { Item, Store } from '../storage/store.ts';
 
 /**
- * Kinds of the records store that do not return: an invitation may have been used since, and a server's readiness is
- * not that of the server which comes.
+ * Kinds of the records store that are not restored. An invitation may have been used since the backup, and a readiness
+ * record describes a server that no longer runs.
  */
 const LEFT_OUT = new Set(['invitation', 'readiness']);
 
 /**
- * Kinds of the grants store that return: what refuses, delays, or tells other systems of an end. Nothing else does. A
- * code, a token or a session could have been used or revoked since the backup.
+ * Kinds of the grants store that are restored: records by which the server refuses or delays requests, and messages
+ * that other systems have yet to receive. No other kind is restored, because a code, a token or a session could have
+ * been used or revoked since the backup.
  */
 const RETURNING = new Set([
   ...['cut', 'used-assertion', 'replay', 'attempt-pause', 'attempts', 'spent', 'document-fetches'],
   ...['signal', 'signal-queue', 'logout-delivery'],
 ]);
 
-/** Seconds for which an assertion may be accepted at most. */
+/** Longest time in seconds for which an assertion may be accepted. */
 const LONGEST_ASSERTION = 25 * 3600;
 
 interface RestoreDependencies {
@@ -27,7 +28,7 @@ interface RestoreDependencies {
   /** The right to fill each of the stores. */
   loads: readonly Load[];
   now: () => number;
-  /** Life of a not-before instant in seconds: longer than anything that it invalidates. */
+  /** Lifetime of a not-before instant in seconds, longer than that of anything that it invalidates. */
   notBeforeLife: number;
 }
 
@@ -35,7 +36,7 @@ export interface Restored {
   items: number;
   /** The number of items that were left out. */
   leftOut: number;
-  /** Everything that began earlier is invalid, in milliseconds since the epoch. */
+  /** The not-before instant in milliseconds since the epoch: everything that began earlier is invalid. */
   notBefore: number;
 }
 
@@ -46,8 +47,10 @@ function returns(item: Item): boolean {
 }
 
 /**
- * Writes a backup into empty stores. The instant of its end is the not-before instant of everybody and of all assertions:
- * what was used or revoked after the backup stays invalid. May be repeated after an interruption. @param told of each batch
+ * Writes a backup into empty stores. It then sets the not-before instant of everybody and of all assertions to the
+ * current time, so that everything used or revoked after the backup stays invalid. It may be repeated after an
+ * interruption.
+ * @param told is called after each batch
  */
 export async function restoreBackup(
   batches: AsyncIterable<readonly Item[]>,

@@ -3,26 +3,28 @@ import { Transform, type TransformCallback } from 'node:stream';
 import { promisify } from 'node:util';
 import type { Random } from '../lib/random.ts';
 
-/** Bytes of a chunk. All but the last one are full. */
+/** Length of a chunk in bytes. Only the last one may be shorter. */
 const CHUNK = 65_536;
 const TAG = 16;
 const NAME = 'latchkey-backup';
 const FORMAT = 1;
-/** The longest first line of any format. */
+/** Maximum length of the first line in any format. */
 const LONGEST_LINE = 64;
 const SALT = 32;
 const CIPHER = 'aes-256-gcm';
 
 const derive: (secret: string, salt: Buffer, length: number, cost: object) => Promise<Buffer> = promisify(scrypt);
-/** 128 MiB and about half a second for each guess. */
+/** Cost of scrypt: 128 MiB and about half a second for each guess. */
 const COST = { N: 2 ** 17, r: 8, p: 1, maxmem: 2 ** 28 };
 
-/** The file cannot be used: cut, altered, of a newer version, not a backup, or under another key. */
+/** Thrown if the file cannot be used: it is truncated, altered, no backup, of a newer format, or under another key. */
 export class BackupRefused extends Error {
   override name = 'BackupRefused';
 }
 
-/** The first bytes of a file, in clear: name and format, a line break, the salt of the key. */
+/**
+ * The unencrypted first bytes of a file (name, format, line break, salt), and the key that is derived with the salt.
+ */
 interface Header {
   bytes: Buffer;
   key: Buffer;
@@ -36,7 +38,11 @@ export async function newHeader(secret: string, random: Random): Promise<Header>
   };
 }
 
-/** @param start the first bytes of a file, or more @throws BackupRefused */
+/**
+ * Reads a header and derives the key.
+ * @param start the beginning of the file, at least its header
+ * @throws BackupRefused
+ */
 export async function readHeader(start: Buffer, secret: string): Promise<Header> {
   const line = start.subarray(0, LONGEST_LINE).indexOf('\n');
   const [name, format] = start.toString('latin1', 0, Math.max(0, line)).split(' ');
@@ -52,7 +58,9 @@ export async function readHeader(start: Buffer, secret: string): Promise<Header>
   return { bytes, key: await derive(secret, bytes.subarray(line + 1), 32, COST) };
 }
 
-/** The number of a chunk, and whether it is the last: neither order nor end can be changed. */
+/**
+ * Builds a nonce from a chunk's number and a mark of the last one, so that chunks can be neither reordered nor cut off.
+ */
 function nonce(chunk: number, isLast: boolean): Buffer {
   const bytes = Buffer.alloc(12);
   bytes.writeUInt32BE(chunk, 7);
@@ -60,7 +68,9 @@ function nonce(chunk: number, isLast: boolean): Buffer {
   return bytes;
 }
 
-/** Cuts a stream into pieces of a length; the last one is shorter or as long, and there is always one. */
+/**
+ * Cuts a stream into pieces of a fixed length. The last piece may be shorter, and an empty stream has one empty piece.
+ */
 abstract class Pieces extends Transform {
   readonly #length: number;
   #held: Buffer[] = [];
@@ -117,7 +127,7 @@ export class Sealing extends Pieces {
   }
 }
 
-/** Opens what follows the header. */
+/** Decrypts the chunks that follow the header. */
 export class Opening extends Pieces {
   readonly #header: Header;
 
