@@ -59,9 +59,9 @@ const appliers: Appliers = {
     await tokens.endOfTrustedIssuer(issuer, at);
     return [];
   },
-  // The ring has dropped the key, so nothing that it signed verifies any more.
+  // The ring no longer has the key, so nothing that the key signed verifies any more.
   key: () => Promise.resolve([]),
-  /** The not-before instant is written first: it invalidates everything at once, while the rest may take long. */
+  /** Writes the not-before instant first: it invalidates everything at once, while the rest may take long. */
   async everything(parts, { before }, at) {
     const until = before ?? at;
     await writeNotBefore(parts.grants, 'everybody', until, parts.notBeforeLife);
@@ -107,7 +107,8 @@ async function endEveryAccount(parts: RevocationDependencies, before: number): P
   for await (const accounts of everyAccount(parts.accounts))
     await forEachAtOnce(accounts, async ({ id }) => {
       const more = await endAccount(parts, id, { before });
-      // There may be millions. All of them are stored for delivery; only the first are returned.
+      // There may be millions of logout tokens. All are stored for delivery, but only about the first hundred are
+      // returned.
       if (told.length < TOLD_AT_ONCE) told.push(...more);
     });
   return told;

@@ -23,7 +23,7 @@ import type { Told, RevocationDependencies } from './dependencies.ts';
 
 type Parts = Pick<RevocationDependencies, 'grants' | 'tokens' | 'clock'>;
 
-/** Ends grants and everything issued under them. The next pass finds tokens that were being issued. */
+/** Ends grants and everything issued under them. A later pass finds the tokens that were being issued meanwhile. */
 export async function endGrants(parts: Parts, ids: readonly string[]): Promise<void> {
   const { grants, tokens } = parts;
   if (ids.length === 0) return;
@@ -32,7 +32,10 @@ export async function endGrants(parts: Parts, ids: readonly string[]): Promise<v
   await Promise.all([end(), tokens.endOfGrants(ids)]);
 }
 
-/** Ends an account's grants from before an instant: one client's, or all. Later consent stays. @returns their ids */
+/**
+ * Ends an account's grants that began before an instant, for one client or for all. Later grants stay.
+ * @returns the ids of the ended grants
+ */
 export async function endGrantsOf(
   parts: Parts,
   account: string,
@@ -50,7 +53,7 @@ export async function endGrantsOf(
   return ids;
 }
 
-/** Revokes the access tokens of an account's grants from before an instant; the grants stay. */
+/** Revokes access tokens that were requested before an instant under an account's grants. The grants stay. */
 export async function endAccessOf(parts: Parts, account: string, before: number): Promise<void> {
   for await (const page of pagesOf(parts, account))
     await parts.tokens.endAccessOfGrants(
@@ -61,7 +64,7 @@ export async function endAccessOf(parts: Parts, account: string, before: number)
 
 type Found = Stored<GrantRecord> & { key: Key<GrantRecord> };
 
-/** Reads an index in pages of a hundred. */
+/** Reads an account's grants in pages of a hundred. */
 async function* pagesOf({ grants }: Parts, account: string): AsyncGenerator<Found[]> {
   let page: Found[] = [];
   for await (const found of everyRecord(grants, grantsOfAccount(account))) {
@@ -86,8 +89,9 @@ async function endRecords(
 }
 
 /**
- * Ends a session and the grants of its apps, and notifies each app. The session ends first, so that no app joins it after
- * the look-up.
+ * Ends a session and the grants of its apps, and notifies each app. The session ends first, so that no app can join it
+ * after its apps were read.
+ * @param keepsOffline true to keep the grants that outlive a logout
  */
 export async function endSession(
   parts: RevocationDependencies,
@@ -105,7 +109,7 @@ export async function endSession(
   return told;
 }
 
-/** Ends an account's sessions from before an instant, except one. @returns also the grants of their apps */
+/** Ends an account's sessions that began before an instant, except one. @returns also the ids of their apps' grants */
 export async function endSessionsOf(
   parts: RevocationDependencies,
   account: string,
@@ -137,8 +141,8 @@ async function tellApps(parts: RevocationDependencies, key: Key<SessionRecord>, 
 }
 
 /**
- * Moves the start of the kept session to now, so that the instant does not cover it. Its apps' tokens end all the same,
- * and the apps get new ones without asking.
+ * Moves the start of a kept session to the not-before instant, so that the session stays valid. The tokens of its apps
+ * still end, and the apps get new ones without asking the person.
  */
 export async function keepSession(parts: RevocationDependencies, uid: string, from: number): Promise<void> {
   const key = sessionKey(uid);
@@ -147,7 +151,7 @@ export async function keepSession(parts: RevocationDependencies, uid: string, fr
   await change(parts, key, stored, (now) => ({ ...now, startedAt: Math.max(startOfSession(now), from) }));
 }
 
-/** Removes an app from a person's sessions if its grant is from before an instant, and notifies the app. */
+/** Removes an app from a person's sessions and notifies it, unless the person has allowed it again since an instant. */
 export async function forgetApp(
   parts: RevocationDependencies,
   { account, client, before }: { account: string; client: string; before: number },
@@ -177,13 +181,16 @@ async function change(
   await update(grants, key, session, edit, { ...remainingLife(session, clock), ...ofItsAccount(session.value) });
 }
 
-/** Tells whether the person has allowed the app again since. */
+/** Tells whether the person has allowed the app again since an instant. */
 async function wasAllowedSince(grants: Store, { grantId }: Authorization, instant: number): Promise<boolean> {
   const grant = grantId === undefined ? undefined : await grants.get(grantKey(grantId));
   return grant !== undefined && grant.value.endedAt === undefined && startOfGrant(grant.value) >= instant;
 }
 
-/** Tells whether an app may want a logout token. Apps whose metadata is fetched are asked later. */
+/**
+ * Queues a logout token for an app, unless its stored registration has no logout URI. For an app whose metadata is
+ * fetched, the delivery decides.
+ */
 async function tellApp(
   { grants, clients, clock }: RevocationDependencies,
   of: { account: string; client: string },

@@ -9,9 +9,9 @@ import { WorkQueue } from '../storage/work-queue.ts';
 export interface Revocation extends Revoked {
   /** Number of its steps that are done. */
   done: number;
-  /** Set until the change behind it is made. The revocation then counts from the end of its first step. */
+  /** Set until the caller's change, such as a new password, is made. `at` then becomes the time after the change. */
   isPending?: true;
-  /** Set once all apps are notified. */
+  /** Set once every listener has been called. */
   isTold?: true;
   /** Time from which any node may take the next step, in milliseconds since the epoch. */
   dueAt: number;
@@ -27,8 +27,8 @@ interface Step {
 }
 
 /**
- * Steps of every revocation. It is applied repeatedly, because requests that were under way may write records that the
- * first pass has already passed. The last pass starts later than any request can end.
+ * Steps of a revocation. It is applied repeatedly, because requests in progress may write records that an earlier pass
+ * could not find. The last pass starts later than any such request can end.
  */
 const STEPS: readonly Step[] = [
   { does: 'apply', pause: 0 },
@@ -39,12 +39,12 @@ const STEPS: readonly Step[] = [
   { does: 'notify', pause: 0 },
 ];
 
-/** Returns the steps for a target. A single token or a removed key needs no repetition. */
+/** Returns the steps for a target. The revocation of a single token or key needs no repetition. */
 function stepsOf({ what }: RevocationTarget): readonly Step[] {
   return what === 'token' || what === 'key' ? STEPS.slice(0, 2) : STEPS;
 }
 
-/** Lease of a step in milliseconds. After a crash another node takes the step again. */
+/** Length of a lease on a step in milliseconds. After a crash another node repeats the step. */
 const LEASE = 3000;
 
 /** The unfinished revocations, and the leases on their next steps. */
@@ -52,19 +52,22 @@ export class RevocationJournal {
   readonly queue: WorkQueue<Revocation>;
   readonly #canNotify: boolean;
 
-  /** @param rules the life of an abandoned entry in seconds, and whether this process can notify apps */
+  /** @param rules the lifetime of an abandoned entry in seconds, and whether this process can notify apps */
   constructor(grants: Store, clock: Clock, { life, canNotify }: { life: number; canNotify: boolean }) {
     this.queue = new WorkQueue({ store: grants, clock, index: openRevocations, life, lease: LEASE });
     this.#canNotify = canNotify;
   }
 
-  /** Stores a revocation and leases its first step to the caller. @param isPending the change is made in that step */
+  /**
+   * Stores a revocation and leases its first step to the caller.
+   * @param isPending true if the caller has yet to make its change, in that step
+   */
   async begin(revoked: Revoked, isPending: boolean): Promise<Lease<Revocation>> {
     const pending = isPending ? ({ isPending } as const) : {};
     return this.queue.begin(revocationKey(revoked.id), { ...revoked, ...pending, done: 0, dueAt: 0 });
   }
 
-  /** @returns undefined once all steps are done */
+  /** @returns the next step; undefined once all steps are done */
   nextStep({ target, done }: Revocation): Step | undefined {
     return stepsOf(target)[done];
   }
@@ -74,9 +77,9 @@ export class RevocationJournal {
   }
 
   /**
-   * Records a step as done. A next step without a pause stays leased to the caller.
+   * Records a step as done. If the next step has no pause and this process can do it, the caller keeps the lease.
    * @param passed the revocation after the step
-   * @returns whether the caller is to go on
+   * @returns whether the caller should continue with the next step
    */
   async pass(lease: Lease<Revocation>, passed: Revocation): Promise<boolean> {
     const now = { ...passed, done: passed.done + 1 };
@@ -93,8 +96,8 @@ export class RevocationJournal {
   }
 
   /**
-   * Records a step although the lease was lost. The node that continued may have used an earlier instant than the
-   * change of this node. It then has to repeat its steps with the later instant.
+   * Records a step although the lease was lost. The node that continued may have used an earlier instant than this
+   * node's change. In that case the steps are repeated with the later instant.
    */
   async #merge(key: Key<Revocation>, passed: Revocation): Promise<void> {
     const { store, clock } = this.queue.rules;

@@ -9,45 +9,49 @@ import { forEachAtOnce } from '../storage/every-member.ts';
 
 /**
  * Operations that end something together with everything that was issued for it. A boolean result tells whether it
- * existed. The revocation is stored before the change: a crash in between must not leave a new password beside old sessions.
+ * existed. Each stores its revocation before it makes its change, so that a crash in between cannot leave a new
+ * password beside old sessions.
  */
 export type Operations = PersonOperations & OperatorOperations;
 
 interface PersonOperations {
   disableAccount(account: AccountId): Promise<boolean>;
   removeAccount(account: AccountId): Promise<boolean>;
-  /** Changes a password or another factor by `store`. */
+  /** Changes a password or another factor, and ends the account's other sessions and its tokens. */
   changeCredentials(
     account: AccountId,
     because: Extract<RevocationCause, 'password-changed' | 'factor-changed'>,
     change: CredentialsChange,
   ): Promise<void>;
-  /** Removes a role by `remove` and revokes the access tokens that still contain it. Apps get new ones. */
+  /** Calls `remove` to remove a role, and revokes the access tokens that still contain it. Apps get new ones. */
   removeRole(account: AccountId, remove: () => Promise<unknown>): Promise<void>;
-  /** Ends a session for its owner, from another browser. @param session its uid */
+  /** Ends one of a person's sessions from another browser. @param session the session's `uid` */
   endSession(session: string): Promise<void>;
   withdrawConsent(account: string, client: string): Promise<boolean>;
 }
 
 interface OperatorOperations {
-  /** Disables a client, also a configured one. `Clients.enable` allows it new tokens again. */
+  /** Disables a stored or configured client. After `Clients.enable` it can get new tokens. */
   disableClient(client: string): Promise<void>;
   /** Removes a client from the store. A configured client keeps everything that was issued to it. */
   removeClient(client: string): Promise<boolean>;
-  /** Replaces a leaked client secret by `roll` and revokes everything that was issued to the client before. */
+  /** Calls `roll` to replace a leaked client secret, and revokes everything that was issued to the client before. */
   rollClientSecret(client: string, roll: () => Promise<unknown>): Promise<void>;
-  /** Removes a trusted issuer from the store. */
+  /**
+   * Removes a trusted issuer from the store. The tokens for its assertions stay valid if the configuration names it
+   * too.
+   */
   removeIssuer(issuer: string): Promise<boolean>;
-  /** Revokes a signing key, which `drop` removes from the ring. */
+  /** Revokes a signing key. Calls `drop` to remove it from the ring. */
   revokeKey(kid: string, drop: () => Promise<unknown>): Promise<void>;
   /** Revokes everything issued before an instant in milliseconds since the epoch, by default now. */
   endBefore(whose: { account: string } | { client: string } | 'everybody', before?: number): Promise<void>;
 }
 
 interface CredentialsChange {
-  /** Makes the change in one write. */
+  /** Stores the new password or factor in one write. */
   store: () => Promise<unknown>;
-  /** The session in which the owner made the change. It stays. */
+  /** The session in which the owner made the change. It does not end. */
   exceptSession?: string;
 }
 
@@ -60,7 +64,7 @@ interface OperationsOptions {
   issuers: Pick<Issuers, 'configured' | 'remove'>;
 }
 
-/** Makes the operations. Each can be repeated after an interruption. */
+/** Creates the operations. Each can be repeated after an interruption. */
 export function openOperations(options: OperationsOptions): Operations {
   return { ...personOperations(options), ...operatorOperations(options) };
 }
@@ -79,7 +83,7 @@ function personOperations({ revoke, accounts, passwords, consents }: OperationsO
         forEachAtOnce(consents.list(account), ({ client }) => consents.withdraw(account, client)),
         passwords.remove(account),
       ]);
-      // The account is removed last: if it were gone, the rest could not be found again after a crash.
+      // The account is removed last, because a repeated call after a crash needs it to find the rest.
       return accounts.remove(account);
     },
     changeCredentials: (account, because, { store, exceptSession }) =>

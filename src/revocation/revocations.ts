@@ -16,7 +16,9 @@ export type RevocationListener = (revoked: Revoked) => Promise<void>;
 
 export interface RevocationParts extends RevocationDependencies {
   random: Random;
-  /** Parts of a running server. Without them everything ends all the same, and a server notifies the apps. */
+  /**
+   * Services of a running server. A command has none: it revokes all the same, and a server notifies the apps later.
+   */
   server?:
     | {
         announce: Announce;
@@ -28,7 +30,7 @@ export interface RevocationParts extends RevocationDependencies {
 }
 
 const LOOK_EVERY = 500;
-/** Revocations that a node continues at the same time. */
+/** Maximum number of revocations that a node continues at the same time. */
 const AT_ONCE = 20;
 
 /** The only way to revoke anything. A revocation is stored before it is applied, so that no crash loses it. */
@@ -65,7 +67,7 @@ export class Revocations {
     this.#listeners.push(listener);
   }
 
-  /** Continues other nodes' unfinished revocations, and repeats steps that are due, until it is closed. */
+  /** Takes the due steps of unfinished revocations, including other nodes' revocations, until `close` is called. */
   watch(): void {
     this.#worker.start();
   }
@@ -74,7 +76,7 @@ export class Revocations {
     return this.#worker.close();
   }
 
-  /** Does the steps that are due, up to those that only a server can do. */
+  /** Takes the due steps of one revocation. Without a server, it stops before a step that notifies apps. */
   async #goOn(lease: Lease<Revocation>): Promise<void> {
     let goesOn = true;
     while (goesOn) {
@@ -85,7 +87,8 @@ export class Revocations {
   }
 
   /**
-   * @param change made first; unknown to a node that continues another node's revocation
+   * Applies a revocation, which is one step.
+   * @param change runs first; a node that continues another node's revocation does not have it
    * @returns whether to go on with the next step
    */
   async #end(lease: Lease<Revocation>, change?: () => Promise<unknown>): Promise<boolean> {
@@ -97,7 +100,10 @@ export class Revocations {
     return goesOn;
   }
 
-  /** The revocation counts from now, so that a sign-in with the old password during the change ends too. */
+  /**
+   * Moves the instant of a pending revocation to now, so that a sign-in with the old password during the change ends
+   * too.
+   */
   #settled({ isPending, ...revocation }: Revocation, isOurs: boolean): Revocation {
     if (isPending === undefined) return revocation;
     return { ...revocation, at: this.#parts.clock.now(), ...(!isOurs && { isBrokenOff: true }) };
@@ -120,7 +126,7 @@ export class Revocations {
   }
 }
 
-/** Reads the owners of a session or grant from its record, before the record is removed. */
+/** Reads the owners of a session or grant from its record, while the record exists. */
 async function ownerOfTarget(grants: Store, target: RevocationTarget): Promise<Pick<Revoked, 'account' | 'client'>> {
   if (target.what === 'session') {
     const { accountId } = (await grants.get(sessionKey(target.session)))?.value ?? {};

@@ -10,15 +10,15 @@ import { revoker, type RevokerDependencies } from '../status/revoker.ts';
 import { forEachAtOnce } from '../storage/every-member.ts';
 import type { Index } from '../storage/store.ts';
 
-/** Access tokens (JWTs and opaque ones), codes and refresh tokens. */
+/** Revokes access tokens (JWTs and opaque ones), codes and refresh tokens. */
 export interface Tokens {
   end(token: TokenTarget['token']): Promise<void>;
   endOfGrants(grants: readonly string[]): Promise<void>;
-  /** Revokes the grants' access tokens alone. */
+  /** Revokes only the access tokens of the grants. */
   endAccessOfGrants(grants: readonly string[], before: number): Promise<void>;
   /**
-   * Revokes an account's tokens without a grant, such as those for assertions. `before` is in milliseconds since the
-   * epoch, here and below.
+   * Revokes the tokens of an account that have no grant, such as those issued for assertions. `before` is in
+   * milliseconds since the epoch, here and below.
    */
   endOfAccount(account: string, before: number): Promise<void>;
   endOfClient(client: string, before: number): Promise<void>;
@@ -41,7 +41,7 @@ export function openTokens(parts: RevokerDependencies): Tokens {
       await issued.revokeMembers(grants.map(tokensOfGrant), { startedBefore, accessOnly: true });
     },
     endOfAccount: (account, before) => endIn([tokensOfAccount(account)], before),
-    // A token that another client got by exchange counts as the former client's too.
+    // The client's index also lists the tokens that other clients got in exchange for its own.
     endOfClient: (client, before) => endIn([tokensOfClient(client), tokensOfAccount(client)], before),
     endOfTrustedIssuer: (issuer, before) => endIn([tokensOfTrustedIssuer(issuer)], before),
     async endOfEveryClient(before) {
