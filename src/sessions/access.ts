@@ -6,7 +6,7 @@ import { idOf, type Store } from '../storage/store.ts';
 import { consentOf, grantCounts, grantsOfAccount } from './grant-records.ts';
 import { sessionCounts, sessionsOfAccount } from './session-records.ts';
 
-/** A browser in which somebody is signed in. Times are in milliseconds since the epoch. */
+/** An active session: a browser in which somebody is signed in. Times are in milliseconds since the epoch. */
 export interface LiveSession {
   uid: string;
   /** The browser's description for people. */
@@ -21,7 +21,7 @@ export interface LiveSession {
   place: string | undefined;
 }
 
-/** An app's access to an account, used or not. */
+/** The access that an account gives an app. */
 interface AppAccess {
   client: string;
   allowed: Consent;
@@ -59,7 +59,7 @@ export async function appsWithAccess(
   const held = forEachAtOnce(everyRecord(grants, grantsOfAccount(account)), async ({ key, value: grant }) => {
     if (!(await grantCounts(grants, grant))) return;
     const isInSession = (await sessions).some((session) => session.grants.includes(idOf(key)));
-    // A grant outlives its tokens.
+    // A grant's record outlives its tokens, so a grant counts only in an active session or with tokens.
     if (isInSession || (await hasTokens(grants, idOf(key)))) add(grant.clientId ?? '', consentOf(grant));
   });
   await Promise.all([sessions, allowed(), held]);

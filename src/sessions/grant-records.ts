@@ -5,12 +5,12 @@ import { update } from '../storage/update.ts';
 import { isInvalidated } from './not-before.ts';
 import { lifetime, REMEMBERED } from './session-records.ts';
 
-/** A grant in the engine's shape, with the time for which it is valid. */
+/** A grant as the engine stores it, with the times of its start and end in milliseconds since the epoch. */
 export type GrantRecord = AdapterPayload & {
   openid?: { scope?: string; claims?: string[] };
   /** Scopes by resource. */
   resources?: Record<string, string>;
-  /** Start of its request, or of an earlier sign-in. */
+  /** Start of the request for the grant, or of an earlier sign-in. */
   startedAt?: number;
   endedAt?: number;
 };
@@ -22,7 +22,7 @@ export function grantOptions({ accountId }: GrantRecord, ttl: number | undefined
   return { ...lifetime(ttl), indexes: accountId === undefined ? [] : [grantsOfAccount(accountId)] };
 }
 
-/** An old record without `startedAt` has only the engine's whole seconds. */
+/** Returns the start of a grant. A record of an earlier version has no `startedAt`, only the engine's whole seconds. */
 export function startOfGrant({ startedAt, iat = 0 }: GrantRecord): number {
   return startedAt ?? iat * 1000;
 }
@@ -34,7 +34,7 @@ export async function grantCounts(grants: Store, grant: GrantRecord): Promise<bo
   return !(await isInvalidated(grants, { account, client, startedAt: startOfGrant(grant) }));
 }
 
-/** Ends a grant for everybody at once. For {@link REMEMBERED} seconds it is known as ended. */
+/** Marks a grant as ended, on all nodes at once. The record stays for {@link REMEMBERED} seconds. */
 export async function endGrantRecord(grants: Store, stored: Stored<GrantRecord>, key: Key<GrantRecord>, at: number) {
   const end = (now: GrantRecord): GrantRecord | undefined =>
     now.endedAt === undefined ? { ...now, endedAt: at } : undefined;

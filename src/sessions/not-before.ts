@@ -2,8 +2,8 @@ import { keyspace, type Key, type Store } from '../storage/store.ts';
 import { upsert } from '../storage/update.ts';
 
 /**
- * A not-before instant in milliseconds since the epoch. Everything that began earlier is invalid, whatever an index
- * holds.
+ * A not-before instant in milliseconds since the epoch. Everything that began earlier is invalid, even if no index
+ * lists it.
  */
 interface NotBefore {
   before: number;
@@ -12,8 +12,8 @@ interface NotBefore {
 const notBeforeKey = keyspace<NotBefore>('cut');
 
 /**
- * The owner of everything that the instant invalidates: an account, a client or everybody; or the assertions of trusted
- * issuers, whose use a restored store does not know.
+ * The scope of a not-before instant: everything of an account, a client or everybody, or the assertions of trusted
+ * issuers. A restored store does not know which assertions were used.
  */
 type NotBeforeScope = { account: string } | { client: string } | 'everybody' | 'assertions';
 
@@ -36,7 +36,7 @@ interface Owner {
   client?: string | undefined;
 }
 
-/** Tells whether a not-before instant of the account, the client or everybody invalidates this start. */
+/** Tells whether a not-before instant of the account, the client or everybody invalidates what began at this time. */
 export async function isInvalidated(
   grants: Store,
   { startedAt, ...owner }: Owner & { startedAt: number },

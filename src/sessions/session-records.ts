@@ -7,15 +7,15 @@ import { latestNotBefore } from './not-before.ts';
 
 /** A session without the parts that belong to one of its cookies. */
 export type SessionRecord = Pick<AdapterPayload, 'kind' | 'accountId' | 'exp' | 'loginTs' | 'authorizations'> & {
-  /** Start of the request in which the person signed in. */
+  /** Start of the request in which the person signed in, in milliseconds since the epoch. */
   startedAt?: number;
   endedAt?: number;
-  /** The browser's description, and the latest use by an app, for the session's owner. */
+  /** The browser's description, and the time of the latest use by an app. The session's owner sees both. */
   browser?: string;
   usedAt?: number;
   /** The IP address of that use, as precise as the operator allows; absent in records of earlier versions. */
   place?: string;
-  /** True if the session's apps have been notified of its end, or will be. */
+  /** True once a logout token is queued for each app of the ended session. */
   isTold?: true;
 };
 
@@ -24,7 +24,7 @@ export type Authorization = NonNullable<SessionRecord['authorizations']>[string]
 export const sessionKey: (uid: string) => Key<SessionRecord> = keyspace<SessionRecord>('session');
 export const sessionsOfAccount = (account: string): Index<SessionRecord> => `sessions-of-account:${account}`;
 
-/** Indexes a session by its account; a session without sign-in has none. */
+/** Returns write options that index a session by its account. A session without a sign-in has no account. */
 export function ofItsAccount({ accountId }: SessionRecord): WriteOptions {
   return { indexes: accountId === undefined ? [] : [sessionsOfAccount(accountId)] };
 }
@@ -35,7 +35,9 @@ export function signInStart(context: KoaContextWithOIDC | undefined): number | u
   return typeof startedAt === 'number' ? startedAt : undefined;
 }
 
-/** An old record without `startedAt` has only the engine's whole seconds. */
+/**
+ * Returns the start of a session. A record of an earlier version has no `startedAt`, only the engine's whole seconds.
+ */
 export function startOfSession({ startedAt, loginTs = 0 }: SessionRecord): number {
   return startedAt ?? loginTs * 1000;
 }
@@ -58,8 +60,8 @@ export async function sessionCounts(
 }
 
 /**
- * Finds a client's part in a session by the client's `sid`. @returns undefined once the session has ended, for the
- * person or for the client
+ * Finds a client's authorization in a session by the client's `sid`.
+ * @returns undefined once the session has ended, or the client was removed from it
  */
 export async function sessionNamed(
   grants: Store,
@@ -73,15 +75,15 @@ export async function sessionNamed(
   return undefined;
 }
 
-/** A session's id (`sid`) at each of its apps. */
+/** The id (`sid`) that each app of a session has for it. */
 type SessionNames = { client: string; sid: string }[];
 
-/** Reads the ids of a session at its apps, also after it has ended, as long as its record exists. */
+/** Reads the ids that apps have for a session. It also finds those of an ended session while its record exists. */
 export async function sessionNames(grants: Store, uid: string): Promise<SessionNames> {
   return namesIn((await grants.get(sessionKey(uid)))?.value);
 }
 
-/** Lists the names of an account's ended sessions. */
+/** Lists the ids that apps have for an account's sessions, if the session ended at or after `since`. */
 export async function endedSessionNames(grants: Store, account: string, since: number): Promise<SessionNames> {
   const names: SessionNames = [];
   for await (const { value } of everyRecord(grants, sessionsOfAccount(account)))
@@ -94,8 +96,8 @@ function namesIn({ authorizations = {} }: Pick<SessionRecord, 'authorizations'> 
 }
 
 /**
- * Ends a session for everybody at once; nothing is added to it afterwards. @returns the ended session; undefined if
- * there is none
+ * Marks a session as ended, on all nodes at once. Nothing is added to it afterwards.
+ * @returns the ended session; undefined if there is none
  */
 export async function endSessionRecord(
   grants: Store,
@@ -108,15 +110,15 @@ export async function endSessionRecord(
   return update(grants, key, stored, end, { ttl: REMEMBERED, ...ofItsAccount(stored.value) });
 }
 
-/** Seconds for which an ended record is remembered, until everything that was under way has been found through it. */
+/** Seconds for which an ended record is kept, so that later passes find everything that was being issued under it. */
 export const REMEMBERED = 3600;
 
-/** The engine passes no lifetime for records that never expire. */
+/** Converts a lifetime of the engine to write options. The engine passes none for a record that never expires. */
 export function lifetime(ttl: number | undefined): { ttl?: number } {
   return ttl === undefined ? {} : { ttl: Math.max(1, ttl) };
 }
 
-/** Write options that keep a record's expiry. */
+/** Returns write options that keep a record's expiry. */
 export function remainingLife({ expiresAt }: Stored<unknown>, clock: Clock): { ttl?: number } {
   return lifetime(expiresAt === undefined ? undefined : (expiresAt - clock.now()) / 1000);
 }
