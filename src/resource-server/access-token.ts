@@ -7,7 +7,7 @@ export interface AccessToken {
   readonly sub: string;
   readonly clientId: string;
   readonly jti: string;
-  /** Seconds since the Unix epoch. */
+  /** Expiry in seconds since the Unix epoch. */
   readonly expiresAt: number;
   readonly scopes: readonly string[];
   readonly roles: readonly string[];
@@ -15,7 +15,10 @@ export interface AccessToken {
   readonly claims: Readonly<JWTPayload>;
 }
 
-/** @throws InvalidToken if a claim that RFC 9068 §2.2 requires is missing, or if a claim has the wrong type */
+/**
+ * Converts verified claims to an access token.
+ * @throws InvalidToken if a claim that RFC 9068 §2.2 requires is missing, or if a claim has the wrong type
+ */
 export function toAccessToken(claims: JWTPayload): AccessToken {
   const { sub, jti, exp, client_id: clientId, scope = '', roles = [] } = claims;
   if (!isName(sub) || !isName(clientId) || !isName(jti)) throw new InvalidToken('claims');
@@ -38,8 +41,9 @@ export function remember(request: object, token: AccessToken): void {
 }
 
 /**
- * Returns the token that the guard accepted. @param request that of Express or Fastify, or the context of Koa @throws
- * Error if no guard has run
+ * Returns the token that the guard accepted.
+ * @param request the request of Express or Fastify, or the context of Koa
+ * @throws Error if no guard has accepted the request
  */
 export function accessTokenOf(request: object): AccessToken {
   const token = tokens.get(request);

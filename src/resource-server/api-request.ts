@@ -2,18 +2,18 @@ import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { InvalidRequest, MissingToken } from './errors.ts';
 
-/** A request as the library sees it, from any framework. */
+/** A request in the form that the library reads, from any framework. */
 export interface ApiRequest {
   readonly method: string;
   /** Path and query, as in the request line. */
   readonly target: string;
-  /** Returns every value of a header, one for each time that it was sent. The name is in lower case. */
+  /** Returns the values of a header, one for each time that it was sent. `name` must be in lower case. */
   headers(name: string): readonly string[];
-  /** The client certificate of this TLS connection as DER; undefined without one. */
+  /** Returns the client certificate of this TLS connection as DER; undefined if there is none. */
   certificate?(): Uint8Array | undefined;
 }
 
-/** @param target the original `request.url`, if a framework has changed it */
+/** Converts a Node request. @param target the original `request.url`, if a framework has changed it */
 export function fromNode(request: IncomingMessage, target = request.url ?? ''): ApiRequest {
   return {
     method: request.method ?? '',
@@ -23,7 +23,7 @@ export function fromNode(request: IncomingMessage, target = request.url ?? ''): 
   };
 }
 
-// `headers` silently keeps the first of several values; it is unknown which one a proxy has checked.
+// Node's `headers` silently keeps only the first of several values, and a proxy may have checked another one.
 function valuesOf(rawHeaders: readonly string[], name: string): string[] {
   return rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === name);
 }
@@ -40,12 +40,13 @@ export interface Credentials {
   token: string;
 }
 
-// RFC 6750 §2.1 and RFC 9449 §7.1 with RFC 9110 §11.1: the scheme in any case, then one token68.
+// The scheme in upper or lower case, then one token68 (RFC 6750 §2.1, RFC 9449 §7.1, RFC 9110 §11.1).
 const CREDENTIALS = /^[a-z]+ +([A-Za-z0-9\-._~+/]+=*)$/i;
 
 /**
- * Reads the token from the Authorization header, the only allowed place (RFC 6750 §2.1). A token in the query ends up
- * in logs and histories, so it is refused by name (RFC 9700 §4.3.2). @throws MissingToken, InvalidRequest
+ * Reads the token from the Authorization header, the only place where the API accepts it (RFC 6750 §2.1). A token in
+ * the query is refused, because queries end up in logs and histories (RFC 9700 §4.3.2).
+ * @throws MissingToken, InvalidRequest
  */
 export function credentialsOf(request: ApiRequest, schemes: readonly Scheme[]): Credentials {
   if (hasTokenInQuery(request.target)) {
@@ -60,7 +61,7 @@ export function credentialsOf(request: ApiRequest, schemes: readonly Scheme[]): 
   return { scheme, token };
 }
 
-/** Returns the scheme of a request that may otherwise be malformed, for the challenge of its refusal. */
+/** Returns the accepted scheme that an Authorization header begins with, even if the rest is malformed. */
 export function schemeOf(header: string, schemes: readonly Scheme[]): Scheme | undefined {
   const name = header.split(' ', 1)[0]?.toLowerCase();
   return schemes.find((scheme) => scheme.toLowerCase() === name);

@@ -1,9 +1,9 @@
 import { base64url } from 'jose';
 
-// Uses only Web APIs, for runtimes without `node:crypto` and `Buffer`.
+// This module uses only Web APIs, for runtimes without `node:crypto` and `Buffer`.
 const encoder = new TextEncoder();
 
-/** SHA-256, base64url. */
+/** Returns the SHA-256 hash in base64url. */
 export async function sha256(data: string | Uint8Array<ArrayBuffer>): Promise<string> {
   const bytes = typeof data === 'string' ? encoder.encode(data) : data;
   return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
@@ -15,7 +15,7 @@ export function textOf(chunks: readonly Uint8Array[]): string {
   return chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join('') + decoder.decode();
 }
 
-/** Compares in a time that does not reveal how much of the texts is equal. */
+/** Compares two texts in constant time. Only texts of different lengths return early. */
 export function isSameText(one: string, other: string): boolean {
   const [a, b] = [encoder.encode(one), encoder.encode(other)];
   if (a.length !== b.length) return false;
@@ -24,7 +24,11 @@ export function isSameText(one: string, other: string): boolean {
   return different === 0;
 }
 
-/** Inflates zlib data (RFC 1950). @param limit largest result in bytes @throws Error if it is malformed or larger */
+/**
+ * Inflates zlib data (RFC 1950).
+ * @param limit largest result in bytes
+ * @throws Error if the data is malformed, or the result is larger than the limit
+ */
 export async function inflate(data: Uint8Array<ArrayBuffer>, limit: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;

@@ -5,10 +5,7 @@ import { isSameText, sha256 } from './bytes.ts';
 /** Returns the client certificate that a TLS-terminating proxy forwarded, as DER or PEM; undefined without one. */
 export type CertificateOf = (request: ApiRequest) => Uint8Array | string | undefined;
 
-/**
- * Checks that the client shows the certificate that the token is bound to (RFC 8705 §3.1).
- * @throws InvalidToken
- */
+/** Checks that the client presents the certificate that the token is bound to (RFC 8705 §3.1). @throws InvalidToken */
 export async function checkCertificate(
   request: ApiRequest,
   thumbprint: string,
@@ -20,7 +17,7 @@ export async function checkCertificate(
 
 const PEM = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/;
 
-/** The first certificate of a PEM text, as DER. @throws InvalidToken */
+/** Converts a certificate to DER. Of a PEM text, it takes the first certificate. @throws InvalidToken */
 function derOf(certificate: Uint8Array | string): Uint8Array<ArrayBuffer> {
   if (typeof certificate !== 'string') return new Uint8Array(certificate);
   try {

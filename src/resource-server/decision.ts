@@ -4,11 +4,11 @@ import { type ApiRequest, credentialsOf, schemeOf } from './api-request.ts';
 import { AccessRefused } from './errors.ts';
 import { checkSender, type SenderRules } from './sender.ts';
 
-/** Outcome for a request: an accepted token or a refusal to answer with. */
+/** The decision about a request: an accepted token, or a refusal with the response to send. */
 export type Decision =
   | {
       readonly token: AccessToken;
-      /** Headers for the API's own response. */
+      /** Headers to add to the API's own response. */
       readonly headers: Readonly<Record<string, string>>;
     }
   | (Answer & { readonly token: undefined; readonly refusal: AccessRefused });
@@ -16,13 +16,13 @@ export type Decision =
 export interface DecisionRules {
   readToken: (token: string) => Promise<AccessToken>;
   sender: SenderRules;
-  /** Returns no promise if the answer is known at once. */
+  /** Checks that the token is not revoked. Returns undefined instead of a promise if that needs no fetch. */
   checkStatus: (token: AccessToken) => Promise<void> | undefined;
   challenges: Challenges;
   onRefusal: ((refusal: AccessRefused, request: ApiRequest) => void) | undefined;
 }
 
-/** @param demand throws if the token is valid but does not meet the requirements */
+/** Accepts or refuses a request. @param demand throws if a valid token does not meet the requirements */
 export async function decide(
   request: ApiRequest,
   demand: (token: AccessToken) => void,

@@ -1,14 +1,17 @@
 import { age, now, unref, type Timer } from './timers.ts';
 
-/** Shortest time between two fetches in milliseconds, however many events arrive. */
+/** Shortest time in milliseconds between two fetches, however many events arrive. */
 const PACE = 200;
-/** Milliseconds after which an issuer's nodes should know, and must know, of each other's changes (1 s and 3 s). */
+/**
+ * Delays of the two repeated fetches in milliseconds. The issuer's nodes usually know of each other's changes after 1
+ * s, and always after 3 s. The second delay adds a margin.
+ */
 const LAG = 1000;
 const LONGEST_LAG = 4000;
 
 /**
- * Fetches at each event, and again once every node of the issuer must know of the change: the first response may come
- * from a node that does not know yet.
+ * Fetches at each event, then repeats the fetch after each delay. The first response may come from an issuer node that
+ * does not know of the change yet.
  */
 export class DelayedRefetch {
   readonly #action: () => void;
@@ -25,10 +28,10 @@ export class DelayedRefetch {
     this.later();
   }
 
-  /** Schedules only the later fetches, after the caller has fetched just now. */
+  /** Schedules only the repeated fetches, for a caller that has just fetched. */
   later(): void {
     this.#doIn(LAG);
-    // The last fetch follows the last event by this time, so each event postpones it.
+    // Each event postpones the last fetch, which must come LONGEST_LAG after the last event.
     clearTimeout(this.#timers.get(LONGEST_LAG));
     this.#timers.delete(LONGEST_LAG);
     this.#doIn(LONGEST_LAG);

@@ -14,33 +14,36 @@ import { verifyJwt } from './signed-token.ts';
 
 export interface ProofRules {
   algorithms: readonly string[];
-  /** Seconds by which a proof's `iat` may be off in either direction; with nonces, the nonce determines the time. */
+  /**
+   * Seconds by which a proof's `iat` may differ from the current time. With nonces, the nonce limits the age instead.
+   */
   window: number;
-  /** Seconds by which the clocks of verifiers with a shared replay store may be wrong. */
+  /** Seconds by which the clock of each verifier may be wrong, if several share a replay store. */
   clockTolerance: number;
   nonces: Nonces | undefined;
   replays: ReplayStore;
-  /** Seconds since the Unix epoch. */
+  /** Returns the seconds since the Unix epoch. */
   now: () => number;
 }
 
 /** The request that a proof must match. */
 interface Proven {
   method: string;
-  /** The result of `requestUrl`; undefined if the request target is no path. */
+  /** The result of `requestUrl`; undefined if the request target is not a path. */
   url: string | undefined;
   token: string;
   /** Thumbprint of the key that the token is bound to. */
   jkt: string;
 }
 
-/** Longest proof in characters: room for signatures with ML-DSA-87. */
+/** Longest accepted proof in characters, with room for ML-DSA-87 signatures. */
 const MAX_LENGTH = 12_000;
 
 /**
- * Checks a DPoP proof (RFC 9449 §4.3). Cheap checks come before the signature, so that only a holder of the token
- * causes a verification. @returns claims of the proof @throws InvalidProof, InvalidToken, NonceRequired,
- * ReplaysUnavailable
+ * Checks a DPoP proof (RFC 9449 §4.3). It compares the proof's key with the token's key first, because verifying the
+ * signature is expensive.
+ * @returns the claims of the proof
+ * @throws InvalidProof, InvalidToken, NonceRequired, ReplaysUnavailable
  */
 export async function checkProof(proofs: readonly string[], proven: Proven, rules: ProofRules): Promise<JWTPayload> {
   const claims = await verifiedClaims(theOnly(proofs), proven.jkt, rules);
@@ -54,8 +57,9 @@ export async function checkProof(proofs: readonly string[], proven: Proven, rule
 }
 
 /**
- * Remembered for twice the window, from the earliest moment of acceptance to the latest, inclusive. A fast clock may
- * accept first, and a slow one last.
+ * Records a proof for as long as any verifier may accept it: twice the sum of window and clock tolerance. Verifiers
+ * with fast clocks accept it early, those with slow clocks late.
+ * @returns whether the proof was not used before
  */
 async function isFirstUse(jkt: string, jti: string, rules: ProofRules): Promise<boolean> {
   const { replays, window, clockTolerance } = rules;
@@ -96,7 +100,7 @@ async function verifiedClaims(proof: string, jkt: string, rules: ProofRules): Pr
     return payload;
   } catch (error) {
     if (error instanceof AccessRefused) throw error;
-    // Not only jose's errors: the runtime throws its own for an invalid key.
+    // The runtime throws errors other than jose's for an invalid key.
     throw new InvalidProof('The DPoP proof is malformed, or its signature is wrong', { cause: error });
   }
 }
@@ -109,7 +113,7 @@ function checkTime({ iat = NaN }: JWTPayload, { now, window }: ProofRules): void
 
 /**
  * Nonces of this API (RFC 9449 §9), each valid for one to two periods. They are derived from a secret and the time, so
- * nothing is stored, and processes with the same secret accept each other's.
+ * the API stores none, and processes with the same secret accept each other's nonces.
  */
 export class Nonces {
   readonly #secret: Uint8Array<ArrayBuffer> | undefined;
@@ -117,7 +121,11 @@ export class Nonces {
   readonly #now: () => number;
   #key: Promise<CryptoKey> | undefined;
 
-  /** @param secret random by default; `period` in seconds; `now` returns seconds since the Unix epoch */
+  /**
+   * @param secret random by default
+   * @param period in seconds
+   * @param now returns seconds since the Unix epoch
+   */
   constructor(secret: Uint8Array | undefined, period: number, now: () => number) {
     this.#secret = secret && new Uint8Array(secret);
     this.#period = period;
@@ -140,7 +148,7 @@ export class Nonces {
   }
 
   async #at(slot: number): Promise<string> {
-    // Created when first needed: edge runtimes provide no randomness before the first request.
+    // The key is created when it is first needed, because edge runtimes provide no randomness before the first request.
     const secret = (): Uint8Array<ArrayBuffer> => this.#secret ?? crypto.getRandomValues(new Uint8Array(32));
     this.#key ??= crypto.subtle.importKey('raw', secret(), { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
     const text = new TextEncoder().encode(`dpop-nonce:${slot}`);

@@ -4,8 +4,11 @@ import { ReplaysUnavailable } from './errors.ts';
 /** Records which proofs have been used. */
 export interface ReplayStore {
   /**
-   * Records a use atomically and tells whether it is the first. @param key thumbprint of the signing key @param jti
-   * SHA-256 of the proof's identifier, base64url @param seconds least time to remember it
+   * Records the use of a proof atomically.
+   * @param key thumbprint of the signing key
+   * @param jti SHA-256 of the proof's identifier, base64url
+   * @param seconds shortest time for which the store must remember the use
+   * @returns whether this is the first use
    */
   claim(key: string, jti: string, seconds: number): boolean | Promise<boolean>;
 }
@@ -13,8 +16,8 @@ export interface ReplayStore {
 type Generation = Map<string, Set<string>>;
 
 /**
- * Proofs used in this process, in two generations; the older one is dropped as a whole. When full, it refuses new
- * proofs rather than forget old ones, and no single key may take more than half.
+ * Proofs used in this process, in two generations. The older generation is dropped as a whole. A full store refuses new
+ * proofs instead of forgetting old ones. No single key may use more than half of the capacity.
  */
 export class MemoryReplays implements ReplayStore {
   readonly #capacity: number;
@@ -22,10 +25,10 @@ export class MemoryReplays implements ReplayStore {
   #old: Generation = new Map();
   #size = 0;
   #turnedAt = now();
-  /** Longest promised time in seconds: verifiers with different windows may share one store. */
+  /** Longest time in seconds that a caller has asked for. Verifiers that share a store may have different windows. */
   #longest = 0;
 
-  /** @param capacity of each generation; one entry takes about 100 bytes */
+  /** @param capacity largest number of proofs in each generation; a proof takes about 100 bytes */
   constructor(capacity = 100_000) {
     this.#capacity = capacity;
   }
@@ -45,7 +48,7 @@ export class MemoryReplays implements ReplayStore {
   #turn(milliseconds: number): void {
     const passed = age(this.#turnedAt);
     if (passed < milliseconds) return;
-    // A clock that was set back does not show their age, so the young ones stay.
+    // If the clock was set back, `passed` is infinite and the age of the young proofs is unknown, so they are kept.
     this.#old = passed >= 2 * milliseconds && passed !== Infinity ? new Map<string, Set<string>>() : this.#young;
     this.#young = new Map();
     this.#size = 0;

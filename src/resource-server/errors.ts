@@ -1,4 +1,4 @@
-/** Faults of a token, for logs and metrics. */
+/** Reason why a token was refused, for logs and metrics. */
 export type TokenFault = keyof typeof FAULT_TEXTS;
 
 const FAULT_TEXTS = {
@@ -20,8 +20,8 @@ const FAULT_TEXTS = {
 } as const;
 
 /**
- * A request that must be refused. `message` is a fixed text for the client; `cause`, if present, is internal and must
- * not be sent. `code` is the error code of RFC 6750 §3.1, RFC 9449 §7.1 or RFC 9470 §3; a request without a token has
+ * The refusal of a request. `message` is a text for the client; `cause`, if present, is internal and must not be sent.
+ * `code` is the error code of RFC 6750 §3.1, RFC 9449 §7.1 or RFC 9470 §3; the refusal of a request without a token has
  * none. `parameters` are additional challenge parameters.
  */
 export abstract class AccessRefused extends Error {
@@ -41,7 +41,7 @@ export class MissingToken extends AccessRefused {
   }
 }
 
-/** The request presents its token in a wrong way (RFC 6750 §3.1). */
+/** The request is malformed, for example with its token in the query (RFC 6750 §3.1). */
 export class InvalidRequest extends AccessRefused {
   override readonly name = 'InvalidRequest';
   readonly status = 400;
@@ -68,7 +68,7 @@ export class InvalidProof extends AccessRefused {
   readonly code = 'invalid_dpop_proof';
 }
 
-/** The DPoP proof needs a current nonce of this API; the refusal supplies one (RFC 9449 §9). */
+/** The DPoP proof lacks a current nonce of this API. The response supplies one (RFC 9449 §9). */
 export class NonceRequired extends AccessRefused {
   override readonly name = 'NonceRequired';
   readonly status = 401;
@@ -79,7 +79,7 @@ export class NonceRequired extends AccessRefused {
   }
 }
 
-/** The token is valid but insufficient. `scope` is the missing scope; absent if no scope would help. */
+/** The token is valid but lacks a scope or role. `scope` lists the required scopes; undefined if a role is missing. */
 export class InsufficientScope extends AccessRefused {
   override readonly name = 'InsufficientScope';
   readonly status = 403;
@@ -122,7 +122,7 @@ export class IssuerUnavailable extends Unavailable {
   }
 }
 
-/** The revocation check could not be done in time. */
+/** The API cannot find out in time whether the token is revoked. */
 export class StatusUnavailable extends Unavailable {
   override readonly name = 'StatusUnavailable';
 

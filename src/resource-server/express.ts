@@ -5,7 +5,10 @@ import { answerWith, serveMetadata } from './guard.ts';
 import type { Requirements } from './requirements.ts';
 import type { Verifier } from './verifier.ts';
 
-/** A handler, with the members that the library uses. A mounted router changes `url` and keeps `originalUrl`. */
+/**
+ * An Express handler, typed with the members that the library uses. A mounted router changes `url` and keeps
+ * `originalUrl`.
+ */
 export type ExpressHandler = (
   request: IncomingMessage & { originalUrl?: string },
   response: ServerResponse,
@@ -13,8 +16,8 @@ export type ExpressHandler = (
 ) => void;
 
 /**
- * Express middleware: admits only requests with a valid token, which `accessTokenOf(request)` returns, and refuses the
- * others.
+ * Creates Express middleware that refuses requests without a valid token. `accessTokenOf(request)` returns the token of
+ * an accepted request.
  */
 export function expressGuard(verifier: Verifier, requirements?: Requirements): ExpressHandler {
   const decide = verifier.guard(requirements);
@@ -30,7 +33,7 @@ export function expressGuard(verifier: Verifier, requirements?: Requirements): E
   };
 }
 
-/** For Express: serves the API's metadata (RFC 9728 §3.1). */
+/** Creates Express middleware that serves the API's metadata (RFC 9728 §3.1). */
 export function expressMetadata(verifier: Verifier): ExpressHandler {
   const serve = serveMetadata(verifier);
   return (request, response, next) => {

@@ -18,7 +18,10 @@ export interface FastifyReply {
 }
 export type FastifyHook = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
 
-/** Fastify `onRequest` hook: admits only requests with a valid token, which `accessTokenOf(request)` returns. */
+/**
+ * Creates a Fastify `onRequest` hook that refuses requests without a valid token. `accessTokenOf(request)` returns the
+ * token of an accepted request.
+ */
 export function fastifyGuard(verifier: Verifier, requirements?: Requirements): FastifyHook {
   const decide = verifier.guard(requirements);
   return async (request, reply) => {
@@ -30,7 +33,10 @@ export function fastifyGuard(verifier: Verifier, requirements?: Requirements): F
   };
 }
 
-/** For Fastify, as `onRequest` of the whole application: serves the API's metadata (RFC 9728 §3.1). */
+/**
+ * Creates a Fastify hook that serves the API's metadata (RFC 9728 §3.1). Register it as `onRequest` of the whole
+ * application.
+ */
 export function fastifyMetadata(verifier: Verifier): FastifyHook {
   return async (request, reply) => {
     const answer = metadataAnswer(verifier, request.raw.method, request.originalUrl);
@@ -38,7 +44,7 @@ export function fastifyMetadata(verifier: Verifier): FastifyHook {
   };
 }
 
-/** Sends an answer from a hook. Fastify expects the reply to be returned. */
+/** Sends an answer from a hook, and returns the reply, as Fastify expects. */
 function send(reply: FastifyReply, { status, headers, body }: Answer): FastifyReply {
   reply.code(status);
   for (const [name, value] of Object.entries(headers)) reply.header(name, value);

@@ -7,7 +7,7 @@ import type { Verifier } from './verifier.ts';
 
 export type FetchHandler = (request: Request, token: AccessToken) => Response | Promise<Response>;
 
-/** Wraps a handler of Fetch `Request`s: it runs only with a valid token. */
+/** Wraps a Fetch handler, so that it runs only for requests with a valid token. */
 export function fetchGuard(
   verifier: Verifier,
   requirements: Requirements,
@@ -19,14 +19,16 @@ export function fetchGuard(
     if (decision.token === undefined) return toResponse(decision);
     const response = await handler(request, decision.token);
     if (Object.keys(decision.headers).length === 0) return response;
-    // Headers of a redirect or a fetched response are immutable.
+    // The response is copied, because the headers of a redirect or a fetched response are immutable.
     const headers = new Headers(response.headers);
     for (const [name, value] of Object.entries(decision.headers)) headers.set(name, value);
     return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
   };
 }
 
-/** Returns the API's metadata (RFC 9728 §3.1) if the request asks for it, otherwise undefined. */
+/**
+ * Creates a function that answers requests for the API's metadata (RFC 9728 §3.1), and returns undefined for others.
+ */
 export function fetchMetadata(verifier: Verifier): (request: Request) => Response | undefined {
   return (request) => {
     const answer = metadataAnswer(verifier, request.method, targetOf(request));
@@ -38,7 +40,7 @@ function fromFetch(request: Request): ApiRequest {
   return {
     method: request.method,
     target: targetOf(request),
-    // Fetch joins repeated values by commas; the result is refused as malformed.
+    // Fetch joins the values of a repeated header with commas. The result is then refused as malformed.
     headers(name) {
       const value = request.headers.get(name);
       return value === null ? [] : [value];

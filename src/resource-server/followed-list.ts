@@ -6,31 +6,31 @@ import { readStatusList, type ListRules, type StatusList } from './status-list.t
 export interface FollowRules extends ListRules {
   /** Timeout of a request to the issuer, in seconds. */
   timeout: number;
-  /** Number of the current event stream; 0 without one. */
+  /** Returns the number of the current event stream, or 0 if there is none. */
   streamLife: () => number;
-  /** Milliseconds for which the issuer's last message counts while its stream is silent. */
+  /** Returns the milliseconds for which a list stays confirmed while the stream is silent. */
   trustedFor: () => number;
   /** Keeps the runtime alive until the work is finished. */
   waitUntil?: ((work: Promise<unknown>) => void) | undefined;
-  /** Fetches the keys too: without the stream nothing announces a revoked key. */
+  /** Fetches the issuer's keys. It is called without a stream, because then nothing announces a revoked key. */
   keepUpKeys: () => void;
 }
 
-/** Fraction of a list's `ttl` after which it is fetched again; the old copy is still valid. */
+/** Fraction of a list's `ttl` after which it is fetched again, while the old copy is still valid. */
 const DUE = 0.5;
 /**
- * Longest time in seconds for which the stream alone is trusted without a fetch, so that a slow or false stream is
- * detected.
+ * Longest time in seconds after a fetch for which the stream may confirm a list. It limits the harm of a slow or wrong
+ * stream.
  */
 const STREAM_TRUSTED_FOR = 120;
-/** Seconds. */
+/** Shortest time in seconds between two fetches of a list that the stream keeps confirming. */
 const FETCHED_EVERY = 60;
 /** Seconds without a response after which the request is repeated over another connection. */
 const PATIENCE = 0.5;
-/** Revoked indexes from the stream that lie beyond the end of the fetched list. */
+/** Most revoked indexes that are remembered beyond the end of the fetched list. */
 const MAX_HEARD = 100_000;
 
-/** A status list of the issuer, kept up to date. All moments are in milliseconds. */
+/** A status list of the issuer, kept up to date. All times are in milliseconds. */
 export class FollowedList {
   readonly #uri: string;
   readonly #url: URL;
@@ -43,13 +43,13 @@ export class FollowedList {
   #confirmedAt = -Infinity;
   #fetchedAt = -Infinity;
   #followedIn = 0;
-  /** Count of stream events that announce a change without naming it. */
+  /** Number of stream events that announced a change without naming the indexes. */
   #news = 0;
   #refreshing: Promise<void> | undefined;
   #failure: { at: number; cause: unknown } | undefined;
   usedAt = now();
 
-  /** @param uri the list's name in tokens @param url its address */
+  /** @param uri the list's name in tokens @param url the address to fetch it from */
   constructor(uri: string, url: URL, rules: FollowRules) {
     this.#uri = uri;
     this.#url = url;
@@ -60,12 +60,12 @@ export class FollowedList {
     return this.#list !== undefined;
   }
 
-  /** The last failure, unless a later fetch succeeded. */
+  /** The failure of the last fetch; undefined if it succeeded. */
   get failure(): { at: number; cause: unknown } | undefined {
     return this.#failure;
   }
 
-  /** Returns the status of an index, 0 if valid; undefined beyond the end of the list. */
+  /** Returns the status of an index: 0 if valid, undefined beyond the end of the list. */
   at(index: number): number | undefined {
     return this.#heard.has(index) ? 1 : this.#list?.at(index);
   }
@@ -77,23 +77,23 @@ export class FollowedList {
     return !this.#expiresWithin(-allowed) && age(this.#confirmedAt) <= (this.#list.ttl + grace) * 1000;
   }
 
-  /** Tells whether the list is valid without a fetch. @param at the time to judge the list by */
+  /** Tells whether the list may be used without a fetch. @param at start of the request that uses it */
   isFresh(at = now()): boolean {
     return this.isConfirmed() && this.#confirmedAt >= at - this.#rules.trustedFor();
   }
 
-  /** Tells whether the last request got no answer at all: the node behind it may hang. */
+  /** Tells whether the last fetch timed out. The node that should have answered may hang. */
   get wasSilent(): boolean {
     return isSilence(this.#failure?.cause);
   }
 
-  /** Tells whether to fetch the list again; true well before it becomes unreliable. */
+  /** Tells whether to fetch the list again in the background, well before the copy becomes too old. */
   get isDue(): boolean {
     const due = (this.#list?.ttl ?? 0) * DUE * 1000;
     return age(this.#confirmedAt) >= due || age(this.#fetchedAt) >= Math.max(due, FETCHED_EVERY * 1000);
   }
 
-  /** Fetches the list once for concurrent callers. Never fails: `isConfirmed` shows the result. */
+  /** Fetches the list; concurrent callers share one fetch. It never rejects: `isConfirmed` shows the result. */
   refresh(): Promise<void> {
     if (this.#refreshing === undefined) {
       this.#refreshing = this.#fetch()
@@ -107,7 +107,7 @@ export class FollowedList {
     return this.#refreshing;
   }
 
-  /** Fetches the list again, even during a fetch, whose response may be older than the news. */
+  /** Fetches the list after any current fetch, whose response may be older than the change. */
   refreshAgain(): void {
     void (this.#refreshing ?? Promise.resolve()).then(() => this.refresh());
   }
@@ -121,14 +121,17 @@ export class FollowedList {
     }
   }
 
-  /** Records news of an unknown change: until the list is fetched, the stream cannot confirm it. */
+  /** Records that the list changed in an unknown way. The stream cannot confirm the list until it is fetched again. */
   changed(): void {
     this.#news += 1;
     this.#followedIn = 0;
     this.#refetch.news();
   }
 
-  /** Records that the stream has reported everything up to now, which confirms a copy that is not behind. */
+  /**
+   * Records that the stream has reported all changes up to now. That confirms a copy that was fetched recently and has
+   * missed no change.
+   */
   confirm(): void {
     const isFollowed = this.#followedIn !== 0 && this.#followedIn === this.#rules.streamLife();
     const isWhole = isFollowed && this.#failure === undefined;
@@ -152,7 +155,7 @@ export class FollowedList {
       throw new Error(`${this.#url.href} answers ${fetched.status}`);
     }
     this.#fetchedAt = askedAt;
-    // Skipped if the stream has confirmed it since.
+    // If the stream has confirmed the list since the request, that later time stays.
     if (age(this.#confirmedAt) > age(askedAt)) this.#confirmedAt = askedAt;
     this.#followedIn = news === this.#news ? life : 0;
   }
@@ -163,7 +166,7 @@ export class FollowedList {
       timeout,
       patience: trustedFor() === Infinity ? undefined : PATIENCE,
       accept: 'application/statuslist+jwt',
-      // A copy that is about to expire must be replaced, even by an identical list.
+      // Sends no ETag for a copy that is about to expire, because it needs a later expiry even if its bits are current.
       etag: this.#expiresWithin(this.#list?.ttl ?? 0) ? undefined : this.#etag,
     });
   }

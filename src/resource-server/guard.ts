@@ -11,8 +11,8 @@ import type { Verifier } from './verifier.ts';
 export type Guard = (request: IncomingMessage, response: ServerResponse) => Promise<AccessToken | undefined>;
 
 /**
- * Guard for `node:http`: admits only requests with a valid token, and refuses the others. @throws TypeError if a
- * requirement cannot stand in a header or can never be met.
+ * Creates a guard for `node:http`, which refuses requests without a valid token.
+ * @throws TypeError if a requirement is malformed, or names an `acr` that is not in the verifier's `acrValues`
  */
 export function guard(verifier: Verifier, requirements?: Requirements): Guard {
   const decide = verifier.guard(requirements);
@@ -26,7 +26,7 @@ export function answerWith(response: ServerResponse, decision: Decision): Access
   return decision.token;
 }
 
-/** Answers a request for the API's metadata (RFC 9728 §3.1), and tells whether it was one. */
+/** Creates a handler that answers requests for the API's metadata (RFC 9728 §3.1), and returns false for others. */
 export function serveMetadata(verifier: Verifier): (request: IncomingMessage, response: ServerResponse) => boolean {
   return (request, response) => {
     const answer = metadataAnswer(verifier, request.method, request.url);

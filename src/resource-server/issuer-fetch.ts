@@ -2,17 +2,19 @@ import { textOf } from './bytes.ts';
 import { pause, unref } from './timers.ts';
 
 export interface FetchOptions {
-  /** Seconds. */
+  /** Timeout of the whole fetch, in seconds. */
   timeout: number;
   accept: string;
-  /** ETag of the copy that is already here, so that the issuer can answer 304. */
+  /** ETag of the caller's copy, so that the issuer can answer 304. */
   etag?: string | undefined;
-  /** Seconds without a response after which the issuer is asked over another connection, because a node may hang. */
+  /**
+   * Seconds without a response after which the request is sent over another connection too, because a node may hang.
+   */
   patience?: number | undefined;
 }
 
 export interface Fetched {
-  /** 304 if the copy of `etag` is still current. */
+  /** 304 if the copy with the given `etag` is still current. */
   readonly status: number;
   readonly etag: string | undefined;
   readonly body: string;
@@ -20,7 +22,7 @@ export interface Fetched {
 
 /** Most connections for one fetch. */
 const CONNECTIONS = 4;
-/** Largest body in bytes: a status list of eight million incompressible bits. */
+/** Largest accepted body in bytes. A status list of eight million incompressible bits fits. */
 const MAX_BODY = 2 ** 21;
 
 /** Fetches an issuer's document with limits on size and time, and follows no redirect. @throws Error */
@@ -54,14 +56,14 @@ async function askSeveral(ask: () => Promise<Fetched>, patience: number): Promis
   }
 }
 
-/** Tells whether there was no answer at all, not even a refused connection. */
+/** Tells whether the error is a timeout: there was no answer at all, not even a refused connection. */
 export function isSilence(error: unknown): boolean {
   return error instanceof Error && error.name === 'TimeoutError';
 }
 
 async function fetchOnce(url: URL, { accept, etag }: FetchOptions, signal: AbortSignal): Promise<Fetched> {
   const response = await fetch(url, {
-    // Edge runtimes know no `error`.
+    // Edge runtimes do not support `redirect: 'error'`.
     redirect: 'manual',
     signal,
     headers: { accept, ...(etag !== undefined && { 'if-none-match': etag }) },
@@ -71,7 +73,7 @@ async function fetchOnce(url: URL, { accept, etag }: FetchOptions, signal: Abort
   return { status: response.status, etag: response.headers.get('etag') ?? undefined, body };
 }
 
-/** Browsers and some edge runtimes do not say where a redirect leads to. */
+/** Detects a redirect. Browsers and some edge runtimes report only the type `opaqueredirect`, without the status. */
 function isRedirect({ type, status }: Response): boolean {
   return type === 'opaqueredirect' || (status >= 300 && status < 400 && status !== 304);
 }
@@ -80,7 +82,7 @@ async function boundedText({ body }: Response, url: URL): Promise<string> {
   if (body === null) return '';
   const chunks: Uint8Array[] = [];
   let size = 0;
-  // Leaving the loop early closes the response.
+  // An error that ends the loop also closes the response.
   for await (const chunk of body as AsyncIterable<Uint8Array>) {
     size += chunk.length;
     if (size > MAX_BODY) throw new Error(`${url.href} answers with more than ${MAX_BODY} bytes`);

@@ -12,15 +12,15 @@ import { IssuerUnavailable } from './errors.ts';
 import { fetchFromIssuer } from './issuer-fetch.ts';
 
 interface IssuerKeysOptions {
-  /** Finds the URL of the key set; called again after a failure. */
+  /** Finds the URL of the key set. It is called before each fetch. */
   jwksUri: () => Promise<URL>;
-  /** Shortest time between two fetches that an unknown `kid` causes, in seconds. */
+  /** Shortest time between two fetches for an unknown `kid`, in seconds. */
   cooldown: number;
-  /** Seconds. */
+  /** Timeout of a request to the issuer, in seconds. */
   timeout: number;
   /** Time in seconds for which fetched keys are valid. */
   maxAge: number;
-  /** Seconds for which outdated keys still serve if the new ones cannot be fetched. */
+  /** Seconds for which old keys are used after a change was announced, if the new keys cannot be fetched. */
   outdatedFor: number;
   /** Keeps the runtime alive until the work is finished. */
   waitUntil?: ((work: Promise<unknown>) => void) | undefined;
@@ -28,7 +28,7 @@ interface IssuerKeysOptions {
 
 type Asked = Parameters<JWTVerifyGetKey>;
 
-/** Fraction of their life after which keys are fetched again; the old ones are still valid. */
+/** Fraction of `maxAge` after which keys are fetched again, while the old ones are still valid. */
 const AHEAD = 0.8;
 
 /** The keys that an issuer publishes. */
@@ -37,7 +37,7 @@ export class IssuerKeys {
   #keySet: KeySet | undefined;
   /** Time at which the request for these keys was sent. Later changes may be missing from them. */
   #askedAt = -Infinity;
-  /** Time of the first notice that they have changed since. */
+  /** Time of the first notice after that request that the keys have changed. */
   #changedAt = -Infinity;
   #lastTry: { at: number; failed: boolean } = { at: -Infinity, failed: false };
   #loading: Promise<KeySet> | undefined;
@@ -47,13 +47,17 @@ export class IssuerKeys {
   }
 
   /**
-   * Finds a token's key. An unknown key causes a fetch, at most once in each cooldown, so that invented names cannot
-   * load the issuer. @throws IssuerUnavailable, or jose's error if the keys are current and lack it
+   * Finds a token's key. An unknown key causes a fetch, at most once in each cooldown, so that invented key ids cannot
+   * overload the issuer.
+   * @throws IssuerUnavailable, or jose's error if the keys are current and lack it
    */
   readonly find = (...asked: Asked): CryptoKey | Promise<CryptoKey> =>
     this.#usable()?.known(asked[0]) ?? this.#search(asked);
 
-  /** As `find`, for documents of the issuer itself: an unknown `kid` in one means a new key. */
+  /**
+   * Finds the key of a document that the issuer itself publishes. An unknown `kid` then means a new key, so it causes a
+   * fetch regardless of the cooldown.
+   */
   readonly findOfIssuer = async (...asked: Asked): Promise<CryptoKey> => {
     const known = this.#usable()?.known(asked[0]);
     if (known !== undefined) return known;
@@ -63,12 +67,12 @@ export class IssuerKeys {
     });
   };
 
-  /** Fetches the keys for a caller that gets no change notices. */
+  /** Fetches the keys in the background, at most once a second, for a caller that gets no change notices. */
   keepUp(): void {
     if (age(this.#lastTry.at) >= 1000) this.#load().catch(() => undefined);
   }
 
-  /** Fetches the keys again, even during a fetch, whose response may be older than the news. */
+  /** Fetches the keys after any current fetch, whose response may be older than the change. */
   renew(): void {
     if (this.#changedAt <= this.#askedAt) this.#changedAt = now();
     const earlier = this.#loading ?? Promise.resolve();
@@ -84,7 +88,7 @@ export class IssuerKeys {
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw aboutTokenOrIssuer(error);
       if (age(this.#lastTry.at) >= this.#options.cooldown * 1000) return await this.#searchAgain(asked);
-      // The key may be among those that could not be fetched.
+      // If the last fetch failed, the issuer may have published the key meanwhile.
       throw this.#lastTry.failed ? new IssuerUnavailable({ cause: error }) : error;
     }
   }
@@ -97,7 +101,7 @@ export class IssuerKeys {
     }
   }
 
-  /** The keys, unless they are too old. */
+  /** Returns the keys, unless they are too old. If they soon will be, it starts a fetch in the background. */
   #usable(): KeySet | undefined {
     const passed = age(this.#askedAt);
     const good = this.#options.maxAge * 1000;
@@ -142,7 +146,8 @@ function aboutTokenOrIssuer(error: unknown): unknown {
 }
 
 /**
- * The keys of one fetch. The match of a header to a key is cached, because finding it takes a tenth of a verification.
+ * The keys of one fetch. It caches the key that it found for each header, because the search takes a tenth of the time
+ * of a verification.
  */
 class KeySet {
   readonly #find: ReturnType<typeof createLocalJWKSet>;
@@ -158,7 +163,7 @@ class KeySet {
     return this.#found.get(`${alg} ${kid ?? ''}`);
   }
 
-  /** @throws jose's error if it holds no such key, several, or a broken one */
+  /** Finds the key for a header. @throws jose's error if the set has no such key, several, or an invalid one */
   async find(header: JWTHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
     const key = await this.#find(header, token);
     // Only headers with a match get here, so invented headers do not fill the cache.

@@ -7,7 +7,7 @@ export interface IssuerMetadata {
   readonly statusEvents: URL | undefined;
 }
 
-/** @throws Error if there is no trustworthy metadata */
+/** Fetches the issuer's metadata. @throws Error if there is none, or if it is invalid */
 export async function fetchIssuerMetadata(issuer: string, timeout: number): Promise<IssuerMetadata> {
   for (const url of metadataUrls(issuer)) {
     const { status, body } = await fetchFromIssuer(url, { timeout, accept: 'application/json' });
@@ -16,7 +16,10 @@ export async function fetchIssuerMetadata(issuer: string, timeout: number): Prom
   throw new Error(`${issuer} publishes no metadata`);
 }
 
-/** RFC 8414 §3.1 puts the issuer's path behind the well-known part, OpenID Connect Discovery §4 before it. */
+/**
+ * Returns both possible addresses. RFC 8414 §3.1 puts the issuer's path after the well-known part, OpenID Connect
+ * Discovery §4 before it.
+ */
 function metadataUrls(issuer: string): URL[] {
   const { origin, pathname } = new URL(issuer);
   const path = pathname.replace(/\/$/, '');
@@ -39,7 +42,7 @@ function read(metadata: unknown, issuer: string): IssuerMetadata {
   return { jwksUri, statusEvents: typeof events === 'string' ? urlOfIssuer(events, issuer) : undefined };
 }
 
-/** Accepts a URL of the issuer's own origin only; otherwise returns undefined. */
+/** Parses a URL. Returns undefined if its origin is not the issuer's. */
 export function urlOfIssuer(url: string, issuer: string): URL | undefined {
   if (!URL.canParse(url)) return undefined;
   const parsed = new URL(url);

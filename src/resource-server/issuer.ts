@@ -5,13 +5,16 @@ import { acceptFor, ASYMMETRIC } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { StatusLists } from './status-lists.ts';
 
-/** Seconds for which outdated keys serve: as long as a list may be unconfirmed. */
+/**
+ * Seconds for which old keys are used after the issuer has announced a change. A status list may be unconfirmed for as
+ * long.
+ */
 const OUTDATED_FOR = 10;
 
 /** An issuer's published documents, each fetched when it is first needed. */
 export interface Issuer {
   readonly keys: IssuerKeys;
-  /** Undefined if the API's owner turned the check off. */
+  /** Undefined if `status.check` is `off`. */
   readonly statusLists: StatusLists | undefined;
 }
 
@@ -27,7 +30,7 @@ export function issuerOf(settings: Settings): Issuer {
   const statusLists = new StatusLists({
     ...settings,
     keys,
-    // The configured algorithms apply to the API's tokens. A list covers the tokens of all APIs.
+    // The configured algorithms apply only to this API's tokens. A status list covers the tokens of all APIs.
     algorithms: ASYMMETRIC,
     isRequired: status.check === 'required',
     acceptFor: acceptFor(status),
@@ -38,7 +41,7 @@ export function issuerOf(settings: Settings): Issuer {
   return { keys, statusLists };
 }
 
-/** Loads once for concurrent callers, and again after a failure. */
+/** Returns a function that loads the metadata once, and again only after a failure. */
 function remembered(load: () => Promise<IssuerMetadata>): () => Promise<IssuerMetadata> {
   let loading: Promise<IssuerMetadata> | undefined;
   return () => {

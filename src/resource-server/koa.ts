@@ -18,8 +18,8 @@ export interface KoaContext {
 export type KoaMiddleware = (context: KoaContext, next: () => Promise<unknown>) => Promise<void>;
 
 /**
- * Koa middleware: admits only requests with a valid token, which `accessTokenOf(context)` returns, and refuses the
- * others.
+ * Creates Koa middleware that refuses requests without a valid token. `accessTokenOf(context)` returns the token of an
+ * accepted request.
  */
 export function koaGuard(verifier: Verifier, requirements?: Requirements): KoaMiddleware {
   const decide = verifier.guard(requirements);
@@ -35,7 +35,7 @@ export function koaGuard(verifier: Verifier, requirements?: Requirements): KoaMi
   };
 }
 
-/** For Koa: serves the API's metadata (RFC 9728 §3.1). */
+/** Creates Koa middleware that serves the API's metadata (RFC 9728 §3.1). */
 export function koaMetadata(verifier: Verifier): KoaMiddleware {
   return async (context, next) => {
     const answer = metadataAnswer(verifier, context.req.method, context.originalUrl);

@@ -1,6 +1,6 @@
 /**
- * Normalises a URL, without query and fragment, to compare it with a proof's `htu` (RFC 3986 §6.2.2 and §6.2.3, RFC
- * 9449 §4.3).
+ * Normalises a URL and drops its query and fragment, to compare it with a proof's `htu` (RFC 3986 §6.2.2 and §6.2.3,
+ * RFC 9449 §4.3).
  * @returns undefined if it is not an http URL
  */
 export function normalised(url: string): string | undefined {
@@ -19,8 +19,9 @@ function plain(escaped: string): string {
 
 /**
  * Returns the normalised URL of a request: the public prefix and the request target. The target must be a path
- * (origin-form, RFC 9112 §3.2.1) that stays below the prefix. An absolute URL, `*` or a second host would be appended
- * to the prefix's host. Parsers also read `\` as `/` and drop fragments and line breaks, which a router still sees.
+ * (origin-form, RFC 9112 §3.2.1) that stays below the prefix, because an absolute URL or `*` would extend the prefix's
+ * host. A second `/` at the start, `\`, `#` and line breaks are refused too, because parsers and routers read them
+ * differently.
  * @returns undefined for any other target
  */
 export function requestUrl(prefix: string, target: string): string | undefined {
@@ -30,10 +31,10 @@ export function requestUrl(prefix: string, target: string): string | undefined {
 }
 
 /**
- * Returns the part of every request's URL before the path: the configured one, or the origin of the audience; undefined
- * if neither is an http URL. It is never read from `Host` or `X-Forwarded-*`, which an attacker who replays a proof can
- * set.
- * @throws TypeError
+ * Returns the URL prefix of all requests: `publicUrl`, or else the origin of the audience. The prefix never comes from
+ * `Host` or `X-Forwarded-*`, which an attacker who replays a proof can set.
+ * @returns undefined if there is no `publicUrl` and the audience is not an http URL
+ * @throws TypeError if `publicUrl` is not an http URL
  */
 export function publicPrefix(publicUrl: string | undefined, audience: string): string | undefined {
   if (publicUrl === undefined) {

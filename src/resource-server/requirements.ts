@@ -1,13 +1,13 @@
 import type { AccessToken } from './access-token.ts';
 import { InsufficientAuthentication, InsufficientScope } from './errors.ts';
 
-/** Requirements that one part of an API has for a token. */
+/** Requirements that a part of an API places on a token. */
 export interface Requirements {
   /** Scopes, separated by spaces, all of which the token must have. */
   scope?: string;
   /** A role that the token's subject must have. */
   role?: string;
-  /** Required authentication context (`acr`): this one or a stronger one in the verifier's `acrValues` (RFC 9470). */
+  /** Weakest accepted authentication context (`acr`, RFC 9470). The verifier's `acrValues` define the order. */
   acr?: string;
   /** Longest time since the person signed in, in seconds (`auth_time`, RFC 9470). */
   maxAge?: number;
@@ -16,18 +16,18 @@ export interface Requirements {
 export interface Circumstances {
   /** Authentication contexts from the weakest to the strongest. */
   acrValues: readonly string[];
-  /** Seconds. */
+  /** Accepted clock difference, in seconds. */
   clockTolerance: number;
-  /** Seconds since the Unix epoch. */
+  /** Returns the seconds since the Unix epoch. */
   now: () => number;
 }
 
-// Characters that RFC 6750 §3 allows in `scope` and `error_description` without quoting.
+// Characters that RFC 6750 §3 allows in `scope` and `error_description`.
 const PLAIN = /^[\x20\x21\x23-\x5B\x5D-\x7E]+$/;
 
 /**
  * Returns a check that throws InsufficientScope or InsufficientAuthentication for a token that lacks a requirement.
- * @throws TypeError if a requirement has no header form or can never be met
+ * @throws TypeError if a requirement is malformed, or names an `acr` that is not in `acrValues`
  */
 export function demand(
   requirements: Requirements,

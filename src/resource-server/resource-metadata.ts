@@ -5,14 +5,15 @@ import type { Settings } from './settings.ts';
 
 /** An API's protected resource metadata (RFC 9728). */
 export interface ResourceMetadata {
-  /** The path where it is served. */
+  /** Path and query at which the API serves the metadata. */
   readonly path: string;
   readonly url: string;
   readonly document: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Returns undefined for an API whose identifier is not a URL, because RFC 9728 §3 defines no metadata address for it.
+ * Builds an API's metadata. Returns undefined if the API's identifier is not an http URL, because RFC 9728 §3 defines
+ * no metadata address for it.
  */
 export function resourceMetadata(
   { issuer, audience, metadata }: Settings,
@@ -33,7 +34,7 @@ export function resourceMetadata(
   return { path, url: origin + path, document };
 }
 
-/** Returns undefined if the method, path or query asks for something else. */
+/** Answers a request for the metadata. Returns undefined for any other request. */
 export function metadataAnswer(
   { metadata }: { metadata: ResourceMetadata | undefined },
   method: string | undefined,

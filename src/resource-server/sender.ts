@@ -7,16 +7,16 @@ import { requestUrl } from './public-url.ts';
 
 export interface SenderRules {
   proofs: ProofRules;
-  /** URL before the target of a request; undefined if DPoP is not offered. */
+  /** URL prefix of all request targets; undefined if the API does not offer DPoP. */
   publicPrefix: string | undefined;
   dpopRequired: boolean;
   certificateOf: CertificateOf | undefined;
 }
 
 /**
- * Checks that a token's sender is the party it is bound to (`cnf`), if any. @returns whether the proof's nonce expires
- * soon, so that the client needs the next one (RFC 9449 §8.2) @throws InvalidToken, InvalidProof, NonceRequired,
- * ReplaysUnavailable
+ * Checks that the sender of a token holds the key and certificate that the token is bound to (`cnf`), if any.
+ * @returns whether the client needs the next nonce, because the nonce of its proof expires soon (RFC 9449 §8.2)
+ * @throws InvalidToken, InvalidProof, NonceRequired, ReplaysUnavailable
  */
 export async function checkSender(
   claims: JWTPayload,
@@ -27,11 +27,11 @@ export async function checkSender(
   const { jkt, thumbprint } = bindingOf(claims);
   if (thumbprint !== undefined) await checkCertificate(request, thumbprint, rules.certificateOf);
   if (jkt === undefined) {
-    // RFC 9449 §7.1: the scheme announces a proof.
+    // RFC 9449 §7.1: the scheme `DPoP` requires a token that is bound to a key.
     if (scheme === 'DPoP' || rules.dpopRequired) throw new InvalidToken('unbound');
     return false;
   }
-  // RFC 9449 §7.2: a bound token without proof is refused, because a thief would present it exactly so.
+  // RFC 9449 §7.2: a bound token needs a proof, because a thief could otherwise use it as a bearer token.
   if (scheme !== 'DPoP' || rules.publicPrefix === undefined) throw new InvalidToken('sender_constrained');
   const url = requestUrl(rules.publicPrefix, request.target);
   const proven = { method: request.method, url, token, jkt };
@@ -44,7 +44,11 @@ interface Binding {
   thumbprint?: string;
 }
 
-/** An unknown confirmation method cannot be checked, so the token is refused. */
+/**
+ * Reads the key and certificate that a token is bound to. It refuses unknown confirmation methods, because it cannot
+ * check them.
+ * @throws InvalidToken
+ */
 export function bindingOf({ cnf }: JWTPayload): Binding {
   if (cnf === undefined) return {};
   if (typeof cnf !== 'object' || cnf === null) throw new InvalidToken('claims');

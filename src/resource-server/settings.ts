@@ -31,7 +31,7 @@ export interface Settings extends Settled<Omit<VerifierOptions, 'dpop' | 'status
   status: Settled<StatusOptions, typeof STATUS_DEFAULTS>;
 }
 
-/** @throws TypeError if an option is invalid */
+/** Checks the options, and fills in the defaults. @throws TypeError if an option is invalid */
 export function settingsOf(options: VerifierOptions): Settings {
   const settings = {
     ...DEFAULTS,
@@ -43,14 +43,14 @@ export function settingsOf(options: VerifierOptions): Settings {
   return settings;
 }
 
-/** An option that is undefined counts as absent. */
+/** Removes options that are undefined, so that their defaults apply. */
 function given<Options extends object>(options: Options): Options {
   const copy = { ...options };
   for (const [name, value] of Object.entries(copy)) if (value === undefined) Reflect.deleteProperty(copy, name);
   return copy;
 }
 
-/** Asymmetric algorithms, so that a verifier cannot sign. */
+/** Supported signature algorithms. All are asymmetric, so that an API cannot sign the tokens that it verifies. */
 export const ASYMMETRIC: readonly string[] = [
   ...['ES', 'RS', 'PS'].flatMap((family) => ['256', '384', '512'].map((size) => family + size)),
   ...['EdDSA', 'Ed25519', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'],
@@ -73,7 +73,7 @@ function check({ issuer, audience, algorithms, dpop, status, ...more }: Settings
   }
 }
 
-/** Seconds beyond a list's `ttl`. */
+/** Returns the seconds beyond a list's `ttl` for which its last copy is still used. */
 export function acceptFor({ whenUnreachable }: Settings['status']): number {
   return whenUnreachable === 'refuse' ? 0 : whenUnreachable.acceptFor;
 }

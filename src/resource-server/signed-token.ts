@@ -3,7 +3,10 @@ import { toAccessToken, type AccessToken } from './access-token.ts';
 import { AccessRefused, InvalidToken, IssuerUnavailable, type TokenFault } from './errors.ts';
 import type { Settings } from './settings.ts';
 
-/** Verifies the signature and the claims of a token (RFC 9068 §4). @throws InvalidToken, IssuerUnavailable */
+/**
+ * Creates a function that verifies a token's signature and claims (RFC 9068 §4). The function throws InvalidToken or
+ * IssuerUnavailable.
+ */
 export function signedTokens(settings: Settings, keys: JWTVerifyGetKey): (token: string) => Promise<AccessToken> {
   const { issuer, audience, algorithms, types, clockTolerance, currentDate } = settings;
   const checks: JWTVerifyOptions = {
@@ -29,7 +32,7 @@ export function signedTokens(settings: Settings, keys: JWTVerifyGetKey): (token:
   };
 }
 
-/** Compares a `typ` without case and without `application/` (RFC 7515 §4.1.9). */
+/** Normalises a `typ`: lower case, without `application/` (RFC 7515 §4.1.9). */
 function typeOf({ typ = 'jwt' }: { typ?: string }): string {
   return typ.toLowerCase().replace(/^application\//, '');
 }
@@ -53,8 +56,8 @@ function faultOf(error: errors.JOSEError): TokenFault {
 }
 
 /**
- * Verifies a JWT by `jose`. It refuses the `b64` extension, which `jose` implements: it changes what is signed, and
- * must not be used in a JWT (RFC 7515 §4.1.11, RFC 7797 §7).
+ * Verifies a JWT with `jose`, and refuses every header extension. `jose` alone would accept `b64`, which changes the
+ * signed content and must not be used in a JWT (RFC 7515 §4.1.11, RFC 7797 §7).
  * @throws jose's errors
  */
 export async function verifyJwt(

@@ -7,25 +7,27 @@ export interface StatusNews {
   /** The stream has begun. It does not repeat earlier events. */
   onStart(): void;
   onRevoked(uri: string, indexes: readonly number[]): void;
-  /** The list has changed, and the event does not name all changes. */
+  /** The list has changed, but the event does not name the revoked indexes. */
   onChanged(uri: string): void;
   /** The issuer's keys have changed. */
   onKeys(): void;
-  /** Everything up to now has been reported. */
+  /** The issuer has reported every revocation up to now. */
   onCurrent(): void;
 }
 
-/** Milliseconds for which a silent issuer is trusted: the default, the least and the most. */
+/** Longest time in milliseconds for which a silent stream is trusted. It is also the default. */
 const TRUSTED_FOR = 3000;
 
+/** Shortest time in milliseconds for which a silent stream is trusted. */
 const LEAST = 200;
 
-/** Milliseconds before the stream is opened again after it failed: at first, and at most. */
+/** Milliseconds before the first attempt to reopen a failed stream. Each further attempt doubles the pause. */
 const FIRST_PAUSE = 200;
 
+/** Longest pause between two attempts in milliseconds. */
 const LONGEST_PAUSE = 30_000;
 
-/** Follows the issuer's stream, and opens it again for as long as it is not closed. */
+/** Follows the issuer's event stream, and reopens it until `close` is called. */
 export class StatusEvents {
   readonly #find: () => Promise<URL | undefined>;
   readonly #news: StatusNews;
@@ -38,21 +40,24 @@ export class StatusEvents {
   #end: (() => void) | undefined;
   #isClosed = false;
 
-  /** @param find returns the stream's URL, if the issuer has a stream @param client this API's client at the issuer */
+  /**
+   * @param find returns the stream's URL, if the issuer has a stream
+   * @param client credentials of this API at the issuer
+   */
   constructor(find: () => Promise<URL | undefined>, news: StatusNews, client?: StatusOptions['client']) {
     this.#find = find;
     this.#news = news;
     this.#authorization = client && basic(client);
   }
 
-  /** Numbers the lives of the stream from 1; 0 while there is none. */
+  /** Returns the number of the current connection, counted from 1, or 0 if there is none. */
   get life(): number {
     return this.#isLive ? this.#life : 0;
   }
 
   /**
-   * Milliseconds for which the issuer's last message is trusted while it is silent. Without a stream, the lists' own
-   * lifetimes apply.
+   * Returns the milliseconds for which a silent stream is trusted. It is infinite without a stream, so that the lists'
+   * own lifetimes apply.
    */
   get trustedFor(): number {
     return this.#trustedFor;
@@ -79,7 +84,7 @@ export class StatusEvents {
       beat: 'current',
       onEvent: (event) => this.#tell(event),
       onClose: (wasSilent) => {
-        // Silence does not mean that the issuer has no stream.
+        // A stream that the issuer refused counts as missing. A silent one may come from a node that hangs.
         if (!this.#isLive && !wasSilent) this.#trustedFor = Infinity;
         this.#isLive = false;
         this.#openLater();
@@ -96,7 +101,7 @@ export class StatusEvents {
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
   }
 
-  /** @throws for a malformed event, whose sender cannot be trusted */
+  /** Reports an event to the listener. @throws Error if the event is malformed, because its sender cannot be trusted */
   #tell({ type, data }: StreamEvent): void {
     switch (type) {
       case 'lists':
@@ -118,7 +123,7 @@ export class StatusEvents {
   }
 }
 
-/** RFC 6749 §2.3.1. */
+/** Encodes client credentials for the Authorization header (RFC 6749 §2.3.1). */
 function basic({ id, secret }: NonNullable<StatusOptions['client']>): string {
   const encoded = [id, secret].map((part) => encodeURIComponent(part)).join(':');
   return `Basic ${btoa(encoded)}`;
@@ -151,23 +156,23 @@ interface StreamEvent {
 }
 
 interface StreamListener {
-  /** Type of the events that keep the stream alive. */
+  /** Type of the events that count as signs of life. */
   readonly beat: string;
-  /** @throws for an event that it does not understand; the stream is then closed */
+  /** Handles an event. The stream is closed if this throws. */
   onEvent(event: StreamEvent): void;
-  /** @param wasSilent whether it was closed because nothing arrived */
+  /** @param wasSilent whether the stream was closed because no sign of life arrived */
   onClose(wasSilent: boolean): void;
 }
 
-/** Most characters of one event. */
+/** Longest accepted event in characters. */
 const MAX_EVENT = 2 ** 20;
 
 /** Milliseconds without a beat after which the stream is closed. */
 const SILENCE = 3000;
 
 /**
- * Tells whether the runtime has `node:http`, whose connections need not keep the process alive; edge runtimes have
- * none.
+ * Tells whether the runtime has `node:http`, which can keep a connection open without keeping the process alive. Edge
+ * runtimes lack it.
  */
 function canOpenEventStreams(): boolean {
   const runtime = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
@@ -175,8 +180,10 @@ function canOpenEventStreams(): boolean {
 }
 
 /**
- * Reads an event stream (text/event-stream) until it ends, falls silent or becomes unreadable. It does not keep the
- * process alive. @param authorization value of that header, if any @returns a function that closes it
+ * Reads an event stream (text/event-stream) until it ends, falls silent or becomes unreadable. The connection does not
+ * keep the process alive.
+ * @param authorization value of the Authorization header, if any
+ * @returns a function that closes the stream
  */
 function openEventStream(url: URL, listener: StreamListener, authorization?: string): () => void {
   const { get } = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');
@@ -210,7 +217,7 @@ function openEventStream(url: URL, listener: StreamListener, authorization?: str
     });
     response.on('error', () => request.destroy());
   });
-  // Any error ends the stream; `close` reports that.
+  // `close` follows every error, and reports the end of the stream.
   request.on('error', () => undefined);
   request.on('close', () => {
     clearInterval(watch);
@@ -223,7 +230,10 @@ function isEventStream(response: IncomingMessage): boolean {
   return /^text\/event-stream *(?:;|$)/i.test(response.headers['content-type'] ?? '');
 }
 
-/** Parses what of the format is used here: `event` and `data`, one line each. @throws */
+/**
+ * Parses the part of the format that the issuer uses: `event` and `data`, one line each.
+ * @throws Error if an event is too large, or its data is not JSON
+ */
 function eventParser(onEvent: (event: StreamEvent) => void): (text: string) => void {
   let rest = '';
   let type = '';

@@ -2,18 +2,18 @@ import { base64url, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import { inflate } from './bytes.ts';
 import { verifyJwt } from './signed-token.ts';
 
-/** Largest list in bytes. More than a million tokens with eight bits each would be an attack on memory. */
+/** Largest decompressed list in bytes, to limit memory: four million tokens with eight bits each. */
 const MAX_SIZE = 2 ** 22;
-/** The status INVALID: permanently revoked (§7.1). */
+/** Status INVALID: permanently revoked (draft-ietf-oauth-status-list §7.1). */
 const REVOKED = 1;
-/** Seconds for which a list without `ttl` is kept. */
+/** Seconds for which a list without `ttl` may be cached. */
 const DEFAULT_TTL = 300;
 
-/** The states of many tokens, a few bits for each (draft-ietf-oauth-status-list §4). */
+/** The statuses of many tokens, with up to eight bits for each (draft-ietf-oauth-status-list §4). */
 export class StatusList {
   readonly #bits: number;
   readonly #bytes: Uint8Array;
-  /** Seconds since the Unix epoch. */
+  /** Expiry in seconds since the Unix epoch. */
   readonly expiresAt: number;
   /** Seconds for which the list may be cached. */
   readonly ttl: number;
@@ -25,13 +25,13 @@ export class StatusList {
     this.ttl = ttl;
   }
 
-  /** Returns the status of an index, 0 if valid (§7.1); undefined beyond the end of the list. */
+  /** Returns the status of an index: 0 if valid (§7.1), undefined beyond the end of the list. */
   at(index: number): number | undefined {
     const byte = this.#bytes[Math.floor(index / this.#perByte)];
     return byte === undefined ? undefined : (byte >> this.#shift(index)) & this.#mask;
   }
 
-  /** Marks a token as revoked before the list that contains it has been fetched. */
+  /** Marks an index as revoked in this copy, without a fetch of the issuer's new list. */
   revoke(index: number): void {
     const at = Math.floor(index / this.#perByte);
     const byte = this.#bytes[at];
@@ -41,8 +41,8 @@ export class StatusList {
   }
 
   /**
-   * Keeps the revoked tokens of an earlier copy of this list: revocation is permanent, so a copy that lacks one is the older
-   * one, from a cache or from a node that lags behind. A suspension (2) may end.
+   * Adds the revocations of an earlier copy of this list. Revocation is permanent, so a copy that lacks one comes from
+   * a cache or from a node that lags behind. A suspension (2) may end, so it is not added.
    */
   keep(earlier: StatusList): void {
     if (this.#bits !== earlier.#bits) return;
@@ -72,14 +72,15 @@ export interface ListRules {
   issuer: string;
   algorithms: readonly string[];
   keys: JWTVerifyGetKey;
-  /** Seconds. */
+  /** Accepted clock difference, in seconds. */
   clockTolerance: number;
   currentDate: () => Date;
 }
 
 /**
- * Verifies and decodes a published list (draft-ietf-oauth-status-list §5.1 and §8.3). @param uri its address, which
- * must be the list's subject @throws Error
+ * Verifies and decodes a published list (draft-ietf-oauth-status-list §5.1 and §8.3).
+ * @param uri the list's address, which must be its subject
+ * @throws Error
  */
 export async function readStatusList(token: string, uri: string, rules: ListRules): Promise<StatusList> {
   const { payload } = await verifyJwt(token, rules.keys, {

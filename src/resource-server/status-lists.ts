@@ -15,21 +15,22 @@ export interface StatusRules extends Omit<ListRules, 'keys'> {
   isRequired: boolean;
   /** Seconds beyond a list's `ttl` for which an unconfirmed list is still accepted. */
   acceptFor: number;
-  /** Seconds. */
+  /** Timeout of a request to the issuer, in seconds. */
   timeout: number;
   /** Finds the issuer's event stream; undefined if it must not be used. */
   eventsUrl: (() => Promise<URL | undefined>) | undefined;
-  /** The issuer's client for this API. */
+  /** Credentials of this API at the issuer. */
   client: StatusOptions['client'];
   /** Keeps the runtime alive until the work is finished. */
   waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
 const MAX_LISTS = 256;
-/** Seconds after a token's use for which its list is kept and updated. */
+/** Seconds after its last use for which a list is updated in the background. */
 const KEPT_UP_FOR = 300;
+/** Seconds after its last use for which a list is kept. */
 const KEPT_FOR = 1800;
-/** Milliseconds. */
+/** Milliseconds between two looks for lists to fetch or drop, and between two attempts to reach the issuer. */
 const TICK = 1000;
 
 /** The status lists of an issuer: fetched when a token first names one, then kept up to date in the background. */
@@ -47,7 +48,7 @@ export class StatusLists {
   }
 
   /**
-   * Checks a token. It usually answers at once, and otherwise asks the issuer.
+   * Checks a token's status. It returns undefined if the status is already known, and otherwise asks the issuer.
    * @throws InvalidToken if the token is revoked, StatusUnavailable if its status is unknown now
    */
   check(claims: JWTPayload): Promise<void> | undefined {
@@ -87,30 +88,31 @@ export class StatusLists {
     const { timeout } = this.#rules;
     const from = now();
     const refreshed = this.#mayTry(list) ? list.refresh() : undefined;
-    // While the issuer is away, a request that `acceptFor` still allows does not wait.
+    // While the issuer does not answer, a request that `acceptFor` still allows does not wait.
     const isAway = failedAgo(list) <= timeout * 1000 + 2 * TICK;
     if (!isAway || !this.#mayServe(list)) await refreshed;
-    // A shared fetch may have begun too early for this request.
+    // A fetch that an earlier request began may be too old for this one.
     if (!list.isFresh(from) && list.isConfirmed() && list.failure === undefined) await list.refresh();
     if (!list.isFresh(from) && !this.#mayServe(list)) throw new StatusUnavailable({ cause: list.failure?.cause });
   }
 
   /**
-   * Tells whether the list is acceptable after a failed fetch. A caller with a stream does not treat its silence as
-   * confirmation.
+   * Tells whether the list may be used after a failed fetch. After a timeout, it may be used only if `acceptFor` is
+   * set.
    */
   #mayServe(list: FollowedList): boolean {
     const { acceptFor } = this.#rules;
     return list.isConfirmed(acceptFor) && list.failure !== undefined && (!list.wasSilent || acceptFor > 0);
   }
 
-  /** Limits attempts while the issuer is away. */
+  /** Tells whether enough time has passed since the last failed fetch. */
   #mayTry(list: FollowedList): boolean {
     return failedAgo(list) >= TICK;
   }
 
   /**
-   * Follows only lists of the issuer, so that a token cannot direct requests elsewhere; otherwise returns undefined.
+   * Begins to follow a list. Returns undefined if the list is not at the issuer's origin, because a token must not
+   * direct requests elsewhere.
    */
   #add(uri: string): FollowedList | undefined {
     const url = urlOfIssuer(uri, this.#rules.issuer);
@@ -131,8 +133,8 @@ export class StatusLists {
   }
 
   /**
-   * Starts at the first token with a status. So an API may start before its issuer, and an API whose tokens have no
-   * status does no work.
+   * Starts the background work at the first token with a status. Thus an API may start before its issuer, and an API
+   * whose tokens have no status does no work.
    */
   #begin(): void {
     if (this.#timer !== undefined || this.#isClosed || this.#rules.waitUntil !== undefined) return;
@@ -145,7 +147,8 @@ export class StatusLists {
         for (const list of this.#lists.values()) list.changed();
       },
       onRevoked: (uri, indexes) => {
-        // Kept even for a missing list, whose first copy may come from a node that does not know yet.
+        // Follows an unknown list too, because its first copy may come from a node that does not know of the revocation
+        // yet.
         const list = this.#lists.get(uri) ?? (this.#lists.size < MAX_LISTS ? this.#add(uri) : undefined);
         list?.revoke(indexes);
       },
@@ -178,7 +181,7 @@ export class StatusLists {
   }
 }
 
-/** Milliseconds; infinite if the last attempt succeeded. */
+/** Returns the milliseconds since the last fetch failed; infinite if it succeeded. */
 function failedAgo({ failure }: FollowedList): number {
   return age(failure?.at ?? -Infinity);
 }

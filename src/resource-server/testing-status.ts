@@ -2,11 +2,11 @@ import type { ServerResponse } from 'node:http';
 import { deflateSync } from 'node:zlib';
 import { now } from './timers.ts';
 
-/** Number of tokens that a test issuer can make. */
+/** Number of tokens that a test issuer can issue. */
 const PLACES = 8192;
-/** Seconds. */
+/** The list's `ttl` in seconds. */
 const TTL = 10;
-/** Milliseconds between two signs of life of the stream. */
+/** Milliseconds between two `current` events of the stream. */
 const BEAT = 500;
 
 /** The one status list of a test issuer, and the event stream that announces its changes. */

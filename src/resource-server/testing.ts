@@ -15,7 +15,7 @@ export interface TestIssuer extends AsyncDisposable {
    * these.
    */
   token(claims?: JWTPayload): Promise<string>;
-  /** Makes a client with a key: `token({ cnf: { jkt: client.jkt } })` is bound to that key. */
+  /** Creates a client with a key. `token({ cnf: { jkt: client.jkt } })` returns a token that is bound to that key. */
   dpopClient(): Promise<TestDpopClient>;
   /** Revokes a token. Every verifier that has seen a token of this issuer learns of it at once. */
   revoke(token: string): void;
@@ -23,7 +23,7 @@ export interface TestIssuer extends AsyncDisposable {
 }
 
 /**
- * Starts a real issuer on a free port of this machine: metadata, keys, a status list and its event stream.
+ * Starts a real issuer on a free port of this machine. It serves metadata, keys, a status list and its event stream.
  * @param options `audience`: the same as in the API's verifier
  */
 export async function createTestIssuer({ audience }: { audience: string }): Promise<TestIssuer> {
@@ -97,9 +97,9 @@ export interface DpopHeaders {
 
 /** A client with a key of its own, to which its tokens are bound (RFC 9449). */
 export interface TestDpopClient {
-  /** For the claim `cnf` of its tokens. */
+  /** Thumbprint of the key, for the claim `cnf` of its tokens. */
   readonly jkt: string;
-  /** Makes the headers of one request; every request needs its own. @param url with scheme and host */
+  /** Creates the headers of one request. Every request needs new ones. @param url with scheme and host */
   headers(token: string, method: string, url: string, nonce?: string): Promise<DpopHeaders>;
 }
 

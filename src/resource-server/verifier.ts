@@ -18,22 +18,23 @@ export interface Verifier {
   /** This API's metadata (RFC 9728); undefined if `audience` is not an http URL. */
   readonly metadata: ResourceMetadata | undefined;
   /**
-   * Verifies a token that came without an HTTP request. A token that is bound to a key is refused, because nothing proves possession of the key.
+   * Verifies a token that arrived outside an HTTP request. It refuses a token that is bound to a key or certificate,
+   * because there is no proof of possession.
    * @throws InvalidToken, IssuerUnavailable, StatusUnavailable
    */
   verify(token: string): Promise<AccessToken>;
   /**
-   * Decides about requests; the guards for the frameworks use it.
-   * @throws TypeError if a requirement cannot stand in a header or can never be met
+   * Returns a function that accepts or refuses requests. The framework guards use it.
+   * @throws TypeError if a requirement is malformed, or names an `acr` that is not in `acrValues`
    */
   guard(requirements?: Requirements): (request: ApiRequest) => Promise<Decision>;
-  /** Ends all background work. None of it keeps a process alive. */
+  /** Stops all background work. A process can also exit without this call. */
   close(): void;
 }
 
 /**
- * Creates a verifier of JWT access tokens (RFC 9068 §4). It checks their signature against the issuer's published keys,
- * and that they are not revoked.
+ * Creates a verifier of JWT access tokens (RFC 9068 §4). It checks signatures against the issuer's published keys, and
+ * refuses revoked tokens.
  * @throws TypeError for an invalid option
  */
 export function createVerifier(options: VerifierOptions): Verifier {
@@ -79,8 +80,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
 }
 
 /**
- * @param now seconds since the Unix epoch
- * @throws TypeError if DPoP is required of an API that does not know its URL
+ * @param now returns seconds since the Unix epoch
+ * @throws TypeError if DPoP is required, but neither `publicUrl` nor `audience` gives the API's URL
  */
 function senderRules(settings: Settings, now: () => number): SenderRules {
   const { audience, publicUrl, certificate, clockTolerance, dpop } = settings;
@@ -88,7 +89,8 @@ function senderRules(settings: Settings, now: () => number): SenderRules {
   const prefix = publicPrefix(publicUrl, audience);
   if (required && prefix === undefined) throw new TypeError('DPoP needs publicUrl where audience is no URL');
   return {
-    // A nonce is valid for one to two periods, so used proofs are remembered as long as without nonces.
+    // Used proofs are remembered equally long with and without nonces, because a nonce is valid for at most two
+    // windows.
     proofs: {
       algorithms,
       window,
