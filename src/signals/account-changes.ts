@@ -4,9 +4,9 @@ import { newId, type AccountId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import type { Signals } from './signals.ts';
 
-/** Account changes by an operator that revoke nothing but are sent to receivers. */
+/** Account changes that an operator makes. They revoke nothing, but receivers get an event for each. */
 interface AccountChanges {
-  /** @returns whether the account was disabled */
+  /** @returns whether the account was disabled before */
   enable(account: AccountId): Promise<boolean>;
   /** @returns the changed account; `undefined` if there is none */
   addRoles(account: AccountId, roles: readonly string[]): Promise<Account | undefined>;

@@ -2,7 +2,7 @@ import { sha256 } from '../lib/hash.ts';
 import type { Config } from '../config/schema.ts';
 import type { SIGNALS } from '../config/sections/signals-schema.ts';
 
-/** Last part of the URI of an event type that receivers may request. */
+/** Last segment of an event type's URI. Receivers may request these types. */
 type SignalName = (typeof SIGNALS)[number];
 /** A client's permission to receive events. */
 export type Reach = NonNullable<Config['clients'][number]['shared_signals']>;
@@ -19,7 +19,10 @@ const URIS: Readonly<Record<SignalName, string>> = {
   'account-purged': `${SCHEMAS}/risc/event-type/account-purged`,
 };
 
-/** Events about the stream, which need no request (Shared Signals Framework 1.0 §8.1.4, §8.1.5). */
+/**
+ * Types of events about the stream itself, which receivers need not request (Shared Signals Framework 1.0 §8.1.4,
+ * §8.1.5).
+ */
 export const VERIFICATION = `${SCHEMAS}/ssf/event-type/verification`;
 export const STREAM_UPDATED = `${SCHEMAS}/ssf/event-type/stream-updated`;
 
@@ -32,28 +35,28 @@ export function eventsSupported({ events }: Reach): string[] {
   return events.map(uriOf);
 }
 
-/** Something that happened to an account and that receivers may learn. */
+/** An account event, which receivers may be told of. */
 export type AccountEvent = {
-  /** Name of the event. Publishing it again changes nothing. */
+  /** Identifies the event. Publishing the same event again changes nothing. */
   id: string;
   account: string;
-  /** In milliseconds since the epoch. */
+  /** Time of the event, in milliseconds since the epoch. */
   at: number;
-  /** CAEP 1.0 §2. */
+  /** The party that caused the event (CAEP 1.0 §2). */
   initiatedBy: 'admin' | 'user' | 'policy' | 'system';
   /** Reason for the receiver's administrators, in English. It names no person. */
   reason: string;
 } & (
   | {
       type: 'session-revoked';
-      /** The session ids by client; absent for all sessions of the account. */
+      /** The ended sessions, by the id that each client has for them. Absent if all sessions of the account ended. */
       sessions?: readonly { client: string; sid: string }[];
       /** Present if only the sessions with this client ended. */
       client?: string;
     }
   | {
       type: 'credential-change';
-      /** CAEP 1.0 §3.3.1, `credential_type`. */
+      /** The `credential_type` of CAEP 1.0 §3.3.1. */
       credential: string;
       change: 'create' | 'revoke' | 'update' | 'delete';
     }
@@ -61,7 +64,7 @@ export type AccountEvent = {
   | { type: 'account-disabled' | 'account-enabled' | 'account-purged' }
 );
 
-/** A subject identifier (RFC 9493 §3), or several of one subject (Shared Signals Framework 1.0 §3.3). */
+/** A subject identifier (RFC 9493 §3), or a complex one (Shared Signals Framework 1.0 §3.3). */
 export type SubjectId =
   | { format: 'iss_sub'; iss: string; sub: string }
   | { format: 'opaque'; id: string }
@@ -70,17 +73,17 @@ export type SubjectId =
 /** An event that waits in a stream. It is signed each time that it is sent. */
 export interface Signal {
   jti: string;
-  /** Equal for all events with one cause. */
+  /** Equal for all events that have the same cause. */
   txn?: string;
-  /** In seconds since the epoch. */
+  /** Time of the event, in seconds since the epoch. */
   iat: number;
   subject: SubjectId;
-  /** The URI of its type. */
+  /** URI of the event type. */
   type: string;
   event: Readonly<Record<string, unknown>>;
 }
 
-/** Makes the events for one client: one, or one for each session. */
+/** Makes the events for one client: none, one, or one for each session. */
 export function signalsFor(
   event: AccountEvent,
   { issuer, client, reach }: { issuer: string; client: string; reach: Reach },
@@ -91,7 +94,7 @@ export function signalsFor(
   if (event.type !== 'session-revoked') return [{ ...common, subject: user }];
   if (event.client !== undefined && event.client !== client) return [];
   if (event.sessions === undefined) return [{ ...common, subject: user }];
-  // Another client's name for the session is useless here, unless the receiver sees all of them.
+  // A client gets only its own session ids, unless it may receive the events of all accounts.
   const named = event.sessions.filter((session) => reach.accounts === 'all' || session.client === client);
   return [...new Set(named.map(({ sid }) => sid))].map((sid) => ({
     ...common,
@@ -99,7 +102,7 @@ export function signalsFor(
   }));
 }
 
-/** Derives the event's name: equal for the same event in the same stream, and sortable by time. */
+/** Derives the event's `jti`. It is equal for the same event in the same stream, and sortable by time. */
 export function nameOf(stream: string, { txn, iat, subject, type }: Omit<Signal, 'jti'>): string {
   return `${iat.toString(36)}-${sha256(JSON.stringify([stream, txn, type, subject]))}`;
 }

@@ -12,12 +12,12 @@ import type { Pushed } from './push.ts';
 import { pauseIfStalled } from './stalled-streams.ts';
 import { isPushed, type PushStream, type Streams } from './streams.ts';
 
-/** Seconds before a stream is retried; the last pause repeats. */
+/** Seconds before each retry of a stream. The last value repeats. */
 const PAUSES = [1, 5, 15, 60, 300, 900, 3600];
-/** Lease of a pushing node in milliseconds. */
+/** Length in milliseconds of the lease under which a node pushes a stream. */
 const LEASE = 10_000;
 const LOOK_EVERY = 1000;
-/** Streams that one node pushes at the same time. */
+/** Most streams that one node pushes at the same time. */
 const AT_ONCE = 100;
 
 interface DeliveryDependencies {
@@ -30,14 +30,14 @@ interface DeliveryDependencies {
   /** Tells whether the client may still receive events. */
   mayReceive: (client: string) => Promise<boolean>;
   push: (stream: PushStream, signal: Signal) => Promise<Pushed>;
-  /** Reports that the store was away: waiting events are pushed later. */
+  /** Reports that the store did not answer. Waiting events are pushed later. */
   reportFailure: (error: unknown) => void;
 }
 
 /**
- * Pushes waiting events at least once, each stream in order and by one node at a time, until its receiver accepts them.
- * An absent receiver delays no other. Another node continues after a crash. @returns a function that stops, and waits
- * for current pushes
+ * Pushes waiting events until their receivers accept them, each at least once. One node at a time pushes a stream, in
+ * order. A receiver that does not answer delays no other. If a node crashes, another continues.
+ * @returns a function that stops the delivery, and waits for current pushes
  */
 export async function startDelivery(dependencies: DeliveryDependencies): Promise<() => Promise<void>> {
   const { streams, outbox, reportFailure } = dependencies;
@@ -46,13 +46,13 @@ export async function startDelivery(dependencies: DeliveryDependencies): Promise
     ...{ lookEvery: LOOK_EVERY, atOnce: AT_ONCE, reportFailure },
   });
   /**
-   * Streams that this node pushes because of a notice. The running push, or the next look, sends events that arrive
-   * meanwhile.
+   * Streams that this node is pushing because of a notice. Events that arrive meanwhile are sent by the running push,
+   * or after the next look.
    */
   const noticed = new Map<string, Promise<void>>();
   const pushNow = async (id: string): Promise<void> => {
     const stream = await streams.find(id);
-    // Events that a paused stream holds back are no work.
+    // A paused stream holds its events back, so there is nothing to push.
     if (stream !== undefined && isPushed(stream) && stream.status === 'enabled') await worker.now([queueKey(id)]);
   };
   const unsubscribe = await outbox.onNotice((id) => {
@@ -69,7 +69,7 @@ export async function startDelivery(dependencies: DeliveryDependencies): Promise
   };
 }
 
-/** New events change a queue during a lease, so the owner in the record identifies the lease. */
+/** New events change a queue's record during a lease, so the record's owner, not its version, identifies the lease. */
 function openPushQueue({ grants: store, clock, random }: DeliveryDependencies): WorkQueue<Queue> {
   const node = newId('node', clock, random);
   return new WorkQueue({
@@ -79,7 +79,10 @@ function openPushQueue({ grants: store, clock, random }: DeliveryDependencies): 
   });
 }
 
-/** Pushes until nothing is left to push. Events that are added meanwhile prevent `idle`, and are pushed too. */
+/**
+ * Pushes a stream's events until none is left. If events are added meanwhile, `idle` returns false, and the loop goes
+ * on.
+ */
 async function pushStream(
   dependencies: DeliveryDependencies,
   lease: Lease<Queue>,
@@ -92,7 +95,10 @@ async function pushStream(
   }
 }
 
-/** @returns the number of events that the stream holds back; undefined once the lease is over */
+/**
+ * Pushes the waiting events in order.
+ * @returns the number of events that the stream holds back; undefined once the lease is over
+ */
 async function pushWaiting(
   dependencies: DeliveryDependencies,
   lease: Lease<Queue>,
@@ -106,7 +112,7 @@ async function pushWaiting(
       await lease.later((queue) => released(queue, clock));
       return undefined;
     }
-    // Read again each time, because the receiver or the operator may have changed it.
+    // The stream is read again for each event, because the receiver or the operator may have changed it.
     const stream = await streams.find(id);
     if (stream === undefined || !(await mayReceive(stream.client))) {
       await outbox.clear(id);
@@ -118,7 +124,7 @@ async function pushWaiting(
   return heldBack;
 }
 
-/** @returns whether to continue with the next event */
+/** Pushes one event. @returns whether to continue with the next one */
 async function pushOne(
   { streams, outbox, announce, clock, random, push }: DeliveryDependencies,
   lease: Lease<Queue>,
@@ -148,7 +154,10 @@ function released({ owner: _, ...queue }: Queue, clock: Clock): Queue {
   return { ...queue, dueAt: clock.now() };
 }
 
-/** Pause in milliseconds, varied by a quarter, so that streams that failed together do not retry together. */
+/**
+ * Returns the pause in milliseconds. It varies by up to a quarter, so that streams that failed together do not retry
+ * together.
+ */
 function variedPause(failures: number, random: Random): number {
   const pause = pauseAfter(Math.min(failures, PAUSES.length), PAUSES) ?? 0;
   return pause * (0.75 + random.bytes(2).readUInt16BE() / 131_070);

@@ -17,7 +17,7 @@ import {
 import { POLL, PUSH, type Stream, type Streams } from './streams.ts';
 import type { Subjects } from './subjects.ts';
 
-/** Most streams of one receiver. */
+/** Most streams that one receiver may have. */
 const MOST_STREAMS = 10;
 
 export interface ManagementDependencies {
@@ -26,7 +26,7 @@ export interface ManagementDependencies {
   subjects: Subjects;
   outbox: Outbox;
   guard: (needed: StreamScope) => (context: Context) => Promise<Receiver>;
-  /** Seals a text, which this server alone can read and sends to that address alone. */
+  /** Seals a text, so that only this server can read it, and only to send it to the given address. */
   seal: (url: string, text: string) => string;
   /** Returns the reason why the server would never call an address; undefined if it may. */
   whyNotCalled: (url: string) => string | undefined;
@@ -35,7 +35,7 @@ export interface ManagementDependencies {
 
 const PATH = '/ssf/streams';
 
-/** Event stream management (Shared Signals Framework 1.0 §8.1.1). */
+/** Routes for event stream management (Shared Signals Framework 1.0 §8.1.1). */
 export function managementRoutes(dependencies: ManagementDependencies): Route[] {
   const manage = dependencies.guard('ssf.manage');
   return [
@@ -91,7 +91,7 @@ async function change(
   refuseUncallable(dependencies, asked);
   const after = await streams.change(before.id, (now) => edit(dependencies, now, asked));
   if (after === undefined) throw new Refusal('not_found', 'there is no such stream');
-  // Waiting events use the new delivery.
+  // Waiting events are sent by the new delivery method.
   if (after.status === 'enabled') await outbox.resume(after);
   announce({ type: 'signals.stream-changed', client: receiver.client, stream: after.id, status: after.status });
   context.body = describe(issuer, after, receiver.reach);
@@ -128,7 +128,10 @@ async function remove(dependencies: ManagementDependencies, context: Context, re
   context.status = 204;
 }
 
-/** Refuses an address that the URL alone shows to be private. A host name is resolved only when it is called. */
+/**
+ * Refuses a push address if the URL alone shows that the server would not call it. A host name is resolved only when
+ * the server calls it.
+ */
 function refuseUncallable({ whyNotCalled }: ManagementDependencies, { delivery }: Supplied): void {
   if (delivery?.method !== PUSH) return;
   const why = whyNotCalled(delivery.endpoint_url);

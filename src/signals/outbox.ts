@@ -6,21 +6,27 @@ import { update, upsert } from '../storage/update.ts';
 import { type Signal, STREAM_UPDATED } from './account-event.ts';
 import { isPushed, type Stream } from './streams.ts';
 
-/** Life in seconds of a queue from its latest write, and of an event that waits for its receiver. */
+/** Lifetime in seconds of a waiting event, and of a queue from its latest write. */
 export const LIFE = 7 * 86_400;
-/** Life in seconds of the mark of a delivered event: the node that takes over from a dead one adds the event again. */
+/**
+ * Lifetime in seconds of the mark that replaces a delivered event. The mark prevents a second delivery if a node takes
+ * over from a dead one and adds the event again.
+ */
 const REMEMBERED = 3600;
 /** Channel of the notices that a stream has something new. */
 const NOTICES = 'signals';
 
-/** Delivery state of one stream. Every event changes it, so that nobody takes it for empty after an outdated look. */
+/**
+ * Delivery state of one stream. Every new event changes it, so that a node with an outdated view cannot mark the queue
+ * as empty.
+ */
 export interface Queue extends Due {
   stream: string;
-  /** Approximate number of waiting events; corrected whenever none waits. */
+  /** Approximate number of waiting events; corrected when no event waits. */
   waiting: number;
   /** Time of the last delivery, or of the first event if nothing was delivered yet, in milliseconds since the epoch. */
   since: number;
-  /** Pushes that failed in a row. */
+  /** Number of pushes that failed in a row. */
   attempts: number;
   /** The node that has the lease; absent without one. */
   owner?: string;
@@ -36,8 +42,8 @@ const signalKey = keyspace<Kept>('signal');
 const signalsOfStream = (stream: string): Index<Kept> => `signals-of-stream:${stream}`;
 
 /**
- * Events that wait for their receivers, in order within each stream. They are in the store alone, so any node can
- * continue.
+ * Events that wait for their receivers, in order within each stream. They exist only in the store, so any node can
+ * deliver them.
  */
 export class Outbox {
   readonly #grants: Store;
@@ -49,19 +55,19 @@ export class Outbox {
     this.#clock = clock;
   }
 
-  /** Adds an event, and notifies every node; repeated calls add nothing. */
+  /** Adds an event and notifies every node. A repeated call adds nothing. */
   async add(stream: Stream, signal: Signal): Promise<void> {
-    // The index sorts by expiry, so this process gives successive events different milliseconds.
+    // The index sorts by expiry, so this process gives each event a later expiry than the one before.
     const ahead = Math.max(0, this.#latest + 1 - this.#clock.now());
     const write = { ttl: LIFE + ahead / 1000, indexes: [signalsOfStream(stream.id)] };
-    // The event is written before the queue, so that a node that finds the queue empty notices the change.
+    // The event is written before the queue, so that a node that is about to mark the queue as empty notices it.
     const isNew = await this.#grants.create(keyOf(stream.id, signal.jti), signal, write);
     this.#latest = Math.max(this.#latest, this.#clock.now() + ahead);
     const change = (queue: Queue): Queue => ({ ...queue, waiting: queue.waiting + (isNew ? 1 : 0) });
     await this.#touch(stream, change, isTransmitted(stream, signal));
   }
 
-  /** Resumes a paused stream, and forgets its failures. */
+  /** Resumes a paused stream, and resets its failure count. */
   async resume(stream: Stream): Promise<void> {
     const now = this.#clock.now();
     // A node that is pushing the stream keeps its lease, because two nodes at once would break the order.
@@ -79,7 +85,7 @@ export class Outbox {
     return (await this.#grants.get(queueKey(stream)))?.value;
   }
 
-  /** Removes acknowledged events. @returns those that existed */
+  /** Removes acknowledged events. @returns the names of those that were still waiting */
   async remove(stream: Stream, names: readonly string[]): Promise<string[]> {
     const keys = names.map((jti) => keyOf(stream.id, jti));
     const removing = (await this.#grants.getMany(keys)).map(async (stored, at) => {
@@ -93,7 +99,7 @@ export class Outbox {
     return removed;
   }
 
-  /** Corrects the count of an empty queue that is polled, because expired events are not counted down. */
+  /** Sets the count of a polled stream to 0 if no event waits, because expired events do not lower the count. */
   async settle({ id }: Stream): Promise<void> {
     // Reads the queue before the events, so that a concurrent addition prevents the write.
     const queue = await this.#grants.get(queueKey(id));
@@ -110,12 +116,16 @@ export class Outbox {
     await this.#grants.delete(queueKey(stream));
   }
 
-  /** @param listener gets the id of a stream that has something new @returns the way to stop listening */
+  /**
+   * Listens for notices.
+   * @param listener gets the id of a stream that has something new
+   * @returns a function that stops listening
+   */
   onNotice(listener: (stream: string) => void): Promise<() => Promise<void>> {
     return this.#grants.subscribe(NOTICES, listener);
   }
 
-  /** Changes a queue, or creates it, and notifies every node. @param isBusy whether it has something to push */
+  /** Changes a queue, or creates it, and notifies every node. @param isBusy whether the queue has something to push */
   async #touch(stream: Stream, change: (now: Queue) => Queue, isBusy: boolean): Promise<void> {
     const [grants, now] = [this.#grants, this.#clock.now()];
     const [key, write] = [queueKey(stream.id), queueWrite(stream, isBusy)];
@@ -133,7 +143,10 @@ export class Outbox {
   }
 }
 
-/** A paused stream sends only that it is paused (Shared Signals Framework 1.0 §8.1.2.1, §8.1.5). */
+/**
+ * Tells whether a stream sends an event now. A paused stream sends only the event that announces its pause (Shared
+ * Signals Framework 1.0 §8.1.2.1, §8.1.5).
+ */
 export function isTransmitted({ status }: Stream, { type }: Signal): boolean {
   return status === 'enabled' || (status === 'paused' && type === STREAM_UPDATED);
 }
@@ -142,7 +155,7 @@ function keyOf(stream: string, jti: string): Key<Kept> {
   return signalKey(`${stream}:${jti}`);
 }
 
-/** Only a queue of a pushed stream can be listed for pushing. */
+/** Returns the options for writing a queue. The index lists only pushed streams that have something to push. */
 function queueWrite(stream: Stream, isBusy: boolean): WriteOptions {
   return { ttl: LIFE, indexes: isBusy && isPushed(stream) ? [queuesToPush] : [] };
 }

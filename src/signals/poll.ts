@@ -11,11 +11,11 @@ import { isTransmitted, type Outbox } from './outbox.ts';
 import { setClaims, type TokenDependencies, type SignSet } from './security-event-token.ts';
 import { POLL, type Stream, type Streams } from './streams.ts';
 
-/** Most events in one response, because each is signed for it. */
+/** Most events in one response. The server signs each of them for that response. */
 const MOST_EVENTS = 50;
 /** Longest time in milliseconds for which a long poll is held open: less than the timeout of common proxies. */
 const LONGEST_POLL = 25_000;
-/** Period in milliseconds of looking for events without a notice. */
+/** Milliseconds between two looks for events whose notice was lost. */
 const LOOK_EVERY = 2000;
 
 const jti = z.string().max(200);
@@ -36,7 +36,7 @@ interface PollDependencies extends TokenDependencies {
   clock: Clock;
 }
 
-/** Poll delivery (RFC 8936). An event comes again with every poll until it is acknowledged. */
+/** Route for poll delivery (RFC 8936). Every poll returns an event again until the receiver acknowledges it. */
 export function pollRoute(dependencies: PollDependencies): Route {
   return route('POST', '/ssf/poll/:stream', dependencies.guard('ssf.manage'), async (context, receiver) => {
     const asked = await readBody(context, pollSchema);
@@ -72,7 +72,9 @@ async function acknowledge(
   }
 }
 
-/** Reads the events that are due: one more than fits into the answer, to know whether more are available. */
+/**
+ * Reads the waiting events, at most one more than fits into a response. The extra one shows that more are available.
+ */
 async function take({ outbox }: PollDependencies, stream: Stream): Promise<Signal[]> {
   const found: Signal[] = [];
   for await (const signal of outbox.waiting(stream.id)) {
@@ -92,7 +94,7 @@ async function wait(
   const { clock, waiting } = dependencies;
   const until = clock.now() + LONGEST_POLL;
   const gone = new AbortController();
-  // A connection that closed earlier emits no further `close`.
+  // A connection that is already closed emits no `close`.
   if (context.res.destroyed) gone.abort();
   context.res.once('close', () => {
     gone.abort();
@@ -126,7 +128,7 @@ async function signed(
 
 /** Requests that are held open until their stream has an event. */
 export interface Waiting {
-  /** @returns undefined if too many wait already, or after the end */
+  /** Registers a waiting request. @returns undefined if too many wait already, or after `end` */
   begin(stream: string): Waiter | undefined;
   wake(stream: string): void;
   /** Releases all waiters, and refuses new ones. */
@@ -134,12 +136,12 @@ export interface Waiting {
 }
 
 interface Waiter {
-  /** Settles when the stream has something new, when the time is over, or when the caller has disconnected. */
+  /** Settles when the stream has something new, the time is up, or the caller has disconnected. */
   until(milliseconds: number, gone: AbortSignal): Promise<void>;
   end(): void;
 }
 
-/** Waiting requests of one node, and of one stream: one receiver must not use up the connections of all. */
+/** Most waiting requests on one node, and for one stream, so that one receiver cannot use up all connections. */
 const MOST = 500;
 const MOST_OF_STREAM = 5;
 

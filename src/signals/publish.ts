@@ -14,8 +14,8 @@ interface PublishDependencies extends StallDependencies {
 }
 
 /**
- * Publishes an event to every stream that covers it. Once it returns, the event survives this process; repeated calls
- * change nothing.
+ * Publishes an event to every stream that covers it. Once this returns, the event is stored. Repeated calls change
+ * nothing.
  */
 export async function publish(dependencies: PublishDependencies, event: AccountEvent): Promise<void> {
   if (!dependencies.config.shared_signals.enabled || isEmpty(event)) return;
@@ -23,7 +23,10 @@ export async function publish(dependencies: PublishDependencies, event: AccountE
   if (event.type === 'account-purged') await dependencies.subjects.forgetAccount(event.account);
 }
 
-/** An operator who ends all sessions causes an event for each account, and most accounts have no session. */
+/**
+ * Tells whether an event ends no session. An operator who ends all sessions causes an event for every account, and most
+ * accounts have no session.
+ */
 function isEmpty(event: AccountEvent): boolean {
   return event.type === 'session-revoked' && event.sessions?.length === 0;
 }
@@ -39,7 +42,7 @@ async function publishTo(dependencies: PublishDependencies, stream: Stream, even
   for (const signal of signals) await dependencies.outbox.add(stream, { ...signal, jti: nameOf(stream.id, signal) });
 }
 
-/** Returns a client's permission to receive events, as it is now; undefined if the operator withdrew it. */
+/** Returns a client's current permission to receive events; undefined if it has none or is disabled. */
 export async function reachOf(
   { clients }: Pick<PublishDependencies, 'clients'>,
   client: string,
@@ -71,7 +74,10 @@ async function mayHear(
   return consent !== undefined || (await subjects.isKnown(account, stream.client));
 }
 
-/** Tells whether the event is about the client's own session, even after its access was removed. */
+/**
+ * Tells whether the event is about the client's own session. The client gets such an event even after losing its
+ * access.
+ */
 function isOwn(event: AccountEvent, client: string): boolean {
   if (event.type !== 'session-revoked') return false;
   return event.client === client || event.sessions?.some((session) => session.client === client) === true;

@@ -8,7 +8,7 @@ import type { PushStream } from './streams.ts';
 /** Outcome of a push. */
 export type Pushed = { became: 'taken' } | { became: 'refused' | 'failed'; reason: string };
 
-/** RFC 8935 §2.4: errors of the stream rather than the event; the next event would fail too. */
+/** Error codes that concern the stream rather than one event, so the next event would fail too (RFC 8935 §2.4). */
 const FAULTS_OF_STREAM = [
   'invalid_key',
   'invalid_issuer',
@@ -20,8 +20,8 @@ const FAULTS_OF_STREAM = [
 const refusal = z.object({ err: z.string().max(100), description: z.string().default('') });
 
 /**
- * Seals a receiver's authorization header for its address, so that somebody who can write to the store without its key
- * cannot redirect it.
+ * Seals a receiver's authorization header for its address. An attacker who can write to the store, but lacks the
+ * sealing key, cannot make the server send it elsewhere.
  */
 export function sealFor(
   url: string,
@@ -35,7 +35,7 @@ function secretFor(url: string, sealingKey: string): string {
   return `${sealingKey} ${url}`;
 }
 
-/** Push delivery (RFC 8935 §2). An event that the receiver cannot parse is not repeated. */
+/** Pushes an event (RFC 8935 §2). If the receiver refuses the event itself, it is not sent again. */
 export async function push(
   dependencies: TokenDependencies & { fetch: typeof fetch; sign: SignSet; sealingKey: string },
   stream: PushStream,

@@ -8,10 +8,10 @@ import type { Reach } from './account-event.ts';
 import { reachOf } from './publish.ts';
 import type { Stream, Streams } from './streams.ts';
 
-/** CAEP Interoperability Profile 1.0 §2.7.2. */
+/** OAuth scopes for event streams (CAEP Interoperability Profile 1.0 §2.7.2). */
 export type StreamScope = 'ssf.manage' | 'ssf.read';
 
-/** Finds the client that a request's token was issued to. */
+/** Finds the client that a request's token was issued to, or the challenge to answer with. */
 export type FindToken = (
   context: Context,
 ) => Promise<{ client: string; scopes: ReadonlySet<string> } | { challenge: string } | undefined>;
@@ -43,7 +43,10 @@ function unauthenticated(context: Context, given?: string): Refusal {
   return new Refusal('invalid_token', 'needs an access token of this server', { headers });
 }
 
-/** Finds a receiver's own stream. @throws Refusal, the same for another client's stream as for a missing one */
+/**
+ * Finds a receiver's own stream.
+ * @throws Refusal, which is the same for another client's stream as for a missing one
+ */
 export async function ownStream(streams: Streams, { client }: Receiver, id: unknown): Promise<Stream> {
   const stream = typeof id === 'string' ? await streams.find(id) : undefined;
   if (stream?.client !== client) throw new Refusal('not_found', 'there is no such stream');
@@ -52,7 +55,8 @@ export async function ownStream(streams: Streams, { client }: Receiver, id: unkn
 
 /**
  * Reads a receiver's JSON object and ignores unknown members. A content type is not required, because the
- * specification's examples have none. @throws Refusal, or Problem if the body is too large or incomplete
+ * specification's examples have none.
+ * @throws Refusal, or Problem if the body is too large or incomplete
  */
 export async function readBody<S extends z.ZodType>(context: Context, schema: S): Promise<z.output<S>> {
   const body = await readJson(context.req);

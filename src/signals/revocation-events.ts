@@ -7,7 +7,7 @@ import type { AccountEvent } from './account-event.ts';
 
 type Why = Pick<AccountEvent, 'initiatedBy' | 'reason'>;
 
-/** Initiator and administrator's reason for each cause. A cause that concerns neither session nor account has none. */
+/** Initiator and reason by cause. Causes that concern neither a session nor an account are absent. */
 const WHY: Partial<Record<RevocationCause, Why>> = {
   'signed-out': { initiatedBy: 'user', reason: 'The person signed out' },
   'session-ended': { initiatedBy: 'user', reason: 'The person ended the session from another browser' },
@@ -25,7 +25,10 @@ interface Dependencies {
   accounts: Pick<Accounts, 'list' | 'find'>;
 }
 
-/** Yields the account events of a revocation. Revocations of single tokens are published by the status lists alone. */
+/**
+ * Yields the account events of a revocation. The revocation of a single token has none, because only the status lists
+ * publish it.
+ */
 export async function* accountEventsOf(revoked: Revoked, dependencies: Dependencies): AsyncGenerator<AccountEvent> {
   const { id, at, cause, target } = revoked;
   const why = WHY[cause];
@@ -67,7 +70,7 @@ async function sessionsEnded(happened: Happened, { grants }: Dependencies): Prom
   return { ...happened, type: 'session-revoked', sessions };
 }
 
-/** Yields the events of an account whose sessions ended. The cause tells whether its credentials changed too. */
+/** Yields the events of an account whose sessions ended. The cause decides which events follow. */
 async function* accountEnded(
   happened: Happened,
   { before, exceptSession, cause }: { before?: number; exceptSession?: string; cause: RevocationCause },

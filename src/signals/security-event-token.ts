@@ -4,7 +4,7 @@ import { sectorOf } from '../config/sections/sector.ts';
 import type { Signal, SubjectId } from './account-event.ts';
 import type { Stream } from './streams.ts';
 
-/** Signs claims as a Security Event Token with the key that signs now. */
+/** Signs claims as a Security Event Token with the current signing key. */
 export type SignSet = (claims: Readonly<Record<string, unknown>>) => Promise<string>;
 
 export interface TokenDependencies {
@@ -14,8 +14,8 @@ export interface TokenDependencies {
 }
 
 /**
- * Builds the claims of a security event token (RFC 8417 §2) in the profile of Shared Signals Framework 1.0 §4.1: no
- * `sub`, no `exp`. The token is signed at delivery, because the key of the event's time may be revoked by then.
+ * Builds the claims of a security event token (RFC 8417 §2), without `sub` and `exp` (Shared Signals Framework 1.0
+ * §4.1). The token is signed at delivery, because a key from the time of the event may be revoked by then.
  */
 export async function setClaims(
   { issuer, clients, subjectNames }: TokenDependencies,
@@ -36,7 +36,7 @@ export async function setClaims(
   };
 }
 
-/** Replaces the account id in a subject by the `sub` of the receiver's ID tokens. */
+/** Replaces the account id in a subject by the `sub` that the receiver's ID tokens have. */
 function inSector(subject: SubjectId, nameOf: (account: string) => string): SubjectId {
   if (subject.format === 'complex') return { ...subject, user: inSector(subject.user, nameOf) };
   return subject.format === 'iss_sub' ? { ...subject, sub: nameOf(subject.sub) } : subject;

@@ -25,7 +25,7 @@ import { openSubjects, type Subjects } from './subjects.ts';
 import { subjectRoutes } from './subject-endpoints.ts';
 import { accountEventsOf } from './revocation-events.ts';
 
-/** Publishes account events to receivers. It works on the stores alone, so that commands can use it. */
+/** Publishes account events to receivers. It needs nothing but the stores, so that commands can use it. */
 export interface Signals {
   publish: (event: AccountEvent) => Promise<void>;
   /** Records that an account has given a client access. */
@@ -71,9 +71,9 @@ export interface Transmitter {
   routes(findToken: FindToken): Route[];
   /** Starts the delivery, once the server can sign events. @throws StoreUnavailable */
   start(): Promise<void>;
-  /** Ends all long polls, so that the server need not wait for them when it shuts down. */
+  /** Ends all long polls, so that a shutdown need not wait for them. */
   release(): void;
-  /** Waits for current pushes. */
+  /** Stops the delivery, and waits for current pushes. */
   close(): Promise<void>;
 }
 
@@ -171,7 +171,7 @@ function routes(options: TransmitterOptions, waiting: Waiting, findToken: FindTo
   return [metadataRoute(config), ...forReceivers.map((one) => ({ ...one, handle: answeringRefusals(one.handle) }))];
 }
 
-/** Transmitter configuration metadata (Shared Signals Framework 1.0 §7). */
+/** Route for the transmitter configuration metadata (Shared Signals Framework 1.0 §7). */
 function metadataRoute({ issuer, shared_signals: signals, keys }: Config): Route {
   const metadata = {
     spec_version: '1_0',

@@ -6,7 +6,7 @@ import { STREAM_UPDATED } from './account-event.ts';
 import type { Outbox, Queue } from './outbox.ts';
 import type { Stream, Streams } from './streams.ts';
 
-/** Events that may wait in one stream, so that an absent receiver cannot fill the store. */
+/** Most events that may wait in one stream, so that an absent receiver cannot fill the store. */
 const MOST_WAITING = 10_000;
 /** Longest time without a delivery in milliseconds. A day later the first event expires. */
 const LONGEST_STALL = 6 * 86_400_000;
@@ -20,9 +20,9 @@ export interface StallDependencies {
 }
 
 /**
- * Pauses a stream whose receiver has been absent for too long or has too many waiting events. Those stay, later events
- * are lost. An event and the stream's status give the reason (Shared Signals Framework 1.0 §8.1.5).
- * @returns whether it is stalled, so that no more events are kept for it
+ * Pauses a stream whose receiver has taken no event for too long, or has too many waiting events. The waiting events
+ * stay; later ones are lost. An event and the stream's status give the reason (Shared Signals Framework 1.0 §8.1.5).
+ * @returns whether the stream is stalled, and so must get no more events
  */
 export async function pauseIfStalled(
   { streams, outbox, announce, clock, random }: StallDependencies,

@@ -3,7 +3,7 @@ import { eventsSupported, type Reach } from './account-event.ts';
 import { Refusal } from '../http/refusal.ts';
 import { POLL, PUSH, type Delivery, type Stream } from './streams.ts';
 
-/** Seconds between two verification requests. */
+/** Shortest time in seconds between two verification requests. */
 export const MIN_VERIFICATION_INTERVAL = 30;
 const LONGEST_DESCRIPTION = 200;
 
@@ -19,7 +19,7 @@ const delivery = z.discriminatedUnion('method', [
   }),
 ]);
 
-/** A receiver's configuration of its stream (Shared Signals Framework 1.0 §8.1.1). */
+/** The configuration that a receiver supplies for its stream (Shared Signals Framework 1.0 §8.1.1). */
 export const suppliedSchema = z.object({
   delivery: delivery.optional(),
   events_requested: z.array(z.string().max(300)).max(100).optional(),
@@ -31,7 +31,7 @@ export const suppliedSchema = z.object({
 
 export type Supplied = z.output<typeof suppliedSchema>;
 
-/** A change of a stream. It may repeat the members that the transmitter supplies. */
+/** A receiver's change to its stream. It may repeat the members that the transmitter supplies. */
 export const changeSchema = suppliedSchema.extend({
   stream_id: z.string(),
   iss: z.unknown().optional(),
@@ -63,7 +63,8 @@ export function describe(issuer: string, { id, client, delivery, ...stream }: St
 }
 
 /**
- * Refuses changed values of members that only the transmitter sets; unchanged ones may be sent back. @throws Refusal
+ * Refuses new values for members that only the transmitter sets. A receiver may send their current values back.
+ * @throws Refusal
  */
 export function refuseForeignValues(change: Change, now: ReturnType<typeof describe>): void {
   const names = ['iss', 'aud', 'events_supported', 'events_delivered', 'min_verification_interval'] as const;
@@ -80,8 +81,8 @@ function isSame(given: unknown, ours: unknown): boolean {
 }
 
 /**
- * Returns the new delivery settings. A receiver never reads its authorization header back, so the header stays if it is
- * not repeated. If the URL changes, the old header is dropped.
+ * Returns the new delivery settings. A receiver cannot read its authorization header back, so a change without one
+ * keeps the old header, unless the URL changes.
  */
 export function deliveryFrom(
   asked: NonNullable<Supplied['delivery']>,

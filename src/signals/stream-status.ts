@@ -25,7 +25,7 @@ const statusSchema = z.object({
 });
 const verificationSchema = z.object({ stream_id: z.string(), state: z.string().max(1000).optional() });
 
-/** Mark that a stream was verified recently. */
+/** Record that marks a stream as recently verified. */
 const verifiedKey = keyspace<{ verified: true }>('signal-verification');
 
 /** Routes for a stream's status (Shared Signals Framework 1.0 §8.1.2) and its verification (§8.1.4). */

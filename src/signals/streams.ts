@@ -8,7 +8,7 @@ import { update } from '../storage/update.ts';
 export const PUSH = 'urn:ietf:rfc:8935';
 export const POLL = 'urn:ietf:rfc:8936';
 
-/** Shared Signals Framework 1.0 §8.1.2.1. */
+/** Status of a stream (Shared Signals Framework 1.0 §8.1.2.1). */
 type StreamState = 'enabled' | 'paused' | 'disabled';
 
 /** A receiver's stream of events, as stored. */
@@ -17,7 +17,7 @@ export interface Stream {
   /** The stream's owner, and the audience of its events. */
   client: string;
   delivery: Delivery;
-  /** URIs of event types. Some may be unknown to this server. */
+  /** URIs of the event types that the receiver requested. This server may not know all of them. */
   requested: readonly string[];
   description?: string;
   status: StreamState;
@@ -43,7 +43,7 @@ export function isPushed(stream: Stream): stream is PushStream {
 export interface Streams {
   create(stream: Omit<Stream, 'id'>): Promise<Stream>;
   find(id: string): Promise<Stream | undefined>;
-  /** Lists the streams of one client, or all. */
+  /** Lists the streams of one client, or of all clients. */
   list(client?: string): Promise<Stream[]>;
   /** @returns the changed stream; undefined if there is none */
   change(id: string, edit: (now: Stream) => Stream): Promise<Stream | undefined>;

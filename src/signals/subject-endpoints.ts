@@ -16,8 +16,8 @@ type Dependencies = Pick<ManagementDependencies, 'issuer' | 'streams' | 'subject
 };
 
 /**
- * An account by the `sub` of its ID tokens, or the user of a complex subject. An email address is refused: its events
- * would tell the receiver whose address it is.
+ * A subject: an account, named by the `sub` of its ID tokens, or a complex subject with such a user. An email address
+ * is refused, because the events would tell the receiver whose address it is.
  */
 const person = z.object({ format: z.literal('iss_sub'), iss: z.string(), sub: z.string().max(255) });
 const subject = z.union([person, z.object({ format: z.literal('complex'), user: person })], {
@@ -36,7 +36,7 @@ export function subjectRoutes(dependencies: Dependencies): Route[] {
   ];
 }
 
-/** The answer is the same whether or not there is such an account (§9.1). */
+/** Adds or removes an account. The answer is the same whether or not the account exists (§9.1). */
 async function choose(
   dependencies: Dependencies,
   context: Context,

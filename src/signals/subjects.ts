@@ -6,7 +6,7 @@ interface Choice {
   wanted: boolean;
 }
 
-/** Mark that an account gave a client access. The client may get the account's events from then on. */
+/** Record that an account has given a client access. The client may get the account's events from then on. */
 interface KnownSubject {
   known: true;
 }
@@ -16,12 +16,12 @@ const choicesOfStream = (stream: string): Index<Choice> => `signal-subjects-of-s
 const knownSubjectKey = keyspace<KnownSubject>('signal-acquaintance');
 const recordsOfAccount = (account: string): Index<unknown> => `signal-records-of-account:${account}`;
 
-/** Accounts that receivers chose for their streams, and accounts that a client may get events of. */
+/** Accounts that receivers chose for their streams, and accounts whose events a client may get. */
 export interface Subjects {
   /** Allows a client to get an account's events from now on. */
   introduce(account: string, client: string): Promise<void>;
   isKnown(account: string, client: string): Promise<boolean>;
-  /** Revokes the permission of `introduce`, until it is called again. */
+  /** Revokes the permission that `introduce` gave, until it is called again. */
   withdraw(account: string, client: string): Promise<void>;
   choose(stream: string, account: string, wanted: boolean): Promise<void>;
   /** @returns undefined if the receiver has not chosen */
