@@ -9,14 +9,17 @@ interface AssignerDependencies {
   clock: Clock;
   allocator: IndexAllocator;
   uriOf: ListUris['uriOf'];
-  /** The life of the longest access token, in seconds. */
+  /** The longest access token lifetime, in seconds. */
   longest: number;
 }
 
-/** A token's status reference, and the promise of its index entries. The token must not be sent before they are written. */
+/**
+ * A token's status reference, and the pending writes of its index entries. The token must not be sent before they
+ * succeed.
+ */
 export interface Assigned {
   reference: StatusReference;
-  /** Rejects with StoreUnavailable. */
+  /** Resolves once the entries are written. Rejects with StoreUnavailable. */
   entered: Promise<unknown>;
 }
 

@@ -3,8 +3,8 @@ import type { Bitmap, Index, Store } from '../storage/store.ts';
 import { lifeOf, listKey, type ListRecord, type StatusList, CAPACITY } from './lists.ts';
 
 /**
- * Bits in the order of draft-ietf-oauth-status-list-20 §4.1, where the first of a byte is its lowest; the store counts
- * from the highest. So the store's bytes are the list's.
+ * Converts an index to the store's bit offset. A status list counts from a byte's lowest bit
+ * (draft-ietf-oauth-status-list-20 §4.1), the store from its highest. So the store's bytes are the list's.
  */
 function offsetOf(idx: number): number {
   return idx ^ 7;
@@ -18,7 +18,7 @@ export function setBit(bytes: Uint8Array, idx: number): void {
   bytes[idx >>> 3] = (bytes[idx >>> 3] ?? 0) | (1 << (idx & 7));
 }
 
-/** Returns the indexes whose bits are set in `these` and not in `those`, which may be shorter. */
+/** Returns the indexes whose bits are set in `these` but not in `those`, which may be shorter. */
 export function setOnlyIn(these: Uint8Array, those: Uint8Array): number[] {
   const found: number[] = [];
   for (let at = 0; at < these.length; at += 1) {
@@ -36,17 +36,17 @@ export function wholeList(stored: Uint8Array = new Uint8Array()): Buffer {
   return bits;
 }
 
-/** Channel of the notice that a list has changed. It may be lost: every node polls as well. */
+/** Channel of the notice that a list has changed. A notice may be lost, so every node polls as well. */
 export const LISTS_CHANGED = 'status-lists';
 
 /** Index of the live lists. */
 export const LISTS: Index<ListRecord> = 'status-lists';
 export const bitsOf = (list: string): Bitmap => `status-bits:${list}`;
 
-/** Most bits in one call, so that a long call does not block the store. */
+/** Most bits that one call sets, so that a long call does not block the store. */
 const MOST = 10_000;
 
-/** Sets bits of a list, then increments its version, by which other nodes notice the change. */
+/** Sets bits of a list, then increments the list's version, so that other nodes notice the change. */
 export async function markBits(
   { grants, clock }: { grants: Store; clock: Clock },
   list: StatusList,
@@ -72,8 +72,8 @@ export async function writeList(
 }
 
 /**
- * Tells whether the store still has a list's bits. A store that evicts, or was restored from a copy, may have lost
- * them.
+ * Tells whether the store still has a list's bits. A store that evicts records, or was restored from an older copy, may
+ * have lost them.
  */
 export function isWhole(record: ListRecord | undefined, bits: Uint8Array): boolean {
   return record !== undefined && (!record.hasBits || bits.length > 0);

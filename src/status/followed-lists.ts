@@ -19,26 +19,32 @@ import { isLive, listKey, listNamed, type ListRecord, type StatusList } from './
 /** A list in this node's memory. */
 export interface FollowedList extends StatusList {
   readonly bits: Buffer;
-  /** Grows with every change on this node. */
+  /** Number of bits that were added on this node since it first read the list. */
   readonly changes: number;
 }
 
-/** Period in milliseconds of asking the store for changes. */
+/** Milliseconds between two looks at the store for changes. */
 const PERIOD = 300;
 /** Shortest time between two looks in milliseconds, however many notices arrive. */
 const PACE = 50;
-/** Age in milliseconds at which an observation is no longer vouched for. APIs include it in their bound. */
+/**
+ * Longest age in milliseconds of the comparison with the store by which lists are served. It is subtracted from their
+ * `ttl`.
+ */
 export const BELIEVED = 1000;
-/** Longest comparison that counts as current, in milliseconds: a longer one means a stalled node or a slow store. */
+/**
+ * Longest comparison that counts as current, in milliseconds. A longer one means that the node stalled or the store is
+ * slow.
+ */
 const CURRENT = 300;
-/** Period in milliseconds of comparing all bits, also of lists whose version has not changed. */
+/** Milliseconds between two comparisons of all bits, including those of lists whose version has not changed. */
 const COMPARED = 30_000;
 
 const NONE = new Uint8Array();
 
 interface Followed extends FollowedList {
   changes: number;
-  /** Version of its record when the bits were read. */
+  /** Version of the list's record when its bits were read; 0 to read them at the next look. */
   version: number;
   writtenAt: number | undefined;
 }
@@ -51,13 +57,13 @@ interface FollowedListsDependencies {
   onRevoked: (list: FollowedList, indexes: readonly number[]) => void;
   /** Called after each quick comparison of all lists with the store. */
   onVerified: () => void;
-  /** Called for a list of which the store has lost bits. */
+  /** Called for a list whose record or bits the store has lost. */
   onLost: (list: StatusList) => Promise<void>;
 }
 
 /**
- * The live lists, in memory and compared with the store. Bits are only ever added. Bits that the store has lost, such as a
- * Redis restored from an older copy, are written back from memory.
+ * Keeps the live lists in memory, and compares them with the store. Bits are only ever added. Bits that the store has
+ * lost, for example because Redis was restored from an older copy, are written back from memory.
  */
 export class FollowedLists {
   readonly #parts: FollowedListsDependencies;
@@ -67,7 +73,7 @@ export class FollowedLists {
   #verifiedAt = -Infinity;
   #comparedAt = -Infinity;
   #failed = false;
-  /** The current look at the store, the pause after it, and the next one. */
+  /** The current look at the store, the pause after it, and the next look. */
   #looking: Promise<void> = Promise.resolve();
   #pause: Promise<void> = Promise.resolve();
   #coming: Promise<void> | undefined;
@@ -78,7 +84,10 @@ export class FollowedLists {
     this.#timer = setInterval(() => this.#lookUnasked(), PERIOD).unref();
   }
 
-  /** Reads the lists from the store and subscribes to notices. @throws StoreUnavailable, and then it is closed */
+  /**
+   * Reads the lists from the store and subscribes to notices. If that fails, the lists are closed.
+   * @throws StoreUnavailable
+   */
   async open(): Promise<void> {
     try {
       this.#unsubscribe = await this.#parts.grants.subscribe(LISTS_CHANGED, () => this.#lookUnasked());
@@ -89,37 +98,46 @@ export class FollowedLists {
     }
   }
 
-  /** Returns the live lists, as of a moment ago. @throws StoreUnavailable if the last comparison is too old */
+  /**
+   * Returns the live lists, as the store had them a moment ago.
+   * @throws StoreUnavailable if the last comparison is too old
+   */
   async verified(): Promise<FollowedList[]> {
     await this.#verify();
     return [...this.#lists.values()].filter((list) => isLive(list, this.#parts.clock));
   }
 
-  /** Returns the live lists, as of this call. @throws StoreUnavailable */
+  /** Returns the live lists, as the store has them now. @throws StoreUnavailable */
   async latest(): Promise<FollowedList[]> {
     await this.look();
     return this.verified();
   }
 
-  /** @returns `undefined` for an unknown or expired list. @throws StoreUnavailable as `verified` */
+  /**
+   * Finds a live list.
+   * @returns `undefined` for an unknown or expired list
+   * @throws StoreUnavailable as `verified`
+   */
   async find(id: string): Promise<FollowedList | undefined> {
     const named = listNamed(id);
     if (named === undefined || !isLive(named, this.#parts.clock)) return undefined;
     await this.#verify();
-    // Another node may have created it within this second.
+    // Another node may have created the list since the last comparison.
     if (!this.#lists.has(id)) await this.look();
     return this.#lists.get(id);
   }
 
-  /** Reads the store again, after this call; concurrent callers share one read. @throws StoreUnavailable */
+  /**
+   * Reads the store again. The read begins after this call, and concurrent callers share it. @throws StoreUnavailable
+   */
   look(): Promise<void> {
     this.#coming ??= this.#inTurn();
     return this.#coming;
   }
 
   /**
-   * Adds bits that this node has just set. If the store loses its latest writes, they are written back from here.
-   * @throws StoreUnavailable if this node does not know the list yet
+   * Adds bits that this node has just set. If the store loses its latest writes, the bits are written back from memory.
+   * @throws StoreUnavailable if this node does not know the list yet and cannot read it
    */
   async learn(list: StatusList, indexes: readonly number[]): Promise<void> {
     const known = this.#lists.get(list.id);
@@ -157,7 +175,10 @@ export class FollowedLists {
     this.look().catch(() => undefined);
   }
 
-  /** Detects a stalled process as well as a store that does not answer. */
+  /**
+   * Looks at the store again, or throws, if the last comparison is too old. That detects a stalled process as well as a
+   * store that does not answer.
+   */
   async #verify(): Promise<void> {
     const age = this.#parts.clock.now() - this.#verifiedAt;
     if (age >= 0 && age <= BELIEVED) return;
@@ -187,7 +208,7 @@ export class FollowedLists {
     return [...ids].flatMap((id) => listNamed(id) ?? []).filter((list) => isLive(list, clock));
   }
 
-  /** Reads a list that this node has not met yet, with fewer round trips than a whole look. */
+  /** Reads a list that this node does not know yet, in fewer round trips than a whole look. */
   async #readOne(list: StatusList, indexes: readonly number[]): Promise<void> {
     const { grants } = this.#parts;
     const [record, stored] = await Promise.all([grants.get(listKey(list.id)), grants.readBits(bitsOf(list.id))]);
@@ -202,7 +223,7 @@ export class FollowedLists {
     const { version, value } = record;
     const found = { ...list, bits: wholeList(stored), changes: 0, version, writtenAt: value.writtenAt };
     this.#lists.set(list.id, found);
-    // A listener of this node may have an older copy from another node.
+    // An API that listens to this node may have an older copy from another node.
     this.#tell(found, setOnlyIn(found.bits, NONE));
     return true;
   }

@@ -7,7 +7,7 @@ import { CAPACITY, LEEWAY, lifeOf, listKey, listNamed, newList, type StatusList 
 /** The list from which all nodes take indexes now. */
 interface OpenList {
   list: string;
-  /** In milliseconds since the epoch. */
+  /** Time at which the list closes, in milliseconds since the epoch. */
   closesAt: number;
 }
 
@@ -16,18 +16,18 @@ const openListKey: Key<OpenList> = keyspace<OpenList>('open-status-list')('main'
 /** Counts the blocks of indexes that were taken from a list. */
 const blocksOf = (list: string): Counter => `status-blocks:${list}`;
 
-/** Indexes that a node takes at a time. */
+/** Number of indexes that a node takes at a time. */
 const BLOCK = 1024;
-/** Number of indexes left at which the node fetches the next block, so that hardly a token waits for it. */
+/** Number of remaining indexes below which the node fetches the next block, so that tokens rarely wait for it. */
 const LOW = 256;
 
 interface IndexAllocatorDependencies {
   grants: Store;
   clock: Clock;
   random: Random;
-  /** The life of the longest access token, in seconds. */
+  /** The longest access token lifetime, in seconds. */
   longest: number;
-  /** For how long a list is open, in seconds. */
+  /** Time for which a list is open, in seconds. */
   openFor: number;
   /** Number of indexes in a list. */
   capacity?: number;
@@ -36,7 +36,7 @@ interface IndexAllocatorDependencies {
 interface Block {
   list: StatusList;
   closesAt: number;
-  /** Shuffled, so that an index does not tell when its token was issued. */
+  /** Shuffled, so that an index does not reveal the time at which its token was issued. */
   indexes: number[];
 }
 
@@ -45,7 +45,7 @@ export interface Taken {
   idx: number;
 }
 
-/** Allocates status indexes. No two tokens get the same one, on any node. */
+/** Allocates status indexes. No two tokens get the same index, even on different nodes. */
 export class IndexAllocator {
   readonly #parts: IndexAllocatorDependencies;
   readonly #highest = new Map<string, number>();
@@ -57,7 +57,7 @@ export class IndexAllocator {
     this.#parts = parts;
   }
 
-  /** @param expiresAt the token's, in milliseconds since the epoch */
+  /** Allocates an index. @param expiresAt expiry of the token, in milliseconds since the epoch */
   async take(expiresAt: number): Promise<Taken> {
     for (;;) {
       const taken = this.takeAtHand(expiresAt);
@@ -90,7 +90,7 @@ export class IndexAllocator {
     }
     const now = this.#now;
     if (!has(now)) return undefined;
-    // If it fails, the caller that finds no index left tries again and gets the error.
+    // If this fetch fails, the caller that finds no index left fetches again and gets the error.
     if (now.indexes.length < LOW && this.#next === undefined) this.#fetch(expiresAt).catch(() => undefined);
     return now;
   }
@@ -125,7 +125,7 @@ export class IndexAllocator {
     }
   }
 
-  /** Replaces the open list of this version by a new one. If several nodes do so at once, one wins. */
+  /** Opens a new list, unless another node has opened one since this version was read. */
   async #open(version: number | undefined, expiresAt = 0): Promise<void> {
     const { grants, clock, random, longest, openFor } = this.#parts;
     const closesAt = clock.now() + openFor * 1000;
@@ -146,7 +146,7 @@ export class IndexAllocator {
     this.#highest.set(list.id, number);
   }
 
-  /** Fisher–Yates. Four bytes for each draw leave no bias that could be seen. */
+  /** Shuffles the indexes of a block (Fisher–Yates). Four bytes for each draw make the bias negligible. */
   #shuffled(start: number): number[] {
     const indexes = Array.from({ length: BLOCK }, (_, at) => start + at);
     const draws = this.#parts.random.bytes(BLOCK * 4);

@@ -11,9 +11,12 @@ export interface StatusList {
 
 /** The stored record of a list. Its version grows after each change of the bits. */
 export interface ListRecord {
-  /** True once bits were set. If there are none then, the store has lost them. */
+  /** True once bits were set. If the store then has no bits, it has lost them. */
   hasBits: boolean;
-  /** In milliseconds since the epoch. It tells versions apart that restart after the store has lost the list. */
+  /**
+   * Time of the write in milliseconds since the epoch. Versions start again after the store has lost the list; this
+   * time tells equal versions apart.
+   */
   writtenAt?: number;
 }
 
@@ -23,23 +26,25 @@ export interface StatusReference {
   uri: string;
 }
 
-/** Indexes in a list. All lists have this length from the start, so that none reveals the number of tokens. */
+/**
+ * Number of indexes in a list. All lists have this length from the start, so that none reveals the number of tokens.
+ */
 export const CAPACITY = 2 ** 20;
 
-/** Time in milliseconds for which an expired token is still listed, since the clocks of APIs differ. */
+/** Time in milliseconds for which an expired token is still listed, because the clocks of APIs differ. */
 export const LEEWAY = 60_000;
 
 export const listKey: (id: string) => Key<ListRecord> = keyspace<ListRecord>('status-list');
 
 const ID = /^([0-9a-z]{6,8})-([\w-]{8})$/;
 
-/** Makes a list. Its name contains its end, so that the end needs no look-up and cannot be lost. */
+/** Creates a list. Its id contains the time at which it ends, so that the time needs no look-up and cannot be lost. */
 export function newList(endsAt: number, random: Random): StatusList {
   const seconds = Math.ceil(endsAt / 1000);
   return { id: `${seconds.toString(36)}-${random.bytes(6).toString('base64url')}`, endsAt: seconds * 1000 };
 }
 
-/** @returns `undefined` if this is not the name of a list */
+/** Parses the id of a list. @returns `undefined` if it is malformed */
 export function listNamed(id: string): StatusList | undefined {
   const seconds = ID.exec(id)?.[1];
   return seconds === undefined ? undefined : { id, endsAt: Number.parseInt(seconds, 36) * 1000 };

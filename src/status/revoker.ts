@@ -12,7 +12,7 @@ export interface RevokerDependencies {
   grants: Store;
   clock: Clock;
   issuer: string;
-  /** The lists in a running server's memory, which learn of the revocation at once. */
+  /** Adds the revocations to the lists in a running server's memory at once. */
   learn?: Learn | undefined;
 }
 
@@ -23,12 +23,13 @@ interface Which {
   accessOnly?: boolean;
 }
 
-/** Revokes tokens through the store alone. */
+/** Revokes tokens. It needs only the store. */
 export interface Revoker {
   /**
-   * Revokes the members of these indexes: sets the bits of JWTs and deletes the records of other tokens. It may be repeated.
+   * Revokes the members of these indexes: sets the bits of JWTs, and deletes the records of other tokens. A repeated
+   * call does no harm.
    * @returns the number of JWTs that were not revoked before
-   * @throws StoreUnavailable after which some may be revoked already
+   * @throws StoreUnavailable, after which some tokens may be revoked already
    */
   revokeMembers(indexes: readonly Index<unknown>[], which?: Which): Promise<number>;
   /** Revokes one token. An unknown or expired list is ignored. */
@@ -37,7 +38,7 @@ export interface Revoker {
   isRevoked(reference: StatusReference): Promise<boolean>;
 }
 
-/** Start of the request that a record belongs to. A record without it counts as older than any instant. */
+/** Start of the request that a record belongs to. A record without a start counts as older than any instant. */
 interface Dated {
   startedAt?: number;
 }
@@ -130,7 +131,7 @@ class BitBatch {
     for (const idx of fresh) setBit(bits, idx);
     known.fresh.push(...fresh);
     this.#count += fresh.length;
-    // Bits of other indexes that arrive in the same tick are written together.
+    // Bits that other calls add in the same tick are written together with these.
     if (fresh.length > 0) known.marking ??= Promise.resolve().then(() => this.#mark(known));
     await known.marking;
     await this.#parts.learn?.(list, indexes);

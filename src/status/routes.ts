@@ -11,14 +11,16 @@ export const STATUS_ROUTES = { aggregation: '/status', events: '/status/events',
 const TYPE = 'application/statuslist+jwt';
 
 /**
- * Returns the client that a request authenticates as, or the answer to wrong credentials. Returns undefined without
- * credentials.
+ * Returns the client that a request authenticates as, or the error response to wrong credentials. Returns undefined
+ * without credentials.
  */
 type FindClient = (
   context: Context,
 ) => Promise<{ client: string } | { status: number; error: string; error_description: string } | undefined>;
 
-/** Public routes: a list shows which tokens are revoked, but not whose they were. */
+/**
+ * Public routes. They need no authentication, because a list shows which tokens are revoked, but not whose they were.
+ */
 export function statusRoutes(status: TokenStatus, findClient: FindClient): Route[] {
   return [
     route('GET', STATUS_ROUTES.aggregation, unsecured, async (context) => {
@@ -37,8 +39,8 @@ export function statusRoutes(status: TokenStatus, findClient: FindClient): Route
 }
 
 /**
- * Serves a list (draft-ietf-oauth-status-list-20 §8). It is compressed (§8.2), because base64url makes it a third
- * longer.
+ * Serves a list (draft-ietf-oauth-status-list-20 §8). It is compressed for clients that accept gzip (§8.2), because
+ * base64url makes it a third longer.
  */
 async function giveList(context: Context, status: TokenStatus): Promise<void> {
   openToAll(context);
@@ -61,7 +63,10 @@ async function giveList(context: Context, status: TokenStatus): Promise<void> {
   context.body = body;
 }
 
-/** Needs no credentials. An authenticated client gets one of the slots that are reserved for clients. */
+/**
+ * Serves the event stream. It needs no credentials, but an authenticated client gets one of the slots that are reserved
+ * for clients.
+ */
 async function giveStream(context: Context, status: TokenStatus, findClient: FindClient): Promise<void> {
   const found = await findClient(context);
   if (found !== undefined && 'error' in found) {
@@ -71,13 +76,13 @@ async function giveStream(context: Context, status: TokenStatus, findClient: Fin
     return;
   }
   const from = { blocks: addressBlocks(clientAddress(context)), client: found?.client };
-  // A flood that finds no room costs the store nothing.
+  // The room is checked before the store is read, so that a flood of requests costs the store nothing.
   if (!status.streams.hasRoom(from)) {
     refuseStream(context);
     return;
   }
   const first = await status.greeting();
-  // Callers of the same moment count too.
+  // Other callers may have taken the room while this one waited for the store.
   if (!status.streams.hasRoom(from)) {
     refuseStream(context);
     return;
@@ -99,7 +104,10 @@ function refuse(context: Context, status: 501 | 503, reason: string): void {
   context.body = { error: status === 501 ? 'invalid_request' : 'temporarily_unavailable', error_description: reason };
 }
 
-/** A cache must ask this server each time, because a cached copy would delay a revocation. */
+/**
+ * Lets pages of any origin read a response. Caches must revalidate it each time, because a cached copy would delay a
+ * revocation.
+ */
 function openToAll(context: Context): void {
   context.set({
     'Access-Control-Allow-Origin': '*',

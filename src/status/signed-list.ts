@@ -8,12 +8,12 @@ import { BELIEVED, type FollowedList } from './followed-lists.ts';
 export interface SignedList {
   readonly token: string;
   readonly etag: string;
-  /** The compressed list, made for the first client that accepts it. */
+  /** Returns the compressed token, which is made for the first client that accepts it. */
   readonly gzipped: () => Promise<{ body: Buffer; etag: string }>;
 }
 
 export interface SigningDependencies {
-  /** Signs with the current key, as `statuslist+jwt`. */
+  /** Signs a `statuslist+jwt` with the current key. */
   sign: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
   clock: Clock;
   issuer: string;
@@ -22,7 +22,10 @@ export interface SigningDependencies {
   uriOf: (list: FollowedList) => string;
 }
 
-/** Time in seconds from `ttl` to `exp` of a list: it bounds an attack that serves an old list. */
+/**
+ * Seconds by which the life of a signed list exceeds twice its `ttl`. Its expiry limits an attack that serves an old
+ * list.
+ */
 const BEYOND = 300;
 
 const compress = promisify(deflate);
@@ -34,11 +37,11 @@ interface Made {
   /** The next signing, shared by all callers that came too late for the current one. */
   after?: Promise<SignedList>;
   changes: number;
-  /** In seconds since the epoch. */
+  /** Expiry in seconds since the epoch. */
   exp: number;
 }
 
-/** Caches each signed list. A request signs it again if it has changed or half of its life is over. */
+/** Caches each signed list. A request signs the list again if it has changed or half of its life is over. */
 export class SignedLists {
   readonly #parts: SigningDependencies;
   readonly #life: number;
@@ -49,7 +52,7 @@ export class SignedLists {
     this.#life = BEYOND + 2 * parts.ttl;
   }
 
-  /** Returns the signed list with all revocations known now. */
+  /** Returns the signed list with all revocations that this node knows now. */
   of(list: FollowedList): Promise<SignedList> {
     const former = this.#made.get(list);
     const now = epochSeconds(this.#parts.clock);
@@ -67,7 +70,7 @@ export class SignedLists {
     this.#made = new WeakMap();
   }
 
-  /** Keeps a list valid for clients whose clock is ahead. */
+  /** Tells whether less than half of a list's life is over. It is then valid even for clients whose clock is ahead. */
   #isYoung({ exp }: Made, now: number): boolean {
     const left = exp - now;
     return left > this.#life / 2 && left <= this.#life;
@@ -75,7 +78,7 @@ export class SignedLists {
 
   async #make(list: FollowedList, now: number): Promise<SignedList> {
     const { issuer, ttl, uriOf, sign } = this.#parts;
-    // A copy, because the bits may change while another thread compresses them.
+    // Compresses a copy, because the bits may change while another thread compresses them.
     const bytes = await compress(Buffer.from(list.bits), { level: 9 });
     const token = await sign({
       ...{ iss: issuer, sub: uriOf(list), iat: now, exp: now + this.#life, ttl: ttl - BELIEVED / 1000 },
@@ -86,7 +89,7 @@ export class SignedLists {
   }
 }
 
-/** Each representation has a validator of its own (RFC 9110 §8.8.3.3). */
+/** Compresses a token. The compressed form has an ETag of its own (RFC 9110 §8.8.3.3). */
 async function encoded(token: string, etag: string): Promise<{ body: Buffer; etag: string }> {
   return { body: await encode(token, { level: 9 }), etag: etag.replace(/"$/, '-gzip"') };
 }

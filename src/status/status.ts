@@ -21,12 +21,15 @@ export interface TokenStatus extends Pick<Revoker, 'isRevoked'> {
   signed(id: string): Promise<SignedList | undefined>;
   /** Lists the URIs of the live lists. @throws StoreUnavailable as `signed` */
   uris(): Promise<string[]>;
-  /** Adds revocations to this node's lists, which restores them if the store loses them. @throws StoreUnavailable */
+  /**
+   * Adds revocations to this node's lists, from which they are restored if the store loses them. @throws
+   * StoreUnavailable
+   */
   readonly learn: Learn;
-  /** Returns the first event of a new stream, as of this call. @throws StoreUnavailable */
+  /** Returns the first event of a new stream, with the state of the lists at this call. @throws StoreUnavailable */
   greeting(): Promise<string>;
   readonly streams: Streams;
-  /** Signs the lists with the current keys, and makes APIs fetch the keys. */
+  /** Drops the signed lists, so that they are signed with the current keys, and makes APIs fetch the keys. */
   keysChanged(): void;
   close(): Promise<void>;
 }
@@ -45,7 +48,7 @@ interface StatusDependencies extends Pick<SigningDependencies, 'sign'> {
 
 /** Longest time for which a list accepts new tokens, in seconds. */
 const OPEN_FOR = 900;
-/** Most indexes in one event. For more, readers fetch the list. */
+/** Most indexes in one event. If there are more, readers must fetch the list. */
 const MOST_TOLD = 1000;
 
 /** Starts to follow the lists. @throws StoreUnavailable */
@@ -99,7 +102,7 @@ function greeting(lists: readonly FollowedList[], uriOf: (list: FollowedList) =>
 
 const contents = new WeakMap<FollowedList, { changes: number; content: number }>();
 
-/** Hashes the content of a list; equal on all nodes with equal bits. It is public and cheap. */
+/** Returns a hash of a list's bits. It is equal on all nodes that have the same bits. */
 function contentOf(list: FollowedList): number {
   const known = contents.get(list);
   if (known?.changes === list.changes) return known.content;

@@ -1,14 +1,14 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../lib/clock.ts';
 
-/** Open streams in all, and of callers without credentials. The other half is reserved for authenticated clients. */
+/** Most open streams of all callers, and of anonymous callers. The other half is reserved for authenticated clients. */
 const MOST = 2000;
 const MOST_ANONYMOUS = 1000;
-/** Streams of one client, of which each process of a cluster of APIs may hold one. */
+/** Most streams of one client. Each process of a cluster of APIs may hold one. */
 const MOST_OF_CLIENT = 256;
-/** Streams of an IPv4 address or /64, a /56, and a /48 without credentials. */
+/** Most anonymous streams of one address block: an IPv4 address or an IPv6 /64, a /56, and a /48. */
 const MOST_OF_BLOCK = [32, 64, 128];
-/** Bytes that may wait for a reader. A slower reader is disconnected and has to reconnect. */
+/** Most bytes that may wait for a reader. A reader that is too slow is disconnected and has to reconnect. */
 const MOST_WAITING = 64 * 1024;
 /** Shortest time between two `current` events, in milliseconds. */
 const BEAT = 250;
@@ -18,11 +18,11 @@ export const TRUSTED_FOR = 700;
 interface Listener {
   /** The address blocks of the caller, narrowest first. */
   readonly blocks: readonly string[];
-  /** The client that authenticated, if one did. */
+  /** The authenticated client, if any. */
   readonly client?: string | undefined;
 }
 
-/** Readers of the event stream, who get every revocation at once (server-sent events, WHATWG HTML §9.2). */
+/** The open event streams. Every reader gets each revocation at once (server-sent events, WHATWG HTML §9.2). */
 export class Streams {
   readonly #clock: Clock;
   readonly #readers = new Map<ServerResponse, Listener>();
@@ -33,7 +33,7 @@ export class Streams {
     this.#clock = clock;
   }
 
-  /** @returns whether there is room for one more */
+  /** @returns whether one more stream may be opened */
   hasRoom({ blocks, client }: Listener): boolean {
     if (this.#isClosed || this.#readers.size >= MOST) return false;
     if (client !== undefined) return this.#count((other) => other.client === client) < MOST_OF_CLIENT;
@@ -47,9 +47,9 @@ export class Streams {
     );
   }
 
-  /** Adds a reader, whose first event is `first`. A reader that has already left takes no slot. */
+  /** Adds a reader, and sends it the event `first`. A reader that has already disconnected takes no slot. */
   add(reader: ServerResponse, from: Listener, first: string): void {
-    // Its `close` has been emitted, so nothing would free the slot.
+    // `close` was emitted before, so nothing would free the slot.
     if (reader.destroyed) return;
     this.#readers.set(reader, from);
     reader.once('close', () => this.#readers.delete(reader));
@@ -65,7 +65,7 @@ export class Streams {
     }
   }
 
-  /** Sends `current`: this node's lists have just been compared with the store. */
+  /** Sends the event `current`: this node's lists have just been compared with the store. */
   beat(): void {
     const now = this.#clock.now();
     if (Math.abs(now - this.#beatAt) < BEAT) return;
@@ -73,7 +73,7 @@ export class Streams {
     this.tell(eventText('current', {}));
   }
 
-  /** Ends every stream, so that a shutdown need not wait for them. */
+  /** Ends all streams, so that a shutdown need not wait for them. */
   close(): void {
     this.#isClosed = true;
     for (const reader of this.#readers.keys()) reader.end();
