@@ -1,15 +1,18 @@
 import type { Clock } from '../lib/clock.ts';
 
-/** In milliseconds. */
+/** One hour in milliseconds. */
 const HOUR = 3_600_000;
-/** Milliseconds without an answer after which an address loses its place in the reserve. */
+/** One day in milliseconds. An address that has not answered for so long loses its place in the reserve. */
 const DAY = 86_400_000;
 const MOST_NAMES = 30_000;
 /** Fraction of a host's remaining fetches that one caller may use. */
 const SHARE = 1 / 10;
-/** Fetches an hour reserved for an address that has answered. Keys are valid for an hour. */
+/**
+ * Fetches per hour that are reserved for an address that has answered. They suffice, because keys are valid for an
+ * hour.
+ */
 const KEPT_FETCHES = 2;
-/** Addresses that one caller may add to a host's reserve. */
+/** Most addresses that one caller may add to a host's reserve. */
 const PROVEN_BY_CALLER = 5;
 const MOST_PROVEN = 10_000;
 
@@ -30,9 +33,9 @@ interface Proven {
 }
 
 /**
- * Limits the fetches that strangers cause in an hour: for one caller, so that nobody turns few requests into many, and
- * from one host, so that many callers together cannot either. A caller gets a tenth of a host's remaining fetches. An
- * address that has answered keeps two fetches for itself.
+ * Limits the fetches that strangers cause in an hour. A limit for each caller keeps one caller from causing many
+ * fetches. A limit for each host keeps many callers from flooding it together. A caller may use a tenth of a host's
+ * remaining fetches. Two fetches are reserved for each address that has answered before.
  */
 export class FetchBudget {
   readonly #clock: Clock;
@@ -47,7 +50,7 @@ export class FetchBudget {
     this.#most = most;
   }
 
-  /** @returns whether the address may be fetched again, which is then counted */
+  /** Counts a fetch, if the limits allow it. @returns whether they do */
   take(address: string, caller: string | undefined): boolean {
     const now = this.#clock.now();
     if (now - this.#begin >= HOUR) {
@@ -60,7 +63,7 @@ export class FetchBudget {
     return names !== undefined;
   }
 
-  /** Records a useful answer of an address. */
+  /** Records that an address has given a useful answer. */
   answered(address: string, caller: string | undefined): void {
     const { host } = new URL(address);
     const now = this.#clock.now();
@@ -74,7 +77,7 @@ export class FetchBudget {
     this.#proven.set(address, { host, caller, ...known, answeredAt: now });
   }
 
-  /** @returns the names under which it is counted */
+  /** @returns the names of the counters to increment; undefined if the fetch is not allowed */
   #mayTakeCommon(host: string, caller: string | undefined): string[] | undefined {
     const ofHost = `host ${host}`;
     const left = this.#most.common - this.#countOf(ofHost);
@@ -91,7 +94,7 @@ export class FetchBudget {
     return hasLeft && this.#proven.has(address) ? [ofReserve, own] : undefined;
   }
 
-  /** Limits a host's reserve so that it suffices for every address in it. */
+  /** Tells whether another address fits into a host's reserve, which must suffice for every address in it. */
   #hasPlace(host: string, caller: string | undefined): boolean {
     const there = [...this.#proven.values()].filter((proven) => proven.host === host);
     const theirs = there.filter((proven) => proven.caller === caller);

@@ -1,10 +1,10 @@
 import type { Clock } from '../lib/clock.ts';
 import type { FetchBudget } from './fetch-budget.ts';
 
-/** Seconds between two requests to one address, whatever the first returned. */
+/** Shortest time in seconds between two requests to one address, whatever the first returned. */
 const COOLDOWN = 30;
 const MOST_KEYS = 100;
-/** Total size of all cached sets in bytes. */
+/** Largest total size of all cached sets in bytes. */
 const MOST_BYTES = 8_388_608;
 const MOST_SETS = 2000;
 
@@ -14,12 +14,12 @@ export interface KeySet {
   readonly keys: readonly unknown[];
   /** In milliseconds since the epoch; 0 if they were never fetched. */
   readonly fetchedAt: number;
-  /** The `Cache-Control` that came with them. */
+  /** The `Cache-Control` of the response. */
   readonly cacheControl: string;
 }
 
 interface KeySetsOptions {
-  /** A guarded `fetch`, because the address may be a stranger's. */
+  /** A guarded `fetch`, because a stranger may have chosen the address. */
   fetch: typeof fetch;
   clock: Clock;
   /** Limits fetches by caller and by host. */
@@ -39,8 +39,8 @@ interface Place {
 const NOTHING: KeySet = { keys: [], fetchedAt: 0, cacheControl: '' };
 
 /**
- * JWK Sets (RFC 7517 §5) of clients, trusted issuers and statement issuers. An address gets one request at a time, at
- * most every 30 seconds, even if it returns nothing useful.
+ * JWK Sets (RFC 7517 §5) of clients, trusted issuers and statement issuers. Each address gets one request at a time,
+ * and at most one every 30 seconds, even if it returns nothing useful.
  */
 export class KeySets {
   readonly #options: KeySetsOptions;
@@ -53,8 +53,9 @@ export class KeySets {
   }
 
   /**
-   * Returns the keys of an address, and fetches them if they are older than `maxAge` seconds. Never rejects: after a
-   * failure it returns the earlier keys, whose age the caller judges. @param payer the share of the budget to charge
+   * Returns the keys of an address, and fetches them if they are older than `maxAge` seconds. It never rejects: after a
+   * failure it returns the earlier keys, whose age the caller must check.
+   * @param payer the caller that the budget charges for the fetch
    */
   async at(address: string, { maxAge, payer }: { maxAge: number; payer?: string | undefined }): Promise<KeySet> {
     const known = this.#places.get(address);
@@ -66,7 +67,7 @@ export class KeySets {
     return place?.set ?? NOTHING;
   }
 
-  /** Returns the age in seconds. */
+  /** Returns the age of a key set in seconds. */
   age({ fetchedAt }: KeySet): number {
     return this.#since(fetchedAt);
   }
@@ -85,7 +86,10 @@ export class KeySets {
     return place !== undefined && (place.flight !== undefined || this.#since(place.triedAt) < COOLDOWN);
   }
 
-  /** An address is cached only if the budget allows its fetch, so that inventing addresses displaces nobody's keys. */
+  /**
+   * Fetches the keys, if the budget allows it. Only then is the address cached, so that invented addresses displace no
+   * others.
+   */
   #refresh(address: string, known: Place | undefined, payer: string | undefined): Place | undefined {
     if (this.#options.budget?.take(address, payer) === false) return known;
     const place = known ?? { set: NOTHING, triedAt: 0, bytes: 0 };
@@ -127,7 +131,7 @@ export class KeySets {
   }
 }
 
-/** @throws if it is no JWK set */
+/** Returns the keys of a JWK Set. @throws Error if it is malformed or too large */
 export function keysIn(set: unknown): unknown[] {
   const keys: unknown = typeof set === 'object' && set !== null && 'keys' in set ? set.keys : undefined;
   if (!Array.isArray(keys) || keys.length > MOST_KEYS) throw new Error(`is no JWK set of up to ${MOST_KEYS} keys`);

@@ -2,11 +2,11 @@ import type { Clock } from '../lib/clock.ts';
 import type { FetchBudget } from './fetch-budget.ts';
 import { OutgoingRefused } from './outgoing-fetch.ts';
 
-/** In seconds. */
+/** Seconds for which a picture is cached. */
 const KEPT = 86_400;
 /** Seconds before a failed picture is fetched again. */
 const COOLDOWN = 600;
-/** Total size of all cached pictures in bytes. */
+/** Largest total size of all cached pictures in bytes. */
 const MOST_BYTES = 16_777_216;
 const MOST_PICTURES = 2000;
 
@@ -16,7 +16,7 @@ interface Logo {
 }
 
 interface Kept {
-  /** Undefined if it could not be fetched. */
+  /** Resolves to undefined if the picture could not be fetched. */
   logo: Promise<Logo | undefined>;
   bytes: number;
   triedAt: number;
@@ -24,8 +24,7 @@ interface Kept {
 }
 
 /**
- * App logos, fetched and checked once by the server, so that no browser contacts an app's host before its person has
- * agreed.
+ * App logos, which the server fetches and checks. So no browser contacts an app's host before the person has agreed.
  */
 export class Logos {
   readonly #options: { fetch: typeof fetch; clock: Clock; budget?: FetchBudget };
@@ -37,7 +36,10 @@ export class Logos {
     this.#options = options;
   }
 
-  /** @returns undefined without a usable picture; the page then shows the app's initial */
+  /**
+   * Finds the logo at an address.
+   * @returns undefined if there is no usable picture; the page then shows the app's initial
+   */
   async find(address: string, payer?: string): Promise<Logo | undefined> {
     const known = this.#kept.get(address);
     const age = known === undefined ? Infinity : (this.#options.clock.now() - known.triedAt) / 1000;
@@ -89,7 +91,7 @@ export class Logos {
   }
 }
 
-/** Longest side of a picture in pixels, because a small file can claim a size that exhausts a browser. */
+/** Longest accepted side of a picture in pixels, because a small file can claim a size that exhausts a browser. */
 const LONGEST_SIDE = 2048;
 
 interface Picture {
@@ -99,8 +101,9 @@ interface Picture {
 }
 
 /**
- * Returns a picture's type by its content: PNG, JPEG, WebP or GIF. SVG is excluded because it is a document. @returns
- * undefined for anything else, and for a size that is unreadable or too large
+ * Returns the media type of a picture by its content: PNG, JPEG, WebP or GIF. SVG is excluded, because it is a
+ * document.
+ * @returns undefined for anything else, and for a size that is unreadable or too large
  */
 export function imageType(bytes: Buffer): string | undefined {
   const picture = png(bytes) ?? gif(bytes) ?? webp(bytes) ?? jpeg(bytes);
@@ -119,7 +122,7 @@ function gif(bytes: Buffer): Picture | undefined {
   return { type: 'image/gif', width: bytes.readUInt16LE(6), height: bytes.readUInt16LE(8) };
 }
 
-/** RFC 9649 §2.5 to §2.7. */
+/** Reads the header of a WebP picture (RFC 9649 §2.5 to §2.7). */
 function webp(bytes: Buffer): Picture | undefined {
   if (bytes.length < 30 || !/^RIFF[^]{4}WEBP$/.test(bytes.toString('latin1', 0, 12))) return undefined;
   const type = 'image/webp';

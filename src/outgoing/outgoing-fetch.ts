@@ -10,19 +10,19 @@ import ipaddr from 'ipaddr.js';
 type Resolve = (hostname: string) => Promise<string[]>;
 
 export interface OutgoingOptions {
-  /** Hosts that the operator lists, which may be private and use http: `HOST` for any port, or `HOST:PORT`. */
+  /** Hosts that the operator allows to be private and to use http: `HOST` for any port, or `HOST:PORT`. */
   allow: readonly string[];
-  /** A PEM file with additional authorities for the certificates of listed hosts. */
+  /** A PEM file of additional certificate authorities, for the hosts in `allow`. */
   ca?: string | undefined;
-  /** Resolves hosts that are not listed. */
+  /** Resolves hosts that are not in `allow`. */
   resolve?: Resolve;
-  /** The largest body that is read, in bytes. */
+  /** Largest accepted body in bytes. */
   maxBytes?: number;
   /** Longest time from the call to the last byte of the response, in milliseconds. */
   timeout?: number;
 }
 
-/** Reason why a URL was not called, or its response was refused; the message is for the operator. */
+/** Error for a URL that was not called, or whose response was refused. The message is for the operator. */
 export class OutgoingRefused extends Error {
   override name = 'OutgoingRefused';
 }
@@ -50,7 +50,10 @@ export function outgoingFetch(options: OutgoingOptions): typeof fetch {
   };
 }
 
-/** @throws Error for a file without a certificate, because every call would fail later */
+/**
+ * Reads the certificates of a PEM file.
+ * @throws Error if it has none, because every call that needs them would fail later
+ */
 function authoritiesIn(file: string): string[] {
   const blocks = readFileSync(file, 'utf8').match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   if (blocks.length === 0) throw new Error(`outgoing.ca: ${file} must hold certificates in PEM, and has none`);
@@ -79,7 +82,10 @@ function isListed({ hostname, port, protocol }: URL, allowed: ReadonlySet<string
   return /^https?:$/.test(protocol) && (allowed.has(hostname) || allowed.has(`${hostname}:${effectivePort}`));
 }
 
-/** @throws OutgoingRefused if the URL alone shows that it must not be called; a name is judged only by its addresses */
+/**
+ * Checks a URL, and returns `resolve`. A host name is judged only by its addresses, when they are resolved.
+ * @throws OutgoingRefused if the URL alone shows that it must not be called
+ */
 function checked(url: URL, resolve: Resolve): Resolve {
   const { protocol, hostname } = url;
   if (protocol !== 'https:') throw new OutgoingRefused(`${protocol}//${hostname} is not https: see outgoing.allow`);
@@ -109,8 +115,8 @@ function publicLookup(resolve: Resolve): LookupFunction {
 }
 
 /**
- * Queries DNS directly, without this machine's search domains and hosts file. The system's resolver would block one of
- * the few threads that hash passwords and sign tokens, for as long as a stranger's name server likes.
+ * Queries DNS directly, without this machine's search domains and hosts file. The system resolver would block one of
+ * the few threads that hash passwords and sign tokens, while it waits for a stranger's name server.
  */
 async function resolvePublicly(hostname: string): Promise<string[]> {
   const resolver = new Resolver({ timeout: 1000, tries: 2 });

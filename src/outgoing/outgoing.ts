@@ -4,7 +4,7 @@ import { KeySets } from './key-sets.ts';
 import { Logos } from './logos.ts';
 import { outgoingFetch } from './outgoing-fetch.ts';
 
-/** Ways to call addresses that one party named. */
+/** The functions and caches for addresses that one party named. */
 export interface Calls {
   readonly fetch: typeof fetch;
   readonly keySets: KeySets;
@@ -12,8 +12,8 @@ export interface Calls {
 }
 
 /**
- * Calls by the party that named the address: the operator's list of private hosts applies to the operator's addresses
- * alone.
+ * Outgoing calls, separated by the party that named the address. The operator's list of private hosts applies only to
+ * the operator's addresses.
  */
 export interface Outgoing {
   /** Addresses from the configuration, or from the operator's commands. */
@@ -22,10 +22,10 @@ export interface Outgoing {
   readonly ofStrangers: Calls;
 }
 
-/** JWK Sets are smaller than other responses. */
+/** Limits for JWK Sets, which are smaller than other responses. */
 const KEY_SET = { maxBytes: 65_536, timeout: 3000 };
 /**
- * Fetches of key sets and pictures in an hour: more than an app needs, because its keys are cached for at least a
+ * Most fetches of key sets and pictures in an hour. An app needs fewer, because its keys are cached for at least a
  * minute.
  */
 const MOST = { caller: 120, common: 400, reserve: 200 };
