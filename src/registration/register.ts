@@ -22,9 +22,9 @@ export interface RegistrationDependencies {
   registered: RegisteredClients;
   invitations: Invitations;
   statements: SoftwareStatements;
-  /** Lets the engine validate the client. @throws Error with the reason for a refusal */
+  /** Validates the client with the OAuth engine. @throws Error with the reason for a refusal */
   accept: (client: Client) => Promise<void>;
-  /** Counts a request from an address. @throws Refusal */
+  /** Counts a request from an address. @throws Refusal if the address has sent too many */
   limitAddress: (address: string) => Promise<void>;
   announce: Announce;
   revoke: Revoke;
@@ -32,7 +32,7 @@ export interface RegistrationDependencies {
   random: Random;
 }
 
-/** Client Registration Request (RFC 7591 §3.1). */
+/** Answers a Client Registration Request (RFC 7591 §3.1). */
 export async function register(parts: RegistrationDependencies, context: Context): Promise<void> {
   const { config, registered, invitations, clock, random } = parts;
   const { initial_access_token: access } = config.registration;
@@ -47,7 +47,7 @@ export async function register(parts: RegistrationDependencies, context: Context
 
   if (!(await registered.makeRoom()))
     throw new Refusal('temporarily_unavailable', 'no more clients can register for now');
-  // Uses the invitation last, so that a mistype does not cost it.
+  // The invitation is used up last, so that a mistake in the request does not cost it.
   if (needsInvitation && !(await invitations.use(invitation)))
     throw tokenRefused(context, 'the invitation has just been used');
   const accessToken = secretToken(random);
@@ -68,7 +68,7 @@ export async function register(parts: RegistrationDependencies, context: Context
   context.body = answer(config.issuer, saved, accessToken, client.secret?.reveal());
 }
 
-/** @throws Refusal that lists every fault */
+/** Reads and validates the client's metadata. @throws Refusal that lists every fault */
 async function describe(
   { config, accept, random }: RegistrationDependencies,
   clientId: string,
@@ -90,12 +90,12 @@ async function describe(
   return read.value;
 }
 
-/** RFC 6749 §5.2 allows no other characters in a description. */
+/** Replaces the characters that RFC 6749 §5.2 does not allow in a description. */
 function printable(text: string): string {
   return text.replace(/[^\x20\x21\x23-\x5B\x5D-\x7E]/g, '?').slice(0, 500);
 }
 
-/** Client Information Response (RFC 7591 §3.2.1). */
+/** Builds the Client Information Response (RFC 7591 §3.2.1). */
 function answer(issuer: string, client: Client, accessToken: string, secret: string | undefined): Metadata {
   return {
     ...metadataOf(client),
@@ -105,7 +105,7 @@ function answer(issuer: string, client: Client, accessToken: string, secret: str
   };
 }
 
-/** RFC 6750 §2.1; empty without a token. */
+/** Returns the bearer token of a request (RFC 6750 §2.1), or an empty text if there is none. */
 function bearerToken(context: Context): string {
   return /^Bearer +([\w~+/.=-]+)$/i.exec(context.get('Authorization'))?.[1] ?? '';
 }
@@ -119,8 +119,8 @@ const OURS = [
 ] as const;
 
 /**
- * Guards client management: an access token is valid for its own client only. @throws Refusal with the same answer for
- * a wrong token and an unknown client (RFC 7592 §2)
+ * Guards client management. A registration access token is valid only for its own client.
+ * @throws Refusal with the same answer for a wrong token and an unknown client (RFC 7592 §2)
  */
 export async function openOwn({ registered }: RegistrationDependencies, context: Context): Promise<OpenClient> {
   const clientId = String((context['params'] as Record<string, unknown>)['client']);
@@ -130,14 +130,16 @@ export async function openOwn({ registered }: RegistrationDependencies, context:
   return open;
 }
 
-/** RFC 7592 §2.1. The secret is stored only as a hash, so it is not returned. */
+/**
+ * Answers a read request (RFC 7592 §2.1). The response has no client secret, because the server stores only its hash.
+ */
 export function read({ config }: RegistrationDependencies, context: Context, { client }: OpenClient): void {
   context.body = answer(config.issuer, client, bearerToken(context), undefined);
 }
 
 /**
- * RFC 7592 §2.2: omitted members are removed. The access token stays, because a lost response must not lock the client
- * out.
+ * Answers an update request (RFC 7592 §2.2). Omitted members are removed. The access token stays the same, because a
+ * lost response must not lock the client out.
  */
 export async function change(parts: RegistrationDependencies, context: Context, open: OpenClient): Promise<void> {
   const metadata = await readMetadata(context);
@@ -167,7 +169,10 @@ function refuseForeignValues(metadata: Metadata, { client }: OpenClient): void {
   if (!isIts) throw new Refusal('invalid_request', 'client_secret must be left out or its own');
 }
 
-/** RFC 7592 §2.3. Its access token ends with it, and everything that was issued to it is revoked. */
+/**
+ * Answers a delete request (RFC 7592 §2.3). The client's registration access token and everything that was issued to
+ * the client become invalid.
+ */
 export async function remove(parts: RegistrationDependencies, context: Context, open: OpenClient): Promise<void> {
   await parts.revoke({ what: 'client', client: open.client.client_id }, 'client-deleted', () => open.remove());
   parts.announce({ type: 'client.deleted', client: open.client.client_id, address: clientAddress(context) });

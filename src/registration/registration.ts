@@ -16,7 +16,7 @@ import { openSoftwareStatements } from './software-statements.ts';
 import { change, openOwn, read, remove, register, type RegistrationDependencies } from './register.ts';
 
 export interface Registration {
-  /** Empty if the configuration allows no self-registration. */
+  /** Returns the routes; none if the configuration allows no self-registration. */
   routes(accept: (client: Client) => Promise<void>): Route[];
   /** Records that a self-registered client was issued a token. Never throws. */
   readonly used: (clientId: string) => void;
@@ -33,7 +33,7 @@ interface RegistrationOptions {
   random: Random;
   /** Fetches the keys of statement issuers. */
   keySets: KeySets;
-  /** Reports that the store was away: the client is renewed at its next use. */
+  /** Reports that the store did not answer. The client's registration is then renewed at its next use. */
   reportFailure: (error: unknown) => void;
 }
 
@@ -80,7 +80,7 @@ function registrationLimit({ grants, clock, most }: { grants: Store; clock: Cloc
   };
 }
 
-/** Client registration (RFC 7591) and its management by the client (RFC 7592). */
+/** Routes for client registration (RFC 7591) and for management by the client (RFC 7592). */
 function registrationRoutes(parts: RegistrationDependencies): Route[] {
   const own = '/register/:client';
   const guard = (context: Context) => openOwn(parts, context);
@@ -95,7 +95,7 @@ function registrationRoutes(parts: RegistrationDependencies): Route[] {
   ].map((one) => ({ ...one, handle: answering(parts, one.handle) }));
 }
 
-/** Every response, including refusals, is readable only by its caller and by browsers at the listed origins. */
+/** Announces refusals, and lets pages at the listed origins read every response. */
 function answering({ config, announce }: RegistrationDependencies, handle: Route['handle']): Route['handle'] {
   const answered = answeringRefusals(handle, (context, { code, reason }) => {
     announce({ type: 'registration.refused', address: clientAddress(context), error: code, reason });
@@ -106,7 +106,10 @@ function answering({ config, announce }: RegistrationDependencies, handle: Route
   };
 }
 
-/** Access tokens alone authorize here, never cookies, so no page can use the access of the person who views it. */
+/**
+ * Lets pages at the allowed origins read the response. A page cannot act for the person who views it, because only
+ * access tokens authorize requests here, never cookies.
+ */
 function allowOrigin(context: Context, allowed: readonly string[]): void {
   context.vary('Origin');
   const origin = context.get('Origin');

@@ -21,8 +21,9 @@ const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'RS256', 'PS256', 'EdDSA', 'Ed255
 
 export interface SoftwareStatements {
   /**
-   * Reads the claims of a software statement, which override the client's own metadata (RFC 7591 §3.1.1). @param known
-   * the statement verified at registration @throws Refusal
+   * Reads the claims of a software statement, which override the client's own metadata (RFC 7591 §3.1.1).
+   * @param known the statement that was verified at registration
+   * @throws Refusal
    */
   read(metadata: Metadata, known?: string): Promise<Vouched>;
 }
@@ -44,7 +45,7 @@ export function openSoftwareStatements(parts: {
   const trusted = new Map(rules.issuers.map((one) => [one.issuer, one]));
   return {
     async read({ software_statement: given }, known) {
-      // Otherwise an update could undo what the statement claims.
+      // An update without a statement keeps the earlier one, so that it cannot undo the statement's claims.
       const statement = given ?? known;
       if (statement === undefined && !rules.required) return { claims: {} };
       if (typeof statement !== 'string')
@@ -59,7 +60,7 @@ export function openSoftwareStatements(parts: {
     const voucher = trusted.get(iss);
     if (voucher === undefined) throw new Refusal('unapproved_software_statement', 'its issuer is not trusted here');
     const now = new Date(clock.now());
-    // The issuer signs other tokens with the same keys; this claim marks a software statement.
+    // An issuer may sign other tokens with the same keys. The claim `software_id` marks a software statement.
     const options = { algorithms: ALGORITHMS, currentDate: now, requiredClaims: ['software_id'] };
     const audience = aud === undefined ? {} : { audience: issuer };
     const keyOf = async ({ kid, alg = '' }: JWSHeaderParameters): Promise<JWK> => {
@@ -77,7 +78,10 @@ export function openSoftwareStatements(parts: {
   }
 }
 
-/** RFC 8725 §3.11: RFC 7591 defines no type for statements. RFC 7515 §4.1.11: no extension is supported. */
+/**
+ * Refuses the `typ` of another kind of JWT (RFC 8725 §3.11); RFC 7591 defines none for statements. Also refuses header
+ * extensions, because none is supported (RFC 7515 §4.1.11).
+ */
 function refuseForeignHeader({ typ = 'JWT', ...header }: JWTHeaderParameters): void {
   if (!/^jwt$/i.test(typ))
     throw new Refusal('invalid_software_statement', 'its type (typ) is that of another kind of JWT');
