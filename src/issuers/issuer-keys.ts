@@ -5,7 +5,7 @@ import { keysIn, type KeySet, type KeySets } from '../outgoing/key-sets.ts';
 
 /** Seconds for which fetched keys are used, even if the issuer removes one meanwhile. */
 const FRESH = 600;
-/** Seconds for which earlier keys are used if the issuer does not answer. */
+/** Additional seconds for which earlier keys are used if the issuer does not answer. */
 const STALE = 3600;
 
 /** Public keys of the operator's trusted issuers: inline ones, and those at a `jwks_uri`. */
@@ -26,7 +26,7 @@ export class IssuerKeys {
     if (this.#sets.age(set) > FRESH + STALE) return 'unavailable';
     const choice = chooseKey(this.#keysOf(set), header);
     if (choice !== 'unknown') return choice;
-    // Fetches again for a key that is new; the cooldown limits such fetches.
+    // The key may be new, so the set is fetched again. The cooldown limits such fetches.
     const newest = await this.#sets.at(address, { maxAge: 0 });
     return chosen(this.#keysOf(newest), header, newest.keys);
   }
@@ -38,14 +38,14 @@ export class IssuerKeys {
   }
 }
 
-/** @param all the unfiltered set, to distinguish an unusable key from a missing one */
+/** Selects the key for a header. @param all the unfiltered set, to distinguish an unusable key from a missing one */
 function chosen(usable: readonly JWK[], header: { kid?: string | undefined; alg: string }, all: readonly unknown[]) {
   const choice = chooseKey(usable, header);
   if (choice !== 'unknown' || header.kid === undefined) return choice;
   return all.some((key) => (key as Partial<JWK> | null)?.kid === header.kid) ? 'weak' : choice;
 }
 
-/** Keeps the public keys of a set; no other key can verify. */
+/** Returns the valid public keys of a set, because no other key can verify a signature. */
 function publicKeys(keys: readonly unknown[]): JWK[] {
   return keys.flatMap((key): JWK[] => {
     const read = publicJwk.safeParse(key);

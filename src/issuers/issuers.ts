@@ -4,13 +4,16 @@ import { everyRecord } from '../storage/every-member.ts';
 import { keyspace, type Index, type Key, type Store } from '../storage/store.ts';
 
 export interface Issuers {
-  /** Issuers of the configuration file, which are known without the store. */
+  /** Issuers from the configuration file, which are known without the store. */
   readonly configured: readonly TrustedIssuer[];
   /** Finds an issuer by a token's `iss`, compared character by character. */
   find(issuer: string): Promise<TrustedIssuer | undefined>;
   /** Issuers in the store. */
   stored(): AsyncIterable<TrustedIssuer>;
-  /** Stores an issuer and replaces the same one. @returns false if the configuration has it */
+  /**
+   * Stores an issuer, and replaces any stored one with the same identifier.
+   * @returns false if the configuration file defines it
+   */
   save(issuer: TrustedIssuer): Promise<boolean>;
   /** @returns whether the store had it */
   remove(issuer: string): Promise<boolean>;
@@ -20,7 +23,8 @@ const issuerKey = keyspace<TrustedIssuer>('trusted-issuer');
 const everyIssuer: Index<TrustedIssuer> = 'trusted-issuers';
 
 /**
- * Opens the registry of trusted issuers. Those of the configuration come first; every node reads the store each time.
+ * Opens the registry of trusted issuers. Issuers from the configuration file take precedence. The others are read from
+ * the store each time.
  */
 export function openIssuers({
   records,
