@@ -12,8 +12,8 @@ import { STANDARD_SCOPES } from './sections/claims-schema.ts';
 import { durabilityIsPossible } from './store-durability.ts';
 
 /**
- * Checks across several values. A check is skipped if one of its values is missing or faulty, so that no fault is
- * reported together with its consequences.
+ * Checks that compare several values. A check reports nothing if one of its values is missing or faulty, so that no
+ * fault is reported together with its consequences.
  */
 const CHECKS: readonly ((draft: Draft) => Fault[])[] = [
   issuerFitsTls,
@@ -47,7 +47,8 @@ function issuerFitsTls({ issuer, listen }: Draft): Fault[] {
 }
 
 /**
- * RFC 8705: on the TLS connection itself, on a port for client certificates, or forwarded by the proxy that ended TLS.
+ * Requires a way for client certificates to reach the server (RFC 8705): a TLS port for them, or a header from the
+ * proxy that ends TLS.
  */
 function certificatesCanCome({ listen }: Draft): Fault[] {
   const settings = listen?.client_certificates;
@@ -74,7 +75,7 @@ function rememberedOutlivesDefault({ sessions }: Draft): Fault[] {
   return [{ path: ['sessions', 'remembered'], message: 'must not be shorter than sessions.default' }];
 }
 
-/** RFC 6749 §4.1.2. */
+/** Limits the lifetime of authorization codes to ten minutes (RFC 6749 §4.1.2). */
 function codesAreShort({ tokens }: Draft): Fault[] {
   if (tokens === undefined || tokens.authorization_code <= 600) return [];
   return [{ path: ['tokens', 'authorization_code'], message: 'must be at most 10m (RFC 6749 §4.1.2)' }];

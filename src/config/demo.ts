@@ -6,7 +6,7 @@ import type { Config } from './schema.ts';
 import { Secret } from './secret.ts';
 import { validate } from './validate.ts';
 
-/** URLs of the demo's apps and API. Their ports follow the server's. */
+/** URLs of the demo's server, apps and API. The ports of the apps and the API follow the server's port. */
 interface DemoPlaces {
   server: string;
   notes: string;
@@ -20,7 +20,7 @@ export function demoPlaces(port: number, hostname = 'localhost'): DemoPlaces {
   return { server: at(0), notes: at(1), photos: at(2), api: at(3), web: at(4) };
 }
 
-/** The two apps of the demo, as the server's root page names them. */
+/** Returns the demo's two apps, as the server's root page lists them. */
 export function demoApps({ clients }: Pick<Config, 'clients'>): { name: string; url: string }[] {
   return clients
     .filter(({ type }) => type === 'spa')
@@ -28,14 +28,14 @@ export function demoApps({ clients }: Pick<Config, 'clients'>): { name: string; 
 }
 
 /**
- * The configuration of demo mode (design §7). The environment overrides it like a file. @throws ConfigError in
- * production, or if another machine could reach the server
+ * Returns the configuration of demo mode. Environment variables override its settings like those of a file. @throws
+ * ConfigError in production, if another machine could reach the server, or for an invalid variable
  */
 export function demoConfig(options: { port?: number; environment?: NodeJS.ProcessEnv } = {}): Config {
   const { environment = {} } = options;
   refuseOutside(environment);
   const port = options.port ?? demoPort(environment);
-  // The apps share the issuer's host, so that they move with it to 127.0.0.1.
+  // The apps use the issuer's host name, so that they follow it to 127.0.0.1.
   const places = demoPlaces(port, URL.parse(environment['LATCHKEY_ISSUER'] ?? '')?.hostname);
   const overridden = applyEnvironment(settings(places, port), { ...environment, LATCHKEY_PORT: String(port) });
   const validated = validate(overridden.value);

@@ -1,27 +1,27 @@
 /** Position of a setting: keys and list indexes from the root. */
 export type Path = readonly (string | number)[];
 
-/** Something wrong with a setting, as the checks find it. */
+/** A problem with a setting, as a check reports it. */
 export interface Fault {
   path: Path;
-  /** In the operator's words; never holds a secret. */
+  /** The text for the operator. It never holds a secret. */
   message: string;
 }
 
-/** Path such as `clients[2].redirect_uris[0]`, or the environment variable that holds the value. */
+/** A fault as a report shows it, with its place in the file or its environment variable. */
 export interface Problem {
-  /** `clients[2].redirect_uris[0]`, or the name of the environment variable that holds the value. */
+  /** A path such as `clients[2].redirect_uris[0]`, or the name of the environment variable that holds the value. */
   path: string;
   message: string;
   /** The wrong value as JSON; absent if it may be a secret or is not a single value. */
   value?: string;
-  /** The line of the file, from 1, that holds the value, or that should hold it. */
+  /** The line of the file, counted from 1, that holds the value or should hold it. */
   line?: number;
-  /** The position in the text of the file, which orders a report. */
+  /** The offset in the text of the file, by which a report sorts its problems. */
   offset?: number;
 }
 
-/** The configuration cannot be used. The message is the whole report, one line for each problem. */
+/** Error for a configuration that cannot be used. The message is the whole report, one line for each problem. */
 export class ConfigError extends Error {
   override name = 'ConfigError';
   readonly problems: readonly Problem[];
@@ -33,7 +33,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** One line for each problem: `latchkey.yaml:14  clients[1].secret: …`. */
+/** Formats one line for each problem: `latchkey.yaml:14  clients[1].secret: …`. */
 export function describeProblems(source: string, problems: readonly Problem[]): string {
   const places = problems.map(({ line }) => (line === undefined ? '' : `${source}:${line}`));
   const width = Math.max(0, ...places.map((place) => place.length));

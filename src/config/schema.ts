@@ -24,7 +24,7 @@ import {
   signingAlgorithm,
 } from './values.ts';
 
-/** PKCS #11 §4.4.4: 32 bytes, padded with blanks. */
+/** Label of a PKCS #11 token, which has 32 bytes and is padded with blanks (PKCS #11 §4.4.4). */
 const tokenLabel = z.string().regex(/^\S(.{0,30}\S)?$/u, 'must be the label of a token: 1 to 32 characters');
 
 const scope = z.strictObject({
@@ -46,7 +46,7 @@ const resource = z.strictObject({
     .optional(),
 });
 
-/** The servers that must have a write before it is acknowledged: the primary alone, or its replicas too. */
+/** Servers that must hold a write before the store acknowledges it: the primary alone, or its replicas too. */
 const durability = z.enum(['primary', 'replicated']);
 
 const seedAccount = z.strictObject({
@@ -187,7 +187,7 @@ export const configSchema = z.strictObject({
   outgoing: z.strictObject({ allow: z.array(ruled(rules.hostRule)).default([]), ca: filePath.optional() }).prefault({}),
 });
 
-/** The parsed configuration: defaults filled in, durations in seconds, secrets unprintable. */
+/** The parsed configuration. Defaults are filled in, durations are in seconds, and secrets cannot be printed. */
 export type Config = z.output<typeof configSchema> & {
   /** True in demo mode, whose passwords are published. No setting turns it on. */
   isDemo?: boolean;
@@ -217,7 +217,7 @@ export interface Draft {
   authorization_details_types: Config['authorization_details_types'] | undefined;
   redirect_schemes: Config['redirect_schemes'] | undefined;
   clients: readonly (ClientConfig | undefined)[];
-  /** The scopes and resources of clients that are otherwise unreadable. */
+  /** The scopes and resources of each client, even if its other settings are faulty. */
   reaches?: readonly (Pick<ClientConfig, 'scopes' | 'resources'> | undefined)[];
   trusted_issuers: readonly (TrustedIssuer | undefined)[];
   accounts: readonly (AccountConfig | undefined)[];

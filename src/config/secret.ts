@@ -4,7 +4,10 @@ import { inspect } from 'node:util';
 export class Secret {
   readonly #value: string | undefined;
   readonly #whyNot: string;
-  /** @param value `undefined` if the secret could not be read. @param whyNot the reason for that */
+  /**
+   * Wraps a secret. @param value `undefined` if the secret could not be read. @param whyNot the reason why it was not
+   * read
+   */
   constructor(value: string | undefined, whyNot = 'a secret was not read') {
     this.#value = value;
     this.#whyNot = whyNot;
@@ -13,7 +16,7 @@ export class Secret {
   get isRead(): boolean {
     return this.#value !== undefined;
   }
-  /** Returns the secret for its single use. @throws Error if it was not read */
+  /** Returns the secret in plain text, for the one place that uses it. @throws Error if it was not read */
   reveal(): string {
     if (this.#value === undefined) throw new Error(this.#whyNot);
     return this.#value;

@@ -3,12 +3,12 @@ import type { Config, Draft } from './schema.ts';
 
 type Role = 'grants' | 'records';
 
-/** Tells whether a write to the store of a role is acknowledged only once the replicas have it. */
+/** Tells whether the store of a role acknowledges a write only once the replicas have it. */
 export function isReplicated({ durability }: Config['stores'], role: Role): boolean {
   return (typeof durability === 'object' ? durability[role] : durability) === 'replicated';
 }
 
-/** A file has no replicas. */
+/** Refuses replicated writes for a SQLite file, which has no replicas. */
 export function durabilityIsPossible({ stores }: Draft): Fault[] {
   if (stores === undefined) return [];
   const roles: Role[] = ['grants', 'records'];

@@ -1,14 +1,14 @@
 import { isAbsolute } from 'node:path';
 
-/** A server of a store. */
+/** Host and port of a store's server. */
 export interface StoreNode {
   host: string;
   port: number;
 }
 
 /**
- * Address of a Redis. With Sentinel, `sentinel` is the master's name and `nodes` are the sentinels; otherwise the
- * servers.
+ * Address of a Redis store. With Sentinel, `sentinel` is the name of the master set, and `nodes` are the sentinels.
+ * Otherwise `nodes` are the Redis servers.
  */
 export interface RedisUrl {
   backend: 'redis';
@@ -21,20 +21,23 @@ export interface RedisUrl {
   db: number;
 }
 
-/** Address of a PostgreSQL: the servers of one cluster, or poolers in front of it, in the order of trial. */
+/**
+ * Address of a PostgreSQL store. The `nodes` are the servers of one cluster, or poolers in front of it, in the order in
+ * which the server tries them.
+ */
 export interface PostgresUrl {
   backend: 'postgres';
   nodes: StoreNode[];
-  /** Servers for notices, where `nodes` are poolers. */
+  /** Servers that carry the notices if `nodes` are poolers. */
   direct: StoreNode[];
   database: string;
   username: string;
   password?: string;
   schema: string;
   sslmode: SslMode;
-  /** Full path of the certificates to trust. */
+  /** Absolute path of the file with the trusted certificates. */
   sslrootcert?: string;
-  /** Connections of one process at most. */
+  /** Most connections of one process. */
   pool: number;
 }
 
@@ -52,12 +55,15 @@ const POSTGRES = /^postgres(?:ql)?:\/\/(?:([^@/?]*)@)?([^@/?#]+)\/([^/?#]+)(?:\?
 const SSL_MODES = ['disable', 'require', 'verify-ca', 'verify-full'] as const;
 const PARAMETERS = ['direct', 'pool', 'schema', 'sslmode', 'sslrootcert', 'target_session_attrs'];
 const DEFAULT_POOL = 10;
-/** The least and the greatest size of a pool: one connection holds another up, and each is a process of the server. */
+/**
+ * Limits on the pool size. A single connection would make all requests wait for each other, and PostgreSQL runs a
+ * process for each connection.
+ */
 const POOLS = { least: 2, greatest: 200 };
 
 /**
- * Parses a store URL. It may list several hosts, which the URL standard does not allow, so it is parsed by hand.
- * @throws Error without the URL in it, which may hold a password
+ * Parses a store URL by hand, because it may list several hosts, which the URL standard does not allow. @throws Error
+ * without the URL in its message, because the URL may hold a password
  */
 export function parseStoreUrl(url: string): StoreUrl {
   if (/^sqlite:./.test(url)) return { backend: 'sqlite', path: url.slice('sqlite:'.length) };
@@ -124,7 +130,7 @@ function readParameters(query: string): Map<string, string> {
   return parameters;
 }
 
-/** Without `sslmode` only a server of this machine is spoken to in clear. */
+/** Reads the TLS parameters. Without `sslmode`, only a connection to this machine is unencrypted. */
 function readTls(parameters: Map<string, string>, nodes: StoreNode[]): Pick<PostgresUrl, 'sslmode' | 'sslrootcert'> {
   const isLocal = nodes.every(({ host }) => /^(localhost|127\.[\d.]+|::1)$/i.test(host));
   const given = parameters.get('sslmode') ?? (isLocal ? 'disable' : 'verify-full');

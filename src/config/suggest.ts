@@ -14,7 +14,7 @@ export function didYouMean(name: string, known: readonly string[]): string {
   return candidate === undefined ? '' : ` (did you mean ${candidate}?)`;
 }
 
-/** Damerau–Levenshtein distance, computed row by row: two swapped neighbours count as one mistake. */
+/** Returns the Damerau–Levenshtein distance, computed row by row. Two swapped neighbours count as one mistake. */
 function distance(a: string, b: string): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);

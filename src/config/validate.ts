@@ -15,12 +15,12 @@ type RawIssue = z.core.$ZodRawIssue;
 
 export type Validated<T> = { value: T } | { faults: Fault[] };
 
-/** Turns a tree of plain values and `Secret`s into a configuration: the only way to a `Config`. */
+/** Validates a tree of plain values and `Secret`s. No other function makes a `Config`. */
 export function validate(tree: unknown): Validated<Config> {
   return read(configSchema, tree, (config) => checkConfig(config ?? draftOf(tree)));
 }
 
-/** Reads a list of clients as part of the given configuration. */
+/** Validates a list of clients as part of the given configuration. */
 export function validateClients(tree: unknown, config: Config): Validated<{ clients: ClientConfig[] }> {
   const taken = config.clients.map((client) => client.client_id);
   return read(clientsSchema, tree, () => {
@@ -30,7 +30,7 @@ export function validateClients(tree: unknown, config: Config): Validated<{ clie
   });
 }
 
-/** Reads a list of trusted issuers in the same way. */
+/** Validates a list of trusted issuers as part of the given configuration. */
 export function validateIssuers(tree: unknown, config: Config): Validated<{ trusted_issuers: TrustedIssuer[] }> {
   const taken = config.trusted_issuers.map(({ issuer }) => issuer);
   return read(issuersSchema, tree, () => {
@@ -39,12 +39,15 @@ export function validateIssuers(tree: unknown, config: Config): Validated<{ trus
   });
 }
 
-/** Reads self-described client metadata as a configured client; paths start at the client. */
+/** Validates the settings of a self-described client like those of a configured one. Paths start at the client. */
 export function validateClient(tree: object, config: Config): Validated<ClientConfig> {
   return read(clientSchema, tree, (client) => (client === undefined ? [] : checkClient(client, config)));
 }
 
-/** @param check runs only if the value could be read */
+/**
+ * Parses a tree and checks the result. @param check finds further faults; it gets `undefined` if the schema refused the
+ * value
+ */
 function read<S extends z.ZodType>(
   schema: S,
   tree: unknown,
@@ -54,12 +57,12 @@ function read<S extends z.ZodType>(
   const found = check(parsed.data);
   if (parsed.success) return found.length === 0 ? { value: parsed.data } : { faults: found };
   const faults = faultsOf(parsed.error.issues, schema);
-  // If a check fails at a value that is already faulty, the new fault is a consequence and is left out.
+  // A further fault at a value that is already faulty is only a consequence, and is left out.
   const news = ({ path }: Fault) => !faults.some((fault) => isWithin(path, fault.path) || isWithin(fault.path, path));
   return { faults: [...faults, ...found.filter(news)] };
 }
 
-/** Returns the readable part of a faulty tree. List items keep their positions, so that paths stay true. */
+/** Returns the readable part of a faulty tree. List items keep their positions, so that paths stay correct. */
 export function draftOf(tree: unknown): Draft {
   const root = isMapping(tree) ? tree : {};
   const { issuer, profile, listen, stores, keys, tokens, sessions, passwords, sign_up, resources, ...lists } =
@@ -99,8 +102,8 @@ function readable<S extends z.ZodType>(schema: S, value: unknown): z.output<S> |
 }
 
 /**
- * Reads the valid settings of an item, so that one mistype does not hide its other faults. @param names placeholders
- * for faulty or missing settings; they state nothing about the rest
+ * Reads the valid settings of an item, so that one typo does not hide its other faults. @param names placeholders for
+ * required settings that are faulty or missing
  */
 function readableItem<S extends z.ZodType>(
   schema: S,
@@ -130,7 +133,10 @@ const TYPES: Record<string, string> = {
   record: 'a mapping',
 };
 
-/** Words zod's issue for the operator. It quotes a value only if that is one of a fixed choice. */
+/**
+ * Turns zod's issue into a message for the operator. The message does not quote the operator's value, which may be a
+ * secret.
+ */
 function inWords(issue: RawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type':
@@ -166,7 +172,7 @@ function bound(side: 'least' | 'most', issue: RawIssue, limit: number | bigint):
 
 const A_MAPPING = 'must be a mapping';
 
-/** Lists the settings of a mapping, for an operator who wrote another value in its place. */
+/** Lists the settings of a mapping, for an operator who wrote a value of another type in its place. */
 function settingsAt(path: Path, schema: unknown): string {
   const known = keysAt(schema, path);
   return known.length === 0 ? '' : ` of settings: ${listed(known)}`;
@@ -177,7 +183,7 @@ function listed(known: readonly string[]): string {
   return known.length > 12 ? 'docs/latchkey.example.yaml lists all' : `there are ${known.join(', ')}`;
 }
 
-/** Turns zod's issues into faults: one for each unknown key, with the most likely intended key. */
+/** Turns zod's issues into faults. Each unknown key becomes one fault, with the most likely intended key. */
 function faultsOf(issues: readonly Issue[], schema: unknown): Fault[] {
   return issues.flatMap((issue): Fault[] => {
     const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
@@ -187,7 +193,7 @@ function faultsOf(issues: readonly Issue[], schema: unknown): Fault[] {
   });
 }
 
-/** Settings of other servers, with the matching setting here, if any. */
+/** Hints for the settings of other servers, by their names there. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   port: 'write listen.port',
   host: 'write listen.host',

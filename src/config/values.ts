@@ -6,7 +6,7 @@ import { publicKeyFault } from '../lib/public-key.ts';
 import type { Rule } from './rules.ts';
 import { Secret } from './secret.ts';
 
-/** A duration as text (`15m`), as whole seconds once read. */
+/** A duration, written as text such as `15m` and read as whole seconds. */
 export const duration = z.string('must be a duration such as 90s, 15m, 1h or 14d').transform((text, context) => {
   const seconds = parseDuration(text);
   if (seconds !== undefined && seconds > 0) return seconds;
@@ -14,13 +14,13 @@ export const duration = z.string('must be a duration such as 90s, 15m, 1h or 14d
   return z.NEVER;
 });
 
-/** Time for which a refresh may be repeated, `0s` for never; whole seconds once read. */
+/** Time in whole seconds for which a client may repeat a refresh; `0s` allows no repetition. */
 export const refreshWindow = durationUpTo(600, 'must be a duration of at most 10m, or 0s for none');
 
-/** Time for which a server that was told to stop still accepts connections; whole seconds once read. */
+/** Time in whole seconds for which a stopping server still accepts connections. */
 export const drainDelay = durationUpTo(300, 'must be a duration of at most 5m, or 0s for none');
 
-/** A duration that may be `0s`. */
+/** Makes the schema of a duration that may be `0s`. @param most in seconds */
 function durationUpTo(most: number, message: string) {
   return z.string(message).transform((text, context) => {
     const seconds = parseDuration(text);
@@ -30,7 +30,7 @@ function durationUpTo(most: number, message: string) {
   });
 }
 
-/** A text that satisfies a rule. */
+/** Makes the schema of a text that satisfies a rule. */
 export function ruled(rule: Rule) {
   return z.string().check((context) => {
     const message = rule(context.value);
@@ -39,8 +39,8 @@ export function ruled(rule: Rule) {
 }
 
 /**
- * The path of a file. A text of several lines is refused, because it must be the content of a file, such as a private
- * key.
+ * The path of a file. The schema refuses a text of several lines, which is probably the content of a file, such as a
+ * private key.
  */
 export const filePath = z
   .string()
@@ -62,7 +62,7 @@ export const roleName = z.string().regex(/^[a-z][a-z0-9_-]{0,63}$/, 'must be low
 /** Signing algorithms of the key ring. */
 const SIGNING = ['ES256', 'RS256', 'PS256', 'EdDSA', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'] as const;
 export const signingAlgorithm = z.enum(SIGNING);
-/** An ID token may also be signed with its client's secret (RFC 7518 §3.2). */
+/** Signing algorithms of ID tokens. HS256 signs with the client's secret (RFC 7518 §3.2). */
 export const idTokenAlgorithm = z.enum([...SIGNING, 'HS256']);
 
 /**
@@ -85,7 +85,7 @@ export type CipherSuite = z.output<typeof cipherSuite>;
 export const keyEncryption = z.enum(['ECDH-ES', 'ECDH-ES+A256KW', 'RSA-OAEP-256']);
 export const contentEncryption = z.enum(['A256GCM', 'A128GCM', 'A128CBC-HS256', 'A256CBC-HS512']);
 
-/** A public key for encryption or verification (RFC 7517); `kty` decides which members it needs. */
+/** A public key for encryption or verification (RFC 7517). Its `kty` decides which members it needs. */
 export const publicJwk = z
   .looseObject({ kty: z.enum(['EC', 'RSA', 'OKP', 'AKP'], 'must be the kty of a public key: EC, RSA, OKP or AKP') })
   .check((context) => {

@@ -1,12 +1,12 @@
 import type { Path } from '../problems.ts';
 import { isMapping } from '../schema-reflection.ts';
 
-/** The only reader of the process's environment; everything else is handed what it needs. */
+/** Returns the process's environment. No other module reads it; each receives the values that it needs. */
 export function processEnvironment(): NodeJS.ProcessEnv {
   return process.env;
 }
 
-/** The settings that an environment variable may override, and their paths. */
+/** Environment variables that override a setting, and the path of each setting. */
 const OVERRIDES = {
   LATCHKEY_ISSUER: ['issuer'],
   LATCHKEY_HOST: ['listen', 'host'],
@@ -20,8 +20,7 @@ const OVERRIDES = {
 } as const satisfies Record<string, readonly string[]>;
 
 /**
- * Defaults that an image or a package sets in the environment. They count only if neither the file nor another variable
- * sets the value.
+ * Defaults that an image or a package sets. They apply only if neither the file nor another variable sets the value.
  */
 const DEFAULTS = {
   LATCHKEY_DEFAULT_HOST: ['listen', 'host'],
@@ -37,16 +36,13 @@ export interface Overridden {
   variableAt: (path: Path) => string | undefined;
 }
 
-/**
- * Overrides the settings of the file with those of the environment. An empty variable counts as unset, as in Compose
- * files.
- */
+/** Overrides settings of the file by the environment. An empty variable counts as unset, as in Compose files. */
 export function applyEnvironment(value: unknown, environment: NodeJS.ProcessEnv): Overridden {
   const given: [name: string, path: readonly string[]][] = [
     ...Object.entries(OVERRIDES).filter(([name]) => hasValue(environment, name)),
     ...Object.entries(DEFAULTS).filter(([name, path]) => hasValue(environment, name) && isOpen(value, path)),
   ];
-  // The first variable that names a setting counts.
+  // If several variables name a setting, the first one wins.
   const overridden = given
     .toReversed()
     .reduce<unknown>((tree, [name, path]) => put(tree, path, read(name, environment)), value);
@@ -70,7 +66,7 @@ function read(name: string, environment: NodeJS.ProcessEnv): string | number | u
   return text !== undefined && NUMBERS.includes(name) && /^\d{1,9}$/.test(text) ? Number(text) : text;
 }
 
-/** If a parent is not a mapping, the tree stays unchanged, and the schema reports it. */
+/** Sets the value at a path. If a parent is not a mapping, leaves the tree unchanged for the schema to report. */
 function put(tree: unknown, path: readonly string[], value: unknown): unknown {
   const [first, ...rest] = path;
   if (first === undefined) return value;
@@ -78,7 +74,7 @@ function put(tree: unknown, path: readonly string[], value: unknown): unknown {
   return isMapping(tree) ? { ...tree, [first]: put(tree[first], rest, value) } : tree;
 }
 
-/** Returns the configuration file that the environment names, used without `--config`. */
+/** Returns the configuration file that LATCHKEY_CONFIG names. It applies if the command line has no `--config`. */
 export function configNamedBy(environment: NodeJS.ProcessEnv): string | undefined {
   return hasValue(environment, 'LATCHKEY_CONFIG') ? environment['LATCHKEY_CONFIG'] : undefined;
 }

@@ -11,7 +11,7 @@ import { weakSecrets } from './secret-strength.ts';
 
 interface LoadedItems<T> {
   value: T;
-  /** Settings that work but should change. */
+  /** Problems with settings that work but should change. */
   warnings: Problem[];
 }
 
@@ -23,8 +23,8 @@ interface ItemsKind<T> {
 }
 
 /**
- * Reads items from a file outside the configuration: one item, or a list under the section's name. @throws ConfigError
- * with every problem
+ * Reads items from a file outside the configuration. The file holds one item, or a list under the section's name.
+ * @throws ConfigError with every problem
  */
 function loadItems<T>(file: string, environment: NodeJS.ProcessEnv, kind: ItemsKind<T>): LoadedItems<T> {
   const source = readSource(file);
@@ -49,8 +49,8 @@ function loadItems<T>(file: string, environment: NodeJS.ProcessEnv, kind: ItemsK
 }
 
 /**
- * Reads trusted issuers from a file outside the configuration: one, or several under `trusted_issuers`. @throws
- * ConfigError
+ * Reads trusted issuers from a file outside the configuration. The file holds one issuer, or a list under
+ * `trusted_issuers`. @throws ConfigError
  */
 export function loadIssuers(file: string, config: Config, environment: NodeJS.ProcessEnv): TrustedIssuer[] {
   // A trusted issuer has no secret, so there are no warnings.
@@ -63,13 +63,13 @@ export function loadIssuers(file: string, config: Config, environment: NodeJS.Pr
 
 export interface LoadedClients {
   clients: ClientConfig[];
-  /** Settings that work but should change. */
+  /** Problems with settings that work but should change. */
   warnings: Problem[];
 }
 
 /**
- * Reads clients from a file outside the configuration: one, or several under `clients`. Checks them against the
- * configuration's resources and client ids. @throws ConfigError with every problem
+ * Reads clients from a file outside the configuration, and checks them against the configuration's resources and client
+ * ids. The file holds one client, or a list under `clients`. @throws ConfigError with every problem
  */
 export function loadClients(file: string, config: Config, environment: NodeJS.ProcessEnv): LoadedClients {
   const { value, warnings } = loadItems(file, environment, {

@@ -23,11 +23,11 @@ import { resolveSecrets, type SecretFile, quotableAt } from './secret-references
 
 export interface LoadedConfig {
   config: Config;
-  /** The files of secrets that the configuration names. */
+  /** The secret files that the configuration refers to. */
   secretFiles: readonly SecretFile[];
-  /** Formats a fault of a later check like the warnings. */
+  /** Turns a fault of a later check into a problem, with its line or its environment variable. */
   describe: (fault: Fault) => Problem;
-  /** Settings that work but should change. */
+  /** Problems with settings that work but should change. */
   warnings: Problem[];
 }
 
@@ -42,7 +42,10 @@ export function loadConfig({ file, environment, ...options }: LoadOptions & { fi
   return parseConfig(readSource(file), { environment, ...options });
 }
 
-/** @throws ConfigError with every problem */
+/**
+ * Applies the environment to a configuration that was read, and checks the result. @throws ConfigError with every
+ * problem
+ */
 export function parseConfig(source: ConfigSource, { environment, areFilesSpared = false }: LoadOptions): LoadedConfig {
   const document = readDocument(source);
   const overridden = applyEnvironment(document.value ?? {}, environment);
@@ -79,7 +82,10 @@ interface Context {
   tree: unknown;
 }
 
-/** An app that knows the master key can read every secret of the store. */
+/**
+ * Refuses a secret file that is the server's master key. An app that knows the master key can read every secret of the
+ * store.
+ */
 function masterKeysAmong(files: readonly SecretFile[], { keys_dir: keys }: Config): Fault[] {
   const masterKeys = ['master.key', 'master.key.new', 'master.key.old'].map((name) => resolve(keys, name));
   const message = 'is the master key of this server; make a secret of its own: latchkey secret new --file FILE';
@@ -88,7 +94,7 @@ function masterKeysAmong(files: readonly SecretFile[], { keys_dir: keys }: Confi
   );
 }
 
-/** Locates a fault for the operator: its variable or line, and its client. */
+/** Turns a fault into a problem that names its environment variable, or its line and its client or issuer. */
 function describe({ path, message }: Fault, { document, overridden, tree }: Context): Problem {
   const variable = overridden.variableAt(path);
   const value = quotableAt(configSchema, overridden.value, path);
@@ -101,7 +107,10 @@ function describe({ path, message }: Fault, { document, overridden, tree }: Cont
   return problemAt(path, `${itemAt(path, tree)}${message}`, document, value);
 }
 
-/** Kubernetes sets `NAME_PORT=tcp://…` in every pod beside a service called NAME. */
+/**
+ * Returns a hint if Kubernetes has set the port: for a service called NAME, it sets `NAME_PORT=tcp://…` in every pod of
+ * the namespace.
+ */
 function serviceLinkHint(variable: string, tree: unknown): string {
   const listen = isMapping(tree) ? tree['listen'] : undefined;
   const port = isMapping(listen) ? listen['port'] : undefined;
@@ -119,7 +128,10 @@ function passwordsInFile({ value, variableAt }: Overridden): Fault[] {
   });
 }
 
-/** Compares the port of a loopback issuer with the listening port: people reach such a server without a proxy. */
+/**
+ * Warns if a loopback issuer names another port than the one that the server listens on. People reach such a server
+ * without a proxy.
+ */
 function portWarnings({ issuer, listen }: Pick<Config, 'issuer' | 'listen'>): Fault[] {
   const url = new URL(issuer);
   const { port, tls, trusted_proxies: proxies } = listen;
@@ -135,8 +147,8 @@ function portWarnings({ issuer, listen }: Pick<Config, 'issuer' | 'listen'>): Fa
 const SQLITE = 'sqlite:';
 
 /**
- * Resolves the paths of stores, keys, certificates and modules from the folder of the file that names them, so that the
- * working directory does not matter.
+ * Resolves the paths of stores, keys, certificates and modules against the folder of the configuration file, so that
+ * the working directory does not matter.
  */
 function withFullPaths(config: Config, folder: string): Config {
   const { tls, client_certificates: certificates } = config.listen;
@@ -171,8 +183,8 @@ function fullStoreUrl(url: string, folder: string): string {
 }
 
 /**
- * Files that an earlier version kept in the working directory. Without this, a server that was started from another folder
- * would come up with an empty store.
+ * Finds files that an earlier version kept in the working directory. Without this check, the server would ignore them
+ * and start with an empty store.
  */
 function movedFiles({ stores: { grants, records }, keys_dir: keys }: Config, folder: string): Fault[] {
   const files: [path: Path, file: string | undefined][] = [
@@ -192,7 +204,7 @@ function fileOf(url: string): string | undefined {
   return url.startsWith(SQLITE) ? url.slice(SQLITE.length) : undefined;
 }
 
-/** @param folder base of relative paths */
+/** Reports the files that the server cannot read. @param folder base of relative paths */
 function unreadableFiles(
   { keys, passwords, listen, outgoing }: Pick<Draft, 'keys' | 'passwords' | 'listen' | 'outgoing'>,
   folder: string,

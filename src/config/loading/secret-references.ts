@@ -14,14 +14,14 @@ interface SecretSources {
   /** Base of relative paths. */
   folder: string;
   environment: NodeJS.ProcessEnv;
-  /** Allows an unreadable secret, for commands that use none. */
+  /** Allows an unreadable secret, for commands that use no secret. */
   areSpared?: boolean;
 }
 
 /** A file that holds a secret, and the setting that names it. */
 export interface SecretFile {
   path: Path;
-  /** The whole path of the file. */
+  /** The absolute path of the file. */
   file: string;
 }
 
@@ -32,7 +32,7 @@ interface Resolved {
   warnings: Fault[];
 }
 
-/** Replaces every `{ file: PATH }` and `{ env: NAME }` by a `Secret` if the schema has a secret there. */
+/** Replaces each `{ file: PATH }` and `{ env: NAME }` by a `Secret`, wherever the schema expects a secret. */
 export function resolveSecrets(schema: unknown, value: unknown, sources: SecretSources): Resolved {
   const faults: Fault[] = [];
   const warnings: Fault[] = [];
@@ -64,17 +64,20 @@ interface Read {
   value?: string;
   file?: string;
   fault?: string;
-  /** True if the reference is valid, but its target is out of reach for this command. */
+  /** True if the reference is valid, but the command cannot read its file or variable. */
   isAbsent?: boolean;
   warning?: string;
 }
 
-/** @param isOfClient whether `latchkey secret new` makes this kind of secret */
+/**
+ * Reads the secret that a reference names. @param isOfClient true for a client secret, which `latchkey secret new` can
+ * make
+ */
 function readSecret(reference: unknown, sources: SecretSources, isOfClient: boolean): Read {
   const [kind, ...others] = isMapping(reference) ? Object.keys(reference) : [];
   const name = isMapping(reference) && kind !== undefined ? reference[kind] : undefined;
   if (typeof name === 'string' && name !== '' && others.length === 0) {
-    // A message that repeated the secret itself would put it into a log.
+    // The name may be the secret itself, so the message does not repeat it: it may end up in a log.
     if (kind === 'env' ? !/^[a-z_]\w*$/i.test(name) : /[\r\n]/.test(name))
       return { fault: 'is the secret itself, or an invalid name; write { file: PATH } or { env: NAME }' };
     if (kind === 'env') return fromEnvironment(name, sources.environment);
@@ -96,10 +99,10 @@ function fromFile(path: string, name: string, isOfClient: boolean): Read {
   try {
     const { mode, size } = statSync(path);
     if (size > MAX_BYTES) return { fault: `the file ${name} is larger than 64 KiB` };
-    // Editors and `echo` end a file with a line break that is not meant to be part of the secret.
+    // Editors and `echo` end a file with a line break, which is not part of the secret.
     const value = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
     if (value === '') return { fault: `the file ${name} is empty` };
-    // Only a warning: Docker and Kubernetes mount secrets world-readable by default, inside a container.
+    // A world-readable file causes only a warning, because Docker and Kubernetes mount secrets that way by default.
     return (mode & 0o004) === 0
       ? { value }
       : { value, warning: `everybody on this machine may read ${name}; chmod 600 it` };
@@ -113,9 +116,9 @@ function fromFile(path: string, name: string, isOfClient: boolean): Read {
 const LONGEST = 100;
 
 /**
- * Returns the value at a path as JSON if a report may show it: a single text, number or switch that is no secret. The
- * path must lead to a known setting, because a value beside a mistyped key may be meant for any setting. A text in the
- * place of a mapping is not shown, because the file may be a secret file.
+ * Returns the value at a path as JSON if a report may show it: a string, number or boolean that is not a secret. The
+ * path must lead to a known setting, because the value of a mistyped key may be a secret. A string in the place of a
+ * mapping is not shown, because the operator may have named a secret file as the configuration.
  */
 export function quotableAt(schema: unknown, tree: unknown, path: Path): string | undefined {
   let [at, value] = [schema, tree];
@@ -130,7 +133,7 @@ export function quotableAt(schema: unknown, tree: unknown, path: Path): string |
 function shown(value: unknown): string | undefined {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (typeof value !== 'string' || value.length > LONGEST || holdsPassword(value)) return undefined;
-  // Keys and certificates have several lines, and belong into files.
+  // A text of several lines may be a private key.
   if (/[\r\n]/.test(value)) return undefined;
   return JSON.stringify(value);
 }
@@ -141,7 +144,7 @@ function holdsMappings(schema: unknown): boolean {
   return inner instanceof z.ZodObject || inner instanceof z.ZodRecord;
 }
 
-/** Tells whether a text is a URL with credentials, or was intended as one. */
+/** Tells whether a text may be a URL with credentials: it contains `@` and is not an email address. */
 function holdsPassword(text: string): boolean {
   return text.includes('@') && !/^[^\s:/@]+@[^\s:/@]+$/.test(text);
 }

@@ -4,22 +4,25 @@ import type { AccountConfig, ClientConfig } from '../schema.ts';
 /** The demo's password, the same for both accounts. Because it is published, no configured server accepts it. */
 export const DEMO_PASSWORD = 'latchkey-demo';
 
-/** The addresses of the demo's accounts. */
+/** The email addresses of the demo's accounts. */
 export const DEMO_EMAILS = ['alice@example.com', 'admin@example.com'] as const;
 
-/** Least possible entropy of a client secret in bits (RFC 6749 §10.10 asks for 128). */
+/** Least entropy of a client secret, in bits (RFC 6749 §10.10). */
 export const LEAST_BITS = 128;
 
-/** Shortest stretch that counts as one character if it repeats earlier text or counts up or down. */
+/**
+ * Shortest sequence that counts as one character because it repeats earlier text, or because its characters count up or
+ * down.
+ */
 const STRETCH = 8;
 
 /**
- * Estimates the largest possible entropy of a secret in bits: the number of characters that do not follow from earlier
- * ones, times the size of the apparent alphabet. It finds short, monotonous and repeated secrets, but no phrase of a
- * book, because a text does not reveal how it was chosen.
+ * Estimates an upper bound for the entropy of a secret in bits: the number of characters that do not follow from
+ * earlier ones, times the bits per character of the apparent alphabet. The bound exposes short, monotonous and
+ * repetitive secrets, but not a phrase from a book, because a text does not reveal how it was chosen.
  */
 export function possibleBits(secret: string): number {
-  // Hexadecimal with the separators of UUIDs and fingerprints.
+  // Ignores the separators of UUIDs and fingerprints in hexadecimal text.
   const bare = /^[0-9a-f:-]+$/i.test(secret) ? secret.replace(/[:-]/g, '') : withoutPadding(secret);
   return Math.floor(independentCharacters(bare) * Math.log2(alphabetOf(bare)));
 }
@@ -36,7 +39,7 @@ function alphabetOf(text: string): number {
   if (/^([0-9a-f]*|[0-9A-F]*)$/.test(text)) return 16;
   const others = new Set(text.replace(/[A-Za-z0-9]/g, '')).size;
   const [lower, upper, digits] = [/[a-z]/, /[A-Z]/, /\d/].map((kind) => kind.test(text));
-  // Random base64 may happen to contain no digits or signs.
+  // Random base64 may contain no digits or signs by chance.
   const letters = lower === true && upper === true ? 62 : 26 + (digits === true ? 10 : 0);
   return letters + (others >= 3 ? 33 : letters === 62 ? Math.max(others, 2) : others);
 }
@@ -51,7 +54,7 @@ function independentCharacters(text: string): number {
   return count;
 }
 
-/** Counts the characters from this position that repeat an earlier sequence; the two may overlap. */
+/** Returns the length of the longest sequence from this position that also begins earlier. The two may overlap. */
 function repeatedFrom(text: string, at: number): number {
   let longest = 0;
   for (let from = 0; from < at; from += 1) {
@@ -62,7 +65,9 @@ function repeatedFrom(text: string, at: number): number {
   return longest;
 }
 
-/** Counts the characters from this position that go up or down by one, or stay the same. */
+/**
+ * Returns the length of the run from this position in which each character goes up or down by one, or stays the same.
+ */
 function countedFrom(text: string, at: number): number {
   const step = text.charCodeAt(at + 1) - text.charCodeAt(at);
   if (!(Math.abs(step) <= 1)) return 1;
@@ -72,8 +77,8 @@ function countedFrom(text: string, at: number): number {
 }
 
 /**
- * Finds secrets that an attacker could guess (RFC 6749 §10.10). Paths start at the file. The demo's secrets are
- * published.
+ * Finds client secrets that an attacker could guess (RFC 6749 §10.10). Paths start at the root of the file. The demo
+ * skips this check, because its secrets are published.
  */
 export function weakSecrets(clients: readonly (ClientConfig | undefined)[]): Fault[] {
   return clients.flatMap((client, index) =>

@@ -5,14 +5,14 @@ import { codeOf } from '../../lib/file-system.ts';
 import { ConfigError, pathText, type Fault, type Path, type Problem } from '../problems.ts';
 import { isMapping } from '../schema-reflection.ts';
 
-/** Length limit. A thousand clients need a third of it. */
+/** Longest text of a configuration, in characters. A configuration with a thousand clients needs a third of it. */
 const MAX_CHARACTERS = 1_048_576;
 /**
- * Limit on aliases. Anchors are allowed, but not a few dozen aliases that each repeat the previous one (the "billion
- * laughs").
+ * Limit on aliases. It allows ordinary anchors, but refuses a few dozen aliases that each repeat the previous one (the
+ * "billion laughs" attack).
  */
 const MAX_ALIASES = 100;
-/** Most syntax faults in a report: one of them often causes the next. */
+/** Most syntax faults in a report. One fault often causes the next. */
 const MAX_FAULTS = 10;
 
 export interface YamlDocument {
@@ -20,19 +20,19 @@ export interface YamlDocument {
   value: unknown;
   readable: boolean;
   problems: Problem[];
-  /** Returns the line, from 1, of the setting at `path`, or else of the nearest mapping around it. */
+  /** Returns the line of the setting at `path`, counted from 1, or else of the nearest mapping around it. */
   lineOf(path: Path): number | undefined;
-  /** Returns the offset of that setting in the text. */
+  /** Returns the same position as `lineOf`, as an offset in the text. */
   offsetOf(path: Path): number | undefined;
 }
 
-/** Reads YAML 1.2 text into plain values. Never throws, and quotes nothing of the text, which may hold a secret. */
+/** Reads YAML 1.2 text into plain values. Never throws. The problems quote no values, which may be secrets. */
 export function readYaml(text: string): YamlDocument {
   if (text.length > MAX_CHARACTERS) return unreadable({ path: '', message: 'is larger than 1 MiB' });
   try {
     return read(text);
   } catch (error) {
-    // The parser still throws for endless recursion (nesting) and for too many aliases.
+    // The parser still throws for nesting that exhausts the stack, and for too many aliases.
     const message =
       error instanceof RangeError ? 'is nested too deep' : 'has more than 100 aliases that repeat each other';
     return unreadable({ path: '', message });
@@ -71,8 +71,8 @@ function read(text: string): YamlDocument {
 }
 
 /**
- * Reports an alias without an earlier anchor, or inside its own anchor. Does not quote names, which could be secrets by
- * mistake.
+ * Reports an alias without an earlier anchor, or inside its own anchor. Does not quote names, because YAML reads an
+ * unquoted secret that begins with `*` or `&` as a name.
  */
 function aliasProblems(document: Document, lines: LineCounter): Problem[] {
   const anchors = new Set<string>();
@@ -93,7 +93,7 @@ function aliasProblems(document: Document, lines: LineCounter): Problem[] {
   return found;
 }
 
-/** @param offset the offset of the second key */
+/** Describes a key that is written twice. @param offset the offset of the second key */
 function twice(document: Document, lines: LineCounter, offset: number): string {
   let [name, first] = ['', offset];
   visit(document, {
@@ -140,14 +140,14 @@ function unreadable(problem: Problem): YamlDocument {
 }
 
 export interface ConfigSource {
-  /** The name used in problems, as the operator wrote it. */
+  /** The file's name in messages, as the operator wrote it. */
   name: string;
   text: string;
-  /** Base of the paths of secrets and certificates. */
+  /** The base of relative paths in the configuration. */
   folder: string;
 }
 
-/** @throws ConfigError */
+/** Reads the configuration file. @throws ConfigError */
 export function readSource(file: string): ConfigSource {
   try {
     return { name: file, text: readFileSync(file, 'utf8'), folder: dirname(file) };
@@ -156,7 +156,7 @@ export function readSource(file: string): ConfigSource {
   }
 }
 
-/** The remedy for a file that cannot be read. */
+/** Returns the remedy for a file that cannot be read. */
 function whyNot(error: unknown, file: string): string {
   const reasons: Record<string, string> = {
     ENOENT: `there is no ${resolve(file)}; name one that is there`,
@@ -166,14 +166,14 @@ function whyNot(error: unknown, file: string): string {
   return reasons[codeOf(error)] ?? `look at ${resolve(file)}`;
 }
 
-/** @throws ConfigError for a text that cannot be parsed at all */
+/** Parses the text of a configuration. @throws ConfigError for a text that cannot be parsed at all */
 export function readDocument({ name, text }: ConfigSource): YamlDocument {
   const document = readYaml(text);
   if (!document.readable) throw new ConfigError(name, document.problems);
   return document;
 }
 
-/** Turns a fault into a problem with its line, if it has one. */
+/** Makes a problem, with the line and offset of its setting if the document has it. */
 export function problemAt(path: Path, message: string, document: YamlDocument, value?: string): Problem {
   const [line, offset] = [document.lineOf(path), document.offsetOf(path)];
   return {
@@ -191,7 +191,7 @@ const ITEMS: Readonly<Record<string, { noun: string; name: string }>> = {
   trusted_issuers: { noun: 'issuer', name: 'issuer' },
 };
 
-/** Returns the client or issuer of a path, to start a message with. */
+/** Returns the client or issuer at a path as the start of a message; an empty text for any other path. */
 export function itemAt([section = '', index]: Path, tree: unknown): string {
   const kind = ITEMS[section];
   const list = kind !== undefined && isMapping(tree) ? tree[section] : undefined;
@@ -200,7 +200,7 @@ export function itemAt([section = '', index]: Path, tree: unknown): string {
   return typeof name === 'string' && name.length <= 128 ? `${kind?.noun ?? ''} ${JSON.stringify(name)}: ` : '';
 }
 
-/** Returns the faults at paths without a known fault. */
+/** Returns the faults whose paths have no known fault. */
 export function newsBeside(known: readonly Fault[], faults: readonly Fault[]): Fault[] {
   const places = known.map(({ path }) => pathText(path));
   return faults.filter(({ path }) => !places.includes(pathText(path)));

@@ -2,12 +2,15 @@ import { OF_A_PERSON, OF_A_TOKEN, type MappedClaims } from './claims-schema.ts';
 import type { Fault } from '../problems.ts';
 import type { ClientConfig, Draft } from '../schema.ts';
 
-/** A machine client has no person who signs in. Paths start at the client. */
+/**
+ * Refuses claims in ID tokens and at userinfo for a machine client, because nobody signs in to it. Paths start at the
+ * client.
+ */
 export function claimsFitType({ type, claims }: Pick<ClientConfig, 'type' | 'claims'>): Fault[] {
   return type === 'machine' ? misplaced(claims, 'is for clients that sign people in') : [];
 }
 
-/** An API receives tokens and has no sign-in. */
+/** Refuses claims in ID tokens and at userinfo for a resource server, which receives only access tokens. */
 export function resourceClaimsFit({ resources }: Pick<Draft, 'resources'>): Fault[] {
   const message = `is for clients: those of a resource stand in ${OF_A_TOKEN.join(' and ')}`;
   return resources.flatMap((resource, index) =>

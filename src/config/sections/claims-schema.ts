@@ -8,7 +8,8 @@ const CLAIM_PLACES = ['id_token', 'userinfo', 'access_token', 'introspection'] a
 export type ClaimPlace = (typeof CLAIM_PLACES)[number];
 
 /**
- * Reserved claims, which state who was authenticated, for whom, until when and with what effect. They have one meaning.
+ * Reserved claims, which state who was authenticated, for whom, until when and with what effect. The operator cannot
+ * give them another meaning.
  */
 const RESERVED: ReadonlySet<string> = new Set([
   ...['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'typ', 'azp', 'nonce', 'auth_time', 'acr', 'amr', 'sid'],
@@ -27,7 +28,7 @@ const claimName = z
 
 const text = z.string().min(1).max(1000);
 
-/** A claim's place and its value: data of the account, or a constant. */
+/** A claim that the operator defines: account data or a constant, and the places where it appears. */
 const mappedClaim = z
   .strictObject({
     from: z.enum(CLAIM_SOURCES).optional(),
@@ -39,22 +40,23 @@ const mappedClaim = z
 export const claimsSchema = z.record(claimName, mappedClaim);
 export type MappedClaims = z.output<typeof claimsSchema>;
 
-/** Claim places for a person's sign-in, and for API tokens. */
+/** Places of the claims about a person's sign-in. */
 export const OF_A_PERSON: readonly ClaimPlace[] = ['id_token', 'userinfo'];
+/** Places of the claims in an API's tokens. */
 export const OF_A_TOKEN: readonly ClaimPlace[] = ['access_token', 'introspection'];
 
-/** A mapped claim whose place is set. */
+/** Mapped claims with their places filled in. */
 export type PlacedClaims = Readonly<Record<string, Omit<MappedClaims[string], 'in'> & { in: readonly ClaimPlace[] }>>;
 
-/** Fills in the place of each claim of a client or a resource: by default the one where libraries look for it. */
+/** Fills in the places of each claim. By default, a claim appears where libraries look for it. */
 export function placed(claims: MappedClaims, of: 'spa' | 'web' | 'machine' | 'resource'): PlacedClaims {
   const usual = of === 'spa' || of === 'web' ? OF_A_PERSON : (['access_token'] as const);
   return Object.fromEntries(Object.entries(claims).map(([name, claim]) => [name, { ...claim, in: claim.in ?? usual }]));
 }
 
 /**
- * The scopes that need no resource (OpenID Connect Core §5.4 and §11, and `roles` for the account's roles), each with
- * what it means, in words for the person who is asked.
+ * Scopes that need no resource (OpenID Connect Core §5.4 and §11, and `roles` for the account's roles), with their
+ * descriptions on the consent page.
  */
 export const standardScopes = {
   openid: 'Confirm your identity',

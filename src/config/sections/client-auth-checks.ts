@@ -6,7 +6,7 @@ import type { ClientConfig, Draft } from '../schema.ts';
 type Settings = Pick<Draft, 'keys' | 'listen'>;
 type Check = (client: ClientConfig, settings: Settings) => Fault[];
 
-/** Checks of a client's authentication method and of its keys; paths start at the client. */
+/** Checks of a client's authentication method and keys. Paths start at the client. */
 const CHECKS: readonly Check[] = [
   methodFitsType,
   assertionAlgorithmFits,
@@ -36,7 +36,10 @@ export function authMethodOf({
   return method ?? (type === 'spa' ? 'none' : 'client_secret_basic');
 }
 
-/** Tells whether the secret itself is a signing key, so that its hash is not enough (RFC 7518 §3.2). */
+/**
+ * Tells whether the client secret is also a signing key, so that the server must store more than its hash (RFC 7518
+ * §3.2).
+ */
 export function signsWithSecret(client: ClientConfig): boolean {
   return authMethodOf(client) === 'client_secret_jwt' || client.id_token_signing_alg === 'HS256';
 }
@@ -50,7 +53,9 @@ function methodFitsType(client: ClientConfig): Fault[] {
   return [{ path, message: `must not be none for type ${client.type}` }];
 }
 
-/** OpenID Connect Dynamic Client Registration §2. */
+/**
+ * Requires an assertion algorithm that fits the authentication method (OpenID Connect Dynamic Client Registration §2).
+ */
 function assertionAlgorithmFits(client: ClientConfig): Fault[] {
   const { token_endpoint_auth_signing_alg: alg } = client;
   const path = ['token_endpoint_auth_signing_alg'];
@@ -69,7 +74,10 @@ function audienceIsOfAssertions(client: ClientConfig): Fault[] {
   return [{ path: ['client_assertion_audience'], message }];
 }
 
-/** A job or a pod needs no client secret if its platform issues tokens that identify it (RFC 7521 §4.1). */
+/**
+ * Tells whether a machine client presents only assertions. A job or a pod then needs no client secret, because its
+ * platform issues tokens that identify it (RFC 7521 §4.1).
+ */
 function bringsAssertionsOnly({ type, grant_types: grants = [] }: ClientConfig): boolean {
   return type === 'machine' && grants.length > 0 && grants.every((name) => name === JWT_BEARER);
 }
@@ -99,7 +107,7 @@ function previousSecretFollowsOne(client: ClientConfig): Fault[] {
   return [{ path, message: 'must be left out where the secret signs: a signature is made with one' }];
 }
 
-/** RFC 6749 appendix A.2. */
+/** Requires secrets of printable ASCII (RFC 6749 appendix A.2). */
 function secretsCanBeSent(client: ClientConfig): Fault[] {
   return (['secret', 'previous_secret'] as const).flatMap((key) => {
     const secret = client[key];
@@ -117,7 +125,7 @@ const NEEDS_KEYS = [
   'require_signed_request_object',
 ] as const;
 
-/** Algorithms of client signatures, which the server verifies with the client's public key (RFC 7517 §4.2). */
+/** Settings for signed requests. The server verifies the signatures with the client's public key (RFC 7517 §4.2). */
 const SIGNED = [
   'request_object_signing_alg',
   'require_signed_request_object',
@@ -140,7 +148,7 @@ function keysAreThere(client: ClientConfig): Fault[] {
   return reason === undefined ? [] : [{ path: ['jwks_uri'], message: `or jwks is required for ${reason}` }];
 }
 
-/** RFC 7591 §2. */
+/** Refuses `jwks` beside `jwks_uri` (RFC 7591 §2). */
 function keysStandOnce({ jwks, jwks_uri: uri }: ClientConfig): Fault[] {
   if (jwks === undefined || uri === undefined) return [];
   return [{ path: ['jwks'], message: 'must be left out where jwks_uri is set' }];
@@ -168,7 +176,7 @@ const SUBJECTS = [
   'tls_client_auth_san_email',
 ] as const;
 
-/** RFC 8705 §2.1.2. */
+/** Requires exactly one certificate name for `tls_client_auth` (RFC 8705 §2.1.2). */
 function certificateHasOneName(client: ClientConfig): Fault[] {
   const given = SUBJECTS.filter((key) => client[key] !== undefined);
   if (authMethodOf(client) !== 'tls_client_auth')
@@ -185,7 +193,7 @@ function hs256IsAllowed({ type, id_token_signing_alg: alg }: ClientConfig, { key
   return [{ path, message: 'is HS256, which keys.hs256 does not allow: who verifies such a token could make one' }];
 }
 
-/** RFC 7518 §3.2. */
+/** Requires at least 32 bytes for a secret that signs (RFC 7518 §3.2). */
 function signingSecretIsLong(client: ClientConfig): Fault[] {
   if (client.secret?.isRead !== true || !signsWithSecret(client)) return [];
   if (Buffer.byteLength(client.secret.reveal()) >= 32) return [];

@@ -17,7 +17,7 @@ type Surroundings = Pick<
 >;
 type ClientCheck = (client: ClientConfig, draft: Surroundings) => Fault[];
 
-/** Checks within a client and against the resources; paths start at the client. */
+/** Checks of one client, by itself and against other sections. Paths start at the client. */
 const CHECKS: readonly ClientCheck[] = [
   checkClientAuth,
   redirectUrisFitType,
@@ -51,12 +51,14 @@ export function checkClients({ clients, reaches = [], ...draft }: Draft): Fault[
   });
 }
 
-/** @returns faults whose paths start at the client */
+/** Checks one client. @returns faults whose paths start at the client */
 export function checkClient(client: ClientConfig, draft: Surroundings): Fault[] {
   return CHECKS.flatMap((check) => check(client, draft));
 }
 
-/** A stored client with the name of a configured one would never be found. */
+/**
+ * Refuses client ids that the configuration already has. The server would never find a stored client with such an id.
+ */
 export function namesAreFree({ clients }: Draft, taken: readonly string[]): Fault[] {
   return clients.flatMap((client, index) =>
     client !== undefined && taken.includes(client.client_id)
@@ -83,14 +85,17 @@ function redirectUrisFitType(client: ClientConfig): Fault[] {
   ];
 }
 
-/** Tells whether a client needs redirect URIs. One that signs in only on another device needs none (RFC 8628 §1). */
+/**
+ * Tells whether a client needs redirect URIs. A client that signs people in only from another device needs none (RFC
+ * 8628 §1).
+ */
 export function usesRedirects({ type, grant_types }: Pick<ClientConfig, 'type' | 'grant_types'>): boolean {
   return (grant_types ?? TYPICAL_GRANTS[type]).some((name) => name === 'authorization_code');
 }
 
 /**
- * Tells whether a client is a native app (RFC 8252), recognised only by its redirect URIs or by having none. Anybody
- * can build an app that passes for it, so the engine asks the person each time (§8.6).
+ * Tells whether a client is a native app (RFC 8252). Only its redirect URIs, or the lack of them, show that. Anybody
+ * can build an app that passes for this client, so the engine asks the person each time (§8.6).
  */
 export function isNativeApp(
   client: Pick<ClientConfig, 'type' | 'grant_types' | 'redirect_uris' | 'post_logout_redirect_uris'>,
@@ -101,7 +106,10 @@ export function isNativeApp(
 
 const REDIRECTS = ['redirect_uris', 'post_logout_redirect_uris'] as const;
 
-/** RFC 8252 §7.1: another app can register the same scheme, so it is for public clients, whose codes PKCE protects. */
+/**
+ * Refuses private-use schemes for confidential clients. Another app can register the same scheme, and only public
+ * clients always use PKCE, which protects their codes (RFC 8252 §7.1).
+ */
 function privateSchemesAreForApps(client: ClientConfig): Fault[] {
   if (client.type === 'spa') return [];
   return REDIRECTS.flatMap((key) =>
@@ -112,7 +120,8 @@ function privateSchemesAreForApps(client: ClientConfig): Fault[] {
 }
 
 /**
- * RFC 8252 §7.1: any app can register a scheme that is not a reversed domain, so the operator lists the allowed ones.
+ * Requires that the operator lists a private-use scheme that is not a reversed domain, because any app can register it
+ * (RFC 8252 §7.1).
  */
 function schemesAreKnown(client: ClientConfig, { redirect_schemes: listed }: Surroundings): Fault[] {
   if (listed === undefined) return [];
@@ -122,12 +131,14 @@ function schemesAreKnown(client: ClientConfig, { redirect_schemes: listed }: Sur
   );
 }
 
-/** A private-use scheme that is neither a domain nor listed by the operator. */
+/** Tells whether a URI has a private-use scheme that is neither a reversed domain nor in the operator's list. */
 export function isAnyApps(uri: string, listed: readonly string[]): boolean {
   return isPrivateUse(uri) && !isOfDomain(uri) && !listed.includes(schemeOf(uri));
 }
 
-/** RFC 8252 §7.2 and §7.3: an app claims https addresses of its own domain, and any port of the loopback interface. */
+/**
+ * Requires http at 127.0.0.1, [::1] or localhost for a native app's loopback redirect URIs (RFC 8252 §7.2 and §7.3).
+ */
 function nativeAppsAreReached(client: ClientConfig): Fault[] {
   if (client.type !== 'spa' || !REDIRECTS.some((key) => client[key].some(isNativeRedirect))) return [];
   return REDIRECTS.flatMap((key) =>
@@ -141,7 +152,10 @@ function nativeAppsAreReached(client: ClientConfig): Fault[] {
   );
 }
 
-/** A grant of a person needs a redirect URI, and only a client that authenticates acts for itself (RFC 6749 §4.4). */
+/**
+ * Refuses grant types that do not fit the client's type. A machine client signs nobody in, and only a client that
+ * authenticates may act for itself (RFC 6749 §4.4).
+ */
 function grantTypesFitType({ type, grant_types: grantTypes = [] }: ClientConfig): Fault[] {
   const refused = {
     spa: ['client_credentials', JWT_BEARER, TOKEN_EXCHANGE, CIBA_GRANT],
@@ -155,7 +169,10 @@ function grantTypesFitType({ type, grant_types: grantTypes = [] }: ClientConfig)
   );
 }
 
-/** OpenID Connect CIBA Core 1.0 §4. */
+/**
+ * Requires the CIBA grant type for CIBA settings, and a notification endpoint for ping mode alone (OpenID Connect CIBA
+ * Core 1.0 §4).
+ */
 function pingHasAnEndpoint(client: ClientConfig): Fault[] {
   const [mode, endpoint] = ['backchannel_token_delivery_mode', 'backchannel_client_notification_endpoint'] as const;
   if (client.grant_types?.includes(CIBA_GRANT) !== true) {
@@ -181,7 +198,7 @@ function responseTypesFitType({
   return [{ path, message: 'must not give tokens to the browser where dpop_bound_access_tokens is set' }];
 }
 
-/** RFC 6749 §1.3.3: an app that asks for a person's password sees it. */
+/** Allows the password grant only to first-party apps, because the app sees the person's password (RFC 6749 §1.3.3). */
 function passwordsAreForTheHouse({ first_party: isOurs, grant_types: grantTypes = [] }: ClientConfig): Fault[] {
   const index = grantTypes.indexOf('password');
   if (index === -1 || isOurs) return [];
@@ -209,7 +226,7 @@ export function scopesExist(client: Reach, { resources }: Pick<Draft, 'resources
   const readable = resources.filter((resource) => resource !== undefined);
   if (readable.length < resources.length) return [];
   const own = readable.filter(({ identifier }) => client.resources.includes(identifier));
-  // A mistyped resource could have any scopes, so an unknown scope may only be a consequence of the mistype.
+  // If a resource is mistyped, accepts the scopes of all resources, so that the typo causes no second fault.
   const isMistyped = own.length < new Set(client.resources).size;
   const known = [...new Set([...STANDARD_SCOPES, ...scopeNames(isMistyped ? readable : own)])];
   return client.scopes.flatMap((scope, index) =>
@@ -238,7 +255,7 @@ function introspectedResourcesExist({ introspection }: ClientConfig, { resources
   );
 }
 
-/** RFC 7662 §2.1: if a client without authentication could introspect, everybody could. */
+/** Refuses introspection by a client that cannot authenticate, because anybody could pass for it (RFC 7662 §2.1). */
 function onlyConfidentialClientsIntrospect(client: ClientConfig): Fault[] {
   if (authMethodOf(client) !== 'none' || client.introspection === false) return [];
   const what = client.type === 'spa' ? 'type spa' : 'token_endpoint_auth_method none';
@@ -247,8 +264,8 @@ function onlyConfidentialClientsIntrospect(client: ClientConfig): Fault[] {
 }
 
 /**
- * A receiver manages its streams with an access token from the client credentials grant (CAEP Interoperability Profile
- * 1.0 §2.7).
+ * Requires the client credentials grant for a receiver, which manages its streams with an access token from that grant
+ * (CAEP Interoperability Profile 1.0 §2.7).
  */
 function receiversCanAsk(client: ClientConfig, { shared_signals: signals }: Surroundings): Fault[] {
   if (client.shared_signals === undefined) return [];
@@ -258,13 +275,19 @@ function receiversCanAsk(client: ClientConfig, { shared_signals: signals }: Surr
   return [{ path, message: 'needs the grant type client_credentials' }];
 }
 
-/** Returns `undefined` if a resource is faulty, because its identifier is then unknown. */
+/**
+ * Returns the identifiers of the resources. Returns `undefined` if a resource is faulty, because its identifier is then
+ * unknown.
+ */
 function identifiersOf(resources: Draft['resources']): string[] | undefined {
   const known = resources.filter((resource) => resource !== undefined);
   return known.length === resources.length ? known.map((resource) => resource.identifier) : undefined;
 }
 
-/** OpenID Connect Front-Channel Logout 1.0 §2: the address must be on one of the client's own hosts. */
+/**
+ * Requires that the logout address has the origin of one of the client's redirect URIs (OpenID Connect Front-Channel
+ * Logout 1.0 §2).
+ */
 function frontChannelIsItsOwn({ frontchannel_logout_uri: uri, redirect_uris: redirects }: ClientConfig): Fault[] {
   if (uri === undefined || redirects.some((redirect) => new URL(redirect).origin === new URL(uri).origin)) return [];
   return [

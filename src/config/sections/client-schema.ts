@@ -29,16 +29,16 @@ export const AUTH_METHODS = [
 
 export const origin = ruled(rules.originRule);
 
-/** A token of a trusted issuer as a grant (RFC 7523 §2.1). */
+/** Grant type by which a client presents a trusted issuer's token (RFC 7523 §2.1). */
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
-/** RFC 8693 §2.1. */
+/** Grant type for token exchange (RFC 8693 §2.1). */
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
-/** RFC 8628 §3.4. */
+/** Grant type for device authorization (RFC 8628 §3.4). */
 export const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 
-/** OpenID Connect CIBA Core 1.0 §4. */
+/** Grant type for CIBA (OpenID Connect CIBA Core 1.0 §4). */
 export const CIBA_GRANT = 'urn:openid:params:grant-type:ciba';
 
 const GRANT_TYPES = [
@@ -63,7 +63,7 @@ export const responseType = z.enum([
 ]);
 
 /**
- * A trusted issuer for which a client may request an identity assertion
+ * An authorization server for which a client may request an identity assertion
  * (draft-ietf-oauth-identity-assertion-authz-grant).
  */
 const idJag = z.strictObject({
@@ -75,7 +75,7 @@ const idJag = z.strictObject({
 
 const exchangedType = z.enum(['access_token', 'id_token']);
 
-/** A client's token exchange policy (RFC 8693). Without one the client may exchange nothing. */
+/** A client's token exchange policy (RFC 8693). A client without a policy may exchange nothing. */
 const tokenExchange = z.strictObject({
   clients: z.array(z.string()).min(1, 'needs at least one client'),
   audiences: z.array(z.string()).default([]),
@@ -98,12 +98,16 @@ export const TYPICAL_GRANTS = {
 /** The client id of the server's own pages, to which people sign in without an app. */
 export const ACCOUNT_CLIENT = 'latchkey-account';
 
-/** A client as the configuration file and the store describe it. Names follow RFC 7591 if it has one. */
+/**
+ * A client as the configuration file and the store describe it. A setting that RFC 7591 defines has its name from
+ * there.
+ */
 export const clientSchema = z.strictObject({
   client_id: z
     .string()
     .regex(/^[\x21-\x7E]{1,128}$/, 'must be 1 to 128 visible ASCII characters')
-    // RFC 9700 §4.15: if a client acts for itself, its id stands in `sub`, where an API expects an account id.
+    // If a client acts for itself, `sub` holds its id, which an API must not mistake for an account id (RFC 9700
+    // §4.15).
     .refine((name) => !/^acc_/i.test(name), 'must not begin with acc_, as the names of accounts do')
     .refine((name) => name !== ACCOUNT_CLIENT, `must not be ${ACCOUNT_CLIENT}, the name of this server's own pages`),
   client_name: z.string().min(1),
@@ -169,10 +173,10 @@ export const clientSchema = z.strictObject({
   tos_uri: ruled(rules.webUrlRule).optional(),
 });
 
-/** The scopes and resources of a client whose other settings are faulty. */
+/** Schema of a client's scopes and resources alone, for a client whose other settings are faulty. */
 export const reachSchema = clientSchema.pick({ scopes: true, resources: true }).strip();
 
-/** A list of clients alone, for the store. */
+/** Schema of a file of clients for the store. */
 export const clientsSchema = z.strictObject(
   { clients: z.array(clientSchema).min(1, 'needs at least one client') },
   'must be a client, or a list of them under clients',

@@ -3,7 +3,7 @@ import type { Fault, Path } from '../problems.ts';
 import type { ClientConfig, Draft } from '../schema.ts';
 import { didYouMean } from '../suggest.ts';
 
-/** Checks each type of authorization details (RFC 9396), and that its resources exist. */
+/** Checks each type of authorization details (RFC 9396), and the resources that it names. */
 export function checkDetailTypes({ authorization_details_types: types, resources }: Draft): Fault[] {
   const registered = resources.map((resource) => resource?.identifier);
   return (types ?? []).flatMap((one, index) => {
@@ -22,7 +22,7 @@ export function checkDetailTypes({ authorization_details_types: types, resources
   });
 }
 
-/** RFC 9396 §10: a client may request only the types that it is registered for. */
+/** Requires that the configuration defines the types of a client's authorization details (RFC 9396 §10). */
 export function clientDetailTypesExist(
   { authorization_details_types: used = [] }: ClientConfig,
   { authorization_details_types: types }: Pick<Draft, 'authorization_details_types'>,

@@ -42,7 +42,10 @@ function resourcesAreOwn(targets: readonly string[], { resources }: ClientConfig
   );
 }
 
-/** An ID-JAG is issued only in exchange for an ID token. */
+/**
+ * Requires `id_token` as a subject token type for `id_jag`, because the server issues an ID-JAG only in exchange for an
+ * ID token.
+ */
 function identityIsShown({ id_jag: targets = [], subject_token_types: types }: TokenExchange): Fault[] {
   if (targets.length === 0 || types.includes('id_token')) return [];
   return [{ path: ['token_exchange', 'subject_token_types'], message: 'must have id_token, which id_jag needs' }];

@@ -10,7 +10,7 @@ type IssuerCheck = (issuer: TrustedIssuer, surroundings: Surroundings) => Fault[
 /** Longest time in seconds for which the server remembers a used assertion. */
 const LONGEST_LIFETIME = 86_400;
 
-/** Checks within a trusted issuer and against the resources; paths start at the issuer. */
+/** Checks of one trusted issuer, by itself and against other sections. Paths start at the issuer. */
 const CHECKS: readonly IssuerCheck[] = [
   isSomebodyElse,
   keysStandOnce,
@@ -29,7 +29,9 @@ export function checkIssuers({ trusted_issuers: issuers, ...surroundings }: Draf
   });
 }
 
-/** A stored issuer with the name of a configured one would never be found. */
+/**
+ * Refuses issuers that the configuration already has. The server would never find a stored issuer with the same name.
+ */
 export function issuersAreFree({ trusted_issuers: issuers }: Draft, taken: readonly string[]): Fault[] {
   return issuers.flatMap((issuer, index) =>
     issuer !== undefined && taken.includes(issuer.issuer)
@@ -39,7 +41,7 @@ export function issuersAreFree({ trusted_issuers: issuers }: Draft, taken: reado
 }
 
 /**
- * The issuer must not be this server, or clients could turn grants into wider ones
+ * Refuses this server as a trusted issuer, because clients could exchange grants for wider ones
  * (draft-ietf-oauth-identity-assertion-authz-grant, "Cross-Domain Use").
  */
 function isSomebodyElse({ issuer }: TrustedIssuer, surroundings: Surroundings): Fault[] {
@@ -65,7 +67,10 @@ function timesAreBounded({ max_lifetime: life, clock_skew: skew }: TrustedIssuer
   ];
 }
 
-/** Anybody can get a token from a public CI or from a shared cluster, so the accepted subjects must be named. */
+/**
+ * Requires `claims` for a service. Anybody can get a token from a public CI or a shared cluster, so the operator must
+ * name the accepted ones.
+ */
 function servicesAreNamed({ subject, claims }: TrustedIssuer): Fault[] {
   if (subject.is !== 'service' || Object.keys(claims).length > 0) return [];
   const message = 'is required for subject.is service, or all whom the issuer knows would be the service';
@@ -73,8 +78,8 @@ function servicesAreNamed({ subject, claims }: TrustedIssuer): Fault[] {
 }
 
 /**
- * Requires a verified email: otherwise a person who signed up with somebody else's address would get that person's
- * identity.
+ * Refuses `match_email` while sign-up is open. Otherwise a stranger could sign up with somebody else's address, and the
+ * issuer's tokens for that person would lead to the stranger's account.
  */
 function emailsAreProved({ subject }: TrustedIssuer, { sign_up: signUp }: Surroundings): Fault[] {
   if (!subject.match_email || signUp?.enabled !== true) return [];

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import * as rules from '../rules.ts';
 import { duration, email, publicJwk, roleName, ruled, scopeName } from '../values.ts';
 
-/** Signature algorithms of assertions: asymmetric ones only, so that nobody but the issuer can sign (RFC 8725 §3.2). */
+/** Signature algorithms of assertions. All are asymmetric, so that only the issuer can sign (RFC 8725 §3.2). */
 const ALGORITHMS = z.enum([
   ...(['ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512'] as const),
   ...(['PS256', 'PS384', 'PS512', 'EdDSA'] as const),
@@ -23,7 +23,10 @@ const subject = z.strictObject({
   roles: z.array(roleName).default(['user']),
 });
 
-/** A trusted issuer, whose tokens clients may present as grants (RFC 7523 §2.1), and the access that they give. */
+/**
+ * A trusted issuer, whose tokens clients may present as grants (RFC 7523 §2.1), and the access that such a grant
+ * allows.
+ */
 export const issuerSchema = z.strictObject({
   issuer: ruled(rules.trustedIssuerRule),
   jwks: z.strictObject({ keys: z.array(publicJwk).min(1) }).optional(),
@@ -39,7 +42,7 @@ export const issuerSchema = z.strictObject({
   clock_skew: duration.prefault('60s'),
 });
 
-/** A list of trusted issuers alone, for the store. */
+/** Schema of a file of trusted issuers for the store. */
 export const issuersSchema = z.strictObject(
   { trusted_issuers: z.array(issuerSchema).min(1, 'needs at least one issuer') },
   'must be a trusted issuer, or a list of them under trusted_issuers',

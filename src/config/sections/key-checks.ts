@@ -32,7 +32,10 @@ function algorithmsAreListedOnce({ keys }: Draft): Fault[] {
   );
 }
 
-/** ML-DSA comes with OpenSSL 3.5, which a Node.js that is built against the system's OpenSSL may lack. */
+/**
+ * Refuses ML-DSA if this Node.js lacks it. ML-DSA needs OpenSSL 3.5, and a Node.js built against the system's OpenSSL
+ * may have an older version.
+ */
 function algorithmsAreThere({ keys }: Draft): Fault[] {
   return (keys?.algorithms ?? []).flatMap((alg, index) =>
     isAvailable(alg)
@@ -72,14 +75,18 @@ function signerCanDoAlgorithms({ keys }: Draft): Fault[] {
 }
 
 /**
- * Used proofs are remembered for twice the skew beyond their end, so a node with a smaller clock error refuses replays.
+ * Limits the clock skew. The server remembers a used proof for twice the skew after its end, so that a node with a
+ * different clock error refuses a replay too.
  */
 function clocksAreClose({ keys }: Draft): Fault[] {
   if (keys === undefined || keys.clock_skew <= LARGEST_SKEW) return [];
   return [{ path: ['keys', 'clock_skew'], message: 'must be at most 5m' }];
 }
 
-/** Otherwise keys would be announced faster than they start to sign, and `/jwks` would fill up. */
+/**
+ * Requires that keys sign for at least as long as they are announced. Otherwise the server would announce keys faster
+ * than they start to sign, and `/jwks` would fill up.
+ */
 function announcedBeforeSigning({ keys }: Draft): Fault[] {
   if (keys === undefined || keys.sign >= keys.announce) return [];
   return [

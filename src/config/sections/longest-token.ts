@@ -1,9 +1,9 @@
 import type { Config, ResourceConfig } from '../schema.ts';
 
-/** Seconds by which the configuration may let any two clocks differ. */
+/** Largest clock skew that the configuration may allow, in seconds. */
 export const LARGEST_SKEW = 300;
 
-/** The token that an API or an app must verify for the longest time, and the setting of its lifetime. */
+/** The longest-lived token that an API or an app must verify, and the setting of its lifetime. */
 interface LongestToken {
   setting: string;
   /** In seconds. */
@@ -25,7 +25,7 @@ export function longestToken(
   return lives.reduce((longest, one) => (one.life > longest.life ? one : longest));
 }
 
-/** The life of the longest access token, in seconds. */
+/** Returns the lifetime of the longest-lived access token, in seconds. */
 export function longestAccessToken({ tokens, resources }: Pick<Config, 'tokens' | 'resources'>): number {
   return Math.max(tokens.access_token, ...resources.map((resource) => resource.access_token_ttl ?? 0));
 }

@@ -6,7 +6,10 @@ import type { ClientConfig, Draft } from '../schema.ts';
 /** The part of a client that profiles check, from the configuration or the store. */
 type ProfiledClient = Omit<ClientConfig, 'secret' | 'previous_secret'>;
 
-/** Checks the server's profile against its keys, tokens and resources. Clients are checked one by one. */
+/**
+ * Checks the server's keys, tokens, cipher suites and resources against its profile. {@link checkClientProfile} checks
+ * each client.
+ */
 export function checkServerProfile({ profile, keys, listen, tokens, resources }: Draft): Fault[] {
   if (profile === undefined) return [];
   const { algorithms, ciphers, codeLife } = profiles[profile];
@@ -14,7 +17,7 @@ export function checkServerProfile({ profile, keys, listen, tokens, resources }:
   return [
     ...(keys?.algorithms ?? []).flatMap((alg, index) => unlisted(profile, alg, ['keys', 'algorithms', index])),
     ...resources.flatMap((resource, index) =>
-      // Another check reports an algorithm that the ring lacks.
+      // Another check reports an algorithm that `keys.algorithms` lacks.
       algorithms === undefined || keys?.algorithms.includes(resource?.signing_alg ?? 'ES256')
         ? []
         : unlisted(profile, resource?.signing_alg, ['resources', index, 'signing_alg']),
@@ -47,8 +50,8 @@ const CHECKS: readonly Check[] = [
 ];
 
 /**
- * Checks a client's registration against its own profile, or else the server's; paths start at the client. Clients in
- * the store are checked too, whenever they are used.
+ * Checks a client against its own profile, or else against the server's. Paths start at the client. The server also
+ * checks a stored client whenever it uses it.
  */
 export function checkClientProfile(client: ProfiledClient, serverProfile: Profile | undefined): Fault[] {
   const profile = client.profile ?? serverProfile;
@@ -90,11 +93,12 @@ function flowsAreAllowed(client: ProfiledClient, rules: ProfileRules, profile: P
   ];
 }
 
-/** Refuses the response types that a profile has dropped. Paths start beside `response_types`. */
+/** Refuses the response types that a profile excludes. Paths start at the mapping that holds `response_types`. */
 export function goneResponseTypes(types: readonly string[], profile: Profile): Fault[] {
   const { oldFlows, pkce } = profiles[profile];
   if (oldFlows) return [];
-  // OAuth 2.1 drops access tokens in the authorization response. An ID token beside the code is left to OpenID Connect.
+  // OAuth 2.1 drops access tokens from the authorization response. OpenID Connect may still add an ID token to the
+  // code.
   const isGone = (type: string) => (pkce === 'of everybody' ? type !== 'code' : type.split(' ').includes('token'));
   return types.flatMap((name, index) =>
     isGone(name) ? [{ path: ['response_types', index], message: `must not be ${name} for profile ${profile}` }] : [],

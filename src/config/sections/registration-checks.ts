@@ -23,13 +23,13 @@ function reachExists({ resources, ...draft }: Draft): Fault[] {
   });
 }
 
-/** An unused client must live longer than a refresh token, which must still find it. */
+/** Requires that an unused client lives at least as long as a refresh token, because a refresh needs its client. */
 function unusedOutlivesTokens({ registration, tokens }: Draft): Fault[] {
   if (registration === undefined || tokens === undefined || registration.unused >= tokens.refresh_token) return [];
   return [{ path: ['registration', 'unused'], message: 'must not be shorter than tokens.refresh_token' }];
 }
 
-/** Refuses response types that would make the server refuse every self-registered client. */
+/** Refuses response types that no client could register. */
 function responseTypesCanBe({ registration, profile }: Draft): Fault[] {
   if (registration === undefined || profile === undefined) return [];
   const { response_types: types, grant_types: grants } = registration;

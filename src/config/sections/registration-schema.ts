@@ -16,7 +16,7 @@ const statementIssuer = z.strictObject({
   jwks_uri: ruled(rules.webUrlRule).optional(),
 });
 
-/** Dynamic registration (RFC 7591) and management (RFC 7592). */
+/** Settings of dynamic client registration (RFC 7591) and its management (RFC 7592). */
 export const registrationSchema = z.strictObject({
   enabled: z.boolean().default(false),
   initial_access_token: z.enum(['required', 'none']).default('required'),
@@ -37,7 +37,7 @@ export const registrationSchema = z.strictObject({
   max_per_hour: z.int().min(1).default(20),
 });
 
-/** Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document). */
+/** Settings of Client ID Metadata Documents (draft-ietf-oauth-client-id-metadata-document). */
 export const documentsSchema = z.strictObject({
   enabled: z.boolean().default(false),
   allow: z.array(z.literal('*').or(ruled(rules.hostRule))).default(['*']),

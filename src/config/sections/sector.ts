@@ -32,7 +32,10 @@ export function sectorIsKnown(client: ClientConfig): Fault[] {
 
 const KEYED: readonly string[] = ['private_key_jwt', 'self_signed_tls_client_auth'];
 
-/** OpenID Connect CIBA Core 1.0 §4. */
+/**
+ * Requires a `jwks_uri`, and authentication with its keys, for a client of devices or CIBA with pairwise subjects
+ * (OpenID Connect CIBA Core 1.0 §4).
+ */
 function keysAreNamed({ jwks_uri: uri, token_endpoint_auth_method: method }: ClientConfig): Fault[] {
   const why = 'for pairwise subjects of devices and CIBA';
   return [
@@ -43,7 +46,7 @@ function keysAreNamed({ jwks_uri: uri, token_endpoint_auth_method: method }: Cli
   ];
 }
 
-/** Explains why a client's redirect URIs do not determine its sector. */
+/** Explains why a client's redirect URIs do not determine its sector. @returns undefined if they do */
 function whyNoSector({ redirect_uris: redirects }: ClientConfig, isRemote: boolean): string | undefined {
   if (isRemote) return redirects.length > 0 ? 'the client has redirect_uris besides its keys' : undefined;
   if (redirects.length === 0) return 'the client has no redirect_uris';

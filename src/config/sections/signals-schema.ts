@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Events that a receiver can subscribe to, by the last part of the event type (CAEP 1.0 §3, RISC 1.0 §2). */
+/** Events that a receiver can subscribe to, named by the last part of their event types (CAEP 1.0 §3, RISC 1.0 §2). */
 export const SIGNALS = [
   'session-revoked',
   'credential-change',
@@ -10,13 +10,16 @@ export const SIGNALS = [
   'account-purged',
 ] as const;
 
-/** The transmitter (OpenID Shared Signals Framework 1.0). */
+/** Settings of the transmitter (OpenID Shared Signals Framework 1.0). */
 export const signalsSchema = z.strictObject({
   enabled: z.boolean().default(false),
   default_subjects: z.enum(['ALL', 'NONE']).default('ALL'),
 });
 
-/** The events that one client may receive. Without this setting it receives none. */
+/**
+ * The events that one client may receive, and the accounts that they concern. A client without this setting receives no
+ * events.
+ */
 export const receiverSchema = z.strictObject({
   events: z
     .array(z.enum(SIGNALS))
