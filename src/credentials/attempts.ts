@@ -5,28 +5,31 @@ import { RefusalMemory } from '../limits/budget.ts';
 import { type DelayRule, openRisingDelay, type RisingDelay } from './rising-delay.ts';
 
 export interface Attempt {
-  /** The address as typed and normalised, whether or not an account has it. */
+  /** The email address that the caller typed, normalised. It need not belong to an account. */
   email: string;
   /** The caller's IP address. */
   address: string;
-  /** The device's id, from a known-device token for the account of this email. */
+  /** The device's id, if the browser has a known-device token for this account. */
   knownDevice: string | undefined;
-  /** Names the account's current password. The known devices of one password share a count. */
+  /** The version of the account's current password. All devices that are known by this password share a count. */
   version?: string;
-  /** True once the known devices of the account have guessed too often. */
+  /** True once the known devices of the account have together guessed too often. */
   isDistrusted?: true;
 }
 
 export interface Attempts {
   /**
-   * Counts an attempt before its password is checked. @returns seconds to wait, or 0; and the attempt as it was counted,
-   * for {@link Attempts.succeeded} and {@link Attempts.notMade}
+   * Counts an attempt before its password is checked. @returns the seconds to wait, or 0, and the attempt as it was
+   * counted, for {@link Attempts.succeeded} and {@link Attempts.notMade}
    */
   check(who: Attempt): Promise<{ wait: number; counted: Attempt }>;
-  /** @returns seconds for which unknown devices of the block must wait, as far as this node remembers */
+  /**
+   * Reads the pause of an address. @returns the seconds that unknown devices in its block must wait, as far as this
+   * node remembers
+   */
   blockPause(address: string): number;
   succeeded(counted: Attempt): Promise<void>;
-  /** Uncounts an attempt whose password was never checked. */
+  /** Removes an attempt from the counts, because its password was never checked. */
   notMade(counted: Attempt): Promise<void>;
 }
 
@@ -35,12 +38,13 @@ const HOUR = 3600;
 const DAY = 24 * HOUR;
 
 /**
- * Limits on wrong guesses. Together they allow fewer than the 100 in a row of NIST SP 800-63B-4 §3.2.2. In a day, about
- * 60 guesses at one account can come from unknown addresses (40 of them from one address), and 37 from its known
- * devices (24 of them from one). The limit per address stops one password from being tried on many accounts. It is
- * mild, because an office may share an address, and pending attempts count until they succeed. The limits of wider IPv6
- * blocks also bound the counters that one subscriber can leave in the store by inventing addresses. Addresses without
- * an account cannot share counters, because their pauses would then reveal it.
+ * Limits on wrong guesses. Together they allow fewer consecutive guesses than the 100 of NIST SP 800-63B-4 §3.2.2. In a
+ * day, about 60 guesses at one account can come from unknown IP addresses (40 of them from one address), and 37 from
+ * its known devices (24 of them from one device). The limit per IP address stops a caller from trying one password on
+ * many accounts. It is mild, because an office may share an address, and pending attempts count until they succeed. The
+ * limits of wider IPv6 blocks also bound the counters that one subscriber can leave in the store by inventing email
+ * addresses. An email address without an account has counters of its own, because the pauses of shared ones would
+ * reveal that the account does not exist.
  */
 const GUESSES = {
   place: { name: 'place', free: 5, longest: HOUR, memory: DAY },
@@ -53,8 +57,9 @@ const GUESSES = {
 } as const satisfies Record<string, DelayRule>;
 
 /**
- * Limits on password hashes, right or wrong. An address or IPv6 /48 gets a quarter of what one process can do, and an
- * account half of that. Known devices have their own counts, which no neighbour can use up.
+ * Limits on password checks, right or wrong. An IPv4 address or IPv6 /48 may use a quarter of the hashes that one
+ * process can do, and an account half of that quarter. Known devices have their own counts, which no neighbour can use
+ * up.
  */
 const WORK = {
   blockWork: { name: 'block-work', free: 600, longest: MINUTE, memory: MINUTE },
@@ -68,14 +73,14 @@ type Delays = Record<keyof typeof GUESSES | keyof typeof WORK, RisingDelay>;
 interface Count {
   delay: RisingDelay;
   subject: string;
-  /** Set for the count of an address block. Its pauses end by time alone, so this node may remember them. */
+  /** Set for the count of an address block. Only time ends its pauses, so this node may remember them. */
   isOfBlock?: true;
 }
 
 interface Counts {
   /** Counts that a successful sign-in clears. */
   own: Count[];
-  /** Counts of known devices. Once they are used up, the device counts as unknown. */
+  /** Counts of known devices. Once they are used up, the device is treated as unknown. */
   devices: Count[];
   /** Counts that a successful sign-in reduces. */
   common: Count[];
@@ -87,8 +92,8 @@ interface Counts {
  * Limits guesses at one account from anywhere, and from one address at any account. Three rules keep a stranger from
  * locking out an owner. First, each address has its own count for an account ("place"), which slows it long before the
  * account's limit. Second, a device on which the owner has signed in has its own count (OWASP, "device cookies").
- * Third, if the known devices of an account guess too often together, they count as unknown: stolen cookies allow no
- * more guesses, and the owner may still try.
+ * Third, if the known devices of an account together guess too often, they are treated as unknown. Stolen cookies then
+ * allow no more guesses, and the owner may still try.
  */
 export function openAttempts({ grants, clock }: { grants: Store; clock: Clock }): Attempts {
   const pauses = new RefusalMemory(clock);
@@ -100,7 +105,7 @@ export function openAttempts({ grants, clock }: { grants: Store; clock: Clock })
   async function check(who: Attempt): Promise<{ wait: number; counted: Attempt }> {
     const { own, devices, common, work } = countsFor(delays, who);
     const distrusted = { ...who, isDistrusted: true as const };
-    // Another attempt during a pause does not lengthen it.
+    // An attempt during a pause does not lengthen the pause.
     const [areUsedUp, wait] = await Promise.all([longestPause(devices), longestPause([...own, ...common, ...work])]);
     if (wait > 0) return { wait, counted: who };
     if (areUsedUp > 0) return check(distrusted);
@@ -110,7 +115,7 @@ export function openAttempts({ grants, clock }: { grants: Store; clock: Clock })
       : { wait: begun.wait, counted: who };
   }
 
-  /** Remembers the pauses of address blocks. */
+  /** Returns the longest pause in seconds, and remembers the pauses of address blocks. */
   async function longestPause(counts: readonly Count[]): Promise<number> {
     const waits = await Promise.all(
       counts.map(async ({ delay, subject, isOfBlock }) => {
@@ -128,7 +133,7 @@ export function openAttempts({ grants, clock }: { grants: Store; clock: Clock })
       return Math.ceil(Math.max(...addressBlocks(address).map((block) => pauses.remaining(block))) / 1000);
     },
     /**
-     * A success does not clear the guesses of others. Otherwise a guesser could wipe them by signing in to their own
+     * A success clears no counts that others share. Otherwise a guesser could clear them by signing in to their own
      * account.
      */
     async succeeded(counted) {
@@ -166,13 +171,13 @@ function countsFor(delays: Delays, { email, address, knownDevice, version = '', 
   };
 }
 
-/** An IPv4 address has one block, an IPv6 address its /64, /56 and /48. */
+/** Returns the guess counts of an address: one for IPv4, or those of its /64, /56 and /48 for IPv6. */
 function guessesOfBlocks({ address, household, site }: Delays, from: string): Count[] {
   const wider = [address, household, site];
   return addressBlocks(from).map((subject, width) => ({ delay: wider[width] ?? site, subject, isOfBlock: true }));
 }
 
-/** Counts the caller's own count first, so that a burst that it stops adds nothing to shared counts. */
+/** Reserves the caller's own count first, so that a burst that this count stops adds nothing to shared counts. */
 async function reserve(own: readonly Count[], others: readonly Count[]): Promise<{ wait: number; refusedBy: Count[] }> {
   const begun = await reserveAll(own);
   if (begun.wait > 0) return begun;
@@ -181,7 +186,7 @@ async function reserve(own: readonly Count[], others: readonly Count[]): Promise
   return rest;
 }
 
-/** Reserves all counts or none, except that refusing counts keep theirs. */
+/** Reserves all counts. If some refuse, releases the others; a refusing count still counts the attempt. */
 async function reserveAll(counts: readonly Count[]): Promise<{ wait: number; refusedBy: Count[] }> {
   const waits = await Promise.all(counts.map(({ delay, subject }) => delay.reserve(subject)));
   const refusedBy = counts.filter((_, position) => (waits[position] ?? 0) > 0);

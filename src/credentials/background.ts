@@ -2,10 +2,13 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { extname } from 'node:path';
 import { type Argon2Job, type Argon2Result, doArgon2Job } from './argon2-jobs.ts';
 
-/** The file next to this one, with the same extension: in a package both are JavaScript. */
+/** Path of the program next to this module. It has the same extension as this module, which is `.js` in a package. */
 const PROGRAM = new URL(`./background-process${extname(import.meta.url)}`, import.meta.url);
 const IDLE = 60_000;
-/** One job at a time needs one thread, and glibc keeps the memory of each thread's hash. */
+/**
+ * Environment of the process. It does one job at a time, so one thread is enough. With more threads, glibc would keep
+ * the memory of a hash for each.
+ */
 const ENVIRONMENT = { UV_THREADPOOL_SIZE: '1', MALLOC_ARENA_MAX: '1' };
 
 interface Pending {
@@ -15,8 +18,8 @@ interface Pending {
 
 /**
  * Hashes passwords in a process of lower priority, so that requests and known devices get the processor first. The
- * first job starts the process, and a minute without jobs ends it. Until it is ready, or if it dies, this process does
- * the work.
+ * first job starts the process, and a minute without jobs ends it. Until the process is ready, or if it dies, the
+ * server hashes in its own process.
  */
 export class Background {
   #child: ChildProcess | undefined;
@@ -40,7 +43,7 @@ export class Background {
     const id = (this.#count += 1);
     const { promise, resolve } = Promise.withResolvers<Argon2Result>();
     this.#pending.set(id, { job, resolve });
-    // A job that cannot be sent is done here, once the process is known to be gone.
+    // If the process is gone, the job cannot be sent, and `#forget` does it here.
     this.#child.send({ id, job }, () => undefined);
     return promise;
   }
@@ -50,7 +53,7 @@ export class Background {
     return this.#isReady ? this.#child?.pid : undefined;
   }
 
-  /** Ends the process, and does its pending jobs here. */
+  /** Ends the process. The server then does its pending jobs in its own process. */
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -78,7 +81,7 @@ export class Background {
     this.#pending.delete(id);
   }
 
-  /** Does the process's unfinished jobs here. */
+  /** Forgets a process that has ended, and does its unfinished jobs here. */
   #forget(child: ChildProcess): void {
     if (this.#child !== child) return;
     this.#child = undefined;

@@ -2,21 +2,24 @@ import { hash as digest } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { outgoingFetch, type OutgoingOptions } from '../outgoing/outgoing-fetch.ts';
 
-/** Tells whether a password is known from data breaches. The password is in the form in which it is hashed. */
+/** Tells whether a password is known from data breaches. Takes the password as it is hashed, after normalisation. */
 export type IsBreached = (password: string) => Promise<boolean>;
 
 interface BreachedOptions {
   /** A file of SHA-1 hashes in hexadecimal, in ascending order, one to a line, with or without `:COUNT` after it. */
   file?: string | undefined;
-  /** URL of the range look-up of Pwned Passwords or a mirror; the first digits of a hash are appended. */
+  /** URL of a range look-up: Pwned Passwords, or a mirror. The server appends the first digits of a hash. */
   range_url?: string | undefined;
 }
 
-/** Hexadecimal digits of the hash that the look-up sees. About 2,000 breached passwords share them (k-anonymity). */
+/**
+ * Number of hexadecimal digits of the hash that the look-up sees. About 2,000 breached passwords share them
+ * (k-anonymity).
+ */
 const PREFIX = 5;
 /** Longest wait for the look-up in milliseconds. */
 const PATIENCE = 3000;
-/** Bytes that are enough for any two lines of the file. */
+/** Number of bytes that is enough for any two lines of the file. */
 const WINDOW = 256;
 
 /**
@@ -53,7 +56,7 @@ async function rangeHas(call: typeof fetch, rangeUrl: string, hash: string): Pro
   });
 }
 
-/** Binary search in the file on disk: about 35 short reads in a file of 40 GB. */
+/** Searches the file on disk by bisection: about 35 short reads in a file of 40 GB. */
 async function fileHas(path: string, hash: string): Promise<boolean> {
   const file = await open(path);
   try {
@@ -73,15 +76,15 @@ async function fileHas(path: string, hash: string): Promise<boolean> {
 }
 
 /**
- * Returns the first hash whose line begins at or after a position, or the line that begins at `low`; undefined beyond
- * the last line.
+ * Returns the hash of the first line that begins at or after `place`, and the end of that line. At `low` a line always
+ * begins. The hash is undefined beyond the last line.
  */
 async function lineAt(
   file: FileHandle,
   place: number,
   low: number,
 ): Promise<{ line: string | undefined; end: number }> {
-  // The byte before shows whether a line begins exactly here.
+  // The byte before `place` shows whether a line begins exactly there.
   const from = place === low ? place : place - 1;
   const { buffer, bytesRead } = await file.read(Buffer.alloc(WINDOW), 0, WINDOW, from);
   const text = buffer.toString('latin1', 0, bytesRead);

@@ -15,11 +15,11 @@ export interface PasswordChange {
   /** The caller's IP address. */
   address: string;
   deviceToken?: string | undefined;
-  /** Changes the password by `store`, and ends the sessions and grants of the old password. */
+  /** Calls `store` to change the password, and ends the sessions and grants of the old password. */
   replace: (store: () => Promise<void>) => Promise<void>;
 }
 
-/** The problem with each of the two passwords. */
+/** The problems with the two passwords. */
 interface PasswordChangeProblems {
   current?: 'wrong';
   next?: PasswordProblem | 'same';
@@ -34,8 +34,8 @@ export type PasswordChangeResult =
 export type ChangePassword = (change: PasswordChange) => Promise<PasswordChangeResult>;
 
 /**
- * Changes a password for its owner, who must enter the current one as at a sign-in: an open browser alone must not be
- * enough, and must not become a place to guess. Of the known devices only this one stays known.
+ * Changes a password for its owner, who must enter the current one. An open browser alone is not enough, and guesses
+ * are limited as at a sign-in. Of the known devices, only this one stays known.
  */
 export function openChangePassword(parts: {
   check: PasswordCheck;
@@ -67,9 +67,9 @@ export function openChangePassword(parts: {
     const noteStored = async (): Promise<void> => {
       change.isStored = await store();
     };
-    // If the store fails to clear the attempt, the password change stands, and the attempt counts for a while.
+    // If the store fails to clear the attempt, the password change stands, and the attempt stays counted for a while.
     await Promise.all([replace(noteStored), settle().catch(onlyStoreUnavailable)]);
-    // An operator has set another password meanwhile, perhaps because this one leaked.
+    // An operator has set another password meanwhile, so the new one was not stored.
     if (!change.isStored) return { outcome: 'problems', problems: { current: 'wrong' } };
     return { outcome: 'changed', deviceToken: devices.issue({ account: account.id, version }, undefined) };
   };

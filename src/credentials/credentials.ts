@@ -19,16 +19,16 @@ export interface Credentials {
   admitAttempt: AdmitAttempt;
   signUp: SignUp;
   changePassword: ChangePassword;
-  /** Returns the id of a browser in which anybody has signed in, from its device token. */
+  /** Returns the id of the browser from its device token, if anybody has ever signed in there. */
   knownBrowser: (token: string | undefined) => string | undefined;
   /**
-   * Makes the missing accounts of the configuration. @throws ConfigError that names each account whose password is too
-   * easy to guess
+   * Makes the accounts of the configuration that do not exist yet. @throws ConfigError that names each account whose
+   * password is too easy to guess
    */
   makeSeedAccounts(seeds: Config['accounts']): Promise<void>;
 }
 
-/** Most accounts whose hashes are read at a server's start. */
+/** Largest number of accounts whose hashes the server reads at its start. */
 const COST_SAMPLE = 2000;
 
 interface CredentialsOptions {
@@ -70,8 +70,8 @@ export function openCredentials(options: CredentialsOptions): Credentials {
 }
 
 /**
- * An existing account stays as it is, except for fields that an earlier version did not keep. @returns the problem with
- * the password of an account that does not exist yet
+ * Makes an account of the configuration. An existing account stays as it is, except for fields that an earlier version
+ * did not record. @returns the problem with the password of a new account
  */
 async function makeSeedAccount(
   parts: { accounts: Accounts; passwords: Passwords; minLength: number; isDemo: boolean },
@@ -81,7 +81,7 @@ async function makeSeedAccount(
   const origin = 'configuration';
   const found = await accounts.findByEmail(person.email);
   if (found === undefined) {
-    // Other machines cannot reach the demo.
+    // The demo accepts its published password, because other machines cannot reach the demo.
     const problem = parts.isDemo ? undefined : await passwords.problem(password.reveal(), person, OPERATOR);
     if (problem !== undefined) return `cannot be used for ${person.email}. ${passwordWords(minLength)[problem]}`;
     const vouched = isVerified ? ({ emailVerifiedBy: origin } as const) : {};

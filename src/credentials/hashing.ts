@@ -7,16 +7,17 @@ import type { Caller } from '../limits/lane.ts';
 import { type Argon2Job, doArgon2Job } from './argon2-jobs.ts';
 import { Background } from './background.ts';
 
-/** PHC strings of argon2id. All work goes through one semaphore. */
+/** Hashes passwords with argon2id, as PHC strings. One semaphore bounds all the work. */
 export interface Hashing {
-  /** @throws TooBusy */
+  /** Hashes a password. @throws TooBusy */
   hash(text: string, caller: Caller): Promise<string>;
   /**
-   * Does the same work for every hash, and without a hash, whether the text is right or wrong. @returns whether it is
-   * right, and a hash to store instead if the old one is weaker than configured. @throws TooBusy
+   * Verifies a password. The work is the same for every hash, without a hash, and for a wrong password. @returns
+   * whether the password is right, and a hash to store instead if the old one is weaker than configured. @throws
+   * TooBusy
    */
   verify(hash: string | undefined, text: string, caller: Caller): Promise<{ isRight: boolean; renewed?: string }>;
-  /** @throws TooBusy if there is no room for a hash now */
+  /** Checks that the semaphore has room. @throws TooBusy if there is no room for a hash now */
   assertRoom(caller: Caller): void;
   /**
    * Remembers the costs of stored hashes. @param areAll whether these are all hashes; other costs are then forgotten
@@ -26,8 +27,8 @@ export interface Hashing {
 }
 
 /**
- * Limits of concurrent hashes. They share libuv's four threads with token signing, which must not wait. The queue holds
- * about a second of work for each kind of caller; anybody behind that should retry later.
+ * Limits on concurrent hashes. Hashes share libuv's four threads with token signing, which must not wait. The queue
+ * holds about a second of work for each kind of caller; any further caller should retry later.
  */
 const LIMITS: SemaphoreLimits = {
   atOnce: 2,
@@ -48,7 +49,7 @@ export function openHashing(parts: { records: Store; clock: Clock; argon2: Confi
   const costs = openHashCosts(parts);
   const semaphore = openSemaphore(LIMITS);
   const background = new Background();
-  /** Returns the worker for a caller. */
+  /** Returns the function that hashes for a caller: in the background for one of a crowd, else in this process. */
   const worker = (isOfCrowd: boolean) => (isOfCrowd ? (job: Argon2Job) => background.run(job) : doArgon2Job);
 
   return {
@@ -67,7 +68,7 @@ export function openHashing(parts: { records: Store; clock: Clock; argon2: Confi
         const isRight = verdict === 'right' && stored !== undefined;
         let renewed: string | undefined;
         for (const other of others) {
-          // The new hash replaces the work that a wrong password costs.
+          // The new hash costs as much as the verification that a wrong password would need here.
           if (isRight && other === configured && isWeaker(own, configured))
             renewed = await work({ verb: 'hash', text, options });
           else await work({ verb: 'verify', text, hash: hashThatNothingMatches(other) });
@@ -94,7 +95,7 @@ type CostInUse = Record<string, never>;
 const costKey = keyspace<CostInUse>('password-cost');
 const everyCost: Index<CostInUse> = 'password-costs';
 
-/** Another node may have found a further cost meanwhile. */
+/** Milliseconds until the costs are read again, because another node may have found a further cost. */
 const FRESH_FOR = 60_000;
 
 /**
@@ -102,11 +103,11 @@ const FRESH_FOR = 60_000;
  * not reveal whether the account exists or how old its hash is.
  */
 interface HashCosts {
-  /** @param met the cost of the current hash, which is remembered */
+  /** Returns all costs. @param met the cost of the current hash, which is remembered */
   inUse(met: HashCost): Promise<readonly HashCost[]>;
   /**
-   * Forgets all other costs, which no stored hash has any more. A cost stored meanwhile is found at its first
-   * verification.
+   * Forgets all other costs, which no stored hash has any more. If another node stores such a hash meanwhile, its first
+   * verification adds the cost again.
    */
   keepOnly(used: ReadonlySet<HashCost>): Promise<void>;
 }
@@ -147,13 +148,16 @@ export function costOfHash(hash: string): HashCost {
   return hashCost({ memory_kib: parameter('m'), passes: parameter('t'), parallelism: parameter('p') });
 }
 
-/** Lower memory or fewer passes; parallelism makes guessing no harder. */
+/**
+ * Tells whether a cost has less memory or fewer passes. Parallelism does not count, because it makes guessing no
+ * harder.
+ */
 function isWeaker(cost: HashCost, than: HashCost): boolean {
   const [[memory = 0, passes = 0], [otherMemory = 0, otherPasses = 0]] = [numbersOf(cost), numbersOf(than)];
   return memory < otherMemory || passes < otherPasses;
 }
 
-/** A dummy hash with the cost of a real one. A password that hashes to zeros is as unlikely as a guessed key. */
+/** Returns a dummy hash of a given cost. A password that hashes to zeros is as unlikely as a guessed key. */
 function hashThatNothingMatches(cost: HashCost): string {
   const zeros = (bytes: number) => Buffer.alloc(bytes).toString('base64').replaceAll('=', '');
   return `$argon2id$v=19$${cost}$${zeros(16)}$${zeros(32)}`;

@@ -9,20 +9,23 @@ export const KNOWN_DEVICE_LIFE = 365 * 24 * 3600;
 /** The credential with which somebody signed in on a device. */
 export interface DeviceCredential {
   account: string;
-  /** Changes with each password, which invalidates all device tokens. */
+  /** The version of the password. Each new password has another version, which invalidates all device tokens. */
   version: string;
 }
 
 /**
- * Tokens that record a sign-in to this account, by its current password, on this device. A token grants no access: it
- * only gives the device's attempts their own count (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
+ * Tokens that record a sign-in to an account, with its current password, on a device. A token grants no access: it only
+ * gives the device's attempts their own count (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
  */
 export interface KnownDevices {
   /** Issues a token. A known device keeps its id, and so its count. */
   issue(credential: DeviceCredential, knownDevice: string | undefined): string;
-  /** @returns the device's id if the token is for this credential, unaltered and not expired */
+  /** Verifies a token. @returns the device's id if the token is for this credential, unaltered and not expired */
   verify(token: string | undefined, credential: DeviceCredential): string | undefined;
-  /** @returns the device's id if anybody ever signed in on it; reads no account and reveals none */
+  /**
+   * Reads a token without its credential. @returns the device's id if anybody has signed in on it; the answer reveals
+   * no account
+   */
   browser(token: string | undefined): string | undefined;
 }
 
@@ -37,7 +40,7 @@ export function openKnownDevices(options: { key: string | Buffer; clock: Clock; 
     return hmacSha256(key, ['known browser', device, expiresAt].join('\n'));
   }
 
-  /** @returns the parts of a token that this server issued and that has not expired */
+  /** Reads a token. @returns its parts, if this server issued the token and it has not expired */
   function read(token: string | undefined): { device: string; expiresAt: string; signature: string } | undefined {
     const [device, expiresAt, signature, marked, ...rest] = token?.split('.') ?? [];
     if (device === undefined || expiresAt === undefined || signature === undefined || marked === undefined)

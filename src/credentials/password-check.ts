@@ -20,14 +20,15 @@ type PasswordCheckResult =
       account: Account;
       deviceToken: string;
       read: PasswordAsRead;
-      /** Uncounts the attempt. */
+      /** Records that the attempt succeeded, so that it no longer counts. */
       settle: () => Promise<void>;
     }
   | { outcome: 'refused' }
   | { outcome: 'wait'; seconds: number };
 
 /**
- * @param id the account, if the caller knows it; its address is then not looked up @throws TooBusy, StoreUnavailable
+ * Checks a presented password. @param id the account, if the caller knows it; the email address is then not looked up
+ * @throws TooBusy, StoreUnavailable
  */
 export type PasswordCheck = (shown: PasswordShown, id?: AccountId) => Promise<PasswordCheckResult>;
 
@@ -39,8 +40,9 @@ interface PasswordCheckDependencies {
 }
 
 /**
- * Refuses a flood before the form is read, from this node's memory alone. A caller with a cookie of a known browser
- * passes, because only the account shows whether it counts. @returns seconds to wait, or 0. @throws TooBusy
+ * Refuses a flood before the form is read, from this node's memory alone. A caller with a known browser's cookie
+ * passes, because only the account shows whether the cookie is valid for it. @returns seconds to wait, or 0. @throws
+ * TooBusy
  */
 export type AdmitAttempt = (who: Pick<PasswordShown, 'address' | 'deviceToken'>) => number;
 
@@ -55,8 +57,9 @@ export function openAdmission({ passwords, attempts, devices }: PasswordCheckDep
 
 /**
  * Checks a presented password. A wrong password, an unknown address and a disabled account get the same answer for the
- * same work, and their attempts are counted alike. The password record is read once, before the attempt is counted. A
- * session that begins by a password that is being replaced counts from the start of its request, so it ends too.
+ * same work, and their attempts are counted alike. The password record is read once, before the attempt is counted. If
+ * the password is replaced during the sign-in, the new session ends too, because it counts from the start of its
+ * request.
  */
 export function openPasswordCheck(parts: PasswordCheckDependencies): PasswordCheck {
   const { passwords, attempts, devices } = parts;
@@ -66,7 +69,7 @@ export function openPasswordCheck(parts: PasswordCheckDependencies): PasswordChe
     // No account can have such an address, so there is nothing to hide.
     if (email === undefined) return { outcome: 'refused' };
     const unknown = { block: widestBlock(address), account: email, isKnown: false };
-    // A flood without room causes no work for the store.
+    // Refuses a flood before it causes any work for the store.
     if (devices.browser(deviceToken) === undefined) passwords.assertRoom(unknown);
     const { found, read, credential } = await look(parts, email, id);
     const knownDevice = devices.verify(deviceToken, credential);
@@ -76,7 +79,8 @@ export function openPasswordCheck(parts: PasswordCheckDependencies): PasswordChe
     const account = found?.disabledAt === undefined ? found : undefined;
     const caller = { ...unknown, isKnown: knownDevice !== undefined && !counted.isDistrusted };
     const verdict = await passwords.verify(account?.id, password, caller, read).catch(async (error: unknown) => {
-      // A caller refused because the server was too busy must not have to wait afterwards as well.
+      // If the server was too busy to check, the attempt does not count, so that the caller need not wait afterwards as
+      // well.
       await attempts.notMade(counted);
       throw error;
     });
@@ -89,11 +93,14 @@ export function openPasswordCheck(parts: PasswordCheckDependencies): PasswordChe
 interface Found {
   found: Account | undefined;
   read: PasswordAsRead;
-  /** No token was ever issued for an empty version. */
+  /**
+   * The credential that a device token must match. Without an account, its version is empty, and no token was ever
+   * issued for an empty version.
+   */
   credential: DeviceCredential;
 }
 
-/** Reads as often for an unknown address as for a known one. */
+/** Reads the account and its password, with as many reads for an unknown address as for a known one. */
 async function look(
   { accounts, passwords }: PasswordCheckDependencies,
   email: string,
@@ -104,7 +111,7 @@ async function look(
     return asFound(found, await passwords.read(found?.id));
   }
   const [account, read] = await Promise.all([accounts.find(id), passwords.read(id)]);
-  // Attempts are counted by address, so it must be the account's address.
+  // Attempts are counted by email address, so the given address must be the account's.
   return asFound(account?.email === email ? account : undefined, read);
 }
 

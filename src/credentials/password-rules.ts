@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import { DEMO_PASSWORD } from '../config/loading/secret-strength.ts';
 import type { Weakness } from './strength.ts';
 
-/** At least 64 by SP 800-63B §3.1.1.2. */
+/** Longest password, in code points. NIST SP 800-63B §3.1.1.2 requires at least 64. */
 const LONGEST = 256;
-/** Length below which a repeated piece or a remainder adds nothing against guessing. */
+/** Length below which a repeated piece is trivial to guess. */
 const TRIVIAL_PIECE = 8;
+/** Length below which the characters beside a person's own words add nothing against guessing. */
 const TRIVIAL_REST = 5;
 const SEPARATORS = /[\s.@_-]+/g;
 
@@ -46,7 +47,8 @@ export function isTooLong(normalised: string): boolean {
 
 /**
  * Applies the cheap rules of NIST SP 800-63B §3.1.1.2: length in code points, a list of common passwords, and words of
- * the context; no rule about kinds of characters. A password that only contains such a word passes.
+ * the context. It demands no kinds of characters. A password passes if it contains such a word beside enough other
+ * text.
  */
 export function passwordProblem(
   password: string,
@@ -69,7 +71,8 @@ function isCommon(text: string, common: CommonPasswords): boolean {
 }
 
 /**
- * Returns `password` for `passwordpassword`, and `1234567890` for `123456789012345`; the whole text if nothing repeats.
+ * Returns the piece that a text repeats: `password` for `passwordpassword`, and `1234567890` for `123456789012345`.
+ * Returns the whole text if nothing repeats.
  */
 function repeatedPiece(text: string): string {
   for (let length = 1; length < text.length; length += 1) {
@@ -86,7 +89,7 @@ function isStraightRun(text: string): boolean {
   );
 }
 
-/** Lists words from the person's name, email address and service, which an attacker tries first. */
+/** Lists the words of the person's name, their email address and the service's name, which an attacker tries first. */
 export function ownWords({ email, name, service }: PasswordContext): string[] {
   return [email, name, service].flatMap(wordsOf);
 }
@@ -97,7 +100,10 @@ function wordsOf(text: string): string[] {
   return [...new Set([whole, ...words])].filter((word) => word !== '').toSorted((a, b) => b.length - a.length);
 }
 
-/** Tells whether a text consists only of these words and separators, such as `ann.smith-2024`. */
+/**
+ * Tells whether a text consists of these words and separators, apart from at most four other characters:
+ * `ann.smith-2024` does.
+ */
 function consistsOf(words: readonly string[], text: string): boolean {
   const rest = words.reduce((left, word) => left.replaceAll(word, ''), text);
   if (rest === text) return false;
@@ -112,8 +118,9 @@ interface CommonPasswords {
 }
 
 /**
- * The 49,000 most common passwords of public breaches. The file is searched as one text: that takes half a megabyte,
- * and a tenth of a millisecond for each new password. A set of strings would hold several megabytes permanently.
+ * Reads the 49,000 most common passwords of public breaches. The file is searched as one text, which takes half a
+ * megabyte, and a tenth of a millisecond for each new password. A set of strings would hold several megabytes
+ * permanently.
  */
 export function readCommonPasswords(): CommonPasswords {
   const text = readFileSync(new URL(import.meta.resolve(LIST)), 'utf8');

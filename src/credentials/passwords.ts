@@ -26,19 +26,20 @@ export interface Passwords {
     person: { email: string; name: string },
     caller: Caller,
   ): Promise<PasswordProblem | undefined>;
-  /** Sets the password without checking it; call {@link Passwords.problem} before. @throws TooBusy */
+  /** Sets the password without checking it; call {@link Passwords.problem} first. @throws TooBusy */
   set(account: AccountId, password: string, caller: Caller): Promise<void>;
   /**
-   * Does the slow part of `set`. @param instead the password that it replaces. @returns the rest: one write, by
-   * `store`. @throws TooBusy
+   * Does the slow part of `set`: it hashes the password. The result's `store` then makes the one write. @param instead
+   * the password to replace. @throws TooBusy
    */
   prepare(account: AccountId, password: string, caller: Caller, instead?: PasswordAsRead): Promise<PreparedPassword>;
-  /** Time of the last change in milliseconds since the epoch; undefined without a password. */
+  /** Returns the time of the last change in milliseconds since the epoch; undefined without a password. */
   changedAt(account: AccountId): Promise<number | undefined>;
-  /** Reads as often without an account. */
+  /** Reads the password of an account. Without an account it makes the same read. */
   read(account: AccountId | undefined): Promise<PasswordAsRead>;
   /**
-   * Returns the version of the account's current password. It changes with each password. Undefined without a password.
+   * Returns the version of the account's current password, which changes with each password; undefined without a
+   * password.
    */
   versionOf(account: AccountId | undefined): Promise<string | undefined>;
   remove(account: AccountId): Promise<void>;
@@ -46,8 +47,8 @@ export interface Passwords {
   isPublished(account: AccountId): Promise<boolean>;
   /**
    * Verifies a password with the same work whether or not the account exists, has a password, or has an old hash. A
-   * right password renews a hash that is weaker than configured. The demo's password is right in the demo alone. @param
-   * read the account's password, if the caller has read it. @throws TooBusy
+   * right password renews a hash that is weaker than configured. Outside the demo, the demo's password is always wrong.
+   * @param read the account's password, if the caller has already read it. @throws TooBusy
    */
   verify(
     account: AccountId | undefined,
@@ -55,10 +56,10 @@ export interface Passwords {
     caller: Caller,
     read?: PasswordAsRead,
   ): Promise<'right' | 'wrong'>;
-  /** @throws TooBusy if there is no room for a hash now */
+  /** Checks that the semaphore has room. @throws TooBusy if there is no room for a hash now */
   assertRoom(caller: Caller): void;
   /**
-   * Learns the costs of stored hashes, which earlier versions did not record. @param areAll whether there are no other
+   * Learns the costs of stored hashes, which earlier versions did not record. @param areAll whether these are all
    * accounts; unused costs are then forgotten
    */
   learnCosts(accounts: readonly AccountId[], areAll: boolean): Promise<void>;
@@ -68,9 +69,9 @@ export interface Passwords {
 
 /** A password that is hashed and not yet stored. */
 interface PreparedPassword {
-  /** @returns false if another password was stored meanwhile; that one stays */
+  /** Stores the password. @returns false if another password was stored meanwhile, which then stays */
   store: () => Promise<boolean>;
-  /** The version that {@link Passwords.versionOf} returns once it is stored. */
+  /** The version that {@link Passwords.versionOf} returns once the password is stored. */
   version: string;
 }
 
@@ -95,7 +96,7 @@ export type PasswordSettings = Pick<Config, 'passwords' | 'branding' | 'isDemo'>
 
 interface PasswordOptions extends PasswordDependencies {
   argon2: Config['passwords']['argon2'];
-  /** In code points. */
+  /** The least length of a new password, in code points. */
   minLength: number;
   /** The server's name on its pages. A password that consists of it is refused. */
   service: string;
@@ -106,9 +107,9 @@ interface PasswordOptions extends PasswordDependencies {
 interface PasswordRecord {
   /** PHC string: argon2id with its parameters and salt. */
   hash: string;
-  /** Milliseconds since the epoch. */
+  /** The time of the change, in milliseconds since the epoch. */
   changedAt: number;
-  /** Random, new with each change. Records of earlier versions have none. */
+  /** A random value, new with each change. Records of earlier versions have none. */
   version?: string;
 }
 
@@ -145,14 +146,14 @@ export function openPasswords(options: PasswordOptions): Passwords {
     given?: PasswordAsRead,
   ): Promise<'right' | 'wrong'> {
     const normalised = normalisePassword(password);
-    // Reveals nothing about the account: nobody's password is that long.
+    // This early answer reveals nothing about the account, because nobody's password is that long.
     if (isTooLong(normalised)) return 'wrong';
     const { record: stored } = given ?? (await read(account));
     const { isRight, renewed: hash } = await hashing.verify(stored?.value.hash, normalised, caller);
     if (!isRight || stored === undefined || account === undefined) return 'wrong';
     if (isRefused(password, options)) options.reportPublished?.(account);
     if (isRefused(password, options)) return 'wrong';
-    // A password changed in the meantime wins.
+    // Writes nothing if the password was changed meanwhile.
     if (hash !== undefined) await records.replace(passwordKey(account), { ...stored.value, hash }, stored.version);
     return 'right';
   }
@@ -188,7 +189,7 @@ export function openPasswords(options: PasswordOptions): Passwords {
   };
 }
 
-/** Finds the problems of new passwords without a store. */
+/** Makes the check of new passwords, which needs no store. */
 export function passwordProblems(
   { passwords, branding, isDemo = false }: PasswordSettings,
   isBreached?: IsBreached,
@@ -196,7 +197,7 @@ export function passwordProblems(
   return problemFinder({ minLength: passwords.min_length, service: branding.name, isDemo, isBreached });
 }
 
-/** Free checks come first, and the breach look-up last. */
+/** Makes the check of new passwords. Cheap checks come first, and the breach look-up comes last. */
 function problemFinder(
   options: Pick<PasswordOptions, 'minLength' | 'service' | 'isBreached' | 'isDemo'>,
 ): Passwords['problem'] {
@@ -213,7 +214,7 @@ function problemFinder(
   };
 }
 
-/** Outside the demo, its published password is refused. */
+/** Tells whether a password is refused because it is the published one of the demo, and this is not the demo. */
 function isRefused(password: string, { isDemo = false }: Pick<PasswordOptions, 'isDemo'>): boolean {
   return isPublished(password) && !isDemo;
 }
@@ -227,7 +228,7 @@ async function readPassword(records: Store, account: AccountId | undefined): Pro
   return { record, version: record && versionIn(record.value) };
 }
 
-/** @returns false if `instead` is no longer stored; a renewed hash counts as the same password */
+/** Stores a password. @returns false if `instead` is no longer stored; a renewed hash counts as the same password */
 async function storePassword(
   records: Store,
   account: AccountId,

@@ -2,9 +2,12 @@ import type { Clock } from '../lib/clock.ts';
 import { sha256 } from '../lib/hash.ts';
 import { type Counter, keyspace, type Store } from '../storage/store.ts';
 
-/** Limit on attempts: some free ones, then a pause after each, of 1, 2, 4… seconds up to the longest. */
+/**
+ * Limit on attempts. The first attempts are free. Each further one starts a pause, of 1, 2, 4… seconds up to the
+ * longest.
+ */
 export interface DelayRule {
-  /** Part of the store keys. */
+  /** The name of the rule, which is part of its store keys. */
   name: string;
   free: number;
   /** In seconds. */
@@ -15,14 +18,14 @@ export interface DelayRule {
 
 /** Counts attempts in the store, so that all nodes share the count. Subjects are stored as hashes. */
 export interface RisingDelay {
-  /** Seconds that the subject must wait, without counting an attempt; 0 if it may try. */
+  /** Returns the seconds that the subject must wait, or 0 if it may try. Does not count an attempt. */
   remaining(subject: string): Promise<number>;
   /**
    * Counts an attempt before it is made, so that parallel attempts pass only as often as sequential ones. @returns 0 if
    * it may be made, else the seconds to wait
    */
   reserve(subject: string): Promise<number>;
-  /** Uncounts one attempt. */
+  /** Reduces the count by one attempt. */
   giveBack(subject: string): Promise<void>;
   /** Forgets the subject's attempts. */
   clear(subject: string): Promise<void>;
@@ -46,7 +49,7 @@ export function openRisingDelay(options: { grants: Store; clock: Clock; rule: De
     const count = await grants.increment(counter(subject), 1, rule.memory);
     if (count < rule.free) return 0;
     const pause = Math.min(rule.longest, 2 ** (count - rule.free));
-    // The attempt that starts the pause passes; attempts of the same moment find it started.
+    // The attempt that starts the pause passes. Other attempts at the same moment find the pause.
     const isFirst = await grants.create(pauseKey(hashed(subject)), {}, { ttl: pause });
     return isFirst ? 0 : Math.max(1, await remaining(subject));
   }
@@ -74,7 +77,7 @@ export function openRisingDelay(options: { grants: Store; clock: Clock; rule: De
     reserve,
     async giveBack(subject) {
       const count = await grants.increment(counter(subject), -1, rule.memory);
-      // The count was already forgotten. A negative count must not allow further attempts.
+      // If the count was already forgotten, sets it to zero again. A negative count would allow further attempts.
       if (count < 0) await grants.increment(counter(subject), 1, rule.memory);
     },
     clear,

@@ -31,17 +31,18 @@ export type SignUpResult =
 /** @throws TooBusy, StoreUnavailable */
 export type SignUp = (input: SignUpInput) => Promise<SignUpResult>;
 
-/** Generous, because an office or school may share one address, and many of them an IPv6 /48. */
+/** Limit on sign-ups from one address block. It is generous, because an office or school may share one address. */
 const RULE: DelayRule = { name: 'sign-up', free: 20, longest: 600, memory: 3600 };
+/** Limit on sign-ups from one IPv6 /48, which many offices or schools may share. */
 const SITE_RULE: DelayRule = { ...RULE, name: 'sign-up-site', free: 100 };
-/** Limit on checked forms, valid or not, because estimating password strength is work. */
+/** Limit on submitted forms, valid or not, because each estimate of password strength is work. */
 const FORM_RULE: DelayRule = { name: 'sign-up-forms', free: 200, longest: 60, memory: 60 };
 
 /**
- * Signs people up by password. It reveals that an address already has an account: without email there is no other way
- * to inform an owner who has forgotten it, and a second account at the address would lock its owner out. The count per
- * address bounds such questions, and each costs a password hash. The duration reveals nothing more, because the hash is
- * made before the address is looked up.
+ * Signs people up by password. The answer reveals that an email address already has an account. The server sends no
+ * email, so there is no other way to inform an owner who has forgotten it, and a second account for the address would
+ * lock its owner out. The count per IP address bounds such questions, and each costs a password hash. The duration
+ * reveals nothing more, because the server makes the hash before it looks the address up.
  */
 export function openSignUp(parts: {
   accounts: Accounts;
@@ -97,8 +98,8 @@ async function problemsOf(
 }
 
 /**
- * Makes an account with its password. The password is stored first, so that the owner can sign in once the address
- * leads to the account, even after a crash. Checks no rules. @throws RangeError if the email is not an address
+ * Makes an account with its password, and checks no rules. Stores the password first, so that the owner can sign in
+ * once the address leads to the account, even after a crash. @throws RangeError if the email is not an address
  */
 export async function register(
   parts: { accounts: Accounts; passwords: Passwords },

@@ -8,7 +8,7 @@ export type Maker = 'demo' | 'configured';
 
 interface StoreOrigin {
   maker: Maker;
-  /** True if the store records its maker; otherwise its accounts imply it. */
+  /** True if the store records its maker. Otherwise the server infers the maker from its accounts. */
   isMarked: boolean;
 }
 
@@ -22,11 +22,12 @@ interface OriginDependencies extends PasswordDependencies {
 
 const originKey: Key<OriginRecord> = keyspace<OriginRecord>('store-origin')('main');
 
-/** Records that each server has written since the first version, and the index of what its commands write. */
+/** Records that each server has written since the first version. Any of them shows that a server has used the store. */
 const SIGNS_OF_LIFE: Key<unknown>[] = ['key-ring:main', 'store-marker:main'];
+/** The index of all accounts. An entry shows that the store is in use. */
 const everyAccount: Index<unknown> = 'accounts';
 
-/** Returns the origin of a store; undefined before any server has started on it. @throws StoreUnavailable */
+/** Returns the origin of a store; undefined if no server has started on it yet. @throws StoreUnavailable */
 export async function originOf(parts: OriginDependencies): Promise<StoreOrigin | undefined> {
   const { records } = parts;
   const marked = await records.get(originKey);
@@ -38,14 +39,14 @@ export async function originOf(parts: OriginDependencies): Promise<StoreOrigin |
 }
 
 /**
- * Marks the store with this kind of server at its first start, or if an earlier version left it unmarked. @returns the
- * origin of a store of the other kind, which stays unchanged. @throws StoreUnavailable
+ * Marks the store as made by this kind of server, unless it has a mark. @returns the origin of a store of the other
+ * kind, which stays unchanged. @throws StoreUnavailable
  */
 export async function claimStore(parts: OriginDependencies, maker: Maker): Promise<StoreOrigin | undefined> {
   const found = await originOf(parts);
   if (found !== undefined && found.maker !== maker) return found;
   if (found?.isMarked === true || (await parts.records.create(originKey, { maker }))) return undefined;
-  // Another server was faster.
+  // Another server has marked the store in the meantime.
   return claimStore(parts, maker);
 }
 
@@ -64,12 +65,14 @@ async function hasDemoAccounts({ config, records, clock, random }: OriginDepende
   }
 }
 
-/** Another kind of server made the store. */
+/** Error for a store that the other kind of server made. */
 class ForeignStore extends Error {
   override name = 'ForeignStore';
 }
 
-/** @param place the store URL without its password */
+/**
+ * Describes a store of the other kind to the operator, with the remedy. @param place the store URL without its password
+ */
 export function foreignStore({ maker, isMarked }: StoreOrigin, place: string): ForeignStore {
   if (maker === 'configured') {
     return new ForeignStore(

@@ -1,5 +1,6 @@
 /**
- * Thread that estimates the guesses that a password takes, because one estimate may take as long as a password hash.
+ * Worker thread that estimates how many guesses a password withstands. It is separate, because one estimate may take as
+ * long as a password hash.
  */
 import { parentPort } from 'node:worker_threads';
 import { ZxcvbnFactory } from '@zxcvbn-ts/core';
@@ -8,14 +9,14 @@ import * as english from '@zxcvbn-ts/language-en';
 import type { EstimateAnswer, EstimateQuestion, Weakness } from './strength.ts';
 
 /**
- * Least number of guesses for a password, as a power of ten. zxcvbn calls 10^8 "safely unguessable". With ten times as
- * many, a thief of the hashes would need days (OWASP's least cost, some thousand guesses a second on a graphics card).
+ * Least number of guesses for a password, as a power of ten. zxcvbn calls 10^8 "safely unguessable". Ten times as many
+ * take days even with stolen hashes: at OWASP's least cost, a graphics card makes some thousand guesses a second.
  */
 const ENOUGH = 9;
 /** Most substitutions (`4` for `a`) to consider. They raise the cost of an estimate more than anything else. */
 const SUBSTITUTIONS = 10;
 
-/** Findings of zxcvbn, as reasons for people. */
+/** Reason for people for each warning of zxcvbn. */
 const REASONS: Readonly<Record<string, Weakness>> = {
   straightRow: 'keyboard-row',
   keyPattern: 'keyboard-row',

@@ -3,13 +3,13 @@ import { Worker } from 'node:worker_threads';
 import { type SemaphoreLimits, openSemaphore, TooBusy } from '../limits/semaphore.ts';
 import type { Caller } from '../limits/lane.ts';
 
-/** Reason why a password takes too few guesses. */
+/** Reason why a password is too easy to guess. */
 export type Weakness = 'near-common' | 'keyboard-row' | 'repeats' | 'sequence' | 'date' | 'own-words' | 'guessable';
 
 export interface EstimateQuestion {
   id: number;
   password: string;
-  /** Words that a guesser tries first: the person's and the service's. */
+  /** Words about the person and the service, which an attacker tries first. */
   words: readonly string[];
 }
 
@@ -19,18 +19,21 @@ export interface EstimateAnswer {
 }
 
 /**
- * Code points that the estimate considers. The cost grows with the square of the length: 40 take a thread 60 ms at
- * most, 256 take seconds. If the beginning is hard to guess, so is the whole.
+ * Number of code points that the estimate considers. The cost grows with the square of the length: 40 take a thread 60
+ * ms at most, and 256 take seconds. If the beginning is hard to guess, so is the whole.
  */
 const LOOKED_AT = 40;
-/** Most words to search for, and the code points of each. */
+/** Most words to search for. */
 const MOST_WORDS = 20;
+/** Number of code points of each word that the estimate considers. */
 const LONGEST_WORD = 60;
 /** Milliseconds without a request after which the thread ends and frees its 100 MB of word lists. */
 const IDLE = 60_000;
 /** Longest wait for an answer in milliseconds, including the start of the thread. */
 const PATIENCE = 30_000;
-/** Limits as for hashes: the queue holds a few seconds of work, and nobody waits behind a single address block. */
+/**
+ * Limits on estimates, like those on hashes. The queue holds a few seconds of work, and no address block can fill it.
+ */
 const LIMITS: SemaphoreLimits = {
   atOnce: 2,
   waiting: { known: 32, unknown: 48 },
@@ -52,7 +55,10 @@ class PasswordStrength {
   #count = 0;
   #idle: NodeJS.Timeout | undefined;
 
-  /** @param password in its hashed form @returns undefined if it takes enough guesses. @throws TooBusy */
+  /**
+   * Finds the weakness of a password. @param password as it is hashed, after normalisation @returns undefined if it
+   * takes enough guesses. @throws TooBusy
+   */
   weakness(password: string, words: readonly string[], caller: Caller): Promise<Weakness | undefined> {
     const question = {
       password: shortened(password, LOOKED_AT),
@@ -82,7 +88,7 @@ class PasswordStrength {
   }
 
   #start(): Worker {
-    // The build compiles the worker to JavaScript, so its extension is that of this module.
+    // The worker has the same extension as this module, because the build compiles both to JavaScript.
     const worker = new Worker(new URL(`strength-worker${extname(import.meta.url)}`, import.meta.url));
     worker.on('message', ({ id, weakness }: EstimateAnswer) => this.#waiting.get(id)?.resolve(weakness));
     worker.on('error', (error) => {
@@ -91,7 +97,7 @@ class PasswordStrength {
     return worker;
   }
 
-  /** An idle thread does not keep the process alive. */
+  /** Ends the thread after a minute without a request. Until then it does not keep the process alive. */
   #rest(worker: Worker): void {
     worker.unref();
     clearTimeout(this.#idle);
@@ -111,5 +117,5 @@ function shortened(text: string, length: number): string {
   return [...text].slice(0, length).join('');
 }
 
-/** One thread for each process, like its one pool of threads for hashes. */
+/** The estimator of the process. All callers share it, so that the process has only one such thread. */
 export const passwordStrength = new PasswordStrength();
