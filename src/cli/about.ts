@@ -26,7 +26,7 @@ export const help: Command = {
   words: ['[COMMAND]', '[ACTION]'],
   async run({ words: [word, action] }, terminal, commands) {
     const command = word === undefined ? undefined : findCommand([word], commands, help).command;
-    // The help of a command lists all its actions.
+    // The help of a command lists all its actions, so `help COMMAND ACTION` prints the same text.
     if (action !== undefined && command?.words === undefined)
       throw new UsageError(`help ${word} does not take ${JSON.stringify(action)}`);
     terminal.print(command === undefined ? overview(commands) : helpFor(command));

@@ -2,21 +2,21 @@ import { UsageError, type Arguments, type Command } from './command.ts';
 import { optionText } from './help-text.ts';
 import { meantBy } from './meant.ts';
 
-/** One action of a command with several, such as `clients add`. */
+/** An action of a command, such as `add` in `clients add`. */
 interface Action<Context> {
   /** The names of the required arguments. */
   words?: readonly string[];
-  /** The options of the command that this action takes, besides `--config`. */
+  /** The command's options that this action takes, besides `--config`. */
   options?: readonly string[];
-  /** @returns the exit code */
+  /** Runs the action. @returns the exit code */
   run(context: Context, ...words: string[]): Promise<number>;
 }
 
 export type Actions<Context> = Readonly<Record<string, Action<Context>>>;
 
 /**
- * Finds the action that the first word names. @throws UsageError also for an argument or option that the action does
- * not take
+ * Finds the action that the first word names. @throws UsageError for an unknown action, and for an argument or option
+ * that the action does not take
  */
 export function findAction<Context>(
   command: Pick<Command, 'name' | 'options'>,
@@ -56,7 +56,7 @@ function actionNamed<Context>(
   );
 }
 
-/** The action as it is written: `latchkey accounts show ACCOUNT [--json]`. */
+/** Formats the usage of an action: `latchkey accounts show ACCOUNT [--json]`. */
 function usageOf<Context>(
   { name: command, options }: Pick<Command, 'name' | 'options'>,
   name: string,

@@ -7,8 +7,8 @@ import { meantBy, settingFor } from './meant.ts';
 const IN_PLACE_OF_COMMANDS: readonly string[] = ['--version', '--help'];
 
 /**
- * Finds the command of a command line; without one it is the default command. @throws UsageError for a name, or an
- * option in its place, that is probably mistyped
+ * Finds the command that a command line names. If it names none, returns the default command. @throws UsageError for an
+ * unknown command, and for an option in its place that is probably mistyped
  */
 export function findCommand(
   line: readonly string[],
@@ -37,7 +37,10 @@ function assertNoMistype(option: string, known: readonly string[]): void {
   if (meant !== '') throw new UsageError(`there is no option ${option}${meant}`);
 }
 
-/** Refuses `--config FILE accounts list`: without a command in front, the line is for the default. */
+/**
+ * Refuses a command after options, as in `--config FILE accounts list`. A line that begins with an option is for the
+ * default command.
+ */
 function assertNoCommandAfterOptions(line: readonly string[], commands: readonly Command[]): void {
   const at = line.findIndex((word, i) => line[i - 1] !== '--config' && commands.some(({ name }) => name === word));
   if (at === -1) return;
@@ -83,7 +86,7 @@ export function readArguments(command: Command, line: readonly string[]): Argume
   return { options, words };
 }
 
-/** ` (did you mean --account?)` for an option without its dashes, or for the name of a configuration file. */
+/** Returns ` (did you mean --account?)` for an option without its dashes, or for the name of a configuration file. */
 function optionMeantBy(command: Command, word: string): string {
   const names = optionNames(command);
   if (names.includes(`--${word}`)) return ` (did you mean --${word}?)`;
@@ -91,7 +94,7 @@ function optionMeantBy(command: Command, word: string): string {
   return isFile ? ` (did you mean --config ${word}?)` : '';
 }
 
-/** A request for help wins over everything else on the line. */
+/** Tells whether the line requests help, which wins over everything else on it. */
 function asksForHelp(line: readonly string[]): boolean {
   const end = line.indexOf('--');
   return line.slice(0, end === -1 ? line.length : end).some((word) => word === '--help' || word === '-h');
@@ -111,7 +114,7 @@ function optionValue(command: Command, { name, rawName, value, inlineValue }: Op
     if (value !== undefined) throw new UsageError(`${rawName} does not take a value`);
     return true;
   }
-  // In `--config --yes` the value was forgotten. A lone `-` means standard input.
+  // In `--config --yes`, the value of `--config` is missing. A lone `-` means standard input.
   const isForgotten = value === undefined || value === '' || (inlineValue !== true && /^-./.test(value));
   if (isForgotten) throw new UsageError(`${rawName} needs a value: ${rawName} ${known.value}`);
   return value;
@@ -122,7 +125,7 @@ function unknownOption(command: Command, name: string, rawName: string): UsageEr
     return new UsageError(
       `${command.name} has no option --password, which everybody on this machine could read: use --password-file FILE, or - for standard input`,
     );
-  // A key id may begin with a dash.
+  // A key id may begin with a dash, and so look like an option.
   const isWord = command.words !== undefined && /^-[^-]/.test(rawName);
   const hint = isWord
     ? '; a word that begins with a dash stands after --'

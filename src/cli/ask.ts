@@ -12,7 +12,8 @@ const nowhere = new Writable({
 export const ask: Terminal['ask'] = async (question, { isSecret = false } = {}) => {
   const { stdin: input, stderr } = process;
   if (!input.isTTY || !stderr.isTTY) return undefined;
-  // The terminal does not echo. Readline writes what is shown; for a secret it has no output.
+  // In this mode the terminal does not echo. Readline writes the typed text instead, and for a secret it has no output
+  // to write to.
   const lines = createInterface({ input, output: isSecret ? nowhere : stderr, terminal: true });
   lines.once('SIGINT', () => process.exit(130));
   const isClosed = new Promise<undefined>((resolve) => lines.once('close', () => resolve(undefined)));

@@ -27,8 +27,8 @@ export const checkConfig: Command = {
 };
 
 /**
- * Finds passwords with which the first start would make no account. Existing accounts keep theirs. Does not ask the
- * breach look-up.
+ * Finds passwords that the server would refuse for a new account at its first start. Existing accounts keep their
+ * passwords. Does not call the breach look-up.
  */
 async function weakPasswords(config: Config): Promise<Fault[]> {
   const { accounts, passwords, outgoing } = config;

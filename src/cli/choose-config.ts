@@ -12,8 +12,8 @@ export interface ChosenConfig extends LoadedConfig {
 }
 
 /**
- * The file that `--config` or LATCHKEY_CONFIG names, else `latchkey.yaml` of the working directory, else the demo.
- * @throws ConfigError
+ * Loads the file that `--config` or LATCHKEY_CONFIG names, else `latchkey.yaml` in the working directory, else the
+ * demo's configuration. @throws ConfigError
  */
 export function chooseConfig(
   named: string | undefined,

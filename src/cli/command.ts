@@ -3,17 +3,17 @@ import type { Clock } from '../lib/clock.ts';
 /** The terminal and environment that a command runs in. */
 export interface Terminal {
   environment: NodeJS.ProcessEnv;
-  /** The time in place of the store's, for tests that move it. */
+  /** A clock to use in place of the store's, for tests. */
   clock?: Clock;
   /** Prints text and a line break on standard output, unless its reader has gone. */
   print(text: string): void;
-  /** Tells that the reader of standard output has gone, as `head` does. */
+  /** Tells whether the reader of standard output has gone, as `head` does. */
   isUnread?(): boolean;
   /** Prints text and a line break on standard error. */
   warn(text: string): void;
-  /** Asks the person at the terminal; `undefined` without a terminal. The terminal does not show a secret answer. */
+  /** Asks the person at the terminal, which does not show a secret answer. @returns `undefined` without a terminal */
   ask(question: string, options?: { isSecret?: boolean }): Promise<string | undefined>;
-  /** All of standard input. */
+  /** Reads all of standard input. */
   input(): Promise<string>;
 }
 
@@ -37,21 +37,24 @@ export interface Command {
   options: Readonly<Record<string, Option>>;
   /** The words that follow, as the help shows them: `ACTION`, or `[COMMAND]` where it may be left out. */
   words?: readonly string[];
-  /** @returns the exit code: 0 done, 1 failed. @throws UsageError for a line that is not understood, which ends with 2 */
+  /**
+   * Runs the command. @returns the exit code: 0 for success, 1 for failure. @throws UsageError for an invalid command
+   * line, which exits with 2
+   */
   run(given: Arguments, terminal: Terminal, commands: readonly Command[]): Promise<number>;
 }
 
-/** The command line cannot be parsed, whatever the configuration and the stores hold. Exit code 2. */
+/** Error for an invalid command line, whatever the configuration and the stores hold. The exit code is 2. */
 export class UsageError extends Error {
   override name = 'UsageError';
 }
 
-/** The process in which the failure happened has already printed it. */
+/** Error for a failure that another process has already printed. */
 export class ReportedElsewhere extends Error {
   override name = 'ReportedElsewhere';
 }
 
-/** `--config FILE`, which several commands share. */
+/** The option `--config FILE`, which several commands share. */
 export const configOption: Readonly<Record<string, Option>> = {
   config: {
     value: 'FILE',
@@ -59,13 +62,15 @@ export const configOption: Readonly<Record<string, Option>> = {
   },
 };
 
-/** The text that an option was given; `undefined` when it was not. */
+/** Returns the value of an option; `undefined` if the command line does not have it. */
 export function textOf({ options }: Arguments, name: string): string | undefined {
   const given = options[name];
   return given === true ? undefined : given;
 }
 
-/** Says what is about to be done and asks whether to go on, unless `--yes` has said so. @throws Error without a terminal */
+/**
+ * Prints the plan and asks whether to go on, unless `--yes` is given. @throws Error if there is no terminal to ask at
+ */
 export async function confirmed(options: Arguments['options'], terminal: Terminal, plan: string): Promise<boolean> {
   terminal.warn(plan);
   if (options['yes'] === true) return true;

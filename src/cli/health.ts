@@ -29,7 +29,9 @@ export const health: Command = {
   },
 };
 
-/** The loopback address of this server, also if it listens on all addresses. */
+/**
+ * Returns the URL of a path on this server. If the server listens on all addresses, the URL has the loopback address.
+ */
 function placeOf({ listen }: Config, path: string): URL {
   const { host, port, tls } = listen;
   if (port === 0) throw new Error('listen.port is 0, so each start uses another port: set a fixed port');
@@ -41,7 +43,7 @@ function placeOf({ listen }: Config, path: string): URL {
 
 function ask(url: URL, { issuer }: Config): Promise<{ status: number; body: string }> {
   const { host, hostname } = new URL(issuer);
-  // The request carries no secret, and the certificate names the issuer and not this address.
+  // The certificate names the issuer and not this address, so it is not verified. The request carries no secret.
   const secure = { rejectUnauthorized: false, ...(isIP(hostname) === 0 && { servername: hostname }) };
   const options = { ...secure, agent: false, headers: { host }, signal: AbortSignal.timeout(PATIENCE) };
   return new Promise((resolve, reject) => {

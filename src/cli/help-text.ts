@@ -31,7 +31,7 @@ function signature({ name, words = [] }: Command): string {
   return [name, ...words].join(' ');
 }
 
-/** An option as it is written: `--config FILE`. */
+/** Formats an option: `--config FILE`. */
 export function optionText(name: string, option: Option | undefined): string {
   return `--${name}${option?.value === undefined ? '' : ` ${option.value}`}`;
 }

@@ -1,6 +1,6 @@
 import { didYouMean } from '../config/suggest.ts';
 
-/** Command names of other programs, mapped to ours. */
+/** Names that other programs have for a command or an option, by its name here. */
 const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
   add: ['create', 'new', 'register'],
   remove: ['rm', 'delete', 'del', 'drop'],

@@ -7,15 +7,18 @@ import { readText } from './text-files.ts';
 import type { StoreContext } from './store-context.ts';
 
 /**
- * `--password-file FILE`, which several actions share. Everybody on the machine could see a password on the command
- * line.
+ * The option `--password-file FILE`, which several actions share. It names a file, because everybody on the machine
+ * could read a password on the command line.
  */
 export const passwordOption: Option = {
   value: 'FILE',
   summary: 'for add and password: the file that the password is in, - for standard input (default: asks)',
 };
 
-/** Reads a new password from the named file, or asks the person at the terminal. @returns undefined for none */
+/**
+ * Reads a new password from the named file, or asks the person at the terminal. @returns undefined if the person enters
+ * none, or if there is no terminal
+ */
 export async function askPassword({ given, terminal }: StoreContext): Promise<string | undefined> {
   const file = textOf(given, 'password-file');
   if (file !== undefined) {
@@ -31,7 +34,7 @@ export async function askPassword({ given, terminal }: StoreContext): Promise<st
   return password;
 }
 
-/** @throws Error for a password that the pages would refuse too */
+/** Applies the rules of the pages to a new password. @throws Error if it breaks one */
 export async function assertGood(
   password: string,
   person: { email: string; name: string },

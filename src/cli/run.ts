@@ -34,8 +34,8 @@ const COMMANDS: readonly Command[] = [
 ];
 
 /**
- * Runs a command line and prints what went wrong with it, if anything.
- * @returns the exit code: 0 done, 1 failed, 2 not understood
+ * Runs a command line, and prints the error if it fails. @returns the exit code: 0 for success, 1 for failure, 2 for an
+ * invalid command line
  */
 export async function run(line: readonly string[], terminal: Terminal): Promise<number> {
   try {
@@ -53,7 +53,7 @@ export async function run(line: readonly string[], terminal: Terminal): Promise<
   }
 }
 
-/** Returns a hint at the help of the command that the line names, if any. */
+/** Returns a hint to the help of the command that the line names, or else to the general help. */
 function helpHint([first = '']: readonly string[]): string {
   const isKnown = COMMANDS.some(({ name }) => name === first);
   return isKnown && first !== 'help'
@@ -61,7 +61,7 @@ function helpHint([first = '']: readonly string[]): string {
     : '"latchkey help" lists all commands';
 }
 
-/** Describes a failure in one message for the operator; with the stack if the log level is `debug`. */
+/** Describes a failure in one message for the operator. Adds the stack trace if the log level is `debug` or `trace`. */
 export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv): string {
   const message = inWords(error);
   const known = error instanceof ConfigError || error instanceof UsageError;
@@ -82,7 +82,7 @@ const FILES: Readonly<Record<string, string>> = {
 
 function inWords(error: unknown): string {
   if (!(error instanceof Error)) return `it failed with ${String(error)}`;
-  // System errors carry their subject in separate fields.
+  // System errors have their port, address or path in separate members.
   const { code, port, address, hostname, syscall, path } = Object.fromEntries<unknown>(Object.entries(error));
   if (code === 'EADDRINUSE')
     return `port ${String(port)} is in use: stop what uses it, or set another listen.port (LATCHKEY_PORT)`;

@@ -26,7 +26,7 @@ It has 256 bits (43 characters). The configuration refers to it: secret: { file:
   },
 };
 
-/** The paste line goes to standard error, so that a script reads nothing but the secret. */
+/** Makes a secret. The lines to paste go to standard error, so that a script reads nothing but the secret. */
 function makeSecret({ given, terminal }: SecretContext): Promise<number> {
   const made = secretToken(systemRandom);
   const file = textOf(given, 'file');

@@ -12,7 +12,7 @@ export interface Running {
   reload(): void;
 }
 
-/** Combines several into one: the last to start is the first to stop. */
+/** Combines several parts into one. The part that started last stops first. */
 export function together(parts: readonly Running[]): Running {
   const stopping = parts.toReversed();
   return {
@@ -32,8 +32,8 @@ export function together(parts: readonly Running[]): Running {
 }
 
 /**
- * Milliseconds after the first signal in which another one counts as the same: under `npm start`, Ctrl-C comes from the
- * terminal and again from npm.
+ * Milliseconds after the first signal within which the server ignores a second one. Under `npm start`, it receives
+ * Ctrl-C from the terminal and again from npm.
  */
 const SAME_SIGNAL = 500;
 
@@ -44,13 +44,14 @@ interface StopOptions {
 }
 
 /**
- * Waits for a signal to stop: the first drains, a second stops hard. SIGHUP reads certificates again.
- * @returns the exit code, once all is closed: 0 drained, 1 stopped hard
+ * Waits for a signal to stop. After the first one the server finishes open requests, and after a second one it stops at
+ * once. SIGHUP reloads the certificates. @returns the exit code, once everything is closed: 0 after open requests are
+ * finished, 1 after an immediate stop
  */
 export async function untilStopped(running: Running, { say, delay }: StopOptions): Promise<number> {
   const signals = listen(running);
   const first = await signals.next();
-  // If a person stops the server at a terminal, no proxy stands before it.
+  // A server that a person stops at a terminal has no proxy in front of it, so it closes without delay.
   const wait = first === 'SIGINT' && process.stdin.isTTY ? 0 : delay;
   const still = wait > 0 ? `serving new requests for ${wait} s, then ` : '';
   say(`shutting down: ${still}finishing open requests; press Ctrl-C again to stop immediately`);
@@ -77,7 +78,7 @@ async function drain(running: Running, wait: number, signal: AbortSignal): Promi
   await running.close();
 }
 
-/** Listens until the process ends, because a signal during its end must not change its exit code. */
+/** Listens for signals until the process ends, because a signal during the shutdown must not change the exit code. */
 function listen(running: Running): { next(): Promise<NodeJS.Signals>; stop(): void } {
   let waiting: (signal: NodeJS.Signals) => void = () => undefined;
   let reload = () => running.reload();

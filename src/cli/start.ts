@@ -33,7 +33,7 @@ wait. The second signal stops at once. SIGHUP reads the TLS certificate again.`,
   },
 };
 
-/** Loaded here, so that the commands that start nothing do not wait for it. */
+/** Starts one server. The server is imported here, so that other commands do not wait for the import. */
 async function startOne({ config, file }: ChosenConfig): Promise<Running> {
   const { startServer } = await import('../server.ts');
   return startServer(file === undefined ? { config, apps: demoApps(config) } : { config });
@@ -56,8 +56,8 @@ async function startDemoApps({ listen, issuer }: Config, server: Running): Promi
 }
 
 /**
- * Returns the demo's start message: addresses to open, how to sign in, how to stop. Coloured if the terminal supports
- * it.
+ * Returns the demo's start message: the addresses to open, the sign-in data, and the way to stop. The text is coloured
+ * if the terminal supports it.
  */
 function demoBanner({ issuer, listen, stores, keys_dir: keysDir, accounts }: Config): string {
   const places = demoPlaces(listen.port, new URL(issuer).hostname);

@@ -27,14 +27,14 @@ export function storeContext(given: Arguments, terminal: Terminal): StoreContext
 }
 
 /**
- * Opens the stores, and the domain on them, for one task. A command opens only stores that a server has made.
- * @throws StoreUnavailable, ForeignStore, or Error if there is no store
+ * Opens the stores and the domain on them for one task. A command opens only stores that a server has made. @throws
+ * StoreUnavailable, ForeignStore, or Error if there is no store
  */
 export async function withDomain<T>(
   { chosen, terminal }: Pick<StoreContext, 'chosen' | 'terminal'>,
   work: (domain: Domain) => Promise<T>,
 ): Promise<T> {
-  // Loaded here, so that commands without a store start faster.
+  // Imports the stores here, so that commands without a store start faster.
   const [{ openExistingStores }, { openDomain }, { storedKeys }] = await Promise.all([
     import('../storage/open-stores.ts'),
     import('../domain/domain.ts'),
@@ -67,7 +67,10 @@ function noStore({ file, config }: ChosenConfig, url: string): Error {
   );
 }
 
-/** Keeps the demo's store and a configured server's store apart. */
+/**
+ * Refuses the demo's store for a configured server, and the store of a configured server in demo mode. @throws
+ * ForeignStore
+ */
 async function checkOrigin(chosen: ChosenConfig, { records, clock }: Stores, terminal: Terminal): Promise<void> {
   const { config } = chosen;
   const { grants: grantsUrl, records: url = grantsUrl } = config.stores;
@@ -80,8 +83,8 @@ async function checkOrigin(chosen: ChosenConfig, { records, clock }: Stores, ter
     return;
   }
   const foreign = foreignStore(origin, place);
-  // A store without a mark may hold the demo's accounts, and only these commands can remove them. They open it with a
-  // warning.
+  // A store without a mark may hold the demo's accounts, and only commands can remove them. They open such a store,
+  // with a warning.
   if (isDemo || origin.isMarked) throw foreign;
   terminal.warn(`latchkey: ${foreign.message}`);
 }
@@ -103,7 +106,7 @@ export function removed(
   return 1;
 }
 
-/** Counts the sessions and apps that end with an account's access, as a line to print. */
+/** Returns a line to print: the number of sessions and apps whose access to the account ends. */
 export async function endingEffects({ grants, consents }: Domain, { id }: Account): Promise<string> {
   const sessions = await liveSessions(grants, id);
   const apps = await appsWithAccess({ grants, consents }, id);

@@ -3,13 +3,13 @@ import { dirname } from 'node:path';
 import { codeOf, makeFolder } from '../lib/file-system.ts';
 import type { Terminal } from './command.ts';
 
-/** The text of a file, or of standard input for `-`. @throws the system's error, with the path */
+/** Reads the text of a file, or of standard input for `-`. @throws the system's error, with the path */
 export async function readText(file: string, terminal: Pick<Terminal, 'input'>): Promise<string> {
   if (file === '-') return terminal.input();
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    // The system opens a folder before it fails to read it, and that error has no path.
+    // The system fails only when it reads an open folder, and its error then lacks the path.
     throw error instanceof Error ? Object.assign(error, { path: file }) : error;
   }
 }

@@ -6,8 +6,9 @@ import type { Running } from './shutdown.ts';
 type Order = 'leave' | 'close' | 'reload';
 
 /**
- * Ignores Ctrl-C in a worker: it reaches the whole process group, so the worker waits for its primary's order. SIGTERM
- * drains the worker as it would drain a server without workers, however often it comes.
+ * Runs a worker until it must stop. Ctrl-C reaches the whole process group, so the worker ignores it and waits for its
+ * primary's order. SIGTERM drains the worker as it drains a server without workers, but a second SIGTERM does not stop
+ * it at once.
  */
 export async function untilDrained(running: Running, delay: number): Promise<number> {
   process.on('SIGINT', () => undefined);
@@ -30,14 +31,14 @@ export async function untilDrained(running: Running, delay: number): Promise<num
   return 0;
 }
 
-/** Milliseconds until a worker that ended is replaced: doubled each time one ends without having listened. */
+/** Milliseconds until an ended worker is replaced. The delay doubles with each replacement, until a worker listens. */
 const FIRST_DELAY = 200;
 
 const LONGEST_DELAY = 30_000;
 
 /**
- * Runs this command in `count` processes that share the port. The first one starts alone, so that the first start
- * creates things once and a faulty configuration fails once. @throws ReportedElsewhere if the first one ends instead of
+ * Runs this command in `count` processes that share the port. The first process starts alone, so that it creates keys
+ * and stores once, and so that a faulty configuration fails once. @throws ReportedElsewhere if it ends instead of
  * listening
  */
 export async function startWorkers(count: number, say: (text: string) => void): Promise<Running> {

@@ -30,7 +30,7 @@ export function add(context: StoreContext, word: string): Promise<number> {
   });
 }
 
-/** @throws UsageError */
+/** Reads the new account's email address, name and roles from the command line. @throws UsageError */
 function personOf({ chosen, given }: StoreContext, word: string): { email: string; name: string; roles: string[] } {
   const email = normaliseEmail(word);
   if (email === undefined)

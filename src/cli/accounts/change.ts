@@ -66,7 +66,7 @@ export function setPassword(context: StoreContext, name: string): Promise<number
   });
 }
 
-/** The operator vouches that the address belongs to the owner of the account. */
+/** Marks an email address as verified. The operator vouches that it belongs to the owner of the account. */
 export function verify(context: StoreContext, name: string): Promise<number> {
   const { terminal } = context;
   return withAccount(context, name, async ({ accounts }, account) => {

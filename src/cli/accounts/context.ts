@@ -2,7 +2,10 @@ import type { Account, Accounts } from '../../accounts/accounts.ts';
 import type { Domain } from '../../domain/domain.ts';
 import { withDomain, type StoreContext } from '../store-context.ts';
 
-/** Opens the domain for a task on one account, named by its address or its id. @returns 1 if there is none */
+/**
+ * Opens the domain for a task on one account, named by its email address or its id. @returns the task's exit code, or 1
+ * if there is no such account
+ */
 export function withAccount(
   context: StoreContext,
   name: string,

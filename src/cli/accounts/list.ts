@@ -6,7 +6,10 @@ import { textOf, type Terminal } from '../command.ts';
 import { table } from '../help-text.ts';
 import { withDomain, type StoreContext } from '../store-context.ts';
 
-/** Accounts are printed as they are read, because they may not fit into memory. */
+/**
+ * Number of accounts in a page. The command prints each page as soon as it is read, because all accounts may not fit
+ * into memory.
+ */
 const PAGE = 500;
 const HEAD = ['email', 'name', 'roles', 'state', 'id'];
 

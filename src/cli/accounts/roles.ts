@@ -54,7 +54,8 @@ export function readRoles(text: string): string[] {
 }
 
 /**
- * Asks the operator about roles that the configuration does not name. They may be mistyped, or only an API knows them.
+ * Asks the operator about roles that the configuration does not name. Such a role may be mistyped, or only an API may
+ * know it.
  */
 export async function confirmUnknownRoles(
   roles: readonly string[],

@@ -78,7 +78,7 @@ async function everyClient(clients: Clients): Promise<{ client: Client; where: s
   return Promise.all(found.map(async (one) => ({ ...one, disabled: await clients.isDisabled(one.client.client_id) })));
 }
 
-/** A name cannot move the cursor or break the line. */
+/** Replaces control characters, so that a name cannot move the cursor or break the line. */
 function printable(name: string): string {
   return name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{FFFD}');
 }

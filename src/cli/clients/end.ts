@@ -39,7 +39,10 @@ export async function enable(context: StoreContext, id: string): Promise<number>
   return 0;
 }
 
-/** A client described by a metadata document at its client id is in no list. */
+/**
+ * Tells whether a client may exist. A client with a metadata document is in no list, and the document's https URL is
+ * its id.
+ */
 async function mayBeThere(clients: Clients, id: string): Promise<boolean> {
   return id.startsWith('https:') || (await clients.find(id)) !== undefined;
 }

@@ -1,7 +1,10 @@
 import type { WhyNotRolled } from '../../clients/client-secrets.ts';
 import { withDomain, type StoreContext, howSoon } from '../store-context.ts';
 
-/** Prints only the new secret on standard output, for scripts; the fate of the previous one goes to standard error. */
+/**
+ * Prints only the new secret on standard output, for scripts. The note about the previous secret goes to standard
+ * error.
+ */
 export function rollSecret(context: StoreContext, id: string): Promise<number> {
   const { chosen, given, terminal } = context;
   const { config } = chosen;
@@ -12,7 +15,7 @@ export function rollSecret(context: StoreContext, id: string): Promise<number> {
     const rollAndPrint = async (): Promise<void> => {
       const rolled = await clientSecrets.roll(id, { hasLeaked });
       if (typeof rolled === 'string') throw new Error(`the client was changed meanwhile: ${rolled}`);
-      // Printed first, because the secret is already valid and stored nowhere else.
+      // Prints the secret first, because it is already valid and cannot be shown again.
       terminal.print(rolled.secret);
       terminal.warn(`the new secret of client ${JSON.stringify(id)}; it is shown only now`);
       if (!hasLeaked) terminal.warn(rolled.previousGoesOn ? PREVIOUS_GOES_ON : ONE_SIGNS);

@@ -34,7 +34,7 @@ init --issuer https://login.example.com --app https://notes.example.com --api ht
 
 async function run(given: Arguments, terminal: Terminal): Promise<number> {
   const file = textOf(given, 'config') ?? configNamedBy(terminal.environment) ?? DEFAULT_FILE;
-  // Checked first, so that nobody answers questions in vain.
+  // Checks this first, so that nobody answers questions in vain.
   if (existsSync(file)) throw new Error(`${file} already exists and is not replaced: name another with --config FILE`);
   const plan = await askPlan(given, terminal);
   const text = configText(plan);

@@ -3,24 +3,25 @@ import { DEFAULT_FILE } from '../choose-config.ts';
 import { didYouMean } from '../../config/suggest.ts';
 import { textOf, UsageError, type Arguments, type Terminal } from '../command.ts';
 
-/** The answers from which a first configuration is made. */
+/** The answers from which the command makes a first configuration. */
 interface InitPlan {
   issuer: string;
-  /** The app's name, and its origin. */
+  /** The app's name. */
   name: string;
+  /** The app's origin. */
   app: string;
   type: 'spa' | 'web';
-  /** The identifier of the API that it calls. */
+  /** The identifier of the API that the app calls. */
   api?: string;
 }
 
-/** The name in the form of a client id: `My app` is `my-app`. */
+/** Turns a name into a client id: `My app` becomes `my-app`. */
 function slugOf(name: string): string {
   const slug = name.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, ''); // prettier-ignore
   return slug.startsWith('acc_') ? `app-${slug}` : slug;
 }
 
-/** Path of the app's secret, relative to the configuration file. */
+/** Returns the path of the app's secret, relative to the configuration file; `undefined` if the app has no secret. */
 export function secretFileOf({ name, type }: InitPlan): string | undefined {
   return type === 'web' ? `secrets/${slugOf(name)}` : undefined;
 }
@@ -29,7 +30,7 @@ function scopeOf({ name }: InitPlan): string {
   return `${slugOf(name)}:read`;
 }
 
-/** Every JSON string is also a YAML string. */
+/** Quotes a text for YAML if necessary. Every JSON string is also a YAML string. */
 const quoted = (text: string): string =>
   /^[\w:/.-]+$/.test(text) && /^[a-z]/i.test(text) ? text : JSON.stringify(text);
 
@@ -78,7 +79,7 @@ function listenLines(issuer: string): string[] {
   ];
 }
 
-/** Lists the next steps with the file, in order, and the settings for the app. */
+/** Lists the next steps in order, and the settings for the app. */
 export function nextSteps(plan: InitPlan, file: string): string {
   const { issuer, name, app, api } = plan;
   const named = file === DEFAULT_FILE ? '' : ` --config ${file}`;
@@ -139,7 +140,7 @@ const QUESTIONS: readonly Question[] = [
   { option: 'api', text: 'What is the URL of the API that it calls, if any?', usual: '', rule: isApi },
 ];
 
-/** @throws UsageError for an invalid option value */
+/** Asks for the values that no option sets. @throws UsageError for an invalid option value */
 export async function askPlan(given: Arguments, terminal: Terminal): Promise<InitPlan> {
   const answers: Record<string, string> = {};
   const questions = [{ ...ISSUER, usual: usualIssuer(terminal.environment) }, ...QUESTIONS];
@@ -148,7 +149,7 @@ export async function askPlan(given: Arguments, terminal: Terminal): Promise<Ini
   return { issuer, name, app, type: type === 'web' ? 'web' : 'spa', ...(api !== '' && { api }) };
 }
 
-/** Returns the public address that the environment sets, and the port to listen on. */
+/** Returns the default issuer: the one that the environment sets, or else localhost with the port that it sets. */
 function usualIssuer({ LATCHKEY_ISSUER: issuer = '', LATCHKEY_PORT: port = '' }: NodeJS.ProcessEnv): string {
   if (issuerRule(issuer) === undefined) return issuer;
   return /^[1-9]\d{0,4}$/.test(port) ? `http://localhost:${port}` : ISSUER.usual;

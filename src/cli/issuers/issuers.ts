@@ -49,7 +49,7 @@ async function examine(context: StoreContext, domain: Domain, token: string): Pr
       context.terminal.warn(`latchkey: ${address}: ${err instanceof Error ? err.message : String(err)}`);
     },
   });
-  // Loaded here, because it brings in the engine, and no other command should wait for that.
+  // Imports the grant here, because it brings in the engine, and no other command should wait for that.
   const { jwtBearer } = await import('../../grants/jwt-bearer/jwt-bearer.ts');
   const { rehearse } = jwtBearer({
     issuer: config.issuer,
@@ -88,8 +88,8 @@ function pick(members: Readonly<Record<string, unknown>>, names: readonly string
 }
 
 /**
- * Escapes text from outside, so that it cannot move the cursor: JSON escapes most control characters, and the rest is
- * removed.
+ * Escapes text from outside, so that it cannot move the cursor. JSON escapes most control characters, and the function
+ * replaces the rest.
  */
 function printable(value: unknown): string {
   return JSON.stringify(value)

@@ -24,7 +24,7 @@ interface OpenRing {
   domain: Domain;
   records: RingRecords;
   content: RingContent;
-  /** The ring in the store as of now. */
+  /** The stored ring at the present time. */
   snapshot: RingSnapshot;
 }
 

@@ -3,7 +3,7 @@ import type { KeyState } from '../../keys/timetable.ts';
 import { table } from '../help-text.ts';
 import { printJson, timeText, withRing, type KeysContext } from './context.ts';
 
-/** The time at which each state of a key ends. */
+/** The member of a key that holds the end of each state. */
 const ENDS = {
   announced: 'signsFrom',
   signing: 'signsUntil',

@@ -8,8 +8,8 @@ import { bullets } from '../help-text.ts';
 import { printJson, withMasterKey, type KeysContext } from './context.ts';
 
 /**
- * Rewraps in an order that can be repeated after any interruption: the new key's file first, then the store, then the
- * file names.
+ * Seals the stored keys under a new master key. The command can be repeated after any interruption, because it writes
+ * the new key's file first, then the store, then the file names.
  */
 export async function rewrap(context: KeysContext): Promise<number> {
   const { options, terminal } = context;
@@ -27,7 +27,7 @@ export async function rewrap(context: KeysContext): Promise<number> {
   });
 }
 
-/** Refuses the file of another secret: any text of 43 characters could be a master key. @throws Error */
+/** Refuses the file of another secret, because any text of 43 characters could pass for a master key. @throws Error */
 function assertOfNobodyElse(file: string, { chosen }: KeysContext): void {
   const other = chosen.secretFiles.find((secret) => areSameFile(secret.file, file));
   if (other === undefined) return;

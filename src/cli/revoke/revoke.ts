@@ -7,7 +7,7 @@ import { findAccount } from '../accounts/context.ts';
 import { timeText } from '../keys/context.ts';
 import { type Asked, type Plan, tokenPlan } from './token.ts';
 
-/** The plan for each option. @returns a text if the target does not exist */
+/** The function that plans the revocation for each option. It returns a message if the target does not exist. */
 const PLANS: Record<string, (asked: Asked, name: string) => Promise<Plan | string>> = {
   account: planAccount,
   client: planClient,
@@ -30,7 +30,7 @@ async function planAccount({ domain, before }: Asked, name: string): Promise<Pla
   };
 }
 
-/** The client may already be removed; its tokens can still be revoked. */
+/** Plans the revocation for a client. The client may already be removed; its tokens can still be revoked. */
 async function planClient({ domain, before }: Asked, client: string): Promise<Plan> {
   const isThere = (await domain.clients.find(client)) !== undefined;
   const name = JSON.stringify(client);
@@ -41,7 +41,7 @@ async function planClient({ domain, before }: Asked, client: string): Promise<Pl
   };
 }
 
-/** The issuer may already be removed, like a client. */
+/** Plans the revocation for a trusted issuer, which may already be removed. */
 async function planIssuer({ domain }: Asked, issuer: string): Promise<Plan> {
   const isTrusted = (await domain.issuers.find(issuer)) !== undefined;
   const line = isTrusted
@@ -84,7 +84,7 @@ function since(before: number | undefined): string {
   return before === undefined ? '' : ` from before ${timeText(before)}`;
 }
 
-/** Targets whose tokens have an issue time. */
+/** Targets that `--before` can limit. */
 const DATED = ['account', 'client', 'everything'];
 
 export const revoke: Command = {
@@ -128,7 +128,7 @@ revoke --token - < leaked.txt                     an access token alone; of a re
   },
 };
 
-/** @throws UsageError unless the options name exactly one target */
+/** Reads the target from the options. @throws UsageError unless the options name exactly one target */
 function readKind({ options }: Arguments): [string, string] {
   const kinds = Object.keys(PLANS).filter((kind) => options[kind] !== undefined);
   const [kind] = kinds;
@@ -141,7 +141,10 @@ function readKind({ options }: Arguments): [string, string] {
 
 const ISO = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d))?$/;
 
-/** Parses a time in the past: ISO 8601 (a date is its start in UTC), or a duration ago. @returns ms @throws UsageError */
+/**
+ * Parses a time in the past: ISO 8601 (a date means its start in UTC), or a duration before now. @returns milliseconds
+ * since the epoch @throws UsageError
+ */
 function readTimestamp(option: string, text: string): number {
   const ago = parseDuration(text);
   const now = systemClock.now();

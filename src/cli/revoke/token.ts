@@ -20,7 +20,7 @@ export interface Plan {
 export interface Asked {
   domain: Domain;
   terminal: Terminal;
-  /** In milliseconds since the epoch. */
+  /** The value of `--before`, in milliseconds since the epoch. */
   before: number | undefined;
 }
 

@@ -12,7 +12,7 @@ import { withDomain, type StoreContext } from '../store-context.ts';
 import { readText } from '../text-files.ts';
 import { numberText, Progress, sizeText } from './progress.ts';
 
-/** A passphrase of random letters that nobody guesses has 20; `openssl rand -base64 32` gives 44. */
+/** Shortest passphrase. Nobody can guess 20 random letters; `openssl rand -base64 32` prints 44 characters. */
 const SHORTEST = 20;
 
 export async function backup(context: StoreContext, file: string): Promise<number> {
@@ -23,7 +23,7 @@ export async function backup(context: StoreContext, file: string): Promise<numbe
   const secret = await readKeyFile(context, masterKey, 'backup');
   return withDomain(context, async (domain) => {
     const { clock, random } = domain;
-    // Reads the ring first, so that no backup is made that nobody could use.
+    // Reads the key ring first, because a backup with an unreadable ring would be useless.
     await domain.keys();
     const startedAt = clock.now();
     const progress = new Progress(terminal, 'backup');
@@ -43,13 +43,16 @@ export async function backup(context: StoreContext, file: string): Promise<numbe
   });
 }
 
-/** The grants first, because they refer to records. */
+/** Yields all items. The grants come first, because they refer to records. */
 async function* everything({ records, grants }: Pick<Domain, 'records' | 'grants'>): AsyncGenerator<readonly Item[]> {
   yield* grants.dump();
   if (records !== grants) yield* records.dump();
 }
 
-/** Reads the passphrase of a backup. @throws UsageError without one, Error for a short one or the master key */
+/**
+ * Reads the passphrase of a backup. @throws UsageError without a key file, and Error for a short passphrase or for the
+ * master key
+ */
 export async function readKeyFile(
   { given, terminal }: StoreContext,
   masterKey: MasterKey,

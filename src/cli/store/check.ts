@@ -6,7 +6,7 @@ import { bullets, table } from '../help-text.ts';
 import { withDomain, type StoreContext } from '../store-context.ts';
 import { numberText, Progress, sizeText } from './progress.ts';
 
-/** Findings that are printed; the rest is counted. */
+/** Most findings that the command prints. It only counts the others. */
 const SHOWN = 20;
 
 interface Size {

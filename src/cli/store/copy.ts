@@ -8,7 +8,7 @@ import { bullets } from '../help-text.ts';
 import type { StoreContext } from '../store-context.ts';
 import { numberText, Progress } from './progress.ts';
 
-/** Milliseconds left to live of what is compared, so that nothing expires between two readings. */
+/** Least remaining lifetime of a compared item in milliseconds, so that no item expires between the two reads. */
 const LIVES = 600_000;
 
 export async function copy({ given, terminal }: StoreContext): Promise<number> {
@@ -47,7 +47,7 @@ function argumentsOf(given: Arguments): { from: string; to: string; part: Part }
   return { from, to, part };
 }
 
-/** Compares both stores, and opens the new one to servers if they are alike. @returns the exit code */
+/** Compares both stores, and releases the new one to servers if they are alike. @returns the exit code */
 async function compared(
   from: Store,
   to: Store,

@@ -2,7 +2,7 @@ import type { Item } from '../../storage/store.ts';
 import { sizeOf } from '../../storage/batches.ts';
 import type { Terminal } from '../command.ts';
 
-/** Milliseconds between two lines. */
+/** Milliseconds between two printed lines. */
 const PERIOD = 2000;
 
 /** Counts items, and prints the sum on standard error every two seconds. */
@@ -52,12 +52,12 @@ export class Progress {
   }
 }
 
-/** A number with commas: `1,234,567`. */
+/** Formats a number with commas: `1,234,567`. */
 export function numberText(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** A number of bytes: `1.5 MiB`. */
+/** Formats a number of bytes: `1.5 MiB`. */
 export function sizeText(bytes: number): string {
   return bytes < 1_048_576 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 1_048_576).toFixed(1)} MiB`;
 }

@@ -43,7 +43,7 @@ export async function restore(context: StoreContext, file: string): Promise<numb
   }
 }
 
-/** Reads the whole file before anything is written. @throws BackupRefused, or Error for another master key */
+/** Reads the whole file before the command writes anything. @throws BackupRefused, also for another master key */
 async function check(
   file: string,
   secret: string,
@@ -64,7 +64,7 @@ async function check(
   return description;
 }
 
-/** @throws StoreLoading if a store is not empty, or another process fills it */
+/** Marks the stores as being restored. @throws StoreLoading if a store is not empty, or if another process fills it */
 async function beginLoads(
   { chosen: { config } }: Pick<StoreContext, 'chosen'>,
   { records, grants }: Stores,
