@@ -4,7 +4,7 @@ import { seal } from '../lib/seal.ts';
 import { update } from '../storage/update.ts';
 import { hashClientSecret, clientKey, durableClient, type ClientRecord, type ClientsOptions } from './clients.ts';
 
-/** The new secret, which is not stored, and the validity of the previous one. */
+/** The new secret in plain text, and the validity of the previous one. */
 interface RolledSecret {
   secret: string;
   previousGoesOn: boolean;
@@ -14,11 +14,12 @@ export type WhyNotRolled = 'absent' | 'configured' | 'registered-itself' | 'no-s
 
 /** Secrets of the clients in the store. */
 interface ClientSecrets {
-  /** @returns undefined if `roll` would succeed */
+  /** Returns the reason why `roll` would fail; undefined if it would succeed. */
   whyNotRolled(clientId: string): Promise<WhyNotRolled | undefined>;
   /**
-   * Rolls a client's secret. The previous one stays valid beside it, so that the app keeps working. It ends at once if
-   * it has leaked, or if the client signs with it, because a client has only one signing secret.
+   * Rolls a client's secret. The previous secret stays valid beside the new one, so that the app keeps working. It
+   * becomes invalid at once if it has leaked, or if the client signs with it, because a client has only one signing
+   * secret.
    */
   roll(clientId: string, options: { hasLeaked: boolean }): Promise<RolledSecret | WhyNotRolled>;
 }

@@ -7,7 +7,7 @@ import { everyRecord } from '../storage/every-member.ts';
 import { keyspace, type Index, type Store, type WriteOptions } from '../storage/store.ts';
 import { equalInConstantTime, hmacSha256 } from '../lib/hash.ts';
 
-/** A registered client: its configuration, with its secrets only as hashes, newest first. */
+/** A registered client: its configuration, with hashes in place of its secrets. */
 export type Client = Omit<ClientConfig, 'secret' | 'previous_secret'> & {
   secret_hash?: string;
   previous_secret_hash?: string;
@@ -31,15 +31,15 @@ export interface Clients {
   /** Clients of the configuration file, which are known without the store. */
   readonly configured: readonly Client[];
   find(clientId: string): Promise<Client | undefined>;
-  /** Clients in the store. */
+  /** Iterates over the clients in the store. */
   stored(): AsyncIterable<Client>;
   /** Stores a client and replaces one with the same id. @returns false if the configuration has that id */
   save(client: ClientConfig): Promise<boolean>;
-  /** @returns whether the store had it */
+  /** Removes a client from the store. @returns whether the store had it */
   remove(clientId: string): Promise<boolean>;
-  /** Disables a client, also one of the configuration, until it is enabled. */
+  /** Disables a client of the store or of the configuration, until `enable` is called. */
   disable(clientId: string): Promise<void>;
-  /** @returns whether it was disabled */
+  /** Enables a disabled client. @returns whether it was disabled */
   enable(clientId: string): Promise<boolean>;
   isDisabled(clientId: string): Promise<boolean>;
 }
@@ -48,7 +48,7 @@ export interface ClientsOptions {
   records: Store;
   configured: readonly ClientConfig[];
   random: Random;
-  /** Called only if a client's secret must be readable again; `CLIENT_SECRETS` of the key ring. */
+  /** Returns the ring's sealing key for `CLIENT_SECRETS`. Called only if the server needs a client's secret itself. */
   sealingKey: () => Promise<string>;
 }
 
@@ -57,12 +57,15 @@ export const CLIENT_SECRETS = 'client secrets';
 
 export const clientKey = keyspace<ClientRecord>('client');
 export const everyClient: Index<ClientRecord> = 'clients';
-/** A client that an operator stored has no expiry. */
+/** Write options for a client that an operator stored. It has no expiry. */
 export const durableClient: WriteOptions = { indexes: [everyClient] };
 /** The mark of a disabled client. It is a separate record, because a client of the configuration has no record. */
 const disabledKey = keyspace<{ disabled: true }>('disabled-client');
 
-/** Looks clients up in the configuration first: a stored record cannot take the id of one. */
+/**
+ * Opens the clients. A look-up begins with the configuration, so that a stored record cannot take the id of a
+ * configured client.
+ */
 export function openClients(options: ClientsOptions): Clients {
   const { records, random, sealingKey } = options;
   const configured = new Map(options.configured.map((client) => [client.client_id, register(client, random)]));
@@ -93,7 +96,10 @@ export function openClients(options: ClientsOptions): Clients {
   };
 }
 
-/** Returns the stored form of a client: its secrets only as hashes, without those that a command did not read. */
+/**
+ * Returns a client with hashes in place of its secrets. A secret that signs is kept too, and a secret that the command
+ * did not read is left out.
+ */
 export function register(config: ClientConfig, random: Random): Client {
   const { secret, previous_secret: previous, ...client } = config;
   return {
@@ -104,7 +110,10 @@ export function register(config: ClientConfig, random: Random): Client {
   };
 }
 
-/** The origins from which a browser may call this client's endpoints: those listed and those of its redirect URIs. */
+/**
+ * Returns the origins from which a browser may call this client's endpoints: the listed ones, and those of its redirect
+ * URIs.
+ */
 export function originsOf(client: Client): ReadonlySet<string> {
   const redirectOrigins = client.redirect_uris.map((uri) => new URL(uri).origin).filter((origin) => origin !== 'null');
   return new Set([...client.allowed_origins, ...redirectOrigins]);
@@ -119,7 +128,7 @@ export function hashClientSecret(secret: string, random: Random): string {
   return `${salt}.${hmacSha256(salt, secret)}`;
 }
 
-/** Tells in constant time whether `secret` is the one that was hashed. */
+/** Tells in constant time whether `hash` was made from `secret`. */
 export function isClientSecret(hash: string, secret: string): boolean {
   const [salt, expected] = hash.split('.');
   if (salt === undefined || expected === undefined) return false;

@@ -13,10 +13,10 @@ interface Invitation {
 const invitationKey = keyspace<Invitation>('invitation');
 
 export interface Invitations {
-  /** @param ttl in seconds @returns the initial access token, which is kept nowhere */
+  /** Makes an invitation. @param ttl in seconds @returns the initial access token, which the server does not store */
   make(invitation: { uses: number; ttl: number }): Promise<string>;
   isGood(token: string): Promise<boolean>;
-  /** @returns false if the invitation is used up or has expired */
+  /** Uses the invitation once. @returns false if it is used up or has expired */
   use(token: string): Promise<boolean>;
 }
 
@@ -43,7 +43,7 @@ export function openInvitations({
       const stored = await records.get(key);
       const rest = Math.max(1, Math.ceil(((stored?.expiresAt ?? 0) - clock.now()) / 1000));
       const once = ({ uses }: Invitation): Invitation => ({ uses: uses - 1 });
-      // The last use deletes it.
+      // The last use deletes the invitation.
       const options = ({ uses }: Invitation) => ({ ttl: uses > 0 ? rest : 0 });
       return (await update(records, key, stored, once, options)) !== undefined;
     },

@@ -13,7 +13,10 @@ export interface RegisteredClients {
    */
   makeRoom(): Promise<boolean>;
   add(client: ClientConfig, registration: Registration): Promise<Client>;
-  /** @returns undefined if the client does not exist, did not register itself, or has another access token */
+  /**
+   * Opens a client for the bearer of its registration access token. @returns undefined if the client does not exist,
+   * did not register itself, or has another access token
+   */
   open(clientId: string, accessToken: string): Promise<OpenClient | undefined>;
   /** Extends the life of a client that is in use. */
   renew(clientId: string): Promise<void>;
@@ -22,14 +25,17 @@ export interface RegisteredClients {
 export interface OpenClient {
   readonly client: Client;
   /**
-   * Replaces the client's metadata. It keeps its secret for as long as it needs one. @returns undefined if it was
-   * changed or removed meanwhile
+   * Replaces the client's metadata. The client keeps its secret if it still needs one. @returns undefined if the client
+   * was changed or removed meanwhile
    */
   replace(client: ClientConfig, softwareStatement: string | undefined): Promise<Client | undefined>;
   remove(): Promise<unknown>;
 }
 
-/** Seconds that a client may wait for its first use. Limited, because anybody can register any number. */
+/**
+ * Seconds that a new client may wait for its first use. The time is short, because anybody can register any number of
+ * clients.
+ */
 const UNUSED_LIFE = 3600;
 
 const registeredClients: Index<ClientRecord> = 'registered-clients';
@@ -47,7 +53,7 @@ export function openRegisteredClients(parts: {
 }): RegisteredClients {
   const { records, clock, random, unused, most } = parts;
   const remaining = (stored: Stored<ClientRecord>): number => secondsLeft(stored, clock);
-  /** A client with so little time left was never used, or not for a long time. */
+  /** Tells whether a client was never used, or not for a long time: little of its lifetime is then left. */
   const isUnused = (stored: Stored<ClientRecord>): boolean => remaining(stored) <= Math.min(UNUSED_LIFE, unused / 2);
 
   return {
@@ -66,7 +72,7 @@ export function openRegisteredClients(parts: {
     },
     async renew(clientId) {
       const stored = await records.get(clientKey(clientId));
-      // Renewed only once half of its life has passed, to avoid a write for every token.
+      // Renews a client only once half of its lifetime has passed, to avoid a write for every token.
       if (stored?.expiresAt === undefined || remaining(stored) > unused / 2) return;
       await records.replace(clientKey(clientId), stored.value, stored.version, lives(unused));
     },
@@ -84,7 +90,7 @@ export function openRegisteredClients(parts: {
           ...(keepsSecret && { secret_hash: before.secret_hash }),
           registration: { ...registration, ...(statement !== undefined && { software_statement: statement }) },
         };
-        // Managing its registration does not count as use, or an unused client could live for ever.
+        // A change of metadata does not count as use. Otherwise an unused client could live for ever.
         const ttl = isUnused(stored) ? Math.max(1, remaining(stored)) : unused;
         return (await records.replace(key, client, version, lives(ttl))) ? client : undefined;
       },

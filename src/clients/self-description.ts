@@ -8,7 +8,7 @@ import { validateClient, type Validated } from '../config/validate.ts';
 import { hasHiddenCharacters } from '../lib/hidden-characters.ts';
 import type { Client } from './clients.ts';
 
-/** Client metadata as a stranger hands it in (RFC 7591 §2): any JSON object. */
+/** Client metadata as a client submits it (RFC 7591 §2): any JSON object. */
 export type Metadata = Readonly<Record<string, unknown>>;
 
 /** The most access that a self-registered client may have. */
@@ -17,7 +17,7 @@ export type Reach = Pick<
   'scopes' | 'resources' | 'grant_types' | 'response_types' | 'token_endpoint_auth_methods'
 >;
 
-/** Metadata that is stored unchanged, once it has passed the rules of the configuration. */
+/** Metadata that the server stores unchanged, once it has passed the rules of the configuration. */
 const TAKEN = [
   'redirect_uris',
   'post_logout_redirect_uris',
@@ -52,8 +52,8 @@ const TAKEN = [
 ] as const;
 
 /**
- * Members that would weaken how the client or its people are protected. A registration with one of them is refused,
- * because the client would rely on a member that was silently dropped. Other unknown or descriptive members are ignored
+ * Members that this server does not support for self-registered clients. It refuses a registration with one of them,
+ * because the client would rely on protection that it does not get. It ignores other unknown or descriptive members
  * (RFC 7591 §2).
  */
 const NOT_DONE = [
@@ -82,15 +82,15 @@ interface Given {
   secret: string;
   reach: Reach;
   config: Config;
-  /** True for a metadata document, which addresses every server; false for a registration at this one. */
+  /** True for a metadata document, which is for every server; false for a registration at this server. */
   isDocument: boolean;
 }
 
 /**
- * Reads a client's metadata as if it stood in the configuration, and holds it to the limits of self-registered clients.
- * Scopes and grant types beyond them are dropped (RFC 7591 §2 lets the server replace them); anything else is refused.
- * @param secret becomes the client's secret if its authentication method needs one @returns faults whose paths start at
- * the metadata
+ * Validates a client's metadata like a client in the configuration, within the limits of self-registered clients. Drops
+ * scopes and grant types beyond these limits, because RFC 7591 §2 lets the server replace them, and refuses anything
+ * else. @param secret becomes the client's secret if its authentication method needs one @returns faults whose paths
+ * start at the metadata
  */
 export function selfDescribedClient(metadata: Metadata, given: Given): Validated<ClientConfig> {
   const said = withoutNothings(metadata);
@@ -137,7 +137,7 @@ function methodOf(said: Metadata): unknown {
   return said['token_endpoint_auth_method'] ?? 'client_secret_basic';
 }
 
-/** RFC 7592 §2.2: null and empty values count as omitted. */
+/** Drops null and empty values, which count as omitted (RFC 7592 §2.2). */
 function withoutNothings(metadata: Metadata): Metadata {
   return Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== null && value !== ''));
 }
@@ -146,27 +146,38 @@ function isMachine({ grant_types: grantTypes, redirect_uris: uris }: Metadata): 
   return uris === undefined && Array.isArray(grantTypes) && grantTypes.every((name) => name === 'client_credentials');
 }
 
-/** `implicit` names no request at the token endpoint: its effect follows from the response types. */
+/**
+ * Returns the requested grant types, with `authorization_code` in place of `implicit`. The implicit grant has no
+ * request at the token endpoint; the response types decide whether a client may use it.
+ */
 function grantsOf({ grant_types: asked = ['authorization_code'] }: Metadata): unknown {
   if (!Array.isArray(asked) || !asked.includes('implicit')) return asked;
   return [...(asked as unknown[]).filter((name) => name !== 'implicit'), 'authorization_code'];
 }
 
-/** A document describes its client to every server, so one response type that this server supports is enough. */
+/**
+ * Tells whether the requested response types are allowed. A document describes its client to every server, so one
+ * response type that this server supports is enough there.
+ */
 function typesAreAllowed(asked: unknown, { response_types: allowed }: Reach, isDocument: boolean): boolean {
   if (!Array.isArray(asked) || asked.length === 0) return false;
   const isAllowed = (type: unknown) => allowed.some((one) => one === sorted(type));
   return isDocument ? asked.some(isAllowed) : asked.every(isAllowed);
 }
 
-/** The code flow is the default and need not be named. */
+/**
+ * Returns the allowed response types among those that the client requests. The code flow is the default and need not be
+ * listed.
+ */
 function responseTypes(said: Metadata, { response_types: allowed }: Reach): { response_types?: string[] } {
   const asked = Array.isArray(said['response_types']) ? said['response_types'].map(sorted) : ['code'];
   const types = allowed.filter((type) => asked.includes(type));
   return isMachine(said) || types.every((type) => type === 'code') ? {} : { response_types: types };
 }
 
-/** The parts of a type come in any order (OAuth 2.0 Multiple Response Type Encoding Practices §3). */
+/**
+ * Sorts the parts of a response type, which come in any order (OAuth 2.0 Multiple Response Type Encoding Practices §3).
+ */
 function sorted(type: unknown): string {
   return String(type).split(' ').toSorted().join(' ');
 }
@@ -191,7 +202,7 @@ function ownFaults(said: Metadata, { reach, isDocument }: Given): Fault[] {
     refuse('grant_types', `must have one of ${reach.grant_types.join(', ')}`);
   if (!isMachine(said) && asked !== undefined && !typesAreAllowed(asked, reach, isDocument))
     refuse('response_types', `must be among ${reach.response_types.join(', ')}`);
-  // Its key would be a client secret that must be stored readable.
+  // HS256 signs with the client secret, which the server would have to store in readable form.
   if (said['id_token_signed_response_alg'] === 'HS256')
     refuse('id_token_signed_response_alg', 'must be an algorithm with a public key');
   return faults;
@@ -214,7 +225,9 @@ function notDoneFaults(said: Metadata, { sessions }: Config): Fault[] {
   return faults;
 }
 
-/** The server would have to check the sector at each reading of the document, and it does not. */
+/**
+ * Refuses a sector identifier in a document, because the server would have to check it each time it reads the document.
+ */
 function documentFaults(said: Metadata): Fault[] {
   if (said['sector_identifier_uri'] === undefined) return [];
   return [{ path: ['sector_identifier_uri'], message: 'must be left out in a document' }];
@@ -225,7 +238,7 @@ function isSet(value: unknown): boolean {
   return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
 }
 
-/** The client's name is shown to people beside the server's own. */
+/** Checks the client's name, which pages show beside the server's own. */
 function clientNameFaults(name: unknown): Fault[] {
   if (typeof name !== 'string' || (name.length <= 100 && !hasHiddenCharacters(name))) return [];
   return [{ path: ['client_name'], message: 'must be at most 100 characters long, without hidden characters' }];
