@@ -13,7 +13,7 @@ export interface Account extends Provenance {
   email: string;
   name: string;
   roles: readonly string[];
-  /** Milliseconds since the epoch, as are all times here. */
+  /** The time of creation. All times here are in milliseconds since the epoch. */
   createdAt: number;
   /** The time of the last change to the person's data. If it is absent, nothing has changed since `createdAt`. */
   updatedAt?: number;
@@ -43,7 +43,7 @@ export interface Accounts {
   find(id: string): Promise<Account | undefined>;
   findByEmail(email: string): Promise<Account | undefined>;
   /**
-   * Creates an account. An address has at most one account, also under concurrency. @throws RangeError if the email is
+   * Creates an account. Even under concurrency, an address has at most one account. @throws RangeError if the email is
    * not an address
    */
   create(account: NewAccount): Promise<Account | 'email-taken'>;
@@ -80,15 +80,18 @@ export function openAccounts(options: { records: Store; clock: Clock; random: Ra
     return (await records.get(accountKey(id)))?.value;
   }
 
-  /** Reads twice also for an unknown address, so that the number of reads does not reveal known addresses. */
+  /**
+   * Finds an account by its address. Reads twice even for an unknown address, so that the number of reads does not
+   * reveal known addresses.
+   */
   async function findByEmail(email: string): Promise<Account | undefined> {
     const claim = await records.get(claimKey(email));
     return find(claim?.value.account ?? 'none');
   }
 
   /**
-   * Writes the record first and the address second. A crash in between leaves an unreachable record, but never an
-   * address without an account, with which nobody could sign up again.
+   * Creates an account. Writes its record first and its address second. A crash in between leaves an unreachable
+   * record, but never an address without an account, with which nobody could sign up again.
    */
   async function create(input: NewAccount): Promise<Account | 'email-taken'> {
     const account = newAccount(input, input.id ?? newId('acc', clock, random), clock.now());
@@ -104,7 +107,7 @@ export function openAccounts(options: { records: Store; clock: Clock; random: Ra
     return update(records, accountKey(id), stored, edit, { indexes: [everyAccount] });
   }
 
-  /** Skips records that a crash, or a lost race for an address, left behind. */
+  /** Lists accounts. Skips records that a crash, or a lost race for an address, left behind. */
   async function list(page?: { after?: string; limit?: number }): Promise<AccountPage> {
     const { keys, next } = await records.members(everyAccount, page);
     const found = (await records.getMany(keys)).flatMap((stored) => (stored === undefined ? [] : [stored.value]));
@@ -137,7 +140,10 @@ function verified(account: Account, by: EmailVoucher, now: number): Account {
   return account.emailVerified === undefined ? { ...account, emailVerified: { by, at: now }, updatedAt: now } : account;
 }
 
-/** Removes the address first. A crash in between leaves an unreachable record, which can be removed again. */
+/**
+ * Removes an account, and its address first. A crash in between leaves an unreachable record, which can be removed
+ * again.
+ */
 async function remove(records: Store, id: AccountId): Promise<boolean> {
   const account = (await records.get(accountKey(id)))?.value;
   if (account === undefined) return false;
@@ -178,7 +184,7 @@ const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
 
 export type NameProblem = 'empty' | 'too-long' | 'forbidden-character';
 
-/** A person's name as it is stored. */
+/** Normalises a person's name for the store. */
 export function normaliseName(text: string): string {
   return text.normalize('NFC').trim();
 }
@@ -200,7 +206,7 @@ type EmailVoucher = 'operator' | 'configuration' | 'trusted-issuer';
 /** The origin of an account and the verification of its address. Accounts of earlier versions have neither. */
 interface Provenance {
   origin?: AccountOrigin;
-  /** `at` in milliseconds since the epoch. */
+  /** The party that verified the address, and the time in milliseconds since the epoch. */
   emailVerified?: { by: EmailVoucher; at: number };
   /** A hash of the trusted issuer and its subject, if the account was made for that subject. */
   madeFor?: string;

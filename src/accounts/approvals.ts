@@ -4,12 +4,14 @@ import type { Random } from '../lib/random.ts';
 import { keyspace, openRecord, sealRecord, type Index, type Sealed, type Store } from '../storage/store.ts';
 import type { Consent } from './consents.ts';
 
-/** An app's request to a person elsewhere (CIBA), until they answer on their own page. */
+/**
+ * An app's request to a person on another device (CIBA). It waits until the person answers it on their account page.
+ */
 export interface Approval {
   id: string;
   account: string;
   client: string;
-  /** The name that people know the client by. */
+  /** The name by which people know the client. */
   clientName: string;
   asked: Consent;
   /** The message that the app shows too, so that the person recognises the request. */
@@ -21,18 +23,21 @@ export interface Approval {
 }
 
 export interface Approvals {
-  /** @param ttl in seconds */
+  /** Stores a request to the person. @param ttl in seconds */
   ask(approval: Omit<Approval, 'id' | 'askedAt'>, ttl: number): Promise<void>;
   /** Lists the account's open requests, the first to expire first. */
   waiting(account: string): Promise<Approval[]>;
-  /** Takes a request of this account. If several answers arrive, only one gets it. */
+  /** Takes an open request of this account, which is then over. If several answers arrive, only one gets it. */
   take(id: string, account: string): Promise<Approval | undefined>;
 }
 
 const approvalKey = keyspace<Sealed<Approval>>('approval');
 const approvalsOf = (account: string): Index<Sealed<Approval>> => `approvals:${account}`;
 
-/** @param options.key seals the requests, because the page that lists them holds no secret of its own */
+/**
+ * Opens the approvals. @param options.key seals the requests, because the page that lists them holds no secret of its
+ * own
+ */
 export function openApprovals(options: { grants: Store; clock: Clock; random: Random; key: Buffer }): Approvals {
   const { grants, clock, random } = options;
   const secret = options.key.toString('base64url');

@@ -23,18 +23,24 @@ export function scopesOfClaims(claims: readonly string[]): string[] {
 interface AccountClaims {
   sub: string;
   name?: string;
-  /** The sign-in name, which is unique. People could choose a display name that passes for another person's. */
+  /**
+   * The email address, with which the person signs in and which is unique. People could choose a display name that
+   * passes for another person's.
+   */
   preferred_username?: string;
   /** In seconds since the epoch. */
   updated_at?: number;
   email?: string;
   email_verified?: boolean;
   roles?: readonly string[];
-  /** The engine looks claims up by any name. */
+  /** Any other name, because the engine looks claims up by name. */
   [claim: string]: unknown;
 }
 
-/** Returns an account's claims under the granted scopes. `sub` is always there: no response is valid without it. */
+/**
+ * Returns an account's claims under the granted scopes. They always include `sub`, because no response is valid without
+ * it.
+ */
 export function accountClaims(account: Account, scopes: Iterable<string>): AccountClaims {
   const granted = new Set(scopes);
   return {
@@ -45,7 +51,8 @@ export function accountClaims(account: Account, scopes: Iterable<string>): Accou
       updated_at: Math.floor((account.updatedAt ?? account.createdAt) / 1000),
     }),
     ...(granted.has('email') && { email: account.email }),
-    // Omitted unless the address is verified: an app that sees `false` may lock the person out for good.
+    // Omits the claim unless the address is verified, because an app that sees `false` may lock the person out for
+    // good.
     ...(granted.has('email') && account.emailVerified && { email_verified: true }),
     ...(granted.has('roles') && { roles: account.roles }),
   };
@@ -65,7 +72,7 @@ export interface Person {
   account: Account;
   /** The subject by which the client knows them. */
   sub: string;
-  /** Tells whether a scope was granted. For the operator's own software every scope counts as granted. */
+  /** Tells whether a scope was granted. For the operator's own software, every scope counts as granted. */
   isOpen: (scope: string) => boolean;
 }
 

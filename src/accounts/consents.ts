@@ -8,7 +8,7 @@ import { scopesOfClaims } from './claims.ts';
 export interface Consent {
   /** Scopes of this server itself: `openid`, `profile`, … */
   scopes: readonly string[];
-  /** Claims that were asked for one by one (OpenID Connect Core §5.5). */
+  /** Claims that the client requested one by one (OpenID Connect Core §5.5). */
   claims?: readonly string[];
   /** Scopes per resource server, by its identifier (RFC 8707). */
   resources: Readonly<Record<string, readonly string[]>>;
@@ -19,7 +19,7 @@ export interface Consents {
   remember(account: string, clientId: string, consent: Consent): Promise<void>;
   /** Lists a person's consents, client by client. */
   list(account: string): AsyncIterable<{ client: string; consent: Consent }>;
-  /** @returns whether the person had allowed the client anything */
+  /** Withdraws the person's consent. @returns whether the person had allowed the client anything */
   withdraw(account: string, clientId: string): Promise<boolean>;
 }
 
@@ -56,7 +56,7 @@ export function mergeConsents(before: Consent | undefined, added: Consent): Cons
   };
 }
 
-/** A permission in words; `resourceName` is set if it is for an API. */
+/** A permission in words. `resourceName` is set if the permission is for an API. */
 interface ScopeInWords {
   readonly description: string;
   readonly resourceName?: string;
@@ -64,7 +64,7 @@ interface ScopeInWords {
 
 /** Describes every scope except `offline_access`, for which pages have their own sentence. */
 export function scopesInWords(asked: Consent, resources: readonly ResourceConfig[]): ScopeInWords[] {
-  // A claim is described like its scope: never as less, and for a few claims as more.
+  // Describes a claim as its whole scope, which never says less than the claim, but for a few claims says more.
   const own = [...new Set([...asked.scopes, ...scopesOfClaims(asked.claims ?? [])])]
     .filter((scope) => scope !== 'offline_access')
     .map((scope) => ({ description: standardScopes[scope as keyof typeof standardScopes] }));

@@ -3,7 +3,8 @@ import { equalInConstantTime, hmacSha256 } from '../lib/hash.ts';
 
 /**
  * Maps accounts to the subjects that clients see. A client with a sector sees a pairwise subject (OpenID Connect Core
- * §8.1), which apps of two sectors cannot compare. A client without a sector sees the account id.
+ * §8.1), so that clients of two sectors cannot recognise the same person. A client without a sector sees the account
+ * id.
  */
 export interface SubjectNames {
   subjectFor(account: string, sector: string | undefined): string;
@@ -11,7 +12,7 @@ export interface SubjectNames {
   accountFor(subject: string, sector: string | undefined): string | undefined;
 }
 
-/** The label from which the ring derives the key. */
+/** Label of the ring's key for pairwise subjects. */
 export const SUBJECT_NAMES = 'pairwise subjects';
 
 /** The prefix of account ids. Client ids cannot begin with it (RFC 9700 §4.15). */
@@ -20,8 +21,8 @@ const CIPHER = 'aes-256-ctr';
 const IV = 16;
 
 /**
- * Encrypts the account id under a synthetic IV, an HMAC of sector and id (Core §8.1, RFC 5297). The result is the same
- * each time and on every node, needs no record, and only this server can decrypt it.
+ * Opens the mapping. It encrypts the account id under a synthetic IV, an HMAC of sector and id (Core §8.1, RFC 5297).
+ * The result is the same each time and on every node, and it needs no record. Only this server can decrypt it.
  */
 export function openSubjectNames(key: Buffer): SubjectNames {
   const cipherKey = Buffer.from(hmacSha256(key, 'cipher'), 'base64url');
