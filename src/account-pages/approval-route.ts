@@ -17,7 +17,7 @@ interface Parts extends PageDependencies {
   ) => Promise<void>;
 }
 
-/** Accepts a person's answer to a request that an app made elsewhere (CIBA). */
+/** Route that accepts a person's answer to a request that an app made elsewhere (CIBA). */
 export function approvalRoute(parts: Parts): Route {
   const { approvals, forms, views } = parts;
   return route('POST', '/approvals/:id', ownForm(parts, '/'), async (context: Context, { account, session, form }) => {

@@ -25,7 +25,10 @@ interface AppsPageDependencies extends PageDependencies {
 
 const PATH = '/apps';
 
-/** The page of the apps with access to an account. Removing access is confirmed before and acknowledged after. */
+/**
+ * Routes of the page that lists the apps with access to an account. The page asks for confirmation before it removes
+ * access, and reports the removal afterwards.
+ */
 export function appsRoutes(parts: AppsPageDependencies): Route[] {
   return [
     ownPage(parts, PATH, async (context, person) => {

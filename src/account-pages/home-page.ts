@@ -29,7 +29,7 @@ const PAGES = [
   { name: 'Change your password', url: '/password' },
 ];
 
-/** The home page: the server's name, the signed-in person, requests that wait for an answer, and sign-out. */
+/** Route of the home page: the server's name, the signed-in person, requests that wait for an answer, and sign-out. */
 export function homeRoute(parts: Parts): Route {
   return route('GET', '/', unsecured, async (context: Context) => {
     const person = await signedIn(parts.provider, parts.accounts, context);
@@ -60,8 +60,8 @@ async function ownPart(parts: Parts, context: Context, { account, purpose }: Sig
 }
 
 /**
- * Redirects a person who has signed in, or went back, to the page that they asked for. The page's name comes from the
- * URL, so only these pages are allowed.
+ * Redirects a person who has signed in, or who cancelled, to the page that they asked for. The page's name comes from
+ * the URL, so only the listed pages are allowed.
  */
 export function signedInRoute(path: string, pages: readonly string[]): Route {
   return route('GET', path, unsecured, (context) => {
@@ -71,7 +71,7 @@ export function signedInRoute(path: string, pages: readonly string[]): Route {
   });
 }
 
-/** A well-known URL for password managers (W3C, A Well-Known URL for Changing Passwords). */
+/** Redirects the well-known URL for password managers to a page (W3C, A Well-Known URL for Changing Passwords). */
 export function changePasswordRoute(page: string): Route {
   return route('GET', '/.well-known/change-password', unsecured, (context) => {
     goTo(context, page);

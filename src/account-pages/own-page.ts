@@ -8,15 +8,15 @@ import { Problem } from '../http/problems.ts';
 import { route, unsecured, type Guard, type Route } from '../http/route.ts';
 import { goTo } from '../http/view.ts';
 
-/** The person who is signed in in a browser, and how they signed in. */
+/** The person who is signed in to a browser, and the data of their session. */
 export interface SignedIn {
   account: Account;
   session: { uid: string; acr: string | undefined; amr: string[] | undefined; authTime: number | undefined };
-  /** The form's purpose. It names the account, so that a form is refused once another person is signed in. */
+  /** The purpose of CSRF tokens. It names the account, so that a form fails once another person is signed in. */
   purpose: string;
 }
 
-/** @returns undefined if nobody is signed in, or if the account may not be used */
+/** Returns the person who is signed in; undefined if nobody is, or if the account is disabled. */
 export async function signedIn(
   provider: Provider,
   accounts: Accounts,
@@ -42,7 +42,7 @@ export interface PageDependencies {
   signInUrl: (page: string) => string;
 }
 
-/** A page of the account. A person who is not signed in signs in first. */
+/** Route of an account page. A person who is not signed in must sign in first. */
 export function ownPage(
   { provider, accounts, signInUrl }: PageDependencies,
   path: string,
@@ -55,15 +55,12 @@ export function ownPage(
   });
 }
 
-/** Identifies a sent form by its path and its page's token. The other forms of the page share that token. */
+/** Identifies a sent form by its path and its page's token, which all forms of the page share. */
 export function sentForm({ path }: Context, form: Form): SentForm {
   return { token: `${path} ${form.get('csrf') ?? ''}`, fields: form };
 }
 
-/**
- * Accepts a form from a page that this server showed to this browser, for the account that is still signed in.
- * @param page the path of that page
- */
+/** Accepts a form that this browser was shown, for the account that is still signed in. @param page the form's page */
 export function ownForm(
   { provider, accounts, csrf, signInUrl }: PageDependencies,
   page: string,

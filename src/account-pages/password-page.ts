@@ -25,7 +25,7 @@ type Retry = Pick<PageData['change-password'], 'errors' | 'wait'>;
 
 const PATH = '/password';
 
-/** The page on which a person changes their password. */
+/** Routes of the page on which a person changes their password. */
 export function passwordRoutes(parts: PasswordPageDependencies): Route[] {
   return [
     ownPage(parts, PATH, (context, person) => {

@@ -9,7 +9,7 @@ import type { Clock } from '../lib/clock.ts';
 import { forEachAtOnce } from '../storage/every-member.ts';
 import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
 
-/** A browser in which an account is signed in. Times are in milliseconds since the epoch. */
+/** A session of an account in a browser. Times are in milliseconds since the epoch. */
 interface OwnSession {
   uid: string;
   /** The browser's description for people. */
@@ -36,7 +36,10 @@ interface SessionsPageDependencies extends PageDependencies {
 
 const PATH = '/sessions';
 
-/** The list of the browsers in which a person is signed in. Ending one is asked first, and acknowledged after. */
+/**
+ * Routes of the page that lists the browsers in which a person is signed in. The page asks for confirmation before it
+ * ends a session, and reports the end afterwards.
+ */
 export function sessionsRoutes(parts: SessionsPageDependencies): Route[] {
   return [
     ownPage(parts, PATH, async (context, person) => {
@@ -93,7 +96,7 @@ async function ask(
   showPage(context, parts.views.render('end-session', { action: PATH, csrf, value, sessions }));
 }
 
-/** Sorts this browser first, then the latest. */
+/** Lists the account's sessions: the one of this browser first, then the others, the latest first. */
 async function sorted(parts: SessionsPageDependencies, { account, session }: SignedIn): Promise<OwnSession[]> {
   const rank = ({ uid, usedAt, signedInAt }: OwnSession): number =>
     uid === session.uid ? Infinity : (usedAt ?? signedInAt);
