@@ -96,7 +96,8 @@ function requestedAccess({ details }: Interaction, known: Grant | undefined): Co
 }
 
 /**
- * Returns the requested details. They are asked about each time, because an earlier payment does not allow a new one.
+ * Returns the requested authorization details. The server asks about them each time, because consent to one payment
+ * does not allow the next.
  */
 function detailsAsked({ details }: Interaction): readonly AuthorizationDetail[] {
   return (details.prompt.details['rar'] as AuthorizationDetail[] | undefined) ?? [];

@@ -17,15 +17,15 @@ export interface Interaction {
   readonly found: FoundInteraction;
   readonly details: InteractionDetails;
   readonly client: Client;
-  /** The addresses to which its forms may lead through the engine. */
+  /** The addresses to which the engine may redirect after a form of this interaction. */
   readonly formTargets: readonly string[];
-  /** A token for a form on this interaction's page. */
+  /** Returns a CSRF token for a form on this interaction's page. */
   csrf(): string;
-  /** The address of one of this interaction's pages. */
+  /** Returns the address of one of this interaction's pages. */
   url(page: string): string;
 }
 
-/** A form of an interaction's page, which was shown to this browser. */
+/** A form that this browser submitted, and that an interaction's page had shown to it. */
 interface SentStep {
   readonly uid: string;
   readonly form: Form;
@@ -43,8 +43,8 @@ interface WayOn {
 }
 
 /**
- * Admits the browser that began the interaction. If another tab has signed the person in, or the interaction is over,
- * redirects.
+ * Admits the browser that began the interaction. Redirects if another tab has signed the person in, or if the
+ * interaction is over.
  */
 export function interactionGuard(parts: Parts): Guard<Interaction | WayOn> {
   return async (context) => {
@@ -73,7 +73,7 @@ export function sentStepGuard({ csrf, interactions }: Parts): Guard<SentStep> {
   };
 }
 
-/** Accepts a password only if one may be tried now. A flood is refused before its forms are read. */
+/** Accepts a sign-in form only if the caller may try a password now. Refuses a flood before it reads the forms. */
 export function passwordGuard(parts: Parts & Pick<InteractionContext, 'admitAttempt'>): Guard<SentStep> {
   const sent = sentStepGuard(parts);
   return (context) => {
@@ -87,7 +87,7 @@ export function passwordGuard(parts: Parts & Pick<InteractionContext, 'admitAtte
 export function cancelGuard({ interactions }: Parts): Guard<SentStep> {
   return async (context) => {
     const uid = uidOf(context);
-    // A step writes to the store, and anybody can invent an interaction's id.
+    // Anybody can invent an interaction's id, and each step writes to the store.
     if ((await interactions.find(context, uid)) === undefined)
       throw new Problem('interaction-gone', 'the interaction has expired, or another browser began it');
     return { uid, form: new Map(), digest: 'cancel' };
@@ -95,8 +95,8 @@ export function cancelGuard({ interactions }: Parts): Guard<SentStep> {
 }
 
 /**
- * Runs one step of an interaction at a time, and handles each form once. A second click, which discards the first
- * answer, gets the same redirect.
+ * Runs one step of an interaction at a time, and handles each form once. At a second click the browser drops the first
+ * answer, so the second click gets the same redirect.
  */
 export function takeStep(
   parts: Parts,
@@ -121,7 +121,7 @@ export function takeStep(
   });
 }
 
-/** Returns the redirect URI; undefined if a device waits for the answer (RFC 8628). */
+/** Returns the redirect URI of the request; undefined if a device waits for the answer (RFC 8628). */
 export function redirectUriOf({ params }: Pick<InteractionDetails, 'params'>): string | undefined {
   const uri = params['redirect_uri'];
   return typeof uri === 'string' ? uri : undefined;
@@ -148,7 +148,7 @@ async function open({ provider, csrf }: Parts, context: Context, found: FoundInt
   };
 }
 
-/** Refuses an answer if the session has changed since the question. */
+/** Refuses an answer if the session has changed since the server asked. */
 async function refuseChangedSession({ provider }: Pick<Parts, 'provider'>, { session: asked }: InteractionDetails) {
   if (asked?.uid === undefined) return;
   const session = await provider.Session.findByUid(asked.uid);
@@ -171,7 +171,7 @@ export function showStep(context: Context, { formTargets }: Interaction, html: s
   showPage(context, html, { formTargets, ...(status !== undefined && { status }) });
 }
 
-/** The name that people know the client by. */
+/** Returns the name by which people know the client. */
 export function clientName(client: Client): string {
   return client.clientName ?? client.clientId;
 }

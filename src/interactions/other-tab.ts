@@ -10,7 +10,7 @@ import type { InteractionContext } from './interaction-context.ts';
 
 type Parts = Pick<InteractionContext, 'provider' | 'interactions' | 'accounts'>;
 
-/** Parameters that a session may satisfy too. The engine compares them when it continues. */
+/** Reasons for a sign-in that a session may also satisfy. The engine checks them again when it continues. */
 const COMPARED: readonly string[] = [
   'no_session',
   'max_age',
@@ -21,8 +21,8 @@ const COMPARED: readonly string[] = [
 ];
 
 /**
- * Finds the account that another tab has signed in since a sign-in began without naming an account. A device still
- * requires the password: the person in the other tab confirmed nothing about it (RFC 8628 §5.4).
+ * Finds the account to which another tab has signed in, if nobody was signed in when this sign-in began. A device still
+ * requires the password, because the person in the other tab confirmed nothing about it (RFC 8628 §5.4).
  */
 export async function signedInElsewhere(
   { provider, accounts }: Parts,
@@ -40,8 +40,8 @@ export async function signedInElsewhere(
 }
 
 /**
- * Tells whether a submitted form may continue without its password: it names the session's account or none, and the
- * request demands nothing beyond a session.
+ * Tells whether a submitted form may continue without its password. It must name the session's account or none, and the
+ * request must demand nothing beyond a session.
  */
 export async function needsNoPassword(
   parts: Parts,
@@ -55,9 +55,9 @@ export async function needsNoPassword(
 }
 
 /**
- * Finds the page that a finished sign-in led to: the app, an account page or the next question. Its answer is not
- * repeated, because a code used twice revokes the tokens of its first use (RFC 6749 §4.1.2). @returns undefined if
- * there is none, or if another browser signed in
+ * Finds the page that followed a finished sign-in: the app, an account page or the next question. The authorization
+ * response itself is not repeated, because a code used twice revokes the tokens of its first use (RFC 6749 §4.1.2).
+ * @returns undefined if there is no such page, or if another browser signed in
  */
 export async function pageAfterEnd(
   { provider, interactions }: Parts,

@@ -19,7 +19,10 @@ import type { InteractionContext } from './interaction-context.ts';
 /** The prompts that a sign-in answers. */
 const SIGN_IN = ['login', 'select_account'];
 
-/** Pages between an authorization request and its answer. No page leads to another: each returns to the engine. */
+/**
+ * Routes of the pages between an authorization request and its response. No page leads to another: each returns to the
+ * engine.
+ */
 export function interactionRoutes(parts: InteractionContext): Route[] {
   const seen = interactionGuard(parts);
   const sent = sentStepGuard(parts);
@@ -75,7 +78,7 @@ function show(parts: InteractionContext, context: Context, interaction: Interact
   }
 }
 
-/** Accepts a form only for the current prompt: nobody can consent on the sign-in page. */
+/** Refuses a page or form that does not belong to the current prompt. Nobody can consent on the sign-in page. */
 function expectPrompt({ details }: Interaction, names: readonly string[]): void {
   if (names.includes(details.prompt.name)) return;
   throw new Problem('interaction-gone', `the form answers ${names.join(' or ')}, the prompt is ${details.prompt.name}`);

@@ -109,7 +109,10 @@ function finishSignedIn(
   });
 }
 
-/** Asks for the account to continue with (`prompt=select_account`): the browser's only session, or another account. */
+/**
+ * Asks for the account to continue with (`prompt=select_account`): the account of the browser's session, or another
+ * one.
+ */
 export async function showAccounts(
   parts: InteractionContext,
   context: Context,
