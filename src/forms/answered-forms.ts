@@ -7,17 +7,17 @@ import { untilDefined, KeyedQueue } from './keyed-queue.ts';
 
 /** A form that a browser has sent. */
 export interface SentForm {
-  /** The secret that the form was shown with. It identifies the form. */
+  /** The secret with which the page showed the form. It identifies the form. */
   readonly token: string;
   readonly fields: Iterable<readonly [string, string]>;
 }
 
-/** HMAC of the form's fields under its token. It reveals nothing without the token. */
+/** Returns an HMAC of the form's fields under its token. It reveals nothing without the token. */
 export function formDigest({ token, fields }: SentForm): string {
   return hmacSha256(token, JSON.stringify([...fields].toSorted()));
 }
 
-/** A form's record. The sealed answer is absent while the form is being handled. */
+/** A form's record. The sealed answer is absent while a request is handling the form. */
 interface AnsweredForm extends Partial<Sealed<KeptAnswer>> {
   /** The digest of the form. */
   form: string;
@@ -44,8 +44,8 @@ export class AnsweredForms {
   }
 
   /**
-   * Handles a form unless it was answered. Only a few copies may wait for the first one's answer. @param isFinal
-   * whether this answer completes the form; a page that shows the form again does not
+   * Handles a form unless it was already answered. Only a few copies of the form may wait for its answer. @param
+   * isFinal tells whether an answer completes the form; a page that shows the form again does not
    */
   async once(
     context: Context,
@@ -66,13 +66,19 @@ export class AnsweredForms {
     });
   }
 
-  /** @returns true if this request must handle the form, false if it got the stored answer */
+  /**
+   * Claims the form, or repeats its stored answer. @returns true if this request must handle the form, false if it got
+   * the answer, undefined if it must try again
+   */
   async #turn(context: Context, form: SentForm): Promise<boolean | undefined> {
     if (await this.begin(context, form)) return true;
     return (await this.#again(context, form)) ? false : undefined;
   }
 
-  /** @returns whether this request now handles the form; false if another one does or did */
+  /**
+   * Claims the form for this request. @returns whether this request now handles the form; false if another one does or
+   * did
+   */
   async begin(context: Context, form: SentForm): Promise<boolean> {
     const begun = { form: formDigest(form), browser: browserHash(browserFor(context, this.#random)) };
     if (await this.#grants.create(formKey(form.token), begun, { ttl: UNDER_WAY })) return true;
@@ -92,7 +98,10 @@ export class AnsweredForms {
     await this.#grants.delete(formKey(form.token));
   }
 
-  /** Repeats the answer of the same form and browser, or waits for it. @returns false if there is none */
+  /**
+   * Repeats the answer to the same form from the same browser, and waits for it if another request is handling the
+   * form. @returns false if there is no such answer
+   */
   repeat(context: Context, form: SentForm): Promise<boolean> {
     return this.#queue.run(formKey(form.token), () =>
       untilDefined(async () => {
@@ -123,7 +132,7 @@ export interface KeptAnswer {
   body: string;
 }
 
-/** Headers that belong to the current request. */
+/** Headers of one request alone, which are not repeated. */
 const OWN = ['x-request-id'];
 
 export function answerOf({ status, res, body }: Context): KeptAnswer {
@@ -133,7 +142,7 @@ export function answerOf({ status, res, body }: Context): KeptAnswer {
   return { status, headers, body: typeof body === 'string' ? body : JSON.stringify(body ?? '') };
 }
 
-/** Replaces this request's answer by a kept one. */
+/** Replaces this request's answer by a stored one. */
 export function giveAnswer(context: Context, { status, headers, body }: KeptAnswer): void {
   for (const name of context.res.getHeaderNames()) if (!OWN.includes(name)) context.res.removeHeader(name);
   context.status = status;

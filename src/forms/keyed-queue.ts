@@ -9,14 +9,17 @@ interface Waiter {
 }
 
 /**
- * Runs this node's tasks for one key one at a time, so that only one of them polls the store. Every waiting request polls
- * often, and a stranger can send one form many times.
+ * Runs this node's tasks for one key one after the other, so that only one of them polls the store. Otherwise a
+ * stranger could send one form many times, and each waiting request would poll.
  */
 export class KeyedQueue {
   /** Keys with a running task, and the waiters behind it. */
   readonly #queues = new Map<string, Waiter[]>();
 
-  /** @throws Problem `busy` if it takes too long, `sent-too-often` if too many wait already */
+  /**
+   * Runs a task once the earlier tasks for its key have ended. @throws Problem `busy` if it waits too long,
+   * `sent-too-often` if too many wait already
+   */
   async run<T>(name: string, task: () => Promise<T>): Promise<T> {
     await this.#enter(name);
     try {
@@ -51,14 +54,14 @@ export class KeyedQueue {
   }
 }
 
-/** Milliseconds between two looks at the store. */
+/** Milliseconds between two reads of the store. */
 const PAUSE = 100;
 /** Longest wait of a request for another one, in milliseconds. */
 const PATIENCE = 15_000;
 
 /**
- * Polls until another request, perhaps on another node, has changed the answer. @throws Problem `busy` if that takes
- * too long
+ * Polls until another request, perhaps on another node, has changed the answer from `undefined`. @throws Problem `busy`
+ * if that takes too long
  */
 export async function untilDefined<T>(ask: () => Promise<T | undefined>): Promise<T> {
   for (let waited = 0; waited < PATIENCE; waited += PAUSE) {
