@@ -1,24 +1,24 @@
 import { isIPv6, isIP } from 'node:net';
 
-/** Prefix lengths of one IPv6 subscriber, in bits: a network, a household's networks, a site's (RFC 6177). */
+/** Lengths in bits of the IPv6 prefix that a subscriber may hold: one network, a household, a site (RFC 6177). */
 const PREFIXES = [64, 56, 48] as const;
 
 /**
- * Returns the narrowest block that one subscriber holds: an IPv4 address, or the /64 of an IPv6 address (RFC 6177 §2),
- * within which anyone may pick new addresses. Other text is returned unchanged.
+ * Returns the narrowest block that one subscriber holds: the IPv4 address itself, or the /64 of an IPv6 address (RFC
+ * 6177 §2). The subscriber may pick any address within the /64. Returns other text unchanged.
  */
 export function addressBlock(address: string): string {
   return addressBlocks(address)[0];
 }
 
-/** The widest block that one subscriber may hold: an IPv4 address, or the /48 of an IPv6 address. */
+/** Returns the widest block that one subscriber may hold: the IPv4 address itself, or the /48 of an IPv6 address. */
 export function widestBlock(address: string): string {
   return addressBlocks(address).at(-1) ?? address;
 }
 
 /**
- * Returns every block that one subscriber may hold, narrowest first: the IPv4 address, or the /64, /56 and /48 of an
- * IPv6 address. Other text is returned unchanged.
+ * Returns every block that one subscriber may hold, the narrowest first: the IPv4 address itself, or the /64, /56 and
+ * /48 of an IPv6 address. Returns other text unchanged.
  */
 export function addressBlocks(address: string): readonly [string, ...string[]] {
   const bare = address.replace(/%.*$/s, '');
@@ -31,8 +31,8 @@ export function addressBlocks(address: string): readonly [string, ...string[]] {
 }
 
 /**
- * Returns the IPv4 address inside an IPv6 address: mapped (RFC 4291 §2.5.5.2), translated by NAT64 (RFC 6052 §2.1, RFC
- * 8215), or tunnelled by 6to4 (RFC 3056) or Teredo (RFC 4380 §4, which inverts it).
+ * Returns the IPv4 address that an IPv6 address contains. The IPv6 address may be a mapped one (RFC 4291 §2.5.5.2), or
+ * an address of NAT64 (RFC 6052 §2.1, RFC 8215), 6to4 (RFC 3056) or Teredo (RFC 4380 §4). Teredo inverts the bits.
  */
 function innerIPv4(groups: readonly number[]): string | undefined {
   const [first, second = 0, third = 0, , , , high = 0, low = 0] = groups;
@@ -66,7 +66,7 @@ function prefixOf(groups: readonly number[], length: (typeof PREFIXES)[number]):
   return `${kept.map((group) => group.toString(16)).join(':')}::/${String(length)}`;
 }
 
-/** Returns the eight groups of a valid IPv6 address. `URL` normalises every spelling, also `::1.2.3.4`, to RFC 5952. */
+/** Returns the eight groups of an IPv6 address. `URL` turns every spelling, even `::1.2.3.4`, into that of RFC 5952. */
 function groupsOf(address: string): number[] {
   const canonical = new URL(`http://[${address}]`).hostname.slice(1, -1);
   const [head = '', tail = ''] = canonical.split('::');
@@ -83,8 +83,8 @@ function parseGroups(text: string): number[] {
 export type PlaceDetail = 'none' | 'block' | 'address';
 
 /**
- * Reduces an address to the allowed precision: nothing, its block ({@link addressBlock}), or the whole address. @param
- * address an IP address, or a block made from one
+ * Reduces an address to the allowed precision: nothing, its block ({@link addressBlock}), or the whole address.
+ * @param address an IP address, or the block of one
  */
 export function clientPlace(address: string, detail: PlaceDetail): string | undefined {
   if (detail === 'none' || isIP(address.replace(/\/\d+$/, '')) === 0) return undefined;

@@ -2,9 +2,9 @@ import type { Context } from 'koa';
 import { sha256 } from '../lib/hash.ts';
 import { secretToken, type Random } from '../lib/random.ts';
 
-/** Seconds after the latest form or interaction bound to the browser. */
+/** Least cookie lifetime in seconds. It starts again with each form or interaction that is bound to the browser. */
 const LIFE = 86_400;
-/** Most cookies to read. */
+/** The most browser cookies that are read from one request. */
 const MOST = 32;
 
 interface BrowserCookie {
@@ -15,9 +15,10 @@ interface BrowserCookie {
 type Request = Pick<Context, 'cookies' | 'get' | 'secure' | 'state'>;
 
 /**
- * Random values that bind interactions and forms to the browser that got them. Only this host can set a `__Host-`
- * cookie; without TLS a neighbour could. A new browser may send several requests at once, and each sets a cookie, so
- * every cookie has its own name and none overwrites another.
+ * Reads the cookies whose random values bind interactions and forms to one browser. Only this host can set a `__Host-`
+ * cookie; without TLS the name has no such prefix, and other hosts of the domain can set it too. A new browser may send
+ * several requests at once, and each response sets a cookie. Every cookie has its own name, so that none overwrites
+ * another.
  */
 function cookiesOf(context: Request): BrowserCookie[] {
   const pair = new RegExp(`(?:^|; *)(${prefix(context)}[\\da-f]{8})=([\\w-]{43})(?=;|$)`, 'g');
@@ -29,14 +30,14 @@ function prefix({ secure }: Request): string {
   return secure ? '__Host-browser-' : 'latchkey_browser_';
 }
 
-/** Returns the values in this request's cookies. */
+/** Returns the browser values in this request's cookies. */
 export function browsersOf(context: Request): string[] {
   return cookiesOf(context).map(({ value }) => value);
 }
 
 /**
- * Returns the value to bind this answer to: the browser's existing one, or a new one. @param life time in seconds for
- * which the browser must keep it
+ * Returns the browser's value, to which the caller binds a form or an interaction. A browser without a value gets one.
+ * @param life least time in seconds for which the browser keeps the cookie
  */
 export function browserFor(context: Request, random: Random, life = 0): string {
   const known = (context.state['browser'] as BrowserCookie | undefined) ?? cookiesOf(context)[0];
@@ -57,24 +58,24 @@ export function browserFor(context: Request, random: Random, life = 0): string {
   return cookie.value;
 }
 
-/** Hashes a value for storage in a record. */
+/** Hashes a browser's value for storage in a record. */
 export function browserHash(value: string): string {
   return sha256(value);
 }
 
-/** Returns this request's value that matches a record's hash; `undefined` in any other browser. */
+/** Returns the browser value whose hash a record holds, or `undefined` if the request comes from another browser. */
 export function matchingBrowser(context: Request, hash: string | undefined): string | undefined {
   return browsersOf(context).find((value) => browserHash(value) === hash);
 }
 
-/** Cookie that identifies a known device. It grants no access and needs no signature. */
+/** Name of the cookie that identifies a known device. The cookie grants no access, so it needs no signature. */
 const deviceCookie = (context: Context): string => (context.secure ? '__Host-device' : 'latchkey_device');
 
 export function deviceToken(context: Context): string | undefined {
   return context.cookies.get(deviceCookie(context), { signed: false });
 }
 
-/** @param life in seconds */
+/** @param life cookie lifetime in seconds */
 export function rememberDevice(context: Context, token: string, life: number): void {
   context.cookies.set(deviceCookie(context), token, {
     signed: false,

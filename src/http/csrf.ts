@@ -6,8 +6,8 @@ import { browserFor, browsersOf } from './browser-cookies.ts';
 /** CSRF tokens, which prove that this server showed the form to this browser. */
 export interface Csrf {
   /**
-   * Returns a new token for each shown form, which also identifies the form. @param purpose the form's interaction or
-   * session
+   * Returns a new token for a form. The token also identifies the form.
+   * @param purpose identifies the form's interaction or session
    */
   token(context: Context, purpose: string): string;
   verify(context: Context, purpose: string, token: string | undefined): boolean;

@@ -3,13 +3,13 @@ import { imageUrl } from './page-words.ts';
 
 export const LOGO_PATH = '/logo';
 
-/** The address of an app's logo; whether the operator or the app named it. */
+/** The address of an app's logo, and the party that named it: the operator or the app itself. */
 interface LogoPlace {
   readonly url: string;
   readonly isOfOperator: boolean;
 }
 
-/** Addresses of app logos on this server. */
+/** Addresses on this server from which pages load app logos. */
 export interface LogoAddresses {
   /** @returns undefined for a URL from which no picture may be loaded */
   readonly pathOf: (url: string | undefined, isOfOperator: boolean) => string | undefined;
@@ -17,7 +17,7 @@ export interface LogoAddresses {
   read(query: URLSearchParams): LogoPlace | undefined;
 }
 
-/** Signs each address, so that nobody makes the server fetch pictures that none of its pages shows. */
+/** Signs each address, so that the server fetches only pictures that its own pages show. */
 export function logoAddresses(key: Buffer): LogoAddresses {
   const macOf = ({ url, isOfOperator }: LogoPlace): string =>
     hmacSha256(key, `${isOfOperator ? 'operator' : 'app'} ${url}`);

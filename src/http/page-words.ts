@@ -1,8 +1,8 @@
 const OWN = 'http://own.invalid';
 
 /**
- * An address that is safe to link to: http or https without credentials, or a path on this server.
- * @returns the address in its normal form, or `undefined` for every other one (`javascript:`, `data:`, `//host`)
+ * Accepts an address that is safe to link to: http or https without credentials, or a path on this server.
+ * @returns the normalised address, or `undefined` for any other text (`javascript:`, `data:`, `//host`)
  */
 export function webUrl(text: string | undefined): string | undefined {
   const url = text === undefined ? null : URL.parse(text, OWN);
@@ -12,29 +12,29 @@ export function webUrl(text: string | undefined): string | undefined {
   return absolute && ['http:', 'https:'].includes(url.protocol) ? url.href : undefined;
 }
 
-/** Accepts an https image address only, like the content security policy. */
+/** Accepts the address of a picture only if it is an https URL. @returns the normalised address */
 export function imageUrl(text: string | undefined): string | undefined {
   const url = webUrl(text);
   return url?.startsWith('https:') ? url : undefined;
 }
 
-/** Returns the first letter as people see it (a grapheme), shown in place of a missing picture. */
+/** Returns the first letter of a name (a whole grapheme) in upper case, which stands in for a missing picture. */
 export function initial(name: string): string {
   const [first] = new Intl.Segmenter('en').segment(name.trim());
   return first?.segment.toLocaleUpperCase('en') ?? '?';
 }
 
-/** Tells whether a name needs smaller letters in a title, as the title's `data-length`. */
+/** Returns the `data-length` of a title that contains this name: a long name is shown in smaller letters. */
 export function lengthOf(name: string): 'long' | 'usual' {
   return name.length > 30 ? 'long' : 'usual';
 }
 
-/** Prevents line breaks after hyphens within a word by U+2060, for large letters in a narrow column. */
+/** Inserts U+2060 after each hyphen within a word, so that large letters in a narrow column do not break there. */
 export function unbroken(text: string): string {
   return text.replace(/(?<=\p{L}-)(?=\p{L})/gu, '\u2060');
 }
 
-/** Tells an age in words: `a moment ago`, `5 minutes ago`, `3 days ago`; rounded down. */
+/** Formats an age, rounded down: `a moment ago`, `5 minutes ago`, `3 days ago`. */
 export function agoInWords(seconds: number): string {
   if (seconds < 60) return 'a moment ago';
   const [unit, size] = seconds < 3600 ? ['minute', 60] : seconds < 86_400 ? ['hour', 3600] : ['day', 86_400];
@@ -42,7 +42,7 @@ export function agoInWords(seconds: number): string {
   return `${count} ${unit}${count === 1 ? '' : 's'} ago`;
 }
 
-/** Seconds in the words of a person who waits: `5 seconds`, `1 minute`, `2 hours`; rounded up. */
+/** Formats a waiting time, rounded up: `5 seconds`, `1 minute`, `2 hours`. */
 export function waitInWords(seconds: number): string {
   const [unit, size] = seconds < 60 ? ['second', 1] : seconds < 3600 ? ['minute', 60] : ['hour', 3600];
   const count = Math.max(1, Math.ceil(seconds / size));
@@ -56,12 +56,12 @@ export function timeInWords(at: number): string {
   return `${dayAndTime.format(at)} UTC`;
 }
 
-/** Formats an instant for programs (HTML, valid global date and time string). */
+/** Formats an instant for a `datetime` attribute (HTML, valid global date and time string). */
 export function machineTime(at: number): string {
   return new Date(at).toISOString();
 }
 
-/** The first match counts, because most browsers also claim to be older ones. */
+/** Browser names by `User-Agent`. The first match counts, because most browsers also name older browsers. */
 const BROWSERS: readonly [RegExp, string][] = [
   [/\bEdg(?:e|A|iOS)?\//, 'Edge'],
   [/\b(?:OPR|Opera|OPiOS)\//, 'Opera'],
@@ -71,7 +71,7 @@ const BROWSERS: readonly [RegExp, string][] = [
   [/\bVersion\/.*\bSafari\//, 'Safari'],
 ];
 
-/** Most characters of a `User-Agent` to read. */
+/** The most characters of a `User-Agent` that are read. */
 const LONGEST = 512;
 
 const SYSTEMS: readonly [RegExp, string][] = [
@@ -85,11 +85,11 @@ const SYSTEMS: readonly [RegExp, string][] = [
 ];
 
 /**
- * Describes a browser as its owner would, such as `Firefox on Linux` (RFC 9110 §10.1.5). Only fixed words are stored,
- * whatever the header contains.
+ * Describes a browser as its owner would, such as `Firefox on Linux` (RFC 9110 §10.1.5). The description consists of
+ * fixed words only, whatever the header contains.
  */
 export function browserInWords(userAgent: string): string | undefined {
-  // Real browsers send less, and the cost of a regular expression grows with the square of the length.
+  // Real browsers send less. The time that these patterns take grows with the square of the length.
   const said = userAgent.slice(0, LONGEST);
   const named = (list: typeof BROWSERS) => list.find(([pattern]) => pattern.test(said))?.[1];
   const [browser, system] = [named(BROWSERS), named(SYSTEMS)];

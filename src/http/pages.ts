@@ -1,4 +1,4 @@
-/** A person as a page names them. */
+/** A person's name and email address, as a page shows them. */
 interface Person {
   readonly name: string;
   readonly email: string;
@@ -15,7 +15,7 @@ interface SignIn extends Form {
   readonly email?: string;
   /** True if "Keep me signed in" is ticked. */
   readonly remember: boolean;
-  /** Problem of the last attempt. */
+  /** The problem of the last attempt, in words. */
   readonly error?: string;
   /** Seconds until the next attempt is allowed; shown instead of an error. */
   readonly wait?: number;
@@ -29,7 +29,7 @@ interface SignUp extends Form {
   readonly email?: string;
   /** The shortest password that is accepted, in characters. */
   readonly minLength: number;
-  /** Problems by field; `form` holds those without a field. */
+  /** Problems by field. `form` holds a problem that concerns no single field. */
   readonly errors?: Partial<Record<'form' | 'name' | 'email' | 'password', string>>;
   /** Seconds until the next attempt is allowed. */
   readonly wait?: number;
@@ -40,7 +40,7 @@ interface SignUp extends Form {
 /** The picture of an app, which the page loads through this server. */
 interface AppLogo {
   readonly uri: string;
-  /** True if the operator named the address, and not the app. */
+  /** True if the operator named the address, false if the app did. */
   readonly isOfOperator: boolean;
 }
 
@@ -51,24 +51,24 @@ interface Consent extends Form {
   readonly policyUri?: string;
   readonly tosUri?: string;
   readonly account: Person;
-  /** The app's permissions in words; `resourceName` is set if one is for an API. */
+  /** The requested permissions in words. A permission for an API has that API's `resourceName`. */
   readonly scopes: readonly { readonly description: string; readonly resourceName?: string }[];
-  /** Requests for one occasion (RFC 9396), such as payments. */
+  /** Authorization details (RFC 9396): permissions for one occasion, such as a payment. */
   readonly details?: readonly {
     readonly description: string;
     readonly facts: readonly { readonly label: string; readonly value: string }[];
   }[];
   /** True if access lasts while the person is away (`offline_access`). */
   readonly offline?: boolean;
-  /** The host of a self-registered app. */
+  /** The host that a self-registered app comes from. */
   readonly comesFrom?: string;
   /** The host to which the browser goes next; empty for an app with a private-use scheme (RFC 8252 §7.1). */
   readonly redirectHost?: string;
-  /** True if a device waits for the answer, so that the browser does not leave. */
+  /** True if a device waits for the answer. The browser then stays on this server. */
   readonly onDevice?: boolean;
 }
 
-/** The engine's CSRF token, for the pages of the device flow. */
+/** A form of the device flow, with the engine's CSRF token. */
 interface DeviceForm {
   readonly action: string;
   readonly xsrf: string;
@@ -94,7 +94,7 @@ interface DeviceConfirm
   readonly secondsAgo: number;
 }
 
-/** The end of a question that a device or another app waits for. */
+/** The person's decision, for which a device or another app waits. */
 interface Decision {
   readonly isAllowed: boolean;
   readonly clientName?: string;
@@ -136,10 +136,10 @@ interface ErrorPage {
   readonly requestId: string;
 }
 
-/** An app's request to a person on another device (CIBA). */
+/** A request of an app that runs elsewhere, which the person answers in this browser (CIBA). */
 interface Approval extends Form {
   readonly clientName: string;
-  /** The message that the app shows too. */
+  /** The message that the app also shows, so that the person can compare the two. */
   readonly bindingMessage?: string;
   readonly scopes: Consent['scopes'];
   readonly offline?: boolean;
@@ -154,21 +154,21 @@ interface Moment {
 
 /** A browser in which the person is signed in. */
 interface BrowserSession {
-  /** The browser's description for people. */
+  /** The browser in words, such as `Firefox on Linux`. */
   readonly browser: string;
   readonly signedIn: Moment;
   readonly used?: Moment;
-  /** The latest IP address or address block. */
+  /** The browser's latest IP address or address block. */
   readonly place?: string;
-  /** The names of the apps used in it. */
+  /** The names of the apps that were used in this session. */
   readonly apps: readonly string[];
 }
 
 /** The person's sessions, the latest first. */
 interface Sessions extends Form {
-  /** `value` identifies the session in the form; absent for this browser, which signs out on its own page. */
+  /** `value` identifies the session in the form. This browser's session has none: it ends on the sign-out page. */
   readonly sessions: readonly (BrowserSession & { readonly value?: string })[];
-  /** The names of the browsers that were just signed out; empty if none was signed in any more. */
+  /** The names of the browsers that were just signed out. Empty if they were signed out already. */
   readonly ended?: readonly string[];
 }
 
@@ -189,7 +189,7 @@ interface OwnApp {
 /** The apps that may use the account. */
 interface Apps extends Form {
   readonly apps: readonly OwnApp[];
-  /** The app whose access was just removed; empty if it had none. */
+  /** The name of the app whose access was just removed. Empty if the app had no access. */
   readonly removed?: string;
 }
 
@@ -213,12 +213,18 @@ interface Home {
 }
 
 /**
- * Each page with its data. The names that forms submit: sign-in `email password remember=yes`; sign-up
- * `name email password`; consent and each approval of home `decision=allow|deny`; choose-account `account=VALUE` or
- * `another=yes`; sign-out `logout=yes` or no `logout`; sessions `session=VALUE` or `session=others`, and end-session
- * `confirm=yes` too; apps `app=VALUE`, and remove-access `confirm=yes` too; change-password `current next again`;
- * device-code `user_code`; device-confirm `confirm=yes` or `abort=yes`; each with `csrf`, or with the engine's `xsrf`
- * where the engine takes the form.
+ * The data of each page. Every form submits `csrf`, or the engine's `xsrf` if the engine reads the form. The other
+ * fields are:
+ * - sign-in: `email`, `password`, and `remember=yes` if ticked
+ * - sign-up: `name`, `email`, `password`
+ * - consent, and each approval on home: `decision=allow` or `decision=deny`
+ * - choose-account: `account=VALUE` or `another=yes`
+ * - sign-out: `logout=yes`, or nothing to stay signed in
+ * - sessions: `session=VALUE` or `session=others`; end-session adds `confirm=yes`
+ * - apps: `app=VALUE`; remove-access adds `confirm=yes`
+ * - change-password: `current`, `next`, `again`
+ * - device-code: `user_code`
+ * - device-confirm: `confirm=yes` or `abort=yes`
  */
 export interface PageData {
   'sign-in': SignIn;

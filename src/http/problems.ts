@@ -1,4 +1,4 @@
-/** Failures outside the protocol engine, as one closed list. */
+/** Closed list of the failures outside the protocol engine. */
 export type ProblemName =
   | 'bad-form'
   | 'body-too-large'
@@ -25,7 +25,7 @@ export interface ProblemFace {
   title: string;
   message: string;
   hint?: string;
-  /** A link by which a person can go on. */
+  /** A link with which a person can continue. */
   way?: Way;
 }
 
@@ -153,7 +153,7 @@ export const faces: Readonly<Record<ProblemName, ProblemFace>> = {
   },
 };
 
-/** A failure with a public and an internal part: its name selects the response, and its message goes to the log. */
+/** A failure with a public and an internal part: `problem` selects the response, and the message goes to the log. */
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly problem: ProblemName;

@@ -2,8 +2,8 @@ import type { Context } from 'koa';
 import type { Route } from './route.ts';
 
 /**
- * Statuses of the error codes of RFC 6750 §3.1, RFC 7591 §3.2.2 and Shared Signals Framework 1.0 §8.1, and of RFC 6749
- * §4.1.2.1 for temporary failures.
+ * HTTP statuses by error code. The codes come from RFC 6750 §3.1, RFC 7591 §3.2.2, Shared Signals Framework 1.0 §8.1
+ * and, for temporary failures, RFC 6749 §4.1.2.1.
  */
 const STATUS = {
   invalid_request: 400,
@@ -20,12 +20,12 @@ const STATUS = {
 } as const;
 
 interface RefusalOptions {
-  /** Details for the operator, beyond the message. */
+  /** The reason for the operator, if it says more than the message. */
   reason?: string;
   headers?: Readonly<Record<string, string>>;
 }
 
-/** A refusal that a program reads; the message is for the caller. */
+/** A refusal of a program's request. The caller receives the message. */
 export class Refusal extends Error {
   override name = 'Refusal';
   readonly code: keyof typeof STATUS;
@@ -40,7 +40,10 @@ export class Refusal extends Error {
   }
 }
 
-/** Makes a handler answer its refusals. No cache stores any of its answers. @param note is told of each refusal */
+/**
+ * Wraps a handler, so that a {@link Refusal} that it throws becomes a response. No cache may store its responses.
+ * @param note called with each refusal
+ */
 export function answeringRefusals(
   handle: Route['handle'],
   note: (context: Context, refusal: Refusal) => void = () => undefined,

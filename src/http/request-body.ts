@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Context } from 'koa';
 import { Problem } from './problems.ts';
 
-/** Limit in bytes: more than any form of this server needs. */
+/** Largest body in bytes. No form of this server needs as much. */
 const LIMIT = 16 * 1024;
 /** Headers for a refusal that leaves the rest of the body unread. */
 const CLOSE = { Connection: 'close' };
@@ -25,7 +25,7 @@ async function readText(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** Reads a body as JSON, without members that could replace a prototype. @returns undefined if it is not JSON */
+/** Reads a body as JSON and drops `__proto__`, which could replace a prototype. @returns undefined if it is not JSON */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
   const text = await readText(request);
   try {
@@ -39,7 +39,7 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
 export type Form = ReadonlyMap<string, string>;
 
 /**
- * Reads a form (application/x-www-form-urlencoded, UTF-8), every field at most once.
+ * Reads a form (application/x-www-form-urlencoded, UTF-8) in which no field is repeated.
  * @throws Problem `unsupported-form`, `body-too-large` or `bad-form`
  */
 export async function readForm(context: Context): Promise<Form> {

@@ -13,7 +13,7 @@ interface Numbered {
 
 /** Facts about a request that this server accepted. */
 export interface Admitted {
-  /** The caller's IP address, seen through trusted proxies. */
+  /** The client's IP address, found behind trusted proxies. */
   readonly address: string;
   /** The requested host and port, in lower case and without the default port. */
   readonly host: string;
@@ -26,7 +26,7 @@ interface Facts {
   admitted: Admitted;
 }
 
-/** The host's middleware that records the facts. */
+/** The middleware of `host/` that records each kind of fact. */
 const RECORDED_BY: Readonly<Record<keyof Facts, string>> = { numbered: 'numberRequests', admitted: 'admitRequests' };
 
 export function recordNumber(context: Carrier, numbered: Numbered): void {
@@ -46,22 +46,22 @@ export function requestStart(context: Carrier): number {
   return recorded(context, 'numbered').startedAt;
 }
 
-/** Returns the client address, seen through trusted proxies. */
+/** Returns the client's IP address, found behind trusted proxies. */
 export function clientAddress(context: Carrier): string {
   return recorded(context, 'admitted').address;
 }
 
-/** Returns the requested host and port, from before admission replaced it by the issuer's. */
+/** Returns the host and port that the client requested. In the headers, admission has replaced them by the issuer's. */
 export function calledHost(context: Carrier): string {
   return recorded(context, 'admitted').host;
 }
 
-/** Returns the certificate whose key the caller holds (RFC 8705), seen through trusted proxies. */
+/** Returns the certificate whose key the caller holds (RFC 8705), even if a trusted proxy forwarded it. */
 export function clientCertificate(context: Carrier): X509Certificate | undefined {
   return recorded(context, 'admitted').certificate;
 }
 
-/** @throws if the middleware that records the facts has not run: a limit by address would count everybody as one */
+/** @throws if the recording middleware has not run. Otherwise a limit by address would count all callers as one. */
 function recorded<Name extends keyof Facts>({ state }: Carrier, name: Name): Facts[Name] {
   const facts = state[name] as Facts[Name] | undefined;
   if (facts === undefined) throw new Error(`${RECORDED_BY[name]} must run before a fact of this request is read`);

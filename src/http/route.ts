@@ -4,7 +4,7 @@ import type { Context, Middleware } from 'koa';
 /** Admits a request and returns its subject for the handler, or throws. */
 export type Guard<Subject> = (context: Context) => Promise<Subject> | Subject;
 
-/** A route must name its guard. */
+/** A route of this server. {@link route} makes one, and requires a guard. */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
   readonly path: string;
@@ -20,7 +20,7 @@ export function route<Subject>(
   return { method, path, handle: async (context) => handle(context, await guard(context)) };
 }
 
-/** The guard of a page that anybody may see. */
+/** The guard of a route that is open to everybody. */
 export function unsecured(): undefined {
   return undefined;
 }

@@ -17,7 +17,7 @@ import {
 } from './page-words.ts';
 import { contentSecurityPolicy } from './response-headers.ts';
 
-/** A file that pages load. Its path changes with its content, so it may be cached for ever. */
+/** A file that pages load. Its path changes with its content, so caches may keep it for ever. */
 export interface Asset {
   readonly path: string;
   readonly type: string;
@@ -31,8 +31,8 @@ export interface Views {
 }
 
 /**
- * Reads and compiles all templates of a directory, so that a broken one stops the start and not a request. @param
- * options.brand the server's name on its pages
+ * Reads and compiles all templates of a directory, so that a broken template fails the start and not a request.
+ * @param options.brand the server's name on its pages
  */
 export function loadViews(options: { directory: string; brand: string; logoPath: LogoAddresses['pathOf'] }): Views {
   const { directory, brand, logoPath } = options;
@@ -72,13 +72,13 @@ function loadAsset(directory: string, name: string, extension: string, type: str
 
 interface PageOptions {
   status?: number;
-  /** Addresses to which its forms may lead, besides this server. */
+  /** Addresses to which the page's forms may lead, besides this server. */
   formTargets?: readonly string[];
-  /** Origins that it may load in frames. */
+  /** Origins that the page may load in frames. */
   frames?: readonly string[];
 }
 
-/** Answers with a page for one person, which no cache may store. Without a status, the one that is set stays. */
+/** Answers with a page, which no cache may store. If `status` is absent, the status that is already set stays. */
 export function showPage(
   context: Context,
   html: string,
