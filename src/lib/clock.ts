@@ -1,4 +1,4 @@
-/** A source of time, passed to everything that needs the time so that a test can move it. */
+/** A source of time. Code receives it as an argument, so that a test can move the time. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;
@@ -7,12 +7,12 @@ export interface Clock {
 /** The machine's clock. */
 export const systemClock: Clock = { now: () => Date.now() };
 
-/** A clock's time in whole seconds, as JWT dates are written (RFC 7519 §2, NumericDate). */
+/** Returns a clock's time in whole seconds, as JWTs write dates (RFC 7519 §2, NumericDate). */
 export function epochSeconds(clock: Clock): number {
   return Math.floor(clock.now() / 1000);
 }
 
-/** Waits so many milliseconds for work, which itself goes on after that. @throws the error of `late` */
+/** Waits a limited time for work. Late work goes on, but its result is dropped. @throws the error of `late` */
 export async function within<T>(milliseconds: number, work: Promise<T>, late: () => Error): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
@@ -21,24 +21,24 @@ export async function within<T>(milliseconds: number, work: Promise<T>, late: ()
   return Promise.race([work, promise]).finally(() => clearTimeout(timer));
 }
 
-/** Duration in milliseconds above which an answer is too imprecise to replace an earlier one. */
+/** Milliseconds from which on a measurement is too imprecise to replace an earlier one. */
 const SLOW = 1000;
-/** Milliseconds by which the time may seem to go back between two measurements; it stands still instead. */
+/** Milliseconds. If a measurement sets the time back by less than this, the clock stands still instead. */
 const WAVER = 1000;
 
 /** Milliseconds by which a machine's clock may differ without a warning. */
 const NOTICED = 1000;
 
 /**
- * Estimates the time of a clock that several machines share: its last reading, plus the time since by a monotonic
- * clock. A wrong or jumping machine clock has no effect.
+ * Estimates the time of a clock that several machines share. Adds the time since the last reading, by a monotonic
+ * clock, to that reading. A machine clock that is wrong or jumps has no effect.
  */
 export class SharedClock implements Clock {
   readonly #machine: Clock;
   #measured: { time: number; at: number } | undefined;
   #last = -Infinity;
 
-  /** Before the first measurement, the machine's clock counts. */
+  /** @param machine the clock that counts before the first measurement */
   constructor(machine: Clock) {
     this.#machine = machine;
   }
@@ -50,7 +50,7 @@ export class SharedClock implements Clock {
     return this.#last;
   }
 
-  /** Milliseconds by which the machine's clock is ahead; negative if it is behind. */
+  /** Milliseconds by which the machine's clock is ahead of the shared one; negative if it is behind. */
   get ahead(): number {
     return this.#measured === undefined ? 0 : this.#machine.now() - this.now();
   }
@@ -78,7 +78,7 @@ const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
 /**
  * Reads a duration such as `90s`, `15m`, `1h`, `14d`.
- * @returns whole seconds, or `undefined` when the text is not a duration
+ * @returns whole seconds, or `undefined` if the text is not a duration
  */
 export function parseDuration(text: string): number | undefined {
   const match = /^(\d{1,6})([smhd])$/.exec(text);

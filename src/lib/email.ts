@@ -2,7 +2,7 @@ import { domainToASCII } from 'node:url';
 
 /**
  * Tells whether normalisation or lower case turns a non-ASCII character of the text into an ASCII one, as U+212A
- * (kelvin) becomes `k`. Two different names would then compare as equal.
+ * (kelvin) becomes `k`. Two different addresses would then compare as equal.
  */
 function foldsIntoAscii(text: string): boolean {
   return [...text].some(
@@ -10,22 +10,22 @@ function foldsIntoAscii(text: string): boolean {
   );
 }
 
-/** RFC 5321 §4.5.3.1: 64 octets before the at sign, 254 in all (256 with the angle brackets of a path). */
+/** Limits of RFC 5321 §4.5.3.1: 64 octets before the at sign, 254 in all (256 with the angle brackets of a path). */
 const LONGEST = 254;
 const LONGEST_LOCAL_PART = 64;
 
-/** HTML, "valid email address", in lower case. */
+/** HTML's pattern of a "valid email address", in lower case. */
 const LOCAL_PART = /^[a-z0-9.!#$%&'*+/=?^_`{|}~-]+$/;
 const DOMAIN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
-/** Labels in Unicode, before they become A-labels; `URL` would also decode escapes and numbers. */
+/** A domain in Unicode, before its labels become A-labels. Excludes escapes, which the conversion would decode. */
 const UNICODE_DOMAIN = /^[\p{L}\p{M}\p{N}\p{Join_Control}.\u3002\u00B7\u30FB-]+$/u;
 
 /**
- * An email address in the one form in which it is stored and compared. The local part is folded to lower case too. RFC
+ * Returns an email address in the only form in which it is stored and compared. The whole address is in lower case. RFC
  * 5321 would let `Ann@` and `ann@` be two people, but common mail services do not, and people would confuse the two.
  * The domain is in its A-label form (RFC 5890), as mail programs send it. A character that becomes ASCII only by
- * folding, such as U+212A, is refused, because the folded address may be another person's.
- * @returns the address, or `undefined` if the text is none
+ * normalisation or lower case, such as U+212A, is refused, because the resulting address may be another person's.
+ * @returns the address, or `undefined` if the text is not an email address
  */
 export function normaliseEmail(text: string): string | undefined {
   const trimmed = text.trim();

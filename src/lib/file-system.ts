@@ -2,8 +2,9 @@ import { mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 /**
- * Makes a folder and its parents. Node's own recursive call never returns on a file system without folders of its own,
- * such as /proc. @throws the system's error, with the path
+ * Creates a folder and its parents. Node's recursive `mkdir` never returns on a file system such as /proc, in which no
+ * folder can be created.
+ * @throws the system's error, with the path
  */
 export function makeFolder(path: string, mode: number): void {
   if (isFolder(path)) return;
@@ -12,12 +13,12 @@ export function makeFolder(path: string, mode: number): void {
   try {
     mkdirSync(path, { mode });
   } catch (error) {
-    // Another process may have made it meanwhile.
+    // Another process may have created the folder in the meantime.
     if (!isFolder(path)) throw error;
   }
 }
 
-/** Tells whether two paths lead to the same file, also through links. A path that leads nowhere is compared as text. */
+/** Tells whether two paths lead to the same file, even through links. If one leads nowhere, compares them as text. */
 export function areSameFile(one: string, other: string): boolean {
   const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
   if (a === undefined || b === undefined) return resolve(one) === resolve(other);

@@ -1,11 +1,11 @@
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 
-/** SHA-256 as base64url: 43 characters. */
+/** Returns the SHA-256 hash as 43 characters of base64url. */
 export function sha256(text: string): string {
   return hash('sha256', text, 'base64url');
 }
 
-/** HMAC-SHA-256 as base64url: 43 characters. */
+/** Returns the HMAC-SHA-256 as 43 characters of base64url. */
 export function hmacSha256(key: string | Buffer, text: string): string {
   return createHmac('sha256', key).update(text).digest('base64url');
 }

@@ -1,17 +1,17 @@
 /**
- * Characters that are invisible, break a line or change the reading direction, so that a text passes for another.
- * Unicode Standard Annex #9 §4.3 (bidirectional controls) and Annex #31 §2.3 (default-ignorable), besides the Braille
- * blank and private-use characters.
+ * Characters that are invisible, break a line or change the reading direction, and so make one text look like another.
+ * They are those of Unicode Standard Annex #9 §4.3 (bidirectional controls) and Annex #31 §2.3 (default-ignorable), the
+ * Braille blank and private-use characters.
  */
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u;
 const EACH_HIDDEN = new RegExp(HIDDEN, 'gu');
 
-/** Checks an app's text on which a person decides: it must show all that it contains. */
+/** Tells whether a text contains characters that a reader cannot see. Texts on which a person decides must not. */
 export function hasHiddenCharacters(text: string): boolean {
   return HIDDEN.test(text);
 }
 
-/** Replaces each hidden character by its number, such as `[U+202E]`. */
+/** Replaces each hidden character by its code point, such as `[U+202E]`. */
 export function showHiddenCharacters(text: string): string {
   return text.replace(EACH_HIDDEN, (character) => {
     const number = character.codePointAt(0) ?? 0;
@@ -19,7 +19,7 @@ export function showHiddenCharacters(text: string): string {
   });
 }
 
-/** Shortens a stranger's text for a page or a log line, and removes control, invisible and direction characters. */
+/** Shortens an untrusted text for a page or a log line, and replaces control and invisible characters by U+FFFD. */
 export function printable(text: string, longest = 100): string {
   const plain = text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '\uFFFD');
   const characters = [...plain.slice(0, 2 * longest)];

@@ -3,14 +3,14 @@ import type { Random } from './random.ts';
 
 declare const kind: unique symbol;
 
-/** A string typed by what it identifies, so that the compiler keeps kinds apart. */
+/** A string whose type names the kind of thing that it identifies, so that the compiler keeps the kinds apart. */
 type Id<Kind extends string> = string & { readonly [kind]: Kind };
 
 export type AccountId = Id<'account'>;
 
 /**
- * A new identifier: the prefix, the time in 9 base-36 digits, 16 random bytes. Ids of one prefix sort by their
- * time of creation. They are names, not secrets.
+ * Makes an identifier from the prefix, the time in 9 base-36 digits and 16 random bytes. Identifiers with the same
+ * prefix sort by creation time. They are names, not secrets.
  */
 export function newId<Kind extends string>(prefix: string, clock: Clock, random: Random): Id<Kind> {
   const time = clock.now().toString(36).padStart(9, '0');

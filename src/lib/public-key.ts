@@ -2,12 +2,13 @@ import { createPublicKey } from 'node:crypto';
 
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
 const CURVES = ['P-256', 'P-384', 'P-521'];
-/** RSA key sizes in bits. Larger keys slow verification without a gain. */
+/** Accepted RSA key sizes in bits. Larger keys slow down verification without a benefit. */
 const RSA = { least: 2048, most: 8192 };
 
 /**
- * Explains why somebody else's public key must not be used: it is private, too weak, or no key at all (RFC 7518 §3.3,
- * NIST SP 800-131A, SP 800-56B §6.4.2). @returns undefined for a good one
+ * Explains why another party's public key must not be used: it is private, too weak or not a key (RFC 7518 §3.3, NIST
+ * SP 800-131A, SP 800-56B §6.4.2).
+ * @returns undefined for an acceptable key
  */
 export function publicKeyFault(jwk: Readonly<Record<string, unknown>>): string | undefined {
   if (PRIVATE_MEMBERS.some((name) => name in jwk)) return 'must be a public key, and this one is private';
@@ -41,7 +42,7 @@ function modulusFault(modulus: bigint): string | undefined {
   return 'must be made again: a faulty chip made it, and its private half can be computed (ROCA, CVE-2017-15361)';
 }
 
-/** Node checks lengths and, for a point, its equation. */
+/** Tells whether Node can read a key. Node checks the lengths, and that a point is on its curve. */
 function isReadable(jwk: Readonly<Record<string, unknown>>): boolean {
   try {
     createPublicKey({ key: jwk, format: 'jwk' });
@@ -62,7 +63,7 @@ const PRIMES = (
   .split(' ')
   .map(BigInt);
 
-/** The primes of the faulty library are powers of 65537 modulo each small prime, and so are their products. */
+/** Powers of 65537 modulo each small prime. The faulty library's primes are such powers, and so are their products. */
 const SUBGROUPS = PRIMES.map((prime) => {
   const powers = new Set<bigint>();
   for (let power = 1n; !powers.has(power); power = (power * 65537n) % prime) powers.add(power);
@@ -70,7 +71,7 @@ const SUBGROUPS = PRIMES.map((prime) => {
 });
 
 const FIELD = 2n ** 255n - 19n;
-/** The coordinate y of points of order 8 on Ed25519 (the other is its negative), and u of those on X25519. */
+/** Coordinates of points of order 8: first y on Ed25519, whose negative is the other y, then the two u on X25519. */
 const ORDER_8 = [
   0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n,
   0x00b8495f16056286fdb1329ceb8d09da6ac49ff1fae35616aeb8413b7c7aebe0n,
