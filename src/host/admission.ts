@@ -5,7 +5,7 @@ import { TLSSocket } from 'node:tls';
 import type { Admitted } from '../http/request-facts.ts';
 
 export interface Admission {
-  /** Decides before Koa runs. @returns false for a host that is neither the issuer's nor an alias */
+  /** Decides, before Koa runs, about a request. @returns false if its host is neither the issuer's nor an alias */
   admit(request: IncomingMessage): boolean;
   /** Returns the facts about an admitted request. */
   admitted(request: object): Admitted | undefined;
@@ -13,8 +13,8 @@ export interface Admission {
 
 /**
  * Decides whether a request is for this server, and determines its sender. The engine builds URLs from the request's
- * host and protocol, so those are checked and then replaced by the issuer's. Forwarding headers from untrusted
- * addresses are dropped.
+ * host and protocol, so both are set to the issuer's once the host is accepted. Forwarding headers count only if a
+ * trusted proxy sent them, and are then removed.
  */
 export function admission(options: {
   issuer: string;
@@ -57,7 +57,7 @@ export function admission(options: {
   };
 }
 
-/** If a proxy made the TLS connection, its certificate identifies the proxy, so only the forwarded header counts. */
+/** Returns the client's certificate. If a proxy forwards it in a header, only the header counts. */
 function certificateOf({ headers, socket }: IncomingMessage, header: string | undefined): X509Certificate | undefined {
   if (header !== undefined) return certificateFromHeader(String(headers[header] ?? ''));
   return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
@@ -78,7 +78,7 @@ function certificateFromHeader(value: string): X509Certificate | undefined {
   }
 }
 
-/** Normalises a host: lower case, without the default port of the issuer's scheme, which some clients send. */
+/** Normalises hosts: lower case, without the default port of the issuer's scheme, which some clients send. */
 function plainHosts({ protocol }: URL): (host: string) => string {
   const defaultPort = protocol === 'https:' ? ':443' : ':80';
   return (host) => {
@@ -109,8 +109,8 @@ function proxyList(ranges: readonly string[]): ProxyList {
 }
 
 /**
- * A request target may be an absolute URL. Its host then overrides the header (RFC 9112 §3.2.2), and only its path is
- * kept.
+ * Returns the host of a request target that is an absolute URL, and reduces the target to its path and query. This host
+ * overrides the `Host` header (RFC 9112 §3.2.2).
  */
 function takeHostOfTarget(request: IncomingMessage): string | undefined {
   if (request.url?.startsWith('/') !== false) return undefined;
@@ -121,8 +121,8 @@ function takeHostOfTarget(request: IncomingMessage): string | undefined {
 }
 
 /**
- * Returns the nearest address that is no trusted proxy, because a stranger may have written everything left of it. If a
- * hop cannot be parsed, returns the proxy that added it.
+ * Returns the last address of the header that is not a trusted proxy, because a stranger may have written everything to
+ * its left. If an address cannot be parsed, returns the proxy that added it.
  */
 function callerBehind(proxies: ProxyList, peer: string, header: string | string[] | undefined): string {
   let caller = peer;
@@ -137,7 +137,7 @@ function callerBehind(proxies: ProxyList, peer: string, header: string | string[
   return caller;
 }
 
-/** Some proxies add the port: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
+/** Removes the port, which some proxies add: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
 function addressOf(hop: string): string {
   const withPort = /^\[(.+)\](?::\d+)?$|^([\d.]+):\d+$/.exec(hop);
   return plainAddress(withPort?.[1] ?? withPort?.[2] ?? hop);
@@ -151,7 +151,7 @@ function lastOf(header: string | string[] | undefined): string | undefined {
   return last === '' ? undefined : last;
 }
 
-/** An IPv4 caller on a dual-stack socket shows as `::ffff:192.0.2.1`. */
+/** Returns the IPv4 address of a caller that a dual-stack socket shows as `::ffff:192.0.2.1`. */
 function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address;
 }

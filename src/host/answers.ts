@@ -7,11 +7,11 @@ import { requestId } from '../http/request-facts.ts';
 import { letOriginRead } from './machine-endpoints.ts';
 import { StoreUnavailable } from '../storage/store.ts';
 
-/** Milliseconds between two warnings that strangers can cause. */
+/** Least time in milliseconds between two warnings that strangers can cause. */
 const SELDOM = 60_000;
 
 /**
- * Limits warnings to one a minute: a misconfigured proxy deserves a warning, but strangers can send wrong hosts on
+ * Limits warnings to one a minute. A misconfigured proxy deserves a warning, but strangers can send wrong hosts on
  * purpose.
  */
 function seldom(): () => boolean {
@@ -24,7 +24,7 @@ function seldom(): () => boolean {
   };
 }
 
-/** Answers whatever a later step throws with its public error, and logs the internal one. */
+/** Answers an error that later middleware throws with its public part, and logs its internal reason. */
 export function answerProblems(views: Views, log: Logger): Middleware {
   const pages = problemPages(views);
   const mayWarn = seldom();
@@ -51,11 +51,11 @@ function problemOf(error: unknown): Problem {
 }
 
 function detail(error: unknown): object {
-  // Strangers can fill the queue at will, so the log line holds only that it is full.
+  // Strangers can cause these errors at will, so the log line has their reason but no stack trace.
   return error instanceof Problem || error instanceof TooBusy ? {} : { err: error };
 }
 
-/** Answers every request that no step answered. */
+/** Answers every request that later middleware left unanswered: by 404, by 405, or by 204 for OPTIONS. */
 export function answerTheRest(allowedMethods: (path: string) => readonly string[]): Middleware {
   return async (context, next) => {
     await next();
@@ -72,7 +72,7 @@ export function answerTheRest(allowedMethods: (path: string) => readonly string[
   };
 }
 
-/** Adds `Retry-After` to the engine's own outage answers. */
+/** Adds `Retry-After` to the 503 responses that the engine makes itself. */
 export const adviseRetry: Middleware = async (context, next) => {
   await next();
   if (context.status === 503 && !context.res.hasHeader('Retry-After')) context.set('Retry-After', '5');
@@ -92,11 +92,12 @@ function show(context: Context, pages: ProblemPages, problem: Problem): void {
 
 type ProblemPages = (problem: Problem, requestId: string) => string;
 
-/** Placeholder for the request id, the only difference between two pages of one problem. */
+/** Placeholder for the request id, which is the only difference between two pages of the same problem. */
 const ID = 'REQUEST-ID';
 
 /**
- * Renders each problem's page once, unless the problem has its own link: refusing a flood must cost next to nothing.
+ * Renders the page of each problem once, because refusing a flood must cost next to nothing. A problem with its own
+ * link is rendered each time.
  */
 function problemPages(views: Views): ProblemPages {
   const rendered = new Map<ProblemName, string>();

@@ -17,7 +17,7 @@ export function assetRoutes(assets: readonly Asset[]): Route[] {
   );
 }
 
-/** Serves app logos from this server. The browser treats whatever an app's host sent as a picture only. */
+/** Serves app logos from this server. The headers stop the browser from running content that an app's host sent. */
 export function logoRoute({ logos, outgoing }: { logos: LogoAddresses; outgoing: Outgoing }): Route {
   return route('GET', LOGO_PATH, unsecured, async (context) => {
     const place = logos.read(context.URL.searchParams);

@@ -2,7 +2,7 @@ import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import type { Logger } from 'pino';
 
-/** Polling period in milliseconds. The system's change notices miss symbolic links, as in Kubernetes. */
+/** Polling period in milliseconds. The system's change notices would miss symbolic links, as in Kubernetes. */
 const INTERVAL = 1000;
 /** Milliseconds to wait after a change, because a renewal writes the two files in turn. */
 const SETTLED = 500;
@@ -24,7 +24,7 @@ export class CertificateFiles {
     this.#log = log;
   }
 
-  /** @throws the system's error, or OpenSSL's error if certificate and key do not match */
+  /** Reads the files. @throws the system's error, or OpenSSL's error if certificate and key do not match */
   read(): CertificateAndKey {
     const { cert, key } = this.#files;
     const read = { cert: readFileSync(cert), key: readFileSync(key) };
@@ -39,7 +39,7 @@ export class CertificateFiles {
     for (const file of this.#paths()) watchFile(file, { interval: INTERVAL, persistent: false }, this.#changed);
   }
 
-  /** Reads the files again. An invalid certificate is logged, and the previous one stays. */
+  /** Reads the files again. If they are not valid, logs an error, and the previous certificate stays. */
   reload(): void {
     try {
       const renewed = this.read();

@@ -5,9 +5,9 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** Milliseconds for which a silent connection may still send a request once the drain has begun. */
+/** Milliseconds after the start of a drain in which a silent connection may still send a request. */
 const SILENCE = 1000;
-/** In milliseconds: long enough for a loaded proxy to use each of its pooled connections. */
+/** Pause in milliseconds, long enough for a busy proxy to use each of its pooled connections. */
 const POOLED = 1000;
 const MOST_TURNS = 1000;
 
@@ -15,9 +15,9 @@ const MOST_TURNS = 1000;
 export class Connections {
   readonly #server: Server;
   readonly #answers = new Set<ServerResponse>();
-  /** Connections on which the client has sent no request yet. Node would wait for them. */
+  /** Connections on which the client has sent no request yet. Node's `close` would wait for them. */
   readonly #silent = new Set<Socket>();
-  /** Connections to a TLS port before the handshake, by their remote end. */
+  /** Connections to a TLS port before the handshake, by remote address and port. */
   readonly #unshaken = new Map<string, Socket>();
   #accepted = 0;
   #isLeaving = false;
@@ -41,7 +41,7 @@ export class Connections {
       this.#answers.add(response);
       response.once('close', () => {
         this.#answers.delete(response);
-        // Node's `close` leaves connections open that become idle after it.
+        // Node's `close` does not close connections that become idle later.
         if (this.#isDraining) server.closeIdleConnections();
       });
       if (this.#isLeaving) response.setHeader('Connection', 'close');
@@ -49,7 +49,7 @@ export class Connections {
     });
   }
 
-  /** Node creates another socket after the handshake. */
+  /** Remembers a connection until its TLS handshake, after which Node emits another socket for it. */
   #awaitHandshake(socket: Socket): void {
     const end = remoteEnd(socket);
     this.#unshaken.set(end, socket);
@@ -59,8 +59,8 @@ export class Connections {
   }
 
   /**
-   * Closes each connection with its next answer, but accepts new ones. A proxy that reads `Connection: close` sends no
-   * further request on it, while closing between two answers could cut off a request on its way.
+   * Closes each connection with its next response, but accepts new connections. A proxy that reads `Connection: close`
+   * sends no further request on that connection. Closing between two responses could lose a request on its way.
    */
   leave(): void {
     this.#isLeaving = true;
@@ -80,8 +80,8 @@ export class Connections {
   }
 
   /**
-   * Closes the port for proxies without a health check, which still send requests. The system resets connections that
-   * wait to be accepted, so proxies may reuse connections for a moment and must open no new ones.
+   * Closes the port without losing requests of proxies that make no health checks. Closing a port resets connections
+   * that wait to be accepted. Responses therefore keep connections open for a moment, so that proxies open no new ones.
    */
   async #closePort(): Promise<void> {
     this.#isLeaving = false;

@@ -16,8 +16,8 @@ interface Health {
 }
 
 /**
- * Reports liveness whenever it answers, and readiness if the stores take writes, the keys can sign and the server
- * accepts new requests.
+ * Serves `/healthz`, which always answers 200, and `/readyz`, which answers 200 if the stores take writes, the keys can
+ * sign and the server is not shutting down.
  */
 export function health({ storeChecks, canSign, isDraining }: HealthDependencies): Middleware {
   const readiness = async (): Promise<Health> => {

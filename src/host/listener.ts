@@ -9,7 +9,7 @@ import { Connections, type Handler } from './connections.ts';
 
 interface Listener {
   readonly port: number;
-  /** Announces the shutdown: still accepts connections, and closes each with its next answer. */
+  /** Announces the shutdown: still accepts connections, and closes each with its next response. */
   leave(): void;
   /** Accepts no new connections, finishes open requests, and closes connections as they become idle. */
   drain(): Promise<void>;
@@ -19,18 +19,18 @@ interface Listener {
   reload(): void;
 }
 
-/** Longest time for a complete request in milliseconds; slower ones are held open on purpose. */
+/** Milliseconds in which a client must send a whole request. A slower client probably wants to block connections. */
 const REQUEST_TIMEOUT = 30_000;
-/** Longer than load balancers keep idle connections, so that they close first. */
+/** Milliseconds for which idle connections stay open: longer than at load balancers, so that those close them first. */
 const KEEP_ALIVE = 65_000;
 
 /** The TLS 1.3 suites. Node disables TLS 1.3 if a list names none of them. */
 const TLS_1_3 = ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'];
 
 /**
- * Listens on the configured port. If clients may present certificates directly, it also listens on a second port that
- * requests them, so that the first never asks a browser. @throws the system's error (`EADDRINUSE`, `EACCES`, …) if an
- * address is not available
+ * Listens on the configured port. If clients may present certificates directly, also listens on a second port, which
+ * requests one. The first port thus never asks a browser for a certificate.
+ * @throws the system's error (`EADDRINUSE`, `EACCES`, …) if an address is not available
  */
 export async function listen(
   { listen: settings, profile }: Pick<Config, 'listen' | 'profile'>,
@@ -50,7 +50,7 @@ export async function listen(
     server.setSecureContext({ ...renewed, ...ciphers });
   });
   if (certificates?.port === undefined) return watching(main, files);
-  // The valid certificates depend on the client, so TLS itself accepts all.
+  // Each client has its own valid certificates, so TLS itself accepts every certificate.
   const asking = createTlsServer({ ...secure, requestCert: true, rejectUnauthorized: false });
   try {
     const second = await open(asking, handler, host, certificates.port);

@@ -1,7 +1,7 @@
 import { pino, type Logger } from 'pino';
 import type { Config } from '../config/schema.ts';
 
-/** Field names under which a secret could reach a log line; their values are removed. */
+/** Field names under which a secret could reach a log line. The log replaces their values. */
 const secrets = ['password', 'secret', 'client_secret', 'token', 'code', 'cookie', 'authorization', 'refresh_token'];
 
 /** Logs JSON lines on standard output, or coloured text at a terminal. */

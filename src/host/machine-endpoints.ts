@@ -2,7 +2,7 @@ import type { Context, Middleware } from 'koa';
 import { Problem } from '../http/problems.ts';
 import { routes as engine } from '../oidc/endpoints.ts';
 
-/** Endpoints that take a form from a known client, so that browsers at the client's origins may call them. */
+/** Endpoints that take a form and identify the client. Pages at that client's origins may call them. */
 const FORMS = [
   engine.token,
   engine.introspection,
@@ -12,7 +12,7 @@ const FORMS = [
   engine.backchannel_authentication,
 ];
 
-/** Endpoints for programs; each stands for its sub-paths too. */
+/** Endpoints for programs. Each path includes all paths below it. */
 const MACHINES = [
   ...[...FORMS, engine.userinfo, engine.jwks, '/register', '/status', '/ssf'],
   ...['openid-configuration', 'oauth-authorization-server', 'ssf-configuration'].map((name) => `/.well-known/${name}`),
@@ -20,7 +20,7 @@ const MACHINES = [
 
 const SIGNED_INTROSPECTION = 'application/token-introspection+jwt';
 
-/** Compares like the routers: ignores case and a trailing slash. */
+/** Tells whether a path equals one of these or is below one. Ignores case and a trailing slash, like the routers. */
 function isAmong(paths: readonly string[], path: string): boolean {
   const lower = path.toLowerCase();
   return paths.some((one) => lower === one || lower.startsWith(`${one}/`));
@@ -31,8 +31,8 @@ function isForMachines(path: string): boolean {
 }
 
 /**
- * Answers programs with JSON whatever they accept: Java asks for `text/html` first. The only other form is a signed
- * introspection response (RFC 9701), which `Accept` still selects.
+ * Answers programs with JSON whatever their `Accept` header says, because Java's default prefers `text/html`. `Accept`
+ * can still select one other format: a signed introspection response (RFC 9701).
  */
 export const speakJson: Middleware = async (context, next) => {
   if (!isForMachines(context.path)) {
@@ -50,8 +50,8 @@ export const speakJson: Middleware = async (context, next) => {
 };
 
 /**
- * A preflight comes before the client is known. These endpoints ignore cookies, and only the client's origins can read
- * the answer itself.
+ * Allows credentials in a preflight, before the server knows the client. This is safe, because these endpoints ignore
+ * cookies and only the client's origins can read the response that follows.
  */
 function allowCredentialsAhead(context: Context): void {
   const origin = context.get('Origin');
@@ -60,7 +60,7 @@ function allowCredentialsAhead(context: Context): void {
     context.set('Access-Control-Allow-Credentials', 'true');
 }
 
-/** Without a content type nobody reads the body, and the endpoint would report every parameter as missing. */
+/** Refuses a body without a content type. The endpoint would ignore it and report every parameter as missing. */
 export const requireContentType: Middleware = (context, next) => {
   const hasBody = Number(context.get('Content-Length')) > 0 || context.get('Transfer-Encoding') !== '';
   if (context.method === 'POST' && hasBody && context.get('Content-Type') === '' && isAmong(FORMS, context.path))
@@ -68,7 +68,7 @@ export const requireContentType: Middleware = (context, next) => {
   return next();
 };
 
-/** Lets a page in a browser read a refusal, unless the endpoint has decided about its origin. */
+/** Lets a page of any origin read a refusal, unless the endpoint has already decided about the origin. */
 export function letOriginRead(context: Context): void {
   if (!isForMachines(context.path) || context.get('Origin') === '') return;
   if (/\borigin\b/i.test(context.response.get('Vary')) || context.res.hasHeader('Access-Control-Allow-Origin')) return;

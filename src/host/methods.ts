@@ -1,7 +1,7 @@
 import type { Route } from '../http/route.ts';
 import { routes as engine } from '../oidc/endpoints.ts';
 
-/** Methods of the paths outside this server's routes; GET includes HEAD, and OPTIONS is always allowed. */
+/** Methods of the engine's paths and the health checks. GET includes HEAD, and OPTIONS is always allowed. */
 const methods: Readonly<Record<string, readonly string[]>> = {
   [engine.authorization]: ['GET'],
   [`${engine.authorization}/:uid`]: ['GET'],
@@ -24,7 +24,7 @@ const methods: Readonly<Record<string, readonly string[]>> = {
   '/readyz': ['GET'],
 };
 
-/** Returns the methods of a path for the `Allow` header of a 405 (RFC 9110 §15.5.6); none for an unknown path. */
+/** Finds the methods of a path for the `Allow` header of a 405 (RFC 9110 §15.5.6): none if the path is unknown. */
 export function allowedMethods(routes: readonly Route[]): (path: string) => readonly string[] {
   const table = [
     ...Object.entries(methods).map(([path, allowed]) => ({ pattern: patternOf(path), allowed })),
@@ -37,7 +37,7 @@ export function allowedMethods(routes: readonly Route[]): (path: string) => read
   };
 }
 
-/** Compares like the routers: ignores case and a trailing slash. */
+/** Makes the pattern of a path. It ignores case and a trailing slash, like the routers. */
 function patternOf(path: string): RegExp {
   return new RegExp(`^${path.replace(/:[a-z]+/g, '[^/]+').replaceAll('.', String.raw`\.`)}/?$`, 'i');
 }

@@ -54,7 +54,7 @@ export function numberRequests(random: Random, clock: Clock): Middleware {
   };
 }
 
-/** Logs one line for each request, with the path alone because a query may contain a code. */
+/** Logs one line for each request, without the query, which may contain a code. */
 function logRequests(log: Logger, clock: Clock): Middleware {
   if (!log.isLevelEnabled('debug')) return (_context, next) => next();
   return async (context, next) => {
@@ -69,7 +69,7 @@ function logRequests(log: Logger, clock: Clock): Middleware {
   };
 }
 
-/** Hides the interaction's id: it is half of the access to it; the other half is a cookie. */
+/** Hides an interaction's id. Together with a cookie, the id gives access to the interaction. */
 function printablePath(path: string): string {
   return path.replace(/[\w-]{32,}/g, ':id');
 }
@@ -94,7 +94,7 @@ const NOT_OURS =
   'is neither that of the issuer nor in listen.aliases. A proxy must pass Host on, or stand in listen.trusted_proxies and ' +
   'name the host in X-Forwarded-Host';
 
-/** Copies the facts that were determined before Koa. */
+/** Records the facts of an admitted request, which were determined before Koa ran, and refuses any other request. */
 export function admitRequests(admitted: (request: object) => Admitted | undefined): Middleware {
   return (context, next) => {
     const admission = admitted(context.req);
@@ -105,7 +105,7 @@ export function admitRequests(admitted: (request: object) => Admitted | undefine
   };
 }
 
-/** The engine's own limit. A larger body is refused unread. */
+/** Largest body in bytes, as in the engine. The server refuses a larger body without reading it. */
 const LARGEST_BODY = 56 * 1024;
 
 const limitBodies: Middleware = async (context, next) => {

@@ -4,17 +4,17 @@ import type { KeyRing } from '../keys/key-ring.ts';
 import type { Admission } from './admission.ts';
 import type { Handler } from './connections.ts';
 
-/** Public documents that change only with the key ring: served from memory, before anything else runs. */
+/** Public documents by path. They change only with the key ring, so they are served from memory before Koa runs. */
 type Published = ReadonlyMap<string, PublishedDocument>;
 
 interface PublishedDocument {
-  /** A text, so that headers and body are sent in one write. */
+  /** A string, because Node then sends headers and body in one write. */
   readonly body: string;
   readonly etag: string;
   readonly headers: Readonly<Record<string, string | number>>;
 }
 
-/** @param maxAge time in seconds for which any cache may keep them */
+/** Prepares documents for serving. @param maxAge time in seconds for which any cache may keep them */
 export function published(documents: ReadonlyMap<string, object>, maxAge: number): Published {
   return new Map([...documents].map(([path, document]) => [path, publishedDocument(document, maxAge)]));
 }
@@ -53,15 +53,15 @@ function pathOf(url: string): string {
   return query === -1 ? url : url.slice(0, query);
 }
 
-/** Handles requests; rebuilt whenever the keys change. */
+/** Handles requests. The server builds a new engine whenever the keys change. */
 export interface Engine {
   readonly published: Published;
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
 }
 
 /**
- * Passes each request to the engine that is current at its start, and finishes it there. If the keys may be outdated,
- * the request waits for a reload.
+ * Passes each request to the engine that is current when the request starts. If the keys may be outdated, the request
+ * waits until they are reloaded.
  */
 export function requestHandler(admission: Admission, current: () => Engine, keys: Pick<KeyRing, 'overdue'>): Handler {
   const answer: Handler = (request, response) => {

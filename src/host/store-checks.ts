@@ -4,12 +4,12 @@ import type { Random } from '../lib/random.ts';
 import { clockWarnings, within, type SharedClock } from '../lib/clock.ts';
 import { keyspace, StoreUnavailable, type Key, type Store, type Stored } from '../storage/store.ts';
 
-/** A node's latest test write, for readiness. */
+/** Record that a node writes to test whether the store takes writes. */
 interface Probe {
   at: number;
 }
 
-/** Detects that a store was emptied or replaced while this node was using it. */
+/** Record by which a node detects that its store was emptied or replaced. */
 interface Marker {
   id: string;
 }
@@ -17,14 +17,14 @@ interface Marker {
 const probeKey: (node: string) => Key<Probe> = keyspace<Probe>('readiness');
 const markerKey: Key<Marker> = keyspace<Marker>('store-marker')('main');
 
-/** Milliseconds for which a check's result counts, to limit test writes. */
+/** Milliseconds for which the result of a check is reused, to limit test writes. */
 const PERIOD = 1000;
-/** Milliseconds between checks without readiness requests. */
+/** Milliseconds between the checks that run even if nobody requests `/readyz`. */
 const UNASKED = 10_000;
-/** Longest duration of a check in milliseconds, so that a hanging store is noticed. */
+/** Milliseconds after which a check fails, so that a hanging store is noticed. */
 const PATIENCE = 2000;
 const PROBE_LIFE = 60;
-/** Life in seconds in a store without durable records. */
+/** Lifetime of the marker in seconds in a store for grants alone. In a store for records it never expires. */
 const MARKER_LIFE = 30 * 86_400;
 /** Milliseconds for which a loss of data is reported. */
 const SHOWN = 3_600_000;
@@ -85,7 +85,7 @@ export class StoreChecks {
     return this.#last.report;
   }
 
-  /** Waits for a check that has begun. */
+  /** Stops the periodic checks, and waits for a check that has begun. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await this.#last?.report;
@@ -125,7 +125,7 @@ export class StoreChecks {
     ]);
   }
 
-  /** The first marker must stay. If it is gone or replaced, so is all other data. */
+  /** Compares the marker with the one that this node found first. If it is gone or replaced, so is all other data. */
   async #compareMarker(checked: Checked): Promise<void> {
     const { store, role, marker: known } = checked;
     const found = await store.get(markerKey);
@@ -136,7 +136,7 @@ export class StoreChecks {
       else await renewMarker(store, found, this.#parts.stores.clock.now());
     } else {
       this.#tellLoss(checked);
-      // Accounts and keys may be restored later, but lost grants cannot.
+      // Records may be restored with the old marker. Lost grants cannot, so the new marker counts from now on.
       if (role === 'grants') checked.marker = found?.value.id ?? (await this.#mark(checked));
     }
   }
@@ -152,7 +152,7 @@ export class StoreChecks {
     );
   }
 
-  /** @returns the store's marker: this node's, or one that another node wrote first */
+  /** Marks the store. @returns its marker: this node's, or the one that another node wrote first */
   async #mark({ store, role }: Checked): Promise<string> {
     const id = newId('store', this.#parts.stores.clock, this.#parts.random);
     const life = role === 'grants' ? { ttl: MARKER_LIFE } : {};
@@ -172,7 +172,7 @@ export class StoreChecks {
   }
 }
 
-/** Renews the marker for as long as a node uses the store. */
+/** Renews the marker after half of its lifetime, so that it stays for as long as a node uses the store. */
 async function renewMarker(store: Store, found: Stored<Marker>, now: number): Promise<void> {
   const { value, version, expiresAt = Infinity } = found;
   if (expiresAt - now < MARKER_LIFE * 500) await store.replace(markerKey, value, version, { ttl: MARKER_LIFE });
