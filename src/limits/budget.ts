@@ -7,16 +7,16 @@ import { addressBlocks } from '../http/address-block.ts';
 export interface Share {
   readonly subject: string;
   readonly most: number;
-  /** True for a share of all subjects, which is spent only if the subject's own shares have enough left. */
+  /** True for a share that all subjects have in common. It is spent only if the other shares have enough left. */
   readonly isCommon?: true;
 }
 
 export interface Budget {
-  /** Spends from every share, or from none. @returns whether all had enough left */
+  /** Spends from every share, or from none. @returns whether all shares had enough left */
   spend(shares: readonly Share[], amount: number): Promise<boolean>;
-  /** Tells, without asking the store, that a share was recently used up: `spend` would refuse. */
+  /** Tells, without asking the store, whether a share was recently used up, so that `spend` would refuse. */
   isSpent(shares: readonly Share[]): boolean;
-  /** Returns unneeded amounts. An amount of an earlier span gives no credit in the next. */
+  /** Returns an amount that was not needed. The sum never falls below zero, even if the span has changed since. */
   giveBack(subjects: readonly string[], amount: number): Promise<void>;
 }
 
@@ -26,15 +26,15 @@ const spentBy = (subject: string): Counter => `spent:${sha256(subject)}`;
 const REMEMBERED = 5000;
 
 /**
- * Opens a budget. A subject's span begins with its first amount. Any period as long as a span may touch two spans, so a
- * subject may spend up to twice its limit in it.
+ * Opens a budget. A subject's span begins when the subject first spends. Any period of this length may overlap two
+ * spans, so a subject may spend up to twice its limit in such a period.
  */
 export function openBudget(parts: {
   grants: Store;
   clock: Clock;
-  /** Part of the store keys. */
+  /** The budget's name within the store's keys. */
   name: string;
-  /** In seconds. */
+  /** Length of a span in seconds. */
   span: number;
 }): Budget {
   const { grants, clock, name, span } = parts;
@@ -51,7 +51,7 @@ export function openBudget(parts: {
     const over = shares.filter(({ most }, index) => (sums[index] ?? 0) > most);
     if (over.length === 0) return true;
     for (const { subject } of over) refused.note(subject, REMEMBERED);
-    // A refused block must not spend from shares of its neighbours.
+    // A refused block must not use up a wider block, whose share its neighbours need too.
     await add(subjects, -amount);
     return false;
   }
@@ -61,7 +61,7 @@ export function openBudget(parts: {
       if (isSpent(shares)) return false;
       const common = shares.filter(({ isCommon }) => isCommon === true);
       const own = shares.filter(({ isCommon }) => isCommon !== true);
-      // A burst that its own share refuses must not use up the common share, even briefly.
+      // A burst that exceeds the subject's own shares must not use up the common share, not even briefly.
       if (!(await spendAll(own, amount))) return false;
       if (common.length === 0 || (await spendAll(common, amount))) return true;
       await add(
@@ -79,20 +79,20 @@ export function openBudget(parts: {
   };
 }
 
-/** The factor by which each wider block may spend more: an IPv4 address or a /64, then a /56, then a /48. */
+/** Multiples of the limit for each block, the narrowest first: an IPv4 address or a /64, then a /56, then a /48. */
 const WIDER = [1, 2, 4];
 
-/** Returns the shares from which an address spends. `most` applies to an IPv4 address or a /64. */
+/** Returns the shares from which an address spends. @param most limit of an IPv4 address or a /64 */
 export function blockShares(address: string, most: number): Share[] {
   return addressBlocks(address).map((subject, index) => ({ subject, most: most * (WIDER[index] ?? 1) }));
 }
 
-/** Subjects that are remembered, at most. */
+/** The most subjects that are remembered. */
 const MOST = 10_000;
 
 /**
- * Remembers refused subjects and the end of their refusal, so that refusing a flood costs no call to the store. If
- * there are too many, the oldest is forgotten, and the store is asked again.
+ * Remembers until when subjects are refused, so that refusing a flood costs no call to the store. If there are too many
+ * subjects, it forgets the one that was noted first, whose next attempt asks the store again.
  */
 export class RefusalMemory {
   readonly #clock: Clock;
@@ -102,7 +102,7 @@ export class RefusalMemory {
     this.#clock = clock;
   }
 
-  /** @param milliseconds duration from now in which the subject is certainly refused */
+  /** @param milliseconds time from now for which the subject is certainly refused */
   note(subject: string, milliseconds: number): void {
     this.#until.delete(subject);
     const [oldest] = this.#until.keys();

@@ -1,18 +1,18 @@
-/** The caller that causes a password hash. */
+/** The caller on whose behalf the server hashes a password. */
 export interface Caller {
   /** The address block that the request came from. */
   block: string;
-  /** The account, by address or id; absent if there is none yet. */
+  /** The account's email address or id; absent if there is no account yet. */
   account?: string;
-  /** Tells whether the account's owner has signed in on this device before. */
+  /** True if the account's owner has signed in on this device before. */
   isKnown: boolean;
 }
 
-/** The operator's commands and configuration. */
+/** The caller for the operator's commands and configuration. */
 export const OPERATOR: Caller = { block: 'operator', isKnown: true };
 
 interface LaneLimits {
-  /** At least one. */
+  /** Callers that may wait, at least one. */
   waiting: number;
   perBlock: number;
   perAccount: number;
@@ -24,26 +24,26 @@ interface Waiter {
   refuse: () => void;
 }
 
-/** A queue of callers. Address blocks take turns; within a block callers are served in order. */
+/** A queue of callers. Address blocks take turns; within a block, callers are served in order. */
 export class Lane {
   readonly #limits: LaneLimits;
   readonly #refusal: () => Error;
-  /** The block that is served next stands first. */
+  /** Waiting callers by block. The first block is served next. */
   readonly #queues = new Map<string, Waiter[]>();
   readonly #underWay = new Map<string, number>();
   running = 0;
   waiting = 0;
 
-  /** @param refusal makes the error for a caller that finds no room, or is displaced */
+  /** @param refusal makes the error for a caller that finds no room or is displaced */
   constructor(limits: LaneLimits, refusal: () => Error) {
     this.#limits = limits;
     this.#refusal = refusal;
   }
 
   /**
-   * Throws at once if there is no room. In a full lane a caller of a block with less waiting displaces the last one of
-   * the block with the most.
-   * @returns settles once {@link Lane.startNext} starts the caller, or another one displaces it
+   * Adds a caller to the queue, or throws at once if there is no room. If the lane is full, a caller from a block with
+   * a shorter queue displaces the last caller of the block with the longest.
+   * @returns resolves once {@link Lane.startNext} starts the caller; rejects if another caller displaces it
    */
   enter(caller: Caller): Promise<void> {
     this.assertRoom(caller);
@@ -63,7 +63,7 @@ export class Lane {
     if (this.#isFull() && (this.#queues.get(this.#longest())?.length ?? 0) <= own + 1) throw this.#refusal();
   }
 
-  /** @returns whether a caller was waiting */
+  /** Starts the next caller. @returns whether a caller was waiting */
   startNext(): boolean {
     for (const [block, [next, ...rest]] of this.#queues) {
       this.#queues.delete(block);
@@ -76,7 +76,7 @@ export class Lane {
     return false;
   }
 
-  /** Records the end of a task that was started. */
+  /** Records that a caller's task has ended. */
   leave(caller: Caller): void {
     this.running -= 1;
     this.#count(caller, -1);

@@ -12,22 +12,22 @@ export interface SemaphoreLimits {
   atOnce: number;
   /** Tasks that may wait, in each of the two lanes. */
   waiting: { known: number; unknown: number };
-  /** Tasks under way (waiting or running) for one address block, in each lane. */
+  /** Tasks that may wait or run for one address block, in each lane. */
   perBlock: number;
-  /** Tasks under way for one account, in each lane. */
+  /** Tasks that may wait or run for one account, in each lane. */
   perAccount: number;
-  /** Number of waiting unknown callers that counts as a crowd. */
+  /** Number of waiting unknown callers from which on they count as a crowd. */
   crowd: number;
 }
 
 /**
- * Runs a bounded number of tasks at once and lets a bounded number wait, in two lanes. Unknown callers use all slots but
- * one, so that a known device never waits for them. Known callers may use every idle slot, but the next one that becomes
- * free goes to an unknown caller if none of those is running.
+ * Runs a bounded number of tasks at once and lets a bounded number wait, in two lanes. Unknown callers use all slots
+ * but one, so that a known device never waits for them. Known callers may use every slot. While no task of an unknown
+ * caller is running, however, the next free slot goes to an unknown caller.
  */
 export interface Semaphore {
   /**
-   * @param task gets true if it belongs to a crowd of unknown callers, which can wait
+   * @param task is called with true if its caller belongs to a crowd of unknown callers, who can wait
    * @throws TooBusy if the queue is full, before the task has started
    */
   run<T>(caller: Caller, task: (isOfCrowd: boolean) => Promise<T>): Promise<T>;
