@@ -13,7 +13,7 @@ export interface AppConfig {
   scope: string;
   /** The API's origin, which is also its resource identifier (RFC 8707). */
   api: string;
-  /** The app that shares the session. */
+  /** The other demo app, which shares the session. */
   other: { name: string; origin: string };
 }
 
@@ -22,7 +22,7 @@ interface Asset {
   body: Buffer;
 }
 
-// A table instead of a directory: paths outside it do not exist, whatever their form.
+// Table of all paths. A path that is not listed does not exist, however it is written.
 const FILES: Readonly<Record<string, string>> = {
   '/': 'app/index.html',
   '/callback': 'app/index.html',
@@ -43,7 +43,7 @@ const TYPES = new Map([
   ['svg', 'image/svg+xml'],
 ]);
 
-/** Serves a single-page app as static files, identical for every app except its configuration. */
+/** Serves a single-page app as static files. The apps differ only in their configuration. */
 export async function createAppSite(config: AppConfig): Promise<RequestListener> {
   const assets = await loadAssets(config);
   const page = securityHeaders(config, "'none'");
@@ -68,7 +68,7 @@ async function loadAssets(config: AppConfig): Promise<Map<string, Asset>> {
     const body = await readFile(fileURLToPath(new URL(file, import.meta.url)));
     return [path, { type: TYPES.get(file.split('.').at(-1) ?? '') ?? 'application/octet-stream', body }];
   });
-  // The package's browser bundle is complete. Its ES module would need an import map, which is an inline script.
+  // The package's browser bundle is a single file. Its ES module would need an import map, which is an inline script.
   const library = createRequire(import.meta.url).resolve('oidc-client-ts/package.json');
   const bundle = await readFile(library.replace(/package\.json$/, 'dist/browser/oidc-client-ts.min.js'));
   return new Map([

@@ -4,7 +4,7 @@ import { createAppSite, type AppConfig } from './app-site.ts';
 import { createNotesApi } from './notes-api.ts';
 
 export interface DemoOptions {
-  /** The port of the server; the demo takes the three that follow it. */
+  /** The server's port. The demo takes the three ports after it. */
   port: number;
   issuer: string;
   /** The address to listen on. */
@@ -12,8 +12,9 @@ export interface DemoOptions {
 }
 
 /**
- * Starts the demo's parts beside the server: the apps Notes and Photos and the API that both call, on the next three
- * ports. They can start before or after the server. @throws Error if a port is taken; none is then left open.
+ * Starts the demo on the three ports after the server's: the apps Notes and Photos, and the API that both call. The
+ * demo can start before or after the server.
+ * @throws the system's error if a port is taken, and then leaves no port open
  */
 export async function startDemo({ port, issuer, host }: DemoOptions): Promise<Listening> {
   const { hostname } = new URL(issuer);
@@ -72,7 +73,7 @@ export async function listen(listener: RequestListener, port: number, host: stri
     async close() {
       const closed = once(server, 'close');
       server.close();
-      // Browsers hold idle connections open, and no request here is worth waiting for.
+      // Browsers keep idle connections open, and no request of the demo is worth waiting for.
       server.closeAllConnections();
       await closed;
     },

@@ -6,11 +6,11 @@ interface NotesApiOptions {
   issuer: string;
   /** The API's resource identifier. */
   audience: string;
-  /** The origins whose pages may call it. */
+  /** The origins whose pages may call the API. */
   origins: readonly string[];
 }
 
-/** Answers requests, until it is closed. */
+/** The API's request listener, which holds a verifier until it is closed. */
 export interface NotesApi extends RequestListener {
   close(): void;
 }
@@ -20,7 +20,7 @@ interface Endpoint {
   answer: (token: AccessToken) => unknown;
 }
 
-/** The demo's protected API. The table below lists its routes and their requirements. */
+/** Creates the demo's protected API. The table below lists its routes and their requirements. */
 export function createNotesApi({ issuer, audience, origins }: NotesApiOptions): NotesApi {
   const verifier = createVerifier({
     issuer,

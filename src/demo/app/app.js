@@ -7,8 +7,8 @@ let checking;
 let outage = false;
 
 /**
- * Asks the server whether its session is still active: `in`, `out`, or `unknown` if it cannot be asked. One request at
- * a time.
+ * Asks the server whether the session is still active, in one request at a time. Resolves to `in` or `out`, or to
+ * `unknown` if the server does not answer.
  */
 function checkSession() {
   checking ??= askServer().finally(() => {
@@ -66,7 +66,7 @@ async function renew() {
   if ((await checkSession()) === 'in') showNotice('The tokens are new.');
 }
 
-/** An access token stays good until it expires, so the app itself stops using it when the session has ended. */
+/** Calls the API unless the session has ended. The access token itself would stay valid until it expires. */
 async function callApi(path) {
   if ((await checkSession()) === 'out') return;
   const user = await manager.getUser();
@@ -79,7 +79,10 @@ async function callApi(path) {
   }
 }
 
-/** Deals with the addresses at which the server sends a browser back, then cleans the address bar. */
+/**
+ * Handles the addresses to which the server redirects the browser, and removes their parameters from the address bar.
+ * Resolves to whether a sign-in has just ended here.
+ */
 async function comeBack() {
   const { pathname, search } = location;
   const answer = location.href;
@@ -99,7 +102,7 @@ async function start() {
   try {
     if (await comeBack()) return;
   } catch (error) {
-    // A callback address from the history means nothing; a refusal by the server does.
+    // A callback address from the browser's history means nothing, but a refusal by the server is shown.
     if (isRefusal(error)) {
       showNotice(problemOf(error), 'problem');
       showPhase('signed-out');
@@ -116,7 +119,7 @@ function listen() {
   for (const button of document.querySelectorAll('[data-call]')) {
     button.addEventListener('click', () => callApi(button.dataset.call));
   }
-  // Back in this app, somebody may have signed in or out in the other.
+  // The person may have signed in or out in the other app before they return to this one.
   document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && checkSession());
   window.addEventListener('focus', checkSession);
   manager.events.addSilentRenewError(checkSession);

@@ -1,6 +1,6 @@
 const { ErrorResponse, InMemoryWebStorage, UserManager, WebStorageStateStore } = globalThis.oidc;
 
-// By these the server says that it cannot go on without a person (OpenID Connect Core §3.1.2.6).
+// Errors by which the server says that it needs the person to continue (OpenID Connect Core §3.1.2.6).
 const NEEDS_PERSON = new Set([
   'login_required',
   'interaction_required',
@@ -22,10 +22,10 @@ export function createManager({ issuer, clientId, origin, scope, api }) {
     redirect_uri: `${origin}/callback`,
     silent_redirect_uri: `${origin}/silent`,
     post_logout_redirect_uri: `${origin}/`,
-    // The tokens live in this page's memory alone: a script that reads the browser's storage finds none,
+    // The page keeps the tokens in memory only. A script that reads the browser's storage finds none,
     // and each load of the page asks the server again whether somebody is signed in.
     userStore: new WebStorageStateStore({ store: new InMemoryWebStorage() }),
-    // A person who signs in as somebody else in the other app is somebody else here too.
+    // If the person signs in to another account in the other app, this app changes to that account too.
     validateSubOnSilentRenew: false,
     requestTimeoutInSeconds: 8,
     silentRequestTimeoutInSeconds: 8,
@@ -33,13 +33,13 @@ export function createManager({ issuer, clientId, origin, scope, api }) {
 }
 
 /**
- * Asks the server, in a hidden frame, whether its session still stands; if so there are new tokens.
- * Resolves to whether somebody is signed in, and rejects when that cannot be found out.
+ * Asks the server, in a hidden frame, whether the session is still active, and gets new tokens if it is.
+ * Resolves to whether somebody is signed in, and rejects if the server does not tell.
  */
 export async function signInSilently(manager, issuer) {
   await assertReachable(issuer);
   try {
-    // Always by the session: a refresh token may outlive it.
+    // The session alone counts, because a refresh token may outlive it.
     await manager.signinSilent({ forceIframeAuth: true });
     return true;
   } catch (error) {
@@ -48,7 +48,7 @@ export async function signInSilently(manager, issuer) {
   }
 }
 
-/** A frame cannot tell a server that is down from a slow one; this can. */
+/** Throws if the server does not answer. A hidden frame could not tell a server that is down from a slow one. */
 export async function assertReachable(issuer) {
   try {
     await fetch(`${issuer}/.well-known/openid-configuration`, { cache: 'no-store', signal: AbortSignal.timeout(8000) });

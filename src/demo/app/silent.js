@@ -1,5 +1,5 @@
 import { createManager, loadConfig } from './session.js';
 
-// Loaded in a hidden frame, where silent sign-in ends: hands the answer to the page around it.
+// Runs in the hidden frame in which a silent sign-in ends, and hands the response to the page around the frame.
 const manager = createManager(await loadConfig());
 await manager.signinSilentCallback();

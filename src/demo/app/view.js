@@ -23,7 +23,7 @@ export function showPhase(phase) {
   if (phase !== 'signed-in') find('#answer').hidden = true;
 }
 
-/** A line above everything else; `kind` is `news` or `problem`. Without text it goes away. */
+/** Shows a line above everything else, or hides it if there is no text. `kind` is `news` or `problem`. */
 export function showNotice(text, kind = 'news') {
   const notice = find('#notice');
   notice.hidden = text === undefined;
@@ -59,7 +59,7 @@ function showToken(panel, token) {
   find('.times', panel).replaceChildren(...times);
 }
 
-/** Says all times again, as they pass. */
+/** Updates all relative times. */
 export function showTimes() {
   const now = Math.floor(Date.now() / 1000);
   for (const time of document.querySelectorAll('.times time')) {
@@ -86,7 +86,7 @@ function element(name, text) {
   return created;
 }
 
-/** A value as indented JSON, with its keys and its texts marked for the style sheet. */
+/** Returns a value as indented JSON, in which keys and strings are marked for the style sheet. */
 function coloured(value) {
   const pieces = JSON.stringify(value, null, 2).split(/("(?:[^"\\]|\\.)*")/);
   return pieces.map((piece, index) => {

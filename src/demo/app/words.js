@@ -8,7 +8,7 @@ const UNITS = [
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'always' });
 const clockTime = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' });
 
-/** A moment, in seconds since the Unix epoch, as “in 14 minutes, at 10:32:05”. */
+/** Formats an instant, given in seconds since the Unix epoch: “in 14 minutes, at 10:32:05”. */
 export function timeInWords(moment, now) {
   const seconds = moment - now;
   const [unit, size] = UNITS.find(([, length]) => Math.abs(seconds) >= length) ?? ['second', 1];
@@ -16,7 +16,7 @@ export function timeInWords(moment, now) {
   return `${distance}, at ${clockTime.format(moment * 1000)}`;
 }
 
-/** Header and claims of a JWT, unverified: the library has verified the ID token, and the API verifies the other. */
+/** Decodes the header and claims of a JWT without verifying it. The page only shows them. */
 export function decodeToken(token) {
   const [header, claims] = token.split('.').slice(0, 2).map(decodePart);
   return { header, claims };
