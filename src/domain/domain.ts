@@ -23,12 +23,12 @@ import type { Stores } from '../storage/open-stores.ts';
 
 export interface DomainOptions {
   config: Config;
-  /** Open stores. Their opener closes them. */
+  /** Open stores, which the caller closes. */
   stores: Stores;
   random: Random;
   /** Reads the current keys. A command calls it only if it needs a key. */
   keys: () => Promise<RingSnapshot>;
-  /** Absent in a command: a server on the same stores announces what the command revokes. */
+  /** Absent in a command. A server on the same stores announces what the command revokes. */
   server?: ServerContext | undefined;
 }
 
@@ -41,10 +41,10 @@ export interface ServerContext {
   learn: Learn;
 }
 
-/** Records and rules over one pair of stores. The server, every command and the tests open them here, and nowhere else. */
+/** The records and rules on a pair of stores. The server, every command and the tests open them only here. */
 export type Domain = ReturnType<typeof openDomain>;
 
-/** Opens everything that works on the stores alone; reads and writes nothing yet. */
+/** Opens everything that needs only the stores. Reads and writes nothing yet. */
 export function openDomain({ config, stores, random, keys, server }: DomainOptions) {
   const { records, grants, clock } = stores;
   const announce = server?.announce ?? (() => undefined);
@@ -132,7 +132,8 @@ function openPasswords({
 }
 
 /**
- * @returns a function that logs a failure of background work; does nothing in a command, which reports its own
+ * @returns a function that logs a failure of background work. In a command, which reports its own failures, it does
+ * nothing.
  */
 export function warningOf(log: ServerContext['log'] | undefined, message: string): (error: unknown) => void {
   return (err) => log?.warn({ err }, message);

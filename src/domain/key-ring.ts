@@ -18,8 +18,8 @@ export interface KeyRingContext {
 }
 
 /**
- * Reads the current keys from the store. @throws MasterKeyError, StoreUnavailable, or Error if no server has made them
- * yet
+ * Reads the current keys from the store.
+ * @throws MasterKeyError, StoreUnavailable, or Error if no server has made keys yet
  */
 export async function storedKeys({ config, stores, random }: KeyRingContext): Promise<RingSnapshot> {
   const { records, clock } = stores;
@@ -31,8 +31,8 @@ export async function storedKeys({ config, stores, random }: KeyRingContext): Pr
 /** Opens the keys of this installation and keeps them up to date. */
 export async function openRing({ config, stores, random, log }: KeyRingContext & { log: Logger }): Promise<KeyRing> {
   const { records, clock } = stores;
-  // Makes the master key at the first start beside an embedded store; nodes that share a store need a copy of the key.
-  // A new key could not decrypt an existing ring, and would hide that the right one is missing.
+  // The first start with an embedded store creates the master key. Nodes that share a store need a copy of one key.
+  // Beside an existing ring, a new key could decrypt nothing, and would hide that the right key is missing.
   const create = stores.isEmbedded && !(await holdsRing(records));
   const masterKey = await openMasterKey(config.keys_dir, { create, random });
   return openKeyRing({

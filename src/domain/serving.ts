@@ -45,13 +45,13 @@ interface ServingOptions {
   opening: AsyncDisposableStack;
 }
 
-/** Signs JWTs outside the engine with the current keys. */
+/** Functions that sign the JWTs that the engine does not make, with the current keys. */
 export interface Signers {
   list: SigningDependencies['sign'];
   event: SignSet;
 }
 
-/** The domain, together with server-only parts that outlive a change of keys. */
+/** The domain, together with the parts of a server that outlive a change of keys. */
 export type ServingDomain = Awaited<ReturnType<typeof openServingDomain>>;
 
 /** @throws StoreUnavailable, or ConfigError if a configured account's password is too easy to guess */
@@ -92,7 +92,7 @@ export async function openServingDomain({ config, stores, random, log, ring, sig
     registration: openSelfRegistration(domain, { announce, log, keySets }),
     refresh: refreshGrant({ grants, clock, random, window: config.tokens.refresh_window }),
     jwtBearer: jwtBearer({ issuer, issuers, accounts, records, grants, keySets, clock, announce }).grant,
-    // Read once: if the file disappears later, the engine must still be rebuilt for new keys.
+    // The file is read only once, because the engine must be rebuilt for new keys even if the file disappears.
     mTLS: mutualTls(config.listen, clock),
     secretGuesses: openSecretGuesses({ clients, grants, clock, announce }),
     pages: openPages({ config, grants, clock, random, log, secrets, knownBrowser: credentials.knownBrowser }),
@@ -175,7 +175,7 @@ function openDelivery(
   return transmitter;
 }
 
-/** A fault that strangers can cause must not warn the operator. */
+/** Opens outgoing requests. A failure that strangers can cause does not warn the operator. */
 function openCalls({ config, stores, log }: Pick<ServingOptions, 'config' | 'stores' | 'log'>): Outgoing {
   const { allow, ca } = config.outgoing;
   return openOutgoing({
