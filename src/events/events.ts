@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 
 /**
- * Domain events, as one closed list. Reasons are for the operator and may contain details that no response may show. No
- * event carries a secret.
+ * Closed list of the domain events. Reasons are for the operator, and may contain details that no response may show. No
+ * event contains a secret.
  */
 export type BusinessEvent =
   | { type: 'account.signed-up'; account: string; address: string }
@@ -31,17 +31,17 @@ export type BusinessEvent =
   | { type: 'keys.changed'; signing: readonly string[]; published: readonly string[] }
   | RequestRefused;
 
-/** The target of a revocation, with its owner if known. */
+/** A revocation, with the owner of its target if known. */
 type RevokedEvent = {
   type: 'revoked';
-  /** The same in every log line about this revocation. */
+  /** Id of the revocation, the same in every log line about it. */
   revocation: string;
   cause: RevocationCause;
   account?: string;
   client?: string;
   /**
-   * True if the process that began it died, perhaps before it made the change. The operator must check and repeat the
-   * change.
+   * True if the process that began the revocation died, perhaps before it made the change behind it. The operator must
+   * check whether the change was made, and repeat it if not.
    */
   isBrokenOff?: true;
 } & RevocationTarget;
@@ -49,8 +49,9 @@ type RevokedEvent = {
 interface TokenExchanged {
   type: 'token.exchanged';
   client: string;
-  /** The subject of the tokens, and the client that the presented token was issued to. */
+  /** The subject of both tokens. */
   subject: string;
+  /** The client to which the presented token was issued. */
   from: string;
   /** The acting parties, the latest first; empty for an impersonation. */
   actors: readonly string[];
@@ -77,10 +78,10 @@ interface RequestRefused {
   reason: string;
 }
 
-/** Announces an event. One call writes it to every place that wants it. */
+/** Announces an event by one line of the log. */
 export type Announce = (event: BusinessEvent) => void;
 
-/** Events that the operator should look into. Slowed guesses are none, because any stranger can cause them. */
+/** Events that the operator should look into. Delayed guesses are not among them: any stranger can cause those. */
 const warnings: ReadonlySet<BusinessEvent['type']> = new Set([
   'approval.ping-failed',
   'logout.undelivered',
@@ -90,15 +91,15 @@ const warnings: ReadonlySet<BusinessEvent['type']> = new Set([
 ]);
 
 /**
- * Errors of normal operation. With `prompt=none` apps learn that the person must be asked (OpenID Connect Core
- * §3.1.2.6), and devices poll until the person has answered (RFC 8628 §3.5), both as often as they like.
+ * Errors of normal operation, which can be frequent. Apps use `prompt=none` to learn whether the person must be asked
+ * (OpenID Connect Core §3.1.2.6). Devices poll until the person has answered (RFC 8628 §3.5).
  */
 const expected: ReadonlySet<string> = new Set([
   ...['login_required', 'consent_required', 'interaction_required'],
   ...['authorization_pending', 'slow_down'],
 ]);
 
-/** Causes that show a stolen code or token, because two parties used it. */
+/** Causes that point to a stolen code or token, because it was used twice. */
 const replays: ReadonlySet<RevocationCause> = new Set(['code-replayed', 'refresh-token-replayed']);
 
 function levelOf(event: BusinessEvent): 'debug' | 'info' | 'warn' {
@@ -115,17 +116,17 @@ export function announceTo(log: Logger): Announce {
 }
 
 /**
- * Target of a revocation. Times are in milliseconds since the epoch; without `before`, everything issued up to now is
- * revoked.
+ * Target of a revocation. Times are in milliseconds since the epoch. If `before` is absent, everything issued up to now
+ * is revoked.
  */
 export type RevocationTarget =
   | TokenTarget
   /** A person's grant to a client: its codes, refresh tokens and access tokens. */
   | { what: 'grant'; grant: string }
-  /** The session's uid. Offline access (`offline_access`) survives its end. */
+  /** A session, by its uid. Offline access (`offline_access`) survives the end of the session. */
   | { what: 'session'; session: string }
   | { what: 'account'; account: string; before?: number; exceptSession?: string }
-  /** The access tokens of an account; its grants stay, and apps get new access tokens. */
+  /** The access tokens of an account. Its grants stay, so apps can get new access tokens. */
   | { what: 'access'; account: string }
   | { what: 'consent'; account: string; client: string }
   | { what: 'client'; client: string; before?: number }
@@ -133,7 +134,7 @@ export type RevocationTarget =
   | { what: 'key'; kid: string }
   | { what: 'everything'; before?: number };
 
-/** One access token: the status reference of a JWT, or the record name of an opaque token. */
+/** One access token, named by the status reference of a JWT or by the record of an opaque token. */
 export interface TokenTarget {
   what: 'token';
   client: string;
@@ -142,19 +143,19 @@ export interface TokenTarget {
 }
 
 export type RevocationCause =
-  /** A client revoked it (RFC 7009). */
+  /** A client revoked the token (RFC 7009). */
   | 'token-revoked'
   | 'code-replayed'
   | 'refresh-token-replayed'
   /** The person signed out, here or from an app. */
   | 'signed-out'
-  /** The owner ended it from another browser. */
+  /** The owner ended the session from another browser. */
   | 'session-ended'
   | 'password-changed'
   | 'factor-changed'
   | 'account-disabled'
   | 'account-deleted'
-  /** The access tokens contain a role that was removed. */
+  /** The account lost a role, which its access tokens still contain. */
   | 'role-removed'
   | 'consent-withdrawn'
   | 'client-disabled'
@@ -166,10 +167,11 @@ export type RevocationCause =
   | 'ended-by-operator';
 
 /**
- * Revokes something everywhere. It resolves once the revocation is complete in the store; after a rejection another
- * node continues. @param change runs once the revocation is stored and before anything ends, such as storing the new
- * password or removing the role. If it fails, or its process dies, everything issued until then still ends, because the
- * change may have been made.
+ * Revokes something everywhere. Resolves once the revocation is complete in the store. If it rejects, another node
+ * continues the revocation.
+ * @param change the change behind the revocation, such as storing a new password. It runs once the revocation is stored
+ * and before anything is revoked. If it fails, or its process dies, everything issued until then is still revoked,
+ * because the change may have been made.
  */
 export type Revoke = (
   target: RevocationTarget,
@@ -177,9 +179,9 @@ export type Revoke = (
   change?: () => Promise<unknown>,
 ) => Promise<void>;
 
-/** A finished revocation, with the owners that the target alone does not name. */
+/** A finished revocation, with owners that the target itself does not name. */
 export interface Revoked {
-  /** The same on every repeated call. */
+  /** Id of the revocation, the same in every repeated call. */
   id: string;
   target: RevocationTarget;
   cause: RevocationCause;
@@ -187,6 +189,6 @@ export interface Revoked {
   at: number;
   account?: string;
   client?: string;
-  /** True if another node completed it: the change behind it may be missing. */
+  /** True if another node completed the revocation. The change behind it may be missing. */
   isBrokenOff?: true;
 }
