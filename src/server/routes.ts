@@ -19,10 +19,10 @@ import { transmitterIdentifier } from '../oidc/requests/transmitter.ts';
 import { appsWithAccess, liveSessions } from '../sessions/access.ts';
 import { statusRoutes } from '../status/routes.ts';
 
-/** The account pages that may require sign-in. */
+/** The account pages to which a sign-in may lead back. */
 const OWN_PAGES = ['/', '/sessions', '/apps', '/password'];
 
-/** Apps to name on the root page. */
+/** The apps that the root page names. */
 export type Apps = readonly { name: string; url: string }[];
 
 /** Lists the routes outside the engine. */
@@ -46,7 +46,7 @@ export function routesOf(serving: ServingDomain, provider: Provider, apps: Apps)
   ];
 }
 
-/** The home page, and the answer to an app's request there. */
+/** The home page, and the route for a person's answer to an app's request that it shows. */
 function homeRoutes(serving: ServingDomain, provider: Provider, apps: Apps): Route[] {
   const { approvals, backchannel } = serving;
   const { config, accounts, clock } = serving.domain;
@@ -68,7 +68,7 @@ function homeRoutes(serving: ServingDomain, provider: Provider, apps: Apps): Rou
   ];
 }
 
-/** Pages on which people end their sessions and apps' access. */
+/** Pages on which people end sessions, remove the access of apps and change their password. */
 function accountRoutes(serving: ServingDomain, provider: Provider): Route[] {
   const { announce, credentials } = serving;
   const { config, accounts, clients, consents, operations, grants, clock } = serving.domain;
