@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 import { text } from 'node:stream/consumers';
 
-// SIGHUP makes a server reload its certificates. It must not end any command, also while the program still loads.
+// SIGHUP makes a server reload its certificates. It must not end any command, not even while the program still loads.
 process.on('SIGHUP', () => undefined);
 const { ask } = await import('./cli/ask.ts');
 const { run } = await import('./cli/run.ts');
 const { processEnvironment } = await import('./config/loading/environment.ts');
 
-// A reader that stops early, such as `head`, is no failure, and the command still makes its changes.
+// A reader such as `head` may stop early. That is not a failure, and the command still makes its changes.
 let isUnread = false;
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -26,6 +26,6 @@ const code = await run(process.argv.slice(2), {
   ask,
   input: () => text(process.stdin),
 });
-// A failed start or a hard stop may leave open sockets that keep the process alive; a success ends by itself.
+// A failed start or a hard stop may leave open sockets that keep the process alive. After a success, nothing does.
 if (code === 0) process.exitCode = 0;
 else process.exit(code);

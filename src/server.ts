@@ -21,12 +21,12 @@ import { signJwt } from './oidc/internals.ts';
 
 export interface ServerOptions {
   config: Config;
-  /** Apps to name on the root page. */
+  /** The apps that the root page names. */
   apps?: Apps;
   /** A clock in place of the store's, for tests. */
   clock?: Clock;
   random?: Random;
-  /** Replaces `openStores`, for stores that count or fail. */
+  /** Replaces `openStores` in tests, by stores that count calls or fail. */
   openStores?: typeof openStores;
 }
 
@@ -43,7 +43,7 @@ export interface RunningServer {
   reload(): void;
 }
 
-/** Starts the server of a configuration: the only place that knows every part. */
+/** Starts the server for a configuration. No other function knows every part. */
 export async function startServer({ config, apps = [], ...given }: ServerOptions): Promise<RunningServer> {
   const { random = systemRandom, openStores: open = openStores } = given;
   // If the start fails, closes what was opened, last first.
@@ -142,9 +142,9 @@ function kidsOf(keys: readonly { kid?: string }[]): string[] {
   return keys.map(({ kid = '' }) => kid);
 }
 
-/** Signs a JWT that the engine does not make, with the current engine. */
+/** Returns functions that sign the JWTs that the engine does not make, with the keys of the current engine. */
 export function signersOf(provider: () => Provider, ring: Pick<KeyRing, 'current'>): Signers {
-  /** Algorithm to prefer if the ring has a key for it: the default of readers. */
+  /** Signs with the preferred algorithm, which readers expect by default, if the ring has a key for it. */
   const signAs = (preferred: string, typ: string, claims: Readonly<Record<string, unknown>>): Promise<string> => {
     const algorithms: string[] = ring.current().signing.map(({ alg }) => alg);
     const alg = algorithms.find((one) => one === preferred) ?? algorithms[0] ?? preferred;
@@ -152,7 +152,7 @@ export function signersOf(provider: () => Provider, ring: Pick<KeyRing, 'current
   };
   return {
     list: (claims) => signAs('ES256', 'statuslist+jwt', claims),
-    // CAEP Interoperability Profile 1.0 §2.6 knows RS256 alone.
+    // CAEP Interoperability Profile 1.0 §2.6 allows RS256 only.
     event: (claims) => signAs('RS256', 'secevent+jwt', claims),
   };
 }
