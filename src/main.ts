@@ -26,6 +26,6 @@ const code = await run(process.argv.slice(2), {
   ask,
   input: () => text(process.stdin),
 });
-// A failed start or a hard stop may leave open sockets that keep the process alive. After a success, nothing does.
+// A failed start or a hard stop may leave open sockets that keep the process alive. A success leaves none.
 if (code === 0) process.exitCode = 0;
 else process.exit(code);

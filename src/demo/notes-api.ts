@@ -10,7 +10,7 @@ interface NotesApiOptions {
   origins: readonly string[];
 }
 
-/** The API's request listener, which holds a verifier until it is closed. */
+/** The API's request listener. Closing it stops the verifier. */
 export interface NotesApi extends RequestListener {
   close(): void;
 }

@@ -26,7 +26,7 @@ export interface DomainOptions {
   /** Open stores, which the caller closes. */
   stores: Stores;
   random: Random;
-  /** Reads the current keys. A command calls it only if it needs a key. */
+  /** Reads the current keys. A command calls this function only if it needs a key. */
   keys: () => Promise<RingSnapshot>;
   /** Absent in a command. A server on the same stores announces what the command revokes. */
   server?: ServerContext | undefined;

@@ -31,8 +31,8 @@ export async function storedKeys({ config, stores, random }: KeyRingContext): Pr
 /** Opens the keys of this installation and keeps them up to date. */
 export async function openRing({ config, stores, random, log }: KeyRingContext & { log: Logger }): Promise<KeyRing> {
   const { records, clock } = stores;
-  // The first start with an embedded store creates the master key. Nodes that share a store need a copy of one key.
-  // Beside an existing ring, a new key could decrypt nothing, and would hide that the right key is missing.
+  // The first start with an embedded store creates the master key. Nodes that share a store need copies of one key.
+  // If a ring exists, a new key could not decrypt it, and would hide that the right key is missing.
   const create = stores.isEmbedded && !(await holdsRing(records));
   const masterKey = await openMasterKey(config.keys_dir, { create, random });
   return openKeyRing({

@@ -185,7 +185,7 @@ export interface Revoked {
   id: string;
   target: RevocationTarget;
   cause: RevocationCause;
-  /** In milliseconds since the epoch. */
+  /** Time of the revocation in milliseconds since the epoch. */
   at: number;
   account?: string;
   client?: string;

@@ -5,7 +5,7 @@ import { TLSSocket } from 'node:tls';
 import type { Admitted } from '../http/request-facts.ts';
 
 export interface Admission {
-  /** Decides, before Koa runs, about a request. @returns false if its host is neither the issuer's nor an alias */
+  /** Decides, before Koa runs, whether to admit a request. @returns false if its host is neither the issuer's nor an alias */
   admit(request: IncomingMessage): boolean;
   /** Returns the facts about an admitted request. */
   admitted(request: object): Admitted | undefined;
@@ -14,7 +14,7 @@ export interface Admission {
 /**
  * Decides whether a request is for this server, and determines its sender. The engine builds URLs from the request's
  * host and protocol, so both are set to the issuer's once the host is accepted. Forwarding headers count only if a
- * trusted proxy sent them, and are then removed.
+ * trusted proxy sent them, and are removed in any case.
  */
 export function admission(options: {
   issuer: string;
@@ -57,7 +57,7 @@ export function admission(options: {
   };
 }
 
-/** Returns the client's certificate. If a proxy forwards it in a header, only the header counts. */
+/** Returns the client's certificate. Behind a proxy only the header counts, as the TLS certificate is the proxy's. */
 function certificateOf({ headers, socket }: IncomingMessage, header: string | undefined): X509Certificate | undefined {
   if (header !== undefined) return certificateFromHeader(String(headers[header] ?? ''));
   return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;

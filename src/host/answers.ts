@@ -7,7 +7,7 @@ import { requestId } from '../http/request-facts.ts';
 import { letOriginRead } from './machine-endpoints.ts';
 import { StoreUnavailable } from '../storage/store.ts';
 
-/** Least time in milliseconds between two warnings that strangers can cause. */
+/** Minimum time in milliseconds between two warnings that strangers can cause. */
 const SELDOM = 60_000;
 
 /**
@@ -24,7 +24,7 @@ function seldom(): () => boolean {
   };
 }
 
-/** Answers an error that later middleware throws with its public part, and logs its internal reason. */
+/** Catches the errors of later middleware: the client gets the public part, and the log gets the internal reason. */
 export function answerProblems(views: Views, log: Logger): Middleware {
   const pages = problemPages(views);
   const mayWarn = seldom();

@@ -21,7 +21,7 @@ interface Listener {
 
 /** Milliseconds in which a client must send a whole request. A slower client probably wants to block connections. */
 const REQUEST_TIMEOUT = 30_000;
-/** Milliseconds for which idle connections stay open: longer than at load balancers, so that those close them first. */
+/** Milliseconds for which an idle connection stays open. Load balancers use a shorter time, so they close it first. */
 const KEEP_ALIVE = 65_000;
 
 /** The TLS 1.3 suites. Node disables TLS 1.3 if a list names none of them. */

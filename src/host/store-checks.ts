@@ -4,7 +4,7 @@ import type { Random } from '../lib/random.ts';
 import { clockWarnings, within, type SharedClock } from '../lib/clock.ts';
 import { keyspace, StoreUnavailable, type Key, type Store, type Stored } from '../storage/store.ts';
 
-/** Record that a node writes to test whether the store takes writes. */
+/** Record that a node writes to test whether the store accepts writes. */
 interface Probe {
   at: number;
 }

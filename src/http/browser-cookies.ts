@@ -2,9 +2,9 @@ import type { Context } from 'koa';
 import { sha256 } from '../lib/hash.ts';
 import { secretToken, type Random } from '../lib/random.ts';
 
-/** Least cookie lifetime in seconds. It starts again with each form or interaction that is bound to the browser. */
+/** Minimum cookie lifetime in seconds. It starts again with each form or interaction that is bound to the browser. */
 const LIFE = 86_400;
-/** The most browser cookies that are read from one request. */
+/** Maximum number of browser cookies that are read from one request. */
 const MOST = 32;
 
 interface BrowserCookie {
@@ -37,7 +37,7 @@ export function browsersOf(context: Request): string[] {
 
 /**
  * Returns the browser's value, to which the caller binds a form or an interaction. A browser without a value gets one.
- * @param life least time in seconds for which the browser keeps the cookie
+ * @param life minimum time in seconds for which the browser keeps the cookie
  */
 export function browserFor(context: Request, random: Random, life = 0): string {
   const known = (context.state['browser'] as BrowserCookie | undefined) ?? cookiesOf(context)[0];

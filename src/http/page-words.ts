@@ -71,7 +71,7 @@ const BROWSERS: readonly [RegExp, string][] = [
   [/\bVersion\/.*\bSafari\//, 'Safari'],
 ];
 
-/** The most characters of a `User-Agent` that are read. */
+/** Maximum number of characters of a `User-Agent` that are read. */
 const LONGEST = 512;
 
 const SYSTEMS: readonly [RegExp, string][] = [

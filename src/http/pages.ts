@@ -136,7 +136,7 @@ interface ErrorPage {
   readonly requestId: string;
 }
 
-/** A request of an app that runs elsewhere, which the person answers in this browser (CIBA). */
+/** A request that the person answers in this browser for an app that runs elsewhere (CIBA). */
 interface Approval extends Form {
   readonly clientName: string;
   /** The message that the app also shows, so that the person can compare the two. */

@@ -21,9 +21,9 @@ export async function within<T>(milliseconds: number, work: Promise<T>, late: ()
   return Promise.race([work, promise]).finally(() => clearTimeout(timer));
 }
 
-/** Milliseconds from which on a measurement is too imprecise to replace an earlier one. */
+/** Milliseconds that a measurement may take. A slower one is too imprecise to replace an earlier one. */
 const SLOW = 1000;
-/** Milliseconds. If a measurement sets the time back by less than this, the clock stands still instead. */
+/** Milliseconds by which a measurement may set the time back. The clock then stands still instead. */
 const WAVER = 1000;
 
 /** Milliseconds by which a machine's clock may differ without a warning. */

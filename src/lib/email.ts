@@ -17,7 +17,7 @@ const LONGEST_LOCAL_PART = 64;
 /** HTML's pattern of a "valid email address", in lower case. */
 const LOCAL_PART = /^[a-z0-9.!#$%&'*+/=?^_`{|}~-]+$/;
 const DOMAIN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
-/** A domain in Unicode, before its labels become A-labels. Excludes escapes, which the conversion would decode. */
+/** A domain in Unicode, before its labels become A-labels. It has no escapes, which the conversion would decode. */
 const UNICODE_DOMAIN = /^[\p{L}\p{M}\p{N}\p{Join_Control}.\u3002\u00B7\u30FB-]+$/u;
 
 /**

@@ -6,7 +6,7 @@
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u;
 const EACH_HIDDEN = new RegExp(HIDDEN, 'gu');
 
-/** Tells whether a text contains characters that a reader cannot see. Texts on which a person decides must not. */
+/** Tells whether a text contains characters that a reader cannot see. A text on which a person decides must not. */
 export function hasHiddenCharacters(text: string): boolean {
   return HIDDEN.test(text);
 }

@@ -28,7 +28,7 @@ export function verifies({ kty, crv, use, key_ops: operations }: Readonly<Record
   return operations === undefined || (Array.isArray(operations) && operations.includes('verify'));
 }
 
-/** @returns undefined if length and exponent are acceptable */
+/** Explains why an RSA key must not be used. @returns undefined if length and exponent are acceptable */
 export function rsaSizeFault(bits: number, exponent: bigint): string | undefined {
   if (bits < RSA.least || bits > RSA.most)
     return `must have ${RSA.least} to ${RSA.most} bits, and this one has ${bits}`;

@@ -7,7 +7,7 @@ import { addressBlocks } from '../http/address-block.ts';
 export interface Share {
   readonly subject: string;
   readonly most: number;
-  /** True for a share that all subjects have in common. It is spent only if the other shares have enough left. */
+  /** True for a share that all subjects have in common. `spend` uses it only if the other shares have enough left. */
   readonly isCommon?: true;
 }
 
@@ -16,7 +16,7 @@ export interface Budget {
   spend(shares: readonly Share[], amount: number): Promise<boolean>;
   /** Tells, without asking the store, whether a share was recently used up, so that `spend` would refuse. */
   isSpent(shares: readonly Share[]): boolean;
-  /** Returns an amount that was not needed. The sum never falls below zero, even if the span has changed since. */
+  /** Returns an amount that was not needed. The sum never falls below zero, even if a new span has begun since. */
   giveBack(subjects: readonly string[], amount: number): Promise<void>;
 }
 
@@ -87,12 +87,12 @@ export function blockShares(address: string, most: number): Share[] {
   return addressBlocks(address).map((subject, index) => ({ subject, most: most * (WIDER[index] ?? 1) }));
 }
 
-/** The most subjects that are remembered. */
+/** Maximum number of subjects that are remembered. */
 const MOST = 10_000;
 
 /**
  * Remembers until when subjects are refused, so that refusing a flood costs no call to the store. If there are too many
- * subjects, it forgets the one that was noted first, whose next attempt asks the store again.
+ * subjects, it forgets the oldest, and the next attempt of that subject asks the store again.
  */
 export class RefusalMemory {
   readonly #clock: Clock;

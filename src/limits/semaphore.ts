@@ -1,9 +1,9 @@
 import { type Caller, Lane } from './lane.ts';
 
-/** The queue is full. The host answers 503 with `Retry-After`. */
+/** Thrown if the queue is full. The host answers 503 with `Retry-After`. */
 export class TooBusy extends Error {
   override name = 'TooBusy';
-  /** In seconds. */
+  /** Value of `Retry-After` in seconds. */
   readonly retryAfter = 2;
 }
 
@@ -16,7 +16,7 @@ export interface SemaphoreLimits {
   perBlock: number;
   /** Tasks that may wait or run for one account, in each lane. */
   perAccount: number;
-  /** Number of waiting unknown callers from which on they count as a crowd. */
+  /** Minimum number of waiting unknown callers that counts as a crowd. */
   crowd: number;
 }
 
@@ -27,7 +27,7 @@ export interface SemaphoreLimits {
  */
 export interface Semaphore {
   /**
-   * @param task is called with true if its caller belongs to a crowd of unknown callers, who can wait
+   * @param task called with true if its caller belongs to a crowd of unknown callers, for whom it may run more slowly
    * @throws TooBusy if the queue is full, before the task has started
    */
   run<T>(caller: Caller, task: (isOfCrowd: boolean) => Promise<T>): Promise<T>;
