@@ -5,7 +5,7 @@ import { TLSSocket } from 'node:tls';
 import type { Admitted } from '../http/request-facts.ts';
 
 export interface Admission {
-  /** Decides, before Koa runs, whether to admit a request. @returns false if its host is neither the issuer's nor an alias */
+  /** Decides about a request before Koa runs. @returns false if its host is neither the issuer's nor an alias */
   admit(request: IncomingMessage): boolean;
   /** Returns the facts about an admitted request. */
   admitted(request: object): Admitted | undefined;

@@ -18,7 +18,7 @@ export function makeFolder(path: string, mode: number): void {
   }
 }
 
-/** Tells whether two paths lead to the same file, even through links. If either leads nowhere, compares them as text. */
+/** Tells whether two paths lead to the same file, even by links. If either leads nowhere, compares them as text. */
 export function areSameFile(one: string, other: string): boolean {
   const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
   if (a === undefined || b === undefined) return resolve(one) === resolve(other);
