@@ -15,10 +15,9 @@ interface BrowserCookie {
 type Request = Pick<Context, 'cookies' | 'get' | 'secure' | 'state'>;
 
 /**
- * Reads the cookies whose random values bind interactions and forms to one browser. Only this host can set a `__Host-`
- * cookie; without TLS the name has no such prefix, and other hosts of the domain can set it too. A new browser may send
- * several requests at once, and each response sets a cookie. Every cookie has its own name, so that none overwrites
- * another.
+ * Reads the cookies whose random values bind interactions and forms to one browser. Without TLS, other hosts of the
+ * domain can set them too, because the name has no `__Host-` prefix. A new browser may send several requests at once.
+ * Each response sets a cookie with a name of its own, so that none overwrites another.
  */
 function cookiesOf(context: Request): BrowserCookie[] {
   const pair = new RegExp(`(?:^|; *)(${prefix(context)}[\\da-f]{8})=([\\w-]{43})(?=;|$)`, 'g');

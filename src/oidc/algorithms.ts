@@ -9,9 +9,7 @@ import type { MutualTls } from './clients/client-certificates.ts';
 import { dPoPAlgorithms } from './clients/profile-rules.ts';
 import { ASSERTION_ALGORITHMS } from './requests/client-jwts.ts';
 
-/**
- * Lists the supported client authentication methods. Certificates are among them only if mutual TLS is set up for them.
- */
+/** Lists the supported client authentication methods: those with certificates only where mutual TLS is set up. */
 export function authMethods({ tlsClientAuth = false, selfSignedTlsClientAuth = false }: MutualTls) {
   const offered: Record<string, boolean> = {
     tls_client_auth: tlsClientAuth,

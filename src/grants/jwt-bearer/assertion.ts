@@ -19,9 +19,7 @@ export interface Assertion {
 /** Longest accepted assertion in characters. Usual assertions have a tenth of this length. */
 export const LONGEST_ASSERTION = 16_384;
 
-/**
- * Decodes an assertion without verifying it. It never throws: unreadable parts are empty, and the checks report them.
- */
+/** Decodes an assertion without verifying it. Unreadable parts are empty, which the checks report. */
 export function readAssertion(text: string): Assertion {
   const parts = text.length > LONGEST_ASSERTION ? [] : text.split('.');
   return { text, parts, header: readPart(parts[0]), claims: readPart(parts[1]) };
