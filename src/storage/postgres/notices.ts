@@ -138,8 +138,10 @@ export class Notices {
     } catch {
       return; // Another user of this database sent it.
     }
-    if (!Array.isArray(heard)) return;
-    const [name, message] = heard.map(String);
-    for (const listener of this.#listeners.get(name ?? '') ?? []) listener(message ?? '');
+    // Any role that may connect to the database can send one, and an error here would end the process.
+    const parts: unknown[] = Array.isArray(heard) ? heard : [];
+    const [name, message] = parts;
+    if (typeof name !== 'string' || typeof message !== 'string') return;
+    for (const listener of this.#listeners.get(name) ?? []) listener(message);
   }
 }
