@@ -56,8 +56,10 @@ function says(names: readonly string[]): string {
 async function warnings({ primary, url }: PostgresStore): Promise<string[]> {
   const [facts] = await primary.read(`
     SELECT current_setting('synchronous_commit') AS commits, current_setting('statement_timeout') AS statements,
-      current_setting('default_transaction_isolation') AS isolation, current_setting('client_min_messages') AS messages`);
-  const { commits, statements, isolation, messages } = facts ?? {};
+      current_setting('default_transaction_isolation') AS isolation, current_setting('client_min_messages') AS messages,
+      EXISTS (SELECT FROM pg_namespace WHERE nspname = ANY (current_schemas(false)) AND nspname <> 'pg_catalog' AND
+        has_schema_privilege('public'::name, oid, 'CREATE')) AS shared`);
+  const { commits, statements, isolation, messages, shared } = facts ?? {};
   const alter = `ALTER ROLE "${url.username}" SET`;
   return [
     ...(commits === 'off'
@@ -71,6 +73,7 @@ async function warnings({ primary, url }: PostgresStore): Promise<string[]> {
     ...(isolation === 'read committed'
       ? []
       : [`the PostgreSQL refuses writes that meet: run ${alter} default_transaction_isolation = 'read committed'`]),
+    ...(shared === true ? [`other roles can make the store run functions: run ${alter} search_path = pg_catalog`] : []),
     ...(messages === 'error'
       ? [`the PostgreSQL does not tell when replicas lack a write: run ${alter} client_min_messages = 'warning'`]
       : []),

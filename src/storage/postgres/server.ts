@@ -34,6 +34,9 @@ const STATE = `
 /**
  * Query that prepares a new session. It changes no settings through a pooler, because the next client on the pooler's
  * connection would inherit them. It recognises a pooler by the process id, which is not the server's.
+ *
+ * It limits the search for names to `pg_catalog`. Otherwise the store could run a function or an operator that another
+ * role made in `public`, if its types fit better (CVE-2018-1058).
  */
 const SESSION = `
   SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS standby,
@@ -44,7 +47,7 @@ const SESSION = `
       set_config('statement_timeout', '${PATIENCE}', false) || set_config('lock_timeout', '${LOCK_PATIENCE}', false) ||
       set_config('idle_in_transaction_session_timeout', '${IDLE_IN_TRANSACTION}', false) ||
       set_config('default_transaction_isolation', 'read committed', false) ||
-      set_config('client_min_messages', 'warning', false)
+      set_config('client_min_messages', 'warning', false) || set_config('search_path', 'pg_catalog', false)
     END`;
 
 /** One server of the store URL, with connections for statements, and one connection that asks for its state. */
