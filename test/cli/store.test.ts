@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { openBackup } from '../../src/backup/backup-file.ts';
 import { openMasterKey } from '../../src/keys/master-key.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
+import { Load } from '../../src/storage/loading.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import type { Item } from '../../src/storage/store.ts';
 import { postgres, sqlite, type Backend, type RunningBackend } from '../storage/backends.ts';
@@ -137,6 +139,53 @@ describe('latchkey store', function () {
       assert.equal(code, 1);
       assert.match(err, /is not empty .*: nothing was changed/);
       assert.equal((await contents(source)).size, before.size);
+    });
+
+    it('refuses a store of grants that is not empty at the second attempt too, and leaves the one of records', async () => {
+      const [records, grants] = [`sqlite:${file('separate-records.db')}`, `sqlite:${file('full-grants.db')}`];
+      const full = await openStore(grants, systemClock);
+      await full.set('session:1', {});
+      await full.close();
+      const line = ['store', 'restore', file('first'), '--key-file', keyFile, '--yes'];
+      const environment = {
+        ...besides({ directory: keys, issuer, store: grants }),
+        LATCHKEY_RECORDS_STORE: records,
+      };
+      for (const attempt of ['first', 'second']) {
+        const { code, err } = await command(line, { environment });
+        assert.deepEqual(
+          [code, err.includes('is not empty (session): nothing was changed')],
+          [1, true],
+          `${attempt}: ${err}`,
+        );
+        assert.deepEqual([...(await contents(grants)).keys()], ['record session:1']);
+        assert.equal((await contents(records)).size, 0);
+      }
+    });
+
+    it('refuses a full store of records, although its grants are half restored', async () => {
+      const [records, grants] = [`sqlite:${file('full-records.db')}`, `sqlite:${file('half-grants.db')}`];
+      const full = await openStore(records, systemClock);
+      await full.set('account:1', {});
+      await full.close();
+      const { description, close } = await openBackup(file('first'), PASSPHRASE);
+      close();
+      const half = await openStore(grants, systemClock);
+      await Load.begin(half, {
+        by: 'restore',
+        source: `${description.id} sqlite:/elsewhere.db ${grants}`,
+        place: grants,
+      });
+      await half.set('store-loading:main', { ...(await half.get<object>('store-loading:main'))?.value, aliveAt: 0 });
+      await half.close();
+      const line = ['store', 'restore', file('first'), '--key-file', keyFile, '--yes'];
+      const environment = {
+        ...besides({ directory: keys, issuer, store: grants }),
+        LATCHKEY_RECORDS_STORE: records,
+      };
+      const { code, err } = await command(line, { environment });
+      assert.deepEqual([code, err.includes('is not empty (account)')], [1, true], err);
+      assert.deepEqual([...(await contents(records)).keys()], ['record account:1']);
     });
   });
 

@@ -68,15 +68,24 @@ async function check(
 async function beginLoads(
   { chosen: { config } }: Pick<StoreContext, 'chosen'>,
   { records, grants }: Stores,
-  { id: source }: Description,
+  { id }: Description,
 ): Promise<Load[]> {
   const { grants: grantsUrl, records: recordsUrl = grantsUrl } = config.stores;
-  const begun = await Promise.all([records, grants].map((store) => Load.isBegun(store, source)));
-  const begin = (store: Store, url: string): Promise<Load> =>
-    Load.begin(store, { by: 'restore', source, place: printableStoreUrl(url) }, begun.includes(true));
-  const loads = [await begin(records, recordsUrl)];
-  if (grants !== records) loads.push(await begin(grants, grantsUrl));
-  return loads;
+  const places = [recordsUrl, grantsUrl].map(printableStoreUrl);
+  // With the places, so that half of a restore vouches for no other store than the one that the run began with.
+  const source = [id, ...places].join(' ');
+  const begin = (store: Store, place = '', isContinued?: boolean): Promise<Load> =>
+    Load.begin(store, { by: 'restore', source, place }, isContinued);
+  if (grants === records) return [await begin(records, places[0])];
+  const wasBegun = await Load.isBegun(records, source);
+  // A run ends the records first, so they may be complete and without a mark while the grants have one.
+  const first = await begin(records, places[0], await Load.isBegun(grants, source));
+  try {
+    return [first, await begin(grants, places[1])];
+  } catch (error) {
+    if (!wasBegun) await first.end();
+    throw error;
+  }
 }
 
 function planFor({ startedAt }: Description, place: string): string {
