@@ -89,18 +89,30 @@ export class Load {
    * @throws StoreLoading if another one has taken over
    */
   async renew(): Promise<void> {
-    if (performance.now() - this.#renewedAt < PERIOD) return;
+    if (performance.now() - this.#renewedAt >= PERIOD) await this.#renew();
+  }
+
+  /** Passes batches on, and reports meanwhile that this process is alive. */
+  async *during<T>(batches: AsyncIterable<T>): AsyncGenerator<T> {
+    for await (const batch of batches) {
+      await this.renew();
+      yield batch;
+    }
+  }
+
+  /** Removes the mark, because the store is complete. @throws StoreLoading if another process has taken over */
+  async end(): Promise<void> {
+    await this.#renew();
+    await this.#store.delete(loadingKey);
+  }
+
+  async #renew(): Promise<void> {
     this.#renewedAt = performance.now();
     const value = { ...this.#value, aliveAt: await this.#store.time() };
     if (!(await this.#store.replace(loadingKey, value, this.#version))) {
       throw new StoreLoading('this process was stopped for too long: another one fills the store now');
     }
     this.#version += 1;
-  }
-
-  /** Removes the mark, because the store is complete. */
-  async end(): Promise<void> {
-    await this.#store.delete(loadingKey);
   }
 }
 

@@ -51,6 +51,26 @@ describe('A store that is being filled', () => {
     await second.renew();
   });
 
+  it('stays closed when a process ends that was overtaken', async () => {
+    const first = await begin();
+    moved = 30_000;
+    await begin();
+    await assert.rejects(first.end(), /another one fills the store now/);
+    await assert.rejects(openStores({ grants: running.url }), /holds a part only/);
+  });
+
+  it('is kept by a process that only reads for a long time', async function () {
+    this.timeout(30_000);
+    const load = await begin();
+    await sleep(3100);
+    moved = 15_000;
+    const read: string[] = [];
+    for await (const batch of load.during(store.dump())) read.push(...batch.map(({ key }) => key));
+    assert.deepEqual(read, ['store-loading:main']);
+    moved = 30_000;
+    await assert.rejects(begin(), /another process fills the store now/);
+  });
+
   it('is continued from the same source only', async () => {
     await begin();
     moved = 30_000;

@@ -56,8 +56,8 @@ async function compared(
   const { part, load, source, target, terminal } = given;
   const until = (await from.time()) + LIVES;
   const comparison = new Progress(terminal, 'comparison');
-  const there = await summarize(comparison.of(from.dump()), { part, until });
-  const here = await summarize(comparison.of(to.dump()), { part, until });
+  const there = await summarize(comparison.of(load.during(from.dump())), { part, until });
+  const here = await summarize(comparison.of(load.during(to.dump())), { part, until });
   comparison.end();
   const differing = differences(there, here);
   if (differing.length > 0) {
