@@ -34,7 +34,8 @@ export interface PostgresUrl {
   username: string;
   password?: string;
   schema: string;
-  sslmode: SslMode;
+  /** Absent: `verify-full`, but `disable` for a server on this machine. */
+  sslmode?: SslMode;
   /** Absolute path of the file with the trusted certificates. */
   sslrootcert?: string;
   /** Most connections of one process. */
@@ -96,17 +97,16 @@ function parsePostgresUrl(url: string): PostgresUrl {
   if (username === undefined) throw new Error('the store URL lacks the user: postgres://USER:PASSWORD@HOST/DATABASE');
   const parameters = readParameters(query);
   const nodes = readNodes(hosts);
-  const { sslmode, ...trust } = readTls(parameters, nodes);
+  const direct = parameters.has('direct') ? readNodes(parameters.get('direct') ?? '') : [];
   return {
     backend: 'postgres',
     nodes,
-    direct: parameters.has('direct') ? readNodes(parameters.get('direct') ?? '') : [],
+    direct,
     database: readPart(path, 'database'),
     username,
     ...(password !== undefined && { password }),
     schema: readSchema(parameters.get('schema') ?? 'latchkey'),
-    sslmode,
-    ...trust,
+    ...readTls(parameters, [...nodes, ...direct]),
     pool: readPool(parameters.get('pool')),
   };
 }
@@ -130,17 +130,24 @@ function readParameters(query: string): Map<string, string> {
   return parameters;
 }
 
-/** Reads the TLS parameters. Without `sslmode`, only a connection to this machine is unencrypted. */
+/** Tells whether a server is on this machine. */
+export function isLocal({ host }: StoreNode): boolean {
+  return /^(localhost|127\.[\d.]+|::1)$/i.test(host);
+}
+
+/** Reads the TLS parameters. */
 function readTls(parameters: Map<string, string>, nodes: StoreNode[]): Pick<PostgresUrl, 'sslmode' | 'sslrootcert'> {
-  const isLocal = nodes.every(({ host }) => /^(localhost|127\.[\d.]+|::1)$/i.test(host));
-  const given = parameters.get('sslmode') ?? (isLocal ? 'disable' : 'verify-full');
+  const given = parameters.get('sslmode');
   const sslmode = SSL_MODES.find((mode) => mode === given);
-  if (sslmode === undefined) throw new Error(`the store URL has an unknown sslmode: use ${SSL_MODES.join(', ')}`);
+  if (given !== sslmode) throw new Error(`the store URL has an unknown sslmode: use ${SSL_MODES.join(', ')}`);
   const sslrootcert = parameters.get('sslrootcert');
-  if (sslrootcert === undefined) return { sslmode };
-  if (!sslmode.startsWith('verify')) throw new Error(`the store URL has sslrootcert, which sslmode=${sslmode} ignores`);
+  const mode = sslmode !== undefined && { sslmode };
+  if (sslrootcert === undefined) return { ...mode };
+  const effective = sslmode ?? (nodes.every(isLocal) ? 'disable' : 'verify-full');
+  if (!effective.startsWith('verify'))
+    throw new Error(`the store URL has sslrootcert, which sslmode=${effective} ignores`);
   if (!isAbsolute(sslrootcert)) throw new Error('the store URL must have the full path of sslrootcert');
-  return { sslmode, sslrootcert };
+  return { ...mode, sslrootcert };
 }
 
 function readSchema(schema: string): string {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { parseStoreUrl } from '../../src/config/store-url.ts';
 
 const REDIS = { backend: 'redis', topology: 'single', tls: false, db: 0 };
-const POSTGRES = { backend: 'postgres', direct: [], schema: 'latchkey', sslmode: 'disable', pool: 10 };
+const POSTGRES = { backend: 'postgres', direct: [], schema: 'latchkey', pool: 10 };
 const node = (host: string, port: number) => ({ host, port });
 
 describe('A store URL', () => {
@@ -44,7 +44,6 @@ describe('A store URL', () => {
         direct: [node('c', 5432), node('d', 7)],
         schema: 'other',
         pool: 3,
-        sslmode: 'verify-full',
         sslrootcert: '/ca.pem',
       },
     ],
@@ -78,6 +77,7 @@ describe('A store URL', () => {
     ['postgres://me@/db', /not a PostgreSQL URL/],
     ['postgres://me@h/db/more', /not a PostgreSQL URL/],
     ['postgres://me@h:0x1/db', /an invalid host/],
+    ['postgres://me@localhost/db?sslrootcert=/ca.pem', /sslrootcert, which sslmode=disable ignores/],
     ['postgres://me@h/db?sslmode=prefer', /an unknown sslmode: use disable, require, verify-ca, verify-full/],
     ['postgres://me@h/db?sslmode=disable&sslrootcert=/ca.pem', /sslmode=disable ignores/],
     ['postgres://me@h/db?sslrootcert=ca.pem', /full path of sslrootcert/],

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { Client, type ClientConfig, type Notification } from 'pg';
-import type { PostgresUrl, StoreNode } from '../../config/store-url.ts';
+import { isLocal, type PostgresUrl, type StoreNode } from '../../config/store-url.ts';
 import { codeOf } from '../../lib/file-system.ts';
 import { PATIENCE } from './errors.ts';
 
 /** Options of every connection to a server. */
-export function connectionOptions(url: PostgresUrl, { host, port }: StoreNode): ClientConfig {
+export function connectionOptions(url: PostgresUrl, node: StoreNode): ClientConfig {
+  const { host, port } = node;
   return {
     host,
     port,
@@ -13,7 +14,7 @@ export function connectionOptions(url: PostgresUrl, { host, port }: StoreNode): 
     // Without a password, the client would look for one in the environment and in files.
     password: url.password ?? '',
     database: url.database,
-    ssl: tlsOptions(url),
+    ssl: tlsOptions(url, node),
     application_name: 'latchkey',
     connectionTimeoutMillis: PATIENCE,
     query_timeout: PATIENCE,
@@ -21,7 +22,8 @@ export function connectionOptions(url: PostgresUrl, { host, port }: StoreNode): 
   };
 }
 
-function tlsOptions({ sslmode, sslrootcert }: PostgresUrl): ClientConfig['ssl'] {
+function tlsOptions(url: PostgresUrl, node: StoreNode): ClientConfig['ssl'] {
+  const { sslrootcert, sslmode = isLocal(node) ? 'disable' : 'verify-full' } = url;
   if (sslmode === 'disable') return false;
   const ca = sslrootcert === undefined ? {} : { ca: readAuthorities(sslrootcert) };
   if (sslmode === 'verify-full') return { ...ca, rejectUnauthorized: true };

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { parseStoreUrl } from '../../../src/config/store-url.ts';
+import { connectionOptions } from '../../../src/storage/postgres/connection.ts';
+
+describe('A connection to PostgreSQL', () => {
+  /** Whether the connections to each server of a store URL are in TLS that verifies its name; undefined: in clear. */
+  const verifying = (text: string): (boolean | undefined)[] => {
+    const url = parseStoreUrl(text);
+    assert.equal(url.backend, 'postgres');
+    return [...url.nodes, ...url.direct].map((node) => {
+      const { ssl } = connectionOptions(url, node);
+      return typeof ssl === 'object' ? ssl.rejectUnauthorized === true && !('checkServerIdentity' in ssl) : undefined;
+    });
+  };
+
+  it('is unencrypted only where the server is on this machine, also one for notices beside a pooler', () => {
+    assert.deepEqual(verifying('postgres://me:p@localhost:6432/db?direct=pg1,127.0.0.1'), [undefined, true, undefined]);
+    assert.deepEqual(verifying('postgres://me:p@pg1,[::1]/db'), [true, undefined]);
+  });
+
+  it('is as `sslmode` says, wherever the server is', () => {
+    assert.deepEqual(verifying('postgres://me:p@localhost/db?direct=pg1&sslmode=verify-full'), [true, true]);
+    assert.deepEqual(verifying('postgres://me:p@localhost/db?direct=pg1&sslmode=require'), [false, false]);
+    assert.deepEqual(verifying('postgres://me:p@pg1/db?sslmode=disable'), [undefined]);
+  });
+});
