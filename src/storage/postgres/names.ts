@@ -8,6 +8,8 @@ const LONGEST = 1000;
 const KEPT = 800;
 /** First character of an escape sequence. The character after it tells which one. */
 const ESCAPE = '\u0001';
+/** Half a character, or half an escape: with the mark of a digest after it, it would read as another name. */
+const CUT = new RegExp(`[\uFFFD${ESCAPE}]+$`);
 const NUL = `${ESCAPE}\u0001`;
 const ITSELF = `${ESCAPE}\u0002`;
 const DIGEST = `${ESCAPE}\u0003`;
@@ -100,10 +102,7 @@ function escaped(name: string): string {
 function abbreviated(text: string): string {
   // A UTF-16 code unit takes at most three bytes in UTF-8.
   if (text.length * 3 <= LONGEST || Buffer.byteLength(text) <= LONGEST) return text;
-  const beginning = Buffer.from(text)
-    .subarray(0, KEPT)
-    .toString()
-    .replace(/\uFFFD+$/, '');
+  const beginning = Buffer.from(text).subarray(0, KEPT).toString().replace(CUT, '');
   return `${beginning}${DIGEST}${createHash('sha256').update(text).digest('hex')}`;
 }
 
