@@ -12,7 +12,7 @@ export type Part = 'records' | 'grants' | undefined;
  * Milliseconds after a server's latest readiness record until the server counts as stopped. A running server writes one
  * at least every ten seconds.
  */
-const STOPPED = 20_000;
+export const STOPPED = 20_000;
 
 function isCopied(item: Item, part: Part): boolean {
   if (isLoadingMark(item) || kindOf(item) === 'readiness') return false;
@@ -20,15 +20,14 @@ function isCopied(item: Item, part: Part): boolean {
   return part === undefined || roleOf(item) === part || kindOf(item) === 'store-marker';
 }
 
-/** Tells whether a server has used the store within the last 20 seconds. */
-export async function isServed(store: Store): Promise<boolean> {
-  const now = await store.time();
+/** Tells whether a server has used the store since a moment within the last minute, by the store's clock. */
+export async function isServed(store: Pick<Store, 'dump'>, since: number): Promise<boolean> {
   for await (const batch of store.dump()) {
     for (const item of batch) {
       if (item.kind !== 'record' || kindOf(item) !== 'readiness') continue;
       const value: unknown = JSON.parse(item.json);
       const at = typeof value === 'object' && value !== null && 'at' in value ? Number(value.at) : 0;
-      if (now - at < STOPPED) return true;
+      if (at > since) return true;
     }
   }
   return false;

@@ -111,7 +111,7 @@ export async function openOneStore(
 ): Promise<{ store: Store; warnings: readonly string[] }> {
   if (role === undefined && !storeFileExists(url)) throw new StoreMissing(url);
   const clock = new SharedClock(given ?? systemClock);
-  const store = await openStore(url, clock);
+  const store = await openStore(url, clock, false, role !== undefined);
   try {
     if (given === undefined) await clock.measure(() => store.time());
     if (role === undefined) {

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openBackup } from '../../src/backup/backup-file.ts';
+import { run as runLine } from '../../src/cli/run.ts';
 import { openMasterKey } from '../../src/keys/master-key.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { Load } from '../../src/storage/loading.ts';
 import { openStore } from '../../src/storage/open-store.ts';
-import type { Item } from '../../src/storage/store.ts';
+import { StoreMissing, type Item } from '../../src/storage/store.ts';
 import { postgres, sqlite, type Backend, type RunningBackend } from '../storage/backends.ts';
 import { Browser } from '../support/browser.ts';
 import { besides, command, type Ended } from '../support/command.ts';
@@ -321,6 +322,37 @@ describe('latchkey store', function () {
       assert.match((await copy(source, full)).err, /is not empty \(account\)/);
       assert.equal((await run('copy --from sqlite:x', source)).code, 2);
       assert.equal((await copy(source, full, ' --only all')).code, 2);
+    });
+
+    it('makes no tables where it was to find a store', async () => {
+      const empty = await postgres.start();
+      stopped.push(empty);
+      const { code, err } = await copy(empty.url, `sqlite:${file('of-nothing.db')}`);
+      assert.deepEqual([code, err.includes('there is no store at postgres://')], [1, true], err);
+      await assert.rejects(openStore(empty.url, systemClock, false, false), StoreMissing);
+      const unused = `sqlite:${file('unused-until-now.db')}`;
+      await (await openStore(unused, systemClock)).close();
+      assert.match((await copy(unused, `sqlite:${file('of-nothing.db')}`)).err, /there is no store at .*: it is empty/);
+    });
+
+    it('lets no server in where one has used the old store meanwhile', async () => {
+      const [used, target] = [`sqlite:${file('used.db')}`, `sqlite:${file('of-used.db')}`];
+      const store = await openStore(used, systemClock);
+      await store.set('account:1', {});
+      const warned: string[] = [];
+      const code = await runLine(['store', 'copy', '--from', used, '--to', target], {
+        ...{ environment: {}, print: () => undefined, ask: () => Promise.resolve(undefined) },
+        input: () => Promise.resolve(''),
+        warn: (text) => {
+          warned.push(text);
+          // A server that starts between the copy and the comparison.
+          if (text.startsWith('latchkey: copy:'))
+            void store.set('readiness:node', { at: systemClock.now() }, { ttl: 60 });
+        },
+      });
+      await store.close();
+      assert.deepEqual([code, warned.at(-1)?.includes('a server has used')], [1, true], warned.join('\n'));
+      await assert.rejects(start(target), /holds a part only/);
     });
 
     it('goes on after an interruption, finds what differs, and lets no server in before', async () => {

@@ -1,4 +1,4 @@
-import { copyStore, differences, isServed, summarize, type Part } from '../../backup/copy.ts';
+import { copyStore, differences, isServed, STOPPED, summarize, type Part } from '../../backup/copy.ts';
 import { printableStoreUrl } from '../../config/store-url.ts';
 import { Load } from '../../storage/loading.ts';
 import { openOneStore } from '../../storage/open-stores.ts';
@@ -22,14 +22,19 @@ export async function copy({ given, terminal }: StoreContext): Promise<number> {
     const filled = await openOneStore(to, part ?? 'records', terminal.clock);
     try {
       for (const warning of filled.warnings) terminal.warn(`latchkey: ${warning}`);
-      if (await isServed(opened.store)) {
+      const begunAt = await opened.store.time();
+      if (await isServed(opened.store, begunAt - STOPPED)) {
         throw new Error(`a server uses ${source}: stop every server, and start this 20 seconds later`);
       }
       const load = await Load.begin(filled.store, { by: 'copy', source: `${source} ${part ?? ''}`, place: target });
       const progress = new Progress(terminal, 'copy');
       await copyStore({ from: opened.store, to: filled.store, part, load }, (batch) => progress.add(batch));
       progress.end();
-      return await compared(opened.store, filled.store, { part, load, source, target, terminal });
+      if (progress.items === 0) {
+        await load.end();
+        throw new Error(`there is no store at ${source}: it is empty`);
+      }
+      return await compared(opened.store, filled.store, { part, load, source, target, begunAt, terminal });
     } finally {
       await filled.store.close();
     }
@@ -51,9 +56,9 @@ function argumentsOf(given: Arguments): { from: string; to: string; part: Part }
 async function compared(
   from: Store,
   to: Store,
-  given: { part: Part; load: Load; source: string; target: string; terminal: Terminal },
+  given: { part: Part; load: Load; source: string; target: string; begunAt: number; terminal: Terminal },
 ): Promise<number> {
-  const { part, load, source, target, terminal } = given;
+  const { part, load, source, target, begunAt, terminal } = given;
   const until = (await from.time()) + LIVES;
   const comparison = new Progress(terminal, 'comparison');
   const there = await summarize(comparison.of(load.during(from.dump())), { part, until });
@@ -64,6 +69,14 @@ async function compared(
     terminal.warn(
       `latchkey: ${source} and ${target} differ, so no server opens ${target}. If a server wrote meanwhile, stop it, and ` +
         `run this again:\n${bullets(differing)}`,
+    );
+    return 1;
+  }
+  // Short-lived codes that it used meanwhile are not compared, and would be unused in the new store.
+  if (await isServed(from, begunAt)) {
+    terminal.warn(
+      `latchkey: a server has used ${source} meanwhile, so no server opens ${target}. Stop every server, empty ${target}, and ` +
+        'run this again',
     );
     return 1;
   }
