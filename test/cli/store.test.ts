@@ -217,6 +217,7 @@ describe('latchkey store', function () {
         assert.equal(code, 0, err);
         assert.match(out, /restored \d+ items into .*; \d+ that a restore ends were left out/);
         assert.match(out, /passwords and client secrets that were changed have their former value/);
+        assert.match(out, /trusted issuers that were removed are trusted again/);
         assert.match(err, /restore: \d+ items, .* done/);
 
         await server.close();

@@ -62,7 +62,7 @@ export async function readKeyFile(
   if (file === undefined) throw new UsageError(`store ${action} needs --key-file FILE, the file with its passphrase`);
   const secret = (await readText(file, terminal)).trim();
   if (secret.length < SHORTEST) {
-    throw new Error(`${file} has fewer than ${SHORTEST} characters: openssl rand -base64 32 > ${file}`);
+    throw new Error(`${file} has fewer than ${SHORTEST} characters: (umask 077; openssl rand -base64 32 > ${file})`);
   }
   if (isMasterKey(masterKey, secret)) {
     throw new Error(`${file} holds the master key, which would open the backup and what is sealed in it: use another`);

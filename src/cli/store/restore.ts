@@ -104,6 +104,7 @@ function doneText({ items, leftOut, notBefore }: Restored, { startedAt }: Descri
     bullets([
       'passwords and client secrets that were changed have their former value',
       'accounts and clients that were disabled or removed can be used again, and those that were added are gone',
+      'roles and consents that were withdrawn count again, and trusted issuers that were removed are trusted again',
       'a signing key that was revoked signs again: latchkey keys list, then latchkey keys revoke KID',
     ]) +
     '\nThen start the servers.'

@@ -23,7 +23,7 @@ store copy --from URL --to URL
 store check           prints what the stores hold by kind, and records that cannot be right; changes nothing
 
 The key file holds a passphrase of 20 characters or more, which is not the master key. One command makes one:
-  openssl rand -base64 32 > backup.key
+  (umask 077; openssl rand -base64 32 > backup.key)
 
 After a restore everybody signs in again, and apps ask again: docs/backup.md says what returns and what does not.`,
   options: {
