@@ -134,6 +134,25 @@ describe('latchkey store', function () {
       assert.equal(existsSync(file('refused.db')), false);
     });
 
+    it('refuses a file that was replaced by another while the operator was asked', async () => {
+      const swapped = file('swapped');
+      writeFileSync(swapped, readFileSync(file('first')));
+      assert.equal((await backup('other-backup')).code, 0);
+      const warned: string[] = [];
+      const code = await runLine(['store', 'restore', swapped, '--key-file', keyFile], {
+        environment: besides({ directory: keys, issuer, store: `sqlite:${file('from-swapped.db')}` }),
+        print: () => undefined,
+        warn: (text) => void warned.push(text),
+        input: () => Promise.resolve(''),
+        ask: () => {
+          writeFileSync(swapped, readFileSync(file('other-backup')));
+          return Promise.resolve('yes');
+        },
+      });
+      assert.deepEqual([code, warned.at(-1)?.includes('was replaced')], [1, true], warned.join('\n'));
+      assert.equal((await contents(`sqlite:${file('from-swapped.db')}`)).size, 0);
+    });
+
     it('refuses a store that is not empty, and says that a server uses it', async () => {
       const before = await contents(source);
       const { code, err } = await restore('first', source);

@@ -23,22 +23,27 @@ export async function restore(context: StoreContext, file: string): Promise<numb
     throw error instanceof BackupRefused ? new Error(`${file} ${error.message}`, { cause: error }) : error;
   });
   if (!(await confirmed(given.options, terminal, planFor(description, place)))) return 1;
-  const stores = await openStoresToFill(config.stores, terminal.clock);
+  const backup = await openBackup(file, secret);
+  const stores = await openStoresToFill(config.stores, terminal.clock).catch((error: unknown) => {
+    backup.close();
+    throw error;
+  });
   try {
+    if (backup.description.id !== description.id) throw new Error(`${file} was replaced meanwhile: run this again`);
     for (const warning of stores.warnings) terminal.warn(`latchkey: ${warning}`);
     const loads = await beginLoads(context, stores, description);
     const { records, grants, clock } = stores;
     const now = (): number => clock.now();
     const progress = new Progress(terminal, 'restore');
-    const { items } = await openBackup(file, secret);
     const notBeforeLife = grantLife(config.tokens);
-    const restored = await restoreBackup(items(), { records, grants, loads, now, notBeforeLife }, (batch) =>
+    const restored = await restoreBackup(backup.items(), { records, grants, loads, now, notBeforeLife }, (batch) =>
       progress.add(batch),
     );
     progress.end();
     terminal.print(doneText(restored, description, place));
     return 0;
   } finally {
+    backup.close();
     await stores.close();
   }
 }
