@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openBackup } from '../../src/backup/backup-file.ts';
 import { run as runLine } from '../../src/cli/run.ts';
@@ -88,6 +88,19 @@ describe('latchkey store', function () {
       assert.equal(statSync(file('first')).mode & 0o777, 0o600);
       const text = readFileSync(file('first'), 'latin1');
       for (const secret of [token, 'alice', 'account:']) assert.ok(!text.includes(secret), secret);
+    });
+
+    it('warns of a key file that everybody on the machine may read', async () => {
+      const line = `backup ${file('no')} --key-file ${file('open.key')}`;
+      const warning = /everybody on this machine may read .*open\.key: chmod 600/;
+      for (const [mode, isOpen] of [
+        [0o644, true],
+        [0o640, false],
+      ] as const) {
+        writeFileSync(file('open.key'), 'too short\n');
+        chmodSync(file('open.key'), mode);
+        assert.equal(warning.test((await run(line)).err), isOpen);
+      }
     });
 
     it('refuses to replace a file, and a missing, short or wrong key', async () => {

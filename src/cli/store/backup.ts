@@ -61,6 +61,9 @@ export async function readKeyFile(
   const file = textOf(given, 'key-file');
   if (file === undefined) throw new UsageError(`store ${action} needs --key-file FILE, the file with its passphrase`);
   const secret = (await readText(file, terminal)).trim();
+  // A warning only, because containers mount secrets that way.
+  if (file !== '-' && (statSync(file).mode & 0o004) !== 0)
+    terminal.warn(`latchkey: everybody on this machine may read ${file}: chmod 600 ${file}`);
   if (secret.length < SHORTEST) {
     throw new Error(`${file} has fewer than ${SHORTEST} characters: (umask 077; openssl rand -base64 32 > ${file})`);
   }
