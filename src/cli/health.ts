@@ -11,8 +11,8 @@ const PATIENCE = 2500;
 export const health: Command = {
   name: 'health',
   summary: 'check whether the server on this machine is alive',
-  details: `Reads the port and TLS from the same configuration as start. Ends with 0 when the server answers that it is alive
-(--ready: that it takes requests), else with 1.`,
+  details: `Reads the port and TLS from the same configuration as start. Exits with 0 if the server answers that it is alive
+(with --ready: that it accepts requests), else with 1.`,
   options: { ...configOption, ready: { summary: 'check whether it is ready to serve (/readyz)' } },
   async run(given, terminal) {
     const { config } = chooseConfig(textOf(given, 'config'), terminal.environment, { areFilesSpared: true });

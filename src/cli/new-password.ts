@@ -12,7 +12,7 @@ import type { StoreContext } from './store-context.ts';
  */
 export const passwordOption: Option = {
   value: 'FILE',
-  summary: 'for add and password: the file that the password is in, - for standard input (default: asks)',
+  summary: 'for add and password: the file with the password, - for standard input (default: asks)',
 };
 
 /**

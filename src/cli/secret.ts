@@ -33,7 +33,7 @@ function makeSecret({ given, terminal }: SecretContext): Promise<number> {
   if (file === undefined) {
     terminal.print(made);
     terminal.warn(
-      'This secret is shown only now. The app gets it, and so does the server, by the environment or by a file:\n' +
+      'This secret is shown only now. Give it to the app, and to the server by the environment or by a file:\n' +
         '  secret: { env: SHOP_SECRET }       # export SHOP_SECRET=…\n' +
         '  secret: { file: secrets/shop }     # latchkey secret new --file secrets/shop',
     );

@@ -13,9 +13,9 @@ import { untilDrained, startWorkers } from './workers.ts';
 export const start: Command = {
   name: 'start',
   summary: 'start the server (the default)',
-  details: `Without --config it reads latchkey.yaml in the working directory; where there is none it starts the demo, on
-loopback only. After SIGTERM it still accepts requests for drain.delay, then finishes open requests; Ctrl-C at a terminal does not
-wait. The second signal stops at once. SIGHUP reads the TLS certificate again.`,
+  details: `Without --config it reads latchkey.yaml in the working directory. If there is none, it starts the demo, on
+loopback only. After SIGTERM it still accepts requests for drain.delay, then finishes open requests. Ctrl-C at a terminal skips
+this delay. A second signal stops the server at once. SIGHUP reads the TLS certificate again.`,
   options: configOption,
   async run(given, terminal) {
     const chosen = chooseConfig(textOf(given, 'config'), terminal.environment);

@@ -91,7 +91,7 @@ function secureHeaders(issuer: string): Middleware {
 }
 
 const NOT_OURS =
-  'is neither that of the issuer nor in listen.aliases. A proxy must pass Host on, or stand in listen.trusted_proxies and ' +
+  'is neither that of the issuer nor in listen.aliases. A proxy must pass Host on, or be in listen.trusted_proxies and ' +
   'name the host in X-Forwarded-Host';
 
 /** Records the facts of an admitted request, which were determined before Koa ran, and refuses any other request. */

@@ -87,5 +87,5 @@ export function verify(context: StoreContext, name: string): Promise<number> {
 }
 
 function caution(email: string): string {
-  return `the person who made the account still has its password: "latchkey accounts password ${email}" shuts a stranger out`;
+  return `the person who made the account still knows its password. "latchkey accounts password ${email}" replaces it`;
 }

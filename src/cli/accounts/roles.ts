@@ -65,7 +65,7 @@ export async function confirmUnknownRoles(
   const unknown = roles.filter((role) => !known.includes(role));
   if (unknown.length === 0) return true;
   const lines = unknown.map((role) => `the configuration names no role "${role}"${didYouMean(role, known)}`);
-  return confirmed(options, terminal, `${lines.join('\n')}\n  - an API of its own may ask for it`);
+  return confirmed(options, terminal, `${lines.join('\n')}\n  - perhaps only an API knows it`);
 }
 
 /** Lists the roles that the configuration assigns or requires; an API may know others. */

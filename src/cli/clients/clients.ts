@@ -24,11 +24,11 @@ export const clients: Command = {
   summary: 'list, add, remove or disable clients, or roll a client secret',
   details: `clients list                    those of the configuration and those of the store
 clients add FILE                puts the client that FILE describes, or several under "clients:", into the store, in the
-                                form that they have in the configuration; one of the same name is replaced
-clients remove CLIENT_ID        takes a client out of the store; what was issued to it is worth nothing from then on
-clients disable CLIENT_ID       the same, for one of the configuration too, until it is enabled
-clients enable CLIENT_ID        allows it new tokens again
-clients roll-secret CLIENT_ID   gives one of the store another secret, and prints that
+                                form that they have in the configuration; a client with the same id is replaced
+clients remove CLIENT_ID        removes a client from the store, and revokes everything that was issued to it
+clients disable CLIENT_ID       does the same until it is enabled, also to a client of the configuration
+clients enable CLIENT_ID        lets it get tokens again
+clients roll-secret CLIENT_ID   gives a client of the store a new secret, and prints the secret
 clients invite                  prints an initial access token, with which somebody else can register a client
 
 A running server on the same store knows of it at once.`,
@@ -36,7 +36,7 @@ A running server on the same store knows of it at once.`,
     ...configOption,
     json: { summary: 'for list: as JSON, with every setting but the secrets' },
     now: {
-      summary: 'for roll-secret: the secret has leaked; revokes it, and all that was issued to the client, at once',
+      summary: 'for roll-secret: if the secret has leaked; at once revokes it and all that was issued to the client',
     },
     uses: { value: 'N', summary: 'for invite: how many clients it registers (default: 1)' },
     expires: { value: 'DURATION', summary: 'for invite: how long it can be used (default: 1d)' },

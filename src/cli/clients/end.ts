@@ -21,7 +21,7 @@ export async function disable(context: StoreContext, id: string): Promise<number
     return true;
   });
   if (!isThere) return absent(context, name);
-  const enable = `"latchkey clients enable ${id}" allows it new tokens again`;
+  const enable = `"latchkey clients enable ${id}" lets it get tokens again`;
   terminal.print(
     `disabled ${name}: it gets no tokens, and its tokens are revoked\n${bullets([howSoon(chosen.config), enable])}`,
   );

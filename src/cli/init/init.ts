@@ -12,7 +12,7 @@ import { writeNew } from '../text-files.ts';
 export const init: Command = {
   name: 'init',
   summary: 'write a first configuration, by asking a few questions, or from options',
-  details: `At a terminal, asks for values that no option sets. Without a terminal, or with --yes, uses the defaults. Replaces no file.
+  details: `At a terminal, it asks for what no option sets. Otherwise, or with --yes, it uses the defaults. It replaces no file.
 
 init --app http://localhost:5173 --name Notes                a single-page app
 init --app http://localhost:8080 --name Shop --type web      an app with a server, which gets a secret
@@ -25,7 +25,7 @@ init --issuer https://login.example.com --app https://notes.example.com --api ht
     },
     app: { value: 'URL', summary: 'where your first app is (default: http://localhost:5173)' },
     name: { value: 'NAME', summary: 'what people call it (default: My app)' },
-    type: { value: 'TYPE', summary: 'spa for an app in the browser alone, web for one with a server (default: spa)' },
+    type: { value: 'TYPE', summary: 'spa for an app without a server, web for one with a server (default: spa)' },
     api: { value: 'URL', summary: 'an API that the app calls (default: none)' },
     yes: { summary: 'do not ask' },
   },

@@ -74,7 +74,7 @@ function listenLines(issuer: string): string[] {
   const { protocol, hostname, port } = new URL(issuer);
   if (protocol === 'http:' && isLoopback(hostname)) return [`listen: { port: ${port === '' ? 80 : port} }`];
   return [
-    '# A proxy on this machine ends TLS and passes requests on to port 3000. Elsewhere, write host: 0.0.0.0, and its address.',
+    '# A proxy on this machine ends TLS and passes requests on to port 3000. For one elsewhere, set host: 0.0.0.0 and its address.',
     "listen: { host: 127.0.0.1, port: 3000, trusted_proxies: [127.0.0.1, '::1'] }",
   ];
 }

@@ -49,7 +49,7 @@ async function examine(context: StoreContext, domain: Domain, token: string): Pr
       context.terminal.warn(`latchkey: ${address}: ${err instanceof Error ? err.message : String(err)}`);
     },
   });
-  // Imports the grant here, because it brings in the engine, and no other command should wait for that.
+  // The grant is imported here, because it loads the engine, and no other command should wait for that.
   const { jwtBearer } = await import('../../grants/jwt-bearer/jwt-bearer.ts');
   const { rehearse } = jwtBearer({
     issuer: config.issuer,
@@ -125,9 +125,9 @@ export const issuers: Command = {
   details: `issuers list            those of the configuration and those of the store
 issuers add FILE        puts the issuer that FILE describes, or several under "trusted_issuers:", into the store, in the
                         form that they have in the configuration; the same issuer is replaced
-issuers remove ISSUER   takes an issuer out of the store, and back what was issued for its tokens
-issuers test TOKEN      says what a client would get for a token, or why it is refused; the token stays good, - reads it
-                        from standard input
+issuers remove ISSUER   removes an issuer from the store, and revokes what was issued for its tokens
+issuers test TOKEN      says what a client would get for a token, or why it is refused, without using it up;
+                        - reads the token from standard input
 
 A running server on the same store knows of it at once.`,
   options: {

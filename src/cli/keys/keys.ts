@@ -23,13 +23,13 @@ export const keys: Command = {
   summary: 'list the signing keys, rotate them, revoke one; change the master key',
   details: `keys list            every key: what it does, from when, until when
 keys rotate          announces the next key of every algorithm, or of --alg, instead of waiting until it is due
-keys revoke KID      for a key that may have leaked: takes it out now and signs with another; its tokens are refused
-keys rewrap          seals all keys under a new master key, and puts that in the place of the present one
-keys export-public   prints what /jwks shows, for who cannot fetch it
+keys revoke KID      for a key that may have leaked: revokes it and its tokens, and signs with another key at once
+keys rewrap          seals all keys under a new master key, which replaces the current one
+keys export-public   prints what /jwks shows, for APIs that cannot fetch it
 
-A KID that begins with a dash stands after two: latchkey keys revoke --yes -- -KID
+Write a KID that begins with a dash after two dashes: latchkey keys revoke --yes -- -KID
 
-Running servers follow by themselves, except after rewrap, which says what to do.`,
+Running servers notice each change by themselves, except after rewrap, which says what to do.`,
   options: {
     ...configOption,
     alg: { value: 'ALG', summary: 'for rotate: only this algorithm' },

@@ -45,7 +45,7 @@ function planFor(key: RingKey, state: KeyState, heir: string | undefined, config
     ...(state === 'signing' ? [`${heir ?? 'a new key'} signs at once`] : []),
     ...(state === 'announced' ? ['it has signed nothing'] : deadTokens(key.alg, config)),
     ...(key.external === undefined ? [] : [`its private half is destroyed in the HSM: ${key.external}`]),
-    'sessions and refresh tokens stay good: apps get new tokens with them',
+    'sessions and refresh tokens stay valid: apps get new tokens with them',
   ];
   const since = timeText(state === 'announced' ? key.announcedAt : key.signsFrom);
   return `revoking ${key.alg} key ${key.kid}, ${state} since ${since}\n${bullets(lines)}`;

@@ -64,7 +64,7 @@ async function planSession({ domain: { accounts, grants } }: Asked, session: str
   return {
     target: { what: 'session', session },
     what: `the session of ${account?.email ?? accountId} in ${browser}, signed in ${timeText(loginTs * 1000)}`,
-    lines: [`it was used for ${apps}`, 'an app that keeps access while the person is away keeps it'],
+    lines: [`it was used for ${apps}`, 'apps with offline access keep it'],
   };
 }
 
@@ -94,7 +94,7 @@ export const revoke: Command = {
 
 revoke --account ann@example.com --before 1h      what it got in the last hour stays
 revoke --client shop                              also one that the configuration no longer has
-revoke --token - < leaked.txt                     an access token alone; of a refresh token, all that came of it`,
+revoke --token - < leaked.txt                     an access token alone, or a refresh token with all tokens of its sign-in`,
   options: {
     ...configOption,
     account: { value: 'ACCOUNT', summary: 'everything that was issued to an account, by its address or id' },

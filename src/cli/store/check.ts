@@ -6,7 +6,7 @@ import { bullets, table } from '../help-text.ts';
 import { withDomain, type StoreContext } from '../store-context.ts';
 import { numberText, Progress, sizeText } from './progress.ts';
 
-/** Most findings that the command prints. It only counts the others. */
+/** Maximum number of findings that the command prints. It only counts the others. */
 const SHOWN = 20;
 
 interface Size {
@@ -57,7 +57,7 @@ function findingsIn(item: Item): string[] {
     ...(lacksEnd(item) ? [`${key} never expires, as records of its kind do`] : []),
     ...(Number.isSafeInteger(version) && version > 0
       ? []
-      : [`${key} has the version ${version}, which no write gives`]),
+      : [`${key} has the version ${version}, which no write produces`]),
     ...(isJson(json) ? [] : [`${key} holds no JSON`]),
   ];
 }

@@ -67,8 +67,8 @@ async function compared(
   const differing = differences(there, here);
   if (differing.length > 0) {
     terminal.warn(
-      `latchkey: ${source} and ${target} differ, so no server opens ${target}. If a server wrote meanwhile, stop it, and ` +
-        `run this again:\n${bullets(differing)}`,
+      `latchkey: ${source} and ${target} differ, so no server opens ${target}:\n${bullets(differing)}\n` +
+        'If a server wrote meanwhile, stop it and run this command again.',
     );
     return 1;
   }
@@ -84,7 +84,7 @@ async function compared(
   const items = [...here.values()].reduce((sum, kind) => sum + kind.items, 0);
   terminal.print(
     `copied ${source} to ${target}: ${numberText(items)} items are the same in both\n` +
-      `Name ${target} in the configuration and start the servers. Nothing has ended: keep the old store until all is well, ` +
+      `Name ${target} in the configuration and start the servers. Nothing was revoked. Keep the old store until all is well, ` +
       'and start no server on it again.',
   );
   return 0;

@@ -105,7 +105,7 @@ function doneText({ items, leftOut, notBefore }: Restored, { startedAt }: Descri
   const [from, to] = [startedAt, notBefore].map((time) => new Date(time).toISOString());
   return (
     `restored ${numberText(items)} items into ${place}; ${numberText(leftOut)} that a restore ends were left out\n` +
-    `Everything issued before ${to} is invalid. What was changed between ${from} and then is undone; do it again:\n` +
+    `Everything issued before ${to} is invalid. The changes between ${from} and then are undone. Make them again:\n` +
     bullets([
       'passwords and client secrets that were changed have their former value',
       'accounts and clients that were disabled or removed can be used again, and those that were added are gone',

@@ -16,16 +16,16 @@ const ACTIONS: Actions<StoreContext> = {
 export const store: Command = {
   name: 'store',
   summary: 'back the store up while it serves, restore it, move or check it',
-  details: `store backup FILE     writes everything of both stores into a new file, compressed and encrypted; servers go on
+  details: `store backup FILE     writes everything of both stores into a new file, compressed and encrypted, while servers run
 store restore FILE    fills the empty stores of the configuration from a backup, whatever backend it came from
 store copy --from URL --to URL
                       copies one store into an empty one of any backend, and compares them; no server may run
-store check           prints what the stores hold by kind, and records that cannot be right; changes nothing
+store check           counts the records of each kind, and lists those that cannot be right; changes nothing
 
 The key file holds a passphrase of 20 characters or more, which is not the master key. One command makes one:
   (umask 077; openssl rand -base64 32 > backup.key)
 
-After a restore everybody signs in again, and apps ask again: docs/backup.md says what returns and what does not.`,
+After a restore everybody must sign in again, and apps need new tokens: docs/backup.md says what returns and what does not.`,
   options: {
     ...configOption,
     'key-file': {
