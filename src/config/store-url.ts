@@ -38,7 +38,7 @@ export interface PostgresUrl {
   sslmode?: SslMode;
   /** Absolute path of the file with the trusted certificates. */
   sslrootcert?: string;
-  /** Most connections of one process. */
+  /** Maximum number of connections of one process. */
   pool: number;
 }
 

@@ -186,7 +186,7 @@ async function reserve(own: readonly Count[], others: readonly Count[]): Promise
   return rest;
 }
 
-/** Reserves all counts. If some refuse, releases the others; a refusing count still counts the attempt. */
+/** Reserves the attempt in all counts. If some of them refuse it, only these keep it. */
 async function reserveAll(counts: readonly Count[]): Promise<{ wait: number; refusedBy: Count[] }> {
   const waits = await Promise.all(counts.map(({ delay, subject }) => delay.reserve(subject)));
   const refusedBy = counts.filter((_, position) => (waits[position] ?? 0) > 0);

@@ -13,7 +13,7 @@ import type { EstimateAnswer, EstimateQuestion, Weakness } from './strength.ts';
  * take days even with stolen hashes: at OWASP's least cost, a graphics card makes some thousand guesses a second.
  */
 const ENOUGH = 9;
-/** Most substitutions (`4` for `a`) to consider. They raise the cost of an estimate more than anything else. */
+/** Maximum number of substitutions (`4` for `a`). Nothing else raises the cost of an estimate more. */
 const SUBSTITUTIONS = 10;
 
 /** Reason for people for each warning of zxcvbn. */

@@ -23,7 +23,7 @@ export interface EstimateAnswer {
  * ms at most, and 256 take seconds. If the beginning is hard to guess, so is the whole.
  */
 const LOOKED_AT = 40;
-/** Most words to search for. */
+/** Maximum number of words to search for. */
 const MOST_WORDS = 20;
 /** Number of code points of each word that the estimate considers. */
 const LONGEST_WORD = 60;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Problem } from '../http/problems.ts';
 
-/** Most requests that may wait for one key. */
+/** Maximum number of requests that may wait for one key. */
 const WAITING = 8;
 
 interface Waiter {

@@ -10,7 +10,7 @@ import type { InteractionContext } from './interaction-context.ts';
 
 type Parts = Pick<InteractionContext, 'provider' | 'interactions' | 'accounts'>;
 
-/** Reasons for a sign-in that a session may also satisfy. The engine checks them again when it continues. */
+/** Reasons for a sign-in that a session from another tab may remove. The engine checks them again as it continues. */
 const COMPARED: readonly string[] = [
   'no_session',
   'max_age',

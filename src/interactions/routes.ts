@@ -81,7 +81,7 @@ function show(parts: InteractionContext, context: Context, interaction: Interact
 /** Refuses a page or form that does not belong to the current prompt. Nobody can consent on the sign-in page. */
 function expectPrompt({ details }: Interaction, names: readonly string[]): void {
   if (names.includes(details.prompt.name)) return;
-  throw new Problem('interaction-gone', `the form answers ${names.join(' or ')}, the prompt is ${details.prompt.name}`);
+  throw new Problem('interaction-gone', `the form is for ${names.join(' or ')}, the prompt is ${details.prompt.name}`);
 }
 
 function cancel(parts: InteractionContext, context: Context, interaction: SubmittedInteraction): Promise<void> {

@@ -12,7 +12,7 @@ const SHARE = 1 / 10;
  * hour.
  */
 const KEPT_FETCHES = 2;
-/** Most addresses that one caller may add to a host's reserve. */
+/** Maximum number of addresses that one caller may add to a host's reserve. */
 const PROVEN_BY_CALLER = 5;
 const MOST_PROVEN = 10_000;
 

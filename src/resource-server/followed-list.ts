@@ -27,7 +27,7 @@ const STREAM_TRUSTED_FOR = 120;
 const FETCHED_EVERY = 60;
 /** Seconds without a response after which the request is repeated over another connection. */
 const PATIENCE = 0.5;
-/** Most revoked indexes that are remembered beyond the end of the fetched list. */
+/** Maximum number of revoked indexes that are remembered beyond the end of the fetched list. */
 const MAX_HEARD = 100_000;
 
 /** A status list of the issuer, kept up to date. All times are in milliseconds. */

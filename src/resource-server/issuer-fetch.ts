@@ -20,7 +20,7 @@ export interface Fetched {
   readonly body: string;
 }
 
-/** Most connections for one fetch. */
+/** Maximum number of connections for one fetch. */
 const CONNECTIONS = 4;
 /** Largest accepted body in bytes. A status list of eight million incompressible bits fits. */
 const MAX_BODY = 2 ** 21;

@@ -86,8 +86,8 @@ export interface DpopOptions {
 
 export interface StatusOptions {
   /**
-   * `required` refuses a token without a status list index. `when-present` accepts such a token, because a holder
-   * cannot remove a signed claim. `off` checks no token. Default: `when-present`.
+   * `required` refuses a token without a status list index. `when-present` accepts such a token: its
+   * holder cannot have removed the index, which is signed. `off` checks no status. Default: `when-present`.
    */
   check?: 'required' | 'when-present' | 'off';
   /** Listens to the issuer's event stream, if there is one. Default: true. */

@@ -83,7 +83,7 @@ export async function sessionNames(grants: Store, uid: string): Promise<SessionN
   return namesIn((await grants.get(sessionKey(uid)))?.value);
 }
 
-/** Lists the ids that apps have for an account's sessions, if the session ended at or after `since`. */
+/** Lists the ids that apps have for those sessions of an account that ended at or after `since`. */
 export async function endedSessionNames(grants: Store, account: string, since: number): Promise<SessionNames> {
   const names: SessionNames = [];
   for await (const { value } of everyRecord(grants, sessionsOfAccount(account)))

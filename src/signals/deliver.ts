@@ -17,7 +17,7 @@ const PAUSES = [1, 5, 15, 60, 300, 900, 3600];
 /** Length in milliseconds of the lease under which a node pushes a stream. */
 const LEASE = 10_000;
 const LOOK_EVERY = 1000;
-/** Most streams that one node pushes at the same time. */
+/** Maximum number of streams that one node pushes at the same time. */
 const AT_ONCE = 100;
 
 interface DeliveryDependencies {

@@ -17,7 +17,7 @@ import {
 import { POLL, PUSH, type Stream, type Streams } from './streams.ts';
 import type { Subjects } from './subjects.ts';
 
-/** Most streams that one receiver may have. */
+/** Maximum number of streams that one receiver may have. */
 const MOST_STREAMS = 10;
 
 export interface ManagementDependencies {

@@ -11,7 +11,7 @@ import { isTransmitted, type Outbox } from './outbox.ts';
 import { setClaims, type TokenDependencies, type SignSet } from './security-event-token.ts';
 import { POLL, type Stream, type Streams } from './streams.ts';
 
-/** Most events in one response. The server signs each of them for that response. */
+/** Maximum number of events in one response. The server signs each of them for that response. */
 const MOST_EVENTS = 50;
 /** Longest time in milliseconds for which a long poll is held open: less than the timeout of common proxies. */
 const LONGEST_POLL = 25_000;
@@ -141,7 +141,7 @@ interface Waiter {
   end(): void;
 }
 
-/** Most waiting requests on one node, and for one stream, so that one receiver cannot use up all connections. */
+/** Limits of waiting requests for a node and for a stream. One receiver cannot use up all connections. */
 const MOST = 500;
 const MOST_OF_STREAM = 5;
 

@@ -6,7 +6,7 @@ import { STREAM_UPDATED } from './account-event.ts';
 import type { Outbox, Queue } from './outbox.ts';
 import type { Stream, Streams } from './streams.ts';
 
-/** Most events that may wait in one stream, so that an absent receiver cannot fill the store. */
+/** Maximum number of events that may wait in one stream, so that an absent receiver cannot fill the store. */
 const MOST_WAITING = 10_000;
 /** Longest time without a delivery in milliseconds. A day later the first event expires. */
 const LONGEST_STALL = 6 * 86_400_000;

@@ -43,7 +43,7 @@ export const LISTS_CHANGED = 'status-lists';
 export const LISTS: Index<ListRecord> = 'status-lists';
 export const bitsOf = (list: string): Bitmap => `status-bits:${list}`;
 
-/** Most bits that one call sets, so that a long call does not block the store. */
+/** Maximum number of bits that one call sets, so that a long call does not block the store. */
 const MOST = 10_000;
 
 /** Sets bits of a list, then increments the list's version, so that other nodes notice the change. */

@@ -48,7 +48,7 @@ interface StatusDependencies extends Pick<SigningDependencies, 'sign'> {
 
 /** Longest time for which a list accepts new tokens, in seconds. */
 const OPEN_FOR = 900;
-/** Most indexes in one event. If there are more, readers must fetch the list. */
+/** Maximum number of indexes in one event. If there are more, readers must fetch the list. */
 const MOST_TOLD = 1000;
 
 /** Starts to follow the lists. @throws StoreUnavailable */

@@ -1,14 +1,14 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../lib/clock.ts';
 
-/** Most open streams of all callers, and of anonymous callers. The other half is reserved for authenticated clients. */
+/** Limits of open streams: of all callers, and of anonymous ones. Half are reserved for authenticated clients. */
 const MOST = 2000;
 const MOST_ANONYMOUS = 1000;
-/** Most streams of one client. Each process of a cluster of APIs may hold one. */
+/** Maximum number of streams of one client. Each process of a cluster of APIs may hold one. */
 const MOST_OF_CLIENT = 256;
-/** Most anonymous streams of one address block: an IPv4 address or an IPv6 /64, a /56, and a /48. */
+/** Maximum number of anonymous streams of one address block: an IPv4 address or an IPv6 /64, a /56, and a /48. */
 const MOST_OF_BLOCK = [32, 64, 128];
-/** Most bytes that may wait for a reader. A reader that is too slow is disconnected and has to reconnect. */
+/** Maximum number of bytes that may wait for a reader. A slower reader is disconnected and has to reconnect. */
 const MOST_WAITING = 64 * 1024;
 /** Shortest time between two `current` events, in milliseconds. */
 const BEAT = 250;

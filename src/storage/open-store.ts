@@ -9,8 +9,8 @@ import type { Store } from './store.ts';
  * Opens the store that a URL names.
  * @param isReplicated true if a write waits for the replicas
  * @param mayMake true if the tables of a new PostgreSQL store may be created
- * @throws StoreMissing if they are missing and may not be created, StoreUnavailable if the backend does not answer, or
- * Error for an invalid URL
+ * @throws StoreMissing if those tables are missing and may not be created, StoreUnavailable if the backend does not
+ * answer, or Error for an invalid URL
  */
 export async function openStore(url: string, clock: Clock, isReplicated = false, mayMake = true): Promise<Store> {
   const parsed = parseStoreUrl(url);

@@ -12,7 +12,7 @@ const MAX_CHARACTERS = 1_048_576;
  * "billion laughs" attack).
  */
 const MAX_ALIASES = 100;
-/** Most syntax faults in a report. One fault often causes the next. */
+/** Maximum number of syntax faults in a report. One fault often causes the next. */
 const MAX_FAULTS = 10;
 
 export interface YamlDocument {
@@ -71,8 +71,8 @@ function read(text: string): YamlDocument {
 }
 
 /**
- * Reports an alias without an earlier anchor, or inside its own anchor. Does not quote names, because YAML reads an
- * unquoted secret that begins with `*` or `&` as a name.
+ * Reports an alias that has no earlier anchor or is inside its own. The report quotes no name, because YAML takes an
+ * unquoted secret for one if it begins with `*` or `&`.
  */
 function aliasProblems(document: Document, lines: LineCounter): Problem[] {
   const anchors = new Set<string>();

@@ -170,8 +170,8 @@ function grantTypesFitType({ type, grant_types: grantTypes = [] }: ClientConfig)
 }
 
 /**
- * Requires the CIBA grant type for CIBA settings, and a notification endpoint for ping mode alone (OpenID Connect CIBA
- * Core 1.0 §4).
+ * Refuses CIBA settings without the CIBA grant type. The notification endpoint is required in ping mode, and refused in
+ * every other (OpenID Connect CIBA Core 1.0 §4).
  */
 function pingHasAnEndpoint(client: ClientConfig): Fault[] {
   const [mode, endpoint] = ['backchannel_token_delivery_mode', 'backchannel_client_notification_endpoint'] as const;

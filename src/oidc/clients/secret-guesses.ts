@@ -33,9 +33,9 @@ export interface SecretGuesses {
   /** Counts wrong credentials that the engine refuses without comparing a secret. */
   readonly countRefused: Middleware;
   /**
-   * Refuses even valid credentials while guesses from the caller's address block are slowed. In the engine's requests,
-   * `compare` does this for a right secret. Call it for a signature by the secret, or outside the engine. @throws
-   * TooManySecrets
+   * Refuses even valid credentials while guesses from the caller's address block are slowed. For a right secret in
+   * the engine's requests, `compare` does this. For a signature by the secret, and outside the engine, call `admit`.
+   * @throws TooManySecrets
    */
   admit(context: Context, client: string): Promise<void>;
 }

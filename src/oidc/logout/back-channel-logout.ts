@@ -38,7 +38,7 @@ const LIFE = 86_400;
 /** Milliseconds for which a sending node holds its lease. */
 const LEASE = 10_000;
 const LOOK_EVERY = 1000;
-/** Most deliveries that one node attempts at the same time. */
+/** Maximum number of deliveries that one node attempts at the same time. */
 const AT_ONCE = 200;
 
 /**
