@@ -2,7 +2,7 @@ import type { Accounts } from '../accounts/accounts.ts';
 import type { Consents } from '../accounts/consents.ts';
 import type { Clients } from '../clients/clients.ts';
 import type { Passwords } from '../credentials/passwords.ts';
-import type { RevocationCause, Revoke } from '../events/events.ts';
+import type { RevocationCause, RevocationTarget, Revoke } from '../events/events.ts';
 import type { Issuers } from '../issuers/issuers.ts';
 import type { AccountId } from '../lib/ids.ts';
 import { forEachAtOnce } from '../storage/every-member.ts';
@@ -90,13 +90,10 @@ function personOperations({ revoke, accounts, passwords, consents }: OperationsO
       revoke({ what: 'account', account, ...(exceptSession !== undefined && { exceptSession }) }, because, store),
     removeRole: (account, remove) => revoke({ what: 'access', account }, 'role-removed', remove),
     endSession: (session) => revoke({ what: 'session', session }, 'session-ended'),
-    async withdrawConsent(account, client) {
-      let was = false;
-      await revoke({ what: 'consent', account, client }, 'consent-withdrawn', async () => {
-        was = await consents.withdraw(account, client);
-      });
-      return was;
-    },
+    withdrawConsent: (account, client) =>
+      revokeAndRemove(revoke, { what: 'consent', account, client }, 'consent-withdrawn', () =>
+        consents.withdraw(account, client),
+      ),
   };
 }
 
@@ -105,22 +102,15 @@ function operatorOperations({ revoke, clients, issuers }: OperationsOptions): Op
     disableClient: (client) => revoke({ what: 'client', client }, 'client-disabled', () => clients.disable(client)),
     async removeClient(client) {
       const goesOn = clients.configured.some(({ client_id: id }) => id === client);
-      if (goesOn) return clients.remove(client);
-      let was = false;
-      await revoke({ what: 'client', client }, 'client-deleted', async () => {
-        was = await clients.remove(client);
-      });
-      return was;
+      const remove = (): Promise<boolean> => clients.remove(client);
+      return goesOn ? remove() : revokeAndRemove(revoke, { what: 'client', client }, 'client-deleted', remove);
     },
     rollClientSecret: (client, roll) => revoke({ what: 'client', client }, 'client-secret-rolled', roll),
     async removeIssuer(issuer) {
       const goesOn = issuers.configured.some((one) => one.issuer === issuer);
-      if (goesOn) return issuers.remove(issuer);
-      let was = false;
-      await revoke({ what: 'trusted-issuer', issuer }, 'trusted-issuer-removed', async () => {
-        was = await issuers.remove(issuer);
-      });
-      return was;
+      const remove = (): Promise<boolean> => issuers.remove(issuer);
+      if (goesOn) return remove();
+      return revokeAndRemove(revoke, { what: 'trusted-issuer', issuer }, 'trusted-issuer-removed', remove);
     },
     revokeKey: (kid, drop) => revoke({ what: 'key', kid }, 'key-revoked', drop),
     endBefore(whose, before) {
@@ -130,4 +120,18 @@ function operatorOperations({ revoke, clients, issuers }: OperationsOptions): Op
       return revoke({ what: 'client', ...whose, ...until }, 'ended-by-operator');
     },
   };
+}
+
+/** Revokes, and removes the record as the change of that revocation. @returns whether there was a record */
+async function revokeAndRemove(
+  revoke: Revoke,
+  target: RevocationTarget,
+  cause: RevocationCause,
+  remove: () => Promise<boolean>,
+): Promise<boolean> {
+  let was = false;
+  await revoke(target, cause, async () => {
+    was = await remove();
+  });
+  return was;
 }
