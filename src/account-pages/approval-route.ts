@@ -7,26 +7,31 @@ import { route, type Route } from '../http/route.ts';
 import { type Views, showPage } from '../http/view.ts';
 import { ownForm, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
 
-interface Parts extends PageDependencies {
+interface ApprovalRouteDependencies extends PageDependencies {
   views: Views;
   approvals: Approvals;
   answer: (
     provider: Provider,
     approval: Approval,
-    said: { isAllowed: boolean; by: SignedIn['session'] },
+    decision: { isAllowed: boolean; by: SignedIn['session'] },
   ) => Promise<void>;
 }
 
 /** Route that accepts a person's answer to a request that an app made elsewhere (CIBA). */
-export function approvalRoute(parts: Parts): Route {
-  const { approvals, forms, views } = parts;
-  return route('POST', '/approvals/:id', ownForm(parts, '/'), async (context: Context, { account, session, form }) => {
-    const isAllowed = field(form, 'decision') === 'allow';
-    await forms.once(context, sentForm(context, form), async () => {
-      const approval = await approvals.take(context.path.split('/')[2] ?? '', account.id);
-      if (approval === undefined) throw new Problem('interaction-gone', 'the request does not exist or is over');
-      await parts.answer(parts.provider, approval, { isAllowed, by: session });
-      showPage(context, views.render('approval-done', { isAllowed, clientName: approval.clientName }));
-    });
-  });
+export function approvalRoute(dependencies: ApprovalRouteDependencies): Route {
+  const { approvals, forms, views } = dependencies;
+  return route(
+    'POST',
+    '/approvals/:id',
+    ownForm(dependencies, '/'),
+    async (context: Context, { account, session, form }) => {
+      const isAllowed = field(form, 'decision') === 'allow';
+      await forms.once(context, sentForm(context, form), async () => {
+        const approval = await approvals.take(context.path.split('/')[2] ?? '', account.id);
+        if (approval === undefined) throw new Problem('interaction-gone', 'the request does not exist or is over');
+        await dependencies.answer(dependencies.provider, approval, { isAllowed, by: session });
+        showPage(context, views.render('approval-done', { isAllowed, clientName: approval.clientName }));
+      });
+    },
+  );
 }

@@ -29,24 +29,24 @@ const PATH = '/apps';
  * Routes of the page that lists the apps with access to an account. The page asks for confirmation before it removes
  * access, and reports the removal afterwards.
  */
-export function appsRoutes(parts: AppsPageDependencies): Route[] {
+export function appsRoutes(dependencies: AppsPageDependencies): Route[] {
   return [
-    ownPage(parts, PATH, async (context, person) => {
-      await showList(parts, context, person, { apps: await parts.appsOf(person.account.id) });
+    ownPage(dependencies, PATH, async (context, person) => {
+      await showList(dependencies, context, person, { apps: await dependencies.appsOf(person.account.id) });
     }),
-    route('POST', PATH, ownForm(parts, PATH), async (context, { form, ...person }) => {
+    route('POST', PATH, ownForm(dependencies, PATH), async (context, { form, ...person }) => {
       const asked = field(form, 'app');
-      const apps = await parts.appsOf(person.account.id);
+      const apps = await dependencies.appsOf(person.account.id);
       const app = apps.find(({ client }) => client === asked);
       if (form.get('confirm') !== 'yes') {
-        if (app === undefined) await showList(parts, context, person, { apps, removed: '' });
-        else await ask(parts, context, person, app);
+        if (app === undefined) await showList(dependencies, context, person, { apps, removed: '' });
+        else await ask(dependencies, context, person, app);
         return;
       }
-      await parts.forms.once(context, sentForm(context, form), async () => {
-        const removed = app === undefined ? '' : (await inWords(parts, app)).name;
-        if (app !== undefined) await parts.removeAccess(person.account.id, app.client);
-        await showList(parts, context, person, { apps: apps.filter((other) => other !== app), removed });
+      await dependencies.forms.once(context, sentForm(context, form), async () => {
+        const removed = app === undefined ? '' : (await inWords(dependencies, app)).name;
+        if (app !== undefined) await dependencies.removeAccess(person.account.id, app.client);
+        await showList(dependencies, context, person, { apps: apps.filter((other) => other !== app), removed });
       });
     }),
   ];
@@ -54,24 +54,33 @@ export function appsRoutes(parts: AppsPageDependencies): Route[] {
 
 /** @param list the apps, and the name of the app whose access this request has just removed */
 async function showList(
-  parts: AppsPageDependencies,
+  dependencies: AppsPageDependencies,
   context: Context,
   person: SignedIn,
   { apps, removed }: { apps: readonly OwnApp[]; removed?: string },
 ): Promise<void> {
-  const shown = await Promise.all(apps.map((app) => inWords(parts, app)));
-  const html = parts.views.render('apps', {
+  const shown = await Promise.all(apps.map((app) => inWords(dependencies, app)));
+  const html = dependencies.views.render('apps', {
     action: PATH,
-    csrf: parts.csrf.token(context, person.purpose),
+    csrf: dependencies.csrf.token(context, person.purpose),
     apps: shown.toSorted((a, b) => a.name.localeCompare(b.name, 'en')),
     ...(removed !== undefined && { removed }),
   });
   showPage(context, html);
 }
 
-async function ask(parts: AppsPageDependencies, context: Context, { purpose }: SignedIn, app: OwnApp): Promise<void> {
-  const csrf = parts.csrf.token(context, purpose);
-  const html = parts.views.render('remove-access', { action: PATH, csrf, app: await inWords(parts, app) });
+async function ask(
+  dependencies: AppsPageDependencies,
+  context: Context,
+  { purpose }: SignedIn,
+  app: OwnApp,
+): Promise<void> {
+  const csrf = dependencies.csrf.token(context, purpose);
+  const html = dependencies.views.render('remove-access', {
+    action: PATH,
+    csrf,
+    app: await inWords(dependencies, app),
+  });
   showPage(context, html);
 }
 

@@ -11,7 +11,7 @@ import { type Views, showPage, goTo } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
 import { signedIn, type SignedIn } from './own-page.ts';
 
-interface Parts {
+interface HomePageDependencies {
   provider: Provider;
   views: Views;
   accounts: Accounts;
@@ -30,30 +30,36 @@ const PAGES = [
 ];
 
 /** Route of the home page: the server's name, the signed-in person, requests that wait for an answer, and sign-out. */
-export function homeRoute(parts: Parts): Route {
+export function homeRoute(dependencies: HomePageDependencies): Route {
   return route('GET', '/', unsecured, async (context: Context) => {
-    const person = await signedIn(parts.provider, parts.accounts, context);
-    const html = parts.views.render('home', {
-      ...(person === undefined ? { signInUrl: parts.signInUrl('/') } : await ownPart(parts, context, person)),
-      ...(parts.apps.length === 0 ? {} : { demo: parts.apps }),
+    const person = await signedIn(dependencies.provider, dependencies.accounts, context);
+    const html = dependencies.views.render('home', {
+      ...(person === undefined
+        ? { signInUrl: dependencies.signInUrl('/') }
+        : await ownPart(dependencies, context, person)),
+      ...(dependencies.apps.length === 0 ? {} : { demo: dependencies.apps }),
     });
     showPage(context, html);
   });
 }
 
-async function ownPart(parts: Parts, context: Context, { account, purpose }: SignedIn): Promise<PageData['home']> {
-  const waiting = await parts.approvals.waiting(account.id);
+async function ownPart(
+  dependencies: HomePageDependencies,
+  context: Context,
+  { account, purpose }: SignedIn,
+): Promise<PageData['home']> {
+  const waiting = await dependencies.approvals.waiting(account.id);
   return {
     account,
     pages: PAGES,
     signOutUrl: '/logout',
     approvals: waiting.map((approval) => ({
       action: `/approvals/${approval.id}`,
-      csrf: parts.csrf.token(context, purpose),
+      csrf: dependencies.csrf.token(context, purpose),
       clientName: approval.clientName,
-      scopes: scopesInWords(approval.asked, parts.resources),
+      scopes: scopesInWords(approval.asked, dependencies.resources),
       offline: approval.asked.scopes.includes('offline_access'),
-      secondsAgo: (parts.clock.now() - approval.askedAt) / 1000,
+      secondsAgo: (dependencies.clock.now() - approval.askedAt) / 1000,
       ...(approval.bindingMessage === undefined ? {} : { bindingMessage: approval.bindingMessage }),
     })),
   };

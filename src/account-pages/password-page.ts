@@ -26,46 +26,46 @@ type Retry = Pick<PageData['change-password'], 'errors' | 'wait'>;
 const PATH = '/password';
 
 /** Routes of the page on which a person changes their password. */
-export function passwordRoutes(parts: PasswordPageDependencies): Route[] {
+export function passwordRoutes(dependencies: PasswordPageDependencies): Route[] {
   return [
-    ownPage(parts, PATH, (context, person) => {
-      show(parts, context, person);
+    ownPage(dependencies, PATH, (context, person) => {
+      show(dependencies, context, person);
     }),
-    route('POST', PATH, ownForm(parts, PATH), async (context, { form, ...person }) => {
+    route('POST', PATH, ownForm(dependencies, PATH), async (context, { form, ...person }) => {
       const next = field(form, 'next');
       const isAgreed = field(form, 'again') === next;
       const { account } = person;
       const address = clientAddress(context);
       const replace = (store: () => Promise<void>): Promise<void> =>
-        parts.replacePassword(account.id, { store, exceptSession: person.session.uid });
+        dependencies.replacePassword(account.id, { store, exceptSession: person.session.uid });
       const passwords = { current: field(form, 'current'), next, isAgreed };
-      await parts.forms.once(context, sentForm(context, form), async () => {
+      await dependencies.forms.once(context, sentForm(context, form), async () => {
         const change = { account, ...passwords, address, deviceToken: deviceToken(context), replace };
-        answer(parts, context, person, { result: await parts.changePassword(change), isAgreed });
+        answer(dependencies, context, person, { result: await dependencies.changePassword(change), isAgreed });
       });
     }),
   ];
 }
 
 function show(
-  parts: PasswordPageDependencies,
+  dependencies: PasswordPageDependencies,
   context: Context,
   person: SignedIn,
   retry: Retry = {},
   status = 200,
 ): void {
-  const html = parts.views.render('change-password', {
+  const html = dependencies.views.render('change-password', {
     ...retry,
     action: PATH,
-    csrf: parts.csrf.token(context, person.purpose),
+    csrf: dependencies.csrf.token(context, person.purpose),
     email: person.account.email,
-    minLength: parts.passwordMinLength,
+    minLength: dependencies.passwordMinLength,
   });
   showPage(context, html, { status });
 }
 
 function answer(
-  parts: PasswordPageDependencies,
+  dependencies: PasswordPageDependencies,
   context: Context,
   person: SignedIn,
   { result, isAgreed }: { result: PasswordChangeResult; isAgreed: boolean },
@@ -73,25 +73,25 @@ function answer(
   const address = clientAddress(context);
   switch (result.outcome) {
     case 'changed':
-      parts.announce({ type: 'password.changed', account: person.account.id, address });
+      dependencies.announce({ type: 'password.changed', account: person.account.id, address });
       rememberDevice(context, result.deviceToken, KNOWN_DEVICE_LIFE);
-      showPage(context, parts.views.render('password-changed', { email: person.account.email }));
+      showPage(context, dependencies.views.render('password-changed', { email: person.account.email }));
       return;
     case 'problems': {
       const { current, next } = result.problems;
-      if (current !== undefined) parts.announce({ type: 'sign-in.refused', address });
+      if (current !== undefined) dependencies.announce({ type: 'sign-in.refused', address });
       const errors = {
         ...(current && { current: 'This is not your current password.' }),
-        ...(next && { next: inWords(next, parts.passwordMinLength) }),
+        ...(next && { next: inWords(next, dependencies.passwordMinLength) }),
         ...(!isAgreed && { again: 'The two new passwords are not the same.' }),
       };
-      show(parts, context, person, { errors }, current === undefined ? 422 : 401);
+      show(dependencies, context, person, { errors }, current === undefined ? 422 : 401);
       return;
     }
     case 'wait':
-      parts.announce({ type: 'sign-in.delayed', address, seconds: result.seconds });
+      dependencies.announce({ type: 'sign-in.delayed', address, seconds: result.seconds });
       context.set('Retry-After', String(result.seconds));
-      show(parts, context, person, { wait: result.seconds }, 429);
+      show(dependencies, context, person, { wait: result.seconds }, 429);
   }
 }
 

@@ -6,7 +6,7 @@ import type { PageData } from '../http/pages.ts';
 import { route, type Route } from '../http/route.ts';
 import { type Views, showPage } from '../http/view.ts';
 import type { Clock } from '../lib/clock.ts';
-import { forEachAtOnce } from '../storage/every-member.ts';
+import { forEachConcurrently } from '../storage/every-member.ts';
 import { ownForm, ownPage, sentForm, type PageDependencies, type SignedIn } from './own-page.ts';
 
 /** A session of an account in a browser. Times are in milliseconds since the epoch. */
@@ -40,26 +40,26 @@ const PATH = '/sessions';
  * Routes of the page that lists the browsers in which a person is signed in. The page asks for confirmation before it
  * ends a session, and reports the end afterwards.
  */
-export function sessionsRoutes(parts: SessionsPageDependencies): Route[] {
+export function sessionsRoutes(dependencies: SessionsPageDependencies): Route[] {
   return [
-    ownPage(parts, PATH, async (context, person) => {
-      await showList(parts, context, person, { sessions: await sorted(parts, person) });
+    ownPage(dependencies, PATH, async (context, person) => {
+      await showList(dependencies, context, person, { sessions: await sorted(dependencies, person) });
     }),
-    route('POST', PATH, ownForm(parts, PATH), async (context, { form, ...person }) => {
+    route('POST', PATH, ownForm(dependencies, PATH), async (context, { form, ...person }) => {
       const asked = field(form, 'session');
       // Searches the account's own sessions only, because a form may name anybody's.
-      const sessions = await sorted(parts, person);
+      const sessions = await sorted(dependencies, person);
       const others = sessions.filter(({ uid }) => uid !== person.session.uid);
       const ending = asked === 'others' ? others : others.filter(({ uid }) => uid === asked);
       if (form.get('confirm') !== 'yes') {
-        if (ending.length === 0) await showList(parts, context, person, { sessions, ended: [] });
-        else await ask(parts, context, person, { value: asked, ending });
+        if (ending.length === 0) await showList(dependencies, context, person, { sessions, ended: [] });
+        else await ask(dependencies, context, person, { value: asked, ending });
         return;
       }
-      await parts.forms.once(context, sentForm(context, form), async () => {
-        await forEachAtOnce(ending, ({ uid }) => parts.endSession(uid));
+      await dependencies.forms.once(context, sentForm(context, form), async () => {
+        await forEachConcurrently(ending, ({ uid }) => dependencies.endSession(uid));
         const left = sessions.filter((session) => !ending.includes(session));
-        await showList(parts, context, person, { sessions: left, ended: ending.map(nameOf) });
+        await showList(dependencies, context, person, { sessions: left, ended: ending.map(nameOf) });
       });
     }),
   ];
@@ -67,18 +67,18 @@ export function sessionsRoutes(parts: SessionsPageDependencies): Route[] {
 
 /** @param list the sessions, and the names of the browsers that the request has signed out */
 async function showList(
-  parts: SessionsPageDependencies,
+  dependencies: SessionsPageDependencies,
   context: Context,
   person: SignedIn,
   { sessions, ended }: { sessions: readonly OwnSession[]; ended?: string[] },
 ): Promise<void> {
   const shown = sessions.map(async (own) => ({
-    ...(await inWords(parts, own)),
+    ...(await inWords(dependencies, own)),
     ...(own.uid !== person.session.uid && { value: own.uid }),
   }));
-  const html = parts.views.render('sessions', {
+  const html = dependencies.views.render('sessions', {
     action: PATH,
-    csrf: parts.csrf.token(context, person.purpose),
+    csrf: dependencies.csrf.token(context, person.purpose),
     sessions: await Promise.all(shown),
     ...(ended !== undefined && { ended }),
   });
@@ -86,21 +86,21 @@ async function showList(
 }
 
 async function ask(
-  parts: SessionsPageDependencies,
+  dependencies: SessionsPageDependencies,
   context: Context,
   { purpose }: SignedIn,
   { value, ending }: { value: string; ending: readonly OwnSession[] },
 ): Promise<void> {
-  const sessions = await Promise.all(ending.map((own) => inWords(parts, own)));
-  const csrf = parts.csrf.token(context, purpose);
-  showPage(context, parts.views.render('end-session', { action: PATH, csrf, value, sessions }));
+  const sessions = await Promise.all(ending.map((own) => inWords(dependencies, own)));
+  const csrf = dependencies.csrf.token(context, purpose);
+  showPage(context, dependencies.views.render('end-session', { action: PATH, csrf, value, sessions }));
 }
 
 /** Lists the account's sessions: the one of this browser first, then the others, the latest first. */
-async function sorted(parts: SessionsPageDependencies, { account, session }: SignedIn): Promise<OwnSession[]> {
+async function sorted(dependencies: SessionsPageDependencies, { account, session }: SignedIn): Promise<OwnSession[]> {
   const rank = ({ uid, usedAt, signedInAt }: OwnSession): number =>
     uid === session.uid ? Infinity : (usedAt ?? signedInAt);
-  return (await parts.sessionsOf(account.id)).toSorted((a, b) => rank(b) - rank(a));
+  return (await dependencies.sessionsOf(account.id)).toSorted((a, b) => rank(b) - rank(a));
 }
 
 async function inWords(

@@ -86,8 +86,8 @@ export function mappedClaims(
   person: Person | undefined,
 ): Record<string, unknown> {
   const here = Object.entries(claims ?? {}).filter(([, claim]) => claim.in.includes(place));
-  const said = here.map(([name, { from, value }]) => [name, from === undefined ? value : valueOf(from, person)]);
-  return Object.fromEntries(said.filter(([, value]) => value !== undefined)) as Record<string, unknown>;
+  const claimValues = here.map(([name, { from, value }]) => [name, from === undefined ? value : valueOf(from, person)]);
+  return Object.fromEntries(claimValues.filter(([, value]) => value !== undefined)) as Record<string, unknown>;
 }
 
 function valueOf(source: ClaimSource, person: Person | undefined): unknown {

@@ -25,7 +25,7 @@ interface End {
 }
 
 /** Number of bytes that are read to find the header, which is shorter. */
-const START = 1024;
+const HEADER_BYTES = 1024;
 
 type Batches = AsyncIterable<readonly Item[]>;
 
@@ -60,12 +60,12 @@ async function* linesOf(description: Description, items: Batches): AsyncGenerato
   let count = 0;
   for await (const batch of items) {
     count += batch.length;
-    yield batch.map((item) => `${JSON.stringify(writable(item))}\n`).join('');
+    yield batch.map((item) => `${JSON.stringify(toJson(item))}\n`).join('');
   }
   yield `${JSON.stringify({ end: count } satisfies End)}\n`;
 }
 
-function writable(item: Item): unknown {
+function toJson(item: Item): unknown {
   return item.kind === 'bitmap' ? { ...item, bits: item.bits.toString('base64') } : item;
 }
 
@@ -83,12 +83,12 @@ interface OpenBackup {
 /** Opens a file and reads its description. @throws BackupRefused, or the system's error */
 export async function openBackup(file: string, secret: string): Promise<OpenBackup> {
   const handle = await open(file, 'r');
-  const start = Buffer.alloc(START);
-  const { bytesRead } = await handle.read(start, 0, START, 0).finally(() => handle.close());
+  const start = Buffer.alloc(HEADER_BYTES);
+  const { bytesRead } = await handle.read(start, 0, HEADER_BYTES, 0).finally(() => handle.close());
   const header = await readHeader(start.subarray(0, bytesRead), secret);
   const source = createReadStream(file, { start: header.bytes.length });
   // If any of the streams fails, the last one fails too, which is the one that is read.
-  const content = compose(source, new Opening(header), createZstdDecompress());
+  const content = decryptedContent(source, new Opening(header), createZstdDecompress());
   const lines = linesIn(content);
   const next = async (): Promise<unknown> => {
     try {
@@ -103,7 +103,7 @@ export async function openBackup(file: string, secret: string): Promise<OpenBack
   return { description, items: () => itemsIn(next), close: () => void content.destroy() };
 }
 
-function compose(source: Readable, opening: Opening, decompressing: Transform): Readable {
+function decryptedContent(source: Readable, opening: Opening, decompressing: Transform): Readable {
   pipeline(source, opening, decompressing, () => undefined);
   return decompressing;
 }

@@ -12,7 +12,7 @@ export type Part = 'records' | 'grants' | undefined;
  * Milliseconds after a server's latest readiness record until the server counts as stopped. A running server writes one
  * at least every ten seconds.
  */
-export const STOPPED = 20_000;
+export const STOPPED_AFTER = 20_000;
 
 function isCopied(item: Item, part: Part): boolean {
   if (isLoadingMark(item) || kindOf(item) === 'readiness') return false;
@@ -21,7 +21,7 @@ function isCopied(item: Item, part: Part): boolean {
 }
 
 /** Tells whether a server has used the store since a moment within the last minute, by the store's clock. */
-export async function isServed(store: Pick<Store, 'dump'>, since: number): Promise<boolean> {
+export async function isInUse(store: Pick<Store, 'dump'>, since: number): Promise<boolean> {
   for await (const batch of store.dump()) {
     for (const item of batch) {
       if (item.kind !== 'record' || kindOf(item) !== 'readiness') continue;
@@ -39,20 +39,20 @@ export async function isServed(store: Pick<Store, 'dump'>, since: number): Promi
  */
 export async function copyStore(
   { from, to, part, load }: { from: Store; to: Store; part: Part; load: Load },
-  told: (batch: readonly Item[]) => void,
+  onBatch: (batch: readonly Item[]) => void,
 ): Promise<void> {
   for await (const batch of from.dump()) {
     const chosen = batch.filter((item) => isCopied(item, part));
     const records = chosen.filter((item) => item.kind === 'record');
     const found = await to.getMany(records.map(({ key }) => key));
-    const same = new Set<Item>(
+    const unchanged = new Set<Item>(
       records.filter(({ version, consumedAt, expiresAt }, at) => {
-        const there = found[at];
-        return there?.version === version && there.consumedAt === consumedAt && there.expiresAt === expiresAt;
+        const existing = found[at];
+        return existing?.version === version && existing.consumedAt === consumedAt && existing.expiresAt === expiresAt;
       }),
     );
-    await Promise.all([to.load(chosen.filter((item) => !same.has(item))), load.renew()]);
-    told(batch);
+    await Promise.all([to.load(chosen.filter((item) => !unchanged.has(item))), load.renew()]);
+    onBatch(batch);
   }
 }
 
@@ -83,12 +83,12 @@ export async function summarize(batches: Batches, { part, until }: { part: Part;
 
 function hashOf(item: Item): bigint {
   return createHash('sha256')
-    .update(JSON.stringify(partsOf(item)))
+    .update(JSON.stringify(hashedValues(item)))
     .digest()
     .readBigUInt64BE();
 }
 
-function partsOf(item: Item): unknown[] {
+function hashedValues(item: Item): unknown[] {
   switch (item.kind) {
     case 'record': {
       const { key, json, version, consumedAt, expiresAt, indexes = [], terms = [] } = item;

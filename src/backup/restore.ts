@@ -7,14 +7,14 @@ import type { Item, Store } from '../storage/store.ts';
  * Kinds of the records store that are not restored. An invitation may have been used since the backup, and a readiness
  * record describes a server that no longer runs.
  */
-const LEFT_OUT = new Set(['invitation', 'readiness']);
+const SKIPPED_RECORD_KINDS = new Set(['invitation', 'readiness']);
 
 /**
  * Kinds of the grants store that are restored: records by which the server refuses or delays requests, and messages
  * that other systems have yet to receive. No other kind is restored, because a code, a token or a session could have
  * been used or revoked since the backup.
  */
-const RETURNING = new Set([
+const RESTORED_GRANT_KINDS = new Set([
   ...['cut', 'used-assertion', 'replay', 'attempt-pause', 'attempts', 'spent', 'document-fetches'],
   ...['signal', 'signal-queue', 'logout-delivery'],
 ]);
@@ -35,40 +35,40 @@ interface RestoreDependencies {
 export interface Restored {
   items: number;
   /** The number of items that were left out. */
-  leftOut: number;
+  skipped: number;
   /** The not-before instant in milliseconds since the epoch: everything that began earlier is invalid. */
   notBefore: number;
 }
 
-function returns(item: Item): boolean {
+function isRestored(item: Item): boolean {
   if (isLoadingMark(item)) return false;
   const kind = kindOf(item);
-  return roleOf(item) === 'records' ? !LEFT_OUT.has(kind) : RETURNING.has(kind);
+  return roleOf(item) === 'records' ? !SKIPPED_RECORD_KINDS.has(kind) : RESTORED_GRANT_KINDS.has(kind);
 }
 
 /**
  * Writes a backup into empty stores. It then sets the not-before instant of everybody and of all assertions to the
  * current time, so that everything used or revoked after the backup stays invalid. It may be repeated after an
  * interruption.
- * @param told is called after each batch
+ * @param onBatch is called after each batch
  */
 export async function restoreBackup(
   batches: AsyncIterable<readonly Item[]>,
   { records, grants, loads, now, notBeforeLife }: RestoreDependencies,
-  told: (batch: readonly Item[]) => void,
+  onBatch: (batch: readonly Item[]) => void,
 ): Promise<Restored> {
-  let [items, leftOut] = [0, 0];
+  let [items, skipped] = [0, 0];
   for await (const batch of batches) {
-    const chosen = batch.filter(returns);
+    const chosen = batch.filter(isRestored);
     const { records: durable = [], grants: expiring = [] } = Object.groupBy(chosen, roleOf);
     await Promise.all([records.load(durable), grants.load(expiring), ...loads.map((load) => load.renew())]);
     items += chosen.length;
-    leftOut += batch.length - chosen.length;
-    told(batch);
+    skipped += batch.length - chosen.length;
+    onBatch(batch);
   }
   const notBefore = now();
   await writeNotBefore(grants, 'everybody', notBefore, notBeforeLife);
   await writeNotBefore(grants, 'assertions', notBefore, LONGEST_ASSERTION);
   for (const load of loads) await load.end();
-  return { items, leftOut, notBefore };
+  return { items, skipped, notBefore };
 }

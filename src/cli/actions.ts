@@ -1,6 +1,6 @@
 import { UsageError, type Arguments, type Command } from './command.ts';
 import { optionText } from './help-text.ts';
-import { meantBy } from './meant.ts';
+import { suggestionFor } from './meant.ts';
 
 /** An action of a command, such as `add` in `clients add`. */
 interface Action<Context> {
@@ -31,9 +31,9 @@ export function findAction<Context>(
   const [missing, surplus] = [needed[words.length], words[needed.length]];
   if (missing !== undefined) refuse(`needs ${/^[AEIOU]/.test(missing) ? 'an' : 'a'} ${missing}`);
   if (surplus !== undefined) refuse(`does not take ${JSON.stringify(surplus)}`);
-  const taken = ['config', 'help', ...(action.options ?? [])];
-  const foreign = Object.keys(options).find((option) => !taken.includes(option));
-  if (foreign !== undefined) refuse(`does not take --${foreign}`);
+  const accepted = ['config', 'help', ...(action.options ?? [])];
+  const unaccepted = Object.keys(options).find((option) => !accepted.includes(option));
+  if (unaccepted !== undefined) refuse(`does not take --${unaccepted}`);
   return { action, words };
 }
 
@@ -46,7 +46,7 @@ function actionNamed<Context>(
   const names = Object.keys(actions);
   if (name !== undefined && Object.hasOwn(actions, name) && actions[name] !== undefined) return actions[name];
   if (name !== undefined) {
-    const hint = meantBy(name, names) || `: there are ${names.join(', ')}`;
+    const hint = suggestionFor(name, names) || `: there are ${names.join(', ')}`;
     throw new UsageError(`there is no command ${JSON.stringify(`${command.name} ${name}`)}${hint}`);
   }
   throw new UsageError(
@@ -60,8 +60,8 @@ function actionNamed<Context>(
 function usageOf<Context>(
   { name: command, options }: Pick<Command, 'name' | 'options'>,
   name: string,
-  { words = [], options: taken = [] }: Action<Context>,
+  { words = [], options: accepted = [] }: Action<Context>,
 ): string {
-  const switches = taken.map((option) => `[${optionText(option, options[option])}]`);
+  const switches = accepted.map((option) => `[${optionText(option, options[option])}]`);
   return ['latchkey', command, name, ...words, ...switches].join(' ');
 }

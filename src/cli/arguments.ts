@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { didYouMean } from '../config/suggest.ts';
 import { UsageError, type Arguments, type Command } from './command.ts';
-import { meantBy, settingFor } from './meant.ts';
+import { suggestionFor, settingFor } from './meant.ts';
 
 /** Options that may replace a command, such as `--help`. */
 const IN_PLACE_OF_COMMANDS: readonly string[] = ['--version', '--help'];
@@ -29,7 +29,7 @@ export function findCommand(
   const command = byName(first);
   if (command !== undefined) return { command, rest };
   const names = commands.map(({ name }) => name);
-  throw new UsageError(`there is no command ${JSON.stringify(first)}${meantBy(first, names)}`);
+  throw new UsageError(`there is no command ${JSON.stringify(first)}${suggestionFor(first, names)}`);
 }
 
 function assertNoMistype(option: string, known: readonly string[]): void {
@@ -115,8 +115,8 @@ function optionValue(command: Command, { name, rawName, value, inlineValue }: Op
     return true;
   }
   // In `--config --yes`, the value of `--config` is missing. A lone `-` means standard input.
-  const isForgotten = value === undefined || value === '' || (inlineValue !== true && /^-./.test(value));
-  if (isForgotten) throw new UsageError(`${rawName} needs a value: ${rawName} ${known.value}`);
+  const isMissing = value === undefined || value === '' || (inlineValue !== true && /^-./.test(value));
+  if (isMissing) throw new UsageError(`${rawName} needs a value: ${rawName} ${known.value}`);
   return value;
 }
 
@@ -129,6 +129,6 @@ function unknownOption(command: Command, name: string, rawName: string): UsageEr
   const isWord = command.words !== undefined && /^-[^-]/.test(rawName);
   const hint = isWord
     ? '; a word that begins with a dash stands after --'
-    : meantBy(rawName, [...optionNames(command), '--help']) || settingFor(name);
+    : suggestionFor(rawName, [...optionNames(command), '--help']) || settingFor(name);
   return new UsageError(`${command.name} has no option ${rawName}${hint}`);
 }

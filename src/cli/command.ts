@@ -76,7 +76,7 @@ export async function confirmed(options: Arguments['options'], terminal: Termina
   if (options['yes'] === true) return true;
   const answer = await terminal.ask('\nGo on? [y/N] ');
   if (answer === undefined) throw new Error('there is no terminal to ask at: add --yes to continue without asking');
-  const goesOn = /^y(es)?$/i.test(answer.trim());
-  if (!goesOn) terminal.warn('latchkey: nothing was changed');
-  return goesOn;
+  const isConfirmed = /^y(es)?$/i.test(answer.trim());
+  if (!isConfirmed) terminal.warn('latchkey: nothing was changed');
+  return isConfirmed;
 }

@@ -17,7 +17,7 @@ export const health: Command = {
   async run(given, terminal) {
     const { config } = chooseConfig(textOf(given, 'config'), terminal.environment, { areFilesSpared: true });
     const path = given.options['ready'] === true ? '/readyz' : '/healthz';
-    const url = placeOf(config, path);
+    const url = healthUrl(config, path);
     try {
       const { status, body } = await ask(url, config);
       if (status === 200) return 0;
@@ -32,7 +32,7 @@ export const health: Command = {
 /**
  * Returns the URL of a path on this server. If the server listens on all addresses, the URL has the loopback address.
  */
-function placeOf({ listen }: Config, path: string): URL {
+function healthUrl({ listen }: Config, path: string): URL {
   const { host, port, tls } = listen;
   if (port === 0) throw new Error('listen.port is 0, so each start uses another port: set a fixed port');
   const loopback: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
@@ -47,13 +47,13 @@ function ask(url: URL, { issuer }: Config): Promise<{ status: number; body: stri
   const secure = { rejectUnauthorized: false, ...(isIP(hostname) === 0 && { servername: hostname }) };
   const options = { ...secure, agent: false, headers: { host }, signal: AbortSignal.timeout(PATIENCE) };
   return new Promise((resolve, reject) => {
-    const sent = (url.protocol === 'https:' ? https : http).get(url, options, (answer) => {
+    const request = (url.protocol === 'https:' ? https : http).get(url, options, (answer) => {
       let body = '';
       answer.setEncoding('utf8').on('data', (text: string) => (body = (body + text).slice(0, 200)));
       answer.on('end', () => resolve({ status: answer.statusCode ?? 0, body }));
       answer.on('error', reject);
     });
-    sent.on('error', reject);
+    request.on('error', reject);
   });
 }
 

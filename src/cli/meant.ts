@@ -24,12 +24,12 @@ const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Returns ` (did you mean X?)` for a mistyped, shortened or foreign word, else an empty text. */
-export function meantBy(word: string, known: readonly string[]): string {
+export function suggestionFor(word: string, known: readonly string[]): string {
   const mistyped = didYouMean(word, known);
   if (mistyped !== '') return mistyped;
-  const begun = known.filter((name) => word.length > 2 && name.startsWith(word));
-  const same = known.filter((name) => SYNONYMS[name]?.includes(word.toLowerCase()));
-  const [meant] = [...(begun.length === 1 ? begun : []), ...same];
+  const prefixed = known.filter((name) => word.length > 2 && name.startsWith(word));
+  const synonyms = known.filter((name) => SYNONYMS[name]?.includes(word.toLowerCase()));
+  const [meant] = [...(prefixed.length === 1 ? prefixed : []), ...synonyms];
   return meant === undefined ? '' : ` (did you mean ${meant}?)`;
 }
 

@@ -35,7 +35,7 @@ export async function askPassword({ given, terminal }: StoreContext): Promise<st
 }
 
 /** Applies the rules of the pages to a new password. @throws Error if it breaks one */
-export async function assertGood(
+export async function assertAcceptable(
   password: string,
   person: { email: string; name: string },
   { passwords, config }: { passwords: Passwords; config: Config },

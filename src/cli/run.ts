@@ -63,13 +63,13 @@ function helpHint([first = '']: readonly string[]): string {
 
 /** Describes a failure in one message for the operator. Adds the stack trace if the log level is `debug` or `trace`. */
 export function describeFailure(error: unknown, environment: NodeJS.ProcessEnv): string {
-  const message = inWords(error);
+  const message = errorText(error);
   const known = error instanceof ConfigError || error instanceof UsageError;
   const stack = !known && error instanceof Error && wantsStacks(environment) ? `\n${error.stack ?? ''}` : '';
   return `latchkey: ${message}${stack}`;
 }
 
-const FILES: Readonly<Record<string, string>> = {
+const FILE_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist: name an existing file, or create it',
   EACCES: 'is not accessible to this user: change its owner or its mode',
   EPERM: 'is not accessible to this user: change its owner or its mode',
@@ -80,7 +80,7 @@ const FILES: Readonly<Record<string, string>> = {
   ENOSPC: 'has no room: the disk is full',
 };
 
-function inWords(error: unknown): string {
+function errorText(error: unknown): string {
   if (!(error instanceof Error)) return `it failed with ${String(error)}`;
   // System errors have their port, address or path in separate members.
   const { code, port, address, hostname, syscall, path } = Object.fromEntries<unknown>(Object.entries(error));
@@ -93,7 +93,7 @@ function inWords(error: unknown): string {
     return `${String(address)} is not an address of this machine: set listen.host (LATCHKEY_HOST) to one, or to 0.0.0.0 for all`;
   if (syscall === 'getaddrinfo' && typeof hostname === 'string')
     return `listen.host ${JSON.stringify(hostname)} has no address (${String(code)}): set it (LATCHKEY_HOST) to an address of this machine, or to 0.0.0.0 for all`;
-  if (typeof path === 'string' && typeof code === 'string' && code in FILES)
-    return `${resolve(path)} ${FILES[code]} (${code})`;
+  if (typeof path === 'string' && typeof code === 'string' && code in FILE_ERRORS)
+    return `${resolve(path)} ${FILE_ERRORS[code]} (${code})`;
   return error.message === '' ? error.name : error.message;
 }

@@ -1,6 +1,6 @@
 import cluster from 'node:cluster';
 import { styleText } from 'node:util';
-import { demoApps, demoPlaces } from '../config/demo.ts';
+import { demoApps, demoUrls } from '../config/demo.ts';
 import { describeProblems } from '../config/problems.ts';
 import type { Config } from '../config/schema.ts';
 import { DEMO_PASSWORD } from '../config/loading/secret-strength.ts';
@@ -60,19 +60,19 @@ async function startDemoApps({ listen, issuer }: Config, server: Running): Promi
  * if the terminal supports it.
  */
 function demoBanner({ issuer, listen, stores, keys_dir: keysDir, accounts }: Config): string {
-  const places = demoPlaces(listen.port, new URL(issuer).hostname);
-  const width = places.notes.length + 3;
+  const urls = demoUrls(listen.port, new URL(issuer).hostname);
+  const width = urls.notes.length + 3;
   const link = (url: string, text: string) => `${styleText('cyan', url)}${' '.repeat(width - url.length)}${text}`;
   const signIn = accounts.map(({ email, roles }) => `${email}${' '.repeat(width - email.length)}${roles.join(', ')}`);
   const rows: [string, string][] = [
-    ['Open', link(places.notes, 'Notes, an app')],
-    ['', link(places.photos, 'Photos, another app: you are already signed in to it')],
+    ['Open', link(urls.notes, 'Notes, an app')],
+    ['', link(urls.photos, 'Photos, another app: you are already signed in to it')],
     ['', ''],
     ...signIn.map((text, index): [string, string] => [index === 0 ? 'Sign in' : '', text]),
     ['', `password ${styleText('bold', DEMO_PASSWORD)}, or sign up as somebody new`],
     ['', ''],
     ['Server', link(issuer, 'its description: /.well-known/openid-configuration')],
-    ['API', link(places.api, 'GET /me, /notes, /admin')],
+    ['API', link(urls.api, 'GET /me, /notes, /admin')],
     ['Data', `${printableStoreUrl(stores.grants)}, ${keysDir}/   kept until you delete it`],
     ['Stop', 'Ctrl-C'],
   ];

@@ -90,9 +90,14 @@ async function checkOrigin(chosen: ChosenConfig, { records, clock }: Stores, ter
 }
 
 /** Reports the removal of an item from the store. @returns the exit code */
-export function removed(
+export function reportRemoval(
   { chosen, place, terminal }: StoreContext,
-  { name, wasStored, isConfigured, ends }: { name: string; wasStored: boolean; isConfigured: boolean; ends: string },
+  {
+    name,
+    wasStored,
+    isConfigured,
+    revokeCommand,
+  }: { name: string; wasStored: boolean; isConfigured: boolean; revokeCommand: string },
 ): number {
   const source = chosen.file ?? 'the demo';
   if (wasStored) {
@@ -100,7 +105,7 @@ export function removed(
     return 0;
   }
   const reason = isConfigured
-    ? `${name} is defined in the configuration: remove it from ${source} and start the server again, then "${ends}"`
+    ? `${name} is defined in the configuration: remove it from ${source} and start the server again, then "${revokeCommand}"`
     : `there is no ${name} in ${place}`;
   terminal.warn(`latchkey: ${reason}`);
   return 1;
@@ -115,6 +120,6 @@ export async function endingEffects({ grants, consents }: Domain, { id }: Accoun
 }
 
 /** Returns the time within which APIs refuse the tokens, as a line to print. */
-export function howSoon({ status_lists: { ttl } }: Pick<Config, 'status_lists'>): string {
+export function revocationDelayText({ status_lists: { ttl } }: Pick<Config, 'status_lists'>): string {
   return `APIs refuse its access tokens within 1s where they listen for it, within ${durationText(ttl)} where they ask`;
 }

@@ -46,8 +46,8 @@ export async function startWorkers(count: number, say: (text: string) => void): 
   if (!(await listens(first))) throw new ReportedElsewhere('the first worker did not start');
   const crew = new Crew(say);
   say(`worker ${first.process.pid ?? ''} is ready`);
-  crew.keep(first);
-  for (let started = 1; started < count; started++) crew.keep(cluster.fork());
+  crew.watch(first);
+  for (let started = 1; started < count; started++) crew.watch(cluster.fork());
   return crew;
 }
 
@@ -71,7 +71,7 @@ class Crew implements Running {
     this.#say = say;
   }
 
-  keep(worker: Worker): void {
+  watch(worker: Worker): void {
     this.#workers.add(worker);
     worker.once('listening', () => {
       this.#delay = FIRST_DELAY;
@@ -88,7 +88,7 @@ class Crew implements Running {
     this.#say(`${reason}; another one starts in ${this.#delay} ms`);
     const timer = setTimeout(() => {
       this.#replacements.delete(timer);
-      this.keep(cluster.fork());
+      this.watch(cluster.fork());
     }, this.#delay);
     this.#replacements.add(timer);
     this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY);

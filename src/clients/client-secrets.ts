@@ -7,28 +7,28 @@ import { hashClientSecret, clientKey, durableClient, type ClientRecord, type Cli
 /** The new secret in plain text, and the validity of the previous one. */
 interface RolledSecret {
   secret: string;
-  previousGoesOn: boolean;
+  previousStaysValid: boolean;
 }
 
-export type WhyNotRolled = 'absent' | 'configured' | 'registered-itself' | 'no-secret';
+export type RollRefusal = 'absent' | 'configured' | 'registered-itself' | 'no-secret';
 
 /** Secrets of the clients in the store. */
 interface ClientSecrets {
   /** Returns the reason why `roll` would fail; undefined if it would succeed. */
-  whyNotRolled(clientId: string): Promise<WhyNotRolled | undefined>;
+  rollRefusal(clientId: string): Promise<RollRefusal | undefined>;
   /**
    * Rolls a client's secret. The previous secret stays valid beside the new one, so that the app keeps working. It
    * becomes invalid at once if it has leaked, or if the client signs with it, because a client has only one signing
    * secret.
    */
-  roll(clientId: string, options: { hasLeaked: boolean }): Promise<RolledSecret | WhyNotRolled>;
+  roll(clientId: string, options: { hasLeaked: boolean }): Promise<RolledSecret | RollRefusal>;
 }
 
 export function openClientSecrets(options: ClientsOptions): ClientSecrets {
   const { records, configured } = options;
   const isConfigured = (clientId: string) => configured.some((client) => client.client_id === clientId);
   return {
-    async whyNotRolled(clientId) {
+    async rollRefusal(clientId) {
       if (isConfigured(clientId)) return 'configured';
       const stored = await records.get(clientKey(clientId));
       return stored === undefined ? 'absent' : problemOf(stored.value);
@@ -38,7 +38,7 @@ export function openClientSecrets(options: ClientsOptions): ClientSecrets {
   };
 }
 
-function problemOf({ registration, secret_hash: hash }: ClientRecord): WhyNotRolled | undefined {
+function problemOf({ registration, secret_hash: hash }: ClientRecord): RollRefusal | undefined {
   if (registration !== undefined) return 'registered-itself';
   return hash === undefined ? 'no-secret' : undefined;
 }
@@ -47,7 +47,7 @@ async function rollStored(
   { records, random, sealingKey }: ClientsOptions,
   clientId: string,
   hasLeaked: boolean,
-): Promise<RolledSecret | WhyNotRolled> {
+): Promise<RolledSecret | RollRefusal> {
   const secret = secretToken(random);
   const key = clientKey(clientId);
   const secretHash = hashClientSecret(secret, random);
@@ -63,6 +63,6 @@ async function rollStored(
     };
   };
   const now = await update(records, key, await records.get(key), roll, durableClient);
-  if (now?.secret_hash === secretHash) return { secret, previousGoesOn: now.previous_secret_hash !== undefined };
+  if (now?.secret_hash === secretHash) return { secret, previousStaysValid: now.previous_secret_hash !== undefined };
   return (now && problemOf(now)) ?? 'absent';
 }

@@ -42,7 +42,7 @@ const registeredClients: Index<ClientRecord> = 'registered-clients';
 
 const lives = (ttl: number): WriteOptions => ({ ttl, indexes: [everyClient, registeredClients] });
 
-export function openRegisteredClients(parts: {
+export function openRegisteredClients(dependencies: {
   records: Store;
   clock: Clock;
   random: Random;
@@ -51,7 +51,7 @@ export function openRegisteredClients(parts: {
   /** Largest number of self-registered clients. */
   most: number;
 }): RegisteredClients {
-  const { records, clock, random, unused, most } = parts;
+  const { records, clock, random, unused, most } = dependencies;
   const remaining = (stored: Stored<ClientRecord>): number => secondsLeft(stored, clock);
   /** Tells whether a client was never used, or not for a long time: little of its lifetime is then left. */
   const isUnused = (stored: Stored<ClientRecord>): boolean => remaining(stored) <= Math.min(UNUSED_LIFE, unused / 2);

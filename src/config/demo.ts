@@ -7,7 +7,7 @@ import { Secret } from './secret.ts';
 import { validate } from './validate.ts';
 
 /** URLs of the demo's server, apps and API. The ports of the apps and the API follow the server's port. */
-interface DemoPlaces {
+interface DemoUrls {
   server: string;
   notes: string;
   photos: string;
@@ -15,7 +15,7 @@ interface DemoPlaces {
   web: string;
 }
 
-export function demoPlaces(port: number, hostname = 'localhost'): DemoPlaces {
+export function demoUrls(port: number, hostname = 'localhost'): DemoUrls {
   const at = (offset: number) => `http://${hostname}:${port + offset}`;
   return { server: at(0), notes: at(1), photos: at(2), api: at(3), web: at(4) };
 }
@@ -36,8 +36,8 @@ export function demoConfig(options: { port?: number; environment?: NodeJS.Proces
   refuseOutside(environment);
   const port = options.port ?? demoPort(environment);
   // The apps use the issuer's host name, so that they follow it to 127.0.0.1.
-  const places = demoPlaces(port, URL.parse(environment['LATCHKEY_ISSUER'] ?? '')?.hostname);
-  const overridden = applyEnvironment(settings(places, port), { ...environment, LATCHKEY_PORT: String(port) });
+  const urls = demoUrls(port, URL.parse(environment['LATCHKEY_ISSUER'] ?? '')?.hostname);
+  const overridden = applyEnvironment(settings(urls, port), { ...environment, LATCHKEY_PORT: String(port) });
   const validated = validate(overridden.value);
   if ('value' in validated) return { ...validated.value, isDemo: true };
   const named = (path: readonly (string | number)[]) => overridden.variableAt(path) ?? pathText(path);
@@ -70,9 +70,9 @@ function refuseOutside(environment: NodeJS.ProcessEnv): void {
   if (problems.length > 0) throw new ConfigError('demo mode', problems);
 }
 
-function settings(places: DemoPlaces, port: number): Record<string, unknown> {
+function settings(urls: DemoUrls, port: number): Record<string, unknown> {
   return {
-    issuer: places.server,
+    issuer: urls.server,
     branding: { name: 'Latchkey demo' },
     listen: { host: '127.0.0.1', port },
     // The demo keeps its files apart from those of a configured server.
@@ -82,23 +82,23 @@ function settings(places: DemoPlaces, port: number): Record<string, unknown> {
     sign_up: { enabled: true },
     resources: [
       {
-        identifier: places.api,
+        identifier: urls.api,
         name: 'Notes API',
         scopes: { 'notes:read': { description: 'Read your notes', roles: ['user'] } },
       },
     ],
     clients: [
-      app('demo-notes', 'Notes', places.notes, places.api),
-      app('demo-photos', 'Photos', places.photos, places.api),
+      app('demo-notes', 'Notes', urls.notes, urls.api),
+      app('demo-photos', 'Photos', urls.photos, urls.api),
       {
         client_id: 'demo-web',
         client_name: 'Demo web app',
         type: 'web',
         secret: new Secret('demo-web-secret'),
-        redirect_uris: [`${places.web}/callback`],
-        post_logout_redirect_uris: [`${places.web}/`],
+        redirect_uris: [`${urls.web}/callback`],
+        post_logout_redirect_uris: [`${urls.web}/`],
         scopes: ['openid', 'profile', 'email', 'roles', 'offline_access', 'notes:read'],
-        resources: [places.api],
+        resources: [urls.api],
         introspection: true,
       },
       {
@@ -107,8 +107,8 @@ function settings(places: DemoPlaces, port: number): Record<string, unknown> {
         type: 'machine',
         secret: new Secret('demo-service-secret'),
         scopes: ['notes:read'],
-        resources: [places.api],
-        default_resource: places.api,
+        resources: [urls.api],
+        default_resource: urls.api,
       },
     ],
     accounts: [account(DEMO_EMAILS[0], 'Alice', ['user']), account(DEMO_EMAILS[1], 'Admin', ['user', 'admin'])],

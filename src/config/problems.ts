@@ -35,11 +35,11 @@ export class ConfigError extends Error {
 
 /** Formats one line for each problem: `latchkey.yaml:14  clients[1].secret: …`. */
 export function describeProblems(source: string, problems: readonly Problem[]): string {
-  const places = problems.map(({ line }) => (line === undefined ? '' : `${source}:${line}`));
-  const width = Math.max(0, ...places.map((place) => place.length));
+  const locations = problems.map(({ line }) => (line === undefined ? '' : `${source}:${line}`));
+  const width = Math.max(0, ...locations.map((place) => place.length));
   return problems
     .map(({ path, message, value }, index) => {
-      const place = (places[index] ?? '').padEnd(width);
+      const place = (locations[index] ?? '').padEnd(width);
       return `  ${place}${width > 0 ? '  ' : ''}${path === '' ? '' : `${path}: `}${message}${value === undefined ? '' : ` (it is ${value})`}`;
     })
     .join('\n');

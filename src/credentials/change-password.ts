@@ -37,12 +37,12 @@ export type ChangePassword = (change: PasswordChange) => Promise<PasswordChangeR
  * Changes a password for its owner, who must enter the current one. An open browser alone is not enough, and guesses
  * are limited as at a sign-in. Of the known devices, only this one stays known.
  */
-export function openChangePassword(parts: {
+export function openChangePassword(dependencies: {
   check: PasswordCheck;
   passwords: Passwords;
   devices: KnownDevices;
 }): ChangePassword {
-  const { check, passwords, devices } = parts;
+  const { check, passwords, devices } = dependencies;
   return async ({ account, current, next, isAgreed, replace, ...caller }) => {
     const shown = await check({ ...caller, email: account.email, password: current }, account.id);
     if (shown.outcome === 'wait') return shown;

@@ -74,18 +74,18 @@ export function openCredentials(options: CredentialsOptions): Credentials {
  * did not record. @returns the problem with the password of a new account
  */
 async function makeSeedAccount(
-  parts: { accounts: Accounts; passwords: Passwords; minLength: number; isDemo: boolean },
+  dependencies: { accounts: Accounts; passwords: Passwords; minLength: number; isDemo: boolean },
   { password, email_verified: isVerified, ...person }: Config['accounts'][number],
 ): Promise<string | undefined> {
-  const { accounts, passwords, minLength } = parts;
+  const { accounts, passwords, minLength } = dependencies;
   const origin = 'configuration';
   const found = await accounts.findByEmail(person.email);
   if (found === undefined) {
     // The demo accepts its published password, because other machines cannot reach the demo.
-    const problem = parts.isDemo ? undefined : await passwords.problem(password.reveal(), person, OPERATOR);
+    const problem = dependencies.isDemo ? undefined : await passwords.problem(password.reveal(), person, OPERATOR);
     if (problem !== undefined) return `cannot be used for ${person.email}. ${passwordWords(minLength)[problem]}`;
     const vouched = isVerified ? ({ emailVerifiedBy: origin } as const) : {};
-    await register(parts, { ...person, ...vouched, origin, password: password.reveal() }, OPERATOR);
+    await register(dependencies, { ...person, ...vouched, origin, password: password.reveal() }, OPERATOR);
     return undefined;
   }
   // A person who signed up with the address first may not be the one whom the configuration means.

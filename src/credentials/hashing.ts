@@ -38,15 +38,19 @@ const LIMITS: SemaphoreLimits = {
   crowd: 8,
 };
 
-export function openHashing(parts: { records: Store; clock: Clock; argon2: Config['passwords']['argon2'] }): Hashing {
+export function openHashing(dependencies: {
+  records: Store;
+  clock: Clock;
+  argon2: Config['passwords']['argon2'];
+}): Hashing {
   const options: HashOptions = {
     type: argon2.argon2id,
-    memoryCost: parts.argon2.memory_kib,
-    timeCost: parts.argon2.passes,
-    parallelism: parts.argon2.parallelism,
+    memoryCost: dependencies.argon2.memory_kib,
+    timeCost: dependencies.argon2.passes,
+    parallelism: dependencies.argon2.parallelism,
   };
-  const configured = hashCost(parts.argon2);
-  const costs = openHashCosts(parts);
+  const configured = hashCost(dependencies.argon2);
+  const costs = openHashCosts(dependencies);
   const semaphore = openSemaphore(LIMITS);
   const background = new Background();
   /** Returns the function that hashes for a caller: in the background for one of a crowd, else in this process. */

@@ -61,8 +61,8 @@ export function openAdmission({ passwords, attempts, devices }: PasswordCheckDep
  * the password is replaced during the sign-in, the new session ends too, because it counts from the start of its
  * request.
  */
-export function openPasswordCheck(parts: PasswordCheckDependencies): PasswordCheck {
-  const { passwords, attempts, devices } = parts;
+export function openPasswordCheck(dependencies: PasswordCheckDependencies): PasswordCheck {
+  const { passwords, attempts, devices } = dependencies;
 
   return async ({ password, address, deviceToken, ...shown }, id) => {
     const email = normaliseEmail(shown.email);
@@ -71,7 +71,7 @@ export function openPasswordCheck(parts: PasswordCheckDependencies): PasswordChe
     const unknown = { block: widestBlock(address), account: email, isKnown: false };
     // Refuses a flood before it causes any work for the store.
     if (devices.browser(deviceToken) === undefined) passwords.assertRoom(unknown);
-    const { found, read, credential } = await look(parts, email, id);
+    const { found, read, credential } = await look(dependencies, email, id);
     const knownDevice = devices.verify(deviceToken, credential);
     const { wait, counted } = await attempts.check({ email, address, knownDevice, version: credential.version });
     if (wait > 0) return { outcome: 'wait', seconds: wait };
@@ -128,8 +128,8 @@ export type SignInResult =
 export type SignIn = (shown: PasswordShown) => Promise<SignInResult>;
 
 /** Signs people in by password. */
-export function openSignIn(parts: PasswordCheckDependencies): SignIn {
-  const check = openPasswordCheck(parts);
+export function openSignIn(dependencies: PasswordCheckDependencies): SignIn {
+  const check = openPasswordCheck(dependencies);
   return async (shown) => {
     const checked = await check(shown);
     if (checked.outcome !== 'right') return checked;

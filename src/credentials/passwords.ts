@@ -118,9 +118,9 @@ const passwordKey = keyspace<PasswordRecord>('password');
 /** Opens the passwords of a server with these settings. */
 export function passwordsFor(
   { passwords, branding, isDemo = false }: PasswordSettings,
-  parts: PasswordDependencies,
+  dependencies: PasswordDependencies,
 ): Passwords {
-  const { records, clock, random, isBreached, reportPublished } = parts;
+  const { records, clock, random, isBreached, reportPublished } = dependencies;
   return openPasswords({
     records,
     clock,

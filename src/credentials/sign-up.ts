@@ -44,7 +44,7 @@ const FORM_RULE: DelayRule = { name: 'sign-up-forms', free: 200, longest: 60, me
  * lock its owner out. The count per IP address bounds such questions, and each costs a password hash. The duration
  * reveals nothing more, because the server makes the hash before it looks the address up.
  */
-export function openSignUp(parts: {
+export function openSignUp(dependencies: {
   accounts: Accounts;
   passwords: Passwords;
   devices: KnownDevices;
@@ -53,7 +53,7 @@ export function openSignUp(parts: {
   /** Roles of every new account. */
   roles: readonly string[];
 }): SignUp {
-  const { accounts, passwords, devices, grants, clock, roles } = parts;
+  const { accounts, passwords, devices, grants, clock, roles } = dependencies;
   const [here, site, forms] = [RULE, SITE_RULE, FORM_RULE].map((rule) => openRisingDelay({ grants, clock, rule })) as [
     RisingDelay,
     RisingDelay,
@@ -102,11 +102,11 @@ async function problemsOf(
  * once the address leads to the account, even after a crash. @throws RangeError if the email is not an address
  */
 export async function register(
-  parts: { accounts: Accounts; passwords: Passwords },
+  dependencies: { accounts: Accounts; passwords: Passwords },
   person: NewAccount & { password: string },
   caller: Caller,
 ): Promise<Account | 'email-taken'> {
-  const { accounts, passwords } = parts;
+  const { accounts, passwords } = dependencies;
   const { password, ...account } = person;
   const id = accounts.newId();
   await passwords.set(id, password, caller);

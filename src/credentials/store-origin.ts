@@ -28,26 +28,26 @@ const SIGNS_OF_LIFE: Key<unknown>[] = ['key-ring:main', 'store-marker:main'];
 const everyAccount: Index<unknown> = 'accounts';
 
 /** Returns the origin of a store; undefined if no server has started on it yet. @throws StoreUnavailable */
-export async function originOf(parts: OriginDependencies): Promise<StoreOrigin | undefined> {
-  const { records } = parts;
+export async function originOf(dependencies: OriginDependencies): Promise<StoreOrigin | undefined> {
+  const { records } = dependencies;
   const marked = await records.get(originKey);
   if (marked !== undefined) return { maker: marked.value.maker, isMarked: true };
   const signs = await records.getMany(SIGNS_OF_LIFE);
   const { keys: accounts } = await records.members(everyAccount, { limit: 1 });
   if (accounts.length === 0 && signs.every((sign) => sign === undefined)) return undefined;
-  return { maker: (await hasDemoAccounts(parts)) ? 'demo' : 'configured', isMarked: false };
+  return { maker: (await hasDemoAccounts(dependencies)) ? 'demo' : 'configured', isMarked: false };
 }
 
 /**
  * Marks the store as made by this kind of server, unless it has a mark. @returns the origin of a store of the other
  * kind, which stays unchanged. @throws StoreUnavailable
  */
-export async function claimStore(parts: OriginDependencies, maker: Maker): Promise<StoreOrigin | undefined> {
-  const found = await originOf(parts);
+export async function claimStore(dependencies: OriginDependencies, maker: Maker): Promise<StoreOrigin | undefined> {
+  const found = await originOf(dependencies);
   if (found !== undefined && found.maker !== maker) return found;
-  if (found?.isMarked === true || (await parts.records.create(originKey, { maker }))) return undefined;
+  if (found?.isMarked === true || (await dependencies.records.create(originKey, { maker }))) return undefined;
   // Another server has marked the store in the meantime.
-  return claimStore(parts, maker);
+  return claimStore(dependencies, maker);
 }
 
 /** Tells whether a demo account still has the published password. */

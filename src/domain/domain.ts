@@ -14,7 +14,7 @@ import type { Random } from '../lib/random.ts';
 import { grantLife } from '../oidc/lifetimes.ts';
 import type { BackChannelLogout } from '../oidc/logout/back-channel-logout.ts';
 import { openOperations } from '../revocation/operations.ts';
-import { Revocations, type RevocationParts } from '../revocation/revocations.ts';
+import { Revocations, type RevocationsOptions } from '../revocation/revocations.ts';
 import { openTokens } from '../revocation/tokens.ts';
 import { openAccountChanges } from '../signals/account-changes.ts';
 import { openSignals } from '../signals/signals.ts';
@@ -32,7 +32,7 @@ export interface DomainOptions {
   server?: ServerContext | undefined;
 }
 
-/** Parts of a running server that the domain notifies. */
+/** Services of a running server that the domain notifies. */
 export interface ServerContext {
   announce: Announce;
   log: Pick<Logger, 'warn'>;
@@ -91,7 +91,7 @@ function openRevocations({
   clock,
   random,
   server,
-}: Pick<RevocationParts, 'grants' | 'accounts' | 'clients' | 'clock' | 'random'> &
+}: Pick<RevocationsOptions, 'grants' | 'accounts' | 'clients' | 'clock' | 'random'> &
   Pick<DomainOptions, 'config' | 'server'>): Revocations {
   return new Revocations({
     grants,

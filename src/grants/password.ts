@@ -9,7 +9,7 @@ import { addRequestedAccess } from '../oidc/existing-grant.ts';
 import type { GrantType } from '../oidc/grant-type.ts';
 import { codeFlowTokens, resolveRequestedResources, validateClientScope } from '../oidc/internals.ts';
 
-interface Parts {
+interface PasswordGrantDependencies {
   signIn: SignIn;
   announce: Announce;
   clock: Clock;
@@ -19,7 +19,7 @@ interface Parts {
  * The resource owner password grant (RFC 6749 §4.3), only for old first-party apps until they migrate, because RFC 9700
  * §2.4 forbids it. The sign-in page and this grant count attempts together.
  */
-export function passwordGrant(parts: Parts): GrantType {
+export function passwordGrant(dependencies: PasswordGrantDependencies): GrantType {
   return {
     name: 'password',
     parameters: ['username', 'password', 'scope', 'resource'],
@@ -31,8 +31,8 @@ export function passwordGrant(parts: Parts): GrantType {
         throw new errors.InvalidRequest('username and password are required');
       // The scope is checked before the password, so that a faulty request does not count as an attempt.
       const scopes = validateClientScope(context.oidc.provider, context);
-      const accountId = await signedIn(context, { username, password }, parts);
-      await giveTokens(context, { scopes, accountId, authTime: epochSeconds(parts.clock) });
+      const accountId = await signedIn(context, { username, password }, dependencies);
+      await giveTokens(context, { scopes, accountId, authTime: epochSeconds(dependencies.clock) });
     },
   };
 }
@@ -44,7 +44,7 @@ export function passwordGrant(parts: Parts): GrantType {
 async function signedIn(
   context: TokenEndpointGrantContext,
   { username: email, password }: { username: string; password: string },
-  { signIn, announce }: Parts,
+  { signIn, announce }: PasswordGrantDependencies,
 ): Promise<string> {
   const address = clientAddress(context);
   const result = await signIn({ email, password, address }).catch((error: unknown) => {

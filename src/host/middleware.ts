@@ -24,16 +24,16 @@ interface HostDependencies extends HealthDependencies {
 }
 
 /** All middleware before the engine, in order. */
-export function middlewareStack(parts: HostDependencies): Middleware[] {
-  const routes = assetRoutes(parts.views.assets).concat(parts.routes);
+export function middlewareStack(dependencies: HostDependencies): Middleware[] {
+  const routes = assetRoutes(dependencies.views.assets).concat(dependencies.routes);
   return [
-    numberRequests(parts.random, parts.clock),
-    logRequests(parts.log, parts.clock),
-    secureHeaders(parts.issuer),
+    numberRequests(dependencies.random, dependencies.clock),
+    logRequests(dependencies.log, dependencies.clock),
+    secureHeaders(dependencies.issuer),
     speakJson,
-    answerProblems(parts.views, parts.log),
-    health(parts),
-    admitRequests(parts.admitted),
+    answerProblems(dependencies.views, dependencies.log),
+    health(dependencies),
+    admitRequests(dependencies.admitted),
     limitBodies,
     requireContentType,
     answerTheRest(allowedMethods(routes)),

@@ -56,17 +56,17 @@ interface Checked {
 
 /** Checks that the stores take writes, still hold their data, and agree with this machine on the time. */
 export class StoreChecks {
-  readonly #parts: StoreChecksDependencies;
+  readonly #dependencies: StoreChecksDependencies;
   readonly #node: string;
   readonly #checked: Checked[];
   #timer: NodeJS.Timeout | undefined;
   #last: { report: Promise<StoreReport>; at: number } | undefined;
   #clockWarnings: string[] = [];
 
-  constructor(parts: StoreChecksDependencies) {
-    this.#parts = parts;
-    const { records, grants, clock } = parts.stores;
-    this.#node = newId('node', clock, parts.random);
+  constructor(dependencies: StoreChecksDependencies) {
+    this.#dependencies = dependencies;
+    const { records, grants, clock } = dependencies.stores;
+    this.#node = newId('node', clock, dependencies.random);
     this.#checked = [{ role: 'records', store: records }];
     if (grants !== records) this.#checked.push({ role: 'grants', store: grants });
     this.#clockWarnings = clockWarnings(clock);
@@ -105,10 +105,13 @@ export class StoreChecks {
     );
     const { role } = checked;
     if (problem !== undefined && checked.problem === undefined) {
-      this.#parts.log.error({ store: role, reason: problem }, `the store for ${role} cannot be used: ${problem}`);
+      this.#dependencies.log.error(
+        { store: role, reason: problem },
+        `the store for ${role} cannot be used: ${problem}`,
+      );
     }
     if (problem === undefined && checked.problem !== undefined) {
-      this.#parts.log.warn({ store: role }, `the store for ${role} can be used again`);
+      this.#dependencies.log.warn({ store: role }, `the store for ${role} can be used again`);
     }
     if (problem === undefined) delete checked.problem;
     else checked.problem = problem;
@@ -117,7 +120,7 @@ export class StoreChecks {
 
   async #use(checked: Checked): Promise<void> {
     const { store } = checked;
-    const at = this.#parts.stores.clock.now();
+    const at = this.#dependencies.stores.clock.now();
     await Promise.all([
       store.health(),
       store.set(probeKey(this.#node), { at }, { ttl: PROBE_LIFE }),
@@ -133,7 +136,7 @@ export class StoreChecks {
       checked.marker = found?.value.id ?? (await this.#mark(checked));
     } else if (found?.value.id === known) {
       if (role === 'records') delete checked.lostAt;
-      else await renewMarker(store, found, this.#parts.stores.clock.now());
+      else await renewMarker(store, found, this.#dependencies.stores.clock.now());
     } else {
       this.#tellLoss(checked);
       // Records may be restored with the old marker. Lost grants cannot, so the new marker counts from now on.
@@ -145,7 +148,7 @@ export class StoreChecks {
     const isKnown = checked.role === 'records' && checked.lostAt !== undefined;
     checked.lostAt = performance.now();
     if (isKnown) return;
-    this.#parts.log.error(
+    this.#dependencies.log.error(
       { store: checked.role },
       `the store for ${checked.role} does not hold any more what it held: it was emptied or replaced. ` +
         'Restore it from a backup, or restart every server to go on with what is there',
@@ -154,14 +157,14 @@ export class StoreChecks {
 
   /** Marks the store. @returns its marker: this node's, or the one that another node wrote first */
   async #mark({ store, role }: Checked): Promise<string> {
-    const id = newId('store', this.#parts.stores.clock, this.#parts.random);
+    const id = newId('store', this.#dependencies.stores.clock, this.#dependencies.random);
     const life = role === 'grants' ? { ttl: MARKER_LIFE } : {};
     if (await store.create(markerKey, { id }, life)) return id;
     return (await store.get(markerKey))?.value.id ?? id;
   }
 
   async #checkClock(): Promise<StoreFault | undefined> {
-    const { stores, log, clockSkew } = this.#parts;
+    const { stores, log, clockSkew } = this.#dependencies;
     // A store that does not answer is reported separately.
     await within(PATIENCE, stores.measureClock(), noAnswer).catch(() => undefined);
     const warnings = clockWarnings(stores.clock);

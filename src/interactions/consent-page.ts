@@ -14,20 +14,20 @@ import { finish, redirectUriOf, showStep, type Interaction, type SubmittedIntera
 import type { InteractionContext } from './interaction-context.ts';
 
 export async function showConsent(
-  parts: InteractionContext,
+  dependencies: InteractionContext,
   context: Context,
   interaction: Interaction,
 ): Promise<void> {
   const { client, details } = interaction;
-  const account = await parts.accounts.find(accountIdOf(interaction));
+  const account = await dependencies.accounts.find(accountIdOf(interaction));
   if (account === undefined) throw new Problem('interaction-gone', 'the account no longer exists');
-  const asked = requestedAccess(interaction, await knownGrant(parts, interaction));
+  const asked = requestedAccess(interaction, await knownGrant(dependencies, interaction));
   const redirectUri = redirectUriOf(details);
-  const html = parts.views.render('consent', {
+  const html = dependencies.views.render('consent', {
     ...appInWords(client, redirectUri),
     account,
-    scopes: scopesInWords(asked, parts.resources),
-    details: detailsInWords(detailsAsked(interaction), parts.detailTypes),
+    scopes: scopesInWords(asked, dependencies.resources),
+    details: detailsInWords(detailsAsked(interaction), dependencies.detailTypes),
     offline: asked.scopes.includes('offline_access'),
     ...(redirectUri === undefined ? { onDevice: true } : { redirectHost: new URL(redirectUri).host }),
     action: interaction.url('consent'),
@@ -37,7 +37,7 @@ export async function showConsent(
 }
 
 export async function submitConsent(
-  parts: InteractionContext,
+  dependencies: InteractionContext,
   context: Context,
   interaction: SubmittedInteraction,
 ): Promise<void> {
@@ -45,21 +45,21 @@ export async function submitConsent(
   const account = accountIdOf(interaction);
   const said = { account, client: client.clientId };
   if (field(form, 'decision') !== 'allow') {
-    parts.announce({ type: 'consent.denied', ...said });
-    return finish(parts, context, interaction, {
+    dependencies.announce({ type: 'consent.denied', ...said });
+    return finish(dependencies, context, interaction, {
       error: 'access_denied',
       error_description: 'the person did not allow it',
     });
   }
-  const { Grant } = parts.provider;
-  const known = await knownGrant(parts, interaction);
+  const { Grant } = dependencies.provider;
+  const known = await knownGrant(dependencies, interaction);
   const asked = requestedAccess(interaction, known);
   const grant = grantConsented(known ?? new Grant({ accountId: account, clientId: client.clientId }), asked);
   const grantId = await grant.save();
-  const before = await parts.consents.find(account, client.clientId);
-  await parts.consents.remember(account, client.clientId, mergeConsents(before, asked));
-  parts.announce({ type: 'consent.given', ...said });
-  return finish(parts, context, interaction, { consent: { grantId } });
+  const before = await dependencies.consents.find(account, client.clientId);
+  await dependencies.consents.remember(account, client.clientId, mergeConsents(before, asked));
+  dependencies.announce({ type: 'consent.given', ...said });
+  return finish(dependencies, context, interaction, { consent: { grantId } });
 }
 
 function accountIdOf({ details }: Interaction): string {

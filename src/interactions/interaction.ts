@@ -35,7 +35,7 @@ interface SentStep {
 
 export type SubmittedInteraction = Interaction & Omit<SentStep, 'uid'>;
 
-type Parts = Pick<InteractionContext, 'provider' | 'interactions' | 'accounts' | 'csrf'>;
+type GuardDependencies = Pick<InteractionContext, 'provider' | 'interactions' | 'accounts' | 'csrf'>;
 
 /** A redirect in place of a page. */
 interface WayOn {
@@ -46,15 +46,15 @@ interface WayOn {
  * Admits the browser that began the interaction. Redirects if another tab has signed the person in, or if the
  * interaction is over.
  */
-export function interactionGuard(parts: Parts): Guard<Interaction | WayOn> {
+export function interactionGuard(dependencies: GuardDependencies): Guard<Interaction | WayOn> {
   return async (context) => {
     const uid = uidOf(context);
-    const found = await parts.interactions.find(context, uid);
+    const found = await dependencies.interactions.find(context, uid);
     if (found !== undefined && !found.isOver) {
-      const isSignedIn = (await signedInElsewhere(parts, context, found.details)) !== undefined;
-      return isSignedIn ? { leadsTo: found.returnTo } : open(parts, context, found);
+      const isSignedIn = (await signedInElsewhere(dependencies, context, found.details)) !== undefined;
+      return isSignedIn ? { leadsTo: found.returnTo } : open(dependencies, context, found);
     }
-    const page = await pageAfterEnd(parts, context, uid);
+    const page = await pageAfterEnd(dependencies, context, uid);
     if (page === undefined)
       throw new Problem('interaction-gone', 'the interaction is over, or belongs to another browser');
     return { leadsTo: page };
@@ -62,7 +62,7 @@ export function interactionGuard(parts: Parts): Guard<Interaction | WayOn> {
 }
 
 /** Accepts only a form that this browser got for this interaction. */
-export function sentStepGuard({ csrf, interactions }: Parts): Guard<SentStep> {
+export function sentStepGuard({ csrf, interactions }: GuardDependencies): Guard<SentStep> {
   return async (context) => {
     const [uid, form] = [uidOf(context), await readForm(context)];
     const token = form.get('csrf') ?? '';
@@ -74,17 +74,19 @@ export function sentStepGuard({ csrf, interactions }: Parts): Guard<SentStep> {
 }
 
 /** Accepts a sign-in form only if the caller may try a password now. Refuses a flood before it reads the forms. */
-export function passwordGuard(parts: Parts & Pick<InteractionContext, 'admitAttempt'>): Guard<SentStep> {
-  const sent = sentStepGuard(parts);
+export function passwordGuard(
+  dependencies: GuardDependencies & Pick<InteractionContext, 'admitAttempt'>,
+): Guard<SentStep> {
+  const sent = sentStepGuard(dependencies);
   return (context) => {
-    const wait = parts.admitAttempt({ address: clientAddress(context), deviceToken: deviceToken(context) });
+    const wait = dependencies.admitAttempt({ address: clientAddress(context), deviceToken: deviceToken(context) });
     if (wait > 0) throw new Problem('too-many-guesses', 'the address block must wait', { 'Retry-After': String(wait) });
     return sent(context);
   };
 }
 
 /** Accepts a cancel link, which has no form fields, from the browser that began the interaction. */
-export function cancelGuard({ interactions }: Parts): Guard<SentStep> {
+export function cancelGuard({ interactions }: GuardDependencies): Guard<SentStep> {
   return async (context) => {
     const uid = uidOf(context);
     // Anybody can invent an interaction's id, and each step writes to the store.
@@ -99,25 +101,25 @@ export function cancelGuard({ interactions }: Parts): Guard<SentStep> {
  * answer, so the second click gets the same redirect.
  */
 export function takeStep(
-  parts: Parts,
+  dependencies: GuardDependencies,
   context: Context,
   { uid, form, digest }: SentStep,
   submit: (interaction: SubmittedInteraction) => Promise<void>,
 ): Promise<void> {
-  return parts.interactions.alone(uid, async () => {
-    const found = await parts.interactions.find(context, uid);
+  return dependencies.interactions.alone(uid, async () => {
+    const found = await dependencies.interactions.find(context, uid);
     if (found?.form === digest) {
       goTo(context, found.returnTo);
       return;
     }
     if (found === undefined || found.isOver) {
-      const page = await pageAfterEnd(parts, context, uid);
+      const page = await pageAfterEnd(dependencies, context, uid);
       if (page === undefined)
         throw new Problem('interaction-gone', 'the interaction has expired, or another form finished it');
       goTo(context, page);
       return;
     }
-    await submit({ ...(await open(parts, context, found)), form, digest });
+    await submit({ ...(await open(dependencies, context, found)), form, digest });
   });
 }
 
@@ -131,7 +133,11 @@ function uidOf({ path }: Context): string {
   return path.split('/')[2] ?? '';
 }
 
-async function open({ provider, csrf }: Parts, context: Context, found: FoundInteraction): Promise<Interaction> {
+async function open(
+  { provider, csrf }: GuardDependencies,
+  context: Context,
+  found: FoundInteraction,
+): Promise<Interaction> {
   const { details } = found;
   await refuseChangedSession({ provider }, details);
   const client = await provider.Client.find(String(details.params['client_id']));
@@ -149,7 +155,10 @@ async function open({ provider, csrf }: Parts, context: Context, found: FoundInt
 }
 
 /** Refuses an answer if the session has changed since the server asked. */
-async function refuseChangedSession({ provider }: Pick<Parts, 'provider'>, { session: asked }: InteractionDetails) {
+async function refuseChangedSession(
+  { provider }: Pick<GuardDependencies, 'provider'>,
+  { session: asked }: InteractionDetails,
+) {
   if (asked?.uid === undefined) return;
   const session = await provider.Session.findByUid(asked.uid);
   if (session?.accountId !== asked.accountId) throw new Problem('interaction-gone', 'the session has ended');
@@ -157,7 +166,7 @@ async function refuseChangedSession({ provider }: Pick<Parts, 'provider'>, { ses
 
 /** Returns a step's result to the engine, which alone decides what follows. */
 export async function finish(
-  { interactions }: Parts,
+  { interactions }: GuardDependencies,
   context: Context,
   { found, digest }: SubmittedInteraction,
   result: InteractionResults,

@@ -8,7 +8,7 @@ import { policyOf } from '../oidc/clients/client-metadata.ts';
 import type { InteractionDetails } from '../oidc/storage/interactions.ts';
 import type { InteractionContext } from './interaction-context.ts';
 
-type Parts = Pick<InteractionContext, 'provider' | 'interactions' | 'accounts'>;
+type OtherTabDependencies = Pick<InteractionContext, 'provider' | 'interactions' | 'accounts'>;
 
 /** Reasons for a sign-in that a session from another tab may remove. The engine checks them again as it continues. */
 const COMPARED: readonly string[] = [
@@ -25,7 +25,7 @@ const COMPARED: readonly string[] = [
  * requires the password, because the person in the other tab confirmed nothing about it (RFC 8628 §5.4).
  */
 export async function signedInElsewhere(
-  { provider, accounts }: Parts,
+  { provider, accounts }: OtherTabDependencies,
   context: Context,
   { params, prompt, session: asked }: InteractionDetails,
 ): Promise<Account | undefined> {
@@ -44,12 +44,12 @@ export async function signedInElsewhere(
  * request must demand nothing beyond a session.
  */
 export async function needsNoPassword(
-  parts: Parts,
+  dependencies: OtherTabDependencies,
   context: Context,
   { details, form }: { details: InteractionDetails; form: Form },
 ): Promise<boolean> {
   if (details.prompt.reasons.some((reason) => reason !== 'no_session')) return false;
-  const account = await signedInElsewhere(parts, context, details);
+  const account = await signedInElsewhere(dependencies, context, details);
   const email = form.get('email') ?? '';
   return account !== undefined && (email.trim() === '' || isAddressOf(account, email));
 }
@@ -60,7 +60,7 @@ export async function needsNoPassword(
  * @returns undefined if there is no such page, or if another browser signed in
  */
 export async function pageAfterEnd(
-  { provider, interactions }: Parts,
+  { provider, interactions }: OtherTabDependencies,
   context: Context,
   uid: string,
 ): Promise<string | undefined> {

@@ -23,13 +23,13 @@ const SIGN_IN = ['login', 'select_account'];
  * Routes of the pages between an authorization request and its response. No page leads to another: each returns to the
  * engine.
  */
-export function interactionRoutes(parts: InteractionContext): Route[] {
-  const seen = interactionGuard(parts);
-  const sent = sentStepGuard(parts);
+export function interactionRoutes(dependencies: InteractionContext): Route[] {
+  const seen = interactionGuard(dependencies);
+  const sent = sentStepGuard(dependencies);
   const page = (
     path: string,
     prompts: readonly string[],
-    show: (parts: InteractionContext, context: Context, interaction: Interaction) => Promise<void> | void,
+    show: (dependencies: InteractionContext, context: Context, interaction: Interaction) => Promise<void> | void,
   ): Route =>
     route('GET', ['/interaction/:uid', path].filter(Boolean).join('/'), seen, (context, interaction) => {
       if ('leadsTo' in interaction) {
@@ -37,27 +37,27 @@ export function interactionRoutes(parts: InteractionContext): Route[] {
         return;
       }
       expectPrompt(interaction, prompts);
-      return show(parts, context, interaction);
+      return show(dependencies, context, interaction);
     });
   const form = (
     path: string,
     prompts: readonly string[],
-    submit: (parts: InteractionContext, context: Context, interaction: SubmittedInteraction) => Promise<void>,
+    submit: (dependencies: InteractionContext, context: Context, interaction: SubmittedInteraction) => Promise<void>,
     guard = sent,
   ): Route =>
     route('POST', `/interaction/:uid/${path}`, guard, (context, step) =>
-      takeStep(parts, context, step, (interaction) => {
+      takeStep(dependencies, context, step, (interaction) => {
         expectPrompt(interaction, prompts);
-        return submit(parts, context, interaction);
+        return submit(dependencies, context, interaction);
       }),
     );
   return [
     page('', ['login', 'select_account', 'consent'], show),
-    route('GET', '/interaction/:uid/cancel', cancelGuard(parts), (context, step) =>
-      takeStep(parts, context, step, (interaction) => cancel(parts, context, interaction)),
+    route('GET', '/interaction/:uid/cancel', cancelGuard(dependencies), (context, step) =>
+      takeStep(dependencies, context, step, (interaction) => cancel(dependencies, context, interaction)),
     ),
     page('sign-in', SIGN_IN, showSignIn),
-    form('sign-in', SIGN_IN, submitSignIn, passwordGuard(parts)),
+    form('sign-in', SIGN_IN, submitSignIn, passwordGuard(dependencies)),
     page('sign-up', SIGN_IN, showSignUp),
     form('sign-up', SIGN_IN, submitSignUp),
     form('account', ['select_account'], submitAccount),
@@ -65,14 +65,14 @@ export function interactionRoutes(parts: InteractionContext): Route[] {
   ];
 }
 
-function show(parts: InteractionContext, context: Context, interaction: Interaction): Promise<void> {
+function show(dependencies: InteractionContext, context: Context, interaction: Interaction): Promise<void> {
   switch (interaction.details.prompt.name) {
     case 'login':
-      return showSignIn(parts, context, interaction);
+      return showSignIn(dependencies, context, interaction);
     case 'select_account':
-      return showAccounts(parts, context, interaction);
+      return showAccounts(dependencies, context, interaction);
     case 'consent':
-      return showConsent(parts, context, interaction);
+      return showConsent(dependencies, context, interaction);
     default:
       throw new Problem('unexpected', `the prompt "${interaction.details.prompt.name}" has no page`);
   }
@@ -84,8 +84,8 @@ function expectPrompt({ details }: Interaction, names: readonly string[]): void 
   throw new Problem('interaction-gone', `the form is for ${names.join(' or ')}, the prompt is ${details.prompt.name}`);
 }
 
-function cancel(parts: InteractionContext, context: Context, interaction: SubmittedInteraction): Promise<void> {
-  return finish(parts, context, interaction, {
+function cancel(dependencies: InteractionContext, context: Context, interaction: SubmittedInteraction): Promise<void> {
+  return finish(dependencies, context, interaction, {
     error: 'access_denied',
     error_description: 'the person went back to the app',
   });

@@ -24,14 +24,14 @@ interface SignInRetry {
 }
 
 export async function showSignIn(
-  parts: InteractionContext,
+  dependencies: InteractionContext,
   context: Context,
   interaction: Interaction,
   retry: SignInRetry = {},
 ): Promise<void> {
   const { status = 200, ...shown } = retry;
-  const email = shown.email ?? (await suggestedEmail(parts, interaction));
-  const html = parts.views.render('sign-in', {
+  const email = shown.email ?? (await suggestedEmail(dependencies, interaction));
+  const html = dependencies.views.render('sign-in', {
     remember: false,
     ...shown,
     ...(email === undefined ? {} : { email }),
@@ -39,31 +39,31 @@ export async function showSignIn(
     action: interaction.url('sign-in'),
     csrf: interaction.csrf(),
     cancelUrl: interaction.url('cancel'),
-    ...(parts.signUp === undefined ? {} : { signUpUrl: interaction.url('sign-up') }),
+    ...(dependencies.signUp === undefined ? {} : { signUpUrl: interaction.url('sign-up') }),
   });
   showStep(context, interaction, html, status);
 }
 
 /** Returns the address to fill in: the app's `login_hint`, or the account that must reauthenticate. */
-async function suggestedEmail(parts: InteractionContext, { details }: Interaction): Promise<string | undefined> {
+async function suggestedEmail(dependencies: InteractionContext, { details }: Interaction): Promise<string | undefined> {
   const hint = details.params['login_hint'];
   if (typeof hint === 'string') return hint;
   const choosesAnother = details.prompt.name === 'select_account';
   const id = choosesAnother ? undefined : details.session?.accountId;
-  return id === undefined ? undefined : (await parts.accounts.find(id))?.email;
+  return id === undefined ? undefined : (await dependencies.accounts.find(id))?.email;
 }
 
 export async function submitSignIn(
-  parts: InteractionContext,
+  dependencies: InteractionContext,
   context: Context,
   interaction: SubmittedInteraction,
 ): Promise<void> {
   const { form } = interaction;
-  if (await needsNoPassword(parts, context, interaction)) return finish(parts, context, interaction, {});
+  if (await needsNoPassword(dependencies, context, interaction)) return finish(dependencies, context, interaction, {});
   const email = field(form, 'email');
   const remember = form.get('remember') === 'yes';
   const address = clientAddress(context);
-  const result = await parts.signIn({
+  const result = await dependencies.signIn({
     email,
     password: field(form, 'password'),
     address,
@@ -72,38 +72,38 @@ export async function submitSignIn(
   switch (result.outcome) {
     case 'signed-in':
       rememberDevice(context, result.deviceToken, KNOWN_DEVICE_LIFE);
-      parts.announce({
+      dependencies.announce({
         type: 'account.signed-in',
         account: result.account.id,
         client: interaction.client.clientId,
         address,
       });
-      return finishSignedIn(parts, context, interaction, { account: result.account, remember });
+      return finishSignedIn(dependencies, context, interaction, { account: result.account, remember });
     case 'refused':
-      parts.announce({ type: 'sign-in.refused', address });
-      return showSignIn(parts, context, interaction, {
+      dependencies.announce({ type: 'sign-in.refused', address });
+      return showSignIn(dependencies, context, interaction, {
         email,
         remember,
         error: 'Wrong email or password.',
         status: 401,
       });
     case 'wait':
-      parts.announce({ type: 'sign-in.delayed', address, seconds: result.seconds });
+      dependencies.announce({ type: 'sign-in.delayed', address, seconds: result.seconds });
       context.set('Retry-After', String(result.seconds));
-      return showSignIn(parts, context, interaction, { email, remember, wait: result.seconds, status: 429 });
+      return showSignIn(dependencies, context, interaction, { email, remember, wait: result.seconds, status: 429 });
   }
 }
 
 /** Completes the step with the account, the authentication methods (RFC 8176) and the time. */
 function finishSignedIn(
-  parts: InteractionContext,
+  dependencies: InteractionContext,
   context: Context,
   interaction: SubmittedInteraction,
   { account, remember }: { account: Account; remember: boolean },
 ): Promise<void> {
-  const ts = epochSeconds(parts.clock);
+  const ts = epochSeconds(dependencies.clock);
   const startedAt = requestStart(context);
-  return finish(parts, context, interaction, {
+  return finish(dependencies, context, interaction, {
     login: { accountId: account.id, remember, acr: 'aal1', amr: ['pwd'], ts, startedAt },
     select_account: {},
   });
@@ -114,14 +114,14 @@ function finishSignedIn(
  * one.
  */
 export async function showAccounts(
-  parts: InteractionContext,
+  dependencies: InteractionContext,
   context: Context,
   interaction: Interaction,
 ): Promise<void> {
   const id = interaction.details.session?.accountId;
-  const account = id === undefined ? undefined : await parts.accounts.find(id);
-  if (account === undefined) return showSignIn(parts, context, interaction);
-  const html = parts.views.render('choose-account', {
+  const account = id === undefined ? undefined : await dependencies.accounts.find(id);
+  if (account === undefined) return showSignIn(dependencies, context, interaction);
+  const html = dependencies.views.render('choose-account', {
     clientName: clientName(interaction.client),
     accounts: [{ name: account.name, email: account.email, value: account.id }],
     action: interaction.url('account'),
@@ -131,13 +131,13 @@ export async function showAccounts(
 }
 
 export async function submitAccount(
-  parts: InteractionContext,
+  dependencies: InteractionContext,
   context: Context,
   interaction: SubmittedInteraction,
 ): Promise<void> {
   const chosen = interaction.form.get('account');
   if (chosen !== undefined && chosen === interaction.details.session?.accountId) {
-    return finish(parts, context, interaction, { select_account: {} });
+    return finish(dependencies, context, interaction, { select_account: {} });
   }
   goTo(context, interaction.url('sign-in'));
 }
@@ -145,16 +145,16 @@ export async function submitAccount(
 type SignUpRetry = Pick<PageData['sign-up'], 'name' | 'email' | 'errors' | 'wait'> & { status?: number };
 
 export function showSignUp(
-  parts: InteractionContext,
+  dependencies: InteractionContext,
   context: Context,
   interaction: Interaction,
   { status = 200, ...retry }: SignUpRetry = {},
 ): void {
-  if (parts.signUp === undefined) throw new Problem('not-found', 'sign-up is switched off');
-  const html = parts.views.render('sign-up', {
+  if (dependencies.signUp === undefined) throw new Problem('not-found', 'sign-up is switched off');
+  const html = dependencies.views.render('sign-up', {
     ...retry,
     clientName: clientName(interaction.client),
-    minLength: parts.passwordMinLength,
+    minLength: dependencies.passwordMinLength,
     action: interaction.url('sign-up'),
     csrf: interaction.csrf(),
     signInUrl: interaction.url('sign-in'),
@@ -164,31 +164,31 @@ export function showSignUp(
 }
 
 export async function submitSignUp(
-  parts: InteractionContext,
+  dependencies: InteractionContext,
   context: Context,
   interaction: SubmittedInteraction,
 ): Promise<void> {
-  if (parts.signUp === undefined) throw new Problem('not-found', 'sign-up is switched off');
+  if (dependencies.signUp === undefined) throw new Problem('not-found', 'sign-up is switched off');
   const { form } = interaction;
-  if (await needsNoPassword(parts, context, interaction)) return finish(parts, context, interaction, {});
+  if (await needsNoPassword(dependencies, context, interaction)) return finish(dependencies, context, interaction, {});
   const address = clientAddress(context);
   const person = { name: field(form, 'name'), email: field(form, 'email') };
-  const result = await parts.signUp({ ...person, password: field(form, 'password'), address });
+  const result = await dependencies.signUp({ ...person, password: field(form, 'password'), address });
   switch (result.outcome) {
     case 'signed-up':
       rememberDevice(context, result.deviceToken, KNOWN_DEVICE_LIFE);
-      parts.announce({ type: 'account.signed-up', account: result.account.id, address });
-      return finishSignedIn(parts, context, interaction, { account: result.account, remember: false });
+      dependencies.announce({ type: 'account.signed-up', account: result.account.id, address });
+      return finishSignedIn(dependencies, context, interaction, { account: result.account, remember: false });
     case 'problems':
-      showSignUp(parts, context, interaction, {
+      showSignUp(dependencies, context, interaction, {
         ...person,
-        errors: inWords(result.problems, parts.passwordMinLength),
+        errors: inWords(result.problems, dependencies.passwordMinLength),
         status: 422,
       });
       return;
     case 'wait':
       context.set('Retry-After', String(result.seconds));
-      showSignUp(parts, context, interaction, {
+      showSignUp(dependencies, context, interaction, {
         ...person,
         errors: { form: 'Too many attempts to create an account from your network.' },
         wait: result.seconds,

@@ -43,7 +43,7 @@ export interface ExternalSigning {
   ready(): Promise<void>;
 }
 
-interface Parts {
+interface ExternalSigningDependencies {
   signer: ExternalSigner | undefined;
   clock: Clock;
   /** The keys that sign now. */
@@ -58,7 +58,7 @@ const MOMENT = 1000;
  */
 const TRIAL = Buffer.from('latchkey: can you sign?');
 
-export function externalSigning({ signer, clock, signing, onFailure }: Parts): ExternalSigning {
+export function externalSigning({ signer, clock, signing, onFailure }: ExternalSigningDependencies): ExternalSigning {
   let last = { signed: true, at: -Infinity };
   let trial: Promise<void> | undefined;
 

@@ -29,7 +29,7 @@ const REMEMBERED = 5000;
  * Opens a budget. A subject's span begins when the subject first spends. Any period of this length may overlap two
  * spans, so a subject may spend up to twice its limit in such a period.
  */
-export function openBudget(parts: {
+export function openBudget(dependencies: {
   grants: Store;
   clock: Clock;
   /** The budget's name within the store's keys. */
@@ -37,7 +37,7 @@ export function openBudget(parts: {
   /** Length of a span in seconds. */
   span: number;
 }): Budget {
-  const { grants, clock, name, span } = parts;
+  const { grants, clock, name, span } = dependencies;
   const refused = new RefusalMemory(clock);
   const isSpent = (shares: readonly Share[]) => shares.some(({ subject }) => refused.remaining(subject) > 0);
 

@@ -33,11 +33,11 @@ export interface BackchannelRequests {
   readonly answer: (
     provider: Provider,
     approval: Approval,
-    said: { isAllowed: boolean; by: SignedIn },
+    decision: { isAllowed: boolean; by: SignedIn },
   ) => Promise<void>;
 }
 
-interface Parts {
+interface BackchannelDependencies {
   accounts: Accounts;
   subjectNames: SubjectNames;
   approvals: Approvals;
@@ -52,7 +52,7 @@ interface Parts {
  * Slows down an app that keeps asking a person who has not agreed. A person who is worn down by requests may agree in
  * the end.
  */
-function brake({ unanswered: free, longest_pause: longest }: Config['ciba']): DelayRule {
+function approvalDelayRule({ unanswered: free, longest_pause: longest }: Config['ciba']): DelayRule {
   return { name: 'approval', free, longest, memory: Math.max(86_400, longest) };
 }
 
@@ -60,17 +60,21 @@ function brake({ unanswered: free, longest_pause: longest }: Config['ciba']): De
  * Configures authentication requests without a browser, which people answer on an account page (OpenID Connect CIBA
  * Core 1.0).
  */
-export function backchannelRequests(parts: Parts): BackchannelRequests {
-  const delay = openRisingDelay({ grants: parts.grants, clock: parts.clock, rule: brake(parts.limits) });
+export function backchannelRequests(dependencies: BackchannelDependencies): BackchannelRequests {
+  const delay = openRisingDelay({
+    grants: dependencies.grants,
+    clock: dependencies.clock,
+    rule: approvalDelayRule(dependencies.limits),
+  });
   return {
     feature: {
       enabled: true,
       deliveryModes: ['poll', 'ping'],
-      processLoginHint: async ({ oidc }, hint = '') => (await findByHint(parts, hint, oidc.client))?.id,
+      processLoginHint: async ({ oidc }, hint = '') => (await findByHint(dependencies, hint, oidc.client))?.id,
       processLoginHintToken: () => {
         throw new errors.InvalidRequest('login_hint_token is not supported');
       },
-      verifyUserCode: ({ oidc }, { accountId }) => refuseFlood(parts, delay, accountId, oidc.client),
+      verifyUserCode: ({ oidc }, { accountId }) => refuseTooManyRequests(dependencies, delay, accountId, oidc.client),
       validateBindingMessage: (_context, message) => {
         if (message === undefined || (BINDING_MESSAGE.test(message) && !hasHiddenCharacters(message))) return;
         throw new errors.InvalidBindingMessage('it must be 1 to 60 letters, digits, signs and spaces');
@@ -80,19 +84,19 @@ export function backchannelRequests(parts: Parts): BackchannelRequests {
         throw new errors.InvalidRequest('authorization_details are not supported here');
       },
       triggerAuthenticationDevice: async (context, request, _account, client) => {
-        await parts.approvals.ask(approvalOf(context, client, parts.resources), request.expiration);
+        await dependencies.approvals.ask(approvalOf(context, client, dependencies.resources), request.expiration);
         context.body = { ...(context.body as object), interval: POLL_INTERVAL };
       },
     },
-    answer: async (provider, approval, said) => {
+    answer: async (provider, approval, decision) => {
       const { account, client } = approval;
-      if (said.isAllowed) await delay.clear(`${account}\n${client}`);
-      parts.announce({ type: said.isAllowed ? 'approval.given' : 'approval.denied', account, client });
+      if (decision.isAllowed) await delay.clear(`${account}\n${client}`);
+      dependencies.announce({ type: decision.isAllowed ? 'approval.given' : 'approval.denied', account, client });
       const { Grant } = provider;
       const grant = grantConsented(new Grant({ accountId: account, clientId: client }), approval.asked);
-      if (said.isAllowed) await grant.save();
-      const result = said.isAllowed ? grant : new errors.AccessDenied('the person did not allow it');
-      await provider.backchannelResult(approval.request, result, defined(said.by));
+      if (decision.isAllowed) await grant.save();
+      const result = decision.isAllowed ? grant : new errors.AccessDenied('the person did not allow it');
+      await provider.backchannelResult(approval.request, result, signInFacts(decision.by));
     },
   };
 }
@@ -101,13 +105,17 @@ export function backchannelRequests(parts: Parts): BackchannelRequests {
 const BINDING_MESSAGE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]{1,60}$/u;
 
 /** Finds an account by a `login_hint`: an email address, or the `sub` that the client's ID tokens contain. */
-async function findByHint({ accounts, subjectNames }: Parts, hint: string, client: Client | undefined) {
+async function findByHint(
+  { accounts, subjectNames }: BackchannelDependencies,
+  hint: string,
+  client: Client | undefined,
+) {
   const named = subjectNames.accountFor(hint, client && policyOf(client).sector);
   return (await accounts.findByEmail(hint)) ?? (named === undefined ? undefined : accounts.find(named));
 }
 
-async function refuseFlood(
-  { approvals, limits }: Parts,
+async function refuseTooManyRequests(
+  { approvals, limits }: BackchannelDependencies,
   delay: RisingDelay,
   account: string,
   client: Client | undefined,
@@ -137,7 +145,7 @@ function approvalOf(
   };
 }
 
-function defined({ acr, amr, authTime }: SignedIn): Parameters<Provider['backchannelResult']>[2] {
+function signInFacts({ acr, amr, authTime }: SignedIn): Parameters<Provider['backchannelResult']>[2] {
   return { ...(acr && { acr }), ...(amr && { amr }), ...(authTime && { authTime }) };
 }
 

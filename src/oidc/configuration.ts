@@ -35,7 +35,7 @@ import { assertClaimsParameter } from './requests/claims-parameter.ts';
 import { assertClientAssertion } from './requests/client-jwts.ts';
 import type { AccountOf } from './requests/request-account.ts';
 import { introspection } from './requests/introspected-claims.ts';
-import { isOfTheHouse, withAdded, accessTokenClaims } from './requests/token-claims.ts';
+import { isFirstPartyWebApp, withOperatorClaims, accessTokenClaims } from './requests/token-claims.ts';
 import { keyProofs } from './requests/key-proofs.ts';
 import { limitRequest } from './requests/parameter-limits.ts';
 import { requestObjects } from './requests/request-objects.ts';
@@ -48,7 +48,7 @@ import { CLOCK_TOLERANCE } from './storage/replay-adapter.ts';
 import type { PendingRequests } from './storage/pending-requests.ts';
 import { openUserCodes } from './storage/user-codes.ts';
 
-export interface EngineParts {
+export interface EngineDependencies {
   config: Config;
   ring: RingSnapshot;
   signatures: ExternalSigning;
@@ -74,19 +74,18 @@ export interface EngineParts {
 }
 
 /** Builds the engine's whole configuration. */
-export function engineConfiguration(parts: EngineParts): Configuration {
-  const { config, ring, accountOf, subjectNames, mTLS } = parts;
-  const { resources } = config;
-  const pages = enginePages(parts);
-  const requests = requestObjects(parts.clock);
+export function engineConfiguration(dependencies: EngineDependencies): Configuration {
+  const { config, ring, accountOf, subjectNames, mTLS } = dependencies;
+  const pages = enginePages(dependencies);
+  const requests = requestObjects(dependencies.clock);
   return {
-    ...storage(parts),
+    ...storage(dependencies),
     extraClientMetadata: { properties: [POLICY], validator: refuseFaulty },
     clientAuthMethods: authMethods(mTLS),
     clockTolerance: CLOCK_TOLERANCE,
-    assertJwtClientAuthClaimsAndHeader: assertClientAssertion(parts),
+    assertJwtClientAuthClaimsAndHeader: assertClientAssertion(dependencies),
     clientBasedCORS: allowOwnOrigins,
-    jwks: { keys: engineKeys(ring.signing, parts.signatures) },
+    jwks: { keys: engineKeys(ring.signing, dependencies.signatures) },
     enabledJWA: algorithms(config, ring),
 
     scopes: [...STANDARD_SCOPES],
@@ -100,26 +99,23 @@ export function engineConfiguration(parts: EngineParts): Configuration {
     // request had named it (RFC 6749 §4.1.3).
     allowOmittingSingleRegisteredRedirectUri: false,
     ...subjects(subjectNames),
-    ttl: lifetimes(config, parts.clock),
+    ttl: lifetimes(config, dependencies.clock),
 
     findAccount: accountFinder(accountOf, subjectNames),
-    loadExistingGrant: (context) => existingGrant(context, parts),
+    loadExistingGrant: (context) => existingGrant(context, dependencies),
     issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: ({ oidc }) => oidc.client === undefined || rotatesRefreshTokens(oidc.client),
     // A device stays signed in after the browser that confirmed it has signed out.
     expiresWithSession: (_context, source) => source.kind !== 'DeviceCode' && !source.scopes.has('offline_access'),
-    extraTokenClaims: async (context, token) => {
-      const [claims, status] = await Promise.all([
-        accessTokenClaims(context, token, { accountOf, subjectNames, resources }),
-        statusClaim(context, token, parts),
-      ]);
-      return { ...claims, ...status };
+    extraTokenClaims: extraTokenClaims(dependencies),
+    formats: { customizers: { jwt: namedType(config.resources) } },
+    interactions: {
+      policy: promptPolicy(dependencies),
+      url: (_context, interaction) => `/interaction/${interaction.uid}`,
     },
-    formats: { customizers: { jwt: namedType(resources) } },
-    interactions: { policy: promptPolicy(parts), url: (_context, interaction) => `/interaction/${interaction.uid}` },
     cookies: cookies(config.issuer, ring),
     ...endpoints(config),
-    fetch: parts.calls.fetch,
+    fetch: dependencies.calls.fetch,
     renderError: pages.renderError,
 
     // The validator of an extra parameter is the engine's only hook between the last check of a request and its
@@ -130,7 +126,18 @@ export function engineConfiguration(parts: EngineParts): Configuration {
         return requests.claimRequestObject(context, client);
       },
     },
-    features: { ...features(parts, pages, requests), mTLS },
+    features: { ...features(dependencies, pages, requests), mTLS },
+  };
+}
+
+function extraTokenClaims(dependencies: EngineDependencies): Configuration['extraTokenClaims'] {
+  const { accountOf, subjectNames, config } = dependencies;
+  return async (context, token) => {
+    const [claims, status] = await Promise.all([
+      accessTokenClaims(context, token, { accountOf, subjectNames, resources: config.resources }),
+      statusClaim(context, token, dependencies),
+    ]);
+    return { ...claims, ...status };
   };
 }
 
@@ -149,8 +156,9 @@ function subjects(
 }
 
 /** Configures the engine's storage, and the clients that it knows without a lookup. */
-function storage(parts: EngineParts): Pick<Configuration, 'adapter' | 'clients'> {
-  const { config, ring, signatures, grants, clients, adapters, pending, introduce, revoke, clock, random } = parts;
+function storage(dependencies: EngineDependencies): Pick<Configuration, 'adapter' | 'clients'> {
+  const { config, ring, signatures, grants, clients, adapters, pending, introduce, revoke, clock, random } =
+    dependencies;
   return {
     adapter: adapterFactory({
       config,
@@ -170,18 +178,18 @@ function storage(parts: EngineParts): Pick<Configuration, 'adapter' | 'clients'>
 }
 
 function features(
-  parts: EngineParts,
+  dependencies: EngineDependencies,
   pages: EnginePages,
   requests: ReturnType<typeof requestObjects>,
 ): NonNullable<Configuration['features']> {
-  const { config, ring, views, accountOf, subjectNames, announce, clock } = parts;
+  const { config, ring, views, accountOf, subjectNames, announce, clock } = dependencies;
   const { resources } = config;
   return {
-    clientIdMetadataDocument: metadataDocuments(parts),
+    clientIdMetadataDocument: metadataDocuments(dependencies),
     devInteractions: { enabled: false },
     backchannelLogout: { enabled: true },
     clientCredentials: { enabled: true },
-    ciba: parts.backchannel.feature,
+    ciba: dependencies.backchannel.feature,
     deviceFlow: devicePages({ views, accountOf, resources, announce, clock }, pages),
     encryption: { enabled: true },
     // The feature is experimental: `ack` accepts that the engine may change it. Tests with a PKCS #11 token would
@@ -243,9 +251,9 @@ function claimsOf(account: Account, { oidc }: KoaContextWithOIDC, subjectNames: 
     const { client } = oidc;
     if (client === undefined) return said;
     const sub = subjectNames.subjectFor(account.id, policyOf(client).sector);
-    const isOpen = (name: string) => isOfTheHouse(client) || scopes.includes(name);
+    const isOpen = (name: string) => isFirstPartyWebApp(client) || scopes.includes(name);
     const place = use === 'userinfo' ? 'userinfo' : 'id_token';
-    return { ...said, ...withAdded(said, place, { client, person: { account, sub, isOpen } }) };
+    return { ...said, ...withOperatorClaims(said, place, { client, person: { account, sub, isOpen } }) };
   };
 }
 

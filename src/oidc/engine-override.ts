@@ -5,7 +5,7 @@ import { memberOf, routeOf, type Owner } from './engine-members.ts';
 import { forkStep } from './internals.ts';
 
 /** A method of the engine that the server replaces, or an event whose listener changes an answer. */
-export interface EngineOverride<Parts> {
+export interface EngineOverride<Dependencies> {
   readonly owner: Owner;
   readonly method: string;
   /**
@@ -19,10 +19,10 @@ export interface EngineOverride<Parts> {
    * Creates the replacement. @param engine the current method: the engine's, or that of an earlier row @returns the new
    * method or listener; `engine` to change nothing, or undefined to add no listener
    */
-  readonly install: (engine: never, parts: Parts) => unknown;
+  readonly install: (engine: never, dependencies: Dependencies) => unknown;
 }
 
-type Rows<Parts> = readonly EngineOverride<Parts>[];
+type Rows<Dependencies> = readonly EngineOverride<Dependencies>[];
 
 const { version } = createRequire(import.meta.url)('oidc-provider/package.json') as { version: string };
 
@@ -56,16 +56,16 @@ export function checkEngine(provider: Provider, rows: Rows<never>, config: Confi
 }
 
 /** Installs the rows in order. Of two rows for one method, the later one wraps the earlier one. */
-export function installOverrides<Parts extends { config: Config }>(
+export function installOverrides<Dependencies extends { config: Config }>(
   provider: Provider,
-  rows: Rows<Parts>,
-  parts: Parts,
+  rows: Rows<Dependencies>,
+  dependencies: Dependencies,
 ): void {
-  checkEngine(provider, rows, parts.config);
+  checkEngine(provider, rows, dependencies.config);
   for (const { owner, method, install } of rows) {
-    const member = memberOf(provider, owner, method, parts.config);
+    const member = memberOf(provider, owner, method, dependencies.config);
     const engine = member.read();
-    const own = install(engine as never, parts);
+    const own = install(engine as never, dependencies);
     if (own !== engine) member.write(own);
   }
 }

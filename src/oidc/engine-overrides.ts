@@ -29,7 +29,7 @@ import { showWireError } from './engine-events.ts';
 import type { EngineOverride } from './engine-override.ts';
 import type { Owner } from './engine-members.ts';
 import type { GrantHandler } from './internals.ts';
-import { destroyAccessToken, findAccessToken, unlessEncrypted } from './jwt-access-tokens.ts';
+import { destroyAccessToken, findAccessToken, acceptUnlessEncrypted } from './jwt-access-tokens.ts';
 import { tellLater, type BackChannelLogout } from './logout/back-channel-logout.ts';
 import { noteEnded } from './logout/front-channel-logout.ts';
 import { watchAnswers, watchErrors, watchSignOut } from './logout/session-management.ts';
@@ -39,7 +39,7 @@ import { endSession } from './one-revocation.ts';
 import { pacePolling } from './polling.ts';
 import { expectedAudience } from './requests/client-jwts.ts';
 import { validateHint, setUnlessNonce } from './requests/id-tokens.ts';
-import { resultWithAdded } from './requests/token-claims.ts';
+import { resultWithOperatorClaims } from './requests/token-claims.ts';
 import { unlessOtherScheme } from './presented-access-token.ts';
 import { nameRequestAudience } from './requests/request-objects.ts';
 import { checkScope, clientCredentialsScope } from './requests/requested-scopes.ts';
@@ -141,11 +141,11 @@ export const engineOverrides: readonly Row[] = [
   row('ClientCredentials.prototype', 'save', 0, 'Token Status List §6.2: as for people', saveEntered),
   row('AccessToken.prototype', 'destroy', 0, 'RFC 7009 §2.1: revoked alone', destroyAccessToken),
   row('ClientCredentials.prototype', 'destroy', 0, 'RFC 7009 §2.1: revoked alone', destroyAccessToken),
-  row('steps of introspection', 'rejectStructuredTokens', 2, 'RFC 7662 §2.1: JWTs too', unlessEncrypted),
-  row('steps of revocation', 'rejectStructuredTokens', 2, 'RFC 7009 §2.1: JWTs too', unlessEncrypted),
+  row('steps of introspection', 'rejectStructuredTokens', 2, 'RFC 7662 §2.1: JWTs too', acceptUnlessEncrypted),
+  row('steps of revocation', 'rejectStructuredTokens', 2, 'RFC 7009 §2.1: JWTs too', acceptUnlessEncrypted),
   row('IdToken', 'validate', 2, 'RFC 8725 §3.12: a hint is an ID token and no other JWT', validateHint),
   row('IdToken.prototype', 'set', 2, 'OpenID Connect Core §12.2: no nonce in a refreshed ID token', setUnlessNonce),
-  row('Claims.prototype', 'result', 0, 'OpenID Connect Core §5.1.2: claims by the operator', resultWithAdded),
+  row('Claims.prototype', 'result', 0, 'OpenID Connect Core §5.1.2: claims by the operator', resultWithOperatorClaims),
 
   // Sessions and sign-out
   row('Session.prototype', 'destroy', 0, 'Back-Channel Logout 1.0 §2.7: revokes what it issued', endSession),

@@ -12,7 +12,7 @@ const firstGrantKey = keyspace<{ grant: string }>('first-grant');
 /** Seconds for which that record is kept: longer than concurrent first requests take. */
 const FIRST = 60;
 
-interface Parts {
+interface ExistingGrantDependencies {
   config: Pick<Config, 'tokens'>;
   consents: Consents;
   grants: Store;
@@ -30,14 +30,17 @@ interface Between {
  * Finds the grant of a client in this session, or makes one: from a remembered consent, or because the client is
  * first-party.
  */
-export async function existingGrant(context: KoaContextWithOIDC, parts: Parts): Promise<Grant | undefined> {
+export async function existingGrant(
+  context: KoaContextWithOIDC,
+  dependencies: ExistingGrantDependencies,
+): Promise<Grant | undefined> {
   const { client, session, account } = context.oidc;
   if (client === undefined || session === undefined || account === undefined) return undefined;
   const between = { client, session, accountId: account.accountId };
-  const grant = (await knownGrant(context, between)) ?? (await firstGrant(context, between, parts));
+  const grant = (await knownGrant(context, between)) ?? (await firstGrant(context, between, dependencies));
   if (grant === undefined) return undefined;
   const isWider = policyOf(client).firstParty && addRequestedAccess(context, grant);
-  if (renew(grant, parts) || isWider) await grant.save();
+  if (renew(grant, dependencies) || isWider) await grant.save();
   return grant;
 }
 
@@ -49,7 +52,7 @@ async function knownGrant({ oidc }: KoaContextWithOIDC, { client, session }: Bet
 /**
  * Extends a grant that would end before a refresh token family that begins now. @returns whether the grant was extended
  */
-function renew(grant: Grant, { clock, config }: Parts): boolean {
+function renew(grant: Grant, { clock, config }: ExistingGrantDependencies): boolean {
   const now = epochSeconds(clock);
   if (grant.exp === undefined || grant.exp - now >= config.tokens.refresh_family) return false;
   grant.exp = now + grantLife(config.tokens);
@@ -64,7 +67,7 @@ function renew(grant: Grant, { clock, config }: Parts): boolean {
 async function firstGrant(
   context: KoaContextWithOIDC,
   { client, session, accountId }: Between,
-  { consents, grants }: Parts,
+  { consents, grants }: ExistingGrantDependencies,
 ): Promise<Grant | undefined> {
   const { clientId } = client;
   const { Grant } = context.oidc.provider;

@@ -27,7 +27,7 @@ import { sign as engineSign } from 'oidc-provider/lib/helpers/jwt.js';
 // @ts-expect-error: not part of the engine's types
 import engineRevoke from 'oidc-provider/lib/helpers/revoke.js';
 // @ts-expect-error: not part of the engine's types
-import engineParts from 'oidc-provider/lib/helpers/weak_cache.js';
+import engineInternals from 'oidc-provider/lib/helpers/weak_cache.js';
 
 /** Building blocks of the engine's own grants, for the grants of this server. */
 export {
@@ -92,7 +92,7 @@ export function replaceStep(provider: Provider, [route, name]: readonly [string,
 
 /** Shows the configured page after a sign-out. */
 export async function showAfterSignOut(context: KoaContextWithOIDC): Promise<void> {
-  const { features } = partsOf(context.oidc.provider).configuration;
+  const { features } = internalsOf(context.oidc.provider).configuration;
   await features.rpInitiatedLogout.postLogoutSuccessSource(context);
 }
 
@@ -117,7 +117,7 @@ export async function endSessionNow(context: KoaContextWithOIDC): Promise<void> 
 /** Sends an authorization error to the redirect URI in the requested response mode. */
 export async function sendError(context: KoaContextWithOIDC, error: object): Promise<void> {
   const { provider, params = {}, responseMode } = context.oidc;
-  const { responseModes } = partsOf(provider);
+  const { responseModes } = internalsOf(provider);
   const usual = String(params['response_type']).includes('token') ? 'fragment' : 'query';
   const send = responseModes.get(responseMode ?? usual) ?? responseModes.get(usual);
   const answer = Object.fromEntries(Object.entries(error).filter(([, value]) => value !== undefined));
@@ -132,7 +132,7 @@ export type Send = (context: KoaContextWithOIDC, redirectUri: string, answer: ob
  * no longer sign have no private half here.
  */
 export function verifyHintsBy(provider: Provider, keys: readonly object[]): void {
-  const { keystore } = partsOf(provider);
+  const { keystore } = internalsOf(provider);
   for (const key of keys) keystore.add({ ...key, key_ops: ['verify'] });
 }
 
@@ -144,7 +144,7 @@ export function engineHandlers(provider: Provider): {
   readonly grants: Map<string, GrantHandler>;
   readonly responseModes: Map<string, Send>;
 } {
-  const { grantTypeHandlers: grants, responseModes } = partsOf(provider);
+  const { grantTypeHandlers: grants, responseModes } = internalsOf(provider);
   return { grants, responseModes };
 }
 
@@ -163,7 +163,7 @@ export async function senderKey(context: KoaContextWithOIDC): Promise<string | u
   const proof = await grants.validateDpop(provider, context as TokenEndpointGrantContext);
   if (proof !== undefined) return `jkt ${proof.thumbprint}`;
   if (client?.tlsClientCertificateBoundAccessTokens !== true) return undefined;
-  const certificate = partsOf(provider).configuration.features.mTLS.getCertificate(context);
+  const certificate = internalsOf(provider).configuration.features.mTLS.getCertificate(context);
   return certificate && `x5t#S256 ${(certificateThumbprint as (certificate: Certificate) => string)(certificate)}`;
 }
 
@@ -197,14 +197,14 @@ export async function signJwt(
   claims: Readonly<Record<string, unknown>>,
   { alg, typ }: { alg: string; typ: string },
 ): Promise<string> {
-  const { keystore } = partsOf(provider);
+  const { keystore } = internalsOf(provider);
   const [key] = keystore.selectForSign({ alg, use: 'sig' });
   if (key === undefined) throw new Error(`there is no key for ${alg}`);
   const sign = engineSign as (claims: object, key: object, alg: string, options: object) => Promise<string>;
   return sign({ ...claims }, keystore.getKeyObject(key), alg, { typ, fields: { kid: key.kid } });
 }
 
-interface EngineParts {
+interface EngineInternals {
   keystore: {
     add(key: object): void;
     selectForSign(how: { alg: string; use: 'sig' }): { kid: string }[];
@@ -220,8 +220,8 @@ interface EngineParts {
   };
 }
 
-function partsOf(provider: Provider): EngineParts {
-  return (engineParts as (provider: Provider) => EngineParts)(provider);
+function internalsOf(provider: Provider): EngineInternals {
+  return (engineInternals as (provider: Provider) => EngineInternals)(provider);
 }
 
 /**

@@ -22,7 +22,7 @@ const READING_ROUTES = ['introspection', 'revocation', 'userinfo'];
 type AnyAccessToken = AccessToken | ClientCredentials;
 type Find = (value: string, options?: object) => Promise<AnyAccessToken | undefined>;
 
-interface Parts {
+interface AccessTokenDependencies {
   provider: Provider;
   config: Pick<Config, 'issuer'>;
   ring: Pick<RingSnapshot, 'published'>;
@@ -37,13 +37,13 @@ interface Parts {
  * revokes its refresh token. @param name the engine class whose `find` is replaced
  */
 export function findAccessToken(name: 'AccessToken' | 'ClientCredentials') {
-  return (engine: Find, parts: Parts): Find => {
-    const { provider } = parts;
-    const verify = verifyOurs({ issuer: parts.config.issuer, ring: parts.ring });
+  return (engine: Find, dependencies: AccessTokenDependencies): Find => {
+    const { provider } = dependencies;
+    const verify = verifyOurs({ issuer: dependencies.config.issuer, ring: dependencies.ring });
     return async (value, options) => {
       const opaque = await engine.call(provider[name], value, options);
-      if (opaque === undefined) return read(value, provider[name], parts, verify);
-      return routeIs('revocation') ? givenBack(opaque, { record: recordOf(opaque) }) : opaque;
+      if (opaque === undefined) return read(value, provider[name], dependencies, verify);
+      return routeIs('revocation') ? markForRevocation(opaque, { record: recordOf(opaque) }) : opaque;
     };
   };
 }
@@ -52,7 +52,7 @@ export function findAccessToken(name: 'AccessToken' | 'ClientCredentials') {
  * Accepts JWTs at introspection and revocation, which the engine would refuse. The engine's step still refuses a token
  * that is encrypted for an API, because this server cannot read it (RFC 7009 §2.2.1).
  */
-export function unlessEncrypted(engine: EngineStep): EngineStep {
+export function acceptUnlessEncrypted(engine: EngineStep): EngineStep {
   return (context, next) => {
     const token = String(context.oidc.params?.['token']);
     return token.split('.').length === 5 ? engine(context, next) : next();
@@ -60,7 +60,7 @@ export function unlessEncrypted(engine: EngineStep): EngineStep {
 }
 
 /** Status reference or record key of each access token that a current request revokes. */
-const places = new WeakMap<AnyAccessToken, TokenTarget['token']>();
+const revocationTargets = new WeakMap<AnyAccessToken, TokenTarget['token']>();
 
 /**
  * Revokes an access token by the server's own `revoke`, where the engine would delete it. Nothing else is revoked with
@@ -68,7 +68,7 @@ const places = new WeakMap<AnyAccessToken, TokenTarget['token']>();
  */
 export function destroyAccessToken(engine: () => Promise<void>, { revoke }: { revoke: Revoke }) {
   return async function destroy(this: AnyAccessToken): Promise<void> {
-    const token = places.get(this);
+    const token = revocationTargets.get(this);
     if (token === undefined) return engine.call(this);
     const { clientId: client = '' } = this;
     const account = this.kind === 'AccessToken' ? { account: this.accountId } : {};
@@ -77,8 +77,8 @@ export function destroyAccessToken(engine: () => Promise<void>, { revoke }: { re
 }
 
 /** Notes the token for revocation, and removes its grant id so that the engine does not revoke the grant too. */
-function givenBack<T extends AnyAccessToken>(token: T, place: TokenTarget['token']): T {
-  places.set(token, place);
+function markForRevocation<T extends AnyAccessToken>(token: T, target: TokenTarget['token']): T {
+  revocationTargets.set(token, target);
   return Object.assign(token, { grantId: undefined });
 }
 
@@ -89,47 +89,51 @@ function routeIs(name: string): boolean {
 /**
  * Tokens parsed from JWTs, by request. The engine asks each of its token classes, but the JWT is verified only once.
  */
-const reads = new WeakMap<KoaContextWithOIDC, Promise<AnyAccessToken | undefined>>();
+const parsedTokens = new WeakMap<KoaContextWithOIDC, Promise<AnyAccessToken | undefined>>();
 
 async function read(
   value: string,
   Model: object,
-  parts: Parts,
+  dependencies: AccessTokenDependencies,
   verify: VerifyOurs,
 ): Promise<AnyAccessToken | undefined> {
   const { ctx } = Provider;
   if (ctx === undefined || !READING_ROUTES.some(routeIs)) return undefined;
-  const found = reads.get(ctx) ?? readJwt(value, parts, verify);
-  reads.set(ctx, found);
+  const found = parsedTokens.get(ctx) ?? readJwt(value, dependencies, verify);
+  parsedTokens.set(ctx, found);
   const token = await found;
   return token?.constructor === Model ? token : undefined;
 }
 
-async function readJwt(value: string, parts: Parts, verify: VerifyOurs): Promise<AnyAccessToken | undefined> {
-  const { provider } = parts;
-  const said = await readAccessToken(verify, value);
-  const client = said && (await provider.Client.find(said.client_id));
-  const claims = said && client && aboutAccount(said, client, parts.subjectNames);
+async function readJwt(
+  value: string,
+  dependencies: AccessTokenDependencies,
+  verify: VerifyOurs,
+): Promise<AnyAccessToken | undefined> {
+  const { provider } = dependencies;
+  const verified = await readAccessToken(verify, value);
+  const client = verified && (await provider.Client.find(verified.client_id));
+  const claims = verified && client && withAccountId(verified, client, dependencies.subjectNames);
   if (claims === undefined || client === undefined) return undefined;
   const token = tokenFrom(provider, claims, client);
-  if (routeIs('revocation')) return givenBack(token, claims.status.status_list);
-  if (!(await stands(provider, claims, parts))) return undefined;
-  return routeIs('userinfo') ? forUserinfo(provider, claims, client) : token;
+  if (routeIs('revocation')) return markForRevocation(token, claims.status.status_list);
+  if (!(await isStillValid(provider, claims, dependencies))) return undefined;
+  return routeIs('userinfo') ? toUserinfoToken(provider, claims, client) : token;
 }
 
 /** Replaces `sub`, which may be the client's pairwise subject, by the account id. */
-function aboutAccount(
+function withAccountId(
   claims: AccessTokenClaims,
   client: Client,
   subjectNames: SubjectNames,
 ): AccessTokenClaims | undefined {
-  if (!isPerson(claims.sub)) return claims;
+  if (!isAccountId(claims.sub)) return claims;
   const sub = subjectNames.accountFor(claims.sub, policyOf(client).sector);
   return sub === undefined ? undefined : { ...claims, sub };
 }
 
 /** Tells whether a `sub` names an account. No client id begins with this prefix. */
-function isPerson(sub: string): boolean {
+function isAccountId(sub: string): boolean {
   return sub.startsWith('acc_');
 }
 
@@ -139,12 +143,12 @@ function isPerson(sub: string): boolean {
  * get under the same grant. @throws errors.InvalidToken if the client's policy does not allow this, or if the grant is
  * not the client's
  */
-async function forUserinfo({ AccessToken, Grant }: Provider, claims: AccessTokenClaims, client: Client) {
+async function toUserinfoToken({ AccessToken, Grant }: Provider, claims: AccessTokenClaims, client: Client) {
   const { sub, aud, jti, iat, exp, sid, grant_id: grantId, cnf } = claims;
-  if (!policyOf(client).apiTokensAtUserinfo) throw notForUserinfo(aud);
-  if (grantId === undefined) throw notForUserinfo(aud);
+  if (!policyOf(client).apiTokensAtUserinfo) throw userinfoRefusal(aud);
+  if (grantId === undefined) throw userinfoRefusal(aud);
   const grant = await Grant.find(grantId);
-  if (grant?.clientId !== client.clientId) throw notForUserinfo(aud);
+  if (grant?.clientId !== client.clientId) throw userinfoRefusal(aud);
   return new AccessToken({
     client,
     jti,
@@ -159,7 +163,7 @@ async function forUserinfo({ AccessToken, Grant }: Provider, claims: AccessToken
   });
 }
 
-function notForUserinfo(audience: string): Error {
+function userinfoRefusal(audience: string): Error {
   const why = `this access token is for ${audience}; /userinfo takes one without a resource, or of a client with api_tokens_at_userinfo, which first_party brings`;
   return Object.assign(new errors.InvalidToken(why), { error_description: why });
 }
@@ -184,8 +188,8 @@ function tokenFrom({ AccessToken, ClientCredentials }: Provider, claims: AccessT
     ...more
   } = claims;
   const common = { client, aud, jti, iat, exp, scope, ...cnf, rar: authorization_details };
-  if (!isPerson(sub)) return new ClientCredentials({ ...common, extra: { ...more, sub } });
-  // `stands` checks the grant. The engine would refuse an exchanged token, whose grant belongs to another client.
+  if (!isAccountId(sub)) return new ClientCredentials({ ...common, extra: { ...more, sub } });
+  // `isStillValid` checks the grant. The engine would refuse an exchanged token, whose grant belongs to another client.
   return new AccessToken({ ...common, accountId: sub, sid, grantId: '', gty: '', extra: more });
 }
 
@@ -193,12 +197,12 @@ function tokenFrom({ AccessToken, ClientCredentials }: Provider, claims: AccessT
  * Tells whether the token's status, grant and client are still valid. The introspection policy and /userinfo check the
  * account later.
  */
-async function stands(
+async function isStillValid(
   { Grant, Client }: Provider,
   { sub, grant_id: grantId, status }: AccessTokenClaims,
-  parts: Parts,
+  dependencies: AccessTokenDependencies,
 ): Promise<boolean> {
-  if (await parts.status.isRevoked(status.status_list)) return false;
+  if (await dependencies.status.isRevoked(status.status_list)) return false;
   if (grantId !== undefined) return (await Grant.find(grantId))?.accountId === sub;
-  return isPerson(sub) || (await Client.find(sub)) !== undefined;
+  return isAccountId(sub) || (await Client.find(sub)) !== undefined;
 }

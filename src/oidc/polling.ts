@@ -22,7 +22,7 @@ export const POLL_INTERVAL = 5;
 /** Tolerance in milliseconds, because two polls may arrive closer together than the client sent them. */
 const JITTER = 500;
 
-interface Parts {
+interface PollingDependencies {
   grants: Store;
   clock: Clock;
 }
@@ -32,13 +32,13 @@ interface Parts {
  * the request parameter that identifies the pending request
  */
 export function pacePolling(parameter: 'device_code' | 'auth_req_id') {
-  return (engine: GrantHandler, parts: Parts): GrantHandler =>
+  return (engine: GrantHandler, dependencies: PollingDependencies): GrantHandler =>
     async (context) => {
       try {
         await engine(context);
       } catch (error) {
         const isPending = error instanceof errors.AuthorizationPending;
-        if (isPending && (await comesTooSoon(parts, String(context.oidc.params?.[parameter]))))
+        if (isPending && (await isPolledTooSoon(dependencies, String(context.oidc.params?.[parameter]))))
           throw new errors.SlowDown();
         throw error;
       }
@@ -49,7 +49,7 @@ export function pacePolling(parameter: 'device_code' | 'auth_req_id') {
  * Records a poll, and tells whether it came too soon. Of concurrent polls on several nodes, one creates the record. The
  * others find it and count as too soon.
  */
-async function comesTooSoon({ grants, clock }: Parts, code: string): Promise<boolean> {
+async function isPolledTooSoon({ grants, clock }: PollingDependencies, code: string): Promise<boolean> {
   const key = paceKey(sha256(code));
   let isTooSoon = false;
   const change = ({ interval, at: last }: Pace): Pace => {

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { Provider } from 'oidc-provider';
-import { engineConfiguration, type EngineParts } from './configuration.ts';
+import { engineConfiguration, type EngineDependencies } from './configuration.ts';
 import { showCodePage } from './device/device-pages.ts';
 import { reportClientUse, reportEngineEvents } from './engine-events.ts';
 import { installOverrides, prepareSteps } from './engine-override.ts';
@@ -10,7 +10,7 @@ import { verifyHintsBy } from './internals.ts';
 import { resumeByRecord } from './resume.ts';
 import { forgetRefusedProofs } from './storage/replay-adapter.ts';
 
-type Parts = EngineParts &
+type ProviderDependencies = EngineDependencies &
   Omit<OverrideDependencies, 'provider'> & {
     grantTypes: readonly GrantType[];
     log: Logger;
@@ -22,25 +22,25 @@ type Parts = EngineParts &
  * Builds the engine for one snapshot of the key ring. Building is cheap enough to repeat at each change of the ring.
  * @throws Error if the engine does not match the overrides
  */
-export function createProvider(parts: Parts): Provider {
+export function createProvider(dependencies: ProviderDependencies): Provider {
   prepareSteps(engineOverrides);
-  const provider = new Provider(parts.config.issuer, engineConfiguration(parts));
-  verifyHintsBy(provider, parts.ring.verifying);
+  const provider = new Provider(dependencies.config.issuer, engineConfiguration(dependencies));
+  verifyHintsBy(provider, dependencies.ring.verifying);
   // The admission step of the HTTP server has already checked forwarded headers, and removed untrusted ones.
   provider.proxy = true;
-  for (const step of [parts.secretGuesses.countRefused, forgetRefusedProofs, showCodePage, resumeByRecord])
+  for (const step of [dependencies.secretGuesses.countRefused, forgetRefusedProofs, showCodePage, resumeByRecord])
     provider.use(step);
-  for (const { name, handle, parameters, repeatable = [] } of parts.grantTypes)
+  for (const { name, handle, parameters, repeatable = [] } of dependencies.grantTypes)
     provider.registerGrantType(name, handle, [...parameters], [...repeatable]);
-  installOverrides(provider, engineOverrides, overrideParts(provider, parts));
-  reportEngineEvents(provider, parts.announce, parts.log);
-  reportClientUse(provider, parts.clientUsed);
+  installOverrides(provider, engineOverrides, overrideDependencies(provider, dependencies));
+  reportEngineEvents(provider, dependencies.announce, dependencies.log);
+  reportClientUse(provider, dependencies.clientUsed);
   return provider;
 }
 
-function overrideParts(provider: Provider, parts: Parts): OverrideDependencies {
-  const { config, ring, grants, clients, secretGuesses, subjectNames, status, forms, logouts, refresh } = parts;
-  const { calls, outgoing, announce, revoke, clock, random } = parts;
+function overrideDependencies(provider: Provider, dependencies: ProviderDependencies): OverrideDependencies {
+  const { config, ring, grants, clients, secretGuesses, subjectNames, status, forms, logouts, refresh } = dependencies;
+  const { calls, outgoing, announce, revoke, clock, random } = dependencies;
   return {
     provider,
     config,

@@ -61,8 +61,8 @@ function authenticationAt(document: Record<string, unknown>): Record<string, unk
 /** Adds the claims that the operator configured for ID tokens and /userinfo. */
 function withAddedClaims(names: unknown, clients: Config['clients']): string[] {
   const added = clients.flatMap(({ type, claims = {} }) =>
-    Object.entries(placed(claims, type)).filter(([, { in: places }]) =>
-      places.some((one) => OF_A_PERSON.includes(one)),
+    Object.entries(placed(claims, type)).filter(([, { in: targets }]) =>
+      targets.some((one) => OF_A_PERSON.includes(one)),
     ),
   );
   return [...new Set([...(names as string[]), ...added.map(([name]) => name)])];

@@ -28,7 +28,7 @@ interface KeySetsOptions {
   reportFailure: (address: string, error: unknown) => void;
 }
 
-interface Place {
+interface CachedSet {
   set: KeySet;
   triedAt: number;
   bytes: number;
@@ -45,7 +45,7 @@ const NOTHING: KeySet = { keys: [], fetchedAt: 0, cacheControl: '' };
 export class KeySets {
   readonly #options: KeySetsOptions;
   /** The least recently used first. */
-  readonly #places = new Map<string, Place>();
+  readonly #cached = new Map<string, CachedSet>();
   #bytes = 0;
 
   constructor(options: KeySetsOptions) {
@@ -58,7 +58,7 @@ export class KeySets {
    * @param payer the caller that the budget charges for the fetch
    */
   async at(address: string, { maxAge, payer }: { maxAge: number; payer?: string | undefined }): Promise<KeySet> {
-    const known = this.#places.get(address);
+    const known = this.#cached.get(address);
     if (known !== undefined) this.#use(address, known);
     if (known !== undefined && this.age(known.set) <= maxAge) return known.set;
     const place = this.#isResting(known) ? known : this.#refresh(address, known, payer);
@@ -76,13 +76,13 @@ export class KeySets {
     return (this.#options.clock.now() - time) / 1000;
   }
 
-  #use(address: string, place: Place): void {
-    this.#places.delete(address);
-    this.#places.set(address, place);
+  #use(address: string, place: CachedSet): void {
+    this.#cached.delete(address);
+    this.#cached.set(address, place);
     this.#forget(address);
   }
 
-  #isResting(place: Place | undefined): boolean {
+  #isResting(place: CachedSet | undefined): boolean {
     return place !== undefined && (place.flight !== undefined || this.#since(place.triedAt) < COOLDOWN);
   }
 
@@ -90,7 +90,7 @@ export class KeySets {
    * Fetches the keys, if the budget allows it. Only then is the address cached, so that invented addresses displace no
    * others.
    */
-  #refresh(address: string, known: Place | undefined, payer: string | undefined): Place | undefined {
+  #refresh(address: string, known: CachedSet | undefined, payer: string | undefined): CachedSet | undefined {
     if (this.#options.budget?.take(address, payer) === false) return known;
     const place = known ?? { set: NOTHING, triedAt: 0, bytes: 0 };
     place.triedAt = this.#options.clock.now();
@@ -99,7 +99,7 @@ export class KeySets {
     return place;
   }
 
-  async #fetch(address: string, place: Place, payer: string | undefined): Promise<void> {
+  async #fetch(address: string, place: CachedSet, payer: string | undefined): Promise<void> {
     try {
       const response = await this.#options.fetch(address, { headers: { accept: 'application/json' } });
       if (response.status !== 200) throw new Error(`answered ${response.status}`);
@@ -114,18 +114,18 @@ export class KeySets {
     }
   }
 
-  #count(address: string, place: Place, bytes: number): void {
-    if (this.#places.get(address) !== place) return;
+  #count(address: string, place: CachedSet, bytes: number): void {
+    if (this.#cached.get(address) !== place) return;
     this.#bytes += bytes - place.bytes;
     place.bytes = bytes;
     this.#forget(address);
   }
 
   #forget(kept: string): void {
-    for (const [address, { bytes, flight }] of this.#places) {
-      if (this.#bytes <= MOST_BYTES && this.#places.size <= MOST_SETS) return;
+    for (const [address, { bytes, flight }] of this.#cached) {
+      if (this.#bytes <= MOST_BYTES && this.#cached.size <= MOST_SETS) return;
       if (address === kept || flight !== undefined) continue;
-      this.#places.delete(address);
+      this.#cached.delete(address);
       this.#bytes -= bytes;
     }
   }

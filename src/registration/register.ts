@@ -33,17 +33,17 @@ export interface RegistrationDependencies {
 }
 
 /** Answers a Client Registration Request (RFC 7591 §3.1). */
-export async function register(parts: RegistrationDependencies, context: Context): Promise<void> {
-  const { config, registered, invitations, clock, random } = parts;
+export async function register(dependencies: RegistrationDependencies, context: Context): Promise<void> {
+  const { config, registered, invitations, clock, random } = dependencies;
   const { initial_access_token: access } = config.registration;
-  await parts.limitAddress(clientAddress(context));
+  await dependencies.limitAddress(clientAddress(context));
   const invitation = bearerToken(context);
   const needsInvitation = access === 'required';
   if (needsInvitation && !(await invitations.isGood(invitation))) throw tokenRefused(context, 'no such invitation');
   const metadata = await readMetadata(context);
-  const { claims, statement, issuer } = await parts.statements.read(metadata);
+  const { claims, statement, issuer } = await dependencies.statements.read(metadata);
   const clientId = newId('client', clock, random);
-  const client = await describe(parts, clientId, { ...metadata, ...claims });
+  const client = await describe(dependencies, clientId, { ...metadata, ...claims });
 
   if (!(await registered.makeRoom()))
     throw new Refusal('temporarily_unavailable', 'no more clients can register for now');
@@ -56,7 +56,7 @@ export async function register(parts: RegistrationDependencies, context: Context
     access_token_hash: sha256(accessToken),
     ...(statement !== undefined && { software_statement: statement }),
   });
-  parts.announce({
+  dependencies.announce({
     type: 'client.registered',
     client: clientId,
     name: client.client_name,
@@ -141,18 +141,22 @@ export function read({ config }: RegistrationDependencies, context: Context, { c
  * Answers an update request (RFC 7592 §2.2). Omitted members are removed. The access token stays the same, because a
  * lost response must not lock the client out.
  */
-export async function change(parts: RegistrationDependencies, context: Context, open: OpenClient): Promise<void> {
+export async function change(
+  dependencies: RegistrationDependencies,
+  context: Context,
+  open: OpenClient,
+): Promise<void> {
   const metadata = await readMetadata(context);
   const { client: before } = open;
   refuseForeignValues(metadata, open);
-  const { claims, statement } = await parts.statements.read(metadata, before.registration?.software_statement);
-  const described = await describe(parts, before.client_id, { ...metadata, ...claims });
+  const { claims, statement } = await dependencies.statements.read(metadata, before.registration?.software_statement);
+  const described = await describe(dependencies, before.client_id, { ...metadata, ...claims });
   const after = await open.replace(described, statement);
   if (after === undefined) throw tokenRefused(context, 'the registration changed meanwhile');
-  parts.announce({ type: 'client.updated', client: after.client_id, address: clientAddress(context) });
+  dependencies.announce({ type: 'client.updated', client: after.client_id, address: clientAddress(context) });
   const isNewSecret = before.secret_hash === undefined;
   context.body = answer(
-    parts.config.issuer,
+    dependencies.config.issuer,
     after,
     bearerToken(context),
     isNewSecret ? described.secret?.reveal() : undefined,
@@ -173,9 +177,13 @@ function refuseForeignValues(metadata: Metadata, { client }: OpenClient): void {
  * Answers a delete request (RFC 7592 §2.3). The client's registration access token and everything that was issued to
  * the client become invalid.
  */
-export async function remove(parts: RegistrationDependencies, context: Context, open: OpenClient): Promise<void> {
-  await parts.revoke({ what: 'client', client: open.client.client_id }, 'client-deleted', () => open.remove());
-  parts.announce({ type: 'client.deleted', client: open.client.client_id, address: clientAddress(context) });
+export async function remove(
+  dependencies: RegistrationDependencies,
+  context: Context,
+  open: OpenClient,
+): Promise<void> {
+  await dependencies.revoke({ what: 'client', client: open.client.client_id }, 'client-deleted', () => open.remove());
+  dependencies.announce({ type: 'client.deleted', client: open.client.client_id, address: clientAddress(context) });
   context.status = 204;
 }
 

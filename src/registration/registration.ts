@@ -81,18 +81,18 @@ function registrationLimit({ grants, clock, most }: { grants: Store; clock: Cloc
 }
 
 /** Routes for client registration (RFC 7591) and for management by the client (RFC 7592). */
-function registrationRoutes(parts: RegistrationDependencies): Route[] {
+function registrationRoutes(dependencies: RegistrationDependencies): Route[] {
   const own = '/register/:client';
-  const guard = (context: Context) => openOwn(parts, context);
+  const guard = (context: Context) => openOwn(dependencies, context);
   return [
-    route('POST', '/register', unsecured, (context) => register(parts, context)),
+    route('POST', '/register', unsecured, (context) => register(dependencies, context)),
     route('GET', own, guard, (context, client) => {
-      read(parts, context, client);
+      read(dependencies, context, client);
     }),
-    route('PUT', own, guard, (context, client) => change(parts, context, client)),
-    route('DELETE', own, guard, (context, client) => remove(parts, context, client)),
+    route('PUT', own, guard, (context, client) => change(dependencies, context, client)),
+    route('DELETE', own, guard, (context, client) => remove(dependencies, context, client)),
     ...['/register', own].map((path) => route('OPTIONS', path, unsecured, answerPreflight)),
-  ].map((one) => ({ ...one, handle: answering(parts, one.handle) }));
+  ].map((one) => ({ ...one, handle: answering(dependencies, one.handle) }));
 }
 
 /** Announces refusals, and lets pages at the listed origins read every response. */

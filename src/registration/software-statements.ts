@@ -34,14 +34,14 @@ interface Vouched {
   readonly issuer?: string;
 }
 
-export function openSoftwareStatements(parts: {
+export function openSoftwareStatements(dependencies: {
   rules: Rules;
   issuer: string;
   clock: Clock;
   keySets: KeySets;
 }): SoftwareStatements {
-  const { rules, issuer, clock } = parts;
-  const keys = new IssuerKeys(parts.keySets);
+  const { rules, issuer, clock } = dependencies;
+  const keys = new IssuerKeys(dependencies.keySets);
   const trusted = new Map(rules.issuers.map((one) => [one.issuer, one]));
   return {
     async read({ software_statement: given }, known) {

@@ -36,14 +36,15 @@ export function refusalAnswer(error: AccessRefused, used: Scheme | undefined, ch
  */
 function challengesOf(error: AccessRefused, used: Scheme | undefined, challenges: Challenges): string[] {
   const { realm, schemes, dpopAlgorithms, resourceMetadata } = challenges;
-  const told = used ?? schemes[0];
+  const challenged = used ?? schemes[0];
   return schemes
-    .filter((scheme) => scheme === told || error.status === 401)
+    .filter((scheme) => scheme === challenged || error.status === 401)
     .map((scheme) => {
       const parameters = {
         realm,
-        ...(scheme === told && error.code !== undefined && { error: error.code, error_description: error.message }),
-        ...(scheme === told && error.parameters),
+        ...(scheme === challenged &&
+          error.code !== undefined && { error: error.code, error_description: error.message }),
+        ...(scheme === challenged && error.parameters),
         ...(scheme === 'DPoP' && { algs: dpopAlgorithms.join(' ') }),
         ...(resourceMetadata !== undefined && { resource_metadata: resourceMetadata }),
       };

@@ -2,7 +2,7 @@ import { everyAccount } from '../accounts/every-account.ts';
 import type { Revoked, RevocationTarget } from '../events/events.ts';
 import { writeNotBefore } from '../sessions/not-before.ts';
 import { sessionKey } from '../sessions/session-records.ts';
-import { forEachAtOnce } from '../storage/every-member.ts';
+import { forEachConcurrently } from '../storage/every-member.ts';
 import {
   endAccessOf,
   endGrants,
@@ -12,9 +12,13 @@ import {
   forgetApp,
   keepSession,
 } from './end-sessions.ts';
-import { TOLD_AT_ONCE, type Told, type RevocationDependencies } from './dependencies.ts';
+import { MAX_DELIVERED_AT_ONCE, type QueuedLogouts, type RevocationDependencies } from './dependencies.ts';
 
-type Applier<T extends RevocationTarget> = (parts: RevocationDependencies, target: T, at: number) => Promise<Told>;
+type Applier<T extends RevocationTarget> = (
+  dependencies: RevocationDependencies,
+  target: T,
+  at: number,
+) => Promise<QueuedLogouts>;
 type Appliers = { [What in RevocationTarget['what']]: Applier<Extract<RevocationTarget, { what: What }>> };
 
 const appliers: Appliers = {
@@ -22,33 +26,33 @@ const appliers: Appliers = {
     await tokens.end(token);
     return [];
   },
-  async grant(parts, { grant }) {
-    await endGrants(parts, [grant]);
+  async grant(dependencies, { grant }) {
+    await endGrants(dependencies, [grant]);
     return [];
   },
-  session: (parts, { session }) => endSession(parts, sessionKey(session), { keepsOffline: true }),
-  async account(parts, { account, exceptSession, before }, at) {
+  session: (dependencies, { session }) => endSession(dependencies, sessionKey(session), { keepsOffline: true }),
+  async account(dependencies, { account, exceptSession, before }, at) {
     const until = before ?? at;
     const invalidate = async (): Promise<void> => {
-      if (exceptSession !== undefined) await keepSession(parts, exceptSession, until);
-      await writeNotBefore(parts.grants, { account }, until, parts.notBeforeLife);
+      if (exceptSession !== undefined) await keepSession(dependencies, exceptSession, until);
+      await writeNotBefore(dependencies.grants, { account }, until, dependencies.notBeforeLife);
     };
-    const [, told] = await Promise.all([
+    const [, queued] = await Promise.all([
       invalidate(),
-      endAccount(parts, account, { before: until, except: exceptSession }),
+      endAccount(dependencies, account, { before: until, except: exceptSession }),
     ]);
-    return told;
+    return queued;
   },
-  async access(parts, { account }, at) {
-    await Promise.all([endAccessOf(parts, account, at), parts.tokens.endOfAccount(account, at)]);
+  async access(dependencies, { account }, at) {
+    await Promise.all([endAccessOf(dependencies, account, at), dependencies.tokens.endOfAccount(account, at)]);
     return [];
   },
-  async consent(parts, { account, client }, at) {
-    const [told] = await Promise.all([
-      forgetApp(parts, { account, client, before: at }),
-      endGrantsOf(parts, account, { client, before: at }),
+  async consent(dependencies, { account, client }, at) {
+    const [queued] = await Promise.all([
+      forgetApp(dependencies, { account, client, before: at }),
+      endGrantsOf(dependencies, account, { client, before: at }),
     ]);
-    return told;
+    return queued;
   },
   async client({ grants, tokens, notBeforeLife }, { client, before }, at) {
     const until = before ?? at;
@@ -62,54 +66,54 @@ const appliers: Appliers = {
   // The ring no longer has the key, so nothing that the key signed verifies any more.
   key: () => Promise.resolve([]),
   /** Writes the not-before instant first: it invalidates everything at once, while the rest may take long. */
-  async everything(parts, { before }, at) {
+  async everything(dependencies, { before }, at) {
     const until = before ?? at;
-    await writeNotBefore(parts.grants, 'everybody', until, parts.notBeforeLife);
-    await parts.tokens.endOfEveryClient(until);
-    return endEveryAccount(parts, until);
+    await writeNotBefore(dependencies.grants, 'everybody', until, dependencies.notBeforeLife);
+    await dependencies.tokens.endOfEveryClient(until);
+    return endEveryAccount(dependencies, until);
   },
 };
 
 /** Ends everything that a revocation targets. It is idempotent, and safe to interrupt and to run concurrently. */
-export function applyRevocation({ target, at }: Revoked, parts: RevocationDependencies): Promise<Told> {
-  return applyBy(target.what, target, at, parts);
+export function applyRevocation({ target, at }: Revoked, dependencies: RevocationDependencies): Promise<QueuedLogouts> {
+  return applyBy(target.what, target, at, dependencies);
 }
 
 function applyBy<What extends RevocationTarget['what']>(
   what: What,
   target: Extract<RevocationTarget, { what: What }>,
   at: number,
-  parts: RevocationDependencies,
-): Promise<Told> {
-  return appliers[what](parts, target, at);
+  dependencies: RevocationDependencies,
+): Promise<QueuedLogouts> {
+  return appliers[what](dependencies, target, at);
 }
 
 /** Ends everything of an account that began before an instant. */
 async function endAccount(
-  parts: RevocationDependencies,
+  dependencies: RevocationDependencies,
   account: string,
   { before, except }: { before: number; except?: string | undefined },
-): Promise<Told> {
-  const [{ told, ofApps }, ended] = await Promise.all([
-    endSessionsOf(parts, account, { before, except }),
-    endGrantsOf(parts, account, { before }),
-    parts.tokens.endOfAccount(account, before),
+): Promise<QueuedLogouts> {
+  const [{ queued, appGrants }, ended] = await Promise.all([
+    endSessionsOf(dependencies, account, { before, except }),
+    endGrantsOf(dependencies, account, { before }),
+    dependencies.tokens.endOfAccount(account, before),
   ]);
   await endGrants(
-    parts,
-    ofApps.filter((grant) => !ended.has(grant)),
+    dependencies,
+    appGrants.filter((grant) => !ended.has(grant)),
   );
-  return told;
+  return queued;
 }
 
-async function endEveryAccount(parts: RevocationDependencies, before: number): Promise<Told> {
-  const told: Told = [];
-  for await (const accounts of everyAccount(parts.accounts))
-    await forEachAtOnce(accounts, async ({ id }) => {
-      const more = await endAccount(parts, id, { before });
+async function endEveryAccount(dependencies: RevocationDependencies, before: number): Promise<QueuedLogouts> {
+  const queued: QueuedLogouts = [];
+  for await (const accounts of everyAccount(dependencies.accounts))
+    await forEachConcurrently(accounts, async ({ id }) => {
+      const more = await endAccount(dependencies, id, { before });
       // There may be millions of logout tokens. All are stored for delivery, but only about the first hundred are
       // returned.
-      if (told.length < TOLD_AT_ONCE) told.push(...more);
+      if (queued.length < MAX_DELIVERED_AT_ONCE) queued.push(...more);
     });
-  return told;
+  return queued;
 }

@@ -17,7 +17,7 @@ export interface RevocationDependencies {
 }
 
 /** Keys of the logout tokens that are now queued for apps. */
-export type Told = Key<Delivery>[];
+export type QueuedLogouts = Key<Delivery>[];
 
 /** Maximum number of apps that are notified while the caller waits. The others are notified in the background. */
-export const TOLD_AT_ONCE = 100;
+export const MAX_DELIVERED_AT_ONCE = 100;

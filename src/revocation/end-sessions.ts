@@ -1,4 +1,4 @@
-import { keepLogout } from '../oidc/logout/back-channel-logout.ts';
+import { storeLogout } from '../oidc/logout/back-channel-logout.ts';
 import {
   grantKey,
   startOfGrant,
@@ -16,19 +16,19 @@ import {
   type SessionRecord,
   remainingLife,
 } from '../sessions/session-records.ts';
-import { forEachAtOnce, everyRecord } from '../storage/every-member.ts';
+import { forEachConcurrently, everyRecord } from '../storage/every-member.ts';
 import { idOf, type Key, type Store, type Stored } from '../storage/store.ts';
 import { update } from '../storage/update.ts';
-import type { Told, RevocationDependencies } from './dependencies.ts';
+import type { QueuedLogouts, RevocationDependencies } from './dependencies.ts';
 
-type Parts = Pick<RevocationDependencies, 'grants' | 'tokens' | 'clock'>;
+type GrantEndingDependencies = Pick<RevocationDependencies, 'grants' | 'tokens' | 'clock'>;
 
 /** Ends grants and everything issued under them. A later pass finds the tokens that were being issued meanwhile. */
-export async function endGrants(parts: Parts, ids: readonly string[]): Promise<void> {
-  const { grants, tokens } = parts;
+export async function endGrants(dependencies: GrantEndingDependencies, ids: readonly string[]): Promise<void> {
+  const { grants, tokens } = dependencies;
   if (ids.length === 0) return;
   const keys = ids.map(grantKey);
-  const end = async (): Promise<void> => endRecords(parts, keys, await grants.getMany(keys));
+  const end = async (): Promise<void> => endRecords(dependencies, keys, await grants.getMany(keys));
   await Promise.all([end(), tokens.endOfGrants(ids)]);
 }
 
@@ -37,26 +37,30 @@ export async function endGrants(parts: Parts, ids: readonly string[]): Promise<v
  * @returns the ids of the ended grants
  */
 export async function endGrantsOf(
-  parts: Parts,
+  dependencies: GrantEndingDependencies,
   account: string,
   { client, before }: { client?: string; before: number },
 ): Promise<Set<string>> {
   const ids = new Set<string>();
-  for await (const page of pagesOf(parts, account)) {
-    const meant = page.filter(
+  for await (const page of pagesOf(dependencies, account)) {
+    const chosen = page.filter(
       ({ value }) => (client === undefined || value.clientId === client) && startOfGrant(value) < before,
     );
-    const keys = meant.map(({ key }) => key);
-    await Promise.all([endRecords(parts, keys, meant), parts.tokens.endOfGrants(keys.map(idOf))]);
+    const keys = chosen.map(({ key }) => key);
+    await Promise.all([endRecords(dependencies, keys, chosen), dependencies.tokens.endOfGrants(keys.map(idOf))]);
     for (const key of keys) ids.add(idOf(key));
   }
   return ids;
 }
 
 /** Revokes access tokens that were requested before an instant under an account's grants. The grants stay. */
-export async function endAccessOf(parts: Parts, account: string, before: number): Promise<void> {
-  for await (const page of pagesOf(parts, account))
-    await parts.tokens.endAccessOfGrants(
+export async function endAccessOf(
+  dependencies: GrantEndingDependencies,
+  account: string,
+  before: number,
+): Promise<void> {
+  for await (const page of pagesOf(dependencies, account))
+    await dependencies.tokens.endAccessOfGrants(
       page.map(({ key }) => idOf(key)),
       before,
     );
@@ -65,7 +69,7 @@ export async function endAccessOf(parts: Parts, account: string, before: number)
 type Found = Stored<GrantRecord> & { key: Key<GrantRecord> };
 
 /** Reads an account's grants in pages of a hundred. */
-async function* pagesOf({ grants }: Parts, account: string): AsyncGenerator<Found[]> {
+async function* pagesOf({ grants }: GrantEndingDependencies, account: string): AsyncGenerator<Found[]> {
   let page: Found[] = [];
   for await (const found of everyRecord(grants, grantsOfAccount(account))) {
     page.push(found);
@@ -78,11 +82,11 @@ async function* pagesOf({ grants }: Parts, account: string): AsyncGenerator<Foun
 }
 
 async function endRecords(
-  { grants, clock }: Parts,
+  { grants, clock }: GrantEndingDependencies,
   keys: readonly Key<GrantRecord>[],
   found: readonly (Stored<GrantRecord> | undefined)[],
 ): Promise<void> {
-  await forEachAtOnce(keys.entries(), async ([at, key]) => {
+  await forEachConcurrently(keys.entries(), async ([at, key]) => {
     const stored = found[at];
     if (stored !== undefined) await endGrantRecord(grants, stored, key, clock.now());
   });
@@ -94,49 +98,56 @@ async function endRecords(
  * @param keepsOffline true to keep the grants that outlive a logout
  */
 export async function endSession(
-  parts: RevocationDependencies,
+  dependencies: RevocationDependencies,
   key: Key<SessionRecord>,
   { keepsOffline }: { keepsOffline: boolean },
-): Promise<Told> {
-  const { grants, clock } = parts;
+): Promise<QueuedLogouts> {
+  const { grants, clock } = dependencies;
   const stored = await grants.get(key);
   const ended = stored && (await endSessionRecord(grants, key, stored, clock.now()));
   if (stored === undefined || ended === undefined) return [];
   const ending = Object.values(ended.authorizations ?? {}).flatMap(({ grantId, persistsLogout }) =>
     grantId === undefined || (keepsOffline && persistsLogout) ? [] : [grantId],
   );
-  const [, told] = await Promise.all([endGrants(parts, ending), tellApps(parts, key, ended)]);
-  return told;
+  const [, queued] = await Promise.all([endGrants(dependencies, ending), queueLogouts(dependencies, key, ended)]);
+  return queued;
 }
 
 /** Ends an account's sessions that began before an instant, except one. @returns also the ids of their apps' grants */
 export async function endSessionsOf(
-  parts: RevocationDependencies,
+  dependencies: RevocationDependencies,
   account: string,
   { before, except }: { before: number; except: string | undefined },
-): Promise<{ told: Told; ofApps: string[] }> {
-  const told: Told = [];
-  const ofApps: string[] = [];
-  await forEachAtOnce(everyRecord(parts.grants, sessionsOfAccount(account)), async ({ key, ...stored }) => {
-    if (startOfSession(stored.value) >= before || idOf(key) === except) return;
-    const ended = await endSessionRecord(parts.grants, key, stored, parts.clock.now());
-    if (ended === undefined) return;
-    for (const { grantId } of Object.values(ended.authorizations ?? {}))
-      if (grantId !== undefined) ofApps.push(grantId);
-    told.push(...(await tellApps(parts, key, ended)));
-  });
-  return { told, ofApps };
+): Promise<{ queued: QueuedLogouts; appGrants: string[] }> {
+  const queued: QueuedLogouts = [];
+  const appGrants: string[] = [];
+  await forEachConcurrently(
+    everyRecord(dependencies.grants, sessionsOfAccount(account)),
+    async ({ key, ...stored }) => {
+      if (startOfSession(stored.value) >= before || idOf(key) === except) return;
+      const ended = await endSessionRecord(dependencies.grants, key, stored, dependencies.clock.now());
+      if (ended === undefined) return;
+      for (const { grantId } of Object.values(ended.authorizations ?? {}))
+        if (grantId !== undefined) appGrants.push(grantId);
+      queued.push(...(await queueLogouts(dependencies, key, ended)));
+    },
+  );
+  return { queued, appGrants };
 }
 
 /** Queues one logout token for each app of an ended session. */
-async function tellApps(parts: RevocationDependencies, key: Key<SessionRecord>, ended: SessionRecord): Promise<Told> {
+async function queueLogouts(
+  dependencies: RevocationDependencies,
+  key: Key<SessionRecord>,
+  ended: SessionRecord,
+): Promise<QueuedLogouts> {
   const { accountId: account, authorizations = {}, isTold = false } = ended;
   if (isTold || account === undefined) return [];
   const each = await Promise.all(
-    Object.entries(authorizations).map(([client, one]) => tellApp(parts, { account, client }, one)),
+    Object.entries(authorizations).map(([client, one]) => queueLogout(dependencies, { account, client }, one)),
   );
-  const stored = await parts.grants.get(key);
-  if (stored !== undefined) await change(parts, key, stored, (now) => ({ ...now, isTold: true }));
+  const stored = await dependencies.grants.get(key);
+  if (stored !== undefined) await change(dependencies, key, stored, (now) => ({ ...now, isTold: true }));
   return each.flat();
 }
 
@@ -144,31 +155,31 @@ async function tellApps(parts: RevocationDependencies, key: Key<SessionRecord>, 
  * Moves the start of a kept session to the not-before instant, so that the session stays valid. The tokens of its apps
  * still end, and the apps get new ones without asking the person.
  */
-export async function keepSession(parts: RevocationDependencies, uid: string, from: number): Promise<void> {
+export async function keepSession(dependencies: RevocationDependencies, uid: string, from: number): Promise<void> {
   const key = sessionKey(uid);
-  const stored = await parts.grants.get(key);
+  const stored = await dependencies.grants.get(key);
   if (stored === undefined) return;
-  await change(parts, key, stored, (now) => ({ ...now, startedAt: Math.max(startOfSession(now), from) }));
+  await change(dependencies, key, stored, (now) => ({ ...now, startedAt: Math.max(startOfSession(now), from) }));
 }
 
 /** Removes an app from a person's sessions and notifies it, unless the person has allowed it again since an instant. */
 export async function forgetApp(
-  parts: RevocationDependencies,
+  dependencies: RevocationDependencies,
   { account, client, before }: { account: string; client: string; before: number },
-): Promise<Told> {
-  const { grants } = parts;
-  const told: Told = [];
-  await forEachAtOnce(everyRecord(grants, sessionsOfAccount(account)), async (session) => {
+): Promise<QueuedLogouts> {
+  const { grants } = dependencies;
+  const queued: QueuedLogouts = [];
+  await forEachConcurrently(everyRecord(grants, sessionsOfAccount(account)), async (session) => {
     const authorization = session.value.authorizations?.[client];
     if (authorization === undefined || session.value.endedAt !== undefined) return;
     if (await wasAllowedSince(grants, authorization, before)) return;
-    told.push(...(await tellApp(parts, { account, client }, authorization)));
-    await change(parts, session.key, session, (now) => {
+    queued.push(...(await queueLogout(dependencies, { account, client }, authorization)));
+    await change(dependencies, session.key, session, (now) => {
       const { [client]: _app, ...authorizations } = now.authorizations ?? {};
       return { ...now, authorizations };
     });
   });
-  return told;
+  return queued;
 }
 
 /** Rewrites the session without changing its expiry. */
@@ -191,13 +202,13 @@ async function wasAllowedSince(grants: Store, { grantId }: Authorization, instan
  * Queues a logout token for an app, unless its stored registration has no logout URI. For an app whose metadata is
  * fetched, the delivery decides.
  */
-async function tellApp(
+async function queueLogout(
   { grants, clients, clock }: RevocationDependencies,
   of: { account: string; client: string },
   { sid }: Authorization,
-): Promise<Told> {
+): Promise<QueuedLogouts> {
   if (sid === undefined) return [];
   const client = await clients.find(of.client);
   if (client !== undefined && client.backchannel_logout_uri === undefined) return [];
-  return [await keepLogout(grants, clock, { ...of, sid })];
+  return [await storeLogout(grants, clock, { ...of, sid })];
 }

@@ -90,7 +90,7 @@ export class RevocationJournal {
     }
     const goesOn = next.pause === 0 && (next.does !== 'notify' || this.#canNotify);
     const dueAt = this.queue.rules.clock.now() + next.pause;
-    const isHeld = goesOn ? await lease.renew(() => now) : await lease.later(() => ({ ...now, dueAt }));
+    const isHeld = goesOn ? await lease.renew(() => now) : await lease.reschedule(() => ({ ...now, dueAt }));
     if (!isHeld) await this.#merge(lease.key, now);
     return goesOn && isHeld;
   }

@@ -5,7 +5,7 @@ import type { Passwords } from '../credentials/passwords.ts';
 import type { RevocationCause, RevocationTarget, Revoke } from '../events/events.ts';
 import type { Issuers } from '../issuers/issuers.ts';
 import type { AccountId } from '../lib/ids.ts';
-import { forEachAtOnce } from '../storage/every-member.ts';
+import { forEachConcurrently } from '../storage/every-member.ts';
 
 /**
  * Operations that end something together with everything that was issued for it. A boolean result tells whether it
@@ -80,7 +80,7 @@ function personOperations({ revoke, accounts, passwords, consents }: OperationsO
       if ((await accounts.find(account)) === undefined) return false;
       await revoke({ what: 'account', account }, 'account-deleted', () => accounts.disable(account));
       await Promise.all([
-        forEachAtOnce(consents.list(account), ({ client }) => consents.withdraw(account, client)),
+        forEachConcurrently(consents.list(account), ({ client }) => consents.withdraw(account, client)),
         passwords.remove(account),
       ]);
       // The account is removed last, because a repeated call after a crash needs it to find the rest.

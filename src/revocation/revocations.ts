@@ -7,14 +7,14 @@ import { QueueWorker } from '../storage/queue-worker.ts';
 import { grantKey } from '../sessions/grant-records.ts';
 import { sessionKey } from '../sessions/session-records.ts';
 import type { Store } from '../storage/store.ts';
-import { TOLD_AT_ONCE, type RevocationDependencies } from './dependencies.ts';
+import { MAX_DELIVERED_AT_ONCE, type RevocationDependencies } from './dependencies.ts';
 import { RevocationJournal, type Revocation } from './journal.ts';
 import { applyRevocation } from './apply.ts';
 
 /** Listener for revocations. If it rejects, it is called again with the same id. */
 export type RevocationListener = (revoked: Revoked) => Promise<void>;
 
-export interface RevocationParts extends RevocationDependencies {
+export interface RevocationsOptions extends RevocationDependencies {
   random: Random;
   /**
    * Services of a running server. A command has none: it revokes all the same, and a server notifies the apps later.
@@ -29,38 +29,38 @@ export interface RevocationParts extends RevocationDependencies {
     | undefined;
 }
 
-const LOOK_EVERY = 500;
+const POLL_INTERVAL = 500;
 /** Maximum number of revocations that a node continues at the same time. */
 const AT_ONCE = 20;
 
 /** The only way to revoke anything. A revocation is stored before it is applied, so that no crash loses it. */
 export class Revocations {
-  readonly #parts: RevocationParts;
+  readonly #dependencies: RevocationsOptions;
   readonly #journal: RevocationJournal;
   readonly #worker: QueueWorker<Revocation>;
   readonly #listeners: RevocationListener[] = [];
 
-  constructor(parts: RevocationParts) {
-    this.#parts = parts;
-    this.#journal = new RevocationJournal(parts.grants, parts.clock, {
-      life: parts.notBeforeLife,
-      canNotify: parts.server !== undefined,
+  constructor(dependencies: RevocationsOptions) {
+    this.#dependencies = dependencies;
+    this.#journal = new RevocationJournal(dependencies.grants, dependencies.clock, {
+      life: dependencies.notBeforeLife,
+      canNotify: dependencies.server !== undefined,
     });
     this.#worker = new QueueWorker(this.#journal.queue, {
       work: (lease) => this.#goOn(lease),
-      reportFailure: (error) => parts.server?.reportFailure(error),
-      ...{ lookEvery: LOOK_EVERY, atOnce: AT_ONCE },
+      reportFailure: (error) => dependencies.server?.reportFailure(error),
+      ...{ pollInterval: POLL_INTERVAL, atOnce: AT_ONCE },
     });
   }
 
   readonly revoke: Revoke = async (target, cause, change) => {
-    const { grants, clock, random, server } = this.#parts;
+    const { grants, clock, random, server } = this.#dependencies;
     const [id, at] = [newId('rev', clock, random), clock.now()];
     const whose = await ownerOfTarget(grants, target);
     const lease = await this.#journal.begin({ id, target, cause, at, ...whose }, change !== undefined);
     const goesOn = await lease.during(() => this.#end(lease, change));
     // Everything has ended, so the caller need not wait for the notifications.
-    if (goesOn && server !== undefined) void this.#worker.goOn(lease);
+    if (goesOn && server !== undefined) void this.#worker.resume(lease);
   };
 
   onRevoked(listener: RevocationListener): void {
@@ -81,7 +81,7 @@ export class Revocations {
     let goesOn = true;
     while (goesOn) {
       const step = this.#journal.nextStep(lease.value);
-      if (step === undefined || (step.does === 'notify' && this.#parts.server === undefined)) return;
+      if (step === undefined || (step.does === 'notify' && this.#dependencies.server === undefined)) return;
       goesOn = step.does === 'apply' ? await this.#end(lease) : await this.#tell(lease);
     }
   }
@@ -94,9 +94,9 @@ export class Revocations {
   async #end(lease: Lease<Revocation>, change?: () => Promise<unknown>): Promise<boolean> {
     await change?.();
     const settled = this.#settled(lease.value, change !== undefined);
-    const told = await applyRevocation(settled, this.#parts);
+    const queued = await applyRevocation(settled, this.#dependencies);
     const goesOn = await this.#journal.pass(lease, settled);
-    await this.#parts.server?.logouts.deliver(told.slice(0, TOLD_AT_ONCE));
+    await this.#dependencies.server?.logouts.deliver(queued.slice(0, MAX_DELIVERED_AT_ONCE));
     return goesOn;
   }
 
@@ -106,7 +106,7 @@ export class Revocations {
    */
   #settled({ isPending, ...revocation }: Revocation, isOurs: boolean): Revocation {
     if (isPending === undefined) return revocation;
-    return { ...revocation, at: this.#parts.clock.now(), ...(!isOurs && { isBrokenOff: true }) };
+    return { ...revocation, at: this.#dependencies.clock.now(), ...(!isOurs && { isBrokenOff: true }) };
   }
 
   /** Calls the listeners. After a failure they are called again in the last step, so that other steps are not delayed. */
@@ -118,10 +118,10 @@ export class Revocations {
       for (const listener of this.#listeners) await listener(revocation);
     } catch (error) {
       if (this.#journal.isLast(revocation)) throw error;
-      this.#parts.server?.reportFailure(error);
+      this.#dependencies.server?.reportFailure(error);
       return this.#journal.pass(lease, revocation);
     }
-    this.#parts.server?.announce({ type: 'revoked', revocation: id, cause, ...target, ...whose });
+    this.#dependencies.server?.announce({ type: 'revoked', revocation: id, cause, ...target, ...whose });
     return this.#journal.pass(lease, { ...revocation, isTold: true });
   }
 }

@@ -7,7 +7,7 @@ import {
   tokensOfTrustedIssuer,
 } from '../status/token-indexes.ts';
 import { revoker, type RevokerDependencies } from '../status/revoker.ts';
-import { forEachAtOnce } from '../storage/every-member.ts';
+import { forEachConcurrently } from '../storage/every-member.ts';
 import type { Index } from '../storage/store.ts';
 
 /** Revokes access tokens (JWTs and opaque ones), codes and refresh tokens. */
@@ -26,14 +26,14 @@ export interface Tokens {
   endOfEveryClient(before: number): Promise<void>;
 }
 
-export function openTokens(parts: RevokerDependencies): Tokens {
-  const issued = revoker(parts);
+export function openTokens(dependencies: RevokerDependencies): Tokens {
+  const issued = revoker(dependencies);
   const endIn = async (indexes: readonly Index<unknown>[], startedBefore?: number): Promise<void> => {
     await issued.revokeMembers(indexes, { startedBefore });
   };
   return {
     async end(token) {
-      if ('record' in token) await parts.grants.delete(token.record);
+      if ('record' in token) await dependencies.grants.delete(token.record);
       else await issued.revokeToken(token);
     },
     endOfGrants: (grants) => endIn(grants.map(tokensOfGrant)),
@@ -46,10 +46,10 @@ export function openTokens(parts: RevokerDependencies): Tokens {
     endOfTrustedIssuer: (issuer, before) => endIn([tokensOfTrustedIssuer(issuer)], before),
     async endOfEveryClient(before) {
       const ended = new Set<string>();
-      for await (const clients of clientsWithTokens(parts.grants)) {
+      for await (const clients of clientsWithTokens(dependencies.grants)) {
         const others = [...new Set(clients)].filter((client) => !ended.has(client));
         for (const client of others) ended.add(client);
-        await forEachAtOnce(others, (client) => this.endOfClient(client, before));
+        await forEachConcurrently(others, (client) => this.endOfClient(client, before));
       }
     },
   };

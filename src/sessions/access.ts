@@ -1,7 +1,7 @@
 import { mergeConsents, type Consent, type Consents } from '../accounts/consents.ts';
 import { ACCOUNT_CLIENT } from '../config/sections/client-schema.ts';
 import { tokensOfGrant } from '../status/token-indexes.ts';
-import { forEachAtOnce, everyRecord } from '../storage/every-member.ts';
+import { forEachConcurrently, everyRecord } from '../storage/every-member.ts';
 import { idOf, type Store } from '../storage/store.ts';
 import { consentOf, grantCounts, grantsOfAccount } from './grant-records.ts';
 import { sessionCounts, sessionsOfAccount } from './session-records.ts';
@@ -30,7 +30,7 @@ interface AppAccess {
 /** Lists an account's sessions that have not ended. */
 export async function liveSessions(grants: Store, account: string): Promise<LiveSession[]> {
   const live: LiveSession[] = [];
-  await forEachAtOnce(everyRecord(grants, sessionsOfAccount(account)), async ({ key, value: session }) => {
+  await forEachConcurrently(everyRecord(grants, sessionsOfAccount(account)), async ({ key, value: session }) => {
     if (session.accountId !== account || !(await sessionCounts(grants, session))) return;
     const { browser, usedAt, place, loginTs = 0, authorizations = {} } = session;
     live.push({
@@ -56,7 +56,7 @@ export async function appsWithAccess(
   const allowed = async (): Promise<void> => {
     for await (const { client, consent } of consents.list(account)) add(client, consent);
   };
-  const held = forEachAtOnce(everyRecord(grants, grantsOfAccount(account)), async ({ key, value: grant }) => {
+  const held = forEachConcurrently(everyRecord(grants, grantsOfAccount(account)), async ({ key, value: grant }) => {
     if (!(await grantCounts(grants, grant))) return;
     const isInSession = (await sessions).some((session) => session.grants.includes(idOf(key)));
     // A grant's record outlives its tokens, so a grant counts only in an active session or with tokens.

@@ -16,7 +16,7 @@ import { isPushed, type PushStream, type Streams } from './streams.ts';
 const PAUSES = [1, 5, 15, 60, 300, 900, 3600];
 /** Length in milliseconds of the lease under which a node pushes a stream. */
 const LEASE = 10_000;
-const LOOK_EVERY = 1000;
+const POLL_INTERVAL = 1000;
 /** Maximum number of streams that one node pushes at the same time. */
 const AT_ONCE = 100;
 
@@ -43,7 +43,7 @@ export async function startDelivery(dependencies: DeliveryDependencies): Promise
   const { streams, outbox, reportFailure } = dependencies;
   const worker = new QueueWorker(openPushQueue(dependencies), {
     work: (lease, isClosing) => pushStream(dependencies, lease, isClosing),
-    ...{ lookEvery: LOOK_EVERY, atOnce: AT_ONCE, reportFailure },
+    ...{ pollInterval: POLL_INTERVAL, atOnce: AT_ONCE, reportFailure },
   });
   /**
    * Streams that this node is pushing because of a notice. Events that arrive meanwhile are sent by the running push,
@@ -109,7 +109,7 @@ async function pushWaiting(
   let heldBack = 0;
   for await (const signal of outbox.waiting(id)) {
     if (isClosing()) {
-      await lease.later((queue) => released(queue, clock));
+      await lease.reschedule((queue) => released(queue, clock));
       return undefined;
     }
     // The stream is read again for each event, because the receiver or the operator may have changed it.
@@ -134,7 +134,7 @@ async function pushOne(
   const facts = { client: stream.client, stream: stream.id, jti: signal.jti };
   const pushed = await push(stream, signal);
   if (pushed.became === 'failed') {
-    await lease.later((queue) => {
+    await lease.reschedule((queue) => {
       const attempts = queue.attempts + 1;
       const now = released(queue, clock);
       return { ...now, attempts, dueAt: now.dueAt + variedPause(attempts, random) };

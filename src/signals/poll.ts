@@ -16,7 +16,7 @@ const MOST_EVENTS = 50;
 /** Longest time in milliseconds for which a long poll is held open: less than the timeout of common proxies. */
 const LONGEST_POLL = 25_000;
 /** Milliseconds between two looks for events whose notice was lost. */
-const LOOK_EVERY = 2000;
+const POLL_INTERVAL = 2000;
 
 const jti = z.string().max(200);
 const pollSchema = z.object({
@@ -107,7 +107,7 @@ async function wait(
       waiter?.end();
       return found;
     }
-    await waiter.until(Math.min(LOOK_EVERY, until - clock.now()), gone.signal);
+    await waiter.until(Math.min(POLL_INTERVAL, until - clock.now()), gone.signal);
   }
 }
 

@@ -28,16 +28,16 @@ const KNOWN = 3_600_000;
 
 /** Assigns status indexes and enters tokens into the indexes by which a revocation finds them. */
 export class StatusAssigner {
-  readonly #parts: AssignerDependencies;
+  readonly #dependencies: AssignerDependencies;
   #clients = new Set<string>();
   #since = -Infinity;
 
-  constructor(parts: AssignerDependencies) {
-    this.#parts = parts;
+  constructor(dependencies: AssignerDependencies) {
+    this.#dependencies = dependencies;
   }
 
   async assign(token: NewToken): Promise<Assigned> {
-    const { grants, clock, allocator, uriOf } = this.#parts;
+    const { grants, clock, allocator, uriOf } = this.#dependencies;
     const expiresAt = token.expiresAt * 1000;
     const { list, idx } = allocator.takeAtHand(expiresAt) ?? (await allocator.take(expiresAt));
     const member = issuedName({ list: list.id, idx, startedAt: token.startedAt });
@@ -48,13 +48,13 @@ export class StatusAssigner {
   }
 
   #hasEntered(clientId: string): boolean {
-    const now = this.#parts.clock.now();
+    const now = this.#dependencies.clock.now();
     if (Math.abs(now - this.#since) >= KNOWN) [this.#since, this.#clients] = [now, new Set()];
     return this.#clients.has(clientId);
   }
 
   async #enterClient(clientId: string): Promise<void> {
-    const { grants, longest } = this.#parts;
+    const { grants, longest } = this.#dependencies;
     await enterClient(grants, clientId, KNOWN / 1000 + longest + LEEWAY / 1000);
     this.#clients.add(clientId);
   }

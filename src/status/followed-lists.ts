@@ -66,7 +66,7 @@ interface FollowedListsDependencies {
  * lost, for example because Redis was restored from an older copy, are written back from memory.
  */
 export class FollowedLists {
-  readonly #parts: FollowedListsDependencies;
+  readonly #dependencies: FollowedListsDependencies;
   readonly #lists = new Map<string, Followed>();
   readonly #timer: NodeJS.Timeout;
   #unsubscribe: () => Promise<void> = () => Promise.resolve();
@@ -79,8 +79,8 @@ export class FollowedLists {
   #coming: Promise<void> | undefined;
   #isClosed = false;
 
-  constructor(parts: FollowedListsDependencies) {
-    this.#parts = parts;
+  constructor(dependencies: FollowedListsDependencies) {
+    this.#dependencies = dependencies;
     this.#timer = setInterval(() => this.#lookUnasked(), PERIOD).unref();
   }
 
@@ -90,7 +90,7 @@ export class FollowedLists {
    */
   async open(): Promise<void> {
     try {
-      this.#unsubscribe = await this.#parts.grants.subscribe(LISTS_CHANGED, () => this.#lookUnasked());
+      this.#unsubscribe = await this.#dependencies.grants.subscribe(LISTS_CHANGED, () => this.#lookUnasked());
       await this.look();
     } catch (error) {
       await this.close();
@@ -104,7 +104,7 @@ export class FollowedLists {
    */
   async verified(): Promise<FollowedList[]> {
     await this.#verify();
-    return [...this.#lists.values()].filter((list) => isLive(list, this.#parts.clock));
+    return [...this.#lists.values()].filter((list) => isLive(list, this.#dependencies.clock));
   }
 
   /** Returns the live lists, as the store has them now. @throws StoreUnavailable */
@@ -120,7 +120,7 @@ export class FollowedLists {
    */
   async find(id: string): Promise<FollowedList | undefined> {
     const named = listNamed(id);
-    if (named === undefined || !isLive(named, this.#parts.clock)) return undefined;
+    if (named === undefined || !isLive(named, this.#dependencies.clock)) return undefined;
     await this.#verify();
     // Another node may have created the list since the last comparison.
     if (!this.#lists.has(id)) await this.look();
@@ -162,7 +162,7 @@ export class FollowedLists {
     this.#coming = undefined;
     if (this.#isClosed) return;
     const look = this.#compare().catch((error: unknown) => {
-      if (!this.#failed && !this.#isClosed) this.#parts.reportFailure(error);
+      if (!this.#failed && !this.#isClosed) this.#dependencies.reportFailure(error);
       this.#failed = true;
       throw error;
     });
@@ -180,14 +180,14 @@ export class FollowedLists {
    * store that does not answer.
    */
   async #verify(): Promise<void> {
-    const age = this.#parts.clock.now() - this.#verifiedAt;
+    const age = this.#dependencies.clock.now() - this.#verifiedAt;
     if (age >= 0 && age <= BELIEVED) return;
     if (this.#failed) throw new StoreUnavailable('the status lists could not be compared with the store');
     await this.look();
   }
 
   async #compare(): Promise<void> {
-    const { grants, clock } = this.#parts;
+    const { grants, clock } = this.#dependencies;
     const startedAt = clock.now();
     for (const list of this.#lists.values()) if (!isLive(list, clock)) this.#lists.delete(list.id);
     const lists = await this.#allLists();
@@ -197,12 +197,12 @@ export class FollowedLists {
     if (all) this.#comparedAt = startedAt;
     this.#verifiedAt = startedAt;
     this.#failed = false;
-    if (Math.abs(clock.now() - startedAt) <= CURRENT) this.#parts.onVerified();
+    if (Math.abs(clock.now() - startedAt) <= CURRENT) this.#dependencies.onVerified();
   }
 
   /** Returns the lists that the store names now, and those that it named before. */
   async #allLists(): Promise<StatusList[]> {
-    const { grants, clock } = this.#parts;
+    const { grants, clock } = this.#dependencies;
     const ids = new Set(this.#lists.keys());
     for await (const keys of everyMember(grants, LISTS, 1000)) for (const key of keys) ids.add(idOf(key));
     return [...ids].flatMap((id) => listNamed(id) ?? []).filter((list) => isLive(list, clock));
@@ -210,7 +210,7 @@ export class FollowedLists {
 
   /** Reads a list that this node does not know yet, in fewer round trips than a whole look. */
   async #readOne(list: StatusList, indexes: readonly number[]): Promise<void> {
-    const { grants } = this.#parts;
+    const { grants } = this.#dependencies;
     const [record, stored] = await Promise.all([grants.get(listKey(list.id)), grants.readBits(bitsOf(list.id))]);
     if (!this.#lists.has(list.id) && !this.#begin(list, record, stored)) await this.look();
     // The list may have been read before these bits were set, or after the store had lost them.
@@ -231,21 +231,21 @@ export class FollowedLists {
   async #follow(list: StatusList, record: Stored<ListRecord> | undefined, isCompared: boolean): Promise<void> {
     const known = this.#lists.get(list.id);
     if (record !== undefined && isSame(record, known) && !isCompared) return;
-    const stored = await this.#parts.grants.readBits(bitsOf(list.id));
+    const stored = await this.#dependencies.grants.readBits(bitsOf(list.id));
     if (known === undefined) this.#begin(list, record, stored);
     else await this.#merge(known, record, wholeList(stored));
   }
 
   async #merge(known: Followed, record: Stored<ListRecord> | undefined, stored: Buffer): Promise<void> {
-    const { onLost } = this.#parts;
+    const { onLost } = this.#dependencies;
     const lost = setOnlyIn(known.bits, stored);
     const found = setOnlyIn(stored, known.bits);
     for (const idx of found) setBit(known.bits, idx);
     known.changes += found.length;
     this.#tell(known, found);
     const wentBack = record === undefined || record.version < known.version;
-    if (lost.length > 0) await markBits(this.#parts, known, lost);
-    else if (record === undefined) await writeList(this.#parts, known, setOnlyIn(known.bits, NONE).length > 0);
+    if (lost.length > 0) await markBits(this.#dependencies, known, lost);
+    else if (record === undefined) await writeList(this.#dependencies, known, setOnlyIn(known.bits, NONE).length > 0);
     if (wentBack || lost.length > 0) await onLost(known);
     // A store that has lost bits may lose them again, so the next look compares them once more.
     known.version = lost.length > 0 ? 0 : (record?.version ?? 0);
@@ -253,7 +253,7 @@ export class FollowedLists {
   }
 
   #tell(list: FollowedList, found: readonly number[]): void {
-    if (found.length > 0) this.#parts.onRevoked(list, found);
+    if (found.length > 0) this.#dependencies.onRevoked(list, found);
   }
 }
 

@@ -47,14 +47,14 @@ export interface Taken {
 
 /** Allocates status indexes. No two tokens get the same index, even on different nodes. */
 export class IndexAllocator {
-  readonly #parts: IndexAllocatorDependencies;
+  readonly #dependencies: IndexAllocatorDependencies;
   readonly #highest = new Map<string, number>();
   #now: Block | undefined;
   #next: Block | undefined;
   #fetching: Promise<void> | undefined;
 
-  constructor(parts: IndexAllocatorDependencies) {
-    this.#parts = parts;
+  constructor(dependencies: IndexAllocatorDependencies) {
+    this.#dependencies = dependencies;
   }
 
   /** Allocates an index. @param expiresAt expiry of the token, in milliseconds since the epoch */
@@ -76,7 +76,7 @@ export class IndexAllocator {
   /** Stops allocating from a list on every node, because the store may have forgotten which indexes were allocated. */
   async abandon({ id }: StatusList): Promise<void> {
     for (const block of [this.#now, this.#next]) if (block?.list.id === id) block.indexes.length = 0;
-    const { grants } = this.#parts;
+    const { grants } = this.#dependencies;
     const open = await grants.get(openListKey);
     if (open?.value.list === id) await this.#open(open.version);
   }
@@ -96,7 +96,7 @@ export class IndexAllocator {
   }
 
   #fits({ list, closesAt }: Pick<Block, 'list' | 'closesAt'>, expiresAt: number): boolean {
-    return this.#parts.clock.now() < closesAt && expiresAt + LEEWAY <= list.endsAt;
+    return this.#dependencies.clock.now() < closesAt && expiresAt + LEEWAY <= list.endsAt;
   }
 
   /** Fetches one block, however many callers wait for it. */
@@ -108,7 +108,7 @@ export class IndexAllocator {
   }
 
   async #takeBlock(expiresAt: number): Promise<Block> {
-    const { grants, clock, capacity = CAPACITY } = this.#parts;
+    const { grants, clock, capacity = CAPACITY } = this.#dependencies;
     for (;;) {
       const open = await grants.get(openListKey);
       const list = open && listNamed(open.value.list);
@@ -127,11 +127,11 @@ export class IndexAllocator {
 
   /** Opens a new list, unless another node has opened one since this version was read. */
   async #open(version: number | undefined, expiresAt = 0): Promise<void> {
-    const { grants, clock, random, longest, openFor } = this.#parts;
+    const { grants, clock, random, longest, openFor } = this.#dependencies;
     const closesAt = clock.now() + openFor * 1000;
     const list = newList(Math.max(closesAt + longest * 1000, expiresAt) + LEEWAY, random);
     // The list must exist before a token can name it.
-    await writeList(this.#parts, list, false);
+    await writeList(this.#dependencies, list, false);
     const options = { ttl: openFor };
     const value = { list: list.id, closesAt };
     const won =
@@ -149,7 +149,7 @@ export class IndexAllocator {
   /** Shuffles the indexes of a block (Fisher–Yates). Four bytes for each draw make the bias negligible. */
   #shuffled(start: number): number[] {
     const indexes = Array.from({ length: BLOCK }, (_, at) => start + at);
-    const draws = this.#parts.random.bytes(BLOCK * 4);
+    const draws = this.#dependencies.random.bytes(BLOCK * 4);
     for (let at = BLOCK - 1; at > 0; at -= 1) {
       const other = draws.readUInt32LE(at * 4) % (at + 1);
       [indexes[at], indexes[other]] = [indexes[other] ?? 0, indexes[at] ?? 0];

@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
-import { forEachAtOnce, everyMember } from '../storage/every-member.ts';
+import { forEachConcurrently, everyMember } from '../storage/every-member.ts';
 import type { Index, Key, Store } from '../storage/store.ts';
 import { bitsOf, isWhole, LISTS_CHANGED, markBits, writeList, isSet, setBit, wholeList } from './bit-store.ts';
 import { isAccessToken, parseIssued, type Issued } from './token-indexes.ts';
@@ -43,15 +43,15 @@ interface Dated {
   startedAt?: number;
 }
 
-export function revoker(parts: RevokerDependencies): Revoker {
-  const { grants, clock, issuer } = parts;
+export function revoker(dependencies: RevokerDependencies): Revoker {
+  const { grants, clock, issuer } = dependencies;
   const uris = listUris(issuer);
   return {
-    revokeMembers: (indexes, which) => revokeMembers(parts, indexes, which),
+    revokeMembers: (indexes, which) => revokeMembers(dependencies, indexes, which),
     async revokeToken(reference) {
       const found = uris.listOf(reference);
       if (found === undefined) return;
-      const batch = new BitBatch(parts);
+      const batch = new BitBatch(dependencies);
       await batch.take([{ list: found.list.id, idx: found.idx, startedAt: 0 }]);
       await batch.end();
     },
@@ -66,20 +66,20 @@ export function revoker(parts: RevokerDependencies): Revoker {
 }
 
 async function revokeMembers(
-  parts: Omit<RevokerDependencies, 'issuer'>,
+  dependencies: Omit<RevokerDependencies, 'issuer'>,
   indexes: readonly Index<unknown>[],
   { startedBefore = Infinity, accessOnly = false }: Which = {},
 ): Promise<number> {
-  const batch = new BitBatch(parts);
-  await forEachAtOnce(indexes, async (index) => {
-    for await (const members of everyMember(parts.grants, index, 1000)) {
+  const batch = new BitBatch(dependencies);
+  await forEachConcurrently(indexes, async (index) => {
+    for await (const members of everyMember(dependencies.grants, index, 1000)) {
       const issued = members.flatMap((member) => parseIssued(member) ?? []);
       const records = members.filter(
         (member) => parseIssued(member) === undefined && (!accessOnly || isAccessToken(member)),
       );
       await Promise.all([
         batch.take(issued.filter(({ startedAt }) => startedAt < startedBefore)),
-        deleteRecords(parts.grants, records, startedBefore),
+        deleteRecords(dependencies.grants, records, startedBefore),
       ]);
     }
   });
@@ -97,12 +97,12 @@ interface ListBatch {
 
 /** Collects the bits to set, list by list. Each list is read once, and only new bits are written. */
 class BitBatch {
-  readonly #parts: Omit<RevokerDependencies, 'issuer'>;
+  readonly #dependencies: Omit<RevokerDependencies, 'issuer'>;
   readonly #lists = new Map<string, ListBatch>();
   #count = 0;
 
-  constructor(parts: Omit<RevokerDependencies, 'issuer'>) {
-    this.#parts = parts;
+  constructor(dependencies: Omit<RevokerDependencies, 'issuer'>) {
+    this.#dependencies = dependencies;
   }
 
   async take(issued: readonly Issued[]): Promise<void> {
@@ -114,15 +114,15 @@ class BitBatch {
     const lists = [...this.#lists.values()];
     // An earlier caller that set these bits may have died before writing the record.
     const unmoved = lists.filter(({ moved }) => !moved);
-    await Promise.all(unmoved.map(({ list }) => writeList(this.#parts, list, true)));
+    await Promise.all(unmoved.map(({ list }) => writeList(this.#dependencies, list, true)));
     // If the notice is lost, each node finds the change at its next look.
-    if (lists.length > 0) this.#parts.grants.publish(LISTS_CHANGED, '').catch(() => undefined);
+    if (lists.length > 0) this.#dependencies.grants.publish(LISTS_CHANGED, '').catch(() => undefined);
     return this.#count;
   }
 
   async #takeOf(id: string, issued: readonly Issued[]): Promise<void> {
     const list = listNamed(id);
-    if (list === undefined || !isLive(list, this.#parts.clock)) return;
+    if (list === undefined || !isLive(list, this.#dependencies.clock)) return;
     const known = this.#lists.get(id) ?? { list, bits: this.#bitsOf(id), moved: false, fresh: [] };
     this.#lists.set(id, known);
     const bits = await known.bits;
@@ -134,18 +134,18 @@ class BitBatch {
     // Bits that other calls add in the same tick are written together with these.
     if (fresh.length > 0) known.marking ??= Promise.resolve().then(() => this.#mark(known));
     await known.marking;
-    await this.#parts.learn?.(list, indexes);
+    await this.#dependencies.learn?.(list, indexes);
   }
 
   async #mark(known: ListBatch): Promise<void> {
     const all = known.fresh.splice(0);
     known.marking = undefined;
-    await markBits(this.#parts, known.list, all);
+    await markBits(this.#dependencies, known.list, all);
     known.moved = true;
   }
 
   async #bitsOf(id: string): Promise<Uint8Array> {
-    return wholeList(await this.#parts.grants.readBits(bitsOf(id)));
+    return wholeList(await this.#dependencies.grants.readBits(bitsOf(id)));
   }
 }
 

@@ -43,19 +43,19 @@ interface Made {
 
 /** Caches each signed list. A request signs the list again if it has changed or half of its life is over. */
 export class SignedLists {
-  readonly #parts: SigningDependencies;
+  readonly #dependencies: SigningDependencies;
   readonly #life: number;
   #made = new WeakMap<FollowedList, Made>();
 
-  constructor(parts: SigningDependencies) {
-    this.#parts = parts;
-    this.#life = BEYOND + 2 * parts.ttl;
+  constructor(dependencies: SigningDependencies) {
+    this.#dependencies = dependencies;
+    this.#life = BEYOND + 2 * dependencies.ttl;
   }
 
   /** Returns the signed list with all revocations that this node knows now. */
   of(list: FollowedList): Promise<SignedList> {
     const former = this.#made.get(list);
-    const now = epochSeconds(this.#parts.clock);
+    const now = epochSeconds(this.#dependencies.clock);
     if (former?.changes === list.changes && this.#isYoung(former, now)) return former.made;
     if (former?.isUnderWay === true) return (former.after ??= settled(former.made).then(() => this.of(list)));
     const next: Made = { changes: list.changes, exp: now + this.#life, made: this.#make(list, now), isUnderWay: true };
@@ -77,7 +77,7 @@ export class SignedLists {
   }
 
   async #make(list: FollowedList, now: number): Promise<SignedList> {
-    const { issuer, ttl, uriOf, sign } = this.#parts;
+    const { issuer, ttl, uriOf, sign } = this.#dependencies;
     // Compresses a copy, because the bits may change while another thread compresses them.
     const bytes = await compress(Buffer.from(list.bits), { level: 9 });
     const token = await sign({

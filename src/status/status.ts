@@ -52,8 +52,8 @@ const OPEN_FOR = 900;
 const MOST_TOLD = 1000;
 
 /** Starts to follow the lists. @throws StoreUnavailable */
-export async function openStatus(parts: StatusDependencies): Promise<TokenStatus> {
-  const { grants, clock, random, sign, issuer, ttl, longest, reportFailure } = parts;
+export async function openStatus(dependencies: StatusDependencies): Promise<TokenStatus> {
+  const { grants, clock, random, sign, issuer, ttl, longest, reportFailure } = dependencies;
   const { uriOf } = listUris(issuer);
   const revoked = revoker({ grants, clock, issuer });
   const streams = new Streams(clock);

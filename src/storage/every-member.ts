@@ -25,13 +25,13 @@ export async function* everyRecord<T>(store: Store, index: Index<T>): AsyncGener
 }
 
 /** Number of concurrent tasks: enough to hide the latency of a slow store, too few to starve its other users. */
-const AT_ONCE = 50;
+const CONCURRENCY = 50;
 
 /**
  * Runs `work` for every item, up to 50 at once, until one fails.
  * @throws the first failure, once all started work has ended
  */
-export async function forEachAtOnce<T>(
+export async function forEachConcurrently<T>(
   items: AsyncIterable<T> | Iterable<T>,
   work: (item: T) => Promise<unknown>,
 ): Promise<void> {
@@ -39,7 +39,7 @@ export async function forEachAtOnce<T>(
   const failures: unknown[] = [];
   try {
     for await (const item of items) {
-      if (running.size >= AT_ONCE) await Promise.race(running);
+      if (running.size >= CONCURRENCY) await Promise.race(running);
       if (failures.length > 0) break;
       const one: Promise<void> = work(item)
         .then(() => undefined)

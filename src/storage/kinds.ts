@@ -23,7 +23,7 @@ export function roleOf(item: Item): 'records' | 'grants' {
 }
 
 /** Tells whether a record has no expiry although records of its kind expire. */
-export function lacksEnd(item: Item): boolean {
+export function lacksExpiry(item: Item): boolean {
   if (item.kind !== 'record' || item.expiresAt !== undefined) return false;
   const kind = kindOf(item);
   return EXPIRING_KINDS.has(kind) || !RECORD_KINDS.has(kind);

@@ -31,7 +31,7 @@ export interface QueueRules<T extends Due> {
 /**
  * The right of one node to work on one record. The node loses it if the lease runs out and another node claims the
  * record. Every write is a compare-and-swap, so a node that was suspended meanwhile cannot overwrite another node's
- * claim. `renew`, `later` and `refresh` return whether the lease was still held. After a loss, another node may repeat
+ * claim. `renew`, `reschedule` and `refresh` return whether the lease was still held. After a loss, another node may repeat
  * the work.
  * @throws StoreUnavailable from each method that uses the store; a write may have happened nevertheless
  */
@@ -88,7 +88,7 @@ export class Lease<T extends Due> {
   }
 
   /** Ends the lease. The record is due again at the `dueAt` of the changed value. */
-  later(change: (now: T) => T): Promise<boolean> {
+  reschedule(change: (now: T) => T): Promise<boolean> {
     return this.#next(() => this.#write(change, this.#open, 'last'));
   }
 

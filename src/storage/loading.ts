@@ -13,9 +13,9 @@ interface Loading {
 const loadingKey: Key<Loading> = keyspace<Loading>('store-loading')('main');
 
 /** Milliseconds between two reports that the filling process is alive. */
-const PERIOD = 3000;
+const REPORT_INTERVAL = 3000;
 /** Milliseconds without a report after which another process may continue. */
-const SILENT = 20_000;
+const DEAD_AFTER = 20_000;
 
 /** Refusal to use a partly filled store, or to fill one that is not empty or that another process is filling. */
 class StoreLoading extends Error {
@@ -70,9 +70,9 @@ export class Load {
       if (!isContinued) await assertEmpty(store, place);
     } else if (found.value.source !== source || found.value.by !== by) {
       throw new StoreLoading(`${place} holds a part of another ${found.value.by}: empty it, or go on with that one`);
-    } else if (value.aliveAt - found.value.aliveAt < SILENT) {
+    } else if (value.aliveAt - found.value.aliveAt < DEAD_AFTER) {
       throw new StoreLoading(
-        `another process fills ${place} now: wait until it ends, or stop it and wait ${SILENT / 1000} s`,
+        `another process fills ${place} now: wait until it ends, or stop it and wait ${DEAD_AFTER / 1000} s`,
       );
     }
     const isFirst =
@@ -89,7 +89,7 @@ export class Load {
    * @throws StoreLoading if another one has taken over
    */
   async renew(): Promise<void> {
-    if (performance.now() - this.#renewedAt >= PERIOD) await this.#renew();
+    if (performance.now() - this.#renewedAt >= REPORT_INTERVAL) await this.#renew();
   }
 
   /** Passes batches on, and reports meanwhile that this process is alive. */

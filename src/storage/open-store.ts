@@ -8,11 +8,11 @@ import type { Store } from './store.ts';
 /**
  * Opens the store that a URL names.
  * @param isReplicated true if a write waits for the replicas
- * @param mayMake true if the tables of a new PostgreSQL store may be created
+ * @param mayCreate true if the tables of a new PostgreSQL store may be created
  * @throws StoreMissing if those tables are missing and may not be created, StoreUnavailable if the backend does not
  * answer, or Error for an invalid URL
  */
-export async function openStore(url: string, clock: Clock, isReplicated = false, mayMake = true): Promise<Store> {
+export async function openStore(url: string, clock: Clock, isReplicated = false, mayCreate = true): Promise<Store> {
   const parsed = parseStoreUrl(url);
   if (parsed.backend === 'sqlite') {
     const { openSqliteStore } = await import('./sqlite/sqlite-store.ts');
@@ -20,7 +20,7 @@ export async function openStore(url: string, clock: Clock, isReplicated = false,
   }
   if (parsed.backend === 'postgres') {
     const { openPostgresStore } = await import('./postgres/postgres-store.ts');
-    return openPostgresStore(url, clock, { isReplicated, mayMake });
+    return openPostgresStore(url, clock, { isReplicated, mayCreate });
   }
   const { openRedisStore } = await import('./redis/redis-store.ts');
   return openRedisStore(url, clock, isReplicated);
@@ -67,12 +67,12 @@ export async function checkStoreReplicas(url: string, store: Store, isReplicated
 type RedisChecks = typeof import('./redis/check-redis.ts');
 type PostgresChecks = typeof import('./postgres/check-postgres.ts');
 
-interface Choice {
+interface BackendChecks {
   redis: (checks: RedisChecks) => RedisChecks['checkGrantsRedis'];
   postgres: (checks: PostgresChecks) => PostgresChecks['checkGrantsPostgres'];
 }
 
-async function check(url: string, store: Store, choice: Choice): Promise<string[]> {
+async function check(url: string, store: Store, checksFor: BackendChecks): Promise<string[]> {
   switch (parseStoreUrl(url).backend) {
     case 'sqlite':
       return [];
@@ -81,14 +81,14 @@ async function check(url: string, store: Store, choice: Choice): Promise<string[
         import('./redis/redis-store.ts'),
         import('./redis/check-redis.ts'),
       ]);
-      return store instanceof RedisStore ? choice.redis(checks)(store) : [];
+      return store instanceof RedisStore ? checksFor.redis(checks)(store) : [];
     }
     case 'postgres': {
       const [{ PostgresStore }, checks] = await Promise.all([
         import('./postgres/postgres-store.ts'),
         import('./postgres/check-postgres.ts'),
       ]);
-      return store instanceof PostgresStore ? choice.postgres(checks)(store) : [];
+      return store instanceof PostgresStore ? checksFor.postgres(checks)(store) : [];
     }
   }
 }

@@ -29,7 +29,7 @@ export async function openExistingStores(settings: Config['stores'], given?: Clo
   const { grants, records = grants } = settings;
   const missing = [records, grants].find((url) => !storeFileExists(url));
   if (missing !== undefined) throw new StoreMissing(missing);
-  return openStores(settings, given, { mayMake: false });
+  return openStores(settings, given, { mayCreate: false });
 }
 
 /**
@@ -39,9 +39,9 @@ export async function openExistingStores(settings: Config['stores'], given?: Clo
 export async function openStores(
   settings: Config['stores'],
   given?: Clock,
-  making?: { mayMake: boolean },
+  options?: { mayCreate: boolean },
 ): Promise<Stores> {
-  const stores = await openStoresToFill(settings, given, making);
+  const stores = await openStoresToFill(settings, given, options);
   const { grants: grantsUrl, records: recordsUrl = grantsUrl } = settings;
   try {
     const { grants, records } = stores;
@@ -64,29 +64,29 @@ export async function openStores(
 export async function openStoresToFill(
   settings: Config['stores'],
   given?: Clock,
-  { mayMake }: { mayMake: boolean } = { mayMake: true },
+  { mayCreate }: { mayCreate: boolean } = { mayCreate: true },
 ): Promise<Stores> {
   const { grants: grantsUrl, records: recordsUrl = grantsUrl } = settings;
-  const isSafe = { grants: isReplicated(settings, 'grants'), records: isReplicated(settings, 'records') };
+  const isReplicatedRole = { grants: isReplicated(settings, 'grants'), records: isReplicated(settings, 'records') };
   const clock = new SharedClock(given ?? systemClock);
   const opened: Store[] = [];
   const close = async (): Promise<void> => {
     for (const store of opened) await store.close();
   };
   try {
-    const open = async (url: string, waits: boolean): Promise<Store> => {
-      const store = await openStore(url, clock, waits, mayMake);
+    const open = async (url: string, waitsForReplicas: boolean): Promise<Store> => {
+      const store = await openStore(url, clock, waitsForReplicas, mayCreate);
       opened.push(store);
       return store;
     };
-    const grants = await open(grantsUrl, isSafe.grants);
-    const isOne = recordsUrl === grantsUrl && isSafe.records === isSafe.grants;
-    const records = isOne ? grants : await open(recordsUrl, isSafe.records);
+    const grants = await open(grantsUrl, isReplicatedRole.grants);
+    const isOne = recordsUrl === grantsUrl && isReplicatedRole.records === isReplicatedRole.grants;
+    const records = isOne ? grants : await open(recordsUrl, isReplicatedRole.records);
     const warnings = await checkRecordsStore(recordsUrl, records);
     // `checkRecordsStore` has already refused a shared store that evicts.
     if (recordsUrl !== grantsUrl) warnings.push(...(await checkGrantsStore(grantsUrl, grants)));
-    warnings.push(...(await checkStoreReplicas(grantsUrl, grants, isSafe.grants)));
-    if (!isOne) warnings.push(...(await checkStoreReplicas(recordsUrl, records, isSafe.records)));
+    warnings.push(...(await checkStoreReplicas(grantsUrl, grants, isReplicatedRole.grants)));
+    if (!isOne) warnings.push(...(await checkStoreReplicas(recordsUrl, records, isReplicatedRole.records)));
     const measureClock = () => (given === undefined ? clock.measure(() => grants.time()) : Promise.resolve());
     await measureClock();
     warnings.push(...clockWarnings(clock));

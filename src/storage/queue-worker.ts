@@ -10,7 +10,7 @@ interface WorkerRules<T extends Due> {
    */
   work: (lease: Lease<T>, isClosing: () => boolean) => Promise<void>;
   /** Milliseconds between two polls for due work. */
-  lookEvery: number;
+  pollInterval: number;
   /** Maximum number of records that this node works on at the same time. */
   atOnce: number;
   /** Reports failed work, which is retried. */
@@ -26,7 +26,7 @@ export class QueueWorker<T extends Due> {
   readonly #rules: WorkerRules<T>;
   readonly #running = new Map<Key<T>, Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> | undefined;
+  #polling: Promise<void> | undefined;
   /** Cursor at which the next poll starts. It is where the last poll ended, so that no record hides later ones. */
   #after: string | undefined;
   #isClosing = false;
@@ -40,12 +40,12 @@ export class QueueWorker<T extends Due> {
   start(): void {
     if (this.#isClosing) return;
     this.#timer ??= setInterval(() => {
-      this.#looking ??= this.#look()
+      this.#polling ??= this.#poll()
         .catch(this.#rules.reportFailure)
         .finally(() => {
-          this.#looking = undefined;
+          this.#polling = undefined;
         });
-    }, this.#rules.lookEvery).unref();
+    }, this.#rules.pollInterval).unref();
   }
 
   /** Does the due work of these records. If the node is too busy for some of them, they wait for a later poll. */
@@ -56,26 +56,26 @@ export class QueueWorker<T extends Due> {
     await Promise.all(
       keys.map(async (key, at) => {
         const stored = found[at];
-        if (stored !== undefined) await this.#take(key, stored);
+        if (stored !== undefined) await this.#claim(key, stored);
       }),
     );
   }
 
   /** Continues work under a lease that this node holds, even if the node is busy. */
-  goOn(lease: Lease<T>): Promise<void> {
+  resume(lease: Lease<T>): Promise<void> {
     // The work may run already, if the lease ran out and this node has claimed the record again.
-    return this.#running.get(lease.key) ?? this.#run(lease.key, () => this.#workUnder(lease));
+    return this.#running.get(lease.key) ?? this.#run(lease.key, () => this.#workUnderLease(lease));
   }
 
   /** Stops polling, and waits until all started work has ended. */
   async close(): Promise<void> {
     this.#isClosing = true;
     clearInterval(this.#timer);
-    await this.#looking;
+    await this.#polling;
     await Promise.all(this.#running.values());
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const { store, index } = this.#queue.rules;
     for (let pages = 0; pages < PAGES && !this.#isClosing; pages += 1) {
       const { keys, next } = await store.members(index, this.#after === undefined ? {} : { after: this.#after });
@@ -85,7 +85,7 @@ export class QueueWorker<T extends Due> {
         const stored = found[at];
         if (stored === undefined || !this.#isOpen(key, stored)) continue;
         while (this.#running.size >= this.#rules.atOnce) await Promise.race(this.#running.values());
-        void this.#take(key, stored);
+        void this.#claim(key, stored);
       }
       if (next === undefined) return;
     }
@@ -96,15 +96,15 @@ export class QueueWorker<T extends Due> {
     return !this.#running.has(key) && this.#queue.isDue(stored);
   }
 
-  async #take(key: Key<T>, stored: Stored<T>): Promise<void> {
+  async #claim(key: Key<T>, stored: Stored<T>): Promise<void> {
     if (this.#isClosing || this.#running.size >= this.#rules.atOnce || !this.#isOpen(key, stored)) return;
     await this.#run(key, async () => {
       const lease = await this.#queue.claim(key, stored);
-      if (lease !== undefined) await this.#workUnder(lease);
+      if (lease !== undefined) await this.#workUnderLease(lease);
     });
   }
 
-  #workUnder(lease: Lease<T>): Promise<void> {
+  #workUnderLease(lease: Lease<T>): Promise<void> {
     return lease.during(() => this.#rules.work(lease, () => this.#isClosing));
   }
 

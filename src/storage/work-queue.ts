@@ -40,8 +40,8 @@ export class WorkQueue<T extends Due> {
     const { store, clock, lease, claim } = this.rules;
     const changed = claim === undefined ? stored.value : await claim(stored.value);
     const value = { ...changed, dueAt: clock.now() + lease };
-    const isMine = await store.replace(key, value, stored.version, this.open);
-    if (!isMine) return undefined;
+    const isClaimed = await store.replace(key, value, stored.version, this.open);
+    if (!isClaimed) return undefined;
     return new Lease(this.rules, key, value, Promise.resolve({ ...stored, value, version: stored.version + 1 }));
   }
 }

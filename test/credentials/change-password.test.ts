@@ -10,7 +10,7 @@ import { OPERATOR } from '../../src/limits/lane.ts';
 import { register } from '../../src/credentials/sign-up.ts';
 import { type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
 import { countHashes } from './count-hashes.ts';
-import { openParts, type Parts } from './open-parts.ts';
+import { openCredentialServices, type CredentialServices } from './credential-services.ts';
 
 const PRESENT = 'correct horse battery';
 const NEXT = 'plum cassette harbour';
@@ -18,12 +18,12 @@ const address = '192.0.2.1';
 
 describe('Changing a password', () => {
   let place: TemporaryStore;
-  let parts: Parts;
+  let parts: CredentialServices;
   let ann: Account;
 
   beforeEach(async () => {
     place = temporaryStore();
-    parts = openParts(place.store, place.clock);
+    parts = openCredentialServices(place.store, place.clock);
     const made = await register(
       parts,
       { email: 'ann@example.com', password: PRESENT, name: 'Ann', roles: [], origin: 'operator' as const },

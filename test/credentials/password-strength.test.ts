@@ -4,16 +4,16 @@ import type { PasswordProblem } from '../../src/credentials/password-rules.ts';
 import { openSignIn } from '../../src/credentials/password-check.ts';
 import { register } from '../../src/credentials/sign-up.ts';
 import { type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
-import { openParts, type Parts } from './open-parts.ts';
+import { openCredentialServices, type CredentialServices } from './credential-services.ts';
 
 const ann = { email: 'ann.smithers@example.com', name: 'Annabella Smithers' };
 
 describe('The strength of a new password', () => {
   let place: TemporaryStore;
-  let parts: Parts;
+  let parts: CredentialServices;
   beforeEach(() => {
     place = temporaryStore();
-    parts = openParts(place.store, place.clock);
+    parts = openCredentialServices(place.store, place.clock);
   });
   afterEach(() => place.remove());
 

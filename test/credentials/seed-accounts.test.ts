@@ -4,7 +4,7 @@ import { Secret } from '../../src/config/secret.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { keyspace } from '../../src/storage/store.ts';
 import { type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
-import { openParts } from './open-parts.ts';
+import { openCredentialServices } from './credential-services.ts';
 
 const ANN = { email: 'ann@example.com', name: 'Ann', password: new Secret('correct horse battery'), roles: ['user'] };
 
@@ -16,7 +16,7 @@ describe('The accounts of the configuration', () => {
   afterEach(() => place.remove());
 
   async function start(isVerified: boolean) {
-    const { accounts, passwords } = openParts(place.store, place.clock);
+    const { accounts, passwords } = openCredentialServices(place.store, place.clock);
     const credentials = openCredentials({
       config: {
         passwords: { min_length: 15, argon2: { memory_kib: 64, passes: 2, parallelism: 1 } },
@@ -42,13 +42,13 @@ describe('The accounts of the configuration', () => {
   });
 
   it('are never vouched for where a stranger signed up with the address before', async () => {
-    const { accounts } = openParts(place.store, place.clock);
+    const { accounts } = openCredentialServices(place.store, place.clock);
     await accounts.create({ ...ANN, origin: 'sign-up' });
     assert.deepEqual(await start(true), ['sign-up', undefined]);
   });
 
   it('are those of an earlier version, which does not say how they came to be', async () => {
-    const { accounts } = openParts(place.store, place.clock);
+    const { accounts } = openCredentialServices(place.store, place.clock);
     const made = await accounts.create({ ...ANN, origin: 'configuration' });
     assert.ok(made !== 'email-taken');
     const { origin: _, ...old } = made;

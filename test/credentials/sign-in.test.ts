@@ -8,7 +8,7 @@ import { register } from '../../src/credentials/sign-up.ts';
 import { openSignIn, type SignInResult } from '../../src/credentials/password-check.ts';
 import { type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
 import { countHashes } from './count-hashes.ts';
-import { openParts, type Parts } from './open-parts.ts';
+import { openCredentialServices, type CredentialServices } from './credential-services.ts';
 
 const right = { email: 'ann@example.com', password: 'correct horse battery', address: '192.0.2.1' };
 const wrong = { ...right, password: 'a wrong password' };
@@ -17,12 +17,12 @@ type Input = typeof right & { deviceToken?: string };
 
 describe('Signing in', () => {
   let place: TemporaryStore;
-  let parts: Parts;
+  let parts: CredentialServices;
   let ann: Account;
 
   beforeEach(async () => {
     place = temporaryStore();
-    parts = openParts(place.store, place.clock);
+    parts = openCredentialServices(place.store, place.clock);
     const made = await register(
       parts,
       { email: right.email, password: right.password, name: 'Ann', roles: ['user'], origin: 'operator' as const },

@@ -5,17 +5,17 @@ import { register, openSignUp, type SignUpInput, type SignUpResult } from '../..
 import { openSignIn } from '../../src/credentials/password-check.ts';
 import { dyingStore, type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
 import { countHashes } from './count-hashes.ts';
-import { openParts, type Parts } from './open-parts.ts';
+import { openCredentialServices, type CredentialServices } from './credential-services.ts';
 
 const ann = { email: 'ann@example.com', name: 'Ann', password: 'correct horse battery', address: '192.0.2.1' };
 
 describe('Signing up', () => {
   let place: TemporaryStore;
-  let parts: Parts;
+  let parts: CredentialServices;
 
   beforeEach(() => {
     place = temporaryStore();
-    parts = openParts(place.store, place.clock);
+    parts = openCredentialServices(place.store, place.clock);
   });
   afterEach(() => place.remove());
 
@@ -88,7 +88,9 @@ describe('Signing up', () => {
     const outcomes = [];
     for (const writes of [0, 1, 2, 3]) {
       const person = { ...ann, email: `crash-${writes}@example.com`, roles: [], origin: 'operator' as const };
-      await register(openParts(dyingStore(place.store, writes), place.clock), person, OPERATOR).catch(() => undefined);
+      await register(openCredentialServices(dyingStore(place.store, writes), place.clock), person, OPERATOR).catch(
+        () => undefined,
+      );
       const { outcome } = await signIn(person);
       outcomes.push(outcome);
       const again = await register(parts, person, OPERATOR);

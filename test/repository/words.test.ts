@@ -26,7 +26,7 @@ const WORDS: readonly Replaced[] = [
   { term: 'wire error', word: /\bour-?face\b/gi, most: 0 },
   { term: 'event', word: /\boccurrences?\b|(?<!signal-)\bacquaintances?\b|\bstandstills?\b/gi, most: 0 },
   { term: 'context, dependencies', word: /\bscenes?\b|\b\w+Scene\b/gi, most: 0 },
-  { term: 'context, dependencies', word: /\b(?:\w+)?Parts\b/g, most: 113 },
+  { term: 'context, dependencies', word: /\b(?:\w+)?Parts\b/g, most: 0 },
   { term: 'operator', word: /\bof the house\b|\bold apps of ours\b/gi, most: 0 },
 ];
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { forEachAtOnce } from '../../src/storage/every-member.ts';
+import { forEachConcurrently } from '../../src/storage/every-member.ts';
 
 describe('Work on many records at once', () => {
   it('rejects with the first failure, once all that had begun are over', async () => {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const begun: number[] = [];
     let isOver = false;
-    const work = forEachAtOnce([1, 2, 3], async (item) => {
+    const work = forEachConcurrently([1, 2, 3], async (item) => {
       begun.push(item);
       if (item === 2) throw new Error('the second');
       if (item === 1) await promise;
@@ -25,7 +25,7 @@ describe('Work on many records at once', () => {
       yield 1;
       throw new Error('the store is away');
     }
-    const work = forEachAtOnce(records(), () => promise).finally(() => (isOver = true));
+    const work = forEachConcurrently(records(), () => promise).finally(() => (isOver = true));
     work.catch(() => undefined);
     await new Promise(setImmediate);
     assert.equal(isOver, false);

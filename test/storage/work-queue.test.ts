@@ -136,7 +136,7 @@ for (const backend of [sqlite, redis]) {
         const change = (now: Job): Job => ({ ...now, dueAt: clock.now(), attempts: 99 });
         const ways = [
           () => lease.done(),
-          () => lease.later(change),
+          () => lease.reschedule(change),
           () => lease.renew(change),
           () => lease.idle(change),
         ];
@@ -168,7 +168,7 @@ for (const backend of [sqlite, redis]) {
         attempts.push(lease.value.attempts);
         const pause = pauseAfter(lease.value.attempts, pauses);
         if (pause === undefined) await lease.done();
-        else await lease.later((now) => ({ ...now, dueAt: clock.now() + pause }));
+        else await lease.reschedule((now) => ({ ...now, dueAt: clock.now() + pause }));
         assert.equal(await lease.renew(), false, 'the lease is over');
       });
       openGate('node');
@@ -238,7 +238,7 @@ for (const backend of [sqlite, redis]) {
     it('is closed only once its look at the store is over', async () => {
       const { queue, untilAsked, answer } = held('members');
       const reportFailure = (error: unknown): never => assert.fail(String(error));
-      const worker = new QueueWorker(queue, { work: () => assert.fail(), lookEvery: 10, atOnce: 1, reportFailure });
+      const worker = new QueueWorker(queue, { work: () => assert.fail(), pollInterval: 10, atOnce: 1, reportFailure });
       worker.start();
       await untilAsked();
       let isClosed = false;
@@ -286,7 +286,7 @@ for (const backend of [sqlite, redis]) {
       assert.equal(await lease.idle((now) => now), true);
       assert.ok((await isEmpty()) && (await store.get(key)) !== undefined);
       const [former, later] = [await claim(1), await claim(2)];
-      assert.deepEqual([await former.renew(), await former.later((now) => now)], [false, false]);
+      assert.deepEqual([await former.renew(), await former.reschedule((now) => now)], [false, false]);
       assert.equal(await later.done(), true);
       assert.equal(await store.get(key), undefined);
     });

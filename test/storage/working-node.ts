@@ -44,7 +44,7 @@ export class WorkingNode {
       claim: (now) => ({ ...now, attempts: now.attempts + 1 }),
     });
     this.worker = new QueueWorker(this.queue, {
-      ...{ lookEvery: 10, atOnce: AT_ONCE },
+      ...{ pollInterval: 10, atOnce: AT_ONCE },
       reportFailure: (error) => this.failures.push(error),
       work: async (lease) => {
         this.#running += 1;

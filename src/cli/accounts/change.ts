@@ -1,14 +1,14 @@
 import { normaliseEmail } from '../../lib/email.ts';
 import { OPERATOR } from '../../limits/lane.ts';
 import { confirmed } from '../command.ts';
-import { askPassword, assertGood } from '../new-password.ts';
-import { type StoreContext, howSoon, endingEffects } from '../store-context.ts';
+import { askPassword, assertAcceptable } from '../new-password.ts';
+import { type StoreContext, revocationDelayText, endingEffects } from '../store-context.ts';
 import { bullets } from '../help-text.ts';
 import { withAccount } from './context.ts';
 
 export function disable(context: StoreContext, name: string): Promise<number> {
   return withAccount(context, name, async (domain, account) => {
-    const ended = [await endingEffects(domain, account), howSoon(context.chosen.config)];
+    const ended = [await endingEffects(domain, account), revocationDelayText(context.chosen.config)];
     await domain.operations.disableAccount(account.id);
     const enable = `"latchkey accounts enable ${account.email}" allows it to sign in again`;
     context.terminal.print(
@@ -29,7 +29,7 @@ export function enable(context: StoreContext, name: string): Promise<number> {
 
 export function signOut(context: StoreContext, name: string): Promise<number> {
   return withAccount(context, name, async (domain, account) => {
-    const ended = [await endingEffects(domain, account), howSoon(context.chosen.config)];
+    const ended = [await endingEffects(domain, account), revocationDelayText(context.chosen.config)];
     await domain.operations.endBefore({ account: account.id });
     context.terminal.print(`signed ${account.email} out everywhere; these have ended\n${bullets(ended)}`);
     return 0;
@@ -39,7 +39,7 @@ export function signOut(context: StoreContext, name: string): Promise<number> {
 export function remove(context: StoreContext, name: string): Promise<number> {
   const { chosen, given, place, terminal } = context;
   return withAccount(context, name, async (domain, account) => {
-    const ended = [await endingEffects(domain, account), howSoon(chosen.config)];
+    const ended = [await endingEffects(domain, account), revocationDelayText(chosen.config)];
     const isSeed = chosen.config.accounts.some(({ email }) => normaliseEmail(email) === account.email);
     const seed = `the configuration names it under accounts: the next start makes it again, as another account`;
     const lines = [...ended, 'this cannot be undone', ...(isSeed ? [seed] : [])];
@@ -57,8 +57,8 @@ export function setPassword(context: StoreContext, name: string): Promise<number
     const password = await askPassword(context);
     if (password === undefined)
       throw new Error('no password was given: name its file with --password-file FILE, or type one at a terminal');
-    await assertGood(password, account, { passwords: domain.passwords, config });
-    const ended = [await endingEffects(domain, account), howSoon(config)];
+    await assertAcceptable(password, account, { passwords: domain.passwords, config });
+    const ended = [await endingEffects(domain, account), revocationDelayText(config)];
     const { store } = await domain.passwords.prepare(account.id, password, OPERATOR);
     await domain.operations.changeCredentials(account.id, 'password-changed', { store });
     context.terminal.print(`${account.email} has a new password; these have ended\n${bullets(ended)}`);

@@ -18,23 +18,23 @@ export function list(context: StoreContext): Promise<number> {
   const role = textOf(given, 'role');
   if (role !== undefined) readRoles(role);
   return withDomain(context, async ({ accounts }) => {
-    const seen = { any: false };
-    const pages = noting(seen, whileRead(pagesOf(accounts, role), terminal));
+    const matches = { any: false };
+    const pages = recordMatches(matches, whileRead(pagesOf(accounts, role), terminal));
     if (given.options['json'] === true) await printJson(pages, terminal);
     else await printTable(pages, terminal);
-    if (role !== undefined && !seen.any) terminal.warn(`latchkey: ${nobody(role, context)}`);
+    if (role !== undefined && !matches.any) terminal.warn(`latchkey: ${noMatchText(role, context)}`);
     return 0;
   });
 }
 
-async function* noting(seen: { any: boolean }, pages: AsyncIterable<Account[]>): AsyncGenerator<Account[]> {
+async function* recordMatches(matches: { any: boolean }, pages: AsyncIterable<Account[]>): AsyncGenerator<Account[]> {
   for await (const page of pages) {
-    seen.any ||= page.length > 0;
+    matches.any ||= page.length > 0;
     yield page;
   }
 }
 
-function nobody(role: string, { chosen, place }: StoreContext): string {
+function noMatchText(role: string, { chosen, place }: StoreContext): string {
   const known = knownRoles(chosen.config);
   if (known.includes(role)) return `nobody in ${place} has the role "${role}"`;
   const hint = didYouMean(role, known);
@@ -71,13 +71,13 @@ function rowOf({ email, name, roles, id, disabledAt }: Account): string[] {
 /** Prints one array with an account on each line. */
 async function printJson(pages: AsyncIterable<Account[]>, terminal: Terminal): Promise<void> {
   let before = '[';
-  for await (const account of everyOne(pages)) {
+  for await (const account of flattened(pages)) {
     terminal.print(`${before}${JSON.stringify(account)}`);
     before = ',';
   }
   terminal.print(before === '[' ? '[]' : ']');
 }
 
-async function* everyOne(pages: AsyncIterable<Account[]>): AsyncGenerator<Account> {
+async function* flattened(pages: AsyncIterable<Account[]>): AsyncGenerator<Account> {
   for await (const page of pages) yield* page;
 }

@@ -1,6 +1,6 @@
 import type { Account } from '../../accounts/accounts.ts';
 import { didYouMean } from '../../config/suggest.ts';
-import { type StoreContext, howSoon } from '../store-context.ts';
+import { type StoreContext, revocationDelayText } from '../store-context.ts';
 import { bullets } from '../help-text.ts';
 import type { Config } from '../../config/schema.ts';
 import { roleName } from '../../config/values.ts';
@@ -34,7 +34,7 @@ export function removeRole(context: StoreContext, name: string, word: string): P
     });
     const effects = [
       'its access tokens are revoked; its apps stay signed in, and get new ones',
-      howSoon(chosen.config),
+      revocationDelayText(chosen.config),
     ];
     terminal.print(`${account.email} has the roles ${listed(changed?.roles)}\n${bullets(effects)}`);
     return 0;
@@ -48,9 +48,9 @@ function listed(roles: readonly string[] = []): string {
 /** Parses one role, or several separated by commas. @throws UsageError */
 export function readRoles(text: string): string[] {
   const roles = text.split(',');
-  const odd = roles.find((role) => !roleName.safeParse(role).success);
-  if (odd === undefined) return [...new Set(roles)];
-  throw new UsageError(`${JSON.stringify(odd)} is not a role: write lower case letters, digits, _ and -`);
+  const invalid = roles.find((role) => !roleName.safeParse(role).success);
+  if (invalid === undefined) return [...new Set(roles)];
+  throw new UsageError(`${JSON.stringify(invalid)} is not a role: write lower case letters, digits, _ and -`);
 }
 
 /**

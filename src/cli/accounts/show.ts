@@ -13,7 +13,7 @@ export function show(context: StoreContext, name: string): Promise<number> {
   return withAccount(context, name, async (domain, account) => {
     const shown = await described(domain, account);
     if (given.options['json'] === true) printJson(terminal, shown);
-    else terminal.print(inText(shown));
+    else terminal.print(accountText(shown));
     return 0;
   });
 }
@@ -58,7 +58,7 @@ function scopesOpenedBy(roles: readonly string[], { resources }: Config): string
   return [...new Set(opened)];
 }
 
-function inText(shown: Shown): string {
+function accountText(shown: Shown): string {
   const facts = [
     ['email', shown.email],
     ['verified', shown.emailVerified === null ? 'no' : `${shown.emailVerified.at}, by the ${shown.emailVerified.by}`],
@@ -73,7 +73,7 @@ function inText(shown: Shown): string {
   const sessions = shown.sessions.map(({ session, browser, signedInAt, usedAt, clients }) => [
     ...[session, browser ?? '-', signedInAt, usedAt ?? '-', clients.join(',') || '-'],
   ]);
-  const apps = shown.apps.map(({ client, allowed }) => [client, inWords(allowed)]);
+  const apps = shown.apps.map(({ client, allowed }) => [client, consentText(allowed)]);
   return [
     table(facts, ''),
     section(['session', 'browser', 'signed in', 'last used', 'apps'], sessions, 'no session'),
@@ -85,7 +85,7 @@ function section(head: string[], rows: string[][], none: string): string {
   return rows.length === 0 ? none : table([head, ...rows], '');
 }
 
-function inWords({ scopes, resources }: Consent): string {
+function consentText({ scopes, resources }: Consent): string {
   const apis = Object.entries(resources).map(([identifier, names]) => `${names.join(' ') || '-'} at ${identifier}`);
   return [...(scopes.length > 0 ? [scopes.join(' ')] : []), ...apis].join('; ') || '-';
 }

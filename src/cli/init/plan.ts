@@ -104,7 +104,7 @@ const TYPES = ['spa', 'web'] as const;
 interface Question {
   option: string;
   text: string;
-  usual: string;
+  defaultAnswer: string;
   rule: Rule;
 }
 
@@ -124,39 +124,39 @@ const isApi: Rule = (text) => (text === '' ? undefined : resourceIdentifierRule(
 const ISSUER: Question = {
   option: 'issuer',
   text: 'Where do people reach this server?',
-  usual: 'http://localhost:3000',
+  defaultAnswer: 'http://localhost:3000',
   rule: issuerRule,
 };
 
 const QUESTIONS: readonly Question[] = [
-  { option: 'name', text: 'What is your first app called?', usual: 'My app', rule: isName },
+  { option: 'name', text: 'What is your first app called?', defaultAnswer: 'My app', rule: isName },
   {
     option: 'type',
     text: 'Does it run only in the browser (spa), or does it have a server (web)?',
-    usual: 'spa',
+    defaultAnswer: 'spa',
     rule: isType,
   },
-  { option: 'app', text: 'Where is it?', usual: 'http://localhost:5173', rule: originRule },
-  { option: 'api', text: 'What is the URL of the API that it calls, if any?', usual: '', rule: isApi },
+  { option: 'app', text: 'Where is it?', defaultAnswer: 'http://localhost:5173', rule: originRule },
+  { option: 'api', text: 'What is the URL of the API that it calls, if any?', defaultAnswer: '', rule: isApi },
 ];
 
 /** Asks for the values that no option sets. @throws UsageError for an invalid option value */
 export async function askPlan(given: Arguments, terminal: Terminal): Promise<InitPlan> {
   const answers: Record<string, string> = {};
-  const questions = [{ ...ISSUER, usual: usualIssuer(terminal.environment) }, ...QUESTIONS];
+  const questions = [{ ...ISSUER, defaultAnswer: defaultIssuer(terminal.environment) }, ...QUESTIONS];
   for (const question of questions) answers[question.option] = await answerTo(question, given, terminal);
   const { issuer = '', name = '', app = '', type, api = '' } = answers;
   return { issuer, name, app, type: type === 'web' ? 'web' : 'spa', ...(api !== '' && { api }) };
 }
 
 /** Returns the default issuer: the one that the environment sets, or else localhost with the port that it sets. */
-function usualIssuer({ LATCHKEY_ISSUER: issuer = '', LATCHKEY_PORT: port = '' }: NodeJS.ProcessEnv): string {
+function defaultIssuer({ LATCHKEY_ISSUER: issuer = '', LATCHKEY_PORT: port = '' }: NodeJS.ProcessEnv): string {
   if (issuerRule(issuer) === undefined) return issuer;
-  return /^[1-9]\d{0,4}$/.test(port) ? `http://localhost:${port}` : ISSUER.usual;
+  return /^[1-9]\d{0,4}$/.test(port) ? `http://localhost:${port}` : ISSUER.defaultAnswer;
 }
 
 async function answerTo(question: Question, given: Arguments, terminal: Terminal): Promise<string> {
-  const { option, text, usual, rule } = question;
+  const { option, text, defaultAnswer, rule } = question;
   const written = textOf(given, option);
   if (written !== undefined) {
     const value = trimmed(written);
@@ -164,11 +164,11 @@ async function answerTo(question: Question, given: Arguments, terminal: Terminal
     if (problem !== undefined) throw new UsageError(`--${option} ${JSON.stringify(written)} ${problem}`);
     return value;
   }
-  if (given.options['yes'] === true) return usual;
+  if (given.options['yes'] === true) return defaultAnswer;
   for (;;) {
-    const answer = await terminal.ask(`${text} [${usual || 'none'}] `);
-    if (answer === undefined) return usual;
-    const value = trimmed(answer) || usual;
+    const answer = await terminal.ask(`${text} [${defaultAnswer || 'none'}] `);
+    if (answer === undefined) return defaultAnswer;
+    const value = trimmed(answer) || defaultAnswer;
     const problem = rule(value);
     if (problem === undefined) return value;
     terminal.warn(`  ${JSON.stringify(value)} ${problem}`);

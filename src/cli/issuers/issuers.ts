@@ -2,7 +2,7 @@ import { loadIssuers } from '../../config/loading/load-items.ts';
 import { findAction, type Actions } from '../actions.ts';
 import { configOption, type Command, textOf } from '../command.ts';
 import { table } from '../help-text.ts';
-import { removed, storeContext, withDomain, type StoreContext } from '../store-context.ts';
+import { reportRemoval, storeContext, withDomain, type StoreContext } from '../store-context.ts';
 import { authMethodOf } from '../../config/sections/client-auth-checks.ts';
 import type { Domain } from '../../domain/domain.ts';
 import type { Check, Examination } from '../../grants/jwt-bearer/examination.ts';
@@ -23,7 +23,7 @@ async function test(context: StoreContext, word: string): Promise<number> {
     if (failed === undefined) {
       const { client } = examination.request;
       terminal.print(
-        `The token is accepted: client "${client.id}" gets a token for ${whom(await examination.subject())}.`,
+        `The token is accepted: client "${client.id}" gets a token for ${subjectText(await examination.subject())}.`,
       );
       return 0;
     }
@@ -79,8 +79,8 @@ function* facts({ header, claims, request, resource, here }: Examination): Gener
   yield ['server', here];
   yield ['client', request.client.id || 'none: --client names one'];
   yield ['resource', resource ?? 'none'];
-  const told = { ...pick(header, ['typ', 'alg', 'kid']), ...pick(claims, ['iss', 'sub', 'aud', 'iat', 'exp', 'jti']) };
-  for (const [name, value] of Object.entries(told)) yield [name, printable(value)];
+  const shown = { ...pick(header, ['typ', 'alg', 'kid']), ...pick(claims, ['iss', 'sub', 'aud', 'iat', 'exp', 'jti']) };
+  for (const [name, value] of Object.entries(shown)) yield [name, printable(value)];
 }
 
 function pick(members: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> {
@@ -97,7 +97,7 @@ function printable(value: unknown): string {
     .slice(0, 200);
 }
 
-function whom(subject: Subject): string {
+function subjectText(subject: Subject): string {
   switch (subject.is) {
     case 'service':
       return 'the client itself';
@@ -174,10 +174,10 @@ async function add(context: StoreContext, file: string): Promise<number> {
 }
 
 async function remove(context: StoreContext, issuer: string): Promise<number> {
-  return removed(context, {
+  return reportRemoval(context, {
     name: `issuer ${JSON.stringify(issuer)}`,
     wasStored: await withDomain(context, ({ operations }) => operations.removeIssuer(issuer)),
     isConfigured: context.chosen.config.trusted_issuers.some((one) => one.issuer === issuer),
-    ends: `latchkey revoke --issuer ${issuer}`,
+    revokeCommand: `latchkey revoke --issuer ${issuer}`,
   });
 }

@@ -41,7 +41,7 @@ export function withRing<T>(context: KeysContext, work: (ring: OpenRing) => Prom
  * Opens the HSM. If it is unreachable, returns a stand-in that still allows removal of a leaked key and throws on any
  * other use.
  */
-async function externalOrWhyNot(config: Config): Promise<External | undefined> {
+async function openHsmOrStandIn(config: Config): Promise<External | undefined> {
   try {
     return await openExternal(config);
   } catch (error) {
@@ -56,7 +56,7 @@ export async function change(
   { domain: { config, clock, random }, records }: Pick<OpenRing, 'domain' | 'records'>,
   decide: (content: RingContent, options: TransitionOptions) => Promise<RingContent>,
 ): Promise<RingContent> {
-  const external = await externalOrWhyNot(config);
+  const external = await openHsmOrStandIn(config);
   const options: TransitionOptions = {
     clock,
     random,

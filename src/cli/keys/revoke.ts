@@ -22,13 +22,13 @@ export function revoke(context: KeysContext, kid: string): Promise<number> {
     }
     const state = stateIn(snapshot, kid, domain.clock.now()) ?? 'expired';
     const rest = snapshotNow(domain, without(kid, content, domain.clock.now()));
-    const heir = rest.signing.find(({ alg }) => alg === key.alg)?.kid;
-    if (!(await confirmed(options, terminal, planFor(key, state, heir, config)))) return 1;
-    let left = content;
+    const nextSigner = rest.signing.find(({ alg }) => alg === key.alg)?.kid;
+    if (!(await confirmed(options, terminal, planFor(key, state, nextSigner, config)))) return 1;
+    let afterRevocation = content;
     await domain.operations.revokeKey(kid, async () => {
-      left = await change(context, ring, (now, options) => revokeNow(now, kid, options));
+      afterRevocation = await change(context, ring, (now, options) => revokeNow(now, kid, options));
     });
-    const signer = snapshotNow(domain, left).signing.find(({ alg }) => alg === key.alg);
+    const signer = snapshotNow(domain, afterRevocation).signing.find(({ alg }) => alg === key.alg);
     if (options['json'] === true)
       printJson(terminal, { revoked: kid, algorithm: key.alg, signing: signer?.kid ?? null });
     else terminal.print(`revoked ${kid}${signer === undefined ? '' : `; ${signer.kid} signs ${key.alg}`}`);
@@ -37,13 +37,13 @@ export function revoke(context: KeysContext, kid: string): Promise<number> {
 }
 
 /** Describes the effects of revoking a key, and when and where they happen. */
-function planFor(key: RingKey, state: KeyState, heir: string | undefined, config: Config): string {
+function planFor(key: RingKey, state: KeyState, nextSigner: string | undefined, config: Config): string {
   const everyNode = durationText(Math.ceil(pollingPeriod(timetableOf(config))));
   const everyApi = durationText(config.keys.jwks_max_age);
   const lines = [
     `/jwks stops showing it: at most ${everyNode} from now on every node, and ${everyApi} later for who keeps /jwks`,
-    ...(state === 'signing' ? [`${heir ?? 'a new key'} signs at once`] : []),
-    ...(state === 'announced' ? ['it has signed nothing'] : deadTokens(key.alg, config)),
+    ...(state === 'signing' ? [`${nextSigner ?? 'a new key'} signs at once`] : []),
+    ...(state === 'announced' ? ['it has signed nothing'] : refusedTokens(key.alg, config)),
     ...(key.external === undefined ? [] : [`its private half is destroyed in the HSM: ${key.external}`]),
     'sessions and refresh tokens stay valid: apps get new tokens with them',
   ];
@@ -51,7 +51,7 @@ function planFor(key: RingKey, state: KeyState, heir: string | undefined, config
   return `revoking ${key.alg} key ${key.kid}, ${state} since ${since}\n${bullets(lines)}`;
 }
 
-function deadTokens(alg: SigningAlgorithm, { resources, clients, keys, profile }: Config): string[] {
+function refusedTokens(alg: SigningAlgorithm, { resources, clients, keys, profile }: Config): string[] {
   const idTokenAlgorithm = (one: ClientConfig) =>
     one.id_token_signing_alg ?? usualAlgorithm(keys.algorithms, one.profile ?? profile);
   const apis = resources.filter((one) => one.signing_alg === alg).map(({ identifier }) => identifier);

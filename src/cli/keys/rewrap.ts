@@ -14,7 +14,7 @@ import { printJson, withMasterKey, type KeysContext } from './context.ts';
 export async function rewrap(context: KeysContext): Promise<number> {
   const { options, terminal } = context;
   const to = typeof options['to'] === 'string' ? resolve(options['to']) : undefined;
-  if (to !== undefined) assertOfNobodyElse(to, context);
+  if (to !== undefined) refuseOtherSecretFile(to, context);
   return withMasterKey(context, async ({ records, random }, present) => {
     const path = to ?? nextKeyFile(present);
     if (!(await confirmed(options, terminal, planFor(present, to)))) return 1;
@@ -22,13 +22,13 @@ export async function rewrap(context: KeysContext): Promise<number> {
     await resealRing(records, present, next);
     if (to === undefined) await replaceKeyFile(present.path, path);
     if (options['json'] === true) printJson(terminal, { sealedUnder: next.id, before: present.id });
-    else terminal.print(doneText(present, next, to));
+    else terminal.print(resultText(present, next, to));
     return 0;
   });
 }
 
 /** Refuses the file of another secret, because any text of 43 characters could pass for a master key. @throws Error */
-function assertOfNobodyElse(file: string, { chosen }: KeysContext): void {
+function refuseOtherSecretFile(file: string, { chosen }: KeysContext): void {
   const other = chosen.secretFiles.find((secret) => areSameFile(secret.file, file));
   if (other === undefined) return;
   throw new Error(
@@ -49,7 +49,7 @@ function planFor(present: MasterKey, to: string | undefined): string {
   return `changing the master key\n${bullets(lines)}`;
 }
 
-function doneText(present: MasterKey, next: MasterKey, to: string | undefined): string {
+function resultText(present: MasterKey, next: MasterKey, to: string | undefined): string {
   return to === undefined
     ? `${present.path} is the new master key, ${next.id}. Copy it to every node, and restart them.\n` +
         `${present.path}.old, ${present.id}, opens older backups of the store: keep it in a separate place, or delete it.`

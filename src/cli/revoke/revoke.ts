@@ -1,14 +1,14 @@
 import { configOption, textOf, UsageError, type Arguments, type Command, confirmed } from '../command.ts';
-import { storeContext, withDomain, howSoon, endingEffects } from '../store-context.ts';
+import { storeContext, withDomain, revocationDelayText, endingEffects } from '../store-context.ts';
 import { bullets } from '../help-text.ts';
 import { systemClock, parseDuration } from '../../lib/clock.ts';
 import { sessionCounts, sessionKey } from '../../sessions/session-records.ts';
 import { findAccount } from '../accounts/context.ts';
 import { timeText } from '../keys/context.ts';
-import { type Asked, type Plan, tokenPlan } from './token.ts';
+import { type RevokeRequest, type Plan, tokenPlan } from './token.ts';
 
 /** The function that plans the revocation for each option. It returns a message if the target does not exist. */
-const PLANS: Record<string, (asked: Asked, name: string) => Promise<Plan | string>> = {
+const PLANS: Record<string, (asked: RevokeRequest, name: string) => Promise<Plan | string>> = {
   account: planAccount,
   client: planClient,
   issuer: planIssuer,
@@ -19,7 +19,7 @@ const PLANS: Record<string, (asked: Asked, name: string) => Promise<Plan | strin
 
 const SIGN_IN_AGAIN = 'the people affected must sign in again, and apps must ask for access again';
 
-async function planAccount({ domain, before }: Asked, name: string): Promise<Plan | string> {
+async function planAccount({ domain, before }: RevokeRequest, name: string): Promise<Plan | string> {
   const account = await findAccount(domain.accounts, name);
   if (account === undefined) return `there is no account ${JSON.stringify(name)}; "latchkey accounts list" shows all`;
   const everything = await endingEffects(domain, account);
@@ -31,18 +31,18 @@ async function planAccount({ domain, before }: Asked, name: string): Promise<Pla
 }
 
 /** Plans the revocation for a client. The client may already be removed; its tokens can still be revoked. */
-async function planClient({ domain, before }: Asked, client: string): Promise<Plan> {
-  const isThere = (await domain.clients.find(client)) !== undefined;
+async function planClient({ domain, before }: RevokeRequest, client: string): Promise<Plan> {
+  const exists = (await domain.clients.find(client)) !== undefined;
   const name = JSON.stringify(client);
   return {
     target: { what: 'client', client, ...until(before) },
     what: `everything that client ${name} holds, from all people${since(before)}`,
-    lines: [...(isThere ? [] : [`there is currently no client ${name}`]), 'people stay signed in', SIGN_IN_AGAIN],
+    lines: [...(exists ? [] : [`there is currently no client ${name}`]), 'people stay signed in', SIGN_IN_AGAIN],
   };
 }
 
 /** Plans the revocation for a trusted issuer, which may already be removed. */
-async function planIssuer({ domain }: Asked, issuer: string): Promise<Plan> {
+async function planIssuer({ domain }: RevokeRequest, issuer: string): Promise<Plan> {
   const isTrusted = (await domain.issuers.find(issuer)) !== undefined;
   const line = isTrusted
     ? 'the issuer is still trusted: clients get new tokens for its tokens'
@@ -54,7 +54,7 @@ async function planIssuer({ domain }: Asked, issuer: string): Promise<Plan> {
   };
 }
 
-async function planSession({ domain: { accounts, grants } }: Asked, session: string): Promise<Plan | string> {
+async function planSession({ domain: { accounts, grants } }: RevokeRequest, session: string): Promise<Plan | string> {
   const stored = await grants.get(sessionKey(session));
   const { accountId, browser = 'a browser', loginTs = 0, authorizations = {} } = stored?.value ?? {};
   if (stored === undefined || accountId === undefined || !(await sessionCounts(grants, stored.value)))
@@ -68,7 +68,7 @@ async function planSession({ domain: { accounts, grants } }: Asked, session: str
   };
 }
 
-function planEverything({ before }: Asked): Promise<Plan> {
+function planEverything({ before }: RevokeRequest): Promise<Plan> {
   return Promise.resolve({
     target: { what: 'everything', ...until(before) },
     what: `everything that was issued to everybody${since(before)}`,
@@ -85,7 +85,7 @@ function since(before: number | undefined): string {
 }
 
 /** Targets that `--before` can limit. */
-const DATED = ['account', 'client', 'everything'];
+const LIMITED_BY_BEFORE = ['account', 'client', 'everything'];
 
 export const revoke: Command = {
   name: 'revoke',
@@ -109,7 +109,8 @@ revoke --token - < leaked.txt                     an access token alone, or a re
   run(given, terminal) {
     const [kind, name] = readKind(given);
     const before = textOf(given, 'before');
-    if (before !== undefined && !DATED.includes(kind)) throw new UsageError(`--before does not go with --${kind}`);
+    if (before !== undefined && !LIMITED_BY_BEFORE.includes(kind))
+      throw new UsageError(`--before does not go with --${kind}`);
     const instant = before === undefined ? undefined : readTimestamp('--before', before);
     const context = storeContext(given, terminal);
     const { config } = context.chosen;
@@ -119,7 +120,7 @@ revoke --token - < leaked.txt                     an access token alone, or a re
         terminal.warn(`latchkey: ${plan ?? kind}`);
         return 1;
       }
-      const text = `revoking ${plan.what}\n${bullets([...plan.lines, howSoon(config)])}`;
+      const text = `revoking ${plan.what}\n${bullets([...plan.lines, revocationDelayText(config)])}`;
       if (!(await confirmed(given.options, terminal, text))) return 1;
       await domain.revoke(plan.target, 'ended-by-operator');
       terminal.print(`revoked ${plan.what}`);

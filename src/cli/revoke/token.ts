@@ -17,7 +17,7 @@ export interface Plan {
   lines: readonly string[];
 }
 
-export interface Asked {
+export interface RevokeRequest {
   domain: Domain;
   terminal: Terminal;
   /** The value of `--before`, in milliseconds since the epoch. */
@@ -25,7 +25,7 @@ export interface Asked {
 }
 
 /** Plans the revocation of one token of any kind. A token that this server did not sign revokes nothing. */
-export async function tokenPlan({ domain, terminal }: Asked, file: string): Promise<Plan | string> {
+export async function tokenPlan({ domain, terminal }: RevokeRequest, file: string): Promise<Plan | string> {
   const token = (await readText(file, terminal)).trim();
   const plan = (await planJwt(domain, token)) ?? (await planOpaque(domain, token));
   return plan ?? 'this is not a token of this server, or it has expired or was revoked before';
@@ -45,10 +45,11 @@ async function planJwt({ config, records, keys }: Domain, token: string): Promis
     ...{ what: 'token', client, token: status.status_list },
     ...(account !== undefined && { account }),
   };
-  return { target, what: `an access token of client "${client}" for ${aud}`, lines: [ALONE] };
+  return { target, what: `an access token of client "${client}" for ${aud}`, lines: [OTHER_TOKENS_STAY] };
 }
 
-const ALONE = 'the other tokens of the client stay valid: "latchkey revoke --client" and "--account" revoke them';
+const OTHER_TOKENS_STAY =
+  'the other tokens of the client stay valid: "latchkey revoke --client" and "--account" revoke them';
 
 async function planOpaque({ grants }: Domain, token: string): Promise<Plan | undefined> {
   for (const kind of ['access-token', 'client-credentials', 'refresh-token']) {
@@ -62,7 +63,7 @@ async function planOpaque({ grants }: Domain, token: string): Promise<Plan | und
     }
     const account = accountId === undefined ? {} : { account: accountId };
     const target: RevocationTarget = { what: 'token', client: clientId, ...account, token: { record } };
-    return { target, what: `an access token of client "${clientId}"`, lines: [ALONE] };
+    return { target, what: `an access token of client "${clientId}"`, lines: [OTHER_TOKENS_STAY] };
   }
   return undefined;
 }

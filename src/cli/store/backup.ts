@@ -13,7 +13,7 @@ import { readText } from '../text-files.ts';
 import { numberText, Progress, sizeText } from './progress.ts';
 
 /** Shortest passphrase. Nobody can guess 20 random letters; `openssl rand -base64 32` prints 44 characters. */
-const SHORTEST = 20;
+const MIN_PASSPHRASE_LENGTH = 20;
 
 export async function backup(context: StoreContext, file: string): Promise<number> {
   const { terminal } = context;
@@ -64,8 +64,10 @@ export async function readKeyFile(
   // A warning only, because containers mount secrets that way.
   if (file !== '-' && (statSync(file).mode & 0o004) !== 0)
     terminal.warn(`latchkey: everybody on this machine may read ${file}: chmod 600 ${file}`);
-  if (secret.length < SHORTEST) {
-    throw new Error(`${file} has fewer than ${SHORTEST} characters: (umask 077; openssl rand -base64 32 > ${file})`);
+  if (secret.length < MIN_PASSPHRASE_LENGTH) {
+    throw new Error(
+      `${file} has fewer than ${MIN_PASSPHRASE_LENGTH} characters: (umask 077; openssl rand -base64 32 > ${file})`,
+    );
   }
   if (isMasterKey(masterKey, secret)) {
     throw new Error(`${file} holds the master key, which would open the backup and what is sealed in it: use another`);

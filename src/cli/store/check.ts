@@ -1,13 +1,13 @@
 import type { Domain } from '../../domain/domain.ts';
 import { sizeOf } from '../../storage/batches.ts';
-import { kindOf, lacksEnd } from '../../storage/kinds.ts';
+import { kindOf, lacksExpiry } from '../../storage/kinds.ts';
 import type { Item } from '../../storage/store.ts';
 import { bullets, table } from '../help-text.ts';
 import { withDomain, type StoreContext } from '../store-context.ts';
 import { numberText, Progress, sizeText } from './progress.ts';
 
 /** Maximum number of findings that the command prints. It only counts the others. */
-const SHOWN = 20;
+const MAX_SHOWN = 20;
 
 interface Size {
   items: number;
@@ -35,7 +35,8 @@ export async function check(context: StoreContext): Promise<number> {
       terminal.print(JSON.stringify({ kinds: Object.fromEntries(sizes), findings }, undefined, 2));
     } else {
       terminal.print(tableOf(sizes));
-      if (findings.length > 0) terminal.warn(`latchkey: ${numberText(findings.length)} found:\n${shown(findings)}`);
+      if (findings.length > 0)
+        terminal.warn(`latchkey: ${numberText(findings.length)} found:\n${findingsText(findings)}`);
     }
     return findings.length === 0 ? 0 : 1;
   });
@@ -54,7 +55,7 @@ function findingsIn(item: Item): string[] {
   if (item.kind !== 'record') return [];
   const { key, json, version } = item;
   return [
-    ...(lacksEnd(item) ? [`${key} never expires, as records of its kind do`] : []),
+    ...(lacksExpiry(item) ? [`${key} never expires, as records of its kind do`] : []),
     ...(Number.isSafeInteger(version) && version > 0
       ? []
       : [`${key} has the version ${version}, which no write produces`]),
@@ -77,10 +78,10 @@ function tableOf(sizes: ReadonlyMap<string, Size>): string {
   return table([['kind', 'items', 'values'], ...rows], '');
 }
 
-function shown(findings: readonly string[]): string {
-  const more = findings.length - SHOWN;
+function findingsText(findings: readonly string[]): string {
+  const more = findings.length - MAX_SHOWN;
   return bullets([
-    ...findings.slice(0, SHOWN),
+    ...findings.slice(0, MAX_SHOWN),
     ...(more > 0 ? [`and ${numberText(more)} more: --json lists all`] : []),
   ]);
 }

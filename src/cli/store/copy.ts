@@ -1,4 +1,4 @@
-import { copyStore, differences, isServed, STOPPED, summarize, type Part } from '../../backup/copy.ts';
+import { copyStore, differences, isInUse, STOPPED_AFTER, summarize, type Part } from '../../backup/copy.ts';
 import { printableStoreUrl } from '../../config/store-url.ts';
 import { Load } from '../../storage/loading.ts';
 import { openOneStore } from '../../storage/open-stores.ts';
@@ -9,7 +9,7 @@ import type { StoreContext } from '../store-context.ts';
 import { numberText, Progress } from './progress.ts';
 
 /** Least remaining lifetime of a compared item in milliseconds, so that no item expires between the two reads. */
-const LIVES = 600_000;
+const MIN_REMAINING_LIFE = 600_000;
 
 export async function copy({ given, terminal }: StoreContext): Promise<number> {
   const { from, to, part } = argumentsOf(given);
@@ -23,7 +23,7 @@ export async function copy({ given, terminal }: StoreContext): Promise<number> {
     try {
       for (const warning of filled.warnings) terminal.warn(`latchkey: ${warning}`);
       const begunAt = await opened.store.time();
-      if (await isServed(opened.store, begunAt - STOPPED)) {
+      if (await isInUse(opened.store, begunAt - STOPPED_AFTER)) {
         throw new Error(`a server uses ${source}: stop every server, and start this 20 seconds later`);
       }
       const load = await Load.begin(filled.store, { by: 'copy', source: `${source} ${part ?? ''}`, place: target });
@@ -59,12 +59,12 @@ async function compared(
   given: { part: Part; load: Load; source: string; target: string; begunAt: number; terminal: Terminal },
 ): Promise<number> {
   const { part, load, source, target, begunAt, terminal } = given;
-  const until = (await from.time()) + LIVES;
+  const until = (await from.time()) + MIN_REMAINING_LIFE;
   const comparison = new Progress(terminal, 'comparison');
-  const there = await summarize(comparison.of(load.during(from.dump())), { part, until });
-  const here = await summarize(comparison.of(load.during(to.dump())), { part, until });
+  const sourceSummary = await summarize(comparison.of(load.during(from.dump())), { part, until });
+  const targetSummary = await summarize(comparison.of(load.during(to.dump())), { part, until });
   comparison.end();
-  const differing = differences(there, here);
+  const differing = differences(sourceSummary, targetSummary);
   if (differing.length > 0) {
     terminal.warn(
       `latchkey: ${source} and ${target} differ, so no server opens ${target}:\n${bullets(differing)}\n` +
@@ -73,7 +73,7 @@ async function compared(
     return 1;
   }
   // Short-lived codes that it used meanwhile are not compared, and would be unused in the new store.
-  if (await isServed(from, begunAt)) {
+  if (await isInUse(from, begunAt)) {
     terminal.warn(
       `latchkey: a server has used ${source} meanwhile, so no server opens ${target}. Stop every server, empty ${target}, and ` +
         'run this again',
@@ -81,7 +81,7 @@ async function compared(
     return 1;
   }
   await load.end();
-  const items = [...here.values()].reduce((sum, kind) => sum + kind.items, 0);
+  const items = [...targetSummary.values()].reduce((sum, kind) => sum + kind.items, 0);
   terminal.print(
     `copied ${source} to ${target}: ${numberText(items)} items are the same in both\n` +
       `Name ${target} in the configuration and start the servers. Nothing was revoked. Keep the old store until all is well, ` +

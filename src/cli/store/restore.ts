@@ -40,7 +40,7 @@ export async function restore(context: StoreContext, file: string): Promise<numb
       progress.add(batch),
     );
     progress.end();
-    terminal.print(doneText(restored, description, place));
+    terminal.print(resultText(restored, description, place));
     return 0;
   } finally {
     backup.close();
@@ -76,17 +76,17 @@ async function beginLoads(
   { id }: Description,
 ): Promise<Load[]> {
   const { grants: grantsUrl, records: recordsUrl = grantsUrl } = config.stores;
-  const places = [recordsUrl, grantsUrl].map(printableStoreUrl);
+  const urls = [recordsUrl, grantsUrl].map(printableStoreUrl);
   // With the places, so that half of a restore vouches for no other store than the one that the run began with.
-  const source = [id, ...places].join(' ');
+  const source = [id, ...urls].join(' ');
   const begin = (store: Store, place = '', isContinued?: boolean): Promise<Load> =>
     Load.begin(store, { by: 'restore', source, place }, isContinued);
-  if (grants === records) return [await begin(records, places[0])];
+  if (grants === records) return [await begin(records, urls[0])];
   const wasBegun = await Load.isBegun(records, source);
   // A run ends the records first, so they may be complete and without a mark while the grants have one.
-  const first = await begin(records, places[0], await Load.isBegun(grants, source));
+  const first = await begin(records, urls[0], await Load.isBegun(grants, source));
   try {
-    return [first, await begin(grants, places[1])];
+    return [first, await begin(grants, urls[1])];
   } catch (error) {
     if (!wasBegun) await first.end();
     throw error;
@@ -101,10 +101,10 @@ function planFor({ startedAt }: Description, place: string): string {
   ])}`;
 }
 
-function doneText({ items, leftOut, notBefore }: Restored, { startedAt }: Description, place: string): string {
+function resultText({ items, skipped, notBefore }: Restored, { startedAt }: Description, place: string): string {
   const [from, to] = [startedAt, notBefore].map((time) => new Date(time).toISOString());
   return (
-    `restored ${numberText(items)} items into ${place}; ${numberText(leftOut)} that a restore ends were left out\n` +
+    `restored ${numberText(items)} items into ${place}; ${numberText(skipped)} that a restore ends were left out\n` +
     `Everything issued before ${to} is invalid. The changes between ${from} and then are undone. Make them again:\n` +
     bullets([
       'passwords and client secrets that were changed have their former value',

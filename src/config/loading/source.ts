@@ -202,8 +202,8 @@ export function itemAt([section = '', index]: Path, tree: unknown): string {
 
 /** Returns the faults whose paths have no known fault. */
 export function newsBeside(known: readonly Fault[], faults: readonly Fault[]): Fault[] {
-  const places = known.map(({ path }) => pathText(path));
-  return faults.filter(({ path }) => !places.includes(pathText(path)));
+  const reported = known.map(({ path }) => pathText(path));
+  return faults.filter(({ path }) => !reported.includes(pathText(path)));
 }
 
 /** Returns all problems in file order as one error. */

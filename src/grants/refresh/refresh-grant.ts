@@ -17,7 +17,7 @@ interface RefreshGrant {
   handle(context: KoaContextWithOIDC, engine: GrantHandler): Promise<void>;
 }
 
-interface Parts {
+interface RefreshGrantDependencies {
   grants: Store;
   clock: Clock;
   random: Random;
@@ -30,10 +30,10 @@ interface Parts {
  * counts as unused, and the server stores that response. A compare-and-swap of the token's record then decides which
  * response is sent. So a crash or refusal before that uses up nothing, and concurrent requests get the same response.
  */
-export function refreshGrant(parts: Parts): RefreshGrant {
-  const tokens = new RefreshTokens(parts.grants, parts.clock, parts.random);
-  const answers = new KeptAnswers(parts.grants, parts.random);
-  const refresh = new Refresh(tokens, answers, parts.window);
+export function refreshGrant(dependencies: RefreshGrantDependencies): RefreshGrant {
+  const tokens = new RefreshTokens(dependencies.grants, dependencies.clock, dependencies.random);
+  const answers = new KeptAnswers(dependencies.grants, dependencies.random);
+  const refresh = new Refresh(tokens, answers, dependencies.window);
   return {
     adapter: tokens.adapter,
     handle: (context, engine) => refresh.handle(context, engine),

@@ -4,7 +4,7 @@ import type { Announce } from '../../events/events.ts';
 import { epochSeconds, type Clock } from '../../lib/clock.ts';
 import { buildTokenResponse, resolveRequestedResources } from '../../oidc/internals.ts';
 import { senderConstraint } from '../../oidc/requests/key-proofs.ts';
-import { defined, mayAct, sayInToken } from '../../oidc/requests/token-claims.ts';
+import { omitUndefined, mayAct, setTokenClaims } from '../../oidc/requests/token-claims.ts';
 import { exchangedFrom } from '../../oidc/requests/token-status.ts';
 import { namesOf } from './actors.ts';
 import type { Exchange, IssueToken } from './exchange.ts';
@@ -37,8 +37,8 @@ export function exchangedAccessToken({ announce, clock }: { announce: Announce; 
     if (actor !== undefined) staysBound('actor_token', actor, token);
     const { acr, amr, auth_time, sid, grant_id } = subject;
     const roles = subject.roles.filter((role) => subject.account?.roles.includes(role));
-    sayInToken(token, {
-      ...defined({ acr, amr, auth_time, sid, grant_id, act, roles: roles.length === 0 ? undefined : roles }),
+    setTokenClaims(token, {
+      ...omitUndefined({ acr, amr, auth_time, sid, grant_id, act, roles: roles.length === 0 ? undefined : roles }),
       ...mayAct(client),
     });
     context.oidc.entity('AccessToken', token);

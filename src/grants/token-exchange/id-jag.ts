@@ -10,7 +10,7 @@ import type { Random } from '../../lib/random.ts';
 import { policyOf } from '../../oidc/clients/client-metadata.ts';
 import { buildTokenResponse, signJwt } from '../../oidc/internals.ts';
 import { senderConstraint } from '../../oidc/requests/key-proofs.ts';
-import { defined } from '../../oidc/requests/token-claims.ts';
+import { omitUndefined } from '../../oidc/requests/token-claims.ts';
 import type { Exchange, IssueToken } from './exchange.ts';
 import { subjectFor } from './presented-token.ts';
 import { unacceptable, TOKEN_TYPE } from './token-types.ts';
@@ -25,7 +25,7 @@ type Target = NonNullable<Exchange['policy']['id_jag']>[number];
  * presents it to another authorization server that trusts this one, and then uses an API there for the signed-in
  * person. This server signs it with the first configured algorithm.
  */
-export function idJag(parts: {
+export function idJag(dependencies: {
   issuer: string;
   subjectNames: SubjectNames;
   ring: Pick<RingSnapshot, 'signing'>;
@@ -33,7 +33,7 @@ export function idJag(parts: {
   clock: Clock;
   random: Random;
 }): IssueToken {
-  const { issuer, ring, announce, clock, random } = parts;
+  const { issuer, ring, announce, clock, random } = dependencies;
   const { alg = 'ES256' } = ring.signing[0] ?? {};
   return async (context, exchange) => {
     const { client, provider } = context.oidc;
@@ -51,12 +51,12 @@ export function idJag(parts: {
       ...(subject.account && accountClaims(subject.account, address)),
       ...{
         iss: issuer,
-        sub: subjectFor(subject, client, parts.subjectNames),
+        sub: subjectFor(subject, client, dependencies.subjectNames),
         aud: target.audience,
         client_id: target.client_id ?? client.clientId,
       },
       ...{ jti: newId('jag', clock, random), iat: now, exp, resource },
-      ...defined({ scope, acr, amr, auth_time, cnf: jkt && { jkt } }),
+      ...omitUndefined({ scope, acr, amr, auth_time, cnf: jkt && { jkt } }),
     };
     context.body = buildTokenResponse(provider, {
       accessToken: await signJwt(provider, claims, { alg, typ: ID_JAG_TYPE }),

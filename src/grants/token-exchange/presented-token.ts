@@ -13,7 +13,7 @@ import { sessionNamed } from '../../sessions/session-records.ts';
 import type { Revoker } from '../../status/revoker.ts';
 import type { Store } from '../../storage/store.ts';
 import { actSchema, mayActSchema } from './actors.ts';
-import { defined } from '../../oidc/requests/token-claims.ts';
+import { omitUndefined } from '../../oidc/requests/token-claims.ts';
 import { unacceptable, type Role, type PresentedType } from './token-types.ts';
 
 /** The claims that a token exchange reads from a presented token (RFC 9068 §2.2 and RFC 8693 §4). */
@@ -68,8 +68,8 @@ type ReadPresented = (
 ) => Promise<PresentedToken>;
 
 /** Verifies the tokens presented for an exchange. @throws InvalidRequest with the reason for the log */
-export function presentedTokens(parts: PresentedTokenDependencies): ReadPresented {
-  const verify = verifyOurs(parts);
+export function presentedTokens(dependencies: PresentedTokenDependencies): ReadPresented {
+  const verify = verifyOurs(dependencies);
 
   return async (context, presented, policy) => {
     const refuse = (reason: string): Error => unacceptable(presented.role, reason);
@@ -79,14 +79,14 @@ export function presentedTokens(parts: PresentedTokenDependencies): ReadPresente
     if (typeof read === 'string') throw refuse(read);
     const { data: claims, error } = claimsSchema.safeParse(read);
     if (claims === undefined) throw refuse(z.prettifyError(error));
-    if (claims.exp <= epochSeconds(parts.clock)) throw refuse('expired');
+    if (claims.exp <= epochSeconds(dependencies.clock)) throw refuse('expired');
     if (!policy.clients.includes(claims.client_id)) throw refuse(`issued to ${claims.client_id}`);
-    if (claims.status !== undefined && (await parts.status.isRevoked(claims.status.status_list)))
+    if (claims.status !== undefined && (await dependencies.status.isRevoked(claims.status.status_list)))
       throw refuse('revoked');
     const client = await context.oidc.provider.Client.find(claims.client_id);
     if (client === undefined) throw refuse('its client no longer exists');
-    const sub = isOpaque(presented) ? claims.sub : subjectOf(claims.sub, client, parts.subjectNames);
-    const holder = await holderOf(context, { ...claims, sub }, presented.type, parts);
+    const sub = isOpaque(presented) ? claims.sub : subjectOf(claims.sub, client, dependencies.subjectNames);
+    const holder = await holderOf(context, { ...claims, sub }, presented.type, dependencies);
     if (typeof holder === 'string') throw refuse(holder);
     return { ...claims, sub, ...holder };
   };
@@ -167,5 +167,5 @@ async function holderOf(
   if (grant?.accountId !== sub) return 'its grant has ended';
   const account = await accountOf(context, sub);
   if (account === undefined) return 'its account may not be used';
-  return { account, grant_id: grantId, ...defined({ grant_client: grant.clientId }) };
+  return { account, grant_id: grantId, ...omitUndefined({ grant_client: grant.clientId }) };
 }

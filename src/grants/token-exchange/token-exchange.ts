@@ -23,15 +23,19 @@ import { unacceptable, type Role, presentedType, TOKEN_TYPE } from './token-type
  * allows impersonation and the request has no actor token. The policy lists all allowed exchanges.
  */
 export function tokenExchange(
-  parts: PresentedTokenDependencies & { ring: Pick<RingSnapshot, 'signing'>; announce: Announce; random: Random },
+  dependencies: PresentedTokenDependencies & {
+    ring: Pick<RingSnapshot, 'signing'>;
+    announce: Announce;
+    random: Random;
+  },
 ): GrantType {
-  const read = presentedTokens(parts);
-  const accessToken = exchangedAccessToken(parts);
+  const read = presentedTokens(dependencies);
+  const accessToken = exchangedAccessToken(dependencies);
   /** The issuing function for each `requested_token_type`. */
   const issuers = new Map<string, IssueToken>([
     [TOKEN_TYPE.access_token, accessToken],
     [TOKEN_TYPE.jwt, accessToken],
-    [TOKEN_TYPE.id_jag, idJag(parts)],
+    [TOKEN_TYPE.id_jag, idJag(dependencies)],
   ]);
   return {
     name: TOKEN_EXCHANGE,
@@ -53,7 +57,7 @@ export function tokenExchange(
       };
       const subject = await present('subject_token', parameters.subject_token, parameters.subject_token_type);
       const actor = await presentedActor(parameters, present);
-      const actorName = actor === undefined ? client.clientId : subjectFor(actor, client, parts.subjectNames);
+      const actorName = actor === undefined ? client.clientId : subjectFor(actor, client, dependencies.subjectNames);
       const act = actorsOf(subject, actorName, actor !== undefined || !policy.impersonation);
       await issue(context, { policy, parameters, subject, actor, act });
     },

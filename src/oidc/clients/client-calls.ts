@@ -59,19 +59,22 @@ export function clientCalls({ config, outgoing }: { config: Config; outgoing: Ou
   };
 }
 
-interface Parts {
+interface CallDependencies {
   calls: Pick<ClientCalls, 'noted'>;
 }
 
 /** Records the client that `backchannelLogout` or `backchannelPing` calls. */
-export function noteCall<Given extends unknown[]>(engine: (...given: Given) => Promise<void>, { calls }: Parts) {
+export function noteCall<Given extends unknown[]>(
+  engine: (...given: Given) => Promise<void>,
+  { calls }: CallDependencies,
+) {
   return function callClient(this: Client, ...given: Given): Promise<void> {
     return calls.noted(this, false, () => engine.apply(this, given));
   };
 }
 
 /** Records the client whose keys the engine's key store fetches. */
-export function noteKeyFetch(engine: () => Promise<void>, { calls }: Parts) {
+export function noteKeyFetch(engine: () => Promise<void>, { calls }: CallDependencies) {
   return function refresh(this: { client: Client }): Promise<void> {
     return calls.noted(this.client, true, () => engine.call(this));
   };

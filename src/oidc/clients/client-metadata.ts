@@ -10,7 +10,7 @@ import type { Config } from '../../config/schema.ts';
 import { sectorOf } from '../../config/sections/sector.ts';
 import { originsOf, type Client } from '../../clients/clients.ts';
 import { publicKeyFault } from '../../lib/public-key.ts';
-import { askedBy } from './profile-metadata.ts';
+import { profileMetadata } from './profile-metadata.ts';
 
 /** Facts about a client that the hooks need beyond the engine's metadata. */
 export interface ClientPolicy {
@@ -115,7 +115,7 @@ export function clientMetadata(client: Client, server: Pick<Config, 'profile' | 
     ...(client.grant_types?.includes(CIBA_GRANT) && { backchannel_token_delivery_mode: 'poll' }),
     ...pick(client, UNCHANGED),
     ...(client.jwks && { jwks: { keys: client.jwks.keys.filter((key) => publicKeyFault(key) === undefined) } }),
-    ...askedBy(client.profile ?? profile, client),
+    ...profileMetadata(client.profile ?? profile, client),
     [POLICY]: policyFor(client, profile),
   };
 }
@@ -147,7 +147,7 @@ function secretFor({ secret_hash: hash, signing_secret: secret }: Client): { cli
  * their own
  */
 export function policyFor(client: Client, serverProfile: Profile): ClientPolicy {
-  const [fault] = [...weakKeysAlone(client), ...checkClientProfile(client, serverProfile)];
+  const [fault] = [...faultsIfNoKeyIsUsable(client), ...checkClientProfile(client, serverProfile)];
   return {
     profile: client.profile ?? serverProfile,
     ...(fault && { fault: `${pathText(fault.path)} ${fault.message}` }),
@@ -157,7 +157,7 @@ export function policyFor(client: Client, serverProfile: Profile): ClientPolicy 
     scopes: client.scopes,
     resources: client.resources,
     ...(client.default_resource === undefined ? {} : { defaultResource: client.default_resource }),
-    endpointAudience: takesEndpoint(client, profiles[client.profile ?? serverProfile]),
+    endpointAudience: acceptsEndpointAudience(client, profiles[client.profile ?? serverProfile]),
     introspects: client.introspection,
     receivesSignals: client.shared_signals !== undefined,
     ...(client.frontchannel_logout_uri !== undefined && {
@@ -170,7 +170,7 @@ export function policyFor(client: Client, serverProfile: Profile): ClientPolicy 
     ...(client.may_act === undefined ? {} : { mayAct: client.may_act }),
     isSelfDescribed: client.registration !== undefined,
     secretHashes: [client.secret_hash, client.previous_secret_hash].filter((hash) => hash !== undefined),
-    ...nameOfPeople(client),
+    ...claimsAndSector(client),
     ...(client.refresh_window === undefined ? {} : { refreshWindow: client.refresh_window }),
   };
 }
@@ -185,13 +185,13 @@ export function weakKeys({ jwks }: Pick<Client, 'jwks'>): Fault[] {
   });
 }
 
-function weakKeysAlone(client: Client): Fault[] {
+function faultsIfNoKeyIsUsable(client: Client): Fault[] {
   const faults = weakKeys(client);
   return faults.length === client.jwks?.keys.length ? faults : [];
 }
 
 /** Returns the operator's extra claims for a client, and its sector if its subjects are pairwise. */
-function nameOfPeople(client: Client): Pick<ClientPolicy, 'claims' | 'sector'> {
+function claimsAndSector(client: Client): Pick<ClientPolicy, 'claims' | 'sector'> {
   const sector = sectorOf(client);
   return {
     ...(client.claims === undefined ? {} : { claims: placed(client.claims, client.type) }),
@@ -199,7 +199,10 @@ function nameOfPeople(client: Client): Pick<ClientPolicy, 'claims' | 'sector'> {
   };
 }
 
-function takesEndpoint({ client_assertion_audience: audience }: Client, { endpointAudience }: ProfileRules): boolean {
+function acceptsEndpointAudience(
+  { client_assertion_audience: audience }: Client,
+  { endpointAudience }: ProfileRules,
+): boolean {
   if (endpointAudience === 'never') return false;
   return audience === undefined ? endpointAudience === 'unless a client says otherwise' : audience === 'endpoint';
 }

@@ -17,8 +17,8 @@ const fetches = (block: string): Counter => `document-fetches:${sha256(block)}`;
  * Configures clients whose id is the URL of a metadata document (draft-ietf-oauth-client-id-metadata-document). The
  * engine fetches and caches the document. At each use, the document must meet the rules for self-registered clients.
  */
-export function metadataDocuments(parts: { config: Config; grants: Store }): Feature {
-  const { config, grants } = parts;
+export function metadataDocuments(dependencies: { config: Config; grants: Store }): Feature {
+  const { config, grants } = dependencies;
   const { enabled, allow, max_per_hour: most } = config.client_id_metadata_documents;
   const hosts = new Set(allow.map((host) => host.toLowerCase().replace(/:443$/, '')));
   return {

@@ -5,7 +5,7 @@ import type { Client } from '../../clients/clients.ts';
 const SIGNED_ANSWERS = ['jwt', 'query.jwt', 'fragment.jwt', 'form_post.jwt'];
 
 /** Returns the metadata that a profile imposes on a client, regardless of what the client registered. */
-export function askedBy(profile: Profile, client: Client): Partial<ClientMetadata> {
+export function profileMetadata(profile: Profile, client: Client): Partial<ClientMetadata> {
   const { pushed, signedRequests, signedAnswers, boundTokens } = profiles[profile];
   return {
     ...(pushed && { require_pushed_authorization_requests: true }),
@@ -21,9 +21,10 @@ export function withProfile(document: Record<string, unknown>, profile: Profile)
   const { pushed, signedRequests, signedAnswers, authMethods, algorithms } = profiles[profile];
   const narrowed = Object.entries(document).map(([name, value]) => {
     if (!Array.isArray(value)) return [name, value] as const;
-    if (name.endsWith('_auth_methods_supported')) return [name, among(value, authMethods)] as const;
-    if (name.endsWith('_signing_alg_values_supported')) return [name, among(value, algorithms)] as const;
-    if (name === 'response_modes_supported' && signedAnswers) return [name, among(value, SIGNED_ANSWERS)] as const;
+    if (name.endsWith('_auth_methods_supported')) return [name, onlyAllowed(value, authMethods)] as const;
+    if (name.endsWith('_signing_alg_values_supported')) return [name, onlyAllowed(value, algorithms)] as const;
+    if (name === 'response_modes_supported' && signedAnswers)
+      return [name, onlyAllowed(value, SIGNED_ANSWERS)] as const;
     return [name, value] as const;
   });
   return {
@@ -33,6 +34,6 @@ export function withProfile(document: Record<string, unknown>, profile: Profile)
   };
 }
 
-function among(values: readonly unknown[], allowed: readonly string[] | undefined): readonly unknown[] {
+function onlyAllowed(values: readonly unknown[], allowed: readonly string[] | undefined): readonly unknown[] {
   return allowed === undefined ? values : values.filter((value) => allowed.some((one) => one === value));
 }

@@ -23,7 +23,7 @@ const RULE: DelayRule = { name: 'client-secret', free: 10, longest: 300, memory:
  * invented client id. A single name would be slowed sooner than a real client, and so reveal that a client does not
  * exist.
  */
-const NOBODIES = 8;
+const UNKNOWN_CLIENT_NAMES = 8;
 
 export interface SecretGuesses {
   /**
@@ -40,7 +40,7 @@ export interface SecretGuesses {
   admit(context: Context, client: string): Promise<void>;
 }
 
-interface Parts {
+interface SecretGuessesDependencies {
   clients: Pick<Clients, 'find'>;
   grants: Store;
   clock: Clock;
@@ -68,8 +68,8 @@ class TooManySecrets extends errors.OIDCProviderError {
  * only about those. So a right secret from elsewhere costs no call to the store. A repeated wrong secret does not count
  * again, so an instance with an outdated secret does not slow the others.
  */
-export function openSecretGuesses(parts: Parts): SecretGuesses {
-  const { clients, grants, clock, announce } = parts;
+export function openSecretGuesses(dependencies: SecretGuessesDependencies): SecretGuesses {
+  const { clients, grants, clock, announce } = dependencies;
   const delay = openRisingDelay({ grants, clock, rule: RULE });
   const suspects = openSuspects({ clock, memory: RULE.memory });
   const counted = new WeakSet<KoaContextWithOIDC>();
@@ -77,7 +77,7 @@ export function openSecretGuesses(parts: Parts): SecretGuesses {
 
   async function admit(context: Context, client: string): Promise<void> {
     const subject = subjectOf(context, client);
-    if (!suspects.mayBe(subject)) return;
+    if (!suspects.isSuspect(subject)) return;
     await suspects.counted(subject);
     const seconds = await delay.remaining(subject);
     if (seconds > 0) throw new TooManySecrets(context, seconds);
@@ -114,7 +114,7 @@ export function openSecretGuesses(parts: Parts): SecretGuesses {
       await next();
       const answered = context as KoaContextWithOIDC;
       const presented = counted.has(answered) ? undefined : refusedSecret(answered);
-      const seconds = presented === undefined ? 0 : await count(answered, await nameable(clients, presented));
+      const seconds = presented === undefined ? 0 : await count(answered, await withCountedName(clients, presented));
       if (seconds > 0) answerTooMany(answered, seconds);
     },
   };
@@ -127,10 +127,10 @@ interface Presented {
 }
 
 /** Replaces the id of an unknown client by one of a few names, which contain a space, as no client id does. */
-async function nameable(clients: Pick<Clients, 'find'>, { client, secret }: Presented): Promise<Presented> {
+async function withCountedName(clients: Pick<Clients, 'find'>, { client, secret }: Presented): Promise<Presented> {
   if ((await clients.find(client)) !== undefined) return { client, secret };
   const [first = 0] = hash('sha256', client, 'buffer');
-  return { client: `<nobody ${first % NOBODIES}>`, secret: `${client}\n${secret}` };
+  return { client: `<nobody ${first % UNKNOWN_CLIENT_NAMES}>`, secret: `${client}\n${secret}` };
 }
 
 /**
@@ -184,8 +184,8 @@ function decoded(text: string): string {
 }
 
 /** Limits on the remembered pairs of client and address block, and on the wrong secrets of each. */
-const MOST = 10_000;
-const MOST_SECRETS = 32;
+const MAX_SUSPECTS = 10_000;
+const MAX_SECRETS = 32;
 
 interface Suspect {
   since: number;
@@ -205,7 +205,7 @@ interface Suspects {
    * Tells whether wrong secrets may have come from a pair. True for every pair while the store may count one that this
    * node has forgotten.
    */
-  mayBe(subject: string): boolean;
+  isSuspect(subject: string): boolean;
   /** Settles once every earlier wrong secret of the pair has been counted. */
   counted(subject: string): Promise<void>;
   /** Returns the remaining seconds of the pause; 0 without one. */
@@ -213,7 +213,7 @@ interface Suspects {
   /** Records a wrong secret. @returns whether it differs from the recorded ones */
   isNew(subject: string, secretHash: string): boolean;
   /** Counts a wrong secret in the store, and remembers the resulting pause. @returns the seconds to wait */
-  count(subject: string, inStore: () => Promise<number>): Promise<number>;
+  count(subject: string, countInStore: () => Promise<number>): Promise<number>;
 }
 
 /** @param memory seconds for which the store keeps a count */
@@ -232,7 +232,7 @@ function openSuspects({ clock, memory }: { clock: Clock; memory: number }): Susp
   function add(subject: string): Suspect {
     const suspect = { since: clock.now(), pausedUntil: 0, secrets: new Set<string>(), counting: Promise.resolve() };
     const [oldest] = suspects.keys();
-    if (suspects.size >= MOST && oldest !== undefined) {
+    if (suspects.size >= MAX_SUSPECTS && oldest !== undefined) {
       incompleteUntil = (suspects.get(oldest)?.since ?? 0) + memory * 1000;
       suspects.delete(oldest);
     }
@@ -241,7 +241,7 @@ function openSuspects({ clock, memory }: { clock: Clock; memory: number }): Susp
   }
 
   return {
-    mayBe: (subject) => find(subject) !== undefined || clock.now() < incompleteUntil,
+    isSuspect: (subject) => find(subject) !== undefined || clock.now() < incompleteUntil,
     async counted(subject) {
       await find(subject)?.counting;
     },
@@ -250,13 +250,13 @@ function openSuspects({ clock, memory }: { clock: Clock; memory: number }): Susp
       const { secrets } = find(subject) ?? add(subject);
       if (secrets.has(secretHash)) return false;
       const [oldest] = secrets;
-      if (secrets.size >= MOST_SECRETS && oldest !== undefined) secrets.delete(oldest);
+      if (secrets.size >= MAX_SECRETS && oldest !== undefined) secrets.delete(oldest);
       secrets.add(secretHash);
       return true;
     },
-    async count(subject, inStore) {
+    async count(subject, countInStore) {
       const suspect = find(subject) ?? add(subject);
-      const answer = inStore();
+      const answer = countInStore();
       suspect.counting = Promise.allSettled([suspect.counting, answer]);
       const seconds = await answer;
       if (seconds > 0) suspect.pausedUntil = clock.now() + seconds * 1000;

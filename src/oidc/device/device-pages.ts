@@ -22,7 +22,7 @@ import { TooManyGuesses } from './user-code-guesses.ts';
 
 type DeviceFlow = NonNullable<NonNullable<Configuration['features']>['deviceFlow']>;
 
-interface Parts {
+interface DevicePagesDependencies {
   views: Views;
   accountOf: AccountOf;
   resources: readonly ResourceConfig[];
@@ -38,12 +38,15 @@ interface Origin {
 }
 
 /** The pages on which a person confirms a device (RFC 8628 §3.3). */
-export function devicePages(parts: Parts, { renderError }: Pick<EnginePages, 'renderError'>): DeviceFlow {
+export function devicePages(
+  dependencies: DevicePagesDependencies,
+  { renderError }: Pick<EnginePages, 'renderError'>,
+): DeviceFlow {
   return {
     enabled: true,
     charset: 'base-20',
     mask: '****-****',
-    deviceInfo: (context) => ({ address: clientAddress(context), at: parts.clock.now() }) satisfies Origin,
+    deviceInfo: (context) => ({ address: clientAddress(context), at: dependencies.clock.now() }) satisfies Origin,
 
     async userCodeInputSource(context, _form, out, error) {
       if (error instanceof TooManyPending && out !== undefined) {
@@ -52,10 +55,10 @@ export function devicePages(parts: Parts, { renderError }: Pick<EnginePages, 're
         Object.assign(context.oidc.session ?? {}, { touched: false });
         await renderError(context, out, error);
       } else if (error !== undefined && out?.error === 'server_error') await renderError(context, out, error);
-      else if (error?.name === 'AbortedError') showRefused(parts, context);
-      else if (error !== undefined && hasNoSession(context)) showOutOfDate(parts, context);
+      else if (error?.name === 'AbortedError') showRefused(dependencies, context);
+      else if (error !== undefined && hasNoSession(context)) showOutOfDate(dependencies, context);
       else
-        show(parts, context, 'device-code', {
+        show(dependencies, context, 'device-code', {
           ...formOf(context),
           ...typedCode(context),
           ...complaint(context, error),
@@ -63,29 +66,34 @@ export function devicePages(parts: Parts, { renderError }: Pick<EnginePages, 're
     },
 
     async userCodeConfirmSource(context, _form, client, origin, userCode) {
-      show(parts, context, 'device-confirm', {
+      show(dependencies, context, 'device-confirm', {
         ...formOf(context),
         userCode,
-        ...(await whoAsksForWhat(parts, context, client)),
-        ...whereFrom(context, origin as unknown as Origin, parts.clock),
+        ...(await requestInWords(dependencies, context, client)),
+        ...whereFrom(context, origin as unknown as Origin, dependencies.clock),
       });
     },
 
     successSource(context) {
       const { client, session } = context.oidc;
       const address = clientAddress(context);
-      parts.announce({
+      dependencies.announce({
         type: 'device.allowed',
         account: session?.accountId ?? '',
         client: client?.clientId ?? '',
         address,
       });
-      show(parts, context, 'device-done', { isAllowed: true, clientName: client?.clientName ?? '' });
+      show(dependencies, context, 'device-done', { isAllowed: true, clientName: client?.clientName ?? '' });
     },
   };
 }
 
-function show<Name extends PageName>({ views }: Parts, context: KoaContextWithOIDC, page: Name, data: PageData[Name]) {
+function show<Name extends PageName>(
+  { views }: DevicePagesDependencies,
+  context: KoaContextWithOIDC,
+  page: Name,
+  data: PageData[Name],
+) {
   showPage(context, views.render(page, data));
 }
 
@@ -95,10 +103,10 @@ function formOf({ oidc }: KoaContextWithOIDC): { action: string; xsrf: string } 
   return { action: new URL(oidc.urlFor('code_verification')).pathname, xsrf: typeof secret === 'string' ? secret : '' };
 }
 
-function showRefused(parts: Parts, context: KoaContextWithOIDC): void {
+function showRefused(dependencies: DevicePagesDependencies, context: KoaContextWithOIDC): void {
   const client = context.oidc.entities.DeviceCode?.clientId ?? '';
-  parts.announce({ type: 'device.denied', client, address: clientAddress(context) });
-  show(parts, context, 'device-done', { isAllowed: false });
+  dependencies.announce({ type: 'device.denied', client, address: clientAddress(context) });
+  show(dependencies, context, 'device-done', { isAllowed: false });
 }
 
 /** Tells whether the request has no stored session. The engine then has no form token to compare with. */
@@ -106,13 +114,13 @@ function hasNoSession({ oidc }: KoaContextWithOIDC): boolean {
   return oidc.session?.exp === undefined;
 }
 
-function showOutOfDate(parts: Parts, context: KoaContextWithOIDC): void {
+function showOutOfDate(dependencies: DevicePagesDependencies, context: KoaContextWithOIDC): void {
   const { title, message } = faces['form-expired'];
   const { oidc } = context;
   // The engine has put a form token into the session. It would fail to save that session, which was never begun.
   Object.assign(oidc.session ?? {}, { touched: false });
   const hint = `Open ${oidc.urlFor('code_verification')} and enter the code again, in a browser that keeps cookies.`;
-  show(parts, context, 'error', { title, message, hint, requestId: requestId(context) });
+  show(dependencies, context, 'error', { title, message, hint, requestId: requestId(context) });
 }
 
 /** Returns the user code: the typed one, or the one in the URL of the QR code (RFC 8628 §3.3.1). */
@@ -140,13 +148,13 @@ function complaint(
   return { error: complaints[error.name] ?? 'This page was out of date. Enter the code again.' };
 }
 
-async function whoAsksForWhat(parts: Parts, context: KoaContextWithOIDC, client: Client) {
-  const asked = requestedAccess(context.oidc.entities.DeviceCode?.params ?? {}, client, parts.resources);
-  const account = await parts.accountOf(context, context.oidc.session?.accountId ?? '');
+async function requestInWords(dependencies: DevicePagesDependencies, context: KoaContextWithOIDC, client: Client) {
+  const asked = requestedAccess(context.oidc.entities.DeviceCode?.params ?? {}, client, dependencies.resources);
+  const account = await dependencies.accountOf(context, context.oidc.session?.accountId ?? '');
   return {
     ...appInWords(client, undefined),
     ...(account === undefined ? {} : { account: { name: account.name, email: account.email } }),
-    scopes: scopesInWords(asked, parts.resources),
+    scopes: scopesInWords(asked, dependencies.resources),
     offline: asked.scopes.includes('offline_access'),
   };
 }

@@ -37,14 +37,14 @@ const PAUSES = [3, 10, 60, 300, 1800, 7200];
 const LIFE = 86_400;
 /** Milliseconds for which a sending node holds its lease. */
 const LEASE = 10_000;
-const LOOK_EVERY = 1000;
+const POLL_INTERVAL = 1000;
 /** Maximum number of deliveries that one node attempts at the same time. */
 const AT_ONCE = 200;
 
 /**
  * Stores a logout that is due at once. While it is stored, another call for the same app and session stores nothing.
  */
-export async function keepLogout(grants: Store, clock: Clock, logout: Logout): Promise<Key<Delivery>> {
+export async function storeLogout(grants: Store, clock: Clock, logout: Logout): Promise<Key<Delivery>> {
   const key = deliveryKey(sha256(`${logout.client} ${logout.sid}`));
   await openDeliveries({ grants, clock }).add(key, { ...logout, attempts: 0, dueAt: clock.now() });
   return key;
@@ -52,7 +52,7 @@ export async function keepLogout(grants: Store, clock: Clock, logout: Logout): P
 
 /** Opens the queue of deliveries. @param claim changes a delivery before each attempt */
 function openDeliveries(
-  { grants: store, clock }: Pick<Parts, 'grants' | 'clock'>,
+  { grants: store, clock }: Pick<LogoutDependencies, 'grants' | 'clock'>,
   claim?: (now: Delivery) => Promise<Delivery>,
 ): WorkQueue<Delivery> {
   const rules = { store, clock, index: allDeliveries, life: LIFE, lease: LEASE };
@@ -71,7 +71,7 @@ export interface BackChannelLogout {
   close(): Promise<void>;
 }
 
-interface Parts {
+interface LogoutDependencies {
   grants: Store;
   announce: Announce;
   clock: Clock;
@@ -83,11 +83,11 @@ interface Parts {
  * Back-channel logout that survives an app's outage (OpenID Connect Back-Channel Logout 1.0 §2.5). The server stores a
  * logout first. Any node then tries to deliver it, until the app accepts it or no attempt is left.
  */
-export function backChannelLogout(parts: Parts): BackChannelLogout {
-  const { grants, clock, announce, reportFailure } = parts;
+export function backChannelLogout(dependencies: LogoutDependencies): BackChannelLogout {
+  const { grants, clock, announce, reportFailure } = dependencies;
   let send: Send | undefined;
   // The count and the address are stored before the attempt, so that a crash during the attempt loses neither.
-  const deliveries = openDeliveries(parts, async (now) => {
+  const deliveries = openDeliveries(dependencies, async (now) => {
     const calls = await send?.callsOf(now.client);
     return { ...(calls !== undefined && { calls }), ...now, attempts: now.attempts + 1 };
   });
@@ -95,7 +95,7 @@ export function backChannelLogout(parts: Parts): BackChannelLogout {
     work: async (lease) => {
       if (send !== undefined) await attempt(send, lease, { announce, clock });
     },
-    ...{ lookEvery: LOOK_EVERY, atOnce: AT_ONCE, reportFailure },
+    ...{ pollInterval: POLL_INTERVAL, atOnce: AT_ONCE, reportFailure },
   });
   const deliver = async (keys: readonly Key<Delivery>[]): Promise<void> => {
     if (send !== undefined) await worker.now(keys);
@@ -107,7 +107,7 @@ export function backChannelLogout(parts: Parts): BackChannelLogout {
       worker.start();
     },
     async tell(logout) {
-      await deliver([await keepLogout(grants, clock, logout)]);
+      await deliver([await storeLogout(grants, clock, logout)]);
     },
     deliver,
     close: () => worker.close(),
@@ -168,7 +168,7 @@ function unlessInvalid(error: unknown): undefined {
 async function attempt(
   send: Send,
   lease: Lease<Delivery>,
-  { announce, clock }: Pick<Parts, 'announce' | 'clock'>,
+  { announce, clock }: Pick<LogoutDependencies, 'announce' | 'clock'>,
 ): Promise<void> {
   const { client, attempts: attempt } = lease.value;
   try {
@@ -178,7 +178,7 @@ async function attempt(
     const reason = error instanceof Error ? error.message : 'unknown';
     announce({ type: 'logout.undelivered', client, attempt, reason, givenUp: pause === undefined });
     if (pause === undefined) await lease.done();
-    else await lease.later((now) => ({ ...now, dueAt: clock.now() + pause }));
+    else await lease.reschedule((now) => ({ ...now, dueAt: clock.now() + pause }));
     return;
   }
   announce({ type: 'logout.delivered', client, attempt });

@@ -18,8 +18,8 @@ type State = Session | undefined;
  * OpenID Connect Session Management 1.0. A cookie holds an opaque value for the browser's session. Each authorization
  * response gives the app a hash of that value. When the app asks, a script in a frame compares the two.
  */
-export function sessionManagement(issuer: string, parts: Pick<Parts, 'ring'>): Middleware {
-  const key = browserStateKey(parts);
+export function sessionManagement(issuer: string, dependencies: Pick<BrowserStateDependencies, 'ring'>): Middleware {
+  const key = browserStateKey(dependencies);
   return async (context, next) => {
     // Runs after the engine, because the session's expiry is known only once the engine has saved the session.
     await next();
@@ -30,34 +30,34 @@ export function sessionManagement(issuer: string, parts: Pick<Parts, 'ring'>): M
 /** The state for the cookie of each current response. */
 const states = new WeakMap<object, State>();
 
-interface Parts {
+interface BrowserStateDependencies {
   config: Pick<Config, 'sessions'>;
   ring: Pick<RingSnapshot, 'derive'>;
   random: Random;
 }
 
-function browserStateKey({ ring }: Pick<Parts, 'ring'>): Buffer {
+function browserStateKey({ ring }: Pick<BrowserStateDependencies, 'ring'>): Buffer {
   return ring.derive('browser state');
 }
 
 /** Returns the listener if `sessions.session_management` is on. */
-function whereOn<Listener>(listener: (parts: Parts) => Listener) {
-  return (_engine: unknown, parts: Parts): Listener | undefined =>
-    parts.config.sessions.session_management ? listener(parts) : undefined;
+function ifSessionManagementIsOn<Listener>(listener: (dependencies: BrowserStateDependencies) => Listener) {
+  return (_engine: unknown, dependencies: BrowserStateDependencies): Listener | undefined =>
+    dependencies.config.sessions.session_management ? listener(dependencies) : undefined;
 }
 
 /** Records that nobody is signed in. Because of `endOrStay`, the engine reports only the end of a whole session. */
-export const watchSignOut = whereOn(() => (context: KoaContextWithOIDC): void => {
+export const watchSignOut = ifSessionManagementIsOn(() => (context: KoaContextWithOIDC): void => {
   states.set(context, undefined);
 });
 
 /** Records the session of a request that ends in an error. */
-export const watchErrors = whereOn(() => noteSession);
+export const watchErrors = ifSessionManagementIsOn(() => noteSession);
 
 /** Adds `session_state` to an authorization response (§2). */
-export const watchAnswers = whereOn((parts) => {
-  const { random } = parts;
-  const key = browserStateKey(parts);
+export const watchAnswers = ifSessionManagementIsOn((dependencies) => {
+  const { random } = dependencies;
+  const key = browserStateKey(dependencies);
   return (context: KoaContextWithOIDC, answer: Record<string, unknown> | undefined): void => {
     noteSession(context);
     const state = sessionState(context, key, random);

@@ -2,7 +2,7 @@ import type { AccessToken, Client, ClientCredentials, KoaContextWithOIDC, Refres
 import type { SubjectNames } from '../../accounts/pairwise.ts';
 import type { ResourceConfig } from '../../config/schema.ts';
 import { policyOf } from '../clients/client-metadata.ts';
-import { addedToToken, isOfTheHouse } from './token-claims.ts';
+import { operatorTokenClaims, isFirstPartyWebApp } from './token-claims.ts';
 import type { AccountOf } from './request-account.ts';
 
 type Introspected = AccessToken | ClientCredentials | RefreshToken;
@@ -23,7 +23,7 @@ function mayIntrospect(client: Client, token: object): boolean {
  * introspects its own token gets the claims that the token's scopes allow. An API always gets `username` and the
  * operator's claims.
  */
-export function introspection(parts: {
+export function introspection(dependencies: {
   accountOf: AccountOf;
   subjectNames: SubjectNames;
   resources: readonly ResourceConfig[];
@@ -33,20 +33,20 @@ export function introspection(parts: {
     if (isOther && !mayIntrospect(asker, token)) return false;
     const client = isOther ? await context.oidc.provider.Client.find(token.clientId ?? '') : asker;
     if (client === undefined) return false;
-    const about = { client, audience: Reflect.get(token, 'aud') as unknown, resources: parts.resources };
+    const about = { client, audience: Reflect.get(token, 'aud') as unknown, resources: dependencies.resources };
     if (token.kind === 'ClientCredentials') {
-      say(token, addedToToken(about, 'introspection', undefined));
+      say(token, operatorTokenClaims(about, 'introspection', undefined));
       return true;
     }
-    const account = await parts.accountOf(context, token.accountId);
+    const account = await dependencies.accountOf(context, token.accountId);
     // A token of an account that may not be used counts as inactive.
     if (account === undefined) return false;
-    const sub = parts.subjectNames.subjectFor(account.id, policyOf(client).sector);
-    const isOpen = (scope: string) => isOther || isOfTheHouse(client) || token.scopes.has(scope);
+    const sub = dependencies.subjectNames.subjectFor(account.id, policyOf(client).sector);
+    const isOpen = (scope: string) => isOther || isFirstPartyWebApp(client) || token.scopes.has(scope);
     say(token, {
       ...(isOther || token.scopes.has('profile') ? { username: account.email } : {}),
       ...(token.scopes.has('email') ? { username: account.email, email: account.email } : {}),
-      ...addedToToken(about, 'introspection', { account, sub, isOpen }),
+      ...operatorTokenClaims(about, 'introspection', { account, sub, isOpen }),
     });
     return true;
   };

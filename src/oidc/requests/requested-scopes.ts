@@ -7,11 +7,11 @@ import type { EngineStep, GrantHandler } from '../internals.ts';
 import type { Consent } from '../../accounts/consents.ts';
 import { STREAM_SCOPES } from './transmitter.ts';
 
-interface Parts {
+interface ScopeDependencies {
   config: Pick<Config, 'resources'>;
 }
 
-function scopesOfApis({ config }: Parts): Set<string> {
+function scopesOfApis({ config }: ScopeDependencies): Set<string> {
   return new Set(config.resources.flatMap(({ scopes }) => Object.keys(scopes)));
 }
 
@@ -20,12 +20,12 @@ function scopesOfApis({ config }: Parts): Set<string> {
  * that the client may not have (RFC 6749 §3.3), and allows `offline_access` without `prompt=consent` (OpenID Connect
  * Core §11, "other conditions").
  */
-export function checkScope(engine: EngineStep, parts: Parts): EngineStep {
-  const apiScopes = scopesOfApis(parts);
+export function checkScope(engine: EngineStep, dependencies: ScopeDependencies): EngineStep {
+  const apiScopes = scopesOfApis(dependencies);
   return async (context, next) => {
     const { client, params } = context.oidc;
     if (client === undefined || params === undefined) return engine(context, next);
-    if (params['scope'] === undefined) completeMissingScope(params, client, parts.config.resources);
+    if (params['scope'] === undefined) completeMissingScope(params, client, dependencies.config.resources);
     if (typeof params['scope'] !== 'string') return engine(context, next);
     const asked = params['scope'].split(' ');
     // The engine's error for a malformed scope does not repeat the scope.
@@ -44,8 +44,8 @@ export function checkScope(engine: EngineStep, parts: Parts): EngineStep {
  * Gives a machine client that requests no scope its registered API scopes (RFC 6749 §3.3), and refuses API scopes that
  * the client may not have.
  */
-export function clientCredentialsScope(engine: GrantHandler, parts: Parts): GrantHandler {
-  const apiScopes = scopesOfApis(parts);
+export function clientCredentialsScope(engine: GrantHandler, dependencies: ScopeDependencies): GrantHandler {
+  const apiScopes = scopesOfApis(dependencies);
   return (context) => {
     const { client, params } = context.oidc;
     if (client !== undefined && params !== undefined && params['scope'] === undefined) {

@@ -7,11 +7,11 @@ import { mappedClaims, type Person } from '../../accounts/claims.ts';
 import { placed } from '../../config/sections/claims-schema.ts';
 import type { AccountOf } from './request-account.ts';
 
-const claimsOf = new WeakMap<object, UnknownObject>();
+const presetClaims = new WeakMap<object, UnknownObject>();
 
 /** Sets claims of an access token for a grant type that determines them itself, such as token exchange. */
-export function sayInToken(token: AccessToken, claims: UnknownObject): void {
-  claimsOf.set(token, claims);
+export function setTokenClaims(token: AccessToken, claims: UnknownObject): void {
+  presetClaims.set(token, claims);
 }
 
 /**
@@ -28,15 +28,15 @@ export async function accessTokenClaims(
     resources,
   }: { accountOf: AccountOf; subjectNames: SubjectNames; resources: readonly ResourceConfig[] },
 ): Promise<UnknownObject | undefined> {
-  const given = claimsOf.get(token);
+  const preset = presetClaims.get(token);
   const source = sourceOf(context);
   const account = token.kind === 'AccessToken' ? await accountOf(context, token.accountId) : undefined;
-  const added = addedClaims(context, token, { source, account, subjectNames, resources });
-  if (given !== undefined) return { ...added, ...given };
+  const added = operatorClaims(context, token, { source, account, subjectNames, resources });
+  if (preset !== undefined) return { ...added, ...preset };
   if (token.kind !== 'AccessToken') return { ...added, ...mayAct(context.oidc.client) };
-  return defined({
+  return omitUndefined({
     ...added,
-    roles: shows('roles', context, source) ? account?.roles : undefined,
+    roles: mayReceiveClaims('roles', context, source) ? account?.roles : undefined,
     acr: source?.acr,
     amr: source?.amr,
     auth_time: source?.authTime,
@@ -73,8 +73,12 @@ function sourceOf({ oidc }: KoaContextWithOIDC): Source | undefined {
  * Tells whether an app may receive the claims of a scope: the app is the operator's own, or the person has granted the
  * scope.
  */
-function shows(scope: string, { oidc: { client, grant } }: KoaContextWithOIDC, source: Source | undefined): boolean {
-  if (client !== undefined && isOfTheHouse(client)) return true;
+function mayReceiveClaims(
+  scope: string,
+  { oidc: { client, grant } }: KoaContextWithOIDC,
+  source: Source | undefined,
+): boolean {
+  if (client !== undefined && isFirstPartyWebApp(client)) return true;
   const isGranted = grant?.getOIDCScopeFiltered(new Set([scope])) === scope;
   return isGranted && source?.scopes.has(scope) === true;
 }
@@ -83,7 +87,7 @@ function shows(scope: string, { oidc: { client, grant } }: KoaContextWithOIDC, s
  * Returns the claims that the operator adds for the client or the API. A token without an API gets none, because it is
  * for this server alone.
  */
-function addedClaims(
+function operatorClaims(
   context: KoaContextWithOIDC,
   token: AccessToken | ClientCredentials,
   {
@@ -101,9 +105,9 @@ function addedClaims(
   const { client } = context.oidc;
   if (client === undefined || token.aud === undefined) return {};
   const sub = account && subjectNames.subjectFor(account.id, policyOf(client).sector);
-  const isOpen = (scope: string) => shows(scope, context, source);
+  const isOpen = (scope: string) => mayReceiveClaims(scope, context, source);
   const person = account && sub !== undefined ? { account, sub, isOpen } : undefined;
-  return addedToToken({ client, audience: token.aud, resources }, 'access_token', person);
+  return operatorTokenClaims({ client, audience: token.aud, resources }, 'access_token', person);
 }
 
 /** Returns the `may_act` claim (RFC 8693 §4.4), which names the actor allowed to use this client's tokens. */
@@ -112,7 +116,7 @@ export function mayAct(client: Client | undefined): UnknownObject {
   return actor === undefined ? {} : { may_act: { sub: actor } };
 }
 
-export function defined(claims: UnknownObject): UnknownObject {
+export function omitUndefined(claims: UnknownObject): UnknownObject {
   return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined));
 }
 
@@ -120,42 +124,42 @@ export function defined(claims: UnknownObject): UnknownObject {
  * Symbol under which an account's claims carry the operator's claims. They cannot be ordinary members, because the
  * engine knows only claim names that all clients share.
  */
-const ADDED = Symbol('claims that the operator added');
+const OPERATOR_CLAIMS = Symbol('claims that the operator added');
 
-type Carrying = UnknownObject & { [ADDED]?: Record<string, unknown> };
+type WithOperatorClaims = UnknownObject & { [OPERATOR_CLAIMS]?: Record<string, unknown> };
 
 /**
  * Tells whether an app is the operator's own, so that it needs no scope for claims. A native app does not count,
  * because other software can imitate it (RFC 8252 §8.6).
  */
-export function isOfTheHouse(client: Client): boolean {
+export function isFirstPartyWebApp(client: Client): boolean {
   return client.applicationType === 'web' && policyOf(client).firstParty;
 }
 
 /** Adds the operator's claims for a client's ID tokens, or for /userinfo, to the claims of its scopes. */
-export function withAdded(
+export function withOperatorClaims(
   claims: UnknownObject,
   place: 'id_token' | 'userinfo',
   { client, person }: { client: Client; person: Person },
 ): UnknownObject {
-  return { ...claims, [ADDED]: mappedClaims(policyOf(client).claims, place, person) };
+  return { ...claims, [OPERATOR_CLAIMS]: mappedClaims(policyOf(client).claims, place, person) };
 }
 
 interface EngineClaims {
-  available: Carrying;
+  available: WithOperatorClaims;
   result(): Promise<UnknownObject>;
 }
 
 /** Adds the operator's claims to the account claims that the engine returns. */
-export function resultWithAdded(engine: EngineClaims['result']) {
+export function resultWithOperatorClaims(engine: EngineClaims['result']) {
   return async function result(this: EngineClaims): Promise<UnknownObject> {
-    const { [ADDED]: added } = this.available;
+    const { [OPERATOR_CLAIMS]: added } = this.available;
     return { ...(await engine.call(this)), ...added };
   };
 }
 
 /** Returns the operator's claims for an API's access token or its introspection. */
-export function addedToToken(
+export function operatorTokenClaims(
   { client, audience, resources }: { client: Client; audience: unknown; resources: readonly ResourceConfig[] },
   place: 'access_token' | 'introspection',
   person: Person | undefined,

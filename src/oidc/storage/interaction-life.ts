@@ -10,7 +10,7 @@ export const HINTED = 'hinted';
 /** Member of an interaction's record that holds the bytes counted for it. */
 const SPENT = 'latchkey_spent';
 
-interface Parts {
+interface InteractionLifeDependencies {
   grants: Store;
   clock: Clock;
   pending: PendingRequests;
@@ -21,7 +21,7 @@ interface Parts {
  * TooManyPending
  */
 export async function admitInteraction(
-  { pending }: Parts,
+  { pending }: InteractionLifeDependencies,
   payload: AdapterPayload,
   ttl: number | undefined,
 ): Promise<{ payload: AdapterPayload; ttl: number | undefined }> {
@@ -39,7 +39,7 @@ export async function admitInteraction(
  * requests open it at once, only the one whose write succeeds counts it.
  */
 export async function prolong<T>(
-  { grants, clock, pending }: Parts,
+  { grants, clock, pending }: InteractionLifeDependencies,
   key: Key<T>,
   { value, version, expiresAt = Infinity }: Stored<T>,
   payload: AdapterPayload,
@@ -60,7 +60,10 @@ export function keepCount(payload: AdapterPayload, before: AdapterPayload): Adap
  * Uncounts an interaction that ended with a sign-in. An interaction that an existing session completes stays counted,
  * because it requires no password and leaves a record.
  */
-export async function settle({ pending }: Parts, { result, [SPENT]: spent }: AdapterPayload): Promise<void> {
+export async function settle(
+  { pending }: InteractionLifeDependencies,
+  { result, [SPENT]: spent }: AdapterPayload,
+): Promise<void> {
   if (result?.login !== undefined && spent !== undefined) await pending.finish('sign-in', spent as Spent);
 }
 

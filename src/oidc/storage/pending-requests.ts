@@ -74,16 +74,16 @@ export interface PendingRequests {
   mayStay(payload: AdapterPayload): Promise<boolean>;
 }
 
-interface Parts {
+interface PendingRequestsDependencies {
   grants: Store;
   clock: Clock;
   limits: Config['pending_requests'];
   knownBrowser: (token: string | undefined) => string | undefined;
 }
 
-export function pendingRequests(parts: Parts): PendingRequests {
-  const { grants, clock } = parts;
-  const { strangersAt, sharesOf } = openShares(parts);
+export function pendingRequests(dependencies: PendingRequestsDependencies): PendingRequests {
+  const { grants, clock } = dependencies;
+  const { strangersAt, sharesOf } = openShares(dependencies);
   const budget = (kind: PendingKind): Budget =>
     openBudget({ grants, clock, name: `pending ${kind}`, span: SPANS[kind] });
   const pending: Record<PendingKind, Budget> = {
@@ -113,11 +113,11 @@ export function pendingRequests(parts: Parts): PendingRequests {
       await spend('proof', PROOF * Math.ceil(seconds / SPANS.proof));
     },
     isSpent(kind, context) {
-      if (parts.knownBrowser(deviceToken(context)) !== undefined) return false;
+      if (dependencies.knownBrowser(deviceToken(context)) !== undefined) return false;
       return pending[kind].isSpent(strangersAt(clientAddress(context)));
     },
     finish: (kind, { subjects, bytes }) => pending[kind].giveBack(subjects, bytes),
-    mayStay: (payload) => opened.spend([everybody(parts.limits)], sizeOf(payload)),
+    mayStay: (payload) => opened.spend([everybody(dependencies.limits)], sizeOf(payload)),
   };
 }
 
@@ -126,7 +126,7 @@ function everybody({ kib_total: kib }: Config['pending_requests']): Share {
 }
 
 /** Determines the shares from which a sender spends. */
-function openShares({ limits, knownBrowser }: Pick<Parts, 'limits' | 'knownBrowser'>) {
+function openShares({ limits, knownBrowser }: Pick<PendingRequestsDependencies, 'limits' | 'knownBrowser'>) {
   const all = everybody(limits);
   const each = limits.kib_per_address * 1024;
   const knownBrowsers: Share = { ...all, subject: 'known browsers' };

@@ -51,7 +51,7 @@ interface Seen {
 export function sessionAdapter({ grants, random, clock, pending, config }: SessionAdapterDependencies): Adapter {
   const cookies = new SessionCookies(grants, random);
   const seenBy = new WeakMap<KoaContextWithOIDC, Seen>();
-  const parts = { grants, cookies, pending };
+  const dependencies = { grants, cookies, pending };
 
   return {
     ...unsupported,
@@ -78,9 +78,10 @@ export function sessionAdapter({ grants, random, clock, pending, config }: Sessi
       const facts = startedAt === undefined ? {} : { startedAt, ...useOf(context, clock, config.sessions.place) };
       const state = tiedState(payload, context, random);
       const write = { id, payload: { ...payload, ...facts, state }, options: lifetime(ttl) };
-      if (seen === undefined) return begin(parts, write);
+      if (seen === undefined) return begin(dependencies, write);
       const signsIn = context?.oidc.result?.login !== undefined;
-      const goesOn = seen.cookie.id === id ? goOn(parts, write, seen) : rename(parts, write, seen, signsIn);
+      const goesOn =
+        seen.cookie.id === id ? goOn(dependencies, write, seen) : rename(dependencies, write, seen, signsIn);
       // If the session has ended, a code is invalid. An access token is not, because the session's revocation could not
       // find it, so it must not be sent.
       if (!(await goesOn) && context?.oidc.entities.AccessToken !== undefined)
@@ -97,7 +98,7 @@ export function sessionAdapter({ grants, random, clock, pending, config }: Sessi
   };
 }
 
-interface Parts {
+interface SessionStores {
   grants: Store;
   cookies: SessionCookies;
   pending: PendingRequests;
@@ -164,7 +165,7 @@ function useOf(
 }
 
 /** Writes the session first, so that a crash leaves no cookie without a session. */
-async function begin({ grants, cookies, pending }: Parts, { id, payload, options }: Write): Promise<void> {
+async function begin({ grants, cookies, pending }: SessionStores, { id, payload, options }: Write): Promise<void> {
   if (payload.accountId === undefined) await pending.admit('session', payload);
   const { uid, state, session } = split(payload);
   await grants.set(sessionKey(uid), session, { ...options, ...ofItsAccount(session) });
@@ -172,7 +173,7 @@ async function begin({ grants, cookies, pending }: Parts, { id, payload, options
 }
 
 /** Writes the changes of a session that keeps its cookie. @returns false if the session has ended */
-async function goOn({ grants, cookies }: Parts, { payload, options }: Write, seen: Seen): Promise<boolean> {
+async function goOn({ grants, cookies }: SessionStores, { payload, options }: Write, seen: Seen): Promise<boolean> {
   const { uid, state, session } = split(payload);
   const isAsking = !isDeepStrictEqual(state, seen.state);
   if (!(await writeChanges(grants, uid, session, seen, options))) return false;
@@ -186,8 +187,13 @@ async function goOn({ grants, cookies }: Parts, { payload, options }: Write, see
  * because its old cookie stays until the new one exists. @returns false if the session has ended, or if another sign-in
  * with the cookie was faster
  */
-async function rename(parts: Parts, { id, payload, options }: Write, seen: Seen, signsIn: boolean): Promise<boolean> {
-  const { grants, cookies } = parts;
+async function rename(
+  dependencies: SessionStores,
+  { id, payload, options }: Write,
+  seen: Seen,
+  signsIn: boolean,
+): Promise<boolean> {
+  const { grants, cookies } = dependencies;
   const { uid, state, session } = split(payload);
   const wasAnonymous = seen.session.value.accountId === undefined;
   if (wasAnonymous && !(await cookies.remove(seen.cookie.id))) return false;

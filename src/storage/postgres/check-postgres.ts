@@ -6,7 +6,7 @@ export async function checkRecordsPostgres(store: PostgresStore): Promise<string
   const unsafe = await unsafeSettings(store);
   if (unsafe.length > 0) {
     throw new Error(
-      `the records store would lose accounts and keys when its machine stops: its PostgreSQL has ${says(unsafe)}`,
+      `the records store would lose accounts and keys when its machine stops: its PostgreSQL has ${settingsAndFix(unsafe)}`,
     );
   }
   return warnings(store);
@@ -17,7 +17,7 @@ export async function checkGrantsPostgres(store: PostgresStore): Promise<string[
   const unsafe = await unsafeSettings(store);
   const lost =
     `the grants store may lose sessions and revocations, and may be damaged, when its machine stops: its PostgreSQL has ` +
-    says(unsafe);
+    settingsAndFix(unsafe);
   return [...(unsafe.length > 0 ? [lost] : []), ...(await warnings(store))];
 }
 
@@ -47,7 +47,7 @@ async function unsafeSettings({ primary }: PostgresStore): Promise<string[]> {
   return rows.map(({ name }) => String(name));
 }
 
-function says(names: readonly string[]): string {
+function settingsAndFix(names: readonly string[]): string {
   const settings = names.map((name) => `${name} = off`).join(' and ');
   const fixes = names.map((name) => `ALTER SYSTEM SET ${name} = on`).join('; ');
   return `${settings}. Run ${fixes}; SELECT pg_reload_conf()`;

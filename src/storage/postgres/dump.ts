@@ -32,10 +32,10 @@ export function dumpPostgres(primary: Primary, schema: string, now: number): Asy
 
 async function* itemsOf(primary: Primary, schema: string, now: number): AsyncGenerator<Item> {
   for (const [table, { id, columns }] of Object.entries(TABLES)) {
-    const places = id.map((_name, at) => `$${at + 3}`).join(', ');
+    const placeholders = id.map((_name, at) => `$${at + 3}`).join(', ');
     const first = `SELECT ${columns} FROM "${schema}".${table} WHERE expires_at > $1`;
     const order = `ORDER BY ${id.join(', ')} LIMIT $2`;
-    const next = `${first} AND (${id.join(', ')}) > (${places}) ${order}`;
+    const next = `${first} AND (${id.join(', ')}) > (${placeholders}) ${order}`;
     let rows = await primary.read(`${first} ${order}`, [now, PAGE]);
     while (rows.length > 0) {
       for (const row of rows) yield itemOf(table, row);
@@ -71,8 +71,8 @@ function itemOf(table: string, row: Row): Item {
 
 /** Writes items in one transaction, in a fixed order, so that two loads cannot deadlock. */
 export async function loadItems(primary: Primary, schema: string, items: readonly Item[], now: number): Promise<void> {
-  const living = items.filter(({ expiresAt = DURABLE }) => now < expiresAt);
-  const inOrder = living.toSorted((a, b) => (`${a.kind} ${a.key}` < `${b.kind} ${b.key}` ? -1 : 1));
+  const unexpired = items.filter(({ expiresAt = DURABLE }) => now < expiresAt);
+  const inOrder = unexpired.toSorted((a, b) => (`${a.kind} ${a.key}` < `${b.kind} ${b.key}` ? -1 : 1));
   await primary.transaction(PATIENCE, async (run) => {
     for (const item of inOrder) {
       const { table, row, id } = rowOf(item);

@@ -68,7 +68,7 @@ export function describeFailure(error: unknown): { reason: string; fix: string }
 }
 
 /** Tells whether the failure may soon pass: the server is starting, or another one is taking its place. */
-export function mayPass(error: unknown): boolean {
+export function isTransient(error: unknown): boolean {
   if (error instanceof DatabaseError) return error.code === '57P03';
   return error instanceof NoPrimary || (error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED');
 }

@@ -3,13 +3,13 @@ import { splitTerm } from '../cursor.ts';
 import type { WriteOptions } from '../store.ts';
 
 /** Maximum length of a stored name in bytes. A B-tree entry holds two names, in at most 2704 bytes. */
-const LONGEST = 1000;
+const MAX_LENGTH = 1000;
 /** Number of bytes that an abbreviated name keeps of its beginning. */
-const KEPT = 800;
+const ABBREVIATED_LENGTH = 800;
 /** First character of an escape sequence. The character after it tells which one. */
 const ESCAPE = '\u0001';
 /** Half a character, or half an escape: with the mark of a digest after it, it would read as another name. */
-const CUT = new RegExp(`[\uFFFD${ESCAPE}]+$`);
+const INCOMPLETE_END = new RegExp(`[\uFFFD${ESCAPE}]+$`);
 const NUL = `${ESCAPE}\u0001`;
 const ITSELF = `${ESCAPE}\u0002`;
 const DIGEST = `${ESCAPE}\u0003`;
@@ -101,8 +101,8 @@ function escaped(name: string): string {
 
 function abbreviated(text: string): string {
   // A UTF-16 code unit takes at most three bytes in UTF-8.
-  if (text.length * 3 <= LONGEST || Buffer.byteLength(text) <= LONGEST) return text;
-  const beginning = Buffer.from(text).subarray(0, KEPT).toString().replace(CUT, '');
+  if (text.length * 3 <= MAX_LENGTH || Buffer.byteLength(text) <= MAX_LENGTH) return text;
+  const beginning = Buffer.from(text).subarray(0, ABBREVIATED_LENGTH).toString().replace(INCOMPLETE_END, '');
   return `${beginning}${DIGEST}${createHash('sha256').update(text).digest('hex')}`;
 }
 

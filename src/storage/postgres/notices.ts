@@ -48,7 +48,7 @@ export class Notices {
     try {
       await this.#open();
     } catch (error) {
-      this.#again();
+      this.#reconnectLater();
       throw portError(error);
     }
     return () => {
@@ -80,12 +80,12 @@ export class Notices {
       let client: Client | undefined;
       try {
         client = await connected(connectionOptions(this.#url, node), (notification) => {
-          this.#hear(notification);
+          this.#dispatch(notification);
         });
         // A replica refuses this statement.
         await client.query(`LISTEN "${this.#channel}"`);
         if (this.#isStopped) throw new StoreUnavailable('PostgreSQL: the store is closed');
-        this.#keep(client);
+        this.#adopt(client);
         return client;
       } catch (error) {
         failure = error;
@@ -95,52 +95,52 @@ export class Notices {
     throw failure;
   }
 
-  #keep(client: Client): void {
+  #adopt(client: Client): void {
     this.#client = client;
     this.#retry = FIRST_RETRY;
     client.once('end', () => {
       if (this.#client !== client) return;
       this.#client = undefined;
-      this.#again();
+      this.#reconnectLater();
     });
-    this.#look(client);
+    this.#probeLater(client);
   }
 
   /** Checks the connection every few seconds, because a server that stops answering does not end it. */
-  #look(client: Client): void {
+  #probeLater(client: Client): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       client.query('SELECT 1').then(
         () => {
-          if (this.#client === client) this.#look(client);
+          if (this.#client === client) this.#probeLater(client);
         },
         () => void client.end().catch(() => undefined),
       );
     }, PERIOD).unref();
   }
 
-  #again(): void {
+  #reconnectLater(): void {
     if (this.#isStopped) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.#open().catch(() => {
-        this.#again();
+        this.#reconnectLater();
       });
     }, this.#retry).unref();
     this.#retry = Math.min(this.#retry * 2, LAST_RETRY);
   }
 
-  #hear({ channel, payload = '' }: Notification): void {
+  #dispatch({ channel, payload = '' }: Notification): void {
     if (channel !== this.#channel) return;
-    let heard: unknown;
+    let parsed: unknown;
     try {
-      heard = JSON.parse(payload);
+      parsed = JSON.parse(payload);
     } catch {
       return; // Another user of this database sent it.
     }
     // Any role that may connect to the database can send one, and an error here would end the process.
-    const parts: unknown[] = Array.isArray(heard) ? heard : [];
-    const [name, message] = parts;
+    const members: unknown[] = Array.isArray(parsed) ? parsed : [];
+    const [name, message] = members;
     if (typeof name !== 'string' || typeof message !== 'string') return;
     for (const listener of this.#listeners.get(name) ?? []) listener(message);
   }

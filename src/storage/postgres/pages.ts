@@ -15,7 +15,7 @@ import { DURABLE, type Statements } from './statements.ts';
 /** The greatest Unicode character. */
 const LAST = '\u{10FFFF}';
 
-interface Wanted {
+interface PageRequest {
   after: string | undefined;
   limit: number;
 }
@@ -23,7 +23,7 @@ interface Wanted {
 export async function readMembers<T>(
   primary: Primary,
   statements: Pick<Statements, 'members'>,
-  { index, after, limit }: Wanted & { index: Index<T> },
+  { index, after, limit }: PageRequest & { index: Index<T> },
   now: number,
 ): Promise<Page<T>> {
   const start = after === undefined ? { expiresAt: 0, name: '' } : decodeCursor(after);
@@ -41,7 +41,7 @@ export async function readMembers<T>(
 export async function readRange<T>(
   primary: Primary,
   statements: Pick<Statements, 'range'>,
-  { prefix, after, limit }: Wanted & { prefix: Term<T> },
+  { prefix, after, limit }: PageRequest & { prefix: Term<T> },
   now: number,
 ): Promise<TermPage<T>> {
   const { order, text } = splitTerm(prefix);

@@ -21,25 +21,25 @@ import { rowNames, storedName } from './names.ts';
 import { LONGEST_NOTICE, Notices } from './notices.ts';
 import { readMembers, readRange } from './pages.ts';
 import { Primary } from './primary.ts';
-import { checkServer, isMade, prepareSchema } from './schema.ts';
+import { checkServer, schemaExists, prepareSchema } from './schema.ts';
 import { DURABLE, statementsOf, type Statements, type Statement } from './statements.ts';
 
 const PAGE = 100;
 
 /**
- * Opens the store in a PostgreSQL database. If `mayMake` is true, it creates a missing schema.
+ * Opens the store in a PostgreSQL database. If `mayCreate` is true, it creates a missing schema.
  * @throws StoreMissing, StoreUnavailable if no primary answers, or Error for a server that cannot hold a store
  */
 export async function openPostgresStore(
   url: string,
   clock: Clock,
-  { isReplicated, mayMake }: { isReplicated: boolean; mayMake: boolean },
+  { isReplicated, mayCreate }: { isReplicated: boolean; mayCreate: boolean },
 ): Promise<PostgresStore> {
   const parsed = parseStoreUrl(url);
   if (parsed.backend !== 'postgres') throw new Error('not the URL of a PostgreSQL');
   const primary = await Primary.connect(parsed, isReplicated);
   try {
-    if (!mayMake && !(await isMade(primary, parsed.schema))) throw new StoreMissing(url);
+    if (!mayCreate && !(await schemaExists(primary, parsed.schema))) throw new StoreMissing(url);
     await checkServer(primary, parsed);
     await prepareSchema(primary, parsed.schema);
     return new PostgresStore(parsed, primary, clock);

@@ -1,17 +1,17 @@
 import type { PostgresUrl } from '../../config/store-url.ts';
 import { StoreUnavailable } from '../store.ts';
-import { describeFailure, mayPass, NoPrimary, portError } from './errors.ts';
+import { describeFailure, isTransient, NoPrimary, portError } from './errors.ts';
 import { Server, type Rows } from './server.ts';
 import type { Statement } from './statements.ts';
 
 /** Milliseconds between two checks of each server. */
 const PERIOD = 1000;
 /** Milliseconds for which an answer is trusted, and so the longest time for which a deposed primary is used. */
-const BELIEVED = 3000;
+const TRUSTED_FOR = 3000;
 /** Milliseconds after a failed search for the primary during which requests fail without another search. */
 const PAUSE = 100;
 /** Milliseconds to wait for the answers of all servers before the primary is chosen. */
-const OTHERS = 1000;
+const ALL_ANSWERS_PATIENCE = 1000;
 /** Longest wait for the first connection, and the pause between two attempts, in milliseconds. */
 const START_PATIENCE = 5000;
 const START_PAUSE = 200;
@@ -45,7 +45,7 @@ export class Primary {
         await primary.#choose();
         return primary;
       } catch (error) {
-        const isOver = performance.now() > end || !primary.#servers.every((server) => mayPass(server.error));
+        const isOver = performance.now() > end || !primary.#servers.every((server) => isTransient(server.error));
         if (isOver) {
           await primary.close();
           throw error;
@@ -99,12 +99,12 @@ export class Primary {
     try {
       const result = await work(server);
       if (this.#current !== server) throw new NoPrimary('PostgreSQL: another server has become the primary');
-      if (performance.now() - (server.state?.at ?? -Infinity) > BELIEVED) await this.confirm(server);
+      if (performance.now() - (server.state?.at ?? -Infinity) > TRUSTED_FOR) await this.confirm(server);
       return result;
     } catch (error) {
-      const told = portError(error);
-      if (told instanceof StoreUnavailable && !this.#isClosed) void server.ask().then(() => this.#settle());
-      throw told;
+      const failure = portError(error);
+      if (failure instanceof StoreUnavailable && !this.#isClosed) void server.ask().then(() => this.#settle());
+      throw failure;
     }
   }
 
@@ -120,12 +120,12 @@ export class Primary {
     if (this.#isClosed) throw new StoreUnavailable('PostgreSQL: the store is closed');
     const all = this.#askAll();
     let timer: NodeJS.Timeout | undefined;
-    await Promise.race([all, new Promise((resolve) => (timer = setTimeout(resolve, OTHERS)))]);
+    await Promise.race([all, new Promise((resolve) => (timer = setTimeout(resolve, ALL_ANSWERS_PATIENCE)))]);
     clearTimeout(timer);
     this.#settle();
     if (this.#current === undefined) await all;
     if (this.#current !== undefined) return this.#current;
-    const error = this.#nobody();
+    const error = this.#noPrimaryError();
     this.#refusal = { error, at: performance.now() };
     throw error;
   }
@@ -147,7 +147,7 @@ export class Primary {
     this.#current = next;
   }
 
-  #nobody(): StoreUnavailable {
+  #noPrimaryError(): StoreUnavailable {
     const where = this.#servers.map(({ name }) => name).join(', ');
     const reasons = this.#servers.map((server) => {
       const { error, state, name } = server;
@@ -158,9 +158,9 @@ export class Primary {
         : `${name} and another server both are primaries of timeline ${this.#timeline}`;
       return { error: undefined, ...describeFailure(new NoPrimary(reason)) };
     });
-    const said = [...new Set(reasons.map(({ reason }) => reason))].join('; ');
+    const reasonText = [...new Set(reasons.map(({ reason }) => reason))].join('; ');
     const fix = reasons.find((one) => one.fix !== '')?.fix ?? '';
     const cause = portError(reasons[0]?.error);
-    return new NoPrimary(`no PostgreSQL at ${where}: ${said}${fix}`, { cause });
+    return new NoPrimary(`no PostgreSQL at ${where}: ${reasonText}${fix}`, { cause });
   }
 }

@@ -109,7 +109,7 @@ export async function prepareSchema(primary: Primary, schema: string): Promise<v
 }
 
 /** Tells whether a server has created the schema. */
-export async function isMade(primary: Primary, schema: string): Promise<boolean> {
+export async function schemaExists(primary: Primary, schema: string): Promise<boolean> {
   return (await foundVersion((text, values) => primary.read(text, values), schema)) > 0;
 }
 

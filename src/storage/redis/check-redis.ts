@@ -60,13 +60,13 @@ async function checkFence(server: Redis, { sentinels }: RedisStore, isReplicated
     throw new Error('stores.durability is replicated, but the Redis has no replica: add one, or write primary');
   }
   if (!hasReplicas) return [];
-  const least = await setting(server, 'min-replicas-to-write');
+  const minReplicas = await setting(server, 'min-replicas-to-write');
   const lag = await setting(server, 'min-replicas-max-lag');
-  if (least === undefined || lag === undefined) return [];
-  if (Number(least) > 0 && Number(lag) > 0 && Number(lag) <= LONGEST_LAG) return [];
+  if (minReplicas === undefined || lag === undefined) return [];
+  if (Number(minReplicas) > 0 && Number(lag) > 0 && Number(lag) <= LONGEST_LAG) return [];
   return [
     'a Redis that is cut off from its replicas would go on taking writes, which are lost when a replica takes its ' +
-      `place: it has min-replicas-to-write ${least} and min-replicas-max-lag ${lag}. ${FENCE}`,
+      `place: it has min-replicas-to-write ${minReplicas} and min-replicas-max-lag ${lag}. ${FENCE}`,
   ];
 }
 

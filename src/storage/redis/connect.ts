@@ -52,8 +52,8 @@ export async function connectRedis(url: RedisUrl, isReplicated: boolean): Promis
     close();
     const where = url.nodes.map(({ host, port }) => `${host}:${port}`).join(', ');
     const reason = clients.map((client) => lastErrors.get(client)).find((one) => one !== undefined) ?? error;
-    const told = reason instanceof Error ? reason.message : 'no answer';
-    throw new StoreUnavailable(`no Redis at ${where}: ${told}${fixFor(told)}`, { cause: error });
+    const message = reason instanceof Error ? reason.message : 'no answer';
+    throw new StoreUnavailable(`no Redis at ${where}: ${message}${fixFor(message)}`, { cause: error });
   }
 }
 
@@ -115,10 +115,10 @@ function retryDelay(tries: number): number {
 }
 
 /** Returns the remedy for an error that a wrong store URL causes, or an empty text. */
-function fixFor(told: string): string {
-  if (/WRONGPASS|NOAUTH|invalid (username-)?password/i.test(told))
+function fixFor(message: string): string {
+  if (/WRONGPASS|NOAUTH|invalid (username-)?password/i.test(message))
     return '. Its user or password is wrong or missing: give the whole URL by LATCHKEY_STORE, redis://USER:PASSWORD@HOST';
-  if (/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|no answer/.test(told))
+  if (/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|no answer/.test(message))
     return '. Start it, or correct the host and port in the store URL';
   return '';
 }

@@ -7,14 +7,14 @@ import type { Sentinels } from './sentinels.ts';
 /** Milliseconds between two checks. A check asks each server for its role, and the Sentinels for the primary. */
 const PERIOD = 1000;
 /** Milliseconds for which an answer is trusted, and so the longest time for which a deposed primary is used. */
-const BELIEVED = 3000;
+const TRUSTED_FOR = 3000;
 /** Milliseconds after a failed check during which requests fail without another check. */
 const PAUSE = 100;
 /**
  * Milliseconds for which a replica that has vanished still counts as required. If there are Sentinels, their answers
  * decide instead.
  */
-const MISSED = 60_000;
+const MISSING_COUNTED_FOR = 60_000;
 
 /**
  * Watches whether the servers in use are primaries. It asks them, and the Sentinels or the cluster. A reply counts only
@@ -27,18 +27,18 @@ export class PrimaryWatch {
   readonly #replicas = new WeakMap<Redis, { count: number; at: number }>();
   #confirmedAt = -Infinity;
   #refusal: { error: unknown; at: number } | undefined;
-  #looking: Promise<void> | undefined;
+  #checking: Promise<void> | undefined;
 
   constructor(clients: readonly Client[], sentinels: Sentinels | undefined) {
     this.#clients = clients;
     this.#sentinels = sentinels;
-    this.#timer = setInterval(() => void this.#look().catch(() => undefined), PERIOD).unref();
+    this.#timer = setInterval(() => void this.#check().catch(() => undefined), PERIOD).unref();
   }
 
   /** Waits for a reply, and returns it if it came from a primary. @throws StoreUnavailable */
   readonly confirmed = async <T>(reply: Promise<T>): Promise<T> => {
     const answer = await withTimeout(reply);
-    if (performance.now() - this.#confirmedAt > BELIEVED) await this.confirm();
+    if (performance.now() - this.#confirmedAt > TRUSTED_FOR) await this.confirm();
     return answer;
   };
 
@@ -46,7 +46,7 @@ export class PrimaryWatch {
   async confirm(): Promise<void> {
     const { at, error } = this.#refusal ?? { at: -Infinity, error: undefined };
     if (performance.now() - at < PAUSE) throw error;
-    await this.#look();
+    await this.#check();
   }
 
   /** Returns the number of replicas that must have a write before it is safe. */
@@ -59,9 +59,9 @@ export class PrimaryWatch {
     clearInterval(this.#timer);
   }
 
-  #look(): Promise<void> {
-    this.#looking ??= this.#ask().finally(() => (this.#looking = undefined));
-    return this.#looking;
+  #check(): Promise<void> {
+    this.#checking ??= this.#ask().finally(() => (this.#checking = undefined));
+    return this.#checking;
   }
 
   async #ask(): Promise<void> {
@@ -80,7 +80,7 @@ export class PrimaryWatch {
   async #askClient(client: Client): Promise<void> {
     if (!(client instanceof Cluster)) return this.#askRole(client);
     // A server that does not answer acknowledges nothing, so it does no harm. The other servers continue.
-    await Promise.all(mastersOf(client).map((master) => this.#askRole(master).catch(unlessItAnswered)));
+    await Promise.all(mastersOf(client).map((master) => this.#askRole(master).catch(rethrowNoPrimary)));
     const deposed = await deposedMasters(client.nodes('all'));
     if (deposed.length === 0) return;
     client.refreshSlotsCache();
@@ -97,7 +97,7 @@ export class PrimaryWatch {
     const count = Array.isArray(replicas) ? replicas.length : 0;
     const known = this.#replicas.get(server);
     const now = performance.now();
-    if (known === undefined || count >= known.count || now - known.at > MISSED) {
+    if (known === undefined || count >= known.count || now - known.at > MISSING_COUNTED_FOR) {
       this.#replicas.set(server, { count, at: now });
     }
   }
@@ -106,6 +106,6 @@ export class PrimaryWatch {
 /** Thrown if a server itself reports that it is not a primary. */
 class NoPrimary extends StoreUnavailable {}
 
-function unlessItAnswered(error: unknown): void {
+function rethrowNoPrimary(error: unknown): void {
   if (error instanceof NoPrimary) throw error;
 }

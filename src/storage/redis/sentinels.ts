@@ -25,7 +25,7 @@ interface SentinelView {
 }
 
 /** Milliseconds after which writes no longer wait for an unreachable replica. */
-const GONE = 5_000;
+const UNREACHABLE_AFTER = 5_000;
 
 /** Milliseconds that a Sentinel may take to answer. */
 const PATIENCE = 1000;
@@ -33,10 +33,10 @@ const PATIENCE = 1000;
 const RETRY = 500;
 
 /** Milliseconds that a connection may take to close before it is destroyed. */
-const ENDING = 2000;
+const CLOSE_PATIENCE = 2000;
 
 /** A connection to a server, and the server's address as the Sentinels named it. */
-interface Open {
+interface OpenConnection {
   address: Address;
   end: () => void;
 }
@@ -50,7 +50,7 @@ export class Sentinels {
   readonly #sentinels: Redis[];
   readonly #listeners: Redis[];
   readonly #tls: boolean;
-  readonly #open = new Set<Open>();
+  readonly #open = new Set<OpenConnection>();
   #views: SentinelView[] = [];
   #asking: Promise<Address> | undefined;
 
@@ -95,7 +95,7 @@ export class Sentinels {
     const openToPrimary = () => this.#openToPrimary();
     return class extends AbstractConnector {
       constructor(_options: unknown) {
-        super(ENDING);
+        super(CLOSE_PATIENCE);
       }
 
       async connect(): Promise<AbstractConnector['stream']> {
@@ -219,7 +219,8 @@ function neededReplicas(views: readonly SentinelView[], all: number): number {
   // A Sentinel that does not answer may see the primary as down, too.
   if (down > 0 && down + all - views.length >= quorum) return Infinity;
   const known = new Set(views.flatMap(({ replicas }) => [...replicas.keys()]));
-  const isGone = (replica: string): boolean => views.every(({ replicas }) => (replicas.get(replica) ?? GONE) >= GONE);
+  const isGone = (replica: string): boolean =>
+    views.every(({ replicas }) => (replicas.get(replica) ?? UNREACHABLE_AFTER) >= UNREACHABLE_AFTER);
   return Math.max(1, [...known].filter((replica) => !isGone(replica)).length);
 }
 

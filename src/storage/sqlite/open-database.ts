@@ -124,11 +124,13 @@ export function openDatabase(path: string): DatabaseSync {
     return database;
   } catch (error) {
     database.close();
-    throw isForeign(error) ? new Error(`sqlite:${path} is not a database: ${OWN_FILE}`, { cause: error }) : error;
+    throw isNoDatabase(error)
+      ? new Error(`sqlite:${path} is not a database: ${NAME_ANOTHER_FILE}`, { cause: error })
+      : error;
   }
 }
 
-const OWN_FILE = 'name another file by stores.grants, stores.records or LATCHKEY_STORE';
+const NAME_ANOTHER_FILE = 'name another file by stores.grants, stores.records or LATCHKEY_STORE';
 
 function makeFile(path: string): void {
   try {
@@ -145,12 +147,12 @@ function makeFile(path: string): void {
     };
     const code = codeOf(error);
     const reason = reasons[code] ?? 'its folder cannot be made';
-    throw new Error(`sqlite:${path} cannot be opened: ${reason} (${code}); ${OWN_FILE}`, { cause: error });
+    throw new Error(`sqlite:${path} cannot be opened: ${reason} (${code}); ${NAME_ANOTHER_FILE}`, { cause: error });
   }
 }
 
 /** SQLITE_NOTADB: the file is not an SQLite database (https://sqlite.org/rescode.html#notadb). */
-function isForeign(error: unknown): boolean {
+function isNoDatabase(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && error.errcode === 26;
 }
 

@@ -6,7 +6,7 @@ import type { Clock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import type { Store } from '../../src/storage/store.ts';
 
-export interface Parts {
+export interface CredentialServices {
   accounts: Accounts;
   passwords: Passwords;
   attempts: Attempts;
@@ -14,7 +14,7 @@ export interface Parts {
 }
 
 /** What signing in and up are made of, over one store, with hashes that cost next to nothing. */
-export function openParts(store: Store, clock: Clock): Parts {
+export function openCredentialServices(store: Store, clock: Clock): CredentialServices {
   const argon2 = { memory_kib: 64, passes: 2, parallelism: 1 };
   return {
     accounts: openAccounts({ records: store, clock, random: systemRandom }),
