@@ -4,7 +4,7 @@ import { globSync, readFileSync } from 'node:fs';
 const MOST_FILES = 420;
 const LONGEST = 300;
 /** In lines that are not blank. Shorter files scatter a topic, and longer ones cannot be read in a minute. */
-const MEDIAN = { least: 55, most: 75 };
+const MEDIAN = { least: 55, most: 80 };
 
 describe('The files of src/', () => {
   const sizes = globSync('src/**/*.ts').map((file) => {

@@ -31,7 +31,7 @@ describe('The wiring of the house', () => {
 
   it('is written out: no bundle of parts is spread', () => {
     const spread = sources.flatMap(({ file, text }) =>
-      [...text.matchAll(/\.\.\.(?:base|domain|parts|shared)\b.*/g)].map(([found]) => `${file}: ${found}`),
+      [...text.matchAll(/\.\.\.(?:base|dependencies|domain|parts|shared)\b.*/g)].map(([found]) => `${file}: ${found}`),
     );
     assert.deepEqual(spread, []);
   });
