@@ -16,7 +16,7 @@ import { checkClients } from './oidc/clients/check-clients.ts';
 import { buildEngine } from './server/engine.ts';
 import type { Apps } from './server/routes.ts';
 import { claimStore, foreignStore } from './credentials/store-origin.ts';
-import { openStores, type Stores } from './storage/open-stores.ts';
+import { assertStoresLoaded, openStores, type Stores } from './storage/open-stores.ts';
 import { signJwt } from './oidc/internals.ts';
 
 export interface ServerOptions {
@@ -53,6 +53,8 @@ export async function startServer({ config, apps = [], ...given }: ServerOptions
   const log = openLog(config.log);
   for (const warning of stores.warnings) log.warn(warning);
   await claim({ config, stores, random });
+  // Looks again after the first write: a restore or a copy sees that write, or this server sees its mark.
+  await assertStoresLoaded(config.stores, stores);
   const ring = await openRing({ config, stores, random, log });
   opening.defer(() => ring.close());
   return await serve({ config, stores, random, log, ring, apps, opening });

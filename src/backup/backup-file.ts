@@ -1,5 +1,6 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { link, open, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { pipeline, Readable, type Transform } from 'node:stream';
 import { pipeline as pipelineOf } from 'node:stream/promises';
 import { StringDecoder } from 'node:string_decoder';
@@ -43,8 +44,7 @@ export async function writeBackup(
   try {
     const output = createWriteStream(draft, { flags: 'wx', mode: 0o600, flush: true });
     await pipelineOf(Readable.from(linesOf(description, items)), createZstdCompress(), new Sealing(header), output);
-    await link(draft, file);
-    await rm(draft);
+    await publish(draft, file);
   } catch (error) {
     const code = codeOf(error);
     if (code !== 'EEXIST') await rm(draft, { force: true });
@@ -52,6 +52,35 @@ export async function writeBackup(
       throw new Error(`${file} or ${draft} is there already: name another, or remove it`, { cause: error });
     if (code.startsWith('E')) throw new Error(`${file} cannot be written (${code})`, { cause: error });
     throw error;
+  }
+}
+
+/**
+ * Gives a complete file its name. The name is reserved first, so that no other file is replaced. Unlike a hard link,
+ * this works on every file system.
+ */
+async function publish(draft: string, file: string): Promise<void> {
+  const reserved = await open(file, 'wx', 0o600);
+  await reserved.close();
+  try {
+    await rename(draft, file);
+  } catch (error) {
+    await rm(file, { force: true });
+    throw error;
+  }
+  await syncFolder(dirname(file));
+}
+
+/** Error codes of file systems that cannot open or flush a folder. Their files are flushed all the same. */
+const UNSYNCABLE: ReadonlySet<string> = new Set(['EACCES', 'EINVAL', 'EISDIR', 'ENOTSUP', 'EPERM']);
+
+/** Flushes a folder, so that the new name in it survives a power loss. */
+async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await open(folder, 'r');
+    await handle.sync().finally(() => handle.close());
+  } catch (error) {
+    if (!UNSYNCABLE.has(codeOf(error))) throw error;
   }
 }
 

@@ -8,6 +8,14 @@ type Batches = AsyncIterable<readonly Item[]>;
 /** The part of a store that is copied; undefined to copy everything. */
 export type Part = 'records' | 'grants' | undefined;
 
+/** A copy under way. */
+interface Copying {
+  from: Store;
+  to: Store;
+  part: Part;
+  load: Load;
+}
+
 /**
  * Milliseconds after a server's latest readiness record until the server counts as stopped. A running server writes one
  * at least every ten seconds.
@@ -22,15 +30,15 @@ function isCopied(item: Item, part: Part): boolean {
 
 /** Tells whether a server has used the store since a moment within the last minute, by the store's clock. */
 export async function isInUse(store: Pick<Store, 'dump'>, since: number): Promise<boolean> {
-  for await (const batch of store.dump()) {
-    for (const item of batch) {
-      if (item.kind !== 'record' || kindOf(item) !== 'readiness') continue;
-      const value: unknown = JSON.parse(item.json);
-      const at = typeof value === 'object' && value !== null && 'at' in value ? Number(value.at) : 0;
-      if (at > since) return true;
-    }
-  }
+  for await (const batch of store.dump()) if (batch.some((item) => isReadySince(item, since))) return true;
   return false;
+}
+
+/** Tells whether an item is the readiness record of a server that has used the store since a moment. */
+export function isReadySince(item: Item, since: number): boolean {
+  if (item.kind !== 'record' || kindOf(item) !== 'readiness') return false;
+  const value: unknown = JSON.parse(item.json);
+  return typeof value === 'object' && value !== null && 'at' in value && Number(value.at) > since;
 }
 
 /**
@@ -38,7 +46,7 @@ export async function isInUse(store: Pick<Store, 'dump'>, since: number): Promis
  * one.
  */
 export async function copyStore(
-  { from, to, part, load }: { from: Store; to: Store; part: Part; load: Load },
+  { from, to, part, load }: Copying,
   onBatch: (batch: readonly Item[]) => void,
 ): Promise<void> {
   for await (const batch of from.dump()) {
@@ -54,6 +62,23 @@ export async function copyStore(
     await Promise.all([to.load(chosen.filter((item) => !unchanged.has(item))), load.renew()]);
     onBatch(batch);
   }
+}
+
+/**
+ * Deletes the target's records that the source has lost since an earlier pass copied them. Other items only expire, at
+ * the same time in both stores.
+ * @returns their number
+ */
+export async function deleteSurplus({ from, to, part, load }: Copying): Promise<number> {
+  let deleted = 0;
+  for await (const batch of load.during(to.dump())) {
+    const keys = batch.filter((item) => item.kind === 'record' && isCopied(item, part)).map(({ key }) => key);
+    const found = await from.getMany(keys);
+    const surplus = keys.filter((_key, at) => found[at] === undefined);
+    await Promise.all(surplus.map((key) => to.delete(key)));
+    deleted += surplus.length;
+  }
+  return deleted;
 }
 
 /**

@@ -2,6 +2,7 @@ import { writeNotBefore } from '../sessions/not-before.ts';
 import { isLoadingMark, type Load } from '../storage/loading.ts';
 import { kindOf, roleOf } from '../storage/kinds.ts';
 import type { Item, Store } from '../storage/store.ts';
+import { isReadySince } from './copy.ts';
 
 /**
  * Kinds of the records store that are not restored. An invitation may have been used since the backup, and a readiness
@@ -57,6 +58,7 @@ export async function restoreBackup(
   { records, grants, loads, now, notBeforeLife }: RestoreDependencies,
   onBatch: (batch: readonly Item[]) => void,
 ): Promise<Restored> {
+  const begunAt = now();
   let [items, skipped] = [0, 0];
   for await (const batch of batches) {
     const chosen = batch.filter(isRestored);
@@ -66,9 +68,50 @@ export async function restoreBackup(
     skipped += batch.length - chosen.length;
     onBatch(batch);
   }
+  for (const store of new Set([records, grants])) await tidy(store, loads, begunAt);
   const notBefore = now();
   await writeNotBefore(grants, 'everybody', notBefore, notBeforeLife);
   await writeNotBefore(grants, 'assertions', notBefore, LONGEST_ASSERTION);
   for (const load of loads) await load.end();
   return { items, skipped, notBefore };
+}
+
+/**
+ * Deletes what belongs to an account that is not in the store. A backup that was made while an account was removed may
+ * have its address or its password without the account, and nobody could sign up with such an address.
+ * @throws Error if a server has used the store since `begunAt`
+ */
+async function tidy(store: Store, loads: readonly Load[], begunAt: number): Promise<void> {
+  for await (const batch of store.dump()) {
+    for (const load of loads) await load.renew();
+    if (batch.some((item) => isReadySince(item, begunAt))) {
+      throw new Error('a server has used the store meanwhile: stop every server, empty the store, and run this again');
+    }
+    const owned = batch.flatMap((item) => {
+      const account = ownerOf(item);
+      return account === undefined ? [] : [{ key: item.key, account }];
+    });
+    const accounts = await store.getMany(owned.map(({ account }) => `account:${account}`));
+    await Promise.all(owned.filter((_one, at) => accounts[at] === undefined).map(({ key }) => store.delete(key)));
+  }
+}
+
+/** Returns the id of the account that a durable record belongs to, if any. */
+function ownerOf(item: Item): string | undefined {
+  if (item.kind !== 'record') return undefined;
+  const id = item.key.slice(item.key.indexOf(':') + 1);
+  switch (kindOf(item)) {
+    case 'account-email':
+    case 'issuer-link':
+      return (JSON.parse(item.json) as { account?: string }).account;
+    case 'password':
+      return id;
+    case 'consent':
+      return id.slice(0, id.indexOf(':'));
+    case 'signal-subject':
+    case 'signal-acquaintance':
+      return id.slice(id.lastIndexOf(':') + 1);
+    default:
+      return undefined;
+  }
 }

@@ -43,7 +43,7 @@ export async function withDomain<T>(
   const { config } = chosen;
   const random = systemRandom;
   const stores = await openExistingStores(config.stores, terminal.clock).catch((error: unknown) => {
-    throw error instanceof StoreMissing ? noStore(chosen, error.url) : error;
+    throw error instanceof StoreMissing ? noStore(chosen, error.place) : error;
   });
   try {
     for (const warning of stores.warnings) terminal.warn(`latchkey: ${warning}`);
@@ -54,10 +54,9 @@ export async function withDomain<T>(
   }
 }
 
-function noStore({ file, config }: ChosenConfig, url: string): Error {
-  const place = printableStoreUrl(url);
+function noStore({ file, config }: ChosenConfig, place: string): Error {
   const { grants, records = grants } = config.stores;
-  const setting = url === records && records !== grants ? 'stores.records' : 'stores.grants';
+  const setting = place === printableStoreUrl(records) && records !== grants ? 'stores.records' : 'stores.grants';
   return new Error(
     file === undefined
       ? `there is no ${DEFAULT_FILE} here, and no store of the demo either (${place}): name your configuration with ` +
@@ -75,7 +74,7 @@ async function checkOrigin(chosen: ChosenConfig, { records, clock }: Stores, ter
   const { config } = chosen;
   const { grants: grantsUrl, records: url = grantsUrl } = config.stores;
   const origin = await originOf({ config, records, clock, random: systemRandom });
-  if (origin === undefined) throw noStore(chosen, url);
+  if (origin === undefined) throw noStore(chosen, printableStoreUrl(url));
   const isDemo = config.isDemo === true;
   const place = printableStoreUrl(url);
   if ((origin.maker === 'demo') === isDemo) {

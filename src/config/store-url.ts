@@ -90,6 +90,11 @@ export function printableStoreUrl(url: string): string {
   return url.replace(/^(\w+(?:\+\w+)?:\/\/)[^@/]*@/, '$1');
 }
 
+/** Tells whether a store URL has a password. */
+export function hasPassword(url: string): boolean {
+  return /^\w+(?:\+\w+)?:\/\/[^@/:]*:[^@/]+@/.test(url);
+}
+
 function parsePostgresUrl(url: string): PostgresUrl {
   const [, userinfo, hosts, path = '', query = ''] = POSTGRES.exec(url) ?? [];
   if (hosts === undefined) throw new Error('not a PostgreSQL URL: use postgres://USER:PASSWORD@HOST/DATABASE');

@@ -66,21 +66,21 @@ export class Load {
   ): Promise<Load> {
     const value = { by, source, aliveAt: await store.time() };
     const found = await store.get(loadingKey);
-    if (found === undefined) {
-      if (!isContinued) await assertEmpty(store, place);
-    } else if (found.value.source !== source || found.value.by !== by) {
-      throw new StoreLoading(`${place} holds a part of another ${found.value.by}: empty it, or go on with that one`);
-    } else if (value.aliveAt - found.value.aliveAt < DEAD_AFTER) {
-      throw new StoreLoading(
-        `another process fills ${place} now: wait until it ends, or stop it and wait ${DEAD_AFTER / 1000} s`,
-      );
-    }
+    if (found !== undefined) assertContinuable(found.value, value, place);
+    else if (!isContinued) await assertEmpty(store, place);
     const isFirst =
       found === undefined
         ? await store.create(loadingKey, value)
         : await store.replace(loadingKey, value, found.version);
     const version = (await store.get(loadingKey))?.version;
     if (!isFirst || version === undefined) throw new StoreLoading(`another process has just begun to fill ${place}`);
+    if (found === undefined && !isContinued) {
+      // Looks again, because a server may have written before it could see the mark.
+      await assertEmpty(store, place).catch(async (error: unknown) => {
+        await store.delete(loadingKey);
+        throw error;
+      });
+    }
     return new Load(store, value, version);
   }
 
@@ -121,9 +121,22 @@ export function isLoadingMark(item: Item): boolean {
   return item.kind === 'record' && item.key === loadingKey;
 }
 
+/** Checks that an interrupted run may be continued. @throws StoreLoading */
+function assertContinuable(found: Loading, { by, source, aliveAt }: Loading, place: string): void {
+  if (found.source !== source || found.by !== by) {
+    throw new StoreLoading(`${place} holds a part of another ${found.by}: empty it, or go on with that one`);
+  }
+  if (aliveAt - found.aliveAt < DEAD_AFTER) {
+    throw new StoreLoading(
+      `another process fills ${place} now: wait until it ends, or stop it and wait ${DEAD_AFTER / 1000} s`,
+    );
+  }
+}
+
 async function assertEmpty(store: Store, place: string): Promise<void> {
   for await (const batch of store.dump()) {
-    const kinds = [...new Set(batch.map(kindOf))];
+    const kinds = [...new Set(batch.filter((item) => !isLoadingMark(item)).map(kindOf))];
+    if (kinds.length === 0) continue;
     const server = kinds.includes('readiness') ? ' A server uses it, or did a minute ago.' : '';
     throw new StoreLoading(
       `${place} is not empty (${kinds.slice(0, 5).join(', ')}): nothing was changed.${server} Name an empty store`,

@@ -28,7 +28,7 @@ export interface Stores {
 export async function openExistingStores(settings: Config['stores'], given?: Clock): Promise<Stores> {
   const { grants, records = grants } = settings;
   const missing = [records, grants].find((url) => !storeFileExists(url));
-  if (missing !== undefined) throw new StoreMissing(missing);
+  if (missing !== undefined) throw new StoreMissing(printableStoreUrl(missing));
   return openStores(settings, given, { mayCreate: false });
 }
 
@@ -42,18 +42,24 @@ export async function openStores(
   options?: { mayCreate: boolean },
 ): Promise<Stores> {
   const stores = await openStoresToFill(settings, given, options);
-  const { grants: grantsUrl, records: recordsUrl = grantsUrl } = settings;
   try {
-    const { grants, records } = stores;
-    await Promise.all([
-      assertLoaded(records, printableStoreUrl(recordsUrl)),
-      ...(grants === records ? [] : [assertLoaded(grants, printableStoreUrl(grantsUrl))]),
-    ]);
+    await assertStoresLoaded(settings, stores);
     return stores;
   } catch (error) {
     await stores.close();
     throw error;
   }
+}
+
+/** Refuses stores that a restore or a copy has filled only partly. @throws StoreLoading */
+export async function assertStoresLoaded(
+  { grants: grantsUrl, records: recordsUrl = grantsUrl }: Config['stores'],
+  { grants, records }: Pick<Stores, 'grants' | 'records'>,
+): Promise<void> {
+  await Promise.all([
+    assertLoaded(records, printableStoreUrl(recordsUrl)),
+    ...(grants === records ? [] : [assertLoaded(grants, printableStoreUrl(grantsUrl))]),
+  ]);
 }
 
 /**
@@ -109,7 +115,7 @@ export async function openOneStore(
   role: 'records' | 'grants' | undefined,
   given?: Clock,
 ): Promise<{ store: Store; warnings: readonly string[] }> {
-  if (role === undefined && !storeFileExists(url)) throw new StoreMissing(url);
+  if (role === undefined && !storeFileExists(url)) throw new StoreMissing(printableStoreUrl(url));
   const clock = new SharedClock(given ?? systemClock);
   const store = await openStore(url, clock, false, role !== undefined);
   try {

@@ -193,12 +193,12 @@ export function idOf(key: Key<unknown>): string {
 /** Thrown if no server has created a store at this URL yet. */
 export class StoreMissing extends Error {
   override name = 'StoreMissing';
-  /** The store's URL, with its password if it has one. */
-  readonly url: string;
+  /** The store's URL without its password. */
+  readonly place: string;
 
-  constructor(url: string) {
+  constructor(place: string) {
     super('there is no store');
-    this.url = url;
+    this.place = place;
   }
 }
 

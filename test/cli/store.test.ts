@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openBackup } from '../../src/backup/backup-file.ts';
+import { openBackup, writeBackup, type Description } from '../../src/backup/backup-file.ts';
+import { restoreBackup } from '../../src/backup/restore.ts';
 import { run as runLine } from '../../src/cli/run.ts';
 import { openMasterKey } from '../../src/keys/master-key.ts';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -73,6 +74,12 @@ describe('latchkey store', function () {
   const backup = (name: string): Promise<Ended> => run(`backup ${file(name)} --key-file ${keyFile}`);
   const restore = (name: string, store: string): Promise<Ended> =>
     run(`restore ${file(name)} --key-file ${keyFile} --yes`, store);
+
+  async function descriptionOf(name: string): Promise<Description> {
+    const { description, close } = await openBackup(file(name), PASSPHRASE);
+    close();
+    return description;
+  }
 
   describe('backup', () => {
     it('writes, while the server serves, a file that its owner alone can read, and says what is in it', async () => {
@@ -201,8 +208,7 @@ describe('latchkey store', function () {
       const full = await openStore(records, systemClock);
       await full.set('account:1', {});
       await full.close();
-      const { description, close } = await openBackup(file('first'), PASSPHRASE);
-      close();
+      const description = await descriptionOf('first');
       const half = await openStore(grants, systemClock);
       await Load.begin(half, {
         by: 'restore',
@@ -219,6 +225,56 @@ describe('latchkey store', function () {
       const { code, err } = await command(line, { environment });
       assert.deepEqual([code, err.includes('is not empty (account)')], [1, true], err);
       assert.deepEqual([...(await contents(records)).keys()], ['record account:1']);
+    });
+  });
+
+  describe('a backup that was made while an account was removed', () => {
+    it('restores nothing that leads to the account, so that its address can be used again', async () => {
+      const { masterKey } = await descriptionOf('first');
+      const record = (key: string, value: object): Item => ({
+        kind: 'record',
+        key,
+        json: JSON.stringify(value),
+        version: 1,
+      });
+      const whole = ['account:acc_1', 'account-email:1', 'password:acc_1', 'consent:acc_1:app', 'issuer-link:1'];
+      const items = ['acc_1', 'acc_2'].flatMap((account, at) => [
+        record(`account-email:${at + 1}`, { account }),
+        record(`password:${account}`, {}),
+        record(`consent:${account}:app`, {}),
+        record(`issuer-link:${at + 1}`, { account }),
+        record(`signal-subject:stream:${account}`, {}),
+        record(`signal-acquaintance:https://app.example.com:${account}`, {}),
+      ]);
+      const secret = PASSPHRASE;
+      const description = { id: 'backup_removal', startedAt: 1, masterKey };
+      const half = (async function* () {
+        yield await Promise.resolve([...items, record('account:acc_1', {})]);
+      })();
+      await writeBackup(file('removal'), { secret, description, random: systemRandom }, half);
+      const target = `sqlite:${file('of-removal.db')}`;
+      const { code, err } = await restore('removal', target);
+      assert.equal(code, 0, err);
+      const kept = [...(await contents(target)).values()]
+        .filter(({ key }) => !key.startsWith('cut:'))
+        .map(({ key }) => key);
+      const others = ['signal-acquaintance:https://app.example.com:acc_1', 'signal-subject:stream:acc_1'];
+      assert.deepEqual(kept.toSorted(), [...whole, ...others].toSorted());
+    });
+
+    it('is not completed in a store that a server uses meanwhile', async () => {
+      const place = `sqlite:${file('used-by-a-server.db')}`;
+      const store = await openStore(place, systemClock);
+      const loads = [await Load.begin(store, { by: 'restore', source: 'one', place })];
+      const { items } = await openBackup(file('removal'), PASSPHRASE);
+      const restored = restoreBackup(
+        items(),
+        { records: store, grants: store, loads, now: () => systemClock.now(), notBeforeLife: 60 },
+        () => void store.set('readiness:node', { at: systemClock.now() + 1 }, { ttl: 60 }),
+      );
+      await assert.rejects(restored, /a server has used the store meanwhile: stop every server, empty the store/);
+      await store.close();
+      await assert.rejects(start(place), /holds a part only/);
     });
   });
 
@@ -297,6 +353,7 @@ describe('latchkey store', function () {
       const store = await openStore(source, systemClock);
       try {
         await store.set('session:endless', {});
+        await store.set('session:\u001b[2J\u202e', {});
         const base = { kind: 'record', key: 'account:damaged', version: -1 } as const;
         await store.load([{ ...base, json: '{"cut' }]);
         const { code, err } = await run('check');
@@ -304,11 +361,14 @@ describe('latchkey store', function () {
         assert.match(err, /session:endless never expires/);
         assert.match(err, /account:damaged has the version -1/);
         assert.match(err, /account:damaged holds no JSON/);
+        assert.match(err, /"session:\\u001b\[2J\\u\{202e\}" never expires/);
+        assert.ok(!err.includes('\u001b'), 'no key reaches the terminal as it is');
         const json = JSON.parse((await run('check --json')).out) as { findings: string[]; kinds: object };
-        assert.deepEqual([json.findings.length, 'account' in json.kinds], [3, true]);
+        assert.deepEqual([json.findings.length, 'account' in json.kinds], [4, true]);
         await store.load([{ ...base, json: '1', version: 1 }]);
       } finally {
         await store.delete('session:endless');
+        await store.delete('session:\u001b[2J\u202e');
         await store.delete('account:damaged');
         await store.close();
       }
@@ -321,7 +381,13 @@ describe('latchkey store', function () {
 
   describe('copy', () => {
     const copy = (from: string, to: string, more = ''): Promise<Ended> =>
-      run(`copy --from ${from} --to ${to}${more}`, 'sqlite:unused');
+      command(['store', 'copy', ...more.split(' ').filter(Boolean)], {
+        environment: {
+          ...besides({ directory: keys, issuer, store: 'sqlite:unused' }),
+          LATCHKEY_COPY_FROM: from,
+          LATCHKEY_COPY_TO: to,
+        },
+      });
     let tokens: Record<string, string>;
     let browser: Browser;
     const stopped: RunningBackend[] = [];
@@ -355,6 +421,25 @@ describe('latchkey store', function () {
       assert.match((await copy(source, full)).err, /is not empty \(account\)/);
       assert.equal((await run('copy --from sqlite:x', source)).code, 2);
       assert.equal((await copy(source, full, ' --only all')).code, 2);
+    });
+
+    it('takes no password from the command line, which others could read, but from a file or standard input', async () => {
+      for (const url of ['rediss://:secret@redis.example.com', 'postgres://latchkey:secret@pg1,pg2/latchkey']) {
+        const { code, err } = await run(`copy --from ${url} --to sqlite:x`);
+        assert.deepEqual([code, err.includes('everybody on this machine could read')], [2, true], err);
+        assert.match(err, /--from-file FILE \(- for standard input\) or LATCHKEY_COPY_FROM/);
+        assert.ok(!err.includes('secret'), err);
+      }
+      const nowhere = `redis://:secret@127.0.0.1:${await freePort()}`;
+      writeFileSync(file('to-url'), `${nowhere}\n`, { mode: 0o600 });
+      const { err } = await command(['store', 'copy', '--from-file', '-', '--to-file', file('to-url')], {
+        environment: {},
+        input: `${source}\n`,
+      });
+      assert.match(err, /no Redis at 127\.0\.0\.1/);
+      assert.ok(!err.includes('secret'), err);
+      assert.equal((await run('copy --from-file - --to-file -')).code, 2);
+      assert.equal((await run(`copy --from ${source} --from-file - --to sqlite:x`)).code, 2);
     });
 
     it('makes no tables where it was to find a store', async () => {
@@ -393,16 +478,18 @@ describe('latchkey store', function () {
       const store = await openStore(target, systemClock);
       const wrong = [...(await contents(source)).values()].filter(({ key }) => key.startsWith('account'));
       await store.load(wrong.slice(0, 1));
-      await store.set('account:surplus', {});
+      await store.set('account:lost', {});
+      await store.increment('attempts:surplus', 1, 3600);
       const value = { by: 'copy', source: `${source} `, aliveAt: 0 };
       await store.set('store-loading:main', value);
       await store.close();
       const differing = await copy(source, target);
       assert.equal(differing.code, 1);
-      assert.match(differing.err, /differ, so no server opens .*\n {2}- account: (\d+) and \d+/);
+      assert.match(differing.err, /differ, so no server opens .*\n {2}- attempts: \d+ and \d+/);
       await assert.rejects(start(target), /holds a part only/);
       const again = await openStore(target, systemClock);
-      await again.delete('account:surplus');
+      assert.equal(await again.get('account:lost'), undefined);
+      await again.load([{ kind: 'counter', key: 'attempts:surplus', sum: 1, expiresAt: systemClock.now() + 1000 }]);
       await again.set('store-loading:main', value);
       await again.close();
       const { code, err } = await copy(source, target);

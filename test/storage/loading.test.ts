@@ -7,6 +7,7 @@ import { Load } from '../../src/storage/loading.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import { openStores } from '../../src/storage/open-stores.ts';
 import type { Store } from '../../src/storage/store.ts';
+import { startTestServer } from '../support/server.ts';
 import { sqlite, type RunningBackend } from './backends.ts';
 
 describe('A store that is being filled', () => {
@@ -69,6 +70,30 @@ describe('A store that is being filled', () => {
     assert.deepEqual(read, ['store-loading:main']);
     moved = 30_000;
     await assert.rejects(begin(), /another process fills the store now/);
+  });
+
+  it('is filled by one of many that begin at the same moment', async () => {
+    const begun = await Promise.allSettled(Array.from({ length: 8 }, (_, at) => begin(`source ${at}`)));
+    assert.equal(begun.filter(({ status }) => status === 'fulfilled').length, 1);
+  });
+
+  it('is left alone if a server writes between the look at it and the mark', async () => {
+    const create = store.create.bind(store);
+    store.create = async (key, value, options) => {
+      await store.set('store-origin:main', {});
+      return create(key, value, options);
+    };
+    await assert.rejects(begin(), /is not empty \(store-origin\): nothing was changed/);
+    assert.equal(await store.get('store-loading:main'), undefined, 'the mark is gone');
+  });
+
+  it('is refused by a server that opened it just before the mark was set', async () => {
+    const marking = async (...given: Parameters<typeof openStores>) => {
+      const stores = await openStores(...given);
+      await begin();
+      return stores;
+    };
+    await assert.rejects(startTestServer({ store: running.url, openStores: marking }), /holds a part only/);
   });
 
   it('is continued from the same source only', async () => {

@@ -53,7 +53,8 @@ async function findingsInKeys({ keys }: Domain): Promise<string[]> {
 
 function findingsIn(item: Item): string[] {
   if (item.kind !== 'record') return [];
-  const { key, json, version } = item;
+  const { json, version } = item;
+  const key = quoted(item.key);
   return [
     ...(lacksExpiry(item) ? [`${key} never expires, as records of its kind do`] : []),
     ...(Number.isSafeInteger(version) && version > 0
@@ -61,6 +62,12 @@ function findingsIn(item: Item): string[] {
       : [`${key} has the version ${version}, which no write produces`]),
     ...(isJson(json) ? [] : [`${key} holds no JSON`]),
   ];
+}
+
+/** Quotes a key if a terminal could read more into it than letters: a control character, a line break, a space. */
+function quoted(key: string): string {
+  if (/^[\x21-\x7e]+$/.test(key)) return key;
+  return JSON.stringify(key).replace(/[^\x20-\x7e]/gu, (one) => `\\u{${one.codePointAt(0)?.toString(16) ?? ''}}`);
 }
 
 function isJson(text: string): boolean {

@@ -1,18 +1,27 @@
-import { copyStore, differences, isInUse, STOPPED_AFTER, summarize, type Part } from '../../backup/copy.ts';
-import { printableStoreUrl } from '../../config/store-url.ts';
+import {
+  copyStore,
+  deleteSurplus,
+  differences,
+  isInUse,
+  STOPPED_AFTER,
+  summarize,
+  type Part,
+} from '../../backup/copy.ts';
+import { hasPassword, printableStoreUrl } from '../../config/store-url.ts';
 import { Load } from '../../storage/loading.ts';
 import { openOneStore } from '../../storage/open-stores.ts';
 import { StoreMissing, type Store } from '../../storage/store.ts';
 import { textOf, UsageError, type Arguments, type Terminal } from '../command.ts';
 import { bullets } from '../help-text.ts';
 import type { StoreContext } from '../store-context.ts';
+import { readText } from '../text-files.ts';
 import { numberText, Progress } from './progress.ts';
 
 /** Least remaining lifetime of a compared item in milliseconds, so that no item expires between the two reads. */
 const MIN_REMAINING_LIFE = 600_000;
 
 export async function copy({ given, terminal }: StoreContext): Promise<number> {
-  const { from, to, part } = argumentsOf(given);
+  const { from, to, part } = await argumentsOf(given, terminal);
   const [source, target] = [printableStoreUrl(from), printableStoreUrl(to)];
   if (from === to) throw new UsageError('--from and --to name the same store');
   const opened = await openOneStore(from, undefined, terminal.clock).catch((error: unknown) => {
@@ -28,8 +37,12 @@ export async function copy({ given, terminal }: StoreContext): Promise<number> {
       }
       const load = await Load.begin(filled.store, { by: 'copy', source: `${source} ${part ?? ''}`, place: target });
       const progress = new Progress(terminal, 'copy');
-      await copyStore({ from: opened.store, to: filled.store, part, load }, (batch) => progress.add(batch));
+      const copying = { from: opened.store, to: filled.store, part, load };
+      await copyStore(copying, (batch) => progress.add(batch));
       progress.end();
+      const deleted = await deleteSurplus(copying);
+      if (deleted > 0)
+        terminal.warn(`latchkey: ${numberText(deleted)} records that ${source} lost since were deleted in ${target}`);
       if (progress.items === 0) {
         await load.end();
         throw new Error(`there is no store at ${source}: it is empty`);
@@ -43,13 +56,29 @@ export async function copy({ given, terminal }: StoreContext): Promise<number> {
   }
 }
 
-function argumentsOf(given: Arguments): { from: string; to: string; part: Part } {
-  const [from, to, part] = ['from', 'to', 'only'].map((name) => textOf(given, name));
-  if (from === undefined || to === undefined) throw new UsageError('store copy needs --from URL and --to URL');
+async function argumentsOf(given: Arguments, terminal: Terminal): Promise<{ from: string; to: string; part: Part }> {
+  if (textOf(given, 'from-file') === '-' && textOf(given, 'to-file') === '-')
+    throw new UsageError('standard input holds one URL: give the other by a file');
+  const [from, to] = [await urlOf('from', given, terminal), await urlOf('to', given, terminal)];
+  const part = textOf(given, 'only');
   if (part !== undefined && part !== 'records' && part !== 'grants') {
     throw new UsageError('--only is "records" or "grants"');
   }
   return { from, to, part };
+}
+
+/** Reads a URL from an option, a file or the environment. Other users of the machine can see the options. */
+async function urlOf(end: 'from' | 'to', given: Arguments, terminal: Terminal): Promise<string> {
+  const variable = `LATCHKEY_COPY_${end.toUpperCase()}`;
+  const ways = `--${end}-file FILE (- for standard input) or ${variable}`;
+  const [url, file] = [textOf(given, end), textOf(given, `${end}-file`)];
+  if (url !== undefined && file !== undefined) throw new UsageError(`give either --${end} or --${end}-file`);
+  if (url !== undefined && hasPassword(url)) {
+    throw new UsageError(`--${end} has a password, which everybody on this machine could read: use ${ways}`);
+  }
+  const found = file === undefined ? (url ?? terminal.environment[variable]) : await readText(file, terminal);
+  if (found === undefined || found.trim() === '') throw new UsageError(`store copy needs --${end} URL, ${ways}`);
+  return found.trim();
 }
 
 /** Compares both stores, and releases the new one to servers if they are alike. @returns the exit code */

@@ -9,7 +9,7 @@ import { restore } from './restore.ts';
 const ACTIONS: Actions<StoreContext> = {
   backup: { words: ['FILE'], options: ['key-file'], run: backup },
   restore: { words: ['FILE'], options: ['key-file', 'yes'], run: restore },
-  copy: { options: ['from', 'to', 'only'], run: copy },
+  copy: { options: ['from', 'from-file', 'to', 'to-file', 'only'], run: copy },
   check: { options: ['json'], run: check },
 };
 
@@ -22,6 +22,9 @@ store copy --from URL --to URL
                       copies one store into an empty one of any backend, and compares them; no server may run
 store check           counts the records of each kind, and lists those that cannot be right; changes nothing
 
+A URL with a password does not stand on the command line, where others could read it. Give it by --from-file and --to-file, or by
+LATCHKEY_COPY_FROM and LATCHKEY_COPY_TO.
+
 The key file holds a passphrase of 20 characters or more, which is not the master key. One command makes one:
   (umask 077; openssl rand -base64 32 > backup.key)
 
@@ -32,8 +35,10 @@ After a restore everybody must sign in again, and apps need new tokens: docs/bac
       value: 'FILE',
       summary: 'the file with the passphrase of the backup; - reads it from standard input',
     },
-    from: { value: 'URL', summary: 'for copy: the store that stays as it is' },
-    to: { value: 'URL', summary: 'for copy: the empty store' },
+    from: { value: 'URL', summary: 'for copy: the store that stays as it is (a URL without a password)' },
+    'from-file': { value: 'FILE', summary: 'for copy: the file with that URL; - reads it from standard input' },
+    to: { value: 'URL', summary: 'for copy: the empty store (a URL without a password)' },
+    'to-file': { value: 'FILE', summary: 'for copy: the file with that URL; - reads it from standard input' },
     only: { value: 'ROLE', summary: 'for copy: only what belongs to "records" or to "grants"' },
     json: { summary: 'for check: print JSON' },
     yes: { summary: 'do not ask before restore' },

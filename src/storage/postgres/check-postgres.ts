@@ -1,3 +1,4 @@
+import { isLocal, type PostgresUrl } from '../../config/store-url.ts';
 import type { PostgresStore } from './postgres-store.ts';
 import { NOT_REPLICATED } from './server.ts';
 
@@ -54,12 +55,20 @@ function settingsAndFix(names: readonly string[]): string {
 }
 
 async function warnings({ primary, url }: PostgresStore): Promise<string[]> {
-  const [facts] = await primary.read(`
+  const [facts] = await primary.read(
+    `
     SELECT current_setting('synchronous_commit') AS commits, current_setting('statement_timeout') AS statements,
       current_setting('default_transaction_isolation') AS isolation, current_setting('client_min_messages') AS messages,
       EXISTS (SELECT FROM pg_namespace WHERE nspname = ANY (current_schemas(false)) AND nspname <> 'pg_catalog' AND
-        has_schema_privilege('public'::name, oid, 'CREATE')) AS shared`);
-  const { commits, statements, isolation, messages, shared } = facts ?? {};
+        has_schema_privilege('public'::name, oid, 'CREATE')) AS shared,
+      (SELECT string_agg(DISTINCT pg_get_userbyid(owner), ', ') FROM
+        (SELECT nspowner AS owner FROM pg_namespace WHERE nspname = $1
+         UNION SELECT relowner FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = $1
+        ) AS owners WHERE NOT pg_has_role(owner, 'USAGE')) AS strangers,
+      (SELECT bool_or(has_schema_privilege('public'::name, oid, 'CREATE')) FROM pg_namespace WHERE nspname = $1) AS open`,
+    [url.schema],
+  );
+  const { commits, statements, isolation, messages, shared, strangers, open } = facts ?? {};
   const alter = `ALTER ROLE "${url.username}" SET`;
   return [
     ...(commits === 'off'
@@ -73,9 +82,36 @@ async function warnings({ primary, url }: PostgresStore): Promise<string[]> {
     ...(isolation === 'read committed'
       ? []
       : [`the PostgreSQL refuses writes that meet: run ${alter} default_transaction_isolation = 'read committed'`]),
+    ...(typeof strangers === 'string'
+      ? [
+          `the schema ${url.schema} or its tables belong to another role (${strangers}), which can read and change all that is ` +
+            `stored: run ALTER SCHEMA ${url.schema} OWNER TO "${url.username}", and ALTER TABLE … OWNER TO for each table`,
+        ]
+      : []),
+    ...(open === true
+      ? [
+          `any role may create objects in the schema ${url.schema}: run REVOKE CREATE ON SCHEMA ${url.schema} FROM PUBLIC`,
+        ]
+      : []),
+    ...tlsWarnings(url),
     ...(shared === true ? [`other roles can make the store run functions: run ${alter} search_path = pg_catalog`] : []),
     ...(messages === 'error'
       ? [`the PostgreSQL does not tell when replicas lack a write: run ${alter} client_min_messages = 'warning'`]
       : []),
   ];
+}
+
+/** Warns of a connection to another machine whose server is not authenticated. */
+function tlsWarnings({ sslmode, nodes, direct }: PostgresUrl): string[] {
+  if ([...nodes, ...direct].every(isLocal)) return [];
+  if (sslmode === 'require')
+    return [
+      'sslmode=require encrypts the connection to the PostgreSQL, but does not check whose it is: whoever can redirect it gets ' +
+        'the password and all data. Use verify-full, the default, with sslrootcert=/PATH',
+    ];
+  if (sslmode === 'disable')
+    return [
+      'sslmode=disable sends the password and all data to the PostgreSQL unencrypted: use verify-full, the default',
+    ];
+  return [];
 }

@@ -1,4 +1,4 @@
-import { parseStoreUrl, type PostgresUrl } from '../../config/store-url.ts';
+import { parseStoreUrl, printableStoreUrl, type PostgresUrl } from '../../config/store-url.ts';
 import type { Clock } from '../../lib/clock.ts';
 import {
   type Bitmap,
@@ -39,7 +39,7 @@ export async function openPostgresStore(
   if (parsed.backend !== 'postgres') throw new Error('not the URL of a PostgreSQL');
   const primary = await Primary.connect(parsed, isReplicated);
   try {
-    if (!mayCreate && !(await schemaExists(primary, parsed.schema))) throw new StoreMissing(url);
+    if (!mayCreate && !(await schemaExists(primary, parsed.schema))) throw new StoreMissing(printableStoreUrl(url));
     await checkServer(primary, parsed);
     await prepareSchema(primary, parsed.schema);
     return new PostgresStore(parsed, primary, clock);

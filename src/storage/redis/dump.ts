@@ -31,11 +31,24 @@ async function* itemsOf(primary: Redis, { confirmed }: Pick<PrimaryWatch, 'confi
     const [next, keys] = await confirmed(primary.scan(cursor, 'COUNT', STEP));
     cursor = next;
     const small = keys.filter((key) => !key.startsWith('index:'));
-    const items = await Promise.all(small.map((key) => readItem(key, primary, confirmed)));
+    const items = await Promise.all(small.map((key) => named(key, readItem(key, primary, confirmed))));
     const now = clock.now();
     yield* items.filter((item): item is Item => item !== undefined && (item.expiresAt ?? Infinity) > now);
     for (const key of keys) if (key.startsWith('index:')) yield* membersOf(key, primary, confirmed, now);
   } while (cursor !== '0');
+}
+
+/** Adds the key to the error of Redis for a value of another type. Only another program writes such a value. */
+async function named<T>(key: string, read: Promise<T>): Promise<T> {
+  try {
+    return await read;
+  } catch (error) {
+    if (!(error instanceof Error && error.message.startsWith('WRONGTYPE'))) throw error;
+    throw new Error(
+      `the Redis has a key that Latchkey did not write, ${JSON.stringify(key)}: rename or delete it (its TYPE is another)`,
+      { cause: error },
+    );
+  }
 }
 
 /**
@@ -86,7 +99,7 @@ async function* membersOf(
 ): AsyncGenerator<Item> {
   let cursor = '0';
   do {
-    const [next, found] = await confirmed(primary.zscan(name, cursor, 'COUNT', STEP));
+    const [next, found] = await named(name, confirmed(primary.zscan(name, cursor, 'COUNT', STEP)));
     cursor = next;
     for (let at = 0; at < found.length; at += 2) {
       const [entry = '', score] = found.slice(at, at + 2);

@@ -96,6 +96,29 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     await (await openExistingStores(stores)).close();
   });
 
+  it('is warned of where TLS authenticates nobody, or where there is none', async () => {
+    const url = (await server.newDatabase()).replace('127.0.0.1', '0.0.0.0');
+    const warnings = (to: string) => opened(to, (store) => checkRecordsStore(to, store));
+    assert.match((await warnings(`${url}?sslmode=require`)).join(), /does not check whose it is.*Use verify-full/);
+    assert.match((await warnings(`${url}?sslmode=disable`)).join(), /unencrypted: use verify-full/);
+    assert.deepEqual(await warnings(`${url}?sslmode=verify-ca&sslrootcert=${server.folder}/ca.crt`), []);
+  });
+
+  it('is warned of where another role owns the schema, or any role may create objects in it', async () => {
+    const url = await server.newDatabase();
+    const database = role(url);
+    await server.sql(`CREATE SCHEMA latchkey; GRANT USAGE, CREATE ON SCHEMA latchkey TO ${database}`, database);
+    const warnings = () => opened(url, (store) => checkRecordsStore(url, store));
+    assert.match((await warnings()).join(), /belong to another role \(postgres\).*ALTER SCHEMA latchkey OWNER TO/);
+    await server.sql(`ALTER SCHEMA latchkey OWNER TO ${database}; GRANT CREATE ON SCHEMA latchkey TO PUBLIC`, database);
+    assert.match(
+      (await warnings()).join(),
+      /any role may create objects.*REVOKE CREATE ON SCHEMA latchkey FROM PUBLIC/,
+    );
+    await server.sql('REVOKE CREATE ON SCHEMA latchkey FROM PUBLIC', database);
+    assert.deepEqual(await warnings(), []);
+  });
+
   it('is refused by the start with the fix: encoding, rights, a newer schema', async () => {
     const latin = await server.newDatabase("ENCODING 'LATIN1' TEMPLATE template0");
     await refusal(latin, /encoding LATIN1.*ENCODING 'UTF8'/);

@@ -128,6 +128,23 @@ describe('What Redis holds', () => {
     assert.ok(!inspect(failure, { depth: Infinity, showHidden: true }).includes('what nobody may read'));
   });
 
+  it('is named by a backup that meets a value of another program under its names', async () => {
+    for (const [key, foreign] of [
+      ['record:x', () => admin.set('record:x', 'a string')],
+      ['bitmap:x', () => admin.sadd('bitmap:x', 'a set')],
+      ['index:x', () => admin.set('index:x', 'a string')],
+    ] as const) {
+      await foreign();
+      await assert.rejects(
+        async () => {
+          for await (const batch of store.dump()) assert.ok(batch.length > 0);
+        },
+        new RegExp(`has a key that Latchkey did not write, "${key}": rename or delete it`),
+      );
+      await admin.del(key);
+    }
+  });
+
   it('lets callers skip a member whose record was never written, as after a crash', async () => {
     await admin.zadd('index:x', '+inf', 'a:1\0crashed');
     assert.deepEqual((await store.members('x')).keys, ['a:1']);
