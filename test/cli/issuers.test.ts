@@ -155,7 +155,7 @@ https://partner.example  new_account  portal   store
     for (const [token, reason, more = []] of refusals) {
       const tried = await run('test', token, ...more);
       assert.deepEqual([tried.code, tried.err], [1, '']);
-      assert.match(tried.out, /^The token is refused, because this does not hold: .+\.$/m);
+      assert.match(tried.out, /^The token is refused, because this condition is not met: .+\.$/m);
       assert.match(verdict(tried), new RegExp(`^That is check \\d+ of \\d+, ${reason} docs/trusted-issuers`));
     }
   });

@@ -34,8 +34,8 @@ async function test(context: StoreContext, word: string): Promise<number> {
 
 function refusalText({ reason, says }: Check): string {
   const place = CHECKS.findIndex((check) => check.reason === reason);
-  return `The token is refused, because this does not hold: ${says}.
-That is check ${place + 1} of ${CHECKS.length}, ${reason}; docs/trusted-issuers.md lists them in their order.`;
+  return `The token is refused, because this condition is not met: ${says}.
+That is check ${place + 1} of ${CHECKS.length}, ${reason}; docs/trusted-issuers.md lists all checks in order.`;
 }
 
 async function examine(context: StoreContext, domain: Domain, token: string): Promise<Examination> {

@@ -5,7 +5,7 @@ import type { Check } from './examination.ts';
 export const FORM: readonly Check[] = [
   {
     reason: 'too_long',
-    says: `an assertion has at most ${LONGEST_ASSERTION} characters`,
+    says: `the assertion has at most ${LONGEST_ASSERTION} characters`,
     holds: ({ request }) => request.assertion.text.length <= LONGEST_ASSERTION,
   },
   {
@@ -15,12 +15,12 @@ export const FORM: readonly Check[] = [
   },
   {
     reason: 'not_a_jwt',
-    says: 'it has three parts with dots between them, and nothing around them',
+    says: 'it has three parts, separated by dots, and nothing before or after them',
     holds: ({ request }) => request.assertion.parts.length === 3,
   },
   {
     reason: 'not_base64url',
-    says: 'each part is base64url, without padding and in its one spelling',
+    says: 'each part is base64url, without padding and in its only valid form',
     holds: ({ request }) => request.assertion.parts.every(isBase64url),
   },
   {
@@ -30,12 +30,12 @@ export const FORM: readonly Check[] = [
   },
   {
     reason: 'header_repeats_name',
-    says: 'no member of the header stands there twice',
+    says: 'no name occurs twice in the header',
     holds: ({ request }) => !request.assertion.header.repeatsName,
   },
   {
     reason: 'critical_header',
-    says: 'the header asks for no extension (crit)',
+    says: 'the header requires no extension (crit)',
     holds: ({ header }) => !('crit' in header),
   },
   {
@@ -45,12 +45,12 @@ export const FORM: readonly Check[] = [
   },
   {
     reason: 'key_in_header',
-    says: 'the header brings no key and no place of one (jwk, jku, x5c, x5u)',
+    says: 'the header contains neither a key nor the address of one (jwk, jku, x5c, x5u)',
     holds: ({ header }) => !['jwk', 'jku', 'x5c', 'x5u'].some((name) => name in header),
   },
   {
     reason: 'nested',
-    says: 'what is signed are claims, and not another token (cty)',
+    says: 'its content is claims, and not another token (cty)',
     holds: ({ header }) => !('cty' in header),
   },
   {
@@ -61,7 +61,7 @@ export const FORM: readonly Check[] = [
   },
   {
     reason: 'symmetric',
-    says: 'its algorithm is one of public keys',
+    says: 'its algorithm uses public keys',
     holds: ({ header }) => !/^HS/i.test(String(header['alg'])),
   },
   {
@@ -71,7 +71,7 @@ export const FORM: readonly Check[] = [
   },
   {
     reason: 'claims_repeat_name',
-    says: 'no claim stands there twice',
+    says: 'no claim occurs twice',
     holds: ({ request }) => !request.assertion.claims.repeatsName,
   },
 ];

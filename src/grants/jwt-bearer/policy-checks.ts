@@ -5,23 +5,23 @@ import type { Nobody } from './subject.ts';
 export const POLICY: readonly Check[] = [
   {
     reason: 'subject_missing',
-    says: 'it says whom it is about (sub, and the claim that the subject rule names)',
+    says: 'it names its subject (sub, and the claim that the subject rule names)',
     holds: ({ claims, issuer }) => isText(claims['sub'], 512) && isText(claims[issuer.subject.claim], 512),
   },
   {
     reason: 'claim_not_accepted',
-    says: 'each of claims has one of the values that are listed for it',
+    says: 'each of the configured claims has one of the values that are listed for it',
     holds: ({ claims, issuer }) =>
       Object.entries(issuer.claims).every(([name, values]) => values.some((value) => value === claims[name])),
   },
   {
     reason: 'client_not_allowed',
-    says: 'the client is one of clients',
+    says: 'the client is listed in clients',
     holds: ({ issuer, request }) => issuer.clients.includes(request.client.id),
   },
   {
     reason: 'client_not_proved',
-    says: 'a client that presents an ID-JAG authenticates',
+    says: 'a client that presents an ID-JAG has authenticated',
     holds: ({ isIdJag, request }) => !isIdJag || request.client.isProved,
   },
   {
@@ -31,7 +31,7 @@ export const POLICY: readonly Check[] = [
   },
   {
     reason: 'key_not_proved',
-    says: 'the sender holds the key that the assertion is bound to (cnf)',
+    says: 'the sender has the key that the assertion is bound to (cnf)',
     holds: ({ claims: { cnf }, request }) => cnf === undefined || isBoundTo(cnf, request.jkt),
   },
   {
@@ -41,23 +41,23 @@ export const POLICY: readonly Check[] = [
   },
   {
     reason: 'resource_not_granted',
-    says: 'the ID-JAG is for the resource',
+    says: 'the ID-JAG grants access to the resource',
     holds: ({ grantedResources, resource = '' }) => grantedResources?.includes(resource) !== false,
   },
   {
     reason: 'resource_not_allowed',
-    says: 'the resource is one of the resources of the issuer and of the client',
+    says: 'the issuer and the client may both use the resource',
     holds: ({ issuer, request, resource = '' }) =>
       issuer.resources.includes(resource) && request.client.resources.includes(resource),
   },
   {
     reason: 'scope_not_granted',
-    says: 'the ID-JAG has every scope that is asked for',
+    says: 'the ID-JAG has every requested scope',
     holds: ({ grantedScopes, scopes }) => scopes.every((scope) => grantedScopes?.includes(scope) !== false),
   },
   {
     reason: 'scope_not_allowed',
-    says: 'every scope that is asked for is one of scopes',
+    says: 'every requested scope is listed in scopes',
     holds: ({ issuer, scopes }) => scopes.every((scope) => issuer.scopes.includes(scope)),
   },
 ];
@@ -79,12 +79,12 @@ export const SUBJECT: readonly Check[] = [
   },
   {
     reason: 'email_taken',
-    says: 'no account has its address yet, or match_email is set',
+    says: 'no account has this address yet, or match_email is set',
     holds: async (it) => !(await isNobody(it, 'address taken')),
   },
   {
     reason: 'account_unverified',
-    says: 'the operator made the account with its address or vouches for it (latchkey accounts verify)',
+    says: 'the operator made the account or vouches for its address (latchkey accounts verify)',
     holds: async (it) => !(await isNobody(it, 'account not vouched for')),
   },
   {
@@ -94,7 +94,7 @@ export const SUBJECT: readonly Check[] = [
   },
   {
     reason: 'account_disabled',
-    says: 'the account may be used',
+    says: 'the account is not disabled',
     holds: async (it) => {
       const subject = await it.subject();
       return !('account' in subject) || subject.account.disabledAt === undefined;

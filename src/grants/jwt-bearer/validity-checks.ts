@@ -9,13 +9,13 @@ const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : [v
 export const VALIDITY: readonly Check[] = [
   {
     reason: 'audience_missing',
-    says: 'it says whom it is for (aud)',
+    says: 'it names its audience (aud)',
     holds: ({ claims: { aud } }) =>
       aud !== undefined && listOf(aud).length > 0 && listOf(aud).every((one) => isText(one, 2048)),
   },
   {
     reason: 'audience_several',
-    says: 'it is for one audience alone: another one could pass it on',
+    says: 'it has only one audience, because a second one could pass it on',
     holds: ({ claims: { aud } }) => listOf(aud).length === 1,
   },
   {
@@ -23,7 +23,11 @@ export const VALIDITY: readonly Check[] = [
     says: "its audience (aud) is this server's issuer, character by character",
     holds: ({ claims: { aud }, here }) => listOf(aud)[0] === here,
   },
-  { reason: 'expiry_missing', says: 'it expires (exp, a number)', holds: ({ claims: { exp } }) => isTime(exp) },
+  {
+    reason: 'expiry_missing',
+    says: 'it has an expiry time (exp, a number)',
+    holds: ({ claims: { exp } }) => isTime(exp),
+  },
   {
     reason: 'expired',
     says: 'it has not expired (exp)',
@@ -31,17 +35,17 @@ export const VALIDITY: readonly Check[] = [
   },
   {
     reason: 'not_before_malformed',
-    says: 'its nbf, where it has one, is a number',
+    says: 'its nbf, if it has one, is a number',
     holds: ({ claims: { nbf } }) => isTimeOrMissing(nbf),
   },
   {
     reason: 'not_yet_valid',
-    says: 'it is valid already (nbf)',
+    says: 'it is already valid (nbf)',
     holds: ({ claims: { nbf = 0 }, now, issuer }) => Number(nbf) - issuer.clock_skew <= now,
   },
   {
     reason: 'issued_at_malformed',
-    says: 'its iat is a number; an ID-JAG has one',
+    says: 'its iat, if it has one, is a number; an ID-JAG must have one',
     holds: ({ claims: { iat }, isIdJag }) => (isIdJag ? isTime(iat) : isTimeOrMissing(iat)),
   },
   {
@@ -51,10 +55,10 @@ export const VALIDITY: readonly Check[] = [
   },
   {
     reason: 'lifetime_too_long',
-    says: 'it lives for max_lifetime at most, from iat to exp and from now on',
+    says: 'it is valid for at most max_lifetime, from iat to exp and from now to exp',
     holds: ({ claims: { iat, exp }, now, issuer }) =>
       Number(exp) - Number(iat ?? now) <= issuer.max_lifetime &&
       Number(exp) - now <= issuer.max_lifetime + issuer.clock_skew,
   },
-  { reason: 'jti_missing', says: 'it has a name of its own (jti)', holds: ({ claims: { jti } }) => isText(jti) },
+  { reason: 'jti_missing', says: 'it has an identifier (jti)', holds: ({ claims: { jti } }) => isText(jti) },
 ];
