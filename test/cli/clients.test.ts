@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run as runLine } from '../../src/cli/run.ts';
+import { printableStoreUrl } from '../../src/config/store-url.ts';
 import { openMasterKey } from '../../src/keys/master-key.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { serverStores } from '../oidc/server-stores.ts';
@@ -52,10 +53,10 @@ for (const backend of serverStores) {
       const listen = `listen: { port: ${port} }\nlog: { format: json }\n`;
       directory.write(
         'latchkey.yaml',
-        CONFIG.replace('http://localhost:3000', issuer).replace('sqlite:store.db', store.url) + listen,
+        CONFIG.replace('http://localhost:3000', issuer).replace(/^stores:.*\n/m, '') + listen,
       );
       directory.write('job.yaml', JOB);
-      server = directory.start(['start']);
+      server = directory.start(['start'], { LATCHKEY_STORE: store.url });
       await server.printed(/"ready"/);
     });
     after(async () => {
@@ -66,7 +67,7 @@ for (const backend of serverStores) {
     });
 
     const succeeds = async (line: string[], environment?: NodeJS.ProcessEnv): Promise<string> => {
-      const { code, out, err } = await directory.run(line, environment);
+      const { code, out, err } = await directory.run(line, { LATCHKEY_STORE: store.url, ...environment });
       assert.deepEqual([code, err], [0, '']);
       return out;
     };
@@ -81,15 +82,16 @@ for (const backend of serverStores) {
     };
 
     it('lets a client in at once, changes its secret at once, and shuts it out at once', async () => {
+      const shown = printableStoreUrl(store.url);
       assert.deepEqual(await ask(FIRST), [401, 'invalid_client']);
-      assert.equal(await succeeds(['clients', 'add', 'job.yaml'], FIRST), `added client "job" in ${store.url}\n`);
+      assert.equal(await succeeds(['clients', 'add', 'job.yaml'], FIRST), `added client "job" in ${shown}\n`);
       assert.deepEqual(await ask(FIRST), [200, 'notes:read']);
 
-      assert.equal(await succeeds(['clients', 'add', 'job.yaml'], SECOND), `replaced client "job" in ${store.url}\n`);
+      assert.equal(await succeeds(['clients', 'add', 'job.yaml'], SECOND), `replaced client "job" in ${shown}\n`);
       assert.deepEqual(await ask(FIRST), [401, 'invalid_client']);
       assert.deepEqual(await ask(SECOND), [200, 'notes:read']);
 
-      assert.equal(await succeeds(['clients', 'remove', 'job']), `removed client "job" from ${store.url}\n`);
+      assert.equal(await succeeds(['clients', 'remove', 'job']), `removed client "job" from ${shown}\n`);
       assert.deepEqual(await ask(SECOND), [401, 'invalid_client']);
     });
   });

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startPostgres, type PostgresOfTests } from '../support/postgres.ts';
 import { startRedis, type RedisOfTests } from '../support/redis.ts';
 import { newPlace, startCommand, type Command, type Place } from './command.ts';
 import { load, Person } from './people.ts';
@@ -35,6 +36,7 @@ const scenes: Record<string, { rounds: number; open: () => Promise<Scene> }> = {
     },
   },
   'Redis under the server': { rounds: 2, open: redisThatDies },
+  'PostgreSQL and the server on it': { rounds: 2, open: postgresThatDies },
 };
 
 for (const [what, { rounds, open }] of Object.entries(scenes)) {
@@ -93,6 +95,20 @@ async function redisThatDies(): Promise<Scene> {
       await redis.stop();
       await rm(folder, { recursive: true, force: true });
     },
+  };
+}
+
+/** The database comes back first, and then a server that lost its answers. */
+async function postgresThatDies(): Promise<Scene> {
+  let postgres: PostgresOfTests = await startPostgres();
+  return {
+    store: await postgres.newDatabase(),
+    async breakDown(stage) {
+      await postgres.kill();
+      postgres = await startPostgres(postgres);
+      return restartServer(stage);
+    },
+    stop: () => postgres.stop(),
   };
 }
 

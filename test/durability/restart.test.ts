@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sharedPostgres } from '../support/postgres.ts';
 import { startRedis } from '../support/redis.ts';
 import { Browser } from '../support/browser.ts';
 import {
@@ -25,6 +26,7 @@ interface RunningStore {
 const stores: Record<string, () => Promise<RunningStore>> = {
   SQLite: async () => ({ url: undefined, stop: async () => undefined }),
   Redis: () => startRedis({ appendonly: true }),
+  PostgreSQL: () => sharedPostgres(),
 };
 
 for (const [name, start] of Object.entries(stores)) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { sqlite, type Backend, type RunningBackend } from '../storage/backends.ts';
+import { serverStores } from '../oidc/server-stores.ts';
+import type { RunningBackend } from '../storage/backends.ts';
 import { Browser } from '../support/browser.ts';
 import {
   answerAtOnce,
@@ -9,15 +10,13 @@ import {
   tokensFor,
   type AuthorizationRequest,
 } from '../support/flows.ts';
-import { startRedis } from '../support/redis.ts';
 import { startServerProcess, type ServerProcess } from '../support/server-process.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { apiOf } from '../support/tokens.ts';
 
 const ROUNDS = 8;
-const redis: Backend = { name: 'Redis', start: () => startRedis({ appendonly: true }) };
 
-for (const backend of [sqlite, redis]) {
+for (const backend of serverStores) {
   describe(`One session in parallel requests on ${backend.name}, at two nodes`, () => {
     let store: RunningBackend;
     let server: TestServer;

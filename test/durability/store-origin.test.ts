@@ -8,8 +8,8 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { openStores } from '../../src/storage/open-stores.ts';
 import type { Store } from '../../src/storage/store.ts';
-import { sqlite, type Backend, type RunningBackend } from '../storage/backends.ts';
-import { startRedis } from '../support/redis.ts';
+import { serverStores } from '../oidc/server-stores.ts';
+import type { RunningBackend } from '../storage/backends.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { ALICE, tokensFor } from '../support/flows.ts';
 
@@ -20,9 +20,7 @@ const UNMARKED =
 const CONFIGURED =
   /^ForeignStore: the store .* was made by a configured server, .* Name the configuration with --config FILE, or unset LATCHKEY_STORE/;
 
-const redis: Backend = { name: 'Redis', start: () => startRedis({ appendonly: true }) };
-
-for (const backend of [sqlite, redis]) {
+for (const backend of serverStores) {
   describe(`The origin of a store on ${backend.name}`, () => {
     let store: RunningBackend;
     let made: TestServer | undefined;

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { OPERATOR } from '../../src/limits/lane.ts';
 import { Secret } from '../../src/config/secret.ts';
 import type { Domain } from '../../src/domain/domain.ts';
-import { serverStores } from '../oidc/server-stores.ts';
+import { twoServerStores } from '../oidc/server-stores.ts';
 import { domainOn } from '../support/domain.ts';
 import { DyingNode } from '../support/dying-node.ts';
 import type { Person } from '../support/flows.ts';
@@ -21,7 +21,7 @@ interface Case {
 /** More than any operation writes. */
 const MOST = 60;
 const NEXT = 'quite another phrase of somebody';
-for (const backend of serverStores) {
+for (const backend of twoServerStores) {
   describe(`A change that ends access, on ${backend.name}, where its node dies between any two writes,`, function () {
     this.timeout(300_000);
     const dying = new DyingNode();

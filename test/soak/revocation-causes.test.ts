@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { decodeJwt } from 'jose';
-import { serverStores } from '../oidc/server-stores.ts';
+import { twoServerStores } from '../oidc/server-stores.ts';
 import { CAUSES, LAST_CAUSES, type Cause, type Scene } from '../revocation/all-causes.ts';
 import { acceptances, refusals } from '../revocation/held.ts';
 import { Stage, withCasts } from '../revocation/stage.ts';
@@ -16,7 +16,7 @@ interface Played {
   accepted: string[];
 }
 
-for (const backend of serverStores) {
+for (const backend of twoServerStores) {
   describe(`Beside two nodes on ${backend.name}, every API refuses in time what is revoked, and nothing else`, function () {
     this.timeout(300_000);
     let setup: RevocationSetup;

@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
 import { openMasterKey } from '../../src/keys/master-key.ts';
 import { systemRandom } from '../../src/lib/random.ts';
-import { serverStores } from '../oidc/server-stores.ts';
+import { twoServerStores } from '../oidc/server-stores.ts';
 import type { RunningBackend } from '../storage/backends.ts';
 import { WorkingDirectory, type Process } from '../cli/latchkey.ts';
 import { Browser, formOf } from '../support/browser.ts';
@@ -40,7 +40,7 @@ const MOST = { 'one block': 3 * MIB, '1,000 blocks': (64 + 2) * MIB };
 /** What docs/stores.md says of the log beside an SQLite file. */
 const LOG = 16 * MIB;
 
-for (const store of serverStores) {
+for (const store of twoServerStores) {
   describe(`A flood of ${RATE} anonymous requests a second on ${store.name}`, function () {
     this.timeout((SECONDS * 3 + 240) * 1000);
     let backend: RunningBackend;

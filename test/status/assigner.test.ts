@@ -5,14 +5,14 @@ import { IndexAllocator } from '../../src/status/index-allocator.ts';
 import { clientsWithTokens, tokensOfClient } from '../../src/status/token-indexes.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import type { Store } from '../../src/storage/store.ts';
-import { redis, sqlite, type RunningBackend } from '../storage/backends.ts';
+import { postgres, redis, sqlite, type RunningBackend } from '../storage/backends.ts';
 import { MovedClock } from '../support/clock.ts';
 
 /** In seconds. */
 const LIFE = 600;
 const AN_HOUR = 3600;
 
-for (const backend of [sqlite, redis]) {
+for (const backend of [sqlite, redis, postgres]) {
   describe(`A token with a status index on ${backend.name}`, () => {
     let running: RunningBackend;
     let clock: MovedClock;

@@ -4,13 +4,13 @@ import { IndexAllocator, type Taken } from '../../src/status/index-allocator.ts'
 import { LEEWAY } from '../../src/status/lists.ts';
 import { openStore } from '../../src/storage/open-store.ts';
 import type { Store } from '../../src/storage/store.ts';
-import { redis, redisCluster, sqlite, type RunningBackend } from '../storage/backends.ts';
+import { postgres, redis, redisCluster, sqlite, type RunningBackend } from '../storage/backends.ts';
 import { MovedClock } from '../support/clock.ts';
 
 const LONGEST = 600;
 const OPEN_FOR = 300;
 
-for (const backend of [sqlite, redis, redisCluster]) {
+for (const backend of [sqlite, redis, redisCluster, postgres]) {
   describe(`The index allocators of two nodes on ${backend.name}`, () => {
     let running: RunningBackend;
     let stores: [Store, Store];

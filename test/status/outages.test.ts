@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { Redis } from 'ioredis';
+import { Client } from 'pg';
 import { systemClock } from '../../src/lib/clock.ts';
 import { revoker } from '../../src/status/revoker.ts';
 import { openStore } from '../../src/storage/open-store.ts';
@@ -19,6 +20,16 @@ async function forgetLists(url: string): Promise<void> {
     const database = new DatabaseSync(url.slice('sqlite:'.length), { timeout: 5000 });
     database.exec("DELETE FROM bitmaps; DELETE FROM records WHERE key LIKE '%status-list:%'; DELETE FROM counters");
     database.close();
+    return;
+  }
+  if (url.startsWith('postgres:')) {
+    const client = new Client(url);
+    await client.connect();
+    await client.query(`
+      DELETE FROM latchkey.bitmaps;
+      DELETE FROM latchkey.records WHERE key LIKE '%status-list:%';
+      DELETE FROM latchkey.counters`);
+    await client.end();
     return;
   }
   const client = new Redis(url);

@@ -8,14 +8,14 @@ import { pauseAfter, WorkQueue } from '../../src/storage/work-queue.ts';
 import { MovedClock } from '../support/clock.ts';
 import { storesAround } from '../support/stores-around.ts';
 import { until } from '../support/until.ts';
-import { redis, sqlite, type RunningBackend } from './backends.ts';
+import { postgres, redis, sqlite, type RunningBackend } from './backends.ts';
 import { AT_ONCE, jobs, LEASE, WorkingNode, type Job } from './working-node.ts';
 
 const jobKey = keyspace<Job>('job');
 type Work = (lease: Lease<Job>) => Promise<unknown>;
 const finish: Work = (lease) => lease.done();
 
-for (const backend of [sqlite, redis]) {
+for (const backend of [sqlite, redis, postgres]) {
   describe(`A work queue of two nodes with 25 workers each on ${backend.name}`, function () {
     this.timeout(120_000);
     const clock = new MovedClock();
