@@ -55,6 +55,7 @@ export async function startServer({ config, apps = [], ...given }: ServerOptions
   await claim({ config, stores, random });
   // Looks again after the first write: a restore or a copy sees that write, or this server sees its mark.
   await assertStoresLoaded(config.stores, stores);
+  await adviseUpgrade(stores, log);
   const ring = await openRing({ config, stores, random, log });
   opening.defer(() => ring.close());
   return await serve({ config, stores, random, log, ring, apps, opening });
@@ -62,10 +63,20 @@ export async function startServer({ config, apps = [], ...given }: ServerOptions
 
 /** Keeps the demo, whose passwords are published, and configured servers out of each other's stores. */
 async function claim({ config, stores, random }: Pick<Opened, 'config' | 'stores' | 'random'>): Promise<void> {
-  const { records, clock } = stores;
+  const { records, clock, format } = stores;
   const { grants: grantsUrl, records: url = grantsUrl } = config.stores;
-  const other = await claimStore({ config, records, clock, random }, config.isDemo === true ? 'demo' : 'configured');
+  const maker = config.isDemo === true ? 'demo' : 'configured';
+  const other = await claimStore({ config, records, clock, random, format }, maker);
   if (other !== undefined) throw foreignStore(other, printableStoreUrl(url));
+}
+
+async function adviseUpgrade({ format }: Stores, log: Logger): Promise<void> {
+  const { oldest } = await format.current();
+  if (oldest === format.newest) return;
+  log.info(
+    { format: oldest, newest: format.newest },
+    `the store has format ${oldest}; once no older version of Latchkey serves, run "latchkey store upgrade" for format ${format.newest}`,
+  );
 }
 
 interface Opened {

@@ -18,6 +18,8 @@ export interface Description {
   startedAt: number;
   /** The id of the master key that opens the key ring in the backup. */
   masterKey: string;
+  /** The newest format of a record in the backup. Backups of earlier versions do not name it, and have format 1. */
+  format?: number;
 }
 
 /** The last line of the content. Without it, the content is incomplete. */

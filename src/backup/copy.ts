@@ -22,8 +22,11 @@ interface Copying {
  */
 export const STOPPED_AFTER = 20_000;
 
+/** Kinds that describe the servers and commands on one store. An interrupted upgrade begins again in the copy. */
+const NOT_COPIED = new Set(['readiness', 'store-upgrade']);
+
 function isCopied(item: Item, part: Part): boolean {
-  if (isLoadingMark(item) || kindOf(item) === 'readiness') return false;
+  if (isLoadingMark(item) || NOT_COPIED.has(kindOf(item))) return false;
   // Each store has its own marker, so both parts include it.
   return part === undefined || roleOf(item) === part || kindOf(item) === 'store-marker';
 }
@@ -32,6 +35,14 @@ function isCopied(item: Item, part: Part): boolean {
 export async function isInUse(store: Pick<Store, 'dump'>, since: number): Promise<boolean> {
   for await (const batch of store.dump()) if (batch.some((item) => isReadySince(item, since))) return true;
   return false;
+}
+
+/** Yields the readiness records of the servers that have used the store since a moment. */
+export async function* nodesInUse(store: Pick<Store, 'dump'>, since: number): AsyncGenerator<{ reads?: number }> {
+  for await (const batch of store.dump()) {
+    for (const item of batch)
+      if (item.kind === 'record' && isReadySince(item, since)) yield JSON.parse(item.json) as { reads?: number };
+  }
 }
 
 /** Tells whether an item is the readiness record of a server that has used the store since a moment. */

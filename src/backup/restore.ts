@@ -6,9 +6,9 @@ import { isReadySince } from './copy.ts';
 
 /**
  * Kinds of the records store that are not restored. An invitation may have been used since the backup, and a readiness
- * record describes a server that no longer runs.
+ * record describes a server that no longer runs, and an interrupted upgrade begins again.
  */
-const SKIPPED_RECORD_KINDS = new Set(['invitation', 'readiness']);
+const SKIPPED_RECORD_KINDS = new Set(['invitation', 'readiness', 'store-upgrade']);
 
 /**
  * Kinds of the grants store that are restored: records by which the server refuses or delays requests, and messages

@@ -70,10 +70,14 @@ function noStore({ file, config }: ChosenConfig, place: string): Error {
  * Refuses the demo's store for a configured server, and the store of a configured server in demo mode. @throws
  * ForeignStore
  */
-async function checkOrigin(chosen: ChosenConfig, { records, clock }: Stores, terminal: Terminal): Promise<void> {
+async function checkOrigin(
+  chosen: ChosenConfig,
+  { records, clock, format }: Stores,
+  terminal: Terminal,
+): Promise<void> {
   const { config } = chosen;
   const { grants: grantsUrl, records: url = grantsUrl } = config.stores;
-  const origin = await originOf({ config, records, clock, random: systemRandom });
+  const origin = await originOf({ config, records, clock, format, random: systemRandom });
   if (origin === undefined) throw noStore(chosen, printableStoreUrl(url));
   const isDemo = config.isDemo === true;
   const place = printableStoreUrl(url);

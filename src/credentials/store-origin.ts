@@ -1,5 +1,6 @@
 import { openAccounts } from '../accounts/accounts.ts';
 import { DEMO_EMAILS } from '../config/loading/secret-strength.ts';
+import type { StoreFormat } from '../storage/format.ts';
 import { type Index, keyspace, type Key } from '../storage/store.ts';
 import { passwordsFor, type PasswordDependencies, type PasswordSettings } from './passwords.ts';
 
@@ -18,6 +19,7 @@ interface OriginRecord {
 
 interface OriginDependencies extends PasswordDependencies {
   config: PasswordSettings;
+  format: Pick<StoreFormat, 'markNewStore'>;
 }
 
 const originKey: Key<OriginRecord> = keyspace<OriginRecord>('store-origin')('main');
@@ -45,6 +47,8 @@ export async function originOf(dependencies: OriginDependencies): Promise<StoreO
 export async function claimStore(dependencies: OriginDependencies, maker: Maker): Promise<StoreOrigin | undefined> {
   const found = await originOf(dependencies);
   if (found !== undefined && found.maker !== maker) return found;
+  // The format first: without its mark, a store counts as one of an earlier version.
+  if (found === undefined) await dependencies.format.markNewStore();
   if (found?.isMarked === true || (await dependencies.records.create(originKey, { maker }))) return undefined;
   // Another server has marked the store in the meantime.
   return claimStore(dependencies, maker);

@@ -46,7 +46,7 @@ export type Domain = ReturnType<typeof openDomain>;
 
 /** Opens everything that needs only the stores. Reads and writes nothing yet. */
 export function openDomain({ config, stores, random, keys, server }: DomainOptions) {
-  const { records, grants, clock } = stores;
+  const { records, grants, clock, format } = stores;
   const announce = server?.announce ?? (() => undefined);
   const accounts = openAccounts({ records, clock, random });
   const passwords = openPasswords({ config, stores, random, log: server?.log });
@@ -66,6 +66,7 @@ export function openDomain({ config, stores, random, keys, server }: DomainOptio
     records,
     grants,
     clock,
+    format,
     random,
     keys,
     accounts,

@@ -2,11 +2,14 @@ import type { Logger } from 'pino';
 import { newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
 import { clockWarnings, within, type SharedClock } from '../lib/clock.ts';
+import type { StoreFormat } from '../storage/format.ts';
 import { keyspace, StoreUnavailable, type Key, type Store, type Stored } from '../storage/store.ts';
 
 /** Record that a node writes to test whether the store accepts writes. */
 interface Probe {
   at: number;
+  /** The newest store format that the node reads, so that no upgrade begins while an older node serves. */
+  reads: number;
 }
 
 /** Record by which a node detects that its store was emptied or replaced. */
@@ -39,7 +42,13 @@ interface StoreReport {
 }
 
 interface StoreChecksDependencies {
-  stores: { records: Store; grants: Store; clock: SharedClock; measureClock(): Promise<void> };
+  stores: {
+    records: Store;
+    grants: Store;
+    format: StoreFormat;
+    clock: SharedClock;
+    measureClock(): Promise<void>;
+  };
   log: Logger;
   random: Random;
   /** Largest allowed difference between this machine's clock and the store's, in seconds. */
@@ -120,10 +129,12 @@ export class StoreChecks {
 
   async #use(checked: Checked): Promise<void> {
     const { store } = checked;
-    const at = this.#dependencies.stores.clock.now();
+    const { clock, format } = this.#dependencies.stores;
     await Promise.all([
       store.health(),
-      store.set(probeKey(this.#node), { at }, { ttl: PROBE_LIFE }),
+      store.set(probeKey(this.#node), { at: clock.now(), reads: format.newest }, { ttl: PROBE_LIFE }),
+      // A newer version may have upgraded the store.
+      format.current(),
       this.#compareMarker(checked),
     ]);
   }

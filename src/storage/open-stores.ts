@@ -4,6 +4,7 @@ import { printableStoreUrl } from '../config/store-url.ts';
 import { systemClock, type Clock, clockWarnings, SharedClock } from '../lib/clock.ts';
 import { checkGrantsStore, checkRecordsStore, checkStoreReplicas, openStore, storeFileExists } from './open-store.ts';
 import { assertLoaded } from './loading.ts';
+import { StoreFormat } from './format.ts';
 import { StoreMissing, type Store } from './store.ts';
 
 /** The two stores: durable records, and grants that expire. */
@@ -14,11 +15,20 @@ export interface Stores {
   isEmbedded: boolean;
   /** The clock for every expiry and comparison of times. On every node it follows the clock of the grants store. */
   clock: SharedClock;
+  /** The formats of the records in both stores. */
+  format: StoreFormat;
   /** Measures again how far this machine's clock is from the grants store's clock. @throws StoreUnavailable */
   measureClock(): Promise<void>;
   /** Checks that could not run, and settings that the operator should change. */
   warnings: readonly string[];
   close(): Promise<void>;
+}
+
+interface OpeningOptions {
+  /** True if a missing store may be created. */
+  mayCreate?: boolean;
+  /** The newest format that this process knows, for tests. */
+  newest?: number;
 }
 
 /**
@@ -33,14 +43,10 @@ export async function openExistingStores(settings: Config['stores'], given?: Clo
 }
 
 /**
- * Opens both stores, and refuses a partly filled one.
- * @throws StoreLoading for such a store, and everything that `openStoresToFill` throws
+ * Opens both stores. Refuses a partly filled one, and one that a newer version has upgraded.
+ * @throws StoreLoading or NewerStore for such a store, and everything that `openStoresToFill` throws
  */
-export async function openStores(
-  settings: Config['stores'],
-  given?: Clock,
-  options?: { mayCreate: boolean },
-): Promise<Stores> {
+export async function openStores(settings: Config['stores'], given?: Clock, options?: OpeningOptions): Promise<Stores> {
   const stores = await openStoresToFill(settings, given, options);
   try {
     await assertStoresLoaded(settings, stores);
@@ -65,12 +71,12 @@ export async function assertStoresLoaded(
 /**
  * Opens both stores, even if a restore has filled only a part of them.
  * @param given a clock in place of the grants store's, for tests
- * @throws StoreUnavailable, or Error for a store that could lose records
+ * @throws StoreUnavailable, NewerStore, or Error for a store that could lose records
  */
 export async function openStoresToFill(
   settings: Config['stores'],
   given?: Clock,
-  { mayCreate }: { mayCreate: boolean } = { mayCreate: true },
+  { mayCreate = true, newest }: OpeningOptions = {},
 ): Promise<Stores> {
   const { grants: grantsUrl, records: recordsUrl = grantsUrl } = settings;
   const isReplicatedRole = { grants: isReplicated(settings, 'grants'), records: isReplicated(settings, 'records') };
@@ -97,7 +103,8 @@ export async function openStoresToFill(
     await measureClock();
     warnings.push(...clockWarnings(clock));
     const isEmbedded = recordsUrl.startsWith('sqlite:');
-    return { records, grants, clock, measureClock, isEmbedded, warnings: [...new Set(warnings)], close };
+    const format = await StoreFormat.open(records, { place: printableStoreUrl(recordsUrl), clock, newest });
+    return { records, grants, clock, format, measureClock, isEmbedded, warnings: [...new Set(warnings)], close };
   } catch (error) {
     await close();
     throw error;
@@ -107,8 +114,8 @@ export async function openStoresToFill(
 /**
  * Opens one store by its URL, to copy from it or into it.
  * @param role the part that the target is to hold; undefined for the source
- * @throws StoreMissing for a source that does not exist, StoreLoading for a partly filled source, StoreUnavailable, or
- * Error for a target that could lose records
+ * @throws StoreMissing for a source that does not exist, StoreLoading for a partly filled source, NewerStore for a source
+ * of a newer version, StoreUnavailable, or Error for a target that could lose records
  */
 export async function openOneStore(
   url: string,
@@ -122,6 +129,7 @@ export async function openOneStore(
     if (given === undefined) await clock.measure(() => store.time());
     if (role === undefined) {
       await assertLoaded(store, printableStoreUrl(url));
+      await StoreFormat.open(store, { place: printableStoreUrl(url), clock });
       return { store, warnings: [] };
     }
     return { store, warnings: await (role === 'records' ? checkRecordsStore : checkGrantsStore)(url, store) };

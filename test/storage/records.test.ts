@@ -17,7 +17,7 @@ const TABLES = {
 const USES = { Indexes: /\bindexes: \[[^\]]/, Counters: /\.increment\(/, Bitmaps: /\.setBits\(/ };
 
 const sources = globSync('src/**/*.ts', { cwd: root })
-  .filter((path) => !/^src\/(storage\/(?!loading\.ts)|demo\/|resource-server\/)/.test(path))
+  .filter((path) => !/^src\/(storage\/(?!(?:loading|format|upgrade)\.ts)|demo\/|resource-server\/)/.test(path))
   .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
 const page = readFileSync(join(root, 'src/storage/records.md'), 'utf8');
 

@@ -11,7 +11,13 @@ export async function makeStore(url: string, maker: Maker = 'configured'): Promi
     const validated = validate({ issuer: 'https://login.example.com' });
     if ('faults' in validated) throw new Error('the smallest configuration is faulty');
     await claimStore(
-      { config: validated.value, records: stores.records, clock: systemClock, random: systemRandom },
+      {
+        config: validated.value,
+        records: stores.records,
+        format: stores.format,
+        clock: systemClock,
+        random: systemRandom,
+      },
       maker,
     );
   } finally {

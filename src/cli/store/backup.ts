@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { writeBackup } from '../../backup/backup-file.ts';
 import type { Domain } from '../../domain/domain.ts';
 import { isMasterKey, openMasterKey, type MasterKey } from '../../keys/master-key.ts';
 import { newId } from '../../lib/ids.ts';
 import { systemRandom } from '../../lib/random.ts';
+import { formatsOf, type Formats } from '../../storage/format.ts';
 import type { Item } from '../../storage/store.ts';
 import { textOf, UsageError } from '../command.ts';
 import { withDomain, type StoreContext } from '../store-context.ts';
@@ -22,13 +24,15 @@ export async function backup(context: StoreContext, file: string): Promise<numbe
   const masterKey = await openMasterKey(keys_dir, { create: false, random: systemRandom });
   const secret = await readKeyFile(context, masterKey, 'backup');
   return withDomain(context, async (domain) => {
-    const { clock, random } = domain;
+    const { clock, random, records } = domain;
     // Reads the key ring first, because a backup with an unreadable ring would be useless.
     await domain.keys();
     const startedAt = clock.now();
     const progress = new Progress(terminal, 'backup');
-    const description = { id: newId('backup', clock, random), startedAt, masterKey: masterKey.id };
-    await writeBackup(file, { secret, description, random }, progress.of(everything(domain)));
+    const formats = await formatsOf(records);
+    const id = newId('backup', clock, random);
+    const description = { id, startedAt, masterKey: masterKey.id, format: formats.reads };
+    await writeBackup(file, { secret, description, random }, progress.of(everything(domain, formats)));
     progress.end();
     const hash = createHash('sha256');
     await pipeline(createReadStream(file), hash);
@@ -43,10 +47,18 @@ export async function backup(context: StoreContext, file: string): Promise<numbe
   });
 }
 
-/** Yields all items. The grants come first, because they refer to records. */
-async function* everything({ records, grants }: Pick<Domain, 'records' | 'grants'>): AsyncGenerator<readonly Item[]> {
+/**
+ * Yields all items. The grants come first, because they refer to records.
+ * @throws Error if an upgrade has changed the format meanwhile, because the mark may not fit the records then
+ */
+async function* everything(
+  { records, grants }: Pick<Domain, 'records' | 'grants'>,
+  formats: Formats,
+): AsyncGenerator<readonly Item[]> {
   yield* grants.dump();
   if (records !== grants) yield* records.dump();
+  if (isDeepStrictEqual(await formatsOf(records), formats)) return;
+  throw new Error('"latchkey store upgrade" changed the format of the store meanwhile: run the backup again');
 }
 
 /**

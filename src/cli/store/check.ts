@@ -1,5 +1,6 @@
 import type { Domain } from '../../domain/domain.ts';
 import { sizeOf } from '../../storage/batches.ts';
+import { formatsOf, type Formats } from '../../storage/format.ts';
 import { kindOf, lacksExpiry } from '../../storage/kinds.ts';
 import type { Item } from '../../storage/store.ts';
 import { bullets, table } from '../help-text.ts';
@@ -21,6 +22,7 @@ export async function check(context: StoreContext): Promise<number> {
     const progress = new Progress(terminal, 'check');
     const sizes = new Map<string, Size>();
     const findings = await findingsInKeys(domain);
+    const formats = await formatsOf(domain.records);
     for (const store of new Set([domain.records, domain.grants])) {
       for await (const batch of progress.of(store.dump())) {
         for (const item of batch) {
@@ -32,14 +34,20 @@ export async function check(context: StoreContext): Promise<number> {
     }
     progress.end();
     if (given.options['json'] === true) {
-      terminal.print(JSON.stringify({ kinds: Object.fromEntries(sizes), findings }, undefined, 2));
+      terminal.print(JSON.stringify({ format: formats, kinds: Object.fromEntries(sizes), findings }, undefined, 2));
     } else {
-      terminal.print(tableOf(sizes));
+      terminal.print(`${formatText(formats, domain.format.newest)}\n\n${tableOf(sizes)}`);
       if (findings.length > 0)
         terminal.warn(`latchkey: ${numberText(findings.length)} found:\n${findingsText(findings)}`);
     }
     return findings.length === 0 ? 0 : 1;
   });
+}
+
+function formatText({ oldest, reads }: Formats, newest: number): string {
+  const found =
+    oldest === reads ? `format ${oldest}` : `formats ${oldest} to ${reads}, because an upgrade has not ended`;
+  return oldest === newest ? found : `${found}: "latchkey store upgrade" brings it to format ${newest}`;
 }
 
 async function findingsInKeys({ keys }: Domain): Promise<string[]> {

@@ -3,7 +3,7 @@ import { sizeOf } from '../../storage/batches.ts';
 import type { Terminal } from '../command.ts';
 
 /** Milliseconds between two printed lines. */
-const PERIOD = 2000;
+export const REPORT_PERIOD = 2000;
 
 /** Counts items, and prints the sum on standard error every two seconds. */
 export class Progress {
@@ -23,7 +23,7 @@ export class Progress {
   add(batch: readonly Item[]): void {
     this.#items += batch.length;
     this.#bytes += batch.reduce((sum, item) => sum + sizeOf(item), 0);
-    if (performance.now() - this.#printedAt < PERIOD) return;
+    if (performance.now() - this.#printedAt < REPORT_PERIOD) return;
     this.#printedAt = performance.now();
     this.#print('');
   }

@@ -5,6 +5,7 @@ import { printableStoreUrl } from '../../config/store-url.ts';
 import { openMasterKey, type MasterKey } from '../../keys/master-key.ts';
 import { systemRandom } from '../../lib/random.ts';
 import { grantLife } from '../../oidc/lifetimes.ts';
+import { newerFormat, NEWEST_FORMAT } from '../../storage/format.ts';
 import { Load } from '../../storage/loading.ts';
 import { openStoresToFill, type Stores } from '../../storage/open-stores.ts';
 import type { Store } from '../../storage/store.ts';
@@ -62,6 +63,11 @@ async function check(
       `is for the master key ${description.masterKey}, and ${masterKey.path} is ${masterKey.id}: its keys would not open. ` +
         'Put the master.key of that server there',
     );
+  }
+  const { format = 1 } = description;
+  if (format > NEWEST_FORMAT) {
+    close();
+    throw new BackupRefused(`cannot be restored: ${newerFormat('its store', format)}`);
   }
   const progress = new Progress(terminal, 'check of the file');
   for await (const batch of items()) progress.add(batch);

@@ -5,22 +5,25 @@ import { backup } from './backup.ts';
 import { check } from './check.ts';
 import { copy } from './copy.ts';
 import { restore } from './restore.ts';
+import { upgrade } from './upgrade.ts';
 
 const ACTIONS: Actions<StoreContext> = {
   backup: { words: ['FILE'], options: ['key-file'], run: backup },
   restore: { words: ['FILE'], options: ['key-file', 'yes'], run: restore },
   copy: { options: ['from', 'from-file', 'to', 'to-file', 'only'], run: copy },
   check: { options: ['json'], run: check },
+  upgrade: { options: ['yes'], run: (context) => upgrade(context) },
 };
 
 export const store: Command = {
   name: 'store',
-  summary: 'back the store up while it serves, restore it, move or check it',
+  summary: 'back the store up while it serves, restore it, move, check or upgrade it',
   details: `store backup FILE     writes everything of both stores into a new file, compressed and encrypted, while servers run
 store restore FILE    fills the empty stores of the configuration from a backup, whatever backend it came from
 store copy --from URL --to URL
                       copies one store into an empty one of any backend, and compares them; no server may run
 store check           counts the records of each kind, and lists those that cannot be right; changes nothing
+store upgrade         brings the store to the newest format while servers serve, once no older version serves
 
 A URL with a password does not stand on the command line, where others could read it. Give it by --from-file and --to-file, or by
 LATCHKEY_COPY_FROM and LATCHKEY_COPY_TO.
@@ -41,7 +44,7 @@ After a restore everybody must sign in again, and apps need new tokens: docs/bac
     'to-file': { value: 'FILE', summary: 'for copy: the file with that URL; - reads it from standard input' },
     only: { value: 'ROLE', summary: 'for copy: only what belongs to "records" or to "grants"' },
     json: { summary: 'for check: print JSON' },
-    yes: { summary: 'do not ask before restore' },
+    yes: { summary: 'do not ask before restore or upgrade' },
   },
   words: ['ACTION', '[FILE]'],
   async run(given, terminal) {

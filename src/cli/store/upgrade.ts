@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nodesInUse, STOPPED_AFTER } from '../../backup/copy.ts';
+import type { Domain } from '../../domain/domain.ts';
+import { UPGRADES } from '../../domain/upgrades.ts';
+import { formatsOf } from '../../storage/format.ts';
+import { isBeingUpgraded, upgradeStore, type UpgradeOptions } from '../../storage/upgrade.ts';
+import { confirmed } from '../command.ts';
+import { bullets } from '../help-text.ts';
+import { withDomain, type StoreContext } from '../store-context.ts';
+import { numberText, REPORT_PERIOD } from './progress.ts';
+
+/** Brings the store to the newest format, while servers of this version serve. */
+export async function upgrade(context: StoreContext): Promise<number> {
+  return withDomain(context, (domain) => upgradeDomain(domain, context, { steps: UPGRADES, pause: sleep }));
+}
+
+/** @param steps the steps of the product, or of a test @returns the exit code */
+export async function upgradeDomain(
+  domain: Domain,
+  { given, place, terminal }: Pick<StoreContext, 'given' | 'place' | 'terminal'>,
+  { steps, pause }: Pick<UpgradeOptions<Domain>, 'steps' | 'pause'>,
+): Promise<number> {
+  const { records, format } = domain;
+  const { newest } = format;
+  const { oldest } = await formatsOf(records);
+  if (oldest === newest && !(await isBeingUpgraded(records))) {
+    terminal.print(`${place} has format ${newest}, the newest that this version knows`);
+    return 0;
+  }
+  const missing = steps.filter(({ to }) => to > oldest);
+  if (!(await confirmed(given.options, terminal, planFor(place, oldest, newest, missing)))) return 1;
+  await refuseOlderNodes(domain, newest);
+  await upgradeStore({ records, steps, context: domain, pause, told: reporterTo(terminal) });
+  terminal.print(`${place} has format ${newest}`);
+  return 0;
+}
+
+function planFor(place: string, from: number, to: number, steps: typeof UPGRADES): string {
+  return `upgrading ${place} from format ${from} to ${to}, while servers serve\n${bullets([
+    ...steps.map(({ what }) => what),
+    'no older version of Latchkey can use the store afterwards; make a backup first: latchkey store backup',
+  ])}`;
+}
+
+/** Refuses the upgrade while a server runs that cannot read the format, as its readiness record says. */
+async function refuseOlderNodes({ records }: Domain, newest: number): Promise<void> {
+  const since = (await records.time()) - STOPPED_AFTER;
+  for await (const { reads = 1 } of nodesInUse(records, since)) {
+    if (reads >= newest) continue;
+    throw new Error(
+      `a server that does not read format ${newest} uses the store: replace every server by this version, and run this 20 seconds ` +
+        'later. Nothing was changed',
+    );
+  }
+}
+
+/** @returns a function that prints what is done now, when it changes and every two seconds */
+function reporterTo(terminal: StoreContext['terminal']): (doing: string, records: number) => void {
+  let last = { doing: '', at: 0 };
+  return (doing, records) => {
+    const now = performance.now();
+    if (doing === last.doing && now - last.at < REPORT_PERIOD) return;
+    last = { doing, at: now };
+    terminal.warn(`latchkey: upgrade: ${doing}${records > 0 ? `: ${numberText(records)} records` : ''}`);
+  };
+}
