@@ -8,17 +8,25 @@ import { findSoftHsm } from './softhsm.ts';
 const OLDEST_REDIS = 7;
 const OS_RELEASE = '/etc/os-release';
 
-interface Need {
+export interface Need {
   name: string;
-  /** The one suite that needs it; without it, every one. */
+  /** The one suite that needs it, and starts it from files of its own folder; without it, every suite. */
   suite?: string;
+  /** The programs as that suite starts them. */
+  programs?: readonly string[];
   present: () => boolean;
   /** The commands that install it with apt-get at hand, as root. */
   install: (ubuntu: boolean) => string[][];
   advice: string;
 }
 
-const NEEDS: Need[] = [
+export const NEEDS: readonly Need[] = [
+  {
+    name: 'ps',
+    present: () => runs('ps', '-o', 'pid='),
+    install: () => [aptInstall('procps')],
+    advice: 'Debian, Ubuntu: sudo apt-get install procps',
+  },
   {
     name: `redis-server ${OLDEST_REDIS} or newer`,
     present: () => versionOf(/v=(\d+)\./, 'redis-server', '--version') >= OLDEST_REDIS,
@@ -54,6 +62,7 @@ const NEEDS: Need[] = [
   {
     name: 'Apache with mod_auth_openidc',
     suite: 'interop',
+    programs: ['apache2'],
     present: () => existsSync('/usr/lib/apache2/modules/mod_auth_openidc.so'),
     install: () => [aptInstall('apache2', 'libapache2-mod-auth-openidc')],
     advice: 'Debian, Ubuntu: sudo apt-get install apache2 libapache2-mod-auth-openidc',
@@ -61,6 +70,7 @@ const NEEDS: Need[] = [
   {
     name: 'oidc-agent',
     suite: 'interop',
+    programs: ['oidc-agent', 'oidc-gen'],
     present: () => runs('oidc-agent', '--version'),
     install: () => [aptInstall('oidc-agent-cli')],
     advice: 'Debian, Ubuntu: sudo apt-get install oidc-agent-cli    macOS: brew install oidc-agent',
@@ -68,13 +78,13 @@ const NEEDS: Need[] = [
   {
     name: 'haproxy',
     suite: 'soak',
+    programs: ['haproxy'],
     present: () => runs('haproxy', '-v'),
     install: () => [aptInstall('haproxy')],
     advice: 'Debian, Ubuntu: sudo apt-get install haproxy    macOS: brew install haproxy',
   },
   {
     name: 'PgBouncer',
-    suite: 'soak',
     present: () => runs('/usr/sbin/pgbouncer', '--version'),
     // Without the service that Debian's package starts.
     install: () => [aptInstall('pgbouncer'), ['systemctl', 'disable', '--now', 'pgbouncer']],
@@ -83,6 +93,7 @@ const NEEDS: Need[] = [
   {
     name: 'nginx',
     suite: 'soak',
+    programs: ['nginx'],
     present: () => runs('nginx', '-v'),
     install: () => [aptInstall('nginx-light')],
     advice: 'Debian, Ubuntu: sudo apt-get install nginx-light    macOS: brew install nginx',
@@ -90,6 +101,7 @@ const NEEDS: Need[] = [
   {
     name: 'Python 3.9 or newer with venv',
     suite: 'guides',
+    programs: ['python3'],
     present: () => runs('python3', '-c', 'import sys, venv, ensurepip; assert sys.version_info >= (3, 9)'),
     install: () => [aptInstall('python3-venv')],
     advice: 'Debian, Ubuntu: sudo apt-get install python3-venv    else: https://www.python.org/downloads',
@@ -98,6 +110,7 @@ const NEEDS: Need[] = [
     // From 1.21 on, Go brings the newer Go that a module asks for.
     name: 'Go 1.21 or newer',
     suite: 'guides',
+    programs: ['go'],
     present: () => versionOf(/go1\.(\d+)/, 'go', 'version') >= 21,
     install: () => [aptInstall('golang-go')],
     advice: 'Debian 13, Ubuntu 24.04: sudo apt-get install golang-go    else: https://go.dev/dl',
@@ -105,6 +118,7 @@ const NEEDS: Need[] = [
   {
     name: 'a JDK 17 or newer and Maven',
     suite: 'guides',
+    programs: ['java', 'mvn'],
     present: () => versionOf(/jdk\.compiler@(\d+)/, 'java', '--list-modules') >= 17 && runs('mvn', '--version'),
     install: () => [aptInstall('default-jdk-headless', 'maven')],
     advice: 'Debian, Ubuntu: sudo apt-get install default-jdk-headless maven    macOS: brew install openjdk maven',
@@ -112,6 +126,7 @@ const NEEDS: Need[] = [
   {
     name: 'Rust with Cargo',
     suite: 'guides',
+    programs: ['cargo'],
     present: () => runs('cargo', '--version'),
     install: () => [aptInstall('cargo', 'pkg-config', 'libssl-dev')],
     advice: 'https://rustup.rs    Debian 13, Ubuntu 24.04: sudo apt-get install cargo pkg-config libssl-dev',
@@ -119,6 +134,7 @@ const NEEDS: Need[] = [
   {
     name: 'Ruby with omniauth_openid_connect and Puma',
     suite: 'guides',
+    programs: ['ruby', 'puma'],
     present: () => runs('ruby', '-e', 'require "omniauth_openid_connect"; require "rack/protection"; require "puma"'),
     install: () => [aptInstall('ruby-omniauth-openid-connect', 'ruby-rack-protection', 'puma')],
     advice: 'Debian, Ubuntu: sudo apt-get install ruby-omniauth-openid-connect ruby-rack-protection puma',

@@ -1,13 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from './free-port.ts';
 import { PASSWORD, unprivileged } from './postgres.ts';
+import { until } from './until.ts';
 
 /** Connections to the server: fewer than a process of ours has to the pooler, so that they are shared all the time. */
 const SHARED = 8;
+/** For a pooler that starts on a busy machine, in milliseconds. */
+const PATIENCE = 60_000;
 
 /** PgBouncer in transaction mode before the server of a store URL. @returns the URL through it, with `direct` for notices */
 export async function startPgBouncer(url: string): Promise<{ url: string; stop: () => Promise<void> }> {
@@ -39,6 +43,8 @@ export async function startPgBouncer(url: string): Promise<{ url: string; stop: 
     stdio: 'ignore',
     cwd: folder,
   });
+  await once(program, 'spawn');
+  await until(() => isListening(at), PATIENCE);
   return {
     url: `${url.replace(`:${port}/`, `:${at}/`)}?direct=${host}`,
     stop: async () => {
@@ -50,4 +56,12 @@ export async function startPgBouncer(url: string): Promise<{ url: string; stop: 
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function isListening(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  return once(socket, 'connect').then(
+    () => true,
+    () => false,
+  ).finally(() => socket.destroy()); // prettier-ignore
 }
