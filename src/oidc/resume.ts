@@ -1,3 +1,4 @@
+import type Cookies from 'cookies';
 import type { Context, Middleware, Next } from 'koa';
 import { Problem } from '../http/problems.ts';
 import { ENGINE_COOKIES, routes } from './endpoints.ts';
@@ -13,13 +14,14 @@ const RESUMING = [`${routes.authorization}/`, DEVICE];
  */
 export function resumeOnce(interactions: Interactions): Middleware {
   return async (context, next) => {
+    Object.defineProperty(context, 'cookies', REPLACED_COOKIES);
     const uid = resumedBy(context);
-    const found = uid === undefined ? undefined : await interactions.find(context, uid);
-    replaceCookies(context, found?.details.uid);
     if (uid === undefined) {
       await next();
       return;
     }
+    const found = await interactions.find(context, uid);
+    if (found !== undefined) resumedIn.set(context, found.details.uid);
     if (found !== undefined) await goOn(interactions, context, found, next);
     // The device page lets the person start again.
     else if (context.path.startsWith(DEVICE)) await next();
@@ -53,24 +55,39 @@ function resumedBy({ method, path }: Context): string | undefined {
   return base === undefined || uid === '' || uid.includes('/') ? undefined : uid;
 }
 
+/** The interaction that a request resumes. */
+const resumedIn = new WeakMap<Context, string>();
+const replaced = new WeakMap<Context, Context['cookies']>();
+
 /**
- * Keeps the engine's cookies from the browser, and shows the engine only the interaction that this request resumes.
- * @param resumed the uid of that interaction
+ * Keeps the engine's cookies from the browser, and shows the engine only the interaction that a request resumes. Most
+ * requests never ask for a cookie, so the replacement is made at the first question.
  */
-function replaceCookies(context: Context, resumed: string | undefined): void {
-  const { cookies } = context;
+const REPLACED_COOKIES: PropertyDescriptor & ThisType<Context> = {
+  configurable: true,
+  get() {
+    const found = replaced.get(this);
+    if (found !== undefined) return found;
+    const koa = Reflect.get(Object.getPrototypeOf(this) as object, 'cookies', this) as Context['cookies'];
+    const own = withoutEngineCookies(koa, () => resumedIn.get(this));
+    replaced.set(this, own);
+    return own;
+  },
+};
+
+function withoutEngineCookies(cookies: Context['cookies'], resumed: () => string | undefined): Context['cookies'] {
   const names: readonly string[] = Object.values(ENGINE_COOKIES);
-  const own: Pick<Context['cookies'], 'get' | 'set'> = {
-    get(name, options) {
+  const own: Context['cookies'] = Object.assign(Object.create(cookies) as Context['cookies'], {
+    get(name: string, options?: Cookies.GetOption) {
       if (!names.includes(name)) return cookies.get(name, options);
-      return name === ENGINE_COOKIES.resume ? resumed : undefined;
+      return name === ENGINE_COOKIES.resume ? resumed() : undefined;
     },
-    set(name, value, options) {
+    set(name: string, value?: string | null, options?: Cookies.SetOption) {
       if (!names.includes(name)) cookies.set(name, value, options);
-      return context.cookies;
+      return own;
     },
-  };
-  context.cookies = Object.assign(Object.create(cookies) as Context['cookies'], own);
+  });
+  return own;
 }
 
 /** Matches a resume path as the engine's router does. */

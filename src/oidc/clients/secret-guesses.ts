@@ -76,6 +76,7 @@ export function openSecretGuesses(dependencies: SecretGuessesDependencies): Secr
   const subjectOf = (context: Context, client: string) => `${client}\n${addressBlock(clientAddress(context))}`;
 
   async function admit(context: Context, client: string): Promise<void> {
+    if (suspects.areNone()) return;
     const subject = subjectOf(context, client);
     if (!suspects.isSuspect(subject)) return;
     await suspects.counted(subject);
@@ -206,6 +207,8 @@ interface Suspects {
    * node has forgotten.
    */
   isSuspect(subject: string): boolean;
+  /** Tells whether no pair at all is suspect. */
+  areNone(): boolean;
   /** Settles once every earlier wrong secret of the pair has been counted. */
   counted(subject: string): Promise<void>;
   /** Returns the remaining seconds of the pause; 0 without one. */
@@ -242,6 +245,7 @@ function openSuspects({ clock, memory }: { clock: Clock; memory: number }): Susp
 
   return {
     isSuspect: (subject) => find(subject) !== undefined || clock.now() < incompleteUntil,
+    areNone: () => suspects.size === 0 && clock.now() >= incompleteUntil,
     async counted(subject) {
       await find(subject)?.counting;
     },

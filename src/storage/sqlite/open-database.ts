@@ -156,6 +156,9 @@ function isNoDatabase(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && error.errcode === 26;
 }
 
+/** Milliseconds for which reads trust the last check. */
+const CHECK_INTERVAL = 50;
+
 /**
  * Checks that the open database is still the file at its path. A removed or replaced file can still be read and
  * written, but other processes and the next start find another file or none. The check covers the log (`-wal`), because
@@ -164,16 +167,25 @@ function isNoDatabase(error: unknown): boolean {
 export class FileIdentity {
   readonly #path: string;
   readonly #inodes: (number | undefined)[];
+  /** Time of the last check, in milliseconds by a clock that never goes back. */
+  #checkedAt = 0;
 
   constructor(path: string) {
     this.#path = path;
     this.#inodes = this.#look();
   }
 
+  /** Checks again only some time after the last check. For reads: they acknowledge nothing. @throws StoreUnavailable */
+  checkSometimes(): void {
+    if (performance.now() - this.#checkedAt > CHECK_INTERVAL) this.check();
+  }
+
   /** @throws StoreUnavailable */
   check(): void {
     const found = this.#look();
+    this.#checkedAt = performance.now();
     if (found.every((inode, at) => inode === this.#inodes[at])) return;
+    this.#checkedAt = -Infinity;
     throw new StoreUnavailable(
       `the file ${this.#path} or its -wal was removed or replaced while it was in use: stop every server that uses it, ` +
         'put the right file back without a -wal and -shm of another, and start again',

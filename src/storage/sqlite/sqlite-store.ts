@@ -57,11 +57,11 @@ class SqliteStore implements Store {
   }
 
   get<T>(key: Key<T>): Promise<Stored<T> | undefined> {
-    return this.#run(() => this.#read(key));
+    return this.#runRead(() => this.#read(key));
   }
 
   getMany<T>(keys: readonly Key<T>[]): Promise<(Stored<T> | undefined)[]> {
-    return this.#run(() => keys.map((key) => this.#read(key)));
+    return this.#runRead(() => keys.map((key) => this.#read(key)));
   }
 
   async set<T>(key: Key<T>, value: T, options?: WriteOptions): Promise<void> {
@@ -117,7 +117,7 @@ class SqliteStore implements Store {
   members<T>(index: Index<T>, page: { after?: string; limit?: number } = {}): Promise<Page<T>> {
     const after = page.after === undefined ? { expiresAt: 0, name: '' } : decodeCursor(page.after);
     const limit = page.limit ?? PAGE;
-    return this.#run(() => {
+    return this.#runRead(() => {
       const expiry = Math.min(after.expiresAt, DURABLE);
       const now = this.#clock.now();
       const rows = this.#statements.members.all({ index, expiry, name: after.name, now, limit: limit + 1 });
@@ -134,7 +134,7 @@ class SqliteStore implements Store {
   }
 
   range<T>(prefix: Term<T>, { after, limit = PAGE }: { after?: string; limit?: number } = {}): Promise<TermPage<T>> {
-    return this.#run(() => readRange(this.#statements, prefix, { after, limit }, this.#clock.now()));
+    return this.#runRead(() => readRange(this.#statements, prefix, { after, limit }, this.#clock.now()));
   }
 
   increment(counter: Counter, by: number, ttl: number): Promise<number> {
@@ -152,7 +152,7 @@ class SqliteStore implements Store {
   }
 
   readBits(bitmap: Bitmap): Promise<Buffer> {
-    return this.#run(() => {
+    return this.#runRead(() => {
       const bits = this.#statements.readBits.get(bitmap, this.#clock.now())?.['bits'];
       return bits instanceof Uint8Array ? Buffer.from(bits) : Buffer.alloc(0);
     });
@@ -188,6 +188,15 @@ class SqliteStore implements Store {
     this.#notices.stop();
     if (this.#database.isOpen) this.#database.close();
     return Promise.resolve();
+  }
+
+  /** Runs a statement that only reads. */
+  #runRead<R>(statement: () => R): Promise<R> {
+    return withRetry(() => {
+      const result = statement();
+      this.#file.checkSometimes();
+      return result;
+    });
   }
 
   /** Runs a statement. It rejects if the file was removed or replaced, so that no lost write is acknowledged. */
