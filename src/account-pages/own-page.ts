@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
 import type { Provider } from 'oidc-provider';
-import type { Accounts, Account } from '../accounts/accounts.ts';
+import type { Account } from '../accounts/account.ts';
+import type { Accounts } from '../accounts/accounts.ts';
 import type { Csrf } from '../http/csrf.ts';
 import type { AnsweredForms, SentForm } from '../forms/answered-forms.ts';
 import { readForm, type Form } from '../http/request-body.ts';

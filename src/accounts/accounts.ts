@@ -1,39 +1,19 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../lib/clock.ts';
-import { sha256 } from '../lib/hash.ts';
+import { normaliseEmail } from '../lib/email.ts';
 import { type AccountId, newId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';
-import { type Index, keyspace, type Store } from '../storage/store.ts';
-import { update } from '../storage/update.ts';
-import { normaliseEmail } from '../lib/email.ts';
+import type { Store } from '../storage/store.ts';
+import { type Account, type EmailVoucher, newAccount, type NewAccount, unique } from './account.ts';
+import { AccountKeys, type AccountSealing } from './account-keys.ts';
+import { AccountRecords, type ReadAccount } from './account-records.ts';
+import type { ClearMembers } from './sealing.ts';
+import { searchAccounts } from './search.ts';
 
-export interface Account extends Provenance {
-  id: AccountId;
-  /** Normalised by {@link normaliseEmail}. */
-  email: string;
-  name: string;
-  roles: readonly string[];
-  /** The time of creation. All times here are in milliseconds since the epoch. */
-  createdAt: number;
-  /** The time of the last change to the person's data. If it is absent, nothing has changed since `createdAt`. */
-  updatedAt?: number;
-  disabledAt?: number;
-}
-
-export interface NewAccount {
-  /** An id from {@link Accounts.newId}, if something was stored under it beforehand. */
-  id?: AccountId;
-  email: string;
-  name: string;
-  roles: readonly string[];
-  origin: AccountOrigin;
-  /** Absent if nobody has verified the address. */
-  emailVerifiedBy?: EmailVoucher;
-  madeFor?: string;
-}
-
-interface AccountPage {
+export interface AccountPage {
   accounts: Account[];
+  /** The accounts of this page that cannot be opened, with the reason. An erased person's account has none. */
+  unreadable: readonly { id: AccountId; reason?: string }[];
   /** Cursor of the next page; absent on the last page. */
   next?: string;
 }
@@ -58,169 +38,88 @@ export interface Accounts {
   claimForConfiguration(id: AccountId): Promise<Account | undefined>;
   disable(id: AccountId): Promise<Account | undefined>;
   enable(id: AccountId): Promise<Account | undefined>;
-  /** Removes an account and frees its address. @returns whether it existed */
+  /** Disables an account and destroys the key of its personal data, if that is sealed. */
+  erase(id: AccountId): Promise<void>;
+  /** Erases an account, removes it and frees its address. @returns whether it existed */
   remove(id: AccountId): Promise<boolean>;
+  /** Tells whether there is an account, even if its person is erased or its personal data cannot be opened. */
+  exists(id: string): Promise<boolean>;
   /** Lists accounts, the oldest first. */
   list(page?: { after?: string; limit?: number }): Promise<AccountPage>;
+  /** Lists the ids of all accounts, the oldest first, without opening them. */
+  ids(page?: { after?: string; limit?: number }): Promise<{ ids: AccountId[]; next?: string }>;
+  /**
+   * Finds accounts by the beginnings of words of the name or address, by an address, or by the beginning of an id. A
+   * page has at most `limit` accounts, and may have none although more pages follow.
+   */
+  search(text: string, page: { after?: string; limit: number }): Promise<AccountPage>;
 }
 
-/** Maps the hash of an address to its account. */
-interface EmailClaim {
-  account: AccountId;
-}
+/** @param options.sealing absent for a store that holds no sealed accounts */
+export function openAccounts(options: {
+  records: Store;
+  clock: Clock;
+  random: Random;
+  sealing?: AccountSealing | undefined;
+}): Accounts {
+  const { clock, random } = options;
+  const keys = new AccountKeys(options.records, random, options.sealing);
+  const records = new AccountRecords(options.records, keys);
 
-const accountKey = keyspace<Account>('account');
-const emailKey = keyspace<EmailClaim>('account-email');
-const everyAccount: Index<Account> = 'accounts';
-
-export function openAccounts(options: { records: Store; clock: Clock; random: Random }): Accounts {
-  const { records, clock, random } = options;
-
-  async function find(id: string): Promise<Account | undefined> {
-    return (await records.get(accountKey(id)))?.value;
-  }
-
-  /**
-   * Finds an account by its address. Reads twice even for an unknown address, so that the number of reads does not
-   * reveal known addresses.
-   */
-  async function findByEmail(email: string): Promise<Account | undefined> {
-    const claim = await records.get(claimKey(email));
-    return find(claim?.value.account ?? 'none');
-  }
-
-  /**
-   * Creates an account. Writes its record first and its address second. A crash in between leaves an unreachable
-   * record, but never an address without an account, with which nobody could sign up again.
-   */
   async function create(input: NewAccount): Promise<Account | 'email-taken'> {
     const account = newAccount(input, input.id ?? newId('acc', clock, random), clock.now());
-    const written = await records.create(accountKey(account.id), account, { indexes: [everyAccount] });
-    if (!written) throw new Error('the account id is in use');
-    if (await records.create(claimKey(account.email), { account: account.id })) return account;
-    await records.delete(accountKey(account.id));
-    return 'email-taken';
-  }
-
-  async function change(id: AccountId, edit: (account: Account) => Account): Promise<Account | undefined> {
-    const stored = await records.get(accountKey(id));
-    return update(records, accountKey(id), stored, edit, { indexes: [everyAccount] });
+    return (await records.create(account)) ? account : 'email-taken';
   }
 
   /** Lists accounts. Skips records that a crash, or a lost race for an address, left behind. */
   async function list(page?: { after?: string; limit?: number }): Promise<AccountPage> {
-    const { keys, next } = await records.members(everyAccount, page);
-    const found = (await records.getMany(keys)).flatMap((stored) => (stored === undefined ? [] : [stored.value]));
-    const claims = await records.getMany(found.map((account) => claimKey(account.email)));
-    const accounts = found.filter((account, position) => claims[position]?.value.account === account.id);
-    return { accounts, ...(next !== undefined && { next }) };
+    const { ids, next } = await records.ids(page);
+    return pageOf(await records.reachable(await records.read(ids)), next);
   }
 
   return {
     newId: () => newId('acc', clock, random),
-    find,
-    findByEmail,
+    find: (id) => records.find(id),
+    findByEmail: (email) => records.findByEmail(normaliseEmail(email) ?? ''),
     create,
-    setRoles: (id, roles) => change(id, (account) => withRoles(account, roles, clock.now())),
-    verifyEmail: (id, by) => change(id, (account) => verified(account, by, clock.now())),
-    claimForConfiguration: (id) => change(id, (account) => ({ ...account, origin: account.origin ?? 'configuration' })),
-    disable: (id) => change(id, (account) => ({ ...account, disabledAt: account.disabledAt ?? clock.now() })),
-    enable: (id) => change(id, ({ disabledAt: _, ...account }) => account),
-    remove: (id) => remove(records, id),
+    setRoles: (id, roles) => records.change(id, (account) => withRoles(account, roles, clock.now())),
+    verifyEmail: (id, by) => records.change(id, (account) => verified(account, by, clock.now())),
+    claimForConfiguration: (id) =>
+      records.change(id, (account) => ({ ...account, origin: account.origin ?? 'configuration' })),
+    disable: (id) => records.change(id, (account) => ({ ...account, disabledAt: account.disabledAt ?? clock.now() })),
+    enable: (id) => records.change(id, withoutDisabledAt),
+    erase: (id) => records.erase(id, clock.now()),
+    remove: (id) => records.remove(id, clock.now()),
+    exists: (id) => records.exists(id),
     list,
+    ids: (page) => records.ids(page),
+    async search(text, page) {
+      const { found, next } = await searchAccounts(text, page, { records, keys });
+      return pageOf(found, next);
+    },
   };
 }
 
-function withRoles(account: Account, roles: Parameters<Accounts['setRoles']>[1], now: number): Account {
+function pageOf(read: readonly ReadAccount[], next: string | undefined): AccountPage {
+  const unreadable = read.filter(({ account }) => account === undefined);
+  return {
+    accounts: read.flatMap(({ account }) => account ?? []),
+    unreadable: unreadable.map(({ id, unreadable: error }) => ({ id, ...(error && { reason: error.message }) })),
+    ...(next !== undefined && { next }),
+  };
+}
+
+function withRoles<T extends ClearMembers>(account: T, roles: Parameters<Accounts['setRoles']>[1], now: number): T {
   const given = unique(typeof roles === 'function' ? roles(account.roles) : roles);
   return isDeepStrictEqual(given, account.roles) ? account : { ...account, roles: given, updatedAt: now };
 }
 
-function verified(account: Account, by: EmailVoucher, now: number): Account {
+function withoutDisabledAt<T extends ClearMembers>(account: T): T {
+  const enabled = { ...account };
+  delete enabled.disabledAt;
+  return enabled;
+}
+
+function verified<T extends ClearMembers>(account: T, by: EmailVoucher, now: number): T {
   return account.emailVerified === undefined ? { ...account, emailVerified: { by, at: now }, updatedAt: now } : account;
-}
-
-/**
- * Removes an account, and its address first. A crash in between leaves an unreachable record, which can be removed
- * again.
- */
-async function remove(records: Store, id: AccountId): Promise<boolean> {
-  const account = (await records.get(accountKey(id)))?.value;
-  if (account === undefined) return false;
-  const claim = await records.get(claimKey(account.email));
-  if (claim?.value.account === id) await records.delete(claimKey(account.email));
-  return records.delete(accountKey(id));
-}
-
-function claimKey(email: string) {
-  return emailKey(sha256(normaliseEmail(email) ?? ''));
-}
-
-function newAccount(input: NewAccount, id: AccountId, createdAt: number): Account {
-  const email = normaliseEmail(input.email);
-  if (email === undefined) throw new RangeError('not an email address');
-  const { origin, emailVerifiedBy: by, madeFor } = input;
-  const person = { id, email, name: normaliseName(input.name), roles: unique(input.roles), createdAt, origin };
-  return {
-    ...person,
-    ...(by !== undefined && { emailVerified: { by, at: createdAt } }),
-    ...(madeFor !== undefined && { madeFor }),
-  };
-}
-
-function unique(roles: readonly string[]): string[] {
-  return [...new Set(roles)];
-}
-
-const LONGEST = 100;
-
-/**
- * Characters that break a line, or that embed, override or isolate a reading direction, so that a name could pass for
- * other text. The marks U+200E, U+200F and U+061C are allowed: they only place a name's own punctuation, and people who
- * write from right to left need them.
- */
-const FORBIDDEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/u;
-const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
-
-export type NameProblem = 'empty' | 'too-long' | 'forbidden-character';
-
-/** Normalises a person's name for the store. */
-export function normaliseName(text: string): string {
-  return text.normalize('NFC').trim();
-}
-
-/** Finds the problem with a name: it needs 1 to 100 code points, a visible one, and no control characters. */
-export function nameProblem(text: string): NameProblem | undefined {
-  const name = normaliseName(text);
-  if (FORBIDDEN.test(name)) return 'forbidden-character';
-  if (!VISIBLE.test(name)) return 'empty';
-  return [...name].length > LONGEST ? 'too-long' : undefined;
-}
-
-/** The origin of an account. */
-type AccountOrigin = 'sign-up' | 'operator' | 'configuration' | 'trusted-issuer';
-
-/** The party that vouches for the address of an account. */
-type EmailVoucher = 'operator' | 'configuration' | 'trusted-issuer';
-
-/** The origin of an account and the verification of its address. Accounts of earlier versions have neither. */
-interface Provenance {
-  origin?: AccountOrigin;
-  /** The party that verified the address, and the time in milliseconds since the epoch. */
-  emailVerified?: { by: EmailVoucher; at: number };
-  /** A hash of the trusted issuer and its subject, if the account was made for that subject. */
-  madeFor?: string;
-}
-
-/**
- * Tells whether the owner of the address owns the account. A stranger may have signed up with somebody else's address,
- * and an account of an earlier version has no recorded origin.
- */
-export function isOwnersAddress({ origin, emailVerified }: Provenance): boolean {
-  return emailVerified !== undefined || origin === 'operator' || origin === 'configuration';
-}
-
-/** Tells whether a person made the account by sign-up and nobody has verified its address. */
-export function isUnverifiedSignUp({ origin, emailVerified }: Provenance): boolean {
-  return emailVerified === undefined && origin === 'sign-up';
 }

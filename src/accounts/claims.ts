@@ -1,5 +1,5 @@
 import type { ClaimPlace, ClaimSource, PlacedClaims } from '../config/sections/claims-schema.ts';
-import type { Account } from './accounts.ts';
+import type { Account } from './account.ts';
 
 /** Claims of each scope (OpenID Connect Core §5.4; `roles` is from RFC 9068 §2.2.3.1). */
 export const claimsOfScope = {

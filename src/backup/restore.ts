@@ -104,6 +104,7 @@ function ownerOf(item: Item): string | undefined {
     case 'account-email':
     case 'issuer-link':
       return (JSON.parse(item.json) as { account?: string }).account;
+    case 'account-key':
     case 'password':
       return id;
     case 'consent':

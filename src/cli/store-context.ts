@@ -4,7 +4,7 @@ import type { Domain } from '../domain/domain.ts';
 import { systemRandom } from '../lib/random.ts';
 import type { Stores } from '../storage/open-stores.ts';
 import { StoreMissing } from '../storage/store.ts';
-import type { Account } from '../accounts/accounts.ts';
+import type { Account } from '../accounts/account.ts';
 import type { Config } from '../config/schema.ts';
 import { durationText } from '../lib/clock.ts';
 import { appsWithAccess, liveSessions } from '../sessions/access.ts';
@@ -115,7 +115,7 @@ export function reportRemoval(
 }
 
 /** Returns a line to print: the number of sessions and apps whose access to the account ends. */
-export async function endingEffects({ grants, consents }: Domain, { id }: Account): Promise<string> {
+export async function endingEffects({ grants, consents }: Domain, { id }: Pick<Account, 'id'>): Promise<string> {
   const sessions = await liveSessions(grants, id);
   const apps = await appsWithAccess({ grants, consents }, id);
   const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;

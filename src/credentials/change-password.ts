@@ -1,4 +1,4 @@
-import type { Account } from '../accounts/accounts.ts';
+import type { Account } from '../accounts/account.ts';
 import { widestBlock } from '../http/address-block.ts';
 import { StoreUnavailable } from '../storage/store.ts';
 import type { KnownDevices } from './known-device.ts';

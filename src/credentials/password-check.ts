@@ -1,4 +1,5 @@
-import type { Account, Accounts } from '../accounts/accounts.ts';
+import type { Account } from '../accounts/account.ts';
+import type { Accounts } from '../accounts/accounts.ts';
 import { widestBlock } from '../http/address-block.ts';
 import { normaliseEmail } from '../lib/email.ts';
 import type { AccountId } from '../lib/ids.ts';

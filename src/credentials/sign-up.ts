@@ -1,4 +1,5 @@
-import { type Account, type Accounts, nameProblem, type NameProblem, type NewAccount } from '../accounts/accounts.ts';
+import { type Account, nameProblem, type NameProblem, type NewAccount } from '../accounts/account.ts';
+import type { Accounts } from '../accounts/accounts.ts';
 import { normaliseEmail } from '../lib/email.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Store } from '../storage/store.ts';

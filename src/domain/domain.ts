@@ -48,7 +48,7 @@ export type Domain = ReturnType<typeof openDomain>;
 export function openDomain({ config, stores, random, keys, server }: DomainOptions) {
   const { records, grants, clock, format } = stores;
   const announce = server?.announce ?? (() => undefined);
-  const accounts = openAccounts({ records, clock, random });
+  const accounts = openAccounts({ records, clock, random, sealing: { formats: () => format.current(), keys } });
   const passwords = openPasswords({ config, stores, random, log: server?.log });
   const consents = openConsents(records);
   const sealingKey = async () => (await keys()).derive(CLIENT_SECRETS).toString('base64url');

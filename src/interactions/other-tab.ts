@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import type { Account } from '../accounts/accounts.ts';
+import type { Account } from '../accounts/account.ts';
 import { ACCOUNT_CLIENT } from '../config/sections/client-schema.ts';
 import type { Form } from '../http/request-body.ts';
 import { withParameters } from '../http/response-headers.ts';

@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import type { Account, NameProblem } from '../accounts/accounts.ts';
+import type { Account, NameProblem } from '../accounts/account.ts';
 import { KNOWN_DEVICE_LIFE } from '../credentials/known-device.ts';
 import { clientAddress, requestStart } from '../http/request-facts.ts';
 import { deviceToken, rememberDevice } from '../http/browser-cookies.ts';

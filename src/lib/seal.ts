@@ -11,18 +11,41 @@ const TAG = 16;
  * @returns base64url of IV, tag and ciphertext
  */
 export function seal(secret: string, plaintext: string, random: Random): string {
-  const iv = random.bytes(IV);
-  const cipher = createCipheriv(ALGORITHM, keyFrom(secret), iv);
-  const body = Buffer.concat([cipher.update(plaintext, 'utf8'), cipher.final()]);
-  return Buffer.concat([iv, cipher.getAuthTag(), body]).toString('base64url');
+  return encrypt(keyFrom(secret), undefined, Buffer.from(plaintext), random);
 }
 
 /** Decrypts a sealed text. @throws if it was sealed under another secret, or was changed */
 export function unseal(secret: string, sealed: string): string {
+  return decrypt(keyFrom(secret), undefined, sealed).toString('utf8');
+}
+
+/**
+ * Encrypts under a key for one context, such as the name of a record. The result opens in no other context, so nobody
+ * can move it to another record.
+ */
+export function sealFor(context: string, key: KeyObject, plaintext: Buffer, random: Random): string {
+  return encrypt(key, context, plaintext, random);
+}
+
+/** Decrypts what {@link sealFor} returned. @throws if the key or the context is another, or the text was changed */
+export function openFor(context: string, key: KeyObject, sealed: string): Buffer {
+  return decrypt(key, context, sealed);
+}
+
+function encrypt(key: KeyObject, context: string | undefined, plaintext: Buffer, random: Random): string {
+  const iv = random.bytes(IV);
+  const cipher = createCipheriv(ALGORITHM, key, iv);
+  if (context !== undefined) cipher.setAAD(Buffer.from(context));
+  const body = Buffer.concat([cipher.update(plaintext), cipher.final()]);
+  return Buffer.concat([iv, cipher.getAuthTag(), body]).toString('base64url');
+}
+
+function decrypt(key: KeyObject, context: string | undefined, sealed: string): Buffer {
   const bytes = Buffer.from(sealed, 'base64url');
-  const decipher = createDecipheriv(ALGORITHM, keyFrom(secret), bytes.subarray(0, IV), { authTagLength: TAG });
+  const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, IV), { authTagLength: TAG });
+  if (context !== undefined) decipher.setAAD(Buffer.from(context));
   decipher.setAuthTag(bytes.subarray(IV, IV + TAG));
-  return Buffer.concat([decipher.update(bytes.subarray(IV + TAG)), decipher.final()]).toString('utf8');
+  return Buffer.concat([decipher.update(bytes.subarray(IV + TAG)), decipher.final()]);
 }
 
 /**

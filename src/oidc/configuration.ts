@@ -1,5 +1,5 @@
 import type { Account as EngineAccount, Adapter, Client, Configuration, KoaContextWithOIDC } from 'oidc-provider';
-import type { Account } from '../accounts/accounts.ts';
+import type { Account } from '../accounts/account.ts';
 import { accountClaims, claimsOfScope, scopesOfClaims } from '../accounts/claims.ts';
 import type { SubjectNames } from '../accounts/pairwise.ts';
 import type { Consents } from '../accounts/consents.ts';

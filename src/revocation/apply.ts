@@ -1,4 +1,4 @@
-import { everyAccount } from '../accounts/every-account.ts';
+import { everyAccountId } from '../accounts/every-account.ts';
 import type { Revoked, RevocationTarget } from '../events/events.ts';
 import { writeNotBefore } from '../sessions/not-before.ts';
 import { sessionKey } from '../sessions/session-records.ts';
@@ -108,8 +108,8 @@ async function endAccount(
 
 async function endEveryAccount(dependencies: RevocationDependencies, before: number): Promise<QueuedLogouts> {
   const queued: QueuedLogouts = [];
-  for await (const accounts of everyAccount(dependencies.accounts))
-    await forEachConcurrently(accounts, async ({ id }) => {
+  for await (const ids of everyAccountId(dependencies.accounts))
+    await forEachConcurrently(ids, async (id) => {
       const more = await endAccount(dependencies, id, { before });
       // There may be millions of logout tokens. All are stored for delivery, but only about the first hundred are
       // returned.

@@ -8,7 +8,7 @@ import type { Tokens } from './tokens.ts';
 /** Dependencies of a revocation. They need only the stores, so that a command can revoke as a server does. */
 export interface RevocationDependencies {
   grants: Store;
-  accounts: Pick<Accounts, 'list'>;
+  accounts: Pick<Accounts, 'ids'>;
   clients: Pick<Clients, 'find'>;
   tokens: Tokens;
   clock: Clock;

@@ -57,7 +57,7 @@ interface CredentialsChange {
 
 interface OperationsOptions {
   revoke: Revoke;
-  accounts: Pick<Accounts, 'find' | 'disable' | 'remove'>;
+  accounts: Pick<Accounts, 'exists' | 'disable' | 'erase' | 'remove'>;
   passwords: Pick<Passwords, 'remove'>;
   consents: Pick<Consents, 'list' | 'withdraw'>;
   clients: Pick<Clients, 'configured' | 'disable' | 'remove'>;
@@ -72,13 +72,13 @@ export function openOperations(options: OperationsOptions): Operations {
 function personOperations({ revoke, accounts, passwords, consents }: OperationsOptions): PersonOperations {
   return {
     async disableAccount(account) {
-      if ((await accounts.find(account)) === undefined) return false;
+      if (!(await accounts.exists(account))) return false;
       await revoke({ what: 'account', account }, 'account-disabled', () => accounts.disable(account));
       return true;
     },
     async removeAccount(account) {
-      if ((await accounts.find(account)) === undefined) return false;
-      await revoke({ what: 'account', account }, 'account-deleted', () => accounts.disable(account));
+      if (!(await accounts.exists(account))) return false;
+      await revoke({ what: 'account', account }, 'account-deleted', () => accounts.erase(account));
       await Promise.all([
         forEachConcurrently(consents.list(account), ({ client }) => consents.withdraw(account, client)),
         passwords.remove(account),

@@ -1,4 +1,5 @@
-import type { Account, Accounts } from '../accounts/accounts.ts';
+import type { Account } from '../accounts/account.ts';
+import type { Accounts } from '../accounts/accounts.ts';
 import type { Clock } from '../lib/clock.ts';
 import { newId, type AccountId } from '../lib/ids.ts';
 import type { Random } from '../lib/random.ts';

@@ -1,4 +1,4 @@
-import { everyAccount } from '../accounts/every-account.ts';
+import { everyAccountId } from '../accounts/every-account.ts';
 import type { Accounts } from '../accounts/accounts.ts';
 import type { RevocationCause, Revoked } from '../events/events.ts';
 import { endedSessionNames, sessionNames } from '../sessions/session-records.ts';
@@ -22,7 +22,7 @@ const WHY: Partial<Record<RevocationCause, Why>> = {
 
 interface Dependencies {
   grants: Store;
-  accounts: Pick<Accounts, 'list' | 'find'>;
+  accounts: Pick<Accounts, 'ids' | 'find'>;
 }
 
 /**
@@ -40,8 +40,8 @@ export async function* accountEventsOf(revoked: Revoked, dependencies: Dependenc
   } else if (target.what === 'consent') {
     yield { ...happened, account: target.account, type: 'session-revoked', client: target.client };
   } else if (target.what === 'everything') {
-    for await (const accounts of everyAccount(dependencies.accounts))
-      for (const { id: account } of accounts) yield sessionsEnded({ ...happened, account }, dependencies);
+    for await (const ids of everyAccountId(dependencies.accounts))
+      for (const account of ids) yield sessionsEnded({ ...happened, account }, dependencies);
   } else if (target.what === 'account') {
     const settled = { ...target, cause: await causeNow(revoked, target.account, dependencies) };
     yield* accountEnded({ ...happened, account: target.account }, settled, dependencies);
@@ -60,7 +60,8 @@ async function causeNow(
 ): Promise<RevocationCause> {
   if (isBrokenOff === undefined || (cause !== 'account-disabled' && cause !== 'account-deleted')) return cause;
   const account = await accounts.find(id);
-  return account?.disabledAt === undefined ? 'ended-by-operator' : 'account-disabled';
+  if (account === undefined) return cause === 'account-deleted' ? cause : 'ended-by-operator';
+  return account.disabledAt === undefined ? 'ended-by-operator' : 'account-disabled';
 }
 
 type Happened = Pick<AccountEvent, 'id' | 'at' | 'account'> & Why;

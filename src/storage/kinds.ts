@@ -2,7 +2,7 @@ import type { Item } from './store.ts';
 
 /** The kinds of records that the records store holds. Every other kind is in the grants store, and expires. */
 export const RECORD_KINDS: ReadonlySet<string> = new Set([
-  ...['account', 'account-email', 'password', 'password-cost', 'consent', 'issuer-link'],
+  ...['account', 'account-key', 'account-email', 'password', 'password-cost', 'consent', 'issuer-link'],
   ...['client', 'disabled-client', 'trusted-issuer', 'invitation', 'key-ring'],
   ...['signal-stream', 'signal-subject', 'signal-acquaintance'],
   ...['readiness', 'store-marker', 'store-origin', 'store-loading', 'store-format', 'store-upgrade'],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Account } from '../../src/accounts/accounts.ts';
+import type { Account } from '../../src/accounts/account.ts';
 import { accountClaims, claimsOfScope } from '../../src/accounts/claims.ts';
 import type { AccountId } from '../../src/lib/ids.ts';
 

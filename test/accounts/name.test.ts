@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { nameProblem, normaliseName } from '../../src/accounts/accounts.ts';
+import { nameProblem, normaliseName } from '../../src/accounts/account.ts';
 
 describe('A name', () => {
   it('is kept as people write it, in any script', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Account } from '../../src/accounts/accounts.ts';
+import type { Account } from '../../src/accounts/account.ts';
 import { openPasswordCheck, openSignIn } from '../../src/credentials/password-check.ts';
 import {
   openChangePassword,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { hmacSha256, sha256 } from '../../src/lib/hash.ts';
-import type { Account } from '../../src/accounts/accounts.ts';
+import type { Account } from '../../src/accounts/account.ts';
 import { TooBusy } from '../../src/limits/semaphore.ts';
 import { OPERATOR } from '../../src/limits/lane.ts';
 import { register } from '../../src/credentials/sign-up.ts';

@@ -1,4 +1,5 @@
-import { openAccounts, type Account, type Accounts } from '../../src/accounts/accounts.ts';
+import type { Account } from '../../src/accounts/account.ts';
+import { openAccounts, type Accounts } from '../../src/accounts/accounts.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { openStore } from '../../src/storage/open-store.ts';

@@ -10,11 +10,17 @@ const NAMED = (type: string) => new RegExp(`\\b${type}\\s*(?:=>?|\\{\\s*return)\
 const TABLES = {
   Records: KEYSPACE,
   Indexes: NAMED('Index<[^=;]*?>'),
+  Terms: NAMED('Term<[^=;]*?>'),
   Counters: NAMED('Counter'),
   Bitmaps: NAMED('Bitmap'),
 };
 /** What a source does that needs a name of its own. */
-const USES = { Indexes: /\bindexes: \[[^\]]/, Counters: /\.increment\(/, Bitmaps: /\.setBits\(/ };
+const USES = {
+  Indexes: /\bindexes: \[[^\]]/,
+  Terms: /\{ terms \}|\bterms: \[[^\]]/,
+  Counters: /\.increment\(/,
+  Bitmaps: /\.setBits\(/,
+};
 
 const sources = globSync('src/**/*.ts', { cwd: root })
   .filter((path) => !/^src\/(storage\/(?!(?:loading|format|upgrade)\.ts)|demo\/|resource-server\/)/.test(path))
@@ -49,7 +55,7 @@ describe('records.md', () => {
 
   for (const [heading, use] of Object.entries(USES)) {
     it(`can see every name: who writes ${heading.toLowerCase()} names them with their type`, () => {
-      const pattern = TABLES[heading === 'Indexes' || heading === 'Counters' ? heading : 'Bitmaps'];
+      const pattern = TABLES[heading as keyof typeof USES];
       const unnamed = sources.filter(({ text }) => use.test(text) && namesIn(text, pattern).length === 0);
       assert.deepEqual(
         unnamed.map(({ path }) => path),

@@ -11,7 +11,7 @@ import { storeContext, type StoreContext } from '../store-context.ts';
 const ACCOUNT = ['ACCOUNT'];
 
 const ACTIONS: Actions<StoreContext> = {
-  list: { options: ['json', 'role'], run: list },
+  list: { options: ['json', 'role', 'search'], run: list },
   show: { words: ACCOUNT, options: ['json'], run: show },
   add: { words: ['EMAIL'], options: ['name', 'roles', 'password-file', 'email-verified', 'yes'], run: add },
   verify: { words: ACCOUNT, run: verify },
@@ -27,7 +27,7 @@ const ACTIONS: Actions<StoreContext> = {
 export const accounts: Command = {
   name: 'accounts',
   summary: 'list and add accounts, change their roles and passwords, sign them out, disable or remove them',
-  details: `accounts list                       every account, the oldest first, or those with --role
+  details: `accounts list                       every account, the oldest first, or those with --role or --search
 accounts show ACCOUNT               its roles and their scopes, its sessions, and the apps with access
 accounts add EMAIL                  makes an account; asks for its password, unless --password-file names it
 accounts verify ACCOUNT             marks its email address as verified (email_verified, match_email)
@@ -44,6 +44,7 @@ An ACCOUNT is named by its email address or by its id. A running server on the s
     ...configOption,
     json: { summary: 'for list and show: as JSON' },
     role: { value: 'ROLE', summary: 'for list: only those that have this role' },
+    search: { value: 'TEXT', summary: 'for list: only those with these beginnings of words, address or id' },
     name: { value: 'NAME', summary: 'for add: the name of the person (default: the part before the @)' },
     roles: { value: 'ROLES', summary: 'for add: separated by commas (default: sign_up.roles)' },
     'password-file': passwordOption,

@@ -1,4 +1,4 @@
-import { nameProblem } from '../../accounts/accounts.ts';
+import { nameProblem } from '../../accounts/account.ts';
 import { normaliseEmail } from '../../lib/email.ts';
 import { showHiddenCharacters } from '../../lib/hidden-characters.ts';
 import { OPERATOR } from '../../limits/lane.ts';

@@ -4,7 +4,7 @@ import { confirmed } from '../command.ts';
 import { askPassword, assertAcceptable } from '../new-password.ts';
 import { type StoreContext, revocationDelayText, endingEffects } from '../store-context.ts';
 import { bullets } from '../help-text.ts';
-import { withAccount } from './context.ts';
+import { withAccount, withAccountToRemove } from './context.ts';
 
 export function disable(context: StoreContext, name: string): Promise<number> {
   return withAccount(context, name, async (domain, account) => {
@@ -38,15 +38,16 @@ export function signOut(context: StoreContext, name: string): Promise<number> {
 
 export function remove(context: StoreContext, name: string): Promise<number> {
   const { chosen, given, place, terminal } = context;
-  return withAccount(context, name, async (domain, account) => {
-    const ended = [await endingEffects(domain, account), revocationDelayText(chosen.config)];
-    const isSeed = chosen.config.accounts.some(({ email }) => normaliseEmail(email) === account.email);
+  return withAccountToRemove(context, name, async (domain, { id, email }) => {
+    const ended = [await endingEffects(domain, { id }), revocationDelayText(chosen.config)];
+    const isSeed = chosen.config.accounts.some((seed) => normaliseEmail(seed.email) === email);
     const seed = `the configuration names it under accounts: the next start makes it again, as another account`;
     const lines = [...ended, 'this cannot be undone', ...(isSeed ? [seed] : [])];
-    const plan = `removing ${account.email} (${account.id}), its password, and\n${bullets(lines)}`;
-    if (!(await confirmed(given.options, terminal, plan))) return 1;
-    await domain.operations.removeAccount(account.id);
-    terminal.print(`removed ${account.email} from ${place}`);
+    const label = email ?? 'an account that cannot be opened';
+    if (!(await confirmed(given.options, terminal, `removing ${label} (${id}), its password, and\n${bullets(lines)}`)))
+      return 1;
+    await domain.operations.removeAccount(id);
+    terminal.print(`removed ${email ?? id} from ${place}`);
     return 0;
   });
 }

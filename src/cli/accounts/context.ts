@@ -1,5 +1,8 @@
-import type { Account, Accounts } from '../../accounts/accounts.ts';
+import type { Account } from '../../accounts/account.ts';
+import type { Accounts } from '../../accounts/accounts.ts';
+import { AccountUnreadable } from '../../accounts/sealing.ts';
 import type { Domain } from '../../domain/domain.ts';
+import type { AccountId } from '../../lib/ids.ts';
 import { withDomain, type StoreContext } from '../store-context.ts';
 
 /**
@@ -13,11 +16,34 @@ export function withAccount(
 ): Promise<number> {
   return withDomain(context, async (domain) => {
     const account = await findAccount(domain.accounts, name);
-    if (account !== undefined) return work(domain, account);
-    const list = '"latchkey accounts list" shows all';
-    context.terminal.warn(`latchkey: there is no account ${JSON.stringify(name)} in ${context.place}; ${list}`);
-    return 1;
+    return account === undefined ? absent(context, name) : work(domain, account);
   });
+}
+
+/**
+ * Opens the domain to remove an account. An account that cannot be opened, or whose person is erased already, is named by
+ * its id.
+ */
+export function withAccountToRemove(
+  context: StoreContext,
+  name: string,
+  work: (domain: Domain, account: { id: AccountId; email: string | undefined }) => Promise<number>,
+): Promise<number> {
+  return withDomain(context, async (domain) => {
+    const account = await findAccount(domain.accounts, name).catch((error: unknown) => {
+      if (error instanceof AccountUnreadable && error.account === name) return undefined;
+      throw error;
+    });
+    if (account !== undefined) return work(domain, account);
+    const isThere = !name.includes('@') && (await domain.accounts.exists(name));
+    return isThere ? work(domain, { id: name as AccountId, email: undefined }) : absent(context, name);
+  });
+}
+
+function absent({ place, terminal }: StoreContext, name: string): number {
+  const list = '"latchkey accounts list" shows all';
+  terminal.warn(`latchkey: there is no account ${JSON.stringify(name)} in ${place}; ${list}`);
+  return 1;
 }
 
 export function findAccount(accounts: Accounts, name: string): Promise<Account | undefined> {

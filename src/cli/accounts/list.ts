@@ -1,8 +1,9 @@
-import { everyAccount } from '../../accounts/every-account.ts';
-import type { Account, Accounts } from '../../accounts/accounts.ts';
+import { everyPage } from '../../accounts/every-account.ts';
+import type { Account } from '../../accounts/account.ts';
+import type { AccountPage } from '../../accounts/accounts.ts';
 import { knownRoles, readRoles } from './roles.ts';
 import { didYouMean } from '../../config/suggest.ts';
-import { textOf, type Terminal } from '../command.ts';
+import { textOf, UsageError, type Terminal } from '../command.ts';
 import { table } from '../help-text.ts';
 import { withDomain, type StoreContext } from '../store-context.ts';
 
@@ -16,38 +17,66 @@ const HEAD = ['email', 'name', 'roles', 'state', 'id'];
 export function list(context: StoreContext): Promise<number> {
   const { given, terminal } = context;
   const role = textOf(given, 'role');
+  const search = textOf(given, 'search');
   if (role !== undefined) readRoles(role);
+  if (search !== undefined && search.trim().length < 2)
+    throw new UsageError('--search needs the first two characters of a word, or more');
   return withDomain(context, async ({ accounts }) => {
-    const matches = { any: false };
-    const pages = recordMatches(matches, whileRead(pagesOf(accounts, role), terminal));
+    const read: Parameters<typeof everyPage<AccountPage>>[0] = (page) =>
+      search === undefined ? accounts.list(page) : accounts.search(search, page);
+    const seen: Seen = { any: false, unreadable: 0, reasons: [] };
+    const pages = noting(seen, whileRead(everyPage(read, PAGE), terminal), role);
     if (given.options['json'] === true) await printJson(pages, terminal);
     else await printTable(pages, terminal);
-    if (role !== undefined && !matches.any) terminal.warn(`latchkey: ${noMatchText(role, context)}`);
-    return 0;
+    if (seen.unreadable > 0) terminal.warn(`latchkey: ${unreadable(seen)}`);
+    if (role !== undefined && !seen.any) terminal.warn(`latchkey: ${nobody(role, context)}`);
+    if (search !== undefined && role === undefined && !seen.any)
+      terminal.warn(`latchkey: nobody in ${context.place} has a name or address with the words "${search}"`);
+    return seen.unreadable > 0 ? 1 : 0;
   });
 }
 
-async function* recordMatches(matches: { any: boolean }, pages: AsyncIterable<Account[]>): AsyncGenerator<Account[]> {
-  for await (const page of pages) {
-    matches.any ||= page.length > 0;
-    yield page;
+/** Findings of a listing. */
+interface Seen {
+  any: boolean;
+  /** The number of accounts that cannot be opened. */
+  unreadable: number;
+  /** The first few of them, with the reason. */
+  reasons: string[];
+}
+
+/** Maximum number of unreadable accounts that the command names. */
+const NAMED = 5;
+
+async function* noting(
+  seen: Seen,
+  pages: AsyncIterable<AccountPage>,
+  role: string | undefined,
+): AsyncGenerator<Account[]> {
+  for await (const { accounts, unreadable } of pages) {
+    const chosen = accounts.filter(({ roles }) => role === undefined || roles.includes(role));
+    seen.any ||= chosen.length > 0;
+    seen.unreadable += unreadable.length;
+    const named = unreadable.slice(0, NAMED - seen.reasons.length);
+    seen.reasons.push(...named.map(({ id, reason }) => reason ?? `account ${id} is erased, and not removed yet`));
+    yield chosen;
   }
 }
 
-function noMatchText(role: string, { chosen, place }: StoreContext): string {
+function unreadable({ unreadable: count, reasons }: Seen): string {
+  const more = count > reasons.length ? `; and ${count - reasons.length} more` : '';
+  return `${reasons.join('; ')}${more}. "latchkey accounts remove ID" removes what is left of one`;
+}
+
+function nobody(role: string, { chosen, place }: StoreContext): string {
   const known = knownRoles(chosen.config);
   if (known.includes(role)) return `nobody in ${place} has the role "${role}"`;
   const hint = didYouMean(role, known);
   return `nobody in ${place} has the role "${role}", and the configuration names no such role${hint}; it has ${known.join(', ')}`;
 }
 
-async function* pagesOf(accounts: Accounts, role: string | undefined): AsyncGenerator<Account[]> {
-  for await (const page of everyAccount(accounts, PAGE))
-    yield page.filter(({ roles }) => role === undefined || roles.includes(role));
-}
-
 /** Stops reading once the reader of standard output has gone: there may be a million accounts, and `head` reads ten. */
-async function* whileRead(pages: AsyncIterable<Account[]>, terminal: Terminal): AsyncGenerator<Account[]> {
+async function* whileRead(pages: AsyncIterable<AccountPage>, terminal: Terminal): AsyncGenerator<AccountPage> {
   for await (const page of pages) {
     if (terminal.isUnread?.() === true) return;
     yield page;

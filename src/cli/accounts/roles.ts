@@ -1,4 +1,4 @@
-import type { Account } from '../../accounts/accounts.ts';
+import type { Account } from '../../accounts/account.ts';
 import { didYouMean } from '../../config/suggest.ts';
 import { type StoreContext, revocationDelayText } from '../store-context.ts';
 import { bullets } from '../help-text.ts';

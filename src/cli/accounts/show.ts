@@ -1,4 +1,4 @@
-import type { Account } from '../../accounts/accounts.ts';
+import type { Account } from '../../accounts/account.ts';
 import type { Consent } from '../../accounts/consents.ts';
 import type { Config } from '../../config/schema.ts';
 import type { Domain } from '../../domain/domain.ts';

@@ -1,5 +1,5 @@
 import { errors, type TokenEndpointGrantContext } from 'oidc-provider';
-import type { Account } from '../../accounts/accounts.ts';
+import type { Account } from '../../accounts/account.ts';
 import { JWT_BEARER } from '../../config/sections/client-schema.ts';
 import type { Announce } from '../../events/events.ts';
 import { policyOf } from '../../oidc/clients/client-metadata.ts';

@@ -1,11 +1,11 @@
 import {
   type Account,
-  type Accounts,
   type NewAccount,
   nameProblem,
   isOwnersAddress,
   isUnverifiedSignUp,
-} from '../../accounts/accounts.ts';
+} from '../../accounts/account.ts';
+import type { Accounts } from '../../accounts/accounts.ts';
 import { normaliseEmail } from '../../lib/email.ts';
 import type { TrustedIssuer } from '../../config/schema.ts';
 import { sha256 } from '../../lib/hash.ts';

@@ -1,7 +1,7 @@
 import { errors as joseErrors } from 'jose';
 import type { Client, TokenEndpointGrantContext } from 'oidc-provider';
 import { z } from 'zod';
-import type { Account } from '../../accounts/accounts.ts';
+import type { Account } from '../../accounts/account.ts';
 import type { SubjectNames } from '../../accounts/pairwise.ts';
 import type { ClientConfig } from '../../config/schema.ts';
 import type { RingSnapshot } from '../../keys/ring.ts';

@@ -1,5 +1,6 @@
 import type { KoaContextWithOIDC } from 'oidc-provider';
-import type { Account, Accounts } from '../../accounts/accounts.ts';
+import type { Account } from '../../accounts/account.ts';
+import type { Accounts } from '../../accounts/accounts.ts';
 
 /** Finds an account that is not disabled. It reads each account once per request, however often the engine asks. */
 export type AccountOf = (context: KoaContextWithOIDC, id: string) => Promise<Account | undefined>;

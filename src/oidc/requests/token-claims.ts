@@ -1,5 +1,5 @@
 import type { AccessToken, Client, ClientCredentials, KoaContextWithOIDC, UnknownObject } from 'oidc-provider';
-import type { Account } from '../../accounts/accounts.ts';
+import type { Account } from '../../accounts/account.ts';
 import type { SubjectNames } from '../../accounts/pairwise.ts';
 import type { ResourceConfig } from '../../config/schema.ts';
 import { policyOf } from '../clients/client-metadata.ts';
