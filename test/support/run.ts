@@ -48,7 +48,7 @@ const SUITES: Record<string, Suite> = {
 };
 
 const LANE = join(import.meta.dirname, 'lane.ts');
-/** For a lane without files to end, in minutes. */
+/** For a lane to end once the run is over, in minutes. */
 const GRACE = 1;
 /** The limit of a run with options, which may ask for a long search, in minutes. */
 const DAY = 24 * 60;
@@ -61,6 +61,17 @@ process.env['NODE_COMPILE_CACHE'] ??= resolve('node_modules/.cache/compiled');
 
 /** More failed files than a busy machine explains. */
 const MANY = 6;
+/** After so many failures a run begins no further file: tests that each wait for their limit would fill an hour. */
+const MOST_FAILURES = 30;
+
+/** The failures of all lanes of a run. */
+interface RunState {
+  failed: number;
+}
+
+function isOver({ failed }: RunState): boolean {
+  return performance.now() >= LIMIT || failed >= MOST_FAILURES;
+}
 
 /** Runs npm scripts one after the other, their output held back. A failure is shown at once. */
 async function runChecks(scripts: readonly string[]): Promise<Totals> {
@@ -102,14 +113,21 @@ async function runMocha(args: readonly string[], limit?: number): Promise<Totals
 }
 
 /** Has one process run files of the queue until it is empty, and another one after a process that died in a file. */
-async function runLane(queue: string[], { lane, limit }: { lane: number; limit: number }): Promise<Totals> {
+async function runLane(queue: string[], options: LaneOptions): Promise<Totals> {
   const totals: Totals = { passed: 0, failed: 0, failures: [] };
-  do await runProcess(queue, totals, { lane, limit });
-  while (queue.length > 0 && performance.now() < LIMIT);
+  do await runProcess(queue, totals, options);
+  while (queue.length > 0 && !isOver(options.state));
   return totals;
 }
 
-async function runProcess(queue: string[], totals: Totals, { lane, limit }: { lane: number; limit: number }) {
+interface LaneOptions {
+  lane: number;
+  /** In minutes, for one file. */
+  limit: number;
+  state: RunState;
+}
+
+async function runProcess(queue: string[], totals: Totals, { lane, limit, state }: LaneOptions) {
   const child = fork(LANE, {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { ...process.env, TEST_LANE: String(lane) },
@@ -129,9 +147,14 @@ async function runProcess(queue: string[], totals: Totals, { lane, limit }: { la
   };
   stopAfter(limit);
   child.on('message', (message: FromLane) => {
-    if (!('isReady' in message)) return note(totals, message);
+    if (!('isReady' in message)) {
+      state.failed += message.failed;
+      note(totals, message);
+      if (message.failed > 0 && isOver(state)) stopAfter(GRACE);
+      return;
+    }
     show();
-    now.file = performance.now() < LIMIT ? queue.shift() : undefined;
+    now.file = isOver(state) ? undefined : queue.shift();
     stopAfter(now.file === undefined ? GRACE : limit);
     child.send({ file: now.file } satisfies ToLane);
   });
@@ -167,11 +190,13 @@ async function runTests({ files, except, lanes, limit }: Suite, options: string[
     .map((file) => resolve(file));
   if (options.length > 0) return runMocha([...options, ...queue]);
   const sum: Totals = { passed: 0, failed: 0, failures: [] };
-  const runs = Array.from({ length: lanes }, (_, lane) => runLane(queue, { lane, limit }));
+  const state: RunState = { failed: 0 };
+  const runs = Array.from({ length: lanes }, (_, lane) => runLane(queue, { lane, limit, state }));
   for (const totals of await Promise.all(runs)) add(sum, totals);
-  const left = `The run has taken ${LIMIT / 60_000} minutes, and ends with ${queue.length} files not run`;
+  const why = state.failed < MOST_FAILURES ? `has taken ${LIMIT / 60_000} minutes` : `has ${state.failed} failures`;
+  const left = `The run ${why}, and ends with ${queue.length} files not run`;
   if (queue.length > 0) add(sum, failure(left));
-  await runAgain(sum, limit);
+  if (!isOver(state)) await runAgain(sum, limit);
   return sum;
 }
 
