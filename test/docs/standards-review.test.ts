@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 
-const HEAD = ['Section', 'Asked', 'Shown by, or why not'];
+const HEAD = ['Section', 'Requirement', 'Tests, or why there are none'];
 
 /** The cells of every line of a table, heads included, rules left out. */
 function rowsOf(text: string): string[][] {
