@@ -18,6 +18,7 @@ import { timeToRefusal } from './refusal.ts';
 import { rows, signPeopleIn } from './rows.ts';
 import { timeToFirstToken } from './start-time.ts';
 import { table } from './table.ts';
+import { measureTwoStores } from './two-stores.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -28,6 +29,7 @@ const { values: options } = parseArgs({
 });
 const sizes: Sizes = options.quick ? { rounds: 3, turn: 150, warmUp: 250 } : { rounds: 5, turn: 1000, warmUp: 1000 };
 const NAMES = { sqlite: 'SQLite', redis: 'Redis' };
+const profiler = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`];
 const FLOOR = new URL('floor.ts', import.meta.url).pathname;
 
 process.env['BENCH_SECRET'] = SECRET;
@@ -37,6 +39,7 @@ const start = await timeToFirstToken();
 leaveTheMeasuredCpu();
 print(await onSqlite());
 print(await onRedis());
+print(await measureTwoStores({ sizes, only: options.only, nodeOptions: profiler }));
 print(await statusLists());
 if ('revoke to refusal'.includes(options.only)) print(await timeToRefusal(options.quick ? 10 : 50));
 print(
@@ -85,13 +88,12 @@ async function statusLists(): Promise<string> {
 }
 
 async function measureBackend(
-  store: Program['store'],
+  store: Program['store'] & keyof typeof NAMES,
   directory: string,
   stores: { server: string; floor: string },
 ): Promise<string> {
   const [port, floorPort] = [await freePort(), await freePort()];
   const config = await writeConfig(directory, { port, store: stores.server });
-  const profiler = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`];
   const server = await startMeasured({
     options: [...startCommand.options, ...profiler],
     line: [...startCommand.line, '--config', config],

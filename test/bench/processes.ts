@@ -19,7 +19,12 @@ export interface Measured {
 /** The measured processes have one CPU to themselves, the load and Redis have the others. */
 const isPinned = process.platform === 'linux' && availableParallelism() > 1;
 const MEASURED_CPU = '0';
-const PROBES = { sqlite: 'probe.ts', redis: 'probe-redis.ts' };
+const PROBES = {
+  sqlite: ['probe.ts'],
+  redis: ['probe-redis.ts'],
+  postgres: ['probe-postgres.ts'],
+  'postgres and redis': ['probe-postgres.ts', 'probe-redis.ts'],
+};
 
 export function leaveTheMeasuredCpu(): void {
   if (!isPinned) return;
@@ -34,14 +39,19 @@ export interface Program {
   /** Its origin. */
   url: string;
   store: keyof typeof PROBES;
+  /** Beside this process's own environment. */
+  environment?: NodeJS.ProcessEnv;
 }
 
-export async function startMeasured({ options = [], line, url, store }: Program): Promise<Measured> {
-  const probe = new URL(PROBES[store], import.meta.url).href;
-  const command = [process.execPath, ...options, '--import', probe, ...line];
+export async function startMeasured({ options = [], line, url, store, environment }: Program): Promise<Measured> {
+  const probes = PROBES[store].flatMap((name) => ['--import', new URL(name, import.meta.url).href]);
+  const command = [process.execPath, ...options, ...probes, ...line];
   const [file = '', ...rest] = isPinned ? ['taskset', '-c', MEASURED_CPU, ...command] : command;
   // Its log goes nowhere, but it is written, as in production.
-  const child = spawn(file, rest, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+  const child = spawn(file, rest, {
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    env: { ...process.env, ...environment },
+  });
   await untilAnswers(`${url}/healthz`, child);
   const ask = async (message: object | string): Promise<unknown> => {
     const answer = once(child, 'message') as Promise<[unknown]>;

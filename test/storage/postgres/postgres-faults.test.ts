@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { chownSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../../src/lib/clock.ts';
@@ -226,6 +228,44 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
       await held;
       await store.set('record:1', 3);
     });
+  });
+
+  it('is told as unavailable while its files cannot grow, still read, and written again when they can', async () => {
+    const url = await server.newDatabase();
+    // Connections that begin from now on have the limit. A segment of the log, which is 16 MiB, fits.
+    const limit = (size: string) =>
+      execFileSync('prlimit', [`--pid=${server.process.pid ?? 0}`, `--fsize=${size}:`], {
+        ...unprivileged(),
+        stdio: 'ignore',
+      });
+    const isFull = (error: unknown): boolean => {
+      assert.ok(error instanceof StoreUnavailable, String(error));
+      return error.message.includes('could not extend file');
+    };
+    limit(String(17 * 2 ** 20));
+    try {
+      await opened(url, async (store) => {
+        await store.set('record:1', 'kept');
+        const value = randomBytes(100_000).toString('base64');
+        const acknowledged: string[] = [];
+        const fill = async () => {
+          for (let at = 0; at < 600; at += 1) {
+            await store.set(`filler:${at}`, value, { ttl: 600 });
+            acknowledged.push(`filler:${at}`);
+          }
+        };
+        await assert.rejects(fill(), isFull);
+        assert.equal((await store.get('record:1'))?.value, 'kept');
+        await assert.rejects(store.set('filler:more', value), isFull);
+        limit('unlimited');
+        await server.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${role(url)}'`);
+        await until(() => store.set('filler:more', value).then(() => true, () => false)); // prettier-ignore
+        const kept = await store.getMany(acknowledged);
+        assert.ok(kept.length > 50 && kept.every((record) => record?.value === value));
+      });
+    } finally {
+      limit('unlimited');
+    }
   });
 
   it('keeps names that no B-tree holds, and NUL, in order and whole', async () => {
