@@ -136,7 +136,11 @@ async function runProcess(queue: string[], totals: Totals, { lane, limit, state 
   });
   const show = hold(child);
   const failedBefore = totals.failed;
-  const now: { file: string | undefined; isLate: boolean } = { file: undefined, isLate: false };
+  const now: { file: string | undefined; isLate: boolean; isLast: boolean } = {
+    file: undefined,
+    isLate: false,
+    isLast: false,
+  };
   let timer: NodeJS.Timeout | undefined;
   const stopAfter = (minutes: number) => {
     clearTimeout(timer);
@@ -150,8 +154,9 @@ async function runProcess(queue: string[], totals: Totals, { lane, limit, state 
     if (!('isReady' in message)) {
       state.failed += message.failed;
       note(totals, message);
-      if (message.failed > 0 && isOver(state)) stopAfter(GRACE);
-      return;
+      if (message.failed === 0 || now.isLast || !isOver(state)) return;
+      now.isLast = true;
+      return stopAfter(GRACE);
     }
     show();
     now.file = isOver(state) ? undefined : queue.shift();
