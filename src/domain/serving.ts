@@ -19,6 +19,7 @@ import { accountLookup } from '../oidc/requests/request-account.ts';
 import type { KeySets } from '../outgoing/key-sets.ts';
 import { openOutgoing, type Outgoing } from '../outgoing/outgoing.ts';
 import { openRegistration, type Registration } from '../registration/registration.ts';
+import { SIGNAL_RECEIVERS } from '../signals/push.ts';
 import type { SignSet } from '../signals/security-event-token.ts';
 import { openTransmitter, type Transmitter } from '../signals/signals.ts';
 import type { SigningDependencies } from '../status/signed-list.ts';
@@ -168,7 +169,7 @@ function openDelivery(
     clock,
     random,
     sign,
-    sealingKey: secrets.derive('signal receivers').toString('base64url'),
+    sealingKey: secrets.derive(SIGNAL_RECEIVERS).toString('base64url'),
     reportFailure: warningOf(log, 'signals cannot currently be delivered; they are kept and retried'),
   });
   revocations.onRevoked(transmitter.revoked);

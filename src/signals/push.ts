@@ -19,6 +19,9 @@ const FAULTS_OF_STREAM = [
 
 const refusal = z.object({ err: z.string().max(100), description: z.string().default('') });
 
+/** Label of the ring's sealing key for receivers' authorization headers. */
+export const SIGNAL_RECEIVERS = 'signal receivers';
+
 /**
  * Seals a receiver's authorization header for its address. An attacker who can write to the store, but lacks the
  * sealing key, cannot make the server send it elsewhere.
@@ -29,6 +32,11 @@ export function sealFor(
   { sealingKey, random }: { sealingKey: string; random: Random },
 ): string {
   return seal(secretFor(url, sealingKey), text, random);
+}
+
+/** Opens what `sealFor` has sealed. @throws Error for another key, address or text */
+export function unsealFor(url: string, sealed: string, sealingKey: string): string {
+  return unseal(secretFor(url, sealingKey), sealed);
 }
 
 function secretFor(url: string, sealingKey: string): string {
@@ -43,7 +51,7 @@ export async function push(
 ): Promise<Pushed> {
   const { endpoint_url: url, authorization: sealed } = stream.delivery;
   try {
-    const authorization = sealed && { authorization: unseal(secretFor(url, dependencies.sealingKey), sealed) };
+    const authorization = sealed && { authorization: unsealFor(url, sealed, dependencies.sealingKey) };
     const response = await dependencies.fetch(url, {
       method: 'POST',
       headers: { 'content-type': 'application/secevent+jwt', accept: 'application/json', ...authorization },

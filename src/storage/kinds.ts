@@ -5,7 +5,7 @@ export const RECORD_KINDS: ReadonlySet<string> = new Set([
   ...['account', 'account-key', 'account-email', 'password', 'password-cost', 'consent', 'issuer-link'],
   ...['client', 'disabled-client', 'trusted-issuer', 'invitation', 'key-ring'],
   ...['signal-stream', 'signal-subject', 'signal-acquaintance'],
-  ...['readiness', 'store-marker', 'store-origin', 'store-loading', 'store-format', 'store-upgrade'],
+  ...['readiness', 'store-marker', 'store-origin', 'store-loading', 'store-check', 'store-format', 'store-upgrade'],
 ]);
 
 /** Kinds of the records store that expire nevertheless. */

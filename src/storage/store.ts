@@ -71,6 +71,14 @@ export interface Store {
   /** Writes dumped items, overwrites items of the same name, and skips expired items. It may be repeated. */
   load(items: readonly Item[]): Promise<void>;
 
+  /**
+   * Finds index entries and terms to which no record belongs, and items that the backend would never drop although they
+   * have an expiry. With `isRepaired`, it removes those entries, and enforces that expiry. Other nodes may write
+   * meanwhile.
+   * @param patience milliseconds that a write of another node may take, by default 15 seconds
+   */
+  defects(options: { isRepaired: boolean; patience?: number }): AsyncIterable<readonly Defect[]>;
+
   /** The backend's clock, in milliseconds since the epoch. @throws StoreUnavailable */
   time(): Promise<number>;
   /** Resolves if the backend can serve. @throws StoreUnavailable */
@@ -122,6 +130,17 @@ export interface TermPage<T> {
 
 /** One complete item of a store, as `dump` returns it and `load` writes it. */
 export type Item = RecordItem | MemberItem | CounterItem | BitmapItem;
+
+/** An inconsistency inside a store. */
+export interface Defect {
+  /** `dangling`: an entry without a record. `endless`: an item whose expiry the backend does not enforce. */
+  what: 'dangling' | 'endless';
+  /** The index or term of a dangling entry, or the kind of an endless item: record, counter or bitmap. */
+  name: string;
+  key: string;
+  /** True if it was removed or given its expiry. */
+  isMended: boolean;
+}
 
 interface RecordItem {
   kind: 'record';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { openBackup, writeBackup, type Description } from '../../src/backup/backup-file.ts';
 import { restoreBackup } from '../../src/backup/restore.ts';
 import { run as runLine } from '../../src/cli/run.ts';
@@ -372,10 +373,65 @@ describe('latchkey store', function () {
         await store.delete('account:damaged');
         await store.close();
       }
+      const again = await openStore(source, systemClock);
+      await again.set('client:sealed', { client_id: 'sealed', sealed_secret: 'under another key' });
+      const delivery = { method: 'urn:ietf:rfc:8935', endpoint_url: 'https://app.example.com', authorization: 'x' };
+      await again.set('signal-stream:sealed', { delivery });
+      const sealed = await run('check');
+      for (const key of ['client:sealed', 'signal-stream:sealed']) {
+        assert.ok(sealed.err.includes(`${key} has a sealed value that the keys do not open`), sealed.err);
+        await again.delete(key);
+      }
+      await again.close();
       const others = file('keys-of-others');
       await openMasterKey(others, { create: true, random: systemRandom });
       const wrong = await run('check', source, others);
       assert.deepEqual([wrong.code, wrong.err.includes('key-ring:main does not open')], [1, true], wrong.err);
+    });
+  });
+
+  describe('check --repair', () => {
+    it('gives endless records an end, removes dangling entries, deletes no record, and says what it did', async () => {
+      const store = await openStore(source, systemClock);
+      const damaged = new DatabaseSync(file('source.db'));
+      try {
+        await store.set('session:endless', { some: 'value' }, { indexes: ['sessions-of-account:1'] });
+        await store.load([{ kind: 'record', key: 'account:damaged', json: '{"cut', version: 1 }]);
+        damaged.exec("INSERT INTO members (name, expires_at, key) VALUES ('accounts', 8000000000000, 'account:lost')");
+        const { code, err } = await run('check --repair');
+        assert.equal(code, 1, 'one thing is left');
+        assert.match(
+          err,
+          /session:endless never expires, as records of its kind do: it now expires in 97 days \(repaired\)/,
+        );
+        assert.match(err, /index accounts has an entry for account:lost, but no such record is in it \(repaired\)/);
+        assert.match(err, /account:damaged holds no JSON$/m);
+        const session = await store.get('session:endless');
+        assert.deepEqual(session?.value, { some: 'value' });
+        assert.ok((session.expiresAt ?? 0) > systemClock.now() + 96 * 86_400_000);
+        assert.deepEqual((await store.members('sessions-of-account:1')).keys, ['session:endless']);
+        await store.load([{ kind: 'record', key: 'account:damaged', json: '1', version: 1 }]);
+        const clean = await run('check --repair');
+        assert.equal(clean.code, 0, clean.err);
+      } finally {
+        await store.delete('session:endless');
+        await store.delete('account:damaged');
+        damaged.close();
+        await store.close();
+      }
+    });
+
+    it('tells the growth of each kind since the last check', async () => {
+      await run('check');
+      const store = await openStore(source, systemClock);
+      for (const at of [1, 2, 3]) await store.set(`consent:grown:${at}`, {});
+      const { out } = await run('check');
+      assert.match(out, /^kind +items +values +since \d{4}-\d\d-\d\dT\d\d:\d\d$/m);
+      assert.match(out, /^consent .* \+3$/m);
+      for (const at of [1, 2, 3]) await store.delete(`consent:grown:${at}`);
+      await store.close();
+      const { kinds, before } = JSON.parse((await run('check --json')).out) as Record<string, { kinds: object }>;
+      assert.ok(kinds && before && 'consent' in before.kinds);
     });
   });
 

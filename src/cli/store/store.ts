@@ -11,7 +11,7 @@ const ACTIONS: Actions<StoreContext> = {
   backup: { words: ['FILE'], options: ['key-file'], run: backup },
   restore: { words: ['FILE'], options: ['key-file', 'yes'], run: restore },
   copy: { options: ['from', 'from-file', 'to', 'to-file', 'only'], run: copy },
-  check: { options: ['json'], run: check },
+  check: { options: ['json', 'repair'], run: check },
   upgrade: { options: ['yes'], run: (context) => upgrade(context) },
 };
 
@@ -22,7 +22,8 @@ export const store: Command = {
 store restore FILE    fills the empty stores of the configuration from a backup, whatever backend it came from
 store copy --from URL --to URL
                       copies one store into an empty one of any backend, and compares them; no server may run
-store check           counts the records of each kind, and lists those that cannot be right; changes nothing
+store check           counts the records of each kind, compares with the last check, and lists what cannot be right
+store check --repair  removes dangling index entries and sets missing expiries, while servers run; deletes no record
 store upgrade         brings the store to the newest format while servers serve, once no older version serves
 
 A URL with a password does not stand on the command line, where others could read it. Give it by --from-file and --to-file, or by
@@ -44,6 +45,7 @@ After a restore everybody must sign in again, and apps need new tokens: docs/bac
     'to-file': { value: 'FILE', summary: 'for copy: the file with that URL; - reads it from standard input' },
     only: { value: 'ROLE', summary: 'for copy: only what belongs to "records" or to "grants"' },
     json: { summary: 'for check: print JSON' },
+    repair: { summary: 'for check: repair what can be repaired safely' },
     yes: { summary: 'do not ask before restore or upgrade' },
   },
   words: ['ACTION', '[FILE]'],

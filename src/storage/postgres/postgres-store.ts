@@ -4,6 +4,7 @@ import {
   type Bitmap,
   type Consumed,
   type Counter,
+  type Defect,
   type Index,
   type Item,
   type Key,
@@ -16,6 +17,7 @@ import {
   StoreMissing,
 } from '../store.ts';
 import { TickBatcher } from '../tick-batcher.ts';
+import { defectsOf } from './defects.ts';
 import { dumpPostgres, loadItems } from './dump.ts';
 import { rowNames, storedName } from './names.ts';
 import { LONGEST_NOTICE, Notices } from './notices.ts';
@@ -168,6 +170,10 @@ export class PostgresStore implements Store {
 
   load(items: readonly Item[]): Promise<void> {
     return loadItems(this.primary, this.url.schema, items, this.#clock.now());
+  }
+
+  defects({ isRepaired }: { isRepaired: boolean }): AsyncIterable<readonly Defect[]> {
+    return defectsOf(this.primary, this.url.schema, isRepaired);
   }
 
   async time(): Promise<number> {

@@ -133,6 +133,11 @@ export class Memberships {
   }
 }
 
+/** Returns the entry of the write that the memberships belong to. */
+export function entryIn(memberships: string | null): string | undefined {
+  return memberships ? parseStrings(memberships)[0] : undefined;
+}
+
 /** Returns the indexes and terms in a record's memberships. */
 export function namesIn(memberships: string | null | undefined): Pick<WriteOptions, 'indexes' | 'terms'> {
   const [, ...names] = memberships ? parseStrings(memberships) : [];

@@ -20,6 +20,7 @@ import {
 import { withTimeout } from './with-timeout.ts';
 import { mastersOf, type Client } from './cluster-view.ts';
 import { connectRedis, type Connection } from './connect.ts';
+import { defectsOf } from './defects.ts';
 import { bitmapKey, counterKey, dumpRedis, loadItem, recordKey } from './dump.ts';
 import { Memberships } from './memberships.ts';
 import type { PrimaryWatch } from './primary-watch.ts';
@@ -27,6 +28,8 @@ import { type WriteArguments, BITMAP_HEADER } from './scripts.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 const PAGE = 100;
+/** Milliseconds after which no write is under way any more: several times the longest duration of a command. */
+const WRITE_PATIENCE = 15_000;
 
 /** Connects to a single Redis, one behind Sentinel, or a Cluster. @throws StoreUnavailable if it does not answer */
 export async function openRedisStore(url: string, clock: Clock, isReplicated = false): Promise<RedisStore> {
@@ -151,6 +154,11 @@ export class RedisStore implements Store {
     const connection = this.#connection;
     const now = this.#clock.now();
     await this.#write(() => Promise.all(items.map((item) => loadItem(item, connection, this.#memberships, now))));
+  }
+
+  defects({ isRepaired, patience = WRITE_PATIENCE }: { isRepaired: boolean; patience?: number }) {
+    const connection = this.#connection;
+    return defectsOf(this.masters(), { connection, clock: this.#clock, isRepaired, patience });
   }
 
   /** Returns the time of the server; on a cluster, that of its first master. */

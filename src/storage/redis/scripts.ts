@@ -186,6 +186,22 @@ const SET_BITS = `
   redis.call('SETRANGE', key, 0, ARGV[2])
   redis.call('PEXPIRE', key, ARGV[3])`;
 
+/**
+ * Compares the expiry that an item states with the one that Redis enforces. ARGV: now, length of the header of a bitmap
+ * (0 for a hash), 1 to repair. @returns fine, lacking or mended
+ */
+const EXPIRY_CHECK = `
+  local key, header = KEYS[1], tonumber(ARGV[2])
+  if redis.call('PTTL', key) ~= -1 then return 'fine' end
+  local states
+  if header > 0 then states = redis.call('GETRANGE', key, 0, header - 1)
+  else states = redis.call('HGET', key, 'expiresAt') end
+  if states == '' then return 'fine' end
+  local expiresAt = tonumber(states)
+  if ARGV[3] ~= '1' or not expiresAt then return 'lacking' end
+  redis.call('PEXPIRE', key, string.format('%.0f', math.max(1, expiresAt - tonumber(ARGV[1]))))
+  return 'mended'`;
+
 const SCRIPTS = {
   recordSet: SET,
   recordCreate: CREATE,
@@ -201,6 +217,7 @@ const SCRIPTS = {
   counterLoad: LOAD_COUNTER,
   counterIncrement: INCREMENT,
   bitmapSet: SET_BITS,
+  expiryCheck: EXPIRY_CHECK,
 };
 
 /** The arguments of a write, in the order of the scripts. */
@@ -231,6 +248,12 @@ declare module 'ioredis' {
     ): Result<Field, Context>;
     counterLoad(key: string, sum: number, expiresAt: number, ttl: number): Result<null, Context>;
     counterIncrement(key: string, now: number, by: number, expiresAt: number, ttl: number): Result<number, Context>;
+    expiryCheck(
+      key: string,
+      now: number,
+      header: number,
+      isRepaired: 0 | 1,
+    ): Result<'fine' | 'lacking' | 'mended', Context>;
     bitmapSet(
       key: string,
       now: number,

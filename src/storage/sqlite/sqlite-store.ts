@@ -5,6 +5,7 @@ import type {
   Bitmap,
   Consumed,
   Counter,
+  Defect,
   Index,
   Item,
   Key,
@@ -20,6 +21,7 @@ import { withRetry } from './with-retry.ts';
 import { startCheckpoints, startSweeper } from './maintenance.ts';
 import { FileIdentity, openDatabase, DURABLE } from './open-database.ts';
 import { ChangeNotices } from './change-notices.ts';
+import { defectsOf } from './defects.ts';
 import { dumpDatabase, loadItems } from './dump.ts';
 import { type Statements, prepareStatements } from './statements.ts';
 import { readRange, storedNames } from './terms.ts';
@@ -172,6 +174,10 @@ class SqliteStore implements Store {
 
   async load(items: readonly Item[]): Promise<void> {
     await this.#run(() => loadItems(this.#database, this.#statements, items, this.#clock.now()));
+  }
+
+  defects({ isRepaired }: { isRepaired: boolean }): AsyncIterable<readonly Defect[]> {
+    return defectsOf(this.#database, isRepaired);
   }
 
   time(): Promise<number> {
