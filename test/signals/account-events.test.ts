@@ -33,7 +33,7 @@ const EVERYTHING = [
 const done = (): Promise<void> => Promise.resolve();
 
 for (const backend of serverStores) {
-  describe(`What receivers hear of what is revoked, by two nodes on ${backend.name}`, () => {
+  describe(`Shared signals about revocations, by two nodes on ${backend.name}`, () => {
     let store: RunningBackend;
     let server: TestServer;
     let second: TestServer & { url: string };
@@ -99,7 +99,7 @@ for (const backend of serverStores) {
     const entities = (sets: Set[]) => sets.map(({ event }) => event['initiating_entity']);
     const sorted = (list: unknown[]): unknown[] => list.toSorted((a, b) => (String(a) < String(b) ? -1 : 1));
 
-    it('a sign-out is the end of the session under the name that each app has for it', async () => {
+    it('A sign-out ends the session under the session id that each app has for it', async () => {
       const browser = new Browser();
       const [own, notes] = [await signIn('demo-web', { browser }), await signIn('demo-notes', { browser })];
       await browser.visit(`${server.issuer}/logout?id_token_hint=${String(own.tokens['id_token'])}`);
@@ -114,14 +114,14 @@ for (const backend of serverStores) {
       assert.deepEqual(new Set(all.map(({ claims }) => claims['txn'])), new Set([event.claims['txn']]));
     });
 
-    it('a session in which an app took no part is no business of its receiver', async () => {
+    it('A receiver gets no event about a session in which its app took no part', async () => {
       const { browser, tokens, sid } = await signIn('demo-notes');
       await browser.visit(`${server.issuer}/logout?id_token_hint=${String(tokens['id_token'])}`);
       assert.deepEqual(told(await hears(watch, 1)), [[SESSION_REVOKED, sid]]);
       assert.deepEqual(await hears(web, 0), []);
     });
 
-    it('a new password is told, and the sessions that it ended, but not the one in which it was set', async () => {
+    it('A password change is an event, and so is each session that it ended, but not the session of the change', async () => {
       const [kept, ended] = [await signIn('demo-web'), await signIn('demo-web')];
       const { keys } = await stores.grants.members<{ authorizations?: Record<string, { sid: string }> }>(
         `sessions-of-account:${alice ?? ''}`,
@@ -144,7 +144,7 @@ for (const backend of serverStores) {
       await hears(watch, 2);
     });
 
-    it('an app that a person takes their consent back from hears that, and from then on nothing', async () => {
+    it('An app whose consent a person withdraws gets an event about that, and no event afterwards', async () => {
       await signIn('demo-web');
       await operations.withdrawConsent(alice ?? assert.fail(), 'demo-web');
       assert.deepEqual(told(await hears(web, 1)), [[SESSION_REVOKED, alice]]);
@@ -159,7 +159,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await hears(web, 0), []);
     });
 
-    it('a replayed refresh token, or a client that is disabled, is told by no event about an account', async () => {
+    it('The replay of a refresh token, a new client secret and a client revocation cause no event about an account', async () => {
       const { tokens } = await signIn('demo-notes', { scope: 'openid offline_access' });
       const first = await refresh(server.issuer, tokens['refresh_token']);
       await refresh(server.issuer, String(first.body['refresh_token']));
@@ -174,7 +174,7 @@ for (const backend of serverStores) {
       assert.deepEqual(told(await hears(web, 1)), [[SESSION_REVOKED, alice]]);
     });
 
-    it('the end of everything is the end of each session that there was', async () => {
+    it('The revocation for everybody causes an event for each session that existed', async () => {
       const [own, other] = [await signIn('demo-web'), await signIn('demo-notes', { person: ADMIN })];
       await operations.endBefore('everybody');
       assert.deepEqual(
@@ -184,7 +184,7 @@ for (const backend of serverStores) {
       assert.deepEqual(told(await hears(web, 1)), [[SESSION_REVOKED, own.sid]]);
     });
 
-    it('a role that is given or taken away is told, by the change itself and by what it revokes', async () => {
+    it('A role that is added or removed causes one event with the account’s new roles', async () => {
       await signIn('demo-web', { scope: 'openid roles' });
       const id = alice ?? assert.fail();
       await domain.accountChanges.addRoles(id, ['admin']);
@@ -203,7 +203,7 @@ for (const backend of serverStores) {
       }
     });
 
-    it('a client that is disabled hears nothing, and nothing of that time once it is enabled', async () => {
+    it('A disabled client gets no events, and after it is enabled none from that time', async () => {
       await operations.disableClient('demo-web');
       await operations.endBefore({ account: alice ?? assert.fail() });
       await hears(watch, 1);
@@ -211,7 +211,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await hears(web, 0), []);
     });
 
-    it('an account that is disabled is told as that, and so is one that is deleted, to those who know it', async () => {
+    it('Receivers that know an account get an event when it is disabled, enabled or deleted', async () => {
       await signIn('demo-web', { person: ADMIN });
       await operations.disableAccount(alice ?? assert.fail());
       const heard = await hears(web, 2);

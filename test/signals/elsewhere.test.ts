@@ -42,7 +42,7 @@ describe('A security event token at the server that signed it (RFC 8417 §4)', (
     return (await response.json()) as Record<string, unknown>;
   };
 
-  it('is no access token', async () => {
+  it('No endpoint accepts a security event token as an access token', async () => {
     for (const path of ['/userinfo', '/ssf/streams']) {
       const response = await fetch(server.issuer + path, { headers: { authorization: `Bearer ${set}` } });
       assert.equal(response.status, 401, path);
@@ -50,13 +50,13 @@ describe('A security event token at the server that signed it (RFC 8417 §4)', (
     assert.deepEqual(await post('/introspect', { token: set }), { active: false });
   });
 
-  it('is no client assertion', async () => {
+  it('The token endpoint does not accept a security event token as a client assertion', async () => {
     const parameters = { grant_type: 'client_credentials', client_assertion: set, client_assertion_type: JWT_BEARER };
     const { status, body } = await tokenRequest(server.issuer, { ...parameters, client_id: 'watch' });
     assert.deepEqual([status, body['error'], body['access_token']], [401, 'invalid_client', undefined]);
   });
 
-  it('is no hint of whom a sign-out is for', async () => {
+  it('The logout endpoint does not accept a security event token as an ID token hint', async () => {
     const page = await new Browser().visit(`${server.issuer}/logout?id_token_hint=${set}`);
     assert.equal(page.status, 400);
   });

@@ -26,7 +26,7 @@ import {
 } from './signals-setup.ts';
 
 for (const backend of serverStores) {
-  describe(`kill -9 of a node that tells, on ${backend.name}`, () => {
+  describe(`Pending signals after kill -9 of a node on ${backend.name}`, () => {
     let store: RunningBackend;
     let place: Place;
     let receiver: SignalReceiver;
@@ -81,7 +81,7 @@ for (const backend of serverStores) {
       await manager.stream({ delivery: { method: PUSH, endpoint_url: receiver.url }, events_requested: events });
     }
 
-    it('loses no event that happened before it: a sign-out that was answered is told by the next node', async () => {
+    it('The next node sends the event of a sign-out that a killed node had answered', async () => {
       await startNode();
       await openStream();
       receiver.answerWith({ status: 503 });
@@ -101,7 +101,7 @@ for (const backend of serverStores) {
       assert.ok(before.every((name) => name === claims.jti));
     });
 
-    it('tells what was revoked while no node ran at all', async () => {
+    it('The next node sends the events of a revocation that happened while no node ran', async () => {
       const config = { ...(await startHere()).config };
       await Receiver.of(place.issuer, 'watch').then(async (manager) => {
         const { body } = await manager.call('GET', '/ssf/streams');

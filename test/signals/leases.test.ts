@@ -121,7 +121,7 @@ for (const backend of serverStores) {
         .filter(({ status, headers }) => status === 202 && headers['authorization'] === header)
         .map(({ token }) => sidOf(token));
 
-    it('runs out if the node is killed in the middle of a push, and the other sends that event again first', async () => {
+    it('The lease of a killed node runs out, and then the other node starts with the event of the interrupted push', async () => {
       const { server, stop } = await startFirst();
       await watch(server);
       const alice = await accountId(server, 'alice@example.com');
@@ -155,7 +155,7 @@ for (const backend of serverStores) {
       gate.resolve(TAKEN);
     });
 
-    it('is given back by a node that stops in the middle, so that the other continues and repeats nothing', async () => {
+    it('A node that stops releases its lease, and the other node continues without repeating an event', async () => {
       const { server, stop } = await startFirst();
       await watch(server);
       const alice = await accountId(server, 'alice@example.com');
@@ -181,7 +181,7 @@ for (const backend of serverStores) {
       assert.deepEqual(acceptedOf('one'), sids(150));
     });
 
-    it('stays with its node while the receiver resumes the stream, so that no event is sent twice', async () => {
+    it('A node keeps its lease while the receiver resumes the stream, so that no event is sent twice', async () => {
       const { server } = await startFirst();
       await startSecond();
       await watch(server);
@@ -206,7 +206,7 @@ for (const backend of serverStores) {
       assert.equal(begun, 3);
     });
 
-    it('keeps three streams in order with two nodes, however often a push fails', async () => {
+    it('Two nodes keep the order of three streams, even if pushes fail', async () => {
       const { server } = await startFirst();
       await startSecond();
       await watch(server);

@@ -51,7 +51,7 @@ describe('The management of streams', () => {
   };
   afterEach(() => removeAll(manager));
 
-  it('is described for receivers as the interoperability profile wants it', async () => {
+  it('The transmitter’s metadata follows the interoperability profile', async () => {
     const response = await fetch(new URL('/.well-known/ssf-configuration', server.issuer));
     assert.match(response.headers.get('content-type') ?? '', /^application\/json/);
     const { issuer } = server;
@@ -70,7 +70,7 @@ describe('The management of streams', () => {
     });
   });
 
-  it('creates a stream that polls where nothing else is said, and delivers of what was asked what there is', async () => {
+  it('A new stream delivers by poll unless the receiver asks otherwise, and only the supported events', async () => {
     const asked = [SESSION_REVOKED, CREDENTIAL_CHANGE, 'urn:example:unknown'];
     const receiver = await Receiver.of(server.issuer, 'stranger');
     const { status, body } = await receiver.call('POST', '/ssf/streams', { events_requested: asked, unknown: 1 });
@@ -92,7 +92,7 @@ describe('The management of streams', () => {
     assert.deepEqual((await receiver.call('GET', '/ssf/streams')).body, []);
   });
 
-  it('updates what is said, and replaces what is not', async () => {
+  it('PATCH changes the named members of a stream, and PUT replaces the stream', async () => {
     const described = { ...push('https://receiver.example/a'), events_requested: [SESSION_REVOKED], description: 'A' };
     const id = await manager.stream(described);
     const updated = await manager.call('PATCH', '/ssf/streams', { stream_id: id, description: 'B' });
@@ -109,7 +109,7 @@ describe('The management of streams', () => {
       assert.equal((await manager.call('PATCH', '/ssf/streams', { stream_id: id, ...foreign })).status, 400);
   });
 
-  it('never says again what a receiver wants to be shown, and keeps it sealed', async () => {
+  it('The server never returns a stream’s authorization header, and stores it sealed', async () => {
     const created = await manager.call(
       'POST',
       '/ssf/streams',
@@ -128,7 +128,7 @@ describe('The management of streams', () => {
     }
   });
 
-  it('shows nobody the stream of another, and lets nobody touch it', async () => {
+  it('A receiver can neither read nor change another receiver’s stream', async () => {
     const id = await manager.stream({ events_requested: [SESSION_REVOKED] });
     const other = await Receiver.of(server.issuer, 'stranger');
     const subject = { format: 'iss_sub', iss: server.issuer, sub: 'acc_1' };
@@ -157,7 +157,7 @@ describe('The management of streams', () => {
     assert.equal((await manager.call('GET', `/ssf/status?stream_id=${id}`)).body['status'], 'enabled');
   });
 
-  it('is closed to whoever brings no token for it (RFC 6750 §3)', async () => {
+  it('The stream endpoints refuse every request without a token for them (RFC 6750 §3)', async () => {
     const web = await tokensFor(server.issuer, { clientId: 'demo-web' });
     const api = await tokenRequest(
       server.issuer,
@@ -191,7 +191,7 @@ describe('The management of streams', () => {
     assert.equal((await call(undefined, `?access_token=${String(good.body['access_token'])}`)).status, 401);
   });
 
-  it('may be read, and no more, with ssf.read', async () => {
+  it('A token with ssf.read can read streams, but not change them', async () => {
     const id = await manager.stream({ events_requested: [SESSION_REVOKED] });
     const reader = await Receiver.of(server.issuer, 'watch', { scope: 'ssf.read' });
     assert.equal((await reader.call('GET', `/ssf/streams?stream_id=${id}`)).status, 200);
@@ -214,7 +214,7 @@ describe('The management of streams', () => {
     }
   });
 
-  it('gives tokens to those alone whom the operator lets receive, and to no person', async () => {
+  it('The token endpoint issues stream tokens only to clients that may receive signals, and to no person', async () => {
     const parameters = { grant_type: 'client_credentials', resource: `${server.issuer}/ssf`, scope: 'ssf.manage' };
     const refused = await tokenRequest(server.issuer, parameters, 'demo-service:demo-service-secret');
     assert.deepEqual([refused.status, refused.body['error']], [400, 'invalid_target']);
@@ -236,7 +236,7 @@ describe('The management of streams', () => {
     assert.match(answer.headers.get('location') ?? '', /error=invalid_target/);
   });
 
-  it('takes a token that is bound to a key with a fresh proof of it alone (RFC 9449 §7.1)', async () => {
+  it('The stream endpoints accept a DPoP-bound token only with a fresh proof by its key (RFC 9449 §7.1)', async () => {
     const holder = await newHolder();
     const basic = `Basic ${Buffer.from('watch:receiver-secret').toString('base64')}`;
     const answer = await fetch(new URL('/token', server.issuer), {
@@ -259,7 +259,7 @@ describe('The management of streams', () => {
     assert.equal(await call(`DPoP ${String(token)}`, { dpop: foreign }), 401, "another's proof");
   });
 
-  it('sends events to no private place, however its address is written', async () => {
+  it('The server refuses a push endpoint at a private address, in every spelling of that address', async () => {
     const refused = [
       inside.url,
       inside.url.replace('http:', 'https:'),
@@ -277,7 +277,7 @@ describe('The management of streams', () => {
     assert.equal(moved.status, 400);
   });
 
-  it('calls no private place that the operator has listed no longer, though the stream is from before', async () => {
+  it('The server does not push to a private host that the operator no longer lists, even for an older stream', async () => {
     const place = await newPlace();
     const start = (allow: string[]) =>
       startTestServer({ sameAs: place, store: place.store, change: withSignals({ allow }) });
@@ -296,7 +296,7 @@ describe('The management of streams', () => {
     await place.remove();
   });
 
-  it('answers hostile bodies with what is wrong, and never with a failure of its own', async () => {
+  it('The stream endpoints answer 400 to hostile bodies, and never 500', async () => {
     const id = await manager.stream({ events_requested: [SESSION_REVOKED] });
     const bodies = [
       '',
@@ -342,7 +342,7 @@ describe('The management of streams', () => {
     assert.equal(tooLarge.status, 413);
   });
 
-  it('gives one receiver ten streams at most, and a verification every half minute', async () => {
+  it('A receiver can have at most ten streams, and one verification every 30 seconds', async () => {
     const ids: string[] = [];
     for (let count = 0; count < 10; count += 1) ids.push(await manager.stream({}));
     assert.equal((await manager.call('POST', '/ssf/streams', {})).status, 403);
@@ -352,7 +352,7 @@ describe('The management of streams', () => {
     assert.deepEqual([second.status, second.headers.get('retry-after')], [429, '30']);
   });
 
-  it('is not there at all where the operator has not turned it on', async () => {
+  it('The server has no stream endpoints unless the operator enables shared signals', async () => {
     await using plain = await startTestServer();
     assert.equal((await fetch(new URL('/.well-known/ssf-configuration', plain.issuer))).status, 404);
     assert.equal((await fetch(new URL('/ssf/streams', plain.issuer))).status, 404);

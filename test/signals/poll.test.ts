@@ -57,7 +57,7 @@ for (const backend of serverStores) {
       return read.map(({ subject }) => (subject['session'] as { id: string }).id);
     }
 
-    it('hands out the same events, in order, until they are acknowledged, at whichever node', async () => {
+    it('Both nodes return the same events in order until the receiver acknowledges them', async () => {
       assert.ok(first !== undefined && other !== undefined);
       await publish(server.config, ...signOuts(alice, 3));
       const all = await first.poll(stream);
@@ -79,14 +79,14 @@ for (const backend of serverStores) {
       assert.deepEqual([queue?.value.waiting, queue?.value.attempts], [0, 0]);
     });
 
-    it('holds a request until something happens, wherever it is told', async () => {
+    it('Both nodes hold a poll request until one of them publishes an event', async () => {
       assert.ok(first !== undefined && other !== undefined);
       const held = [first, other].map((receiver) => receiver.poll(stream, { returnImmediately: false }));
       await publish(server.config, ...signOuts(alice, 1));
       for (const answer of await Promise.all(held)) assert.deepEqual(await sessionsOf(answer.sets), ['sid-0']);
     });
 
-    it('keeps no place for requests that were hung up', async () => {
+    it('A poll request whose connection was closed does not count against the limit', async () => {
       assert.ok(first !== undefined);
       const receiver = first;
       for (let turn = 0; turn < 4; turn += 1)
@@ -102,7 +102,7 @@ for (const backend of serverStores) {
       }, 10_000);
     }).timeout(20_000);
 
-    it('takes out an event that the receiver reports as faulty', async () => {
+    it('The server removes an event that the receiver reports as faulty', async () => {
       assert.ok(first !== undefined);
       await publish(server.config, ...signOuts(alice, 2));
       const { sets } = await first.poll(stream, { maxEvents: 1 });
@@ -110,7 +110,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await sessionsOf((await first.poll(stream, { setErrs })).sets), ['sid-1']);
     });
 
-    it('acknowledges nothing of another stream', async () => {
+    it('A receiver cannot acknowledge events of another stream', async () => {
       assert.ok(first !== undefined);
       const mine = await first.stream({ events_requested: [SESSION_REVOKED] });
       await publish(server.config, ...signOuts(alice, 1));
@@ -119,7 +119,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await first.poll(stream), { sets, moreAvailable: false });
     });
 
-    it('hands out nothing while the stream is paused, and all of it afterwards', async () => {
+    it('A paused stream returns no events, and returns all of them after it is enabled', async () => {
       assert.ok(first !== undefined);
       await first.call('POST', '/ssf/status', { stream_id: stream, status: 'paused' });
       await publish(server.config, ...signOuts(alice, 2));
@@ -128,7 +128,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await sessionsOf((await first.poll(stream)).sets), ['sid-0', 'sid-1']);
     });
 
-    it('verifies a stream with the state that the receiver chose', async () => {
+    it('The verification event contains the state that the receiver chose', async () => {
       assert.ok(first !== undefined);
       const state = 'VGhpcyBpcyBhbiBleGFtcGxl ✓';
       assert.equal((await first.call('POST', '/ssf/verification', { stream_id: stream, state })).status, 204);
@@ -139,7 +139,7 @@ for (const backend of serverStores) {
       assert.equal(claims['txn'], undefined);
     });
 
-    it('lets those who wait go when its node stops', async () => {
+    it('A node that stops answers the poll requests that it holds', async () => {
       const node = await startSecondNode(server, store.url, withSignals());
       const waiting = await Receiver.of(server.issuer, 'watch', { base: node.url });
       assert.ok(first !== undefined);

@@ -71,7 +71,7 @@ for (const backend of serverStores) {
         return subject.session?.id ?? subject.id;
       });
 
-    it('sends a signed event of the right form, with what the receiver wants to be shown', async () => {
+    it('A push contains a signed security event token and the receiver’s authorization header', async () => {
       const [happened = assert.fail()] = signOuts(alice, 1);
       await publish(server.config, happened);
       await receiver.whenArrived(1);
@@ -95,7 +95,7 @@ for (const backend of serverStores) {
       });
     });
 
-    it('shows no other address what the receiver wants to be shown, also when the store says so', async () => {
+    it('The server sends the authorization header to no other URL, even if the stored URL was changed', async () => {
       const stores = await openStores(server.config.stores, systemClock);
       const streams = openStreams({ ...stores, clock: systemClock, random: systemRandom });
       const redirect = (endpoint_url: string) =>
@@ -111,7 +111,7 @@ for (const backend of serverStores) {
       await stores.close();
     });
 
-    it('sends many events in the order in which they happened, each once though both nodes look', async () => {
+    it('Two nodes push many events in order, and each event once', async () => {
       const happened = signOuts(alice, 20);
       await publish(server.config, ...happened);
       await receiver.whenArrived(20);
@@ -121,7 +121,7 @@ for (const backend of serverStores) {
       assert.deepEqual(came(), [...happened.map((_, at) => `sid-${at}`), stream]);
     });
 
-    it('puts an event that is told twice into a stream once', async () => {
+    it('A stream contains an event only once, even if it is published twice', async () => {
       const [happened = assert.fail()] = signOuts(alice, 1);
       await Promise.all([publish(server.config, happened), publish(server.config, happened)]);
       await receiver.whenArrived(1);
@@ -131,7 +131,7 @@ for (const backend of serverStores) {
       assert.deepEqual(came(), ['sid-0', stream]);
     });
 
-    it('tries again after an outage: the same events, in the same order, none left out', async () => {
+    it('After an outage, the server pushes the same events in the same order, and all of them', async () => {
       receiver.answerWith({ status: 503 });
       await publish(server.config, ...signOuts(alice, 3));
       await receiver.whenArrived(1);
@@ -145,7 +145,7 @@ for (const backend of serverStores) {
       assert.equal(names[0], names[failed]);
     });
 
-    it('gives up one event that its receiver cannot make sense of, and goes on with the next (RFC 8935 §2.4)', async () => {
+    it('The server drops an event that the receiver calls invalid, and pushes the next one (RFC 8935 §2.4)', async () => {
       receiver.answerWith((token) =>
         token.split('.')[1] !== undefined && JSON.stringify(decodeJwt(token)).includes('sid-0')
           ? { status: 400, body: { err: 'invalid_request', description: 'no such session' } }
@@ -158,7 +158,7 @@ for (const backend of serverStores) {
       assert.deepEqual(came(), ['sid-0', 'sid-1', stream]);
     });
 
-    it('tries again where the receiver refuses the key, and not the event', async () => {
+    it('The server repeats a push if the receiver refuses the key', async () => {
       receiver.answerWith({ status: 400, body: { err: 'invalid_key', description: 'not in my cache' } });
       await publish(server.config, ...signOuts(alice, 1));
       await receiver.whenArrived(1);
@@ -167,7 +167,7 @@ for (const backend of serverStores) {
       assert.deepEqual(came(), ['sid-0', 'sid-0']);
     });
 
-    it('lets no receiver that stays away hold up another', async () => {
+    it('A receiver that fails does not delay another receiver’s events', async () => {
       dead.answerWith({ status: 500 });
       const delivery = { method: PUSH, endpoint_url: dead.url };
       const other = await manager.stream({ delivery, events_requested: [SESSION_REVOKED] });
@@ -178,7 +178,7 @@ for (const backend of serverStores) {
       await manager.call('DELETE', `/ssf/streams?stream_id=${other}`);
     });
 
-    it('holds what happens while the stream is paused, and sends it once it is enabled', async () => {
+    it('A paused stream keeps its events, and pushes them after it is enabled', async () => {
       const paused = { stream_id: stream, status: 'paused', reason: 'maintenance' };
       assert.deepEqual((await manager.call('POST', '/ssf/status', paused)).body, paused);
       assert.deepEqual((await manager.call('GET', `/ssf/status?stream_id=${stream}`)).body, paused);
@@ -195,7 +195,7 @@ for (const backend of serverStores) {
       await manager.call('DELETE', `/ssf/streams?stream_id=${other}`);
     });
 
-    it('forgets what waits once the stream is disabled, and keeps nothing from then on', async () => {
+    it('A disabled stream loses its pending events, and keeps none from then on', async () => {
       await manager.call('POST', '/ssf/status', { stream_id: stream, status: 'paused' });
       await publish(server.config, ...signOuts(alice, 1));
       await manager.call('POST', '/ssf/status', { stream_id: stream, status: 'disabled' });
@@ -208,7 +208,7 @@ for (const backend of serverStores) {
       assert.deepEqual([type, event, subject], [VERIFICATION, { state: 'again' }, { format: 'opaque', id: stream }]);
     });
 
-    it('sends to where the stream leads at that moment, and shows a new place nothing that was for the old', async () => {
+    it('The server pushes to the stream’s current URL, and does not send it the former authorization header', async () => {
       dead.answerWith({ status: 202 });
       const before = dead.arrived.length;
       await manager.call('POST', '/ssf/status', { stream_id: stream, status: 'paused' });

@@ -39,7 +39,7 @@ describe('The signature of an event', () => {
     return verifySet(server.issuer, token, 'watch');
   }
 
-  it('is made when the event is handed out: a key that was revoked meanwhile stands in no event’s way', async () => {
+  it('The server signs an event when it delivers it, so a key that was revoked meanwhile is no problem', async () => {
     await start();
     const before = await next();
     const kid = before.header.kid ?? '';
@@ -50,12 +50,12 @@ describe('The signature of an event', () => {
     assert.deepEqual(after.claims, before.claims);
   });
 
-  it('is by another algorithm of the ring where it has no RS256', async () => {
+  it('The server signs events with another algorithm if the key ring has no RS256', async () => {
     await start((config) => ({ ...withSignals()(config), keys: { ...config.keys, algorithms: ['ES256'] } }));
     assert.equal((await next()).header.alg, 'ES256');
   });
 
-  it('is made in the HSM where the keys are there; while that is away, the event waits', async () => {
+  it('The HSM signs events if it has the keys, and events wait while the HSM is unreachable', async () => {
     const pkcs11 = freshToken();
     await start((config) => ({ ...withSignals()(config), keys: { ...config.keys, signer: 'pkcs11', pkcs11 } }));
     assert.equal((await next()).header.alg, 'RS256');

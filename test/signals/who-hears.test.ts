@@ -32,7 +32,7 @@ const EVERYTHING = [
   ACCOUNT_PURGED,
 ];
 
-describe('Who hears of what happens to an account', () => {
+describe('The receivers of an account’s events', () => {
   let server: TestServer;
   let [alice, admin]: string[] = [];
   const opened: { receiver: Receiver; stream: string }[] = [];
@@ -75,7 +75,7 @@ describe('Who hears of what happens to an account', () => {
   const tell = (account: string | undefined, ...what: Partial<AccountEvent>[]): Promise<void> =>
     publish(server.config, ...what.map((one) => event(account ?? '', one)));
 
-  it('is a client that the person let in, and not one that they did not, nor of anybody else', async () => {
+  it('A client gets the events of an account that signed in to it, and of no other account', async () => {
     const [web, stranger, watch] = [await listen('demo-web'), await listen('stranger'), await listen('watch')];
     await tell(alice, { type: 'account-disabled' });
     await tell(admin, { type: 'account-disabled' });
@@ -91,7 +91,7 @@ describe('Who hears of what happens to an account', () => {
     );
   });
 
-  it('learns of a session by its own name for it alone, or by every name where it may hear of everybody', async () => {
+  it('A client learns its own session id, and a receiver for all accounts learns the id of every client', async () => {
     const [web, watch] = [await listen('demo-web'), await listen('watch')];
     const sessions = [
       { client: 'demo-web', sid: 'of-web' },
@@ -104,7 +104,7 @@ describe('Who hears of what happens to an account', () => {
     assert.deepEqual(names(await heard(watch)).toSorted(), ['of-notes', 'of-notes', 'of-web']);
   });
 
-  it('learns that all sessions ended, or those with one client, by the person alone', async () => {
+  it('An event that all sessions ended names only the person', async () => {
     const [web, watch] = [await listen('demo-web'), await listen('watch')];
     await tell(alice, { type: 'session-revoked' }, { type: 'session-revoked', client: 'demo-notes' });
     const user = { format: 'iss_sub', iss: server.issuer, sub: alice };
@@ -118,7 +118,7 @@ describe('Who hears of what happens to an account', () => {
     );
   });
 
-  it('gets the types that it asked for and that the operator lets it have', async () => {
+  it('A client gets the event types that it requested and that the operator allows', async () => {
     const web = await listen('demo-web', [CREDENTIAL_CHANGE, ACCOUNT_ENABLED]);
     await tell(
       alice,
@@ -132,7 +132,7 @@ describe('Who hears of what happens to an account', () => {
     assert.deepEqual([credential, change, reason], ['password', 'update', { en: 'The person signed out' }]);
   });
 
-  it('learns of roles where its tokens may say them', async () => {
+  it('A client gets role changes only if its tokens can contain roles', async () => {
     const [web, watch] = [await listen('demo-web'), await listen('watch')];
     await tokensFor(server.issuer, {
       clientId: 'demo-web',
@@ -150,7 +150,7 @@ describe('Who hears of what happens to an account', () => {
     assert.equal((await heard(watch)).length, 2);
   });
 
-  it('can do without an account, and ask for it again, with the same answer for one that is not there', async () => {
+  it('A client can remove an account and add it again, and gets the same answer for an unknown account', async () => {
     const web = await listen('demo-web');
     const choose = (how: 'add' | 'remove', sub = '') =>
       web.receiver.call('POST', `/ssf/subjects/${how}`, {
@@ -168,7 +168,7 @@ describe('Who hears of what happens to an account', () => {
     assert.deepEqual(typesOf(await heard(web)), [ACCOUNT_ENABLED]);
   });
 
-  it('does not hear of a stranger by asking for them', async () => {
+  it('A client that adds an unknown person to its stream gets none of that person’s events', async () => {
     const stranger = await listen('stranger');
     const subject = { format: 'complex', user: { format: 'iss_sub', iss: server.issuer, sub: alice } };
     const added = await stranger.receiver.call('POST', '/ssf/subjects/add', { stream_id: stranger.stream, subject });
@@ -177,7 +177,7 @@ describe('Who hears of what happens to an account', () => {
     assert.deepEqual(await heard(stranger), []);
   });
 
-  it('may ask for nobody by address, or in the name of another issuer', async () => {
+  it('A client can add no account by email address or under another issuer', async () => {
     const web = await listen('demo-web');
     for (const subject of [
       { format: 'email', email: 'alice@example.com' },
@@ -189,7 +189,7 @@ describe('Who hears of what happens to an account', () => {
     }
   });
 
-  it('hears no more of an account that was deleted, nor is anything of it kept', async () => {
+  it('A client gets no events of a deleted account, and the server keeps no record of it', async () => {
     const web = await listen('demo-web');
     const subject = { format: 'iss_sub', iss: server.issuer, sub: admin };
     await web.receiver.call('POST', '/ssf/subjects/add', { stream_id: web.stream, subject });
@@ -202,7 +202,7 @@ describe('Who hears of what happens to an account', () => {
     assert.deepEqual(typesOf(await heard(web)), [ACCOUNT_PURGED]);
   });
 
-  it('is nobody any more whom the operator has told to receive nothing', async () => {
+  it('A client to which the operator allows no signals any more gets none', async () => {
     const web = await listen('demo-web');
     const without: Config = {
       ...server.config,
@@ -212,7 +212,7 @@ describe('Who hears of what happens to an account', () => {
     assert.deepEqual(await heard(web), []);
   });
 
-  it('finds its stream paused, and told so, once too much waits or nothing was taken for days', async () => {
+  it('The server pauses a stream if too many events wait or the receiver takes none for six days, and says so', async () => {
     const web = await listen('demo-web');
     await tell(alice, { type: 'account-disabled' });
     const store = await recordsOf(server);
@@ -238,8 +238,8 @@ describe('Who hears of what happens to an account', () => {
   });
 });
 
-describe('A transmitter that tells of no account by itself', () => {
-  it('tells of those that the receiver has added', async () => {
+describe('A transmitter with no default subjects', () => {
+  it('The transmitter sends events only about accounts that the receiver has added', async () => {
     await using server = await startTestServer({ change: withSignals({ settings: { default_subjects: 'NONE' } }) });
     const receiver = await Receiver.of(server.issuer, 'watch');
     const stream = await receiver.stream({ events_requested: [ACCOUNT_DISABLED] });
@@ -252,7 +252,7 @@ describe('A transmitter that tells of no account by itself', () => {
     assert.deepEqual(told, [admin]);
   });
 
-  it('names a person to a receiver with pairwise subjects as its ID tokens do, and takes that name alone', async () => {
+  it('A receiver with pairwise subjects gets and adds accounts only by the sub of its ID tokens', async () => {
     await using server = await startTestServer({
       change: withSignals({
         settings: { default_subjects: 'NONE' },
