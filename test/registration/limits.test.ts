@@ -33,7 +33,7 @@ describe('Limits of registration', () => {
     return registered;
   }
 
-  it('let one address register so many clients in an hour, also when all come at once', async () => {
+  it('One address can register a limited number of clients in an hour, even with concurrent requests', async () => {
     server = await startTestServer({
       change: (config) => ({
         ...openToAll({ max_per_hour: 3 })(config),
@@ -55,7 +55,7 @@ describe('Limits of registration', () => {
     assert.equal((await register(server, {}, from('192.0.2.1'))).status, 201);
   });
 
-  it('count the requests of a /56 and a /48 together, since one subscriber may hold those', async () => {
+  it('The server counts registrations of a /56 and a /48 together, because one subscriber may have those', async () => {
     server = await startTestServer({
       change: (config) => ({
         ...openToAll({ max_per_hour: 2 })(config),
@@ -73,7 +73,7 @@ describe('Limits of registration', () => {
     assert.equal(await taken(['2001:db8:1:100::1', '2001:db8:3::1']), 2, 'elsewhere');
   });
 
-  it('let only so many clients be there at a time, and displace those that were never used', async () => {
+  it('The server keeps a limited number of registered clients, and replaces those that were never used', async () => {
     server = await startTestServer({ change: openToAll({ max_clients: 2 }) });
     const used = await registerAndUse();
     const [displaced, last] = [await register(server), await register(server, { token_endpoint_auth_method: 'none' })];
@@ -90,7 +90,7 @@ describe('Limits of registration', () => {
     assert.equal((await register(server)).status, 201);
   });
 
-  it('let a client that is not used within an hour disappear, however it looks after itself', async () => {
+  it('The server removes a client that nobody uses within an hour, even if the client updates itself', async () => {
     server = await startTestServer({ change: openToAll({ unused: 30 * DAY, max_clients: 1 }) });
     const { body } = await register(server);
     const token = body['registration_access_token'];
@@ -103,7 +103,7 @@ describe('Limits of registration', () => {
     assert.equal((await send(own, { method: 'GET', token })).status, 401);
   });
 
-  it('let a client that nobody uses any more disappear, and its place with it', async () => {
+  it('The server removes a client that nobody uses any more, which makes room for another', async () => {
     server = await startTestServer({ change: openToAll({ unused: 30 * DAY, max_clients: 1 }) });
     const { body } = await registerAndUse();
     const own = { method: 'GET', token: body['registration_access_token'] };
@@ -118,7 +118,7 @@ describe('Limits of registration', () => {
     assert.equal((await register(server)).status, 201);
   });
 
-  it('keep a client that is used', async () => {
+  it('The server keeps a client that is in use', async () => {
     server = await startTestServer({ change: openToAll({ unused: 20 * DAY }) });
     const { body } = await register(server, {
       token_endpoint_auth_method: 'none',
@@ -155,13 +155,13 @@ describe('Registration from browsers', () => {
     return [response.status, get('allow-origin'), get('allow-headers'), get('allow-credentials')];
   };
 
-  it('is open to the origins that are listed, without cookies', async () => {
+  it('Listed origins can register clients from a browser, without cookies', async () => {
     const origin = 'https://inspector.example';
     assert.deepEqual(await asked('OPTIONS', origin), [204, origin, 'Authorization, Content-Type', null]);
     assert.deepEqual(await asked('POST', origin), [401, origin, null, null]);
   });
 
-  it('is closed to all others', async () => {
+  it('Other origins cannot register clients from a browser', async () => {
     for (const origin of ['https://evil.example', 'null', 'https://inspector.example.evil.example']) {
       assert.deepEqual(await asked('OPTIONS', origin), [204, null, null, null]);
       assert.deepEqual(await asked('POST', origin), [401, null, null, null]);

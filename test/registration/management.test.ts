@@ -49,7 +49,7 @@ describe('Registration management', () => {
     ...metadata,
   });
 
-  it('shows a client what is registered, and never its secret', async () => {
+  it('A client can read its registration, but not its secret', async () => {
     const client = await ownClient({ client_name: 'Shop' });
     const { status, body, headers } = await client.ask('GET');
     assert.deepEqual([status, body['client_name'], body['redirect_uris']], [200, 'Shop', [REDIRECT]]);
@@ -61,7 +61,7 @@ describe('Registration management', () => {
     assert.equal(headers.get('cache-control'), 'no-store');
   });
 
-  it('replaces what is registered as a whole, and keeps id, secret and access token', async () => {
+  it('PUT replaces the whole registration, but keeps the id, the secret and the registration access token', async () => {
     const client = await ownClient({ client_name: 'Shop', client_uri: 'https://app.example' });
     const { status, body } = await client.ask(
       'PUT',
@@ -79,7 +79,7 @@ describe('Registration management', () => {
     assert.equal(await isKnownBy(client, client.secret), true);
   });
 
-  it('leaves tokens and refreshes no scope that the client is no longer registered for', async () => {
+  it('Tokens and refreshes lose a scope for which the client is no longer registered', async () => {
     const grants = { grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_method: 'none' };
     const client = await ownClient({ ...grants, scope: 'openid email' });
     const request = authorizationRequest(server.issuer, client.id, { redirect_uri: REDIRECT, scope: 'openid email' });
@@ -97,7 +97,7 @@ describe('Registration management', () => {
     }
   });
 
-  it('lets a client name its secret, and no other', async () => {
+  it('A client can send its own secret in an update, but no other secret', async () => {
     const client = await ownClient();
     assert.equal((await client.ask('PUT', update(client, { client_secret: client.secret }))).status, 200);
     for (const secret of ['x', 'x'.repeat(43), 1, {}]) {
@@ -107,7 +107,7 @@ describe('Registration management', () => {
     assert.equal(await isKnownBy(client, client.secret), true);
   });
 
-  it('gives a secret to a client that begins to need one, and takes it from one that needs it no more', async () => {
+  it('A client gets a secret once it needs one, and loses it once it needs none', async () => {
     const client = await ownClient({ token_endpoint_auth_method: 'none' });
     const { body } = await client.ask('PUT', update(client, { token_endpoint_auth_method: 'client_secret_post' }));
     assert.match(String(body['client_secret']), /^[\w-]{43}$/);
@@ -117,7 +117,7 @@ describe('Registration management', () => {
     assert.equal(await isKnownBy(client, body['client_secret']), false);
   });
 
-  it('refuses what a new registration would be refused for, and leaves all as it was', async () => {
+  it('An update is refused for the same reasons as a new registration, and then changes nothing', async () => {
     const client = await ownClient();
     for (const [metadata, error] of [
       [{ redirect_uris: ['https://*.example/'] }, 'invalid_redirect_uri'],
@@ -135,7 +135,7 @@ describe('Registration management', () => {
     assert.deepEqual((await client.ask('GET')).body['redirect_uris'], [REDIRECT]);
   });
 
-  it('deletes a client with everything that it had: its token opens nothing any more', async () => {
+  it('The server deletes a client with its secret and its registration access token', async () => {
     const client = await ownClient();
     assert.equal((await client.ask('DELETE')).status, 204);
     for (const method of ['GET', 'DELETE']) assert.equal((await client.ask(method)).status, 401, method);
@@ -143,7 +143,7 @@ describe('Registration management', () => {
     assert.equal(await isKnownBy(client, client.secret), false);
   });
 
-  it('deletes a client with what it was given for APIs, which refuse it soon', async () => {
+  it('The deletion of a client revokes its access tokens, which APIs soon refuse', async () => {
     const scopes = ['openid', 'notes:read'];
     const change = (config: Config): Config => openToAll({ scopes, resources: [apiOf(config.issuer)] })(config);
     await using other = await startTestServer({ change });
@@ -159,7 +159,7 @@ describe('Registration management', () => {
     await until(() => isRevoked(place));
   });
 
-  it('does not bring back a client that is deleted while it changes', async () => {
+  it('An update that is concurrent with the deletion of a client does not restore the client', async () => {
     for (let round = 0; round < 5; round += 1) {
       const client = await ownClient();
       await Promise.all([
@@ -171,7 +171,7 @@ describe('Registration management', () => {
     }
   });
 
-  it("opens no other client's registration, whoever asks", async () => {
+  it('No registration access token or secret gives access to another client’s registration', async () => {
     const [own, other] = [await ownClient(), await ownClient()];
     const ownToken = (await own.ask('GET')).body['registration_access_token'];
     for (const token of [ownToken, 'x', '', undefined, String(other.secret), 'A'.repeat(43)]) {
@@ -183,7 +183,7 @@ describe('Registration management', () => {
     assert.equal((await other.ask('GET')).status, 200);
   });
 
-  it('opens no client that somebody here registered, and says the same of one that is not there', async () => {
+  it('A registration access token gives no access to an operator’s client, and the answer is that for an unknown client', async () => {
     const own = await ownClient();
     const token = (await own.ask('GET')).body['registration_access_token'];
     const answers = await Promise.all(
@@ -194,7 +194,7 @@ describe('Registration management', () => {
     for (const { status, body } of answers) assert.deepEqual([status, body], [401, answers[0]?.body]);
   });
 
-  it('answers with the methods that there are', async () => {
+  it('The registration endpoints answer 405 with the allowed methods', async () => {
     const allowed = async (path: string, method: string): Promise<unknown> => {
       const response = await fetch(`${server.issuer}${path}`, { method });
       return [response.status, response.headers.get('allow')];

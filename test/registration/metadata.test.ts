@@ -49,20 +49,20 @@ describe('The metadata of a client that registers itself', () => {
   afterEach(returnToPresent);
 
   for (const [name, value] of Object.entries(NOT_DONE)) {
-    it(`is refused where ${name} asks for ${JSON.stringify(value)}`, async () => {
+    it(`The server refuses a registration with ${name}: ${JSON.stringify(value)}`, async () => {
       const { status, body } = await register(server, { [name]: value });
       assert.deepEqual([status, body['error']], [400, 'invalid_client_metadata'], JSON.stringify(body));
       assert.match(String(body['error_description']), /must|is required|is for|needs/);
     });
   }
 
-  it('is taken where it names what it does not use', async () => {
+  it('The server accepts a registration that explicitly turns off what it does not support', async () => {
     const { status, body } = await register(server, NOTHING);
     assert.equal(status, 201, JSON.stringify(body));
     for (const name of Object.keys(NOTHING)) assert.equal(body[name], undefined, name);
   });
 
-  it('keeps where a sign-in begins, what is signed and by what, and says the type and what holds anyway', async () => {
+  it('The server keeps the login URI, the signing algorithms and the type of a client, and returns what applies anyway', async () => {
     const { jwks } = await clientKey();
     const asked = {
       initiate_login_uri: 'https://app.example/login',
@@ -87,7 +87,7 @@ describe('The metadata of a client that registers itself', () => {
       for (const [name, value] of Object.entries({ ...asked, ...more })) assert.deepEqual(shown[name], value, name);
   });
 
-  it('keeps the addresses that it can take beside one whose scheme may be any app’s', async () => {
+  it('The server drops a redirect URI with a scheme that any app can claim, if another one remains', async () => {
     const uris = ['cursor://anysphere.cursor-mcp/oauth/callback', 'http://127.0.0.1/callback', REDIRECT];
     const { status, body } = await register(server, { ...SPA, redirect_uris: uris });
     assert.equal(status, 201, JSON.stringify(body));
@@ -108,7 +108,7 @@ describe('The metadata of a client that registers itself', () => {
     }
   });
 
-  it('takes a scheme that the operator lists, and asks the person each time', async () => {
+  it('The server accepts a scheme that the operator lists, and asks the person for consent each time', async () => {
     const cursor = 'cursor://anysphere.cursor-mcp/oauth/callback';
     await using listing = await startTestServer({
       change: (config) => ({ ...openToAll({ resources: [] })(config), redirect_schemes: ['cursor'] }),
@@ -127,7 +127,7 @@ describe('The metadata of a client that registers itself', () => {
     assert.match(page.html, /value="allow"/);
   });
 
-  it('may name the response types that the operator allows, and no others', async () => {
+  it('A client can register only the response types that the operator allows', async () => {
     const implicit = { ...SPA, response_types: ['id_token'], grant_types: ['implicit'] };
     assert.equal((await register(server, implicit)).body['error'], 'invalid_client_metadata');
     await using allowing = await startTestServer({
@@ -148,7 +148,7 @@ describe('The metadata of a client that registers itself', () => {
     );
   });
 
-  it('makes people sign in again after its default_max_age, unless a request names another', async () => {
+  it('The client’s default_max_age makes people sign in again unless the request has another max_age', async () => {
     const [limited, free] = [await register(server, { ...SPA, default_max_age: 60 }), await register(server, SPA)];
     const browser = new Browser();
     const ask = (client: typeof free, parameters: Record<string, string> = {}) =>

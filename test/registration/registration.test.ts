@@ -19,7 +19,7 @@ const UNFIT_KEYS: Record<string, [key: object, reason: RegExp]> = {
 };
 
 describe('Dynamic registration', () => {
-  describe('open to all', () => {
+  describe('Open registration', () => {
     let server: TestServer;
     before(async () => {
       server = await startTestServer({ change: openToAll({ max_per_hour: 10_000, resources: [] }) });
@@ -29,11 +29,11 @@ describe('Dynamic registration', () => {
     const discovery = async (issuer: string): Promise<Record<string, unknown>> =>
       (await (await fetch(`${issuer}/.well-known/openid-configuration`)).json()) as Record<string, unknown>;
 
-    it('is in the metadata of the server', async () => {
+    it('The server’s metadata names the registration endpoint', async () => {
       assert.equal((await discovery(server.issuer))['registration_endpoint'], `${server.issuer}/register`);
     });
 
-    it('answers with what was registered, a secret and a way back, for nobody to keep', async () => {
+    it('The registration response contains the metadata, a secret and a registration access token, and cannot be cached', async () => {
       const { status, body, headers } = await register(server, {
         client_name: 'Shop',
         client_uri: 'https://app.example',
@@ -81,12 +81,12 @@ describe('Dynamic registration', () => {
       return tokens;
     }
 
-    it('makes a client that signs people in with its secret', async () => {
+    it('A registered client signs people in with its secret', async () => {
       const tokens = await signedIn(await register(server));
       assert.deepEqual([typeof tokens['id_token'], tokens['refresh_token']], ['string', undefined]);
     });
 
-    it('makes a client without a secret that refreshes', async () => {
+    it('A registered client without a secret can refresh its tokens', async () => {
       const answer = await register(server, {
         token_endpoint_auth_method: 'none',
         grant_types: ['authorization_code', 'refresh_token'],
@@ -97,7 +97,7 @@ describe('Dynamic registration', () => {
       assert.equal(again.status, 200);
     });
 
-    it('makes clients that people are always asked about', async () => {
+    it('People must always consent to a client that registered itself', async () => {
       const { body } = await register(server, { first_party: true, latchkey_policy: { firstParty: true } });
       const request = authorizationRequest(server.issuer, String(body['client_id']), { redirect_uri: REDIRECT });
       const browser = new Browser();
@@ -109,7 +109,7 @@ describe('Dynamic registration', () => {
       assert.match(page.html, /Allow <bdi>/);
     });
 
-    it('keeps no scope, grant type or member beyond what such clients may have', async () => {
+    it('The server drops scopes, grant types and members that such a client may not have', async () => {
       const { status, body } = await register(server, {
         scope: 'openid roles notes:read admin',
         grant_types: ['authorization_code', 'client_credentials', 'password'],
@@ -131,57 +131,97 @@ describe('Dynamic registration', () => {
     });
 
     const refused: [string, object | string, string, RegExp][] = [
-      ['nothing at all', { redirect_uris: undefined }, 'invalid_redirect_uri', /redirect_uris needs at least one/],
+      ['no redirect URI', { redirect_uris: undefined }, 'invalid_redirect_uri', /redirect_uris needs at least one/],
       [
-        'a wildcard',
+        'a wildcard in a redirect URI',
         { redirect_uris: ['https://*.example/cb'] },
         'invalid_redirect_uri',
         /\[0\] must not have a wildcard/,
       ],
-      ['a fragment', { redirect_uris: ['https://a.example/#x'] }, 'invalid_redirect_uri', /must not have a fragment/],
-      ['a script', { redirect_uris: ['javascript:alert(1)'] }, 'invalid_redirect_uri', /must be https/],
-      ['data', { redirect_uris: ['data:text/html,x'] }, 'invalid_redirect_uri', /must be https/],
-      ['http', { redirect_uris: ['http://app.example/'] }, 'invalid_redirect_uri', /http is for loopback/],
-      ['a user', { redirect_uris: ['https://u:p@a.example/'] }, 'invalid_redirect_uri', /user name or a password/],
-      ['a line break', { redirect_uris: ['https://a.example/\n'] }, 'invalid_redirect_uri', /absolute URI/],
-      ['a text', { redirect_uris: 'https://a.example/' }, 'invalid_redirect_uri', /must be a list/],
-      ['numbers', { redirect_uris: [1] }, 'invalid_redirect_uri', /must be text/],
       [
-        'a scheme of an app, for a server',
+        'a fragment in a redirect URI',
+        { redirect_uris: ['https://a.example/#x'] },
+        'invalid_redirect_uri',
+        /must not have a fragment/,
+      ],
+      [
+        'a redirect URI that is a script',
+        { redirect_uris: ['javascript:alert(1)'] },
+        'invalid_redirect_uri',
+        /must be https/,
+      ],
+      ['a redirect URI that is data', { redirect_uris: ['data:text/html,x'] }, 'invalid_redirect_uri', /must be https/],
+      [
+        'a redirect URI with http',
+        { redirect_uris: ['http://app.example/'] },
+        'invalid_redirect_uri',
+        /http is for loopback/,
+      ],
+      [
+        'a user name in a redirect URI',
+        { redirect_uris: ['https://u:p@a.example/'] },
+        'invalid_redirect_uri',
+        /user name or a password/,
+      ],
+      [
+        'a line break in a redirect URI',
+        { redirect_uris: ['https://a.example/\n'] },
+        'invalid_redirect_uri',
+        /absolute URI/,
+      ],
+      ['a string of redirect URIs', { redirect_uris: 'https://a.example/' }, 'invalid_redirect_uri', /must be a list/],
+      ['a number as its redirect URI', { redirect_uris: [1] }, 'invalid_redirect_uri', /must be text/],
+      [
+        'an app’s scheme in a redirect URI of a server',
         { redirect_uris: ['com.example.app:/cb'] },
         'invalid_redirect_uri',
         /must be https for type web/,
       ],
       [
-        'a script as its page',
+        'a script as its client_uri',
         { client_uri: 'javascript:alert(1)' },
         'invalid_client_metadata',
         /client_uri must be an http/,
       ],
-      ['a script as its picture', { logo_uri: 'JaVaScRiPt:alert(1)' }, 'invalid_client_metadata', /logo_uri must be/],
-      ['data as its terms', { tos_uri: 'data:text/html,x' }, 'invalid_client_metadata', /tos_uri must be/],
-      ['a file as its keys', { jwks_uri: 'file:///etc/passwd' }, 'invalid_client_metadata', /jwks_uri must be/],
-      ['a broken logout', { backchannel_logout_uri: 'x' }, 'invalid_client_metadata', /backchannel_logout_uri must be/],
-      ['a name that turns around', { client_name: 'evil\u202Egnp' }, 'invalid_client_metadata', /hidden characters/],
-      ['a name of nothing', { client_name: '\u3164' }, 'invalid_client_metadata', /hidden characters/],
-      ['a name over lines', { client_name: 'a\nb' }, 'invalid_client_metadata', /hidden characters/],
-      ['a long name', { client_name: 'x'.repeat(101) }, 'invalid_client_metadata', /at most 100/],
-      ['a name that is none', { client_name: { a: 1 } }, 'invalid_client_metadata', /client_name must be text/],
+      ['a script as its logo_uri', { logo_uri: 'JaVaScRiPt:alert(1)' }, 'invalid_client_metadata', /logo_uri must be/],
+      ['data as its tos_uri', { tos_uri: 'data:text/html,x' }, 'invalid_client_metadata', /tos_uri must be/],
+      ['a file as its jwks_uri', { jwks_uri: 'file:///etc/passwd' }, 'invalid_client_metadata', /jwks_uri must be/],
       [
-        'a token instead of a code',
+        'an invalid backchannel_logout_uri',
+        { backchannel_logout_uri: 'x' },
+        'invalid_client_metadata',
+        /backchannel_logout_uri must be/,
+      ],
+      [
+        'a bidirectional override in its name',
+        { client_name: 'evil\u202Egnp' },
+        'invalid_client_metadata',
+        /hidden characters/,
+      ],
+      ['an invisible name', { client_name: '\u3164' }, 'invalid_client_metadata', /hidden characters/],
+      ['a line break in its name', { client_name: 'a\nb' }, 'invalid_client_metadata', /hidden characters/],
+      ['a long name', { client_name: 'x'.repeat(101) }, 'invalid_client_metadata', /at most 100/],
+      ['an object as its name', { client_name: { a: 1 } }, 'invalid_client_metadata', /client_name must be text/],
+      [
+        'the response type token',
         { response_types: ['token'] },
         'invalid_client_metadata',
         /response_types must be among code/,
       ],
-      ['only foreign grants', { grant_types: ['password'] }, 'invalid_client_metadata', /grant_types must have one of/],
       [
-        'a certificate',
+        'only grant types that it may not have',
+        { grant_types: ['password'] },
+        'invalid_client_metadata',
+        /grant_types must have one of/,
+      ],
+      [
+        'client authentication by certificate',
         { token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_san_dns: 'a.example' },
         'invalid_client_metadata',
         /token_endpoint_auth_method must be one of none, /,
       ],
       [
-        'keys it has not',
+        'private_key_jwt but no keys',
         { token_endpoint_auth_method: 'private_key_jwt' },
         'invalid_client_metadata',
         /jwks_uri or jwks/,
@@ -198,20 +238,30 @@ describe('Dynamic registration', () => {
         'invalid_client_metadata',
         reason,
       ]),
-      ['HS256', { id_token_signed_response_alg: 'HS256' }, 'invalid_client_metadata', /with a public key/],
       [
-        'none',
+        'ID tokens signed with HS256',
+        { id_token_signed_response_alg: 'HS256' },
+        'invalid_client_metadata',
+        /with a public key/,
+      ],
+      [
+        'unsigned ID tokens',
         { id_token_signed_response_alg: 'none' },
         'invalid_client_metadata',
         /id_token_signed_response_alg must be/,
       ],
-      ['no algorithm of ours', { userinfo_signed_response_alg: 'PS256' }, 'invalid_client_metadata', /userinfo_signed/],
-      ['a list', [], 'invalid_client_metadata', /JSON object/],
-      ['half a document', '{"redirect_uris": [', 'invalid_client_metadata', /JSON object/],
-      ['null', 'null', 'invalid_client_metadata', /JSON object/],
+      [
+        'an unsupported algorithm',
+        { userinfo_signed_response_alg: 'PS256' },
+        'invalid_client_metadata',
+        /userinfo_signed/,
+      ],
+      ['a list instead of an object', [], 'invalid_client_metadata', /JSON object/],
+      ['incomplete JSON', '{"redirect_uris": [', 'invalid_client_metadata', /JSON object/],
+      ['null instead of an object', 'null', 'invalid_client_metadata', /JSON object/],
     ];
     for (const [what, metadata, error, reason] of refused) {
-      it(`refuses ${what}, and says why`, async () => {
+      it(`The server refuses a registration with ${what}, and says why`, async () => {
         const isWhole = typeof metadata === 'string' || Array.isArray(metadata);
         const { status, body } = isWhole
           ? await send(`${server.issuer}/register`, { body: metadata })
@@ -222,19 +272,19 @@ describe('Dynamic registration', () => {
       });
     }
 
-    it('refuses what is not JSON by its content type', async () => {
+    it('The server refuses a registration whose content type is not JSON', async () => {
       const { status, body } = await register(server, {}, { headers: { 'content-type': 'text/plain' } });
       assert.deepEqual([status, body['error']], [400, 'invalid_client_metadata']);
     });
 
-    it('refuses huge metadata before it has read all of it', async () => {
+    it('The server refuses huge metadata before it has read all of it', async () => {
       for (const length of [17_000, 60_000]) {
         const { status, body } = await register(server, { client_uri: `https://a.example/${'x'.repeat(length)}` });
         assert.deepEqual([status, body['error']], [413, 'invalid_request']);
       }
     });
 
-    it('stores no prototype', async () => {
+    it('The server ignores __proto__ in a registration', async () => {
       const metadata = `{"redirect_uris":["${REDIRECT}"],"__proto__":{"first_party":true},"jwks":{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","__proto__":{"d":"x"}}]}}`;
       const { status, body } = await send(`${server.issuer}/register`, { body: metadata });
       assert.equal(status, 201, JSON.stringify(body));
@@ -242,14 +292,14 @@ describe('Dynamic registration', () => {
       assert.equal(({} as Record<string, unknown>)['first_party'], undefined);
     });
 
-    it('gives nobody the id of another client', async () => {
+    it('A registration never gets the id of another client', async () => {
       const { body: first } = await register(server, { client_id: 'demo-notes' });
       const { body: second } = await register(server, { client_id: first['client_id'] });
       assert.equal(new Set(['demo-notes', first['client_id'], second['client_id']]).size, 3);
     });
   });
 
-  describe('with invitations', () => {
+  describe('Registration with invitations', () => {
     let server: TestServer;
     before(async () => {
       server = await startTestServer({ change: openToAll({ initial_access_token: 'required' }) });
@@ -262,7 +312,7 @@ describe('Dynamic registration', () => {
       assert.equal(headers.get('www-authenticate'), challenge);
     };
 
-    it('lets nobody in without one', async () => {
+    it('The server refuses a registration without a valid invitation', async () => {
       // RFC 6750 §3.1: no error is named to a request without a token.
       assertRefused(await register(server), 'Bearer');
       assertRefused(await register(server, {}, { token: 'x'.repeat(43) }));
@@ -271,7 +321,7 @@ describe('Dynamic registration', () => {
       assertRefused(await register(server, {}, { headers: { authorization: 'Basic eDp5' } }), 'Bearer');
     });
 
-    it('takes one as often as it says, also when all come at once', async () => {
+    it('An invitation works as often as it says, even with concurrent requests', async () => {
       for (const uses of [1, 3]) {
         const token = await invite(server, { uses });
         const answers = await Promise.all(Array.from({ length: uses + 3 }, () => register(server, {}, { token })));
@@ -280,25 +330,25 @@ describe('Dynamic registration', () => {
       }
     });
 
-    it('takes none after its time', async () => {
+    it('An invitation does not work after its lifetime', async () => {
       const token = await invite(server, { ttl: 60 });
       travel(61);
       assertRefused(await register(server, {}, { token }));
     });
 
-    it('does not count a request that was refused for its metadata', async () => {
+    it('A registration that is refused for its metadata does not use up an invitation', async () => {
       const token = await invite(server);
       assert.equal((await register(server, { redirect_uris: [] }, { token })).status, 400);
       assert.equal((await register(server, {}, { token })).status, 201);
     });
 
-    it('does not take the token of a registered client for one', async () => {
+    it('A registration access token is not accepted as an invitation', async () => {
       const { body } = await register(server, {}, { token: await invite(server) });
       assertRefused(await register(server, {}, { token: String(body['registration_access_token']) }));
     });
   });
 
-  it('is off unless the configuration says otherwise', async () => {
+  it('The server has no registration endpoint unless the operator enables it', async () => {
     await using server = await startTestServer();
     const response = await fetch(`${server.issuer}/register`, { method: 'POST' });
     assert.equal(response.status, 404);

@@ -48,7 +48,7 @@ describe('Software statements', () => {
       .setProtectedHeader({ alg: 'ES256', ...header })
       .sign(key);
 
-  it('go over what the client says, and come back unchanged', async () => {
+  it('A software statement overrides the client’s own metadata, and the response returns it unchanged', async () => {
     const software_statement = await statement({ scope: 'openid' });
     const { status, body } = await register(server, {
       software_statement,
@@ -60,7 +60,7 @@ describe('Software statements', () => {
     assert.deepEqual([body['client_uri'], body['software_statement']], ['https://a.example', software_statement]);
   });
 
-  it('are verified by keys that their issuer serves, where the guard lets the server fetch them', async () => {
+  it('The server verifies a statement with its issuer’s published keys, if it may fetch them', async () => {
     const answers = await Promise.all(
       ['https://remote.example', 'https://hidden.example'].map(async (iss) =>
         register(server, { software_statement: await statement({ iss }) }),
@@ -75,7 +75,7 @@ describe('Software statements', () => {
     );
   });
 
-  it('hold also when the client changes the rest, with the statement or without', async () => {
+  it('An update with or without the statement cannot change what the statement says', async () => {
     const software_statement = await statement();
     const { body } = await register(server, { software_statement });
     const url = String(body['registration_client_uri']);
@@ -94,13 +94,13 @@ describe('Software statements', () => {
     assert.deepEqual([answer.status, answer.body['error']], [400, 'invalid_software_statement']);
   });
 
-  it('are held to the same rules as what the client says', async () => {
+  it('The server applies the rules for metadata to a software statement, too', async () => {
     const software_statement = await statement({ redirect_uris: ['https://*.example/'] });
     const { status, body } = await register(server, { software_statement });
     assert.deepEqual([status, body['error']], [400, 'invalid_redirect_uri']);
   });
 
-  it('are refused where they are missing, forged, stale, for others, or something else', async () => {
+  it('The server refuses a statement that is missing, forged, expired, for another audience or of another type', async () => {
     const other = await generateKeyPair('ES256');
     const now = Math.floor(Date.now() / 1000);
     const { software_id: _none, ...idToken } = { software_id: '', sub: 'alice', redirect_uris: [VOUCHED] };
@@ -128,7 +128,7 @@ describe('Software statements', () => {
     }
   });
 
-  it('that were good at registration need not be good for ever', async () => {
+  it('A client whose software statement has expired since its registration can still update itself', async () => {
     const { body } = await register(server, {
       software_statement: await statement({ exp: Math.floor(Date.now() / 1000) + 60 }),
     });
@@ -141,7 +141,7 @@ describe('Software statements', () => {
     assert.equal(answer.status, 200, JSON.stringify(answer.body));
   });
 
-  it('for this server may say so', async () => {
+  it('A software statement can name this server as its audience', async () => {
     const { status } = await register(server, { software_statement: await statement({ aud: server.issuer }) });
     assert.equal(status, 201);
   });
