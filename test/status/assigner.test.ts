@@ -45,7 +45,7 @@ for (const backend of [sqlite, redis, postgres]) {
       return [...new Set(found)];
     }
 
-    it('is found by a revocation of everything to the end of its life, however long its client has been known', async () => {
+    it('A revocation for everybody finds a token until it expires, even if its client has been known for long', async () => {
       await issue();
       clock.advance(AN_HOUR - 1);
       await issue();
@@ -53,7 +53,7 @@ for (const backend of [sqlite, redis, postgres]) {
       assert.deepEqual(await clients(), ['machine']);
     });
 
-    it('is found by a revocation of its client for as long as any clock takes it for good', async () => {
+    it('A revocation of a client finds a token until its expiry plus the clock leeway', async () => {
       await issue();
       clock.advance(LIFE + 59);
       assert.equal((await grants.members(tokensOfClient('machine'))).keys.length, 1);

@@ -14,7 +14,7 @@ function listAt(uri: string): StatusList {
 }
 
 for (const backend of serverStores) {
-  describe(`The events of two nodes on ${backend.name}`, function () {
+  describe(`The status events of two nodes on ${backend.name}`, function () {
     this.timeout(60_000);
     let two: TwoNodes;
     let readers: EventReader[];
@@ -30,7 +30,7 @@ for (const backend of serverStores) {
       for (const reader of readers) reader.close();
     });
 
-    it('begin with what each list says, by a number that is the same at both', async () => {
+    it('The event stream of both nodes begins with the same version of each list', async () => {
       const { uri } = placeOf(await two.machineToken());
       for (const { response } of readers) {
         assert.match(response.headers.get('content-type') ?? '', /^text\/event-stream/);
@@ -43,7 +43,7 @@ for (const backend of serverStores) {
       assert.deepEqual(other, one);
     });
 
-    it('tell within a second at both what was revoked, and what a list says then has another number', async () => {
+    it('Both nodes report a revocation within a second, and the version of the list changes', async () => {
       const place = placeOf(await two.machineToken());
       const told = readers.map((reader) => reader.next('revoked', 1000));
       await two.revoker.revokeToken(place);
@@ -54,14 +54,14 @@ for (const backend of serverStores) {
       later.close();
     });
 
-    it('tell of it also when the hint is lost', async () => {
+    it('Both nodes report a revocation even if the notice is lost', async () => {
       const place = placeOf(await two.machineToken());
       const told = readers.map((reader) => reader.next('revoked', 2000));
       await markBits({ grants: two.grants, clock: systemClock }, listAt(place.uri), [place.idx]);
       for (const { data } of await Promise.all(told)) assert.deepEqual(data.idx, [place.idx]);
     });
 
-    it('name the list alone when there are very many', async () => {
+    it('The event names only the list if very many tokens were revoked', async () => {
       const { uri } = placeOf(await two.machineToken());
       const many = Array.from({ length: 1001 }, (_, at) => 900_000 + at);
       const told = readers.map((reader) => reader.next('changed'));
@@ -70,7 +70,7 @@ for (const backend of serverStores) {
       for (const { data } of await Promise.all(told)) assert.deepEqual(data, { uri });
     });
 
-    it('say every second that all this is current', async () => {
+    it('Each node sends an event every second that its lists are current', async () => {
       for (const reader of readers) {
         await reader.next('current', 2500);
         await reader.next('current', 2500);
@@ -82,7 +82,7 @@ for (const backend of serverStores) {
 describe('A stream of events', function () {
   this.timeout(60_000);
 
-  it('tells that the keys have changed', async () => {
+  it('The event stream reports that the signing keys have changed', async () => {
     await using server = await startTestServer({
       change: (config) => ({
         ...config,
@@ -94,14 +94,14 @@ describe('A stream of events', function () {
     reader.close();
   });
 
-  it('ends at once when the server stops, so that the server need not wait', async () => {
+  it('The event stream ends at once when the server stops, so that the server need not wait', async () => {
     await using server = await startTestServer();
     const reader = await EventReader.open(server.issuer);
     await until(() => reader.events.length > 0);
     await Promise.all([server.close(), reader.ended]);
   });
 
-  it('is for so many from one address, and whoever comes after them is told to fetch', async () => {
+  it('One address can open 32 event streams, and the server answers 503 to the next', async () => {
     await using server = await startTestServer();
     const readers = await Promise.all(Array.from({ length: 32 }, () => EventReader.open(server.issuer)));
     const refused = await fetch(`${server.issuer}/status/events`);

@@ -28,7 +28,7 @@ const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const PARTNER = 'https://partner.example';
 const secret = new Secret('a-secret-of-the-tests');
 
-describe('A JWT access token has a place, and stands in the indexes of all that it belongs to', () => {
+describe('The status index of a JWT access token, and the lists of revocable tokens that contain it', () => {
   let server: TestServer;
   let partner: ForeignIssuer;
   let grants: Store;
@@ -108,14 +108,14 @@ describe('A JWT access token has a place, and stands in the indexes of all that 
 
   const appTokens = () => tokensFor(server.issuer, { parameters: { scope: 'openid notes:read' } });
 
-  it('of a code, and of each refresh, another', async () => {
+  it('A token from a code and a token from each refresh have a status index, and not the same', async () => {
     const first = await appTokens();
     const { body: second } = await refresh(server.issuer, first['refresh_token']);
     for (const token of [first['access_token'], second['access_token']]) await assertEntered(token);
     assert.notDeepEqual(placeOf(first['access_token']), placeOf(second['access_token']));
   });
 
-  it('of client credentials', async () => {
+  it('A token from client credentials has a status index', async () => {
     const { body } = await tokenRequest(
       server.issuer,
       { grant_type: 'client_credentials' },
@@ -124,14 +124,14 @@ describe('A JWT access token has a place, and stands in the indexes of all that 
     await assertEntered(body['access_token']);
   });
 
-  it('of a device', async () => {
+  it('A device’s token has a status index', async () => {
     const device = await startDevice(server.issuer, 'tv', { scope: 'openid notes:read' });
     await letIn(server.issuer, new Browser(), device);
     const { body } = await poll(server.issuer, device);
     await assertEntered(body['access_token']);
   });
 
-  it('of an authorization answer itself', async () => {
+  it('A token in an authorization response has a status index', async () => {
     const request = authorizationRequest(server.issuer, 'demo-web', {
       response_type: 'code token',
       scope: 'openid notes:read',
@@ -141,13 +141,13 @@ describe('A JWT access token has a place, and stands in the indexes of all that 
     await assertEntered(new URLSearchParams(hash.slice(1)).get('access_token') ?? href);
   });
 
-  it('of a password', async () => {
+  it('A token from the password grant has a status index', async () => {
     const parameters = { grant_type: 'password', username: ALICE.email, password: ALICE.password, scope: 'notes:read' };
     const { body } = await tokenRequest(server.issuer, parameters, 'old-app:a-secret-of-the-tests');
     await assertEntered(body['access_token'] ?? JSON.stringify(body));
   });
 
-  it('of an exchange, in the indexes of the grant behind it and of the API that made it', async () => {
+  it('An exchanged token is found by a revocation of the first token’s grant and of the API that exchanged it', async () => {
     const { access_token } = await appTokens();
     const parameters = {
       ...{ grant_type: EXCHANGE, subject_token: access_token ?? '', resource: apiOf(server.issuer) },
@@ -158,7 +158,7 @@ describe('A JWT access token has a place, and stands in the indexes of all that 
     assert.equal(decodeJwt(String(body['access_token']))['grant_id'], decodeJwt(access_token ?? '')['grant_id']);
   });
 
-  it('of an assertion, in the index of the issuer that was trusted', async () => {
+  it('A token from a JWT assertion is found by a revocation of the trusted issuer', async () => {
     const assertion = partner.assertion({ sub: 'alice' });
     const parameters = { grant_type: JWT_BEARER, assertion, scope: 'notes:read' };
     const { body } = await tokenRequest(server.issuer, parameters, 'portal:a-secret-of-the-tests');

@@ -43,13 +43,13 @@ for (const backend of [sqlite, redis, redisCluster, postgres]) {
       Promise.all(Array.from({ length: count }, () => take(allocator)));
     const names = (taken: readonly Taken[]): string[] => taken.map(({ list, idx }) => `${list.id}.${idx}`);
 
-    it('are never given twice, however many ask at once', async () => {
+    it('Two nodes never allocate the same index, even for concurrent requests', async () => {
       const taken = (await Promise.all(nodes.map((allocator) => takeMany(allocator, 3000)))).flat();
       assert.equal(new Set(names(taken)).size, 6000);
       assert.equal(new Set(taken.map(({ list }) => list.id)).size, 1, 'both give them in one list');
     });
 
-    it('come in an order that does not show how many there were', async () => {
+    it('The order of the indexes does not reveal how many tokens exist', async () => {
       const [first, second] = await Promise.all(nodes.map((allocator) => takeMany(allocator, 500)));
       const steps = (first ?? []).map(({ idx }, at) => idx - (first?.[at - 1]?.idx ?? idx));
       assert.ok(new Set(steps).size > 200);
@@ -60,7 +60,7 @@ for (const backend of [sqlite, redis, redisCluster, postgres]) {
       );
     });
 
-    it('go on in another list when one is full', async () => {
+    it('The allocators use another list when one is full', async () => {
       const small = [node(stores[0], 2048), node(stores[1], 2048)];
       const taken = (await Promise.all(small.map((allocator) => takeMany(allocator, 2500)))).flat();
       assert.equal(new Set(names(taken)).size, 5000);
@@ -68,7 +68,7 @@ for (const backend of [sqlite, redis, redisCluster, postgres]) {
       assert.ok(new Set(taken.map(({ list }) => list.id)).size >= 3);
     });
 
-    it('go on in another list after its time, and each list outlives the last of its tokens', async () => {
+    it('The allocators use another list after a time, and each list outlives the last of its tokens', async () => {
       const early = await take(nodes[0]);
       clock.advance(OPEN_FOR - 1);
       const last = await take(nodes[1]);
@@ -81,20 +81,20 @@ for (const backend of [sqlite, redis, redisCluster, postgres]) {
       assert.ok(next.list.endsAt < clock.now() + 2 * (LONGEST + OPEN_FOR) * 1000, 'no list lives on for ever');
     });
 
-    it('are in a list that is long enough for a token that another configuration gave a longer life', async () => {
+    it('A token for which another configuration sets a longer lifetime gets a list that lasts long enough', async () => {
       await take(nodes[0]);
       const long = await take(nodes[1], 10 * LONGEST);
       assert.ok(long.list.endsAt >= clock.now() + 10 * LONGEST * 1000);
     });
 
-    it('are in a list that is there for a while after its last token has expired, for APIs whose clock is behind', async () => {
+    it('A list exists for a while after its last token has expired, for APIs whose clock is slow', async () => {
       const first = await take(nodes[0]);
       const last = (first.list.endsAt - clock.now()) / 1000;
       const late = await take(nodes[0], last);
       assert.ok(late.list.endsAt >= clock.now() + last * 1000 + LEEWAY);
     });
 
-    it('are given no more in a list that the store has forgotten some of', async () => {
+    it('The allocators stop using a list if the store has lost some of its state', async () => {
       const before = await takeMany(nodes[0], 1500);
       const [{ list } = assert.fail()] = before;
       // A counter that comes from an older copy begins again below what this node has been given.
@@ -103,7 +103,7 @@ for (const backend of [sqlite, redis, redisCluster, postgres]) {
       assert.equal(new Set(names([...before, ...after])).size, 4500);
     });
 
-    it('are given no more in a list that was abandoned', async () => {
+    it('The allocators stop using an abandoned list', async () => {
       const { list } = await take(nodes[0]);
       await nodes[0].abandon(list);
       assert.notEqual((await take(nodes[0])).list.id, list.id);

@@ -38,10 +38,10 @@ async function forgetLists(url: string): Promise<void> {
 }
 
 for (const backend of serverStores) {
-  describe(`A store on ${backend.name} that came back from an older copy`, function () {
+  describe(`A store on ${backend.name} that was restored from an older copy`, function () {
     this.timeout(60_000);
 
-    it('gets back what was revoked, and no token gets a place that another has', async () => {
+    it('The nodes restore the lost revocations, and no token gets the index of another', async () => {
       const two = await startTwoNodes(backend);
       const [revoked, live] = [placeOf(await two.machineToken()), placeOf(await two.machineToken())];
       await two.revoker.revokeToken(revoked);
@@ -57,7 +57,7 @@ for (const backend of serverStores) {
       await two.stop();
     });
 
-    it('gives no more places in a list of which nothing was revoked, at any node', async () => {
+    it('The nodes allocate no more indexes in a lost list, even if it has no revocations', async () => {
       const two = await startTwoNodes(backend);
       try {
         const { uri } = placeOf(await two.machineToken());
@@ -72,7 +72,7 @@ for (const backend of serverStores) {
   });
 }
 
-describe('While the store of the status lists is away', function () {
+describe('An outage of the store with the status lists', function () {
   this.timeout(60_000);
   let redis: RedisOfTests;
   let server: TestServer;
@@ -88,7 +88,7 @@ describe('While the store of the status lists is away', function () {
   const ask = () =>
     tokenRequest(server.issuer, { grant_type: 'client_credentials' }, 'demo-service:demo-service-secret');
 
-  it('no list is vouched for, no token given and nothing said to be current, until it is back', async () => {
+  it('During the outage, the server serves no list, issues no token and sends no event that lists are current', async () => {
     const place = placeOf((await ask()).body['access_token']);
     const reader = await EventReader.open(server.issuer);
     await reader.next('current');
@@ -110,7 +110,7 @@ describe('While the store of the status lists is away', function () {
     reader.close();
   });
 
-  it('what could not be asked is an error, and not an answer', async () => {
+  it('A status query and a revocation fail with an error if the store is unreachable', async () => {
     const place = placeOf((await ask()).body['access_token']);
     const grants = await openStore(redis.url, systemClock);
     await grants.close();

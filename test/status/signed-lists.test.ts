@@ -7,8 +7,8 @@ import { until } from '../support/until.ts';
 
 const IDX = 9;
 
-describe('A status list that is asked for while it is being signed', () => {
-  it('has what was revoked after that signing had begun', async () => {
+describe('Signed status lists', () => {
+  it('A list that is requested during a signing contains a revocation that happened after the signing began', async () => {
     const begun: PromiseWithResolvers<void>[] = [];
     const lists = new SignedLists({
       async sign(claims) {

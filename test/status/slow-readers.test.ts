@@ -11,8 +11,8 @@ const EVENT = 'x'.repeat(65_536);
 /** More events than the machine's own buffers hold. */
 const MANY = 1000;
 
-describe('A stream of status events', () => {
-  it('is cut where its reader does not read, so that no memory is held for it', async () => {
+describe('The memory of a status event stream', () => {
+  it('The server closes an event stream whose reader does not read', async () => {
     const streams = new Streams(systemClock);
     let reader: ServerResponse | undefined;
     const server = createServer((_request, response) => {

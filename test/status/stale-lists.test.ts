@@ -72,7 +72,7 @@ describe('A node that compares its status lists with the store', function () {
     return { body: (text === '' ? {} : JSON.parse(text)) as Record<string, unknown> };
   }
 
-  it('vouches for none when its clock was set back, for it cannot tell how old they are', async () => {
+  it('A node whose clock was set back serves no list, because it cannot know how old its lists are', async () => {
     await lookOnceMore(0);
     ahead -= 10;
     assert.equal(await statusOf('/status'), 503);
@@ -80,13 +80,13 @@ describe('A node that compares its status lists with the store', function () {
     await until(async () => (await statusOf('/status')) === 200);
   });
 
-  it('counts their age from the beginning of a comparison, however long it took', async () => {
+  it('The age of a list counts from the beginning of the comparison, however long the comparison took', async () => {
     await lookOnceMore(0.9);
     ahead += 0.2;
     assert.equal(await statusOf('/status'), 503);
   });
 
-  it('does not say that all is told after a comparison that took long', async () => {
+  it('A node sends no event that lists are current after a comparison that took long', async () => {
     const reader = await EventReader.open(server.issuer);
     await reader.next('current');
     let looks = 0;
@@ -103,7 +103,7 @@ describe('A node that compares its status lists with the store', function () {
     reader.close();
   });
 
-  it('writes back at its next look what it has revoked and the store has lost', async () => {
+  it('A node restores a revocation that the store has lost at its next comparison', async () => {
     const token = await newToken();
     assert.ok(await isActive(token));
     isLosing = true;
@@ -112,7 +112,7 @@ describe('A node that compares its status lists with the store', function () {
     await until(async () => !(await isActive(token)), 15_000);
   });
 
-  it('signs a list again in the middle of its life, so that none is served that is about to expire', async () => {
+  it('A node signs a list again after half of its lifetime, so that no list is about to expire', async () => {
     const { uri } = placeOf(await newToken());
     const fetched = async () => decodeJwt(await (await fetch(uri)).text());
     const { iat = 0, exp = 0 } = await fetched();

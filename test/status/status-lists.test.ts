@@ -20,7 +20,7 @@ for (const backend of serverStores) {
     });
     after(() => two.stop());
 
-    it('are signed, and say for how long they are good', async () => {
+    it('A status list is signed, and says how long it is valid', async () => {
       const { uri } = placeOf(await two.machineToken());
       const { response, claims, typ, alg, bits } = await fetchList(uri);
       assert.deepEqual([typ, alg, claims.sub, claims['ttl']], ['statuslist+jwt', 'ES256', uri, 9]);
@@ -31,7 +31,7 @@ for (const backend of serverStores) {
       assert.match(response.headers.get('cache-control') ?? '', /no-cache|no-store/);
     });
 
-    it('are sent again only when they have changed', async () => {
+    it('The server sends a list again only if it has changed', async () => {
       const { uri } = placeOf(await two.machineToken());
       const etag = (await fetch(uri)).headers.get('etag') ?? '';
       const again = await fetch(uri, { headers: { 'if-none-match': etag } });
@@ -41,7 +41,7 @@ for (const backend of serverStores) {
       assert.equal((await fetch(uri, { headers: { 'if-none-match': '"another"' } })).status, 200);
     });
 
-    it('are compressed for who takes that, with a name of their own for it (§8.2)', async () => {
+    it('The server compresses a list for clients that accept gzip, with an ETag of its own (§8.2)', async () => {
       const { pathname, host, port } = new URL(placeOf(await two.machineToken()).uri);
       const ask = (...headers: string[]): Promise<RawAnswer> =>
         sendRaw(Number(port), requestOf(`GET ${pathname} HTTP/1.1`, [`Host: ${host}`, ...headers]));
@@ -57,7 +57,7 @@ for (const backend of serverStores) {
       assert.equal((await ask('Accept-Encoding: gzip;q=0')).headers.get('content-encoding'), undefined);
     });
 
-    it('show at both nodes what a client’s index revokes, and nothing else', async () => {
+    it('Both nodes show the revocation of a client’s tokens, and no other', async () => {
       const machine = placeOf(await two.machineToken());
       const person = placeOf(
         (await tokensFor(two.issuer, { parameters: { scope: 'openid notes:read' } }))['access_token'],
@@ -71,7 +71,7 @@ for (const backend of serverStores) {
       assert.equal(await two.revoker.revokeMembers([tokensOfClient('demo-service')]), 0, 'nothing is left to revoke');
     });
 
-    it('show soon what is revoked again, where the first caller died before it could say that the list has changed', async () => {
+    it('Both nodes soon show a repeated revocation if the first caller died before its notice', async () => {
       const place = placeOf(await two.machineToken());
       const list = listUris(two.issuer).listOf(place) ?? assert.fail();
       for (const origin of two.origins) assert.equal(await isRevoked(place, origin), false);
@@ -81,7 +81,7 @@ for (const backend of serverStores) {
       for (const origin of two.origins) await until(() => isRevoked(place, origin), 15_000);
     });
 
-    it('show what a grant’s index revokes, and what alone is revoked', async () => {
+    it('Both nodes show the revocation of a grant and that of a single token', async () => {
       const tokens = await tokensFor(two.issuer, { parameters: { scope: 'openid notes:read' } });
       const { grant_id } = decodeJwt(tokens['access_token'] ?? '');
       const [person, machine] = [placeOf(tokens['access_token']), placeOf(await two.machineToken())];
@@ -91,7 +91,7 @@ for (const backend of serverStores) {
         for (const place of [person, machine]) await until(() => isRevoked(place, origin));
     });
 
-    it('spare what began after an instant', async () => {
+    it('A revocation with an instant spares tokens that were issued later', async () => {
       const early = placeOf(await two.machineToken());
       const instant = Date.now() + 1;
       await until(() => Date.now() > instant);
@@ -100,7 +100,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await Promise.all([early, late].map((place) => two.revoker.isRevoked(place))), [true, false]);
     });
 
-    it('are named where APIs look for them', async () => {
+    it('The metadata names the endpoint that lists all status lists', async () => {
       const { uri } = placeOf(await two.machineToken());
       const metadata = (await (await fetch(`${two.issuer}/.well-known/openid-configuration`)).json()) as Record<
         string,
@@ -113,7 +113,7 @@ for (const backend of serverStores) {
       for (const each of uris) await fetchList(each);
     });
 
-    it('are not there under names that nobody gave', async () => {
+    it('The server answers 404 for an unknown list, and counts a malformed status as revoked', async () => {
       const { issuer } = two;
       const names = [
         'x',
@@ -145,7 +145,7 @@ for (const backend of serverStores) {
       assert.equal(await two.revoker.isRevoked({ uri, idx }), false);
     });
 
-    it('are neither changed by anybody nor kept for other times', async () => {
+    it('Nobody can change a list over HTTP or request it for another time', async () => {
       const { uri } = placeOf(await two.machineToken());
       for (const method of ['POST', 'PUT', 'DELETE']) assert.equal((await fetch(uri, { method })).status, 405, method);
       assert.equal((await fetch(`${uri}?time=1686925000`)).status, 501);

@@ -8,7 +8,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 /** Longer than it takes to sign a token, so that the token is ready before its entry fails. */
 const LATE = 300;
 
-describe('A JWT access token', function () {
+describe('Tokens that no revocation could find', function () {
   this.timeout(60_000);
   let server: TestServer;
   let isFailing = false;
@@ -52,12 +52,12 @@ describe('A JWT access token', function () {
     assert.ok(response.headers.has('retry-after'));
   }
 
-  it('is not given to a machine when no revocation could find it', async () => {
+  it('The server issues no JWT access token to a machine client if no revocation could find it', async () => {
     await assertNotGiven(machine);
     assert.equal((await machine()).status, 200);
   });
 
-  it('is not given for a refresh token when no revocation could find it, and the refresh token works on', async () => {
+  it('A refresh fails if no revocation could find the new access token, and the refresh token stays valid', async () => {
     const { refresh_token } = await tokensFor(server.issuer, { parameters: { scope: 'openid notes:read' } });
     await assertNotGiven(() => refresh(server.issuer, refresh_token));
     assert.equal((await refresh(server.issuer, refresh_token)).status, 200);
