@@ -17,7 +17,7 @@ describe('An app that a person allows again at once', () => {
   });
   after(() => setup.stop());
 
-  it('keeps what it is given then, whatever is looked for after their consent was withdrawn', async () => {
+  it('Tokens that an app gets after its consent was withdrawn and given again survive the revocation’s later steps', async () => {
     const { issuer } = setup.node;
     const before = await setup.holding();
     await setup.operations.withdrawConsent(before.account, before.client);
@@ -33,8 +33,8 @@ describe('An app that a person allows again at once', () => {
   });
 });
 
-describe('A sign-in in the very instant of a revocation', () => {
-  it('keeps its session and its tokens, while everything from before has ended', async () => {
+describe('A sign-in at the instant of a revocation', () => {
+  it('A sign-in at the instant of a revocation keeps its session and tokens, and everything older ends', async () => {
     let now = Date.now();
     const clock = { now: () => now };
     await using server = await startTestServer({ clock });

@@ -22,7 +22,7 @@ interface Case {
 const MOST = 60;
 const NEXT = 'quite another phrase of somebody';
 for (const backend of twoServerStores) {
-  describe(`A change that ends access, on ${backend.name}, where its node dies between any two writes,`, function () {
+  describe(`A revocation on ${backend.name} whose node dies between any two writes`, function () {
     this.timeout(300_000);
     const dying = new DyingNode();
     let setup: NodePair;
@@ -62,7 +62,7 @@ for (const backend of twoServerStores) {
     };
 
     const cases: Record<string, () => Promise<Case>> = {
-      'a password that its owner changes: what the old one had opened': async () => {
+      'A password change by the owner ends the other sessions and all tokens': async () => {
         const [here, elsewhere, { password }] = await twoHoldings();
         const page = await here.browser.visit(`${setup.node.issuer}/password`);
         return {
@@ -74,7 +74,7 @@ for (const backend of twoServerStores) {
           },
         };
       },
-      'a password that an operator sets: all that the account had': async () => {
+      'A password change by the operator ends all sessions and tokens of the account': async () => {
         const [here, elsewhere] = await twoHoldings();
         const { store } = await mortal.passwords.prepare(here.account, NEXT, OPERATOR);
         return {
@@ -82,15 +82,15 @@ for (const backend of twoServerStores) {
           isOver: overFor([here, elsewhere], NOTHING),
         };
       },
-      'an account that is disabled: all that it had': async () => {
+      'The disabling of an account ends its sessions and tokens': async () => {
         const [here, elsewhere] = await twoHoldings();
         return { act: () => operations.disableAccount(here.account), isOver: overFor([here, elsewhere], NOTHING) };
       },
-      'an account that is removed: all that it had': async () => {
+      'The removal of an account ends its sessions and tokens': async () => {
         const [here, elsewhere] = await twoHoldings();
         return { act: () => operations.removeAccount(here.account), isOver: overFor([here, elsewhere], NOTHING) };
       },
-      'a role that is removed: the access tokens that name it': async () => {
+      'The removal of a role revokes the access tokens that name it': async () => {
         const [here, elsewhere] = await twoHoldings();
         const remove = () => setup.accounts.setRoles(here.account, []);
         return {
@@ -98,7 +98,7 @@ for (const backend of twoServerStores) {
           isOver: overFor([here, elsewhere], { ...ALL, jwt: false, opaque: false }),
         };
       },
-      'consent that is withdrawn: what the app had': async () => {
+      'The withdrawal of consent ends the app’s access': async () => {
         const person = await newPerson();
         const photos = await setup.holding({ person, client: 'demo-photos' });
         return {
@@ -106,7 +106,7 @@ for (const backend of twoServerStores) {
           isOver: overFor([photos], { ...NOTHING, session: true }),
         };
       },
-      'a session that is ended: its apps': async () => {
+      'The end of a session ends the access of its apps': async () => {
         const [here, lost] = await twoHoldings();
         const session = await setup.sessionOf(lost);
         const isUntouched = async () => isDeepStrictEqual(await setup.left(lost), ALL);
@@ -116,15 +116,15 @@ for (const backend of twoServerStores) {
           isOver: async () => (await isUntouched()) || overFor([lost], NOTHING)(),
         };
       },
-      'a client that is disabled: its tokens': async () => {
+      'The disabling of a client revokes its tokens': async () => {
         const { client, tokens } = await newMachine();
         return { act: () => operations.disableClient(client), isOver: noneActive(tokens) };
       },
-      'a client that is removed: its tokens': async () => {
+      'The removal of a client revokes its tokens': async () => {
         const { client, tokens } = await newMachine();
         return { act: () => operations.removeClient(client), isOver: noneActive(tokens) };
       },
-      'a client secret that has leaked: the tokens issued for it': async () => {
+      'A new client secret revokes the tokens that were issued before': async () => {
         const { client, tokens } = await newMachine();
         const roll = () => mortal.clientSecrets.roll(client, { hasLeaked: true });
         return { act: () => operations.rollClientSecret(client, roll), isOver: noneActive(tokens) };
@@ -150,7 +150,7 @@ for (const backend of twoServerStores) {
     }
 
     for (const [what, begin] of Object.entries(cases))
-      it(`ends ${what}`, async () => {
+      it(`${what}, even if the node dies between two writes`, async () => {
         const begun: { writes: number; isOver: Case['isOver'] }[] = [];
         let hasDied = true;
         for (let writes = 1; hasDied; writes += 1) {

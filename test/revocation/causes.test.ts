@@ -23,7 +23,7 @@ import { ALL, NOTHING, SESSION_ALONE, NodePair, type Holding } from './node-pair
 const done = (): Promise<void> => Promise.resolve();
 
 for (const backend of serverStores) {
-  describe(`What is revoked on ${backend.name}`, function () {
+  describe(`The causes of revocations on ${backend.name}`, function () {
     this.timeout(60_000);
     let setup: NodePair;
     let receiver: LogoutReceiver;
@@ -60,7 +60,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await setup.left(stranger), ALL);
     });
 
-    it('ends with a sign-out at the server: that session, its apps and their tokens', async () => {
+    it('A sign-out at the server ends that session, its apps and their tokens', async () => {
       const photos = await setup.holding({ browser: here.browser, client: 'demo-photos' });
       const told = receiver.received.length;
       const question = await here.browser.visit(`${setup.node.issuer}/logout`);
@@ -70,7 +70,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await setup.left(elsewhere), ALL);
     });
 
-    it('leaves what an app may do offline with a sign-out, and its tokens', async () => {
+    it('A sign-out spares the tokens of an app with offline access', async () => {
       const offline = { scope: 'openid offline_access notes:read', prompt: 'consent' };
       const { browser } = here;
       const options = { browser, clientId: 'demo-photos', parameters: offline };
@@ -84,7 +84,7 @@ for (const backend of serverStores) {
       assert.ok(!(await setup.isActive(access_token)) && !(await setup.isActive(refresh_token)));
     });
 
-    it('ends with a code that comes twice: what came of it', async () => {
+    it('The repeated use of a code revokes the tokens that were issued for it', async () => {
       const { issuer } = setup.node;
       const request = authorizationRequest(issuer, 'demo-notes', { scope: 'openid notes:read' });
       const callback = await signIn(new Browser(), request);
@@ -96,7 +96,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await setup.left(here), ALL);
     });
 
-    it('ends with a refresh token that comes again too late: its family', async () => {
+    it('The late replay of a refresh token revokes its family', async () => {
       const { body: next } = await refresh(setup.node.issuer, here.refresh);
       await refresh(setup.node.issuer, String(next['refresh_token']));
       assert.equal((await refresh(setup.node.issuer, here.refresh)).status, 400);
@@ -105,7 +105,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await setup.left(elsewhere), ALL);
     });
 
-    it('ends with a session that its owner ends from another place: it and its apps, which a node tells', async () => {
+    it('A session that its owner ends from another browser ends with its apps, which get a logout token', async () => {
       await setup.holding({ browser: here.browser, client: 'demo-photos' });
       const told = receiver.received.length;
       await setup.operations.endSession(await setup.sessionOf(here));
@@ -114,7 +114,7 @@ for (const backend of serverStores) {
       await receiver.whenReceived(told + 1);
     });
 
-    it('ends with a changed password: all but the session in which it was changed, whose apps come by it anew', async () => {
+    it('A password change ends all sessions but its own, whose apps get new tokens silently', async () => {
       const exceptSession = await setup.sessionOf(here);
       await setup.operations.changeCredentials(here.account, 'password-changed', { store: done, exceptSession });
       assert.deepEqual(await setup.left(here), SESSION_ALONE);
@@ -122,12 +122,12 @@ for (const backend of serverStores) {
       assert.deepEqual(await setup.left(await setup.holding({ browser: here.browser })), ALL);
     });
 
-    it('ends with a factor that is changed elsewhere: every session', async () => {
+    it('The change of another factor ends every session', async () => {
       await setup.operations.changeCredentials(here.account, 'factor-changed', { store: done });
       for (const holding of [here, elsewhere]) assert.deepEqual(await setup.left(holding), NOTHING);
     });
 
-    it('ends with consent that is withdrawn: one app, everywhere, which is told, and not the session', async () => {
+    it('A withdrawn consent ends the access of one app, which gets a logout token, but not the session', async () => {
       const photos = await setup.holding({ browser: here.browser, client: 'demo-photos' });
       const told = receiver.received.length;
       await setup.operations.withdrawConsent(here.account, 'demo-photos');
@@ -136,7 +136,7 @@ for (const backend of serverStores) {
       await receiver.whenReceived(told + 1);
     });
 
-    it('ends with a disabled account: all that it had, for good', async () => {
+    it('An account that is disabled loses all sessions and tokens for good', async () => {
       assert.ok(await setup.operations.disableAccount(here.account));
       for (const holding of [here, elsewhere]) assert.deepEqual(await setup.left(holding), NOTHING);
       await setup.accounts.enable(here.account);
@@ -144,7 +144,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await setup.left(await setup.holding()), ALL);
     });
 
-    it('ends with a deleted account: all that it had, and its address is free', async () => {
+    it('An account that is deleted loses all sessions and tokens, and its address becomes free', async () => {
       const person = { email: 'carol@example.com', name: 'Carol', password: 'carol-latchkey-demo' };
       const browser = new Browser();
       const page = await browser.visit(authorizationRequest(setup.node.issuer).url);
@@ -166,7 +166,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await setup.left(here), ALL);
     });
 
-    it('ends with a disabled client: its tokens, and that it gets more, until it is enabled', async () => {
+    it('A client that is disabled loses its tokens, and gets no others until it is enabled', async () => {
       const [photos, machine] = [await setup.holding({ client: 'demo-photos' }), await setup.machineToken()];
       const { clients } = setup.domain;
       await setup.operations.disableClient('demo-photos');
@@ -180,7 +180,7 @@ for (const backend of serverStores) {
       assert.ok(await setup.isActive(machine));
     });
 
-    it('ends with a client’s secret that has leaked: a machine’s tokens until then', async () => {
+    it('A new client secret revokes the tokens that a machine client got before', async () => {
       const before = await setup.machineToken();
       await setup.operations.rollClientSecret('demo-service', done);
       assert.equal(await setup.isActive(before), false);
@@ -188,7 +188,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await setup.left(here), ALL);
     });
 
-    it('ends with a client that is removed: its tokens', async () => {
+    it('A client that is removed loses its tokens', async () => {
       const { clients } = setup.domain;
       const machine = setup.node.config.clients.find(({ client_id: id }) => id === 'demo-service');
       assert.ok(machine);
@@ -201,7 +201,7 @@ for (const backend of serverStores) {
       assert.ok(await setup.isActive(other));
     });
 
-    it('ends with a trusted issuer that is removed: what was issued for its tokens, and no other issuer’s', async () => {
+    it('The removal of a trusted issuer revokes the tokens for its assertions, and no others', async () => {
       const issuers = openIssuers({ records: setup.stores.records, configured: [] });
       const [partner, other] = ['partner', 'other'].map((name) =>
         foreignIssuer(`https://${name}.example`, setup.node.issuer),
@@ -229,7 +229,7 @@ for (const backend of serverStores) {
       stranger = await setup.holding({ person: ADMIN });
     });
 
-    it('ends with an instant for one account: what began before it, and nothing later', async () => {
+    it('A revocation of an account before an instant ends what began earlier, and nothing later', async () => {
       const before = Date.now();
       const later = await setup.holding();
       await setup.operations.endBefore({ account: here.account }, before);
@@ -237,7 +237,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await setup.left(later), ALL);
     });
 
-    it('ends with an instant for one client: what began before it, and nothing later', async () => {
+    it('A revocation of a client before an instant ends what began earlier, and nothing later', async () => {
       const early = await setup.machineToken();
       const before = Date.now() + 1;
       await until(() => Date.now() > before);
@@ -247,7 +247,7 @@ for (const backend of serverStores) {
       assert.ok(await setup.isActive(late));
     });
 
-    it('ends with an instant for everybody: what began before it, and nothing later', async () => {
+    it('A revocation for everybody before an instant ends what began earlier, and nothing later', async () => {
       const machine = await setup.machineToken();
       const before = Date.now() + 1;
       await until(() => Date.now() > before);

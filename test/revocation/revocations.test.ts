@@ -16,7 +16,7 @@ import { until } from '../support/until.ts';
 /** Longer than a node has a step for itself, in seconds. */
 const LEASE = 4;
 
-describe('A revocation', () => {
+describe('The revocation journal', () => {
   const clock = new MovedClock();
   let backend: RunningBackend;
   let grants: Store;
@@ -93,7 +93,7 @@ describe('A revocation', () => {
     }
   }
 
-  it('of a command is told by one of the nodes, once', async () => {
+  it('One of several nodes reports the revocation of a command, and only once', async () => {
     const ids: string[] = [];
     const listen = (): Revocations =>
       node(({ id }) => {
@@ -108,7 +108,7 @@ describe('A revocation', () => {
     assert.deepEqual(failures, []);
   });
 
-  it('is told again to a listener that failed, under the same id, and is swept all the same', async () => {
+  it('A listener that failed hears of the revocation again under the same id, and the sweeps continue', async () => {
     const ids: string[] = [];
     const failing = node(({ id }) => {
       ids.push(id);
@@ -120,7 +120,7 @@ describe('A revocation', () => {
     assert.deepEqual([events.length, ids.length, new Set(ids).size], [1, 2, 1]);
   });
 
-  it('is told to a listener that failed to the last, until it hears it', async () => {
+  it('The journal keeps a revocation until a failing listener has heard of it', async () => {
     const ids: string[] = [];
     let isAway = true;
     const failing = node(({ id }) => {
@@ -144,7 +144,7 @@ describe('A revocation', () => {
     assert.deepEqual([events.length, ids.length, new Set(ids).size], [1, 3, 1]);
   });
 
-  it('is not set back by a node that stood still while another went on with it', async () => {
+  it('A node that was suspended does not undo the progress that another node made with its revocation', async () => {
     const { revocations, stop, resume, untilStopped } = stoppableNode();
     const revoked = revocations.revoke({ what: 'client', client: 'shop' }, 'client-disabled', () => {
       // From here on, while the change is made already.
@@ -164,7 +164,7 @@ describe('A revocation', () => {
     assert.equal(events.length, 1);
   });
 
-  it('counts from the end of a change that outlasted the lease, though another node had gone on with it', async () => {
+  it('A change that outlasts its lease sets the not-before to its end, even if another node took over', async () => {
     const { revocations, stop, resume, untilStopped } = stoppableNode();
     const made: PromiseWithResolvers<void> = Promise.withResolvers();
     const revoked = revocations.revoke({ what: 'client', client: 'shop' }, 'client-disabled', () => {
@@ -185,7 +185,7 @@ describe('A revocation', () => {
     assert.equal(await latestNotBefore(grants, { client: 'shop' }), changedAt);
   });
 
-  it('stays with the node whose change takes long, for as long as that node lives', async () => {
+  it('A node keeps the lease on a revocation while its change takes long', async () => {
     const made: PromiseWithResolvers<void> = Promise.withResolvers();
     const revoked = node().revoke({ what: 'client', client: 'shop' }, 'client-disabled', () => made.promise);
     await until(async () => (await unfinished()) !== undefined);

@@ -32,7 +32,7 @@ function slowForm(url: URL, form: string): { finish(): Promise<Record<string, un
 const done = (): Promise<void> => Promise.resolve();
 
 for (const backend of serverStores) {
-  describe(`What is under way while things are revoked on ${backend.name}`, function () {
+  describe(`Requests that are concurrent with a revocation on ${backend.name}`, function () {
     this.timeout(60_000);
     const { around, openStores, meanwhile } = holdingStores();
     let setup: NodePair;
@@ -41,7 +41,7 @@ for (const backend of serverStores) {
     });
     after(() => setup.stop());
 
-    it('gives a machine a token that is met by a sweep, where the request had begun before', async () => {
+    it('A sweep revokes a machine token whose request began before the revocation', async () => {
       const credentials = { client_id: 'demo-service', client_secret: 'demo-service-secret' };
       const form = new URLSearchParams({ grant_type: 'client_credentials', ...credentials }).toString();
       const slow = slowForm(new URL('/token', setup.node.issuer), form);
@@ -54,7 +54,7 @@ for (const backend of serverStores) {
       assert.ok(await setup.isActive(later));
     });
 
-    it('does not let a sign-in by a former password count, whenever it comes to its end', async () => {
+    it('A sign-in with the former password gets no tokens, however late it completes', async () => {
       const { issuer } = setup.node;
       const browser = new Browser();
       const request = authorizationRequest(issuer, 'demo-notes', { scope: 'openid offline_access notes:read' });
@@ -71,7 +71,7 @@ for (const backend of serverStores) {
       assert.equal(await setup.isSignedIn({ browser, client: 'demo-notes' }), false);
     });
 
-    it('ends a session from before an instant, though it was used since', async () => {
+    it('A revocation ends a session from before its instant, even if the session was used since', async () => {
       const person = await setup.newPerson('early');
       const holding = await setup.holding({ person });
       const before = Date.now() + 1;
@@ -81,7 +81,7 @@ for (const backend of serverStores) {
       assert.deepEqual(await setup.left(holding), NOTHING);
     });
 
-    it('gives tokens that are worth nothing, where their session ends while they are issued', async () => {
+    it('Tokens that are issued while their session ends are revoked', async () => {
       const { issuer } = setup.node;
       const person = await setup.newPerson('leaver');
       const { browser } = await setup.holding({ person });
@@ -98,7 +98,7 @@ for (const backend of serverStores) {
       assert.equal(await setup.isActive(String(body['access_token'])), false);
     });
 
-    it('keeps a grant ended that a request widens while it is revoked', async () => {
+    it('A request that adds scopes to a grant during its revocation does not restore the grant', async () => {
       const { issuer } = setup.node;
       const person = await setup.newPerson('widener');
       const { browser, refresh: token } = await setup.holding({ person });
@@ -115,7 +115,7 @@ for (const backend of serverStores) {
       assert.deepEqual([status, body['error']], [400, 'invalid_grant']);
     });
 
-    it('lets nobody sign in to an account while it is being removed', async () => {
+    it('Nobody can sign in to an account while it is being removed', async () => {
       const person = await setup.newPerson('leaving');
       const { account } = await setup.holding({ person });
       const { operations } = domainOn(around(setup.stores), setup.node.config);
@@ -132,7 +132,7 @@ for (const backend of serverStores) {
       assert.equal(isRemoved, true);
     });
 
-    it('is gone on with where a process was killed in the middle', async () => {
+    it('A node completes the revocation of a process that was killed halfway', async () => {
       const person = ADMIN;
       const [here, elsewhere] = [await setup.holding({ person }), await setup.holding({ person })];
       const { issuer, stores } = setup.node.config;

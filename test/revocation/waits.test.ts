@@ -13,7 +13,7 @@ import { NodePair, type Holding } from './node-pair.ts';
 const MOST = 20;
 const NEXT = 'quite another phrase of somebody';
 
-describe('Nobody waits long for a slow store', function () {
+describe('The number of store operations in a row', function () {
   this.timeout(120_000);
   const counting = new CountingNode();
   let setup: NodePair;
@@ -57,52 +57,56 @@ describe('Nobody waits long for a slow store', function () {
     await assertFew(() => browser.submit(page, fields, setup.node.issuer + path));
   }
 
-  it('when a person changes their password, with three sessions and two apps in each', () =>
+  it('A password change with three sessions and two apps in each waits for the store only a few times', () =>
     submit('/password', { current: person.password, next: NEXT, again: NEXT }));
 
-  it('when a person ends their other sessions', () => submit('/sessions', { session: 'others', confirm: 'yes' }));
+  it('The end of other sessions waits for the store only a few times', () =>
+    submit('/sessions', { session: 'others', confirm: 'yes' }));
 
-  it('when a person takes from an app what it may do', () => submit('/apps', { app: 'demo-photos', confirm: 'yes' }));
+  it('A withdrawn consent waits for the store only a few times', () =>
+    submit('/apps', { app: 'demo-photos', confirm: 'yes' }));
 
-  it('when a person signs out', () => submit('/logout', { logout: 'yes' }));
+  it('A sign-out waits for the store only a few times', () => submit('/logout', { logout: 'yes' }));
 
-  it('when a person signs in', async () => {
+  it('A sign-in waits for the store only a few times', async () => {
     const browser = new Browser();
     const { url } = authorizationRequest(setup.node.issuer);
     const page = await browser.visit(url);
     await assertFew(() => browser.submit(page, { ...person }, `${setup.node.issuer}/authorize/`));
   });
 
-  it('when an app revokes a refresh token, or refreshes', async () => {
+  it('A refresh and the revocation of a refresh token wait for the store only a few times', async () => {
     const [one, other] = [first(), holdings[2] ?? assert.fail()];
     await assertFew(() => refresh(setup.node.issuer, other.refresh, { client_id: other.client }));
     const body = new URLSearchParams({ token: one.refresh, client_id: one.client });
     await assertFew(() => fetch(`${setup.node.issuer}/revoke`, { method: 'POST', body }));
   });
 
-  it('when a machine asks for a token', () =>
+  it('A client credentials request waits for the store only a few times', () =>
     assertFew(() =>
       tokenRequest(setup.node.issuer, { grant_type: 'client_credentials' }, 'demo-service:demo-service-secret'),
     ));
 
-  it('when an operator sets a password', async () => {
+  it('An operator’s password change waits for the store only a few times', async () => {
     const { store } = await counted.passwords.prepare(first().account, NEXT, OPERATOR);
     await assertFew(() => operations.changeCredentials(first().account, 'password-changed', { store }));
   });
 
-  it('when an operator disables an account', () => assertFew(() => operations.disableAccount(first().account)));
+  it('The disabling of an account waits for the store only a few times', () =>
+    assertFew(() => operations.disableAccount(first().account)));
 
-  it('when an operator removes an account', () => assertFew(() => operations.removeAccount(first().account)));
+  it('The removal of an account waits for the store only a few times', () =>
+    assertFew(() => operations.removeAccount(first().account)));
 
-  it('when an operator removes a role', () =>
+  it('The removal of a role waits for the store only a few times', () =>
     assertFew(() => operations.removeRole(first().account, () => Promise.resolve())));
 
-  it('when an operator disables a client', async () => {
+  it('The disabling of a client waits for the store only a few times', async () => {
     await assertFew(() => operations.disableClient('demo-photos'));
     await setup.domain.clients.enable('demo-photos');
   });
 
-  it('when an operator removes a client that has tokens', async () => {
+  it('The removal of a client with tokens waits for the store only a few times', async () => {
     const machine = setup.node.config.clients.find(({ client_id: id }) => id === 'demo-service') ?? assert.fail();
     const client = { ...machine, client_id: 'of-the-store', secret: new Secret('of-the-store-secret') };
     assert.ok(await setup.domain.clients.save(client));
