@@ -14,7 +14,7 @@ interface Shown {
   readonly fields: Record<string, string>;
 }
 
-describe('what one browser began, in another', () => {
+describe('An interaction in another browser', () => {
   let server: TestServer;
   // The sign-ins of an address are counted, so each test has a server of its own.
   beforeEach(async () => {
@@ -115,7 +115,7 @@ describe('what one browser began, in another', () => {
   }
 
   for (const [name, show] of Object.entries(PAGES)) {
-    it(`refuses the form of the ${name} from every browser but the one that it was shown to`, async () => {
+    it(`The server refuses the ${name} form from every browser except the one that it was shown to`, async () => {
       const shown = await show();
       const { action, hidden } = formOf(shown.page);
       const uid = new URL(shown.page.url).pathname.split('/')[2] ?? '';
@@ -136,7 +136,7 @@ describe('what one browser began, in another', () => {
   }
 
   for (const name of ['sign-in', 'sign-up', 'consent', 'account choice']) {
-    it(`shows the ${name}, and takes its link back to the app, in its own browser alone`, async () => {
+    it(`The server shows the ${name} page and follows its cancel link only in the browser that began the interaction`, async () => {
       const shown = await (PAGES[name] ?? assert.fail())();
       const uid = new URL(shown.page.url).pathname.split('/')[2] ?? assert.fail();
       const base = `${server.issuer}/interaction/${uid}`;
@@ -153,7 +153,7 @@ describe('what one browser began, in another', () => {
     });
   }
 
-  it('does not sign an attacker in who began what a victim finished', async () => {
+  it('A victim’s browser cannot finish the interaction that an attacker began', async () => {
     const [attacker, victim] = [new Browser(), new Browser()];
     const page = await begin(attacker);
     const uid = new URL(page.url).pathname.split('/')[2] ?? assert.fail();
@@ -166,7 +166,7 @@ describe('what one browser began, in another', () => {
     assert.match(resumed.html, /type="password"/);
   });
 
-  it('is gone on with by no other browser once the first has signed in, and still by that', async () => {
+  it('Only the browser that signed in can resume its authorization request', async () => {
     const browser = new Browser();
     const request = authorizationRequest(server.issuer);
     const page = await browser.visit(request.url);
@@ -184,7 +184,7 @@ describe('what one browser began, in another', () => {
     assert.ok(new URL(back.url).searchParams.has('code'));
   });
 
-  it('gives its answer again to no other browser', async () => {
+  it('The server repeats an authorization response only to the browser that received it', async () => {
     const browser = new Browser();
     const request = authorizationRequest(server.issuer);
     const page = await browser.visit(request.url);
@@ -198,7 +198,7 @@ describe('what one browser began, in another', () => {
     }
   });
 
-  it('does not let a device in for who resumes it elsewhere', async () => {
+  it('Another browser that resumes a device sign-in does not approve the device', async () => {
     const [browser, device] = [new Browser(), await startDevice(server.issuer, 'box')];
     const confirm = await enterCode(server.issuer, browser, device.userCode);
     const page = await browser.submit(confirm, { confirm: 'yes' });
@@ -213,7 +213,7 @@ describe('what one browser began, in another', () => {
     assert.match((await browser.visit(resume)).html, /Continue on your device/);
   });
 
-  it('goes on in every tab of a browser that opened several at once', async () => {
+  it('A browser that begins three sign-ins at once can finish each of them in its own tab', async () => {
     const browser = new Browser();
     const requests = [1, 2, 3].map(() => authorizationRequest(server.issuer));
     const begun = await Promise.all(requests.map(({ url }) => browser.request(url)));
@@ -235,7 +235,7 @@ describe('what one browser began, in another', () => {
     assert.equal([...browser.cookies.keys()].filter((name) => name.startsWith(BROWSER)).length, 3);
   });
 
-  it('leaves the cookies of apps on other ports alone, and has none with a common name', async () => {
+  it('The server prefixes all its cookie names and leaves the cookies of apps on other ports alone', async () => {
     const browser = await signedIn();
     await browser.visit(`${server.issuer}/logout`);
     await enterCode(server.issuer, browser, (await startDevice(server.issuer)).userCode);

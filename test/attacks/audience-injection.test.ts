@@ -8,7 +8,7 @@ import { clientKey, type ClientKey } from '../support/signed-request.ts';
  * The attacker runs an authorization server too, and its metadata names one of our endpoints as its own. A client that
  * takes an endpoint for the audience then signs an assertion for us, and hands it to the attacker.
  */
-describe('draft-ietf-oauth-security-topics-update: audience injection', () => {
+describe('Audience injection (draft-ietf-oauth-security-topics-update)', () => {
   let server: TestServer;
   let key: ClientKey;
   before(async () => {
@@ -64,7 +64,7 @@ describe('draft-ietf-oauth-security-topics-update: audience injection', () => {
   }
 
   for (const endpoint of Object.keys(ENDPOINTS)) {
-    it(`${endpoint} takes an assertion for the issuer alone, and for none of its own addresses`, async () => {
+    it(`The endpoint ${endpoint} accepts a client assertion only if its audience is the issuer`, async () => {
       const addresses = Object.keys(ENDPOINTS).map((path) => `${server.issuer}${path}`);
       for (const aud of [...addresses, `${server.issuer}/`, 'https://attacker.example', [server.issuer, 'x'], ''])
         assert.equal(await statusOf(endpoint, await assertionFor(aud)), 401, String(aud));
@@ -73,7 +73,7 @@ describe('draft-ietf-oauth-security-topics-update: audience injection', () => {
     });
   }
 
-  it('an assertion that one endpoint has seen is worth nothing at the next', async () => {
+  it('An endpoint refuses a client assertion that another endpoint has already accepted', async () => {
     const assertion = await assertionFor(server.issuer);
     const [first, ...others] = Object.keys(ENDPOINTS);
     assert.equal(await statusOf(first ?? '', assertion), 200);

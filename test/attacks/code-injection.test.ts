@@ -7,7 +7,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 
 const WEB = 'demo-web:demo-web-secret';
 
-describe('RFC 9700 §4.5: authorization code injection', () => {
+describe('Authorization code injection (RFC 9700 §4.5)', () => {
   let server: TestServer;
   let alice: Browser;
   before(async () => {
@@ -25,7 +25,7 @@ describe('RFC 9700 §4.5: authorization code injection', () => {
     ['by another public client', (body) => ({ ...body, client_id: 'demo-photos' })],
   ];
   for (const [name, change] of attempts) {
-    it(`a code cannot be exchanged ${name}`, async () => {
+    it(`An authorization code cannot be exchanged ${name}`, async () => {
       const request = authorizationRequest(server.issuer);
       const callback = await signIn(alice, request);
       const { status, body } = await tokenRequest(
@@ -44,7 +44,7 @@ describe('RFC 9700 §4.5: authorization code injection', () => {
     });
   }
 
-  it('a code cannot be exchanged without the redirect URI where one alone is registered (RFC 6749 §4.1.3)', async () => {
+  it('The token endpoint requires the redirect URI even if the client has only one (RFC 6749 §4.1.3)', async () => {
     const request = authorizationRequest(server.issuer, 'demo-web');
     const callback = await signIn(alice, request);
     const exchange = {
@@ -59,7 +59,7 @@ describe('RFC 9700 §4.5: authorization code injection', () => {
     assert.equal(named.status, 200);
   });
 
-  it('a request without a redirect URI is answered with a page, also where one alone is registered', async () => {
+  it('A request without a redirect URI gets an error page even if the client has only one redirect URI', async () => {
     const { url } = authorizationRequest(server.issuer, 'demo-web');
     const answer = await alice.request(url.replace(/redirect_uri=[^&]*&/, ''));
     assert.deepEqual([answer.status, answer.headers.get('location')], [400, null]);
@@ -67,7 +67,7 @@ describe('RFC 9700 §4.5: authorization code injection', () => {
   });
 
   for (const clientId of ['demo-notes', 'demo-web']) {
-    it(`a victim’s code in the attacker’s own session with ${clientId} (§4.5.3.1)`, async () => {
+    it(`A victim’s code cannot be exchanged in the attacker’s own session with ${clientId} (§4.5.3.1)`, async () => {
       const victims = authorizationRequest(server.issuer, clientId);
       const stolen = (await signIn(alice, victims)).searchParams.get('code') ?? '';
       const attackers = authorizationRequest(server.issuer, clientId);
@@ -79,7 +79,7 @@ describe('RFC 9700 §4.5: authorization code injection', () => {
     });
   }
 
-  it('the code of a client without PKCE shows by its nonce whose request it answers (§4.5.3.2)', async () => {
+  it('An ID token without PKCE has the nonce of the request that its code was issued for (§4.5.3.2)', async () => {
     const without = { code_challenge: '', code_challenge_method: '' };
     const victims = authorizationRequest(server.issuer, 'demo-web', { ...without, nonce: 'of-the-victim' });
     const stolen = (await signIn(alice, victims)).searchParams.get('code') ?? '';
@@ -91,7 +91,7 @@ describe('RFC 9700 §4.5: authorization code injection', () => {
     assert.equal(decodeJwt(String(body['id_token']))['nonce'], 'of-the-victim');
   });
 
-  it('a code that was asked for with a key is worth nothing without it, also beside the verifier (RFC 9449 §10)', async () => {
+  it('A code that is bound to a DPoP key cannot be exchanged without a proof by that key (RFC 9449 §10)', async () => {
     const [holder, thief] = [await newHolder(), await newHolder()];
     const dpop_jkt = await calculateJwkThumbprint(holder.jwk);
     for (const shown of [undefined, thief]) {
@@ -110,7 +110,7 @@ describe('RFC 9700 §4.5: authorization code injection', () => {
     }
   });
 
-  it('a code of a public client cannot be exchanged by a confidential one, nor the other way round', async () => {
+  it('A confidential client cannot exchange a public client’s code, and a public client cannot exchange its code', async () => {
     for (const [from, to] of [
       ['demo-notes', 'demo-web'],
       ['demo-web', 'demo-notes'],
@@ -122,7 +122,7 @@ describe('RFC 9700 §4.5: authorization code injection', () => {
     }
   });
 
-  it('a code that is used twice revokes what the first use gave', async () => {
+  it('The second use of a code revokes the tokens that the first use issued', async () => {
     const request = authorizationRequest(server.issuer, 'demo-web');
     const callback = await signIn(alice, request);
     const first = await exchangeCode(server.issuer, request, callback);

@@ -38,7 +38,7 @@ async function storeAsked(counting: CountingNode, work: () => Promise<unknown>):
   return turns.flat().filter((asked) => /attempt|interaction|spent|session|password|account/.test(asked));
 }
 
-describe('A block that has begun too many sign-ins', () => {
+describe('An address block with too many pending sign-ins', () => {
   const counting = new CountingNode();
   let server: TestServer;
   let known: Browser;
@@ -56,7 +56,7 @@ describe('A block that has begun too many sign-ins', () => {
   const authorize = (browser: Browser, parameters = {}, headers = {}) =>
     browser.request(authorizationRequest(server.issuer, 'demo-notes', parameters).url, { headers });
 
-  it('is refused without a question to the store, with a page, or in JSON, and when to come again', async () => {
+  it('The server refuses a further sign-in with 429 and Retry-After, and does not ask the store', async () => {
     await authorize(at(HERE)); // A node remembers for a few seconds.
     const asked = await storeAsked(counting, async () => {
       const page = await authorize(at(HERE));
@@ -69,7 +69,7 @@ describe('A block that has begun too many sign-ins', () => {
     assert.deepEqual(asked, []);
   });
 
-  it('is refused as well with a session that it made up', async () => {
+  it('A made-up session cookie does not help a client address whose block has too many sign-ins', async () => {
     await authorize(at(HERE));
     const asked = await storeAsked(counting, async () => {
       const cookie = `latchkey_session=${'x'.repeat(43)}; latchkey_session.sig=${'x'.repeat(27)}`;
@@ -78,29 +78,29 @@ describe('A block that has begun too many sign-ins', () => {
     assert.deepEqual(asked, []);
   });
 
-  it('has a number of its own on each page, which its header says too', async () => {
+  it('Each error page shows its own request number, which is also in the X-Request-Id header', async () => {
     const pages = await Promise.all([authorize(at(HERE)), authorize(at(HERE))]);
     const numbers = pages.map((page) => page.headers.get('x-request-id') ?? assert.fail('no number'));
     assert.notEqual(numbers[0], numbers[1]);
     for (const [index, page] of pages.entries()) assert.ok((await page.text()).includes(numbers[index] ?? ''));
   });
 
-  it('is still told what needs no page', async () => {
+  it('The server still answers a silent request from the block', async () => {
     const answer = await answerAtOnce(at(HERE), authorizationRequest(server.issuer, 'demo-notes', { prompt: 'none' }));
     assert.equal(answer['error'], 'login_required');
   });
 
-  it('leaves in a browser that is known, and one that is signed in, from the same address', async () => {
+  it('Known devices and signed-in browsers in the block can still sign in', async () => {
     assert.ok((await signIn(known, authorizationRequest(server.issuer))).searchParams.has('code'));
     const again = authorizationRequest(server.issuer, 'demo-notes', { prompt: 'login' });
     assert.ok((await signIn(inSession, again)).searchParams.has('code'));
   });
 
-  it('leaves in strangers from elsewhere', async () => {
+  it('Strangers at other addresses can still sign in', async () => {
     assert.ok((await signIn(at(ELSEWHERE), authorizationRequest(server.issuer))).searchParams.has('code'));
   });
 
-  it('leaves in whoever asks with a request that its app has pushed', async () => {
+  it('The server still accepts a pushed request of a client that authenticated', async () => {
     const request = authorizationRequest(server.issuer, 'demo-web', { prompt: 'none' });
     const pushed = await fetch(`${server.issuer}/par`, {
       method: 'POST',
@@ -118,7 +118,7 @@ describe('A block that has begun too many sign-ins', () => {
   });
 });
 
-describe('A block that has guessed too many passwords', () => {
+describe('An address block with too many wrong passwords', () => {
   const counting = new CountingNode();
   let server: TestServer;
   let known: Browser;
@@ -145,7 +145,7 @@ describe('A block that has guessed too many passwords', () => {
   const guess = (browser: Browser, fields: { email: string }, page = form) =>
     browser.submit(page, { password: 'a wrong guess', ...fields });
 
-  it('is refused without a question to the store, with a page, or in JSON, and when to come again', async () => {
+  it('The server refuses a further password with 429 and Retry-After, and does not ask the store', async () => {
     const asked = await storeAsked(counting, async () => {
       const page = await guess(stranger, ADMIN);
       assert.equal(page.status, 429);
@@ -162,15 +162,15 @@ describe('A block that has guessed too many passwords', () => {
     assert.deepEqual(asked, []);
   });
 
-  it('leaves in a known device at the same address', async () => {
+  it('A known device at the same address can still sign in', async () => {
     assert.ok((await signIn(known, authorizationRequest(server.issuer))).searchParams.has('code'));
   });
 
-  it('leaves in strangers from elsewhere', async () => {
+  it('Strangers at other addresses can still sign in', async () => {
     assert.ok((await signIn(at(ELSEWHERE), authorizationRequest(server.issuer))).searchParams.has('code'));
   });
 
-  it('may try again once it has waited', async () => {
+  it('A stranger at the same address can sign in once the pause is over', async () => {
     travel(61);
     assert.ok((await signIn(at(HERE), authorizationRequest(server.issuer))).searchParams.has('code'));
   });

@@ -10,7 +10,7 @@ interface Shown {
   readonly fields: Record<string, string>;
 }
 
-describe('RFC 9700 §4.7, §4.12: forms', () => {
+describe('Forms (RFC 9700 §4.7, §4.12)', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer();
@@ -62,10 +62,10 @@ describe('RFC 9700 §4.7, §4.12: forms', () => {
   }
 
   for (const [name, show] of Object.entries(FORMS)) {
-    describe(`the ${name} form`, () => {
+    describe(`The ${name} form`, () => {
       const tokenName = name === 'sign-out' ? 'xsrf' : 'csrf';
 
-      it('is refused without its token, with an empty one and with that of another browser', async () => {
+      it('The server refuses the form if its CSRF token is missing, empty, made up or from another browser', async () => {
         const [mine, theirs] = await Promise.all([show(), show()]);
         const { action } = formOf(mine.page);
         const foreign = formOf(theirs.page).hidden[tokenName] ?? assert.fail('no token');
@@ -75,14 +75,14 @@ describe('RFC 9700 §4.7, §4.12: forms', () => {
         }
       });
 
-      it('is refused from a browser that it was not shown to', async () => {
+      it('The server refuses the form from a browser that it was not shown to', async () => {
         const [mine, theirs] = await Promise.all([show(), show()]);
         const { action, hidden } = formOf(theirs.page);
         await assertRefused(await send(mine.browser, action, { ...hidden, ...theirs.fields }));
         await assertRefused(await send(new Browser(), action, { ...hidden, ...theirs.fields }));
       });
 
-      it('does nothing as a link', async () => {
+      it('A link with the form’s fields in its query has no effect', async () => {
         const { browser, page, fields } = await show();
         const { action, hidden } = formOf(page);
         const answer = await browser.request(`${action}?${new URLSearchParams({ ...hidden, ...fields }).toString()}`);
@@ -90,7 +90,7 @@ describe('RFC 9700 §4.7, §4.12: forms', () => {
         assert.equal(answer.headers.get('location'), null);
       });
 
-      it('works once: sent again, it leads to where it led, and to nothing new', async () => {
+      it('The form works once: a second submission only redirects to the same address again', async () => {
         const { browser, page, fields } = await show();
         const { action, hidden } = formOf(page);
         const until = name === 'sign-out' ? `${server.issuer}/logout/success` : 'http://localhost';
@@ -109,8 +109,8 @@ describe('RFC 9700 §4.7, §4.12: forms', () => {
     });
   }
 
-  describe('cookies', () => {
-    it('that are changed, unsigned or signed for another name are as good as none', async () => {
+  describe('Session cookies', () => {
+    it('The server ignores a session cookie that is changed, unsigned or signed for another cookie name', async () => {
       const { browser: victim } = await FORMS.account();
       const { value = '' } = victim.cookies.get('latchkey_session') ?? {};
       const { value: signature = '' } = victim.cookies.get('latchkey_session.sig') ?? {};
@@ -134,8 +134,8 @@ describe('RFC 9700 §4.7, §4.12: forms', () => {
     });
   });
 
-  describe('another person’s sign-in', () => {
-    it('cannot be finished in a victim’s browser', async () => {
+  describe('Another person’s sign-in', () => {
+    it('A victim’s browser cannot finish the sign-in of an attacker', async () => {
       const attacker = new Browser();
       const page = await attacker.visit(start());
       const { action, hidden } = formOf(page);
@@ -146,7 +146,7 @@ describe('RFC 9700 §4.7, §4.12: forms', () => {
       }
     });
 
-    it('does not take over the session of somebody who is signed in', async () => {
+    it('A sign-in by another person replaces the browser’s session by a new one', async () => {
       const browser = new Browser();
       await signIn(browser, authorizationRequest(server.issuer));
       const before = browser.cookies.get('latchkey_session')?.value;

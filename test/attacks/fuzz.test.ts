@@ -25,7 +25,7 @@ const PATHS = [
   ],
 ];
 
-describe('Whatever is sent', function () {
+describe('Fuzzed requests', function () {
   this.timeout(120_000);
   let server: TestServer;
   let places: Places;
@@ -70,7 +70,8 @@ describe('Whatever is sent', function () {
     ...['GET /.well-known/openid-configuration', 'GET /healthz'],
   ];
   for (const name of OPEN) {
-    it(`to ${name}, the answer is well-behaved`, () => attack(attackOn(bases[name] ?? assert.fail(), host)));
+    it(`Every response to mutations of ${name} is well-behaved`, () =>
+      attack(attackOn(bases[name] ?? assert.fail(), host)));
   }
 
   /** Nothing in these requests opens anything, so no change of them may. */
@@ -81,7 +82,7 @@ describe('Whatever is sent', function () {
     ...['POST /interaction/:uid of nobody', 'GET /authorize/:uid'],
   ];
   for (const name of LOCKED) {
-    it(`to ${name}, nothing is let in`, () =>
+    it(`No mutation of ${name} gives access to anything`, () =>
       attack(attackOn(bases[name] ?? assert.fail(), host), ({ status, headers, body }) => {
         if (status === 204 && headers.has('allow')) return;
         const isHead = body === '' && headers.get('content-length') !== '0';
@@ -92,9 +93,9 @@ describe('Whatever is sent', function () {
       }));
   }
 
-  it('to paths that are near to ours, the answer is well-behaved', () => attack(oddPathFrom(PATHS, host)));
+  it('Every response to a path that resembles an existing one is well-behaved', () => attack(oddPathFrom(PATHS, host)));
 
-  it('the server is as it was', async () => {
+  it('The server still issues tokens and reports ready after all these requests', async () => {
     const request = authorizationRequest(server.issuer);
     const { status } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request, ADMIN));
     assert.equal(status, 200);

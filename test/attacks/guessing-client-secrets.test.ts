@@ -41,7 +41,7 @@ interface Answer {
 }
 
 for (const store of serverStores) {
-  describe(`Guessing the secret of a client on ${store.name}`, () => {
+  describe(`Client secret guessing on ${store.name}`, () => {
     let server: TestServer;
     let node: TestServer;
     let backend: Awaited<ReturnType<typeof store.start>>;
@@ -98,7 +98,7 @@ for (const store of serverStores) {
       await until(async () => (await guess(from, `further ${(wrong += 1)}`)).status === 429 && (await right()) === 429);
     }
 
-    it('is slowed, with an answer in JSON that says when to come back', async () => {
+    it('The token endpoint slows down guesses with a 429 in JSON that has Retry-After', async () => {
       const answers = await guessMany(newAddress());
       const counts = tally(answers);
       assert.ok((counts[401] ?? 0) <= 15 && (counts[401] ?? 0) + (counts[429] ?? 0) === 40, JSON.stringify(counts));
@@ -109,7 +109,7 @@ for (const store of serverStores) {
     });
 
     for (const [path, parameters] of Object.entries(ENDPOINTS)) {
-      it(`is slowed at ${path}, with the secret in the header and in the body`, async () => {
+      it(`The endpoint ${path} slows down guesses by header and by body`, async () => {
         const from = newAddress();
         const answers: Answer[] = [];
         for (let index = 0; index < 30; index += 1) {
@@ -125,7 +125,7 @@ for (const store of serverStores) {
       });
     }
 
-    it('finds nothing out during a pause, also in one burst with the right secret in it', async () => {
+    it('The server refuses even the right secret during a pause, also within one burst', async () => {
       const from = newAddress();
       await guessMany(from);
       await assertRefused(from, async () => (await guess(from, SECRET)).status);
@@ -136,7 +136,7 @@ for (const store of serverStores) {
       assert.equal((await right).status, 429);
     });
 
-    it('finds nothing out at the stream of revocations either, which takes secrets besides the engine', async () => {
+    it('The revocation stream, which checks secrets itself, refuses even the right secret during a pause', async () => {
       const listen = async (from: string, secret: string): Promise<number> => {
         const headers = { 'x-forwarded-for': from, authorization: `Basic ${btoa(`one:${secret}`)}` };
         const response = await fetch(`${server.issuer}/status/events`, { headers });
@@ -151,7 +151,7 @@ for (const store of serverStores) {
       assert.equal(await listen(newAddress(), SECRET), 200);
     });
 
-    it('is slowed on all nodes together', async () => {
+    it('All nodes together slow down the guesses from one address', async () => {
       const from = newAddress();
       await guessMany(from);
       const there = tally(await guessMany(from, 'one', 10, node));
@@ -159,20 +159,20 @@ for (const store of serverStores) {
       await assertRefused(from, async () => (await guess(from, SECRET, 'one', node)).status);
     });
 
-    it('does not shut the client out elsewhere, nor another client at the same place', async () => {
+    it('Guesses do not lock out the client at other addresses, nor other clients at the same address', async () => {
       const from = newAddress();
       await guessMany(from);
       assert.equal((await guess(newAddress(), SECRET)).status, 200);
       assert.equal((await guess(from, SECRET, 'two')).status, 200);
     });
 
-    it('is not what an instance does that has the secret of before', async () => {
+    it('The server does not slow down an instance that keeps sending the previous secret', async () => {
       const from = newAddress();
       for (let index = 0; index < 40; index += 1) assert.equal((await guess(from, 'the former one')).status, 401);
       assert.equal((await guess(from, SECRET)).status, 200);
     });
 
-    it('does not tell which clients there are', async () => {
+    it('The answers to guesses do not reveal which clients exist', async () => {
       const statuses: unknown[] = [];
       for (const client of ['two', 'nobody', 'demo-notes']) {
         const answers = await guessMany(newAddress(), client);
@@ -184,7 +184,7 @@ for (const store of serverStores) {
       assert.deepEqual(statuses[2], statuses[0]);
     });
 
-    it('is slowed for names that are made up, of which the store does not remember each', async () => {
+    it('The server slows down guesses for made-up client names without counting each name', async () => {
       const from = newAddress();
       const statuses: number[] = [];
       for (let turn = 0; turn < 6; turn += 1) {
@@ -195,7 +195,7 @@ for (const store of serverStores) {
       assert.equal((await guess(from, SECRET)).status, 200);
     });
 
-    it('is slowed where the secret signs', async () => {
+    it('The server slows down guesses of a secret that signs client assertions', async () => {
       const from = newAddress();
       const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
       const signedBy = (secret: string): string => {

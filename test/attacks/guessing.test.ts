@@ -13,7 +13,7 @@ const STORES = {
 };
 
 for (const [name, backend] of Object.entries(STORES)) {
-  describe(`guessing passwords on ${name}`, () => {
+  describe(`Password guessing on ${name}`, () => {
     let server: TestServer;
     let stop: () => Promise<void>;
     before(async () => {
@@ -42,19 +42,19 @@ for (const [name, backend] of Object.entries(STORES)) {
       return counts;
     }
 
-    it('50 at once on one account are let through no more than a few', async () => {
+    it('The server checks only a few of 50 simultaneous passwords for one account', async () => {
       const counts = await burst(50, (index) => ({ ...ALICE, password: `wrong ${index}` }));
       assert.ok((counts[401] ?? 0) <= FEW, JSON.stringify(counts));
       assert.equal((counts[401] ?? 0) + (counts[429] ?? 0), 50, JSON.stringify(counts));
     });
 
-    it('an account that does not exist is treated alike', async () => {
+    it('The server treats an account that does not exist in the same way', async () => {
       const counts = await burst(50, (index) => ({ email: 'nobody@example.com', password: `wrong ${index}` }));
       assert.ok((counts[401] ?? 0) <= FEW, JSON.stringify(counts));
       assert.equal((counts[401] ?? 0) + (counts[429] ?? 0), 50, JSON.stringify(counts));
     });
 
-    it('others at the same place can still sign in', async () => {
+    it('Another account can still sign in at the same address', async () => {
       const callback = await signIn(new Browser(), authorizationRequest(server.issuer), ADMIN);
       assert.ok(callback.searchParams.has('code'));
     });

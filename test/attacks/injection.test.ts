@@ -8,7 +8,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 const SCRIPT = '"><script>alert(1)</script><img src=x onerror=alert(1)>\'';
 const SPLIT = 'x\r\nX-Injected: 1\r\n\r\n<script>alert(1)</script>';
 
-describe('attacks by injection', () => {
+describe('Injection', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer({
@@ -35,7 +35,7 @@ describe('attacks by injection', () => {
     assert.doesNotMatch(withoutOwnScript(html), /<script|<img src=x|javascript:/i);
   }
 
-  describe('of markup', () => {
+  describe('Markup injection', () => {
     const pages: Record<string, () => Promise<Page>> = {
       'a client’s name on the sign-in page': () => new Browser().visit(start()),
       'a login hint': () => new Browser().visit(start({ login_hint: SCRIPT })),
@@ -73,10 +73,10 @@ describe('attacks by injection', () => {
       'an unknown path': () => new Browser().visit(`${server.issuer}/${SCRIPT}`),
     };
     for (const [name, show] of Object.entries(pages)) {
-      it(`${name} stays text`, async () => assertInert(await show()));
+      it(`Markup in ${name} stays plain text`, async () => assertInert(await show()));
     }
 
-    it('a state stays text in a form_post answer, and comes back as it was', async () => {
+    it('A form_post response shows the state as text and returns it unchanged', async () => {
       const browser = new Browser();
       await signIn(browser, authorizationRequest(server.issuer));
       const { html } = await browser.visit(start({ response_mode: 'form_post', state: SCRIPT }));
@@ -85,8 +85,8 @@ describe('attacks by injection', () => {
     });
   });
 
-  describe('of header lines', () => {
-    it('a state comes back as one parameter of one header', async () => {
+  describe('Header injection', () => {
+    it('A state with line breaks comes back as one parameter of one header', async () => {
       const browser = new Browser();
       const answers = [
         await browser.request(start({ prompt: 'none', state: SPLIT })),
@@ -103,7 +103,7 @@ describe('attacks by injection', () => {
       assert.ok(location.searchParams.has('code'));
     });
 
-    it('a posted request is led on with its line breaks encoded', async () => {
+    it('The redirect after a posted request encodes the line breaks in the state', async () => {
       const answer = await fetch(`${server.issuer}/authorize`, {
         method: 'POST',
         body: new URLSearchParams({ state: SPLIT, client_id: 'demo-notes' }),
@@ -117,7 +117,7 @@ describe('attacks by injection', () => {
     });
   });
 
-  describe('into caches', () => {
+  describe('Cache poisoning', () => {
     const UNKEYED = [
       'X-Forwarded-Host: evil.example',
       'X-Forwarded-Proto: https',
@@ -130,7 +130,7 @@ describe('attacks by injection', () => {
       'Origin: https://evil.example',
     ];
     for (const path of ['/jwks', '/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']) {
-      it(`no header that caches ignore changes ${path}`, async () => {
+      it(`No header outside the cache key changes ${path}`, async () => {
         const host = `Host: ${new URL(server.issuer).host}`;
         const [plain, poisoned] = await Promise.all([
           sendRaw(server.port, requestOf(`GET ${path} HTTP/1.1`, [host])),
@@ -144,8 +144,8 @@ describe('attacks by injection', () => {
     }
   });
 
-  describe('of addresses', () => {
-    it('a posted request leads to this server and nowhere else', async () => {
+  describe('Redirects to other addresses', () => {
+    it('A posted request redirects to this server only', async () => {
       for (const path of ['/authorize', '/logout', '/authorize/', '/AUTHORIZE']) {
         const answer = await fetch(`${server.issuer}${path}?redirect=//evil.example`, {
           method: 'POST',
@@ -156,7 +156,7 @@ describe('attacks by injection', () => {
       }
     });
 
-    it('a posted request keeps the session of the person whom it is about, and repeated parameters', async () => {
+    it('A posted request keeps the browser’s session and its repeated parameters', async () => {
       const browser = new Browser();
       await signIn(browser, authorizationRequest(server.issuer));
       const request = authorizationRequest(server.issuer);
@@ -168,7 +168,7 @@ describe('attacks by injection', () => {
       assert.match(twice.url, /error=invalid_request/);
     });
 
-    it('breaking off leads to the client that asked, with the error and the state', async () => {
+    it('The cancel link redirects to the client that asked, with the error and the state', async () => {
       const browser = new Browser();
       const page = await browser.visit(start({ state: 'mine' }));
       const { redirectUri } = authorizationRequest(server.issuer);

@@ -13,7 +13,7 @@ class WatchedBrowser extends Browser {
   }
 }
 
-describe('What a URL, a referrer or a history would give away', () => {
+describe('Leaks through URLs, referrers and browser history', () => {
   let server: TestServer;
   let browser: WatchedBrowser;
   let tokens: Record<string, string>;
@@ -33,18 +33,18 @@ describe('What a URL, a referrer or a history would give away', () => {
   });
   after(() => server.close());
 
-  it('RFC 9700 §4.2.4: every page and every redirect of a whole visit asks the browser for no referrer', () => {
+  it('Every page and redirect of a visit sets the referrer policy no-referrer (RFC 9700 §4.2.4)', () => {
     assert.ok(browser.answers.length > 12);
     for (const { url, response } of browser.answers)
       assert.equal(response.headers.get('referrer-policy'), 'no-referrer', url);
   });
 
-  it('RFC 9700 §4.3: no browser and no cache keeps an answer that holds a code, or a page on the way to it', () => {
+  it('Every page and redirect of a visit forbids browsers and caches to store it (RFC 9700 §4.3)', () => {
     for (const { url, response } of browser.answers)
       assert.match(response.headers.get('cache-control') ?? 'none', /no-store/, url);
   });
 
-  it('RFC 9700 §4.3.2: no URL of the whole visit holds a token, a password or a cookie', () => {
+  it('No URL of a visit contains a token, a password or a cookie (RFC 9700 §4.3.2)', () => {
     const urls = browser.answers
       .flatMap(({ url, response }) => [url, response.headers.get('location') ?? ''])
       .join('\n');
@@ -56,7 +56,7 @@ describe('What a URL, a referrer or a history would give away', () => {
     for (const secret of secrets) assert.ok(!urls.includes(secret ?? assert.fail()), 'a secret stands in a URL');
   });
 
-  it('RFC 9700 §4.2.2: a page on the way loads nothing from elsewhere', async () => {
+  it('The sign-in and consent pages load nothing from other hosts (RFC 9700 §4.2.2)', async () => {
     const person = new Browser();
     const page = await person.visit(authorizationRequest(server.issuer, 'demo-web').url);
     const consent = await person.submit(page, { ...ADMIN });
@@ -70,11 +70,11 @@ describe('What a URL, a referrer or a history would give away', () => {
     }
   });
 
-  describe('RFC 9700 §4.3.2, RFC 6749 §3.2: parameters in a URL', () => {
+  describe('Parameters in a URL (RFC 9700 §4.3.2, RFC 6749 §3.2)', () => {
     const query = (parameters: Record<string, string>): string => new URLSearchParams(parameters).toString();
     const web = { client_id: 'demo-web', client_secret: 'demo-web-secret' };
 
-    it('bring no tokens: neither code, refresh token nor secret is read there', async () => {
+    it('The token endpoint ignores client secrets and refresh tokens in the URL', async () => {
       for (const parameters of [
         { grant_type: 'client_credentials', client_id: 'demo-service', client_secret: 'demo-service-secret' },
         { ...web, grant_type: 'refresh_token', refresh_token: tokens['refresh_token'] ?? '' },
@@ -88,7 +88,7 @@ describe('What a URL, a referrer or a history would give away', () => {
       }
     });
 
-    it('prove nobody and push nothing: introspection, revocation and /par read none either', async () => {
+    it('The introspection, revocation and PAR endpoints ignore client credentials in the URL', async () => {
       for (const path of ['/introspect', '/revoke', '/par']) {
         const url = `${server.issuer}${path}?${query({ ...web, token: 'x', response_type: 'code' })}`;
         const answer = await fetch(url, { method: 'POST', body: new URLSearchParams() });
@@ -96,7 +96,7 @@ describe('What a URL, a referrer or a history would give away', () => {
       }
     });
 
-    it('sign nobody in: a password in the URL of the form is not looked at', async () => {
+    it('The sign-in form ignores a password in its URL', async () => {
       const person = new Browser();
       const { action, hidden } = formOf(await person.visit(authorizationRequest(server.issuer).url));
       const answer = await person.request(`${action}?${query(ALICE)}`, {

@@ -39,7 +39,7 @@ const THINGS = [
 type Thing = (typeof THINGS)[number];
 
 /** RFC 8725 §3.12: what is good in one place must be good in no other. */
-describe('RFC 9700 §4.5, RFC 8725 §3.12: one thing in the place of another', () => {
+describe('Confusion of tokens and methods (RFC 9700 §4.5, RFC 8725 §3.12)', () => {
   let server: TestServer;
   let receiver: LogoutReceiver;
   let alice: Browser;
@@ -277,13 +277,13 @@ describe('RFC 9700 §4.5, RFC 8725 §3.12: one thing in the place of another', (
 
   for (const [place, { takes, refuses }] of Object.entries(PLACES)) {
     for (const thing of THINGS.filter((name) => !takes.includes(name))) {
-      it(`a ${thing} is refused in place of ${place}`, async () => {
+      it(`The server refuses the ${thing} in place of ${place}`, async () => {
         await refuses(things[thing]);
       });
     }
   }
 
-  it('each is good in its own place', async () => {
+  it('The server accepts each token in its own place', async () => {
     const fresh = await gather();
     // The last one signs the person out, and ends what came before.
     for (const [place, { takes, refuses }] of Object.entries(PLACES)) {
@@ -292,16 +292,16 @@ describe('RFC 9700 §4.5, RFC 8725 §3.12: one thing in the place of another', (
     }
   });
 
-  describe('client authentication', () => {
+  describe('Client authentication', () => {
     const machine = (parameters: Record<string, string>, basic?: string) =>
       tokenError(tokenRequest(server.issuer, { grant_type: 'client_credentials', ...parameters }, basic));
 
-    it('by a name alone is none, for every client that has something to prove itself with', async () => {
+    it('A client ID alone does not authenticate a client that has a secret or a key', async () => {
       for (const client_id of ['plain', 'keyed', 'demo-web', 'demo-service'])
         assert.equal(await machine({ client_id }), 'invalid_client');
     });
 
-    it('by a secret is none for a client that signs, and by a signature none for a client that sends its secret', async () => {
+    it('A secret does not authenticate a client that signs, and a signature does not authenticate one that sends a secret', async () => {
       const client_assertion_type = ASSERTION;
       assert.equal(await machine({}, 'keyed:anything'), 'invalid_client');
       assert.equal(await machine({ client_id: 'keyed', client_secret: 'anything' }), 'invalid_client');
@@ -309,18 +309,18 @@ describe('RFC 9700 §4.5, RFC 8725 §3.12: one thing in the place of another', (
       assert.equal(await machine({ client_assertion_type, client_assertion: bySecret }), 'invalid_client');
     });
 
-    it('of one client is none for another that the request names', async () => {
+    it('A client’s credentials do not authenticate another client that the request names', async () => {
       const client_assertion = await assertionOf('keyed');
       const both = { client_assertion_type: ASSERTION, client_assertion, client_id: 'plain' };
       assert.match(String(await machine(both)), /^invalid_(client|request)$/);
       assert.equal(await machine({ client_id: 'plain' }, 'demo-service:demo-service-secret'), 'invalid_request');
     });
 
-    it('in two ways at once is refused, though both are right', async () => {
+    it('The token endpoint refuses two authentication methods at once, even if both are right', async () => {
       assert.equal(await machine({ client_id: 'plain', client_secret: SECRET }, `plain:${SECRET}`), 'invalid_request');
     });
 
-    it('of another type than it says it is, is refused', async () => {
+    it('The token endpoint refuses a client assertion with the wrong assertion type', async () => {
       const client_assertion = await assertionOf('keyed');
       for (const type of ['', 'urn:ietf:params:oauth:client-assertion-type:saml2-bearer'])
         assert.match(
@@ -330,8 +330,8 @@ describe('RFC 9700 §4.5, RFC 8725 §3.12: one thing in the place of another', (
     });
   });
 
-  describe('the grant', () => {
-    it('is one: what belongs to another grant beside it is worth nothing', async () => {
+  describe('The grant type', () => {
+    it('The token endpoint ignores the parameters of other grant types and refuses two grant types at once', async () => {
       const request = authorizationRequest(server.issuer, 'demo-web');
       const code = (await signIn(alice, request)).searchParams.get('code') ?? '';
       const all = { code, redirect_uri: request.redirectUri, code_verifier: request.verifier };

@@ -5,7 +5,7 @@ import { Browser, formOf } from '../support/browser.ts';
 import { authorizationRequest, exchangeCode, signIn } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
-describe('RFC 9700 §4.4: mix-up', () => {
+describe('Mix-up (RFC 9700 §4.4)', () => {
   let server: TestServer;
   let alice: Browser;
   before(async () => {
@@ -44,7 +44,7 @@ describe('RFC 9700 §4.4: mix-up', () => {
   };
 
   for (const mode of ['query', 'fragment', 'form_post', 'jwt', 'fragment.jwt']) {
-    it(`every answer in ${mode} names its issuer, a code and all errors alike (RFC 9207 §2)`, async () => {
+    it(`Every code and error in response mode ${mode} names its issuer (RFC 9207 §2)`, async () => {
       const good = await answerTo(alice, { response_mode: mode });
       assert.deepEqual([typeof good['code'], good['iss']], ['string', server.issuer]);
       for (const [error, parameters] of Object.entries(FAULTS)) {
@@ -55,7 +55,7 @@ describe('RFC 9700 §4.4: mix-up', () => {
     });
   }
 
-  it('a person who breaks off is reported in this server’s name too', async () => {
+  it('The error after a cancelled sign-in names its issuer', async () => {
     const request = ask();
     const browser = new Browser();
     const page = await browser.visit(request.url);
@@ -63,7 +63,7 @@ describe('RFC 9700 §4.4: mix-up', () => {
     assert.deepEqual([back.searchParams.get('error'), back.searchParams.get('iss')], ['access_denied', server.issuer]);
   });
 
-  it('an unmodified client that awaits an answer from the attacker’s server takes none of ours', async () => {
+  it('A standard client that awaits a response from the attacker’s server rejects a response from this one', async () => {
     const callback = await signIn(alice, ask({ state: 'of-the-client' }));
     const of = (issuer: string): oauth.AuthorizationServer => ({
       issuer,
@@ -74,8 +74,8 @@ describe('RFC 9700 §4.4: mix-up', () => {
     assert.throws(() => oauth.validateAuthResponse(of('https://attacker.example'), client, callback, 'of-the-client'));
   });
 
-  describe('draft-ietf-oauth-security-topics-update: cross-toolkit account takeover', () => {
-    it('a code that was sent to one connection’s address is worth nothing at another of the same client', async () => {
+  describe('Cross-toolkit account takeover (draft-ietf-oauth-security-topics-update)', () => {
+    it('A code for one redirect URI of a client cannot be exchanged with another redirect URI of the same client', async () => {
       const attackers = ask({ redirect_uri: 'https://tools.example/callback/of-the-attacker' });
       const honest = ask();
       for (const [sentTo, redeemedAt] of [

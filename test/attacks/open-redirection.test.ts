@@ -5,7 +5,7 @@ import { authorizationRequest, exchangeCode, signIn } from '../support/flows.ts'
 import { requestOf, sendRaw } from '../support/raw-http.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
-describe('RFC 9700 §4.11.2: the server as an open redirector', () => {
+describe('The server as an open redirector (RFC 9700 §4.11.2)', () => {
   let server: TestServer;
   let alice: Browser;
   let idToken: string;
@@ -25,17 +25,17 @@ describe('RFC 9700 §4.11.2: the server as an open redirector', () => {
     ['no scheme', () => '//evil.example/'],
     ['a longer host', () => home.replace('localhost', 'localhost.evil.example')],
     ['a user name', () => home.replace('localhost', 'localhost@evil.example')],
-    ['another client’s address', () => home.replace(/\d+/, (port) => String(Number(port) + 1))],
-    ['a redirect URI of the client', () => `${home}callback`],
+    ['the port of another client', () => home.replace(/\d+/, (port) => String(Number(port) + 1))],
+    ['the path of a redirect URI', () => `${home}callback`],
     ['a longer path', () => `${home}more`],
     ['a query', () => `${home}?next=https://evil.example`],
     ['a fragment', () => `${home}#x`],
     ['capitals in the host', () => home.replace('localhost', 'LOCALHOST')],
     ['a tab', () => home.replace('localhost', 'local\thost')],
-    ['a script', () => 'javascript:alert(1)'],
+    ['a script scheme', () => 'javascript:alert(1)'],
   ];
   for (const [name, uri] of TRICKS) {
-    it(`leads nobody after sign-out to ${name}, with whatever it is asked`, async () => {
+    it(`The sign-out endpoint refuses a redirect address with ${name}`, async () => {
       const asked = { post_logout_redirect_uri: uri(), state: 'x' };
       for (const more of [{ id_token_hint: idToken }, { client_id: 'demo-notes' }]) {
         const query = new URLSearchParams({ ...asked, ...more }).toString();
@@ -47,7 +47,7 @@ describe('RFC 9700 §4.11.2: the server as an open redirector', () => {
     });
   }
 
-  it('leads nowhere for two addresses at once', async () => {
+  it('The sign-out endpoint refuses two redirect addresses at once', async () => {
     const query = new URLSearchParams({ client_id: 'demo-notes', post_logout_redirect_uri: home }).toString();
     const answer = await alice.request(
       `${server.issuer}/logout?${query}&post_logout_redirect_uri=https://evil.example/`,
@@ -56,7 +56,7 @@ describe('RFC 9700 §4.11.2: the server as an open redirector', () => {
   });
 
   const PATHS = ['//evil.example', '/\\evil.example', '//evil.example/..', '/%2f%2fevil.example', '/.//evil.example/'];
-  it('makes no redirect of a path that reads like a host', async () => {
+  it('No path that resembles a host causes a redirect', async () => {
     const host = new URL(server.issuer).host;
     for (const start of ['', '/authorize', '/logout', '/interaction', '/assets', '/.well-known']) {
       for (const path of PATHS) {
@@ -67,7 +67,7 @@ describe('RFC 9700 §4.11.2: the server as an open redirector', () => {
     }
   });
 
-  it('takes no address to go on to from anywhere else', async () => {
+  it('No page redirects to an address from another query parameter', async () => {
     const browser = new Browser();
     const page = await browser.visit(authorizationRequest(server.issuer).url);
     const names = ['next', 'returnTo', 'return_to', 'redirect', 'redirect_uri', 'url', 'continue', 'target_link_uri'];
@@ -78,7 +78,7 @@ describe('RFC 9700 §4.11.2: the server as an open redirector', () => {
     }
   });
 
-  it('never takes a request to an address that its client is not registered with, fault or not', async () => {
+  it('The authorization endpoint never redirects to an unregistered URI, even to report an error', async () => {
     const faults = [
       { scope: '' },
       { response_type: 'x' },
@@ -96,11 +96,11 @@ describe('RFC 9700 §4.11.2: the server as an open redirector', () => {
     }
   });
 
-  describe('for an app that anybody registered', () => {
+  describe('A client that registered itself', () => {
     const ask = (clientId: unknown, parameters: Record<string, string>) =>
       authorizationRequest(server.issuer, String(clientId), { redirect_uri: REDIRECT, ...parameters });
 
-    it('does not lead anybody to it by a fault, whoever they are', async () => {
+    it('An error in its request redirects neither strangers nor signed-in browsers to the client', async () => {
       const { body } = await register(server);
       const faults = [{ response_type: 'id_token' }, { response_mode: 'x' }, { code_challenge_method: 'plain' }];
       for (const fault of [...faults, { max_age: '-1' }, { resource: 'https://x.example' }, { id_token_hint: 'x' }]) {
@@ -111,7 +111,7 @@ describe('RFC 9700 §4.11.2: the server as an open redirector', () => {
       }
     });
 
-    it('does not lead anybody on to it from a sign-out that nobody was asked about', async () => {
+    it('A sign-out without a question redirects nobody to the client', async () => {
       const { body } = await register(server, { post_logout_redirect_uris: ['https://evil.example/'] });
       const query = new URLSearchParams({
         client_id: String(body['client_id']),

@@ -23,7 +23,7 @@ function withOddClients(config: Config): Config {
 }
 
 for (const backend of serverStores) {
-  describe(`Whoever would keep a token beyond its revocation on ${backend.name}`, function () {
+  describe(`Tokens that might outlive a revocation on ${backend.name}`, function () {
     this.timeout(60_000);
     let setup: NodePair;
     before(async () => {
@@ -42,7 +42,7 @@ for (const backend of serverStores) {
       return new URLSearchParams(new URL(page.url).hash.slice(1)).get('access_token') ?? undefined;
     }
 
-    it('gets none through the browser by asking while the session ends', async () => {
+    it('A client keeps no active token from silent requests that it sent while the session ended', async () => {
       const { issuer } = setup.node;
       const tokens: string[] = [];
       for (const pause of [5, 10, 20, 40]) {
@@ -58,7 +58,7 @@ for (const backend of serverStores) {
       await until(async () => !(await Promise.all(tokens.map((token) => setup.isActive(token)))).includes(true));
     });
 
-    it('has none left once everything is revoked, though it is for no API and of no person', async () => {
+    it('The revocation of everything reaches a machine token that has no account and no API', async () => {
       const machine = await setup.machineToken();
       assert.equal(machine.includes('.'), false);
       assert.equal(await setup.isActive(machine), true);
@@ -66,7 +66,7 @@ for (const backend of serverStores) {
       assert.equal(await setup.isActive(machine), false);
     });
 
-    it('asks in vain where it was signed in before', async () => {
+    it('A session from before the revocation of everything yields no token', async () => {
       const browser = new Browser();
       await signIn(browser, authorizationRequest(setup.node.issuer));
       await setup.operations.endBefore('everybody');

@@ -74,13 +74,13 @@ for (const store of serverStores) {
       return assert.fail(`none of ${most} requests was refused`);
     }
 
-    it('fill no more than the share of their address, and others go on', async () => {
+    it('Pending requests fill only the share of their own address', async () => {
       const taken = await fill(() => authorize('192.0.2.1'));
       assert.ok(taken >= 10 && taken < 60, String(taken));
       assert.equal((await authorize('192.0.2.2')).status, 303);
     });
 
-    it('are refused with a page that says so, and when to come again', async () => {
+    it('The refusal is a page that explains the limit and sets Retry-After', async () => {
       await fill(() => authorize('192.0.2.1'));
       const page = await authorize('192.0.2.1');
       assert.equal(page.status, 429);
@@ -88,7 +88,7 @@ for (const store of serverStores) {
       assert.match(await page.text(), /Too many requests from your network/);
     });
 
-    it('leave room for a browser in which somebody is signed in, from the same address', async () => {
+    it('A signed-in browser at the same address can still send requests', async () => {
       const browser = from('192.0.2.1');
       await signIn(browser, authorizationRequest(server.issuer));
       await fill(() => authorize('192.0.2.1'));
@@ -98,7 +98,7 @@ for (const store of serverStores) {
       assert.equal((await exchangeCode(server.issuer, again, await signIn(browser, again))).status, 200);
     });
 
-    it('do not count once somebody has signed in by them', async () => {
+    it('A pending request no longer counts once somebody has signed in by it', async () => {
       const long = { ui_locales: 'x'.repeat(500), acr_values: 'x'.repeat(500) };
       const taken = await fill(() => authorize('192.0.2.1', long));
       for (let times = 0; times <= taken; times += 1) {
@@ -106,7 +106,7 @@ for (const store of serverStores) {
       }
     });
 
-    it('count still where a session ends them instead of a sign-in, since that costs no password', async () => {
+    it('A pending request still counts if an existing session finished it without a password', async () => {
       const browser = from('192.0.2.1');
       await signIn(browser, authorizationRequest(server.issuer));
       const session = [...browser.cookies].filter(([name]) => name.includes('session'));
@@ -122,7 +122,7 @@ for (const store of serverStores) {
       await fill(() => begin(browser, { prompt: 'login' }, (page) => `${page}/cancel`));
     });
 
-    it('share the budgets of a /56 and a /48, since one subscriber may hold those', async () => {
+    it('All networks of a /56 share one budget, and so do those of a /48', async () => {
       const of = (prefix: string) => {
         let network = 0;
         return fill(() => authorize(`${prefix}${(network++).toString(16).padStart(2, '0')}::1`));
@@ -141,7 +141,7 @@ for (const store of serverStores) {
       assert.equal((await authorize('192.0.2.77')).status, 429, 'the address behind NAT64');
     });
 
-    it('are gone after ten minutes, unless their page was opened', async () => {
+    it('A pending request expires after ten minutes unless its page was opened', async () => {
       const [unopened, opened] = [from('192.0.2.1'), from('192.0.2.2')];
       const pages = await Promise.all(
         [unopened, opened].map((browser) => browser.request(authorizationRequest(server.issuer).url)),
@@ -155,7 +155,7 @@ for (const store of serverStores) {
       assert.equal((await opened.request(page.url)).status, 400);
     }); // prettier-ignore
 
-    it('that are pushed fill the share of an address, or of a client with a secret', async () => {
+    it('Pushed requests fill only the share of their address, or of a client that has a secret', async () => {
       await fill(() => push('192.0.2.1'));
       const refused = await push('192.0.2.1');
       assert.equal(refused.headers.get('retry-after'), '30');
@@ -167,7 +167,7 @@ for (const store of serverStores) {
       assert.equal((await push('192.0.2.1')).status, 201, 'after a minute');
     });
 
-    it('of devices fill the share of an address', async () => {
+    it('Device authorization requests fill only the share of their address', async () => {
       const device = (address: string) => post('/device_authorization', address, { client_id: 'tv', scope: 'openid' });
       await fill(() => device('192.0.2.1'));
       const refused = await device('192.0.2.1');
@@ -178,7 +178,7 @@ for (const store of serverStores) {
     });
 
     for (const path of ['/device', '/logout']) {
-      it(`to ${path} begin no more sessions than the share of an address`, async () => {
+      it(`Requests to ${path} create only as many sessions as the share of an address allows`, async () => {
         await fill(() => from('192.0.2.1').request(server.issuer + path));
         const page = await from('192.0.2.1').request(server.issuer + path);
         assert.equal(page.status, 429);
@@ -187,7 +187,7 @@ for (const store of serverStores) {
       }); // prettier-ignore
     }
 
-    it('count once, however often their page is opened at the same moment, and none beyond the budget stays', async () => {
+    it('A pending request counts once even if its page is opened many times at once', async () => {
       const [grants, clock] = [await openStore(backend.url, systemClock), systemClock];
       const limits = { kib_per_address: 4, kib_total: 4 };
       const pending = pendingRequests({ grants, clock, limits, knownBrowser: () => undefined });
@@ -207,7 +207,7 @@ for (const store of serverStores) {
       assert.deepEqual(tens, [6, 6, 6, 6, 1]);
     });
 
-    it('fill no more in all than the server’s own budget', async () => {
+    it('All pending requests together fit into the server’s total budget', async () => {
       let host = 0;
       const address = () => `198.51.${(host >> 8) & 255}.${host++ & 255}`;
       const taken = await fill(() => authorize(address()), 2000);
@@ -232,7 +232,7 @@ describe('A browser in which somebody has signed in before', function () {
     return browser;
   }
 
-  it('can begin to sign in although somebody else has made as many of them as there is room for', async () => {
+  it('A known browser can begin a sign-in even if another account has used up its own share', async () => {
     const { url } = authorizationRequest(server.issuer, 'demo-notes');
     const owner = await known('198.51.100.1', ALICE);
     const others: Browser[] = [];
@@ -244,7 +244,7 @@ describe('A browser in which somebody has signed in before', function () {
   });
 });
 
-describe('The length of a parameter', () => {
+describe('Parameter length limits', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer({ change });
@@ -254,7 +254,7 @@ describe('The length of a parameter', () => {
   const LONGEST = { state: 2048, nonce: 512, login_hint: 512, ui_locales: 512, acr_values: 512, claims: 4096 };
 
   for (const [name, most] of Object.entries(LONGEST)) {
-    it(`is bounded for ${name}, at /authorize and at /par`, async () => {
+    it(`The authorization and PAR endpoints limit the length of ${name}`, async () => {
       const value = (length: number) =>
         name === 'claims' ? `{"userinfo":{"${'x'.repeat(length - 22)}":null}}` : 'x'.repeat(length);
       const sent = (length: number) => authorizationRequest(server.issuer, 'demo-web', { [name]: value(length) });
@@ -276,7 +276,7 @@ describe('The length of a parameter', () => {
     });
   }
 
-  it('is bounded in what a device sends, and in what an app sends to sign out', async () => {
+  it('The device authorization and sign-out endpoints limit the length of their parameters', async () => {
     const device = await fetch(`${server.issuer}/device_authorization`, {
       method: 'POST',
       body: new URLSearchParams({ client_id: 'tv', scope: 'openid', acr_values: 'x'.repeat(513) }),
@@ -286,7 +286,7 @@ describe('The length of a parameter', () => {
     assert.deepEqual([(await state(2048)).status, (await state(2049)).status], [200, 413]);
   });
 
-  it('lets a stranger keep no more than 12 KB of a request', async () => {
+  it('The authorization endpoint refuses a request of a stranger above 12 KB', async () => {
     const request = authorizationRequest(server.issuer, 'demo-notes', { state: 'x'.repeat(12_000) });
     assert.match((await from('192.0.2.9').request(request.url)).headers.get('location') ?? '', /error=invalid_request/);
   });

@@ -5,7 +5,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 
 const WEB = 'demo-web:demo-web-secret';
 
-describe('RFC 9700 §4.8: PKCE downgrade', () => {
+describe('PKCE downgrade (RFC 9700 §4.8)', () => {
   let server: TestServer;
   let alice: Browser;
   before(async () => {
@@ -31,7 +31,7 @@ describe('RFC 9700 §4.8: PKCE downgrade', () => {
   ];
   for (const clientId of ['demo-notes', 'demo-web']) {
     for (const [name, parameters] of clientId === 'demo-notes' ? [...REFUSED, NO_CHALLENGE] : REFUSED) {
-      it(`${clientId} cannot be talked into a request with ${name}`, async () => {
+      it(`The server refuses a request of ${clientId} with ${name}`, async () => {
         const request = authorizationRequest(server.issuer, clientId, parameters);
         const answer = await alice.request(request.url);
         const location = answer.headers.get('location') ?? '';
@@ -42,7 +42,7 @@ describe('RFC 9700 §4.8: PKCE downgrade', () => {
     }
   }
 
-  it('a challenge that is taken out on the way is missed at the exchange, by a client that may do without', async () => {
+  it('The token endpoint refuses a verifier if an attacker removed the challenge from the request', async () => {
     const request = authorizationRequest(server.issuer, 'demo-web');
     const stripped = new URL(request.url);
     stripped.searchParams.delete('code_challenge');
@@ -53,7 +53,7 @@ describe('RFC 9700 §4.8: PKCE downgrade', () => {
     assert.deepEqual([status, body['error'], body['access_token']], [400, 'invalid_grant', undefined]);
   });
 
-  it('a second challenge beside the first is refused, not chosen from', async () => {
+  it('The authorization endpoint refuses a repeated challenge or challenge method', async () => {
     const { url } = authorizationRequest(server.issuer);
     for (const more of ['code_challenge=mine', 'code_challenge_method=plain', 'code_challenge_method=S256']) {
       const answer = await alice.request(`${url}&${more}`);
@@ -61,7 +61,7 @@ describe('RFC 9700 §4.8: PKCE downgrade', () => {
     }
   });
 
-  it('a challenge beside a pushed request changes nothing in it', async () => {
+  it('A challenge beside a pushed request does not replace the pushed challenge', async () => {
     const request = authorizationRequest(server.issuer, 'demo-web');
     const pushed = await fetch(`${server.issuer}/par`, {
       method: 'POST',

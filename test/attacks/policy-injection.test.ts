@@ -14,7 +14,7 @@ const HOSTILE = [
   "https://'unsafe-inline'/callback",
 ];
 
-describe('An address that would write into the content security policy', () => {
+describe('Addresses that would inject into the content security policy', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer({
@@ -31,7 +31,7 @@ describe('An address that would write into the content security policy', () => {
   });
   after(() => server.close());
 
-  it('is refused in the configuration', () => {
+  it('The configuration refuses a URI whose host has other characters than a host name', () => {
     for (const uri of HOSTILE) {
       assert.equal(redirectUriRule(uri), 'must have a host of letters, digits, dots and hyphens');
       assert.equal(webUrlRule(uri), 'must have a host of letters, digits, dots and hyphens');
@@ -45,7 +45,7 @@ describe('An address that would write into the content security policy', () => {
       assert.equal(redirectUriRule(uri), undefined, uri);
   });
 
-  it('is refused in a registration, for whatever address of a client', async () => {
+  it('The registration endpoint refuses such a host in every URI of a client', async () => {
     for (const uri of HOSTILE) {
       const changes = [
         { redirect_uris: [uri] },
@@ -60,7 +60,7 @@ describe('An address that would write into the content security policy', () => {
     }
   });
 
-  it('of an older record has no place in the policy of the pages', async () => {
+  it('The content security policy omits such a host that an older record contains', async () => {
     for (const [index, uri] of HOSTILE.entries()) {
       const request = authorizationRequest(server.issuer, `old-${index}`, { redirect_uri: uri });
       const browser = new Browser();
@@ -70,7 +70,7 @@ describe('An address that would write into the content security policy', () => {
     }
   });
 
-  it('has no place as a frame either, and others keep theirs', () => {
+  it('The form-action and frame-src directives omit such hosts and keep the valid ones', () => {
     const sources = [...HOSTILE, 'https://app.example:8443/x', 'com.example.app:/y', 'http://[::1]:3000/'].map(
       formTarget,
     );

@@ -21,7 +21,7 @@ function change(config: Config): Config {
   };
 }
 
-describe('Proofs that are remembered because they may be used once', function () {
+describe('Single-use proofs in the store', function () {
   this.timeout(120_000);
   let server: TestServer;
   before(async () => {
@@ -42,7 +42,7 @@ describe('Proofs that are remembered because they may be used once', function ()
     return assert.fail(`none of ${FLOOD} requests was refused`);
   }
 
-  it('fill no more than the share of an address where a pushed request is refused', async () => {
+  it('DPoP proofs of refused pushed requests fill only the share of their address', async () => {
     const holder = await newHolder();
     const push = async (parameters: Record<string, string>) => {
       const request = new URL(authorizationRequest(server.issuer, 'demo-notes', parameters).url);
@@ -61,7 +61,7 @@ describe('Proofs that are remembered because they may be used once', function ()
     assert.equal((await request('192.0.2.2')).status, 201, 'the same proof from another address');
   });
 
-  it('of a client that registered itself fill the share of an address, those that live long the sooner', async () => {
+  it('Assertions of a client that registered itself fill its address’s share, and long-lived ones fill it sooner', async () => {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const jwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig' }] };
     const { status, body } = await register(server, { token_endpoint_auth_method: 'private_key_jwt', jwks });
@@ -82,7 +82,7 @@ describe('Proofs that are remembered because they may be used once', function ()
     assert.ok(short > 4 * long, `${short} that live a minute, ${long} that live an hour`);
   });
 
-  it('beside an access token fill no more than the share of its account', async () => {
+  it('DPoP proofs at the userinfo endpoint fill only the share of their account', async () => {
     const request = authorizationRequest(server.issuer);
     const { body } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request));
     const token = String(body['access_token']);
@@ -94,7 +94,7 @@ describe('Proofs that are remembered because they may be used once', function ()
     });
   });
 
-  it('are forgotten where a public client’s request for a token is refused', async () => {
+  it('A DPoP proof can be used again after the server refused a public client’s token request', async () => {
     const dpop = await proof(await newHolder(), { htm: 'POST', htu: `${server.issuer}/token` });
     const request = authorizationRequest(server.issuer);
     const { body } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request));
@@ -109,7 +109,7 @@ describe('Proofs that are remembered because they may be used once', function ()
     assert.equal(await ask(), 400, 'used');
   });
 
-  it('are not forgotten where a request fails in the middle', async () => {
+  it('A DPoP proof stays used after a token request failed halfway', async () => {
     let isAway = false;
     const { openStores } = storesAround((call, verb, [key]) =>
       isAway && verb === 'replace' && String(key).startsWith('refresh-token:')

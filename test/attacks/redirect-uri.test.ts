@@ -5,7 +5,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 
 const WEB = 'demo-web:demo-web-secret';
 
-describe('RFC 9700 §4.1: the redirect URI', () => {
+describe('The redirect URI (RFC 9700 §4.1)', () => {
   let server: TestServer;
   let registered: string;
   let port: string;
@@ -19,7 +19,7 @@ describe('RFC 9700 §4.1: the redirect URI', () => {
   });
   after(() => server.close());
 
-  it('keeps its own query byte for byte, in answers and in errors', async () => {
+  it('Responses and errors keep the query of the redirect URI byte for byte', async () => {
     const queries = ['?next=a%20b+c&empty=&flag&q=%7E~', "?quoted='x'", '?'];
     const uris = queries.map((query) => registered + query);
     await using other = await startTestServer({
@@ -47,11 +47,11 @@ describe('RFC 9700 §4.1: the redirect URI', () => {
 
   const TRICKS: readonly [name: string, uri: () => string][] = [
     ['another host', () => 'https://evil.example/callback'],
-    ['another client’s address', () => authorizationRequest(server.issuer, 'demo-photos').redirectUri],
+    ['the value of another client', () => authorizationRequest(server.issuer, 'demo-photos').redirectUri],
     ['a subdomain', () => registered.replace('localhost', 'app.localhost')],
     ['a longer host', () => registered.replace('localhost', 'localhost.evil.example')],
     ['a dot after the host', () => registered.replace('localhost', 'localhost.')],
-    ['another spelling of the same machine', () => registered.replace('localhost', '127.0.0.1')],
+    ['an IP address for the host', () => registered.replace('localhost', '127.0.0.1')],
     ['another port', () => registered.replace(port, '1')],
     ['no port', () => registered.replace(`:${port}`, '')],
     ['another scheme', () => registered.replace('http:', 'https:')],
@@ -60,8 +60,8 @@ describe('RFC 9700 §4.1: the redirect URI', () => {
     ['capitals in the path', () => registered.replace('callback', 'Callback')],
     ['a longer path', () => `${registered}/more`],
     ['a slash at the end', () => `${registered}/`],
-    ['a way up in the path', () => `${registered}/../evil`],
-    ['an encoded way up', () => `${registered}/%2e%2e/evil`],
+    ['a parent directory in the path', () => `${registered}/../evil`],
+    ['an encoded parent directory', () => `${registered}/%2e%2e/evil`],
     ['an encoded letter', () => registered.replace('callback', '%63allback')],
     ['a query', () => `${registered}?next=https://evil.example`],
     ['an empty query', () => `${registered}?`],
@@ -74,18 +74,18 @@ describe('RFC 9700 §4.1: the redirect URI', () => {
     ['an encoded host', () => registered.replace('localhost', 'localhost%2eevil.example')],
     ['a tab', () => registered.replace('localhost', 'local\thost')],
     ['a line break at the end', () => `${registered}\r\nX-Injected: 1`],
-    ['a blank before it', () => ` ${registered}`],
+    ['a blank at the start', () => ` ${registered}`],
     ['a NUL at the end', () => `${registered}\0`],
     ['no scheme', () => registered.replace('http:', '')],
-    ['a script', () => 'javascript:alert(1)//callback'],
-    ['data', () => 'data:text/html,<script>alert(1)</script>'],
-    ['this server itself', () => `${server.issuer}/logout`],
+    ['a script scheme', () => 'javascript:alert(1)//callback'],
+    ['a data scheme', () => 'data:text/html,<script>alert(1)</script>'],
+    ['the address of this server', () => `${server.issuer}/logout`],
     ['a look-alike letter', () => registered.replace('localhost', 'loсalhost')],
     ['two addresses', () => `${registered} https://evil.example/`],
   ];
 
   for (const [name, uri] of TRICKS) {
-    it(`${name} is refused on a page, whoever asks, and redirects nowhere`, async () => {
+    it(`The server answers a redirect URI with ${name} by an error page and no redirect`, async () => {
       for (const browser of [new Browser(), signedIn]) {
         const request = authorizationRequest(server.issuer, 'demo-notes', { redirect_uri: uri() });
         const answer = await browser.request(request.url);
@@ -96,7 +96,7 @@ describe('RFC 9700 §4.1: the redirect URI', () => {
     });
   }
 
-  it('is not taken from a second parameter of the same name', async () => {
+  it('The authorization endpoint refuses a second redirect URI in any spelling of the parameter', async () => {
     const { url } = authorizationRequest(server.issuer);
     for (const order of [
       `${url}&redirect_uri=https://evil.example/`,
@@ -113,7 +113,7 @@ describe('RFC 9700 §4.1: the redirect URI', () => {
     }
   });
 
-  it('is not taken from the URL of a posted request', async () => {
+  it('The authorization endpoint ignores a redirect URI in the URL of a posted request', async () => {
     const { url, redirectUri } = authorizationRequest(server.issuer);
     const page = await signedIn.visit(
       `${server.issuer}/authorize?redirect_uri=https://evil.example/`,
@@ -123,7 +123,7 @@ describe('RFC 9700 §4.1: the redirect URI', () => {
     assert.ok(page.url.startsWith(redirectUri), page.url);
   });
 
-  it('is not guessed for a client that has several, even to deliver an error', async () => {
+  it('The server chooses no redirect URI for a client that has several, even for an error', async () => {
     const answer = await signedIn.request(
       authorizationRequest(server.issuer, 'demo-notes', { scope: 'x y' }).url.replace(/redirect_uri=[^&]*&/, ''),
     );
@@ -131,7 +131,7 @@ describe('RFC 9700 §4.1: the redirect URI', () => {
     assert.equal(answer.headers.get('location'), null);
   });
 
-  it('is refused by the pushed authorization request endpoint', async () => {
+  it('The PAR endpoint refuses an unregistered redirect URI', async () => {
     const url = new URL(authorizationRequest(server.issuer, 'demo-web', { redirect_uri: 'https://evil.example/' }).url);
     const answer = await fetch(`${server.issuer}/par`, {
       method: 'POST',
@@ -143,7 +143,7 @@ describe('RFC 9700 §4.1: the redirect URI', () => {
     assert.equal(((await answer.json()) as { error: string }).error, 'invalid_request');
   });
 
-  it('must be the same at the exchange as it was at the request', async () => {
+  it('The token endpoint requires the redirect URI of the authorization request', async () => {
     const request = authorizationRequest(server.issuer);
     const callback = await signIn(signedIn, request);
     const other = { ...request, redirectUri: registered.replace('callback', 'silent') };
@@ -151,7 +151,7 @@ describe('RFC 9700 §4.1: the redirect URI', () => {
     assert.deepEqual([status, body['error']], [400, 'invalid_grant']);
   });
 
-  it('gets errors with the state, the issuer and nothing else', async () => {
+  it('An error response has only the error, its description, the state and the issuer', async () => {
     const asked = authorizationRequest(server.issuer, 'demo-notes', { prompt: 'none', state: '<s> "t"&=\u00e4%0d%0a' });
     const answer = await new Browser().request(asked.url);
     const location = new URL(answer.headers.get('location') ?? '');

@@ -6,14 +6,14 @@ import { apiOf, verified } from '../support/tokens.ts';
 
 const SERVICE = 'demo-service:demo-service-secret';
 
-describe('RFC 9700 §4.15: a client that passes for a person', () => {
+describe('A client that poses as an account (RFC 9700 §4.15)', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer();
   });
   after(() => server.close());
 
-  it('cannot have a name like those of accounts, in the configuration or in the store', async () => {
+  it('A client ID that resembles an account ID is refused', async () => {
     const { access_token } = await tokensFor(server.issuer, { parameters: { scope: 'openid notes:read' } });
     const { claims } = await verified(server.issuer, access_token, apiOf(server.issuer));
     const machine = { client_name: 'Alice', type: 'machine' };
@@ -25,7 +25,7 @@ describe('RFC 9700 §4.15: a client that passes for a person', () => {
     assert.equal(clientSchema.safeParse({ client_id: 'account-service', ...machine }).success, true);
   });
 
-  it('gets tokens that name it twice and nobody else, and that say of no sign-in and no role', async () => {
+  it('The token of a machine client names the client as its subject and has no claims about a person', async () => {
     const { body } = await tokenRequest(server.issuer, { grant_type: 'client_credentials' }, SERVICE);
     const { claims } = await verified(server.issuer, String(body['access_token']), apiOf(server.issuer));
     assert.deepEqual([claims.sub, claims['client_id']], ['demo-service', 'demo-service']);
@@ -33,7 +33,7 @@ describe('RFC 9700 §4.15: a client that passes for a person', () => {
       assert.equal(claims[personal], undefined, personal);
   });
 
-  it('puts no person into its token, whatever parameters it sends', async () => {
+  it('A machine client cannot put an account into its token by any parameter', async () => {
     const asked = { scope: 'notes:read', sub: 'alice@example.com', username: 'alice@example.com', login_hint: 'alice' };
     const { body } = await tokenRequest(server.issuer, { grant_type: 'client_credentials', ...asked }, SERVICE);
     const { claims } = await verified(server.issuer, String(body['access_token']), apiOf(server.issuer));
@@ -42,7 +42,7 @@ describe('RFC 9700 §4.15: a client that passes for a person', () => {
     assert.deepEqual([person.body['error'], person.body['id_token']], ['invalid_scope', undefined]);
   });
 
-  it('learns nothing of a person at /userinfo', async () => {
+  it('The userinfo endpoint refuses the token of a machine client', async () => {
     const { body } = await tokenRequest(server.issuer, { grant_type: 'client_credentials' }, SERVICE);
     const answer = await fetch(`${server.issuer}/userinfo`, {
       headers: { authorization: `Bearer ${String(body['access_token'])}` },

@@ -16,7 +16,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 const ISSUER = 'login.example.test';
 const SIBLING = 'attacker.example.test';
 
-describe('a sibling sub-domain, in Chromium over HTTPS', function () {
+describe('A sibling subdomain in Chromium over HTTPS', function () {
   this.timeout(120_000);
   let directory: string;
   let server: TestServer;
@@ -140,7 +140,7 @@ describe('a sibling sub-domain, in Chromium over HTTPS', function () {
   const uidOf = (page: Page): string => new URL(page.url()).pathname.split('/')[2] ?? assert.fail(page.url());
 
   for (const before of ['a new browser', 'a browser that has a sign-in of its own under way']) {
-    it(`cannot have a victim finish the attacker's sign-in, in ${before}`, async () => {
+    it(`The sibling cannot make a victim finish the attacker’s sign-in in ${before}`, async () => {
       const [attacker, victim] = [await open(), await open()];
       await attacker.page.goto(authorizationRequest(server.issuer).url);
       const uid = uidOf(attacker.page);
@@ -156,7 +156,7 @@ describe('a sibling sub-domain, in Chromium over HTTPS', function () {
       assert.match(await whoIsSignedIn(attacker.page), /You are not signed in/);
     });
 
-    it(`cannot sign a victim in as the attacker, in ${before}`, async () => {
+    it(`The sibling cannot sign a victim in to the attacker’s account in ${before}`, async () => {
       const [attacker, victim] = [await open(), await open()];
       await attacker.page.goto(authorizationRequest(server.issuer).url);
       const uid = uidOf(attacker.page);
@@ -172,7 +172,7 @@ describe('a sibling sub-domain, in Chromium over HTTPS', function () {
     });
   }
 
-  it('cannot take over or end the session of a victim who is signed in', async () => {
+  it('The sibling can neither take over nor end the session of a signed-in victim', async () => {
     const [attacker, victim] = [await open(), await open()];
     await signIn(victim.page, authorizationRequest(server.issuer), ALICE);
     await signIn(attacker.page, authorizationRequest(server.issuer), ADMIN);
@@ -184,7 +184,7 @@ describe('a sibling sub-domain, in Chromium over HTTPS', function () {
     assert.match(await whoIsSignedIn(victim.page), /alice@example\.com/);
   });
 
-  it('does not keep a victim with planted cookies from a sign-in of their own, also by a double click', async () => {
+  it('A victim with planted cookies can still sign in, even by a double click', async () => {
     const [attacker, victim] = [await open(), await open()];
     await attacker.page.goto(authorizationRequest(server.issuer).url);
     await plant(victim.page, attacker.context, uidOf(attacker.page));

@@ -7,7 +7,7 @@ import { until } from '../support/until.ts';
 const UNDER_WAY = 120;
 const HOST = '127.0.0.1';
 
-describe('a flood of sign-ins with the right password of an own account', function () {
+describe('A flood of sign-ins with the right password', function () {
   // Each attempt costs a real hash.
   this.timeout(240_000);
   let server: TestServer;
@@ -64,7 +64,7 @@ describe('a flood of sign-ins with the right password of an own account', functi
 
   const MALLORY = 'plum cassette harbour';
 
-  it('from one address, on known devices, leaves the owner of another account in on any device', async () => {
+  it('A flood from known devices at one address does not stop the owner of another account', async () => {
     const mallory = { email: 'mallory@example.com', password: MALLORY };
     const device =
       (await signUp(mallory.email, '198.51.100.7')).cookies.get('latchkey_device') ?? assert.fail('no device cookie');
@@ -86,7 +86,7 @@ describe('a flood of sign-ins with the right password of an own account', functi
     assert.ok((counts[503] ?? 0) + (counts[429] ?? 0) > UNDER_WAY, JSON.stringify(counts));
   });
 
-  it('from one address, on many accounts, leaves others in elsewhere, and a known device at the same address', async () => {
+  it('A flood on many accounts from one address stops neither other addresses nor a known device there', async () => {
     const home = browserAt('198.51.100.9');
     await signIn(home, request());
     const counts = await during(
@@ -102,14 +102,14 @@ describe('a flood of sign-ins with the right password of an own account', functi
   });
 });
 
-describe('device cookies stolen before the password was changed', () => {
+describe('Device cookies that were stolen before a password change', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer({ hashesSlowly: true });
   });
   after(() => server.close());
 
-  it('give no guesses of their own, and the browser that changed it stays known', async () => {
+  it('Stolen device cookies allow no extra guesses, and the browser that changed the password stays known', async () => {
     const home = new Browser();
     await signIn(home, authorizationRequest(server.issuer));
     const stolen = [];

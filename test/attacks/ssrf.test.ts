@@ -40,7 +40,7 @@ async function startInside(): Promise<Inside> {
  * Which addresses are refused, however they are written, is shown with the guard (test/outgoing). Here: that every URL
  * that somebody else chose goes through it.
  */
-describe('RFC 7591 §5: URLs that a client registers', () => {
+describe('URLs that a client registers (RFC 7591 §5)', () => {
   let inside: Inside;
   let key: ClientKey;
   before(async () => {
@@ -130,7 +130,7 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
     });
 
   for (const [name, { client, call }] of Object.entries(URLS)) {
-    it(`${name} reaches nothing inside, unless the operator has listed it`, async () => {
+    it(`The server refuses to call an internal ${name} unless the operator allows its host`, async () => {
       const reached = async (url: string, allow: string[] = []): Promise<boolean> => {
         const server = await serverWith(client(url), allow);
         inside.calls = 0;
@@ -148,7 +148,7 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
     });
   }
 
-  it('those of a client that registered itself reach nothing inside, also where the operator has listed it', async () => {
+  it('The server calls no internal host for a client that registered itself, even if the operator allows that host', async () => {
     await using server = await startTestServer({
       change: (config) => ({ ...openToAll()(config), outgoing: { allow: [inside.host] } }),
     });
@@ -175,7 +175,7 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
     assert.equal(inside.calls, 0);
   });
 
-  it('the headers of a JWT name no key that is fetched (RFC 8725 §3.10)', async () => {
+  it('The server fetches no key that a JWT header points to (RFC 8725 §3.10)', async () => {
     const server = await serverWith({ jwks: key.jwks }, [inside.host]);
     inside.calls = 0;
     const { issuer } = server;
@@ -202,7 +202,7 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
     await server.close();
   });
 
-  it('nothing is fetched because somebody registers it, whatever it is', async () => {
+  it('Registration fetches none of the registered URLs', async () => {
     await using server = await startTestServer({
       change: (config) => ({ ...openToAll()(config), outgoing: { allow: [inside.host] } }),
     });
@@ -227,7 +227,7 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
     assert.equal(inside.calls, 0);
   });
 
-  it('request_uri is never fetched, also from a listed host', async () => {
+  it('The server never fetches a request_uri, even from an allowed host', async () => {
     const server = await serverWith({}, [inside.host]);
     inside.calls = 0;
     const { url } = authorizationRequest(server.issuer, 'demo-web');
@@ -240,7 +240,7 @@ describe('RFC 7591 §5: URLs that a client registers', () => {
     await server.close();
   });
 
-  it('what is only shown is only a web address: no page of ours carries another scheme', () => {
+  it('The configuration accepts only web addresses as client URIs', () => {
     for (const name of ['client_uri', 'logo_uri', 'policy_uri', 'tos_uri', 'jwks_uri', 'backchannel_logout_uri']) {
       for (const url of ['javascript:alert(1)', 'file:///etc/passwd', 'gopher://x/', 'data:text/html,x', '//x/', 'x']) {
         const client = { client_id: 'x', client_name: 'X', type: 'web', redirect_uris: ['https://x.example/'] };

@@ -7,7 +7,7 @@ import { until } from '../support/until.ts';
 const AT_ONCE = 64;
 const SERVICE = basic('demo-service', 'demo-service-secret');
 
-describe('a flood of status streams', function () {
+describe('A flood of status streams', function () {
   this.timeout(120_000);
   let server: TestServer;
   let held: IncomingMessage[];
@@ -58,12 +58,12 @@ describe('a flood of status streams', function () {
     return held.length - before;
   }
 
-  it('from eight blocks leaves room for everybody else', async () => {
+  it('A flood from eight address blocks leaves streams for other addresses', async () => {
     assert.equal(await openMany(8 * 64, (turn) => `198.51.100.${turn % 8}`), 8 * 32);
     assert.equal((await open('203.0.113.9')).statusCode, 200);
   });
 
-  it('from very many blocks takes half of the places, and none of those of authenticated clients', async () => {
+  it('A flood from very many address blocks takes half of the streams and none of those for authenticated clients', async () => {
     assert.equal(await openMany(1100, (turn) => `198.51.${turn % 2}.${turn % 250}`), 1000);
     const refused = await open('203.0.113.9');
     assert.equal(refused.statusCode, 503);
@@ -72,37 +72,37 @@ describe('a flood of status streams', function () {
     assert.equal(await openMany(40, () => '198.51.100.1', SERVICE), 40);
   });
 
-  it('from one IPv6 site takes no more places than four networks', async () => {
+  it('An IPv6 site gets only as many streams as four networks', async () => {
     assert.equal(await openMany(300, (turn) => `2001:db8:1:${(turn % 250).toString(16)}::1`), 64);
     assert.equal(await openMany(300, (turn) => `2001:db8:2:${((turn % 250) * 256).toString(16)}::1`), 128);
   });
 
-  it('of one client leaves places for the others', async () => {
+  it('A client that uses up its streams leaves streams for other clients', async () => {
     assert.equal(await openMany(300, () => '203.0.113.9', SERVICE), 256);
     assert.equal((await open('203.0.113.9', basic('demo-web', 'demo-web-secret'))).statusCode, 200);
   });
 
-  it('takes no kept place by a client that registered itself', async () => {
+  it('A client that registered itself gets no stream that is reserved for authenticated clients', async () => {
     const { body } = await register(server, { token_endpoint_auth_method: 'client_secret_basic' });
     const own = basic(String(body['client_id']), String(body['client_secret']));
     assert.equal(await openMany(64, () => '198.51.100.1', own), 32);
   });
 
-  it('gives a place back when its holder leaves', async () => {
+  it('The server frees a stream when its caller disconnects', async () => {
     await openMany(32, () => '198.51.100.1');
     assert.equal((await open('198.51.100.1')).statusCode, 503);
     held[0]?.destroy();
     await until(async () => (await open('198.51.100.1')).statusCode === 200);
   });
 
-  it('gives a place back when its holder leaves before the stream has begun', async () => {
+  it('The server frees a stream when its caller disconnects before the response begins', async () => {
     for (let turn = 0; turn < 4; turn += 1)
       await Promise.all(Array.from({ length: 32 }, () => leaveAtOnce('198.51.100.1')));
     await until(async () => (await open('198.51.100.1')).statusCode === 200);
     assert.equal(await openMany(31, () => '198.51.100.1'), 31);
   });
 
-  it('is refused and slowed where it guesses the secret of a client', async () => {
+  it('The stream endpoint refuses and slows down guesses of a client secret', async () => {
     const answers: IncomingMessage[] = [];
     for (let turn = 0; turn < 14; turn += 1) {
       answers.push(await open('198.51.100.1', basic('demo-service', `guess-${turn}`)));

@@ -9,7 +9,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 
 const TRAP = 'https://app.example/out';
 
-describe('RFC 9700 §4.11.2: an app that nobody but itself registered', () => {
+describe('Redirects to a client that registered itself (RFC 9700 §4.11.2)', () => {
   let server: TestServer;
   let key: ClientKey;
   let clientId: string;
@@ -68,7 +68,7 @@ describe('RFC 9700 §4.11.2: an app that nobody but itself registered', () => {
   ];
   const MODES = ['', 'query', 'fragment', 'form_post', 'jwt', 'query.jwt', 'fragment.jwt', 'form_post.jwt'];
 
-  it('is not told of a silent request by people who never allowed it, with any fault in any response mode', async () => {
+  it('A silent request redirects nobody to a client that the account never allowed, whatever the error', async () => {
     for (const browser of [new Browser(), await signedIn()]) {
       for (const fault of FAULTS) {
         for (const mode of MODES) {
@@ -79,13 +79,13 @@ describe('RFC 9700 §4.11.2: an app that nobody but itself registered', () => {
     }
   });
 
-  it('is not told of a request whose parameters come twice', async () => {
+  it('A request with repeated parameters redirects nobody to the client', async () => {
     const { url } = ask({ prompt: 'none' });
     for (const again of ['scope=openid', 'state=x', 'prompt=none', `client_id=${clientId}`])
       await assertLeadsNowhere(await new Browser().request(`${url}&${again}`), again);
   });
 
-  it('is not told by a pushed request, nor by a signed one', async () => {
+  it('Neither a pushed nor a signed silent request redirects anybody to the client', async () => {
     const silent = ask({ prompt: 'none' });
     const body = new URLSearchParams(new URL(silent.url).search);
     const pushed = await fetch(`${server.issuer}/par`, { method: 'POST', body });
@@ -101,13 +101,13 @@ describe('RFC 9700 §4.11.2: an app that nobody but itself registered', () => {
     for (const url of addresses) await assertLeadsNowhere(await new Browser().request(url), url);
   });
 
-  it('is not told by a posted request', async () => {
+  it('A posted silent request redirects nobody to the client', async () => {
     const body = new URLSearchParams(new URL(ask({ prompt: 'none' }).url).search);
     const page = await new Browser().visit(`${server.issuer}/authorize`, { method: 'POST', body }, REDIRECT);
     assert.deepEqual([page.status, new URL(page.url).origin], [400, server.issuer]);
   });
 
-  it('has nobody led to it from the address where a request goes on, and neither has any other app', async () => {
+  it('The resume endpoint redirects nobody to any client without a pending request', async () => {
     const browsers = [new Browser(), await signedIn()];
     for (const request of [ask(), ask({ prompt: 'none' }), authorizationRequest(server.issuer)]) {
       for (const path of ['x', 'x/', 'X%2f', 'a'.repeat(43)]) {
@@ -119,7 +119,7 @@ describe('RFC 9700 §4.11.2: an app that nobody but itself registered', () => {
     }
   });
 
-  it('gets nothing from whoever cancels or declines, and the page has a link for those who trust it', async () => {
+  it('A cancelled or declined request shows a page with a link instead of redirecting to the client', async () => {
     const browser = new Browser();
     const page = await browser.visit(ask({ state: 'a b' }).url);
     const cancelled = await browser.visit(`${page.url}/cancel`, {}, REDIRECT);
@@ -142,7 +142,7 @@ describe('RFC 9700 §4.11.2: an app that nobody but itself registered', () => {
     }
   });
 
-  it('is answered once the person has allowed it something, faults and silent requests too', async () => {
+  it('A client receives its errors by redirect once the account has allowed it something', async () => {
     const browser = new Browser();
     const own = await registered();
     const request = ask({ scope: 'openid' }, own);
@@ -180,7 +180,7 @@ describe('RFC 9700 §4.11.2: an app that nobody but itself registered', () => {
     return question.html.includes('<form') ? browser.submit(question, { logout: 'yes' }, TRAP) : question;
   }
 
-  it('has nobody led to it by a sign-out who never allowed it, signed in or not', async () => {
+  it('A sign-out redirects nobody to a client that the account never allowed', async () => {
     for (const browser of [new Browser(), await signedIn()]) {
       const end = await signOut(browser, clientId);
       assert.equal(new URL(end.url).origin, server.issuer, end.url);
@@ -190,7 +190,7 @@ describe('RFC 9700 §4.11.2: an app that nobody but itself registered', () => {
     assert.doesNotMatch(await named.text(), /app\.example/);
   });
 
-  it('has people led back to it by a sign-out who allowed it', async () => {
+  it('A sign-out redirects to a client that the account allowed', async () => {
     const browser = new Browser();
     const own = await registered();
     await signIn(browser, ask({}, own));

@@ -12,7 +12,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 const FEW = { ofBrowser: 8, ofAddress: 25 };
 
 for (const backend of serverStores) {
-  describe(`The codes of devices, at two nodes on ${backend.name}`, () => {
+  describe(`User codes at two nodes on ${backend.name}`, () => {
     let store: RunningBackend;
     let server: TestServer;
     let second: TestServer;
@@ -53,13 +53,13 @@ for (const backend of serverStores) {
       return [answers.filter(({ html }) => html.includes('couldn’t find that code')).length, refused.length];
     }
 
-    it('are guessed no more than a few times from one address, with however many browsers', async () => {
+    it('The server checks only a few guesses from one address, however many browsers it uses', async () => {
       const [wrong, refused] = await guess(60, () => Promise.resolve(new Browser()));
       assert.ok(wrong <= FEW.ofAddress, `${wrong} looked at`);
       assert.equal(wrong + refused, 60);
     });
 
-    it('are guessed less often from one browser, one guess after the other', async () => {
+    it('The server checks even fewer guesses from one browser', async () => {
       const browser = new Browser();
       let looked = 0;
       for (let index = 0; index < 12; index += 1) {
@@ -69,7 +69,7 @@ for (const backend of serverStores) {
       assert.ok(looked <= FEW.ofBrowser, `${looked} looked at`);
     });
 
-    it('are not guessed more easily with right codes in between', async () => {
+    it('Right codes in between do not allow a browser more guesses', async () => {
       const browser = new Browser();
       let looked = 0;
       for (let index = 0; index < 12; index += 1) {
@@ -80,12 +80,12 @@ for (const backend of serverStores) {
       assert.ok(looked <= FEW.ofBrowser, `${looked} looked at`);
     });
 
-    it('that are right are never slowed down', async () => {
+    it('The server never slows down right codes', async () => {
       const browser = new Browser();
       for (let index = 0; index < 12; index += 1) await letIn(server.issuer, browser, await startDevice(server.issuer));
     });
 
-    it('are polled for by one client, whichever node it asks: one answer is "pending", the others "slow down"', async () => {
+    it('Simultaneous polls at two nodes get one authorization_pending, and slow_down otherwise', async () => {
       const device = await startDevice(server.issuer);
       const answers = await Promise.all([...nodes, ...nodes].map((node) => poll(node, device)));
       assert.deepEqual(answers.map(({ body }) => String(body['error'])).toSorted(), [
@@ -96,7 +96,7 @@ for (const backend of serverStores) {
       ]);
     });
 
-    it('are fetched once, whichever node is asked', async () => {
+    it('Only one of several simultaneous polls at two nodes gets the tokens', async () => {
       const device = await startDevice(server.issuer);
       await letIn(server.issuer, new Browser(), device);
       const answers = await Promise.all([...nodes, ...nodes].map((node) => poll(node, device)));
@@ -105,8 +105,8 @@ for (const backend of serverStores) {
   });
 }
 
-describe('A guess at a device’s code during a pause', () => {
-  it('is refused, and does not lengthen the next pause', async () => {
+describe('A user code that is entered during a pause', () => {
+  it('The server refuses the code and does not lengthen the next pause', async () => {
     await using server = await startTestServer({ change: withTelevision });
     try {
       const browser = new Browser();
