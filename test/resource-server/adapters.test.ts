@@ -93,7 +93,7 @@ const frameworks: Record<string, (verifier: Verifier, requirements: Requirements
 };
 
 for (const [name, start] of Object.entries(frameworks)) {
-  describe(`an API on ${name}`, () => {
+  describe(`An API on ${name}`, () => {
     let issuer: Issuer;
     let verifier: Verifier;
     let api: Serving;
@@ -112,20 +112,20 @@ for (const [name, start] of Object.entries(frameworks)) {
     const askNotes = (asked: Asked): Promise<ApiAnswer> => ask(api.port, { path: '/v1/notes', ...asked });
     const token = (claims = {}): Promise<string> => issuer.token({ exp: LATER, ...claims });
 
-    it('answers who has a good token', async () => {
+    it('The API answers a request with a good token', async () => {
       const answer = await askNotes({ headers: bearer(await token()) });
       assert.deepEqual([answer.status, answer.body], [200, 'for account-1']);
       assert.equal(answer.headers['dpop-nonce'], undefined);
     });
 
-    it('asks the others for one, with all challenges and no word more', async () => {
+    it('The API refuses a request without a token with all challenges and no error', async () => {
       const { status, body, challenges, headers } = await askNotes({});
       assert.deepEqual([status, body, headers['cache-control']], [401, '', 'no-store']);
       const told = challenges.join(', ');
       assert.match(told, /^Bearer realm="https:\/\/api\.example", resource_metadata="[^"]+", DPoP realm=.*, algs=/);
     });
 
-    it('refuses in the words of the standard', async () => {
+    it('The API refuses a bad token with the error codes of RFC 6750', async () => {
       const expired = await askNotes({ headers: bearer(await token({ exp: 1 })) });
       const description = 'The access token expired';
       assert.deepEqual(JSON.parse(expired.body), { error: 'invalid_token', error_description: description });
@@ -136,14 +136,14 @@ for (const [name, start] of Object.entries(frameworks)) {
       assert.match(narrow.challenges.join(), /^Bearer .*error="insufficient_scope".*, scope="notes:read"/);
     });
 
-    it('refuses two Authorization headers and a token in the query', async () => {
+    it('The API refuses two Authorization headers and a token in the query', async () => {
       const good = ['Authorization', `Bearer ${await token()}`];
       const twice = await askNotes({ headers: ['Host', 'api.example', ...good, ...good] });
       const inQuery = await askNotes({ path: '/v1/notes?access_token=x' });
       assert.deepEqual([twice.status, inQuery.status], [400, 400]);
     });
 
-    it('checks DPoP proofs for the URL that the client called, and hands out nonces', async () => {
+    it('The API checks DPoP proofs against the URL that the client called, and issues nonces', async () => {
       const holder = await newHolder();
       const bound = await token({ cnf: { jkt: await calculateJwkThumbprint(holder.jwk) } });
       const ath = createHash('sha256').update(bound).digest('base64url');
@@ -158,7 +158,7 @@ for (const [name, start] of Object.entries(frameworks)) {
       assert.equal((await send({ nonce, htu: `${AUDIENCE}/notes` })).status, 401);
     });
 
-    it('serves its metadata', async () => {
+    it('The API serves its metadata', async () => {
       const { status, body, headers } = await askNotes({ path: METADATA });
       assert.deepEqual([status, JSON.parse(body)], [200, verifier.metadata?.document]);
       assert.match(headers['content-type'] ?? '', /^application\/json/);
@@ -166,7 +166,7 @@ for (const [name, start] of Object.entries(frameworks)) {
 
     // With Fetch the handler is given the token, so there is no way around the guard.
     if (name === 'Fetch Request') return;
-    it('fails where no guard stands, instead of answering somebody unknown', async () => {
+    it('A route without a guard fails instead of answering an unknown caller', async () => {
       const headers = bearer(await token());
       assert.equal((await askNotes({ path: '/v1/unguarded', headers })).status, 500);
     });

@@ -20,7 +20,7 @@ const LATER = 4_000_000_000;
 const thumbprintOf = ({ cert }: Certificate): string =>
   Buffer.from(new X509Certificate(cert).fingerprint256.replaceAll(':', ''), 'hex').toString('base64url');
 
-describe('an API that takes tokens bound to a certificate (RFC 8705)', () => {
+describe('An API that accepts certificate-bound tokens (RFC 8705)', () => {
   const own = selfSignedCertificate();
   const other = selfSignedCertificate();
   let issuer: Issuer;
@@ -63,20 +63,21 @@ describe('an API that takes tokens bound to a certificate (RFC 8705)', () => {
     error_description: 'The access token is bound to a certificate other than that of this connection',
   };
 
-  it('lets who shows that certificate pass', async () => assert.deepEqual(await overTls(own), [200, 'account-1']));
+  it('The API accepts the token on a connection with its certificate', async () =>
+    assert.deepEqual(await overTls(own), [200, 'account-1']));
 
-  it('refuses who shows another, or none', async () => {
+  it('The API refuses the token on a connection with another certificate or none', async () => {
     for (const client of [other, undefined]) assert.deepEqual(await overTls(client), [401, JSON.stringify(refusal)]);
   });
 
-  it('refuses it over plain HTTP, and without a request', async () => {
+  it('The API refuses the token over plain HTTP, and the verifier refuses it without a request', async () => {
     await using api = await startApi(issuer);
     const answer = await api.ask({ headers: bearer(token) });
     assert.deepEqual([answer.status, JSON.parse(answer.body)], [401, refusal]);
     await assert.rejects(api.verifier.verify(token), { fault: 'sender_constrained' });
   });
 
-  it('reads the certificate where its owner says that a proxy puts it, and nowhere else', async () => {
+  it('The API reads the certificate only from the header that its owner configured', async () => {
     const encoded = (certificate: Certificate): string => encodeURIComponent(certificate.cert);
     await using api = await startApi(issuer, {
       certificate: (request) => {
@@ -96,7 +97,7 @@ describe('an API that takes tokens bound to a certificate (RFC 8705)', () => {
     assert.deepEqual(await overTls(own, { certificate: () => undefined }), [401, JSON.stringify(refusal)]);
   });
 
-  it('demands both of a token that is bound to a certificate and a key', async () => {
+  it('A token that is bound to a certificate and a key requires both', async () => {
     const holder = await newHolder();
     const jkt = await calculateJwkThumbprint(holder.jwk);
     const both = await issuer.token({ exp: LATER, cnf: { jkt, 'x5t#S256': thumbprintOf(own) } });

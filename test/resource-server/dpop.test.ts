@@ -17,7 +17,7 @@ const algs = 'algs="ES256 EdDSA Ed25519 PS256 RS256"';
 /** `undefined` leaves out what a good one has. */
 type Changes = Record<string, unknown>;
 
-describe('an API that takes tokens bound to a key (DPoP)', () => {
+describe('An API that accepts key-bound tokens (DPoP)', () => {
   let issuer: Issuer;
   let api: Api;
   let holder: Holder;
@@ -64,14 +64,14 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
   const refusesProof = async (dpop: string | string[], description: string): Promise<void> =>
     assertRefused(await send(dpop), 'invalid_dpop_proof', description);
 
-  it('lets the holder of the key pass, with a proof for each request', async () => {
+  it('The API accepts the key holder’s token with a fresh proof for each request', async () => {
     for (const scheme of ['DPoP', 'dpop']) {
       const headers = { authorization: `${scheme} ${token}`, dpop: await proof() };
       assert.deepEqual([(await api.ask({ headers })).status], [200]);
     }
   });
 
-  it('takes every spelling of its URL that means the same, whatever the query', async () => {
+  it('The API accepts every equivalent spelling of its URL, whatever the query', async () => {
     const spellings = [
       'HTTPS://API.example/a~b',
       'https://api.example:443/x/../a%7Eb',
@@ -82,14 +82,14 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     }
   });
 
-  it('refuses a proof for another URL', async () => {
+  it('The API refuses a proof for another URL', async () => {
     const others = [`${AUDIENCE}/x`, `${AUDIENCE}:8443/`, 'http://api.example/', 'https://evil.example/', '/', '', 7];
     for (const htu of [...others, undefined, 'ftp://api.example/', 'https://api.example.evil/']) {
       await refusesProof(await proof({ htu }), 'The DPoP proof is for another URL');
     }
   });
 
-  it('believes neither Host nor X-Forwarded-Host about its own URL', async () => {
+  it('The API ignores Host and X-Forwarded-Host when it compares the URL of a proof', async () => {
     const dpop = await proof({ htu: 'https://evil.example/' });
     const headers = { authorization: `DPoP ${token}`, dpop, host: 'evil.example', 'x-forwarded-host': 'evil.example' };
     assertRefused(await api.ask({ headers }), 'invalid_dpop_proof', 'The DPoP proof is for another URL');
@@ -97,13 +97,13 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     assertRefused(absolute, 'invalid_dpop_proof', 'The DPoP proof is for another URL');
   });
 
-  it('goes by the public URL that its owner tells, with what a proxy takes away', async () => {
+  it('The API compares the URL of a proof with the public URL that its owner configured', async () => {
     await using behind = await startApi(issuer, { publicUrl: 'https://public.example/v1/' });
     const headers = { authorization: `DPoP ${token}`, dpop: await proof({ htu: 'https://public.example/v1/notes' }) };
     assert.equal((await behind.ask({ path: '/notes', headers })).status, 200);
   });
 
-  it('refuses a proof for another method, another token, or none', async () => {
+  it('The API refuses a proof for another method, for another token or for no token', async () => {
     await refusesProof(await proof({ htm: 'POST' }), 'The DPoP proof is for another method');
     await refusesProof(await proof({ htm: 'get' }), 'The DPoP proof is for another method');
     await refusesProof(await proof({ ath: athOf('other') }), 'The DPoP proof is for another token');
@@ -112,7 +112,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     assertRefused(forPost, 'invalid_dpop_proof', 'The DPoP proof is for another method');
   });
 
-  it('refuses a proof that was used before, at once and for as long as it could be accepted', async () => {
+  it('The API refuses a used proof for as long as the proof could be accepted', async () => {
     const ahead = await proof({ iat: NOW + 59 });
     const answers = await Promise.all([send(ahead), send(ahead), send(ahead)]);
     assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 401, 401]);
@@ -120,7 +120,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     await refusesProof(ahead, 'The DPoP proof was used before');
   });
 
-  it('refuses a proof that was used just before its memory was turned over', async () => {
+  it('The API refuses a used proof even if its memory has since discarded a generation', async () => {
     const ahead = await proof({ iat: NOW + 60 });
     // A memory of one window would turn over at each of these steps but the last, and forget at the second.
     travel(59);
@@ -132,7 +132,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     }
   });
 
-  it('has a memory that several share keep proofs for as long as any of their clocks accepts them', async () => {
+  it('A shared memory keeps each proof for as long as the clock of any API process accepts it', async () => {
     const asked: number[] = [];
     const replays = { claim: (_key: string, _jti: string, seconds: number) => asked.push(seconds) > 0 };
     await using shared = await startApi(issuer, { clockTolerance: 20, dpop: { window: 100, replays } });
@@ -141,7 +141,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     assert.deepEqual(asked, [241]);
   });
 
-  it('refuses every proof for a request whose target is no path below its public URL', async () => {
+  it('The API refuses every proof for a request target that is no path below its public URL', async () => {
     await using behind = await startApi(issuer, { publicUrl: 'https://public.example/v1' });
     for (const [prefix, { verifier }] of [
       [AUDIENCE, api],
@@ -169,14 +169,14 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     );
   });
 
-  it('refuses one from more than a minute ago or ahead, and one without a time', async () => {
+  it('The API refuses a proof that is a minute too old or too early, and one without a time', async () => {
     assert.equal((await send(await proof({ iat: NOW - 60 }))).status, 200);
     await refusesProof(await proof({ iat: NOW - 61 }), 'The DPoP proof is too old');
     await refusesProof(await proof({ iat: NOW + 61 }), 'The DPoP proof is from the future');
     await refusesProof(await proof({ iat: undefined }), 'The DPoP proof lacks its iat');
   });
 
-  it('refuses none, two, an oversized one and one without an identifier', async () => {
+  it('The API refuses a missing, repeated or oversized proof and one without an identifier', async () => {
     assertRefused(
       await api.ask({ headers: { authorization: `DPoP ${token}` } }),
       'invalid_dpop_proof',
@@ -189,7 +189,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     }
   });
 
-  it('refuses what is no proof, or signed by nobody', async () => {
+  it('The API refuses malformed and unsigned proofs', async () => {
     const [head = '', body = ''] = (await proof()).split('.');
     const unsigned = Buffer.from(JSON.stringify({ typ: 'dpop+jwt', alg: 'none', jwk: holder.jwk })).toString(
       'base64url',
@@ -202,13 +202,13 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     await refusesProof(await proof({}, { jwk: undefined }), 'The DPoP proof lacks its key');
   });
 
-  it('refuses a proof that demands an extension', async () => {
+  it('The API refuses a proof that demands an extension', async () => {
     const malformed = 'The DPoP proof is malformed, or its signature is wrong';
     await refusesProof(await proof({}, { crit: ['b64'], b64: true }), malformed);
     await refusesProof(await proof({}, { b64: true }), malformed);
   });
 
-  it('refuses a proof whose key is private, shared or none', async () => {
+  it('The API refuses a proof whose key is private, symmetric or invalid', async () => {
     const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
     const [privateJwk, publicJwk] = [await exportJWK(privateKey), await exportJWK(publicKey)];
     token = await boundTo(publicJwk);
@@ -227,7 +227,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     await refusesProof(await new SignJWT(claims).setProtectedHeader(header).sign(secret), malformed);
   });
 
-  it('refuses a proof by another key, and one whose key is only claimed', async () => {
+  it('The API refuses a proof by another key and one that only claims the right key', async () => {
     const thief = await newHolder();
     const byThief = await send(await proof({}, {}, thief));
     assertRefused(byThief, 'invalid_token', 'The access token is bound to a key other than that of the DPoP proof');
@@ -235,7 +235,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     await refusesProof(claimed, 'The DPoP proof is malformed, or its signature is wrong');
   });
 
-  it('refuses an algorithm that is not on the list', async () => {
+  it('The API refuses a proof with an algorithm that is not on its list', async () => {
     const { privateKey, publicKey } = await generateKeyPair('ES384');
     const other = { key: privateKey, jwk: await exportJWK(publicKey) };
     token = await boundTo(other.jwk);
@@ -243,7 +243,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     await refusesProof(await proof({}, { alg: 'ES384' }, other), malformed);
   });
 
-  it('refuses a bound token as a bearer token, with or without a proof', async () => {
+  it('The API refuses a bound token as a bearer token, with or without a proof', async () => {
     const description = 'The access token is bound to a key and cannot be used as a bearer token';
     for (const headers of [bearer(token), { ...bearer(token), dpop: await proof() }]) {
       const { status, challenges } = await api.ask({ headers });
@@ -255,7 +255,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     }
   });
 
-  it('refuses a token that is not bound, sent as if it were', async () => {
+  it('The API refuses an unbound token with the DPoP scheme', async () => {
     token = await issuer.token();
     assertRefused(
       await send(await proof()),
@@ -264,7 +264,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     );
   });
 
-  it('refuses a token with a confirmation that it does not know or cannot read', async () => {
+  it('The API refuses a token whose confirmation claim it does not know or cannot read', async () => {
     const jkt = await calculateJwkThumbprint(holder.jwk);
     for (const cnf of [{ jwk: holder.jwk }, { jkt, kid: 'y' }, {}, 'jkt', null, { jkt: 7 }]) {
       for (const scheme of ['DPoP', 'Bearer']) {
@@ -275,8 +275,8 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     }
   });
 
-  describe('and no others', () => {
-    it('asks for this scheme alone, and refuses bearer tokens', async () => {
+  describe('An API that requires DPoP', () => {
+    it('The API offers only the DPoP challenge and refuses bearer tokens', async () => {
       await using strict = await startApi(issuer, { dpop: { required: true } });
       const nothing = await strict.ask({});
       assert.deepEqual(nothing.challenges, [`DPoP realm="${AUDIENCE}", ${algs}, ${described}`]);
@@ -290,7 +290,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     });
   });
 
-  describe('with nonces of its own', () => {
+  describe('An API that requires nonces', () => {
     let at: number;
     beforeEach(() => {
       at = NOW;
@@ -303,7 +303,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
       return String(headers['dpop-nonce']);
     }
 
-    it('asks for one in the words of RFC 9449, and takes the proof that holds it', async () => {
+    it('The API demands a nonce as in RFC 9449 and accepts a proof with that nonce', async () => {
       await startWithNonces();
       const asked = await send(await proof());
       assertRefused(asked, 'use_dpop_nonce', 'The DPoP proof must hold the nonce that comes with this answer');
@@ -312,12 +312,12 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
       assert.deepEqual([answer.status, answer.headers['dpop-nonce']], [200, undefined]);
     });
 
-    it('goes by the nonce and not by the clock of the client', async () => {
+    it('The API judges a proof by its nonce and not by the client’s clock', async () => {
       const nonce = await startWithNonces();
       assert.equal((await send(await proof({ nonce, iat: 1 }))).status, 200);
     });
 
-    it('hands out the next one in time, and refuses the one before the last', async () => {
+    it('The API issues the next nonce in time and refuses the one before the previous one', async () => {
       const nonce = await startWithNonces();
       at += 60;
       const late = await send(await proof({ nonce }));
@@ -329,7 +329,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
       assert.equal((await send(await proof({ nonce: next }))).status, 200);
     });
 
-    it('refuses made-up ones, and those of another API, but not those of its other processes', async () => {
+    it('The API refuses made-up and foreign nonces, but accepts those of its other processes', async () => {
       const nonceSecret = new Uint8Array(32).fill(7);
       const own = await startWithNonces({ nonceSecret });
       const other = await startWithNonces();
@@ -342,8 +342,8 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
     });
   });
 
-  describe('and remembers used proofs', () => {
-    it('where its owner wants: once for all processes', async () => {
+  describe('An API with a shared memory for used proofs', () => {
+    it('A proof that one process accepted is refused by the others', async () => {
       const used = new Set<string>();
       const claim = async (key: string, jti: string): Promise<boolean> => {
         const isFirst = !used.has(key + jti);
@@ -357,7 +357,7 @@ describe('an API that takes tokens bound to a key (DPoP)', () => {
       assert.equal((await other.ask({ headers })).status, 401);
     });
 
-    it('and answers 503 where that cannot be asked', async () => {
+    it('The API answers 503 if the shared memory fails', async () => {
       const claim = (): Promise<boolean> => Promise.reject(new Error('away'));
       await using blind = await startApi(issuer, { dpop: { replays: { claim } } });
       const answer = await blind.ask({ headers: { authorization: `DPoP ${token}`, dpop: await proof() } });

@@ -7,7 +7,7 @@ import type { ApiAnswer } from './api.ts';
 import { AUDIENCE, startIssuer } from './issuer.ts';
 import type { Issuer } from './issuer.ts';
 
-describe('the guard of an API', () => {
+describe('The guard of an API', () => {
   let issuer: Issuer;
 
   beforeEach(async () => {
@@ -36,14 +36,14 @@ describe('the guard of an API', () => {
     assert.deepEqual(JSON.parse(answer.body), { error, error_description: description });
   }
 
-  it('lets a good token pass, whatever the case of the scheme', async () => {
+  it('The guard accepts a good token, whatever the case of the scheme', async () => {
     for (const scheme of ['Bearer', 'bearer', 'BEARER', 'Bearer  ']) {
       const answer = await ask({}, { authorization: `${scheme} ${await issuer.token()}` });
       assert.deepEqual([answer.status, answer.body], [200, 'for account-1']);
     }
   });
 
-  it('asks for a token, and says no more, where there is none', async () => {
+  it('The guard answers a request without a token with a challenge and no error', async () => {
     for (const headers of [{}, { authorization: '' }, { authorization: 'Basic YTpi' }, { authorization: 'Bearerx' }]) {
       const answer = await ask({ scope: 'notes:read' }, headers);
       assert.deepEqual([answer.status, answer.body], [401, '']);
@@ -51,7 +51,7 @@ describe('the guard of an API', () => {
     }
   });
 
-  it('refuses a token in the query, also one that repeats the header, and never lets it in', async () => {
+  it('The guard refuses a token in the query, even beside the same token in the header', async () => {
     const token = await issuer.token();
     const told = 'The access token belongs in the Authorization header, not in the query';
     for (const path of [`/?access_token=${token}`, `/?a=1&access%5Ftoken=${token}`, '/?access_token']) {
@@ -60,7 +60,7 @@ describe('the guard of an API', () => {
     }
   });
 
-  it('refuses two Authorization headers, in either order', async () => {
+  it('The guard refuses two Authorization headers in either order', async () => {
     const good = ['Authorization', `Bearer ${await issuer.token()}`];
     const other = ['authorization', 'Basic YTpi'];
     for (const headers of [
@@ -73,7 +73,7 @@ describe('the guard of an API', () => {
     }
   });
 
-  it('refuses an Authorization header that is no bearer token', async () => {
+  it('The guard refuses a malformed Authorization header', async () => {
     const token = await issuer.token();
     const malformed = [
       'Bearer',
@@ -88,19 +88,19 @@ describe('the guard of an API', () => {
     }
   });
 
-  it('refuses a bad token with the reason in words, and nothing of the inside', async () => {
+  it('The guard refuses a bad token with a description that reveals no internals', async () => {
     const expired = await issuer.token({ exp: 1 });
     assertRefused(await ask({}, bearer(expired)), 401, 'invalid_token', 'The access token expired');
     const long = 'A'.repeat(12_000);
     assertRefused(await ask({}, bearer(long)), 401, 'invalid_token', 'The access token is not a signed JWT');
   });
 
-  it('is never reached by a header that is larger than the server takes', async () => {
+  it('Node refuses an oversized header before the guard sees it', async () => {
     const answer = await ask({}, bearer('A'.repeat(40_000)));
     assert.deepEqual([answer.status, answer.body], [431, '']);
   });
 
-  it('refuses a token that lacks one of the scopes, and names them all', async () => {
+  it('The guard refuses a token that lacks a required scope, and names all of them', async () => {
     const answer = await ask({ scope: 'notes:read notes:write' }, bearer(await issuer.token()));
     const scope = ', scope="notes:read notes:write"';
     assertRefused(answer, 403, 'insufficient_scope', 'The access token lacks a scope', scope);
@@ -110,7 +110,7 @@ describe('the guard of an API', () => {
     assert.equal((await ask({ scope: 'notes:read openid' }, bearer(await issuer.token()))).status, 200);
   });
 
-  it('refuses an account that lacks the role, and lets one in that has it', async () => {
+  it('The guard refuses an account without the required role and accepts one that has it', async () => {
     const scopes = 'admin openid';
     const answer = await ask({ role: 'admin' }, bearer(await issuer.token({ scope: scopes })));
     assertRefused(answer, 403, 'insufficient_scope', 'The role admin is required');
@@ -119,7 +119,7 @@ describe('the guard of an API', () => {
     assert.equal((await ask({ role: 'admin', scope: 'notes:write' }, bearer(admin))).status, 403);
   });
 
-  it('answers 503, without a challenge, while the keys of the issuer cannot be fetched', async () => {
+  it('The guard answers 503 without a challenge while the issuer’s keys are unavailable', async () => {
     issuer.failure = 500;
     const answer = await ask({}, bearer(await issuer.token()));
     assert.deepEqual([answer.status, answer.challenges, answer.headers['retry-after']], [503, [], '5']);
@@ -129,7 +129,7 @@ describe('the guard of an API', () => {
     });
   });
 
-  it('cannot be set up with a scope or role that would break out of the header', () => {
+  it('A guard cannot be created with a scope or role that would break the header syntax', () => {
     const verifier = createVerifier({ issuer: 'https://issuer.example', audience: AUDIENCE });
     for (const bad of ['a"b', 'a\r\nb', 'a\\b', '', 'ü']) {
       assert.throws(() => guard(verifier, { scope: bad }), TypeError);

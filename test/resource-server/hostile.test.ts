@@ -20,7 +20,7 @@ const part = fc.oneof(
 );
 const tokenLike = fc.array(part, { minLength: 1, maxLength: 5 }).map((parts) => parts.join('.'));
 
-describe('an API under hostile requests', () => {
+describe('An API under hostile requests', () => {
   let issuer: Issuer;
   let api: Api;
 
@@ -33,7 +33,7 @@ describe('an API under hostile requests', () => {
     await issuer.close();
   });
 
-  it('answers every Authorization header that is none with 400 or 401, and never fails', async () => {
+  it('The API answers every malformed Authorization header with 400 or 401', async () => {
     await fc.assert(
       fc.asyncProperty(scheme, fc.oneof(headerText, tokenLike), headerText, async (name, text, dpop) => {
         const { status, body } = await api.ask({ headers: { authorization: `${name} ${text}`, dpop } });
@@ -43,7 +43,7 @@ describe('an API under hostile requests', () => {
     );
   });
 
-  it('answers every DPoP header that is none with 401, beside a good token', async () => {
+  it('The API answers every malformed DPoP header beside a good token with 401', async () => {
     const { jwk } = await newHolder();
     const token = await issuer.token({ cnf: { jkt: await calculateJwkThumbprint(jwk) } });
     const header = (extra: object): string =>
@@ -60,7 +60,7 @@ describe('an API under hostile requests', () => {
     );
   });
 
-  it('is not held up by a header that is made to be slow to read', async () => {
+  it('The API quickly refuses a header that is designed to be slow to parse', async () => {
     const long = 14_000;
     const texts = [' '.repeat(long), '='.repeat(long), 'a='.repeat(long / 2), '.'.repeat(long), 'A'.repeat(long)];
     for (const text of texts) {

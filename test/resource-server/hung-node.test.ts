@@ -21,7 +21,7 @@ const BUSY = 700;
 /** For a token to be refused at all. */
 const PATIENCE = 60_000;
 
-describe('An API whose issuer has a node that hangs', function () {
+describe('An API whose issuer has a hung node', function () {
   this.timeout(120_000);
   let redis: RedisOfTests;
   let place: Place;
@@ -85,7 +85,7 @@ describe('An API whose issuer has a node that hangs', function () {
     return assert.fail('the token is still accepted');
   }
 
-  it('refuses what another node has revoked within the bound, and accepts what is good', async () => {
+  it('The API refuses a token that another node revoked within the bound, and accepts a good one', async () => {
     const [revoked, good] = [await newToken(), await newToken()];
     await follow(revoked);
     const hung = nodes.find(({ url }) => Number(new URL(url).port) === balancer.streamAt) ?? assert.fail();
@@ -98,7 +98,7 @@ describe('An API whose issuer has a node that hangs', function () {
     await verifier.verify(good);
   });
 
-  it('does not take the silence of every node for good news', async () => {
+  it('The API does not trust the status list while every node is silent', async () => {
     const token = await newToken();
     await follow(token);
     for (const node of nodes) node.signal('SIGSTOP');
@@ -113,7 +113,7 @@ describe('An API whose issuer has a node that hangs', function () {
     );
   });
 
-  it('goes on by its lists where it is told that nobody is there', async () => {
+  it('The API relies on its status lists while connections to the issuer are refused', async () => {
     const token = await newToken();
     await follow(token);
     await balancer.close();

@@ -66,7 +66,7 @@ for (const backend of serverStores) {
       return assert.fail('the token is still accepted');
     }
 
-    it('refuse a token that was revoked within a second with the stream, within the ttl without, and no other', async () => {
+    it('The APIs refuse a revoked token within a second by the stream, and within the ttl without it', async () => {
       const [machine, person] = [await two.machineToken(), await personsToken()];
       await accept(machine);
       await accept(person);
@@ -83,7 +83,7 @@ for (const backend of serverStores) {
       await accept(await two.machineToken());
     });
 
-    it('refuse what a revoked key signed within a second with the stream', async () => {
+    it('An API with the stream refuses a token of a revoked key within a second', async () => {
       const token = await personsToken();
       await accept(token);
       await sleep(1500);
@@ -100,8 +100,8 @@ for (const backend of serverStores) {
   });
 }
 
-describe('APIs of a server that goes away', () => {
-  it('cannot tell within the ttl, with the stream or without, and accept for as long as their owner says', async () => {
+describe('APIs whose server has stopped', () => {
+  it('The APIs report an unknown status after the ttl, unless their owner lets them accept tokens for longer', async () => {
     await using server = await startTestServer({ change: (config) => ({ ...config, status_lists: { ttl: TTL } }) });
     const { issuer } = server;
     const api = { issuer, audience: apiOf(issuer) };

@@ -7,11 +7,11 @@ import { AUDIENCE } from './issuer.ts';
 const issuer = 'https://issuer.example';
 const dpop_signing_alg_values_supported = ['ES256', 'EdDSA', 'Ed25519', 'PS256', 'RS256'];
 
-describe('the metadata of an API (RFC 9728)', () => {
+describe('The metadata of an API (RFC 9728)', () => {
   const metadataOf = (options: Partial<VerifierOptions>): unknown =>
     createVerifier({ issuer, audience: AUDIENCE, ...options }).metadata;
 
-  it('is served to anybody, also to pages of other origins', async () => {
+  it('The API serves its metadata to everybody, including pages of other origins', async () => {
     await using api = await startApi({ url: issuer }, { metadata: { scopes_supported: ['notes:read'] } });
     const answer = await api.ask({ path: '/.well-known/oauth-protected-resource' });
     assert.equal(answer.status, 200);
@@ -28,7 +28,7 @@ describe('the metadata of an API (RFC 9728)', () => {
     assert.deepEqual([head.status, head.body], [200, '']);
   });
 
-  it('is served nowhere else, and to nothing but reading', async () => {
+  it('The API serves its metadata only at the exact path and only to GET and HEAD', async () => {
     await using api = await startApi({ url: issuer });
     for (const path of ['/.well-known/oauth-protected-resource/', '/.well-known/oauth-protected-resource?a', '/']) {
       assert.equal((await api.ask({ path })).status, 401);
@@ -36,7 +36,7 @@ describe('the metadata of an API (RFC 9728)', () => {
     assert.equal((await api.ask({ method: 'POST', path: '/.well-known/oauth-protected-resource' })).status, 401);
   });
 
-  it('stands before the path of the resource', () => {
+  it('The well-known path precedes the path of the resource', () => {
     const places = ['https://api.example/v1', 'https://api.example/v1/', 'https://api.example/?tenant=a'].map(
       (audience) => createVerifier({ issuer, audience }).metadata?.url,
     );
@@ -47,7 +47,7 @@ describe('the metadata of an API (RFC 9728)', () => {
     ]);
   });
 
-  it('says that tokens must be bound where they must', () => {
+  it('The metadata says that tokens must be bound if the API requires that', () => {
     assert.deepEqual(metadataOf({ dpop: { required: true, algorithms: ['ES256'] } }), {
       path: '/.well-known/oauth-protected-resource',
       url: 'https://api.example/.well-known/oauth-protected-resource',
@@ -61,7 +61,7 @@ describe('the metadata of an API (RFC 9728)', () => {
     });
   });
 
-  it('is not there for an API whose identifier is no URL, which then says nothing of it either', async () => {
+  it('An API whose identifier is no URL has no metadata and does not mention any', async () => {
     assert.equal(metadataOf({ audience: 'notes-api' }), undefined);
     await using api = await startApi({ url: issuer }, { audience: 'notes-api' });
     assert.deepEqual((await api.ask({})).challenges, ['Bearer realm="notes-api"']);

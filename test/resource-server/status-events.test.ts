@@ -15,7 +15,7 @@ import type { PublishedList, StatusIssuer } from './status-issuer.ts';
 import { streamOf } from './status-stream.ts';
 import type { StatusStream } from './status-stream.ts';
 
-describe('an API that listens to the stream of status events', () => {
+describe('An API that listens to the status event stream', () => {
   let issuer: StatusIssuer;
   let list: PublishedList;
   let stream: StatusStream;
@@ -56,7 +56,7 @@ describe('an API that listens to the stream of status events', () => {
     await sleep(20);
   }
 
-  it('authenticates as the client that it is', async () => {
+  it('The API authenticates as its client', async () => {
     const own = await startApi(issuer, { status: { client: { id: 'the api:1', secret: 'top+secret %' } } });
     const asked: (string | undefined)[] = [];
     stream.instead = (request, response) => {
@@ -73,7 +73,7 @@ describe('an API that listens to the stream of status events', () => {
     }
   });
 
-  it('sends no credentials where it has none', async () => {
+  it('The API sends no credentials if it has none', async () => {
     const asked: (string | undefined)[] = [];
     stream.instead = (request, response) => {
       asked.push(request.headers.authorization);
@@ -93,7 +93,7 @@ describe('an API that listens to the stream of status events', () => {
     }
   }
 
-  it('refuses at once what it says was revoked, without asking, and nothing else', async () => {
+  it('The API refuses a token at once if the stream reports its revocation, and no other token', async () => {
     await follow();
     const other = await issuer.tokenAt(list, 4);
     list.instead = away;
@@ -102,7 +102,7 @@ describe('an API that listens to the stream of status events', () => {
     await accepts(other);
   });
 
-  it('is not talked out of what the stream said by a copy from before it, whatever the number of bits', async () => {
+  it('An older copy of the list does not undo a revocation from the stream, whatever the number of bits', async () => {
     for (const bits of [1, 2, 4, 8] as const) {
       const wide = issuer.list(`wide-${bits}`);
       wide.bits = bits;
@@ -121,14 +121,14 @@ describe('an API that listens to the stream of status events', () => {
     }
   });
 
-  it('fetches a list that it says has changed', async () => {
+  it('The API fetches a list that the stream reports as changed', async () => {
     await follow();
     list.statuses.set(3, 1);
     stream.tell('changed', { uri: list.uri });
     await untilRefused(token);
   });
 
-  it('refuses a token of a list that it had not seen when it was told, though the copy that it gets lags behind', async () => {
+  it('The API refuses a token of a new list that the stream reported, even if its copy lags behind', async () => {
     await follow();
     const fresh = issuer.list('two');
     stream.tell('revoked', { uri: fresh.uri, idx: [9] });
@@ -137,14 +137,14 @@ describe('an API that listens to the stream of status events', () => {
     await accepts(await issuer.tokenAt(fresh, 8));
   });
 
-  it('fetches the keys anew when it says that they changed, and refuses what a revoked one signed', async () => {
+  it('The API fetches the keys again if the stream reports a change, and refuses tokens of a revoked key', async () => {
     await follow();
     issuer.published.splice(0, 1, (await newKey('second')).publicJwk);
     stream.tell('keys', {});
     await untilRefused(token, 'unknown_key');
   });
 
-  it('relies on keys that it says have changed for ten seconds, where the new ones cannot be fetched', async () => {
+  it('The API relies on changed keys for only ten seconds if the new ones are unavailable', async () => {
     await follow();
     issuer.failure = 503;
     stream.tell('keys', {});
@@ -159,7 +159,7 @@ describe('an API that listens to the stream of status events', () => {
     await accepts(token);
   });
 
-  it('relies on a list for as long as it says that all is told, and no longer than the ttl after that', async () => {
+  it('The API relies on a list while the stream reports that it is current, and for at most the ttl after that', async () => {
     await follow();
     list.instead = away;
     await passWithBeats(50);
@@ -175,7 +175,7 @@ describe('an API that listens to the stream of status events', () => {
     'does not come': (_request, response) => setTimeout(() => response.destroy(), 300),
   };
   for (const [title, instead] of Object.entries(unfetchable)) {
-    it(`does not let it vouch for a copy that it said is old, while another ${title}`, async () => {
+    it(`The stream does not vouch for an outdated copy while the new one ${title}`, async () => {
       await follow();
       list.statuses.set(3, 1);
       list.instead = instead;
@@ -185,7 +185,7 @@ describe('an API that listens to the stream of status events', () => {
     });
   }
 
-  it('polls when it falls silent, though the connection stands, and opens it again', async () => {
+  it('The API polls and reconnects if the stream falls silent on an open connection', async () => {
     await follow();
     stream.tell('current', {});
     list.statuses.set(3, 1);
@@ -195,7 +195,7 @@ describe('an API that listens to the stream of status events', () => {
     await untilRefused(token);
   });
 
-  it('asks for everything again when it comes back, before anybody asks it for anything', async () => {
+  it('The API fetches lists and keys again as soon as the stream is back', async () => {
     await follow();
     const jwks = (): number => issuer.requests.filter((path) => path === '/jwks').length;
     const before = jwks();
@@ -207,7 +207,7 @@ describe('an API that listens to the stream of status events', () => {
     assert.equal(stream.opened, 2);
   });
 
-  it('finds out within two minutes that it lies or lags, whatever it says', async () => {
+  it('The API discovers within two minutes that the stream omits a revocation', async () => {
     await follow();
     list.statuses.set(3, 1);
     await passWithBeats(61);
@@ -226,7 +226,7 @@ describe('an API that listens to the stream of status events', () => {
     await assert.rejects(verifier.verify(other), StatusUnavailable);
   });
 
-  describe('gives up a stream, and polls,', () => {
+  describe('Broken status event streams', () => {
     const floods =
       (text: string): StatusStream['instead'] =>
       (_request, response) => {
@@ -241,16 +241,16 @@ describe('an API that listens to the stream of status events', () => {
     const streams: Record<string, () => StatusStream['instead']> = {
       'that never ends its line': () => floods('A'.repeat(65_536)),
       'that never ends its event': () => floods(`data: ${'A'.repeat(65_536)}\n`),
-      'that makes no sense': () => floods('event: revoked\ndata: {"uri":\n\n'),
-      'that names impossible places': () => floods(`event: revoked\ndata: {"uri":"${list.uri}","idx":[-1]}\n\n`),
+      'that is no JSON': () => floods('event: revoked\ndata: {"uri":\n\n'),
+      'that names impossible indexes': () => floods(`event: revoked\ndata: {"uri":"${list.uri}","idx":[-1]}\n\n`),
       'that names no list': () => floods('event: changed\ndata: {"uri":7}\n\n'),
-      'that is not there': () => (_request, response) => response.writeHead(404).end(),
+      'that does not exist': () => (_request, response) => response.writeHead(404).end(),
       'that has no room': () => (_request, response) => response.writeHead(503).end('data: {}\n\n'),
-      'that is something else': () => (_request, response) => response.end('event: lists\ndata: {}\n\n'),
-      'that is somewhere else': () => (_request, response) => response.writeHead(302, { Location: '/moved' }).end(),
+      'that is no event stream': () => (_request, response) => response.end('event: lists\ndata: {}\n\n'),
+      'that redirects elsewhere': () => (_request, response) => response.writeHead(302, { Location: '/moved' }).end(),
     };
     for (const [title, instead] of Object.entries(streams)) {
-      it(title, async () => {
+      it(`The API gives up a stream ${title} and polls`, async () => {
         stream.instead = instead();
         await accepts(token);
         await stream.untilOpened(2);
@@ -262,7 +262,7 @@ describe('an API that listens to the stream of status events', () => {
     }
   });
 
-  it('does not follow the metadata to a stream of somebody else', async () => {
+  it('The API does not follow the metadata to a stream of another origin', async () => {
     const asked: unknown[] = [];
     await using elsewhere = await serve((request, response) => {
       asked.push(request.url);
@@ -274,7 +274,7 @@ describe('an API that listens to the stream of status events', () => {
     assert.deepEqual([asked, stream.opened], [[], 0]);
   });
 
-  it('opens none for tokens without a place, and none where its owner does not want it', async () => {
+  it('The API opens no stream for tokens without a status index or if its owner disabled it', async () => {
     await accepts(await issuer.token());
     await using polling = await startApi(issuer, { status: { push: false } });
     await polling.verifier.verify(token);
@@ -282,7 +282,7 @@ describe('an API that listens to the stream of status events', () => {
     assert.equal(stream.opened, 0);
   });
 
-  it('ends the connection when it is closed, and opens no other', async () => {
+  it('The API ends the connection when it is closed, and opens no other', async () => {
     await follow();
     verifier.close();
     await until(() => stream.listeners.size === 0);
@@ -290,7 +290,7 @@ describe('an API that listens to the stream of status events', () => {
     assert.equal(stream.opened, 1);
   });
 
-  it('opens none once it is closed, though the issuer had yet to say where it is', async () => {
+  it('A closed API opens no stream even if the metadata arrives later', async () => {
     const wellKnown = '/.well-known/oauth-authorization-server';
     const answers: (() => void)[] = [];
     issuer.routes.set(wellKnown, (_request, response) =>
@@ -305,14 +305,14 @@ describe('an API that listens to the stream of status events', () => {
     assert.equal(stream.opened, 0);
   });
 
-  it('waits longer after each try, where the issuer has no room', async () => {
+  it('The API waits longer after each failed attempt while the issuer has no room', async () => {
     stream.instead = (_request, response) => response.writeHead(503).end();
     await accepts(token);
     await sleep(3000);
     assert.ok(stream.opened > 0 && stream.opened < 8, `${stream.opened} tries`);
   });
 
-  it('keeps no process alive', async () => {
+  it('The stream does not keep the process alive', async () => {
     const kit = new URL('../../src/resource-server/resource-server.ts', import.meta.url).href;
     const program = `
       import { createVerifier } from '${kit}';

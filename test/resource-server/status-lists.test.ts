@@ -19,7 +19,7 @@ import { serve } from './serving.ts';
 import { startStatusIssuer } from './status-issuer.ts';
 import type { PublishedList, StatusIssuer } from './status-issuer.ts';
 
-describe('an API that polls status lists', () => {
+describe('An API that polls status lists', () => {
   let issuer: StatusIssuer;
   let list: PublishedList;
   let api: Api;
@@ -51,7 +51,7 @@ describe('an API that polls status lists', () => {
   const away: PublishedList['instead'] = (_request, response) => response.writeHead(503).end();
 
   for (const bits of [1, 2, 4, 8] as const) {
-    it(`reads lists with ${bits} bits for each token`, async () => {
+    it(`The API reads lists with ${bits} bits for each token`, async () => {
       list.bits = bits;
       for (const idx of [0, 7, 9, 1022]) list.statuses.set(idx, 1);
       if (bits > 1) list.statuses.set(500, (1 << bits) - 1);
@@ -61,7 +61,7 @@ describe('an API that polls status lists', () => {
     });
   }
 
-  it('refuses what was revoked in the words of RFC 6750', async () => {
+  it('The API refuses a revoked token with the error code of RFC 6750', async () => {
     list.statuses.set(3, 1);
     const { status, body, challenges } = await api.ask({ headers: bearer(await issuer.tokenAt(list, 3)) });
     const description = 'The access token was revoked';
@@ -72,7 +72,7 @@ describe('an API that polls status lists', () => {
     );
   });
 
-  it('fetches a list once for many tokens at the same time, and none for a token that is refused anyway', async () => {
+  it('The API fetches a list once for many simultaneous tokens, and not at all for an invalid token', async () => {
     await refuses(await issuer.tokenAt(list, 1, { exp: 1 }), 'expired');
     assert.deepEqual(list.answers, []);
     const tokens = await Promise.all(Array.from({ length: 20 }, (_, idx) => issuer.tokenAt(list, idx)));
@@ -80,7 +80,7 @@ describe('an API that polls status lists', () => {
     assert.deepEqual(list.answers, [200]);
   });
 
-  it('asks again before the time, while the copy that it has still serves', async () => {
+  it('The API fetches a list again before it expires and uses its copy meanwhile', async () => {
     const token = await issuer.tokenAt(list, 3);
     await accepts(token);
     travel(5);
@@ -101,7 +101,7 @@ describe('an API that polls status lists', () => {
     assert.deepEqual(list.answers, [200, 304, 200]);
   });
 
-  it('asks by itself, without a request, for a list that was in use', async () => {
+  it('The API refreshes a recently used list without any request', async () => {
     await accepts(await issuer.tokenAt(list, 3));
     travel(5);
     await until(() => list.answers.length === 2);
@@ -110,7 +110,7 @@ describe('an API that polls status lists', () => {
     assert.equal(list.answers.length, 2);
   });
 
-  it('refuses within the ttl what was revoked, however few requests there are', async () => {
+  it('The API refuses a revoked token within the ttl, however few requests there are', async () => {
     const token = await issuer.tokenAt(list, 3);
     await accepts(token);
     list.statuses.set(3, 1);
@@ -118,7 +118,7 @@ describe('an API that polls status lists', () => {
     await refuses(token);
   });
 
-  it('counts the age of a list from when it asked for it, however long the answer took', async () => {
+  it('The age of a list counts from the API’s request, however long the response took', async () => {
     const token = await issuer.tokenAt(list, 3);
     const former = await (await fetch(list.uri)).text();
     const asked = Promise.withResolvers<ServerResponse>();
@@ -136,7 +136,7 @@ describe('an API that polls status lists', () => {
     await refuses(token);
   });
 
-  it('says with 503 that it cannot tell when the issuer is away for longer, and recovers', async () => {
+  it('The API answers 503 while the issuer is away for longer than the ttl, and recovers', async () => {
     const token = await issuer.tokenAt(list, 3);
     await accepts(token);
     list.instead = away;
@@ -152,7 +152,7 @@ describe('an API that polls status lists', () => {
     await accepts(token);
   });
 
-  it('accepts for as long as its owner allows when the issuer is away, but nothing that it knows to be revoked', async () => {
+  it('The API accepts tokens for as long as its owner allows while the issuer is away, except revoked ones', async () => {
     await start({ whenUnreachable: { acceptFor: 60 } });
     list.statuses.set(4, 1);
     const [good, bad] = [await issuer.tokenAt(list, 3), await issuer.tokenAt(list, 4)];
@@ -168,7 +168,7 @@ describe('an API that polls status lists', () => {
     );
   });
 
-  it('does not accept by an old copy when the issuer is there', async () => {
+  it('The API uses no outdated copy while the issuer is reachable', async () => {
     await start({ whenUnreachable: { acceptFor: 3600 } });
     const token = await issuer.tokenAt(list, 3);
     await accepts(token);
@@ -177,7 +177,7 @@ describe('an API that polls status lists', () => {
     await refuses(token);
   });
 
-  it('does not wait again and again for an issuer that does not answer', async () => {
+  it('The API does not wait for an unresponsive issuer at each request', async () => {
     list.instead = () => undefined;
     const token = await issuer.tokenAt(list, 3);
     using machine = new MachineTime();
@@ -188,9 +188,9 @@ describe('an API that polls status lists', () => {
     assert.equal(issuer.requests.filter((path) => path === '/status/one').length, 1);
   });
 
-  describe('believes no list', () => {
+  describe('Invalid status lists', () => {
     const lists: Record<string, (published: PublishedList) => unknown> = {
-      'signed by another key': async (it) => (it.key = (await newKey('first')).privateKey),
+      'that another key signed': async (it) => (it.key = (await newKey('first')).privateKey),
       'of another address': (it) => (it.claims = { sub: `${issuer.url}/status/two` }),
       'of another issuer': (it) => (it.claims = { iss: 'https://evil.example' }),
       'that expired': (it) => (it.claims = { exp: NOW - 6 }),
@@ -198,12 +198,12 @@ describe('an API that polls status lists', () => {
       'of another type': (it) => (it.typ = 'at+jwt'),
       'that demands an extension': (it) => (it.header = { crit: ['b64'], b64: true }),
       'with three bits': (it) => (it.claims = { status_list: { bits: 3, lst: 'eJxjAAAAAQAB' } }),
-      'that is no list': (it) => (it.claims = { status_list: 'AAAA' }),
+      'that has no bits': (it) => (it.claims = { status_list: 'AAAA' }),
       'that is not compressed': (it) => (it.claims = { status_list: { bits: 1, lst: 'AAAA' } }),
-      'whose time is none': (it) => (it.claims = { ttl: -1 }),
-      'that is a bomb': (it) =>
+      'that has an invalid ttl': (it) => (it.claims = { ttl: -1 }),
+      'that is a decompression bomb': (it) =>
         (it.claims = { status_list: { bits: 1, lst: deflateSync(Buffer.alloc(2 ** 26)).toString('base64url') } }),
-      'without end': (it) =>
+      'that never ends': (it) =>
         (it.instead = (_request, response) => {
           const more = (): void => {
             while (!response.destroyed && response.write('A'.repeat(65_536)));
@@ -211,25 +211,25 @@ describe('an API that polls status lists', () => {
           };
           more();
         }),
-      'that is somewhere else': (it) => {
+      'that redirects elsewhere': (it) => {
         const good = issuer.routes.get('/status/one');
         it.instead = (_request, response) => response.writeHead(302, { Location: '/moved' }).end();
         if (good !== undefined) issuer.routes.set('/moved', good);
       },
-      'that is no token': (it) => (it.instead = (_request, response) => response.end('x')),
-      'that is not there': (it) => (it.instead = (_request, response) => response.writeHead(404).end()),
-      'that is said not to have changed when there was none': (it) =>
+      'that is no JWT': (it) => (it.instead = (_request, response) => response.end('x')),
+      'that does not exist': (it) => (it.instead = (_request, response) => response.writeHead(404).end()),
+      'that is answered with 304 at first': (it) =>
         (it.instead = (_request, response) => response.writeHead(304).end()),
     };
     for (const [title, spoil] of Object.entries(lists)) {
-      it(title, async () => {
+      it(`The API rejects a list ${title}`, async () => {
         await spoil(list);
         await cannotTell(await issuer.tokenAt(list, 3));
       });
     }
   });
 
-  it('never goes where a token sends it, unless that is its issuer', async () => {
+  it('The API never follows a token to a list outside its issuer', async () => {
     const asked: unknown[] = [];
     await using elsewhere = await serve((request, response) => {
       asked.push(request.url);
@@ -248,7 +248,7 @@ describe('an API that polls status lists', () => {
     assert.deepEqual(asked, []);
   });
 
-  it('refuses a token whose place cannot be read or is not in the list', async () => {
+  it('The API refuses a token whose status index is unreadable or outside the list', async () => {
     const places = [
       { idx: -1 },
       { idx: 1.5 },
@@ -265,14 +265,14 @@ describe('an API that polls status lists', () => {
       await refuses(await issuer.token({ status }), 'claims');
   });
 
-  it('finds a place that a list has grown by', async () => {
+  it('The API finds an index that was added to the list later', async () => {
     list.size = 512;
     await accepts(await issuer.tokenAt(list, 3));
     list.size = 1024;
     await accepts(await issuer.tokenAt(list, 1000));
   });
 
-  it('is not talked out of a revocation by an older copy, but a suspension may end', async () => {
+  it('An older copy of a list does not undo a revocation, but a newer one can end a suspension', async () => {
     const twoBits = issuer.list('two');
     twoBits.bits = 2;
     twoBits.statuses.set(3, 2);
@@ -287,21 +287,21 @@ describe('an API that polls status lists', () => {
     await accepts(suspended);
   });
 
-  it('takes a token without a place, unless its owner requires one', async () => {
+  it('The API accepts a token without a status index unless its owner requires one', async () => {
     await accepts(await issuer.token());
     await start({ check: 'required' });
     await refuses(await issuer.token(), 'claims');
     await accepts(await issuer.tokenAt(list, 3));
   });
 
-  it('looks at no list where its owner does not want it', async () => {
+  it('The API reads no list if its owner disabled the check', async () => {
     await start({ check: 'off' });
     list.statuses.set(3, 1);
     await accepts(await issuer.tokenAt(list, 3));
     assert.deepEqual(list.answers, []);
   });
 
-  it('keeps a bounded number of lists', async () => {
+  it('The API keeps a bounded number of lists', async () => {
     const lists = Array.from({ length: 257 }, (_, at) => issuer.list(`many-${at}`));
     for (const one of lists) {
       await accepts(await issuer.tokenAt(one, 3));
@@ -311,7 +311,7 @@ describe('an API that polls status lists', () => {
     assert.deepEqual([lists[0]?.answers, lists[256]?.answers], [[200, 200], [200]]);
   });
 
-  it('does not take a status list for an access token', async () => {
+  it('The API does not accept a status list as an access token', async () => {
     const response = await fetch(list.uri);
     await refuses(await response.text(), 'type');
   });

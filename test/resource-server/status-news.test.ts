@@ -23,7 +23,7 @@ class Held {
   }
 }
 
-describe('News on the stream of status events', () => {
+describe('News on the status event stream', () => {
   let issuer: StatusIssuer;
   let list: PublishedList;
   let stream: StatusStream;
@@ -79,7 +79,7 @@ describe('News on the stream of status events', () => {
     }
   }
 
-  it('does not keep a stream open that never says that all is told', async () => {
+  it('The API closes a stream that never reports that it is current', async () => {
     await follow();
     for (let seconds = 0; stream.opened < 2 && seconds < 100; seconds += 1) {
       travel(1);
@@ -89,7 +89,7 @@ describe('News on the stream of status events', () => {
     assert.equal(stream.opened, 2);
   });
 
-  it('is not believed on a stream that has not begun', async () => {
+  it('A stream without a response body does not vouch for a list', async () => {
     await follow();
     // Nothing that was put off is left.
     await wait(4500);
@@ -104,7 +104,7 @@ describe('News on the stream of status events', () => {
     await refuses();
   });
 
-  it('has the API fetch once more what it was fetching, and the stream vouches for nothing older', async () => {
+  it('The API repeats a fetch that began before the news, and the stream vouches for nothing older', async () => {
     await follow();
     const [oldList = '', oldKeys = ''] = await Promise.all(
       [list.uri, `${issuer.url}/jwks`].map(async (url) => (await fetch(url)).text()),
@@ -134,7 +134,7 @@ describe('News on the stream of status events', () => {
     await refused;
   });
 
-  it('has the API fetch again four seconds after the last of it, when every node must know', async () => {
+  it('The API fetches again four seconds after the last news, when every node must know of it', async () => {
     await follow();
     stream.tell('changed', { uri: list.uri });
     await wait(2000);
@@ -144,7 +144,7 @@ describe('News on the stream of status events', () => {
     await untilWithBeats(() => list.answers.length > before);
   });
 
-  it('is not taken to come while nobody answers at its place', async () => {
+  it('The API relies on no stream while nobody answers at its address', async () => {
     await follow();
     stream.instead = () => undefined;
     for (const opened of [2, 3]) {

@@ -7,7 +7,7 @@ import type { Issuer } from './issuer.ts';
 
 const acrValues = ['password', 'two-factor', 'hardware'];
 
-describe('an API that needs a stronger or more recent sign-in (RFC 9470)', () => {
+describe('An API that requires a stronger or more recent sign-in (RFC 9470)', () => {
   let issuer: Issuer;
 
   beforeEach(async () => {
@@ -24,7 +24,7 @@ describe('an API that needs a stronger or more recent sign-in (RFC 9470)', () =>
     return (await api.ask({ headers: bearer(await issuer.token(claims)) })).status;
   }
 
-  it('takes the context that it asks for and every stronger one', async () => {
+  it('The API accepts the required authentication context and every stronger one', async () => {
     const requirements = { acr: 'two-factor' };
     for (const acr of ['two-factor', 'hardware']) assert.equal(await statusFor(requirements, { acr }), 200);
     for (const acr of ['password', 'unknown', undefined, ['two-factor'], 2]) {
@@ -32,12 +32,12 @@ describe('an API that needs a stronger or more recent sign-in (RFC 9470)', () =>
     }
   });
 
-  it('takes the very context that it asks for where its owner has named no order', async () => {
+  it('The API accepts only the exact authentication context if its owner configured no order', async () => {
     assert.equal(await statusFor({ acr: 'two-factor' }, { acr: 'two-factor' }, {}), 200);
     assert.equal(await statusFor({ acr: 'two-factor' }, { acr: 'hardware' }, {}), 401);
   });
 
-  it('takes a sign-in that is recent enough', async () => {
+  it('The API accepts only a sign-in that is recent enough', async () => {
     const requirements = { maxAge: 300 };
     for (const auth_time of [NOW, NOW - 300, NOW - 305])
       assert.equal(await statusFor(requirements, { auth_time }), 200);
@@ -46,7 +46,7 @@ describe('an API that needs a stronger or more recent sign-in (RFC 9470)', () =>
     }
   });
 
-  it('tells the app what it needs in the words of the standard, all of it at once', async () => {
+  it('The challenge names all sign-in requirements at once, as in RFC 9470', async () => {
     await using api = await startApi(issuer, { acrValues }, { acr: 'two-factor', maxAge: 300, scope: 'notes:read' });
     const answer = await api.ask({ headers: bearer(await issuer.token({ acr: 'hardware', auth_time: NOW - 400 })) });
     const code = 'insufficient_user_authentication';
@@ -59,11 +59,11 @@ describe('an API that needs a stronger or more recent sign-in (RFC 9470)', () =>
     assert.deepEqual(JSON.parse(answer.body), { error: code, error_description: description });
   });
 
-  it('says that a scope is missing first, as no sign-in would bring it', async () => {
+  it('The API reports a missing scope first, because no sign-in would add it', async () => {
     assert.equal(await statusFor({ acr: 'hardware', scope: 'notes:write' }, {}), 403);
   });
 
-  it('cannot be set up with a context that nobody could reach or an age that is none', () => {
+  it('A guard cannot be created with an unknown authentication context or an invalid maximum age', () => {
     const verifier = createVerifier({ issuer: 'https://issuer.example', audience: AUDIENCE, acrValues });
     for (const requirements of [{ acr: 'retina' }, { acr: 'a"b' }, { maxAge: -1 }, { maxAge: NaN }]) {
       assert.throws(() => verifier.guard(requirements), TypeError);

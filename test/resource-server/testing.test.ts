@@ -7,7 +7,7 @@ import { AUDIENCE } from './issuer.ts';
 import { MachineTime } from '../support/machine-time.ts';
 import { until } from '../support/until.ts';
 
-describe('the issuer for the tests of an API', () => {
+describe('The issuer for tests of an API', () => {
   let issuer: TestIssuer;
   let api: Api;
 
@@ -23,7 +23,7 @@ describe('the issuer for the tests of an API', () => {
 
   const statusOf = async (token: string): Promise<unknown> => (await api.ask({ headers: bearer(token) })).status;
 
-  it('mints tokens that the kit accepts, and others that it does not', async () => {
+  it('The issuer mints tokens that the kit accepts and others that it refuses', async () => {
     const good = await issuer.token({ sub: 'alice', scope: 'notes:read', roles: ['admin'] });
     assert.equal((await api.ask({ headers: bearer(good) })).body, 'for alice');
     assert.equal(await statusOf(await issuer.token()), 403);
@@ -31,7 +31,7 @@ describe('the issuer for the tests of an API', () => {
     assert.equal(await statusOf(await issuer.token({ scope: 'notes:read', aud: 'https://other.example' })), 401);
   });
 
-  it('takes one token back, which is refused within a second, and no other', async () => {
+  it('The API refuses a token within a second of its revocation, and no other token', async () => {
     const [one, other] = [await issuer.token({ scope: 'notes:read' }), await issuer.token({ scope: 'notes:read' })];
     assert.deepEqual([await statusOf(one), await statusOf(other)], [200, 200]);
     using machine = new MachineTime();
@@ -42,14 +42,14 @@ describe('the issuer for the tests of an API', () => {
     assert.deepEqual([await statusOf(one), await statusOf(other)], [401, 200]);
   });
 
-  it('revokes a token that no API has seen yet', async () => {
+  it('The issuer can revoke a token that no API has seen yet', async () => {
     const token = await issuer.token({ scope: 'notes:read' });
     issuer.revoke(token);
     assert.equal(await statusOf(token), 401);
     assert.throws(() => issuer.revoke('e30.e30.e30'), Error);
   });
 
-  it('plays a client with DPoP, nonces included', async () => {
+  it('The DPoP client of the issuer sends proofs with nonces that the API accepts', async () => {
     const client = await issuer.dpopClient();
     const token = await issuer.token({ scope: 'notes:read', cnf: { jkt: client.jkt } });
     const first = await api.ask({ headers: { ...(await client.headers(token, 'GET', `${AUDIENCE}/`)) } });
@@ -59,7 +59,7 @@ describe('the issuer for the tests of an API', () => {
     assert.equal(await statusOf(token), 401);
   });
 
-  it('leaves nothing open when it is closed', async () => {
+  it('A closed issuer leaves no open port', async () => {
     await issuer.close();
     await issuer.close();
     await assert.rejects(fetch(`${issuer.issuer}/jwks`), TypeError);

@@ -9,7 +9,7 @@ import { AUDIENCE, currentDate, newKey, NOW, startIssuer } from './issuer.ts';
 import type { Issuer } from './issuer.ts';
 import { until } from '../support/until.ts';
 
-describe('the verifier of access tokens', () => {
+describe('The access token verifier', () => {
   let issuer: Issuer;
   let verifier: Verifier;
 
@@ -28,7 +28,7 @@ describe('the verifier of access tokens', () => {
 
   const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-  it('reads from a good token who it speaks for, by which client, and what it may', async () => {
+  it('The verifier reads the account, the client, the scopes and the roles from a good token', async () => {
     const token = await verifier.verify(await issuer.token({ note: 'kept' }));
     const { claims, ...rest } = token;
     assert.deepEqual(rest, {
@@ -42,7 +42,7 @@ describe('the verifier of access tokens', () => {
     assert.equal(claims['note'], 'kept');
   });
 
-  it('accepts RS256, a list of audiences that names it, and the long form of the type', async () => {
+  it('The verifier accepts RS256, a list of audiences with its own, and the long form of the type', async () => {
     const rsa = await newKey('rsa', 'RS256');
     issuer.published.push(rsa.publicJwk);
     const header = { alg: 'RS256', kid: 'rsa', typ: 'application/at+jwt' };
@@ -50,13 +50,13 @@ describe('the verifier of access tokens', () => {
     assert.equal((await verifier.verify(token)).sub, 'account-1');
   });
 
-  it('gives no scope and no role to a token without them', async () => {
+  it('A token without scopes and roles has none for the verifier', async () => {
     const { scopes, roles } = await verifier.verify(await issuer.token({ scope: undefined, roles: undefined }));
     assert.deepEqual([scopes, roles], [[], []]);
   });
 
-  describe('refuses forged signatures', () => {
-    it('of no algorithm at all', async () => {
+  describe('Forged signatures', () => {
+    it('The verifier refuses unsigned tokens', async () => {
       const [, payload = ''] = (await issuer.token()).split('.');
       for (const alg of ['none', 'None', 'NONE', '']) {
         const header = base64url({ alg, typ: 'at+jwt', kid: 'first' });
@@ -64,7 +64,7 @@ describe('the verifier of access tokens', () => {
       }
     });
 
-    it('made with the public key as an HMAC secret', async () => {
+    it('The verifier refuses a token that was signed with the public key as an HMAC secret', async () => {
       const publicKey = await importJWK(issuer.key.publicJwk, 'ES256', { extractable: true });
       assert.ok(!(publicKey instanceof Uint8Array));
       const [, payload = ''] = (await issuer.token()).split('.');
@@ -76,7 +76,7 @@ describe('the verifier of access tokens', () => {
       }
     });
 
-    it('by another key under a published kid, also when the token brings that key along', async () => {
+    it('The verifier refuses a token of another key under a published kid, even if it brings that key along', async () => {
       const thief = await newKey('first');
       await refuses(await issuer.token({}, {}, thief.privateKey), 'signature');
       const own = { jwk: thief.publicJwk, jku: `${issuer.url}/evil`, x5u: `${issuer.url}/evil` };
@@ -84,21 +84,21 @@ describe('the verifier of access tokens', () => {
       assert.ok(!issuer.requests.includes('/evil'));
     });
 
-    it('over claims that were changed afterwards', async () => {
+    it('The verifier refuses a token whose claims were changed after signing', async () => {
       const [header = '', payload = '', signature = ''] = (await issuer.token()).split('.');
       const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString());
       const raised = base64url({ ...Object(claims), roles: ['admin'] });
       await refuses(`${header}.${raised}.${signature}`, 'signature');
     });
 
-    it('by an algorithm that is good but not on the list', async () => {
+    it('The verifier refuses a good algorithm that is not on its list', async () => {
       const rsa = await newKey('rsa', 'RS256');
       issuer.published.push(rsa.publicJwk);
       verifier = createVerifier({ issuer: issuer.url, audience: AUDIENCE, algorithms: ['ES256'], currentDate });
       await refuses(await issuer.token({}, { alg: 'RS256', kid: 'rsa' }, rsa.privateKey), 'algorithm');
     });
 
-    it('that demand an extension it does not know', async () => {
+    it('The verifier refuses a token that demands an unknown extension', async () => {
       await assert.rejects(issuer.token({}, { crit: ['exp2'] }));
       const [, payload = '', signature = ''] = (await issuer.token()).split('.');
       const header = base64url({ alg: 'ES256', typ: 'at+jwt', kid: 'first', crit: ['exp2'], exp2: 1 });
@@ -106,13 +106,13 @@ describe('the verifier of access tokens', () => {
     });
   });
 
-  describe('refuses genuine signatures over the wrong thing', () => {
-    it('a token that demands an extension which the JOSE library knows', async () => {
+  describe('Genuine signatures over unacceptable tokens', () => {
+    it('The verifier refuses a token that demands an extension of the JOSE library', async () => {
       await refuses(await issuer.token({}, { crit: ['b64'], b64: true }), 'malformed');
       await refuses(await issuer.token({}, { b64: true }), 'malformed');
     });
 
-    it('a token of the type JWT, unless the API says that it takes those', async () => {
+    it('The verifier refuses a token of the type JWT unless the API accepts that type', async () => {
       const claims = { ...(await verifier.verify(await issuer.token())).claims };
       const typed = (typ: string | undefined) =>
         new SignJWT(claims)
@@ -127,7 +127,7 @@ describe('the verifier of access tokens', () => {
       for (const typ of ['logout+jwt', 'dpop+jwt']) await refuses(await typed(typ), 'type');
     });
 
-    it('an ID token, a logout token and a token without a type', async () => {
+    it('The verifier refuses an ID token, a logout token and a token without a type', async () => {
       for (const typ of ['JWT', 'logout+jwt', 'at+jwt2', undefined]) {
         const header = { alg: 'ES256', kid: 'first', ...(typ === undefined ? {} : { typ }) };
         const claims = { ...(await verifier.verify(await issuer.token())).claims };
@@ -136,55 +136,56 @@ describe('the verifier of access tokens', () => {
     });
 
     const cases: [string, Record<string, unknown>, TokenFault][] = [
-      ['another issuer', { iss: 'https://evil.example' }, 'issuer'],
-      ['no issuer', { iss: undefined }, 'issuer'],
-      ['another audience', { aud: 'https://other.example' }, 'audience'],
-      ['an audience that begins alike', { aud: `${AUDIENCE}/v2` }, 'audience'],
-      ['no audience', { aud: undefined }, 'audience'],
-      ['an expired one', { exp: NOW - 6 }, 'expired'],
-      ['one without expiry', { exp: undefined }, 'claims'],
-      ['one whose expiry is no number', { exp: 'never' }, 'claims'],
-      ['one without time of issue', { iat: undefined }, 'claims'],
-      ['one for later', { nbf: NOW + 6 }, 'not_yet_valid'],
-      ['one without subject', { sub: undefined }, 'claims'],
-      ['one whose subject is no string', { sub: ['account-1'] }, 'claims'],
-      ['one without client', { client_id: undefined }, 'claims'],
-      ['one without identifier', { jti: undefined }, 'claims'],
-      ['one whose scope is a list', { scope: ['notes:read'] }, 'claims'],
-      ['one whose roles are a string', { roles: 'admin' }, 'claims'],
-      ['one bound to a key (DPoP)', { cnf: { jkt: 'thumbprint' } }, 'sender_constrained'],
+      ['a token of another issuer', { iss: 'https://evil.example' }, 'issuer'],
+      ['a token without issuer', { iss: undefined }, 'issuer'],
+      ['a token for another audience', { aud: 'https://other.example' }, 'audience'],
+      ['a token for an audience with the same prefix', { aud: `${AUDIENCE}/v2` }, 'audience'],
+      ['a token without audience', { aud: undefined }, 'audience'],
+      ['an expired token', { exp: NOW - 6 }, 'expired'],
+      ['a token without expiry', { exp: undefined }, 'claims'],
+      ['a token whose expiry is no number', { exp: 'never' }, 'claims'],
+      ['a token without time of issue', { iat: undefined }, 'claims'],
+      ['a token that is not yet valid', { nbf: NOW + 6 }, 'not_yet_valid'],
+      ['a token without subject', { sub: undefined }, 'claims'],
+      ['a token whose subject is no string', { sub: ['account-1'] }, 'claims'],
+      ['a token without client', { client_id: undefined }, 'claims'],
+      ['a token without identifier', { jti: undefined }, 'claims'],
+      ['a token whose scope is a list', { scope: ['notes:read'] }, 'claims'],
+      ['a token whose roles are a string', { roles: 'admin' }, 'claims'],
+      ['a DPoP-bound token', { cnf: { jkt: 'thumbprint' } }, 'sender_constrained'],
     ];
     for (const [title, claims, fault] of cases) {
-      it(title, async () => refuses(await issuer.token(claims), fault));
+      it(`The verifier refuses ${title}`, async () => refuses(await issuer.token(claims), fault));
     }
 
-    it('the issuer with a slash more', async () => refuses(await issuer.token({ iss: `${issuer.url}/` }), 'issuer'));
+    it('The verifier refuses a token whose issuer has an extra slash', async () =>
+      refuses(await issuer.token({ iss: `${issuer.url}/` }), 'issuer'));
 
-    it('but forgives clocks that differ by the tolerance', async () => {
+    it('The verifier accepts times that differ by the clock tolerance', async () => {
       const token = await issuer.token({ exp: NOW - 4, nbf: NOW + 5 });
       assert.equal((await verifier.verify(token)).sub, 'account-1');
     });
   });
 
-  it('refuses garbage of every size without asking the issuer', async () => {
+  it('The verifier refuses garbage of any size without a request to the issuer', async () => {
     const garbage = ['', '.', '..', '....', 'a.b.c', 'e30.e30.e30', 'ünï.cö.de', `${'A'.repeat(100_000)}.e30.AA`, '\0'];
     for (const token of garbage) await refuses(token, 'malformed');
     assert.deepEqual(issuer.requests, []);
   });
 
-  describe('with the keys of the issuer', () => {
-    it('fetches metadata and keys once for many tokens, also for the first ones at the same time', async () => {
+  describe('The keys of the issuer', () => {
+    it('The verifier fetches metadata and keys once for many simultaneous tokens', async () => {
       const token = await issuer.token();
       await Promise.all(Array.from({ length: 20 }, () => verifier.verify(token)));
       assert.deepEqual(issuer.requests, ['/.well-known/oauth-authorization-server', '/jwks']);
     });
 
-    it('does not let made-up kids become requests to the issuer', async () => {
+    it('Made-up key IDs do not cause requests to the issuer', async () => {
       for (let n = 0; n < 30; n += 1) await refuses(await issuer.token({}, { kid: `made-up-${n}` }), 'unknown_key');
       assert.equal(issuer.requests.filter((path) => path === '/jwks').length, 1);
     });
 
-    it('picks up a key that it did not know and drops one that is no longer published', async () => {
+    it('The verifier learns a new key and drops one that is no longer published', async () => {
       verifier = createVerifier({ issuer: issuer.url, audience: AUDIENCE, cooldown: 0, currentDate });
       const old = await issuer.token();
       await verifier.verify(old);
@@ -195,7 +196,7 @@ describe('the verifier of access tokens', () => {
       await refuses(old, 'unknown_key');
     });
 
-    it('refuses what a revoked key signed once it has kept the keys for five minutes', async () => {
+    it('The verifier refuses a revoked key’s tokens once its copy of the keys is five minutes old', async () => {
       const token = await issuer.token();
       await verifier.verify(token);
       issuer.published.splice(0, 1, (await newKey('second')).publicJwk);
@@ -205,7 +206,7 @@ describe('the verifier of access tokens', () => {
       await refuses(token, 'unknown_key');
     });
 
-    it('relies on them no longer than five minutes where it cannot fetch them', async () => {
+    it('The verifier relies on its copy of the keys for at most five minutes', async () => {
       const token = await issuer.token();
       await verifier.verify(token);
       issuer.failure = 503;
@@ -215,7 +216,7 @@ describe('the verifier of access tokens', () => {
       await assert.rejects(verifier.verify(token), IssuerUnavailable);
     });
 
-    it('fetches them again before their time, while those that it has still serve', async () => {
+    it('The verifier fetches the keys again before they expire and uses its copy meanwhile', async () => {
       const token = await issuer.token();
       await verifier.verify(token);
       issuer.routes.set('/jwks', () => undefined);
@@ -226,7 +227,7 @@ describe('the verifier of access tokens', () => {
       await verifier.verify(token);
     });
 
-    it('lets no good token wait while made-up ones have the issuer asked', async () => {
+    it('Good tokens do not wait while made-up key IDs cause a request to the issuer', async () => {
       const token = await issuer.token();
       await verifier.verify(token);
       let asked = 0;
@@ -240,7 +241,7 @@ describe('the verifier of access tokens', () => {
       await Promise.all(waiting);
     });
 
-    it('cannot tell a made-up key from a new one while the issuer is away, and says so', async () => {
+    it('The verifier reports an unknown key as unavailable while the issuer is away', async () => {
       await verifier.verify(await issuer.token());
       issuer.failure = 500;
       travel(31);
@@ -250,7 +251,7 @@ describe('the verifier of access tokens', () => {
       await verifier.verify(await issuer.token());
     });
 
-    it('refuses a key set that is none, larger than any, or holds a broken key', async () => {
+    it('The verifier refuses a key set that is malformed, oversized or has a broken key', async () => {
       const bodies = ['x', '[]', '{"keys":7}', ' '.repeat(3_000_000)];
       for (const body of bodies) {
         issuer.routes.set('/jwks', (_request, response) => response.end(body));
@@ -262,7 +263,7 @@ describe('the verifier of access tokens', () => {
       await assert.rejects(fresh.verify(await issuer.token()), IssuerUnavailable);
     });
 
-    it('says that they are unavailable where one is too short to verify by, also for a forged signature', async () => {
+    it('The verifier reports keys that are too short as unavailable, even for a forged signature', async () => {
       const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
       issuer.published.push({ ...publicKey.export({ format: 'jwk' }), kid: 'short', alg: 'RS256', use: 'sig' });
       const [, payload = ''] = (await issuer.token()).split('.');
@@ -271,14 +272,14 @@ describe('the verifier of access tokens', () => {
       await verifier.verify(await issuer.token());
     });
 
-    it('refuses a token without kid where several keys could have signed it', async () => {
+    it('The verifier refuses a token without a kid if several keys could have signed it', async () => {
       issuer.published.push((await newKey('second')).publicJwk);
       const claims = { ...(await verifier.verify(await issuer.token())).claims };
       const header = { alg: 'ES256', typ: 'at+jwt' };
       await refuses(await new SignJWT(claims).setProtectedHeader(header).sign(issuer.key.privateKey), 'unknown_key');
     });
 
-    it('finds them by OpenID Connect metadata where there is no other, and without metadata by their address', async () => {
+    it('The verifier finds the keys by OpenID Connect metadata or by their configured address', async () => {
       await using openid = await startIssuer('/.well-known/openid-configuration');
       const options = { issuer: openid.url, audience: AUDIENCE, currentDate };
       await createVerifier(options).verify(await openid.token());
@@ -290,7 +291,7 @@ describe('the verifier of access tokens', () => {
       assert.deepEqual(bare.requests, ['/jwks']);
     });
 
-    it('looks for the metadata of an issuer with a path where RFC 8414 puts it', async () => {
+    it('The verifier finds the metadata of an issuer with a path at the address from RFC 8414', async () => {
       await using tenant = await startIssuer('/.well-known/oauth-authorization-server/tenant');
       tenant.metadata['issuer'] = `${tenant.url}/tenant`;
       const options = { issuer: `${tenant.url}/tenant`, audience: AUDIENCE, currentDate };
@@ -298,7 +299,7 @@ describe('the verifier of access tokens', () => {
       assert.equal(claims.iss, options.issuer);
     });
 
-    it('does not follow the metadata elsewhere', async () => {
+    it('The verifier follows no redirect from the metadata address', async () => {
       await using elsewhere = await serve((_request, response) => {
         response.writeHead(302, { Location: `${issuer.url}/.well-known/oauth-authorization-server` }).end();
       });
@@ -312,7 +313,7 @@ describe('the verifier of access tokens', () => {
       await assert.rejects(verifier.verify(await issuer.token()), IssuerUnavailable);
     }
 
-    it('believes no metadata that names another issuer or no keys', async () => {
+    it('The verifier refuses metadata that names another issuer or no keys', async () => {
       for (const lie of [{ issuer: 'https://evil.example' }, { jwks_uri: undefined }, { jwks_uri: 7 }]) {
         const truth = { ...issuer.metadata };
         Object.assign(issuer.metadata, lie);
@@ -322,14 +323,14 @@ describe('the verifier of access tokens', () => {
       await verifier.verify(await issuer.token());
     });
 
-    it('says that they are unavailable, not that the token is bad, and recovers when they are back', async () => {
+    it('The verifier reports unavailable keys, not a bad token, and recovers when the issuer is back', async () => {
       issuer.failure = 500;
       await isUnavailable();
       issuer.failure = undefined;
       assert.equal((await verifier.verify(await issuer.token())).sub, 'account-1');
     });
 
-    it('keeps verifying by the keys that it has while the issuer is away', async () => {
+    it('The verifier keeps using its copy of the keys while the issuer is away', async () => {
       const token = await issuer.token();
       await verifier.verify(token);
       await issuer.close();
@@ -337,13 +338,13 @@ describe('the verifier of access tokens', () => {
       await refuses(await issuer.token({}, { kid: 'unknown' }), 'unknown_key');
     });
 
-    it('says that they are unavailable where nobody listens', async () => {
+    it('The verifier reports unavailable keys if the connection is refused', async () => {
       await issuer.close();
       await isUnavailable();
     });
   });
 
-  it('cannot be set up to accept shared secrets or unsigned tokens, or without issuer or audience', () => {
+  it('A verifier cannot be created with symmetric or no algorithms, or without an issuer or audience', () => {
     const options = { issuer: 'https://issuer.example', audience: AUDIENCE };
     for (const algorithm of ['none', 'HS256', 'ECDH-ES', '']) {
       const error = { name: 'TypeError', message: `${algorithm} is not an asymmetric signature algorithm` };
