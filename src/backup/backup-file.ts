@@ -51,7 +51,7 @@ export async function writeBackup(
     const code = codeOf(error);
     if (code !== 'EEXIST') await rm(draft, { force: true });
     if (code === 'EEXIST')
-      throw new Error(`${file} or ${draft} is there already: name another, or remove it`, { cause: error });
+      throw new Error(`${file} or ${draft} already exists: name another file, or remove it`, { cause: error });
     if (code.startsWith('E')) throw new Error(`${file} cannot be written (${code})`, { cause: error });
     throw error;
   }
@@ -128,7 +128,7 @@ export async function openBackup(file: string, secret: string): Promise<OpenBack
     } catch (error) {
       throw refusal(error);
     }
-    throw new BackupRefused('is not whole: its end is missing');
+    throw new BackupRefused('is incomplete: its end is missing');
   };
   const description = (await next()) as Description; // authenticated: only a holder of the key can have written it
   return { description, items: () => itemsIn(next), close: () => void content.destroy() };
@@ -152,7 +152,7 @@ async function* linesIn(content: Readable): AsyncGenerator<string> {
 /** Converts an error of decoding to BackupRefused. An error of the operating system passes through. */
 function refusal(error: unknown): unknown {
   const isKnown = error instanceof BackupRefused || (error instanceof Error && 'syscall' in error);
-  return isKnown ? error : new BackupRefused('does not hold what a backup holds', { cause: error });
+  return isKnown ? error : new BackupRefused('does not contain a valid backup', { cause: error });
 }
 
 async function* itemsIn(next: () => Promise<unknown>): AsyncGenerator<readonly Item[]> {

@@ -46,15 +46,14 @@ export async function newHeader(secret: string, random: Random): Promise<Header>
 export async function readHeader(start: Buffer, secret: string): Promise<Header> {
   const line = start.subarray(0, LONGEST_LINE).indexOf('\n');
   const [name, format] = start.toString('latin1', 0, Math.max(0, line)).split(' ');
-  if (line === -1 || name !== NAME || !/^\d+$/.test(format ?? ''))
-    throw new BackupRefused('is not a backup of Latchkey');
+  if (line === -1 || name !== NAME || !/^\d+$/.test(format ?? '')) throw new BackupRefused('is not a Latchkey backup');
   if (Number(format) > FORMAT) {
     throw new BackupRefused(
-      `has format ${format ?? ''}, and this Latchkey reads ${FORMAT}: restore it with the newer one`,
+      `has format ${format ?? ''}, but this version of Latchkey reads only ${FORMAT}: use a newer version`,
     );
   }
   const bytes = start.subarray(0, line + 1 + SALT);
-  if (bytes.length < line + 1 + SALT) throw new BackupRefused('is cut: not even its header is whole');
+  if (bytes.length < line + 1 + SALT) throw new BackupRefused('is truncated: its header is incomplete');
   return { bytes, key: await derive(secret, bytes.subarray(line + 1), 32, COST) };
 }
 
@@ -146,8 +145,8 @@ export class Opening extends Pieces {
     } catch (error) {
       throw new BackupRefused(
         chunk === 0
-          ? 'does not open: it has another passphrase, or it was cut or altered'
-          : `was cut or altered, after ${chunk * CHUNK} bytes that are whole`,
+          ? 'cannot be decrypted: the passphrase is wrong, or the file was truncated or altered'
+          : `was truncated or altered after its first ${chunk * CHUNK} bytes`,
         { cause: error },
       );
     }

@@ -21,7 +21,7 @@ function ownVersion(): string {
 
 export const help: Command = {
   name: 'help',
-  summary: 'show this text, or that of one command',
+  summary: 'show this text, or the help of one command',
   options: {},
   words: ['[COMMAND]', '[ACTION]'],
   async run({ words: [word, action] }, terminal, commands) {

@@ -46,13 +46,13 @@ function actionNamed<Context>(
   const names = Object.keys(actions);
   if (name !== undefined && Object.hasOwn(actions, name) && actions[name] !== undefined) return actions[name];
   if (name !== undefined) {
-    const hint = suggestionFor(name, names) || `: there are ${names.join(', ')}`;
+    const hint = suggestionFor(name, names) || ` (actions: ${names.join(', ')})`;
     throw new UsageError(`there is no command ${JSON.stringify(`${command.name} ${name}`)}${hint}`);
   }
   throw new UsageError(
     only !== undefined && others.length === 0
       ? `${command.name} needs an action: ${usageOf(command, ...only)}`
-      : `${command.name} needs one of ${names.join(', ')}`,
+      : `${command.name} needs an action: ${names.join(', ')}`,
   );
 }
 

@@ -45,7 +45,7 @@ function assertNoCommandAfterOptions(line: readonly string[], commands: readonly
   const at = line.findIndex((word, i) => line[i - 1] !== '--config' && commands.some(({ name }) => name === word));
   if (at === -1) return;
   const meant = [...line.slice(at), ...line.slice(0, at)].join(' ');
-  throw new UsageError(`the command comes before its options: latchkey ${meant}`);
+  throw new UsageError(`put the command before its options: latchkey ${meant}`);
 }
 
 function optionNames({ options }: Command): string[] {
@@ -123,12 +123,12 @@ function optionValue(command: Command, { name, rawName, value, inlineValue }: Op
 function unknownOption(command: Command, name: string, rawName: string): UsageError {
   if (name === 'password')
     return new UsageError(
-      `${command.name} has no option --password, which everybody on this machine could read: use --password-file FILE, or - for standard input`,
+      `${command.name} has no option --password, because everybody on this machine could read it: use --password-file FILE, or - for standard input`,
     );
   // A key id may begin with a dash, and so look like an option.
   const isWord = command.words !== undefined && /^-[^-]/.test(rawName);
   const hint = isWord
-    ? '; a word that begins with a dash stands after --'
+    ? '; put an argument that begins with a dash after --'
     : suggestionFor(rawName, [...optionNames(command), '--help']) || settingFor(name);
   return new UsageError(`${command.name} has no option ${rawName}${hint}`);
 }

@@ -12,13 +12,15 @@ import { table } from './help-text.ts';
 export const checkConfig: Command = {
   name: 'check-config',
   summary: 'check the configuration without starting anything',
-  details: 'Prints every problem at once. Exits with 0 if the configuration is valid, else with 1.',
+  details: 'Prints all problems at once. Exits with 0 if the configuration is valid, and with 1 otherwise.',
   options: configOption,
   async run(given, terminal) {
     const chosen = chooseConfig(textOf(given, 'config'), terminal.environment);
     const { config, file } = chosen;
     if (file === undefined)
-      throw new Error(`there is no ${DEFAULT_FILE} here; name a file with --config FILE, or write one: latchkey init`);
+      throw new Error(
+        `there is no ${DEFAULT_FILE} in this folder; name a file with --config FILE, or create one with latchkey init`,
+      );
     const warnings = [...chosen.warnings, ...(await weakPasswords(config)).map(chosen.describe)];
     if (warnings.length > 0) terminal.warn(`warning:\n${describeProblems(file, warnings)}\n`);
     terminal.print(`configuration is valid: ${file}\n\n${summary(config)}`);
@@ -43,7 +45,7 @@ async function weakPasswords(config: Config): Promise<Fault[]> {
   for (const [index, { password, ...person }] of accounts.entries()) {
     const problem = password.isRead ? await problemOf(password.reveal(), person, OPERATOR) : undefined;
     if (problem === undefined) continue;
-    const message = `makes no account at the first start. ${words[problem]}`;
+    const message = `is too weak, so the first start refuses to create the account. ${words[problem]}`;
     faults.push({ path: ['accounts', index, 'password'], message });
   }
   return faults;

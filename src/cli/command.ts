@@ -58,7 +58,7 @@ export class ReportedElsewhere extends Error {
 export const configOption: Readonly<Record<string, Option>> = {
   config: {
     value: 'FILE',
-    summary: 'the configuration file (default: LATCHKEY_CONFIG, else latchkey.yaml where there is one)',
+    summary: 'the configuration file (default: LATCHKEY_CONFIG, or else latchkey.yaml in this folder)',
   },
 };
 
@@ -74,8 +74,9 @@ export function textOf({ options }: Arguments, name: string): string | undefined
 export async function confirmed(options: Arguments['options'], terminal: Terminal, plan: string): Promise<boolean> {
   terminal.warn(plan);
   if (options['yes'] === true) return true;
-  const answer = await terminal.ask('\nGo on? [y/N] ');
-  if (answer === undefined) throw new Error('there is no terminal to ask at: add --yes to continue without asking');
+  const answer = await terminal.ask('\nContinue? [y/N] ');
+  if (answer === undefined)
+    throw new Error('there is no terminal to ask for confirmation: add --yes to continue without asking');
   const isConfirmed = /^y(es)?$/i.test(answer.trim());
   if (!isConfirmed) terminal.warn('latchkey: nothing was changed');
   return isConfirmed;

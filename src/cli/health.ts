@@ -11,9 +11,9 @@ const PATIENCE = 2500;
 export const health: Command = {
   name: 'health',
   summary: 'check whether the server on this machine is alive',
-  details: `Reads the port and TLS from the same configuration as start. Exits with 0 if the server answers that it is alive
-(with --ready: that it accepts requests), else with 1.`,
-  options: { ...configOption, ready: { summary: 'check whether it is ready to serve (/readyz)' } },
+  details: `Uses the port and TLS settings in the configuration of the server. Exits with 0 if the server is alive
+(with --ready: if it can serve requests), and with 1 otherwise.`,
+  options: { ...configOption, ready: { summary: 'check whether the server can serve requests (/readyz)' } },
   async run(given, terminal) {
     const { config } = chooseConfig(textOf(given, 'config'), terminal.environment, { areFilesSpared: true });
     const path = given.options['ready'] === true ? '/readyz' : '/healthz';
@@ -23,7 +23,7 @@ export const health: Command = {
       if (status === 200) return 0;
       terminal.warn(`latchkey: ${url.href} answered ${status} ${body}`.trimEnd());
     } catch (error) {
-      terminal.warn(`latchkey: ${url.href} does not answer: ${reasonOf(error)}; is the server started?`);
+      terminal.warn(`latchkey: ${url.href} does not answer: ${reasonOf(error)}; is the server running?`);
     }
     return 1;
   },

@@ -15,7 +15,7 @@ Usage: latchkey [COMMAND] [OPTIONS]
 Commands:
 ${table(commands.map((command) => [signature(command), command.summary]))}
 
-Without a command it starts. "latchkey COMMAND --help" shows what a command takes.`;
+Without a command, latchkey starts the server. "latchkey COMMAND --help" describes a command.`;
 }
 
 export function helpFor(command: Command): string {

@@ -12,7 +12,7 @@ import type { StoreContext } from './store-context.ts';
  */
 export const passwordOption: Option = {
   value: 'FILE',
-  summary: 'for add and password: the file with the password, - for standard input (default: asks)',
+  summary: 'for add and password: the file that holds the password, or - for standard input (default: ask)',
 };
 
 /**
@@ -27,10 +27,10 @@ export async function askPassword({ given, terminal }: StoreContext): Promise<st
       throw new Error(`there is no password in ${file === '-' ? 'standard input' : file}: put it on one line`);
     return password;
   }
-  const password = await terminal.ask('Password, or nothing for none: ', { isSecret: true });
+  const password = await terminal.ask('Password (empty for none): ', { isSecret: true });
   if (password === undefined || password === '') return undefined;
-  const again = await terminal.ask('The same again: ', { isSecret: true });
-  if (again !== password) throw new Error('the two passwords are not the same: run the command again');
+  const again = await terminal.ask('Repeat the password: ', { isSecret: true });
+  if (again !== password) throw new Error('the two passwords differ: run the command again');
   return password;
 }
 

@@ -73,11 +73,11 @@ const FILE_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist: name an existing file, or create it',
   EACCES: 'is not accessible to this user: change its owner or its mode',
   EPERM: 'is not accessible to this user: change its owner or its mode',
-  EISDIR: 'is a folder: name the file in it',
+  EISDIR: 'is a folder: name a file in it',
   ENOTDIR: 'cannot exist: a part of its path is a file',
   EEXIST: 'already exists and is in the way: move it, or name another',
-  EROFS: 'is on a file system that cannot be written',
-  ENOSPC: 'has no room: the disk is full',
+  EROFS: 'is on a read-only file system',
+  ENOSPC: 'cannot be written: the disk is full',
 };
 
 function errorText(error: unknown): string {
@@ -85,7 +85,7 @@ function errorText(error: unknown): string {
   // System errors have their port, address or path in separate members.
   const { code, port, address, hostname, syscall, path } = Object.fromEntries<unknown>(Object.entries(error));
   if (code === 'EADDRINUSE')
-    return `port ${String(port)} is in use: stop what uses it, or set another listen.port (LATCHKEY_PORT)`;
+    return `port ${String(port)} is in use: stop the program that uses it, or set another listen.port (LATCHKEY_PORT)`;
   if (code === 'EACCES' && typeof port === 'number') {
     return `this user may not listen on port ${port}: set listen.port (LATCHKEY_PORT) to one above 1023`;
   }

@@ -13,11 +13,11 @@ const ACTIONS: Actions<SecretContext> = { new: { options: ['file'], run: makeSec
 
 export const secret: Command = {
   name: 'secret',
-  summary: 'make a secret for a client',
+  summary: 'generate a secret for a client',
   details: `secret new                          prints a new secret, and nothing else, to standard output
 secret new --file secrets/shop      writes it to a new file that only its owner can read
 
-It has 256 bits (43 characters). The configuration refers to it: secret: { file: secrets/shop } or { env: SHOP_SECRET }`,
+A secret has 256 bits (43 characters). Refer to it in the configuration: secret: { file: secrets/shop } or { env: SHOP_SECRET }`,
   options: { file: { value: 'FILE', summary: 'for new: the file to write the secret to, instead of printing it' } },
   words: ['ACTION'],
   run(given, terminal) {
@@ -33,7 +33,7 @@ function makeSecret({ given, terminal }: SecretContext): Promise<number> {
   if (file === undefined) {
     terminal.print(made);
     terminal.warn(
-      'This secret is shown only now. Give it to the app, and to the server by the environment or by a file:\n' +
+      'This secret is not shown again. Give it to the app, and to the server in the environment or in a file:\n' +
         '  secret: { env: SHOP_SECRET }       # export SHOP_SECRET=…\n' +
         '  secret: { file: secrets/shop }     # latchkey secret new --file secrets/shop',
     );
@@ -42,7 +42,7 @@ function makeSecret({ given, terminal }: SecretContext): Promise<number> {
   writeNew(file, `${made}\n`, 0o600);
   terminal.print(`wrote a new secret to ${file}`);
   terminal.warn(
-    `In the configuration: secret: { file: ${file} }, a path from its folder.\n` +
+    `In the configuration: secret: { file: ${file} }, relative to the folder of the configuration file.\n` +
       `The app needs the same secret: ${envName(file)}="$(cat ${file})"`,
   );
   return Promise.resolve(0);

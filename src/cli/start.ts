@@ -13,9 +13,9 @@ import { untilDrained, startWorkers } from './workers.ts';
 export const start: Command = {
   name: 'start',
   summary: 'start the server (the default)',
-  details: `Without --config it reads latchkey.yaml in the working directory. If there is none, it starts the demo, on
-loopback only. After SIGTERM it still accepts requests for drain.delay, then finishes open requests. Ctrl-C at a terminal skips
-this delay. A second signal stops the server at once. SIGHUP reads the TLS certificate again.`,
+  details: `Without --config, it reads latchkey.yaml in this folder. If there is none, it starts the demo, on loopback only.
+After SIGTERM, it accepts requests for drain.delay, then finishes open requests. Ctrl-C at a terminal skips this
+delay. A second signal stops the server at once. SIGHUP reloads the TLS certificate.`,
   options: configOption,
   async run(given, terminal) {
     const chosen = chooseConfig(textOf(given, 'config'), terminal.environment);
@@ -71,11 +71,11 @@ function demoBanner({ issuer, listen, stores, keys_dir: keysDir, accounts }: Con
     ...signIn.map((text, index): [string, string] => [index === 0 ? 'Sign in' : '', text]),
     ['', `password ${styleText('bold', DEMO_PASSWORD)}, or sign up as somebody new`],
     ['', ''],
-    ['Server', link(issuer, 'its description: /.well-known/openid-configuration')],
+    ['Server', link(issuer, 'its metadata: /.well-known/openid-configuration')],
     ['API', link(urls.api, 'GET /me, /notes, /admin')],
     ['Data', `${printableStoreUrl(stores.grants)}, ${keysDir}/   kept until you delete it`],
     ['Stop', 'Ctrl-C'],
   ];
   const lines = rows.map(([label, text]) => `  ${styleText('dim', label.padEnd(8))} ${text}`.trimEnd());
-  return `\n  ${styleText('bold', 'Latchkey runs in demo mode')}, for this machine alone.\n\n${lines.join('\n')}\n`;
+  return `\n  ${styleText('bold', 'Latchkey runs in demo mode')}, for this machine only.\n\n${lines.join('\n')}\n`;
 }

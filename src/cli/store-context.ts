@@ -59,9 +59,9 @@ function noStore({ file, config }: ChosenConfig, place: string): Error {
   const setting = place === printableStoreUrl(records) && records !== grants ? 'stores.records' : 'stores.grants';
   return new Error(
     file === undefined
-      ? `there is no ${DEFAULT_FILE} here, and no store of the demo either (${place}): name your configuration with ` +
-          '--config FILE, or start the demo, which makes its store: latchkey start'
-      : `there is no store at ${place} (${setting}, with ${file}): the first start of the server makes it: ` +
+      ? `there is no ${DEFAULT_FILE} in this folder, and the demo has no store yet (${place}): name your configuration with ` +
+          '--config FILE, or start the demo once to create its store: latchkey start'
+      : `there is no store at ${place} (${setting} in ${file}): start the server once to create it: ` +
           `latchkey start --config ${file}`,
   );
 }
@@ -82,7 +82,10 @@ async function checkOrigin(
   const isDemo = config.isDemo === true;
   const place = printableStoreUrl(url);
   if ((origin.maker === 'demo') === isDemo) {
-    if (isDemo) terminal.warn(`latchkey: this is the store of the demo (${place}); yours is named by --config FILE`);
+    if (isDemo)
+      terminal.warn(
+        `latchkey: this is the store of the demo (${place}); name your own configuration with --config FILE`,
+      );
     return;
   }
   const foreign = foreignStore(origin, place);
@@ -104,11 +107,11 @@ export function reportRemoval(
 ): number {
   const source = chosen.file ?? 'the demo';
   if (wasStored) {
-    terminal.print(`removed ${name} from ${place}${isConfigured ? `; the one of ${source} stays` : ''}`);
+    terminal.print(`removed ${name} from ${place}${isConfigured ? `; ${source} still defines it` : ''}`);
     return 0;
   }
   const reason = isConfigured
-    ? `${name} is defined in the configuration: remove it from ${source} and start the server again, then "${revokeCommand}"`
+    ? `${name} is defined in the configuration: remove it from ${source}, restart the server, and run "${revokeCommand}"`
     : `there is no ${name} in ${place}`;
   terminal.warn(`latchkey: ${reason}`);
   return 1;
@@ -119,10 +122,10 @@ export async function endingEffects({ grants, consents }: Domain, { id }: Pick<A
   const sessions = await liveSessions(grants, id);
   const apps = await appsWithAccess({ grants, consents }, id);
   const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;
-  return `${count(sessions.length, 'session')}, and what ${count(apps.length, 'app')} may do`;
+  return `${count(sessions.length, 'session')} and the access of ${count(apps.length, 'app')} end`;
 }
 
 /** Returns the time within which APIs refuse the tokens, as a line to print. */
 export function revocationDelayText({ status_lists: { ttl } }: Pick<Config, 'status_lists'>): string {
-  return `APIs refuse its access tokens within 1s where they listen for it, within ${durationText(ttl)} where they ask`;
+  return `APIs that follow the status events refuse the access tokens within 1s, all other APIs within ${durationText(ttl)}`;
 }

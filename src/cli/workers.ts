@@ -85,7 +85,7 @@ class Crew implements Running {
   }
 
   #replace(reason: string): void {
-    this.#say(`${reason}; another one starts in ${this.#delay} ms`);
+    this.#say(`${reason}; a new one starts in ${this.#delay} ms`);
     const timer = setTimeout(() => {
       this.#replacements.delete(timer);
       this.watch(cluster.fork());

@@ -201,17 +201,17 @@ function ownFaults(said: Metadata, { reach, isDocument }: Given): Fault[] {
   if (Array.isArray(grantTypes) && !grantTypes.some((name) => (reach.grant_types as readonly unknown[]).includes(name)))
     refuse('grant_types', `must have one of ${reach.grant_types.join(', ')}`);
   if (!isMachine(said) && asked !== undefined && !typesAreAllowed(asked, reach, isDocument))
-    refuse('response_types', `must be among ${reach.response_types.join(', ')}`);
+    refuse('response_types', `must be one of ${reach.response_types.join(', ')}`);
   // HS256 signs with the client secret, which the server would have to store in readable form.
   if (said['id_token_signed_response_alg'] === 'HS256')
-    refuse('id_token_signed_response_alg', 'must be an algorithm with a public key');
+    refuse('id_token_signed_response_alg', 'must be an algorithm that uses a public key');
   return faults;
 }
 
 function notDoneFaults(said: Metadata, { sessions }: Config): Fault[] {
   const faults: Fault[] = NOT_DONE.filter((name) => isSet(said[name])).map((name) => ({
     path: [name],
-    message: 'must be left out: this server does not do that for clients that register themselves',
+    message: 'must be left out: this server does not support it for clients that register themselves',
   }));
   const { require_auth_time: authTime, default_acr_values: acr, application_type: type } = said;
   if (authTime !== undefined && typeof authTime !== 'boolean')
@@ -221,7 +221,10 @@ function notDoneFaults(said: Metadata, { sessions }: Config): Fault[] {
   if (type !== undefined && type !== 'web' && type !== 'native')
     faults.push({ path: ['application_type'], message: 'must be web or native' });
   if (isSet(said['frontchannel_logout_uri']) && !sessions.front_channel_logout)
-    faults.push({ path: ['frontchannel_logout_uri'], message: 'must be left out: front-channel logout is off here' });
+    faults.push({
+      path: ['frontchannel_logout_uri'],
+      message: 'must be left out: front-channel logout is disabled on this server',
+    });
   return faults;
 }
 
@@ -230,7 +233,7 @@ function notDoneFaults(said: Metadata, { sessions }: Config): Fault[] {
  */
 function documentFaults(said: Metadata): Fault[] {
   if (said['sector_identifier_uri'] === undefined) return [];
-  return [{ path: ['sector_identifier_uri'], message: 'must be left out in a document' }];
+  return [{ path: ['sector_identifier_uri'], message: 'must be left out of a metadata document' }];
 }
 
 /** Tells whether the value requests anything: libraries send unused members as false or as an empty list. */

@@ -43,7 +43,7 @@ export function checkConfig(draft: Draft): Fault[] {
 
 function issuerFitsTls({ issuer, listen }: Draft): Fault[] {
   if (listen?.tls === undefined || issuer === undefined || issuer.startsWith('https:')) return [];
-  return [{ path: ['issuer'], message: 'must be https, as listen.tls is set' }];
+  return [{ path: ['issuer'], message: 'must be https, because listen.tls is set' }];
 }
 
 /**
@@ -57,11 +57,13 @@ function certificatesCanCome({ listen }: Draft): Fault[] {
   const { port, header } = settings;
   if (port === undefined && header === undefined) return [{ path, message: 'needs port, header or both' }];
   if (port !== undefined && listen.tls === undefined)
-    return [{ path: [...path, 'port'], message: 'needs listen.tls; where a proxy ends TLS, write header' }];
+    return [{ path: [...path, 'port'], message: 'needs listen.tls; if a proxy ends TLS, set header instead' }];
   if (header !== undefined && listen.trusted_proxies.length === 0)
-    return [{ path: [...path, 'header'], message: 'needs listen.trusted_proxies: anybody else could write it' }];
+    return [
+      { path: [...path, 'header'], message: 'needs listen.trusted_proxies: otherwise anybody could send this header' },
+    ];
   if (port !== undefined && settings.url === undefined)
-    return [{ path: [...path, 'url'], message: 'is required beside port: the URL by which clients reach it' }];
+    return [{ path: [...path, 'url'], message: 'is required with port: the URL at which clients reach that port' }];
   return [];
 }
 
@@ -91,7 +93,7 @@ function resourceScopesAreTheirOwn({ resources }: Draft): Fault[] {
       .filter((scope) => STANDARD_SCOPES.includes(scope))
       .map((scope) => ({
         path: ['resources', index, 'scopes', scope],
-        message: 'is a scope of OpenID Connect itself: take another name',
+        message: 'is a scope of OpenID Connect itself: choose another name',
       })),
   );
 }
@@ -123,6 +125,6 @@ function repeated<T>(list: readonly (T | undefined)[], section: string, key: str
     const first = names.indexOf(name);
     if (name === undefined || first === index) return [];
     const path: Path = [section, index, key];
-    return [{ path, message: `is already the ${key} of ${section}[${first}]` }];
+    return [{ path, message: `is already used as the ${key} of ${section}[${first}]` }];
   });
 }

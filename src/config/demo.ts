@@ -51,7 +51,7 @@ function demoPort(environment: NodeJS.ProcessEnv): number {
   if (!hasValue(environment, 'LATCHKEY_PORT')) return 3000;
   const port = Number(environment['LATCHKEY_PORT']);
   if (Number.isInteger(port) && port >= 1 && port <= 65_531) return port;
-  const message = 'must be a whole number from 1 to 65531, as the demo takes the four ports after it too';
+  const message = 'must be a whole number from 1 to 65531, because the demo also uses the four ports after it';
   throw new ConfigError('the environment', [{ path: 'LATCHKEY_PORT', message }]);
 }
 
@@ -63,7 +63,7 @@ function refuseOutside(environment: NodeJS.ProcessEnv): void {
     ['LATCHKEY_ISSUER', issuerHost === '' || isLoopback(issuerHost) ? undefined : 'is not a loopback address'],
     ['LATCHKEY_HOST', host === '' || isLoopback(host) ? undefined : 'is not a loopback address'],
   ];
-  const fix = 'demo mode has passwords that everybody knows and is for this machine alone; write a latchkey.yaml';
+  const fix = 'demo mode has passwords that everybody knows, so it is for this machine only; create a latchkey.yaml';
   const problems = reasons.flatMap(([path, reason]) =>
     reason === undefined ? [] : [{ path, message: `${reason}; ${fix}` }],
   );

@@ -32,14 +32,16 @@ export const issuerRule: Rule = (text) => {
   if (url.protocol === 'http:' && !isLoopback(url.hostname))
     return 'must be https: http is for loopback addresses only';
   if (/[?#]/.test(text)) return 'must not have a query or a fragment';
-  if (url.username !== '' || url.password !== '') return 'must not hold a user name or a password';
+  if (url.username !== '' || url.password !== '') return 'must not contain a user name or a password';
   const host = hostFault(url);
   if (host !== undefined) return host;
   // The issuer needs a host of its own, so that no other software shares its cookies or its origin.
-  if (url.pathname !== '/') return 'must not have a path: give the server a host name of its own';
+  if (url.pathname !== '/') return 'must not have a path: give the server its own host name';
   // The canonical spelling has no slash at the end.
   const spelling = url.origin;
-  return text === spelling ? undefined : `must be written ${spelling}, as clients compare it character by character`;
+  return text === spelling
+    ? undefined
+    : `must be written ${spelling}, because clients compare it character by character`;
 };
 
 /**
@@ -52,7 +54,7 @@ export const trustedIssuerRule: Rule = (text) => {
   if (url.protocol === 'http:' && !isLoopback(url.hostname))
     return 'must be https: http is for loopback addresses only';
   if (/[?#]/.test(text)) return 'must not have a query or a fragment';
-  return url.username === '' && url.password === '' ? hostFault(url) : 'must not hold a user name or a password';
+  return url.username === '' && url.password === '' ? hostFault(url) : 'must not contain a user name or a password';
 };
 
 /**
@@ -64,7 +66,7 @@ export const redirectUriRule: Rule = (text) => {
   if (url === null) return 'must be an absolute URI';
   if (text.includes('*')) return 'must not have a wildcard; list every address';
   if (text.includes('#')) return 'must not have a fragment';
-  if (url.username !== '' || url.password !== '') return 'must not hold a user name or a password';
+  if (url.username !== '' || url.password !== '') return 'must not contain a user name or a password';
   if (url.protocol === 'https:' || isPrivateUse(text)) return hostFault(url);
   if (url.protocol !== 'http:')
     return `must be https, or a private-use scheme with a dot such as com.example.app:/callback`;

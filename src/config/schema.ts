@@ -25,7 +25,7 @@ import {
 } from './values.ts';
 
 /** Label of a PKCS #11 token, which has 32 bytes and is padded with blanks (PKCS #11 §4.4.4). */
-const tokenLabel = z.string().regex(/^\S(.{0,30}\S)?$/u, 'must be the label of a token: 1 to 32 characters');
+const tokenLabel = z.string().regex(/^\S(.{0,30}\S)?$/u, 'must be a token label of 1 to 32 characters');
 
 const scope = z.strictObject({
   description: z.string().min(1),

@@ -19,7 +19,7 @@ export function durabilityIsPossible({ stores }: Draft): Fault[] {
     return [
       {
         path,
-        message: `must not be replicated for ${role}, which are in a file: only a Redis or a PostgreSQL has replicas`,
+        message: `must not be replicated for ${role}, which are in a file: only Redis and PostgreSQL have replicas`,
       },
     ];
   });

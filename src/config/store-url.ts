@@ -125,12 +125,12 @@ function readParameters(query: string): Map<string, string> {
   for (const part of query.split('&').filter((one) => one !== '')) {
     const [name = '', ...value] = part.split('=');
     if (!PARAMETERS.includes(name) || parameters.has(name)) {
-      throw new Error(`the store URL has a parameter that is unknown or repeated: use ${PARAMETERS.join(', ')}`);
+      throw new Error(`the store URL has an unknown or repeated parameter: use ${PARAMETERS.join(', ')}`);
     }
     parameters.set(name, readPart(value.join('='), 'parameter'));
   }
   if ((parameters.get('target_session_attrs') ?? 'read-write') !== 'read-write') {
-    throw new Error('the store URL must not have a target_session_attrs other than read-write, the default');
+    throw new Error('the store URL must not set target_session_attrs to anything but read-write');
   }
   return parameters;
 }
@@ -151,7 +151,7 @@ function readTls(parameters: Map<string, string>, nodes: StoreNode[]): Pick<Post
   const effective = sslmode ?? (nodes.every(isLocal) ? 'disable' : 'verify-full');
   if (!effective.startsWith('verify'))
     throw new Error(`the store URL has sslrootcert, which sslmode=${effective} ignores`);
-  if (!isAbsolute(sslrootcert)) throw new Error('the store URL must have the full path of sslrootcert');
+  if (!isAbsolute(sslrootcert)) throw new Error('the store URL must give sslrootcert as a full path');
   return { ...mode, sslrootcert };
 }
 
@@ -204,6 +204,6 @@ function readPath(topology: RedisUrl['topology'], path: string): { sentinel?: st
   if (sentinel === '') throw new Error('the store URL lacks the name of the master set: redis+sentinel://H1,H2/NAME');
   const db = parts.join('/');
   if (!/^\d{0,4}$/.test(db)) throw new Error('the store URL names a database that is not a number');
-  if (topology === 'cluster' && Number(db) !== 0) throw new Error('a Redis Cluster has no database but 0');
+  if (topology === 'cluster' && Number(db) !== 0) throw new Error('a Redis Cluster has only the database 0');
   return { ...(sentinel !== undefined && { sentinel }), db: Number(db) };
 }

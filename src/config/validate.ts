@@ -179,8 +179,8 @@ function settingsAt(path: Path, schema: unknown): string {
 }
 
 function listed(known: readonly string[]): string {
-  if (known.length === 1) return `only ${String(known[0])} stands here`;
-  return known.length > 12 ? 'docs/latchkey.example.yaml lists all' : `there are ${known.join(', ')}`;
+  if (known.length === 1) return `the only setting here is ${String(known[0])}`;
+  return known.length > 12 ? 'docs/latchkey.example.yaml lists all' : `the settings here are ${known.join(', ')}`;
 }
 
 /** Turns zod's issues into faults. Each unknown key becomes one fault, with the most likely intended key. */
@@ -209,7 +209,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   mail: 'this version sends no mail: remove it',
   smtp: 'this version sends no mail: remove it',
   email: 'this version sends no mail: remove it',
-  logo: 'this version shows no logo of the server: remove it, and set branding.name',
+  logo: 'this version does not show a logo: remove it, and set branding.name',
 };
 
 function unknownKey(key: string, path: Path, schema: unknown): Fault {

@@ -45,7 +45,7 @@ export function ruled(rule: Rule) {
 export const filePath = z
   .string()
   .min(1)
-  .regex(/^[^\r\n]*$/, 'must be the path of a file, and not what the file holds');
+  .regex(/^[^\r\n]*$/, 'must be the path of a file, not its content');
 
 export const email = z.string().refine((text) => normaliseEmail(text) !== undefined, 'must be an email address');
 
@@ -55,9 +55,11 @@ export const scopeName = z
   .string()
   .regex(
     /^[\x21\x23-\x5B\x5D-\x7E]+$/,
-    'is not a scope: write visible ASCII without blanks, quotes and backslashes (RFC 6749 §3.3)',
+    'is not a valid scope: use visible ASCII without spaces, quotes and backslashes (RFC 6749 §3.3)',
   );
-export const roleName = z.string().regex(/^[a-z][a-z0-9_-]{0,63}$/, 'must be lower case letters, digits, _ and -');
+export const roleName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,63}$/, 'must consist of lower-case letters, digits, _ and -');
 
 /** Signing algorithms of the key ring. */
 const SIGNING = ['ES256', 'RS256', 'PS256', 'EdDSA', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'] as const;

@@ -80,16 +80,16 @@ class ForeignStore extends Error {
 export function foreignStore({ maker, isMarked }: StoreOrigin, place: string): ForeignStore {
   if (maker === 'configured') {
     return new ForeignStore(
-      `the store ${place} was made by a configured server, and the demo would put accounts into it whose password ` +
-        'everybody knows. Name the configuration with --config FILE, or unset LATCHKEY_STORE to start the demo on its own store',
+      `the store ${place} was created by a configured server, and the demo would add accounts to it whose password ` +
+        'everybody knows. Name the configuration with --config FILE, or unset LATCHKEY_STORE to start the demo with its own store',
     );
   }
   const [first, second] = DEMO_EMAILS;
-  const why = isMarked ? 'was made by the demo' : `has an account of the demo (${first} or ${second})`;
+  const why = isMarked ? 'was created by the demo' : `has a demo account (${first} or ${second})`;
   const keep =
-    'If the store has become yours, remove those accounts with "latchkey accounts remove ACCOUNT" and start again';
+    'If you want to keep this store, remove those accounts with "latchkey accounts remove ACCOUNT" and start again';
   return new ForeignStore(
-    `the store ${place} ${why}, whose password everybody knows: a configured server does not open it. ` +
-      `Name another store under stores or by LATCHKEY_STORE${isMarked ? '' : `. ${keep}`}`,
+    `the store ${place} ${why}, whose password everybody knows, so a configured server does not open it. ` +
+      `Name another store in stores or LATCHKEY_STORE${isMarked ? '' : `. ${keep}`}`,
   );
 }

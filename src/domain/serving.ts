@@ -204,7 +204,7 @@ function openSelfRegistration(
     clock,
     random,
     keySets,
-    reportFailure: warningOf(log, 'the life of a client in use could not be extended; its next use tries again'),
+    reportFailure: warningOf(log, 'the lifetime of a client could not be extended; its next use tries again'),
   });
 }
 
@@ -223,7 +223,7 @@ interface PagesOptions {
 /** Page templates, and the records that bind an interaction or a form to one browser and one answer. */
 function openPages({ config, grants, clock, random, log, secrets, knownBrowser }: PagesOptions) {
   const pending = pendingRequests({ grants, clock, knownBrowser, limits: config.pending_requests });
-  const reportFailure = warningOf(log, 'a finished sign-in still counts as pending for some minutes');
+  const reportFailure = warningOf(log, 'a finished sign-in counts as pending for some more minutes');
   const logos = logoAddresses(secrets.derive('logos'));
   return {
     views: loadViews({ directory: VIEWS, brand: config.branding.name, logoPath: logos.pathOf }),

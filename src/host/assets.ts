@@ -21,7 +21,7 @@ export function assetRoutes(assets: readonly Asset[]): Route[] {
 export function logoRoute({ logos, outgoing }: { logos: LogoAddresses; outgoing: Outgoing }): Route {
   return route('GET', LOGO_PATH, unsecured, async (context) => {
     const place = logos.read(context.URL.searchParams);
-    if (place === undefined) throw new Problem('not-found', 'this server did not sign the address of the picture');
+    if (place === undefined) throw new Problem('not-found', 'this server did not sign the URL of the picture');
     const side = place.isOfOperator ? outgoing.ofOperator : outgoing.ofStrangers;
     const logo = await side.logos.find(place.url, widestBlock(clientAddress(context)));
     if (logo === undefined) throw new Problem('not-found', 'there is no usable picture');

@@ -91,8 +91,8 @@ function secureHeaders(issuer: string): Middleware {
 }
 
 const NOT_OURS =
-  'is neither that of the issuer nor in listen.aliases. A proxy must pass Host on, or be in listen.trusted_proxies and ' +
-  'name the host in X-Forwarded-Host';
+  'is neither the host of the issuer nor in listen.aliases. A proxy must forward Host, or be in listen.trusted_proxies and ' +
+  'send the host in X-Forwarded-Host';
 
 /** Records the facts of an admitted request, which were determined before Koa ran, and refuses any other request. */
 export function admitRequests(admitted: (request: object) => Admitted | undefined): Middleware {

@@ -161,8 +161,8 @@ export class StoreChecks {
     if (isKnown) return;
     this.#dependencies.log.error(
       { store: checked.role },
-      `the store for ${checked.role} does not hold any more what it held: it was emptied or replaced. ` +
-        'Restore it from a backup, or restart every server to go on with what is there',
+      `the store for ${checked.role} has lost its data: it was emptied or replaced. ` +
+        'Restore it from a backup, or restart every server to continue with the present data',
     );
   }
 

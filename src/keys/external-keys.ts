@@ -51,7 +51,7 @@ async function prove({ kid, alg, publicJwk }: FreshKey, name: string, signer: Ex
     await compactVerify(`${input}.${signature}`, await importJWK(publicJwk, alg));
   } catch (cause) {
     await signer.destroy(name);
-    throw new SignerUnavailable(`the HSM makes wrong signatures with its new ${alg} key ${kid}`, { cause });
+    throw new SignerUnavailable(`the HSM makes invalid signatures with its new ${alg} key ${kid}`, { cause });
   }
 }
 
@@ -104,15 +104,15 @@ function requireNone({ keys }: RingContent): void {
   const key = keys.find(({ external }) => external !== undefined);
   if (key === undefined) return;
   throw new SignerUnavailable(
-    `The private half of ${key.alg} key ${key.kid} is in an HSM, but the configuration names none: set keys.pkcs11 ` +
-      'until that key has retired.',
+    `The private key of ${key.alg} key ${key.kid} is in an HSM, but the configuration names no HSM: set keys.pkcs11 ` +
+      'until that key has been retired.',
   );
 }
 
 function missingText({ alg, kid, external = '' }: RingKey): string {
   return (
-    `The private half of ${alg} key ${kid} is not in the HSM, where it should be as ${external}: every node needs ` +
-    `the same token. If it is lost for good, run "latchkey keys revoke -- ${kid}".`
+    `The private key of ${alg} key ${kid} is not in the HSM under its name ${external}: every node needs ` +
+    `the same token. If the private key is lost for good, run "latchkey keys revoke -- ${kid}".`
   );
 }
 

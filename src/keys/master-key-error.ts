@@ -13,7 +13,7 @@ export class MasterKeyError extends Error {
   static missing(path: string): MasterKeyError {
     return new MasterKeyError(
       'missing',
-      `There is no master key at ${path}. Put yours back, or make one for a new installation as keys/README.md shows.`,
+      `There is no master key at ${path}. Put yours back, or create one for a new installation as keys/README.md shows.`,
     );
   }
 
@@ -21,7 +21,7 @@ export class MasterKeyError extends Error {
     return new MasterKeyError(
       'malformed',
       `${path} does not hold a master key: it must be 32 random bytes as 43 characters of base64url. ` +
-        'Put yours back, or make one for a new installation as keys/README.md shows.',
+        'Put yours back, or create one for a new installation as keys/README.md shows.',
     );
   }
 
@@ -37,7 +37,7 @@ export class MasterKeyError extends Error {
     const detail = cause instanceof Error ? cause.message : String(cause);
     return new MasterKeyError(
       'inaccessible',
-      `${path} cannot be read or made: ${detail}. Let the user that runs Latchkey own the file and its directory.`,
+      `${path} cannot be read or created: ${detail}. The user that runs Latchkey must own the file and its directory.`,
       { cause },
     );
   }
@@ -46,8 +46,8 @@ export class MasterKeyError extends Error {
   static wrong(path: string, id: string, sealedUnder: string): MasterKeyError {
     return new MasterKeyError(
       'wrong',
-      `${path} is not the master key of this store: the file holds key ${id}, the store is sealed under ${sealedUnder}. ` +
-        'Put the master key that belongs to this store back; keys/README.md says what is left to do when it is lost.',
+      `${path} is not the master key of this store: the file holds key ${id}, but the store is sealed under ${sealedUnder}. ` +
+        'Put the master key of this store back. If it is lost, keys/README.md says what you can do.',
     );
   }
 
@@ -58,15 +58,15 @@ export class MasterKeyError extends Error {
   static unfinished(path: string, next: string): MasterKeyError {
     return new MasterKeyError(
       'wrong',
-      `${path} is no longer the master key of this store: ${next} is, since "latchkey keys rewrap" was interrupted. ` +
-        'Run it again to finish.',
+      `${path} is no longer the master key of this store: it is ${next}, because "latchkey keys rewrap" was interrupted. ` +
+        'Run that command again to finish.',
     );
   }
 
   static damaged(path: string, purpose: string, cause: unknown): MasterKeyError {
     return new MasterKeyError(
       'damaged',
-      `What the store holds as "${purpose}" was damaged or altered: ${path} is its master key but does not open it. ` +
+      `The record "${purpose}" in the store was damaged or altered: ${path} is the right master key, but does not open it. ` +
         'Restore the records store from a backup.',
       { cause },
     );

@@ -11,9 +11,12 @@ export async function openExternal({ keys }: Pick<Config, 'keys'>): Promise<Exte
   if (pkcs11 === undefined) return undefined;
   const makesNewKeys = signer === 'pkcs11';
   const { openPkcs11Signer } = await import('./pkcs11/pkcs11-signer.ts').catch((cause: unknown) => {
-    throw new SignerUnavailable('keys.pkcs11 needs the binary of the package koffi: install without --omit=optional.', {
-      cause,
-    });
+    throw new SignerUnavailable(
+      'keys.pkcs11 needs the package koffi, which is not installed: install without --omit=optional.',
+      {
+        cause,
+      },
+    );
   });
   return { signer: await openPkcs11Signer(pkcs11, makesNewKeys ? algorithms : []), makesNewKeys };
 }

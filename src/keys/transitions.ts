@@ -74,6 +74,6 @@ export async function changeRing(
 /** @throws Error if there is no ring yet */
 export async function storedRing(records: RingRecords): Promise<StoredRing> {
   const stored = await records.read();
-  if (stored === undefined) throw new Error('there are no keys yet: the first start of the server makes them');
+  if (stored === undefined) throw new Error('there are no keys yet: start the server once to create them');
   return stored;
 }

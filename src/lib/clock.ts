@@ -70,7 +70,7 @@ export function clockWarnings({ ahead }: SharedClock): string[] {
   const seconds = (Math.abs(ahead) / 1000).toFixed(1);
   return [
     `this machine's clock is ${seconds} s ${ahead > 0 ? 'ahead of' : 'behind'} the store's: ` +
-      'have both follow NTP; what is stored counts by the time of the store',
+      'synchronise both by NTP; expiry follows the time of the store',
   ];
 }
 

@@ -14,8 +14,8 @@ export function publicKeyFault(jwk: Readonly<Record<string, unknown>>): string |
   if (PRIVATE_MEMBERS.some((name) => name in jwk)) return 'must be a public key, and this one is private';
   const { kty, crv, x } = jwk;
   if (kty === 'EC' && !CURVES.includes(String(crv))) return `must be on one of the curves ${CURVES.join(', ')}`;
-  if (kty === 'OKP' && isOfLowOrder(x)) return 'must not be a point of low order, for which anybody can sign';
-  if (!isReadable(jwk)) return 'must be a whole public key, whose point is on its curve';
+  if (kty === 'OKP' && isOfLowOrder(x)) return 'must not be a point of low order, because anybody could sign for it';
+  if (!isReadable(jwk)) return 'must be a complete public key, whose point is on its curve';
   if (kty !== 'RSA') return undefined;
   const modulus = numberIn(jwk['n']);
   return rsaSizeFault(modulus.toString(2).length, numberIn(jwk['e'])) ?? modulusFault(modulus);
@@ -39,7 +39,7 @@ export function rsaSizeFault(bits: number, exponent: bigint): string | undefined
 function modulusFault(modulus: bigint): string | undefined {
   if (modulus % 2n === 0n || PRIMES.some((prime) => modulus % prime === 0n)) return 'must not have a small factor';
   if (!SUBGROUPS.every(([prime, powers]) => powers.has(modulus % prime))) return undefined;
-  return 'must be made again: a faulty chip made it, and its private half can be computed (ROCA, CVE-2017-15361)';
+  return 'must be replaced: a faulty chip generated it, so anybody can compute its private key (ROCA, CVE-2017-15361)';
 }
 
 /** Tells whether Node can read a key. Node checks the lengths, and that a point is on its curve. */

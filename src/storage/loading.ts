@@ -28,7 +28,7 @@ export async function assertLoaded(store: Pick<Store, 'get'>, place: string): Pr
   if (found === undefined) return;
   const { by } = found.value;
   throw new StoreLoading(
-    `the store ${place} holds a part only: "latchkey store ${by}" has not finished. Run it again with the same source, ` +
+    `the store ${place} is incomplete: "latchkey store ${by}" has not finished. Run it again with the same source, ` +
       'or empty the store',
   );
 }
@@ -110,7 +110,7 @@ export class Load {
     this.#renewedAt = performance.now();
     const value = { ...this.#value, aliveAt: await this.#store.time() };
     if (!(await this.#store.replace(loadingKey, value, this.#version))) {
-      throw new StoreLoading('this process was stopped for too long: another one fills the store now');
+      throw new StoreLoading('this process was suspended for too long, and another one now fills the store');
     }
     this.#version += 1;
   }
@@ -128,7 +128,7 @@ function assertContinuable(found: Loading, { by, source, aliveAt }: Loading, pla
   }
   if (aliveAt - found.aliveAt < DEAD_AFTER) {
     throw new StoreLoading(
-      `another process fills ${place} now: wait until it ends, or stop it and wait ${DEAD_AFTER / 1000} s`,
+      `another process is filling ${place}: wait until it ends, or stop it and wait ${DEAD_AFTER / 1000} s`,
     );
   }
 }
@@ -137,7 +137,7 @@ async function assertEmpty(store: Store, place: string): Promise<void> {
   for await (const batch of store.dump()) {
     const kinds = [...new Set(batch.filter((item) => !isLoadingMark(item)).map(kindOf))];
     if (kinds.length === 0) continue;
-    const server = kinds.includes('readiness') ? ' A server uses it, or did a minute ago.' : '';
+    const server = kinds.includes('readiness') ? ' A server uses it, or has used it within the last minute.' : '';
     throw new StoreLoading(
       `${place} is not empty (${kinds.slice(0, 5).join(', ')}): nothing was changed.${server} Name an empty store`,
     );

@@ -74,15 +74,15 @@ describe('A backup file', function () {
   });
 
   it('is refused under another passphrase, in a newer format, and if it is no backup', async () => {
-    await assert.rejects(read(whole, `${secret}!`), /another passphrase/);
+    await assert.rejects(read(whole, `${secret}!`), /the passphrase is wrong/);
     const newer = Buffer.from(whole);
     newer.write('latchkey-backup 2\n', 'latin1');
-    await assert.rejects(read(newer), /format 2, and this Latchkey reads 1: restore it with the newer one/);
-    await assert.rejects(read(Buffer.from('SQLite format 3\0'.repeat(100))), /is not a backup/);
+    await assert.rejects(read(newer), /format 2, but this version of Latchkey reads only 1: use a newer version/);
+    await assert.rejects(read(Buffer.from('SQLite format 3\0'.repeat(100))), /is not a Latchkey backup/);
   });
 
   it('takes no name that is taken, and leaves nothing of one that failed', async () => {
-    await assert.rejects(writeBackup(file, { secret, description, random: systemRandom }, batches()), /there already/);
+    await assert.rejects(writeBackup(file, { secret, description, random: systemRandom }, batches()), /already exists/);
     assert.deepEqual(readFileSync(file), whole);
     const failing = join(folder, 'failing');
     const broken = (async function* () {

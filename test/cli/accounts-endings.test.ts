@@ -72,7 +72,7 @@ for (const backend of serverStores) {
 
       const before = { ...withAdmin, tokens: { ...withAdmin.tokens } };
       const out = await latchkey(`remove-role ${ALICE.email} admin`);
-      assert.match(out, /^alice@example\.com has the roles user\n {2}- its access tokens are revoked;/);
+      assert.match(out, /^alice@example\.com now has the roles user\n {2}- its access tokens are revoked;/);
       await untilRefused(before);
       assert.deepEqual(await seen(before), [401, 401, 401]);
       assert.ok(await isSignedIn(nodes, withAdmin));
@@ -89,10 +89,10 @@ for (const backend of serverStores) {
       const out = await latchkey(`disable ${ALICE.email}`);
       assert.equal(
         out,
-        `disabled alice@example.com: nobody can sign in to it, and these have ended
-  - 2 sessions, and what 2 apps may do
-  - APIs refuse its access tokens within 1s where they listen for it, within 10s where they ask
-  - "latchkey accounts enable alice@example.com" allows it to sign in again
+        `disabled alice@example.com: nobody can sign in to it
+  - 2 sessions and the access of 2 apps end
+  - APIs that follow the status events refuse the access tokens within 1s, all other APIs within 10s
+  - "latchkey accounts enable alice@example.com" allows sign-in again
 `,
       );
       for (const each of [one, two]) await untilRefused(each);
@@ -127,8 +127,8 @@ for (const backend of serverStores) {
       const one = await inNewBrowser(nodes.issuer, { clientId: 'demo-notes' });
       const asked = await setup.latchkey(`accounts remove ${ALICE.email}`, { answers: ['n'] });
       assert.equal(asked.code, 1);
-      assert.match(asked.err, /^removing alice@example\.com \(acc_\w+\), its password, and\n {2}- 1 session, and/);
-      assert.match(asked.err, /the configuration names it under accounts/);
+      assert.match(asked.err, /^removing alice@example\.com \(acc_\w+\) and its password\n {2}- 1 session and/);
+      assert.match(asked.err, /the configuration lists alice@example\.com under accounts/);
       assert.deepEqual(await left(one), [true, true, true]);
 
       await latchkey(`remove ${ALICE.email} --yes`);
@@ -150,9 +150,9 @@ for (const backend of serverStores) {
         new RegExp(
           `^email +admin@example.com\nverified +${time}, by the configuration\nname +Admin\nid +acc_\\w+\nstate +active\n` +
             `created +${time}, by configuration\npassword +set ${time}\n` +
-            `roles +user, admin\nwhich open +notes:read\n\n` +
+            `roles +user, admin\nscopes by role +notes:read\n\n` +
             `session +browser +signed in +last used +apps\n[\\w-]{43} +Safari on iPhone +${time} +${time} +demo-notes\n\n` +
-            `app +may\ndemo-notes +openid; notes:read at http://localhost:\\d+\n$`,
+            `app +access\ndemo-notes +openid; notes:read at http://localhost:\\d+\n$`,
         ),
       );
       const shown = JSON.parse(await latchkey(`show ${ADMIN.email} --json`)) as Record<string, unknown>;

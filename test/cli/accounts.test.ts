@@ -11,8 +11,8 @@ import { command, type Said } from '../support/command.ts';
 import { makeStore } from '../support/made-store.ts';
 import { WorkingDirectory } from './latchkey.ts';
 
-const REVOKED = `  - its access tokens are revoked; its apps stay signed in, and get new ones
-  - APIs refuse its access tokens within 1s where they listen for it, within 10s where they ask
+const REVOKED = `  - its access tokens are revoked; its apps stay signed in and get new ones
+  - APIs that follow the status events refuse the access tokens within 1s, all other APIs within 10s
 `;
 const PASSWORD = 'plum cassette harbour';
 const CONFIG = `issuer: http://localhost:3000
@@ -101,11 +101,11 @@ describe('latchkey accounts', () => {
       assert.deepEqual([code, out], [0, 'email  name  roles  state  id\n']);
       assert.match(
         err,
-        /^latchkey: nobody in \S+ has the role "stafff", and the configuration names no such role \(did you mean staff\?\); it has admin, staff, user\n$/,
+        /^latchkey: no account in \S+ has the role "stafff", and the configuration does not mention it \(did you mean staff\?\); it mentions admin, staff, user\n$/,
       );
       const known = await run('list --role staff --json');
       assert.deepEqual([known.code, known.out], [0, '[]\n']);
-      assert.match(known.err, /^latchkey: nobody in \S+ has the role "staff"\n$/);
+      assert.match(known.err, /^latchkey: no account in \S+ has the role "staff"\n$/);
     });
   });
 
@@ -114,7 +114,7 @@ describe('latchkey accounts', () => {
       const { code, out, err, asked } = await run('add Ann@Example.com --name Ann', { answers: [PASSWORD, PASSWORD] });
       assert.deepEqual([code, err], [0, '']);
       assert.match(out, /^added account ann@example\.com in sqlite:.*store\.db: acc_\w+\n$/);
-      assert.deepEqual(asked, ['(secretly) Password, or nothing for none: ', '(secretly) The same again: ']);
+      assert.deepEqual(asked, ['(secretly) Password (empty for none): ', '(secretly) Repeat the password: ']);
       assert.ok(await isPassword('ann@example.com', PASSWORD));
       assert.deepEqual(await rolesOf('ann@example.com'), ['user']);
       for (const name of readdirSync(directory.path).filter((file) => file.startsWith('store.db')))
@@ -133,7 +133,7 @@ describe('latchkey accounts', () => {
       assert.deepEqual(await claims('vic@xn--mnchen-3ya.example'), ['operator', 'operator']);
       assert.match(await succeeds('show uwe@example.com'), /^verified +no$/m);
       assert.match(await succeeds('verify uwe@example.com'), /^uwe@example\.com is verified\n/);
-      assert.match(await succeeds('verify uwe@example.com'), /verified already, by the operator/);
+      assert.match(await succeeds('verify uwe@example.com'), /already verified, by the operator/);
       assert.deepEqual(await claims('uwe@example.com'), ['operator', 'operator']);
       assert.match(await succeeds('show uwe@example.com'), /^verified +\d.*, by the operator$/m);
     });
@@ -157,13 +157,16 @@ describe('latchkey accounts', () => {
     it('makes an account without a password where nobody is asked, and says what to do then', async () => {
       const { code, err } = await run('add dan@example.com');
       assert.equal(code, 0);
-      assert.equal(err, 'latchkey: it has no password; "latchkey accounts password dan@example.com" sets one\n');
+      assert.equal(
+        err,
+        'latchkey: the account has no password; "latchkey accounts password dan@example.com" sets one\n',
+      );
     });
 
     it('takes no password that the pages would not take, nor one that was mistyped', async () => {
       const short = { answers: ['short', 'short'] };
       await fails('add eve@example.com', 1, 'this password cannot be used. Use at least 15 characters.', short);
-      await fails('add eve@example.com', 1, 'the two passwords are not the same', { answers: [PASSWORD, 'another'] });
+      await fails('add eve@example.com', 1, 'the two passwords differ', { answers: [PASSWORD, 'another'] });
       await fails('add eve@example.com --password-file -', 1, 'there is no password in standard input');
       assert.equal(await rolesOf('eve@example.com'), undefined);
     });
@@ -172,7 +175,7 @@ describe('latchkey accounts', () => {
       await succeeds('add fay@example.com', { answers: [PASSWORD, PASSWORD] });
       const { code, err, asked } = await run('add FAY@example.com --roles admin', { answers: ['y', 'n', 'n'] });
       assert.deepEqual([code, asked], [1, []]);
-      assert.match(err, /fay@example\.com has an account in .* already; "latchkey accounts show fay@example\.com"/);
+      assert.match(err, /fay@example\.com already has an account in .*; "latchkey accounts show fay@example\.com"/);
       assert.ok(await isPassword('fay@example.com', PASSWORD));
       assert.deepEqual(await rolesOf('fay@example.com'), ['user']);
     });
@@ -187,10 +190,10 @@ describe('latchkey accounts', () => {
     before(() => succeeds('add rob@example.com'));
 
     it('give roles that the configuration names and take them away, one or several', async () => {
-      const has = 'rob@example.com has the roles';
+      const has = 'rob@example.com now has the roles';
       assert.equal(
         await succeeds('add-role rob@example.com staff,admin'),
-        `${has} user, staff, admin; its next tokens say so\n`,
+        `${has} user, staff, admin; new tokens contain them\n`,
       );
       assert.equal(await succeeds('remove-role rob@example.com staff,user'), `${has} admin\n${REVOKED}`);
       assert.deepEqual(await rolesOf('rob@example.com'), ['admin']);
@@ -200,9 +203,9 @@ describe('latchkey accounts', () => {
       await fails(
         'add-role rob@example.com stuff',
         1,
-        'there is no terminal to ask at: add --yes to continue without asking',
+        'there is no terminal to ask for confirmation: add --yes to continue without asking',
       );
-      await fails('add-role rob@example.com stuff', 1, 'names no role "stuff" (did you mean staff?)', {
+      await fails('add-role rob@example.com stuff', 1, 'does not mention the role "stuff" (did you mean staff?)', {
         answers: ['n'],
       });
       assert.deepEqual(await rolesOf('rob@example.com'), ['admin']);
@@ -232,13 +235,13 @@ describe('latchkey accounts', () => {
   });
 
   const misunderstood: Record<string, string> = {
-    '': 'accounts needs one of list, show, add,',
+    '': 'accounts needs an action: list, show, add,',
     lsit: 'there is no command "accounts lsit" (did you mean list?)',
     add: 'accounts add needs an EMAIL',
     'add-role ann@example.com': 'accounts add-role needs a ROLE',
     'list ann@example.com': 'accounts list does not take "ann@example.com"',
     'add ann@example.com bob@example.com': 'accounts add does not take "bob@example.com"',
-    'add-role ann@example.com Admin': '"Admin" is not a role: write lower case letters, digits, _ and -',
+    'add-role ann@example.com Admin': '"Admin" is not a valid role: use lower-case letters, digits, _ and -',
     'add ann@example.com --password=hunter2': 'accounts has no option --password',
   };
   for (const [line, message] of Object.entries(misunderstood)) {

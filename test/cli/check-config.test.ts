@@ -67,7 +67,7 @@ describe('latchkey check-config', () => {
     assert.equal(code, 0);
     assert.match(
       err,
-      /^warning:\n {2}latchkey\.yaml:10 {2}clients\[1\]\.secret: client "job": everybody on this machine may read job/,
+      /^warning:\n {2}latchkey\.yaml:10 {2}clients\[1\]\.secret: client "job": every user of this machine may read job/,
     );
   });
 
@@ -81,7 +81,7 @@ describe('latchkey check-config', () => {
     const { code, out, err } = await directory.run(['check-config'], { OLD: 'demo-web-secret' });
     assert.deepEqual([code, out], [1, '']);
     const ofJob = (key: string, bits: number) =>
-      `clients[1].${key}: client "job": can be guessed: it has at most ${bits} of the 128 bits that it needs; make one with: latchkey secret new`;
+      `clients[1].${key}: client "job": can be guessed: it has at most ${bits} bits of entropy instead of 128; generate one with latchkey secret new`;
     assert.equal(
       err,
       `latchkey: latchkey.yaml has 2 problems:\n\n  latchkey.yaml:10  ${ofJob('secret', 14)}\n  latchkey.yaml:11  ${ofJob('previous_secret', 71)}\n`,
@@ -104,7 +104,7 @@ accounts:
     assert.match(out, /^configuration is valid/);
     assert.match(
       err,
-      /^warning:\n {2}latchkey\.yaml:3 {2}accounts\[0\]\.password: makes no account at the first start\. .+\n\n$/,
+      /^warning:\n {2}latchkey\.yaml:3 {2}accounts\[0\]\.password: is too weak, so the first start refuses to create the account\. .+\n\n$/,
     );
     assert.ok(!err.includes('password1234567'));
   });
@@ -114,7 +114,7 @@ accounts:
     assert.equal(code, 1);
     assert.match(
       err,
-      /^latchkey: none\.yaml has a problem:\n\n {2}cannot be read \(ENOENT\): there is no .*none\.yaml; name one that is there\n$/,
+      /^latchkey: none\.yaml has a problem:\n\n {2}cannot be read \(ENOENT\): .*none\.yaml does not exist; name an existing file\n$/,
     );
   });
 });

@@ -59,7 +59,7 @@ default_resource: '${api}'
       assert.ok(await setup.takes(tokens['access_token']));
       assert.match(
         await setup.succeeds('clients disable demo-notes'),
-        /^disabled client "demo-notes": it gets no tokens, and its tokens are revoked\n {2}- APIs refuse its access tokens within 1s/,
+        /^disabled client "demo-notes": it gets no tokens, and its tokens are revoked\n {2}- APIs that follow the status events refuse the access tokens within 1s/,
       );
       await setup.untilRefused(tokens['access_token']);
       for (const node of origins) {
@@ -71,7 +71,7 @@ default_resource: '${api}'
 
       assert.equal(
         await setup.succeeds('clients enable demo-notes'),
-        'client "demo-notes" is enabled: it gets new tokens\n',
+        'client "demo-notes" is enabled: it can get tokens again\n',
       );
       assert.equal(await setup.succeeds('clients enable demo-notes'), 'client "demo-notes" was not disabled\n');
       assert.equal((await refresh(origins[1], tokens['refresh_token'])).body['error'], 'invalid_grant');
@@ -87,7 +87,7 @@ default_resource: '${api}'
       assert.match(second, /^[\w-]{43}$/);
       assert.equal(
         err,
-        'the new secret of client "job"; it is shown only now\n' +
+        'this is the new secret of client "job"; it is not shown again\n' +
           'the previous secret stays valid until the next roll; if it has leaked, roll with --now\n',
       );
       assert.deepEqual([await isGood(FIRST.JOB_SECRET), await isGood(second)], [true, true]);
@@ -124,11 +124,9 @@ default_resource: '${api}'
         'roll-secret demo-web':
           /"demo-web" is defined in the configuration: in the demo, move its secret to previous_secret, .*"latchkey revoke --client demo-web"/,
         'roll-secret nobody': /there is no client "nobody" in /,
-        'disable nobody':
-          /there is no client "nobody", neither in the configuration nor in .*"latchkey clients list" shows all/,
-        'enable nobody': /there is no client "nobody", neither/,
-        'remove demo-web':
-          /remove it from the demo and start the server again, then "latchkey revoke --client demo-web"/,
+        'disable nobody': /there is no client "nobody" in the configuration or in .*"latchkey clients list" shows all/,
+        'enable nobody': /there is no client "nobody" in the configuration or in/,
+        'remove demo-web': /remove it from the demo, restart the server, and run "latchkey revoke --client demo-web"/,
       };
       for (const [line, message] of Object.entries(cases)) {
         const { code, out, err } = await setup.latchkey(`clients ${line}`);

@@ -193,7 +193,7 @@ job        machine  Nightly job  store
   it('adds no client whose secret can be guessed', async () => {
     const { code, out, err } = await run('add job.yaml', { JOB_SECRET: 'abc' });
     assert.deepEqual([code, out], [1, '']);
-    assert.match(err, /job\.yaml:4 {2}secret: client "job": can be guessed: .*; make one with: latchkey secret new/);
+    assert.match(err, /job\.yaml:4 {2}secret: client "job": can be guessed: .*; generate one with latchkey secret new/);
     assert.doesNotMatch((await run('list')).out, /job/);
   });
 
@@ -203,7 +203,10 @@ job        machine  Nightly job  store
     directory.write('job.yaml', JOB.replace('{ env: JOB_SECRET }', '{ file: secret }'));
     const { code, err } = await run('add job.yaml');
     assert.equal(code, 0);
-    assert.match(err, /job\.yaml:4 {2}secret: client "job": everybody on this machine may read secret; chmod 600 it/);
+    assert.match(
+      err,
+      /job\.yaml:4 {2}secret: client "job": every user of this machine may read secret; run chmod 600 on it/,
+    );
   });
 
   it('leaves no secret in the store', async () => {
@@ -226,7 +229,7 @@ job        machine  Nightly job  store
       `latchkey: bad.yaml has 2 problems:
 
   bad.yaml:9  clients[1].redirect_uris: client "shop": needs at least one address for type spa
-  bad.yaml:9  clients[1].client_id: client "shop": is the name of a client of the configuration: change it there (it is "shop")
+  bad.yaml:9  clients[1].client_id: client "shop": is the id of a client in the configuration: change it there (it is "shop")
 `,
     );
     assert.match(await run('list').then(({ out }) => out), /^client_id .*\nshop [^\n]*\n$/);
@@ -237,7 +240,7 @@ job        machine  Nightly job  store
     assert.equal(code, 1);
     assert.match(
       err,
-      /^latchkey: none\.yaml has a problem:\n\n {2}cannot be read \(ENOENT\): there is no .*none\.yaml; name one that is there\n$/,
+      /^latchkey: none\.yaml has a problem:\n\n {2}cannot be read \(ENOENT\): .*none\.yaml does not exist; name an existing file\n$/,
     );
   });
 
@@ -248,7 +251,7 @@ job        machine  Nightly job  store
     assert.deepEqual([code, out], [1, '']);
     assert.equal(
       err,
-      'latchkey: client "shop" is defined in the configuration: remove it from latchkey.yaml and start the server again, ' +
+      'latchkey: client "shop" is defined in the configuration: remove it from latchkey.yaml, restart the server, ' +
         'then "latchkey revoke --client shop"\n',
     );
   });
@@ -258,7 +261,7 @@ job        machine  Nightly job  store
     configure(`  - ${JOB.trimEnd().replaceAll('\n', '\n    ')}\n`);
     assert.deepEqual(await places(), ['shop: configuration', 'job: configuration', 'job: store']);
     const { code, out } = await run('remove job', FIRST);
-    assert.deepEqual([code, out], [0, 'removed client "job" from sqlite:store.db; the one of latchkey.yaml stays\n']);
+    assert.deepEqual([code, out], [0, 'removed client "job" from sqlite:store.db; latchkey.yaml still defines it\n']);
     assert.deepEqual(await places(), ['shop: configuration', 'job: configuration']);
   });
 
@@ -268,8 +271,8 @@ job        machine  Nightly job  store
     assert.match(out, /^[\w-]{43}\n$/);
     assert.equal(
       err,
-      'registers 3 clients at http://localhost:3000/register within 2h; it is shown only now\n' +
-        'latchkey: registration.enabled is not set, so nobody can use it\n',
+      'this token registers 3 clients at http://localhost:3000/register within 2h; it is not shown again\n' +
+        'latchkey: registration.enabled is not set, so nobody can use this token\n',
     );
     const files = readdirSync(directory.path).filter((name) => name.startsWith('store.db'));
     for (const name of files) assert.ok(!readFileSync(join(directory.path, name)).includes(out.trim()), name);
@@ -282,10 +285,10 @@ job        machine  Nightly job  store
   });
 
   const misunderstood: Record<string, string> = {
-    '': 'clients needs one of list, add, remove, disable, enable, roll-secret, invite',
+    '': 'clients needs an action: list, add, remove, disable, enable, roll-secret, invite',
     lsit: 'there is no command "clients lsit" (did you mean list?)',
     toString:
-      'there is no command "clients toString": there are list, add, remove, disable, enable, roll-secret, invite',
+      'there is no command "clients toString" (actions: list, add, remove, disable, enable, roll-secret, invite)',
     add: 'clients add needs a FILE: latchkey clients add FILE',
     remove: 'clients remove needs a CLIENT_ID: latchkey clients remove CLIENT_ID',
     'list shop': 'clients list does not take "shop": latchkey clients list [--json]',

@@ -108,7 +108,7 @@ describe('check-config without a configuration', () => {
     assert.deepEqual([code, out], [1, '']);
     assert.equal(
       err,
-      'latchkey: there is no latchkey.yaml here; name a file with --config FILE, or write one: latchkey init\n',
+      'latchkey: there is no latchkey.yaml in this folder; name a file with --config FILE, or create one with latchkey init\n',
     );
   });
 });

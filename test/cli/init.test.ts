@@ -75,7 +75,7 @@ describe('latchkey init', () => {
       environment: { ...environment, LATCHKEY_CONFIG: other },
     });
     assert.equal(odd.code, 0);
-    assert.match(odd.err, /^warning:\n.*issuer: names port 3000, but the server listens on port 4000/);
+    assert.match(odd.err, /^warning:\n.*issuer: has port 3000, but the server listens on port 4000/);
     assert.ok(existsSync(other));
   });
 

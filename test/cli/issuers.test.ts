@@ -86,7 +86,7 @@ describe('latchkey issuers', () => {
     const { out } = await run('list');
     assert.equal(
       out,
-      `issuer                   stands for   clients  where
+      `issuer                   subject      clients  where
 https://cluster.example  service      portal   configuration
 https://partner.example  new_account  portal   store
 `,
@@ -117,13 +117,13 @@ https://partner.example  new_account  portal   store
     assert.equal(code, 1);
     assert.match(err, /has 3 problems/);
     assert.match(err, /max_lifetime: .*must be at most 24h/);
-    assert.match(err, /claims: .*is required for subject\.is service/);
+    assert.match(err, /claims: .*is required if subject\.is is "service"/);
     assert.match(err, /resources\[0\]: .*is not under resources \(did you mean https:\/\/api\.example\.com\?\)/);
   });
 
   it('says that one of the configuration is removed there', async () => {
     const { code, err } = await run('remove', cluster.issuer);
-    assert.deepEqual([code, err.includes('remove it from latchkey.yaml and start the server again')], [1, true]);
+    assert.deepEqual([code, err.includes('remove it from latchkey.yaml, restart the server')], [1, true]);
   });
 
   it('says what a token would become, as often as it is asked', async () => {
@@ -134,7 +134,7 @@ https://partner.example  new_account  portal   store
         [tried.code, verdict(tried), tried.err],
         [0, 'The token is accepted: client "portal" gets a token for the client itself.', ''],
       );
-      assert.match(tried.out, /^client {4}portal\nresource {2}https:\/\/api\.example\.com\n/m);
+      assert.match(tried.out, /^client {8}portal\nresource {6}https:\/\/api\.example\.com\n/m);
     }
     const person = partner.assertion({ email: 'zoe@partner.example', email_verified: true });
     assert.equal(
@@ -145,18 +145,18 @@ https://partner.example  new_account  portal   store
 
   it('says which check refuses a token, and why', async () => {
     const refusals: [token: string, reason: string, more?: string[]][] = [
-      ['nonsense', 'not_a_jwt;'],
-      [partner.assertion(), 'issuer_unknown;'],
-      [pod({ aud: API }), 'audience_foreign;'],
-      [pod({ exp: now() - 100 }), 'expired;'],
-      [pod({ sub: 'system:serviceaccount:shop:other' }), 'claim_not_accepted;'],
-      [pod(), 'client_not_allowed;', ['--client', 'other']],
+      ['nonsense', 'not_a_jwt'],
+      [partner.assertion(), 'issuer_unknown'],
+      [pod({ aud: API }), 'audience_foreign'],
+      [pod({ exp: now() - 100 }), 'expired'],
+      [pod({ sub: 'system:serviceaccount:shop:other' }), 'claim_not_accepted'],
+      [pod(), 'client_not_allowed', ['--client', 'other']],
     ];
     for (const [token, reason, more = []] of refusals) {
       const tried = await run('test', token, ...more);
       assert.deepEqual([tried.code, tried.err], [1, '']);
-      assert.match(tried.out, /^The token is refused, because this condition is not met: .+\.$/m);
-      assert.match(verdict(tried), new RegExp(`^That is check \\d+ of \\d+, ${reason} docs/trusted-issuers`));
+      assert.match(tried.out, /^The token is refused. This check failed: .+\.$/m);
+      assert.match(verdict(tried), new RegExp(`^It is check \\d+ of \\d+ \\(${reason}\\); docs/trusted-issuers`));
     }
   });
 

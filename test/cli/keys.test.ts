@@ -98,7 +98,7 @@ describe('latchkey keys', () => {
       assert.match(
         out,
         new RegExp(
-          `^kid +algorithm  state    from +until +private half\n[\\w-]{43}  ES256      signing  ${time}  ${time}  ring\n[\\w-]{43}  RS256      signing  ${time}  ${time}  ring\n$`,
+          `^kid +algorithm  state    from +until +private key\n[\\w-]{43}  ES256      signing  ${time}  ${time}  ring\n[\\w-]{43}  RS256      signing  ${time}  ${time}  ring\n$`,
         ),
       );
       await startNode();
@@ -125,7 +125,7 @@ describe('latchkey keys', () => {
     it('says so where no server has made any keys yet, and makes none', async () => {
       const { code, err } = await run('list');
       assert.equal(code, 1);
-      assert.match(err, /^latchkey: there is no store at sqlite:store\.db \(stores\.grants, with latchkey\.yaml\): /);
+      assert.match(err, /^latchkey: there is no store at sqlite:store\.db \(stores\.grants in latchkey\.yaml\): /);
     });
 
     it('does not make a master key where there is none', async () => {
@@ -143,7 +143,7 @@ describe('latchkey keys', () => {
       await startNode();
       const { code, out } = await run('rotate');
       assert.equal(code, 0);
-      assert.match(out, /^announcing the next key of ES256, RS256; it signs 1d later, when APIs know it\n/);
+      assert.match(out, /^announcing the next key of ES256, RS256; it begins to sign 1d later, once APIs know it\n/);
       assert.match(out, /^RS256 {2}[\w-]{43} {2}announced, signs from 2\d{3}-/m);
       const es256 = (await listed()).filter(({ algorithm }) => algorithm === 'ES256');
       assert.deepEqual(
@@ -177,10 +177,10 @@ describe('latchkey keys', () => {
       assert.deepEqual([refused.code, refused.out], [1, '']);
       assert.match(refused.err, new RegExp(`^revoking ES256 key ${kid}, signing since 2\\d{3}-`));
       for (const line of [
-        '/jwks stops showing it: at most 1m from now on every node, and 5m later for who keeps /jwks',
-        'a new key signs at once',
-        'access tokens that it has signed are refused: for https://api.example.com',
-        "ID tokens that it has signed are refused: of shop, and of the store's apps with ES256",
+        'every node removes it from /jwks within 1m; an API that caches /jwks may use it for 5m longer',
+        'a new key signs from now on',
+        'access tokens that it has signed become invalid, for https://api.example.com',
+        'ID tokens that it has signed become invalid, for shop and for apps in the store that use ES256',
       ]) {
         assert.ok(refused.err.includes(`  - ${line}\n`), refused.err);
       }
@@ -196,7 +196,7 @@ describe('latchkey keys', () => {
       const kid = await kidOf('RS256');
       const { code, err } = await run(`revoke -- ${kid}`);
       assert.equal(code, 1);
-      assert.match(err, /there is no terminal to ask at: add --yes to continue without asking/);
+      assert.match(err, /there is no terminal to ask for confirmation: add --yes to continue without asking/);
       assert.equal(await kidOf('RS256'), kid);
       const { out } = await run(`revoke --yes --json -- ${kid}`);
       const signing = await kidOf('RS256');
@@ -209,8 +209,8 @@ describe('latchkey keys', () => {
       await startNode();
       const [kid, next] = [await kidOf('ES256'), await kidOf('ES256', 'announced')];
       const { out, err } = await run(`revoke --yes -- ${kid}`);
-      assert.ok(err.includes(`  - ${next} signs at once\n`));
-      assert.equal(out, `revoked ${kid}; ${next} signs ES256\n`);
+      assert.ok(err.includes(`  - ${next} signs from now on\n`));
+      assert.equal(out, `revoked ${kid}; ${next} now signs ES256\n`);
     });
 
     it('knows the keys of the ring only', async () => {
@@ -267,7 +267,7 @@ describe('latchkey keys', () => {
 
       const revoked = await run(`revoke --yes -- ${await kidOf('ES256', 'announced')}`);
       assert.equal(revoked.code, 0);
-      assert.match(revoked.err, / {2}- its private half is destroyed in the HSM: key_\w+\n/);
+      assert.match(revoked.err, / {2}- its private key is destroyed in the HSM: key_\w+\n/);
       assert.equal((await privateKeysIn(token)).filter((name) => made.includes(name)).length, 1);
       assert.equal((await run('rewrap --yes')).code, 0);
       assert.match((await run('list')).out, / {2}HSM: \S+$/m);
@@ -298,7 +298,7 @@ describe('latchkey keys', () => {
       const { code, out, err } = await run('rewrap --yes');
       assert.equal(code, 0);
       assert.match(err, /^changing the master key\n {2}- the keys in the store are sealed under a new master key/);
-      assert.match(out, /^keys\/master\.key is the new master key, [\w-]{16}\./);
+      assert.match(out, /^keys\/master\.key is now the new master key, [\w-]{16}\./);
       assert.notEqual(read(), present);
       assert.equal(read('.old'), present);
       assert.equal(statSync(masterFile()).mode & 0o777, 0o600);
@@ -375,7 +375,7 @@ describe('latchkey keys', () => {
           assert.ok(error instanceof Error);
           assert.match(
             error.message,
-            /master\.key\.new is, since "latchkey keys rewrap" was interrupted\. Run it again/,
+            /master\.key\.new, because "latchkey keys rewrap" was interrupted\. Run that command again/,
           );
           return true;
         });
@@ -403,11 +403,11 @@ describe('latchkey keys', () => {
   });
 
   const misunderstood: Record<string, string> = {
-    '': 'keys needs one of list, rotate, revoke, rewrap, export-public',
+    '': 'keys needs an action: list, rotate, revoke, rewrap, export-public',
     lsit: 'there is no command "keys lsit" (did you mean list?)',
     'list now': 'keys list does not take "now": latchkey keys list [--json]',
     revoke: 'keys revoke needs a KID: latchkey keys revoke KID [--json] [--yes]',
-    'revoke -abc': 'keys has no option -a; a word that begins with a dash stands after --',
+    'revoke -abc': 'keys has no option -a; put an argument that begins with a dash after --',
     'list --yes': 'keys list does not take --yes: latchkey keys list [--json]',
     'rewrap --alg ES256': 'keys rewrap does not take --alg: latchkey keys rewrap [--json] [--yes] [--to FILE]',
     'rotate --to x': 'keys rotate does not take --to: latchkey keys rotate [--json] [--alg ALG]',

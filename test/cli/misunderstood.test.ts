@@ -46,7 +46,7 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
   ],
   'accounts frobnicate': [
     2,
-    'latchkey: there is no command "accounts frobnicate": there are list, show, add, verify, add-role, remove-role, password, sign-out, disable, enable, remove',
+    'latchkey: there is no command "accounts frobnicate" (actions: list, show, add, verify, add-role, remove-role, password, sign-out, disable, enable, remove)',
     HELP('accounts'),
   ],
   'keys export': [2, 'latchkey: there is no command "keys export" (did you mean export-public?)', HELP('keys')],
@@ -61,7 +61,7 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
   'start --help=yes': [2, 'latchkey: --help does not take a value', HELP('start')],
   '--config DIR/none.yaml accounts list': [
     2,
-    'latchkey: the command comes before its options: latchkey accounts list --config DIR/none.yaml',
+    'latchkey: put the command before its options: latchkey accounts list --config DIR/none.yaml',
     OVERVIEW,
   ],
   'check-config DIR/host.yaml': [
@@ -79,16 +79,16 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
     1,
     'latchkey: DIR/none.yaml has a problem:',
     '',
-    '  cannot be read (ENOENT): there is no DIR/none.yaml; name one that is there',
+    '  cannot be read (ENOENT): DIR/none.yaml does not exist; name an existing file',
   ],
   'check-config --config DIR': [
     1,
     'latchkey: DIR has a problem:',
     '',
-    '  cannot be read (EISDIR): it is a folder; name the file in it',
+    '  cannot be read (EISDIR): it is a folder; name a file in it',
   ],
   'health --redy': [2, 'latchkey: health has no option --redy (did you mean --ready?)', HELP('health')],
-  accounts: [2, /accounts needs one of list, show, add, /, HELP('accounts')],
+  accounts: [2, /accounts needs an action: list, show, add, /, HELP('accounts')],
   'accounts lsit': [2, 'latchkey: there is no command "accounts lsit" (did you mean list?)', HELP('accounts')],
   'accounts list now': [
     2,
@@ -103,7 +103,7 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
   ],
   'accounts list --role Staff': [
     2,
-    'latchkey: "Staff" is not a role: write lower case letters, digits, _ and -',
+    'latchkey: "Staff" is not a valid role: use lower-case letters, digits, _ and -',
     HELP('accounts'),
   ],
   'accounts list --config --json': [2, 'latchkey: --config needs a value: --config FILE', HELP('accounts')],
@@ -124,21 +124,21 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
   'accounts add ann': [2, 'latchkey: "ann" is not an email address, such as ann@example.com', HELP('accounts')],
   'accounts add ann@example.com --password x': [
     2,
-    'latchkey: accounts has no option --password, which everybody on this machine could read: use --password-file FILE, or - for standard input',
+    'latchkey: accounts has no option --password, because everybody on this machine could read it: use --password-file FILE, or - for standard input',
     HELP('accounts'),
   ],
   'accounts add ann@example.com --password-file DIR/none': [
     1,
     'latchkey: DIR/none does not exist: name an existing file, or create it (ENOENT)',
   ],
-  'accounts add ann@example.com --password-file DIR': [1, 'latchkey: DIR is a folder: name the file in it (EISDIR)'],
+  'accounts add ann@example.com --password-file DIR': [1, 'latchkey: DIR is a folder: name a file in it (EISDIR)'],
   'accounts add ann@example.com --password-file DIR/empty': [
     1,
     'latchkey: there is no password in DIR/empty: put it on one line',
   ],
   'accounts add ann@example.com --roles Admin': [
     2,
-    'latchkey: "Admin" is not a role: write lower case letters, digits, _ and -',
+    'latchkey: "Admin" is not a valid role: use lower-case letters, digits, _ and -',
     HELP('accounts'),
   ],
   'accounts verify': [
@@ -160,9 +160,9 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
     1,
     'latchkey: DIR/none.yaml has a problem:',
     '',
-    '  cannot be read (ENOENT): there is no DIR/none.yaml; name one that is there',
+    '  cannot be read (ENOENT): DIR/none.yaml does not exist; name an existing file',
   ],
-  'clients add DIR/host.yaml': [1, '  DIR/host.yaml:6  listen: is not a setting: only clients stands here'],
+  'clients add DIR/host.yaml': [1, '  DIR/host.yaml:6  listen: is not a setting: the only setting here is clients'],
   'clients add DIR/job': [
     1,
     'latchkey: DIR/job has a problem:',
@@ -200,22 +200,22 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
     1,
     'latchkey: there is no issuer "https://nobody.example" in sqlite:DIR/store.db',
   ],
-  keys: [2, 'latchkey: keys needs one of list, rotate, revoke, rewrap, export-public', HELP('keys')],
+  keys: [2, 'latchkey: keys needs an action: list, rotate, revoke, rewrap, export-public', HELP('keys')],
   'keys revoke': [2, 'latchkey: keys revoke needs a KID: latchkey keys revoke KID [--json] [--yes]', HELP('keys')],
   'keys revoke -abc': [
     2,
-    'latchkey: keys has no option -a; a word that begins with a dash stands after --',
+    'latchkey: keys has no option -a; put an argument that begins with a dash after --',
     HELP('keys'),
   ],
   'keys list': [
     1,
-    'latchkey: There is no master key at DIR/keys/master.key. Put yours back, or make one for a new installation as keys/README.md shows.',
+    'latchkey: There is no master key at DIR/keys/master.key. Put yours back, or create one for a new installation as keys/README.md shows.',
   ],
   'keys rewrap --yes --to DIR/job': [
     1,
-    'latchkey: --to DIR/job is the file of clients[1].secret in DIR/latchkey.yaml: name a file that does not exist and will be created, or one that holds a new master key',
+    'latchkey: --to DIR/job is already the file of clients[1].secret in DIR/latchkey.yaml: name a file that does not exist yet, or one that holds a new master key',
   ],
-  'keys rewrap --yes --to DIR/linked': [1, /^latchkey: --to DIR\/linked is the file of clients\[1\]\.secret /],
+  'keys rewrap --yes --to DIR/linked': [1, /^latchkey: --to DIR\/linked is already the file of clients\[1\]\.secret /],
   'start --config DIR/host.yaml': [
     1,
     /^latchkey: listen\.host "no-such-host\.invalid" has no address \(E\w+\): set it \(LATCHKEY_HOST\) to an address of this machine, or to 0\.0\.0\.0 for all$/,
@@ -226,19 +226,19 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
   ],
   'start --config DIR/proc.yaml': [
     1,
-    'latchkey: sqlite:/proc/x/y.db cannot be opened: its folder cannot be made (ENOENT); name another file by stores.grants, stores.records or LATCHKEY_STORE',
+    'latchkey: sqlite:/proc/x/y.db cannot be opened: its folder cannot be created (ENOENT); name another file in stores.grants, stores.records or LATCHKEY_STORE',
   ],
   'start --config DIR/folder.yaml': [
     1,
-    'latchkey: sqlite:/proc cannot be opened: it is a folder (EISDIR); name another file by stores.grants, stores.records or LATCHKEY_STORE',
+    'latchkey: sqlite:/proc cannot be opened: it is a folder (EISDIR); name another file in stores.grants, stores.records or LATCHKEY_STORE',
   ],
   'start --config DIR/text.yaml': [
     1,
-    'latchkey: sqlite:DIR/host.yaml is not a database: name another file by stores.grants, stores.records or LATCHKEY_STORE',
+    'latchkey: sqlite:DIR/host.yaml is not a database: name another file in stores.grants, stores.records or LATCHKEY_STORE',
   ],
   'start --config DIR/keys.yaml': [
     1,
-    /^latchkey: \/proc\/x\/master\.key cannot be read or made: ENOENT.* Let the user that runs Latchkey own/,
+    /^latchkey: \/proc\/x\/master\.key cannot be read or created: ENOENT.* The user that runs Latchkey must own/,
   ],
   'secret new --file /proc/x/y': [
     1,
@@ -253,13 +253,16 @@ const WRONG: Record<string, [code: 1 | 2, ...lines: (string | RegExp)[]]> = {
     'latchkey: revoke needs one of --account, --client, --issuer, --session, --token, --everything',
     HELP('revoke'),
   ],
-  'revoke --session s --before 1h': [2, 'latchkey: --before does not go with --session', HELP('revoke')],
+  'revoke --session s --before 1h': [2, 'latchkey: --before cannot be combined with --session', HELP('revoke')],
   'revoke --everything --before yesterday': [
     2,
     /^latchkey: --before "yesterday" must be a time such as 2026-01-31T12:00:00Z/,
     HELP('revoke'),
   ],
-  'revoke --everything': [1, 'latchkey: there is no terminal to ask at: add --yes to continue without asking'],
+  'revoke --everything': [
+    1,
+    'latchkey: there is no terminal to ask for confirmation: add --yes to continue without asking',
+  ],
   'revoke --token DIR/none': [1, 'latchkey: DIR/none does not exist: name an existing file, or create it (ENOENT)'],
   secret: [2, 'latchkey: secret needs an action: latchkey secret new [--file FILE]', HELP('secret')],
   'secret mew': [2, 'latchkey: there is no command "secret mew" (did you mean new?)', HELP('secret')],

@@ -34,7 +34,7 @@ for (const backend of serverStores) {
       assert.deepEqual([asked.code, asked.out], [1, '']);
       assert.match(
         asked.err,
-        /^revoking what alice@example\.com has\n {2}- \d+ sessions?, and what \d+ apps? may do\n(?: {2}- .*\n){2}latchkey: nothing was changed\n$/,
+        /^revoking everything issued to alice@example\.com\n {2}- \d+ sessions? and the access of \d+ apps? end\n(?: {2}- .*\n){2}latchkey: nothing was changed\n$/,
       );
       const nobody = await setup.latchkey(`revoke --account ${ALICE.email}`);
       assert.deepEqual([nobody.code, nobody.err.includes('latchkey help')], [1, false]);
@@ -56,7 +56,7 @@ for (const backend of serverStores) {
       await sleep(5);
       const late = await holder();
       const out = await setup.succeeds(`revoke --account ${ALICE.email} --before ${instant} --yes`);
-      assert.match(out, /^revoked what alice@example\.com has from before 2\d{3}-/);
+      assert.match(out, /^revoked everything issued to alice@example\.com before 2\d{3}-/);
       await setup.untilRefused(early.tokens['access_token']);
       assert.deepEqual(await left(early), [false, false, false]);
       assert.deepEqual(await left(late), [true, true, true]);
@@ -126,7 +126,7 @@ for (const backend of serverStores) {
       for (const input of [forged, 'nonsense', 'a.b.c']) {
         const { code, err } = await setup.latchkey('revoke --token - --yes', { input });
         assert.equal(code, 1);
-        assert.match(err, /^latchkey: this is not a token of this server, or it has expired/);
+        assert.match(err, /^latchkey: this server did not issue this token, or the token has expired/);
       }
       assert.deepEqual(await left(alice), [true, true, true]);
     });
@@ -156,8 +156,8 @@ describe('latchkey revoke', () => {
   const KINDS = '--account, --client, --issuer, --session, --token, --everything';
   const misunderstood: Record<string, string> = {
     '': `revoke needs one of ${KINDS}`,
-    '--account a@example.com --client b': 'revoke takes one of --account and --client, not both: run it once for each',
-    '--session x --before 1h': '--before does not go with --session',
+    '--account a@example.com --client b': 'revoke takes only one of --account and --client: run it once for each',
+    '--session x --before 1h': '--before cannot be combined with --session',
     '--everything --before soon': '--before "soon" must be a time such as 2026-01-31T12:00:00Z, or how long ago',
     '--everything --before 2026-02-30x': '--before "2026-02-30x" must be a time such as',
     '--everything --before 2996-01-31': '--before "2996-01-31" must be in the past',

@@ -198,7 +198,7 @@ describe('latchkey start', function () {
       const { code, err } = await directory.run([], { ...environment, LATCHKEY_WORKERS: workers });
       assert.equal(
         err,
-        `latchkey: port ${port} is in use: stop what uses it, or set another listen.port (LATCHKEY_PORT)\n`,
+        `latchkey: port ${port} is in use: stop the program that uses it, or set another listen.port (LATCHKEY_PORT)\n`,
       );
       assert.equal(code, 1);
     }
@@ -254,7 +254,7 @@ describe('latchkey start', function () {
     assert.equal(code, 1);
     assert.match(
       err,
-      /^latchkey: demo mode has a problem:\n\n {2}NODE_ENV: is production; .*write a latchkey\.yaml\n$/,
+      /^latchkey: demo mode has a problem:\n\n {2}NODE_ENV: is production; .*create a latchkey\.yaml\n$/,
     );
   });
 });

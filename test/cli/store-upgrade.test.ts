@@ -82,7 +82,7 @@ describe('The format of a store', function () {
   });
 
   it('is not raised while a server runs that cannot read the new one, and nothing changes', async () => {
-    await assert.rejects(upgradeByNext('yes'), new RegExp(`a server that does not read format ${NEXT} uses the store`));
+    await assert.rejects(upgradeByNext('yes'), new RegExp(`a server that cannot read format ${NEXT} uses the store`));
     await assert.rejects(upgradeByNext(undefined), /there is no terminal to ask at/);
     const { formats } = await upgradeBesideNobody('no');
     assert.equal(formats.reads, NEWEST_FORMAT);
@@ -92,7 +92,7 @@ describe('The format of a store', function () {
     let calls = 0;
     const { code, said, formats } = await upgradeBesideNobody('yes', () => (calls += 1));
     assert.deepEqual([code, calls, formats], [0, 1, { oldest: NEXT, writes: NEXT, reads: NEXT }]);
-    assert.match(said, new RegExp(`upgrading the place from format ${NEWEST_FORMAT} to ${NEXT}, while servers serve`));
+    assert.match(said, new RegExp(`upgrading the place from format ${NEWEST_FORMAT} to ${NEXT}, while servers run`));
     assert.match(said, /does what the test says: 7 records/);
     assert.match(said, new RegExp(`the place has format ${NEXT}\n$`));
     // This version refuses it from now on, and says what to do.

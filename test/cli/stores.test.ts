@@ -31,8 +31,8 @@ describe('The store of a command', () => {
   for (const line of COMMANDS) {
     it(`is not made by "${line}", which says where it looked and what makes one`, async () => {
       const { code, out, err } = await run(line);
-      const how = `the first start of the server makes it: latchkey start --config ${file}`;
-      assert.equal(err, `latchkey: there is no store at sqlite:${database} (stores.grants, with ${file}): ${how}\n`);
+      const how = `start the server once to create it: latchkey start --config ${file}`;
+      assert.equal(err, `latchkey: there is no store at sqlite:${database} (stores.grants in ${file}): ${how}\n`);
       assert.deepEqual([code, out, readdirSync(join(directory.path, 'etc'))], [1, '', ['latchkey.yaml']]);
     });
   }
@@ -44,7 +44,7 @@ describe('The store of a command', () => {
       await makeStore(`sqlite:${database}`);
       const { code, err } = await run('accounts add ann@example.com', { environment });
       assert.equal(code, 1);
-      const place = `${redis.url} (stores.records, with ${file})`;
+      const place = `${redis.url} (stores.records in ${file})`;
       assert.match(err, new RegExp(`^latchkey: there is no store at ${place.replaceAll(/[()./]/g, '\\$&')}: `));
       const port = Number(new URL(redis.url).port);
       assert.equal(await redisCommand(port, (client) => client.dbsize()), 0);
@@ -68,14 +68,14 @@ describe('The store of a command', () => {
     const none = await directory.run(['accounts', 'list']);
     assert.match(
       none.err,
-      /^latchkey: there is no latchkey\.yaml here, and no store of the demo either \(sqlite:.*\/demo\/latchkey\.db\): name your configuration with --config FILE, or start the demo/,
+      /^latchkey: there is no latchkey\.yaml in this folder, and the demo has no store yet \(sqlite:.*\/demo\/latchkey\.db\): name your configuration with --config FILE, or start the demo/,
     );
     assert.ok(!existsSync(join(directory.path, '.latchkey')));
     await makeStore(`sqlite:${join(directory.path, '.latchkey/demo/latchkey.db')}`, 'demo');
     const { code, out, err } = await directory.run(['accounts', 'list']);
     assert.equal(
       err,
-      'latchkey: this is the store of the demo (sqlite:.latchkey/demo/latchkey.db); yours is named by --config FILE\n',
+      'latchkey: this is the store of the demo (sqlite:.latchkey/demo/latchkey.db); name your own configuration with --config FILE\n',
     );
     assert.deepEqual([code, out], [0, 'email  name  roles  state  id\n']);
   });
@@ -83,12 +83,12 @@ describe('The store of a command', () => {
   it('is not that of the demo beside a configuration, nor that of a configured server without one', async () => {
     await makeStore(`sqlite:${database}`, 'demo');
     const foreign = await run('accounts list');
-    assert.match(foreign.err, /was made by the demo, .*a configured server does not open it/);
+    assert.match(foreign.err, /was created by the demo, .*a configured server does not open it/);
     assert.deepEqual([foreign.code, foreign.out], [1, '']);
     const own = join(directory.path, 'own.db');
     await makeStore(`sqlite:${own}`);
     const ended = await command(['accounts', 'list'], { environment: { LATCHKEY_STORE: `sqlite:${own}` } });
-    assert.match(ended.err, /was made by a configured server/);
+    assert.match(ended.err, /was created by a configured server/);
     assert.deepEqual([ended.code, ended.out], [1, '']);
   });
 

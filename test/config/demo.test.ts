@@ -53,7 +53,7 @@ describe('Demo mode', () => {
     assert.deepEqual([config.issuer, config.stores.grants], ['http://127.0.0.1:3000', 'sqlite:x']);
   });
 
-  const fix = 'demo mode has passwords that everybody knows and is for this machine alone; write a latchkey.yaml';
+  const fix = 'demo mode has passwords that everybody knows, so it is for this machine only; create a latchkey.yaml';
 
   it('is refused in production and wherever another machine could reach it, with every reason', () => {
     const environment = {
@@ -77,7 +77,7 @@ describe('Demo mode', () => {
   it('is refused a port that leaves no room for its apps', () => {
     for (const port of ['0', '65532', 'x', '-1', '3000.5']) {
       assert.deepEqual(refused({ LATCHKEY_PORT: port }), [
-        'LATCHKEY_PORT: must be a whole number from 1 to 65531, as the demo takes the four ports after it too',
+        'LATCHKEY_PORT: must be a whole number from 1 to 65531, because the demo also uses the four ports after it',
       ]);
     }
   });

@@ -88,11 +88,11 @@ describe('Clients that are not of the configuration', () => {
   - { client_id: last, client_name: Last, type: web, secret: { env: NOT_SET }, redirect_uris: ['http://app.example'], frst_party: true }
 `);
     assert.deepEqual(problems, [
-      '3 clients[1].client_id: client "shop": is the name of a client of the configuration: change it there',
+      '3 clients[1].client_id: client "shop": is the id of a client in the configuration: change it there',
       '7 clients[2].secret: client "job": a secret may not stand in this file; write { file: PATH } or { env: NAME }',
-      '8 clients[2].scopes[0]: client "job": is not a scope of any of its resources; there are openid, profile, email, roles, offline_access, notes:read',
+      '8 clients[2].scopes[0]: client "job": is not a scope of any of its resources; their scopes are openid, profile, email, roles, offline_access, notes:read',
       '9 clients[2].resources[1]: client "job": is not under resources',
-      '10 clients[3].client_id: client "sound": is already the client_id of clients[0]',
+      '10 clients[3].client_id: client "sound": is already used as the client_id of clients[0]',
       '10 clients[3].redirect_uris[0]: client "sound": must not have a wildcard; list every address',
       '11 clients[4].type: client "odd": must be one of spa, web, machine (did you mean spa?)',
       '12 clients[5].secret: client "last": the environment variable NOT_SET is not set',
@@ -131,7 +131,7 @@ describe('Clients that are not of the configuration', () => {
     ],
     'an app on a device that listens at a name of its own': [
       app("redirect_uris: ['http://127.0.0.1/cb'], post_logout_redirect_uris: ['http://app.localhost/']"),
-      '1 post_logout_redirect_uris[0]: client "app": must be at 127.0.0.1, [::1] or localhost for a native app',
+      '1 post_logout_redirect_uris[0]: client "app": must be on 127.0.0.1, [::1] or localhost for a native app',
     ],
   };
   for (const [what, [text, problem]] of Object.entries(faulty)) {

@@ -23,7 +23,7 @@ const MACHINE = ['client_id: job', 'client_name: Job', 'type: machine', 'secret:
 const API =
   '\nresources: [{ identifier: https://api.example.com, name: API, scopes: { orders: { description: Orders } } }]';
 const HTTPS_ONLY = 'must be https: http is for loopback addresses only';
-const SPELLING = 'as clients compare it character by character';
+const SPELLING = 'because clients compare it character by character';
 const DURATION = 'must be a duration such as 90s, 15m, 1h or 14d';
 
 /** What is refused: the file, and every problem that it must report. */
@@ -42,10 +42,10 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       '3 workers: must be a number',
       '4 resources[0].name: is required',
       '6 clients[0].type: client "a": must be one of spa, web, machine (did you mean spa?)',
-      '6 clients[0].scopes[0]: client "a": is not a scope of any of its resources (did you mean openid?); there are openid, profile, email, roles, offline_access, a:read',
+      '6 clients[0].scopes[0]: client "a": is not a scope of any of its resources (did you mean openid?); their scopes are openid, profile, email, roles, offline_access, a:read',
       '6 clients[0].resources[0]: client "a": is not under resources (did you mean https://api.example.com?)',
-      '7 clients[1].secret: client "b": can be guessed: it has at most 37 of the 128 bits that it needs; make one with: latchkey secret new',
-      '7 clients[1].scopes[0]: client "b": is not a scope of any of its resources (did you mean a:read?); there are openid, profile, email, roles, offline_access, a:read',
+      '7 clients[1].secret: client "b": can be guessed: it has at most 37 bits of entropy instead of 128; generate one with latchkey secret new',
+      '7 clients[1].scopes[0]: client "b": is not a scope of any of its resources (did you mean a:read?); their scopes are openid, profile, email, roles, offline_access, a:read',
       '7 clients[1].resources[0]: client "b": is not under resources (did you mean https://api.example.com?)',
       '8 accounts[0].email: must be an email address',
       '8 accounts[0].password: is shorter than passwords.min_length (15)',
@@ -57,18 +57,18 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   ],
   'response types of registration without the grant that signs people in': [
     `${ISSUER}\nprofile: legacy\nregistration: { grant_types: [client_credentials], response_types: [code, id_token] }`,
-    ['3 registration.response_types: needs authorization_code under registration.grant_types, which signs people in'],
+    ['3 registration.response_types: needs authorization_code under registration.grant_types'],
   ],
   'writes to a file that wait for replicas': [
     `${ISSUER}\nstores: { grants: 'redis://r1', records: 'sqlite:a.db', durability: replicated }`,
     [
-      '2 stores.durability: must not be replicated for records, which are in a file: only a Redis or a PostgreSQL has replicas',
+      '2 stores.durability: must not be replicated for records, which are in a file: only Redis and PostgreSQL have replicas',
     ],
   ],
   'one role in a file whose writes wait for replicas': [
     `${ISSUER}\nstores: { durability: { grants: replicated } }`,
     [
-      '2 stores.durability.grants: must not be replicated for grants, which are in a file: only a Redis or a PostgreSQL has replicas',
+      '2 stores.durability.grants: must not be replicated for grants, which are in a file: only Redis and PostgreSQL have replicas',
     ],
   ],
   'an empty file': ['', ['- issuer: is required']],
@@ -82,10 +82,13 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   ],
   'an issuer with a query': ['issuer: https://a.example?x=1', ['1 issuer: must not have a query or a fragment']],
   'an issuer with a fragment': ['issuer: "https://a.example#x"', ['1 issuer: must not have a query or a fragment']],
-  'an issuer with a password': ['issuer: https://u:p@a.example', ['1 issuer: must not hold a user name or a password']],
+  'an issuer with a password': [
+    'issuer: https://u:p@a.example',
+    ['1 issuer: must not contain a user name or a password'],
+  ],
   'an issuer with a path': [
     'issuer: https://a.example/auth',
-    ['1 issuer: must not have a path: give the server a host name of its own'],
+    ['1 issuer: must not have a path: give the server its own host name'],
   ],
   'an issuer that ends with a slash': [
     'issuer: https://a.example/',
@@ -97,7 +100,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   ],
   'an issuer below a path': [
     'issuer: https://a.example/login',
-    ['1 issuer: must not have a path: give the server a host name of its own'],
+    ['1 issuer: must not have a path: give the server its own host name'],
   ],
   'an unknown setting, with the one that was meant': [
     `${ISSUER}\nisuer: x\nlisten: { prot: 1 }\nnonsense: 1`,
@@ -111,8 +114,8 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
     `${ISSUER}\nworkers: 1\nworkers: 2`,
     ['3 workers is written twice in one mapping, first on line 2; keep one'],
   ],
-  'text that is not YAML': [`${ISSUER}\n\tworkers: 1`, ['2 is indented with a tab; YAML wants spaces']],
-  'a second document': [`${ISSUER}\n---\n${ISSUER}`, ['2 a second document starts here; one file holds one']],
+  'text that is not YAML': [`${ISSUER}\n\tworkers: 1`, ['2 is indented with a tab; YAML allows only spaces']],
+  'a second document': [`${ISSUER}\n---\n${ISSUER}`, ['2 a second document starts here; a file may hold only one']],
   'values of a wrong type': [
     `${ISSUER}\nworkers: two\nlisten: { port: 1.5, aliases: a }\nsign_up: { enabled: yes }\nbranding: 3\nkeys_dir: ''`,
     [
@@ -120,7 +123,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       '3 listen.port: must be a whole number',
       '3 listen.aliases: must be a list',
       '4 sign_up.enabled: must be true or false',
-      '5 branding: must be a mapping of settings: only name stands here',
+      '5 branding: must be a mapping of settings: the only setting here is name',
       '6 keys_dir: must not be empty',
     ],
   ],
@@ -163,8 +166,8 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
     `${ISSUER}\nkeys: { sign: 5m, announce: 6m, publish: 60m, jwks_max_age: 5m }`,
     [
       '2 keys.sign: must not be shorter than keys.announce (6m)',
-      '2 keys.announce: must be longer than keys.jwks_max_age plus keys.clock_skew (6m), or an API that keeps /jwks for as long as it may would meet a key that it does not know',
-      '2 keys.publish: must be at least 61m: tokens.id_token (1h) plus keys.clock_skew (1m), or tokens would outlive the key that verifies them',
+      '2 keys.announce: must be longer than keys.jwks_max_age plus keys.clock_skew (6m), otherwise an API with a cached /jwks could meet a key that it does not know',
+      '2 keys.publish: must be at least 61m: tokens.id_token (1h) plus keys.clock_skew (1m); otherwise tokens would outlive the key that verifies them',
     ],
   ],
   'clocks that may be further apart than proofs should be remembered': [
@@ -174,7 +177,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   'keys that the tokens of one API outlive': [
     `${ISSUER}\nkeys: { publish: 2h }\nresources: [{ identifier: https://api.example.com, name: API, access_token_ttl: 2h }]`,
     [
-      '2 keys.publish: must be at least 121m: resources[0].access_token_ttl (2h) plus keys.clock_skew (1m), or tokens would outlive the key that verifies them',
+      '2 keys.publish: must be at least 121m: resources[0].access_token_ttl (2h) plus keys.clock_skew (1m); otherwise tokens would outlive the key that verifies them',
     ],
   ],
   'an algorithm that is none': [
@@ -183,16 +186,16 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   ],
   'an algorithm that is there twice': [
     `${ISSUER}\nkeys: { algorithms: [ES256, RS256, ES256] }`,
-    ['2 keys.algorithms[2]: ES256 is in the list already'],
+    ['2 keys.algorithms[2]: ES256 is already in the list'],
   ],
   'no algorithm at all': [`${ISSUER}\nkeys: { algorithms: [] }`, ['2 keys.algorithms: needs at least one algorithm']],
   'keys in an HSM that is not named': [
     `${ISSUER}\nkeys: { signer: pkcs11 }`,
-    ['2 keys.signer: is pkcs11, but keys.pkcs11 does not say where that is'],
+    ['2 keys.signer: is pkcs11, but keys.pkcs11 is not set'],
   ],
   'algorithms that no HSM can do': [
     `${ISSUER}\nkeys:\n  algorithms: [ES256, RS256, ML-DSA-44]\n  signer: pkcs11\n  pkcs11: { module: /dev/null, token: a, pin: { env: WEB_SECRET } }`,
-    ['3 keys.algorithms[2]: PKCS#11 modules cannot do ML-DSA-44 yet; keys.signer ring can'],
+    ['3 keys.algorithms[2]: PKCS#11 modules do not support ML-DSA-44 yet; set keys.signer to ring'],
   ],
   'an HSM whose module is not there': [
     `${ISSUER}\nkeys: { pkcs11: { module: no-such.so, token: a, pin: { env: WEB_SECRET } } }`,
@@ -201,7 +204,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   'an HSM with a label that no token can have, and a PIN in the file': [
     `${ISSUER}\nkeys:\n  pkcs11:\n    module: no-such.so\n    token: ' blank'\n    pin: 1234`,
     [
-      '5 keys.pkcs11.token: must be the label of a token: 1 to 32 characters',
+      '5 keys.pkcs11.token: must be a token label of 1 to 32 characters',
       '6 keys.pkcs11.pin: a secret may not stand in this file; write { file: PATH } or { env: NAME }',
     ],
   ],
@@ -233,7 +236,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   'TLS files that are not there, and an http issuer with TLS': [
     'issuer: http://localhost\nlisten: { tls: { cert: no-such.pem, key: no-such.pem } }',
     [
-      '1 issuer: must be https, as listen.tls is set',
+      '1 issuer: must be https, because listen.tls is set',
       `2 listen.tls.cert: the file ${resolve('no-such.pem')} cannot be read (ENOENT)`,
       `2 listen.tls.key: the file ${resolve('no-such.pem')} cannot be read (ENOENT)`,
     ],
@@ -275,7 +278,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   'an app that wants to be called and says not where': [
     client(...WEB, `grant_types: [${CIBA_GRANT}]`, 'backchannel_token_delivery_mode: ping'),
     [
-      '3 clients[0].backchannel_client_notification_endpoint: client "web": is required where backchannel_token_delivery_mode is ping',
+      '3 clients[0].backchannel_client_notification_endpoint: client "web": is required if backchannel_token_delivery_mode is ping',
     ],
   ],
   'an app that would be called in clear, and asks nobody': [
@@ -285,7 +288,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   'an app that asks nobody and would be called': [
     client(...WEB, CALLBACK, 'backchannel_client_notification_endpoint: https://app.example/'),
     [
-      `8 clients[0].backchannel_client_notification_endpoint: client "web": is for clients with the grant type ${CIBA_GRANT}`,
+      `8 clients[0].backchannel_client_notification_endpoint: client "web": is only for clients with the grant type ${CIBA_GRANT}`,
     ],
   ],
   'an app without a secret that asks people from elsewhere': [
@@ -329,12 +332,12 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   ],
   'response types for a machine': [
     client(...MACHINE, 'response_types: [code]'),
-    ['7 clients[0].response_types: client "job": must be left out for type machine, which signs nobody in'],
+    ['7 clients[0].response_types: client "job": must be left out for type machine, which does not sign people in'],
   ],
   'tokens to the browser where they must be bound to a key': [
     client(...SPA, CALLBACK, 'profile: legacy', 'dpop_bound_access_tokens: true', 'response_types: [code, code token]'),
     [
-      '9 clients[0].response_types: client "shop": must not give tokens to the browser where dpop_bound_access_tokens is set',
+      '9 clients[0].response_types: client "shop": must not return tokens to the browser if dpop_bound_access_tokens is set',
     ],
   ],
   'token exchange by an app that cannot prove who it is, and without a policy': [
@@ -364,13 +367,13 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   'HS256 where it is not allowed, with a short secret': [
     client(...WEB, CALLBACK, 'id_token_signing_alg: HS256'),
     [
-      '6 clients[0].secret: client "web": must be at least 32 characters long, as signatures are made with it',
-      '8 clients[0].id_token_signing_alg: client "web": is HS256, which keys.hs256 does not allow: who verifies such a token could make one',
+      '6 clients[0].secret: client "web": must be at least 32 characters long, because it makes signatures',
+      '8 clients[0].id_token_signing_alg: client "web": is HS256, which keys.hs256 does not allow: anybody who can verify such a token can forge one',
     ],
   ],
   'HS256 for an app without a secret': [
     client(...SPA, CALLBACK, 'id_token_signing_alg: HS256'),
-    ['7 clients[0].id_token_signing_alg: client "shop": must not be HS256 for type spa, which keeps no secret'],
+    ['7 clients[0].id_token_signing_alg: client "shop": must not be HS256 for type spa, which cannot keep a secret'],
   ],
   'an app that proves nothing, of type web': [
     client(...WEB, CALLBACK, 'token_endpoint_auth_method: none'),
@@ -382,8 +385,8 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   'a client with a certificate that nobody asks for': [
     client('client_id: job', 'client_name: Job', 'type: machine', 'token_endpoint_auth_method: tls_client_auth'),
     [
-      '3 clients[0].tls_client_auth_subject_dn: client "job": or another tls_client_auth_* is required, and one only',
-      '6 clients[0].token_endpoint_auth_method: client "job": is tls_client_auth, for which listen.client_certificates.ca must be set',
+      '3 clients[0].tls_client_auth_subject_dn: client "job": or exactly one other tls_client_auth_* is required',
+      '6 clients[0].token_endpoint_auth_method: client "job": is tls_client_auth, which needs listen.client_certificates.ca',
     ],
   ],
   'authorities for outgoing calls in a file that is not there': [
@@ -403,8 +406,8 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       '  both: { from: name, value: x }, none: {}, place: { value: x, in: [token] } }',
     ),
     [
-      '7 clients[0].claims.sub: client "web": is a claim with a meaning of its own, which cannot be set: take another name',
-      '7 clients[0].claims.email_verified: client "web": is a claim with a meaning of its own, which cannot be set: take another name',
+      '7 clients[0].claims.sub: client "web": is a claim that cannot be set, because it has a fixed meaning: choose another name',
+      '7 clients[0].claims.email_verified: client "web": is a claim that cannot be set, because it has a fixed meaning: choose another name',
       '7 clients[0].claims["a b"]: client "web": must be the name of a claim: letters, digits and _ . : / -, at most 128',
       '7 clients[0].claims.groups.from: client "web": must be one of sub, email, email_verified, name, roles, updated_at',
       '8 clients[0].claims.both: client "web": needs either from or value',
@@ -414,7 +417,9 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   ],
   'claims where nobody signs in': [
     `${ISSUER}\nresources: [{ identifier: "https://api.example", name: A, claims: { a: { value: x, in: [userinfo] } } }]`,
-    ['2 resources[0].claims.a.in[0]: is for clients: those of a resource stand in access_token and introspection'],
+    [
+      '2 resources[0].claims.a.in[0]: is only for claims of clients: the claims of a resource can be in access_token and introspection',
+    ],
   ],
   'pairwise subjects of several hosts': [
     client(
@@ -427,11 +432,11 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
   ],
   'certificates from a header that anybody could write': [
     `${ISSUER}\nlisten: { client_certificates: { header: client-cert } }`,
-    ['2 listen.client_certificates.header: needs listen.trusted_proxies: anybody else could write it'],
+    ['2 listen.client_certificates.header: needs listen.trusted_proxies: otherwise anybody could send this header'],
   ],
   'certificates at a port without TLS': [
     `${ISSUER}\nlisten: { client_certificates: { port: 3443, url: "https://mtls.example.com" } }`,
-    ['2 listen.client_certificates.port: needs listen.tls; where a proxy ends TLS, write header'],
+    ['2 listen.client_certificates.port: needs listen.tls; if a proxy ends TLS, set header instead'],
   ],
   'a web app without secret and redirect URIs': [
     client('client_id: web', 'client_name: Web', 'type: web'),
@@ -444,7 +449,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
     client(...MACHINE, CALLBACK, 'post_logout_redirect_uris: [https://shop.example.com/]'),
     ['redirect_uris', 'post_logout_redirect_uris'].map(
       (key, index) =>
-        `${7 + index} clients[0].${key}: client "job": must be left out for type machine, which signs nobody in`,
+        `${7 + index} clients[0].${key}: client "job": must be left out for type machine, which does not sign people in`,
     ),
   ],
   'redirect URIs that could lead elsewhere': [
@@ -466,7 +471,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       'must be an absolute URI',
       'must not have a wildcard; list every address',
       'must not have a fragment',
-      'must not hold a user name or a password',
+      'must not contain a user name or a password',
       HTTPS_ONLY,
       'must be https, or a private-use scheme with a dot such as com.example.app:/callback',
       'must be an absolute URI',
@@ -507,7 +512,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       'default_resource: https://other.example.com',
     ) + API,
     [
-      '7 clients[0].scopes[1]: client "shop": is not a scope of any of its resources (did you mean orders?); there are openid, profile, email, roles, offline_access, orders',
+      '7 clients[0].scopes[1]: client "shop": is not a scope of any of its resources (did you mean orders?); their scopes are openid, profile, email, roles, offline_access, orders',
       '9 clients[0].default_resource: client "shop": must be one of the resources of the client',
     ],
   ],
@@ -520,7 +525,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
     [
       '3 clients[0].redirect_uris: client "web": needs at least one address for type web',
       '7 clients[0].redirect_uri: client "web": is not a setting (did you mean redirect_uris?)',
-      '8 clients[0].scopes[0]: client "web": is not a scope of any of its resources (did you mean openid?); there are openid, profile, email, roles, offline_access',
+      '8 clients[0].scopes[0]: client "web": is not a scope of any of its resources (did you mean openid?); their scopes are openid, profile, email, roles, offline_access',
     ],
   ],
   'names that are given twice': [
@@ -532,19 +537,19 @@ accounts:
       .replace('resources: [{', 'resources:\n  - {')
       .replace('}]', '}'),
     [
-      '7 clients[1].client_id: client "shop": is already the client_id of clients[0]',
-      '10 resources[1].identifier: is already the identifier of resources[0]',
-      '13 accounts[1].email: is already the email of accounts[0]',
+      '7 clients[1].client_id: client "shop": is already used as the client_id of clients[0]',
+      '10 resources[1].identifier: is already used as the identifier of resources[0]',
+      '13 accounts[1].email: is already used as the email of accounts[0]',
     ],
   ],
   'resources that cannot be': [
     `${ISSUER}\nresources:\n  - { identifier: api, name: A, scopes: { openid: { description: x }, "a b": { description: y } } }\n  - { identifier: "https://a.example#x", name: '' }\n  - { identifier: https://b.example, name: B, scopes: { openid: { description: x } } }`,
     [
       '3 resources[0].identifier: must be an absolute URI',
-      '3 resources[0].scopes["a b"]: is not a scope: write visible ASCII without blanks, quotes and backslashes (RFC 6749 §3.3)',
+      '3 resources[0].scopes["a b"]: is not a valid scope: use visible ASCII without spaces, quotes and backslashes (RFC 6749 §3.3)',
       '4 resources[1].identifier: must not have a fragment',
       '4 resources[1].name: must not be empty',
-      '5 resources[2].scopes.openid: is a scope of OpenID Connect itself: take another name',
+      '5 resources[2].scopes.openid: is a scope of OpenID Connect itself: choose another name',
     ],
   ],
   'an account whose password its owner could not choose': [
@@ -592,11 +597,11 @@ describe('A configuration file', () => {
     const bomb = Array.from({ length: 12 }, (_, level) =>
       level === 0 ? 'a0: &a0 [x, x]' : `a${level}: &a${level} [${`*a${level - 1}, `.repeat(9)}]`,
     );
-    assert.deepEqual(problemsOf(bomb.join('\n')), ['- has more than 100 aliases that repeat each other']);
+    assert.deepEqual(problemsOf(bomb.join('\n')), ['- has more than 100 aliases that refer to each other']);
   });
 
   it('is refused, not followed, when it is nested without end or too large', () => {
-    assert.equal(problemsOf('['.repeat(5_000))[0], '1 is nested too deep');
+    assert.equal(problemsOf('['.repeat(5_000))[0], '1 is nested too deeply');
     assert.deepEqual(problemsOf(`# ${'x'.repeat(1_048_576)}`), ['- is larger than 1 MiB']);
   });
 
@@ -635,7 +640,7 @@ describe('A configuration file', () => {
     assert.deepEqual(problems, [
       {
         path: '',
-        message: `cannot be read (ENOENT): there is no ${resolve('no-such.yaml')}; name one that is there`,
+        message: `cannot be read (ENOENT): ${resolve('no-such.yaml')} does not exist; name an existing file`,
       },
     ]);
   });

@@ -53,7 +53,7 @@ describe('The paths of a configuration', () => {
     const problems = (text: string) =>
       problemsOf(text, { folder: '../etc' }).map((line) => line.replaceAll(folder, ''));
     const moved = (here: string, there: string) =>
-      `starts from the folder of this file, where ${here} is not, but ${there} is: move it, or write the whole path; to start again, remove ${there}`;
+      `starts from the folder of this file, where ${here} is not, but ${there} is: move it, or write the full path; to start with an empty one, remove ${there}`;
     assert.deepEqual(problems(ISSUER), [
       `- stores.grants: ${moved('/etc/.latchkey/latchkey.db', '/cwd/.latchkey/latchkey.db')}`,
       `- keys_dir: ${moved('/etc/keys/master.key', '/cwd/keys/master.key')}`,

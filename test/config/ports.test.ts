@@ -9,9 +9,9 @@ describe('The port of an issuer on loopback', () => {
   it('causes a warning where the server listens on another, which says what to write', () => {
     assert.equal(
       warned('issuer: http://localhost:8080'),
-      'f:1  issuer: names port 8080, but the server listens on port 3000: write listen.port: 8080, unless something passes 8080 on to 3000 (it is "http://localhost:8080")',
+      'f:1  issuer: has port 8080, but the server listens on port 3000: set listen.port to 8080, unless something forwards 8080 to 3000 (it is "http://localhost:8080")',
     );
-    assert.match(warned('issuer: http://127.0.0.1'), /names port 80, but the server listens on port 3000/);
+    assert.match(warned('issuer: http://127.0.0.1'), /has port 80, but the server listens on port 3000/);
     assert.match(warned('issuer: http://localhost:3000', { LATCHKEY_PORT: '4000' }), /listens on port 4000/);
   });
 

@@ -21,11 +21,17 @@ const WRONG: [text: string, line: string][] = [
   ['', 'issuer: is required'],
   ['hunter2', 'must be a mapping of settings: docs/latchkey.example.yaml lists all'],
   ['issuer: [https://a.example]', 'issuer: must be text'],
-  [`${ISSUER}passwords: hunter2`, 'passwords: must be a mapping of settings: there are min_length, argon2, breached'],
+  [
+    `${ISSUER}passwords: hunter2`,
+    'passwords: must be a mapping of settings: the settings here are min_length, argon2, breached',
+  ],
   [`${ISSUER}clients: hunter2`, 'clients: must be a list'],
   [`${ISSUER}clients: [hunter2]`, 'clients[0]: must be a mapping of settings: docs/latchkey.example.yaml lists all'],
-  [`${ISSUER}keys: { pkcs11: hunter2 }`, 'keys.pkcs11: must be a mapping of settings: there are module, token, pin'],
-  [`${ISSUER}sign_up: true`, 'sign_up: must be a mapping of settings: there are enabled, roles'],
+  [
+    `${ISSUER}keys: { pkcs11: hunter2 }`,
+    'keys.pkcs11: must be a mapping of settings: the settings here are module, token, pin',
+  ],
+  [`${ISSUER}sign_up: true`, 'sign_up: must be a mapping of settings: the settings here are enabled, roles'],
   [
     `${ISSUER}listen: { host: 'http://localhost' }`,
     'listen.host: must be an address or a host name, such as 127.0.0.1, 0.0.0.0 or ::, without a scheme and a port (it is "http://localhost")',
@@ -34,11 +40,11 @@ const WRONG: [text: string, line: string][] = [
   [`${ISSUER}listen: { tls: { cert: a.pem } }`, 'listen.tls.key: is required'],
   [
     `${ISSUER}resources: [{ identifier: 'https://a', name: A, scopes: { 'a b': { description: x } } }]`,
-    'resources[0].scopes["a b"]: is not a scope: write visible ASCII without blanks, quotes and backslashes (RFC 6749 §3.3)',
+    'resources[0].scopes["a b"]: is not a valid scope: use visible ASCII without spaces, quotes and backslashes (RFC 6749 §3.3)',
   ],
   [
     `${ISSUER}resources: [{ identifier: 'https://a', name: A, scopes: { openid: { description: x } } }]`,
-    'resources[0].scopes.openid: is a scope of OpenID Connect itself: take another name',
+    'resources[0].scopes.openid: is a scope of OpenID Connect itself: choose another name',
   ],
   [
     `${ISSUER}registration: { response_types: [id_token token] }`,
@@ -47,7 +53,7 @@ const WRONG: [text: string, line: string][] = [
   ["issuer: 'https://a.example", 'is not YAML: a quote or a bracket is not closed; close it'],
   [
     'issuer: https://a.example: x',
-    'is not YAML: Nested mappings are not allowed in compact mappings; indent all settings of a level alike, and put texts with ": " or " #" in quotes',
+    'is not YAML: Nested mappings are not allowed in compact mappings; indent all settings of a level equally, and put texts with ": " or " #" in quotes',
   ],
   ['issuer: login', 'issuer: must be an absolute https URL (it is "login")'],
   [
@@ -56,13 +62,13 @@ const WRONG: [text: string, line: string][] = [
   ],
   [
     'issuer: https://a.example/',
-    'issuer: must be written https://a.example, as clients compare it character by character (it is "https://a.example/")',
+    'issuer: must be written https://a.example, because clients compare it character by character (it is "https://a.example/")',
   ],
   [
     'issuer: https://a.example/auth',
-    'issuer: must not have a path: give the server a host name of its own (it is "https://a.example/auth")',
+    'issuer: must not have a path: give the server its own host name (it is "https://a.example/auth")',
   ],
-  ['issuer: https://me:hunter2@a.example', 'issuer: must not hold a user name or a password'],
+  ['issuer: https://me:hunter2@a.example', 'issuer: must not contain a user name or a password'],
   [`${ISSUER}isuer: x`, 'isuer: is not a setting (did you mean issuer?)'],
   [`${ISSUER}nonsense: 1`, 'nonsense: is not a setting: docs/latchkey.example.yaml lists all'],
   [`${ISSUER}port: 3000`, 'port: is not a setting: write listen.port'],
@@ -72,7 +78,7 @@ const WRONG: [text: string, line: string][] = [
   [`${ISSUER}smtp: { host: smtp }`, 'smtp: is not a setting: this version sends no mail: remove it'],
   [
     `${ISSUER}branding: { logo: a.png }`,
-    'branding.logo: is not a setting: this version shows no logo of the server: remove it, and set branding.name',
+    'branding.logo: is not a setting: this version does not show a logo: remove it, and set branding.name',
   ],
   [`${ISSUER}listen: { prot: 1 }`, 'listen.prot: is not a setting (did you mean port?)'],
   [`${ISSUER}listen: { port: http }`, 'listen.port: must be a number (it is "http")'],
@@ -99,7 +105,7 @@ const WRONG: [text: string, line: string][] = [
   ],
   [
     `${ISSUER}stores: { grants: 'redis://:hunter2@r' }`,
-    'stores.grants: a user and password may not stand in this file; give the whole URL by LATCHKEY_STORE',
+    'stores.grants: must not contain a user and password in this file; give the whole URL in LATCHKEY_STORE',
   ],
   [
     `${ISSUER}log: { level: inof }`,
@@ -125,9 +131,9 @@ const WRONG: [text: string, line: string][] = [
     'keys.algorithms[0]: must be one of ES256, RS256, PS256, EdDSA, ML-DSA-44, ML-DSA-65, ML-DSA-87 (did you mean ES256?) (it is "ES265")',
   ],
   [`${ISSUER}workers: 1\nworkers: 2`, 'workers is written twice in one mapping, first on line 2; keep one'],
-  [`${ISSUER}sign_up: &a { roles: *a }`, 'is an alias (*) inside the anchor (&) that it repeats: write the value out'],
+  [`${ISSUER}sign_up: &a { roles: *a }`, 'is an alias (*) inside its own anchor (&): write the value out'],
   [`${ISSUER}sign_up: *a`, 'is an alias (*) without an earlier anchor (&)'],
-  [`${ISSUER}\tworkers: 1`, 'is indented with a tab; YAML wants spaces'],
+  [`${ISSUER}\tworkers: 1`, 'is indented with a tab; YAML allows only spaces'],
   [
     client('type: sap'),
     'clients[0].type: client "app": must be one of spa, web, machine (did you mean spa?) (it is "sap")',
@@ -152,11 +158,11 @@ const WRONG: [text: string, line: string][] = [
   ],
   [
     spa('scopes: [opnid]'),
-    'clients[0].scopes[0]: client "app": is not a scope of any of its resources (did you mean openid?); there are openid, profile, email, roles, offline_access (it is "opnid")',
+    'clients[0].scopes[0]: client "app": is not a scope of any of its resources (did you mean openid?); their scopes are openid, profile, email, roles, offline_access (it is "opnid")',
   ],
   [
     spa("scopes: ['a:write'], resources: ['https://api.example.com']"),
-    'clients[0].scopes[0]: client "app": is not a scope of any of its resources; there are openid, profile, email, roles, offline_access, a:read (it is "a:write")',
+    'clients[0].scopes[0]: client "app": is not a scope of any of its resources; their scopes are openid, profile, email, roles, offline_access, a:read (it is "a:write")',
   ],
   [
     spa("resources: ['https://api.example.com/']"),
@@ -176,7 +182,7 @@ const WRONG: [text: string, line: string][] = [
   ],
   [
     web('previous_secret: { file: /none }'),
-    'clients[0].previous_secret: client "app": the file /none cannot be read (ENOENT); make it: latchkey secret new --file /none',
+    'clients[0].previous_secret: client "app": the file /none cannot be read (ENOENT); create it: latchkey secret new --file /none',
   ],
   [
     web('previous_secret: hunter2'),
@@ -184,7 +190,7 @@ const WRONG: [text: string, line: string][] = [
   ],
   [
     web('previous_secret: { env: SHORT }'),
-    'clients[0].previous_secret: client "app": can be guessed: it has at most 14 of the 128 bits that it needs; make one with: latchkey secret new',
+    'clients[0].previous_secret: client "app": can be guessed: it has at most 14 bits of entropy instead of 128; generate one with latchkey secret new',
   ],
   [
     `${ISSUER}accounts: [{ email: ann, name: Ann, password: { env: SECRET } }]`,
@@ -196,7 +202,7 @@ const WRONG: [text: string, line: string][] = [
   ],
   [
     `${ISSUER}accounts: [{ email: a@example.com, name: Ann, password: { env: SECRET }, roles: [Admin] }]`,
-    'accounts[0].roles[0]: must be lower case letters, digits, _ and - (it is "Admin")',
+    'accounts[0].roles[0]: must consist of lower-case letters, digits, _ and - (it is "Admin")',
   ],
 ];
 

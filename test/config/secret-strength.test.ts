@@ -51,7 +51,7 @@ clients:
     secret: { env: WEB }
     redirect_uris: ['https://app.example/callback']`;
     assert.deepEqual(problemsOf(text, { environment: { WEB: 'abc' } }), [
-      '6 clients[0].secret: client "web": can be guessed: it has at most 12 of the 128 bits that it needs; make one with: latchkey secret new',
+      '6 clients[0].secret: client "web": can be guessed: it has at most 12 bits of entropy instead of 128; generate one with latchkey secret new',
     ]);
   });
 });

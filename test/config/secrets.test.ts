@@ -96,7 +96,7 @@ describe('A secret of the configuration', () => {
     mkdirSync(join(folder, 'directory'));
     const reasons = {
       '{ env: NOT_SET }': 'the environment variable NOT_SET is not set',
-      '{ file: no-such }': `the file ${join(folder, 'no-such')} cannot be read (ENOENT); make it: latchkey secret new --file ${join(folder, 'no-such')}`,
+      '{ file: no-such }': `the file ${join(folder, 'no-such')} cannot be read (ENOENT); create it: latchkey secret new --file ${join(folder, 'no-such')}`,
       '{ file: directory }': `the file ${join(folder, 'directory')} cannot be read (EISDIR)`,
       '{ file: empty }': 'the file empty is empty',
       '{ file: large }': 'the file large is larger than 64 KiB',
@@ -111,7 +111,7 @@ describe('A secret of the configuration', () => {
     const pem = '-----BEGIN PRIVATE KEY-----\\nMC4CAQAwBQYDK2VwBCIEIHunter2\\n-----END PRIVATE KEY-----';
     for (const written of ['{ env: "aG/Hunter2+w==" }', `{ file: "${pem}" }`]) {
       assert.deepEqual(problemsOf(web(written), { folder }), [
-        '7 clients[0].secret: client "web": is the secret itself, or an invalid name; write { file: PATH } or { env: NAME }',
+        '7 clients[0].secret: client "web": must be a reference to a secret, not the secret itself; write { file: PATH } or { env: NAME }',
       ]);
     }
     const text = (setting: string) => `issuer: https://a.example\n${setting}`;
@@ -133,7 +133,7 @@ describe('A secret of the configuration', () => {
     assert.equal(config.clients[0]?.secret?.reveal(), SECRET);
     assert.equal(
       describeProblems('f', warnings).trim(),
-      'f:7  clients[0].secret: client "web": everybody on this machine may read web; chmod 600 it',
+      'f:7  clients[0].secret: client "web": every user of this machine may read web; run chmod 600 on it',
     );
   });
 
@@ -141,7 +141,7 @@ describe('A secret of the configuration', () => {
     mkdirSync(join(folder, 'keys'), { recursive: true });
     write('keys/master.key', 'k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE', 0o600);
     assert.deepEqual(problemsOf(web('{ file: keys/master.key }'), { folder }), [
-      '7 clients[0].secret: client "web": is the master key of this server; make a secret of its own: latchkey secret new --file FILE',
+      '7 clients[0].secret: client "web": is the master key of this server; create a separate secret: latchkey secret new --file FILE',
     ]);
     rmSync(join(folder, 'keys'), { recursive: true });
   });
@@ -149,7 +149,7 @@ describe('A secret of the configuration', () => {
   it('may not hide in the URL of a store, unless the environment gives it', () => {
     const text = 'issuer: https://a.example\nstores:\n  records: redis://:hunter2@redis:6379';
     const { message } = refusal(() => parse(text));
-    assert.match(message, /yaml:3 .*give the whole URL by LATCHKEY_RECORDS_STORE/);
+    assert.match(message, /yaml:3 .*give the whole URL in LATCHKEY_RECORDS_STORE/);
     assert.ok(!message.includes('hunter2'));
   });
 });

@@ -80,14 +80,14 @@ describe('A store URL', () => {
     ['postgres://me@localhost/db?sslrootcert=/ca.pem', /sslrootcert, which sslmode=disable ignores/],
     ['postgres://me@h/db?sslmode=prefer', /an unknown sslmode: use disable, require, verify-ca, verify-full/],
     ['postgres://me@h/db?sslmode=disable&sslrootcert=/ca.pem', /sslmode=disable ignores/],
-    ['postgres://me@h/db?sslrootcert=ca.pem', /full path of sslrootcert/],
+    ['postgres://me@h/db?sslrootcert=ca.pem', /sslrootcert as a full path/],
     ['postgres://me@h/db?sslmode=disable&sslmode=require', /unknown or repeated/],
-    ['postgres://me@h/db?options=-c', /unknown or repeated: use direct, pool, schema/],
-    ['postgres://me@h/db?target_session_attrs=any', /must not have a target_session_attrs other than read-write/],
+    ['postgres://me@h/db?options=-c', /unknown or repeated parameter: use direct, pool, schema/],
+    ['postgres://me@h/db?target_session_attrs=any', /must not set target_session_attrs to anything but read-write/],
     ['postgres://me@h/db?schema=a-b', /an invalid schema/],
     ['postgres://me@h/db?pool=1', /an invalid pool: use 2 to 200/],
     ['postgres://me@h/d%zz', /database that is not percent-encoded/],
-    ['redis+cluster://h/1', /no database but 0/],
+    ['redis+cluster://h/1', /only the database 0/],
   ] as const) {
     it(`is refused with the reason: ${url}`, () => {
       assert.throws(() => parseStoreUrl(url), reason);

@@ -61,17 +61,17 @@ describe('A trusted issuer of the configuration', () => {
     'has a query': [{ issuer: 'https://partner.example?a' }, ['issuer: must not have a query or a fragment']],
     'has a password': [
       { issuer: 'https://me:you@partner.example' },
-      ['issuer: must not hold a user name or a password'],
+      ['issuer: must not contain a user name or a password'],
     ],
     'has no keys': [{ jwks: undefined }, ['jwks_uri: or jwks is required']],
-    'has keys twice': [{ jwks_uri: 'https://partner.example/jwks' }, ['jwks: must be left out where jwks_uri is set']],
+    'has keys twice': [{ jwks_uri: 'https://partner.example/jwks' }, ['jwks: must be left out if jwks_uri is set']],
     'has a private key': [
       { jwks: { keys: [{ ...JWK, d: 'x' }] } },
       ['jwks.keys[0]: must be a public key, and this one is private'],
     ],
     'has a key that is no point of its curve': [
       { jwks: { keys: [{ ...JWK, x: JWK.y }] } },
-      ['jwks.keys[0]: must be a whole public key, whose point is on its curve'],
+      ['jwks.keys[0]: must be a complete public key, whose point is on its curve'],
     ],
     'has keys for encryption alone': [
       { jwks: { keys: [{ ...JWK, use: 'enc' }] } },
@@ -92,11 +92,13 @@ describe('A trusted issuer of the configuration', () => {
     'has a clock that is hours wrong': [{ clock_skew: '1h' }, ['clock_skew: must be at most 5m']],
     'stands for a service with all that it knows': [
       { subject: { is: 'service' } },
-      ['claims: is required for subject.is service, or all whom the issuer knows would be the service'],
+      [
+        'claims: is required if subject.is is "service": otherwise everybody whom the issuer knows would be the service',
+      ],
     ],
     'matches addresses that strangers may take here': [
       { subject: { is: 'account', match_email: true } },
-      ['subject.match_email: must be false while sign_up.enabled lets strangers take any address'],
+      ['subject.match_email: must be false while sign_up.enabled lets strangers use any email address'],
       OPEN,
     ],
     'is for an API that there is not': [
@@ -110,7 +112,7 @@ describe('A trusted issuer of the configuration', () => {
     'has a setting that there is not': [
       { audience: 'x' },
       [
-        'audience: is not a setting: there are issuer, jwks, jwks_uri, algorithms, token_types, claims, subject, clients, resources, scopes, max_lifetime, clock_skew',
+        'audience: is not a setting: the settings here are issuer, jwks, jwks_uri, algorithms, token_types, claims, subject, clients, resources, scopes, max_lifetime, clock_skew',
       ],
     ],
   };
@@ -128,7 +130,7 @@ describe('A trusted issuer of the configuration', () => {
     assert.equal(parse(configWith([ISSUER, ...others])).config.trusted_issuers.length, 2);
     assert.match(
       problemsOf(configWith([ISSUER, ISSUER])).join(),
-      /trusted_issuers\[1\]\.issuer: .*is already the issuer of trusted_issuers\[0\]/,
+      /trusted_issuers\[1\]\.issuer: .*is already used as the issuer of trusted_issuers\[0\]/,
     );
   });
 });

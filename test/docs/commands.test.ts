@@ -75,7 +75,7 @@ describe('An action of a command', () => {
   for (const name of ['accounts', 'clients', 'issuers', 'keys', 'secret']) {
     it(`is in the documents, as each of ${name} is`, async () => {
       const { err } = await command([name, 'none-of-them']);
-      const actions = /there are (.+)/.exec(err)?.[1]?.split(', ') ?? [];
+      const actions = /actions: (.+)\)/.exec(err)?.[1]?.split(', ') ?? [];
       const missing = actions.filter(
         (action) => !text.includes(`latchkey ${name} ${action}`) && !text.includes(`\`${action} `),
       );

@@ -14,11 +14,11 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 import { ALICE, tokensFor } from '../support/flows.ts';
 
 const DEMO =
-  /^ForeignStore: the store .* was made by the demo, whose password everybody knows: a configured server does not open it\. Name another store under stores or by LATCHKEY_STORE$/;
+  /^ForeignStore: the store .* was created by the demo, whose password everybody knows, so a configured server does not open it\. Name another store in stores or LATCHKEY_STORE$/;
 const UNMARKED =
-  /has an account of the demo \(alice@example\.com or admin@example\.com\), .* remove those accounts with "latchkey accounts remove ACCOUNT"/;
+  /has a demo account \(alice@example\.com or admin@example\.com\), .* remove those accounts with "latchkey accounts remove ACCOUNT"/;
 const CONFIGURED =
-  /^ForeignStore: the store .* was made by a configured server, .* Name the configuration with --config FILE, or unset LATCHKEY_STORE/;
+  /^ForeignStore: the store .* was created by a configured server, .* Name the configuration with --config FILE, or unset LATCHKEY_STORE/;
 
 for (const backend of serverStores) {
   describe(`The origin of a store on ${backend.name}`, () => {

@@ -121,7 +121,7 @@ describe('/readyz', function () {
           return status === 200 && Array.isArray(body['lost']) && body['lost'][0] === 'grants';
         });
         const running = server;
-        await until(() => running.output().includes('the store for grants does not hold any more what it held'));
+        await until(() => running.output().includes('the store for grants has lost its data'));
       } finally {
         await redis.stop();
       }
@@ -138,7 +138,7 @@ describe('/readyz', function () {
         await command(port, (client) => client.rename('record:store-marker:main', 'aside'));
         await shows({ lost: ['records'] });
         const running = server;
-        await until(() => running.output().includes('the store for records does not hold any more what it held'));
+        await until(() => running.output().includes('the store for records has lost its data'));
         await command(port, (client) => client.rename('aside', 'record:store-marker:main'));
         await shows({});
       } finally {

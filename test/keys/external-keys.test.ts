@@ -211,7 +211,7 @@ describe('Keys in an HSM', () => {
     const broken: ExternalSigner = { ...shared(), sign: () => Promise.resolve(Buffer.alloc(64)) };
     await assert.rejects(openRing({ external: { signer: broken, makesNewKeys: true } }), {
       name: 'SignerUnavailable',
-      message: /^the HSM makes wrong signatures with its new ES256 key \S+$/,
+      message: /^the HSM makes invalid signatures with its new ES256 key \S+$/,
     });
     assert.deepEqual((await content()).keys, []);
   });
@@ -246,7 +246,7 @@ describe('Keys in an HSM', () => {
       await openRing();
       await assert.rejects(openRing({ external: undefined }), {
         name: 'SignerUnavailable',
-        message: /^The private half of ES256 key \S+ is in an HSM, but the configuration names none: set keys\.pkcs11/,
+        message: /^The private key of ES256 key \S+ is in an HSM, but the configuration names no HSM: set keys\.pkcs11/,
       });
     });
 
@@ -256,7 +256,7 @@ describe('Keys in an HSM', () => {
       const { kid = '', external = '' } = ring.current().signing[0] ?? {};
       await assert.rejects(openRing({ external: { signer: elsewhere, makesNewKeys: true } }), {
         name: 'SignerUnavailable',
-        message: `The private half of ES256 key ${kid} is not in the HSM, where it should be as ${external}: every node needs the same token. If it is lost for good, run "latchkey keys revoke -- ${kid}".`,
+        message: `The private key of ES256 key ${kid} is not in the HSM under its name ${external}: every node needs the same token. If the private key is lost for good, run "latchkey keys revoke -- ${kid}".`,
       });
       assert.equal((await present()).length, 1, 'nothing was touched');
     });

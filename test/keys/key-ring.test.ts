@@ -173,7 +173,7 @@ describe('the key ring', () => {
         assert.equal(
           error.message,
           `${other.path} is not the master key of this store: the file holds key ${other.id}, the store is sealed under ` +
-            `${masterKey.id}. Put the master key that belongs to this store back; keys/README.md says what is left to do when it is lost.`,
+            `${masterKey.id}. Put the master key of this store back. If it is lost, keys/README.md says what you can do.`,
         );
         return true;
       });

@@ -151,7 +151,7 @@ describe('An HSM behind PKCS#11', () => {
     it('when the module is no library', async () => {
       assert.match(
         await reasonFor({ module: import.meta.filename }),
-        /^keys\.pkcs11\.module \S+pkcs11\.test\.ts is not a PKCS#11 module that can be loaded: .+ Name the library of your HSM's maker for this machine\.$/,
+        /^keys\.pkcs11\.module \S+pkcs11\.test\.ts is not a PKCS#11 module that can be loaded: .+ Name the library that the maker of your HSM provides for this machine\.$/,
       );
     });
 
@@ -166,7 +166,7 @@ describe('An HSM behind PKCS#11', () => {
       const { token } = freshToken();
       assert.equal(
         await reasonFor({ token, pin: new Secret('0000') }),
-        `keys.pkcs11.pin: token "${token}" refuses the PIN. It counts wrong ones and locks itself, so set the right one before the next start.`,
+        `keys.pkcs11.pin: token "${token}" refuses the PIN. It counts wrong PINs and locks itself, so set the right one before the next start.`,
       );
     });
 

@@ -144,7 +144,7 @@ describe('The metadata of a client that registers itself', () => {
     const refused = await register(allowing, { ...SPA, response_types: ['code', 'code token'] });
     assert.match(
       String(refused.body['error_description']),
-      /response_types must be among code, id_token, code id_token/,
+      /response_types must be one of code, id_token, code id_token/,
     );
   });
 

@@ -206,7 +206,7 @@ describe('Dynamic registration', () => {
         'the response type token',
         { response_types: ['token'] },
         'invalid_client_metadata',
-        /response_types must be among code/,
+        /response_types must be one of code/,
       ],
       [
         'only grant types that it may not have',

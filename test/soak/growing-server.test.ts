@@ -145,7 +145,7 @@ describe('An installation that grows from SQLite to two nodes on PostgreSQL and 
       const { code, out, err } = await directory.run(line);
       if (err.includes('a server uses')) return false;
       assert.equal(code, 0, err);
-      assert.match(out, /items are the same in both/);
+      assert.match(out, /items are equal in both/);
       return true;
     }, MINUTE);
   }

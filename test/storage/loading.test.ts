@@ -35,7 +35,7 @@ describe('A store that is being filled', () => {
 
   it('is opened by no server until all is there', async () => {
     const load = await begin();
-    await assert.rejects(openStores({ grants: running.url }), /holds a part only: "latchkey store restore" has not/);
+    await assert.rejects(openStores({ grants: running.url }), /is incomplete: "latchkey store restore" has not/);
     await load.end();
     await (await openStores({ grants: running.url })).close();
   });
@@ -43,12 +43,12 @@ describe('A store that is being filled', () => {
   it('is filled by one process at a time, and by the next one once the first is silent', async function () {
     this.timeout(30_000);
     const first = await begin();
-    await assert.rejects(begin(), /another process fills the store now/);
+    await assert.rejects(begin(), /another process is filling the store/);
     moved = 30_000;
     const second = await begin();
     // A sign of life is due every three seconds.
     await sleep(3100);
-    await assert.rejects(first.renew(), /another one fills the store now/);
+    await assert.rejects(first.renew(), /another one now fills the store/);
     await second.renew();
   });
 
@@ -56,8 +56,8 @@ describe('A store that is being filled', () => {
     const first = await begin();
     moved = 30_000;
     await begin();
-    await assert.rejects(first.end(), /another one fills the store now/);
-    await assert.rejects(openStores({ grants: running.url }), /holds a part only/);
+    await assert.rejects(first.end(), /another one now fills the store/);
+    await assert.rejects(openStores({ grants: running.url }), /is incomplete/);
   });
 
   it('is kept by a process that only reads for a long time', async function () {
@@ -69,7 +69,7 @@ describe('A store that is being filled', () => {
     for await (const batch of load.during(store.dump())) read.push(...batch.map(({ key }) => key));
     assert.deepEqual(read, ['store-loading:main']);
     moved = 30_000;
-    await assert.rejects(begin(), /another process fills the store now/);
+    await assert.rejects(begin(), /another process is filling the store/);
   });
 
   it('is filled by one of many that begin at the same moment', async () => {
@@ -93,7 +93,7 @@ describe('A store that is being filled', () => {
       await begin();
       return stores;
     };
-    await assert.rejects(startTestServer({ store: running.url, openStores: marking }), /holds a part only/);
+    await assert.rejects(startTestServer({ store: running.url, openStores: marking }), /is incomplete/);
   });
 
   it('is continued from the same source only', async () => {
@@ -109,7 +109,7 @@ describe('A store that is being filled', () => {
     await assert.rejects(begin(), /the store is not empty \(account\): nothing was changed/);
     await store.delete('account:1');
     await store.set('readiness:node', {}, { ttl: 60 });
-    await assert.rejects(begin(), /A server uses it, or did a minute ago/);
+    await assert.rejects(begin(), /A server uses it, or has used it within the last minute/);
     await store.delete('readiness:node');
     await begin();
   });

@@ -26,30 +26,33 @@ const ACTIONS: Actions<StoreContext> = {
 
 export const accounts: Command = {
   name: 'accounts',
-  summary: 'list and add accounts, change their roles and passwords, sign them out, disable or remove them',
-  details: `accounts list                       every account, the oldest first, or those with --role or --search
-accounts show ACCOUNT               its roles and their scopes, its sessions, and the apps with access
-accounts add EMAIL                  makes an account; asks for its password, unless --password-file names it
-accounts verify ACCOUNT             marks its email address as verified (email_verified, match_email)
-accounts add-role ACCOUNT ROLE      gives it a role, or several separated by commas; its next tokens name them
-accounts remove-role ACCOUNT ROLE   removes a role, and revokes the access tokens that hold it
-accounts password ACCOUNT           sets a new password, ends its sessions and revokes all access of apps
-accounts sign-out ACCOUNT           ends its sessions and revokes all access of apps
-accounts disable ACCOUNT            the same, and refuses sign-in until it is enabled
-accounts enable ACCOUNT             lets it sign in again
-accounts remove ACCOUNT             removes it and everything stored for it; asks first
+  summary: 'list, add, change, sign out, disable or remove accounts',
+  details: `accounts list                       lists all accounts, the oldest first, or those with --role or --search
+accounts show ACCOUNT               shows its roles and scopes, its sessions, and the apps that have access
+accounts add EMAIL                  creates an account; asks for its password, unless --password-file is given
+accounts verify ACCOUNT             marks its email address as verified, for email_verified and match_email
+accounts add-role ACCOUNT ROLE      adds a role, or several separated by commas; new tokens contain them
+accounts remove-role ACCOUNT ROLE   removes a role, and revokes the account's access tokens
+accounts password ACCOUNT           sets a new password, ends all sessions and revokes the access of all apps
+accounts sign-out ACCOUNT           ends all sessions and revokes the access of all apps
+accounts disable ACCOUNT            does the same, and blocks sign-in until the account is enabled
+accounts enable ACCOUNT             allows sign-in again
+accounts remove ACCOUNT             deletes the account and all of its data; asks first
 
-An ACCOUNT is named by its email address or by its id. A running server on the same store knows of it at once.`,
+ACCOUNT is an email address or an account id. Servers that run on the same store apply each change at once.`,
   options: {
     ...configOption,
-    json: { summary: 'for list and show: as JSON' },
-    role: { value: 'ROLE', summary: 'for list: only those that have this role' },
-    search: { value: 'TEXT', summary: 'for list: only those with these beginnings of words, address or id' },
-    name: { value: 'NAME', summary: 'for add: the name of the person (default: the part before the @)' },
-    roles: { value: 'ROLES', summary: 'for add: separated by commas (default: sign_up.roles)' },
+    json: { summary: 'for list and show: print JSON' },
+    role: { value: 'ROLE', summary: 'for list: only the accounts with this role' },
+    search: {
+      value: 'TEXT',
+      summary: 'for list: only the accounts with this id, email address or beginnings of words',
+    },
+    name: { value: 'NAME', summary: 'for add: the name of the person (default: the part of EMAIL before the @)' },
+    roles: { value: 'ROLES', summary: 'for add: the roles, separated by commas (default: sign_up.roles)' },
     'password-file': passwordOption,
-    'email-verified': { summary: 'for add: marks the email address as verified' },
-    yes: { summary: 'do not ask' },
+    'email-verified': { summary: 'for add: mark the email address as verified' },
+    yes: { summary: 'do not ask for confirmation' },
   },
   words: ['ACTION', '[EMAIL|ACCOUNT]', '[ROLE]'],
   async run(given, terminal) {

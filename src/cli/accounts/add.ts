@@ -25,7 +25,7 @@ export function add(context: StoreContext, word: string): Promise<number> {
     if (added === 'email-taken') return reportTakenEmail(context, person.email);
     terminal.print(`added account ${added.email} in ${place}: ${added.id}`);
     if (password === undefined)
-      terminal.warn(`latchkey: it has no password; "latchkey accounts password ${added.email}" sets one`);
+      terminal.warn(`latchkey: the account has no password; "latchkey accounts password ${added.email}" sets one`);
     return 0;
   });
 }
@@ -46,6 +46,6 @@ function readPerson({ chosen, given }: StoreContext, word: string): { email: str
 
 function reportTakenEmail({ place, terminal }: StoreContext, email: string): number {
   const next = `"latchkey accounts show ${email}" shows it`;
-  terminal.warn(`latchkey: ${email} has an account in ${place} already; ${next}`);
+  terminal.warn(`latchkey: ${email} already has an account in ${place}; ${next}`);
   return 1;
 }

@@ -10,10 +10,8 @@ export function disable(context: StoreContext, name: string): Promise<number> {
   return withAccount(context, name, async (domain, account) => {
     const ended = [await endingEffects(domain, account), revocationDelayText(context.chosen.config)];
     await domain.operations.disableAccount(account.id);
-    const enable = `"latchkey accounts enable ${account.email}" allows it to sign in again`;
-    context.terminal.print(
-      `disabled ${account.email}: nobody can sign in to it, and these have ended\n${bullets([...ended, enable])}`,
-    );
+    const enable = `"latchkey accounts enable ${account.email}" allows sign-in again`;
+    context.terminal.print(`disabled ${account.email}: nobody can sign in to it\n${bullets([...ended, enable])}`);
     return 0;
   });
 }
@@ -31,7 +29,7 @@ export function signOut(context: StoreContext, name: string): Promise<number> {
   return withAccount(context, name, async (domain, account) => {
     const ended = [await endingEffects(domain, account), revocationDelayText(context.chosen.config)];
     await domain.operations.endBefore({ account: account.id });
-    context.terminal.print(`signed ${account.email} out everywhere; these have ended\n${bullets(ended)}`);
+    context.terminal.print(`signed ${account.email} out everywhere\n${bullets(ended)}`);
     return 0;
   });
 }
@@ -41,10 +39,10 @@ export function remove(context: StoreContext, name: string): Promise<number> {
   return withAccountToRemove(context, name, async (domain, { id, email }) => {
     const ended = [await endingEffects(domain, { id }), revocationDelayText(chosen.config)];
     const isSeed = chosen.config.accounts.some((seed) => normaliseEmail(seed.email) === email);
-    const seed = `the configuration names it under accounts: the next start makes it again, as another account`;
+    const seed = `the configuration lists ${email} under accounts, so the next start creates a new account for it`;
     const lines = [...ended, 'this cannot be undone', ...(isSeed ? [seed] : [])];
     const label = email ?? 'an account that cannot be opened';
-    if (!(await confirmed(given.options, terminal, `removing ${label} (${id}), its password, and\n${bullets(lines)}`)))
+    if (!(await confirmed(given.options, terminal, `removing ${label} (${id}) and its password\n${bullets(lines)}`)))
       return 1;
     await domain.operations.removeAccount(id);
     terminal.print(`removed ${email ?? id} from ${place}`);
@@ -57,12 +55,12 @@ export function setPassword(context: StoreContext, name: string): Promise<number
     const { config } = context.chosen;
     const password = await askPassword(context);
     if (password === undefined)
-      throw new Error('no password was given: name its file with --password-file FILE, or type one at a terminal');
+      throw new Error('no password was given: use --password-file FILE, or enter one at a terminal');
     await assertAcceptable(password, account, { passwords: domain.passwords, config });
     const ended = [await endingEffects(domain, account), revocationDelayText(config)];
     const { store } = await domain.passwords.prepare(account.id, password, OPERATOR);
     await domain.operations.changeCredentials(account.id, 'password-changed', { store });
-    context.terminal.print(`${account.email} has a new password; these have ended\n${bullets(ended)}`);
+    context.terminal.print(`${account.email} has a new password\n${bullets(ended)}`);
     return 0;
   });
 }
@@ -73,13 +71,13 @@ export function verify(context: StoreContext, name: string): Promise<number> {
   return withAccount(context, name, async ({ accounts }, account) => {
     const { email, origin, emailVerified } = account;
     if (emailVerified !== undefined) {
-      terminal.print(`${email} is verified already, by the ${emailVerified.by}`);
+      terminal.print(`${email} is already verified, by the ${emailVerified.by}`);
       return 0;
     }
     await accounts.verifyEmail(account.id, 'operator');
     const effects = [
-      'apps read email_verified: true from the next tokens on',
-      'a trusted issuer with match_email may link its person to the account',
+      'apps get email_verified: true from now on',
+      'a trusted issuer with match_email may link its user to the account',
       ...(origin === 'operator' || origin === 'configuration' ? [] : [caution(email)]),
     ];
     terminal.print(`${email} is verified\n${bullets(effects)}`);
@@ -88,5 +86,5 @@ export function verify(context: StoreContext, name: string): Promise<number> {
 }
 
 function caution(email: string): string {
-  return `the person who made the account still knows its password. "latchkey accounts password ${email}" replaces it`;
+  return `the person who created the account still knows its password: "latchkey accounts password ${email}" replaces it`;
 }

@@ -19,8 +19,7 @@ export function list(context: StoreContext): Promise<number> {
   const role = textOf(given, 'role');
   const search = textOf(given, 'search');
   if (role !== undefined) readRoles(role);
-  if (search !== undefined && search.trim().length < 2)
-    throw new UsageError('--search needs the first two characters of a word, or more');
+  if (search !== undefined && search.trim().length < 2) throw new UsageError('--search needs at least two characters');
   return withDomain(context, async ({ accounts }) => {
     const read: Parameters<typeof everyPage<AccountPage>>[0] = (page) =>
       search === undefined ? accounts.list(page) : accounts.search(search, page);
@@ -31,7 +30,7 @@ export function list(context: StoreContext): Promise<number> {
     if (seen.unreadable > 0) terminal.warn(`latchkey: ${unreadable(seen)}`);
     if (role !== undefined && !seen.any) terminal.warn(`latchkey: ${nobody(role, context)}`);
     if (search !== undefined && role === undefined && !seen.any)
-      terminal.warn(`latchkey: nobody in ${context.place} has a name or address with the words "${search}"`);
+      terminal.warn(`latchkey: no account in ${context.place} matches "${search}"`);
     return seen.unreadable > 0 ? 1 : 0;
   });
 }
@@ -58,21 +57,21 @@ async function* noting(
     seen.any ||= chosen.length > 0;
     seen.unreadable += unreadable.length;
     const named = unreadable.slice(0, NAMED - seen.reasons.length);
-    seen.reasons.push(...named.map(({ id, reason }) => reason ?? `account ${id} is erased, and not removed yet`));
+    seen.reasons.push(...named.map(({ id, reason }) => reason ?? `account ${id} was erased, but is not removed yet`));
     yield chosen;
   }
 }
 
 function unreadable({ unreadable: count, reasons }: Seen): string {
   const more = count > reasons.length ? `; and ${count - reasons.length} more` : '';
-  return `${reasons.join('; ')}${more}. "latchkey accounts remove ID" removes what is left of one`;
+  return `${reasons.join('; ')}${more}. "latchkey accounts remove ID" removes such an account`;
 }
 
 function nobody(role: string, { chosen, place }: StoreContext): string {
   const known = knownRoles(chosen.config);
-  if (known.includes(role)) return `nobody in ${place} has the role "${role}"`;
+  if (known.includes(role)) return `no account in ${place} has the role "${role}"`;
   const hint = didYouMean(role, known);
-  return `nobody in ${place} has the role "${role}", and the configuration names no such role${hint}; it has ${known.join(', ')}`;
+  return `no account in ${place} has the role "${role}", and the configuration does not mention it${hint}; it mentions ${known.join(', ')}`;
 }
 
 /** Stops reading once the reader of standard output has gone: there may be a million accounts, and `head` reads ten. */

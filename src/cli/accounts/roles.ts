@@ -13,7 +13,7 @@ export function addRole(context: StoreContext, name: string, word: string): Prom
   return withAccount(context, name, async ({ accountChanges }, account) => {
     if (!(await confirmUnknownRoles(roles, { config: chosen.config, options: given.options, terminal }))) return 1;
     const changed = await accountChanges.addRoles(account.id, roles);
-    terminal.print(`${account.email} has the roles ${listed(changed?.roles)}; its next tokens say so`);
+    terminal.print(`${account.email} now has the roles ${listed(changed?.roles)}; new tokens contain them`);
     return 0;
   });
 }
@@ -33,10 +33,10 @@ export function removeRole(context: StoreContext, name: string, word: string): P
       changed = await accounts.setRoles(account.id, (now) => now.filter((role) => !roles.includes(role)));
     });
     const effects = [
-      'its access tokens are revoked; its apps stay signed in, and get new ones',
+      'its access tokens are revoked; its apps stay signed in and get new ones',
       revocationDelayText(chosen.config),
     ];
-    terminal.print(`${account.email} has the roles ${listed(changed?.roles)}\n${bullets(effects)}`);
+    terminal.print(`${account.email} now has the roles ${listed(changed?.roles)}\n${bullets(effects)}`);
     return 0;
   });
 }
@@ -50,7 +50,7 @@ export function readRoles(text: string): string[] {
   const roles = text.split(',');
   const invalid = roles.find((role) => !roleName.safeParse(role).success);
   if (invalid === undefined) return [...new Set(roles)];
-  throw new UsageError(`${JSON.stringify(invalid)} is not a role: write lower case letters, digits, _ and -`);
+  throw new UsageError(`${JSON.stringify(invalid)} is not a valid role: use lower-case letters, digits, _ and -`);
 }
 
 /**
@@ -64,8 +64,10 @@ export async function confirmUnknownRoles(
   const known = knownRoles(config);
   const unknown = roles.filter((role) => !known.includes(role));
   if (unknown.length === 0) return true;
-  const lines = unknown.map((role) => `the configuration names no role "${role}"${didYouMean(role, known)}`);
-  return confirmed(options, terminal, `${lines.join('\n')}\n  - perhaps only an API knows it`);
+  const lines = unknown.map(
+    (role) => `the configuration does not mention the role "${role}"${didYouMean(role, known)}`,
+  );
+  return confirmed(options, terminal, `${lines.join('\n')}\n  - it may be a role that only an API checks`);
 }
 
 /** Lists the roles that the configuration assigns or requires; an API may know others. */

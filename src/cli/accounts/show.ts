@@ -68,7 +68,7 @@ function accountText(shown: Shown): string {
     ['created', `${shown.createdAt}${shown.origin === null ? '' : `, by ${shown.origin}`}`],
     ['password', shown.passwordSetAt === null ? 'none' : `set ${shown.passwordSetAt}`],
     ['roles', shown.roles.join(', ') || 'none'],
-    ['which open', shown.opens.join(', ') || 'no scope beyond those that everybody has'],
+    ['scopes by role', shown.opens.join(', ') || 'none'],
   ];
   const sessions = shown.sessions.map(({ session, browser, signedInAt, usedAt, clients }) => [
     ...[session, browser ?? '-', signedInAt, usedAt ?? '-', clients.join(',') || '-'],
@@ -76,8 +76,8 @@ function accountText(shown: Shown): string {
   const apps = shown.apps.map(({ client, allowed }) => [client, consentText(allowed)]);
   return [
     table(facts, ''),
-    section(['session', 'browser', 'signed in', 'last used', 'apps'], sessions, 'no session'),
-    section(['app', 'may'], apps, 'no app has access'),
+    section(['session', 'browser', 'signed in', 'last used', 'apps'], sessions, 'no sessions'),
+    section(['app', 'access'], apps, 'no app has access'),
   ].join('\n\n');
 }
 

@@ -22,24 +22,24 @@ const ACTIONS: Actions<StoreContext> = {
 export const clients: Command = {
   name: 'clients',
   summary: 'list, add, remove or disable clients, or roll a client secret',
-  details: `clients list                    those of the configuration and those of the store
-clients add FILE                puts the client that FILE describes, or several under "clients:", into the store, in the
-                                form that they have in the configuration; a client with the same id is replaced
-clients remove CLIENT_ID        removes a client from the store, and revokes everything that was issued to it
-clients disable CLIENT_ID       does the same until it is enabled, also to a client of the configuration
-clients enable CLIENT_ID        lets it get tokens again
-clients roll-secret CLIENT_ID   gives a client of the store a new secret, and prints the secret
-clients invite                  prints an initial access token, with which somebody else can register a client
+  details: `clients list                    lists the clients in the configuration and in the store
+clients add FILE                adds the client in FILE to the store, or several under "clients:", in the format of the
+                                configuration file; replaces clients that have the same id
+clients remove CLIENT_ID        removes a client from the store, and revokes everything issued to it
+clients disable CLIENT_ID       revokes everything issued to a client, even a configured one, and blocks it until it is enabled
+clients enable CLIENT_ID        lets a disabled client get tokens again
+clients roll-secret CLIENT_ID   gives a client in the store a new secret, and prints it
+clients invite                  prints an initial access token that lets somebody else register a client
 
-A running server on the same store knows of it at once.`,
+Servers that run on the same store apply each change at once.`,
   options: {
     ...configOption,
-    json: { summary: 'for list: as JSON, with every setting but the secrets' },
+    json: { summary: 'for list: print JSON, with all settings except secrets' },
     now: {
-      summary: 'for roll-secret: if the secret has leaked; at once revokes it and all that was issued to the client',
+      summary: 'for roll-secret, after a leak: also revoke the old secret and everything issued to the client',
     },
-    uses: { value: 'N', summary: 'for invite: how many clients it registers (default: 1)' },
-    expires: { value: 'DURATION', summary: 'for invite: how long it can be used (default: 1d)' },
+    uses: { value: 'N', summary: 'for invite: the number of clients that the token can register (default: 1)' },
+    expires: { value: 'DURATION', summary: 'for invite: the lifetime of the token (default: 1d)' },
   },
   words: ['ACTION', '[FILE|CLIENT_ID]'],
   async run(given, terminal) {
@@ -113,9 +113,9 @@ async function invite(context: StoreContext): Promise<number> {
   terminal.print(token);
   const times = uses === 1 ? 'one client' : `${uses} clients`;
   terminal.warn(
-    `registers ${times} at ${chosen.config.issuer}/register within ${durationText(ttl)}; it is shown only now`,
+    `this token registers ${times} at ${chosen.config.issuer}/register within ${durationText(ttl)}; it is not shown again`,
   );
   if (!chosen.config.registration.enabled)
-    terminal.warn('latchkey: registration.enabled is not set, so nobody can use it');
+    terminal.warn('latchkey: registration.enabled is not set, so nobody can use this token');
   return 0;
 }

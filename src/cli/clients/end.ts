@@ -35,7 +35,7 @@ export async function enable(context: StoreContext, id: string): Promise<number>
     await clients.enable(id),
   ]);
   if (!exists && !wasDisabled) return reportMissing(context, name);
-  context.terminal.print(`${name} ${wasDisabled ? 'is enabled: it gets new tokens' : 'was not disabled'}`);
+  context.terminal.print(`${name} ${wasDisabled ? 'is enabled: it can get tokens again' : 'was not disabled'}`);
   return 0;
 }
 
@@ -48,8 +48,6 @@ async function mayExist(clients: Clients, id: string): Promise<boolean> {
 }
 
 function reportMissing({ place, terminal }: StoreContext, name: string): number {
-  terminal.warn(
-    `latchkey: there is no ${name}, neither in the configuration nor in ${place}; "latchkey clients list" shows all`,
-  );
+  terminal.warn(`latchkey: there is no ${name} in the configuration or in ${place}; "latchkey clients list" shows all`);
   return 1;
 }

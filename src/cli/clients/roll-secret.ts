@@ -17,7 +17,7 @@ export function rollSecret(context: StoreContext, id: string): Promise<number> {
       if (typeof rolled === 'string') throw new Error(`the client was changed meanwhile: ${rolled}`);
       // Prints the secret first, because it is already valid and cannot be shown again.
       terminal.print(rolled.secret);
-      terminal.warn(`the new secret of client ${JSON.stringify(id)}; it is shown only now`);
+      terminal.warn(`this is the new secret of client ${JSON.stringify(id)}; it is not shown again`);
       if (!hasLeaked) terminal.warn(rolled.previousStaysValid ? PREVIOUS_STAYS_VALID : ONE_SECRET_ONLY);
     };
     if (!hasLeaked) await rollAndPrint();

@@ -11,23 +11,23 @@ import { writeNew } from '../text-files.ts';
 
 export const init: Command = {
   name: 'init',
-  summary: 'write a first configuration, by asking a few questions, or from options',
-  details: `At a terminal, it asks for what no option sets. Otherwise, or with --yes, it uses the defaults. It replaces no file.
+  summary: 'create a first configuration from a few questions or from options',
+  details: `At a terminal, it asks for the values that no option sets. Without a terminal, or with --yes, it uses the defaults.\nIt never replaces a file.
 
 init --app http://localhost:5173 --name Notes                a single-page app
-init --app http://localhost:8080 --name Shop --type web      an app with a server, which gets a secret
+init --app http://localhost:8080 --name Shop --type web      an app with a server, which gets a client secret
 init --issuer https://login.example.com --app https://notes.example.com --api https://api.example.com`,
   options: {
-    config: { value: 'FILE', summary: `the file to write (default: LATCHKEY_CONFIG, else ${DEFAULT_FILE})` },
+    config: { value: 'FILE', summary: `the file to write (default: LATCHKEY_CONFIG, or else ${DEFAULT_FILE})` },
     issuer: {
       value: 'URL',
-      summary: 'where people reach this server (default: LATCHKEY_ISSUER, else localhost with LATCHKEY_PORT or 3000)',
+      summary: 'the URL of this server (default: LATCHKEY_ISSUER, or else localhost with LATCHKEY_PORT or 3000)',
     },
-    app: { value: 'URL', summary: 'where your first app is (default: http://localhost:5173)' },
-    name: { value: 'NAME', summary: 'what people call it (default: My app)' },
+    app: { value: 'URL', summary: 'the URL of your first app (default: http://localhost:5173)' },
+    name: { value: 'NAME', summary: 'the name of the app, as people see it (default: My app)' },
     type: { value: 'TYPE', summary: 'spa for an app without a server, web for one with a server (default: spa)' },
-    api: { value: 'URL', summary: 'an API that the app calls (default: none)' },
-    yes: { summary: 'do not ask' },
+    api: { value: 'URL', summary: 'the URL of an API that the app calls (default: none)' },
+    yes: { summary: 'do not ask questions' },
   },
   run,
 };

@@ -39,18 +39,18 @@ export function configText(plan: InitPlan): string {
   const scopes = ['openid', 'profile', 'email', ...(api === undefined ? [] : [`'${scopeOf(plan)}'`])];
   const secret = secretFileOf(plan);
   const lines = [
-    '# The configuration of this Latchkey server. Paths in it start from its folder.',
+    '# The configuration of this Latchkey server. Relative paths start from the folder of this file.',
     '# docs/latchkey.example.yaml has every setting; "latchkey check-config" checks this file.',
     `issuer: ${issuer}`,
     ...listenLines(issuer),
     '',
-    '# Operators make the accounts ("latchkey accounts add"); with true, people sign up by themselves.',
+    '# With false, only operators create accounts ("latchkey accounts add"). With true, people can sign up themselves.',
     'sign_up: { enabled: false }',
     ...(api === undefined
       ? []
       : [
           ...['', 'resources:', `  - identifier: ${quoted(api)}`, `    name: ${quoted(`The API of ${name}`)}`],
-          ...['    scopes:', `      '${scopeOf(plan)}': { description: ${quoted(`See what ${name} has of you`)} }`],
+          ...['    scopes:', `      '${scopeOf(plan)}': { description: ${quoted(`See your data in ${name}`)} }`],
         ]),
     ...[
       '',
@@ -60,7 +60,7 @@ export function configText(plan: InitPlan): string {
       `    type: ${type}`,
     ],
     ...(secret === undefined ? [] : [`    secret: { file: ${secret} }`]),
-    '    # Your own app. People are not asked whether it may see their name and address.',
+    '    # Your own app. People are not asked for consent before it gets their name and email address.',
     '    first_party: true',
     `    redirect_uris: [${quoted(`${app}/callback`)}]`,
     `    post_logout_redirect_uris: [${quoted(`${app}/`)}]`,
@@ -74,7 +74,7 @@ function listenLines(issuer: string): string[] {
   const { protocol, hostname, port } = new URL(issuer);
   if (protocol === 'http:' && isLoopback(hostname)) return [`listen: { port: ${port === '' ? 80 : port} }`];
   return [
-    '# A proxy on this machine ends TLS and passes requests on to port 3000. For one elsewhere, set host: 0.0.0.0 and its address.',
+    '# A proxy on this machine ends TLS and forwards requests to port 3000. For a proxy elsewhere, set host: 0.0.0.0 and its address.',
     "listen: { host: 127.0.0.1, port: 3000, trusted_proxies: [127.0.0.1, '::1'] }",
   ];
 }
@@ -87,11 +87,11 @@ export function nextSteps(plan: InitPlan, file: string): string {
   const scopes = ['openid', 'profile', 'email', ...(api === undefined ? [] : [scopeOf(plan)])];
   return `Next:
   latchkey start${named}
-      starts the server, which makes its store (.latchkey) and keys (keys) beside ${file}
+      starts the server, which creates its store (.latchkey) and keys (keys) next to ${file}
   latchkey accounts add you@example.com${named}
-      in another terminal: an account to sign in with
+      in another terminal: creates an account to sign in with
 
-${name} needs to know:
+Settings for ${name}:
   issuer (authority)  ${issuer}
   client_id           ${slugOf(name)}${secret === undefined ? '' : `\n  client_secret       the text in ${secret}`}
   redirect_uri        ${app}/callback
@@ -123,7 +123,7 @@ const isApi: Rule = (text) => (text === '' ? undefined : resourceIdentifierRule(
 
 const ISSUER: Question = {
   option: 'issuer',
-  text: 'Where do people reach this server?',
+  text: 'What is the URL of this server?',
   defaultAnswer: 'http://localhost:3000',
   rule: issuerRule,
 };
@@ -136,7 +136,7 @@ const QUESTIONS: readonly Question[] = [
     defaultAnswer: 'spa',
     rule: isType,
   },
-  { option: 'app', text: 'Where is it?', defaultAnswer: 'http://localhost:5173', rule: originRule },
+  { option: 'app', text: 'What is its URL?', defaultAnswer: 'http://localhost:5173', rule: originRule },
   { option: 'api', text: 'What is the URL of the API that it calls, if any?', defaultAnswer: '', rule: isApi },
 ];
 

@@ -34,8 +34,8 @@ async function test(context: StoreContext, word: string): Promise<number> {
 
 function refusalText({ reason, says }: Check): string {
   const place = CHECKS.findIndex((check) => check.reason === reason);
-  return `The token is refused, because this condition is not met: ${says}.
-That is check ${place + 1} of ${CHECKS.length}, ${reason}; docs/trusted-issuers.md lists all checks in order.`;
+  return `The token is refused. This check failed: ${says}.
+It is check ${place + 1} of ${CHECKS.length} (${reason}); docs/trusted-issuers.md lists all checks in order.`;
 }
 
 async function examine(context: StoreContext, domain: Domain, token: string): Promise<Examination> {
@@ -76,8 +76,8 @@ async function examine(context: StoreContext, domain: Domain, token: string): Pr
 
 /** Lists the token's claims, the expected audience and the client that would present it. */
 function* facts({ header, claims, request, resource, here }: Examination): Generator<string[]> {
-  yield ['server', here];
-  yield ['client', request.client.id || 'none: --client names one'];
+  yield ['expected aud', here];
+  yield ['client', request.client.id || 'none: choose one with --client'];
   yield ['resource', resource ?? 'none'];
   const shown = { ...pick(header, ['typ', 'alg', 'kid']), ...pick(claims, ['iss', 'sub', 'aud', 'iat', 'exp', 'jti']) };
   for (const [name, value] of Object.entries(shown)) yield [name, printable(value)];
@@ -122,17 +122,17 @@ const ACTIONS: Actions<StoreContext> = {
 export const issuers: Command = {
   name: 'issuers',
   summary: 'list, add or remove trusted issuers, or test a token',
-  details: `issuers list            those of the configuration and those of the store
-issuers add FILE        puts the issuer that FILE describes, or several under "trusted_issuers:", into the store, in the
-                        form that they have in the configuration; the same issuer is replaced
-issuers remove ISSUER   removes an issuer from the store, and revokes what was issued for its tokens
-issuers test TOKEN      says what a client would get for a token, or why it is refused, without using it up;
+  details: `issuers list            lists the trusted issuers in the configuration and in the store
+issuers add FILE        adds the issuer in FILE to the store, or several under "trusted_issuers:", in the format of the
+                        configuration file; replaces issuers that have the same URL
+issuers remove ISSUER   removes an issuer from the store, and revokes everything issued for its tokens
+issuers test TOKEN      shows what a client would get for a token, or why it is refused, without using up the token;
                         - reads the token from standard input
 
-A running server on the same store knows of it at once.`,
+Servers that run on the same store apply each change at once.`,
   options: {
     ...configOption,
-    json: { summary: 'for list: as JSON, with every setting' },
+    json: { summary: 'for list: print JSON, with all settings' },
     client: {
       value: 'CLIENT_ID',
       summary: "for test: the client that presents the token (default: the first of the issuer's clients)",
@@ -155,7 +155,7 @@ async function list(context: StoreContext): Promise<number> {
   if (given.options['json'] === true) terminal.print(JSON.stringify(all, undefined, 2));
   else {
     const rows = all.map(({ issuer, subject, clients, where }) => [issuer, subject.is, clients.join(' '), where]);
-    terminal.print(table([['issuer', 'stands for', 'clients', 'where'], ...rows], ''));
+    terminal.print(table([['issuer', 'subject', 'clients', 'where'], ...rows], ''));
   }
   return 0;
 }

@@ -20,25 +20,25 @@ const ACTIONS: Actions<KeysContext> = {
 
 export const keys: Command = {
   name: 'keys',
-  summary: 'list the signing keys, rotate them, revoke one; change the master key',
-  details: `keys list            every key: what it does, from when, until when
-keys rotate          announces the next key of every algorithm, or of --alg, instead of waiting until it is due
-keys revoke KID      for a key that may have leaked: revokes it and its tokens, and signs with another key at once
+  summary: 'list, rotate or revoke signing keys, or change the master key',
+  details: `keys list            lists all keys with their states and times
+keys rotate          announces the next key now, before it is due: for every algorithm, or for --alg
+keys revoke KID      revokes a key that may have leaked, and its tokens; another key signs at once
 keys rewrap          seals all keys under a new master key, which replaces the current one
-keys export-public   prints what /jwks shows, for APIs that cannot fetch it
+keys export-public   prints the public keys as /jwks shows them, for APIs that cannot fetch them
 
-Write a KID that begins with a dash after two dashes: latchkey keys revoke --yes -- -KID
+Put a KID that begins with a dash after two dashes: latchkey keys revoke --yes -- -KID
 
-Running servers notice each change by themselves, except after rewrap, which says what to do.`,
+Running servers apply each change by themselves. Only rewrap needs a restart of the servers, and says when.`,
   options: {
     ...configOption,
     alg: { value: 'ALG', summary: 'for rotate: only this algorithm' },
     to: {
       value: 'FILE',
-      summary: 'for rewrap: the new master key, created if it does not exist; an existing file is never replaced',
+      summary: 'for rewrap: the file of the new master key; created if it does not exist, and never replaced',
     },
     json: { summary: 'print JSON' },
-    yes: { summary: 'do not ask before revoke and rewrap' },
+    yes: { summary: 'for revoke and rewrap: do not ask for confirmation' },
   },
   words: ['ACTION', '[KID]'],
   run(given, terminal) {
@@ -65,7 +65,7 @@ function rotate(context: KeysContext): Promise<number> {
     if (!isJson) {
       const after = durationText(config.keys.announce);
       terminal.print(
-        `announcing the next key of ${algorithms.join(', ')}; it signs ${after} later, when APIs know it\n`,
+        `announcing the next key of ${algorithms.join(', ')}; it begins to sign ${after} later, once APIs know it\n`,
       );
     }
     const content = await change(context, ring, (now, options) => rotateNow(now, algorithms, options));
@@ -75,7 +75,7 @@ function rotate(context: KeysContext): Promise<number> {
       .map(({ kid, alg, signsFrom }) => ({ kid, algorithm: alg, signsFrom, isNew: !before.has(kid) }));
     if (isJson) printJson(terminal, coming.map((key) => ({ ...key, signsFrom: timeText(key.signsFrom) }))); // prettier-ignore
     for (const { kid, algorithm, signsFrom, isNew } of isJson ? [] : coming) {
-      terminal.print(`${algorithm}  ${kid}  ${isNew ? 'announced' : 'was announced before'}, signs from ${timeText(signsFrom)}`); // prettier-ignore
+      terminal.print(`${algorithm}  ${kid}  ${isNew ? 'announced' : 'was already announced'}, signs from ${timeText(signsFrom)}`); // prettier-ignore
     }
     return 0;
   });

@@ -16,8 +16,7 @@ export function list(context: KeysContext): Promise<number> {
   return withRing(context, ({ domain, snapshot }) => {
     const keys = described(snapshot, domain.clock.now());
     if (options['json'] === true) printJson(terminal, keys);
-    else
-      terminal.print(table([['kid', 'algorithm', 'state', 'from', 'until', 'private half'], ...keys.map(rowOf)], ''));
+    else terminal.print(table([['kid', 'algorithm', 'state', 'from', 'until', 'private key'], ...keys.map(rowOf)], ''));
     return Promise.resolve(0);
   });
 }

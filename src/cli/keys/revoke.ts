@@ -31,7 +31,7 @@ export function revoke(context: KeysContext, kid: string): Promise<number> {
     const signer = snapshotNow(domain, afterRevocation).signing.find(({ alg }) => alg === key.alg);
     if (options['json'] === true)
       printJson(terminal, { revoked: kid, algorithm: key.alg, signing: signer?.kid ?? null });
-    else terminal.print(`revoked ${kid}${signer === undefined ? '' : `; ${signer.kid} signs ${key.alg}`}`);
+    else terminal.print(`revoked ${kid}${signer === undefined ? '' : `; ${signer.kid} now signs ${key.alg}`}`);
     return 0;
   });
 }
@@ -41,11 +41,11 @@ function planFor(key: RingKey, state: KeyState, nextSigner: string | undefined, 
   const everyNode = durationText(Math.ceil(pollingPeriod(timetableOf(config))));
   const everyApi = durationText(config.keys.jwks_max_age);
   const lines = [
-    `/jwks stops showing it: at most ${everyNode} from now on every node, and ${everyApi} later for who keeps /jwks`,
-    ...(state === 'signing' ? [`${nextSigner ?? 'a new key'} signs at once`] : []),
+    `every node removes it from /jwks within ${everyNode}; an API that caches /jwks may use it for ${everyApi} longer`,
+    ...(state === 'signing' ? [`${nextSigner ?? 'a new key'} signs from now on`] : []),
     ...(state === 'announced' ? ['it has signed nothing'] : refusedTokens(key.alg, config)),
-    ...(key.external === undefined ? [] : [`its private half is destroyed in the HSM: ${key.external}`]),
-    'sessions and refresh tokens stay valid: apps get new tokens with them',
+    ...(key.external === undefined ? [] : [`its private key is destroyed in the HSM: ${key.external}`]),
+    'sessions and refresh tokens stay valid, so apps can get new tokens',
   ];
   const since = timeText(state === 'announced' ? key.announcedAt : key.signsFrom);
   return `revoking ${key.alg} key ${key.kid}, ${state} since ${since}\n${bullets(lines)}`;
@@ -59,7 +59,7 @@ function refusedTokens(alg: SigningAlgorithm, { resources, clients, keys, profil
     .filter((one) => one.type !== 'machine' && idTokenAlgorithm(one) === alg)
     .map(({ client_id: id }) => id);
   return [
-    `access tokens that it has signed are refused: for ${apis.join(', ') || 'no API of the configuration'}`,
-    `ID tokens that it has signed are refused: of ${apps.join(', ') || 'no app of the configuration'}, and of the store's apps with ${alg}`,
+    `access tokens that it has signed become invalid, for ${apis.join(', ') || 'no configured API'}`,
+    `ID tokens that it has signed become invalid, for ${apps.join(', ') || 'no configured app'} and for apps in the store that use ${alg}`,
   ];
 }

@@ -32,26 +32,24 @@ function refuseOtherSecretFile(file: string, { chosen }: KeysContext): void {
   const other = chosen.secretFiles.find((secret) => areSameFile(secret.file, file));
   if (other === undefined) return;
   throw new Error(
-    `--to ${file} is the file of ${pathText(other.path)} in ${chosen.file ?? 'the configuration'}: ` +
-      'name a file that does not exist and will be created, or one that holds a new master key',
+    `--to ${file} is already the file of ${pathText(other.path)} in ${chosen.file ?? 'the configuration'}: ` +
+      'name a file that does not exist yet, or one that holds a new master key',
   );
 }
 
 function planFor(present: MasterKey, to: string | undefined): string {
   const lines = [
     `the keys in the store are sealed under ${to ?? 'a new master key'} instead of ${present.path}`,
-    ...(to === undefined
-      ? [`${present.path} becomes the new key, and the current key becomes ${present.path}.old`]
-      : []),
+    ...(to === undefined ? [`${present.path} will hold the new key, and ${present.path}.old the current one`] : []),
     'signing keys, tokens and sessions stay valid',
-    'running servers keep their current keys, but learn of new keys only after a restart',
+    'running servers keep their current signing keys, and see new ones only after a restart',
   ];
   return `changing the master key\n${bullets(lines)}`;
 }
 
 function resultText(present: MasterKey, next: MasterKey, to: string | undefined): string {
   return to === undefined
-    ? `${present.path} is the new master key, ${next.id}. Copy it to every node, and restart them.\n` +
+    ? `${present.path} is now the new master key, ${next.id}. Copy it to every node, and restart the nodes.\n` +
         `${present.path}.old, ${present.id}, opens older backups of the store: keep it in a separate place, or delete it.`
-    : `${to} is now the master key, ${next.id}. Copy it to every node as master.key, and restart them.`;
+    : `${to} is now the master key, ${next.id}. Copy it to every node as master.key, and restart the nodes.`;
 }

@@ -25,8 +25,8 @@ async function planAccount({ domain, before }: RevokeRequest, name: string): Pro
   const everything = await endingEffects(domain, account);
   return {
     target: { what: 'account', account: account.id, ...until(before) },
-    what: `what ${account.email} has${since(before)}`,
-    lines: [before === undefined ? everything : `of ${everything}`, SIGN_IN_AGAIN],
+    what: `everything issued to ${account.email}${since(before)}`,
+    lines: [before === undefined ? everything : `up to ${everything}`, SIGN_IN_AGAIN],
   };
 }
 
@@ -36,7 +36,7 @@ async function planClient({ domain, before }: RevokeRequest, client: string): Pr
   const name = JSON.stringify(client);
   return {
     target: { what: 'client', client, ...until(before) },
-    what: `everything that client ${name} holds, from all people${since(before)}`,
+    what: `everything issued to client ${name}, for all accounts${since(before)}`,
     lines: [...(exists ? [] : [`there is currently no client ${name}`]), 'people stay signed in', SIGN_IN_AGAIN],
   };
 }
@@ -45,11 +45,11 @@ async function planClient({ domain, before }: RevokeRequest, client: string): Pr
 async function planIssuer({ domain }: RevokeRequest, issuer: string): Promise<Plan> {
   const isTrusted = (await domain.issuers.find(issuer)) !== undefined;
   const line = isTrusted
-    ? 'the issuer is still trusted: clients get new tokens for its tokens'
+    ? 'the issuer is still trusted: clients can get new tokens for its tokens'
     : `there is currently no trusted issuer ${JSON.stringify(issuer)}`;
   return {
     target: { what: 'trusted-issuer', issuer },
-    what: `what was issued for tokens of ${issuer}`,
+    what: `everything issued for tokens of ${issuer}`,
     lines: [line],
   };
 }
@@ -58,21 +58,21 @@ async function planSession({ domain: { accounts, grants } }: RevokeRequest, sess
   const stored = await grants.get(sessionKey(session));
   const { accountId, browser = 'a browser', loginTs = 0, authorizations = {} } = stored?.value ?? {};
   if (stored === undefined || accountId === undefined || !(await sessionCounts(grants, stored.value)))
-    return `there is no session ${JSON.stringify(session)}; "latchkey accounts show ACCOUNT" shows those of an account`;
+    return `there is no session ${JSON.stringify(session)}; "latchkey accounts show ACCOUNT" lists the sessions of an account`;
   const account = await accounts.find(accountId);
   const apps = Object.keys(authorizations).join(', ') || 'no app';
   return {
     target: { what: 'session', session },
     what: `the session of ${account?.email ?? accountId} in ${browser}, signed in ${timeText(loginTs * 1000)}`,
-    lines: [`it was used for ${apps}`, 'apps with offline access keep it'],
+    lines: [`the person used it for ${apps}`, 'apps with offline access keep their access'],
   };
 }
 
 function planEverything({ before }: RevokeRequest): Promise<Plan> {
   return Promise.resolve({
     target: { what: 'everything', ...until(before) },
-    what: `everything that was issued to everybody${since(before)}`,
-    lines: ['every person signs in again, and every app and machine asks for new tokens'],
+    what: `everything issued to everybody${since(before)}`,
+    lines: ['every person must sign in again, and every app and machine must get new tokens'],
   });
 }
 
@@ -81,7 +81,7 @@ function until(before: number | undefined): { before?: number } {
 }
 
 function since(before: number | undefined): string {
-  return before === undefined ? '' : ` from before ${timeText(before)}`;
+  return before === undefined ? '' : ` before ${timeText(before)}`;
 }
 
 /** Targets that `--before` can limit. */
@@ -89,28 +89,31 @@ const LIMITED_BY_BEFORE = ['account', 'client', 'everything'];
 
 export const revoke: Command = {
   name: 'revoke',
-  summary: 'revoke what was issued to an account, a client or all, a session, or a token',
-  details: `It says what it will revoke, and asks. APIs refuse it within seconds, even while no server runs.
+  summary: 'revoke a token, a session, or everything issued to an account, a client or everybody',
+  details: `It shows what it will revoke, and asks first. APIs refuse the tokens within seconds, even while no server runs.
 
-revoke --account ann@example.com --before 1h      what it got in the last hour stays
-revoke --client shop                              also one that the configuration no longer has
-revoke --token - < leaked.txt                     an access token alone, or a refresh token with all tokens of its sign-in`,
+revoke --account ann@example.com --before 1h      keeps what the account got in the last hour
+revoke --client shop                              works even if the configuration no longer has the client
+revoke --token - < leaked.txt                     revokes one access token, or a refresh token and all tokens of its sign-in`,
   options: {
     ...configOption,
-    account: { value: 'ACCOUNT', summary: 'everything that was issued to an account, by its address or id' },
-    client: { value: 'CLIENT_ID', summary: 'everything that a client holds, from all people' },
-    issuer: { value: 'ISSUER', summary: 'what was issued for the tokens of a trusted issuer' },
-    session: { value: 'SESSION', summary: 'one session, as "latchkey accounts show" names it' },
-    token: { value: 'FILE', summary: 'one token, - for standard input' },
-    everything: { summary: 'everything that was issued, to everybody' },
-    before: { value: 'INSTANT', summary: 'only what was issued before: 2026-01-31T12:00:00Z, or 1h for an hour ago' },
-    yes: { summary: 'do not ask' },
+    account: { value: 'ACCOUNT', summary: 'everything issued to the account with this email address or id' },
+    client: { value: 'CLIENT_ID', summary: 'everything issued to this client, for all accounts' },
+    issuer: { value: 'ISSUER', summary: 'everything issued for the tokens of this trusted issuer' },
+    session: { value: 'SESSION', summary: 'one session, by its id in "latchkey accounts show"' },
+    token: { value: 'FILE', summary: 'one token, read from this file, or from standard input for -' },
+    everything: { summary: 'everything issued to everybody' },
+    before: {
+      value: 'INSTANT',
+      summary: 'only what was issued before this time: 2026-01-31T12:00:00Z, or 1h for an hour ago',
+    },
+    yes: { summary: 'do not ask for confirmation' },
   },
   run(given, terminal) {
     const [kind, name] = readKind(given);
     const before = textOf(given, 'before');
     if (before !== undefined && !LIMITED_BY_BEFORE.includes(kind))
-      throw new UsageError(`--before does not go with --${kind}`);
+      throw new UsageError(`--before cannot be combined with --${kind}`);
     const instant = before === undefined ? undefined : readTimestamp('--before', before);
     const context = storeContext(given, terminal);
     const { config } = context.chosen;
@@ -136,7 +139,7 @@ function readKind({ options }: Arguments): [string, string] {
   const all = Object.keys(PLANS).map((name) => `--${name}`);
   if (kind === undefined) throw new UsageError(`revoke needs one of ${all.join(', ')}`);
   if (kinds.length > 1)
-    throw new UsageError(`revoke takes one of --${kinds.join(' and --')}, not both: run it once for each`);
+    throw new UsageError(`revoke takes only one of --${kinds.join(' and --')}: run it once for each`);
   return [kind, String(options[kind])];
 }
 

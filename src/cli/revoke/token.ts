@@ -28,7 +28,7 @@ export interface RevokeRequest {
 export async function tokenPlan({ domain, terminal }: RevokeRequest, file: string): Promise<Plan | string> {
   const token = (await readText(file, terminal)).trim();
   const plan = (await planJwt(domain, token)) ?? (await planOpaque(domain, token));
-  return plan ?? 'this is not a token of this server, or it has expired or was revoked before';
+  return plan ?? 'this server did not issue this token, or the token has expired or is already revoked';
 }
 
 async function planJwt({ config, records, keys }: Domain, token: string): Promise<Plan | undefined> {

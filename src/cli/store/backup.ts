@@ -19,7 +19,7 @@ const MIN_PASSPHRASE_LENGTH = 20;
 
 export async function backup(context: StoreContext, file: string): Promise<number> {
   const { terminal } = context;
-  if (existsSync(file)) throw new Error(`${file} is there already and is not replaced: name another, or remove it`);
+  if (existsSync(file)) throw new Error(`${file} already exists and is not replaced: name another file, or remove it`);
   const { keys_dir } = context.chosen.config;
   const masterKey = await openMasterKey(keys_dir, { create: false, random: systemRandom });
   const secret = await readKeyFile(context, masterKey, 'backup');
@@ -38,7 +38,7 @@ export async function backup(context: StoreContext, file: string): Promise<numbe
     await pipeline(createReadStream(file), hash);
     terminal.print(
       `${file}: ${numberText(progress.items)} items, ${sizeText(statSync(file).size)}, SHA-256 ${hash.digest('hex')}\n` +
-        `What was acknowledged before ${new Date(startedAt).toISOString()} is in it.`,
+        `It contains everything that was acknowledged before ${new Date(startedAt).toISOString()}.`,
     );
     terminal.warn(
       `latchkey: a restore needs this key file and ${masterKey.path}: keep copies of both, apart from the backup`,
@@ -58,7 +58,7 @@ async function* everything(
   yield* grants.dump();
   if (records !== grants) yield* records.dump();
   if (isDeepStrictEqual(await formatsOf(records), formats)) return;
-  throw new Error('"latchkey store upgrade" changed the format of the store meanwhile: run the backup again');
+  throw new Error('"latchkey store upgrade" changed the format of the store during the backup: run the backup again');
 }
 
 /**
@@ -75,14 +75,16 @@ export async function readKeyFile(
   const secret = (await readText(file, terminal)).trim();
   // A warning only, because containers mount secrets that way.
   if (file !== '-' && (statSync(file).mode & 0o004) !== 0)
-    terminal.warn(`latchkey: everybody on this machine may read ${file}: chmod 600 ${file}`);
+    terminal.warn(`latchkey: every user of this machine may read ${file}: run chmod 600 ${file}`);
   if (secret.length < MIN_PASSPHRASE_LENGTH) {
     throw new Error(
-      `${file} has fewer than ${MIN_PASSPHRASE_LENGTH} characters: (umask 077; openssl rand -base64 32 > ${file})`,
+      `${file} has fewer than ${MIN_PASSPHRASE_LENGTH} characters: run (umask 077; openssl rand -base64 32 > ${file})`,
     );
   }
   if (isMasterKey(masterKey, secret)) {
-    throw new Error(`${file} holds the master key, which would open the backup and what is sealed in it: use another`);
+    throw new Error(
+      `${file} holds the master key, which would open the backup and the keys in it: use another passphrase`,
+    );
   }
   return secret;
 }

@@ -50,7 +50,7 @@ export async function check(context: StoreContext): Promise<number> {
     } else {
       terminal.print(`${formatText(formats, domain.format.newest)}\n\n${tableOf(sizes, before)}`);
       if (findings.length > 0)
-        terminal.warn(`latchkey: ${numberText(findings.length)} found:\n${findingsText(findings)}`);
+        terminal.warn(`latchkey: invalid records: ${numberText(findings.length)}\n${findingsText(findings)}`);
     }
     return findings.every(({ isMended }) => isMended === true) ? 0 : 1;
   });
@@ -92,7 +92,7 @@ async function findingsInKeys({ keys }: Domain): Promise<Finding[]> {
     await keys();
     return [];
   } catch (error) {
-    return [{ text: `key-ring:main does not open: ${error instanceof Error ? error.message : String(error)}` }];
+    return [{ text: `key-ring:main cannot be opened: ${error instanceof Error ? error.message : String(error)}` }];
   }
 }
 
@@ -102,8 +102,8 @@ async function findingsIn(item: Item, store: Store, { config }: Domain, isRepair
   const key = quoted(item.key);
   const findings: Finding[] = [];
   if (!Number.isSafeInteger(version) || version <= 0)
-    findings.push({ text: `${key} has the version ${version}, which no write produces` });
-  if (!isJson(json)) findings.push({ text: `${key} holds no JSON` });
+    findings.push({ text: `${key} has the version ${version}, which is invalid` });
+  if (!isJson(json)) findings.push({ text: `${key} does not hold JSON` });
   if (lacksExpiry(item)) {
     // No record of the grants store is needed for longer than a grant.
     const ttl = grantLife(config.tokens);
@@ -112,7 +112,7 @@ async function findingsIn(item: Item, store: Store, { config }: Domain, isRepair
       isRepaired &&
       findings.length === 0 &&
       (await store.replace(item.key, JSON.parse(json), version, { ttl, indexes, terms }));
-    const text = `${key} never expires, as records of its kind do`;
+    const text = `${key} has no expiry, although records of its kind expire`;
     findings.push({ text: isMended ? `${text}: it now expires in ${Math.ceil(ttl / 86_400)} days` : text, isMended });
   }
   return findings;
@@ -131,14 +131,14 @@ async function findingsInSeal(item: Item, { keys, clients }: Domain): Promise<Fi
     }
     return [];
   } catch {
-    return [{ text: `${quoted(item.key)} has a sealed value that the keys do not open` }];
+    return [{ text: `${quoted(item.key)} has a sealed value that the current keys cannot open` }];
   }
 }
 
 function describe({ what, name, key, isMended }: Defect): Finding {
   const text =
     what === 'dangling'
-      ? `the index ${quoted(name)} has an entry for ${quoted(key)}, but no such record is in it`
+      ? `the index ${quoted(name)} has an entry for ${quoted(key)}, but that record does not exist or is not in the index`
       : `the ${name} ${quoted(key)} has an expiry that the store does not enforce`;
   return { text, isMended };
 }
@@ -166,7 +166,7 @@ function tableOf(sizes: ReadonlyMap<string, Size>, before: Figures | undefined):
     const grown = before === undefined ? [] : [growth > 0 ? `+${numberText(growth)}` : numberText(growth)];
     return [kind, numberText(items), sizeText(bytes), ...grown];
   });
-  return table([['kind', 'items', 'values', ...day], ...rows], '');
+  return table([['kind', 'items', 'size', ...day], ...rows], '');
 }
 
 function textOfFinding({ text, isMended }: Finding): string {

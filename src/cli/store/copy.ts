@@ -33,7 +33,7 @@ export async function copy({ given, terminal }: StoreContext): Promise<number> {
       for (const warning of filled.warnings) terminal.warn(`latchkey: ${warning}`);
       const begunAt = await opened.store.time();
       if (await isInUse(opened.store, begunAt - STOPPED_AFTER)) {
-        throw new Error(`a server uses ${source}: stop every server, and start this 20 seconds later`);
+        throw new Error(`a server uses ${source}: stop every server, and run this command again 20 seconds later`);
       }
       const load = await Load.begin(filled.store, { by: 'copy', source: `${source} ${part ?? ''}`, place: target });
       const progress = new Progress(terminal, 'copy');
@@ -42,7 +42,9 @@ export async function copy({ given, terminal }: StoreContext): Promise<number> {
       progress.end();
       const deleted = await deleteSurplus(copying);
       if (deleted > 0)
-        terminal.warn(`latchkey: ${numberText(deleted)} records that ${source} lost since were deleted in ${target}`);
+        terminal.warn(
+          `latchkey: ${numberText(deleted)} records that ${source} no longer has were deleted in ${target}`,
+        );
       if (progress.items === 0) {
         await load.end();
         throw new Error(`there is no store at ${source}: it is empty`);
@@ -58,11 +60,11 @@ export async function copy({ given, terminal }: StoreContext): Promise<number> {
 
 async function argumentsOf(given: Arguments, terminal: Terminal): Promise<{ from: string; to: string; part: Part }> {
   if (textOf(given, 'from-file') === '-' && textOf(given, 'to-file') === '-')
-    throw new UsageError('standard input holds one URL: give the other by a file');
+    throw new UsageError('standard input can hold only one URL: give the other in a file');
   const [from, to] = [await urlOf('from', given, terminal), await urlOf('to', given, terminal)];
   const part = textOf(given, 'only');
   if (part !== undefined && part !== 'records' && part !== 'grants') {
-    throw new UsageError('--only is "records" or "grants"');
+    throw new UsageError('--only must be "records" or "grants"');
   }
   return { from, to, part };
 }
@@ -96,25 +98,25 @@ async function compared(
   const differing = differences(sourceSummary, targetSummary);
   if (differing.length > 0) {
     terminal.warn(
-      `latchkey: ${source} and ${target} differ, so no server opens ${target}:\n${bullets(differing)}\n` +
-        'If a server wrote meanwhile, stop it and run this command again.',
+      `latchkey: ${source} and ${target} differ, so servers refuse to open ${target}:\n${bullets(differing)}\n` +
+        'If a server wrote during the copy, stop it and run this command again.',
     );
     return 1;
   }
   // Short-lived codes that it used meanwhile are not compared, and would be unused in the new store.
   if (await isInUse(from, begunAt)) {
     terminal.warn(
-      `latchkey: a server has used ${source} meanwhile, so no server opens ${target}. Stop every server, empty ${target}, and ` +
-        'run this again',
+      `latchkey: a server used ${source} during the copy, so servers refuse to open ${target}. Stop every server, empty ${target}, and ` +
+        'run this command again',
     );
     return 1;
   }
   await load.end();
   const items = [...targetSummary.values()].reduce((sum, kind) => sum + kind.items, 0);
   terminal.print(
-    `copied ${source} to ${target}: ${numberText(items)} items are the same in both\n` +
-      `Name ${target} in the configuration and start the servers. Nothing was revoked. Keep the old store until all is well, ` +
-      'and start no server on it again.',
+    `copied ${source} to ${target}: ${numberText(items)} items are equal in both\n` +
+      `Name ${target} in the configuration and start the servers. Nothing was revoked. Keep the old store until everything works, ` +
+      'but start no server on it again.',
   );
   return 0;
 }

@@ -30,7 +30,8 @@ export async function restore(context: StoreContext, file: string): Promise<numb
     throw error;
   });
   try {
-    if (backup.description.id !== description.id) throw new Error(`${file} was replaced meanwhile: run this again`);
+    if (backup.description.id !== description.id)
+      throw new Error(`${file} was replaced during the check: run this command again`);
     for (const warning of stores.warnings) terminal.warn(`latchkey: ${warning}`);
     const loads = await beginLoads(context, stores, description);
     const { records, grants, clock } = stores;
@@ -60,8 +61,8 @@ async function check(
   if (description.masterKey !== masterKey.id) {
     close();
     throw new BackupRefused(
-      `is for the master key ${description.masterKey}, and ${masterKey.path} is ${masterKey.id}: its keys would not open. ` +
-        'Put the master.key of that server there',
+      `needs the master key ${description.masterKey}, but ${masterKey.path} is ${masterKey.id}, which cannot open its keys. ` +
+        'Put the master.key of the original server there',
     );
   }
   const { format = 1 } = description;
@@ -101,22 +102,22 @@ async function beginLoads(
 
 function planFor({ startedAt }: Description, place: string): string {
   return `restoring the backup of ${new Date(startedAt).toISOString()} into ${place}\n${bullets([
-    'accounts, passwords, clients, consents, trusted issuers and keys are as they were at the backup',
-    'everybody signs in again; refresh tokens, access tokens, codes and invitations are invalid',
-    'no server may use the store until this has ended',
+    'accounts, passwords, clients, consents, trusted issuers and keys return to their state at the backup',
+    'everybody must sign in again; refresh tokens, access tokens, codes and invitations become invalid',
+    'no server may use the store until the restore has ended',
   ])}`;
 }
 
 function resultText({ items, skipped, notBefore }: Restored, { startedAt }: Description, place: string): string {
   const [from, to] = [startedAt, notBefore].map((time) => new Date(time).toISOString());
   return (
-    `restored ${numberText(items)} items into ${place}; ${numberText(skipped)} that a restore ends were left out\n` +
-    `Everything issued before ${to} is invalid. The changes between ${from} and then are undone. Make them again:\n` +
+    `restored ${numberText(items)} items into ${place}; skipped ${numberText(skipped)} items (sessions, tokens and the like)\n` +
+    `Everything issued before ${to} is invalid. Changes made after ${from} are lost. Make them again:\n` +
     bullets([
-      'passwords and client secrets that were changed have their former value',
-      'accounts and clients that were disabled or removed can be used again, and those that were added are gone',
-      'roles and consents that were withdrawn count again, and trusted issuers that were removed are trusted again',
-      'a signing key that was revoked signs again: latchkey keys list, then latchkey keys revoke KID',
+      'changed passwords and client secrets have their old values again',
+      'disabled or removed accounts and clients work again, and added ones are gone',
+      'withdrawn roles and consents are valid again, and removed trusted issuers are trusted again',
+      'revoked signing keys sign again: run latchkey keys list, then latchkey keys revoke KID',
     ]) +
     '\nThen start the servers.'
   );

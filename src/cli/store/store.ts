@@ -17,36 +17,36 @@ const ACTIONS: Actions<StoreContext> = {
 
 export const store: Command = {
   name: 'store',
-  summary: 'back the store up while it serves, restore it, move, check or upgrade it',
-  details: `store backup FILE     writes everything of both stores into a new file, compressed and encrypted, while servers run
-store restore FILE    fills the empty stores of the configuration from a backup, whatever backend it came from
+  summary: 'back up, restore, copy, check or upgrade the store',
+  details: `store backup FILE     writes both stores to a new file, compressed and encrypted; servers may keep running
+store restore FILE    fills the configured stores, which must be empty, from a backup of any backend
 store copy --from URL --to URL
-                      copies one store into an empty one of any backend, and compares them; no server may run
-store check           counts the records of each kind, compares with the last check, and lists what cannot be right
+                      copies one store into an empty one of any backend, and compares the two; all servers must be stopped
+store check           counts the records of each kind, compares them with the last check, and lists invalid ones
 store check --repair  removes dangling index entries and sets missing expiries, while servers run; deletes no record
-store upgrade         brings the store to the newest format while servers serve, once no older version serves
+store upgrade         brings the store to the newest format while servers run; no server of an older version may run
 
-A URL with a password does not stand on the command line, where others could read it. Give it by --from-file and --to-file, or by
+Other users can read a password on the command line, so give a URL that has one by --from-file and --to-file, or by
 LATCHKEY_COPY_FROM and LATCHKEY_COPY_TO.
 
-The key file holds a passphrase of 20 characters or more, which is not the master key. One command makes one:
+The key file holds a passphrase of at least 20 characters, which must not be the master key. This command creates one:
   (umask 077; openssl rand -base64 32 > backup.key)
 
-After a restore everybody must sign in again, and apps need new tokens: docs/backup.md says what returns and what does not.`,
+After a restore, everybody must sign in again and apps need new tokens. docs/backup.md lists what is restored.`,
   options: {
     ...configOption,
     'key-file': {
       value: 'FILE',
-      summary: 'the file with the passphrase of the backup; - reads it from standard input',
+      summary: 'the file with the passphrase of the backup, or - for standard input',
     },
-    from: { value: 'URL', summary: 'for copy: the store that stays as it is (a URL without a password)' },
-    'from-file': { value: 'FILE', summary: 'for copy: the file with that URL; - reads it from standard input' },
-    to: { value: 'URL', summary: 'for copy: the empty store (a URL without a password)' },
-    'to-file': { value: 'FILE', summary: 'for copy: the file with that URL; - reads it from standard input' },
-    only: { value: 'ROLE', summary: 'for copy: only what belongs to "records" or to "grants"' },
+    from: { value: 'URL', summary: 'for copy: the store to read, which stays unchanged (a URL without a password)' },
+    'from-file': { value: 'FILE', summary: 'for copy: the file that holds this URL, or - for standard input' },
+    to: { value: 'URL', summary: 'for copy: the empty store to fill (a URL without a password)' },
+    'to-file': { value: 'FILE', summary: 'for copy: the file that holds this URL, or - for standard input' },
+    only: { value: 'ROLE', summary: 'for copy: copy only the "records" or only the "grants"' },
     json: { summary: 'for check: print JSON' },
     repair: { summary: 'for check: repair what can be repaired safely' },
-    yes: { summary: 'do not ask before restore or upgrade' },
+    yes: { summary: 'for restore and upgrade: do not ask for confirmation' },
   },
   words: ['ACTION', '[FILE]'],
   async run(given, terminal) {

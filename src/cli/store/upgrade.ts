@@ -36,9 +36,9 @@ export async function upgradeDomain(
 }
 
 function planFor(place: string, from: number, to: number, steps: typeof UPGRADES): string {
-  return `upgrading ${place} from format ${from} to ${to}, while servers serve\n${bullets([
+  return `upgrading ${place} from format ${from} to ${to}, while servers run\n${bullets([
     ...steps.map(({ what }) => what),
-    'no older version of Latchkey can use the store afterwards; make a backup first: latchkey store backup',
+    'no older version of Latchkey can use the store afterwards, so make a backup first: latchkey store backup',
   ])}`;
 }
 
@@ -48,7 +48,7 @@ async function refuseOlderNodes({ records }: Domain, newest: number): Promise<vo
   for await (const { reads = 1 } of nodesInUse(records, since)) {
     if (reads >= newest) continue;
     throw new Error(
-      `a server that does not read format ${newest} uses the store: replace every server by this version, and run this 20 seconds ` +
+      `a server that cannot read format ${newest} uses the store: update every server to this version, and run this again 20 seconds ` +
         'later. Nothing was changed',
     );
   }

@@ -88,7 +88,7 @@ interface Context {
  */
 function masterKeysAmong(files: readonly SecretFile[], { keys_dir: keys }: Config): Fault[] {
   const masterKeys = ['master.key', 'master.key.new', 'master.key.old'].map((name) => resolve(keys, name));
-  const message = 'is the master key of this server; make a secret of its own: latchkey secret new --file FILE';
+  const message = 'is the master key of this server; create a separate secret: latchkey secret new --file FILE';
   return files.flatMap(({ path, file }) =>
     masterKeys.some((key) => areSameFile(key, file)) ? [{ path, message }] : [],
   );
@@ -124,7 +124,7 @@ function passwordsInFile({ value, variableAt }: Overridden): Fault[] {
     const url = stores[role];
     const path = ['stores', role];
     if (typeof url !== 'string' || url === printableStoreUrl(url) || variableAt(path) !== undefined) return [];
-    return [{ path, message: `a user and password may not stand in this file; give the whole URL by ${variable}` }];
+    return [{ path, message: `must not contain a user and password in this file; give the whole URL in ${variable}` }];
   });
 }
 
@@ -139,8 +139,8 @@ function portWarnings({ issuer, listen }: Pick<Config, 'issuer' | 'listen'>): Fa
   const named = url.port === '' ? (tls === undefined ? 80 : 443) : Number(url.port);
   if (!isDirect || port === 0 || named === port) return [];
   const message =
-    `names port ${named}, but the server listens on port ${port}: write listen.port: ${named}, ` +
-    `unless something passes ${named} on to ${port}`;
+    `has port ${named}, but the server listens on port ${port}: set listen.port to ${named}, ` +
+    `unless something forwards ${named} to ${port}`;
   return [{ path: ['issuer'], message }];
 }
 
@@ -195,7 +195,7 @@ function movedFiles({ stores: { grants, records }, keys_dir: keys }: Config, fol
   return files.flatMap(([path, file]) => {
     if (file === undefined || existsSync(resolve(folder, file)) || !existsSync(resolve(file))) return [];
     const [here, there] = [resolve(folder, file), resolve(file)];
-    const fix = `move it, or write the whole path; to start again, remove ${there}`;
+    const fix = `move it, or write the full path; to start with an empty one, remove ${there}`;
     return [{ path, message: `starts from the folder of this file, where ${here} is not, but ${there} is: ${fix}` }];
   });
 }

@@ -79,7 +79,7 @@ function readSecret(reference: unknown, sources: SecretSources, isOfClient: bool
   if (typeof name === 'string' && name !== '' && others.length === 0) {
     // The name may be the secret itself, so the message does not repeat it: it may end up in a log.
     if (kind === 'env' ? !/^[a-z_]\w*$/i.test(name) : /[\r\n]/.test(name))
-      return { fault: 'is the secret itself, or an invalid name; write { file: PATH } or { env: NAME }' };
+      return { fault: 'must be a reference to a secret, not the secret itself; write { file: PATH } or { env: NAME }' };
     if (kind === 'env') return fromEnvironment(name, sources.environment);
     const file = resolve(sources.folder, name);
     if (kind === 'file') return { ...fromFile(file, name, isOfClient), file };
@@ -105,10 +105,10 @@ function fromFile(path: string, name: string, isOfClient: boolean): Read {
     // A world-readable file causes only a warning, because Docker and Kubernetes mount secrets that way by default.
     return (mode & 0o004) === 0
       ? { value }
-      : { value, warning: `everybody on this machine may read ${name}; chmod 600 it` };
+      : { value, warning: `every user of this machine may read ${name}; run chmod 600 on it` };
   } catch (error) {
     const code = codeOf(error);
-    const fix = isOfClient && code === 'ENOENT' ? `; make it: latchkey secret new --file ${path}` : '';
+    const fix = isOfClient && code === 'ENOENT' ? `; create it: latchkey secret new --file ${path}` : '';
     return { fault: `the file ${path} cannot be read (${code})${fix}`, isAbsent: true };
   }
 }

@@ -86,11 +86,11 @@ export function weakSecrets(clients: readonly (ClientConfig | undefined)[]): Fau
       const secret = client?.[key];
       const bits = secret?.isRead === true ? possibleBits(secret.reveal()) : LEAST_BITS;
       if (bits >= LEAST_BITS) return [];
-      const fix = 'make one with: latchkey secret new';
+      const fix = 'generate one with latchkey secret new';
       return [
         {
           path: ['clients', index, key],
-          message: `can be guessed: it has at most ${bits} of the ${LEAST_BITS} bits that it needs; ${fix}`,
+          message: `can be guessed: it has at most ${bits} bits of entropy instead of ${LEAST_BITS}; ${fix}`,
         },
       ];
     }),

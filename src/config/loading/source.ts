@@ -34,7 +34,7 @@ export function readYaml(text: string): YamlDocument {
   } catch (error) {
     // The parser still throws for nesting that exhausts the stack, and for too many aliases.
     const message =
-      error instanceof RangeError ? 'is nested too deep' : 'has more than 100 aliases that repeat each other';
+      error instanceof RangeError ? 'is nested too deeply' : 'has more than 100 aliases that refer to each other';
     return unreadable({ path: '', message });
   }
 }
@@ -86,7 +86,7 @@ function aliasProblems(document: Document, lines: LineCounter): Problem[] {
     Alias: (_key, { source, range }, ancestors) => {
       const isInside = ancestors.some((node) => isNode(node) && 'anchor' in node && node.anchor === source);
       const offset = range?.[0] ?? 0;
-      if (isInside) add(offset, 'is an alias (*) inside the anchor (&) that it repeats: write the value out');
+      if (isInside) add(offset, 'is an alias (*) inside its own anchor (&): write the value out');
       else if (!anchors.has(source)) add(offset, 'is an alias (*) without an earlier anchor (&)');
     },
   });
@@ -125,12 +125,12 @@ function offsetOf(document: Document, path: Path): number | undefined {
   return offset;
 }
 
-const REMEDY = 'indent all settings of a level alike, and put texts with ": " or " #" in quotes';
+const REMEDY = 'indent all settings of a level equally, and put texts with ": " or " #" in quotes';
 
 function inWords({ code, message }: YAMLError): string {
-  if (code === 'TAB_AS_INDENT') return 'is indented with a tab; YAML wants spaces';
-  if (code === 'MULTIPLE_DOCS') return 'a second document starts here; one file holds one';
-  if (message.includes('call stack')) return 'is nested too deep';
+  if (code === 'TAB_AS_INDENT') return 'is indented with a tab; YAML allows only spaces';
+  if (code === 'MULTIPLE_DOCS') return 'a second document starts here; a file may hold only one';
+  if (message.includes('call stack')) return 'is nested too deeply';
   if (code === 'MISSING_CHAR') return 'is not YAML: a quote or a bracket is not closed; close it';
   return `is not YAML: ${message.replace(/[:"'{[].*$/s, '').trim()}; ${REMEDY}`;
 }
@@ -159,11 +159,11 @@ export function readSource(file: string): ConfigSource {
 /** Returns the remedy for a file that cannot be read. */
 function whyNot(error: unknown, file: string): string {
   const reasons: Record<string, string> = {
-    ENOENT: `there is no ${resolve(file)}; name one that is there`,
-    EACCES: 'let the user that runs this command read it',
-    EISDIR: 'it is a folder; name the file in it',
+    ENOENT: `${resolve(file)} does not exist; name an existing file`,
+    EACCES: 'make it readable for the user that runs this command',
+    EISDIR: 'it is a folder; name a file in it',
   };
-  return reasons[codeOf(error)] ?? `look at ${resolve(file)}`;
+  return reasons[codeOf(error)] ?? `check ${resolve(file)}`;
 }
 
 /** Parses the text of a configuration. @throws ConfigError for a text that cannot be parsed at all */

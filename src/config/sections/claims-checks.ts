@@ -7,12 +7,12 @@ import type { ClientConfig, Draft } from '../schema.ts';
  * client.
  */
 export function claimsFitType({ type, claims }: Pick<ClientConfig, 'type' | 'claims'>): Fault[] {
-  return type === 'machine' ? misplaced(claims, 'is for clients that sign people in') : [];
+  return type === 'machine' ? misplaced(claims, 'is only for clients that sign people in') : [];
 }
 
 /** Refuses claims in ID tokens and at userinfo for a resource server, which receives only access tokens. */
 export function resourceClaimsFit({ resources }: Pick<Draft, 'resources'>): Fault[] {
-  const message = `is for clients: those of a resource stand in ${OF_A_TOKEN.join(' and ')}`;
+  const message = `is only for claims of clients: the claims of a resource can be in ${OF_A_TOKEN.join(' and ')}`;
   return resources.flatMap((resource, index) =>
     misplaced(resource?.claims, message).map((fault) => ({ ...fault, path: ['resources', index, ...fault.path] })),
   );

@@ -23,7 +23,7 @@ const claimName = z
   .regex(/^[A-Za-z_][\w.:/-]{0,127}$/, 'must be the name of a claim: letters, digits and _ . : / -, at most 128')
   .refine(
     (name) => !RESERVED.has(name),
-    'is a claim with a meaning of its own, which cannot be set: take another name',
+    'is a claim that cannot be set, because it has a fixed meaning: choose another name',
   );
 
 const text = z.string().min(1).max(1000);
@@ -33,7 +33,7 @@ const mappedClaim = z
   .strictObject({
     from: z.enum(CLAIM_SOURCES).optional(),
     value: z.union([text, z.number(), z.boolean(), z.array(text).min(1).max(50)]).optional(),
-    in: z.array(z.enum(CLAIM_PLACES)).min(1, 'needs at least one place').optional(),
+    in: z.array(z.enum(CLAIM_PLACES)).min(1, 'needs at least one entry').optional(),
   })
   .refine(({ from, value }) => (from === undefined) !== (value === undefined), 'needs either from or value');
 

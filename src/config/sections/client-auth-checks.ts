@@ -48,7 +48,7 @@ function methodFitsType(client: ClientConfig): Fault[] {
   const path = ['token_endpoint_auth_method'];
   const isPublic = authMethodOf(client) === 'none';
   if (client.type === 'spa' && !isPublic)
-    return [{ path, message: 'must be none for type spa, which keeps no secret' }];
+    return [{ path, message: 'must be none for type spa, which cannot keep a secret' }];
   if (client.type === 'spa' || !isPublic || bringsAssertionsOnly(client)) return [];
   return [{ path, message: `must not be none for type ${client.type}` }];
 }
@@ -62,7 +62,7 @@ function assertionAlgorithmFits(client: ClientConfig): Fault[] {
   const method = authMethodOf(client);
   if (alg === undefined) return [];
   if (method !== 'private_key_jwt' && method !== 'client_secret_jwt')
-    return [{ path, message: `is for private_key_jwt and client_secret_jwt, not for ${method}` }];
+    return [{ path, message: `is only for private_key_jwt and client_secret_jwt, not for ${method}` }];
   if ((alg === 'HS256') === (method === 'client_secret_jwt')) return [];
   return [{ path, message: `must ${alg === 'HS256' ? 'not be' : 'be'} HS256 for ${method}` }];
 }
@@ -70,7 +70,7 @@ function assertionAlgorithmFits(client: ClientConfig): Fault[] {
 function audienceIsOfAssertions(client: ClientConfig): Fault[] {
   const method = authMethodOf(client);
   if (client.client_assertion_audience === undefined || method.endsWith('_jwt')) return [];
-  const message = `is for private_key_jwt and client_secret_jwt, not for ${method}`;
+  const message = `is only for private_key_jwt and client_secret_jwt, not for ${method}`;
   return [{ path: ['client_assertion_audience'], message }];
 }
 
@@ -102,9 +102,9 @@ function secretFitsMethod(client: ClientConfig): Fault[] {
 function previousSecretFollowsOne(client: ClientConfig): Fault[] {
   if (client.previous_secret === undefined) return [];
   const path = ['previous_secret'];
-  if (client.secret === undefined) return [{ path, message: 'must be left out where there is no secret' }];
+  if (client.secret === undefined) return [{ path, message: 'must be left out if there is no secret' }];
   if (!signsWithSecret(client)) return [];
-  return [{ path, message: 'must be left out where the secret signs: a signature is made with one' }];
+  return [{ path, message: 'must be left out if the secret signs, because a client signs with one secret only' }];
 }
 
 /** Requires secrets of printable ASCII (RFC 6749 appendix A.2). */
@@ -151,7 +151,7 @@ function keysAreThere(client: ClientConfig): Fault[] {
 /** Refuses `jwks` beside `jwks_uri` (RFC 7591 §2). */
 function keysStandOnce({ jwks, jwks_uri: uri }: ClientConfig): Fault[] {
   if (jwks === undefined || uri === undefined) return [];
-  return [{ path: ['jwks'], message: 'must be left out where jwks_uri is set' }];
+  return [{ path: ['jwks'], message: 'must be left out if jwks_uri is set' }];
 }
 
 function certificatesAreAskedFor(client: ClientConfig, { listen }: Settings): Fault[] {
@@ -160,7 +160,7 @@ function certificatesAreAskedFor(client: ClientConfig, { listen }: Settings): Fa
   const method = authMethodOf(client);
   const path = ['token_endpoint_auth_method'];
   if (method === 'tls_client_auth' && certificates?.ca === undefined)
-    return [{ path, message: 'is tls_client_auth, for which listen.client_certificates.ca must be set' }];
+    return [{ path, message: 'is tls_client_auth, which needs listen.client_certificates.ca' }];
   if (certificates !== undefined) return [];
   const message = 'needs listen.client_certificates';
   if (method === 'self_signed_tls_client_auth') return [{ path, message }];
@@ -180,30 +180,32 @@ const SUBJECTS = [
 function certificateHasOneName(client: ClientConfig): Fault[] {
   const given = SUBJECTS.filter((key) => client[key] !== undefined);
   if (authMethodOf(client) !== 'tls_client_auth')
-    return given.map((key) => ({ path: [key], message: 'is for tls_client_auth' }));
+    return given.map((key) => ({ path: [key], message: 'is only for tls_client_auth' }));
   if (given.length === 1) return [];
-  return [{ path: [SUBJECTS[0]], message: `or another tls_client_auth_* is required, and one only` }];
+  return [{ path: [SUBJECTS[0]], message: `or exactly one other tls_client_auth_* is required` }];
 }
 
 function hs256IsAllowed({ type, id_token_signing_alg: alg }: ClientConfig, { keys }: Settings): Fault[] {
   if (alg !== 'HS256') return [];
   const path = ['id_token_signing_alg'];
-  if (type === 'spa') return [{ path, message: 'must not be HS256 for type spa, which keeps no secret' }];
+  if (type === 'spa') return [{ path, message: 'must not be HS256 for type spa, which cannot keep a secret' }];
   if (keys === undefined || keys.hs256) return [];
-  return [{ path, message: 'is HS256, which keys.hs256 does not allow: who verifies such a token could make one' }];
+  return [
+    { path, message: 'is HS256, which keys.hs256 does not allow: anybody who can verify such a token can forge one' },
+  ];
 }
 
 /** Requires at least 32 bytes for a secret that signs (RFC 7518 §3.2). */
 function signingSecretIsLong(client: ClientConfig): Fault[] {
   if (client.secret?.isRead !== true || !signsWithSecret(client)) return [];
   if (Buffer.byteLength(client.secret.reveal()) >= 32) return [];
-  return [{ path: ['secret'], message: 'must be at least 32 characters long, as signatures are made with it' }];
+  return [{ path: ['secret'], message: 'must be at least 32 characters long, because it makes signatures' }];
 }
 
 function encryptionIsWhole(client: ClientConfig): Fault[] {
   return (['id_token', 'userinfo', 'authorization'] as const).flatMap((what) => {
     const [alg, enc] = [`${what}_encrypted_response_alg`, `${what}_encrypted_response_enc`] as const;
     if (client[enc] === undefined || client[alg] !== undefined) return [];
-    return [{ path: [enc], message: `must be left out where ${alg} is` }];
+    return [{ path: [enc], message: `must be left out if ${alg} is not set` }];
   });
 }

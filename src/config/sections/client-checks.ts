@@ -65,7 +65,7 @@ export function namesAreFree({ clients }: Draft, taken: readonly string[]): Faul
       ? [
           {
             path: ['clients', index, 'client_id'],
-            message: 'is the name of a client of the configuration: change it there',
+            message: 'is the id of a client in the configuration: change it there',
           },
         ]
       : [],
@@ -78,7 +78,7 @@ function redirectUrisFitType(client: ClientConfig): Fault[] {
     if (redirect_uris.length > 0 || !usesRedirects(client)) return [];
     return [{ path: ['redirect_uris'], message: `needs at least one address for type ${type}` }];
   }
-  const message = 'must be left out for type machine, which signs nobody in';
+  const message = 'must be left out for type machine, which does not sign people in';
   return [
     ...(redirect_uris.length > 0 ? [{ path: ['redirect_uris'], message }] : []),
     ...(post_logout_redirect_uris.length > 0 ? [{ path: ['post_logout_redirect_uris'], message }] : []),
@@ -147,7 +147,7 @@ function nativeAppsAreReached(client: ClientConfig): Fault[] {
       const path = [key, index];
       if (protocol === 'https:' && isLoopback(hostname)) return [{ path, message: 'must be http for a native app' }];
       if (protocol !== 'http:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname)) return [];
-      return [{ path, message: 'must be at 127.0.0.1, [::1] or localhost for a native app' }];
+      return [{ path, message: 'must be on 127.0.0.1, [::1] or localhost for a native app' }];
     }),
   );
 }
@@ -179,11 +179,11 @@ function pingHasAnEndpoint(client: ClientConfig): Fault[] {
     const settings = [mode, endpoint, 'backchannel_authentication_request_signing_alg' as const].filter(
       (key) => client[key] !== undefined,
     );
-    return settings.map((key) => ({ path: [key], message: `is for clients with the grant type ${CIBA_GRANT}` }));
+    return settings.map((key) => ({ path: [key], message: `is only for clients with the grant type ${CIBA_GRANT}` }));
   }
   const isPinged = client[mode] === 'ping';
   if (isPinged === (client[endpoint] !== undefined)) return [];
-  return [{ path: [endpoint], message: isPinged ? `is required where ${mode} is ping` : `is only for ${mode} ping` }];
+  return [{ path: [endpoint], message: isPinged ? `is required if ${mode} is ping` : `is only for ${mode} ping` }];
 }
 
 function responseTypesFitType({
@@ -193,9 +193,9 @@ function responseTypesFitType({
 }: ClientConfig): Fault[] {
   const path = ['response_types'];
   if (type === 'machine' && types !== undefined)
-    return [{ path, message: 'must be left out for type machine, which signs nobody in' }];
+    return [{ path, message: 'must be left out for type machine, which does not sign people in' }];
   if (isBound !== true || types?.every((name) => !/\btoken$/.test(name)) !== false) return [];
-  return [{ path, message: 'must not give tokens to the browser where dpop_bound_access_tokens is set' }];
+  return [{ path, message: 'must not return tokens to the browser if dpop_bound_access_tokens is set' }];
 }
 
 /** Allows the password grant only to first-party apps, because the app sees the person's password (RFC 6749 §1.3.3). */
@@ -235,7 +235,7 @@ export function scopesExist(client: Reach, { resources }: Pick<Draft, 'resources
       : [
           {
             path: ['scopes', index],
-            message: `is not a scope of any of its resources${didYouMean(scope, known)}; there are ${known.join(', ')}`,
+            message: `is not a scope of any of its resources${didYouMean(scope, known)}; their scopes are ${known.join(', ')}`,
           },
         ],
   );

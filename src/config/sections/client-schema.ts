@@ -108,7 +108,7 @@ export const clientSchema = z.strictObject({
     .regex(/^[\x21-\x7E]{1,128}$/, 'must be 1 to 128 visible ASCII characters')
     // If a client acts for itself, `sub` holds its id, which an API must not mistake for an account id (RFC 9700
     // §4.15).
-    .refine((name) => !/^acc_/i.test(name), 'must not begin with acc_, as the names of accounts do')
+    .refine((name) => !/^acc_/i.test(name), 'must not begin with acc_, because account ids do')
     .refine((name) => name !== ACCOUNT_CLIENT, `must not be ${ACCOUNT_CLIENT}, the name of this server's own pages`),
   client_name: z.string().min(1),
   type: z.enum(['spa', 'web', 'machine']),

@@ -10,7 +10,7 @@ export function checkDetailTypes({ authorization_details_types: types, resources
     const path: Path = ['authorization_details_types', index];
     const first = types?.findIndex(({ type }) => type === one.type);
     return [
-      ...(first === index ? [] : [{ path: [...path, 'type'], message: `is in the list already, at ${first}` }]),
+      ...(first === index ? [] : [{ path: [...path, 'type'], message: `is already in the list, at ${first}` }]),
       ...(one.resources ?? []).flatMap((identifier, at) =>
         registered.includes(identifier) || registered.includes(undefined)
           ? []
@@ -48,7 +48,7 @@ function fieldFaults(field: DetailField, path: Path): Fault[] {
       ? [{ path: [...path, 'values'], message: 'are only for the types string and strings' }]
       : []),
     ...((field.fields === undefined) === (field.type === 'object')
-      ? [{ path: [...path, 'fields'], message: 'are required for the type object, and only for it' }]
+      ? [{ path: [...path, 'fields'], message: 'are required for the type object, and allowed only there' }]
       : []),
     ...Object.entries(field.fields ?? {}).flatMap(([name, inner]) => fieldFaults(inner, [...path, 'fields', name])),
   ];

@@ -52,7 +52,7 @@ function isSomebodyElse({ issuer }: TrustedIssuer, surroundings: Surroundings): 
 function keysStandOnce({ jwks, jwks_uri: uri }: TrustedIssuer): Fault[] {
   if (jwks === undefined && uri === undefined) return [{ path: ['jwks_uri'], message: 'or jwks is required' }];
   if (jwks === undefined || uri === undefined) return [];
-  return [{ path: ['jwks'], message: 'must be left out where jwks_uri is set' }];
+  return [{ path: ['jwks'], message: 'must be left out if jwks_uri is set' }];
 }
 
 function keysCanVerify({ jwks }: TrustedIssuer): Fault[] {
@@ -73,7 +73,8 @@ function timesAreBounded({ max_lifetime: life, clock_skew: skew }: TrustedIssuer
  */
 function servicesAreNamed({ subject, claims }: TrustedIssuer): Fault[] {
   if (subject.is !== 'service' || Object.keys(claims).length > 0) return [];
-  const message = 'is required for subject.is service, or all whom the issuer knows would be the service';
+  const message =
+    'is required if subject.is is "service": otherwise everybody whom the issuer knows would be the service';
   return [{ path: ['claims'], message }];
 }
 
@@ -83,7 +84,7 @@ function servicesAreNamed({ subject, claims }: TrustedIssuer): Fault[] {
  */
 function emailsAreProved({ subject }: TrustedIssuer, { sign_up: signUp }: Surroundings): Fault[] {
   if (!subject.match_email || signUp?.enabled !== true) return [];
-  const message = 'must be false while sign_up.enabled lets strangers take any address';
+  const message = 'must be false while sign_up.enabled lets strangers use any email address';
   return [{ path: ['subject', 'match_email'], message }];
 }
 

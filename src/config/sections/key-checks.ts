@@ -28,7 +28,7 @@ function algorithmsAreListedOnce({ keys }: Draft): Fault[] {
   const path = ['keys', 'algorithms'];
   if (algorithms.length === 0) return [{ path, message: 'needs at least one algorithm' }];
   return algorithms.flatMap((alg, index) =>
-    algorithms.indexOf(alg) === index ? [] : [{ path: [...path, index], message: `${alg} is in the list already` }],
+    algorithms.indexOf(alg) === index ? [] : [{ path: [...path, index], message: `${alg} is already in the list` }],
   );
 }
 
@@ -62,14 +62,19 @@ function isAvailable(alg: SigningAlgorithm): boolean {
 
 function signerIsThere({ keys }: Draft): Fault[] {
   if (keys?.signer !== 'pkcs11' || keys.pkcs11 !== undefined) return [];
-  return [{ path: ['keys', 'signer'], message: 'is pkcs11, but keys.pkcs11 does not say where that is' }];
+  return [{ path: ['keys', 'signer'], message: 'is pkcs11, but keys.pkcs11 is not set' }];
 }
 
 function signerCanDoAlgorithms({ keys }: Draft): Fault[] {
   if (keys?.signer !== 'pkcs11') return [];
   return keys.algorithms.flatMap((alg, index) =>
     alg.startsWith('ML-DSA')
-      ? [{ path: ['keys', 'algorithms', index], message: `PKCS#11 modules cannot do ${alg} yet; keys.signer ring can` }]
+      ? [
+          {
+            path: ['keys', 'algorithms', index],
+            message: `PKCS#11 modules do not support ${alg} yet; set keys.signer to ring`,
+          },
+        ]
       : [],
   );
 }
@@ -102,7 +107,7 @@ function announcedForLongEnough({ keys }: Draft): Fault[] {
   return [
     {
       path: ['keys', 'announce'],
-      message: `must be longer than ${sum}, or an API that keeps /jwks for as long as it may would meet a key that it does not know`,
+      message: `must be longer than ${sum}, otherwise an API with a cached /jwks could meet a key that it does not know`,
     },
   ];
 }
@@ -116,7 +121,7 @@ function publishedForLongEnough({ keys, tokens, resources }: Draft): Fault[] {
   return [
     {
       path: ['keys', 'publish'],
-      message: `must be at least ${durationText(least)}: ${sum}, or tokens would outlive the key that verifies them`,
+      message: `must be at least ${durationText(least)}: ${sum}; otherwise tokens would outlive the key that verifies them`,
     },
   ];
 }

@@ -119,7 +119,7 @@ function nothingIsTakenBack(client: ProfiledClient, rules: ProfileRules, profile
 function signersHaveKeys(client: ProfiledClient, { signedRequests }: ProfileRules, profile: Profile): Fault[] {
   const hasKeys = client.jwks !== undefined || client.jwks_uri !== undefined;
   if (!signedRequests || hasKeys || client.type === 'machine') return [];
-  return [{ path: ['jwks_uri'], message: `or jwks is required for profile ${profile}, as requests are signed` }];
+  return [{ path: ['jwks_uri'], message: `or jwks is required for profile ${profile}, because requests are signed` }];
 }
 
 function audienceIsAllowed(client: ProfiledClient, { endpointAudience }: ProfileRules, profile: Profile): Fault[] {

@@ -35,7 +35,7 @@ function responseTypesCanBe({ registration, profile }: Draft): Fault[] {
   const { response_types: types, grant_types: grants } = registration;
   const gone = goneResponseTypes(types, profile).map((fault) => ({ ...fault, path: ['registration', ...fault.path] }));
   if (gone.length > 0 || types.every((type) => type === 'code') || grants.includes('authorization_code')) return gone;
-  const message = 'needs authorization_code under registration.grant_types, which signs people in';
+  const message = 'needs authorization_code under registration.grant_types';
   return [{ path: ['registration', 'response_types'], message }];
 }
 
@@ -53,5 +53,5 @@ function statementsCanBeVerified({ registration }: Draft): Fault[] {
       : [],
   );
   if (!required || issuers.length > 0) return [...keyless, ...unable];
-  return [{ path: [...path, 'issuers'], message: 'needs at least one issuer where a statement is required' }];
+  return [{ path: [...path, 'issuers'], message: 'needs at least one issuer if a statement is required' }];
 }

@@ -48,10 +48,10 @@ function keysAreNamed({ jwks_uri: uri, token_endpoint_auth_method: method }: Cli
 
 /** Explains why a client's redirect URIs do not determine its sector. @returns undefined if they do */
 function whyNoSector({ redirect_uris: redirects }: ClientConfig, isRemote: boolean): string | undefined {
-  if (isRemote) return redirects.length > 0 ? 'the client has redirect_uris besides its keys' : undefined;
+  if (isRemote) return redirects.length > 0 ? 'the client has redirect_uris in addition to its keys' : undefined;
   if (redirects.length === 0) return 'the client has no redirect_uris';
   if (redirects.some((uri) => isPrivateUse(uri) || isLoopback(new URL(uri).hostname)))
-    return 'redirect_uris on a device are those of any app';
+    return 'redirect_uris on a device could belong to any app';
   const isOne = new Set(redirects.map((uri) => new URL(uri).host)).size === 1;
   return isOne ? undefined : 'redirect_uris have several hosts';
 }

@@ -6,7 +6,7 @@ import { VALIDITY } from './validity-checks.ts';
 
 /** Checks that come last, so that only an otherwise valid request uses up its assertion. */
 const USE: readonly Check[] = [
-  { reason: 'replayed', says: 'it has not been used before (jti)', holds: (it) => it.isFirst() },
+  { reason: 'replayed', says: 'the assertion must not have been used before (jti)', holds: (it) => it.isFirst() },
 ];
 
 /** All checks in order. The first check that fails gives the reason for the refusal. */

@@ -5,73 +5,73 @@ import type { Check } from './examination.ts';
 export const FORM: readonly Check[] = [
   {
     reason: 'too_long',
-    says: `the assertion has at most ${LONGEST_ASSERTION} characters`,
+    says: `the assertion must have at most ${LONGEST_ASSERTION} characters`,
     holds: ({ request }) => request.assertion.text.length <= LONGEST_ASSERTION,
   },
   {
     reason: 'encrypted',
-    says: 'it is signed, not encrypted',
+    says: 'the assertion must be signed, not encrypted',
     holds: ({ request }) => request.assertion.parts.length !== 5,
   },
   {
     reason: 'not_a_jwt',
-    says: 'it has three parts, separated by dots, and nothing before or after them',
+    says: 'the assertion must have three parts, separated by dots, and nothing else',
     holds: ({ request }) => request.assertion.parts.length === 3,
   },
   {
     reason: 'not_base64url',
-    says: 'each part is base64url, without padding and in its only valid form',
+    says: 'each part must be base64url without padding, in its canonical form',
     holds: ({ request }) => request.assertion.parts.every(isBase64url),
   },
   {
     reason: 'header_unreadable',
-    says: 'the header is a JSON object',
+    says: 'the header must be a JSON object',
     holds: ({ request }) => request.assertion.header.isObject,
   },
   {
     reason: 'header_repeats_name',
-    says: 'no name occurs twice in the header',
+    says: 'the header must not repeat a member',
     holds: ({ request }) => !request.assertion.header.repeatsName,
   },
   {
     reason: 'critical_header',
-    says: 'the header requires no extension (crit)',
+    says: 'the header must not demand an extension (crit)',
     holds: ({ header }) => !('crit' in header),
   },
   {
     reason: 'unencoded_payload',
-    says: 'the header does not change how the payload is encoded (b64)',
+    says: 'the header must not change the encoding of the payload (b64)',
     holds: ({ header }) => !('b64' in header),
   },
   {
     reason: 'key_in_header',
-    says: 'the header contains neither a key nor the address of one (jwk, jku, x5c, x5u)',
+    says: 'the header must not contain a key or the URL of one (jwk, jku, x5c, x5u)',
     holds: ({ header }) => !['jwk', 'jku', 'x5c', 'x5u'].some((name) => name in header),
   },
   {
     reason: 'nested',
-    says: 'its content is claims, and not another token (cty)',
+    says: 'the payload must be claims, not another token (cty)',
     holds: ({ header }) => !('cty' in header),
   },
   {
     reason: 'unsigned',
-    says: 'it is signed',
+    says: 'the assertion must be signed',
     holds: ({ header, request }) =>
       typeof header['alg'] === 'string' && !/^none$/i.test(header['alg']) && request.assertion.parts[2] !== '',
   },
   {
     reason: 'symmetric',
-    says: 'its algorithm uses public keys',
+    says: 'the algorithm (alg) must use a public key',
     holds: ({ header }) => !/^HS/i.test(String(header['alg'])),
   },
   {
     reason: 'claims_unreadable',
-    says: 'the claims are a JSON object',
+    says: 'the claims must be a JSON object',
     holds: ({ request }) => request.assertion.claims.isObject,
   },
   {
     reason: 'claims_repeat_name',
-    says: 'no claim occurs twice',
+    says: 'the claims must not repeat a name',
     holds: ({ request }) => !request.assertion.claims.repeatsName,
   },
 ];

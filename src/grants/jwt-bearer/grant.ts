@@ -61,7 +61,7 @@ function refused({ reason, says }: Check, here: string): errors.InvalidGrant {
   const error = new errors.InvalidGrant(`assertion refused: ${reason}: ${says}`);
   if (!reason.startsWith('audience_')) return error;
   return Object.assign(error, {
-    error_description: `the audience (aud) of the assertion must be ${here}, and no other`,
+    error_description: `the audience (aud) of the assertion must be ${here} and nothing else`,
   });
 }
 

@@ -5,59 +5,59 @@ import type { Nobody } from './subject.ts';
 export const POLICY: readonly Check[] = [
   {
     reason: 'subject_missing',
-    says: 'it names its subject (sub, and the claim that the subject rule names)',
+    says: 'the assertion must name its subject (sub, and the claim that subject.claim names)',
     holds: ({ claims, issuer }) => isText(claims['sub'], 512) && isText(claims[issuer.subject.claim], 512),
   },
   {
     reason: 'claim_not_accepted',
-    says: 'each of the configured claims has one of the values that are listed for it',
+    says: 'each claim that claims lists must have one of the values listed for it',
     holds: ({ claims, issuer }) =>
       Object.entries(issuer.claims).every(([name, values]) => values.some((value) => value === claims[name])),
   },
   {
     reason: 'client_not_allowed',
-    says: 'the client is listed in clients',
+    says: 'the client must be listed under clients',
     holds: ({ issuer, request }) => issuer.clients.includes(request.client.id),
   },
   {
     reason: 'client_not_proved',
-    says: 'a client that presents an ID-JAG has authenticated',
+    says: 'a client that presents an ID-JAG must authenticate',
     holds: ({ isIdJag, request }) => !isIdJag || request.client.isProved,
   },
   {
     reason: 'client_mismatch',
-    says: 'the client is the one that the ID-JAG names (client_id)',
+    says: 'the client must be the one that the ID-JAG names (client_id)',
     holds: ({ isIdJag, claims, request }) => !isIdJag || claims['client_id'] === request.client.id,
   },
   {
     reason: 'key_not_proved',
-    says: 'the sender has the key that the assertion is bound to (cnf)',
+    says: 'the sender must hold the key that the assertion is bound to (cnf)',
     holds: ({ claims: { cnf }, request }) => cnf === undefined || isBoundTo(cnf, request.jkt),
   },
   {
     reason: 'resource_missing',
-    says: 'the request, the ID-JAG or the default names one resource',
+    says: 'the request, the ID-JAG or default_resource must name one resource',
     holds: ({ resource }) => resource !== undefined,
   },
   {
     reason: 'resource_not_granted',
-    says: 'the ID-JAG grants access to the resource',
+    says: 'the ID-JAG must be for the resource',
     holds: ({ grantedResources, resource = '' }) => grantedResources?.includes(resource) !== false,
   },
   {
     reason: 'resource_not_allowed',
-    says: 'the issuer and the client may both use the resource',
+    says: 'the resource must be listed for both the issuer and the client',
     holds: ({ issuer, request, resource = '' }) =>
       issuer.resources.includes(resource) && request.client.resources.includes(resource),
   },
   {
     reason: 'scope_not_granted',
-    says: 'the ID-JAG has every requested scope',
+    says: 'the ID-JAG must contain every requested scope',
     holds: ({ grantedScopes, scopes }) => scopes.every((scope) => grantedScopes?.includes(scope) !== false),
   },
   {
     reason: 'scope_not_allowed',
-    says: 'every requested scope is listed in scopes',
+    says: 'every requested scope must be listed under scopes',
     holds: ({ issuer, scopes }) => scopes.every((scope) => issuer.scopes.includes(scope)),
   },
 ];
@@ -74,27 +74,27 @@ function isBoundTo(cnf: unknown, jkt: string | undefined): boolean {
 export const SUBJECT: readonly Check[] = [
   {
     reason: 'email_unverified',
-    says: 'it has an address (email) that the issuer has verified (email_verified: true)',
+    says: 'the assertion must have an email address that the issuer has verified (email_verified: true)',
     holds: async (it) => !(await isNobody(it, 'address not proved')),
   },
   {
     reason: 'email_taken',
-    says: 'no account has this address yet, or match_email is set',
+    says: 'no account may have the email address yet, unless match_email is set',
     holds: async (it) => !(await isNobody(it, 'address taken')),
   },
   {
     reason: 'account_unverified',
-    says: 'the operator made the account or vouches for its address (latchkey accounts verify)',
+    says: 'the operator must have created the account with the email address, or verified it (latchkey accounts verify)',
     holds: async (it) => !(await isNobody(it, 'account not vouched for')),
   },
   {
     reason: 'account_unknown',
-    says: 'an account is linked to its subject, or has its address',
+    says: 'an account must be linked to the subject, or have the email address',
     holds: async (it) => !(await isNobody(it, 'unlinked')),
   },
   {
     reason: 'account_disabled',
-    says: 'the account is not disabled',
+    says: 'the account must be enabled',
     holds: async (it) => {
       const subject = await it.subject();
       return !('account' in subject) || subject.account.disabledAt === undefined;

@@ -9,56 +9,56 @@ const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : [v
 export const VALIDITY: readonly Check[] = [
   {
     reason: 'audience_missing',
-    says: 'it names its audience (aud)',
+    says: 'the assertion must name its audience (aud)',
     holds: ({ claims: { aud } }) =>
       aud !== undefined && listOf(aud).length > 0 && listOf(aud).every((one) => isText(one, 2048)),
   },
   {
     reason: 'audience_several',
-    says: 'it has only one audience, because a second one could pass it on',
+    says: 'the assertion must have only one audience, because another one could pass it on',
     holds: ({ claims: { aud } }) => listOf(aud).length === 1,
   },
   {
     reason: 'audience_foreign',
-    says: "its audience (aud) is this server's issuer, character by character",
+    says: "the audience (aud) must be this server's issuer, compared character by character",
     holds: ({ claims: { aud }, here }) => listOf(aud)[0] === here,
   },
   {
     reason: 'expiry_missing',
-    says: 'it has an expiry time (exp, a number)',
+    says: 'the assertion must have an expiry (exp), which is a number',
     holds: ({ claims: { exp } }) => isTime(exp),
   },
   {
     reason: 'expired',
-    says: 'it has not expired (exp)',
+    says: 'the assertion must not have expired (exp)',
     holds: ({ claims: { exp }, now, issuer }) => Number(exp) + issuer.clock_skew > now,
   },
   {
     reason: 'not_before_malformed',
-    says: 'its nbf, if it has one, is a number',
+    says: 'the start of validity (nbf), if there is one, must be a number',
     holds: ({ claims: { nbf } }) => isTimeOrMissing(nbf),
   },
   {
     reason: 'not_yet_valid',
-    says: 'it is already valid (nbf)',
+    says: 'the assertion must be valid already (nbf)',
     holds: ({ claims: { nbf = 0 }, now, issuer }) => Number(nbf) - issuer.clock_skew <= now,
   },
   {
     reason: 'issued_at_malformed',
-    says: 'its iat, if it has one, is a number; an ID-JAG must have one',
+    says: 'the time of issue (iat), if there is one, must be a number; an ID-JAG needs one',
     holds: ({ claims: { iat }, isIdJag }) => (isIdJag ? isTime(iat) : isTimeOrMissing(iat)),
   },
   {
     reason: 'issued_in_future',
-    says: 'it was issued in the past (iat)',
+    says: 'the time of issue (iat) must not be in the future',
     holds: ({ claims: { iat = 0 }, now, issuer }) => Number(iat) - issuer.clock_skew <= now,
   },
   {
     reason: 'lifetime_too_long',
-    says: 'it is valid for at most max_lifetime, from iat to exp and from now to exp',
+    says: 'the assertion must expire within max_lifetime, counted from iat and from now',
     holds: ({ claims: { iat, exp }, now, issuer }) =>
       Number(exp) - Number(iat ?? now) <= issuer.max_lifetime &&
       Number(exp) - now <= issuer.max_lifetime + issuer.clock_skew,
   },
-  { reason: 'jti_missing', says: 'it has an identifier (jti)', holds: ({ claims: { jti } }) => isText(jti) },
+  { reason: 'jti_missing', says: 'the assertion must have an id (jti)', holds: ({ claims: { jti } }) => isText(jti) },
 ];

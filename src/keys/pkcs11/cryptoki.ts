@@ -115,7 +115,7 @@ function functionListOf(path: string): bigint {
   } catch (error) {
     throw new SignerUnavailable(
       `keys.pkcs11.module ${path} is not a PKCS#11 module that can be loaded: ${reasonOf(error)}. ` +
-        "Name the library of your HSM's maker for this machine.",
+        'Name the library that the maker of your HSM provides for this machine.',
       { cause: error },
     );
   }

@@ -45,7 +45,7 @@ async function requireMechanisms(token: Token, alg: SigningAlgorithm, options: T
   const { generation, signing } = recipeOf(alg);
   if ((await token.can(generation, CKF.GENERATE_KEY_PAIR)) && (await token.can(signing, CKF.SIGN))) return;
   throw new SignerUnavailable(
-    `keys.pkcs11.token ${JSON.stringify(options.token)} cannot do ${alg}: take it out of keys.algorithms, or set keys.signer to ring.`,
+    `keys.pkcs11.token ${JSON.stringify(options.token)} does not support ${alg}: remove it from keys.algorithms, or set keys.signer to ring.`,
   );
 }
 

@@ -69,10 +69,11 @@ export class Token {
     const named = `keys.pkcs11.token ${JSON.stringify(token)}`;
     if (found === undefined) {
       const labels = present.map(({ label }) => JSON.stringify(label)).join(', ');
-      const hint = labels === '' ? 'shows no token at all: look into its own configuration' : `has ${labels}`;
+      const hint = labels === '' ? 'shows no token at all: check its own configuration' : `has ${labels}`;
       throw new SignerUnavailable(`${named} is not there: ${module} ${hint}.`);
     }
-    if (another !== undefined) throw new SignerUnavailable(`${named} is the label of several tokens: give it to one.`);
+    if (another !== undefined)
+      throw new SignerUnavailable(`${named} is the label of several tokens: give each its own label.`);
     return found;
   }
 
@@ -129,10 +130,10 @@ interface Present {
   flags: bigint;
 }
 
-const WRONG = 'refuses the PIN. It counts wrong ones and locks itself, so set the right one before the next start';
+const WRONG = 'refuses the PIN. It counts wrong PINs and locks itself, so set the right one before the next start';
 
 const LOCKED = 'is locked after too many wrong PINs: its security officer must unlock it';
-const LAST_ATTEMPT = "has one attempt left: log in once with its maker's tool, which gives back the others";
+const LAST_ATTEMPT = "has one PIN attempt left: log in once with its maker's tool, which restores the others";
 
 const PIN_FAULTS = new Map<number, string>([
   [CKR.PIN_INCORRECT, WRONG],

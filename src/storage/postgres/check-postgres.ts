@@ -7,7 +7,7 @@ export async function checkRecordsPostgres(store: PostgresStore): Promise<string
   const unsafe = await unsafeSettings(store);
   if (unsafe.length > 0) {
     throw new Error(
-      `the records store would lose accounts and keys when its machine stops: its PostgreSQL has ${settingsAndFix(unsafe)}`,
+      `the records store could lose accounts and keys when its machine crashes: its PostgreSQL has ${settingsAndFix(unsafe)}`,
     );
   }
   return warnings(store);
@@ -17,7 +17,7 @@ export async function checkRecordsPostgres(store: PostgresStore): Promise<string
 export async function checkGrantsPostgres(store: PostgresStore): Promise<string[]> {
   const unsafe = await unsafeSettings(store);
   const lost =
-    `the grants store may lose sessions and revocations, and may be damaged, when its machine stops: its PostgreSQL has ` +
+    `the grants store may lose sessions and revocations, and may be damaged, when its machine crashes: its PostgreSQL has ` +
     settingsAndFix(unsafe);
   return [...(unsafe.length > 0 ? [lost] : []), ...(await warnings(store))];
 }
@@ -33,10 +33,10 @@ export async function checkPostgresReplicas(store: PostgresStore, isReplicated: 
       (SELECT count(*)::integer FROM pg_stat_replication) AS replicas`);
   const { names, commits, replicas } = row ?? {};
   const waits = names !== '' && (commits === 'on' || commits === 'remote_apply');
-  if (isReplicated && !waits) throw new Error(`the PostgreSQL ${NOT_REPLICATED}; or write durability: primary`);
+  if (isReplicated && !waits) throw new Error(`the PostgreSQL ${NOT_REPLICATED}; or set stores.durability to primary`);
   if (isReplicated || waits || (Number(replicas) === 0 && store.url.nodes.length < 2)) return [];
   return [
-    'a failover of the PostgreSQL may lose what it acknowledged last, revocations and used codes among it: ' +
+    'a failover of the PostgreSQL may lose the latest acknowledged writes, including revocations and used codes: ' +
       'set synchronous_standby_names in postgresql.conf, and stores.durability to replicated',
   ];
 }
@@ -73,15 +73,15 @@ async function warnings({ primary, url }: PostgresStore): Promise<string[]> {
   return [
     ...(commits === 'off'
       ? [
-          `a crash of the PostgreSQL loses what it acknowledged in the last second: run ${alter} synchronous_commit = on`,
+          `a crash of the PostgreSQL loses the writes that it acknowledged in the last second: run ${alter} synchronous_commit = on`,
         ]
       : []),
     ...(statements === '0'
-      ? [`the pooler's PostgreSQL lets a statement run without an end: run ${alter} statement_timeout = '2s'`]
+      ? [`the pooler's PostgreSQL has no time limit for statements: run ${alter} statement_timeout = '2s'`]
       : []),
     ...(isolation === 'read committed'
       ? []
-      : [`the PostgreSQL refuses writes that meet: run ${alter} default_transaction_isolation = 'read committed'`]),
+      : [`the PostgreSQL refuses concurrent writes: run ${alter} default_transaction_isolation = 'read committed'`]),
     ...(typeof strangers === 'string'
       ? [
           `the schema ${url.schema} or its tables belong to another role (${strangers}), which can read and change all that is ` +
@@ -94,9 +94,11 @@ async function warnings({ primary, url }: PostgresStore): Promise<string[]> {
         ]
       : []),
     ...tlsWarnings(url),
-    ...(shared === true ? [`other roles can make the store run functions: run ${alter} search_path = pg_catalog`] : []),
+    ...(shared === true
+      ? [`other roles can make the store run their functions: run ${alter} search_path = pg_catalog`]
+      : []),
     ...(messages === 'error'
-      ? [`the PostgreSQL does not tell when replicas lack a write: run ${alter} client_min_messages = 'warning'`]
+      ? [`the PostgreSQL does not report that replicas lack a write: run ${alter} client_min_messages = 'warning'`]
       : []),
   ];
 }

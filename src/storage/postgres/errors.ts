@@ -40,7 +40,7 @@ function withoutValues(error: Error): Error {
 const FIXES: [failure: RegExp, fix: string][] = [
   [
     /password|SASL|pg_hba\.conf|^28|role .* (does not exist|is not permitted)|no such user/,
-    "Correct the user and password in the store URL, or the server's pg_hba.conf; give the whole URL by LATCHKEY_STORE",
+    "Correct the user and password in the store URL, or the server's pg_hba.conf; give the whole URL in LATCHKEY_STORE",
   ],
   [
     /3D000|no such database/,
@@ -49,7 +49,7 @@ const FIXES: [failure: RegExp, fix: string][] = [
   [/not support SSL/, 'Set ssl = on in postgresql.conf, or write sslmode=disable where the network is trusted'],
   [
     /CERT|certificate|altname/i,
-    'Name the file of its authority by sslrootcert=/PATH, and a host that its certificate has',
+    'Name the file of its certificate authority by sslrootcert=/PATH, and use a host name that its certificate contains',
   ],
   [/is a replica|is read-only|was replaced/, 'Name every server of the cluster in the store URL, and promote one'],
   [

@@ -129,7 +129,7 @@ async function foundVersion(read: Read, schema: string): Promise<number> {
   const found = Number(row?.['version'] ?? 0);
   if (found > VERSIONS.length) {
     throw new Error(
-      `the store has schema version ${found}, this Latchkey reads ${VERSIONS.length}: start the newer one`,
+      `the store has schema version ${found}, but this version of Latchkey reads only ${VERSIONS.length}: start a newer version`,
     );
   }
   return found;
@@ -161,14 +161,14 @@ export async function checkServer(primary: Primary, { schema, database }: Postgr
   }
   if (encoding !== 'UTF8') {
     throw new Error(
-      `the database ${database} has the encoding ${String(encoding)}, which cannot hold every name. Make another: ` +
+      `the database ${database} has the encoding ${String(encoding)}, which cannot hold every name. Create another: ` +
         `CREATE DATABASE NAME ENCODING 'UTF8' TEMPLATE template0, and name it in the store URL`,
     );
   }
   const owner = `"${String(role).replaceAll('"', '""')}"`;
   if (exists !== true && creates !== true) {
     throw new Error(
-      `the role may not make the schema ${schema} in the database ${database}. ` +
+      `the role may not create the schema ${schema} in the database ${database}. ` +
         `As the owner of the database, run CREATE SCHEMA ${schema} AUTHORIZATION ${owner}`,
     );
   }

@@ -46,7 +46,7 @@ export async function checkReplicas(store: RedisStore, isReplicated: boolean): P
   const { named, known } = store.sentinels?.counts ?? { named: 0, known: 0 };
   if (known > named) {
     warnings.push([
-      `the store URL names ${named} of ${known} Sentinels: name them all, since a majority of those that it names must ` +
+      `the store URL names ${named} of ${known} Sentinels: name them all, because a majority of the named Sentinels must ` +
         'confirm the primary',
     ]);
   }
@@ -57,7 +57,7 @@ async function checkFence(server: Redis, { sentinels }: RedisStore, isReplicated
   const facts = await withTimeout(server.info('replication')).catch(() => '');
   const hasReplicas = sentinels?.hasReplicas === true || /^connected_slaves:[1-9]/m.test(facts);
   if (!hasReplicas && isReplicated) {
-    throw new Error('stores.durability is replicated, but the Redis has no replica: add one, or write primary');
+    throw new Error('stores.durability is replicated, but the Redis has no replica: add one, or set it to primary');
   }
   if (!hasReplicas) return [];
   const minReplicas = await setting(server, 'min-replicas-to-write');
@@ -65,7 +65,7 @@ async function checkFence(server: Redis, { sentinels }: RedisStore, isReplicated
   if (minReplicas === undefined || lag === undefined) return [];
   if (Number(minReplicas) > 0 && Number(lag) > 0 && Number(lag) <= LONGEST_LAG) return [];
   return [
-    'a Redis that is cut off from its replicas would go on taking writes, which are lost when a replica takes its ' +
+    'a Redis that is cut off from its replicas would still accept writes, which are lost when a replica takes its ' +
       `place: it has min-replicas-to-write ${minReplicas} and min-replicas-max-lag ${lag}. ${FENCE}`,
   ];
 }

@@ -117,7 +117,7 @@ function retryDelay(tries: number): number {
 /** Returns the remedy for an error that a wrong store URL causes, or an empty text. */
 function fixFor(message: string): string {
   if (/WRONGPASS|NOAUTH|invalid (username-)?password/i.test(message))
-    return '. Its user or password is wrong or missing: give the whole URL by LATCHKEY_STORE, redis://USER:PASSWORD@HOST';
+    return '. Its user or password is wrong or missing: give the whole URL in LATCHKEY_STORE, redis://USER:PASSWORD@HOST';
   if (/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|no answer/.test(message))
     return '. Start it, or correct the host and port in the store URL';
   return '';

@@ -34,7 +34,8 @@ export class Replication {
     const before = this.#breaks;
     const answer = await write();
     await this.#waits.add(undefined);
-    if (this.#breaks !== before) throw new StoreUnavailable('Redis: the connection broke before the replicas had all');
+    if (this.#breaks !== before)
+      throw new StoreUnavailable('Redis: the connection broke before the replicas had the write');
     return answer;
   }
 
@@ -45,8 +46,11 @@ export class Replication {
         const needed = this.#watch.neededReplicas(master);
         const reached = needed === Infinity ? 0 : await withTimeout(master.wait(needed, PATIENCE));
         if (reached < needed) {
-          const wanted = needed === Infinity ? 'and its Sentinels see the primary as down' : `of ${needed}`;
-          throw new StoreUnavailable(`Redis: the write has reached ${reached} replicas ${wanted}`);
+          throw new StoreUnavailable(
+            needed === Infinity
+              ? 'Redis: the Sentinels see the primary as down'
+              : `Redis: only ${reached} of ${needed} replicas have the write`,
+          );
         }
       }),
     );

@@ -83,7 +83,7 @@ function prepareSchema(database: DatabaseSync): void {
     const found = database.prepare('PRAGMA user_version').get()?.['user_version'];
     if (Number(found) > VERSIONS.length) {
       throw new Error(
-        `the store has schema version ${String(found)}, this Latchkey reads ${VERSIONS.length}: start the newer one`,
+        `the store has schema version ${String(found)}, but this version of Latchkey reads only ${VERSIONS.length}: start a newer version`,
       );
     }
     for (const step of VERSIONS.slice(Number(found))) database.exec(step);
@@ -130,7 +130,7 @@ export function openDatabase(path: string): DatabaseSync {
   }
 }
 
-const NAME_ANOTHER_FILE = 'name another file by stores.grants, stores.records or LATCHKEY_STORE';
+const NAME_ANOTHER_FILE = 'name another file in stores.grants, stores.records or LATCHKEY_STORE';
 
 function makeFile(path: string): void {
   try {
@@ -142,11 +142,11 @@ function makeFile(path: string): void {
       ENOTDIR: 'a part of its path is a file',
       EACCES: 'this user may not write there',
       EPERM: 'this user may not write there',
-      EROFS: 'its file system cannot be written',
+      EROFS: 'its file system is read-only',
       ENOSPC: 'the disk is full',
     };
     const code = codeOf(error);
-    const reason = reasons[code] ?? 'its folder cannot be made';
+    const reason = reasons[code] ?? 'its folder cannot be created';
     throw new Error(`sqlite:${path} cannot be opened: ${reason} (${code}); ${NAME_ANOTHER_FILE}`, { cause: error });
   }
 }
@@ -188,7 +188,7 @@ export class FileIdentity {
     this.#checkedAt = -Infinity;
     throw new StoreUnavailable(
       `the file ${this.#path} or its -wal was removed or replaced while it was in use: stop every server that uses it, ` +
-        'put the right file back without a -wal and -shm of another, and start again',
+        'put the original file back without the -wal and -shm of another file, and start again',
     );
   }
 

@@ -28,7 +28,7 @@ export async function withRetry<T>(statement: () => T): Promise<T> {
         throw isOutage(error)
           ? new StoreUnavailable(`SQLite: ${error.message}${adviceOn(error)}`, { cause: error })
           : error;
-      if (waited >= PATIENCE) throw new StoreUnavailable('SQLite: another process keeps the lock', { cause: error });
+      if (waited >= PATIENCE) throw new StoreUnavailable('SQLite: another process holds the lock', { cause: error });
     }
     await sleep(wait);
   }

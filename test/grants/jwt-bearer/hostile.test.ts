@@ -575,7 +575,7 @@ describe('The JWT bearer grant refuses an assertion that', function () {
     const verdict = await server.judge({ assertion, ...more }, basic);
     assert.deepEqual([verdict.reason, verdict.status, verdict.body['error']], [reason, 400, 'invalid_grant']);
     const described = reason.startsWith('audience_')
-      ? `the audience (aud) of the assertion must be ${partners.here}, and no other`
+      ? `the audience (aud) of the assertion must be ${partners.here} and nothing else`
       : 'grant request is invalid';
     assert.equal(verdict.body['error_description'], described);
   };

@@ -83,7 +83,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
         assert.equal((await server.sql(`${asked}'${role(url)}'`))[0]?.['all'], true);
       });
     }
-    await refusal(`${unnamed}?sslmode=verify-full&${trusted}`, /altnames.*a host that its certificate has/);
+    await refusal(`${unnamed}?sslmode=verify-full&${trusted}`, /altnames.*a host name that its certificate contains/);
     await refusal(`${named}?sslmode=verify-full`, /certificate.*sslrootcert=\/PATH/);
     const strange = trusted.replace('ca.crt', 'other.crt');
     await refusal(`${named}?sslmode=verify-full&${strange}`, /certificate.*sslrootcert=\/PATH/);
@@ -136,7 +136,7 @@ describe('A PostgreSQL that is set up wrong, or whose connection breaks', () => 
     await refusal(url, /GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA latchkey/);
     await server.sql(`GRANT INSERT ON latchkey.records TO ${database}`, database);
     await server.sql('UPDATE latchkey.schema_version SET version = 99', database);
-    await refusal(url, /schema version 99.*start the newer one/);
+    await refusal(url, /schema version 99.*start a newer version/);
   });
 
   it('is refused where it is read-only, and left when it becomes so', async () => {
