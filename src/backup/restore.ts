@@ -85,7 +85,9 @@ async function tidy(store: Store, loads: readonly Load[], begunAt: number): Prom
   for await (const batch of store.dump()) {
     for (const load of loads) await load.renew();
     if (batch.some((item) => isReadySince(item, begunAt))) {
-      throw new Error('a server used the store during the restore: stop every server, empty the store, and run this again');
+      throw new Error(
+        'a server used the store during the restore: stop every server, empty the store, and run this again',
+      );
     }
     const owned = batch.flatMap((item) => {
       const account = ownerOf(item);
