@@ -48,12 +48,12 @@ for (const file of FILES) {
   for (const [, line = ''] of readFileSync(file, 'utf8').matchAll(SHOWN)) shown.set(line.trim(), file);
 }
 
-describe('A command that the documents show', () => {
+describe('The commands that the documents show', () => {
   // Found before anything is read or written, since this configuration is not there.
   const environment = { LATCHKEY_CONFIG: '/none/latchkey.yaml' };
 
   for (const [line, file] of shown) {
-    it(`is understood: latchkey ${line} (${file})`, async () => {
+    it(`The program understands the command latchkey ${line} (${file})`, async () => {
       const [name, ...rest] = typed(line);
       const isWriter = name === 'init' || (name === 'secret' && rest.includes('--file'));
       const where = isWriter ? rest.map((word, at) => (rest[at - 1] === '--file' ? '/proc/none' : word)) : rest;
@@ -63,17 +63,17 @@ describe('A command that the documents show', () => {
     });
   }
 
-  it('is one of at least forty', () => {
+  it('The documents show at least forty commands', () => {
     assert.ok(shown.size >= 40, [...shown.keys()].join('\n'));
   });
 });
 
-describe('An action of a command', () => {
+describe('The actions of the commands', () => {
   const documents = ['docs/configuration.md', 'docs/accounts.md'].map((file) => readFileSync(file, 'utf8')).join('\n');
   const text = documents.replaceAll('`, `', '` `');
 
   for (const name of ['accounts', 'clients', 'issuers', 'keys', 'secret']) {
-    it(`is in the documents, as each of ${name} is`, async () => {
+    it(`The documents show every action of latchkey ${name}`, async () => {
       const { err } = await command([name, 'none-of-them']);
       const actions = /actions: (.+)\)/.exec(err)?.[1]?.split(', ') ?? [];
       const missing = actions.filter(
@@ -85,7 +85,7 @@ describe('An action of a command', () => {
   }
 });
 
-describe('A script of npm that the documents show', () => {
+describe('The npm scripts that the documents show', () => {
   // Decisions name what was rejected, too.
   const files = FILES.filter((file) => !file.startsWith('docs/decisions'));
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
@@ -94,7 +94,7 @@ describe('A script of npm that the documents show', () => {
     const names = [...readFileSync(file, 'utf8').matchAll(/npm run ([\w:-]+)/g)].map(([, name = '']) => name);
     const missing = names.filter((name) => !Object.hasOwn(scripts, name));
     if (names.length === 0) continue;
-    it(`is there, as in ${file}`, () => {
+    it(`Every npm script that ${file} names exists`, () => {
       assert.deepEqual(missing, []);
     });
   }

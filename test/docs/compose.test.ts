@@ -45,11 +45,11 @@ const { config } = loadConfig({ file: 'docs/compose/latchkey.yaml', environment:
 
 const isHostPath = (source: string): boolean => source.startsWith('./');
 
-describe('the compose file', () => {
+describe('The compose file', () => {
   for (const [name, { security_opt, volumes: mounts }] of Object.entries(services)) {
-    it(`lets ${name} gain no privilege`, () => assert.deepEqual(security_opt, ['no-new-privileges:true']));
+    it(`The service ${name} cannot gain privileges`, () => assert.deepEqual(security_opt, ['no-new-privileges:true']));
 
-    it(`mounts into ${name} only what is there, and host files read-only`, () => {
+    it(`The service ${name} mounts only what exists, and host files read-only`, () => {
       for (const mount of mounts) {
         const [source = '', , mode] = mount.split(':');
         assert.ok(isHostPath(source) ? existsSync(source) && mode === 'ro' : source in volumes, mount);
@@ -57,7 +57,7 @@ describe('the compose file', () => {
     });
   }
 
-  it('runs two servers that share one configuration and one master key', () => {
+  it('Two servers share one configuration and one master key', () => {
     assert.equal(services.latchkey.deploy?.replicas, 2);
     assert.deepEqual(services.latchkey.volumes, [
       './docs/compose/latchkey.yaml:/etc/latchkey/latchkey.yaml:ro',
@@ -67,7 +67,7 @@ describe('the compose file', () => {
     assert.match(dockerfile, /CMD \["start", "--config", "\/etc\/latchkey\/latchkey\.yaml"\]/);
   });
 
-  it('makes a master key that the server accepts, once, before the first server starts', async () => {
+  it('A service creates a master key that the server accepts, once, before the first server starts', async () => {
     assert.equal(services.latchkey.depends_on['master-key']?.condition, 'service_completed_successfully');
     const { entrypoint, command, volumes: mounts } = services['master-key'];
     assert.deepEqual(mounts, ['keys:/keys']);
@@ -81,7 +81,7 @@ describe('the compose file', () => {
     rmSync(keys, { recursive: true });
   });
 
-  it('keeps every record in Redis, on disk and without eviction', () => {
+  it('Redis stores every record on disk and evicts nothing', () => {
     const command = services.redis.command ?? '';
     assert.match(command, /--appendonly yes/);
     assert.match(command, /--maxmemory-policy noeviction/);
@@ -89,13 +89,13 @@ describe('the compose file', () => {
     assert.deepEqual(config.stores, { grants: 'redis://redis:6379' });
   });
 
-  it('shuts Redis away from everything but the servers', () => {
+  it('Only the servers can reach Redis', () => {
     assert.deepEqual(services.redis.networks, ['storage']);
     assert.equal(networks['storage']?.internal, true);
     assert.deepEqual(Object.keys(services.proxy.networks), ['edge']);
   });
 
-  it('opens one port, the proxy, at the address that is the issuer', () => {
+  it('Only the proxy has an open port, at the address of the issuer', () => {
     assert.deepEqual([services.latchkey.ports, services.redis.ports], [[], []]);
     assert.deepEqual(services.proxy.ports, ['127.0.0.1:8080:8080']);
     assert.equal(config.issuer, 'http://localhost:8080');
@@ -103,12 +103,12 @@ describe('the compose file', () => {
     assert.match(caddyfile, /dynamic a latchkey 3000 /);
   });
 
-  it('has the servers believe the proxy, and nobody else, about addresses', () => {
+  it('The servers trust only the proxy about client addresses', () => {
     const { edge } = z.object({ edge: z.object({ ipv4_address: z.ipv4() }) }).parse(services.proxy.networks);
     assert.deepEqual(config.listen.trusted_proxies, [edge.ipv4_address]);
   });
 
-  it('hands over secrets as files, where the configuration looks for them', () => {
+  it('The compose file provides secrets as files at the paths that the configuration names', () => {
     for (const { source, target } of services.latchkey.secrets) {
       const file = secrets[source]?.file ?? '';
       assert.equal(target.replace('/etc/latchkey/', 'docs/compose/'), file);
@@ -117,7 +117,7 @@ describe('the compose file', () => {
     assert.equal(services.latchkey.secrets.length, Object.keys(secrets).length);
   });
 
-  it('watches the health of every service', () => {
+  it('Every service has a health check', () => {
     assert.deepEqual(services.redis.healthcheck?.test, ['CMD', 'redis-cli', '-e', 'ping']);
     assert.match(services.proxy.healthcheck?.test.join(' ') ?? '', /localhost:8080\/healthz/);
     const [, command = ''] = /^HEALTHCHECK [^\n]*\\\n *CMD (\[.*\])$/m.exec(dockerfile) ?? [];
@@ -127,24 +127,24 @@ describe('the compose file', () => {
   });
 });
 
-describe('the container image', () => {
-  it('has latchkey on its PATH, and sets no port over that of the configuration', () => {
+describe('The container image', () => {
+  it('The image has latchkey on its PATH, and leaves the port to the configuration', () => {
     assert.match(dockerfile, /^RUN ln -s \/app\/src\/main\.ts \/usr\/local\/bin\/latchkey$/m);
     assert.doesNotMatch(dockerfile, /LATCHKEY_PORT/);
   });
 
-  it('runs on the major version of Node that the project asks for', () => {
+  it('The image has the major version of Node that package.json requires', () => {
     const manifest = z.object({ engines: z.object({ node: z.string() }) });
     const { engines } = manifest.parse(JSON.parse(readFileSync('package.json', 'utf8')));
     const majors = [...dockerfile.matchAll(/^FROM node:(\d+)-/gm)].map(([, major]) => `>=${major ?? ''}`);
     assert.deepEqual(majors, [engines.node, engines.node]);
   });
 
-  it('does not run as root', () => {
+  it('The image does not run as root', () => {
     assert.equal([...dockerfile.matchAll(/^USER (.*)$/gm)].at(-1)?.[1], 'node');
   });
 
-  it('is built from nothing but what .dockerignore lets in', () => {
+  it('The image contains only files that .dockerignore allows', () => {
     const allowed = readFileSync('.dockerignore', 'utf8').split('\n').filter(Boolean);
     assert.equal(allowed.shift(), '*');
     const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, paths = '']) =>

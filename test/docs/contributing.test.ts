@@ -7,7 +7,7 @@ const PATH = /`((?:src|test|views|docs|packaging)\/[\w./-]*|[\w.-]+\.(?:js|json|
 describe('CONTRIBUTING.md', () => {
   const text = readFileSync('CONTRIBUTING.md', 'utf8');
 
-  it('names only files and folders that exist', () => {
+  it('The files and folders that CONTRIBUTING.md names exist', () => {
     const paths = [...text.matchAll(PATH)].map(([, path = '']) => path);
     assert.ok(paths.length > 40, `found only ${paths.length} paths`);
     assert.deepEqual(
@@ -16,7 +16,7 @@ describe('CONTRIBUTING.md', () => {
     );
   });
 
-  it('names only npm scripts that exist', () => {
+  it('The npm scripts that CONTRIBUTING.md names exist', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
     const named = [...text.matchAll(/`npm run ([\w:-]+)/g)].map(([, name = '']) => name);
     assert.ok(named.length > 0);

@@ -24,9 +24,9 @@ function listed(heading: string): { name: string; reason: string }[] {
   }));
 }
 
-describe('the list of dependencies', () => {
+describe('The list of dependencies', () => {
   for (const [heading, packages] of Object.entries(SECTIONS)) {
-    it(`names the packages of "${heading}", each with its reason`, () => {
+    it(`The list names the packages of "${heading}", each with its reason`, () => {
       const entries = listed(heading);
       assert.deepEqual(
         entries.map(({ name }) => name),
@@ -35,17 +35,17 @@ describe('the list of dependencies', () => {
       for (const { name, reason } of entries) assert.ok(reason.length > 20, name);
     });
 
-    it(`has exact versions for "${heading}"`, () => {
+    it(`The packages of "${heading}" have exact versions`, () => {
       for (const [name, version] of Object.entries(packages)) assert.match(version, /^\d+\.\d+\.\d+$/, name);
     });
   }
 
-  it('lets no package run a script at installation', () => {
+  it('No package can run a script at installation', () => {
     assert.deepEqual(manifest.allowScripts, {});
     assert.match(readFileSync('.npmrc', 'utf8'), /^ignore-scripts=true$/m);
   });
 
-  it('is locked without naming a registry', () => {
+  it('The lockfile names no registry', () => {
     assert.doesNotMatch(readFileSync('package-lock.json', 'utf8'), /"resolved"/);
   });
 });

@@ -27,11 +27,11 @@ function isThere(document: string, target: string, anchor: string | undefined): 
   return anchor === undefined || !file.endsWith('.md') || anchorsOf(file).has(anchor);
 }
 
-describe('A link between documents', () => {
+describe('The links between documents', () => {
   const documents = execFileSync('git', ['ls-files', '*.md'], { cwd: ROOT, encoding: 'utf8' }).trim().split('\n');
 
   for (const document of documents) {
-    it(`of ${document} leads to a file and a heading that are there`, () => {
+    it(`Every link in ${document} leads to a file and a heading that exist`, () => {
       const links = [...readFileSync(join(ROOT, document), 'utf8').matchAll(LINK)];
       const local = links.filter(([, target = '']) => !/^[a-z]+:/.test(target));
       const broken = local.filter(([, target = '', anchor]) => !isThere(document, target, anchor));

@@ -31,21 +31,21 @@ describe('The table of settings', () => {
     return [isListOfMappings ? `${name}[]` : name, schema];
   });
 
-  it('has a row for each section of the configuration, and for no other', () => {
+  it('The table has a row for each section of the configuration, and for no other', () => {
     assert.deepEqual([...table.keys()].sort(), sections.map(([name]) => name).sort());
   });
 
   for (const [name, schema] of sections) {
     const stated = new Set((table.get(name) ?? []).map((setting) => setting.split('.')[0]));
     if (stated.size === 0) continue;
-    it(`names the settings of ${name}, and no others`, () => {
+    it(`The table lists the settings of ${name}, and no others`, () => {
       assert.deepEqual([...stated].sort(), settingsOf(schema).sort());
     });
   }
 });
 
 describe('The README', () => {
-  it('names the ports at which the demo serves its apps', () => {
+  it('The README names the ports of the demo’s apps', () => {
     const readme = readFileSync('README.md', 'utf8');
     const apps = demoConfig().clients.filter(({ type }) => type === 'spa');
     for (const { post_logout_redirect_uris: uris } of apps) {

@@ -22,7 +22,7 @@ describe('The review of the standards', () => {
     chapters.map((chapter) => [chapter.split('\n', 1)[0] ?? '', rowsOf(chapter).slice(1)] as const),
   );
 
-  it('has a chapter for each standard of the list, and for no other', () => {
+  it('The review has a chapter for each standard of the list, and for no other', () => {
     const listed = rowsOf(readFileSync('docs/standards.md', 'utf8'))
       .map(([name = '']) => name)
       .filter((name) => name !== 'Standard');
@@ -30,7 +30,7 @@ describe('The review of the standards', () => {
     assert.deepEqual([...reviewed.keys()], listed);
   });
 
-  it('has a table of three cells in each chapter', () => {
+  it('Each chapter has a table with three columns', () => {
     for (const chapter of chapters) {
       const [head, ...rows] = rowsOf(chapter);
       assert.deepEqual(head, HEAD, chapter.slice(0, 60));
@@ -40,7 +40,7 @@ describe('The review of the standards', () => {
   });
 
   for (const [standard, rows] of reviewed) {
-    it(`shows ${standard} by tests that exist, or says why not`, () => {
+    it(`The review of ${standard} names tests that exist, or says why there are none`, () => {
       for (const [section = '', asked = '', shown = ''] of rows) {
         const what = `${section} ${asked}: ${shown}`;
         if (/^(?:Not applicable|Gap): \S.{10}/.test(shown)) continue;

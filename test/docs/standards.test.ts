@@ -30,7 +30,7 @@ describe('The list of standards', () => {
   const rows = rowsOf('docs/standards.md');
   const names = rows.map(([name = '']) => name).join('\n');
 
-  it('says of each its state, and what shows it or why it is not there', () => {
+  it('The list gives each standard a state, and names its tests or the reason for its absence', () => {
     assert.ok(rows.length > 60);
     for (const row of rows) {
       const [name, state = '', text = ''] = row;
@@ -41,7 +41,7 @@ describe('The list of standards', () => {
   });
 
   for (const readme of globSync('src/*/README.md')) {
-    it(`holds what ${readme} follows`, () => {
+    it(`The list contains every standard that ${readme} names`, () => {
       const specs = specsOf(readme);
       const numbers = [...specs.matchAll(/\b(\d{4,5})\b/g)].map(([, number = '']) => `RFC ${number}`);
       const others = specs
@@ -66,7 +66,7 @@ describe('The list of attacks', () => {
   const document = readFileSync('docs/security.md', 'utf8');
   const rows = rowsOf('docs/security.md');
 
-  it('goes through every section of RFC 9700 §4', () => {
+  it('The list of attacks covers every section of RFC 9700 §4', () => {
     const sections = rows.flatMap(([name = '']) => /^§4\.(\d+)$/.exec(name)?.[1] ?? []);
     assert.deepEqual(
       sections.map(Number),
@@ -74,16 +74,16 @@ describe('The list of attacks', () => {
     );
   });
 
-  it('names what tries each, and leaves out no test of attacks', () => {
+  it('The list names a test for each attack, and every file in test/attacks', () => {
     for (const row of rows) assert.ok(testsOf(row).length > 0, row[0]);
     const unnamed = globSync('attacks/*.test.ts', { cwd: 'test' }).filter((path) => !document.includes(`\`${path}\``));
     assert.deepEqual(unnamed, []);
   });
 });
 
-describe('A document that names tests', () => {
+describe('The documents that name tests', () => {
   for (const document of ['docs/standards.md', 'docs/security.md']) {
-    it(`such as ${document} names none that is not there`, () => {
+    it(`Every test that ${document} names exists`, () => {
       const named = rowsOf(document).flatMap(testsOf);
       assert.ok(named.length > 20);
       assert.deepEqual(
