@@ -42,12 +42,12 @@ describe('npm run dev', () => {
     );
   }
 
-  it('serves a page as its template is after a change', async () => {
+  it('npm run dev serves a page from its changed template', async () => {
     appendFileSync(join(folder, 'views/home.eta'), '<p>A changed template.</p>\n');
     await until(() => shows('A changed template.'));
   });
 
-  it('runs a source file as it is after a change', async () => {
+  it('npm run dev runs a source file again after a change', async () => {
     const file = join(folder, 'src/host/middleware.ts');
     const text = readFileSync(file, 'utf8');
     assert.ok(text.includes("'X-Request-Id'"));

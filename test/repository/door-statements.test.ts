@@ -44,16 +44,16 @@ function ruleOf(folder: string): string[][] {
   return inner.length === 0 ? [[...rooms].toSorted()] : [[room], [...rooms, room].toSorted()];
 }
 
-describe('The README of a folder', () => {
+describe('The README files of the folders', () => {
   for (const folder of [...folders, 'views']) {
-    it(`says in at most 15 lines what ${folder} owns`, () => {
+    it(`The README of ${folder} says in at most 15 lines what the folder owns`, () => {
       const file = join(folder, 'README.md');
       assert.ok(existsSync(file), `${file} is missing`);
       const lines = readmeOf(folder).split('\n');
       assert.ok(lines.length <= 15, `${file} has ${lines.length} lines`);
     });
 
-    it(`names in ${folder} only files that are there`, () => {
+    it(`The README of ${folder} names only files that exist`, () => {
       const named = [...readmeOf(folder).matchAll(/`([\w/-]+\.(?:ts|js|md|css|html))`/g)].map(([, name = '']) => name);
       const missing = named.filter((name) => ![folder, 'src', '.'].some((from) => existsSync(join(from, name))));
       assert.deepEqual(missing, []);
@@ -61,7 +61,7 @@ describe('The README of a folder', () => {
   }
 
   for (const folder of folders) {
-    it(`states the rooms that the import checker lets ${folder} import from`, () => {
+    it(`The README of ${folder} names the rooms from which the import checker lets it import`, () => {
       const stated = statedRooms(folder);
       const rules = ruleOf(folder);
       const isRule = rules.some((rooms) => rooms.join() === stated.join());
@@ -79,7 +79,7 @@ describe('The import checker', () => {
     MAY_IMPORT: Object.entries(MAY_IMPORT).flat(2),
   };
   for (const [list, rooms] of Object.entries(named)) {
-    it(`names in ${list} only rooms that are there`, () => {
+    it(`The import checker’s ${list} names only rooms that exist`, () => {
       const isThere = (room: string) => files.some((file) => file === `src/${room}` || file.startsWith(`src/${room}/`));
       assert.ok(rooms.length > 0);
       assert.deepEqual(
@@ -89,7 +89,7 @@ describe('The import checker', () => {
     });
   }
 
-  it('has no exception and no list of importers that nothing uses', () => {
+  it('The import checker has no exception and no list of importers that nothing uses', () => {
     const imports = files
       .filter((file) => file.endsWith('.ts'))
       .flatMap((file) =>

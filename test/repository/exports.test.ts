@@ -46,8 +46,8 @@ function exportedNames({ statements }: ts.SourceFile): string[] {
   });
 }
 
-describe('An export of src/', () => {
-  it('is named by another file, of src/ or of a test', () => {
+describe('The exports of src/', () => {
+  it('Another file of src/ or a test imports every export', () => {
     const files = globSync('{src,test}/**/*.ts', { cwd: root }).map((path) => parse(join(root, path)));
     const uses: Uses = new Map();
     for (const file of files) noteUses(file, uses);

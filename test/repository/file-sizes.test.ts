@@ -12,18 +12,18 @@ describe('The files of src/', () => {
     return { file, lines: lines.length, written: lines.filter((line) => line.trim() !== '').length };
   });
 
-  it(`are at most ${MOST_FILES}`, () => {
+  it(`The folder src/ has at most ${MOST_FILES} files`, () => {
     assert.ok(sizes.length <= MOST_FILES, `there are ${sizes.length}: put a small file into the one that uses it`);
   });
 
-  it(`have at most ${LONGEST} lines each`, () => {
+  it(`Each file of src/ has at most ${LONGEST} lines`, () => {
     assert.deepEqual(
       sizes.filter(({ lines }) => lines > LONGEST),
       [],
     );
   });
 
-  it(`have a median of ${MEDIAN.least} to ${MEDIAN.most} written lines`, () => {
+  it(`The median file of src/ has ${MEDIAN.least} to ${MEDIAN.most} written lines`, () => {
     const sorted = sizes.map(({ written }) => written).toSorted((one, other) => one - other);
     const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
     assert.ok(median >= MEDIAN.least && median <= MEDIAN.most, `the median is ${median}`);

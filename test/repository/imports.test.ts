@@ -55,7 +55,7 @@ interface Violation {
   rule: { name: string };
 }
 
-describe('the import checker', () => {
+describe('The import checker', () => {
   let house: string;
   let violations: Violation[];
 
@@ -87,15 +87,16 @@ describe('the import checker', () => {
     violations.filter((violation) => violation.from === path).map((violation) => violation.rule.name);
 
   for (const [path, { imports, rule }] of Object.entries(FAULTS)) {
-    it(`refuses ${path} importing ${imports} (${rule})`, () => assert.ok(rulesAgainst(path).includes(rule)));
+    it(`The checker refuses that ${path} imports ${imports} (${rule})`, () =>
+      assert.ok(rulesAgainst(path).includes(rule)));
   }
 
-  it('accepts a house whose imports run downwards', () => {
+  it('The checker accepts rooms whose imports run downwards', () => {
     const sound = Object.keys(SOUND).filter((path) => path !== 'src/lib/egg.ts');
     assert.deepEqual(sound.flatMap(rulesAgainst), []);
   });
 
-  it('names a module that nothing reaches', () => {
+  it('The checker names a module that nothing imports', () => {
     assert.ok(rulesAgainst('src/signals/sideways.ts').includes('no-dead-module'));
   });
 });

@@ -72,7 +72,7 @@ const COMMENTS = [
   },
 ];
 
-describe('the lint rules of this repository', () => {
+describe('The lint rules of this repository', () => {
   // The rules that need types are left out: they take seconds, and none of these is among them.
   const untyped = tseslint.configs.disableTypeChecked as Linter.Config;
   const eslint = new ESLint({ cwd: resolve('.'), overrideConfig: untyped });
@@ -83,26 +83,27 @@ describe('the lint rules of this repository', () => {
   }
 
   for (const { code, home, says } of [...FAULTS, ...PATCHES]) {
-    it(`refuse ${code} outside ${home}`, async () => assert.match(await complaints(code, 'src/host/x.ts'), says));
-    it(`allow ${code} in ${home}`, async () => assert.equal(await complaints(code, home), ''));
+    it(`The rules refuse ${code} outside ${home}`, async () =>
+      assert.match(await complaints(code, 'src/host/x.ts'), says));
+    it(`The rules allow ${code} in ${home}`, async () => assert.equal(await complaints(code, home), ''));
   }
 
   for (const { code, isRefused } of COMMENTS) {
-    it(`${isRefused ? 'refuse' : 'allow'} the comment in ${JSON.stringify(code)}`, async () => {
+    it(`The rules ${isRefused ? 'refuse' : 'allow'} the comment in ${JSON.stringify(code)}`, async () => {
       const found = await complaints(code, 'src/lib/x.ts');
       assert.equal(found.includes('Open the comment with a noun or a verb'), isRefused, found);
     });
   }
 
   for (const { code, says } of ENDLESS)
-    it(`refuse ${code} in tests`, async () => assert.match(await complaints(code, 'test/host/x.ts'), says));
+    it(`The rules refuse ${code} in tests`, async () => assert.match(await complaints(code, 'test/host/x.ts'), says));
 
   for (const code of ENDING)
-    it(`allow ${code} in tests`, async () => {
+    it(`The rules allow ${code} in tests`, async () => {
       assert.doesNotMatch(await complaints(code, 'test/host/x.ts'), /until\(\)|Bound|await using/);
     });
 
   for (const { code, says } of REFUSED_EVERYWHERE) {
-    it(`refuse ${code}`, async () => assert.match(await complaints(code, 'src/host/x.ts'), says));
+    it(`The rules refuse ${code}`, async () => assert.match(await complaints(code, 'src/host/x.ts'), says));
   }
 });

@@ -22,14 +22,14 @@ const OPENED_IN: Record<string, readonly string[]> = {
 
 const sources = globSync('src/**/*.ts').map((file) => ({ file, text: readFileSync(file, 'utf8') }));
 
-describe('The wiring of the house', () => {
+describe('The wiring of the server', () => {
   for (const [call, files] of Object.entries(OPENED_IN))
-    it(`calls ${call}) in ${files.join(' and ')} alone`, () => {
+    it(`Only ${files.join(' and ')} may call ${call})`, () => {
       const calls = sources.filter(({ text }) => text.replaceAll(`function ${call}`, '').includes(call));
       assert.deepEqual(calls.map(({ file }) => file).toSorted(), files.toSorted());
     });
 
-  it('is written out: no bundle of parts is spread', () => {
+  it('No file spreads a bundle of dependencies into a call', () => {
     const spread = sources.flatMap(({ file, text }) =>
       [...text.matchAll(/\.\.\.(?:base|dependencies|domain|parts|shared)\b.*/g)].map(([found]) => `${file}: ${found}`),
     );

@@ -58,19 +58,19 @@ describe('The words of the repository', () => {
   const glossary = readFileSync('docs/glossary.md', 'utf8');
 
   for (const { word, most } of [...WORDS, ...PHRASES]) {
-    it(`match ${String(word)} at most ${most} times`, () => {
+    it(`The files contain ${String(word)} at most ${most} times`, () => {
       const count = texts.reduce((sum, text) => sum + (text.match(word)?.length ?? 0), 0);
       assert.ok(count <= most, `found ${count} times: use the term of docs/glossary.md`);
     });
   }
 
   for (const { term, word } of WORDS) {
-    it(`have a row "${term}" in the glossary instead of ${String(word)}`, () => {
+    it(`The glossary has a row "${term}" instead of ${String(word)}`, () => {
       assert.ok(glossary.includes(`\n| ${term} |`), `docs/glossary.md has no row "${term}"`);
     });
   }
 
-  it('name no file by a word that says nothing of its content', () => {
+  it('No file of src/ has a name that says nothing about its content', () => {
     const found = files.filter((file) => file.startsWith('src/') && EMPTY_NAMES.test(basename(file)));
     assert.deepEqual(found, []);
   });
