@@ -75,7 +75,7 @@ describe('Apache with mod_auth_openidc', function () {
     assert.equal((await answer).headers()['x-person'], person.email);
   }
 
-  it('signs people in, and knows them by their e-mail', async () => {
+  it('mod_auth_openidc signs people in, and gets their email address', async () => {
     for (const person of [ALICE, ADMIN]) await inBrowser((page) => signIn(page, person));
   });
 
@@ -89,7 +89,7 @@ describe('Apache with mod_auth_openidc', function () {
     assert.fail(`the session at Apache goes on: ${await page.content()}`);
   }
 
-  it('signs them out here and there', () =>
+  it('The sign-out of mod_auth_openidc ends both its own session and the server’s', () =>
     inBrowser(async (page) => {
       await signIn(page);
       await page.goto(`${apache.url}/secure/callback?logout=${encodeURIComponent(`${apache.url}/`)}`);
@@ -98,7 +98,7 @@ describe('Apache with mod_auth_openidc', function () {
       await page.getByLabel('Password').waitFor();
     }));
 
-  it('is told when a person signs out elsewhere, and ends its session', () =>
+  it('mod_auth_openidc ends its session when the person signs out at the server', () =>
     inBrowser(async (page) => {
       await signIn(page);
       await page.goto(`${server.issuer}/logout`);

@@ -47,7 +47,7 @@ describe('Auth.js (@auth/core)', () => {
     await server.close();
   });
 
-  it('signs a person in with PKCE, state and nonce', async () => {
+  it('Auth.js signs a person in with PKCE, state and nonce', async () => {
     const browser = new Browser();
     const choice = await browser.visit(`${app.url}/auth/signin`);
     const form = await browser.submit(choice, {});

@@ -50,7 +50,7 @@ describe('express-openid-connect', () => {
     await server.close();
   });
 
-  it('signs a person in, refreshes, asks who it is, and signs out everywhere', async () => {
+  it('express-openid-connect signs a person in, refreshes, fetches userinfo and signs out everywhere', async () => {
     const browser = new Browser();
     const form = await browser.visit(`${app.url}/me`);
     assert.ok(form.url.startsWith(server.issuer), `${form.url}:\n${form.html}`);

@@ -156,11 +156,11 @@ describe('The MCP SDK', function () {
     return clientId;
   }
 
-  it('goes from discovery to refresh with a client ID metadata document', async () => {
+  it('The MCP SDK gets and refreshes tokens with a client ID metadata document', async () => {
     assert.equal(await wholeStory(new Keeper(documentUrl)), documentUrl);
   });
 
-  it('goes from discovery to refresh by registering itself', async () => {
+  it('The MCP SDK registers a client, and gets and refreshes tokens', async () => {
     assert.notEqual(await wholeStory(new Keeper()), documentUrl);
   });
 });

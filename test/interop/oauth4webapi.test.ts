@@ -57,13 +57,13 @@ describe('oauth4webapi', () => {
     };
   }
 
-  it('learns the server from the OAuth form of discovery too', async () => {
+  it('oauth4webapi also reads the OAuth form of the metadata (RFC 8414)', async () => {
     const issuer = new URL(server.issuer);
     const response = await oauth.discoveryRequest(issuer, { ...insecure, algorithm: 'oauth2' });
     assert.equal((await oauth.processDiscoveryResponse(issuer, response)).token_endpoint, as.token_endpoint);
   });
 
-  it('takes the ID token of a code flow with its signature, refreshes and asks who it is', async () => {
+  it('oauth4webapi accepts the signed ID token of a code flow, refreshes and fetches userinfo', async () => {
     const { exchange, process } = await codeFlow(app, 'openid email');
     const response = await exchange();
     const tokens = await process(response);
@@ -81,7 +81,7 @@ describe('oauth4webapi', () => {
     assert.equal(person.email, 'alice@example.com');
   });
 
-  it('as an API takes the access tokens of people and of machines, and only its own', async () => {
+  it('oauth4webapi accepts the access tokens of people and machines at their API, and no others', async () => {
     const { exchange, process } = await codeFlow(app, 'openid notes:read');
     const ofPerson = await process(await exchange());
     const seen = await oauth.validateJwtAccessToken(
@@ -119,7 +119,7 @@ describe('oauth4webapi', () => {
     assert.equal(sub, 'demo-service');
   });
 
-  it('whose clock is behind is given a nonce for its DPoP proofs, and an API takes the bound token', async () => {
+  it('oauth4webapi with a slow clock gets a nonce for its DPoP proofs, and an API accepts the bound token', async () => {
     const late: oauth.Client = { ...app, [oauth.clockSkew]: -600 };
     const keys = await oauth.generateKeyPair('ES256');
     const DPoP = oauth.DPoP(late, keys);
@@ -143,7 +143,7 @@ describe('oauth4webapi', () => {
     assert.match(String(seen.cnf?.jkt), /./);
   });
 
-  it('reads what introspection says of a JWT access token, also as a JWT (RFC 9701), until it is revoked', async () => {
+  it('oauth4webapi reads introspection responses, also as JWTs (RFC 9701), before and after a revocation', async () => {
     const machine: oauth.Client = { client_id: 'demo-service' };
     const gateway: oauth.Client = { client_id: 'demo-web', introspection_signed_response_alg: 'RS256' };
     const [proof, ofGateway] = ['demo-service-secret', 'demo-web-secret'].map((secret) =>

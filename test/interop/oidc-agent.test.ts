@@ -57,7 +57,7 @@ describe('oidc-agent', function () {
     return stdout.trim();
   };
 
-  it('signs a person in with a browser, and keeps them signed in with refresh tokens', async () => {
+  it('oidc-agent signs a person in with a browser, and refreshes its tokens', async () => {
     const options = {
       issuer: server.issuer,
       'client-id': 'demo-web',

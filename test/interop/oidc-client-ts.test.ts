@@ -84,7 +84,7 @@ describe('oidc-client-ts with DPoP, in Chromium', function () {
     return JSON.parse(title);
   }
 
-  it('signs in, refreshes and asks who it is with proofs, and its token is worth nothing without', async () => {
+  it('oidc-client-ts uses DPoP for its sign-in, refresh and userinfo, and its token is useless without a proof', async () => {
     const tab = await chromium.newPage();
     await tab.goto(app.url);
     await tab.getByLabel('Email').fill(ALICE.email);

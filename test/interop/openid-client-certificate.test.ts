@@ -75,7 +75,7 @@ describe('openid-client with a certificate', () => {
     }) as unknown as Promise<Response>;
 
   for (const method of ['self_signed_tls_client_auth', 'tls_client_auth']) {
-    it(`proves itself by ${method}, and its token is bound to the certificate`, async () => {
+    it(`openid-client authenticates by ${method}, and its token is bound to the certificate`, async () => {
       const metadata = { use_mtls_endpoint_aliases: true };
       const config = await client.discovery(new URL(server.issuer), method, metadata, client.TlsClientAuth(), {
         [client.customFetch]: withCertificate,

@@ -14,7 +14,7 @@ function withCiba(config: Config): Config {
   };
 }
 
-describe('openid-client that asks somebody who is elsewhere', function () {
+describe('openid-client with CIBA', function () {
   this.timeout(60_000);
   let server: TestServer;
   before(async () => {
@@ -22,7 +22,7 @@ describe('openid-client that asks somebody who is elsewhere', function () {
   });
   after(() => server.close());
 
-  it('polls until the person has allowed it on a page of their own', async () => {
+  it('openid-client polls until the person has allowed the request on a page of the server', async () => {
     const metadata = { client_secret: 'demo-web-secret' };
     // eslint-disable-next-line @typescript-eslint/no-deprecated -- so marked to stand out; this server is on loopback without TLS
     const insecure = { execute: [client.allowInsecureRequests] };

@@ -16,7 +16,7 @@ describe('openid-client on a device without a browser', function () {
   });
   after(() => server.close());
 
-  it('asks by a code and polls until the person has answered', async () => {
+  it('openid-client starts a device flow, and polls until the person has allowed it', async () => {
     const config = await client.discovery(new URL(server.issuer), 'tv', undefined, client.None(), insecure);
     const started = await client.initiateDeviceAuthorization(config, {
       scope: 'openid notes:read',
@@ -30,7 +30,7 @@ describe('openid-client on a device without a browser', function () {
   });
 });
 
-describe('openid-client that registers itself', () => {
+describe('openid-client with dynamic registration', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer({
@@ -42,7 +42,7 @@ describe('openid-client that registers itself', () => {
   });
   after(() => server.close());
 
-  it('gets a name and a secret, and proves itself with them', async () => {
+  it('openid-client registers itself, and authenticates with its new secret', async () => {
     const metadata = { client_name: 'Newcomer', redirect_uris: ['https://new.example/callback'] };
     const config = await client.dynamicClientRegistration(new URL(server.issuer), metadata, undefined, insecure);
     const url = await client.buildAuthorizationUrlWithPAR(config, {

@@ -11,7 +11,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 const lineOf = (status: number, challenge = ''): string =>
   `${status} ${/error="(\w+)"/.exec(challenge)?.[1] ?? ''}`.trim();
 
-describe('openid-client with DPoP, at an API that the kit protects', () => {
+describe('openid-client with DPoP, at an API that uses the kit', () => {
   let server: TestServer;
   let verifier: Verifier;
   let api: Serving;
@@ -70,7 +70,7 @@ describe('openid-client with DPoP, at an API that the kit protects', () => {
       DPoP,
     });
 
-  it('follows the nonce that the API asks for, and keeps it', async () => {
+  it('openid-client uses the nonce of the API’s first response, and keeps it', async () => {
     const handle = await newHandle();
     const token = await tokenFor(handle);
     assert.deepEqual(await (await ask(token, handle)).json(), { sub: 'demo-service' });
@@ -78,13 +78,13 @@ describe('openid-client with DPoP, at an API that the kit protects', () => {
     assert.deepEqual(answers, ['401 use_dpop_nonce', '200', '200']);
   });
 
-  it('is refused with a token that another key is bound to', async () => {
+  it('The API refuses openid-client’s token with a proof by another key', async () => {
     const token = await tokenFor(await newHandle());
     await assert.rejects(ask(token, await newHandle()), client.WWWAuthenticateChallengeError);
     assert.deepEqual(answers, ['401 invalid_token']);
   });
 
-  it('is asked for a proof when it sends a token as a bearer token, bound or not', async () => {
+  it('The API demands a proof if openid-client sends a token as a bearer token', async () => {
     const handle = await newHandle();
     const bound = await tokenFor(handle);
     const url = new URL('/notes', api.url);
@@ -101,7 +101,7 @@ describe('openid-client with DPoP, at an API that the kit protects', () => {
     assert.deepEqual(answers, ['401', '401']);
   });
 
-  it('and oauth4webapi read from the API itself that it wants proofs, and whose tokens it takes (RFC 9728)', async () => {
+  it('openid-client and oauth4webapi read the authorization server and the DPoP requirement from the API (RFC 9728)', async () => {
     const identifier = new URL(api.url);
     // eslint-disable-next-line @typescript-eslint/no-deprecated -- as above
     const insecure = { [oauth.allowInsecureRequests]: true };

@@ -12,7 +12,7 @@ function ofOld(app: ClientConfig): ClientConfig {
   return { ...app, ...uris, profile: 'legacy', response_types: ['code id_token', 'id_token'] };
 }
 
-describe('openid-client in the flows of old', () => {
+describe('openid-client with hybrid and implicit flows', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer({
@@ -37,7 +37,7 @@ describe('openid-client in the flows of old', () => {
     return signIn(new Browser(), request);
   }
 
-  it('takes a code and an ID token at once (hybrid)', async () => {
+  it('openid-client accepts a code and an ID token in one response (hybrid)', async () => {
     const config = await discovered();
     client.useCodeIdTokenResponseType(config);
     const expectedNonce = client.randomNonce();
@@ -47,7 +47,7 @@ describe('openid-client in the flows of old', () => {
     assert.ok(tokens.claims()?.sub);
   });
 
-  it('takes an ID token alone (implicit)', async () => {
+  it('openid-client accepts an ID token alone (implicit)', async () => {
     const config = await discovered();
     client.useIdTokenResponseType(config);
     const nonce = client.randomNonce();

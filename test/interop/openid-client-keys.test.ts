@@ -10,7 +10,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 
 const SECRET = 'a-shared-secret-of-sufficient-length-0123';
 
-describe('openid-client with keys of its own', () => {
+describe('openid-client with its own keys', () => {
   let server: TestServer;
   let alice: Browser;
   let signing: CryptoKey;
@@ -102,7 +102,7 @@ describe('openid-client with keys of its own', () => {
   }
 
   for (const clientId of ['shared', 'keyed']) {
-    it(`proves itself by assertions (${clientId}), at /par, /token, /introspect and /revoke`, async () => {
+    it(`openid-client authenticates by assertions (${clientId}) at /par, /token, /introspect and /revoke`, async () => {
       const config = await discovered(clientId);
       const tokens = await signedIn(config, (parameters) => client.buildAuthorizationUrlWithPAR(config, parameters));
       assert.equal((await client.tokenIntrospection(config, tokens.access_token)).active, true);
@@ -111,7 +111,7 @@ describe('openid-client with keys of its own', () => {
     });
   }
 
-  it('signs its requests (JAR), and hands them in pushed as well', async () => {
+  it('openid-client sends signed requests (JAR), also as pushed requests', async () => {
     const config = await discovered('signing');
     const key = { key: signing, kid: 'sig' };
     const sign = (parameters: Record<string, string>): Promise<URL> =>
@@ -124,14 +124,14 @@ describe('openid-client with keys of its own', () => {
     assert.ok((await signedIn(config, push)).claims()?.sub);
   });
 
-  it('takes signed answers (JARM)', async () => {
+  it('openid-client accepts signed authorization responses (JARM)', async () => {
     const config = await discovered('answered', { authorization_signed_response_alg: 'ES256' });
     client.useJwtResponseMode(config);
     const tokens = await signedIn(config, (parameters) => client.buildAuthorizationUrl(config, parameters));
     assert.ok(tokens.claims()?.sub);
   });
 
-  it('takes answers, ID tokens and /userinfo that are encrypted to it', async () => {
+  it('openid-client decrypts authorization responses, ID tokens and userinfo responses', async () => {
     const config = await discovered('sealed', {
       authorization_signed_response_alg: 'ES256',
       userinfo_signed_response_alg: 'ES256',

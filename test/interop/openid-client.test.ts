@@ -76,7 +76,7 @@ describe('openid-client', () => {
     return client.authorizationCodeGrant(config, callback, checks, {}, with_);
   }
 
-  it('signs a person in to a public app, refreshes, asks who it is, and ends the session', async () => {
+  it('openid-client as a public app signs a person in, refreshes, fetches userinfo and ends the session', async () => {
     const config = await publicApp();
     const tokens = await codeFlow(config, { redirectUri: placeOf(1, '/callback'), scope: 'openid profile email' });
     const claims = tokens.claims();
@@ -97,7 +97,7 @@ describe('openid-client', () => {
     await assert.rejects(client.refreshTokenGrant(config, renewed.refresh_token ?? ''), { error: 'invalid_grant' });
   });
 
-  it('signs a person in to a confidential app with a pushed request, introspects and revokes', async () => {
+  it('openid-client as a confidential app uses a pushed request, introspection and revocation', async () => {
     const config = await webApp();
     const tokens = await codeFlow(config, {
       redirectUri: placeOf(4, '/callback'),
@@ -111,7 +111,7 @@ describe('openid-client', () => {
     assert.equal(after.active, false);
   });
 
-  it('gets a machine its token', async () => {
+  it('openid-client gets a token for a machine client', async () => {
     const tokens = await client.clientCredentialsGrant(await machine(), {
       scope: 'notes:read',
       resource: apiOf(server.issuer),
@@ -119,7 +119,7 @@ describe('openid-client', () => {
     assert.deepEqual([tokens.scope, tokens.token_type, tokens.expires_in], ['notes:read', 'bearer', 900]);
   });
 
-  it('signs a person in with tokens bound to a key by DPoP, with the server’s nonces', async () => {
+  it('openid-client gets DPoP-bound tokens with the server’s nonces', async () => {
     const config = await publicApp();
     const handle = client.getDPoPHandle(config, await client.randomDPoPKeyPair());
     const tokens = await codeFlow(config, {
@@ -137,7 +137,7 @@ describe('openid-client', () => {
     await assert.rejects(client.fetchUserInfo(config, renewed.access_token, tokens.claims()?.sub ?? ''));
   });
 
-  it('is told of a refusal in the words of the specification', async () => {
+  it('openid-client reads the error of a refused authorization request', async () => {
     const config = await publicApp();
     const url = client.buildAuthorizationUrl(config, {
       redirect_uri: placeOf(1, '/callback'),

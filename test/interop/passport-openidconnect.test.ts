@@ -55,7 +55,7 @@ describe('passport-openidconnect', () => {
   });
 
   for (const person of [ALICE, ADMIN]) {
-    it(`signs ${person.email} in, as it is set up in its own guide`, async () => {
+    it(`passport-openidconnect signs ${person.email} in with the setup of its own guide`, async () => {
       const browser = new Browser();
       const form = await browser.visit(`${app.url}/login`);
       assert.ok(form.url.startsWith(server.issuer), `${form.url}:\n${form.html}`);

@@ -47,7 +47,7 @@ function withApis(keys: Partial<Config['keys']>) {
 /** Looks at keys that rotate every few seconds, before a test gives up. */
 const LOOKS = 500;
 
-describe('An API by others, with what it keeps of /jwks by default', function () {
+describe('API libraries with their default cache of /jwks', function () {
   this.timeout(180_000);
   let server: TestServer;
   let apis: (Api & { alg: Algorithm; library: string })[];
@@ -122,7 +122,7 @@ describe('An API by others, with what it keeps of /jwks by default', function ()
     return assert.fail('the same keys still sign');
   }
 
-  it('accepts every token over three rotations by the timetable that servers have by default', async () => {
+  it('The libraries accept every token over three rotations with the default timetable', async () => {
     await start({ 'express-oauth2-jwt-bearer': withJwtBearer, 'jwks-rsa': withJwksRsa() });
     for (let turn = 1; turn <= 3; turn += 1) {
       await allAccept(await newTokens());
@@ -138,7 +138,7 @@ describe('An API by others, with what it keeps of /jwks by default', function ()
     }
   });
 
-  it('accepts every token while keys turn every ten seconds, announced for a little more than 30', async () => {
+  it('The libraries accept every token if keys rotate every 10 seconds and are announced for 33', async () => {
     await start(
       { 'express-oauth2-jwt-bearer': withJwtBearer, 'jwks-rsa': withJwksRsa() },
       { sign: 10, announce: 33, jwks_max_age: 30, clock_skew: 1 },
@@ -153,7 +153,7 @@ describe('An API by others, with what it keeps of /jwks by default', function ()
     }
   });
 
-  it('refuses a key that was announced for less than the 30 seconds for which express-oauth2-jwt-bearer does not look again', async () => {
+  it('express-oauth2-jwt-bearer refuses a key that was announced for less than its 30 seconds between fetches', async () => {
     await start(
       { 'express-oauth2-jwt-bearer': withJwtBearer },
       { sign: 1, announce: 3, jwks_max_age: 1, clock_skew: 1 },
@@ -166,7 +166,7 @@ describe('An API by others, with what it keeps of /jwks by default', function ()
     assert.match(answers.join(), /no applicable key found in the JSON Web Key Set/);
   });
 
-  it('refuses the tokens of a revoked key after ten minutes, with express-oauth2-jwt-bearer', async () => {
+  it('express-oauth2-jwt-bearer refuses the tokens of a revoked key after ten minutes', async () => {
     await start({ 'express-oauth2-jwt-bearer': withJwtBearer });
     const token = await newToken('ES256');
     await allAccept([token]);
@@ -178,7 +178,7 @@ describe('An API by others, with what it keeps of /jwks by default', function ()
     assert.match((await answersTo(token)).join(), /no applicable key found in the JSON Web Key Set/);
   });
 
-  it('refuses the tokens of a revoked key after the time that jwks-rsa was told to keep keys for', async () => {
+  it('jwks-rsa refuses the tokens of a revoked key after its configured cache time', async () => {
     await start({ 'jwks-rsa': withJwksRsa({ cacheMaxAge: 500 }) });
     const token = await newToken('RS256');
     await allAccept([token]);

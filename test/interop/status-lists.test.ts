@@ -15,7 +15,7 @@ import { until } from '../support/until.ts';
 
 const SERVICE = 'demo-service:demo-service-secret';
 
-describe('The status lists, as software by others reads them', () => {
+describe('The status lists in other software', () => {
   let server: TestServer;
   let api: Api;
   before(async () => {
@@ -66,7 +66,7 @@ describe('The status lists, as software by others reads them', () => {
     return entries.map(({ uri, idx }) => lists.get(uri)?.getStatus(idx) ?? NaN);
   }
 
-  it('say of each token whether it was revoked, and of its neighbours too, to @sd-jwt/jwt-status-list', async () => {
+  it('@sd-jwt/jwt-status-list reads from the list whether each token was revoked', async () => {
     const tokens = await Promise.all(Array.from({ length: 40 }, newToken));
     const entries = tokens.map((token) => getStatusListFromJWT(token));
     assert.deepEqual(new Set(await statusesOf(entries)), new Set([0]));
@@ -81,7 +81,7 @@ describe('The status lists, as software by others reads them', () => {
     assert.deepEqual(found, taken);
   });
 
-  it('are in no way of express-oauth2-jwt-bearer, which accepts the tokens as they are', async () => {
+  it('express-oauth2-jwt-bearer accepts tokens that have a status claim', async () => {
     const token = await newToken();
     assert.equal(typeof getStatusListFromJWT(token).idx, 'number');
     assert.equal(await api.answerTo(token), 'accepted');
