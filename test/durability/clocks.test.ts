@@ -63,7 +63,7 @@ describe('A node whose clock is wrong', function () {
   const endAll = () => domainOn(stores, server.config).operations.endBefore({ client: 'demo-service' });
   const readiness = async (url: string): Promise<unknown> => (await fetch(`${url}/readyz`)).json();
 
-  it('issues nothing that outlives a revocation of another node', async () => {
+  it('A node with a fast clock issues no token that outlives another node’s revocation', async () => {
     await startOther(30);
     const token = await issuedBy(other.url);
     await endAll();
@@ -71,7 +71,7 @@ describe('A node whose clock is wrong', function () {
     assert.deepEqual(await readiness(other.url), { status: 'ready' }, 'it is within clock_skew');
   });
 
-  it('ends what it is asked to, though its clock is behind', async () => {
+  it('A node with a slow clock revokes a token that another node issued', async () => {
     await startOther(-30);
     const token = await issuedBy(server.issuer);
     const answer = await fetch(`${other.url}/revoke`, {
@@ -83,7 +83,7 @@ describe('A node whose clock is wrong', function () {
     await revoked(token);
   });
 
-  it('makes no token of another node irrevocable when its clock jumps by an hour', async () => {
+  it('A node whose clock jumps by an hour makes no other node’s token irrevocable', async () => {
     await startOther(0);
     const token = await issuedBy(server.issuer);
     other.travel(HOUR);
@@ -98,7 +98,7 @@ describe('A node whose clock is wrong', function () {
     await revoked(token);
   });
 
-  it('is not ready beyond the bound that the configuration has, while the others are', async () => {
+  it('A node whose clock is off by more than clock_skew is not ready, but the others are', async () => {
     await startOther(90);
     assert.deepEqual(await readiness(other.url), { status: 'clock differs' });
     assert.deepEqual(await readiness(server.issuer), { status: 'ready' });

@@ -100,7 +100,7 @@ describe('A server whose disk is full', function () {
     disk.remove();
   });
 
-  it('answers 503, is not ready, and goes on with all that it has acknowledged once there is room', async () => {
+  it('The server answers 503 while its disk is full, and keeps everything that it acknowledged', async () => {
     await use.next();
     disk.fill();
     const before = use.refused;

@@ -40,7 +40,7 @@ const scenes: Record<string, { rounds: number; open: () => Promise<Scene> }> = {
 };
 
 for (const [what, { rounds, open }] of Object.entries(scenes)) {
-  describe(`kill -9 of ${what}, in the middle of sign-ins, exchanges and refreshes`, () => {
+  describe(`Sign-ins, exchanges and refreshes during kill -9 of ${what}`, () => {
     let scene: Scene;
     let stage: Stage;
 
@@ -58,7 +58,7 @@ for (const [what, { rounds, open }] of Object.entries(scenes)) {
 
     for (let round = 1; round <= rounds; round += 1) {
       const moment = Math.round(LONGEST * (0.3 + 0.7 * Math.random()));
-      it(`after ${moment} ms: nothing acknowledged is lost, nothing works twice`, async function () {
+      it(`A kill after ${moment} ms loses nothing acknowledged, and lets nothing work twice`, async function () {
         this.timeout(60_000);
         const { issuer } = stage.place;
         const people = Array.from({ length: PEOPLE }, (_, at) => new Person(issuer, `person-${round}-${at}`));

@@ -53,7 +53,7 @@ const SOON = 5;
 /** Seconds in which an answer may be fetched again, and more. */
 const LATER = 400;
 
-describe('A store that the server of commit 02537bb wrote', () => {
+describe('A store from the server of commit 02537bb', () => {
   let held: Held;
   let directory: string;
   let server: TestServer;
@@ -101,7 +101,7 @@ describe('A store that the server of commit 02537bb wrote', () => {
     return (await post(held, '/introspect', { token }, basic('demo-web', 'demo-web-secret'))).body['active'];
   }
 
-  it('keeps a session, and one that has ended stays ended', async () => {
+  it('The server keeps the sessions of the older store, and ended sessions stay ended', async () => {
     const browser = await browserWith(held.session.cookies);
     assert.match((await silently(browser))['code'] ?? '', /./);
     assert.equal((await silently(await browserWith(held.leftSession.cookies)))['error'], 'login_required');
@@ -110,7 +110,7 @@ describe('A store that the server of commit 02537bb wrote', () => {
     assert.equal((await silently(await browserWith(held.session.cookies)))['error'], 'login_required');
   });
 
-  it('keeps the keys, and the JWTs that they signed', async () => {
+  it('The server keeps the signing keys of the older store, and accepts the JWTs that they signed', async () => {
     const { keys } = (await (await fetch(`${held.issuer}/jwks`)).json()) as { keys: { kid: string }[] };
     const now = keys.map(({ kid }) => kid);
     assert.deepEqual(
@@ -123,7 +123,7 @@ describe('A store that the server of commit 02537bb wrote', () => {
     assert.ok(held.kids.includes(decodeProtectedHeader(idToken).kid ?? ''));
   });
 
-  it('keeps access tokens of every form, and those that were revoked stay so', async () => {
+  it('The server accepts the older store’s access tokens, except the revoked ones', async () => {
     const { refreshed, machine, revoked, opaque } = held;
     for (const token of [refreshed.accessToken, machine, opaque]) assert.equal(await introspected(token), true, token);
     assert.equal(await introspected(revoked.accessToken), false);
@@ -131,14 +131,14 @@ describe('A store that the server of commit 02537bb wrote', () => {
     assert.equal(((await response.json()) as { email: string }).email, ALICE.email);
   });
 
-  it('keeps refresh tokens, and those that were revoked stay so', async () => {
+  it('The server accepts the older store’s refresh tokens, except the revoked ones', async () => {
     const { status, body } = await refresh(held.issuer, held.refreshed.live);
     assert.equal(status, 200, JSON.stringify(body));
     assert.equal((await refresh(held.issuer, String(body['refresh_token']))).status, 200);
     assert.equal((await refresh(held.issuer, held.revoked.refreshToken)).status, 400);
   });
 
-  it('still detects a replay, which ends the family and its access tokens', async () => {
+  it('The server detects the replay of an older store’s refresh token, and revokes the family', async () => {
     const photos = { client_id: 'demo-photos' };
     travel(LATER);
     assert.equal((await refresh(held.issuer, held.replayed.used, photos)).status, 400);
@@ -147,14 +147,14 @@ describe('A store that the server of commit 02537bb wrote', () => {
     assert.equal(await introspected(held.refreshed.accessToken), true, 'another family');
   });
 
-  it('keeps a code that waits, for one exchange', async () => {
+  it('The server exchanges a code of the older store once', async () => {
     const { value: code, verifier: code_verifier, redirectUri: redirect_uri } = held.code;
     const parameters = { grant_type: 'authorization_code', client_id: 'demo-notes', code, code_verifier, redirect_uri };
     assert.equal((await tokenRequest(held.issuer, parameters)).status, 200);
     assert.equal((await tokenRequest(held.issuer, parameters)).status, 400);
   });
 
-  it('keeps accounts with their passwords', async () => {
+  it('The server keeps the accounts of the older store with their passwords', async () => {
     const request = authorizationRequest(held.issuer);
     const answer = await signIn(new Browser(), request, held.owner);
     assert.match(answer.searchParams.get('code') ?? '', /./);
@@ -164,7 +164,7 @@ describe('A store that the server of commit 02537bb wrote', () => {
     assert.match(refused.html, /type="password"/);
   });
 
-  it('keeps the clients of the store, one that registered itself and one that was disabled', async () => {
+  it('The server keeps the older store’s clients, including registered and disabled ones', async () => {
     const ask = (client: string) =>
       tokenRequest(held.issuer, { grant_type: 'client_credentials' }, `${client}:demo-service-secret`);
     assert.equal((await ask('stored-service')).status, 200);

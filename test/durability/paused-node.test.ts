@@ -26,7 +26,7 @@ describe('A node whose machine was paused', function () {
     return keys.map(({ kid }) => kid);
   }
 
-  it('publishes the key that signs at another node, at the first request after the pause', async () => {
+  it('A node that was paused publishes the new signing key at its first response after the pause', async () => {
     const [first, paused] = server.nodes;
     const before = await publishedBy(paused.url);
     paused.signal('SIGSTOP');

@@ -30,7 +30,7 @@ const stores: Record<string, () => Promise<RunningStore>> = {
 };
 
 for (const [name, start] of Object.entries(stores)) {
-  describe(`A server on ${name} that is stopped by SIGTERM and started again`, () => {
+  describe(`A restart of a server on ${name}`, () => {
     const browser = new Browser();
     let store: RunningStore;
     let place: Place;
@@ -56,7 +56,7 @@ for (const [name, start] of Object.entries(stores)) {
       console.log(`      started again in ${server.startedIn} ms`);
     }
 
-    it('has the same keys, sessions, tokens, codes, accounts and open pages as before', async () => {
+    it('The server has the same keys, sessions, tokens, codes, accounts and open pages after a restart', async () => {
       const person = new Person(issuer, 'newcomer');
       await load([person], sleep(500));
       const scope = 'openid offline_access notes:read';
@@ -79,7 +79,7 @@ for (const [name, start] of Object.entries(stores)) {
     });
   });
 
-  describe(`Two nodes of a server on ${name}, behind a load balancer that asks them in turn`, () => {
+  describe(`Two nodes on ${name} behind a load balancer that alternates between them`, () => {
     let store: RunningStore;
     let place: Place;
     const balancer = new LoadBalancer();
@@ -111,7 +111,7 @@ for (const [name, start] of Object.entries(stores)) {
       }
     }
 
-    it('know at each what was done at the other: pages, sessions, codes and tokens', async () => {
+    it('Each node knows the pages, sessions, codes and tokens of the other', async () => {
       const browser = new Browser();
       const request = authorizationRequest(issuer);
       const callback = await signIn(browser, request);
@@ -133,7 +133,7 @@ for (const [name, start] of Object.entries(stores)) {
       }
     });
 
-    it('lose nothing and refuse nothing while one after the other is restarted', async () => {
+    it('A rolling restart of the nodes loses nothing and refuses nothing', async () => {
       const people = [1, 2, 3].map((at) => new Person(issuer, `served-${at}`));
       await load(people, restartOneByOne());
       const broken = await Promise.all(people.map((person) => person.checkPromises()));

@@ -17,7 +17,7 @@ import { apiOf } from '../support/tokens.ts';
 const ROUNDS = 8;
 
 for (const backend of serverStores) {
-  describe(`One session in parallel requests on ${backend.name}, at two nodes`, () => {
+  describe(`Parallel requests of one session at two nodes on ${backend.name}`, () => {
     let store: RunningBackend;
     let server: TestServer;
     let second: ServerProcess;
@@ -72,21 +72,21 @@ for (const backend of serverStores) {
       for (let at = 0; at < ROUNDS; at += 1) await round(at);
     }
 
-    it('gives two new clients codes that both work', () =>
+    it('Parallel requests of two new clients get two codes that work', () =>
       rounds(async (at) => {
         const browser = await signedIn();
         const requests = [silent('demo-photos', at), silent('demo-web', at + 1)];
         await Promise.all(requests.map((request) => exchanged(browser, request)));
       }));
 
-    it('gives two tabs of one new client codes that both work', () =>
+    it('Parallel requests of one new client in two tabs get two codes that work', () =>
       rounds(async (at) => {
         const browser = await signedIn();
         const requests = [silent('demo-photos', at), silent('demo-photos', at + 1)];
         await Promise.all(requests.map((request) => exchanged(browser, request)));
       }));
 
-    it('gives each of two requests of one client the scopes that it asked for', () =>
+    it('Parallel requests of one client each get the scopes that they asked for', () =>
       rounds(async (at) => {
         const browser = await signedIn();
         const api = { scope: 'openid notes:read', resource: apiOf(server.issuer) };
@@ -98,7 +98,7 @@ for (const backend of serverStores) {
         );
       }));
 
-    it('stays ended after a sign-out that a silent request crossed', () =>
+    it('A session stays ended after a sign-out, even if a silent request ran at the same time', () =>
       rounds(async (at) => {
         const browser = await signedIn();
         const tabs = [browser, copyOf(browser)] as const;
@@ -108,7 +108,7 @@ for (const backend of serverStores) {
         for (const tab of [...tabs, copyOf(browser)]) assert.equal(await isSignedIn(tab), false);
       }));
 
-    it('goes on in both tabs when one consents while the other asks silently', () =>
+    it('A session continues in both tabs if one consents while the other makes a silent request', () =>
       rounds(async (at) => {
         const browser = await signedIn();
         const request = authorizationRequest(server.issuer, 'demo-web', { prompt: 'consent' });
@@ -123,7 +123,7 @@ for (const backend of serverStores) {
         assert.deepEqual([await isSignedIn(browser), await isSignedIn(tab)], [true, true]);
       }));
 
-    it('puts a question about signing out that can be answered after a silent request', () =>
+    it('The sign-out page still works after a parallel silent request', () =>
       rounds(async (at) => {
         const browser = await signedIn();
         const [question] = await Promise.all([

@@ -55,19 +55,19 @@ for (const backend of serverStores) {
 
     const unmark = () => inTheStore((records) => records.delete('store-origin:main'));
 
-    it('keeps a configured server out of the store of the demo, and lets the demo in again', async () => {
+    it('A configured server does not open the demo’s store, and the demo can still open it', async () => {
       await make(true);
       await assert.rejects(start(false), DEMO);
       await start(true);
     });
 
-    it('keeps the demo out of the store of a configured server, and lets that in again', async () => {
+    it('The demo does not open a configured server’s store, and that server can still open it', async () => {
       await make(false);
       await assert.rejects(start(true), CONFIGURED);
       await start(false);
     });
 
-    it('is that of a configured server where an earlier version left no mark', async () => {
+    it('A store without a mark, from an earlier version, belongs to a configured server', async () => {
       await make(false);
       await unmark();
       await assert.rejects(start(true), CONFIGURED);
@@ -77,7 +77,7 @@ for (const backend of serverStores) {
       });
     });
 
-    it('is that of the demo without a mark for as long as an account has the password of the demo', async () => {
+    it('A store without a mark belongs to the demo while an account has the demo’s password', async () => {
       await make(true);
       await unmark();
       await assert.rejects(start(false), UNMARKED);
@@ -89,7 +89,7 @@ for (const backend of serverStores) {
       await assert.rejects(start(true), CONFIGURED);
     });
 
-    it('is the same for all of the servers that make it at once', async () => {
+    it('Concurrent first starts agree on the origin of the store', async () => {
       await make(true);
       await inTheStore(async (records) => {
         for (const key of ['store-origin:main', 'key-ring:main', 'store-marker:main']) await records.delete(key);
@@ -104,8 +104,8 @@ for (const backend of serverStores) {
   });
 }
 
-describe('An account with the password of the demo', () => {
-  it('opens nothing on a configured server', async () => {
+describe('Accounts with the demo’s password', () => {
+  it('A configured server refuses the demo’s password', async () => {
     await using server = await startTestServer({ change: (config) => ({ ...config, accounts: [], isDemo: false }) });
     const stores = await openStores(server.config.stores, systemClock);
     try {
@@ -121,7 +121,7 @@ describe('An account with the password of the demo', () => {
     }
   });
 
-  it('is made by no configuration', async () => {
+  it('A configuration cannot create an account with the demo’s password', async () => {
     await assert.rejects(
       startTestServer({ change: (config) => ({ ...config, isDemo: false }) }),
       /accounts\[0\]\.password: cannot be used for alice@example\.com\. This is the password of the Latchkey demo/,
