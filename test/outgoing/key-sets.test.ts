@@ -3,7 +3,7 @@ import { FetchBudget } from '../../src/outgoing/fetch-budget.ts';
 import { KeySets } from '../../src/outgoing/key-sets.ts';
 import { MovedClock } from '../support/clock.ts';
 
-describe('Key sets of others', () => {
+describe('The fetched key sets', () => {
   const ample = { caller: 10_000, common: 100_000, reserve: 100 };
   let clock: MovedClock;
   let asked: string[];
@@ -34,7 +34,7 @@ describe('Key sets of others', () => {
     'never comes': () => Promise.reject(new Error('timed out')),
   };
   for (const [what, how] of Object.entries(hostile)) {
-    it(`ask an address whose answer ${what} once in 30 seconds, and report each attempt once`, async () => {
+    it(`The server requests a URL whose response ${what} once in 30 seconds, and reports each attempt once`, async () => {
       answer = how;
       const sets = opened();
       for (let times = 0; times < 40; times += 1) await sets.at('https://victim.example/', { maxAge: 0 });
@@ -46,7 +46,7 @@ describe('Key sets of others', () => {
     });
   }
 
-  it('keep what they had while an address fails', async () => {
+  it('The server keeps the former keys while a URL fails', async () => {
     const sets = opened();
     await sets.at('https://app.example/', { maxAge: 60 });
     clock.advance(600);
@@ -65,7 +65,7 @@ describe('Key sets of others', () => {
   };
   const askedAt = (host: string): number => asked.filter((address) => new URL(address).host === host).length;
 
-  it('fetch for one caller and from one host no more than the budget of an hour', async () => {
+  it('The server fetches for one caller, and from one host, only within the hourly budget', async () => {
     const sets = opened({ caller: 60, common: 400, reserve: 200 });
     for (let host = 0; host < 5; host += 1) await name(sets, { host: `${host}.example`, payer: '192.0.2.1' });
     assert.equal(asked.length, 60);
@@ -79,7 +79,7 @@ describe('Key sets of others', () => {
     assert.equal(askedAt(HOST), 601);
   });
 
-  it('leave a host to others, however much a few callers name there', async () => {
+  it('A few callers that name many URLs of a host leave requests to that host for other callers', async () => {
     const sets = opened({ caller: 120, common: 400, reserve: 200 });
     for (let block = 0; block < 20; block += 1) await name(sets, { payer: `198.51.100.${block}` });
     const before = askedAt(HOST);
@@ -87,7 +87,7 @@ describe('Key sets of others', () => {
     assert.ok(askedAt(HOST) - before >= 5, `${askedAt(HOST) - before} after ${before}`);
   });
 
-  it('go on fetching from addresses that have answered, and serve their keys, where callers used up the host', async () => {
+  it('The server still fetches URLs that have answered before, even if others used up the host’s budget', async () => {
     const sets = opened({ caller: 120, common: 400, reserve: 200 });
     const mine = { maxAge: 600, payer: '203.0.113.1' };
     await sets.at(`https://${HOST}/mine`, mine);
@@ -102,7 +102,7 @@ describe('Key sets of others', () => {
     assert.deepEqual([other.keys.length, asked.length], [0, beforehand + 2]);
   });
 
-  it('leave places for the addresses of others, however many of one caller have answered', () => {
+  it('One caller’s many URLs do not use up the reserve for other callers’ URLs', () => {
     const budget = new FetchBudget({ clock, most: { caller: 1000, common: 1, reserve: 20 } });
     for (let n = 0; n < 20; n += 1) budget.answered(`https://host.example/${n}`, 'one');
     budget.answered('https://host.example/other', 'other');
@@ -112,7 +112,7 @@ describe('Key sets of others', () => {
     assert.equal(budget.take('https://host.example/10', 'one'), false);
   });
 
-  it('keep what they have where an address is named for which nothing is left', async () => {
+  it('The server keeps the keys of a URL if no budget remains for others', async () => {
     const sets = opened({ caller: 1, common: 400, reserve: 200 });
     await sets.at('https://app.example/', { maxAge: 600, payer: '203.0.113.1' });
     await name(sets, { times: 2500, payer: '192.0.2.1' });
@@ -121,7 +121,7 @@ describe('Key sets of others', () => {
     assert.equal(asked.length, 2);
   });
 
-  it('hold 8 MiB and 2,000 sets at most, whatever strangers name', async () => {
+  it('The cache holds at most 8 MiB, so the server drops the oldest key sets', async () => {
     answer = async () => Response.json({ keys: [{ kty: 'EC', padding: 'x'.repeat(60_000) }] });
     const sets = opened();
     for (let at = 0; at < 300; at += 1) await sets.at(`https://app.example/${at}`, { maxAge: 60 });

@@ -23,12 +23,12 @@ const SPECIAL = {
 
 describe('Public addresses', () => {
   for (const [block, addresses] of Object.entries(SPECIAL)) {
-    it(`do not include ${block}: ${addresses.join(', ')}`, () => {
+    it(`The addresses of ${block} are not public: ${addresses.join(', ')}`, () => {
       assert.deepEqual(addresses.filter(isPublicAddress), []);
     });
   }
 
-  it('are those that border on the special ones', () => {
+  it('The addresses beside the special blocks are public', () => {
     const addresses = [
       ...['1.1.1.1', '9.255.255.255', '11.0.0.0', '100.63.255.255', '100.128.0.0', '126.255.255.255', '128.0.0.1'],
       ...['172.15.255.255', '172.32.0.0', '192.167.255.255', '198.17.255.255', '198.20.0.0', '223.255.255.255'],
@@ -37,7 +37,7 @@ describe('Public addresses', () => {
     assert.deepEqual(addresses.filter(isPublicAddress), addresses);
   });
 
-  it('are addresses: no name, no part of one, no nothing', () => {
+  it('A host name, a partial address and an empty text are not public addresses', () => {
     for (const text of ['', 'localhost', 'example.com', '1.1.1', '1.1.1.1.1', '1.1.1.1 ', '[2003::1]', '2003::1/3'])
       assert.equal(isPublicAddress(text), false, text);
   });
