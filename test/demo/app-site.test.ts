@@ -16,7 +16,7 @@ const CONFIG: AppConfig = {
   other: { name: 'Photos', origin: 'http://localhost:3002' },
 };
 
-describe('the site of a demo app', () => {
+describe('The site of a demo app', () => {
   let site: Serving;
 
   before(async () => {
@@ -42,7 +42,7 @@ describe('the site of a demo app', () => {
     ['/config.json', 'application/json'],
   ];
   for (const [path, type] of types) {
-    it(`serves ${path} as ${type}, with a strict policy`, async () => {
+    it(`The site serves ${path} as ${type}, with a strict policy`, async () => {
       const response = await fetch(site.url + path);
       assert.deepEqual([response.status, response.headers.get('content-type')], [200, type]);
       assert.equal(response.headers.get('x-content-type-options'), 'nosniff');
@@ -54,26 +54,26 @@ describe('the site of a demo app', () => {
     });
   }
 
-  it('lets its pages reach the issuer and the API, and nobody else', async () => {
+  it('The policy lets the pages connect only to the issuer and the API', async () => {
     const policy = directives(await fetch(site.url));
     assert.ok(policy.includes("connect-src 'self' http://localhost:3000 http://localhost:3003"));
     assert.ok(policy.includes("frame-src 'self' http://localhost:3000"));
   });
 
-  it('lets no other page frame it, and only itself the silent callback', async () => {
+  it('No other page can frame the app, and only the app can frame its silent callback', async () => {
     assert.ok(directives(await fetch(site.url)).includes("frame-ancestors 'none'"));
     assert.ok(directives(await fetch(`${site.url}/callback`)).includes("frame-ancestors 'none'"));
     assert.ok(directives(await fetch(`${site.url}/silent`)).includes("frame-ancestors 'self'"));
   });
 
-  it('needs no inline script or style for its pages', async () => {
+  it('The pages contain no inline script or style', async () => {
     for (const path of ['/', '/silent']) {
       const page = await (await fetch(site.url + path)).text();
       assert.doesNotMatch(page, /<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=|javascript:/);
     }
   });
 
-  it('asks for nothing that it does not serve', async () => {
+  it('The site serves every file that its pages load', async () => {
     for (const [path] of types.filter(([, type]) => /html|javascript/.test(type))) {
       const content = await (await fetch(site.url + path)).text();
       for (const [, reference = ''] of content.matchAll(/(?:src=|href=|from )["']\.?(\/[^"']+)["']/g)) {
@@ -82,11 +82,11 @@ describe('the site of a demo app', () => {
     }
   });
 
-  it('tells the app its configuration', async () => {
+  it('The site serves the app’s configuration', async () => {
     assert.deepEqual(await (await fetch(`${site.url}/config.json`)).json(), CONFIG);
   });
 
-  it('has nothing at any other path', async () => {
+  it('The site answers 404 at every other path', async () => {
     for (const path of [
       '/app',
       '/index.html',
@@ -102,7 +102,7 @@ describe('the site of a demo app', () => {
     }
   });
 
-  it('cannot be led out of its files', async () => {
+  it('No path leads out of the site’s folder', async () => {
     const paths = [
       '/../demo.ts',
       '/app.js/../../demo.ts',
@@ -117,7 +117,7 @@ describe('the site of a demo app', () => {
     for (const path of paths) assert.match(await sendRaw(site.port, `GET ${path} HTTP/1.1`), /^HTTP\/1\.1 404 /, path);
   });
 
-  it('answers a HEAD without a body and refuses to be written to', async () => {
+  it('The site answers HEAD without a body, and refuses every method that writes', async () => {
     const head = await fetch(site.url, { method: 'HEAD' });
     assert.deepEqual([head.status, await head.text()], [200, '']);
     for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {

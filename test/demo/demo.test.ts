@@ -4,7 +4,7 @@ import { freePort } from '../support/free-port.ts';
 
 const HOST = '127.0.0.1';
 
-describe('the demo', () => {
+describe('The demo', () => {
   /** The demo beside a server's port. */
   async function withDemo(use: (port: number) => Promise<void>): Promise<void> {
     const port = await freePort(4);
@@ -18,7 +18,7 @@ describe('the demo', () => {
     return response.status;
   };
 
-  it('serves Notes, Photos and the API on the ports that follow the server’s', async () => {
+  it('The demo serves Notes, Photos and the API on the three ports after the server’s port', async () => {
     await withDemo(async (port) => {
       const origin = (offset: number): string => `http://${HOST}:${port + offset}`;
       const shared = { issuer: origin(0), api: origin(3), scope: 'openid profile email roles notes:read' };
@@ -31,7 +31,7 @@ describe('the demo', () => {
     });
   });
 
-  it('leaves no port open when it is closed, and can be started on the same ones again', async () => {
+  it('The demo closes all its ports, and can start again on the same ones', async () => {
     let port = 0;
     await withDemo((found) => {
       port = found;
@@ -43,7 +43,7 @@ describe('the demo', () => {
     await again.close();
   });
 
-  it('opens none of its ports when one of them is taken', async () => {
+  it('The demo opens no port if one of them is taken', async () => {
     await withDemo(async (port) => {
       const second = startDemo({ port: port - 1, issuer: `http://${HOST}:${port - 1}`, host: HOST });
       await assert.rejects(second, { code: 'EADDRINUSE' });
