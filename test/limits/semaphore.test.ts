@@ -54,7 +54,7 @@ class Scene {
 }
 
 describe('The semaphore of password hashing', () => {
-  it('runs one task of unknown callers at a time and keeps the other place for a known device', async () => {
+  it('One task of an unknown caller runs at a time, and the other place is for known devices', async () => {
     const scene = new Scene();
     await scene.come(false, ['a', 'b', 'c']);
     assert.deepEqual(scene.started, ['a']);
@@ -64,7 +64,7 @@ describe('The semaphore of password hashing', () => {
     assert.deepEqual(scene.started, ['a', 'owner', 'b']);
   });
 
-  it('lets known devices use both places, and gives the next free one to an unknown caller', async () => {
+  it('Known devices use both places, but the next free one goes to an unknown caller', async () => {
     const scene = new Scene();
     await scene.come(true, ['a', 'b', 'c', 'd']);
     await scene.come(false, ['newcomer']);
@@ -75,7 +75,7 @@ describe('The semaphore of password hashing', () => {
     assert.deepEqual(scene.started, ['a', 'b', 'newcomer', 'c']);
   });
 
-  it('tells the tasks of unknown callers, and no others, that they are of a crowd', async () => {
+  it('A task of an unknown caller learns that many others wait, and a known device’s task does not', async () => {
     const scene = new Scene();
     await scene.come(false, ['a', 'b', 'c', 'd']);
     for (const name of ['a', 'b', 'c', 'd']) await scene.end(name);
@@ -85,14 +85,14 @@ describe('The semaphore of password hashing', () => {
     assert.deepEqual(scene.ofCrowd, ['b']);
   });
 
-  it('serves address blocks in turn, and the tasks of each in their order', async () => {
+  it('The semaphore serves address blocks in turn, and the tasks of each block in order', async () => {
     const scene = new Scene();
     await scene.come(false, ['flood/1', 'flood/2', 'flood/3', 'flood/4', 'a/1', 'b/1', 'a/2']);
     for (let turn = 0; turn < 7; turn += 1) await scene.end();
     assert.deepEqual(scene.started, ['flood/1', 'flood/2', 'a/1', 'b/1', 'flood/3', 'a/2', 'flood/4']);
   });
 
-  it('has room for a bounded number of tasks of one block, whatever their accounts', async () => {
+  it('The semaphore accepts a limited number of tasks from one address block', async () => {
     const scene = new Scene({ perBlock: 2 });
     await scene.come(false, ['flood/1', 'flood/2', 'flood/3', 'a']);
     assert.deepEqual(scene.refused, ['flood/3']);
@@ -101,7 +101,7 @@ describe('The semaphore of password hashing', () => {
     assert.deepEqual(scene.refused, ['flood/3']);
   });
 
-  it('has room for a bounded number of tasks of one account, whatever their blocks, and apart for known devices', async () => {
+  it('The semaphore limits an account’s tasks from unknown callers, and counts known devices separately', async () => {
     const scene = new Scene({ perAccount: 2, crowd: 2 });
     await scene.come(false, ['a', 'b', 'c'], 'ann@example.com');
     assert.deepEqual(scene.refused, ['c']);
@@ -111,7 +111,7 @@ describe('The semaphore of password hashing', () => {
     assert.deepEqual(scene.started, ['a', 'home']);
   });
 
-  it('refuses what finds the lane full, and not the callers of the other one', async () => {
+  it('The semaphore refuses tasks if their queue is full, but accepts those for the other queue', async () => {
     const scene = new Scene({ waiting: { known: 1, unknown: 2 } });
     await scene.come(false, ['a', 'b', 'c', 'd']);
     assert.deepEqual(scene.refused, ['d']);
@@ -120,7 +120,7 @@ describe('The semaphore of password hashing', () => {
     assert.deepEqual(scene.refused, ['d']);
   });
 
-  it('lets a newcomer to a full lane displace the last of the block with the most waiting', async () => {
+  it('A newcomer to a full queue displaces the last task of the block with the most waiting tasks', async () => {
     const scene = new Scene({ waiting: { known: 1, unknown: 3 } });
     await scene.come(false, ['flood/1', 'flood/2', 'flood/3', 'flood/4', 'a', 'b', 'c']);
     assert.deepEqual(scene.refused, ['flood/4', 'flood/3', 'c']);
@@ -128,7 +128,7 @@ describe('The semaphore of password hashing', () => {
     assert.deepEqual(scene.started, ['flood/1', 'flood/2', 'a', 'b']);
   });
 
-  it('has its places back when tasks fail, at once or later', async () => {
+  it('The semaphore frees a place if a task fails', async () => {
     const semaphore = openSemaphore({ ...ROOMY, perBlock: 1, perAccount: 1, crowd: 2 });
     const caller = { block: 'a', account: 'ann@example.com', isKnown: false };
     const fails = [
@@ -141,7 +141,7 @@ describe('The semaphore of password hashing', () => {
     assert.equal(await semaphore.run(caller, () => Promise.resolve('in')), 'in');
   });
 
-  it('runs every task that it admits exactly once, in a storm of callers of both kinds', async () => {
+  it('The semaphore runs every task that it accepts exactly once, even under heavy load', async () => {
     const semaphore = openSemaphore({
       ...ROOMY,
       waiting: { known: 5, unknown: 5 },
