@@ -3,23 +3,23 @@ import fc from 'fast-check';
 import { normaliseEmail } from '../../src/lib/email.ts';
 
 describe('An email address', () => {
-  it('has one form, whatever its case and its surrounding space', () => {
+  it('The normal form of an address has no upper case and no surrounding space', () => {
     assert.equal(normaliseEmail(' Ann.Smith+Tag@Mail.Example.COM\n'), 'ann.smith+tag@mail.example.com');
   });
 
-  it('is one address in both spellings of an internationalised domain', () => {
+  it('Both spellings of an internationalised domain have the same normal form', () => {
     for (const domain of ['münchen.example', 'MÜNCHEN.example', 'mu\u0308nchen.example', 'XN--mnchen-3ya.example'])
       assert.equal(normaliseEmail(`ann@${domain}`), 'ann@xn--mnchen-3ya.example');
     assert.equal(normaliseEmail('ann@例え。テスト'), 'ann@xn--r8jz45g.xn--zckzah');
   });
 
-  it('is refused where a character of it would only fold into another address', () => {
+  it('The parser refuses characters that Unicode folds into those of another address', () => {
     const wrong = ['\u212Aate@example.com', 'ate@\u212A.example', 'a\uFF4En@example.com', 'ann@ex\uFF41mple.com'];
     for (const text of [...wrong, 'ann\uFF20example.com', 'ann@e\u017Fample.com', 'ann@\u0130.example'])
       assert.equal(normaliseEmail(text), undefined, JSON.stringify(text));
   });
 
-  it('is refused where only a URL would read the domain', () => {
+  it('The parser refuses domains that only a URL parser would accept', () => {
     for (const domain of [
       '%65xämple.com',
       'ex\u00E4mple.com:25',
@@ -33,19 +33,19 @@ describe('An email address', () => {
       assert.equal(normaliseEmail(`ann@${domain}`), undefined, domain);
   });
 
-  it('is refused when it is none', () => {
+  it('The parser refuses text that is no address', () => {
     const wrong = ['', '@', 'ann', 'ann@', '@example.com', 'a@b@c.com', 'ann smith@example.com', 'ann@exa mple.com'];
     for (const text of [...wrong, 'ann\u0000@example.com', 'ann@example.com\r\nBcc: bob@example.com', 'ann@-x.com']) {
       assert.equal(normaliseEmail(text), undefined, JSON.stringify(text));
     }
   });
 
-  it('is refused, or another one, when it looks like one in letters of another script', () => {
+  it('An address with letters that look like Latin ones is refused or differs from the Latin address', () => {
     assert.equal(normaliseEmail('\u0430nn@example.com'), undefined);
     assert.equal(normaliseEmail('ann@ex\u0430mple.com'), 'ann@xn--exmple-4nf.com');
   });
 
-  it('has at most 254 characters, 64 of them before the at sign', () => {
+  it('An address has at most 254 characters, of which 64 come before the at sign', () => {
     const domain = `${'d'.repeat(60)}.`.repeat(3) + 'com';
     const local = 'a'.repeat(64);
     assert.equal(normaliseEmail(`${local}@${domain}`)?.length, 251);
@@ -53,7 +53,7 @@ describe('An email address', () => {
     assert.equal(normaliseEmail(`${local}@abcd.${domain}`), undefined);
   });
 
-  it('is read from any text without throwing, and its form is final', () => {
+  it('The parser never throws, and the normal form of a normal form is the same', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.emailAddress()), (text) => {
         const email = normaliseEmail(text);

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { hasHiddenCharacters, showHiddenCharacters } from '../../src/lib/hidden-characters.ts';
 
 describe('Hidden characters', () => {
-  it('are shown by their number, and nothing else of a text changes', () => {
+  it('The server shows hidden characters by their code points, and leaves all other characters', () => {
     const text = 'ACME \u202Egnp.\u{E0041}\u3164\n é 株式会社 😀';
     assert.equal(showHiddenCharacters(text), 'ACME [U+202E]gnp.[U+E0041][U+3164][U+000A] é 株式会社 😀');
     assert.equal(hasHiddenCharacters(showHiddenCharacters(text)), false);
   });
 
-  it('are found each time, whatever was looked at before', () => {
+  it('The search finds a hidden character every time', () => {
     for (let times = 0; times < 3; times += 1) assert.equal(hasHiddenCharacters('a\u200Bb'), true);
   });
 });

@@ -24,7 +24,7 @@ describe('The check of a public key', () => {
   const good = rsa(2048);
   const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' });
 
-  it('finds nothing wrong with keys of every kind that is in use', () => {
+  it('The check accepts common keys of every supported type', () => {
     const others = [
       ...(['P-384', 'P-521'] as const).map((namedCurve) => generateKeyPairSync('ec', { namedCurve })),
       ...[generateKeyPairSync('ed25519'), generateKeyPairSync('ed448'), generateKeyPairSync('x25519')],
@@ -39,11 +39,11 @@ describe('The check of a public key', () => {
     'has 512 bits': { jwk: rsa(512), fault: /2048 to 8192 bits, and this one has 512/ },
     'has 1024 bits': { jwk: rsa(1024), fault: /has 1024/ },
     'has one bit too few': { jwk: { ...good, n: base64url(2n ** 2047n - 1n) }, fault: /has 2047/ },
-    'is so large that it holds up whoever verifies': {
+    'is so large that its use takes too long': {
       jwk: { ...good, n: base64url(2n ** 16_384n + 1n) },
       fault: /16385/,
     },
-    'hides its shortness behind zeros': { jwk: { ...good, n: `AAAA${String(rsa(1024).n)}` }, fault: /bits/ },
+    'hides its small size behind zeros': { jwk: { ...good, n: `AAAA${String(rsa(1024).n)}` }, fault: /bits/ },
     'has the exponent 1': { jwk: { ...good, e: 'AQ' }, fault: /odd public exponent/ },
     'has the exponent 0': { jwk: { ...good, e: 'AA' }, fault: /odd public exponent|whole/ },
     'has an even exponent': { jwk: { ...good, e: base64url(65_536n) }, fault: /odd public exponent/ },
@@ -55,23 +55,23 @@ describe('The check of a public key', () => {
     'is a point off its curve': { jwk: { ...ec, x: ec.y, y: ec.x }, fault: /on its curve/ },
     'is the point at zero': { jwk: { ...ec, x: Buffer.alloc(32).toString('base64url'), y: Buffer.alloc(32).toString('base64url') }, fault: /on its curve/ }, // prettier-ignore
     'is said to be on another curve': { jwk: { ...ec, crv: 'P-384' }, fault: /on its curve/ },
-    'is on a curve of other uses': { jwk: { ...generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey.export({ format: 'jwk' }) }, fault: /one of the curves/ }, // prettier-ignore
+    'is on a curve for other purposes': { jwk: { ...generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey.export({ format: 'jwk' }) }, fault: /one of the curves/ }, // prettier-ignore
     'lacks a coordinate': { jwk: { ...ec, y: undefined }, fault: /whole/ },
     'is too short': { jwk: { kty: 'OKP', crv: 'Ed25519', x: 'AAAA' }, fault: /whole/ },
     'is private (EC)': {
       jwk: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }),
       fault: /private/,
     },
-    'holds one factor': { jwk: { ...good, p: 'AQAB' }, fault: /private/ },
+    'contains a private factor': { jwk: { ...good, p: 'AQAB' }, fault: /private/ },
     'is a secret': { jwk: { kty: 'oct', k: 'AAAA' }, fault: /private/ },
   };
   for (const [what, { jwk, fault }] of Object.entries(weak)) {
-    it(`refuses one that ${what}`, () => {
+    it(`The check refuses a key that ${what}`, () => {
       assert.match(publicKeyFault({ ...jwk }) ?? 'nothing', fault);
     });
   }
 
-  it('refuses the points of low order, for which signatures can be made without a private half', () => {
+  it('The check refuses points of low order, for which anybody can make signatures', () => {
     const low = ['00'.repeat(32), `01${'00'.repeat(31)}`, `ec${'ff'.repeat(30)}7f`, `ed${'ff'.repeat(30)}7f`, `ee${'ff'.repeat(30)}7f`, `01${'00'.repeat(30)}80`, 'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a', '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05', 'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800', '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157']; // prettier-ignore
     for (const crv of ['Ed25519', 'X25519'])
       for (const hex of low) {
