@@ -18,7 +18,7 @@ const machine = (client_id: string, client_name = 'Machine'): ClientConfig =>
   clientSchema.parse({ client_id, client_name, type: 'machine', secret: new Secret(SECRET) });
 
 for (const backend of serverStores) {
-  describe(`Clients, beside ${backend.name}`, () => {
+  describe(`Stored clients on ${backend.name}`, () => {
     let running: RunningBackend;
     let records: Store;
     let clients: Clients;
@@ -39,7 +39,7 @@ for (const backend of serverStores) {
       return ids;
     }
 
-    it('are found once saved, by every node, with a hash in place of the secret', async () => {
+    it('Every node finds a saved client, with a hash in place of the secret', async () => {
       assert.equal(await clients.find('job'), undefined);
       assert.equal(await clients.save(machine('job')), true);
       const otherNode = openClients({ records, configured: [], random: systemRandom, sealingKey });
@@ -49,7 +49,7 @@ for (const backend of serverStores) {
       assert.ok(isClientSecret(hash ?? '', SECRET));
     });
 
-    it('are replaced by one of the same name, whole', async () => {
+    it('A saved client replaces the former client with its id completely', async () => {
       await clients.save({ ...machine('again'), client_uri: 'https://old.example' });
       await clients.save(machine('again', 'New name'));
       const found = await clients.find('again');
@@ -57,7 +57,7 @@ for (const backend of serverStores) {
       assert.equal((await everyId()).filter((id) => id === 'again').length, 1);
     });
 
-    it('are gone once removed, which says whether there was one', async () => {
+    it('A client is gone after its removal, which reports whether it existed', async () => {
       await clients.save(machine('short-lived'));
       assert.equal(await clients.remove('short-lived'), true);
       assert.equal(await clients.find('short-lived'), undefined);
@@ -65,13 +65,13 @@ for (const backend of serverStores) {
       assert.equal(await clients.remove('short-lived'), false);
     });
 
-    it('cannot take the name of one of the configuration', async () => {
+    it('A stored client cannot have the id of a client in the configuration', async () => {
       assert.equal(await clients.save(machine('configured', 'Impostor')), false);
       assert.equal((await clients.find('configured'))?.client_name, 'Machine');
       assert.ok(!(await everyId()).includes('configured'));
     });
 
-    it('stand behind one that the configuration was given later', async () => {
+    it('A client in the configuration takes precedence over a stored client with the same id', async () => {
       await clients.save(machine('promoted', 'Of the store'));
       const restarted = openClients({
         records,
@@ -82,14 +82,14 @@ for (const backend of serverStores) {
       assert.equal((await restarted.find('promoted'))?.client_name, 'Of the file');
     });
 
-    it('are all met, each once, however many they are', async () => {
+    it('The list contains every client once, however many there are', async () => {
       const before = await everyId();
       const added = Array.from({ length: 230 }, (_, index) => `many-${index}`);
       await Promise.all(added.map((id) => clients.save(machine(id))));
       assert.deepEqual((await everyId()).toSorted(), [...before, ...added].toSorted());
     });
 
-    it('are not confused by the characters of an id', async () => {
+    it('Special characters in client ids cause no confusion', async () => {
       const ids = ['a:b', 'a*', '__proto__', 'constructor', '../a', '{a}', "a'b", '%61', 'A', 'a'];
       for (const id of ids) await clients.save(machine(id, `Named ${id}`));
       for (const id of ids) assert.equal((await clients.find(id))?.client_name, `Named ${id}`);
