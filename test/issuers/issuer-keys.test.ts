@@ -14,7 +14,7 @@ const KEYS = Object.fromEntries(
   ['one', 'two'].map((kid) => [kid, { ...newKeys('ES256').publicKey.export({ format: 'jwk' }), kid }]),
 );
 
-describe('The keys of an issuer that publishes them', () => {
+describe('The published keys of a trusted issuer', () => {
   let server: Server;
   let issuer: TrustedIssuer;
   let clock: MovedClock;
@@ -70,14 +70,14 @@ describe('The keys of an issuer that publishes them', () => {
     return typeof choice === 'string' ? choice : (choice.jwk.kid ?? '');
   }
 
-  it('are fetched once, also for many at the same moment', async () => {
+  it('The server fetches the keys once, even for concurrent requests', async () => {
     const found = await Promise.all(Array.from({ length: 30 }, () => find('one')));
     assert.deepEqual([new Set(found), asked], [new Set(['one']), 1]);
     clock.advance(500);
     assert.deepEqual([await find('one'), asked], ['one', 1]);
   });
 
-  it('are fetched again for a name that is not among them, but not more often than every 30 seconds', async () => {
+  it('The server fetches the keys again for an unknown kid, but at most every 30 seconds', async () => {
     await find('one');
     publish('one', 'two');
     assert.deepEqual([await find('two'), asked], ['unknown', 1]);
@@ -90,7 +90,7 @@ describe('The keys of an issuer that publishes them', () => {
     assert.equal(asked, 3);
   });
 
-  it('are forgotten ten minutes after the issuer has taken them out', async () => {
+  it('The server forgets a key ten minutes after the issuer has removed it', async () => {
     publish('one', 'two');
     assert.equal(await find('one'), 'one');
     publish('two');
@@ -99,7 +99,7 @@ describe('The keys of an issuer that publishes them', () => {
     assert.equal(await find('two'), 'two');
   });
 
-  it('stay good for an hour while the issuer does not answer, and are then gone until it does', async () => {
+  it('The server uses the keys for an hour while the issuer does not answer, and then none until it does', async () => {
     await find('one');
     status = 503;
     clock.advance(3600);
@@ -114,29 +114,29 @@ describe('The keys of an issuer that publishes them', () => {
   });
 
   const unusable: Record<string, [status: number, body: string, failure: RegExp]> = {
-    'is not there': [404, '', /answered 404/],
-    'leads elsewhere': [302, '', /redirect/],
-    'is no JSON': [200, '<html>', /JSON/],
-    'is no set of keys': [200, '{"keys":{}}', /no JWK set/],
-    'is a list': [200, '[]', /no JWK set/],
+    'does not exist': [404, '', /answered 404/],
+    'is a redirect': [302, '', /redirect/],
+    'is not JSON': [200, '<html>', /JSON/],
+    'has no list of keys': [200, '{"keys":{}}', /no JWK set/],
+    'is a list instead of an object': [200, '[]', /no JWK set/],
     'has too many keys': [200, JSON.stringify({ keys: Array(101).fill({ kty: 'EC' }) }), /no JWK set of up to 100/],
     'is too large': [200, JSON.stringify({ keys: [], padding: 'x'.repeat(70_000) }), /./],
   };
   for (const [what, [answer, text, failure]] of Object.entries(unusable)) {
-    it(`are unavailable where the address ${what}, and the operator hears of it`, async () => {
+    it(`The keys are unavailable if the document ${what}, and the log says so`, async () => {
       [status, body] = [answer, text];
       assert.equal(await find('one'), 'unavailable');
       assert.match(failures.join(), failure);
     });
   }
 
-  it('are not fetched from a private address that the operator has not listed', async () => {
+  it('The server does not fetch keys from a private address that the operator has not listed', async () => {
     keys = opened([]);
     assert.equal(await find('one'), 'unavailable');
     assert.equal(asked, 0);
   });
 
-  it('are none where the set has secrets and private keys', async () => {
+  it('The server accepts no secret and no private key from a published key set', async () => {
     const set = [
       { kty: 'oct', k: 'c2VjcmV0', kid: 'one' },
       { ...newKeys('ES256').privateKey.export({ format: 'jwk' }), kid: 'one' },
@@ -147,7 +147,7 @@ describe('The keys of an issuer that publishes them', () => {
     assert.deepEqual([await find('one'), await find('two')], ['weak', 'unknown']);
   });
 
-  it('are found beside one that is too weak, which is not used', async () => {
+  it('The server refuses a weak key, and still uses the other keys of the set', async () => {
     const short = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
     [status, body] = [200, JSON.stringify({ keys: [{ ...short, kid: 'short' }, KEYS['one']] })];
     const choice = await keys.find(issuer, { kid: 'short', alg: 'RS256' });
