@@ -8,7 +8,7 @@ import { startDemoProcess, type DemoProcess } from '../support/demo-process.ts';
 import { freePort } from '../support/free-port.ts';
 
 /** What a newcomer does with `npm start`, in one browser, in this order. */
-describe('The story of the demo, in a browser', function () {
+describe('The story of the demo in a browser', function () {
   this.timeout(240_000);
   let directory: string;
   let port: number;
@@ -35,13 +35,13 @@ describe('The story of the demo, in a browser', function () {
 
   const app = (offset: number): string => `http://localhost:${port + offset}/`;
 
-  it('prints what to open and how to sign in', () => {
+  it('The demo prints what to open and how to sign in', () => {
     for (const text of [app(1).slice(0, -1), 'alice@example.com', 'admin@example.com', 'latchkey-demo', 'Ctrl-C']) {
       assert.ok(demo.output().includes(text), `"${text}" is missing in:\n${demo.output()}`);
     }
   });
 
-  it('signs alice in to the first app and shows what its tokens hold', async () => {
+  it('Alice signs in to the first app, which shows the claims of her tokens', async () => {
     await notes.goto(app(1));
     await notes.click('#sign-in');
     await fillIn(notes, { email: 'alice@example.com', password: 'latchkey-demo' });
@@ -57,20 +57,20 @@ describe('The story of the demo, in a browser', function () {
     assert.equal(accessToken['sub'], idToken['sub']);
   });
 
-  it('lets alice read her notes and refuses her the administration', async () => {
+  it('Alice can read her notes, but not the administration', async () => {
     assert.match(await call(notes, '/me'), /^200/);
     assert.match(await call(notes, '/notes'), /^200/);
     assert.match(await call(notes, '/admin'), /^403/);
   });
 
-  it('knows her in the second app without a word typed', async () => {
+  it('The second app signs Alice in without a password', async () => {
     photos = await person.newPage();
     await photos.goto(app(2));
     await shows(photos, '#person-name', 'Alice');
     assert.equal((await claims(photos, 'id-token'))['aud'], 'demo-photos');
   });
 
-  it('is still signed in after the server was stopped and started again', async () => {
+  it('Alice is still signed in after a restart of the server', async () => {
     const before = await claims(notes, 'access-token');
     assert.equal(await demo.interrupt(), 0);
     demo = await startDemoProcess(directory, port);
@@ -80,7 +80,7 @@ describe('The story of the demo, in a browser', function () {
     assert.equal((await claims(notes, 'access-token'))['sub'], before['sub']);
   });
 
-  it('signs out of one app and is signed out of both', async () => {
+  it('A sign-out from one app signs Alice out of both', async () => {
     await photos.bringToFront();
     await photos.click('#sign-out');
     await shows(photos, '#signed-out h1', 'Welcome to Photos');
@@ -90,14 +90,14 @@ describe('The story of the demo, in a browser', function () {
     assert.equal(await notes.isVisible('#signed-in'), false);
   });
 
-  it('lets the administrator into the administration', async () => {
+  it('The administrator can read the administration', async () => {
     await notes.click('#sign-in');
     await fillIn(notes, { email: 'admin@example.com', password: 'latchkey-demo' });
     await shows(notes, '#person-name', 'Admin');
     assert.match(await call(notes, '/admin'), /^200/);
   });
 
-  it('signs up a new person, who is the same one at the next sign-in', async () => {
+  it('A new person signs up, and the next sign-in is to the same account', async () => {
     const somebody = await chromium.newContext({ javaScriptEnabled: true });
     const page = await somebody.newPage();
     await page.goto(app(1));
@@ -115,7 +115,7 @@ describe('The story of the demo, in a browser', function () {
     await somebody.close();
   });
 
-  it('says what is wrong with a sign-in, and keeps what was typed', async () => {
+  it('The sign-in page reports a wrong password, and keeps the email address', async () => {
     const stranger = await chromium.newContext();
     const page = await stranger.newPage();
     await page.goto(app(1));
