@@ -9,9 +9,9 @@ const GUESSES: readonly BusinessEvent[] = [
   { type: 'sign-in.delayed', address, seconds: 1 },
 ];
 
-describe('The level of a line in the log', () => {
+describe('The level of a log line', () => {
   for (const event of GUESSES) {
-    it(`is info for ${event.type}, since any stranger can cause it`, () => {
+    it(`The event ${event.type} has the level info, because any stranger can cause it`, () => {
       const lines: string[] = [];
       announceTo(pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) }))(event);
       assert.deepEqual(
