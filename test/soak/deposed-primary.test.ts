@@ -139,19 +139,19 @@ describe('Two nodes whose Redis primary is deposed under load', function () {
     await until(areReady, 120_000);
   }
 
-  it('lose nothing and double nothing when it is cut off from its Sentinels alone', async () => {
+  it('The nodes lose and repeat nothing if the primary loses its Sentinels', async () => {
     await under((former) => set.cut(former));
   });
 
-  it('lose nothing and double nothing when it is cut off from its replicas, too', async () => {
+  it('The nodes lose and repeat nothing if the primary loses its Sentinels and replicas', async () => {
     await under((former) => set.cut(former, { replicas: true }));
   });
 
-  it('lose nothing and double nothing by a planned failover', async () => {
+  it('The nodes lose and repeat nothing in a planned failover', async () => {
     await under(() => set.failover());
   });
 
-  it('are not ready within five seconds when they are cut off from the Sentinels', async () => {
+  it('The nodes are not ready within five seconds after they lose the Sentinels', async () => {
     assert.equal(await areReady(), true);
     for (const sentinel of set.sentinels) sentinel.process.kill('SIGSTOP');
     await sleep(UNREADY_WITHIN);

@@ -93,25 +93,25 @@ describe('A server that gets fuzzed requests', function () {
     }
   }
 
-  it('answers each of them with what the standards have for it', () => {
+  it('The server answers each fuzzed request with a status that the standards allow', () => {
     const seen = [...statuses].toSorted().map(([status, times]) => `${String(status)}: ${String(times)}`);
     console.log(`      ${String(count)} requests, seed ${String(SEED)}; ${seen.join(', ')}`);
     assert.deepEqual(faults, []);
     assert.ok(count > 1000, `only ${String(count)} were sent`);
   });
 
-  it('logs no error and no stack', () => {
+  it('The server logs no error and no stack during the fuzzing', () => {
     assert.deepEqual(log, []);
   });
 
-  it('needs no more memory at the end than in the middle', () => {
+  it('The server needs no more memory at the end of the fuzzing than in the middle', () => {
     const half = memory.length / 2;
     const [middle, end] = [median(memory.slice(half / 2, half)), median(memory.slice(-half / 2))];
     console.log(`      memory: ${String(middle)} MB in the second quarter, ${String(end)} MB in the last`);
     assert.ok(end < middle * 1.25 + 32, `${String(middle)} MB grew to ${String(end)} MB`);
   });
 
-  it('still serves', async () => {
+  it('The server is ready after the fuzzing', async () => {
     assert.equal((await fetch(`${places.issuer}/readyz`)).status, 200);
   });
 });

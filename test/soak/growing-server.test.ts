@@ -155,7 +155,7 @@ describe('An installation that grows from SQLite to two nodes on PostgreSQL and 
     await Promise.all(people.map((person) => person.stay()));
   }
 
-  it('begins with the demo, which leaves nothing that production must take over', async () => {
+  it('The demo leaves nothing that production must take over', async () => {
     const demo = await startDemoProcess(directory.path, port);
     try {
       await tokensFor(issuer);
@@ -164,7 +164,7 @@ describe('An installation that grows from SQLite to two nodes on PostgreSQL and 
     }
   });
 
-  it('goes into production on SQLite, where people sign in', async () => {
+  it('The server starts production on SQLite, where people sign in', async () => {
     directory.write('production.yaml', settings(port));
     await openMasterKey(`${directory.path}/keys`, { create: true, random: systemRandom });
     await startNode(port, sqlite);
@@ -172,7 +172,7 @@ describe('An installation that grows from SQLite to two nodes on PostgreSQL and 
     await everybodyStays();
   });
 
-  it('moves to Redis, and nobody signs in again', async () => {
+  it('The server moves to Redis, and nobody has to sign in again', async () => {
     const redis = await started(startRedis({ appendonly: true }));
     await stopNode(port);
     await copy(sqlite, redis);
@@ -180,7 +180,7 @@ describe('An installation that grows from SQLite to two nodes on PostgreSQL and 
     await everybodyStays();
   });
 
-  it('moves its records to PostgreSQL and its grants to another Redis, and nobody signs in again', async () => {
+  it('The server moves to PostgreSQL and another Redis, and nobody has to sign in again', async () => {
     const [records, grants] = [await started(postgres.start()), await started(startRedis({ appendonly: true }))];
     await stopNode(port);
     const former = stores[0]?.url ?? '';
@@ -190,7 +190,7 @@ describe('An installation that grows from SQLite to two nodes on PostgreSQL and 
     await everybodyStays();
   });
 
-  it('gets a second node behind a proxy, and replaces both nodes while people use it', async () => {
+  it('A second node joins behind a proxy, and both nodes are replaced while people use the server', async () => {
     const [, records = '', grants = ''] = stores.map(({ url }) => url);
     await stopNode(port);
     const places = [port + 2, port + 3];

@@ -25,7 +25,7 @@ function everySecond(port: number) {
 }
 
 for (const backend of serverStores) {
-  describe(`Keys that turn every second under two servers on ${backend.name}`, function () {
+  describe(`Signing keys that rotate every second on two servers on ${backend.name}`, function () {
     this.timeout(60_000);
     let store: RunningBackend;
     let servers: TestServer[];
@@ -63,7 +63,7 @@ for (const backend of serverStores) {
       await until(async () => kids.add(kidOf(await machineToken())).size > times);
     }
 
-    it('refuse no request, and let the other server’s readers verify every token', async () => {
+    it('The rotations cause no refused request, and readers of either server verify every token', async () => {
       const keySets = servers.map(({ port }) =>
         createRemoteJWKSet(new URL(`http://localhost:${port}/jwks`), {
           // What a reader may keep, and no second look at a key that it does not know.
@@ -82,7 +82,7 @@ for (const backend of serverStores) {
       });
     });
 
-    it('leave people signed in, and refresh tokens good', async () => {
+    it('The rotations leave people signed in and refresh tokens valid', async () => {
       const browser = new Browser();
       const parameters = { scope: 'openid offline_access', prompt: 'consent' };
       const { refresh_token } = await tokensFor(issuer, { browser, parameters });
@@ -93,7 +93,7 @@ for (const backend of serverStores) {
       assert.equal((await refresh(issuer, refresh_token)).status, 200);
     });
 
-    it('let an ID token from before be a hint, at /authorize and at /logout', async () => {
+    it('The server accepts an ID token by a former key as a hint at /authorize and /logout', async () => {
       const browser = new Browser();
       const { id_token = '' } = await tokensFor(issuer, { browser });
       await untilTurned(2);
@@ -105,7 +105,7 @@ for (const backend of serverStores) {
       assert.equal((await browser.visit(logout.href, {}, home)).url, home);
     });
 
-    it('do not let a hint be signed by a stranger who borrows the name of a former key', async () => {
+    it('The server refuses a forged hint with the kid of a former key', async () => {
       const { id_token = '' } = await tokensFor(issuer);
       await untilTurned(1);
       const [header = '', claims = ''] = id_token.split('.');
@@ -114,14 +114,14 @@ for (const backend of serverStores) {
       assert.equal((await answerAtOnce(new Browser(), request))['error'], 'invalid_request');
     });
 
-    it('leave no former engine in memory', async () => {
+    it('The rotations leave no former engine in memory', async () => {
       // Collects garbage, and counts what is left.
       const before = queryObjects(Provider, { format: 'count' });
       await untilTurned(2);
       assert.ok(queryObjects(Provider, { format: 'count' }) <= before);
     });
 
-    it('are published for as long as the configuration says that /jwks may be kept', async () => {
+    it('The server allows caching of /jwks for the configured time', async () => {
       const response = await fetch(new URL('/jwks', issuer));
       assert.equal(response.headers.get('cache-control'), 'public, max-age=1');
     });

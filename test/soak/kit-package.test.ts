@@ -98,7 +98,7 @@ const TYPED = `
   createVerifier({ ...options, status: { check: 'sometimes' } });
 `;
 
-describe('the kit as it is published', function () {
+describe('The published kit', function () {
   this.timeout(300_000);
   let project: string;
   let tarball: string;
@@ -113,7 +113,7 @@ describe('the kit as it is published', function () {
   });
   after(() => rm(project, { recursive: true, force: true }));
 
-  it('is one tarball of less than 300 KB that brings jose and nothing else', async () => {
+  it('The package is one tarball of less than 300 KB that depends only on jose', async () => {
     assert.ok((await stat(tarball)).size < 300_000);
     const alone = await mkdtemp(join(tmpdir(), 'latchkey-alone-'));
     try {
@@ -127,7 +127,7 @@ describe('the kit as it is published', function () {
   });
 
   for (const [name, [program = '', ...args]] of Object.entries(PROGRAMS)) {
-    it(`protects an API on ${name}, and the process ends by itself`, async () => {
+    it(`The kit protects an API on ${name}, and the process can end`, async () => {
       await writeFile(join(project, 'api.js'), API);
       const path = program.startsWith('/') ? program : join(project, program);
       const { stdout, stderr } = await run(path, [...args, 'api.js'], { cwd: project, timeout: 60_000 });
@@ -171,7 +171,7 @@ describe('the kit as it is published', function () {
     assert.deepEqual([await statusOf({ authorization, dpop }), await bearer(bound)], [401, 401]);
   }
 
-  it('protects an API on workerd (Cloudflare Workers), and refuses a revoked token by the list', async () => {
+  it('The kit protects an API on workerd (Cloudflare Workers), and refuses a token that the list revokes', async () => {
     await using issuer = await createTestIssuer({ audience: AUDIENCE });
     await onEdge(issuer, { ...WORKERD, options: 'waitUntil' }, async (statusOf) => {
       await checkTokens(issuer, statusOf);
@@ -188,7 +188,7 @@ describe('the kit as it is published', function () {
     });
   });
 
-  it('protects an API on the edge runtime of Vercel without the status, which nothing inflates there', async () => {
+  it('The kit protects an API on Vercel’s edge runtime, but cannot read status lists there', async () => {
     await using issuer = await createTestIssuer({ audience: AUDIENCE });
     await onEdge(issuer, { ...VERCEL, options: "status: { check: 'off' }" }, (statusOf) =>
       checkTokens(issuer, statusOf),
@@ -199,7 +199,7 @@ describe('the kit as it is published', function () {
     });
   });
 
-  it('has types that are whole and strict', async () => {
+  it('The package’s types are complete and pass strict checks', async () => {
     for (const name of ['@types/node', 'undici-types']) {
       await mkdir(join(project, 'node_modules/@types'), { recursive: true });
       await symlink(resolve('node_modules', name), join(project, 'node_modules', name));

@@ -17,7 +17,7 @@ const CONNECTIONS = 64;
 const EVERY_THIRD = 3;
 const MINUTE = 60_000;
 
-describe('Apps whose every third answer is lost, between two nodes', function () {
+describe('Apps that lose every third response, with two nodes', function () {
   this.timeout(20 * MINUTE);
   let server: TwoNodes;
   let proxy: LossyProxy;
@@ -81,7 +81,7 @@ describe('Apps whose every third answer is lost, between two nodes', function ()
   }
 
   for (const backend of sharedStores) {
-    it(`lose no session and keep one family each, on ${backend.name}`, async () => {
+    it(`The apps lose no session and keep one refresh token family each, on ${backend.name}`, async () => {
       await start({}, () => backend.start());
       const apps = await signedIn(APPS);
       await tellProgress(apps, refreshAll(apps, REFRESHES));
@@ -97,7 +97,7 @@ describe('Apps whose every third answer is lost, between two nodes', function ()
     });
   }
 
-  it('would lose sessions without a window', async () => {
+  it('The apps lose sessions if there is no refresh window', async () => {
     await start({ tokens: { refresh_window: 0 } });
     const apps = await signedIn(12);
     await refreshAll(apps, 10);

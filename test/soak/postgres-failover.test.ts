@@ -10,7 +10,7 @@ import { until } from '../support/until.ts';
 const TRIES = 50;
 const PATIENCE = 120_000;
 
-describe('A PostgreSQL whose replica waits for every write', function () {
+describe('A PostgreSQL with a synchronous replica', function () {
   this.timeout(2 * PATIENCE);
   let cluster: PostgresClusterOfTests;
   let stores: Store[];
@@ -65,11 +65,11 @@ describe('A PostgreSQL whose replica waits for every write', function () {
     return refused;
   }
 
-  it('gives each code once in a race of fifty', async () => {
+  it('Only one of fifty concurrent requests gets a code', async () => {
     assert.equal(await race('calm', () => Promise.resolve()), 0);
   });
 
-  it('acknowledges no write whose wait for the replica was cancelled', async () => {
+  it('The store acknowledges no write whose wait for the replica was cancelled', async () => {
     await storeAt(0).set('record:2', 'before');
     cluster.replica.pause();
     const write = assert.rejects(storeAt(0).set('record:2', 'after'), /the replicas have not confirmed the write/);
@@ -83,7 +83,7 @@ describe('A PostgreSQL whose replica waits for every write', function () {
     await until(areWell, PATIENCE);
   });
 
-  it('gives each code once across a promotion, leaves the former primary, and takes it back as a replica', async () => {
+  it('A code works only once across a promotion, after which the former primary becomes a replica', async () => {
     const heard: string[] = [];
     await storeAt(1).subscribe('channel', (message) => heard.push(message));
     const refused = await race('promotion', async () => {
@@ -107,7 +107,7 @@ describe('A PostgreSQL whose replica waits for every write', function () {
     });
   });
 
-  it('is not written to again where it was replaced and does not know it', async () => {
+  it('The store writes nothing to a former primary that does not know about its replacement', async () => {
     await storeAt(0).set('record:1', 'before');
     cluster.primary.pause();
     await cluster.promote();
@@ -130,8 +130,8 @@ describe('A PostgreSQL whose replica waits for every write', function () {
   });
 });
 
-describe('A store URL that names only replicas', () => {
-  it('is refused by the start with the fix', async () => {
+describe('A store URL with only replicas', () => {
+  it('The server refuses a store URL with only replicas, and names the fix', async () => {
     const cluster = await startPostgresCluster(false);
     try {
       const only = cluster.url.replace(`127.0.0.1:${cluster.primary.port},`, '');
@@ -143,8 +143,8 @@ describe('A store URL that names only replicas', () => {
   });
 });
 
-describe('Expired rows of a PostgreSQL', () => {
-  it('are deleted by the sweeps of two nodes, with their index members, and no others', async () => {
+describe('Expired rows in PostgreSQL', () => {
+  it('The sweeps of two nodes delete the expired rows with their index members, and no others', async () => {
     const server = await startPostgres();
     const url = await server.newDatabase();
     const stores = await Promise.all([0, 1].map(() => openStore(url, systemClock)));

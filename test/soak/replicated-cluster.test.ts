@@ -7,7 +7,7 @@ import { AcknowledgedUse } from '../durability/acknowledged-use.ts';
 /** For the failover of a busy machine, in milliseconds. */
 const PATIENCE = 120_000;
 
-describe('A server on a Redis Cluster whose replicas acknowledge', function () {
+describe('A Redis Cluster whose replicas must acknowledge writes', function () {
   this.timeout(4 * PATIENCE);
   let cluster: ReplicatedCluster;
   let server: TestServer;
@@ -46,7 +46,7 @@ describe('A server on a Redis Cluster whose replicas acknowledge', function () {
     }, PATIENCE);
   }
 
-  it('acknowledges nothing that a replica lacks, and goes on when it is back', async () => {
+  it('The server acknowledges nothing that a replica lacks, and continues once the replicas are back', async () => {
     await acknowledges();
     for (const { replica } of cluster.shards) replica.process.kill('SIGSTOP');
     await refuses();
@@ -57,7 +57,7 @@ describe('A server on a Redis Cluster whose replicas acknowledge', function () {
     await use.assertKept();
   });
 
-  it('loses nothing of it when replicas take over', async () => {
+  it('The server loses nothing when replicas become primaries', async () => {
     await acknowledges();
     for (const shard of cluster.shards.slice(0, 2)) {
       shard.primary.process.kill('SIGSTOP');

@@ -17,7 +17,7 @@ interface Played {
 }
 
 for (const backend of twoServerStores) {
-  describe(`Beside two nodes on ${backend.name}, every API refuses in time what is revoked, and nothing else`, function () {
+  describe(`The causes of revocations, seen from every API beside two nodes on ${backend.name}`, function () {
     this.timeout(300_000);
     let setup: RevocationSetup;
     let played: Map<Cause, Promise<Played>>;
@@ -52,7 +52,7 @@ for (const backend of twoServerStores) {
     }
 
     for (const cause of [...CAUSES, ...LAST_CAUSES]) {
-      it(`when ${cause.when}`, async () => {
+      it(`Every API refuses in time what is revoked, and only that, when ${cause.when}`, async () => {
         const { scene, accepted } = await (played.get(cause) ?? play(cause));
         assert.deepEqual(accepted, []);
         assert.deepEqual(await refusals(scene.stays), []);

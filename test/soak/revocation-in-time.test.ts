@@ -12,7 +12,7 @@ const REVOCATIONS = 20;
 const LOOK = 5;
 const ANNOUNCE = 360 + 2 * LOOK;
 
-describe('latchkey keys revoke, beside two processes on Redis', function () {
+describe('The speed of latchkey keys revoke beside two processes on Redis', function () {
   this.timeout(60_000);
   let server: TwoNodes;
   afterEach(() => server.stop());
@@ -55,13 +55,13 @@ describe('latchkey keys revoke, beside two processes on Redis', function () {
     return `least ${least.toFixed()} ms, median ${median.toFixed()} ms, most ${most.toFixed()} ms`;
   };
 
-  it('has both follow by the hint, though they look at the ring by themselves once a minute only', async () => {
+  it('The notice makes both processes revoke the key at once, although they poll only once a minute', async () => {
     server = await startTwoNodes();
     const took = await revokeOften(REVOCATIONS);
     console.log(`      from the command to the last node, ${REVOCATIONS} times: ${figures(took)}`);
   });
 
-  it('has both follow at their next look where no hint can be sent', async () => {
+  it('Both processes revoke the key at their next poll if no notice can be sent', async () => {
     server = await startTwoNodes({ keys: { announce: ANNOUNCE } });
     const redis = new Redis(server.place.store);
     try {

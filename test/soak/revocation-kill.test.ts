@@ -78,7 +78,7 @@ const BREAKDOWNS = [
   both,
 ];
 
-describe(`While tokens are being revoked (SEED=${SEED})`, function () {
+describe(`Breakdowns during revocations (SEED=${SEED})`, function () {
   this.timeout(120_000);
   const chance = seeded(SEED);
   let setup: KillSetup;
@@ -188,7 +188,7 @@ describe(`While tokens are being revoked (SEED=${SEED})`, function () {
   }
 
   for (const breakdown of BREAKDOWNS) {
-    it(`no API accepts what was reported revoked, when this breaks: ${breakdown.name}`, async () => {
+    it(`No API accepts what was reported revoked during a breakdown of ${breakdown.name}`, async () => {
       for (let turn = 0; turn < breakdown.rounds; turn += 1) console.log(`      ${await round(breakdown)}`);
     });
   }

@@ -12,7 +12,7 @@ const TIME = 50_000;
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 
 for (const backend of serverStores) {
-  describe(`Any sequence of what happens to tokens, at two nodes on ${backend.name} (SEED=${SEED})`, function () {
+  describe(`Random sequences of token events at two nodes on ${backend.name} (SEED=${SEED})`, function () {
     // A sequence that fails is made shorter, and tried again.
     this.timeout(TIME + 600_000);
     let setup: RevocationSetup;
@@ -24,7 +24,7 @@ for (const backend of serverStores) {
       await setup.close();
     });
 
-    it('is answered by every API as the model answers it', async () => {
+    it('Every API answers every sequence as the model does', async () => {
       let answers = 0;
       let runs = 0;
       const property = fc.asyncProperty(sequences, async (steps) => {

@@ -18,7 +18,7 @@ const EVERY_SECOND = { algorithms: ['ES256' as const], sign: 0.9, announce: 13, 
 
 type Keys = typeof EVERY_SECOND & Partial<Config['keys']>;
 
-describe('Keys that turn every second, in two processes on Redis under 32 connections', function () {
+describe('Signing keys that rotate every second in two processes on Redis under 32 connections', function () {
   this.timeout(10 * MINUTE);
   let server: TwoNodes;
   afterEach(() => server.stop());
@@ -31,7 +31,7 @@ describe('Keys that turn every second, in two processes on Redis under 32 connec
     return { load, readers };
   }
 
-  it('fail no request and no reader of /jwks, for a minute and sixty rotations', async () => {
+  it('Sixty rotations in a minute fail no request and no reader of /jwks', async () => {
     const { load, readers } = await start(EVERY_SECOND);
     const began = performance.now();
     const print = (): void => {
@@ -53,7 +53,7 @@ describe('Keys that turn every second, in two processes on Redis under 32 connec
     await load.lookBack();
   });
 
-  it('fail none either when they are made, used and destroyed in an HSM', async () => {
+  it('Rotations in an HSM fail no request and no reader of /jwks', async () => {
     const token = freshToken();
     const { load, readers } = await start({ ...EVERY_SECOND, signer: 'pkcs11', pkcs11: token });
     await load.run(() => load.faults.length > 0 || readers.rotations >= ROTATIONS);
@@ -63,7 +63,7 @@ describe('Keys that turn every second, in two processes on Redis under 32 connec
     assert.ok((await privateKeysIn(token)).length < ROTATIONS - EVERY_SECOND.announce);
   });
 
-  it('would fail readers if keys were not announced for as long as /jwks is kept', async () => {
+  it('Readers fail if keys are not announced for as long as /jwks may be cached', async () => {
     const { load, readers } = await start({ ...EVERY_SECOND, announce: 0, jwks_max_age: 2 });
     await load.run(() => load.faults.length > 0 || readers.rotations >= ROTATIONS);
     assert.match(load.faults[0] ?? '', /no applicable key found in the JSON Web Key Set/);

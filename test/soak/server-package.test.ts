@@ -12,7 +12,7 @@ import { freePort } from '../support/free-port.ts';
 
 const run = promisify(execFile);
 
-describe('the server as it is packed', function () {
+describe('The packed server', function () {
   this.timeout(300_000);
   let folder: string;
   let tarball: string;
@@ -26,13 +26,13 @@ describe('the server as it is packed', function () {
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
-  it('is less than a megabyte, and knows its version', async () => {
+  it('The package has less than a megabyte, and latchkey prints its version', async () => {
     assert.ok((await stat(tarball)).size < 1_000_000);
     const { stdout } = await run('npx', ['latchkey', '--version'], { cwd: folder });
     assert.match(stdout, /0\.1\.0/);
   });
 
-  it('starts the demo with the Node that came along, and signs a person in', async () => {
+  it('The package starts the demo with Node from its dependency, and signs a person in', async () => {
     const port = await freePort(5);
     const environment = { ...process.env, LATCHKEY_PORT: String(port), NODE_ENV: 'development' };
     const child = spawn('npx', ['latchkey', 'start'], { cwd: folder, env: environment, detached: true });
@@ -56,7 +56,7 @@ describe('the server as it is packed', function () {
     }
   });
 
-  it('checks and reads a configuration', async () => {
+  it('The package checks a configuration', async () => {
     await writeFile(join(folder, 'latchkey.yaml'), 'issuer: https://login.example.com\n');
     const { stdout } = await run('npx', ['latchkey', 'check-config'], { cwd: folder });
     assert.match(stdout, /login\.example\.com|valid|can be used/);
