@@ -35,19 +35,19 @@ const all = ({ jwt, refreshToken }: { jwt: Held; refreshToken: Held }): Held[] =
 const OF_ACCOUNTS: [id: string, when: string, ...line: string[]][] = [
   ['account-disabled', 'an operator disables an account', 'disable'],
   ['account-removed', 'an operator removes an account', 'remove', '--yes'],
-  ['account-signed-out', 'an operator ends everything of an account from before this instant', 'sign-out'],
+  ['account-signed-out', 'an operator revokes everything of an account from before this instant', 'sign-out'],
 ];
 
 const OF_CLIENTS: [id: string, when: string, end: (operations: Operations, client: string) => Promise<unknown>][] = [
   ['client-disabled', 'a client is disabled', (operations, client) => operations.disableClient(client)],
   [
     'client-rolled',
-    'the secret of a client is rolled with prejudice',
+    'an operator replaces a client’s secret and revokes its tokens',
     (operations, client) => operations.rollClientSecret(client, done),
   ],
   [
     'client-ended',
-    'everything of a client from before this instant ends',
+    'an operator revokes everything of a client from before this instant',
     (operations, client) => operations.endBefore({ client }),
   ],
 ];
@@ -55,7 +55,7 @@ const OF_CLIENTS: [id: string, when: string, end: (operations: Operations, clien
 export const CAUSES: readonly Cause[] = [
   {
     id: 'jwt-given-back',
-    when: 'an app gives a JWT access token back (RFC 7009)',
+    when: 'an app revokes a JWT access token (RFC 7009)',
     async begin(stage) {
       const first = await stage.signIn();
       const elsewhere = await stage.signIn();
@@ -68,7 +68,7 @@ export const CAUSES: readonly Cause[] = [
   },
   {
     id: 'opaque-given-back',
-    when: 'an app gives an opaque access token back (RFC 7009)',
+    when: 'an app revokes an opaque access token (RFC 7009)',
     async begin(stage) {
       const first = await stage.signIn();
       const opaque = await stage.opaque(first);
@@ -82,7 +82,7 @@ export const CAUSES: readonly Cause[] = [
   },
   {
     id: 'refresh-token-given-back',
-    when: 'an app gives a refresh token back (RFC 7009)',
+    when: 'an app revokes a refresh token (RFC 7009)',
     async begin(stage) {
       const first = await stage.signIn();
       const opaque = await stage.opaque(first);
@@ -98,7 +98,7 @@ export const CAUSES: readonly Cause[] = [
   },
   {
     id: 'code-replayed',
-    when: 'a code comes a second time',
+    when: 'an app uses a code a second time',
     async begin(stage) {
       const { issuer } = stage.setup;
       const browser = new Browser();
@@ -116,7 +116,7 @@ export const CAUSES: readonly Cause[] = [
   },
   {
     id: 'refresh-token-replayed',
-    when: 'a refresh token comes again after its successor was used',
+    when: 'an app repeats a refresh token after it used the successor',
     async begin(stage) {
       const first = await stage.signIn({ at: 1 });
       const second = await stage.refreshed(first);
@@ -131,7 +131,7 @@ export const CAUSES: readonly Cause[] = [
   },
   {
     id: 'signed-out-here',
-    when: 'a person signs out here',
+    when: 'a person signs out at the server',
     async begin(stage) {
       const first = await stage.signIn();
       const other = await stage.signIn({ app: stage.otherApp, browser: first.browser, at: 1 });
@@ -198,7 +198,7 @@ export const CAUSES: readonly Cause[] = [
   },
   {
     id: 'consent-withdrawn',
-    when: 'a person withdraws what an app may do',
+    when: 'a person withdraws an app’s access',
     async begin(stage) {
       const here = await stage.signIn({ offline: true });
       const elsewhere = await stage.signIn({ offline: true, at: 1 });
@@ -264,7 +264,7 @@ export const CAUSES: readonly Cause[] = [
 export const LAST_CAUSES: readonly Cause[] = [
   {
     id: 'everything-before',
-    when: 'everything from before an instant is ended',
+    when: 'an operator revokes everything from before an instant',
     async begin(stage) {
       const first = await stage.signIn();
       const offline = await stage.signIn({ app: stage.otherApp, person: stage.otherPerson, offline: true, at: 1 });
