@@ -55,7 +55,7 @@ describe('Consent', () => {
     return [...items.matchAll(/<li>(.*?)<\/li>/gs)].map(([, item = '']) => item.replace(/<[^>]+>/g, '').trim());
   }
 
-  it('says in words who asks, for what, and where the answer goes', async () => {
+  it('The consent page names the app, the account, the requested access and the host that receives the answer', async () => {
     const page = await signInFor(requestOf('openid profile email notes:read offline_access', { prompt: 'consent' }));
     assert.ok(isAsked(page));
     assert.match(page.html, /Demo web app/);
@@ -71,7 +71,7 @@ describe('Consent', () => {
     for (const raw of ['notes:read', 'offline_access', 'openid']) assert.ok(!words.includes(raw), raw);
   });
 
-  it('is not recorded from a page of a session that has ended', async () => {
+  it('The server records no consent from a page whose session has ended', async () => {
     const browser = new Browser();
     const page = await signInFor(requestOf('openid profile'), ALICE, browser);
     assert.ok(isAsked(page));
@@ -82,19 +82,19 @@ describe('Consent', () => {
     assert.ok(isAsked(await signInFor(requestOf('openid profile'))));
   });
 
-  it('asks for offline access also where the app does not send prompt=consent', async () => {
+  it('The consent page offers offline access even if the app does not send prompt=consent', async () => {
     const page = await signInFor(requestOf('openid offline_access'));
     assert.ok(list(page).includes('Keep this access even when you are not using the app'), page.html);
   });
 
-  it('is not asked of an app of the house', async () => {
+  it('A first-party app receives its code without a consent page', async () => {
     const browser = new Browser();
     const request = authorizationRequest(server.issuer, 'demo-notes');
     const page = await browser.submit(await visit(browser, request), ALICE, request.redirectUri);
     assert.ok(page.url.startsWith(request.redirectUri));
   });
 
-  it('once given leads back with a code for what was allowed', async () => {
+  it('An app receives a code for exactly what the person allowed', async () => {
     const [browser, request] = [new Browser(), requestOf('openid notes:read')];
     const question = await signInFor(request, ALICE, browser);
     const back = await browser.submit(question, { decision: 'allow' }, request.redirectUri);
@@ -103,7 +103,7 @@ describe('Consent', () => {
     assert.equal(claims['scope'], 'notes:read');
   });
 
-  it('once refused leads back with access_denied, and is asked again next time', async () => {
+  it('The app receives access_denied after a refusal, and its next request shows the consent page again', async () => {
     const [browser, request] = [new Browser(), requestOf('openid')];
     const question = await signInFor(request, ALICE, browser);
     const back = new URL((await browser.submit(question, { decision: 'deny' }, request.redirectUri)).url);
@@ -118,7 +118,7 @@ describe('Consent', () => {
     await browser.submit(await signInFor(request, person, browser), { decision: 'allow' }, request.redirectUri);
   }
 
-  it('is not given by any other answer than the one', async () => {
+  it('The server records consent only for the exact answer "allow"', async () => {
     const browser = new Browser();
     const request = requestOf('openid');
     let question = await signInFor(request, ALICE, browser);
@@ -130,14 +130,14 @@ describe('Consent', () => {
     }
   });
 
-  it('is remembered in every browser, for the same or less', async () => {
+  it('The server remembers consent in every browser, for the same scopes and for fewer', async () => {
     await allow('openid profile email');
     for (const scope of ['openid profile email', 'openid email']) {
       assert.ok(!isAsked(await signInFor(requestOf(scope))), scope);
     }
   });
 
-  it('asks again for something new, and for that alone', async () => {
+  it('The consent page asks only for the scopes that the person has not allowed yet', async () => {
     await allow('openid profile');
     const [browser, request] = [new Browser(), requestOf('openid profile notes:read')];
     const question = await signInFor(request, ALICE, browser);
@@ -149,7 +149,7 @@ describe('Consent', () => {
     assert.ok(!isAsked(await signInFor(requestOf('openid profile notes:read'))));
   });
 
-  it('of one person says nothing of another, and to one app nothing to another', async () => {
+  it('Consent holds only for the account that gave it and for the app that received it', async () => {
     await allow('openid');
     assert.ok(isAsked(await signInFor(requestOf('openid'), ADMIN)));
     const { redirectUri } = requestOf('openid');
@@ -159,12 +159,12 @@ describe('Consent', () => {
     assert.ok(page.html.includes('Other &lt;b&gt;app&lt;/b&gt;'));
   });
 
-  it('is asked again where the app insists', async () => {
+  it('prompt=consent shows the consent page again even if the person has already allowed everything', async () => {
     await allow('openid');
     assert.ok(isAsked(await signInFor(requestOf('openid', { prompt: 'consent' }))));
   });
 
-  it('cannot be given in another’s name: neither without the form’s token nor from another browser', async () => {
+  it('The consent form is refused without its CSRF token and from another browser', async () => {
     const [browser, request] = [new Browser(), requestOf('openid')];
     const question = await signInFor(request, ALICE, browser);
     const action = `${question.url}/consent`;
@@ -176,7 +176,7 @@ describe('Consent', () => {
     assert.ok(isAsked(await visit(browser, request)));
   });
 
-  it('cannot be given before signing in, nor in place of signing in again', async () => {
+  it('The consent form is refused before the sign-in and in place of a required new sign-in', async () => {
     const browser = new Browser();
     const first = authorizationRequest(server.issuer);
     for (const request of [requestOf('openid'), requestOf('openid', { prompt: 'login' })]) {

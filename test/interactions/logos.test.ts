@@ -15,7 +15,7 @@ const PNG = Buffer.from(
 );
 const HUGE = Buffer.concat([PNG.subarray(0, 16), Buffer.from([0, 0, 0x80, 0, 0, 0, 0x80, 0]), PNG.subarray(24)]);
 
-describe("An app's picture", () => {
+describe('App logos', () => {
   const certificates = getCACertificates('default');
   let site: Server;
   let host: string;
@@ -79,7 +79,7 @@ describe("An app's picture", () => {
     return { html: consent.html, path: source.replaceAll('&amp;', '&') };
   }
 
-  it('comes from this server, fetched once, as what it is and nothing else', async () => {
+  it("The server fetches an app's logo once and serves it itself, as an image that no page can execute", async () => {
     await start('/logo.png');
     const { html, path } = await shown();
     assert.ok(!html.includes(`src="https://${host}`), html);
@@ -95,14 +95,14 @@ describe("An app's picture", () => {
     assert.deepEqual(asked, ['/logo.png']);
   });
 
-  it('may be loaded by pages from this server alone', async () => {
+  it('The content security policy lets pages load images only from this server', async () => {
     await start('/logo.png');
     const answer = await fetch(`${server.issuer}/`, { headers: { accept: 'text/html' } });
     assert.match(answer.headers.get('content-security-policy') ?? '', /img-src 'self';/);
   });
 
   for (const file of ['/page.png', '/logo.svg', '/large.png', '/huge.png', '/error.png', '/missing.png']) {
-    it(`is not shown when it is ${file}, and is asked for once; the initial stands in its place`, async () => {
+    it(`The consent page shows the initial instead of the unusable logo ${file}, and the server fetches it only once`, async () => {
       await start(file);
       const { html, path } = await shown();
       assert.match(html, /<span class="app-mark" aria-hidden="true">\p{L}/u);
@@ -111,7 +111,7 @@ describe("An app's picture", () => {
     });
   }
 
-  it('is fetched from no address that no page has', async () => {
+  it('The server fetches no logo URL that it did not put on a page itself', async () => {
     await start('/logo.png');
     const { path } = await shown();
     const query = new URLSearchParams(path.slice(path.indexOf('?') + 1));
@@ -124,7 +124,7 @@ describe("An app's picture", () => {
     assert.deepEqual(asked, []);
   });
 
-  it('does not lead inside where an app registered itself, also to a host that the operator has listed', async () => {
+  it('The server fetches no logo from a listed internal host for an app that registered itself', async () => {
     await start('/logo.png');
     const { body } = await register(server, { logo_uri: `https://${host}/logo.png` });
     const { path } = await shown(String(body['client_id']), { redirect_uri: REDIRECT });

@@ -11,7 +11,7 @@ import { storesAround } from '../support/stores-around.ts';
 import { type TemporaryStore, temporaryStore } from '../support/temporary-store.ts';
 import { until } from '../support/until.ts';
 
-describe('A step of an interaction', () => {
+describe('Interaction locks', () => {
   let place: TemporaryStore;
   beforeEach(() => {
     place = temporaryStore();
@@ -25,7 +25,7 @@ describe('A step of an interaction', () => {
     return new Interactions({ ...parts, pending, reportFailure: (error) => assert.fail(String(error)) });
   }
 
-  it('that takes too long does not end the one that has begun on another node since', async () => {
+  it('A step that outlives its lock does not release the lock that another node has taken since', async () => {
     const [slow, next] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
     const begun: string[] = [];
     const step = (name: string, end: Promise<undefined>) =>
@@ -52,8 +52,8 @@ describe('A step of an interaction', () => {
   });
 });
 
-describe('A sign-in that cannot be uncounted once it has ended', () => {
-  it('leads to its app all the same', async () => {
+describe('A sign-in while its attempt cannot be uncounted', () => {
+  it('A sign-in still leads to its app if the store fails to lower the attempt counter', async () => {
     let failures = 0;
     const { openStores } = storesAround((call, name, [counter, by]) => {
       if (name !== 'increment' || !String(counter).startsWith('spent:') || Number(by) >= 0) return call();
@@ -68,8 +68,8 @@ describe('A sign-in that cannot be uncounted once it has ended', () => {
   });
 });
 
-describe('A sign-in that fails after it was used up', () => {
-  it('is over, and its failure is not repeated', async () => {
+describe('A sign-in that fails after its interaction was consumed', () => {
+  it('The interaction stays used after a store failure, and the server does not repeat the 503 response', async () => {
     let isAway = true;
     const { openStores } = storesAround((call, verb, [key]) =>
       isAway && verb === 'set' && String(key).startsWith('authorization-code:')

@@ -25,7 +25,7 @@ interface Waiting {
   readonly page: Page;
 }
 
-describe('A sign-in that waits in one tab while another signs in', () => {
+describe('A waiting sign-in page after a sign-in in another tab', () => {
   let server: TestServer;
   beforeEach(async () => {
     server = await startTestServer({
@@ -84,20 +84,20 @@ describe('A sign-in that waits in one tab while another signs in', () => {
     'posts the address in capitals': (waiting) => submit(waiting, { email: ' ALICE@example.com', password: '' }),
   };
   for (const [name, act] of Object.entries(WAYS)) {
-    it(`leads on to its app with the session when it ${name}`, async () => {
+    it(`The waiting sign-in page continues to its app with the new session when it ${name}`, async () => {
       const waiting = await beginTwo();
       assert.equal(await nameIn(waiting, await act(waiting)), 'Alice');
     });
   }
 
-  it('leads on once, and the same way, when its form is sent twice', async () => {
+  it('A form that is sent twice continues to the app once, with one answer for both', async () => {
     const waiting = await beginTwo();
     const [first, second] = await Promise.all([1, 2].map(() => submit(waiting, { email: '', password: '' })));
     assert.equal(second?.url, first?.url);
     assert.equal(await nameIn(waiting, first ?? assert.fail()), 'Alice');
   });
 
-  it('asks for a password when its form names another account', async () => {
+  it('The sign-in form requires the password if it names another account than the session', async () => {
     const waiting = await beginTwo();
     const refused = await submit(waiting, { ...ADMIN, password: 'mistyped' });
     assert.equal(refused.status, 401);
@@ -106,7 +106,7 @@ describe('A sign-in that waits in one tab while another signs in', () => {
     assert.equal(await nameIn(waiting, page), 'Admin');
   });
 
-  it('leads on to the question that its app still has', async () => {
+  it('The waiting sign-in page continues to the consent page that its app still needs', async () => {
     const browser = new Browser();
     const waiting = await begin({}, { browser, clientId: 'demo-web' });
     await signIn(browser, authorizationRequest(server.issuer));
@@ -118,12 +118,12 @@ describe('A sign-in that waits in one tab while another signs in', () => {
 
   const essential = (claims: object): Record<string, string> => ({ claims: JSON.stringify({ id_token: claims }) });
   const MET: Record<string, Record<string, string>> = {
-    'a hint for the same person': { login_hint: 'Alice@example.com' },
+    'a login_hint for the same person': { login_hint: 'Alice@example.com' },
     'a max_age that has not passed': { max_age: '600' },
     'an acr that the session has': essential({ acr: { essential: true, value: 'aal1' } }),
   };
   for (const [name, parameters] of Object.entries(MET)) {
-    it(`leads on where the session meets what the app demands: ${name}`, async () => {
+    it(`The waiting sign-in page continues if the session satisfies the app's demand: ${name}`, async () => {
       const waiting = await beginTwo(parameters);
       assert.equal(await nameIn(waiting, await visit(waiting, waiting.page.url)), 'Alice');
     });
@@ -131,18 +131,18 @@ describe('A sign-in that waits in one tab while another signs in', () => {
 
   const UNMET: Record<string, Record<string, string> | (() => Promise<Record<string, string>>)> = {
     'a new sign-in': { prompt: 'login' },
-    'a new sign-in, by max_age=0': { max_age: '0' },
+    'a new sign-in with max_age=0': { max_age: '0' },
     'a max_age that has passed': { max_age: '5' },
     'the choice of an account': { prompt: 'select_account' },
-    'a hint for another person': { login_hint: ADMIN.email },
-    'an ID token of another person': async () => {
+    'a login_hint for another person': { login_hint: ADMIN.email },
+    'the account of another ID token': async () => {
       const { id_token: hint = '' } = await tokensFor(server.issuer, { person: ADMIN, clientId: 'demo-photos' });
       return { id_token_hint: hint };
     },
     'another subject': essential({ sub: { value: 'somebody-else' } }),
   };
   for (const [name, given] of Object.entries(UNMET)) {
-    it(`asks for the password where the app demands ${name}`, async () => {
+    it(`The waiting sign-in page still asks for the password if the app demands ${name}`, async () => {
       const waiting = await beginTwo(typeof given === 'function' ? await given() : given);
       travel(6);
       for (const path of ['', '/sign-in']) {
@@ -156,7 +156,7 @@ describe('A sign-in that waits in one tab while another signs in', () => {
     });
   }
 
-  it('leads on in no other browser, whatever session that has', async () => {
+  it('The waiting interaction continues in no other browser, even if that browser has a session', async () => {
     const waiting = await begin();
     const other = new Browser();
     await signIn(other, authorizationRequest(server.issuer));
@@ -175,7 +175,7 @@ describe('A sign-in that waits in one tab while another signs in', () => {
     assert.match((await visit(waiting, waiting.page.url)).html, /type="password"/);
   });
 
-  it('answers no approval for whom another tab has signed in', async () => {
+  it('The server refuses the approval of a CIBA request after another account has signed in', async () => {
     const browser = new Browser();
     await signIn(browser, authorizationRequest(server.issuer));
     const authorization = `Basic ${Buffer.from('bank:demo-web-secret').toString('base64')}`;
@@ -200,7 +200,7 @@ describe('A sign-in that waits in one tab while another signs in', () => {
   });
 });
 
-describe('"Back" after a sign-in', () => {
+describe('The browser\'s "Back" button after a sign-in', () => {
   let server: TestServer;
   beforeEach(async () => {
     server = await startTestServer({ hashesSlowly: true });
@@ -222,10 +222,10 @@ describe('"Back" after a sign-in', () => {
 
   for (const [when, seconds] of Object.entries({
     'at once': 0,
-    'when the answer is forgotten': 60,
-    'for an hour': 3500,
+    'a minute later': 60,
+    'an hour later': 3500,
   })) {
-    it(`leads to the app ${when}, and gives no second answer`, async () => {
+    it(`The used sign-in page redirects to the app ${when}, and gives no second response`, async () => {
       const { browser, request, page, callback } = await signedIn();
       const { status, body } = await exchangeCode(server.issuer, request, callback);
       assert.equal(status, 200);
@@ -241,7 +241,7 @@ describe('"Back" after a sign-in', () => {
     });
   }
 
-  it('leads to the app when the form is filled in once more', async () => {
+  it('The used sign-in form redirects to the app when it is sent again', async () => {
     const { browser, request, page } = await signedIn();
     travel(60);
     const { action, hidden } = formOf(page);
@@ -253,7 +253,7 @@ describe('"Back" after a sign-in', () => {
     assert.match((await browser.visit(server.issuer)).html, /alice@example\.com/);
   });
 
-  it('leads to the question that came next, and from there to the app once it is answered', async () => {
+  it('The used sign-in page redirects to the open consent page, and to the app after the answer', async () => {
     const [browser, request] = [new Browser(), authorizationRequest(server.issuer, 'demo-web')];
     const form = await browser.visit(request.url);
     const question = await browser.submit(form, { ...ALICE }, request.redirectUri);
@@ -264,14 +264,14 @@ describe('"Back" after a sign-in', () => {
     assert.equal((await browser.visit(form.url, {}, homeOf(request))).url, homeOf(request));
   });
 
-  it("leads to the page of the person's own that was asked for", async () => {
+  it('The used sign-in page redirects to the account page that the person opened', async () => {
     const browser = new Browser();
     const form = await browser.visit(`${server.issuer}/sessions`);
     await browser.submit(form, { ...ALICE });
     assert.equal((await browser.visit(form.url)).url, `${server.issuer}/sessions`);
   });
 
-  it('leads nowhere in another browser, for who went back to the app, nor when it is long ago', async () => {
+  it('The used sign-in page leads nowhere in another browser, after a cancellation, and after an hour', async () => {
     const { browser, page } = await signedIn();
     const stranger = new Browser();
     await signIn(stranger, authorizationRequest(server.issuer), ADMIN);
@@ -342,7 +342,7 @@ describe('Two tabs in Chromium', function () {
       await tab.getByRole('button', { name: 'Sign in' }).click();
     },
   })) {
-    it(`both end in their apps when the second ${name}`, async () => {
+    it(`Both tabs end in their apps when the second ${name}`, async () => {
       const [first, second] = [await open('demo-notes'), await open('demo-photos')];
       await fillIn(first);
       await first.getByText('the app demo-notes').waitFor();
@@ -352,7 +352,7 @@ describe('Two tabs in Chromium', function () {
     });
   }
 
-  it('lead to the app from the sign-in page that "back" leads to', async () => {
+  it('The "Back" button on the app returns to the app instead of the used sign-in page', async () => {
     const tab = await open('demo-notes');
     const form = tab.url();
     await fillIn(tab);

@@ -29,7 +29,7 @@ interface Ending {
 }
 
 for (const backend of serverStores) {
-  describe(`A form that is sent twice, with two nodes on ${backend.name}`, function () {
+  describe(`Forms that are sent twice, with two nodes on ${backend.name}`, function () {
     this.timeout(120_000);
     let nodes: TwoNodes;
     beforeEach(async () => {
@@ -109,7 +109,7 @@ for (const backend of serverStores) {
     }
 
     for (const [name, show] of Object.entries(FORMS)) {
-      it(`ends as it did first, one after the other: ${name}`, async () => {
+      it(`The second of two consecutive submissions has the same outcome as the first: ${name}`, async () => {
         const shown = await show();
         const [{ issuer }, other] = [nodes, nodes.origins[1]];
         // The first answer is lost, cookies and all.
@@ -122,7 +122,7 @@ for (const backend of serverStores) {
         if (shown.request !== undefined) await assertSignedIn(shown, first.outcome);
       });
 
-      it(`ends the same way for both, at the same moment: ${name}`, async () => {
+      it(`Two simultaneous submissions have the same outcome: ${name}`, async () => {
         const shown = await show();
         const endings = await Promise.all(nodes.origins.map((node) => send(shown, node)));
         assert.deepEqual(endings[1], endings[0]);
@@ -143,13 +143,13 @@ for (const backend of serverStores) {
       assert.ok(new URL(back.url).searchParams.has('code'), back.url);
     }
 
-    it('is one sign-in at a time, and one code, however often it is sent at once', async () => {
+    it('Six simultaneous submissions of a sign-in form yield a single code', async () => {
       const shown = await (FORMS['sign-in'] ?? assert.fail())();
       const endings = await Promise.all([0, 1, 0, 1, 0, 1].map((node) => send(shown, nodes.origins[node] ?? '')));
       assert.equal(new Set(endings.map(({ outcome }) => outcome)).size, 1, JSON.stringify(endings));
     });
 
-    it('is kept waiting in few copies only', async () => {
+    it('The server refuses most of 24 simultaneous copies of a form with status 429, and the others agree', async () => {
       const shown = await (FORMS['password change'] ?? assert.fail())();
       const endings = await Promise.all(Array.from({ length: 24 }, () => send(shown, nodes.issuer)));
       const refused = endings.filter(({ status }) => status === 429);
@@ -158,7 +158,7 @@ for (const backend of serverStores) {
       assert.equal(new Set(others).size, 1, JSON.stringify(endings));
     });
 
-    it('is a new attempt when it was filled in wrongly first', async () => {
+    it('A corrected sign-in form counts as a new attempt after a wrong password', async () => {
       const shown = await (FORMS['sign-in'] ?? assert.fail())();
       const wrong = { ...shown, fields: { ...shown.fields, password: 'not the password' } };
       const [refused, done] = [await send(wrong, nodes.issuer), await send(shown, nodes.issuer)];
@@ -166,7 +166,7 @@ for (const backend of serverStores) {
       await assertSignedIn(shown, done.outcome);
     });
 
-    it('is a new change of the password when it says something else', async () => {
+    it('A password form with other contents counts as a new change', async () => {
       const shown = await (FORMS['password change'] ?? assert.fail())();
       assert.match((await send(shown, nodes.issuer)).outcome, /Your password has been changed/);
       const more = { ...shown, fields: { current: NEXT, next: 'nine boats at sea', again: 'nine boats at sea' } };
@@ -178,7 +178,7 @@ for (const backend of serverStores) {
       assert.equal((await send(stale, nodes.issuer)).status, 401);
     });
 
-    it('answers nothing else than it asked: another form of a finished sign-in leads to the app alone', async () => {
+    it('A second form of a finished sign-in only redirects to the app', async () => {
       const { browser, request, page } = await begin(new Browser());
       const again = await browser.visit(page.url);
       await browser.submit(page, { ...ALICE }, request.redirectUri);
@@ -187,7 +187,7 @@ for (const backend of serverStores) {
       assert.equal(late.url, home);
     });
 
-    it('lets a device in once, whose code then works once', async () => {
+    it('A device confirmation that is sent twice approves the device once, and its device code works once', async () => {
       const device = await startDevice(nodes.issuer, 'box');
       const browser = await signedIn();
       const page = await enterCode(nodes.issuer, browser, device.userCode);
@@ -200,7 +200,7 @@ for (const backend of serverStores) {
   });
 }
 
-describe('An interaction whose node died between using it up and its answer', () => {
+describe('An interaction whose node died before it answered', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer();
@@ -210,7 +210,7 @@ describe('An interaction whose node died between using it up and its answer', ()
     await server.close();
   });
 
-  it('is over, with a page that says so, and nobody waits for the answer', async () => {
+  it('The server answers that the sign-in has ended, and no request waits for the lost response', async () => {
     const [browser, request] = [new Browser(), authorizationRequest(server.issuer)];
     const page = await browser.visit(request.url, {}, request.redirectUri);
     const { action, hidden } = formOf(page);
@@ -231,7 +231,7 @@ describe('An interaction whose node died between using it up and its answer', ()
   });
 });
 
-describe('The way back from an interaction', () => {
+describe('Interaction paths without an interaction', () => {
   const counting = new CountingNode();
   let server: TestServer;
   before(async () => {
@@ -241,7 +241,7 @@ describe('The way back from an interaction', () => {
 
   const WRITES = /^(set|create|replace|consume|take|delete|increment)/;
 
-  it('writes nothing where there is none, or where it is of another browser', async () => {
+  it('The cancel path writes nothing to the store for an unknown interaction or one of another browser', async () => {
     const page = await new Browser().visit(authorizationRequest(server.issuer).url);
     const { pathname } = new URL(page.url);
     const uid = pathname.split('/')[2] ?? '';

@@ -36,7 +36,7 @@ describe('Signing in', () => {
     return decodeJwt(String(body['id_token']))['email'];
   }
 
-  it('shows a page for this app that no cache keeps, no frame shows and no script but the page’s own runs on', async () => {
+  it('The sign-in page names the app, and forbids caching, framing and scripts other than its own', async () => {
     const { page } = await open();
     assert.equal(page.status, 200);
     assert.match(page.html, /to continue to <bdi>Notes<\/bdi>/);
@@ -48,19 +48,19 @@ describe('Signing in', () => {
     assert.doesNotMatch(withoutOwnScript(page.html), /<script/i);
   });
 
-  it('starts with the email address that the app hints at, as text', async () => {
+  it('The sign-in form contains the login_hint of the app as escaped text', async () => {
     const { page } = await open({ login_hint: '"><script>alert(1)</script>@example.com' });
     assert.doesNotMatch(withoutOwnScript(page.html), /<script/);
     assert.equal(emailIn((await open({ login_hint: ALICE.email })).page), ALICE.email);
   });
 
-  it('starts with the person who has to sign in again', async () => {
+  it('The sign-in form contains the email address of the person who must sign in again', async () => {
     const { browser, request } = await open();
     await signIn(browser, request);
     assert.equal(emailIn((await open({ prompt: 'login' }, browser)).page), ALICE.email);
   });
 
-  it('says neither whether the address nor whether the password was wrong, and keeps the address', async () => {
+  it('The error does not tell a wrong email address from a wrong password, and the form keeps the address', async () => {
     const texts: string[] = [];
     for (const person of [
       { ...ALICE, password: 'not-the-password' },
@@ -77,14 +77,14 @@ describe('Signing in', () => {
     assert.equal(texts[0], texts[1]);
   });
 
-  it('works after a wrong try on the same page', async () => {
+  it('The sign-in succeeds after a wrong password on the same page', async () => {
     const { browser, page, request } = await open();
     const again = await browser.submit(page, { ...ALICE, password: 'not-the-password' }, request.redirectUri);
     const back = await browser.submit(again, ALICE, request.redirectUri);
     assert.equal(await personOf(request, back), ALICE.email);
   });
 
-  it('can be broken off: the app hears access_denied', async () => {
+  it('The app receives access_denied when the person cancels the sign-in', async () => {
     const { browser, page, request } = await open();
     const back = await browser.visit(`${page.url}/cancel`, {}, request.redirectUri);
     const { searchParams } = new URL(back.url);
@@ -92,7 +92,7 @@ describe('Signing in', () => {
     assert.equal(searchParams.get('state'), new URL(request.url).searchParams.get('state'));
   });
 
-  it('on a page that was left open for more than an hour says that it ended', async () => {
+  it('A sign-in page that was open for more than an hour answers that the sign-in has ended', async () => {
     const { browser, page, request } = await open();
     travel(3601);
     const gone = await browser.submit(page, ALICE, request.redirectUri);
@@ -100,7 +100,7 @@ describe('Signing in', () => {
     assert.match(gone.html, /This sign-in has ended/);
   });
 
-  it('happens in the browser that asked: the address of the page opens nothing elsewhere', async () => {
+  it('The sign-in page opens only in the browser that started the interaction', async () => {
     const { page } = await open();
     const stranger = await new Browser().visit(page.url);
     assert.equal(stranger.status, 400);
@@ -110,7 +110,7 @@ describe('Signing in', () => {
     assert.equal((await other.browser.request(page.url)).status, 400);
   });
 
-  it('cannot be made to happen with the form of another page', async () => {
+  it('The server refuses a sign-in form with the CSRF token of another page', async () => {
     const [mine, theirs] = [await open(), await open()];
     const csrf = /name="csrf" value="([^"]+)"/.exec(theirs.page.html)?.[1] ?? '';
     for (const token of [csrf, '', 'x']) {
@@ -120,7 +120,7 @@ describe('Signing in', () => {
     }
   });
 
-  describe('with an account to choose', () => {
+  describe('Choosing an account', () => {
     const chooser = { prompt: 'select_account' };
 
     async function signedIn(): Promise<Browser> {
@@ -129,7 +129,7 @@ describe('Signing in', () => {
       return browser;
     }
 
-    it('goes on with the one that is chosen, without a password', async () => {
+    it('The chosen account signs in without a password', async () => {
       const { browser, page, request } = await open(chooser, await signedIn());
       assert.match(page.html, /Choose an account/);
       assert.match(page.html, /alice@example\.com/);
@@ -138,7 +138,7 @@ describe('Signing in', () => {
       assert.equal(await personOf(request, back), ALICE.email);
     });
 
-    it('lets another person sign in', async () => {
+    it('Another person can sign in from the account choice', async () => {
       const { browser, page, request } = await open(chooser, await signedIn());
       const form = await browser.submit(page, { another: 'yes' }, request.redirectUri);
       assert.match(form.html, /type="password"/);
@@ -148,7 +148,7 @@ describe('Signing in', () => {
       assert.equal(await personOf(request, back), ADMIN.email);
     });
 
-    it('takes no account that the browser is not signed in with', async () => {
+    it('The server refuses to choose an account that is not signed in to this browser', async () => {
       const admin = await open();
       const ofAdmin = await signIn(admin.browser, admin.request, ADMIN);
       const { body } = await exchangeCode(server.issuer, admin.request, ofAdmin);
@@ -158,7 +158,7 @@ describe('Signing in', () => {
       assert.match(form.html, /type="password"/);
     });
 
-    it('asks who it is where nobody is signed in', async () => {
+    it('prompt=select_account shows the sign-in form if nobody is signed in', async () => {
       const { page } = await open(chooser);
       assert.match(page.html, /type="password"/);
     });

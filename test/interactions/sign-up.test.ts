@@ -20,7 +20,7 @@ describe('Signing up', () => {
     return { browser, request, page, submit };
   }
 
-  it('makes an account with the usual role, and leads on to the app signed in', async () => {
+  it('The sign-up creates an account with the default role and continues to the app signed in', async () => {
     const { browser, request, submit } = await open();
     const back = await submit(BOB);
     const { body } = await exchangeCode(server.issuer, request, new URL(back.url));
@@ -31,7 +31,7 @@ describe('Signing up', () => {
     assert.equal(decodeJwt(again['id_token'] ?? '').sub, decodeJwt(String(body['id_token'])).sub);
   });
 
-  it('says what is wrong at each field, and keeps what was typed but the password', async () => {
+  it('The sign-up page shows the error of each field, and keeps everything but the password', async () => {
     const { submit } = await open();
     const page = await submit({ name: '', email: 'alice@example.com', password: 'short' });
     assert.equal(page.status, 422);
@@ -41,7 +41,7 @@ describe('Signing up', () => {
     assert.doesNotMatch(page.html, /value="short"/);
   });
 
-  it('does not take over an account that is there', async () => {
+  it('The sign-up refuses an email address that already has an account', async () => {
     const { submit } = await open();
     const page = await submit({ ...BOB, email: ' ALICE@example.com ' });
     assert.equal(page.status, 422);
@@ -49,13 +49,13 @@ describe('Signing up', () => {
     await tokensFor(server.issuer);
   });
 
-  it('gives an address to one of several who want it at once', async () => {
+  it('Only one of several simultaneous sign-ups receives an email address', async () => {
     const forms = [await open(), await open(), await open()];
     const answers = await Promise.all(forms.map(({ submit }) => submit(BOB)));
     assert.deepEqual(answers.map(({ status }) => status).sort(), [303, 422, 422]);
   });
 
-  it('takes no role and no other field from the form', async () => {
+  it('The sign-up ignores roles and other unexpected form fields', async () => {
     const { request, submit } = await open();
     const back = await submit({ ...BOB, roles: 'admin', id: 'acc_0', email_verified: 'true' });
     const { body } = await exchangeCode(server.issuer, request, new URL(back.url));
@@ -64,7 +64,7 @@ describe('Signing up', () => {
     assert.notEqual(sub, 'acc_0');
   });
 
-  it('is nowhere to be found where the operator makes the accounts', async () => {
+  it('The sign-up page and its link do not exist if the operator disables sign-up', async () => {
     await server.close();
     server = await startTestServer({
       change: (config) => ({ ...config, sign_up: { ...config.sign_up, enabled: false } }),
