@@ -7,7 +7,7 @@ import { buttonsOf, canRefresh, confirmed, inNewBrowser, isSignedIn, wordsOf } f
 const LASTING = 'openid profile offline_access notes:read';
 
 for (const backend of serverStores) {
-  describe(`Apps with access, on two nodes with ${backend.name}`, function () {
+  describe(`The page of apps with access, on two nodes with ${backend.name}`, function () {
     this.timeout(60_000);
     let nodes: TwoNodes;
     let page: string;
@@ -17,7 +17,7 @@ for (const backend of serverStores) {
     });
     after(() => nodes.stop());
 
-    it('are shown with what they may do, and lose it on every node when it is taken from them', async () => {
+    it('The page lists each app with its access, and removing an app revokes its tokens on every node', async () => {
       const {
         issuer,
         origins: [, other],
@@ -50,7 +50,7 @@ for (const backend of serverStores) {
       assert.match(again.html, /Allow <bdi>Demo web app<\/bdi> to use your account\?/);
     });
 
-    it('are there while they hold something, and gone with the session that they were used in', async () => {
+    it('An app disappears from the page when the session that it used ends', async () => {
       const { issuer } = nodes;
       const person = ADMIN;
       const [desk, phone] = [

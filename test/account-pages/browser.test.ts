@@ -8,7 +8,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 
 const NEXT = 'plum cassette harbour';
 
-describe("A person's own pages in Chromium, without JavaScript", function () {
+describe('The account pages in Chromium without JavaScript', function () {
   this.timeout(60_000);
   let server: TestServer;
   let app: Server;
@@ -53,7 +53,7 @@ describe("A person's own pages in Chromium, without JavaScript", function () {
 
   const heading = (page: Page): Promise<string> => page.getByRole('heading', { level: 1 }).innerText();
 
-  it('lead from the first page to where she is signed in, and sign the phone out', async () => {
+  it('The sessions page is linked from the account page, and signs the phone out after a confirmation', async () => {
     await desk.getByRole('link', { name: 'Where you are signed in' }).click();
     assert.equal(await heading(desk), 'Where you are signed in');
     const here = desk.getByRole('listitem').filter({ hasText: 'This browser' });
@@ -71,7 +71,7 @@ describe("A person's own pages in Chromium, without JavaScript", function () {
     await phone.getByRole('link', { name: 'Sign in' }).waitFor();
   });
 
-  it('change her password, by the keyboard alone, and keep her signed in', async () => {
+  it('The password form works with the keyboard alone and keeps the person signed in', async () => {
     await desk.getByRole('link', { name: 'change your password' }).click();
     assert.equal(await desk.locator(':focus').getAttribute('id'), 'current');
     for (const text of ['a wrong password', NEXT, NEXT]) {
@@ -91,7 +91,7 @@ describe("A person's own pages in Chromium, without JavaScript", function () {
     assert.match(await desk.innerText('main'), /You are signed in\.\s+A\s+Alice/);
   });
 
-  it('show which apps have access, and take it away', async () => {
+  it('The page of apps lists the apps with access and removes one after a confirmation', async () => {
     await desk.goto(authorizationRequest(server.issuer).url);
     await desk.getByText('the app').waitFor();
     await desk.goto(`${server.issuer}/apps`);

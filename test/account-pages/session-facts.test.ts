@@ -18,7 +18,7 @@ type Place = Config['sessions']['place'];
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0';
 const ADDRESS = '2001:db8:85a3:8d3:1319:8a2e:370:7348';
 
-describe('What tells one session of a person from another', () => {
+describe('Session details on the sessions page', () => {
   let servers: TestServer[] = [];
   afterEach(async () => {
     returnToPresent();
@@ -72,7 +72,7 @@ describe('What tells one session of a person from another', () => {
     return (await accounts.findByEmail(email))?.id ?? assert.fail(`${email} has no account`);
   }
 
-  it('is the time, for people and for programs, the same to the minute for whoever reads it', async () => {
+  it('The page shows the sign-in time in words and in a machine-readable form, equal to the minute', async () => {
     const own = await start();
     const before = Date.now();
     const browser = await signedIn(own);
@@ -85,7 +85,7 @@ describe('What tells one session of a person from another', () => {
     assert.equal(Date.parse(words.replace(' at', '')), Math.floor(Date.parse(machine) / 60_000) * 60_000);
   });
 
-  it('is the browser in words, and that there is none', async () => {
+  it('The page names the browser of each session, or says "A browser" if it is unknown', async () => {
     const own = await start();
     const browser = await signedIn(own);
     await signedIn(own, ADDRESS, 'TV');
@@ -99,7 +99,7 @@ describe('What tells one session of a person from another', () => {
     ['none', /^(?!.* From )/, /^(?!.*(?:place|2001:db8))/],
   ];
   for (const [place, shown, kept] of PLACES) {
-    it(`is the place as the operator allows it: ${place ?? 'left out'}`, async () => {
+    it(`The session keeps and shows the client address as the operator allows: ${place ?? 'left out'}`, async () => {
       const own = await start(place);
       const browser = await signedIn(own);
       assert.match(await shownTo(browser, own), shown);
@@ -107,7 +107,7 @@ describe('What tells one session of a person from another', () => {
     });
   }
 
-  it('is no finer place than the operator allows now, whatever was allowed before', async () => {
+  it('The page never shows a finer client address than the operator allows now', async () => {
     const first = await start('address');
     const browser = await signedIn(first);
     for (const [place, shown] of PLACES) {
@@ -119,7 +119,7 @@ describe('What tells one session of a person from another', () => {
     }
   });
 
-  it('is not needed: a session that was begun by an earlier version is shown without a place', async () => {
+  it('The page shows a session of an earlier version without an address', async () => {
     const own = await start();
     const browser = await signedIn(own);
     const store = await openStore(own.config.stores.grants, systemClock);
@@ -134,7 +134,7 @@ describe('What tells one session of a person from another', () => {
     assert.match(await shownTo(browser, own), /A browser This browser Signed in .* UTC, a moment ago Apps Notes/);
   });
 
-  it('is the account: a session is not shown to another person whose index names it', async () => {
+  it('The page hides a session of another account, even if the index of this account lists it', async () => {
     const own = await start();
     await signedIn(own);
     const admin = await signedIn(own, ADDRESS, 'TV', ADMIN);

@@ -7,7 +7,7 @@ import { startTwoNodes, type TwoNodes } from '../status/two-nodes.ts';
 import { buttonsOf, canRefresh, inNewBrowser, isSignedIn, wordsOf } from './people.ts';
 
 for (const backend of serverStores) {
-  describe(`Where a person is signed in, on two nodes with ${backend.name}`, function () {
+  describe(`The sessions page, on two nodes with ${backend.name}`, function () {
     this.timeout(60_000);
     let nodes: TwoNodes;
     let page: string;
@@ -20,7 +20,7 @@ for (const backend of serverStores) {
       return nodes.stop();
     });
 
-    it('is shown with browser, apps and time, and each other browser can be signed out, on every node', async () => {
+    it('The page lists each session with browser, apps and time, and can end each other one on every node', async () => {
       const {
         issuer,
         origins: [, other],
@@ -66,7 +66,7 @@ for (const backend of serverStores) {
       assert.ok(await canRefresh(other, admin));
     });
 
-    it('ends everywhere else with one button, and stays as it is here', async () => {
+    it('The "Sign out everywhere else" button ends all other sessions and keeps this one', async () => {
       const {
         issuer,
         origins: [, other],
@@ -87,7 +87,7 @@ for (const backend of serverStores) {
       assert.ok(await canRefresh(issuer, desk));
     });
 
-    it("ends no session of somebody else, whose id a form may name, nor this browser's own", async () => {
+    it('The form ends neither a session of another account nor the session of this browser', async () => {
       const { issuer } = nodes;
       const desk = await inNewBrowser(issuer);
       const admins = [await inNewBrowser(issuer, { person: ADMIN }), await inNewBrowser(issuer, { person: ADMIN })];
@@ -101,7 +101,7 @@ for (const backend of serverStores) {
       for (const each of [desk, ...admins]) assert.ok(await isSignedIn(nodes, each));
     });
 
-    it('is ended by no form but that of a page which this browser was shown for this account', async () => {
+    it('The server refuses a form without the CSRF token of this browser and account', async () => {
       const { issuer } = nodes;
       const [desk, phone] = [await inNewBrowser(issuer), await inNewBrowser(issuer, { on: 'a phone' })];
       const admin = await inNewBrowser(issuer, { person: ADMIN });
@@ -126,7 +126,7 @@ for (const backend of serverStores) {
       assert.ok(await isSignedIn(nodes, admin));
     });
 
-    it('is ended once by a form that is sent twice, at the same moment on both nodes or later', async () => {
+    it('A form that is sent twice ends its session once, and both nodes give the same answer', async () => {
       const { issuer, origins } = nodes;
       const desk = await inNewBrowser(issuer);
       await inNewBrowser(issuer, { on: 'a phone' });
@@ -145,7 +145,7 @@ for (const backend of serverStores) {
       assert.match(await send(issuer), /was already signed out\. Nothing was changed\./);
     });
 
-    it('is shown to nobody else: not in a frame, not from a cache, not to who is signed out', async () => {
+    it('The account pages refuse frames and caches, and redirect signed-out browsers to the sign-in', async () => {
       const desk = await inNewBrowser(nodes.issuer);
       for (const path of ['/sessions', '/apps', '/password']) {
         const { response } = await desk.browser.visit(nodes.issuer + path);

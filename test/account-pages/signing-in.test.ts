@@ -6,7 +6,7 @@ import { inNewBrowser, wordsOf } from './people.ts';
 
 const PAGES = ['/', '/password', '/sessions', '/apps'];
 
-describe("Signing in for a page of one's own", () => {
+describe('Signing in to an account page', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer();
@@ -23,7 +23,7 @@ describe("Signing in for a page of one's own", () => {
   };
 
   for (const path of PAGES) {
-    it(`leads back to ${path}, and signs in to apps as well`, async () => {
+    it(`The sign-in leads back to ${path} and also signs the person in to apps`, async () => {
       const browser = new Browser();
       const form = await open(browser, path);
       assert.match(wordsOf(form), /^Sign in to continue to Latchkey demo/);
@@ -36,7 +36,7 @@ describe("Signing in for a page of one's own", () => {
     });
   }
 
-  it('leads back to the first page for whoever thinks better of it, or makes an account', async () => {
+  it('A cancelled sign-in leads to the account page, and a sign-up leads to the requested page', async () => {
     const browser = new Browser();
     const form = await open(browser, '/password');
     const cancel = /href="([^"]+\/cancel)"/.exec(form.html)?.[1] ?? '';
@@ -47,7 +47,7 @@ describe("Signing in for a page of one's own", () => {
     assert.equal((await browser.submit(await browser.visit(at(signUp)), person)).url, at('/apps'));
   });
 
-  it('leads nowhere else, whatever the address to come back to says', async () => {
+  it('The return path ignores every target that is not an account page', async () => {
     const targets = [
       '//evil.example',
       'https://evil.example/',
@@ -68,7 +68,7 @@ describe("Signing in for a page of one's own", () => {
     assert.deepEqual([answer.status, answer.headers.get('location')], [400, null]);
   });
 
-  it('gives nobody a code or a token, and shows the person no app of that name', async () => {
+  it('The client latchkey-account receives no code or token, and no page lists it as an app', async () => {
     const redirect = new URLSearchParams({ redirect_uri: at('/signed-in'), scope: 'openid', state: '/' }).toString();
     const browser = new Browser();
     await browser.submit(await open(browser, '/apps'), { ...ADMIN });
@@ -88,7 +88,7 @@ describe("Signing in for a page of one's own", () => {
     assert.match(refused.headers.get('location') ?? '', /error=unauthorized_client/);
   });
 
-  it('takes over for a form whose session has ended, and comes back to its page', async () => {
+  it('A form of an ended session leads to the sign-in, and from there back to its page', async () => {
     const { browser } = await inNewBrowser(server.issuer);
     const form = await browser.visit(at('/password'));
     await browser.submit(await browser.visit(at('/logout')), { logout: 'yes' });
@@ -99,7 +99,7 @@ describe("Signing in for a page of one's own", () => {
     assert.equal((await browser.submit(await browser.visit(linkOf(gone)), { ...ALICE })).url, at('/password'));
   });
 
-  it('leads on from a form of another page view to the page itself', async () => {
+  it('A form with a foreign CSRF token is refused with a link that opens the page again', async () => {
     const { browser } = await inNewBrowser(server.issuer, { person: ADMIN });
     const body = new URLSearchParams({ csrf: 'of.another', current: 'x', next: 'y', again: 'y' });
     const old = await browser.visit(at('/password'), { method: 'POST', body });
@@ -107,7 +107,7 @@ describe("Signing in for a page of one's own", () => {
     assert.match(old.html, /href="\/password" rel="noreferrer"><bdi>Open the page again/);
   });
 
-  it('is where password managers lead whoever wants to change a password', async () => {
+  it('/.well-known/change-password redirects to the password page', async () => {
     const answer = await new Browser().request(at('/.well-known/change-password'));
     assert.deepEqual([answer.status, answer.headers.get('location')], [303, '/password']);
     // By this address they find out whether a server answers 404 to what it does not know.
