@@ -15,7 +15,7 @@ const ELEMENTS = `[...document.querySelectorAll('*')]
   .map((element) => [element.localName, ...element.getAttributeNames()].join(' '))`;
 const FOCUS_RING = `parseFloat(getComputedStyle(document.activeElement).outlineWidth)`;
 
-describe('the pages in Chromium, under the strict policy', function () {
+describe('The pages in Chromium, under the strict content security policy', function () {
   this.timeout(60_000);
   let browser: Browser;
   let page: Page;
@@ -29,7 +29,7 @@ describe('the pages in Chromium, under the strict policy', function () {
   after(() => browser.close());
 
   for (const name of pageNames()) {
-    it(`fit ${name} into 320 pixels and read the same elements, whatever its texts are`, async () => {
+    it(`The page ${name} fits into 320 pixels and keeps its elements, whatever its texts contain`, async () => {
       const data = pageSamples[name].full;
       const nasty = replaceTexts(data, (key, text) => (/(uri|url|action)$/i.test(key) ? text : NASTY));
       page = await openPage(browser, views, views.render(name, nasty), NARROW);
@@ -37,7 +37,7 @@ describe('the pages in Chromium, under the strict policy', function () {
       assert.deepEqual(await page.evaluate<string[]>(ELEMENTS), skeletonOf(views.render(name, data)));
     });
 
-    it(`make everything on ${name} that is touched 44 pixels high or more`, async () => {
+    it(`Each touch target of the page ${name} is at least 44 pixels high`, async () => {
       const html = views.render(name, pageSamples[name].full);
       page = await openPage(browser, views, html, { ...PHONE, javaScriptEnabled: true });
       for (const target of await page.locator('button, .button, .row, .check, .field input').all()) {
@@ -47,7 +47,7 @@ describe('the pages in Chromium, under the strict policy', function () {
     });
   }
 
-  it('lead the keyboard through sign-in in reading order, with a ring that is seen', async () => {
+  it('The Tab key moves through the sign-in page in reading order, with a visible focus ring', async () => {
     page = await openPage(browser, views, views.render('sign-in', pageSamples['sign-in'].minimal), PHONE);
     const visited: string[] = [];
     for (let stop = 0; stop < 5; stop += 1) {
@@ -59,7 +59,7 @@ describe('the pages in Chromium, under the strict policy', function () {
     assert.deepEqual(visited, ['email', 'password', 'remember', 'Sign in', 'Create an account']);
   });
 
-  it('submit sign-in with the Enter key', async () => {
+  it('The Enter key submits the sign-in form', async () => {
     page = await openPage(browser, views, views.render('sign-in', pageSamples['sign-in'].minimal), PHONE);
     await page.keyboard.type('alice@example.com');
     await page.keyboard.press('Tab');
@@ -69,7 +69,7 @@ describe('the pages in Chromium, under the strict policy', function () {
     assert.equal((await posted).postData(), 'csrf=f3Kc0XhYw7&email=alice%40example.com&password=a+password');
   });
 
-  it('tie an error to its field and announce it', async () => {
+  it('The sign-up page ties each error to its field and announces it', async () => {
     page = await openPage(browser, views, views.render('sign-up', pageSamples['sign-up'].full), PHONE);
     assert.equal(await page.getByRole('alert').innerText(), 'The account was not created.');
     const password = page.getByLabel('Password');
@@ -79,7 +79,7 @@ describe('the pages in Chromium, under the strict policy', function () {
     assert.match(await page.locator(`#${error}`).innerText(), /^This password is too common\./);
   });
 
-  it('are not let through with an inline style or script', async () => {
+  it('The content security policy blocks inline styles and scripts', async () => {
     for (const html of ['<p style="color: red">x</p>', '<script>alert(1)</script>', '<p onclick="alert(1)">x</p>']) {
       const opened = openPage(browser, views, html, { ...PHONE, javaScriptEnabled: true });
       await assert.rejects(opened, /Content Security Policy/);

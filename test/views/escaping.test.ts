@@ -48,9 +48,9 @@ const hostileUrl = fc
 
 const isUrl = (key: string) => /(uri|url)$/i.test(key);
 
-describe('hostile data on a page', () => {
+describe('Hostile data on a page', () => {
   for (const name of pageNames()) {
-    it(`adds no tag and no attribute to ${name}`, () => {
+    it(`Hostile text adds no element and no attribute to the page ${name}`, () => {
       const data = pageSamples[name].full;
       const expected = skeletonOf(views.render(name, data));
       fc.assert(
@@ -64,7 +64,7 @@ describe('hostile data on a page', () => {
       );
     });
 
-    it(`makes no link or image of ${name} leave the web`, () => {
+    it(`Hostile URLs put no link or image on the page ${name} that leaves http and https`, () => {
       const data = pageSamples[name].full;
       fc.assert(
         fc.property(hostileUrl, (url) => {
@@ -91,7 +91,7 @@ describe('hostile data on a page', () => {
     });
   }
 
-  it('reaches the reader unchanged', () => {
+  it('Escaped text reaches the reader unchanged', () => {
     const html = views.render('error', { title: '<i>"Tom & Jerry\'s"</i>', message: 'm', requestId: 'r' });
     assert.match(html, /<h1>&lt;i&gt;&quot;Tom &amp; Jerry&#39;s&quot;&lt;\/i&gt;<\/h1>/);
   });

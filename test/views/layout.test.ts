@@ -41,7 +41,7 @@ const LEFT_EDGE_OF_WORDS = `(element) => {
   return range.getBoundingClientRect().left;
 }`;
 
-describe('the layout of the pages in Chromium', function () {
+describe('The layout of the pages in Chromium', function () {
   this.timeout(60_000);
   let browser: Browser;
   let page: Page;
@@ -63,12 +63,12 @@ describe('the layout of the pages in Chromium', function () {
   const inPage = (element: string, what: string): Promise<unknown> =>
     page.evaluate(`(${what})(document.querySelector('${element}'))`);
 
-  it('runs the words of a button on with a long name in it', async () => {
+  it('A button with a long name keeps its own words in one line', async () => {
     await open('signed-out', { clientName: LONG, returnUrl: 'https://app.example/' });
     assert.equal(await inPage('.button', LINES_OF_WORDS), 1);
   });
 
-  it('begins a name in right-to-left letters below the one above it', async () => {
+  it('An email address in right-to-left letters starts at the left edge of the name above it', async () => {
     const { full } = pageSamples['choose-account'];
     const person = { name: 'Alice Liddell of the National Archive', email: RIGHT_TO_LEFT, value: 'acc_1' };
     await open('choose-account', { ...full, accounts: [person] });
@@ -76,7 +76,7 @@ describe('the layout of the pages in Chromium', function () {
     assert.equal(await left('.person-email bdi'), await left('.person-name bdi'));
   });
 
-  it('puts two buttons side by side where their words fit', async () => {
+  it('Two buttons stand side by side if their words fit', async () => {
     await open('consent', pageSamples.consent.full);
     const [deny, allow] = await page.locator('.pair .button').all();
     const [left, right] = [await deny?.boundingBox(), await allow?.boundingBox()];
@@ -85,7 +85,7 @@ describe('the layout of the pages in Chromium', function () {
   });
 
   for (const name of ['device-confirm', 'sign-out', 'consent', 'home'] as const) {
-    it(`keeps the words of two buttons of ${name} in one line each, as long as one has room`, async () => {
+    it(`The two buttons of ${name} keep their words in one line if there is room`, async () => {
       for (const [width, scale] of [
         [320, 1],
         [375, 1],
@@ -99,7 +99,7 @@ describe('the layout of the pages in Chromium', function () {
       }
     });
 
-    it(`puts two buttons of ${name} below each other in letters of twice the size on a small phone`, async () => {
+    it(`The two buttons of ${name} stand below each other on a small phone with letters twice the size`, async () => {
       await open(name, pageSamples[name].full, NARROW);
       await page.evaluate(`document.documentElement.style.fontSize = '32px'`);
       const [first, second] = await page.locator('.pair .button').all();
@@ -109,14 +109,14 @@ describe('the layout of the pages in Chromium', function () {
     });
   }
 
-  it('breaks no word of a title at its hyphen', async () => {
+  it('A title never breaks at the hyphen of a word', async () => {
     for (const title of ['This sign-in has expired', 'A sign-in', 'No sign-in or sign-up', 'Something went wrong']) {
       await open('error', { ...pageSamples.error.minimal, title }, NARROW);
       assert.deepEqual((await page.evaluate<string[]>(LINES)).join(' ').replaceAll('\u2060', ''), title);
     }
   });
 
-  it('sets a long name of an app in smaller letters', async () => {
+  it('The consent page sets a long app name in smaller letters', async () => {
     const size = async (clientName: string): Promise<number> => {
       await open('consent', { ...pageSamples.consent.full, clientName });
       return page.evaluate(`parseFloat(getComputedStyle(document.querySelector('h1')).fontSize)`);
@@ -124,7 +124,7 @@ describe('the layout of the pages in Chromium', function () {
     assert.ok((await size(LONG)) < (await size('Photos')));
   });
 
-  it('shows the initial of an app whose picture is broken, without a script', async () => {
+  it('The consent page shows the initial of an app whose logo is broken, without a script', async () => {
     const shot = async (clientName: string, logo?: string): Promise<string> => {
       await open('consent', { ...pageSamples.consent.full, clientName }, { ...PHONE, ...(logo && { logo }) });
       await page.evaluate('Promise.allSettled([...document.images].map((image) => image.decode()))');

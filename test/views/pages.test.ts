@@ -7,24 +7,24 @@ import { OWN_SCRIPT, withoutOwnScript } from '../support/own-script.ts';
 import { pageSamples } from '../support/page-samples.ts';
 import { renderedPages, templates, views, viewsDirectory } from '../support/rendered-pages.ts';
 
-describe('every page', () => {
+describe('The rendered pages', () => {
   for (const { label, name, html } of renderedPages()) {
     const tags = tagsOf(html);
     const named = (tag: string) => tags.filter((each) => each.name === tag);
     const values = (attribute: string) => tags.flatMap((tag) => tag.attributes.get(attribute) ?? []);
 
     describe(label, () => {
-      it('has a language, a title with the brand, one main part and one first heading', () => {
+      it('The page has a language, a title with the brand, one main element and one first-level heading', () => {
         assert.match(html, /^<!doctype html>\n<html lang="en">/);
         assert.match(html, /<title>[^<]+ – Latchkey<\/title>/);
         assert.deepEqual([named('main').length, named('h1').length, named('header').length], [1, 1, 1]);
       });
 
-      it('shows no missing value', () => {
+      it('The page shows no missing value', () => {
         assert.doesNotMatch(html, /undefined|null|NaN|\[object/);
       });
 
-      it('gives an id once and refers only to ids that it has', () => {
+      it('The page uses each id once and refers only to ids that exist', () => {
         const ids = values('id');
         assert.deepEqual(ids, [...new Set(ids)]);
         const references = [...values('aria-describedby').flatMap((value) => value.split(' ')), ...values('for')];
@@ -34,7 +34,7 @@ describe('every page', () => {
         );
       });
 
-      it('labels every field', () => {
+      it('The page labels every field', () => {
         const fields = named('input').filter((tag) => tag.attributes.get('type') !== 'hidden');
         const labelled = new Set(named('label').map((tag) => tag.attributes.get('for')));
         assert.deepEqual(
@@ -47,7 +47,7 @@ describe('every page', () => {
         );
       });
 
-      it('posts its forms, each with its CSRF token', () => {
+      it('The page posts each form with its CSRF token', () => {
         const token = ['sign-out', 'device-code', 'device-confirm'].includes(name) ? 'xsrf' : 'csrf';
         const forms = html.match(/<form[^]*?<\/form>/g) ?? [];
         assert.equal(forms.length, named('form').length);
@@ -61,7 +61,7 @@ describe('every page', () => {
         }
       });
 
-      it('loads one script, and has nothing inline that a strict policy refuses', () => {
+      it('The page loads one script and contains nothing inline that a strict policy blocks', () => {
         assert.ok(html.includes(OWN_SCRIPT));
         assert.doesNotMatch(withoutOwnScript(html), /<(?:script|style)/i);
         const attributes = tags.flatMap((tag) => [...tag.attributes.keys()]);
@@ -71,35 +71,35 @@ describe('every page', () => {
         );
       });
 
-      it('puts the cursor into at most one field', () => {
+      it('The page focuses at most one field', () => {
         assert.ok(tags.filter((tag) => tag.attributes.has('autofocus')).length <= 1);
       });
     });
   }
 });
 
-describe('the words of a page', () => {
+describe('The texts of the pages', () => {
   const { 'sign-in': signIn, consent } = pageSamples;
 
-  it('tell how long to wait, and call no field wrong for that', () => {
+  it('The sign-in page says how long to wait, and marks no field as wrong for that', () => {
     const waiting = views.render('sign-in', { ...signIn.minimal, wait: 61 });
     assert.match(waiting, /<p>Too many attempts\. <span data-wait="61">Try again in 2 minutes\.<\/span><\/p>/);
     assert.doesNotMatch(waiting, /aria-invalid/);
     assert.match(views.render('sign-in', signIn.full), /aria-invalid/);
   });
 
-  it('name the app where a scheme of its own has no host to return to', () => {
+  it('The consent page names the app if its redirect URI has no host', () => {
     assert.match(views.render('consent', { ...consent.minimal, redirectHost: '' }), /you return to <bdi>Photos<\/bdi>/);
   });
 
-  it('never put a password back into a form', () => {
+  it('The sign-up page never repeats a password in the form', () => {
     const data = { ...pageSamples['sign-up'].full, password: 'correct horse battery' };
     assert.doesNotMatch(views.render('sign-up', data), /correct horse/);
   });
 });
 
-describe('the assets of the pages', () => {
-  it('have paths that change with their content, and are all that a page loads', () => {
+describe('The assets of the pages', () => {
+  it('The asset paths change with their content, and the pages load no other files', () => {
     for (const { path, body } of views.assets) {
       assert.equal(/^\/assets\/[a-z]+\.([\w-]{16})\.(?:css|js|svg)$/.exec(path)?.[1], sha256(body).slice(0, 16));
     }
@@ -110,8 +110,8 @@ describe('the assets of the pages', () => {
   });
 });
 
-describe('the templates', () => {
-  it('write without escaping only where one template holds another', () => {
+describe('The templates', () => {
+  it('The templates write unescaped text only to include another template', () => {
     const raw = templates().flatMap(({ source }) => source.match(/<%[-_]?\s*~[^]*?%>/g) ?? []);
     assert.deepEqual(
       raw.filter((tag) => tag !== '<%~ it.body %>' && !/^<%~ include\('@[a-z-]+', \{ /.test(tag)),
@@ -120,7 +120,7 @@ describe('the templates', () => {
     assert.ok(raw.length > 0);
   });
 
-  it('quote every attribute that holds a value', () => {
+  it('The templates quote every attribute that holds a value', () => {
     assert.deepEqual(
       templates()
         .filter(({ source }) => /=<%|='[^'\n]*<%=/.test(source))
@@ -129,7 +129,7 @@ describe('the templates', () => {
     );
   });
 
-  it('use every class of the style sheet, and no other', () => {
+  it('The templates use every class of the style sheet and no other', () => {
     const style = readFileSync(join(viewsDirectory, 'style.css'), 'utf8');
     const styled = new Set([...style.matchAll(/\.([a-z][a-z-]+)(?=[^{}]*\{)/g)].map(([, name = '']) => name));
     const used = new Set(
@@ -140,7 +140,7 @@ describe('the templates', () => {
     assert.deepEqual([...styled].sort(), [...used].sort());
   });
 
-  it('are the only files beside the style sheet, the script, the mark and the README', () => {
+  it('The views folder holds only the templates, the style sheet, the script, the logo and the README', () => {
     const others = readdirSync(viewsDirectory).filter((file) => !file.endsWith('.eta'));
     assert.deepEqual(others.sort(), ['README.md', 'key.svg', 'page.js', 'style.css']);
   });

@@ -9,7 +9,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 
 const WRONG = 'wrong wrong wrong';
 
-describe('the script of the pages, in Chromium', function () {
+describe('The page script in Chromium', function () {
   this.timeout(120_000);
   let server: TestServer;
   let app: Server;
@@ -62,8 +62,8 @@ describe('the script of the pages, in Chromium', function () {
     return (await answered).status();
   }
 
-  describe('shows a password', () => {
-    it('by a button that tells its state and comes after its field', async () => {
+  describe('The "Show password" button', () => {
+    it('The button follows its field and shows its state', async () => {
       await open();
       await password().fill(WRONG);
       await page.keyboard.press('Tab');
@@ -77,7 +77,7 @@ describe('the script of the pages, in Chromium', function () {
       assert.equal(await button.innerText(), 'Show password');
     });
 
-    it('until it is sent, whole as it was typed', async () => {
+    it('The password field is hidden again when the form is sent, and sends the typed password', async () => {
       await open();
       await page.evaluate(`document.querySelector('form').addEventListener('submit', () => {
         window.name = document.getElementById('password').type;
@@ -88,19 +88,19 @@ describe('the script of the pages, in Chromium', function () {
       assert.equal(await page.evaluate('window.name'), 'password');
     });
 
-    it('without a spelling check, which may send what is typed elsewhere', async () => {
+    it('The password field disables the spelling check, which may send what is typed elsewhere', async () => {
       await open();
       assert.equal(await password().getAttribute('spellcheck'), 'false');
     });
 
-    it('and leaves no button where no script runs', async () => {
+    it('The button does not appear without scripts', async () => {
       await open('demo-notes', { javaScriptEnabled: false });
       assert.equal(await page.locator('.reveal').count(), 1);
       assert.equal(await page.getByRole('button', { name: 'Show password' }).count(), 0);
     });
   });
 
-  describe('counts down a wait', () => {
+  describe('The countdown after too many attempts', () => {
     const notice = () => page.getByRole('alert');
     const seen = () => notice().locator('[aria-hidden]').innerText();
     const spoken = () => notice().locator('.visually-hidden').innerText();
@@ -119,7 +119,7 @@ describe('the script of the pages, in Chromium', function () {
       return assert.fail('no wait of some seconds');
     }
 
-    it('holds the form back meanwhile, and lets it be sent at zero', async () => {
+    it('The countdown disables the button until it reaches zero', async () => {
       await open();
       const seconds = await guessUntilWait('carol@example.com');
       const clock = (rest: number) => `Try again in 0:${String(rest).padStart(2, '0')}.`;
@@ -138,7 +138,7 @@ describe('the script of the pages, in Chromium', function () {
       assert.equal(await tryToSignIn('carol@example.com', WRONG), 401);
     });
 
-    it('lets the address of another account be tried meanwhile', async () => {
+    it('The form can be sent for another account during the countdown', async () => {
       await open();
       await guessUntilWait('dave@example.com');
       await page.getByLabel('Email').fill('erin@example.com');
@@ -148,14 +148,14 @@ describe('the script of the pages, in Chromium', function () {
       assert.equal(await tryToSignIn('erin@example.com', WRONG), 401);
     });
 
-    it('goes by the clock where the browser slept', async () => {
+    it('The countdown follows the clock even if the browser was asleep', async () => {
       await open();
       const seconds = await guessUntilWait('frank@example.com');
       await page.clock.fastForward(seconds * 1000);
       assert.ok(await send().isEnabled());
     });
 
-    it('and leaves the form open where no script runs', async () => {
+    it('The form stays usable without scripts', async () => {
       await open('demo-notes', { javaScriptEnabled: false });
       await guessUntilWait('grace@example.com');
       assert.match(await notice().innerText(), /^Too many attempts\. Try again in \d+ seconds\.$/);
@@ -163,7 +163,7 @@ describe('the script of the pages, in Chromium', function () {
     });
   });
 
-  it('puts the initial of an app in the place of a picture that is missing', async () => {
+  it('The consent page shows the initial of an app whose logo is missing', async () => {
     await open('demo-web');
     await page.getByLabel('Email').fill(ALICE.email);
     await password().fill(ALICE.password);

@@ -31,7 +31,7 @@ const style = readFileSync(join(viewsDirectory, 'style.css'), 'utf8');
 const [light = '', dark = ''] = [...style.matchAll(/:root \{([^}]*)\}/g)].map(([, block = '']) => block);
 
 for (const [scheme, block] of Object.entries({ light, dark })) {
-  describe(`the ${scheme} colours`, () => {
+  describe(`The ${scheme} colours`, () => {
     const colour = (name: string): string => {
       const [, value] = new RegExp(`--${name}: (#[0-9a-f]{6});`).exec(block) ?? [];
       assert.ok(value, `--${name} is not set`);
@@ -39,7 +39,7 @@ for (const [scheme, block] of Object.entries({ light, dark })) {
     };
     const rows = [...TEXT.map((pair) => ({ pair, least: 4.5 })), ...EDGES.map((pair) => ({ pair, least: 3 }))];
     for (const { pair, least } of rows) {
-      it(`show ${pair[0]} on ${pair[1]} with a contrast of at least ${least}`, () => {
+      it(`The colour ${pair[0]} on ${pair[1]} has a contrast of at least ${least}`, () => {
         const ratio = contrast(colour(pair[0]), colour(pair[1]));
         assert.ok(ratio >= least, `only ${ratio.toFixed(2)}`);
       });
