@@ -20,16 +20,16 @@ const BROWSERS: Record<string, string> = {
   Chrome: 'Chrome/141.0',
 };
 
-describe('a browser in words', () => {
+describe('Browser names from the User-Agent header', () => {
   for (const [words, userAgent] of Object.entries(BROWSERS)) {
-    it(`is called ${words}`, () => assert.equal(browserInWords(userAgent), words));
+    it(`A known User-Agent header yields the name "${words}"`, () => assert.equal(browserInWords(userAgent), words));
   }
 
-  it('has no name where it says nothing that we know', () => {
+  it('An unknown User-Agent header yields no name', () => {
     assert.deepEqual([browserInWords(''), browserInWords('curl/8.14.1')], [undefined, undefined]);
   });
 
-  it('is told in words of ours alone, whatever it says of itself', () => {
+  it('The name contains only known words, whatever the User-Agent header contains', () => {
     const ours = /^(?:A browser|Edge|Opera|Samsung Internet|Firefox|Chrome|Safari)(?: on [A-Za-z]+)?$/;
     fc.assert(
       fc.property(
@@ -42,7 +42,7 @@ describe('a browser in words', () => {
     );
   });
 
-  it('is found in the beginning alone, so that 15 KB cost no more than a line', () => {
+  it('The parser reads only the start of the header, so a long header costs no more than a short one', () => {
     assert.equal(browserInWords(`${'x'.repeat(511)} Firefox/143.0`), undefined);
     const long = `${'Version/'.repeat(2000)}x`;
     const start = process.cpuUsage();

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { agoInWords, imageUrl, initial, waitInWords, webUrl } from '../../src/http/page-words.ts';
 
-describe('a link on a page', () => {
-  it('may lead to the web or to a path of this server', () => {
+describe('Links on a page', () => {
+  it('A link can lead to the web or to a path of this server', () => {
     assert.equal(webUrl('https://notes.example'), 'https://notes.example/');
     assert.equal(webUrl('http://localhost:3001/a?b=c#d'), 'http://localhost:3001/a?b=c#d');
     assert.equal(webUrl('/interaction/x?a=b'), '/interaction/x?a=b');
   });
 
-  it('is dropped when it leads anywhere else', () => {
+  it('The page drops a link that leads anywhere else', () => {
     const refused = [
       'javascript:alert(1)',
       ' JavaScript:alert(1)',
@@ -34,7 +34,7 @@ describe('a link on a page', () => {
     );
   });
 
-  it('never throws and never changes the scheme that a browser would see', () => {
+  it('The link filter never throws and never changes the scheme that a browser sees', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.webUrl()), (text) => {
         const url = webUrl(text);
@@ -43,7 +43,7 @@ describe('a link on a page', () => {
     );
   });
 
-  it('loads images over https alone', () => {
+  it('An image URL must use https', () => {
     assert.equal(imageUrl('https://notes.example/logo.png'), 'https://notes.example/logo.png');
     assert.deepEqual(
       ['http://notes.example/logo.png', 'data:image/png;base64,AA', '/logo.png', undefined]
@@ -54,14 +54,14 @@ describe('a link on a page', () => {
   });
 });
 
-describe('the letter that stands for a name', () => {
-  it('is the first one as people see it', () => {
+describe('The initial of a name', () => {
+  it('The initial is the first letter as people see it', () => {
     assert.deepEqual(['alice', '  émile', '👩‍🚀 space', 'ñandú', ''].map(initial), ['A', 'É', '👩‍🚀', 'Ñ', '?']);
   });
 });
 
-describe('a wait', () => {
-  it('is told in whole units, rounded up', () => {
+describe('Waiting times in words', () => {
+  it('A waiting time is given in whole units and rounded up', () => {
     assert.deepEqual([0, 1, 59, 60, 61, 3599, 3600, 3601].map(waitInWords), [
       '1 second',
       '1 second',
@@ -75,8 +75,8 @@ describe('a wait', () => {
   });
 });
 
-describe('a time that has passed', () => {
-  it('is told in whole units, rounded down', () => {
+describe('Past times in words', () => {
+  it('A past time is given in whole units and rounded down', () => {
     assert.deepEqual([-5, 0, 59, 60, 3599, 3600, 7300, 86_399, 86_400, 2_600_000].map(agoInWords), [
       'a moment ago',
       'a moment ago',

@@ -45,7 +45,7 @@ async function read<Fact>(middleware: readonly Middleware[], fact: (context: Con
   }
 }
 
-describe('http/request facts', () => {
+describe('Request facts', () => {
   const readers = [
     { name: 'number', reader: requestId, by: 'numberRequests', without: [admitting] },
     { name: 'start', reader: requestStart, by: 'numberRequests', without: [admitting] },
@@ -54,13 +54,13 @@ describe('http/request facts', () => {
     { name: 'client certificate', reader: clientCertificate, by: 'admitRequests', without: [numbering] },
   ];
   for (const { name, reader, by, without } of readers)
-    it(`a reader of the ${name} throws where ${by} has not run, and names it`, async () => {
+    it(`Reading the ${name} throws an error that names ${by} if ${by} has not run`, async () => {
       await assert.rejects(read<unknown>(without, reader), {
         message: `${by} must run before a fact of this request is read`,
       });
     });
 
-  it('every fact can be read after both have run', async () => {
+  it('Every fact can be read after both middleware have run', async () => {
     const facts = await read([numbering, admitting], (context) => ({
       id: requestId(context),
       start: requestStart(context),
