@@ -14,7 +14,7 @@ function behind(trusted: string[]): (config: Config) => Config {
   });
 }
 
-describe('host/admission', () => {
+describe('Request admission', () => {
   let open: TestServer;
   let proxied: TestServer;
   before(async () => {
@@ -27,7 +27,7 @@ describe('host/admission', () => {
     sendRaw(server.port, requestOf(`GET ${target} HTTP/1.1`, headers));
   const hostOf = (server: TestServer): string => new URL(server.issuer).host;
 
-  describe('the host that a request names', () => {
+  describe('The Host header', () => {
     const foreign = [
       'evil.example',
       'localhost',
@@ -38,7 +38,7 @@ describe('host/admission', () => {
       '',
     ];
     for (const host of foreign) {
-      it(`refuses "${host}" everywhere, public documents included`, async () => {
+      it(`The server refuses the host "${host}" everywhere, public documents included`, async () => {
         for (const target of ['/', '/jwks', '/authorize?client_id=demo-notes', '/.well-known/openid-configuration']) {
           const answer = await get(open, target, `Host: ${host}`);
           assert.equal(answer.status, 400, target);
@@ -48,12 +48,12 @@ describe('host/admission', () => {
       });
     }
 
-    it('is compared without regard to case', async () => {
+    it('The server compares the host without regard to case', async () => {
       const answer = await get(open, '/', `Host: ${hostOf(open).toUpperCase()}`);
       assert.equal(answer.status, 200);
     });
 
-    it('may name the default port where the issuer has it', async () => {
+    it('The host may include the default port if the issuer uses it', async () => {
       const change = (config: Config): Config => ({ ...config, issuer: 'https://login.example' });
       await using server = await startTestServer({ change });
       for (const [host, status] of [
@@ -65,7 +65,7 @@ describe('host/admission', () => {
       }
     });
 
-    it('may be an alias with or without the default port, however the configuration spells it', async () => {
+    it('The host may be an alias with or without the default port, in any configured spelling', async () => {
       const change = (config: Config): Config => ({
         ...config,
         issuer: 'https://login.example',
@@ -84,7 +84,7 @@ describe('host/admission', () => {
       }
     });
 
-    it('may be an alias, and the URLs that are handed out are the issuer’s all the same', async () => {
+    it('A request to an alias receives only URLs of the issuer', async () => {
       const query = new URL(authorizationRequest(open.issuer, 'demo-notes', { redirect_uri: 'x' }).url).search;
       const answers = await Promise.all([
         get(open, '/.well-known/openid-configuration', `Host: ${ALIAS}`),
@@ -97,7 +97,7 @@ describe('host/admission', () => {
       assert.ok(logout.body.includes(`action="${open.issuer}/logout/confirm"`), logout.body);
     });
 
-    it('has to be there', async () => {
+    it('The server refuses a request without a Host header', async () => {
       assert.equal((await sendRaw(open.port, 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n')).status, 400);
       const old = await sendRaw(open.port, 'GET / HTTP/1.0\r\n\r\n');
       assert.equal(old.status, 400);
@@ -105,7 +105,7 @@ describe('host/admission', () => {
       assert.equal((await sendRaw(open.port, `GET / HTTP/1.0\r\nHost: ${hostOf(open)}\r\n\r\n`)).status, 200);
     });
 
-    it('is the one of the target, where a request has a whole URL as its target (RFC 9112 §3.2.2)', async () => {
+    it('The host of an absolute request target replaces the Host header (RFC 9112 §3.2.2)', async () => {
       const evil = await get(open, 'http://evil.example/jwks', `Host: ${hostOf(open)}`);
       assert.equal(evil.status, 400);
       const ours = await get(open, `${open.issuer}/jwks`, `Host: ${hostOf(open)}`);
@@ -115,14 +115,14 @@ describe('host/admission', () => {
       assert.match(page.body, /host name/);
     });
 
-    it('is asked of health checks not: they come by address', async () => {
+    it('The health checks accept any host, because they come by address', async () => {
       assert.equal((await get(open, '/healthz', 'Host: 10.1.2.3')).status, 200);
       assert.equal((await get(open, '/readyz', 'Host: 10.1.2.3')).status, 200);
     });
   });
 
-  describe('forwarding headers', () => {
-    it('of a stranger say nothing about the host or the protocol', async () => {
+  describe('Forwarding headers', () => {
+    it('The server ignores the forwarded host and protocol of an untrusted peer', async () => {
       const answer = await get(
         open,
         '/logout',
@@ -136,7 +136,7 @@ describe('host/admission', () => {
       assert.doesNotMatch([...answer.headers].join('\n'), /evil|[Ss]ecure/);
     });
 
-    it('of a trusted proxy say which host was asked for', async () => {
+    it('The server uses the forwarded host of a trusted proxy', async () => {
       const named = (forwarded: string, host: string) =>
         get(proxied, '/', `Host: ${host}`, `X-Forwarded-Host: ${forwarded}`);
       assert.equal((await named(hostOf(proxied), 'upstream:3000')).status, 200);
@@ -144,14 +144,14 @@ describe('host/admission', () => {
       assert.equal((await named(`${hostOf(proxied)}, evil.example`, hostOf(proxied))).status, 400);
     });
 
-    it('count above the target, which then makes no URL either', async () => {
+    it('The forwarded host takes precedence over the request target, which appears in no URL', async () => {
       const forwarded = `X-Forwarded-Host: ${hostOf(proxied)}`;
       const answer = await get(proxied, 'http://evil.example/logout', 'Host: upstream:3000', forwarded);
       assert.ok(answer.body.includes(`action="${proxied.issuer}/logout/confirm"`), answer.body);
     });
   });
 
-  describe('the caller’s address', () => {
+  describe('The client address', () => {
     /** Guesses until the server asks to wait; each caller has a count of its own. */
     async function guesses(server: TestServer, forwardedFor: (guess: number) => string): Promise<number> {
       const email = `nobody-${forwardedFor(0).replace(/\W/g, '')}@example.com`;
@@ -166,21 +166,21 @@ describe('host/admission', () => {
       return Infinity;
     }
 
-    it('is the peer’s, whatever a stranger writes into X-Forwarded-For', async () => {
+    it('The client address is the peer address if an untrusted peer sends X-Forwarded-For', async () => {
       assert.equal(await guesses(open, (guess) => `198.51.100.${guess}`), 5);
     });
 
-    it('is the one that the trusted proxies saw: callers behind them are counted one by one', async () => {
+    it('The client address is the one that the trusted proxies saw, so each client has its own limit', async () => {
       assert.equal(await guesses(proxied, (guess) => `198.51.${guess}.7`), Infinity);
       assert.equal(await guesses(proxied, () => '203.0.113.9'), 5);
     });
 
-    it('is never one that the caller wrote left of it', async () => {
+    it('The client address is never an entry that the client added on the left', async () => {
       assert.equal(await guesses(proxied, (guess) => `198.51.${guess}.1, 203.0.113.10, 10.0.0.1`), 5);
       assert.equal(await guesses(proxied, (guess) => `198.51.${guess}.2, 203.0.113.11, ::ffff:10.0.0.1`), 5);
     });
 
-    it('may come with a port, and what is no address ends the search at the hop before it', async () => {
+    it('The client address may include a port, and an invalid entry ends the search at the hop before it', async () => {
       assert.equal(await guesses(proxied, (guess) => `198.51.${guess}.3, 203.0.113.12:4711`), 5);
       assert.equal(await guesses(proxied, (guess) => `198.51.${guess}.4, [2001:db8::1]:4711`), 5);
       assert.equal(await guesses(proxied, (guess) => `198.51.${guess}.5, unknown`), 5);

@@ -7,7 +7,7 @@ import { Browser } from '../support/browser.ts';
 import { authorizationRequest, exchangeCode, signIn } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
-describe('host/answers to a fault of the server', () => {
+describe('Responses to a server fault', () => {
   let server: TestServer;
   let grants: Store;
   before(async () => {
@@ -24,7 +24,7 @@ describe('host/answers to a fault of the server', () => {
     await grants.set(key, { ...(await grants.get(key))?.value, sealed: 'spoilt' }, { ttl: 60 });
   }
 
-  it('is server_error with the number of the request in JSON, and nothing of the cause', async () => {
+  it('The token endpoint answers server_error with the request id and without the cause', async () => {
     const request = authorizationRequest(server.issuer);
     const callback = await signIn(new Browser(), request);
     await spoil('authorization-code', callback.searchParams.get('code') ?? '');
@@ -36,7 +36,7 @@ describe('host/answers to a fault of the server', () => {
     });
   });
 
-  it('is a page with the number of the request to a person', async () => {
+  it('The error page shows the request id and hides the cause', async () => {
     const browser = new Browser();
     const { url } = await browser.visit(authorizationRequest(server.issuer).url);
     const uid = new URL(url).pathname.split('/')[2] ?? '';

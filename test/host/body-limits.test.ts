@@ -8,7 +8,7 @@ import { startTestServer, type TestServer } from '../support/server.ts';
 
 const FORM = 'Content-Type: application/x-www-form-urlencoded';
 
-describe('host/body limits', () => {
+describe('Body limits', () => {
   let server: TestServer;
   let host: string;
   before(async () => {
@@ -19,7 +19,7 @@ describe('host/body limits', () => {
 
   const chunked = (body: string): string => `${body.length.toString(16)}\r\n${body}\r\n`;
 
-  it('a body that says it is too large is refused before it is sent', async () => {
+  it('The server refuses a declared body size above the limit before the body arrives', async () => {
     for (const path of ['/token', '/authorize', '/introspect', '/nothing', '/logout']) {
       const head = `POST ${path} HTTP/1.1\r\n${host}\r\n${FORM}\r\nContent-Length: 10000000\r\n\r\n`;
       const answer = await sendRaw(server.port, head);
@@ -29,7 +29,7 @@ describe('host/body limits', () => {
     }
   });
 
-  it('a body without end is refused as soon as it is too large, and the connection with it', async () => {
+  it('The server refuses an endless body once it exceeds the limit, and closes the connection', async () => {
     for (const path of ['/token', '/authorize', '/introspect', '/par', '/logout']) {
       const socket = connect(server.port, '127.0.0.1');
       socket.on('error', () => undefined);
@@ -42,7 +42,7 @@ describe('host/body limits', () => {
     }
   });
 
-  it('a form of a page is refused from 16 KiB on', async () => {
+  it('The server refuses page forms larger than 16 KiB', async () => {
     const browser = new Browser();
     const page = await browser.visit(authorizationRequest(server.issuer).url);
     const { status } = await browser.submit(page, { ...ALICE, padding: 'x'.repeat(17_000) });
@@ -50,12 +50,12 @@ describe('host/body limits', () => {
     assert.equal((await browser.submit(page, { ...ALICE, password: 'y'.repeat(2000) })).status, 401);
   });
 
-  it('a request head is refused from 16 KiB on', async () => {
+  it('The server refuses request headers larger than 16 KiB', async () => {
     const cookie = `Cookie: session=${'x'.repeat(20_000)}`;
     assert.equal((await sendRaw(server.port, requestOf('GET / HTTP/1.1', [host, cookie]))).status, 431);
   });
 
-  it('a form must be one, in UTF-8, with every field once', async () => {
+  it('The server accepts only URL-encoded forms in UTF-8 that contain each field once', async () => {
     const browser = new Browser();
     const page = await browser.visit(authorizationRequest(server.issuer).url);
     const { action, hidden } = formOf(page);
@@ -74,7 +74,7 @@ describe('host/body limits', () => {
     assert.equal(await post('', 'application/x-www-form-urlencoded'), 403);
   });
 
-  it('a caller that goes away in the middle of a body leaves the server as it was', async () => {
+  it('The server stays available when a client disconnects in the middle of a body', async () => {
     for (const path of ['/token', '/authorize', '/interaction/x/sign-in']) {
       const socket = connect(server.port, '127.0.0.1');
       await once(socket, 'connect');
@@ -84,7 +84,7 @@ describe('host/body limits', () => {
     assert.equal((await fetch(`${server.issuer}/readyz`)).status, 200);
   });
 
-  it('what two servers could read in two ways is refused', async () => {
+  it('The server refuses requests with ambiguous framing, which two servers could read differently', async () => {
     const body = 'grant_type=client_credentials';
     const ambiguous = [
       [`Content-Length: ${body.length}`, 'Content-Length: 5'],

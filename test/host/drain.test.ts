@@ -33,7 +33,7 @@ async function ask(socket: Socket, request: string): Promise<void> {
   await once(socket, 'data');
 }
 
-describe('host/drain', () => {
+describe('Connection draining', () => {
   let server: TestServer;
   let host: string;
   beforeEach(async () => {
@@ -41,14 +41,14 @@ describe('host/drain', () => {
     host = new URL(server.issuer).host;
   });
 
-  it('waits for no connection on which nothing was ever asked', async () => {
+  it('The server closes a connection that never sent a request', async () => {
     const silent = await connected(server.port);
     const closed = once(silent, 'close');
     await server.close();
     await closed;
   });
 
-  it('lets a request that has begun end, and closes its connection with the answer', async () => {
+  it('The server finishes a request that has begun, and closes its connection after the response', async () => {
     const socket = await connected(server.port);
     const answer = readAll(socket);
     socket.write(tokenRequestHead(host) + BODY.slice(0, 5));
@@ -62,7 +62,7 @@ describe('host/drain', () => {
     await closed;
   });
 
-  it('closes connections that rest between two requests at once', async () => {
+  it('The server closes idle keep-alive connections at once', async () => {
     const socket = await connected(server.port);
     await ask(socket, `GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
     const ended = once(socket, 'close');
@@ -70,7 +70,7 @@ describe('host/drain', () => {
     await ended;
   });
 
-  it('takes no new connection, and says on an old one that it is not ready', async () => {
+  it('The draining server refuses new connections and reports on open ones that it is not ready', async () => {
     const socket = await connected(server.port);
     const answer = readAll(socket);
     socket.write(`GET /readyz HTTP/1.1\r\nHost: ${host}\r\n`);
@@ -86,7 +86,7 @@ describe('host/drain', () => {
     await closed;
   });
 
-  it('accepts connections still once it has said that it leaves, and closes each with its answer', async () => {
+  it('The leaving server still accepts connections, and closes each one after its response', async () => {
     const resting = await connected(server.port);
     await ask(resting, `GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
     const busy = await connected(server.port);
@@ -109,7 +109,7 @@ describe('host/drain', () => {
     await server.close();
   });
 
-  it('cuts everything when it must stop now', async () => {
+  it('The server closes all connections immediately when it must stop now', async () => {
     const socket = await connected(server.port);
     socket.write(tokenRequestHead(host) + BODY.slice(0, 5));
     await ask(await connected(server.port), `GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
@@ -121,14 +121,14 @@ describe('host/drain', () => {
   });
 });
 
-describe('host/drain on SIGTERM', () => {
+describe('Connection draining on SIGTERM', () => {
   let directory: WorkingDirectory;
   beforeEach(() => {
     directory = new WorkingDirectory();
   });
   afterEach(() => directory.remove());
 
-  it('the process answers what it has begun to read and ends with 0', async () => {
+  it('The process answers the request that it has begun to read, and exits with code 0', async () => {
     directory.write('latchkey.yaml', 'issuer: http://localhost:3000\nlisten: { port: 0 }\nlog: { format: json }\n');
     const child = directory.start(['start']);
     const [port] = await child.printed(/"port":(\d+).*"ready"/);

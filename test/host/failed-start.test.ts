@@ -59,7 +59,7 @@ async function startWithout(answers: number): Promise<string[] | undefined> {
 }
 
 describe('A server that fails to start', () => {
-  it('asks its store for nothing more once it has said why', async () => {
+  it('The server makes no more store calls after it fails to open its port', async () => {
     const port = await freePort();
     const other = createServer().listen(port, '127.0.0.1');
     await once(other, 'listening');
@@ -72,7 +72,7 @@ describe('A server that fails to start', () => {
     }
   });
 
-  it('asks its store for nothing more where a file of the configuration is missing', async () => {
+  it('The server makes no more store calls after a configured file is missing', async () => {
     const change: TestServerOptions['change'] = (config) => ({
       ...busy(config),
       outgoing: { ...config.outgoing, ca: '/nowhere/ca.pem' },
@@ -82,7 +82,7 @@ describe('A server that fails to start', () => {
     assert.deepEqual(late, []);
   });
 
-  it('asks its store for nothing more, at whatever call the store went away', async () => {
+  it('The server makes no more store calls, whichever call of the start failed', async () => {
     const failed: string[][] = [];
     for (let late = await startWithout(0); late !== undefined; late = await startWithout(failed.length)) {
       failed.push(late);
@@ -95,7 +95,7 @@ describe('A server that fails to start', () => {
 });
 
 describe('A server that stops', () => {
-  it('asks its store for nothing more, also where it was checking it', async () => {
+  it('The server makes no more store calls after it stops, even during a health check', async () => {
     let [isSlow, isOver] = [false, false];
     const begun: string[] = [];
     const late: string[] = [];

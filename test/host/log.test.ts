@@ -44,7 +44,7 @@ interface Line {
 
 const UNKNOWN_CLIENT = `nope<b>\u202E\n${'x'.repeat(300)}`;
 
-describe('host/log', () => {
+describe('The log', () => {
   const directory = new WorkingDirectory();
   const secrets = new Map<string, string>();
   let issuer: string;
@@ -166,7 +166,7 @@ describe('host/log', () => {
   });
   after(() => directory.remove());
 
-  it('holds no password, token, code, cookie or secret at its most talkative', () => {
+  it('The debug log contains no password, token, code, cookie or secret', () => {
     assert.ok(secrets.size > 25, `only ${secrets.size} are known`);
     const found = [...secrets].filter(([value]) => output.includes(value));
     assert.deepEqual(found, []);
@@ -174,7 +174,7 @@ describe('host/log', () => {
       assert.ok(!output.includes(part.split('.')[2] ?? part), 'the signature of a token');
   });
 
-  it('has one line of JSON for each event', () => {
+  it('The log contains one line of JSON for each event', () => {
     const count = (event: string): number => lines.filter((line) => line.event === event).length;
     assert.equal(count('account.signed-in'), 1);
     assert.equal(count('account.signed-up'), 1);
@@ -183,7 +183,7 @@ describe('host/log', () => {
     assert.equal(lines.filter(({ event, cause }) => event === 'revoked' && cause === 'signed-out').length, 1);
   });
 
-  it('tells the exact reason where the answer tells the standard’s code', () => {
+  it('The log gives the exact reason for an error whose response has only the standard code', () => {
     const reasons = lines.filter((line) => line.event === 'request.refused').map((line) => line.reason ?? '');
     assert.ok(
       reasons.some((reason) => reason.includes('secret')),
@@ -192,7 +192,7 @@ describe('host/log', () => {
     assert.ok(reasons.every((reason) => reason !== ''));
   });
 
-  it('names a client that does not exist, as the page does, in bounded and harmless text', () => {
+  it('The log and the error page show an unknown client_id as bounded and harmless text', () => {
     const shown = `nope<b>\uFFFD\uFFFD${'x'.repeat(91)}…`;
     assert.ok(
       lines.some(({ reason }) => reason === `client not found: "${shown}"`),
@@ -202,24 +202,24 @@ describe('host/log', () => {
     assert.ok(!pageOfUnknown.includes('<b>') && !pageOfUnknown.includes('x'.repeat(92)));
   });
 
-  it('can be searched for the number on an error page', () => {
+  it('The request id on an error page finds its lines in the log', () => {
     assert.match(numberOnPage ?? '', /./);
     const reasons = lines.filter((line) => line.requestId === numberOnPage).map(({ reason }) => reason);
     assert.ok(reasons.includes("redirect_uri did not match any of the client's registered redirect_uris"));
   });
 
-  it('warns of a refresh token that came again too late, and says how late', () => {
+  it('The log warns about a refresh token that was replayed after its successor was used', () => {
     const at = lines.findIndex(({ reason }) => reason === 'refresh token came again after its successor was used');
     const told = lines[at - 1];
     assert.deepEqual([told?.event, told?.cause, told?.level], ['revoked', 'refresh-token-replayed', 40]);
   });
 
-  it('warns of a code that came twice, and not of a family that was ended on purpose', () => {
+  it('The log warns about a replayed code, but not about a deliberate revocation', () => {
     const levels = (cause: string) => new Set(lines.filter((line) => line.cause === cause).map(({ level }) => level));
     assert.deepEqual([levels('code-replayed'), levels('token-revoked')], [new Set([40]), new Set([30])]);
   });
 
-  it('calls nothing of that an error of the server', () => {
+  it('The log contains no line of level error for client and sign-in errors', () => {
     assert.deepEqual(
       lines.filter(({ level }) => level >= 50),
       [],

@@ -11,7 +11,7 @@ const FORMS = ['/token', '/introspect', '/revoke', '/par', '/device_authorizatio
 const MACHINES = [...FORMS, '/userinfo', '/register', '/status', '/status/events', '/status/none', '/ssf/streams'];
 const WEB = `Basic ${Buffer.from('demo-web:demo-web-secret').toString('base64')}`;
 
-describe('An endpoint for programs', () => {
+describe('Endpoints for programs', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer({ change: openToAll({ allowed_origins: [] }) });
@@ -29,7 +29,7 @@ describe('An endpoint for programs', () => {
     return body;
   }
 
-  it('answers errors in JSON, whatever is accepted', async () => {
+  it('The endpoints answer errors in JSON, whatever the Accept header says', async () => {
     const fields = { grant_type: 'refresh_token', refresh_token: 'gone', client_id: 'demo-notes', token: 'x' };
     for (const path of FORMS) {
       for (const headers of [{}, { authorization: WEB }, { authorization: 'Basic eDp5' }]) {
@@ -46,7 +46,7 @@ describe('An endpoint for programs', () => {
     await assertError(await ask('/ssf/streams'), '/ssf/streams');
   });
 
-  it('answers a wrong method and a body that is too large in JSON that pages of other origins can read', async () => {
+  it('The endpoints let other origins read the JSON errors for a wrong method and for a large body', async () => {
     const origin = 'https://notes.example';
     for (const path of MACHINES) {
       const wrong = await ask(path, { method: 'PATCH', headers: { origin } });
@@ -65,7 +65,7 @@ describe('An endpoint for programs', () => {
     }
   });
 
-  it('says where the content type is missing, or another one', async () => {
+  it('The endpoints explain a missing or wrong content type', async () => {
     const host = `Host: ${new URL(server.issuer).host}`;
     for (const path of FORMS) {
       const raw = requestOf(`POST ${path} HTTP/1.1`, [host, `Accept: ${JAVA}`, 'Content-Length: 12'], 'grant_type=x');
@@ -79,13 +79,13 @@ describe('An endpoint for programs', () => {
     }
   });
 
-  it('answers a revocation with an empty object', async () => {
+  it('The revocation endpoint answers with an empty object', async () => {
     const body = new URLSearchParams({ token: 'x', client_id: 'demo-notes' });
     const answer = await ask('/revoke', { method: 'POST', body });
     assert.deepEqual([answer.status, isJson(answer), await answer.text()], [200, true, '{}']);
   });
 
-  it('still signs an introspection for who asks for that', async () => {
+  it('The introspection endpoint still signs its response for clients that request a JWT', async () => {
     const { access_token: token = '' } = await tokensFor(server.issuer, { clientId: 'demo-web' });
     const init = { method: 'POST', body: new URLSearchParams({ token }) };
     const signed = await ask('/introspect', {
@@ -97,7 +97,7 @@ describe('An endpoint for programs', () => {
     assert.ok(isJson(plain));
   });
 
-  it('takes cookies along from the client’s own origins, and from no other', async () => {
+  it('The endpoints allow credentials only from the origins of the client', async () => {
     const tokens = await tokensFor(server.issuer);
     const own = `http://localhost:${Number(new URL(server.issuer).port) + 1}`;
     const headers = { authorization: `Bearer ${tokens['access_token'] ?? ''}` };
@@ -117,7 +117,7 @@ describe('An endpoint for programs', () => {
 });
 
 describe('A page that does not exist', () => {
-  it('says so, without a code, and leads on', async () => {
+  it('The page says that it does not exist, shows no error code, and links to the start page', async () => {
     await using server = await startTestServer();
     const { status, html } = await new Browser().visit(`${server.issuer}/nothing/here`);
     assert.equal(status, 404);

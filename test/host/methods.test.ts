@@ -45,7 +45,7 @@ const UNKNOWN = [
   '/%',
 ];
 
-describe('host/methods', () => {
+describe('HTTP methods', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer();
@@ -56,7 +56,7 @@ describe('host/methods', () => {
     fetch(server.issuer + path, { method, headers: { accept }, redirect: 'manual' });
 
   for (const [path, allowed] of Object.entries(ALLOWED)) {
-    it(`answers other methods than ${allowed} at ${path} with 405 and says so`, async () => {
+    it(`The path ${path} answers 405 to all methods except ${allowed}, and names these in Allow`, async () => {
       const others = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND'].filter(
         (method) => !allowed.split(', ').includes(method),
       );
@@ -74,7 +74,7 @@ describe('host/methods', () => {
   }
 
   for (const path of UNKNOWN) {
-    it(`answers 404 at ${path}, with no word about methods`, async () => {
+    it(`The unknown path ${path} answers 404 without an Allow header`, async () => {
       for (const method of ['GET', 'POST', 'DELETE', 'OPTIONS']) {
         const answer = await ask(method, path);
         assert.equal(answer.status, 404, method);
@@ -84,7 +84,7 @@ describe('host/methods', () => {
     });
   }
 
-  it('answers a browser with a page and a program with JSON', async () => {
+  it('The server answers a browser with a page and a program with JSON', async () => {
     const page = await ask('GET', '/nothing', 'text/html,application/xhtml+xml,*/*;q=0.8');
     assert.equal(page.headers.get('content-type'), 'text/html; charset=utf-8');
     assert.match(await page.text(), /There is no such page/);
@@ -94,7 +94,7 @@ describe('host/methods', () => {
     }
   });
 
-  it('names the same request in the answer’s header and in its text', async () => {
+  it('The response has the same request id in its header and in its body', async () => {
     for (const accept of ['text/html', 'application/json']) {
       const answer = await ask('GET', '/nothing', accept);
       const id = answer.headers.get('x-request-id') ?? 'none';

@@ -7,7 +7,7 @@ import { until } from '../support/until.ts';
 
 const WEB = 'demo-web:demo-web-secret';
 
-describe('host while the store is away', () => {
+describe('A server without its store', () => {
   let redis: RedisOfTests;
   let server: TestServer;
   let signedIn: Browser;
@@ -40,7 +40,7 @@ describe('host while the store is away', () => {
     });
   const token = (name: string): string => String(tokens[name]);
 
-  it('lets a page of another origin read that', async () => {
+  it('The server lets pages of other origins read the 503 response', async () => {
     const origin = 'https://notes.example';
     const exchange = { grant_type: 'refresh_token', refresh_token: 'x', client_id: 'demo-notes' };
     const answers = [
@@ -76,7 +76,7 @@ describe('host while the store is away', () => {
     ],
   ];
   for (const [what, ask] of programs) {
-    it(`${what} is told to come back, in JSON`, async () => {
+    it(`The server answers ${what} with 503 and Retry-After, in JSON`, async () => {
       const answer = await ask();
       assert.equal(answer.status, 503);
       assert.equal(answer.headers.get('retry-after'), '5');
@@ -88,7 +88,7 @@ describe('host while the store is away', () => {
 
   const people: readonly [what: string, ask: () => Promise<Response>][] = [
     ['a new authorization request', () => new Browser().request(authorizationRequest(server.issuer).url)],
-    ['one of somebody signed in', () => signedIn.request(authorizationRequest(server.issuer).url)],
+    ['an authorization request with a session', () => signedIn.request(authorizationRequest(server.issuer).url)],
     ['the sign-in page', () => person.request(signInPage.url)],
     [
       'a sent sign-in form',
@@ -98,10 +98,10 @@ describe('host while the store is away', () => {
       },
     ],
     ['the home page', () => signedIn.request(server.issuer)],
-    ['signing out', () => signedIn.request(`${server.issuer}/logout`)],
+    ['a sign-out', () => signedIn.request(`${server.issuer}/logout`)],
   ];
   for (const [what, ask] of people) {
-    it(`${what} gets a page that says so`, async () => {
+    it(`The server answers ${what} with 503 and Retry-After, as a page`, async () => {
       const answer = await ask();
       assert.equal(answer.status, 503);
       assert.equal(answer.headers.get('retry-after'), '5');
@@ -112,19 +112,19 @@ describe('host while the store is away', () => {
     });
   }
 
-  it('is alive but not ready', async () => {
+  it('The server is alive but not ready', async () => {
     const ready = await fetch(`${server.issuer}/readyz`);
     assert.equal(ready.status, 503);
     assert.deepEqual(await ready.json(), { status: 'store unavailable' });
     assert.equal((await fetch(`${server.issuer}/healthz`)).status, 200);
   });
 
-  it('what needs no store goes on: keys and discovery', async () => {
+  it('The server still publishes its keys and its metadata, which need no store', async () => {
     assert.equal((await fetch(`${server.issuer}/jwks`)).status, 200);
     assert.equal((await fetch(`${server.issuer}/.well-known/openid-configuration`)).status, 200);
   });
 
-  it('no token is given that could not be revoked', async () => {
+  it('The server issues no access token, because it could not revoke it', async () => {
     const machine = await tokenRequest(
       server.issuer,
       { grant_type: 'client_credentials' },
@@ -134,7 +134,7 @@ describe('host while the store is away', () => {
     assert.ok(machine.response.headers.has('retry-after'));
   });
 
-  it('is ready again by itself when the store is back', async () => {
+  it('The server becomes ready again when the store is back', async () => {
     redis = await startRedis({ appendonly: true, port: Number(new URL(redis.url).port) });
     await until(async () => (await fetch(`${server.issuer}/readyz`)).status === 200);
     const page = await new Browser().visit(authorizationRequest(server.issuer).url);

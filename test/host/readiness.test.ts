@@ -19,7 +19,7 @@ const becomes = (issuer: string, status: number) => until(async () => (await rea
 describe('/readyz', function () {
   this.timeout(120_000);
 
-  describe('of a server on a Redis', () => {
+  describe('With Redis', () => {
     let redis: RedisOfTests;
     let server: TestServer;
     before(async () => {
@@ -37,7 +37,7 @@ describe('/readyz', function () {
     const machineToken = () =>
       tokenRequest(server.issuer, { grant_type: 'client_credentials' }, 'demo-service:demo-service-secret');
 
-    it('says 503 while its memory is full, and no token is issued that could not be revoked', async () => {
+    it('The server is not ready while the memory of Redis is full, and issues and revokes no token', async () => {
       const { body } = await machineToken();
       await ask('CONFIG', 'SET', 'maxmemory', '1');
       try {
@@ -54,7 +54,7 @@ describe('/readyz', function () {
       }
     });
 
-    it('says 503 while it lacks the replicas that it must have', async () => {
+    it('The server is not ready while Redis lacks the required replicas', async () => {
       await ask('CONFIG', 'SET', 'min-replicas-to-write', '1');
       try {
         await becomes(server.issuer, 503);
@@ -64,7 +64,7 @@ describe('/readyz', function () {
       }
     });
 
-    it('says 503 while it is a replica', async () => {
+    it('The server is not ready while Redis is a replica', async () => {
       await ask('REPLICAOF', '127.0.0.1', '1');
       try {
         await becomes(server.issuer, 503);
@@ -73,7 +73,7 @@ describe('/readyz', function () {
       }
     });
 
-    it('writes no more than once a second, however often it is asked', async () => {
+    it('The readiness check writes at most once a second, however often it is called', async () => {
       const writes = async (): Promise<number> => {
         const facts = String(await ask('INFO', 'commandstats'));
         return Number(/cmdstat_evalsha:calls=(\d+)/.exec(facts)?.[1] ?? 0);
@@ -87,7 +87,7 @@ describe('/readyz', function () {
     });
   });
 
-  it('says 503 while another process keeps the lock of its file', async () => {
+  it('The server is not ready while another process locks the SQLite file', async () => {
     await using server = await startTestServer();
     const database = new DatabaseSync(join(server.directory, 'store.db'));
     try {
@@ -101,7 +101,7 @@ describe('/readyz', function () {
     }
   });
 
-  describe('of a server as it ships', () => {
+  describe('A server as it ships', () => {
     let place: Place;
     let server: Command | undefined;
     afterEach(async () => {
@@ -109,7 +109,7 @@ describe('/readyz', function () {
       await place.remove();
     });
 
-    it('shows that the grants came back empty, and the log has an error', async () => {
+    it('The readiness check reports that the grants were lost, and the log contains an error', async () => {
       const redis = await startRedis();
       try {
         place = await newPlace(redis.url);
@@ -127,7 +127,7 @@ describe('/readyz', function () {
       }
     });
 
-    it('shows that the records came back empty, until they are there again', async () => {
+    it('The readiness check reports that the records were lost, until they are back', async () => {
       const redis = await startRedis({ appendonly: true });
       try {
         place = await newPlace(redis.url);
@@ -146,7 +146,7 @@ describe('/readyz', function () {
       }
     });
 
-    it('says 503 when its file was deleted, nothing is acknowledged, and the log says what to do', async () => {
+    it('The server is not ready and issues no token after its file was deleted, and the log says what to do', async () => {
       place = await newPlace();
       server = await startCommand(place);
       const client = `demo-service:demo-service-secret`;

@@ -16,7 +16,7 @@ function policyOf(response: Response): Policy {
   return new Map(directives.map(([name = '', ...sources]) => [name, sources]));
 }
 
-describe('host/secure-headers', () => {
+describe('Security headers', () => {
   let server: TestServer;
   let appOrigin: string;
   let pages: Record<string, () => Promise<Page>>;
@@ -50,14 +50,14 @@ describe('host/secure-headers', () => {
       'the account choice': async () => (await signedIn()).visit(demo({ prompt: 'select_account' })),
       'the sign-out page': async () => (await signedIn()).visit(`${server.issuer}/logout`),
       'the signed-out page': () => new Browser().visit(`${server.issuer}/logout/success`),
-      'the page for a device’s code': () => new Browser().visit(`${server.issuer}/device`),
+      'the device page': () => new Browser().visit(`${server.issuer}/device`),
       'an error page of the engine': () => new Browser().visit(`${server.issuer}/authorize`),
-      'an error page of ours': () => new Browser().visit(`${server.issuer}/nothing`),
+      'an error page of this server': () => new Browser().visit(`${server.issuer}/nothing`),
     };
   });
   after(() => server.close());
 
-  it('answers pages in one place, so that all have the same headers', () => {
+  it('The source sends HTML in one place, so that all pages have the same headers', () => {
     const source = join(import.meta.dirname, '../../src');
     const setting = globSync('**/*.ts', { cwd: source })
       .filter((path) => !path.startsWith('demo'))
@@ -75,12 +75,12 @@ describe('host/secure-headers', () => {
     'the account choice',
     'the sign-out page',
     'the signed-out page',
-    'the page for a device’s code',
+    'the device page',
     'an error page of the engine',
-    'an error page of ours',
+    'an error page of this server',
   ];
   for (const name of NAMES) {
-    it(`${name} has nothing inline, loads this server’s own files alone, goes into no frame and is not kept`, async () => {
+    it(`The response headers protect ${name} from inline code, foreign files, framing and caching`, async () => {
       const { response, html } = (await pages[name]?.()) ?? assert.fail();
       const policy = policyOf(response);
       assert.deepEqual(policy.get('default-src'), ["'none'"]);
@@ -105,16 +105,16 @@ describe('host/secure-headers', () => {
     ['the sign-up page', () => ["'self'", appOrigin]],
     ['the account choice', () => ["'self'", appOrigin]],
     ['the sign-out page', () => ["'self'"]],
-    ['an error page of ours', () => ["'self'"]],
+    ['an error page of this server', () => ["'self'"]],
   ];
   for (const [name, targets] of FORM_TARGETS) {
-    it(`${name} lets its forms end nowhere but where they belong`, async () => {
+    it(`The policy limits the form targets of ${name}`, async () => {
       const { response } = (await pages[name]?.()) ?? assert.fail();
       assert.deepEqual(policyOf(response).get('form-action'), targets());
     });
   }
 
-  it('the sign-out page lets its form end at the app that asked for it', async () => {
+  it('The policy of the sign-out page allows its form to end at the app that requested the sign-out', async () => {
     const browser = new Browser();
     await signIn(browser, authorizationRequest(server.issuer));
     const returnTo = `${appOrigin}/`;
@@ -125,7 +125,7 @@ describe('host/secure-headers', () => {
     assert.equal(end.url, returnTo);
   });
 
-  it('the script that sends a form_post answer is allowed by its hash alone, and no file beside it', async () => {
+  it('The policy of a form_post response allows only the hash of its own script', async () => {
     const browser = new Browser();
     await signIn(browser, authorizationRequest(server.issuer));
     const request = authorizationRequest(server.issuer, 'demo-notes', { response_mode: 'form_post' });
@@ -137,7 +137,7 @@ describe('host/secure-headers', () => {
     assert.equal(/<form method="post" action="([^"]*)"/.exec(html)?.[1], request.redirectUri);
   });
 
-  it('answers that hold tokens, codes or claims are not kept', async () => {
+  it('The responses with tokens or claims forbid caching', async () => {
     const request = authorizationRequest(server.issuer);
     const callback = await signIn(new Browser(), request);
     const { response, body } = await exchangeCode(server.issuer, request, callback);
@@ -149,7 +149,7 @@ describe('host/secure-headers', () => {
     assert.equal(userinfo.headers.get('cache-control'), 'no-store');
   });
 
-  it('every request has an id of its own, and the caller cannot choose it', async () => {
+  it('Each request receives its own id, which the client cannot choose', async () => {
     const ids = await Promise.all(
       Array.from({ length: 20 }, async () => {
         const response = await fetch(server.issuer, { headers: { 'x-request-id': 'chosen' } });
@@ -160,7 +160,7 @@ describe('host/secure-headers', () => {
     assert.ok(!ids.includes('chosen') && !ids.includes(null));
   });
 
-  it('an issuer that has https asks browsers to keep to it, and its cookies go nowhere else', async () => {
+  it('A server with an https issuer sends Strict-Transport-Security and secure cookies', async () => {
     await using behindTls = await startTestServer({
       change: (config) => ({
         ...config,

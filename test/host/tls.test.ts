@@ -17,7 +17,7 @@ import { sendRaw } from '../support/raw-http.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { until } from '../support/until.ts';
 
-describe('host/listener with a certificate', () => {
+describe('The TLS listener', () => {
   const { cert, key } = selfSignedCertificate();
   const agent = new Agent({ ca: cert, keepAlive: false });
   let directory: string;
@@ -48,7 +48,7 @@ describe('host/listener with a certificate', () => {
     return Object.assign(response, { body: await text(response) });
   }
 
-  it('serves https itself, and hands out https addresses', async () => {
+  it('The server speaks https itself and publishes https URLs', async () => {
     const { statusCode, body } = await ask('/.well-known/openid-configuration');
     assert.equal(statusCode, 200);
     const discovery = JSON.parse(body) as Record<string, string>;
@@ -56,7 +56,7 @@ describe('host/listener with a certificate', () => {
     assert.equal(discovery['token_endpoint'], `${server.issuer}/token`);
   });
 
-  it('waits at its end for no connection without a handshake', async () => {
+  it('The stopping server does not wait for a connection without a handshake', async () => {
     await using other = await startTestServer({ change: withTls('cert.pem') });
     const silent = connectTcp(other.port, '127.0.0.1').on('error', () => undefined);
     await once(silent, 'connect');
@@ -66,7 +66,7 @@ describe('host/listener with a certificate', () => {
     await stopped;
   }).timeout(30_000);
 
-  it('sets cookies that never leave over http, on this very host alone', async () => {
+  it('The cookies are secure and belong to this host only', async () => {
     const query = new URL(authorizationRequest(server.issuer).url).search;
     const { statusCode, headers } = await ask(`/authorize${query}`);
     assert.equal(statusCode, 303);
@@ -76,12 +76,12 @@ describe('host/listener with a certificate', () => {
     assert.equal(headers['strict-transport-security'], 'max-age=31536000');
   });
 
-  it('answers nothing over plain http', async () => {
+  it('The server answers nothing over plain http', async () => {
     const { status } = await sendRaw(server.port, `GET / HTTP/1.1\r\nHost: ${new URL(server.issuer).host}\r\n\r\n`);
     assert.equal(status, 0);
   });
 
-  describe('that is renewed', () => {
+  describe('A renewed certificate', () => {
     let renewing: TestServer;
     beforeEach(async () => {
       await writeFile(join(directory, 'renewed.pem'), cert);
@@ -106,7 +106,7 @@ describe('host/listener with a certificate', () => {
       await writeFile(join(directory, 'key.pem'), renewed.key);
     }
 
-    it('shows the new one to new connections by itself, and cuts no old one', async () => {
+    it('The server presents the new certificate to new connections and keeps the old connections open', async () => {
       const old = connect({ port: renewing.port, host: '127.0.0.1', rejectUnauthorized: false });
       await once(old, 'secureConnect');
       await renew('renewed');
@@ -118,13 +118,13 @@ describe('host/listener with a certificate', () => {
     });
 
     const faults: Record<string, () => Promise<void>> = {
-      'is no PEM': () => writeFile(join(directory, 'renewed.pem'), 'no certificate'),
+      'is not a PEM file': () => writeFile(join(directory, 'renewed.pem'), 'no certificate'),
       'is half written': () => writeFile(join(directory, 'renewed.pem'), cert.slice(0, 100)),
       'belongs to another key': () => writeFile(join(directory, 'renewed.pem'), selfSignedCertificate().cert),
-      'is gone': () => rm(join(directory, 'renewed.pem')),
+      'is missing': () => rm(join(directory, 'renewed.pem')),
     };
     for (const [fault, spoil] of Object.entries(faults)) {
-      it(`keeps the old one while the new one ${fault}, and takes a good one after that`, async () => {
+      it(`The server keeps the old certificate while the new one ${fault}, and loads the next valid one`, async () => {
         await spoil();
         renewing.reload();
         assert.equal(await shown(), 'localhost');
@@ -135,7 +135,7 @@ describe('host/listener with a certificate', () => {
     }
   });
 
-  it('names the files in the log when a new certificate cannot be used', async () => {
+  it('The log names the files of a certificate that cannot be used', async () => {
     const lines: string[] = [];
     const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
     const files = new CertificateFiles({ cert: join(directory, 'absent.pem'), key: join(directory, 'key.pem') }, log);
@@ -159,7 +159,7 @@ describe('host/listener with a certificate', () => {
     }
   }
 
-  it('has the suites of FAPI 2.0 alone under its profiles, also with a renewed certificate', async () => {
+  it('A FAPI 2.0 server accepts only the FAPI cipher suites, even after a certificate renewal', async () => {
     await using fapi = await startTestServer({
       change: (config) => ({
         ...withTls('cert.pem')(config),
@@ -180,7 +180,7 @@ describe('host/listener with a certificate', () => {
     assert.equal(await agreed(server.port, cbc, 'TLSv1.2'), cbc);
   });
 
-  it('has the suites that the operator lists', async () => {
+  it('The server accepts only the cipher suites that the operator lists', async () => {
     const [listed, other] = ['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-ECDSA-AES128-GCM-SHA256'] as const;
     const change = (config: Config): Config => {
       const { listen, ...rest } = withTls('cert.pem')(config);
@@ -191,7 +191,7 @@ describe('host/listener with a certificate', () => {
     assert.equal(await agreed(own.port, other, 'TLSv1.2'), undefined);
   });
 
-  it('does not start without the certificate', async () => {
+  it('The server does not start without its certificate', async () => {
     await assert.rejects(startTestServer({ change: withTls('gone.pem') }), { code: 'ENOENT' });
   });
 });
