@@ -58,7 +58,7 @@ describe('Access tokens', () => {
   const tokens = (clientId: string, parameters: Record<string, string>): Promise<Record<string, string>> =>
     tokensFor(server.issuer, { browser: alice, clientId, parameters });
 
-  it('for an API are signed JWTs that say whose, for whom, for how long and how the person signed in', async () => {
+  it('A JWT access token names the account, the client, the API, the lifetime and the sign-in', async () => {
     const { issuer } = server;
     const { access_token, id_token, expires_in } = await tokens('demo-notes', { scope: 'openid notes:read' });
     const { header, claims } = await verified(issuer, access_token, apiOf(issuer));
@@ -82,14 +82,14 @@ describe('Access tokens', () => {
     });
   });
 
-  it('are signed as the API chose, and live as long as it chose', async () => {
+  it('An access token has the signing algorithm and the lifetime of its API', async () => {
     const { access_token, expires_in } = await tokens('demo-web', { scope: 'openid ledger:read', resource: LEDGER });
     const { header, claims } = await verified(server.issuer, access_token, LEDGER);
     assert.equal(header.alg, 'RS256');
     assert.deepEqual([(claims.exp ?? 0) - (claims.iat ?? 0), expires_in], [60, 60]);
   });
 
-  it('of a refresh say the same, with an id of their own', async () => {
+  it('A refreshed access token has the same claims with a new jti', async () => {
     const first = await tokens('demo-notes', { scope: 'openid notes:read' });
     travel(60);
     const { body: second } = await refresh(server.issuer, first['refresh_token']);
@@ -105,13 +105,13 @@ describe('Access tokens', () => {
     assert.notEqual(after?.jti, before?.jti);
   });
 
-  it('without a scope of an API are opaque, and for /userinfo', async () => {
+  it('An access token without API scopes is opaque and valid for /userinfo', async () => {
     const { access_token = '', scope } = await tokens('demo-notes', { scope: 'openid profile' });
     assert.match(access_token, /^[\w-]{43}$/);
     assert.equal(scope, 'openid profile');
   });
 
-  it('are of the type JWT for an API that asks for it, and are introspected, revoked and exchanged for what they are', async () => {
+  it('An access token of type JWT can be introspected and revoked', async () => {
     const { access_token = '' } = await tokens('demo-web', { scope: 'openid ledger:read', resource: LEDGER });
     assert.equal((await verified(server.issuer, access_token, LEDGER)).header.typ, 'JWT');
     const post = async (path: string) =>
@@ -126,25 +126,25 @@ describe('Access tokens', () => {
     assert.equal(await isActive(), false);
   });
 
-  it('of the type JWT are no ID token hints', async () => {
+  it('The authorization endpoint refuses an access token of type JWT as an id_token_hint', async () => {
     const { access_token } = await tokens('demo-web', { scope: 'openid ledger:read', resource: LEDGER });
     const hint = { prompt: 'none', id_token_hint: access_token ?? '' };
     const answer = await answerAtOnce(alice, authorizationRequest(server.issuer, 'demo-web', hint));
     assert.deepEqual([answer['error'], answer['code']], ['invalid_request', undefined]);
   });
 
-  it('are for the client’s default API when one of its scopes is asked for', async () => {
+  it('An access token is for the default API of the client if the request has a scope of that API', async () => {
     const withDefault = await tokens('demo-notes', { scope: 'openid notes:read' });
     assert.equal(withDefault['scope'], 'notes:read');
   });
 
-  it('are for the one API of the client that has the scope asked for, where the client has no default', async () => {
+  it('An access token is for the only API that has the requested scope if the client has no default', async () => {
     const { access_token, scope } = await tokens('demo-web', { scope: 'openid notes:read' });
     assert.equal(scope, 'notes:read');
     assert.equal((await verified(server.issuer, access_token, apiOf(server.issuer))).claims['scope'], 'notes:read');
   });
 
-  it('are refused where scopes of several APIs are asked for, with advice to name one by resource', async () => {
+  it('The authorization endpoint refuses scopes of several APIs, and advises to name one by resource', async () => {
     const request = authorizationRequest(server.issuer, 'demo-web', { scope: 'openid notes:read ledger:read' });
     const answer = await answerAtOnce(alice, request);
     assert.equal(answer['error'], 'invalid_target');
@@ -154,7 +154,7 @@ describe('Access tokens', () => {
     );
   });
 
-  it('for one of several APIs are named at the token endpoint, one by one', async () => {
+  it('The token endpoint issues one access token for each requested resource', async () => {
     const api = apiOf(server.issuer);
     const request = authorizationRequest(server.issuer, 'demo-web', {
       scope: 'openid notes:read ledger:read',
@@ -191,11 +191,11 @@ describe('Access tokens', () => {
   });
 
   for (const [which, resource] of [
-    ['nobody has registered', 'https://unknown.example'],
+    ['is not registered', 'https://unknown.example'],
     ['the client may not use', LEDGER],
-    ['is no URI', 'ledger'],
+    ['is not a URI', 'ledger'],
   ] as const) {
-    it(`are refused for an API that ${which}`, async () => {
+    it(`The authorization endpoint refuses an API that ${which}`, async () => {
       const request = authorizationRequest(server.issuer, 'demo-notes', {
         scope: 'openid notes:read ledger:read',
         resource,
@@ -206,7 +206,7 @@ describe('Access tokens', () => {
     });
   }
 
-  it('are refused at the token endpoint for an API that was not part of the authorization', async () => {
+  it('The token endpoint refuses an API that was not part of the authorization', async () => {
     const request = authorizationRequest(server.issuer, 'demo-web', {
       scope: 'openid notes:read',
       resource: apiOf(server.issuer),
@@ -226,7 +226,7 @@ describe('Access tokens', () => {
     assert.deepEqual([status, body['error']], [400, 'invalid_target']);
   });
 
-  it('end after fifteen minutes', async () => {
+  it('The access tokens expire after fifteen minutes', async () => {
     const jwt = await tokens('demo-notes', { scope: 'openid notes:read' });
     const opaque = await tokens('demo-notes', { scope: 'openid' });
     const userinfo = (): Promise<Response> =>
@@ -241,7 +241,7 @@ describe('Access tokens', () => {
     assert.equal((await userinfo()).status, 401);
   });
 
-  it('are not an ID token, nor the other way round', async () => {
+  it('An access token is not accepted as an ID token, nor an ID token as an access token', async () => {
     const { access_token, id_token } = await tokens('demo-notes', { scope: 'openid notes:read' });
     await assert.rejects(verified(server.issuer, access_token, 'demo-notes'), {
       code: 'ERR_JWT_CLAIM_VALIDATION_FAILED',
@@ -255,7 +255,7 @@ describe('Access tokens', () => {
     assert.equal(asBearer.status, 401);
   });
 
-  it('come with the scopes that the answer names', async () => {
+  it('The token response names the scopes of the access token', async () => {
     const request = authorizationRequest(server.issuer, 'demo-notes', { scope: 'openid notes:read made:up' });
     const { body } = await exchangeCode(server.issuer, request, await signIn(alice, request));
     assert.equal(body['scope'], 'notes:read');

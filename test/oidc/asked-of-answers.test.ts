@@ -26,7 +26,7 @@ function withAll(config: Config): Config {
   };
 }
 
-describe('What the specifications ask of answers', () => {
+describe('Specification requirements on responses', () => {
   let server: TestServer;
   let alice: Browser;
   before(async () => {
@@ -36,7 +36,7 @@ describe('What the specifications ask of answers', () => {
   });
   after(() => server.close());
 
-  it('names of what waits for a person are kept by no cache and guessed by nobody (RFC 8628 §3.2, CIBA Core §7.3)', async () => {
+  it('The device_code and the auth_req_id are unguessable and not cached (RFC 8628 §3.2, CIBA Core §7.3)', async () => {
     const asked: [string, Record<string, string>, string][] = [
       ['/device_authorization', { scope: 'openid' }, 'device_code'],
       ['/backchannel_authentication', { scope: 'openid', login_hint: ALICE.email }, 'auth_req_id'],
@@ -53,7 +53,7 @@ describe('What the specifications ask of answers', () => {
     }
   });
 
-  it('the metadata has all that is required (Discovery §3, RFC 8414 §2)', async () => {
+  it('The metadata contains every required member (Discovery §3, RFC 8414 §2)', async () => {
     const response = await fetch(`${server.issuer}/.well-known/openid-configuration`);
     assert.deepEqual([response.status, response.headers.get('content-type')?.split(';')[0]], [200, 'application/json']);
     const document = (await response.json()) as Record<string, unknown>;
@@ -75,7 +75,7 @@ describe('What the specifications ask of answers', () => {
       assert.ok(value !== null && !(Array.isArray(value) && value.length === 0), `${name} is empty`);
   });
 
-  it('no signed answer puts a token into a query either, and "jwt" goes by the response type (JARM §2.3)', async () => {
+  it('A signed response never puts a token into a query, and the "jwt" mode follows the type (JARM §2.3)', async () => {
     for (const type of ['code id_token', 'id_token token']) {
       const ask = (response_mode: string) =>
         authorizationRequest(server.issuer, 'demo-web', { response_type: type, scope: 'openid', response_mode });
@@ -93,7 +93,7 @@ describe('What the specifications ask of answers', () => {
     }
   });
 
-  it('a sign-out takes a hint of whom and in which language, and is no other for it (RP-Initiated Logout §2)', async () => {
+  it('The sign-out accepts logout_hint and ui_locales without effect (RP-Initiated Logout §2)', async () => {
     const browser = new Browser();
     const { id_token = '' } = await tokensFor(server.issuer, { browser });
     const query = new URLSearchParams({ id_token_hint: id_token, logout_hint: 'somebody', ui_locales: 'de fr' });
@@ -101,7 +101,7 @@ describe('What the specifications ask of answers', () => {
     assert.match(page.html, /You are signed out/);
   });
 
-  it('userinfo is JSON for an app that has registered nothing else, whatever it accepts (OpenID Connect Core §5.3.2)', async () => {
+  it('The userinfo response is JSON unless the client registered otherwise (OpenID Connect Core §5.3.2)', async () => {
     const { access_token = '', id_token = '' } = await tokensFor(server.issuer);
     const headers = { authorization: `Bearer ${access_token}`, accept: 'application/jwt, text/html' };
     const response = await fetch(`${server.issuer}/userinfo`, { headers });

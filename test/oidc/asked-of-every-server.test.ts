@@ -3,7 +3,7 @@ import { Browser } from '../support/browser.ts';
 import { answerAtOnce, authorizationRequest, signIn, tokenRequest, tokensFor } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
-describe('What the specifications ask of every server', () => {
+describe('Specification requirements on every server', () => {
   let server: TestServer;
   let alice: Browser;
   before(async () => {
@@ -17,35 +17,35 @@ describe('What the specifications ask of every server', () => {
     answerAtOnce(alice, authorizationRequest(server.issuer, 'demo-notes', { prompt: 'none', ...parameters }));
 
   const harmless: Record<string, Record<string, string>> = {
-    'a display': { display: 'touch' },
-    languages: { ui_locales: 'fr-CA fr en', claims_locales: 'de' },
-    'a class of sign-in that is not there, as a wish': { acr_values: 'urn:mace:incommon:iap:silver' },
-    'a hint that nobody has': { login_hint: 'nobody@example.com' },
-    'a parameter that nobody knows': { unheard_of: 'x' },
+    'a display parameter': { display: 'touch' },
+    'preferred languages': { ui_locales: 'fr-CA fr en', claims_locales: 'de' },
+    'an unknown voluntary acr': { acr_values: 'urn:mace:incommon:iap:silver' },
+    'a login_hint of no account': { login_hint: 'nobody@example.com' },
+    'an unknown parameter': { unheard_of: 'x' },
   };
   for (const [what, parameters] of Object.entries(harmless)) {
-    it(`a request with ${what} is no error (OpenID Connect Core §15.1, RFC 6749 §3.1)`, async () => {
+    it(`The server accepts a request with ${what} (OpenID Connect Core §15.1, RFC 6749 §3.1)`, async () => {
       const answer = await silent(parameters);
       assert.ok(answer['code'] !== undefined, JSON.stringify(answer));
     });
   }
 
-  it('a parameter without a value counts as left out (RFC 6749 §3.1)', async () => {
+  it('The server treats a parameter without a value as omitted (RFC 6749 §3.1)', async () => {
     const request = authorizationRequest(server.issuer, 'demo-notes', { prompt: 'none' });
     const answer = await answerAtOnce(alice, { ...request, url: `${request.url}&max_age=&acr_values=&display=` });
     assert.ok(answer['code'] !== undefined, JSON.stringify(answer));
   });
 
-  it('prompt=none stands alone (OpenID Connect Core §3.1.2.1)', async () => {
+  it('The server refuses prompt=none together with another prompt (OpenID Connect Core §3.1.2.1)', async () => {
     assert.equal((await silent({ prompt: 'none login' }))['error'], 'invalid_request');
   });
 
-  it('a client that registers itself in its request is told that this is not done (§7.2.1)', async () => {
+  it('The server answers registration_not_supported to the registration parameter (§7.2.1)', async () => {
     const answer = await silent({ registration: '{"client_name":"x"}' });
     assert.equal(answer['error'], 'registration_not_supported');
   });
 
-  it('an answer with tokens is kept by no cache (RFC 6749 §5.1)', async () => {
+  it('A token response forbids caching (RFC 6749 §5.1)', async () => {
     const request = authorizationRequest(server.issuer, 'demo-web');
     const callback = await signIn(new Browser(), request);
     const { response } = await tokenRequest(
@@ -64,7 +64,7 @@ describe('What the specifications ask of every server', () => {
     assert.match(response.headers.get('content-type') ?? '', /^application\/json/);
   });
 
-  it('a client that failed by the header learns how to prove itself (RFC 6749 §5.2)', async () => {
+  it('The server sends a challenge to a client that failed with the Authorization header (RFC 6749 §5.2)', async () => {
     const { status, body, response } = await tokenRequest(
       server.issuer,
       { grant_type: 'client_credentials' },
@@ -74,7 +74,7 @@ describe('What the specifications ask of every server', () => {
     assert.match(response.headers.get('www-authenticate') ?? '', /^Basic/);
   });
 
-  it('/userinfo names no error where no token came, and the error where one did (RFC 6750 §3.1)', async () => {
+  it('The /userinfo challenge names an error only if the request has a token (RFC 6750 §3.1)', async () => {
     const ask = async (headers: Record<string, string>): Promise<[number, string]> => {
       const response = await fetch(`${server.issuer}/userinfo`, { headers });
       return [response.status, response.headers.get('www-authenticate') ?? ''];

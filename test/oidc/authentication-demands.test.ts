@@ -4,7 +4,7 @@ import { Browser } from '../support/browser.ts';
 import { ADMIN, ALICE, authorizationRequest, exchangeCode, signIn, tokensFor, type Person } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
-describe('What a request demands of a sign-in', () => {
+describe('Authentication requirements in a request', () => {
   let server: TestServer;
   let ofAdmin: string;
   let admin: string;
@@ -27,7 +27,7 @@ describe('What a request demands of a sign-in', () => {
     return Object.fromEntries((await signIn(browser, request, person)).searchParams);
   }
 
-  it('is met by the person whom the hint or the sub names', async () => {
+  it('The person named by the id_token_hint or the sub claim can sign in', async () => {
     for (const parameters of [{ id_token_hint: ofAdmin }, demanding({ sub: { value: admin } })]) {
       const request = authorizationRequest(server.issuer, 'demo-notes', parameters);
       const { body } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request, ADMIN));
@@ -35,7 +35,7 @@ describe('What a request demands of a sign-in', () => {
     }
   });
 
-  it('gives the app an error where another person signs in, also one who was signed in before', async () => {
+  it('The app receives login_required if another person signs in than the one that it named', async () => {
     for (const parameters of [{ id_token_hint: ofAdmin }, demanding({ sub: { value: admin } })]) {
       const alice = new Browser();
       for (let times = 0; times < 2; times += 1) {
@@ -47,7 +47,7 @@ describe('What a request demands of a sign-in', () => {
     }
   });
 
-  it('gives the app an error where another person agrees on a further page', async () => {
+  it('The app receives login_required if another person gives consent than the one that it named', async () => {
     const parameters = { id_token_hint: ofAdmin, client_id: 'demo-web' };
     const own = authorizationRequest(server.issuer, 'demo-web');
     const hint = String(
@@ -58,7 +58,7 @@ describe('What a request demands of a sign-in', () => {
     assert.deepEqual([answer.get('code'), answer.get('error')], [null, 'login_required']);
   });
 
-  it('ends in an error at once, before anybody signs in, where the server has no such acr', async () => {
+  it('The server answers unmet_authentication_requirements to an unknown essential acr before any sign-in', async () => {
     for (const acr of [
       { essential: true, values: ['urn:gold'] },
       { essential: true, value: 'urn:gold' },
@@ -77,13 +77,13 @@ describe('What a request demands of a sign-in', () => {
     }
   });
 
-  it('lets through an acr that the server has, and one that is not essential', async () => {
+  it('The server accepts a supported essential acr, and an unknown voluntary one', async () => {
     for (const acr of [{ essential: true, values: ['urn:gold', 'aal1'] }, { values: ['urn:gold'] }, null]) {
       assert.equal(typeof (await answerTo(demanding({ acr }), ALICE))['code'], 'string', JSON.stringify(acr));
     }
   });
 
-  it('is an error of the request where it is neither null nor an object', async () => {
+  it('The server refuses a claims member that is neither null nor an object', async () => {
     for (const member of [5, true, 'x', [], [{}]]) {
       for (const name of ['sub', 'acr', 'email']) {
         for (const part of ['id_token', 'userinfo']) {

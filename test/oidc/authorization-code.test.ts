@@ -35,7 +35,7 @@ describe('Authorization code', () => {
     assert.equal(body['access_token'], undefined);
   }
 
-  it('comes back with the state and the issuer, and is exchanged for tokens that no cache keeps', async () => {
+  it('The code arrives with state and iss, and its token response forbids caching', async () => {
     const { request, callback } = await authorized();
     assert.equal(callback.searchParams.get('state'), new URL(request.url).searchParams.get('state'));
     assert.equal(callback.searchParams.get('iss'), server.issuer);
@@ -56,26 +56,26 @@ describe('Authorization code', () => {
   describe('PKCE', () => {
     const withoutChallenge = { code_challenge: '', code_challenge_method: '' };
 
-    it('is required of public clients', async () => {
+    it('The server requires PKCE from public clients', async () => {
       const request = authorizationRequest(server.issuer, 'demo-notes', withoutChallenge);
       assert.equal((await answerAtOnce(alice, request))['error'], 'invalid_request');
     });
 
-    it('may be left out by a client that has a secret, whose code then takes no verifier', async () => {
+    it('A client with a secret may omit PKCE, and then its code accepts no verifier', async () => {
       const request = authorizationRequest(server.issuer, 'demo-web', withoutChallenge);
       await refused(exchangeCode(server.issuer, request, await signIn(alice, request)));
       const plain = { ...request, verifier: '' };
       assert.equal((await exchangeCode(server.issuer, plain, await signIn(alice, plain))).status, 200);
     });
 
-    it('refuses the plain method, also where it is the default', async () => {
+    it('The server refuses the plain method, also as the default', async () => {
       for (const method of ['plain', '']) {
         const request = authorizationRequest(server.issuer, 'demo-notes', { code_challenge_method: method });
         assert.equal((await answerAtOnce(alice, request))['error'], 'invalid_request', method);
       }
     });
 
-    it('refuses a wrong verifier, a missing one and the challenge itself', async () => {
+    it('The token endpoint refuses a wrong or missing verifier and the challenge itself', async () => {
       for (const verifier of ['x'.repeat(43), '', 'challenge']) {
         const { request, callback } = await authorized();
         const challenge = new URL(request.url).searchParams.get('code_challenge') ?? '';
@@ -90,14 +90,14 @@ describe('Authorization code', () => {
     });
   });
 
-  describe('the redirect URI', () => {
+  describe('The redirect URI', () => {
     const variants: Record<string, (uri: string) => string> = {
       'with another path below it': (uri) => `${uri}/more`,
       'with a slash at the end': (uri) => `${uri}/`,
       'with a query': (uri) => `${uri}?next=1`,
       'with a fragment': (uri) => `${uri}#here`,
-      'in other letters': (uri) => uri.replace('callback', 'Callback'),
-      'climbing back to itself': (uri) => uri.replace('callback', 'x/../callback'),
+      'in another letter case': (uri) => uri.replace('callback', 'Callback'),
+      'whose path climbs back to itself': (uri) => uri.replace('callback', 'x/../callback'),
       'with a user name': (uri) => uri.replace('localhost', 'localhost@evil.example'),
       'of another scheme': (uri) => uri.replace('http:', 'https:'),
       'of another host': (uri) => uri.replace('localhost', 'localhost.evil.example'),
@@ -106,7 +106,7 @@ describe('Authorization code', () => {
       'that is a script': () => 'javascript:alert(1)',
     };
     for (const [variant, change] of Object.entries(variants)) {
-      it(`is refused ${variant}, without a redirect`, async () => {
+      it(`The server refuses a redirect URI ${variant}, without a redirect`, async () => {
         const { redirectUri } = authorizationRequest(server.issuer);
         const request = authorizationRequest(server.issuer, 'demo-notes', { redirect_uri: change(redirectUri) });
         const response = await alice.request(request.url);
@@ -116,7 +116,7 @@ describe('Authorization code', () => {
       });
     }
 
-    it('is explained to the developer of the app where it is not registered, and is not shown', async () => {
+    it('The error page explains an unregistered redirect URI to the developer without showing it', async () => {
       const evil = 'https://evil.example/verify-your-account';
       const request = authorizationRequest(server.issuer, 'demo-notes', { redirect_uri: evil });
       const page = await (await alice.request(request.url)).text();
@@ -125,27 +125,27 @@ describe('Authorization code', () => {
       assert.ok(!page.includes('evil.example'));
     });
 
-    it('keeps the spelling of the parameter on the page of a refused sign-out', async () => {
+    it('The error page of a refused sign-out keeps the spelling of the parameter name', async () => {
       const url = `${server.issuer}/logout?client_id=demo-notes&post_logout_redirect_uri=https%3A%2F%2Fevil.example%2F`;
       const page = await (await alice.request(url)).text();
       assert.match(page, /[\s>]post_logout_redirect_uri /);
       assert.doesNotMatch(page, /Post_logout/);
     });
 
-    it('must be the same again when the code is exchanged', async () => {
+    it('The token endpoint refuses a code with another redirect URI than in the authorization request', async () => {
       const { request, callback } = await authorized();
       const silent = request.redirectUri.replace('/callback', '/silent');
       await refused(exchangeCode(server.issuer, { ...request, redirectUri: silent }, callback));
     });
   });
 
-  it('of one client is worth nothing to another', async () => {
+  it('The token endpoint refuses a code that was issued to another client', async () => {
     const { request, callback } = await authorized();
     await refused(exchangeCode(server.issuer, { ...request, clientId: 'demo-photos' }, callback));
     await refused(exchangeCode(server.issuer, { ...request, clientId: 'demo-web' }, callback));
   });
 
-  it('lives for sixty seconds', async () => {
+  it('A code expires after sixty seconds', async () => {
     const [inTime, late] = [await authorized(), await authorized()];
     // Real time passes besides.
     travel(40);
@@ -154,7 +154,7 @@ describe('Authorization code', () => {
     await refused(exchangeCode(server.issuer, late.request, late.callback));
   });
 
-  it('that comes twice revokes what it was exchanged for', async () => {
+  it('A replayed code revokes the tokens that it was exchanged for', async () => {
     const { request, callback } = await authorized('demo-photos');
     const { body } = await exchangeCode(server.issuer, request, callback);
     await refused(exchangeCode(server.issuer, request, callback));
@@ -162,7 +162,7 @@ describe('Authorization code', () => {
     assert.equal((await userinfo(String(body['access_token']))).status, 401);
   });
 
-  it('made up by a stranger is refused like one that has expired', async () => {
+  it('The token endpoint gives the same error for an invented code and an expired one', async () => {
     const { request, callback } = await authorized();
     const made = new URL(callback);
     made.searchParams.set('code', 'x'.repeat(43));
@@ -175,13 +175,13 @@ describe('Authorization code', () => {
   const errors: Record<string, [Record<string, string>, string]> = {
     'asks for tokens in the front channel': [{ response_type: 'token' }, 'unsupported_response_type'],
     'asks for an ID token in the front channel': [{ response_type: 'code id_token' }, 'unsupported_response_type'],
-    'says prompt=none and another prompt': [{ prompt: 'none login' }, 'invalid_request'],
+    'combines prompt=none with another prompt': [{ prompt: 'none login' }, 'invalid_request'],
     'has an unknown prompt': [{ prompt: 'dance' }, 'invalid_request'],
-    'has a negative age': [{ max_age: '-1' }, 'invalid_request'],
-    'carries a request that nobody signed': [{ request: 'e30.e30.' }, 'invalid_request_object'],
+    'has a negative max_age': [{ max_age: '-1' }, 'invalid_request'],
+    'contains an unsigned request object': [{ request: 'e30.e30.' }, 'invalid_request_object'],
   };
   for (const [fault, [parameters, error]] of Object.entries(errors)) {
-    it(`is refused at the redirect URI when the request ${fault}`, async () => {
+    it(`The redirect URI receives an error if the request ${fault}`, async () => {
       const request = authorizationRequest(server.issuer, 'demo-notes', parameters);
       const answer = await errorAnswer(request);
       assert.equal(answer.get('error'), error);

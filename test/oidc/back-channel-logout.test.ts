@@ -47,7 +47,7 @@ describe('Back-channel logout', () => {
     return { page: page.html, idToken: id_token };
   }
 
-  it('sends the app a logout token for its session, before the person is told', async () => {
+  it('The server sends a logout token for the session before it shows the signed-out page', async () => {
     server = await startTestServer({ change: listening([receiver.host]) });
     const { page, idToken } = await signInAndOut();
     assert.match(page, /You are signed out/);
@@ -65,7 +65,7 @@ describe('Back-channel logout', () => {
     assert.ok((claims.exp ?? 0) - (claims.iat ?? 0) <= 120);
   });
 
-  it('reaches every app of the session, each with its own session id', async () => {
+  it('Every app of the session receives a logout token with its own session id', async () => {
     server = await startTestServer({ change: listening([receiver.host]) });
     const browser = new Browser();
     const notes = await tokensFor(server.issuer, { browser });
@@ -78,7 +78,7 @@ describe('Back-channel logout', () => {
     assert.deepEqual(pairs(told), pairs(due));
   });
 
-  it('has the session end before the apps are told, for every tab, however long they take', async () => {
+  it('The session ends in every tab before the apps answer, however slow they are', async () => {
     server = await startTestServer({ change: listening([receiver.host]) });
     const browser = new Browser();
     const { id_token = '' } = await tokensFor(server.issuer, { browser });
@@ -93,7 +93,7 @@ describe('Back-channel logout', () => {
     assert.match((await signingOut).html, /You are signed out/);
   });
 
-  it('is tried again until the app takes it, and then no more', async () => {
+  it('The server repeats a failed delivery until the app accepts it', async () => {
     server = await startTestServer({ change: listening([receiver.host]) });
     receiver.answerWith(500);
     const { page, idToken } = await signInAndOut();
@@ -116,7 +116,7 @@ describe('Back-channel logout', () => {
     assert.equal(claims['sid'], decodeJwt(idToken)['sid']);
   });
 
-  it('is not sent on to another address that the client has been given meanwhile', async () => {
+  it('A pending delivery is not sent to a new URI of the client', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'latchkey-logout-'));
     const sameAs = { directory, issuer: `http://localhost:${await freePort()}` };
     const moved = await startLogoutReceiver();
@@ -149,7 +149,7 @@ describe('Back-channel logout', () => {
     }
   });
 
-  it('is tried again however many others wait for apps that stay away', async () => {
+  it('A failed delivery is repeated even if many others wait for unavailable apps', async () => {
     server = await startTestServer({ change: listening([receiver.host]) });
     const store = await recordsOf(server);
     const waiting = { client: 'demo-photos', account: 'a', sid: 's', attempts: 5, dueAt: Date.now() + 7_200_000 };
@@ -163,7 +163,7 @@ describe('Back-channel logout', () => {
     await receiver.whenReceived(2);
   });
 
-  it('is not given up when the server stops meanwhile', async () => {
+  it('A pending delivery survives a restart of the server', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'latchkey-logout-'));
     const sameAs = { directory, issuer: `http://localhost:${await freePort()}` };
     const change = listening([receiver.host]);
@@ -181,13 +181,13 @@ describe('Back-channel logout', () => {
     }
   });
 
-  it('is sent to a listed host at any port, where no port is listed', async () => {
+  it('A host that is listed without a port can be called at any port', async () => {
     server = await startTestServer({ change: listening(['127.0.0.1']) });
     await signInAndOut();
     assert.equal(receiver.received.length, 1);
   });
 
-  it('calls no loopback address that the operator has not listed, and signs out all the same', async () => {
+  it('The server calls no unlisted loopback address, and still ends the session', async () => {
     server = await startTestServer({ change: listening([]) });
     const { page } = await signInAndOut();
     assert.match(page, /You are signed out/);

@@ -58,8 +58,8 @@ function signed(id: string, aud: string, kid: keyof typeof PAIRS): string {
   return `${text}.${sign('sha256', Buffer.from(text), PAIRS[kid].privateKey).toString('base64url')}`;
 }
 
-describe('A client that the engine refuses', () => {
-  it('stops the start when it is of the configuration, and is named with its fault', async () => {
+describe('Clients that the engine refuses', () => {
+  it('A faulty client in the configuration stops the start with an error that names the fault', async () => {
     const change = (config: Config): Config => ({
       ...config,
       clients: config.clients.map((one) =>
@@ -69,7 +69,7 @@ describe('A client that the engine refuses', () => {
     await assert.rejects(startTestServer({ change }), { message: `client "demo-photos" cannot be used: ${FAULT}` });
   });
 
-  describe('of the store', () => {
+  describe('In the store', () => {
     const directory = new WorkingDirectory();
     let running: Process;
     let issuer: string;
@@ -106,18 +106,18 @@ clients:
       directory.remove();
     });
 
-    it('is named in the log with its fault, wherever in the store it is, and no sound one is', async () => {
+    it('The log names each faulty client in the store, and no valid one', async () => {
       const named = await running.printed(/"client":"([^"]*)","fault":"[^"]*fragments"/, 2);
       assert.deepEqual(named.toSorted(), ['a-faulty', 'z-faulty']);
     });
 
-    it('has only keys that are too weak: none is taken, and the log says why', async () => {
+    it('A client that has only weak keys cannot authenticate, and the log says why', async () => {
       assert.deepEqual(await proves('short-only', 'short'), [400, 'invalid_client_metadata']);
       const [fault = ''] = await running.printed(/"client":"short-only","fault":"([^"]*)"/);
       assert.match(fault, /jwks\.keys\[0\] must have 2048 to 8192 bits, and this one has 1024/);
     });
 
-    it('has one such key: another one is taken, that one is not, and the log names it', async () => {
+    it('A client that also has a strong key authenticates with that key only, and the log names the weak one', async () => {
       assert.deepEqual(await proves('short-and-sound', 'sound'), [200, undefined]);
       assert.deepEqual(await proves('short-and-sound', 'short'), [401, 'invalid_client']);
       const [named = ''] = await running.printed(/"client":"short-and-sound","keys":\["([^"]*)"/);
@@ -135,7 +135,7 @@ clients:
       return [status, body['error']];
     }
 
-    it('is refused without an error of the server, and the others work', async () => {
+    it('A faulty client receives an error response, and other clients still work', async () => {
       const asked = async (client_id: string): Promise<number> => {
         const { url } = authorizationRequest(issuer, client_id, { redirect_uri: SOUND_URI, scope: 'openid' });
         return (await new Browser().request(url)).status;

@@ -55,7 +55,7 @@ describe('The claims parameter', () => {
     return new URL(page.url).searchParams.get('error');
   }
 
-  it('puts single claims where they were asked for, and no others of their scopes', async () => {
+  it('Each requested claim appears only where it was requested, without the rest of its scope', async () => {
     for (const clientId of ['demo-web', 'demo-notes']) {
       const request = ask({ id_token: { email: { essential: true } }, userinfo: { name: null } }, clientId);
       const { idToken, access_token: accessToken } = await tokens(request);
@@ -67,7 +67,7 @@ describe('The claims parameter', () => {
     }
   });
 
-  it('has the person asked in words, once', async () => {
+  it('The consent page describes the requested claims, and asks for them once', async () => {
     const browser = new Browser();
     await signIn(browser, authorizationRequest(server.issuer, 'demo-web', { scope: 'openid' }), ADMIN);
     const request = ask({ userinfo: { email: null } });
@@ -85,36 +85,36 @@ describe('The claims parameter', () => {
     assert.match(more.html, /See your name/);
   });
 
-  it('opens nothing to an app that is not registered for the scope', async () => {
+  it('The server refuses a claim whose scope the client is not registered for', async () => {
     for (const claims of [{ userinfo: { name: null } }, { id_token: { roles: { essential: true } } }])
       assert.equal(await refusal(ask(claims, 'demo-photos')), 'invalid_request');
   });
 
-  it('says nothing of what this server does not know', async () => {
+  it('The server ignores claims that it does not know', async () => {
     const unknown = { 'https://other.example/rank': null, phone_number: { essential: true }, password: null, id: null };
     const { idToken, access_token: accessToken } = await tokens(ask({ id_token: unknown, userinfo: unknown }));
     for (const name of Object.keys(unknown)) assert.equal(idToken[name], undefined, name);
     assert.deepEqual(Object.keys(await userinfo(accessToken)), ['sub']);
   });
 
-  it('gives nobody’s claims for somebody else’s subject', async () => {
+  it('The server answers login_required if the requested sub is not the signed-in person', async () => {
     const browser = new Browser();
     await signIn(browser, authorizationRequest(server.issuer, 'demo-web', { scope: 'openid' }));
     const claims = { id_token: { sub: { value: 'somebody-else' }, email: null } };
     assert.equal(await refusal(ask(claims, 'demo-web', { prompt: 'none' }), browser), 'login_required');
   });
 
-  it('gives a claim’s true value whatever value the app names', async () => {
+  it('A claim has its true value, whatever value the app requests', async () => {
     const { idToken } = await tokens(ask({ id_token: { email: { value: 'admin@example.com' } } }));
     assert.equal(idToken['email'], ALICE.email);
   });
 
-  it('is refused when it is not as the specification says', async () => {
+  it('The server refuses a malformed claims parameter', async () => {
     for (const claims of ['{', '[]', '{}', '{"userinfo":[]}', '{"id_token":"email"}'])
       assert.equal(await refusal(ask(claims)), 'invalid_request', claims);
   });
 
-  it('is advertised, with the claims that there are', async () => {
+  it('The metadata advertises the claims parameter and the supported claims', async () => {
     const response = await fetch(`${server.issuer}/.well-known/openid-configuration`);
     const document = (await response.json()) as Record<string, unknown>;
     assert.equal(document['claims_parameter_supported'], true);

@@ -13,7 +13,7 @@ import { apiOf } from '../support/tokens.ts';
 const SECRET = 'a-shared-secret-of-sufficient-length-0123';
 const ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 
-describe('A client proves who asks', () => {
+describe('Client authentication', () => {
   let server: TestServer;
   let keys: { privateKey: CryptoKey; publicKey: CryptoKey };
   let strange: CryptoKey;
@@ -80,7 +80,7 @@ describe('A client proves who asks', () => {
     assert.deepEqual([status, body['error'], body['access_token']], [401, 'invalid_client', undefined]);
   }
 
-  it('with its secret and with the one before, in the header and in the body, and with no other', async () => {
+  it('The token endpoint accepts the current and the previous secret, in the header and in the body', async () => {
     for (const secret of ['the-new-one', 'the-one-before']) {
       assert.equal((await ask({}, `moving:${secret}`)).status, 200);
       assert.equal((await ask({ client_id: 'moving', client_secret: secret })).status, 200);
@@ -88,7 +88,7 @@ describe('A client proves who asks', () => {
     await refused(ask({}, 'moving:the-other-one'));
   });
 
-  it('with an assertion that its secret signs', async () => {
+  it('The token endpoint accepts an assertion that is signed with the client secret', async () => {
     const key = new TextEncoder().encode(SECRET);
     assert.equal((await present(await signed(claims('shared'), key, 'HS256'))).status, 200);
     await refused(present(await signed(claims('shared'), new TextEncoder().encode(`${SECRET}4`), 'HS256')));
@@ -97,14 +97,14 @@ describe('A client proves who asks', () => {
   });
 
   for (const client of ['keyed', 'fetched']) {
-    it(`with an assertion that its own key signs, where its keys are ${client}`, async () => {
+    it(`The token endpoint accepts an assertion that is signed with the client's own key (${client})`, async () => {
       const { status, body } = await present(await signed(claims(client)));
       assert.equal(status, 200, JSON.stringify(body));
       await refused(present(await signed(claims(client), strange)));
     });
   }
 
-  it('with a new key that it has published for a minute, without a restart', async () => {
+  it('The token endpoint accepts a newly published key after a minute, without a restart', async () => {
     const next = await generateKeyPair('ES256', { extractable: true });
     published = [...published, { ...(await exportJWK(next.publicKey)), kid: 'two', use: 'sig', alg: 'ES256' }];
     travel(61);
@@ -113,7 +113,7 @@ describe('A client proves who asks', () => {
     assert.equal(status, 200, JSON.stringify(body));
   });
 
-  it('once with one assertion', async () => {
+  it('The token endpoint accepts each assertion only once', async () => {
     const assertion = await signed(claims('keyed'));
     const answers = await Promise.all(Array.from({ length: 10 }, () => present(assertion)));
     assert.equal(answers.filter(({ status }) => status === 200).length, 1);
@@ -124,27 +124,27 @@ describe('A client proves who asks', () => {
   const hostile: Record<string, () => Promise<string>> = {
     'is for the token endpoint': () => signed(claims('keyed', { aud: `${server.issuer}/token` })),
     'is for another server': () => signed(claims('keyed', { aud: 'https://other.example' })),
-    'is for another server too': () => signed(claims('keyed', { aud: [server.issuer, 'https://other.example'] })),
+    'is also for another server': () => signed(claims('keyed', { aud: [server.issuer, 'https://other.example'] })),
     'is for an API': () => signed(claims('keyed', { aud: apiOf(server.issuer) })),
-    'is for nobody': () => signed(claims('keyed', { aud: [] })),
+    'has no audience': () => signed(claims('keyed', { aud: [] })),
     'has expired': () => signed(claims('keyed', { exp: now() - 60 })),
     'never expires': () => signed(JSON.parse(JSON.stringify(claims('keyed'), dropping('exp'))) as JWTPayload),
     'expires in a year': () => signed(claims('keyed', { exp: now() + 365 * 86_400 })),
     'has no jti': () => signed(JSON.parse(JSON.stringify(claims('keyed'), dropping('jti'))) as JWTPayload),
     'is not valid yet': () => signed(claims('keyed', { nbf: now() + 3600 })),
-    'is of another client': () => signed(claims('keyed', { iss: 'shared' })),
+    'is issued by another client': () => signed(claims('keyed', { iss: 'shared' })),
     'is about another client': () => signed(claims('keyed', { sub: 'demo-service' })),
     'is not signed': () => Promise.resolve(new UnsecuredJWT(claims('keyed')).encode()),
     'is signed with the public key as if it were a secret': async () =>
       signed(claims('keyed'), new TextEncoder().encode(JSON.stringify(await exportJWK(keys.publicKey))), 'HS256'),
   };
   for (const [what, make] of Object.entries(hostile)) {
-    it(`not with an assertion that ${what}`, async () => {
+    it(`The token endpoint refuses an assertion that ${what}`, async () => {
       await refused(present(await make()));
     });
   }
 
-  it('not with an assertion and a secret at once', async () => {
+  it('The token endpoint refuses an assertion together with a secret', async () => {
     const client_assertion = await signed(claims('keyed'));
     const { status, body } = await ask({ client_assertion_type: ASSERTION, client_assertion }, 'keyed:x');
     assert.deepEqual([status, body['error']], [400, 'invalid_request']);

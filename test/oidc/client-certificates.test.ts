@@ -43,7 +43,7 @@ interface Answer {
   body: Record<string, unknown>;
 }
 
-describe('A client proves itself by a certificate', () => {
+describe('Client certificates (RFC 8705)', () => {
   const tls = selfSignedCertificate();
   const authority = { ...certificateFor(AUTHORITY), subject: AUTHORITY };
   const named = certificateFor(NAMED, authority);
@@ -158,12 +158,12 @@ describe('A client proves itself by a certificate', () => {
     assert.deepEqual([status, body['error'], body['access_token']], [401, 'invalid_client', undefined]);
   }
 
-  it('that it has registered, and its token works only with it', async () => {
+  it('A registered self-signed certificate authenticates its client and binds the access token', async () => {
     granted(await ask('self', itself), itself);
     granted(await askProxied('self', `:${base64Of(itself)}:`), itself);
   });
 
-  it('and introspection says which certificate its token is bound to (RFC 8705 §3.2)', async () => {
+  it('The introspection response names the certificate that the token is bound to (RFC 8705 §3.2)', async () => {
     const header = { 'client-cert': `:${base64Of(itself)}:` };
     const { body } = await askProxied('self', header['client-cert']);
     const response = await fetch(`${proxied.issuer}/introspect`, {
@@ -177,13 +177,13 @@ describe('A client proves itself by a certificate', () => {
   });
 
   for (const name of Object.keys(NAMES)) {
-    it(`that an authority issued to its ${name}`, async () => {
+    it(`A certificate of the authority authenticates its client by ${name}`, async () => {
       granted(await ask(name, named), named);
       granted(await askProxied(name, encodeURIComponent(named.cert)), named);
     });
   }
 
-  it('not by none, one of somebody else, or a line that is no certificate', async () => {
+  it('The server refuses a missing certificate, a foreign one and an unreadable header', async () => {
     for (const client of ['self', 'tls_client_auth_san_dns']) {
       refused(await ask(client));
       refused(await ask(client, selfSignedCertificate()));
@@ -202,12 +202,12 @@ describe('A client proves itself by a certificate', () => {
     tls_client_auth_san_ip: { ip: [127, 0, 0, 1] },
   };
   for (const [name, other] of Object.entries(changed)) {
-    it(`not by one of the same authority with another ${name}`, async () => {
+    it(`The server refuses a certificate of the same authority with another ${name}`, async () => {
       refused(await ask(name, certificateFor({ ...NAMED, ...other }, authority)));
     });
   }
 
-  it('not by a name that holds another', async () => {
+  it('The server refuses a certificate whose name contains the registered name', async () => {
     const hostile = { ...NAMED, dns: 'x, DNS:job.example.com' };
     refused(await ask('tls_client_auth_san_dns', certificateFor(hostile, authority)));
     const inCommonName = { ...NAMED, name: [['CN', 'job,O=Example\\, Inc.,C=DE']] } as const;
@@ -216,7 +216,7 @@ describe('A client proves itself by a certificate', () => {
     refused(await ask('tls_client_auth_subject_dn', certificateFor(onTwoLines, authority)));
   });
 
-  it('not by one that has expired, or of an authority that only has the right name', async () => {
+  it('The server refuses an expired certificate, and one of an authority that only has the right name', async () => {
     refused(await ask('tls_client_auth_san_dns', certificateFor({ ...NAMED, until: '210101000000Z' }, authority)));
     const impostor = { ...certificateFor(AUTHORITY), subject: AUTHORITY };
     refused(await ask('tls_client_auth_san_dns', certificateFor(NAMED, impostor)));
@@ -231,22 +231,22 @@ describe('A client proves itself by a certificate', () => {
     'is for servers': { more: [[extendedKeyUsage, 'not critical', purposes('2b06010505070301')]] },
     'is for email': { more: [[extendedKeyUsage, 'critical', purposes('2b06010505070304')]] },
     'signs code and time stamps': { more: [[extendedKeyUsage, 'critical', purposes('2b06010505070303', '2b06010505070308')]] }, // prettier-ignore
-    'has a list of purposes that cannot be read': { more: [[extendedKeyUsage, 'not critical', Buffer.from('x')]] },
-    'has a critical extension that nobody knows': { more: [[unknown, 'critical', Buffer.from('0500', 'hex')]] },
+    'has an unreadable list of purposes': { more: [[extendedKeyUsage, 'not critical', Buffer.from('x')]] },
+    'has an unknown critical extension': { more: [[unknown, 'critical', Buffer.from('0500', 'hex')]] },
     'has critical name constraints': { more: [[nameConstraints, 'critical', Buffer.from('3000', 'hex')]] },
     'has the same extension twice': { more: [[extendedKeyUsage, 'not critical', purposes(CLIENT_AUTH)], [extendedKeyUsage, 'not critical', purposes('2b06010505070301')]] }, // prettier-ignore
     'may only encipher keys': { more: [[keyUsage, 'critical', usage(0x20)]] },
     'may only sign certificates': { more: [[keyUsage, 'critical', usage(0x04)]] },
-    'is that of an authority': { isAuthority: true },
-    'was signed by SHA-1': { hash: 'sha1' },
+    'belongs to an authority': { isAuthority: true },
+    'is signed with SHA-1': { hash: 'sha1' },
     'has an RSA key of 1024 bits': { keys: generateKeyPairSync('rsa', { modulusLength: 1024 }) },
     'has an RSA key with the exponent 1': { keys: { ...generateKeyPairSync('rsa', { modulusLength: 2048 }), publicKey: withExponentOne() } }, // prettier-ignore
-    'has a key on a curve that no TLS library has': { keys: generateKeyPairSync('ec', { namedCurve: 'secp256k1' }) },
+    'has a key on a curve that TLS does not use': { keys: generateKeyPairSync('ec', { namedCurve: 'secp256k1' }) },
     'has a key on a short curve': { keys: generateKeyPairSync('ec', { namedCurve: 'P-224' }) },
     'has expired': { until: '210101000000Z' },
   };
   for (const [what, changes] of Object.entries(unfit)) {
-    it(`not by one with the right name and issuer that ${what}`, async () => {
+    it(`The server refuses a certificate with the right name and issuer that ${what}`, async () => {
       const certificate = certificateFor({ ...NAMED, ...changes }, authority);
       refused(await askProxied('tls_client_auth_san_dns', `:${base64Of(certificate)}:`));
       // OpenSSL refuses some of them in the handshake.
@@ -255,7 +255,7 @@ describe('A client proves itself by a certificate', () => {
     });
   }
 
-  it('by one that says it is for clients, or for everything', async () => {
+  it('The server accepts a certificate whose purposes include client authentication or everything', async () => {
     for (const purpose of [CLIENT_AUTH, '551d2500']) {
       const more: Subject['more'] = [
         [keyUsage, 'critical', usage(0x80)],
@@ -274,12 +274,12 @@ describe('A client proves itself by a certificate', () => {
     }
   });
 
-  it('not by one of its own whose key others can compute', async () => {
+  it('The server refuses a registered self-signed certificate with a weak key', async () => {
     const { status, body } = await askProxied('weak', `:${base64Of(weak)}:`);
     assert.deepEqual([status, body['error']], [401, 'invalid_client']);
   });
 
-  it('not by one of an authority whose own limits would not be kept: the server does not start with it', async () => {
+  it('The server does not start with an authority whose own limits it cannot enforce', async () => {
     const limits: Record<string, Partial<Subject>> = {
       'name constraints': { more: [[nameConstraints, 'critical', Buffer.from('3000', 'hex')]] },
       'no name constraints but something unknown': { more: [[unknown, 'critical', Buffer.from('0500', 'hex')]] },
@@ -301,11 +301,11 @@ describe('A client proves itself by a certificate', () => {
     }
   });
 
-  it('at a port of its own: the one for browsers asks for none', async () => {
+  it('The port for browsers requests no client certificate', async () => {
     refused(await ask('self', itself, direct.port));
   });
 
-  it('not by a header that a stranger writes', async () => {
+  it('The server ignores the certificate header of an untrusted peer', async () => {
     await using other = await startTestServer({
       change: (config) => ({
         ...config,
@@ -321,7 +321,7 @@ describe('A client proves itself by a certificate', () => {
     assert.equal(answer.status, 401);
   });
 
-  it('where the metadata says that a certificate is asked for', async () => {
+  it('The metadata names the mutual TLS endpoints and methods', async () => {
     const request = httpsRequest(`${direct.issuer}/.well-known/openid-configuration`, { ca: tls.cert, agent: false });
     request.end();
     const [response] = (await once(request, 'response')) as [IncomingMessage];

@@ -37,7 +37,7 @@ describe('Client credentials', () => {
     return response;
   }
 
-  it('give a machine a token in its own name, and neither refresh nor ID token', async () => {
+  it('A machine receives an access token in its own name, and neither a refresh token nor an ID token', async () => {
     const { status, body, response } = await ask({ scope: 'notes:read' }, BASIC);
     assert.equal(status, 200);
     assert.deepEqual(Object.keys(body).sort(), ['access_token', 'expires_in', 'scope', 'token_type']);
@@ -51,24 +51,24 @@ describe('Client credentials', () => {
     for (const claim of ['roles', 'auth_time', 'acr', 'amr', 'sid']) assert.equal(claims[claim], undefined, claim);
   });
 
-  it('without a scope give the client’s scopes of the API, and name them', async () => {
+  it('A request without a scope receives all scopes that the client has at the API', async () => {
     const { body } = await ask({}, BASIC);
     const { claims } = await verified(server.issuer, String(body['access_token']), apiOf(server.issuer));
     assert.deepEqual([claims['scope'], body['scope']], ['notes:read', 'notes:read']);
   });
 
-  it('are taken from the header or from the body', async () => {
+  it('The token endpoint accepts the secret in the header or in the body', async () => {
     const encoded = `${POSTER.client_id}:${encodeURIComponent(POSTER.client_secret)}`;
     assert.equal((await ask(POSTER)).status, 200);
     assert.equal((await ask({}, encoded)).status, 200);
   });
 
-  it('are refused without the secret, and to a public client that has made one up', async () => {
+  it('The token endpoint refuses a machine without its secret, and a public client with an invented one', async () => {
     await refused(ask({ client_id: 'demo-service' }), 401, 'invalid_client');
     await refused(ask({ client_id: 'demo-notes', client_secret: 'made-up' }), 401, 'invalid_client');
   });
 
-  it('are refused when they come in two ways at once', async () => {
+  it('The token endpoint refuses two authentication methods in one request', async () => {
     await refused(
       ask({ client_id: 'demo-service', client_secret: 'demo-service-secret' }, BASIC),
       400,
@@ -76,7 +76,7 @@ describe('Client credentials', () => {
     );
   });
 
-  it('are refused with a wrong and a foreign secret, and to an unknown client, all alike', async () => {
+  it('The token endpoint gives the same error for a wrong secret, a foreign secret and an unknown client', async () => {
     const answers: unknown[] = [];
     for (const basic of ['demo-service:wrong', 'demo-service:demo-web-secret', 'nobody:demo-service-secret']) {
       const answer = ask({}, basic);
@@ -87,16 +87,16 @@ describe('Client credentials', () => {
     assert.equal(new Set(answers.map((body) => JSON.stringify(body))).size, 1);
   });
 
-  it('are refused to clients that are not registered for them', async () => {
+  it('The token endpoint refuses clients that are not registered for this grant type', async () => {
     await refused(ask({ client_id: 'demo-notes' }), 400, 'unauthorized_client');
     await refused(ask({}, 'demo-web:demo-web-secret'), 400, 'unauthorized_client');
   });
 
-  it('are refused for an API that the machine may not use', async () => {
+  it('The token endpoint refuses an API that the machine may not use', async () => {
     await refused(ask({ resource: 'https://unknown.example' }, BASIC), 400, 'invalid_target');
   });
 
-  it('are the only way that a machine gets tokens', async () => {
+  it('A machine receives no tokens by any other grant type', async () => {
     const code = { grant_type: 'authorization_code', code: 'x', redirect_uri: 'https://app.example/' };
     await refused(tokenRequest(server.issuer, code, BASIC), 400, 'unauthorized_client');
     const password = { grant_type: 'password', username: 'alice@example.com', password: 'latchkey-demo' };

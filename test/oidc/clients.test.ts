@@ -46,7 +46,7 @@ describe('Clients in the store', () => {
   const ask = (basic: string): Promise<TokenAnswer> =>
     tokenRequest(server.issuer, { grant_type: 'client_credentials', scope: 'notes:read' }, basic);
 
-  it('get tokens without a restart, until they are deleted', async () => {
+  it('A stored client receives tokens without a restart, until it is deleted', async () => {
     assert.equal((await ask(`stored:${SECRET}`)).status, 401);
     await records.set(clientKey('stored'), machine('stored'));
     const { status, body } = await ask(`stored:${SECRET}`);
@@ -56,7 +56,7 @@ describe('Clients in the store', () => {
     assert.equal((await ask(`stored:${SECRET}`)).status, 401);
   });
 
-  it('are taken as they are now when their record changes', async () => {
+  it('A changed record takes effect at once', async () => {
     await records.set(clientKey('changing'), machine('changing'));
     assert.equal((await ask(`changing:${SECRET}`)).status, 200);
     await records.set(clientKey('changing'), {
@@ -67,12 +67,12 @@ describe('Clients in the store', () => {
     assert.equal((await ask('changing:another')).status, 200);
   });
 
-  it('are known by a secret of an earlier version, however short', async () => {
+  it('A short secret of an earlier version still authenticates its client', async () => {
     await records.set(clientKey('early'), { ...machine('early'), secret_hash: hashClientSecret('abc', systemRandom) });
     assert.equal((await ask('early:abc')).status, 200);
   });
 
-  it('sign people in', async () => {
+  it('A stored app can sign people in', async () => {
     const app: Client = {
       ...common,
       client_id: 'stored-app',
@@ -89,13 +89,13 @@ describe('Clients in the store', () => {
     assert.equal(status, 200);
   });
 
-  it('cannot take the name of a client of the configuration', async () => {
+  it('A stored client cannot replace a client of the configuration with the same id', async () => {
     await records.set(clientKey('demo-service'), machine('demo-service'));
     assert.equal((await ask(`demo-service:${SECRET}`)).status, 401);
     assert.equal((await ask('demo-service:demo-service-secret')).status, 200);
   });
 
-  it('hold no secret: what a thief of the store reads is refused', async () => {
+  it('The store holds no client secret, and the stored hash does not authenticate', async () => {
     const client = machine('stolen');
     await records.set(clientKey('stolen'), client);
     const stolen = JSON.stringify(await records.get(clientKey('stolen')));
@@ -107,7 +107,7 @@ describe('Clients in the store', () => {
 });
 
 describe('The origins of a client', () => {
-  it('are those listed and those of its redirect URIs, but none of an app’s own scheme', () => {
+  it('The origins include the listed ones and those of http redirect URIs, but none of custom schemes', () => {
     const client: Client = {
       ...common,
       client_id: 'app',

@@ -38,7 +38,7 @@ describe('Requests from other origins', () => {
 
   const allowed = (response: Response): string | null => response.headers.get('access-control-allow-origin');
 
-  it('are answered to the origins of the client’s redirect URIs and to those listed for it', async () => {
+  it("The token endpoint allows the origins of the client's redirect URIs and the listed ones", async () => {
     for (const origin of [appAt(1), LISTED]) {
       const response = await refreshFrom(origin);
       assert.deepEqual([response.status, allowed(response)], [200, origin]);
@@ -49,24 +49,24 @@ describe('Requests from other origins', () => {
 
   for (const [whose, origin] of [
     ['another client', () => appAt(2)],
-    ['nobody', () => 'https://evil.example'],
+    ['no client', () => 'https://evil.example'],
     ['a sandboxed frame', () => 'null'],
-    ['a host that begins alike', () => `${LISTED}.evil.example`],
+    ['a host with the same beginning', () => `${LISTED}.evil.example`],
   ] as const) {
-    it(`are refused to the origin of ${whose}`, async () => {
+    it(`The token endpoint refuses the origin of ${whose}`, async () => {
       const response = await refreshFrom(origin());
       assert.deepEqual([response.status, allowed(response)], [400, null]);
     });
   }
 
-  it('do no harm when they are refused: the token is still good', async () => {
+  it('A request that is refused for its origin leaves the refresh token valid', async () => {
     await refreshFrom('https://evil.example');
     const answer = await refresh(server.issuer, tokens['refresh_token']);
     assert.equal(answer.status, 200);
     tokens = answer.body as Record<string, string>;
   });
 
-  it('may ask /userinfo and /revoke from the client’s own origins only', async () => {
+  it("/userinfo and /revoke allow only the client's own origins", async () => {
     const userinfo = (origin: string): Promise<Response> =>
       fetch(`${server.issuer}/userinfo`, {
         headers: { origin, authorization: `Bearer ${String(tokens['access_token'])}` },
@@ -78,7 +78,7 @@ describe('Requests from other origins', () => {
     assert.equal(allowed(await post('/revoke', 'https://evil.example', parameters)), null);
   });
 
-  it('never reach the pages', async () => {
+  it('The pages send no CORS headers', async () => {
     for (const path of ['/authorize', '/logout', '/', '/interaction/x']) {
       const response = await fetch(server.issuer + path, { headers: { origin: appAt(1) } });
       assert.equal(allowed(response), null, path);

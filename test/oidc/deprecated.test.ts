@@ -24,7 +24,7 @@ const STORED: Client = {
   introspection: false,
 };
 
-describe('A client that is registered for what is no longer safe', () => {
+describe('Clients with deprecated grant types or response types', () => {
   const directory = new WorkingDirectory();
   let running: Process;
   before(async () => {
@@ -66,7 +66,7 @@ clients:
     directory.remove();
   });
 
-  it('is named in the log at the start with what it is, wherever it is kept', async () => {
+  it('The log names each such client at the start, whether it is configured or stored', async () => {
     const [configured] = await running.printed(/"level":40[^\n]*"client":"old-site","uses":(\[[^\]]*\])/, 1);
     assert.deepEqual(JSON.parse(configured ?? ''), ['grant type password', 'response type code token']);
     const [stored] = await running.printed(/"level":40[^\n]*"client":"stored-page","uses":(\[[^\]]*\])/, 1);

@@ -7,7 +7,7 @@ import { enterCode, poll, startDevice, withTelevision, type Device } from '../su
 import { ADMIN, ALICE, authorizationRequest, signIn, type Person } from '../support/flows.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 
-describe('The one question about a device', () => {
+describe('The consent page for a device', () => {
   let server: TestServer;
   beforeEach(async () => {
     server = await startTestServer({ change: withTelevision });
@@ -41,7 +41,7 @@ describe('The one question about a device', () => {
   }
 
   for (const isSignedIn of [true, false]) {
-    it(`names the app, the code and the scopes, and no other follows, ${isSignedIn ? 'signed in' : 'signed out'}`, async () => {
+    it(`One page names the app, the code and the scopes, and no other follows (${isSignedIn ? 'signed in' : 'signed out'})`, async () => {
       // An app that nobody has allowed anything, and again when it has been.
       for (const time of ['the first time', 'the second time']) {
         const [browser, device] = [new Browser(), await startDevice(server.issuer)];
@@ -65,7 +65,7 @@ describe('The one question about a device', () => {
   }
 
   for (const clientId of ['tv', 'box']) {
-    it(`counts for nobody whom another tab has signed in since it was put (${clientId})`, async () => {
+    it(`The answer does not count for an account that signed in after the page was shown (${clientId})`, async () => {
       const [browser, device] = [new Browser(), await startDevice(server.issuer, clientId)];
       const question = await enterCode(server.issuer, browser, device.userCode);
       await signInElsewhere(browser);
@@ -79,7 +79,7 @@ describe('The one question about a device', () => {
       assert.equal(await personOf(device), 'Admin');
     });
 
-    it(`counts for nobody else than whom it named (${clientId})`, async () => {
+    it(`The answer does not count for another account than the page named (${clientId})`, async () => {
       const [browser, device] = [new Browser(), await startDevice(server.issuer, clientId)];
       await signInElsewhere(browser, ALICE);
       const question = await enterCode(server.issuer, browser, device.userCode);
@@ -90,7 +90,7 @@ describe('The one question about a device', () => {
       await assertWaiting(device);
     });
 
-    it(`is put again to whom another tab has signed in while the device waited for a sign-in (${clientId})`, async () => {
+    it(`The server asks again if another tab signs in while the device waits for a sign-in (${clientId})`, async () => {
       const [browser, device] = [new Browser(), await startDevice(server.issuer, clientId)];
       const form = await confirm(browser, await enterCode(server.issuer, browser, device.userCode));
       assert.match(form.html, /type="password"/);
@@ -106,7 +106,7 @@ describe('The one question about a device', () => {
       await assertWaiting(device);
     });
 
-    it(`counts for whoever signs in by the device's own form, whatever another tab did (${clientId})`, async () => {
+    it(`The answer counts for the account that signs in with the device's own form (${clientId})`, async () => {
       const [browser, device] = [new Browser(), await startDevice(server.issuer, clientId)];
       const form = await confirm(browser, await enterCode(server.issuer, browser, device.userCode));
       await signInElsewhere(browser, ALICE);
@@ -118,10 +118,10 @@ describe('The one question about a device', () => {
   const DEMANDS: Record<string, { parameters: Record<string, string>; after: number; isAsked: boolean }> = {
     'max_age=0': { parameters: { max_age: '0' }, after: 1, isAsked: true },
     'a max_age that has passed': { parameters: { max_age: '60' }, after: 70, isAsked: true },
-    'a max_age that has not': { parameters: { max_age: '60' }, after: 10, isAsked: false },
+    'a max_age that has not passed': { parameters: { max_age: '60' }, after: 10, isAsked: false },
   };
   for (const [name, { parameters, after, isAsked }] of Object.entries(DEMANDS)) {
-    it(`comes before the password where the device demands a new sign-in: ${name}`, async () => {
+    it(`The page comes before the password if the device requires a new sign-in: ${name}`, async () => {
       const browser = new Browser();
       await signInElsewhere(browser, ALICE);
       travel(after);
@@ -136,7 +136,7 @@ describe('The one question about a device', () => {
     });
   }
 
-  it('names whoever signs in as another than the one whom it named', async () => {
+  it('A second page names the account if another person signs in than the first page named', async () => {
     const browser = new Browser();
     await signInElsewhere(browser, ALICE);
     const device = await startDevice(server.issuer, 'tv', { scope: 'openid profile', max_age: '0' });

@@ -8,7 +8,7 @@ import { withoutOwnScript } from '../support/own-script.ts';
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { apiOf, verified } from '../support/tokens.ts';
 
-describe('A device without a browser (RFC 8628)', () => {
+describe('Device authorization (RFC 8628)', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer({ change: withTelevision });
@@ -16,7 +16,7 @@ describe('A device without a browser (RFC 8628)', () => {
   afterEach(returnToPresent);
   after(() => server.close());
 
-  it('finds the endpoint in the metadata, and gets codes, addresses, a life and an interval', async () => {
+  it('The device finds the endpoint in the metadata and receives codes, URLs, expiry and interval', async () => {
     const metadata = await fetch(`${server.issuer}/.well-known/oauth-authorization-server`);
     const { device_authorization_endpoint: endpoint } = (await metadata.json()) as Record<string, unknown>;
     assert.equal(endpoint, `${server.issuer}/device_authorization`);
@@ -32,7 +32,7 @@ describe('A device without a browser (RFC 8628)', () => {
     });
   });
 
-  it('waits while nobody has answered, and gets tokens once somebody let it in', async () => {
+  it('The device receives authorization_pending until a person approves it, and then its tokens', async () => {
     const device = await startDevice(server.issuer);
     const waiting = await poll(server.issuer, device);
     assert.deepEqual([waiting.status, waiting.body['error']], [400, 'authorization_pending']);
@@ -46,7 +46,7 @@ describe('A device without a browser (RFC 8628)', () => {
     assert.equal(again.status, 200);
   });
 
-  it('stays signed in when the browser that let it in signs out', async () => {
+  it('The device stays signed in when the browser that approved it signs out', async () => {
     const [browser, device] = [new Browser(), await startDevice(server.issuer)];
     await letIn(server.issuer, browser, device);
     const { body } = await poll(server.issuer, device);
@@ -56,7 +56,7 @@ describe('A device without a browser (RFC 8628)', () => {
     assert.equal(again.status, 200, JSON.stringify(again.body));
   });
 
-  it('that proves who it is, and is of the house, needs no consent beside the confirmation', async () => {
+  it('A confidential first-party device needs only the confirmation, and no consent', async () => {
     const [browser, device] = [new Browser(), await startDevice(server.issuer, 'box')];
     const confirm = await enterCode(server.issuer, browser, device.userCode);
     const done = await browser.submit(await browser.submit(confirm, { confirm: 'yes' }), { ...ALICE });
@@ -64,7 +64,7 @@ describe('A device without a browser (RFC 8628)', () => {
     assert.equal((await poll(server.issuer, device)).status, 200);
   });
 
-  it('has a code that works once, and a replay ends what it gave', async () => {
+  it('A device code works once, and its replay revokes the issued tokens', async () => {
     const device = await startDevice(server.issuer);
     await letIn(server.issuer, new Browser(), device);
     const answers = await Promise.all([1, 2, 3].map(() => poll(server.issuer, device)));
@@ -80,7 +80,7 @@ describe('A device without a browser (RFC 8628)', () => {
     assert.equal(family.body['error'], 'invalid_grant');
   });
 
-  it('cannot fetch what another device was allowed', async () => {
+  it('The token endpoint refuses a device code that was issued to another client', async () => {
     const device = await startDevice(server.issuer);
     await letIn(server.issuer, new Browser(), device);
     assert.equal((await poll(server.issuer, device, 'radio')).body['error'], 'invalid_grant');
@@ -88,7 +88,7 @@ describe('A device without a browser (RFC 8628)', () => {
     assert.equal((await poll(server.issuer, device)).status, 200);
   });
 
-  it('learns that its code has expired, and so does the person', async () => {
+  it('The device receives expired_token, and the person sees that the code has expired', async () => {
     const [browser, device] = [new Browser(), await startDevice(server.issuer)];
     const page = await browser.visit(`${server.issuer}/device`);
     travel(601);
@@ -101,7 +101,7 @@ describe('A device without a browser (RFC 8628)', () => {
     assert.equal((await poll(server.issuer, device)).body['error'], 'invalid_grant');
   });
 
-  it('learns that it was refused, on the page that asks or on the one that signs in', async () => {
+  it('The device receives access_denied if the person refuses the confirmation or cancels the sign-in', async () => {
     for (const refuse of ['at once', 'instead of a sign-in']) {
       const [browser, device] = [new Browser(), await startDevice(server.issuer)];
       let page = await enterCode(server.issuer, browser, device.userCode);
@@ -117,7 +117,7 @@ describe('A device without a browser (RFC 8628)', () => {
     }
   });
 
-  it('that polls too often is told to slow down, by five seconds more each time', async () => {
+  it('The device receives slow_down if it polls too often, and the interval grows by five seconds', async () => {
     const device = await startDevice(server.issuer);
     const errorAfter = async (seconds: number): Promise<unknown> => {
       travel(seconds);
@@ -130,14 +130,14 @@ describe('A device without a browser (RFC 8628)', () => {
     assert.equal(await errorAfter(15), 'authorization_pending');
   });
 
-  it('is answered at once when it polls too often but somebody has let it in', async () => {
+  it('An approved device receives its tokens at once, even if it polls too early', async () => {
     const device = await startDevice(server.issuer);
     await poll(server.issuer, device);
     await letIn(server.issuer, new Browser(), device);
     assert.equal((await poll(server.issuer, device)).status, 200);
   });
 
-  it('may not be a client that is registered for other grants', async () => {
+  it('The endpoint refuses a client that is registered for other grant types', async () => {
     const response = await fetch(`${server.issuer}/device_authorization`, {
       method: 'POST',
       body: new URLSearchParams({ client_id: 'demo-notes', scope: 'openid' }),
@@ -146,7 +146,7 @@ describe('A device without a browser (RFC 8628)', () => {
   });
 });
 
-describe('The pages that let a device in', () => {
+describe('The device pages', () => {
   let server: TestServer;
   beforeEach(async () => {
     server = await startTestServer({ change: withTelevision });
@@ -156,7 +156,7 @@ describe('The pages that let a device in', () => {
     await server.close();
   });
 
-  it('take the code however it is typed', async () => {
+  it('The page accepts the user code in any spelling', async () => {
     const { userCode } = await startDevice(server.issuer);
     const bare = userCode.replace('-', '');
     for (const typed of [userCode.toLowerCase(), bare, ` ${bare.slice(0, 4)} ${bare.slice(4).toLowerCase()} `]) {
@@ -165,7 +165,7 @@ describe('The pages that let a device in', () => {
     }
   });
 
-  it('say which app asks, for what, from where, and who would let it in', async () => {
+  it('The confirmation page names the app, the scopes, the client address and the account', async () => {
     const browser = new Browser();
     await letIn(server.issuer, browser, await startDevice(server.issuer));
     const { userCode } = await startDevice(server.issuer);
@@ -175,7 +175,7 @@ describe('The pages that let a device in', () => {
     assert.match(html, /Did somebody send you this code/);
   });
 
-  it('open with the code in place from the address that the device shows, and work without a script', async () => {
+  it('The verification_uri_complete opens the page with the code filled in, without a script', async () => {
     const device = await startDevice(server.issuer);
     const browser = new Browser();
     const page = await browser.visit(String(device.answer['verification_uri_complete']));
@@ -187,7 +187,7 @@ describe('The pages that let a device in', () => {
     assert.equal((await poll(server.issuer, device)).body['error'], 'authorization_pending');
   });
 
-  it('let a person who turned back type the code again', async () => {
+  it('A person who turned back can enter the code again', async () => {
     const [browser, device] = [new Browser(), await startDevice(server.issuer)];
     const confirm = await enterCode(server.issuer, browser, device.userCode);
     assert.match((await browser.submit(confirm, { confirm: 'yes' })).html, /type="password"/);
@@ -195,7 +195,7 @@ describe('The pages that let a device in', () => {
     assert.equal((await poll(server.issuer, device)).status, 200);
   });
 
-  it('draw the address as a picture, whether the code is good or not, and nothing but an address of this server', async () => {
+  it('The QR code endpoint draws the verification URL for any well-formed code, and nothing else', async () => {
     const picture = await fetch(`${server.issuer}/device/qr.svg?user_code=WDJB-MJHT`);
     assert.equal(picture.headers.get('content-type'), 'image/svg+xml');
     assert.match(await picture.text(), /^<svg /);
@@ -208,7 +208,7 @@ describe('The pages that let a device in', () => {
       assert.equal((await fetch(`${server.issuer}/device/qr.svg${query}`)).status, 404, query);
   });
 
-  it('take no form but their own: neither without its token nor from another browser', async () => {
+  it('The page refuses a form without its token or from another browser', async () => {
     const device = await startDevice(server.issuer);
     const browser = new Browser();
     const confirm = await enterCode(server.issuer, browser, device.userCode);
@@ -227,7 +227,7 @@ describe('The pages that let a device in', () => {
     assert.equal((await poll(server.issuer, device)).body['error'], 'authorization_pending');
   });
 
-  it('say what to do in a browser that sends no cookies', async () => {
+  it('The page explains what to do if the browser sends no cookies', async () => {
     for (const path of ['/device', '/device/some-interaction']) {
       const page = await new Browser().visit(server.issuer + path, path === '/device' ? { method: 'POST' } : {});
       assert.equal(page.status, 400);
@@ -235,7 +235,7 @@ describe('The pages that let a device in', () => {
     }
   });
 
-  it('count the first of two people who answer one code', async () => {
+  it('The first of two people who answer the same code wins', async () => {
     const device = await startDevice(server.issuer);
     const [alice, mallory] = [new Browser(), new Browser()];
     const questions = [];

@@ -13,12 +13,12 @@ describe('Discovery and /jwks', () => {
   const metadata = async (): Promise<Record<string, unknown>> =>
     (await (await get('/.well-known/openid-configuration')).json()) as Record<string, unknown>;
 
-  it('says the same at both well-known addresses', async () => {
+  it('Both well-known paths return the same document', async () => {
     const [openid, oauth] = await Promise.all(DOCUMENTS.map(async (path) => (await get(path)).text()));
     assert.equal(oauth, openid);
   });
 
-  it('names the issuer and the endpoints', async () => {
+  it('The metadata names the issuer and the endpoints', async () => {
     const { issuer } = server;
     const document = await metadata();
     const named = Object.fromEntries(
@@ -41,7 +41,7 @@ describe('Discovery and /jwks', () => {
     });
   });
 
-  it('advertises what the server does, and neither implicit flow nor plain PKCE', async () => {
+  it('The metadata advertises what the server supports, without the implicit grant and plain PKCE', async () => {
     const document = await metadata();
     assert.deepEqual(document['response_types_supported'], ['code']);
     assert.deepEqual(document['code_challenge_methods_supported'], ['S256']);
@@ -78,7 +78,7 @@ describe('Discovery and /jwks', () => {
     assert.equal(document['backchannel_logout_supported'], true);
   });
 
-  it('publishes a key per algorithm, each with its use and name, and no private half', async () => {
+  it('/jwks publishes one key per algorithm with its use and kid, and no private members', async () => {
     const { keys } = (await (await get('/jwks')).json()) as { keys: Record<string, string>[] };
     assert.deepEqual(keys.map(({ alg }) => alg).sort(), ['ES256', 'RS256']);
     assert.equal(new Set(keys.map(({ kid }) => kid)).size, keys.length);
@@ -89,7 +89,7 @@ describe('Discovery and /jwks', () => {
   });
 
   for (const path of DOCUMENTS) {
-    it(`lets anybody keep ${path}, and asks with its ETag whether it changed`, async () => {
+    it(`${path} is publicly cacheable and supports conditional requests with its ETag`, async () => {
       const response = await get(path);
       const etag = response.headers.get('etag') ?? '';
       assert.match(response.headers.get('content-type') ?? '', /^application\/json/);
@@ -106,7 +106,7 @@ describe('Discovery and /jwks', () => {
       assert.equal((await get(path, { headers: { 'if-none-match': '"other"' } })).status, 200);
     });
 
-    it(`answers HEAD ${path} like GET, without the body`, async () => {
+    it(`${path} answers HEAD like GET, without the body`, async () => {
       const [whole, head] = await Promise.all([get(path), get(path, { method: 'HEAD' })]);
       assert.equal(head.status, 200);
       assert.equal(head.headers.get('etag'), whole.headers.get('etag'));
@@ -114,7 +114,7 @@ describe('Discovery and /jwks', () => {
       assert.equal(await head.text(), '');
     });
 
-    it(`lets apps of every origin read ${path}`, async () => {
+    it(`${path} is readable from every origin`, async () => {
       const origin = 'https://app.example';
       const response = await get(path, { headers: { origin } });
       assert.equal(response.headers.get('access-control-allow-origin'), '*');
@@ -126,7 +126,7 @@ describe('Discovery and /jwks', () => {
       assert.ok(['*', origin].includes(preflight.headers.get('access-control-allow-origin') ?? ''));
     });
 
-    it(`refuses to have ${path} written`, async () => {
+    it(`${path} refuses POST with status 405`, async () => {
       const response = await get(path, { method: 'POST' });
       assert.equal(response.status, 405);
       assert.match(response.headers.get('allow') ?? '', /GET/);

@@ -10,7 +10,7 @@ interface Made {
   readonly key?: CryptoKey | Uint8Array;
 }
 
-describe('A DPoP proof at the token endpoint (RFC 9449 §4.3)', () => {
+describe('DPoP proofs at the token endpoint (RFC 9449 §4.3)', () => {
   let server: TestServer;
   let key: CryptoKey;
   let jwk: JWK;
@@ -48,48 +48,48 @@ describe('A DPoP proof at the token endpoint (RFC 9449 §4.3)', () => {
   }
 
   const good: Record<string, () => Made> = {
-    'all that it must say': () => ({}),
-    'a query and a fragment behind the address': () => ({ claims: { htu: `${server.issuer}/token?x=1#y` } }),
-    'the address in another case': () => ({ claims: { htu: `${server.issuer.toUpperCase()}/token` } }),
-    'an algorithm of the list with a key of its own kind': () => ({ header: { alg: 'ES256' } }),
+    'all required claims': () => ({}),
+    'a query and a fragment in htu': () => ({ claims: { htu: `${server.issuer}/token?x=1#y` } }),
+    'htu in capitals': () => ({ claims: { htu: `${server.issuer.toUpperCase()}/token` } }),
+    'a listed algorithm and a matching key': () => ({ header: { alg: 'ES256' } }),
   };
   for (const [what, made] of Object.entries(good)) {
-    it(`is taken with ${what}`, async () => {
+    it(`The token endpoint accepts a proof with ${what}`, async () => {
       const { status, body } = await ask(await proof(made()));
       assert.deepEqual([status, body['token_type']], [200, 'DPoP'], JSON.stringify(body));
     });
   }
 
   const faulty: Record<string, () => Promise<string> | string> = {
-    'that is no JWT': () => 'proof',
-    'of two': async () => `${await proof()}, ${await proof()}`,
+    'that is not a JWT': () => 'proof',
+    'that is a list of two': async () => `${await proof()}, ${await proof()}`,
     'of another type': () => proof({ header: { typ: 'JWT' } }),
     'without a type': () => proof({ header: { typ: undefined } }),
-    'that nobody signed': () =>
+    'without a signature': () =>
       new UnsecuredJWT({ jti: 'x', htm: 'POST', htu: `${server.issuer}/token`, iat: now() }).encode(),
     'signed with a shared secret': () =>
       proof({ header: { alg: 'HS256', jwk: { kty: 'oct', k: btoa('x'.repeat(32)) } }, key: Buffer.alloc(32, 'x') }),
     'without its key': () => proof({ header: { jwk: undefined } }),
     'with a private key': async () => proof({ header: { jwk: await exportJWK(key) } }),
-    'with the key of another': () => proof({ header: { jwk: other.jwk } }),
-    'signed by another': () => proof({ key: other.privateKey }),
-    'without a name': () => proof({ claims: { jti: undefined } }),
-    'without a method': () => proof({ claims: { htm: undefined } }),
+    'with another public key': () => proof({ header: { jwk: other.jwk } }),
+    'signed with another private key': () => proof({ key: other.privateKey }),
+    'without jti': () => proof({ claims: { jti: undefined } }),
+    'without htm': () => proof({ claims: { htm: undefined } }),
     'for another method': () => proof({ claims: { htm: 'GET' } }),
-    'without an address': () => proof({ claims: { htu: undefined } }),
-    'for another address': () => proof({ claims: { htu: `${server.issuer}/userinfo` } }),
+    'without htu': () => proof({ claims: { htu: undefined } }),
+    'for another URL': () => proof({ claims: { htu: `${server.issuer}/userinfo` } }),
     'for another host': () => proof({ claims: { htu: 'https://elsewhere.example/token' } }),
-    'without a time': () => proof({ claims: { iat: undefined } }),
+    'without iat': () => proof({ claims: { iat: undefined } }),
   };
   for (const [what, made] of Object.entries(faulty)) {
-    it(`is refused where it is one ${what}`, async () => {
+    it(`The token endpoint refuses a proof ${what}`, async () => {
       const { status, body } = await ask(await made());
       assert.deepEqual([status, body['error']], [400, 'invalid_dpop_proof'], JSON.stringify(body));
       assert.equal(body['access_token'], undefined);
     });
   }
 
-  it('is refused from an hour ago or ahead, with a nonce for the next one (§8)', async () => {
+  it('The token endpoint answers use_dpop_nonce to a proof from an hour ago or ahead (§8)', async () => {
     for (const iat of [now() - 3600, now() + 3600]) {
       const { status, body, nonce } = await ask(await proof({ claims: { iat } }));
       assert.deepEqual([status, body['error']], [400, 'use_dpop_nonce']);
@@ -98,7 +98,7 @@ describe('A DPoP proof at the token endpoint (RFC 9449 §4.3)', () => {
     }
   });
 
-  it('is refused the second time as long as any node accepts its time, within the skew of their clocks', async () => {
+  it('The token endpoint refuses a repeated proof as long as any node accepts its time, despite clock skew', async () => {
     const SKEW = 60;
     let later = 0;
     const clock = { now: () => performance.timeOrigin + performance.now() + later * 1000 };

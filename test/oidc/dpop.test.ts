@@ -43,7 +43,7 @@ describe('DPoP', () => {
     });
   }
 
-  it('binds the access token to the key that was shown', async () => {
+  it('The access token is bound to the key of the proof', async () => {
     const holder = await newHolder();
     const { body } = await boundTokens(holder, 'openid notes:read');
     assert.equal(body['token_type'], 'DPoP');
@@ -51,7 +51,7 @@ describe('DPoP', () => {
     assert.deepEqual(claims['cnf'], { jkt: await calculateJwkThumbprint(holder.jwk) });
   });
 
-  it('binds a public client’s refresh token: a thief without the key gets nothing', async () => {
+  it('The refresh token of a public client works only with the key that it is bound to', async () => {
     const [holder, thief] = [await newHolder(), await newHolder()];
     const { body } = await boundTokens(holder, 'openid');
     const parameters = { grant_type: 'refresh_token', refresh_token: body['refresh_token'] ?? '' };
@@ -62,7 +62,7 @@ describe('DPoP', () => {
     assert.equal((await post(await tokenProof(holder), parameters)).status, 200);
   });
 
-  it('refuses at /userinfo a bound token as a bearer, and with a proof for another token', async () => {
+  it('/userinfo refuses a bound token as a bearer token, and with the proof for another token', async () => {
     const holder = await newHolder();
     const { body } = await boundTokens(holder, 'openid');
     const token = body['access_token'] ?? '';
@@ -76,14 +76,14 @@ describe('DPoP', () => {
     assert.equal(await ask({ authorization: `DPoP ${token}`, dpop: await shown(hash(token)) }), 200);
   });
 
-  it('takes a proof once, also from two at the same moment', async () => {
+  it('A proof works once, even in simultaneous requests', async () => {
     const holder = await newHolder();
     const once = await tokenProof(holder);
     const answers = await Promise.all([1, 2, 3].map(() => boundTokens(holder, 'openid', once)));
     assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 400, 400]);
   });
 
-  it('refuses a proof for another address or another method', async () => {
+  it('The token endpoint refuses a proof for another URL or another method', async () => {
     const holder = await newHolder();
     for (const more of [{ htu: 'https://elsewhere.example/token' }, { htm: 'GET' }]) {
       const { status, body } = await boundTokens(holder, 'openid', await tokenProof(holder, more));

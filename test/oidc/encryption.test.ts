@@ -16,7 +16,7 @@ import { apiOf, verified } from '../support/tokens.ts';
 
 const SECRET = 'a-web-client-secret-of-sufficient-length-01';
 
-describe('What only one reader shall read', () => {
+describe('Encryption to a single reader', () => {
   let server: TestServer;
   let privateKey: CryptoKey;
 
@@ -56,7 +56,7 @@ describe('What only one reader shall read', () => {
     return new TextDecoder().decode(plaintext);
   }
 
-  it('is an ID token, signed and then encrypted to the app', async () => {
+  it('The ID token is signed and then encrypted to the client', async () => {
     const { id_token: token } = await tokensFor(server.issuer);
     const { alg, enc, cty } = decodeProtectedHeader(token ?? '');
     assert.deepEqual([alg, enc, cty], ['ECDH-ES+A256KW', 'A256GCM', 'JWT']);
@@ -64,7 +64,7 @@ describe('What only one reader shall read', () => {
     assert.equal(typeof claims.sub, 'string');
   });
 
-  it('is what /userinfo says, signed and then encrypted to the app', async () => {
+  it('The userinfo response is signed and then encrypted to the client', async () => {
     const { access_token: token } = await tokensFor(server.issuer);
     const response = await fetch(`${server.issuer}/userinfo`, { headers: { authorization: `Bearer ${token}` } });
     assert.match(response.headers.get('content-type') ?? '', /^application\/jwt/);
@@ -72,7 +72,7 @@ describe('What only one reader shall read', () => {
     assert.equal(claims['email'], 'alice@example.com');
   });
 
-  it('is an access token, signed and then encrypted to its API', async () => {
+  it('The access token is signed and then encrypted to its API', async () => {
     const api = apiOf(server.issuer);
     const request = { grant_type: 'client_credentials', scope: 'notes:read' };
     const { body } = await tokenRequest(server.issuer, request, 'demo-service:demo-service-secret');
@@ -81,7 +81,7 @@ describe('What only one reader shall read', () => {
   });
 });
 
-describe('An ID token signed with the secret of its app', () => {
+describe('An ID token that is signed with the client secret', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer({
@@ -98,7 +98,7 @@ describe('An ID token signed with the secret of its app', () => {
   });
   after(() => server.close());
 
-  it('verifies with the secret', async () => {
+  it('The ID token verifies with the client secret', async () => {
     const { id_token: token } = await tokensFor(server.issuer, { clientId: 'demo-web' });
     const { protectedHeader, payload } = await jwtVerify(token ?? '', new TextEncoder().encode('demo-web-secret'), {
       issuer: server.issuer,
@@ -108,7 +108,7 @@ describe('An ID token signed with the secret of its app', () => {
     assert.deepEqual([protectedHeader.alg, protectedHeader.kid, typeof payload.sub], ['HS256', undefined, 'string']);
   });
 
-  it('is advertised only where it is allowed', async () => {
+  it('The metadata advertises HS256 only if the operator allows it', async () => {
     await using other = await startTestServer();
     const algorithms = async ({ issuer }: TestServer): Promise<unknown> => {
       const answer = await fetch(`${issuer}/.well-known/openid-configuration`);

@@ -20,12 +20,12 @@ const rows = new Map<string, (typeof engineOverrides)[number]>(
   }),
 );
 
-describe('The table of what the server replaces in the engine', () => {
-  it('has a probe for each of its rows', () => {
+describe('The table of engine overrides', () => {
+  it('Each row of the table has a probe', () => {
     assert.deepEqual(probes.map(({ row }) => row).toSorted(), [...rows.keys()].toSorted());
   });
 
-  describe('in whole', () => {
+  describe('With all rows', () => {
     let server: ProbedServer;
     before(async () => {
       server = await startProbed();
@@ -33,13 +33,13 @@ describe('The table of what the server replaces in the engine', () => {
     after(() => server.close());
 
     for (const { row, good, ...probe } of probes)
-      it(`makes the server answer as it should where it has "${row}"`, async () => {
+      it(`The server gives its own answer with the row "${row}"`, async () => {
         assert.deepEqual(await probe.observe(server), good);
       });
   });
 
   for (const { row, bad, ...probe } of probes)
-    it(`leaves the engine to answer otherwise without "${row}"`, async () => {
+    it(`The engine gives another answer without the row "${row}"`, async () => {
       const server = await startProbed(rows.get(row) ?? assert.fail(`there is no row ${row}`));
       try {
         assert.deepEqual(await probe.observe(server), bad);

@@ -36,7 +36,7 @@ function differences(pristine: Inventory, ours: Inventory): string[] {
     .toSorted();
 }
 
-describe('The engine beside one that is as it was installed', () => {
+describe('The engine beside an unchanged engine', () => {
   let server: ProbedServer;
   let pristine: Inventory;
   before(async () => {
@@ -54,14 +54,14 @@ describe('The engine beside one that is as it was installed', () => {
     return { ...(await moduleInventory()), ...providerInventory(provider, client, parts) };
   }
 
-  it('differs by the rows of the table and by nothing else', async () => {
+  it('The engine differs only by the rows of the table', async () => {
     const rows = engineOverrides
       .filter(({ owner }) => owner !== 'event')
       .map(({ owner, method }) => `${owner} ${method}`);
     assert.deepEqual(differences(pristine, await inventory(server.provider)), [...new Set(rows)].toSorted());
   });
 
-  it('would be found to differ where another method were replaced, an instance’s too', async () => {
+  it('The comparison finds any other replaced method, even that of an instance', async () => {
     const { Client } = server.provider;
     const client = await Client.find('demo-notes');
     assert.ok(client !== undefined);
@@ -78,14 +78,14 @@ describe('The engine beside one that is as it was installed', () => {
     }
   });
 
-  it('has a listener for each event of the table, and otherwise only those that report', () => {
+  it('The engine has a listener for each event of the table, and otherwise only reporting listeners', () => {
     const emitter = server.provider as NodeJS.EventEmitter;
     const listeners = emitter.eventNames().flatMap((name) => emitter.listeners(name).map(() => String(name)));
     const events = engineOverrides.filter(({ owner }) => owner === 'event').map(({ method }) => method);
     assert.deepEqual(listeners.toSorted(), [...events, ...REPORTED].toSorted());
   });
 
-  it('emits each event of the table with the arguments that its listener takes', () => {
+  it('The engine emits each event of the table with the arguments that its listener takes', () => {
     const text = globSync('lib/**/*.js', { cwd: ENGINE })
       .map((file) => readFileSync(join(ENGINE, file), 'utf8'))
       .join('\n');
@@ -98,7 +98,7 @@ describe('The engine beside one that is as it was installed', () => {
   });
 });
 
-describe('A start on an engine that does not fit', () => {
+describe('A start with an incompatible engine', () => {
   const row = { owner: 'Client.prototype', method: 'includeSid', arity: 0, why: '', install: () => undefined } as const;
 
   for (const [bad, says] of [
@@ -112,7 +112,7 @@ describe('A start on an engine that does not fit', () => {
     [{ ...row, owner: 'grant', method: 'password' }, /grant "password"/],
     [{ ...row, owner: 'response mode', method: 'smoke' }, /response mode "smoke"/],
   ] as const)
-    it(`fails and says of ${bad.owner} ${bad.method} with ${bad.arity}: ${says.source}`, async () => {
+    it(`The start fails for ${bad.owner} ${bad.method} with ${bad.arity}: ${says.source}`, async () => {
       const table = engineOverrides as (typeof engineOverrides)[number][];
       table.push(bad);
       try {
@@ -126,7 +126,7 @@ describe('A start on an engine that does not fit', () => {
       }
     });
 
-  it('is what a check of a provider says before anything is installed', async () => {
+  it('The engine check finds a missing method before anything is installed', async () => {
     const server = await startProbed();
     try {
       assert.throws(() => checkEngine(server.provider, [{ ...row, method: 'gone' }], server.config), /"gone"/);

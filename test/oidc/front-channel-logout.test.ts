@@ -49,7 +49,7 @@ describe('Front-channel logout', () => {
   const framesOf = ({ html }: Page): URL[] =>
     [...html.matchAll(/<iframe src="([^"]*)"/g)].map(([, src = '']) => new URL(src.replaceAll('&amp;', '&')));
 
-  it('loads the address of every app of the session, and says which session to who asks for that', async () => {
+  it('The page loads the logout URI of every app of the session, with iss and sid if the app requires them', async () => {
     const { browser, idToken } = await signedIn(['demo-photos', 'demo-web', 'demo-notes']);
     const page = await browser.visit(logoutUrl({ id_token_hint: idToken }));
     const [photos, notes] = framesOf(page).sort((a, b) => b.port.localeCompare(a.port));
@@ -62,7 +62,7 @@ describe('Front-channel logout', () => {
     });
   });
 
-  it('lets the page frame these apps and nobody else, and leads on to where the app asked', async () => {
+  it('The policy allows only frames of these apps, and the page continues to the post-logout URI', async () => {
     const { browser, idToken } = await signedIn(['demo-notes']);
     const back = `${originOf(server.issuer, 1)}/`;
     const page = await browser.visit(
@@ -78,7 +78,7 @@ describe('Front-channel logout', () => {
     assert.ok(page.html.includes(`href="${back}?state=a%26b"`));
   });
 
-  it('comes after the question where there was one, and not where the person stays signed in', async () => {
+  it('The page appears after a confirmed sign-out, and not if the person stays signed in', async () => {
     const { browser } = await signedIn(['demo-notes']);
     const question = await browser.visit(logoutUrl());
     const stayed = await browser.submit(question, {});
@@ -87,13 +87,13 @@ describe('Front-channel logout', () => {
     assert.equal(framesOf(left).length, 1);
   });
 
-  it('has no page where no app has an address, or nobody is signed in', async () => {
+  it('The sign-out ends on the ordinary page if no app of the session has a logout URI', async () => {
     const { browser, idToken } = await signedIn(['demo-web']);
     const page = await browser.visit(logoutUrl({ id_token_hint: idToken }));
     assert.match(page.html, /You are signed out/);
   });
 
-  it('is advertised where it is on, and off by default', async () => {
+  it('The metadata advertises front-channel logout only if it is enabled', async () => {
     await using other = await startTestServer();
     const supported = async ({ issuer }: TestServer): Promise<unknown> => {
       const response = await fetch(`${issuer}/.well-known/openid-configuration`);
@@ -102,14 +102,14 @@ describe('Front-channel logout', () => {
     assert.deepEqual([await supported(server), await supported(other)], [true, undefined]);
   });
 
-  describe('in Chromium', () => {
+  describe('In Chromium', () => {
     let chromium: Chromium;
     before(async () => {
       chromium = await launchChromium();
     });
     after(() => chromium.close());
 
-    it('reaches the app in its frame, and then leads on without a script', async () => {
+    it('The app receives the request in its frame, and the page then continues without a script', async () => {
       const { browser, idToken } = await signedIn(['demo-notes']);
       const context = await chromium.newContext({ javaScriptEnabled: false });
       await context.addCookies(

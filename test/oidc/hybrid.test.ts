@@ -36,7 +36,7 @@ function halfHash(value: string | undefined): string {
   return hash.subarray(0, 16).toString('base64url');
 }
 
-describe('Response types beside the code', () => {
+describe('Implicit and hybrid response types', () => {
   let server: TestServer;
   let alice: Browser;
   before(async () => {
@@ -58,7 +58,7 @@ describe('Response types beside the code', () => {
 
   const nonceOf = ({ url }: { url: string }): string | null => new URL(url).searchParams.get('nonce');
 
-  it('are offered as far as an app is registered for them, or the operator wants it', async () => {
+  it('The metadata lists the response types that clients are registered for or the operator enables', async () => {
     const offered = async ({ issuer }: { issuer: string }) => {
       const response = await fetch(`${issuer}/.well-known/openid-configuration`);
       return ((await response.json()) as Record<string, string[]>)['response_types_supported']?.toSorted();
@@ -70,7 +70,7 @@ describe('Response types beside the code', () => {
     assert.deepEqual(await offered(byHand), ['code', 'code id_token']);
   });
 
-  it('give an opaque token for userinfo where no API is asked for', async () => {
+  it('The access token is opaque and valid for userinfo if the request names no API', async () => {
     for (const type of ['id_token token', 'code token', 'code id_token token']) {
       const answer = await fragment(request(type, { scope: 'openid' }));
       assert.deepEqual([answer['error'], answer['token_type'], answer['scope']], [undefined, 'Bearer', 'openid'], type);
@@ -82,7 +82,7 @@ describe('Response types beside the code', () => {
     }
   });
 
-  it('are refused to an app that is not registered for them, and where nobody is', async () => {
+  it('The server refuses a response type that the client is not registered for, or that nobody uses', async () => {
     for (const clientId of ['demo-notes', 'demo-photos']) {
       const refused = await fragment(request('id_token token', {}, clientId));
       assert.deepEqual([refused['error'], refused['access_token']], ['unauthorized_client', undefined]);
@@ -93,7 +93,7 @@ describe('Response types beside the code', () => {
     assert.equal(new URLSearchParams(new URL(page.url).hash.slice(1)).get('error'), 'unsupported_response_type');
   });
 
-  it('code id_token gives both, tied to each other, and no access token', async () => {
+  it('The response type "code id_token" returns a code and an ID token with c_hash, and no access token', async () => {
     const asked = request('code id_token');
     const answer = await fragment(asked);
     assert.equal(answer['access_token'], undefined);
@@ -112,7 +112,7 @@ describe('Response types beside the code', () => {
   });
 
   for (const type of ['code id_token token', 'id_token token', 'code token']) {
-    it(`${type} gives an access token as the token endpoint would`, async () => {
+    it(`The response type "${type}" returns an access token like that of the token endpoint`, async () => {
       const asked = request(type, { scope: 'openid notes:read', resource: apiOf(server.issuer) });
       const answer = await fragment(asked);
       const { claims } = await verified(server.issuer, answer['access_token'], apiOf(server.issuer));
@@ -129,19 +129,19 @@ describe('Response types beside the code', () => {
     });
   }
 
-  it('id_token gives an ID token alone', async () => {
+  it('The response type "id_token" returns only an ID token', async () => {
     const answer = await fragment(request('id_token', {}, 'demo-photos'));
     assert.deepEqual(Object.keys(answer).sort(), ['id_token', 'state']);
   });
 
-  it('need a nonce where an ID token comes by the browser', async () => {
+  it('The server requires a nonce if the response contains an ID token', async () => {
     for (const type of ['code id_token', 'id_token token']) {
       const answer = await fragment(request(type, { nonce: '' }));
       assert.deepEqual([answer['error'], answer['id_token']], ['invalid_request', undefined]);
     }
   });
 
-  it('never put a token into a query, which servers and logs see', async () => {
+  it('The server refuses response_mode=query for a response with tokens', async () => {
     for (const type of ['id_token token', 'code id_token', 'code token']) {
       const callback = await signIn(alice, request(type, { response_mode: 'query' }));
       const answer = new URLSearchParams(callback.search || callback.hash.slice(1));
@@ -150,13 +150,13 @@ describe('Response types beside the code', () => {
     }
   });
 
-  it('let an app without the code flow use no code', async () => {
+  it('The token endpoint refuses codes of a client that is not registered for the code flow', async () => {
     const parameters = { grant_type: 'authorization_code', code: 'x', client_id: 'demo-photos' };
     const { body } = await tokenRequest(server.issuer, parameters);
     assert.equal(body['error'], 'unauthorized_client');
   });
 
-  describe('as a form that Chromium sends', function () {
+  describe('A form_post response in Chromium', function () {
     this.timeout(60_000);
     let receiver: Server;
     const received: Record<string, string>[] = [];
@@ -170,7 +170,7 @@ describe('Response types beside the code', () => {
     });
     after((done) => receiver.close(done));
 
-    it('reach the app on another origin, under the policy of our pages', async () => {
+    it('The form_post response reaches the app on another origin under the policy of the pages', async () => {
       const chromium = await launchChromium();
       try {
         const page = await chromium.newPage();

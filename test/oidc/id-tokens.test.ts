@@ -21,7 +21,7 @@ describe('ID tokens', () => {
   after(() => server.close());
   afterEach(returnToPresent);
 
-  it('say who signed in, when and how, for which client and in which session', async () => {
+  it('An ID token names the account, the client, the session, and the time and method of the sign-in', async () => {
     const before = Math.floor(Date.now() / 1000);
     const request = authorizationRequest(server.issuer, 'demo-notes', { scope: 'openid' });
     const { body } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request));
@@ -40,7 +40,7 @@ describe('ID tokens', () => {
     assert.ok(Number(auth_time) >= before && Number(auth_time) <= iat);
   });
 
-  it('hold the claims of the scopes that were granted, and no others', async () => {
+  it('An ID token contains only the claims of the granted scopes', async () => {
     const claimsFor = async (scope: string): Promise<Record<string, unknown>> => {
       const { id_token } = await tokensFor(server.issuer, { parameters: { scope } });
       const { name, email, email_verified, roles } = (await verified(server.issuer, id_token, 'demo-notes')).claims;
@@ -52,7 +52,7 @@ describe('ID tokens', () => {
     assert.deepEqual(await claimsFor('openid roles'), { ...none, roles: ['user'] });
   });
 
-  it('are signed by RS256, which every library takes, unless the client chose another algorithm', async () => {
+  it('An ID token is signed with RS256 unless the client is registered for another algorithm', async () => {
     for (const [clientId, alg] of [
       ['demo-notes', 'RS256'],
       ['demo-photos', 'ES256'],
@@ -62,7 +62,7 @@ describe('ID tokens', () => {
     }
   });
 
-  it('name one person in all apps, but not one session', async () => {
+  it('The ID tokens of two apps have the same sub and different sids', async () => {
     const browser = new Browser();
     const [notes, photos] = [
       await tokensFor(server.issuer, { browser }),
@@ -77,7 +77,7 @@ describe('ID tokens', () => {
     assert.notEqual(inNotes['sid'], inPhotos['sid']);
   });
 
-  it('of a refresh keep the time and the session of the sign-in', async () => {
+  it('A refreshed ID token keeps the time and the session of the sign-in', async () => {
     const first = await tokensFor(server.issuer);
     travel(600);
     const { body } = await refresh(server.issuer, first['refresh_token']);
@@ -89,7 +89,7 @@ describe('ID tokens', () => {
     assert.ok((renewed.iat ?? 0) >= (old.iat ?? 0) + 600);
   });
 
-  it('of a refresh hold no nonce, the first and the next alike (OpenID Connect Core §12.2)', async () => {
+  it('A refreshed ID token contains no nonce (OpenID Connect Core §12.2)', async () => {
     const { browser, basic } = { browser: new Browser(), basic: 'demo-web:demo-web-secret' };
     for (const clientId of ['demo-notes', 'demo-web']) {
       const first = await tokensFor(server.issuer, { browser, clientId, parameters: { nonce: 'of-the-request' } });
@@ -105,7 +105,7 @@ describe('ID tokens', () => {
     }
   });
 
-  it('are not given without the scope openid', async () => {
+  it('A token response without the openid scope contains no ID token', async () => {
     const { id_token } = await tokensFor(server.issuer, { parameters: { scope: 'notes:read', nonce: '' } });
     assert.equal(id_token, undefined);
   });

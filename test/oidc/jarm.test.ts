@@ -8,7 +8,7 @@ import { ALICE, authorizationRequest, exchangeCode, signIn } from '../support/fl
 import { startTestServer, type TestServer } from '../support/server.ts';
 import { verified } from '../support/tokens.ts';
 
-describe('Signed answers (JARM)', () => {
+describe('Signed authorization responses (JARM)', () => {
   let server: TestServer;
   let alice: Browser;
   let privateKey: CryptoKey;
@@ -42,7 +42,7 @@ describe('Signed answers (JARM)', () => {
     return (await verified(server.issuer, response ?? '', clientId)).claims;
   }
 
-  it('hold the code, the state and the issuer, for one client and for minutes', async () => {
+  it('The signed response contains code, state and iss, for one client and a few minutes', async () => {
     for (const mode of ['jwt', 'query.jwt']) {
       const request = ask(mode, 'demo-notes', { state: 'of-the-app' });
       const callback = await signIn(alice, request);
@@ -55,7 +55,7 @@ describe('Signed answers (JARM)', () => {
     }
   });
 
-  it('come in the fragment or in a form where the client asks for it', async () => {
+  it('The signed response arrives in the fragment or in a form if the client requests it', async () => {
     const callback = await signIn(alice, ask('fragment.jwt'));
     const fragment = new URLSearchParams(callback.hash.slice(1));
     assert.equal(typeof (await opened(fragment.get('response')))['code'], 'string');
@@ -65,13 +65,13 @@ describe('Signed answers (JARM)', () => {
     assert.equal(typeof (await opened(hidden['response'] ?? ''))['code'], 'string');
   });
 
-  it('hold refusals too', async () => {
+  it('An error response is signed, too', async () => {
     const callback = await signIn(alice, ask('jwt', 'demo-notes', { prompt: 'none', max_age: '0' }));
     assert.deepEqual([...callback.searchParams.keys()], ['response']);
     assert.equal(typeof (await opened(callback.searchParams.get('response')))['error'], 'string');
   });
 
-  it('are encrypted to the client where it has registered a key for that', async () => {
+  it('The signed response is encrypted if the client has registered an encryption key', async () => {
     const callback = await signIn(alice, ask('jwt', 'demo-web'));
     const response = callback.searchParams.get('response') ?? '';
     assert.equal(decodeProtectedHeader(response).enc, 'A256GCM');
@@ -80,14 +80,14 @@ describe('Signed answers (JARM)', () => {
     assert.deepEqual([header.alg, typeof claims['code']], ['RS256', 'string']);
   });
 
-  it('are told from others: an app of its own mode gets no plain answer', async () => {
+  it('A signed response has no plain parameters, and a plain response still has iss', async () => {
     const callback = await signIn(alice, ask('jwt'));
     assert.deepEqual([callback.searchParams.get('code'), callback.searchParams.get('iss')], [null, null]);
     const plain = await signIn(alice, ask('query'));
     assert.equal(plain.searchParams.get('iss'), server.issuer);
   });
 
-  it('are advertised', async () => {
+  it('The metadata advertises the signing algorithms and the response modes', async () => {
     const response = await fetch(`${server.issuer}/.well-known/openid-configuration`);
     const document = (await response.json()) as Record<string, string[]>;
     assert.deepEqual(document['authorization_signing_alg_values_supported'], ['ES256', 'RS256']);
@@ -95,7 +95,7 @@ describe('Signed answers (JARM)', () => {
       assert.ok(document['response_modes_supported']?.includes(mode), mode);
   });
 
-  describe('in Chromium', () => {
+  describe('In Chromium', () => {
     let chromium: Chromium;
     before(async () => {
       chromium = await launchChromium();
@@ -106,7 +106,7 @@ describe('Signed answers (JARM)', () => {
       ['form_post', 'code'],
       ['form_post.jwt', 'response'],
     ] as const) {
-      it(`a ${mode} answer reaches its app past the policy of our pages`, async () => {
+      it(`A ${mode} response reaches its app under the policy of the pages`, async () => {
         const page = await chromium.newPage();
         const complaints: string[] = [];
         page.on('console', (message) => complaints.push(message.text()));

@@ -43,7 +43,7 @@ for (const backend of serverStores) {
       await until(async () => !(await (await fetch(`${node}/jwks`)).text()).includes(kid));
     }
 
-    it('has every node stop publishing the key and sign with another, and every API refuse its tokens', async () => {
+    it('All nodes unpublish a revoked key and sign with another, and the kit refuses its access tokens', async () => {
       const { issuer } = first;
       const browser = new Browser();
       const parameters = { scope: 'openid offline_access notes:read', prompt: 'consent' };
@@ -71,7 +71,7 @@ for (const backend of serverStores) {
       );
     });
 
-    it('has the key’s ID tokens refused as hints', async () => {
+    it('The server refuses the ID tokens of a revoked key as hints', async () => {
       const { issuer } = first;
       const browser = new Browser();
       const { id_token = '' } = await tokensFor(issuer, { browser });

@@ -51,7 +51,7 @@ const machineToken = (issuer: string, alg: SigningAlgorithm) =>
     'demo-service:demo-service-secret',
   );
 
-describe('A server whose keys are in an HSM', () => {
+describe('A server with keys in an HSM', () => {
   let token: Pkcs11;
   let server: TestServer;
   let issuer: string;
@@ -67,7 +67,7 @@ describe('A server whose keys are in an HSM', () => {
   const keySet = async (): Promise<Record<string, string>[]> =>
     ((await (await fetch(`${issuer}/jwks`)).json()) as { keys: Record<string, string>[] }).keys;
 
-  it('publishes a public key of each algorithm, like any other', async () => {
+  it('The server publishes a public key for each algorithm of the HSM', async () => {
     const shown = (await keySet()).map((key) => [key['alg'], key['use'], Object.keys(key).toSorted().join(' ')]);
     assert.deepEqual(shown, [
       ['RS256', 'sig', 'alg e kid kty n use'],
@@ -79,13 +79,13 @@ describe('A server whose keys are in an HSM', () => {
   });
 
   for (const alg of ALGORITHMS) {
-    it(`signs access tokens with ${alg} there`, async () => {
+    it(`The HSM signs access tokens with ${alg}`, async () => {
       const { status, body } = await machineToken(issuer, alg);
       assert.equal(status, 200, JSON.stringify(body));
       assert.equal((await verified(issuer, String(body['access_token']), apiFor(alg))).header.alg, alg);
     });
 
-    it(`signs ID tokens with ${alg} there, and takes them as a hint`, async () => {
+    it(`The HSM signs ID tokens with ${alg}, and the server accepts them as hints`, async () => {
       const browser = new Browser();
       const { id_token = '' } = await tokensFor(issuer, { clientId: `app-${alg}`, browser });
       assert.equal((await verified(issuer, id_token, `app-${alg}`)).header.alg, alg);
@@ -94,7 +94,7 @@ describe('A server whose keys are in an HSM', () => {
     });
   }
 
-  it('signs a hundred tokens at once', async () => {
+  it('The HSM signs a hundred simultaneous tokens', async () => {
     const answers = await Promise.all(
       Array.from({ length: 100 }, (_, index) => machineToken(issuer, ALGORITHMS[index % 4] ?? 'RS256')),
     );
@@ -108,8 +108,8 @@ describe('A server whose keys are in an HSM', () => {
     assert.equal(kids.size, ALGORITHMS.length);
   });
 
-  describe('that is away', () => {
-    it('answers 503 and says so, uses up neither code nor refresh token, and goes on when it is back', async () => {
+  describe('While the HSM is away', () => {
+    it('The server answers 503, keeps the code and the refresh token valid, and recovers with the HSM', async () => {
       const { refresh_token } = await tokensFor(issuer, {
         parameters: { scope: 'openid offline_access', prompt: 'consent' },
       });
@@ -140,8 +140,8 @@ describe('A server whose keys are in an HSM', () => {
   });
 });
 
-describe('A server that the HSM does not let in', () => {
-  it('does not start, and says why', async () => {
+describe('An HSM that refuses the PIN', () => {
+  it('The server does not start, and the error names the setting', async () => {
     const refused = inHsm({ ...freshToken(), pin: new Secret('0000') });
     await assert.rejects(startTestServer({ change: refused }), {
       name: 'SignerUnavailable',
@@ -177,7 +177,7 @@ describe('Two server processes that share a token', function () {
     await server.close();
   });
 
-  it('turn their keys in it, and both destroy and sign with what either has made', async () => {
+  it('Both processes sign with the keys that either one made, and destroy the retired ones', async () => {
     const [first = ''] = await privateKeysIn(token);
     const kids = new Map<string, Set<string>>();
     const isShared = () => kids.size > 1 && [...kids.values()].some((urls) => urls.size === 2);

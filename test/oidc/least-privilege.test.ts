@@ -54,7 +54,7 @@ describe('Least privilege', () => {
     return [claims['scope'], claims['roles']];
   }
 
-  it('gives each person the scopes that their roles allow', async () => {
+  it('Each person receives only the scopes that their roles allow', async () => {
     const ofAlice = await tokensFor(server.issuer, { parameters: everything });
     assert.deepEqual(await scopesIn(ofAlice['access_token']), ['notes:read', ['user']]);
     assert.equal(ofAlice['scope'], 'notes:read');
@@ -62,7 +62,7 @@ describe('Least privilege', () => {
     assert.deepEqual(await scopesIn(ofAdmin['access_token']), ['notes:read notes:admin', ['user', 'admin']]);
   });
 
-  it('gives each client the scopes that it is registered for', async () => {
+  it('Each client receives only the scopes that it is registered for', async () => {
     const { access_token } = await tokensFor(server.issuer, {
       person: ADMIN,
       clientId: 'demo-photos',
@@ -71,14 +71,14 @@ describe('Least privilege', () => {
     assert.deepEqual(await scopesIn(access_token), ['notes:admin', ['user', 'admin']]);
   });
 
-  it('refuses a scope of an API that the client is not registered for, and names it', async () => {
+  it('The error names the API scope that the client is not registered for', async () => {
     const request = authorizationRequest(server.issuer, 'demo-photos', everything);
     const answer = new URL((await new Browser().visit(request.url, {}, request.redirectUri)).url).searchParams;
     assert.equal(answer.get('error'), 'invalid_scope');
     assert.match(answer.get('error_description') ?? '', /not registered for the scope notes:read/);
   });
 
-  it('gives a client that is registered for no scope of this server none of them', async () => {
+  it('A client that is registered only for API scopes receives no identity scopes', async () => {
     for (const scope of ['openid', 'profile', 'email', 'roles']) {
       const request = authorizationRequest(server.issuer, 'api-only', { scope, nonce: '' });
       const answer = await new Browser().visit(request.url, {}, request.redirectUri);
@@ -94,7 +94,7 @@ describe('Least privilege', () => {
     assert.deepEqual([tokens['scope'], tokens['id_token']], ['notes:read', undefined]);
   });
 
-  it('shows the roles to an app of somebody else only where the person allowed it', async () => {
+  it('A third-party app receives the roles only if it requests them and the person allows it', async () => {
     const rolesFor = async (scope: string): Promise<unknown> => {
       const parameters = { scope, resource: apiOf(server.issuer) };
       const { access_token } = await tokensFor(server.issuer, { person: ADMIN, clientId: 'demo-web', parameters });
@@ -107,7 +107,7 @@ describe('Least privilege', () => {
     assert.equal(await rolesFor('openid notes:read'), undefined);
   });
 
-  it('goes by the person who signs in, not by who was signed in before', async () => {
+  it('The scopes follow the person who signs in, not the one who was signed in before', async () => {
     const browser = new Browser();
     await signIn(browser, authorizationRequest(server.issuer), ADMIN);
     const parameters = { ...everything, prompt: 'login' };
@@ -115,7 +115,7 @@ describe('Least privilege', () => {
     assert.deepEqual(await scopesIn(access_token), ['notes:read', ['user']]);
   });
 
-  it('gives a machine its registered scopes, and no role', async () => {
+  it('A machine receives its registered scopes and no roles', async () => {
     const ask = (scope: string) =>
       tokenRequest(server.issuer, { grant_type: 'client_credentials', scope }, 'demo-service:demo-service-secret');
     assert.deepEqual(await scopesIn((await ask('notes:read')).body['access_token']), ['notes:read', undefined]);
@@ -124,10 +124,10 @@ describe('Least privilege', () => {
     assert.match(String(body['error_description']), /not registered for the scope notes:admin/);
   });
 
-  describe('once a role is taken away', () => {
+  describe('After a role is removed', () => {
     afterEach(() => withAccount(server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user', 'admin'])));
 
-    it('lets no refresh give its scopes again, and gives them back with the role', async () => {
+    it('A refresh loses the scopes of the role, and regains them with the role', async () => {
       const first = await tokensFor(server.issuer, { person: ADMIN, parameters: everything });
       await withAccount(server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user']));
       const { body: second } = await refresh(server.issuer, first['refresh_token']);
@@ -138,7 +138,7 @@ describe('Least privilege', () => {
       assert.deepEqual(await scopesIn(third['access_token']), ['notes:read notes:admin', ['admin', 'user']]);
     });
 
-    it('lets no code give its scopes any more', async () => {
+    it('A code that was issued before loses the scopes of the role', async () => {
       const request = authorizationRequest(server.issuer, 'demo-notes', everything);
       const callback = await signIn(new Browser(), request, ADMIN);
       await withAccount(server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user']));
@@ -147,10 +147,10 @@ describe('Least privilege', () => {
     });
   });
 
-  describe('of a disabled account', () => {
+  describe('With a disabled account', () => {
     afterEach(() => withAccount(server, ALICE.email, (accounts, { id }) => accounts.enable(id)));
 
-    it('gives nothing: no sign-in, no code, no refresh, no userinfo, no introspection, no single sign-on', async () => {
+    it('The account receives nothing: no sign-in, tokens, refresh, userinfo, introspection or single sign-on', async () => {
       const browser = new Browser();
       const tokens = await tokensFor(server.issuer, { browser });
       const request = authorizationRequest(server.issuer);

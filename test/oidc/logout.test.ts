@@ -40,7 +40,7 @@ describe('Logout', () => {
     return 'code' in (await answerAtOnce(browser, request));
   }
 
-  it('asked for with an ID token goes straight back to the app, with the state', async () => {
+  it('A logout with an ID token hint returns directly to the app with the state', async () => {
     const browser = new Browser();
     const { id_token } = await tokensFor(server.issuer, { browser });
     const parameters = { id_token_hint: id_token, post_logout_redirect_uri: homeOf(1), state: 'a b&c' };
@@ -51,7 +51,7 @@ describe('Logout', () => {
     assert.ok(!(await isSignedIn(browser)));
   });
 
-  it('takes an ID token as a hint also when it has expired', async () => {
+  it('The server accepts an expired ID token as a hint', async () => {
     const browser = new Browser();
     const { id_token } = await tokensFor(server.issuer, { browser });
     travel(2 * 3600);
@@ -59,7 +59,7 @@ describe('Logout', () => {
     assert.equal(page.url, homeOf(1));
   });
 
-  it('with a hint alone ends at a page that says so', async () => {
+  it('A logout with only a hint ends on the signed-out page', async () => {
     const browser = new Browser();
     const { id_token } = await tokensFor(server.issuer, { browser });
     const page = await logout(browser, { id_token_hint: id_token });
@@ -68,7 +68,7 @@ describe('Logout', () => {
     assert.ok(!(await isSignedIn(browser)));
   });
 
-  it('without a hint asks the person, who may stay', async () => {
+  it('A logout without a hint asks the person, who may stay signed in', async () => {
     const browser = new Browser();
     await tokensFor(server.issuer, { browser });
     const question = await logout(browser, {});
@@ -83,7 +83,7 @@ describe('Logout', () => {
     assert.ok(!(await isSignedIn(browser)));
   });
 
-  it('ends nothing for a person who stays, not even what the app has that asked', async () => {
+  it('The session and all tokens survive if the person chooses to stay', async () => {
     const browser = new Browser();
     const { access_token: access = '', refresh_token: token } = await tokensFor(server.issuer, { browser });
     for (const parameters of [{}, { client_id: 'demo-notes', post_logout_redirect_uri: homeOf(1) }]) {
@@ -99,7 +99,7 @@ describe('Logout', () => {
     assert.deepEqual([userinfo.status, (await refresh(server.issuer, token)).status], [200, 200]);
   });
 
-  it('keeps the query of the registered address byte for byte', async () => {
+  it('The server preserves the query of the registered redirect URI byte for byte', async () => {
     const uris = ['?next=a%20b+c&empty=&flag&q=%7E~', "?quoted='x'&state=mine", '?', '?a=1&'].map(
       (query) => homeOf(1) + query,
     );
@@ -128,7 +128,7 @@ describe('Logout', () => {
     }
   });
 
-  it('asks as if there were no hint where the client of the hint is no more', async () => {
+  it('The server ignores a hint whose client no longer exists, and asks the person', async () => {
     const browser = new Browser();
     const { id_token = '' } = await tokensFor(server.issuer, { browser });
     const [header, , signature] = id_token.split('.');
@@ -145,7 +145,7 @@ describe('Logout', () => {
     assert.match(end.html, /You are signed out/);
   });
 
-  it('refuses a hint for no client here that is no ID token of this server', async () => {
+  it('The server refuses a hint for an unknown client that is not an ID token of this server', async () => {
     const browser = new Browser();
     const { id_token = '' } = await tokensFor(server.issuer, { browser });
     const part = (members: object): string => Buffer.from(JSON.stringify(members)).toString('base64url');
@@ -163,7 +163,7 @@ describe('Logout', () => {
     assert.ok(await isSignedIn(browser));
   });
 
-  it('takes by POST what it takes by GET, nothing at all and a long request too', async () => {
+  it('The endpoint accepts POST like GET, with an empty body and with a long one', async () => {
     const browser = new Browser();
     const { id_token = '' } = await tokensFor(server.issuer, { browser });
     const action = `${server.issuer}/logout`;
@@ -174,7 +174,7 @@ describe('Logout', () => {
     assert.equal((await post(action, { body: parameters })).url, homeOf(1));
   });
 
-  it('asked for by a client’s name alone asks the person too, and then goes back', async () => {
+  it('A logout with only a client_id asks the person and then returns to the app', async () => {
     const browser = new Browser();
     await tokensFor(server.issuer, { browser });
     const parameters = { client_id: 'demo-notes', post_logout_redirect_uri: homeOf(1), state: 's' };
@@ -184,7 +184,7 @@ describe('Logout', () => {
     assert.equal(back.url, `${homeOf(1)}?state=s`);
   });
 
-  it('asks the person when the hint is about another person or another session', async () => {
+  it('The server asks the person if the hint names another account or another session', async () => {
     const elsewhere = await tokensFor(server.issuer);
     const ofAdmin = await tokensFor(server.issuer, { person: ADMIN });
     for (const { id_token } of [elsewhere, ofAdmin]) {
@@ -196,7 +196,7 @@ describe('Logout', () => {
     }
   });
 
-  it('goes back only to where the client is registered', async () => {
+  it('The server refuses a post-logout redirect URI that the client has not registered', async () => {
     const browser = new Browser();
     const { id_token } = await tokensFor(server.issuer, { browser });
     for (const uri of ['https://evil.example/', homeOf(2), `${homeOf(1)}more`, homeOf(1).slice(0, -1)]) {
@@ -208,7 +208,7 @@ describe('Logout', () => {
     }
   });
 
-  it('by nobody in particular leads nowhere else', async () => {
+  it('A logout without a client ignores the redirect URI', async () => {
     const browser = new Browser();
     await tokensFor(server.issuer, { browser });
     const question = await logout(
@@ -220,7 +220,7 @@ describe('Logout', () => {
     assert.match(end.html, /You are signed out/);
   });
 
-  it('refuses a hint that names another client than the request, or was tampered with', async () => {
+  it('The server refuses a forged hint and one that contradicts the client_id', async () => {
     const browser = new Browser();
     const { id_token = '' } = await tokensFor(server.issuer, { browser });
     const forged = `${id_token.slice(0, id_token.lastIndexOf('.'))}.${'A'.repeat(86)}`;
@@ -230,7 +230,7 @@ describe('Logout', () => {
     }
   });
 
-  it('cannot be forced by a form from elsewhere', async () => {
+  it('The server refuses a confirmation form from another site', async () => {
     const browser = new Browser();
     await tokensFor(server.issuer, { browser });
     await logout(browser, {});
@@ -242,7 +242,7 @@ describe('Logout', () => {
     assert.ok(await isSignedIn(browser));
   });
 
-  it('of a browser that nobody is signed in with leads back all the same', async () => {
+  it('A logout without a session still returns to the app', async () => {
     const { id_token } = await tokensFor(server.issuer);
     const browser = new Browser();
     const page = await logout(browser, { id_token_hint: id_token, post_logout_redirect_uri: homeOf(1) }, homeOf(1));
@@ -250,7 +250,7 @@ describe('Logout', () => {
     assert.equal(back.url, homeOf(1));
   });
 
-  it('ends every app’s tokens, and the code that is still on its way', async () => {
+  it('The logout revokes the tokens of every app and the code that is not exchanged yet', async () => {
     const browser = new Browser();
     const notes = await tokensFor(server.issuer, { browser });
     const photos = await tokensFor(server.issuer, { browser, clientId: 'demo-photos' });
@@ -270,7 +270,7 @@ describe('Logout', () => {
     }
   });
 
-  it('in one browser leaves the same person signed in in another', async () => {
+  it('The logout in one browser keeps the sessions in other browsers', async () => {
     const [here, there] = [new Browser(), new Browser()];
     const { id_token } = await tokensFor(server.issuer, { browser: here });
     const other = await tokensFor(server.issuer, { browser: there });
@@ -279,7 +279,7 @@ describe('Logout', () => {
     assert.equal((await refresh(server.issuer, other['refresh_token'])).status, 200);
   });
 
-  it('leaves an app the offline access that the person allowed it', async () => {
+  it('The logout keeps the offline access that the person granted', async () => {
     const browser = new Browser();
     const parameters = { scope: 'openid offline_access', prompt: 'consent' };
     const { id_token, refresh_token = '' } = await tokensFor(server.issuer, {

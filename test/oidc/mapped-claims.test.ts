@@ -50,7 +50,7 @@ function withClaims(config: Config): Config {
   };
 }
 
-describe('What an account says of itself', () => {
+describe('Account claims and mapped claims', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer({ change: withClaims });
@@ -76,7 +76,7 @@ describe('What an account says of itself', () => {
   const WEB = 'demo-web:demo-web-secret';
   const API = `notes-api:${SECRET}`;
 
-  it('has the sign-in name and the time of the last change under the scope profile', async () => {
+  it('The profile scope contains preferred_username and updated_at', async () => {
     const given = await tokensOf('demo-photos', 'openid profile');
     for (const claims of [idToken(given), await userinfo(given)]) {
       assert.equal(claims['preferred_username'], 'alice@example.com');
@@ -87,7 +87,7 @@ describe('What an account says of itself', () => {
     assert.deepEqual([without['preferred_username'], without['updated_at']], [undefined, undefined]);
   });
 
-  it('moves that time when the account changes, and not when the same is said again', async () => {
+  it('The updated_at claim changes with the account, and not if the same values are saved again', async () => {
     const updatedAt = async () => Number(idToken(await tokensOf('demo-photos', 'openid profile'))['updated_at']);
     const before = await updatedAt();
     travel(3600);
@@ -100,7 +100,7 @@ describe('What an account says of itself', () => {
     await withAccount(server, 'alice@example.com', (accounts, { id }) => accounts.setRoles(id, ['user']));
   });
 
-  it('gets other names, and constants, where the operator says so, once the scope behind is granted', async () => {
+  it('A mapped claim appears where the operator puts it, once the scope of its source is granted', async () => {
     const given = await tokensOf('demo-web', 'openid profile roles', { person: ADMIN });
     const [id, info] = [idToken(given), await userinfo(given)];
     assert.deepEqual(id['groups'], ['user', 'admin']);
@@ -113,14 +113,14 @@ describe('What an account says of itself', () => {
     assert.equal(idToken(await tokensOf('demo-web', 'openid'))['groups'], undefined);
   });
 
-  it('gives the operator’s own apps those without a scope', async () => {
+  it('A first-party client receives mapped claims without a scope', async () => {
     const { first_party: isOurs } = server.config.clients.find(({ client_id: id }) => id === 'demo-notes') ?? {};
     assert.equal(isOurs, true);
     const id = idToken(await tokensOf('demo-notes', 'openid'));
     assert.deepEqual([id['groups'], id['team']], [['user'], ['blue', 'red']]);
   });
 
-  it('says them in access tokens for an API that has them, and a client that has them, to machines too', async () => {
+  it('An access token contains the mapped claims of its API and its client, for machines too', async () => {
     const web = decodeJwt((await tokensOf('demo-web', 'openid roles notes:read'))['access_token'] ?? '');
     assert.deepEqual(
       [web['groups'], web['stage'], web['https://example.com/tenant']],
@@ -135,7 +135,7 @@ describe('What an account says of itself', () => {
     assert.deepEqual([machine['tenant'], machine['stage'], machine['groups']], ['acme', 'production', undefined]);
   });
 
-  it('tells an API that asks about its token the person’s sign-in name, and what is mapped for it', async () => {
+  it('The API receives the username and its mapped claims by introspection', async () => {
     const given = await tokensOf('demo-web', 'openid notes:read');
     const told = await introspect(API, given['access_token']);
     assert.equal(told['active'], true, JSON.stringify(told));
@@ -147,7 +147,7 @@ describe('What an account says of itself', () => {
     assert.equal(told['email'], undefined);
   });
 
-  it('tells an app about its own token what the token’s scopes open', async () => {
+  it('The client receives by introspection the claims that the scopes of its token allow', async () => {
     const bare = await introspect(WEB, (await tokensOf('demo-web', 'openid'))['access_token']);
     assert.deepEqual([bare['active'], bare['username'], bare['email']], [true, undefined, undefined]);
     const named = await introspect(WEB, (await tokensOf('demo-web', 'openid profile'))['access_token']);
@@ -161,7 +161,7 @@ describe('What an account says of itself', () => {
     assert.deepEqual([forApi['active'], forApi['username'], forApi['mail']], [true, undefined, undefined]);
   });
 
-  it('is in the metadata of the server', async () => {
+  it('The metadata lists the supported claims', async () => {
     const response = await fetch(`${server.issuer}/.well-known/openid-configuration`);
     const { claims_supported: names } = (await response.json()) as { claims_supported: string[] };
     for (const name of ['preferred_username', 'updated_at', 'groups', 'login', 'team', 'https://example.com/tenant'])

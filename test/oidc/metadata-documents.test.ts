@@ -84,12 +84,12 @@ describe('Client ID metadata documents', () => {
     return page;
   };
 
-  it('are announced by the server', async () => {
+  it('The metadata announces the support for these documents', async () => {
     const metadata = await fetch(`${server.issuer}/.well-known/oauth-authorization-server`);
     assert.match(await metadata.text(), /"client_id_metadata_document_supported":true/);
   });
 
-  it('make a client that signs people in, after a page that names the host, and are fetched once', async () => {
+  it('A document makes a client that signs people in, and the consent page names its host', async () => {
     const clientId = publish('good', { client_uri: 'https://app.example', latchkey_policy: { firstParty: true } });
     const browser = new Browser();
     const page = await browser.submit(await browser.visit(request(clientId).url), { ...ALICE }, REDIRECT);
@@ -101,7 +101,7 @@ describe('Client ID metadata documents', () => {
     assert.deepEqual(asked, ['/good']);
   });
 
-  it('send nobody to their client who never allowed it, whatever is asked and however', async () => {
+  it('The server never redirects to a client that the person has not allowed, in any response mode', async () => {
     const clientId = publish('trap');
     for (const parameters of [
       { prompt: 'none' },
@@ -117,12 +117,12 @@ describe('Client ID metadata documents', () => {
     }
   });
 
-  it('give a client no API and no scope beyond what the configuration lists', async () => {
+  it('A client with a document receives only the resources and scopes that the configuration lists', async () => {
     const page = await new Browser().visit(request(publish('far'), server, { resource: API }).url, {}, REDIRECT);
     assert.match(`${page.url} ${page.html}`, /invalid_target/);
   });
 
-  it('bring their client nothing that a registration would not', async () => {
+  it('A document grants a client no more than a dynamic registration', async () => {
     await using other = await startTestServer({
       change: (config) => ({
         ...open()(config),
@@ -135,10 +135,10 @@ describe('Client ID metadata documents', () => {
     assert.match(page.html, /unauthorized_client/, page.url);
   });
 
-  describe('that are no longer remembered', () => {
+  describe('After the document cache expires', () => {
     afterEach(returnToPresent);
 
-    it('are fetched again for the pages of a person who takes their time', async () => {
+    it('The server fetches the document again for the pages of a slow person', async () => {
       const asking = request(publish('slow'));
       const browser = new Browser();
       const page = await browser.visit(asking.url);
@@ -149,7 +149,7 @@ describe('Client ID metadata documents', () => {
       assert.ok(new URL(back.url).searchParams.has('code'), back.html);
     });
 
-    it('keep nobody from signing out, whatever became of them', async () => {
+    it('A document that changed or disappeared does not prevent the sign-out', async () => {
       for (const changes of [{ client_id: 'https://bank.example/client' }, { logo_uri: 'javascript:x' }, undefined]) {
         const asking = request(publish('gone'));
         const browser = new Browser();
@@ -168,30 +168,30 @@ describe('Client ID metadata documents', () => {
   });
 
   const hostile: Record<string, object> = {
-    'another id': { client_id: 'https://bank.example/client' },
+    'another client_id': { client_id: 'https://bank.example/client' },
     'a secret': { client_secret: 'x' },
     'a method that needs a secret': { token_endpoint_auth_method: 'client_secret_basic' },
-    'a wildcard to return to': { redirect_uris: ['https://*.example/callback'] },
-    'a script to return to': { redirect_uris: ['javascript:alert(1)'], application_type: 'native' },
-    'a plain address to return to': { redirect_uris: ['http://app.example/callback'] },
-    'a script as its picture': { logo_uri: 'javascript:alert(1)' },
-    'a name that turns around': { client_name: 'a\u202Eb' },
-    'only its own grant': { grant_types: ['client_credentials'], response_types: [], redirect_uris: [] },
-    'more than it may hold': { contacts: ['a@example.com'.padStart(6000, 'x')] },
+    'a wildcard redirect URI': { redirect_uris: ['https://*.example/callback'] },
+    'a script as redirect URI': { redirect_uris: ['javascript:alert(1)'], application_type: 'native' },
+    'a redirect URI without TLS': { redirect_uris: ['http://app.example/callback'] },
+    'a script as logo URI': { logo_uri: 'javascript:alert(1)' },
+    'a name that changes the reading direction': { client_name: 'a\u202Eb' },
+    'only the client credentials grant': { grant_types: ['client_credentials'], response_types: [], redirect_uris: [] },
+    'more bytes than allowed': { contacts: ['a@example.com'.padStart(6000, 'x')] },
   };
   for (const [what, changes] of Object.entries(hostile)) {
-    it(`are refused with ${what}`, async () => {
+    it(`The server refuses a document with ${what}`, async () => {
       await refused(publish(`hostile-${encodeURIComponent(what)}`, changes));
       assert.ok(asked.length > 0);
     });
   }
 
-  it('are not looked for behind a redirect', async () => {
+  it('The server follows no redirect to a document', async () => {
     await refused(`https://${host}/moved`);
     assert.deepEqual([...new Set(asked)], ['/moved']);
   });
 
-  it('are not fetched from private addresses that the operator has not listed, nor from other hosts than allowed', async () => {
+  it('The server fetches no document from an unlisted private address or from a host that is not allowed', async () => {
     for (const change of [open({}, []), open({ allow: ['apps.example'] }), open({ enabled: false })]) {
       await using other = await startTestServer({ change });
       await refused(publish('good'), other);
@@ -199,19 +199,19 @@ describe('Client ID metadata documents', () => {
     }
   });
 
-  it('do not profit from the list of private hosts where any host may describe apps', async () => {
+  it('The wildcard host does not open the listed private hosts', async () => {
     await using other = await startTestServer({ change: open({ allow: ['*'] }) });
     await refused(publish('good'), other);
     assert.deepEqual(asked, []);
   });
 
-  it('are refused without a path of their own, and are not fetched then', async () => {
+  it('The server refuses a client_id without a path, and fetches nothing', async () => {
     documents.set('/', { ...(documents.get('/good') as object), client_id: `https://${host}/` });
     for (const id of [`https://${host}`, `https://${host}/`, `https://${host}?document`]) await refused(id);
     assert.deepEqual(asked, []);
   });
 
-  it('are refused as a page, and taken as any kind of JSON', async () => {
+  it('The server refuses documents of other content types, and accepts any kind of JSON', async () => {
     for (contentType of ['text/html', 'text/plain; charset=utf-8', 'application/jsonp']) {
       await refused(publish(`type-${encodeURIComponent(contentType)}`));
     }
@@ -239,13 +239,13 @@ describe('Client ID metadata documents', () => {
   const withKeysAt = (path: string, url: string): string =>
     publish(path, { token_endpoint_auth_method: 'private_key_jwt', jwks_uri: url });
 
-  it('are no way to call a private address by their keys', async () => {
+  it('The server fetches no keys from a private address that a document names', async () => {
     const response = await claimToBe(withKeysAt('keys', 'https://127.0.0.1:1/jwks'));
     assert.ok([400, 401].includes(response.status));
   });
 
   for (const [what, answer] of Object.entries({ 'no JWK set': { no: 'keys' }, 'a JWK set': { keys: [] } })) {
-    it(`make the server ask once for their keys where the answer is ${what}, however often they are used`, async () => {
+    it(`The server fetches the keys of a document only once if the response is ${what}`, async () => {
       const path = `set-${what.length}`;
       documents.set(`/${path}`, answer);
       const id = withKeysAt(`of-${path}`, `https://${host}/${path}`);
@@ -257,7 +257,7 @@ describe('Client ID metadata documents', () => {
     });
   }
 
-  it('are fetched so often for one address', async () => {
+  it('The server limits the documents that it fetches for one client address', async () => {
     await using other = await startTestServer({ change: open({ max_per_hour: 2 }) });
     for (const path of ['one', 'two', 'three']) await new Browser().visit(request(publish(path), other).url);
     assert.deepEqual(asked, ['/one', '/two']);

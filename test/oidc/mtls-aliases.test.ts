@@ -17,7 +17,7 @@ interface Answer {
   body: Record<string, unknown>;
 }
 
-describe('DPoP at the addresses that ask for a certificate', () => {
+describe('DPoP at the mutual TLS aliases', () => {
   const authority = { ...certificateFor(AUTHORITY), subject: AUTHORITY };
   const certificate = certificateFor({ name: [['CN', 'job']], dns: 'job.example.com' }, authority);
   let directory: string;
@@ -75,31 +75,31 @@ describe('DPoP at the addresses that ask for a certificate', () => {
   const alias = new URL(ALIAS).host;
   const ownHost = (): string => new URL(server.issuer).host;
 
-  it('takes a proof that names the published alias which was called, and binds the token to its key', async () => {
+  it('The token endpoint accepts a proof for the alias that was called, and binds the token to its key', async () => {
     const { status, body } = await ask(alias, await called(ALIAS));
     assert.deepEqual([status, body['token_type']], [200, 'DPoP'], JSON.stringify(body));
     const { cnf } = decodeJwt(String(body['access_token']));
     assert.deepEqual(cnf, { jkt: await calculateJwkThumbprint(holder.jwk) });
   });
 
-  it('refuses there a proof that names the address of the issuer', async () => {
+  it('The alias refuses a proof for the issuer URL', async () => {
     const { status, body } = await ask(alias, await called(server.issuer));
     assert.deepEqual([status, body['error']], [400, 'invalid_dpop_proof']);
   });
 
-  it('refuses a proof that names the alias where the issuer, or an alias that is not published, was called', async () => {
+  it('The issuer and an unpublished alias refuse a proof for the mutual TLS alias', async () => {
     for (const host of [ownHost(), 'other.login.example']) {
       assert.equal((await ask(host, await called(ALIAS))).status, 400, host);
       assert.equal((await ask(host, await called(server.issuer))).status, 200, host);
     }
   });
 
-  it('gives a client of FAPI 2.0 no token without a proof', async () => {
+  it('A FAPI 2.0 client receives no token without a proof', async () => {
     const { status, body } = await ask(alias, undefined);
     assert.deepEqual([status, body['error']], [400, 'invalid_grant'], JSON.stringify(body));
   });
 
-  it('compares a proof at /userinfo with the address that was called', async () => {
+  it('/userinfo compares the proof with the URL that was called', async () => {
     const token = String((await ask(alias, await called(ALIAS))).body['access_token']);
     const ath = createHash('sha256').update(token).digest('base64url');
     const errorFor = async (base: string): Promise<string> => {
@@ -113,7 +113,7 @@ describe('DPoP at the addresses that ask for a certificate', () => {
     assert.equal(await errorFor(ALIAS), 'invalid_token');
   });
 
-  it('publishes the issuer’s addresses with the aliases beside them, whichever host was called', async () => {
+  it('The metadata publishes the issuer URLs and the aliases, whichever host was called', async () => {
     const response = await fetch(`${server.issuer}/.well-known/openid-configuration`, {
       headers: { 'x-forwarded-host': alias },
     });

@@ -15,7 +15,7 @@ const apps = (notes: ClientConfig): ClientConfig[] => [
   { ...notes, client_id: 'with-a-port', redirect_uris: ['http://127.0.0.1:8400/callback'] },
 ];
 
-describe('An app on a device (RFC 8252)', () => {
+describe('Native apps (RFC 8252)', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer({
@@ -46,7 +46,7 @@ describe('An app on a device (RFC 8252)', () => {
 
   const isAsked = (page: Page): boolean => page.status === 200 && page.html.includes('value="allow"');
 
-  it('gets its code at a scheme of its own, and tokens for it', async () => {
+  it('A native app receives its code at its own scheme and exchanges it for tokens', async () => {
     const [browser, request] = [new Browser(), requestOf('phone', OWN_SCHEME)];
     const back = await allow(browser, await questionOf(browser, request), request);
     assert.match(back.url, /^com\.example\.notes:\/callback\?code=[\w-]+&/);
@@ -55,13 +55,13 @@ describe('An app on a device (RFC 8252)', () => {
     assert.deepEqual([typeof body['access_token'], typeof body['refresh_token']], ['string', 'string']);
   });
 
-  it('may be led back to from a page: its scheme is a target of the forms, and no other one is', async () => {
+  it('The policy of the consent page allows only the scheme of the app as a form target', async () => {
     const [browser, request] = [new Browser(), requestOf('phone', OWN_SCHEME)];
     const policy = (await questionOf(browser, request)).response.headers.get('content-security-policy');
     assert.match(policy ?? '', /form-action 'self' com\.example\.notes:(;|$)/);
   });
 
-  it('is asked about each time, even one of the house, as another app can pass for it (§8.6)', async () => {
+  it('A first-party app with its own scheme needs consent each time, because another app can impersonate it (§8.6)', async () => {
     const [browser, request] = [new Browser(), requestOf('phone', OWN_SCHEME)];
     const first = await questionOf(browser, request);
     assert.ok(isAsked(first));
@@ -75,7 +75,7 @@ describe('An app on a device (RFC 8252)', () => {
     assert.equal(silent.searchParams.get('error'), 'interaction_required');
   });
 
-  it('is asked about each time at a loopback address, whether or not that is registered with a port (§8.6)', async () => {
+  it('An app at a loopback address needs consent each time, with or without a registered port (§8.6)', async () => {
     for (const clientId of ['command-line', 'with-a-port']) {
       const browser = new Browser();
       const at = (parameters: Record<string, string> = {}) =>
@@ -91,7 +91,7 @@ describe('An app on a device (RFC 8252)', () => {
     }
   });
 
-  it('shows an API the roles of a person only where the person allowed that', async () => {
+  it('A native app receives the roles only if the person allowed it', async () => {
     const rolesFor = async (scope: string): Promise<unknown> => {
       const [browser, request] = [new Browser(), requestOf('phone', OWN_SCHEME, { scope })];
       const answer = await allow(browser, await questionOf(browser, request), request);
@@ -102,14 +102,14 @@ describe('An app on a device (RFC 8252)', () => {
     assert.deepEqual(await rolesFor('openid roles notes:read'), ['user']);
   });
 
-  it('learns at its scheme that the person did not allow it', async () => {
+  it('A native app receives access_denied at its scheme if the person refuses', async () => {
     const [browser, request] = [new Browser(), requestOf('phone', OWN_SCHEME)];
     const question = await questionOf(browser, request);
     const back = await browser.submit(question, { decision: 'deny' }, request.redirectUri);
     assert.match(back.url, /^com\.example\.notes:\/callback\?error=access_denied&/);
   });
 
-  it('listens at any port of the loopback address that it is registered with (§7.3)', async () => {
+  it('A native app may use any port of its registered loopback address (§7.3)', async () => {
     for (const redirectUri of ['http://127.0.0.1:51004/callback', 'http://[::1]:49152/callback', LOOPBACK]) {
       const [browser, request] = [new Browser(), requestOf('command-line', redirectUri)];
       const back = await allow(browser, await questionOf(browser, request), request);
@@ -122,7 +122,7 @@ describe('An app on a device (RFC 8252)', () => {
     'another scheme': ['phone', 'com.example.evil:/callback'],
     'its scheme with another path': ['phone', 'com.example.notes:/callback/evil'],
     'its scheme with an authority': ['phone', 'com.example.notes://evil/callback'],
-    'a loopback address where it has a scheme': ['phone', 'http://127.0.0.1:51004/callback'],
+    'a loopback address of an app that has a scheme': ['phone', 'http://127.0.0.1:51004/callback'],
     'another path of the loopback address': ['command-line', 'http://127.0.0.1:51004/other'],
     'another loopback host': ['command-line', 'http://localhost:51004/callback'],
     'a user name before a loopback address': ['command-line', 'http://evil@127.0.0.1:51004/callback'],
@@ -131,14 +131,14 @@ describe('An app on a device (RFC 8252)', () => {
     'another port of a web app in development': ['demo-notes', 'http://localhost:51004/callback'],
   };
   for (const [what, [clientId, redirectUri]] of Object.entries(strangers)) {
-    it(`is not led to ${what}`, async () => {
+    it(`The server refuses to redirect to ${what}`, async () => {
       const page = await visit(new Browser(), requestOf(clientId, redirectUri));
       assert.equal(page.status, 400);
       assert.match(page.html, /redirect_uri/);
     });
   }
 
-  it('still has to prove with PKCE that the code is its own (§8.1)', async () => {
+  it("The token endpoint refuses a native app's code with a wrong PKCE verifier (§8.1)", async () => {
     const [browser, request] = [new Browser(), requestOf('phone', OWN_SCHEME)];
     const back = await allow(browser, await questionOf(browser, request), request);
     const stolen = { ...request, verifier: requestOf('phone', OWN_SCHEME).verifier };
@@ -146,7 +146,7 @@ describe('An app on a device (RFC 8252)', () => {
     assert.deepEqual([status, body['error']], [400, 'invalid_grant']);
   });
 
-  it('is not led back to after a sign-out at an address that is not registered', async () => {
+  it('The sign-out refuses a post-logout redirect URI that the app has not registered', async () => {
     const page = await new Browser().visit(
       `${server.issuer}/logout?client_id=phone&post_logout_redirect_uri=${encodeURIComponent('com.example.evil:/out')}`,
     );

@@ -139,12 +139,12 @@ describe('Pairwise subjects', () => {
     (await (await post('/introspect', client, { token })).json()) as Record<string, unknown>;
   const subjectOf = (given: Record<string, string>): string => String(decodeJwt(given['id_token'] ?? '').sub);
 
-  it('are the same for the apps of one sector, and at each sign-in', async () => {
+  it('The apps of one sector receive the same subject at each sign-in', async () => {
     assert.equal(subjectOf(alice.shop), subjectOf(alice.till));
     assert.equal(subjectOf(await tokens('shop')), subjectOf(alice.shop));
   });
 
-  it('are others in another sector, for another account, and than the account’s id', async () => {
+  it('The subject differs between sectors and accounts, and hides the account id', async () => {
     const known = subjectOf(await tokensFor(server.issuer));
     const all = [known, subjectOf(alice.shop), subjectOf(alice.bank), subjectOf(await tokens('shop', ADMIN))];
     assert.equal(new Set(all).size, 4);
@@ -152,7 +152,7 @@ describe('Pairwise subjects', () => {
     assert.ok(!all.slice(1).some((subject) => Buffer.from(subject.slice(4), 'base64url').includes(known)));
   });
 
-  it('stand in the ID token, in access tokens, at /userinfo and in introspection alike', async () => {
+  it('The subject is the same in ID tokens, access tokens, userinfo and introspection', async () => {
     const subject = subjectOf(alice.shop);
     const { claims } = await verified(server.issuer, alice.shop['access_token'], apiOf(server.issuer));
     assert.equal(claims.sub, subject);
@@ -169,7 +169,7 @@ describe('Pairwise subjects', () => {
     assert.equal((await introspect('gateway', alice.shop['access_token']))['sub'], subject);
   });
 
-  it('lead back to the account: a hint of the same app is taken, one for another person is not', async () => {
+  it('The server accepts an ID token of the app as a hint, and refuses one of another person', async () => {
     const browser = new Browser();
     const { id_token: hint = '' } = await tokens('shop', ALICE, browser);
     const other = (await tokens('shop', ADMIN))['id_token'] ?? '';
@@ -182,7 +182,7 @@ describe('Pairwise subjects', () => {
     assert.equal((await silent(other))['error'], 'login_required');
   });
 
-  it('let an app sign its person out without a question, by an ID token of the session alone', async () => {
+  it('An app signs its person out without a question only with an ID token of that session', async () => {
     const browser = new Browser();
     const { id_token: hint = '' } = await tokens('shop', ALICE, browser);
     const out = (id_token_hint: string) => browser.visit(`${server.issuer}/logout?${new URLSearchParams({ id_token_hint }).toString()}`); // prettier-ignore
@@ -192,7 +192,7 @@ describe('Pairwise subjects', () => {
     assert.equal((await answerAtOnce(browser, silent))['error'], 'login_required');
   });
 
-  it('stand in logout tokens', async () => {
+  it('The logout token contains the pairwise subject', async () => {
     const browser = new Browser();
     const { id_token: hint = '' } = await tokens('bank', ALICE, browser);
     const before = logouts.received.length;
@@ -202,14 +202,14 @@ describe('Pairwise subjects', () => {
     assert.equal(logout.sub, subjectOf(alice.bank));
   });
 
-  it('do not keep an access token from being given back', async () => {
+  it('An access token with a pairwise subject can be revoked', async () => {
     const { access_token: token = '' } = await tokens('till');
     assert.equal((await introspect('till', token))['active'], true);
     assert.equal((await post('/revoke', 'till', { token })).status, 200);
     assert.equal((await introspect('till', token))['active'], false);
   });
 
-  it('are exchanged for the name that the next client has for the account', async () => {
+  it('A token exchange replaces the subject by the one that the next client knows', async () => {
     const known = subjectOf(await tokensFor(server.issuer));
     for (const [type, token] of [
       [ACCESS_TOKEN, alice.shop['access_token']],
@@ -227,7 +227,7 @@ describe('Pairwise subjects', () => {
     }
   });
 
-  it('name the person whom an app asks from elsewhere, and no other sector’s do', async () => {
+  it('A CIBA client names the person by the subject of its own sector only', async () => {
     const ask = async (login_hint: string): Promise<Record<string, unknown>> => {
       const assertion = await new SignJWT()
         .setProtectedHeader({ alg: 'ES256' })
@@ -255,7 +255,7 @@ describe('Pairwise subjects', () => {
       assert.equal((await ask(stranger))['error'], 'unknown_user_id');
   });
 
-  it('are in the metadata of the server', async () => {
+  it('The metadata lists both subject types', async () => {
     const response = await fetch(`${server.issuer}/.well-known/openid-configuration`);
     const metadata = (await response.json()) as Record<string, unknown>;
     assert.deepEqual(metadata['subject_types_supported'], ['public', 'pairwise']);
@@ -304,7 +304,7 @@ describe('The sector of a client', () => {
       ],
     });
 
-  it('is read at the start, which ends where the document does not list a redirect URI', async () => {
+  it('The server reads the sector document at the start, and stops if a redirect URI is missing in it', async () => {
     answer = [REDIRECT, 'https://app.two.example/callback'];
     await (await startTestServer({ change: withSector(url) })).close();
     for (const [given, reason] of [
@@ -319,7 +319,7 @@ describe('The sector of a client', () => {
     }
   });
 
-  it('does not keep the server down where it cannot be reached', async () => {
+  it('The server starts even if it cannot reach the sector document', async () => {
     await using server = await startTestServer({
       change: withSector(`https://localhost:${await freePort()}/sector.json`),
     });
@@ -328,14 +328,14 @@ describe('The sector of a client', () => {
     assert.match(String(decodeJwt(String(body['id_token'])).sub), /^acc_/);
   });
 
-  describe('that registers itself', () => {
+  describe('For a client that registers itself', () => {
     let server: TestServer;
     before(async () => {
       server = await startTestServer({ change: openToAll({ max_per_hour: 10_000, resources: [] }) });
     });
     after(() => server.close());
 
-    it('is the host of its redirect URIs, where there is one', async () => {
+    it('The sector is the host of the redirect URIs if they have only one', async () => {
       const spa = { token_endpoint_auth_method: 'none', redirect_uris: [REDIRECT] };
       const subjects = [];
       for (const subject_type of ['pairwise', 'pairwise', 'public']) {
@@ -351,30 +351,30 @@ describe('The sector of a client', () => {
     });
 
     const FAULTY: Record<string, [metadata: object, reason: RegExp]> = {
-      'several hosts and no document': [
+      'several hosts without a sector document': [
         { subject_type: 'pairwise', redirect_uris: [REDIRECT, 'https://app.two.example/callback'] },
         /sector_identifier_uri is required for pairwise subjects: redirect_uris have several hosts/,
       ],
-      'a scheme that any app can have': [
+      'a custom scheme, which any app can use': [
         { subject_type: 'pairwise', token_endpoint_auth_method: 'none', redirect_uris: ['com.example.app:/callback'] },
         /those of any app/,
       ],
-      'a document at a private address': [
+      'a sector document at a private address': [
         { subject_type: 'pairwise', sector_identifier_uri: 'https://127.0.0.1/sector.json' },
         /sector_identifier_uri cannot be read/,
       ],
-      'a document at a private address, for public subjects': [
+      'a sector document at a private address for public subjects': [
         { sector_identifier_uri: 'https://127.0.0.1/sector.json' },
         /sector_identifier_uri cannot be read/,
       ],
-      'a document without TLS': [
+      'a sector document without TLS': [
         { subject_type: 'pairwise', sector_identifier_uri: 'http://app.one.example/sector.json' },
         /sector_identifier_uri must be an https URL/,
       ],
-      'another type of subjects': [{ subject_type: 'ephemeral' }, /subject_type/],
+      'an unknown subject type': [{ subject_type: 'ephemeral' }, /subject_type/],
     };
     for (const [what, [metadata, reason]] of Object.entries(FAULTY)) {
-      it(`is refused with ${what}`, async () => {
+      it(`The registration refuses ${what}`, async () => {
         const { status, body } = await register(server, metadata);
         assert.deepEqual([status, body['error']], [400, 'invalid_client_metadata'], JSON.stringify(body));
         assert.match(String(body['error_description']), reason);

@@ -43,7 +43,7 @@ async function metadataOf({ issuer }: TestServer): Promise<Record<string, unknow
   return (await response.json()) as Record<string, unknown>;
 }
 
-describe('Profiles that a client or the server names', () => {
+describe('Profiles of a client or of the server', () => {
   let server: TestServer;
   let alice: Browser;
   before(async () => {
@@ -56,7 +56,7 @@ describe('Profiles that a client or the server names', () => {
   const ask = (clientId: string, parameters: Record<string, string> = {}) =>
     authorizationRequest(server.issuer, clientId, parameters);
 
-  it('oauth2.1 lets a confidential client rely on OpenID Connect instead of PKCE', async () => {
+  it('The profile oauth2.1 lets a confidential client rely on OpenID Connect instead of PKCE', async () => {
     const request = ask('demo-web', { ...NO_CHALLENGE, nonce: '' });
     const callback = await signIn(alice, request);
     const { status } = await tokenRequest(
@@ -71,12 +71,12 @@ describe('Profiles that a client or the server names', () => {
     assert.equal(status, 200);
   });
 
-  it('oauth2.1 refuses one that does neither', async () => {
+  it('The profile oauth2.1 refuses a confidential client that uses neither PKCE nor OpenID Connect', async () => {
     const withoutOpenid = { ...NO_CHALLENGE, nonce: '', scope: 'notes:read', resource: apiOf(server.issuer) };
     assert.equal(await refusal(alice, ask('demo-web', withoutOpenid)), 'invalid_request');
   });
 
-  it('oauth2.1 does not let the challenge be taken out of a request on its way', async () => {
+  it('The profile oauth2.1 refuses the code if an attacker removed the challenge from the request', async () => {
     const request = ask('demo-web');
     const stripped = new URL(request.url);
     stripped.searchParams.delete('code_challenge');
@@ -86,12 +86,12 @@ describe('Profiles that a client or the server names', () => {
     assert.deepEqual([status, body['error']], [400, 'invalid_grant']);
   });
 
-  it('no profile lets a public client leave PKCE out', async () => {
+  it('No profile lets a public client omit PKCE', async () => {
     assert.equal(await refusal(alice, ask('demo-notes', NO_CHALLENGE)), 'invalid_request');
     assert.equal(await refusal(alice, ask('demo-photos', NO_CHALLENGE)), 'invalid_request');
   });
 
-  it('legacy lets a confidential client do neither', async () => {
+  it('The profile legacy lets a confidential client omit PKCE and OpenID Connect', async () => {
     await using legacy = await startTestServer({ change: (config) => ({ ...config, profile: 'legacy' }) });
     const parameters = { ...NO_CHALLENGE, nonce: '', scope: 'notes:read', resource: apiOf(legacy.issuer) };
     const request = authorizationRequest(legacy.issuer, 'demo-web', parameters);
@@ -118,7 +118,7 @@ describe('The profile mcp', () => {
   const ask = (clientId: string, parameters: Record<string, string> = {}) =>
     authorizationRequest(server.issuer, clientId, { scope: 'openid notes:read', ...parameters });
 
-  it('gives tokens for the API that was named, and its answers name their issuer', async () => {
+  it('The profile mcp issues tokens for the named resource, and its responses contain iss', async () => {
     const request = ask('demo-notes', { resource: apiOf(server.issuer) });
     const callback = await signIn(alice, request);
     assert.equal(callback.searchParams.get('iss'), server.issuer);
@@ -126,7 +126,7 @@ describe('The profile mcp', () => {
     assert.deepEqual([status, body['scope']], [200, 'notes:read']);
   });
 
-  it('refuses requests that name none, whoever asks', async () => {
+  it('The profile mcp refuses requests without a resource, from every client', async () => {
     assert.equal(await refusal(alice, ask('demo-notes')), 'invalid_target');
     const empty = new URL(ask('demo-notes').url);
     empty.searchParams.set('resource', '');
@@ -136,7 +136,7 @@ describe('The profile mcp', () => {
     assert.equal(body['error'], 'invalid_target');
   });
 
-  it('asks for PKCE even where there is a nonce', async () => {
+  it('The profile mcp requires PKCE even with a nonce', async () => {
     const request = ask('demo-web', { ...NO_CHALLENGE, resource: apiOf(server.issuer) });
     assert.equal(await refusal(alice, request), 'invalid_request');
   });
@@ -213,7 +213,7 @@ for (const profile of ['fapi2-security', 'fapi2-message-signing'] as const) {
       return client.authorizationCodeGrant(config, callback, checks, {}, isBound ? { DPoP: dpop } : {});
     }
 
-    it('lets an unmodified client through that does all it asks, and keeps its refresh token', async () => {
+    it('The profile accepts an unmodified client library that fulfils it, and does not rotate its refresh token', async () => {
       const begun = await begin();
       const tokens = await exchange(begun, await answered(begun));
       assert.equal(tokens.token_type, 'dpop');
@@ -229,36 +229,36 @@ for (const profile of ['fapi2-security', 'fapi2-message-signing'] as const) {
       assert.notEqual(again.access_token, refreshed.access_token);
     });
 
-    it('refuses a request that was not pushed', async () => {
+    it('The profile refuses an authorization request that was not pushed', async () => {
       const { parameters, request } = await begin();
       const url = new URL('/authorize', server.issuer);
       url.search = new URLSearchParams({ ...parameters, client_id: 'demo-web', response_type: 'code' }).toString();
       assert.equal(await refusal(alice, { ...request, url: url.href }), 'invalid_request');
     });
 
-    it('refuses a pushed request without PKCE or with no redirect URI', async () => {
+    it('The profile refuses a pushed request without PKCE or without a redirect URI', async () => {
       await assert.rejects(begin(NO_CHALLENGE).then(push), { error: 'invalid_request' });
       await assert.rejects(begin({ redirect_uri: '' }).then(push), { error: 'invalid_request' });
     });
 
-    it('gives no token that is not bound to a key', async () => {
+    it('The profile refuses to issue a token that is not bound to a key', async () => {
       const begun = await begin();
       await assert.rejects(exchange(begun, await answered(begun), false), { error: 'invalid_grant' });
     });
 
-    it('does not take an assertion that is signed with RS256', async () => {
+    it('The profile refuses a client assertion that is signed with RS256', async () => {
       const config = await app(rsa);
       await assert.rejects(client.clientCredentialsGrant(config), { error: 'invalid_client' });
     });
 
-    it('lets a code live for a minute, whatever the configuration says', async () => {
+    it('The profile limits the lifetime of a code to a minute, whatever the configuration says', async () => {
       const begun = await begin();
       const callback = await answered(begun);
       travel(61);
       await assert.rejects(exchange(begun, callback), { error: 'invalid_grant' });
     });
 
-    it('says in the metadata what it asks for', async () => {
+    it('The metadata advertises the requirements of the profile', async () => {
       const metadata = await metadataOf(server);
       assert.equal(metadata['require_pushed_authorization_requests'], true);
       assert.equal(metadata['require_signed_request_object'], signs ? true : undefined);
@@ -269,7 +269,7 @@ for (const profile of ['fapi2-security', 'fapi2-message-signing'] as const) {
     });
 
     if (signs) {
-      it('refuses a pushed request that is not signed, and one that does not say when it begins', async () => {
+      it('The profile refuses a pushed request that is unsigned or has no nbf', async () => {
         const { config, parameters, dpop } = await begin();
         await assert.rejects(client.buildAuthorizationUrlWithPAR(config, parameters, { DPoP: dpop }), {
           error: 'invalid_request',
@@ -284,7 +284,7 @@ for (const profile of ['fapi2-security', 'fapi2-message-signing'] as const) {
         });
       });
 
-      it('answers by signed JWT only', async () => {
+      it('The profile answers only with signed JWTs', async () => {
         const begun = await begin();
         const config = await app(key, false);
         const signed = await client.buildAuthorizationUrlWithJAR(config, begun.parameters, key.privateKey);
@@ -316,13 +316,13 @@ function underFapi(config: Config, profile: Profile, jwks: NonNullable<ClientCon
   };
 }
 
-describe('A client that its profile does not allow', () => {
-  it('stops the start where the configuration has it, and says why', async () => {
+describe('A client that violates its profile', () => {
+  it('The server does not start with a configured client that violates the profile', async () => {
     const starting = startTestServer({ change: (config) => ({ ...config, profile: 'fapi2-security' }) });
     await assert.rejects(starting, /client "demo-notes" cannot be used: token_endpoint_auth_method must not be none/);
   });
 
-  it('is refused when it is used where the store has it', async () => {
+  it('The server refuses a stored client that violates the profile when it is used', async () => {
     await using server = await startTestServer({
       change: (config) => ({
         ...config,

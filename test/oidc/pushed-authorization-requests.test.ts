@@ -35,13 +35,13 @@ describe('Pushed authorization requests', () => {
     return { ...request, url: url.href };
   }
 
-  it('stand in for the parameters in the browser', async () => {
+  it('A pushed request replaces the parameters in the browser', async () => {
     const request = await pushed(authorizationRequest(server.issuer));
     const { status } = await exchangeCode(server.issuer, request, await signIn(alice, request));
     assert.equal(status, 200);
   });
 
-  it('are checked when they are pushed', async () => {
+  it('The endpoint validates a request when it is pushed', async () => {
     const { status, body } = await push(authorizationRequest(server.issuer, 'demo-notes', { code_challenge: '' }));
     assert.deepEqual([status, body['error']], [400, 'invalid_request']);
     const elsewhere = await push(
@@ -50,11 +50,11 @@ describe('Pushed authorization requests', () => {
     assert.deepEqual([elsewhere.status, elsewhere.body['request_uri']], [400, undefined]);
   });
 
-  it('need the client’s secret where it has one', async () => {
+  it('The endpoint requires the secret of a confidential client', async () => {
     assert.equal((await push(authorizationRequest(server.issuer, 'demo-web'))).status, 401);
   });
 
-  it('serve once, only for their client, and for a minute', async () => {
+  it('A request_uri works once, for a minute, and only for its client', async () => {
     const used = await pushed(authorizationRequest(server.issuer));
     await signIn(alice, used);
     const foreign = await pushed(authorizationRequest(server.issuer), 'demo-photos');
@@ -70,7 +70,7 @@ describe('Pushed authorization requests', () => {
     await isRefused(late);
   });
 
-  it('let one of several browsers at once have a code', async () => {
+  it('Only one of several simultaneous uses of a request_uri receives a code', async () => {
     const request = await pushed(authorizationRequest(server.issuer));
     const tries = await Promise.allSettled(Array.from({ length: 5 }, () => answerAtOnce(alice, request)));
     const codes = tries.filter((each) => each.status === 'fulfilled' && each.value['code'] !== undefined);

@@ -36,7 +36,7 @@ describe('Refresh', () => {
     assert.deepEqual([body['access_token'], body['refresh_token']], [undefined, undefined]);
   }
 
-  it('gives new tokens, and another refresh token each time', async () => {
+  it('A refresh returns new tokens and rotates the refresh token', async () => {
     const first = await tokensFor(server.issuer, { parameters: { scope: 'openid notes:read' } });
     const second = await renewed(first['refresh_token']);
     const third = await renewed(second['refresh_token']);
@@ -47,7 +47,7 @@ describe('Refresh', () => {
     );
   });
 
-  it('of one family leaves the same person alone in another browser', async () => {
+  it('A revoked family does not affect the same person in another browser', async () => {
     const [here, there] = [await tokensFor(server.issuer), await tokensFor(server.issuer)];
     await renewed(here['refresh_token']);
     travel(31);
@@ -55,13 +55,13 @@ describe('Refresh', () => {
     await renewed(there['refresh_token']);
   });
 
-  it('is refused to another client, whose try does no harm', async () => {
+  it('A refresh by another client is refused and leaves the token valid', async () => {
     const { refresh_token } = await tokensFor(server.issuer);
     await refused(renew(refresh_token, { client_id: 'demo-photos' }));
     await renewed(refresh_token);
   });
 
-  it('gives fewer scopes when asked to, and never more than were granted', async () => {
+  it('A refresh can narrow the scopes, and cannot exceed the granted ones', async () => {
     const { refresh_token } = await tokensFor(server.issuer, { parameters: { scope: 'openid profile email' } });
     await refused(renew(refresh_token, { scope: 'openid notes:read' }), 'invalid_scope');
     const narrowed = await renewed(refresh_token, { scope: 'openid profile' });
@@ -70,19 +70,19 @@ describe('Refresh', () => {
     assert.equal(again['scope'], 'openid profile email');
   });
 
-  it('leaves out a standard scope that the sign-in did not grant, as libraries repeat all that they once asked for', async () => {
+  it('A refresh ignores standard scopes that were not granted, because libraries repeat their first request', async () => {
     const { refresh_token } = await tokensFor(server.issuer, { parameters: { scope: 'openid profile' } });
     const { scope, id_token } = await renewed(refresh_token, { scope: 'openid profile email offline_access' });
     assert.equal(scope, 'openid profile');
     assert.equal(typeof id_token, 'string');
   });
 
-  it('is granted offline access without prompt=consent to a first-party app', async () => {
+  it('A first-party app receives offline access without prompt=consent', async () => {
     const { scope } = await tokensFor(server.issuer, { parameters: { scope: 'openid profile offline_access' } });
     assert.equal(scope, 'openid profile offline_access');
   });
 
-  it('ends with the session for an app that did not ask for offline access', async () => {
+  it('A refresh token without offline access ends with its session', async () => {
     const { refresh_token } = await tokensFor(server.issuer);
     travel(DAY / 2 - 60);
     const { refresh_token: next } = await renewed(refresh_token);
@@ -92,7 +92,7 @@ describe('Refresh', () => {
 
   const offline = { parameters: { scope: 'openid offline_access', prompt: 'consent' } };
 
-  it('tokens live for their time, and each use starts them anew', async () => {
+  it('A refresh token expires after its lifetime, and each use restarts it', async () => {
     let { refresh_token: token } = await tokensFor(server.issuer, offline);
     travel(5 * DAY);
     token = (await renewed(token))['refresh_token'];
@@ -102,7 +102,7 @@ describe('Refresh', () => {
     await refused(renew(token));
   });
 
-  it('ends for a family after its time, however often it was used', async () => {
+  it('A refresh token family expires after its lifetime, however often it is used', async () => {
     let { refresh_token: token } = await tokensFor(server.issuer, offline);
     for (let uses = 0; uses < 3; uses += 1) {
       travel(6 * DAY);
@@ -114,7 +114,7 @@ describe('Refresh', () => {
     await refused(renew(token));
   });
 
-  it('lasts as long for a family that begins late in a long session', async () => {
+  it('A family that begins late in a long session has its full lifetime', async () => {
     const browser = new Browser();
     await tokensFor(server.issuer, { browser, person: { ...ALICE, remember: 'yes' } });
     travel(18 * DAY);
@@ -125,7 +125,7 @@ describe('Refresh', () => {
     }
   });
 
-  it('goes on in both apps of one session, each with a family of its own', async () => {
+  it('Two apps of one session have independent families', async () => {
     const browser = new Browser();
     const notes = await tokensFor(server.issuer, { browser });
     const photos = await tokensFor(server.issuer, { browser, clientId: 'demo-photos' });

@@ -12,7 +12,7 @@ import {
   type SignedRequestOptions,
 } from '../support/signed-request.ts';
 
-describe('Signed requests', () => {
+describe('Request objects (RFC 9101)', () => {
   let server: TestServer;
   let alice: Browser;
   let key: ClientKey;
@@ -59,14 +59,14 @@ describe('Signed requests', () => {
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   }
 
-  it('are answered as the parameters would be', async () => {
+  it('The server answers a signed request like plain parameters', async () => {
     const request = ask();
     const carried = withRequestObject(request, await signed(request));
     const { status } = await exchangeCode(server.issuer, request, await signIn(alice, carried));
     assert.equal(status, 200);
   });
 
-  it('count alone: a parameter beside one is not read', async () => {
+  it('The server ignores parameters beside a signed request', async () => {
     const request = ask('demo-notes', { scope: 'openid', state: 'signed' });
     const beside = { scope: 'openid email profile', state: 'beside', redirect_uri: request.redirectUri };
     const carried = withRequestObject(request, await signed(request), beside);
@@ -76,7 +76,7 @@ describe('Signed requests', () => {
     assert.equal(body['scope'], 'openid');
   });
 
-  it('cannot be left out by a client that must sign', async () => {
+  it('The server refuses an unsigned request of a client that must sign', async () => {
     assert.equal(await refusal(ask('demo-photos')), 'invalid_request');
     const { status, body } = await push(
       'demo-photos',
@@ -85,7 +85,7 @@ describe('Signed requests', () => {
     assert.deepEqual([status, body['error']], [400, 'invalid_request']);
   });
 
-  it('are refused without a signature, or with one by another key or another algorithm', async () => {
+  it('The server refuses a request object with a missing or wrong signature', async () => {
     const request = ask('demo-photos');
     const stranger = await clientKey();
     const rsa = await clientKey('RS256');
@@ -109,7 +109,7 @@ describe('Signed requests', () => {
       assert.equal(await refusal(withRequestObject(request, object)), 'invalid_request_object', what);
   });
 
-  it('are refused when what they say of themselves is wrong', async () => {
+  it('The server refuses a request object with a wrong claim or type', async () => {
     const request = ask();
     const now = Math.floor(Date.now() / 1000);
     const attempts: Record<string, Partial<SignedRequestOptions>> = {
@@ -133,7 +133,7 @@ describe('Signed requests', () => {
     }
   });
 
-  it('name in the error the audience that is taken, at /authorize and at /par', async () => {
+  it('The error names the accepted audience, at /authorize and at /par', async () => {
     const request = ask();
     for (const aud of ['https://other.example', `${server.issuer}/authorize`, ['https://other.example'], undefined]) {
       const carried = withRequestObject(request, await signed(request, { claims: { aud } }));
@@ -149,7 +149,7 @@ describe('Signed requests', () => {
     assert.doesNotMatch(String((await push('demo-web', { request: expired })).body['error_description']), /audience/);
   });
 
-  it('need their client beside them, and pushed ones its name inside (RFC 9101 §5, RFC 9126 §3)', async () => {
+  it('The client_id is required beside a request object, and inside a pushed one (RFC 9101 §5, RFC 9126 §3)', async () => {
     const request = ask();
     const url = new URL(withRequestObject(request, await signed(request)).url);
     url.searchParams.delete('client_id');
@@ -161,13 +161,13 @@ describe('Signed requests', () => {
     }
   });
 
-  it('cannot lead anywhere but to a registered address', async () => {
+  it('The server refuses an unregistered redirect URI in a request object', async () => {
     const request = ask();
     const object = await signed(request, { claims: { redirect_uri: 'https://evil.example/' } });
     assert.equal(await refusal(withRequestObject(request, object)), 'invalid_redirect_uri');
   });
 
-  it('serve once where they have a name, whoever knows the name', async () => {
+  it('A request object with a jti works once, and a forged one does not use it up', async () => {
     const request = ask();
     const claims = { jti: 'a-name' };
     const forged = await signed(request, { claims, key: (await clientKey()).privateKey });
@@ -177,14 +177,14 @@ describe('Signed requests', () => {
     assert.equal(await refusal(carried), 'invalid_request_object');
   });
 
-  it('let one of several at once pass where they have a name', async () => {
+  it('Only one of several simultaneous uses of a jti receives a code', async () => {
     const request = ask();
     const carried = withRequestObject(request, await signed(request, { claims: { jti: 'another-name' } }));
     const answers = await Promise.all(Array.from({ length: 5 }, () => answerAtOnce(alice, carried)));
     assert.equal(answers.filter((answer) => answer['code'] !== undefined).length, 1);
   });
 
-  it('may be pushed, and stay what was signed', async () => {
+  it('A pushed request object keeps its signed parameters', async () => {
     const request = ask('demo-web');
     const { status, body } = await push('demo-web', { request: await signed(request, { claims: { jti: 'pushed' } }) });
     assert.equal(status, 201, JSON.stringify(body));
@@ -196,7 +196,7 @@ describe('Signed requests', () => {
     assert.deepEqual([answer.status, answer.body['scope']], [200, 'openid profile email']);
   });
 
-  it('end before their pushed address is used where they say so', async () => {
+  it('An expired request object makes its request_uri unusable', async () => {
     const request = ask('demo-web');
     const exp = Math.floor(Date.now() / 1000) + 20;
     const { body } = await push('demo-web', { request: await signed(request, { claims: { exp } }) });
@@ -206,13 +206,13 @@ describe('Signed requests', () => {
     assert.equal(await refusal({ ...request, url: url.href }), 'invalid_request_uri');
   });
 
-  it('are not fetched from an address', async () => {
+  it('The server fetches no request object from a URL', async () => {
     const url = new URL(ask().url);
     url.searchParams.set('request_uri', `${server.issuer}/healthz`);
     assert.equal(await refusal({ ...ask(), url: url.href }), 'request_uri_not_supported');
   });
 
-  it('are advertised with what they may be signed with, and without encryption', async () => {
+  it('The metadata advertises the signing algorithms and no encryption', async () => {
     const response = await fetch(`${server.issuer}/.well-known/openid-configuration`);
     const document = (await response.json()) as Record<string, unknown>;
     assert.deepEqual(document['request_object_signing_alg_values_supported'], [

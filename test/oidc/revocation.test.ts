@@ -43,7 +43,7 @@ describe('Revocation', () => {
   const userinfo = async (token: string | undefined): Promise<number> =>
     (await fetch(`${server.issuer}/userinfo`, { headers: { authorization: `Bearer ${String(token)}` } })).status;
 
-  it('of a refresh token ends its family and its access tokens', async () => {
+  it('The revocation of a refresh token ends its family and its access tokens', async () => {
     const first = await tokensFor(server.issuer);
     const { body: second } = await refresh(server.issuer, first['refresh_token']);
     assert.equal((await revoke(String(second['refresh_token']))).status, 200);
@@ -52,7 +52,7 @@ describe('Revocation', () => {
     assert.equal(await userinfo(String(second['access_token'])), 401);
   });
 
-  it('of an access token ends it alone, also under the wrong hint', async () => {
+  it('The revocation of an access token ends only that token, even with a wrong hint', async () => {
     const { access_token, refresh_token } = await tokensFor(server.issuer);
     const { body: next } = await refresh(server.issuer, refresh_token);
     assert.equal((await revoke(access_token, 'demo-notes', { token_type_hint: 'refresh_token' })).status, 200);
@@ -63,7 +63,7 @@ describe('Revocation', () => {
 
   const FOR_API = { parameters: { scope: 'openid notes:read' } };
 
-  it('of a JWT access token shows in the published list, alone, and may be asked for again', async () => {
+  it('The revocation of a JWT access token appears in the status list, and can be repeated', async () => {
     const { access_token, refresh_token } = await tokensFor(server.issuer, FOR_API);
     const { body: next } = await refresh(server.issuer, refresh_token);
     for (const hint of ['access_token', 'refresh_token', 'nonsense'])
@@ -73,7 +73,7 @@ describe('Revocation', () => {
     assert.equal((await refresh(server.issuer, String(next['refresh_token']))).status, 200);
   });
 
-  it('of a refresh token ends the JWT access tokens of its grant', async () => {
+  it('The revocation of a refresh token revokes the JWT access tokens of its grant', async () => {
     const { access_token, refresh_token } = await tokensFor(server.issuer, FOR_API);
     const elsewhere = await tokensFor(server.issuer, FOR_API);
     await revoke(refresh_token);
@@ -81,7 +81,7 @@ describe('Revocation', () => {
     assert.equal(await isRevoked(placeOf(elsewhere['access_token'])), false);
   });
 
-  it('of a machine’s token ends it alone', async () => {
+  it("The revocation of a machine's token ends only that token", async () => {
     const [given, kept] = await Promise.all([machineToken(), machineToken()]);
     const secret = { client_secret: 'demo-service-secret' };
     assert.equal((await revoke(given, 'demo-service', secret)).status, 200);
@@ -89,7 +89,7 @@ describe('Revocation', () => {
     assert.equal(await isRevoked(placeOf(kept)), false);
   });
 
-  it('revokes no token of a client’s own that it made up itself', async () => {
+  it('The revocation of a forged JWT revokes nothing', async () => {
     const { access_token = '' } = await tokensFor(server.issuer, FOR_API);
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const theirs = placeOf(await machineToken());
@@ -105,11 +105,11 @@ describe('Revocation', () => {
     for (const place of [theirs, placeOf(access_token)]) assert.equal(await status.isRevoked(place), false);
   });
 
-  it('of a token that is none succeeds (RFC 7009 §2.2)', async () => {
+  it('The revocation of an unknown token succeeds (RFC 7009 §2.2)', async () => {
     assert.equal((await revoke('x'.repeat(43))).status, 200);
   });
 
-  it('of another client’s token changes nothing', async () => {
+  it("The revocation of another client's token succeeds and changes nothing", async () => {
     const { access_token, refresh_token } = await tokensFor(server.issuer);
     const jwt = (await tokensFor(server.issuer, FOR_API))['access_token'];
     for (const token of [access_token, refresh_token, jwt])
@@ -119,7 +119,7 @@ describe('Revocation', () => {
     assert.equal((await refresh(server.issuer, refresh_token)).status, 200);
   });
 
-  it('needs the client’s secret where it has one', async () => {
+  it('The endpoint requires the secret of a confidential client', async () => {
     const { refresh_token = '' } = await tokensFor(server.issuer, { clientId: 'demo-web' });
     assert.equal((await revoke(refresh_token, 'demo-web')).status, 401);
     assert.equal((await revoke(refresh_token, 'demo-web', { client_secret: 'wrong' })).status, 401);

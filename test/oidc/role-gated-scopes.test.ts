@@ -35,7 +35,7 @@ function withGatedScope(config: Config): Config {
   });
 }
 
-describe('A scope that needs a role', () => {
+describe('Scopes that need a role', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer({ change: withGatedScope });
@@ -60,7 +60,7 @@ describe('A scope that needs a role', () => {
       basic,
     );
 
-  it('is not given to a machine that registered itself', async () => {
+  it('A machine that registered itself does not receive the scope', async () => {
     for (const metadata of [
       { grant_types: ['client_credentials'], redirect_uris: undefined },
       { grant_types: ['authorization_code', 'client_credentials'] },
@@ -72,12 +72,12 @@ describe('A scope that needs a role', () => {
     }
   });
 
-  it('is given to a machine that the operator registered for it by name', async () => {
+  it('A machine that the operator registered for the scope receives it', async () => {
     const { body } = await asMachine('demo-service:demo-service-secret');
     assert.equal(await scopeOf(body), GATED);
   });
 
-  it('is given through an app that registered itself to a person with the role, and to no other person', async () => {
+  it('An app that registered itself receives the scope only for a person with the role', async () => {
     const { id, basic } = await stranger({});
     const scopeFor = async (person: Person): Promise<unknown> => {
       const parameters = { scope: `openid ${GATED}`, resource: apiOf(server.issuer), redirect_uri: REDIRECT };
@@ -98,7 +98,7 @@ describe('A scope that needs a role', () => {
     assert.deepEqual([await scopeFor(ALICE), await scopeFor(ADMIN)], [undefined, GATED]);
   });
 
-  it('goes by the person who let a device in', async () => {
+  it('The scopes of a device follow the roles of the person who approved it', async () => {
     for (const [person, expected] of [
       [ALICE, 'notes:read'],
       [ADMIN, `notes:read ${GATED}`],
@@ -109,7 +109,7 @@ describe('A scope that needs a role', () => {
     }
   });
 
-  it('goes by the person who approved a backchannel request', async () => {
+  it('The scopes of a CIBA request follow the roles of the person who approved it', async () => {
     for (const [person, expected] of [
       [ALICE, 'notes:read'],
       [ADMIN, `notes:read ${GATED}`],

@@ -46,7 +46,7 @@ describe('Session cookies', () => {
     return 'code' in answer;
   }
 
-  it('end a minute after they were replaced, also if they are used meanwhile', async () => {
+  it('A replaced cookie expires after a minute, even if it is used meanwhile', async () => {
     const browser = new Browser();
     await signIn(browser, authorizationRequest(server.issuer));
     const former = copyOf(browser);
@@ -58,7 +58,7 @@ describe('Session cookies', () => {
     assert.deepEqual([await isSignedIn(former), await isSignedIn(browser)], [false, true]);
   });
 
-  it('from before a sign-in last as long as a sign-in may take, however often they are used', async () => {
+  it('A cookie from before a sign-in expires with the interaction lifetime, however often it is used', async () => {
     const browser = new Browser();
     let page = await browser.visit(`${server.issuer}/device`);
     /** Tells whether the form of the page that was shown last is known. */
@@ -75,7 +75,7 @@ describe('Session cookies', () => {
     assert.ok(!(await isKnown()));
   });
 
-  it('lead a stranger who planted one to nobody else, though both sign in with it at once', async () => {
+  it('A planted cookie never gives the attacker the account of its victim, even in simultaneous sign-ins', async () => {
     const stranger = new Browser();
     await stranger.visit(`${server.issuer}/logout`);
     const victim = new Browser();
@@ -102,7 +102,7 @@ describe('Session cookies', () => {
     assert.equal(decodeJwt(String(body['id_token']))['email'], ADMIN.email);
   });
 
-  it('bring no token to a request that crosses the end of their session', async () => {
+  it('A request that crosses the end of its session receives no token', async () => {
     const browser = new Browser();
     await signIn(browser, authorizationRequest(server.issuer));
     const tab = copyOf(browser);

@@ -65,7 +65,7 @@ describe('Session management', () => {
     return `${createHash('sha256').update(text).digest('base64url')}.${salt ?? ''}`;
   }
 
-  it('gives each answer a session_state of its own, for this app, its origin and this session', async () => {
+  it('Each response has its own session_state for the client, its origin and the session', async () => {
     const browser = await signedIn();
     const states = new Set<string>();
     for (const clientId of ['demo-notes', 'demo-notes', 'demo-photos']) {
@@ -76,14 +76,14 @@ describe('Session management', () => {
     assert.equal(states.size, 3);
   });
 
-  it('puts it into signed answers too', async () => {
+  it('A signed response contains the session_state', async () => {
     const browser = await signedIn();
     const { response = '' } = await silently(browser, 'demo-notes', { response_mode: 'query.jwt' });
     const state = String(decodeJwt(response)['session_state']);
     assert.equal(state, expected('demo-notes', browser, state.split('.')[1]));
   });
 
-  it('gives none to who signs nobody in, to an app without an origin, and with an error', async () => {
+  it('A response without openid, without an origin or with an error has no session_state', async () => {
     const browser = await signedIn();
     const requests = [
       authorizationRequest(server.issuer, 'demo-notes', { scope: 'notes:read', resource: apiOf(server), nonce: '' }),
@@ -97,7 +97,7 @@ describe('Session management', () => {
     assert.deepEqual([refused['error'], refused['session_state']], ['login_required', undefined]);
   });
 
-  it('keeps the state of the browser while a session lasts, and for no longer', async () => {
+  it('The browser state lasts as long as the session', async () => {
     const browser = await signedIn();
     const first = stateOf(browser);
     await silently(browser, 'demo-photos');
@@ -110,7 +110,7 @@ describe('Session management', () => {
     assert.notEqual(stateOf(browser), first);
   });
 
-  it('forgets the state after a sign-out that an ID token asked for, and keeps it for who stays signed in', async () => {
+  it('The browser state ends with a sign-out by hint, and stays if the person stays signed in', async () => {
     const browser = new Browser();
     const { id_token: hint = '' } = await tokensFor(server.issuer, { browser });
     const state = stateOf(browser);
@@ -120,7 +120,7 @@ describe('Session management', () => {
     assert.equal(stateOf(browser), undefined);
   });
 
-  it('changes the state when another person signs in', async () => {
+  it('The browser state changes when another person signs in', async () => {
     const browser = await signedIn();
     const first = stateOf(browser);
     await signedIn(ADMIN, browser, { prompt: 'login' });
@@ -128,7 +128,7 @@ describe('Session management', () => {
     assert.notEqual(stateOf(browser), first);
   });
 
-  it('forgets the state of a session that has run out, once an app asks', async () => {
+  it('The browser state of an expired session disappears at the next request of an app', async () => {
     const browser = await signedIn();
     try {
       travel(server.config.sessions.default + 60);
@@ -139,7 +139,7 @@ describe('Session management', () => {
     }
   });
 
-  it('keeps the state of a remembered session for as long as the session', async () => {
+  it('The browser state of a remembered session expires with the session', async () => {
     const browser = await signedIn({ ...ALICE, remember: 'yes' });
     const response = await browser.request(authorizationRequest(server.issuer).url);
     const ends = response.headers
@@ -150,7 +150,7 @@ describe('Session management', () => {
     assert.equal(second, first);
   });
 
-  it('has a cookie that scripts may read and that opens nothing', async () => {
+  it('The browser state cookie is readable by scripts and authenticates nobody', async () => {
     const browser = await signedIn();
     const response = await browser.request(authorizationRequest(server.issuer).url);
     const line = response.headers.getSetCookie().find((each) => each.startsWith('latchkey_opbs='));
@@ -161,7 +161,7 @@ describe('Session management', () => {
     assert.equal((await silently(thief))['error'], 'login_required');
   });
 
-  it('lets the cookie into frames on any site where it never leaves over http', async () => {
+  it('The browser state cookie is available in frames of any site if the issuer uses https', async () => {
     await using behindTls = await startTestServer({
       change: (config) => ({
         ...turnOn(config),
@@ -178,7 +178,7 @@ describe('Session management', () => {
     assert.match(await (await fetch(`${local}/check-session`, { headers })).text(), /data-cookie="__Host-opbs"/);
   });
 
-  it('serves a page that apps may frame, with one script and nothing else', async () => {
+  it('Any app may frame the check_session_iframe, which contains only its own script', async () => {
     const { check_session_iframe: address } = await metadata(server);
     assert.equal(address, `${server.issuer}/check-session`);
     const response = await fetch(`${server.issuer}/check-session`);
@@ -195,7 +195,7 @@ describe('Session management', () => {
     assert.equal(other.headers.get('x-frame-options'), 'DENY');
   });
 
-  it('is off by default', async () => {
+  it('Session management is off by default', async () => {
     await using other = await startTestServer();
     assert.equal((await metadata(other))['check_session_iframe'], undefined);
     assert.equal((await fetch(`${other.issuer}/check-session`)).status, 404);
@@ -205,7 +205,7 @@ describe('Session management', () => {
     assert.equal(stateOf(browser), undefined);
   });
 
-  describe('in Chromium', () => {
+  describe('In Chromium', () => {
     let chromium: Chromium;
     before(async () => {
       chromium = await launchChromium();
@@ -247,7 +247,7 @@ describe('Session management', () => {
       })`);
     }
 
-    it('says unchanged to the app while the person is signed in, and changed once they have left', async () => {
+    it('The frame answers "unchanged" while the person is signed in, and "changed" after the sign-out', async () => {
       const context = await chromium.newContext();
       const page = await context.newPage();
       const complaints: string[] = [];

@@ -8,7 +8,7 @@ import { serverStores } from './server-stores.ts';
 const SESSION = ['latchkey_session', 'latchkey_session.sig'];
 
 for (const backend of serverStores) {
-  describe(`A session on ${backend.name}`, () => {
+  describe(`Sessions on ${backend.name}`, () => {
     let store: RunningBackend;
     let server: TestServer;
     before(async () => {
@@ -36,7 +36,7 @@ for (const backend of serverStores) {
       return copy;
     }
 
-    it('gets another id when somebody signs in, so that one planted before is worth nothing', async () => {
+    it('A session receives a new id at the sign-in, so that a planted cookie is useless', async () => {
       const attacker = await signedIn(ADMIN);
       const victim = copyOf(attacker);
       const request = authorizationRequest(server.issuer, 'demo-notes', { prompt: 'login' });
@@ -45,7 +45,7 @@ for (const backend of serverStores) {
       assert.equal((await answerAtOnce(attacker, silent('demo-notes')))['error'], 'login_required');
     });
 
-    it('gets another id when the same person signs in again', async () => {
+    it('A session receives a new id when the same person signs in again', async () => {
       const browser = await signedIn();
       const before = copyOf(browser);
       await signIn(browser, authorizationRequest(server.issuer, 'demo-notes', { prompt: 'login' }));
@@ -54,7 +54,7 @@ for (const backend of serverStores) {
       assert.match((await answerAtOnce(browser, silent('demo-notes')))['code'] ?? '', /./);
     });
 
-    it('is not opened by a cookie without its signature, or with that of another', async () => {
+    it('A session cookie without its signature, or with another signature, does not open the session', async () => {
       const [browser, other] = [await signedIn(), await signedIn(ADMIN)];
       for (const signature of ['', 'x'.repeat(27), other.cookies.get('latchkey_session.sig')?.value ?? '']) {
         const copy = copyOf(browser);
@@ -64,7 +64,7 @@ for (const backend of serverStores) {
       assert.equal(SESSION.filter((name) => browser.cookies.has(name)).length, 2);
     });
 
-    it('takes in two new apps that ask at the same moment', async () => {
+    it('A session admits two new apps that ask at the same moment', async () => {
       const browser = new Browser();
       await signIn(browser, authorizationRequest(server.issuer, 'demo-web'), ALICE);
       const requests = [silent('demo-notes'), silent('demo-photos')];
@@ -88,12 +88,12 @@ for (const backend of serverStores) {
       return { browser, former, logOut };
     }
 
-    it('serves the requests that were under way when its cookie changed', async () => {
+    it('A session serves the requests that were under way when its cookie changed', async () => {
       const { former } = await withFormerCookie();
       assert.match((await answerAtOnce(former, silent('demo-photos')))['code'] ?? '', /./);
     });
 
-    it('ends under its former cookie too', async () => {
+    it('The end of a session also invalidates its former cookie', async () => {
       const { browser, former, logOut } = await withFormerCookie();
       await logOut();
       for (const each of [browser, former]) {
@@ -101,14 +101,14 @@ for (const backend of serverStores) {
       }
     });
 
-    it('that nobody is signed in with ends within the hour, as anybody can have any number of them', async () => {
+    it('A session without an account expires within the hour, because anybody can start any number', async () => {
       const response = await new Browser().request(`${server.issuer}/logout`);
       const cookie = response.headers.getSetCookie().find((line) => line.startsWith('latchkey_session=')) ?? '';
       const until = Date.parse(/expires=([^;]+)/i.exec(cookie)?.[1] ?? '');
       assert.ok(until > Date.now() && until <= Date.now() + server.config.tokens.interaction * 1000, cookie);
     });
 
-    it('that was ended does not come back through a request that began before', async () => {
+    it('An ended session is not restored by a request that began before its end', async () => {
       for (let round = 0; round < 4; round += 1) {
         const { browser, former, logOut } = await withFormerCookie();
         const requests = ['demo-notes', 'demo-photos', 'demo-notes', 'demo-photos'].map(silent);

@@ -47,7 +47,7 @@ function withKeyed(profile: Profile) {
   };
 }
 
-describe('What a client signs', () => {
+describe('JWTs that are signed by clients', () => {
   const servers = new Map<Profile, TestServer>();
   before(async () => {
     for (const profile of ['oauth2.1', 'fapi2-security'] as const)
@@ -163,7 +163,7 @@ describe('What a client signs', () => {
   }
 
   for (const [place, present] of Object.entries(PLACES)) {
-    it(`is refused as ${place} when its type is that of another kind of JWT`, async () => {
+    it(`The server refuses ${place} with the type of another kind of JWT`, async () => {
       assert.ok(isTaken(await present('oauth2.1', {})), JSON.stringify(await present('oauth2.1', {})));
       for (const typ of ['at+jwt', 'application/at+jwt', 'logout+jwt', 'secevent+jwt', 'statuslist+jwt', 7, ''])
         assertRefused(await present('oauth2.1', { header: { typ } }), String(typ));
@@ -171,12 +171,12 @@ describe('What a client signs', () => {
         assertRefused(await present('oauth2.1', { header: { typ: 'dpop+jwt' } }), 'dpop+jwt');
     });
 
-    it(`is refused as ${place} when it demands an extension`, async () => {
+    it(`The server refuses ${place} with a critical or unencoded-payload header`, async () => {
       const demands = [{ crit: ['b64'], b64: true }, { crit: ['b64'], b64: false }, { crit: ['exp'], exp: 1 }, { crit: [] }, { b64: true }]; // prettier-ignore
       for (const header of demands) assertRefused(await present('oauth2.1', { header }), JSON.stringify(header));
     });
 
-    it(`is accepted as ${place} from 10 seconds ahead and refused from 61 by FAPI`, async () => {
+    it(`The FAPI profile accepts ${place} from 10 seconds ahead, and refuses it from over a minute ahead`, async () => {
       // The engine's JOSE library accepts no DPoP proof before its nbf, which RFC 9449 does not have.
       for (const name of place.includes('DPoP') ? ['iat'] : ['iat', 'nbf']) {
         const near = await present('fapi2-security', { claims: { [name]: now() + 10, exp: now() + 60 } });
@@ -189,15 +189,15 @@ describe('What a client signs', () => {
     });
   }
 
-  it('may name the type of client assertions, in each spelling', async () => {
+  it('A client assertion may name its type in each spelling', async () => {
     for (const typ of ['JWT', 'jwt', 'client-authentication+jwt', 'application/client-authentication+JWT']) {
       const answer = await PLACES['a client assertion at /token']?.('oauth2.1', { header: { typ } });
       assert.equal(answer?.status, 200, JSON.stringify(answer?.body));
     }
   });
 
-  describe('works once for as long as it is accepted at all', () => {
-    it('as a client assertion, in the tolerance after its longest life too', async () => {
+  describe('Single use for the whole time of acceptance', () => {
+    it('A client assertion works once, even in the tolerance after its longest lifetime', async () => {
       const exp = now() + 3600;
       const jti = randomUUID();
       const present = (name: string) =>
@@ -211,7 +211,7 @@ describe('What a client signs', () => {
       }
     });
 
-    it('as a request object, in the tolerance after its end too', async () => {
+    it('A request object works once, even in the tolerance after its expiry', async () => {
       const exp = now() + 60;
       const present = (jti: string) => PLACES['a request object at /par']?.('oauth2.1', { claims: { exp, jti } });
       const [before, late] = [randomUUID(), randomUUID()];
@@ -225,7 +225,7 @@ describe('What a client signs', () => {
       assert.equal((await present(randomUUID()))?.status, 201);
     });
 
-    it('as a request object that a browser carries, which gives one code', async () => {
+    it('A request object in the browser yields one code', async () => {
       const { issuer } = at('oauth2.1');
       const alice = new Browser();
       await signIn(alice, authorizationRequest(issuer, 'demo-web'), ALICE);
@@ -242,7 +242,7 @@ describe('What a client signs', () => {
       }
     });
 
-    it('as a DPoP proof from as far ahead as one is accepted', async () => {
+    it('A DPoP proof works once, even from as far ahead as the server accepts', async () => {
       const iat = now() + 295;
       const present = (jti: string) => PLACES['a DPoP proof at /token']?.('oauth2.1', { claims: { iat, jti } });
       const jti = randomUUID();
@@ -253,7 +253,7 @@ describe('What a client signs', () => {
       assert.deepEqual([(await present(jti))?.status, (await present(randomUUID()))?.status], [400, 200]);
     });
 
-    it('as a DPoP proof at two nodes whose clocks differ from the store as far as they may, in opposite directions', async () => {
+    it('A DPoP proof works once at two nodes with the largest opposite clock skews', async () => {
       let ahead = 55;
       const clock = { now: () => Date.now() - ahead * 1000 };
       await using server = await startTestServer({ change: withKeyed('oauth2.1'), clock });

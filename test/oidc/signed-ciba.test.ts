@@ -10,7 +10,7 @@ import { clientKey, type ClientKey } from '../support/signed-request.ts';
 const CIBA = 'urn:openid:params:grant-type:ciba';
 const SECRET = 'the-secret-of-the-bank-that-signs';
 
-describe('A signed request to somebody who is elsewhere (CIBA Core §7.1.1)', () => {
+describe('Signed CIBA requests (CIBA Core §7.1.1)', () => {
   let server: TestServer;
   let key: ClientKey;
   let other: ClientKey;
@@ -62,50 +62,50 @@ describe('A signed request to somebody who is elsewhere (CIBA Core §7.1.1)', ()
     assert.match(String(body['error_description']), reason);
   };
 
-  it('is taken with all that it must say', async () => {
+  it('The endpoint accepts a signed request with all required claims', async () => {
     const body = await ask({ request: await signed({ binding_message: 'W4SCT' }) });
     assert.ok(typeof body['auth_req_id'] === 'string', JSON.stringify(body));
   });
 
   for (const name of ['iat', 'nbf', 'exp', 'jti', 'iss', 'aud']) {
-    it(`is refused without ${name}`, async () => {
+    it(`The endpoint refuses a signed request without ${name}`, async () => {
       await refused({ request: await signed({ [name]: undefined }) }, /request/i);
     });
   }
 
   const faulty: Record<string, [claims: () => Record<string, unknown>, reason: RegExp]> = {
-    'has ended': [() => ({ exp: now() - 60 }), /./],
-    'ends in two hours': [() => ({ exp: now() + 7200 }), /must expire/],
-    'begins later': [() => ({ nbf: now() + 120 }), /./],
+    'has expired': [() => ({ exp: now() - 60 }), /./],
+    'expires in two hours': [() => ({ exp: now() + 7200 }), /must expire/],
+    'is not valid yet': [() => ({ nbf: now() + 120 }), /./],
     'was issued in the future': [() => ({ iat: now() + 120 }), /./],
-    'has an empty name': [() => ({ jti: '' }), /jti/],
+    'has an empty jti': [() => ({ jti: '' }), /jti/],
     'is for another server': [() => ({ aud: 'https://other.example' }), /the audience \(aud\) must be http:/],
-    'is of another client': [() => ({ iss: 'strict' }), /./],
-    'holds another request': [() => ({ request: 'x' }), /./],
+    'is issued by another client': [() => ({ iss: 'strict' }), /./],
+    'contains another request': [() => ({ request: 'x' }), /./],
   };
   for (const [what, [claims, reason]] of Object.entries(faulty)) {
-    it(`is refused where it ${what}`, async () => {
+    it(`The endpoint refuses a signed request that ${what}`, async () => {
       await refused({ request: await signed(claims()) }, reason);
     });
   }
 
-  it('is refused with a key of somebody else', async () => {
+  it("The endpoint refuses a request that is signed with another client's key", async () => {
     await refused({ request: await signed({}, other) }, /./);
   });
 
-  it('is used once, also from two at the same moment', async () => {
+  it('A signed request works once, even in simultaneous requests', async () => {
     const request = await signed();
     const answers = await Promise.all([ask({ request }), ask({ request }), ask({ request })]);
     assert.equal(answers.filter(({ auth_req_id: id }) => id !== undefined).length, 1, JSON.stringify(answers));
     await refused({ request }, /used before/);
   });
 
-  it('stands alone: a parameter beside it is refused, and changes nothing', async () => {
+  it('The endpoint refuses parameters beside a signed request', async () => {
     await refused({ request: await signed(), login_hint: 'admin@example.com' }, /login_hint must stand in the signed/);
     await refused({ request: await signed(), scope: 'openid profile' }, /scope must stand in the signed request/);
   });
 
-  it('is required of a client that says by what it signs', async () => {
+  it('A client that registered a signing algorithm must sign with it', async () => {
     await refused({ scope: 'openid', login_hint: ALICE.email }, /Request Object must be used/, 'strict');
     const rsa = await clientKey('RS256');
     await refused({ request: await signed({ iss: 'strict' }, rsa, 'RS256') }, /preregistered alg/, 'strict');
@@ -113,7 +113,7 @@ describe('A signed request to somebody who is elsewhere (CIBA Core §7.1.1)', ()
     assert.ok(typeof body['auth_req_id'] === 'string', JSON.stringify(body));
   });
 
-  it('has its algorithms in the metadata, none of them symmetric', async () => {
+  it('The metadata lists the asymmetric signing algorithms only', async () => {
     const response = await fetch(`${server.issuer}/.well-known/openid-configuration`);
     const metadata = (await response.json()) as Record<string, string[]>;
     const algorithms = metadata['backchannel_authentication_request_signing_alg_values_supported'] ?? [];

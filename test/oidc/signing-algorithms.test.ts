@@ -32,14 +32,14 @@ function withAll(config: Config): Config {
   };
 }
 
-describe('A server whose keys are of every algorithm', () => {
+describe('A server with keys of every algorithm', () => {
   let server: TestServer;
   before(async () => {
     server = await startTestServer({ change: withAll });
   });
   after(() => server.close());
 
-  it('publishes a key of each, with its alg and kid, and says that ID tokens may be signed so', async () => {
+  it('The server publishes a key with alg and kid for each algorithm, and advertises them for ID tokens', async () => {
     const { keys } = (await (await fetch(`${server.issuer}/jwks`)).json()) as { keys: Record<string, string>[] };
     assert.deepEqual(
       keys.map(({ alg, use, kid }) => [alg, use, kid?.length]),
@@ -52,7 +52,7 @@ describe('A server whose keys are of every algorithm', () => {
   });
 
   for (const alg of ALGORITHMS) {
-    it(`signs an API's access tokens with ${alg}, where the API chose it`, async () => {
+    it(`The access tokens of an API are signed with ${alg} if the API chose it`, async () => {
       const { issuer } = server;
       const request = { grant_type: 'client_credentials', scope: 'read', resource: apiFor(alg) };
       const { status, body } = await tokenRequest(issuer, request, 'demo-service:demo-service-secret');
@@ -63,7 +63,7 @@ describe('A server whose keys are of every algorithm', () => {
       assert.deepEqual((await verifier.verify(token)).scopes, ['read']);
     });
 
-    it(`signs an app's ID tokens with ${alg}, where the app chose it`, async () => {
+    it(`The ID tokens of a client are signed with ${alg} if the client chose it`, async () => {
       const { id_token } = await tokensFor(server.issuer, { clientId: `app-${alg}` });
       const { header } = await verified(server.issuer, id_token, `app-${alg}`);
       assert.equal(header.alg, alg);

@@ -33,35 +33,35 @@ describe('Single sign-on', () => {
     return page.status === 200 && page.html.includes('type="password"');
   }
 
-  it('opens a second app without a page in between', async () => {
+  it('A session opens a second app without a page in between', async () => {
     const browser = await signedIn();
     assert.match((await answer(browser, {}, 'demo-photos'))['code'] ?? '', /./);
   });
 
-  it('does not reach into another browser', async () => {
+  it('A session does not apply to another browser', async () => {
     await signedIn();
     assert.ok(await isAsked(new Browser()));
   });
 
   describe('prompt=none', () => {
-    it('answers login_required where nobody is signed in, without a page', async () => {
+    it('The server answers login_required without a page if nobody is signed in', async () => {
       const request = authorizationRequest(server.issuer, 'demo-notes', { prompt: 'none' });
       const { error, state, iss, code } = await answerAtOnce(new Browser(), request);
       assert.deepEqual([error, iss, code], ['login_required', server.issuer, undefined]);
       assert.equal(state, new URL(request.url).searchParams.get('state'));
     });
 
-    it('answers consent_required where the person was not asked yet', async () => {
+    it('The server answers consent_required if the person has not been asked yet', async () => {
       const { error, code } = await answer(await signedIn(), { prompt: 'none' }, 'demo-web');
       assert.deepEqual([error, code], ['consent_required', undefined]);
     });
 
-    it('gives a code to an app of a person who is signed in', async () => {
+    it('The server issues a code to a first-party app if the person is signed in', async () => {
       assert.match((await answer(await signedIn(), { prompt: 'none' }))['code'] ?? '', /./);
     });
   });
 
-  it('asks again for prompt=login, and says when that was', async () => {
+  it('prompt=login requires a new sign-in and updates auth_time', async () => {
     const browser = new Browser();
     const first = await tokensFor(server.issuer, { browser });
     travel(10 * MINUTE);
@@ -70,7 +70,7 @@ describe('Single sign-on', () => {
     assert.ok((after ?? 0) >= (before ?? 0) + 10 * MINUTE);
   });
 
-  it('asks again when the sign-in is older than max_age, or cannot be silent', async () => {
+  it('The server requires a new sign-in after max_age, or answers login_required to prompt=none', async () => {
     const browser = await signedIn();
     travel(5 * MINUTE);
     assert.match((await answer(browser, { max_age: '600' }))['code'] ?? '', /./);
@@ -81,7 +81,7 @@ describe('Single sign-on', () => {
     assert.ok(iat - Number(auth_time) <= 240);
   });
 
-  it('is not given to an app whose hint is about another person', async () => {
+  it('The server requires a new sign-in if the hint names another person', async () => {
     const { id_token = '' } = await tokensFor(server.issuer, { person: ADMIN });
     const browser = await signedIn(ALICE);
     assert.equal((await answer(browser, { prompt: 'none', id_token_hint: id_token }))['error'], 'login_required');
@@ -93,7 +93,7 @@ describe('Single sign-on', () => {
     );
   });
 
-  it('refuses a hint that was tampered with', async () => {
+  it('The server refuses a forged id_token_hint', async () => {
     const { id_token = '' } = await tokensFor(server.issuer);
     const [header, payload] = id_token.split('.');
     const forged = `${String(header)}.${String(payload)}.${'A'.repeat(86)}`;
@@ -103,7 +103,7 @@ describe('Single sign-on', () => {
     );
   });
 
-  it('ends twelve hours after the last use', async () => {
+  it('A session ends twelve hours after its last use', async () => {
     const browser = await signedIn();
     travel(12 * HOUR - MINUTE);
     assert.match((await answer(browser))['code'] ?? '', /./);
@@ -113,7 +113,7 @@ describe('Single sign-on', () => {
     assert.ok(await isAsked(browser));
   });
 
-  it('lasts thirty days for a person who wants to stay signed in, beyond the life of the browser', async () => {
+  it('A remembered session lasts thirty days, even after the browser closes', async () => {
     const browser = new Browser();
     const request = authorizationRequest(server.issuer);
     const page = await browser.visit(request.url);
@@ -128,7 +128,7 @@ describe('Single sign-on', () => {
     assert.ok(await isAsked(browser));
   });
 
-  it('otherwise ends with the browser, whose cookie it is', async () => {
+  it('The session cookie ends with the browser if the person does not choose to stay signed in', async () => {
     const browser = new Browser();
     const request = authorizationRequest(server.issuer);
     const page = await browser.visit(request.url);
@@ -141,7 +141,7 @@ describe('Single sign-on', () => {
     }
   });
 
-  it('is another person’s once another person signs in, whose apps then name only them', async () => {
+  it('The session belongs to the new person after another person signs in', async () => {
     const browser = new Browser();
     const first = await tokensFor(server.issuer, { browser, person: ALICE });
     const second = await tokensFor(server.issuer, { browser, person: ADMIN, parameters: { prompt: 'login' } });
@@ -151,7 +151,7 @@ describe('Single sign-on', () => {
     assert.equal(inPhotos, admin);
   });
 
-  it('gives the code of a request to whoever signed in for it', async () => {
+  it('The code of a request is for the person who signs in, whatever the login_hint says', async () => {
     const request = authorizationRequest(server.issuer, 'demo-notes', { login_hint: ALICE.email });
     const { body } = await exchangeCode(server.issuer, request, await signIn(new Browser(), request, ADMIN));
     assert.equal(decodeJwt(String(body['id_token']))['email'], ADMIN.email);

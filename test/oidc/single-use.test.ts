@@ -51,7 +51,7 @@ for (const backend of sharedStores) {
       const all = (ask: (node: string) => Promise<TokenAnswer>): Promise<TokenAnswer[]> =>
         Promise.all(Array.from({ length: AT_ONCE }, (_, at) => ask(nodes[at % nodes.length] ?? '')));
 
-      it('lets one of 50 parallel exchanges of a code succeed', async () => {
+      it('Only one of 50 parallel exchanges of a code succeeds', async () => {
         const request = authorizationRequest(server.issuer);
         const callback = await signIn(new Browser(), request);
         const answers = await all((node) => exchangeCode(node, request, callback));
@@ -61,7 +61,7 @@ for (const backend of sharedStores) {
         }
       });
 
-      it('gives 50 parallel refreshes of a token one answer, and leaves one live token', async () => {
+      it('All of 50 parallel refreshes receive the same response, and one live refresh token remains', async () => {
         const { refresh_token: token = '' } = await tokensFor(server.issuer);
         const answers = await all((node) => refresh(node, token));
         assert.equal(new Set(answers.map(({ status, body }) => JSON.stringify([status, body]))).size, 1);
@@ -79,7 +79,7 @@ for (const backend of sharedStores) {
 }
 
 /** The losers found everything unused, and come to claim it last. */
-describe('Single use between the look and the claim', () => {
+describe('Single use between lookup and claim', () => {
   const { openStores, meanwhile } = holdingStores();
   const claims = (verb: string, kind: string) => (given: string, key: string) =>
     given === verb && key.startsWith(`${kind}:`);
@@ -89,7 +89,7 @@ describe('Single use between the look and the claim', () => {
   });
   after(() => server.close());
 
-  it('refuses the slower of two exchanges of a code', async () => {
+  it('The token endpoint refuses the slower of two exchanges of a code', async () => {
     const request = authorizationRequest(server.issuer);
     const callback = await signIn(new Browser(), request);
     const exchange = () => exchangeCode(server.issuer, request, callback);
@@ -99,7 +99,7 @@ describe('Single use between the look and the claim', () => {
     assert.deepEqual([slower.status, slower.body['error']], [400, 'invalid_grant']);
   });
 
-  it('gives the slower of two requests that resume a sign-in the answer of the other', async () => {
+  it('The slower of two requests that resume a sign-in receives the same response', async () => {
     const request = authorizationRequest(server.issuer);
     const browser = new Browser();
     const page = await browser.visit(request.url);
@@ -113,7 +113,7 @@ describe('Single use between the look and the claim', () => {
     assert.equal(slower.url, first);
   });
 
-  it('keeps the answer of a sign-in from a form that was sent before it and comes after it', async () => {
+  it('A finished sign-in keeps its response if an older form arrives late', async () => {
     const request = authorizationRequest(server.issuer);
     const browser = new Browser();
     const page = await browser.visit(request.url);
@@ -136,7 +136,7 @@ describe('Single use between the look and the claim', () => {
     ['abort', 'confirm', undefined],
     ['confirm', 'confirm', undefined],
   ] as const) {
-    it(`counts the first of two answers about a device: ${other} before ${word}`, async () => {
+    it(`The first of two answers about a device wins: ${other} before ${word}`, async () => {
       const device = await startDevice(server.issuer);
       const question = async () => {
         const browser = new Browser();
@@ -155,7 +155,7 @@ describe('Single use between the look and the claim', () => {
     });
   }
 
-  it('keeps no answer about a device whose user code belongs to another device by then', async () => {
+  it('An answer about a device is refused if its user code belongs to another device by then', async () => {
     const device = await startDevice(server.issuer);
     const browser = new Browser();
     await signIn(browser, authorizationRequest(server.issuer));

@@ -4,7 +4,7 @@ import { systemRandom } from '../../src/lib/random.ts';
 import type { Store } from '../../src/storage/store.ts';
 import { temporaryStore, type TemporaryStore } from '../support/temporary-store.ts';
 
-describe('A code that a person types', () => {
+describe('User codes', () => {
   const key = Buffer.alloc(32, 1);
   const CODE = 'WDJBMJHT';
   let temporary: TemporaryStore;
@@ -15,7 +15,7 @@ describe('A code that a person types', () => {
   });
   afterEach(() => temporary.remove());
 
-  it('leads to its device, and to no other that would get the same', async () => {
+  it('A user code leads to its device, and no other device can take it', async () => {
     const codes = openUserCodes({ grants, random: systemRandom, key });
     assert.equal(await codes.remember(CODE, 'the-first-device', { ttl: 60 }), true);
     assert.equal(await codes.remember(CODE, 'the-first-device', { ttl: 60 }), true);
@@ -24,7 +24,7 @@ describe('A code that a person types', () => {
     assert.equal(await codes.deviceCodeOf('WDJBMJHK'), undefined);
   });
 
-  it('finds nothing in a stolen store without the key of the ring', async () => {
+  it('A stolen store reveals no user code without the key', async () => {
     await openUserCodes({ grants, random: systemRandom, key }).remember(CODE, 'the-device', { ttl: 60 });
     const thief = openUserCodes({ grants, random: systemRandom, key: Buffer.alloc(32, 2) });
     assert.equal(await thief.deviceCodeOf(CODE), undefined);
