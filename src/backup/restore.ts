@@ -77,8 +77,8 @@ export async function restoreBackup(
 }
 
 /**
- * Deletes what belongs to an account that is not in the store. A backup that was made while an account was removed may
- * have its address or its password without the account, and nobody could sign up with such an address.
+ * Deletes what belongs to an account that is not in the store, or that lacks its key. A backup that was made while an
+ * account was made or removed may have its address without the rest, and nobody could sign up with such an address.
  * @throws Error if a server has used the store since `begunAt`
  */
 async function tidy(store: Store, loads: readonly Load[], begunAt: number): Promise<void> {
@@ -94,8 +94,16 @@ async function tidy(store: Store, loads: readonly Load[], begunAt: number): Prom
       return account === undefined ? [] : [{ key: item.key, account }];
     });
     const accounts = await store.getMany(owned.map(({ account }) => `account:${account}`));
-    await Promise.all(owned.filter((_one, at) => accounts[at] === undefined).map(({ key }) => store.delete(key)));
+    const keys = await store.getMany(owned.map(({ account }) => `account-key:${account}`));
+    const isLost = (at: number): boolean =>
+      accounts[at] === undefined || (keys[at] === undefined && isSealed(accounts[at].value));
+    await Promise.all(owned.filter((_one, at) => isLost(at)).map(({ key }) => store.delete(key)));
   }
+}
+
+/** Tells whether an account can be read only with its key. */
+function isSealed(account: unknown): boolean {
+  return typeof account === 'object' && account !== null && 'claim' in account;
 }
 
 /** Returns the id of the account that a durable record belongs to, if any. */

@@ -63,8 +63,8 @@ export interface Store {
 
   /**
    * Returns everything that has not expired, in batches and in any order. A record that exists throughout is returned
-   * at least once. A record that is written or deleted meanwhile may be missing. SQLite returns a snapshot, taken at
-   * the first batch.
+   * at least once. A record that is written or deleted meanwhile may be missing. SQLite and
+   * PostgreSQL return a snapshot, taken at the first batch.
    * @throws StoreUnavailable also if a cluster moves its slots
    */
   dump(): AsyncIterable<readonly Item[]>;

@@ -2,11 +2,12 @@ import { inBatches } from '../batches.ts';
 import type { Item } from '../store.ts';
 import { keyIn, namesIn, rowNames } from './names.ts';
 import type { Primary } from './primary.ts';
+import type { Read } from './server.ts';
 import { DURABLE } from './statements.ts';
 
 /** Number of rows in a page, small enough to hold in memory. */
 const PAGE = 200;
-/** Time limit for each statement of a load, in milliseconds. */
+/** Time limit for each statement of a dump or a load, in milliseconds. */
 const PATIENCE = 10_000;
 
 type Row = Record<string, unknown>;
@@ -23,24 +24,24 @@ const TABLES = {
 };
 
 /**
- * Reads one table after another in key order, with one statement for each page. A transaction over all pages would
- * delay the server's vacuum, and occupy a connection of a pooler.
+ * Reads one table after another in key order, with one statement for each page, in one snapshot of the database. Until
+ * the end, the server's vacuum removes no row that has changed meanwhile.
  */
 export function dumpPostgres(primary: Primary, schema: string, now: number): AsyncGenerator<readonly Item[]> {
-  return inBatches(itemsOf(primary, schema, now));
+  return primary.snapshot(PATIENCE, (read) => inBatches(itemsOf(read, schema, now)));
 }
 
-async function* itemsOf(primary: Primary, schema: string, now: number): AsyncGenerator<Item> {
+async function* itemsOf(read: Read, schema: string, now: number): AsyncGenerator<Item> {
   for (const [table, { id, columns }] of Object.entries(TABLES)) {
     const placeholders = id.map((_name, at) => `$${at + 3}`).join(', ');
     const first = `SELECT ${columns} FROM "${schema}".${table} WHERE expires_at > $1`;
     const order = `ORDER BY ${id.join(', ')} LIMIT $2`;
     const next = `${first} AND (${id.join(', ')}) > (${placeholders}) ${order}`;
-    let rows = await primary.read(`${first} ${order}`, [now, PAGE]);
+    let rows = await read(`${first} ${order}`, [now, PAGE]);
     while (rows.length > 0) {
       for (const row of rows) yield itemOf(table, row);
       const last = rows.at(-1);
-      rows = rows.length < PAGE ? [] : await primary.read(next, [now, PAGE, ...id.map((name) => last?.[name])]);
+      rows = rows.length < PAGE ? [] : await read(next, [now, PAGE, ...id.map((name) => last?.[name])]);
     }
   }
 }

@@ -1,7 +1,7 @@
 import type { PostgresUrl } from '../../config/store-url.ts';
 import { StoreUnavailable } from '../store.ts';
 import { describeFailure, isTransient, NoPrimary, portError } from './errors.ts';
-import { Server, type Rows } from './server.ts';
+import { Server, type Read, type Rows } from './server.ts';
 import type { Statement } from './statements.ts';
 
 /** Milliseconds between two checks of each server. */
@@ -77,6 +77,21 @@ export class Primary {
     return this.#confirmed((server) => server.transaction(patience, work));
   }
 
+  /**
+   * Reads pages in one transaction, which sees the database as it was at its first statement. A page counts only if the
+   * server is still the primary.
+   */
+  async *snapshot<T>(patience: number, pages: (read: Read) => AsyncIterable<T>): AsyncGenerator<T> {
+    const server = this.#current ?? (await this.#choose());
+    try {
+      yield* server.snapshot(patience, (read) =>
+        pages((text, values) => this.#confirmedBy(server, () => read(text, values))),
+      );
+    } catch (error) {
+      throw portError(error);
+    }
+  }
+
   /** Checks now that the server is still the primary. @throws StoreUnavailable */
   async confirm(server: Server | undefined = this.#current): Promise<void> {
     await server?.ask();
@@ -95,7 +110,10 @@ export class Primary {
 
   /** Runs `work` on the primary, and returns its result only if that server is still the primary. */
   async #confirmed<T>(work: (server: Server) => Promise<T>): Promise<T> {
-    const server = this.#current ?? (await this.#choose());
+    return this.#confirmedBy(this.#current ?? (await this.#choose()), work);
+  }
+
+  async #confirmedBy<T>(server: Server, work: (server: Server) => Promise<T>): Promise<T> {
     try {
       const result = await work(server);
       if (this.#current !== server) throw new NoPrimary('PostgreSQL: another server has become the primary');

@@ -6,6 +6,8 @@ import { NoPrimary, PATIENCE } from './errors.ts';
 import type { Statement } from './statements.ts';
 
 export type Rows = Record<string, unknown>[];
+/** Runs one query. */
+export type Read = (text: string, values?: unknown[]) => Promise<Rows>;
 
 /** A server's answer about its own state. */
 interface ServerState {
@@ -21,6 +23,8 @@ interface ServerState {
 /** Longest wait for a lock, and longest idle time of a transaction, in milliseconds. */
 const LOCK_PATIENCE = 1500;
 const IDLE_IN_TRANSACTION = 10_000;
+/** The same for a snapshot in milliseconds, whose reader may write to a slow disk. */
+const IDLE_IN_SNAPSHOT = 300_000;
 /** Number of times that a statement waits for a free connection, if the server answers. */
 const CROWDED_TRIES = 3;
 /** Milliseconds after which an unused connection is closed. */
@@ -102,6 +106,27 @@ export class Server {
       await run('COMMIT');
       return result;
     });
+  }
+
+  /** Reads pages in one read-only transaction, which sees the database as it was at its first statement. */
+  async *snapshot<T>(patience: number, pages: (read: Read) => AsyncIterable<T>): AsyncGenerator<T> {
+    this.#pool ??= this.#newPool();
+    const client = await this.#checkOut(this.#pool);
+    let isWhole = false;
+    try {
+      const read: Read = async (text, values = []) =>
+        (await client.query<Record<string, unknown>>(Object.assign({ text, values }, { query_timeout: patience })))
+          .rows;
+      await read('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      await read(`SET LOCAL statement_timeout = ${patience}`);
+      await read(`SET LOCAL idle_in_transaction_session_timeout = ${IDLE_IN_SNAPSHOT}`);
+      yield* pages(read);
+      await read('COMMIT');
+      isWhole = true;
+    } finally {
+      // If the caller has stopped early, closing the connection ends the transaction.
+      client.release(!isWhole);
+    }
   }
 
   /** Closes all connections, busy ones once their statement ends. `Primary` then rejects that statement. */

@@ -4,6 +4,7 @@ import {
   copyFileSync,
   mkdtempSync,
   openSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -13,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { mock } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkpoint, sweep } from '../../../src/storage/sqlite/maintenance.ts';
 import { openDatabase } from '../../../src/storage/sqlite/open-database.ts';
@@ -158,6 +160,23 @@ describe('The SQLite file', () => {
     database.close();
     assert.deepEqual(copied(), ['record:1']);
     await store.close();
+  });
+
+  it('has within a minute, in the file alone, what a server wrote that is idle since', async () => {
+    mock.timers.enable({ apis: ['setInterval'] });
+    try {
+      const store = openSqliteStore(path, clock);
+      await store.set('record:1', 1);
+      const inFile = (): boolean => readFileSync(path).includes('record:1');
+      mock.timers.tick(59_000);
+      assert.equal(inFile(), false);
+      mock.timers.tick(1000);
+      assert.equal(inFile(), true);
+      await store.set('record:2', 2);
+      await store.close();
+    } finally {
+      mock.timers.reset();
+    }
   });
 
   it('says to start again when it is damaged', async () => {
