@@ -52,7 +52,7 @@ describe('The password grant', () => {
     return answer;
   }
 
-  it('gives what the code flow gives', async () => {
+  it('The password grant issues the same tokens as the code flow', async () => {
     const { status, body } = await ask({ scope: 'openid email notes:read', resource: apiOf(server.issuer) });
     assert.equal(status, 200, JSON.stringify(body));
     const { claims: person } = await verified(server.issuer, String(body['id_token']), 'old-app');
@@ -72,7 +72,7 @@ describe('The password grant', () => {
     assert.deepEqual([later.sub, later['auth_time']], [person.sub, person['auth_time']]);
   });
 
-  it('gives a public app of the house its tokens too, for the default API, bound to its key', async () => {
+  it('A public first-party client gets DPoP-bound tokens for its default API', async () => {
     const dpop = await proof(await newHolder(), { htm: 'POST', htu: `${server.issuer}/token` });
     const response = await fetch(`${server.issuer}/token`, {
       method: 'POST',
@@ -89,20 +89,20 @@ describe('The password grant', () => {
     assert.equal(stolen.body['error'], 'invalid_grant');
   });
 
-  it('gives no ID token without openid, and no refresh token to an app that is not registered for them', async () => {
+  it('The grant issues no ID token without openid, and no refresh token to an unregistered client', async () => {
     const { body } = await ask({ scope: 'email' });
     assert.deepEqual(Object.keys(body).sort(), ['access_token', 'expires_in', 'refresh_token', 'scope', 'token_type']);
     const job = await ask({}, 'old-job:the-secret-of-the-old-app');
     assert.deepEqual([job.status, job.body['refresh_token']], [200, undefined]);
   });
 
-  it('is refused for an API that the app may not have, and leaves out a scope that nobody has', async () => {
+  it('The grant refuses an API that the client may not use, and omits an unknown scope', async () => {
     await refused(ask({ resource: 'https://unknown.example' }), 'invalid_target');
     const { body } = await ask({ scope: 'openid made:up' });
     assert.equal(body['scope'], 'openid');
   });
 
-  it('is refused to apps that are not registered for it, that do not prove who they are, or that are not of the house', async () => {
+  it('The grant refuses clients that are unregistered, unauthenticated or not first-party', async () => {
     await refused(ask({}, 'demo-web:demo-web-secret'), 'unauthorized_client');
     const person = { grant_type: 'password', username: ALICE.email, password: ALICE.password };
     await refused(tokenRequest(server.issuer, { ...person, client_id: 'demo-notes' }), 'unauthorized_client');
@@ -117,7 +117,7 @@ describe('The password grant', () => {
     await refused(ask({}, 'theirs:of-somebody-else'), 'unauthorized_client');
   });
 
-  it('is refused alike for a wrong password, an address that nobody has, and a disabled account', async () => {
+  it('The grant gives one answer for a wrong password, an unknown address and a disabled account', async () => {
     await withAccount(server, ADMIN.email, (accounts, { id }) => accounts.disable(id));
     const answers = await Promise.all([
       refused(ask({ password: 'wrong' }), 'invalid_grant'),
@@ -131,7 +131,7 @@ describe('The password grant', () => {
     await refused(ask({ password: '' }), 'invalid_request');
   });
 
-  it('counts guesses together with those at the sign-in page, and says when to come again', async () => {
+  it('The grant and the sign-in page share one count of guesses, and the grant sets Retry-After', async () => {
     const username = 'guessed@example.com';
     const answers = await Promise.all(
       Array.from({ length: 30 }, (_, index) => ask({ username, password: `wrong ${index}` })),
@@ -156,14 +156,14 @@ describe('The password grant', () => {
     assert.equal((await ask()).status, 200);
   });
 
-  it('counts no guess for a request that is refused for its scope', async () => {
+  it('A request that is refused for its scope does not count as a guess', async () => {
     const guess = (scope: string) =>
       ask({ username: 'faulty@example.com', password: 'wrong', scope }, 'old-job:the-secret-of-the-old-app');
     for (let times = 0; times < 10; times += 1) await refused(guess('openid roles'), 'invalid_scope');
     await refused(guess('openid email'), 'invalid_grant');
   });
 
-  it('is offered only where an app has it', async () => {
+  it('The metadata offers the password grant only if a client or the operator enables it', async () => {
     const grants = async ({ issuer }: { issuer: string }): Promise<unknown> =>
       ((await (await fetch(`${issuer}/.well-known/openid-configuration`)).json()) as Record<string, string[]>)[
         'grant_types_supported'

@@ -28,7 +28,7 @@ import {
   type ExchangeSetup,
 } from './exchange-setup.ts';
 
-describe('Token exchange refuses', () => {
+describe('Attacks on token exchange', () => {
   let setup: ExchangeSetup;
   let token: string;
   before(async () => {
@@ -52,36 +52,36 @@ describe('Token exchange refuses', () => {
   const payloadOf = async (): Promise<Record<string, unknown>> =>
     (await verified(setup.server.issuer, token, apiOf(setup.server.issuer))).claims;
 
-  describe('who', () => {
+  describe('Clients without permission', () => {
     const ask = (parameters: Record<string, string>, basic?: string): Promise<TokenAnswer> => {
       const all = { grant_type: EXCHANGE, subject_token: token, subject_token_type: ACCESS_TOKEN, resource: ARCHIVE };
       return tokenRequest(setup.server.issuer, { ...all, ...parameters }, basic);
     };
 
-    it('does not prove who it is', async () => {
+    it('The server refuses a client that does not authenticate', async () => {
       await refused(ask({ client_id: 'notes-api' }), 'invalid_client', 401);
       await refused(ask({}, 'notes-api:wrong'), 'invalid_client', 401);
     });
 
-    it('is public, or not registered for it', async () => {
+    it('The server refuses a public client and a client that is not registered for the grant', async () => {
       await refused(ask({ client_id: 'demo-notes' }), 'unauthorized_client');
       await refused(ask({}, 'demo-web:demo-web-secret'), 'unauthorized_client');
     });
   });
 
-  it('a kind of token that there is not, whatever it is called', async () => {
+  it('The server refuses an unknown token type, whatever its name', async () => {
     for (const type of ['urn:ietf:params:oauth:token-type:refresh_token', 'constructor', 'valueOf', '__proto__'])
       await refused(exchange(setup, 'notes-api', token, { requested_token_type: type }));
   });
 
-  describe('a wider token:', () => {
-    it('a scope that the one handed in did not have', async () => {
+  describe('Wider tokens', () => {
+    it('The server refuses a scope that the subject token does not have', async () => {
       const narrow = (await appTokens(setup, { scope: 'openid notes:read' }))['access_token'];
       await refused(exchange(setup, 'notes-api', narrow, { scope: 'notes:read notes:purge' }), 'invalid_scope');
       await refused(exchange(setup, 'notes-api', token, { scope: 'openid' }), 'invalid_scope');
     });
 
-    it('a scope for which the person has lost the role', async () => {
+    it('The server refuses a scope for which the account has lost the role', async () => {
       const admin = await appTokens(setup, {}, { browser: new Browser(), person: ADMIN });
       const purge = () => exchange(setup, 'notes-api', admin['access_token'], { scope: 'notes:purge' });
       assert.equal((await purge()).status, 200);
@@ -92,7 +92,7 @@ describe('Token exchange refuses', () => {
       await withAccount(setup.server, ADMIN.email, (accounts, { id }) => accounts.setRoles(id, ['user', 'admin']));
     });
 
-    it('an API that the policy of the client does not name, though the client may use it', async () => {
+    it('The server refuses an API that the client’s policy does not name, even if the client may use it', async () => {
       await refused(exchange(setup, 'notes-api', token, { resource: VAULT }), 'invalid_target');
       await refused(exchange(setup, 'notes-api', token, { audience: VAULT }), 'invalid_target');
       await refused(exchange(setup, 'notes-api', token, { resource: 'https://unknown.example' }), 'invalid_target');
@@ -100,24 +100,24 @@ describe('Token exchange refuses', () => {
     });
   });
 
-  describe('a subject token that', () => {
-    it('was sent to another API', async () => {
+  describe('Unacceptable subject tokens', () => {
+    it('The server refuses a subject token for another API', async () => {
       const { token: archived } = await exchanged(setup, exchange(setup, 'notes-api', token));
       await unacceptable(exchange(setup, 'notes-api', archived));
       await unacceptable(exchange(setup, 'archive-api', token));
     });
 
-    it('was issued to an app that the policy does not name', async () => {
+    it('The server refuses a subject token of a client that the policy does not name', async () => {
       const other = await machineToken(setup);
       await unacceptable(exchange(setup, 'notes-api', other));
     });
 
-    it('has ended', async () => {
+    it('The server refuses an expired subject token', async () => {
       travel(901);
       await unacceptable(exchange(setup, 'notes-api', token));
     });
 
-    it('another issuer made, or nobody', async () => {
+    it('The server refuses a subject token that is forged or from another issuer', async () => {
       const claims = await payloadOf();
       const header = decodeProtectedHeader(token) as { alg: string; kid: string };
       const { privateKey } = await generateKeyPair('ES256');
@@ -143,7 +143,7 @@ describe('Token exchange refuses', () => {
         await unacceptable(exchange(setup, 'notes-api', forged));
     });
 
-    it('is of another type than it is said to be, or of one that the policy does not name', async () => {
+    it('The server refuses a subject token with a wrong type or a type that the policy does not name', async () => {
       const { id_token = '', refresh_token = '' } = await appTokens(setup);
       await unacceptable(exchange(setup, 'reader', id_token));
       await unacceptable(exchange(setup, 'reader', token, { subject_token_type: ID_TOKEN }));
@@ -154,19 +154,19 @@ describe('Token exchange refuses', () => {
       }
     });
 
-    it('is an ID token of an app that the policy does not name', async () => {
+    it('The server refuses an ID token of a client that the policy does not name', async () => {
       const { id_token } = await appTokens(setup, {}, { browser: setup.alice, person: ALICE });
       await unacceptable(exchange(setup, 'desk', id_token, { subject_token_type: ID_TOKEN }));
     });
 
-    it('has passed through too many hands', async () => {
+    it('The server refuses a subject token that has passed through too many actors', async () => {
       let { token: passed } = await exchanged(setup, exchange(setup, 'notes-api', token));
       for (let hands = 1; hands < 5; hands += 1)
         ({ token: passed } = await exchanged(setup, exchange(setup, 'archive-api', passed)));
       await unacceptable(exchange(setup, 'archive-api', passed));
     });
 
-    it('is not there', async () => {
+    it('The server requires a subject token and its type', async () => {
       assert.equal(await refused(exchange(setup, 'notes-api', '')), 'subject_token is required');
       assert.equal(
         await refused(exchange(setup, 'notes-api', token, { subject_token_type: '' })),
@@ -175,18 +175,18 @@ describe('Token exchange refuses', () => {
     });
   });
 
-  describe('an actor token', () => {
-    it('from a client whose policy takes none', async () => {
+  describe('Unacceptable actor tokens', () => {
+    it('The server refuses an actor token if the client’s policy accepts none', async () => {
       const parameters = { actor_token: await machineToken(setup), actor_token_type: ACCESS_TOKEN };
       await unacceptable(exchange(setup, 'notes-api', token, parameters), 'actor_token');
     });
 
-    it('without its type, and a type without a token', async () => {
+    it('The server refuses an actor token without its type, and a type without a token', async () => {
       await refused(exchange(setup, 'desk', token, { actor_token: token }));
       await refused(exchange(setup, 'desk', token, { actor_token_type: ACCESS_TOKEN }));
     });
 
-    it('that was issued to an actor itself', async () => {
+    it('The server refuses an actor token that itself has an actor', async () => {
       const { token: archived } = await exchanged(setup, exchange(setup, 'notes-api', token));
       const actor = { actor_token: archived, actor_token_type: ACCESS_TOKEN, resource: VAULT };
       await unacceptable(exchange(setup, 'double-desk', token, actor), 'actor_token');
@@ -194,7 +194,7 @@ describe('Token exchange refuses', () => {
       assert.equal((await exchange(setup, 'double-desk', token, other)).status, 200);
     });
 
-    it('that is no token of ours, or for another API', async () => {
+    it('The server refuses an actor token that it did not issue or that is for another API', async () => {
       const { token: archived } = await exchanged(setup, exchange(setup, 'notes-api', token));
       for (const actor_token of ['made-up', archived]) {
         const parameters = { actor_token, actor_token_type: ACCESS_TOKEN };
@@ -203,10 +203,10 @@ describe('Token exchange refuses', () => {
     });
   });
 
-  describe('what has been revoked:', () => {
+  describe('Revoked tokens', () => {
     const newcomer = () => appTokens(setup, {}, { browser: new Browser(), person: ALICE });
 
-    it('the token’s grant was revoked', async () => {
+    it('The server refuses a subject token whose grant was revoked', async () => {
       const { access_token, refresh_token = '' } = await newcomer();
       assert.equal((await exchange(setup, 'notes-api', access_token)).status, 200);
       const body = new URLSearchParams({ client_id: 'demo-notes', token: refresh_token });
@@ -214,7 +214,7 @@ describe('Token exchange refuses', () => {
       await unacceptable(exchange(setup, 'notes-api', access_token));
     });
 
-    it('the access token alone was revoked', async () => {
+    it('The server refuses a subject token that was revoked on its own', async () => {
       const { access_token = '', refresh_token } = await newcomer();
       const body = new URLSearchParams({ client_id: 'demo-notes', token: access_token });
       await fetch(`${setup.server.issuer}/revoke`, { method: 'POST', body });
@@ -223,7 +223,7 @@ describe('Token exchange refuses', () => {
       assert.equal((await exchange(setup, 'notes-api', String(again.body['access_token']))).status, 200);
     });
 
-    it('the tokens of a client were revoked, for what another client got for them too', async () => {
+    it('The revocation of a client’s tokens also revokes what another client exchanged them for', async () => {
       const { token: archived } = await exchanged(setup, exchange(setup, 'notes-api', token));
       const further = exchange(setup, 'archive-api', archived, { resource: VAULT });
       const { token: locked } = await exchanged(setup, further, VAULT);
@@ -246,7 +246,7 @@ describe('Token exchange refuses', () => {
       }
     });
 
-    it('the person signed out, for access tokens, what came of them, and ID tokens', async () => {
+    it('After a sign-out, the server refuses access tokens, exchanged tokens and ID tokens of the session', async () => {
       const browser = new Browser();
       const { access_token, id_token = '' } = await appTokens(setup, {}, { browser, person: ALICE });
       const { token: archived } = await exchanged(setup, exchange(setup, 'notes-api', access_token));
@@ -258,7 +258,7 @@ describe('Token exchange refuses', () => {
       await unacceptable(exchange(setup, 'reader', id_token, asIdToken));
     });
 
-    it('the person signed out, for ID tokens also of an app that keeps its offline access', async () => {
+    it('After a sign-out, the server refuses the ID token even of a client that keeps offline access', async () => {
       const browser = new Browser();
       const asked = { scope: 'openid offline_access', prompt: 'consent' };
       const of = { browser, clientId: 'demo-web', parameters: asked };
@@ -271,7 +271,7 @@ describe('Token exchange refuses', () => {
       assert.equal((await tokenRequest(setup.server.issuer, again, 'demo-web:demo-web-secret')).status, 200);
     });
 
-    it('the account was disabled', async () => {
+    it('The server refuses the tokens of a disabled account', async () => {
       const tokens = await appTokens(setup, {}, { browser: new Browser(), person: ADMIN });
       await withAccount(setup.server, ADMIN.email, (accounts, { id }) => accounts.disable(id));
       await unacceptable(exchange(setup, 'notes-api', tokens['access_token']));
@@ -281,7 +281,7 @@ describe('Token exchange refuses', () => {
     });
   });
 
-  describe('a token that is bound to a key', () => {
+  describe('Key-bound tokens', () => {
     const shown = (holder: Holder): Promise<string> =>
       proof(holder, { htm: 'POST', htu: `${setup.server.issuer}/token` });
 
@@ -314,7 +314,7 @@ describe('Token exchange refuses', () => {
       return access_token;
     }
 
-    it('without a proof of that key, and with the proof of another', async () => {
+    it('The server refuses a bound subject token without a proof by its key', async () => {
       const [holder, thief] = [await newHolder(), await newHolder()];
       const bound = await boundToken(holder);
       await unacceptable(exchange(setup, 'notes-api', bound));
@@ -323,13 +323,13 @@ describe('Token exchange refuses', () => {
       assert.deepEqual([status, body['token_type']], [200, 'DPoP']);
     });
 
-    it('as that of an actor without a proof of that key', async () => {
+    it('The server refuses a bound actor token without a proof by its key', async () => {
       const bound = await boundToken(await newHolder());
       const actor = { actor_token: bound, actor_token_type: ACCESS_TOKEN };
       await unacceptable(exchange(setup, 'desk', token, actor), 'actor_token');
     });
 
-    it('from a client that must show a key and shows none, or the same proof twice', async () => {
+    it('The server refuses a DPoP-bound client that sends no proof or the same proof twice', async () => {
       await refused(exchangeWith(undefined, token), 'invalid_grant');
       const once = await shown(await newHolder());
       assert.equal((await exchangeWith(once, token)).body['token_type'], 'DPoP');
@@ -337,7 +337,7 @@ describe('Token exchange refuses', () => {
     });
   });
 
-  describe('a token that is bound to a certificate (RFC 8705 §3)', () => {
+  describe('Certificate-bound tokens (RFC 8705 §3)', () => {
     /** A proxy names the certificate, and what these clients get is bound to it. */
     const withCertificates = (config: Config): Config => ({
       ...config,
@@ -383,12 +383,12 @@ describe('Token exchange refuses', () => {
         ...tokens,
       });
 
-    it('from whoever shows another certificate', async () => {
+    it('The server refuses a bound subject token on a connection with another certificate', async () => {
       await unacceptable(exchangeBy(thief, { subject_token: machines }));
       assert.equal((await exchangeBy(holder, { subject_token: machines })).status, 200);
     });
 
-    it('as that of an actor from whoever shows another certificate', async () => {
+    it('The server refuses a bound actor token on a connection with another certificate', async () => {
       const tokens = { subject_token: persons, actor_token: machines, actor_token_type: ACCESS_TOKEN };
       await unacceptable(exchangeBy(thief, tokens), 'actor_token');
       assert.equal((await exchangeBy(holder, tokens)).status, 200);

@@ -25,7 +25,7 @@ describe('Token exchange', () => {
   after(() => setup.server.close());
   afterEach(returnToPresent);
 
-  it('gives an API a token for the next one, which speaks for the same person and names the API as the actor', async () => {
+  it('An API gets a token for the next API, with the same subject and itself as the actor', async () => {
     const { access_token } = await appTokens(setup);
     const { claims: before } = await verified(setup.server.issuer, access_token, apiOf(setup.server.issuer));
     const { claims, body } = await exchanged(setup, exchange(setup, 'notes-api', access_token));
@@ -59,7 +59,7 @@ describe('Token exchange', () => {
     });
   });
 
-  it('takes an audience for a resource, and a JWT for what an access token is', async () => {
+  it('The server accepts an audience in place of a resource, and jwt as the requested token type', async () => {
     const { access_token } = await appTokens(setup);
     const jwt = 'urn:ietf:params:oauth:token-type:jwt';
     const parameters = { resource: '', audience: ARCHIVE, requested_token_type: jwt };
@@ -67,7 +67,7 @@ describe('Token exchange', () => {
     assert.equal(body['issued_token_type'], jwt);
   });
 
-  it('names every API on the way, the latest first', async () => {
+  it('The act claim names every API in the chain, the latest first', async () => {
     const { access_token } = await appTokens(setup);
     const first = await exchanged(setup, exchange(setup, 'notes-api', access_token));
     const second = await exchanged(setup, exchange(setup, 'archive-api', first.token, { resource: VAULT }), VAULT);
@@ -75,7 +75,7 @@ describe('Token exchange', () => {
     assert.deepEqual([second.claims['scope'], second.claims.exp], ['notes:read', first.claims.exp]);
   });
 
-  it('names as the actor whose token comes along', async () => {
+  it('The act claim names the subject of the actor token', async () => {
     const { access_token } = await appTokens(setup);
     const admin = { browser: new Browser(), person: ADMIN };
     const support = await appTokens(setup, {}, admin);
@@ -91,13 +91,13 @@ describe('Token exchange', () => {
     }
   });
 
-  it('names no actor for a client that may impersonate', async () => {
+  it('The token of a client that may impersonate has no act claim', async () => {
     const { access_token } = await appTokens(setup);
     const { claims } = await exchanged(setup, exchange(setup, 'mask', access_token));
     assert.deepEqual([claims['act'], claims['client_id']], [undefined, 'mask']);
   });
 
-  it('gives what the roles of the person allow now, and less where less is asked for', async () => {
+  it('The scopes are those that the account’s roles allow now, or the requested part of them', async () => {
     const tokens = await appTokens(setup, {}, { browser: new Browser(), person: ADMIN });
     const scopes = async (parameters: Record<string, string>): Promise<unknown> =>
       (await exchanged(setup, exchange(setup, 'notes-api', tokens['access_token'], parameters))).claims['scope'];
@@ -105,13 +105,13 @@ describe('Token exchange', () => {
     assert.equal(await scopes({ scope: 'notes:purge' }), 'notes:purge');
   });
 
-  it('gives less where the client may less', async () => {
+  it('The scopes do not exceed those of the exchanging client', async () => {
     const tokens = await appTokens(setup, {}, { browser: new Browser(), person: ADMIN });
     const { claims } = await exchanged(setup, exchange(setup, 'reader', tokens['access_token']));
     assert.equal(claims['scope'], 'notes:read');
   });
 
-  it('lets a token live no longer than the one it came from, however often it is exchanged', async () => {
+  it('An exchanged token expires no later than the first subject token, however often it is exchanged', async () => {
     const { access_token } = await appTokens(setup);
     const { claims: before } = await verified(setup.server.issuer, access_token, apiOf(setup.server.issuer));
     let { token } = await exchanged(setup, exchange(setup, 'notes-api', access_token));
@@ -126,7 +126,7 @@ describe('Token exchange', () => {
     assert.equal((await exchange(setup, 'archive-api', token)).status, 400);
   });
 
-  it('lets a token live no longer than its actor’s', async () => {
+  it('An exchanged token expires no later than its actor token', async () => {
     const actor = await machineToken(setup);
     const { exp } = (await verified(setup.server.issuer, actor, apiOf(setup.server.issuer))).claims;
     travel(100);
@@ -136,7 +136,7 @@ describe('Token exchange', () => {
     assert.equal(claims.exp, exp);
   });
 
-  it('gives for an ID token, which has no scope, a token that says who it is and opens nothing', async () => {
+  it('The exchange of an ID token, which has no scope, yields a token with its subject but no scope', async () => {
     const { id_token } = await appTokens(setup);
     const { claims: person } = await verified(setup.server.issuer, id_token, 'demo-notes');
     const { claims } = await exchanged(setup, exchange(setup, 'reader', id_token, { subject_token_type: ID_TOKEN }));
@@ -146,7 +146,7 @@ describe('Token exchange', () => {
     );
   });
 
-  it('gives for an opaque token of this server’s what it allows at an API: nothing', async () => {
+  it('The exchange of an opaque access token yields a token without scope', async () => {
     const { access_token = '', id_token } = await appTokens(setup, { scope: 'openid profile' });
     assert.match(access_token, /^[\w-]{43}$/);
     const { claims: person } = await verified(setup.server.issuer, id_token, 'demo-notes');
@@ -154,7 +154,7 @@ describe('Token exchange', () => {
     assert.deepEqual([claims.sub, claims['scope']], [person.sub, undefined]);
   });
 
-  it('speaks for a machine where the token handed in does', async () => {
+  it('The exchange of a machine token yields a token for the same machine', async () => {
     const { claims } = await exchanged(setup, exchange(setup, 'machines', await machineToken(setup)));
     assert.deepEqual(
       [claims.sub, claims['client_id'], claims['scope'], claims['act'], claims['roles']],
@@ -162,7 +162,7 @@ describe('Token exchange', () => {
     );
   });
 
-  it('is for the one whom a token names as who may act, and for nobody else', async () => {
+  it('Only the client that the may_act claim names can exchange the token', async () => {
     const token = await machineToken(setup, `careful:${secretOf('careful')}`);
     const { claims } = await exchanged(setup, exchange(setup, 'deputised', token));
     assert.deepEqual(claims['act'], { sub: 'deputised' });
@@ -170,7 +170,7 @@ describe('Token exchange', () => {
     assert.deepEqual([status, body['error']], [400, 'invalid_request']);
   });
 
-  it('gives each of many at once a token of its own', async () => {
+  it('Each of many simultaneous exchanges gets its own token', async () => {
     const { access_token } = await appTokens(setup);
     const all = await Promise.all(
       Array.from({ length: 20 }, () => exchanged(setup, exchange(setup, 'notes-api', access_token))),

@@ -63,7 +63,7 @@ class Cluster {
   }
 }
 
-describe('The JWT bearer grant takes', () => {
+describe('Assertions that the JWT bearer grant accepts', () => {
   const partner = newKeys('RS256');
   const cluster = new Cluster();
   let server: TestServer;
@@ -151,7 +151,7 @@ describe('The JWT bearer grant takes', () => {
     return (await verified(server.issuer, idToken, 'demo-notes')).claims.sub ?? '';
   };
 
-  it('a token of a pod, which needs no other secret, by the keys that its cluster publishes', async () => {
+  it('The grant accepts a pod’s token by the keys that its cluster publishes, without a client secret', async () => {
     const assertion = cluster.podToken(server.issuer);
     const { status, body } = await tokenRequest(server.issuer, {
       grant_type: JWT_BEARER,
@@ -164,13 +164,13 @@ describe('The JWT bearer grant takes', () => {
     assert.deepEqual([claims.sub, claims['client_id'], claims['scope']], ['orders', 'orders', 'notes:read']);
   });
 
-  it('tokens of many pods at once, for which it asks the cluster once', async () => {
+  it('The server fetches the cluster’s keys once for the tokens of many pods', async () => {
     const tokens = Array.from({ length: 20 }, () => cluster.podToken(server.issuer));
     await Promise.all(tokens.map((token) => taken(bring(token))));
     assert.equal(cluster.asked, 1);
   });
 
-  it('a token that jsonwebtoken has signed, for the account that it is linked to', async () => {
+  it('The grant accepts a token from jsonwebtoken and issues a token for the linked account', async () => {
     const assertion = jsonwebtoken.sign({ department: 'sales' }, partner.privateKey, {
       algorithm: 'RS256',
       keyid: 'partner-1',
@@ -188,7 +188,7 @@ describe('The JWT bearer grant takes', () => {
     assert.equal(claims['grant_id'], undefined);
   });
 
-  describe('tokens of another Latchkey, which was put into the store meanwhile:', () => {
+  describe('Tokens of another Latchkey that was added to the store at run time', () => {
     let aliceThere: string;
     before(async () => {
       const { id_token: idToken = '' } = await tokensFor(other.issuer);
@@ -210,7 +210,7 @@ describe('The JWT bearer grant takes', () => {
       await records.close();
     });
 
-    it('an access token of a person, of which this server is the API', async () => {
+    it('The grant accepts an access token of a person for this server', async () => {
       const { access_token: assertion = '' } = await tokensFor(other.issuer, {
         parameters: { resource: server.issuer, scope: 'openid' },
       });
@@ -219,7 +219,7 @@ describe('The JWT bearer grant takes', () => {
       assert.notEqual(claims['sub'], aliceThere);
     });
 
-    it('and not one that is for its own API, nor an ID token', async () => {
+    it('The grant refuses an access token for another API and an ID token', async () => {
       const tokens = await tokensFor(other.issuer, { parameters: { scope: 'openid notes:read' } });
       for (const assertion of [tokens['access_token'] ?? '', tokens['id_token'] ?? '']) {
         const { status, body } = await bring(assertion);

@@ -11,7 +11,7 @@ import { encode, foreignIssuer, JWT_BEARER, type ForeignIssuer } from './foreign
 
 const RUNS = { numRuns: 150 };
 
-describe('Whatever comes as an assertion', function () {
+describe('Arbitrary assertions', function () {
   this.timeout(60_000);
   let server: TestServer;
   let partner: ForeignIssuer;
@@ -50,14 +50,14 @@ describe('Whatever comes as an assertion', function () {
 
   const text = fc.string({ minLength: 1, maxLength: 300, unit: 'binary' });
 
-  it('is refused as any text is', async () => {
+  it('The JWT bearer grant refuses arbitrary text', async () => {
     await fc.assert(
       fc.asyncProperty(text, async (assertion) => assert.equal(await bring(assertion), 400)),
       RUNS,
     );
   });
 
-  it('is refused as three parts of any bytes', async () => {
+  it('The JWT bearer grant refuses three parts of arbitrary bytes', async () => {
     const part = fc.oneof(
       fc.uint8Array({ maxLength: 200 }),
       fc.json().map((json) => Buffer.from(json)),
@@ -71,7 +71,7 @@ describe('Whatever comes as an assertion', function () {
     );
   });
 
-  it('is refused as a good one of which one character is another', async () => {
+  it('The JWT bearer grant refuses a good assertion in which one character has changed', async () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(), fc.string({ minLength: 1, maxLength: 1 }), async (place, character) => {
         const good = partner.assertion();
@@ -83,7 +83,7 @@ describe('Whatever comes as an assertion', function () {
     );
   });
 
-  it('is answered with 200 or invalid_grant when its issuer signs any claims and any header', async () => {
+  it('The JWT bearer grant answers any signed claims and header with 200 or invalid_grant', async () => {
     const names = fc.constantFrom(
       ...['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'scope', 'resource', 'cnf', 'email'],
     );
@@ -98,7 +98,7 @@ describe('Whatever comes as an assertion', function () {
     );
   });
 
-  it('is refused as JSON that is nested a thousand times', async () => {
+  it('The JWT bearer grant refuses JSON that is nested a thousand levels deep', async () => {
     for (const deep of [`${'['.repeat(1000)}${']'.repeat(1000)}`, `${'{"a":'.repeat(1000)}1${'}'.repeat(1000)}`]) {
       assert.equal(await bring(partner.raw(partner.header(), deep)), 400);
       assert.equal(await bring(`${encode(deep)}.${encode(partner.claims())}.AAAA`), 400);

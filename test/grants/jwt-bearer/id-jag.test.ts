@@ -15,7 +15,7 @@ import { JWT_BEARER } from './foreign-issuer.ts';
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const TOKEN_TYPE = 'urn:ietf:params:oauth:token-type';
 
-describe('An ID-JAG', () => {
+describe('Identity assertion grants (ID-JAG)', () => {
   /** Where the API is, and where people are signed in. */
   let chat: TestServer;
   let company: TestServer;
@@ -117,7 +117,7 @@ describe('An ID-JAG', () => {
     basic = 'wiki:wiki-secret',
   ): Promise<TokenAnswer> => tokenRequest(chat.issuer, { grant_type: JWT_BEARER, assertion, ...more }, basic);
 
-  it('is given for a person’s ID token, for one server, one app and one API there', async () => {
+  it('The server issues an ID-JAG for a person’s ID token, for one server, one client and one API', async () => {
     const { status, body } = await exchange();
     const { access_token: assertion, ...answer } = body;
     assert.deepEqual(
@@ -142,7 +142,7 @@ describe('An ID-JAG', () => {
     });
   });
 
-  it('is what a server says that it gives and takes', async () => {
+  it('The metadata of a server says that it issues and accepts ID-JAGs', async () => {
     const response = await fetch(`${company.issuer}/.well-known/oauth-authorization-server`);
     const metadata = (await response.json()) as Record<string, unknown>;
     assert.deepEqual(metadata['identity_chaining_requested_token_types_supported'], [`${TOKEN_TYPE}:id-jag`]);
@@ -151,7 +151,7 @@ describe('An ID-JAG', () => {
     ]);
   });
 
-  it('becomes an access token at the other server, for the account there, without another question', async () => {
+  it('The other server exchanges the ID-JAG for an access token of its linked account without a question', async () => {
     const { status, body } = await bring(await idJag());
     assert.deepEqual([status, body['scope'], body['token_type']], [200, 'notes:read', 'Bearer']);
     const { claims } = await verified(chat.issuer, String(body['access_token']), apiOf(chat.issuer));
@@ -162,7 +162,7 @@ describe('An ID-JAG', () => {
     assert.deepEqual([claims.sub, claims['client_id']], [admin, 'wiki']);
   });
 
-  it('works once, for its app, its API and its scopes', async () => {
+  it('An ID-JAG works once, and only for its client, its API and its scopes', async () => {
     const assertion = await idJag();
     const refusals = [
       bring(assertion, {}, 'other:other-secret'),
@@ -176,7 +176,7 @@ describe('An ID-JAG', () => {
     assert.equal((await bring(assertion)).status, 400);
   });
 
-  it('opens nothing at the server that gave it', async () => {
+  it('The server that issued an ID-JAG accepts it neither as an access token nor as a subject token', async () => {
     const assertion = await idJag();
     const userinfo = await fetch(`${company.issuer}/userinfo`, { headers: { authorization: `Bearer ${assertion}` } });
     assert.equal(userinfo.status, 401);
@@ -184,7 +184,7 @@ describe('An ID-JAG', () => {
     assert.deepEqual([again.status, again.body['error']], [400, 'invalid_request']);
   });
 
-  it('is given for no other server, API and scope than those of the policy', async () => {
+  it('The server issues an ID-JAG only for a server, an API and scopes that the client’s policy names', async () => {
     const refusals: [Record<string, string>, string][] = [
       [{ audience: 'https://elsewhere.example' }, 'invalid_target'],
       [{ audience: `${chat.issuer}/` }, 'invalid_target'],
@@ -197,7 +197,7 @@ describe('An ID-JAG', () => {
     }
   });
 
-  it('is given for no access token, and for no ID token of another app', async () => {
+  it('The server issues no ID-JAG for an access token or for the ID token of another client', async () => {
     const ofNotes = await tokensFor(company.issuer);
     const ofWeb = await tokensFor(company.issuer, { clientId: 'demo-web', parameters: { scope: 'openid' } });
     const refusals = [
@@ -210,7 +210,7 @@ describe('An ID-JAG', () => {
     }
   });
 
-  it('is signed anew for each request, with all scopes where none is named', async () => {
+  it('The server signs a new ID-JAG for each request, with all scopes if the request names none', async () => {
     const [first, second] = [await idJag({ scope: '' }), await idJag({ scope: '' })];
     const names = await Promise.all(
       [first, second].map(async (assertion) => (await verified(company.issuer, assertion, chat.issuer)).claims),
@@ -219,7 +219,7 @@ describe('An ID-JAG', () => {
     assert.equal(names[0]?.['scope'], 'notes:read notes:write');
   });
 
-  it('ends no later than the ID token that it is issued for', async () => {
+  it('An ID-JAG expires no later than the ID token that it was issued for', async () => {
     travel(company.config.tokens.id_token - 100);
     const { status, body } = await exchange();
     assert.equal(status, 200, JSON.stringify(body));

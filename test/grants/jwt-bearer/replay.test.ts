@@ -75,7 +75,7 @@ for (const backend of sharedStores) {
       partner.assertion({ sub: name, email: `${name}@partner.example`, email_verified: true, ...more });
     const subOf = ({ body }: TokenAnswer): unknown => decodeJwt(String(body['access_token'])).sub;
 
-    it('works once, however often it comes at the same moment', async () => {
+    it('An assertion works once, even if many copies arrive at the same moment', async () => {
       const assertion = person('zoe');
       const answers = await Promise.all(Array.from({ length: AT_ONCE }, (_, node) => bring(assertion, node)));
       assert.equal(answers.filter(({ status }) => status === 200).length, 1);
@@ -84,13 +84,13 @@ for (const backend of sharedStores) {
       assert.equal((await bring(assertion, 1)).status, 400);
     });
 
-    it('works once by its name, whatever else it says', async () => {
+    it('A second assertion with the same jti is refused, whatever its other claims', async () => {
       const jti = crypto.randomUUID();
       assert.equal((await bring(person('zoe', { jti }), 0)).status, 200);
       assert.equal((await bring(person('yan', { jti }), 1)).status, 400);
     });
 
-    it('makes one account of a person, however many come at the same moment', async () => {
+    it('Simultaneous assertions about one person create one account', async () => {
       const answers = await Promise.all(Array.from({ length: 10 }, (_, node) => bring(person('xena'), node)));
       assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
       assert.equal(new Set(answers.map(subOf)).size, 1);

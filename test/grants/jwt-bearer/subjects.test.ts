@@ -19,7 +19,7 @@ import { startTestServer, type TestServer } from '../../support/server.ts';
 import { apiOf, verified } from '../../support/tokens.ts';
 import { foreignIssuer, JWT_BEARER, type ForeignIssuer } from './foreign-issuer.ts';
 
-describe('Whom an assertion stands for', () => {
+describe('Subjects of assertions', () => {
   const dying = new DyingNode();
   let server: TestServer;
   let partner: ForeignIssuer;
@@ -98,12 +98,12 @@ describe('Whom an assertion stands for', () => {
 
   const refused = { status: 400, error: 'invalid_grant' };
 
-  it('is the client for a service, whose scopes are those of the issuer’s policy', async () => {
+  it('A service’s assertion yields a token for the client with the scopes of the issuer’s policy', async () => {
     await trust({ is: 'service' }, { claims: { sub: ['job'] } });
     assert.deepEqual(await bring({ sub: 'job' }), { status: 200, sub: 'portal', scope: 'notes:read notes:purge' });
   });
 
-  it('is the account of a link, which gets what its roles allow', async () => {
+  it('A linked subject yields a token for its account with the scopes that its roles allow', async () => {
     await trust({ is: 'account', links: { one: 'alice@example.com', two: 'admin@example.com' } });
     const [alice, admin] = [await idOf(ALICE), await idOf(ADMIN)];
     assert.deepEqual(await bring({ sub: 'one' }), { status: 200, sub: alice, scope: 'notes:read' });
@@ -111,13 +111,13 @@ describe('Whom an assertion stands for', () => {
     assert.deepEqual(await bring({ sub: 'three' }), refused);
   });
 
-  it('is found by the claim that the rule names', async () => {
+  it('The server finds the linked account by the claim that the rule names', async () => {
     await trust({ is: 'account', claim: 'employee', links: { 'E-7': 'alice@example.com' } });
     assert.equal((await bring({ sub: 'x', employee: 'E-7' })).sub, await idOf(ALICE));
     assert.deepEqual(await bring({ sub: 'E-7' }), refused);
   });
 
-  it('is the account with the verified address, and stays it when the address is another', async () => {
+  it('A verified address links the subject to its account, and the link outlives a change of address', async () => {
     await trust({ is: 'account', match_email: true });
     const alice = await idOf(ALICE);
     assert.deepEqual(await bring({ sub: 'a1', email: 'alice@example.com' }), refused);
@@ -126,7 +126,7 @@ describe('Whom an assertion stands for', () => {
     assert.equal((await bring({ sub: 'a1' })).sub, alice);
   });
 
-  it('is not the account of a stranger who signed up with the address, by match_email or by a link', async () => {
+  it('An address does not lead to an account that a stranger signed up, by match_email or by a link', async () => {
     await trust({ is: 'account', match_email: true, links: { linked: 'kate@example.com' } });
     const kate = { sub: 'k1', email: 'kate@example.com', email_verified: true };
     const squatter = await signUp(kate.email);
@@ -137,7 +137,7 @@ describe('Whom an assertion stands for', () => {
     assert.equal((await bring({ sub: 'linked' })).sub, squatter);
   });
 
-  it('is not an account of an earlier version, which does not say how it came to be', async () => {
+  it('An address does not lead to an account of unknown origin from an earlier version', async () => {
     await trust({ is: 'account', match_email: true });
     const [id, email] = [`acc_${'0'.repeat(26)}`, 'old@example.com'];
     await records.set(`account:${id}`, { id, email, name: 'Old', roles: ['user'], createdAt: 0 });
@@ -148,7 +148,7 @@ describe('Whom an assertion stands for', () => {
     assert.equal((await bring(old)).sub, id);
   });
 
-  it('is nobody by an address that only folds into that of an account', async () => {
+  it('An address that only folds to an account’s address leads to no account', async () => {
     await trust({ is: 'new_account', match_email: true });
     await withAccount(server, 'alice@example.com', async (accounts) => {
       const made = { email: 'mike@example.com', name: 'Mike', roles: ['user'], origin: 'operator' as const };
@@ -158,7 +158,7 @@ describe('Whom an assertion stands for', () => {
       assert.deepEqual(await bring({ sub: 'f1', email, email_verified: true }), refused);
   });
 
-  it('is verified where the issuer vouched, and apps read so', async () => {
+  it('An issuer’s verified address is recorded as verified, and apps receive it so', async () => {
     await trust({ is: 'new_account', match_email: true });
     const uma = { email: 'uma@m\u00FCnchen.example', name: 'Uma', roles: ['user'], origin: 'operator' as const };
     await withAccount(server, 'alice@example.com', (accounts) => accounts.create(uma));
@@ -171,7 +171,7 @@ describe('Whom an assertion stands for', () => {
       });
   });
 
-  it('is nobody by the link of another issuer', async () => {
+  it('A link of one issuer does not apply to another issuer', async () => {
     await trust({ is: 'account', match_email: true });
     await bring({ sub: 'b1', email: 'alice@example.com', email_verified: true });
     const other = foreignIssuer('https://other.example', server.issuer);
@@ -189,7 +189,7 @@ describe('Whom an assertion stands for', () => {
     assert.deepEqual([status, body['error']], [400, 'invalid_grant']);
   });
 
-  it('is a new account with the rule’s roles, made once', async () => {
+  it('A new subject gets one new account with the roles of the rule', async () => {
     await trust({ is: 'new_account', roles: ['admin'] });
     const first = await bring({ sub: 'n1', email: 'zoe@partner.example', email_verified: true, name: 'Zoë' });
     assert.deepEqual([first.status, first.scope], [200, 'notes:purge']);
@@ -200,7 +200,7 @@ describe('Whom an assertion stands for', () => {
     });
   });
 
-  it('is the new account also where its node died between any two writes of making it', async () => {
+  it('The new account is usable even if its node died between any two writes', async () => {
     await trust({ is: 'new_account', roles: ['user'] });
     for (let writes = 0, hadDied = true; hadDied; writes += 1) {
       const person = {
@@ -217,7 +217,7 @@ describe('Whom an assertion stands for', () => {
     }
   });
 
-  it('makes no account for what is refused, and none with a name that could pass for other text', async () => {
+  it('A refused assertion creates no account, and a deceptive name is replaced by the address', async () => {
     await trust({ is: 'new_account' });
     const yan = { sub: 'n2', email: 'yan@partner.example', email_verified: true, name: 'Y\u202Ean' };
     assert.deepEqual(await bring({ ...yan }, 'notes:unknown'), refused);
@@ -232,7 +232,7 @@ describe('Whom an assertion stands for', () => {
     });
   });
 
-  it('is nobody once the account is disabled, and somebody again when it is enabled', async () => {
+  it('The grant refuses the subject of a disabled account and accepts it again once it is enabled', async () => {
     await trust({ is: 'new_account' });
     const xena = { sub: 'n3', email: 'xena@partner.example', email_verified: true };
     const { sub } = await bring(xena);
@@ -242,14 +242,14 @@ describe('Whom an assertion stands for', () => {
     assert.equal((await bring(xena)).sub, sub);
   });
 
-  it('is nobody at once when the issuer is removed', async () => {
+  it('The grant refuses the assertions of an issuer as soon as it is removed', async () => {
     await trust({ is: 'account', links: { one: 'alice@example.com' } });
     assert.equal((await bring({ sub: 'one' })).status, 200);
     await issuers.remove(partner.issuer);
     assert.deepEqual(await bring({ sub: 'one' }), refused);
   });
 
-  it('gets a token that is bound to the sender’s key, if the assertion is bound to it or the client must show one', async () => {
+  it('A DPoP-bound assertion or client yields a bound token, and only with a proof by the right key', async () => {
     await trust({ is: 'account', links: { one: 'alice@example.com' } });
     const [holder, thief] = [await newHolder(), await newHolder()];
     const show = async (claims: object, shown: typeof holder | undefined, client: string) => {

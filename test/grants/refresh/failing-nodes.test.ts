@@ -13,7 +13,7 @@ const PATIENCE = 400;
 const TRUST = 10_000;
 
 for (const backend of serverStores) {
-  describe(`Apps that refresh at a node of two on ${backend.name}`, () => {
+  describe(`Clients that refresh at one of two nodes on ${backend.name}`, () => {
     let store: RunningBackend;
     let place: Place;
     let failing: ServerProcess;
@@ -54,7 +54,7 @@ for (const backend of serverStores) {
 
     // A node that stands still may do so with SQLite's file locked.
     if (backend.name !== 'SQLite') {
-      it('lose nothing when it stands still, and wakes up to what they asked long ago', async () => {
+      it('The clients keep their tokens if a node stalls and later answers their old requests', async () => {
         const apps = await signedIn();
         await refreshUntil(apps, () => {
           failing.signal('SIGSTOP');
@@ -70,7 +70,7 @@ for (const backend of serverStores) {
       });
     }
 
-    it('lose nothing when it is killed', async () => {
+    it('The clients keep their tokens if a node is killed', async () => {
       const apps = await signedIn();
       await refreshUntil(apps, () => {
         failing.signal('SIGKILL');

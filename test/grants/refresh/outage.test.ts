@@ -13,7 +13,7 @@ const TEN_MINUTES = 600;
 /** More than a refresh writes. */
 const MOST = 20;
 
-describe('An app that refreshes while the store goes away for ten minutes', function () {
+describe('A client that refreshes during a store outage of ten minutes', function () {
   this.timeout(120_000);
   const dying = new DyingNode();
   let server: TestServer;
@@ -65,7 +65,7 @@ describe('An app that refreshes while the store goes away for ten minutes', func
     assert.equal((await refresh(server.issuer, String(body['refresh_token']))).status, 200);
   }
 
-  it('goes on afterwards, whichever write was the last that came through', async () => {
+  it('The client can refresh again after the outage, whichever write was the last to succeed', async () => {
     let hasDied = true;
     for (let writes = 0; hasDied; writes += 1) {
       assert.ok(writes < MOST);
@@ -80,7 +80,7 @@ describe('An app that refreshes while the store goes away for ten minutes', func
     }
   });
 
-  it('goes on afterwards when its token was used up and nobody learned of it, though it tries all the time', async () => {
+  it('The client can refresh again even if the store used up its token and lost the answer', async () => {
     const token = await firstToken();
     losesSwap = true;
     for (let tries = 0; tries < 3; tries += 1) {
@@ -94,7 +94,7 @@ describe('An app that refreshes while the store goes away for ten minutes', func
     await assertGoesOn(token);
   });
 
-  it('goes on long afterwards when it had hung up before the answer', async () => {
+  it('The client can refresh again long after it disconnected before the answer', async () => {
     const token = await firstToken();
     const form = new URLSearchParams({ grant_type: 'refresh_token', client_id: 'demo-notes', refresh_token: token });
     const { host, port } = new URL(server.issuer);
@@ -111,7 +111,7 @@ describe('An app that refreshes while the store goes away for ten minutes', func
     await assertGoesOn(token);
   });
 
-  it('is a thief to the server when the answer was given, and the window is over', async () => {
+  it('The server treats a repeat as a replay if the answer was sent and the window is over', async () => {
     const token = await firstToken();
     const { body } = await refresh(server.issuer, token);
     travel(TEN_MINUTES);
@@ -119,7 +119,7 @@ describe('An app that refreshes while the store goes away for ten minutes', func
     assert.equal((await refresh(server.issuer, String(body['refresh_token']))).status, 400);
   });
 
-  it('is a thief to the server when somebody has fetched the answer of after the outage since', async () => {
+  it('The server treats a repeat as a replay once somebody has fetched the answer after the outage', async () => {
     const token = await firstToken();
     losesSwap = true;
     assert.equal((await refresh(server.issuer, token)).status, 503);

@@ -32,7 +32,7 @@ interface Answer {
   body: Record<string, string>;
 }
 
-describe('A refresh that is repeated', () => {
+describe('Repeated refresh requests', () => {
   let server: TestServer;
   let alice: Browser;
   before(async () => {
@@ -123,7 +123,7 @@ describe('A refresh that is repeated', () => {
   const alive = (token: string): Promise<{ refresh: number; access: number }> =>
     liveTokens(server.config.stores.grants, token);
 
-  it('gets the same answer, with the ID token and to the byte, until its window ends', async () => {
+  it('A repeat within the window gets exactly the same answer, including the ID token', async () => {
     const token = await firstToken();
     const first = await refreshed(token);
     assert.ok(first.body['id_token'] !== undefined);
@@ -135,7 +135,7 @@ describe('A refresh that is repeated', () => {
     await refreshed(first.body['refresh_token'] ?? '');
   });
 
-  it('is a replay after the window, and ends the family with its access tokens', async () => {
+  it('A repeat after the window is a replay and revokes the refresh token family with its access tokens', async () => {
     const token = await firstToken({ more: { scope: 'openid', resource: '' } });
     const { body } = await refreshed(token);
     assert.deepEqual(await alive(token), { refresh: 1, access: 2 });
@@ -146,7 +146,7 @@ describe('A refresh that is repeated', () => {
     assert.equal((await fetch(`${server.issuer}/userinfo`, { headers })).status, 401);
   });
 
-  it('is a replay once its successor has been used, and ends the family', async () => {
+  it('A repeat after the successor was used is a replay and revokes the refresh token family', async () => {
     const token = await firstToken();
     const second = await refreshed(token);
     const third = await refreshed(second.body['refresh_token'] ?? '');
@@ -155,14 +155,14 @@ describe('A refresh that is repeated', () => {
     assertRefused(await refresh(third.body['refresh_token'] ?? ''));
   });
 
-  it('is a replay from another client, and ends the family', async () => {
+  it('A repeat from another client is a replay and revokes the refresh token family', async () => {
     const token = await firstToken();
     const { body } = await refreshed(token);
     assertRefused(await refresh(token, { clientId: 'demo-web' }));
     assertRefused(await refresh(body['refresh_token'] ?? ''));
   });
 
-  it('is a replay with another key or none, and ends the family', async () => {
+  it('A repeat with another key or none is a replay and revokes the refresh token family', async () => {
     const [holder, thief] = [await newHolder(), await newHolder()];
     for (const clientId of ['demo-notes', 'demo-web']) {
       for (const other of [{ holder: thief }, {}]) {
@@ -175,7 +175,7 @@ describe('A refresh that is repeated', () => {
     }
   });
 
-  it('is a replay with another certificate or none, and ends the family', async () => {
+  it('A repeat with another certificate or none is a replay and revokes the refresh token family', async () => {
     const [own, stolen] = [selfSignedCertificate(), selfSignedCertificate()];
     for (const other of [stolen, undefined]) {
       const by = { clientId: 'bound-web', certificate: own };
@@ -187,7 +187,7 @@ describe('A refresh that is repeated', () => {
     }
   });
 
-  it('gets the same answer with the same key, but each proof works once', async () => {
+  it('A repeat with the same key gets the same answer, but each DPoP proof works once', async () => {
     const holder = await newHolder();
     const token = await firstToken({ holder });
     const first = await refreshed(token, { holder });
@@ -198,13 +198,13 @@ describe('A refresh that is repeated', () => {
     assert.equal((await refreshed(token, { holder })).text, first.text);
   });
 
-  it('gets the same answer whatever the order of its scopes', async () => {
+  it('A repeat gets the same answer whatever the order of its scopes', async () => {
     const token = await firstToken({ more: { scope: 'openid profile notes:read' } });
     const first = await refreshed(token, { more: { scope: 'profile notes:read openid' } });
     assert.equal((await refreshed(token, { more: { scope: 'openid profile notes:read profile' } })).text, first.text);
   });
 
-  it('is refused for another scope or resource, and nothing else happens', async () => {
+  it('A repeat for another scope or resource is refused and changes nothing', async () => {
     const token = await firstToken();
     const first = await refreshed(token);
     for (const more of [{ scope: 'openid' }, { resource: apiOf(server.issuer) }]) {
@@ -214,7 +214,7 @@ describe('A refresh that is repeated', () => {
     await refreshed(first.body['refresh_token'] ?? '', { more: { scope: 'openid' } });
   });
 
-  it('is a replay from a sender who hangs up too, with another key or where the window is 0', async () => {
+  it('A replay revokes the refresh token family even if its sender disconnects before the answer', async () => {
     const holder = await newHolder();
     for (const by of [{ holder }, { clientId: 'demo-photos' }]) {
       const token = await firstToken(by);
@@ -225,7 +225,7 @@ describe('A refresh that is repeated', () => {
     }
   });
 
-  it('is harmless after the window from a sender who hangs up, since nobody waits for the answer', async () => {
+  it('A repeat after the window revokes nothing if its sender disconnects before the answer', async () => {
     const token = await firstToken();
     let { body } = await refreshed(token);
     travel(31);
@@ -235,7 +235,7 @@ describe('A refresh that is repeated', () => {
     assert.equal((await alive(token)).refresh, 1);
   });
 
-  it('works after a request that was refused, which used nothing up and left nothing behind', async () => {
+  it('A refresh works after a refused request, which used up nothing', async () => {
     const token = await firstToken();
     assertRefused(await refresh(token, { more: { resource: 'https://elsewhere.example' } }), 'invalid_target');
     assert.equal((await alive(token)).refresh, 1);
@@ -243,7 +243,7 @@ describe('A refresh that is repeated', () => {
     await refreshed(token);
   });
 
-  it('gets nothing once the person’s account is disabled, the session over, or the token revoked', async () => {
+  it('A repeat is refused once the account is disabled, the session has ended or the token was revoked', async () => {
     const disabled = await firstToken();
     await refreshed(disabled);
     await withAccount(server, ALICE.email, (accounts, { id }) => accounts.disable(id));
@@ -262,7 +262,7 @@ describe('A refresh that is repeated', () => {
     assertRefused(await refresh(signedOut));
   });
 
-  it('ends its family when the app revokes the token that it has, though it is used', async () => {
+  it('The revocation of a used refresh token revokes its whole family', async () => {
     const token = await firstToken();
     const { body } = await refreshed(token);
     await fetch(`${server.issuer}/revoke`, {
@@ -272,7 +272,7 @@ describe('A refresh that is repeated', () => {
     assertRefused(await refresh(body['refresh_token'] ?? ''));
   });
 
-  it('has the window of its client', async () => {
+  it('The repeat window is the one that the client configures', async () => {
     const token = await firstToken({ clientId: 'demo-web' });
     const first = await refreshed(token, { clientId: 'demo-web' });
     travel(40);
@@ -281,7 +281,7 @@ describe('A refresh that is repeated', () => {
     assertRefused(await refresh(token, { clientId: 'demo-web' }));
   });
 
-  it('is a replay at once where the window is 0, also at the same moment', async () => {
+  it('A client whose window is 0 gets no repeats, even for simultaneous requests', async () => {
     const clientId = 'demo-photos';
     const one = await firstToken({ clientId });
     const { body } = await refreshed(one, { clientId });
