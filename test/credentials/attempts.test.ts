@@ -7,7 +7,7 @@ const HOUR = 3600;
 const stranger: Attempt = { email: 'ann@example.com', address: '198.51.100.7', knownDevice: undefined };
 const owner: Attempt = { email: 'ann@example.com', address: '192.0.2.1', knownDevice: undefined };
 
-describe('Attempts to sign in', () => {
+describe('Sign-in attempts', () => {
   let place: TemporaryStore;
   const open = (grants = place.store): Attempts => openAttempts({ grants, clock: place.clock });
   const wait = async (who: Attempt): Promise<number> => (await open().check(who)).wait;
@@ -30,7 +30,7 @@ describe('Attempts to sign in', () => {
     return assert.fail('the pauses do not grow');
   }
 
-  it('are free five times, then need a pause that doubles each time up to an hour', async () => {
+  it('The first five attempts are free, and then the pause doubles each time up to an hour', async () => {
     for (let turn = 0; turn < 5; turn += 1) assert.equal(await wait(stranger), 0);
     const pauses: number[] = [];
     for (let turn = 0; turn < 14; turn += 1) {
@@ -44,7 +44,7 @@ describe('Attempts to sign in', () => {
     assert.deepEqual(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]);
   });
 
-  it('do not lengthen the pause by asking during it', async () => {
+  it('Attempts during a pause do not lengthen it', async () => {
     await insist(stranger, 10);
     const before = await wait(stranger);
     for (let turn = 0; turn < 20; turn += 1) assert.equal(await wait(stranger), before);
@@ -53,7 +53,7 @@ describe('Attempts to sign in', () => {
     assert.equal(await wait(stranger), 2 * before);
   });
 
-  it('are all counted when fifty are made at once, on two nodes', async () => {
+  it('The limit counts all of fifty simultaneous attempts at two nodes', async () => {
     const [one, other] = [open(), open(place.again())];
     const answers = await Promise.all(
       Array.from({ length: 50 }, (_, turn) => (turn % 2 === 0 ? one : other).check(stranger)),
@@ -62,13 +62,13 @@ describe('Attempts to sign in', () => {
     assert.ok((await other.check(stranger)).wait > 0);
   });
 
-  it('are counted together by all nodes', async () => {
+  it('All nodes share one count', async () => {
     const [one, other] = [open(), open(place.again())];
     for (let turn = 0; turn < 5; turn += 1) await one.check(stranger);
     assert.ok((await other.check(stranger)).wait > 0);
   });
 
-  it('stay fewer than a hundred a day on one account, from one address or from a thousand', async () => {
+  it('One account gets fewer than a hundred attempts a day, from one address or from a thousand', async () => {
     assert.ok((await insist(stranger, 24 * HOUR)) < 50);
     let through = 0;
     const end = place.clock.now() + 24 * HOUR * 1000;
@@ -80,7 +80,7 @@ describe('Attempts to sign in', () => {
     assert.ok(through > 20 && through < 100, String(through));
   });
 
-  it('are limited per address whatever the account, but not for another address', async () => {
+  it('The limit per address covers all accounts and does not affect another address', async () => {
     let through = 0;
     for (let turn = 0; turn < 120; turn += 1) {
       if ((await wait({ ...stranger, email: `person-${turn}@example.com` })) === 0) through += 1;
@@ -89,7 +89,7 @@ describe('Attempts to sign in', () => {
     assert.equal(await wait({ ...owner, email: 'person-119@example.com' }), 0);
   });
 
-  it('from one /64 of IPv6 count as one address', async () => {
+  it('All addresses of an IPv6 /64 count as one', async () => {
     for (let turn = 0; turn < 5; turn += 1) {
       assert.equal(await wait({ ...stranger, address: `2001:db8:1:2::${turn}` }), 0);
     }
@@ -101,7 +101,7 @@ describe('Attempts to sign in', () => {
     ['/56', 300, (turn: number) => `2001:db8:1:${(turn & 0xff).toString(16)}`],
     ['/48', 500, (turn: number) => `2001:db8:1:${((turn * 0x101) & 0xffff).toString(16)}`],
   ] as const) {
-    it(`in an hour from one ${block} are few, whatever addresses are made up, so the store keeps few counters`, async () => {
+    it(`An IPv6 ${block} gets few attempts an hour and needs few counters, whatever addresses it uses`, async () => {
       const end = place.clock.now() + HOUR * 1000;
       let through = 0;
       for (let turn = 0; place.clock.now() < end && through <= most; turn += 1) {
@@ -118,7 +118,7 @@ describe('Attempts to sign in', () => {
     });
   }
 
-  it('of a stranger at one address, one by one or in bursts, never make the owner wait elsewhere', async () => {
+  it('Attempts of a stranger at one address never make the owner wait at another', async () => {
     for (let round = 0; round < 5; round += 1) {
       await Promise.all(Array.from({ length: 100 }, () => wait(stranger)));
       assert.equal(await wait(owner), 0);
@@ -130,7 +130,7 @@ describe('Attempts to sign in', () => {
     assert.equal(await wait(owner), 0);
   });
 
-  it('of strangers everywhere never make the owner wait on a known device, even at a shared address', async () => {
+  it('Attempts of strangers never make the owner wait on a known device, even at a shared address', async () => {
     for (let turn = 0; turn < 60; turn += 1) await wait({ ...stranger, address: `10.0.0.${turn}` });
     for (let turn = 0; turn < 100; turn += 1) await wait({ ...owner, email: `person-${turn}@example.com` });
     assert.ok((await wait({ ...stranger, address: '10.0.0.99' })) > 0);
@@ -138,7 +138,7 @@ describe('Attempts to sign in', () => {
     assert.equal(await wait({ ...owner, knownDevice: 'phone' }), 0);
   });
 
-  it('from a known device are limited too, by a count of its own for each account', async () => {
+  it('Each known device of an account has its own limited count', async () => {
     const phone = { ...owner, knownDevice: 'phone' };
     assert.ok((await insist(phone, 24 * HOUR)) < 50);
     assert.ok((await wait(phone)) > 0);
@@ -147,7 +147,7 @@ describe('Attempts to sign in', () => {
     assert.equal(await wait(owner), 0);
   });
 
-  it('from all known devices of an account together stay few, and then count as those of strangers', async () => {
+  it('All known devices of an account share a limit, beyond which they count as strangers', async () => {
     const devices = Array.from({ length: 12 }, (_, turn) => ({
       ...owner,
       knownDevice: `device-${turn}`,
@@ -161,7 +161,7 @@ describe('Attempts to sign in', () => {
     assert.equal(await wait({ ...owner, knownDevice: 'another', version: 'v2' }), 0);
   });
 
-  it('stay fewer than a hundred a day on one account, from strangers and stolen devices together', async () => {
+  it('Strangers and stolen devices together get fewer than a hundred attempts a day on one account', async () => {
     let through = 0;
     const end = place.clock.now() + 24 * HOUR * 1000;
     for (let turn = 0; place.clock.now() < end; turn += 1) {
@@ -173,7 +173,7 @@ describe('Attempts to sign in', () => {
     assert.ok(through > 60 && through < 100, String(through));
   });
 
-  it('that are right are bounded in a minute for one account, and leave a neighbour and a known device room', async () => {
+  it('An account’s successful sign-ins are limited per minute, without effect on others and known devices', async () => {
     let through = 0;
     for (let turn = 0; turn < 400; turn += 1) {
       const { wait: pause, counted } = await open().check(owner);
@@ -188,7 +188,7 @@ describe('Attempts to sign in', () => {
     assert.equal(await wait(owner), 0);
   });
 
-  it('that are right are bounded in a minute for one address, whatever the accounts', async () => {
+  it('An address’s successful sign-ins are limited per minute, whatever the accounts', async () => {
     let through = 0;
     for (let turn = 0; turn < 800; turn += 1) {
       const { wait: pause, counted } = await open().check({ ...owner, email: `person-${turn % 90}@example.com` });
@@ -201,7 +201,7 @@ describe('Attempts to sign in', () => {
     assert.equal(await wait({ ...owner, address: '192.0.2.77' }), 0);
   });
 
-  it('that were not made leave every count as it was', async () => {
+  it('An attempt that was not made leaves every count unchanged', async () => {
     for (let turn = 0; turn < 700; turn += 1) {
       const { wait: pause, counted } = await open().check(owner);
       assert.equal(pause, 0);
@@ -209,7 +209,7 @@ describe('Attempts to sign in', () => {
     }
   });
 
-  it('that a shared limit refuses leave the own count of their account as it was', async () => {
+  it('An attempt that a shared limit refuses does not count for its account', async () => {
     let refused = 0;
     for (let hour = 0; hour < 6; hour += 1) {
       for (let turn = 0; turn < 99; turn += 1) await wait({ ...stranger, email: `person-${turn}@example.com` });
@@ -227,7 +227,7 @@ describe('Attempts to sign in', () => {
     'from an address': owner,
     'on a device': { ...owner, knownDevice: 'phone' },
   })) {
-    it(`${kind} start anew after one that succeeded`, async () => {
+    it(`The count of attempts ${kind} starts again after a success`, async () => {
       for (let round = 0; round < 3; round += 1) {
         for (let turn = 0; turn < 4; turn += 1) assert.equal(await wait(who), 0);
         await open().succeeded(who);
@@ -237,7 +237,7 @@ describe('Attempts to sign in', () => {
     });
   }
 
-  it('of a guesser are not forgotten because the owner signs in, or the guesser to an own account', async () => {
+  it('A success of the owner, or of the guesser on another account, does not reset the guesser’s count', async () => {
     await insist(stranger, 60);
     const before = await wait(stranger);
     assert.equal(await wait(owner), 0);
@@ -253,14 +253,14 @@ describe('Attempts to sign in', () => {
     assert.ok((await wait(crowd(101))) > 0);
   });
 
-  it('are forgotten after a day', async () => {
+  it('The counts expire after a day', async () => {
     await insist(stranger, HOUR);
     assert.ok((await wait(stranger)) > 0);
     place.clock.advance(24 * HOUR);
     for (let turn = 0; turn < 5; turn += 1) assert.equal(await wait(stranger), 0);
   });
 
-  it('are counted for any email, address and device', async () => {
+  it('The limit accepts any email, address and device', async () => {
     const text = fc.string({ unit: 'binary', maxLength: 60 });
     await fc.assert(
       fc.asyncProperty(text, text, fc.option(text, { nil: undefined }), async (email, address, knownDevice) => {

@@ -25,7 +25,7 @@ describe('Password hashing in the background', function () {
     }, PATIENCE);
   }
 
-  it('gives the results of argon2, by a process of lower priority', async () => {
+  it('A background process of lower priority returns the results of argon2', async () => {
     assert.equal(getPriority(background.pid), constants.priority.PRIORITY_BELOW_NORMAL);
     const hash = await background.run(JOB);
     assert.match(hash, /^\$argon2id\$v=19\$m=1024,p=\d,t=2\$/);
@@ -33,7 +33,7 @@ describe('Password hashing in the background', function () {
     assert.equal(await background.run({ verb: 'verify', text: 'another', hash }), 'wrong');
   });
 
-  it('goes on in this process when the other one dies, and in a new one later', async () => {
+  it('The main process takes over if the background process dies, and a new one starts later', async () => {
     const first = background.pid ?? assert.fail('there is no process');
     const results = Array.from({ length: 20 }, () => background.run(JOB));
     process.kill(first, 'SIGKILL');
@@ -43,7 +43,7 @@ describe('Password hashing in the background', function () {
     assert.notEqual(background.pid, first);
   });
 
-  it('leaves no process without work, or once it is closed', async () => {
+  it('The background process ends when it is idle or closed', async () => {
     const idle = new Background(100);
     await until(async () => {
       await idle.run(JOB);

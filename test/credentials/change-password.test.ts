@@ -16,7 +16,7 @@ const PRESENT = 'correct horse battery';
 const NEXT = 'plum cassette harbour';
 const address = '192.0.2.1';
 
-describe('Changing a password', () => {
+describe('Password changes', () => {
   let place: TemporaryStore;
   let parts: CredentialServices;
   let ann: Account;
@@ -40,7 +40,7 @@ describe('Changing a password', () => {
       ...changes,
     });
 
-  it('takes the present one, and from then on the new one alone is good', async () => {
+  it('A change requires the current password, and then only the new one is right', async () => {
     place.clock.advance(60);
     assert.equal((await change()).outcome, 'changed');
     assert.equal(await parts.passwords.verify(ann.id, PRESENT, OPERATOR), 'wrong');
@@ -48,7 +48,7 @@ describe('Changing a password', () => {
     assert.equal(await parts.passwords.changedAt(ann.id), place.clock.now());
   });
 
-  it('leaves alone a password that an operator has set meanwhile', async () => {
+  it('A change does not overwrite a password that an operator has set meanwhile', async () => {
     const set = 'an operator chose this one';
     const result = await change({
       async replace(store) {
@@ -61,13 +61,13 @@ describe('Changing a password', () => {
     assert.equal(await parts.passwords.verify(ann.id, NEXT, OPERATOR), 'wrong');
   });
 
-  it('is refused to who does not know the present one', async () => {
+  it('A change with a wrong current password is refused', async () => {
     const result = await change({ current: 'a wrong password' });
     assert.deepEqual(result, { outcome: 'problems', problems: { current: 'wrong' } });
     assert.equal(await parts.passwords.verify(ann.id, PRESENT, OPERATOR), 'right');
   });
 
-  it('is no place to guess: its attempts count as those of a sign-in, and make both wait', async () => {
+  it('Wrong current passwords count as sign-in attempts and delay both', async () => {
     for (let turn = 0; turn < 6; turn += 1) await change({ current: `wrong password ${turn}` });
     assert.equal((await change()).outcome, 'wait');
     const atTheDoor = await openSignIn(parts)({ email: ann.email, password: PRESENT, address });
@@ -75,7 +75,7 @@ describe('Changing a password', () => {
     assert.equal(await parts.passwords.verify(ann.id, PRESENT, OPERATOR), 'right');
   });
 
-  it('names what is wrong with both passwords at once, and counts that as an attempt', async () => {
+  it('The result names the faults of both passwords at once, and the attempt counts', async () => {
     const { hashes } = await countHashes(async () => {
       const result = await change({ current: 'a wrong password', next: 'qwertyuiopasdfgh' });
       assert.deepEqual(result, { outcome: 'problems', problems: { current: 'wrong', next: 'near-common' } });
@@ -85,7 +85,7 @@ describe('Changing a password', () => {
     assert.equal((await change()).outcome, 'wait');
   });
 
-  it('counts no attempt of the owner, whatever is wrong with the new one', async () => {
+  it('The owner’s unsuitable new passwords do not count as attempts', async () => {
     for (let turn = 0; turn < 8; turn += 1)
       assert.deepEqual(await change({ next: 'short' }), { outcome: 'problems', problems: { next: 'too-short' } });
     assert.deepEqual(await change({ isAgreed: false }), { outcome: 'problems', problems: {} });
@@ -93,14 +93,14 @@ describe('Changing a password', () => {
     assert.equal((await change()).outcome, 'changed');
   });
 
-  it('is none when the new one is the present one in another form', async () => {
+  it('A new password that equals the current one in another Unicode form is refused', async () => {
     const present = 'correct horse Battery ﬁnal';
     await parts.passwords.set(ann.id, present, OPERATOR);
     const result = await change({ current: present, next: present.normalize('NFKC') });
     assert.deepEqual(result, { outcome: 'problems', problems: { next: 'same' } });
   });
 
-  it('is refused to an account that has been disabled meanwhile', async () => {
+  it('A change is refused if the account has been disabled meanwhile', async () => {
     await parts.accounts.disable(ann.id);
     assert.deepEqual(await change(), { outcome: 'problems', problems: { current: 'wrong' } });
   });

@@ -10,8 +10,8 @@ function assertProblem(passwords: readonly string[], expected: PasswordProblem |
   for (const password of passwords) assert.equal(problem(password, minLength), expected, JSON.stringify(password));
 }
 
-describe('The rules for a new password', () => {
-  it('ask for a length, counted in characters and not in bytes or code units', () => {
+describe('Rules for new passwords', () => {
+  it('The minimum length counts characters, not bytes or code units', () => {
     assertProblem(
       ['correct horse b', 'ü'.normalize('NFD').repeat(3) + 'correct horse', '𝒳𝓎𝓏 horse battery'],
       undefined,
@@ -19,23 +19,23 @@ describe('The rules for a new password', () => {
     assertProblem(['', 'correct horse ', '🔑🐎🔋📎👻🎲🧲'], 'too-short');
   });
 
-  it('let 256 characters through, and refuse more', () => {
+  it('A password may have 256 characters and no more', () => {
     const long = Array.from({ length: 64 }, (_, turn) => String(turn * 37 + 1000)).join('');
     assert.equal(long.length, 256);
     assertProblem([long], undefined);
     assertProblem([`${long}x`], 'too-long');
   });
 
-  it('ask for no kinds of characters', () => {
+  it('The rules require no kinds of characters', () => {
     assertProblem(['onlylowercaseletters', '        a  b   c', '592837461029384', 'ПарольНаКириллице'], undefined);
   });
 
-  it('refuse the common ones, in any case', () => {
+  it('The rules refuse common passwords in any case', () => {
     assertProblem(['password', 'PassWord', 'iloveyou', 'qwertyuiop', 'trustno1', 'ｐａｓｓｗｏｒｄ'], 'common', 8);
     assertProblem(['123456789qwerty', '1qaz2wsx3edc4rfv'], 'common');
   });
 
-  it('refuse one short or common piece over and over, and straight runs', () => {
+  it('The rules refuse repetitions of a short or common piece, and straight runs', () => {
     const repeated = [
       'aaaaaaaaaaaaaaa',
       'abcabcabcabcabcabc',
@@ -46,11 +46,11 @@ describe('The rules for a new password', () => {
     assertProblem([...repeated, 'abcdefghijklmnop', 'zyxwvutsrqponmlk', '0123456789:;<=>?'], 'common');
   });
 
-  it('do not refuse one that only contains a common one', () => {
+  it('The rules accept a password that only contains a common one', () => {
     assertProblem(['password of the heron', 'dragon-lake-monkey-9'], undefined);
   });
 
-  it('refuse one that says no more than the email, the name or the name of the service', () => {
+  it('The rules refuse a password that consists of the email, the name or the service name', () => {
     assertProblem(
       ['ann.smith@example.com', 'ANN.SMITH@EXAMPLE', 'smith.example.com1', 'annsmithannsmith!'],
       'like-your-email',
@@ -60,7 +60,7 @@ describe('The rules for a new password', () => {
     assertProblem(['smith keeps nine herons', 'latchkey 5 grey herons'], undefined);
   });
 
-  it('give an answer for any text and any context', () => {
+  it('The rules give a result for any text and any context', () => {
     const text = fc.string({ unit: 'binary', maxLength: 300 });
     fc.assert(
       fc.property(text, text, text, text, (password, email, name, service) => {
@@ -72,7 +72,7 @@ describe('The rules for a new password', () => {
     );
   });
 
-  it('know a common password only as a whole, not by a part of the list', () => {
+  it('The list of common passwords matches only whole entries', () => {
     for (const part of ['password", "', '"', '', '123456","password', 'passwor\u0000']) {
       assert.equal(common.has(part), false, JSON.stringify(part));
     }

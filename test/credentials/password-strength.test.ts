@@ -8,7 +8,7 @@ import { openCredentialServices, type CredentialServices } from './credential-se
 
 const ann = { email: 'ann.smithers@example.com', name: 'Annabella Smithers' };
 
-describe('The strength of a new password', () => {
+describe('Strength of new passwords', () => {
   let place: TemporaryStore;
   let parts: CredentialServices;
   beforeEach(() => {
@@ -19,7 +19,7 @@ describe('The strength of a new password', () => {
 
   const problem = (password: string) => parts.passwords.problem(password, ann, OPERATOR);
 
-  it('is too little for common ones with a tail, keyboard rows, repeats, runs, years and own words', async () => {
+  it('The estimate rejects extended common passwords, keyboard rows, repeats, runs, years and personal words', async () => {
     const weak: [password: string, reason: PasswordProblem][] = [
       ['password1234567', 'near-common'],
       ['iloveyou1234567', 'near-common'],
@@ -39,7 +39,7 @@ describe('The strength of a new password', () => {
     }
   });
 
-  it('is enough for a few unrelated words, whatever the language, and for random ones', async () => {
+  it('The estimate accepts a few unrelated words in any language, and random passwords', async () => {
     const strong = [
       'correct horse battery',
       'plum cassette harbour',
@@ -51,7 +51,7 @@ describe('The strength of a new password', () => {
     for (const password of strong) assert.equal(await problem(password), undefined, password);
   });
 
-  it('is judged by the beginning of a long one, on another thread than requests', async () => {
+  it('The estimate covers only the start of a long password and runs on another thread', async () => {
     const [all, own] = [process.cpuUsage(), process.threadCpuUsage()];
     for (const piece of ['4@8({[<3369&6#!1/|0$5+72%z', '11/11/1111-', 'xK9$mQ2pVz7#'])
       await problem(piece.repeat(30).slice(0, 256));
@@ -60,7 +60,7 @@ describe('The strength of a new password', () => {
     assert.equal(await problem('a'.repeat(60) + 'xK9$mQ2pVz7#aLw4'), 'repeats');
   });
 
-  it('does not matter to an account that has its password already', async () => {
+  it('An account with an existing weak password can still sign in', async () => {
     const person = { ...ann, password: 'password1234567', roles: [], origin: 'operator' as const };
     await register(parts, person, OPERATOR);
     const { outcome } = await openSignIn(parts)({ ...person, address: '192.0.2.1' });

@@ -29,7 +29,7 @@ describe('Passwords', () => {
   });
   afterEach(() => place.remove());
 
-  it('are right for the account that has them, and for no other', async () => {
+  it('A password is right only for its own account', async () => {
     const [ann, bob] = [newAccount(), newAccount()];
     await open().set(ann, 'correct horse battery');
     await open().set(bob, 'another one entirely');
@@ -38,7 +38,7 @@ describe('Passwords', () => {
     assert.equal(await open().verify(undefined, 'correct horse battery'), 'wrong');
   });
 
-  it('are stored as argon2id with the parameters configured and a salt of their own', async () => {
+  it('A password is stored as an argon2id hash with the configured parameters and its own salt', async () => {
     const [ann, bob] = [newAccount(), newAccount()];
     await open().set(ann, 'correct horse battery');
     await open().set(bob, 'correct horse battery');
@@ -46,7 +46,7 @@ describe('Passwords', () => {
     assert.notEqual(await storedHash(ann), await storedHash(bob));
   });
 
-  it('are no longer right once they are replaced or removed', async () => {
+  it('A password is wrong once it has been replaced or removed', async () => {
     const ann = newAccount();
     await open().set(ann, 'correct horse battery');
     await open().set(ann, 'a newer password here');
@@ -55,7 +55,7 @@ describe('Passwords', () => {
     assert.equal(await open().verify(ann, 'a newer password here'), 'wrong');
   });
 
-  it('are the same in every Unicode form, and otherwise exactly what was typed', async () => {
+  it('A password matches in every Unicode form and is otherwise compared exactly', async () => {
     const ann = newAccount();
     await open().set(ann, ' Cafe\u0301 \uFB01nder 2 ');
     assert.equal(await open().verify(ann, ' Caf\u00E9 finder 2 '), 'right');
@@ -64,7 +64,7 @@ describe('Passwords', () => {
     }
   });
 
-  it('count to their last character', async () => {
+  it('Every character of a password counts', async () => {
     const ann = newAccount();
     await open().set(ann, `${'x'.repeat(255)}y`);
     assert.equal(await open().verify(ann, `${'x'.repeat(255)}z`), 'wrong');
@@ -72,7 +72,7 @@ describe('Passwords', () => {
     assert.equal(await open().verify(ann, `${'x'.repeat(255)}y`), 'right');
   });
 
-  it('take one hash of the same parameters for an account with one, without one, and for nobody', async () => {
+  it('A check takes one hash for an account with a password, without one and for an unknown account', async () => {
     const [ann, bare] = [newAccount(), newAccount()];
     await open().set(ann, 'correct horse battery');
     for (const account of [ann, bare, undefined]) {
@@ -81,13 +81,13 @@ describe('Passwords', () => {
     }
   });
 
-  it('take the parameters configured where nobody is known, and no cheaper ones', async () => {
+  it('A check for an unknown account uses the configured parameters', async () => {
     assert.deepEqual(await hashWork(() => open({ ...cheap, passes: 5 }).verify(undefined, 'a wrong password')), [
       'm=1024,t=5,p=1',
     ]);
   });
 
-  it('take no hash when they are longer than any password can be, whoever is asked for', async () => {
+  it('A check of an oversized password takes no hash, whatever the account', async () => {
     const ann = newAccount();
     await open().set(ann, 'correct horse battery');
     for (const account of [ann, undefined]) {
@@ -96,10 +96,10 @@ describe('Passwords', () => {
     }
   });
 
-  describe('when stronger parameters are configured', () => {
+  describe('Stronger hash parameters', () => {
     const stronger = { ...cheap, passes: 3 };
 
-    it('are hashed anew at the next right sign-in, once', async () => {
+    it('The next right sign-in replaces the hash once', async () => {
       const ann = newAccount();
       await open().set(ann, 'correct horse battery');
       assert.equal(await open(stronger).verify(ann, 'a wrong password'), 'wrong');
@@ -112,7 +112,7 @@ describe('Passwords', () => {
       assert.equal(await open(stronger).verify(ann, 'a wrong password'), 'wrong');
     });
 
-    it('take the same work for an old hash, a new one, no password and nobody, wrong or right', async () => {
+    it('A check takes the same work for old, new, missing and unknown accounts, right or wrong', async () => {
       const [old, returned, fresh, bare] = [newAccount(), newAccount(), newAccount(), newAccount()];
       for (const account of [old, returned]) await open().set(account, 'correct horse battery');
       const passwords = open(stronger);
@@ -124,7 +124,7 @@ describe('Passwords', () => {
         assert.deepEqual(await hashWork(() => passwords.verify(account, 'correct horse battery')), both);
     });
 
-    it('are known from an earlier version, whose store does not name its parameters', async () => {
+    it('The server learns the parameters of hashes that an earlier version stored', async () => {
       const ann = newAccount();
       await place.store.set(passwordKey(ann), { hash: OLD_HASH });
       const passwords = open(stronger);
@@ -135,7 +135,7 @@ describe('Passwords', () => {
       ]);
     });
 
-    it('are forgotten at the next start where no hash has them any more', async () => {
+    it('The next start forgets parameters that no hash uses any more', async () => {
       const [ann, kim] = [newAccount(), newAccount()];
       for (const account of [ann, kim]) await open(stronger).set(account, 'correct horse battery');
       const costs = async (): Promise<unknown> => {
@@ -149,7 +149,7 @@ describe('Passwords', () => {
       assert.deepEqual(await costs(), ['m=1024,t=2,p=1']);
     });
 
-    it('are learned by other nodes within a minute', async () => {
+    it('Other nodes learn new parameters within a minute', async () => {
       const other = open();
       await other.verify(undefined, 'a wrong password');
       await open(stronger, place.again()).set(newAccount(), 'correct horse battery');
@@ -158,14 +158,14 @@ describe('Passwords', () => {
       assert.deepEqual(await hashWork(() => other.verify(undefined, 'a wrong password')), both);
     });
 
-    it('are never hashed anew with weaker ones', async () => {
+    it('A hash is never replaced by a weaker one', async () => {
       const ann = newAccount();
       await open(stronger).set(ann, 'correct horse battery');
       assert.equal(await open({ ...cheap, memory_kib: 512 }).verify(ann, 'correct horse battery'), 'right');
       assert.match(await storedHash(ann), /m=1024,p=1,t=3/);
     });
 
-    it('do not come back when they were changed while the old one was being hashed anew', async () => {
+    it('A hash replacement does not restore a password that was changed meanwhile', async () => {
       const ann = newAccount();
       await open().set(ann, 'correct horse battery');
       const changing = withWriteBeforeReplace(place.store, () => open().set(ann, 'a newer password here'));
@@ -175,7 +175,7 @@ describe('Passwords', () => {
     });
   });
 
-  it('are hashed no more than two at a time, and beyond the queue the answer is that it is too busy', async () => {
+  it('The server computes two hashes at a time and reports TooBusy beyond its queue', async () => {
     const passwords = open();
     const account = newAccount();
     await passwords.set(account, 'correct horse battery');
@@ -200,7 +200,7 @@ describe('Passwords', () => {
     assert.equal(answers.filter((answer) => answer === 'too busy').length, 18);
   });
 
-  it('are judged and verified without throwing, whatever is typed', async () => {
+  it('The check and the verification accept arbitrary text without throwing', async () => {
     const passwords = open();
     const ann = newAccount();
     const text = fc.string({ unit: 'binary', maxLength: 40 });

@@ -8,7 +8,7 @@ import { openCredentialServices } from './credential-services.ts';
 
 const ANN = { email: 'ann@example.com', name: 'Ann', password: new Secret('correct horse battery'), roles: ['user'] };
 
-describe('The accounts of the configuration', () => {
+describe('Accounts from the configuration', () => {
   let place: TemporaryStore;
   beforeEach(() => {
     place = temporaryStore();
@@ -35,19 +35,19 @@ describe('The accounts of the configuration', () => {
     return [account?.origin, account?.emailVerified?.by];
   }
 
-  it('are vouched for where it says so, also from a later start on', async () => {
+  it('The configuration marks an account’s address as verified, even at a later start', async () => {
     assert.deepEqual(await start(false), ['configuration', undefined]);
     assert.deepEqual(await start(true), ['configuration', 'configuration']);
     assert.deepEqual(await start(false), ['configuration', 'configuration']);
   });
 
-  it('are never vouched for where a stranger signed up with the address before', async () => {
+  it('The configuration does not mark the address of an account that a stranger signed up', async () => {
     const { accounts } = openCredentialServices(place.store, place.clock);
     await accounts.create({ ...ANN, origin: 'sign-up' });
     assert.deepEqual(await start(true), ['sign-up', undefined]);
   });
 
-  it('are those of an earlier version, which does not say how they came to be', async () => {
+  it('An account of unknown origin from an earlier version belongs to the configuration', async () => {
     const { accounts } = openCredentialServices(place.store, place.clock);
     const made = await accounts.create({ ...ANN, origin: 'configuration' });
     assert.ok(made !== 'email-taken');

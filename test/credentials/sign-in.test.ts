@@ -15,7 +15,7 @@ const wrong = { ...right, password: 'a wrong password' };
 
 type Input = typeof right & { deviceToken?: string };
 
-describe('Signing in', () => {
+describe('Sign-in', () => {
   let place: TemporaryStore;
   let parts: CredentialServices;
   let ann: Account;
@@ -41,7 +41,7 @@ describe('Signing in', () => {
     return result.deviceToken;
   }
 
-  it('works with the right password and any spelling of the address', async () => {
+  it('A sign-in succeeds with the right password and any spelling of the address', async () => {
     const result = await signIn({ ...right, email: ' ANN@Example.com' });
     assert.equal(result.outcome, 'signed-in');
     assert.deepEqual(result.account, ann);
@@ -49,7 +49,7 @@ describe('Signing in', () => {
     assert.ok(parts.devices.verify(result.deviceToken, { account: ann.id, version }) !== undefined);
   });
 
-  it('is refused with one answer, for one hash, to a wrong password, an unknown person and a disabled account', async () => {
+  it('A wrong password, an unknown account and a disabled account get one answer for one hash', async () => {
     const disabled = await register(
       parts,
       { ...right, email: 'off@example.com', name: 'Off', roles: [], origin: 'operator' as const },
@@ -63,7 +63,7 @@ describe('Signing in', () => {
     }
   });
 
-  it('makes the guesser wait alike for a known and for an unknown address', async () => {
+  it('A guesser waits equally long for a known and an unknown address', async () => {
     const pauses = [];
     for (const email of [right.email, 'bob@example.com']) {
       for (let turn = 0; turn < 5; turn += 1) await signIn({ ...wrong, email });
@@ -72,7 +72,7 @@ describe('Signing in', () => {
     assert.deepEqual(pauses, Array(2).fill({ outcome: 'wait', seconds: 1 }));
   });
 
-  it('takes no hash, and no right password, while there is a wait', async () => {
+  it('The server checks no password during a pause, not even the right one', async () => {
     for (let turn = 0; turn < 5; turn += 1) await signIn(wrong);
     const { hashes } = await countHashes(async () => assert.equal((await signIn(right)).outcome, 'wait'));
     assert.equal(hashes, 0);
@@ -80,21 +80,21 @@ describe('Signing in', () => {
     assert.equal((await signIn(right)).outcome, 'signed-in');
   });
 
-  it('looks at no more than five of fifty guesses made at once', async () => {
+  it('The server checks only five of fifty simultaneous guesses', async () => {
     const { hashes } = await countHashes(() =>
       Promise.all(Array.from({ length: 50 }, (_, turn) => signIn({ ...wrong, password: `guess number ${turn}` }))),
     );
     assert.equal(hashes, 5);
   });
 
-  it('keeps working for the owner on a known device while strangers guess from everywhere', async () => {
+  it('The owner can sign in on a known device while strangers guess from everywhere', async () => {
     const deviceToken = await tokenOf(right);
     for (let turn = 0; turn < 80; turn += 1) await signIn({ ...wrong, address: `10.0.0.${turn}` });
     assert.equal((await signIn(right)).outcome, 'wait');
     assert.equal((await signIn({ ...right, deviceToken })).outcome, 'signed-in');
   });
 
-  it('gives a stranger no tries for a device token of another account or of an own making', async () => {
+  it('A foreign or made-up device token gives a stranger no attempts', async () => {
     await register(
       parts,
       { ...right, email: 'bob@example.com', name: 'Bob', roles: [], origin: 'operator' as const },
@@ -107,14 +107,14 @@ describe('Signing in', () => {
     }
   });
 
-  it('keeps one count per device through all its sign-ins', async () => {
+  it('A device keeps one count through all its sign-ins', async () => {
     const first = await tokenOf(right);
     const second = await tokenOf({ ...right, deviceToken: first });
     for (let turn = 0; turn < 5; turn += 1) await signIn({ ...wrong, deviceToken: first });
     assert.equal((await signIn({ ...wrong, deviceToken: second })).outcome, 'wait');
   });
 
-  it('does not count against a person that the server was too busy to look', async () => {
+  it('An attempt that the server was too busy to check does not count for the account', async () => {
     const crowd = Array.from({ length: 80 }, (_, turn) =>
       signIn({ ...wrong, email: `person-${turn}@example.com`, address: `10.0.0.${turn}` }),
     );
@@ -125,7 +125,7 @@ describe('Signing in', () => {
     assert.equal((await signIn(right)).outcome, 'signed-in');
   });
 
-  it('does not count against a known device that the server was too busy to look', async () => {
+  it('An attempt that the server was too busy to check does not count for the known device', async () => {
     const tokens = [];
     for (let turn = 0; turn < 12; turn += 1) tokens.push(await tokenOf(right));
     const tries = await Promise.allSettled(tokens.map((deviceToken) => signIn({ ...wrong, deviceToken })));
@@ -135,14 +135,14 @@ describe('Signing in', () => {
       assert.equal((await signIn({ ...wrong, deviceToken })).outcome, 'refused', String(turn));
   });
 
-  it('leaves no device known that somebody had before the password was changed', async () => {
+  it('A password change makes all known devices unknown', async () => {
     const old = await tokenOf(right);
     await parts.passwords.set(ann.id, 'plum cassette harbour', OPERATOR);
     for (let turn = 0; turn < 5; turn += 1) await signIn(wrong);
     assert.equal((await signIn({ ...wrong, deviceToken: old })).outcome, 'wait');
   });
 
-  it('takes a device cookie of the format before this one for none', async () => {
+  it('A device cookie in the previous format is invalid', async () => {
     for (let turn = 0; turn < 5; turn += 1) await signIn(wrong);
     const [device, expiresAt] = (await tokenOf({ ...right, address: '192.0.2.9' })).split('.');
     const input = ['known-device', device, expiresAt, sha256(right.email)].join('\n');
@@ -150,7 +150,7 @@ describe('Signing in', () => {
     assert.equal((await signIn({ ...wrong, deviceToken: old })).outcome, 'wait');
   });
 
-  it('looks at no more guesses from twelve stolen device cookies than from a few, and the owner may still sign in', async () => {
+  it('Twelve stolen device cookies allow few guesses, and the owner can still sign in', async () => {
     const mine = await tokenOf(right);
     const stolen = [];
     for (let turn = 0; turn < 12; turn += 1) stolen.push(await tokenOf(right));
@@ -163,7 +163,7 @@ describe('Signing in', () => {
     assert.equal((await signIn({ ...right, address: '203.0.113.4', deviceToken: mine })).outcome, 'signed-in');
   });
 
-  it('is refused, never broken, whatever is typed', async () => {
+  it('Arbitrary input is refused without an error', async () => {
     const text = fc.string({ unit: 'binary', maxLength: 60 });
     await fc.assert(
       fc.asyncProperty(text, text, text, text, async (email, password, address, deviceToken) => {

@@ -9,7 +9,7 @@ import { openCredentialServices, type CredentialServices } from './credential-se
 
 const ann = { email: 'ann@example.com', name: 'Ann', password: 'correct horse battery', address: '192.0.2.1' };
 
-describe('Signing up', () => {
+describe('Sign-up', () => {
   let place: TemporaryStore;
   let parts: CredentialServices;
 
@@ -23,7 +23,7 @@ describe('Signing up', () => {
     openSignUp({ ...parts, grants: place.store, clock: place.clock, roles: ['user'] })(input);
   const signIn = (input: SignUpInput) => openSignIn(parts)(input);
 
-  it('makes an account with the roles of new people, whose owner can sign in', async () => {
+  it('A sign-up creates an account with the default roles, and its owner can sign in', async () => {
     const result = await signUp({ ...ann, email: 'ANN@example.com ' });
     assert.equal(result.outcome, 'signed-up');
     assert.deepEqual([result.account.roles, result.account.origin], [['user'], 'sign-up']);
@@ -33,13 +33,13 @@ describe('Signing up', () => {
     assert.ok(parts.devices.verify(result.deviceToken, { account: result.account.id, version }) !== undefined);
   });
 
-  it('names what is wrong with every field at once', async () => {
+  it('The result names the faults of all fields at once', async () => {
     const result = await signUp({ ...ann, email: 'ann', name: ' ', password: 'short' });
     const problems = { email: 'not-an-address', name: 'empty', password: 'too-short' };
     assert.deepEqual(result, { outcome: 'problems', problems });
   });
 
-  it('checks no more than about 200 forms a minute from one address, also of those that are wrong', async () => {
+  it('The server checks about 200 forms a minute from one address, including faulty ones', async () => {
     let checked = 0;
     for (let turn = 0; turn < 210; turn += 1)
       if ((await signUp({ ...ann, password: 'short' })).outcome === 'problems') checked += 1;
@@ -47,7 +47,7 @@ describe('Signing up', () => {
     assert.equal((await signUp({ ...ann, password: 'short', address: '203.0.113.9' })).outcome, 'problems');
   });
 
-  it('refuses a password that is the own address or name', async () => {
+  it('A password that equals the address or the name is refused', async () => {
     for (const password of [ann.email, 'Maximiliane Ann']) {
       const result = await signUp({ ...ann, name: 'Maximiliane Ann', password });
       assert.equal(result.outcome, 'problems');
@@ -55,7 +55,7 @@ describe('Signing up', () => {
     }
   });
 
-  it('says that an address is taken only when nothing else is wrong, and leaves its account as it is', async () => {
+  it('A taken address is reported only if nothing else is wrong, and its account does not change', async () => {
     await signUp(ann);
     const other = { ...ann, password: 'a different password' };
     assert.deepEqual(await signUp(other), { outcome: 'problems', problems: { email: 'email-taken' } });
@@ -65,14 +65,14 @@ describe('Signing up', () => {
     assert.equal((await signIn(ann)).outcome, 'signed-in');
   });
 
-  it('takes one hash for a free address and for a taken one', async () => {
+  it('A sign-up takes one hash, whether the address is free or taken', async () => {
     for (const outcome of ['signed-up', 'problems']) {
       const { hashes } = await countHashes(async () => assert.equal((await signUp(ann)).outcome, outcome));
       assert.equal(hashes, 1);
     }
   });
 
-  it('makes one account of twenty tries at once, and its password is that of the one who got it', async () => {
+  it('Twenty simultaneous sign-ups create one account with the password of the successful one', async () => {
     const inputs = Array.from({ length: 20 }, (_, turn) => ({ ...ann, password: `the password of try ${turn}` }));
     const results = await Promise.all(inputs.map(signUp));
     const winners = inputs.filter((_, turn) => results[turn]?.outcome === 'signed-up');
@@ -84,7 +84,7 @@ describe('Signing up', () => {
     assert.equal((await parts.accounts.list()).accounts.length, 1);
   });
 
-  it('leaves either an account that opens or a free address, wherever a crash cuts it short', async () => {
+  it('A crash during sign-up leaves either a usable account or a free address', async () => {
     const outcomes = [];
     for (const writes of [0, 1, 2, 3]) {
       const person = { ...ann, email: `crash-${writes}@example.com`, roles: [], origin: 'operator' as const };
@@ -99,7 +99,7 @@ describe('Signing up', () => {
     assert.deepEqual(outcomes, ['refused', 'refused', 'refused', 'signed-in']);
   });
 
-  it('is free twenty times from one address, taken addresses included, then has to wait', async () => {
+  it('An address gets twenty free sign-ups, including those for taken addresses, and then waits', async () => {
     for (let turn = 0; turn < 20; turn += 1) {
       const { outcome } = await signUp({ ...ann, email: `person-${turn >> 1}@example.com` });
       assert.equal(outcome, turn % 2 === 0 ? 'signed-up' : 'problems');
@@ -108,7 +108,7 @@ describe('Signing up', () => {
     assert.equal((await signUp({ ...ann, address: '192.0.2.2' })).outcome, 'signed-up');
   });
 
-  it('is bounded for the networks of one IPv6 site together', async () => {
+  it('All networks of an IPv6 site share one limit', async () => {
     const outcomes = [];
     for (let turn = 0; turn < 110; turn += 1) {
       const address = `2001:db8:1:${turn.toString(16)}::1`;
@@ -118,7 +118,7 @@ describe('Signing up', () => {
     assert.equal((await signUp({ ...ann, address: '2001:db8:2::1' })).outcome, 'signed-up');
   });
 
-  it('gives an answer, never a failure, whatever is typed', async () => {
+  it('Arbitrary input gets a result and not an error', async () => {
     const text = fc.string({ unit: 'binary', maxLength: 60 });
     await fc.assert(
       fc.asyncProperty(fc.oneof(text, fc.emailAddress()), text, text, text, async (email, name, password, address) => {
