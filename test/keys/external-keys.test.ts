@@ -89,7 +89,7 @@ describe('Keys in an HSM', () => {
   /** What is there for this test's ring. */
   const present = async (): Promise<string[]> => (await hsm.names(owner)).toSorted();
 
-  it('are made there, and the ring holds no private half', async () => {
+  it('The HSM creates the keys, and the ring holds no private half', async () => {
     const ring = await openRing();
     const [key] = ring.current().signing;
     assert.ok(key !== undefined);
@@ -97,13 +97,13 @@ describe('Keys in an HSM', () => {
     assert.doesNotMatch(JSON.stringify(await content()), /"d":|privateJwk/);
   });
 
-  it('are made once by nodes that start at once: what the losers made is destroyed', async () => {
+  it('Nodes that start at once share one key, and the surplus keys are destroyed', async () => {
     const rings = await Promise.all(Array.from({ length: 5 }, () => openRing()));
     assert.equal(new Set(rings.map((ring) => ring.current().signing[0]?.kid)).size, 1);
     assert.equal((await present()).length, 1);
   });
 
-  it('turn as others do, and those that have retired vanish from the HSM', async () => {
+  it('Keys in the HSM rotate like others, and retired keys are destroyed there', async () => {
     const ring = await openRing();
     const first = await present();
     temporary.clock.advance(TIMETABLE.sign - TIMETABLE.announce);
@@ -118,7 +118,7 @@ describe('Keys in an HSM', () => {
     assert.equal(ring.current().published.length, 2, 'tokens of the first still verify');
   });
 
-  it('are destroyed when they are revoked', async () => {
+  it('A revoked key is destroyed in the HSM', async () => {
     const ring = await openRing();
     const [key] = ring.current().signing;
     const before = await present();
@@ -130,7 +130,7 @@ describe('Keys in an HSM', () => {
     assert.notDeepEqual(after, before);
   });
 
-  it('are taken out of the ring when they are revoked, also while the HSM is away, and destroyed when it is back', async () => {
+  it('A revoked key leaves the ring while the HSM is away and is destroyed when it is back', async () => {
     const ring = await openRing();
     const left = await present();
     const kid = ring.current().signing[0]?.kid ?? '';
@@ -146,7 +146,7 @@ describe('Keys in an HSM', () => {
     assert.ok(!(await present()).includes(left[0] ?? ''));
   });
 
-  it('are found and destroyed when a node died between making and writing them', async () => {
+  it('A key is found and destroyed if its node died before it wrote the key to the ring', async () => {
     await openRing();
     const dying = dyingStore(temporary.store, 0);
     temporary.clock.advance(TIMETABLE.sign - TIMETABLE.announce);
@@ -161,14 +161,14 @@ describe('Keys in an HSM', () => {
     assert.deepEqual(failures, []);
   });
 
-  it('of another ring in the same token are left alone, however old', async () => {
+  it('The keys of another ring in the same token are never destroyed', async () => {
     const theirs = newId('key', { now: () => 0 }, systemRandom);
     await hsm.generate('ES256', theirs, 'latchkey of somebody else');
     await openRing();
     assert.deepEqual(await hsm.names('latchkey of somebody else'), [theirs]);
   });
 
-  it('come late, and nothing else does, while the HSM is away', async () => {
+  it('While the HSM is away, only the next key is delayed', async () => {
     const ring = await openRing();
     temporary.clock.advance(TIMETABLE.sign - TIMETABLE.announce);
     await withoutHsm(() => ring.refresh());
@@ -178,7 +178,7 @@ describe('Keys in an HSM', () => {
     assert.equal(ring.current().keys.length, 2);
   });
 
-  it('are announced for their full time from when they were made, however long that took', async () => {
+  it('A slowly created key is still announced for the full time', async () => {
     const slow: ExternalSigner = {
       ...shared(),
       generate(...what) {
@@ -193,7 +193,7 @@ describe('Keys in an HSM', () => {
     assert.equal(next.signsFrom, temporary.clock.now() + TIMETABLE.announce * 1000);
   });
 
-  it('are missed by a node that has another token as soon as they are announced', async () => {
+  it('A node with another token reports a missing key as soon as it is announced', async () => {
     const inRing = { signer: shared(), makesNewKeys: false };
     const here = await openRing({ external: inRing });
     const elsewhere = await openPkcs11Signer(freshToken(), ['ES256']);
@@ -207,7 +207,7 @@ describe('Keys in an HSM', () => {
     assert.ok(messages.length > 0 && messages.every((text) => text.includes('every node needs the same token')));
   });
 
-  it('are not announced when what the HSM signs does not verify', async () => {
+  it('A new key is not announced if the HSM’s signature does not verify', async () => {
     const broken: ExternalSigner = { ...shared(), sign: () => Promise.resolve(Buffer.alloc(64)) };
     await assert.rejects(openRing({ external: { signer: broken, makesNewKeys: true } }), {
       name: 'SignerUnavailable',
@@ -216,8 +216,8 @@ describe('Keys in an HSM', () => {
     assert.deepEqual((await content()).keys, []);
   });
 
-  describe('and keys in the ring', () => {
-    it('follow each other, there and back, each serving out its time', async () => {
+  describe('Keys in the HSM and in the ring', () => {
+    it('Keys in the ring and in the HSM replace each other, each after its full time', async () => {
       const inRing = { signer: shared(), makesNewKeys: false };
       const turn = async (options: Partial<KeyRingOptions>): Promise<string[]> => {
         const ring = await openRing(options);
@@ -241,8 +241,8 @@ describe('Keys in an HSM', () => {
     });
   });
 
-  describe('stop the start of a node', () => {
-    it('that is told of no HSM', async () => {
+  describe('Start with unavailable keys', () => {
+    it('A node without a configured HSM does not start', async () => {
       await openRing();
       await assert.rejects(openRing({ external: undefined }), {
         name: 'SignerUnavailable',
@@ -250,7 +250,7 @@ describe('Keys in an HSM', () => {
       });
     });
 
-    it('that has another token', async () => {
+    it('A node with another token does not start', async () => {
       const ring = await openRing();
       const elsewhere = await openPkcs11Signer(freshToken(), ['ES256']);
       const { kid = '', external = '' } = ring.current().signing[0] ?? {};

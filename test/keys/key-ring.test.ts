@@ -34,7 +34,7 @@ const TIMETABLE: Timetable = {
   cache: 60,
 };
 
-describe('the key ring', () => {
+describe('The key ring', () => {
   let directory: string;
   let file: string;
   let records: Store;
@@ -99,19 +99,19 @@ describe('the key ring', () => {
     return kid;
   }
 
-  describe('when it is made', () => {
-    it('has one key per algorithm, which signs at once and is named by its thumbprint', async () => {
+  describe('A new ring', () => {
+    it('A new ring has one signing key per algorithm, and its thumbprint is the kid', async () => {
       const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
       assert.deepEqual(ring.signing.map((key) => key.alg).toSorted(), ['ES256', 'RS256']);
       for (const key of ring.keys) assert.equal(key.kid, await calculateJwkThumbprint(key.publicJwk));
     });
 
-    it('has RSA keys of 2048 bits', async () => {
+    it('A new ring has RSA keys of 2048 bits', async () => {
       const [key] = (await openRing({ algorithms: ['RS256'] })).current().keys;
       assert.equal(Buffer.from(key?.publicJwk.n ?? '', 'base64url').length * 8, 2048);
     });
 
-    it('is the same ring for 20 that open an empty store at once', async () => {
+    it('Twenty openers of an empty store get the same ring', async () => {
       const rings = await Promise.all(Array.from({ length: 20 }, () => openRing({ algorithms: ['ES256', 'RS256'] })));
       assert.equal(new Set(rings.map((ring) => JSON.stringify(essenceOf(ring.current())))).size, 1);
       assert.equal(rings[0]?.current().keys.length, 2);
@@ -126,13 +126,13 @@ describe('the key ring', () => {
     }
     const ONE_KEY_EACH = /^\{"keys":\[\["ES256","[\w-]{43}"\],\["RS256","[\w-]{43}"\]\],"derived":"\w{64}"\}\n$/;
 
-    it('is the same ring for four processes that start at once on nothing', async () => {
+    it('Four processes that start at once with an empty store get the same ring', async () => {
       const outputs = await startedAtOnce(4, `sqlite:${join(directory, 'shared.db')}`);
       assert.equal(new Set(outputs).size, 1, outputs.join(''));
       assert.match(outputs[0] ?? '', ONE_KEY_EACH);
     });
 
-    it('is the same ring for 20 processes that start at once on an empty Redis', async function () {
+    it('Twenty processes that start at once with an empty Redis get the same ring', async function () {
       this.timeout(60_000);
       const redis = await startRedis({ appendonly: true });
       try {
@@ -146,15 +146,15 @@ describe('the key ring', () => {
     });
   });
 
-  describe('when it is opened again', () => {
-    it('is unchanged', async () => {
+  describe('An existing ring', () => {
+    it('A reopened ring is unchanged', async () => {
       const before = (await openRing()).current();
       await records.close();
       records = openSqliteStore(file, systemClock);
       assert.deepEqual(essenceOf((await openRing()).current()), essenceOf(before));
     });
 
-    it('gets the first key of an algorithm that was added, and keeps the others', async () => {
+    it('A reopened ring gets a first key for an added algorithm and keeps the others', async () => {
       const before = (await openRing()).current();
       const rings = await Promise.all(Array.from({ length: 10 }, () => openRing({ algorithms: ['ES256', 'RS256'] })));
       const after = rings.map((ring) => ring.current().keys.map((key) => key.kid));
@@ -164,7 +164,7 @@ describe('the key ring', () => {
       assert.equal(rings[0]?.current().derive('csrf').toString('hex'), before.derive('csrf').toString('hex'));
     });
 
-    it('is refused under another master key, and left as it was', async () => {
+    it('A ring does not open under another master key, and remains unchanged', async () => {
       const before = essenceOf((await openRing()).current());
       const other = await otherMasterKey();
       await assert.rejects(openRing({ masterKey: other }), (error) => {
@@ -180,7 +180,7 @@ describe('the key ring', () => {
       assert.deepEqual(essenceOf((await openRing()).current()), before);
     });
 
-    it('is refused when somebody wrote to its record', async () => {
+    it('A ring does not open if its record was forged', async () => {
       await openRing();
       const forged = await masterKey.seal(JSON.stringify({ keys: [], cookieKeys: [], root: '' }), 'something else');
       await records.set('key-ring:main', { sealed: forged });
@@ -188,8 +188,8 @@ describe('the key ring', () => {
     });
   });
 
-  describe('at rest', () => {
-    it('shows no private key and no secret', async () => {
+  describe('A stored ring', () => {
+    it('The stored ring reveals no private key and no secret', async () => {
       const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
       const secrets = [...ring.keys.flatMap((key) => privateMembersOf(key.privateJwk)), ...ring.cookieKeys];
       secrets.push(ring.derive('csrf').toString('base64url'));
@@ -205,8 +205,8 @@ describe('the key ring', () => {
     });
   });
 
-  describe('when it is published', () => {
-    it('verifies what its keys sign, by kid', async () => {
+  describe('A published ring', () => {
+    it('The published keys verify the ring’s signatures by kid', async () => {
       const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
       const jwks = createLocalJWKSet({ keys: [...ring.published] });
       for (const { alg, kid, privateJwk } of ring.signing) {
@@ -218,7 +218,7 @@ describe('the key ring', () => {
       }
     });
 
-    it('shows public members only, each with kid, alg and use', async () => {
+    it('The published keys have only public members, each with kid, alg and use', async () => {
       const ring = (await openRing({ algorithms: ['ES256', 'RS256'] })).current();
       const shown = ring.published.map((jwk) => Object.keys(jwk).toSorted().join(' '));
       assert.deepEqual(shown, ['alg crv kid kty use x y', 'alg e kid kty n use']);
@@ -229,8 +229,8 @@ describe('the key ring', () => {
     });
   });
 
-  describe('its derived secrets', () => {
-    it('differ by label and from ring to ring, and stay the same over a restart', async () => {
+  describe('Derived secrets', () => {
+    it('Derived secrets differ by label and ring, and survive a restart', async () => {
       const first = (await openRing()).current();
       const again = (await openRing()).current();
       const labels = ['csrf', 'dpop-nonce', 'pairwise', ''];
@@ -250,8 +250,8 @@ describe('the key ring', () => {
     });
   });
 
-  describe('when another node changes it', () => {
-    it('is read again by refresh, which tells whether it changed', async () => {
+  describe('A ring that another node changes', () => {
+    it('A refresh reads the ring again and tells whether it has changed', async () => {
       const ring = await openRing();
       const before = ring.current();
       assert.equal(await ring.refresh(), false);
@@ -268,14 +268,14 @@ describe('the key ring', () => {
       assert.equal(before.keys.length, 1, 'a snapshot in use does not change');
     });
 
-    it('is read again before the new key signs, also by a node that missed the hint', async () => {
+    it('A node that missed the notice reads the ring again before the new key signs', async () => {
       const ring = await openRing({ timetable: { ...TIMETABLE, announce: 71 } });
       const changed = new Promise<RingSnapshot>((resolve) => ring.onChange(resolve));
       const kid = await rotateUnheard();
       assert.equal((await changed).keys.at(-1)?.kid, kid);
     });
 
-    it('lets go of a key that was revoked, also where no hint can be sent', async () => {
+    it('A node drops a revoked key even if no notice can be sent', async () => {
       const ring = await openRing({ timetable: { ...TIMETABLE, announce: 71 } });
       const kid = ring.current().signing[0]?.kid ?? '';
       const changed = new Promise<RingSnapshot>((resolve) => ring.onChange(resolve));
@@ -293,14 +293,14 @@ describe('the key ring', () => {
       assert.ok(!namesOf(after.keys).includes(kid));
     });
 
-    it('is read again at the hint, without being asked', async () => {
+    it('A notice makes a node read the ring again', async () => {
       const ring = await openRing();
       const changed = new Promise<RingSnapshot>((resolve) => ring.onChange(resolve));
       const kid = await rotateElsewhere();
       assert.equal((await changed).keys.at(-1)?.kid, kid);
     });
 
-    it('no longer tells a listener that has stopped', async () => {
+    it('A listener that has stopped hears nothing more', async () => {
       const ring = await openRing();
       const stop = ring.onChange(() => assert.fail('was told'));
       stop();
@@ -309,7 +309,7 @@ describe('the key ring', () => {
       assert.equal(ring.current().keys.length, 2);
     });
 
-    it('is waited for where the last look is too long ago, as on a machine that was paused', async () => {
+    it('A node that has not read the ring for too long waits for it, as after a pause of the machine', async () => {
       const ring = await openRing();
       const kid = await rotateUnheard();
       now = NOW + (TIMETABLE.announce - TIMETABLE.cache - TIMETABLE.skew) * 1000;
@@ -320,7 +320,7 @@ describe('the key ring', () => {
       assert.equal(ring.overdue(), undefined);
     });
 
-    it('is changed over a record whose version alone is another, as after a failover', async () => {
+    it('A node can change a ring whose record differs only in its version, as after a failover', async () => {
       const ring = await openRing();
       const stored = await records.get<{ sealed: string }>('key-ring:main');
       assert.ok(stored !== undefined);
@@ -330,7 +330,7 @@ describe('the key ring', () => {
       assert.ok(ring.current().keys.length > 1);
     });
 
-    it('counts from the beginning of a look, however long the store took to answer', async () => {
+    it('The age of a ring counts from the start of the read, however long the store took', async () => {
       let slow = 0;
       const ring = await openRing({
         records: {
@@ -353,7 +353,7 @@ describe('the key ring', () => {
       assert.equal(ring.overdue(), undefined);
     });
 
-    it('is not waited for again and again where it cannot be read', async () => {
+    it('An unreadable ring delays requests only once', async () => {
       const failures: unknown[] = [];
       let isAway = false;
       const ring = await openRing({
@@ -378,7 +378,7 @@ describe('the key ring', () => {
       assert.equal(ring.current().keys.length, 2);
     });
 
-    it('stays what it was, and says why, when the new one does not open', async () => {
+    it('A ring that does not open is reported, and the node keeps the previous one', async () => {
       const failed = Promise.withResolvers<unknown>();
       const ring = await openRing({ reportFailure: failed.resolve });
       await rotateElsewhere(await otherMasterKey());
@@ -388,7 +388,7 @@ describe('the key ring', () => {
       await assert.rejects(ring.refresh(), { reason: 'wrong' });
     });
 
-    it('stays what it was when the record is gone', async () => {
+    it('A node keeps its ring if the record is gone', async () => {
       const ring = await openRing();
       const before = ring.current();
       await records.delete('key-ring:main');
@@ -397,12 +397,12 @@ describe('the key ring', () => {
     });
   });
 
-  describe('when time passes', () => {
+  describe('A ring over time', () => {
     const later = (seconds: number): void => {
       now = NOW + seconds * 1000;
     };
 
-    it('turns by itself: announces, signs, and destroys what has retired', async () => {
+    it('A ring announces the next key, signs with it and destroys the retired one on its own', async () => {
       const ring = await openRing();
       const first = ring.current().signing[0]?.kid;
       later(TIMETABLE.sign - TIMETABLE.announce);
@@ -419,7 +419,7 @@ describe('the key ring', () => {
       assert.deepEqual(namesOf(stored?.content.keys.filter((key) => key.privateJwk !== undefined) ?? []), [second]);
     });
 
-    it('gets one successor from 20 nodes that see at once that one is due', async () => {
+    it('Twenty nodes that find a key due at once create one successor', async () => {
       const rings = await Promise.all(Array.from({ length: 20 }, () => openRing()));
       later(TIMETABLE.sign - TIMETABLE.announce);
       await Promise.all(rings.map((ring) => ring.refresh()));
@@ -428,7 +428,7 @@ describe('the key ring', () => {
       assert.equal(rings[0]?.current().keys.length, 2);
     });
 
-    it('tells who listens that another key signs, though nothing was read', async () => {
+    it('Listeners hear that another key signs, even without a read', async () => {
       const timetable = { ...TIMETABLE, sign: 1, announce: 1 };
       const ring = await openRing({ timetable, clock: systemClock });
       const [first] = ring.current().signing;
@@ -437,7 +437,7 @@ describe('the key ring', () => {
       assert.equal(change, ring.current());
     });
 
-    it('tells every listener, also when one of them fails', async () => {
+    it('A failing listener does not keep the others from hearing of a change', async () => {
       const failures: unknown[] = [];
       const ring = await openRing({ reportFailure: (error) => failures.push(error) });
       const failure = new Error('this listener is broken');
@@ -452,7 +452,7 @@ describe('the key ring', () => {
       assert.deepEqual(failures, [failure]);
     });
 
-    it('tells nobody any more once it is closed, also when it was just reading', async () => {
+    it('A closed ring notifies nobody, even if it was being read', async () => {
       const ring = await openRing();
       ring.onChange(() => assert.fail('was told'));
       later(TIMETABLE.sign - TIMETABLE.announce);

@@ -41,7 +41,7 @@ describe('An HSM behind PKCS#11', () => {
   after(() => signer.close());
 
   for (const alg of ALGORITHMS) {
-    it(`makes ${alg} keys and signs with them as JWS has it`, async () => {
+    it(`The HSM creates ${alg} keys and its signatures are valid for JWS`, async () => {
       const { data, verify } = sample(alg);
       const key = await signer.generate(alg, `key_${alg}`, OWNER);
       const signature = await signer.sign(`key_${alg}`, alg, data);
@@ -50,12 +50,12 @@ describe('An HSM behind PKCS#11', () => {
     });
   }
 
-  it('makes RSA keys of 2048 bits', async () => {
+  it('The HSM creates RSA keys of 2048 bits', async () => {
     const { n = '' } = await signer.generate('RS256', 'key_bits', OWNER);
     assert.equal(Buffer.from(n, 'base64url').length, 256);
   });
 
-  it('signs a hundred at once, each right', async () => {
+  it('The HSM signs a hundred texts at once, each with a valid signature', async () => {
     const made = new Map<SigningAlgorithm, JWK>();
     for (const alg of ALGORITHMS) made.set(alg, await signer.generate(alg, `key_many_${alg}`, OWNER));
     const all = Array.from({ length: 100 }, (_, index) => ALGORITHMS[index % ALGORITHMS.length] ?? 'RS256');
@@ -69,7 +69,7 @@ describe('An HSM behind PKCS#11', () => {
     );
   });
 
-  it('lists the keys of one ring, and destroys them for good', async () => {
+  it('The signer lists the keys of one ring and destroys them permanently', async () => {
     await signer.generate('ES256', 'key_mine', 'my ring');
     await signer.generate('ES256', 'key_theirs', 'their ring');
     assert.deepEqual(await signer.names('my ring'), ['key_mine']);
@@ -80,19 +80,19 @@ describe('An HSM behind PKCS#11', () => {
     await signer.destroy('key_mine');
   });
 
-  it('lists more keys than it finds at once', async () => {
+  it('The signer lists more keys than one search returns', async () => {
     for (let index = 0; index < 18; index++) await signer.generate('ES256', `key_${index}`, 'a large ring');
     assert.equal(new Set(await signer.names('a large ring')).size, 18);
   });
 
-  it('has one key of a name, also where the first attempt broke off', async () => {
+  it('The signer has one key per name, even if a first attempt was interrupted', async () => {
     const { data, verify } = sample('ES256');
     await signer.generate('ES256', 'key_twice', OWNER);
     const key = await signer.generate('ES256', 'key_twice', OWNER);
     await verify(await signer.sign('key_twice', 'ES256', data), key);
   });
 
-  describe('keeps a private half', () => {
+  describe('Private halves in the token', () => {
     let session: Session;
     let key: bigint;
 
@@ -110,22 +110,22 @@ describe('An HSM behind PKCS#11', () => {
 
     const MARKS = { TOKEN: 1, PRIVATE: 1, SENSITIVE: 1, EXTRACTABLE: 0, NEVER_EXTRACTABLE: 1, SIGN: 1 } as const;
     for (const [name, value] of Object.entries(MARKS)) {
-      it(`with CKA_${name} ${value === 1}`, async () => {
+      it(`The private half has CKA_${name} ${value === 1}`, async () => {
         assert.deepEqual([...(await session.read(key, CKA[name as keyof typeof MARKS]))], [value]);
       });
     }
 
-    it('that cannot be read, not even by who is logged in', async () => {
+    it('The private half cannot be read, even after login', async () => {
       const privateExponent = 0x123;
       await assert.rejects(session.read(key, privateExponent), { name: 'CryptokiError', code: 0x11 });
     });
 
-    it('and leaves nothing else in the token', async () => {
+    it('The private half is the only object of its key in the token', async () => {
       assert.deepEqual(await session.find([[CKA.ID, Buffer.from('key_kept')]]), [key]);
     });
   });
 
-  it('says so when it is away, and goes on when it is back', async () => {
+  it('The signer reports that the HSM is away and recovers when it is back', async () => {
     const { data, verify } = sample('ES256');
     const key = await signer.generate('ES256', 'key_stays', OWNER);
     await withoutHsm(async () => {
@@ -134,7 +134,7 @@ describe('An HSM behind PKCS#11', () => {
     await verify(await signer.sign('key_stays', 'ES256', data), key);
   });
 
-  describe('stops the start, with the reason and the fix,', () => {
+  describe('Start with an unusable token', () => {
     const reasonFor = async (
       change: Partial<Pkcs11>,
       algorithms: readonly SigningAlgorithm[] = [],
@@ -148,21 +148,21 @@ describe('An HSM behind PKCS#11', () => {
       assert.fail('it opened');
     };
 
-    it('when the module is no library', async () => {
+    it('The signer does not open if the module is no library', async () => {
       assert.match(
         await reasonFor({ module: import.meta.filename }),
         /^keys\.pkcs11\.module \S+pkcs11\.test\.ts is not a PKCS#11 module that can be loaded: .+ Name the library that the maker of your HSM provides for this machine\.$/,
       );
     });
 
-    it('when the token is not there', async () => {
+    it('The signer does not open if the token does not exist', async () => {
       assert.match(
         await reasonFor({ token: 'another' }),
         /^keys\.pkcs11\.token "another" is not there: \S+ has ("latchkey test \d+", )+/,
       );
     });
 
-    it('when the PIN is wrong', async () => {
+    it('The signer does not open if the PIN is wrong', async () => {
       const { token } = freshToken();
       assert.equal(
         await reasonFor({ token, pin: new Secret('0000') }),
@@ -170,12 +170,12 @@ describe('An HSM behind PKCS#11', () => {
       );
     });
 
-    it('when the token cannot do an algorithm', async () => {
+    it('The signer does not open if the token does not support an algorithm', async () => {
       assert.match(await reasonFor({}, ['ES256', 'ML-DSA-44']), /PKCS#11 has no ML-DSA-44/);
     });
   });
 
-  it('is not asked again with a PIN that it has refused', async () => {
+  it('The signer never sends a refused PIN to the token again', async () => {
     const wrong = { ...freshToken(), pin: new Secret('0000') };
     const token = new Token(await loadCryptoki(wrong.module), wrong);
     const refusal = async (): Promise<unknown> => token.open().catch((error: unknown) => error);

@@ -37,8 +37,8 @@ const namesOf = (keys: readonly { kid?: string }[]): (string | undefined)[] => k
 const signersAt = (keys: readonly RingKey[], now: number) => namesOf(at(keys, now).signing);
 const publishedAt = (keys: readonly RingKey[], now: number) => namesOf(at(keys, now).published);
 
-describe("a key's timetable", () => {
-  it('goes through its states in order and never back', () => {
+describe('The timetable of a key', () => {
+  it('A key passes through its states in order and never back', () => {
     const order: KeyState[] = ['announced', 'signing', 'retired', 'expired'];
     const moments = fc.array(fc.integer({ min: -10_000, max: 5_000_000 }), { minLength: 2, maxLength: 20 });
     fc.assert(
@@ -52,13 +52,13 @@ describe("a key's timetable", () => {
     );
   });
 
-  it('changes state at the very millisecond', () => {
+  it('A key changes state at the exact millisecond', () => {
     const times = { announcedAt: 0, signsFrom: 10, signsUntil: 20, publishedUntil: 30, rememberedUntil: 40 };
     const states = [9, 10, 19, 20, 29, 30].map((now) => keyState(times, now));
     assert.deepEqual(states, ['announced', 'signing', 'signing', 'retired', 'retired', 'expired']);
   });
 
-  it('lets a first key sign at once', () => {
+  it('A first key signs at once', () => {
     const times = firstTimes(START, { ...REST, sign: 60, announce: 10, publish: 30, remember: 50 });
     assert.deepEqual(times, {
       announcedAt: START,
@@ -70,7 +70,7 @@ describe("a key's timetable", () => {
   });
 });
 
-describe('a ring of keys in a row', () => {
+describe('A ring of successive keys', () => {
   const rings = timetables.chain((timetable) =>
     fc.record({
       timetable: fc.constant(timetable),
@@ -81,11 +81,11 @@ describe('a ring of keys in a row', () => {
     }),
   );
 
-  it('has one signer at every moment, before, during and after its timetable', () => {
+  it('A ring has one signer at every moment, before, during and after its timetable', () => {
     fc.assert(fc.property(rings, ({ keys, signedAt }) => assert.equal(signersAt(keys, signedAt).length, 1)));
   });
 
-  it('publishes a signer until the tokens that it signed on time have run out', () => {
+  it('A ring publishes a signer until the tokens that it signed on time have expired', () => {
     fc.assert(
       fc.property(rings, ({ keys, signedAt, later }) => {
         const last = keys.at(-1);
@@ -96,7 +96,7 @@ describe('a ring of keys in a row', () => {
     );
   });
 
-  it('publishes every signer to those who fetched within the announce time before', () => {
+  it('A ring publishes every signer to clients that fetched it within the announce time before', () => {
     fc.assert(
       fc.property(rings, ({ keys, signedAt, skew }) => {
         const [signer] = signersAt(keys, signedAt);
@@ -106,7 +106,7 @@ describe('a ring of keys in a row', () => {
     );
   });
 
-  it('gives the same answers whatever the order of its keys', () => {
+  it('A ring gives the same answers whatever the order of its keys', () => {
     const shuffled = rings.chain((ring) =>
       fc.shuffledSubarray(ring.keys, { minLength: ring.keys.length }).map((other) => ({ ...ring, other })),
     );
@@ -120,39 +120,39 @@ describe('a ring of keys in a row', () => {
   });
 });
 
-describe('the signing keys of a ring', () => {
+describe('The signing keys of a ring', () => {
   const timetable = { ...REST, sign: 100, announce: 10, publish: 50 };
   const long = START + 1_000_000_000;
 
-  it('are one per algorithm', () => {
+  it('A ring has one signing key per algorithm', () => {
     const times = firstTimes(START, timetable);
     const keys = [keyNamed('a', times, 'ES256'), keyNamed('b', times, 'RS256')];
     assert.deepEqual(signersAt(keys, START).toSorted(), ['a', 'b']);
   });
 
-  it('are the same on every node where two begin together', () => {
+  it('All nodes choose the same signer if two keys begin at once', () => {
     const times = firstTimes(START, timetable);
     const [a, b] = [keyNamed('a', times), keyNamed('b', times)];
     assert.deepEqual(signersAt([a, b], START), signersAt([b, a], START));
   });
 
-  it('go on past their time while they have no successor, and stay published', () => {
+  it('A key without a successor keeps signing past its time and stays published', () => {
     const keys = row(timetable, 1);
     assert.deepEqual(signersAt(keys, long), ['key-0']);
     assert.deepEqual(publishedAt(keys, long), ['key-0']);
   });
 
-  it('give way to their successor, and are unpublished in the end', () => {
+  it('A key makes way for its successor and is later unpublished', () => {
     const keys = row(timetable, 2);
     assert.deepEqual(publishedAt(keys, START + 100_000), ['key-0', 'key-1']);
     assert.deepEqual(publishedAt(keys, START + 150_000), ['key-1']);
   });
 
-  it('are used on a node whose clock is behind', () => {
+  it('A node whose clock is behind signs with the first key', () => {
     assert.deepEqual(signersAt(row(timetable, 2), START - 5000), ['key-0']);
   });
 
-  it('are never those whose private half is destroyed', () => {
+  it('A key whose private half is destroyed never signs', () => {
     const [first, second] = row(timetable, 2);
     assert.ok(first !== undefined && second !== undefined);
     const { privateJwk: destroyed, ...publicOnly } = second;

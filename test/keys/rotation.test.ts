@@ -50,14 +50,14 @@ const states = (content: RingContent, second: number, rules = RULES) =>
 const able = ({ keys }: RingContent) => namesOf(keys.filter(({ privateJwk }) => privateJwk !== undefined));
 const EMPTY: RingContent = { keys: [], cookieKeys: [], root: '' };
 
-describe('The rotation of a ring', () => {
-  it('keeps the private half of the last key past its time, while no successor can be made', () => {
+describe('Key rotation', () => {
+  it('The last key keeps its private half past its time while no successor can be created', () => {
     const ring = advance(stepped(EMPTY, 0), START + 500_000, RULES, { keys: [] });
     assert.deepEqual(able(ring), ['ES256-0']);
     assert.deepEqual(states(ring, 500), { 'ES256-0': 'signing' });
   });
 
-  it('announces a successor in time, changes over, retires, and forgets', () => {
+  it('Rotation announces a successor, switches to it, and retires and forgets the old key', () => {
     let ring = stepped(EMPTY, 0);
     assert.deepEqual(states(ring, 0), { 'ES256-0': 'signing' });
     assert.equal(stepped(ring, 69), ring, 'nothing is due before the announce time');
@@ -77,7 +77,7 @@ describe('The rotation of a ring', () => {
     assert.deepEqual(namesOf(stepped(ring, 170).keys), ['ES256-1', 'ES256-2']);
   });
 
-  it('announces for the full time a successor that comes late, and lets the present key go on until then', () => {
+  it('A late successor is announced for the full time, and the current key signs until then', () => {
     const ring = stepped(stepped(EMPTY, 0), 1000);
     assert.deepEqual(states(ring, 1029), { 'ES256-0': 'signing', 'ES256-1': 'announced' });
     assert.deepEqual(states(ring, 1030), { 'ES256-0': 'retired', 'ES256-1': 'signing' });
@@ -85,7 +85,7 @@ describe('The rotation of a ring', () => {
     assert.deepEqual(able(ring), ['ES256-0', 'ES256-1']);
   });
 
-  it('announces several keys in a row where keys sign for less time than they are announced', () => {
+  it('Rotation announces several successive keys if keys sign for less time than they are announced', () => {
     const rules = { ...RULES, timetable: { ...TIMETABLE, sign: 10 } };
     let ring = stepped(EMPTY, 0, rules);
     const signers = new Set<string | undefined>();
@@ -98,7 +98,7 @@ describe('The rotation of a ring', () => {
     assert.equal(signers.size, 1 + 8);
   });
 
-  it('goes on with the longer life when tokens get one, also for keys that have retired', () => {
+  it('A longer token lifetime also applies to retired keys', () => {
     const ring = stepped(stepped(stepped(EMPTY, 0), 70), 105);
     const longer = { ...RULES, timetable: { ...TIMETABLE, publish: 400, remember: 400 } };
     const prolonged = stepped(ring, 110, longer);
@@ -106,7 +106,7 @@ describe('The rotation of a ring', () => {
     assert.equal(stepped(prolonged, 111, RULES), prolonged, 'a node with the old configuration does not take it back');
   });
 
-  it('signs with a new algorithm at once, and does not touch the others', () => {
+  it('A new algorithm signs at once and does not affect the others', () => {
     const both = { ...RULES, algorithms: ['ES256', 'EdDSA'] as const };
     const ring = stepped(stepped(EMPTY, 0), 10, both);
     assert.deepEqual(states(ring, 10, both), { 'ES256-0': 'signing', 'EdDSA-1': 'signing' });
@@ -114,7 +114,7 @@ describe('The rotation of a ring', () => {
     assert.deepEqual(namesOf(at(ring, 10).published), ['ES256-0', 'EdDSA-1'], 'but publishes it');
   });
 
-  it('lets an algorithm that is no longer wanted end at its time', () => {
+  it('A removed algorithm ends at its regular time', () => {
     const both = { ...RULES, algorithms: ['ES256', 'EdDSA'] as const };
     let ring = stepped(EMPTY, 0, both);
     ring = stepped(ring, 70);
@@ -127,7 +127,7 @@ describe('The rotation of a ring', () => {
     assert.ok(!namesOf(stepped(ring, 170).keys).includes('EdDSA-1'));
   });
 
-  it('turns the keys of the cookies too, and keeps the old ones while cookies live', () => {
+  it('The cookie keys rotate too, and the old ones remain while cookies live', () => {
     let ring = stepped(EMPTY, 0);
     ring = stepped(ring, 70);
     assert.deepEqual(at(ring, 99).cookieKeys, ['cookie-1', 'cookie-2'], 'known before it signs');
@@ -138,7 +138,7 @@ describe('The rotation of a ring', () => {
     assert.ok(!stepped(ring, 180).cookieKeys.some(({ secret }) => secret === 'cookie-1'));
   });
 
-  it('never leaves a moment without a signer, whatever the nodes do and when', () => {
+  it('Rotation never leaves a moment without a signer, whatever the nodes do', () => {
     const steps = fc.array(fc.tuple(fc.nat(400), fc.constantFrom('step', 'revoke', 'without ES256')), {
       maxLength: 30,
     });
@@ -161,33 +161,33 @@ describe('The rotation of a ring', () => {
   });
 });
 
-describe('A key that is revoked', () => {
+describe('Revoked keys', () => {
   const announced = () => stepped(stepped(EMPTY, 0), 70);
 
-  it('is gone at once, and the key that was announced signs', () => {
+  it('A revoked signing key disappears at once, and the announced key signs', () => {
     const ring = without('ES256-0', announced(), START + 80_000);
     assert.deepEqual(states(ring, 80), { 'ES256-1': 'signing' });
     assert.deepEqual(namesOf(at(ring, 80).published), ['ES256-1']);
     assert.deepEqual(at(ring, 80).verifying, []);
   });
 
-  it('gives way to a new key where none was announced', () => {
+  it('A new key replaces a revoked key without a successor', () => {
     const ring = stepped(without('ES256-0', stepped(EMPTY, 0), START + 10_000), 10);
     assert.deepEqual(states(ring, 10), { 'ES256-1': 'signing' });
   });
 
-  it('is replaced by another successor where it was only announced', () => {
+  it('Another successor replaces a revoked key that was only announced', () => {
     const ring = stepped(without('ES256-1', announced(), START + 80_000), 80);
     assert.deepEqual(states(ring, 80), { 'ES256-0': 'signing', 'ES256-2': 'announced' });
     assert.deepEqual(states(ring, 110), { 'ES256-0': 'retired', 'ES256-2': 'signing' });
   });
 
-  it('is unpublished where it had retired', () => {
+  it('A revoked key that had retired is unpublished', () => {
     const ring = without('ES256-0', announced(), START + 110_000);
     assert.deepEqual(states(ring, 110), { 'ES256-1': 'signing' });
   });
 
-  it('changes nothing where there is no such key', () => {
+  it('The revocation of an unknown key changes nothing', () => {
     const ring = announced();
     assert.equal(without('ES256-9', ring, START), ring);
   });
