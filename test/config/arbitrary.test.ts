@@ -36,12 +36,12 @@ const anything = fc.letrec((tie) => ({
   ),
 })).value;
 
-describe('Whatever a configuration holds', () => {
-  it('text is read or refused', () => {
+describe('Arbitrary configurations', () => {
+  it('The parser reads or refuses arbitrary text', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => isReadOrRefused(text)));
   });
 
-  it('text made of the signs of YAML is read or refused', () => {
+  it('The parser reads or refuses text that consists of YAML syntax', () => {
     const signs = fc.constantFrom(
       '- ',
       ': ',
@@ -73,14 +73,14 @@ describe('Whatever a configuration holds', () => {
     );
   });
 
-  it('trees of any shape under the known settings are read or refused', () => {
+  it('The parser reads or refuses trees of any shape under the known settings', () => {
     fc.assert(
       fc.property(fc.dictionary(sections, anything), (tree) => isReadOrRefused(stringify(tree))),
       { numRuns: 300 },
     );
   });
 
-  it('clients of any shape are read or refused', () => {
+  it('The parser reads or refuses clients of any shape', () => {
     const clients = fc.array(fc.dictionary(clientKeys, anything), { maxLength: 3 });
     fc.assert(
       fc.property(clients, (list) => isReadOrRefused(stringify({ issuer: 'https://a.example', clients: list }))),
@@ -88,7 +88,7 @@ describe('Whatever a configuration holds', () => {
     );
   });
 
-  it('any environment is read or refused', () => {
+  it('The parser reads or refuses any environment', () => {
     const names = fc.constantFrom(
       'ISSUER',
       'HOST',

@@ -7,7 +7,7 @@ function refused(environment: NodeJS.ProcessEnv): string[] {
 }
 
 describe('Demo mode', () => {
-  it('has the clients, the API and the accounts that its contract names', () => {
+  it('Demo mode has the documented clients, API and accounts', () => {
     const { issuer, listen, clients, resources, accounts, stores, keys_dir } = demoConfig();
     assert.deepEqual([issuer, listen.host, listen.port], ['http://localhost:3000', '127.0.0.1', 3000]);
     assert.deepEqual(
@@ -33,7 +33,7 @@ describe('Demo mode', () => {
     assert.deepEqual([stores.grants, keys_dir], ['sqlite:.latchkey/demo/latchkey.db', '.latchkey/demo/keys']);
   });
 
-  it('moves as a whole with its port', () => {
+  it('All demo addresses follow the configured port', () => {
     for (const config of [demoConfig({ port: 4000 }), demoConfig({ environment: { LATCHKEY_PORT: '4000' } })]) {
       assert.deepEqual([config.issuer, config.listen.port], ['http://localhost:4000', 4000]);
       assert.deepEqual(
@@ -45,7 +45,7 @@ describe('Demo mode', () => {
     }
   });
 
-  it('moves as a whole to another loopback address', () => {
+  it('All demo addresses follow another loopback issuer', () => {
     const config = demoConfig({
       environment: { LATCHKEY_ISSUER: 'http://127.0.0.1:3000', LATCHKEY_STORE: 'sqlite:x' },
     });
@@ -55,7 +55,7 @@ describe('Demo mode', () => {
 
   const fix = 'demo mode has passwords that everybody knows, so it is for this machine only; create a latchkey.yaml';
 
-  it('is refused in production and wherever another machine could reach it, with every reason', () => {
+  it('Demo mode refuses production and addresses that other machines can reach, with every reason', () => {
     const environment = {
       NODE_ENV: 'production',
       LATCHKEY_ISSUER: 'https://login.example.com',
@@ -69,12 +69,12 @@ describe('Demo mode', () => {
   });
 
   for (const host of ['::', '192.168.1.2', 'localhost.example.com', '127.0.0.1.example.com']) {
-    it(`is refused on ${host}`, () => {
+    it(`Demo mode refuses the host ${host}`, () => {
       assert.deepEqual(refused({ LATCHKEY_HOST: host }), [`LATCHKEY_HOST: is not a loopback address; ${fix}`]);
     });
   }
 
-  it('is refused a port that leaves no room for its apps', () => {
+  it('Demo mode refuses a port that leaves no room for its apps', () => {
     for (const port of ['0', '65532', 'x', '-1', '3000.5']) {
       assert.deepEqual(refused({ LATCHKEY_PORT: port }), [
         'LATCHKEY_PORT: must be a whole number from 1 to 65531, because the demo also uses the four ports after it',
@@ -82,7 +82,7 @@ describe('Demo mode', () => {
     }
   });
 
-  it('names the variable that is wrong', () => {
+  it('A refusal names the environment variable that is wrong', () => {
     assert.deepEqual(refused({ LATCHKEY_WORKERS: '0', LATCHKEY_LOG_LEVEL: 'inf' }), [
       'LATCHKEY_WORKERS: must be at least 1',
       'LATCHKEY_LOG_LEVEL: must be one of trace, debug, info, warn, error, silent (did you mean info?)',

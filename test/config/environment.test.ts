@@ -6,8 +6,8 @@ listen: { port: 1111 }
 stores: { grants: "sqlite:file.db" }
 workers: 2`;
 
-describe('The environment', () => {
-  it('goes over the file, setting by setting', () => {
+describe('Environment variables', () => {
+  it('Environment variables override the settings of the file one by one', () => {
     const { config } = parse(FILE, {
       environment: {
         LATCHKEY_ISSUER: 'https://environment.example.com',
@@ -26,19 +26,19 @@ describe('The environment', () => {
     assert.deepEqual([config.keys_dir, config.log.level], ['/run/keys', 'debug']);
   });
 
-  it('leaves the file alone where a variable is empty', () => {
+  it('An empty environment variable overrides nothing', () => {
     const { config } = parse(FILE, { environment: { LATCHKEY_ISSUER: '', LATCHKEY_PORT: '', LATCHKEY_WORKERS: '' } });
     assert.deepEqual([config.issuer, config.listen.port, config.workers], ['https://file.example.com', 1111, 2]);
   });
 
-  it('can stand alone', () => {
+  it('Environment variables are sufficient without a file', () => {
     assert.equal(
       parse('', { environment: { LATCHKEY_ISSUER: 'https://a.example' } }).config.issuer,
       'https://a.example',
     );
   });
 
-  it('is named by the problems that come from it', () => {
+  it('A problem names the environment variable that causes it', () => {
     const environment = {
       LATCHKEY_ISSUER: 'http://environment.example.com',
       LATCHKEY_PORT: '80a',
@@ -55,7 +55,7 @@ describe('The environment', () => {
     ]);
   });
 
-  it('says why Kubernetes gives it a port that is none', () => {
+  it('The problem explains why Kubernetes sets LATCHKEY_PORT to a URL', () => {
     assert.deepEqual(problemsOf(FILE, { environment: { LATCHKEY_PORT: 'tcp://10.0.0.1:3000' } }), [
       '- LATCHKEY_PORT: must be a number; Kubernetes set it for a service called latchkey: set enableServiceLinks to false',
     ]);

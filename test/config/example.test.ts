@@ -94,8 +94,8 @@ function withoutSecrets(tree: unknown): unknown {
   );
 }
 
-describe('The example of the configuration', () => {
-  it('can be used as it stands', () => {
+describe('The example configuration', () => {
+  it('The example is a valid configuration without warnings', () => {
     const folder = mkdtempSync(join(tmpdir(), 'latchkey-example-'));
     try {
       for (const name of ['secrets', 'tls', 'hsm', 'breached']) mkdirSync(join(folder, name));
@@ -136,7 +136,7 @@ describe('The example of the configuration', () => {
     }
   });
 
-  it('shows every setting that there is', () => {
+  it('The example shows every setting', () => {
     const shown = new Set(SETTINGS.map(general));
     assert.deepEqual(
       settingsOf(configSchema).filter((name) => !shown.has(name)),
@@ -144,7 +144,7 @@ describe('The example of the configuration', () => {
     );
   });
 
-  it('states a default at least once for each setting that has one, and for no other', () => {
+  it('The example states a default exactly for the settings that have one', () => {
     const withDefault = new Set(SETTINGS.filter(hasDefault).map(general));
     const stated = new Set(SETTINGS.filter((setting) => statedDefault(setting) !== undefined).map(general));
     assert.deepEqual([...stated].toSorted(), [...withDefault].toSorted());
@@ -153,12 +153,12 @@ describe('The example of the configuration', () => {
   for (const setting of SETTINGS.filter(({ path }) => path[0] !== 'accounts' || path.length === 1)) {
     const stated = statedDefault(setting);
     if (stated === undefined || !hasDefault(setting)) continue;
-    it(`tells the truth about ${pathText(setting.path)}: ${stated}`, () => {
+    it(`The example states the true default of ${pathText(setting.path)}: ${stated}`, () => {
       assert.deepEqual(meaning(setting.path, parseYaml(stated)), meaning(setting.path, undefined));
     });
   }
 
-  it('tells the truth about the roles of an account', () => {
+  it('The example states the true default of an account’s roles', () => {
     const account = (roles: string) =>
       parse(`issuer: https://a.example\naccounts: [{ email: a@b.example, name: A, password: { env: P }${roles} }]`, {
         environment: { P: 'a-value-that-is-long-enough' },

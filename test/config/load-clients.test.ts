@@ -24,7 +24,7 @@ scopes: ['notes:read']
 resources: [${API}]
 `;
 
-describe('Clients that are not of the configuration', () => {
+describe('Client files', () => {
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-clients-'));
   after(() => rmSync(folder, { recursive: true }));
 
@@ -38,7 +38,7 @@ describe('Clients that are not of the configuration', () => {
       ({ line, path, message }) => `${line ?? '-'} ${path === '' ? '' : `${path}: `}${message}`,
     );
 
-  it('have the form and the defaults that they would have there, alone or in a list', () => {
+  it('A client file has the form and the defaults of the configuration, for one client or a list', () => {
     const alone = load(JOB).clients;
     const [listed, app] = load(`clients:
   - ${JOB.replaceAll('\n', '\n    ')}
@@ -50,13 +50,13 @@ describe('Clients that are not of the configuration', () => {
     assert.deepEqual([app?.client_id, app?.scopes], ['app', ['openid', 'profile', 'email']]);
   });
 
-  it('need no address to come back to where people let them in from another device', () => {
+  it('A device client needs no redirect URI', () => {
     const tv =
       'client_id: tv\nclient_name: TV\ntype: spa\ngrant_types: [urn:ietf:params:oauth:grant-type:device_code]\n';
     assert.deepEqual(load(tv).clients[0]?.redirect_uris, []);
   });
 
-  it('are told of their problems in the order of the file, also within one line', () => {
+  it('The problems are listed in the order of the file, even within one line', () => {
     const paths = refusal(() =>
       load(`clients:
   - { client_id: a, frst_party: true, client_name: A, type: spb, scopes: [opnid], secret: hunter2 }
@@ -73,7 +73,7 @@ describe('Clients that are not of the configuration', () => {
     ]);
   });
 
-  it('are told of every problem at once, each with its line and its client', () => {
+  it('The report names every problem at once with its line and its client', () => {
     const problems = problemsOf(`clients:
   - { client_id: sound, client_name: Sound, type: spa, redirect_uris: ['https://app.example/callback'] }
   - { client_id: shop, client_name: Impostor, type: spa, redirect_uris: ['https://evil.example/callback'] }
@@ -107,42 +107,45 @@ describe('Clients that are not of the configuration', () => {
       JOB.replace("'notes:read'", "'notes:raed'"),
       '5 scopes[0]: client "job": is not a scope of any of its resources (did you mean notes:read?)',
     ],
-    nothing: ['', '- must be a client, or a list of them under clients'],
-    'a list without its name': [
+    'no content': ['', '- must be a client, or a list of them under clients'],
+    'a list without the clients key': [
       `- ${JOB.replaceAll('\n', '\n  ')}`,
       '- must be a client, or a list of them under clients',
     ],
-    'a list of none': ['clients: []', '1 clients: needs at least one client'],
-    'a mapping for the list': ['clients: { job: 1 }', '1 clients: must be a list'],
-    'a text for a client': [
+    'an empty list': ['clients: []', '1 clients: needs at least one client'],
+    'a mapping in place of the list': ['clients: { job: 1 }', '1 clients: must be a list'],
+    'a text in place of a client': [
       'clients: [job]',
       '1 clients[0]: must be a mapping of settings: docs/latchkey.example.yaml lists all',
     ],
-    'more of a configuration than its clients': [
+    'other settings than clients': [
       `issuer: http://localhost:3000\nclients:\n  - ${JOB.replaceAll('\n', '\n    ')}`,
       '1 issuer: is not a setting',
     ],
-    'what is not YAML': ['client_id: "job', '1 is not YAML'],
-    'a setting twice': [`${JOB}type: machine\n`, '7 type is written twice in one mapping, first on line 3; keep one'],
+    'invalid YAML': ['client_id: "job', '1 is not YAML'],
+    'a repeated setting': [
+      `${JOB}type: machine\n`,
+      '7 type is written twice in one mapping, first on line 3; keep one',
+    ],
     'a hash in place of a secret': [`${JOB}secret_hash: a.b\n`, '7 secret_hash: client "job": is not a setting'],
-    'an app on a device that listens there with https': [
+    'a native app that listens with https': [
       app("redirect_uris: ['com.example.app:/cb', 'https://localhost/cb']"),
       '1 redirect_uris[1]: client "app": must be http for a native app',
     ],
-    'an app on a device that listens at a name of its own': [
+    'a native app that listens at another host name': [
       app("redirect_uris: ['http://127.0.0.1/cb'], post_logout_redirect_uris: ['http://app.localhost/']"),
       '1 post_logout_redirect_uris[0]: client "app": must be on 127.0.0.1, [::1] or localhost for a native app',
     ],
   };
   for (const [what, [text, problem]] of Object.entries(faulty)) {
-    it(`are refused when the file has ${what}`, () => {
+    it(`A client file with ${what} is refused`, () => {
       const [first = '', ...others] = problemsOf(text);
       assert.ok(first.startsWith(problem), first);
       assert.deepEqual(others, []);
     });
   }
 
-  it('have their ID tokens signed with an algorithm that the configuration lists', () => {
+  it('A client’s ID tokens can only be signed with an algorithm that the configuration lists', () => {
     const app = "client_id: app\nclient_name: App\ntype: spa\nredirect_uris: ['https://app.example/callback']\n";
     assert.deepEqual(problemsOf(`${app}id_token_signing_alg: PS256`), [
       '5 id_token_signing_alg: client "app": is PS256, which keys.algorithms does not list: ES256, RS256',

@@ -28,7 +28,7 @@ const DURATION = 'must be a duration such as 90s, 15m, 1h or 14d';
 
 /** What is refused: the file, and every problem that it must report. */
 const BAD: Record<string, [text: string, problems: string[]]> = {
-  'faults of every kind, all at once': [
+  'many kinds of faults at once': [
     `${ISSUER}
 listen: { tls: { cert: /none.pem, key: /dev/null } }
 workers: two
@@ -51,21 +51,21 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       '8 accounts[0].password: is shorter than passwords.min_length (15)',
     ],
   ],
-  'response types of registration that the profile has no more': [
+  'registration response types that the profile does not allow': [
     `${ISSUER}\nregistration: { response_types: [code, code id_token, id_token token] }`,
     ['2 registration.response_types[2]: must not be id_token token for profile oauth2.1'],
   ],
-  'response types of registration without the grant that signs people in': [
+  'registration response types without the authorization code grant': [
     `${ISSUER}\nprofile: legacy\nregistration: { grant_types: [client_credentials], response_types: [code, id_token] }`,
     ['3 registration.response_types: needs authorization_code under registration.grant_types'],
   ],
-  'writes to a file that wait for replicas': [
+  'replicated durability of a store in a file': [
     `${ISSUER}\nstores: { grants: 'redis://r1', records: 'sqlite:a.db', durability: replicated }`,
     [
       '2 stores.durability: must not be replicated for records, which are in a file: only Redis and PostgreSQL have replicas',
     ],
   ],
-  'one role in a file whose writes wait for replicas': [
+  'replicated durability of one role in a file': [
     `${ISSUER}\nstores: { durability: { grants: replicated } }`,
     [
       '2 stores.durability.grants: must not be replicated for grants, which are in a file: only Redis and PostgreSQL have replicas',
@@ -102,7 +102,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
     'issuer: https://a.example/login',
     ['1 issuer: must not have a path: give the server its own host name'],
   ],
-  'an unknown setting, with the one that was meant': [
+  'an unknown setting': [
     `${ISSUER}\nisuer: x\nlisten: { prot: 1 }\nnonsense: 1`,
     [
       '2 isuer: is not a setting (did you mean issuer?)',
@@ -136,25 +136,25 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       '4 passwords.argon2.passes: must be at least 2',
     ],
   ],
-  'a choice that there is not': [
+  'an unknown choice': [
     `${ISSUER}\nlog: { level: inof, format: xml }`,
     [
       '2 log.level: must be one of trace, debug, info, warn, error, silent (did you mean info?)',
       '2 log.format: must be one of auto, pretty, json',
     ],
   ],
-  'durations that are none': [
+  'invalid durations': [
     `${ISSUER}\ntokens: { access_token: 15, id_token: 4w, interaction: 0s }`,
     [`2 tokens.access_token: ${DURATION}`, `2 tokens.id_token: ${DURATION}`, `2 tokens.interaction: ${DURATION}`],
   ],
-  'windows for refreshing that are too long, or none': [
+  'refresh windows that are too long or invalid': [
     `${ISSUER}\ntokens: { refresh_window: 11m }\nclients: [{ client_id: app, client_name: App, type: spa, redirect_uris: ['https://app.example.com/'], refresh_window: 0 }]`,
     [
       '2 tokens.refresh_window: must be a duration of at most 10m, or 0s for none',
       '3 clients[0].refresh_window: client "app": must be a duration of at most 10m, or 0s for none',
     ],
   ],
-  'lives that contradict each other': [
+  'contradictory lifetimes': [
     `${ISSUER}\ntokens: { refresh_token: 30d, refresh_family: 1d, authorization_code: 11m }\nsessions: { remembered: 1h }`,
     [
       '2 tokens.refresh_family: must not be shorter than tokens.refresh_token',
@@ -162,7 +162,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       '3 sessions.remembered: must not be shorter than sessions.default',
     ],
   ],
-  'keys that would meet an API unprepared, or leave it before its tokens do': [
+  'keys that are announced too late or unpublished before their tokens expire': [
     `${ISSUER}\nkeys: { sign: 5m, announce: 6m, publish: 60m, jwks_max_age: 5m }`,
     [
       '2 keys.sign: must not be shorter than keys.announce (6m)',
@@ -170,45 +170,48 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       '2 keys.publish: must be at least 61m: tokens.id_token (1h) plus keys.clock_skew (1m); otherwise tokens would outlive the key that verifies them',
     ],
   ],
-  'clocks that may be further apart than proofs should be remembered': [
+  'a clock skew beyond the lifetime of proofs': [
     `${ISSUER}\nkeys: { clock_skew: 301s }`,
     ['2 keys.clock_skew: must be at most 5m'],
   ],
-  'keys that the tokens of one API outlive': [
+  'keys that are unpublished before the tokens of one API expire': [
     `${ISSUER}\nkeys: { publish: 2h }\nresources: [{ identifier: https://api.example.com, name: API, access_token_ttl: 2h }]`,
     [
       '2 keys.publish: must be at least 121m: resources[0].access_token_ttl (2h) plus keys.clock_skew (1m); otherwise tokens would outlive the key that verifies them',
     ],
   ],
-  'an algorithm that is none': [
+  'an unknown algorithm': [
     `${ISSUER}\nkeys: { algorithms: [ES256, none] }`,
     ['2 keys.algorithms[1]: must be one of ES256, RS256, PS256, EdDSA, ML-DSA-44, ML-DSA-65, ML-DSA-87'],
   ],
-  'an algorithm that is there twice': [
+  'a repeated algorithm': [
     `${ISSUER}\nkeys: { algorithms: [ES256, RS256, ES256] }`,
     ['2 keys.algorithms[2]: ES256 is already in the list'],
   ],
-  'no algorithm at all': [`${ISSUER}\nkeys: { algorithms: [] }`, ['2 keys.algorithms: needs at least one algorithm']],
-  'keys in an HSM that is not named': [
+  'an empty list of algorithms': [
+    `${ISSUER}\nkeys: { algorithms: [] }`,
+    ['2 keys.algorithms: needs at least one algorithm'],
+  ],
+  'an HSM signer without HSM settings': [
     `${ISSUER}\nkeys: { signer: pkcs11 }`,
     ['2 keys.signer: is pkcs11, but keys.pkcs11 is not set'],
   ],
-  'algorithms that no HSM can do': [
+  'algorithms that no HSM supports': [
     `${ISSUER}\nkeys:\n  algorithms: [ES256, RS256, ML-DSA-44]\n  signer: pkcs11\n  pkcs11: { module: /dev/null, token: a, pin: { env: WEB_SECRET } }`,
     ['3 keys.algorithms[2]: PKCS#11 modules do not support ML-DSA-44 yet; set keys.signer to ring'],
   ],
-  'an HSM whose module is not there': [
+  'a missing HSM module': [
     `${ISSUER}\nkeys: { pkcs11: { module: no-such.so, token: a, pin: { env: WEB_SECRET } } }`,
     [`2 keys.pkcs11.module: the file ${resolve('no-such.so')} cannot be read (ENOENT)`],
   ],
-  'an HSM with a label that no token can have, and a PIN in the file': [
+  'an invalid token label and a PIN in the file': [
     `${ISSUER}\nkeys:\n  pkcs11:\n    module: no-such.so\n    token: ' blank'\n    pin: 1234`,
     [
       '5 keys.pkcs11.token: must be a token label of 1 to 32 characters',
       '6 keys.pkcs11.pin: a secret may not stand in this file; write { file: PATH } or { env: NAME }',
     ],
   ],
-  'algorithms that no key is there for': [
+  'algorithms without keys': [
     client(...SPA, CALLBACK, 'id_token_signing_alg: PS256') +
       '\nresources: [{ identifier: https://api.example.com, name: API }]\nkeys: { algorithms: [EdDSA] }',
     [
@@ -216,7 +219,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       '8 resources[0].signing_alg: is ES256, which keys.algorithms does not list: EdDSA',
     ],
   ],
-  'networks and hosts that are none': [
+  'invalid networks and hosts': [
     `${ISSUER}\nlisten: { trusted_proxies: [10.0.0.0/33, ::1/129, proxy, 10.0.0.0/8/8], aliases: ['https://x', 'a b'] }\noutgoing: { allow: ['*.internal', 10.0.0.0/8] }`,
     [
       ...[0, 1, 2, 3].map(
@@ -233,7 +236,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
         `2 stores.${role}: not a store URL: use sqlite:PATH, redis://HOST, redis+sentinel://H1,H2/NAME, redis+cluster://H1,H2 (rediss… for TLS) or postgres://USER:PASSWORD@H1,H2/DATABASE`,
     ),
   ],
-  'TLS files that are not there, and an http issuer with TLS': [
+  'missing TLS files and an http issuer with TLS': [
     'issuer: http://localhost\nlisten: { tls: { cert: no-such.pem, key: no-such.pem } }',
     [
       '1 issuer: must be https, because listen.tls is set',
@@ -241,14 +244,14 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       `2 listen.tls.key: the file ${resolve('no-such.pem')} cannot be read (ENOENT)`,
     ],
   ],
-  'TLS files that are not there': [
+  'missing TLS files': [
     `${ISSUER}\nlisten:\n  tls:\n    cert: no-such.pem\n    key: no-such.pem`,
     [
       `4 listen.tls.cert: the file ${resolve('no-such.pem')} cannot be read (ENOENT)`,
       `5 listen.tls.key: the file ${resolve('no-such.pem')} cannot be read (ENOENT)`,
     ],
   ],
-  'a client without anything': [
+  'an empty client': [
     client('{}'),
     [
       '3 clients[0].client_id: is required',
@@ -256,7 +259,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       '3 clients[0].type: is required: one of spa, web, machine',
     ],
   ],
-  'a client id that would not survive a header': [
+  'a client ID with a blank': [
     client('client_id: "a b"', 'client_name: A', 'type: spa', CALLBACK),
     ['3 clients[0].client_id: client "a b": must be 1 to 128 visible ASCII characters'],
   ],
@@ -264,42 +267,42 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
     client(...SPA, CALLBACK, 'secret: { env: WEB_SECRET }'),
     ['7 clients[0].secret: client "shop": a client of type spa cannot keep a secret: remove it, or make the type web'],
   ],
-  'a browser app without redirect URIs, that wants to introspect': [
+  'a browser app without redirect URIs and with introspection': [
     client(...SPA, 'introspection: true'),
     [
       '3 clients[0].redirect_uris: client "shop": needs at least one address for type spa',
       '6 clients[0].introspection: client "shop": must be left out for type spa, which cannot authenticate',
     ],
   ],
-  'an app that signs people in here and from devices, without redirect URIs': [
+  'a browser and device app without redirect URIs': [
     client(...SPA, `grant_types: [authorization_code, ${DEVICE_GRANT}]`),
     ['3 clients[0].redirect_uris: client "shop": needs at least one address for type spa'],
   ],
-  'an app that wants to be called and says not where': [
+  'CIBA ping mode without a notification endpoint': [
     client(...WEB, `grant_types: [${CIBA_GRANT}]`, 'backchannel_token_delivery_mode: ping'),
     [
       '3 clients[0].backchannel_client_notification_endpoint: client "web": is required if backchannel_token_delivery_mode is ping',
     ],
   ],
-  'an app that would be called in clear, and asks nobody': [
+  'a notification endpoint with plain http': [
     client(...WEB, CALLBACK, 'backchannel_client_notification_endpoint: http://app.example/'),
     ['8 clients[0].backchannel_client_notification_endpoint: client "web": must be an https URL'],
   ],
-  'an app that asks nobody and would be called': [
+  'a notification endpoint without the CIBA grant': [
     client(...WEB, CALLBACK, 'backchannel_client_notification_endpoint: https://app.example/'),
     [
       `8 clients[0].backchannel_client_notification_endpoint: client "web": is only for clients with the grant type ${CIBA_GRANT}`,
     ],
   ],
-  'an app without a secret that asks people from elsewhere': [
+  'the CIBA grant for an app without a secret': [
     client(...SPA, CALLBACK, `grant_types: [authorization_code, ${CIBA_GRANT}]`),
     [`7 clients[0].grant_types[1]: client "shop": must not be ${CIBA_GRANT} for type spa`],
   ],
-  'a machine that lets devices in': [
+  'the device grant for a machine': [
     client(...MACHINE, `grant_types: [${DEVICE_GRANT}]`),
     [`7 clients[0].grant_types[0]: client "job": must not be ${DEVICE_GRANT} for type machine`],
   ],
-  'an app that proves itself by a key and registers none': [
+  'private_key_jwt without a key': [
     client('client_id: web', 'client_name: Web', 'type: web', 'token_endpoint_auth_method: private_key_jwt', CALLBACK),
     ['3 clients[0].jwks_uri: client "web": or jwks is required for private_key_jwt'],
   ],
@@ -307,7 +310,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
     client(...WEB, 'token_endpoint_auth_method: private_key_jwt', 'jwks_uri: https://app.example/jwks', CALLBACK),
     ['6 clients[0].secret: client "web": must be left out: its token_endpoint_auth_method is private_key_jwt'],
   ],
-  'a private key where a public one belongs': [
+  'a private key in place of a public key': [
     client(...WEB, CALLBACK, 'jwks: { keys: [{ kty: EC, d: x }] }'),
     ['8 clients[0].jwks.keys[0]: client "web": must be a public key, and this one is private'],
   ],
@@ -315,11 +318,11 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
     client(...WEB, CALLBACK, 'jwks: { keys: [{ kty: RSA, n: AQAB, e: AQAB }] }'),
     ['8 clients[0].jwks.keys[0]: client "web": must have 2048 to 8192 bits, and this one has 17'],
   ],
-  'a machine that asks in the name of people': [
+  'the refresh token grant for a machine': [
     client(...MACHINE, 'grant_types: [client_credentials, refresh_token]'),
     ['7 clients[0].grant_types[1]: client "job": must not be refresh_token for type machine'],
   ],
-  'the password grant for an app of somebody else, and for a machine': [
+  'the password grant for a third-party app and for a machine': [
     client(...WEB, CALLBACK, 'profile: legacy', 'grant_types: [authorization_code, password]') +
       client(...MACHINE, 'profile: legacy', 'first_party: true', 'grant_types: [password]').replace(
         /^[^]*clients:/,
@@ -334,13 +337,13 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
     client(...MACHINE, 'response_types: [code]'),
     ['7 clients[0].response_types: client "job": must be left out for type machine, which does not sign people in'],
   ],
-  'tokens to the browser where they must be bound to a key': [
+  'tokens in the browser that must be key-bound': [
     client(...SPA, CALLBACK, 'profile: legacy', 'dpop_bound_access_tokens: true', 'response_types: [code, code token]'),
     [
       '9 clients[0].response_types: client "shop": must not return tokens to the browser if dpop_bound_access_tokens is set',
     ],
   ],
-  'token exchange by an app that cannot prove who it is, and without a policy': [
+  'token exchange by a public client without a policy': [
     client(...SPA, CALLBACK, 'grant_types: [urn:ietf:params:oauth:grant-type:token-exchange]'),
     [
       '3 clients[0].token_exchange: client "shop": is required for urn:ietf:params:oauth:grant-type:token-exchange',
@@ -353,7 +356,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       '7 clients[0].token_exchange: client "job": needs urn:ietf:params:oauth:grant-type:token-exchange under grant_types',
     ],
   ],
-  'token exchange for an API that nobody knows, to one that is not the client’s own': [
+  'token exchange for an unknown API and to an API of another client': [
     client(
       ...MACHINE,
       'grant_types: [urn:ietf:params:oauth:grant-type:token-exchange]',
@@ -364,7 +367,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       '8 clients[0].token_exchange.resources[0]: client "job": must be one of the resources of the client',
     ],
   ],
-  'HS256 where it is not allowed, with a short secret': [
+  'HS256 without permission and with a short secret': [
     client(...WEB, CALLBACK, 'id_token_signing_alg: HS256'),
     [
       '6 clients[0].secret: client "web": must be at least 32 characters long, because it makes signatures',
@@ -375,21 +378,21 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
     client(...SPA, CALLBACK, 'id_token_signing_alg: HS256'),
     ['7 clients[0].id_token_signing_alg: client "shop": must not be HS256 for type spa, which cannot keep a secret'],
   ],
-  'an app that proves nothing, of type web': [
+  'a web app without client authentication': [
     client(...WEB, CALLBACK, 'token_endpoint_auth_method: none'),
     [
       '6 clients[0].secret: client "web": must be left out: its token_endpoint_auth_method is none',
       '8 clients[0].token_endpoint_auth_method: client "web": must not be none for type web',
     ],
   ],
-  'a client with a certificate that nobody asks for': [
+  'certificate authentication on a server that requests no certificates': [
     client('client_id: job', 'client_name: Job', 'type: machine', 'token_endpoint_auth_method: tls_client_auth'),
     [
       '3 clients[0].tls_client_auth_subject_dn: client "job": or exactly one other tls_client_auth_* is required',
       '6 clients[0].token_endpoint_auth_method: client "job": is tls_client_auth, which needs listen.client_certificates.ca',
     ],
   ],
-  'authorities for outgoing calls in a file that is not there': [
+  'a missing file of outgoing authorities': [
     `${ISSUER}\noutgoing: { ca: no-such.pem }`,
     [`2 outgoing.ca: the file ${resolve('no-such.pem')} cannot be read (ENOENT)`],
   ],
@@ -399,7 +402,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       '4 listen.tls.ciphers[0]: must not be ECDHE-RSA-CHACHA20-POLY1305 for profile fapi2-security: ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-RSA-AES128-GCM-SHA256, ECDHE-ECDSA-AES256-GCM-SHA384, ECDHE-RSA-AES256-GCM-SHA384',
     ],
   ],
-  'claims that cannot be set, or that say nothing': [
+  'claims that cannot be set or have no source': [
     client(
       ...['client_id: web', 'client_name: Web', 'type: spa', CALLBACK],
       'claims: { sub: { value: x }, email_verified: { value: true }, "a b": { value: x }, groups: { from: groups },',
@@ -415,7 +418,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       '8 clients[0].claims.place.in[0]: client "web": must be one of id_token, userinfo, access_token, introspection',
     ],
   ],
-  'claims where nobody signs in': [
+  'userinfo claims of a resource': [
     `${ISSUER}\nresources: [{ identifier: "https://api.example", name: A, claims: { a: { value: x, in: [userinfo] } } }]`,
     [
       '2 resources[0].claims.a.in[0]: is only for claims of clients: the claims of a resource can be in access_token and introspection',
@@ -430,11 +433,11 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       '3 clients[0].sector_identifier_uri: client "web": is required for pairwise subjects: redirect_uris have several hosts',
     ],
   ],
-  'certificates from a header that anybody could write': [
+  'a certificate header without trusted proxies': [
     `${ISSUER}\nlisten: { client_certificates: { header: client-cert } }`,
     ['2 listen.client_certificates.header: needs listen.trusted_proxies: otherwise anybody could send this header'],
   ],
-  'certificates at a port without TLS': [
+  'a certificate port without TLS': [
     `${ISSUER}\nlisten: { client_certificates: { port: 3443, url: "https://mtls.example.com" } }`,
     ['2 listen.client_certificates.port: needs listen.tls; if a proxy ends TLS, set header instead'],
   ],
@@ -478,17 +481,17 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       'must be https, or a private-use scheme with a dot such as com.example.app:/callback',
     ].map((message, index) => `${7 + index} clients[0].redirect_uris[${index}]: client "shop": ${message}`),
   ],
-  'a scheme that any app can have, and one that no app has': [
+  'a redirect scheme that no app may have': [
     `${client(...SPA, 'redirect_uris: ["myapp:/callback", "listed:/callback"]')}\nredirect_schemes: [listed, javascript]`,
     ['7 redirect_schemes[1]: must be the scheme of an app, such as cursor, without a colon'],
   ],
-  'a scheme that is no domain': [
+  'a redirect scheme without a dot that is not listed': [
     `${client(...SPA, 'redirect_uris: ["myapp:/callback", "listed:/callback"]')}\nredirect_schemes: [listed]`,
     [
       '6 clients[0].redirect_uris[0]: client "shop": must be https, or a private-use scheme with a dot such as com.example.app:/callback; redirect_schemes lists others',
     ],
   ],
-  'sign-out addresses by the same rules': [
+  'sign-out addresses that break the same rules': [
     client(...SPA, CALLBACK, 'post_logout_redirect_uris: [http://shop.example.com/]'),
     [`7 clients[0].post_logout_redirect_uris[0]: client "shop": ${HTTPS_ONLY}`],
   ],
@@ -496,14 +499,14 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
     client(...WEB, 'redirect_uris: ["com.example.app:/callback"]'),
     ['7 clients[0].redirect_uris[0]: client "web": must be https for type web'],
   ],
-  'links that a page must not show': [
+  'links and origins that a page must not use': [
     client(...SPA, CALLBACK, 'logo_uri: "javascript:alert(1)"', 'allowed_origins: [https://a.example/]'),
     [
       '7 clients[0].logo_uri: client "shop": must be an http or https URL',
       '8 clients[0].allowed_origins[0]: client "shop": must be an origin: scheme, host and port, with no path and no slash at the end',
     ],
   ],
-  'resources and scopes that are not registered': [
+  'unregistered resources and scopes': [
     client(
       ...SPA,
       CALLBACK,
@@ -520,7 +523,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
     client(...SPA, CALLBACK, 'resources: [https://api.example.com/]') + API,
     ['7 clients[0].resources[0]: client "shop": is not under resources (did you mean https://api.example.com?)'],
   ],
-  'a mistyped setting together with the other faults of its client': [
+  'a mistyped setting beside other faults of its client': [
     client(...WEB, 'redirect_uri: [https://a.example/]', 'scopes: [opnid]'),
     [
       '3 clients[0].redirect_uris: client "web": needs at least one address for type web',
@@ -528,7 +531,7 @@ accounts: [{ email: ann, name: Ann, password: { env: DEMO } }]`,
       '8 clients[0].scopes[0]: client "web": is not a scope of any of its resources (did you mean openid?); their scopes are openid, profile, email, roles, offline_access',
     ],
   ],
-  'names that are given twice': [
+  'repeated names': [
     `${client(...SPA, CALLBACK)}\n  - { client_id: shop, client_name: B, type: spa, ${CALLBACK} }${API}
   - { identifier: https://api.example.com, name: B }
 accounts:
@@ -542,7 +545,7 @@ accounts:
       '13 accounts[1].email: is already used as the email of accounts[0]',
     ],
   ],
-  'resources that cannot be': [
+  'invalid resources': [
     `${ISSUER}\nresources:\n  - { identifier: api, name: A, scopes: { openid: { description: x }, "a b": { description: y } } }\n  - { identifier: "https://a.example#x", name: '' }\n  - { identifier: https://b.example, name: B, scopes: { openid: { description: x } } }`,
     [
       '3 resources[0].identifier: must be an absolute URI',
@@ -552,7 +555,7 @@ accounts:
       '5 resources[2].scopes.openid: is a scope of OpenID Connect itself: choose another name',
     ],
   ],
-  'an account whose password its owner could not choose': [
+  'an account with a password that its owner could not choose': [
     `${ISSUER}\naccounts: [{ email: a@example.com, name: A, password: { env: SHORT } }]`,
     ['2 accounts[0].password: is shorter than passwords.min_length (15)'],
   ],
@@ -560,12 +563,12 @@ accounts:
 
 describe('A configuration file', () => {
   for (const [what, [text, problems]] of Object.entries(BAD)) {
-    it(`is refused for ${what}`, () => {
+    it(`The file is refused for ${what}`, () => {
       assert.deepEqual(problemsOf(text, { environment: { ...ENVIRONMENT, SHORT: 'tooshort' } }), problems);
     });
   }
 
-  it('needs no more than an issuer', () => {
+  it('The file needs only an issuer', () => {
     const { config, warnings } = parse(ISSUER);
     assert.equal(config.issuer, 'https://login.example.com');
     assert.equal(config.tokens.access_token, 900);
@@ -580,18 +583,18 @@ describe('A configuration file', () => {
     'http://127.0.0.1',
     'http://[::1]:3000',
   ]) {
-    it(`may have the issuer ${issuer}`, () => {
+    it(`The file may have the issuer ${issuer}`, () => {
       assert.equal(parse(`issuer: ${issuer}`).config.issuer, issuer);
     });
   }
 
-  it('takes redirect URIs of the web, of loopback and of installed apps', () => {
+  it('The file may list redirect URIs of web, loopback and native apps', () => {
     const uris = ['https://a.example/cb?x=1', 'http://localhost:3001/cb', 'http://127.0.0.1/cb', 'com.example.app:/cb'];
     const { config } = parse(client(...SPA, `redirect_uris: ${JSON.stringify(uris)}`));
     assert.deepEqual(config.clients[0]?.redirect_uris, uris);
   });
 
-  it('may repeat itself by anchors, a bounded number of times', () => {
+  it('The file may repeat values by anchors a limited number of times', () => {
     const { config } = parse(`${ISSUER}\nsign_up: { roles: &roles [user] }\naccounts: []\nlisten: { aliases: *roles }`);
     assert.deepEqual(config.listen.aliases, ['user']);
     const bomb = Array.from({ length: 12 }, (_, level) =>
@@ -600,19 +603,19 @@ describe('A configuration file', () => {
     assert.deepEqual(problemsOf(bomb.join('\n')), ['- has more than 100 aliases that refer to each other']);
   });
 
-  it('is refused, not followed, when it is nested without end or too large', () => {
+  it('The parser refuses a file that is nested too deep or is too large', () => {
     assert.equal(problemsOf('['.repeat(5_000))[0], '1 is nested too deeply');
     assert.deepEqual(problemsOf(`# ${'x'.repeat(1_048_576)}`), ['- is larger than 1 MiB']);
   });
 
-  it('cannot reach the prototypes of what it describes', () => {
+  it('The file cannot reach the prototypes of the settings', () => {
     assert.deepEqual(problemsOf(`${ISSUER}\n__proto__: { workers: 9 }\nconstructor: 1`), [
       '2 __proto__: is not a setting: docs/latchkey.example.yaml lists all',
       '3 constructor: is not a setting: docs/latchkey.example.yaml lists all',
     ]);
   });
 
-  it('is named by every problem with its line, in one report', () => {
+  it('One report lists every problem with its file and line', () => {
     const { message } = refusal(() => parse('issuer: http://a.example\nlisten: { port: x }', {}));
     assert.equal(
       message,
@@ -622,7 +625,7 @@ describe('A configuration file', () => {
     );
   });
 
-  it('is read from the disk, with its certificates beside it', () => {
+  it('The configuration is loaded from disk, and TLS files are relative to it', () => {
     const folder = mkdtempSync(join(tmpdir(), 'latchkey-config-'));
     try {
       for (const name of ['cert.pem', 'key.pem']) writeFileSync(join(folder, name), 'PEM');
@@ -635,7 +638,7 @@ describe('A configuration file', () => {
     }
   });
 
-  it('that is not there is a problem like any other', () => {
+  it('A missing file is reported like any other problem', () => {
     const { problems } = refusal(() => loadConfig({ file: 'no-such.yaml', environment: {} }));
     assert.deepEqual(problems, [
       {
@@ -645,7 +648,7 @@ describe('A configuration file', () => {
     ]);
   });
 
-  it('lets tokens be signed with any algorithm that has keys', () => {
+  it('Tokens can be signed with every algorithm that has keys', () => {
     const algorithms = ['ES256', 'RS256', 'PS256', 'EdDSA', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'];
     const resources = algorithms.map(
       (alg) => `{ identifier: "https://${alg}.example.com", name: API, signing_alg: ${alg} }`,

@@ -6,7 +6,7 @@ import { parse, problemsOf } from './problems-of.ts';
 
 const ISSUER = 'issuer: https://login.example.com';
 
-describe('The paths of a configuration', () => {
+describe('Paths in a configuration', () => {
   let folder: string;
   const before = process.cwd();
 
@@ -25,18 +25,18 @@ describe('The paths of a configuration', () => {
     return [stores.grants, stores.records, keys].map((place) => place?.replace(folder, ''));
   };
 
-  it('start from the folder of the file, whichever folder a command is run in', () => {
+  it('Relative paths start from the folder of the file, whatever the working directory', () => {
     assert.deepEqual(placesOf(ISSUER), ['sqlite:/etc/.latchkey/latchkey.db', undefined, '/etc/keys']);
     const text = `${ISSUER}\nstores: { grants: 'sqlite:a.db', records: 'sqlite:../b.db' }\nkeys_dir: ./k`;
     assert.deepEqual(placesOf(text), ['sqlite:/etc/a.db', 'sqlite:/b.db', '/etc/k']);
   });
 
-  it('stay as they are where they are whole', () => {
+  it('Absolute paths and URLs remain unchanged', () => {
     const text = `${ISSUER}\nstores: { grants: 'sqlite:/var/a.db', records: 'redis://r1' }\nkeys_dir: /run/k`;
     assert.deepEqual(placesOf(text), ['sqlite:/var/a.db', 'redis://r1', '/run/k']);
   });
 
-  it('start there too where the environment gives them', () => {
+  it('Relative paths from the environment also start from the folder of the file', () => {
     const environment = {
       LATCHKEY_STORE: 'sqlite:e.db',
       LATCHKEY_RECORDS_STORE: 'sqlite:r.db',
@@ -45,7 +45,7 @@ describe('The paths of a configuration', () => {
     assert.deepEqual(placesOf(ISSUER, environment), ['sqlite:/etc/e.db', 'sqlite:/etc/r.db', '/etc/k']);
   });
 
-  it('are refused where the store and the keys are in the working directory, as earlier versions had them', () => {
+  it('The configuration is refused if the store and keys are in the working directory, as in earlier versions', () => {
     mkdirSync('.latchkey');
     mkdirSync('keys');
     writeFileSync('.latchkey/latchkey.db', '');
@@ -63,19 +63,19 @@ describe('The paths of a configuration', () => {
   });
 });
 
-describe('The defaults of an image', () => {
+describe('Defaults of an image', () => {
   const environment = {
     LATCHKEY_DEFAULT_HOST: '0.0.0.0',
     LATCHKEY_DEFAULT_STORE: 'sqlite:/data/latchkey.db',
     LATCHKEY_DEFAULT_KEYS_DIR: '/keys',
   };
 
-  it('count where the file says nothing', () => {
+  it('The image’s defaults apply to settings that the file omits', () => {
     const { listen, stores, keys_dir: keys } = parse(`${ISSUER}\nlisten:\n`, { environment }).config;
     assert.deepEqual([listen.host, stores.grants, keys], ['0.0.0.0', 'sqlite:/data/latchkey.db', '/keys']);
   });
 
-  it('go under the file, and under the environment', () => {
+  it('The file and the environment override the image’s defaults', () => {
     const text = `${ISSUER}\nlisten: { host: 127.0.0.1 }\nstores: { grants: 'redis://r1' }\nkeys_dir: /etc/keys`;
     const { listen, stores, keys_dir: keys } = parse(text, { environment }).config;
     assert.deepEqual([listen.host, stores.grants, keys], ['127.0.0.1', 'redis://r1', '/etc/keys']);
@@ -84,7 +84,7 @@ describe('The defaults of an image', () => {
     assert.deepEqual([over.listen.host, over.stores.grants, over.keys_dir], ['::1', 'redis://r2', '/run/keys']);
   });
 
-  it('are named by the problems that come from them', () => {
+  it('A problem names the default variable that causes it', () => {
     const faulty = { ...environment, LATCHKEY_DEFAULT_STORE: 'data' };
     assert.match(problemsOf(ISSUER, { environment: faulty })[0] ?? '', /^- LATCHKEY_DEFAULT_STORE: not a store URL/);
   });

@@ -21,12 +21,12 @@ function withApp(profile: string, settings: readonly string[], server: readonly 
 const ES256 = 'keys: { algorithms: [ES256] }';
 const SIGNED = ['token_endpoint_auth_method: private_key_jwt', JWKS];
 
-describe('The profile of a configuration', () => {
-  it('is oauth2.1 where nothing is said', () => {
+describe('Profiles', () => {
+  it('The default profile is oauth2.1', () => {
     assert.equal(parse('issuer: https://login.example.com').config.profile, 'oauth2.1');
   });
 
-  it('must be a known one, for the server and for a client', () => {
+  it('The profile of the server or a client must be a known one', () => {
     const known = 'oauth2.1, fapi2-security, fapi2-message-signing, mcp, legacy';
     assert.deepEqual(problemsOf('issuer: https://login.example.com\nprofile: fapi2'), [
       `2 profile: must be one of ${known}`,
@@ -36,12 +36,12 @@ describe('The profile of a configuration', () => {
     ]);
   });
 
-  it('is satisfied by what it asks for', () => {
+  it('A configuration that meets the profile’s requirements is accepted', () => {
     parse(withApp('fapi2-security', SIGNED, [ES256]));
     parse(withApp('fapi2-message-signing', SIGNED, [ES256]));
   });
 
-  it('names every setting of the server that it does not allow', () => {
+  it('The report names every server setting that the profile does not allow', () => {
     const server = ['keys: { algorithms: [ES256, RS256] }', 'tokens: { authorization_code: 2m }'];
     assert.deepEqual(problemsOf(withApp('fapi2-security', SIGNED, server)), [
       '3 keys.algorithms[1]: must not be RS256 for profile fapi2-security: PS256, ES256, EdDSA, Ed25519',
@@ -49,7 +49,7 @@ describe('The profile of a configuration', () => {
     ]);
   });
 
-  it('names every setting of a client that it does not allow', () => {
+  it('The report names every client setting that the profile does not allow', () => {
     const settings = [
       'secret: { env: APP_SECRET }',
       'request_object_signing_alg: RS256',
@@ -71,7 +71,7 @@ describe('The profile of a configuration', () => {
     );
   });
 
-  it('of a client goes over the server’s', () => {
+  it('The profile of a client overrides that of the server', () => {
     const settings = ['secret: { env: APP_SECRET }', 'profile: oauth2.1'];
     parse(withApp('fapi2-security', settings, [ES256]), {
       environment: { APP_SECRET: 'the-secret-of-an-app-of-somebody' },
@@ -82,7 +82,7 @@ describe('The profile of a configuration', () => {
     );
   });
 
-  it('leaves tokens in the browser and passwords in the app to legacy', () => {
+  it('Only the legacy profile allows tokens in the browser and the password grant', () => {
     const settings = [...SIGNED, 'first_party: true', 'grant_types: [authorization_code, password]'];
     const types = 'response_types: [code, code id_token, id_token token]';
     const faults = (profile: string) =>

@@ -208,7 +208,7 @@ const WRONG: [text: string, line: string][] = [
 
 describe('The report about a wrong configuration', () => {
   for (const [text, line] of WRONG) {
-    it(`names path, value and fix: ${line}`, () => {
+    it(`The report names path, value and fix: ${line}`, () => {
       const { problems } = refusal(() => parse(text, { environment: LONG }));
       const lines = problems.map((problem) =>
         describeProblems('', [problem])
@@ -220,7 +220,7 @@ describe('The report about a wrong configuration', () => {
     });
   }
 
-  it('is shown for at least fifty', () => {
+  it('The table has at least fifty reports', () => {
     assert.ok(WRONG.length >= 50);
   });
 });

@@ -4,8 +4,8 @@ import { demoConfig } from '../../src/config/demo.ts';
 import { LEAST_BITS, possibleBits } from '../../src/config/loading/secret-strength.ts';
 import { problemsOf } from './problems-of.ts';
 
-describe('The strength of a client secret', () => {
-  it('is enough for what tools make with 128 bits or more', () => {
+describe('The strength of client secrets', () => {
+  it('Secrets that tools create with at least 128 bits are strong enough', () => {
     for (let round = 0; round < 200; round += 1) {
       for (const size of [16, 24, 32])
         for (const encoding of ['hex', 'base64', 'base64url'] as const) {
@@ -18,12 +18,12 @@ describe('The strength of a client secret', () => {
 
   const weak = ['abc', 'secret', 'demo-web-secret', 'a'.repeat(500), 'abc'.repeat(100), '0123456789'.repeat(9), 'abcdefghijklmnopqrstuvwxyz0123456789', '12345678901234567890123456789012', randomBytes(8).toString('hex').repeat(4), randomBytes(12).toString('base64'), 'Passw0rd!']; // prettier-ignore
   for (const secret of weak) {
-    it(`is too little for ${JSON.stringify(secret.slice(0, 40))}`, () => {
+    it(`The secret ${JSON.stringify(secret.slice(0, 40))} is too weak`, () => {
       assert.ok(possibleBits(secret) < LEAST_BITS, String(possibleBits(secret)));
     });
   }
 
-  it('is enough for a long phrase, and for a secret of any alphabet', () => {
+  it('A long phrase and a secret in any alphabet are strong enough', () => {
     for (const secret of [
       'three horses went over a bridge',
       'MZXW6YTBOI4K3CQ7PNX2VUHTLE',
@@ -32,17 +32,17 @@ describe('The strength of a client secret', () => {
       assert.ok(possibleBits(secret) >= LEAST_BITS, `${secret}: ${possibleBits(secret)}`);
   });
 
-  it('is told in time that grows with its length', () => {
+  it('The estimate of a long secret takes linear time', () => {
     assert.ok(possibleBits(`${'='.repeat(300_000)}a`) < LEAST_BITS);
   });
 
-  it('of the demo, which everybody knows, is good in the demo alone', () => {
+  it('The well-known demo secrets are too weak elsewhere', () => {
     const revealed = demoConfig().clients.flatMap(({ secret }) => secret?.reveal() ?? []);
     assert.ok(revealed.length > 0);
     for (const secret of revealed) assert.ok(possibleBits(secret) < LEAST_BITS, secret);
   });
 
-  it('is named with the path of the setting and the command that makes a better one', () => {
+  it('The report names the setting of a weak secret and the command that creates a better one', () => {
     const text = `issuer: https://login.example.com
 clients:
   - client_id: web

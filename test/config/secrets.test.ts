@@ -18,7 +18,7 @@ clients:
     secret: ${secret}`;
 }
 
-describe('A secret of the configuration', () => {
+describe('Secrets in the configuration', () => {
   let folder: string;
 
   beforeEach(() => {
@@ -34,7 +34,7 @@ describe('A secret of the configuration', () => {
     chmodSync(join(folder, name), mode);
   }
 
-  it('is read from a file beside the configuration, without the line break at its end', () => {
+  it('A secret is read from a file beside the configuration, without its final line break', () => {
     for (const text of [SECRET, `${SECRET}\n`, `${SECRET}\r\n`]) {
       write('web', text);
       const { config, warnings } = parse(web('{ file: web }'), { folder });
@@ -43,12 +43,12 @@ describe('A secret of the configuration', () => {
     }
   });
 
-  it('is read from the environment', () => {
+  it('A secret is read from an environment variable', () => {
     const { config } = parse(web('{ env: WEB_SECRET }'), { environment: { WEB_SECRET: SECRET } });
     assert.equal(config.clients[0]?.secret?.reveal(), SECRET);
   });
 
-  it('is never shown, however the configuration is printed', () => {
+  it('A secret is never visible in a printed configuration', () => {
     const { config } = parse(web('{ env: WEB_SECRET }'), { environment: { WEB_SECRET: SECRET } });
     const shown = [
       JSON.stringify(config),
@@ -59,7 +59,7 @@ describe('A secret of the configuration', () => {
     assert.match(shown[0] ?? '', /"secret":"\[secret\]"/);
   });
 
-  it('is refused in the file itself and not repeated in the report', () => {
+  it('A secret in the file itself is refused and not repeated in the report', () => {
     for (const written of [SECRET, `"${SECRET}"`, `[${SECRET}]`]) {
       const { message } = refusal(() => parse(web(written)));
       assert.match(message, /yaml:7 .*a secret may not stand in this file; write \{ file: PATH \} or \{ env: NAME \}/);
@@ -67,7 +67,7 @@ describe('A secret of the configuration', () => {
     }
   });
 
-  it('is not repeated when the YAML around it is broken', () => {
+  it('The report of a YAML error does not repeat a secret', () => {
     for (const broken of [
       `"${SECRET}`,
       `{ ${SECRET}`,
@@ -81,7 +81,7 @@ describe('A secret of the configuration', () => {
     }
   });
 
-  it('needs a reference of one of the two forms', () => {
+  it('A secret needs a reference in one of the two forms', () => {
     for (const written of ['{}', '{ file: a, env: B }', '{ path: a }', '{ env: "" }', '{ file: [a] }']) {
       assert.deepEqual(problemsOf(web(written), { folder }), [
         '7 clients[0].secret: client "web": is not a reference to a secret; write { file: PATH } or { env: NAME }',
@@ -89,7 +89,7 @@ describe('A secret of the configuration', () => {
     }
   });
 
-  it('that cannot be had is a problem that says why', () => {
+  it('The report says why a secret cannot be read', () => {
     write('empty', '\n');
     write('large', 'x'.repeat(65_537));
     write('binary', 'a\u0000b');
@@ -107,7 +107,7 @@ describe('A secret of the configuration', () => {
     }
   });
 
-  it('is not shown where it stands in the place of the name that leads to it', () => {
+  it('The report does not repeat a secret that was written in place of its name', () => {
     const pem = '-----BEGIN PRIVATE KEY-----\\nMC4CAQAwBQYDK2VwBCIEIHunter2\\n-----END PRIVATE KEY-----';
     for (const written of ['{ env: "aG/Hunter2+w==" }', `{ file: "${pem}" }`]) {
       assert.deepEqual(problemsOf(web(written), { folder }), [
@@ -127,7 +127,7 @@ describe('A secret of the configuration', () => {
     }
   });
 
-  it('that everybody on the machine may read is used with a warning', () => {
+  it('A secret file that everybody on the machine can read causes a warning', () => {
     write('web', SECRET, 0o644);
     const { config, warnings } = parse(web('{ file: web }'), { folder });
     assert.equal(config.clients[0]?.secret?.reveal(), SECRET);
@@ -137,7 +137,7 @@ describe('A secret of the configuration', () => {
     );
   });
 
-  it('is not the master key, which opens all others', () => {
+  it('The master key is refused as a secret', () => {
     mkdirSync(join(folder, 'keys'), { recursive: true });
     write('keys/master.key', 'k3F9s0QzP1x7Yt5Vb2Lm8Nc4Rd6Wg0HjAeUiOoSaTzE', 0o600);
     assert.deepEqual(problemsOf(web('{ file: keys/master.key }'), { folder }), [
@@ -146,7 +146,7 @@ describe('A secret of the configuration', () => {
     rmSync(join(folder, 'keys'), { recursive: true });
   });
 
-  it('may not hide in the URL of a store, unless the environment gives it', () => {
+  it('A store URL with a password is accepted only from the environment', () => {
     const text = 'issuer: https://a.example\nstores:\n  records: redis://:hunter2@redis:6379';
     const { message } = refusal(() => parse(text));
     assert.match(message, /yaml:3 .*give the whole URL in LATCHKEY_RECORDS_STORE/);

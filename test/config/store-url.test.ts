@@ -5,7 +5,7 @@ const REDIS = { backend: 'redis', topology: 'single', tls: false, db: 0 };
 const POSTGRES = { backend: 'postgres', direct: [], schema: 'latchkey', pool: 10 };
 const node = (host: string, port: number) => ({ host, port });
 
-describe('A store URL', () => {
+describe('Store URLs', () => {
   for (const [url, expected] of [
     ['sqlite:.latchkey/latchkey.db', { backend: 'sqlite', path: '.latchkey/latchkey.db' }],
     ['sqlite:/var/lib/a b?c#d.db', { backend: 'sqlite', path: '/var/lib/a b?c#d.db' }],
@@ -53,7 +53,7 @@ describe('A store URL', () => {
     ],
     ['REDISS+cluster://a/', { ...REDIS, topology: 'cluster', tls: true, nodes: [node('a', 6379)] }],
   ] as const) {
-    it(`is read: ${url}`, () => {
+    it(`The parser reads ${url}`, () => {
       assert.deepEqual(parseStoreUrl(url), expected);
     });
   }
@@ -89,12 +89,12 @@ describe('A store URL', () => {
     ['postgres://me@h/d%zz', /database that is not percent-encoded/],
     ['redis+cluster://h/1', /only the database 0/],
   ] as const) {
-    it(`is refused with the reason: ${url}`, () => {
+    it(`The parser refuses "${url}" with the reason`, () => {
       assert.throws(() => parseStoreUrl(url), reason);
     });
   }
 
-  it('is never repeated in a refusal, since it may hold a password', () => {
+  it('A refusal never repeats the URL, which may contain a password', () => {
     for (const url of [
       'postgres://me:hunter2@h',
       'postgres://me:hunter2@h/d?x=hunter2',

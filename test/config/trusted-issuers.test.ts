@@ -36,8 +36,8 @@ function faultsOf(changed: object, more?: object): string[] {
   );
 }
 
-describe('A trusted issuer of the configuration', () => {
-  it('needs keys, a subject, clients and resources, and no more', () => {
+describe('Trusted issuers in the configuration', () => {
+  it('A trusted issuer needs only keys, a subject, clients and resources', () => {
     const [issuer] = parse(configWith([ISSUER])).config.trusted_issuers;
     assert.deepEqual(issuer, {
       ...ISSUER,
@@ -53,8 +53,8 @@ describe('A trusted issuer of the configuration', () => {
 
   const faults: Record<string, [changed: object, problems: string[], more?: object]> = {
     'is this server itself': [{ issuer: 'https://login.example.com' }, ['issuer: must not be this server']],
-    'is no URL': [{ issuer: 'partner' }, ['issuer: must be an absolute https URL']],
-    'is not safe on the way': [
+    'is not a URL': [{ issuer: 'partner' }, ['issuer: must be an absolute https URL']],
+    'has a plain http URL': [
       { issuer: 'http://partner.example' },
       ['issuer: must be https: http is for loopback addresses only'],
     ],
@@ -64,16 +64,19 @@ describe('A trusted issuer of the configuration', () => {
       ['issuer: must not contain a user name or a password'],
     ],
     'has no keys': [{ jwks: undefined }, ['jwks_uri: or jwks is required']],
-    'has keys twice': [{ jwks_uri: 'https://partner.example/jwks' }, ['jwks: must be left out if jwks_uri is set']],
+    'has both jwks and jwks_uri': [
+      { jwks_uri: 'https://partner.example/jwks' },
+      ['jwks: must be left out if jwks_uri is set'],
+    ],
     'has a private key': [
       { jwks: { keys: [{ ...JWK, d: 'x' }] } },
       ['jwks.keys[0]: must be a public key, and this one is private'],
     ],
-    'has a key that is no point of its curve': [
+    'has a key that is not on its curve': [
       { jwks: { keys: [{ ...JWK, x: JWK.y }] } },
       ['jwks.keys[0]: must be a complete public key, whose point is on its curve'],
     ],
-    'has keys for encryption alone': [
+    'has only encryption keys': [
       { jwks: { keys: [{ ...JWK, use: 'enc' }] } },
       ['jwks: needs a key that verifies signatures (use: sig)'],
     ],
@@ -87,29 +90,29 @@ describe('A trusted issuer of the configuration', () => {
         'algorithms[0]: must be one of ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512, EdDSA (did you mean ES256?)',
       ],
     ],
-    'is for no client': [{ clients: [] }, ['clients: must be at least 1']],
-    'has tokens for days': [{ max_lifetime: '25h' }, ['max_lifetime: must be at most 24h']],
-    'has a clock that is hours wrong': [{ clock_skew: '1h' }, ['clock_skew: must be at most 5m']],
-    'stands for a service with all that it knows': [
+    'lists no client': [{ clients: [] }, ['clients: must be at least 1']],
+    'allows lifetimes of days': [{ max_lifetime: '25h' }, ['max_lifetime: must be at most 24h']],
+    'allows a clock skew of hours': [{ clock_skew: '1h' }, ['clock_skew: must be at most 5m']],
+    'represents a service and has no claim conditions': [
       { subject: { is: 'service' } },
       [
         'claims: is required if subject.is is "service": otherwise everybody whom the issuer knows would be the service',
       ],
     ],
-    'matches addresses that strangers may take here': [
+    'matches addresses that strangers can sign up with': [
       { subject: { is: 'account', match_email: true } },
       ['subject.match_email: must be false while sign_up.enabled lets strangers use any email address'],
       OPEN,
     ],
-    'is for an API that there is not': [
+    'names an unknown API': [
       { resources: ['https://apy.example.com'] },
       [`resources[0]: is not under resources (did you mean ${API}?)`],
     ],
-    'has a scope of no API': [
+    'names a scope of no API': [
       { scopes: ['orders:reed'] },
       ['scopes[0]: is not a scope of any of its resources (did you mean orders:read?)'],
     ],
-    'has a setting that there is not': [
+    'has an unknown setting': [
       { audience: 'x' },
       [
         'audience: is not a setting: the settings here are issuer, jwks, jwks_uri, algorithms, token_types, claims, subject, clients, resources, scopes, max_lifetime, clock_skew',
@@ -117,15 +120,15 @@ describe('A trusted issuer of the configuration', () => {
     ],
   };
   for (const [what, [changed, problems, more]] of Object.entries(faults)) {
-    it(`is refused when it ${what}`, () => assert.deepEqual(faultsOf(changed, more), problems));
+    it(`A trusted issuer is refused if it ${what}`, () => assert.deepEqual(faultsOf(changed, more), problems));
   }
 
-  it('may match addresses where nobody can sign up', () => {
+  it('A trusted issuer may match addresses if sign-up is disabled', () => {
     const { config } = parse(configWith([{ ...ISSUER, subject: { is: 'account', match_email: true } }]));
     assert.equal(config.trusted_issuers[0]?.subject.match_email, true);
   });
 
-  it('stands there once, character by character', () => {
+  it('A trusted issuer is listed only once, compared character by character', () => {
     const others = [{ ...ISSUER, issuer: 'https://partner.example/realm' }];
     assert.equal(parse(configWith([ISSUER, ...others])).config.trusted_issuers.length, 2);
     assert.match(
@@ -135,12 +138,12 @@ describe('A trusted issuer of the configuration', () => {
   });
 });
 
-describe('A machine without a secret', () => {
+describe('A machine client without a secret', () => {
   const client = { client_id: 'job', client_name: 'Job', type: 'machine', token_endpoint_auth_method: 'none' };
   const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
   const problems = (changed: object): string[] => problemsOf(configWith([], { clients: [{ ...client, ...changed }] }));
 
-  it('may bring assertions, and do nothing else', () => {
+  it('A machine client without a secret may only use the JWT bearer grant', () => {
     assert.equal(
       parse(configWith([], { clients: [{ ...client, grant_types: [JWT_BEARER] }] })).config.clients.length,
       1,
@@ -152,7 +155,7 @@ describe('A machine without a secret', () => {
       );
   });
 
-  it('may not ask about tokens', () => {
+  it('A machine client without a secret may not introspect tokens', () => {
     assert.match(
       problems({ grant_types: [JWT_BEARER], introspection: true }).join(),
       /introspection: .*must be left out for token_endpoint_auth_method none, which cannot authenticate/,
